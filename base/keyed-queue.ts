@@ -1,0 +1,121 @@
+import { backoffMs, type Backoff } from './backoff.ts';
+import type { Clock } from './clock.ts';
+
+/** What a worker says of a key: done, look again later, or (by throwing) try again with back-off. */
+export type KeyOutcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
+
+export const done: KeyOutcome = { kind: 'done' };
+
+export interface KeyedQueueOptions<K> {
+  readonly clock: Clock;
+  readonly concurrencyMax: number;
+  readonly backoff: Backoff;
+  readonly work: (key: K, signal: AbortSignal) => Promise<KeyOutcome | void>;
+  /** Told of each failure; the key is retried after `retryMs`. */
+  readonly onError: (key: K, error: unknown, retryMs: number) => void;
+}
+
+/**
+ * Level-triggered work by key: a key is worked on by one worker at a time; added while it is worked on, it is worked on
+ * once more; added twice while it waits, once. (The contract of client-go's workqueue.)
+ */
+export class KeyedQueue<K extends string> implements AsyncDisposable {
+  readonly #options: KeyedQueueOptions<K>;
+  readonly #waiting = new Set<K>(); // ready, in order of arrival
+  readonly #running = new Map<K, Promise<void>>();
+  readonly #dirty = new Set<K>(); // added while running
+  readonly #timers = new Map<K, { readonly dueMs: number; readonly timer: Disposable }>();
+  readonly #failures = new Map<K, number>();
+  readonly #abort = new AbortController();
+
+  constructor(options: KeyedQueueOptions<K>) {
+    this.#options = options;
+  }
+
+  /** Works on the key as soon as a worker is free. */
+  add(key: K): void {
+    if (this.#abort.signal.aborted) return;
+    this.#cancelTimer(key);
+    if (this.#running.has(key)) {
+      this.#dirty.add(key);
+      return;
+    }
+    this.#waiting.add(key);
+    this.#pump();
+  }
+
+  /** Works on the key in `ms`, or sooner if it is already due sooner. */
+  addAfter(key: K, ms: number): void {
+    if (this.#abort.signal.aborted) return;
+    if (ms <= 0) {
+      this.add(key);
+      return;
+    }
+    const dueMs = this.#options.clock.monotonic() + ms;
+    const planned = this.#timers.get(key);
+    if (planned !== undefined && planned.dueMs <= dueMs) return;
+    this.#cancelTimer(key);
+    const timer = this.#options.clock.after(ms, () => this.add(key));
+    this.#timers.set(key, { dueMs, timer });
+  }
+
+  /** Forgets the failures of a key, so that its next failure waits the initial time again. */
+  forget(key: K): void {
+    this.#failures.delete(key);
+  }
+
+  get size(): number {
+    return this.#waiting.size + this.#running.size + this.#timers.size;
+  }
+
+  /** Resolves when nothing waits or runs (timers do not count). */
+  async idle(): Promise<void> {
+    while (this.#running.size > 0 || this.#waiting.size > 0) await Promise.allSettled(this.#running.values());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort(new DOMException('queue closed', 'AbortError'));
+    this.#waiting.clear();
+    for (const { timer } of this.#timers.values()) timer[Symbol.dispose]();
+    this.#timers.clear();
+    await Promise.allSettled(this.#running.values());
+  }
+
+  #cancelTimer(key: K): void {
+    this.#timers.get(key)?.timer[Symbol.dispose]();
+    this.#timers.delete(key);
+  }
+
+  #pump(): void {
+    for (const key of this.#waiting) {
+      if (this.#running.size >= this.#options.concurrencyMax) return;
+      this.#waiting.delete(key);
+      this.#running.set(key, this.#run(key));
+    }
+  }
+
+  async #run(key: K): Promise<void> {
+    await Promise.resolve(); // The caller of add() never runs work itself.
+    let afterMs: number | undefined;
+    try {
+      const outcome = (await this.#options.work(key, this.#abort.signal)) ?? done;
+      this.#failures.delete(key);
+      if (outcome.kind === 'again') afterMs = outcome.afterMs;
+    } catch (error) {
+      if (!this.#abort.signal.aborted) afterMs = this.#noteFailure(key, error);
+    }
+    this.#running.delete(key);
+    if (this.#abort.signal.aborted) return;
+    if (this.#dirty.delete(key)) this.add(key);
+    else if (afterMs !== undefined) this.addAfter(key, afterMs);
+    this.#pump();
+  }
+
+  #noteFailure(key: K, error: unknown): number {
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    const retryMs = backoffMs(this.#options.backoff, failures);
+    this.#options.onError(key, error, retryMs);
+    return retryMs;
+  }
+}

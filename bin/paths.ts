@@ -1,0 +1,29 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+export const dataDirDefault = '/var/lib/podwright';
+
+/** The repository's root, from which every program of ours is run. */
+export const repositoryRoot: string = join(import.meta.dirname, '..');
+
+/** A short stable name of a data directory, for cgroups and directories under /run. */
+export function clusterId(dataDir: string): string {
+  return createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
+}
+
+/** Where an agent keeps what is its own. `run` is volatile (sockets, sandboxes), `data` survives a reboot. */
+export interface AgentPaths {
+  readonly data: string;
+  readonly run: string;
+  readonly logs: string;
+  readonly controlSocket: string;
+}
+
+export function agentPaths(dataDir: string, runDir: string): AgentPaths {
+  return {
+    data: dataDir,
+    run: runDir,
+    logs: join(dataDir, 'logs', 'pods'),
+    controlSocket: join(dataDir, 'agent.sock'),
+  };
+}

@@ -1,0 +1,50 @@
+import { rmSync } from 'node:fs';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import type { Duplex } from 'node:stream';
+
+const connectionsMax = 256;
+const connectTimeoutMs = 30_000;
+
+/**
+ * The way out for image pulls: an HTTP proxy on a unix socket (CONNECT only), in the launcher, which is the only process
+ * of the cluster that lives in the machine's own network. Nodes reach the socket through the file system.
+ */
+export async function startEgress(socketPath: string): Promise<AsyncDisposable> {
+  rmSync(socketPath, { force: true });
+  const server = createServer((_request, response) => {
+    response.writeHead(405).end('only CONNECT\n');
+  });
+  server.maxConnections = connectionsMax;
+  server.on('connect', (request: IncomingMessage, client: Duplex) => tunnel(request.url ?? '', client));
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => void server.close(() => resolve()));
+    },
+  };
+}
+
+/** `authority` is `host:port` of the CONNECT line. */
+function tunnel(authority: string, client: Duplex): void {
+  const match = /^\[?([^\]]+)\]?:(\d{1,5})$/.exec(authority);
+  if (match === null) {
+    client.end('HTTP/1.1 400 Bad Request\r\n\r\n');
+    return;
+  }
+  const upstream = connect({ host: match[1] ?? '', port: Number(match[2]) });
+  upstream.setTimeout(connectTimeoutMs, () => upstream.destroy(new Error('connect timed out')));
+  upstream.once('connect', () => {
+    upstream.setTimeout(0);
+    client.write('HTTP/1.1 200 Connection established\r\n\r\n');
+    client.pipe(upstream).pipe(client);
+  });
+  upstream.once('error', (error) => {
+    client.end(`HTTP/1.1 502 Bad Gateway\r\nX-Reason: ${error.message.replaceAll(/[^ -~]/g, ' ')}\r\n\r\n`);
+  });
+  client.once('error', () => upstream.destroy());
+  client.once('close', () => upstream.destroy());
+}

@@ -1,0 +1,123 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { openSync, closeSync } from 'node:fs';
+
+import { backoffMs, type Backoff } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
+
+const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
+const healthyAfterMs = 10_000; // A process that lived this long starts again without delay.
+
+export interface KeptProcess {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly logFile: string;
+  /** Called before each start; what it returns is passed on as fd 3 and closed here afterwards. */
+  readonly takeListener?: () => Promise<{ readonly fd: number; readonly release: () => void }>;
+}
+
+export interface KeeperOptions {
+  readonly clock: Clock;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Told when a process ended although nobody asked it to. */
+  readonly onUnexpectedExit: (name: string, how: string) => void;
+}
+
+/**
+ * Starts a process, waits for its READY line on fd 4, and starts it again whenever it ends, until stopped: what
+ * `Restart=always` is to a systemd unit.
+ */
+export class Keeper implements AsyncDisposable {
+  readonly #process: KeptProcess;
+  readonly #options: KeeperOptions;
+  readonly #abort = new AbortController();
+  #child: ChildProcess | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(process: KeptProcess, options: KeeperOptions) {
+    this.#process = process;
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when the first start is ready. @throws E_CONNECTION when the process ended before that. */
+  async start(): Promise<void> {
+    const first = await this.#spawn();
+    await first.ready;
+    this.#loop = this.#keep(first.exited);
+  }
+
+  /** SIGTERM, then SIGKILL after ten seconds; the process is not started again. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#abort.abort();
+    const child = this.#child;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      child.kill('SIGTERM');
+      using _timer = this.#options.clock.after(10_000, () => void child.kill('SIGKILL'));
+      await exited;
+    }
+    await this.#loop;
+  }
+
+  async #keep(firstExit: Promise<string>): Promise<void> {
+    let exited = firstExit;
+    let startedMs = this.#options.clock.monotonic();
+    let failures = 0;
+    for (;;) {
+      const how = await exited;
+      if (this.#abort.signal.aborted) return;
+      this.#options.onUnexpectedExit(this.#process.name, how);
+      failures = this.#options.clock.monotonic() - startedMs > healthyAfterMs ? 0 : failures + 1;
+      await this.#options.clock
+        .sleep(backoffMs(backoff, failures), this.#abort.signal)
+        .catch(() => undefined);
+      if (this.#abort.signal.aborted) return;
+      startedMs = this.#options.clock.monotonic();
+      const next = await this.#spawn();
+      next.ready.catch(() => undefined); // Its exit says the same and is what is acted on.
+      exited = next.exited;
+    }
+  }
+
+  async #spawn(): Promise<{ readonly ready: Promise<void>; readonly exited: Promise<string> }> {
+    const [program = '', ...args] = this.#process.command;
+    const listener = await this.#process.takeListener?.();
+    const log = openSync(this.#process.logFile, 'a', 0o600);
+    const child = spawn(program, args, {
+      stdio: ['ignore', log, log, listener?.fd ?? 'ignore', 'pipe'],
+      detached: true, // Ctrl-C on the terminal reaches the launcher only, which stops things in order.
+      env: { ...this.#options.environment, PODWRIGHT_READY_FD: '4' },
+      cwd: '/',
+    });
+    closeSync(log);
+    listener?.release();
+    this.#child = child;
+    const exited = new Promise<string>((resolve) => {
+      child.once('error', (error) => resolve(error.message));
+      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    });
+    return { ready: this.#readiness(child, exited), exited };
+  }
+
+  async #readiness(child: ChildProcess, exited: Promise<string>): Promise<void> {
+    const pipe = child.stdio[4];
+    if (pipe === null || pipe === undefined) throw new TypeError('fd 4 is a pipe');
+    const outcome = await Promise.race([once(pipe, 'data').then(() => undefined), exited]);
+    pipe.on('error', () => undefined);
+    pipe.destroy();
+    if (outcome !== undefined) {
+      throw new PodwrightError(
+        'E_CONNECTION',
+        `start ${this.#process.name}: ${outcome}; see ${this.#process.logFile}`,
+        {
+          detail: { logFile: this.#process.logFile },
+        },
+      );
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+
+import { PodwrightError } from '#base/errors.ts';
+import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
+import { clusterId } from '#bin/paths.ts';
+
+export const nodesMax = 64;
+export const serviceCidr = '10.96.0.0/16';
+export const clusterCidr = '10.244.0.0/16';
+export const clusterDnsIp = '10.96.0.10';
+const fabricPrefix = '172.31.255'; // Lives in the cluster's own namespaces only.
+const bridge = 'podwright0';
+
+export interface UpOptions {
+  readonly nodes: number;
+  readonly dataDir: string; // absolute
+  readonly port: number; // on 127.0.0.1
+}
+
+/** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
+export interface HostPlan {
+  readonly name: string;
+  readonly ip: string;
+  readonly dataDir: string;
+  readonly runDir: string; // a tmpfs in the host's own mount namespace
+  readonly cgroup: string; // absolute, cgroup v2
+}
+
+export interface UpPlan {
+  readonly id: string;
+  readonly dataDir: string;
+  readonly port: number;
+  readonly cgroup: string;
+  readonly runDir: string;
+  readonly kubeconfig: string;
+  readonly egressSocket: string;
+  readonly server: HostPlan;
+  readonly nodes: readonly HostPlan[];
+}
+
+/** Pure: every name, address and path of a cluster on this machine. @throws E_USAGE */
+export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
+  if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > nodesMax) {
+    throw new PodwrightError('E_USAGE', `start ${options.nodes} nodes: --nodes takes 1 to ${nodesMax}`);
+  }
+  const id = clusterId(options.dataDir);
+  const runDir = `/run/podwright-${id}`;
+  const cgroup = join(cgroupRoot, `podwright-${id}`);
+  const host = (name: string, ip: string): HostPlan => ({
+    name,
+    ip,
+    dataDir: join(options.dataDir, name),
+    runDir,
+    cgroup: join(cgroup, name),
+  });
+  return {
+    id,
+    dataDir: options.dataDir,
+    port: options.port,
+    cgroup,
+    runDir,
+    kubeconfig: join(options.dataDir, 'kubeconfig'),
+    egressSocket: join(options.dataDir, 'egress.sock'),
+    server: host('server', `${fabricPrefix}.1`),
+    nodes: Array.from({ length: options.nodes }, (_, index) =>
+      host(`node-${index + 1}`, `${fabricPrefix}.${index + 11}`),
+    ),
+  };
+}
+
+/** The bridge, in the server's namespace. */
+export function planBridge(plan: UpPlan): readonly NetOp[] {
+  return [
+    { op: 'setLink', name: 'lo', up: true },
+    { op: 'ensureLink', name: bridge, link: { kind: 'bridge' } },
+    { op: 'setLink', name: bridge, up: true },
+    { op: 'ensureAddress', name: bridge, address: `${plan.server.ip}/24` },
+  ];
+}
+
+/** A node's cable: the end on the bridge, made in the server's namespace together with its peer in the node's. */
+export function planCable(
+  node: HostPlan,
+  nodeNetns: NetnsRef,
+): { readonly atBridge: readonly NetOp[]; readonly atNode: readonly NetOp[] } {
+  return {
+    atBridge: [
+      { op: 'addLink', name: node.name, link: { kind: 'veth', peerName: 'eth0', peerNetns: nodeNetns } },
+      { op: 'setLink', name: node.name, master: bridge, up: true },
+    ],
+    atNode: [
+      { op: 'setLink', name: 'lo', up: true },
+      { op: 'setLink', name: 'eth0', up: true },
+      { op: 'ensureAddress', name: 'eth0', address: `${node.ip}/24` },
+    ],
+  };
+}
+
+/** Command line of a program of ours inside a host. */
+export function serverArguments(plan: UpPlan): readonly string[] {
+  return [
+    'server',
+    '--data',
+    plan.server.dataDir,
+    '--listen-fd',
+    '3',
+    '--listen',
+    `${plan.server.ip}:6443`,
+    '--advertise-address',
+    plan.server.ip,
+    '--admin-kubeconfig',
+    plan.kubeconfig,
+    '--admin-server',
+    `https://127.0.0.1:${plan.port}`,
+    '--service-cidr',
+    serviceCidr,
+    '--cluster-cidr',
+    clusterCidr,
+    ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ip}`]),
+  ];
+}
+
+export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] {
+  return [
+    'agent',
+    '--data',
+    node.dataDir,
+    '--run',
+    node.runDir,
+    '--node-name',
+    node.name,
+    '--node-ip',
+    node.ip,
+    '--credentials',
+    join(plan.server.dataDir, 'nodes', node.name),
+    '--cgroup',
+    node.cgroup,
+    '--cluster-dns',
+    clusterDnsIp,
+    '--cluster-cidr',
+    clusterCidr,
+    '--egress-socket',
+    plan.egressSocket,
+  ];
+}

@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import type { Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
+import { repositoryRoot } from '#bin/paths.ts';
+import type { Progress } from '#bin/progress.ts';
+import { endCgroup, removeFiles } from './cleanup.ts';
+import { startEgress } from './egress.ts';
+import { insideHost, startHost, type Host } from './host.ts';
+import { Keeper, type KeptProcess } from './keeper.ts';
+import { takeLoopbackListener } from './listener.ts';
+import {
+  agentArguments,
+  planBridge,
+  planCable,
+  planUp,
+  serverArguments,
+  type UpOptions,
+  type UpPlan,
+} from './plan.ts';
+import { isAlive, readState, removeState, startTicksOf, writeState } from './state.ts';
+
+export interface UpPorts {
+  readonly clock: Clock;
+  /** Where cgroup v2 is mounted, and how a cgroup with all controllers that there are is made. */
+  readonly cgroupRoot: string;
+  readonly makeCgroup: (path: string) => Promise<void>;
+  readonly netlink: Netlink;
+  readonly progress: Progress;
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+export interface RunningUp extends AsyncDisposable {
+  readonly plan: UpPlan;
+}
+
+interface Hosts {
+  readonly server: Host;
+  readonly nodes: readonly Host[];
+}
+
+/**
+ * Starts a whole cluster on this machine. Disposing it stops everything and leaves nothing; the data directory stays where
+ * it was there before, or with `keepData`. Nothing of the machine's own network is touched.
+ *
+ * @throws E_BUSY (a second `up` on the same data directory, a port in use), E_USAGE, E_UNSUPPORTED, E_CONNECTION
+ */
+export async function startUp(
+  options: UpOptions & { readonly keepData: boolean },
+  ports: UpPorts,
+): Promise<RunningUp> {
+  const plan = planUp(options, ports.cgroupRoot);
+  const isNew = await claimDataDir(plan, ports.clock);
+  const ownsDataDir = isNew && !options.keepData;
+  await using undo = new AsyncDisposableStack();
+
+  undo.defer(() => removeFiles(plan.runDir, ownsDataDir ? plan.dataDir : undefined));
+  // Before anything is started: the commonest thing to be in the way.
+  (await takeLoopbackListener(plan.port)).release();
+  await mkdir(plan.dataDir, { recursive: true, mode: 0o700 });
+  undo.defer(() => removeState(plan.dataDir));
+  undo.defer(() => endCgroup(plan.cgroup, ports.clock));
+  const { progress } = ports;
+  const hosts = await progress.step('namespaces, bridge and cables', () => startHosts(plan, ports));
+  await recordState(plan, hosts, ownsDataDir);
+  undo.use(await startEgress(plan.egressSocket));
+  const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
+  await progress.step('API server, scheduler, controllers', () => server.start());
+  const agents = hosts.nodes.map((host) =>
+    undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
+  );
+  const what = agents.length === 1 ? 'node-1 Ready' : `node-1 to node-${agents.length} Ready`;
+  await progress.step(what, async () => void (await Promise.all(agents.map((agent) => agent.start()))));
+  const started = undo.move();
+  return { plan, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Refuses a data directory in use, clears away what a killed `up` left; whether the directory is new. */
+async function claimDataDir(plan: UpPlan, clock: Clock): Promise<boolean> {
+  const earlier = await readState(plan.dataDir);
+  if (earlier !== undefined && isAlive(earlier)) {
+    throw new PodwrightError(
+      'E_BUSY',
+      `start a cluster in ${plan.dataDir}: podwright up runs there as pid ${earlier.pid}; stop it with podwright down --data ${plan.dataDir}, or choose another directory with --data`,
+    );
+  }
+  await endCgroup(plan.cgroup, clock);
+  return !existsSync(plan.dataDir);
+}
+
+async function startHosts(plan: UpPlan, ports: UpPorts): Promise<Hosts> {
+  await ports.makeCgroup(plan.cgroup);
+  const start = async (host: UpPlan['server']): Promise<Host> => {
+    await ports.makeCgroup(host.cgroup);
+    const leaf = join(host.cgroup, 'host');
+    await mkdir(leaf, { recursive: true });
+    await mkdir(join(host.cgroup, 'agent'), { recursive: true });
+    return startHost(host, leaf);
+  };
+  const [server, ...nodes] = await Promise.all([plan.server, ...plan.nodes].map(start));
+  if (server === undefined) throw new TypeError('a cluster has a server');
+  await ports.netlink.apply(server.netns, planBridge(plan));
+  for (const node of nodes) {
+    const cable = planCable(node.plan, node.netns);
+    await ports.netlink.apply(server.netns, cable.atBridge);
+    await ports.netlink.apply(node.netns, cable.atNode);
+  }
+  return { server, nodes };
+}
+
+async function recordState(plan: UpPlan, hosts: Hosts, ownsDataDir: boolean): Promise<void> {
+  await writeState(plan.dataDir, {
+    pid: process.pid,
+    startTicks: startTicksOf(process.pid) ?? '',
+    cgroup: plan.cgroup,
+    runDir: plan.runDir,
+    port: plan.port,
+    ownsDataDir,
+    hosts: [hosts.server, ...hosts.nodes].map(({ pid, plan: { name, ip, dataDir } }) => ({
+      name,
+      ip,
+      pid,
+      dataDir,
+    })),
+  });
+}
+
+function keeperOptions(ports: UpPorts): ConstructorParameters<typeof Keeper>[1] {
+  return {
+    clock: ports.clock,
+    environment: ports.environment,
+    onUnexpectedExit: (name, how) =>
+      ports.progress.say(`${name} ended (${how}); starting it again`, { process: name, how }),
+  };
+}
+
+function serverProcess(plan: UpPlan, host: Host): KeptProcess {
+  return {
+    name: 'server',
+    command: insideHost(host, join(host.plan.cgroup, 'agent'), ourProgram(serverArguments(plan))),
+    logFile: join(host.plan.dataDir, 'server.log'),
+    takeListener: () => takeLoopbackListener(plan.port),
+  };
+}
+
+function agentProcess(plan: UpPlan, host: Host): KeptProcess {
+  return {
+    name: host.plan.name,
+    command: insideHost(host, join(host.plan.cgroup, 'agent'), ourProgram(agentArguments(plan, host.plan))),
+    logFile: join(host.plan.dataDir, 'agent.log'),
+  };
+}
+
+function ourProgram(args: readonly string[]): readonly string[] {
+  return [process.execPath, ...process.execArgv, join(repositoryRoot, 'bin', 'podwright.ts'), ...args];
+}

@@ -1,0 +1,136 @@
+/**
+ * Fails `npm run check` when the tree breaks a rule that no other tool knows: import direction between folders, who may
+ * load koffi, names and sizes of files, leftovers. `node tidy.ts`; each finding is one line with its remedy.
+ */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+/** folder → folders it may import (itself always). '*' is anything. docs/design.md section 1. */
+const direction: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  api: ['base'],
+  native: ['base'],
+  client: ['base', 'api'],
+  agent: ['base', 'api', 'native', 'client'],
+  'cni-plugins': ['base', 'api', 'native'],
+  'control-plane': ['base', 'api', 'client'],
+  addons: ['base', 'api', 'client'],
+  bin: ['*'],
+  test: ['*'],
+};
+
+/** Folders that may import packages from npm, and which; base has node:* only. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  api: ['js-yaml', 'rfc6902'],
+  native: ['koffi'],
+  client: ['js-yaml'],
+  agent: ['dns-packet', 'prom-client', 'tar-stream', 'ws'],
+  'cni-plugins': [],
+  'control-plane': ['@peculiar/x509', 'jose', 'prom-client', 'reflect-metadata', 'js-yaml'],
+};
+
+const bannedNames = new Set([
+  'util',
+  'utils',
+  'helper',
+  'helpers',
+  'common',
+  'misc',
+  'models',
+  'types',
+  'index',
+]);
+const linesMax = 500;
+const testPackages = new Set(['vitest', 'fast-check', 'vitest/config']);
+
+interface Finding {
+  readonly file: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+function importsOf(text: string): readonly { readonly line: number; readonly from: string }[] {
+  const found: { line: number; from: string }[] = [];
+  text.split('\n').forEach((source, index) => {
+    if (/^\s*(\*|\/\/)/.test(source)) return;
+    for (const match of source.matchAll(/(?:\bfrom\s+|^import\s+|\bimport\()'([^']+)'/g)) {
+      found.push({ line: index + 1, from: match[1] ?? '' });
+    }
+  });
+  return found;
+}
+
+function isTestFile(file: string): boolean {
+  return /\.(test|conformance|bench)\.ts$/.test(file) || file.startsWith('test/');
+}
+
+/** Why `file` may not import `from`, or undefined. */
+export function importProblem(file: string, from: string): string | undefined {
+  const folder = file.split('/')[0] ?? '';
+  const allowed = direction[folder];
+  if (allowed === undefined || from.startsWith('node:')) return undefined;
+  if (from.startsWith('#') || from.startsWith('.')) {
+    if (!from.endsWith('.ts') && !from.endsWith('.json')) return `${from}: import with its extension`;
+    const target = from.startsWith('#') ? from.slice(1) : normalize(join(dirname(file), from));
+    const top = target.split('/')[0] ?? '';
+    if (from.startsWith('../')) return `${from}: another folder is imported as #${target}`;
+    if (top === folder || allowed.includes('*') || allowed.includes(top)) return undefined;
+    return `${from}: ${folder} may import ${['itself', ...allowed].join(', ')} only`;
+  }
+  return packageProblem(file, from);
+}
+
+function packageProblem(file: string, from: string): string | undefined {
+  const folder = file.split('/')[0] ?? '';
+  const name = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : (from.split('/')[0] ?? '');
+  if (testPackages.has(from) && isTestFile(file)) return undefined;
+  if (name === 'koffi' && !file.startsWith('native/sys/')) return 'koffi: only native/sys loads it';
+  const allowed = packages[folder];
+  if (allowed === undefined || allowed.includes(name)) return undefined;
+  return `${from}: not a package of ${folder}/ (tidy.ts lists them; a new one needs a decision record)`;
+}
+
+function nameProblem(file: string): string | undefined {
+  const parts = file.replace(/\.[^/]+$/, '').split('/');
+  const banned = parts.find((part) => bannedNames.has(part));
+  if (banned !== undefined) return `the name ${banned} says nothing: name what it owns`;
+  const name = parts.at(-1) ?? '';
+  return /^[a-z0-9.-]+$/.test(name) ? undefined : 'file names are kebab-case';
+}
+
+/** All findings in one TypeScript file. */
+export function tidyFile(file: string, text: string): readonly Finding[] {
+  const findings: Finding[] = [];
+  const add = (line: number, problem: string | undefined): void => {
+    if (problem !== undefined) findings.push({ file, line, text: problem });
+  };
+  add(1, nameProblem(file));
+  for (const { line, from } of importsOf(text)) add(line, importProblem(file, from));
+  const lines = text.split('\n');
+  if (lines.length > linesMax && file !== 'api/objects.ts' && !isTestFile(file)) {
+    add(lines.length, `${lines.length} lines, at most ${linesMax}: one noun or one verb a file`);
+  }
+  lines.forEach((source, index) => {
+    const leftover = new RegExp('\\b(FIX' + 'ME|XX' + 'X)\\b').exec(source);
+    if (leftover !== null) add(index + 1, `${leftover[0]} does not reach main`);
+    if (/\bTODO\b(?!\([a-z0-9-]+\))/.test(source) && file !== 'tidy.ts')
+      add(index + 1, 'TODO(name-of-issue) only');
+    if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')
+      add(index + 1, 'named exports only');
+  });
+  return findings;
+}
+
+function main(): void {
+  const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.ts'], { encoding: 'utf8' });
+  const findings = files
+    .split('\n')
+    .filter((file) => file !== '')
+    .flatMap((file) => tidyFile(file, readFileSync(file, 'utf8')));
+  for (const { file, line, text } of findings) console.error(`${file}:${line}: ${text}`);
+  if (findings.length > 0) process.exitCode = 1;
+}
+
+if (import.meta.main) main();
