@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
@@ -113,11 +114,23 @@ export class Keeper implements AsyncDisposable {
     if (outcome !== undefined) {
       throw new PodwrightError(
         'E_CONNECTION',
-        `start ${this.#process.name}: ${outcome}; see ${this.#process.logFile}`,
+        `start ${this.#process.name}: ${outcome}: ${await lastLine(this.#process.logFile)}`,
         {
           detail: { logFile: this.#process.logFile },
         },
       );
     }
   }
+}
+
+/** Why a process ended, in its own words: its log may go with the data directory. */
+async function lastLine(logFile: string): Promise<string> {
+  const text = await readFile(logFile, 'utf8');
+  return (
+    text
+      .trimEnd()
+      .split('\n')
+      .at(-1)
+      ?.replace(/^podwright: /, '') ?? 'it said nothing'
+  );
 }

@@ -116,6 +116,9 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     serviceCidr,
     '--cluster-cidr',
     clusterCidr,
+    '--cluster-dns',
+    clusterDnsIp,
+    '--pod-routes',
     ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ip}`]),
   ];
 }
@@ -139,6 +142,10 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     clusterDnsIp,
     '--cluster-cidr',
     clusterCidr,
+    '--service-cidr',
+    serviceCidr,
+    '--link-cidr',
+    `${fabricPrefix}.0/24`,
     '--egress-socket',
     plan.egressSocket,
   ];

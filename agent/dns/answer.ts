@@ -1,0 +1,255 @@
+import { isIP } from 'node:net';
+import type { Answer } from 'dns-packet';
+import { cidrContains, formatIp, parseCidr, parseIp, type IpAddress } from '#api/cni/ip-address.ts';
+import type { DnsEndpoint, DnsPort, DnsService, DnsView } from './dns-view.ts';
+
+/** A question as it came; `type` as dns-packet names it. */
+export interface DnsQuestion {
+  readonly name: string;
+  readonly type: string;
+}
+
+export interface DnsOptions {
+  /** The cluster's domain, e.g. `cluster.local`. */
+  readonly zone: string;
+  readonly ttlSeconds: number;
+  /** Networks whose addresses are the cluster's: we know all their names. */
+  readonly ownCidrs: readonly string[];
+}
+
+/**
+ * What we say: records, or that the name has none of that type (`no data`) or does not exist; `chase` is a CNAME whose
+ * target is outside the zone; `forward` is a question that is not ours.
+ */
+export type DnsAnswer =
+  | { readonly kind: 'records'; readonly answers: readonly Answer[]; readonly additionals: readonly Answer[] }
+  | { readonly kind: 'no data'; readonly soa: Answer }
+  | { readonly kind: 'no such name'; readonly soa: Answer }
+  | { readonly kind: 'chase'; readonly answers: readonly Answer[]; readonly target: string }
+  | { readonly kind: 'forward' };
+
+/** The version of the Kubernetes DNS specification that we follow (its section 2.2). */
+const schemaVersion = '1.1.0';
+
+/** A CNAME may lead to another ExternalName of ours; no further than this. */
+const chainMax = 8;
+
+/** Answers one question by the Kubernetes DNS specification. Pure. */
+export function answer(question: DnsQuestion, view: DnsView, options: DnsOptions): DnsAnswer {
+  const labels = splitName(question.name);
+  const zone = splitName(options.zone);
+  const reversed = parseReverse(labels);
+  if (reversed !== undefined) return answerReverse(question, reversed, { view, options });
+  if (labels.slice(-zone.length).join('.') !== zone.join('.')) return { kind: 'forward' };
+  const found = look(labels.slice(0, -zone.length), view, options);
+  if (found === undefined) return { kind: 'no such name', soa: soaOf(options.zone, options) };
+  return toAnswer(question, found, { view, options, depth: 0 });
+}
+
+/** What a name of the zone has, by type; a CNAME stands alone. */
+interface Found {
+  readonly ips: readonly string[];
+  readonly targets: readonly {
+    readonly target: string;
+    readonly port: number;
+    readonly ips: readonly string[];
+  }[];
+  readonly text?: string;
+  readonly cname?: string;
+  readonly isApex?: boolean;
+}
+
+const nothing: Found = { ips: [], targets: [] };
+
+interface Context {
+  readonly view: DnsView;
+  readonly options: DnsOptions;
+}
+
+/** Undefined: no such name. `labels` are those left of the zone, lower case. */
+function look(labels: readonly string[], view: DnsView, options: DnsOptions): Found | undefined {
+  const path = labels.toReversed();
+  const [first, namespace, name, ...rest] = path;
+  if (first === undefined) return { ...nothing, isApex: true };
+  if (first === 'dns-version') return path.length === 1 ? { ...nothing, text: schemaVersion } : undefined;
+  if (first === 'pod') return lookPod(namespace, name, path.length);
+  if (first !== 'svc') return undefined;
+  if (namespace === undefined) return nothing;
+  if (name === undefined) return view.hasNamespace(namespace) ? nothing : undefined;
+  const service = view.service(namespace, name);
+  if (service === undefined) return undefined;
+  return lookService(service, rest, `${name}.${namespace}.svc.${options.zone}`);
+}
+
+/** `10-244-0-5.namespace.pod`: says what the name says, whether or not there is such a pod (CoreDNS: `pods insecure`). */
+function lookPod(
+  namespace: string | undefined,
+  label: string | undefined,
+  length: number,
+): Found | undefined {
+  if (namespace === undefined || label === undefined) return nothing;
+  const dotted = label.replaceAll('-', '.');
+  const ip = isIP(dotted) === 4 ? dotted : label.replaceAll('-', ':');
+  return isIP(ip) === 0 || length > 3 ? undefined : { ...nothing, ips: [ip] };
+}
+
+/** `rest`: labels left of the Service's name, nearest first: an endpoint, or `_tcp` and `_port`. */
+function lookService(service: DnsService, rest: readonly string[], fqdn: string): Found | undefined {
+  const [first, second, ...more] = rest;
+  if (service.kind === 'external')
+    return first === undefined ? { ...nothing, cname: service.target } : undefined;
+  if (first === undefined) {
+    return {
+      ...nothing,
+      ips: service.kind === 'cluster' ? service.ips : unique(service.endpoints.map((item) => item.ip)),
+    };
+  }
+  if (more.length > 0) return undefined;
+  if (first.startsWith('_'))
+    return lookPorts(service, { protocol: first.slice(1), name: second?.replace(/^_/, '') }, fqdn);
+  if (second !== undefined || service.kind === 'cluster') return undefined;
+  const ips = service.endpoints.filter((item) => item.label === first).map((item) => item.ip);
+  return ips.length === 0 ? undefined : { ...nothing, ips: unique(ips) };
+}
+
+function lookPorts(
+  service: Exclude<DnsService, { readonly kind: 'external' }>,
+  wanted: { readonly protocol: string; readonly name: string | undefined },
+  fqdn: string,
+): Found | undefined {
+  const ofProtocol = (port: DnsPort): boolean => port.protocol === wanted.protocol;
+  const matches = (port: DnsPort): boolean =>
+    ofProtocol(port) && port.name === wanted.name && port.name !== '';
+  const all = service.kind === 'cluster' ? service.ports : service.endpoints.flatMap((item) => item.ports);
+  if (wanted.name === undefined) return all.some(ofProtocol) ? nothing : undefined;
+  if (!all.some(matches)) return undefined;
+  if (service.kind === 'cluster') {
+    return {
+      ...nothing,
+      targets: service.ports.filter(matches).map(({ port }) => ({ target: fqdn, port, ips: service.ips })),
+    };
+  }
+  const toTarget = ({ label, ip, ports }: DnsEndpoint): Found['targets'] =>
+    ports.filter(matches).map(({ port }) => ({ target: `${label}.${fqdn}`, port, ips: [ip] }));
+  return { ...nothing, targets: service.endpoints.flatMap(toTarget) };
+}
+
+function toAnswer(
+  question: DnsQuestion,
+  found: Found,
+  context: Context & { readonly depth: number },
+): DnsAnswer {
+  const { options } = context;
+  const { name, type } = question;
+  const ttl = options.ttlSeconds;
+  const isAny = type === 'ANY';
+  if (found.cname !== undefined) return answerCname(question, found.cname, context);
+  const answers: Answer[] = [];
+  const additionals: Answer[] = [];
+  if (type === 'A' || type === 'AAAA' || isAny) {
+    answers.push(...addressRecords(name, found.ips, ttl).filter((record) => isAny || record.type === type));
+  }
+  if (type === 'SRV' || isAny) {
+    const weight = Math.max(1, Math.floor(100 / Math.max(1, found.targets.length)));
+    for (const { target, port, ips } of found.targets) {
+      answers.push({ type: 'SRV', name, ttl, data: { priority: 0, weight, port, target } });
+      additionals.push(...addressRecords(target, ips, ttl));
+    }
+  }
+  if (found.text !== undefined && (type === 'TXT' || isAny))
+    answers.push({ type: 'TXT', name, ttl, data: found.text });
+  if (found.isApex === true && (type === 'SOA' || isAny)) answers.push(soaOf(options.zone, options));
+  if (found.isApex === true && (type === 'NS' || isAny)) {
+    answers.push({ type: 'NS', name, ttl, data: `ns.dns.${options.zone}` });
+  }
+  if (answers.length === 0) return { kind: 'no data', soa: soaOf(options.zone, options) };
+  return { kind: 'records', answers, additionals: uniqueRecords(additionals) };
+}
+
+/** ExternalName. The target may be a name of ours; otherwise whoever forwards looks it up. */
+function answerCname(
+  question: DnsQuestion,
+  target: string,
+  context: Context & { readonly depth: number },
+): DnsAnswer {
+  const { view, options, depth } = context;
+  const cname: Answer = { type: 'CNAME', name: question.name, ttl: options.ttlSeconds, data: target };
+  if (question.type === 'CNAME' || depth >= chainMax)
+    return { kind: 'records', answers: [cname], additionals: [] };
+  const labels = splitName(target);
+  const zone = splitName(options.zone);
+  if (labels.slice(-zone.length).join('.') !== zone.join('.'))
+    return { kind: 'chase', answers: [cname], target };
+  const found = look(labels.slice(0, -zone.length), view, options);
+  const next =
+    found === undefined
+      ? undefined
+      : toAnswer({ ...question, name: target }, found, { ...context, depth: depth + 1 });
+  if (next?.kind === 'chase') return { ...next, answers: [cname, ...next.answers] };
+  return {
+    kind: 'records',
+    answers: [cname, ...(next?.kind === 'records' ? next.answers : [])],
+    additionals: [],
+  };
+}
+
+function answerReverse(question: DnsQuestion, ip: IpAddress, { view, options }: Context): DnsAnswer {
+  const names = view.reverse(formatIp(ip));
+  const isOwn = options.ownCidrs.map(parseCidr).some((cidr) => cidr !== undefined && cidrContains(cidr, ip));
+  if (names.length === 0 && !isOwn) return { kind: 'forward' };
+  const soa = soaOf(question.name, options);
+  if (names.length === 0) return { kind: 'no such name', soa };
+  if (question.type !== 'PTR' && question.type !== 'ANY') return { kind: 'no data', soa };
+  const answers = names.map(({ namespace, service, label }): Answer => ({
+    type: 'PTR',
+    name: question.name,
+    ttl: options.ttlSeconds,
+    data: `${label === undefined ? '' : `${label}.`}${service}.${namespace}.svc.${options.zone}`,
+  }));
+  return { kind: 'records', answers, additionals: [] };
+}
+
+/** `4.3.2.1.in-addr.arpa` and its ip6.arpa like, complete ones only. */
+function parseReverse(labels: readonly string[]): IpAddress | undefined {
+  const suffix = labels.slice(-2).join('.');
+  const digits = labels.slice(0, -2).toReversed();
+  if (suffix === 'in-addr.arpa' && digits.length === 4) return parseIp(digits.join('.'));
+  if (suffix !== 'ip6.arpa' || digits.length !== 32 || digits.some((digit) => !/^[0-9a-f]$/.test(digit)))
+    return undefined;
+  return parseIp(digits.join('').replaceAll(/.{4}(?=.)/g, '$&:'));
+}
+
+function addressRecords(name: string, ips: readonly string[], ttl: number): readonly Answer[] {
+  return ips.map((ip): Answer => ({ type: ip.includes(':') ? 'AAAA' : 'A', name, ttl, data: ip }));
+}
+
+/** How long "no such name" may be remembered is the SOA's minimum (RFC 2308): as short as the other answers. */
+function soaOf(name: string, { zone, ttlSeconds }: DnsOptions): Answer {
+  return {
+    type: 'SOA',
+    name,
+    ttl: ttlSeconds,
+    data: {
+      mname: `ns.dns.${zone}`,
+      rname: `hostmaster.${zone}`,
+      serial: 1,
+      refresh: 7200,
+      retry: 1800,
+      expire: 86_400,
+      minimum: ttlSeconds,
+    },
+  };
+}
+
+function splitName(name: string): readonly string[] {
+  const text = name.replace(/\.$/, '').toLowerCase();
+  return text === '' ? [] : text.split('.');
+}
+
+function unique(items: readonly string[]): readonly string[] {
+  return [...new Set(items)];
+}
+
+function uniqueRecords(records: readonly Answer[]): readonly Answer[] {
+  return [...new Map(records.map((record) => [JSON.stringify(record), record])).values()];
+}

@@ -1,0 +1,308 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { decode, encode, type DecodedPacket, type RecordType } from 'dns-packet';
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/objects.ts';
+import { createInformerCache } from '#client/informer.ts';
+import { createSyncNetlink } from '#native/netlink/sync.ts';
+import { CLONE_NEWNET } from '#native/sys/constants.ts';
+import { unshare } from '#native/sys/libc.ts';
+import { answer } from './answer.ts';
+import { createDnsView } from './dns-view.ts';
+import { startDns } from './dns.ts';
+import { parseQuery } from './message.ts';
+import { createResolver } from './resolver.ts';
+import type { Upstream } from './upstream.ts';
+
+const throwIt = (error: unknown): void => {
+  throw error;
+};
+
+function service(name: string, spec: ServiceSpec): Service {
+  return { metadata: { namespace: 'default', name, uid: name, resourceVersion: '5' }, spec };
+}
+
+function slice(name: string, endpoints: readonly Endpoint[]): EndpointSlice {
+  const labels = { 'kubernetes.io/service-name': name };
+  return {
+    addressType: 'IPv4',
+    metadata: { namespace: 'default', name: `${name}-1`, uid: `${name}-1`, resourceVersion: '5', labels },
+    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+    endpoints,
+  };
+}
+
+const http = { name: 'http', port: 80, protocol: 'TCP' } as const;
+const services = createInformerCache<Service>(throwIt);
+const slices = createInformerCache<EndpointSlice>(throwIt);
+services.replace(
+  [
+    service('web', { clusterIP: '10.96.0.80', clusterIPs: ['10.96.0.80', 'fd00::80'], ports: [http] }),
+    service('db', { clusterIP: 'None', clusterIPs: ['None'], ports: [http] }),
+    service('empty', { clusterIP: 'None' }),
+    service('out', { type: 'ExternalName', externalName: 'example.com' }),
+    service('in', { type: 'ExternalName', externalName: 'web.default.svc.cluster.local' }),
+    service('loop', { type: 'ExternalName', externalName: 'loop.default.svc.cluster.local' }),
+  ],
+  '5',
+);
+slices.replace(
+  [
+    slice('db', [
+      { addresses: ['10.244.0.5'], hostname: 'db-0', conditions: { ready: true } },
+      { addresses: ['10.244.1.6'], conditions: {} },
+      { addresses: ['10.244.1.7'], hostname: 'db-2', conditions: { ready: false } },
+    ]),
+  ],
+  '5',
+);
+const view = createDnsView(services, slices);
+const options = { zone: 'cluster.local', ttlSeconds: 5, ownCidrs: ['10.244.0.0/16', '10.96.0.0/12'] };
+
+/** The answer in words. */
+function ask(type: string, name: string): string {
+  const found = answer({ name, type }, view, options);
+  if (found.kind === 'chase') return `chase ${found.target}`;
+  if (found.kind !== 'records') return found.kind;
+  const show = (data: unknown): string => {
+    if (typeof data !== 'object' || data === null || !('target' in data)) return String(data);
+    const { priority, weight, port, target } = data as Record<string, unknown>;
+    return `${priority} ${weight} ${port} ${target}`;
+  };
+  return found.answers
+    .map((record) => `${record.type} ${show('data' in record ? record.data : '')}`)
+    .join(', ');
+}
+
+describe('answer()', () => {
+  test.each([
+    ['A', 'web.default.svc.cluster.local', 'A 10.96.0.80'],
+    ['A', 'WEB.Default.svc.Cluster.Local.', 'A 10.96.0.80'],
+    ['AAAA', 'web.default.svc.cluster.local', 'AAAA fd00::80'],
+    ['ANY', 'web.default.svc.cluster.local', 'A 10.96.0.80, AAAA fd00::80'],
+    ['MX', 'web.default.svc.cluster.local', 'no data'],
+    ['A', 'db.default.svc.cluster.local', 'A 10.244.1.6, A 10.244.0.5'],
+    ['AAAA', 'db.default.svc.cluster.local', 'no data'],
+    ['A', 'db-0.db.default.svc.cluster.local', 'A 10.244.0.5'],
+    ['A', '10-244-1-6.db.default.svc.cluster.local', 'A 10.244.1.6'],
+    ['A', 'db-2.db.default.svc.cluster.local', 'no such name'],
+    ['A', 'x.web.default.svc.cluster.local', 'no such name'],
+    ['A', 'empty.default.svc.cluster.local', 'no data'],
+    ['SRV', '_http._tcp.web.default.svc.cluster.local', 'SRV 0 100 80 web.default.svc.cluster.local'],
+    [
+      'SRV',
+      '_http._tcp.db.default.svc.cluster.local',
+      'SRV 0 50 8080 10-244-1-6.db.default.svc.cluster.local, SRV 0 50 8080 db-0.db.default.svc.cluster.local',
+    ],
+    ['SRV', '_http._udp.web.default.svc.cluster.local', 'no such name'],
+    ['SRV', '_dns._tcp.web.default.svc.cluster.local', 'no such name'],
+    ['A', '_tcp.web.default.svc.cluster.local', 'no data'],
+    ['A', 'out.default.svc.cluster.local', 'chase example.com'],
+    ['CNAME', 'out.default.svc.cluster.local', 'CNAME example.com'],
+    ['A', 'in.default.svc.cluster.local', 'CNAME web.default.svc.cluster.local, A 10.96.0.80'],
+    ['A', 'missing.default.svc.cluster.local', 'no such name'],
+    ['A', 'web.other.svc.cluster.local', 'no such name'],
+    ['A', 'default.svc.cluster.local', 'no data'],
+    ['A', 'other.svc.cluster.local', 'no such name'],
+    ['A', 'svc.cluster.local', 'no data'],
+    ['A', 'pod.cluster.local', 'no data'],
+    ['A', '10-244-0-5.default.pod.cluster.local', 'A 10.244.0.5'],
+    ['AAAA', 'fd00--5.default.pod.cluster.local', 'AAAA fd00::5'],
+    ['A', 'nonsense.default.pod.cluster.local', 'no such name'],
+    ['TXT', 'dns-version.cluster.local', 'TXT 1.1.0'],
+    ['NS', 'cluster.local', 'NS ns.dns.cluster.local'],
+    ['A', 'cluster.local', 'no data'],
+    ['A', 'unknown.cluster.local', 'no such name'],
+    ['PTR', '80.0.96.10.in-addr.arpa', 'PTR web.default.svc.cluster.local'],
+    ['PTR', '5.0.244.10.in-addr.arpa', 'PTR db-0.db.default.svc.cluster.local'],
+    ['PTR', '6.1.244.10.in-addr.arpa', 'PTR 10-244-1-6.db.default.svc.cluster.local'],
+    ['PTR', '99.0.244.10.in-addr.arpa', 'no such name'],
+    ['PTR', '8.8.8.8.in-addr.arpa', 'forward'],
+    [
+      'PTR',
+      '0.8.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa'.replace(/^0\.8/, '0.8'),
+      'PTR web.default.svc.cluster.local',
+    ],
+    ['A', 'example.com', 'forward'],
+    ['A', 'notcluster.local', 'forward'],
+    ['A', '', 'forward'],
+  ])('%s %s → %s', (type, name, want) => expect(ask(type, name)).toBe(want));
+
+  test('ExternalNames that lead to each other end', () => {
+    expect(ask('A', 'loop.default.svc.cluster.local')).toMatch(/^CNAME loop\.default/);
+  });
+});
+
+function query(name: string, type: RecordType = 'A', extra: object = {}): Buffer {
+  return encode({ type: 'query', id: 7, flags: 0x100, questions: [{ name, type }], ...extra });
+}
+
+const signal = new AbortController().signal;
+
+async function resolve(
+  message: Buffer,
+  transport: 'udp' | 'tcp' = 'udp',
+  upstream?: Upstream,
+): Promise<DecodedPacket> {
+  const reply = await createResolver({ ...options, view, upstream })(message, transport, signal);
+  if (reply === undefined) throw new Error('no reply');
+  return decode(reply);
+}
+
+const rcodeOf = (packet: DecodedPacket): unknown => (packet as { rcode?: unknown }).rcode;
+
+describe('resolver', () => {
+  test('echoes the question, says that it knows, and answers EDNS with EDNS', async () => {
+    const opt = {
+      type: 'OPT',
+      name: '.',
+      udpPayloadSize: 4096,
+      extendedRcode: 0,
+      ednsVersion: 0,
+      flags: 0,
+      flag_do: false,
+      options: [],
+    };
+    const reply = await resolve(query('Web.default.svc.cluster.local', 'A', { additionals: [opt] }));
+    expect(reply).toMatchObject({ id: 7, flag_aa: true, flag_rd: true, flag_ra: false, flag_tc: false });
+    expect(reply.questions?.[0]?.name).toBe('Web.default.svc.cluster.local');
+    expect(reply.additionals?.map((record) => record.type)).toEqual(['OPT']);
+  });
+
+  test.each([
+    ['a name that is not there', query('missing.default.svc.cluster.local'), 'NXDOMAIN'],
+    ['a name without such records', query('web.default.svc.cluster.local', 'MX'), 'NOERROR'],
+    ['a name elsewhere, with nobody to ask', query('example.com'), 'REFUSED'],
+    ['a zone transfer', query('cluster.local', 'AXFR'), 'REFUSED'],
+    ['another class', query('x', 'A', { questions: [{ name: 'x', type: 'A', class: 'CH' }] }), 'REFUSED'],
+    [
+      'two questions',
+      query('x', 'A', {
+        questions: [
+          { name: 'x', type: 'A' },
+          { name: 'y', type: 'A' },
+        ],
+      }),
+      'FORMERR',
+    ],
+    ['a truncated question', query('web.default.svc.cluster.local').subarray(0, 20), 'FORMERR'],
+    ['an update', Buffer.concat([Buffer.from([0, 7, 0x28, 0]), Buffer.alloc(8)]), 'NOTIMP'],
+  ])('%s', async (_name, message, want) => {
+    const reply = await resolve(message);
+    expect(rcodeOf(reply)).toBe(want);
+    expect(reply.answers).toEqual([]);
+    if (want === 'NXDOMAIN' || want === 'NOERROR') expect(reply.authorities?.[0]?.type).toBe('SOA');
+  });
+
+  test('a long answer is cut over UDP, not over TCP', async () => {
+    const many = Array.from({ length: 60 }, (_, i) => ({
+      addresses: [`10.244.2.${i}`],
+      conditions: { ready: true },
+    }));
+    services.apply({
+      type: 'ADDED',
+      object: {
+        ...service('many', { clusterIP: 'None' }),
+        metadata: { namespace: 'default', name: 'many', uid: 'm', resourceVersion: '6' },
+      },
+    });
+    slices.apply({
+      type: 'ADDED',
+      object: { ...slice('many', many), metadata: { ...slice('many', []).metadata, resourceVersion: '6' } },
+    });
+    const udp = await resolve(query('many.default.svc.cluster.local'));
+    expect(udp).toMatchObject({ flag_tc: true, answers: [] });
+    const tcp = await resolve(query('many.default.svc.cluster.local'), 'tcp');
+    expect(tcp.flag_tc).toBe(false);
+    expect(tcp.answers).toHaveLength(60);
+  });
+
+  test('other names go to the upstream with the id of the client, and a CNAME is followed there', async () => {
+    const upstream: Upstream = {
+      ask: async (message) => {
+        const asked = decode(message);
+        const name = asked.questions?.[0]?.name ?? '';
+        return encode({
+          type: 'response',
+          id: asked.id,
+          answers: [{ type: 'A', name, data: '192.0.2.1' }],
+        } as never);
+      },
+    };
+    const reply = await resolve(query('example.com'), 'udp', upstream);
+    expect(reply).toMatchObject({ id: 7, answers: [{ name: 'example.com', data: '192.0.2.1' }] });
+    const chased = await resolve(query('out.default.svc.cluster.local'), 'udp', upstream);
+    expect(chased.answers?.map((record) => record.type)).toEqual(['CNAME', 'A']);
+  });
+
+  test('an upstream that does not answer is SERVFAIL', async () => {
+    const upstream: Upstream = { ask: () => Promise.reject(new Error('timeout')) };
+    expect(rcodeOf(await resolve(query('example.com'), 'udp', upstream))).toBe('SERVFAIL');
+  });
+
+  test('any bytes get an answer or none, and never an exception', async () => {
+    const resolver = createResolver({ ...options, view, upstream: undefined });
+    const whole = query('_http._tcp.web.default.svc.cluster.local', 'SRV');
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), fc.nat(whole.length), async (noise, cut) => {
+        for (const bytes of [Buffer.from(noise), Buffer.concat([whole.subarray(0, cut), noise])]) {
+          const reply = await resolver(bytes, 'udp', signal);
+          if (reply !== undefined) expect(reply.length).toBeLessThanOrEqual(1232);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('a reply is not answered, so that two servers cannot talk to each other for ever', () => {
+    expect(parseQuery(encode({ type: 'response', id: 1, questions: [] }))).toBeUndefined();
+  });
+
+  test('a name that points to itself ends', async () => {
+    const message = Buffer.concat([query('a').subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])]);
+    expect(rcodeOf(await resolve(message))).toBe('FORMERR');
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('DNS server in a namespace (needs root)', () => {
+  test('listens on the Service address of lo by UDP and TCP', async () => {
+    expect(unshare(CLONE_NEWNET)).toBe(0);
+    const server = await startDns({
+      services,
+      endpointSlices: slices,
+      netlink: createSyncNetlink(),
+      clock: systemClock,
+      log: silentLogger,
+      address: '10.96.0.10',
+      zone: 'cluster.local',
+      clusterCidr: '10.244.0.0/16',
+      serviceCidr: '10.96.0.0/12',
+      upstreams: [],
+    });
+    const udp = createSocket('udp4');
+    udp.send(query('web.default.svc.cluster.local'), 53, '10.96.0.10');
+    const [reply] = (await once(udp, 'message')) as [Buffer];
+    udp.close();
+    expect(decode(reply).answers).toMatchObject([{ data: '10.96.0.80' }]);
+
+    const tcp = connect(53, '10.96.0.10');
+    const message = query('db.default.svc.cluster.local');
+    const framed = Buffer.concat([Buffer.from([0, message.length]), message]);
+    // Two questions in three pieces.
+    for (const piece of [framed.subarray(0, 1), framed.subarray(1), framed]) tcp.write(piece);
+    let received = Buffer.alloc(0);
+    for await (const data of tcp as AsyncIterable<Buffer>) {
+      received = Buffer.concat([received, data]);
+      const first = received.length < 2 ? Infinity : received.readUInt16BE(0) + 2;
+      if (received.length >= first * 2) break;
+    }
+    const length = received.readUInt16BE(0);
+    expect(decode(received.subarray(2, 2 + length)).answers).toHaveLength(2);
+    expect(decode(received.subarray(4 + length)).answers).toHaveLength(2);
+    await server[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,41 @@
+import { services } from '#api/kind-ref.ts';
+import type { Service } from '#api/objects.ts';
+import { isAlreadyExists } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+
+/** The Service that pods' resolv.conf points to; its name is what tools and tests look for. */
+export const kubeDnsKey = 'kube-system/kube-dns';
+
+/** No selector: every node answers for itself, and the proxy makes no rules for it (`ownServices`). Pure. */
+export function renderKubeDns(address: string): Service {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: {
+        'k8s-app': 'kube-dns',
+        'kubernetes.io/cluster-service': 'true',
+        'kubernetes.io/name': 'podwright',
+      },
+    },
+    spec: {
+      clusterIP: address,
+      clusterIPs: [address],
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
+      ],
+    },
+  };
+}
+
+/** Makes the Service unless it is there; any agent may be the first. One that is there stays as somebody made it. */
+export async function ensureKubeDns(client: ApiClient, address: string): Promise<void> {
+  try {
+    await client.create(services, renderKubeDns(address), { namespace: 'kube-system' });
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+}

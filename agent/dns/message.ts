@@ -1,0 +1,127 @@
+import {
+  AUTHORITATIVE_ANSWER,
+  decode,
+  encode,
+  RECURSION_AVAILABLE,
+  RECURSION_DESIRED,
+  TRUNCATED_RESPONSE,
+} from 'dns-packet';
+import type { Answer, DecodedPacket, OptAnswer, Question } from 'dns-packet';
+
+/** Response codes of RFC 1035 section 4.1.1 and RFC 6891 section 9. */
+export const rcode = {
+  noError: 0,
+  formatError: 1,
+  serverFailure: 2,
+  noSuchName: 3,
+  notImplemented: 4,
+  refused: 5,
+} as const;
+
+/** Without EDNS a UDP message has at most 512 bytes (RFC 1035); with it, we send at most what passes unfragmented. */
+const udpBytesDefault = 512;
+export const udpBytesMax = 1232;
+
+/** A query, checked; `refusal` is what to answer instead of looking anything up. */
+export interface DnsQuery {
+  readonly id: number;
+  readonly question: Question | undefined;
+  readonly isRecursionDesired: boolean;
+  /** Present: the client speaks EDNS and takes UDP answers of this size. */
+  readonly ednsBytes: number | undefined;
+  readonly refusal: number | undefined;
+}
+
+export interface DnsReply {
+  readonly rcode: number;
+  readonly answers: readonly Answer[];
+  readonly authorities: readonly Answer[];
+  readonly additionals: readonly Answer[];
+  readonly isAuthoritative: boolean;
+  readonly isRecursionAvailable: boolean;
+}
+
+/** Undefined for what must not be answered: too short, or itself a response. Never throws. */
+export function parseQuery(bytes: Buffer): DnsQuery | undefined {
+  if (bytes.length < 12 || bytes.length > 65_535) return undefined;
+  const flags = bytes.readUInt16BE(2);
+  if ((flags & 0x8000) !== 0) return undefined;
+  const id = bytes.readUInt16BE(0);
+  const isRecursionDesired = (flags & RECURSION_DESIRED) !== 0;
+  const refuse = (refusal: number, question?: Question, ednsBytes?: number): DnsQuery => ({
+    id,
+    question,
+    isRecursionDesired,
+    ednsBytes,
+    refusal,
+  });
+  if (((flags >> 11) & 0xf) !== 0) return refuse(rcode.notImplemented);
+  const packet = tryDecode(bytes);
+  const question = packet?.questions?.[0];
+  if (packet === undefined || question === undefined || packet.questions?.length !== 1)
+    return refuse(rcode.formatError);
+  const edns = packet.additionals?.find((record): record is OptAnswer => record.type === 'OPT');
+  const ednsBytes = edns === undefined ? undefined : Math.max(udpBytesDefault, edns.udpPayloadSize);
+  const isTransfer = ['AXFR', 'IXFR'].includes(question.type);
+  if (isTransfer || question.class !== 'IN') return refuse(rcode.refused, question, ednsBytes);
+  return { id, question, isRecursionDesired, ednsBytes, refusal: undefined };
+}
+
+/** The reply as bytes; over UDP one that is too long becomes an empty one that says so, and the client comes by TCP. */
+export function renderReply(query: DnsQuery, reply: DnsReply, transport: 'udp' | 'tcp'): Buffer {
+  const bytesMax = transport === 'tcp' ? 65_535 : Math.min(query.ednsBytes ?? udpBytesDefault, udpBytesMax);
+  const whole = encodeReply(query, reply, 0);
+  if (whole.length <= bytesMax) return whole;
+  const lean = encodeReply(query, { ...reply, additionals: [] }, 0);
+  if (lean.length <= bytesMax) return lean;
+  return encodeReply(query, { ...reply, answers: [], authorities: [], additionals: [] }, TRUNCATED_RESPONSE);
+}
+
+/** A reply without records. */
+export function emptyReply(code: number): DnsReply {
+  return {
+    rcode: code,
+    answers: [],
+    authorities: [],
+    additionals: [],
+    isAuthoritative: false,
+    isRecursionAvailable: false,
+  };
+}
+
+function encodeReply(query: DnsQuery, reply: DnsReply, extraFlags: number): Buffer {
+  const opt = query.ednsBytes === undefined ? [] : [ednsRecord];
+  return encode({
+    type: 'response',
+    id: query.id,
+    flags:
+      reply.rcode |
+      extraFlags |
+      (query.isRecursionDesired ? RECURSION_DESIRED : 0) |
+      (reply.isRecursionAvailable ? RECURSION_AVAILABLE : 0) |
+      (reply.isAuthoritative ? AUTHORITATIVE_ANSWER : 0),
+    questions: query.question === undefined ? [] : [query.question],
+    answers: [...reply.answers],
+    authorities: [...reply.authorities],
+    additionals: [...reply.additionals, ...opt],
+  });
+}
+
+const ednsRecord: OptAnswer = {
+  type: 'OPT',
+  name: '.',
+  udpPayloadSize: udpBytesMax,
+  extendedRcode: 0,
+  ednsVersion: 0,
+  flags: 0,
+  flag_do: false,
+  options: [],
+};
+
+function tryDecode(bytes: Buffer): DecodedPacket | undefined {
+  try {
+    return decode(bytes);
+  } catch {
+    return undefined; // Whatever dns-packet objects to, the client gets FORMERR.
+  }
+}

@@ -1,0 +1,29 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { errnoOf, isPodwrightError } from '#base/errors.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { PodMemory } from './pod-memory.ts';
+import type { KubeletPorts } from './ports.ts';
+
+/** What an action is applied to. */
+export interface ApplyContext {
+  readonly memory: PodMemory;
+  readonly actual: PodObservation;
+  readonly ports: KubeletPorts;
+}
+
+/** Makes the directory of a file, then the file. */
+export async function ensureFile(file: string, content: string, mode: number): Promise<void> {
+  try {
+    await writeFile(file, content, { mode });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await mkdir(path.dirname(file), { recursive: true });
+    await writeFile(file, content, { mode });
+  }
+}
+
+/** Whether the failure is the container's own (its command, its user), which the runtime then reports as a run that ended. */
+export function isLaunchFailure(error: unknown): boolean {
+  return isPodwrightError(error, 'E_LAUNCH');
+}

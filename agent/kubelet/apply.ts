@@ -1,0 +1,121 @@
+import { rm } from 'node:fs/promises';
+import { backoffMs, type Backoff } from '#base/backoff.ts';
+import { describeError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { pods } from '#api/kind-ref.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { renderSandbox } from './container-config.ts';
+import { podHostname } from './host-files.ts';
+import { pullImage } from './pull-image.ts';
+import { podDownward } from './ports.ts';
+import type { Action } from './pod-input.ts';
+import { podPaths } from './pod-paths.ts';
+import { startContainer } from './start-container.ts';
+import { stopContainer } from './stop-container.ts';
+
+const retryBackoff: Backoff = { initialMs: 1000, factor: 2, maxMs: 120_000 };
+
+/**
+ * Carries out one action. Safe to repeat. A failure that has a place in the pod's status is kept in the memory and told as
+ * an event; any other is thrown, and the pod is looked at again later.
+ */
+export async function apply(action: Action, context: ApplyContext, signal: AbortSignal): Promise<void> {
+  const { memory, ports } = context;
+  const { runtime } = ports;
+  const { uid } = memory;
+  switch (action.kind) {
+    case 'prepareVolumes':
+    case 'refreshVolumes':
+      return mountVolumes(context, signal);
+    case 'removeVolumes':
+      await ports.volumes.remove(uid);
+      memory.volumes = { state: 'removed' };
+      return undefined;
+    case 'runSandbox':
+      return runSandbox(action, context, signal);
+    case 'stopSandbox':
+      return runtime.stopSandbox(uid, signal);
+    case 'pullImage':
+      return pullImage(action, context);
+    case 'startContainer':
+      return startContainer(action, context, signal);
+    case 'stopContainer':
+      return stopContainer(action, context);
+    case 'removeContainer':
+      await runtime.removeContainer(uid, action.id, { withLogs: true });
+      return rm(
+        podPaths(memory.desired.pod, ports.directories).terminationMessage(action.container, action.id),
+        { force: true },
+      );
+    case 'removePod':
+      await runtime.removePod(uid, signal);
+      return rm(podPaths(memory.desired.pod, ports.directories).logs, { recursive: true, force: true });
+    case 'deleteObject':
+      return deleteObject(context);
+    default:
+      return unreachable(action);
+  }
+}
+
+async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal): Promise<void> {
+  const { pod } = memory.desired;
+  const now = ports.clock.now();
+  memory.areVolumesStale = false; // Before the objects are read: a change from here on is another one.
+  try {
+    const mounted = await ports.volumes.mount({ pod, downward: podDownward(memory, ports), now, signal });
+    memory.mounted = mounted;
+    memory.volumeFailures = 0;
+    memory.volumes = { state: 'ready', isStale: false, refreshAtMs: mounted.refreshAtMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    memory.volumeFailures += 1;
+    const message = describeError(error);
+    ports.events.warning(pod, 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    const retryAtMs = now + backoffMs(retryBackoff, memory.volumeFailures);
+    // Volumes that were there once stay as they are: running containers keep the old content.
+    if (memory.volumes.state === 'ready') memory.volumes = { ...memory.volumes, refreshAtMs: retryAtMs };
+    else memory.volumes = { state: 'failed', message, retryAtMs };
+  }
+}
+
+async function runSandbox(
+  { attempt, replaces }: Extract<Action, { kind: 'runSandbox' }>,
+  { memory, ports }: ApplyContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { pod } = memory.desired;
+  const { hostname } = podHostname(pod, ports.dns.clusterDomain);
+  try {
+    if (replaces) {
+      ports.events.normal(pod, 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+      await ports.runtime.stopSandbox(memory.uid, signal);
+    }
+    await ports.runtime.runSandbox(
+      renderSandbox({ pod, attempt, hostname, pidsMax: ports.node.podPidsMax }),
+      signal,
+    );
+    memory.sandboxFailure = undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    const failures = (memory.sandboxFailure?.failures ?? 0) + 1;
+    const message = describeError(error);
+    ports.events.warning(pod, 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
+    memory.sandboxFailure = {
+      message,
+      failures,
+      retryAtMs: ports.clock.now() + backoffMs(retryBackoff, failures),
+    };
+  }
+}
+
+/** The last step: the object may go. Our uid is the condition, for the name may belong to another pod by now. */
+async function deleteObject({ memory, ports }: ApplyContext): Promise<void> {
+  const { namespace, name = '', uid } = memory.desired.pod.metadata ?? {};
+  try {
+    await ports.client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+  memory.isDeleted = true;
+}

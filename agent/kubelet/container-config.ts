@@ -1,0 +1,217 @@
+import type { Container, EphemeralContainer, Pod, VolumeMount } from '#api/objects.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { expandVariables } from '#api/pod/expand.ts';
+import type { LaunchMount } from '#native/launch/launch.ts';
+import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { EnvEntry } from './environment.ts';
+import type { PodPaths } from './pod-paths.ts';
+import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
+import { renderSecurity, renderUser } from './security.ts';
+
+/** A volumeMount whose source is found: the volume, or the bind of a subPath. */
+export interface ResolvedMount {
+  readonly mount: VolumeMount;
+  readonly source: string;
+  readonly isFile: boolean;
+  readonly isReadOnly: boolean;
+}
+
+export interface ContainerConfigInput {
+  readonly pod: Pod;
+  readonly container: Container | EphemeralContainer;
+  readonly id: string;
+  readonly attempt: number;
+  readonly imageId: string;
+  readonly image: ImageRecord | undefined;
+  readonly env: readonly EnvEntry[];
+  readonly mounts: readonly ResolvedMount[];
+  readonly paths: PodPaths;
+  readonly nodeMemoryBytes: number;
+  readonly pidsMax: number | undefined;
+}
+
+/** All that the runtime needs for one run of a container. Pure. @throws {E_INVALID} with the message of the event */
+export function renderContainer(input: ContainerConfigInput): ContainerConfig {
+  const { pod, container, env } = input;
+  const variables = new Map(env.map(({ name, value }) => [name, value]));
+  const expand = (text: string): string => expandVariables(text, (name) => variables.get(name));
+  const hasTty = container.tty === true;
+  return {
+    id: input.id,
+    name: container.name,
+    attempt: input.attempt,
+    imageId: input.imageId,
+    image: container.image ?? '',
+    command: (container.command ?? []).map(expand),
+    args: (container.args ?? []).map(expand),
+    env,
+    workingDir: container.workingDir === '' ? undefined : container.workingDir,
+    mounts: renderMounts(input),
+    ...renderUser(pod, container, input.image),
+    security: renderSecurity(pod, container),
+    devices: [],
+    rlimits: [],
+    oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
+    resources: {
+      ...containerCgroup(container),
+      ...(input.pidsMax === undefined ? {} : { pidsMax: input.pidsMax }),
+    },
+    stdio: {
+      logPath: input.paths.log(container.name, input.attempt),
+      stdin: container.stdin === true,
+      stdinOnce: container.stdinOnce === true,
+      tty: hasTty,
+    },
+    stopSignal: container.lifecycle?.stopSignal,
+    termination: {
+      path: input.paths.terminationMessage(container.name, input.id),
+      fallbackToLogsOnError: container.terminationMessagePolicy === 'FallbackToLogsOnError',
+    },
+  };
+}
+
+export const defaultTerminationMessagePath = '/dev/termination-log';
+
+function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): readonly LaunchMount[] {
+  const targets = new Set(mounts.map(({ mount }) => mount.mountPath));
+  const rbind = (source: string, target: string): LaunchMount => ({
+    type: 'bind',
+    source,
+    target,
+    isFile: true,
+    options: ['rbind', 'rprivate'],
+  });
+  const standard = [
+    rbind(paths.hosts, '/etc/hosts'),
+    rbind(paths.resolvConf, '/etc/resolv.conf'),
+    rbind(paths.hostname, '/etc/hostname'),
+    rbind(
+      paths.terminationMessage(container.name, id),
+      container.terminationMessagePath ?? defaultTerminationMessagePath,
+    ),
+  ];
+  // A volume at the same place stands for what the pod brings of its own.
+  return [...mounts.map(renderMount), ...standard.filter(({ target }) => !targets.has(target))];
+}
+
+const propagations = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
+
+function renderMount({ mount, source, isFile, isReadOnly }: ResolvedMount): LaunchMount {
+  const readOnly = mount.readOnly === true || isReadOnly;
+  const target = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
+  return {
+    type: 'bind',
+    source,
+    target,
+    isFile,
+    options: ['rbind', propagations[mount.mountPropagation ?? 'None'], ...(readOnly ? ['ro'] : [])],
+  };
+}
+
+export interface SandboxConfigInput {
+  readonly pod: Pod;
+  readonly attempt: number;
+  readonly hostname: string;
+  readonly pidsMax: number | undefined;
+}
+
+/** All that the runtime needs for a pod's sandbox. Pure. */
+export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfigInput): SandboxConfig {
+  const { metadata = {}, spec } = pod;
+  const hostNetwork = spec?.hostNetwork === true;
+  const containers = [
+    ...(spec?.containers ?? []),
+    ...(spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
+  ];
+  return {
+    uid: metadata.uid ?? '',
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    attempt,
+    hostname,
+    labels: metadata.labels ?? {},
+    annotations: metadata.annotations ?? {},
+    hostNetwork,
+    hostPid: spec?.hostPID === true,
+    hostIpc: spec?.hostIPC === true,
+    sharePidNamespace: spec?.shareProcessNamespace === true,
+    sysctls: Object.fromEntries(
+      (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name.replaceAll('/', '.'), value]),
+    ),
+    portMappings: hostNetwork
+      ? []
+      : containers.flatMap(({ ports = [] }) =>
+          ports.flatMap(({ hostPort = 0, containerPort, protocol = 'TCP', hostIP = '' }) =>
+            hostPort === 0 ? [] : [{ hostPort, containerPort, protocol, hostIp: hostIP }],
+          ),
+        ),
+    cgroupParent: podCgroup(pod),
+    resources: podCgroupResources(pod, pidsMax),
+  };
+}
+
+// Sysctls that are namespaced and harmless to others (kubelet's safe set).
+const safeSysctls: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_wmem',
+]);
+
+/** Why this node does not run the pod at all, in one sentence; undefined when it does. Nothing asked for is silently left out. */
+export function refusalOf(pod: Pod): { readonly reason: string; readonly message: string } | undefined {
+  const { spec } = pod;
+  const unsafe = (spec?.securityContext?.sysctls ?? []).find(
+    ({ name }) => !safeSysctls.has(name.replaceAll('/', '.')),
+  );
+  if (unsafe !== undefined) {
+    return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` };
+  }
+  if (spec?.os?.name !== undefined && spec.os.name !== 'linux') {
+    return {
+      reason: 'PodOSNotSupported',
+      message: `Failed to admit pod as the OS field doesn't match node OS`,
+    };
+  }
+  const missing = unsupportedField(pod);
+  if (missing === undefined) return undefined;
+  return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };
+}
+
+function unsupportedField({ spec }: Pod): string | undefined {
+  if (spec?.hostUsers === false) return 'spec.hostUsers: false';
+  if ((spec?.resourceClaims?.length ?? 0) > 0) return 'spec.resourceClaims';
+  if (spec?.runtimeClassName !== undefined && spec.runtimeClassName !== '') {
+    return `spec.runtimeClassName: ${spec.runtimeClassName}`;
+  }
+  const contexts = [
+    spec?.securityContext,
+    ...[...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map((c) => c.securityContext),
+  ];
+  if (contexts.some((c) => c?.seccompProfile?.type === 'Localhost')) return 'seccompProfile.type: Localhost';
+  if (contexts.some((c) => c?.appArmorProfile?.type === 'Localhost'))
+    return 'appArmorProfile.type: Localhost';
+  const devices = (spec?.containers ?? []).find((c) => (c.volumeDevices?.length ?? 0) > 0);
+  return devices === undefined ? undefined : `spec.containers[${devices.name}].volumeDevices`;
+}
+
+/** The subPath of a mount, with subPathExpr expanded. @throws {E_INVALID} when a variable of it is not known */
+export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
+  if (mount.subPathExpr === undefined || mount.subPathExpr === '') {
+    return mount.subPath === '' ? undefined : mount.subPath;
+  }
+  const variables = new Map(env.map(({ name, value }) => [name, value]));
+  const unknown = /\$\(([^)]*)\)/g;
+  for (const [, name = ''] of mount.subPathExpr.matchAll(unknown)) {
+    if (!variables.has(name)) throw new PodwrightError('E_INVALID', `missing value for "${name}"`);
+  }
+  return expandVariables(mount.subPathExpr, (name) => variables.get(name));
+}

@@ -1,0 +1,174 @@
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import { PodwrightError } from '#base/errors.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Pod } from '#api/objects.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+
+/** What a probe or hook is run against. */
+export interface HandlerTarget {
+  readonly pod: Pod;
+  readonly container: Container | EphemeralContainer;
+  readonly containerId: string;
+  readonly podIp: string;
+}
+
+export interface HandlerPorts {
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+}
+
+/** How an action ended, in words for an event. */
+export interface HandlerResult {
+  readonly isSuccess: boolean;
+  readonly output: string;
+}
+
+const outputMax = 10_240; // The kubelet keeps no more of a probe's output.
+
+/** Runs a lifecycle hook to its end. @throws the signal's reason */
+export async function runHook(
+  handler: LifecycleHandler,
+  target: HandlerTarget,
+  ports: HandlerPorts,
+  signal: AbortSignal,
+): Promise<HandlerResult> {
+  const { exec, httpGet, sleep, tcpSocket } = handler;
+  if (exec !== undefined) return runExec(exec.command ?? [], target, ports, signal);
+  if (httpGet !== undefined) return runHttpGet(httpGet, target, { userAgent: 'kube-lifecycle/1.36' }, signal);
+  if (tcpSocket !== undefined) return runTcp(tcpSocket, target, signal);
+  await ports.clock.sleep((sleep?.seconds ?? 0) * 1000, signal);
+  return { isSuccess: true, output: '' };
+}
+
+export async function runExec(
+  args: readonly string[],
+  { pod, containerId }: HandlerTarget,
+  { runtime }: HandlerPorts,
+  signal: AbortSignal,
+): Promise<HandlerResult> {
+  const uid = pod.metadata?.uid ?? '';
+  const session = await runtime.exec(uid, containerId, { args, stdin: false, tty: false }, signal);
+  await using streams = session.streams;
+
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const keep = (chunk: Buffer): void => {
+    if (size < outputMax) chunks.push(chunk.subarray(0, outputMax - size));
+    size += chunk.length;
+  };
+  streams.stdout.on('data', keep);
+  streams.stderr?.on('data', keep);
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    session.kill().catch(() => undefined); // It ended by itself meanwhile; its container's end kills it otherwise.
+    aborted.reject(signal.reason);
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const exitCode = await Promise.race([session.exitCode, aborted.promise]);
+    const output = Buffer.concat(chunks).toString('utf8');
+    return {
+      isSuccess: exitCode === 0,
+      output: exitCode === 0 || output !== '' ? output : `command exited with ${exitCode}`,
+    };
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** A port by number, or by the name of one of the container's ports. @throws {E_INVALID} */
+export function resolvePort(port: number | string, container: Container | EphemeralContainer): number {
+  const named = container.ports?.find(({ name }) => name === port)?.containerPort;
+  const number = typeof port === 'number' ? port : (named ?? Number(port));
+  if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
+  throw new PodwrightError('E_INVALID', `couldn't find port: ${port} in container ${container.name}`);
+}
+
+/** GET from the node; 200 to 399 is success, redirects to the same host are followed, certificates are not checked. */
+export async function runHttpGet(
+  action: HTTPGetAction,
+  target: HandlerTarget,
+  options: { readonly userAgent: string },
+  signal: AbortSignal,
+): Promise<HandlerResult> {
+  const scheme = (action.scheme ?? 'HTTP').toLowerCase();
+  const host = action.host === undefined || action.host === '' ? target.podIp : action.host;
+  const port = resolvePort(action.port, target.container);
+  const path = action.path ?? '/';
+  const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  let url = new URL(`${scheme}://${authority}${path.startsWith('/') ? path : `/${path}`}`);
+  for (let redirects = 0; ; redirects++) {
+    const answer = await getOnce(url, headersOf(action, options.userAgent), signal);
+    const location = answer.location;
+    const isRedirect = answer.status >= 300 && answer.status < 400 && location !== undefined;
+    if (!isRedirect || redirects >= 10) return verdict(answer);
+    const next = new URL(location, url);
+    // Elsewhere it is not this container's health any more; Kubernetes warns and passes.
+    if (next.hostname !== url.hostname)
+      return { isSuccess: true, output: `Probe terminated redirects, Response body: ${answer.body}` };
+    url = next;
+  }
+}
+
+function verdict({ status, body }: { readonly status: number; readonly body: string }): HandlerResult {
+  if (status >= 200 && status < 400) return { isSuccess: true, output: body };
+  return { isSuccess: false, output: `HTTP probe failed with statuscode: ${status}` };
+}
+
+function headersOf(action: HTTPGetAction, userAgent: string): Record<string, string> {
+  const given = Object.fromEntries(
+    (action.httpHeaders ?? []).map(({ name, value }) => [name.toLowerCase(), value]),
+  );
+  return { 'user-agent': userAgent, accept: '*/*', connection: 'close', ...given };
+}
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly body: string;
+}
+
+function getOnce(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
+  const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
+  const options = { headers, signal, agent: false as const, rejectUnauthorized: false };
+  const onResponse = (response: http.IncomingMessage): void => {
+    let body = '';
+    response.setEncoding('utf8');
+    response.on('data', (chunk: string) => {
+      if (body.length < outputMax) body += chunk.slice(0, outputMax - body.length);
+    });
+    response.on('error', reject);
+    response.on('end', () =>
+      resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }),
+    );
+  };
+  const request =
+    url.protocol === 'https:'
+      ? https.request(url, options, onResponse)
+      : http.request(url, options, onResponse);
+  request.on('error', reject);
+  request.end();
+  return promise;
+}
+
+/** Success is a connection. */
+export async function runTcp(
+  action: { readonly host?: string | undefined; readonly port: number | string },
+  target: HandlerTarget,
+  signal: AbortSignal,
+): Promise<HandlerResult> {
+  const host = action.host === undefined || action.host === '' ? target.podIp : action.host;
+  const { promise, resolve, reject } = Promise.withResolvers<HandlerResult>();
+  const socket = net.connect({ host, port: resolvePort(action.port, target.container), signal });
+  socket.once('connect', () => {
+    socket.destroy();
+    resolve({ isSuccess: true, output: '' });
+  });
+  socket.once('error', (error) => {
+    if (signal.aborted) reject(signal.reason);
+    else resolve({ isSuccess: false, output: error.message });
+  });
+  return promise;
+}

@@ -1,0 +1,222 @@
+import { readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Node } from '#api/objects.ts';
+import type { Informers } from '#client/informers.ts';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { readMachine } from '#agent/node/machine.ts';
+import { startNodeAgent } from '#agent/node/node-agent.ts';
+import type { NodeInput } from '#agent/node/node-status.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import { createMounter } from '#agent/volume/mounter.ts';
+import type { Mounts } from '#native/mount/mount.ts';
+import type { Proc } from '#native/proc/proc.ts';
+import type { KubeletDirectories } from './pod-paths.ts';
+import { startPodWorkers } from './pod-workers.ts';
+import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
+import type { StatsInput } from './server/stats.ts';
+
+export interface KubeletOptions {
+  readonly nodeName: string;
+  /** Addresses of the node, the first being its InternalIP and the hostIP of its pods. */
+  readonly nodeIps: readonly string[];
+  /** Labels beyond those that every node has. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Watches and client that are the kubelet's own. */
+  readonly informers: Informers;
+  readonly runtime: Runtime;
+  readonly network: Pick<PodNetwork, 'status'>;
+  readonly mounts: Mounts;
+  readonly proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directories: KubeletDirectories;
+  /** Addresses of the cluster DNS; none: pods resolve as the node does. */
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  readonly server: { readonly host: string; readonly port: number; readonly tls: KubeletTls };
+  /** `v1.36.2+podwright-0.1.0`, `podwright://0.1.0` */
+  readonly versions: NodeInput['versions'];
+  /** kubelet's maxPods. */
+  readonly podsMax?: number;
+  /** kubelet's podPidsLimit; undefined: none. */
+  readonly podPidsMax?: number;
+  /** Paths of the node's own files, where they are not the machine's. */
+  readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
+}
+
+/** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
+export interface Kubelet extends AsyncDisposable {
+  /** Resolves when the Node object is there. */
+  readonly registered: Promise<Node>;
+  /** Where the HTTPS server listens. */
+  readonly port: number;
+  /** Looks at the state of runtime and network at once, instead of within ten seconds. */
+  refreshNode(): void;
+}
+
+const podsMaxDefault = 110;
+
+export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
+  const { runtime, clock, logger, nodeName, directories } = options;
+  await using undo = new AsyncDisposableStack();
+
+  await Promise.all(
+    [directories.pods, directories.podsMemory].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
+  );
+  const machine = await readMachine(options.proc, directories.pods);
+  const workers = await startPodWorkers({
+    informers: options.informers,
+    runtime,
+    mounter: createMounter(options.mounts),
+    clock,
+    logger,
+    directories,
+    node: {
+      name: nodeName,
+      ips: options.nodeIps,
+      allocatable: {
+        cpuMilli: machine.cpuCount * 1000,
+        memoryBytes: machine.memoryBytes,
+        storageBytes: machine.diskBytes,
+      },
+      memoryBytes: machine.memoryBytes,
+      podPidsMax: options.podPidsMax,
+    },
+    clusterDns: options.clusterDns,
+    clusterDomain: options.clusterDomain,
+    ...(options.hostFiles === undefined ? {} : { hostFiles: options.hostFiles }),
+  });
+  undo.use(workers);
+  const startedAtMs = clock.now();
+  const server = await startKubeletServer({
+    ...options.server,
+    runtime,
+    clock,
+    logger,
+    directories,
+    pods: workers.pods,
+    podByName: workers.podByName,
+    readStats: () => readStats(options, { startedAtMs, pods: workers.pods }),
+    config: configOf(options),
+    metrics: () => renderMetrics(workers.pods().length, runtime),
+  });
+  undo.use(server);
+  const agent = startNodeAgent({
+    client: options.informers.client,
+    clock,
+    logger,
+    name: nodeName,
+    read: () => readNode(options, server),
+  });
+  undo.use(agent);
+  const owned = undo.move();
+  return {
+    registered: agent.registered,
+    port: server.port,
+    refreshNode: () => agent.refresh(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+async function readNode(options: KubeletOptions, server: KubeletServer): Promise<NodeInput> {
+  const [machine, network] = await Promise.all([
+    readMachine(options.proc, options.directories.pods),
+    options.network.status(),
+  ]);
+  return {
+    name: options.nodeName,
+    ips: options.nodeIps,
+    hostname: options.nodeName,
+    labels: options.labels ?? {},
+    podsMax: options.podsMax ?? podsMaxDefault,
+    kubeletPort: server.port,
+    versions: options.versions,
+    machine,
+    images: options.runtime.images.list(),
+    network,
+    runtimeProblem: undefined, // It is in this process: while this runs, so does it.
+  };
+}
+
+async function readStats(
+  { nodeName, runtime, clock, proc, directories }: KubeletOptions,
+  {
+    startedAtMs,
+    pods,
+  }: {
+    readonly startedAtMs: number;
+    readonly pods: () => StatsInput['pods'][number]['pod'][] | readonly StatsInput['pods'][number]['pod'][];
+  },
+): Promise<StatsInput> {
+  const found = await Promise.all(
+    pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
+  );
+  const [machine, nodeCpuNanoseconds] = await Promise.all([
+    readMachine(proc, directories.pods),
+    readNodeCpu(),
+  ]);
+  return {
+    nodeName,
+    nowMs: clock.now(),
+    startedAtMs,
+    machine,
+    nodeCpuNanoseconds,
+    pods: found.flatMap(({ pod, stats }) => (stats === undefined ? [] : [{ pod, stats }])),
+  };
+}
+
+/** All CPU time but idle and I/O wait, from the first line of /proc/stat, in ticks of 10 ms (proc_stat(5)). */
+async function readNodeCpu(): Promise<number> {
+  const [first = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = first
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * 10_000_000;
+}
+
+/** The part of KubeletConfiguration that has a meaning here. */
+function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
+  return {
+    kind: 'KubeletConfiguration',
+    apiVersion: 'kubelet.config.k8s.io/v1beta1',
+    address: options.server.host,
+    port: options.server.port,
+    maxPods: options.podsMax ?? podsMaxDefault,
+    podPidsLimit: options.podPidsMax ?? -1,
+    clusterDNS: options.clusterDns,
+    clusterDomain: options.clusterDomain,
+    nodeStatusUpdateFrequency: '10s',
+    nodeStatusReportFrequency: '5m0s',
+    nodeLeaseDurationSeconds: 40,
+    configMapAndSecretChangeDetectionStrategy: 'Watch',
+    cgroupDriver: 'cgroupfs',
+    authentication: { anonymous: { enabled: false }, webhook: { enabled: false } },
+  };
+}
+
+/** /metrics: what this kubelet knows of itself. */
+function renderMetrics(podCount: number, runtime: Runtime): string {
+  const containers = runtime.observeAll().flatMap((pod) => pod.containers.map(({ state }) => state.state));
+  const count = (state: string): number => containers.filter((found) => found === state).length;
+  const memory = process.memoryUsage();
+  return [
+    '# HELP kubelet_running_pods [ALPHA] Number of pods that have a running pod sandbox',
+    '# TYPE kubelet_running_pods gauge',
+    `kubelet_running_pods ${runtime.observeAll().filter((pod) => pod.sandbox?.state === 'ready').length}`,
+    '# HELP kubelet_desired_pods [ALPHA] The number of pods the kubelet is being instructed to run',
+    '# TYPE kubelet_desired_pods gauge',
+    `kubelet_desired_pods ${podCount}`,
+    '# HELP kubelet_running_containers [ALPHA] Number of containers currently running',
+    '# TYPE kubelet_running_containers gauge',
+    ...['created', 'running', 'exited'].map(
+      (state) => `kubelet_running_containers{container_state="${state}"} ${count(state)}`,
+    ),
+    '# HELP process_resident_memory_bytes Resident memory size in bytes.',
+    '# TYPE process_resident_memory_bytes gauge',
+    `process_resident_memory_bytes ${memory.rss}`,
+    '',
+  ].join('\n');
+}

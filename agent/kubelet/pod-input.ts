@@ -1,0 +1,138 @@
+import type { Container, EphemeralContainer, Pod } from '#api/objects.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+
+/** What the API wants of a pod: the last object seen, and whether it is still there. */
+export interface PodDesired {
+  readonly pod: Pod;
+  /** False once the object is gone from the API, gracefully or by force. */
+  readonly isPresent: boolean;
+}
+
+/** The last pull for a container, by the worker. A pull counts for one attempt, so that `Always` pulls again at a restart. */
+export type PullFact =
+  | { readonly state: 'pulling'; readonly attempt: number }
+  | { readonly state: 'done'; readonly attempt: number; readonly imageId: string }
+  | {
+      readonly state: 'failed';
+      readonly attempt: number;
+      readonly reason: 'ErrImagePull' | 'InvalidImageName' | 'ErrImageNeverPull';
+      readonly message: string;
+      readonly failures: number;
+      readonly failedAtMs: number;
+      readonly retryAtMs: number;
+    };
+
+/** A container that could not be described or launched: shown as its waiting reason, tried again at `retryAtMs`. */
+export interface StartFailure {
+  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError';
+  readonly message: string;
+  readonly failures: number;
+  readonly retryAtMs: number;
+}
+
+/** What the probes of a running container say. Absent probes count as passed. */
+export interface ProbeFact {
+  readonly hasStarted: boolean;
+  readonly isReady: boolean;
+  /** Why the container must be killed: its liveness or startup probe failed. */
+  readonly failure: { readonly probe: 'liveness' | 'startup'; readonly message: string } | undefined;
+}
+
+/** What the worker of a pod knows besides the API object and the runtime's observation. */
+export interface PodFacts {
+  readonly nodeName: string;
+  /** When this agent first saw the pod: its start time, unless an earlier one was reported. */
+  readonly firstSeenAtMs: number;
+  readonly hostIps: readonly string[];
+  /** Container names → image id, where the image of the container is on the node. */
+  readonly presentImages: ReadonlyMap<string, string>;
+  readonly pulls: ReadonlyMap<string, PullFact>;
+  readonly startFailures: ReadonlyMap<string, StartFailure>;
+  readonly sandboxFailure: { readonly message: string; readonly retryAtMs: number } | undefined;
+  readonly volumes:
+    | { readonly state: 'absent' }
+    | { readonly state: 'ready'; readonly isStale: boolean; readonly refreshAtMs: number | undefined }
+    | { readonly state: 'failed'; readonly message: string; readonly retryAtMs: number }
+    | { readonly state: 'removed' };
+  /** By container id. */
+  readonly probes: ReadonlyMap<string, ProbeFact>;
+  /** By container id; absent: there is none, or an earlier agent ran it. */
+  readonly postStart: ReadonlyMap<string, 'running' | 'done' | { readonly failure: string }>;
+  /** By container id: when the stop under way will have killed it at the latest. */
+  readonly stopping: ReadonlyMap<string, { readonly deadlineMs: number }>;
+  /** By container name: the attempt at which its crash back-off starts to count (it ran long enough before). */
+  readonly backoffBase: ReadonlyMap<string, number>;
+  /** When this agent learned that the pod must end. */
+  readonly endingSinceMs: number | undefined;
+  /** Why the node refuses the pod. */
+  readonly rejection: { readonly reason: string; readonly message: string } | undefined;
+  /** The API object was deleted by us (finalizers may keep it). */
+  readonly isDeleted: boolean;
+  /** The API has the last status of the pod; the object is not let go before. */
+  readonly isStatusCurrent: boolean;
+}
+
+export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
+
+/** One step of a pod. Nothing is left to choose: `apply` only carries out. The actions of one plan do not depend on each other. */
+export type Action =
+  | { readonly kind: 'prepareVolumes' }
+  | { readonly kind: 'refreshVolumes' }
+  | { readonly kind: 'removeVolumes' }
+  /** With `replaces` the dead sandbox before it is cleared away first. */
+  | { readonly kind: 'runSandbox'; readonly attempt: number; readonly replaces: boolean }
+  | { readonly kind: 'stopSandbox' }
+  | {
+      readonly kind: 'pullImage';
+      readonly container: string;
+      readonly image: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly kind: 'startContainer';
+      readonly container: string;
+      readonly id: string;
+      readonly attempt: number;
+      readonly imageId: string;
+    }
+  | {
+      readonly kind: 'stopContainer';
+      readonly container: string;
+      readonly id: string;
+      readonly graceSeconds: number;
+      readonly message: string;
+    }
+  | { readonly kind: 'removeContainer'; readonly container: string; readonly id: string }
+  | { readonly kind: 'removePod' }
+  | { readonly kind: 'deleteObject' };
+
+/** The actions to take now, and when to look again if nothing happens before. */
+export interface Plan {
+  readonly actions: readonly Action[];
+  readonly wakeAtMs: number | undefined;
+}
+
+/** A container of a pod's spec, of whichever list. */
+export interface SpecContainer {
+  readonly kind: ContainerKind;
+  readonly spec: Container | EphemeralContainer;
+}
+
+/** All containers of a pod in the order of starting: init and sidecars as written, main, ephemeral. */
+export function containersOf(pod: Pod): readonly SpecContainer[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? { containers: [] };
+  return [
+    ...initContainers.map((spec): SpecContainer => ({
+      kind: spec.restartPolicy === 'Always' ? 'sidecar' : 'init',
+      spec,
+    })),
+    ...containers.map((spec): SpecContainer => ({ kind: 'main', spec })),
+    ...ephemeralContainers.map((spec): SpecContainer => ({ kind: 'ephemeral', spec })),
+  ];
+}
+
+/** An observation of a pod of which nothing is on the node. */
+export function emptyObservation(pod: Pod): PodObservation {
+  const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+  return { uid, namespace, name, sandbox: undefined, containers: [] };
+}

@@ -1,0 +1,40 @@
+import path from 'node:path';
+import type { Pod } from '#api/objects.ts';
+
+/** Where the agent keeps its files of pods. */
+export interface KubeletDirectories {
+  /** On disk: `<uid>/volumes`, `<uid>/etc-hosts`, …. */
+  readonly pods: string;
+  /** On a tmpfs, private to root: Secrets, tokens and their like. */
+  readonly podsMemory: string;
+  /** `<namespace>_<name>_<uid>/<container>/<attempt>.log`, as every node of Kubernetes lays it out. */
+  readonly logs: string;
+}
+
+/** The absolute paths of a pod's files. */
+export interface PodPaths {
+  readonly root: string;
+  readonly hosts: string;
+  readonly resolvConf: string;
+  readonly hostname: string;
+  readonly logs: string;
+  log(container: string, attempt: number): string;
+  terminationMessage(container: string, id: string): string;
+  subPath(container: string, mountIndex: number): string;
+}
+
+export function podPaths(pod: Pod, directories: KubeletDirectories): PodPaths {
+  const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+  const root = path.join(directories.pods, uid);
+  const logs = path.join(directories.logs, `${namespace}_${name}_${uid}`);
+  return {
+    root,
+    hosts: path.join(root, 'etc-hosts'),
+    resolvConf: path.join(root, 'resolv.conf'),
+    hostname: path.join(root, 'etc-hostname'),
+    logs,
+    log: (container, attempt) => path.join(logs, container, `${attempt}.log`),
+    terminationMessage: (container, id) => path.join(root, 'containers', container, id.slice(0, 12)),
+    subPath: (container, mountIndex) => path.join(root, 'subpaths', container, String(mountIndex)),
+  };
+}

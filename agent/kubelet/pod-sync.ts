@@ -1,0 +1,130 @@
+import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { apply } from './apply.ts';
+import { isEnding, plan } from './plan.ts';
+import { emptyObservation, type PodFacts } from './pod-input.ts';
+import { factsOf, noteRuns, type PodMemory } from './pod-memory.ts';
+import type { KubeletPorts } from './ports.ts';
+import { isImageName, restartWait, viewContainers } from './container-view.ts';
+import type { Prober } from './prober.ts';
+import { status } from './status.ts';
+import type { StatusWriter } from './status-writer.ts';
+
+export interface SyncPorts extends KubeletPorts {
+  readonly prober: Prober;
+  readonly statusWriter: StatusWriter;
+}
+
+/** A pod that is not at rest after so many rounds is looked at again in turn with the others. */
+const roundsMax = 32;
+
+/**
+ * One look at a pod: plan, apply, plan again, until nothing is left to do now; then the status. Whatever takes long
+ * (pulls, hooks, grace periods) runs beside it and comes back as a fact.
+ */
+export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
+  try {
+    for (let round = 0; round < roundsMax; round++) {
+      const actual = observe(memory, ports);
+      noteRuns(memory, actual);
+      updateProbes(memory, actual, ports);
+      abortPulls(memory);
+      const now = ports.clock.now();
+      const facts = gather(memory, ports);
+      const next = plan(memory.desired, actual, now, facts);
+      tellBackoff(memory, actual, facts, ports);
+      if (next.actions.length === 0) {
+        report(memory, ports);
+        return next.wakeAtMs === undefined ? done : { kind: 'again', afterMs: next.wakeAtMs - now };
+      }
+      // What the end of a pod looks like must be known before its records go.
+      if (isEnding(memory.desired)) report(memory, ports);
+      const results = await Promise.allSettled(
+        next.actions.map((action) => apply(action, { memory, actual, ports }, signal)),
+      );
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    }
+    return { kind: 'again', afterMs: 0 };
+  } finally {
+    ports.events.release();
+  }
+}
+
+/** Whether nothing is left of a pod that the API no longer has. */
+export function isForgotten(memory: PodMemory, ports: SyncPorts): boolean {
+  const actual = observe(memory, ports);
+  if (memory.desired.isPresent || actual.sandbox !== undefined || actual.containers.length > 0) return false;
+  return memory.isDeleted || memory.volumes.state === 'removed';
+}
+
+function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
+  return runtime.observe(memory.uid) ?? emptyObservation(memory.desired.pod);
+}
+
+function gather(memory: PodMemory, ports: SyncPorts): PodFacts {
+  const { node, runtime, prober, statusWriter } = ports;
+  return factsOf(memory, {
+    nodeName: node.name,
+    hostIps: node.ips,
+    imageIdOf: (image) => (isImageName(image) ? runtime.images.resolve(image)?.id : undefined),
+    probes: prober.facts(memory.uid),
+    isStatusCurrent: statusWriter.isCurrent(memory.uid),
+  });
+}
+
+function report(memory: PodMemory, ports: SyncPorts): void {
+  if (!memory.desired.isPresent || memory.isDeleted || memory.hasFinalStatus) return;
+  const actual = observe(memory, ports);
+  ports.statusWriter.set(
+    memory.uid,
+    status(memory.desired, actual, ports.clock.now(), gather(memory, ports)),
+  );
+  memory.hasFinalStatus =
+    isEnding(memory.desired) && actual.containers.every((c) => c.state.state === 'exited');
+}
+
+function updateProbes(memory: PodMemory, actual: PodObservation, { prober, node }: SyncPorts): void {
+  const { pod } = memory.desired;
+  const running = new Set<string>();
+  const isOver = isEnding(memory.desired);
+  for (const view of viewContainers(pod, actual)) {
+    const run = view.current;
+    if (run?.state.state !== 'running') continue;
+    const hook = memory.postStart.get(run.id);
+    // Liveness of what ends anyway only disturbs its end.
+    if (memory.stopping.has(run.id) || (hook !== undefined && hook !== 'done')) {
+      if (!isOver) running.add(run.id);
+      continue;
+    }
+    running.add(run.id);
+    const ips = pod.spec?.hostNetwork === true ? node.ips : (actual.sandbox?.ips ?? []);
+    const target = { pod, container: view.spec, containerId: run.id, podIp: ips[0] ?? '127.0.0.1' };
+    const isSeen = view.reported?.containerID?.endsWith(run.id) === true;
+    const seed = isSeen
+      ? { started: view.reported?.started === true, ready: view.reported?.ready === true }
+      : undefined;
+    prober.watch(target, run.state.startedAtMs, seed);
+  }
+  prober.keepOnly(memory.uid, running);
+}
+
+/** A pod that ends needs no images. */
+function abortPulls(memory: PodMemory): void {
+  if (!isEnding(memory.desired)) return;
+  for (const abort of memory.pullAborts.values()) abort.abort(new DOMException('pod deleted', 'AbortError'));
+}
+
+function tellBackoff(memory: PodMemory, actual: PodObservation, facts: PodFacts, ports: SyncPorts): void {
+  const { pod } = memory.desired;
+  if (isEnding(memory.desired)) return;
+  const { namespace = '', name = '', uid = '' } = pod.metadata ?? {};
+  for (const view of viewContainers(pod, actual)) {
+    const run = view.current;
+    if (run?.state.state !== 'exited' || memory.backoffTold.has(run.id)) continue;
+    const { ms, dueMs } = restartWait(view, facts);
+    if (ms === 0 || ports.clock.now() >= dueMs) continue;
+    memory.backoffTold.add(run.id);
+    const message = `Back-off restarting failed container ${view.name} in pod ${name}_${namespace}(${uid})`;
+    ports.events.warning(pod, 'BackOff', message, view.name);
+  }
+}

@@ -1,0 +1,254 @@
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import type { Logger } from '#base/log.ts';
+import { pods, services } from '#api/kind-ref.ts';
+import type { Pod } from '#api/objects.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+import type { PodObservation, Runtime } from '#agent/runtime/runtime.ts';
+import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
+import { createTokens } from '#agent/volume/tokens.ts';
+import type { Mounter } from '#agent/volume/volume.ts';
+import { refusalOf } from './container-config.ts';
+import { createImagePuller } from './image-puller.ts';
+import { createPodEvents } from './pod-events.ts';
+import type { PodDesired } from './pod-input.ts';
+import { createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
+import type { KubeletDirectories } from './pod-paths.ts';
+import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
+import type { NodeFacts } from './ports.ts';
+import { createProber } from './prober.ts';
+import { createReferencedObjects } from './referenced-objects.ts';
+import { createStatusWriter } from './status-writer.ts';
+
+export interface PodWorkersOptions {
+  /** Its client is the kubelet's; the pods of this node and all Services are watched through it. */
+  readonly informers: Informers;
+  readonly runtime: Runtime;
+  readonly mounter: Mounter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directories: KubeletDirectories;
+  readonly node: Omit<NodeFacts, 'hostsFile'>;
+  /** Addresses of the cluster DNS; none: pods resolve as the node does. */
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** Paths of the node's own files; given by tests. */
+  readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
+}
+
+/** Pods of one node, kept as the API wants them. Disposing stops the work and leaves the pods running. */
+export interface PodWorkers extends AsyncDisposable {
+  /** The pods that the API has for this node, newest objects. */
+  pods(): readonly Pod[];
+  podByName(namespace: string, name: string): Pod | undefined;
+  /** Resolves when nothing is being worked on now; timers do not count. For tests. */
+  idle(): Promise<void>;
+}
+
+const workersMax = 16;
+const retryBackoff = { initialMs: 500, factor: 2, maxMs: 30_000 } as const;
+
+/** Takes the node's pods on: those that run are kept running, those that the API no longer has are ended. */
+export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWorkers> {
+  const { informers, runtime, clock, logger, node } = options;
+  await using undo = new AsyncDisposableStack();
+
+  const podInformer = informers.for(pods, { fieldSelector: `spec.nodeName=${node.name}` });
+  const serviceInformer = informers.for(services);
+  const memories = new Map<string, PodMemory>();
+  const recorder = undo.use(
+    createEventRecorder({ client: informers.client, component: 'kubelet', host: node.name, clock, logger }),
+  );
+  const queue: KeyedQueue<string> = undo.use(
+    new KeyedQueue<string>({
+      clock,
+      concurrencyMax: workersMax,
+      backoff: retryBackoff,
+      work: async (uid, signal) => {
+        const memory = memories.get(uid);
+        if (memory === undefined) return undefined;
+        const outcome = await syncPod(memory, ports, signal);
+        if (isForgotten(memory, ports)) forget(uid);
+        return outcome;
+      },
+      onError: (uid, error, retryMs) =>
+        logger.warn({ uid, error: describeError(error), retryMs }, 'pod worker failed'),
+    }),
+  );
+  const ports = await createPorts(options, { memories, queue, podInformer, recorder, undo });
+
+  const note = (pod: Pod, isPresent: boolean): void => {
+    const uid = pod.metadata?.uid ?? '';
+    const desired: PodDesired = { pod, isPresent };
+    const memory = memories.get(uid) ?? createPodMemory(uid, desired, clock.now());
+    if (!memories.has(uid) && !isPresent) return; // Never seen here.
+    const isNew = !memories.has(uid);
+    memories.set(uid, memory);
+    if (isNew) admit(memory, ports);
+    noteDesired(memory, desired, clock.now());
+    queue.add(uid);
+  };
+  const forget = (uid: string): void => {
+    memories.delete(uid);
+    ports.statusWriter.forget(uid);
+    ports.objects.release(uid);
+    ports.prober.keepOnly(uid, new Set());
+  };
+
+  await Promise.all([podInformer.synced, serviceInformer.synced]);
+  adoptOrphans(podInformer, memories, ports);
+  undo.use(runtime.onChange((uid) => queue.add(uid)));
+  undo.use(
+    podInformer.onChange(({ old, current }) => {
+      // One name, another uid: the old pod is gone.
+      if (old !== undefined && old.metadata?.uid !== current?.metadata?.uid) note(old, false);
+      if (current !== undefined) note(current, true);
+    }),
+  );
+  await removeOrphanVolumes(memories, ports);
+
+  const owned = undo.move();
+  return {
+    pods: () => podInformer.list(),
+    podByName: (namespace, name) => podInformer.get(`${namespace}/${name}`),
+    idle: () => queue.idle(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+interface Parts {
+  readonly memories: ReadonlyMap<string, PodMemory>;
+  readonly queue: KeyedQueue<string>;
+  readonly podInformer: WritableInformer<Pod>;
+  readonly recorder: ReturnType<typeof createEventRecorder>;
+  readonly undo: AsyncDisposableStack;
+}
+
+async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<SyncPorts> {
+  const { informers, runtime, clock, logger, directories, mounter } = options;
+  const { memories, queue, podInformer, recorder, undo } = parts;
+  const { client } = informers;
+  const files = options.hostFiles ?? { hosts: '/etc/hosts', resolvConf: '/etc/resolv.conf' };
+  const [hostsFile, hostResolvConf] = await Promise.all([readText(files.hosts), readText(files.resolvConf)]);
+  const events = createPodEvents(recorder);
+  const enqueue = (uid: string, afterMs = 0): void => queue.addAfter(uid, afterMs);
+  const objects = undo.use(
+    createReferencedObjects({
+      informers,
+      clock,
+      onChange: (uid) => {
+        const memory = memories.get(uid);
+        if (memory === undefined) return;
+        memory.areVolumesStale = true;
+        retryNow(memory);
+        queue.add(uid);
+      },
+    }),
+  );
+  const tokens = createTokens({ client, clock });
+  const statusWriter = undo.use(
+    createStatusWriter({
+      client,
+      clock,
+      podOf: (uid) => {
+        const desired = memories.get(uid)?.desired;
+        return desired?.isPresent === true ? desired.pod : undefined;
+      },
+      onWritten: (uid, pod) => {
+        podInformer.observe(pod);
+        queue.add(uid);
+      },
+      onError: (uid, error, retryMs) =>
+        logger.warn({ uid, error: describeError(error), retryMs }, 'status not written'),
+    }),
+  );
+  const prober = undo.use(
+    createProber({
+      runtime,
+      clock,
+      onChange: (uid) => queue.add(uid),
+      onUnhealthy: ({ pod, container }, type, output) => {
+        const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
+        events.warning(pod, 'Unhealthy', `${kind} probe failed: ${output}`, container.name);
+        events.release();
+      },
+    }),
+  );
+  const volumes = createPodVolumes({
+    directory: directories.pods,
+    memoryDirectory: directories.podsMemory,
+    mounter,
+    objects: (podUid) => ({
+      configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
+      secret: (namespace, name) => objects.secret(podUid, namespace, name),
+      serviceAccountToken: (wish) => tokens.get(wish),
+    }),
+  });
+  return {
+    client,
+    runtime,
+    volumes,
+    mounter,
+    objects,
+    services: () => informers.for(services).list(),
+    puller: createImagePuller(runtime.images),
+    events,
+    clock,
+    logger,
+    directories,
+    dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, hostResolvConf },
+    node: { ...options.node, hostsFile },
+    enqueue,
+    prober,
+    statusWriter,
+  };
+}
+
+/** What failed for want of an object is tried again at once when one comes. */
+function retryNow(memory: PodMemory): void {
+  if (memory.volumes.state === 'failed') memory.volumes = { ...memory.volumes, retryAtMs: 0 };
+  for (const [name, failure] of memory.startFailures)
+    memory.startFailures.set(name, { ...failure, retryAtMs: 0 });
+}
+
+/** Refuses what this node cannot run, once, before anything of it is made. */
+function admit(memory: PodMemory, { runtime, events }: SyncPorts): void {
+  const { pod } = memory.desired;
+  if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
+  memory.rejection = refusalOf(pod);
+  if (memory.rejection !== undefined) events.warning(pod, memory.rejection.reason, memory.rejection.message);
+}
+
+/** Pods that the node has and the API has not: deleted while no agent ran. They end at once. */
+function adoptOrphans(
+  informer: WritableInformer<Pod>,
+  memories: Map<string, PodMemory>,
+  { runtime, clock, enqueue }: SyncPorts,
+): void {
+  const wanted = new Set(informer.list().map((pod) => pod.metadata?.uid));
+  for (const orphan of runtime.observeAll()) {
+    if (wanted.has(orphan.uid)) continue;
+    const desired: PodDesired = { pod: orphanPod(orphan), isPresent: false };
+    memories.set(orphan.uid, createPodMemory(orphan.uid, desired, clock.now()));
+    enqueue(orphan.uid);
+  }
+}
+
+function orphanPod({ uid, namespace, name }: PodObservation): Pod {
+  return { metadata: { uid, namespace, name, deletionGracePeriodSeconds: 1 }, spec: { containers: [] } };
+}
+
+async function removeOrphanVolumes(
+  memories: ReadonlyMap<string, PodMemory>,
+  { volumes }: SyncPorts,
+): Promise<void> {
+  for (const uid of await volumes.uids()) if (!memories.has(uid)) await volumes.remove(uid);
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => ''); // A host without the file has nothing in it.
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Service } from '#api/objects.ts';
+import type { ApiClient } from '#client/client.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
+import type { DownwardValues, Mounter } from '#agent/volume/volume.ts';
+import { downwardValues } from './downward.ts';
+import type { DnsSettings } from './host-files.ts';
+import type { ImagePuller } from './image-puller.ts';
+import type { PodEvents } from './pod-events.ts';
+import type { PodMemory } from './pod-memory.ts';
+import type { KubeletDirectories } from './pod-paths.ts';
+import type { ReferencedObjects } from './referenced-objects.ts';
+
+/** What a pod may count on the node having. */
+export interface NodeFacts {
+  readonly name: string;
+  readonly ips: readonly string[];
+  readonly allocatable: {
+    readonly cpuMilli: number;
+    readonly memoryBytes: number;
+    readonly storageBytes: number;
+  };
+  readonly memoryBytes: number;
+  /** Processes of one pod; undefined: no limit. */
+  readonly podPidsMax: number | undefined;
+  /** The node's own /etc/hosts, for pods on its network. */
+  readonly hostsFile: string;
+}
+
+/** Everything that the worker of a pod acts on. */
+export interface KubeletPorts {
+  readonly client: ApiClient;
+  readonly runtime: Runtime;
+  readonly volumes: PodVolumes;
+  readonly mounter: Mounter;
+  readonly objects: ReferencedObjects;
+  readonly services: () => readonly Service[];
+  readonly puller: ImagePuller;
+  readonly events: PodEvents;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directories: KubeletDirectories;
+  readonly dns: DnsSettings;
+  readonly node: NodeFacts;
+  /** Looks at the pod again, at once or later. */
+  readonly enqueue: (uid: string, afterMs?: number) => void;
+}
+
+/** The downward API of a pod as it is now. */
+export function podDownward(memory: PodMemory, { runtime, node }: KubeletPorts): DownwardValues {
+  const { pod } = memory.desired;
+  const isHost = pod.spec?.hostNetwork === true;
+  const podIps = isHost ? node.ips : (runtime.observe(memory.uid)?.sandbox?.ips ?? []);
+  return downwardValues({ pod, podIps, hostIps: node.ips, allocatable: node.allocatable });
+}

@@ -1,0 +1,56 @@
+import type { Pod } from '#api/objects.ts';
+import type { ContainerObservation, Runtime } from '#agent/runtime/runtime.ts';
+import { containersOf } from '../pod-input.ts';
+
+/** A refusal in the words that kubectl shows. */
+export interface HttpProblem {
+  readonly status: 400 | 403 | 404 | 405 | 500;
+  readonly message: string;
+}
+
+export interface ContainerSearch {
+  readonly runtime: Runtime;
+  readonly podByName: (namespace: string, name: string) => Pod | undefined;
+}
+
+export interface ContainerName {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly uid: string | undefined;
+  readonly container: string;
+}
+
+/** The pod of that name, and of that uid where one is given. */
+export function findPod(search: ContainerSearch, name: Omit<ContainerName, 'container'>): Pod | HttpProblem {
+  const pod = search.podByName(name.namespace, name.pod);
+  const isOther = name.uid !== undefined && pod?.metadata?.uid !== name.uid;
+  if (pod === undefined || isOther) return { status: 404, message: `pod "${name.pod}" does not exist` };
+  return pod;
+}
+
+export function isProblem(value: object): value is HttpProblem {
+  return 'message' in value && 'status' in value && typeof value.status === 'number';
+}
+
+/** The running container of that name. */
+export function findRunning(
+  search: ContainerSearch,
+  name: ContainerName,
+): { readonly podUid: string; readonly containerId: string } | HttpProblem {
+  const pod = findPod(search, name);
+  if (isProblem(pod)) return pod;
+  const podUid = pod.metadata?.uid ?? '';
+  const runs = runsOf(search.runtime, podUid, name.container);
+  const running = runs.findLast((run) => run.state.state === 'running');
+  if (running !== undefined) return { podUid, containerId: running.id };
+  if (!containersOf(pod).some(({ spec }) => spec.name === name.container)) {
+    return { status: 404, message: `container not found ("${name.container}")` };
+  }
+  return { status: 500, message: `container "${name.container}" in pod "${name.pod}" is not running` };
+}
+
+/** The runs of a container that are still on the node, oldest first. */
+export function runsOf(runtime: Runtime, podUid: string, container: string): readonly ContainerObservation[] {
+  const runs = runtime.observe(podUid)?.containers.filter((run) => run.name === container) ?? [];
+  return runs.toSorted((a, b) => a.attempt - b.attempt);
+}

@@ -1,0 +1,225 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { TLSSocket } from 'node:tls';
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Pod } from '#api/objects.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import type { KubeletDirectories } from '../pod-paths.ts';
+import { isProblem, type HttpProblem } from './find-container.ts';
+import { parseLogCall, serveLogs } from './serve-logs.ts';
+import { renderResourceMetrics, renderSummary, type StatsInput } from './stats.ts';
+import { parseStreamCall } from './stream-call.ts';
+import { refuse, serveUpgrade } from './upgrade.ts';
+
+export interface KubeletServerOptions {
+  readonly host: string;
+  /** 0: any. */
+  readonly port: number;
+  readonly tls: KubeletTls;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directories: KubeletDirectories;
+  readonly pods: () => readonly Pod[];
+  readonly podByName: (namespace: string, name: string) => Pod | undefined;
+  readonly readStats: () => Promise<StatsInput>;
+  /** The body of /configz. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** The text of /metrics. */
+  readonly metrics: () => Promise<string> | string;
+}
+
+/** PEM. */
+export interface KubeletTls {
+  readonly key: string;
+  readonly cert: string;
+  /** Who may call: clients of this authority in group system:masters. */
+  readonly clientCa: string;
+}
+
+export interface KubeletServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** The group of administrators, of which the API server's client certificate is one (kubeadm's PKI). */
+const allowedGroup = 'system:masters';
+
+/** The node's HTTPS server: logs, exec, attach, port-forward, pods, stats. */
+export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
+  const { tls, logger } = options;
+  const open = new Set<Duplex>();
+  const server = https.createServer({
+    key: tls.key,
+    cert: tls.cert,
+    ca: tls.clientCa,
+    requestCert: true,
+    rejectUnauthorized: false, // Answered with 401, which says more than a broken handshake.
+    minVersion: 'TLSv1.2',
+  });
+  server.on('connection', (socket: Duplex) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  server.on('request', (request, response) => {
+    serveRequest(request, response, options).catch((error: unknown) => {
+      logger.debug({ url: request.url, error: describeError(error) }, 'request ended early');
+      response.destroy();
+    });
+  });
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
+    serveStream(request, { socket, head }, options).catch((error: unknown) => {
+      logger.debug({ url: request.url, error: describeError(error) }, 'stream ended early');
+      socket.destroy();
+    });
+  });
+  server.listen(options.port, options.host);
+  await once(server, 'listening');
+  return {
+    port: portOf(server.address()),
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** Why the client may not call; undefined when it may. */
+function refusalOf(request: IncomingMessage): HttpProblem | 'unauthorized' | undefined {
+  const { socket } = request;
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return 'unauthorized';
+  const { subject } = socket.getPeerCertificate();
+  const groups = [subject.O].flat();
+  if (groups.includes(allowedGroup)) return undefined;
+  const user = String(subject.CN);
+  return {
+    status: 403,
+    message: `Forbidden (user=${user}, verb=${verbOf(request)}, resource=nodes, subresource(s)=[proxy])`,
+  };
+}
+
+function verbOf({ method = 'GET' }: IncomingMessage): string {
+  const verbs: Readonly<Record<string, string>> = {
+    POST: 'create',
+    PUT: 'update',
+    PATCH: 'patch',
+    DELETE: 'delete',
+  };
+  return verbs[method] ?? 'get';
+}
+
+function urlOf(request: IncomingMessage): URL {
+  return new URL(request.url ?? '/', 'https://node');
+}
+
+async function serveStream(
+  request: IncomingMessage,
+  { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
+  options: KubeletServerOptions,
+): Promise<void> {
+  const refusal = refusalOf(request);
+  if (refusal === 'unauthorized') {
+    refuse(socket, 401, 'Unauthorized', 'Unauthorized');
+    return;
+  }
+  const call = refusal ??
+    parseStreamCall(urlOf(request), options) ?? { status: 404 as const, message: '404 page not found' };
+  if (isProblem(call)) refuse(socket, call.status, reasons[call.status], call.message);
+  else await serveUpgrade(call, { request, socket, head }, options);
+}
+
+const reasons: Readonly<Record<HttpProblem['status'], string>> = {
+  400: 'Bad Request',
+  403: 'Forbidden',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  500: 'Internal Server Error',
+};
+
+async function serveRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: KubeletServerOptions,
+): Promise<void> {
+  const refusal = refusalOf(request);
+  if (refusal === 'unauthorized') return sendText(response, 401, 'Unauthorized');
+  if (refusal !== undefined) return sendText(response, refusal.status, refusal.message);
+  const url = urlOf(request);
+  const [first = '', ...rest] = url.pathname
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodeURIComponent);
+  if (first === 'containerLogs') {
+    const [namespace = '', pod = '', container = ''] = rest;
+    const call = parseLogCall({ namespace, pod, uid: undefined, container }, url.searchParams, options);
+    return isProblem(call)
+      ? sendText(response, call.status, call.message)
+      : serveLogs(call, response, options);
+  }
+  const route = routes[`/${[first, ...rest].join('/')}`];
+  if (route !== undefined) {
+    const { type, body } = await route(options);
+    return send(response, { status: 200, type, body });
+  }
+  if (['exec', 'attach', 'portForward'].includes(first)) {
+    const call = parseStreamCall(url, options);
+    if (call !== undefined && isProblem(call)) return sendText(response, call.status, call.message);
+    return sendText(response, 400, 'unable to upgrade: missing upgrade headers in request');
+  }
+  return sendText(response, 404, '404 page not found');
+}
+
+interface Answer {
+  readonly type: string;
+  readonly body: string;
+}
+
+const json = (value: unknown): Answer => ({ type: 'application/json', body: JSON.stringify(value) });
+const ok = (): Answer => ({ type: 'text/plain; charset=utf-8', body: 'ok' });
+const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
+
+const routes: Readonly<Record<string, (options: KubeletServerOptions) => Answer | Promise<Answer>>> = {
+  '/healthz': ok,
+  '/healthz/ping': ok,
+  '/healthz/log': ok,
+  '/healthz/syncloop': ok,
+  '/pods': ({ pods }) => json(podList(pods())),
+  '/runningpods': ({ pods, runtime }) =>
+    json(
+      podList(pods().filter((pod) => runtime.observe(pod.metadata?.uid ?? '')?.sandbox?.state === 'ready')),
+    ),
+  '/configz': ({ config }) => json({ kubeletconfig: config }),
+  '/stats/summary': async ({ readStats }) => json(renderSummary(await readStats())),
+  '/metrics/resource': async ({ readStats }) => ({
+    type: prometheus,
+    body: renderResourceMetrics(await readStats()),
+  }),
+  '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
+};
+
+function podList(items: readonly Pod[]): unknown {
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: items.length === 0 ? null : items };
+}
+
+function sendText(response: ServerResponse, status: number, message: string): void {
+  send(response, { status, type: 'text/plain; charset=utf-8', body: `${message}\n` });
+}
+
+function send(response: ServerResponse, answer: Answer & { readonly status: number }): void {
+  response.writeHead(answer.status, {
+    'content-type': answer.type,
+    'content-length': Buffer.byteLength(answer.body),
+  });
+  response.end(answer.body);
+}

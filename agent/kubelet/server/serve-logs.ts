@@ -1,0 +1,138 @@
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Clock } from '#base/clock.ts';
+import type { Pod } from '#api/objects.ts';
+import { readLogs } from '#agent/runtime/logs/read-logs.ts';
+import { containersOf } from '../pod-input.ts';
+import { podPaths, type KubeletDirectories } from '../pod-paths.ts';
+import {
+  findPod,
+  isProblem,
+  runsOf,
+  type ContainerName,
+  type ContainerSearch,
+  type HttpProblem,
+} from './find-container.ts';
+
+export interface LogPorts extends ContainerSearch {
+  readonly clock: Clock;
+  readonly directories: KubeletDirectories;
+}
+
+/** What `kubectl logs` asks for, checked. */
+export interface LogCall {
+  readonly pod: Pod;
+  readonly container: string;
+  readonly path: string;
+  /** The run whose log it is; undefined: a run whose record is gone, so that there is nothing to follow. */
+  readonly runId: string | undefined;
+  readonly follow: boolean;
+  readonly timestamps: boolean;
+  readonly tailLines: number | undefined;
+  readonly limitBytes: number | undefined;
+  readonly sinceTimeMs: number | undefined;
+  readonly stream: 'stdout' | 'stderr' | undefined;
+}
+
+/** Finds the log of `/containerLogs/NS/POD/CONTAINER?…`, or says why not. */
+export function parseLogCall(
+  name: ContainerName,
+  query: URLSearchParams,
+  ports: LogPorts,
+): LogCall | HttpProblem {
+  const pod = findPod(ports, name);
+  if (isProblem(pod)) return pod;
+  const { container } = name;
+  if (!containersOf(pod).some(({ spec }) => spec.name === container)) {
+    return { status: 404, message: `container "${container}" not found in pod "${name.pod}"` };
+  }
+  const isSet = (key: string): boolean => ['true', '1'].includes(query.get(key) ?? '');
+  const runs = runsOf(ports.runtime, pod.metadata?.uid ?? '', container);
+  const run = runs.at(isSet('previous') ? -2 : -1);
+  if (run === undefined) {
+    const kind = isSet('previous') ? 'previous terminated container' : 'container';
+    return isSet('previous')
+      ? { status: 400, message: `${kind} "${container}" in pod "${name.pod}" not found` }
+      : { status: 400, message: waitingMessage(pod, container, name.pod) };
+  }
+  const numbers = parseNumbers(query, ports.clock.now());
+  if (isProblem(numbers)) return numbers;
+  const path = run.logPath ?? podPaths(pod, ports.directories).log(container, run.attempt);
+  const stream = query.get('stream')?.toLowerCase();
+  return {
+    pod,
+    container,
+    path,
+    runId: run.id,
+    follow: isSet('follow'),
+    timestamps: isSet('timestamps'),
+    ...numbers,
+    stream: stream === 'stdout' || stream === 'stderr' ? stream : undefined,
+  };
+}
+
+function waitingMessage(pod: Pod, container: string, podName: string): string {
+  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
+  const reason =
+    statuses.find((status) => status.name === container)?.state?.waiting?.reason ?? 'ContainerCreating';
+  const detail: Readonly<Record<string, string>> = {
+    ErrImagePull: "image can't be pulled",
+    ImagePullBackOff: 'trying and failing to pull image',
+  };
+  return `container "${container}" in pod "${podName}" is waiting to start: ${detail[reason] ?? reason}`;
+}
+
+type LogNumbers = Pick<LogCall, 'tailLines' | 'limitBytes' | 'sinceTimeMs'>;
+
+function parseNumbers(query: URLSearchParams, now: number): LogNumbers | HttpProblem {
+  const number = (key: string): number | undefined => (query.has(key) ? Number(query.get(key)) : undefined);
+  const tailLines = number('tailLines');
+  const limitBytes = number('limitBytes');
+  const sinceSeconds = number('sinceSeconds');
+  const sinceTime = query.get('sinceTime');
+  const given = [tailLines, limitBytes, sinceSeconds].filter((n) => n !== undefined);
+  if (given.some((n) => !Number.isInteger(n) || n < 0))
+    return { status: 400, message: 'log options must be whole numbers' };
+  const sinceTimeMs =
+    sinceTime === null
+      ? sinceSeconds === undefined
+        ? undefined
+        : now - sinceSeconds * 1000
+      : Date.parse(sinceTime);
+  if (Number.isNaN(sinceTimeMs)) return { status: 400, message: `sinceTime ${sinceTime} is not a time` };
+  return { tailLines, limitBytes, sinceTimeMs };
+}
+
+/** Sends the log; with `follow` until the container has ended or the client goes. */
+export async function serveLogs(
+  call: LogCall,
+  response: ServerResponse,
+  { runtime, clock }: LogPorts,
+): Promise<void> {
+  const abort = new AbortController();
+  response.once('close', () => abort.abort(new DOMException('client gone', 'AbortError')));
+  const uid = call.pod.metadata?.uid ?? '';
+  const isRunning = (): boolean =>
+    runtime.observe(uid)?.containers.some((run) => run.id === call.runId && run.state.state !== 'exited') ===
+    true;
+  response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' });
+  response.flushHeaders(); // A follower of a quiet container wants to know that it is connected.
+  const { follow, timestamps, tailLines, limitBytes, sinceTimeMs, stream } = call;
+  const text = readLogs(
+    call.path,
+    {
+      follow,
+      timestamps,
+      tailLines,
+      limitBytes,
+      sinceTimeMs,
+      stream,
+      isRunning,
+      onEnd: (listener) => runtime.onChange((changed) => (changed === uid ? listener() : undefined)),
+      clock,
+    },
+    abort.signal,
+  );
+  await pipeline(Readable.from(text, { objectMode: false }), response);
+}

@@ -1,0 +1,136 @@
+import type { Pod } from '#api/objects.ts';
+import type { PodStats } from '#agent/runtime/runtime.ts';
+import type { MachineFacts } from '#agent/node/machine.ts';
+
+/** What stats and metrics are made of. */
+export interface StatsInput {
+  readonly nodeName: string;
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+  readonly machine: MachineFacts;
+  /** All CPU time that the machine has spent working. */
+  readonly nodeCpuNanoseconds: number;
+  readonly pods: readonly { readonly pod: Pod; readonly stats: PodStats }[];
+}
+
+/** /stats/summary, as much of it as is known here; absent fields are absent, not zero. Pure. */
+export function renderSummary(input: StatsInput): unknown {
+  const { machine } = input;
+  const time = new Date(input.nowMs).toISOString();
+  const used = machine.memoryBytes - machine.memoryAvailableBytes;
+  return {
+    node: {
+      nodeName: input.nodeName,
+      startTime: new Date(input.startedAtMs).toISOString(),
+      cpu: { time, usageCoreNanoSeconds: input.nodeCpuNanoseconds },
+      memory: { time, availableBytes: machine.memoryAvailableBytes, usageBytes: used, workingSetBytes: used },
+      fs: {
+        time,
+        availableBytes: machine.diskAvailableBytes,
+        capacityBytes: machine.diskBytes,
+        usedBytes: machine.diskBytes - machine.diskAvailableBytes,
+      },
+      rlimit: { time, maxpid: machine.pidsMax, curproc: machine.pidsUsed },
+    },
+    pods: input.pods.map(({ pod, stats }) => ({
+      podRef: { name: pod.metadata?.name, namespace: pod.metadata?.namespace, uid: pod.metadata?.uid },
+      startTime: pod.status?.startTime,
+      containers: stats.containers.map((container) => ({
+        name: container.name,
+        startTime: new Date(container.startedAtMs).toISOString(),
+        cpu: { time, usageCoreNanoSeconds: container.cpuUsageNanoseconds },
+        memory: { time, usageBytes: container.memoryBytes, workingSetBytes: container.workingSetBytes },
+      })),
+      cpu: { time, usageCoreNanoSeconds: stats.cpuUsageNanoseconds },
+      memory: { time, usageBytes: stats.memoryBytes, workingSetBytes: workingSet(stats) },
+    })),
+  };
+}
+
+function workingSet(stats: PodStats): number {
+  return stats.containers.reduce((sum, container) => sum + container.workingSetBytes, 0);
+}
+
+/** /metrics/resource: what metrics-server reads. Pure. */
+export function renderResourceMetrics(input: StatsInput): string {
+  const { machine, nowMs } = input;
+  const used = machine.memoryBytes - machine.memoryAvailableBytes;
+  const containers = input.pods.flatMap(({ pod, stats }) =>
+    stats.containers.map((container) => ({
+      labels: labels({ container: container.name, ...podLabels(pod) }),
+      container,
+    })),
+  );
+  const pods = input.pods.map(({ pod, stats }) => ({ labels: labels(podLabels(pod)), stats }));
+  return [
+    ...family(
+      'node_cpu_usage_seconds_total',
+      'counter',
+      'Cumulative cpu time consumed by the node in core-seconds',
+      [['', input.nodeCpuNanoseconds / 1e9, nowMs]],
+    ),
+    ...family('node_memory_working_set_bytes', 'gauge', 'Current working set of the node in bytes', [
+      ['', used, nowMs],
+    ]),
+    ...family(
+      'container_cpu_usage_seconds_total',
+      'counter',
+      'Cumulative cpu time consumed by the container in core-seconds',
+      containers.map(({ labels: text, container }) => [text, container.cpuUsageNanoseconds / 1e9, nowMs]),
+    ),
+    ...family(
+      'container_memory_working_set_bytes',
+      'gauge',
+      'Current working set of the container in bytes',
+      containers.map(({ labels: text, container }) => [text, container.workingSetBytes, nowMs]),
+    ),
+    ...family(
+      'container_start_time_seconds',
+      'gauge',
+      'Start time of the container since unix epoch in seconds',
+      containers.map(({ labels: text, container }) => [text, container.startedAtMs / 1000, undefined]),
+    ),
+    ...family(
+      'pod_cpu_usage_seconds_total',
+      'counter',
+      'Cumulative cpu time consumed by the pod in core-seconds',
+      pods.map(({ labels: text, stats }) => [text, stats.cpuUsageNanoseconds / 1e9, nowMs]),
+    ),
+    ...family(
+      'pod_memory_working_set_bytes',
+      'gauge',
+      'Current working set of the pod in bytes',
+      pods.map(({ labels: text, stats }) => [text, workingSet(stats), nowMs]),
+    ),
+    ...family(
+      'resource_scrape_error',
+      'gauge',
+      '1 if there was an error while getting container metrics, 0 otherwise',
+      [['', 0, undefined]],
+    ),
+    '',
+  ].join('\n');
+}
+
+function podLabels(pod: Pod): Readonly<Record<string, string>> {
+  return { namespace: pod.metadata?.namespace ?? '', pod: pod.metadata?.name ?? '' };
+}
+
+function labels(pairs: Readonly<Record<string, string>>): string {
+  // Names of the API hold no quote, backslash or newline.
+  return `{${Object.entries(pairs)
+    .map(([key, value]) => `${key}="${value}"`)
+    .join(',')}}`;
+}
+
+type Sample = readonly [labels: string, value: number, timeMs: number | undefined];
+
+function family(name: string, type: string, help: string, samples: readonly Sample[]): readonly string[] {
+  return [
+    `# HELP ${name} [STABLE] ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...samples.map(
+      ([text, value, timeMs]) => `${name}${text} ${value}${timeMs === undefined ? '' : ` ${timeMs}`}`,
+    ),
+  ];
+}

@@ -1,0 +1,105 @@
+import { Readable, Writable } from 'node:stream';
+import type { WebSocket } from 'ws';
+import { parseResizes, type CommandChannels, type StreamRequest } from './channels.ts';
+
+const stdinChannel = 0;
+const stdoutChannel = 1;
+const stderrChannel = 2;
+const errorChannel = 3;
+const resizeChannel = 4;
+/** v5: the next byte is the channel that the client half-closes. */
+const closeChannel = 255;
+
+export interface WebSocketVersion {
+  /** Messages as base64 text, the channel as its digit. */
+  readonly isBase64: boolean;
+  /** v4 and v5 end with a Status object, the older ones with text. */
+  readonly hasStatus: boolean;
+}
+
+/** The protocols for exec and attach, best first. */
+export const websocketProtocols: ReadonlyMap<string, WebSocketVersion> = new Map([
+  ['v5.channel.k8s.io', { isBase64: false, hasStatus: true }],
+  ['v4.channel.k8s.io', { isBase64: false, hasStatus: true }],
+  ['v4.base64.channel.k8s.io', { isBase64: true, hasStatus: true }],
+  ['channel.k8s.io', { isBase64: false, hasStatus: false }],
+  ['base64.channel.k8s.io', { isBase64: true, hasStatus: false }],
+]);
+
+/** Exec and attach over a WebSocket: binary messages whose first byte is the channel. Owns the socket. */
+export function websocketChannels(socket: WebSocket, request: StreamRequest): CommandChannels {
+  const version = websocketProtocols.get(socket.protocol) ?? { isBase64: false, hasStatus: false };
+  const closed = Promise.withResolvers<void>();
+  let hasEnded = false;
+  let resize: ((chunk: Buffer) => void) | undefined;
+  const stdin = request.stdin ? new Readable({ read: () => socket.resume() }) : undefined;
+  const send = (channel: number, data: Buffer, done: (error?: Error | null) => void): void => {
+    if (socket.readyState !== socket.OPEN) {
+      done(new Error('connection closed'));
+      return;
+    }
+    if (version.isBase64) socket.send(`${channel}${data.toString('base64')}`, done);
+    else socket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true }, done);
+  };
+  const output = (channel: number): Writable =>
+    new Writable({ write: (chunk: Buffer, _encoding, callback) => send(channel, chunk, callback) });
+
+  // Nobody reads on then, and yet the client's close has to be seen.
+  const endInput = (): void => {
+    if (stdin !== undefined && !hasEnded) stdin.push(null);
+    hasEnded = true;
+    socket.resume();
+  };
+
+  socket.on('message', (raw) => {
+    const message = decode(raw, version.isBase64);
+    const [channel] = message;
+    const data = message.subarray(1);
+    if (channel === stdinChannel) {
+      // A reader that lags stops the socket; `read` lets it go on.
+      if (stdin !== undefined && data.length > 0 && !hasEnded && !stdin.push(data)) socket.pause();
+    } else if (channel === resizeChannel) resize?.(data);
+    else if (channel === closeChannel && data[0] === stdinChannel) endInput();
+  });
+  socket.on('close', () => {
+    endInput();
+    closed.resolve();
+  });
+  socket.on('error', () => socket.terminate());
+  socket.resume();
+  return {
+    stdin,
+    stdout: request.stdout ? output(stdoutChannel) : undefined,
+    stderr: request.stderr ? output(stderrChannel) : undefined,
+    onResize: (listener) => {
+      resize = parseResizes(listener);
+    },
+    finish: async (status) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const text = version.hasStatus
+        ? JSON.stringify(status)
+        : status.status === 'Success'
+          ? ''
+          : (status.message ?? '');
+      send(errorChannel, Buffer.from(text), () => resolve());
+      await promise;
+      endInput();
+      socket.close(1000);
+      await closed.promise;
+    },
+    closed: closed.promise,
+    [Symbol.asyncDispose]: async () => {
+      if (socket.readyState === socket.OPEN) socket.close(1000);
+      else if (socket.readyState !== socket.CLOSED) socket.terminate();
+    },
+  };
+}
+
+function decode(raw: Buffer | ArrayBuffer | Buffer[], isBase64: boolean): Buffer {
+  const bytes = Array.isArray(raw)
+    ? Buffer.concat(raw)
+    : Buffer.from(raw instanceof ArrayBuffer ? new Uint8Array(raw) : raw);
+  if (!isBase64) return bytes;
+  const text = bytes.toString('latin1');
+  return Buffer.concat([Buffer.from([Number(text[0] ?? 0)]), Buffer.from(text.slice(1), 'base64')]);
+}

@@ -1,0 +1,188 @@
+import { stat } from 'node:fs/promises';
+import { backoffMs, type Backoff } from '#base/backoff.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/objects.ts';
+import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import { bindSubPath } from '#agent/volume/sub-path.ts';
+import { ensureFile, isLaunchFailure, type ApplyContext } from './apply-context.ts';
+import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
+import { environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
+import { runHook } from './handler.ts';
+import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
+import { containersOf, type Action, type StartFailure } from './pod-input.ts';
+import { podPaths } from './pod-paths.ts';
+import { podDownward } from './ports.ts';
+
+type StartAction = Extract<Action, { kind: 'startContainer' }>;
+
+const startBackoff: Backoff = { initialMs: 2000, factor: 2, maxMs: 60_000 };
+
+/** Describes the container, launches it, and starts its postStart hook in the background. */
+export async function startContainer(
+  action: StartAction,
+  context: ApplyContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const { memory, ports } = context;
+  const { pod } = memory.desired;
+  const container = containersOf(pod).find(({ spec }) => spec.name === action.container)?.spec;
+  if (container === undefined)
+    throw new PodwrightError('E_INTERNAL', `start container ${action.container}: not in the pod`);
+  const told = memory.pulls.get(action.container);
+  if (told === undefined || told.attempt !== action.attempt) {
+    const message = `Container image "${container.image ?? ''}" already present on machine`;
+    ports.events.normal(pod, 'Pulled', message, container.name);
+  }
+  let config;
+  try {
+    config = await describeContainer(action, container, context);
+  } catch (error) {
+    noteFailure(context, container.name, 'CreateContainerConfigError', error);
+    return;
+  }
+  try {
+    await ports.runtime.startContainer(memory.uid, config, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isLaunchFailure(error)) {
+      ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, container.name);
+      memory.startFailures.delete(container.name); // It counts as a run; its back-off is the crash back-off.
+    } else noteFailure(context, container.name, 'RunContainerError', error);
+    return;
+  }
+  memory.startFailures.delete(container.name);
+  ports.events.normal(pod, 'Created', `Container created`, container.name);
+  ports.events.normal(pod, 'Started', `Container started`, container.name);
+  if (container.lifecycle?.postStart !== undefined) startHook(action, container, context);
+}
+
+function noteFailure(
+  { memory, ports }: ApplyContext,
+  name: string,
+  reason: StartFailure['reason'],
+  error: unknown,
+): void {
+  const failures = (memory.startFailures.get(name)?.failures ?? 0) + 1;
+  const message = describeError(error);
+  ports.events.warning(memory.desired.pod, 'Failed', `Error: ${message}`, name);
+  const retryAtMs = ports.clock.now() + backoffMs(startBackoff, failures);
+  memory.startFailures.set(name, { reason, message, failures, retryAtMs });
+}
+
+async function describeContainer(
+  { id, attempt, imageId }: StartAction,
+  container: Container | EphemeralContainer,
+  context: ApplyContext,
+): Promise<ContainerConfig> {
+  const { memory, ports } = context;
+  const { pod } = memory.desired;
+  const paths = podPaths(pod, ports.directories);
+  const env = await environmentOf(container, context);
+  const [mounts] = await Promise.all([
+    resolveMounts(container, env, context),
+    writePodFiles(context),
+    ensureFile(paths.terminationMessage(container.name, id), '', 0o666),
+  ]);
+  const { node, runtime } = ports;
+  const image = runtime.images.resolve(imageId);
+  const limits = { nodeMemoryBytes: node.memoryBytes, pidsMax: undefined };
+  return renderContainer({ pod, container, id, attempt, imageId, image, env, mounts, paths, ...limits });
+}
+
+async function environmentOf(
+  container: Container | EphemeralContainer,
+  { memory, ports }: ApplyContext,
+): Promise<readonly EnvEntry[]> {
+  const { pod } = memory.desired;
+  const namespace = pod.metadata?.namespace ?? '';
+  const references = environmentReferences(container);
+  const configMaps = new Map<string, ConfigMap>();
+  const secrets = new Map<string, Secret>();
+  await Promise.all([
+    ...references.configMaps.map(async (name) => {
+      const object = await ports.objects.configMap(memory.uid, namespace, name);
+      if (object !== undefined) configMaps.set(name, object);
+    }),
+    ...references.secrets.map(async (name) => {
+      const object = await ports.objects.secret(memory.uid, namespace, name);
+      if (object !== undefined) secrets.set(name, object);
+    }),
+  ]);
+  const downward = podDownward(memory, ports);
+  return renderEnvironment({ pod, container, configMaps, secrets, services: ports.services(), downward });
+}
+
+async function resolveMounts(
+  container: Container | EphemeralContainer,
+  env: readonly EnvEntry[],
+  { memory, ports }: ApplyContext,
+): Promise<readonly ResolvedMount[]> {
+  const paths = podPaths(memory.desired.pod, ports.directories);
+  const resolved: ResolvedMount[] = [];
+  for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
+    const volume = memory.mounted?.byName.get(mount.name);
+    if (volume === undefined)
+      throw new PodwrightError(
+        'E_NOT_FOUND',
+        `volume "${mount.name}" of container ${container.name} is not mounted`,
+      );
+    const subPath = subPathOf(mount, env);
+    const isReadOnly = volume.isReadOnly === true;
+    if (subPath === undefined) {
+      const isFile = !(await stat(volume.path)).isDirectory();
+      resolved.push({ mount, source: volume.path, isFile, isReadOnly });
+      continue;
+    }
+    const target = paths.subPath(container.name, index);
+    const bound = await bindSubPath({ root: volume.path, subPath, target, mounter: ports.mounter });
+    resolved.push({ mount, source: bound.path, isFile: bound.isFile, isReadOnly });
+  }
+  return resolved;
+}
+
+/** hosts, resolv.conf and hostname, once for each sandbox; written in place, so that containers that have them see it. */
+async function writePodFiles({ memory, actual, ports }: ApplyContext): Promise<void> {
+  const { pod } = memory.desired;
+  const sandbox = ports.runtime.observe(memory.uid)?.sandbox ?? actual.sandbox;
+  if (sandbox === undefined || memory.filesOfSandbox === sandbox.id) return;
+  memory.filesOfSandbox = sandbox.id;
+  const paths = podPaths(pod, ports.directories);
+  const names = podHostname(pod, ports.dns.clusterDomain);
+  const ips = pod.spec?.hostNetwork === true ? ports.node.ips : sandbox.ips;
+  await ensureFile(paths.hostname, `${names.hostname}\n`, 0o644);
+  await Promise.all([
+    ensureFile(paths.hosts, renderHosts(pod, names, { ips, hostFile: ports.node.hostsFile }), 0o644),
+    ensureFile(paths.resolvConf, renderResolvConf(pod, ports.dns), 0o644),
+  ]);
+}
+
+/** Until the hook has returned, the container counts as not started; if it fails, the container is killed. */
+function startHook(
+  { id }: StartAction,
+  container: Container | EphemeralContainer,
+  context: ApplyContext,
+): void {
+  const { memory, ports } = context;
+  const { pod } = memory.desired;
+  const handler = container.lifecycle?.postStart;
+  if (handler === undefined) return;
+  memory.postStart.set(id, 'running');
+  const isHost = pod.spec?.hostNetwork === true;
+  const ips = isHost ? ports.node.ips : (ports.runtime.observe(memory.uid)?.sandbox?.ips ?? []);
+  const target = { pod, container, containerId: id, podIp: ips[0] ?? '127.0.0.1' };
+  const never = new AbortController().signal; // A hook has no time-out; its container's end ends it.
+  runHook(handler, target, ports, never)
+    .then(
+      (result) => (result.isSuccess ? undefined : result.output),
+      (error: unknown) => describeError(error),
+    )
+    .then((failure) => {
+      memory.postStart.set(id, failure === undefined ? 'done' : { failure });
+      if (failure !== undefined)
+        ports.events.warning(pod, 'FailedPostStartHook', `PostStartHook failed: ${failure}`, container.name);
+      ports.enqueue(memory.uid);
+    })
+    .catch((error: unknown) =>
+      ports.logger.error({ uid: memory.uid, error: describeError(error) }, 'hook crashed'),
+    );
+}

@@ -1,0 +1,82 @@
+import { describeError } from '#base/errors.ts';
+import type { ApplyContext } from './apply-context.ts';
+import { runHook, type HandlerPorts, type HandlerTarget } from './handler.ts';
+import { containersOf, type Action } from './pod-input.ts';
+
+type StopAction = Extract<Action, { kind: 'stopContainer' }>;
+
+/** After a hook that took all of the grace period, the process still gets this long. */
+const graceAfterHookSeconds = 2;
+const retryMs = 1000;
+
+/** Starts the end of a container in the background: preStop, the stop signal, and SIGKILL after the grace period. */
+export async function stopContainer(action: StopAction, context: ApplyContext): Promise<void> {
+  const { memory, ports } = context;
+  const { id, graceSeconds } = action;
+  const before = memory.stopping.get(id);
+  before?.abort.abort(new DOMException('grace period cut', 'AbortError'));
+  const abort = new AbortController();
+  const entry = { deadlineMs: ports.clock.now() + graceSeconds * 1000, abort };
+  memory.stopping.set(id, entry);
+  if (before === undefined)
+    ports.events.normal(memory.desired.pod, 'Killing', action.message, action.container);
+  run(action, context, { isFirst: before === undefined, signal: abort.signal })
+    .catch((error: unknown) => {
+      if (!abort.signal.aborted) {
+        ports.logger.warn(
+          { uid: memory.uid, container: action.container, error: describeError(error) },
+          'stop failed',
+        );
+      }
+    })
+    .finally(() => {
+      if (memory.stopping.get(id) !== entry) return;
+      memory.stopping.delete(id);
+      ports.enqueue(memory.uid, retryMs); // If it did not end; its end itself is seen at once.
+    });
+}
+
+async function run(
+  { id, container: name, graceSeconds }: StopAction,
+  { memory, ports }: ApplyContext,
+  { isFirst, signal }: { readonly isFirst: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  const { pod } = memory.desired;
+  const began = ports.clock.monotonic();
+  const spec = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
+  const hook = spec?.lifecycle?.preStop;
+  let remaining = graceSeconds;
+  if (hook !== undefined && spec !== undefined && isFirst) {
+    const ips =
+      pod.spec?.hostNetwork === true
+        ? ports.node.ips
+        : (ports.runtime.observe(memory.uid)?.sandbox?.ips ?? []);
+    const target = { pod, container: spec, containerId: id, podIp: ips[0] ?? '127.0.0.1' };
+    const failure = await runPreStop(hook, target, ports, { graceSeconds, signal });
+    signal.throwIfAborted();
+    if (failure !== undefined)
+      ports.events.warning(pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, name);
+    remaining = Math.max(graceAfterHookSeconds, graceSeconds - (ports.clock.monotonic() - began) / 1000);
+  }
+  await ports.runtime.stopContainer(memory.uid, id, Math.ceil(remaining), signal);
+}
+
+/** Why the hook failed; undefined when it did not. */
+async function runPreStop(
+  hook: Parameters<typeof runHook>[0],
+  target: HandlerTarget,
+  ports: HandlerPorts,
+  { graceSeconds, signal }: { readonly graceSeconds: number; readonly signal: AbortSignal },
+): Promise<string | undefined> {
+  const deadline = new AbortController();
+  using _timer = ports.clock.after(graceSeconds * 1000, () =>
+    deadline.abort(new DOMException('grace period over', 'TimeoutError')),
+  );
+
+  try {
+    const result = await runHook(hook, target, ports, AbortSignal.any([signal, deadline.signal]));
+    return result.isSuccess ? undefined : result.output;
+  } catch (error) {
+    return describeError(error);
+  }
+}

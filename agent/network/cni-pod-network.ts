@@ -1,0 +1,151 @@
+import { describeError, PodwrightError } from '#base/errors.ts';
+import type { JsonObject } from '#api/object.ts';
+import { parseCidr, formatIp } from '#api/cni/ip-address.ts';
+import type { CniInvoker } from '#api/cni/invocation.ts';
+import type { NetworkConfigList } from '#api/cni/network-config.ts';
+import type { CniResult } from '#api/cni/result.ts';
+import { createCniNetwork, type Attachment, type CniNetwork } from './cni-network.ts';
+import { loadConflist } from './conflist-dir.ts';
+import type { PodNetwork, PodNetworkRequest } from './pod-network.ts';
+import { createResultCache, type ResultCache } from './result-cache.ts';
+
+export interface PodNetworkOptions {
+  /** Calls plugins (bin makes it from the registry of ours and the programs on disk). */
+  readonly invoke: CniInvoker;
+  /** Directory of network configurations; read at each pod, so that a change needs no restart. */
+  readonly conflistDir: string;
+  /** Directories of plugin programs (CNI_PATH). */
+  readonly binDirs: readonly string[];
+  /** Where results are kept for DEL: `<cacheDir>/results`, libcni's layout (its default: /var/lib/cni). */
+  readonly cacheDir: string;
+}
+
+/** The interface that pods reach their network by. */
+const podIfname = 'eth0';
+
+const loopbackList: NetworkConfigList = {
+  name: 'cni-loopback',
+  cniVersion: '1.1.0',
+  disableCheck: true,
+  disableGc: true,
+  plugins: [{ type: 'loopback' }],
+};
+
+/** The pod network by CNI: loopback, then the first network configuration of the node. */
+export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
+  const cni = createCniNetwork(options.invoke, options.binDirs);
+  const cache = createResultCache(options.cacheDir);
+  return {
+    async add(request, signal) {
+      const list = await requireConflist(options.conflistDir);
+      // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
+      const cached = await cache.load(list.name, request.sandboxId, podIfname);
+      if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result) };
+      const attachment = toAttachment(request);
+      await cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
+      const result = await cni.add(list, attachment, signal);
+      await saveOrUndo({ cache, cni, list, attachment, result });
+      return { ips: ipsOf(result) };
+    },
+
+    async del(request, signal) {
+      const cached = (await cache.list()).filter((item) => item.containerId === request.sandboxId);
+      for (const item of cached) {
+        await cni.del(item.list, { ...item, netns: request.netnsPath }, item.result, signal);
+        await cache.remove(item.list.name, item.containerId, item.ifname);
+      }
+      if (cached.length > 0) return;
+      // Nothing known: an ADD that was cut short may still have left an address behind.
+      const list = await loadConflist(options.conflistDir);
+      if (list !== undefined) await cni.del(list, toAttachment(request), undefined, signal);
+    },
+
+    async collect(validSandboxIds, signal) {
+      const kept = new Set(validSandboxIds);
+      for (const item of await cache.list()) {
+        if (kept.has(item.containerId)) continue;
+        await cni.del(item.list, { ...item, netns: '' }, item.result, signal);
+        await cache.remove(item.list.name, item.containerId, item.ifname);
+      }
+      const list = await loadConflist(options.conflistDir);
+      if (list === undefined) return;
+      const valid = validSandboxIds.map((containerID) => ({ containerID, ifname: podIfname }));
+      await cni.gc(list, valid, signal);
+    },
+
+    async status() {
+      try {
+        const list = await requireConflist(options.conflistDir);
+        await cni.status(list, AbortSignal.timeout(statusTimeoutMs));
+        return { isReady: true, reason: '' };
+      } catch (error) {
+        return { isReady: false, reason: describeError(error) };
+      }
+    },
+  };
+}
+
+const statusTimeoutMs = 10_000;
+
+async function requireConflist(dir: string): Promise<NetworkConfigList> {
+  const list = await loadConflist(dir);
+  if (list === undefined) throw new PodwrightError('E_NOT_FOUND', `no network configuration in ${dir}`);
+  return list;
+}
+
+/** Without its result an attachment could not be taken down properly: then it must not stay. */
+async function saveOrUndo(made: {
+  readonly cache: ResultCache;
+  readonly cni: CniNetwork;
+  readonly list: NetworkConfigList;
+  readonly attachment: Attachment;
+  readonly result: CniResult;
+}): Promise<void> {
+  const { cache, cni, list, attachment, result } = made;
+  const { name, cniVersion, plugins } = list;
+  try {
+    await cache.save({ ...attachment, list, result }, JSON.stringify({ cniVersion, name, plugins }));
+  } catch (cause) {
+    await cni.del(list, attachment, result, AbortSignal.timeout(statusTimeoutMs));
+    throw cause;
+  }
+}
+
+function toAttachment(request: PodNetworkRequest): Attachment {
+  return {
+    containerId: request.sandboxId,
+    netns: request.netnsPath,
+    ifname: podIfname,
+    // What kubelet's runtimes pass by convention; IgnoreUnknown lets plugins that do not know them go on.
+    args: {
+      IgnoreUnknown: '1',
+      K8S_POD_NAMESPACE: request.podNamespace,
+      K8S_POD_NAME: request.podName,
+      K8S_POD_INFRA_CONTAINER_ID: request.sandboxId,
+      K8S_POD_UID: request.podUid,
+    },
+    capabilityArgs: toCapabilityArgs(request),
+  };
+}
+
+function toCapabilityArgs(request: PodNetworkRequest): JsonObject {
+  const portMappings = request.portMappings
+    .filter(({ hostPort }) => hostPort > 0)
+    .map(({ hostPort, containerPort, protocol, hostIp }) => ({
+      hostPort,
+      containerPort,
+      protocol: protocol.toLowerCase(),
+      hostIP: hostIp,
+    }));
+  return portMappings.length === 0 ? {} : { portMappings };
+}
+
+/** IPv4 first: status.podIP is the first, and that is what the cluster's Services use. */
+function ipsOf(result: CniResult): readonly string[] {
+  const own = result.interfaces.findIndex((item) => item.sandbox !== undefined && item.name === podIfname);
+  const ips = result.ips.filter((ip) => own < 0 || ip.interface === undefined || ip.interface === own);
+  return ips
+    .flatMap((ip) => parseCidr(ip.address)?.ip ?? [])
+    .toSorted((a, b) => a.family - b.family)
+    .map(formatIp);
+}

@@ -1,0 +1,66 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PodwrightError } from '#base/errors.ts';
+import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
+import { listNames } from './list-names.ts';
+
+/** Where the CNI specification's users keep network configurations. */
+export const defaultConflistDir = '/etc/cni/net.d';
+
+/**
+ * The first network configuration of a directory, by file name; undefined if there is none. One that cannot be read is an
+ * error and not skipped: the next file would put pods into another network than the one meant.
+ */
+export async function loadConflist(dir: string): Promise<NetworkConfigList | undefined> {
+  const name = (await listNames(dir)).filter((entry) => /\.(conflist|conf|json)$/.test(entry)).toSorted()[0];
+  if (name === undefined) return undefined;
+  const path = join(dir, name);
+  try {
+    return parseNetworkConfigList(await readFile(path, 'utf8'));
+  } catch (cause) {
+    throw new PodwrightError('E_INVALID', `read network configuration ${path}`, { cause });
+  }
+}
+
+export interface DefaultConflist {
+  /** The node's part of the cluster's pod addresses; IPv4, IPv6 or both. */
+  readonly podCidrs: readonly string[];
+  readonly mtu?: number | undefined;
+  /** Where host-local keeps its leases. */
+  readonly leaseDir: string;
+  readonly bridge?: string;
+}
+
+/** The document of the network that a node makes for itself: a bridge with the node as gateway. Pure. */
+export function renderDefaultConflist(options: DefaultConflist): string {
+  const document = {
+    cniVersion: '1.1.0',
+    name: 'podwright',
+    plugins: [
+      {
+        type: 'bridge',
+        bridge: options.bridge ?? 'cni0',
+        isDefaultGateway: true,
+        // Packets between pods of this node pass the node's netfilter without the module br_netfilter.
+        routed: true,
+        hairpinMode: true,
+        ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
+        ipam: {
+          type: 'host-local',
+          dataDir: options.leaseDir,
+          ranges: options.podCidrs.map((subnet) => [{ subnet }]),
+        },
+      },
+      { type: 'portmap', capabilities: { portMappings: true } },
+    ],
+  };
+  return `${JSON.stringify(document, undefined, 2)}\n`;
+}
+
+/** Writes the default network, whole or not at all. A network of somebody else's whose name sorts first is used instead. */
+export async function writeDefaultConflist(dir: string, options: DefaultConflist): Promise<void> {
+  await mkdir(dir, { recursive: true });
+  const path = join(dir, '90-podwright.conflist');
+  await writeFile(`${path}.new`, renderDefaultConflist(options), { mode: 0o644 });
+  await rename(`${path}.new`, path);
+}

@@ -1,0 +1,134 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import type { Node } from '#api/objects.ts';
+import { createInformerCache } from '#client/informer.ts';
+import { ownNetns, type RouteInfo } from '#native/netlink/netlink.ts';
+import { renderNetOp } from '#native/netlink/render.ts';
+import { createSyncNetlink } from '#native/netlink/sync.ts';
+import { createSyncNft } from '#native/nft/nft.linux.ts';
+import { renderTable } from '#native/nft/render.ts';
+import { CLONE_NEWNET } from '#native/sys/constants.ts';
+import { unshare } from '#native/sys/libc.ts';
+import { computeRoutes, planRoutes, renderMasquerade } from './fabric-plan.ts';
+import { startFabric } from './fabric.ts';
+
+function node(name: string, podCIDR: string | undefined, ip: string | undefined, version = '1'): Node {
+  return {
+    metadata: { name, uid: name, resourceVersion: version },
+    spec: { podCIDR },
+    status: {
+      addresses:
+        ip === undefined
+          ? []
+          : [
+              { type: 'Hostname', address: name },
+              { type: 'InternalIP', address: ip },
+            ],
+    },
+  };
+}
+
+const own = node('node-1', '10.244.0.0/24', '192.0.2.1');
+const other = node('node-2', '10.244.1.0/24', '192.0.2.2');
+
+function route(destination: string, gateway: string, protocol = 112): RouteInfo {
+  return { destination, gateway, protocol, linkIndex: 2, scope: 0 };
+}
+
+describe('computeRoutes()', () => {
+  test.each([
+    ['leads to the other nodes', [own, other], [{ destination: '10.244.1.0/24', gateway: '192.0.2.2' }]],
+    ['waits for a node to have pods', [own, node('node-2', undefined, '192.0.2.2')], []],
+    ['waits for a node to have an address', [own, node('node-2', '10.244.1.0/24', undefined)], []],
+    ['leaves out what is no CIDR', [own, node('node-2', '10.244.1.0', '192.0.2.2')], []],
+  ])('%s', (_name, nodes, want) => expect(computeRoutes(nodes, 'node-1')).toEqual(want));
+});
+
+describe('planRoutes()', () => {
+  const wanted = computeRoutes([own, other], 'node-1');
+  test.each([
+    ['adds what is missing', [], ['ensure route 10.244.1.0/24 via 192.0.2.2 proto 112']],
+    ['does nothing twice', [route('10.244.1.0/24', '192.0.2.2')], []],
+    [
+      'moves a CIDR to its new node, the old route first',
+      [route('10.244.1.0/24', '192.0.2.9')],
+      ['remove route 10.244.1.0/24 via 192.0.2.9', 'ensure route 10.244.1.0/24 via 192.0.2.2 proto 112'],
+    ],
+    [
+      'removes the route to a node that is gone',
+      [route('10.244.1.0/24', '192.0.2.2'), route('10.244.7.0/24', '192.0.2.7')],
+      ['remove route 10.244.7.0/24 via 192.0.2.7'],
+    ],
+    [
+      "leaves others' routes alone",
+      [route('10.244.1.0/24', '192.0.2.2'), route('10.7.0.0/16', '192.0.2.7', 4)],
+      [],
+    ],
+  ])('%s', (_name, actual, want) => expect(planRoutes(wanted, actual).map(renderNetOp)).toEqual(want));
+});
+
+describe('renderMasquerade()', () => {
+  const options = { podCidr: '10.244.0.0/24', clusterCidr: '10.244.0.0/16', linkCidr: '192.0.2.0/24' };
+  test.each([
+    [
+      'without egress only towards the link',
+      false,
+      'ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade',
+    ],
+    ['with egress everywhere', true, 'ip saddr 10.244.0.0/24 ip daddr != @keep-source masquerade'],
+  ])('%s', (_name, hasEgress, want) => {
+    const text = renderTable(renderMasquerade({ ...options, hasEgress }, [own, other]));
+    expect(text).toContain(want);
+    for (const kept of ['10.244.0.0/16', '192.0.2.1', '192.0.2.2']) expect(text).toContain(kept);
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs root)', () => {
+  test('follows nodes and brings routes back that somebody removed', async () => {
+    expect(unshare(CLONE_NEWNET)).toBe(0);
+    const netlink = createSyncNetlink();
+    await netlink.apply(ownNetns, [
+      { op: 'ensureLink', name: 'uplink', link: { kind: 'bridge' } },
+      { op: 'setLink', name: 'uplink', up: true },
+      { op: 'ensureAddress', name: 'uplink', address: '192.0.2.1/24' },
+    ]);
+    const nodes = createInformerCache<Node>((error) => {
+      throw error;
+    });
+    nodes.replace([own, other, node('far', '10.244.9.0/24', '198.51.100.1')], '1');
+    const fabric = await startFabric({
+      nodeName: 'node-1',
+      nodes,
+      netlink,
+      nft: createSyncNft(),
+      clock: systemClock,
+      log: silentLogger,
+      clusterCidr: '10.244.0.0/16',
+      serviceCidr: '10.96.0.0/12',
+      nodeIp: '192.0.2.1',
+      linkCidr: '192.0.2.0/24',
+      hasEgress: false,
+    });
+    const routes = async (): Promise<readonly string[]> =>
+      (await netlink.state(ownNetns)).routes
+        .filter((item) => item.protocol === 112)
+        .map((item) => `${item.destination} ${item.gateway ?? ''}`.trim())
+        .toSorted();
+    const until = async (want: readonly string[]): Promise<void> => {
+      const deadline = AbortSignal.timeout(5_000);
+      while (JSON.stringify(await routes()) !== JSON.stringify(want))
+        await delay(10, undefined, { signal: deadline });
+    };
+    // The node that is not on the link keeps nobody else from having a route.
+    await until(['10.244.1.0/24 192.0.2.2', '10.96.0.0/12']);
+    await netlink.apply(ownNetns, [{ op: 'removeRoute', destination: '10.244.1.0/24' }]);
+    await until(['10.244.1.0/24 192.0.2.2', '10.96.0.0/12']);
+    nodes.apply({ type: 'MODIFIED', object: node('node-2', '10.244.1.0/24', '192.0.2.22', '2') });
+    await until(['10.244.1.0/24 192.0.2.22', '10.96.0.0/12']);
+    nodes.apply({ type: 'DELETED', object: node('node-2', '10.244.1.0/24', '192.0.2.22', '3') });
+    await until(['10.96.0.0/12']);
+    await fabric[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,150 @@
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import { errnoOf, isPodwrightError } from '#base/errors.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Node } from '#api/objects.ts';
+import type { Informer } from '#client/client.ts';
+import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
+import type { Nft } from '#native/nft/nft.ts';
+import { renderTable } from '#native/nft/render.ts';
+import {
+  computeRoutes,
+  masqueradeTable,
+  planRoutes,
+  podCidrsOf,
+  podwrightRouteProtocol,
+  renderMasquerade,
+} from './fabric-plan.ts';
+
+export interface FabricOptions {
+  readonly nodeName: string;
+  readonly nodes: Informer<Node>;
+  readonly netlink: Netlink;
+  readonly nft: Nft;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly clusterCidr: string;
+  /** Service addresses: they get a route, so that the node's own processes can send to them at all. */
+  readonly serviceCidr: string;
+  readonly nodeIp: string;
+  /** The network of the nodes' link, e.g. `10.89.0.0/24`. */
+  readonly linkCidr?: string;
+  readonly hasEgress: boolean;
+}
+
+type Key = 'routes' | 'masquerade';
+
+/** How long after somebody removed our table it is made again, at most. */
+const repairIntervalMs = 10_000;
+
+/**
+ * Keeps the node's part of the fabric: forwarding, host-gw routes that follow Node objects and come back when somebody
+ * removes them, and which pod packets leave with the node's address. Resolves when it is set up once.
+ */
+export async function startFabric(options: FabricOptions): Promise<AsyncDisposable> {
+  const { nodes, netlink, nft, clock, log } = options;
+  await using stack = new AsyncDisposableStack();
+
+  await netlink.apply(ownNetns, planForwarding(options));
+  await nodes.synced;
+  let committed = '';
+  const work: Record<Key, () => Promise<void>> = {
+    routes: () => applyRoutes(options),
+    masquerade: async () => {
+      const podCidr = podCidrsOf(ownNode(options) ?? {}).find((cidr) => !cidr.includes(':'));
+      if (podCidr === undefined) return;
+      const { clusterCidr, linkCidr, hasEgress } = options;
+      const table = renderMasquerade({ podCidr, clusterCidr, linkCidr, hasEgress }, nodes.list());
+      const text = renderTable(table);
+      if (text === committed && (await nft.hasTable(ownNetns, masqueradeTable))) return;
+      await nft.commit(ownNetns, [{ op: 'replaceTable', table }]);
+      committed = text;
+    },
+  };
+  const queue = stack.use(
+    new KeyedQueue<Key>({
+      clock,
+      concurrencyMax: 2,
+      backoff: { initialMs: 100, factor: 2, maxMs: 10_000 },
+      work: (key) => work[key](),
+      onError: (key, error, retryMs) => log.warn({ key, error, retryMs }, 'fabric not as wanted'),
+    }),
+  );
+  stack.use(
+    nodes.onChange(() => {
+      queue.add('routes');
+      queue.add('masquerade');
+    }),
+  );
+  stack.use(
+    // A link that comes back has lost its routes; its own events may be all that says so.
+    await netlink.watch(ownNetns, (event) => {
+      if (event.kind !== 'route' || event.removed) queue.add('routes');
+    }),
+  );
+  stack.use(repeat(clock, () => queue.add('masquerade')));
+  queue.add('routes');
+  queue.add('masquerade');
+  await queue.idle();
+  return stack.move();
+}
+
+function ownNode(options: FabricOptions): Node | undefined {
+  return options.nodes.get(options.nodeName);
+}
+
+function planForwarding(options: FabricOptions): readonly NetOp[] {
+  return [
+    { op: 'setSysctl', key: 'net.ipv4.ip_forward', value: '1' },
+    // lo may be down in a fresh namespace, and a route over it needs it up.
+    { op: 'setLink', name: 'lo', up: true },
+    serviceRoute(options),
+  ];
+}
+
+/**
+ * A process of the node that connects to a Service address needs a route before netfilter's output hook can translate it;
+ * the node's address as source is what other nodes can answer to. What is not translated ends at lo.
+ */
+function serviceRoute(options: FabricOptions): NetOp {
+  return {
+    op: 'ensureRoute',
+    destination: options.serviceCidr,
+    dev: 'lo',
+    scope: 'link',
+    source: options.nodeIp,
+    protocol: podwrightRouteProtocol,
+  };
+}
+
+/** A node that is not on our link refuses its route (ENETUNREACH); the others get theirs all the same. */
+async function applyRoutes(options: FabricOptions): Promise<void> {
+  const wanted = computeRoutes(options.nodes.list(), options.nodeName);
+  const { routes } = await options.netlink.state(ownNetns);
+  const service = routes.some((route) => route.destination === options.serviceCidr)
+    ? []
+    : [serviceRoute(options)];
+  const failures: unknown[] = [];
+  for (const op of [...service, ...planRoutes(wanted, routes)]) {
+    try {
+      await options.netlink.apply(ownNetns, [op]);
+      options.log.info({ op }, 'fabric route changed');
+    } catch (error) {
+      if (!isPodwrightError(error)) throw error;
+      options.log.debug({ op, errno: errnoOf(error) }, 'fabric route refused');
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0)
+    throw new AggregateError(failures, `change ${failures.length} routes to other nodes`);
+}
+
+/** Calls back at every interval until disposed. */
+function repeat(clock: Clock, callback: () => void): Disposable {
+  let timer = clock.after(repairIntervalMs, tick);
+  function tick(): void {
+    callback();
+    timer = clock.after(repairIntervalMs, tick);
+  }
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+}

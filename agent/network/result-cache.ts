@@ -1,0 +1,94 @@
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '#base/errors.ts';
+import type { JsonObject } from '#api/object.ts';
+import { field, parseJsonObject } from '#api/cni/json-field.ts';
+import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
+import { parseResult, renderResult, type CniResult } from '#api/cni/result.ts';
+import { listNames } from './list-names.ts';
+
+/** What an attachment was made with: DEL needs the same, whatever the configuration says by then. */
+export interface CachedAttachment {
+  readonly list: NetworkConfigList;
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly netns: string;
+  readonly args: Readonly<Record<string, string>>;
+  readonly capabilityArgs: JsonObject;
+  readonly result: CniResult;
+}
+
+/** Attachments on disk, one file each, in libcni's format (`cniCacheV1`): cnitool and other runtimes can read them. */
+export interface ResultCache {
+  save(attachment: CachedAttachment, configText: string): Promise<void>;
+  load(network: string, containerId: string, ifname: string): Promise<CachedAttachment | undefined>;
+  remove(network: string, containerId: string, ifname: string): Promise<void>;
+  list(): Promise<readonly CachedAttachment[]>;
+}
+
+const kind = 'cniCacheV1';
+
+export function createResultCache(cacheDir: string): ResultCache {
+  const dir = join(cacheDir, 'results');
+  const pathOf = (network: string, containerId: string, ifname: string): string =>
+    join(dir, `${network}-${containerId}-${ifname}`);
+  return {
+    async save(attachment, configText) {
+      const path = pathOf(attachment.list.name, attachment.containerId, attachment.ifname);
+      await mkdir(dir, { recursive: true, mode: 0o700 });
+      await writeFile(`${path}.new`, render(attachment, configText), { mode: 0o600 });
+      await rename(`${path}.new`, path);
+    },
+    load: (network, containerId, ifname) => read(pathOf(network, containerId, ifname)),
+    remove: (network, containerId, ifname) => rm(pathOf(network, containerId, ifname), { force: true }),
+    async list() {
+      const found: CachedAttachment[] = [];
+      for (const name of await listNames(dir)) {
+        const attachment = name.endsWith('.new') ? undefined : await read(join(dir, name));
+        if (attachment !== undefined) found.push(attachment);
+      }
+      return found;
+    },
+  };
+}
+
+function render(attachment: CachedAttachment, configText: string): string {
+  const { list, args, capabilityArgs } = attachment;
+  return JSON.stringify({
+    kind,
+    containerId: attachment.containerId,
+    config: Buffer.from(configText).toString('base64'),
+    ifName: attachment.ifname,
+    networkName: list.name,
+    netns: attachment.netns,
+    cniArgs: Object.entries(args),
+    capabilityArgs,
+    result: renderResult(attachment.result, list.cniVersion),
+  });
+}
+
+/** Undefined if the file is missing or of another kind; an unreadable one must not keep a pod from going. */
+async function read(path: string): Promise<CachedAttachment | undefined> {
+  try {
+    const document = parseJsonObject(await readFile(path, 'utf8'), path);
+    if (document['kind'] !== kind) return undefined;
+    const config = Buffer.from(field.string(document, 'config') ?? '', 'base64').toString('utf8');
+    return {
+      list: parseNetworkConfigList(config),
+      containerId: field.string(document, 'containerId') ?? '',
+      ifname: field.string(document, 'ifName') ?? '',
+      netns: field.string(document, 'netns') ?? '',
+      args: Object.fromEntries(field.array(document, 'cniArgs').flatMap(toPair)),
+      capabilityArgs: field.object(document, 'capabilityArgs') ?? {},
+      result: parseResult(field.object(document, 'result') ?? {}),
+    };
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === undefined) return undefined;
+    throw error;
+  }
+}
+
+function toPair(item: unknown): readonly (readonly [string, string])[] {
+  return Array.isArray(item) ? [[String(item[0]), String(item[1])]] : [];
+}

@@ -1,0 +1,62 @@
+import { readFile, statfs } from 'node:fs/promises';
+import { arch } from 'node:os';
+import type { Proc } from '#native/proc/proc.ts';
+
+/** What a node tells of its machine. */
+export interface MachineFacts {
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly memoryAvailableBytes: number;
+  /** Of the file system that holds pods' files. */
+  readonly diskBytes: number;
+  readonly diskAvailableBytes: number;
+  readonly pidsMax: number;
+  readonly pidsUsed: number;
+  readonly machineId: string;
+  readonly systemUuid: string;
+  readonly bootId: string;
+  readonly kernelRelease: string;
+  readonly osImage: string;
+  /** Go's name: amd64, arm64. */
+  readonly architecture: string;
+}
+
+const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
+
+/** Reads the machine: a handful of small files. */
+export async function readMachine(
+  proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>,
+  diskPath: string,
+): Promise<MachineFacts> {
+  const [disk, machineId, systemUuid, osRelease, pidMax, loadavg] = await Promise.all([
+    statfs(diskPath),
+    readText('/etc/machine-id'),
+    readText('/sys/class/dmi/id/product_uuid'),
+    readText('/etc/os-release'),
+    readText('/proc/sys/kernel/pid_max'),
+    readText('/proc/loadavg'),
+  ]);
+  const memory = proc.memory();
+  const architecture = arch();
+  return {
+    cpuCount: proc.cpuCount(),
+    memoryBytes: memory.totalBytes,
+    memoryAvailableBytes: memory.availableBytes,
+    diskBytes: disk.blocks * disk.bsize,
+    diskAvailableBytes: disk.bavail * disk.bsize,
+    pidsMax: Number(pidMax) || 32_768,
+    // proc_loadavg(5): the fourth field is runnable/existing kernel scheduling entities.
+    pidsUsed: Number(/\/(\d+) /.exec(loadavg)?.[1] ?? 0),
+    machineId,
+    systemUuid: systemUuid === '' ? machineId : systemUuid,
+    bootId: proc.bootId(),
+    kernelRelease: proc.kernelRelease(),
+    osImage: /^PRETTY_NAME="?([^"\n]*)/m.exec(osRelease)?.[1] ?? 'Linux',
+    architecture: goArchitectures[architecture] ?? architecture,
+  };
+}
+
+/** '' for a file that this machine does not have, or does not show. */
+async function readText(file: string): Promise<string> {
+  return (await readFile(file, 'utf8').catch(() => '')).trim();
+}

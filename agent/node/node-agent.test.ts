@@ -1,0 +1,123 @@
+import { expect, test } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { leases, nodes } from '#api/kind-ref.ts';
+import { createFakeApiClient } from '#client/client.fake.ts';
+import { startNodeAgent } from './node-agent.ts';
+import type { NodeInput } from './node-status.ts';
+
+const input: NodeInput = {
+  name: 'n1',
+  ips: ['192.0.2.1'],
+  hostname: 'n1',
+  labels: { zone: 'a' },
+  podsMax: 110,
+  kubeletPort: 10250,
+  versions: { kubelet: 'v1.36.2', runtime: 'podwright://0.1.0' },
+  machine: {
+    cpuCount: 2,
+    memoryBytes: 4_294_967_296,
+    memoryAvailableBytes: 2_000_000_000,
+    diskBytes: 10_737_418_240,
+    diskAvailableBytes: 5_000_000_000,
+    pidsMax: 32_768,
+    pidsUsed: 300,
+    machineId: 'm',
+    systemUuid: 's',
+    bootId: 'b',
+    kernelRelease: '6.1.0',
+    osImage: 'Debian',
+    architecture: 'amd64',
+  },
+  images: [],
+  network: { isReady: true, reason: '' },
+  runtimeProblem: undefined,
+};
+
+function start(read: () => NodeInput) {
+  const clock = createFakeClock(Date.parse('2026-01-01T00:00:00Z'));
+  const client = createFakeApiClient(clock);
+  const agent = startNodeAgent({ client, clock, logger: silentLogger, name: 'n1', read: async () => read() });
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const advance = async (ms: number): Promise<void> => {
+    clock.advance(ms);
+    await settle();
+  };
+  return { clock, client, agent, settle, advance };
+}
+
+test('startNodeAgent() registers the node and keeps its lease', async () => {
+  const { client, agent, settle, advance } = start(() => input);
+  await agent.registered;
+  await settle();
+  const [node] = client.all(nodes);
+  expect(node?.metadata?.labels).toMatchObject({
+    'kubernetes.io/hostname': 'n1',
+    'kubernetes.io/arch': 'amd64',
+    zone: 'a',
+  });
+  expect(node?.status?.capacity).toEqual({
+    cpu: '2',
+    memory: '4194304Ki',
+    'ephemeral-storage': '10485760Ki',
+    pods: '110',
+  });
+  expect(node?.status?.conditions?.find((c) => c.type === 'Ready')).toMatchObject({
+    status: 'True',
+    reason: 'KubeletReady',
+  });
+  await advance(10_000);
+  expect(client.writes.filter((write) => write.includes('leases'))).toEqual([
+    'create leases kube-node-lease/n1',
+    'update leases kube-node-lease/n1',
+  ]);
+  expect(client.all(leases)[0]?.spec).toMatchObject({
+    holderIdentity: 'n1',
+    leaseDurationSeconds: 40,
+    renewTime: '2026-01-01T00:00:10.000000Z',
+  });
+  await agent[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() writes the status when it changes, and every five minutes', async () => {
+  let network = { isReady: false, reason: 'no CNI configuration' };
+  const { client, agent, settle, advance } = start(() => ({ ...input, network }));
+  await agent.registered;
+  await settle();
+  const ready = () => client.all(nodes)[0]?.status?.conditions?.find((c) => c.type === 'Ready');
+  expect(ready()).toMatchObject({
+    status: 'False',
+    message: 'container runtime network not ready: no CNI configuration',
+  });
+  network = { isReady: true, reason: '' };
+  agent.refresh();
+  await settle();
+  expect(ready()?.status).toBe('True');
+  const patches = () => client.writes.filter((write) => write === 'patch nodes/status n1').length;
+  const before = patches();
+  for (let turn = 0; turn < 29; turn++) await advance(10_000);
+  expect(patches()).toBe(before);
+  await advance(10_000);
+  expect(patches()).toBe(before + 1);
+  await agent[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() takes over a node that is there', async () => {
+  const { client, agent } = start(() => input);
+  await agent.registered;
+  await agent[Symbol.asyncDispose]();
+  const clock = createFakeClock(0);
+  const again = startNodeAgent({
+    client,
+    clock,
+    logger: silentLogger,
+    name: 'n1',
+    read: async () => ({ ...input, ips: ['192.0.2.9'] }),
+  });
+  const node = await again.registered;
+  expect(node.status?.addresses).toEqual([
+    { type: 'InternalIP', address: '192.0.2.9' },
+    { type: 'Hostname', address: 'n1' },
+  ]);
+  await again[Symbol.asyncDispose]();
+});

@@ -1,0 +1,177 @@
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { equalJson } from '#api/json.ts';
+import { leases, nodes } from '#api/kind-ref.ts';
+import type { Lease, Node, NodeStatus } from '#api/objects.ts';
+import { formatMicroTime } from '#api/time.ts';
+import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import { nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
+
+export interface NodeAgentOptions {
+  readonly client: ApiClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly name: string;
+  /** The present state of the node. */
+  readonly read: () => Promise<NodeInput>;
+}
+
+/** Keeps the node's object, status and lease. */
+export interface NodeAgent extends AsyncDisposable {
+  /** Resolves when the node is registered. */
+  readonly registered: Promise<Node>;
+  /** Looks at the status now instead of at the next turn. */
+  refresh(): void;
+}
+
+// KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency.
+const leaseSeconds = 40;
+const renewMs = 10_000;
+const statusCheckMs = 10_000;
+const statusReportMs = 300_000;
+const retryMs = 500;
+
+export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
+  const { clock, logger, name } = options;
+  const abort = new AbortController();
+  const { signal } = abort;
+  const registered = Promise.withResolvers<Node>();
+  let wake = Promise.withResolvers<void>();
+
+  const keepStatus = async (): Promise<void> => {
+    const node = await untilDone(() => register(options), 'register node', signal);
+    registered.resolve(node);
+    let last = { status: node.status ?? {}, atMs: clock.now() };
+    for (;;) {
+      wake = Promise.withResolvers<void>();
+      await Promise.race([clock.sleep(statusCheckMs, signal), wake.promise]);
+      signal.throwIfAborted();
+      last = await untilDone(() => report(options, last), 'report node status', signal);
+    }
+  };
+  const keepLease = async (): Promise<void> => {
+    const node = await registered.promise;
+    let lease: Lease | undefined;
+    for (;;) {
+      lease = await untilDone(() => renewLease(options, node, lease), 'renew node lease', signal);
+      await clock.sleep(renewMs, signal);
+    }
+  };
+  const untilDone = async <T>(work: () => Promise<T>, what: string, until: AbortSignal): Promise<T> => {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        until.throwIfAborted();
+        logger.warn({ node: name, error: describeError(error), retryMs }, `${what}: trying again`);
+        await clock.sleep(retryMs, until);
+      }
+    }
+  };
+  const loops = Promise.allSettled([keepStatus(), keepLease()]);
+  registered.promise.catch(() => undefined); // Only rejected at the end, when nobody may be waiting.
+  return {
+    registered: registered.promise,
+    refresh: () => wake.resolve(),
+    [Symbol.asyncDispose]: async () => {
+      abort.abort(new DOMException('node agent stopped', 'AbortError'));
+      registered.reject(signal.reason);
+      await loops;
+    },
+  };
+}
+
+/** Makes the Node, or takes over the one there is: labels and status become ours, the rest stays. */
+async function register({ client, clock, read, name }: NodeAgentOptions): Promise<Node> {
+  const input = await read();
+  const wanted = renderNode(input, clock.now());
+  try {
+    const created = await client.create(nodes, wanted);
+    if (created.status?.capacity !== undefined) return created;
+    return await patchStatus({ client, name }, {}, renderNodeStatus(input, undefined, clock.now()));
+  } catch (error) {
+    if (!isAlreadyExists(error)) throw error;
+  }
+  const present = await client.get(nodes, { name });
+  const labels = nodeLabels(input);
+  const isLabelled = Object.entries(labels).every(
+    ([key, value]) => present.metadata?.labels?.[key] === value,
+  );
+  if (!isLabelled) await client.patch(nodes, { name }, { kind: 'strategic', body: { metadata: { labels } } });
+  return patchStatus(
+    { client, name },
+    present.status ?? {},
+    renderNodeStatus(input, present.status, clock.now()),
+  );
+}
+
+interface Reported {
+  readonly status: NodeStatus;
+  readonly atMs: number;
+}
+
+/** Writes the status when it changed, and otherwise now and then, so that its heartbeats are not too old. */
+async function report({ client, clock, read, name }: NodeAgentOptions, last: Reported): Promise<Reported> {
+  const now = clock.now();
+  const wanted = renderNodeStatus(await read(), last.status, now);
+  const isChanged = !equalJson(withoutHeartbeats(wanted), withoutHeartbeats(last.status));
+  if (!isChanged && now - last.atMs < statusReportMs) return last;
+  const node = await patchStatus({ client, name }, last.status, wanted);
+  return { status: node.status ?? wanted, atMs: now };
+}
+
+async function patchStatus(
+  { client, name }: { readonly client: ApiClient; readonly name: string },
+  before: NodeStatus,
+  wanted: NodeStatus,
+): Promise<Node> {
+  // Addresses are merged by type, so that those that went must be named; one type may have several (dual stack).
+  const { addresses = [], ...others } = wanted;
+  const isMoved = !equalJson(before.addresses, addresses);
+  const status = isMoved ? { ...others, addresses: [{ $patch: 'replace' }, ...addresses] } : others;
+  return client.patch(nodes, { name }, { kind: 'strategic', body: { status }, subresource: 'status' });
+}
+
+/** The part whose change is worth a write: no heartbeats, and only the fields that are ours. */
+function withoutHeartbeats(status: NodeStatus): unknown {
+  const { addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images } = status;
+  return {
+    addresses,
+    capacity,
+    allocatable,
+    daemonEndpoints,
+    nodeInfo,
+    images,
+    conditions: conditions?.map(({ type, status: state, reason, message }) => ({
+      type,
+      state,
+      reason,
+      message,
+    })),
+  };
+}
+
+const leaseNamespace = 'kube-node-lease';
+
+/** The lease by which the node lifecycle controller sees that the node is alive. */
+async function renewLease(options: NodeAgentOptions, node: Node, known: Lease | undefined): Promise<Lease> {
+  const { client, clock, name } = options;
+  const owner = { apiVersion: 'v1', kind: 'Node', name, uid: node.metadata?.uid ?? '' };
+  const metadata = { name, namespace: leaseNamespace, ownerReferences: [owner] };
+  const spec = {
+    holderIdentity: name,
+    leaseDurationSeconds: leaseSeconds,
+    renewTime: formatMicroTime(clock.now()),
+  };
+  try {
+    const before = known ?? (await client.get(leases, metadata));
+    return await client.update(leases, { ...before, spec: { ...before.spec, ...spec } });
+  } catch (error) {
+    // Somebody else wrote it: read it again.
+    if (isConflict(error)) return renewLease(options, node, undefined);
+    if (!isNotFound(error)) throw error;
+    return client.create(leases, { metadata, spec });
+  }
+}

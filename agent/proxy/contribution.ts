@@ -1,0 +1,185 @@
+import { createHash } from 'node:crypto';
+import type { NftElement, NftRule, NftSet, NftValue } from '#native/nft/nft.ts';
+import type { Backend, Frontend, ProxyPort } from './service-map.ts';
+import {
+  affinityMap,
+  fateSet,
+  hairpinSet,
+  slotMap,
+  type FamilyFacts,
+  type FateName,
+  type Place,
+} from './table-layout.ts';
+
+/** What one Service puts into the table. */
+export interface Contribution {
+  readonly elements: readonly { readonly set: NftSet; readonly element: NftElement }[];
+  /** Slot maps that the elements are in; each needs its rule. */
+  readonly slots: readonly { readonly place: Place; readonly slots: number }[];
+  /** Chains of frontends with session affinity. */
+  readonly chains: readonly AffinityChain[];
+}
+
+export interface AffinityChain {
+  readonly name: string;
+  /** One set per backend: the clients that it keeps. */
+  readonly sets: readonly NftSet[];
+  readonly rules: readonly NftRule[];
+}
+
+/** Up to so many backends have one slot each. */
+const exactSlotsMax = 32;
+
+/** Above that, slots are a power of two and so many times the backends at least: shares differ by a quarter at most. */
+const slotsPerBackend = 4;
+
+/** How many slots a number of backends gets: few different numbers, because each is a rule. */
+export function slotCount(backends: number): number {
+  if (backends <= exactSlotsMax) return backends;
+  return 2 ** Math.ceil(Math.log2(backends * slotsPerBackend));
+}
+
+/** Pure: the elements, rules and chains of a Service's ports. */
+export function renderContribution(ports: readonly ProxyPort[], facts: FamilyFacts): Contribution {
+  const collected: Collected = { elements: [], slots: new Map(), chains: new Map() };
+  for (const port of ports) renderPort(port, { facts, out: collected });
+  return {
+    elements: collected.elements,
+    slots: [...collected.slots.values()],
+    chains: [...collected.chains.values()],
+  };
+}
+
+interface Collected {
+  readonly elements: { readonly set: NftSet; readonly element: NftElement }[];
+  readonly slots: Map<string, { readonly place: Place; readonly slots: number }>;
+  readonly chains: Map<string, AffinityChain>;
+}
+
+interface Target {
+  readonly facts: FamilyFacts;
+  readonly out: Collected;
+}
+
+type BackendChoice = 'all' | 'local';
+
+function renderPort(port: ProxyPort, target: Target): void {
+  const internal = port.isInternalLocal ? 'local' : 'all';
+  for (const frontend of port.clusterIps) {
+    const key = serviceKey(port, frontend);
+    if (!renderBackends(port, { place: 'service', choice: internal, key }, target)) {
+      // Nobody anywhere: refuse. Somebody, but not here as the policy wants: say nothing, as kube-proxy does.
+      addFate(port.backends.length === 0 ? 'reject' : 'drop', 'service', key, target);
+    }
+  }
+  for (const frontend of port.externals) renderExternal(port, 'service', serviceKey(port, frontend), target);
+  if (port.nodePort !== undefined) renderExternal(port, 'node-port', [port.protocol, port.nodePort], target);
+  for (const { ip, isLocal } of port.backends) {
+    if (isLocal) target.out.elements.push({ set: hairpinSet(target.facts), element: { key: [ip, ip] } });
+  }
+}
+
+/** From within the cluster all backends serve, whatever the policy for packets from outside. */
+function renderExternal(
+  port: ProxyPort,
+  place: 'service' | 'node-port',
+  key: readonly NftValue[],
+  target: Target,
+): void {
+  if (!renderBackends(port, { place, choice: 'all', key }, target)) {
+    addFate('reject', place, key, target);
+    return;
+  }
+  if (!port.isExternalLocal) addFate('masquerade', place, key, target);
+  else if (!renderBackends(port, { place: `local-${place}`, choice: 'local', key }, target)) {
+    addFate('drop-outside', place, key, target);
+  }
+}
+
+/** False if there is no backend to choose from. */
+function renderBackends(
+  port: ProxyPort,
+  where: { readonly place: Place; readonly choice: BackendChoice; readonly key: readonly NftValue[] },
+  { facts, out }: Target,
+): boolean {
+  const { place, choice, key } = where;
+  const backends = choice === 'all' ? port.backends : port.localBackends;
+  if (backends.length === 0) return false;
+  if (port.affinitySeconds !== undefined) {
+    const chain = affinityChain(port, choice, backends, facts);
+    out.chains.set(chain.name, chain);
+    const data = { kind: 'goto', chain: chain.name } as const;
+    out.elements.push({ set: affinityMap(place, facts), element: { key, data } });
+    return true;
+  }
+  const slots = slotCount(backends.length);
+  const set = slotMap(place, slots, facts);
+  out.slots.set(set.name, { place, slots });
+  for (let slot = 0; slot < slots; slot++) {
+    const backend = backends[slot % backends.length];
+    if (backend === undefined) continue;
+    out.elements.push({ set, element: { key: [...key, slot], data: [backend.ip, backend.port] } });
+  }
+  return true;
+}
+
+/**
+ * A client goes where it went before, as long as that backend is there and the client comes again within the timeout;
+ * otherwise to one at random. One set per backend, so that a backend that goes takes its clients' entries with it.
+ */
+function affinityChain(
+  port: ProxyPort,
+  choice: BackendChoice,
+  backends: readonly Backend[],
+  facts: FamilyFacts,
+): AffinityChain {
+  const id = createHash('sha256').update(port.id).digest('hex').slice(0, 12);
+  const timeoutMs = (port.affinitySeconds ?? 0) * 1000;
+  const sets = backends.map(({ ip, port: number }): NftSet => ({
+    // The timeout is part of the name because the kernel does not change that of a set.
+    name: `clients-${id}-${ip.replaceAll(':', '_')}-${number}-${port.affinitySeconds}s`,
+    keyTypes: [facts.addressType],
+    dynamic: { timeoutMs },
+  }));
+  const key = [facts.source];
+  const send = (index: number): NftRule['exprs'] => {
+    const backend = backends[index];
+    const set = sets[index]?.name ?? '';
+    if (backend === undefined) return [];
+    return [
+      { expr: 'update', set, key },
+      { expr: 'dnat', address: backend.ip, port: backend.port },
+    ];
+  };
+  return {
+    name: `affinity-${choice}-${id}`,
+    sets,
+    rules: [
+      ...sets.map((set, i): NftRule => ({ exprs: [{ expr: 'lookup', key, set: set.name }, ...send(i)] })),
+      // The first of n with probability 1/n, the second of the rest with 1/(n-1), …: all alike.
+      ...sets.map((_, i): NftRule => {
+        const left = sets.length - i;
+        const draw = {
+          expr: 'match',
+          left: { load: 'numgen random', modulus: left },
+          op: '==',
+          right: 0,
+        } as const;
+        return { exprs: left === 1 ? send(i) : [draw, ...send(i)] };
+      }),
+    ],
+  };
+}
+
+function addFate(
+  fate: FateName,
+  place: 'service' | 'node-port',
+  key: readonly NftValue[],
+  { facts, out }: Target,
+): void {
+  out.elements.push({ set: fateSet(fate, place, facts), element: { key } });
+}
+
+function serviceKey(port: ProxyPort, frontend: Frontend): readonly NftValue[] {
+  return [frontend.address, port.protocol, frontend.port];
+}

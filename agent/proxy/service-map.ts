@@ -1,0 +1,148 @@
+import type { Endpoint, EndpointSlice, Service, ServicePort } from '#api/objects.ts';
+
+/** What the proxy knows of its own node. */
+export interface ProxyNode {
+  readonly name: string;
+  /** Label topology.kubernetes.io/zone. */
+  readonly zone: string | undefined;
+}
+
+export interface Backend {
+  readonly ip: string;
+  readonly port: number;
+  readonly isLocal: boolean;
+}
+
+/** Address and port that clients use. */
+export interface Frontend {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** One port of one Service for one address family: everything that decides its rules. Lists are ordered. */
+export interface ProxyPort {
+  /** `namespace/name:port name`. */
+  readonly id: string;
+  /** IP protocol number. */
+  readonly protocol: 6 | 17 | 132;
+  readonly clusterIps: readonly Frontend[];
+  /** externalIPs and the load balancer's addresses. */
+  readonly externals: readonly Frontend[];
+  readonly nodePort: number | undefined;
+  /** Backends anywhere, and those on this node; each falls back to terminating ones that still serve. */
+  readonly backends: readonly Backend[];
+  readonly localBackends: readonly Backend[];
+  readonly isInternalLocal: boolean; // internalTrafficPolicy: Local
+  readonly isExternalLocal: boolean; // externalTrafficPolicy: Local
+  /** sessionAffinity: ClientIP. */
+  readonly affinitySeconds: number | undefined;
+}
+
+const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+
+/** Another proxy has taken the Service over (KEP-2447). */
+const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+
+/** Default of service.spec.sessionAffinityConfig.clientIP.timeoutSeconds. */
+const affinityDefaultSeconds = 10_800;
+
+/** The ports of a Service that this node must serve in a family; none for headless and ExternalName Services. Pure. */
+export function computeProxyPorts(
+  service: Service,
+  slices: readonly EndpointSlice[],
+  node: ProxyNode,
+  family: 'ip' | 'ip6',
+): readonly ProxyPort[] {
+  const { spec, metadata } = service;
+  if (spec === undefined || spec.type === 'ExternalName' || metadata?.labels?.[proxyNameLabel] !== undefined)
+    return [];
+  const isMine = (address: string): boolean => address.includes(':') === (family === 'ip6');
+  const addresses = clusterIpsOf(service).filter(isMine);
+  if (addresses.length === 0) return [];
+  const ingress = (service.status?.loadBalancer?.ingress ?? [])
+    .filter((item) => item.ipMode !== 'Proxy')
+    .flatMap((item) => item.ip ?? []);
+  const externals = [...(spec.externalIPs ?? []), ...ingress].filter(isMine);
+  const addressType = family === 'ip' ? 'IPv4' : 'IPv6';
+  const mySlices = slices.filter((slice) => slice.addressType === addressType);
+  return (spec.ports ?? []).map((port) => {
+    const candidates = candidatesOf(mySlices, port);
+    const local = candidates.filter((item) => item.endpoint.nodeName === node.name);
+    const at = (address: string): Frontend => ({ address, port: port.port });
+    return {
+      id: `${metadata?.namespace}/${metadata?.name}:${port.name ?? ''}`,
+      protocol: protocolNumbers[port.protocol ?? 'TCP'],
+      clusterIps: addresses.map(at),
+      externals: [...new Set(externals)].map(at),
+      nodePort: port.nodePort === 0 ? undefined : port.nodePort,
+      backends: toBackends(preferNear(usable(candidates), node), node),
+      localBackends: toBackends(usable(local), node),
+      isInternalLocal: spec.internalTrafficPolicy === 'Local',
+      isExternalLocal: spec.externalTrafficPolicy === 'Local',
+      affinitySeconds:
+        spec.sessionAffinity === 'ClientIP'
+          ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? affinityDefaultSeconds)
+          : undefined,
+    };
+  });
+}
+
+/** A Service's own addresses; none if it is headless. */
+export function clusterIpsOf(service: Service): readonly string[] {
+  const { clusterIP, clusterIPs } = service.spec ?? {};
+  const all = clusterIPs ?? (clusterIP === undefined ? [] : [clusterIP]);
+  return all.filter((ip) => ip !== '' && ip !== 'None');
+}
+
+interface Candidate {
+  readonly endpoint: Endpoint;
+  readonly port: number;
+}
+
+function candidatesOf(slices: readonly EndpointSlice[], port: ServicePort): readonly Candidate[] {
+  return slices.flatMap((slice) => {
+    const match = (slice.ports ?? []).find(
+      (item) =>
+        (item.name ?? '') === (port.name ?? '') && (item.protocol ?? 'TCP') === (port.protocol ?? 'TCP'),
+    );
+    const number = match?.port;
+    if (number === undefined) return [];
+    return (slice.endpoints ?? []).map((endpoint) => ({ endpoint, port: number }));
+  });
+}
+
+/** Ready ones; if there are none, those that terminate but still serve (KEP-1669). */
+function usable(candidates: readonly Candidate[]): readonly Candidate[] {
+  const ready = candidates.filter(({ endpoint }) => endpoint.conditions?.ready !== false);
+  if (ready.length > 0) return ready;
+  return candidates.filter(
+    ({ endpoint }) => endpoint.conditions?.serving === true && endpoint.conditions.terminating === true,
+  );
+}
+
+/** Topology hints (KEP-2433, KEP-4444): used only if every endpoint has them and some name us; nodes before zones. */
+function preferNear(candidates: readonly Candidate[], node: ProxyNode): readonly Candidate[] {
+  const filters: readonly ((endpoint: Endpoint) => readonly string[] | undefined)[] = [
+    (endpoint) => endpoint.hints?.forNodes?.map((item) => item.name),
+    (endpoint) => endpoint.hints?.forZones?.map((item) => item.name),
+  ];
+  for (const [i, hintsOf] of filters.entries()) {
+    const me = i === 0 ? node.name : node.zone;
+    if (me === undefined || candidates.some(({ endpoint }) => (hintsOf(endpoint) ?? []).length === 0))
+      continue;
+    const near = candidates.filter(({ endpoint }) => hintsOf(endpoint)?.includes(me) === true);
+    if (near.length > 0) return near;
+  }
+  return candidates;
+}
+
+/** Once each, in order of address and port, so that equal sets of endpoints make equal rules. */
+function toBackends(candidates: readonly Candidate[], node: ProxyNode): readonly Backend[] {
+  const byKey = new Map<string, Backend>();
+  for (const { endpoint, port } of candidates) {
+    const ip = endpoint.addresses[0];
+    if (ip === undefined) continue;
+    byKey.set(`${ip} ${port}`, { ip, port, isLocal: endpoint.nodeName === node.name });
+  }
+  return [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, backend]) => backend);
+}

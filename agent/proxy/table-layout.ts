@@ -1,0 +1,239 @@
+import type {
+  NftChain,
+  NftExpr,
+  NftLoad,
+  NftRule,
+  NftSet,
+  NftTable,
+  NftType,
+  TableRef,
+} from '#native/nft/nft.ts';
+
+/** What differs between IPv4 and IPv6. */
+export interface FamilyFacts {
+  readonly family: 'ip' | 'ip6';
+  readonly addressType: NftType;
+  readonly source: NftLoad;
+  readonly target: NftLoad;
+  /** Node ports are not served here: such packets cannot leave through another interface. */
+  readonly loopback: string;
+}
+
+export const familyFacts: Readonly<Record<'ip' | 'ip6', FamilyFacts>> = {
+  ip: {
+    family: 'ip',
+    addressType: 'ipv4_addr',
+    source: { load: 'ip saddr' },
+    target: { load: 'ip daddr' },
+    loopback: '127.0.0.0/8',
+  },
+  ip6: {
+    family: 'ip6',
+    addressType: 'ipv6_addr',
+    source: { load: 'ip6 saddr' },
+    target: { load: 'ip6 daddr' },
+    loopback: '::1',
+  },
+};
+
+/**
+ * Where a packet's backend is looked up. `service`: addresses of Services; `node-port`: ports of this node; the `local-`
+ * ones: the same for packets from outside under externalTrafficPolicy Local.
+ */
+export const places = ['service', 'node-port', 'local-service', 'local-node-port'] as const;
+
+export type Place = (typeof places)[number];
+
+export interface TableOptions {
+  readonly family: 'ip' | 'ip6';
+  /** Addresses of all pods: a source outside them is outside the cluster. */
+  readonly clusterCidr: string;
+  /** Addresses of Services: none of them may leave the node untranslated. */
+  readonly serviceCidr: string;
+}
+
+/** Packet mark: leaves with the node's address. The bit that kube-proxy uses. */
+export const masqueradeMark = 0x4000;
+
+const protocol: NftLoad = { load: 'meta l4proto' };
+const targetPort: NftLoad = { load: 'th dport' };
+
+export function tableRef(family: 'ip' | 'ip6'): TableRef {
+  return { family, name: 'podwright-proxy' };
+}
+
+/** What identifies a frontend of a place: address, protocol and port, or only the latter two. */
+export function keyLoads(place: Place, facts: FamilyFacts): readonly NftLoad[] {
+  return place.endsWith('node-port') ? [protocol, targetPort] : [facts.target, protocol, targetPort];
+}
+
+function keyTypes(place: Place, facts: FamilyFacts): readonly NftType[] {
+  const port: readonly NftType[] = ['inet_proto', 'inet_service'];
+  return place.endsWith('node-port') ? port : [facts.addressType, ...port];
+}
+
+/** `service-5`: frontends with 5 slots, each slot one element. */
+export function slotMap(place: Place, slots: number, facts: FamilyFacts): NftSet {
+  return {
+    name: `${place}-${slots}`,
+    keyTypes: [...keyTypes(place, facts), 'integer'],
+    dataTypes: [facts.addressType, 'inet_service'],
+  };
+}
+
+/** The rule of a slot map: one of its slots at random. */
+export function slotRule(place: Place, slots: number, facts: FamilyFacts): NftRule {
+  const slot: NftLoad = { load: 'numgen random', modulus: slots };
+  return { exprs: [{ expr: 'dnat map', key: [...keyLoads(place, facts), slot], map: `${place}-${slots}` }] };
+}
+
+/** Frontends with session affinity, each with a chain of its own. */
+export function affinityMap(place: Place, facts: FamilyFacts): NftSet {
+  return { name: `${place}-affinity`, keyTypes: keyTypes(place, facts), dataTypes: ['verdict'] };
+}
+
+/** Sets of frontends by what happens to packets for them. */
+export type FateName = 'reject' | 'drop' | 'masquerade' | 'drop-outside';
+
+export function fateSet(fate: FateName, place: 'service' | 'node-port', facts: FamilyFacts): NftSet {
+  return { name: `${fate}-${place}`, keyTypes: keyTypes(place, facts) };
+}
+
+/** Source and target after translation of pods of this node that reach themselves through a Service. */
+export function hairpinSet(facts: FamilyFacts): NftSet {
+  return { name: 'hairpin', keyTypes: [facts.addressType, facts.addressType] };
+}
+
+/** The table without any Service: base sets and chains, and one chain per place that slot rules are appended to. */
+export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | 'name' | 'sets' | 'chains'> {
+  const facts = familyFacts[options.family];
+  return {
+    ...tableRef(options.family),
+    sets: [
+      ...places.map((place) => affinityMap(place, facts)),
+      ...(['reject', 'drop', 'masquerade', 'drop-outside'] as const).flatMap((fate) =>
+        (['service', 'node-port'] as const).map((place) => fateSet(fate, place, facts)),
+      ),
+      hairpinSet(facts),
+    ],
+    chains: [
+      ...rejectChains(facts),
+      ...natChains(options, facts),
+      ...placeChains(facts),
+      ...leftoverChains(options, facts),
+    ],
+  };
+}
+
+type Chain = NftChain & { readonly rules: readonly NftRule[] };
+
+/** Before translation: what has no backend is refused at once. Only first packets are looked at. */
+function rejectChains(facts: FamilyFacts): readonly Chain[] {
+  const isNew: NftExpr = { expr: 'match', left: { load: 'ct state' }, op: '==', right: 'new' };
+  const rules: readonly NftRule[] = [{ exprs: [isNew, jump('reject')] }];
+  return [
+    { name: 'early-prerouting', hook: { type: 'filter', hook: 'prerouting', priority: -110 }, rules },
+    { name: 'early-output', hook: { type: 'filter', hook: 'output', priority: -110 }, rules },
+    {
+      name: 'reject',
+      rules: [
+        { exprs: [isIn('reject', 'service', facts), { expr: 'reject' }] },
+        { exprs: [...isForNode(facts), isIn('reject', 'node-port', facts), { expr: 'reject' }] },
+      ],
+    },
+  ];
+}
+
+function natChains({ clusterCidr, serviceCidr }: TableOptions, facts: FamilyFacts): readonly Chain[] {
+  const { source, target } = facts;
+  const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, or: true };
+  const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
+  return [
+    {
+      name: 'prerouting',
+      hook: { type: 'nat', hook: 'prerouting', priority: -100 },
+      rules: [
+        { exprs: [{ expr: 'match', left: source, op: '!=', right: clusterCidr }, jump('from-outside')] },
+        { exprs: [jump('services')] },
+      ],
+    },
+    {
+      name: 'output',
+      hook: { type: 'nat', hook: 'output', priority: -100 },
+      rules: [{ exprs: [jump('services')] }],
+    },
+    {
+      name: 'from-outside',
+      rules: [
+        { exprs: [jump('local-service')] },
+        { exprs: [...isForNode(facts), jump('local-node-port')] },
+        { exprs: [isIn('drop-outside', 'service', facts), drop] },
+        { exprs: [...isForNode(facts), isIn('drop-outside', 'node-port', facts), drop] },
+        // The answer must come back through this node, which alone knows of the translation.
+        { exprs: [{ expr: 'match', left: target, op: '==', right: serviceCidr }, markIt] },
+        { exprs: [isIn('masquerade', 'service', facts), markIt] },
+        { exprs: [...isForNode(facts), isIn('masquerade', 'node-port', facts), markIt] },
+      ],
+    },
+    {
+      name: 'services',
+      rules: [
+        { exprs: [isIn('drop', 'service', facts), drop] },
+        { exprs: [jump('service')] },
+        { exprs: [...isForNode(facts), jump('node-port')] },
+      ],
+    },
+    {
+      name: 'postrouting',
+      hook: { type: 'nat', hook: 'postrouting', priority: 100 },
+      rules: [
+        { exprs: [{ expr: 'lookup', key: [source, target], set: 'hairpin' }, { expr: 'masquerade' }] },
+        {
+          exprs: [
+            { expr: 'match', left: { load: 'meta mark' }, op: '!=', right: 0, mask: masqueradeMark },
+            { expr: 'masquerade', fullyRandom: true },
+          ],
+        },
+      ],
+    },
+  ];
+}
+
+function placeChains(facts: FamilyFacts): readonly Chain[] {
+  return places.map((place) => ({
+    name: place,
+    rules: [{ exprs: [{ expr: 'vmap', key: keyLoads(place, facts), map: `${place}-affinity` }] }],
+  }));
+}
+
+/** After translation: a Service address that is still there leads nowhere (a port that no Service has). */
+function leftoverChains({ serviceCidr }: TableOptions, facts: FamilyFacts): readonly Chain[] {
+  const rules: readonly NftRule[] = [
+    {
+      exprs: [
+        { expr: 'match', left: facts.target, op: '==', right: serviceCidr },
+        { expr: 'match', left: { load: 'fib daddr type' }, op: '!=', right: 'local' },
+        { expr: 'reject' },
+      ],
+    },
+  ];
+  return [
+    { name: 'leftover-forward', hook: { type: 'filter', hook: 'forward', priority: 0 }, rules },
+    { name: 'leftover-output', hook: { type: 'filter', hook: 'output', priority: 0 }, rules },
+  ];
+}
+
+function isForNode(facts: FamilyFacts): readonly NftExpr[] {
+  return [
+    { expr: 'match', left: { load: 'fib daddr type' }, op: '==', right: 'local' },
+    { expr: 'match', left: facts.target, op: '!=', right: facts.loopback },
+  ];
+}
+
+function isIn(fate: FateName, place: 'service' | 'node-port', facts: FamilyFacts): NftExpr {
+  return { expr: 'lookup', key: keyLoads(place, facts), set: `${fate}-${place}` };
+}
+
+function jump(chain: string): NftExpr {
+  return { expr: 'verdict', verdict: { kind: 'jump', chain } };
+}

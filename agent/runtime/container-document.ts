@@ -1,0 +1,51 @@
+import type { ContainerPlan } from './plan-container.ts';
+import type { ContainerDocument } from './pod-state.ts';
+import type { ContainerConfig, SandboxConfig } from './runtime.ts';
+
+const SIGTERM = 15;
+
+/** The document of a container that is about to be started. */
+export function documentOf(
+  config: ContainerConfig,
+  how: {
+    readonly plan: Pick<ContainerPlan, 'cgroup' | 'stopSignal'> & {
+      readonly launch: ContainerDocument['exec'];
+    };
+    readonly diffIds: readonly string[];
+    readonly sandbox: SandboxConfig;
+    readonly nowMs: number;
+  },
+): ContainerDocument {
+  const { launch, cgroup, stopSignal } = how.plan;
+  return {
+    version: 1,
+    id: config.id,
+    name: config.name,
+    attempt: config.attempt,
+    image: config.image,
+    imageId: config.imageId,
+    diffIds: how.diffIds,
+    createdAtMs: how.nowMs,
+    logPath: config.stdio.logPath,
+    tty: config.stdio.tty,
+    stdin: config.stdio.stdin,
+    stopSignal,
+    termination: config.termination,
+    cgroup: cgroup.path,
+    exec: { env: launch.env, cwd: launch.cwd, user: launch.user, security: launch.security },
+    sandboxAttempt: how.sandbox.attempt,
+    state: { state: 'created' },
+  };
+}
+
+/** For a container that could not even be planned: it is observed all the same. */
+export function failedDocumentOf(
+  config: ContainerConfig,
+  sandbox: SandboxConfig,
+  nowMs: number,
+): ContainerDocument {
+  const user = { uid: 0, gid: 0, additionalGids: [] };
+  const launch = { env: [], cwd: '/', user, security: config.security };
+  const cgroup = { path: `${sandbox.cgroupParent}/${config.id}`, resources: {} };
+  return documentOf(config, { plan: { launch, cgroup, stopSignal: SIGTERM }, diffIds: [], sandbox, nowMs });
+}

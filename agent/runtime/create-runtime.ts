@@ -1,0 +1,70 @@
+import { readFile } from 'node:fs/promises';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import type { Clock } from '#base/clock.ts';
+import { errnoOf } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Cgroups } from '#native/cgroup/cgroup.ts';
+import type { Launcher, ProcessExit } from '#native/launch/launch.ts';
+import { decodeExits } from '#native/launch/protocol.ts';
+import type { Mounts } from '#native/mount/mount.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
+import { openImageStore } from './images/image-store.ts';
+import { createRegistryClient } from './images/registry.ts';
+import type { TransportOptions } from './images/registry-transport.ts';
+import { LocalRuntime } from './local-runtime.ts';
+import type { LogRotation } from './logs/rotate-logs.ts';
+import { createLinuxSystem } from './system.linux.ts';
+
+export interface RuntimeOptions {
+  /** Pods' state, on a tmpfs; at most 40 bytes, as a supervisor's socket lies below. */
+  readonly runDirectory: string;
+  /** Images, layers, containers' writable directories. On a file system that overlayfs takes (not itself an overlay). */
+  readonly dataDirectory: string;
+  readonly launcher: Launcher;
+  readonly netlink: Pick<Netlink, 'createNetns' | 'removeNetns'>;
+  readonly network: PodNetwork;
+  /** Undefined: no cgroup v2 on this host. */
+  readonly cgroups: Cgroups | undefined;
+  readonly mounts: Mounts;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** How image pulls connect, and to which registries in plain HTTP. */
+  readonly registry?: TransportOptions;
+  readonly logRotation?: LogRotation;
+}
+
+/**
+ * The node's runtime, with everything found again that an earlier agent left. Disposing it leaves the pods running.
+ * @throws E_PERMISSION, E_NO_SPACE, E_UNSUPPORTED (state of a newer version)
+ */
+export async function createRuntime(options: RuntimeOptions, signal: AbortSignal): Promise<LocalRuntime> {
+  const { runDirectory, dataDirectory, launcher, netlink, network, clock, log } = options;
+  const images = await openImageStore({
+    directory: dataDirectory,
+    registry: createRegistryClient({ ...options.registry, clock }),
+  });
+  const runtime = new LocalRuntime({
+    paths: { runDirectory, dataDirectory },
+    images,
+    launcher,
+    netlink,
+    network,
+    system: createLinuxSystem({ cgroups: options.cgroups, mounts: options.mounts }),
+    clock,
+    log,
+    readExits: readExitsFile,
+    ...(options.logRotation === undefined ? {} : { logRotation: options.logRotation }),
+  });
+  await runtime.open(signal);
+  return runtime;
+}
+
+/** What a supervisor wrote down before it ended. */
+async function readExitsFile(supervisorDirectory: string): Promise<readonly ProcessExit[]> {
+  try {
+    return decodeExits(await readFile(`${supervisorDirectory}/exits`));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+/** How a fake container runs. */
+export interface FakeBehaviour {
+  /** Ends by itself after this long; undefined: runs until stopped. */
+  readonly exitAfterMs?: number;
+  readonly exitCode?: number;
+  /** What SIGTERM does: the exit code, or `ignore` (only SIGKILL after the grace period ends it). Default 143. */
+  readonly onTerm?: number | 'ignore';
+  /** The launch fails with this message (E_LAUNCH). */
+  readonly startError?: string;
+  readonly terminationMessage?: string;
+}
+
+/** The little shell that the fake runtime understands: `exit N`, `sleep N`, `trap 'exit N' TERM`. */
+export function behaviourOf(args: readonly string[]): FakeBehaviour {
+  const script = args.join(' ');
+  const trapped = /trap ['"]exit (\d+)['"] (?:SIG)?TERM/.exec(script)?.[1];
+  const onTerm = trapped !== undefined ? Number(trapped) : /(^| )(sleep|sh) /.test(script) ? 'ignore' : 143;
+  const exitCode = /(?:^|[;& ])exit (\d+)(?:$|[;& ])/.exec(
+    script.replace(/trap ['"][^'"]*['"] \w+/, ''),
+  )?.[1];
+  const sleepSeconds = /(?:^|[;& ])sleep ([\d.]+)/.exec(script)?.[1];
+  if (exitCode !== undefined)
+    return { onTerm, exitCode: Number(exitCode), exitAfterMs: Number(sleepSeconds ?? 0) * 1000 };
+  if (sleepSeconds !== undefined) return { onTerm, exitCode: 0, exitAfterMs: Number(sleepSeconds) * 1000 };
+  if (/(?:^|\/| )(true|false|echo)(?: |$)/.test(script))
+    return { exitAfterMs: 0, exitCode: /(?:^|\/)false/.test(script) ? 1 : 0 };
+  return { onTerm };
+}

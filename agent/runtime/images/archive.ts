@@ -1,0 +1,261 @@
+/**
+ * Image archives: OCI layouts (a directory, or a tar of one) and docker-archives. A tar is staged into a directory first,
+ * since manifest.json comes last in it and layers may be links to one another.
+ */
+import { createReadStream } from 'node:fs';
+import { open, readFile, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { parseDockerArchive, type DockerArchiveImage } from '#api/oci/docker-archive.ts';
+import { documentBytesMax, parseDocument, field } from '#api/oci/document.ts';
+import { choosePlatform, parseManifest, type Descriptor, type Platform } from '#api/oci/manifest.ts';
+import { formatReference, parseReference, repositoryOf } from '#api/oci/reference.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { digestOf, hexOf } from './blob-store.ts';
+import { decompress } from './decompress.ts';
+import { imageError } from './image-error.ts';
+import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import { readTar } from './tar-reader.ts';
+
+/** Bounds of an archive's own entries; those of its layers are unpack-layer.ts's. */
+export const archiveLimits: { readonly entriesMax: number; readonly bytesMax: number } = {
+  entriesMax: 10_000,
+  bytesMax: 64 * 1024 ** 3,
+};
+
+/** Where the parts of an archive lie: a path inside it gives a file, or nothing. */
+export interface ArchiveFiles {
+  locate(path: string): string | undefined;
+}
+
+/** An OCI layout that is already a directory. Only the fixed names and blobs by digest are ever asked for. */
+export function directoryFiles(directory: string): ArchiveFiles {
+  return { locate: (path) => `${directory}/${path}` };
+}
+
+/**
+ * Writes the files of an archive into `directory` under names of our own, so that no path of it is ever used as one.
+ * @throws E_INVALID, E_LIMIT, E_NO_SPACE
+ */
+export async function stageArchive(
+  source: Readable,
+  directory: string,
+  signal: AbortSignal,
+): Promise<ArchiveFiles> {
+  const files = new Map<string, string>();
+  const links = new Map<string, string>();
+  const onAbort = (): void => void source.destroy(signal.reason instanceof Error ? signal.reason : undefined);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    let bytes = 0;
+    let entries = 0;
+    for await (const { header, body } of readTar(await decompress(source))) {
+      signal.throwIfAborted();
+      entries += 1;
+      bytes += header.sizeBytes;
+      if (entries > archiveLimits.entriesMax) throw tooLarge(`more than ${archiveLimits.entriesMax} entries`);
+      if (bytes > archiveLimits.bytesMax) throw tooLarge(`more than ${archiveLimits.bytesMax} bytes`);
+      const path = normalise(header.name);
+      if (header.type === 'symlink') links.set(path, normalise(`${path}/../${header.linkname}`));
+      if (header.type === 'link') links.set(path, normalise(header.linkname));
+      if (header.type !== 'file') continue;
+      const staged = `${directory}/${entries}`;
+      await using file = await open(staged, 'wx', 0o600);
+
+      for await (const chunk of body) await file.writeFile(chunk);
+      files.set(path, staged);
+    }
+    return { locate: (path) => files.get(path) ?? files.get(links.get(path) ?? '') };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw imageError('read image archive', error);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    source.destroy();
+  }
+}
+
+/** The path of an entry with `.` and `..` resolved inside the archive. */
+function normalise(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(part);
+  }
+  return parts.join('/');
+}
+
+/** The images of an archive for `platform`. @throws E_INVALID when it is neither kind, or parts are missing */
+export async function readArchive(
+  files: ArchiveFiles,
+  options: { readonly platform: Platform; readonly name: string | undefined },
+): Promise<readonly IncomingImage[]> {
+  const index = await readOptional(files, 'index.json');
+  if (index !== undefined && (await readOptional(files, 'oci-layout')) !== undefined) {
+    return readLayout(files, index, options);
+  }
+  const manifest = await readOptional(files, 'manifest.json');
+  if (manifest === undefined) {
+    throw new PodwrightError(
+      'E_INVALID',
+      'read image archive: neither an OCI layout (index.json) nor a docker-archive (manifest.json), or cut short',
+    );
+  }
+  const images = parseDockerArchive(manifest);
+  return Promise.all(images.map((image) => readDockerImage(files, image, options.name)));
+}
+
+async function readLayout(
+  files: ArchiveFiles,
+  index: Buffer,
+  options: { readonly platform: Platform; readonly name: string | undefined },
+): Promise<readonly IncomingImage[]> {
+  const layout = parseDocument('oci-layout', (await readOptional(files, 'oci-layout')) ?? '');
+  if (field(layout, 'imageLayoutVersion').value !== '1.0.0') {
+    throw new PodwrightError('E_UNSUPPORTED', 'read OCI layout: only version 1.0.0 is known');
+  }
+  const top = parseManifest(index);
+  if (top.kind !== 'index' || top.manifests.length === 0) {
+    throw new PodwrightError('E_INVALID', 'read OCI layout: no images in index.json');
+  }
+  // Several platforms of one name at the top are one image; several names are several images.
+  const byName = Map.groupBy(top.manifests, (each) => layoutName(each) ?? '');
+  const images: IncomingImage[] = [];
+  for (const [name, descriptors] of byName) {
+    const label = options.name ?? (name === '' ? 'in the OCI layout' : name);
+    const names = namesOf(options.name ?? (isFullName(name) ? name : undefined));
+    const nameless = name === '' && descriptors.every((each) => each.platform === undefined);
+    const chosen = nameless ? descriptors : [choosePlatform(descriptors, options.platform, label)];
+    for (const descriptor of chosen) {
+      images.push(await readLayoutImage(files, descriptor, { label, names, platform: options.platform }));
+    }
+  }
+  return images;
+}
+
+interface LayoutContext {
+  readonly label: string;
+  readonly names: readonly string[];
+  readonly platform: Platform;
+}
+
+async function readLayoutImage(
+  files: ArchiveFiles,
+  descriptor: Descriptor,
+  context: LayoutContext,
+  depth = 0,
+): Promise<IncomingImage> {
+  const bytes = await readBlob(files, descriptor);
+  const manifest = parseManifest(bytes);
+  if (manifest.kind === 'index') {
+    if (depth > 1)
+      throw new PodwrightError('E_INVALID', `read image ${context.label}: indexes nested too deep`);
+    const inner = choosePlatform(manifest.manifests, context.platform, context.label);
+    return readLayoutImage(files, inner, context, depth + 1);
+  }
+  return {
+    label: context.label,
+    config: await readBlob(files, manifest.config),
+    manifest: { bytes, digest: descriptor.digest },
+    names: context.names,
+    digests: context.names.map((name) => `${repositoryOf(parseReference(name))}@${descriptor.digest}`),
+    layers: await Promise.all(
+      manifest.layers.map(async (layer) =>
+        stagedLayer(files, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest),
+      ),
+    ),
+  };
+}
+
+async function readDockerImage(
+  files: ArchiveFiles,
+  image: DockerArchiveImage,
+  name: string | undefined,
+): Promise<IncomingImage> {
+  const names = name === undefined ? image.repoTags.flatMap(namesOf) : namesOf(name);
+  return {
+    label: names[0] ?? image.config,
+    config: await readPart(files, normalise(image.config)),
+    manifest: undefined,
+    names,
+    digests: [],
+    layers: await Promise.all(
+      image.layers.map(async (path) => stagedLayer(files, normalise(path), undefined)),
+    ),
+  };
+}
+
+async function stagedLayer(
+  files: ArchiveFiles,
+  part: string,
+  digest: string | undefined,
+): Promise<IncomingLayer> {
+  const path = files.locate(part);
+  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+  if (path === undefined || found === undefined) throw missing(part);
+  return {
+    digest,
+    sizeBytes: found.size,
+    fetch: async () => ({ path, [Symbol.asyncDispose]: async () => undefined }),
+  };
+}
+
+async function readBlob(files: ArchiveFiles, descriptor: Descriptor): Promise<Buffer> {
+  const part = `blobs/sha256/${hexOf(descriptor.digest)}`;
+  const bytes = await readPart(files, part);
+  if (digestOf(bytes) === descriptor.digest) return bytes;
+  throw new PodwrightError('E_INVALID', `read image archive: ${part} has the digest ${digestOf(bytes)}`, {
+    detail: { reason: 'digest' },
+  });
+}
+
+async function readPart(files: ArchiveFiles, part: string): Promise<Buffer> {
+  const bytes = await readOptional(files, part);
+  if (bytes === undefined) throw missing(part);
+  return bytes;
+}
+
+/** A document of the archive, bounded. */
+async function readOptional(files: ArchiveFiles, part: string): Promise<Buffer | undefined> {
+  const path = files.locate(part);
+  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+  if (path === undefined || found?.isFile() !== true) return undefined;
+  if (found.size > documentBytesMax) throw tooLarge(`${part} is larger than ${documentBytesMax} bytes`);
+  return readFile(path);
+}
+
+/** The name that tools write into a layout's index; containerd's is always whole. */
+function layoutName(descriptor: Descriptor): string | undefined {
+  return (
+    descriptor.annotations['io.containerd.image.name'] ??
+    descriptor.annotations['org.opencontainers.image.ref.name']
+  );
+}
+
+/** `org.opencontainers.image.ref.name` may be a bare tag (skopeo), which names nothing by itself. */
+function isFullName(name: string): boolean {
+  return /[/:]/.test(name);
+}
+
+function namesOf(name: string | undefined): readonly string[] {
+  if (name === undefined) return [];
+  try {
+    return [formatReference(parseReference(name))];
+  } catch (error) {
+    if (isPodwrightError(error, 'E_INVALID'))
+      throw new PodwrightError('E_INVALID', `name image: ${error.message}`);
+    throw error;
+  }
+}
+
+function missing(part: string): PodwrightError {
+  return new PodwrightError('E_INVALID', `read image archive: ${part} is missing (cut short?)`);
+}
+
+function tooLarge(why: string): PodwrightError {
+  return new PodwrightError('E_LIMIT', `read image archive: ${why}`);
+}
+
+/** A file as the stream that importArchive takes. */
+export function archiveStream(path: string): Readable {
+  return createReadStream(path, { highWaterMark: 256 * 1024 });
+}

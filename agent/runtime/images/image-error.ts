@@ -1,0 +1,24 @@
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+
+const noSpace = new Set(['ENOSPC', 'EDQUOT']);
+
+/**
+ * What went wrong with bytes of an image, classified once: our own errors and aborts pass; a full disk is E_NO_SPACE; an
+ * errno is E_KERNEL; the rest came from a decoder (zlib, tar) and means that the image is broken.
+ */
+export function imageError(attempt: string, cause: unknown): Error {
+  if (isPodwrightError(cause)) return cause;
+  if (cause instanceof Error && cause.name === 'AbortError') return cause;
+  const code = errnoOf(cause);
+  if (code !== undefined && noSpace.has(code)) {
+    return new PodwrightError('E_NO_SPACE', `${attempt}: no space left on the device`, { cause });
+  }
+  if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) {
+    const why = cause instanceof Error ? cause.message : code;
+    return new PodwrightError('E_KERNEL', `${attempt}: ${why}`, { cause, detail: { errno: code } });
+  }
+  const truncated =
+    code === 'Z_BUF_ERROR' || (cause instanceof Error && /unexpected end/i.test(cause.message));
+  const why = truncated ? 'it is cut short' : cause instanceof Error ? cause.message : String(cause);
+  return new PodwrightError('E_INVALID', `${attempt}: ${why}`, { cause });
+}

@@ -1,0 +1,306 @@
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
+import { platformOf, type Platform } from '#api/oci/manifest.ts';
+import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { ImageRecord, ImageStore } from '../runtime.ts';
+import { directoryFiles, readArchive, stageArchive } from './archive.ts';
+import { BlobStore, digestOf, hexOf } from './blob-store.ts';
+import { imageError } from './image-error.ts';
+import {
+  mergeImages,
+  planGarbage,
+  readImageRecords,
+  writeImageRecords,
+  type StoredImage,
+} from './image-records.ts';
+import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import type { Credentials, RegistryClient } from './registry.ts';
+import { defaultUnpackLimits, type UnpackLimits } from './unpack-layer.ts';
+import { unpackOnThread, type Unpack } from './unpack-thread.ts';
+
+export interface ImageStoreOptions {
+  /** The node's data directory: `images/` and `layers/` in it are the store's. */
+  readonly directory: string;
+  /** Undefined: pulling is refused. */
+  readonly registry?: RegistryClient | undefined;
+  readonly platform?: Platform;
+  readonly unpack?: Unpack;
+  readonly limits?: UnpackLimits;
+}
+
+/** What running a container needs of an image. */
+export interface ImageContent {
+  readonly id: string;
+  readonly config: ImageConfig;
+  /** Directories of the layers, top first, as overlayfs lists lower directories. */
+  readonly lower: readonly string[];
+}
+
+/**
+ * The images of a node:
+ *
+ *     DIR/images/images.json          names, digests, layers of each image
+ *     DIR/images/blobs/sha256/HEX     configs and manifests
+ *     DIR/images/tmp/                 archives and downloads in progress; emptied at start
+ *     DIR/layers/HEX/                 one layer, unpacked, by the digest of its tar (diffID)
+ *
+ * A layer directory that is there is whole. Nothing refers to it until images.json does, so a crash at any point leaves
+ * garbage at most, which the next start collects.
+ */
+export class LocalImageStore implements ImageStore {
+  readonly #options: ImageStoreOptions;
+  readonly #platform: Platform;
+  readonly #blobs: BlobStore;
+  #images: readonly StoredImage[] = [];
+  /** Installs in progress: garbage is only collected when there is none, as their layers are not recorded yet. */
+  #installs = 0;
+  readonly #unpacking = new Map<string, Promise<void>>();
+  #saving: Promise<void> = Promise.resolve();
+  #collecting: Promise<void> = Promise.resolve();
+  #pinned: () => Iterable<string> = () => [];
+
+  constructor(options: ImageStoreOptions) {
+    this.#options = options;
+    this.#platform = options.platform ?? platformOf(process.arch);
+    this.#blobs = new BlobStore(`${options.directory}/images/blobs`);
+  }
+
+  /** Tells which layers (diffIds) containers use; asked before anything is collected. */
+  pinLayers(pinned: () => Iterable<string>): void {
+    this.#pinned = pinned;
+  }
+
+  async open(): Promise<void> {
+    const { directory } = this.#options;
+    await rm(this.#temporary, { recursive: true, force: true });
+    await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
+    await mkdir(`${directory}/layers`, { recursive: true, mode: 0o700 });
+    await this.#blobs.open();
+    const records = await readImageRecords(this.#recordsPath);
+    const present = new Set(await this.#presentLayers());
+    this.#images = records.filter((image) => image.diffIds.every((diffId) => present.has(diffId)));
+  }
+
+  list(): readonly ImageRecord[] {
+    return this.#images;
+  }
+
+  resolve(reference: string): StoredImage | undefined {
+    if (isImageId(reference)) {
+      const id = reference.startsWith('sha256:') ? reference : `sha256:${reference}`;
+      return this.#images.find((image) => image.id === id);
+    }
+    const parsed = parseReference(reference);
+    if (parsed.digest !== undefined) {
+      const digest = `${repositoryOf(parsed)}@${parsed.digest}`;
+      return this.#images.find((image) => image.digests.includes(digest));
+    }
+    const name = formatReference(parsed);
+    return this.#images.find((image) => image.names.includes(name));
+  }
+
+  /** @throws E_NOT_FOUND */
+  async content(id: string): Promise<ImageContent> {
+    const image = this.resolve(id);
+    if (image === undefined) throw new PodwrightError('E_NOT_FOUND', `use image ${id}: not present`);
+    const config = parseImageConfig(await this.#blobs.read(image.id));
+    return {
+      id: image.id,
+      config,
+      lower: config.diffIds.toReversed().map((diffId) => this.#layerPath(diffId)),
+    };
+  }
+
+  async pull(
+    reference: string,
+    options: { readonly credentials?: Credentials | undefined },
+    signal: AbortSignal,
+  ): Promise<ImageRecord> {
+    const parsed = parseReference(reference);
+    const { registry } = this.#options;
+    if (registry === undefined) {
+      throw new PodwrightError('E_UNSUPPORTED', `pull ${formatReference(parsed)}: this node pulls no images`);
+    }
+    await using directory = await this.#temporaryDirectory();
+
+    const request = { reference: parsed, platform: this.#platform, directory: directory.path };
+    const incoming = await registry.resolve({ ...request, credentials: options.credentials }, signal);
+    const [record] = await this.#install([incoming], signal);
+    if (record === undefined)
+      throw new PodwrightError('E_INTERNAL', `pull ${reference}: nothing was recorded`);
+    return record;
+  }
+
+  async importArchive(
+    source: Readable | { readonly directory: string },
+    options: { readonly name?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<readonly ImageRecord[]> {
+    await using directory = await this.#temporaryDirectory();
+
+    const files =
+      'directory' in source
+        ? directoryFiles(source.directory)
+        : await stageArchive(source, directory.path, signal);
+    const images = await readArchive(files, { platform: this.#platform, name: options.name });
+    if (options.name !== undefined && images.length > 1) {
+      throw new PodwrightError(
+        'E_USAGE',
+        `import as ${options.name}: the archive holds ${images.length} images`,
+      );
+    }
+    // Awaited here: the staged files are gone after this block.
+    return await this.#install(images, signal);
+  }
+
+  /** A name is taken off its image; an image without names, or asked for by id, goes with what only it used. */
+  async remove(reference: string): Promise<void> {
+    const image = this.resolve(reference);
+    if (image === undefined) return;
+    const name = isImageId(reference) ? undefined : formatReference(parseReference(reference));
+    const names = name === undefined ? [] : image.names.filter((each) => each !== name);
+    const rest = this.#images.filter((each) => each !== image);
+    await this.#save(() => (names.length === 0 ? rest : [...rest, { ...image, names }]));
+    await this.collect();
+  }
+
+  /** Removes layers and blobs that no image and no container reaches. Does nothing while something is being installed. */
+  async collect(): Promise<void> {
+    this.#collecting = this.#collecting.then(() => this.#collect());
+    await this.#collecting;
+  }
+
+  async #collect(): Promise<void> {
+    const present = { presentLayers: await this.#presentLayers(), presentBlobs: await this.#blobs.list() };
+    if (this.#installs > 0) return;
+    const pinnedDiffIds = new Set(this.#pinned());
+    const garbage = planGarbage({ images: this.#images, pinnedDiffIds, ...present });
+    for (const digest of garbage.blobs) await this.#blobs.remove(digest);
+    for (const diffId of garbage.layers) {
+      await using gone = await this.#temporaryDirectory();
+
+      // Out of sight in one step: a layer directory that is there is always whole.
+      await rename(this.#layerPath(diffId), `${gone.path}/layer`);
+    }
+  }
+
+  get #temporary(): string {
+    return `${this.#options.directory}/images/tmp`;
+  }
+
+  get #recordsPath(): string {
+    return `${this.#options.directory}/images/images.json`;
+  }
+
+  #layerPath(diffId: string): string {
+    return `${this.#options.directory}/layers/${hexOf(diffId)}`;
+  }
+
+  async #presentLayers(): Promise<readonly string[]> {
+    const names = await readdir(`${this.#options.directory}/layers`);
+    return names.map((name) => `sha256:${name}`);
+  }
+
+  async #temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
+    const path = await mkdtemp(`${this.#temporary}/in-`);
+    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+  }
+
+  /** All of the images or none. */
+  async #install(incoming: readonly IncomingImage[], signal: AbortSignal): Promise<readonly ImageRecord[]> {
+    this.#installs += 1;
+    await this.#collecting; // What it is removing must not be taken for present.
+    let isDone = false;
+    try {
+      const images: StoredImage[] = [];
+      for (const image of incoming) images.push(await this.#unpackImage(image, signal));
+      signal.throwIfAborted();
+      await this.#save((known) => mergeImages(known, images));
+      isDone = true;
+      return images.map((image) => this.resolve(image.id) ?? image);
+    } finally {
+      this.#installs -= 1;
+      if (!isDone) await this.collect();
+    }
+  }
+
+  async #unpackImage(image: IncomingImage, signal: AbortSignal): Promise<StoredImage> {
+    const config = parseImageConfig(image.config);
+    requirePlatform(config, this.#platform, image.label);
+    if (config.diffIds.length !== image.layers.length) {
+      const counts = `${image.layers.length} layers, its config ${config.diffIds.length}`;
+      throw new PodwrightError('E_INVALID', `read image ${image.label}: its manifest has ${counts}`);
+    }
+    for (const [at, layer] of image.layers.entries()) {
+      await this.#ensureLayer(config.diffIds[at] ?? '', layer, signal);
+    }
+    const id = await this.#blobs.put(image.config, digestOf(image.config));
+    if (image.manifest !== undefined) await this.#blobs.put(image.manifest.bytes, image.manifest.digest);
+    const createdAtMs = Date.parse(config.createdAt ?? '');
+    return {
+      id,
+      names: image.names,
+      digests: image.digests,
+      sizeBytes: image.layers.reduce((sum, layer) => sum + layer.sizeBytes, image.config.length),
+      createdAtMs: Number.isNaN(createdAtMs) ? 0 : createdAtMs,
+      user: config.user,
+      diffIds: config.diffIds,
+      manifests: image.manifest === undefined ? [] : [image.manifest.digest],
+    };
+  }
+
+  /** One unpacking of a layer at a time; whoever comes second waits for it, and tries by itself if it failed. */
+  async #ensureLayer(diffId: string, layer: IncomingLayer, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      if ((await stat(this.#layerPath(diffId)).catch(() => undefined)) !== undefined) return;
+      const other = this.#unpacking.get(diffId);
+      if (other === undefined) break;
+      await other.catch(() => undefined);
+    }
+    const work = this.#unpackLayer(diffId, layer, signal);
+    this.#unpacking.set(diffId, work);
+    try {
+      await work;
+    } finally {
+      this.#unpacking.delete(diffId);
+    }
+  }
+
+  async #unpackLayer(diffId: string, layer: IncomingLayer, signal: AbortSignal): Promise<void> {
+    const unpack = this.#options.unpack ?? unpackOnThread;
+    const limits = this.#options.limits ?? defaultUnpackLimits;
+    try {
+      await using directory = await this.#temporaryDirectory();
+      await using blob = await layer.fetch(signal);
+
+      const target = `${directory.path}/layer`;
+      await mkdir(target, { mode: 0o755 });
+      await unpack({ blob: blob.path, target, digest: layer.digest, diffId, limits }, signal);
+      await rename(target, this.#layerPath(diffId));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw imageError(`unpack layer ${diffId}`, error);
+    }
+  }
+
+  /** One writer of images.json: each change is computed on what the one before left. */
+  async #save(change: (known: readonly StoredImage[]) => readonly StoredImage[]): Promise<void> {
+    const turn = this.#saving.then(async () => {
+      const images = change(this.#images);
+      await writeImageRecords(this.#recordsPath, images);
+      this.#images = images;
+    });
+    this.#saving = turn.catch(() => undefined);
+    await turn;
+  }
+}
+
+/** Opens (or makes) the image store in a data directory. Collecting is left to who knows what containers use. */
+export async function openImageStore(options: ImageStoreOptions): Promise<LocalImageStore> {
+  const store = new LocalImageStore(options);
+  await store.open();
+  return store;
+}

@@ -1,0 +1,22 @@
+/** An image on its way in, from an archive or a registry, before anything of it is kept. */
+export interface IncomingImage {
+  /** What to call it in errors. */
+  readonly label: string;
+  readonly config: Buffer;
+  readonly manifest: { readonly bytes: Buffer; readonly digest: string } | undefined;
+  readonly names: readonly string[]; // canonical
+  readonly digests: readonly string[]; // docker.io/library/busybox@sha256:…
+  /** Bottom first, one for each diffId of the config. */
+  readonly layers: readonly IncomingLayer[];
+}
+
+export interface IncomingLayer {
+  readonly digest: string | undefined; // of the blob; undefined where nothing names it
+  readonly sizeBytes: number; // of the blob
+  /** The blob as a file, until disposed. Only called when the layer is not here yet. */
+  fetch(signal: AbortSignal): Promise<BlobFile>;
+}
+
+export interface BlobFile extends AsyncDisposable {
+  readonly path: string;
+}

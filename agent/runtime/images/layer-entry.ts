@@ -1,0 +1,129 @@
+/**
+ * A tar entry of a layer as an operation on the layer's directory: OCI image specification, layer.md. Pure; what an entry
+ * may not do is refused here by name, and what depends on the tree (links in the way) is refused where it is written.
+ */
+import { PodwrightError } from '#base/errors.ts';
+import type { TarHeader } from './tar-reader.ts';
+
+export interface LayerAttributes {
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly xattrs: ReadonlyMap<string, Buffer>;
+}
+
+export type LayerNode =
+  | { readonly kind: 'directory' }
+  | { readonly kind: 'file'; readonly sizeBytes: number }
+  | { readonly kind: 'symlink'; readonly target: string }
+  /** Path components of another entry of the same layer. */
+  | { readonly kind: 'hardlink'; readonly target: readonly string[] }
+  | {
+      readonly kind: 'device';
+      readonly type: 'c' | 'b' | 'p';
+      readonly major: number;
+      readonly minor: number;
+    };
+
+export type LayerOp =
+  | {
+      readonly op: 'put';
+      readonly path: readonly string[]; // empty: the root directory itself
+      readonly node: LayerNode;
+      readonly attributes: LayerAttributes;
+    }
+  /** Hides `path` of the layers below. */
+  | { readonly op: 'whiteout'; readonly path: readonly string[] }
+  /** Hides all that the layers below have in the directory. */
+  | { readonly op: 'opaque'; readonly path: readonly string[] }
+  | { readonly op: 'skip' };
+
+/** PATH_MAX and a depth no real tree has, against walks that never end. */
+export const layerPathBytesMax = 4096;
+export const layerPathDepthMax = 255;
+
+const whiteoutPrefix = '.wh.';
+const opaqueName = '.wh..wh..opq';
+const idMax = 0xffff_fffe;
+
+/** @throws E_INVALID, E_UNSUPPORTED naming the entry */
+export function planLayerEntry(header: TarHeader): LayerOp {
+  const path = pathOf(header.name, header.name, 'its path');
+  const name = path.at(-1) ?? '';
+  const parent = path.slice(0, -1);
+  if (name === opaqueName) return { op: 'opaque', path: parent };
+  if (name.startsWith(`${whiteoutPrefix}${whiteoutPrefix}`)) return { op: 'skip' }; // aufs' own records
+  if (name.startsWith(whiteoutPrefix)) {
+    return { op: 'whiteout', path: [...parent, ...whiteoutTarget(header.name, name)] };
+  }
+  return { op: 'put', path, node: nodeOf(header), attributes: attributesOf(header) };
+}
+
+function whiteoutTarget(entry: string, name: string): readonly string[] {
+  const hidden = name.slice(whiteoutPrefix.length);
+  if (hidden === '' || hidden === '.' || hidden === '..') throw refuse(entry, 'a whiteout of no name');
+  return [hidden];
+}
+
+function nodeOf(header: TarHeader): LayerNode {
+  switch (header.type) {
+    case 'directory':
+      return { kind: 'directory' };
+    case 'file':
+    case 'contiguous-file':
+      return { kind: 'file', sizeBytes: header.sizeBytes };
+    case 'symlink':
+      if (header.linkname === '' || header.linkname.includes('\0'))
+        throw refuse(header.name, 'a symbolic link to nothing');
+      return { kind: 'symlink', target: header.linkname };
+    case 'link':
+      return {
+        kind: 'hardlink',
+        target: pathOf(header.name, header.linkname, `its hard link to ${header.linkname}`),
+      };
+    case 'character-device':
+    case 'block-device': {
+      const type = header.type === 'block-device' ? 'b' : 'c';
+      return { kind: 'device', type, major: header.devmajor, minor: header.devminor };
+    }
+    case 'fifo':
+      return { kind: 'device', type: 'p', major: 0, minor: 0 };
+    default:
+      throw new PodwrightError('E_UNSUPPORTED', `unpack layer: entry ${header.name} is of an unknown kind`);
+  }
+}
+
+/** Components below the root. A leading `/` or `./` means the layer's root, as every other unpacker takes it; `..` is refused. */
+function pathOf(entry: string, text: string, what: string): readonly string[] {
+  if (Buffer.byteLength(text) > layerPathBytesMax)
+    throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too long`);
+  const path = text.split('/').filter((component) => component !== '' && component !== '.');
+  if (path.includes('..')) throw refuse(entry, `${what} leaves the layer`);
+  if (text.includes('\0')) throw refuse(JSON.stringify(entry), `${what} holds a zero byte`);
+  if (path.length > layerPathDepthMax) throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too deep`);
+  return path;
+}
+
+function attributesOf(header: TarHeader): LayerAttributes {
+  for (const id of [header.uid, header.gid]) {
+    if (!Number.isInteger(id) || id < 0 || id > idMax)
+      throw refuse(header.name, `owner ${id} is out of range`);
+  }
+  const xattrs = new Map<string, Buffer>();
+  for (const [name, value] of header.xattrs) {
+    // These steer overlayfs itself: a layer that sets them could show files that are not its own.
+    if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) {
+      throw refuse(header.name, `it sets ${name}`);
+    }
+    // Labels of the builder's host (SELinux, IMA, ACLs by its uids) mean nothing on this one.
+    if (name === 'security.capability' || name.startsWith('user.')) xattrs.set(name, value);
+  }
+  return { mode: header.mode, uid: header.uid, gid: header.gid, mtimeNs: header.mtimeNs, xattrs };
+}
+
+export function refuse(entry: string, why: string): PodwrightError {
+  return new PodwrightError('E_INVALID', `unpack layer: entry ${entry} is refused: ${why}`, {
+    detail: { entry },
+  });
+}

@@ -1,0 +1,143 @@
+/** One HTTP request at a time to a registry, over a connection that may be made elsewhere. */
+import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import { connect as tcpConnect, isIP } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as tlsConnect } from 'node:tls';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+
+/** Opens a TCP connection. `podwright up` passes one that leaves through the launcher, outside the node's namespaces. */
+export type Connect = (
+  target: { readonly host: string; readonly port: number },
+  signal: AbortSignal,
+) => Promise<Duplex>;
+
+export interface TransportOptions {
+  readonly connect?: Connect | undefined;
+  /** PEM certificates of further authorities. */
+  readonly authorities?: readonly string[] | undefined;
+  /** Registries (host or host:port) spoken to in plain HTTP, besides loopback. */
+  readonly insecureRegistries?: readonly string[] | undefined;
+}
+
+export interface RegistryRequest {
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface RegistryResponse {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly url: URL; // after redirects
+  readonly body: IncomingMessage;
+}
+
+/** Time without a byte after which a connection is given up. */
+const idleTimeoutMs = 60_000;
+const redirectsMax = 5;
+
+/** Sends a GET and follows redirects. The body is the caller's to read or destroy. @throws E_CONNECTION */
+export type Transport = (request: RegistryRequest, signal: AbortSignal) => Promise<RegistryResponse>;
+
+export function createTransport(options: TransportOptions): Transport {
+  return async (request, signal) => {
+    let { url, headers } = request;
+    for (let redirects = 0; redirects <= redirectsMax; redirects++) {
+      const body = await get(options, { url, headers }, signal);
+      const status = body.statusCode ?? 0;
+      const { location } = body.headers;
+      if (status < 300 || status > 399 || location === undefined)
+        return { status, headers: body.headers, url, body };
+      body.destroy();
+      const next = new URL(location, url);
+      if (url.protocol === 'https:' && next.protocol !== 'https:') {
+        throw new PodwrightError(
+          'E_CONNECTION',
+          `get ${url.host}: it redirects to plain ${next.protocol}//${next.host}`,
+        );
+      }
+      // Credentials are for the registry, never for the storage it sends us to (RFC 9110, 15.4).
+      if (next.host !== url.host) headers = withoutAuthorization(headers);
+      url = next;
+    }
+    throw new PodwrightError('E_CONNECTION', `get ${request.url.host}: more than ${redirectsMax} redirects`);
+  };
+}
+
+/** `https`, or `http` for loopback and for registries configured so. */
+export function schemeOf(host: string, insecureRegistries: readonly string[] = []): 'http' | 'https' {
+  const name = host.replace(/:\d+$/, '');
+  const isLoopback =
+    name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'));
+  return isLoopback || insecureRegistries.includes(host) || insecureRegistries.includes(name)
+    ? 'http'
+    : 'https';
+}
+
+async function get(
+  options: TransportOptions,
+  request: RegistryRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { url, headers } = request;
+  const isSecure = url.protocol === 'https:';
+  const port = url.port === '' ? (isSecure ? 443 : 80) : Number(url.port);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  try {
+    const raw = await (options.connect ?? connectDirectly)({ host, port }, signal);
+    const socket = isSecure ? await secure(raw, host, options.authorities, signal) : raw;
+    return await exchange(socket, { url, headers }, signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (cause instanceof PodwrightError) throw cause;
+    const why = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+    throw new PodwrightError('E_CONNECTION', `connect to ${url.host}: ${why}`, { cause });
+  }
+}
+
+function exchange(socket: Duplex, request: RegistryRequest, signal: AbortSignal): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const outgoing = httpRequest(request.url.href.replace(/^https:/, 'http:'), {
+    headers: { ...request.headers, 'user-agent': 'podwright', connection: 'close', host: request.url.host },
+    createConnection: () => socket,
+    signal,
+    timeout: idleTimeoutMs,
+  });
+  outgoing.once('response', resolve);
+  outgoing.once('error', reject);
+  outgoing.once('timeout', () => outgoing.destroy(new Error(`nothing came for ${idleTimeoutMs / 1000} s`)));
+  outgoing.end();
+  return promise;
+}
+
+const connectDirectly: Connect = (target, signal) => {
+  const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+  const socket = tcpConnect({ ...target, signal, timeout: idleTimeoutMs });
+  socket.once('connect', () => resolve(socket));
+  socket.once('error', reject);
+  socket.once('timeout', () => socket.destroy(new Error('timed out')));
+  return promise;
+};
+
+function secure(
+  socket: Duplex,
+  host: string,
+  authorities: readonly string[] | undefined,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
+  const tls = tlsConnect({
+    socket,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(authorities === undefined ? {} : { ca: [...authorities] }),
+  });
+  signal.addEventListener('abort', () => tls.destroy(), { once: true });
+  tls.once('secureConnect', () => resolve(tls));
+  tls.once('error', reject);
+  return promise;
+}
+
+function withoutAuthorization(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'authorization'),
+  );
+}

@@ -1,0 +1,376 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTcpServer, connect, type AddressInfo } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { digestOf, hexOf } from './blob-store.ts';
+import { openImageStore, type LocalImageStore } from './image-store.ts';
+import { parseChallenges } from './registry-auth.ts';
+import { schemeOf } from './registry-transport.ts';
+import { createRegistryClient, type RegistryOptions } from './registry.ts';
+import { ociArchive, tarOf } from './test-archive.ts';
+import { unpackLayer } from './unpack-layer.ts';
+
+const isRoot = process.getuid?.() === 0;
+const registryBinary = '/usr/bin/docker-registry';
+const signal = AbortSignal.timeout(120_000);
+let directory = '';
+
+beforeEach(() => {
+  directory = mkdtempSync('/tmp/podwright-registry-');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const openStore = (options: Partial<RegistryOptions> = {}): Promise<LocalImageStore> =>
+  openImageStore({
+    directory: `${directory}/node`,
+    unpack: (request) => unpackLayer(request),
+    registry: createRegistryClient({
+      clock: systemClock,
+      retry: { initialMs: 1, factor: 1, maxMs: 1 },
+      ...options,
+    }),
+  });
+
+/** The files of an image: blobs by digest, and the digest of its manifest. */
+async function makeImage(): Promise<{
+  readonly blobs: ReadonlyMap<string, Buffer>;
+  readonly manifest: string;
+}> {
+  const tar = await tarOf([{ name: 'hello', content: Buffer.alloc(100_000, 'hello') }]);
+  const files = await ociArchive({
+    layers: [{ tar, blob: gzipSync(tar, { level: 0 }) }],
+    name: 'x',
+    asFiles: true,
+  });
+  const blobs = new Map(
+    files.filter(([name]) => name.startsWith('blobs/')).map(([, bytes]) => [digestOf(bytes), bytes]),
+  );
+  const index = JSON.parse(files.find(([name]) => name === 'index.json')?.[1].toString() ?? '') as {
+    manifests: { digest: string }[];
+  };
+  return { blobs, manifest: index.manifests[0]?.digest ?? '' };
+}
+
+interface FakeRegistry extends AsyncDisposable {
+  readonly host: string;
+  readonly requests: string[];
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/** A registry of one image `team/app`; `before` may answer a request in its stead. */
+async function serve(
+  image: Awaited<ReturnType<typeof makeImage>>,
+  before: Handler = () => false,
+): Promise<FakeRegistry> {
+  const requests: string[] = [];
+  const server: Server = createServer((request, response) => {
+    requests.push(`${request.url} ${request.headers.range ?? ''}`.trim());
+    if (before(request, response)) return;
+    const name = /\/(?:manifests|blobs)\/(.+)$/.exec(request.url ?? '')?.[1] ?? '';
+    const bytes = image.blobs.get(name === 'v1' ? image.manifest : name);
+    if (bytes === undefined) return void response.writeHead(404).end();
+    const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
+    response
+      .writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length - from })
+      .end(bytes.subarray(from));
+  });
+  const listening = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', listening.resolve);
+  await listening.promise;
+  const { port } = server.address() as AddressInfo;
+  return {
+    host: `127.0.0.1:${port}`,
+    requests,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+describe('parseChallenges()', () => {
+  it('reads quoted and plain parameters of several schemes', () => {
+    expect(
+      parseChallenges(
+        'Bearer realm="https://a/t",service=reg,scope="repository:a/b:pull,push", Basic realm="x\\"y"',
+      ),
+    ).toEqual([
+      {
+        scheme: 'bearer',
+        parameters: { realm: 'https://a/t', service: 'reg', scope: 'repository:a/b:pull,push' },
+      },
+      { scheme: 'basic', parameters: { realm: 'x"y' } },
+    ]);
+    expect(parseChallenges('')).toEqual([]);
+  });
+});
+
+describe('schemeOf()', () => {
+  it.each([
+    ['localhost:5000', 'http'],
+    ['127.0.0.1:5000', 'http'],
+    ['[::1]:5000', 'http'],
+    ['registry.example:5000', 'https'],
+    ['127.example', 'https'],
+    ['plain.example', 'http'],
+    ['plain.example:8080', 'http'],
+  ] as const)('%s is %s', (host, scheme) => {
+    expect(schemeOf(host, ['plain.example'])).toBe(scheme);
+  });
+});
+
+describe.skipIf(!isRoot)('pull() (needs root: unpacking sets owners)', () => {
+  it('gets an image by tag and by digest', async () => {
+    const image = await makeImage();
+    await using registry = await serve(image);
+
+    const store = await openStore();
+    const byTag = await store.pull(`${registry.host}/team/app:v1`, {}, signal);
+    expect(byTag.names).toEqual([`${registry.host}/team/app:v1`]);
+    const byDigest = await store.pull(`${registry.host}/team/app@${image.manifest}`, {}, signal);
+    expect(byDigest.id).toBe(byTag.id);
+    expect(registry.requests.filter((request) => request.includes('/blobs/')).length).toBe(3); // two configs, one layer
+  });
+
+  it('answers a bearer challenge with the credentials, and a basic one', async () => {
+    const image = await makeImage();
+    const wanted = `Basic ${Buffer.from('ada:secret').toString('base64')}`;
+    let host = '';
+    const bearer: Handler = ({ url = '', headers }, response) => {
+      if (url.startsWith('/token')) {
+        expect(url).toContain('scope=repository%3Ateam%2Fapp%3Apull');
+        if (headers.authorization !== wanted) response.writeHead(401).end();
+        else response.end('{"token":"t0"}');
+        return true;
+      }
+      if (headers.authorization === 'Bearer t0') return false;
+      response
+        .writeHead(401, { 'www-authenticate': `Bearer realm="http://${host}/token",service="s"` })
+        .end();
+      return true;
+    };
+    const basic: Handler = ({ headers }, response) => {
+      if (headers.authorization === wanted) return false;
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
+      return true;
+    };
+    for (const handler of [bearer, basic]) {
+      await using registry = await serve(image, handler);
+
+      ({ host } = registry);
+      const store = await openStore();
+      const reference = `${host}/team/app:v1`;
+      await expect(store.pull(reference, {}, signal)).rejects.toMatchObject({ code: 'E_PERMISSION' });
+      const credentials = { username: 'ada', password: 'secret' };
+      await store.pull(reference, { credentials }, signal);
+      const wrong = { ...credentials, password: 'wrong' };
+      await expect(store.pull(reference, { credentials: wrong }, signal)).rejects.toMatchObject({
+        code: 'E_PERMISSION',
+      });
+    }
+  });
+
+  it('resumes a layer whose connection breaks', async () => {
+    const image = await makeImage();
+    let breaks = 2;
+    await using registry = await serve(image, ({ url = '', headers }, response) => {
+      const bytes = image.blobs.get(url.split('/').at(-1) ?? '');
+      if (bytes === undefined || bytes.length < 50_000 || breaks === 0) return false;
+      breaks -= 1;
+      const from = Number(/^bytes=(\d+)-/.exec(headers.range ?? '')?.[1] ?? 0);
+      response.writeHead(from > 0 ? 206 : 200, { 'content-length': bytes.length - from });
+      // A moment later, so that what was sent is not thrown away with the connection.
+      response.write(bytes.subarray(from, from + 30_000), () =>
+        systemClock.after(50, () => response.destroy()),
+      );
+      return true;
+    });
+
+    const store = await openStore();
+    await store.pull(`${registry.host}/team/app:v1`, {}, signal);
+    const ranges = registry.requests.flatMap((request) => /bytes=(\d+)-/.exec(request)?.[1] ?? []);
+    expect(ranges.length).toBe(2);
+    expect(Number(ranges[0])).toBeGreaterThan(0);
+  });
+
+  it('tries again after a 503, gives up in the end, and does not retry a 404', async () => {
+    const image = await makeImage();
+    let failures = 3;
+    await using registry = await serve(image, (_request, response) => {
+      if (failures-- <= 0) return false;
+      response.writeHead(503).end();
+      return true;
+    });
+
+    const store = await openStore();
+    await store.pull(`${registry.host}/team/app:v1`, {}, signal);
+    failures = 100;
+    await expect(store.pull(`${registry.host}/team/app:v1`, {}, signal)).rejects.toMatchObject({
+      code: 'E_CONNECTION',
+    });
+    expect(failures).toBe(96);
+    failures = 0;
+    const before = registry.requests.length;
+    await expect(store.pull(`${registry.host}/team/app:v2`, {}, signal)).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+    });
+    expect(registry.requests.length).toBe(before + 1);
+  });
+
+  it('follows a redirect to another host without its credentials', async () => {
+    const image = await makeImage();
+    const seen: (string | undefined)[] = [];
+    await using storage = await serve(image, ({ headers }) => {
+      seen.push(headers.authorization);
+      return false;
+    });
+    await using registry = await serve(image, ({ url = '', headers }, response) => {
+      if (headers.authorization === undefined) {
+        response.writeHead(401, { 'www-authenticate': 'Basic realm="r"' }).end();
+        return true;
+      }
+      if (!url.includes('/blobs/')) return false;
+      response.writeHead(307, { location: `http://${storage.host}${url}` }).end();
+      return true;
+    });
+
+    const store = await openStore();
+    const credentials = { username: 'ada', password: 'secret' };
+    await store.pull(`${registry.host}/team/app:v1`, { credentials }, signal);
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  it('refuses bytes that are not what the digest names, and leaves nothing', async () => {
+    const image = await makeImage();
+    const spoiled = new Map(
+      [...image.blobs].map(([digest, bytes]) => [digest, bytes.length > 50_000 ? spoil(bytes) : bytes]),
+    );
+    await using registry = await serve({ ...image, blobs: spoiled });
+
+    const store = await openStore();
+    await expect(store.pull(`${registry.host}/team/app:v1`, {}, signal)).rejects.toMatchObject({
+      code: 'E_INVALID',
+    });
+    expect(
+      ['layers', 'images/tmp', 'images/blobs/sha256'].flatMap((path) =>
+        readdirSync(`${directory}/node/${path}`),
+      ),
+    ).toEqual([]);
+  });
+
+  it('says that a registry cannot be reached, and connects as it is told to', async () => {
+    const image = await makeImage();
+    await using registry = await serve(image);
+
+    const store = await openStore();
+    await expect(store.pull('127.0.0.1:9/team/app:v1', {}, signal)).rejects.toMatchObject({
+      code: 'E_CONNECTION',
+    });
+    const targets: string[] = [];
+    const port = Number(registry.host.split(':')[1]);
+    const through = await openStore({
+      insecureRegistries: ['registry.example:5000'],
+      connect: async (target) => {
+        targets.push(`${target.host}:${target.port}`);
+        return connect({ host: '127.0.0.1', port });
+      },
+    });
+    await through.pull('registry.example:5000/team/app:v1', {}, signal);
+    expect(new Set(targets)).toEqual(new Set(['registry.example:5000']));
+  });
+
+  it.skipIf(!existsSync(registryBinary))(
+    "pulls what was pushed to Debian's docker-registry (skipped without it)",
+    async () => {
+      const image = await makeImage();
+      await using host = await startRegistry();
+
+      for (const [digest, bytes] of image.blobs) {
+        if (digest === image.manifest) continue;
+        const upload = await fetch(`http://${host.name}/v2/team/app/blobs/uploads/`, { method: 'POST' });
+        const at = new URL(upload.headers.get('location') ?? '', `http://${host.name}`);
+        at.searchParams.set('digest', digest);
+        const stored = await fetch(at, { method: 'PUT', body: new Uint8Array(bytes) });
+        expect(stored.status).toBe(201);
+      }
+      const manifest = {
+        ...(JSON.parse(image.blobs.get(image.manifest)?.toString() ?? '') as {
+          config: object;
+          layers: object[];
+        }),
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      };
+      const body = JSON.stringify({
+        ...manifest,
+        config: { ...manifest.config, mediaType: 'application/vnd.oci.image.config.v1+json' },
+        layers: manifest.layers.map((layer) => ({
+          ...layer,
+          mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
+        })),
+      });
+      const put = await fetch(`http://${host.name}/v2/team/app/manifests/v1`, {
+        method: 'PUT',
+        body,
+        headers: { 'content-type': manifest.mediaType },
+      });
+      expect(put.status).toBe(201);
+      const store = await openStore();
+      const record = await store.pull(`${host.name}/team/app:v1`, {}, signal);
+      const digest = `sha256:${createHash('sha256').update(body).digest('hex')}`;
+      expect(record.digests).toEqual([`${host.name}/team/app@${digest}`]);
+      expect(hexOf(record.id)).toMatch(/^[0-9a-f]{64}$/);
+      await expect(store.pull(`${host.name}/team/none:v1`, {}, signal)).rejects.toMatchObject({
+        code: 'E_NOT_FOUND',
+      });
+    },
+  );
+});
+
+function spoil(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  copy.writeUInt8(copy.readUInt8(50_000) ^ 1, 50_000);
+  return copy;
+}
+
+async function startRegistry(): Promise<AsyncDisposable & { readonly name: string }> {
+  const port = await freePort();
+  const config = `version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: ${directory}/registry\nhttp:\n  addr: 127.0.0.1:${port}\n`;
+  writeFileSync(`${directory}/config.yml`, config);
+  const child = spawn(registryBinary, ['serve', `${directory}/config.yml`], { stdio: 'ignore' });
+  const ended = Promise.withResolvers<void>();
+  child.on('close', () => ended.resolve());
+  const name = `127.0.0.1:${port}`;
+  const deadline = AbortSignal.timeout(20_000);
+  while (
+    !(await fetch(`http://${name}/v2/`).then(
+      (answer) => answer.ok,
+      () => false,
+    ))
+  ) {
+    await systemClock.sleep(50, deadline);
+  }
+  return {
+    name,
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await ended.promise;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer();
+  const listening = Promise.withResolvers<void>();
+  server.listen(0, '127.0.0.1', listening.resolve);
+  await listening.promise;
+  const { port } = server.address() as AddressInfo;
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  await closed.promise;
+  return port;
+}

@@ -1,0 +1,256 @@
+/** Pulling from registries: OCI distribution specification 1.1 and Docker's v2, the parts that reading needs. */
+import { createWriteStream } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import {
+  choosePlatform,
+  manifestAccept,
+  parseManifest,
+  type Descriptor,
+  type Platform,
+} from '#api/oci/manifest.ts';
+import { formatReference, repositoryOf, type ImageReference } from '#api/oci/reference.ts';
+import { backoffMs, type Backoff } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { digestOf, hexOf } from './blob-store.ts';
+import { imageError } from './image-error.ts';
+import type { BlobFile, IncomingImage } from './incoming-image.ts';
+import { authorize, type Credentials } from './registry-auth.ts';
+import { readBody } from './registry-body.ts';
+import {
+  createTransport,
+  schemeOf,
+  type RegistryResponse,
+  type Transport,
+  type TransportOptions,
+} from './registry-transport.ts';
+
+export type { Credentials } from './registry-auth.ts';
+
+export interface PullRequest {
+  readonly reference: ImageReference;
+  readonly platform: Platform;
+  readonly credentials: Credentials | undefined;
+  /** Where blobs are downloaded to; the caller's, and gone after. */
+  readonly directory: string;
+}
+
+export interface RegistryClient {
+  /** Reads manifest and config; layers are fetched when asked for. */
+  resolve(request: PullRequest, signal: AbortSignal): Promise<IncomingImage>;
+}
+
+export interface RegistryOptions extends TransportOptions {
+  readonly clock: Clock;
+  readonly retry?: Backoff;
+}
+
+const triesMax = 4;
+const defaultRetry: Backoff = { initialMs: 200, factor: 4, maxMs: 10_000 };
+
+/** Docker Hub's registry has another name than its images. */
+const hostsOfNames: Readonly<Record<string, string>> = { 'docker.io': 'registry-1.docker.io' };
+
+export function createRegistryClient(options: RegistryOptions): RegistryClient {
+  const transport = createTransport(options);
+  return {
+    resolve: (request, signal) => new Pull(options, transport, request).resolve(signal),
+  };
+}
+
+/** One pull: it keeps the token it was given. */
+class Pull {
+  readonly #options: RegistryOptions;
+  readonly #transport: Transport;
+  readonly #request: PullRequest;
+  readonly #base: string;
+  readonly #label: string;
+  #authorization: string | undefined;
+
+  constructor(options: RegistryOptions, transport: Transport, request: PullRequest) {
+    this.#options = options;
+    this.#transport = transport;
+    this.#request = request;
+    const { host, path } = request.reference;
+    const server = hostsOfNames[host] ?? host;
+    this.#base = `${schemeOf(server, options.insecureRegistries)}://${server}/v2/${path}`;
+    this.#label = formatReference(request.reference);
+  }
+
+  async resolve(signal: AbortSignal): Promise<IncomingImage> {
+    const { reference, platform } = this.#request;
+    const top = await this.#manifest(reference.digest ?? reference.tag ?? 'latest', signal);
+    const parsed = parseManifest(top.bytes);
+    const chosen =
+      parsed.kind === 'manifest'
+        ? top
+        : await this.#manifest(choosePlatform(parsed.manifests, platform, this.#label).digest, signal);
+    const manifest = parsed.kind === 'manifest' ? parsed : parseManifest(chosen.bytes);
+    if (manifest.kind === 'index') {
+      throw new PodwrightError('E_INVALID', `pull ${this.#label}: indexes nested too deep`);
+    }
+    const repository = repositoryOf(reference);
+    return {
+      label: this.#label,
+      config: await this.#document(manifest.config, signal),
+      manifest: chosen,
+      names: reference.digest === undefined ? [this.#label] : [],
+      // A pod may name the index or the platform's own manifest: both are this image here.
+      digests: [...new Set([`${repository}@${top.digest}`, `${repository}@${chosen.digest}`])],
+      layers: manifest.layers.map((layer) => ({
+        digest: layer.digest,
+        sizeBytes: layer.sizeBytes,
+        fetch: (fetchSignal) => this.#download(layer, fetchSignal),
+      })),
+    };
+  }
+
+  async #manifest(
+    name: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly bytes: Buffer; readonly digest: string }> {
+    const url = `${this.#base}/manifests/${name}`;
+    const bytes = await this.#retry(
+      async () => readBody(await this.#get(url, { accept: manifestAccept }, signal)),
+      signal,
+    );
+    const digest = digestOf(bytes);
+    if (name.startsWith('sha256:') && name !== digest) throw this.#mismatch(`manifest ${name}`, digest);
+    return { bytes, digest };
+  }
+
+  async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
+    const url = `${this.#base}/blobs/${descriptor.digest}`;
+    const bytes = await this.#retry(async () => readBody(await this.#get(url, {}, signal)), signal);
+    if (digestOf(bytes) !== descriptor.digest)
+      throw this.#mismatch(`config ${descriptor.digest}`, digestOf(bytes));
+    return bytes;
+  }
+
+  /** Into a file; a connection that breaks goes on where it stopped. The digest is verified as the layer is unpacked. */
+  async #download(layer: Descriptor, signal: AbortSignal): Promise<BlobFile> {
+    const path = `${this.#request.directory}/${hexOf(layer.digest)}`;
+    await this.#retry(async () => {
+      const have = (await stat(path).catch(() => undefined))?.size ?? 0;
+      if (have === layer.sizeBytes && have > 0) return;
+      await this.#append(layer, { path, have: have < layer.sizeBytes ? have : 0 }, signal);
+    }, signal);
+    return { path, [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+  }
+
+  async #append(
+    layer: Descriptor,
+    { path, have }: { readonly path: string; readonly have: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
+    const response = await this.#answer(`${this.#base}/blobs/${layer.digest}`, headers, signal);
+    const isResumed = response.status === 206;
+    const file = createWriteStream(path, { flags: isResumed && have > 0 ? 'a' : 'w', mode: 0o600 });
+    let left = layer.sizeBytes - (isResumed ? have : 0);
+    const { body } = response;
+    body.on('data', (chunk: Buffer) => {
+      left -= chunk.length;
+      if (left < 0)
+        body.destroy(new PodwrightError('E_INVALID', `pull layer ${layer.digest}: longer than its size`));
+    });
+    try {
+      await pipeline(body, file, { signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw isDiskError(error) ? imageError(`pull ${this.#label}`, error) : this.#connectionError(error);
+    }
+    if (left > 0) throw this.#connectionError(new Error('the connection ended early'));
+  }
+
+  async #get(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<RegistryResponse['body']> {
+    return (await this.#answer(url, headers, signal)).body;
+  }
+
+  /** A 2xx answer. @throws E_NOT_FOUND, E_PERMISSION, E_CONNECTION, E_LIMIT (429) */
+  async #answer(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<RegistryResponse> {
+    let response = await this.#send(url, headers, signal);
+    const challenge = response.headers['www-authenticate'];
+    if (response.status === 401 && challenge !== undefined) {
+      response.body.destroy();
+      const { credentials, reference } = this.#request;
+      const context = { transport: this.#transport, credentials, path: reference.path };
+      this.#authorization = await authorize(challenge, context, signal);
+      response = await this.#send(url, headers, signal);
+    }
+    if (response.status >= 200 && response.status <= 299) return response;
+    response.body.destroy();
+    throw this.#refused(response);
+  }
+
+  async #send(
+    url: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<RegistryResponse> {
+    const authorization: Record<string, string> =
+      this.#authorization === undefined ? {} : { authorization: this.#authorization };
+    return this.#transport({ url: new URL(url), headers: { ...headers, ...authorization } }, signal);
+  }
+
+  async #retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    for (let failures = 0; ;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        signal.throwIfAborted();
+        failures += 1;
+        if (failures >= triesMax || !isWorthRetrying(error)) throw error;
+        await this.#options.clock.sleep(backoffMs(this.#options.retry ?? defaultRetry, failures), signal);
+      }
+    }
+  }
+
+  #refused({ status, url }: RegistryResponse): PodwrightError {
+    const attempt = `pull ${this.#label}`;
+    const detail = { status };
+    if (status === 404)
+      return new PodwrightError('E_NOT_FOUND', `${attempt}: not found in ${url.host}`, { detail });
+    if (status === 401 || status === 403) {
+      const why =
+        this.#request.credentials === undefined
+          ? 'needs credentials, or does not exist'
+          : 'credentials refused';
+      return new PodwrightError('E_PERMISSION', `${attempt}: ${url.host} answers ${status}: ${why}`, {
+        detail,
+      });
+    }
+    if (status === 429)
+      return new PodwrightError('E_LIMIT', `${attempt}: ${url.host} limits the rate`, { detail });
+    return new PodwrightError('E_CONNECTION', `${attempt}: ${url.host} answers ${status}`, { detail });
+  }
+
+  #mismatch(what: string, found: string): PodwrightError {
+    return new PodwrightError('E_INVALID', `pull ${this.#label}: ${what} has the digest ${found}`, {
+      detail: { reason: 'digest' },
+    });
+  }
+
+  #connectionError(cause: unknown): PodwrightError {
+    if (isPodwrightError(cause)) return cause;
+    const why = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+    return new PodwrightError('E_CONNECTION', `pull ${this.#label}: ${why}`, { cause });
+  }
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  return isPodwrightError(error, 'E_CONNECTION') || isPodwrightError(error, 'E_LIMIT');
+}
+
+function isDiskError(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT', 'EIO', 'EROFS'].includes(errnoOf(error) ?? '');
+}

@@ -1,0 +1,114 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, createReadStream } from 'node:fs';
+import { Transform } from 'node:stream';
+import { PodwrightError } from '#base/errors.ts';
+import { decompress } from './decompress.ts';
+import { imageError } from './image-error.ts';
+import { planLayerEntry, type LayerOp } from './layer-entry.ts';
+import { LayerWriter } from './layer-writer.ts';
+import { readTar } from './tar-reader.ts';
+
+export interface UnpackRequest {
+  readonly blob: string; // path of the layer's tar, plain or compressed
+  readonly target: string; // an empty directory
+  /** Digest of the blob as the manifest names it; undefined where nothing names it (docker-archive). */
+  readonly digest: string | undefined;
+  readonly diffId: string; // digest of the tar within
+  readonly limits: UnpackLimits;
+}
+
+export interface UnpackLimits {
+  readonly entriesMax: number;
+  readonly bytesMax: number;
+}
+
+/** No real layer comes near; a bomb stops here. */
+export const defaultUnpackLimits: UnpackLimits = { entriesMax: 2_000_000, bytesMax: 64 * 1024 ** 3 };
+
+export interface UnpackResult {
+  readonly entries: number;
+  readonly bytes: number; // of all files
+}
+
+/**
+ * Unpacks a layer in one streaming pass and verifies both digests. On failure what was written is left to the caller to
+ * remove. Blocks while it writes: to be run on a thread of its own.
+ *
+ * @throws E_INVALID (digest, refused entry, broken tar), E_UNSUPPORTED, E_NO_SPACE, E_LIMIT
+ */
+export async function unpackLayer(request: UnpackRequest): Promise<UnpackResult> {
+  try {
+    return await unpack(request);
+  } catch (error) {
+    throw imageError(`unpack layer ${request.diffId}`, error);
+  }
+}
+
+async function unpack(request: UnpackRequest): Promise<UnpackResult> {
+  const { limits } = request;
+  const blobHash = createHash('sha256');
+  const tarHash = createHash('sha256');
+  const file = createReadStream(request.blob, { highWaterMark: 256 * 1024 });
+  const plain = await decompress(tap(file, blobHash));
+  const writer = new LayerWriter(request.target);
+  const tar = tap(plain, tarHash);
+  let entries = 0;
+  let bytes = 0;
+  for await (const { header, body } of readTar(tar)) {
+    entries += 1;
+    bytes += header.sizeBytes;
+    if (entries > limits.entriesMax) throw limit(request, `more than ${limits.entriesMax} entries`);
+    if (bytes > limits.bytesMax) throw limit(request, `more than ${limits.bytesMax} bytes`);
+    await writeEntry(writer, planLayerEntry(header), body);
+  }
+  writer.finish();
+  verify('layer content', request.diffId, tarHash);
+  if (request.digest !== undefined) verify('layer', request.digest, blobHash);
+  return { entries, bytes };
+}
+
+async function writeEntry(writer: LayerWriter, op: LayerOp, body: AsyncIterable<Buffer>): Promise<void> {
+  if (op.op === 'skip') return;
+  if (op.op === 'whiteout') return writer.whiteout(op.path);
+  if (op.op === 'opaque') return writer.opaque(op.path);
+  const fd = writer.put(op);
+  if (fd === undefined) return;
+  let isOpen = true;
+  try {
+    if (op.node.kind === 'file' && op.node.sizeBytes > 0) {
+      for await (const chunk of body) writer.write(fd, chunk);
+    }
+    isOpen = false; // finishFile closes, also when it throws after the close
+    writer.finishFile(fd, op);
+  } finally {
+    if (isOpen) closeSync(fd);
+  }
+}
+
+function tap(source: NodeJS.ReadableStream, hash: Hash): Transform {
+  const through = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      hash.update(chunk);
+      done(null, chunk);
+    },
+  });
+  source.on('error', (error) => through.destroy(error));
+  through.on('close', () => {
+    if ('destroy' in source && typeof source.destroy === 'function') source.destroy();
+  });
+  source.pipe(through);
+  return through;
+}
+
+/** @throws E_INVALID */
+export function verify(what: string, expected: string, hash: Hash): void {
+  const found = `sha256:${hash.digest('hex')}`;
+  if (found === expected) return;
+  throw new PodwrightError('E_INVALID', `verify ${what}: its digest is ${found}, not ${expected}`, {
+    detail: { reason: 'digest' },
+  });
+}
+
+function limit(request: UnpackRequest, why: string): PodwrightError {
+  return new PodwrightError('E_LIMIT', `unpack layer ${request.diffId}: ${why}`);
+}

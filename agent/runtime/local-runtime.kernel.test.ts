@@ -1,0 +1,362 @@
+/** The real runtime on this kernel: supervisors, namespaces, overlay roots. The pod network is a loopback. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readlinkSync } from 'node:fs';
+import { hostname } from 'node:os';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
+import { createLauncher } from '#native/launch/launcher.linux.ts';
+import { createMounts } from '#native/mount/mount.linux.ts';
+import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
+import { describe, expect, it } from 'vitest';
+import { createRuntime, type RuntimeOptions } from './create-runtime.ts';
+import { createDemoImage } from './images/demo-image.ts';
+import type { LocalRuntime } from './local-runtime.ts';
+import { readLogs } from './logs/read-logs.ts';
+import { rotatedLogs } from './logs/rotate-logs.ts';
+import type { ContainerConfig } from './runtime.ts';
+import {
+  containerConfig,
+  runtimeConformance,
+  sandboxConfig,
+  waitForState,
+  type RuntimeUnderTest,
+} from './runtime.conformance.ts';
+
+const isRoot = process.getuid?.() === 0;
+const cgroupMount = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) =>
+  existsSync(`${path}/cgroup.procs`),
+);
+
+interface Node extends RuntimeUnderTest {
+  readonly runtime: LocalRuntime;
+  readonly root: string;
+  supervisorPid(): Promise<number>;
+  /** The agent goes, as with kill -9: it writes and undoes nothing. */
+  detach(): Promise<{ readonly supervisorPid: number }>;
+  /** Another agent on the same directories. */
+  restart(): Promise<LocalRuntime>;
+}
+
+async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Node> {
+  const directory = await mkdtemp('/tmp/h6-');
+  const netlink = createSyncNetlink();
+  const network: PodNetwork = {
+    add: async ({ netnsPath }) => {
+      await netlink.apply({ kind: 'path', path: netnsPath }, [{ op: 'setLink', name: 'lo', up: true }]);
+      return { ips: ['127.0.0.1'] };
+    },
+    del: async () => undefined,
+    collect: async () => undefined,
+    status: async () => ({ isReady: true, reason: '' }),
+  };
+  const cgroups = cgroupMount === undefined ? undefined : createCgroups(cgroupMount);
+  const prefix = directory.slice('/tmp/'.length);
+  await cgroups?.ensure(prefix, []);
+  const options: RuntimeOptions = {
+    runDirectory: `${directory}/run`,
+    dataDirectory: `${directory}/data`,
+    launcher: createLauncher(),
+    netlink,
+    network,
+    cgroups: cgroupMount === undefined ? undefined : createCgroups(`${cgroupMount}/${prefix}`),
+    mounts: createMounts(),
+    clock: systemClock,
+    log: silentLogger,
+    ...change,
+  };
+  const supervisorPid = async (): Promise<number> => {
+    const directory = runtime
+      .observeAll()
+      .map(({ uid, sandbox }) => `${options.runDirectory}/pods/${uid}/s${sandbox?.attempt}`)[0];
+    const supervisor = await options.launcher.connectSupervisor(directory ?? '');
+    supervisor?.[Symbol.dispose]();
+    return supervisor?.pid ?? 0;
+  };
+  const signal = AbortSignal.timeout(60_000);
+  let runtime = await createRuntime(options, signal);
+  const [image] = await runtime.images.importArchive(await createDemoImage(), {}, signal);
+  return {
+    runtime,
+    imageId: image?.id ?? '',
+    directory: `${directory}/logs`,
+    root: directory,
+    supervisorPid,
+    detach: async () => {
+      const pid = await supervisorPid();
+      await runtime[Symbol.asyncDispose]();
+      return { supervisorPid: pid };
+    },
+    restart: async () => {
+      await runtime[Symbol.asyncDispose]();
+      runtime = await createRuntime(options, signal);
+      return runtime;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { uid } of runtime.observeAll()) {
+        await runtime.stopSandbox(uid, AbortSignal.timeout(10_000));
+        await runtime.removePod(uid, AbortSignal.timeout(10_000));
+      }
+      await runtime[Symbol.asyncDispose]();
+      await netlink[Symbol.asyncDispose]();
+      await cgroups?.remove(prefix, 5_000);
+      const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+      expect(mounts).not.toContain(directory);
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
+  runtimeConformance('kernel', makeNode);
+
+  const signal = AbortSignal.timeout(300_000);
+  const uid = 'u1';
+  const shell = (script: string): Partial<ContainerConfig> => ({ command: ['/bin/sh', '-c', script] });
+  const startOn = async (node: Node, change: Partial<ContainerConfig>): Promise<string> => {
+    const config = containerConfig(node, change);
+    await node.runtime.startContainer(uid, config, signal);
+    return config.id;
+  };
+  const output = async (runtime: LocalRuntime, id: string, script: string): Promise<string> => {
+    const args = ['/bin/sh', '-c', script];
+    const session = await runtime.exec(uid, id, { args, stdin: false, tty: false }, signal);
+    const chunks = await Array.fromAsync(session.streams.stdout as AsyncIterable<Buffer>);
+    await session.exitCode;
+    return Buffer.concat(chunks).toString();
+  };
+  const logText = async (path: string | undefined): Promise<string> => {
+    const chunks = await Array.fromAsync(readLogs(path ?? '', { clock: systemClock }, signal));
+    return Buffer.concat(chunks).toString();
+  };
+
+  it('a new agent finds running containers running and missed exits with their codes', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const running = await startOn(node, {
+      ...shell('while true; do echo line; sleep 0.02; done'),
+      name: 'a',
+    });
+    const ending = await startOn(node, {
+      ...shell('while [ ! -e /end ]; do sleep 0.02; done; exit 7'),
+      name: 'b',
+    });
+    const before = node.runtime.observe(uid)?.containers.find((each) => each.id === running)?.state;
+    await output(node.runtime, ending, 'touch /end');
+    // The exit may come before the old agent is gone or after: both are to be right.
+    const runtime = await node.restart();
+    const state = await waitForState(runtime, { uid, id: ending }, 'exited');
+    expect(state).toMatchObject({ exitCode: 7, reason: 'Error' });
+    const after = runtime.observe(uid)?.containers.find((each) => each.id === running)?.state;
+    expect(after).toEqual(before);
+    await runtime.stopContainer(uid, running, 0, signal);
+    expect(await waitForState(runtime, { uid, id: running }, 'exited')).toMatchObject({ exitCode: 137 });
+  });
+
+  it('exits while no agent ran are read from the file, and a lost supervisor makes the rest unknown', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const short = await startOn(node, { ...shell('sleep 0.3; exit 4'), name: 'a' });
+    const long = await startOn(node, { ...shell('sleep 1000'), name: 'b' });
+    const { supervisorPid } = await node.detach();
+    await waitFor(async () => (await readFile(`${node.root}/run/pods/${uid}/s0/exits`)).length > 0);
+    process.kill(supervisorPid, 'SIGKILL');
+    const runtime = await node.restart();
+    expect(runtime.observe(uid)?.sandbox?.state).toBe('dead');
+    const states = new Map(runtime.observe(uid)?.containers.map((each) => [each.id, each.state]));
+    expect(states.get(short)).toMatchObject({ state: 'exited', exitCode: 4, reason: 'Error' });
+    expect(states.get(long)).toMatchObject({
+      state: 'exited',
+      exitCode: 137,
+      reason: 'ContainerStatusUnknown',
+    });
+    await runtime.stopSandbox(uid, signal);
+    await runtime.runSandbox(sandboxConfig(uid, { attempt: 1 }), signal);
+    await startOn({ ...node, runtime }, { ...shell('sleep 1000'), name: 'b', attempt: 1 });
+  });
+
+  it('a supervisor killed under a living agent is seen, and nothing of the pod goes on', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const id = await startOn(node, shell('sleep 1000'));
+    const { pid } = await waitForState(node.runtime, { uid, id }, 'running');
+    process.kill(await node.supervisorPid(), 'SIGKILL');
+    expect(await waitForState(node.runtime, { uid, id }, 'exited')).toMatchObject({
+      reason: 'ContainerStatusUnknown',
+    });
+    await waitFor(() => node.runtime.observe(uid)?.sandbox?.state === 'dead');
+    await waitFor(() => !existsSync(`/proc/${pid}`));
+  });
+
+  it('an agent cut off while it made a sandbox: the next one undoes it', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const path = `${node.root}/run/pods/${uid}/sandbox.json`;
+    const supervisorPid = await node.supervisorPid();
+    await node.detach();
+    await writeFile(path, (await readFile(path, 'utf8')).replace('"phase":"ready"', '"phase":"starting"'));
+    const runtime = await node.restart();
+    expect(runtime.observe(uid)?.sandbox?.state).toBe('dead');
+    await waitFor(() => !existsSync(`/proc/${supervisorPid}`));
+    await runtime.removePod(uid, signal);
+    expect(runtime.observeAll()).toEqual([]);
+  });
+
+  it('a container sees its own host name, mounts, devices, environment and user', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const change = {
+      env: [{ name: 'GREETING', value: 'hello' }],
+      user: { uid: 1000, fsGroups: [2000] },
+      workingDir: '/tmp',
+    };
+    const id = await startOn(node, { ...shell('sleep 1000'), ...change });
+    const script =
+      'hostname; id -u; id -G; pwd; echo $GREETING $HOME $HOSTNAME; df /dev/shm | tail -1; echo x > /dev/null && echo null';
+    const [name, user, groups, directory, env, shm, devices] = (await output(node.runtime, id, script)).split(
+      '\n',
+    );
+    expect([name, user, directory, env, devices]).toEqual([
+      'pod-u1',
+      '1000',
+      '/tmp',
+      'hello /home pod-u1',
+      'null',
+    ]);
+    expect(groups).toBe('1000 2000');
+    expect(shm).toMatch(/65536 .*\/dev\/shm$/);
+  });
+
+  it('logs, the termination message and its fallback are read', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const path = `${node.root}/message`;
+    await writeFile(path, '');
+    const mounts = [
+      { type: 'bind', source: path, target: '/dev/termination-log', isFile: true, options: ['rbind'] },
+    ] as const;
+    const said = await startOn(node, {
+      ...shell('echo out; echo err >&2; printf gone > /dev/termination-log; exit 1'),
+      mounts,
+      termination: { path, fallbackToLogsOnError: true },
+    });
+    const state = await waitForState(node.runtime, { uid, id: said }, 'exited');
+    expect(state).toMatchObject({ exitCode: 1, message: 'gone' });
+    const { logPath } = node.runtime.observe(uid)?.containers[0] ?? {};
+    expect((await logText(logPath)).split('\n').toSorted()).toEqual(['', 'err', 'out']);
+    await writeFile(path, '');
+    const silent = await startOn(node, {
+      ...shell('echo why; exit 1'),
+      attempt: 1,
+      termination: { path, fallbackToLogsOnError: true },
+    });
+    expect(await waitForState(node.runtime, { uid, id: silent }, 'exited')).toMatchObject({
+      message: 'why\n',
+    });
+  });
+
+  it('connectPort reaches 127.0.0.1 in the pod, and attach its output', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const id = await startOn(node, {
+      command: [],
+      stdio: { logPath: undefined, stdin: false, stdinOnce: false, tty: false },
+    });
+    await expect(node.runtime.connectPort(uid, 81)).rejects.toThrow('ECONNREFUSED');
+    const answer = await waitFor(async () => {
+      const socket = await node.runtime.connectPort(uid, 8080).catch(() => undefined);
+      if (socket === undefined) return undefined;
+      socket.write('GET / HTTP/1.0\r\n\r\n');
+      return Buffer.concat(await Array.fromAsync(socket as AsyncIterable<Buffer>)).toString();
+    });
+    expect(answer).toContain('Hello from pod-u1');
+    const stats = await node.runtime.stats(uid);
+    expect(stats?.containers[0]).toMatchObject({ id, name: 'main' });
+    expect(stats?.containers[0]?.memoryBytes).toBeGreaterThan(0);
+    const attached = await node.runtime.attach(uid, id);
+    await attached[Symbol.asyncDispose]();
+  });
+
+  it('a log is rotated under a writer, and no line of it is lost to a follower', async () => {
+    await using node = await makeNode({ logRotation: { sizeBytesMax: 2_000, filesMax: 20 } });
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const id = await startOn(node, shell('for i in $(seq 1 300); do echo line $i; sleep 0.002; done'));
+    const logPath = node.runtime.observe(uid)?.containers[0]?.logPath ?? '';
+    const isRunning = (): boolean => node.runtime.observe(uid)?.containers[0]?.state.state === 'running';
+    const follow = {
+      follow: true,
+      isRunning,
+      onEnd: (wake: () => void) => node.runtime.onChange(wake),
+      clock: systemClock,
+    };
+    const text = collect(readLogs(logPath, follow, signal));
+    while (isRunning()) {
+      await node.runtime.rotateLogs();
+      await systemClock.sleep(30);
+    }
+    await waitForState(node.runtime, { uid, id }, 'exited');
+    expect((await text).trim().split('\n')).toEqual(Array.from({ length: 300 }, (_, at) => `line ${at + 1}`));
+    expect((await rotatedLogs(logPath)).length).toBeGreaterThan(0);
+  });
+
+  it('a privileged pod of the host has its network, name, pids and ipc', async () => {
+    await using node = await makeNode();
+
+    const host = { hostNetwork: true, hostPid: true, hostIpc: true, hostname: hostname() };
+    expect(await node.runtime.runSandbox(sandboxConfig(uid, host), signal)).toMatchObject({
+      ips: [],
+      netnsPath: undefined,
+    });
+    const security = {
+      ...containerConfig(node).security,
+      privileged: true,
+      maskedPaths: [],
+      readonlyPaths: [],
+    };
+    const id = await startOn(node, { ...shell('exec sleep 1000'), security });
+    const [name, net, pids] = (
+      await output(node.runtime, id, 'hostname; readlink /proc/self/ns/net; ls -d /proc/1/ns; ')
+    ).split('\n');
+    expect([name, net, pids]).toEqual([hostname(), readlinkSync('/proc/self/ns/net'), '/proc/1/ns']);
+    await node.runtime.stopContainer(uid, id, 0, signal);
+    expect(await waitForState(node.runtime, { uid, id }, 'exited')).toMatchObject({ exitCode: 137 });
+  });
+
+  it('containers of a pod share memory, and a pid namespace when asked to', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid, { sharePidNamespace: true }), signal);
+    const a = await startOn(node, { ...shell('echo shared > /dev/shm/x; exec sleep 1234'), name: 'a' });
+    const b = await startOn(node, { ...shell('sleep 1000'), name: 'b' });
+    const seen = await waitFor(async () => {
+      const text = await output(node.runtime, b, 'cat /dev/shm/x; ps -o args');
+      return text.includes('sleep 1234') ? text : undefined;
+    });
+    expect(seen).toContain('shared\n');
+    await node.runtime.stopContainer(uid, a, 0, signal);
+    expect(await waitForState(node.runtime, { uid, id: b }, 'running')).toBeDefined();
+  });
+});
+
+async function collect(logs: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(logs)).toString();
+}
+
+/** Asks again until the answer is neither undefined nor false, for what no event tells. */
+async function waitFor<T>(ask: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const deadline = AbortSignal.timeout(15_000);
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false && answer !== null) return answer;
+    await systemClock.sleep(10, deadline);
+  }
+}

@@ -1,0 +1,281 @@
+/** The runtime over fakes: what happens when a step fails, and what a restarted agent finds. */
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { systemClock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { silentLogger } from '#base/log.ts';
+import {
+  createFakeLauncher,
+  type FakeLauncher,
+  type FakeProgram,
+  runUntilKilled,
+} from '#native/launch/launcher.fake.ts';
+import type { Launcher } from '#native/launch/launch.ts';
+import { openImageStore } from './images/image-store.ts';
+import { ociArchive, tarOf } from './images/test-archive.ts';
+import { LocalRuntime } from './local-runtime.ts';
+import {
+  containerConfig,
+  runtimeConformance,
+  sandboxConfig,
+  waitForState,
+  type RuntimeUnderTest,
+} from './runtime.conformance.ts';
+import { FakeSystem } from './system.fake.ts';
+
+/** The parts of a node that outlive an agent. */
+interface World extends AsyncDisposable {
+  readonly directory: string;
+  readonly system: FakeSystem;
+  readonly launcher: FakeLauncher;
+  readonly namespaces: Set<string>;
+  readonly networks: Set<string>;
+  readonly imageId: string;
+  /** The next call of this step fails. */
+  fail: string | undefined;
+  startAgent(): Promise<LocalRuntime>;
+}
+
+const signal = AbortSignal.timeout(120_000);
+const uid = 'u1';
+
+/** `sh -c` of the conformance suite: exit N, trap 'exit N' TERM, sleep. */
+const shell: FakeProgram = async (process) => {
+  const script = process.launch.args.join(' ');
+  const trapped = /trap 'exit (\d+)' TERM/.exec(script)?.[1];
+  const plain = /^\/bin\/sh -c exit (\d+)$/.exec(script)?.[1];
+  if (process.launch.args[0] === 'test') return 0;
+  if (plain !== undefined) return Number(plain);
+  const ended = Promise.withResolvers<number>();
+  // As pid 1 of its namespace it dies of no signal that it does not handle.
+  process.onSignal(15, () => void (trapped !== undefined && ended.resolve(Number(trapped))));
+  return Promise.race([ended.promise, runUntilKilled(process)]);
+};
+
+async function makeWorld(): Promise<World> {
+  const directory = await mkdtemp('/tmp/podwright-runtime-');
+  const launcher = createFakeLauncher({ programOf: () => shell });
+  const system = new FakeSystem();
+  const namespaces = new Set<string>();
+  const networks = new Set<string>();
+  const agents: LocalRuntime[] = [];
+  const world = { directory, system, launcher, namespaces, networks, fail: undefined as string | undefined };
+  const step = (name: string): void => {
+    if (world.fail !== name) return;
+    world.fail = undefined;
+    throw new PodwrightError('E_KERNEL', `${name}: EIO`);
+  };
+  const netlink = {
+    createNetns: async (path: string) => {
+      step('createNetns');
+      if (namespaces.has(path)) throw new PodwrightError('E_EXISTS', `create ${path}`);
+      namespaces.add(path);
+    },
+    removeNetns: async (path: string) => {
+      step('removeNetns');
+      namespaces.delete(path);
+    },
+  };
+  const network: PodNetwork = {
+    add: async ({ sandboxId }) => {
+      networks.add(sandboxId);
+      step('network.add');
+      return { ips: ['10.0.0.2'] };
+    },
+    del: async ({ sandboxId }) => {
+      step('network.del');
+      networks.delete(sandboxId);
+    },
+    collect: async (valid) => {
+      for (const id of networks) if (!valid.includes(id)) networks.delete(id);
+    },
+    status: async () => ({ isReady: true, reason: '' }),
+  };
+  const failing: Launcher = {
+    ...launcher,
+    startSupervisor: async (spec) => {
+      step('startSupervisor');
+      return launcher.startSupervisor(spec);
+    },
+  };
+  const openImages = (): ReturnType<typeof openImageStore> =>
+    openImageStore({ directory: `${directory}/data`, unpack: async () => ({ entries: 0, bytes: 0 }) });
+  const [image] = await (
+    await openImages()
+  ).importArchive(
+    Readable.from([await ociArchive({ layers: [{ tar: await tarOf([]) }], name: 'a' })]),
+    {},
+    signal,
+  );
+  return Object.assign(world, {
+    imageId: image?.id ?? '',
+    startAgent: async () => {
+      const agent = new LocalRuntime({
+        paths: { runDirectory: `${directory}/run`, dataDirectory: `${directory}/data` },
+        images: await openImages(),
+        launcher: failing,
+        netlink,
+        network,
+        system,
+        clock: systemClock,
+        log: silentLogger,
+        readExits: async (path) => {
+          const known = await readdir(path).catch(() => undefined);
+          return known === undefined ? [] : exitsOf(launcher, path);
+        },
+      });
+      agents.push(agent);
+      await agent.open(signal);
+      return agent;
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const agent of agents) await agent[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true });
+    },
+  });
+}
+
+/** What the fake supervisor wrote down; undefined connections have written nothing here. */
+async function exitsOf(launcher: FakeLauncher, path: string): ReturnType<LocalRuntimeExits> {
+  const supervisor = await launcher.connectSupervisor(path);
+  const exits = (await supervisor?.exits()) ?? [];
+  supervisor?.[Symbol.dispose]();
+  return exits;
+}
+
+type LocalRuntimeExits = ConstructorParameters<typeof LocalRuntime>[0]['readExits'];
+
+runtimeConformance('over fakes', async (): Promise<RuntimeUnderTest> => {
+  const world = await makeWorld();
+  const runtime = await world.startAgent();
+  await mkdir(`${world.directory}/logs`);
+  return {
+    runtime,
+    imageId: world.imageId,
+    directory: `${world.directory}/logs`,
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  };
+});
+
+describe('LocalRuntime', () => {
+  let world: World;
+  let runtime: LocalRuntime;
+
+  beforeEach(async () => {
+    world = await makeWorld();
+    runtime = await world.startAgent();
+  });
+  afterEach(async () => {
+    await world[Symbol.asyncDispose]();
+  });
+
+  const left = async (): Promise<unknown> => ({
+    system: world.system.left(),
+    namespaces: [...world.namespaces],
+    networks: [...world.networks],
+    pods: await readdir(`${world.directory}/run/pods`),
+    roots: await readdir(`${world.directory}/data/containers`),
+  });
+  const nothing = { system: [], namespaces: [], networks: [], pods: [], roots: [] };
+  const fail = (step: string): void => {
+    world.fail = step;
+    world.system.failNext = step;
+  };
+
+  it.each(['ensureCgroup', 'createNetns', 'mountSharedMemory', 'startSupervisor', 'network.add'])(
+    'runSandbox undoes everything when %s fails, and succeeds when repeated',
+    async (step) => {
+      fail(step);
+      await expect(runtime.runSandbox(sandboxConfig(uid), signal)).rejects.toThrow(`${step}: EIO`);
+      expect(await left()).toEqual(nothing);
+      expect(runtime.observe(uid)).toBeUndefined();
+      expect(await runtime.runSandbox(sandboxConfig(uid), signal)).toMatchObject({
+        state: 'ready',
+        ips: ['10.0.0.2'],
+      });
+    },
+  );
+
+  it.each(['killCgroup', 'network.del', 'removeNetns', 'unmount', 'removeCgroup'])(
+    'stopSandbox and removePod converge when repeated after %s failed',
+    async (step) => {
+      await runtime.runSandbox(sandboxConfig(uid), signal);
+      // The end of a container is recorded whether or not its cgroup can be killed: without one the failure shows.
+      const config = containerConfig({ ...world, directory: world.directory });
+      if (step !== 'killCgroup') await runtime.startContainer(uid, config, signal);
+      fail(step);
+      const end = async (): Promise<void> => {
+        await runtime.stopSandbox(uid, signal);
+        await runtime.removePod(uid, signal);
+      };
+      await expect(end()).rejects.toThrow(`${step}: EIO`);
+      await end();
+      expect(await left()).toEqual(nothing);
+    },
+  );
+
+  it('a launch that fails is a StartError that names the operation, and leaves no directory or cgroup', async () => {
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    const before = await left();
+    world.launcher.failNextLaunch(`${world.directory}/run/pods/${uid}/s0`, {
+      index: 17,
+      errno: 'EINVAL',
+      op: 'mount',
+    });
+    const config = containerConfig({ ...world, directory: world.directory });
+    await expect(runtime.startContainer(uid, config, signal)).rejects.toMatchObject({
+      code: 'E_LAUNCH',
+      detail: { index: 17, errno: 'EINVAL', op: 'mount' },
+    });
+    const state = await waitForState(runtime, { uid, id: config.id }, 'exited');
+    expect(state).toMatchObject({ reason: 'StartError', message: expect.stringContaining('EINVAL') });
+    expect(await left()).toEqual(before);
+  });
+
+  it('a kill by the OOM killer is OOMKilled', async () => {
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    const config = containerConfig({ ...world, directory: world.directory });
+    await runtime.startContainer(uid, config, signal);
+    world.system.ooms.set(`${sandboxConfig(uid).cgroupParent}/${config.id}`, 1);
+    await runtime.stopContainer(uid, config.id, 0, signal);
+    expect(await waitForState(runtime, { uid, id: config.id }, 'exited')).toMatchObject({
+      reason: 'OOMKilled',
+      exitCode: 137,
+    });
+  });
+
+  it('directories of containers that nothing knows are removed at start', async () => {
+    await mkdir(`${world.directory}/data/containers/stray/upper`, { recursive: true });
+    runtime = await world.startAgent();
+    expect(await left()).toEqual(nothing);
+  });
+
+  it('tells of each change of a pod, after it can be observed', async () => {
+    const seen: string[] = [];
+    using _watch = runtime.onChange((changed) => {
+      const pod = runtime.observe(changed);
+      seen.push(
+        `${pod?.sandbox?.state ?? 'gone'} ${pod?.containers.map((each) => each.state.state).join() ?? ''}`.trim(),
+      );
+    });
+
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    const config = containerConfig({ ...world, directory: world.directory });
+    await runtime.startContainer(uid, config, signal);
+    await runtime.stopContainer(uid, config.id, 0, signal);
+    await runtime.stopSandbox(uid, signal);
+    await runtime.removePod(uid, signal);
+    const distinct = seen.filter((entry, at) => entry !== seen[at - 1]);
+    expect(distinct).toEqual([
+      'ready',
+      'ready created',
+      'ready running',
+      'ready exited',
+      'dead exited',
+      'dead',
+      'gone',
+    ]);
+  });
+});

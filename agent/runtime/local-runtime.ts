@@ -1,0 +1,397 @@
+/** The runtime of this node: Runtime over supervisors, the pod network, cgroups and the image store. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Socket } from 'node:net';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
+import { documentOf, failedDocumentOf } from './container-document.ts';
+import { createRoot, removeRoot, removeUnknownRoots } from './container-root.ts';
+import type { LocalImageStore } from './images/image-store.ts';
+import {
+  defaultLogMonitorIntervalMs,
+  monitorLogs,
+  rotateLogs,
+  type LogMonitorOptions,
+  type OpenLog,
+} from './logs/log-monitor.ts';
+import { defaultLogRotation, removeLogs, type LogRotation } from './logs/rotate-logs.ts';
+import { planFromImage } from './plan-from-image.ts';
+import { containersDirectory, type ContainerPlan } from './plan-container.ts';
+import { planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
+import { execIdPrefix, Pod, type PodPorts } from './pod.ts';
+import {
+  readPods,
+  removeContainerDocument,
+  writeSandbox,
+  type ContainerDocument,
+  type SandboxDocument,
+} from './pod-state.ts';
+import type {
+  CgroupResources,
+  ContainerConfig,
+  ExecRequest,
+  ExecSession,
+  PodObservation,
+  PodStats,
+  Runtime,
+  SandboxConfig,
+  SandboxObservation,
+} from './runtime.ts';
+import { statsOf } from './pod-stats.ts';
+import { stopContainer } from './stop-container.ts';
+import { startSandbox, stopSandbox, type SandboxPorts } from './sandbox.ts';
+
+export interface LocalRuntimeOptions extends SandboxPorts {
+  readonly paths: RuntimePaths;
+  readonly images: LocalImageStore;
+  readonly log: Logger;
+  readonly readExits: (supervisorDirectory: string) => Promise<readonly ProcessExit[]>;
+  readonly logRotation?: LogRotation;
+  /** How often log sizes are looked at; containerLogMonitorInterval. Undefined: 10 s. */
+  readonly logMonitorIntervalMs?: number;
+}
+
+const SIGKILL = 9;
+
+export class LocalRuntime implements Runtime {
+  readonly images: LocalImageStore;
+  readonly #options: LocalRuntimeOptions;
+  readonly #podPorts: PodPorts;
+  readonly #pods = new Map<string, Pod>();
+  readonly #listeners = new Set<(uid: string) => void>();
+  #logMonitor: Disposable | undefined;
+
+  constructor(options: LocalRuntimeOptions) {
+    this.#options = options;
+    this.images = options.images;
+    this.images.pinLayers(() => this.#usedLayers());
+    this.#podPorts = {
+      paths: options.paths,
+      system: options.system,
+      clock: options.clock,
+      log: options.log,
+      readExits: options.readExits,
+      imageReference: (id) => this.images.resolve(id)?.digests[0] ?? id,
+      changed: (uid) => {
+        for (const listener of this.#listeners) listener(uid);
+      },
+    };
+  }
+
+  /** Finds what an earlier agent left: connects to its supervisors, undoes what was cut off, collects what nobody knows. */
+  async open(signal: AbortSignal): Promise<void> {
+    const { paths, network, log } = this.#options;
+    await mkdir(`${paths.runDirectory}/pods`, { recursive: true, mode: 0o700 });
+    const { pods, unreadable } = await readPods(`${paths.runDirectory}/pods`);
+    for (const error of unreadable)
+      log.error({ error: describeError(error) }, 'state of a pod is left alone');
+    for (const { sandbox, containers } of pods) {
+      const pod = new Pod(this.#podPorts, sandbox, containers);
+      this.#pods.set(sandbox.config.uid, pod);
+      await this.#recover(pod, signal);
+    }
+    // With a state that cannot be read it is not known what is in use.
+    if (unreadable.length === 0) {
+      const known = new Set([...this.#pods.values()].flatMap((pod) => pod.containers.map(({ id }) => id)));
+      await removeUnknownRoots(containersDirectory(paths), known);
+      await this.images.collect();
+      await network.collect(
+        [...this.#pods.values()].map((pod) => pod.plan.id),
+        signal,
+      );
+    }
+    this.#logMonitor = monitorLogs(this.#logMonitorOptions());
+  }
+
+  async #recover(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { launcher } = this.#options;
+    const { sandbox, plan } = pod;
+    if (sandbox.phase === 'stopped') return;
+    const supervisor = await launcher.connectSupervisor(plan.supervisor.directory);
+    if (sandbox.phase === 'starting') {
+      await stopSandbox(plan, supervisor, this.#options, signal);
+      await pod.setSandbox({ ...sandbox, phase: 'stopped' });
+    } else if (supervisor === undefined) await pod.supervisorEnded();
+    else await pod.adopt(supervisor);
+  }
+
+  observeAll(): readonly PodObservation[] {
+    return [...this.#pods.values()].map((pod) => pod.observe());
+  }
+
+  observe(uid: string): PodObservation | undefined {
+    return this.#pods.get(uid)?.observe();
+  }
+
+  onChange(listener: (uid: string) => void): Disposable {
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  async runSandbox(config: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation> {
+    const { paths, clock } = this.#options;
+    const known = this.#pods.get(config.uid);
+    if (
+      known !== undefined &&
+      known.sandbox.config.attempt === config.attempt &&
+      known.sandbox.phase === 'ready'
+    ) {
+      return sandboxOf(known);
+    }
+    if (known !== undefined) await this.stopSandbox(config.uid, signal);
+    const starting: SandboxDocument = {
+      version: 1,
+      phase: 'starting',
+      config,
+      createdAtMs: clock.now(),
+      ips: [],
+    };
+    planSandbox(config, paths); // Refuses a uid that is no path, before anything is written.
+    // Before anything is made: an agent that is killed now finds what to undo.
+    await writeSandbox(podDirectoryOf(paths, config.uid), starting);
+    const pod = new Pod(this.#podPorts, starting, known?.containers ?? []);
+    try {
+      await this.#startSandbox(pod, signal);
+    } catch (error) {
+      // Where undoing failed too, the document stays to say so.
+      if (error instanceof SuppressedError) throw error;
+      if (known === undefined) await rm(pod.directory, { recursive: true, force: true });
+      else await known.setSandbox({ ...starting, phase: 'stopped' });
+      throw error;
+    }
+    return sandboxOf(pod);
+  }
+
+  async #startSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { uid } = pod.sandbox.config;
+    const { supervisor, ips, missingControllers } = await startSandbox(pod.plan, this.#options, signal);
+    if (missingControllers.length > 0) {
+      this.#options.log.warn(
+        { pod: uid, controllers: missingControllers },
+        'limits not set: no such controllers',
+      );
+    }
+    try {
+      await pod.adopt(supervisor);
+      this.#pods.set(uid, pod);
+      await pod.setSandbox({ ...pod.sandbox, phase: 'ready', ips });
+    } catch (error) {
+      await stopSandbox(pod.plan, pod.takeSupervisor(), this.#options, signal);
+      throw error;
+    }
+  }
+
+  async stopSandbox(uid: string, signal: AbortSignal): Promise<void> {
+    const pod = this.#pods.get(uid);
+    if (pod === undefined || pod.sandbox.phase === 'stopped') return;
+    await stopSandbox(pod.plan, pod.takeSupervisor(), this.#options, signal);
+    // Also gives every container an end: those of the exits file, the rest unknown.
+    await pod.supervisorEnded();
+    await pod.setSandbox({ ...pod.sandbox, phase: 'stopped' });
+  }
+
+  async removePod(uid: string, signal: AbortSignal): Promise<void> {
+    const { system } = this.#options;
+    const pod = this.#pods.get(uid);
+    if (pod === undefined) return;
+    signal.throwIfAborted();
+    if (pod.sandbox.phase !== 'stopped') {
+      throw new PodwrightError('E_BUSY', `remove pod ${uid}: its sandbox was not stopped`);
+    }
+    for (const { id } of pod.containers) await this.removeContainer(uid, id, { withLogs: false });
+    await system.removeCgroup(pod.sandbox.config.cgroupParent);
+    // Last: as long as it is there, removing can be gone on with.
+    await rm(pod.directory, { recursive: true, force: true });
+    pod.release();
+    this.#pods.delete(uid);
+    this.#podPorts.changed(uid);
+  }
+
+  async startContainer(uid: string, config: ContainerConfig, signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    const pod = this.#find(uid);
+    const { supervisor } = pod;
+    signal.throwIfAborted();
+    if (pod.container(config.id) !== undefined) {
+      throw new PodwrightError('E_EXISTS', `start container ${config.name}: ${config.id} exists`);
+    }
+    let isRecorded = false;
+    try {
+      const { plan, diffIds, lower } = await planFromImage(pod, config, this.#options);
+      await pod.addContainer(
+        documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() }),
+      );
+      isRecorded = true;
+      const cgroup = await this.#prepare(plan, lower);
+      signal.throwIfAborted();
+      const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
+      pod.started(config.id, process);
+    } catch (cause) {
+      const message = describeError(cause);
+      if (!isRecorded) await pod.addContainer(failedDocumentOf(config, pod.sandbox.config, clock.now()));
+      await pod.startFailed(config.id, message);
+      await this.#removeTraces(config.id, `${pod.sandbox.config.cgroupParent}/${config.id}`);
+      signal.throwIfAborted();
+      throw new PodwrightError('E_LAUNCH', message, {
+        cause,
+        detail: isPodwrightError(cause) ? { ...cause.detail, code: cause.code } : {},
+      });
+    }
+  }
+
+  async stopContainer(
+    uid: string,
+    id: string,
+    gracePeriodSeconds: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const pod = this.#pods.get(uid);
+    const container = pod?.container(id);
+    if (pod === undefined || container === undefined || container.state.state === 'exited') return;
+    await stopContainer(pod, container, { gracePeriodSeconds, clock: this.#options.clock }, signal);
+  }
+
+  async removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void> {
+    const pod = this.#pods.get(uid);
+    const container = pod?.container(id);
+    if (pod === undefined || container === undefined) return;
+    if (container.state.state !== 'exited') {
+      throw new PodwrightError('E_BUSY', `remove container ${container.name}: it has not ended`);
+    }
+    await this.#removeTraces(id, container.cgroup);
+    if (options.withLogs && container.logPath !== undefined) await removeLogs(container.logPath);
+    await removeContainerDocument(pod.directory, id);
+    pod.forgetContainer(id);
+  }
+
+  async updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void> {
+    const container = this.#running(uid, id);
+    await this.#options.system.ensureCgroup(container.cgroup, resources);
+  }
+
+  async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
+    const pod = this.#find(uid);
+    const { exec, pid, cgroup } = this.#running(uid, id);
+    signal.throwIfAborted();
+    const execId = `${execIdPrefix}${randomUUID()}`;
+    const exitCode = pod.expectExec(execId);
+    const { supervisor } = pod;
+    const env =
+      request.tty && !exec.env.some((entry) => entry.startsWith('TERM='))
+        ? [...exec.env, 'TERM=xterm']
+        : exec.env;
+    const path = this.#options.system.cgroupDirectory(cgroup);
+    try {
+      const { streams } = await supervisor.exec(
+        execId,
+        {
+          targetPid: pid,
+          args: request.args,
+          env,
+          cwd: exec.cwd,
+          user: exec.user,
+          security: exec.security,
+          cgroup: path,
+        },
+        { logPath: undefined, stdin: request.stdin, stdinOnce: true, tty: request.tty },
+      );
+      const kill = (): Promise<void> => supervisor.kill(execId, SIGKILL, { all: true });
+      const onAbort = (): void => void kill().catch(() => undefined); // gone with its supervisor
+      signal.addEventListener('abort', onAbort, { once: true });
+      void exitCode.finally(() => signal.removeEventListener('abort', onAbort));
+      return { streams, exitCode, kill };
+    } catch (error) {
+      pod.forgetExec(execId);
+      throw error;
+    }
+  }
+
+  async attach(uid: string, id: string): Promise<ProcessStreams> {
+    this.#running(uid, id);
+    return this.#find(uid).supervisor.attach(id);
+  }
+
+  async connectPort(uid: string, port: number): Promise<Socket> {
+    return this.#options.system.connect(this.#find(uid).plan.netnsPath, port);
+  }
+
+  async stats(uid: string): Promise<PodStats | undefined> {
+    const pod = this.#pods.get(uid);
+    return pod === undefined ? undefined : statsOf(pod, this.#options.system);
+  }
+
+  /** Lets go of every pod; all of them go on without an agent. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#logMonitor?.[Symbol.dispose]();
+    this.#listeners.clear();
+    for (const pod of this.#pods.values()) pod.release();
+  }
+
+  /** Rotates the logs that have grown too large; safe to repeat. */
+  async rotateLogs(): Promise<void> {
+    await rotateLogs(this.#logMonitorOptions());
+  }
+
+  #logMonitorOptions(): LogMonitorOptions {
+    const { logRotation: rotation = defaultLogRotation, clock, log } = this.#options;
+    const { logMonitorIntervalMs: intervalMs = defaultLogMonitorIntervalMs } = this.#options;
+    const logs = (): readonly OpenLog[] =>
+      [...this.#pods.values()].flatMap((pod) =>
+        pod.containers.flatMap(({ id, logPath, state }) =>
+          state.state === 'running' && logPath !== undefined
+            ? [{ path: logPath, reopen: async () => pod.supervisor.reopenLog(id) }]
+            : [],
+        ),
+      );
+    return { rotation, intervalMs, logs, clock, log };
+  }
+
+  /** What a launch needs, at once; what failed is thrown when nothing of it is under way any more. Gives the cgroup. */
+  async #prepare(plan: ContainerPlan, lower: readonly string[]): Promise<string | undefined> {
+    const { path, resources } = plan.cgroup;
+    const { logPath } = plan.stdio;
+    const [cgroup, ...others] = await Promise.allSettled([
+      this.#options.system.ensureCgroup(path, resources),
+      createRoot(plan.directories, lower),
+      logPath === undefined ? undefined : mkdir(dirname(logPath), { recursive: true }),
+    ]);
+    for (const other of others) if (other.status === 'rejected') throw other.reason;
+    if (cgroup.status === 'rejected') throw cgroup.reason;
+    return cgroup.value.path;
+  }
+
+  async #removeTraces(id: string, cgroup: string): Promise<void> {
+    await this.#options.system.removeCgroup(cgroup);
+    await removeRoot(containersDirectory(this.#options.paths), id);
+  }
+
+  #find(uid: string): Pod {
+    const pod = this.#pods.get(uid);
+    if (pod === undefined) throw new PodwrightError('E_NOT_FOUND', `find pod ${uid}: no sandbox`);
+    return pod;
+  }
+
+  #running(uid: string, id: string): ContainerDocument & { readonly pid: number } {
+    const container = this.#find(uid).container(id);
+    if (container === undefined)
+      throw new PodwrightError('E_NOT_FOUND', `find container ${id}: none in pod ${uid}`);
+    const { state } = container;
+    if (state.state !== 'running')
+      throw new PodwrightError('E_CLOSED', `use container ${container.name}: it is not running`);
+    return { ...container, pid: state.pid };
+  }
+
+  #usedLayers(): Iterable<string> {
+    return [...this.#pods.values()].flatMap((pod) =>
+      pod.containers.flatMap((container) => container.diffIds),
+    );
+  }
+}
+
+function sandboxOf(pod: Pod): SandboxObservation {
+  const { sandbox } = pod.observe();
+  if (sandbox === undefined) throw new PodwrightError('E_INTERNAL', 'observe sandbox: none');
+  return sandbox;
+}

@@ -1,0 +1,149 @@
+import { constants } from 'node:os';
+import type { ImageConfig } from '#api/oci/config.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
+import { nonRootRefusal, resolveUser, type ImageAccounts } from './image-user.ts';
+import type { RuntimePaths } from './plan-sandbox.ts';
+import type { CgroupResources, ContainerConfig, SandboxConfig } from './runtime.ts';
+
+/** Everything that starting a container does, decided. */
+export interface ContainerPlan {
+  readonly id: string;
+  /** Made empty, with the owner and mode of the image's root on `upper`. */
+  readonly directories: {
+    readonly base: string;
+    readonly upper: string;
+    readonly work: string;
+    readonly merged: string;
+  };
+  readonly cgroup: { readonly path: string; readonly resources: CgroupResources };
+  readonly launch: Omit<ContainerLaunch, 'cgroup'>;
+  readonly stdio: LaunchStdio;
+  readonly stopSignal: number;
+}
+
+/** What the plan needs to know besides the container itself. */
+export interface ContainerContext {
+  readonly paths: RuntimePaths;
+  readonly sandbox: SandboxConfig;
+  /** The pod's /dev/shm on the host. */
+  readonly sharedMemoryPath: string | undefined;
+  readonly image: {
+    readonly config: ImageConfig;
+    readonly lower: readonly string[]; // top first
+    readonly accounts: ImageAccounts;
+  };
+}
+
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal */
+export function planContainer(config: ContainerConfig, context: ContainerContext): ContainerPlan {
+  const { image, sandbox, paths } = context;
+  const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
+  if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
+  const user = resolveUser(config.user, image.config.user, image.accounts);
+  const base = `${containersDirectory(paths)}/${config.id}`;
+  const directories = { base, upper: `${base}/upper`, work: `${base}/work`, merged: `${base}/merged` };
+  const { upper, work, merged } = directories;
+  return {
+    id: config.id,
+    directories,
+    cgroup: { path: `${sandbox.cgroupParent}/${config.id}`, resources: config.resources },
+    launch: {
+      root: { kind: 'overlay', lower: image.lower, upper, work, merged },
+      mounts: mountsOf(config, context),
+      devices: config.devices,
+      args: argsOf(config, image.config),
+      env: envOf(config, context, user.home),
+      cwd: config.workingDir ?? (image.config.workingDir === '' ? '/' : image.config.workingDir),
+      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
+      security: config.security,
+      rlimits: config.rlimits,
+      sysctls: {}, // the pod's are set once, in its sandbox
+      oomScoreAdj: config.oomScoreAdj,
+      pidNamespace: sandbox.hostPid ? 'host' : sandbox.sharePidNamespace ? 'pod' : 'private',
+    },
+    stdio: config.stdio,
+    stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
+  };
+}
+
+export function containersDirectory(paths: RuntimePaths): string {
+  return `${paths.dataDirectory}/containers`;
+}
+
+/** command replaces entrypoint and cmd, args replace cmd (Kubernetes, "Define a Command and Arguments for a Container"). */
+function argsOf(config: ContainerConfig, image: ImageConfig): readonly string[] {
+  const tail = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : image.cmd;
+  const args = [...(config.command.length > 0 ? config.command : image.entrypoint), ...tail];
+  if (args.length === 0) throw new PodwrightError('E_INVALID', `run ${config.image}: no command specified`);
+  return args;
+}
+
+/** The image's, then the pod's over it; in the image's order, then the pod's. */
+function envOf(config: ContainerConfig, context: ContainerContext, home: string): readonly string[] {
+  const env = new Map<string, string>([['PATH', defaultPath]]);
+  if (config.stdio.tty) env.set('TERM', 'xterm');
+  env.set('HOSTNAME', context.sandbox.hostname);
+  for (const entry of context.image.config.env) {
+    const equals = entry.indexOf('=');
+    if (equals > 0) env.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  for (const { name, value } of config.env) env.set(name, value);
+  if (!env.has('HOME')) env.set('HOME', home);
+  return [...env].map(([name, value]) => `${name}=${value}`);
+}
+
+/** What every container gets (OCI runtime specification, config-linux.md, and containerd's defaults), unless the pod mounts there itself. */
+function mountsOf(config: ContainerConfig, context: ContainerContext): readonly LaunchMount[] {
+  const { privileged } = config.security;
+  const access = privileged ? 'rw' : 'ro';
+  const sharedMemory = context.sharedMemoryPath ?? '/dev/shm';
+  const defaults: readonly LaunchMount[] = [
+    { type: 'proc', source: 'proc', target: '/proc', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      type: 'tmpfs',
+      source: 'tmpfs',
+      target: '/dev',
+      options: ['nosuid', 'strictatime'],
+      data: 'mode=755,size=65536k',
+    },
+    {
+      type: 'devpts',
+      source: 'devpts',
+      target: '/dev/pts',
+      options: ['nosuid', 'noexec'],
+      data: 'newinstance,ptmxmode=0666,mode=0620,gid=5',
+    },
+    { type: 'mqueue', source: 'mqueue', target: '/dev/mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    {
+      type: 'bind',
+      source: sharedMemory,
+      target: '/dev/shm',
+      options: ['rbind', 'nosuid', 'nodev', 'noexec'],
+    },
+    { type: 'sysfs', source: 'sysfs', target: '/sys', options: ['nosuid', 'noexec', 'nodev', access] },
+    {
+      type: 'cgroup2',
+      source: 'cgroup',
+      target: '/sys/fs/cgroup',
+      options: ['nosuid', 'noexec', 'nodev', 'relatime', access],
+    },
+  ];
+  const asked = new Set(config.mounts.map((mount) => mount.target.replace(/(?<=.)\/+$/, '')));
+  return [...defaults.filter((mount) => !asked.has(mount.target)), ...config.mounts];
+}
+
+/** `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3` (what an image's StopSignal may be). @throws E_INVALID */
+export function signalNumber(text: string): number {
+  const numbers: Readonly<Record<string, number | undefined>> = constants.signals;
+  const realTime = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(text);
+  const number = /^\d+$/.test(text)
+    ? Number(text)
+    : realTime === null
+      ? numbers[`SIG${text.toUpperCase().replace(/^SIG/, '')}`]
+      : 34 + Number(realTime[1] ?? 0); // SIGRTMIN as glibc and musl give it to programs
+  if (number !== undefined && number >= 1 && number <= 64) return number;
+  throw new PodwrightError('E_INVALID', `use stop signal ${text}: no such signal`);
+}

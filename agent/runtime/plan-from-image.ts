@@ -1,0 +1,28 @@
+import { readAccounts } from './container-root.ts';
+import type { LocalImageStore } from './images/image-store.ts';
+import { planContainer, type ContainerPlan } from './plan-container.ts';
+import type { RuntimePaths } from './plan-sandbox.ts';
+import type { Pod } from './pod.ts';
+import type { ContainerConfig } from './runtime.ts';
+
+/** The plan of a container, with what it needs to know read from its image. @throws E_NOT_FOUND, E_INVALID */
+export async function planFromImage(
+  pod: Pod,
+  config: ContainerConfig,
+  { images, paths }: { readonly images: LocalImageStore; readonly paths: RuntimePaths },
+): Promise<PlannedContainer> {
+  const { config: image, lower } = await images.content(config.imageId);
+  const plan = planContainer(config, {
+    paths,
+    sandbox: pod.sandbox.config,
+    sharedMemoryPath: pod.plan.sharedMemory?.path,
+    image: { config: image, lower, accounts: await readAccounts(lower) },
+  });
+  return { plan, diffIds: image.diffIds, lower };
+}
+
+export interface PlannedContainer {
+  readonly plan: ContainerPlan;
+  readonly diffIds: readonly string[];
+  readonly lower: readonly string[];
+}

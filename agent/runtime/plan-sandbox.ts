@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
+import type { SupervisorSpec } from '#native/launch/launch.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { CgroupResources, SandboxConfig } from './runtime.ts';
+
+/** Where the runtime keeps what lives as long as the machine is up (a tmpfs, /run/podwright). */
+export interface RuntimePaths {
+  /** Pods' state, supervisors' sockets, namespaces. Short: a unix socket's path has 107 bytes. */
+  readonly runDirectory: string;
+  /** Images, layers and containers' writable directories. */
+  readonly dataDirectory: string;
+}
+
+/** Everything that making a sandbox does, decided. */
+export interface SandboxPlan {
+  readonly id: string; // 64 hex digits, also CNI_CONTAINERID
+  readonly podDirectory: string;
+  readonly netnsPath: string | undefined; // undefined with hostNetwork
+  readonly cgroups: readonly { readonly path: string; readonly resources: CgroupResources }[]; // in order
+  /** The pod's /dev/shm; undefined with hostIpc. */
+  readonly sharedMemory: { readonly path: string; readonly sizeBytes: number } | undefined;
+  readonly supervisor: Omit<SupervisorSpec, 'cgroup'>;
+  readonly supervisorCgroup: string; // relative to the node's root
+  readonly network: PodNetworkRequest | undefined;
+}
+
+/** As Docker and containerd size it. */
+const sharedMemoryBytes = 64 * 1024 * 1024;
+
+const uidPattern = /^[A-Za-z0-9._-]{1,64}$/;
+
+/** @throws E_INVALID when the pod's uid is not fit for a path */
+export function planSandbox(config: SandboxConfig, paths: RuntimePaths): SandboxPlan {
+  const { uid, attempt } = config;
+  if (!uidPattern.test(uid) || uid.startsWith('.')) {
+    throw new PodwrightError('E_INVALID', `plan sandbox: ${JSON.stringify(uid)} is not a pod uid`);
+  }
+  const id = createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
+  const podDirectory = podDirectoryOf(paths, uid);
+  const netnsPath = config.hostNetwork ? undefined : `${paths.runDirectory}/netns/${id.slice(0, 16)}`;
+  return {
+    id,
+    podDirectory,
+    netnsPath,
+    cgroups: [
+      { path: config.cgroupParent, resources: config.resources },
+      // A leaf of its own: cgroup v2 allows no processes beside child cgroups.
+      { path: supervisorCgroupOf(config), resources: {} },
+    ],
+    sharedMemory: config.hostIpc ? undefined : { path: `${podDirectory}/shm`, sizeBytes: sharedMemoryBytes },
+    supervisor: {
+      directory: `${podDirectory}/s${attempt}`,
+      netns: netnsPath,
+      // With the host's network the pod has the host's name too, as in Kubernetes.
+      hostname: config.hostNetwork ? undefined : config.hostname,
+      ipcNamespace: !config.hostIpc,
+      pidNamespace: config.sharePidNamespace && !config.hostPid,
+      sysctls: config.sysctls,
+    },
+    supervisorCgroup: supervisorCgroupOf(config),
+    network:
+      netnsPath === undefined
+        ? undefined
+        : {
+            sandboxId: id,
+            netnsPath,
+            podUid: uid,
+            podNamespace: config.namespace,
+            podName: config.name,
+            portMappings: config.portMappings,
+          },
+  };
+}
+
+export function podDirectoryOf(paths: RuntimePaths, uid: string): string {
+  return `${paths.runDirectory}/pods/${uid}`;
+}
+
+function supervisorCgroupOf(config: SandboxConfig): string {
+  return `${config.cgroupParent}/sup`;
+}

@@ -1,0 +1,394 @@
+import { describe, expect, it } from 'vitest';
+import { parseImageConfig, type ImageConfig } from '#api/oci/config.ts';
+import { nonRootRefusal, parseAccounts, resolveUser } from './image-user.ts';
+import { planContainer, signalNumber, type ContainerContext } from './plan-container.ts';
+import { planSandbox } from './plan-sandbox.ts';
+import { containerConfig, sandboxConfig } from './runtime.conformance.ts';
+import type { ContainerConfig, SandboxConfig } from './runtime.ts';
+
+const paths = { runDirectory: '/run/p', dataDirectory: '/var/lib/p' };
+const uid = '11111111-2222-3333-4444-555555555555';
+
+const accounts = parseAccounts(
+  'root:x:0:0::/root:/bin/sh\nweb:x:33:34::/srv:/bin/sh\nbroken line\n#web:x:0:0\n',
+  'root:x:0:\nwww:x:34:\nlogs:x:40:web,other\n',
+);
+
+function imageConfig(change: object = {}): ImageConfig {
+  const base = { Env: ['PATH=/bin', 'A=image'], Entrypoint: ['/entry'], Cmd: ['cmd'] };
+  return parseImageConfig(
+    Buffer.from(
+      JSON.stringify({
+        os: 'linux',
+        architecture: 'amd64',
+        rootfs: { type: 'layers', diff_ids: [] },
+        config: { ...base, ...change },
+      }),
+    ),
+  );
+}
+
+function context(
+  change: { readonly image?: object; readonly sandbox?: Partial<SandboxConfig> } = {},
+): ContainerContext {
+  return {
+    paths,
+    sandbox: sandboxConfig(uid, { hostname: 'web-0', cgroupParent: 'kubepods/podX', ...change.sandbox }),
+    sharedMemoryPath: `/run/p/pods/${uid}/shm`,
+    image: { config: imageConfig(change.image), lower: ['/layers/b', '/layers/a'], accounts },
+  };
+}
+
+function container(change: Partial<ContainerConfig> = {}): ContainerConfig {
+  const base = containerConfig({ imageId: 'sha256:0', directory: '/logs' }, { id: 'c'.repeat(64) });
+  return { ...base, command: [], args: [], ...change };
+}
+
+describe('planSandbox()', () => {
+  it('decides everything of an ordinary pod', () => {
+    expect(planSandbox(sandboxConfig(uid, { sysctls: { 'net.ipv4.ip_forward': '1' } }), paths))
+      .toMatchInlineSnapshot(`
+      {
+        "cgroups": [
+          {
+            "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555",
+            "resources": {},
+          },
+          {
+            "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
+            "resources": {},
+          },
+        ],
+        "id": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
+        "netnsPath": "/run/p/netns/18eeecfe0cde0558",
+        "network": {
+          "netnsPath": "/run/p/netns/18eeecfe0cde0558",
+          "podName": "pod-11111111-2222-3333-4444-555555555555",
+          "podNamespace": "default",
+          "podUid": "11111111-2222-3333-4444-555555555555",
+          "portMappings": [],
+          "sandboxId": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
+        },
+        "podDirectory": "/run/p/pods/11111111-2222-3333-4444-555555555555",
+        "sharedMemory": {
+          "path": "/run/p/pods/11111111-2222-3333-4444-555555555555/shm",
+          "sizeBytes": 67108864,
+        },
+        "supervisor": {
+          "directory": "/run/p/pods/11111111-2222-3333-4444-555555555555/s0",
+          "hostname": "pod-11111111-2222-3333-4444-555555555555",
+          "ipcNamespace": true,
+          "netns": "/run/p/netns/18eeecfe0cde0558",
+          "pidNamespace": false,
+          "sysctls": {
+            "net.ipv4.ip_forward": "1",
+          },
+        },
+        "supervisorCgroup": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
+      }
+    `);
+  });
+
+  it.each([
+    [
+      { hostNetwork: true },
+      { netnsPath: undefined, network: undefined, supervisor: { netns: undefined, hostname: undefined } },
+    ],
+    [{ hostIpc: true }, { sharedMemory: undefined, supervisor: { ipcNamespace: false } }],
+    [{ sharePidNamespace: true }, { supervisor: { pidNamespace: true } }],
+    [{ sharePidNamespace: true, hostPid: true }, { supervisor: { pidNamespace: false } }],
+    [{ attempt: 3 }, { supervisor: { directory: `/run/p/pods/${uid}/s3` } }],
+  ])('%j', (change, want) => {
+    expect(planSandbox(sandboxConfig(uid, change), paths)).toMatchObject(want);
+  });
+
+  it('another attempt is another sandbox', () => {
+    const ids = [0, 1].map((attempt) => planSandbox(sandboxConfig(uid, { attempt }), paths).id);
+    expect(new Set(ids).size).toBe(2);
+  });
+
+  it.each(['', '..', '../x', 'a/b', 'x'.repeat(65)])('refuses the uid %j', (bad) => {
+    expect(() => planSandbox(sandboxConfig(bad), paths)).toThrow('is not a pod uid');
+  });
+});
+
+describe('planContainer()', () => {
+  it('decides everything of an ordinary container', () => {
+    expect(planContainer(container(), context())).toMatchInlineSnapshot(`
+      {
+        "cgroup": {
+          "path": "kubepods/podX/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+          "resources": {},
+        },
+        "directories": {
+          "base": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+          "merged": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/merged",
+          "upper": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/upper",
+          "work": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/work",
+        },
+        "id": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+        "launch": {
+          "args": [
+            "/entry",
+            "cmd",
+          ],
+          "cwd": "/",
+          "devices": [],
+          "env": [
+            "PATH=/bin",
+            "HOSTNAME=web-0",
+            "A=image",
+            "HOME=/root",
+          ],
+          "mounts": [
+            {
+              "options": [
+                "nosuid",
+                "noexec",
+                "nodev",
+              ],
+              "source": "proc",
+              "target": "/proc",
+              "type": "proc",
+            },
+            {
+              "data": "mode=755,size=65536k",
+              "options": [
+                "nosuid",
+                "strictatime",
+              ],
+              "source": "tmpfs",
+              "target": "/dev",
+              "type": "tmpfs",
+            },
+            {
+              "data": "newinstance,ptmxmode=0666,mode=0620,gid=5",
+              "options": [
+                "nosuid",
+                "noexec",
+              ],
+              "source": "devpts",
+              "target": "/dev/pts",
+              "type": "devpts",
+            },
+            {
+              "options": [
+                "nosuid",
+                "noexec",
+                "nodev",
+              ],
+              "source": "mqueue",
+              "target": "/dev/mqueue",
+              "type": "mqueue",
+            },
+            {
+              "options": [
+                "rbind",
+                "nosuid",
+                "nodev",
+                "noexec",
+              ],
+              "source": "/run/p/pods/11111111-2222-3333-4444-555555555555/shm",
+              "target": "/dev/shm",
+              "type": "bind",
+            },
+            {
+              "options": [
+                "nosuid",
+                "noexec",
+                "nodev",
+                "ro",
+              ],
+              "source": "sysfs",
+              "target": "/sys",
+              "type": "sysfs",
+            },
+            {
+              "options": [
+                "nosuid",
+                "noexec",
+                "nodev",
+                "relatime",
+                "ro",
+              ],
+              "source": "cgroup",
+              "target": "/sys/fs/cgroup",
+              "type": "cgroup2",
+            },
+          ],
+          "oomScoreAdj": 0,
+          "pidNamespace": "private",
+          "rlimits": [],
+          "root": {
+            "kind": "overlay",
+            "lower": [
+              "/layers/b",
+              "/layers/a",
+            ],
+            "merged": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/merged",
+            "upper": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/upper",
+            "work": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/work",
+          },
+          "security": {
+            "capabilities": [
+              "CAP_CHOWN",
+              "CAP_NET_BIND_SERVICE",
+              "CAP_SETUID",
+              "CAP_SETGID",
+              "CAP_KILL",
+            ],
+            "maskedPaths": [
+              "/proc/kcore",
+              "/sys/firmware",
+            ],
+            "noNewPrivileges": false,
+            "privileged": false,
+            "readonlyPaths": [
+              "/proc/sys",
+            ],
+            "readonlyRoot": false,
+            "seccomp": "unconfined",
+          },
+          "sysctls": {},
+          "user": {
+            "additionalGids": [],
+            "gid": 0,
+            "uid": 0,
+          },
+        },
+        "stdio": {
+          "logPath": "/logs/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc.log",
+          "stdin": false,
+          "stdinOnce": false,
+          "tty": false,
+        },
+        "stopSignal": 15,
+      }
+    `);
+  });
+
+  const commands: readonly (readonly [readonly string[], readonly string[], readonly string[]])[] = [
+    [[], [], ['/entry', 'cmd']],
+    [[], ['arg'], ['/entry', 'arg']],
+    [['/own'], [], ['/own']],
+    [['/own'], ['arg'], ['/own', 'arg']],
+  ];
+  it.each(commands)('command %j with args %j runs %j', (command, args, want) => {
+    expect(planContainer(container({ command, args }), context()).launch.args).toEqual(want);
+  });
+
+  it('refuses a container without a command', () => {
+    const image = { Entrypoint: null, Cmd: null };
+    expect(() => planContainer(container(), context({ image }))).toThrow('no command specified');
+  });
+
+  it('lays the environment of the pod over the image, and a terminal over neither', () => {
+    const env = [
+      { name: 'A', value: 'pod' },
+      { name: 'HOME', value: '/mine' },
+    ];
+    const stdio = { logPath: undefined, stdin: true, stdinOnce: false, tty: true };
+    expect(planContainer(container({ env, stdio }), context()).launch.env).toEqual([
+      'PATH=/bin',
+      'TERM=xterm',
+      'HOSTNAME=web-0',
+      'A=pod',
+      'HOME=/mine',
+    ]);
+  });
+
+  it('a mount of the pod replaces the default at the same place', () => {
+    const mounts = [{ type: 'tmpfs', source: 'tmpfs', target: '/dev/shm/', options: [] }] as const;
+    const targets = planContainer(container({ mounts }), context()).launch.mounts.map(
+      (mount) => mount.target,
+    );
+    expect(targets.filter((target) => target.startsWith('/dev/shm'))).toEqual(['/dev/shm/']);
+  });
+
+  it('privileged containers get /sys and /sys/fs/cgroup writable', () => {
+    const security = { ...container().security, privileged: true };
+    const { mounts } = planContainer(container({ security }), context()).launch;
+    expect(
+      mounts.filter((mount) => mount.target.startsWith('/sys')).map((mount) => mount.options.at(-1)),
+    ).toEqual(['rw', 'rw']);
+  });
+
+  it.each([
+    [{ hostPid: true, sharePidNamespace: true }, 'host'],
+    [{ sharePidNamespace: true }, 'pod'],
+    [{}, 'private'],
+  ] as const)('pid namespace of %j is %s', (sandbox, want) => {
+    expect(planContainer(container(), context({ sandbox })).launch.pidNamespace).toBe(want);
+  });
+
+  it('takes working directory and stop signal from the pod, else the image', () => {
+    const image = { WorkingDir: '/srv', StopSignal: 'SIGQUIT' };
+    expect(planContainer(container(), context({ image }))).toMatchObject({
+      launch: { cwd: '/srv' },
+      stopSignal: 3,
+    });
+    const own = container({ workingDir: '/own', stopSignal: 'SIGUSR1' });
+    expect(planContainer(own, context({ image }))).toMatchObject({ launch: { cwd: '/own' }, stopSignal: 10 });
+  });
+});
+
+describe('signalNumber()', () => {
+  it.each([
+    ['SIGTERM', 15],
+    ['term', 15],
+    ['9', 9],
+    ['SIGRTMIN+3', 37],
+    ['RTMIN', 34],
+  ] as const)('%s is %i', (text, want) => {
+    expect(signalNumber(text)).toBe(want);
+  });
+
+  it.each(['SIGFOO', '0', '65', 'RTMIN+99', ''])('refuses %j', (text) => {
+    expect(() => signalNumber(text)).toThrow('no such signal');
+  });
+});
+
+describe('resolveUser()', () => {
+  const none = { fsGroups: [] };
+  it.each([
+    ['the image names nobody', none, '', { uid: 0, gid: 0, home: '/root' }],
+    ['a name', none, 'web', { uid: 33, gid: 34, additionalGids: [40], home: '/srv' }],
+    ['a number with an account', none, '33', { uid: 33, gid: 34, additionalGids: [40] }],
+    ['a number without one', none, '1000', { uid: 1000, gid: 0, home: '/' }],
+    ['a name and a group', none, 'web:logs', { uid: 33, gid: 40 }],
+    ['numbers', none, '5:6', { uid: 5, gid: 6 }],
+    [
+      'runAsUser over the image',
+      { uid: 1000, fsGroups: [] },
+      'web:logs',
+      { uid: 1000, gid: 0, additionalGids: [] },
+    ],
+    ['runAsGroup over all', { gid: 9, fsGroups: [] }, 'web:logs', { uid: 33, gid: 9 }],
+    ['further groups', { additionalGids: [7], fsGroups: [5] }, 'web', { additionalGids: [5, 7, 40] }],
+  ])('%s', (_name, asked, imageUser, want) => {
+    expect(resolveUser(asked, imageUser, accounts)).toMatchObject(want);
+  });
+
+  it('refuses names that the image does not know', () => {
+    expect(() => resolveUser(none, 'nobody', accounts)).toThrow("not in the image's /etc/passwd");
+    expect(() => resolveUser(none, 'web:nogroup', accounts)).toThrow("not in the image's /etc/group");
+  });
+});
+
+describe('nonRootRefusal()', () => {
+  it.each([
+    ['', undefined, 'container has runAsNonRoot and image will run as root'],
+    ['0:5', undefined, 'container has runAsNonRoot and image will run as root'],
+    ['web', undefined, 'non-numeric user (web)'],
+    ['33', undefined, undefined],
+    ['', 1000, undefined],
+    ['33', 0, 'breaks non-root policy'],
+  ] as const)('image user %j, runAsUser %j: %s', (imageUser, askedUid, want) => {
+    const refusal = nonRootRefusal(
+      { ...(askedUid === undefined ? {} : { uid: askedUid }), fsGroups: [] },
+      imageUser,
+    );
+    if (want === undefined) expect(refusal).toBeUndefined();
+    else expect(refusal).toContain(want);
+  });
+});

@@ -1,0 +1,212 @@
+/**
+ * The runtime port: what the kubelet asks of sandboxes, containers, images and logs. Observation is event-driven: the
+ * runtime tells which pod changed, and `observe` answers from what it knows (never a polling loop).
+ */
+import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
+import type {
+  ContainerLaunch,
+  LaunchMount,
+  LaunchStdio,
+  LaunchUser,
+  ProcessStreams,
+} from '#native/launch/launch.ts';
+
+/** What is fixed for a pod's sandbox; ids, names, addresses and paths are chosen by the caller. */
+export interface SandboxConfig {
+  readonly uid: string; // pod uid
+  readonly namespace: string;
+  readonly name: string;
+  /** Counts up with each new sandbox of the same pod. */
+  readonly attempt: number;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly hostNetwork: boolean;
+  readonly hostPid: boolean;
+  readonly hostIpc: boolean;
+  readonly sharePidNamespace: boolean;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly portMappings: readonly {
+    readonly hostPort: number;
+    readonly containerPort: number;
+    readonly protocol: string;
+    readonly hostIp: string;
+  }[];
+  /** Pod cgroup, relative to the node's root cgroup: `kubepods/burstable/pod<uid>`; with its limits. */
+  readonly cgroupParent: string;
+  readonly resources: CgroupResources;
+}
+
+/** Already in kernel terms; undefined leaves the kernel's default. */
+export interface CgroupResources {
+  readonly cpuWeight?: number | undefined; // 1..10000
+  readonly cpuQuotaUs?: number | undefined; // per cpuPeriodUs
+  readonly cpuPeriodUs?: number | undefined;
+  readonly memoryMaxBytes?: number | undefined;
+  readonly pidsMax?: number | undefined;
+}
+
+export interface ContainerConfig {
+  readonly id: string; // chosen by the caller: 64 hex digits
+  readonly name: string; // of the container in the pod
+  readonly attempt: number; // restart count
+  /** Image id as resolved by the image store (sha256:…). */
+  readonly imageId: string;
+  readonly image: string; // as the pod names it
+  readonly command: readonly string[]; // empty: the image's entrypoint
+  readonly args: readonly string[]; // with empty command and args: the image's cmd
+  readonly env: readonly { readonly name: string; readonly value: string }[]; // laid over the image's
+  readonly workingDir: string | undefined; // undefined: the image's
+  readonly mounts: readonly LaunchMount[]; // volumes, /etc/hosts, resolv.conf, termination log, in order
+  /** runAsUser, runAsGroup, additional groups as asked; a user name of the image is looked up in its /etc/passwd. */
+  readonly user: Partial<LaunchUser> & { readonly fsGroups: readonly number[] };
+  readonly runAsNonRoot: boolean;
+  readonly security: ContainerLaunch['security'];
+  readonly devices: ContainerLaunch['devices'];
+  readonly rlimits: ContainerLaunch['rlimits'];
+  readonly oomScoreAdj: number;
+  readonly resources: CgroupResources;
+  readonly stdio: LaunchStdio; // logPath chosen by the caller: /var/log/pods/NS_NAME_UID/CONTAINER/N.log
+  readonly stopSignal: string | undefined; // undefined: the image's, else SIGTERM
+  /** Where `terminationMessagePath` lies on the host (the caller also mounts it); read when the container has ended. */
+  readonly termination?: TerminationMessage | undefined;
+}
+
+export interface TerminationMessage {
+  readonly path: string;
+  /** terminationMessagePolicy FallbackToLogsOnError: an empty file and an error give the end of the log instead. */
+  readonly fallbackToLogsOnError: boolean;
+}
+
+export type ContainerState =
+  | { readonly state: 'created' }
+  | { readonly state: 'running'; readonly startedAtMs: number; readonly pid: number }
+  | {
+      readonly state: 'exited';
+      readonly startedAtMs: number;
+      readonly finishedAtMs: number;
+      readonly exitCode: number;
+      readonly signal: number | undefined;
+      readonly reason:
+        | 'Completed'
+        | 'Error'
+        | 'OOMKilled'
+        | 'ContainerCannotRun'
+        | 'StartError'
+        | 'ContainerStatusUnknown';
+      readonly message: string; // the termination message, or why it could not start
+    };
+
+export interface ContainerObservation {
+  readonly id: string;
+  readonly name: string;
+  readonly attempt: number;
+  readonly image: string;
+  readonly imageId: string; // digest reference where known, else the image's id
+  readonly logPath: string | undefined;
+  readonly state: ContainerState;
+}
+
+export interface SandboxObservation {
+  readonly id: string;
+  readonly attempt: number;
+  /** ready: supervisor alive and network set up; dead: the supervisor is gone or it was stopped. */
+  readonly state: 'ready' | 'dead';
+  readonly createdAtMs: number;
+  readonly ips: readonly string[]; // empty with hostNetwork
+  readonly netnsPath: string | undefined;
+}
+
+/** All that is known of a pod on this node; containers newest last, exited ones until removed. */
+export interface PodObservation {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly sandbox: SandboxObservation | undefined;
+  readonly containers: readonly ContainerObservation[];
+}
+
+export interface ExecRequest {
+  readonly args: readonly string[];
+  readonly stdin: boolean;
+  readonly tty: boolean;
+}
+
+export interface ExecSession {
+  readonly streams: ProcessStreams;
+  /** Resolves with 0..255, or 128 + signal. */
+  readonly exitCode: Promise<number>;
+  kill(): Promise<void>;
+}
+
+export interface Runtime extends AsyncDisposable {
+  /** Every pod with something left on this node, at start and whenever asked. */
+  observeAll(): readonly PodObservation[];
+  observe(uid: string): PodObservation | undefined;
+  /** Told the uid of each pod whose observation changed. */
+  onChange(listener: (uid: string) => void): Disposable;
+
+  /** Network namespace, CNI ADD, cgroup, supervisor. Undone if a step fails. Safe to repeat for the same attempt. */
+  runSandbox(config: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation>;
+  /** Kills what is left in it, stops the supervisor, CNI DEL, unmounts. Safe to repeat. */
+  stopSandbox(uid: string, signal: AbortSignal): Promise<void>;
+  /** Removes records, container directories and cgroups of a stopped sandbox. Safe to repeat. */
+  removePod(uid: string, signal: AbortSignal): Promise<void>;
+
+  /** Snapshot, program, launch. A container that cannot start is observed as exited with StartError, and E_LAUNCH is thrown. */
+  startContainer(uid: string, config: ContainerConfig, signal: AbortSignal): Promise<void>;
+  /** Stop signal, then SIGKILL after the grace period. Resolves when the exit is observed. */
+  stopContainer(uid: string, id: string, gracePeriodSeconds: number, signal: AbortSignal): Promise<void>;
+  /** Removes an exited container's directories and record (its log file stays unless `withLogs`). */
+  removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void>;
+  updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void>;
+
+  exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  attach(uid: string, id: string): Promise<ProcessStreams>;
+  /** Connects to 127.0.0.1:port inside the pod's network namespace. */
+  connectPort(uid: string, port: number): Promise<Socket>;
+  stats(uid: string): Promise<PodStats | undefined>;
+  readonly images: ImageStore;
+}
+
+export interface PodStats {
+  readonly containers: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly cpuUsageNanoseconds: number;
+    readonly memoryBytes: number;
+    readonly workingSetBytes: number;
+    readonly startedAtMs: number;
+  }[];
+  readonly cpuUsageNanoseconds: number;
+  readonly memoryBytes: number;
+}
+
+export interface ImageRecord {
+  readonly id: string; // sha256 of the config
+  readonly names: readonly string[]; // docker.io/library/busybox:latest
+  readonly digests: readonly string[]; // docker.io/library/busybox@sha256:…
+  readonly sizeBytes: number;
+  readonly createdAtMs: number;
+  readonly user: string; // of the config, '' for root
+}
+
+export interface ImageStore {
+  list(): readonly ImageRecord[];
+  /** By any reference a pod may use (short names are completed as Docker does) or by id. */
+  resolve(reference: string): ImageRecord | undefined;
+  /** Pulls from the registry in the reference. @throws E_NOT_FOUND, E_CONNECTION, E_INVALID (digest, platform), E_PERMISSION, E_NO_SPACE */
+  pull(
+    reference: string,
+    options: { readonly credentials?: { readonly username: string; readonly password: string } | undefined },
+    signal: AbortSignal,
+  ): Promise<ImageRecord>;
+  /** Imports a docker-archive or OCI layout (a tar, plain or compressed, or a directory). All or nothing. */
+  importArchive(
+    source: Readable | { readonly directory: string },
+    options: { readonly name?: string | undefined },
+    signal: AbortSignal,
+  ): Promise<readonly ImageRecord[]>;
+  remove(reference: string): Promise<void>;
+}

@@ -1,0 +1,142 @@
+/** Making and unmaking a sandbox by its plan. Each step is safe to repeat, and what was made is unmade if a later one fails. */
+import { mkdir, rm } from 'node:fs/promises';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import type { Launcher, Supervisor } from '#native/launch/launch.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
+import type { Clock } from '#base/clock.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import type { SandboxPlan } from './plan-sandbox.ts';
+import type { RuntimeSystem } from './system.ts';
+
+export interface SandboxPorts {
+  readonly launcher: Launcher;
+  readonly netlink: Pick<Netlink, 'createNetns' | 'removeNetns'>;
+  readonly network: PodNetwork;
+  readonly system: RuntimeSystem;
+  readonly clock: Clock;
+}
+
+export interface StartedSandbox {
+  readonly supervisor: Supervisor;
+  readonly ips: readonly string[];
+  /** Cgroup limits that this host cannot set, by controller. */
+  readonly missingControllers: readonly string[];
+}
+
+/** @throws what the failed step threw, after undoing the others */
+export async function startSandbox(
+  plan: SandboxPlan,
+  ports: SandboxPorts,
+  signal: AbortSignal,
+): Promise<StartedSandbox> {
+  const { launcher, netlink, network, system } = ports;
+  await using undo = new AsyncDisposableStack();
+
+  signal.throwIfAborted();
+  const missing = new Set<string>();
+  let supervisorCgroup: string | undefined;
+  // A supervisor in a cgroup that was once killed clones children that die at once: the kernel compares the kill count of
+  // the parent's cgroup with that of the child's new one (CLONE_INTO_CGROUP after cgroup.kill, measured on 6.18).
+  await system.removeCgroup(plan.supervisorCgroup);
+  for (const { path, resources } of plan.cgroups) {
+    undo.defer(() => system.removeCgroup(path));
+    const made = await system.ensureCgroup(path, resources);
+    for (const controller of made.missing) missing.add(controller);
+    if (path === plan.supervisorCgroup) supervisorCgroup = made.path;
+  }
+  if (plan.netnsPath !== undefined) {
+    const { netnsPath } = plan;
+    undo.defer(() => netlink.removeNetns(netnsPath));
+    await ensureNetns(netlink, netnsPath);
+  }
+  if (plan.sharedMemory !== undefined) {
+    const { path, sizeBytes } = plan.sharedMemory;
+    undo.defer(() => system.unmount(path));
+    // Before the supervisor, whose containers bind it.
+    await system.mountSharedMemory(path, sizeBytes);
+  }
+  const { directory } = plan.supervisor;
+  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup: supervisorCgroup });
+  undo.defer(async () => {
+    await supervisor.stop();
+    supervisor[Symbol.dispose]();
+  });
+  signal.throwIfAborted();
+  let ips: readonly string[] = [];
+  if (plan.network !== undefined) {
+    const request = plan.network;
+    undo.defer(() => network.del(request, AbortSignal.timeout(networkUndoTimeoutMs)));
+    ({ ips } = await network.add(request, signal));
+  }
+  signal.throwIfAborted();
+  undo.move();
+  return { supervisor, ips, missingControllers: [...missing] };
+}
+
+/** What undoing may take after the caller's own signal is spent. */
+const networkUndoTimeoutMs = 10_000;
+
+/** A namespace left by an attempt that was cut off may be half made: it starts anew. */
+async function ensureNetns(netlink: SandboxPorts['netlink'], path: string): Promise<void> {
+  await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 });
+  try {
+    await netlink.createNetns(path);
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_EXISTS')) throw error;
+    await netlink.removeNetns(path);
+    await netlink.createNetns(path);
+  }
+}
+
+/**
+ * Kills what runs, ends the supervisor, gives back the network, removes the namespace and the shared memory. Whatever of it
+ * is gone already is passed over. Cgroups stay, empty, until the pod is removed: their counters are still asked for.
+ */
+export async function stopSandbox(
+  plan: SandboxPlan,
+  supervisor: Supervisor | undefined,
+  ports: SandboxPorts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { netlink, network, system } = ports;
+  if (supervisor !== undefined) await endSupervisor(supervisor, ports.clock, signal);
+  // Also what outlived its supervisor, or a supervisor that no longer answers.
+  const [pod] = plan.cgroups;
+  if (pod !== undefined) await system.killCgroup(pod.path);
+  // Its kill count stays with it, see startSandbox.
+  await system.removeCgroup(plan.supervisorCgroup);
+  if (plan.network !== undefined) await network.del(plan.network, signal);
+  if (plan.netnsPath !== undefined) await netlink.removeNetns(plan.netnsPath);
+  if (plan.sharedMemory !== undefined) await system.unmount(plan.sharedMemory.path);
+}
+
+/** SIGKILL to all that runs until nothing does, then the supervisor's own end. */
+async function endSupervisor(supervisor: Supervisor, clock: Clock, signal: AbortSignal): Promise<void> {
+  const SIGKILL = 9;
+  using connection = supervisor;
+
+  try {
+    let exit = Promise.withResolvers<void>();
+    using _watch = connection.onExit(() => exit.resolve());
+
+    for (;;) {
+      exit = Promise.withResolvers<void>();
+      const running = await connection.running();
+      if (running.length === 0) break;
+      for (const process of running) await connection.kill(process.id, SIGKILL, { all: true });
+      // A process in an uninterruptible wait dies late, and one just forked by another shows late: ask again.
+      await Promise.race([exit.promise, clock.sleep(killAgainMs, signal)]);
+    }
+    await connection.stop();
+  } catch (error) {
+    if (!isGone(error)) throw error;
+  }
+}
+
+const killAgainMs = 50;
+
+function isGone(error: unknown): boolean {
+  return isPodwrightError(error, 'E_CONNECTION') || isPodwrightError(error, 'E_CLOSED');
+}

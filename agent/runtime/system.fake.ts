@@ -1,0 +1,77 @@
+import { mkdir } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { PodwrightError } from '#base/errors.ts';
+import type { CgroupResources } from './runtime.ts';
+import type { CgroupUsage, RuntimeSystem } from './system.ts';
+
+/** Cgroups, mounts and sockets as sets of names; `left()` says what was not given back. */
+export class FakeSystem implements RuntimeSystem {
+  readonly cgroups: Map<string, CgroupResources> = new Map();
+  readonly mounts: Set<string> = new Set();
+  readonly killed: string[] = [];
+  /** oom_kill counters, by cgroup. */
+  readonly ooms: Map<string, number> = new Map();
+  /** The next call of this name fails. */
+  failNext: string | undefined;
+  onKill: ((path: string) => void) | undefined;
+
+  left(): readonly string[] {
+    return [...this.cgroups.keys(), ...this.mounts];
+  }
+
+  async ensureCgroup(
+    path: string,
+    resources: CgroupResources,
+  ): Promise<{ readonly path: string; readonly missing: readonly string[] }> {
+    this.#step('ensureCgroup');
+    this.cgroups.set(path, resources);
+    return { path: this.cgroupDirectory(path), missing: [] };
+  }
+
+  cgroupDirectory(path: string): string {
+    return `/sys/fs/cgroup/${path}`;
+  }
+
+  async killCgroup(path: string): Promise<void> {
+    this.#step('killCgroup');
+    this.killed.push(path);
+    this.onKill?.(path);
+  }
+
+  async removeCgroup(path: string): Promise<void> {
+    this.#step('removeCgroup');
+    for (const each of this.cgroups.keys()) {
+      if (each === path || each.startsWith(`${path}/`)) this.cgroups.delete(each);
+    }
+  }
+
+  async cgroupUsage(path: string): Promise<CgroupUsage | undefined> {
+    if (!this.cgroups.has(path)) return undefined;
+    return { cpuUsageNanoseconds: 1_000_000, memoryBytes: 4096, workingSetBytes: 4096 };
+  }
+
+  async oomKills(path: string): Promise<number> {
+    return this.ooms.get(path) ?? 0;
+  }
+
+  async mountSharedMemory(path: string, _sizeBytes: number): Promise<void> {
+    this.#step('mountSharedMemory');
+    await mkdir(path, { recursive: true });
+    this.mounts.add(path);
+  }
+
+  async unmount(path: string): Promise<void> {
+    this.#step('unmount');
+    this.mounts.delete(path);
+  }
+
+  async connect(_netnsPath: string | undefined, port: number): Promise<Socket> {
+    throw new PodwrightError('E_CONNECTION', `connect to port ${port}: ECONNREFUSED`);
+  }
+
+  #step(name: string): void {
+    if (this.failNext !== name) return;
+    this.failNext = undefined;
+    throw new PodwrightError('E_KERNEL', `${name}: EIO`, { detail: { errno: 'EIO' } });
+  }
+}

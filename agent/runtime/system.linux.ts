@@ -1,0 +1,117 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import type { CgroupController, CgroupResources as KernelResources, Cgroups } from '#native/cgroup/cgroup.ts';
+import { sharesToWeight } from '#native/cgroup/resources.ts';
+import type { Mounts } from '#native/mount/mount.ts';
+import { AF_INET, SOCK_CLOEXEC } from '#native/sys/constants.ts';
+import { checked } from '#native/sys/errno.ts';
+import { OwnedFd } from '#native/sys/fd.ts';
+import { socket } from '#native/sys/libc.ts';
+import { withNetns } from '#native/sys/namespace.ts';
+import type { CgroupResources } from './runtime.ts';
+import type { CgroupUsage, RuntimeSystem } from './system.ts';
+
+export interface LinuxSystemPorts {
+  /** Undefined: this host has no cgroup v2. Everything runs, nothing is limited. */
+  readonly cgroups: Cgroups | undefined;
+  readonly mounts: Mounts;
+}
+
+const wantedControllers: readonly CgroupController[] = ['cpu', 'cpuset', 'io', 'memory', 'pids'];
+const removeTimeoutMs = 5_000;
+const SOCK_STREAM = 1; // bits/socket_type.h
+const pageBytes = 4096;
+
+/** RuntimeSystem over the kernel ports. */
+export function createLinuxSystem({ cgroups, mounts }: LinuxSystemPorts): RuntimeSystem {
+  return {
+    ensureCgroup: async (path, resources) => {
+      if (cgroups === undefined) return { path: undefined, missing: limitedControllers(resources) };
+      await cgroups.ensure(path, wantedControllers);
+      const { missing } = await cgroups.apply(path, kernelResources(resources));
+      return { path: cgroups.directory(path), missing };
+    },
+    cgroupDirectory: (path) => cgroups?.directory(path),
+    killCgroup: async (path) => cgroups?.kill(path),
+    removeCgroup: async (path) => cgroups?.remove(path, removeTimeoutMs),
+    cgroupUsage: async (path) => (cgroups === undefined ? undefined : usageOf(cgroups, path)),
+    oomKills: async (path) => (await cgroups?.stats(path))?.memoryEvents?.oomKill ?? 0,
+    mountSharedMemory: async (path, sizeBytes) => {
+      await mkdir(path, { recursive: true });
+      if (mounts.list().some((mount) => mount.target === path)) return;
+      mounts.mount(path, { kind: 'tmpfs', sizeBytes, mode: 0o1777 }, ['nosuid', 'nodev', 'noexec']);
+    },
+    unmount: async (path) => void mounts.unmount(path),
+    connect: connectLoopback,
+  };
+}
+
+/** A weight in the terms of the cgroup port, which takes v1 shares: the fewest that give at least this weight. */
+function sharesOf(weight: number): number {
+  let [low, high] = [2, 262_144];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (sharesToWeight(middle) < weight) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function kernelResources(resources: CgroupResources): KernelResources {
+  const { cpuWeight, cpuQuotaUs, cpuPeriodUs, memoryMaxBytes, pidsMax } = resources;
+  return {
+    ...(cpuWeight === undefined ? {} : { cpuShares: sharesOf(cpuWeight) }),
+    ...(cpuQuotaUs === undefined ? {} : { cpuQuotaUs }),
+    ...(cpuPeriodUs === undefined ? {} : { cpuPeriodUs }),
+    ...(memoryMaxBytes === undefined ? {} : { memoryLimitBytes: memoryMaxBytes }),
+    ...(pidsMax === undefined ? {} : { pidsMax }),
+  };
+}
+
+function limitedControllers(resources: CgroupResources): readonly string[] {
+  const { cpuWeight, cpuQuotaUs, memoryMaxBytes, pidsMax } = resources;
+  return [
+    ...(cpuWeight === undefined && cpuQuotaUs === undefined ? [] : ['cpu']),
+    ...(memoryMaxBytes === undefined ? [] : ['memory']),
+    ...(pidsMax === undefined ? [] : ['pids']),
+  ];
+}
+
+async function usageOf(cgroups: Cgroups, path: string): Promise<CgroupUsage | undefined> {
+  const stats = await cgroups.stats(path);
+  if (stats === undefined) return undefined;
+  // Without the memory controller, what the processes hold: shared pages count for each of them.
+  const memoryBytes =
+    stats.memory?.currentBytes ?? (await residentBytes(await cgroups.processes(path).catch(() => [])));
+  return {
+    cpuUsageNanoseconds: (stats.cpu?.usageUs ?? 0) * 1000,
+    memoryBytes,
+    workingSetBytes: stats.memory?.workingSetBytes ?? memoryBytes,
+  };
+}
+
+async function residentBytes(pids: readonly number[]): Promise<number> {
+  let pages = 0;
+  for (const pid of pids) {
+    // size resident shared … (proc_pid_statm(5)); a process that has just ended counts nothing.
+    const statm = await readFile(`/proc/${pid}/statm`, 'utf8').catch(() => '0 0');
+    pages += Number(statm.split(' ')[1] ?? 0);
+  }
+  return pages * pageBytes;
+}
+
+/** A socket belongs to the namespace that it was made in, wherever it is connected from. */
+async function connectLoopback(netnsPath: string | undefined, port: number): Promise<Socket> {
+  const attempt = `connect to 127.0.0.1:${port} in ${netnsPath ?? "the host's network"}`;
+  const make = (): OwnedFd => new OwnedFd(checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), attempt));
+  const fd = netnsPath === undefined ? make() : withNetns(netnsPath, make);
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>();
+  const connection = new Socket({ fd: fd.takeFd(), readable: true, writable: true });
+  connection.once('connect', () => resolve(connection));
+  connection.once('error', (cause) => {
+    reject(new PodwrightError('E_CONNECTION', `${attempt}: ${errnoOf(cause) ?? cause.message}`, { cause }));
+  });
+  connection.connect({ host: '127.0.0.1', port });
+  return promise;
+}

@@ -1,0 +1,40 @@
+/**
+ * What the runtime does to the machine besides launching and networking: cgroups, the pod's shared memory, sockets in a
+ * pod's network namespace. Small, so that tests can fail each step.
+ */
+import type { Socket } from 'node:net';
+import type { CgroupResources } from './runtime.ts';
+
+/** What a cgroup used; bytes and nanoseconds. */
+export interface CgroupUsage {
+  readonly cpuUsageNanoseconds: number;
+  readonly memoryBytes: number;
+  readonly workingSetBytes: number;
+}
+
+export interface RuntimeSystem {
+  /**
+   * Makes a cgroup below the node's root (`kubepods/burstable/podX/c`) and sets its limits. Gives its absolute path, or
+   * undefined where this host has no cgroup v2; limits whose controller is missing are named, not fatal.
+   */
+  ensureCgroup(
+    path: string,
+    resources: CgroupResources,
+  ): Promise<{ readonly path: string | undefined; readonly missing: readonly string[] }>;
+  /** Where a cgroup is in the file system, made or not. */
+  cgroupDirectory(path: string): string | undefined;
+  /** cgroup.kill: SIGKILL to everything in it and below. Succeeds if it is gone. */
+  killCgroup(path: string): Promise<void>;
+  /** Removes it and what is below, once empty. Succeeds if it is gone. @throws E_BUSY */
+  removeCgroup(path: string): Promise<void>;
+  cgroupUsage(path: string): Promise<CgroupUsage | undefined>;
+  /** oom_kill of memory.events; 0 where there is no memory controller. */
+  oomKills(path: string): Promise<number>;
+
+  /** A tmpfs at `path` (made if missing) for /dev/shm. Safe to repeat. */
+  mountSharedMemory(path: string, sizeBytes: number): Promise<void>;
+  unmount(path: string): Promise<void>;
+
+  /** A TCP connection to 127.0.0.1:port inside the network namespace (undefined: the agent's own). @throws E_CONNECTION */
+  connect(netnsPath: string | undefined, port: number): Promise<Socket>;
+}

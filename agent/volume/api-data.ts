@@ -1,0 +1,159 @@
+import { PodwrightError } from '#base/errors.ts';
+import type {
+  ConfigMapProjection,
+  ConfigMapVolumeSource,
+  DownwardAPIVolumeFile,
+  DownwardAPIVolumeSource,
+  Pod,
+  ProjectedVolumeSource,
+  SecretProjection,
+  SecretVolumeSource,
+  ServiceAccountTokenProjection,
+  VolumeProjection,
+} from '#api/objects.ts';
+import { writeAtomically } from './atomic-writer.ts';
+import {
+  checkPath,
+  configMapData,
+  secretData,
+  selectItems,
+  type Payload,
+  type PayloadFile,
+} from './payload.ts';
+import type { MountedVolume, VolumeContext, VolumeKind } from './volume.ts';
+
+/** The kinds whose files are made of API data; they live in memory and follow their objects. */
+
+const defaultFileMode = 0o644;
+
+export const configMap: VolumeKind<ConfigMapVolumeSource> = {
+  place: 'memory',
+  mount: async (source, context) =>
+    writeVolume(await configMapFiles(source, source.defaultMode ?? defaultFileMode, context), context),
+};
+
+export const secret: VolumeKind<SecretVolumeSource> = {
+  place: 'memory',
+  mount: async ({ secretName, ...source }, context) => {
+    const projection = { ...source, name: secretName };
+    return writeVolume(
+      await secretFiles(projection, source.defaultMode ?? defaultFileMode, context),
+      context,
+    );
+  },
+};
+
+export const downwardApi: VolumeKind<DownwardAPIVolumeSource> = {
+  place: 'memory',
+  mount: async ({ items, defaultMode }, context) =>
+    writeVolume(downwardFiles(items, defaultMode ?? defaultFileMode, context), context),
+};
+
+export const projected: VolumeKind<ProjectedVolumeSource> = {
+  place: 'memory',
+  mount: async ({ sources = [], defaultMode = defaultFileMode }, context) => {
+    const parts = await Promise.all(sources.map((source) => projectionFiles(source, defaultMode, context)));
+    const payload = new Map(parts.flatMap((part) => [...part.payload]));
+    const refreshAtMs = Math.min(...parts.map((part) => part.refreshAtMs ?? Infinity));
+    const mounted = await writeVolume(payload, context);
+    return { ...mounted, refreshAtMs: Number.isFinite(refreshAtMs) ? refreshAtMs : undefined };
+  },
+};
+
+async function writeVolume(payload: Payload, context: VolumeContext): Promise<MountedVolume> {
+  await writeAtomically(context.directory, payload, context.fsGroup);
+  return { path: context.directory, isReadOnly: true };
+}
+
+interface ProjectionPart {
+  readonly payload: Payload;
+  readonly refreshAtMs?: number;
+}
+
+async function projectionFiles(
+  projection: VolumeProjection,
+  mode: number,
+  context: VolumeContext,
+): Promise<ProjectionPart> {
+  const { configMap: map, secret: hidden, downwardAPI, serviceAccountToken } = projection;
+  if (map !== undefined) return { payload: await configMapFiles(map, mode, context) };
+  if (hidden !== undefined) return { payload: await secretFiles(hidden, mode, context) };
+  if (downwardAPI !== undefined) return { payload: downwardFiles(downwardAPI.items, mode, context) };
+  if (serviceAccountToken !== undefined) return tokenFile(serviceAccountToken, mode, context);
+  const [field = 'nothing'] = Object.keys(projection);
+  throw new PodwrightError(
+    'E_UNSUPPORTED',
+    `volume "${context.volume.name}": projected source ${field} is not supported by this node`,
+  );
+}
+
+async function configMapFiles(
+  { name = '', items, optional }: ConfigMapProjection,
+  defaultMode: number,
+  { pod, objects }: VolumeContext,
+): Promise<Payload> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const object = await objects.configMap(namespace, name);
+  if (object !== undefined) {
+    const what = `configmap ${namespace}/${name}`;
+    return selectItems(configMapData(object), { items, optional, defaultMode, what });
+  }
+  if (optional === true) return new Map();
+  throw new PodwrightError('E_NOT_FOUND', `configmap "${name}" not found`);
+}
+
+async function secretFiles(
+  { name = '', items, optional }: SecretProjection,
+  defaultMode: number,
+  { pod, objects }: VolumeContext,
+): Promise<Payload> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const object = await objects.secret(namespace, name);
+  if (object !== undefined) {
+    const what = `secret ${namespace}/${name}`;
+    return selectItems(secretData(object), { items, optional, defaultMode, what });
+  }
+  if (optional === true) return new Map();
+  throw new PodwrightError('E_NOT_FOUND', `secret "${name}" not found`);
+}
+
+function downwardFiles(
+  items: readonly DownwardAPIVolumeFile[] | undefined,
+  defaultMode: number,
+  { downward }: VolumeContext,
+): Payload {
+  const value = ({ fieldRef, resourceFieldRef }: DownwardAPIVolumeFile): string => {
+    if (fieldRef !== undefined) return downward.field(fieldRef.fieldPath);
+    const { containerName = '', resource = '', divisor } = resourceFieldRef ?? {};
+    return downward.resource(containerName, resource, divisor);
+  };
+  return new Map(
+    (items ?? []).map((item): [string, PayloadFile] => [
+      checkPath(item.path),
+      { data: Buffer.from(value(item)), mode: item.mode ?? defaultMode },
+    ]),
+  );
+}
+
+async function tokenFile(
+  { path, audience, expirationSeconds = 3600 }: ServiceAccountTokenProjection,
+  defaultMode: number,
+  context: VolumeContext,
+): Promise<ProjectionPart> {
+  const { pod, objects, fsGroup } = context;
+  const { token, refreshAtMs } = await objects.serviceAccountToken({ pod, audience, expirationSeconds });
+  const uid = commonUser(pod);
+  // The kubelet narrows a token to its reader: the pod's group, or the one user of all its containers.
+  const mode = fsGroup !== undefined || uid !== undefined ? 0o600 : defaultMode;
+  return { payload: new Map([[checkPath(path), { data: Buffer.from(token), mode, uid }]]), refreshAtMs };
+}
+
+/** The user that all containers run as, if they say so and agree. */
+function commonUser(pod: Pod): number | undefined {
+  const { initContainers = [], containers = [], securityContext } = pod.spec ?? { containers: [] };
+  const users = new Set(
+    [...initContainers, ...containers].map((c) => c.securityContext?.runAsUser ?? securityContext?.runAsUser),
+  );
+  const [user] = users;
+  return users.size === 1 ? user : undefined;
+}

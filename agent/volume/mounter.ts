@@ -1,0 +1,16 @@
+import type { Mounts } from '#native/mount/mount.ts';
+import type { Mounter } from './volume.ts';
+
+/** What volumes need of the node's mounts. */
+export function createMounter(mounts: Mounts): Mounter {
+  return {
+    bind: (source, target) => mounts.mount(target, { kind: 'bind', source, recursive: true }),
+    tmpfs: (target, { sizeBytes, mode }) =>
+      mounts.mount(target, { kind: 'tmpfs', mode, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, [
+        'nosuid',
+        'nodev',
+      ]),
+    unmount: (target) => mounts.unmount(target),
+    isMountPoint: (path) => mounts.list().some(({ target }) => target === path),
+  };
+}

@@ -1,0 +1,105 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import path from 'node:path';
+import type { Pod } from '#api/objects.ts';
+import { errnoOf } from '#base/errors.ts';
+import { bindVolume } from './volume-kinds.ts';
+import type { DownwardValues, MountedVolume, Mounter, VolumeKinds, VolumeObjects } from './volume.ts';
+
+export interface PodVolumesOptions {
+  /** On disk, below it `<uid>/volumes/<kind>/<name>`. */
+  readonly directory: string;
+  /** On a tmpfs, for what must not be written to disk; the same layout. */
+  readonly memoryDirectory: string;
+  /** What the volumes of a pod, by its uid, refer to. */
+  readonly objects: (podUid: string) => VolumeObjects;
+  readonly mounter: Mounter;
+  readonly kinds?: VolumeKinds;
+}
+
+export interface MountRequest {
+  readonly pod: Pod;
+  readonly downward: DownwardValues;
+  readonly now: number;
+  readonly signal: AbortSignal;
+}
+
+/** All volumes of a pod, by name. */
+export interface MountedVolumes {
+  readonly byName: ReadonlyMap<string, MountedVolume>;
+  readonly refreshAtMs: number | undefined;
+}
+
+export interface PodVolumes {
+  /** Makes or refreshes all volumes of the pod. Safe to repeat. */
+  mount(request: MountRequest): Promise<MountedVolumes>;
+  /** Removes all that is left of the pod's volumes, from the directories alone: no object is needed. Safe to repeat. */
+  remove(uid: string): Promise<void>;
+  /** Uids of pods with anything left here. */
+  uids(): Promise<readonly string[]>;
+}
+
+export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
+  const { directory, memoryDirectory, objects, mounter, kinds } = options;
+  const roots = [directory, memoryDirectory];
+  return {
+    mount: async ({ pod, ...request }) => {
+      const uid = pod.metadata?.uid ?? '';
+      const fsGroup = pod.spec?.securityContext?.fsGroup;
+      const mounted = await Promise.all(
+        (pod.spec?.volumes ?? []).map(async (volume): Promise<[string, MountedVolume]> => {
+          const bound = bindVolume(volume, kinds);
+          const root = bound.place === 'memory' ? memoryDirectory : directory;
+          const own = path.join(root, uid, 'volumes', bound.field, volume.name);
+          const context = {
+            pod,
+            volume,
+            directory: own,
+            fsGroup,
+            objects: objects(uid),
+            mounter,
+            ...request,
+          };
+          return [volume.name, await bound.mount(context)];
+        }),
+      );
+      const times = mounted.flatMap(([, { refreshAtMs }]) => refreshAtMs ?? []);
+      return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
+    },
+    remove: async (uid) => {
+      for (const root of roots) await removeRoot(path.join(root, uid), mounter);
+    },
+    uids: async () => {
+      const found = await Promise.all(
+        roots.map(async (root) => {
+          await mkdir(root, { recursive: true });
+          return readdir(root);
+        }),
+      );
+      return [...new Set(found.flat())];
+    },
+  };
+}
+
+/** Unmounts what may be mounted below (volumes and subpaths), then removes the rest. Never deletes through a mount. */
+async function removeRoot(root: string, mounter: Mounter): Promise<void> {
+  for (const kind of await namesIn(path.join(root, 'volumes'))) {
+    for (const name of await namesIn(path.join(root, 'volumes', kind))) {
+      mounter.unmount(path.join(root, 'volumes', kind, name));
+    }
+  }
+  for (const container of await namesIn(path.join(root, 'subpaths'))) {
+    for (const index of await namesIn(path.join(root, 'subpaths', container))) {
+      mounter.unmount(path.join(root, 'subpaths', container, index));
+    }
+  }
+  await rm(root, { recursive: true, force: true });
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

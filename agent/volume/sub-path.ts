@@ -1,0 +1,96 @@
+import { constants } from 'node:fs';
+import { mkdir, open, readlink, rm, writeFile, type FileHandle } from 'node:fs/promises';
+import path from 'node:path';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import type { Mounter } from './volume.ts';
+
+const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY, O_NONBLOCK } = constants;
+
+export interface SubPathRequest {
+  /** The volume. */
+  readonly root: string;
+  readonly subPath: string;
+  /** Where the agent keeps the bind: `…/subpaths/<container>/<index>`. */
+  readonly target: string;
+  readonly mounter: Mounter;
+}
+
+/**
+ * Binds a path inside a volume to a place of the agent's own, which containers then get. Links are resolved inside the
+ * volume first; the walk to the result then opens one component after another and follows none, so that a container
+ * cannot swap one in between (CVE-2017-1002101). A missing directory is made. What the bind shows, and whether it is a file.
+ */
+export async function bindSubPath(
+  request: SubPathRequest,
+): Promise<{ readonly path: string; readonly isFile: boolean }> {
+  const { root, subPath, target, mounter } = request;
+  await using handle = await openInside(root, subPath);
+
+  const isFile = !(await handle.stat()).isDirectory();
+  mounter.unmount(target);
+  await rm(target, { recursive: true, force: true });
+  await mkdir(path.dirname(target), { recursive: true });
+  if (isFile) await writeFile(target, '');
+  else await mkdir(target);
+  mounter.bind(`/proc/self/fd/${handle.fd}`, target);
+  return { path: target, isFile };
+}
+
+async function openInside(root: string, subPath: string): Promise<FileHandle> {
+  const components = await resolveLinks(root, subPath);
+  let handle = await open(root, O_RDONLY | O_DIRECTORY);
+  for (const [index, name] of components.entries()) {
+    const parent = handle;
+    try {
+      handle = await openChild(parent, name, index === components.length - 1);
+    } finally {
+      await parent.close();
+    }
+  }
+  return handle;
+}
+
+const linksMax = 40; // As the kernel's MAXSYMLINKS.
+
+/** The components of the path below the root without symbolic links. @throws {E_INVALID} when it leads out of the root */
+async function resolveLinks(root: string, subPath: string): Promise<readonly string[]> {
+  const escape = (): PodwrightError =>
+    new PodwrightError('E_INVALID', `subPath ${JSON.stringify(subPath)}: leads out of the volume`);
+  if (subPath.startsWith('/') || subPath.split('/').includes('..')) throw escape();
+  const todo = subPath.split('/');
+  const resolved: string[] = [];
+  for (let links = 0; todo.length > 0;) {
+    const name = todo.shift() ?? '';
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      if (resolved.pop() === undefined) throw escape();
+      continue;
+    }
+    const link = await linkTarget(path.join(root, ...resolved, name));
+    if (link === undefined) resolved.push(name);
+    else if (link.startsWith('/') || ++links > linksMax) throw escape();
+    else todo.unshift(...link.split('/'));
+  }
+  return resolved;
+}
+
+async function linkTarget(file: string): Promise<string | undefined> {
+  try {
+    return await readlink(file);
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL' || errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function openChild(parent: FileHandle, name: string, isLast: boolean): Promise<FileHandle> {
+  const child = `/proc/self/fd/${parent.fd}/${name}`;
+  const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (isLast ? 0 : O_DIRECTORY);
+  try {
+    return await open(child, flags);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+    await mkdir(child, { mode: 0o755 });
+    return open(child, flags | O_DIRECTORY);
+  }
+}

@@ -1,0 +1,79 @@
+import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+
+/**
+ * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
+ * `spec.volumes[]` that asks for it; a field without an entry is refused by name (`FailedMount`), never ignored.
+ */
+export interface VolumeKind<Source> {
+  /** Where its files live: a disk, or memory for what must not be written to one; `none` for paths of the host. */
+  readonly place: 'disk' | 'memory' | 'none';
+  /**
+   * Makes the volume so and says where it is. Called again to refresh, after an agent restart and after a failure: safe to
+   * repeat, and running containers see either the old content or the new. @throws PodwrightError whose message is the event's
+   */
+  mount(source: Source, context: VolumeContext): Promise<MountedVolume>;
+  /** Undoes what removing the volume's directory does not. */
+  unmount?(context: Pick<VolumeContext, 'directory' | 'mounter'>): Promise<void>;
+}
+
+/** By field of a volume. */
+export type VolumeKinds = { readonly [Field in keyof Volume]?: VolumeKind<NonNullable<Volume[Field]>> };
+
+export interface VolumeContext {
+  readonly pod: Pod;
+  readonly volume: Volume;
+  /** The volume's own, absolute; made by the kind. */
+  readonly directory: string;
+  /** All group ownership of files that the volume makes; undefined leaves root. */
+  readonly fsGroup: number | undefined;
+  readonly objects: VolumeObjects;
+  readonly mounter: Mounter;
+  /** Values of the downward API. */
+  readonly downward: DownwardValues;
+  readonly now: number;
+  readonly signal: AbortSignal;
+}
+
+export interface MountedVolume {
+  readonly path: string;
+  /** Kept from being written whatever the mount says (ConfigMaps and their like). */
+  readonly isReadOnly?: boolean;
+  /** When the content has to be made again (tokens). */
+  readonly refreshAtMs?: number | undefined;
+}
+
+/** The API objects that a pod's volumes refer to. */
+export interface VolumeObjects {
+  configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
+  secret(namespace: string, name: string): Promise<Secret | undefined>;
+  /** A token bound to the pod. Tokens are kept while they are good for long enough. */
+  serviceAccountToken(request: TokenWish): Promise<ServiceAccountToken>;
+}
+
+export interface TokenWish {
+  readonly pod: Pod;
+  readonly audience: string | undefined;
+  readonly expirationSeconds: number;
+}
+
+export interface ServiceAccountToken {
+  readonly token: string;
+  readonly refreshAtMs: number;
+}
+
+export interface DownwardValues {
+  /** `metadata.labels`, `status.podIP`, … @throws E_INVALID for a path that is none. */
+  field(fieldPath: string): string;
+  /** `limits.cpu` of a container in units of the divisor. */
+  resource(containerName: string, resource: string, divisor: string | undefined): string;
+}
+
+/** Mounts in the agent's own mount namespace. */
+export interface Mounter {
+  /** Recursive; the target exists and is of the source's kind. */
+  bind(source: string, target: string): void;
+  tmpfs(target: string, options: { readonly sizeBytes: number | undefined; readonly mode: number }): void;
+  /** Whether there was one. */
+  unmount(target: string): boolean;
+  isMountPoint(path: string): boolean;
+}

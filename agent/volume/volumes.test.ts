@@ -1,0 +1,302 @@
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+import { writeAtomically } from './atomic-writer.ts';
+import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';
+import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
+import { bindSubPath } from './sub-path.ts';
+import { volumeKinds } from './volume-kinds.ts';
+
+let root: string;
+let mounter: FakeMounter;
+let volumes: PodVolumes;
+const configMaps = new Map<string, ConfigMap>();
+const secrets = new Map<string, Secret>();
+const isRoot = process.getuid?.() === 0;
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'volumes-'));
+  mounter = createFakeMounter();
+  configMaps.clear();
+  secrets.clear();
+  volumes = createPodVolumes({
+    directory: path.join(root, 'pods'),
+    memoryDirectory: path.join(root, 'memory'),
+    mounter,
+    objects: () => ({
+      configMap: async (_namespace, name) => configMaps.get(name),
+      secret: async (_namespace, name) => secrets.get(name),
+      serviceAccountToken: async ({ audience }) => ({
+        token: `token for ${audience ?? 'the api'}`,
+        refreshAtMs: 5000,
+      }),
+    }),
+  });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+const mount = (volume: Volume, spec: Partial<Pod['spec']> = {}) =>
+  volumes.mount({
+    pod: {
+      metadata: { uid: 'u1', namespace: 'ns', name: 'p' },
+      spec: { containers: [], volumes: [volume], ...spec },
+    },
+    downward: {
+      field: (field) => `value of ${field}`,
+      resource: (container, resource) => `${container}/${resource}`,
+    },
+    now: 0,
+    signal: new AbortController().signal,
+  });
+const mountOne = async (volume: Volume, spec: Partial<Pod['spec']> = {}): Promise<string> => {
+  const { byName } = await mount(volume, spec);
+  return byName.get(volume.name)?.path ?? '';
+};
+const read = (...parts: readonly string[]): string => readFileSync(path.join(...parts), 'utf8');
+const modeOf = (file: string): string => (statSync(file).mode & 0o7777).toString(8);
+
+describe('volumes', () => {
+  test('emptyDir is writable by all and stays over a repeat', async () => {
+    const directory = await mountOne({ name: 'v', emptyDir: {} });
+    writeFileSync(path.join(directory, 'kept'), 'x');
+    expect(modeOf(directory)).toBe('777');
+    expect(await mountOne({ name: 'v', emptyDir: {} })).toBe(directory);
+    expect(read(directory, 'kept')).toBe('x');
+  });
+
+  test('emptyDir in memory is a tmpfs of its size limit, mounted once and unmounted', async () => {
+    const volume: Volume = { name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
+    const directory = await mountOne(volume);
+    await mountOne(volume);
+    expect([...mounter.mounts]).toEqual([[directory, 'tmpfs 67108864']]);
+    await volumes.remove('u1');
+    expect(mounter.mounts.size).toBe(0);
+    expect(await volumes.uids()).toEqual([]);
+  });
+
+  test('configMap files follow the object, all at once', async () => {
+    configMaps.set('c', {
+      data: { a: '1', b: '2' },
+      binaryData: { bin: Buffer.from([0, 255]).toString('base64') },
+    });
+    const volume: Volume = { name: 'v', configMap: { name: 'c' } };
+    const directory = await mountOne(volume);
+    expect(read(directory, 'a') + read(directory, 'b')).toBe('12');
+    expect(readFileSync(path.join(directory, 'bin'))).toEqual(Buffer.from([0, 255]));
+    const before = readlinkSync(path.join(directory, '..data'));
+    await mountOne(volume);
+    expect(readlinkSync(path.join(directory, '..data'))).toBe(before);
+    configMaps.set('c', { data: { a: '3', c: '4' } });
+    await mountOne(volume);
+    expect(readdirSync(directory).filter((name) => !name.startsWith('..'))).toEqual(['a', 'c']);
+    expect(read(directory, 'a')).toBe('3');
+    expect(readdirSync(directory).filter((name) => name.startsWith('..'))).toHaveLength(2);
+  });
+
+  test('items choose keys, paths and modes', async () => {
+    secrets.set('s', { data: { k: Buffer.from('v').toString('base64'), other: '' } });
+    const directory = await mountOne({
+      name: 'v',
+      secret: {
+        secretName: 's',
+        defaultMode: 0o400,
+        items: [{ key: 'k', path: 'deep/er/file', mode: 0o640 }],
+      },
+    });
+    expect(read(directory, 'deep/er/file')).toBe('v');
+    expect(modeOf(path.join(directory, 'deep/er/file'))).toBe('640');
+    expect(readdirSync(directory).filter((name) => !name.startsWith('..'))).toEqual(['deep']);
+  });
+
+  test('what is missing is named, unless it is optional', async () => {
+    await expect(mount({ name: 'v', configMap: { name: 'c' } })).rejects.toThrow('configmap "c" not found');
+    await expect(mount({ name: 'v', secret: { secretName: 's' } })).rejects.toThrow('secret "s" not found');
+    configMaps.set('c', { data: {} });
+    const items = [{ key: 'k', path: 'p' }];
+    await expect(mount({ name: 'v', configMap: { name: 'c', items } })).rejects.toThrow(
+      'references non-existent config key: k',
+    );
+    expect(
+      readdirSync(await mountOne({ name: 'v', configMap: { name: 'c', items, optional: true } })),
+    ).toHaveLength(2);
+    await mount({ name: 'w', secret: { secretName: 's', optional: true } });
+  });
+
+  test.each(['../x', '/x', 'a/../../x', '..data', ''])(
+    'a path %j does not leave the volume',
+    async (file) => {
+      configMaps.set('c', { data: { k: 'v' } });
+      await expect(
+        mount({ name: 'v', configMap: { name: 'c', items: [{ key: 'k', path: file }] } }),
+      ).rejects.toMatchObject({ code: 'E_INVALID' });
+    },
+  );
+
+  test('projected puts its sources together and says when to refresh', async () => {
+    configMaps.set('kube-root-ca.crt', { data: { 'ca.crt': 'CA' } });
+    const sources = [
+      { serviceAccountToken: { path: 'token', audience: 'vault' } },
+      { configMap: { name: 'kube-root-ca.crt' } },
+      { downwardAPI: { items: [{ path: 'namespace', fieldRef: { fieldPath: 'metadata.namespace' } }] } },
+    ];
+    const { byName, refreshAtMs } = await mount({ name: 'v', projected: { sources } });
+    const directory = byName.get('v')?.path ?? '';
+    expect([read(directory, 'token'), read(directory, 'ca.crt'), read(directory, 'namespace')]).toEqual([
+      'token for vault',
+      'CA',
+      'value of metadata.namespace',
+    ]);
+    expect(refreshAtMs).toBe(5000);
+    expect(modeOf(path.join(directory, 'token'))).toBe('644');
+  });
+
+  test('downwardAPI shows fields and resources', async () => {
+    const items = [
+      { path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } },
+      { path: 'cpu', resourceFieldRef: { containerName: 'a', resource: 'limits.cpu' } },
+    ];
+    const directory = await mountOne({ name: 'v', downwardAPI: { items } });
+    expect([read(directory, 'labels'), read(directory, 'cpu')]).toEqual([
+      'value of metadata.labels',
+      'a/limits.cpu',
+    ]);
+  });
+
+  test.skipIf(!isRoot)('fsGroup owns what volumes make (needs root)', async () => {
+    configMaps.set('c', { data: { a: '1' } });
+    const spec = { securityContext: { fsGroup: 2000 } };
+    const empty = statSync(await mountOne({ name: 'e', emptyDir: {} }, spec));
+    expect([empty.gid, (empty.mode & 0o7777).toString(8)]).toEqual([2000, '2777']);
+    const directory = await mountOne({ name: 'c', configMap: { name: 'c', defaultMode: 0o400 } }, spec);
+    const file = statSync(path.join(directory, 'a'));
+    expect([file.gid, (file.mode & 0o777).toString(8)]).toEqual([2000, '440']);
+  });
+
+  test('an unknown kind is refused by name', async () => {
+    await expect(mount({ name: 'v', nfs: { server: 's', path: '/' } })).rejects.toThrow(
+      'volume "v": kind nfs is not supported by this node',
+    );
+    await expect(
+      mount({ name: 'v', projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }),
+    ).rejects.toThrow('projected source clusterTrustBundle');
+  });
+
+  test('the table says which kinds there are', () => {
+    expect(Object.keys(volumeKinds)).toEqual([
+      'emptyDir',
+      'configMap',
+      'secret',
+      'projected',
+      'downwardAPI',
+      'hostPath',
+    ]);
+  });
+});
+
+describe('hostPath', () => {
+  const types = [
+    'Directory',
+    'DirectoryOrCreate',
+    'File',
+    'FileOrCreate',
+    'Socket',
+    'CharDevice',
+    'BlockDevice',
+  ] as const;
+  const accepts: Readonly<Record<string, readonly string[]>> = {
+    directory: ['Directory', 'DirectoryOrCreate'],
+    file: ['File', 'FileOrCreate'],
+    socket: ['Socket'],
+    device: ['CharDevice'],
+    missing: ['DirectoryOrCreate', 'FileOrCreate'],
+  };
+  test.each(Object.keys(accepts))('a %s passes for its types only', async (what) => {
+    const server = createServer();
+    const places: Readonly<Record<string, string>> = {
+      directory: root,
+      file: path.join(root, 'f'),
+      socket: path.join(root, 's'),
+      device: '/dev/null',
+    };
+    writeFileSync(path.join(root, 'f'), '');
+    server.listen(path.join(root, 's'));
+    await once(server, 'listening');
+    const passed: string[] = [];
+    for (const type of types) {
+      const place = places[what] ?? path.join(root, `missing-${type}`);
+      const result = await mount({ name: 'v', hostPath: { path: place, type } }).catch(
+        (error: Error) => error,
+      );
+      if (!(result instanceof Error)) passed.push(type);
+      else expect(result.message).toMatch('hostPath type check failed');
+    }
+    server.close();
+    expect(passed).toEqual(accepts[what]);
+  });
+});
+
+describe('writeAtomically()', () => {
+  test('a reader sees the old files or the new, never a mixture', async () => {
+    const directory = path.join(root, 'v');
+    const payload = (text: string) =>
+      new Map(['a', 'b'].map((name) => [name, { data: Buffer.from(text), mode: 0o644 }]));
+    await writeAtomically(directory, payload('0'), undefined);
+    let isDone = false;
+    const writer = (async () => {
+      for (let i = 1; i <= 30; i++) await writeAtomically(directory, payload(String(i)), undefined);
+      isDone = true;
+    })();
+    while (!isDone) {
+      await new Promise(setImmediate);
+      const current = path.join(directory, readlinkSync(path.join(directory, '..data')));
+      expect(read(current, 'a')).toBe(read(current, 'b'));
+    }
+    await writer;
+    expect(await writeAtomically(directory, payload('30'), undefined)).toBe(false);
+  });
+});
+
+describe('bindSubPath()', () => {
+  const bind = (subPath: string) =>
+    bindSubPath({ root: path.join(root, 'v'), subPath, target: path.join(root, 'sub/c/0'), mounter });
+  beforeEach(() => {
+    mkdirSync(path.join(root, 'v/dir'), { recursive: true });
+    mkdirSync(path.join(root, 'secret'));
+    writeFileSync(path.join(root, 'v/dir/file'), 'content');
+  });
+
+  test('binds directories and files, through links inside', async () => {
+    expect(await bind('dir')).toMatchObject({ isFile: false });
+    symlinkSync('dir/file', path.join(root, 'v/link'));
+    const bound = await bind('link');
+    expect(bound.isFile).toBe(true);
+    expect(read(bound.path)).toBe('content');
+  });
+
+  test('makes what is missing', async () => {
+    await bind('new/deep');
+    expect(statSync(path.join(root, 'v/new/deep')).isDirectory()).toBe(true);
+  });
+
+  test.each(['../secret', '/etc', 'out', 'dir/out', 'loop'])('refuses %j', async (subPath) => {
+    symlinkSync(path.join(root, 'secret'), path.join(root, 'v/out'));
+    symlinkSync('../../secret', path.join(root, 'v/dir/out'));
+    symlinkSync('loop', path.join(root, 'v/loop'));
+    await expect(bind(subPath)).rejects.toThrow('leads out of the volume');
+    expect(mounter.mounts.size).toBe(0);
+  });
+});

@@ -1,0 +1,146 @@
+import type { JsonObject } from '#api/object.ts';
+import { cniError, cniErrorCode } from './cni-error.ts';
+import { parseCidr, parseIp } from './ip-address.ts';
+import { asObject, field } from './json-field.ts';
+import { isAtLeast, isCniVersion, type CniVersion } from './version.ts';
+
+export interface CniInterface {
+  readonly name: string;
+  readonly mac?: string | undefined;
+  readonly mtu?: number | undefined;
+  /** The namespace's path; absent: an interface of the host. */
+  readonly sandbox?: string | undefined;
+}
+
+export interface CniIp {
+  readonly address: string; // 10.1.2.3/24
+  readonly gateway?: string | undefined;
+  /** Index into `interfaces`. */
+  readonly interface?: number | undefined;
+}
+
+export interface CniRoute {
+  readonly dst: string;
+  readonly gw?: string | undefined;
+  readonly mtu?: number | undefined;
+  readonly scope?: number | undefined;
+}
+
+export interface CniDns {
+  readonly nameservers?: readonly string[];
+  readonly domain?: string;
+  readonly search?: readonly string[];
+  readonly options?: readonly string[];
+}
+
+/** What ADD returns, in the shape of CNI 1.1.0 whatever version was on the wire (SPEC.md, section 5, Success). */
+export interface CniResult {
+  readonly interfaces: readonly CniInterface[];
+  readonly ips: readonly CniIp[];
+  readonly routes: readonly CniRoute[];
+  readonly dns: CniDns;
+}
+
+export const emptyResult: CniResult = { interfaces: [], ips: [], routes: [], dns: {} };
+
+/** Reads a result of any version that we speak. @throws {E_INVALID} */
+export function parseResult(document: JsonObject): CniResult {
+  const version = document['cniVersion'];
+  if (version !== undefined && !isCniVersion(version)) {
+    throw cniError(cniErrorCode.incompatibleVersion, `parse result: version ${JSON.stringify(version)}`);
+  }
+  return {
+    interfaces: field.objects(document, 'interfaces').map(parseInterface),
+    ips: field.objects(document, 'ips').map(parseResultIp),
+    routes: field.objects(document, 'routes').map(parseRoute),
+    dns: parseDns(field.object(document, 'dns') ?? {}),
+  };
+}
+
+/** The document for a version: fields that came later are left out, `ips[].version` is there until 0.4.0. */
+export function renderResult(result: CniResult, version: CniVersion): JsonObject {
+  const has11 = isAtLeast(version, '1.1.0');
+  const hasIpVersion = !isAtLeast(version, '1.0.0');
+  return {
+    cniVersion: version,
+    ...unlessEmpty(
+      'interfaces',
+      result.interfaces.map(({ mtu, ...rest }) => compact({ ...rest, ...(has11 ? { mtu } : {}) })),
+    ),
+    ...unlessEmpty(
+      'ips',
+      result.ips.map((ip) =>
+        compact({ ...(hasIpVersion ? { version: ip.address.includes(':') ? '6' : '4' } : {}), ...ip }),
+      ),
+    ),
+    ...unlessEmpty(
+      'routes',
+      result.routes.map(({ dst, gw, ...rest }) => compact({ dst, gw, ...(has11 ? rest : {}) })),
+    ),
+    dns: result.dns,
+  };
+}
+
+/** Reads a list of routes as IPAM configurations and results write them. */
+export function parseRoute(route: JsonObject): CniRoute {
+  const dst = field.string(route, 'dst') ?? '';
+  const gw = field.string(route, 'gw');
+  if (parseCidr(dst) === undefined) throw invalid(`route to ${JSON.stringify(dst)}: not a CIDR`);
+  if (gw !== undefined && parseIp(gw) === undefined)
+    throw invalid(`route via ${JSON.stringify(gw)}: not an address`);
+  for (const name of ['advmss', 'priority', 'table']) {
+    if (route[name] !== undefined) {
+      throw cniError(cniErrorCode.unsupportedField, `route to ${dst}: ${name} is not supported`);
+    }
+  }
+  return compact({
+    dst,
+    gw,
+    mtu: field.number(route, 'mtu'),
+    scope: field.number(route, 'scope'),
+  }) as unknown as CniRoute;
+}
+
+export function parseDns(dns: JsonObject): CniDns {
+  const domain = field.string(dns, 'domain');
+  return {
+    ...unlessEmpty('nameservers', field.strings(dns, 'nameservers')),
+    ...(domain === undefined ? {} : { domain }),
+    ...unlessEmpty('search', field.strings(dns, 'search')),
+    ...unlessEmpty('options', field.strings(dns, 'options')),
+  };
+}
+
+function parseInterface(item: JsonObject): CniInterface {
+  const name = field.string(item, 'name');
+  if (name === undefined) throw invalid('interface without a name');
+  return compact({
+    name,
+    mac: field.string(item, 'mac'),
+    mtu: field.number(item, 'mtu'),
+    sandbox: field.string(item, 'sandbox'),
+  }) as unknown as CniInterface;
+}
+
+function parseResultIp(item: JsonObject): CniIp {
+  const address = field.string(asObject(item, 'ip'), 'address') ?? '';
+  if (parseCidr(address) === undefined) throw invalid(`address ${JSON.stringify(address)}: not a CIDR`);
+  return compact({
+    address,
+    gateway: field.string(item, 'gateway'),
+    interface: field.number(item, 'interface'),
+  }) as unknown as CniIp;
+}
+
+function invalid(message: string): Error {
+  return cniError(cniErrorCode.decodingFailure, `parse result: ${message}`);
+}
+
+/** Without the fields that are undefined. */
+function compact(object: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
+}
+
+function unlessEmpty<K extends string, T>(name: K, items: readonly T[]): Partial<Record<K, readonly T[]>> {
+  return items.length === 0 ? {} : ({ [name]: items } as Partial<Record<K, readonly T[]>>);
+}

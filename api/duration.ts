@@ -1,0 +1,32 @@
+import { PodwrightError } from '#base/errors.ts';
+
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+const part = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/y;
+
+/** Milliseconds of a Go duration (`1h30m`, `250ms`, `-2s`). @throws {E_INVALID} */
+export function parseDurationMs(text: string): number {
+  const sign = text.startsWith('-') ? -1 : 1;
+  const rest = text.replace(/^[+-]/, '');
+  if (rest === '0') return 0;
+  let sum = 0;
+  let position = 0;
+  while (position < rest.length) {
+    part.lastIndex = position;
+    const match = part.exec(rest);
+    if (match === null) break;
+    sum += Number(match[1]) * (unitMs[match[2] ?? ''] ?? 0);
+    position = part.lastIndex;
+  }
+  if (rest === '' || position < rest.length) {
+    throw new PodwrightError('E_INVALID', `time: invalid duration ${JSON.stringify(text)}`);
+  }
+  return sign * sum;
+}

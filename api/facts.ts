@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs';
+
+/** A field of a type: its type expression, or that with `e` the enum's key and `d` the OpenAPI default. */
+export type FieldFact = string | readonly [string, { readonly e?: string; readonly d?: unknown }];
+
+/** A type of the schema: `f` fields, `r` required fields, `mt` map type, `u` unions, `alias` for what is no struct. */
+export interface TypeFact {
+  readonly f?: Readonly<Record<string, FieldFact>>;
+  readonly r?: readonly string[];
+  readonly mt?: string;
+  readonly alias?: string;
+}
+
+export interface SchemaFacts {
+  readonly enums: Readonly<Record<string, readonly string[]>>;
+  readonly types: Readonly<Record<string, TypeFact>>;
+  /** `group/version/Kind` to type name. */
+  readonly kinds: Readonly<Record<string, string>>;
+}
+
+/** How a list or map merges: patchStrategy, patchMergeKey, listType, listMapKeys, mapType. */
+export interface MergeFact {
+  readonly ps?: string;
+  readonly pk?: string;
+  readonly lt?: 'atomic' | 'set' | 'map';
+  readonly lk?: readonly string[];
+  readonly mt?: 'atomic' | 'granular';
+}
+
+export interface MergeFacts {
+  readonly types: Readonly<Record<string, Readonly<Record<string, MergeFact>>>>;
+}
+
+/** Field number, type expression, flag (see the legend in the file). */
+export type ProtoField = readonly [number, string, (1 | 2)?];
+
+export interface ProtoFacts {
+  readonly messages: Readonly<Record<string, Readonly<Record<string, ProtoField>>>>;
+  readonly json: Readonly<
+    Record<
+      string,
+      { readonly rename?: Readonly<Record<string, string>>; readonly inline?: readonly string[] }
+    >
+  >;
+}
+
+export interface ResourceFact {
+  readonly kind: string;
+  readonly ns: boolean;
+  readonly verbs: readonly string[];
+  readonly short?: readonly string[];
+  readonly cat?: readonly string[];
+  readonly gv?: string;
+  readonly singular?: string;
+}
+
+export interface ResourceFacts {
+  readonly groups: Readonly<Record<string, Readonly<Record<string, ResourceFact>>>>;
+}
+
+/** Column name, type, priority, format. */
+export type ColumnFact = readonly [string, string, number, string?];
+
+export interface ColumnFacts {
+  readonly columns: Readonly<Record<string, readonly ColumnFact[]>>;
+}
+
+/** Reads a fact file on first use: a program that needs no protobuf never parses its facts. */
+function lazy<T>(file: string): () => T {
+  let value: T | undefined;
+  return () => (value ??= JSON.parse(readFileSync(new URL(`facts/${file}`, import.meta.url), 'utf8')) as T);
+}
+
+export const schemaFacts: () => SchemaFacts = lazy('schema-1.36.json');
+export const mergeFacts: () => MergeFacts = lazy('merge-1.36.json');
+export const protoFacts: () => ProtoFacts = lazy('proto-1.36.json');
+export const resourceFacts: () => ResourceFacts = lazy('resources-1.36.json');
+export const columnFacts: () => ColumnFacts = lazy('columns.json');

@@ -1,0 +1,60 @@
+import { groupVersions, schemaType } from './kinds.ts';
+import type { JsonObject } from './object.ts';
+import { kubernetesVersion } from './openapi-v3.ts';
+import { operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
+import { schemaRef, schemasOf } from './openapi/schema.ts';
+
+export { encodeOpenApiV2, openApiV2ProtobufMediaType } from './openapi/gnostic.ts';
+
+/** The swagger 2.0 document of `/openapi/v2`, over all group versions. Made anew by each call: keep it. */
+export function openApiV2Document(): JsonObject {
+  const operations = groupVersions.flatMap(operationsOf);
+  const types = operations.flatMap(({ request, response }) => [request, response]).filter(isType);
+  const byPath = Map.groupBy(operations, ({ path }) => path);
+  return {
+    swagger: '2.0',
+    info: { title: 'Kubernetes', version: kubernetesVersion },
+    paths: Object.fromEntries([...byPath].map(([path, ops]) => [path, renderPath(ops)])),
+    definitions: schemasOf([...new Set(types)], 'v2'),
+  };
+}
+
+function isType(typeName: string | undefined): typeName is string {
+  return typeName !== undefined && schemaType(typeName) !== undefined;
+}
+
+function renderPath(operations: readonly Operation[]): JsonObject {
+  return {
+    ...Object.fromEntries(operations.map((operation) => [operation.method, renderOperation(operation)])),
+    parameters: (operations[0]?.pathParameters ?? []).map((name) => ({
+      name,
+      in: 'path',
+      required: true,
+      type: 'string',
+    })),
+  };
+}
+
+function renderOperation(operation: Operation): JsonObject {
+  const { action, group, version, kind, operationId, query, request, response } = operation;
+  const body = action === 'patch' ? 'meta.v1.Patch' : request;
+  const schema = isType(body) ? schemaRef(body, 'v2') : { type: 'object' };
+  return {
+    tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
+    operationId,
+    consumes: action === 'patch' ? patchMediaTypes : ['*/*'],
+    produces: ['application/json'],
+    parameters: [
+      ...(body === undefined ? [] : [{ name: 'body', in: 'body', required: action !== 'delete', schema }]),
+      ...query.map(({ name, type }) => ({ name, in: 'query', type })),
+    ],
+    responses: {
+      [action === 'post' ? '201' : '200']: {
+        description: 'OK',
+        schema: isType(response) ? schemaRef(response, 'v2') : { type: 'string' },
+      },
+    },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': { group, kind, version },
+  };
+}

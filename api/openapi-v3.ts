@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { groupVersions, kinds, schemaType, type GroupVersion } from './kinds.ts';
+import type { JsonObject } from './object.ts';
+import { operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
+import { schemaRef, schemasOf } from './openapi/schema.ts';
+
+/** The version of Kubernetes whose API this is. */
+export const kubernetesVersion = 'v1.36.2';
+
+/** One document, ready to send. */
+export interface OpenApiDocument {
+  readonly text: string;
+  /** SHA-512 of the text in upper-case hex: the `hash` of its URL and its ETag. */
+  readonly hash: string;
+}
+
+/** The answer of `/openapi/v3`: where each document is. Computes all of them once (see `openApiV3Document`). */
+export function openApiV3Index(): JsonObject {
+  const paths = groupVersions.map((groupVersion) => {
+    const path = rootPath(groupVersion).slice(1);
+    const hash = openApiV3Document(groupVersion)?.hash ?? '';
+    return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }] as const;
+  });
+  return { paths: Object.fromEntries(paths) };
+}
+
+const documents = new Map<string, OpenApiDocument>();
+
+/** The document of a group version, made on first use; undefined for an unknown one. */
+export function openApiV3Document(groupVersion: GroupVersion): OpenApiDocument | undefined {
+  const { group, version } = groupVersion;
+  if (!kinds.some((kind) => kind.group === group && kind.version === version)) return undefined;
+  const key = rootPath(groupVersion);
+  const known = documents.get(key);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(renderDocument(groupVersion));
+  const made = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
+  documents.set(key, made);
+  return made;
+}
+
+function renderDocument(groupVersion: GroupVersion): JsonObject {
+  const operations = operationsOf(groupVersion);
+  const types = operations.flatMap(({ request, response }) => [request, response]).filter(isType);
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: kubernetesVersion },
+    paths: renderPaths(operations),
+    components: { schemas: schemasOf([...new Set(types)], 'v3') },
+  };
+}
+
+function isType(typeName: string | undefined): typeName is string {
+  return typeName !== undefined && schemaType(typeName) !== undefined;
+}
+
+function renderPaths(operations: readonly Operation[]): JsonObject {
+  const byPath = Map.groupBy(operations, ({ path }) => path);
+  return Object.fromEntries(
+    [...byPath].map(([path, ops]) => [
+      path,
+      {
+        ...Object.fromEntries(ops.map((operation) => [operation.method, renderOperation(operation)])),
+        parameters: (ops[0]?.pathParameters ?? []).map((name) => parameter(name, 'path', 'string')),
+      },
+    ]),
+  );
+}
+
+function renderOperation(operation: Operation): JsonObject {
+  const { action, group, version, kind, operationId, query } = operation;
+  return {
+    tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
+    operationId,
+    parameters: query.map(({ name, type }) => parameter(name, 'query', type)),
+    ...requestBody(operation),
+    responses: {
+      [action === 'post' ? '201' : '200']: {
+        description: 'OK',
+        ...content(operation.response, ['application/json']),
+      },
+    },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': { group, kind, version },
+  };
+}
+
+function requestBody({ action, request }: Operation): JsonObject {
+  if (action === 'patch') {
+    const schema = { type: 'object' };
+    const entries = patchMediaTypes.map((mediaType) => [mediaType, { schema }]);
+    return { requestBody: { content: Object.fromEntries(entries), required: true } };
+  }
+  return request === undefined ? {} : { requestBody: content(request, ['*/*']) };
+}
+
+function content(typeName: string | undefined, mediaTypes: readonly string[]): JsonObject {
+  const schema = isType(typeName) ? schemaRef(typeName, 'v3') : { type: 'string' };
+  return { content: Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema }])) };
+}
+
+function parameter(name: string, where: 'path' | 'query', type: string): JsonObject {
+  return {
+    name,
+    in: where,
+    ...(where === 'path' ? { required: true } : {}),
+    schema: { type, uniqueItems: true },
+  };
+}

@@ -1,0 +1,79 @@
+import { isPodwrightError } from '#base/errors.ts';
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyJsonPatch } from './json-patch.ts';
+
+const base = { a: { b: 1 }, l: [1, 2, 3], 'x/y': 1 };
+
+function codeOf(run: () => unknown): unknown {
+  try {
+    run();
+    return 'no error';
+  } catch (error) {
+    return isPodwrightError(error, 'E_API') ? error.detail['httpCode'] : error;
+  }
+}
+
+describe('applyJsonPatch()', () => {
+  it.each([
+    ['add a member', [{ op: 'add', path: '/c', value: 2 }], { ...base, c: 2 }],
+    ['add null', [{ op: 'add', path: '/c', value: null }], { ...base, c: null }],
+    ['insert into a list', [{ op: 'add', path: '/l/1', value: 9 }], { ...base, l: [1, 9, 2, 3] }],
+    ['append to a list', [{ op: 'add', path: '/l/-', value: 9 }], { ...base, l: [1, 2, 3, 9] }],
+    ['remove', [{ op: 'remove', path: '/a/b' }], { ...base, a: {} }],
+    ['replace', [{ op: 'replace', path: '/a', value: 5 }], { ...base, a: 5 }],
+    ['replace the whole', [{ op: 'replace', path: '', value: { z: 1 } }], { z: 1 }],
+    ['move', [{ op: 'move', from: '/a/b', path: '/l/0' }], { ...base, a: {}, l: [1, 1, 2, 3] }],
+    ['copy', [{ op: 'copy', from: '/a', path: '/c' }], { ...base, c: { b: 1 } }],
+    ['escapes', [{ op: 'replace', path: '/x~1y', value: 2 }], { ...base, 'x/y': 2 }],
+    ['a test that holds', [{ op: 'test', path: '/a', value: { b: 1 } }], base],
+    ['a test of what is absent against null', [{ op: 'test', path: '/nope', value: null }], base],
+    ['nothing', [], base],
+  ])('%s', (_name, patch, want) => {
+    expect(applyJsonPatch(base, patch)).toEqual(want);
+  });
+
+  it.each([
+    ['a test that fails', [{ op: 'test', path: '/a/b', value: 2 }], 422],
+    ['a removal of what is not there', [{ op: 'remove', path: '/z' }], 422],
+    ['a replacement of what is not there', [{ op: 'replace', path: '/z', value: 1 }], 422],
+    ['a parent that is not there', [{ op: 'add', path: '/z/y', value: 1 }], 422],
+    ['an index beyond the list', [{ op: 'add', path: '/l/9', value: 1 }], 422],
+    ['an operation that is none', [{ op: 'mix', path: '/a' }], 422],
+    ['a path that is none', [{ op: 'add', path: 'a', value: 1 }], 422],
+    ['a prototype', [{ op: 'add', path: '/__proto__/x', value: 1 }], 422],
+    ['an object', {}, 400],
+    ['a list of no objects', [1], 400],
+  ])('refuses %s', (_name, patch, code) => {
+    expect(codeOf(() => applyJsonPatch(base, patch))).toBe(code);
+  });
+
+  it('changes nothing when one operation fails', () => {
+    const before = structuredClone(base);
+    codeOf(() =>
+      applyJsonPatch(base, [
+        { op: 'remove', path: '/a' },
+        { op: 'remove', path: '/z' },
+      ]),
+    );
+    expect(base).toEqual(before);
+  });
+
+  it('takes any operations, or refuses them', () => {
+    const operation = fc.record(
+      {
+        op: fc.constantFrom('add', 'remove', 'replace', 'move', 'copy', 'test', 'x'),
+        path: fc.constantFrom('', '/', '/a', '/a/b', '/l/0', '/l/-', '/l/x', '/z/z', '/constructor', 'x'),
+        from: fc.constantFrom('', '/a', '/l/1', '/z'),
+        value: fc.jsonValue(),
+      },
+      { requiredKeys: ['op', 'path'] },
+    );
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 6 }), (patch) =>
+        ['no error', 400, 422].includes(codeOf(() => applyJsonPatch(base, patch)) as number),
+      ),
+      { numRuns: 500 },
+    );
+  });
+});

@@ -1,0 +1,68 @@
+import { applyPatch } from 'rfc6902';
+import { cloneJson, equalJson, isObject } from '#api/json.ts';
+import { badRequest, patchRejected, statusError } from '#api/status.ts';
+
+/** More operations than this are refused, as kube-apiserver does. */
+export const jsonPatchOperationCountMax = 10_000;
+
+const operations = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
+
+/**
+ * RFC 6902. The base is not changed.
+ * @throws {E_API} 400 when the patch is malformed, 413 when too long, 422 when it does not apply (a failing test, a path that is not there)
+ */
+export function applyJsonPatch(base: unknown, patch: unknown): unknown {
+  if (!Array.isArray(patch)) {
+    const found = isObject(patch) ? 'object' : typeof patch;
+    throw badRequest(
+      `error decoding patch: json: cannot unmarshal ${found} into Go value of type []handlers.jsonPatchOp`,
+    );
+  }
+  if (patch.length > jsonPatchOperationCountMax) {
+    const message = `The allowed maximum operations in a JSON patch is ${jsonPatchOperationCountMax}, got ${patch.length}`;
+    throw statusError(413, 'RequestEntityTooLarge', message, {});
+  }
+  let document = { root: cloneJson(base) };
+  for (const operation of patch) document = applyOperation(document, operation);
+  return document.root;
+}
+
+interface Document {
+  root: unknown;
+}
+
+function applyOperation(document: Document, operation: unknown): Document {
+  if (!isObject(operation)) throw badRequest('error decoding patch: an operation is no object');
+  const { op, path, from, value } = operation;
+  if (typeof op !== 'string' || !operations.has(op) || !isPointer(path)) throw patchRejected();
+  if ((op === 'move' || op === 'copy') && !isPointer(from)) throw patchRejected();
+  if (op === 'test') {
+    if (!equalJson(readPointer(document.root, path), value ?? null)) throw patchRejected();
+    return document;
+  }
+  // The document is wrapped, so that an operation on the whole of it ('') is one on a member.
+  const wrapped = {
+    op,
+    path: `/root${path}`,
+    ...(isPointer(from) ? { from: `/root${from}` } : {}),
+    value: cloneJson(value ?? null),
+  };
+  const [error] = applyPatch(document, [wrapped as Parameters<typeof applyPatch>[1][number]]);
+  if (error !== null && error !== undefined) throw patchRejected();
+  return document;
+}
+
+function isPointer(value: unknown): value is string {
+  return typeof value === 'string' && (value === '' || value.startsWith('/')) && !value.includes('__proto__');
+}
+
+/** The value at a JSON pointer; null when there is none (Go's json-patch tests null against what is absent). */
+function readPointer(root: unknown, pointer: string): unknown {
+  let current = root;
+  for (const token of pointer.split('/').slice(1)) {
+    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (Array.isArray(current)) current = /^\d+$/.test(key) ? current[Number(key)] : undefined;
+    else current = isObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
+  }
+  return current ?? null;
+}

@@ -1,0 +1,221 @@
+import { mergeFacts, type MergeFact } from '#api/facts.ts';
+import { cloneJson, equalJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
+import { schemaType, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, statusError } from '#api/status.ts';
+
+/**
+ * Strategic merge patch: like a merge patch, but lists that have a merge key merge by it, lists of scalars marked so merge as sets,
+ * and directives steer ($patch, $retainKeys, $setElementOrder/f, $deleteFromPrimitiveList/f). The base is not changed.
+ * Source: k8s.io/apimachinery strategicpatch; which list merges how: merge-1.36.json.
+ * @throws {E_API} 400 for a malformed directive, 500 for a list item without its merge key (as kube-apiserver answers)
+ */
+export function applyStrategicPatch(
+  kind: Pick<Kind, 'typeName'>,
+  base: JsonObject,
+  patch: JsonObject,
+): JsonObject {
+  return mergeObject(cloneJson(base) as Draft, patch, kind.typeName);
+}
+
+const deletePrimitives = '$deleteFromPrimitiveList/';
+const elementOrder = '$setElementOrder/';
+
+/** `type` is '' where the schema does not say what is there. */
+function mergeObject(base: Draft, patch: JsonObject, type: string): Draft {
+  const directive = patch['$patch'];
+  if (directive === 'replace') return withoutDirectives(patch);
+  if (directive === 'delete') return {};
+  if (directive !== undefined && directive !== 'merge') throw unknownDirective(directive);
+  const merged = retainKeys(base, patch);
+  for (const key of Object.keys(patch)) {
+    if (isDirective(key)) continue;
+    const value = patch[key];
+    if (value === null) delete merged[key];
+    else
+      setOwn(
+        merged,
+        key,
+        mergeField(Object.hasOwn(merged, key) ? merged[key] : undefined, value, { type, key, patch }),
+      );
+  }
+  for (const key of Object.keys(patch)) applyListDirective(merged, patch, { key, type });
+  return merged;
+}
+
+interface FieldPlace {
+  readonly type: string;
+  readonly key: string;
+  readonly patch: JsonObject;
+}
+
+function mergeField(base: unknown, value: unknown, place: FieldPlace): unknown {
+  const { type, key } = place;
+  const fact = factOf(type, key);
+  if (isObject(value)) {
+    const target = isObject(base) ? (cloneJson(base) as Draft) : {};
+    return mergeObject(target, value, fieldType(type, key));
+  }
+  if (!Array.isArray(value) || !isMerged(fact)) return stripDirectives(value);
+  if (fact?.pk === undefined) return mergePrimitives(listOf(base), value);
+  return mergeList(listOf(base), value, { mergeKey: fact.pk, type: itemType(type, key) });
+}
+
+/** Lists of scalars: what is new is appended. */
+function mergePrimitives(base: readonly unknown[], patch: readonly unknown[]): readonly unknown[] {
+  const fresh = patch.filter((item) => !base.some((known) => equalJson(known, item)));
+  return [...base, ...new Set(fresh)];
+}
+
+function mergeList(
+  base: readonly unknown[],
+  patch: readonly unknown[],
+  list: { readonly mergeKey: string; readonly type: string },
+): readonly unknown[] {
+  const isReplace = (item: unknown): boolean =>
+    isObject(item) && item['$patch'] === 'replace' && item[list.mergeKey] === undefined;
+  if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(stripDirectives);
+  const merged = [...base];
+  for (const item of patch) mergeItem(merged, item, list);
+  return merged;
+}
+
+function mergeItem(
+  merged: unknown[],
+  item: unknown,
+  list: { readonly mergeKey: string; readonly type: string },
+): void {
+  if (!isObject(item)) throw statusError(500, '', `cannot merge a list item that is no map: ${goJson(item)}`);
+  const { mergeKey, type } = list;
+  const value = item[mergeKey];
+  const isSame = (known: unknown): boolean => isObject(known) && equalJson(known[mergeKey], value);
+  if (value === undefined) {
+    throw statusError(500, '', `map: ${goMap(item)} does not contain declared merge key: ${mergeKey}`);
+  }
+  const index = merged.findIndex(isSame);
+  const directive = item['$patch'];
+  if (directive === 'delete') {
+    for (let at = merged.length - 1; at >= 0; at--) if (isSame(merged[at])) merged.splice(at, 1);
+    return;
+  }
+  if (index < 0) merged.push(mergeObject({}, item, type));
+  else {
+    const known = merged[index];
+    merged[index] = mergeObject(cloneJson(isObject(known) ? known : {}) as Draft, item, type);
+  }
+}
+
+/** `$retainKeys` names all fields that may remain: a union's other members go. */
+function retainKeys(base: Draft, patch: JsonObject): Draft {
+  const retained = patch['$retainKeys'];
+  if (retained === undefined) return base;
+  if (!Array.isArray(retained)) throw badRequest('$retainKeys patch should be a list');
+  return Object.fromEntries(Object.entries(base).filter(([key]) => retained.includes(key)));
+}
+
+function applyListDirective(
+  merged: Draft,
+  patch: JsonObject,
+  { key, type }: { key: string; type: string },
+): void {
+  if (key.startsWith(deletePrimitives)) {
+    const field = key.slice(deletePrimitives.length);
+    const gone = listOf(patch[key]);
+    if (!Array.isArray(merged[field])) return;
+    merged[field] = listOf(merged[field]).filter((item) => !gone.some((value) => equalJson(value, item)));
+  } else if (key.startsWith(elementOrder)) {
+    const field = key.slice(elementOrder.length);
+    const mergeKey = factOf(type, field)?.pk;
+    if (Array.isArray(merged[field])) merged[field] = orderList(merged[field], listOf(patch[key]), mergeKey);
+  }
+}
+
+/**
+ * Puts the listed items in the listed order. An item that is not listed (the server's own) stays before the listed one that it
+ * stood before, or at the end.
+ */
+function orderList(
+  items: readonly unknown[],
+  order: readonly unknown[],
+  mergeKey: string | undefined,
+): readonly unknown[] {
+  const keyOf = (item: unknown): unknown =>
+    mergeKey !== undefined && isObject(item) ? item[mergeKey] : item;
+  const rank = (item: unknown): number => order.findIndex((wanted) => equalJson(keyOf(wanted), keyOf(item)));
+  const listed = items.filter((item) => rank(item) >= 0).toSorted((a, b) => rank(a) - rank(b));
+  const result: unknown[] = [...listed];
+  let before: unknown; // The nearest listed item after the one at hand.
+  for (const item of items.toReversed()) {
+    if (rank(item) >= 0) {
+      before = item;
+      continue;
+    }
+    const index = before === undefined ? result.length : result.indexOf(before);
+    result.splice(index, 0, item);
+    before = item;
+  }
+  return result;
+}
+
+function factOf(type: string, key: string): MergeFact | undefined {
+  const facts = mergeFacts().types;
+  return Object.hasOwn(facts, type) ? facts[type]?.[key] : undefined;
+}
+
+function isMerged(fact: MergeFact | undefined): boolean {
+  return fact?.ps?.split(',').includes('merge') === true;
+}
+
+function fieldExpression(type: string, key: string): string {
+  const field = schemaType(type)?.f?.[key];
+  return field === undefined ? '' : typeof field === 'string' ? field : field[0];
+}
+
+function fieldType(type: string, key: string): string {
+  const expression = fieldExpression(type, key);
+  return expression.startsWith('map:') ? '' : expression;
+}
+
+function itemType(type: string, key: string): string {
+  return fieldExpression(type, key).replace(/^\[\]/, '');
+}
+
+function isDirective(key: string): boolean {
+  return (
+    key === '$patch' ||
+    key === '$retainKeys' ||
+    key.startsWith(deletePrimitives) ||
+    key.startsWith(elementOrder)
+  );
+}
+
+/** What is set anew carries no directives, at any depth. */
+function stripDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(stripDirectives);
+  return isObject(value) ? withoutDirectives(value) : value;
+}
+
+function withoutDirectives(patch: JsonObject): Draft {
+  const plain: Draft = {};
+  for (const key of Object.keys(patch)) {
+    if (!isDirective(key) && patch[key] !== null) setOwn(plain, key, stripDirectives(patch[key]));
+  }
+  return plain;
+}
+
+/** A map as Go prints it: `map[image:z]`. */
+function goMap(object: JsonObject): string {
+  const parts = Object.keys(object)
+    .toSorted()
+    .map((key) => `${key}:${goText(object[key])}`);
+  return `map[${parts.join(' ')}]`;
+}
+
+function goText(value: unknown): string {
+  if (isObject(value)) return goMap(value);
+  return Array.isArray(value) ? `[${value.map(goText).join(' ')}]` : String(value);
+}
+
+function unknownDirective(directive: unknown): Error {
+  return badRequest(`unable to understand directive ${JSON.stringify(directive)}`);
+}

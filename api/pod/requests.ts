@@ -1,0 +1,91 @@
+import type { Container, Pod } from '#api/objects.ts';
+import {
+  addQuantity,
+  compareQuantity,
+  quantityToInteger,
+  quantityToMilli,
+  tryParseQuantity,
+  type Quantity,
+} from '#api/quantity.ts';
+
+/** Amounts by resource name. */
+export type Resources = ReadonlyMap<string, Quantity>;
+
+/**
+ * What a pod needs of a node: containers and sidecars together, or an init container with the sidecars started before it where that is
+ * more, plus overhead. Requests of the pod itself, where given, stand for those of its containers.
+ * Source: component-helpers resource.PodRequests; KEP-753 for sidecars.
+ */
+export function podRequests(pod: Pod): Resources {
+  return podAmounts(pod, 'requests');
+}
+
+/** The same of limits; resources that some container does not limit are the sum of those that do. */
+export function podLimits(pod: Pod): Resources {
+  return podAmounts(pod, 'limits');
+}
+
+/** Requests as plain numbers: cpu in thousandths of a core, everything else in whole units, rounded up. */
+export function podRequestNumbers(pod: Pod): ReadonlyMap<string, number> {
+  return resourceNumbers(podRequests(pod));
+}
+
+/** cpu in thousandths of a core, everything else in whole units, rounded up. */
+export function resourceNumbers(resources: Resources): ReadonlyMap<string, number> {
+  return new Map([...resources].map(([name, amount]) => [name, resourceNumber(name, amount)]));
+}
+
+/** A resource list of an object (`status.allocatable`); what does not parse is left out. */
+export function parseResources(list: Readonly<Record<string, string>> | undefined): Resources {
+  const amounts = new Map<string, Quantity>();
+  for (const [name, text] of Object.entries(list ?? {})) {
+    const amount = tryParseQuantity(text);
+    if (amount !== undefined) amounts.set(name, amount);
+  }
+  return amounts;
+}
+
+/** Whether an init container keeps running beside the others. */
+export function isSidecar(container: Container): boolean {
+  return container.restartPolicy === 'Always';
+}
+
+function podAmounts(pod: Pod, field: 'requests' | 'limits'): Resources {
+  const { containers = [], initContainers = [], overhead, resources } = pod.spec ?? {};
+  let running: Resources = new Map();
+  for (const container of containers) running = sum(running, parseResources(container.resources?.[field]));
+  let sidecars: Resources = new Map();
+  let peak: Resources = new Map();
+  for (const container of initContainers) {
+    const own = parseResources(container.resources?.[field]);
+    if (isSidecar(container)) {
+      running = sum(running, own);
+      sidecars = sum(sidecars, own);
+      peak = larger(peak, sidecars);
+    } else peak = larger(peak, sum(sidecars, own));
+  }
+  const needed = new Map([...larger(running, peak), ...parseResources(resources?.[field])]);
+  return field === 'requests' || needed.size > 0 ? sum(needed, parseResources(overhead)) : needed;
+}
+
+function sum(a: Resources, b: Resources): Resources {
+  const total = new Map(a);
+  for (const [name, amount] of b) {
+    const known = total.get(name);
+    total.set(name, known === undefined ? amount : addQuantity(known, amount));
+  }
+  return total;
+}
+
+function larger(a: Resources, b: Resources): Resources {
+  const most = new Map(a);
+  for (const [name, amount] of b) {
+    const known = most.get(name);
+    if (known === undefined || compareQuantity(amount, known) > 0) most.set(name, amount);
+  }
+  return most;
+}
+
+function resourceNumber(name: string, amount: Quantity): number {
+  return name === 'cpu' ? quantityToMilli(amount) : quantityToInteger(amount);
+}

@@ -1,0 +1,65 @@
+import { at, listOf, objectOf, objectsOf, stringOf, withPath } from './json.ts';
+import type { JsonObject } from './object.ts';
+
+/** What a Service still lacks and an allocator has to give. */
+export interface ServiceNeeds {
+  readonly clusterIp: boolean;
+  /** Indexes into spec.ports. */
+  readonly nodePorts: readonly number[];
+}
+
+/** What a Service claims for itself: to be reserved on create, and released on delete. */
+export interface ServiceClaims {
+  readonly clusterIps: readonly string[];
+  readonly nodePorts: readonly number[];
+}
+
+export function serviceNeeds(service: JsonObject): ServiceNeeds {
+  const spec = objectOf(service['spec']);
+  const wantsNodePorts =
+    spec['type'] === 'NodePort' ||
+    (spec['type'] === 'LoadBalancer' && spec['allocateLoadBalancerNodePorts'] !== false);
+  const lacksNodePort = (port: JsonObject): boolean =>
+    port['nodePort'] === undefined || port['nodePort'] === 0;
+  return {
+    clusterIp: spec['type'] !== 'ExternalName' && stringOf(spec['clusterIP']) === '',
+    nodePorts: wantsNodePorts
+      ? objectsOf(spec['ports']).flatMap((port, index) => (lacksNodePort(port) ? [index] : []))
+      : [],
+  };
+}
+
+export function serviceClaims(service: JsonObject): ServiceClaims {
+  const spec = objectOf(service['spec']);
+  const addresses = [spec['clusterIP'], ...listOf(spec['clusterIPs'])].map(stringOf);
+  return {
+    clusterIps: [...new Set(addresses.filter((ip) => ip !== '' && ip !== 'None'))],
+    nodePorts: objectsOf(spec['ports']).flatMap(({ nodePort }) =>
+      typeof nodePort === 'number' && nodePort > 0 ? [nodePort] : [],
+    ),
+  };
+}
+
+/** The Service with what was allocated, and clusterIPs, ipFamilies and ipFamilyPolicy that follow from it. */
+export function withServiceAllocation(
+  service: JsonObject,
+  given: { readonly clusterIp?: string; readonly nodePorts?: ReadonlyMap<number, number> },
+): JsonObject {
+  const spec = objectOf(service['spec']);
+  if (spec['type'] === 'ExternalName') return service;
+  const clusterIp = stringOf(spec['clusterIP']) || stringOf(listOf(spec['clusterIPs'])[0]) || given.clusterIp;
+  const family = clusterIp?.includes(':') === true ? 'IPv6' : 'IPv4';
+  const ports = objectsOf(spec['ports']).map((port, index) => {
+    const nodePort = given.nodePorts?.get(index);
+    return nodePort === undefined ? port : { ...port, nodePort };
+  });
+  return withPath(service, 'spec', {
+    ...spec,
+    ...(at(spec, 'ports') === undefined ? {} : { ports }),
+    ...(clusterIp === undefined ? {} : { clusterIP: clusterIp }),
+    clusterIPs:
+      listOf(spec['clusterIPs']).length > 0 ? spec['clusterIPs'] : clusterIp === undefined ? [] : [clusterIp],
+    ipFamilies: listOf(spec['ipFamilies']).length > 0 ? spec['ipFamilies'] : [family],
+    ipFamilyPolicy: spec['ipFamilyPolicy'] ?? 'SingleStack',
+  });
+}

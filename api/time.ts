@@ -1,0 +1,27 @@
+import { PodwrightError } from '#base/errors.ts';
+
+const rfc3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** Milliseconds since the epoch of an RFC 3339 time. @throws {E_INVALID} with Go's text */
+export function parseTime(text: string): number {
+  const ms = rfc3339.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(ms)) {
+    const quoted = JSON.stringify(text);
+    throw new PodwrightError(
+      'E_INVALID',
+      `parsing time ${quoted} as "2006-01-02T15:04:05Z07:00": cannot parse ${quoted} as "2006"`,
+    );
+  }
+  return ms;
+}
+
+/** meta.v1.Time: UTC, whole seconds (`2026-11-20T08:49:56Z`). */
+export function formatTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
+
+/** meta.v1.MicroTime: UTC, six decimals; `text` (what `ms` was parsed from) gives the digits below a millisecond. */
+export function formatMicroTime(ms: number, text = ''): string {
+  const below = (/\.(\d+)/.exec(text)?.[1] ?? '').slice(3, 6).padEnd(3, '0');
+  return `${new Date(ms).toISOString().slice(0, 23)}${below}Z`;
+}

@@ -1,0 +1,122 @@
+import {
+  duplicateField,
+  forbiddenField,
+  invalidField,
+  requiredField,
+  tooLongField,
+  type FieldError,
+} from '#api/field-error.ts';
+import { at, equalJson, isObject, objectOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { configKey } from './format.ts';
+import { formatErrors } from './meta.ts';
+
+/** All values of a ConfigMap or Secret together. */
+export const dataByteCountMax = 1_048_576;
+
+const immutableText = 'field is immutable when `immutable` is set';
+
+export function validateConfigMap(map: JsonObject): readonly FieldError[] {
+  const data = objectOf(map['data']);
+  const binary = objectOf(map['binaryData']);
+  const size = sizeOf(Object.values(data), Buffer.byteLength) + sizeOf(Object.values(binary), decodedLength);
+  return [
+    ...keyErrors(data, 'data'),
+    ...Object.keys(data)
+      .filter((key) => Object.hasOwn(binary, key))
+      .map((key) => duplicateField(`data[${key}]`, key)),
+    ...keyErrors(binary, 'binaryData'),
+    ...(size > dataByteCountMax ? [tooLongField('', dataByteCountMax)] : []),
+  ];
+}
+
+export function validateConfigMapUpdate(old: JsonObject, map: JsonObject): readonly FieldError[] {
+  return immutableErrors(old, map, ['data', 'binaryData']);
+}
+
+/** Keys that a Secret of a type must have. */
+const requiredKeys: Readonly<Record<string, readonly string[]>> = {
+  'kubernetes.io/dockercfg': ['.dockercfg'],
+  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+};
+
+export function validateSecret(secret: JsonObject): readonly FieldError[] {
+  const data = objectOf(secret['data']);
+  const type = stringOf(secret['type']);
+  const size = sizeOf(Object.values(data), decodedLength);
+  return [
+    ...keyErrors(data, 'data'),
+    ...(size > dataByteCountMax ? [tooLongField('data', dataByteCountMax)] : []),
+    ...(requiredKeys[type] ?? [])
+      .filter((key) => !Object.hasOwn(data, key))
+      .map((key) => requiredField(`data[${key}]`)),
+    ...jsonKeyErrors(data, type),
+    ...accountErrors(secret, type),
+    ...(type === 'kubernetes.io/basic-auth' &&
+    !Object.hasOwn(data, 'username') &&
+    !Object.hasOwn(data, 'password')
+      ? [requiredField('data[username]'), requiredField('data[password]')]
+      : []),
+  ];
+}
+
+export function validateSecretUpdate(old: JsonObject, secret: JsonObject): readonly FieldError[] {
+  const type =
+    stringOf(old['type']) === stringOf(secret['type'])
+      ? []
+      : [invalidField('type', secret['type'], 'field is immutable')];
+  return [...type, ...immutableErrors(old, secret, ['data'])];
+}
+
+function keyErrors(data: JsonObject, field: string): readonly FieldError[] {
+  return Object.keys(data).flatMap((key) => formatErrors(`${field}[${key}]`, key, configKey));
+}
+
+/** Once set, immutable stays, and so do the data. */
+function immutableErrors(
+  old: JsonObject,
+  object: JsonObject,
+  fields: readonly string[],
+): readonly FieldError[] {
+  if (old['immutable'] !== true) return [];
+  const errors = object['immutable'] === true ? [] : [forbiddenField('immutable', immutableText)];
+  return errors.concat(
+    fields
+      .filter((field) => !equalJson(objectOf(old[field]), objectOf(object[field])))
+      .map((field) => forbiddenField(field, immutableText)),
+  );
+}
+
+function jsonKeyErrors(data: JsonObject, type: string): readonly FieldError[] {
+  if (type !== 'kubernetes.io/dockercfg' && type !== 'kubernetes.io/dockerconfigjson') return [];
+  return (requiredKeys[type] ?? [])
+    .filter((key) => Object.hasOwn(data, key) && !isJsonObject(stringOf(data[key])))
+    .map((key) => invalidField(`data[${key}]`, '<secret contents redacted>', 'invalid JSON'));
+}
+
+function accountErrors(secret: JsonObject, type: string): readonly FieldError[] {
+  const name = 'kubernetes.io/service-account.name';
+  if (type !== 'kubernetes.io/service-account-token') return [];
+  return stringOf(at(secret, ['metadata', 'annotations', name])) === ''
+    ? [requiredField(`metadata.annotations[${name}]`)]
+    : [];
+}
+
+function isJsonObject(base64: string): boolean {
+  try {
+    return isObject(JSON.parse(Buffer.from(base64, 'base64').toString('utf8')));
+  } catch (error) {
+    if (error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+function sizeOf(values: readonly unknown[], length: (text: string) => number): number {
+  return values.reduce<number>((sum, value) => sum + length(stringOf(value)), 0);
+}
+
+function decodedLength(base64: string): number {
+  return Buffer.byteLength(base64, 'base64');
+}

@@ -1,0 +1,119 @@
+/**
+ * The formats of names and values, as functions from text to complaints (none: valid). Texts are those of
+ * k8s.io/apimachinery util/validation.
+ */
+export type Format = (text: string) => readonly string[];
+
+const label1123 = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const subdomain1123 = String.raw`${label1123}(\.${label1123})*`;
+const label1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
+const qualifiedPart = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
+const labelValueSyntax = `(${qualifiedPart})?`;
+const configKeySyntax = '[-._a-zA-Z0-9]+';
+
+const isLabel1123 = whole(label1123);
+const isSubdomain1123 = whole(subdomain1123);
+const isLabel1035 = whole(label1035);
+const isQualifiedPart = whole(qualifiedPart);
+const isLabelValue = whole(labelValueSyntax);
+const isConfigKey = whole(configKeySyntax);
+
+const label1123Text = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${label1123}')`;
+const subdomain1123Text = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain1123}')`;
+const label1035Text = `a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${label1035}')`;
+const qualifiedText = `must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${qualifiedPart}')`;
+const labelValueText = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '${labelValueSyntax}')`;
+const configKeyText = `a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '${configKeySyntax}')`;
+
+export const labelLengthMax = 63;
+export const subdomainLengthMax = 253;
+
+/** RFC 1123 label: containers, namespaces, volumes. */
+export const dnsLabel: Format = (text) => [
+  ...tooLong(text, labelLengthMax),
+  ...(isLabel1123(text) ? [] : [label1123Text]),
+];
+
+/** RFC 1123 subdomain: the name of most objects. */
+export const dnsSubdomain: Format = (text) => [
+  ...tooLong(text, subdomainLengthMax),
+  ...(isSubdomain1123(text) ? [] : [subdomain1123Text]),
+];
+
+/** RFC 1035 label. */
+export const dns1035Label: Format = (text) => [
+  ...tooLong(text, labelLengthMax),
+  ...(isLabel1035(text) ? [] : [label1035Text]),
+];
+
+/** What can be one segment of a URL path: names of RBAC objects. */
+export const pathSegment: Format = (text) => {
+  if (text === '.' || text === '..') return [`may not be '${text}'`];
+  return ['/', '%'].filter((char) => text.includes(char)).map((char) => `may not contain '${char}'`);
+};
+
+/** `[prefix/]name`: keys of labels and annotations, finalizers, resource names. */
+export const qualifiedName: Format = (text) => {
+  const parts = text.split('/');
+  if (parts.length > 2) {
+    return [
+      `a qualified name ${qualifiedText} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+    ];
+  }
+  const [prefix, name = ''] = parts.length === 2 ? parts : [undefined, parts[0]];
+  return [...(prefix === undefined ? [] : prefixErrors(prefix)), ...namePartErrors(name)];
+};
+
+export const labelValue: Format = (text) => [
+  ...tooLong(text, labelLengthMax),
+  ...(isLabelValue(text) ? [] : [labelValueText]),
+];
+
+/** Keys of ConfigMaps and Secrets. */
+export const configKey: Format = (text) => {
+  if (text === '.' || text === '..' || text.startsWith('..')) return [`must not be '${text.slice(0, 2)}'`];
+  return [...tooLong(text, subdomainLengthMax), ...(isConfigKey(text) ? [] : [configKeyText])];
+};
+
+/** Names of environment variables since KEP-4369. */
+export const envName: Format = (text) =>
+  /^[ -<>-~]+$/.test(text)
+    ? []
+    : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
+
+/** IANA service name: names of container ports. */
+export const portName: Format = (text) => [
+  ...(text.length > 15 ? ['must be no more than 15 characters'] : []),
+  ...(/^[-a-z0-9]+$/.test(text)
+    ? []
+    : ["must contain only alpha-numeric characters (a-z, 0-9), and hyphens ('-')"]),
+  ...(/[a-z]/.test(text) ? [] : ['must contain at least one letter (a-z)']),
+  ...(text.includes('--') ? ['must not contain consecutive hyphens'] : []),
+  ...(text.startsWith('-') || text.endsWith('-') ? ['must not begin or end with a hyphen'] : []),
+];
+
+export const portNumberText = 'must be between 1 and 65535, inclusive';
+
+export function isPortNumber(value: unknown): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
+}
+
+function prefixErrors(prefix: string): readonly string[] {
+  if (prefix === '') return ['prefix part must be non-empty'];
+  return dnsSubdomain(prefix).map((error) => `prefix part ${error}`);
+}
+
+function namePartErrors(name: string): readonly string[] {
+  if (name === '') return ['name part must be non-empty', `name part ${qualifiedText}`];
+  const long = tooLong(name, labelLengthMax).map((error) => `name part ${error}`);
+  return [...long, ...(isQualifiedPart(name) ? [] : [`name part ${qualifiedText}`])];
+}
+
+function tooLong(text: string, lengthMax: number): readonly string[] {
+  return Buffer.byteLength(text) > lengthMax ? [`must be no more than ${lengthMax} bytes`] : [];
+}
+
+function whole(syntax: string): (text: string) => boolean {
+  const pattern = new RegExp(`^${syntax}$`);
+  return (text) => pattern.test(text);
+}

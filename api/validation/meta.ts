@@ -1,0 +1,152 @@
+import { isIP } from 'node:net';
+import {
+  forbiddenField,
+  invalidField,
+  requiredField,
+  tooLongField,
+  type FieldError,
+} from '#api/field-error.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { dnsLabel, dnsSubdomain, labelValue, pathSegment, qualifiedName, type Format } from './format.ts';
+
+/** All annotations of an object together, keys and values. */
+export const annotationByteCountMax = 262_144;
+
+const anyIp: Format = (text) =>
+  isIP(text) > 0 ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+
+/** CronJobs leave room for what is appended to the names of their Jobs. */
+const cronJobName: Format = (text) =>
+  text.length > 52 ? ['must be no more than 52 characters'] : dnsSubdomain(text);
+
+/** Kinds whose names are no RFC 1123 subdomain. */
+const nameFormats: Readonly<Record<string, Format>> = {
+  '/Namespace': dnsLabel,
+  '/Service': dnsLabel,
+  'batch/CronJob': cronJobName,
+  'networking.k8s.io/IPAddress': anyIp,
+  'rbac.authorization.k8s.io/Role': pathSegment,
+  'rbac.authorization.k8s.io/RoleBinding': pathSegment,
+  'rbac.authorization.k8s.io/ClusterRole': pathSegment,
+  'rbac.authorization.k8s.io/ClusterRoleBinding': pathSegment,
+  'certificates.k8s.io/CertificateSigningRequest': pathSegment,
+  'apiregistration.k8s.io/APIService': pathSegment,
+};
+
+/** Complaints about the metadata of an object of the kind. */
+export function validateMeta(
+  kind: Pick<Kind, 'group' | 'kind' | 'namespaced'>,
+  object: JsonObject,
+): readonly FieldError[] {
+  const metadata = objectOf(object['metadata']);
+  const format = nameFormats[`${kind.group}/${kind.kind}`] ?? dnsSubdomain;
+  return [
+    ...nameErrors(metadata, format),
+    ...namespaceErrors(kind, stringOf(metadata['namespace'])),
+    ...labelErrors(metadata['labels'], 'metadata.labels'),
+    ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
+    ...ownerErrors(objectsOf(metadata['ownerReferences'])),
+    ...listOf(metadata['finalizers']).flatMap((finalizer) =>
+      formatErrors('metadata.finalizers', stringOf(finalizer), qualifiedName),
+    ),
+  ];
+}
+
+/** Complaints about what an update changes in metadata. */
+export function validateMetaUpdate(old: JsonObject, object: JsonObject): readonly FieldError[] {
+  const before = objectOf(old['metadata']);
+  const after = objectOf(object['metadata']);
+  const errors = ['name', 'namespace', 'uid', 'creationTimestamp'].flatMap((field) =>
+    equalJson(before[field], after[field])
+      ? []
+      : [invalidField(`metadata.${field}`, after[field], 'field is immutable')],
+  );
+  if (before['deletionTimestamp'] === undefined) return errors;
+  const known = new Set(listOf(before['finalizers']));
+  const added = listOf(after['finalizers']).filter((finalizer) => !known.has(finalizer));
+  if (added.length === 0) return errors;
+  const detail = `no new finalizers can be added if the object is being deleted, found new finalizers []string{${added
+    .map((finalizer) => JSON.stringify(finalizer))
+    .join(', ')}}`;
+  return [...errors, forbiddenField('metadata.finalizers', detail)];
+}
+
+/** Labels of an object or pod template. */
+export function labelErrors(labels: unknown, field: string): readonly FieldError[] {
+  return Object.entries(stringMapOf(labels)).flatMap(([key, value]) => [
+    ...formatErrors(field, key, qualifiedName),
+    ...formatErrors(field, value, labelValue),
+  ]);
+}
+
+export function annotationErrors(annotations: unknown, field: string): readonly FieldError[] {
+  const entries = Object.entries(stringMapOf(annotations));
+  const size = entries.reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  );
+  return [
+    ...entries.flatMap(([key]) => formatErrors(field, key, (text) => qualifiedName(text.toLowerCase()))),
+    ...(size > annotationByteCountMax ? [tooLongField(field, annotationByteCountMax)] : []),
+  ];
+}
+
+/** The complaints of a format as errors of a field. */
+export function formatErrors(field: string, text: string, format: Format): readonly FieldError[] {
+  return format(text).map((detail) => invalidField(field, text, detail));
+}
+
+/** A required text of some format. */
+export function requiredText(
+  object: JsonObject,
+  field: string,
+  path: string,
+  format?: Format,
+): readonly FieldError[] {
+  const text = stringOf(object[field]);
+  const name = path === '' ? field : `${path}.${field}`;
+  if (text === '') return [requiredField(name)];
+  return format === undefined ? [] : formatErrors(name, text, format);
+}
+
+function nameErrors(metadata: JsonObject, format: Format): readonly FieldError[] {
+  const name = stringOf(metadata['name']);
+  const prefix = stringOf(metadata['generateName']);
+  // A generated name ends in something else: check the prefix as if it went on.
+  const prefixErrors = prefix === '' ? [] : formatErrors('metadata.generateName', `${prefix}a`, format);
+  if (name !== '') return [...prefixErrors, ...formatErrors('metadata.name', name, format)];
+  return prefix === '' ? [requiredField('metadata.name', 'name or generateName is required')] : prefixErrors;
+}
+
+function namespaceErrors({ namespaced }: Pick<Kind, 'namespaced'>, namespace: string): readonly FieldError[] {
+  if (!namespaced) {
+    return namespace === '' ? [] : [forbiddenField('metadata.namespace', 'not allowed on this type')];
+  }
+  return namespace === ''
+    ? [requiredField('metadata.namespace')]
+    : formatErrors('metadata.namespace', namespace, dnsLabel);
+}
+
+function ownerErrors(owners: readonly JsonObject[]): readonly FieldError[] {
+  const errors = owners.flatMap((owner, index) => {
+    const path = `metadata.ownerReferences[${index}]`;
+    return ['apiVersion', 'kind', 'name', 'uid']
+      .filter((field) => stringOf(owner[field]) === '')
+      .map((field) =>
+        invalidField(
+          `${path}.${field}`,
+          '',
+          `${field === 'apiVersion' ? 'version' : field} must not be empty`,
+        ),
+      );
+  });
+  const controllers = owners.filter((owner) => owner['controller'] === true);
+  if (controllers.length < 2) return errors;
+  const [first, second] = controllers.map(
+    (owner) => `${stringOf(at(owner, 'kind'))}/${stringOf(at(owner, 'name'))}`,
+  );
+  const detail = `Only one reference can have Controller set to true. Found "true" in references for ${first} and ${second}`;
+  return [...errors, invalidField('metadata.ownerReferences', owners, detail)];
+}

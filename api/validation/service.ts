@@ -1,0 +1,218 @@
+import { isIP } from 'node:net';
+import {
+  duplicateField,
+  forbiddenField,
+  invalidField,
+  requiredField,
+  type FieldError,
+} from '#api/field-error.ts';
+import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { dnsLabel, dnsSubdomain, isPortNumber, portNumberText } from './format.ts';
+import { portReferenceErrors } from './container.ts';
+import { formatErrors, labelErrors } from './meta.ts';
+
+const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+
+export function validateService(service: JsonObject): readonly FieldError[] {
+  const spec = objectOf(service['spec']);
+  return [
+    ...portsErrors(spec),
+    ...typeErrors(spec),
+    ...labelErrors(spec['selector'], 'spec.selector'),
+    ...addressErrors(spec),
+    ...trafficErrors(spec),
+  ];
+}
+
+export function validateServiceUpdate(old: JsonObject, service: JsonObject): readonly FieldError[] {
+  const [before, after] = [objectOf(old['spec']), objectOf(service['spec'])];
+  const hadIp = before['type'] !== 'ExternalName' && stringOf(before['clusterIP']) !== '';
+  if (!hadIp || after['type'] === 'ExternalName') return [];
+  const isSame = listOf(before['clusterIPs'])[0] === listOf(after['clusterIPs'])[0];
+  const errors = isSame
+    ? []
+    : [invalidField('spec.clusterIPs[0]', after['clusterIPs'] ?? [], 'may not change once set')];
+  const [oldFamily, newFamily] = [before, after].map((spec) => listOf(spec['ipFamilies'])[0]);
+  return oldFamily === newFamily
+    ? errors
+    : [...errors, invalidField('spec.ipFamilies[0]', after['ipFamilies'] ?? [], 'may not change once set')];
+}
+
+/** What the node port allocator says of a port outside its range. */
+export function nodePortRangeError(
+  index: number,
+  nodePort: number,
+  range: { readonly first: number; readonly last: number },
+): FieldError {
+  const detail = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
+  return invalidField(`spec.ports[${index}].nodePort`, nodePort, detail);
+}
+
+/** What the node port allocator says of a port in use. */
+export function nodePortTakenError(index: number, nodePort: number): FieldError {
+  return invalidField(`spec.ports[${index}].nodePort`, nodePort, 'provided port is already allocated');
+}
+
+/** What the address allocator says of an address that it cannot give. */
+export function clusterIpError(clusterIps: readonly string[], cause: string): FieldError {
+  return invalidField('spec.clusterIPs', clusterIps, `failed to allocate IP ${clusterIps[0]}: ${cause}`);
+}
+
+function portsErrors(spec: JsonObject): readonly FieldError[] {
+  const ports = objectsOf(spec['ports']);
+  const isHeadless = spec['clusterIP'] === 'None';
+  if (ports.length === 0 && !isHeadless && spec['type'] !== 'ExternalName')
+    return [requiredField('spec.ports')];
+  const names = new Set<unknown>();
+  const keys = new Set<string>();
+  return ports.flatMap((port, index) => {
+    const field = `spec.ports[${index}]`;
+    const errors = [...portErrors(port, { field, isNamed: ports.length > 1, spec })];
+    const name = stringOf(port['name']);
+    if (name !== '' && names.has(name)) errors.push(duplicateField(`${field}.name`, name));
+    names.add(name);
+    const { protocol, port: number } = port;
+    const key = `${String(protocol)}/${String(number)}`;
+    if (keys.has(key)) errors.push(duplicateField(field, { protocol, port: number }));
+    keys.add(key);
+    return errors;
+  });
+}
+
+function portErrors(
+  port: JsonObject,
+  { field, isNamed, spec }: { readonly field: string; readonly isNamed: boolean; readonly spec: JsonObject },
+): readonly FieldError[] {
+  const name = stringOf(port['name']);
+  const errors: FieldError[] = [];
+  if (name === '' && isNamed) errors.push(requiredField(`${field}.name`));
+  else if (name !== '') errors.push(...formatErrors(`${field}.name`, name, dnsLabel));
+  const number = numberOf(port['port']);
+  if (!isPortNumber(number)) errors.push(invalidField(`${field}.port`, number, portNumberText));
+  const isHeadless = spec['clusterIP'] === 'None';
+  if (isHeadless ? port['targetPort'] !== undefined && port['targetPort'] !== 0 : true) {
+    errors.push(...portReferenceErrors(port['targetPort'], `${field}.targetPort`));
+  }
+  if (numberOf(port['nodePort']) !== 0 && (spec['type'] === 'ClusterIP' || spec['type'] === 'ExternalName')) {
+    const type = String(spec['type']);
+    errors.push(forbiddenField(`${field}.nodePort`, `may not be used when \`type\` is '${type}'`));
+  }
+  return errors;
+}
+
+function typeErrors(spec: JsonObject): readonly FieldError[] {
+  const { type, clusterIP } = spec;
+  if (type === 'ExternalName') {
+    const name = stringOf(spec['externalName']).replace(/\.$/, '');
+    const address =
+      stringOf(clusterIP) === ''
+        ? []
+        : [forbiddenField('spec.clusterIPs', 'may not be set when `type` is ExternalName')];
+    if (name === '') return [...address, requiredField('spec.externalName')];
+    return [...address, ...formatErrors('spec.externalName', name, dnsSubdomain)];
+  }
+  if (clusterIP === 'None' && (type === 'NodePort' || type === 'LoadBalancer')) {
+    return [invalidField('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${type} services`)];
+  }
+  return [];
+}
+
+function addressErrors(spec: JsonObject): readonly FieldError[] {
+  const addresses = listOf(spec['clusterIPs']);
+  const first = stringOf(spec['clusterIP']);
+  if (addresses.length > 0 && first !== '' && addresses[0] !== first) {
+    return [invalidField('spec.clusterIPs', addresses, 'first value must match `clusterIP`')];
+  }
+  const isAddress = (value: unknown): boolean =>
+    value === 'None' || value === '' || isIP(stringOf(value)) > 0;
+  return [
+    ...addresses.flatMap((address, index) =>
+      isAddress(address) ? [] : [invalidField(`spec.clusterIPs[${index}]`, address, ipText)],
+    ),
+    ...(addresses.length === 0 && !isAddress(first)
+      ? [invalidField('spec.clusterIPs[0]', first, ipText)]
+      : []),
+    ...listOf(spec['externalIPs']).flatMap((address, index) =>
+      isIP(stringOf(address)) > 0 ? [] : [invalidField(`spec.externalIPs[${index}]`, address, ipText)],
+    ),
+  ];
+}
+
+const affinitySecondsMax = 86_400;
+
+function trafficErrors(spec: JsonObject): readonly FieldError[] {
+  const errors: FieldError[] = [];
+  const seconds = at(spec, 'sessionAffinityConfig.clientIP.timeoutSeconds');
+  if (typeof seconds === 'number' && (seconds < 1 || seconds > affinitySecondsMax)) {
+    const field = 'spec.sessionAffinityConfig.clientIP.timeoutSeconds';
+    errors.push(
+      invalidField(field, seconds, `must be greater than 0 and less than or equal to ${affinitySecondsMax}`),
+    );
+  }
+  const isExternal =
+    spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer' || listOf(spec['externalIPs']).length > 0;
+  if (!isExternal && stringOf(spec['externalTrafficPolicy']) !== '') {
+    const detail = 'may only be set for externally-accessible services';
+    errors.push(invalidField('spec.externalTrafficPolicy', spec['externalTrafficPolicy'], detail));
+  }
+  return errors;
+}
+
+export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] {
+  const { addressType } = slice;
+  const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : 0;
+  const endpoints = objectsOf(slice['endpoints']);
+  if (endpoints.length > 1000) {
+    return [{ type: 'TooMany', field: 'endpoints', detail: 'must have at most 1000 items' }];
+  }
+  return endpoints.flatMap((endpoint, index) => {
+    const field = `endpoints[${index}].addresses`;
+    const addresses = listOf(endpoint['addresses']);
+    if (addresses.length === 0) return [requiredField(field, 'must contain at least 1 address')];
+    return addresses.flatMap((address, position) => {
+      const text = stringOf(address);
+      const isValid = family === 0 ? dnsSubdomain(text).length === 0 : isIP(text) === family;
+      return isValid
+        ? []
+        : [invalidField(`${field}[${position}]`, text, family === 4 ? 'must be an IPv4 address' : ipText)];
+    });
+  });
+}
+
+export function validateEndpoints(endpoints: JsonObject): readonly FieldError[] {
+  return objectsOf(endpoints['subsets']).flatMap((subset, index) => [
+    ...['addresses', 'notReadyAddresses'].flatMap((list) =>
+      objectsOf(subset[list]).flatMap((address, position) =>
+        isIP(stringOf(address['ip'])) > 0
+          ? []
+          : [invalidField(`subsets[${index}].${list}[${position}].ip`, address['ip'], ipText)],
+      ),
+    ),
+    ...objectsOf(subset['ports']).flatMap(({ port }, position) =>
+      isPortNumber(port)
+        ? []
+        : [invalidField(`subsets[${index}].ports[${position}].port`, port ?? 0, portNumberText)],
+    ),
+  ]);
+}
+
+/** The Ingress rules that clients meet: something to route to, and absolute paths. */
+export function validateIngress(ingress: JsonObject): readonly FieldError[] {
+  const spec = objectOf(ingress['spec']);
+  const rules = objectsOf(spec['rules']);
+  if (rules.length === 0 && spec['defaultBackend'] === undefined) {
+    return [invalidField('spec', [], 'either `defaultBackend` or `rules` must be specified')];
+  }
+  return rules.flatMap((rule, index) =>
+    objectsOf(at(rule, 'http.paths')).flatMap((entry, position) => {
+      const field = `spec.rules[${index}].http.paths[${position}]`;
+      const { path, pathType } = stringMapOf(entry);
+      if (pathType === undefined) return [requiredField(`${field}.pathType`, 'pathType must be specified')];
+      const needsSlash = pathType === 'Prefix' || pathType === 'Exact' || (path ?? '') !== '';
+      return needsSlash && !(path ?? '').startsWith('/')
+        ? [invalidField(`${field}.path`, path ?? '', 'must be an absolute path')]
+        : [];
+    }),
+  );
+}

@@ -1,0 +1,134 @@
+import { describeError, PodwrightError } from '#base/errors.ts';
+import {
+  defineScalarTag,
+  dump,
+  load,
+  mapTag,
+  mergeTag,
+  NOT_RESOLVED,
+  nullYaml11Tag,
+  Schema,
+  seqTag,
+  strTag,
+  YAMLException,
+} from 'js-yaml';
+import type { StrictJson } from './parse-json.ts';
+
+/** Values that a document may have once its aliases are expanded; beyond, it is refused (a "billion laughs" bomb). */
+export const yamlNodeCountMax = 1_000_000;
+
+/** What go-yaml v2 reads: the booleans and octal numbers of YAML 1.1, but no times and no base-60 numbers. */
+const boolTag = defineScalarTag<boolean>('tag:yaml.org,2002:bool', {
+  implicit: true,
+  resolve: (source) =>
+    /^(y|Y|yes|Yes|YES|true|True|TRUE|on|On|ON)$/.test(source)
+      ? true
+      : /^(n|N|no|No|NO|false|False|FALSE|off|Off|OFF)$/.test(source)
+        ? false
+        : NOT_RESOLVED,
+  identify: (value) => typeof value === 'boolean',
+});
+
+const intTag = defineScalarTag<number>('tag:yaml.org,2002:int', {
+  implicit: true,
+  resolve: (source) => resolveInteger(source) ?? NOT_RESOLVED,
+  identify: (value) => Number.isInteger(value),
+});
+
+const floatTag = defineScalarTag<number>('tag:yaml.org,2002:float', {
+  implicit: true,
+  resolve: (source) => {
+    const value = /^[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?$/.test(source) ? Number(source) : Number.NaN;
+    return Number.isFinite(value) ? value : NOT_RESOLVED; // What is too large for a double stays text.
+  },
+  identify: (value) => typeof value === 'number',
+});
+
+const kubernetesSchema = new Schema([
+  strTag,
+  seqTag,
+  mapTag,
+  mergeTag,
+  nullYaml11Tag,
+  boolTag,
+  intTag,
+  floatTag,
+]);
+
+/**
+ * YAML as Kubernetes reads it (sigs.k8s.io/yaml). An empty document is null; of duplicate keys the last counts.
+ * @throws {E_INVALID}
+ */
+export function parseYaml(text: string): StrictJson {
+  const first = tryLoad(text, false);
+  if (first.error === undefined) return { value: jsonOf(first.value), duplicateFields: [] };
+  if (!first.error.reason.includes('duplicated mapping key')) throw notYaml(first.error);
+  const second = tryLoad(text, true);
+  if (second.error !== undefined) throw notYaml(second.error);
+  const line = text.split('\n')[first.error.mark?.line ?? 0] ?? '';
+  const key = /^[\s-]*["']?([^"':\s]+)/.exec(line)?.[1] ?? '';
+  return { value: jsonOf(second.value), duplicateFields: [key] };
+}
+
+/** The value as go-yaml writes it: keys in sorted order, lists not indented below their key. */
+export function encodeYaml(value: unknown): string {
+  return dump(value, {
+    sortKeys: true,
+    seqNoIndent: true,
+    noRefs: true,
+    lineWidth: -1,
+    quoteStyle: 'double',
+  });
+}
+
+function tryLoad(
+  text: string,
+  json: boolean,
+): { readonly value: unknown; readonly error?: undefined } | { readonly error: YAMLException } {
+  try {
+    return { value: text.trim() === '' ? null : load(text, { schema: kubernetesSchema, json }) };
+  } catch (error) {
+    if (error instanceof YAMLException) return { error };
+    throw error;
+  }
+}
+
+function notYaml(error: unknown): PodwrightError {
+  const [reason = ''] = describeError(error).split('\n');
+  return new PodwrightError('E_INVALID', `error converting YAML to JSON: yaml: ${reason}`, { cause: error });
+}
+
+/** Underscores may separate digits. */
+function resolveInteger(source: string): number | undefined {
+  const match = /^([-+]?)(0b[01_]+|0x[0-9a-fA-F_]+|0o[0-7_]+|0[0-7_]*|[1-9][\d_]*)$/.exec(source);
+  if (match === null) return undefined;
+  const sign = match[1] === '-' ? -1 : 1;
+  const digits = (match[2] ?? '').replaceAll('_', '');
+  const value = /^0\d/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+  return Number.isNaN(value) ? undefined : sign * value;
+}
+
+/** Refuses what JSON cannot hold, and documents whose aliases blow up or run in circles. */
+function jsonOf(value: unknown): unknown {
+  const sizes = new Map<object, number>(); // 0: being counted
+  const sizeOf = (node: unknown): number => {
+    if (typeof node !== 'object' || node === null) return 1;
+    const known = sizes.get(node);
+    if (known === 0)
+      throw new PodwrightError('E_INVALID', 'error converting YAML to JSON: yaml: anchor contains itself');
+    if (known !== undefined) return known;
+    sizes.set(node, 0);
+    let size = 1;
+    for (const child of Object.values(node)) size += sizeOf(child);
+    sizes.set(node, size);
+    if (size > yamlNodeCountMax) {
+      throw new PodwrightError(
+        'E_INVALID',
+        'error converting YAML to JSON: yaml: document contains excessive aliasing',
+      );
+    }
+    return size;
+  };
+  sizeOf(value);
+  return value;
+}

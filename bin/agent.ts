@@ -1,0 +1,263 @@
+import { readFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+
+import { systemClock, type Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { endpointSlices, nodes, services } from '#api/kind-ref.ts';
+import type { Node } from '#api/objects.ts';
+import { startDns } from '#agent/dns/dns.ts';
+import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
+import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
+import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
+import { podCidrsOf } from '#agent/network/fabric-plan.ts';
+import { startFabric } from '#agent/network/fabric.ts';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { startProxy } from '#agent/proxy/proxy.ts';
+import { createRuntime } from '#agent/runtime/create-runtime.ts';
+import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import { createApiClient } from '#client/api-client.ts';
+import type { Informer } from '#client/client.ts';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { createInformers, type Informers } from '#client/informers.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { createInvoker } from '#cni-plugins/registry.ts';
+import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
+import type { Cgroups } from '#native/cgroup/cgroup.ts';
+import { createLauncher } from '#native/launch/launcher.linux.ts';
+import { createMounts } from '#native/mount/mount.linux.ts';
+import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
+import { createProc } from '#native/proc/proc.linux.ts';
+import { findCgroupRoot, podControllers } from './cgroup-root.ts';
+import { startControl } from './control.ts';
+import { connectThrough } from './egress-connect.ts';
+import { createLogger } from './log.ts';
+import { agentPaths, type AgentPaths } from './paths.ts';
+import { announceReady } from './ready.ts';
+import { stopSignal } from './stop-signal.ts';
+import { version } from './version.ts';
+
+export interface AgentCommandOptions {
+  readonly data: string;
+  readonly run: string;
+  readonly nodeName: string;
+  readonly nodeIp: string;
+  readonly credentials: string;
+  readonly cgroup?: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+  readonly linkCidr?: string;
+  readonly egressSocket?: string;
+  readonly insecureRegistry: readonly string[];
+}
+
+const kubeletPort = 10_250;
+/** Services that the node answers itself. */
+const ownServices: ReadonlySet<string> = new Set(['kube-system/kube-dns']);
+
+/** What the parts of a node share. */
+interface Parts {
+  readonly options: AgentCommandOptions;
+  readonly paths: AgentPaths;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly informers: Informers;
+  readonly kernel: NetlinkWorker;
+  readonly network: PodNetwork;
+  readonly runtime: Runtime;
+}
+
+/** A node in one process, until a signal ends it. Its pods go on. */
+export async function runAgent(options: AgentCommandOptions): Promise<void> {
+  const stop = stopSignal();
+  const startedAtMs = systemClock.now();
+  const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
+  await using stack = new AsyncDisposableStack();
+
+  const parts = await startParts(stack, options, logger);
+  const { runtime, informers, paths } = parts;
+  await ensureDemoImage(runtime, logger);
+  const nodeInformer = informers.for(nodes);
+  const kubelet = stack.use(await startPods(parts));
+  const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
+  await writeDefaultConflist(conflistDir(paths), {
+    podCidrs: podCidrsOf(own),
+    leaseDir: join(paths.run, 'leases'),
+  });
+  await startNetwork(stack, parts, nodeInformer);
+  kubelet.refreshNode();
+  stack.use(
+    await startControl(paths.controlSocket, {
+      images: runtime.images,
+      status: () => ({
+        node: options.nodeName,
+        pid: process.pid,
+        startedAtMs,
+        pods: runtime.observeAll().length,
+        rssBytes: process.memoryUsage.rss(),
+      }),
+    }),
+  );
+  await waitForNode(nodeInformer, options.nodeName, isReady);
+  logger.info({ ms: systemClock.now() - startedAtMs }, 'node ready');
+  await announceReady(process.env);
+  logger.info({ signal: await stop }, 'stopping; pods go on');
+}
+
+const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.d');
+
+/** The node's ports to kernel and API, and the runtime with everything that an earlier agent left. */
+async function startParts(
+  stack: AsyncDisposableStack,
+  options: AgentCommandOptions,
+  logger: Logger,
+): Promise<Parts> {
+  const clock = systemClock;
+  const paths = agentPaths(resolve(options.data), resolve(options.run));
+  await mkdir(paths.data, { recursive: true, mode: 0o700 });
+  await mkdir(paths.run, { recursive: true, mode: 0o700 });
+  const transport = stack.use(
+    createHttpTransport(loadKubeconfig(join(options.credentials, 'kubeconfig'), clock)),
+  );
+  const client = createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
+  const informers = stack.use(createInformers({ client, clock, logger }));
+  const kernel = stack.use(
+    await createNetlinkWorker({
+      onDeath: (error) => {
+        // Nothing works without it, and a restart harms no pod.
+        logger.error({ error: describeError(error) }, 'the netlink thread died');
+        process.exit(1);
+      },
+    }),
+  );
+  const network = createPodNetwork({
+    invoke: createInvoker({ ...kernel, isNetnsRemovedByCaller: true }),
+    conflistDir: conflistDir(paths),
+    binDirs: ['/opt/cni/bin', '/usr/lib/cni'],
+    cacheDir: join(paths.run, 'cni'),
+  });
+  const runtime = stack.use(
+    await createRuntime(
+      {
+        runDirectory: paths.run,
+        dataDirectory: paths.data,
+        launcher: createLauncher(),
+        netlink: kernel.netlink,
+        network,
+        cgroups: await openCgroups(options.cgroup),
+        mounts: createMounts(),
+        clock,
+        log: logger,
+        registry: {
+          insecureRegistries: options.insecureRegistry,
+          ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
+        },
+      },
+      new AbortController().signal,
+    ),
+  );
+  return { options, paths, clock, logger, informers, kernel, network, runtime };
+}
+
+/** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
+async function openCgroups(directory: string | undefined): Promise<Cgroups> {
+  const path = directory ?? join(findCgroupRoot(), 'podwright');
+  await createCgroups(dirname(path)).ensure(basename(path), podControllers);
+  return createCgroups(path);
+}
+
+/** So that a first pod needs no registry. A node without the program it is made from goes without. */
+async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<void> {
+  if (runtime.images.resolve(demoImageName) !== undefined) return;
+  try {
+    await runtime.images.importArchive(
+      await createDemoImage(),
+      { name: undefined },
+      new AbortController().signal,
+    );
+  } catch (error) {
+    logger.warn({ error: describeError(error) }, 'no demo image');
+  }
+}
+
+/** Service rules, routes and DNS stand before the first pod starts. */
+async function startNetwork(
+  stack: AsyncDisposableStack,
+  parts: Parts,
+  nodeInformer: Informer<Node>,
+): Promise<void> {
+  const { options, clock, logger: log, informers, kernel } = parts;
+  const { clusterCidr, serviceCidr, nodeName, nodeIp } = options;
+  const shared = { clock, log, clusterCidr, serviceCidr, ...kernel };
+  const caches = { services: informers.for(services), endpointSlices: informers.for(endpointSlices) };
+  stack.use(
+    await startFabric({
+      ...shared,
+      nodeName,
+      nodeIp,
+      nodes: nodeInformer,
+      hasEgress: false,
+      ...(options.linkCidr === undefined ? {} : { linkCidr: options.linkCidr }),
+    }),
+  );
+  stack.use(
+    await startProxy({
+      ...shared,
+      ...caches,
+      node: { name: nodeName, zone: undefined },
+      nodeIps: [nodeIp],
+      ownServices,
+    }),
+  );
+  stack.use(
+    await startDns({
+      ...shared,
+      ...caches,
+      address: options.clusterDns,
+      zone: options.clusterDomain,
+      upstreams: [],
+    }),
+  );
+}
+
+function startPods(parts: Parts): Promise<Kubelet> {
+  const { options, paths, clock, logger, informers, network, runtime } = parts;
+  const read = (name: string): string => readFileSync(join(options.credentials, name), 'utf8');
+  return startKubelet({
+    nodeName: options.nodeName,
+    nodeIps: [options.nodeIp],
+    informers,
+    runtime,
+    network,
+    mounts: createMounts(),
+    proc: createProc(),
+    clock,
+    logger,
+    directories: { pods: join(paths.data, 'pods'), podsMemory: join(paths.run, 'volumes'), logs: paths.logs },
+    clusterDns: [options.clusterDns],
+    clusterDomain: options.clusterDomain,
+    server: {
+      host: options.nodeIp,
+      port: kubeletPort,
+      tls: { cert: read('serving.crt'), key: read('serving.key'), clientCa: read('ca.crt') },
+    },
+    versions: { kubelet: `v1.36.0+podwright-${version()}`, runtime: `podwright://${version()}` },
+  });
+}
+
+function isReady(node: Node): boolean {
+  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
+}
+
+/** Resolves with the node as soon as the claim about it holds. */
+function waitForNode(cache: Informer<Node>, name: string, claim: (node: Node) => boolean): Promise<Node> {
+  const { promise, resolve: found } = Promise.withResolvers<Node>();
+  const watch = cache.onChange(({ key, current }) => {
+    if (key === name && current !== undefined && claim(current)) found(current);
+  });
+  return promise.finally(() => watch[Symbol.dispose]());
+}

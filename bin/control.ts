@@ -1,0 +1,155 @@
+/**
+ * An agent's own door for the command line: HTTP on DATA/agent.sock, which only root can open.
+ *
+ *   GET    /images                     → ImageRecord[]
+ *   POST   /images?name=REF            body: an archive → ImageRecord[]
+ *   DELETE /images?reference=REF       → 204
+ *   GET    /status                     → AgentStatus
+ *
+ * Failures are { code, message } with status 400.
+ */
+import { rmSync } from 'node:fs';
+import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { PassThrough, type Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+
+import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
+import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+
+const imports = 4; // At once; each holds one layer's buffers.
+const answerBytesMax = 16 * 1_048_576;
+
+export interface AgentStatus {
+  readonly node: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly pods: number;
+  readonly rssBytes: number;
+}
+
+export interface ControlPorts {
+  readonly images: ImageStore;
+  readonly status: () => AgentStatus;
+}
+
+export async function startControl(socketPath: string, ports: ControlPorts): Promise<AsyncDisposable> {
+  rmSync(socketPath, { force: true });
+  const server = createServer((request, response) => void answer(request, response, ports));
+  server.maxConnections = imports * 4;
+  server.requestTimeout = 0; // An import takes as long as its archive.
+  server.listen(socketPath);
+  await once(server, 'listening');
+  return {
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((resolve) => void server.close(() => resolve()));
+    },
+  };
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  ports: ControlPorts,
+): Promise<void> {
+  const abort = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished)
+      abort.abort(new PodwrightError('E_CONNECTION', 'the command line went away'));
+  });
+  try {
+    const body = await dispatch(request, ports, abort.signal);
+    if (body === undefined) response.writeHead(204).end();
+    else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  } catch (error) {
+    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
+    // The command line reads the answer only when it has sent all of an archive, so what is left of a refused one is taken in.
+    request.unpipe().resume();
+    await finished(request, { writable: false }).catch(() => undefined);
+    response.writeHead(400, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ code, message: describeError(error) }));
+  }
+}
+
+async function dispatch(
+  request: IncomingMessage,
+  ports: ControlPorts,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const url = new URL(request.url ?? '/', 'http://agent');
+  switch (`${request.method} ${url.pathname}`) {
+    case 'GET /images':
+      return ports.images.list();
+    case 'POST /images':
+      return ports.images.importArchive(
+        request.pipe(new PassThrough()),
+        { name: url.searchParams.get('name') ?? undefined },
+        signal,
+      );
+    case 'DELETE /images':
+      await ports.images.remove(url.searchParams.get('reference') ?? '');
+      return undefined;
+    case 'GET /status':
+      return ports.status();
+    default:
+      throw new PodwrightError('E_NOT_FOUND', `${request.method} ${url.pathname}: no such call`);
+  }
+}
+
+/** Asks an agent. @throws E_CONNECTION when it does not run, and what the agent answered. */
+async function ask(socketPath: string, method: string, path: string, body?: Readable): Promise<unknown> {
+  const request = httpRequest({ socketPath, method, path });
+  const answered = once(request, 'response');
+  if (body === undefined) request.end();
+  else body.pipe(request);
+  let response: IncomingMessage;
+  try {
+    [response] = await answered;
+  } catch (cause) {
+    throw new PodwrightError(
+      'E_CONNECTION',
+      `ask the agent at ${socketPath}: ${errnoOf(cause) ?? 'no answer'}; is it running?`,
+      { cause },
+    );
+  }
+  const text = await readAll(response);
+  if (response.statusCode === 204) return undefined;
+  const value: unknown = JSON.parse(text);
+  if (response.statusCode === 200) return value;
+  const failure = value as { readonly code: ErrorCode; readonly message: string }; // Our own agent's answer, as above.
+  throw new PodwrightError(failure.code, failure.message);
+}
+
+async function readAll(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += (chunk as Buffer).length;
+    if (bytes > answerBytesMax)
+      throw new PodwrightError('E_LIMIT', `read the agent's answer: more than ${answerBytesMax} bytes`);
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+export interface ControlClient {
+  images(): Promise<readonly ImageRecord[]>;
+  importArchive(archive: Readable, name: string | undefined): Promise<readonly ImageRecord[]>;
+  removeImage(reference: string): Promise<void>;
+  status(): Promise<AgentStatus>;
+}
+
+export function connectControl(socketPath: string): ControlClient {
+  const query = (values: Readonly<Record<string, string>>): string => new URLSearchParams(values).toString();
+  return {
+    images: async () => (await ask(socketPath, 'GET', '/images')) as readonly ImageRecord[],
+    importArchive: async (archive, name) => {
+      const path = `/images?${query(name === undefined ? {} : { name })}`;
+      return (await ask(socketPath, 'POST', path, archive)) as readonly ImageRecord[];
+    },
+    removeImage: async (reference) =>
+      void (await ask(socketPath, 'DELETE', `/images?${query({ reference })}`)),
+    status: async () => (await ask(socketPath, 'GET', '/status')) as AgentStatus,
+  };
+}

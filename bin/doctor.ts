@@ -1,0 +1,204 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+
+import { describeError, errnoOf } from '#base/errors.ts';
+import type { OutputFormat } from './progress.ts';
+
+export interface Finding {
+  readonly what: string;
+  readonly state: 'ok' | 'missing' | 'limited';
+  readonly detail: string;
+  /** What to do about it; empty when all is well. */
+  readonly remedy: string;
+}
+
+/** What the checks look at; a value, so that the verdict is a pure function. */
+export interface HostFacts {
+  readonly isRoot: boolean;
+  readonly kernelRelease: string;
+  readonly mountinfo: string;
+  readonly filesystems: string; // /proc/filesystems
+  readonly cgroupControllers: readonly string[] | undefined; // undefined: cgroup v2 is not mounted
+  readonly namespaces: readonly string[]; // entries of /proc/self/ns
+  readonly programs: Readonly<Record<string, boolean>>;
+  readonly hasNftables: boolean | undefined; // undefined: cannot be told without root
+  readonly seccomp: boolean;
+}
+
+const wantedControllers = ['cpu', 'memory', 'pids'];
+const wantedNamespaces = ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup', 'user'];
+
+const ok = (what: string, detail: string): Finding => ({ what, state: 'ok', detail, remedy: '' });
+
+/** Pure: one finding per thing that a node needs. */
+export function examine(facts: HostFacts): readonly Finding[] {
+  return [
+    facts.isRoot
+      ? ok('root', 'yes')
+      : { what: 'root', state: 'missing', detail: 'not root', remedy: 'run with sudo' },
+    examineKernel(facts.kernelRelease),
+    ...examineCgroups(facts),
+    ...examineNamespaces(facts),
+    facts.filesystems.includes('overlay')
+      ? ok('overlayfs', 'in this kernel')
+      : {
+          what: 'overlayfs',
+          state: 'missing',
+          detail: 'not in /proc/filesystems',
+          remedy: 'modprobe overlay',
+        },
+    examineNft(facts),
+    facts.seccomp
+      ? ok('seccomp', 'in this kernel')
+      : {
+          what: 'seccomp',
+          state: 'limited',
+          detail: 'no CONFIG_SECCOMP_FILTER',
+          remedy: 'RuntimeDefault profiles cannot be applied; use a kernel that has it',
+        },
+    ...Object.entries(facts.programs).map(([program, isThere]) =>
+      isThere
+        ? ok(program, 'found')
+        : {
+            what: program,
+            state: 'missing' as const,
+            detail: 'not found',
+            remedy: `apt-get install ${packageOf(program)}`,
+          },
+    ),
+  ];
+}
+
+function examineKernel(release: string): Finding {
+  const [major = 0, minor = 0] = release.split('.').map(Number);
+  // clone3 with CLONE_INTO_CGROUP came in 5.7, cgroup.kill in 5.14, mount_setattr in 5.12.
+  if (major > 5 || (major === 5 && minor >= 14)) return ok('kernel', release);
+  return { what: 'kernel', state: 'missing', detail: release, remedy: 'podwright needs Linux 5.14 or newer' };
+}
+
+function examineCgroups(facts: HostFacts): readonly Finding[] {
+  if (facts.cgroupControllers === undefined) {
+    return [
+      {
+        what: 'cgroup v2',
+        state: 'missing',
+        detail: 'not mounted',
+        remedy: 'mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified',
+      },
+    ];
+  }
+  const controllers = facts.cgroupControllers;
+  const absent = wantedControllers.filter((name) => !controllers.includes(name));
+  const detail = `controllers: ${controllers.join(' ') || 'none'}`;
+  if (absent.length === 0) return [ok('cgroup v2', detail)];
+  const remedy = `pods run, but without ${absent.join(', ')} limits; boot with systemd.unified_cgroup_hierarchy=1 to have them`;
+  return [{ what: 'cgroup v2', state: 'limited', detail, remedy }];
+}
+
+function examineNamespaces(facts: HostFacts): readonly Finding[] {
+  const absent = wantedNamespaces.filter((name) => !facts.namespaces.includes(name));
+  if (absent.length === 0) return [ok('namespaces', wantedNamespaces.join(' '))];
+  return [
+    {
+      what: 'namespaces',
+      state: 'missing',
+      detail: `without ${absent.join(' ')}`,
+      remedy: 'use a kernel with all CONFIG_*_NS',
+    },
+  ];
+}
+
+function examineNft(facts: HostFacts): Finding {
+  if (facts.hasNftables === true) return ok('nftables', 'in this kernel');
+  if (facts.hasNftables === undefined)
+    return {
+      what: 'nftables',
+      state: 'limited',
+      detail: 'can be told by root only',
+      remedy: 'run with sudo',
+    };
+  return {
+    what: 'nftables',
+    state: 'missing',
+    detail: 'the kernel refuses NETLINK_NETFILTER',
+    remedy: 'modprobe nf_tables',
+  };
+}
+
+const packages: Readonly<Record<string, string>> = {
+  unshare: 'util-linux',
+  nsenter: 'util-linux',
+  busybox: 'busybox-static',
+};
+
+function packageOf(program: string): string {
+  return packages[program] ?? program;
+}
+
+function readOr(path: string, otherwise: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return otherwise;
+  }
+}
+
+function isInPath(program: string): boolean {
+  return (process.env['PATH'] ?? '').split(':').some((directory) => existsSync(`${directory}/${program}`));
+}
+
+/** Looks at this machine; changes nothing. */
+export function gatherFacts(): HostFacts {
+  const mountinfo = readOr('/proc/self/mountinfo', '');
+  const cgroup2 = mountinfo
+    .split('\n')
+    .find((line) => / - cgroup2 /.test(line))
+    ?.split(' ')[4];
+  const programs = ['gcc', 'unshare', 'nsenter', 'busybox'];
+  return {
+    isRoot: process.getuid?.() === 0,
+    kernelRelease: readOr('/proc/sys/kernel/osrelease', '0.0').trim(),
+    mountinfo,
+    filesystems: readOr('/proc/filesystems', ''),
+    cgroupControllers:
+      cgroup2 === undefined
+        ? undefined
+        : readOr(`${cgroup2}/cgroup.controllers`, '')
+            .split(/\s+/)
+            .filter((name) => name !== ''),
+    namespaces: wantedNamespaces.filter((name) => existsSync(`/proc/self/ns/${name}`)),
+    programs: Object.fromEntries(programs.map((program) => [program, isInPath(program)])),
+    hasNftables: probeNftables(),
+    seccomp:
+      readOr('/proc/self/status', '').includes('Seccomp_filters:') ||
+      readOr('/proc/self/status', '').includes('Seccomp:'),
+  };
+}
+
+/** In a namespace that lives as long as the probe; loads the module where the kernel has it as one. */
+function probeNftables(): boolean | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  try {
+    execFileSync('unshare', ['--net', process.execPath, '--eval', ''], { stdio: 'ignore' });
+    return existsSync('/proc/net/netfilter') || existsSync('/proc/sys/net/netfilter');
+  } catch (error) {
+    console.error(`podwright: probe nftables: ${describeError(error)}`);
+    return false;
+  }
+}
+
+const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok', limited: '--', missing: '!!' };
+
+export function runDoctor(options: { readonly output: OutputFormat }): void {
+  const findings = examine(gatherFacts());
+  for (const finding of findings) {
+    if (options.output === 'json') {
+      process.stdout.write(`${JSON.stringify(finding)}\n`);
+      continue;
+    }
+    const remedy = finding.remedy === '' ? '' : `\n      ${finding.remedy}`;
+    process.stdout.write(`${marks[finding.state]}  ${finding.what.padEnd(12)} ${finding.detail}${remedy}\n`);
+  }
+  if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
+}

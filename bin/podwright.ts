@@ -1,0 +1,171 @@
+/** The one program: reads argv, signals and the environment, and starts what was asked for. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+
+import { describeError, isPodwrightError } from '#base/errors.ts';
+import { dataDirDefault } from './paths.ts';
+
+const exitFailed = 1;
+const exitUsage = 2;
+
+function integer(minimum: number, maximum: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < minimum || value > maximum) {
+      throw new InvalidArgumentError(`takes a whole number from ${minimum} to ${maximum}`);
+    }
+    return value;
+  };
+}
+
+function collect(text: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, text];
+}
+
+const port = integer(1, 65_535);
+const output = (): Option =>
+  new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
+const data = (): Option =>
+  new Option('--data <dir>', 'where the cluster keeps its data').default(dataDirDefault);
+
+function clusterCommands(program: Command): void {
+  program
+    .command('up')
+    .description(
+      'start a whole cluster on this machine, in namespaces of its own; Ctrl-C ends it and leaves nothing',
+    )
+    .option('--nodes <n>', 'how many nodes', integer(1, 64), 1)
+    .addOption(data())
+    .option('--port <port>', 'of the API server on 127.0.0.1', port, 6443)
+    .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
+    .option('--detach', 'return when the cluster is ready; podwright down stops it')
+    .addOption(output())
+    .action(async (options) => (await import('./up/command.ts')).runUp(options));
+  program
+    .command('down')
+    .description('stop the cluster that up started, however it ended')
+    .addOption(data())
+    .option('--purge', 'remove its data as well')
+    .addOption(output())
+    .action(async (options) => (await import('./up/command.ts')).runDown(options));
+  program
+    .command('status')
+    .description('what runs: processes, nodes, pods')
+    .addOption(data())
+    .addOption(output())
+    .action(async (options) => (await import('./status.ts')).runStatus(options));
+}
+
+function processCommands(program: Command): void {
+  program
+    .command('server')
+    .description('run the control plane: store, API server, scheduler, controllers')
+    .requiredOption('--data <dir>', 'where it keeps store, keys and certificates')
+    .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
+    .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
+    .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
+    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .option('--cluster-cidr <cidr>', 'addresses of pods; each node gets a /24', '10.244.0.0/16')
+    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
+    .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
+    .option(
+      '--node <name=ip>',
+      'write credentials for this node to DIR/nodes/NAME; can be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--admin-kubeconfig <file>',
+      'write a kubeconfig for the administrator here (default: DIR/kubeconfig)',
+    )
+    .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)')
+    .action(async (options) => (await import('./server.ts')).runServer(options));
+  program
+    .command('agent')
+    .description('run a node: kubelet, runtime, network, Service proxy, DNS')
+    .requiredOption('--data <dir>', 'images, containers, logs')
+    .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
+    .requiredOption('--node-name <name>', 'name of the Node object')
+    .requiredOption('--node-ip <ip>', 'address of this host towards the other nodes')
+    .requiredOption(
+      '--credentials <dir>',
+      "the node's kubeconfig and serving certificate, as the server's --node wrote them",
+    )
+    .option('--cgroup <dir>', "cgroup v2 directory for the node's pods (default: podwright below the mount)")
+    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
+    .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
+    .option('--cluster-cidr <cidr>', 'addresses of all pods', '10.244.0.0/16')
+    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .option('--link-cidr <cidr>', "network of the nodes' link")
+    .option('--egress-socket <path>', 'pull images through this proxy socket')
+    .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
+    .action(async (options) => (await import('./agent.ts')).runAgent(options));
+}
+
+function imageCommands(program: Command): void {
+  const image = program.command('image').description("the nodes' images");
+  image
+    .command('import')
+    .description('import OCI layouts or docker-archives (tar, gzip, zstd, or a directory) into every node')
+    .argument('<archive...>')
+    .option('--name <reference>', 'name for an archive that carries none')
+    .addOption(data())
+    .addOption(output())
+    .action(async (archives, options) => (await import('./image.ts')).runImageImport(archives, options));
+  image
+    .command('ls')
+    .description('list images by node')
+    .addOption(data())
+    .addOption(output())
+    .action(async (options) => (await import('./image.ts')).runImageList(options));
+  image
+    .command('rm')
+    .description('remove images from every node')
+    .argument('<reference...>')
+    .addOption(data())
+    .addOption(output())
+    .action(async (references, options) => (await import('./image.ts')).runImageRemove(references, options));
+}
+
+function toolCommands(program: Command): void {
+  program
+    .command('plan')
+    .description('print every syscall, network change and cgroup write that a node would make for a pod')
+    .requiredOption('-f, --filename <file>', 'a Pod manifest; - for standard input')
+    .action(async (options) => (await import('./plan.ts')).runPlan(options));
+  program
+    .command('doctor')
+    .description("what this host's kernel and set-up have and lack, with the remedy")
+    .addOption(output())
+    .action(async (options) => (await import('./doctor.ts')).runDoctor(options));
+  program
+    .command('setup')
+    .description('install and build what this checkout needs, then exit')
+    .action(async () => (await import('./setup.ts')).runSetup());
+  program
+    .command('version')
+    .description('print the version')
+    .action(async () => (await import('./version.ts')).runVersion());
+}
+
+async function main(): Promise<void> {
+  const program = new Command('podwright')
+    .description('Kubernetes in TypeScript, from the kernel up')
+    .showSuggestionAfterError()
+    .exitOverride();
+  clusterCommands(program);
+  processCommands(program);
+  imageCommands(program);
+  toolCommands(program);
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+      return;
+    }
+    console.error(`podwright: ${describeError(error)}`);
+    process.exitCode = isPodwrightError(error, 'E_USAGE') ? exitUsage : exitFailed;
+  }
+}
+
+await main();

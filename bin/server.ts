@@ -1,0 +1,185 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+
+import { systemClock, type Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { services } from '#api/kind-ref.ts';
+import type { Service } from '#api/objects.ts';
+import { isAlreadyExists } from '#client/api-error.ts';
+import { createApiClient } from '#client/api-client.ts';
+import type { ApiClient } from '#client/client.ts';
+import { createInformers } from '#client/informers.ts';
+import { startApiServer, type ApiServer, type Listener } from '#control-plane/apiserver/server.ts';
+import { startControllers } from '#control-plane/controllers/start-controllers.ts';
+import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { createLogger } from './log.ts';
+import { startPodRoutes } from './pod-routes.ts';
+import { announceReady } from './ready.ts';
+import { stopSignal } from './stop-signal.ts';
+import { version } from './version.ts';
+
+export interface ServerCommandOptions {
+  readonly data: string;
+  readonly listen: readonly string[];
+  readonly listenFd?: number;
+  readonly advertiseAddress: string;
+  readonly serviceCidr: string;
+  readonly clusterCidr: string;
+  readonly clusterDns: string;
+  readonly node: readonly string[];
+  readonly adminKubeconfig?: string;
+  readonly adminServer?: string;
+  readonly podRoutes?: boolean;
+}
+
+/** The control plane in one process, until a signal ends it. */
+export async function runServer(options: ServerCommandOptions): Promise<void> {
+  const stop = stopSignal();
+  const logger = createLogger(process.env, { process: 'server' });
+  await using stack = new AsyncDisposableStack();
+
+  const dataDir = resolve(options.data);
+  const listeners = parseListeners(options);
+  const nodes = options.node.map(parseNode);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const server = stack.use(
+    await startApiServer({
+      dataDir,
+      listeners,
+      advertiseAddress: options.advertiseAddress,
+      advertisePort: advertisedPort(listeners),
+      serviceCidr: options.serviceCidr,
+      clock: systemClock,
+      logger,
+    }),
+  );
+  const url = `https://${options.advertiseAddress}:${advertisedPort(listeners)}`;
+  await writePrivate(
+    resolve(options.adminKubeconfig ?? join(dataDir, 'kubeconfig')),
+    server.adminKubeconfig(options.adminServer ?? url),
+  );
+  for (const node of nodes)
+    await writeNodeCredentials(server, join(dataDir, 'nodes', node.name), { ...node, serverUrl: url });
+  stack.use(startLoops(server, { options, logger, clock: systemClock }));
+  if (options.podRoutes === true) {
+    stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
+  }
+  await ensureDnsService(clientOf(server, 'system:podwright:dns'), options.clusterDns);
+  logger.info({ url, ports: server.ports }, 'serving');
+  await announceReady(process.env);
+  logger.info({ signal: await stop }, 'stopping');
+}
+
+/** `10.0.0.1:6443`, `[::1]:6443`. @throws E_USAGE */
+export function parseListener(text: string): Listener {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535)
+    throw new PodwrightError('E_USAGE', `listen on ${text}: write HOST:PORT`);
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+function parseListeners({ listen, listenFd }: ServerCommandOptions): readonly Listener[] {
+  const listeners = [...(listenFd === undefined ? [] : [{ fd: listenFd }]), ...listen.map(parseListener)];
+  if (listeners.length > 0) return listeners;
+  throw new PodwrightError('E_USAGE', 'start the server: give --listen HOST:PORT or --listen-fd FD');
+}
+
+function advertisedPort(listeners: readonly Listener[]): number {
+  return listeners.flatMap((listener) => ('port' in listener ? [listener.port] : []))[0] ?? 6443;
+}
+
+/** `node-1=10.0.0.11`. @throws E_USAGE */
+function parseNode(text: string): { readonly name: string; readonly ip: string } {
+  const [name = '', ip = ''] = text.split('=');
+  if (name === '' || ip === '') throw new PodwrightError('E_USAGE', `add node ${text}: write NAME=IP`);
+  return { name, ip };
+}
+
+async function writePrivate(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(path, text, { mode: 0o600 });
+}
+
+/** What `podwright agent --credentials` reads. */
+async function writeNodeCredentials(
+  server: ApiServer,
+  directory: string,
+  node: { readonly name: string; readonly ip: string; readonly serverUrl: string },
+): Promise<void> {
+  const credentials = await server.issueNodeCredentials(node.name, {
+    serverUrl: node.serverUrl,
+    hosts: [node.ip],
+  });
+  await writePrivate(join(directory, 'kubeconfig'), credentials.kubeconfig);
+  await writePrivate(join(directory, 'serving.crt'), credentials.serving.certPem);
+  await writePrivate(join(directory, 'serving.key'), credentials.serving.keyPem);
+  await writePrivate(join(directory, 'ca.crt'), credentials.caCertPem);
+}
+
+function clientOf(server: ApiServer, user: string): ApiClient {
+  const transport = server.transport({ name: user, groups: ['system:masters'] });
+  return createApiClient({ transport, userAgent: `podwright/${version()}` });
+}
+
+/** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
+function startLoops(
+  server: ApiServer,
+  {
+    options,
+    logger,
+    clock,
+  }: { readonly options: ServerCommandOptions; readonly logger: Logger; readonly clock: Clock },
+): AsyncDisposableStack {
+  const stack = new AsyncDisposableStack();
+  const client = clientOf(server, 'system:kube-controller-manager');
+  const informers = stack.use(createInformers({ client, clock, logger }));
+  stack.use(
+    startControllers({
+      informers,
+      clock,
+      logger,
+      clusterCidr: options.clusterCidr,
+      rootCaPem: server.caCertPem,
+    }),
+  );
+  stack.use(startScheduler({ informers, clock, logger }));
+  return stack;
+}
+
+/** The Service whose address every node's agent answers itself; it has no endpoints. */
+async function ensureDnsService(client: ApiClient, clusterIp: string): Promise<void> {
+  const service: Service = {
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: {
+        'k8s-app': 'kube-dns',
+        'kubernetes.io/cluster-service': 'true',
+        'kubernetes.io/name': 'CoreDNS',
+      },
+    },
+    spec: {
+      clusterIP: clusterIp,
+      ports: [
+        { name: 'dns', port: 53, protocol: 'UDP' },
+        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
+      ],
+    },
+  };
+  try {
+    await client.create(services, service);
+  } catch (error) {
+    if (!isAlreadyExists(error) && !(await hasDnsService(client))) throw error;
+  }
+}
+
+/** After a restart the address is taken by the Service itself, which the allocator refuses before the name is looked at. */
+async function hasDnsService(client: ApiClient): Promise<boolean> {
+  const { items } = await client.list(services, {
+    namespace: 'kube-system',
+    fieldSelector: 'metadata.name=kube-dns',
+  });
+  return items.length > 0;
+}

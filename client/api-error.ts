@@ -1,0 +1,79 @@
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { Status } from '#api/objects.ts';
+
+/** The failure that a Status answer is: E_API with detail { status, httpCode, reason }. */
+export function apiError(
+  what: string,
+  status: Status,
+  httpCode: number = status.code ?? 500,
+): PodwrightError {
+  const reason = status.reason ?? reasonOfCode[httpCode] ?? 'Unknown';
+  return new PodwrightError('E_API', `${what}: ${status.message ?? `HTTP ${httpCode}`}`, {
+    detail: { status, httpCode, reason },
+  });
+}
+
+/** The Status that the API server answered with; undefined when the error is of another kind. */
+export function statusOf(error: unknown): Status | undefined {
+  if (!isPodwrightError(error, 'E_API')) return undefined;
+  const status = error.detail['status'];
+  return typeof status === 'object' && status !== null ? status : {};
+}
+
+/** The reason of an API failure (`NotFound`, `Conflict`, …), or undefined when the error is of another kind. */
+export function reasonOf(error: unknown): string | undefined {
+  if (!isPodwrightError(error, 'E_API')) return undefined;
+  const reason = error.detail['reason'];
+  return typeof reason === 'string' ? reason : undefined;
+}
+
+export function isNotFound(error: unknown): boolean {
+  return reasonOf(error) === 'NotFound';
+}
+
+/** The object was changed since it was read (or, for a binding, is already bound). */
+export function isConflict(error: unknown): boolean {
+  return reasonOf(error) === 'Conflict';
+}
+
+export function isAlreadyExists(error: unknown): boolean {
+  return reasonOf(error) === 'AlreadyExists';
+}
+
+export function isInvalid(error: unknown): boolean {
+  return reasonOf(error) === 'Invalid';
+}
+
+export function isMethodNotSupported(error: unknown): boolean {
+  return reasonOf(error) === 'MethodNotAllowed';
+}
+
+/** The resource version asked for is too old: list again. */
+export function isExpired(error: unknown): boolean {
+  const reason = reasonOf(error);
+  return reason === 'Expired' || reason === 'Gone';
+}
+
+/** The namespace is being deleted: nothing new can be created in it. */
+export function isNamespaceTerminating(error: unknown): boolean {
+  return statusOf(error)?.details?.causes?.some((cause) => cause.reason === 'NamespaceTerminating') === true;
+}
+
+// Reasons of answers that carry no Status, as apimachinery's StatusReason names them.
+const reasonOfCode: Readonly<Record<number, string>> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  405: 'MethodNotAllowed',
+  406: 'NotAcceptable',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'RequestEntityTooLarge',
+  415: 'UnsupportedMediaType',
+  422: 'Invalid',
+  429: 'TooManyRequests',
+  500: 'InternalError',
+  503: 'ServiceUnavailable',
+  504: 'Timeout',
+};

@@ -1,0 +1,8 @@
+import { createFakeClock } from '#base/clock.ts';
+import { describeApiClient } from './client.conformance.ts';
+import { createFakeApiClient } from './client.fake.ts';
+
+describeApiClient('fake', async () => {
+  const client = createFakeApiClient(createFakeClock(Date.UTC(2026, 0, 1)));
+  return { client, compact: () => client.compact(), [Symbol.asyncDispose]: async () => undefined };
+});

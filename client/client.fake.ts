@@ -1,0 +1,347 @@
+import { formatTime } from '#api/time.ts';
+import { equalJson, listOf, objectOf, stringOf } from '#api/json.ts';
+import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
+import { findKind } from '#api/kinds.ts';
+import { objectKey, type JsonObject, type KubeObject } from '#api/object.ts';
+import type { DeleteOptions, ObjectMeta } from '#api/objects.ts';
+import { applyJsonPatch } from '#api/patch/json-patch.ts';
+import { applyMergePatch } from '#api/patch/merge-patch.ts';
+import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
+import { matchesFields, matchesLabels, parseFieldSelector, parseLabelSelector } from '#api/selector.ts';
+import * as failure from '#api/status.ts';
+import type { Clock } from '#base/clock.ts';
+import type { ApiClient, ListOptions, ObjectRef } from './client.ts';
+import { answerDiscovery } from './fake-discovery.ts';
+import { createFakeLog, type FakeLog } from './fake-log.ts';
+
+export type FakeVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'raw';
+
+export interface FakeRequest {
+  readonly verb: FakeVerb;
+  readonly resource: string; // `deployments`, or the path of a raw request
+  readonly name: string;
+  readonly subresource: string | undefined;
+}
+
+/** An API server in memory, as one client sees it, with what tests need beyond. */
+export interface FakeApiClient extends ApiClient {
+  /** Stores the object as it is, status included, with what a server sets where absent. */
+  seed<T extends KubeObject>(kind: KindRef<T>, object: T): T;
+  all<T>(kind: KindRef<T>): readonly T[];
+  /** Called before each request; an error that it returns is the answer. */
+  intercept: (request: FakeRequest) => Error | undefined;
+  /** Ends all watches; `asError` breaks them. */
+  endWatches(asError?: Error): void;
+  /** Forgets all history: watches from before get 410. */
+  compact(): void;
+  /** Every write done, as `verb resource/subresource namespace/name`. */
+  readonly writes: readonly string[];
+}
+
+/** Deterministic: names and uids are counted, time is the clock's. */
+export function createFakeApiClient(clock: Clock): FakeApiClient {
+  const log = createFakeLog();
+  const writes: string[] = [];
+  const server = createServer(log, clock);
+  const fake: FakeApiClient = {
+    intercept: () => undefined,
+    writes,
+    seed: <T extends KubeObject>(kind: KindRef<T>, object: T) =>
+      server.put(kind, server.initial(kind, objectOf(object), object.metadata?.namespace)) as unknown as T,
+    all: <T>(kind: KindRef<T>) => log.list(idOf(kind)).items as unknown as readonly T[],
+    endWatches: (asError) => log.endWatches(asError),
+    compact: () => log.compact(),
+    get: async <T>(kind: KindRef<T>, where: ObjectRef, options: { readonly subresource?: string } = {}) => {
+      await ask('get', kind, { ...where, ...options });
+      return server.find(kind, where) as T;
+    },
+    list: async <T>(kind: KindRef<T>, options: ListOptions = {}) => {
+      await ask('list', kind, {});
+      const { items, version } = log.list(
+        idOf(kind),
+        options.continue === undefined ? undefined : continueAt(options),
+      );
+      const matching = items.filter(matcher(kind, options)).map((item) => withoutType(item, options));
+      const from = options.continue === undefined ? 0 : Number(options.continue.split(':')[1]);
+      const to = from + (options.limit ?? Number.POSITIVE_INFINITY);
+      return {
+        items: matching.slice(from, to) as readonly unknown[] as readonly T[],
+        resourceVersion: String(version),
+        continue: to < matching.length ? `${version}:${to}` : undefined,
+      };
+    },
+    create: async (kind, object, options = {}) => {
+      const { where, subresource } = options;
+      const namespace = options.namespace ?? where?.namespace ?? metadataOf(object).namespace;
+      const name = where?.name ?? metadataOf(object).name ?? '';
+      await ask('create', kind, { namespace, name, subresource });
+      const done =
+        subresource === undefined
+          ? server.create(kind, objectOf(object), namespace)
+          : server.createSub(kind, { namespace, name }, subresource, objectOf(object));
+      return done as typeof object;
+    },
+    update: async (kind, object, { subresource } = {}) => {
+      const { namespace, name = '' } = metadataOf(object);
+      await ask('update', kind, { namespace, name, subresource });
+      return server.update(kind, objectOf(object), subresource) as typeof object;
+    },
+    patch: async <T>(...[kind, where, patch]: Parameters<ApiClient['patch']>) => {
+      const { subresource } = patch;
+      await ask('patch', kind, { ...where, subresource });
+      return server.patch(kind, where, patch) as T;
+    },
+    delete: async (kind, where, options = {}) => {
+      await ask('delete', kind, where);
+      server.remove(kind, where, options);
+    },
+    watch: async function* <T>(...[kind, options, signal]: Parameters<ApiClient['watch']>) {
+      await ask('watch', kind, {});
+      yield* log.watch<T>(idOf(kind), { ...options, matches: matcher(kind, options) }, signal);
+    },
+    raw: async (method, path) => {
+      const error = fake.intercept({ verb: 'raw', resource: path, name: '', subresource: undefined });
+      if (error !== undefined) throw error;
+      const body = method === 'GET' ? answerDiscovery(path) : undefined;
+      return body === undefined ? { status: 404, body: '404 page not found' } : { status: 200, body };
+    },
+  };
+  const ask = async (
+    verb: FakeVerb,
+    kind: KindRef<unknown>,
+    target: { namespace?: string | undefined; name?: string | undefined; subresource?: string | undefined },
+  ): Promise<void> => {
+    await Promise.resolve(); // As over a wire: never done when the call returns.
+    const { namespace, name = '', subresource } = target;
+    const error = fake.intercept({ verb, resource: kind.resource, name, subresource });
+    if (error !== undefined) throw error;
+    if (!['create', 'update', 'patch', 'delete'].includes(verb)) return;
+    const sub = subresource === undefined ? '' : `/${subresource}`;
+    const key = namespace === undefined ? name : `${namespace}/${name}`;
+    writes.push(`${verb} ${kind.resource}${sub} ${key}`);
+  };
+  return fake;
+}
+
+/** What the server does with a write, on whole objects. */
+function createServer(log: FakeLog, clock: Clock) {
+  let counter = 0;
+  const find = (kind: KindRef<unknown>, where: ObjectRef): JsonObject => {
+    const found = log.get(idOf(kind), objectKey({ metadata: where }));
+    if (found === undefined) throw failure.notFound(kind, where.name);
+    return found;
+  };
+  const put = (kind: KindRef<unknown>, object: JsonObject): JsonObject =>
+    log.put(idOf(kind), objectKey(object), object);
+  const initial = (kind: KindRef<unknown>, object: JsonObject, namespace?: string): JsonObject =>
+    withIdentity(kind, object, { namespace, nowMs: clock.now(), number: ++counter });
+  const create = (kind: KindRef<unknown>, object: JsonObject, namespace: string | undefined): JsonObject => {
+    const { status: _ignored, ...rest } = object;
+    const made = initial(kind, rest, namespace);
+    const { name = '' } = metadataOf(made);
+    const home = log.get('namespaces', namespace ?? '');
+    if (home !== undefined && metadataOf(home).deletionTimestamp !== undefined) {
+      throw failure.namespaceTerminating(kind, name, namespace ?? '');
+    }
+    if (log.get(idOf(kind), objectKey(made)) !== undefined) throw failure.alreadyExists(kind, name);
+    return put(kind, kind.kind === 'Pod' ? { ...made, status: { phase: 'Pending' } } : made);
+  };
+  const store = (kind: KindRef<unknown>, old: JsonObject, next: JsonObject): JsonObject => {
+    if (equalJson(old, next)) return old;
+    const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds = 0 } = metadataOf(next);
+    const isGone =
+      deletionTimestamp !== undefined &&
+      finalizers.length === 0 &&
+      deletionGracePeriodSeconds === 0 &&
+      listOf(objectOf(next['spec'])['finalizers']).length === 0;
+    if (!isGone) return put(kind, next);
+    return log.remove(idOf(kind), objectKey(next), next);
+  };
+  const update = (
+    kind: KindRef<unknown>,
+    object: JsonObject,
+    subresource: string | undefined,
+  ): JsonObject => {
+    const { namespace, name = '', resourceVersion, uid } = metadataOf(object);
+    const old = find(kind, { namespace, name });
+    const before = metadataOf(old);
+    if (
+      (resourceVersion ?? before.resourceVersion) !== before.resourceVersion ||
+      (uid ?? before.uid) !== before.uid
+    ) {
+      throw failure.conflict(kind, name);
+    }
+    return store(kind, old, merged(old, object, subresource));
+  };
+  const patch = (
+    kind: KindRef<unknown>,
+    where: ObjectRef,
+    how: Parameters<ApiClient['patch']>[2],
+  ): JsonObject => {
+    const old = find(kind, where);
+    const typeName = findKind(kind.group, kind.version, kind.resource)?.typeName ?? '';
+    const patched =
+      how.kind === 'json'
+        ? applyJsonPatch(old, how.body)
+        : how.kind === 'merge'
+          ? applyMergePatch(old, how.body)
+          : applyStrategicPatch({ typeName }, old, objectOf(how.body));
+    return update(kind, objectOf(patched), how.subresource);
+  };
+  const createSub = (
+    kind: KindRef<unknown>,
+    where: ObjectRef,
+    subresource: string,
+    object: JsonObject,
+  ): JsonObject => {
+    const old = find(kind, where);
+    if (subresource !== 'binding') throw failure.resourceNotFound();
+    if (stringOf(objectOf(old['spec'])['nodeName']) !== '') {
+      throw failure.conflict(kind, where.name, 'pod is already assigned to a node');
+    }
+    put(kind, bound(old, objectOf(object['target'])['name'], clock.now()));
+    return failure.successStatus() as JsonObject;
+  };
+  const remove = (kind: KindRef<unknown>, where: ObjectRef, options: Partial<DeleteOptions>): void => {
+    const old = find(kind, where);
+    const before = metadataOf(old);
+    const { uid = before.uid, resourceVersion = before.resourceVersion } = options.preconditions ?? {};
+    if (uid !== before.uid || resourceVersion !== before.resourceVersion) {
+      throw failure.conflict(kind, where.name, 'the precondition of the deletion does not hold');
+    }
+    store(kind, old, deleting(kind, old, { options, nowMs: clock.now() }));
+  };
+  return { find, put, initial, create, update, patch, createSub, remove };
+}
+
+/** What a server sets on a new object. */
+function withIdentity(
+  kind: KindRef<unknown>,
+  object: JsonObject,
+  made: { readonly namespace: string | undefined; readonly nowMs: number; readonly number: number },
+): JsonObject {
+  const { generateName, ...given } = metadataOf(object);
+  const metadata: ObjectMeta = {
+    uid: `uid-${made.number}`,
+    creationTimestamp: formatTime(made.nowMs),
+    generation: 1,
+    ...given,
+    ...(generateName === undefined ? {} : { generateName }),
+    name: given.name ?? `${generateName ?? ''}${String(made.number).padStart(5, '0')}`,
+    ...(kind.namespaced ? { namespace: made.namespace ?? 'default' } : {}),
+  };
+  const more: JsonObject = kind.kind === 'Namespace' ? newNamespace(object) : {};
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object, ...more, metadata };
+}
+
+function bound(pod: JsonObject, nodeName: unknown, nowMs: number): JsonObject {
+  const status = objectOf(pod['status']);
+  const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(nowMs) };
+  const others = listOf(status['conditions']).filter(
+    (condition) => objectOf(condition)['type'] !== 'PodScheduled',
+  );
+  return {
+    ...pod,
+    spec: { ...objectOf(pod['spec']), nodeName },
+    status: { ...status, conditions: [...others, scheduled] },
+  };
+}
+
+/** The object with the mark of deletion; `store` then removes it if nothing holds it. */
+function deleting(
+  kind: KindRef<unknown>,
+  old: JsonObject,
+  { options, nowMs }: { readonly options: Partial<DeleteOptions>; readonly nowMs: number },
+): JsonObject {
+  const before = metadataOf(old);
+  const finalizerOf: Readonly<Record<string, string>> = {
+    Foreground: 'foregroundDeletion',
+    Orphan: 'orphan',
+  };
+  const added = finalizerOf[options.propagationPolicy ?? ''];
+  const kept = (before.finalizers ?? []).filter((finalizer) => finalizer !== added);
+  const finalizers = added === undefined ? kept : [...kept, added];
+  const spec = objectOf(old['spec']);
+  const isRunningPod =
+    kind.kind === 'Pod' &&
+    stringOf(spec['nodeName']) !== '' &&
+    !['Succeeded', 'Failed'].includes(stringOf(objectOf(old['status'])['phase']));
+  const graceSeconds = isRunningPod
+    ? Math.min(
+        options.gracePeriodSeconds ?? Number(spec['terminationGracePeriodSeconds'] ?? 30),
+        before.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY,
+      )
+    : 0;
+  const metadata: ObjectMeta = {
+    ...before,
+    deletionTimestamp: before.deletionTimestamp ?? formatTime(nowMs + graceSeconds * 1000),
+    deletionGracePeriodSeconds: graceSeconds,
+    ...(finalizers.length === 0 ? {} : { finalizers }),
+  };
+  const status = objectOf(old['status']);
+  return kind.kind === 'Namespace'
+    ? { ...old, metadata, status: { ...status, phase: 'Terminating' } }
+    : { ...old, metadata };
+}
+
+/** What an update may change: all but the status, only the status, or only the finalizers of a namespace. */
+function merged(old: JsonObject, object: JsonObject, subresource: string | undefined): JsonObject {
+  const before = metadataOf(old);
+  if (subresource === 'status') return { ...old, status: object['status'] };
+  if (subresource === 'finalize') {
+    return { ...old, spec: { ...objectOf(old['spec']), finalizers: objectOf(object['spec'])['finalizers'] } };
+  }
+  const isSpecChanged = !equalJson(old['spec'], object['spec']);
+  const { finalizers, ...metadata } = { ...metadataOf(object), ...identityOf(before) };
+  const next: JsonObject = {
+    ...object,
+    metadata: {
+      ...metadata,
+      ...(finalizers === undefined || finalizers.length === 0 ? {} : { finalizers }),
+      generation: (before.generation ?? 0) + (isSpecChanged ? 1 : 0),
+    },
+  };
+  return old['status'] === undefined ? next : { ...next, status: old['status'] };
+}
+
+function identityOf(metadata: ObjectMeta): ObjectMeta {
+  const { uid, creationTimestamp, resourceVersion, deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+  const deletion = deletionTimestamp === undefined ? {} : { deletionTimestamp, deletionGracePeriodSeconds };
+  return { uid, creationTimestamp, resourceVersion, ...deletion };
+}
+
+function newNamespace(object: JsonObject): JsonObject {
+  return {
+    spec: { finalizers: ['kubernetes'], ...objectOf(object['spec']) },
+    status: { phase: 'Active', ...objectOf(object['status']) },
+  };
+}
+
+function matcher(kind: KindRef<unknown>, options: ListOptions): (object: JsonObject) => boolean {
+  const labels = parseLabelSelector(options.labelSelector ?? '');
+  const fields = parseFieldSelector(options.fieldSelector ?? '');
+  const known = findKind(kind.group, kind.version, kind.resource);
+  return (object) => {
+    if (options.namespace !== undefined && metadataOf(object).namespace !== options.namespace) return false;
+    if (!matchesLabels(labels, metadataOf(object).labels ?? {})) return false;
+    return known === undefined || matchesFields(known, fields, object);
+  };
+}
+
+/** Items of lists carry no kind and apiVersion. */
+function withoutType(object: JsonObject, { metadataOnly = false }: ListOptions): JsonObject {
+  const { kind: _kind, apiVersion: _apiVersion, ...rest } = object;
+  return metadataOnly ? { metadata: rest['metadata'] } : rest;
+}
+
+function continueAt(options: ListOptions): number {
+  return Number(options.continue?.split(':')[0]);
+}
+
+function metadataOf(object: unknown): ObjectMeta {
+  return objectOf(objectOf(object)['metadata']);
+}
+
+function idOf(kind: KindRef<unknown>): string {
+  return kind.group === '' ? kind.resource : `${kind.resource}.${kind.group}`;
+}

@@ -1,0 +1,58 @@
+import { at, objectsOf, stringOf, listOf } from '#api/json.ts';
+import type { KindRef } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { ApiClient } from './client.ts';
+
+export interface DiscoveredKind extends KindRef<KubeObject> {
+  readonly verbs: readonly string[];
+}
+
+export interface Discovery {
+  /** Every kind that the server has, in its preferred version, subresources left out. */
+  readonly kinds: readonly DiscoveredKind[];
+  /** Group versions that did not answer: an aggregated server that is down. */
+  readonly failed: readonly string[];
+}
+
+/** Asks the classic discovery documents. @throws {E_API} when the server has no discovery at all. */
+export async function discoverKinds(client: ApiClient): Promise<Discovery> {
+  const groups = await getJson(client, '/apis');
+  const preferred = objectsOf(at(groups, 'groups')).map((group) =>
+    stringOf(at(group, 'preferredVersion.groupVersion')),
+  );
+  const results = await Promise.all(
+    ['v1', ...preferred].map(async (groupVersion) => ({
+      groupVersion,
+      kinds: await kindsOf(client, groupVersion).catch(() => undefined),
+    })),
+  );
+  return {
+    kinds: results.flatMap(({ kinds }) => kinds ?? []),
+    failed: results.filter(({ kinds }) => kinds === undefined).map(({ groupVersion }) => groupVersion),
+  };
+}
+
+async function kindsOf(client: ApiClient, groupVersion: string): Promise<readonly DiscoveredKind[]> {
+  const slash = groupVersion.indexOf('/');
+  const group = slash < 0 ? '' : groupVersion.slice(0, slash);
+  const version = groupVersion.slice(slash + 1);
+  const path = group === '' ? `/api/${version}` : `/apis/${groupVersion}`;
+  return objectsOf(at(await getJson(client, path), 'resources'))
+    .filter(({ name }) => !stringOf(name).includes('/'))
+    .map(({ name, kind, namespaced, verbs }) => ({
+      group,
+      version,
+      kind: stringOf(kind),
+      resource: stringOf(name),
+      namespaced: namespaced === true,
+      verbs: listOf(verbs).map(stringOf),
+    }));
+}
+
+async function getJson(client: ApiClient, path: string): Promise<unknown> {
+  const { status, body } = await client.raw('GET', path);
+  if (status !== 200)
+    throw new PodwrightError('E_API', `GET ${path}: HTTP ${status}`, { detail: { httpCode: status } });
+  return JSON.parse(body);
+}

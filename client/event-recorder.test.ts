@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { events, pods } from '#api/kind-ref.ts';
+import { createFakeApiClient } from './client.fake.ts';
+import { createEventRecorder } from './event-recorder.ts';
+
+const object = { metadata: { name: 'p', namespace: 'default', uid: 'u' } };
+
+function setUp() {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const recorder = createEventRecorder({
+    client,
+    component: 'kubelet',
+    host: 'n',
+    clock,
+    logger: silentLogger,
+  });
+  return { clock, client, recorder };
+}
+
+it('a repeated event is one object with a count', async () => {
+  const { clock, client, recorder } = setUp();
+  for (let time = 0; time < 3; time++) {
+    recorder.record({ kind: pods, object }, 'Warning', 'BackOff', 'again');
+    await recorder.flush();
+    clock.advance(1000);
+  }
+  expect(client.all(events)).toMatchObject([
+    {
+      count: 3,
+      reason: 'BackOff',
+      type: 'Warning',
+      firstTimestamp: '2026-01-01T00:00:00Z',
+      lastTimestamp: '2026-01-01T00:00:02Z',
+      involvedObject: { kind: 'Pod', name: 'p', uid: 'u' },
+      source: { component: 'kubelet', host: 'n' },
+    },
+  ]);
+});
+
+it('an object that never stops is bounded', async () => {
+  const { client, recorder } = setUp();
+  for (let time = 0; time < 100; time++)
+    recorder.record({ kind: pods, object }, 'Normal', 'R', `message ${time}`);
+  await recorder.flush();
+  expect(client.all(events).length).toBe(25);
+});
+
+it('an event that expired is written anew', async () => {
+  const { client, recorder } = setUp();
+  recorder.record({ kind: pods, object }, 'Normal', 'R', 'm');
+  await recorder.flush();
+  const [first] = client.all(events);
+  await client.delete(events, { namespace: 'default', name: first?.metadata.name ?? '' });
+  recorder.record({ kind: pods, object }, 'Normal', 'R', 'm');
+  await recorder.flush();
+  expect(client.all(events)).toMatchObject([{ count: 2 }]);
+});

@@ -1,0 +1,192 @@
+import type { Backoff } from '#base/backoff.ts';
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import type { Logger } from '#base/log.ts';
+import { apiVersionOf, events, type KindRef } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import type { Event, ObjectReference } from '#api/objects.ts';
+import { isNamespaceTerminating, isNotFound, statusOf } from './api-error.ts';
+import type { ApiClient } from './client.ts';
+
+export interface EventRecorder extends AsyncDisposable {
+  /** Records in the background; never throws. A repeated event increments the count of the first. */
+  record(regarding: Regarding, type: 'Normal' | 'Warning', reason: string, message: string): void;
+  /** Resolves when everything recorded so far has been written or given up. */
+  flush(): Promise<void>;
+}
+
+export interface Regarding {
+  readonly kind: KindRef<unknown>;
+  readonly object: KubeObject;
+  /** `spec.containers{name}`: which part of the object. */
+  readonly fieldPath?: string | undefined;
+}
+
+export interface EventRecorderOptions {
+  readonly client: ApiClient;
+  /** Who says it: `kubelet`, `default-scheduler`, `deployment-controller`. */
+  readonly component: string;
+  readonly host?: string | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Known {
+  readonly name: string;
+  readonly namespace: string;
+  readonly event: Event;
+  count: number;
+  writtenCount: number;
+  lastMs: number;
+}
+
+// The bounds of client-go's event correlator (tools/record/events_cache.go).
+const knownEventsMax = 4096;
+const burstPerObject = 25;
+const refillMs = 300_000;
+const messageLengthMax = 1024;
+const writesAtOnceMax = 4;
+const triesMax = 3;
+const retryBackoff: Backoff = { initialMs: 100, factor: 4, maxMs: 5000 };
+
+export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
+  const { client, clock, logger } = options;
+  const known = new Map<string, Known>(); // by what is said, least recently said first
+  const budgets = new Map<string, { tokens: number; atMs: number }>(); // by the object spoken of
+  const failures = new Map<string, number>();
+  const queue = new KeyedQueue<string>({
+    clock,
+    concurrencyMax: writesAtOnceMax,
+    backoff: retryBackoff,
+    work: (key) => write(key),
+    onError: () => undefined, // `write` counts and logs.
+  });
+
+  const write = async (key: string): Promise<void> => {
+    const entry = known.get(key);
+    if (entry === undefined || entry.count === entry.writtenCount) return;
+    const { count } = entry;
+    try {
+      await writeEvent(client, entry, new Date(entry.lastMs).toISOString());
+      entry.writtenCount = count;
+      failures.delete(key);
+    } catch (error) {
+      const tries = (failures.get(key) ?? 0) + 1;
+      const isHopeless = statusOf(error) !== undefined && !isNotFound(error);
+      if (isHopeless || isNamespaceTerminating(error) || tries >= triesMax) {
+        failures.delete(key);
+        known.delete(key);
+        logger.debug({ event: key, error: describeError(error) }, 'event not recorded');
+        return;
+      }
+      failures.set(key, tries);
+      throw error;
+    }
+  };
+  return {
+    record: (regarding, type, reason, message) => {
+      const involved = referenceOf(regarding);
+      const nowMs = clock.now();
+      if (!takeToken(budgets, `${involved.uid ?? ''}/${involved.name}`, nowMs)) return;
+      const text = message.slice(0, messageLengthMax);
+      const key = [
+        involved.kind,
+        involved.namespace,
+        involved.name,
+        involved.uid,
+        involved.fieldPath,
+        type,
+        reason,
+        text,
+      ].join('/');
+      const entry = known.get(key) ?? newEntry(options, involved, { type, reason, message: text, nowMs });
+      known.delete(key);
+      known.set(key, entry);
+      entry.count += 1;
+      entry.lastMs = nowMs;
+      if (known.size > knownEventsMax) deleteFirst(known);
+      queue.add(key);
+    },
+    flush: () => queue.idle(),
+    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
+  };
+}
+
+async function writeEvent(client: ApiClient, entry: Known, at: string): Promise<void> {
+  const { name, namespace, event } = entry;
+  if (entry.writtenCount > 0) {
+    try {
+      const body = { count: entry.count, lastTimestamp: seconds(at) };
+      await client.patch(events, { namespace, name }, { kind: 'merge', body });
+      return;
+    } catch (error) {
+      if (!isNotFound(error)) throw error; // Gone by its time to live: written anew.
+    }
+  }
+  await client.create(events, { ...event, count: entry.count, lastTimestamp: seconds(at) }, { namespace });
+}
+
+function newEntry(
+  options: EventRecorderOptions,
+  involved: ObjectReference,
+  said: { readonly type: string; readonly reason: string; readonly message: string; readonly nowMs: number },
+): Known {
+  const { nowMs, ...what } = said;
+  const namespace = involved.namespace ?? 'default'; // Of cluster-scoped objects, by convention.
+  // As client-go names events: the object's name and the time in hexadecimal nanoseconds; the fraction tells two of a millisecond apart.
+  const name = `${involved.name}.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction())).toString(16)}`;
+  const firstTimestamp = seconds(new Date(nowMs).toISOString());
+  const event: Event = {
+    metadata: { name, namespace },
+    involvedObject: involved,
+    ...what,
+    source: { component: options.component, ...(options.host === undefined ? {} : { host: options.host }) },
+    reportingComponent: options.component,
+    reportingInstance: options.host ?? '',
+    firstTimestamp,
+  };
+  return { name, namespace, event, count: 0, writtenCount: 0, lastMs: nowMs };
+}
+
+let fraction = 0;
+function nextFraction(): number {
+  fraction = (fraction + 1) % 1_000_000;
+  return fraction;
+}
+
+/** A bucket of tokens for each object, so that one in trouble does not fill the store. */
+function takeToken(
+  budgets: Map<string, { tokens: number; atMs: number }>,
+  key: string,
+  nowMs: number,
+): boolean {
+  const before = budgets.get(key) ?? { tokens: burstPerObject, atMs: nowMs };
+  const tokens = Math.min(burstPerObject, before.tokens + (nowMs - before.atMs) / refillMs);
+  budgets.delete(key);
+  budgets.set(key, { tokens: tokens >= 1 ? tokens - 1 : tokens, atMs: nowMs });
+  if (budgets.size > knownEventsMax) deleteFirst(budgets);
+  return tokens >= 1;
+}
+
+function deleteFirst(map: Map<string, unknown>): void {
+  const first = map.keys().next();
+  if (first.done !== true) map.delete(first.value);
+}
+
+function referenceOf({ kind, object, fieldPath }: Regarding): ObjectReference {
+  const { name, namespace, uid, resourceVersion } = object.metadata ?? {};
+  return {
+    apiVersion: apiVersionOf(kind),
+    kind: kind.kind,
+    name,
+    namespace,
+    uid,
+    resourceVersion,
+    ...(fieldPath === undefined ? {} : { fieldPath }),
+  };
+}
+
+function seconds(iso: string): string {
+  return iso.replace(/\.\d+Z$/, 'Z');
+}

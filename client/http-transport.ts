@@ -1,0 +1,211 @@
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Transport, TransportRequest, TransportResponse } from './transport.ts';
+
+export interface HttpTransportOptions {
+  /** `https://host:port`, with a path when the server is behind one. */
+  readonly server: string;
+  readonly caPem?: string | undefined;
+  /** The name to check in the server's certificate, when it is not that of the address. */
+  readonly serverName?: string | undefined;
+  readonly insecureSkipTlsVerify?: boolean | undefined;
+  readonly clientCertPem?: string | undefined;
+  readonly clientKeyPem?: string | undefined;
+  /** A bearer token, or where to get the current one: service account tokens are renewed in their file. */
+  readonly token?: string | (() => string) | undefined;
+  readonly clock: Clock;
+  readonly requestTimeoutMs?: number;
+}
+
+/** Streams per connection, below what servers grant (Go's HTTP/2 servers: 100 or 250); more opens another connection. */
+const streamsPerSessionMax = 90;
+const windowBytes = 1_048_576;
+const connectionWindowBytes = 16 * windowBytes;
+// As client-go: a silent connection is asked after 30 s and given up 15 s later.
+const pingAfterMs = 30_000;
+const pingTimeoutMs = 15_000;
+
+/**
+ * HTTP/2 over TLS: all requests and watches share a connection, which is made when first needed and made anew after it
+ * broke. A request on a connection that breaks fails with E_CONNECTION; it is not repeated, as it may have been done.
+ */
+export function createHttpTransport(options: HttpTransportOptions): Transport {
+  const url = new URL(options.server);
+  if (url.protocol !== 'https:') {
+    throw new PodwrightError('E_UNSUPPORTED', `connect to ${options.server}: only https is supported`);
+  }
+  const basePath = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '');
+  const sessions = new Map<ClientHttp2Session, { streams: number; readonly ping: Disposable }>();
+  let isClosed = false;
+
+  const openSession = (): ClientHttp2Session => {
+    const session = connect(url.origin, {
+      ...tlsOptions(options),
+      settings: { initialWindowSize: windowBytes, enablePush: false },
+    });
+    const drop = (): void => {
+      sessions.get(session)?.ping[Symbol.dispose]();
+      sessions.delete(session);
+    };
+    session.once('connect', () => session.setLocalWindowSize(connectionWindowBytes));
+    session.once('close', drop);
+    session.once('goaway', drop); // Streams under way may finish; new ones go to a new connection.
+    session.on('error', drop); // Each stream on it gets the error itself.
+    sessions.set(session, { streams: 0, ping: keepAlive(session, options.clock) });
+    return session;
+  };
+  const takeSession = (): ClientHttp2Session => {
+    for (const [session, { streams }] of sessions) {
+      if (streams < streamsPerSessionMax && !session.closed && !session.destroyed) return session;
+    }
+    return openSession();
+  };
+  const request = (wanted: TransportRequest): Promise<TransportResponse> => {
+    if (isClosed) throw new PodwrightError('E_CLOSED', `${wanted.method} ${wanted.path}: client closed`);
+    wanted.signal?.throwIfAborted();
+    const session = takeSession();
+    const stream = session.request(requestHeaders(options, basePath, wanted), {
+      endStream: wanted.body === undefined,
+    });
+    const entry = sessions.get(session);
+    if (entry !== undefined) {
+      entry.streams += 1;
+      stream.once('close', () => (entry.streams -= 1));
+    }
+    if (wanted.body !== undefined) stream.end(wanted.body);
+    return respond(stream, wanted, options.requestTimeoutMs ?? 60_000);
+  };
+  return {
+    request: async (wanted) => request(wanted),
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+      const open = [...sessions.keys()];
+      await Promise.all(
+        open.map((session) => {
+          const { promise, resolve } = Promise.withResolvers<void>();
+          session.once('close', resolve);
+          session.destroy();
+          return promise;
+        }),
+      );
+    },
+  };
+}
+
+function respond(
+  stream: ClientHttp2Stream,
+  wanted: TransportRequest,
+  timeoutMs: number,
+): Promise<TransportResponse> {
+  const { promise, resolve, reject } = Promise.withResolvers<TransportResponse>();
+  const what = `${wanted.method} ${wanted.path}`;
+  const { signal } = wanted;
+  let brokenBy: unknown;
+  const asError = (): unknown => {
+    if (signal?.aborted === true) return signal.reason;
+    const why = brokenBy === undefined ? 'connection closed' : describeError(brokenBy);
+    return new PodwrightError('E_CONNECTION', `${what}: ${why}`, { cause: brokenBy });
+  };
+  const onAbort = (): void => stream.close(constants.NGHTTP2_CANCEL);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  if (wanted.stream !== true) {
+    stream.setTimeout(timeoutMs, () => {
+      brokenBy = new PodwrightError('E_TIMEOUT', `no answer in ${timeoutMs} ms`);
+      stream.close(constants.NGHTTP2_CANCEL);
+    });
+  }
+  stream.on('error', (error) => (brokenBy ??= error));
+  const chunks: Buffer[] = [];
+  stream.once('close', () => {
+    signal?.removeEventListener('abort', onAbort);
+    reject(asError());
+  });
+  stream.once('response', (head) => {
+    const status = head[':status'] ?? 0;
+    const headers = Object.fromEntries(
+      Object.entries(head).map(([name, value]) => [
+        name,
+        Array.isArray(value) ? value.join(', ') : String(value),
+      ]),
+    );
+    if (wanted.stream === true && status < 400) {
+      resolve({ status, headers, body: streamBody(stream, asError) });
+      return;
+    }
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.once('end', () => {
+      if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) return; // 'close' rejects.
+      resolve({
+        status,
+        headers,
+        body: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks),
+      });
+    });
+  });
+  return promise;
+}
+
+async function* streamBody(
+  stream: ClientHttp2Stream,
+  asError: () => unknown,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const chunk of stream) yield chunk as Buffer;
+  } catch {
+    throw asError(); // Says what was asked and whether the caller itself ended it.
+  }
+  if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) throw asError();
+}
+
+function requestHeaders(
+  options: HttpTransportOptions,
+  basePath: string,
+  wanted: TransportRequest,
+): Record<string, string> {
+  const token = typeof options.token === 'function' ? options.token() : options.token;
+  return {
+    ...wanted.headers,
+    ':method': wanted.method,
+    ':path': basePath + wanted.path,
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(wanted.body === undefined ? {} : { 'content-length': String(wanted.body.byteLength) }),
+  };
+}
+
+function tlsOptions(options: HttpTransportOptions): Readonly<Record<string, unknown>> {
+  return {
+    ...(options.caPem === undefined ? {} : { ca: options.caPem }),
+    ...(options.clientCertPem === undefined ? {} : { cert: options.clientCertPem }),
+    ...(options.clientKeyPem === undefined ? {} : { key: options.clientKeyPem }),
+    ...(options.serverName === undefined ? {} : { servername: options.serverName }),
+    rejectUnauthorized: options.insecureSkipTlsVerify !== true,
+    ALPNProtocols: ['h2'],
+  };
+}
+
+/** A peer that vanished without a word is noticed by a ping that is not answered. */
+function keepAlive(session: ClientHttp2Session, clock: Clock): Disposable {
+  let timer: Disposable = clock.after(pingAfterMs, ask);
+  let isAlive = true;
+  function ask(): void {
+    if (session.destroyed || !isAlive) return;
+    if (session.connecting) {
+      session.destroy(new PodwrightError('E_TIMEOUT', `connect: not done in ${pingAfterMs} ms`));
+      return;
+    }
+    timer = clock.after(pingTimeoutMs, () => {
+      session.destroy(new PodwrightError('E_TIMEOUT', `ping: no answer in ${pingTimeoutMs} ms`));
+    });
+    session.ping((error) => {
+      timer[Symbol.dispose]();
+      if (error === null && isAlive) timer = clock.after(pingAfterMs, ask);
+    });
+  }
+  return {
+    [Symbol.dispose]: () => {
+      isAlive = false;
+      timer[Symbol.dispose]();
+    },
+  };
+}

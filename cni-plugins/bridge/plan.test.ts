@@ -1,0 +1,112 @@
+import { describe, expect, test } from 'vitest';
+import { emptyResult, type CniResult } from '#api/cni/result.ts';
+import { renderNetOp } from '#native/netlink/render.ts';
+import { parseBridgeConfig } from './bridge-config.ts';
+import { hostVethName, planBridgeAdd } from './plan.ts';
+
+const request = { containerId: 'c1', ifname: 'eth0', netns: '/run/netns/c1' };
+const ipam: CniResult = { ...emptyResult, ips: [{ address: '10.1.0.2/24', gateway: '10.1.0.1' }] };
+
+function plan(options: object, from: CniResult = ipam): string {
+  const config = parseBridgeConfig({ type: 'bridge', name: 'net', ...options });
+  const { host, container } = planBridgeAdd(config, request, from);
+  return ['host', ...host.map(renderNetOp), 'container', ...container.map(renderNetOp)].join('\n');
+}
+
+describe('planBridgeAdd()', () => {
+  test('plain: a link and an address', () => {
+    expect(plan({})).toMatchInlineSnapshot(`
+      "host
+      ensure link cni0 mac 02:cf:f4:9f:b1:ef type bridge
+      set link cni0 up
+      remove link veth042df0179a
+      add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
+      set link veth042df0179a master cni0 up
+      container
+      set link eth0 up
+      ensure address 10.1.0.2/24 dev eth0"
+    `);
+  });
+
+  test('default gateway, MTU, hairpin', () => {
+    expect(plan({ isDefaultGateway: true, mtu: 1400, hairpinMode: true })).toMatchInlineSnapshot(`
+      "host
+      ensure link cni0 mtu 1400 mac 0a:58:0a:01:00:01 type bridge
+      set link cni0 up
+      ensure address 10.1.0.1/24 dev cni0
+      set sysctl net.ipv4.ip_forward = 1
+      remove link veth042df0179a
+      add link veth042df0179a mtu 1400 mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
+      set link veth042df0179a master cni0 up
+      set bridge port veth042df0179a hairpin on
+      container
+      set link eth0 mtu 1400
+      set link eth0 up
+      ensure address 10.1.0.2/24 dev eth0
+      ensure route default via 10.1.0.1 dev eth0"
+    `);
+  });
+
+  test('routed: single addresses, neighbours by way of the gateway', () => {
+    expect(plan({ isDefaultGateway: true, routed: true })).toMatchInlineSnapshot(`
+      "host
+      ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
+      set link cni0 up
+      ensure address 10.1.0.1/24 dev cni0
+      set sysctl net.ipv4.ip_forward = 1
+      set sysctl net.ipv4.conf.all.send_redirects = 0
+      set sysctl net.ipv4.conf.cni0.send_redirects = 0
+      remove link veth042df0179a
+      add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
+      set link veth042df0179a master cni0 up
+      container
+      set link eth0 up
+      ensure address 10.1.0.2/32 dev eth0
+      ensure route 10.1.0.1/32 dev eth0 scope link
+      ensure route 10.1.0.0/24 via 10.1.0.1 dev eth0
+      ensure route default via 10.1.0.1 dev eth0"
+    `);
+  });
+
+  test('two families', () => {
+    const ips = [...ipam.ips, { address: 'fd00::2/64', gateway: 'fd00::1' }];
+    expect(plan({ isDefaultGateway: true, portIsolation: true, promiscMode: true }, { ...ipam, ips }))
+      .toMatchInlineSnapshot(`
+      "host
+      ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
+      set link cni0 promisc on up
+      ensure address 10.1.0.1/24 dev cni0
+      ensure address fd00::1/64 dev cni0
+      set sysctl net.ipv4.ip_forward = 1
+      set sysctl net.ipv6.conf.all.forwarding = 1
+      remove link veth042df0179a
+      add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
+      set link veth042df0179a master cni0 up
+      set bridge port veth042df0179a isolated on
+      container
+      set link eth0 up
+      ensure address 10.1.0.2/24 dev eth0
+      ensure address fd00::2/64 dev eth0
+      ensure route default via 10.1.0.1 dev eth0
+      ensure route default via fd00::1 dev eth0"
+    `);
+  });
+
+  test('names fit the kernel and differ by attachment', () => {
+    const names = ['eth0', 'eth1'].map((ifname) => hostVethName({ ...request, ifname }));
+    expect(new Set(names).size).toBe(2);
+    expect(names.every((name) => name.length <= 15)).toBe(true);
+  });
+});
+
+describe('parseBridgeConfig() refuses', () => {
+  test.each([
+    [{ vlan: 7 }, 'vlan'],
+    [{ macspoofchk: true }, 'macspoofchk'],
+    [{ ipMasqBackend: 'iptables' }, 'iptables'],
+    [{ hairpinMode: true, promiscMode: true }, 'exclude'],
+    [{ mtu: 'big' }, 'mtu'],
+  ])('%j', (options, message) => {
+    expect(() => parseBridgeConfig({ type: 'bridge', name: 'net', ...options })).toThrow(message);
+  });
+});

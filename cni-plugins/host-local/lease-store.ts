@@ -1,0 +1,19 @@
+import type { IpAddress } from '#api/cni/ip-address.ts';
+import type { CniAttachment } from '#api/cni/network-config.ts';
+
+/** Which addresses of a network are taken, and by whom. */
+export interface LeaseStore {
+  /** Runs `work` while nobody else, in this process or another, changes this network's leases. */
+  withLock<T>(network: string, signal: AbortSignal, work: (leases: Leases) => Promise<T>): Promise<T>;
+}
+
+export interface Leases {
+  /** False if somebody has the address. */
+  reserve(ip: IpAddress, owner: CniAttachment, rangeIndex: number): Promise<boolean>;
+  lastReserved(rangeIndex: number): Promise<IpAddress | undefined>;
+  ownedBy(owner: CniAttachment): Promise<readonly IpAddress[]>;
+  release(ips: readonly IpAddress[]): Promise<void>;
+  /** Frees the addresses whose owner does not pass. */
+  retain(isKept: (owner: CniAttachment) => boolean): Promise<void>;
+  list(): Promise<readonly IpAddress[]>;
+}

@@ -1,0 +1,4 @@
+import { runPluginProcess } from '#cni-plugins/skel/main.ts';
+import { createHostLocal } from './host-local.ts';
+
+await runPluginProcess(createHostLocal());

@@ -1,0 +1,4 @@
+import { runPluginProcess } from '#cni-plugins/skel/main.ts';
+import { loopback } from './loopback.ts';
+
+await runPluginProcess(loopback);

@@ -1,0 +1,139 @@
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import { formatIp, parseCidr, parseIp } from '#api/cni/ip-address.ts';
+import { field } from '#api/cni/json-field.ts';
+import type { PluginConfig } from '#api/cni/network-config.ts';
+import type { CniResult } from '#api/cni/result.ts';
+import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
+
+/** A port of the host that leads to a port of a container (capability portMappings). */
+export interface PortMapping {
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  /** undefined: every address of the host. */
+  readonly hostIp: string | undefined;
+}
+
+/** What one container has in the table, by set. */
+export interface PortmapElements {
+  readonly table: TableRef;
+  readonly sets: readonly { readonly set: NftSet; readonly elements: readonly NftElement[] }[];
+}
+
+const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
+
+const table: TableRef = { family: 'ip', name: 'cni-portmap' };
+
+/** Port of every host address → container. */
+const portSet: NftSet = {
+  name: 'ports',
+  keyTypes: ['inet_proto', 'inet_service'],
+  dataTypes: ['ipv4_addr', 'inet_service'],
+};
+
+/** Port of one host address → container. */
+const addressPortSet: NftSet = {
+  name: 'address-ports',
+  keyTypes: ['ipv4_addr', 'inet_proto', 'inet_service'],
+  dataTypes: ['ipv4_addr', 'inet_service'],
+};
+
+/** Containers that reach themselves through the host: source and target after translation. */
+const hairpinSet: NftSet = { name: 'hairpin', keyTypes: ['ipv4_addr', 'ipv4_addr'] };
+
+const source: NftLoad = { load: 'ip saddr' };
+const target: NftLoad = { load: 'ip daddr' };
+const protocol: NftLoad = { load: 'meta l4proto' };
+const targetPort: NftLoad = { load: 'th dport' };
+
+const translate: readonly NftRule[] = [
+  { exprs: [{ expr: 'dnat map', key: [target, protocol, targetPort], map: addressPortSet.name }] },
+  {
+    exprs: [
+      isLocal(),
+      // 127.0.0.0/8 cannot leave through another interface unless route_localnet is set, which is the host's to decide.
+      { expr: 'match', left: target, op: '!=', right: '127.0.0.0/8' },
+      { expr: 'dnat map', key: [protocol, targetPort], map: portSet.name },
+    ],
+  },
+];
+
+/** The table with nothing mapped. */
+export const portmapTable: NftTable = {
+  ...table,
+  sets: [portSet, addressPortSet, hairpinSet],
+  chains: [
+    { name: 'prerouting', hook: { type: 'nat', hook: 'prerouting', priority: -101 }, rules: translate },
+    { name: 'output', hook: { type: 'nat', hook: 'output', priority: -101 }, rules: translate },
+    {
+      name: 'postrouting',
+      hook: { type: 'nat', hook: 'postrouting', priority: 100 },
+      rules: [
+        { exprs: [{ expr: 'lookup', key: [source, target], set: hairpinSet.name }, { expr: 'masquerade' }] },
+      ],
+    },
+  ],
+  elements: {},
+};
+
+/** @throws {E_INVALID} */
+export function parsePortMappings(config: PluginConfig): readonly PortMapping[] {
+  const runtime = field.object(config, 'runtimeConfig') ?? {};
+  return field.objects(runtime, 'portMappings').flatMap((item) => {
+    const hostPort = field.number(item, 'hostPort') ?? 0;
+    if (hostPort === 0) return []; // A port that the container only declares.
+    const containerPort = field.number(item, 'containerPort') ?? 0;
+    const text = (field.string(item, 'protocol') ?? 'tcp').toLowerCase();
+    const known = Object.keys(protocolNumber).find((name) => name === text) as
+      | PortMapping['protocol']
+      | undefined;
+    if (known === undefined || !isPort(hostPort) || !isPort(containerPort)) {
+      throw cniError(
+        cniErrorCode.invalidNetworkConfig,
+        `portmap: ${JSON.stringify(item)} is not a port mapping`,
+      );
+    }
+    return [
+      { hostPort, containerPort, protocol: known, hostIp: parseHostIp(field.string(item, 'hostIP') ?? '') },
+    ];
+  });
+}
+
+/** Pure: what a container with these addresses needs in the table. IPv4 only: an IPv6 container's ports are refused. */
+export function planPortmap(mappings: readonly PortMapping[], result: CniResult): PortmapElements {
+  const address = result.ips.map((ip) => parseCidr(ip.address)?.ip).find((ip) => ip?.family === 4);
+  if (address === undefined) {
+    if (mappings.length === 0) return { table, sets: [] };
+    throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no IPv4 address');
+  }
+  const containerIp = formatIp(address);
+  const everywhere: NftElement[] = [];
+  const somewhere: NftElement[] = [];
+  for (const { hostPort, containerPort, protocol: name, hostIp } of mappings) {
+    const key = [protocolNumber[name], hostPort];
+    const data = [containerIp, containerPort];
+    if (hostIp === undefined) everywhere.push({ key, data });
+    else somewhere.push({ key: [hostIp, ...key], data });
+  }
+  const sets = [
+    { set: portSet, elements: everywhere },
+    { set: addressPortSet, elements: somewhere },
+    { set: hairpinSet, elements: mappings.length === 0 ? [] : [{ key: [containerIp, containerIp] }] },
+  ];
+  return { table, sets: sets.filter(({ elements }) => elements.length > 0) };
+}
+
+function isLocal(): NftExpr {
+  return { expr: 'match', left: { load: 'fib daddr type' }, op: '==', right: 'local' };
+}
+
+function isPort(port: number): boolean {
+  return Number.isInteger(port) && port > 0 && port <= 65_535;
+}
+
+function parseHostIp(text: string): string | undefined {
+  if (text === '' || text === '0.0.0.0' || text === '::') return undefined;
+  const ip = parseIp(text);
+  if (ip?.family === 4) return formatIp(ip);
+  throw cniError(cniErrorCode.unsupportedField, `portmap: host address ${text} is not an IPv4 address`);
+}

@@ -1,0 +1,66 @@
+import { isPodwrightError } from '#base/errors.ts';
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import { emptyResult, type CniResult } from '#api/cni/result.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
+import type { NftOp } from '#native/nft/nft.ts';
+import type { CniPlugin, PluginCall, PluginHost } from '#cni-plugins/skel/plugin.ts';
+import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.ts';
+import { parsePortMappings, planPortmap, portmapTable, type PortmapElements } from './plan.ts';
+
+/** Leads ports of the host to containers (a chained plugin: it needs the result of the one that gave the address). */
+export const portmap: CniPlugin = {
+  name: 'portmap',
+  async add(call, host) {
+    const previous = previousOf(call);
+    const plan = planPortmap(parsePortMappings(call.config), previous);
+    if (plan.sets.length > 0) await commitAdd(plan, host);
+    return previous;
+  },
+  async del(call, host) {
+    const plan = planPortmap(parsePortMappings(call.config), call.prevResult ?? emptyResultFor(call));
+    const ops = plan.sets.flatMap(({ set, elements }) =>
+      elements.map((element): NftOp => ({
+        op: 'removeElements',
+        table: plan.table,
+        set,
+        elements: [element],
+      })),
+    );
+    await removeFromTable(host.nft, ops);
+  },
+  async check(call, host) {
+    if (parsePortMappings(call.config).length === 0 || (await host.nft.hasTable(ownNetns, portmapTable)))
+      return;
+    throw cniError(cniErrorCode.unknownContainer, `portmap CHECK: table ${portmapTable.name} is missing`);
+  },
+  async gc() {
+    // Elements do not say whose they are; DEL with the cached result removes them, which the runtime's GC calls first.
+  },
+  async status() {
+    // Needs nothing but the kernel's nf_tables, which ADD asks.
+  },
+};
+
+function previousOf(call: PluginCall): CniResult {
+  if (call.prevResult !== undefined) return call.prevResult;
+  throw cniError(
+    cniErrorCode.invalidNetworkConfig,
+    'portmap: must come after a plugin that gives an address',
+  );
+}
+
+function emptyResultFor(call: PluginCall): CniResult {
+  // Without prevResult there is no address to take away; the mappings are what is asked for, not what is there.
+  if (parsePortMappings(call.config).length === 0) return emptyResult;
+  throw cniError(cniErrorCode.invalidNetworkConfig, 'portmap DEL: prevResult is missing');
+}
+
+async function commitAdd(plan: PortmapElements, host: PluginHost): Promise<void> {
+  const elements = plan.sets.map((item): NftOp => ({ op: 'addElements', table: plan.table, ...item }));
+  try {
+    await commitInTable(host.nft, portmapTable, elements);
+  } catch (cause) {
+    if (!isPodwrightError(cause, 'E_EXISTS')) throw cause;
+    throw cniError(cniErrorCode.invalidNetworkConfig, 'portmap: a host port is taken', { cause });
+  }
+}

@@ -1,0 +1,42 @@
+import type { CniInvoker } from '#api/cni/invocation.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
+import type { Nft } from '#native/nft/nft.ts';
+import { bridge } from './bridge/bridge.ts';
+import { createHostLocal } from './host-local/host-local.ts';
+import { loopback } from './loopback/loopback.ts';
+import { portmap } from './portmap/portmap.ts';
+import { dispatch } from './skel/dispatch.ts';
+import type { CniPlugin } from './skel/plugin.ts';
+import { invokeProgram } from './skel/run-program.ts';
+
+/** Our plugins by the `type` that configurations name. */
+export function createPluginRegistry(): ReadonlyMap<string, CniPlugin> {
+  return new Map([bridge, createHostLocal(), loopback, portmap].map((plugin) => [plugin.name, plugin]));
+}
+
+/**
+ * How the agent calls CNI plugins: ours in this process, any other as the program that the specification says. A
+ * configuration may insist on a program by a type that is not in the registry.
+ */
+export function createInvoker(options: {
+  readonly netlink: Netlink;
+  readonly nft: Nft;
+  readonly registry?: ReadonlyMap<string, CniPlugin>;
+  /** Whether whoever calls DEL removes the network namespace next (see PluginHost). */
+  readonly isNetnsRemovedByCaller?: boolean;
+}): CniInvoker {
+  const registry = options.registry ?? createPluginRegistry();
+  const invoke: CniInvoker = async (name, invocation, signal) => {
+    const plugin = registry.get(name);
+    if (plugin === undefined) return invokeProgram(name, invocation, signal);
+    signal.throwIfAborted();
+    return dispatch(plugin, invocation, host, signal);
+  };
+  const host = {
+    netlink: options.netlink,
+    nft: options.nft,
+    invoke,
+    isNetnsRemovedByCaller: options.isNetnsRemovedByCaller ?? false,
+  };
+  return invoke;
+}

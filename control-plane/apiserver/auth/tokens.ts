@@ -1,0 +1,124 @@
+import { createHash, createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
+import type { JWK } from 'jose';
+import { at, objectOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+
+/** An object that a token is bound to: when that is gone, the token is worth nothing. */
+export interface BoundObject {
+  readonly kind: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
+export interface TokenInput {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly audiences: readonly string[];
+  readonly expirationSeconds: number;
+  readonly bound?: BoundObject | undefined;
+}
+
+/** What a token says, its signature and time being in order. */
+export interface TokenClaims {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly audiences: readonly string[];
+  readonly tokenId: string;
+  readonly bound: BoundObject | undefined;
+}
+
+export const tokenIssuer = 'https://kubernetes.default.svc';
+const algorithm = 'ES256';
+const verifiedMax = 1024;
+
+/** Signs and reads service account tokens. */
+export class TokenAuthority {
+  readonly #privateKey: KeyObject;
+  readonly #publicKey: KeyObject;
+  readonly #keyId: string;
+  readonly #now: () => number;
+  /** Tokens whose signature was found good, with what they say. */
+  readonly #verified = new Map<string, { readonly claims: TokenClaims; readonly expiresAtMs: number }>();
+
+  constructor(privateKeyPem: string, now: () => number) {
+    this.#privateKey = createPrivateKey(privateKeyPem);
+    this.#publicKey = createPublicKey(this.#privateKey);
+    const der = this.#publicKey.export({ type: 'spki', format: 'der' });
+    this.#keyId = createHash('sha256').update(der).digest('base64url');
+    this.#now = now;
+  }
+
+  async sign(input: TokenInput): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
+    const { SignJWT } = await import('jose'); // Loaded when first needed.
+    const issuedAt = Math.floor(this.#now() / 1000);
+    const expiresAt = issuedAt + input.expirationSeconds;
+    const { bound } = input;
+    const claims = {
+      namespace: input.namespace,
+      ...(bound === undefined ? {} : { [bound.kind.toLowerCase()]: { name: bound.name, uid: bound.uid } }),
+      serviceaccount: { name: input.name, uid: input.uid },
+    };
+    const token = await new SignJWT({ 'kubernetes.io': claims })
+      .setProtectedHeader({ alg: algorithm, kid: this.#keyId })
+      .setAudience([...input.audiences])
+      .setIssuer(tokenIssuer)
+      .setIssuedAt(issuedAt)
+      .setNotBefore(issuedAt)
+      .setExpirationTime(expiresAt)
+      .setJti(randomUUID())
+      .setSubject(`system:serviceaccount:${input.namespace}:${input.name}`)
+      .sign(this.#privateKey);
+    return { token, expiresAtMs: expiresAt * 1000 };
+  }
+
+  /** @returns undefined for what is no token of ours, or one whose time is over. */
+  async verify(token: string): Promise<TokenClaims | undefined> {
+    const known = this.#verified.get(token);
+    if (known !== undefined && known.expiresAtMs > this.#now()) return known.claims;
+    this.#verified.delete(token);
+    const { jwtVerify, errors } = await import('jose');
+    const options = { issuer: tokenIssuer, algorithms: [algorithm], currentDate: new Date(this.#now()) };
+    try {
+      const { payload } = await jwtVerify(token, this.#publicKey, options);
+      const claims = readClaims(payload);
+      this.#remember(token, { claims, expiresAtMs: (payload.exp ?? 0) * 1000 });
+      return claims;
+    } catch (error) {
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The public key, for `/openid/v1/jwks`. */
+  publicJwk(): JWK {
+    return { ...this.#publicKey.export({ format: 'jwk' }), use: 'sig', kid: this.#keyId, alg: algorithm };
+  }
+
+  #remember(token: string, verified: { readonly claims: TokenClaims; readonly expiresAtMs: number }): void {
+    this.#verified.set(token, verified);
+    if (this.#verified.size <= verifiedMax) return;
+    const [oldest] = this.#verified.keys();
+    if (oldest !== undefined) this.#verified.delete(oldest);
+  }
+}
+
+function readClaims(payload: JsonObject): TokenClaims {
+  const own = objectOf(payload['kubernetes.io']);
+  const { aud } = payload;
+  const bound = ['Pod', 'Node', 'Secret'].flatMap((kind): BoundObject[] => {
+    const found = own[kind.toLowerCase()];
+    return found === undefined
+      ? []
+      : [{ kind, name: stringOf(at(found, 'name')), uid: stringOf(at(found, 'uid')) }];
+  });
+  return {
+    namespace: stringOf(own['namespace']),
+    name: stringOf(at(own, 'serviceaccount.name')),
+    uid: stringOf(at(own, 'serviceaccount.uid')),
+    audiences: (Array.isArray(aud) ? aud : [aud]).map(stringOf),
+    tokenId: stringOf(payload['jti']),
+    bound: bound[0],
+  };
+}

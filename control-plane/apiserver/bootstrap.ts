@@ -1,0 +1,95 @@
+import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
+import { builtIn } from './built-in.ts';
+import { createObject } from './create.ts';
+import type { User } from './request.ts';
+import type { ServerContext } from './server-context.ts';
+import { updateObject } from './update.ts';
+
+const namespaces = builtIn('', 'v1', 'namespaces');
+const configMaps = builtIn('', 'v1', 'configmaps');
+const services = builtIn('', 'v1', 'services');
+const endpoints = builtIn('', 'v1', 'endpoints');
+const endpointSlices = builtIn('discovery.k8s.io', 'v1', 'endpointslices');
+const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
+
+/** As whom the server writes what it needs itself. */
+export const serverUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
+const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+
+/** Makes what every cluster has, where it is not there yet, and points the kubernetes Service at this server. */
+export async function bootstrap(context: ServerContext, caCertPem: string): Promise<void> {
+  for (const service of await context.registry.readAll(services, '')) context.allocators.restore(service);
+  for (const name of systemNamespaces) await ensure(context, namespaces, { metadata: { name } });
+  await ensure(context, configMaps, {
+    metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
+    data: { 'client-ca-file': caCertPem },
+  });
+  for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
+  await ensureKubernetesService(context);
+}
+
+function ensurePriority(context: ServerContext, name: string, value: number): Promise<void> {
+  const description = 'Used for system critical pods that must not be moved from their current node.';
+  return ensure(context, priorityClasses, { metadata: { name }, value, description });
+}
+
+/** The Service by which pods find this server, with the endpoint that they reach it at. */
+async function ensureKubernetesService(context: ServerContext): Promise<void> {
+  const labels = { component: 'apiserver', provider: 'kubernetes' };
+  const { host, port } = context.advertise;
+  const own = { name: 'kubernetes', namespace: 'default' };
+  await ensure(context, services, {
+    metadata: { ...own, labels },
+    spec: {
+      clusterIP: context.allocators.firstAddress(),
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
+    },
+  });
+  // The fields that must follow the server when it moves, beside what defaulting adds to them.
+  await ensureCurrent(context, endpoints, {
+    metadata: { ...own, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+    subsets: [{ addresses: [{ ip: host }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+  });
+  await ensureCurrent(context, endpointSlices, {
+    metadata: { ...own, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+    addressType: 'IPv4',
+    endpoints: [{ addresses: [host], conditions: { ready: true } }],
+    ports: [{ name: 'https', port, protocol: 'TCP' }],
+  });
+}
+
+async function ensure(context: ServerContext, kind: Kind, object: JsonObject): Promise<void> {
+  const namespace = stringOf(at(object, 'metadata.namespace'));
+  const present = await context.registry.read(kind, namespace, stringOf(at(object, 'metadata.name')));
+  if (present !== undefined) return;
+  const typed = {
+    kind: kind.kind,
+    apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
+    ...object,
+  };
+  try {
+    await createObject(context, { kind, namespace, object: typed, user: serverUser, dryRun: false });
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'AlreadyExists') throw error;
+  }
+}
+
+async function ensureCurrent(context: ServerContext, kind: Kind, object: JsonObject): Promise<void> {
+  await ensure(context, kind, object);
+  const { metadata: wantedMetadata, ...wanted } = object;
+  const { name, namespace } = objectOf(wantedMetadata);
+  await updateObject(context, {
+    kind,
+    namespace: stringOf(namespace),
+    name: stringOf(name),
+    dryRun: false,
+    change: (current) => {
+      const isCurrent = Object.entries(wanted).every(([field, value]) => equalJson(current[field], value));
+      return isCurrent ? current : { ...current, ...wanted };
+    },
+  });
+}

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import { decodeBodyOf } from '#api/body.ts';
+import { decodeRequest } from '#api/decode-request.ts';
+import { applyDefaults } from '#api/defaults.ts';
+import { at, stringOf } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { alreadyExists, badRequest, invalid } from '#api/status.ts';
+import { prepareCreate } from '#api/strategy.ts';
+import { validateCreate } from '#api/validation.ts';
+import { admitNew } from '#control-plane/apiserver/admission/admit-new.ts';
+import { randomSuffix } from './name-suffix.ts';
+import { negotiate } from './negotiate.ts';
+import { typedBytes } from './object-bytes.ts';
+import type { Entry } from './registry.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
+import { bytesResponse, objectResponse, styleOf } from './respond.ts';
+import type { ResourceRoute } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { transformNames, transformObject, transformOf } from './transform.ts';
+import { parseWriteOptions, warningHeaders } from './write-options.ts';
+
+/** What a write came to: `entry` is absent when it was a dry run. */
+export interface Written {
+  readonly object: JsonObject;
+  readonly entry: Entry | undefined;
+}
+
+export interface CreateInput {
+  readonly kind: Kind;
+  /** '' for cluster-scoped kinds. */
+  readonly namespace: string;
+  /** Decoded, with kind and apiVersion. */
+  readonly object: JsonObject;
+  readonly user: User;
+  readonly dryRun: boolean;
+}
+
+/** Tries at a generated name before the server gives up (kube-apiserver's own number). */
+const generateTriesMax = 8;
+
+/** POST to a collection. */
+export async function postObject(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace } = route;
+  const options = parseWriteOptions('CreateOptions', request.query);
+  const body = decodeBodyOf(kind.kind, await request.readBody(), request.headers['content-type']);
+  const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);
+  checkNamespaceOf(kind, namespace, object);
+  const written = await createObject(context, {
+    kind,
+    namespace,
+    object,
+    user: request.user,
+    dryRun: options.dryRun,
+  });
+  return writtenResponse(context, { status: 201, kind, written, warnings }, request);
+}
+
+/** The whole way of a new object, from decoded to durable. */
+export async function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
+  const { kind, namespace, dryRun } = input;
+  const given = stringOf(at(input.object, 'metadata.name'));
+  const admitted = await admitNew(context, { ...input, object: applyDefaults(kind, input.object) });
+  for (let tries = 1; ; tries++) {
+    const suffix = randomSuffix();
+    const prepared = prepareCreate(kind, admitted, {
+      now: context.clock.now(),
+      uid: randomUUID(),
+      ...(kind.namespaced ? { namespace } : {}),
+      nameSuffix: suffix,
+    });
+    const { object, release } = context.allocators.allocate(kind, applyNameDefaults(kind, prepared, given));
+    const created = await insert(context, { kind, object, dryRun }).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (dryRun) release();
+    if (created !== undefined) return created;
+    release();
+    if (given !== '' || tries === generateTriesMax)
+      throw alreadyExists(kind, stringOf(at(object, 'metadata.name')));
+  }
+}
+
+/** Some defaults follow from the name (a Namespace's own label): a generated one is known only now. */
+function applyNameDefaults(kind: Kind, object: JsonObject, given: string): JsonObject {
+  return given === '' && kind.kind === 'Namespace' ? applyDefaults(kind, object) : object;
+}
+
+/** @returns undefined when the name is taken. */
+async function insert(
+  context: ServerContext,
+  input: { readonly kind: Kind; readonly object: JsonObject; readonly dryRun: boolean },
+): Promise<Written | undefined> {
+  const { kind, object, dryRun } = input;
+  const name = stringOf(at(object, 'metadata.name'));
+  const errors = validateCreate(kind, object);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  if (dryRun) {
+    const present = await context.registry.read(kind, stringOf(at(object, 'metadata.namespace')), name);
+    return present === undefined ? { object, entry: undefined } : undefined;
+  }
+  const entry = await context.registry.create(kind, object);
+  return entry === undefined ? undefined : writtenEntry(entry);
+}
+
+/** What was written, without reading it again before somebody asks. */
+export function writtenEntry(entry: Entry): Written {
+  return {
+    get object() {
+      return entry.object;
+    },
+    entry,
+  };
+}
+
+/** @throws {E_API} 400 when the object names another namespace than the URL */
+export function checkNamespaceOf(kind: Kind, namespace: string, object: JsonObject): void {
+  const own = stringOf(at(object, 'metadata.namespace'));
+  if (own === '' || own === namespace) return;
+  if (!kind.namespaced) throw badRequest('namespace is not allowed on this type');
+  throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+}
+
+/** What a write answers with: the object as it is now, in the shape that was asked for. */
+export function writtenResponse(
+  context: ServerContext,
+  result: {
+    readonly status: number;
+    readonly kind: Kind;
+    readonly written: Written;
+    readonly warnings?: readonly string[];
+  },
+  request: ApiRequest,
+): ApiResponse {
+  const { status, kind, written, warnings = [] } = result;
+  const representation = negotiate(request.headers['accept'], transformNames);
+  const transform = transformOf(representation, request.query);
+  const style = styleOf(request, representation);
+  const headers = warningHeaders(warnings);
+  if (transform !== undefined) {
+    return objectResponse(
+      status,
+      transformObject(kind, transform, written.object, context.clock.now()),
+      style,
+      headers,
+    );
+  }
+  if (written.entry === undefined) return objectResponse(status, written.object, style, headers);
+  return bytesResponse(
+    status,
+    typedBytes(kind, context.registry.bytesOf(kind, written.entry.value)),
+    style,
+    headers,
+  );
+}

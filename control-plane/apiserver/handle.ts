@@ -1,0 +1,131 @@
+import { forbidden, resourceNotFound, statusError } from '#api/status.ts';
+import { authenticate, impersonatedUser } from '#control-plane/apiserver/auth/authenticate.ts';
+import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
+import { postObject } from './create.ts';
+import { deleteCollection, deleteOne } from './delete.ts';
+import { observeRequest } from './metrics.ts';
+import { handlePath } from './paths.ts';
+import { patchObject } from './patch.ts';
+import { getObject, listObjects } from './read.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
+import { compress, errorResponse } from './respond.ts';
+import { parseRoute, type ResourceRoute, type Route } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
+import { putObject } from './update.ts';
+import { handleVirtual, isVirtual } from './virtual.ts';
+import { watchObjects } from './watch.ts';
+
+/** The whole chain, for any transport: route, authenticate, impersonate, authorize, handle. Never throws. */
+export async function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
+  const startMs = context.clock.monotonic();
+  let route: Route | undefined;
+  const response = await answer(context, request, (parsed) => (route = parsed));
+  const { verb, kind } =
+    route?.kind === 'resource' ? route.route : { verb: request.method.toLowerCase(), kind: undefined };
+  const seconds = (context.clock.monotonic() - startMs) / 1000;
+  observeRequest(context, { verb, resource: kind?.resource ?? '', code: response.status, seconds });
+  return response;
+}
+
+async function answer(
+  context: ServerContext,
+  request: ApiRequest,
+  onRoute: (route: Route) => void,
+): Promise<ApiResponse> {
+  try {
+    const user = await authenticate(context, request);
+    const route = parseRoute(request.method, request.path, request.query);
+    onRoute(route);
+    const authorized = { ...request, user: admitUser(request, route, user) };
+    const response =
+      route.kind === 'path'
+        ? await handlePath(context, authorized)
+        : await handleResource(context, route.route, authorized);
+    return compress(request, response);
+  } catch (error) {
+    const response = errorResponse(error);
+    if (response.status === 500)
+      context.logger.error({ path: request.path, error: String(error) }, 'request failed');
+    return response;
+  }
+}
+
+/** The user as whom the request is done. @throws {E_API} 403 */
+export function admitUser(request: ApiRequest, route: Route, user: User): User {
+  const impersonated = impersonatedUser(request);
+  if (impersonated !== undefined) checkImpersonation(user, impersonated);
+  const effective = impersonated ?? user;
+  const attributes = attributesOf(request, route, effective);
+  if (!authorize(attributes).allowed) throw denial(attributes);
+  return effective;
+}
+
+function checkImpersonation(user: User, as: User): void {
+  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(as.name);
+  const [namespace, name] = [account?.[1] ?? '', account?.[2] ?? as.name];
+  const resource = account === null ? 'users' : 'serviceaccounts';
+  const attributes: Attributes = {
+    kind: 'resource',
+    user,
+    verb: 'impersonate',
+    group: '',
+    resource,
+    subresource: '',
+    namespace,
+    name,
+  };
+  if (!authorize(attributes).allowed) throw denial(attributes);
+}
+
+function attributesOf(request: ApiRequest, route: Route, user: User): Attributes {
+  if (route.kind === 'path')
+    return { kind: 'path', user, verb: request.method.toLowerCase(), path: request.path };
+  const { verb, kind, subresource, namespace, name } = route.route;
+  const { group, resource } = kind;
+  return {
+    kind: 'resource',
+    user,
+    verb,
+    group,
+    resource,
+    subresource: subresource?.name ?? '',
+    namespace,
+    name,
+  };
+}
+
+function denial(attributes: Attributes): Error {
+  const cause = describeDenial(attributes);
+  if (attributes.kind === 'path') return statusError(403, 'Forbidden', `forbidden: ${cause}`, {});
+  return forbidden({ group: attributes.group, resource: attributes.resource }, attributes.name, cause);
+}
+
+async function handleResource(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  if (isVirtual(route.kind)) return handleVirtual(context, route, request);
+  if (route.subresource !== undefined) return handleSubresource(context, route, request);
+  switch (route.verb) {
+    case 'get':
+      return getObject(context, route, request);
+    case 'list':
+      return listObjects(context, route, request);
+    case 'watch':
+      return watchObjects(context, route, request);
+    case 'create':
+      return postObject(context, route, request);
+    case 'update':
+      return putObject(context, route, request);
+    case 'patch':
+      return patchObject(context, route, request);
+    case 'delete':
+      return deleteOne(context, route, request);
+    case 'deletecollection':
+      return deleteCollection(context, route, request);
+    default:
+      throw resourceNotFound();
+  }
+}

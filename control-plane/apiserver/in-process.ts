@@ -1,0 +1,113 @@
+import { PodwrightError } from '#base/errors.ts';
+import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink, type User } from './request.ts';
+
+/** Bytes that a streamed body may hold ready before its producer is told to wait. */
+const readyBytesMax = 1_048_576;
+
+/** A transport to the API server of this process: no socket, and the same handlers. */
+export function createInProcessTransport(
+  handle: (request: ApiRequest) => Promise<ApiResponse>,
+  user: User,
+): Transport {
+  const closing = new AbortController();
+  return {
+    request: async (request) => {
+      if (closing.signal.aborted)
+        throw new PodwrightError('E_CLOSED', `${request.method} ${request.path}: transport is closed`);
+      const ended = new AbortController();
+      const signals = [
+        closing.signal,
+        ended.signal,
+        ...(request.signal === undefined ? [] : [request.signal]),
+      ];
+      const signal = AbortSignal.any(signals);
+      const response = await handle(apiRequest(request, user, signal));
+      const { body } = response;
+      if (body instanceof Uint8Array) return { ...head(response), body };
+      const stream = readStream(body, signal, () => ended.abort(new DOMException('stopped', 'AbortError')));
+      return { ...head(response), body: stream };
+    },
+    [Symbol.asyncDispose]: async () => closing.abort(new DOMException('transport closed', 'AbortError')),
+  };
+}
+
+function head(response: ApiResponse): Pick<TransportResponse, 'status' | 'headers'> {
+  const headers = Object.fromEntries(
+    Object.entries(response.headers).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : value.join(', '),
+    ]),
+  );
+  return { status: response.status, headers };
+}
+
+function apiRequest(request: TransportRequest, user: User, signal: AbortSignal): ApiRequest {
+  const mark = request.path.indexOf('?');
+  const body = request.body ?? emptyBody;
+  return {
+    method: request.method,
+    path: mark < 0 ? request.path : request.path.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : request.path.slice(mark + 1)),
+    headers: request.headers,
+    caller: { kind: 'in-process', user },
+    readBody: async () => body,
+    signal,
+  };
+}
+
+/** Turns a body that is pushed into one that is pulled. */
+async function* readStream(
+  body: (sink: ByteSink) => Promise<void>,
+  signal: AbortSignal,
+  stop: () => void,
+): AsyncGenerator<Uint8Array, void> {
+  let ready: Uint8Array[] = [];
+  let readyBytes = 0;
+  let isEnded = false;
+  let failure: unknown;
+  let wake = Promise.withResolvers<void>();
+  let room = Promise.withResolvers<void>();
+  const sink: ByteSink = {
+    write: (bytes) => {
+      ready.push(bytes);
+      readyBytes += bytes.byteLength;
+      wake.resolve();
+      return readyBytes < readyBytesMax;
+    },
+    drained: () => room.promise,
+    get pendingBytes() {
+      return readyBytes;
+    },
+  };
+  const end = (error?: unknown): void => {
+    failure = error;
+    isEnded = true;
+    wake.resolve();
+    room.resolve();
+  };
+  const onAbort = (): void => end(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  void body(sink).then(() => end(), end);
+  try {
+    for (;;) {
+      await wake.promise;
+      wake = Promise.withResolvers<void>();
+      const taken = ready;
+      ready = [];
+      readyBytes = 0;
+      room.resolve();
+      room = Promise.withResolvers<void>();
+      yield* taken;
+      if (signal.aborted) throw signal.reason;
+      if (isEnded && ready.length === 0) {
+        if (failure !== undefined) throw failure;
+        return;
+      }
+      if (isEnded) wake.resolve();
+    }
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    stop();
+  }
+}

@@ -1,0 +1,114 @@
+import { forbiddenField } from '#api/field-error.ts';
+import type { Kind } from '#api/kinds.ts';
+import {
+  checkFieldSelector,
+  matchesFields,
+  matchesLabels,
+  parseFieldSelector,
+  parseLabelSelector,
+  type FieldMatcher,
+  type LabelMatcher,
+} from '#api/selector.ts';
+import { at, stringMapOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, invalidOptions, statusError } from '#api/status.ts';
+import { isTrue, type ResourceRoute } from './route.ts';
+
+/** What a list or watch asks for. */
+export interface ListOptions {
+  readonly labels: LabelMatcher;
+  readonly fields: FieldMatcher;
+  /** Whether there is anything to select by that needs the object. */
+  readonly hasSelector: boolean;
+  /** The one name asked for, by fieldSelector or path; '' for any. */
+  readonly name: string;
+  readonly limit: number;
+  readonly continue: string;
+  /** As given; '' when absent. */
+  readonly resourceVersion: string;
+  readonly match: string;
+  readonly timeoutSeconds: number;
+  readonly allowBookmarks: boolean;
+  readonly sendInitialEvents: boolean | undefined;
+}
+
+/** @throws {E_API} 400 or 422 with the texts of kube-apiserver */
+export function parseListOptions(route: ResourceRoute, query: URLSearchParams): ListOptions {
+  const isWatch = route.verb === 'watch';
+  const fields = [
+    ...parseFieldSelector(query.get('fieldSelector') ?? ''),
+    // The legacy watch path of one object, and anything else that names one.
+    ...(route.name === '' ? [] : [{ field: 'metadata.name', equal: true, value: route.name }]),
+  ];
+  checkFieldSelector(route.kind, fields);
+  const labels = parseLabelSelector(query.get('labelSelector') ?? '');
+  const named = fields.find(({ field, equal }) => field === 'metadata.name' && equal);
+  const initial = query.get('sendInitialEvents');
+  const options: ListOptions = {
+    labels,
+    fields,
+    hasSelector: fields.length > 0 || labels.requirements.length > 0,
+    name: named?.value ?? '',
+    limit: parseCount(query.get('limit')),
+    continue: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    match: query.get('resourceVersionMatch') ?? '',
+    timeoutSeconds: parseCount(query.get('timeoutSeconds')),
+    allowBookmarks: isTrue(query.get('allowWatchBookmarks')),
+    sendInitialEvents: initial === null ? undefined : isTrue(initial),
+  };
+  checkCombination(options, isWatch);
+  return options;
+}
+
+function checkCombination(options: ListOptions, isWatch: boolean): void {
+  const refuse = (field: string, detail: string): never => {
+    throw invalidOptions('ListOptions', [forbiddenField(field, detail)]);
+  };
+  if (options.sendInitialEvents !== undefined) {
+    if (!isWatch) refuse('sendInitialEvents', 'sendInitialEvents is forbidden for list');
+    if (options.match !== 'NotOlderThan') {
+      refuse(
+        'resourceVersionMatch',
+        'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      );
+    }
+  } else if (options.match !== '') {
+    if (isWatch) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch');
+    if (options.resourceVersion === '') {
+      refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided');
+    }
+    if (options.match === 'Exact' && options.resourceVersion === '0') {
+      refuse('resourceVersionMatch', 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
+    }
+    if (options.continue !== '') {
+      refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided');
+    }
+  }
+}
+
+/** @returns undefined for '' @throws {E_API} when it is no revision */
+export function parseResourceVersion(text: string, isWatch: boolean): number | undefined {
+  if (text === '') return undefined;
+  const revision = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (!Number.isNaN(revision)) return revision;
+  const cause = `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
+  throw isWatch ? statusError(500, '', cause) : badRequest(`invalid resource version: ${cause}`);
+}
+
+/** Whether the object is asked for. */
+export function selects(kind: Kind, options: ListOptions, object: JsonObject): boolean {
+  return (
+    matchesLabels(options.labels, stringMapOf(at(object, 'metadata.labels'))) &&
+    (options.fields.length === 0 || matchesFields(kind, options.fields, object))
+  );
+}
+
+function parseCount(text: string | null): number {
+  if (text === null || text === '') return 0;
+  const count = Number(text);
+  if (!Number.isInteger(count)) {
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return Math.max(0, count);
+}

@@ -1,0 +1,89 @@
+import type { Counter, Gauge, Histogram, Registry as MetricRegistry } from 'prom-client';
+import type { ServerContext } from './server-context.ts';
+
+/** The metrics of one server, each under the name that dashboards for kube-apiserver know. */
+export interface ServerMetrics {
+  readonly registry: MetricRegistry;
+  /** Requests by verb, resource and code. Reader: request rates and errors of API dashboards. */
+  readonly requests: Counter<'verb' | 'resource' | 'code'>;
+  readonly durations: Histogram<'verb' | 'resource'>;
+  readonly watches: Gauge;
+}
+
+const metricsOf = new WeakMap<ServerContext, Promise<ServerMetrics>>();
+
+/** Loaded in the background when the server has started: no request waits for it. */
+export function serverMetrics(context: ServerContext): Promise<ServerMetrics> {
+  let metrics = metricsOf.get(context);
+  if (metrics === undefined) metricsOf.set(context, (metrics = loadMetrics(context)));
+  return metrics;
+}
+
+async function loadMetrics(context: ServerContext): Promise<ServerMetrics> {
+  const prometheus = await import('prom-client');
+  const registry = new prometheus.Registry();
+  prometheus.collectDefaultMetrics({ register: registry });
+  const revision: Gauge = new prometheus.Gauge({
+    name: 'podwright_store_revision',
+    help: 'Newest durable revision of the store.',
+    registers: [registry],
+    collect: (): void => revision.set(context.registry.store.revision),
+  });
+  const metrics: ServerMetrics = {
+    registry,
+    requests: new prometheus.Counter({
+      name: 'apiserver_request_total',
+      help: 'Requests answered, by verb, resource and HTTP code.',
+      labelNames: ['verb', 'resource', 'code'],
+      registers: [registry],
+    }),
+    durations: new prometheus.Histogram({
+      name: 'apiserver_request_duration_seconds',
+      help: 'Time from request to answer of requests that are no watch, in seconds.',
+      labelNames: ['verb', 'resource'],
+      buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
+      registers: [registry],
+    }),
+    watches: new prometheus.Gauge({
+      name: 'apiserver_longrunning_requests',
+      help: 'Watches and other streams that are open.',
+      registers: [registry],
+    }),
+  };
+  loaded.set(context, metrics);
+  return metrics;
+}
+
+const loaded = new WeakMap<ServerContext, ServerMetrics>();
+
+export interface RequestObservation {
+  readonly verb: string;
+  /** '' for a path that is no resource. */
+  readonly resource: string;
+  readonly code: number;
+  readonly seconds: number;
+}
+
+/** Counts a request that was answered. Those of the first moments, before the metrics are loaded, are not counted. */
+export function observeRequest(context: ServerContext, observation: RequestObservation): void {
+  const metrics = loaded.get(context);
+  if (metrics === undefined) return;
+  const { verb, resource, code, seconds } = observation;
+  metrics.requests.inc({ verb, resource, code: String(code) });
+  if (verb !== 'watch') metrics.durations.observe({ verb, resource }, seconds);
+}
+
+/** Counts a watch for as long as it is open. */
+export function observeWatch(context: ServerContext): Disposable {
+  const watches = loaded.get(context)?.watches;
+  watches?.inc();
+  return { [Symbol.dispose]: () => watches?.dec() };
+}
+
+/** What `/metrics` answers. */
+export async function renderMetrics(
+  context: ServerContext,
+): Promise<{ readonly contentType: string; readonly text: string }> {
+  const { registry } = await serverMetrics(context);
+  return { contentType: registry.contentType, text: await registry.metrics() };
+}

@@ -1,0 +1,94 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { badRequest, internalError, statusError } from '#api/status.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import { emptyBody, type ApiResponse, type AuthorizedRequest } from '#control-plane/apiserver/request.ts';
+import { noContent } from '#control-plane/apiserver/respond.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { findTarget } from './target.ts';
+
+/** Headers that are between two neighbours only (RFC 9110 7.6.1), or that are ours to say. */
+const ownHeaders: ReadonlySet<string> = new Set(
+  (
+    'connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding ' +
+    'upgrade http2-settings host content-length authorization'
+  ).split(' '),
+);
+const errorTextBytesMax = 65_536;
+
+/** log, and proxy without an upgrade: the request is passed on, the answer streamed back. */
+export async function connectToNode(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const action = route.subresource?.name;
+  const target = await findTarget(context, route, request);
+  if (target === undefined) return noContent;
+  if (action !== 'log' && action !== 'proxy') throw badRequest('Upgrade request required');
+  const isLog = action === 'log';
+  const body = isLog ? emptyBody : await request.readBody();
+  const answer = await context.nodes.request(target.endpoint, {
+    method: request.method,
+    path: target.path,
+    headers: isLog ? {} : passedHeaders(request, body),
+    body,
+    signal: AbortSignal.any([request.signal, context.closing]),
+  });
+  const status = answer.statusCode ?? 502;
+  if (isLog && (status < 200 || status > 206)) throw await logError(status, answer);
+  return { status, headers: answerHeaders(answer, isLog), body: (sink) => pipe(answer, sink) };
+}
+
+async function pipe(
+  answer: IncomingMessage,
+  sink: { write(bytes: Uint8Array): boolean; drained(): Promise<void> },
+): Promise<void> {
+  try {
+    for await (const chunk of answer) if (!sink.write(chunk)) await sink.drained();
+  } finally {
+    answer.destroy();
+  }
+}
+
+/** What the kubelet complains of, as the API says it (genericrest GenericHttpResponseChecker). */
+async function logError(status: number, answer: IncomingMessage): Promise<Error> {
+  let text = '';
+  try {
+    for await (const chunk of answer) {
+      text += String(chunk);
+      if (text.length > errorTextBytesMax) break;
+    }
+  } catch (error) {
+    if (isPodwrightError(error)) throw error;
+    text = `${text} (cut off: ${String(error)})`;
+  }
+  if (status === 400) return badRequest(text);
+  if (status === 404) return statusError(404, 'NotFound', text);
+  return status === 500 ? internalError(text) : statusError(status, 'Unknown', text);
+}
+
+function passedHeaders(request: AuthorizedRequest, body: Uint8Array): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = {};
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (
+      value === undefined ||
+      ownHeaders.has(name) ||
+      name.startsWith(':') ||
+      name.startsWith('impersonate-')
+    )
+      continue;
+    headers[name] = value;
+  }
+  if (body.byteLength > 0) headers['content-length'] = body.byteLength;
+  return headers;
+}
+
+function answerHeaders(answer: IncomingMessage, isLog: boolean): ApiResponse['headers'] {
+  if (isLog) return { 'content-type': 'text/plain' };
+  return Object.fromEntries(
+    Object.entries(answer.headers).flatMap(([name, value]) =>
+      value === undefined || (ownHeaders.has(name) && name !== 'content-length') ? [] : [[name, value]],
+    ),
+  );
+}

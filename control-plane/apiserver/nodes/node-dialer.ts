@@ -1,0 +1,112 @@
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import tls from 'node:tls';
+import { at, numberOf, objectsOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { internalError, statusError } from '#api/status.ts';
+import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
+
+/** Where a kubelet, pod or Service answers. */
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+  /** kubelet: TLS, both sides with certificates of the cluster; https: TLS of whatever is there; http: none. */
+  readonly scheme: 'kubelet' | 'https' | 'http';
+}
+
+export interface NodeRequest {
+  readonly method: string;
+  /** With the query. */
+  readonly path: string;
+  readonly headers: http.OutgoingHttpHeaders;
+  readonly body?: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+/** Connections from the API server to nodes, and to what runs on them. */
+export interface NodeDialer extends Disposable {
+  /** Resolves with the head of the response. @throws {E_API} 500 when nobody answers */
+  request(endpoint: Endpoint, request: NodeRequest): Promise<http.IncomingMessage>;
+  /** A connected socket, owned by the caller. @throws {E_API} 500 */
+  connect(endpoint: Endpoint): Promise<net.Socket>;
+}
+
+export interface NodeDialerOptions {
+  readonly caCertPem: string;
+  readonly client: KeyPair;
+}
+
+const connectTimeoutMs = 10_000;
+const socketsPerNodeMax = 256;
+
+export function createNodeDialer({ caCertPem, client }: NodeDialerOptions): NodeDialer {
+  const kubeletTls = { ca: caCertPem, cert: client.certPem, key: client.keyPem };
+  const kubeletAgent = new https.Agent({ ...kubeletTls, keepAlive: true, maxSockets: socketsPerNodeMax });
+  return {
+    request: (endpoint, { method, path, headers, body, signal }) => {
+      const { host, port, scheme } = endpoint;
+      const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+      const options = { host, port, method, path, headers, signal };
+      const outgoing =
+        scheme === 'http'
+          ? http.request(options)
+          : https.request(
+              scheme === 'kubelet'
+                ? { ...options, agent: kubeletAgent }
+                : { ...options, rejectUnauthorized: false },
+            );
+      outgoing.once('socket', (socket) => {
+        if (!socket.connecting) return;
+        const timer = setTimeout(() => outgoing.destroy(new Error('connect timeout')), connectTimeoutMs);
+        socket.once('connect', () => clearTimeout(timer));
+        socket.once('close', () => clearTimeout(timer));
+      });
+      outgoing.once('response', resolve);
+      outgoing.once('error', (error) => reject(dialError(endpoint, error)));
+      outgoing.end(body);
+      return promise;
+    },
+    connect: (endpoint) => {
+      const { host, port, scheme } = endpoint;
+      const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
+      const socket =
+        scheme === 'http'
+          ? net.connect({ host, port, timeout: connectTimeoutMs })
+          : tls.connect({
+              host,
+              port,
+              timeout: connectTimeoutMs,
+              ...(scheme === 'kubelet' ? kubeletTls : { rejectUnauthorized: false }),
+            });
+      socket.once(scheme === 'http' ? 'connect' : 'secureConnect', () => {
+        socket.setTimeout(0);
+        socket.setNoDelay(true);
+        resolve(socket);
+      });
+      socket.once('timeout', () => socket.destroy(new Error('connect timeout')));
+      socket.on('error', (error) => reject(dialError(endpoint, error)));
+      return promise;
+    },
+    [Symbol.dispose]: () => kubeletAgent.destroy(),
+  };
+}
+
+const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];
+const kubeletPort = 10_250;
+
+/** Where the node's kubelet answers. @throws {E_API} 500 when the node has no address */
+export function kubeletEndpoint(node: JsonObject): Endpoint {
+  const addresses = objectsOf(at(node, 'status.addresses'));
+  const found = addressTypes.flatMap((wanted) => addresses.filter(({ type }) => type === wanted))[0];
+  if (found === undefined) {
+    const known = addresses.map(({ type }) => stringOf(type)).join(' ');
+    throw statusError(500, '', `no preferred addresses found; known addresses: [${known}]`);
+  }
+  const port = numberOf(at(node, 'status.daemonEndpoints.kubeletEndpoint.Port'));
+  return { host: stringOf(found['address']), port: port === 0 ? kubeletPort : port, scheme: 'kubelet' };
+}
+
+function dialError({ host, port }: Endpoint, error: Error): Error {
+  return internalError(`error dialing backend: dial tcp ${host}:${port}: ${error.message}`);
+}

@@ -1,0 +1,227 @@
+import { createServer, type Server } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import tls from 'node:tls';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseKubeconfig } from '#client/kubeconfig.ts';
+import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import { chooseContainer, kubeletPath } from './pod-container.ts';
+import { splitProxyName } from './target.ts';
+
+const ns = '/api/v1/namespaces/default';
+
+/** A kubelet of which only the door is real: it says who came, and echoes what an upgraded connection sends. */
+function startKubelet(
+  credentials: {
+    readonly caCertPem: string;
+    readonly serving: { readonly certPem: string; readonly keyPem: string };
+  },
+  seen: IncomingMessage[],
+): Server {
+  const { caCertPem: ca, serving } = credentials;
+  const server = createServer({
+    ca,
+    cert: serving.certPem,
+    key: serving.keyPem,
+    requestCert: true,
+    rejectUnauthorized: true,
+  });
+  server.on('request', (request, response) => {
+    seen.push(request);
+    if (request.url?.startsWith('/containerLogs/default/p/waiting') === true) {
+      response.writeHead(400).end('container "waiting" in pod "p" is waiting to start: ContainerCreating');
+    } else response.end(`${request.method} ${request.url}`);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    seen.push(request);
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n');
+    socket.write(head);
+    socket.pipe(socket);
+  });
+  return server;
+}
+
+describe('requests that go on to a node', () => {
+  let test: TestServer;
+  let kubelet: Server;
+  let admin: tls.ConnectionOptions;
+  const seen: IncomingMessage[] = [];
+
+  beforeAll(async () => {
+    test = await startTestServer();
+    const serverUrl = `https://127.0.0.1:${test.server.ports[0]}`;
+    kubelet = startKubelet(
+      await test.server.issueNodeCredentials('n1', { serverUrl, hosts: ['127.0.0.1'] }),
+      seen,
+    );
+    kubelet.listen(0, '127.0.0.1');
+    await once(kubelet, 'listening');
+    const address = kubelet.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const access = parseKubeconfig(test.server.adminKubeconfig(serverUrl), { directory: '/' });
+    const inline = (source: typeof access.ca): string => (source.kind === 'inline' ? source.text : '');
+    admin = {
+      host: '127.0.0.1',
+      port: test.server.ports[0],
+      ca: inline(access.ca),
+      cert: inline(access.clientCert),
+      key: inline(access.clientKey),
+      ALPNProtocols: ['http/1.1'],
+    };
+    await test.make('/api/v1/nodes', {
+      metadata: { name: 'n1' },
+      status: {
+        addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
+        daemonEndpoints: { kubeletEndpoint: { Port: port } },
+      },
+    });
+    await test.make('/api/v1/nodes', { metadata: { name: 'bare' } });
+    await test.make(`${ns}/serviceaccounts`, { metadata: { name: 'default' } });
+    const containers = (names: readonly string[]): object[] => names.map((name) => ({ name, image: 'i' }));
+    await test.make(`${ns}/pods`, {
+      metadata: { name: 'p' },
+      spec: { nodeName: 'n1', containers: containers(['c', 'waiting']) },
+    });
+    await test.make(`${ns}/pods`, {
+      metadata: { name: 'lost' },
+      spec: { nodeName: 'bare', containers: containers(['c']) },
+    });
+    await test.make(`${ns}/pods`, { metadata: { name: 'free' }, spec: { containers: containers(['c']) } });
+  });
+  afterAll(async () => {
+    kubelet.closeAllConnections();
+    kubelet.close();
+    await test[Symbol.asyncDispose]();
+  });
+
+  it('passes a log on, with what the kubelet understands of the query', async () => {
+    const { text, headers } = await test.call(
+      'GET',
+      `${ns}/pods/p/log?container=c&follow=true&tailLines=5&foo=1`,
+    );
+    expect(text).toBe('GET /containerLogs/default/p/c?follow=true&tailLines=5');
+    expect(headers['content-type']).toBe('text/plain');
+  });
+
+  it.each([
+    ['free/log', 204, ''],
+    ['p/log', 400, 'a container name must be specified for pod p, choose one of: [c waiting]'],
+    ['p/log?container=zz', 400, 'container zz is not valid for pod p'],
+    ['p/log?container=waiting', 400, 'container "waiting" in pod "p" is waiting to start: ContainerCreating'],
+    ['lost/log', 500, 'no preferred addresses found; known addresses: []'],
+    ['free/exec?command=ls', 400, 'pod free does not have a host assigned'],
+    ['nope/log', 404, 'pods "nope" not found'],
+  ])('answers %s with %i', async (path, status, message) => {
+    const answer = await test.call('GET', `${ns}/pods/${path}`);
+    expect(answer.status).toBe(status);
+    if (message !== '') expect(answer.json['message']).toBe(message);
+  });
+
+  it('passes nodes/proxy on to the kubelet as the API server', async () => {
+    const { text } = await test.call('GET', '/api/v1/nodes/n1/proxy/stats/summary?only=cpu');
+    expect(text).toBe('GET /stats/summary?only=cpu');
+    const socket = seen.at(-1)?.socket;
+    expect(socket instanceof tls.TLSSocket ? socket.getPeerCertificate().subject.CN : '').toBe(
+      'kube-apiserver-kubelet-client',
+    );
+  });
+
+  const upgrade = async (path: string, headers: readonly string[] = []): Promise<tls.TLSSocket> => {
+    const socket = tls.connect(admin);
+    await once(socket, 'secureConnect');
+    const lines = [
+      `POST ${path} HTTP/1.1`,
+      'Host: x',
+      'Connection: Upgrade',
+      'Upgrade: SPDY/3.1',
+      'X-Stream-Protocol-Version: v4.channel.k8s.io',
+      ...headers,
+    ];
+    socket.write(`${lines.join('\r\n')}\r\n\r\n`);
+    return socket;
+  };
+  const readUntil = async (socket: tls.TLSSocket, mark: string): Promise<string> => {
+    let text = '';
+    for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
+      text += String(chunk);
+      if (text.includes(mark)) break;
+    }
+    return text;
+  };
+
+  it('hands an upgraded connection to the kubelet as it is', async () => {
+    const query = 'command=sh&command=-c&container=c&stdin=true&stdout=true&tty=true';
+    const socket = await upgrade(`${ns}/pods/p/exec?${query}`, ['Authorization: Bearer secret']);
+    const answer = await readUntil(socket, '\r\n\r\n');
+    expect(answer).toContain('101 Switching Protocols');
+    expect(seen.at(-1)?.url).toBe('/exec/default/p/c?command=sh&command=-c&input=1&output=1&tty=1');
+    expect(seen.at(-1)?.headers).toMatchObject({
+      upgrade: 'SPDY/3.1',
+      'x-stream-protocol-version': 'v4.channel.k8s.io',
+    });
+    expect(seen.at(-1)?.headers['authorization']).toBeUndefined();
+    socket.write('raw bytes');
+    expect(await readUntil(socket, 'raw bytes')).toBe('raw bytes');
+    socket.destroy();
+  });
+
+  it('refuses before the upgrade with a Status', async () => {
+    const socket = await upgrade(`${ns}/pods/nope/exec?command=sh`);
+    const answer = await readUntil(socket, '"code":404}');
+    expect(answer).toMatch(/^HTTP\/1\.1 404 Not Found\r\nContent-Type: application\/json\r\n/);
+    socket.destroy();
+  });
+});
+
+describe('kubeletPath()', () => {
+  const target = { namespace: 'n', pod: 'p', container: 'c' };
+
+  it.each([
+    [
+      'exec',
+      'command=a+b&command=c&stdin=1&stdout=true&stderr=false',
+      '/exec/n/p/c?command=a+b&command=c&input=1&output=1',
+    ],
+    ['attach', 'stdout=true&stderr=true', '/attach/n/p/c?output=1&error=1'],
+    ['portforward', 'ports=80&ports=81', '/portForward/n/p?port=80&port=81'],
+    ['portforward', '', '/portForward/n/p'],
+    ['log', 'previous=true&limitBytes=9&pretty=true', '/containerLogs/n/p/c?previous=true&limitBytes=9'],
+  ] as const)('renders %s?%s', (action, query, want) => {
+    expect(kubeletPath(action, target, new URLSearchParams(query))).toBe(want);
+  });
+});
+
+describe('chooseContainer()', () => {
+  it('takes the only one, and finds init and ephemeral ones by name', () => {
+    const pod = {
+      metadata: { name: 'p' },
+      spec: {
+        containers: [{ name: 'c' }],
+        initContainers: [{ name: 'i' }],
+        ephemeralContainers: [{ name: 'e' }],
+      },
+    };
+    expect(['', 'i', 'e', 'c'].map((asked) => chooseContainer(pod, asked))).toEqual(['c', 'i', 'e', 'c']);
+  });
+
+  it('names init containers when it has to ask', () => {
+    const pod = {
+      metadata: { name: 'p' },
+      spec: { containers: [{ name: 'a' }, { name: 'b' }], initContainers: [{ name: 'i' }] },
+    };
+    expect(() => chooseContainer(pod, '')).toThrow(
+      'a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]',
+    );
+  });
+});
+
+describe('splitProxyName()', () => {
+  it.each([
+    ['web', { scheme: 'http', name: 'web', port: '' }],
+    ['web:80', { scheme: 'http', name: 'web', port: '80' }],
+    ['https:web:443', { scheme: 'https', name: 'web', port: '443' }],
+    ['http:web:', { scheme: 'http', name: 'web', port: '' }],
+  ])('reads %s', (text, want) => {
+    expect(splitProxyName(text)).toEqual(want);
+  });
+});

@@ -1,0 +1,137 @@
+import { at, listOf, numberOf, objectsOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, invalid, notFound, serviceUnavailable } from '#api/status.ts';
+import { requiredField } from '#api/field-error.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import type { ApiRequest } from '#control-plane/apiserver/request.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { kubeletEndpoint, type Endpoint } from './node-dialer.ts';
+import { chooseContainer, kubeletPath } from './pod-container.ts';
+
+const nodes = builtIn('', 'v1', 'nodes');
+const endpointSlices = builtIn('discovery.k8s.io', 'v1', 'endpointslices');
+
+/** Where a request to a pod, node or Service is passed on to. */
+export interface Target {
+  readonly endpoint: Endpoint;
+  /** With the query. */
+  readonly path: string;
+}
+
+/**
+ * Where the log, exec, attach, portforward or proxy of an object is answered; undefined for the log of a pod without a node.
+ * @throws {E_API} 400, 404, 500, 503
+ */
+export async function findTarget(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<Target | undefined> {
+  const action = route.subresource?.name;
+  if (action === 'proxy') return proxyTarget(context, route, request);
+  const pod = await readNamed(context, route, route.name);
+  if (action !== 'log' && action !== 'exec' && action !== 'attach' && action !== 'portforward') {
+    throw badRequest(`${action} is not passed on`);
+  }
+  const asked = request.query.get('container') ?? '';
+  const container = action === 'portforward' ? '' : chooseContainer(pod, asked);
+  const nodeName = stringOf(at(pod, 'spec.nodeName'));
+  if (nodeName === '') {
+    if (action === 'log') return undefined;
+    throw badRequest(`pod ${route.name} does not have a host assigned`);
+  }
+  if (action === 'exec' && request.query.getAll('command').length === 0) {
+    throw invalid({ group: '', kind: 'PodExecOptions' }, '', [requiredField('command')]);
+  }
+  const endpoint = kubeletEndpoint(await readNode(context, nodeName));
+  const target = { namespace: route.namespace, pod: route.name, container };
+  return { endpoint, path: kubeletPath(action, target, request.query) };
+}
+
+async function proxyTarget(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<Target> {
+  const { scheme, name, port } = splitProxyName(route.name);
+  const query = request.query.toString();
+  const path = `${route.rest === '' ? '/' : route.rest}${query === '' ? '' : `?${query}`}`;
+  switch (route.kind.resource) {
+    case 'nodes': {
+      const endpoint = kubeletEndpoint(await readNode(context, name));
+      const isKubelet = port === '' || port === String(endpoint.port);
+      return { endpoint: isKubelet ? endpoint : { host: endpoint.host, port: Number(port), scheme }, path };
+    }
+    case 'pods':
+      return { endpoint: podEndpoint(await readNamed(context, route, name), { name, port, scheme }), path };
+    default:
+      return { endpoint: await serviceEndpoint(context, route, { name, port, scheme }), path };
+  }
+}
+
+interface ProxyName {
+  readonly scheme: 'http' | 'https';
+  readonly name: string;
+  readonly port: string;
+}
+
+/** `name`, `name:port` or `https:name:port`. */
+export function splitProxyName(text: string): ProxyName {
+  const parts = text.split(':');
+  if (parts.length === 3) {
+    return { scheme: parts[0] === 'https' ? 'https' : 'http', name: parts[1] ?? '', port: parts[2] ?? '' };
+  }
+  return { scheme: 'http', name: parts[0] ?? '', port: parts[1] ?? '' };
+}
+
+function podEndpoint(pod: JsonObject, { name, port, scheme }: ProxyName): Endpoint {
+  const host = stringOf(at(pod, 'status.podIP'));
+  if (host === '') throw badRequest(`address not allowed: pod ${name} has no address`);
+  const ports = objectsOf(at(pod, 'spec.containers')).flatMap((container) => objectsOf(container['ports']));
+  const named = port === '' ? ports[0] : ports.find((candidate) => candidate['name'] === port);
+  return { host, port: numberOf(named?.['containerPort']) || Number(port || 80), scheme };
+}
+
+async function serviceEndpoint(
+  context: ServerContext,
+  route: ResourceRoute,
+  asked: ProxyName,
+): Promise<Endpoint> {
+  const service = await readNamed(context, route, asked.name);
+  const ports = objectsOf(at(service, 'spec.ports'));
+  const port =
+    asked.port === '' && ports.length === 1
+      ? ports[0]
+      : ports.find(({ name, port: number }) => name === asked.port || String(number) === asked.port);
+  if (port === undefined)
+    throw serviceUnavailable(
+      `no service port ${JSON.stringify(asked.port)} found for service ${JSON.stringify(asked.name)}`,
+    );
+  const slices = await context.registry.readAll(endpointSlices, route.namespace);
+  const own = slices.filter(
+    (slice) => at(slice, ['metadata', 'labels', 'kubernetes.io/service-name']) === asked.name,
+  );
+  for (const slice of own) {
+    const target = objectsOf(slice['ports']).find(({ name }) => stringOf(name) === stringOf(port['name']));
+    const ready = objectsOf(slice['endpoints']).find(
+      (endpoint) => at(endpoint, 'conditions.ready') !== false,
+    );
+    const host = stringOf(listOf(at(ready, 'addresses'))[0]);
+    if (target !== undefined && host !== '')
+      return { host, port: numberOf(target['port']), scheme: asked.scheme };
+  }
+  throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(asked.name)}`);
+}
+
+async function readNamed(context: ServerContext, route: ResourceRoute, name: string): Promise<JsonObject> {
+  const entry = await context.registry.read(route.kind, route.namespace, name);
+  if (entry === undefined) throw notFound(route.kind, name);
+  return entry.object;
+}
+
+async function readNode(context: ServerContext, name: string): Promise<JsonObject> {
+  const entry = await context.registry.read(nodes, '', name);
+  if (entry === undefined) throw notFound(nodes, name);
+  return entry.object;
+}

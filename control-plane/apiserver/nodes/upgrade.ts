@@ -1,0 +1,105 @@
+import type { Duplex } from 'node:stream';
+import { STATUS_CODES } from 'node:http';
+import { badRequest } from '#api/status.ts';
+import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
+import { admitUser } from '#control-plane/apiserver/handle.ts';
+import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
+import type { ApiRequest } from '#control-plane/apiserver/request.ts';
+import { errorResponse } from '#control-plane/apiserver/respond.ts';
+import { parseRoute } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { findTarget, type Target } from './target.ts';
+
+/** Headers that the node must not see: who the client is, is settled here. */
+const withheld = /^(host|authorization|impersonate-.*|content-length|transfer-encoding)$/i;
+
+/**
+ * exec, attach, port-forward and proxied upgrades. Once the request is found in order, the connection belongs to the node: the
+ * client's handshake and everything after it pass through as they are, whatever protocol they speak.
+ *
+ * ```
+ * client ── GET …/exec, Upgrade: websocket | SPDY/3.1 ──▶ server ── the same, on the kubelet's path ──▶ kubelet
+ * client ◀───────────────────────── 101, then raw bytes both ways ──────────────────────────────────── kubelet
+ * ```
+ */
+export async function handleUpgrade(
+  context: ServerContext,
+  request: ApiRequest,
+  upgrade: Upgrade,
+): Promise<void> {
+  const { socket } = upgrade;
+  let target: Target;
+  let node: Duplex;
+  try {
+    target = await authorizeUpgrade(context, request);
+    node = await context.nodes.connect(target.endpoint);
+  } catch (error) {
+    refuse(socket, error);
+    return;
+  }
+  node.write(renderHead(request, target, upgrade.rawHeaders));
+  if (upgrade.head.byteLength > 0) node.write(upgrade.head);
+  join(context, socket, node);
+}
+
+const lingerMs = 10_000;
+
+/** Each direction ends by itself: a client that has sent its stdin still reads the output. */
+function join(context: ServerContext, client: Duplex, node: Duplex): void {
+  const abort = (): void => {
+    client.destroy();
+    node.destroy();
+  };
+  client.pipe(node);
+  node.pipe(client);
+  client.once('error', abort);
+  node.once('error', abort);
+  client.once('close', () => {
+    context.closing.removeEventListener('abort', abort);
+    node.destroy();
+  });
+  node.once('close', () => {
+    client.end(); // What the node said last is still on its way.
+    context.clock.after(lingerMs, abort);
+  });
+  context.closing.addEventListener('abort', abort, { once: true });
+  if (client.destroyed) abort();
+}
+
+async function authorizeUpgrade(context: ServerContext, request: ApiRequest): Promise<Target> {
+  const user = await authenticate(context, request);
+  const route = parseRoute(request.method, request.path, request.query);
+  admitUser(request, route, user);
+  if (route.kind !== 'resource' || route.route.subresource === undefined) {
+    throw badRequest('an upgrade is only possible for exec, attach, portforward and proxy');
+  }
+  const target = await findTarget(context, route.route, request);
+  if (target === undefined)
+    throw badRequest('an upgrade is only possible for exec, attach, portforward and proxy');
+  return target;
+}
+
+/** The request as the node gets it. Pure. */
+export function renderHead(request: ApiRequest, target: Target, rawHeaders: readonly string[]): string {
+  const lines = [
+    `${request.method} ${target.path} HTTP/1.1`,
+    `Host: ${target.endpoint.host}:${target.endpoint.port}`,
+  ];
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    if (!withheld.test(name)) lines.push(`${name}: ${rawHeaders[index + 1] ?? ''}`);
+  }
+  return `${lines.join('\r\n')}\r\n\r\n`;
+}
+
+function refuse(socket: Duplex, error: unknown): void {
+  const { status, body } = errorResponse(error);
+  const bytes = body instanceof Uint8Array ? body : new Uint8Array();
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'Content-Type: application/json',
+    `Content-Length: ${bytes.byteLength}`,
+    'Connection: close',
+  ];
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]));
+}

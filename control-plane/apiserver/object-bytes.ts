@@ -1,0 +1,87 @@
+import { objectOf } from '#api/json.ts';
+import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import type { StoredValue } from '#control-plane/store/store.ts';
+
+/*
+ * An object is encoded once. Stored bytes are its JSON without kind and apiVersion, beginning with metadata:
+ *
+ *   stored   {"metadata":{…,"resourceVersion":"7"},"spec":…}
+ *   GET      {"kind":"Pod","apiVersion":"v1",  + stored from its second byte on
+ *   LIST     {"kind":"PodList",…,"items":[     + stored, stored, …  + ]}
+ *   WATCH    {"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",  + stored from its second byte on + }\n
+ */
+
+/** The bytes to store for an object, as of a revision. */
+export function encodeStored(object: JsonObject, revision: number): Uint8Array {
+  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
+  const stamped = { metadata: stampMetadata(objectOf(metadata), String(revision)), ...rest };
+  return Buffer.from(JSON.stringify(stamped));
+}
+
+/** Metadata in the order in which the API shows it, with the resourceVersion of this revision. */
+function stampMetadata(metadata: JsonObject, resourceVersion: string): JsonObject {
+  const { name, generateName, namespace, uid, resourceVersion: _old, ...rest } = metadata;
+  return { name, generateName, namespace, uid, resourceVersion, ...rest };
+}
+
+const prefixes = new Map<string, Buffer>();
+
+/** `{"kind":"Pod","apiVersion":"v1",` */
+function typePrefix(kind: Kind): Buffer {
+  const id = `${kind.group}/${kind.version}/${kind.kind}`;
+  let prefix = prefixes.get(id);
+  if (prefix === undefined) {
+    prefix = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${formatGroupVersion(kind)}",`);
+    prefixes.set(id, prefix);
+  }
+  return prefix;
+}
+
+/** An object as GET answers it. */
+export function typedBytes(kind: Kind, stored: Uint8Array): Uint8Array {
+  return Buffer.concat([typePrefix(kind), stored.subarray(1)]);
+}
+
+const eventEnd = Buffer.from('}\n');
+const eventStarts = new Map(
+  ['ADDED', 'MODIFIED', 'DELETED'].map((type) => [type, Buffer.from(`{"type":"${type}","object":`)]),
+);
+
+/** A watch event, as one line. */
+export function eventBytes(
+  type: 'ADDED' | 'MODIFIED' | 'DELETED',
+  kind: Kind,
+  stored: Uint8Array,
+): Uint8Array {
+  return Buffer.concat([eventStarts.get(type) ?? eventEnd, typePrefix(kind), stored.subarray(1), eventEnd]);
+}
+
+/**
+ * Parsed objects of stored values, kept for a while: watches with selectors, admission and the next write read what was just
+ * written. Entries are found by the identity of the bytes, which never change.
+ */
+export class ParsedObjects {
+  readonly #parsed = new Map<Uint8Array, JsonObject>();
+  readonly #countMax: number;
+
+  constructor(countMax = 4096) {
+    this.#countMax = countMax;
+  }
+
+  /** The object of a stored value, with kind and apiVersion. */
+  read(kind: Kind, value: Pick<StoredValue, 'value'>): JsonObject {
+    const known = this.#parsed.get(value.value);
+    if (known !== undefined) return known;
+    const stored: unknown = JSON.parse(
+      Buffer.from(value.value.buffer, value.value.byteOffset, value.value.byteLength).toString(),
+    );
+    const object = { kind: kind.kind, apiVersion: formatGroupVersion(kind), ...objectOf(stored) };
+    this.#parsed.set(value.value, object);
+    if (this.#parsed.size > this.#countMax) {
+      const [oldest] = this.#parsed.keys();
+      if (oldest !== undefined) this.#parsed.delete(oldest);
+    }
+    return object;
+  }
+}

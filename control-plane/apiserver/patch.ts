@@ -1,0 +1,135 @@
+import { mediaTypeOf } from '#api/body.ts';
+import { decodeRequest, type FieldValidation } from '#api/decode-request.ts';
+import { forbiddenField } from '#api/field-error.ts';
+import { isObject } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { parseJsonStrict, type StrictJson } from '#api/parse-json.ts';
+import { applyJsonPatch } from '#api/patch/json-patch.ts';
+import { applyMergePatch } from '#api/patch/merge-patch.ts';
+import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
+import { badRequest, invalidOptions, statusError, unsupportedPatchType } from '#api/status.ts';
+import { parseYaml } from '#api/yaml.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import { writtenResponse } from './create.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest } from './request.ts';
+import { isTrue, type ResourceRoute } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { checkNameOf, updateObject } from './update.ts';
+import { parseWriteOptions } from './write-options.ts';
+
+type PatchType = 'json' | 'merge' | 'strategic';
+
+/** A patch that was read and can be applied to an object any number of times. */
+export interface Patch {
+  readonly apply: (
+    kind: Kind,
+    base: JsonObject,
+  ) => { readonly value: unknown; readonly duplicateFields: readonly string[] };
+}
+
+/** PATCH of an object or of its status and the like. */
+export async function patchObject(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace, name } = route;
+  const options = parseWriteOptions('PatchOptions', request.query);
+  const patch = await readPatch(request);
+  let warnings: readonly string[] = [];
+  const change = (current: JsonObject): JsonObject => {
+    const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });
+    checkNameOf(name, decoded.object);
+    warnings = decoded.warnings;
+    return decoded.object;
+  };
+  const subresource = route.subresource?.name;
+  const written = await updateObject(context, {
+    kind,
+    namespace,
+    name,
+    subresource,
+    dryRun: options.dryRun,
+    change,
+  });
+  return writtenResponse(context, { status: 200, kind, written, warnings }, request);
+}
+
+/** @throws {E_API} 415 without a patch type that is known, 400 when the body is none, 422 for `force` */
+export async function readPatch(request: ApiRequest): Promise<Patch> {
+  const type = patchTypeOf(request.headers['content-type']);
+  if (isTrue(request.query.get('force'))) {
+    throw invalidOptions('PatchOptions', [
+      forbiddenField('force', 'may not be specified for non-apply patch'),
+    ]);
+  }
+  const { value, duplicateFields } = parsePatch(await request.readBody());
+  if (type === 'json') {
+    if (!Array.isArray(value)) {
+      throw badRequest(
+        'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
+      );
+    }
+    return { apply: (_kind, base) => ({ value: applyJsonPatch(base, value), duplicateFields: [] }) };
+  }
+  if (!isObject(value))
+    throw badRequest(
+      'error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}',
+    );
+  if (type === 'merge')
+    return { apply: (_kind, base) => ({ value: applyMergePatch(base, value), duplicateFields }) };
+  return { apply: (kind, base) => ({ value: applyStrategicPatch(kind, base, value), duplicateFields }) };
+}
+
+/** The patched object, read as a request body would be: types checked, unknown fields dropped or refused. */
+export function applyAndDecode(
+  kind: Kind,
+  patch: Patch,
+  on: { readonly current: JsonObject; readonly fieldValidation: FieldValidation },
+): { readonly object: JsonObject; readonly warnings: readonly string[] } {
+  const { value, duplicateFields } = patch.apply(kind, on.current);
+  return decodeRequest(kind, { value, duplicateFields }, on.fieldValidation);
+}
+
+function patchTypeOf(contentType: string | undefined): PatchType {
+  switch (mediaTypeOf(contentType)) {
+    case 'application/json-patch+json':
+      return 'json';
+    case 'application/merge-patch+json':
+      return 'merge';
+    case 'application/strategic-merge-patch+json':
+      return 'strategic';
+    case 'application/apply-patch+yaml':
+    case 'application/apply-patch+cbor':
+      throw statusError(
+        415,
+        'UnsupportedMediaType',
+        'server-side apply is not supported by this server: use client-side apply',
+        {},
+      );
+    default:
+      throw unsupportedPatchType();
+  }
+}
+
+function parsePatch(bytes: Uint8Array): StrictJson {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  try {
+    return parseJsonStrict(text);
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_INVALID')) throw error;
+    return parseYamlPatch(text, error.message);
+  }
+}
+
+/** The real server takes YAML here, too: its decoder reads both. */
+function parseYamlPatch(text: string, jsonComplaint: string): StrictJson {
+  try {
+    const parsed = parseYaml(text);
+    if (isObject(parsed.value) || Array.isArray(parsed.value)) return parsed;
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_INVALID')) throw error;
+  }
+  throw badRequest(`error decoding patch: ${jsonComplaint}`);
+}

@@ -1,0 +1,167 @@
+import {
+  aggregatedDiscovery,
+  apiGroup,
+  apiGroupList,
+  apiResourceList,
+  apiVersions,
+  discoveryEtag,
+  discoveryMediaType,
+  type DiscoveryVersion,
+} from '#api/discovery.ts';
+import { groupVersions } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { encodeOpenApiV2, openApiV2Document, openApiV2ProtobufMediaType } from '#api/openapi-v2.ts';
+import { openApiV3Document, openApiV3Index } from '#api/openapi-v3.ts';
+import { methodNotAllowed } from '#api/status.ts';
+import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
+import { renderMetrics } from './metrics.ts';
+import { negotiate } from './negotiate.ts';
+import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
+import { objectResponse, styleOf, textResponse } from './respond.ts';
+import type { ServerContext } from './server-context.ts';
+import { versionInfo } from './version.ts';
+
+/** Anything that is no resource: health, version, discovery, OpenAPI, keys, metrics. */
+export async function handlePath(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
+  const path =
+    request.path.length > 1 && request.path.endsWith('/') ? request.path.slice(0, -1) : request.path;
+  const answer = fixedPaths[path] ?? prefixPath(path);
+  if (answer === undefined) return textResponse(404, '404 page not found\n');
+  if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
+  return answer(context, request);
+}
+
+type Answer = (context: ServerContext, request: ApiRequest) => ApiResponse | Promise<ApiResponse>;
+
+const json = (make: (context: ServerContext) => JsonObject): Answer => {
+  return (context, request) =>
+    objectResponse(200, make(context), styleOf(request, negotiate(request.headers['accept'], [])));
+};
+
+const ok: Answer = () => textResponse(200, 'ok');
+
+const fixedPaths: Readonly<Record<string, Answer>> = {
+  '/': json(() => ({
+    paths: [...Object.keys(fixedPaths), ...groupVersions.map(pathOf), ...groupPaths()].toSorted(),
+  })),
+  '/healthz': ok,
+  '/healthz/ping': ok,
+  '/livez': ok,
+  '/livez/ping': ok,
+  '/readyz': ok,
+  '/readyz/ping': ok,
+  '/version': json(() => ({ ...versionInfo })),
+  '/metrics': async (context) => {
+    const { contentType, text } = await renderMetrics(context);
+    return textResponse(200, text, contentType);
+  },
+  '/api': (context, request) => discovery('core', () => apiVersions(addressOf(context)), request),
+  '/apis': (_context, request) => discovery('groups', () => apiGroupList(), request),
+  '/openapi/v2': (_context, request) => openApiV2(request),
+  '/openapi/v3': json(() => openApiV3Index()),
+  '/.well-known/openid-configuration': json((context) => ({
+    issuer: tokenIssuer,
+    jwks_uri: `https://${addressOf(context)}/openid/v1/jwks`,
+    response_types_supported: ['id_token'],
+    subject_types_supported: ['public'],
+    id_token_signing_alg_values_supported: ['ES256'],
+  })),
+  '/openid/v1/jwks': (context) => ({
+    status: 200,
+    headers: { 'content-type': 'application/jwk-set+json', 'cache-control': 'public, max-age=3600' },
+    body: Buffer.from(JSON.stringify({ keys: [context.tokens.publicJwk()] })),
+  }),
+};
+
+function prefixPath(path: string): Answer | undefined {
+  const openApi = /^\/openapi\/v3\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path);
+  if (openApi !== null)
+    return (_context, request) =>
+      openApiV3(path, { group: openApi[1] ?? '', version: openApi[2] ?? '' }, request);
+  const resources = /^\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path);
+  const list =
+    resources === null
+      ? undefined
+      : apiResourceList({ group: resources[1] ?? '', version: resources[2] ?? '' });
+  if (list !== undefined) return json(() => list);
+  const group = /^\/apis\/([^/]+)$/.exec(path)?.[1];
+  const found = group === undefined ? undefined : apiGroup(group);
+  return found === undefined ? undefined : json(() => found);
+}
+
+const aggregatedTexts = new Map<string, { readonly text: string; readonly etag: string }>();
+
+/** The aggregated document where the client knows it, the classic one where it does not. */
+function discovery(scope: 'core' | 'groups', classic: () => JsonObject, request: ApiRequest): ApiResponse {
+  const representation = negotiate(request.headers['accept'], ['APIGroupDiscoveryList']);
+  const style = styleOf(request, representation);
+  if (representation.as === undefined) return objectResponse(200, classic(), style, { vary: 'Accept' });
+  const version: DiscoveryVersion = representation.version === 'v2beta1' ? 'v2beta1' : 'v2';
+  const id = `${scope} ${version}`;
+  let document = aggregatedTexts.get(id);
+  if (document === undefined) {
+    const text = JSON.stringify(aggregatedDiscovery(scope, version));
+    document = { text, etag: discoveryEtag(text) };
+    aggregatedTexts.set(id, document);
+  }
+  const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
+  if (request.headers['if-none-match'] === document.etag) return { status: 304, headers, body: emptyBody };
+  return {
+    status: 200,
+    headers: { ...headers, 'content-type': discoveryMediaType(version) },
+    body: Buffer.from(document.text),
+  };
+}
+
+let openApiV2Bytes: { readonly json: Uint8Array; readonly protobuf: Uint8Array } | undefined;
+
+function openApiV2(request: ApiRequest): ApiResponse {
+  if (openApiV2Bytes === undefined) {
+    const document = openApiV2Document();
+    openApiV2Bytes = { json: Buffer.from(JSON.stringify(document)), protobuf: encodeOpenApiV2(document) };
+  }
+  // kubectl writes the type with an @ in Accept and reads it without.
+  const wantsProtobuf = (request.headers['accept'] ?? '').includes('proto-openapi.spec.v2');
+  const contentType = wantsProtobuf ? openApiV2ProtobufMediaType : 'application/json';
+  const body = wantsProtobuf ? openApiV2Bytes.protobuf : openApiV2Bytes.json;
+  return { status: 200, headers: { 'content-type': contentType, vary: 'Accept' }, body };
+}
+
+const yearMs = 31_536_000_000;
+
+function openApiV3(
+  path: string,
+  groupVersion: { readonly group: string; readonly version: string },
+  request: ApiRequest,
+): ApiResponse {
+  const document = openApiV3Document(groupVersion);
+  if (document === undefined) return textResponse(404, '404 page not found\n');
+  const asked = request.query.get('hash');
+  if (asked !== null && asked !== document.hash) {
+    return { status: 301, headers: { location: `${path}?hash=${document.hash}` }, body: emptyBody };
+  }
+  const etag = `"${document.hash}"`;
+  const immutable = {
+    'cache-control': 'public, immutable',
+    expires: new Date(Date.UTC(2000, 0) + 40 * yearMs).toUTCString(),
+  };
+  const headers = { etag, vary: 'Accept', ...(asked === null ? {} : immutable) };
+  if (request.headers['if-none-match'] === etag) return { status: 304, headers, body: emptyBody };
+  return {
+    status: 200,
+    headers: { ...headers, 'content-type': 'application/json' },
+    body: Buffer.from(document.text),
+  };
+}
+
+function addressOf(context: ServerContext): string {
+  return `${context.advertise.host}:${context.advertise.port}`;
+}
+
+function pathOf({ group, version }: { readonly group: string; readonly version: string }): string {
+  return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+}
+
+function groupPaths(): readonly string[] {
+  return [...new Set(groupVersions.flatMap(({ group }) => (group === '' ? [] : [`/apis/${group}`])))];
+}

@@ -1,0 +1,132 @@
+import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import type * as X509Module from '@peculiar/x509';
+
+/** A certificate and its private key, both PEM. */
+export interface KeyPair {
+  readonly certPem: string;
+  readonly keyPem: string;
+}
+
+export interface CertificateRequest {
+  readonly commonName: string;
+  readonly organizations?: readonly string[];
+  /** DNS names and IP addresses. */
+  readonly hosts?: readonly string[];
+  readonly usages: readonly ('server' | 'client')[];
+  readonly nowMs: number;
+}
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+const dayMs = 86_400_000;
+const caLifeMs = 3650 * dayMs;
+const leafLifeMs = 365 * dayMs;
+/** Clocks of hosts differ: a certificate is valid from a while ago. */
+const backdateMs = 300_000;
+
+/** A new self-signed certificate authority. */
+export async function createAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
+  const x509 = await loadX509();
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const usage =
+    x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature;
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    serialNumber: serialNumber(),
+    name: [{ CN: [commonName] }],
+    notBefore: new Date(nowMs - backdateMs),
+    notAfter: new Date(nowMs + caLifeMs),
+    signingAlgorithm: algorithm,
+    keys,
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(usage, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return { certPem: `${certificate.toString('pem')}\n`, keyPem: keyPemOf(keys.privateKey) };
+}
+
+/** A new certificate with a new key, signed by the authority. */
+export async function issueCertificate(authority: KeyPair, request: CertificateRequest): Promise<KeyPair> {
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certPem = await signPublicKey(authority, keys.publicKey, request);
+  return { certPem, keyPem: keyPemOf(keys.privateKey) };
+}
+
+async function signPublicKey(
+  authority: KeyPair,
+  publicKey: webcrypto.CryptoKey,
+  request: CertificateRequest,
+): Promise<string> {
+  const x509 = await loadX509();
+  const issuer = new x509.X509Certificate(authority.certPem);
+  const signingKey = await importKey(authority.keyPem);
+  const purposes = { server: x509.ExtendedKeyUsage.serverAuth, client: x509.ExtendedKeyUsage.clientAuth };
+  const { organizations = [], hosts = [], nowMs } = request;
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: [...organizations.map((name) => ({ O: [name] })), { CN: [request.commonName] }],
+    issuer: issuer.subjectName,
+    notBefore: new Date(nowMs - backdateMs),
+    notAfter: new Date(Math.min(nowMs + leafLifeMs, issuer.notAfter.getTime())),
+    signingAlgorithm: algorithm,
+    publicKey,
+    signingKey,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+      new x509.ExtendedKeyUsageExtension(request.usages.map((usage) => purposes[usage])),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      ...(hosts.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(hosts.map(generalName))]),
+    ],
+  });
+  return `${certificate.toString('pem')}\n`;
+}
+
+/** Whether the pair can serve for the hosts for a while yet, and is of the authority. */
+export function isUsable(
+  pair: KeyPair,
+  authority: KeyPair,
+  hosts: readonly string[],
+  nowMs: number,
+): boolean {
+  const certificate = new X509Certificate(pair.certPem);
+  const issuer = new X509Certificate(authority.certPem);
+  const isFresh = certificate.validToDate.getTime() - nowMs > 30 * dayMs;
+  const covers = (host: string): boolean =>
+    (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
+  return isFresh && certificate.verify(issuer.publicKey) && hosts.every(covers);
+}
+
+let loaded: Promise<typeof X509Module> | undefined;
+
+/** Loaded when first needed: a restart that finds its certificates on disk never pays for it. */
+function loadX509(): Promise<typeof X509Module> {
+  loaded ??= (async () => {
+    await import('reflect-metadata'); // The module asks for its metadata API while it loads.
+    const x509 = await import('@peculiar/x509');
+    x509.cryptoProvider.set(webcrypto as Crypto);
+    return x509;
+  })();
+  return loaded;
+}
+
+function generalName(host: string): { readonly type: 'ip' | 'dns'; readonly value: string } {
+  return { type: isIP(host) === 0 ? 'dns' : 'ip', value: host };
+}
+
+function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
+  const pkcs8 = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
+  return webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
+}
+
+function keyPemOf(key: webcrypto.CryptoKey): string {
+  return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/** 127 random bits: positive, as RFC 5280 4.1.2.2 asks. */
+function serialNumber(): string {
+  const bytes = randomBytes(16);
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
+  return bytes.toString('hex');
+}

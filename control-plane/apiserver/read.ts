@@ -1,0 +1,229 @@
+import { at, objectOf } from '#api/json.ts';
+import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import { expired, notFound, statusError, tooLargeResourceVersion } from '#api/status.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
+import { decodeContinue, encodeContinue } from './continue-token.ts';
+import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
+import { negotiate } from './negotiate.ts';
+import { typedBytes } from './object-bytes.ts';
+import type { ApiRequest, ApiResponse } from './request.ts';
+import { bytesResponse, objectResponse, piecesResponse, styleOf } from './respond.ts';
+import type { ResourceRoute } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { TimeSlice } from './time-slice.ts';
+import {
+  renderPartial,
+  renderRow,
+  renderTable,
+  transformNames,
+  transformObject,
+  transformOf,
+  type Transform,
+} from './transform.ts';
+
+const pieceBytes = 262_144;
+
+/** GET of one object. */
+export async function getObject(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace, name } = route;
+  const representation = negotiate(request.headers['accept'], transformNames);
+  const entry = await context.registry.read(kind, namespace, name);
+  if (entry === undefined) throw notFound(kind, name);
+  const style = styleOf(request, representation);
+  const transform = transformOf(representation, request.query);
+  if (transform !== undefined) {
+    return objectResponse(200, transformObject(kind, transform, entry.object, context.clock.now()), style);
+  }
+  return bytesResponse(200, typedBytes(kind, context.registry.bytesOf(kind, entry.value)), style);
+}
+
+interface Page {
+  readonly values: readonly StoredValue[];
+  readonly metadata: {
+    readonly resourceVersion: string;
+    readonly continue?: string;
+    readonly remainingItemCount?: number;
+  };
+}
+
+/** GET of a collection. */
+export async function listObjects(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<ApiResponse> {
+  const { kind } = route;
+  const representation = negotiate(request.headers['accept'], transformNames);
+  const options = parseListOptions(route, request.query);
+  const page = await readPage(context, route, options);
+  const transform = transformOf(representation, request.query);
+  const style = styleOf(request, representation);
+  if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
+  const render =
+    transform === undefined
+      ? (value: StoredValue): Uint8Array => context.registry.bytesOf(kind, value)
+      : (value: StoredValue): Uint8Array =>
+          jsonBytes(renderPartial(transform, context.registry.objectOf(kind, value)));
+  const pieces = await joinItems(listHead(kind, transform, page.metadata), page.values, render);
+  return piecesResponse(pieces, style);
+}
+
+async function listTable(
+  context: ServerContext,
+  list: {
+    readonly kind: Kind;
+    readonly transform: Extract<Transform, { kind: 'table' }>;
+    readonly page: Page;
+  },
+  style: { readonly format: 'json' | 'yaml'; readonly pretty: boolean },
+): Promise<ApiResponse> {
+  const { kind, transform, page } = list;
+  const table = { kind, transform, nowMs: context.clock.now() };
+  const empty = JSON.stringify(renderTable(table, page.metadata, []));
+  const render = (value: StoredValue): Uint8Array =>
+    jsonBytes(renderRow(table, context.registry.objectOf(kind, value)));
+  return piecesResponse(await joinItems(empty.slice(0, -2), page.values, render), style);
+}
+
+function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['metadata']): string {
+  const listKind = transform === undefined ? `${kind.kind}List` : 'PartialObjectMetadataList';
+  const apiVersion = transform === undefined ? formatGroupVersion(kind) : transform.apiVersion;
+  return `${JSON.stringify({ kind: listKind, apiVersion, metadata }).slice(0, -1)},"items":[`;
+}
+
+const comma = Buffer.from(',');
+
+/** Head, items between commas and `]}`, in pieces of a size to send at once. */
+async function joinItems(
+  head: string,
+  values: readonly StoredValue[],
+  render: (value: StoredValue) => Uint8Array,
+): Promise<readonly Uint8Array[]> {
+  const slice = new TimeSlice();
+  const pieces: Uint8Array[] = [];
+  let parts: Uint8Array[] = [Buffer.from(head)];
+  let size = 0;
+  let isFirst = true;
+  for (const value of values) {
+    const bytes = render(value);
+    if (!isFirst) parts.push(comma);
+    isFirst = false;
+    parts.push(bytes);
+    size += bytes.byteLength;
+    if (size < pieceBytes) continue;
+    pieces.push(Buffer.concat(parts));
+    parts = [];
+    size = 0;
+    if (slice.isOver()) await slice.next();
+  }
+  parts.push(Buffer.from(']}'));
+  pieces.push(Buffer.concat(parts));
+  return pieces;
+}
+
+function jsonBytes(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value));
+}
+
+/** The objects of one answer, all of one revision. */
+export async function readPage(
+  context: ServerContext,
+  route: ResourceRoute,
+  options: ListOptions,
+): Promise<Page> {
+  const prefix = context.registry.prefixOf(route.kind, route.namespace);
+  const token = options.continue === '' ? undefined : decodeContinue(options.continue);
+  const start = token?.start ?? '';
+  const revision =
+    token === undefined ? exactRevision(context, options) : token.revision < 0 ? undefined : token.revision;
+  // From the cache of any age, kube-apiserver answers in full whatever the limit.
+  const limit = options.resourceVersion === '0' && token === undefined ? 0 : options.limit;
+  const asked = {
+    from: `${prefix}${start}`,
+    ...(options.hasSelector || limit === 0 ? {} : { limit }),
+    ...(revision === undefined ? {} : { revision }),
+  };
+  const range = await context.registry.store.range(prefix, asked).catch((error: unknown) => {
+    throw rangeError(context, error, { start, isContinued: token !== undefined });
+  });
+  const selected = options.hasSelector ? await select(context, route.kind, options, { range, limit }) : range;
+  const last = selected.values.at(-1);
+  const isCut = selected.more && last !== undefined;
+  return {
+    values: selected.values,
+    metadata: {
+      resourceVersion: String(range.revision),
+      ...(isCut
+        ? {
+            continue: encodeContinue({
+              revision: range.revision,
+              start: `${last.key.slice(prefix.length)}\0`,
+            }),
+          }
+        : {}),
+      ...(isCut && !options.hasSelector ? { remainingItemCount: selected.remaining } : {}),
+    },
+  };
+}
+
+/** The revision to read at; undefined for the newest. */
+function exactRevision(context: ServerContext, options: ListOptions): number | undefined {
+  const asked = parseResourceVersion(options.resourceVersion, false);
+  if (asked === undefined || asked === 0) return undefined;
+  const { revision } = context.registry.store;
+  if (asked > revision) throw tooLargeResourceVersion(asked, revision);
+  return options.match === 'Exact' ? asked : undefined;
+}
+
+async function select(
+  context: ServerContext,
+  kind: Kind,
+  options: ListOptions,
+  found: { readonly range: RangeResult; readonly limit: number },
+): Promise<{ readonly values: readonly StoredValue[]; readonly more: boolean; readonly remaining: number }> {
+  const { range, limit } = found;
+  const nameEnd = options.name === '' ? '' : `/${options.name}`;
+  const slice = new TimeSlice();
+  const values: StoredValue[] = [];
+  for (const value of range.values) {
+    if (nameEnd !== '' && !value.key.endsWith(nameEnd)) continue; // No need to parse it.
+    if (slice.isOver()) await slice.next();
+    if (!selects(kind, options, context.registry.objectOf(kind, value))) continue;
+    if (limit > 0 && values.length === limit) return { values, more: true, remaining: 0 };
+    values.push(value);
+  }
+  return { values, more: false, remaining: 0 };
+}
+
+function rangeError(
+  context: ServerContext,
+  error: unknown,
+  from: { readonly start: string; readonly isContinued: boolean },
+): unknown {
+  if (isPodwrightError(error, 'E_INVALID')) {
+    return tooLargeResourceVersion(
+      String(at(error.detail, 'revision') ?? ''),
+      context.registry.store.revision,
+    );
+  }
+  if (!isPodwrightError(error, 'E_NOT_FOUND')) return error;
+  if (!from.isContinued) return expired('The resourceVersion for the provided list is too old.');
+  return expiredContinue(encodeContinue({ revision: -1, start: from.start }));
+}
+
+const expiredContinueText =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without ' +
+  'the continue parameter, or use the continue token in this response to retrieve the remainder of the results. ' +
+  'Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted ' +
+  'between the time the first chunk was returned and now may show up in the list.';
+
+function expiredContinue(token: string): Error {
+  const error = statusError(410, 'Expired', expiredContinueText);
+  const status = { ...objectOf(error.detail['status']), metadata: { continue: token } };
+  return new PodwrightError('E_API', error.message, { detail: { ...error.detail, status } });
+}

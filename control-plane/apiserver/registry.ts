@@ -1,0 +1,147 @@
+import { objectOf, stringOf } from '#api/json.ts';
+import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { serviceUnavailable, statusError } from '#api/status.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import type { Store, StoredValue, StoreOp, TxnResult } from '#control-plane/store/store.ts';
+import { encodeStored, ParsedObjects } from './object-bytes.ts';
+import { fromStored, storedKind, toStored } from './stored-kind.ts';
+import { keyPrefix, storageKey } from './storage-key.ts';
+
+/** An object as it is stored now. `object` is of the kind asked for, with kind and apiVersion. */
+export interface Entry {
+  readonly object: JsonObject;
+  readonly value: StoredValue;
+}
+
+const eventLifeSeconds = 3600;
+/** Events written within this time share a lease, as kube-apiserver's do: fewer leases, and they end a little later. */
+const leaseShareMs = 60_000;
+
+/** Objects of all kinds in the store: reading, and writing with the expectation that nothing changed meanwhile. */
+export class Registry {
+  readonly store: Store;
+  readonly #parsed = new ParsedObjects();
+  readonly #converted = new WeakMap<Uint8Array, Map<Kind, Uint8Array>>();
+  readonly #now: () => number;
+  #eventLease: { readonly lease: Promise<number>; readonly untilMs: number } | undefined;
+
+  constructor(store: Store, now: () => number) {
+    this.store = store;
+    this.#now = now;
+  }
+
+  async read(kind: Kind, namespace: string, name: string): Promise<Entry | undefined> {
+    const value = await this.store.get(storageKey(storedKind(kind), namespace, name));
+    return this.#entry(kind, value);
+  }
+
+  /** All objects of a kind in a namespace ('' for all). For kinds of which there are few. */
+  async readAll(kind: Kind, namespace: string): Promise<readonly JsonObject[]> {
+    const { values } = await this.store.range(this.prefixOf(kind, namespace));
+    return values.map((value) => this.objectOf(kind, value));
+  }
+
+  prefixOf(kind: Kind, namespace: string): string {
+    return keyPrefix(storedKind(kind), namespace);
+  }
+
+  /** The parsed object of a stored value. Shared: not to be changed. */
+  objectOf(kind: Kind, value: Pick<StoredValue, 'value'>): JsonObject {
+    const stored = storedKind(kind);
+    const object = this.#parsed.read(stored, value);
+    if (stored === kind) return object;
+    return { ...fromStored(kind, object), kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+  }
+
+  /** The stored bytes (without kind and apiVersion) of a value, as the kind asked for. */
+  bytesOf(kind: Kind, value: StoredValue): Uint8Array {
+    if (storedKind(kind) === kind) return value.value;
+    let views = this.#converted.get(value.value);
+    if (views === undefined) this.#converted.set(value.value, (views = new Map()));
+    let bytes = views.get(kind);
+    if (bytes === undefined) {
+      views.set(kind, (bytes = encodeStored(this.objectOf(kind, value), value.modRevision)));
+    }
+    return bytes;
+  }
+
+  /** @returns undefined when the name is taken. */
+  async create(kind: Kind, object: JsonObject): Promise<Entry | undefined> {
+    const key = this.#keyOf(kind, object);
+    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
+    const op = this.#put(kind, key, object, lease);
+    const result = await this.#commit([{ key, modRevision: 0 }], [op]);
+    return result.ok ? this.#entry(kind, result.values[0]) : undefined;
+  }
+
+  /** @returns undefined when the object changed since `current` was read. */
+  async update(kind: Kind, current: Entry, object: JsonObject): Promise<Entry | undefined> {
+    const { key, modRevision } = current.value;
+    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
+    const op = this.#put(kind, key, object, lease);
+    const result = await this.#commit([{ key, modRevision }], [op]);
+    return result.ok ? this.#entry(kind, result.values[0]) : undefined;
+  }
+
+  /**
+   * Removes the object; `last` is what watchers see of it. The revision is that of the deletion.
+   * @returns undefined when the object changed since `current` was read.
+   */
+  async remove(
+    kind: Kind,
+    current: Entry,
+    last: JsonObject,
+  ): Promise<{ readonly revision: number } | undefined> {
+    const { key, modRevision } = current.value;
+    const finalValue = (revision: number): Uint8Array => encodeStored(toStored(kind, last), revision);
+    const result = await this.#commit([{ key, modRevision }], [{ op: 'delete', key, finalValue }]);
+    return result.ok ? { revision: result.revision } : undefined;
+  }
+
+  #entry(kind: Kind, value: StoredValue | undefined): Entry | undefined {
+    if (value === undefined) return undefined;
+    const objectOf = (): JsonObject => this.objectOf(kind, value);
+    return {
+      // Parsed only when it is asked for: most answers need nothing but the bytes.
+      get object() {
+        return objectOf();
+      },
+      value,
+    };
+  }
+
+  #keyOf(kind: Kind, object: JsonObject): string {
+    const metadata = objectOf(object['metadata']);
+    return storageKey(storedKind(kind), stringOf(metadata['namespace']), stringOf(metadata['name']));
+  }
+
+  #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
+    return { op: 'put', key, value: (revision) => encodeStored(toStored(kind, object), revision), lease };
+  }
+
+  async #commit(
+    expect: readonly { readonly key: string; readonly modRevision: number }[],
+    ops: readonly StoreOp[],
+  ): Promise<TxnResult> {
+    try {
+      return await this.store.commit({ expect, ops });
+    } catch (error) {
+      if (isPodwrightError(error, 'E_NO_SPACE')) {
+        throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
+      }
+      if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');
+      throw error;
+    }
+  }
+
+  #leaseForEvents(): Promise<number> {
+    const nowMs = this.#now();
+    if (this.#eventLease === undefined || nowMs >= this.#eventLease.untilMs) {
+      const lease = this.store.grantLease(eventLifeSeconds + leaseShareMs / 1000);
+      this.#eventLease = { lease, untilMs: nowMs + leaseShareMs };
+      lease.catch(() => (this.#eventLease = undefined)); // The next event asks again.
+    }
+    return this.#eventLease.lease;
+  }
+}

@@ -1,0 +1,61 @@
+/** Who asks, as authentication found out. */
+export interface User {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** What the transport knows of the caller before authentication. */
+export type Caller =
+  /** A client of this very process, whose user the composition root vouches for. */
+  | { readonly kind: 'in-process'; readonly user: User }
+  /** A connection, with the client certificate that the TLS handshake verified. */
+  | { readonly kind: 'network'; readonly certificate?: ClientCertificate };
+
+export interface ClientCertificate {
+  readonly commonName: string;
+  readonly organizations: readonly string[];
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly fingerprint: string;
+}
+
+/** A request, whatever brought it: HTTP/2, HTTP/1.1 or the process itself. */
+export interface ApiRequest {
+  readonly method: string;
+  /** As on the wire: percent-encoded, without the query. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** By lower-case name; of several of one name, all joined by `, `. */
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly caller: Caller;
+  /** @throws {E_API} 413 beyond 3 MiB */
+  readonly readBody: () => Promise<Uint8Array>;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A request whose caller is known and may do what it asks. */
+export type AuthorizedRequest = ApiRequest & { readonly user: User };
+
+/** Where a streamed body goes. */
+export interface ByteSink {
+  /** False when the receiver lags: `drained` says when it has caught up. */
+  write(bytes: Uint8Array): boolean;
+  drained(): Promise<void>;
+  /** Bytes accepted that the receiver has not taken yet. */
+  readonly pendingBytes: number;
+}
+
+export interface ApiResponse {
+  readonly status: number;
+  /** By lower-case name. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  /** Whole, or written to the sink until the promise resolves. */
+  readonly body: Uint8Array | ((sink: ByteSink) => Promise<void>);
+}
+
+export const emptyBody: Uint8Array = new Uint8Array();
+
+/** A 3 MiB object in JSON is what etcd's own limit leaves room for; kube-apiserver refuses more, too. */
+export const bodyBytesMax = 3_145_728;

@@ -1,0 +1,20 @@
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
+import type { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
+import type { NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
+import type { Registry } from './registry.ts';
+
+/** What handlers work with. */
+export interface ServerContext {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly allocators: ServiceAllocators;
+  readonly tokens: TokenAuthority;
+  readonly nodes: NodeDialer;
+  /** Aborts when the server closes: watches end. */
+  readonly closing: AbortSignal;
+  /** `10.88.0.1:6443`, for discovery and for the kubernetes Service. */
+  readonly advertise: { readonly host: string; readonly port: number };
+}

@@ -1,0 +1,234 @@
+import { networkInterfaces, hostname } from 'node:os';
+import { join } from 'node:path';
+import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import type { Clock } from '#base/clock.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { silentLogger, type Logger } from '#base/log.ts';
+import type { Transport } from '#client/transport.ts';
+import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+import type { Store } from '#control-plane/store/store.ts';
+import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
+import { bootstrap } from './bootstrap.ts';
+import { handle } from './handle.ts';
+import { createHttpServer } from './http-server.ts';
+import { createInProcessTransport } from './in-process.ts';
+import { serverMetrics } from './metrics.ts';
+import { createNodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
+import { handleUpgrade } from '#control-plane/apiserver/nodes/upgrade.ts';
+import { ensureClusterPki, type ClusterPki } from '#control-plane/apiserver/pki/cluster-pki.ts';
+import { renderKubeconfig } from '#control-plane/apiserver/pki/kubeconfig.ts';
+import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
+import { Registry } from './registry.ts';
+import type { User } from './request.ts';
+import type { ServerContext } from './server-context.ts';
+import { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
+
+/** Where to listen: an address, or a socket that was opened by whoever started this process. */
+export type Listener = { readonly host: string; readonly port: number } | { readonly fd: number };
+
+export interface ApiServerOptions {
+  /** Holds the store (`store/`) and the certificates (`pki/`). */
+  readonly dataDir: string;
+  readonly listeners: readonly Listener[];
+  /** The address at which nodes and pods reach the server; the kubernetes Service points there. */
+  readonly advertiseAddress: string;
+  /** The port there; by default that of the first listener with a port. */
+  readonly advertisePort?: number;
+  /** IPv4 network of Service addresses. Default 10.96.0.0/16. */
+  readonly serviceCidr?: string;
+  /** More DNS names and addresses for the serving certificate. */
+  readonly extraHosts?: readonly string[];
+  readonly clock: Clock;
+  readonly logger?: Logger;
+}
+
+/** What a node needs to join: its kubeconfig, and the certificate that its own server shows. */
+export interface NodeCredentials {
+  readonly kubeconfig: string;
+  readonly serving: KeyPair;
+  /** Verifies the API server, and the client certificates of whoever asks the node. */
+  readonly caCertPem: string;
+}
+
+export interface ApiServer extends AsyncDisposable {
+  /** The ports listened on, in the order of the listeners. */
+  readonly ports: readonly number[];
+  readonly caCertPem: string;
+  readonly store: Store;
+  /** Requests of this process, as that user, through the same chain of handlers as any other client's. */
+  transport(user?: User): Transport;
+  /** A kubeconfig of kubernetes-admin for a server URL. */
+  adminKubeconfig(serverUrl: string): string;
+  /** Credentials of user `system:node:NAME`; `hosts` are the node's own addresses and names. */
+  issueNodeCredentials(
+    name: string,
+    options: { readonly serverUrl: string; readonly hosts: readonly string[] },
+  ): Promise<NodeCredentials>;
+  /** A kubeconfig for any user, by a new client certificate. */
+  issueKubeconfig(user: User, serverUrl: string): Promise<string>;
+  /** Ends watches, answers what is under way, closes the store. */
+  close(): Promise<void>;
+}
+
+const localAdmin: User = { name: 'system:apiserver', groups: ['system:masters'] };
+const closeGraceMs = 2000;
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * Opens the store, makes or reads the certificates, listens.
+ * @throws E_BUSY when the data directory or a port is in use
+ */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { dataDir, clock, advertiseAddress, serviceCidr = '10.96.0.0/16', logger = silentLogger } = options;
+  await using undo = new AsyncDisposableStack();
+
+  const allocators = new ServiceAllocators(serviceCidr);
+  const store = undo.use(await openEmbeddedStore({ directory: join(dataDir, 'store'), clock, logger }));
+  const hosts = [
+    ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
+  ];
+  const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, nowMs: clock.now() });
+  const closing = new AbortController();
+  const context: Mutable<ServerContext> = {
+    registry: new Registry(store, () => clock.now()),
+    clock,
+    logger,
+    allocators,
+    tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
+    nodes: undo.use(createNodeDialer({ caCertPem: pki.caCertPem, client: pki.kubeletClient })),
+    closing: closing.signal,
+    advertise: { host: advertiseAddress, port: options.advertisePort ?? portOf(options.listeners) },
+  };
+  const servers: RunningServer[] = [];
+  undo.defer(() => closeAll(servers, closing, clock));
+  for (const listener of options.listeners) servers.push(await listen(context, pki, listener));
+  const port = servers[0]?.port ?? 0;
+  // With port 0 asked for, only now is it known where the server is.
+  if (context.advertise.port === 0) context.advertise = { host: advertiseAddress, port };
+  await bootstrap(context, pki.caCertPem);
+  void serverMetrics(context);
+  return runningServer(context, { store, pki, servers, owned: undo.move() });
+}
+
+function runningServer(
+  context: ServerContext,
+  parts: {
+    readonly store: Store;
+    readonly pki: ClusterPki;
+    readonly servers: readonly RunningServer[];
+    readonly owned: AsyncDisposableStack;
+  },
+): ApiServer {
+  const { store, pki, servers, owned } = parts;
+  const { caCertPem } = pki;
+  const close = (): Promise<void> => owned.disposeAsync();
+  const issueKubeconfig = async (user: User, server: string): Promise<string> => {
+    const client = await pki.issueClient(user.name, user.groups);
+    return renderKubeconfig({ server, caCertPem, user: user.name, client });
+  };
+  return {
+    ports: servers.map((server) => server.port),
+    caCertPem,
+    store,
+    transport: (user = localAdmin) => createInProcessTransport((request) => handle(context, request), user),
+    adminKubeconfig: (server) =>
+      renderKubeconfig({ server, caCertPem, user: 'kubernetes-admin', client: pki.admin }),
+    issueNodeCredentials: async (name, { serverUrl, hosts }) => {
+      const user = { name: `system:node:${name}`, groups: ['system:nodes'] };
+      const serving = await pki.issueServing(user.name, user.groups, [...new Set([name, ...hosts])]);
+      return { kubeconfig: await issueKubeconfig(user, serverUrl), serving, caCertPem };
+    },
+    issueKubeconfig,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+interface RunningServer {
+  readonly server: Http2SecureServer;
+  readonly port: number;
+  readonly sessions: ReadonlySet<ServerHttp2Session>;
+  readonly sockets: ReadonlySet<Socket>;
+}
+
+async function listen(context: ServerContext, pki: ClusterPki, listener: Listener): Promise<RunningServer> {
+  const server = createHttpServer({
+    serving: pki.serving,
+    caCertPem: pki.caCertPem,
+    logger: context.logger,
+    handle: (request) => handle(context, request),
+    upgrade: (request, upgrade) => handleUpgrade(context, request, upgrade),
+  });
+  const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.once('close', () => sessions.delete(session));
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', (error) => reject(listenError(listener, error)));
+  server.listen({ ...listener }, resolve);
+  await promise;
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  return { server, port, sessions, sockets };
+}
+
+function listenError(listener: Listener, cause: Error): PodwrightError {
+  const where = 'fd' in listener ? `descriptor ${listener.fd}` : `${listener.host}:${listener.port}`;
+  const errno = errnoOf(cause) ?? '';
+  const code = errno === 'EADDRINUSE' ? 'E_BUSY' : errno === 'EACCES' ? 'E_PERMISSION' : 'E_KERNEL';
+  const why = errno === 'EADDRINUSE' ? 'the port is in use' : errno;
+  return new PodwrightError(code, `listen on ${where}: ${why}`, { cause, detail: { errno } });
+}
+
+/** Watches end cleanly, then connections close; what does not end in time is cut. */
+async function closeAll(
+  servers: readonly RunningServer[],
+  closing: AbortController,
+  clock: Clock,
+): Promise<void> {
+  closing.abort();
+  await Promise.all(
+    servers.map(async ({ server, sessions, sockets }) => {
+      const { promise: closed, resolve } = Promise.withResolvers<void>();
+      server.close(() => resolve());
+      for (const session of sessions) session.close();
+      using _cut = clock.after(closeGraceMs, () => {
+        for (const socket of sockets) socket.destroy();
+      });
+
+      await closed;
+    }),
+  );
+}
+
+function portOf(listeners: readonly Listener[]): number {
+  return listeners.flatMap((listener) => ('port' in listener ? [listener.port] : []))[0] ?? 0;
+}
+
+/** Every name and address by which a client may have reached this host. */
+function servingHosts(advertiseAddress: string, firstServiceAddress: string): readonly string[] {
+  const local = Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).flatMap(({ family, address }) => (family === 'IPv4' ? [address] : [])),
+  );
+  return [
+    '127.0.0.1',
+    '::1',
+    'localhost',
+    hostname(),
+    advertiseAddress,
+    firstServiceAddress,
+    'kubernetes',
+    'kubernetes.default',
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+    ...local,
+  ];
+}

@@ -1,0 +1,144 @@
+import { invalidField } from '#api/field-error.ts';
+import { at, objectsOf, stringOf } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
+import { internalError, invalid } from '#api/status.ts';
+import { formatIpv4, NumberPool, parseIpv4, parseIpv4Network } from './address-pool.ts';
+
+/** An object with what was allocated for it; `release` gives back what this write took and did not come to keep. */
+export interface Allocation {
+  readonly object: JsonObject;
+  readonly release: () => void;
+}
+
+const nodePortFirst = 30_000;
+const nodePortLast = 32_767;
+/** Addresses at the start of the network that are kept for Services that ask for one by name (KEP-3070). */
+const reservedAddressesMax = 256;
+const nothing = (): void => {};
+
+/**
+ * Cluster addresses and node ports of Services. Held in memory, taken before the Service is written and rebuilt from the store
+ * at start: no two Services ever hold the same.
+ */
+export class ServiceAllocators {
+  readonly #addresses: NumberPool;
+  readonly #ports = new NumberPool({ first: nodePortFirst, size: nodePortLast - nodePortFirst + 1 });
+  readonly #cidr: string;
+
+  /** @throws E_INVALID for a network that is none */
+  constructor(serviceCidr: string) {
+    const { base, size } = parseIpv4Network(serviceCidr);
+    const reserved = Math.min(Math.max(16, Math.floor(size / 16)), reservedAddressesMax);
+    // The first is the network's own, the last its broadcast: neither is a host's.
+    this.#addresses = new NumberPool({ first: base + 1, size: size - 2, reserved });
+    this.#cidr = serviceCidr;
+  }
+
+  /** The address of the kubernetes Service: the first of the network. */
+  firstAddress(): string {
+    return formatIpv4(parseIpv4Network(this.#cidr).base + 1);
+  }
+
+  /** Marks what a stored Service holds. */
+  restore(service: JsonObject): void {
+    const claims = serviceClaims(service);
+    for (const ip of claims.clusterIps) this.#addresses.take(parseIpv4(ip) ?? 0);
+    for (const port of claims.nodePorts) this.#ports.take(port);
+  }
+
+  /** Takes what the Service claims and gives it what it needs. `old` is the Service before an update. */
+  allocate(kind: Kind, object: JsonObject, old?: JsonObject): Allocation {
+    if (kind.kind !== 'Service' || kind.group !== '') return { object, release: nothing };
+    const held = old === undefined ? { clusterIps: [], nodePorts: [] } : serviceClaims(old);
+    const taken: (() => void)[] = [];
+    const release = (): void => taken.splice(0).forEach((undo) => undo());
+    try {
+      this.#takeClaims(kind, object, held, taken);
+      const needs = serviceNeeds(object);
+      const clusterIp = needs.clusterIp ? this.#takeAddress(taken) : undefined;
+      const nodePorts = new Map(needs.nodePorts.map((index) => [index, this.#takePort(taken)]));
+      const given = { ...(clusterIp === undefined ? {} : { clusterIp }), nodePorts };
+      return { object: withServiceAllocation(object, given), release };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  /** Gives back what a removed Service held. */
+  release(kind: Kind, object: JsonObject): void {
+    if (kind.kind !== 'Service' || kind.group !== '') return;
+    const claims = serviceClaims(object);
+    for (const ip of claims.clusterIps) this.#addresses.release(parseIpv4(ip) ?? 0);
+    for (const port of claims.nodePorts) this.#ports.release(port);
+  }
+
+  /** Gives back what an updated Service no longer holds. */
+  releaseChanged(kind: Kind, old: JsonObject, object: JsonObject): void {
+    if (kind.kind !== 'Service' || kind.group !== '') return;
+    const [before, after] = [serviceClaims(old), serviceClaims(object)];
+    for (const ip of before.clusterIps) {
+      if (!after.clusterIps.includes(ip)) this.#addresses.release(parseIpv4(ip) ?? 0);
+    }
+    for (const port of before.nodePorts) if (!after.nodePorts.includes(port)) this.#ports.release(port);
+  }
+
+  #takeClaims(
+    kind: Kind,
+    object: JsonObject,
+    held: { readonly clusterIps: readonly string[]; readonly nodePorts: readonly number[] },
+    taken: (() => void)[],
+  ): void {
+    const name = stringOf(at(object, 'metadata.name'));
+    const claims = serviceClaims(object);
+    const refuse = (field: string, value: unknown, detail: string): never => {
+      throw invalid(kind, name, [invalidField(field, value, detail)]);
+    };
+    for (const ip of claims.clusterIps.filter((claimed) => !held.clusterIps.includes(claimed))) {
+      const value = parseIpv4(ip);
+      if (value === undefined || !this.#addresses.contains(value)) {
+        refuse(
+          'spec.clusterIPs',
+          [ip],
+          `failed to allocate IP ${ip}: the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${this.#cidr}`,
+        );
+      } else if (this.#addresses.take(value)) {
+        taken.push(() => this.#addresses.release(value));
+      } else {
+        refuse('spec.clusterIPs', [ip], `failed to allocate IP ${ip}: provided IP is already allocated`);
+      }
+    }
+    // Two ports of one Service may share a number under different protocols.
+    const seen = new Set(held.nodePorts);
+    objectsOf(at(object, 'spec.ports')).forEach(({ nodePort: port }, index) => {
+      if (typeof port !== 'number' || port === 0 || seen.has(port)) return;
+      seen.add(port);
+      const field = `spec.ports[${index}].nodePort`;
+      if (!this.#ports.contains(port)) {
+        refuse(
+          field,
+          port,
+          `provided port is not in the valid range. The range of valid ports is ${nodePortFirst}-${nodePortLast}`,
+        );
+      }
+      if (this.#ports.take(port)) taken.push(() => this.#ports.release(port));
+      else refuse(field, port, 'provided port is already allocated');
+    });
+  }
+
+  #takeAddress(taken: (() => void)[]): string {
+    const value = this.#addresses.takeAny();
+    if (value === undefined) throw internalError('failed to allocate a serviceIP: range is full');
+    taken.push(() => this.#addresses.release(value));
+    return formatIpv4(value);
+  }
+
+  #takePort(taken: (() => void)[]): number {
+    const value = this.#ports.takeAny();
+    if (value === undefined) throw internalError('failed to allocate a nodePort: range is full');
+    taken.push(() => this.#ports.release(value));
+    return value;
+  }
+}

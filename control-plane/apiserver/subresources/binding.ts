@@ -1,0 +1,75 @@
+import { at, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, conflict, successStatus } from '#api/status.ts';
+import { formatTime } from '#api/time.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import type { ApiResponse } from '#control-plane/apiserver/request.ts';
+import { objectResponse, type Style } from '#control-plane/apiserver/respond.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { updateObject } from '#control-plane/apiserver/update.ts';
+
+const pods = builtIn('', 'v1', 'pods');
+const podBindings = { group: '', resource: 'pods/binding' };
+
+/** Puts a pod on the node that the binding names, once. @throws {E_API} 404, 409 */
+export async function bindPod(
+  context: ServerContext,
+  input: { readonly namespace: string; readonly binding: JsonObject; readonly dryRun: boolean },
+  style: Style,
+): Promise<ApiResponse> {
+  const { namespace, binding, dryRun } = input;
+  const name = stringOf(at(binding, 'metadata.name'));
+  const node = stringOf(at(binding, 'target.name'));
+  const kind = stringOf(at(binding, 'target.kind'));
+  if (node === '') throw badRequest('target.name: Required value');
+  if (kind !== '' && kind !== 'Node')
+    throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}`);
+  await updateObject(context, {
+    kind: pods,
+    namespace,
+    name,
+    dryRun,
+    isOwn: true,
+    change: (pod) => assign(pod, { binding, node, nowMs: context.clock.now() }),
+  });
+  return objectResponse(201, { ...successStatus(undefined, 201) }, style);
+}
+
+/** The pod as bound. Pure. @throws {E_API} 409 when it is bound already or on its way out */
+export function assign(
+  pod: JsonObject,
+  { binding, node, nowMs }: { readonly binding: JsonObject; readonly node: string; readonly nowMs: number },
+): JsonObject {
+  const name = stringOf(at(pod, 'metadata.name'));
+  const uid = stringOf(at(binding, 'metadata.uid'));
+  const podUid = stringOf(at(pod, 'metadata.uid'));
+  const refuse = (cause: string): Error => conflict(podBindings, name, cause);
+  if (uid !== '' && uid !== podUid) {
+    throw refuse(`Precondition failed: UID in precondition: ${uid}, UID in object meta: ${podUid}`);
+  }
+  if (at(pod, 'metadata.deletionTimestamp') !== undefined)
+    throw refuse(`pod ${name} is being deleted, cannot be assigned to a host`);
+  const bound = stringOf(at(pod, 'spec.nodeName'));
+  if (bound !== '') throw refuse(`pod ${name} is already assigned to node ${JSON.stringify(bound)}`);
+  if (objectsOf(at(pod, 'spec.schedulingGates')).length > 0) {
+    throw refuse(`pod ${name} has non-empty .spec.schedulingGates`);
+  }
+  const scheduled = {
+    type: 'PodScheduled',
+    status: 'True',
+    lastProbeTime: null,
+    lastTransitionTime: formatTime(nowMs),
+  };
+  const others = objectsOf(at(pod, 'status.conditions')).filter(({ type }) => type !== 'PodScheduled');
+  const annotations = {
+    ...stringMapOf(at(pod, 'metadata.annotations')),
+    ...stringMapOf(at(binding, 'metadata.annotations')),
+  };
+  const assigned = withPath(withPath(pod, 'spec.nodeName', node), 'status.conditions', [
+    ...others,
+    scheduled,
+  ]);
+  return Object.keys(annotations).length === 0
+    ? assigned
+    : { ...assigned, metadata: { ...objectOf(assigned['metadata']), annotations } };
+}

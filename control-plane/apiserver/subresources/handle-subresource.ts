@@ -1,0 +1,91 @@
+import { decodeBodyOf } from '#api/body.ts';
+import { decodeRequest } from '#api/decode-request.ts';
+import { stringOf, at, withPath } from '#api/json.ts';
+import { kindOfSubresource } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { methodNotAllowed } from '#api/status.ts';
+import { checkNameOf } from '#control-plane/apiserver/update.ts';
+import { negotiate } from '#control-plane/apiserver/negotiate.ts';
+import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
+import { patchObject } from '#control-plane/apiserver/patch.ts';
+import { getObject } from '#control-plane/apiserver/read.ts';
+import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
+import { styleOf } from '#control-plane/apiserver/respond.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { putObject } from '#control-plane/apiserver/update.ts';
+import { parseWriteOptions } from '#control-plane/apiserver/write-options.ts';
+import { bindPod } from './binding.ts';
+import { evictPod } from './eviction.ts';
+import { handleScale } from './scale.ts';
+import { requestToken } from './token.ts';
+
+/** A request to a subresource: a part of the object, another view of it, or something done to it. */
+export async function handleSubresource(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  switch (route.subresource?.name) {
+    case 'scale':
+      return handleScale(context, route, request);
+    case 'binding':
+    case 'eviction':
+    case 'token':
+      return handlePosted(context, route, request);
+    case 'log':
+    case 'exec':
+    case 'attach':
+    case 'portforward':
+    case 'proxy':
+      return connectToNode(context, route, request);
+    default:
+      return handlePart(context, route, request);
+  }
+}
+
+/** status, finalize, approval, ephemeralcontainers, resize: the object itself, of which a part is written. */
+function handlePart(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  switch (route.verb) {
+    case 'get':
+      return getObject(context, route, request);
+    case 'update':
+      return putObject(context, route, request);
+    case 'patch':
+      return patchObject(context, route, request);
+    default:
+      throw methodNotAllowed();
+  }
+}
+
+/** Subresources that take an object of their own by POST. */
+async function handlePosted(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace, name, subresource } = route;
+  if (route.verb !== 'create' || subresource === undefined) throw methodNotAllowed();
+  const options = parseWriteOptions('CreateOptions', request.query);
+  const taken = kindOfSubresource(kind, subresource);
+  const body = decodeBodyOf(taken.kind, await request.readBody(), request.headers['content-type']);
+  const { object } = decodeRequest(taken, body, options.fieldValidation);
+  if (stringOf(at(object, 'metadata.name')) !== '') checkNameOf(name, object);
+  const posted: JsonObject = withPath(object, 'metadata.name', name);
+  const style = styleOf(request, negotiate(request.headers['accept'], []));
+  const input = { route, namespace, name, object: posted, dryRun: options.dryRun };
+  switch (subresource.name) {
+    case 'binding':
+      return bindPod(context, { namespace, binding: posted, dryRun: options.dryRun }, style);
+    case 'eviction':
+      return evictPod(context, input, style);
+    case 'token':
+      return requestToken(context, input, style);
+    default:
+      throw methodNotAllowed();
+  }
+}

@@ -1,0 +1,147 @@
+import { decodeBodyOf } from '#api/body.ts';
+import { decodeRequest } from '#api/decode-request.ts';
+import { applyDefaults } from '#api/defaults.ts';
+import { at, equalJson, listOf, stringOf, withPath } from '#api/json.ts';
+import type { Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
+import { prepareUpdate } from '#api/strategy.ts';
+import { validateUpdate } from '#api/validation.ts';
+import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
+import type { Entry } from './registry.ts';
+import type { ApiResponse, AuthorizedRequest } from './request.ts';
+import type { ResourceRoute } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { storageKey } from './storage-key.ts';
+import { parseWriteOptions } from './write-options.ts';
+
+export interface UpdateInput {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+  /** Which part is written; undefined for the object itself. */
+  readonly subresource?: string | undefined;
+  readonly dryRun: boolean;
+  /** The new object, from the one that is there now. Called again when that changed meanwhile. */
+  readonly change: (current: JsonObject) => JsonObject;
+  /** Whether `change` is the server's own and gives the object as it shall be: nothing of it is defaulted, kept or refused. */
+  readonly isOwn?: boolean;
+}
+
+/** Rounds of read and compare-and-swap before a write that names no revision gives up. */
+const triesMax = 16;
+/** Kinds that a PUT creates where they are not there (AllowCreateOnUpdate of their strategies). */
+const createdByUpdate: ReadonlySet<string> = new Set([
+  'endpoints',
+  'events',
+  'leases',
+  'limitranges',
+  'services',
+]);
+
+/** PUT of an object or of its status and the like. */
+export async function putObject(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace, name } = route;
+  const options = parseWriteOptions('UpdateOptions', request.query);
+  const body = decodeBodyOf(kind.kind, await request.readBody(), request.headers['content-type']);
+  const { object: given, warnings } = decodeRequest(kind, body, options.fieldValidation);
+  checkNameOf(name, given);
+  const object = withPath(given, 'metadata.name', name);
+  checkNamespaceOf(kind, namespace, object);
+  const subresource = route.subresource?.name;
+  const input = { kind, namespace, name, subresource, dryRun: options.dryRun, change: () => object };
+  const mayCreate =
+    subresource === undefined &&
+    createdByUpdate.has(kind.resource) &&
+    stringOf(at(object, 'metadata.resourceVersion')) === '' &&
+    (await context.registry.read(kind, namespace, name)) === undefined;
+  if (mayCreate) {
+    const written = await createObject(context, { ...input, object, user: request.user });
+    return writtenResponse(context, { status: 201, kind, written, warnings }, request);
+  }
+  const written = await updateObject(context, input);
+  return writtenResponse(context, { status: 200, kind, written, warnings }, request);
+}
+
+/** Reads, changes, checks and writes, until nobody came between. */
+export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
+  const { kind, namespace, name, dryRun } = input;
+  for (let tries = 1; tries <= triesMax; tries++) {
+    const current = await context.registry.read(kind, namespace, name);
+    if (current === undefined) throw notFound(kind, name);
+    const given = input.change(current.object);
+    checkIdentity(kind, current, given);
+    const prepared =
+      input.isOwn === true
+        ? given
+        : prepareUpdate(kind, current.object, applyDefaults(kind, given), input.subresource);
+    const { object, release } = context.allocators.allocate(kind, prepared, current.object);
+    const written = await replace(context, { ...input, current, object }).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    if (written === undefined || dryRun) release();
+    if (written !== undefined) return written;
+  }
+  throw internalError(
+    `${kind.resource} ${JSON.stringify(name)} changed ${triesMax} times while it was written`,
+  );
+}
+
+/** @returns undefined when the object changed since it was read. */
+async function replace(
+  context: ServerContext,
+  input: UpdateInput & { readonly current: Entry; readonly object: JsonObject },
+): Promise<Written | undefined> {
+  const { kind, name, current, object, dryRun, subresource } = input;
+  const errors = input.isOwn === true ? [] : validateUpdate(kind, current.object, object, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  if (isFinished(kind, object)) {
+    if (dryRun) return { object, entry: undefined };
+    const removed = await context.registry.remove(kind, current, object);
+    if (removed === undefined) return undefined;
+    context.allocators.release(kind, object);
+    return { object, entry: undefined };
+  }
+  if (equalJson(current.object, object)) return { object: current.object, entry: current };
+  if (dryRun) return { object, entry: undefined };
+  const entry = await context.registry.update(kind, current, object);
+  if (entry === undefined) return undefined;
+  context.allocators.releaseChanged(kind, current.object, object);
+  return writtenEntry(entry);
+}
+
+/** Whether nothing keeps a deleted object any more: no grace, no finalizers. */
+export function isFinished(kind: Kind, object: JsonObject): boolean {
+  if (at(object, 'metadata.deletionTimestamp') === undefined) return false;
+  const grace = at(object, 'metadata.deletionGracePeriodSeconds');
+  if (typeof grace === 'number' && grace > 0) return false;
+  if (listOf(at(object, 'metadata.finalizers')).length > 0) return false;
+  return kind.kind !== 'Namespace' || listOf(at(object, 'spec.finalizers')).length === 0;
+}
+
+/** A write that names a revision or uid means that very object. */
+function checkIdentity(kind: Kind, current: Entry, given: JsonObject): void {
+  const name = stringOf(at(current.object, 'metadata.name'));
+  const uid = stringOf(at(given, 'metadata.uid'));
+  const currentUid = stringOf(at(current.object, 'metadata.uid'));
+  if (uid !== '' && uid !== currentUid) {
+    const key = storageKey(kind, stringOf(at(current.object, 'metadata.namespace')), name);
+    const cause = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`;
+    throw conflict(kind, name, cause);
+  }
+  const revision = stringOf(at(given, 'metadata.resourceVersion'));
+  if (revision !== '' && revision !== String(current.value.modRevision)) throw conflict(kind, name);
+}
+
+/** @throws {E_API} 400 when the object has another name than the URL */
+export function checkNameOf(name: string, object: JsonObject): void {
+  const own = stringOf(at(object, 'metadata.name'));
+  if (own === '') return; // Filled in from the URL.
+  if (own !== name)
+    throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);
+}

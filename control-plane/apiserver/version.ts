@@ -1,0 +1,14 @@
+import type { Info } from '#api/objects.ts';
+
+/** What `/version` answers: the version of Kubernetes whose API this is, and ours beside it. */
+export const versionInfo: Info = {
+  major: '1',
+  minor: '36',
+  gitVersion: 'v1.36.2+podwright-0.1.0',
+  gitCommit: '',
+  gitTreeState: 'clean',
+  buildDate: '2026-11-20T00:00:00Z',
+  goVersion: `node${process.versions.node}`,
+  compiler: 'v8',
+  platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
+};

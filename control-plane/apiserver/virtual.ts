@@ -1,0 +1,142 @@
+import { decodeBodyOf } from '#api/body.ts';
+import { decodeRequest } from '#api/decode-request.ts';
+import { at, isObject, listOf, objectOf, stringMapOf, stringOf } from '#api/json.ts';
+import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import { badRequest, methodNotAllowed, notFound } from '#api/status.ts';
+import { authenticateToken } from '#control-plane/apiserver/auth/authenticate.ts';
+import { authorize, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
+import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
+import { negotiate } from './negotiate.ts';
+import type { ApiResponse, AuthorizedRequest, User } from './request.ts';
+import { objectResponse, styleOf } from './respond.ts';
+import type { ResourceRoute } from './route.ts';
+import type { ServerContext } from './server-context.ts';
+import { bindPod } from '#control-plane/apiserver/subresources/binding.ts';
+import { parseWriteOptions, warningHeaders } from './write-options.ts';
+
+/** Objects of these kinds are never stored: a POST asks a question, and its answer is the object's status. */
+type Answer = (
+  context: ServerContext,
+  object: JsonObject,
+  route: ResourceRoute,
+  user: User,
+) => Promise<JsonObject> | JsonObject;
+
+const answers: Readonly<Record<string, Answer>> = {
+  selfsubjectreviews: (_context, review, _route, user) => ({
+    ...review,
+    status: { userInfo: renderUser(user) },
+  }),
+  selfsubjectaccessreviews: (_context, review, _route, user) => ({ ...review, status: decide(review, user) }),
+  subjectaccessreviews: (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) }),
+  localsubjectaccessreviews: (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) }),
+  selfsubjectrulesreviews: (_context, review, _route, user) => ({ ...review, status: rulesOf(user) }),
+  tokenreviews: reviewToken,
+};
+
+export function isVirtual(kind: Kind): boolean {
+  return (
+    answers[kind.resource] !== undefined ||
+    kind.resource === 'componentstatuses' ||
+    kind.resource === 'bindings'
+  );
+}
+
+export async function handleVirtual(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const style = styleOf(request, negotiate(request.headers['accept'], []));
+  if (route.kind.resource === 'componentstatuses') return objectResponse(200, componentStatus(route), style);
+  if (route.verb !== 'create') throw methodNotAllowed();
+  const options = parseWriteOptions('CreateOptions', request.query);
+  const body = decodeBodyOf(route.kind.kind, await request.readBody(), request.headers['content-type']);
+  const { object, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
+  if (route.kind.resource === 'bindings') {
+    return bindPod(context, { namespace: route.namespace, binding: object, dryRun: options.dryRun }, style);
+  }
+  const answer = answers[route.kind.resource];
+  if (answer === undefined) throw methodNotAllowed();
+  const reviewed = await answer(context, object, route, request.user);
+  return objectResponse(201, { metadata: {}, ...reviewed }, style, warningHeaders(warnings));
+}
+
+function renderUser(user: User): JsonObject {
+  const { name, uid, groups, extra } = user;
+  return {
+    username: name,
+    ...(uid === undefined ? {} : { uid }),
+    groups,
+    ...(extra === undefined ? {} : { extra }),
+  };
+}
+
+function subjectOf(review: JsonObject): User {
+  const spec = objectOf(review['spec']);
+  const user = stringOf(spec['user']);
+  const groups = listOf(spec['groups']).map(stringOf);
+  if (user === '' && groups.length === 0) throw badRequest('at least one of user or group must be specified');
+  return { name: user, groups };
+}
+
+function decide(review: JsonObject, user: User): JsonObject {
+  const resource = at(review, 'spec.resourceAttributes');
+  const path = at(review, 'spec.nonResourceAttributes');
+  if (isObject(resource) === isObject(path)) {
+    throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
+  }
+  const asked = stringMapOf(isObject(resource) ? resource : path);
+  const verb = asked['verb'] ?? '';
+  const attributes: Attributes = isObject(resource)
+    ? {
+        kind: 'resource',
+        user,
+        verb,
+        group: asked['group'] ?? '',
+        resource: asked['resource'] ?? '',
+        subresource: asked['subresource'] ?? '',
+        namespace: asked['namespace'] ?? '',
+        name: asked['name'] ?? '',
+      }
+    : { kind: 'path', user, verb, path: asked['path'] ?? '' };
+  const { allowed, reason } = authorize(attributes);
+  return { allowed, ...(reason === '' ? {} : { reason }) };
+}
+
+function rulesOf(user: User): JsonObject {
+  const everything = authorize({ kind: 'path', user, verb: 'get', path: '/' }).allowed;
+  const paths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
+  return {
+    resourceRules: everything ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : [],
+    nonResourceRules: everything
+      ? [{ verbs: ['*'], nonResourceURLs: ['*'] }]
+      : [{ verbs: ['get'], nonResourceURLs: paths }],
+    incomplete: false,
+  };
+}
+
+async function reviewToken(context: ServerContext, review: JsonObject): Promise<JsonObject> {
+  const token = stringOf(at(review, 'spec.token'));
+  const given = listOf(at(review, 'spec.audiences')).map(stringOf);
+  const audiences = given.length === 0 ? [tokenIssuer] : given;
+  const user = token === '' ? undefined : await authenticateToken(context, token, audiences);
+  if (user === undefined) return { ...review, status: { user: {}, error: 'invalid bearer token' } };
+  return { ...review, status: { authenticated: true, user: renderUser(user), audiences } };
+}
+
+const components = ['scheduler', 'controller-manager', 'etcd-0'];
+
+/** All parts run in this process: if it answers, they run. */
+function componentStatus({ kind, name }: ResourceRoute): JsonObject {
+  const apiVersion = formatGroupVersion(kind);
+  const item = (component: string): JsonObject => ({
+    metadata: { name: component },
+    conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }],
+  });
+  if (name === '')
+    return { kind: 'ComponentStatusList', apiVersion, metadata: {}, items: components.map(item) };
+  if (!components.includes(name)) throw notFound(kind, name);
+  return { kind: kind.kind, apiVersion, ...item(name) };
+}

@@ -1,0 +1,127 @@
+import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import type { Status } from '#api/objects.ts';
+import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
+import { encodeStored, eventBytes } from './object-bytes.ts';
+import type { Registry } from './registry.ts';
+import { storedKind } from './stored-kind.ts';
+import { renderPartial, renderRow, renderTable, type Transform } from './transform.ts';
+
+export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+/** Writes the lines of one watch. */
+export interface EventEncoder {
+  /** A value as it is, of an object that is there. */
+  encode(type: WatchEventType, value: StoredValue): Uint8Array;
+  /** A change; DELETED of an object that is there still shows it as it was when it was last seen. */
+  encodeEvent(type: WatchEventType, event: StoreEvent): Uint8Array;
+  /** Changes, for a watch that sees all. */
+  encodeAll(events: readonly StoreEvent[]): Uint8Array;
+  bookmark(revision: number, isInitialEnd: boolean): Uint8Array;
+  error(status: Status): Uint8Array;
+}
+
+export interface EventEncoderOptions {
+  readonly registry: Registry;
+  readonly kind: Kind;
+  readonly transform: Transform | undefined;
+  readonly now: () => number;
+}
+
+export function createEventEncoder(options: EventEncoderOptions): EventEncoder {
+  return options.transform === undefined
+    ? plainEncoder(options)
+    : transformEncoder(options, options.transform);
+}
+
+/*
+ * Lines that any watcher of the kind gets alike, kept by the event (or batch) they tell of: what a thousand watchers see is
+ * serialised once. The store hands the same event and batch to all live watchers of a prefix.
+ */
+const linesOfEvent = new WeakMap<StoreEvent, Map<string, Uint8Array>>();
+const linesOfBatch = new WeakMap<readonly StoreEvent[], Map<string, Uint8Array>>();
+
+function once<K extends object>(
+  cache: WeakMap<K, Map<string, Uint8Array>>,
+  key: K,
+  form: string,
+  make: () => Uint8Array,
+): Uint8Array {
+  let forms = cache.get(key);
+  if (forms === undefined) cache.set(key, (forms = new Map()));
+  let bytes = forms.get(form);
+  if (bytes === undefined) forms.set(form, (bytes = make()));
+  return bytes;
+}
+
+function plainEncoder({ registry, kind }: EventEncoderOptions): EventEncoder {
+  const id = formatGroupVersion(kind);
+  const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
+    eventBytes(type, kind, registry.bytesOf(kind, value));
+  const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
+    once(linesOfEvent, event, `${type} ${id}`, () => encode(type, shownValue(registry, kind, type, event)));
+  return {
+    encode,
+    encodeEvent,
+    encodeAll: (events) => {
+      const [only] = events;
+      if (events.length === 1 && only !== undefined) return encodeEvent(typeOf(only), only);
+      return once(linesOfBatch, events, id, () =>
+        Buffer.concat(events.map((event) => encodeEvent(typeOf(event), event))),
+      );
+    },
+    bookmark: (revision, isInitialEnd) => line('BOOKMARK', bookmarkObject(kind, revision, isInitialEnd)),
+    error: (status) => line('ERROR', status),
+  };
+}
+
+function transformEncoder(options: EventEncoderOptions, transform: Transform): EventEncoder {
+  const { registry, kind, now } = options;
+  let withColumns = true;
+  const show = (object: JsonObject, resourceVersion: string): JsonObject => {
+    if (transform.kind === 'partial') return renderPartial(transform, object);
+    const table = { kind, transform, nowMs: now() };
+    const shown = renderTable(table, { resourceVersion }, [renderRow(table, object)], withColumns);
+    withColumns = false; // Only the first event of a watch says what the columns are.
+    return shown;
+  };
+  const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
+    line(type, show(registry.objectOf(kind, value), String(value.modRevision)));
+  const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
+    encode(type, shownValue(registry, kind, type, event));
+  return {
+    encode,
+    encodeEvent,
+    encodeAll: (events) => Buffer.concat(events.map((event) => encodeEvent(typeOf(event), event))),
+    bookmark: (revision, isInitialEnd) =>
+      line('BOOKMARK', show(bookmarkObject(kind, revision, isInitialEnd), String(revision))),
+    error: (status) => line('ERROR', status),
+  };
+}
+
+function typeOf(event: StoreEvent): WatchEventType {
+  if (event.type === 'delete') return 'DELETED';
+  return event.previous === undefined ? 'ADDED' : 'MODIFIED';
+}
+
+/** What the event shows. A DELETED object carries the revision of its going, and for the rest looks as it last did. */
+function shownValue(registry: Registry, kind: Kind, type: WatchEventType, event: StoreEvent): StoredValue {
+  const { current, previous } = event;
+  if (type !== 'DELETED' || previous === undefined) return current;
+  const hasOwnFinal = event.type === 'delete' && current.value !== previous.value;
+  if (hasOwnFinal) return current;
+  return {
+    ...current,
+    value: encodeStored(registry.objectOf(storedKind(kind), previous), current.modRevision),
+  };
+}
+
+function bookmarkObject(kind: Kind, revision: number, isInitialEnd: boolean): JsonObject {
+  const annotations = isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
+  const metadata = { resourceVersion: String(revision), ...annotations };
+  return { kind: kind.kind, apiVersion: formatGroupVersion(kind), metadata };
+}
+
+function line(type: string, object: unknown): Uint8Array {
+  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+}

@@ -1,0 +1,353 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deploymentNamed, podNamed, startTestServer, type TestServer } from './test-server.fixture.ts';
+
+const ns = '/api/v1/namespaces/default';
+const cms = `${ns}/configmaps`;
+const deployments = '/apis/apps/v1/namespaces/default/deployments';
+const merge = { 'content-type': 'application/merge-patch+json' };
+const strategic = { 'content-type': 'application/strategic-merge-patch+json' };
+
+describe('writes', () => {
+  let test: TestServer;
+  beforeAll(async () => {
+    test = await startTestServer();
+    await test.make(`${ns}/serviceaccounts`, { metadata: { name: 'default' } });
+  });
+  afterAll(() => test[Symbol.asyncDispose]());
+
+  it('POST fills in identity, generates names, and keeps what a dry run would have made to itself', async () => {
+    const made = await test.make(cms, { metadata: { generateName: 'gn-' } });
+    expect(made).toMatchObject({
+      kind: 'ConfigMap',
+      metadata: {
+        name: expect.stringMatching(/^gn-[bcdfghjklmnpqrstvwxz2456789]{5}$/),
+        namespace: 'default',
+        uid: expect.any(String),
+      },
+    });
+    const dry = await test.call('POST', `${cms}?dryRun=All`, { body: { metadata: { name: 'dry' } } });
+    expect(dry).toMatchObject({ status: 201, json: { metadata: { name: 'dry' } } });
+    expect((await test.call('GET', `${cms}/dry`)).status).toBe(404);
+  });
+
+  it('POST warns of unknown fields, takes YAML, and answers YAML', async () => {
+    const body = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml, bogus: 1}\ndata: {a: "1"}\n';
+    const headers = { 'content-type': 'application/yaml', accept: 'application/yaml' };
+    const answer = await test.call('POST', cms, { body, headers });
+    expect(answer.status).toBe(201);
+    expect(answer.headers['warning']).toBe('299 - "unknown field \\"metadata.bogus\\""');
+    expect(answer.text).toMatch(/^(.*\n)*data:\n  a: "1"\n/);
+  });
+
+  it('a pod gets its account, token volume, tolerations and priority', async () => {
+    const pod = await test.make(`${ns}/pods`, podNamed('p'));
+    expect(pod['spec']).toMatchObject({
+      serviceAccountName: 'default',
+      priority: 0,
+      tolerations: [{ key: 'node.kubernetes.io/not-ready' }, { key: 'node.kubernetes.io/unreachable' }],
+      volumes: [{ name: expect.stringMatching(/^kube-api-access-.{5}$/), projected: { defaultMode: 420 } }],
+    });
+    expect(pod['status']).toEqual({ phase: 'Pending', qosClass: 'BestEffort' });
+    const node = {
+      metadata: { name: 'critical' },
+      spec: {
+        priorityClassName: 'system-node-critical',
+        automountServiceAccountToken: false,
+        containers: [{ name: 'c', image: 'i' }],
+      },
+    };
+    expect((await test.make(`${ns}/pods`, node))['spec']).toMatchObject({ priority: 2000001000 });
+  });
+
+  it('PUT without a revision overwrites; the same again changes nothing; generation follows the spec', async () => {
+    const made = await test.make(deployments, deploymentNamed('put'));
+    expect(made['metadata']).toMatchObject({ generation: 1 });
+    const changed = await test.call('PUT', `${deployments}/put`, {
+      body: deploymentNamed('put', { replicas: 3 }),
+    });
+    expect(changed.json).toMatchObject({ metadata: { generation: 2 }, spec: { replicas: 3 } });
+    const again = await test.call('PUT', `${deployments}/put`, {
+      body: deploymentNamed('put', { replicas: 3 }),
+    });
+    expect(again.json['metadata']?.['resourceVersion']).toBe(changed.json['metadata']?.['resourceVersion']);
+  });
+
+  it('status and spec are written at their own paths', async () => {
+    await test.make(deployments, deploymentNamed('st'));
+    const body = { spec: { replicas: 9 }, status: { replicas: 2 } };
+    const status = await test.call('PATCH', `${deployments}/st/status`, { body, headers: merge });
+    expect(status.json).toMatchObject({
+      metadata: { generation: 1 },
+      spec: { replicas: 1 },
+      status: { replicas: 2 },
+    });
+    const spec = await test.call('PATCH', `${deployments}/st`, { body, headers: merge });
+    expect(spec.json).toMatchObject({
+      metadata: { generation: 2 },
+      spec: { replicas: 9 },
+      status: { replicas: 2 },
+    });
+  });
+
+  it('PATCH strategic merges containers by name, and uid in the patch is a precondition', async () => {
+    await test.make(deployments, deploymentNamed('smp'));
+    const containers = [{ name: 'd', image: 'j' }];
+    const body = { spec: { template: { spec: { containers } } } };
+    const patched = await test.call('PATCH', `${deployments}/smp`, { body, headers: strategic });
+    expect(
+      JSON.stringify(patched.json['spec']?.['template']?.['spec']?.['containers'])
+        .match(/"name":"\w"/g)
+        ?.toSorted(),
+    ).toEqual(['"name":"c"', '"name":"d"']);
+    const other = await test.call('PATCH', `${deployments}/smp`, {
+      body: { metadata: { uid: 'zz' } },
+      headers: strategic,
+    });
+    expect(other.json).toMatchObject({ code: 409, reason: 'Conflict' });
+  });
+
+  it('many that patch one object at once all succeed', async () => {
+    await test.make(cms, { metadata: { name: 'busy' } });
+    const results = await Promise.all(
+      Array.from({ length: 12 }, (_, index) =>
+        test.call('PATCH', `${cms}/busy`, { body: { data: { [`k${index}`]: 'v' } }, headers: merge }),
+      ),
+    );
+    expect(results.map(({ status }) => status)).toEqual(Array.from({ length: 12 }, () => 200));
+    expect(Object.keys((await test.call('GET', `${cms}/busy`)).json['data'] ?? {})).toHaveLength(12);
+  });
+
+  it('PUT creates a lease that is not there, and refuses one that is out of date', async () => {
+    const path = '/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/l';
+    const created = await test.call('PUT', path, {
+      body: { metadata: { name: 'l' }, spec: { holderIdentity: 'a' } },
+    });
+    expect(created.status).toBe(201);
+    const stale = { ...created.json, spec: { holderIdentity: 'b' } };
+    expect((await test.call('PUT', path, { body: stale })).status).toBe(200);
+    expect((await test.call('PUT', path, { body: stale })).json).toMatchObject({ code: 409 });
+  });
+
+  it('DELETE gives a running pod its grace, once shorter, and removes it with grace 0', async () => {
+    await test.make(
+      `${ns}/pods`,
+      podNamed('run', { spec: { nodeName: 'n', containers: [{ name: 'c', image: 'i' }] } }),
+    );
+    const first = await test.call('DELETE', `${ns}/pods/run`);
+    expect(first.json['metadata']).toMatchObject({
+      deletionGracePeriodSeconds: 30,
+      deletionTimestamp: expect.any(String),
+    });
+    const longer = await test.call('DELETE', `${ns}/pods/run`, { body: { gracePeriodSeconds: 60 } });
+    expect(longer.json['metadata']).toMatchObject({ deletionGracePeriodSeconds: 30 });
+    const shorter = await test.call('DELETE', `${ns}/pods/run`, { body: { gracePeriodSeconds: 5 } });
+    expect(shorter.json['metadata']).toMatchObject({ deletionGracePeriodSeconds: 5 });
+    const last = await test.call('DELETE', `${ns}/pods/run?gracePeriodSeconds=0`);
+    expect(last.json).toMatchObject({ kind: 'Pod', metadata: { deletionGracePeriodSeconds: 0 } });
+    expect((await test.call('GET', `${ns}/pods/run`)).status).toBe(404);
+  });
+
+  it.each([
+    ['Foreground', 'foregroundDeletion'],
+    ['Orphan', 'orphan'],
+  ])('DELETE %s leaves the object to the garbage collector', async (propagationPolicy, finalizer) => {
+    const name = finalizer.toLowerCase();
+    await test.make(deployments, deploymentNamed(name));
+    const answer = await test.call('DELETE', `${deployments}/${name}`, { body: { propagationPolicy } });
+    expect(answer.json['metadata']).toMatchObject({ finalizers: [finalizer], deletionGracePeriodSeconds: 0 });
+  });
+
+  it('DELETE of a collection deletes what is selected, and answers with it', async () => {
+    for (const name of ['c1', 'c2', 'c3'])
+      await test.make(cms, { metadata: { name, labels: { all: name === 'c3' ? 'no' : 'yes' } } });
+    const answer = await test.call('DELETE', `${cms}?labelSelector=all%3Dyes`);
+    expect(answer.json).toMatchObject({
+      kind: 'ConfigMapList',
+      items: [{ metadata: { name: 'c1' } }, { metadata: { name: 'c2' } }],
+    });
+    expect((await test.call('GET', `${cms}/c3`)).status).toBe(200);
+  });
+
+  it('a namespace goes in two steps, and nothing new comes into it meanwhile', async () => {
+    await test.make('/api/v1/namespaces', { metadata: { name: 't' } });
+    const deleted = await test.call('DELETE', '/api/v1/namespaces/t');
+    expect(deleted.json).toMatchObject({
+      status: { phase: 'Terminating' },
+      spec: { finalizers: ['kubernetes'] },
+    });
+    const refused = await test.call('POST', '/api/v1/namespaces/t/configmaps', {
+      body: { metadata: { name: 'x' } },
+    });
+    expect(refused.json).toMatchObject({
+      message:
+        'configmaps "x" is forbidden: unable to create new content in namespace t because it is being terminated',
+      details: {
+        causes: [
+          {
+            reason: 'NamespaceTerminating',
+            message: 'namespace t is being terminated',
+            field: 'metadata.namespace',
+          },
+        ],
+      },
+    });
+    const body = { ...deleted.json, spec: { finalizers: [] } };
+    expect((await test.call('PUT', '/api/v1/namespaces/t/finalize', { body })).json).toMatchObject({
+      kind: 'Namespace',
+    });
+    expect((await test.call('GET', '/api/v1/namespaces/t')).status).toBe(404);
+    expect((await test.call('DELETE', '/api/v1/namespaces/default')).status).toBe(403);
+  });
+
+  it('binding puts a pod on a node, once', async () => {
+    await test.make(`${ns}/pods`, podNamed('bind'));
+    const body = { metadata: { name: 'bind' }, target: { kind: 'Node', name: 'x' } };
+    const bound = await test.call('POST', `${ns}/pods/bind/binding`, { body });
+    expect(bound.json).toEqual({
+      kind: 'Status',
+      apiVersion: 'v1',
+      metadata: {},
+      status: 'Success',
+      code: 201,
+    });
+    expect((await test.call('GET', `${ns}/pods/bind`)).json).toMatchObject({
+      spec: { nodeName: 'x' },
+      status: { conditions: [{ type: 'PodScheduled', status: 'True' }] },
+    });
+    expect((await test.call('POST', `${ns}/pods/bind/binding`, { body })).json).toMatchObject({
+      code: 409,
+      message:
+        'Operation cannot be fulfilled on pods/binding "bind": pod bind is already assigned to node "x"',
+      details: { name: 'bind', kind: 'pods/binding' },
+    });
+  });
+
+  it('eviction takes room from the disruption budget, or is told to come back', async () => {
+    const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
+    await test.make(`${ns}/pods`, podNamed('e', { metadata: { name: 'e', labels: { app: 'e' } } }));
+    await test.make(budgets, {
+      metadata: { name: 'b' },
+      spec: { minAvailable: 1, selector: { matchLabels: { app: 'e' } } },
+    });
+    const blocked = await test.call('POST', `${ns}/pods/e/eviction`, { body: { metadata: { name: 'e' } } });
+    expect(blocked).toMatchObject({
+      status: 429,
+      headers: { 'retry-after': '10' },
+      json: {
+        details: {
+          causes: [
+            {
+              reason: 'DisruptionBudget',
+              message: 'The disruption budget b is still being processed by the server.',
+            },
+          ],
+        },
+      },
+    });
+    const status = {
+      observedGeneration: 1,
+      disruptionsAllowed: 1,
+      currentHealthy: 1,
+      desiredHealthy: 0,
+      expectedPods: 1,
+    };
+    await test.call('PATCH', `${budgets}/b/status`, { body: { status }, headers: merge });
+    const evicted = await test.call('POST', `${ns}/pods/e/eviction`, { body: { metadata: { name: 'e' } } });
+    expect(evicted.json).toMatchObject({ status: 'Success', code: 201 });
+    const { json } = await test.call('GET', `${budgets}/b`);
+    expect(json['status']).toMatchObject({ disruptionsAllowed: 0, disruptedPods: { e: expect.any(String) } });
+  });
+
+  it('events.k8s.io and core events are the same objects, and go with their lease', async () => {
+    const regarding = { kind: 'Pod', namespace: 'default', name: 'p' };
+    const event = {
+      metadata: { name: 'ev' },
+      regarding,
+      reason: 'R',
+      note: 'hello',
+      type: 'Normal',
+      action: 'A',
+      reportingController: 'me',
+      reportingInstance: 'x',
+      eventTime: '2026-11-20T10:00:00.000000Z',
+    };
+    await test.make('/apis/events.k8s.io/v1/namespaces/default/events', event);
+    const core = await test.call('GET', `${ns}/events?fieldSelector=involvedObject.name%3Dp`);
+    expect(core.json['items']).toMatchObject([{ message: 'hello', involvedObject: regarding }]);
+    const served = await test.call('GET', '/apis/events.k8s.io/v1/namespaces/default/events/ev');
+    expect(served.json).toMatchObject({ apiVersion: 'events.k8s.io/v1', note: 'hello', regarding });
+  });
+
+  it('Services get addresses and ports that no other has', async () => {
+    const make = (name: string, spec: object = {}): Promise<unknown> =>
+      test.make(`${ns}/services`, { metadata: { name }, spec: { ports: [{ port: 80 }], ...spec } });
+    const made = await Promise.all(
+      Array.from({ length: 30 }, (_, index) => make(`s${index}`, { type: 'NodePort' })),
+    );
+    const text = JSON.stringify(made);
+    expect(new Set(text.match(/"clusterIP":"[^"]+"/g)).size).toBe(30);
+    expect(new Set(text.match(/"nodePort":\d+/g)).size).toBe(30);
+    await make('fixed', { clusterIP: '10.96.0.10' });
+    const twice = await test.call('POST', `${ns}/services`, {
+      body: { metadata: { name: 'again' }, spec: { clusterIP: '10.96.0.10', ports: [{ port: 80 }] } },
+    });
+    expect(twice.json['message']).toContain('provided IP is already allocated');
+    await test.call('DELETE', `${ns}/services/fixed`);
+    await make('free-again', { clusterIP: '10.96.0.10' });
+    await make('headless', { clusterIP: 'None' });
+  });
+
+  it('a quota on the number of objects holds', async () => {
+    await test.make('/api/v1/namespaces', { metadata: { name: 'q' } });
+    await test.make('/api/v1/namespaces/q/resourcequotas', {
+      metadata: { name: 'q' },
+      spec: { hard: { configmaps: '0' } },
+    });
+    const refused = await test.call('POST', '/api/v1/namespaces/q/configmaps', {
+      body: { metadata: { name: 'x' } },
+    });
+    expect(refused.json['message']).toBe(
+      'configmaps "x" is forbidden: exceeded quota: q, requested: configmaps=1, used: configmaps=0, limited: configmaps=0',
+    );
+  });
+
+  it('reviews answer who may do what, and are not kept', async () => {
+    const review = { spec: { user: 'bob', resourceAttributes: { verb: 'get', resource: 'pods' } } };
+    const sar = await test.call('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+      body: review,
+    });
+    expect(sar).toMatchObject({ status: 201, json: { status: { allowed: false } } });
+    const own = { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } };
+    const self = await test.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
+      body: own,
+    });
+    expect(self.json['status']).toEqual({ allowed: true });
+    const as = { 'impersonate-user': 'bob', 'impersonate-group': 'g1', 'impersonate-extra-scopes%2fx': 'v' };
+    const who = await test.call('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+      body: {},
+      headers: as,
+    });
+    expect(who.json['status']?.['userInfo']).toEqual({
+      username: 'bob',
+      groups: ['g1', 'system:authenticated'],
+      extra: { 'scopes/x': ['v'] },
+    });
+    const nobody = await test.call('GET', '/api/v1/pods', { headers: { 'impersonate-group': 'g' } });
+    expect(nobody.json['message']).toBe(
+      'requested &user.DefaultInfo{Name:"", UID:"", Groups:[]string{"g"}, Extra:map[string][]string(nil)} without impersonating a user name',
+    );
+  });
+
+  it('the kubernetes Service points at the server', async () => {
+    const { json } = await test.call('GET', `${ns}/services/kubernetes`);
+    expect(json['spec']).toMatchObject({ clusterIP: '10.96.0.1' });
+    const slice = await test.call(
+      'GET',
+      '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes',
+    );
+    expect(slice.json).toMatchObject({
+      endpoints: [{ addresses: ['127.0.0.1'] }],
+      ports: [{ port: test.server.ports[0] }],
+    });
+  });
+});

@@ -1,0 +1,536 @@
+import { expect, it } from 'vitest';
+import { createFakeClock, type FakeClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import * as kinds from '#api/kind-ref.ts';
+import type { Deployment, Node, Pod } from '#api/objects.ts';
+import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
+import { createInformers, type Informers } from '#client/informers.ts';
+import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { startControllers } from './start-controllers.ts';
+
+interface Cluster extends AsyncDisposable {
+  readonly client: FakeApiClient;
+  readonly clock: FakeClock;
+  readonly informers: Informers;
+  /** Lets `ms` pass in steps, and everything come to rest in each. */
+  settle(ms?: number): Promise<void>;
+}
+
+/** Controllers, scheduler and a kubelet that makes every bound pod ready at once, on a fake API. */
+async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2']): Promise<Cluster> {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const informers = createInformers({ client, clock, random: () => 0.5 });
+  client.seed(kinds.namespaces, {
+    metadata: { name: 'default' },
+    spec: { finalizers: ['kubernetes'] },
+    status: { phase: 'Active' },
+  });
+  for (const name of nodeNames) client.seed(kinds.nodes, readyNode(name));
+  const scheduler = startScheduler({ informers, clock, logger: silentLogger });
+  const rootCaPem = 'PEM';
+  const options = { informers, clock, logger: silentLogger, clusterCidr: '10.244.0.0/16', rootCaPem };
+  const controllers = startControllers(options);
+  const kubelet = informers.for(kinds.pods).onChange(({ current }) => {
+    if (current !== undefined) void runPod(client, current);
+  });
+  const settle = async (ms = 0): Promise<void> => {
+    for (let passed = 0; ; passed += 100) {
+      for (let turn = 0; turn < 400; turn++) await Promise.resolve();
+      if (passed >= ms) return;
+      clock.advance(100);
+    }
+  };
+  await settle(500);
+  return {
+    client,
+    clock,
+    informers,
+    settle,
+    [Symbol.asyncDispose]: async () => {
+      kubelet[Symbol.dispose]();
+      await scheduler[Symbol.asyncDispose]();
+      await controllers[Symbol.asyncDispose]();
+      await informers[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function runPod(client: FakeApiClient, pod: Pod): Promise<void> {
+  const { namespace, name = '', uid = '' } = pod.metadata ?? {};
+  if ((pod.spec?.nodeName ?? '') === '') return;
+  try {
+    if (pod.metadata?.deletionTimestamp !== undefined) {
+      await client.delete(kinds.pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+    } else if (pod.status?.podIP === undefined) {
+      if (pod.spec?.restartPolicy === 'Never') return void (await finishPod(client, pod));
+      const podIP = `10.244.0.${Number(uid.replace('uid-', '')) % 250}`;
+      const ready = { type: 'Ready', status: 'True', lastTransitionTime: '2026-01-01T00:00:00Z' };
+      const isFailing = pod.spec?.containers[0]?.image === 'failing';
+      const conditions = [{ ...ready, status: isFailing ? 'False' : 'True' }];
+      const body = {
+        metadata: { uid },
+        status: { phase: 'Running', podIP, podIPs: [{ ip: podIP }], conditions },
+      };
+      await client.patch(kinds.pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
+    }
+  } catch {
+    return; // Gone, or changed meanwhile: the next change comes here again.
+  }
+}
+
+/** A container named `fail` fails. */
+async function finishPod(client: FakeApiClient, pod: Pod): Promise<void> {
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  const phase = pod.spec?.containers[0]?.image === 'failing' ? 'Failed' : 'Succeeded';
+  const body = { metadata: { uid }, status: { phase, podIP: '10.244.0.1' } };
+  await client.patch(kinds.pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
+}
+
+function readyNode(name: string): Node {
+  return {
+    metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+    status: {
+      allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
+      conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' }],
+    },
+  };
+}
+
+const web: Deployment = {
+  metadata: { name: 'web', namespace: 'default' },
+  spec: {
+    replicas: 4,
+    selector: { matchLabels: { app: 'web' } },
+    template: { metadata: { labels: { app: 'web' } }, spec: { containers: [{ name: 'c', image: 'v1' }] } },
+  },
+};
+
+function withImage(deployment: Deployment, image: string): Deployment {
+  const { spec = { selector: {}, template: {} } } = deployment;
+  const template = { ...spec.template, spec: { containers: [{ name: 'c', image }] } };
+  return { ...deployment, spec: { ...spec, template } };
+}
+
+const where = { namespace: 'default', name: 'web' };
+
+it('a Deployment becomes pods spread over the nodes, and its status says so', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.deployments, web);
+  await cluster.settle();
+  const nodes = client.all(kinds.pods).map(({ spec }) => spec?.nodeName);
+  expect(nodes.toSorted()).toEqual(['node-1', 'node-1', 'node-2', 'node-2']);
+  const { status, metadata } = await client.get(kinds.deployments, where);
+  expect(status).toMatchObject({
+    observedGeneration: 1,
+    replicas: 4,
+    updatedReplicas: 4,
+    availableReplicas: 4,
+  });
+  expect(status?.unavailableReplicas).toBeUndefined();
+  expect(status?.conditions?.map(({ type, reason }) => `${type} ${reason ?? ''}`).toSorted()).toEqual([
+    'Available MinimumReplicasAvailable',
+    'Progressing NewReplicaSetAvailable',
+  ]);
+  expect(metadata?.annotations).toMatchObject({ 'deployment.kubernetes.io/revision': '1' });
+});
+
+it('a rolling update keeps enough pods available, and undo brings the old ReplicaSet back as the newest revision', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.deployments, web);
+  await cluster.settle();
+  let lowest = Number.POSITIVE_INFINITY;
+  let highest = 0;
+  using _watch = cluster.informers.for(kinds.pods).onChange(() => {
+    const pods = client.all(kinds.pods).filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+    lowest = Math.min(lowest, pods.filter(({ status }) => status?.podIP !== undefined).length);
+    highest = Math.max(highest, pods.length);
+  });
+  await client.update(kinds.deployments, withImage(await client.get(kinds.deployments, where), 'v2'));
+  await cluster.settle(1000);
+  expect(client.all(kinds.pods).map(({ spec }) => spec?.containers[0]?.image)).toEqual([
+    'v2',
+    'v2',
+    'v2',
+    'v2',
+  ]);
+  expect(lowest).toBeGreaterThanOrEqual(3);
+  expect(highest).toBe(5);
+  await client.update(kinds.deployments, withImage(await client.get(kinds.deployments, where), 'v1'));
+  await cluster.settle(1000);
+  const sets = client.all(kinds.replicaSets).map(({ metadata, spec }) => ({
+    revision: metadata?.annotations?.['deployment.kubernetes.io/revision'],
+    history: metadata?.annotations?.['deployment.kubernetes.io/revision-history'],
+    image: spec?.template?.spec?.containers[0]?.image,
+    replicas: spec?.replicas,
+  }));
+  expect(sets.toSorted((a, b) => ((a.image ?? '') < (b.image ?? '') ? -1 : 1))).toEqual([
+    { revision: '3', history: '1', image: 'v1', replicas: 4 },
+    { revision: '2', history: undefined, image: 'v2', replicas: 0 },
+  ]);
+});
+
+it('a rollout that does not become ready stops at its surge and exceeds its progress deadline', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.deployments, {
+    ...web,
+    spec: {
+      ...web.spec,
+      selector: web.spec?.selector ?? {},
+      template: web.spec?.template ?? {},
+      progressDeadlineSeconds: 10,
+    },
+  });
+  await cluster.settle();
+  await client.update(kinds.deployments, withImage(await client.get(kinds.deployments, where), 'failing'));
+  await cluster.settle(15_000);
+  const images = client.all(kinds.pods).map(({ spec }) => spec?.containers[0]?.image);
+  expect(images.toSorted()).toEqual(['failing', 'failing', 'v1', 'v1', 'v1']);
+  const { status } = await client.get(kinds.deployments, where);
+  const progressing = status?.conditions?.find(({ type }) => type === 'Progressing');
+  expect(progressing).toMatchObject({ status: 'False', reason: 'ProgressDeadlineExceeded' });
+});
+
+it('Recreate lets all old pods go before the first new one comes', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const spec = { replicas: 4, selector: { matchLabels: { app: 'web' } }, template: web.spec?.template ?? {} };
+  await client.create(kinds.deployments, { ...web, spec: { ...spec, strategy: { type: 'Recreate' } } });
+  await cluster.settle();
+  const mixes = new Set<string>();
+  using _watch = cluster.informers.for(kinds.pods).onChange(() => {
+    const images = client.all(kinds.pods).map(({ spec }) => spec?.containers[0]?.image ?? '');
+    mixes.add([...new Set(images)].toSorted().join('+'));
+  });
+  await client.update(kinds.deployments, withImage(await client.get(kinds.deployments, where), 'v2'));
+  await cluster.settle(2000);
+  expect(client.all(kinds.pods).map(({ spec }) => spec?.containers[0]?.image)).toEqual(Array(4).fill('v2'));
+  expect(mixes.has('v1+v2')).toBe(false);
+});
+
+it('a paused Deployment scales but does not roll out until it is resumed; history is limited', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const spec = { replicas: 2, selector: { matchLabels: { app: 'web' } }, template: web.spec?.template ?? {} };
+  await client.create(kinds.deployments, { ...web, spec: { ...spec, revisionHistoryLimit: 1 } });
+  await cluster.settle();
+  const change = async (body: object): Promise<void> => {
+    await client.patch(kinds.deployments, where, { kind: 'merge', body: { spec: body } });
+    await cluster.settle(2000);
+  };
+  const images = () => client.all(kinds.pods).map(({ spec }) => spec?.containers[0]?.image);
+  const template = (image: string) => ({ template: { spec: { containers: [{ name: 'c', image }] } } });
+  await change({ paused: true, replicas: 3, ...template('v2') });
+  expect(images()).toEqual(['v1', 'v1', 'v1']);
+  await change({ paused: false });
+  expect(images()).toEqual(['v2', 'v2', 'v2']);
+  await change(template('v3'));
+  await change(template('v4'));
+  const revisions = client
+    .all(kinds.replicaSets)
+    .map(({ metadata }) => metadata?.annotations?.['deployment.kubernetes.io/revision']);
+  expect(revisions.toSorted()).toEqual(['3', '4']);
+});
+
+it('a pod with scheduling gates waits for them to go', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const gated = { namespace: 'default', name: 'gated' };
+  const spec = { containers: [{ name: 'c', image: 'i' }], schedulingGates: [{ name: 'g' }] };
+  await client.create(kinds.pods, { metadata: gated, spec });
+  await cluster.settle();
+  const waiting = await client.get(kinds.pods, gated);
+  expect(waiting.status?.conditions).toMatchObject([{ type: 'PodScheduled', reason: 'SchedulingGated' }]);
+  await client.patch(kinds.pods, gated, { kind: 'merge', body: { spec: { schedulingGates: null } } });
+  await cluster.settle();
+  expect((await client.get(kinds.pods, gated)).spec?.nodeName).toBeDefined();
+});
+
+it('each write failing once changes nothing in the end', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const failed = new Set<string>();
+  client.intercept = ({ verb, resource, name, subresource }) => {
+    const isKubelet = resource === 'pods' && (verb === 'patch' || verb === 'delete');
+    if (isKubelet || !['create', 'update', 'patch', 'delete'].includes(verb)) return undefined;
+    const key = `${verb} ${resource} ${subresource ?? ''} ${name}`;
+    if (failed.has(key)) return undefined;
+    failed.add(key);
+    return new Error(`injected: ${key}`);
+  };
+  await client.create(kinds.deployments, web).catch(() => client.create(kinds.deployments, web));
+  await cluster.settle(30_000);
+  expect(client.all(kinds.pods).map(({ status }) => status?.phase)).toEqual(Array(4).fill('Running'));
+  const scaled = { kind: 'merge' as const, body: { spec: { replicas: 2 } } };
+  await client
+    .patch(kinds.deployments, where, scaled)
+    .catch(() => client.patch(kinds.deployments, where, scaled));
+  await cluster.settle(5000);
+  expect(client.all(kinds.pods).length).toBe(2);
+  expect((await client.get(kinds.deployments, where)).status).toMatchObject({
+    replicas: 2,
+    availableReplicas: 2,
+  });
+  expect(failed.size).toBeGreaterThan(10);
+});
+
+it('a Service gets slices and Endpoints of its ready pods', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.services, {
+    metadata: where,
+    spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080 }], clusterIP: '10.96.0.10' },
+  });
+  await client.create(kinds.deployments, web);
+  await cluster.settle();
+  const [slice, ...others] = client.all(kinds.endpointSlices);
+  expect(others).toEqual([]);
+  expect(slice?.endpoints?.map(({ conditions }) => conditions?.ready)).toEqual([true, true, true, true]);
+  expect(slice?.ports).toEqual([{ name: '', port: 8080, protocol: 'TCP' }]);
+  const [mirror] = client.all(kinds.endpoints);
+  expect(mirror?.subsets?.[0]?.addresses?.length).toBe(4);
+  await client.delete(kinds.services, where);
+  await cluster.settle();
+  expect([...client.all(kinds.endpointSlices), ...client.all(kinds.endpoints)]).toEqual([]);
+});
+
+it.each(['Background', 'Foreground', 'Orphan'])(
+  'deletion of a Deployment with policy %s',
+  async (propagationPolicy) => {
+    await using cluster = await startCluster();
+    const { client } = cluster;
+    await client.create(kinds.deployments, web);
+    await cluster.settle();
+    await client.delete(kinds.deployments, where, { propagationPolicy });
+    await cluster.settle(2000);
+    expect(client.all(kinds.deployments)).toEqual([]);
+    const isOrphaned = propagationPolicy === 'Orphan';
+    expect(client.all(kinds.replicaSets).map(({ metadata }) => metadata?.ownerReferences)).toEqual(
+      isOrphaned ? [undefined] : [],
+    );
+    expect(client.all(kinds.pods).length).toBe(isOrphaned ? 4 : 0);
+  },
+);
+
+it('a namespace that is deleted is emptied, pods first, and goes', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.namespaces, { metadata: { name: 'other' } });
+  await cluster.settle();
+  expect(
+    client
+      .all(kinds.serviceAccounts)
+      .map(({ metadata }) => metadata?.namespace)
+      .toSorted(),
+  ).toEqual(['default', 'other']);
+  await client.create(kinds.deployments, { ...web, metadata: { name: 'web', namespace: 'other' } });
+  await client.create(kinds.configMaps, { metadata: { name: 'a', namespace: 'other' } });
+  await cluster.settle();
+  await client.delete(kinds.namespaces, { name: 'other' });
+  await cluster.settle(5000);
+  expect(client.all(kinds.namespaces).map(({ metadata }) => metadata?.name)).toEqual(['default']);
+  const left = [
+    ...client.all(kinds.pods),
+    ...client.all(kinds.configMaps),
+    ...client.all(kinds.serviceAccounts),
+  ];
+  expect(left.filter(({ metadata }) => metadata?.namespace === 'other')).toEqual([]);
+});
+
+it('a silent node is marked, tainted and emptied; pods move to the other', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const body = {
+    spec: {
+      tolerations: [
+        {
+          key: 'node.kubernetes.io/unreachable',
+          operator: 'Exists',
+          effect: 'NoExecute',
+          tolerationSeconds: 5,
+        },
+      ],
+    },
+  };
+  const template = {
+    ...web.spec?.template,
+    spec: { containers: [{ name: 'c', image: 'v1' }], ...body.spec },
+  };
+  await client.create(kinds.deployments, {
+    ...web,
+    spec: { ...web.spec, selector: web.spec?.selector ?? {}, template } as Deployment['spec'],
+  });
+  await cluster.settle();
+  const beat = async (): Promise<void> => {
+    const lease = {
+      metadata: { name: 'node-2', namespace: 'kube-node-lease' },
+      spec: { renewTime: String(cluster.clock.now()) },
+    };
+    await client.create(kinds.leases, lease).catch(() => client.update(kinds.leases, lease));
+  };
+  for (let passed = 0; passed < 60_000; passed += 10_000) {
+    await beat();
+    await cluster.settle(10_000);
+  }
+  const node = await client.get(kinds.nodes, { name: 'node-1' });
+  expect(node.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'Unknown' });
+  expect(node.spec?.taints?.map(({ key, effect }) => `${key}:${effect}`)).toEqual([
+    'node.kubernetes.io/unreachable:NoSchedule',
+    'node.kubernetes.io/unreachable:NoExecute',
+  ]);
+  const running = client.all(kinds.pods).filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+  expect(running.map(({ spec }) => spec?.nodeName)).toEqual(Array(4).fill('node-2'));
+});
+
+it('nodes get parts of the cluster range, and a pod that fits nowhere is told why', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  expect(client.all(kinds.nodes).map(({ spec }) => spec?.podCIDR)).toEqual([
+    '10.244.0.0/24',
+    '10.244.1.0/24',
+  ]);
+  const resources = { requests: { cpu: '5' } };
+  await client.create(kinds.pods, {
+    metadata: { name: 'big', namespace: 'default' },
+    spec: { containers: [{ name: 'c', image: 'i', resources }] },
+  });
+  await cluster.settle();
+  const big = await client.get(kinds.pods, { namespace: 'default', name: 'big' });
+  expect(big.status?.conditions).toMatchObject([
+    {
+      type: 'PodScheduled',
+      status: 'False',
+      reason: 'Unschedulable',
+      message: '0/2 nodes are available: 2 Insufficient cpu.',
+    },
+  ]);
+  client.seed(kinds.nodes, {
+    ...readyNode('node-3'),
+    status: { ...readyNode('node-3').status, allocatable: { cpu: '8', memory: '8Gi', pods: '10' } },
+  });
+  await cluster.settle(3000);
+  expect((await client.get(kinds.pods, { namespace: 'default', name: 'big' })).spec?.nodeName).toBe('node-3');
+});
+
+const podTemplate = (image: string, more: Partial<NonNullable<Pod['spec']>> = {}) => ({
+  metadata: { labels: { app: 'set' } },
+  spec: { containers: [{ name: 'c', image }], ...more },
+});
+const selector = { matchLabels: { app: 'set' } };
+const setWhere = { namespace: 'default', name: 'set' };
+
+it('a DaemonSet runs one pod on each node, also on one that comes later, and updates them one by one', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  await client.create(kinds.daemonSets, {
+    metadata: setWhere,
+    spec: { selector, template: podTemplate('v1') },
+  });
+  await cluster.settle();
+  client.seed(kinds.nodes, readyNode('node-3'));
+  await cluster.settle(1000);
+  const byNode = () =>
+    client
+      .all(kinds.pods)
+      .map(({ spec }) => `${spec?.nodeName} ${spec?.containers[0]?.image}`)
+      .toSorted();
+  expect(byNode()).toEqual(['node-1 v1', 'node-2 v1', 'node-3 v1']);
+  const daemonSet = await client.get(kinds.daemonSets, setWhere);
+  await client.update(kinds.daemonSets, { ...daemonSet, spec: { selector, template: podTemplate('v2') } });
+  await cluster.settle(3000);
+  expect(byNode()).toEqual(['node-1 v2', 'node-2 v2', 'node-3 v2']);
+  expect((await client.get(kinds.daemonSets, setWhere)).status).toMatchObject({
+    desiredNumberScheduled: 3,
+    numberReady: 3,
+    numberAvailable: 3,
+    updatedNumberScheduled: 3,
+  });
+  expect(
+    client
+      .all(kinds.controllerRevisions)
+      .map(({ revision }) => revision)
+      .toSorted(),
+  ).toEqual([1, 2]);
+});
+
+it('a StatefulSet makes its pods in order, scales down in reverse, and updates above its partition', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const claim = { metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } };
+  const spec = {
+    replicas: 3,
+    serviceName: 'set',
+    selector,
+    template: podTemplate('v1'),
+    volumeClaimTemplates: [claim],
+  };
+  await client.create(kinds.statefulSets, { metadata: setWhere, spec });
+  await cluster.settle(1000);
+  const made = client.writes.filter((write) => write.startsWith('create pods default/set'));
+  expect(made).toEqual([0, 1, 2].map((ordinal) => `create pods default/set-${ordinal}`));
+  expect(client.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata?.name)).toEqual([
+    'data-set-0',
+    'data-set-1',
+    'data-set-2',
+  ]);
+  const updateStrategy = { type: 'RollingUpdate' as const, rollingUpdate: { partition: 1 } };
+  const old = await client.get(kinds.statefulSets, setWhere);
+  await client.update(kinds.statefulSets, {
+    ...old,
+    spec: { ...spec, template: podTemplate('v2'), updateStrategy },
+  });
+  await cluster.settle(3000);
+  const images = () =>
+    client.all(kinds.pods).map(({ metadata, spec }) => `${metadata?.name} ${spec?.containers[0]?.image}`);
+  expect(images()).toEqual(['set-0 v1', 'set-1 v2', 'set-2 v2']);
+  await client.patch(kinds.statefulSets, setWhere, { kind: 'merge', body: { spec: { replicas: 1 } } });
+  await cluster.settle(3000);
+  expect(images()).toEqual(['set-0 v1']);
+  const deletions = client.writes.filter((write) => /^delete pods default\/set-[12]$/.test(write)).slice(-4);
+  expect(new Set(deletions.map((write) => write.slice(-1)))).toEqual(new Set(['2', '1']));
+});
+
+it.each([
+  { image: 'ok', want: { type: 'Complete', succeeded: 3, failed: undefined } },
+  { image: 'failing', want: { type: 'Failed', succeeded: undefined, failed: 2 } },
+])('a Job whose pods are $image ends as $want.type', async ({ image, want }) => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const template = podTemplate(image, { restartPolicy: 'Never' });
+  const spec = { completions: 3, parallelism: 1, backoffLimit: 1, selector, template };
+  await client.create(kinds.jobs, { metadata: setWhere, spec });
+  await cluster.settle(5000);
+  const { status } = await client.get(kinds.jobs, setWhere);
+  expect(status?.conditions?.map(({ type }) => type)).toContain(want.type);
+  expect({ succeeded: status?.succeeded, failed: status?.failed }).toEqual({
+    succeeded: want.succeeded,
+    failed: want.failed,
+  });
+  expect(status?.uncountedTerminatedPods).toEqual({});
+  expect(client.all(kinds.pods).flatMap(({ metadata }) => metadata?.finalizers ?? [])).toEqual([]);
+});
+
+it('an Indexed Job gives each completion its index, and goes after its time to live', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const template = podTemplate('ok', { restartPolicy: 'Never' });
+  const spec = {
+    completions: 3,
+    parallelism: 2,
+    completionMode: 'Indexed' as const,
+    ttlSecondsAfterFinished: 10,
+    selector,
+    template,
+  };
+  await client.create(kinds.jobs, { metadata: setWhere, spec });
+  await cluster.settle(5000);
+  expect((await client.get(kinds.jobs, setWhere)).status).toMatchObject({
+    succeeded: 3,
+    completedIndexes: '0-2',
+  });
+  await cluster.settle(20_000);
+  expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
+});

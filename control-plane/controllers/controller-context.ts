@@ -1,0 +1,15 @@
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { ApiClient } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+
+/** What every control loop is given. */
+export interface ControllerContext {
+  readonly client: ApiClient;
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A recorder that speaks in the name of the component; owned by the caller of the controllers. */
+  readonly recorder: (component: string) => EventRecorder;
+}

@@ -1,0 +1,179 @@
+import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
+import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from '#api/objects.ts';
+import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
+import { isActive, isPodAvailable, isPodReady, isTerminal } from '#api/pod/state.ts';
+import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
+import { intOrPercent } from '../deployment/rolling.ts';
+
+export const revisionHashLabel = 'controller-revision-hash';
+
+export interface DaemonState {
+  readonly daemonSet: DaemonSet;
+  readonly nodes: readonly Node[];
+  /** Owned by it. */
+  readonly pods: readonly Pod[];
+  /** Of its present template. */
+  readonly hash: string;
+  readonly deletedUids: ReadonlySet<string>;
+  readonly nowMs: number;
+}
+
+export interface DaemonPlan {
+  readonly createOn: readonly string[]; // node names
+  readonly deletePods: readonly Pod[];
+}
+
+/** One pod on every node that should run one, none elsewhere; failed pods are replaced; updates go node by node. */
+export function planDaemons(state: DaemonState): DaemonPlan {
+  const { daemonSet, nodes, deletedUids } = state;
+  if (daemonSet.metadata?.deletionTimestamp !== undefined) return { createOn: [], deletePods: [] };
+  const createOn: string[] = [];
+  const deletePods: Pod[] = [];
+  const pods = state.pods.filter(({ metadata }) => !deletedUids.has(metadata?.uid ?? ''));
+  const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placementOf(daemonSet, node)]));
+  for (const [name, placement] of wanted) {
+    const here = pods.filter((pod) => nodeNameOf(pod) === name);
+    const active = here.filter(isActive).toSorted(byCreation);
+    deletePods.push(
+      ...here.filter((pod) => isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined),
+    );
+    if (!placement.shouldContinue) deletePods.push(...active);
+    else {
+      deletePods.push(...active.slice(1));
+      // The old pod must be gone before the next comes: they may share ports and paths of the node.
+      if (here.length === 0 && placement.shouldRun) createOn.push(name);
+    }
+  }
+  const updates = planUpdate({ ...state, pods }, wanted, deletePods);
+  return { createOn, deletePods: [...deletePods, ...updates] };
+}
+
+/** RollingUpdate: old pods go, those not available first, as long as no more than maxUnavailable nodes are without. */
+function planUpdate(
+  { daemonSet, pods, hash, nowMs }: DaemonState,
+  wanted: ReadonlyMap<string, Placement>,
+  going: readonly Pod[],
+): readonly Pod[] {
+  const { updateStrategy, minReadySeconds = 0 } = daemonSet.spec ?? {};
+  if (updateStrategy?.type === 'OnDelete') return [];
+  const nodes = [...wanted].filter(([, { shouldRun }]) => shouldRun).map(([name]) => name);
+  const limit = Math.max(
+    1,
+    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes.length, Math.ceil),
+  );
+  const current = pods.filter(
+    (pod) => isActive(pod) && !going.includes(pod) && nodes.includes(nodeNameOf(pod)),
+  );
+  const isAvailable = (pod: Pod): boolean => isPodAvailable(pod, minReadySeconds, nowMs);
+  const old = current.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] !== hash);
+  const availableCount = new Set(current.filter(isAvailable).map(nodeNameOf)).size;
+  const room = Math.max(0, limit - (nodes.length - availableCount));
+  return [...old.filter((pod) => !isAvailable(pod)), ...old.filter(isAvailable).slice(0, room)];
+}
+
+export interface Placement {
+  readonly shouldRun: boolean;
+  /** A pod that is there may stay though a new one would not come (a NoSchedule taint that came later). */
+  readonly shouldContinue: boolean;
+}
+
+export function placementOf(daemonSet: DaemonSet, node: Node): Placement {
+  const spec = podSpecOf(daemonSet);
+  const pod: Pod = { spec };
+  const name = node.metadata?.name;
+  const isFitting =
+    (spec.nodeName === undefined || spec.nodeName === '' || spec.nodeName === name) &&
+    matchesNodeAffinity(pod, node);
+  const untolerated = (effects: readonly string[]): boolean =>
+    findUntoleratedTaint(spec.tolerations, node.spec?.taints, effects) !== undefined;
+  if (!isFitting) return { shouldRun: false, shouldContinue: false };
+  return {
+    shouldRun: !untolerated(['NoSchedule', 'NoExecute']) && fitsAtAll(pod, node),
+    shouldContinue: !untolerated(['NoExecute']),
+  };
+}
+
+/** Whether the empty node would be large enough. */
+function fitsAtAll(pod: Pod, node: Node): boolean {
+  const allocatable = resourceNumbers(parseResources(node.status?.allocatable));
+  return [...podRequestNumbers(pod)].every(
+    ([name, amount]) =>
+      amount <= (allocatable.get(name) ?? (name === 'cpu' || name === 'memory' ? amount : 0)),
+  );
+}
+
+// What every daemon pod tolerates (util.AddOrUpdateDaemonPodTolerations).
+const exists = (key: string, effect: 'NoSchedule' | 'NoExecute'): Toleration => ({
+  key: `node.kubernetes.io/${key}`,
+  operator: 'Exists',
+  effect,
+});
+const daemonTolerations: readonly Toleration[] = [
+  exists('not-ready', 'NoExecute'),
+  exists('unreachable', 'NoExecute'),
+  exists('disk-pressure', 'NoSchedule'),
+  exists('memory-pressure', 'NoSchedule'),
+  exists('pid-pressure', 'NoSchedule'),
+  exists('unschedulable', 'NoSchedule'),
+];
+
+/** The template's pod with the tolerations of a daemon; with `nodeName`, bound to that node by affinity, for the scheduler. */
+export function podSpecOf(daemonSet: DaemonSet, nodeName?: string): PodSpec {
+  const spec: PodSpec = daemonSet.spec?.template.spec ?? { containers: [] };
+  const network = spec.hostNetwork === true ? [exists('network-unavailable', 'NoSchedule')] : [];
+  const tolerations = [...(spec.tolerations ?? []), ...daemonTolerations, ...network];
+  if (nodeName === undefined) return { ...spec, tolerations };
+  const term = { matchFields: [{ key: 'metadata.name', operator: 'In' as const, values: [nodeName] }] };
+  return {
+    ...spec,
+    tolerations,
+    affinity: {
+      ...spec.affinity,
+      nodeAffinity: {
+        ...spec.affinity?.nodeAffinity,
+        // What the template requires of nodes was asked when the node was chosen.
+        requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [term] },
+      },
+    },
+  };
+}
+
+/** The node that a pod is on, or is meant for while it waits for the scheduler. */
+export function nodeNameOf({ spec }: Pod): string {
+  if (spec?.nodeName !== undefined && spec.nodeName !== '') return spec.nodeName;
+  const terms =
+    spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? [];
+  const field = terms
+    .flatMap(({ matchFields = [] }) => matchFields)
+    .find(({ key }) => key === 'metadata.name');
+  return field?.values?.[0] ?? '';
+}
+
+export function computeDaemonStatus({ daemonSet, nodes, pods, hash, nowMs }: DaemonState): DaemonSetStatus {
+  const { minReadySeconds = 0 } = daemonSet.spec ?? {};
+  const active = pods.filter(isActive);
+  const onNode = (node: Node): readonly Pod[] =>
+    active.filter((pod) => nodeNameOf(pod) === node.metadata?.name);
+  const wanted = nodes.filter((node) => placementOf(daemonSet, node).shouldRun);
+  const first = wanted.flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));
+  const misscheduled = nodes.filter((node) => !wanted.includes(node) && onNode(node).length > 0);
+  const available = first.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length;
+  const updated = first.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] === hash).length;
+  const orNothing = (count: number): number | undefined => (count === 0 ? undefined : count);
+  return {
+    ...daemonSet.status,
+    currentNumberScheduled: first.length,
+    desiredNumberScheduled: wanted.length,
+    numberMisscheduled: misscheduled.length,
+    numberReady: first.filter(isPodReady).length,
+    numberAvailable: orNothing(available),
+    numberUnavailable: orNothing(wanted.length - available),
+    updatedNumberScheduled: orNothing(updated),
+    observedGeneration: daemonSet.metadata?.generation,
+  };
+}
+
+function byCreation(a: Pod, b: Pod): number {
+  const key = ({ metadata }: Pod): string => `${metadata?.creationTimestamp ?? ''} ${metadata?.name ?? ''}`;
+  return key(a) < key(b) ? -1 : 1;
+}

@@ -1,0 +1,226 @@
+import { deployments } from '#api/kind-ref.ts';
+import { equalJson } from '#api/json.ts';
+import type { Deployment, LabelSelector, Pod, ReplicaSet } from '#api/objects.ts';
+import { ownerReference } from '#api/owner.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import {
+  byCreation,
+  desiredReplicasAnnotation,
+  findNewReplicaSet,
+  maxReplicasAnnotation,
+  newReplicaSetAnnotations,
+  revisionAnnotation,
+  revisionOf,
+  templateHash,
+  templateHashLabel,
+} from './revision.ts';
+import {
+  fencepostsOf,
+  isScaling,
+  newReplicas,
+  planProportionalScale,
+  planScaleDown,
+  replicasOf,
+  type Scale,
+} from './rolling.ts';
+import { computeDeploymentStatus, isComplete } from './status.ts';
+
+export type DeploymentAction =
+  | { readonly kind: 'createReplicaSet'; readonly replicaSet: ReplicaSet }
+  /** `replicaSet` is as it was; the rest is what becomes of it. `event`: what to record of a change of replicas. */
+  | {
+      readonly kind: 'updateReplicaSet';
+      readonly replicaSet: ReplicaSet;
+      readonly annotations: Readonly<Record<string, string>>;
+      readonly replicas?: number;
+      readonly minReadySeconds?: number;
+      readonly event?: string | undefined;
+    }
+  | { readonly kind: 'deleteReplicaSet'; readonly replicaSet: ReplicaSet }
+  | { readonly kind: 'annotateDeployment'; readonly revision: string };
+
+export interface DeploymentState {
+  readonly deployment: Deployment;
+  /** Those that it controls. */
+  readonly replicaSets: readonly ReplicaSet[];
+  readonly pods: readonly Pod[];
+  readonly nowMs: number;
+}
+
+/** The next step of a rollout. What its writes bring about makes the next pass. */
+export function planDeployment(state: DeploymentState): readonly DeploymentAction[] {
+  const { deployment, replicaSets } = state;
+  if (deployment.metadata?.deletionTimestamp !== undefined) return [];
+  const newReplicaSet = findNewReplicaSet(deployment, replicaSets);
+  const old = replicaSets.filter((one) => one !== newReplicaSet);
+  if (deployment.spec?.paused === true || isScaling(deployment, replicaSets)) {
+    return [
+      ...planAnnotations(state, newReplicaSet, old),
+      ...scaleActions(deployment, planProportionalScale(deployment, replicaSets)),
+      ...(deployment.spec?.paused === true ? planCleanup(state, old) : []),
+    ];
+  }
+  return [
+    ...(deployment.spec?.strategy?.type === 'Recreate'
+      ? planRecreate(state, newReplicaSet, old)
+      : planRolling(state, newReplicaSet, old)),
+    ...planCleanup(state, old),
+  ];
+}
+
+function planRolling(
+  { deployment, replicaSets }: DeploymentState,
+  newReplicaSet: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): readonly DeploymentAction[] {
+  if (newReplicaSet === undefined) {
+    return [createAction(deployment, old, newReplicas(deployment, replicaSets, 0))];
+  }
+  const wanted = newReplicas(deployment, replicaSets, replicasOf(newReplicaSet));
+  const annotate = planAnnotations({ deployment }, newReplicaSet, old);
+  if (wanted !== replicasOf(newReplicaSet)) {
+    return [...annotate, ...scaleActions(deployment, [{ replicaSet: newReplicaSet, replicas: wanted }])];
+  }
+  return [...annotate, ...scaleActions(deployment, planScaleDown(deployment, newReplicaSet, old))];
+}
+
+/** All old pods go before the first new one comes. */
+function planRecreate(
+  { deployment, pods }: DeploymentState,
+  newReplicaSet: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): readonly DeploymentAction[] {
+  const down = old.filter((one) => replicasOf(one) > 0).map((replicaSet) => ({ replicaSet, replicas: 0 }));
+  if (down.length > 0) return scaleActions(deployment, down);
+  const newUid = newReplicaSet?.metadata?.uid;
+  const isOldRunning = pods.some(
+    (pod) =>
+      !isTerminal(pod) &&
+      !(pod.metadata?.ownerReferences ?? []).some((reference) => reference.uid === newUid),
+  );
+  if (isOldRunning) return [];
+  const { replicas = 1 } = deployment.spec ?? {};
+  if (newReplicaSet === undefined) return [createAction(deployment, old, replicas)];
+  return [
+    ...planAnnotations({ deployment }, newReplicaSet, old),
+    ...scaleActions(deployment, [{ replicaSet: newReplicaSet, replicas }]),
+  ];
+}
+
+function createAction(
+  deployment: Deployment,
+  old: readonly ReplicaSet[],
+  replicas: number,
+): DeploymentAction {
+  const { template = {}, minReadySeconds, selector } = deployment.spec ?? {};
+  const hash = templateHash(template, deployment.status?.collisionCount);
+  const labels = { ...template.metadata?.labels, [templateHashLabel]: hash };
+  const hashed: LabelSelector = {
+    ...selector,
+    matchLabels: { ...selector?.matchLabels, [templateHashLabel]: hash },
+  };
+  const { annotations = {}, ...metadata } = template.metadata ?? {};
+  return {
+    kind: 'createReplicaSet',
+    replicaSet: {
+      metadata: {
+        name: `${deployment.metadata?.name ?? ''}-${hash}`,
+        namespace: deployment.metadata?.namespace,
+        labels,
+        annotations: {
+          ...newReplicaSetAnnotations(deployment, undefined, old),
+          ...sizeAnnotations(deployment),
+        },
+        ownerReferences: [ownerReference(deployment, deployments)],
+      },
+      spec: {
+        replicas,
+        ...(minReadySeconds === undefined ? {} : { minReadySeconds }),
+        selector: hashed,
+        template: {
+          metadata: {
+            ...metadata,
+            labels,
+            ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+          },
+          spec: template.spec,
+        },
+      },
+    },
+  };
+}
+
+/** Revision and annotations of the new ReplicaSet, its minReadySeconds, and the revision on the Deployment. */
+function planAnnotations(
+  { deployment }: Pick<DeploymentState, 'deployment'>,
+  newReplicaSet: ReplicaSet | undefined,
+  old: readonly ReplicaSet[],
+): readonly DeploymentAction[] {
+  if (newReplicaSet === undefined) return [];
+  const annotations = newReplicaSetAnnotations(deployment, newReplicaSet, old);
+  const { minReadySeconds = 0 } = deployment.spec ?? {};
+  const isSame =
+    equalJson(annotations, newReplicaSet.metadata?.annotations ?? {}) &&
+    minReadySeconds === (newReplicaSet.spec?.minReadySeconds ?? 0);
+  const revision = annotations[revisionAnnotation] ?? '';
+  const update: DeploymentAction = {
+    kind: 'updateReplicaSet',
+    replicaSet: newReplicaSet,
+    annotations,
+    minReadySeconds,
+  };
+  return [
+    ...(isSame ? [] : [update]),
+    ...(deployment.metadata?.annotations?.[revisionAnnotation] === revision
+      ? []
+      : [{ kind: 'annotateDeployment', revision } as const]),
+  ];
+}
+
+function scaleActions(deployment: Deployment, scales: readonly Scale[]): readonly DeploymentAction[] {
+  return scales.flatMap(({ replicaSet, replicas }): readonly DeploymentAction[] => {
+    const annotations = sizeAnnotations(deployment);
+    const before = replicasOf(replicaSet);
+    const known = replicaSet.metadata?.annotations ?? {};
+    const isSized = Object.entries(annotations).every(([name, value]) => known[name] === value);
+    if (before === replicas && isSized) return [];
+    const direction = replicas > before ? 'up' : 'down';
+    const name = replicaSet.metadata?.name ?? '';
+    const event =
+      before === replicas
+        ? undefined
+        : `Scaled ${direction} replica set ${name} from ${before} to ${replicas}`;
+    return [{ kind: 'updateReplicaSet', replicaSet, annotations, replicas, event }];
+  });
+}
+
+function sizeAnnotations(deployment: Deployment): Readonly<Record<string, string>> {
+  const { replicas = 1 } = deployment.spec ?? {};
+  const { surge } = fencepostsOf(deployment);
+  const isRecreate = deployment.spec?.strategy?.type === 'Recreate';
+  return {
+    [desiredReplicasAnnotation]: String(replicas),
+    [maxReplicasAnnotation]: String(isRecreate ? replicas : replicas + surge),
+  };
+}
+
+/** Old ReplicaSets beyond the history limit go once the rollout is done, those of the lowest revisions first. */
+function planCleanup(state: DeploymentState, old: readonly ReplicaSet[]): readonly DeploymentAction[] {
+  const { deployment, replicaSets, nowMs } = state;
+  const newReplicaSet = findNewReplicaSet(deployment, replicaSets);
+  const status = computeDeploymentStatus({ deployment, newReplicaSet, oldReplicaSets: old, nowMs });
+  if (!isComplete(deployment, status)) return [];
+  const empty = old.filter(
+    ({ metadata, spec, status }) =>
+      metadata?.deletionTimestamp === undefined &&
+      spec?.replicas === 0 &&
+      (status?.replicas ?? 0) === 0 &&
+      (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0),
+  );
+  const surplus = old.length - (deployment.spec?.revisionHistoryLimit ?? 10);
+  if (surplus <= 0) return [];
+  return empty
+    .toSorted((a, b) => revisionOf(a) - revisionOf(b) || byCreation(a, b))
+    .slice(0, surplus)
+    .map((replicaSet) => ({ kind: 'deleteReplicaSet', replicaSet }));
+}

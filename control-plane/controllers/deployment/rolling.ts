@@ -1,0 +1,129 @@
+import type { Deployment, ReplicaSet } from '#api/objects.ts';
+import { desiredReplicasAnnotation, byCreation } from './revision.ts';
+
+/** How many pods more and fewer than wanted a rolling update may have. */
+export interface Fenceposts {
+  readonly surge: number;
+  readonly unavailable: number;
+}
+
+/** A ReplicaSet and the number of replicas that it is to have. */
+export interface Scale {
+  readonly replicaSet: ReplicaSet;
+  readonly replicas: number;
+}
+
+/** Percentages of the replicas: surge is rounded up, unavailable down; both zero would never move, so one may be unavailable. */
+export function fencepostsOf(deployment: Deployment): Fenceposts {
+  const { replicas = 1, strategy } = deployment.spec ?? {};
+  if (strategy?.type === 'Recreate') return { surge: 0, unavailable: replicas };
+  const { maxSurge = '25%', maxUnavailable = '25%' } = strategy?.rollingUpdate ?? {};
+  const surge = intOrPercent(maxSurge, replicas, Math.ceil);
+  const unavailable = Math.min(replicas, intOrPercent(maxUnavailable, replicas, Math.floor));
+  return surge === 0 && unavailable === 0 ? { surge, unavailable: 1 } : { surge, unavailable };
+}
+
+/** A number, or a percentage of `total`. */
+export function intOrPercent(value: number | string, total: number, round: (n: number) => number): number {
+  if (typeof value === 'number') return value;
+  const percent = Number(value.replace(/%$/, ''));
+  return Number.isFinite(percent) ? round((percent * total) / 100) : 0;
+}
+
+/** How many replicas the new ReplicaSet may have now: as many as wanted, within the surge. */
+export function newReplicas(deployment: Deployment, all: readonly ReplicaSet[], current: number): number {
+  const { replicas = 1 } = deployment.spec ?? {};
+  if (deployment.spec?.strategy?.type === 'Recreate') return replicas;
+  if (current > replicas) return replicas;
+  const room = replicas + fencepostsOf(deployment).surge - sumReplicas(all);
+  return room <= 0 ? current : current + Math.min(room, replicas - current);
+}
+
+/**
+ * Which old ReplicaSets to scale down: first those replicas that are not available anyway, then as many available ones as
+ * leave the minimum. Empty when the new ReplicaSet is not yet far enough.
+ */
+export function planScaleDown(
+  deployment: Deployment,
+  newReplicaSet: ReplicaSet,
+  oldReplicaSets: readonly ReplicaSet[],
+): readonly Scale[] {
+  const { replicas = 1 } = deployment.spec ?? {};
+  const all = [...oldReplicaSets, newReplicaSet];
+  const minAvailable = replicas - fencepostsOf(deployment).unavailable;
+  const newUnavailable = replicasOf(newReplicaSet) - availableOf(newReplicaSet);
+  const downMax = sumReplicas(all) - minAvailable - newUnavailable;
+  if (downMax <= 0) return [];
+  const active = oldReplicaSets.filter((one) => replicasOf(one) > 0).toSorted(byCreation);
+  const unhealthy = new Map<ReplicaSet, number>();
+  let left = downMax;
+  for (const one of active) {
+    const down = Math.min(left, Math.max(0, replicasOf(one) - availableOf(one)));
+    unhealthy.set(one, down);
+    left -= down;
+  }
+  let spare = all.reduce((sum, one) => sum + availableOf(one), 0) - minAvailable;
+  return active.flatMap((replicaSet) => {
+    const withoutUnhealthy = replicasOf(replicaSet) - (unhealthy.get(replicaSet) ?? 0);
+    const down = Math.max(0, Math.min(withoutUnhealthy, spare));
+    spare -= down;
+    const next = withoutUnhealthy - down;
+    return next === replicasOf(replicaSet) ? [] : [{ replicaSet, replicas: next }];
+  });
+}
+
+/** Whether somebody changed the Deployment's replicas since its ReplicaSets were scaled. */
+export function isScaling(deployment: Deployment, all: readonly ReplicaSet[]): boolean {
+  return all.some((one) => {
+    const desired = one.metadata?.annotations?.[desiredReplicasAnnotation];
+    return (
+      replicasOf(one) > 0 && desired !== undefined && Number(desired) !== (deployment.spec?.replicas ?? 1)
+    );
+  });
+}
+
+/**
+ * The change of replicas shared out over the ReplicaSets in proportion to their sizes, so that a rollout under way, or
+ * stuck, or paused, keeps its proportions. The larger get the rest.
+ */
+export function planProportionalScale(deployment: Deployment, all: readonly ReplicaSet[]): readonly Scale[] {
+  const { replicas = 1 } = deployment.spec ?? {};
+  const active = all.filter((one) => replicasOf(one) > 0);
+  const [only] = active.length === 0 ? all.toSorted(byCreation).slice(-1) : active;
+  if (only === undefined) return [];
+  if (active.length <= 1) return [{ replicaSet: only, replicas }];
+  const { surge } = fencepostsOf(deployment);
+  const allowed = replicas > 0 ? replicas + surge : 0;
+  const total = sumReplicas(active);
+  let left = allowed - total;
+  const bySize = active.toSorted(
+    (a, b) => replicasOf(b) - replicasOf(a) || (left > 0 ? byCreation(b, a) : byCreation(a, b)),
+  );
+  const scales = bySize.map((replicaSet) => {
+    const share = left === 0 ? 0 : shareOf(replicaSet, allowed, total);
+    const part = left > 0 ? Math.min(share, left) : Math.max(share, left);
+    left -= part;
+    return { replicaSet, replicas: replicasOf(replicaSet) + part };
+  });
+  return scales.map((scale, index) =>
+    index === 0 ? { ...scale, replicas: Math.max(0, scale.replicas + left) } : scale,
+  );
+}
+
+/** How much the ReplicaSet changes, so that it keeps its share of the annotated maximum that it was part of. */
+function shareOf(replicaSet: ReplicaSet, allowed: number, total: number): number {
+  const current = replicasOf(replicaSet);
+  return allowed === 0 ? -current : Math.round((current * allowed) / total) - current;
+}
+
+export function replicasOf(replicaSet: ReplicaSet): number {
+  return replicaSet.spec?.replicas ?? 1;
+}
+
+export function availableOf(replicaSet: ReplicaSet): number {
+  return replicaSet.status?.availableReplicas ?? 0;
+}
+
+export function sumReplicas(replicaSets: readonly ReplicaSet[]): number {
+  return replicaSets.reduce((sum, one) => sum + replicasOf(one), 0);
+}

@@ -1,0 +1,137 @@
+import { expect, it } from 'vitest';
+import type { EndpointSlice, Pod, Service } from '#api/objects.ts';
+import { computeEndpoints, planSlices } from './plan.ts';
+
+const service: Service = {
+  metadata: { name: 'web', namespace: 'default', uid: 's', labels: { team: 'x' } },
+  spec: {
+    selector: { app: 'web' },
+    ports: [{ name: 'http', port: 80, targetPort: 'web' }],
+    clusterIP: '10.96.0.1',
+  },
+};
+
+function pod(
+  number: number,
+  change: {
+    readonly port?: number;
+    readonly isReady?: boolean;
+    readonly isGoing?: boolean;
+    readonly phase?: 'Running' | 'Failed';
+  } = {},
+): Pod {
+  const { port = 8080, isReady = true, isGoing = false, phase = 'Running' } = change;
+  const name = `p${number}`;
+  return {
+    metadata: { name, namespace: 'default', uid: name, ...(isGoing ? { deletionTimestamp: 'x' } : {}) },
+    spec: { nodeName: 'n1', containers: [{ name: 'c', ports: [{ name: 'web', containerPort: port }] }] },
+    status: {
+      phase,
+      podIP: `10.0.${Math.floor(number / 250)}.${(number % 250) + 1}`,
+      conditions: [{ type: 'Ready', status: isReady ? 'True' : 'False' }],
+    },
+  };
+}
+
+const plan = (pods: readonly Pod[], existing: readonly EndpointSlice[] = [], of = service) =>
+  planSlices(
+    { service: of, pods, nodeOf: () => ({ metadata: { labels: { 'topology.kubernetes.io/zone': 'z' } } }) },
+    existing,
+  );
+
+const stored = (slices: readonly EndpointSlice[]): readonly EndpointSlice[] =>
+  slices.map((slice, index) => ({ ...slice, metadata: { ...slice.metadata, name: `web-${index}` } }));
+
+it('planSlices() makes a slice that names Service, port, node, zone and pod', () => {
+  const { create } = plan([pod(1)]);
+  expect(create).toMatchObject([
+    {
+      addressType: 'IPv4',
+      metadata: {
+        generateName: 'web-',
+        labels: {
+          team: 'x',
+          'kubernetes.io/service-name': 'web',
+          'endpointslice.kubernetes.io/managed-by': 'endpointslice-controller.k8s.io',
+        },
+        ownerReferences: [{ kind: 'Service', name: 'web', uid: 's' }],
+      },
+      ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
+      endpoints: [
+        {
+          addresses: ['10.0.0.2'],
+          conditions: { ready: true, serving: true, terminating: false },
+          nodeName: 'n1',
+          zone: 'z',
+          targetRef: { kind: 'Pod', namespace: 'default', name: 'p1', uid: 'p1' },
+        },
+      ],
+    },
+  ]);
+});
+
+it.each([
+  {
+    name: 'not ready',
+    change: { isReady: false },
+    want: { ready: false, serving: false, terminating: false },
+  },
+  {
+    name: 'terminating but serving',
+    change: { isGoing: true },
+    want: { ready: false, serving: true, terminating: true },
+  },
+  { name: 'finished', change: { phase: 'Failed' as const }, want: undefined },
+])('planSlices() shows a pod that is $name', ({ change, want }) => {
+  expect(plan([pod(1, change)]).create[0]?.endpoints?.[0]?.conditions).toEqual(want);
+});
+
+it('planSlices() publishes addresses that are not ready when asked', () => {
+  const publishing = { ...service, spec: { ...service.spec, publishNotReadyAddresses: true } };
+  expect(
+    plan([pod(1, { isReady: false })], [], publishing).create[0]?.endpoints?.[0]?.conditions?.ready,
+  ).toBe(true);
+});
+
+it('planSlices() writes nothing when nothing changed', () => {
+  const existing = stored(plan([pod(1), pod(2)]).create);
+  expect(plan([pod(1), pod(2)], existing)).toEqual({ create: [], update: [], delete: [] });
+});
+
+it('planSlices() splits at 100 and touches one slice for one change', () => {
+  const pods = Array.from({ length: 250 }, (_, number) => pod(number));
+  const existing = stored(plan(pods).create);
+  expect(existing.map(({ endpoints }) => endpoints?.length)).toEqual([100, 100, 50]);
+  const changed = plan([pod(0, { isReady: false }), ...pods.slice(1)], existing);
+  expect([changed.create.length, changed.update.length, changed.delete.length]).toEqual([0, 1, 0]);
+});
+
+it('planSlices() keeps apart pods whose named port is another number', () => {
+  const { create } = plan([pod(1), pod(2, { port: 9090 })]);
+  expect(create.map(({ ports }) => ports?.[0]?.port)).toEqual([8080, 9090]);
+});
+
+it('planSlices() leaves one empty slice when the last pod goes', () => {
+  const existing = stored(plan([pod(1), pod(2, { port: 9090 })]).create);
+  const emptied = plan([], existing);
+  expect(emptied.update).toMatchObject([{ endpoints: [], ports: [] }]);
+  expect([emptied.create.length, emptied.delete.length]).toEqual([0, 1]);
+});
+
+it('computeEndpoints() sorts addresses by readiness', () => {
+  const { subsets, metadata } = computeEndpoints(
+    { service, pods: [pod(2), pod(1), pod(3, { isReady: false })] },
+    undefined,
+  );
+  expect(metadata).toMatchObject({
+    name: 'web',
+    labels: { 'endpoints.kubernetes.io/managed-by': 'endpoint-controller' },
+  });
+  expect(
+    subsets?.map(({ addresses, notReadyAddresses, ports }) => [
+      addresses?.map(({ ip }) => ip),
+      notReadyAddresses?.length,
+      ports,
+    ]),
+  ).toEqual([[['10.0.0.2', '10.0.0.3'], 1, [{ name: 'http', port: 8080, protocol: 'TCP' }]]]);
+});

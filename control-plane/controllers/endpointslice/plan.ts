@@ -1,0 +1,300 @@
+import { services } from '#api/kind-ref.ts';
+import { equalJson } from '#api/json.ts';
+import type {
+  DiscoveryV1EndpointPort,
+  Endpoint,
+  EndpointAddress,
+  EndpointPort,
+  Endpoints,
+  EndpointSlice,
+  EndpointSubset,
+  Node,
+  Pod,
+  Service,
+} from '#api/objects.ts';
+import { ownerReference } from '#api/owner.ts';
+import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
+
+export const serviceNameLabel = 'kubernetes.io/service-name';
+export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
+export const managedByUs = 'endpointslice-controller.k8s.io';
+const headlessLabel = 'service.kubernetes.io/headless';
+const zoneLabel = 'topology.kubernetes.io/zone';
+const endpointsPerSliceMax = 100;
+const endpointsPerObjectMax = 1000; // Of an Endpoints object; more are cut off, and an annotation says so.
+
+export interface SlicePlan {
+  readonly create: readonly EndpointSlice[];
+  readonly update: readonly EndpointSlice[];
+  readonly delete: readonly EndpointSlice[];
+}
+
+export interface Backends {
+  readonly service: Service;
+  /** Selected by the Service. */
+  readonly pods: readonly Pod[];
+  readonly nodeOf: (name: string) => Node | undefined;
+}
+
+type AddressType = 'IPv4' | 'IPv6';
+
+interface Group {
+  readonly addressType: AddressType;
+  readonly ports: readonly DiscoveryV1EndpointPort[];
+  readonly endpoints: readonly Endpoint[];
+}
+
+/**
+ * What to write so that the slices hold exactly these backends. Endpoints stay in the slice in which they are, new ones fill
+ * what room there is, so that a change touches as few slices as possible.
+ */
+export function planSlices(backends: Backends, existing: readonly EndpointSlice[]): SlicePlan {
+  const groups = groupsOf(backends);
+  const unused = new Set(existing);
+  const create: EndpointSlice[] = [];
+  const update: EndpointSlice[] = [];
+  for (const group of groups) {
+    const fitting = existing.filter(
+      (slice) =>
+        unused.has(slice) &&
+        slice.addressType === group.addressType &&
+        equalJson(slice.ports ?? [], group.ports),
+    );
+    const filled = fillSlices(group.endpoints, fitting);
+    for (const [slice, endpoints] of filled.slices) {
+      if (endpoints.length === 0 && (filled.slices.size > 1 || filled.rest.length > 0)) continue; // Stays unused: deleted.
+      unused.delete(slice);
+      const wanted = sliceOf(backends.service, { ...group, endpoints }, slice);
+      if (!isSameSlice(wanted, slice)) update.push(wanted);
+    }
+    for (let start = 0; start < filled.rest.length; start += endpointsPerSliceMax) {
+      const endpoints = filled.rest.slice(start, start + endpointsPerSliceMax);
+      create.push(sliceOf(backends.service, { ...group, endpoints }));
+    }
+  }
+  // A Service without a backend has one empty slice, which says so.
+  const kept = existing.length - unused.size + create.length;
+  if (kept === 0) return planEmpty(backends.service, existing);
+  return { create, update, delete: [...unused] };
+}
+
+function planEmpty(service: Service, existing: readonly EndpointSlice[]): SlicePlan {
+  const empty: Group = { addressType: addressTypesOf(service)[0] ?? 'IPv4', ports: [], endpoints: [] };
+  const [first, ...others] = existing;
+  if (first === undefined) return { create: [sliceOf(service, empty)], update: [], delete: [] };
+  if (first.addressType !== empty.addressType) {
+    return { create: [sliceOf(service, empty)], update: [], delete: existing };
+  }
+  const wanted = sliceOf(service, empty, first);
+  return { create: [], update: isSameSlice(wanted, first) ? [] : [wanted], delete: others };
+}
+
+/** The endpoints by slice, kept where they are, and those for which there is no room. */
+function fillSlices(
+  endpoints: readonly Endpoint[],
+  slices: readonly EndpointSlice[],
+): { readonly slices: ReadonlyMap<EndpointSlice, readonly Endpoint[]>; readonly rest: readonly Endpoint[] } {
+  const wanted = new Map(endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
+  const filled = new Map(
+    slices.map((slice) => {
+      const kept = (slice.endpoints ?? []).flatMap((endpoint) => {
+        const key = endpointKey(endpoint);
+        const current = wanted.get(key);
+        wanted.delete(key);
+        return current ?? [];
+      });
+      return [slice, kept] as const;
+    }),
+  );
+  const rest = [...wanted.values()];
+  for (const [slice, kept] of filled) {
+    filled.set(slice, [...kept, ...rest.splice(0, endpointsPerSliceMax - kept.length)]);
+  }
+  return { slices: filled, rest };
+}
+
+function endpointKey({ addresses, targetRef }: Endpoint): string {
+  return `${targetRef?.uid ?? ''}/${addresses.join(',')}`;
+}
+
+/** Backends with the same ports and address type: named ports may mean another number in each pod. */
+function groupsOf({ service, pods, nodeOf }: Backends): readonly Group[] {
+  const groups = new Map<string, { group: Omit<Group, 'endpoints'>; endpoints: Endpoint[] }>();
+  for (const pod of pods.filter(belongsInEndpoints)) {
+    const ports = portsOf(service, pod);
+    for (const addressType of addressTypesOf(service)) {
+      const address = addressOf(pod, addressType);
+      if (address === undefined) continue;
+      const key = JSON.stringify([addressType, ports]);
+      const found = groups.get(key) ?? { group: { addressType, ports }, endpoints: [] };
+      groups.set(key, found);
+      found.endpoints.push(endpointOf(service, pod, { address, node: nodeOf(pod.spec?.nodeName ?? '') }));
+    }
+  }
+  return [...groups.values()].map(({ group, endpoints }) => ({ ...group, endpoints }));
+}
+
+function endpointOf(
+  service: Service,
+  pod: Pod,
+  { address, node }: { readonly address: string; readonly node: Node | undefined },
+): Endpoint {
+  const { name, namespace, uid } = pod.metadata ?? {};
+  const { nodeName, hostname, subdomain } = pod.spec ?? {};
+  const zone = node?.metadata?.labels?.[zoneLabel];
+  const isNamed = hostname !== undefined && hostname !== '' && subdomain === service.metadata?.name;
+  return {
+    addresses: [address],
+    conditions: endpointReadiness(pod, service.spec?.publishNotReadyAddresses === true),
+    ...(isNamed ? { hostname } : {}),
+    ...(nodeName === undefined ? {} : { nodeName }),
+    targetRef: { kind: 'Pod', namespace, name, uid },
+    ...(zone === undefined ? {} : { zone }),
+  };
+}
+
+/** Sorted, so that equal sets are equal lists. A headless Service may have no ports. */
+function portsOf(service: Service, pod: Pod): readonly DiscoveryV1EndpointPort[] {
+  const ports = (service.spec?.ports ?? []).flatMap((port) => {
+    const number = targetPortOf(port, pod);
+    if (number === undefined) return [];
+    const { name = '', protocol = 'TCP', appProtocol } = port;
+    return [{ name, port: number, protocol, ...(appProtocol === undefined ? {} : { appProtocol }) }];
+  });
+  return ports.toSorted((a, b) => (a.name === b.name ? a.port - b.port : a.name < b.name ? -1 : 1));
+}
+
+/** A named target port is that of the container that has one of the name and protocol. */
+function targetPortOf(
+  { port, targetPort = port, protocol = 'TCP' }: NonNullable<NonNullable<Service['spec']>['ports']>[number],
+  pod: Pod,
+): number | undefined {
+  if (typeof targetPort === 'number') return targetPort === 0 ? port : targetPort;
+  if (targetPort === '') return port;
+  const containers = [
+    ...(pod.spec?.containers ?? []),
+    ...(pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always'),
+  ];
+  return containers
+    .flatMap(({ ports = [] }) => ports)
+    .find((one) => one.name === targetPort && (one.protocol ?? 'TCP') === protocol)?.containerPort;
+}
+
+function addressTypesOf(service: Service): readonly AddressType[] {
+  const families = service.spec?.ipFamilies ?? [];
+  const known = families.filter((family): family is AddressType => family === 'IPv4' || family === 'IPv6');
+  return known.length === 0 ? ['IPv4'] : known;
+}
+
+function addressOf(pod: Pod, addressType: AddressType): string | undefined {
+  const { podIP, podIPs } = pod.status ?? {};
+  const all = podIPs === undefined || podIPs.length === 0 ? [podIP] : podIPs.map(({ ip }) => ip);
+  return all.find((ip) => ip !== undefined && ip.includes(':') === (addressType === 'IPv6'));
+}
+
+function sliceOf(service: Service, group: Group, existing?: EndpointSlice): EndpointSlice {
+  const { name = '', namespace } = service.metadata ?? {};
+  const {
+    [serviceNameLabel]: _name,
+    [managedByLabel]: _by,
+    [headlessLabel]: _headless,
+    ...labels
+  } = service.metadata?.labels ?? {};
+  const metadata = {
+    ...(existing?.metadata ?? { generateName: `${name}-`, namespace }),
+    labels: {
+      ...labels,
+      [serviceNameLabel]: name,
+      [managedByLabel]: managedByUs,
+      ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
+    },
+    ownerReferences: [ownerReference(service, services)],
+  };
+  const { addressType, endpoints, ports } = group;
+  return { ...existing, metadata, addressType, endpoints, ports };
+}
+
+/** A server may leave empty lists out. */
+function isSameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
+  const relevant = ({ metadata, endpoints = [], ports = [] }: EndpointSlice): unknown => [
+    metadata?.labels,
+    metadata?.ownerReferences,
+    endpoints,
+    ports,
+  ];
+  return equalJson(relevant(a), relevant(b));
+}
+
+function isHeadless(service: Service): boolean {
+  return service.spec?.clusterIP === 'None';
+}
+
+/** The same backends as old clients read them: one object, addresses by readiness. */
+export function computeEndpoints(
+  { service, pods }: Omit<Backends, 'nodeOf'>,
+  existing: Endpoints | undefined,
+): Endpoints {
+  const { name, namespace, labels = {} } = service.metadata ?? {};
+  const { 'endpoints.kubernetes.io/over-capacity': _over, ...annotations } =
+    existing?.metadata?.annotations ?? {};
+  const backends = pods.filter(
+    (pod) =>
+      belongsInEndpoints(pod) &&
+      (service.spec?.publishNotReadyAddresses === true || pod.metadata?.deletionTimestamp === undefined),
+  );
+  const isOver = backends.length > endpointsPerObjectMax;
+  const subsets = subsetsOf(service, backends.slice(0, endpointsPerObjectMax));
+  const noted = isOver
+    ? { ...annotations, 'endpoints.kubernetes.io/over-capacity': 'truncated' }
+    : annotations;
+  return {
+    ...existing,
+    metadata: {
+      ...(existing?.metadata ?? { name, namespace }),
+      labels: {
+        ...labels,
+        'endpoints.kubernetes.io/managed-by': 'endpoint-controller',
+        ...(isHeadless(service) ? { [headlessLabel]: '' } : {}),
+      },
+      annotations: Object.keys(noted).length === 0 ? undefined : noted,
+    },
+    subsets: subsets.length === 0 ? undefined : subsets,
+  };
+}
+
+function subsetsOf(service: Service, pods: readonly Pod[]): readonly EndpointSubset[] {
+  type Lists = {
+    readonly ports: readonly EndpointPort[];
+    readonly ready: EndpointAddress[];
+    readonly notReady: EndpointAddress[];
+  };
+  const byPorts = new Map<string, Lists>();
+  const [addressType = 'IPv4'] = addressTypesOf(service);
+  for (const pod of pods) {
+    const ip = addressOf(pod, addressType);
+    const ports = portsOf(service, pod).map(({ name, ...port }) => ({
+      ...(name === '' ? {} : { name }),
+      ...port,
+      port: port.port ?? 0,
+    }));
+    if (ip === undefined || (ports.length === 0 && !isHeadless(service))) continue;
+    const key = JSON.stringify(ports);
+    const lists = byPorts.get(key) ?? { ports, ready: [], notReady: [] };
+    byPorts.set(key, lists);
+    const endpoint = endpointOf(service, pod, { address: ip, node: undefined });
+    const { hostname, nodeName, targetRef } = endpoint;
+    const isReady = endpoint.conditions?.ready === true;
+    (isReady ? lists.ready : lists.notReady).push({
+      ip,
+      ...(hostname === undefined ? {} : { hostname }),
+      ...(nodeName === undefined ? {} : { nodeName }),
+      ...(targetRef === undefined ? {} : { targetRef }),
+    });
+  }
+  const byIp = (a: EndpointAddress, b: EndpointAddress): number => (a.ip < b.ip ? -1 : a.ip > b.ip ? 1 : 0);
+  return [...byPorts.values()].map(({ ports, ready, notReady }) => ({
+    ...(ready.length === 0 ? {} : { addresses: ready.toSorted(byIp) }),
+    ...(notReady.length === 0 ? {} : { notReadyAddresses: notReady.toSorted(byIp) }),
+    ...(ports.length === 0 ? {} : { ports }),
+  }));
+}

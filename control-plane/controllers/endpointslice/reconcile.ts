@@ -1,0 +1,133 @@
+import { equalJson } from '#api/json.ts';
+import { endpoints, endpointSlices, nodes, pods, services } from '#api/kind-ref.ts';
+import { objectKey } from '#api/object.ts';
+import type { EndpointSlice, Pod, Service } from '#api/objects.ts';
+import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
+import { isNotFound } from '#client/api-error.ts';
+import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
+import type { Change, WritableInformer } from '#client/informer.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import {
+  computeEndpoints,
+  managedByLabel,
+  managedByUs,
+  planSlices,
+  serviceNameLabel,
+  type Backends,
+} from './plan.ts';
+
+const byNamespace = ({ metadata }: Service | Pod): readonly string[] => [metadata?.namespace ?? ''];
+
+/** EndpointSlices of each Service with a selector, and the Endpoints object that old clients read. */
+export function runEndpoints(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const serviceInformer = informers.for(services, { indexes: { namespace: byNamespace } });
+  const podInformer = informers.for(pods, { indexes: { namespace: byNamespace } });
+  const nodeInformer = informers.for(nodes);
+  const sliceInformer = informers.for(endpointSlices, {
+    indexes: { service: (slice) => [serviceKeyOf(slice) ?? ''] },
+  });
+  const endpointsInformer = informers.for(endpoints);
+
+  const reconcile = async (key: string): Promise<void> => {
+    const service = serviceInformer.get(key);
+    const slices = sliceInformer
+      .byIndex('service', key)
+      .filter(({ metadata }) => metadata?.labels?.[managedByLabel] === managedByUs);
+    if (service === undefined) {
+      for (const slice of slices) await removeSlice(context, slice);
+      await removeEndpoints(context, key);
+      return;
+    }
+    const { selector, type } = service.spec ?? {};
+    // Without a selector the endpoints are somebody else's business.
+    if (selector === undefined || Object.keys(selector).length === 0 || type === 'ExternalName') return;
+    if (service.metadata?.deletionTimestamp !== undefined) return;
+    const matcher = labelSelectorFromMap(selector);
+    const selected = podInformer
+      .byIndex('namespace', service.metadata?.namespace ?? '')
+      .filter(({ metadata }) => matchesLabels(matcher, metadata?.labels));
+    const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name) };
+    const plan = planSlices(backends, slices);
+    for (const slice of plan.create) sliceInformer.observe(await client.create(endpointSlices, slice));
+    for (const slice of plan.update) sliceInformer.observe(await client.update(endpointSlices, slice));
+    for (const slice of plan.delete) await removeSlice(context, slice);
+    const existing = endpointsInformer.get(key);
+    const wanted = computeEndpoints(backends, existing);
+    if (existing === undefined) endpointsInformer.observe(await client.create(endpoints, wanted));
+    else if (!equalJson(existing, wanted)) endpointsInformer.observe(await client.update(endpoints, wanted));
+  };
+  return runController({
+    name: 'endpointslice-controller',
+    clock,
+    logger,
+    sources: [
+      ownKey(serviceInformer),
+      source(podInformer, (change) => servicesOfPod(serviceInformer, change)),
+      // Somebody removed or changed a slice: put right.
+      source(sliceInformer, ({ old, current }) =>
+        [old, current].flatMap((slice) => serviceKeyOf(slice) ?? []),
+      ),
+      onlySynced(nodeInformer),
+      onlySynced(endpointsInformer),
+    ],
+    reconcile,
+  });
+}
+
+/** The Services that select the pod as it was or as it is. */
+function servicesOfPod(
+  serviceInformer: WritableInformer<Service>,
+  { old, current }: Change<Pod>,
+): readonly string[] {
+  if (old !== undefined && current !== undefined && isSameEndpoint(old, current)) return [];
+  const namespace = (current ?? old)?.metadata?.namespace ?? '';
+  return serviceInformer
+    .byIndex('namespace', namespace)
+    .filter(({ spec }) => {
+      const selector = labelSelectorFromMap(spec?.selector);
+      return [old, current].some((pod) => pod !== undefined && matchesLabels(selector, pod.metadata?.labels));
+    })
+    .map(objectKey);
+}
+
+/** Most changes of a pod do not matter to a Service. */
+function isSameEndpoint(old: Pod, current: Pod): boolean {
+  const relevant = ({ metadata, spec, status }: Pod): unknown => [
+    metadata?.labels,
+    metadata?.deletionTimestamp,
+    spec?.nodeName,
+    status?.podIP,
+    status?.podIPs,
+    status?.phase,
+    status?.conditions?.find(({ type }) => type === 'Ready')?.status,
+  ];
+  return equalJson(relevant(old), relevant(current));
+}
+
+function serviceKeyOf(slice: EndpointSlice | undefined): string | undefined {
+  const { metadata } = slice ?? {};
+  const name = metadata?.labels?.[serviceNameLabel];
+  return name === undefined ? undefined : `${metadata?.namespace ?? ''}/${name}`;
+}
+
+async function removeSlice({ client }: ControllerContext, slice: EndpointSlice): Promise<void> {
+  const { namespace, name = '', uid } = slice.metadata ?? {};
+  try {
+    await client.delete(endpointSlices, { namespace, name }, { preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function removeEndpoints({ client, informers }: ControllerContext, key: string): Promise<void> {
+  const existing = informers.for(endpoints).get(key);
+  // Leader-election locks of old programs live in Endpoints objects: only those made here go.
+  if (existing?.metadata?.labels?.['endpoints.kubernetes.io/managed-by'] !== 'endpoint-controller') return;
+  const { namespace, name = '', uid } = existing.metadata;
+  try {
+    await client.delete(endpoints, { namespace, name }, { preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}

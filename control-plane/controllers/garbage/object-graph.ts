@@ -1,0 +1,121 @@
+import { apiVersionOf } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import type { OwnerReference } from '#api/objects.ts';
+import type { DiscoveredKind } from '#client/discover-kinds.ts';
+import type { Change, WritableInformer } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+
+/** An object with the kind that it is of. */
+export interface Vertex {
+  readonly kind: DiscoveredKind;
+  readonly key: string; // `namespace/name`
+  readonly object: KubeObject;
+}
+
+/** All objects that can be owners or owned, by the informers of their kinds. */
+export interface ObjectGraph {
+  /** Starts and stops informers so that there is one for each of the kinds. */
+  setKinds(kinds: readonly DiscoveredKind[]): void;
+  get(id: string): Vertex | undefined;
+  /** The owner that a reference of an object in the namespace names; undefined when the kind is unknown. */
+  kindOf(reference: OwnerReference): DiscoveredKind | undefined;
+  dependentsOf(uid: string): readonly Vertex[];
+  readonly hasSynced: boolean;
+}
+
+/** `apps/v1/deployments|default/web`: names an object across kinds. */
+export function vertexId(kind: DiscoveredKind, key: string): string {
+  return `${apiVersionOf(kind)}/${kind.resource}|${key}`;
+}
+
+/** Kinds that never own and are never owned, and change all the time. */
+const ignored: ReadonlySet<string> = new Set(['/events', 'events.k8s.io/events']);
+/** Kinds whose whole objects other controllers keep anyway: their informers are shared. */
+const kept: ReadonlySet<string> = new Set(
+  [
+    '/pods',
+    '/services',
+    '/nodes',
+    '/namespaces',
+    '/endpoints',
+    '/serviceaccounts',
+    'apps/replicasets',
+  ].concat([
+    'apps/deployments',
+    'apps/daemonsets',
+    'apps/statefulsets',
+    'batch/jobs',
+    'discovery.k8s.io/endpointslices',
+  ]),
+);
+
+export function createObjectGraph(
+  informers: Informers,
+  onChange: (kind: DiscoveredKind, change: Change<KubeObject>) => void,
+): ObjectGraph {
+  const known = new Map<
+    string,
+    {
+      readonly kind: DiscoveredKind;
+      readonly informer: WritableInformer<KubeObject>;
+      readonly handler: Disposable;
+    }
+  >();
+  const start = (kind: DiscoveredKind): void => {
+    const metadataOnly = !kept.has(`${kind.group}/${kind.resource}`);
+    const informer = informers.for(kind, metadataOnly ? { metadataOnly } : {});
+    informer.ensureIndex('owner', ({ metadata }) => (metadata?.ownerReferences ?? []).map(({ uid }) => uid));
+    const handler = informer.onChange((change) => onChange(kind, change));
+    known.set(idOf(kind), { kind, informer, handler });
+  };
+  return {
+    setKinds: (kinds) => {
+      const wanted = new Map(kinds.filter(isCollectable).map((kind) => [idOf(kind), kind]));
+      for (const [id, { kind, handler }] of known) {
+        if (wanted.has(id)) continue;
+        known.delete(id);
+        handler[Symbol.dispose]();
+        if (!kept.has(`${kind.group}/${kind.resource}`)) void informers.stop(kind, { metadataOnly: true });
+      }
+      for (const [id, kind] of wanted) if (!known.has(id)) start(kind);
+    },
+    get: (id) => {
+      const bar = id.indexOf('|');
+      const [key, found] = [id.slice(bar + 1), known.get(id.slice(0, bar))];
+      const object = found?.informer.get(key);
+      return found === undefined || object === undefined ? undefined : { kind: found.kind, key, object };
+    },
+    kindOf: (reference) =>
+      [...known.values()].find(
+        ({ kind }) => kind.kind === reference.kind && groupOf(reference.apiVersion) === kind.group,
+      )?.kind,
+    dependentsOf: (uid) =>
+      [...known.values()].flatMap(({ kind, informer }) =>
+        informer.byIndex('owner', uid).map((object) => ({ kind, key: keyOf(object), object })),
+      ),
+    get hasSynced() {
+      return [...known.values()].every(({ informer }) => informer.hasSynced);
+    },
+  };
+}
+
+function isCollectable({ group, resource, verbs }: DiscoveredKind): boolean {
+  return (
+    !ignored.has(`${group}/${resource}`) && ['list', 'watch', 'delete'].every((verb) => verbs.includes(verb))
+  );
+}
+
+function idOf(kind: DiscoveredKind): string {
+  return `${apiVersionOf(kind)}/${kind.resource}`;
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  const { namespace, name = '' } = metadata ?? {};
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/** Another version of the owner's kind is the same kind. */
+function groupOf(apiVersion: string): string {
+  const slash = apiVersion.indexOf('/');
+  return slash < 0 ? '' : apiVersion.slice(0, slash);
+}

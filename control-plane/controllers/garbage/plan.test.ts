@@ -1,0 +1,76 @@
+import { expect, it } from 'vitest';
+import type { KubeObject } from '#api/object.ts';
+import { planGarbage, type GarbageAction, type OwnerState } from './plan.ts';
+
+const reference = (uid: string) => ({ apiVersion: 'v1', kind: 'K', name: uid, uid });
+const dependent: KubeObject = {
+  metadata: { name: 'd', ownerReferences: [{ ...reference('x'), blockOwnerDeletion: true }] },
+};
+
+const rows: readonly {
+  readonly name: string;
+  readonly metadata?: KubeObject['metadata'];
+  readonly owners?: readonly OwnerState[];
+  readonly dependents?: readonly KubeObject[];
+  readonly want: GarbageAction;
+}[] = [
+  { name: 'leaves an object without owners', want: { kind: 'none' } },
+  { name: 'leaves an owned object', owners: ['present'], want: { kind: 'none' } },
+  {
+    name: 'deletes what lost its owner',
+    owners: ['absent'],
+    want: { kind: 'delete', propagationPolicy: 'Background' },
+  },
+  {
+    name: 'deletes what lost all owners',
+    owners: ['absent', 'absent'],
+    want: { kind: 'delete', propagationPolicy: 'Background' },
+  },
+  {
+    name: 'drops one of two owners',
+    owners: ['present', 'absent'],
+    want: { kind: 'dropOwners', uids: new Set(['1']) },
+  },
+  { name: 'decides nothing on an unknown kind', owners: ['absent', 'unknown'], want: { kind: 'none' } },
+  {
+    name: 'deletes for a waiting owner',
+    owners: ['waiting'],
+    want: { kind: 'delete', propagationPolicy: 'Background' },
+  },
+  {
+    name: 'deletes for a waiting owner, dependents first',
+    owners: ['waiting'],
+    dependents: [dependent],
+    want: { kind: 'delete', propagationPolicy: 'Foreground' },
+  },
+  {
+    name: 'leaves what is going already',
+    metadata: { deletionTimestamp: 't' },
+    owners: ['absent'],
+    want: { kind: 'none' },
+  },
+  {
+    name: 'orphans its dependents',
+    metadata: { deletionTimestamp: 't', finalizers: ['orphan'] },
+    dependents: [dependent],
+    want: { kind: 'orphanDependents', dependents: [dependent] },
+  },
+  {
+    name: 'waits for dependents that block',
+    metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
+    dependents: [dependent],
+    want: { kind: 'deleteDependents', dependents: [dependent], isDone: false },
+  },
+  {
+    name: 'goes when none blocks',
+    metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
+    want: { kind: 'deleteDependents', dependents: [], isDone: true },
+  },
+];
+
+it.each(rows)('planGarbage() $name', ({ metadata = {}, owners = [], dependents = [], want }) => {
+  const states = owners.map((state, index) => ({ reference: reference(String(index)), state }));
+  expect(
+    planGarbage({ object: { metadata: { uid: 'x', ...metadata } }, owners: states, dependents }),
+  ).toEqual(want);
+});

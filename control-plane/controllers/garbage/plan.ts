@@ -1,0 +1,61 @@
+import type { KubeObject } from '#api/object.ts';
+import type { OwnerReference } from '#api/objects.ts';
+
+export const foregroundFinalizer = 'foregroundDeletion';
+export const orphanFinalizer = 'orphan';
+
+/** What is known of an owner that a reference names. */
+export type OwnerState =
+  | 'present'
+  | 'absent' // gone, or another object of the name
+  | 'waiting' // being deleted, and waits for its dependents to go first
+  | 'unknown'; // of a kind that the server does not (now) have: nothing is decided on it
+
+export interface GarbageInput {
+  readonly object: KubeObject;
+  /** One for each of its owner references. */
+  readonly owners: readonly { readonly reference: OwnerReference; readonly state: OwnerState }[];
+  readonly dependents: readonly KubeObject[];
+}
+
+export type GarbageAction =
+  | { readonly kind: 'none' }
+  /** Dependents live on without this owner; then the finalizer goes. */
+  | { readonly kind: 'orphanDependents'; readonly dependents: readonly KubeObject[] }
+  /** Dependents go first. `isDone` when none blocks any more: the finalizer goes. */
+  | {
+      readonly kind: 'deleteDependents';
+      readonly dependents: readonly KubeObject[];
+      readonly isDone: boolean;
+    }
+  /** Owners that are gone are taken from the references. */
+  | { readonly kind: 'dropOwners'; readonly uids: ReadonlySet<string> }
+  | { readonly kind: 'delete'; readonly propagationPolicy: 'Background' | 'Foreground' | 'Orphan' };
+
+/** What is to be done with an object, for its owners and its dependents as they are. */
+export function planGarbage({ object, owners, dependents }: GarbageInput): GarbageAction {
+  const { uid = '', deletionTimestamp, finalizers = [] } = object.metadata ?? {};
+  if (deletionTimestamp !== undefined) {
+    if (finalizers.includes(orphanFinalizer)) return { kind: 'orphanDependents', dependents };
+    if (!finalizers.includes(foregroundFinalizer)) return { kind: 'none' };
+    const isBlocking = ({ metadata }: KubeObject): boolean =>
+      metadata?.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true;
+    return {
+      kind: 'deleteDependents',
+      dependents: dependents.filter(({ metadata }) => metadata?.deletionTimestamp === undefined),
+      isDone: !dependents.some(isBlocking),
+    };
+  }
+  if (owners.length === 0 || owners.some(({ state }) => state === 'unknown')) return { kind: 'none' };
+  const isPresent = owners.some(({ state }) => state === 'present');
+  const gone = owners.filter(({ state }) => state !== 'present');
+  if (isPresent) {
+    return gone.length === 0
+      ? { kind: 'none' }
+      : { kind: 'dropOwners', uids: new Set(gone.map(({ reference }) => reference.uid)) };
+  }
+  if (finalizers.includes(orphanFinalizer)) return { kind: 'delete', propagationPolicy: 'Orphan' };
+  const isWaited = owners.some(({ state }) => state === 'waiting');
+  const isForeground = finalizers.includes(foregroundFinalizer) || (isWaited && dependents.length > 0);
+  return { kind: 'delete', propagationPolicy: isForeground ? 'Foreground' : 'Background' };
+}

@@ -1,0 +1,238 @@
+import { describeError } from '#base/errors.ts';
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { splitKey, type KubeObject } from '#api/object.ts';
+import type { OwnerReference } from '#api/objects.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import { runController, type Controller } from '#client/controller.ts';
+import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
+import type { Change } from '#client/informer.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { slowStart } from '../pods/slow-start.ts';
+import { createObjectGraph, vertexId, type ObjectGraph, type Vertex } from './object-graph.ts';
+import { foregroundFinalizer, orphanFinalizer, planGarbage, type OwnerState } from './plan.ts';
+
+/** New kinds (custom resources) are found within this time. */
+const discoverEveryMs = 30_000;
+/** Before the caches are full nothing is decided; they are asked again after this. */
+const unsyncedRetryMs = 100;
+const absentOwnersMax = 1000;
+
+interface Loop {
+  readonly context: ControllerContext;
+  readonly graph: ObjectGraph;
+  /** Uids of owners that the server itself said are gone: a thousand dependents do not ask a thousand times. */
+  readonly absent: Set<string>;
+}
+
+/** Deletes what lost its owners, and serves the two deletion policies that wait for dependents. */
+export function runGarbageCollector(context: ControllerContext): Controller {
+  const { clock, logger, client } = context;
+  const graph = createObjectGraph(context.informers, (kind, change) => {
+    for (const id of idsToVisit(graph, kind, change)) controller.enqueue(id);
+  });
+  const loop: Loop = { context, graph, absent: new Set() };
+  const controller = runController({
+    name: 'garbage-collector',
+    clock,
+    logger,
+    concurrencyMax: 20,
+    sources: [],
+    reconcile: (id) => reconcile(loop, id),
+  });
+  const discovery = runController({
+    name: 'garbage-collector-discovery',
+    clock,
+    logger,
+    sources: [],
+    reconcile: async () => {
+      const found = await discoverKinds(client);
+      if (found.failed.length > 0) logger.warn({ groups: found.failed }, 'discovery incomplete');
+      else graph.setKinds(found.kinds);
+      return { kind: 'again', afterMs: discoverEveryMs };
+    },
+  });
+  discovery.enqueue('kinds');
+  return {
+    ...controller,
+    idle: async () => {
+      await discovery.idle();
+      await controller.idle();
+    },
+    [Symbol.asyncDispose]: async () => {
+      graph.setKinds([]);
+      await discovery[Symbol.asyncDispose]();
+      await controller[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Whom a change concerns: what went leaves its dependents and frees its owners; what is owned or held is itself looked at. */
+function idsToVisit(
+  graph: ObjectGraph,
+  kind: DiscoveredKind,
+  { key, old, current }: Change<KubeObject>,
+): readonly string[] {
+  const idOf = ({ kind, key }: Vertex): string => vertexId(kind, key);
+  const waitingOwners = (object: KubeObject | undefined): readonly string[] =>
+    (object?.metadata?.ownerReferences ?? []).flatMap((reference) => {
+      const ownerKind = graph.kindOf(reference);
+      return ownerKind === undefined ? [] : [vertexId(ownerKind, ownerKeyOf(reference, object, ownerKind))];
+    });
+  if (current === undefined) {
+    return [...graph.dependentsOf(old?.metadata?.uid ?? '').map(idOf), ...waitingOwners(old)];
+  }
+  const { ownerReferences = [], deletionTimestamp, finalizers = [] } = current.metadata ?? {};
+  const isHeld =
+    deletionTimestamp !== undefined &&
+    (finalizers.includes(foregroundFinalizer) || finalizers.includes(orphanFinalizer));
+  if (isHeld) return [vertexId(kind, key), ...graph.dependentsOf(current.metadata?.uid ?? '').map(idOf)];
+  const isSame = JSON.stringify(old?.metadata?.ownerReferences ?? []) === JSON.stringify(ownerReferences);
+  // A status that changes says nothing about owners.
+  return old !== undefined && isSame
+    ? []
+    : [...(ownerReferences.length > 0 ? [vertexId(kind, key)] : []), ...waitingOwners(old)];
+}
+
+async function reconcile(loop: Loop, id: string): Promise<KeyOutcome | void> {
+  const { graph } = loop;
+  if (!graph.hasSynced) return { kind: 'again', afterMs: unsyncedRetryMs };
+  const vertex = graph.get(id);
+  if (vertex === undefined) return undefined;
+  const references = vertex.object.metadata?.ownerReferences ?? [];
+  const owners = await Promise.all(
+    references.map(async (reference) => ({ reference, state: await ownerState(loop, vertex, reference) })),
+  );
+  const dependents = graph.dependentsOf(vertex.object.metadata?.uid ?? '');
+  const action = planGarbage({
+    object: vertex.object,
+    owners,
+    dependents: dependents.map(({ object }) => object),
+  });
+  try {
+    await apply(loop, vertex, { action, dependents });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  return undefined;
+}
+
+async function apply(
+  { context, graph }: Loop,
+  vertex: Vertex,
+  {
+    action,
+    dependents,
+  }: { readonly action: ReturnType<typeof planGarbage>; readonly dependents: readonly Vertex[] },
+): Promise<void> {
+  const { client, logger } = context;
+  const { uid = '' } = vertex.object.metadata ?? {};
+  const of = (objects: readonly KubeObject[]): readonly Vertex[] =>
+    dependents.filter(({ object }) => objects.includes(object));
+  switch (action.kind) {
+    case 'none':
+      return;
+    case 'orphanDependents':
+      await each(of(action.dependents), (dependent) => dropOwners(context, dependent, new Set([uid])));
+      return removeFinalizer(context, vertex, orphanFinalizer);
+    case 'deleteDependents':
+      await each(of(action.dependents), async (dependent) => {
+        const hasDependents = graph.dependentsOf(dependent.object.metadata?.uid ?? '').length > 0;
+        await remove(context, dependent, hasDependents ? 'Foreground' : 'Background');
+      });
+      if (action.isDone) await removeFinalizer(context, vertex, foregroundFinalizer);
+      return;
+    case 'dropOwners':
+      return dropOwners(context, vertex, action.uids);
+    case 'delete':
+      logger.debug({ kind: vertex.kind.kind, object: vertex.key }, 'delete object without owner');
+      // The cache may be behind: the server's own state decides.
+      return void (await client.delete(vertex.kind, splitKey(vertex.key), {
+        preconditions: { uid },
+        propagationPolicy: action.propagationPolicy,
+      }));
+    default:
+      return unreachable(action);
+  }
+}
+
+async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference): Promise<OwnerState> {
+  const { graph, context, absent } = loop;
+  const kind = graph.kindOf(reference);
+  if (kind === undefined) return 'unknown';
+  // A cluster-scoped object cannot have a namespaced owner: such a reference names nothing.
+  if (kind.namespaced && !vertex.kind.namespaced) return 'unknown';
+  const key = ownerKeyOf(reference, vertex.object, kind);
+  const cached = graph.get(vertexId(kind, key))?.object;
+  if (cached?.metadata?.uid === reference.uid) return stateOf(cached);
+  if (absent.has(reference.uid)) return 'absent';
+  // Not in the cache may mean: not yet.
+  try {
+    const live = await context.client.get(kind, splitKey(key));
+    if (live.metadata?.uid === reference.uid) return stateOf(live);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  absent.add(reference.uid);
+  if (absent.size > absentOwnersMax) for (const first of absent.values().take(1)) absent.delete(first);
+  return 'absent';
+}
+
+function stateOf({ metadata }: KubeObject): OwnerState {
+  const isWaiting =
+    metadata?.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer) === true;
+  return isWaiting ? 'waiting' : 'present';
+}
+
+function ownerKeyOf(reference: OwnerReference, object: KubeObject | undefined, kind: DiscoveredKind): string {
+  return kind.namespaced ? `${object?.metadata?.namespace ?? ''}/${reference.name}` : reference.name;
+}
+
+async function dropOwners(
+  { client }: ControllerContext,
+  { kind, key, object }: Vertex,
+  uids: ReadonlySet<string>,
+): Promise<void> {
+  const { ownerReferences = [], uid, resourceVersion } = object.metadata ?? {};
+  const kept = ownerReferences.filter((reference) => !uids.has(reference.uid));
+  if (kept.length === ownerReferences.length) return;
+  const body = { metadata: { uid, resourceVersion, ownerReferences: kept.length === 0 ? null : kept } };
+  try {
+    await client.patch(kind, splitKey(key), { kind: 'merge', body });
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function removeFinalizer(
+  { client }: ControllerContext,
+  { kind, key, object }: Vertex,
+  finalizer: string,
+): Promise<void> {
+  const { finalizers = [], uid, resourceVersion } = object.metadata ?? {};
+  const kept = finalizers.filter((one) => one !== finalizer);
+  const body = { metadata: { uid, resourceVersion, finalizers: kept.length === 0 ? null : kept } };
+  await client.patch(kind, splitKey(key), { kind: 'merge', body });
+}
+
+async function remove(
+  { client, logger }: ControllerContext,
+  { kind, key, object }: Vertex,
+  propagationPolicy: 'Background' | 'Foreground',
+): Promise<void> {
+  try {
+    const { uid } = object.metadata ?? {};
+    await client.delete(kind, splitKey(key), { preconditions: { uid }, propagationPolicy });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+    logger.debug({ kind: kind.kind, object: key, error: describeError(error) }, 'dependent already gone');
+  }
+}
+
+async function each(vertices: readonly Vertex[], act: (vertex: Vertex) => Promise<void>): Promise<void> {
+  const { error } = await slowStart(vertices.length, async (index) => {
+    const vertex = vertices[index];
+    if (vertex !== undefined) await act(vertex);
+  });
+  if (error !== undefined) throw error;
+}

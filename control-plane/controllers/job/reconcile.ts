@@ -1,0 +1,134 @@
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { equalJson } from '#api/json.ts';
+import { jobs, pods } from '#api/kind-ref.ts';
+import type { Job, Pod } from '#api/objects.ts';
+import { labelSelectorFromObject } from '#api/selector.ts';
+import { isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { ownKey, runController, type Controller } from '#client/controller.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { byController } from '../pods/by-controller.ts';
+import { claim } from '../pods/claim.ts';
+import { createDeletedPods } from '../pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
+import { podFromTemplate } from '../pods/pod-from-template.ts';
+import { slowStart } from '../pods/slow-start.ts';
+import { indexAnnotation, isFinished, planJob, timeToLiveMs, trackingFinalizer } from './plan.ts';
+
+/** Runs pods until as many as a Job wants have succeeded. */
+export function runJobs(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const owners = informers.for(jobs, { indexes: { namespace: byNamespace } });
+  const podInformer = informers.for(pods, { indexes: { controller: byController } });
+  const deleted = createDeletedPods();
+  const recorder = context.recorder('job-controller');
+
+  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
+    const job = owners.get(key);
+    if (job === undefined) return deleted.forget(key);
+    const { namespace, name = '', uid, deletionTimestamp } = job.metadata ?? {};
+    const claimer = { client, ownerKind: jobs, kind: pods, informer: podInformer };
+    const owned = await claim(claimer, job, labelSelectorFromObject(job.spec?.selector));
+    if (deletionTimestamp !== undefined) {
+      // Nobody counts any more: the pods must be able to go.
+      for (const pod of owned) await release(context, pod);
+      return undefined;
+    }
+    const leftMs = timeToLiveMs(job, clock.now());
+    if (leftMs !== undefined && leftMs <= 0) {
+      return remove(context, { namespace, name }, uid);
+    }
+    const deletedUids = deleted.still(key, owned);
+    const plan = planJob({ job, pods: owned, deletedUids, nowMs: clock.now() });
+    if (!equalJson(plan.status, job.status)) {
+      const written = await client.update(jobs, { ...job, status: plan.status }, { subresource: 'status' });
+      owners.observe(written);
+      if (isFinished(written) && !isFinished(job)) recordEnd(written);
+    }
+    for (const pod of plan.releasePods) await release(context, pod);
+    for (const pod of plan.deletePods) {
+      await deleted.delete(client, key, pod);
+      await release(context, pod);
+      recorder.record(
+        { kind: jobs, object: job },
+        'Normal',
+        'SuccessfulDelete',
+        `Deleted pod: ${pod.metadata?.name ?? ''}`,
+      );
+    }
+    const { error } = await slowStart(plan.createCount, async (index) => {
+      const created = await client.create(pods, jobPod(job, plan.createIndexes[index]));
+      podInformer.observe(created);
+      const message = `Created pod: ${created.metadata?.name ?? ''}`;
+      recorder.record({ kind: jobs, object: job }, 'Normal', 'SuccessfulCreate', message);
+    });
+    if (error !== undefined && !isNamespaceTerminating(error)) throw error;
+    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+  };
+  const recordEnd = (job: Job): void => {
+    const failed = job.status?.conditions?.find(({ type, status }) => type === 'Failed' && status === 'True');
+    const regarding = { kind: jobs, object: job };
+    if (failed === undefined) recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
+    else recorder.record(regarding, 'Warning', failed.reason ?? 'Failed', failed.message ?? 'Job failed');
+  };
+  return runController({
+    name: 'job-controller',
+    clock,
+    logger,
+    sources: [ownKey(owners), ownedSource(jobs, owners, podInformer)],
+    reconcile,
+  });
+}
+
+function jobPod(job: Job, index: number | undefined): Pod {
+  const base = podFromTemplate(jobs, job, job.spec?.template ?? {});
+  const tracked = { ...base.metadata, finalizers: [...(base.metadata?.finalizers ?? []), trackingFinalizer] };
+  if (index === undefined) return { ...base, metadata: tracked };
+  const name = job.metadata?.name ?? '';
+  const text = String(index);
+  const env = {
+    name: 'JOB_COMPLETION_INDEX',
+    valueFrom: { fieldRef: { fieldPath: `metadata.labels['${indexAnnotation}']` } },
+  };
+  const spec = base.spec ?? { containers: [] };
+  return {
+    ...base,
+    metadata: {
+      ...tracked,
+      generateName: `${name}-${text}-`,
+      annotations: { ...tracked.annotations, [indexAnnotation]: text },
+      labels: { ...tracked.labels, [indexAnnotation]: text },
+    },
+    spec: {
+      ...spec,
+      hostname: spec.hostname ?? `${name}-${text}`,
+      containers: spec.containers.map((one) => ({ ...one, env: [...(one.env ?? []), env] })),
+    },
+  };
+}
+
+/** Takes the Job's finalizer off a pod. */
+async function release({ client, informers }: ControllerContext, pod: Pod): Promise<void> {
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  const latest = informers.for(pods).get(`${namespace ?? ''}/${name}`) ?? pod;
+  const { finalizers = [], resourceVersion } = latest.metadata ?? {};
+  if (latest.metadata?.uid !== uid || !finalizers.includes(trackingFinalizer)) return;
+  const kept = finalizers.filter((one) => one !== trackingFinalizer);
+  const body = { metadata: { uid, resourceVersion, finalizers: kept.length === 0 ? null : kept } };
+  try {
+    informers.for(pods).observe(await client.patch(pods, { namespace, name }, { kind: 'merge', body }));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
+
+async function remove(
+  { client }: ControllerContext,
+  where: { readonly namespace: string | undefined; readonly name: string },
+  uid: string | undefined,
+): Promise<void> {
+  try {
+    await client.delete(jobs, where, { preconditions: { uid }, propagationPolicy: 'Foreground' });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}

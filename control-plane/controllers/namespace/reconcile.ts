@@ -1,0 +1,122 @@
+import { describeError } from '#base/errors.ts';
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { namespaces, pods } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import type { Namespace } from '#api/objects.ts';
+import { isConflict, isMethodNotSupported, isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import { ownKey, runController, source, type Controller } from '#client/controller.ts';
+import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
+import { listAll } from '#client/list-all.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { slowStart } from '../pods/slow-start.ts';
+import { isEmptied, kubernetesFinalizer, namespaceConditions, type NamespaceContents } from './plan.ts';
+
+/** How soon a namespace that still holds something is looked at again; pods that go are seen at once. */
+const retryMs = 1000;
+
+/** Empties namespaces that are being deleted, then lets them go. */
+export function runNamespaces(context: ControllerContext): Controller {
+  const { informers, clock, logger } = context;
+  const namespaceInformer = informers.for(namespaces);
+  const podInformer = informers.for(pods);
+  const isGoing = (name: string): boolean =>
+    namespaceInformer.get(name)?.metadata?.deletionTimestamp !== undefined;
+  return runController({
+    name: 'namespace-controller',
+    clock,
+    logger,
+    sources: [
+      ownKey(namespaceInformer),
+      source(podInformer, ({ old, current }) =>
+        current === undefined && isGoing(old?.metadata?.namespace ?? '')
+          ? [old?.metadata?.namespace ?? '']
+          : [],
+      ),
+    ],
+    reconcile: (key) => reconcile(context, namespaceInformer.get(key)),
+  });
+}
+
+async function reconcile(
+  { client, clock, informers }: ControllerContext,
+  namespace: Namespace | undefined,
+): Promise<KeyOutcome | void> {
+  if (namespace?.metadata?.deletionTimestamp === undefined) return;
+  const { name = '' } = namespace.metadata;
+  if (!(namespace.spec?.finalizers ?? []).includes(kubernetesFinalizer)) return;
+  const contents = await deleteContents(client, name);
+  const conditions = namespaceConditions(namespace, contents, clock.now());
+  try {
+    let latest = namespace;
+    if (conditions !== namespace.status?.conditions) {
+      const status = { ...namespace.status, phase: 'Terminating' as const, conditions };
+      latest = await client.update(namespaces, { ...namespace, status }, { subresource: 'status' });
+      informers.for(namespaces).observe(latest);
+    }
+    if (!isEmptied(contents)) return { kind: 'again', afterMs: retryMs };
+    const finalizers = (latest.spec?.finalizers ?? []).filter(
+      (finalizer) => finalizer !== kubernetesFinalizer,
+    );
+    await client.update(
+      namespaces,
+      { ...latest, spec: { ...latest.spec, finalizers } },
+      { subresource: 'finalize' },
+    );
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  return undefined;
+}
+
+/** Asks for the deletion of all that is in the namespace; what is there afterwards. */
+async function deleteContents(client: ApiClient, namespace: string): Promise<NamespaceContents> {
+  const { kinds, failed } = await discoverKinds(client);
+  const deletable = kinds.filter(
+    ({ namespaced, verbs }) => namespaced && verbs.includes('list') && verbs.includes('delete'),
+  );
+  const failures: string[] = [];
+  const remaining = new Map<string, readonly KubeObject[]>();
+  const visit = async (kind: DiscoveredKind): Promise<void> => {
+    try {
+      const left = await deleteAll(client, kind, namespace);
+      if (left.length > 0) remaining.set(`${kind.resource}.${kind.group}`.replace(/\.$/, ''), left);
+    } catch (error) {
+      if (!isMethodNotSupported(error)) failures.push(`${kind.resource}: ${describeError(error)}`);
+    }
+  };
+  // Pods first, and the rest only when they are gone: they may need their secrets, volumes and accounts to stop well.
+  for (const kind of deletable.filter(isPods)) await visit(kind);
+  if (remaining.size === 0) await Promise.all(deletable.filter((kind) => !isPods(kind)).map(visit));
+  return { remaining, discoveryFailures: failed, deletionFailures: failures };
+}
+
+function isPods({ group, resource }: DiscoveredKind): boolean {
+  return group === '' && resource === 'pods';
+}
+
+async function deleteAll(
+  client: ApiClient,
+  kind: DiscoveredKind,
+  namespace: string,
+): Promise<readonly KubeObject[]> {
+  const list = async (): Promise<readonly KubeObject[]> =>
+    (await listAll(client, kind, { namespace, metadataOnly: true })).items;
+  const found = await list();
+  const going = found.filter(({ metadata }) => metadata?.deletionTimestamp === undefined);
+  if (found.length === 0) return found;
+  const { error } = await slowStart(going.length, async (index) => {
+    const { name = '', uid } = going[index]?.metadata ?? {};
+    try {
+      await client.delete(
+        kind,
+        { namespace, name },
+        { preconditions: { uid }, propagationPolicy: 'Background' },
+      );
+    } catch (failure) {
+      if (!isNotFound(failure) && !isConflict(failure)) throw failure;
+    }
+  });
+  if (error !== undefined) throw error;
+  return list();
+}

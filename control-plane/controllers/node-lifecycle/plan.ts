@@ -1,0 +1,99 @@
+import { equalJson } from '#api/json.ts';
+import { findCondition, withCondition } from '#api/condition.ts';
+import type { Node, NodeCondition, Pod, Taint } from '#api/objects.ts';
+import { toleratesTaint } from '#api/pod/tolerations.ts';
+import { formatTime } from '#api/time.ts';
+
+/** As kube-controller-manager's node-monitor-grace-period: four missed renewals of the lease. */
+export const gracePeriodMs = 40_000;
+
+const notReady = 'node.kubernetes.io/not-ready';
+const unreachable = 'node.kubernetes.io/unreachable';
+
+/** Conditions that put a taint on the node, by the status at which they do. */
+const taintsOfConditions: readonly {
+  readonly type: string;
+  readonly status: string;
+  readonly key: string;
+}[] = [
+  { type: 'Ready', status: 'False', key: notReady },
+  { type: 'Ready', status: 'Unknown', key: unreachable },
+  { type: 'MemoryPressure', status: 'True', key: 'node.kubernetes.io/memory-pressure' },
+  { type: 'DiskPressure', status: 'True', key: 'node.kubernetes.io/disk-pressure' },
+  { type: 'PIDPressure', status: 'True', key: 'node.kubernetes.io/pid-pressure' },
+  { type: 'NetworkUnavailable', status: 'True', key: 'node.kubernetes.io/network-unavailable' },
+];
+const unschedulableKey = 'node.kubernetes.io/unschedulable';
+
+/** Keys whose taints are set and removed here; all others are somebody else's. */
+const ownKeys: ReadonlySet<string> = new Set([unschedulableKey, ...taintsOfConditions.map(({ key }) => key)]);
+const ownNoExecuteKeys: ReadonlySet<string> = new Set([notReady, unreachable]);
+
+/** The conditions of a node that was silent for the grace period; undefined when they say so already. */
+export function silentConditions(node: Node, nowMs: number): readonly NodeCondition[] | undefined {
+  const before = node.status?.conditions ?? [];
+  const next = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'].reduce<readonly NodeCondition[]>(
+    (conditions, type) => {
+      const known = findCondition(conditions, type);
+      if (known?.status === 'Unknown') return conditions;
+      const why =
+        known === undefined
+          ? { reason: 'NodeStatusNeverUpdated', message: 'Kubelet never posted node status.' }
+          : { reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' };
+      const { lastHeartbeatTime = node.metadata?.creationTimestamp } = known ?? {};
+      return withCondition(conditions, { type, status: 'Unknown', ...why, lastHeartbeatTime }, nowMs);
+    },
+    before,
+  );
+  return next === before ? undefined : next;
+}
+
+/** The taints that the node's conditions and cordon call for; undefined when it has them. Other taints are kept. */
+export function planTaints(node: Node, nowMs: number): readonly Taint[] | undefined {
+  const before = node.spec?.taints ?? [];
+  const keys = taintsOfConditions
+    .filter(({ type, status }) => statusOf(node, type) === status)
+    .map(({ key }) => key);
+  const wanted: readonly Taint[] = [
+    ...keys.map((key): Taint => ({ key, effect: 'NoSchedule' })),
+    ...(node.spec?.unschedulable === true ? [{ key: unschedulableKey, effect: 'NoSchedule' } as const] : []),
+    ...keys.filter((key) => ownNoExecuteKeys.has(key)).map((key): Taint => ({ key, effect: 'NoExecute' })),
+  ];
+  const isOwn = ({ key, effect }: Taint): boolean =>
+    effect === 'NoExecute' ? ownNoExecuteKeys.has(key) : effect === 'NoSchedule' && ownKeys.has(key);
+  const isSame = (a: Taint) => (b: Taint) => a.key === b.key && a.effect === b.effect;
+  const kept = before.filter((taint) => !isOwn(taint) || wanted.some(isSame(taint)));
+  const timeAdded = formatTime(nowMs);
+  const added = wanted
+    .filter((taint) => !before.some(isSame(taint)))
+    .map((taint) => ({ ...taint, timeAdded }));
+  const next = [...kept, ...added];
+  return equalJson(next, before) ? undefined : next;
+}
+
+/** A node that has not yet said that it is ready is not. */
+function statusOf(node: Node, type: string): string | undefined {
+  return findCondition(node.status?.conditions, type)?.status ?? (type === 'Ready' ? 'False' : undefined);
+}
+
+export type Eviction =
+  | { readonly kind: 'stay' }
+  | { readonly kind: 'evict' }
+  | { readonly kind: 'evictLater'; readonly afterMs: number };
+
+/** What NoExecute taints of its node mean for a pod: it goes at once unless it tolerates all, for as long as it tolerates. */
+export function planEviction(pod: Pod, node: Node, nowMs: number): Eviction {
+  let earliestMs = Number.POSITIVE_INFINITY;
+  for (const taint of node.spec?.taints ?? []) {
+    if (taint.effect !== 'NoExecute') continue;
+    const tolerations = (pod.spec?.tolerations ?? []).filter((toleration) =>
+      toleratesTaint(toleration, taint),
+    );
+    if (tolerations.length === 0) return { kind: 'evict' };
+    const seconds = Math.min(...tolerations.map((one) => one.tolerationSeconds ?? Number.POSITIVE_INFINITY));
+    const sinceMs = taint.timeAdded === undefined ? nowMs : Date.parse(taint.timeAdded);
+    earliestMs = Math.min(earliestMs, sinceMs + Math.max(0, seconds) * 1000);
+  }
+  if (earliestMs === Number.POSITIVE_INFINITY) return { kind: 'stay' };
+  return earliestMs <= nowMs ? { kind: 'evict' } : { kind: 'evictLater', afterMs: earliestMs - nowMs };
+}

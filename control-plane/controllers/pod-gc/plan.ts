@@ -1,0 +1,33 @@
+import type { Pod } from '#api/objects.ts';
+import { isTerminal, isTerminating } from '#api/pod/state.ts';
+
+/** As kube-controller-manager's terminated-pod-gc-threshold. */
+export const finishedMax = 12_500;
+
+export interface PodGcPlan {
+  /** Nobody will ever report about these again: they are marked failed first. */
+  readonly orphaned: readonly Pod[];
+  /** Deletion was asked for before they had a node. */
+  readonly unscheduled: readonly Pod[];
+  readonly finished: readonly Pod[];
+}
+
+/** Pods to remove: of nodes that are gone for good, terminating without a node, and the oldest finished ones beyond the limit. */
+export function planPodGc(
+  pods: readonly Pod[],
+  isNodeGone: (nodeName: string) => boolean,
+  finishedLimit: number = finishedMax,
+): PodGcPlan {
+  const orphaned = pods.filter(
+    ({ spec }) => (spec?.nodeName ?? '') !== '' && isNodeGone(spec?.nodeName ?? ''),
+  );
+  const unscheduled = pods.filter((pod) => isTerminating(pod) && (pod.spec?.nodeName ?? '') === '');
+  const finished = pods
+    .filter((pod) => isTerminal(pod) && !orphaned.includes(pod) && !unscheduled.includes(pod))
+    .toSorted((a, b) => (createdAt(a) < createdAt(b) ? -1 : 1));
+  return { orphaned, unscheduled, finished: finished.slice(0, Math.max(0, finished.length - finishedLimit)) };
+}
+
+function createdAt({ metadata }: Pod): string {
+  return `${metadata?.creationTimestamp ?? ''} ${metadata?.namespace ?? ''}/${metadata?.name ?? ''}`;
+}

@@ -1,0 +1,90 @@
+import { nodes, pods } from '#api/kind-ref.ts';
+import type { Pod } from '#api/objects.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import { formatTime } from '#api/time.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { planPodGc } from './plan.ts';
+
+const intervalMs = 20_000;
+/** A node may be registered anew soon after it was deleted; its pods then live on. */
+const quarantineMs = 40_000;
+const everything = 'all';
+
+/** Removes pods that nobody else will remove. */
+export function runPodGc(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const podInformer = informers.for(pods);
+  const nodeInformer = informers.for(nodes);
+  const goneSince = new Map<string, number>(); // by node: monotonic
+  const controller = runController({
+    name: 'pod-garbage-collector',
+    clock,
+    logger,
+    concurrencyMax: 1,
+    sources: [
+      source(nodeInformer, ({ current }) => (current === undefined ? [everything] : [])),
+      onlySynced(podInformer),
+    ],
+    reconcile: async () => {
+      const nowMs = clock.monotonic();
+      const all = podInformer.list();
+      const used = new Set(all.map(({ spec }) => spec?.nodeName ?? ''));
+      for (const name of goneSince.keys()) {
+        if (!used.has(name) || nodeInformer.get(name) !== undefined) goneSince.delete(name);
+      }
+      for (const name of used) {
+        if (name !== '' && nodeInformer.get(name) === undefined && !goneSince.has(name))
+          goneSince.set(name, nowMs);
+      }
+      const gone = new Set<string>();
+      for (const [name, sinceMs] of goneSince) {
+        if (nowMs - sinceMs >= quarantineMs && (await isGone(name))) gone.add(name);
+      }
+      const plan = planPodGc(all, (name) => gone.has(name));
+      for (const pod of plan.orphaned) await markFailed(context, pod);
+      for (const pod of [...plan.orphaned, ...plan.unscheduled, ...plan.finished]) await remove(context, pod);
+      return { kind: 'again', afterMs: intervalMs };
+    },
+  });
+  const isGone = async (name: string): Promise<boolean> => {
+    try {
+      await client.get(nodes, { name });
+      return false;
+    } catch (error) {
+      if (isNotFound(error)) return true;
+      throw error;
+    }
+  };
+  controller.enqueueAfter(everything, intervalMs);
+  return controller;
+}
+
+/** So that its controller counts it as failed rather than as lost. */
+async function markFailed({ client, clock }: ControllerContext, pod: Pod): Promise<void> {
+  if (isTerminal(pod)) return;
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  const condition = {
+    type: 'DisruptionTarget',
+    status: 'True',
+    reason: 'DeletionByPodGC',
+    message: 'PodGC: node no longer exists',
+    lastTransitionTime: formatTime(clock.now()),
+  };
+  const body = { metadata: { uid }, status: { phase: 'Failed', conditions: [condition] } };
+  try {
+    await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}
+
+async function remove({ client }: ControllerContext, pod: Pod): Promise<void> {
+  const { namespace, name = '', uid } = pod.metadata ?? {};
+  try {
+    await client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
+}

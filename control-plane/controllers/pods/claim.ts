@@ -1,0 +1,110 @@
+import { matchesLabels, type LabelMatcher } from '#api/selector.ts';
+import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import { isConflict, isInvalid, isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import { orphansOf } from './by-controller.ts';
+import { controllerRef, ownerReference } from '#api/owner.ts';
+
+export interface ClaimPlan<T> {
+  /** Controlled by the owner and selected. */
+  readonly owned: readonly T[];
+  /** Selected, and controlled by nobody. */
+  readonly adopt: readonly T[];
+  /** Controlled by the owner, but no longer selected. */
+  readonly release: readonly T[];
+}
+
+/** Who of the candidates belongs to the owner. An owner or object that is being deleted adopts and is adopted no more. */
+export function planClaim<T extends KubeObject>(
+  owner: KubeObject,
+  selector: LabelMatcher,
+  candidates: readonly T[],
+): ClaimPlan<T> {
+  const isDeleting = owner.metadata?.deletionTimestamp !== undefined;
+  const owned: T[] = [];
+  const adopt: T[] = [];
+  const release: T[] = [];
+  for (const object of candidates) {
+    const controller = controllerRef(object);
+    const isSelected = matchesLabels(selector, object.metadata?.labels);
+    const isGoing = object.metadata?.deletionTimestamp !== undefined;
+    if (controller?.uid === owner.metadata?.uid) {
+      if (isSelected || isDeleting || isGoing) owned.push(object);
+      else release.push(object);
+    } else if (controller === undefined && isSelected && !isDeleting && !isGoing) adopt.push(object);
+  }
+  return { owned, adopt, release };
+}
+
+export interface Claimer<O, T> {
+  readonly client: ApiClient;
+  readonly ownerKind: KindRef<O>;
+  readonly kind: KindRef<T>;
+  /** With the index `controller` (`byController`). */
+  readonly informer: WritableInformer<T>;
+}
+
+/** The objects of the owner, after adopting and releasing as the plan says. */
+export async function claim<O extends KubeObject, T extends KubeObject>(
+  { client, ownerKind, kind, informer }: Claimer<O, T>,
+  owner: O,
+  selector: LabelMatcher,
+): Promise<readonly T[]> {
+  const { namespace, name = '', uid = '' } = owner.metadata ?? {};
+  const candidates = [
+    ...informer.byIndex('controller', uid),
+    ...informer.byIndex('controller', orphansOf(namespace)),
+  ];
+  const plan = planClaim(owner, selector, candidates);
+  for (const object of plan.release)
+    await patchOwners(informer, { client, kind, object, owners: releaseBody(object, uid) });
+  if (plan.adopt.length === 0) return plan.owned;
+  // The cache may not know yet that the owner is going: adopting for it would have the objects deleted.
+  const fresh = await client.get(ownerKind, { namespace, name });
+  if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp !== undefined) return plan.owned;
+  const adopted: T[] = [];
+  for (const object of plan.adopt) {
+    const owners = [...(object.metadata?.ownerReferences ?? []), ownerReference(owner, ownerKind)];
+    const done = await patchOwners(informer, { client, kind, object, owners });
+    if (done !== undefined) adopted.push(done);
+  }
+  return [...plan.owned, ...adopted];
+}
+
+function releaseBody(object: KubeObject, uid: string): readonly object[] | null {
+  const kept = (object.metadata?.ownerReferences ?? []).filter((reference) => reference.uid !== uid);
+  return kept.length === 0 ? null : kept;
+}
+
+/** Undefined when the object went, or was taken by another, meanwhile. */
+async function patchOwners<T extends KubeObject>(
+  informer: WritableInformer<T>,
+  write: {
+    readonly client: ApiClient;
+    readonly kind: KindRef<T>;
+    readonly object: T;
+    readonly owners: readonly object[] | null;
+  },
+): Promise<T | undefined> {
+  const { namespace, name = '', uid, resourceVersion } = write.object.metadata ?? {};
+  // A merge patch replaces the whole list, so it holds only for the version that the list was read at.
+  const body = { metadata: { uid, resourceVersion, ownerReferences: write.owners } };
+  try {
+    const patched = await write.client.patch(write.kind, { namespace, name }, { kind: 'merge', body });
+    informer.observe(patched);
+    return patched;
+  } catch (error) {
+    if (isNotFound(error) || isConflict(error) || isInvalid(error)) return undefined;
+    throw error;
+  }
+}
+
+/** `apps/v1 ReplicaSet`: how a reference names a kind. */
+export function isKindOf(
+  kind: KindRef<unknown>,
+  reference: { readonly apiVersion: string; readonly kind: string },
+): boolean {
+  return reference.kind === kind.kind && reference.apiVersion === apiVersionOf(kind);
+}

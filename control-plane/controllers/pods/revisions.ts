@@ -1,0 +1,72 @@
+import { equalJson } from '#api/json.ts';
+import { controllerRevisions, type KindRef } from '#api/kind-ref.ts';
+import type { KubeObject } from '#api/object.ts';
+import type { ControllerRevision, PodTemplateSpec } from '#api/objects.ts';
+import { ownerReference } from '#api/owner.ts';
+import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { templateHash } from '../deployment/revision.ts';
+
+/** A template as the data of a ControllerRevision holds it: a strategic merge patch that puts it back (kubectl rollout undo). */
+export function revisionData(template: PodTemplateSpec): object {
+  return { spec: { template: { ...template, $patch: 'replace' } } };
+}
+
+export interface RevisionOwner<O> {
+  readonly kind: KindRef<O>;
+  readonly owner: O;
+  readonly template: PodTemplateSpec;
+  readonly historyLimit: number;
+  readonly hashLabel: string;
+  /** Hashes that pods still carry: their revisions stay. */
+  readonly usedHashes: ReadonlySet<string>;
+}
+
+/**
+ * The name of the template's revision (`<owner>-<hash>`), after making sure that its ControllerRevision exists, is the
+ * newest, and that old ones beyond the limit are gone.
+ */
+export async function ensureRevision<O extends KubeObject>(
+  { client }: ControllerContext,
+  informer: WritableInformer<ControllerRevision>,
+  wanted: RevisionOwner<O>,
+): Promise<{ readonly name: string; readonly hash: string }> {
+  const { kind, owner, template } = wanted;
+  const { name: ownerName = '', namespace, uid = '' } = owner.metadata ?? {};
+  const existing = informer.byIndex('controller', uid).toSorted((a, b) => a.revision - b.revision);
+  const data = revisionData(template);
+  const hash = templateHash(template);
+  const name = `${ownerName}-${hash}`;
+  const last = existing.at(-1);
+  const found = existing.find((one) => one.metadata?.name === name || equalJson(one.data, data));
+  const foundHash = found?.metadata?.labels?.[wanted.hashLabel];
+  const next = (last?.revision ?? 0) + 1;
+  if (found === undefined) {
+    const metadata = {
+      name,
+      namespace,
+      labels: { ...template.metadata?.labels, [wanted.hashLabel]: hash },
+      ownerReferences: [ownerReference(owner, kind)],
+    };
+    try {
+      informer.observe(await client.create(controllerRevisions, { metadata, data, revision: next }));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  } else if (found !== last) {
+    // Rolled back to: the same template is the newest again.
+    informer.observe(await client.update(controllerRevisions, { ...found, revision: next }));
+  }
+  const isUsed = ({ metadata }: ControllerRevision): boolean =>
+    wanted.usedHashes.has(metadata?.labels?.[wanted.hashLabel] ?? '');
+  const old = existing.filter((one) => one !== found && !isUsed(one));
+  for (const one of old.slice(0, Math.max(0, old.length - wanted.historyLimit))) {
+    try {
+      await client.delete(controllerRevisions, { namespace, name: one.metadata?.name ?? '' });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+  return { name: found?.metadata?.name ?? name, hash: foundHash ?? hash };
+}

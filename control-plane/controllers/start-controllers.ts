@@ -1,0 +1,66 @@
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Controller } from '#client/controller.ts';
+import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+import type { ControllerContext } from './controller-context.ts';
+import { runDaemonSets } from './daemonset/reconcile.ts';
+import { runDeployments } from './deployment/reconcile.ts';
+import { runEndpoints } from './endpointslice/reconcile.ts';
+import { runGarbageCollector } from './garbage/reconcile.ts';
+import { runJobs } from './job/reconcile.ts';
+import { runNamespaces } from './namespace/reconcile.ts';
+import { runNodeIpam } from './node-ipam/reconcile.ts';
+import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
+import { runPodGc } from './pod-gc/reconcile.ts';
+import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
+import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
+import { runStatefulSets } from './statefulset/reconcile.ts';
+
+export interface ControllersOptions {
+  /** Not owned. Shared with the scheduler, so that a pod just created is seen by it at once. */
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Pod addresses of the cluster (`10.244.0.0/16`), shared out to nodes; undefined: nodes bring their own. */
+  readonly clusterCidr?: string | undefined;
+  readonly nodePrefixLength?: number | undefined;
+  /** The CA of the API server's serving certificate, as PEM. */
+  readonly rootCaPem: string;
+}
+
+/** Runs every controller until disposed. */
+export function startControllers(options: ControllersOptions): AsyncDisposable {
+  const { informers, clock, logger, clusterCidr, nodePrefixLength } = options;
+  const { client } = informers;
+  const recorders = new Map<string, EventRecorder>();
+  const recorder = (component: string): EventRecorder => {
+    const found = recorders.get(component) ?? createEventRecorder({ client, component, clock, logger });
+    recorders.set(component, found);
+    return found;
+  };
+  const context: ControllerContext = { client, informers, clock, logger, recorder };
+  const controllers: readonly Controller[] = [
+    runDeployments(context),
+    runReplicaSets(context),
+    runReplicationControllers(context),
+    runDaemonSets(context),
+    runStatefulSets(context),
+    runJobs(context),
+    runEndpoints(context),
+    runDefaultServiceAccounts(context),
+    runRootCa(context, options.rootCaPem),
+    runNamespaces(context),
+    runNodeLifecycle(context),
+    runTaintEviction(context),
+    ...(clusterCidr === undefined ? [] : [runNodeIpam(context, { clusterCidr, nodePrefixLength })]),
+    runPodGc(context),
+    runGarbageCollector(context),
+  ];
+  return {
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all(controllers.map((controller) => controller[Symbol.asyncDispose]()));
+      await Promise.all([...recorders.values()].map((one) => one[Symbol.asyncDispose]()));
+    },
+  };
+}

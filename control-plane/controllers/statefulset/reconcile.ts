@@ -1,0 +1,116 @@
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { equalJson } from '#api/json.ts';
+import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/kind-ref.ts';
+import type { StatefulSet } from '#api/objects.ts';
+import { labelSelectorFromObject } from '#api/selector.ts';
+import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import { onlySynced, ownKey, runController, type Controller } from '#client/controller.ts';
+import type { ControllerContext } from '../controller-context.ts';
+import { byController } from '../pods/by-controller.ts';
+import { claim } from '../pods/claim.ts';
+import { createDeletedPods } from '../pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
+import { nextAvailableMs } from '../pods/pod-state.ts';
+import { ensureRevision } from '../pods/revisions.ts';
+import {
+  computeStatefulStatus,
+  planStateful,
+  revisionLabel,
+  revisionOfPod,
+  type StatefulAction,
+} from './plan.ts';
+import { statefulClaims, statefulPod, templateOf } from './stateful-pod.ts';
+
+/** Pods with names and claims of their own, made and removed in order. */
+export function runStatefulSets(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const owners = informers.for(statefulSets, { indexes: { namespace: byNamespace } });
+  const podInformer = informers.for(pods, { indexes: { controller: byController } });
+  const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
+  const deleted = createDeletedPods();
+  const recorder = context.recorder('statefulset-controller');
+
+  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
+    const statefulSet = owners.get(key);
+    if (statefulSet === undefined) return deleted.forget(key);
+    if (statefulSet.metadata?.deletionTimestamp !== undefined) return undefined;
+    const selector = labelSelectorFromObject(statefulSet.spec?.selector);
+    if (selector.requirements.length === 0) return undefined;
+    const claimer = { client, ownerKind: statefulSets, kind: pods, informer: podInformer };
+    const owned = await claim(claimer, statefulSet, selector);
+    const { currentRevision: known } = statefulSet.status ?? {};
+    const used = [...owned.map(revisionOfPod), known].map((name) => hashIn(statefulSet, name));
+    const { name: updateRevision } = await ensureRevision(context, revisions, {
+      kind: statefulSets,
+      owner: statefulSet,
+      template: statefulSet.spec?.template ?? {},
+      historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
+      hashLabel: revisionLabel,
+      usedHashes: new Set(used),
+    });
+    const currentRevision = known === undefined || known === '' ? updateRevision : known;
+    const more = { updateRevision, currentRevision, nowMs: clock.now() };
+    const deletedUids = deleted.still(key, owned);
+    for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
+      await apply(key, statefulSet, action);
+    }
+    await writeStatus(key, more);
+    const waitMs = nextAvailableMs(owned, statefulSet.spec?.minReadySeconds ?? 0, clock.now());
+    return waitMs === undefined ? undefined : { kind: 'again', afterMs: waitMs };
+  };
+  const apply = async (key: string, statefulSet: StatefulSet, action: StatefulAction): Promise<void> => {
+    const regarding = { kind: statefulSets, object: statefulSet };
+    const said = (verb: string, pod: string): string =>
+      `${verb} Pod ${pod} in StatefulSet ${statefulSet.metadata?.name ?? ''} successful`;
+    if (action.kind === 'delete') {
+      await deleted.delete(client, key, action.pod);
+      recorder.record(
+        regarding,
+        'Normal',
+        'SuccessfulDelete',
+        said('delete', action.pod.metadata?.name ?? ''),
+      );
+      return;
+    }
+    for (const wanted of statefulClaims(statefulSet, action.ordinal)) {
+      try {
+        await client.create(persistentVolumeClaims, wanted);
+      } catch (error) {
+        if (!isAlreadyExists(error)) throw error; // It outlived the pod before.
+      }
+    }
+    const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
+    const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
+    const created = await client.create(pods, statefulPod(statefulSet, template, action));
+    podInformer.observe(created);
+    recorder.record(regarding, 'Normal', 'SuccessfulCreate', said('create', created.metadata?.name ?? ''));
+  };
+  const writeStatus = async (
+    key: string,
+    more: { readonly updateRevision: string; readonly currentRevision: string; readonly nowMs: number },
+  ): Promise<void> => {
+    const statefulSet = owners.get(key);
+    if (statefulSet === undefined) return;
+    const owned = podInformer.byIndex('controller', statefulSet.metadata?.uid ?? '');
+    const status = computeStatefulStatus({ statefulSet, pods: owned, deletedUids: new Set(), ...more });
+    if (equalJson(status, statefulSet.status)) return;
+    try {
+      const next = { ...statefulSet, status };
+      owners.observe(await client.update(statefulSets, next, { subresource: 'status' }));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  };
+  return runController({
+    name: 'statefulset-controller',
+    clock,
+    logger,
+    sources: [ownKey(owners), ownedSource(statefulSets, owners, podInformer), onlySynced(revisions)],
+    reconcile,
+  });
+}
+
+/** Pods carry the whole name of their revision; the revision itself only its hash. */
+function hashIn({ metadata }: StatefulSet, revision: string | undefined): string {
+  return (revision ?? '').slice((metadata?.name ?? '').length + 1);
+}

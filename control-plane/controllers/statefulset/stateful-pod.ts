@@ -1,0 +1,79 @@
+import { persistentVolumeClaims, statefulSets } from '#api/kind-ref.ts';
+import { objectOf } from '#api/json.ts';
+import type {
+  ControllerRevision,
+  PersistentVolumeClaim,
+  Pod,
+  PodTemplateSpec,
+  StatefulSet,
+} from '#api/objects.ts';
+import { podFromTemplate } from '../pods/pod-from-template.ts';
+import { revisionLabel } from './plan.ts';
+
+/** The pod of an ordinal: its name, host name and claims stay the same over its lives. */
+export function statefulPod(
+  statefulSet: StatefulSet,
+  template: PodTemplateSpec,
+  { ordinal, revision }: { readonly ordinal: number; readonly revision: string },
+): Pod {
+  const { generateName: _none, ...metadata } =
+    podFromTemplate(statefulSets, statefulSet, template).metadata ?? {};
+  const name = `${statefulSet.metadata?.name ?? ''}-${ordinal}`;
+  const spec = template.spec ?? { containers: [] };
+  const claims = claimsOf(statefulSet, ordinal).map(({ template: claim, name: claimName }) => ({
+    name: claim,
+    persistentVolumeClaim: { claimName },
+  }));
+  const own = new Set(claims.map((volume) => volume.name));
+  const volumes = [...(spec.volumes ?? []).filter((volume) => !own.has(volume.name)), ...claims];
+  const { serviceName } = statefulSet.spec ?? {};
+  return {
+    metadata: {
+      ...metadata,
+      name,
+      labels: {
+        ...metadata.labels,
+        'statefulset.kubernetes.io/pod-name': name,
+        'apps.kubernetes.io/pod-index': String(ordinal),
+        [revisionLabel]: revision,
+      },
+    },
+    spec: {
+      ...spec,
+      hostname: name,
+      ...(serviceName === undefined || serviceName === '' ? {} : { subdomain: serviceName }),
+      ...(volumes.length === 0 ? {} : { volumes }),
+    },
+  };
+}
+
+/** The claims that the pod of an ordinal needs; they outlive it. */
+export function statefulClaims(statefulSet: StatefulSet, ordinal: number): readonly PersistentVolumeClaim[] {
+  const labels = statefulSet.spec?.selector.matchLabels;
+  return claimsOf(statefulSet, ordinal).map(({ claim, name }) => ({
+    apiVersion: 'v1',
+    kind: persistentVolumeClaims.kind,
+    metadata: {
+      name,
+      namespace: statefulSet.metadata?.namespace,
+      labels: { ...claim.metadata?.labels, ...labels },
+      annotations: claim.metadata?.annotations,
+    },
+    spec: claim.spec,
+  }));
+}
+
+/** The template that a revision holds. */
+export function templateOf(revision: ControllerRevision | undefined): PodTemplateSpec | undefined {
+  const template = objectOf(objectOf(revision?.data)['spec'])['template'];
+  if (template === undefined) return undefined;
+  const { $patch: _patch, ...rest } = objectOf(template);
+  return rest;
+}
+
+function claimsOf(statefulSet: StatefulSet, ordinal: number) {
+  return (statefulSet.spec?.volumeClaimTemplates ?? []).map((claim) => {
+    const template = claim.metadata?.name ?? '';
+    return { claim, template, name: `${template}-${statefulSet.metadata?.name ?? ''}-${ordinal}` };
+  });
+}

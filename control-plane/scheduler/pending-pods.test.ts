@@ -1,0 +1,80 @@
+import { expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import type { Pod } from '#api/objects.ts';
+import { createPendingPods } from './pending-pods.ts';
+
+function pod(name: string, priority = 0): Pod {
+  return { metadata: { name, namespace: 'default', uid: name }, spec: { containers: [], priority } };
+}
+
+function setUp() {
+  const clock = createFakeClock();
+  let readyCount = 0;
+  const pending = createPendingPods(clock, () => (readyCount += 1));
+  const takeName = (): string | undefined => pending.take()?.metadata?.name;
+  return { clock, pending, takeName, readyCount: () => readyCount };
+}
+
+it('takes the highest priority first, then in order of arrival', () => {
+  const { pending, takeName, readyCount } = setUp();
+  for (const one of [pod('a'), pod('b', 5), pod('c')]) pending.put(one);
+  expect([takeName(), takeName(), takeName(), takeName()]).toEqual(['b', 'a', 'c', undefined]);
+  expect(readyCount()).toBe(1);
+});
+
+it('an unschedulable pod waits for a change, and then for its back-off', () => {
+  const { clock, pending, takeName } = setUp();
+  pending.put(pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'));
+  clock.advance(500);
+  expect(takeName()).toBeUndefined();
+  pending.wakeUnschedulable();
+  expect(takeName()).toBeUndefined();
+  clock.advance(500);
+  expect(takeName()).toBe('a');
+});
+
+it('an unschedulable pod is tried again in the end though nothing changed', () => {
+  const { clock, pending, takeName } = setUp();
+  pending.put(pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'));
+  clock.advance(299_000);
+  expect(takeName()).toBeUndefined();
+  clock.advance(1000);
+  expect(takeName()).toBe('a');
+});
+
+it('a new status does not wake an unschedulable pod, a new spec does', () => {
+  const { clock, pending, takeName } = setUp();
+  pending.put(pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.put({ ...pod('a'), status: { message: 'm' } });
+  clock.advance(2000);
+  expect(takeName()).toBeUndefined();
+  pending.put(pod('a', 7));
+  expect(takeName()).toBe('a');
+});
+
+it('back-off doubles to ten seconds', () => {
+  const { clock, pending, takeName } = setUp();
+  pending.put(pod('a'));
+  for (const waitMs of [1000, 2000, 4000, 8000, 10_000, 10_000]) {
+    pending.putFailed(pending.take() ?? pod('a'));
+    clock.advance(waitMs - 1);
+    expect(takeName()).toBeUndefined();
+    clock.advance(1);
+  }
+  expect(takeName()).toBe('a');
+});
+
+it('another pod of the name begins anew, a deleted one is forgotten', () => {
+  const { pending, takeName } = setUp();
+  pending.put(pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.put({ ...pod('a'), metadata: { name: 'a', namespace: 'default', uid: 'other' } });
+  expect(takeName()).toBe('a');
+  pending.put(pod('b'));
+  pending.delete('default/b');
+  expect(takeName()).toBeUndefined();
+  expect(pending.size).toBe(1);
+});

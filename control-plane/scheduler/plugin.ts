@@ -1,0 +1,30 @@
+import type { Pod } from '#api/objects.ts';
+import type { NodeInfo, Snapshot } from './snapshot.ts';
+
+/** What a decision is made on. */
+export interface SchedulingContext {
+  readonly pod: Pod;
+  readonly snapshot: Snapshot;
+}
+
+/**
+ * Says which nodes a pod can run on. `filter` is asked once per pod and works out what does not depend on the node; the
+ * function that it returns says why a node does not do (nothing: it does). Undefined: the pod asks nothing of this plugin.
+ */
+export interface FilterPlugin {
+  readonly name: string;
+  readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
+}
+
+/** How raw scores become 0 to 100: as they are, in proportion to the highest, or that reversed (fewer is better). */
+export type Normalization = 'none' | 'proportional' | 'reversed';
+
+/** Says which of the possible nodes is best. Undefined: the pod has no preference that this plugin knows. */
+export interface ScorePlugin {
+  readonly name: string;
+  readonly weight: number;
+  readonly normalization: Normalization;
+  readonly score: (context: SchedulingContext) => ((node: NodeInfo) => number) | undefined;
+}
+
+export const scoreMax = 100;

@@ -1,0 +1,34 @@
+import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
+import { controllerUidOf } from '../pod-facts.ts';
+import type { ScorePlugin } from '../plugin.ts';
+
+/**
+ * Spreads the pods of a controller and of a Service over the nodes, where the pod says nothing of its own. (The default
+ * constraints of kube-scheduler's PodTopologySpread, by node.)
+ */
+export const defaultSpreadScore: ScorePlugin = {
+  name: 'DefaultSpread',
+  weight: 2,
+  normalization: 'reversed',
+  score: ({ pod, snapshot }) => {
+    if ((pod.spec?.topologySpreadConstraints ?? []).length > 0) return undefined;
+    const namespace = pod.metadata?.namespace ?? '';
+    const labels = pod.metadata?.labels;
+    const controller = controllerUidOf(pod);
+    const selectors = snapshot
+      .services(namespace)
+      .map((service) => labelSelectorFromMap(service.spec?.selector))
+      .filter((selector) => matchesLabels(selector, labels));
+    if (controller === undefined && selectors.length === 0) return undefined;
+    return (node) => {
+      const ofController = controller === undefined ? 0 : (node.podCountByController.get(controller) ?? 0);
+      if (selectors.length === 0) return ofController;
+      const ofServices = [...node.pods.values()].filter(
+        (other) =>
+          other.metadata?.namespace === namespace &&
+          selectors.some((selector) => matchesLabels(selector, other.metadata?.labels)),
+      ).length;
+      return ofController + ofServices;
+    };
+  },
+};

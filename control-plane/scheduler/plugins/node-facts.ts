@@ -1,0 +1,58 @@
+import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
+import type { Taint } from '#api/objects.ts';
+import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
+import { scoreMax } from '../plugin.ts';
+
+export const nodeNameFilter: FilterPlugin = {
+  name: 'NodeName',
+  filter: ({ pod }) => {
+    const wanted = pod.spec?.nodeName;
+    if (wanted === undefined || wanted === '') return undefined;
+    return (node) => (node.name === wanted ? [] : ["node(s) didn't match the requested node name"]);
+  },
+};
+
+const cordonTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+/** A cordoned node takes only pods that tolerate the taint that stands for it. */
+export const nodeUnschedulableFilter: FilterPlugin = {
+  name: 'NodeUnschedulable',
+  filter: ({ pod }) => {
+    if (findUntoleratedTaint(pod.spec?.tolerations, [cordonTaint], ['NoSchedule']) === undefined)
+      return undefined;
+    return ({ node }) => (node.spec?.unschedulable === true ? ['node(s) were unschedulable'] : []);
+  },
+};
+
+const mebibyte = 1_048_576;
+// Bounds of kube-scheduler's ImageLocality: below the first per container an image does not matter, above the second it matters fully.
+const sizeMinBytes = 23 * mebibyte;
+const sizeMaxBytes = 1000 * mebibyte;
+
+/** Prefers nodes that have the images already. */
+export const imageLocalityScore: ScorePlugin = {
+  name: 'ImageLocality',
+  weight: 1,
+  normalization: 'none',
+  score: ({ pod, snapshot }) => {
+    const images = (pod.spec?.containers ?? []).map(({ image = '' }) => normalizedImage(image));
+    const hasImages = snapshot.nodes.some(({ node }) => (node.status?.images ?? []).length > 0);
+    if (images.length === 0 || !hasImages) return undefined;
+    return ({ node }) => {
+      const sizes = new Map(
+        (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) =>
+          names.map((name) => [name, sizeBytes] as const),
+        ),
+      );
+      const bytes = images.reduce((sum, image) => sum + (sizes.get(image) ?? 0), 0);
+      const max = sizeMaxBytes * images.length;
+      const clamped = Math.min(Math.max(bytes, sizeMinBytes), max);
+      return (scoreMax * (clamped - sizeMinBytes)) / (max - sizeMinBytes);
+    };
+  },
+};
+
+/** With the tag that is meant when none is written. */
+function normalizedImage(image: string): string {
+  return image.lastIndexOf(':') <= image.lastIndexOf('/') ? `${image}:latest` : image;
+}

@@ -1,0 +1,34 @@
+import type { Taint } from '#api/objects.ts';
+import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
+import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
+
+const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
+
+export const taintTolerationFilter: FilterPlugin = {
+  name: 'TaintToleration',
+  filter:
+    ({ pod }) =>
+    ({ node }) => {
+      const taint = findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, refusingEffects);
+      return taint === undefined ? [] : [`node(s) had untolerated taint ${renderTaint(taint)}`];
+    },
+};
+
+/** Fewer preferences against the pod are better. */
+export const taintTolerationScore: ScorePlugin = {
+  name: 'TaintToleration',
+  weight: 3,
+  normalization: 'reversed',
+  score:
+    ({ pod }) =>
+    ({ node }) =>
+      (node.spec?.taints ?? []).filter(
+        (taint) =>
+          taint.effect === 'PreferNoSchedule' &&
+          !pod.spec?.tolerations?.some((toleration) => toleratesTaint(toleration, taint)),
+      ).length,
+};
+
+function renderTaint({ key, value = '' }: Taint): string {
+  return `{${key}: ${value}}`;
+}

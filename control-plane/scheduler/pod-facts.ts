@@ -1,0 +1,61 @@
+import { controllerRef } from '#api/owner.ts';
+import type { Node, Pod } from '#api/objects.ts';
+import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
+
+/** Amounts by resource name: cpu in thousandths of a core, everything else in whole units. */
+export type ResourceAmounts = ReadonlyMap<string, number>;
+
+/** Objects of the informers never change, so what is worked out of one is kept with it. */
+function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V {
+  const known = new WeakMap<K, V>();
+  return (key) => {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const value = compute(key);
+    known.set(key, value);
+    return value;
+  };
+}
+
+export const requestsOf: (pod: Pod) => ResourceAmounts = remembered(podRequestNumbers);
+
+// As kube-scheduler counts pods that ask for nothing (util.DefaultMilliCPURequest, DefaultMemoryRequest).
+const defaultRequests: ResourceAmounts = new Map([
+  ['cpu', 100],
+  ['memory', 200 * 1_048_576],
+]);
+
+/** Requests of cpu and memory, with a small amount in place of none. */
+export const scoringRequestsOf: (pod: Pod) => ResourceAmounts = remembered((pod) => {
+  const requests = requestsOf(pod);
+  return new Map([...defaultRequests].map(([name, amount]) => [name, requests.get(name) ?? amount]));
+});
+
+export const allocatableOf: (node: Node) => ResourceAmounts = remembered(({ status }) =>
+  resourceNumbers(parseResources(status?.allocatable ?? status?.capacity)),
+);
+
+/** The uid of the pod's controller; undefined for a pod on its own. */
+export function controllerUidOf(pod: Pod): string | undefined {
+  return controllerRef(pod)?.uid;
+}
+
+export interface HostPort {
+  /** `TCP/80` */
+  readonly port: string;
+  readonly address: string;
+}
+
+/** The ports that the pod binds on its node; sidecars bind them too. */
+export const hostPortsOf: (pod: Pod) => readonly HostPort[] = remembered(({ spec }) =>
+  [
+    ...(spec?.containers ?? []),
+    ...(spec?.initContainers ?? []).filter((one) => one.restartPolicy === 'Always'),
+  ]
+    .flatMap((container) => container.ports ?? [])
+    .filter(({ hostPort = 0 }) => hostPort > 0)
+    .map(({ hostPort = 0, hostIP, protocol = 'TCP' }) => ({
+      port: `${protocol}/${hostPort}`,
+      address: hostIP === undefined || hostIP === '' ? '0.0.0.0' : hostIP,
+    })),
+);

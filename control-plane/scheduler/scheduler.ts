@@ -1,0 +1,273 @@
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { equalJson } from '#api/json.ts';
+import { namespaces, nodes, pods, services, type KindRef } from '#api/kind-ref.ts';
+import { objectKey } from '#api/object.ts';
+import type { Binding, Node, Pod, PodCondition } from '#api/objects.ts';
+import { formatTime } from '#api/time.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
+import type { Change } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
+import { decide } from './decide.ts';
+import { createPendingPods, type PendingPods } from './pending-pods.ts';
+import type { Snapshot } from './snapshot.ts';
+
+export interface SchedulerOptions {
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Pods that name another scheduler are left alone. */
+  readonly schedulerName?: string;
+}
+
+export const defaultSchedulerName = 'default-scheduler';
+/** The event loop is given back after this long, so that 10,000 pods at once do not stop the server. */
+const sliceMaxMs = 10;
+
+/** Binds each pod that waits for a node as soon as its informer tells of it. Runs until disposed. */
+export function startScheduler(options: SchedulerOptions): AsyncDisposable {
+  const { informers, clock, logger, schedulerName = defaultSchedulerName } = options;
+  const podInformer = informers.for(pods);
+  const nodeInformer = informers.for(nodes);
+  const serviceInformer = informers.for(services, {
+    indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
+  });
+  const namespaceInformer = informers.for(namespaces);
+  const cache = createClusterCache();
+  const recorder = createEventRecorder({
+    client: informers.client,
+    component: schedulerName,
+    clock,
+    logger,
+  });
+  const snapshot = (): Snapshot => ({
+    nodes: cache.nodes(),
+    services: (namespace) => serviceInformer.byIndex('namespace', namespace),
+    namespaceLabels: (namespace) => namespaceInformer.get(namespace)?.metadata?.labels ?? {},
+  });
+  const binding = new Set<Promise<void>>();
+  let isRunning = false;
+  let isClosed = false;
+
+  const run = async (): Promise<void> => {
+    await Promise.resolve(); // All pods that one event loop turn brings are in the queue first.
+    let sliceStartMs = clock.monotonic();
+    // Nothing is pending any more once disposed.
+    for (let pod = pending.take(); pod !== undefined; pod = pending.take()) {
+      scheduleOne(pod);
+      if (clock.monotonic() - sliceStartMs < sliceMaxMs) continue;
+      await clock.sleep(0);
+      sliceStartMs = clock.monotonic();
+    }
+    isRunning = false;
+  };
+  const start = (): void => {
+    if (isRunning || isClosed) return;
+    isRunning = true;
+    void run();
+  };
+  const pending = createPendingPods(clock, start);
+  const scheduleOne = (pod: Pod): void => {
+    const work = tryOne(pod).catch((error: unknown) => {
+      // A pod that breaks a plugin must not stop the others.
+      logger.error({ pod: objectKey(pod), error: describeError(error) }, 'schedule failed');
+      pending.putFailed(pod);
+    });
+    binding.add(work);
+    void work.finally(() => binding.delete(work));
+  };
+  /** Decides, and counts the pod on its node, before it returns; the writes follow. */
+  const tryOne = async (pod: Pod): Promise<void> => {
+    const decision = decide({ pod, snapshot: snapshot() });
+    if (decision.kind === 'node') {
+      await bindPod({ informers, cache, pending, recorder, logger }, pod, decision.nodeName);
+    } else await refusePod({ informers, pending, recorder, logger, clock }, pod, decision.message);
+  };
+  const attached = new DisposableStack();
+  void Promise.all([
+    podInformer.synced,
+    nodeInformer.synced,
+    serviceInformer.synced,
+    namespaceInformer.synced,
+  ]).then(() => {
+    if (isClosed) return;
+    attached.use(
+      nodeInformer.onChange(({ key, old, current }) => {
+        cache.setNode(key, current);
+        if (current !== undefined && mayHelp(old, current)) pending.wakeUnschedulable();
+      }),
+    );
+    attached.use(
+      podInformer.onChange((change) => {
+        if (takePodChange({ cache, pending, schedulerName }, change)) pending.wakeUnschedulable();
+        const { current } = change;
+        if (current !== undefined && isGated(current)) void noteGated({ informers, clock, logger }, current);
+      }),
+    );
+  });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      isClosed = true;
+      attached.dispose();
+      pending[Symbol.dispose]();
+      await Promise.allSettled(binding);
+      await recorder[Symbol.asyncDispose]();
+    },
+  };
+}
+
+interface Parts {
+  readonly informers: Informers;
+  readonly cache: ClusterCache;
+  readonly pending: PendingPods;
+  readonly recorder: EventRecorder;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly schedulerName: string;
+}
+
+/** Takes a change of a pod into cache and queue. Whether it may help pods that no node did for. */
+function takePodChange(
+  { cache, pending, schedulerName }: Pick<Parts, 'cache' | 'pending' | 'schedulerName'>,
+  { key, old, current }: Change<Pod>,
+): boolean {
+  const isPlaced = current !== undefined && (current.spec?.nodeName ?? '') !== '' && !isFinished(current);
+  if (isPlaced) {
+    cache.setPod(key, current);
+    pending.delete(key);
+    // A new pod on a node can only help those that want to be near it; a changed label, both ways.
+    return (
+      old?.spec?.nodeName !== current.spec?.nodeName ||
+      !equalJson(old?.metadata?.labels, current.metadata?.labels)
+    );
+  }
+  const isOurs = current !== undefined && isWaiting(current, schedulerName);
+  // An assumed pod is on its way to its node: an older event must not take it out again.
+  if (isOurs && cache.isAssumed(key)) return false;
+  const wasPlaced = old !== undefined && (old.spec?.nodeName ?? '') !== '' && !isFinished(old);
+  cache.setPod(key, undefined);
+  if (isOurs) pending.put(current);
+  else pending.delete(key);
+  return wasPlaced;
+}
+
+function isWaiting(pod: Pod, schedulerName: string): boolean {
+  return (
+    (pod.spec?.nodeName ?? '') === '' &&
+    pod.metadata?.deletionTimestamp === undefined &&
+    (pod.spec?.schedulerName ?? defaultSchedulerName) === schedulerName &&
+    !isGated(pod) &&
+    !isFinished(pod)
+  );
+}
+
+function isGated(pod: Pod): boolean {
+  return (pod.spec?.schedulingGates ?? []).length > 0;
+}
+
+function isFinished(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Heartbeats change only conditions: they help nobody. */
+function mayHelp(old: Node | undefined, current: Node): boolean {
+  if (old === undefined) return true;
+  const relevant = ({ metadata, spec, status }: Node): unknown => [
+    metadata?.labels,
+    spec?.taints,
+    spec?.unschedulable,
+    status?.allocatable,
+  ];
+  return !equalJson(relevant(old), relevant(current));
+}
+
+const bindings: KindRef<Binding> = {
+  group: '',
+  version: 'v1',
+  kind: 'Binding',
+  resource: 'pods',
+  namespaced: true,
+};
+
+async function bindPod(
+  parts: Pick<Parts, 'informers' | 'cache' | 'pending' | 'recorder' | 'logger'>,
+  pod: Pod,
+  nodeName: string,
+): Promise<void> {
+  const { informers, cache, pending, recorder, logger } = parts;
+  const { namespace = '', name = '', uid } = pod.metadata ?? {};
+  const key = objectKey(pod);
+  // Before the write: the next decision must count this one, and the watch may be faster than the answer.
+  cache.assume({ ...pod, spec: { containers: [], ...pod.spec, nodeName } }, nodeName);
+  try {
+    const binding: Binding = {
+      metadata: { name, namespace, uid },
+      target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
+    };
+    await informers.client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
+    pending.delete(key);
+    recorder.record(
+      { kind: pods, object: pod },
+      'Normal',
+      'Scheduled',
+      `Successfully assigned ${key} to ${nodeName}`,
+    );
+  } catch (error) {
+    cache.forget(key);
+    if (isNotFound(error)) {
+      pending.delete(key);
+      return;
+    }
+    if (!isConflict(error))
+      logger.warn({ pod: key, node: nodeName, error: describeError(error) }, 'bind failed');
+    const latest = informers.for(pods).get(key);
+    if (latest?.metadata?.uid === uid && (latest?.spec?.nodeName ?? '') === '')
+      pending.putFailed(latest ?? pod);
+  }
+}
+
+async function refusePod(
+  parts: Pick<Parts, 'informers' | 'pending' | 'recorder' | 'logger' | 'clock'>,
+  pod: Pod,
+  message: string,
+): Promise<void> {
+  parts.pending.putUnschedulable(pod);
+  parts.recorder.record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
+  await setCondition(parts, pod, { reason: 'Unschedulable', message });
+}
+
+function noteGated(parts: Pick<Parts, 'informers' | 'logger' | 'clock'>, pod: Pod): Promise<void> {
+  const message = 'Scheduling is blocked due to non-empty scheduling gates';
+  return setCondition(parts, pod, { reason: 'SchedulingGated', message });
+}
+
+/** PodScheduled=False on the pod, unless it says so already. */
+async function setCondition(
+  { informers, logger, clock }: Pick<Parts, 'informers' | 'logger' | 'clock'>,
+  pod: Pod,
+  why: { readonly reason: string; readonly message: string },
+): Promise<void> {
+  const { namespace = '', name = '', uid } = pod.metadata ?? {};
+  const before = conditionOf(pod);
+  if (before?.status === 'False' && before.reason === why.reason && before.message === why.message) return;
+  const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : formatTime(clock.now());
+  const conditions = [{ type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }];
+  try {
+    const patched = await informers.client.patch(
+      pods,
+      { namespace, name },
+      { kind: 'strategic', body: { metadata: { uid }, status: { conditions } }, subresource: 'status' },
+    );
+    informers.for(pods).observe(patched);
+  } catch (error) {
+    if (isNotFound(error) || isConflict(error)) return; // Gone, or another of its name.
+    logger.warn({ pod: objectKey(pod), error: describeError(error) }, 'set PodScheduled condition failed');
+  }
+}
+
+function conditionOf(pod: Pod): PodCondition | undefined {
+  return pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
+}

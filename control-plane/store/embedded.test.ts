@@ -1,0 +1,189 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFakeClock, systemClock } from '#base/clock.ts';
+import { openEmbeddedStore, type EmbeddedStoreOptions } from './embedded.ts';
+import { describeStore, put, textOf } from './store.conformance.ts';
+import { createFakeStore } from './store.fake.ts';
+import type { Store, StoreEvent, StoreOp } from './store.ts';
+
+let directory = '';
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'podwright-store-'));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const open = (options: Partial<EmbeddedStoreOptions> = {}): Promise<Store> =>
+  openEmbeddedStore({ directory, clock: systemClock, ...options });
+
+describeStore('embedded engine', () => open());
+describeStore('fake', async () => createFakeStore());
+
+/** Small and repeatable random numbers (mulberry32). */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+describe('openEmbeddedStore()', () => {
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+
+  it(`behaves as the model does under random work, reopened in between (SEED=${seed})`, async () => {
+    const random = randomFrom(seed);
+    const model = createFakeStore();
+    let engine = await open();
+    const seenByModel: StoreEvent[] = [];
+    const seenByEngine: StoreEvent[] = [];
+    model.watch('/k1', 0, (events) => seenByModel.push(...events));
+    engine.watch('/k1', 0, (events) => seenByEngine.push(...events));
+    const key = (): string => `/k${random(3)}/${random(8)}`;
+    const randomOp = (): StoreOp => {
+      return random(3) === 0 ? { op: 'delete', key: key() } : put(key(), String(random(1e6)));
+    };
+    for (let step = 0; step < 400; step++) {
+      const ops = [
+        ...new Map(Array.from({ length: 1 + random(3) }, randomOp).map((op) => [op.key, op])).values(),
+      ];
+      const expected = key();
+      const present = await model.get(expected);
+      const modRevision = random(5) === 0 ? random(50) : (present?.modRevision ?? 0);
+      const txn = { expect: random(2) === 0 ? [{ key: expected, modRevision }] : [], ops };
+      expect(await engine.commit(txn)).toEqual(await model.commit(txn));
+      if (random(40) === 0) {
+        const revision = model.compactRevision + random(model.revision - model.compactRevision + 1);
+        await Promise.all([model.compact(revision), engine.compact(revision)]);
+      }
+      if (random(100) === 0) {
+        await engine[Symbol.asyncDispose]();
+        engine = await open();
+        engine.watch('/k1', model.revision, (events) => seenByEngine.push(...events));
+      }
+      const revision = model.compactRevision + random(model.revision - model.compactRevision + 1);
+      const options = { revision, limit: random(6), from: key() };
+      expect(await engine.range(`/k${random(3)}`, options)).toBeDefined();
+      expect(await engine.range('/k', options)).toEqual(await model.range('/k', options));
+      expect(engine.revision).toBe(model.revision);
+      expect(engine.compactRevision).toBe(model.compactRevision);
+    }
+    expect(seenByEngine).toEqual(seenByModel);
+    await engine[Symbol.asyncDispose]();
+  });
+
+  it('replays a long past to a watcher that starts while others write', async () => {
+    const store = await open();
+    const text = 'x'.repeat(100);
+    for (let start = 0; start < 3000; start += 500) {
+      await Promise.all(
+        Array.from({ length: 500 }, (_, index) =>
+          store.commit({ expect: [], ops: [put(`/a/${start + index}`, text)] }),
+        ),
+      );
+    }
+    const revisions: number[] = [];
+    store.watch('/a/', 100, (events) => revisions.push(...events.map(({ current }) => current.modRevision)));
+    for (let index = 0; index < 50; index++)
+      await store.commit({ expect: [], ops: [put(`/a/b${index}`, text)] });
+    await expect.poll(() => revisions.length).toBe(2950);
+    expect(revisions).toEqual(Array.from({ length: 2950 }, (_, index) => 101 + index));
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('refuses a directory that is open, in one line, and opens it once it is free', async () => {
+    const store = await open();
+    await expect(open()).rejects.toMatchObject({
+      code: 'E_BUSY',
+      message: `open store ${directory}: process ${process.pid} has it open`,
+    });
+    await store[Symbol.asyncDispose]();
+    await (await open())[Symbol.asyncDispose]();
+  });
+
+  it('refuses writes when there is no space, goes on reading, and writes again when there is', async () => {
+    const store = await open({ sizeBytesMax: 1_000_000 });
+    await store.commit({ expect: [], ops: [put('/a', 'x')] });
+    const big = Array.from({ length: 40 }, (_, index) => put(`/big/${index}`, 'y'.repeat(50_000)));
+    await expect(store.commit({ expect: [], ops: big })).rejects.toMatchObject({ code: 'E_NO_SPACE' });
+    expect(store.revision).toBe(1);
+    expect((await store.range('/')).values.map(textOf)).toEqual(['x@1']);
+    expect(await store.commit({ expect: [], ops: [put('/b', 'z')] })).toMatchObject({
+      ok: true,
+      revision: 2,
+    });
+    await store[Symbol.asyncDispose]();
+    const reopened = await open();
+    expect((await reopened.range('/')).values.map(textOf)).toEqual(['x@1', 'z@2']);
+    await reopened[Symbol.asyncDispose]();
+  });
+
+  it('ends leases when their time comes, also those of an earlier life', async () => {
+    const clock = createFakeClock(1_000_000);
+    const first = await open({ clock });
+    const lease = await first.grantLease(60);
+    await first.commit({ expect: [], ops: [put('/e', 'x', lease)] });
+    await first[Symbol.asyncDispose]();
+    const store = await open({ clock });
+    const seen: string[] = [];
+    store.watch('/', store.revision, (events) =>
+      seen.push(...events.map(({ type, key }) => `${type} ${key}`)),
+    );
+    clock.advance(50_000);
+    expect(await store.get('/e')).toBeDefined();
+    clock.advance(20_000);
+    await expect.poll(() => seen).toEqual(['delete /e']);
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('compacts by itself what is older than the history it keeps', async () => {
+    const clock = createFakeClock();
+    const store = await open({ clock, historyMs: 60_000 });
+    for (const text of ['1', '2', '3']) await store.commit({ expect: [], ops: [put('/a', text)] });
+    clock.advance(40_000);
+    expect(store.compactRevision).toBe(0);
+    clock.advance(40_000);
+    await expect.poll(() => store.compactRevision).toBe(3);
+    expect(textOf(await store.get('/a'))).toBe('3@3');
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('has every acknowledged write after kill -9 in the middle of writes', async () => {
+    const program = `
+      import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+      import { systemClock } from '#base/clock.ts';
+      const store = await openEmbeddedStore({ directory: process.argv[1], clock: systemClock });
+      let next = 0;
+      const writer = async () => {
+        for (;;) {
+          const id = next++;
+          await store.commit({ expect: [], ops: [{ op: 'put', key: '/w/' + id, value: () => Buffer.alloc(700, 'v') }] });
+          process.stdout.write(id + '\\n');
+        }
+      };
+      for (let index = 0; index < 16; index++) void writer();`;
+    const root = join(import.meta.dirname, '../..');
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, directory], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const acknowledged: number[] = [];
+    const lines = createInterface({ input: child.stdout });
+    lines.on('line', (line) => {
+      acknowledged.push(Number(line));
+      if (acknowledged.length === 500) child.kill('SIGKILL');
+    });
+    await Promise.all([once(child, 'exit'), once(lines, 'close')]);
+    const store = await open();
+    const found = new Set((await store.range('/w/')).values.map(({ key }) => Number(key.slice(3))));
+    expect(acknowledged.length).toBeGreaterThanOrEqual(500);
+    expect(acknowledged.filter((id) => !found.has(id))).toEqual([]);
+    await store[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,357 @@
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '#base/clock.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import { silentLogger, type Logger } from '#base/log.ts';
+import { unreachable } from '#base/unreachable.ts';
+import {
+  packValues,
+  unpackValues,
+  type DiskFailure,
+  type DiskLease,
+  type DiskReply,
+  type DiskRequest,
+  type DiskRow,
+} from './disk-protocol.ts';
+import { LeaseBook } from './lease-book.ts';
+import { Mvcc } from './mvcc.ts';
+import { WatchHub } from './watch-hub.ts';
+import type {
+  RangeResult,
+  Store,
+  StoredValue,
+  StoreEvent,
+  StoreTxn,
+  StoreWatch,
+  TxnResult,
+} from './store.ts';
+
+export interface EmbeddedStoreOptions {
+  /** Made when absent, mode 0700. Holds store.db (SQLite, WAL) and the lock. */
+  readonly directory: string;
+  readonly clock: Clock;
+  readonly logger?: Logger;
+  /** Bytes that the database may take before writes are refused with E_NO_SPACE; 0: as many as the disk has. */
+  readonly sizeBytesMax?: number;
+  /** How long history is kept for watchers that resume. Default 5 minutes. */
+  readonly historyMs?: number;
+  /** Bounds of that history whatever its age. Defaults 200,000 events, 128 MiB. */
+  readonly historyEventsMax?: number;
+  readonly historyBytesMax?: number;
+}
+
+/** What waits for the disk: a transaction, leases, or the remains of a compaction. */
+interface Write {
+  readonly revision: number;
+  readonly rows: readonly DiskRow[];
+  readonly payloads: readonly (Uint8Array | undefined)[];
+  readonly leases: readonly DiskLease[];
+  readonly leasesGone: readonly number[];
+  readonly rowsGone: readonly number[];
+  readonly settle: (failure: PodwrightError | undefined) => void;
+}
+
+const batchRowsMax = 4096;
+const housekeepingMs = 10_000;
+const compactStepEntries = 2000;
+const expireKeysMax = 500;
+
+/**
+ * Opens the embedded engine: an MVCC index in memory that answers all reads, and a Worker that makes writes durable in SQLite.
+ * Writes that arrive while one is being made durable share the next fsync.
+ * @throws E_BUSY when another process (or this one) has the directory open; E_PERMISSION; E_NO_SPACE.
+ */
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+  const { directory, sizeBytesMax = 0 } = options;
+  const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
+    workerData: { directory, sizeBytesMax },
+    execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
+  });
+  const mvcc = new Mvcc();
+  const { promise, resolve, reject } = Promise.withResolvers<readonly DiskLease[]>();
+  const onMessage = (reply: DiskReply): void => {
+    if (reply.kind === 'chunk') {
+      const values = unpackValues(reply.rows, reply.values);
+      reply.rows.forEach((row, index) => mvcc.restore(row, values[index]));
+    } else if (reply.kind === 'opened') {
+      mvcc.restoreMarks(reply.revision, reply.compactRevision);
+      resolve(reply.leases);
+    } else if (reply.kind === 'refused') {
+      reject(new PodwrightError(reply.code, `open store ${directory}: ${reply.message}`));
+    }
+  };
+  worker.on('message', onMessage);
+  worker.once('error', reject);
+  const leases = await promise;
+  worker.off('message', onMessage);
+  worker.off('error', reject);
+  return new EmbeddedStore(options, worker, mvcc, leases);
+}
+
+class EmbeddedStore implements Store {
+  readonly #options: EmbeddedStoreOptions;
+  readonly #logger: Logger;
+  readonly #worker: Worker;
+  readonly #mvcc: Mvcc;
+  readonly #hub: WatchHub;
+  readonly #leases: LeaseBook;
+  readonly #stop = new AbortController();
+  #queue: Write[] = [];
+  #inFlight: readonly Write[] = [];
+  #isPumpPlanned = false;
+  #compaction: Promise<void> = Promise.resolve();
+  /** When each revision was the newest, oldest first: where compaction may cut. */
+  #marks: { readonly atMs: number; readonly revision: number }[] = [];
+  #housekeeping: Disposable;
+  #failure: PodwrightError | undefined;
+
+  constructor(options: EmbeddedStoreOptions, worker: Worker, mvcc: Mvcc, leases: readonly DiskLease[]) {
+    this.#options = options;
+    this.#logger = options.logger ?? silentLogger;
+    this.#worker = worker;
+    this.#mvcc = mvcc;
+    this.#hub = new WatchHub((revision) => mvcc.eventsAfter(revision));
+    this.#leases = new LeaseBook(leases);
+    for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
+    worker.on('message', (reply: DiskReply) => this.#onReply(reply));
+    worker.on('error', (error) => this.#fail('E_INTERNAL', describeError(error)));
+    this.#housekeeping = options.clock.after(housekeepingMs, () => this.#housekeep());
+  }
+
+  get revision(): number {
+    return this.#mvcc.revision;
+  }
+
+  get compactRevision(): number {
+    return this.#mvcc.compactRevision;
+  }
+
+  async get(key: string, revision?: number): Promise<StoredValue | undefined> {
+    this.#checkOpen();
+    return this.#mvcc.get(key, revision);
+  }
+
+  async range(
+    prefix: string,
+    options: { readonly from?: string; readonly limit?: number; readonly revision?: number } = {},
+  ): Promise<RangeResult> {
+    this.#checkOpen();
+    return this.#mvcc.range(prefix, options);
+  }
+
+  async commit(txn: StoreTxn): Promise<TxnResult> {
+    for (;;) {
+      this.#checkOpen();
+      this.#checkLeases(txn);
+      const staged = this.#mvcc.stage(txn);
+      if (staged.ok) {
+        for (const op of txn.ops) if (op.op === 'put' && op.lease) this.#leases.attach(op.lease, op.key);
+        // Even without rows: what it was compared with may not be durable yet.
+        if (staged.rows.length > 0 || staged.revision > this.revision) await this.#enqueue(staged);
+        return { ok: true, revision: staged.revision, values: staged.values };
+      }
+      if (!staged.isUnsettled) return { ok: false, revision: this.revision, current: staged.current };
+      // It lost against a write that may still fail: the answer has to wait for that one.
+      await this.#settled();
+    }
+  }
+
+  watch(
+    prefix: string,
+    afterRevision: number,
+    onEvents: (events: readonly StoreEvent[]) => void,
+    onEnd?: (error: PodwrightError) => void,
+  ): StoreWatch {
+    this.#checkOpen();
+    return this.#hub.add(prefix, afterRevision, onEvents, onEnd);
+  }
+
+  async compact(revision: number): Promise<void> {
+    this.#checkOpen();
+    const previous = this.#compaction;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#compaction = promise;
+    await previous;
+    try {
+      for (const rowsGone of this.#mvcc.compact(revision, compactStepEntries)) {
+        await this.#enqueue({ rowsGone });
+      }
+    } finally {
+      resolve();
+    }
+  }
+
+  async grantLease(ttlSeconds: number): Promise<number> {
+    this.#checkOpen();
+    const lease = this.#leases.grant(ttlSeconds, this.#options.clock.now());
+    await this.#enqueue({ leases: [lease] });
+    return lease.id;
+  }
+
+  async revokeLease(lease: number): Promise<void> {
+    this.#checkOpen();
+    const keys = this.#leases.keysOf(lease);
+    if (keys === undefined) return;
+    for (let start = 0; start < keys.length; start += expireKeysMax) {
+      const held = keys
+        .slice(start, start + expireKeysMax)
+        .filter((key) => this.#mvcc.leaseOf(key) === lease);
+      await this.commit({ expect: [], ops: held.map((key) => ({ op: 'delete', key })) });
+    }
+    // Last, so that a write that fails before leaves a lease to try again with.
+    this.#leases.remove(lease);
+    await this.#enqueue({ leasesGone: [lease] });
+  }
+
+  /** Writes that were accepted become durable first; then the directory is free for the next. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort();
+    this.#housekeeping[Symbol.dispose]();
+    this.#hub.close();
+    while (this.#failure === undefined && (this.#queue.length > 0 || this.#inFlight.length > 0)) {
+      await this.#settled();
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#worker.once('exit', () => resolve());
+    this.#post({ kind: 'close' });
+    await promise;
+  }
+
+  #checkOpen(): void {
+    if (this.#stop.signal.aborted) throw new PodwrightError('E_CLOSED', 'use store: it is closed');
+  }
+
+  #checkLeases(txn: StoreTxn): void {
+    for (const op of txn.ops) {
+      if (op.op === 'put' && op.lease && !this.#leases.has(op.lease)) {
+        throw new PodwrightError('E_NOT_FOUND', `put ${op.key}: lease ${op.lease} does not exist`);
+      }
+    }
+  }
+
+  #enqueue(write: Partial<Omit<Write, 'settle'>>): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#queue.push({
+      revision: this.#mvcc.assignedRevision,
+      rows: [],
+      payloads: [],
+      leases: [],
+      leasesGone: [],
+      rowsGone: [],
+      ...write,
+      settle: (failure) => (failure === undefined ? resolve() : reject(failure)),
+    });
+    this.#planPump();
+    return promise;
+  }
+
+  /** After this turn, so that all writes of one turn share a transaction. */
+  #planPump(): void {
+    if (this.#isPumpPlanned || this.#inFlight.length > 0) return;
+    this.#isPumpPlanned = true;
+    queueMicrotask(() => {
+      this.#isPumpPlanned = false;
+      this.#pump();
+    });
+  }
+
+  #pump(): void {
+    if (this.#inFlight.length > 0 || this.#queue.length === 0) return;
+    const batch = this.#queue.splice(0, batchRowsMax);
+    this.#inFlight = batch;
+    const values = packValues(batch.flatMap((write) => write.payloads));
+    const rowsGone = batch.flatMap((write) => write.rowsGone);
+    const compactRevision = rowsGone.length > 0 ? this.#mvcc.compactRevision : 0;
+    this.#post(
+      {
+        kind: 'write',
+        rows: batch.flatMap((write) => write.rows),
+        values,
+        leases: batch.flatMap((write) => write.leases),
+        leasesGone: batch.flatMap((write) => write.leasesGone),
+        rowsGone,
+        compactRevision,
+        revision: batch.at(-1)?.revision ?? 0,
+      },
+      [values.buffer],
+    );
+  }
+
+  #post(request: DiskRequest, transfer: ArrayBuffer[] = []): void {
+    this.#worker.postMessage(request, transfer);
+  }
+
+  #onReply(reply: DiskReply): void {
+    switch (reply.kind) {
+      case 'written': {
+        const batch = this.#inFlight;
+        this.#inFlight = [];
+        this.#pump(); // The disk works on while this thread tells the watchers.
+        this.#hub.publish(this.#mvcc.settle(batch.at(-1)?.revision ?? 0));
+        for (const write of batch) write.settle(undefined);
+        return;
+      }
+      case 'failed':
+        this.#refuseAll(reply.code, reply.message);
+        return;
+      case 'chunk':
+      case 'opened':
+      case 'refused':
+      case 'closed':
+        return;
+      default:
+        unreachable(reply);
+    }
+  }
+
+  /** Nothing that was assigned since the last durable revision has happened. Later writes may succeed again. */
+  #refuseAll(code: DiskFailure, message: string): void {
+    const failure = new PodwrightError(code, `write to store ${this.#options.directory}: ${message}`);
+    const refused = [...this.#inFlight, ...this.#queue];
+    this.#inFlight = [];
+    this.#queue = [];
+    this.#mvcc.rollback();
+    this.#logger.error({ code, writes: refused.length }, failure.message);
+    for (const write of refused) write.settle(failure);
+  }
+
+  /** The worker is gone: reads go on, writes are over. */
+  #fail(code: DiskFailure, message: string): void {
+    this.#refuseAll(code, message);
+    this.#failure = new PodwrightError(code, `write to store ${this.#options.directory}: ${message}`);
+  }
+
+  /** Resolves when the writes now on their way have either become durable or failed. */
+  async #settled(): Promise<void> {
+    await this.#enqueue({}).catch(() => {});
+  }
+
+  #housekeep(): void {
+    if (this.#stop.signal.aborted) return;
+    const nowMs = this.#options.clock.now();
+    this.#marks.push({ atMs: nowMs, revision: this.revision });
+    void this.#runHousekeeping(nowMs).catch((error: unknown) => {
+      this.#logger.warn({ error: String(error) }, 'store housekeeping will be tried again');
+    });
+    this.#housekeeping = this.#options.clock.after(housekeepingMs, () => this.#housekeep());
+  }
+
+  async #runHousekeeping(nowMs: number): Promise<void> {
+    for (const lease of this.#leases.expired(nowMs)) await this.revokeLease(lease);
+    const revision = this.#compactionPoint(nowMs);
+    if (revision > this.compactRevision) await this.compact(revision);
+  }
+
+  #compactionPoint(nowMs: number): number {
+    const { historyMs = 300_000, historyEventsMax = 200_000, historyBytesMax = 134_217_728 } = this.#options;
+    const isTooMuch =
+      this.#mvcc.historyLength > historyEventsMax || this.#mvcc.historyBytes > historyBytesMax;
+    // Over the bound, the older half of what is kept goes, whatever its age.
+    const oldEnough = this.#marks.filter((mark) => mark.atMs <= nowMs - historyMs);
+    const half = this.compactRevision + Math.floor((this.revision - this.compactRevision) / 2);
+    const point = Math.max(oldEnough.at(-1)?.revision ?? 0, isTooMuch ? half : 0);
+    this.#marks = this.#marks.slice(Math.max(0, oldEnough.length - 1));
+    return point;
+  }
+}

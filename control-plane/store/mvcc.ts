@@ -1,0 +1,303 @@
+import { PodwrightError } from '#base/errors.ts';
+import type { DiskRow } from './disk-protocol.ts';
+import { KeyIndex, versionAt, type KeyHistory, type Version } from './key-index.ts';
+import type { RangeResult, StoredValue, StoreEvent, StoreOp, StoreTxn } from './store.ts';
+
+/** A transaction that took its revision and waits to become durable. */
+export interface Staged {
+  readonly ok: true;
+  readonly revision: number;
+  readonly rows: readonly DiskRow[];
+  /** In step with rows; undefined where the row stores no value. */
+  readonly payloads: readonly (Uint8Array | undefined)[];
+  /** In step with the ops of the transaction. */
+  readonly values: readonly (StoredValue | undefined)[];
+}
+
+/** A transaction whose expectation does not hold. `isUnsettled`: it was compared with a write that is not durable yet. */
+export interface Refused {
+  readonly ok: false;
+  readonly isUnsettled: boolean;
+  readonly current: readonly (StoredValue | undefined)[];
+}
+
+interface LogEntry {
+  readonly key: string;
+  readonly version: Version;
+  readonly previous: Version | undefined;
+}
+
+/**
+ * All versions of all keys since the last compaction, in memory. Revisions are given out by `stage` at once, so that writers
+ * see each other in order; readers see only what `settle` was told is durable; `rollback` forgets the rest.
+ */
+export class Mvcc {
+  readonly #index = new KeyIndex();
+  /** Events after compactRevision, by revision. */
+  #log: LogEntry[] = [];
+  #unsettled: LogEntry[] = [];
+  #settledRevision = 0;
+  #assignedRevision = 0;
+  #compactRevision = 0;
+  #nextRow = 1;
+  #historyBytes = 0;
+
+  get revision(): number {
+    return this.#settledRevision;
+  }
+
+  get assignedRevision(): number {
+    return this.#assignedRevision;
+  }
+
+  get compactRevision(): number {
+    return this.#compactRevision;
+  }
+
+  /** How many events are kept for watchers that resume. */
+  get historyLength(): number {
+    return this.#log.length;
+  }
+
+  /** Bytes of the versions that are kept only as history. */
+  get historyBytes(): number {
+    return this.#historyBytes;
+  }
+
+  /** Adds a row found on disk; rows come in order, after `restoreMarks`. */
+  restore(row: DiskRow, payload: Uint8Array | undefined): void {
+    const history = this.#index.ensure(row.key);
+    const previous = history.versions.at(-1);
+    const value = payload ?? previous?.value ?? new Uint8Array();
+    const { revision, createRevision, lease, deleted } = row;
+    const version: Version = { row: row.row, revision, createRevision, deleted, value, lease };
+    history.versions.push(version);
+    this.#nextRow = Math.max(this.#nextRow, row.row + 1);
+    this.#settledRevision = Math.max(this.#settledRevision, revision);
+    this.#assignedRevision = this.#settledRevision;
+    this.#append({ key: row.key, version, previous: previous?.deleted === true ? undefined : previous });
+  }
+
+  /** After the last row: what the rows alone do not say. */
+  restoreMarks(revision: number, compactRevision: number): void {
+    this.#settledRevision = Math.max(this.#settledRevision, revision);
+    this.#assignedRevision = this.#settledRevision;
+    this.#compactRevision = compactRevision;
+    this.#log = this.#log.filter((entry) => entry.version.revision > compactRevision);
+  }
+
+  stage(txn: StoreTxn): Staged | Refused {
+    const refusal = this.#check(txn);
+    if (refusal !== undefined) return refusal;
+    const revision = this.#assignedRevision + 1;
+    const entries: LogEntry[] = [];
+    const rows: DiskRow[] = [];
+    const payloads: (Uint8Array | undefined)[] = [];
+    // Every value is made before anything changes: a ValueAt that throws leaves no trace.
+    const values = txn.ops.map((op): StoredValue | undefined => {
+      const previous = versionAt(this.#index.get(op.key), revision);
+      if (op.op === 'delete' && previous === undefined) return undefined;
+      const payload = op.op === 'put' ? op.value(revision) : op.finalValue?.(revision);
+      const version: Version = {
+        row: this.#nextRow + rows.length,
+        revision,
+        createRevision: previous?.createRevision ?? revision,
+        deleted: op.op === 'delete',
+        value: payload ?? previous?.value ?? new Uint8Array(),
+        lease: op.op === 'put' ? (op.lease ?? 0) : 0,
+      };
+      entries.push({ key: op.key, version, previous });
+      rows.push(rowOf(op.key, version, payload));
+      payloads.push(payload);
+      return op.op === 'put' ? storedValue(op.key, version) : undefined;
+    });
+    if (rows.length === 0) return { ok: true, revision: this.#assignedRevision, rows, payloads, values };
+    this.#assignedRevision = revision;
+    this.#nextRow += rows.length;
+    for (const entry of entries) {
+      this.#index.ensure(entry.key).versions.push(entry.version);
+      this.#unsettled.push(entry);
+    }
+    return { ok: true, revision, rows, payloads, values };
+  }
+
+  /** Makes everything up to `revision` visible; gives its events, in order. */
+  settle(revision: number): readonly StoreEvent[] {
+    const firstLater = this.#unsettled.findIndex((entry) => entry.version.revision > revision);
+    const settled = this.#unsettled.splice(0, firstLater < 0 ? this.#unsettled.length : firstLater);
+    for (const entry of settled) this.#append(entry);
+    this.#settledRevision = Math.max(this.#settledRevision, revision);
+    return settled.map(eventOf);
+  }
+
+  /** Forgets what is not settled: it never was. */
+  rollback(): void {
+    for (const entry of this.#unsettled.toReversed()) {
+      const history = this.#index.get(entry.key);
+      history?.versions.pop();
+      if (history?.versions.length === 0) this.#index.remove(entry.key);
+    }
+    this.#unsettled = [];
+    this.#assignedRevision = this.#settledRevision;
+  }
+
+  get(key: string, revision?: number): StoredValue | undefined {
+    const version = versionAt(this.#index.get(key), this.#readRevision(revision));
+    return version === undefined ? undefined : storedValue(key, version);
+  }
+
+  range(
+    prefix: string,
+    options: { readonly from?: string; readonly limit?: number; readonly revision?: number },
+  ): RangeResult {
+    const at = this.#readRevision(options.revision);
+    const limit = options.limit === undefined || options.limit <= 0 ? Infinity : options.limit;
+    const values: StoredValue[] = [];
+    let remaining = 0;
+    for (const history of this.#index.scan(prefix, options.from)) {
+      const version = versionAt(history, at);
+      if (version === undefined) continue;
+      if (values.length < limit) values.push(storedValue(history.key, version));
+      else remaining++;
+    }
+    return { revision: at, values, more: remaining > 0, remaining };
+  }
+
+  /** The lease under which the key was last put; 0 for none. */
+  leaseOf(key: string): number {
+    return versionAt(this.#index.get(key), this.#assignedRevision)?.lease ?? 0;
+  }
+
+  /** Present keys that are under a lease. */
+  *leasedKeys(): Generator<readonly [key: string, lease: number], void> {
+    for (const { key } of this.#index.scan('')) {
+      const lease = this.leaseOf(key);
+      if (lease !== 0) yield [key, lease];
+    }
+  }
+
+  /** Events after `revision`, in order. @throws E_NOT_FOUND { compacted: true } */
+  *eventsAfter(revision: number): Generator<StoreEvent, void> {
+    if (revision < this.#compactRevision) throw compacted(revision, this.#compactRevision);
+    const log = this.#log; // Compaction makes a new array: a replay under way keeps what it began with.
+    const end = log.length;
+    for (let at = firstAfter(log, revision); at < end; at++) {
+      const entry = log[at];
+      if (entry !== undefined) yield eventOf(entry);
+    }
+  }
+
+  /**
+   * Forgets versions that no read at or after `revision` needs. Yields the rows to remove from disk, some at a time, for the
+   * caller to let others run between.
+   */
+  *compact(revision: number, stepEntries: number): Generator<readonly number[], void> {
+    if (revision > this.#settledRevision) {
+      throw new PodwrightError(
+        'E_INVALID',
+        `compact at revision ${revision}: beyond ${this.#settledRevision}`,
+      );
+    }
+    if (revision <= this.#compactRevision) return;
+    this.#compactRevision = revision;
+    const log = this.#log;
+    const end = firstAfter(log, revision);
+    this.#log = log.slice(end);
+    for (let start = 0; start < end; start += stepEntries) {
+      const gone: number[] = [];
+      for (const entry of log.slice(start, Math.min(end, start + stepEntries))) this.#forget(entry, gone);
+      yield gone;
+    }
+  }
+
+  /** Drops what the entry superseded, and the entry itself when it is a deletion. */
+  #forget(entry: LogEntry, gone: number[]): void {
+    const history = this.#index.get(entry.key);
+    this.#historyBytes -= entry.previous?.value.byteLength ?? 0;
+    if (history === undefined) return;
+    const { versions } = history;
+    while (versions[0] !== undefined && versions[0].revision < entry.version.revision)
+      gone.push(dropFirst(versions));
+    if (entry.version.deleted && versions[0] === entry.version) gone.push(dropFirst(versions));
+    if (versions.length === 0) this.#index.remove(entry.key);
+  }
+
+  #append(entry: LogEntry): void {
+    this.#log.push(entry);
+    this.#historyBytes += entry.previous?.value.byteLength ?? 0;
+  }
+
+  #check(txn: StoreTxn): Refused | undefined {
+    const keys = new Set(txn.ops.map((op: StoreOp) => op.key));
+    if (keys.size !== txn.ops.length) {
+      throw new PodwrightError('E_INVALID', 'commit transaction: a key is written twice');
+    }
+    const now = this.#assignedRevision;
+    const holds = txn.expect.every(({ key, modRevision }) => {
+      return (versionAt(this.#index.get(key), now)?.revision ?? 0) === modRevision;
+    });
+    if (holds) return undefined;
+    const current = txn.expect.map(({ key }) => this.get(key));
+    const isUnsettled = txn.expect.some(({ key }) =>
+      isUnsettledKey(this.#index.get(key), this.#settledRevision),
+    );
+    return { ok: false, isUnsettled, current };
+  }
+
+  #readRevision(revision: number | undefined): number {
+    if (revision === undefined) return this.#settledRevision;
+    if (revision > this.#settledRevision) {
+      throw new PodwrightError('E_INVALID', `read at revision ${revision}: beyond ${this.#settledRevision}`, {
+        detail: { future: true },
+      });
+    }
+    if (revision < this.#compactRevision) throw compacted(revision, this.#compactRevision);
+    return revision;
+  }
+}
+
+/** The error of a read below the compaction. */
+export function compacted(revision: number, compactRevision: number): PodwrightError {
+  const message = `read at revision ${revision}: compacted up to ${compactRevision}`;
+  return new PodwrightError('E_NOT_FOUND', message, { detail: { compacted: true, compactRevision } });
+}
+
+function isUnsettledKey(history: KeyHistory | undefined, settledRevision: number): boolean {
+  const last = history?.versions.at(-1);
+  return last !== undefined && last.revision > settledRevision;
+}
+
+function dropFirst(versions: Version[]): number {
+  return versions.shift()?.row ?? 0;
+}
+
+/** The first place in the log whose revision is greater. */
+function firstAfter(log: readonly LogEntry[], revision: number): number {
+  let low = 0;
+  let high = log.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const entry = log[middle];
+    if (entry !== undefined && entry.version.revision <= revision) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function rowOf(key: string, version: Version, payload: Uint8Array | undefined): DiskRow {
+  const { row, revision, createRevision, lease, deleted } = version;
+  return { row, revision, createRevision, key, lease, deleted, size: payload?.byteLength ?? -1 };
+}
+
+function storedValue(key: string, version: Version): StoredValue {
+  return { key, value: version.value, createRevision: version.createRevision, modRevision: version.revision };
+}
+
+function eventOf(entry: LogEntry): StoreEvent {
+  return {
+    type: entry.version.deleted ? 'delete' : 'put',
+    key: entry.key,
+    current: storedValue(entry.key, entry.version),
+    previous: entry.previous === undefined ? undefined : storedValue(entry.key, entry.previous),
+  };
+}

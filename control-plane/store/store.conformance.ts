@@ -1,0 +1,196 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Store, StoredValue, StoreEvent, StoreOp } from './store.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+export const textOf = (value: StoredValue | undefined): string | undefined =>
+  value && decoder.decode(value.value);
+export const put = (key: string, text: string, lease = 0): StoreOp => ({
+  op: 'put',
+  key,
+  value: (revision) => encoder.encode(`${text}@${revision}`),
+  lease,
+});
+const del = (key: string): StoreOp => ({ op: 'delete', key });
+const renderEvent = (event: StoreEvent): string =>
+  `${event.current.modRevision} ${event.type} ${event.key} ${textOf(event.previous) ?? '-'} -> ${textOf(event.current)}`;
+
+/** Every engine of the store passes this. `open` gives an empty store. */
+export function describeStore(name: string, open: () => Promise<Store>): void {
+  describe(`${name}: the store's contract`, () => {
+    let store: Store;
+    const write = async (...ops: StoreOp[]): Promise<number> =>
+      (await store.commit({ expect: [], ops })).revision;
+
+    beforeEach(async () => {
+      store = await open();
+    });
+    afterEach(async () => {
+      await store[Symbol.asyncDispose]();
+    });
+
+    it('commit() gives each writing transaction the next revision, and the value knows it', async () => {
+      expect(await write(put('/a', 'x'))).toBe(1);
+      expect(await write(put('/b', 'y'), put('/c', 'z'))).toBe(2);
+      expect(textOf(await store.get('/a'))).toBe('x@1');
+      expect(textOf(await store.get('/c'))).toBe('z@2');
+      expect(store.revision).toBe(2);
+    });
+
+    it('commit() keeps createRevision over changes, and starts anew after a deletion', async () => {
+      await write(put('/a', 'x'));
+      await write(put('/a', 'y'));
+      expect(await store.get('/a')).toMatchObject({ createRevision: 1, modRevision: 2 });
+      await write(del('/a'));
+      await write(put('/a', 'z'));
+      expect(await store.get('/a')).toMatchObject({ createRevision: 4, modRevision: 4 });
+    });
+
+    it('commit() does nothing when an expectation does not hold, and says what is there', async () => {
+      await write(put('/a', 'x'));
+      const expected = [
+        { key: '/a', modRevision: 7 },
+        { key: '/b', modRevision: 0 },
+      ];
+      const result = await store.commit({ expect: expected, ops: [put('/a', 'y'), put('/b', 'y')] });
+      expect(result).toMatchObject({
+        ok: false,
+        revision: 1,
+        current: [{ key: '/a', modRevision: 1 }, undefined],
+      });
+      expect(textOf(await store.get('/a'))).toBe('x@1');
+      expect(await store.get('/b')).toBeUndefined();
+    });
+
+    it('commit() lets exactly one of many that create the same key win', async () => {
+      const results = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          store.commit({ expect: [{ key: '/a', modRevision: 0 }], ops: [put('/a', String(index))] }),
+        ),
+      );
+      expect(results.filter((result) => result.ok)).toHaveLength(1);
+      for (const result of results)
+        if (!result.ok) expect(result.current[0]).toMatchObject({ modRevision: 1 });
+    });
+
+    it('commit() takes no revision for the deletion of what is not there', async () => {
+      expect(await write(del('/a'))).toBe(0);
+      expect(store.revision).toBe(0);
+    });
+
+    it('commit() refuses to write a key twice, and an unknown lease', async () => {
+      await expect(store.commit({ expect: [], ops: [put('/a', 'x'), del('/a')] })).rejects.toMatchObject({
+        code: 'E_INVALID',
+      });
+      await expect(write(put('/a', 'x', 99))).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+      expect(await store.get('/a')).toBeUndefined();
+    });
+
+    it('commit() leaves no trace when a value cannot be made', async () => {
+      const broken: StoreOp = {
+        op: 'put',
+        key: '/b',
+        value: () => {
+          throw new RangeError('no');
+        },
+      };
+      await expect(store.commit({ expect: [], ops: [put('/a', 'x'), broken] })).rejects.toThrow('no');
+      expect(await write(put('/c', 'x'))).toBe(1);
+      expect(await store.get('/a')).toBeUndefined();
+    });
+
+    it('range() gives keys of the prefix in byte order, with limit, from and what remains', async () => {
+      await write(
+        ...['/p/b', '/p/a/1', '/p/a', '/p/a-1', '/q/a', '/o', '/p/a.x'].map((key) => put(key, 'v')),
+      );
+      const all = await store.range('/p/');
+      expect(all.values.map(({ key }) => key)).toEqual(['/p/a', '/p/a-1', '/p/a.x', '/p/a/1', '/p/b']);
+      const page = await store.range('/p/', { limit: 2 });
+      expect(page).toMatchObject({ more: true, remaining: 3, revision: 1 });
+      const rest = await store.range('/p/', { from: '/p/a-1\0', limit: 3 });
+      expect(rest.values.map(({ key }) => key)).toEqual(['/p/a.x', '/p/a/1', '/p/b']);
+      expect(rest).toMatchObject({ more: false, remaining: 0 });
+    });
+
+    it('range() and get() read the past, refuse the future and what is compacted', async () => {
+      await write(put('/a', 'x'));
+      await write(put('/a', 'y'), put('/b', 'y'));
+      await write(del('/a'));
+      await write(put('/c', 'z'));
+      expect(textOf(await store.get('/a', 1))).toBe('x@1');
+      expect((await store.range('/', { revision: 2 })).values.map(textOf)).toEqual(['y@2', 'y@2']);
+      expect((await store.range('/')).values.map(textOf)).toEqual(['y@2', 'z@4']);
+      await expect(store.range('/', { revision: 5 })).rejects.toMatchObject({ code: 'E_INVALID' });
+      await store.compact(3);
+      expect(store.compactRevision).toBe(3);
+      await expect(store.get('/a', 2)).rejects.toMatchObject({
+        code: 'E_NOT_FOUND',
+        detail: { compacted: true },
+      });
+      expect((await store.range('/', { revision: 3 })).values.map(textOf)).toEqual(['y@2']);
+      expect((await store.range('/')).values.map(textOf)).toEqual(['y@2', 'z@4']);
+    });
+
+    it('watch() tells the past after a revision, then what comes, without a gap or a repeat', async () => {
+      await write(put('/p/a', '1'));
+      await write(put('/p/b', '2'), put('/q/x', '2'));
+      const seen: string[] = [];
+      const watch = store.watch('/p/', 1, (events) => seen.push(...events.map(renderEvent)));
+      await write(put('/p/a', '3'));
+      await write(put('/q/y', '4'));
+      await write({
+        op: 'delete',
+        key: '/p/a',
+        finalValue: (revision) => encoder.encode(`last@${revision}`),
+      });
+      await write(del('/p/b'));
+      await expect.poll(() => seen.length).toBe(4);
+      expect(seen).toEqual([
+        '2 put /p/b - -> 2@2',
+        '3 put /p/a 1@1 -> 3@3',
+        '5 delete /p/a 3@3 -> last@5',
+        '6 delete /p/b 2@2 -> 2@2',
+      ]);
+      watch[Symbol.dispose]();
+      await write(put('/p/z', '7'));
+      expect(seen).toHaveLength(4);
+    });
+
+    it('watch() of the present tells a write before its commit resolves', async () => {
+      await write(put('/a', 'x'));
+      const seen: string[] = [];
+      using _watch = store.watch('/', store.revision, (events) => seen.push(...events.map(renderEvent)));
+
+      await write(put('/a', 'y'));
+      expect(seen).toEqual(['2 put /a x@1 -> y@2']);
+    });
+
+    it('watch() refuses a compacted revision at once', async () => {
+      for (const text of ['1', '2', '3']) await write(put('/a', text));
+      await store.compact(2);
+      expect(() => store.watch('/', 1, () => {})).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
+      const seen: string[] = [];
+      using _watch = store.watch('/', 2, (events) => seen.push(...events.map(renderEvent)));
+
+      await expect.poll(() => seen).toHaveLength(1);
+      expect(seen[0]).toMatch(/^3 put \/a .* -> 3@3$/);
+    });
+
+    it('revokeLease() deletes the keys that it still holds', async () => {
+      const lease = await store.grantLease(60);
+      const other = await store.grantLease(60);
+      await write(put('/a', 'x', lease), put('/b', 'x', lease), put('/c', 'x', other));
+      await write(put('/b', 'y'));
+      await store.revokeLease(lease);
+      expect((await store.range('/')).values.map(({ key }) => key)).toEqual(['/b', '/c']);
+      await expect(write(put('/d', 'x', lease))).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+    });
+
+    it('refuses use after close', async () => {
+      await store[Symbol.asyncDispose]();
+      await expect(write(put('/a', 'x'))).rejects.toMatchObject({ code: 'E_CLOSED' });
+      await expect(store.get('/a')).rejects.toMatchObject({ code: 'E_CLOSED' });
+    });
+  });
+}

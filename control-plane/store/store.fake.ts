@@ -1,0 +1,187 @@
+import { PodwrightError } from '#base/errors.ts';
+import type {
+  RangeResult,
+  Store,
+  StoredValue,
+  StoreEvent,
+  StoreTxn,
+  StoreWatch,
+  TxnResult,
+} from './store.ts';
+
+/** What happened at one revision to one key; `value` undefined: it was deleted. */
+interface Happening {
+  readonly revision: number;
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+  readonly lease: number;
+  readonly event: StoreEvent;
+}
+
+interface Watcher {
+  readonly prefix: string;
+  readonly after: number;
+  readonly tell: (events: readonly StoreEvent[]) => void;
+}
+
+type LeasedValue = StoredValue & { readonly lease: number };
+
+/**
+ * The contract at its plainest: a list of everything that ever happened, and every question answered by reading it from the
+ * start. Slow on purpose; the reference that the embedded engine is compared with. Leases do not expire by themselves.
+ */
+export function createFakeStore(): Store {
+  return new FakeStore();
+}
+
+class FakeStore implements Store {
+  readonly #history: Happening[] = [];
+  readonly #watchers = new Set<Watcher>();
+  readonly #leases = new Set<number>();
+  #leaseCount = 0;
+  #isClosed = false;
+  revision = 0;
+  compactRevision = 0;
+
+  async get(key: string, at = this.revision): Promise<StoredValue | undefined> {
+    this.#checkReadable(at);
+    return withoutLease(this.#state(at).get(key));
+  }
+
+  async range(
+    prefix: string,
+    options: { readonly from?: string; readonly limit?: number; readonly revision?: number } = {},
+  ): Promise<RangeResult> {
+    const at = options.revision ?? this.revision;
+    this.#checkReadable(at);
+    const all = [...this.#state(at).values()]
+      .filter(({ key }) => key.startsWith(prefix) && key >= (options.from ?? ''))
+      .toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    const limit = options.limit === undefined || options.limit <= 0 ? all.length : options.limit;
+    const remaining = Math.max(0, all.length - limit);
+    const values = all.slice(0, limit).flatMap((value) => withoutLease(value) ?? []);
+    return { revision: at, values, more: remaining > 0, remaining };
+  }
+
+  async commit(txn: StoreTxn): Promise<TxnResult> {
+    this.#checkOpen();
+    return this.#commitNow(txn);
+  }
+
+  watch(prefix: string, after: number, tell: Watcher['tell']): StoreWatch {
+    this.#checkOpen();
+    if (after < this.compactRevision) throw compacted(after);
+    const watcher = { prefix, after, tell };
+    const past = this.#history.flatMap(({ revision, event }) =>
+      revision > after && event.key.startsWith(prefix) ? [event] : [],
+    );
+    if (past.length > 0) tell(past);
+    this.#watchers.add(watcher);
+    return { isCurrent: true, [Symbol.dispose]: () => void this.#watchers.delete(watcher) };
+  }
+
+  async compact(at: number): Promise<void> {
+    this.#checkOpen();
+    if (at > this.revision) throw beyond(at, this.revision);
+    this.compactRevision = Math.max(this.compactRevision, at);
+  }
+
+  async grantLease(): Promise<number> {
+    this.#leases.add(++this.#leaseCount);
+    return this.#leaseCount;
+  }
+
+  async revokeLease(lease: number): Promise<void> {
+    if (!this.#leases.delete(lease)) return;
+    const held = [...this.#state(this.revision).values()].filter((value) => value.lease === lease);
+    this.#commitNow({ expect: [], ops: held.map(({ key }) => ({ op: 'delete', key })) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#watchers.clear();
+  }
+
+  #commitNow(txn: StoreTxn): TxnResult {
+    const now = this.#state(this.revision);
+    if (new Set(txn.ops.map((op) => op.key)).size < txn.ops.length) {
+      throw new PodwrightError('E_INVALID', 'commit transaction: a key is written twice');
+    }
+    if (txn.expect.some(({ key, modRevision }) => (now.get(key)?.modRevision ?? 0) !== modRevision)) {
+      const current = txn.expect.map(({ key }) => withoutLease(now.get(key)));
+      return { ok: false, revision: this.revision, current };
+    }
+    const happened = this.#happen(txn, now);
+    if (happened.length > 0) this.revision++;
+    this.#history.push(...happened);
+    for (const { prefix, after, tell } of this.#watchers) {
+      const events = happened.flatMap(({ event }) => (event.key.startsWith(prefix) ? [event] : []));
+      if (events.length > 0 && this.revision > after) tell(events);
+    }
+    const written = this.#state(this.revision);
+    const values = txn.ops.map((op) => (op.op === 'put' ? withoutLease(written.get(op.key)) : undefined));
+    return { ok: true, revision: this.revision, values };
+  }
+
+  #happen(txn: StoreTxn, now: ReadonlyMap<string, LeasedValue>): readonly Happening[] {
+    const revision = this.revision + 1;
+    return txn.ops.flatMap((op): Happening[] => {
+      const { key } = op;
+      const previous = withoutLease(now.get(key));
+      if (op.op === 'delete') {
+        if (previous === undefined) return [];
+        const current = {
+          ...previous,
+          value: op.finalValue?.(revision) ?? previous.value,
+          modRevision: revision,
+        };
+        return [
+          { revision, key, value: undefined, lease: 0, event: { type: 'delete', key, current, previous } },
+        ];
+      }
+      const { lease = 0 } = op;
+      if (lease !== 0 && !this.#leases.has(lease)) {
+        throw new PodwrightError('E_NOT_FOUND', `put ${key}: lease ${lease} does not exist`);
+      }
+      const createRevision = previous?.createRevision ?? revision;
+      const current = { key, value: op.value(revision), createRevision, modRevision: revision };
+      return [{ revision, key, value: current.value, lease, event: { type: 'put', key, current, previous } }];
+    });
+  }
+
+  #state(at: number): Map<string, LeasedValue> {
+    const keys = new Map<string, LeasedValue>();
+    for (const { key, value, revision: modRevision, lease } of this.#history) {
+      if (modRevision > at) break;
+      const createRevision = keys.get(key)?.createRevision ?? modRevision;
+      if (value === undefined) keys.delete(key);
+      else keys.set(key, { key, value, createRevision, modRevision, lease });
+    }
+    return keys;
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new PodwrightError('E_CLOSED', 'use store: it is closed');
+  }
+
+  #checkReadable(at: number): void {
+    this.#checkOpen();
+    if (at > this.revision) throw beyond(at, this.revision);
+    if (at < this.compactRevision) throw compacted(at);
+  }
+}
+
+function beyond(revision: number, newest: number): PodwrightError {
+  return new PodwrightError('E_INVALID', `read at revision ${revision}: beyond ${newest}`);
+}
+
+function compacted(revision: number): PodwrightError {
+  const detail = { compacted: true };
+  return new PodwrightError('E_NOT_FOUND', `read at revision ${revision}: compacted`, { detail });
+}
+
+function withoutLease(value: LeasedValue | undefined): StoredValue | undefined {
+  if (value === undefined) return undefined;
+  const { lease: _lease, ...stored } = value;
+  return stored;
+}

@@ -1,0 +1,83 @@
+import type { PodwrightError } from '#base/errors.ts';
+
+/**
+ * The store port: etcd's contract. One integer revision over all keys; every committed transaction that writes takes the
+ * next revision. Keys are `/registry/<resource>/<namespace>/<name>` (groups as in etcd of a real cluster).
+ */
+export interface StoredValue {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly createRevision: number;
+  readonly modRevision: number;
+}
+
+/** The bytes to store, made once the revision is known, so that they can hold it (metadata.resourceVersion). */
+export type ValueAt = (revision: number) => Uint8Array;
+
+export type StoreOp =
+  | { readonly op: 'put'; readonly key: string; readonly value: ValueAt; readonly lease?: number }
+  /** `finalValue`: what the watch event carries as the last state, at the revision of the deletion. */
+  | { readonly op: 'delete'; readonly key: string; readonly finalValue?: ValueAt };
+
+export interface StoreTxn {
+  /** All must hold: modRevision of the key now (0: absent). */
+  readonly expect: readonly { readonly key: string; readonly modRevision: number }[];
+  readonly ops: readonly StoreOp[];
+}
+
+export type TxnResult =
+  | { readonly ok: true; readonly revision: number; readonly values: readonly (StoredValue | undefined)[] }
+  /** `current`: the keys of `expect`, as they are. */
+  | { readonly ok: false; readonly revision: number; readonly current: readonly (StoredValue | undefined)[] };
+
+export interface RangeResult {
+  /** The store's revision at which the answer holds. */
+  readonly revision: number;
+  readonly values: readonly StoredValue[];
+  /** Whether keys beyond `limit` remain, and how many. */
+  readonly more: boolean;
+  readonly remaining: number;
+}
+
+export interface StoreEvent {
+  readonly type: 'put' | 'delete';
+  readonly key: string;
+  /** put: the new state; delete: finalValue, or the last state. modRevision is the revision of this event. */
+  readonly current: StoredValue;
+  readonly previous: StoredValue | undefined;
+}
+
+export interface StoreWatch extends Disposable {
+  /** Whether every event up to the store's revision has been told. */
+  readonly isCurrent: boolean;
+}
+
+export interface Store extends AsyncDisposable {
+  readonly revision: number;
+  /** Reads below this revision are E_NOT_FOUND with detail { compacted: true }. */
+  readonly compactRevision: number;
+  get(key: string, revision?: number): Promise<StoredValue | undefined>;
+  /** Keys with `prefix`, in byte order, from `from` (inclusive) on. @throws E_INVALID for a future revision. */
+  range(
+    prefix: string,
+    options?: { readonly from?: string; readonly limit?: number; readonly revision?: number },
+  ): Promise<RangeResult>;
+  /** Resolves when the write is durable. Values are visible to readers and watchers only then. */
+  commit(txn: StoreTxn): Promise<TxnResult>;
+  /**
+   * Events after `afterRevision`, in order, batched by revision; then live, called before the write that caused them
+   * resolves. The callback runs in the store's own turn and must not block; whoever needs a queue keeps (and bounds) its own.
+   * A revision that was compacted throws E_NOT_FOUND with detail { compacted: true } at once.
+   */
+  watch(
+    prefix: string,
+    afterRevision: number,
+    onEvents: (events: readonly StoreEvent[]) => void,
+    /** Told once when the store has to end the watch: compaction overtook its replay. */
+    onEnd?: (error: PodwrightError) => void,
+  ): StoreWatch;
+  /** Forgets what only reads below `revision` need. The engine also does so by itself, after some minutes. */
+  compact(revision: number): Promise<void>;
+  grantLease(ttlSeconds: number): Promise<number>;
+  revokeLease(lease: number): Promise<void>;
+}

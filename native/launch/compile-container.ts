@@ -1,0 +1,229 @@
+/** A container as a syscall program. Pure: the order of the ops is the design, and each step that must follow another says why. */
+import { posix } from 'node:path';
+import { PodwrightError } from '#base/errors.ts';
+import {
+  AT_FDCWD,
+  CLONE,
+  MNT,
+  MOVE,
+  OPEN,
+  RLIM_INFINITY,
+  RLIMIT,
+  S_IFBLK,
+  S_IFCHR,
+  TREE,
+} from './kernel-constants.ts';
+import {
+  allocateSharedTrees,
+  compileEmptyDirectory,
+  compileMaskedPaths,
+  compileMount,
+  compilePropagation,
+  compileReadonlyPaths,
+  openTarget,
+  overlayData,
+  registers,
+  setAttributes,
+} from './compile-mount.ts';
+import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
+import { bytes, createProgramBuilder, flags, number, register, text } from './program.ts';
+import type { Program, ProgramBuilder } from './program.ts';
+import type { Architecture } from './syscall-numbers.ts';
+import type { ContainerLaunch, LaunchRlimit, LaunchStdio } from './launch.ts';
+
+/**
+ * The mounts that the runtime specification asks of every Linux container (runtime-spec, config-linux.md, "Default Filesystems").
+ * The launch itself adds none: callers put these first, then their own.
+ */
+export const defaultMounts: ContainerLaunch['mounts'] = [
+  { type: 'proc', source: 'proc', target: '/proc', options: ['nosuid', 'nodev', 'noexec'] },
+  {
+    type: 'tmpfs',
+    source: 'tmpfs',
+    target: '/dev',
+    options: ['nosuid', 'strictatime'],
+    data: 'mode=755,size=65536k',
+  },
+  {
+    type: 'devpts',
+    source: 'devpts',
+    target: '/dev/pts',
+    options: ['nosuid', 'noexec'],
+    data: 'newinstance,ptmxmode=0666,mode=0620,gid=5',
+  },
+  { type: 'mqueue', source: 'mqueue', target: '/dev/mqueue', options: ['nosuid', 'nodev', 'noexec'] },
+  { type: 'sysfs', source: 'sysfs', target: '/sys', options: ['nosuid', 'nodev', 'noexec', 'ro'] },
+];
+
+/** Devices of every container: null, zero, full, random, urandom, tty (runtime-spec, "Default Devices"). */
+const defaultDevices: ContainerLaunch['devices'] = (
+  [
+    ['/dev/null', 1, 3],
+    ['/dev/zero', 1, 5],
+    ['/dev/full', 1, 7],
+    ['/dev/random', 1, 8],
+    ['/dev/urandom', 1, 9],
+    ['/dev/tty', 5, 0],
+  ] as const
+).map(([path, major, minor]) => ({ path, type: 'c', major, minor, mode: 0o666 }));
+
+const defaultLinks: readonly (readonly [string, string])[] = [
+  ['fd', '/proc/self/fd'],
+  ['stdin', '/proc/self/fd/0'],
+  ['stdout', '/proc/self/fd/1'],
+  ['stderr', '/proc/self/fd/2'],
+  ['core', '/proc/kcore'],
+  ['ptmx', 'pts/ptmx'],
+];
+
+/** What clone3 makes anew for a container; its other namespaces are the supervisor's. */
+export function containerCloneFlags(container: ContainerLaunch): number {
+  return container.pidNamespace === 'private' ? CLONE.CLONE_NEWNS | CLONE.CLONE_NEWPID : CLONE.CLONE_NEWNS;
+}
+
+/** @throws E_INVALID for an option, capability, limit or path that means nothing; E_LIMIT for what the kernel would cut off. */
+export function compileContainer(
+  container: ContainerLaunch,
+  stdio: Pick<LaunchStdio, 'stdin' | 'tty'>,
+  architecture: Architecture,
+): Program {
+  const builder = createProgramBuilder();
+  compileSurroundings(builder, container);
+  const shared = allocateSharedTrees(container.mounts);
+  compilePropagation(builder, shared);
+  compileRoot(builder, container);
+  for (const mount of container.mounts) compileMount(builder, mount, shared);
+  compileDevices(builder, container);
+  compileMaskedPaths(builder, container.security.maskedPaths);
+  compileReadonlyPaths(builder, container.security.readonlyPaths);
+  // Before the root becomes read-only, and while its descriptor is there to keep the path inside.
+  builder.label(`make ${container.cwd}`);
+  openTarget(builder, container.cwd, false);
+  compilePivot(builder, container.security.readonlyRoot);
+  compileStdio(builder, stdio, container.user);
+  for (const limit of container.rlimits) compileRlimit(builder, limit);
+  compileIdentity(builder, container, architecture);
+  compileProcess(builder, container);
+  return builder.build();
+}
+
+/** What is written through the host's /proc, which is there until pivot_root. */
+function compileSurroundings(builder: ProgramBuilder, container: ContainerLaunch): void {
+  // After CLONE_INTO_CGROUP: a cgroup namespace made by clone itself would be rooted at the supervisor's cgroup.
+  if (!container.security.privileged) {
+    builder.label('enter a cgroup namespace');
+    builder.op('unshare', [flags(CLONE, 'CLONE_NEWCGROUP')]);
+  }
+  if (container.oomScoreAdj !== undefined) {
+    builder.label(`set oom_score_adj ${container.oomScoreAdj}`);
+    // Without CAP_SYS_RESOURCE (a rootless or restricted node) it can only be raised: the process then keeps the supervisor's.
+    writeFile(builder, '/proc/self/oom_score_adj', String(container.oomScoreAdj), ['EACCES']);
+  }
+  for (const [name, value] of Object.entries(container.sysctls).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    if (!/^[a-z0-9_.\-/]+$/i.test(name) || name.includes('..')) {
+      throw new PodwrightError('E_INVALID', `compile sysctl ${name}: not a name`);
+    }
+    builder.label(`set sysctl ${name}=${value}`);
+    writeFile(builder, `/proc/sys/${name.replaceAll('.', '/')}`, value, []);
+  }
+  builder.label('make files with the modes asked for');
+  builder.op('umask', [0]);
+}
+
+function writeFile(
+  builder: ProgramBuilder,
+  path: string,
+  content: string,
+  tolerate: readonly string[],
+): void {
+  const data = Buffer.from(content);
+  builder.op('writeFile', [text(path), bytes(data, JSON.stringify(content)), data.length], { tolerate });
+}
+
+/** Mounts the root at its place on the host (in our mount namespace only) and keeps its descriptor. */
+function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void {
+  const { root } = container;
+  const isMasking = container.security.maskedPaths.length > 0;
+  const place = root.kind === 'overlay' ? root.merged : root.path;
+  if (root.kind === 'directory') {
+    builder.label(`clone the root ${place}`);
+    const tree = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_RECURSIVE');
+    // Not in registers.tree, which the empty directory uses.
+    builder.op('open_tree', [AT_FDCWD, text(place), tree], { save: registers.root });
+  }
+  if (isMasking) compileEmptyDirectory(builder, place);
+  builder.label(`mount the root on ${place}`);
+  if (root.kind === 'overlay') {
+    const { directory, data } = overlayData(root);
+    if (directory !== undefined) builder.op('chdir', [text(directory)]);
+    builder.op('mount', [text('overlay'), text(place), text('overlay'), 0, text(data)]);
+  } else {
+    const onPlace = [AT_FDCWD, text(place), flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH')];
+    builder.op('move_mount', [register(registers.root), text(''), ...onPlace]);
+  }
+  builder.op('openat', [AT_FDCWD, text(place), flags(OPEN, 'O_PATH', 'O_CLOEXEC'), 0], {
+    save: registers.root,
+  });
+}
+
+function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): void {
+  const hasOwnDev = container.mounts.some((mount) => mount.target === '/dev' && mount.type === 'tmpfs');
+  const defaults = hasOwnDev ? defaultDevices : [];
+  const given = new Set(container.devices.map((device) => device.path));
+  let parent = '';
+  for (const device of [...defaults.filter(({ path }) => !given.has(path)), ...container.devices]) {
+    const directory = posix.dirname(device.path);
+    builder.label(`make ${device.path}`);
+    if (directory !== parent) openTarget(builder, directory, false);
+    parent = directory;
+    const kind = device.type === 'c' ? S_IFCHR : S_IFBLK;
+    const mode = number(kind | device.mode, `${device.type} 0${device.mode.toString(8)}`);
+    const name = text(posix.basename(device.path));
+    const node = number(encodeDevice(device.major, device.minor), `${device.major}:${device.minor}`);
+    builder.op('mknodat', [register(registers.target), name, mode, node], { tolerate: ['EEXIST'] });
+  }
+  if (!hasOwnDev) return;
+  builder.label('make the links of /dev');
+  openTarget(builder, '/dev', false);
+  for (const [name, target] of defaultLinks) {
+    builder.op('symlinkat', [text(target), register(registers.target), text(name)], { tolerate: ['EEXIST'] });
+  }
+}
+
+/** The kernel's new_encode_dev (linux/kdev_t.h). */
+function encodeDevice(major: number, minor: number): bigint {
+  return BigInt(minor & 0xff) | (BigInt(major) << 8n) | (BigInt(minor & ~0xff) << 12n);
+}
+
+/** The root becomes /; the host's mounts, /proc among them, and every descriptor go. */
+function compilePivot(builder: ProgramBuilder, isReadonly: boolean): void {
+  builder.label('make the root /');
+  builder.op('fchdir', [register(registers.root)]);
+  builder.op('pivot_root', [text('.'), text('.')]);
+  builder.op('umount2', [text('.'), flags(MNT, 'MNT_DETACH')]);
+  builder.op('chdir', [text('/')]);
+  if (isReadonly) {
+    builder.label('make the root read-only');
+    const attributes = ['MOUNT_ATTR_RDONLY'] as const;
+    setAttributes(builder, number(AT_FDCWD), text('/'), {
+      recursive: false,
+      propagation: undefined,
+      attributes,
+    });
+  }
+  builder.label('close every descriptor but the report');
+  builder.op('close_range', [4, number(0xffff_ffff, '~0'), 0]);
+}
+
+function compileRlimit(builder: ProgramBuilder, limit: LaunchRlimit): void {
+  const resource = RLIMIT[limit.name];
+  if (resource === undefined) throw new PodwrightError('E_INVALID', `compile limit ${limit.name}: unknown`);
+  const values = Buffer.alloc(16);
+  [limit.soft, limit.hard].forEach((value, index) => {
+    const isUnlimited = value < 0 || value > Number.MAX_SAFE_INTEGER;
+    values.writeBigUInt64LE(isUnlimited ? RLIM_INFINITY : BigInt(value), index * 8);
+  });
+  builder.label(`limit ${limit.name}`);
+  const content = bytes(values, `${limit.soft}:${limit.hard}`);
+  builder.op('prlimit64', [0, number(resource, limit.name), content, 0]);
+}

@@ -1,0 +1,366 @@
+/**
+ * Mounts as ops. Everything is made through descriptors (fsopen, open_tree, move_mount): a target is looked up once, inside the root
+ * (openat2 RESOLVE_IN_ROOT), and what is mounted on is that descriptor, so no symbolic link in an image or volume leads out of it.
+ */
+import { posix } from 'node:path';
+import { PodwrightError } from '#base/errors.ts';
+import {
+  AT_FDCWD,
+  FSCONFIG,
+  FSMOUNT,
+  FSOPEN,
+  MOUNT_ATTR,
+  MOUNT_ATTR__ATIME,
+  MOVE,
+  MS,
+  OPEN,
+} from './kernel-constants.ts';
+import { RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, TREE } from './kernel-constants.ts';
+import { bytes, flags, number, register, text } from './program.ts';
+import type { ProgramArgument, ProgramBuilder } from './program.ts';
+import type { LaunchMount } from './launch.ts';
+
+/** The registers of a container's program and what they hold. */
+export const registers = {
+  root: 0,
+  target: 1,
+  tree: 2,
+  context: 3,
+  emptyDirectory: 4,
+  firstShared: 8,
+  lastShared: 15,
+} as const;
+
+/** fsconfig(2) takes values of at most 255 bytes. */
+const fsconfigValueBytesMax = 255;
+const zero = number(0);
+const fromEmpty = flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH');
+const fromEmptyToEmpty = flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH', 'MOVE_MOUNT_T_EMPTY_PATH');
+
+type AttributeName = keyof typeof MOUNT_ATTR;
+
+/** Option words of a mount, sorted out. */
+export interface MountOptions {
+  readonly isRecursiveBind: boolean;
+  readonly attributes: readonly AttributeName[];
+  /** Attributes that hold for the mounts below too (`rro`). */
+  readonly recursiveAttributes: readonly AttributeName[];
+  readonly propagation: keyof typeof MS | undefined;
+  readonly isRecursivePropagation: boolean;
+}
+
+const attributeWords: Readonly<Record<string, AttributeName>> = {
+  ro: 'MOUNT_ATTR_RDONLY',
+  nosuid: 'MOUNT_ATTR_NOSUID',
+  nodev: 'MOUNT_ATTR_NODEV',
+  noexec: 'MOUNT_ATTR_NOEXEC',
+  noatime: 'MOUNT_ATTR_NOATIME',
+  strictatime: 'MOUNT_ATTR_STRICTATIME',
+  nodiratime: 'MOUNT_ATTR_NODIRATIME',
+  nosymfollow: 'MOUNT_ATTR_NOSYMFOLLOW',
+};
+const propagationWords: Readonly<Record<string, keyof typeof MS>> = {
+  private: 'MS_PRIVATE',
+  slave: 'MS_SLAVE',
+  shared: 'MS_SHARED',
+  unbindable: 'MS_UNBINDABLE',
+};
+/** Words that ask for what is so anyway. */
+const neutralWords: ReadonlySet<string> = new Set([
+  'bind',
+  'rbind',
+  'rw',
+  'suid',
+  'dev',
+  'exec',
+  'relatime',
+  'defaults',
+]);
+
+/** @throws E_INVALID for a word that means nothing here. */
+export function parseMountOptions(mount: LaunchMount): MountOptions {
+  const attributes: AttributeName[] = [];
+  const recursiveAttributes: AttributeName[] = [];
+  let propagation: keyof typeof MS | undefined;
+  let isRecursivePropagation = false;
+  for (const word of mount.options) {
+    const base = word.startsWith('r') ? word.slice(1) : word;
+    const plain = attributeWords[word];
+    const recursive = word.startsWith('r') ? attributeWords[base] : undefined;
+    const spread = propagationWords[word] ?? propagationWords[base];
+    if (plain !== undefined) attributes.push(plain);
+    else if (spread !== undefined)
+      [propagation, isRecursivePropagation] = [spread, propagationWords[word] === undefined];
+    else if (neutralWords.has(word)) continue;
+    else if (recursive !== undefined) recursiveAttributes.push(recursive);
+    else throw new PodwrightError('E_INVALID', `compile mount ${mount.target}: option ${word} is unknown`);
+  }
+  const isRecursiveBind = mount.options.includes('rbind');
+  return { isRecursiveBind, attributes, recursiveAttributes, propagation, isRecursivePropagation };
+}
+
+/** The register for each mount that must stay a peer of the host's (rshared): its tree is cloned before ours leaves the peer group. */
+export function allocateSharedTrees(mounts: readonly LaunchMount[]): ReadonlyMap<LaunchMount, number> {
+  const shared = mounts.filter(
+    (mount) => mount.type === 'bind' && parseMountOptions(mount).propagation === 'MS_SHARED',
+  );
+  if (shared.length > registers.lastShared - registers.firstShared + 1) {
+    throw new PodwrightError(
+      'E_LIMIT',
+      `compile mounts: ${shared.length} with shared propagation, at most 8`,
+    );
+  }
+  return new Map(shared.map((mount, index) => [mount, registers.firstShared + index]));
+}
+
+/** Clones the shared trees, then makes every mount that we have a slave of the host's. */
+export function compilePropagation(builder: ProgramBuilder, shared: ReadonlyMap<LaunchMount, number>): void {
+  for (const [mount, save] of shared) {
+    builder.label(`clone ${mount.source} for ${mount.target}`);
+    builder.op('open_tree', [AT_FDCWD, text(mount.source), treeFlags(parseMountOptions(mount))], { save });
+  }
+  builder.label('make every mount a slave of the host');
+  setAttributes(builder, number(AT_FDCWD), text('/'), {
+    recursive: true,
+    propagation: 'MS_SLAVE',
+    attributes: [],
+  });
+}
+
+/** One mount, on a target inside the root. */
+export function compileMount(
+  builder: ProgramBuilder,
+  mount: LaunchMount,
+  shared: ReadonlyMap<LaunchMount, number>,
+): void {
+  if (!mount.target.startsWith('/')) {
+    throw new PodwrightError('E_INVALID', `compile mount ${mount.target}: the target is not absolute`);
+  }
+  const options = parseMountOptions(mount);
+  const what = mount.type === 'bind' ? `bind ${mount.source}` : mount.type;
+  builder.label(`mount ${what} on ${mount.target}`);
+  if (mount.type === 'bind') compileBind(builder, mount, { options, shared: shared.get(mount) });
+  else compileFilesystem(builder, mount, options);
+  openTarget(builder, mount.target, mount.isFile === true);
+  const tree = shared.get(mount) ?? registers.tree;
+  moveTree(builder, tree);
+}
+
+function compileBind(
+  builder: ProgramBuilder,
+  mount: LaunchMount,
+  how: { readonly options: MountOptions; readonly shared: number | undefined },
+): void {
+  const { options } = how;
+  const tree = register(how.shared ?? registers.tree);
+  if (how.shared === undefined) {
+    builder.op('open_tree', [AT_FDCWD, text(mount.source), treeFlags(options)], { save: registers.tree });
+    const propagation = options.propagation ?? 'MS_PRIVATE';
+    const recursive =
+      options.isRecursiveBind && (options.isRecursivePropagation || options.propagation === undefined);
+    setAttributes(builder, tree, text(''), { recursive, propagation, attributes: [] });
+  }
+  if (options.attributes.length > 0) {
+    setAttributes(builder, tree, text(''), {
+      recursive: false,
+      propagation: undefined,
+      attributes: options.attributes,
+    });
+  }
+  if (options.recursiveAttributes.length > 0) {
+    const attributes = options.recursiveAttributes;
+    setAttributes(builder, tree, text(''), { recursive: true, propagation: undefined, attributes });
+  }
+}
+
+function compileFilesystem(builder: ProgramBuilder, mount: LaunchMount, options: MountOptions): void {
+  const context = register(registers.context);
+  builder.op('fsopen', [text(mount.type), flags(FSOPEN, 'FSOPEN_CLOEXEC')], { save: registers.context });
+  const settings = [['source', mount.source === '' ? mount.type : mount.source], ...parseData(mount)];
+  for (const [key = '', value] of settings) {
+    if (value === undefined) {
+      builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_SET_FLAG'), text(key), zero, zero]);
+    } else if (Buffer.byteLength(value) > fsconfigValueBytesMax) {
+      throw new PodwrightError(
+        'E_LIMIT',
+        `compile mount ${mount.target}: ${key} is longer than ${fsconfigValueBytesMax} bytes`,
+      );
+    } else {
+      builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_SET_STRING'), text(key), text(value), zero]);
+    }
+  }
+  builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_CMD_CREATE'), zero, zero, zero]);
+  const attributes = flags(MOUNT_ATTR, ...options.attributes, ...options.recursiveAttributes);
+  builder.op('fsmount', [context, flags(FSMOUNT, 'FSMOUNT_CLOEXEC'), attributes], { save: registers.tree });
+  if (options.propagation !== undefined && options.propagation !== 'MS_PRIVATE') {
+    const { propagation } = options;
+    setAttributes(builder, register(registers.tree), text(''), {
+      recursive: false,
+      propagation,
+      attributes: [],
+    });
+  }
+}
+
+function parseData(mount: LaunchMount): readonly (readonly [string, string | undefined])[] {
+  return (mount.data ?? '')
+    .split(',')
+    .filter((word) => word !== '')
+    .map((word) => {
+      const at = word.indexOf('=');
+      return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
+    });
+}
+
+function treeFlags(options: MountOptions): ProgramArgument {
+  return options.isRecursiveBind
+    ? flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_RECURSIVE')
+    : flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC');
+}
+
+/** mount_setattr(2) on a descriptor (with an empty path) or a path. */
+export function setAttributes(
+  builder: ProgramBuilder,
+  at: ProgramArgument,
+  path: ProgramArgument,
+  change: {
+    readonly recursive: boolean;
+    readonly propagation: keyof typeof MS | undefined;
+    readonly attributes: readonly AttributeName[];
+  },
+): void {
+  const set = change.attributes.reduce((sum, name) => sum | MOUNT_ATTR[name], 0);
+  const attr = Buffer.alloc(32); // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
+  attr.writeBigUInt64LE(BigInt(set), 0);
+  attr.writeBigUInt64LE(BigInt((set & MOUNT_ATTR__ATIME) === 0 ? 0 : MOUNT_ATTR__ATIME), 8);
+  attr.writeBigUInt64LE(BigInt(change.propagation === undefined ? 0 : MS[change.propagation]), 16);
+  const words = [...change.attributes, ...(change.propagation === undefined ? [] : [change.propagation])];
+  const empty: 'AT_EMPTY_PATH'[] = path.kind === 'data' && path.bytes.length === 1 ? ['AT_EMPTY_PATH'] : [];
+  const how = flags(TREE, ...empty, ...(change.recursive ? (['AT_RECURSIVE'] as const) : []));
+  builder.op('mount_setattr', [at, path, how, bytes(attr, words.join('|')), 32]);
+}
+
+/** A descriptor of a path inside the root, made where missing, in registers.target. */
+export function openTarget(builder: ProgramBuilder, path: string, isFile: boolean): void {
+  const args = [register(registers.root), text(path), number(isFile ? 1 : 0, isFile ? 'file' : 'directory')];
+  builder.op('makePath', [...args, number(isFile ? 0o644 : 0o755, isFile ? '0644' : '0755')], {
+    save: registers.target,
+  });
+}
+
+function moveTree(builder: ProgramBuilder, tree: number): void {
+  builder.op('move_mount', [
+    register(tree),
+    text(''),
+    register(registers.target),
+    text(''),
+    fromEmptyToEmpty,
+  ]);
+}
+
+/** struct open_how for a look-up that cannot leave the root. */
+function openHow(): ProgramArgument {
+  const how = Buffer.alloc(24); // flags, mode, resolve
+  how.writeBigUInt64LE(BigInt(OPEN.O_PATH | OPEN.O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+  return bytes(how, 'O_PATH in root');
+}
+
+/** Opens a path inside the root, or passes over `skip` ops where there is none. */
+function openExisting(builder: ProgramBuilder, path: string, skip: number): void {
+  const args = [register(registers.root), text(path), openHow(), number(24)];
+  builder.op('openat2', args, { save: registers.target, tolerate: ['ENOENT', 'ENOTDIR'], skip });
+}
+
+/**
+ * An empty read-only directory in registers.emptyDirectory, to clone for masked paths. It has to be mounted somewhere in our namespace
+ * to be cloned (before 6.15), and is where the root will cover it.
+ */
+export function compileEmptyDirectory(builder: ProgramBuilder, below: string): void {
+  builder.label('make an empty directory for masked paths');
+  const data = 'mode=755,nr_inodes=1';
+  const attributes = [
+    'MOUNT_ATTR_RDONLY',
+    'MOUNT_ATTR_NOSUID',
+    'MOUNT_ATTR_NODEV',
+    'MOUNT_ATTR_NOEXEC',
+  ] as const;
+  const mount: LaunchMount = { type: 'tmpfs', source: 'tmpfs', target: '', options: [], data };
+  compileFilesystem(builder, mount, { ...noOptions, attributes });
+  builder.op('move_mount', [register(registers.tree), text(''), AT_FDCWD, text(below), fromEmpty]);
+  const duplicate = [register(registers.tree), number(1030, 'F_DUPFD_CLOEXEC'), zero];
+  builder.op('fcntl', duplicate, { save: registers.emptyDirectory });
+}
+
+/** Hides paths: /dev/null over a file, the empty directory over a directory. */
+export function compileMaskedPaths(builder: ProgramBuilder, paths: readonly string[]): void {
+  const clone = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC');
+  const cloneOfEmpty = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_EMPTY_PATH');
+  for (const path of paths) {
+    builder.label(`mask ${path}`);
+    openExisting(builder, path, 4);
+    builder.op('open_tree', [AT_FDCWD, text('/dev/null'), clone], { save: registers.tree });
+    builder.op('isDirectory', [register(registers.target)], { tolerate: ['ENOTDIR'], skip: 1 });
+    builder.op('open_tree', [register(registers.emptyDirectory), text(''), cloneOfEmpty], {
+      save: registers.tree,
+    });
+    moveTree(builder, registers.tree);
+  }
+}
+
+const noOptions: MountOptions = {
+  isRecursiveBind: false,
+  attributes: [],
+  recursiveAttributes: [],
+  propagation: undefined,
+  isRecursivePropagation: false,
+};
+
+/** Binds paths on themselves, read-only with all below. */
+export function compileReadonlyPaths(builder: ProgramBuilder, paths: readonly string[]): void {
+  const clone = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_EMPTY_PATH', 'AT_RECURSIVE');
+  for (const path of paths) {
+    builder.label(`make ${path} read-only`);
+    openExisting(builder, path, 3);
+    builder.op('open_tree', [register(registers.target), text(''), clone], { save: registers.tree });
+    const attributes = ['MOUNT_ATTR_RDONLY'] as const;
+    setAttributes(builder, register(registers.tree), text(''), {
+      recursive: true,
+      propagation: undefined,
+      attributes,
+    });
+    moveTree(builder, registers.tree);
+  }
+}
+
+/** mount(2) takes a page of data with its NUL. */
+const mountDataBytesMax = 4095;
+
+/** The overlay's data string, and the directory that its lower paths are relative to where they would not fit otherwise. */
+export function overlayData(overlay: {
+  readonly lower: readonly string[];
+  readonly upper: string;
+  readonly work: string;
+}): { readonly directory: string | undefined; readonly data: string } {
+  const escape = (path: string): string => path.replace(/[\\:,]/g, '\\$&');
+  const render = (lower: readonly string[]): string =>
+    `lowerdir=${lower.map(escape).join(':')},upperdir=${escape(overlay.upper)},workdir=${escape(overlay.work)}`;
+  const data = render(overlay.lower);
+  if (Buffer.byteLength(data) <= mountDataBytesMax) return { directory: undefined, data };
+  const directory = commonDirectory(overlay.lower);
+  const short = render(overlay.lower.map((path) => posix.relative(directory, path)));
+  if (Buffer.byteLength(short) > mountDataBytesMax) {
+    throw new PodwrightError(
+      'E_LIMIT',
+      `compile overlay: ${overlay.lower.length} layers do not fit a mount's data`,
+    );
+  }
+  return { directory, data: short };
+}
+
+function commonDirectory(paths: readonly string[]): string {
+  const parts = paths.map((path) => posix.dirname(path).split('/'));
+  const [first = []] = parts;
+  const length = first.findIndex((part, index) => parts.some((other) => other[index] !== part));
+  return first.slice(0, length < 0 ? first.length : length).join('/') || '/';
+}

@@ -1,0 +1,128 @@
+/** What containers and execs have in common: streams, identity, and the execve at the end. */
+import { PodwrightError } from '#base/errors.ts';
+import { capabilityMask, capabilityNames } from './capabilities.ts';
+import { PR, SECCOMP, SIGKILL } from './kernel-constants.ts';
+import { bytes, flags, number, text, textList, texts } from './program.ts';
+import type { ProgramBuilder, ProgramData } from './program.ts';
+import { compileSeccompFilter } from './seccomp.ts';
+import type { Architecture } from './syscall-numbers.ts';
+import type { ExecLaunch, LaunchStdio, LaunchUser } from './launch.ts';
+
+/** Where execvp(3) looks without a PATH. */
+const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** A terminal, or pipes that belong to the user (so that /dev/stdout can be opened by name). */
+export function compileStdio(
+  builder: ProgramBuilder,
+  stdio: Pick<LaunchStdio, 'stdin' | 'tty'>,
+  user: LaunchUser,
+): void {
+  if (stdio.tty) {
+    builder.label('open a terminal');
+    builder.op('openTty', [user.uid]);
+    return;
+  }
+  if (user.uid === 0) return;
+  builder.label('give the streams to the user');
+  // Without stdin descriptor 0 is the host's /dev/null, which stays root's.
+  for (const fd of stdio.stdin ? [0, 1, 2] : [1, 2]) builder.op('fchown', [fd, user.uid, -1]);
+}
+
+/** Working directory, capabilities, user, no_new_privs, seccomp. */
+export function compileIdentity(
+  builder: ProgramBuilder,
+  process: Pick<ExecLaunch, 'cwd' | 'user' | 'security'>,
+  architecture: Architecture,
+): void {
+  const { security, user } = process;
+  // While still root: a user without search permission may have been given the directory all the same.
+  builder.label(`enter ${process.cwd}`);
+  builder.op('chdir', [text(process.cwd)]);
+  if (!security.privileged) dropBoundingSet(builder, capabilityMask(security.capabilities));
+  const isFiltered = security.seccomp === 'runtime-default' && !security.privileged;
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is still there; the default filter allows all that follows.
+  if (isFiltered && !security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
+  compileUser(builder, user);
+  if (!security.privileged) {
+    const mask = capabilityMask(security.capabilities);
+    builder.label(`keep ${security.capabilities.join(' ') || 'no capability'}`);
+    builder.op('keepCaps', [hex(mask & 0xffff_ffffn), hex(mask >> 32n)]);
+  }
+  if (security.noNewPrivileges) {
+    builder.label('gain no privileges');
+    builder.op('prctl', [flags(PR, 'PR_SET_NO_NEW_PRIVS'), 1, 0, 0, 0]);
+  }
+  if (isFiltered && security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
+}
+
+function hex(value: bigint): ReturnType<typeof number> {
+  return number(value, `0x${value.toString(16)}`);
+}
+
+function dropBoundingSet(builder: ProgramBuilder, kept: bigint): void {
+  builder.label('drop capabilities from the bounding set');
+  capabilityNames.forEach((name, bit) => {
+    if ((kept & (1n << BigInt(bit))) !== 0n) return;
+    // EINVAL: a kernel that does not have this one yet.
+    builder.op('prctl', [flags(PR, 'PR_CAPBSET_DROP'), number(bit, name), 0, 0, 0], { tolerate: ['EINVAL'] });
+  });
+}
+
+function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
+  builder.label(`become ${user.uid}:${user.gid}`);
+  const groups = Buffer.alloc(user.additionalGids.length * 4);
+  user.additionalGids.forEach((gid, index) => groups.writeUInt32LE(gid, index * 4));
+  const list = groups.length === 0 ? number(0) : bytes(groups, `[${user.additionalGids.join(' ')}]`);
+  builder.op('setgroups', [user.additionalGids.length, list]);
+  builder.op('setresgid', [user.gid, user.gid, user.gid]);
+  builder.op('setresuid', [user.uid, user.uid, user.uid]);
+}
+
+function compileFilter(
+  builder: ProgramBuilder,
+  capabilities: readonly string[],
+  architecture: Architecture,
+): void {
+  const filter = compileSeccompFilter(capabilities, architecture);
+  const length = filter.length / 8;
+  const header = Buffer.alloc(16); // struct sock_fprog
+  header.writeUInt16LE(length, 0);
+  const program: ProgramData = {
+    kind: 'data',
+    bytes: header,
+    pointers: [{ at: 8, to: bytes(filter, 'filter') }],
+    text: `runtime-default, ${length} instructions`,
+  };
+  builder.label('filter system calls');
+  builder.op('seccomp', [flags(SECCOMP, 'SECCOMP_SET_MODE_FILTER'), 0, program]);
+}
+
+/** The end of every program. */
+export function compileProcess(builder: ProgramBuilder, process: Pick<ExecLaunch, 'args' | 'env'>): void {
+  const [name] = process.args;
+  if (name === undefined || name === '')
+    throw new PodwrightError('E_INVALID', 'compile process: args are empty');
+  builder.label(`execute ${name}`);
+  builder.op('umask', [number(0o022, '022')]);
+  // After the last change of credentials, which would reset it: a container does not outlive its supervisor.
+  builder.op('prctl', [flags(PR, 'PR_SET_PDEATHSIG'), number(SIGKILL, 'SIGKILL'), 0, 0, 0]);
+  builder.op('execvePath', [
+    textList(candidatesOf(name, process.env)),
+    texts(process.args),
+    renderEnv(process.env),
+  ]);
+}
+
+/** Names only in what is printed: values may be secrets. */
+function renderEnv(env: readonly string[]): ProgramData {
+  const names = env.map((assignment) => assignment.slice(0, Math.max(assignment.indexOf('='), 0)));
+  return { ...texts(env), text: `env ${names.join(' ')}` };
+}
+
+function candidatesOf(name: string, env: readonly string[]): readonly string[] {
+  if (name.includes('/')) return [name];
+  const path =
+    env.findLast((assignment) => assignment.startsWith('PATH='))?.slice('PATH='.length) ?? defaultPath;
+  // An empty entry is the working directory (POSIX, "Other Environment Variables").
+  return path.split(':').map((directory) => (directory === '' ? `./${name}` : `${directory}/${name}`));
+}

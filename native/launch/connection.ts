@@ -1,0 +1,210 @@
+/** A connection to a supervisor: requests with their replies, attached streams, exits. */
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
+import { createFrameDecoder } from './frame-decoder.ts';
+import type { FrameDecoder } from './frame-decoder.ts';
+import { decodeEvent, encodeRequest } from './protocol.ts';
+import type { EventMessage, Reply, RequestMessage } from './protocol.ts';
+import type { ProcessExit, RunningProcess } from './launch.ts';
+
+/** Who gets the messages of one process's streams. */
+export interface StreamReceiver {
+  onOutput(stream: 0 | 1, data: Buffer): void;
+  onOutputEnd(stream: 0 | 1): void;
+  onStdinCredit(bytes: number): void;
+  /** Nothing more will come: the supervisor let go (the reader was too slow), or the connection ended. */
+  onEnd(error: PodwrightError): void;
+}
+
+type Tagged = Extract<RequestMessage, { readonly tag: number }>;
+/** A request without its number. */
+export type UntaggedRequest = Tagged extends infer T
+  ? T extends { readonly tag: number }
+    ? Omit<T, 'tag'>
+    : never
+  : never;
+type Untagged = Exclude<RequestMessage, Tagged>;
+type Answer = Extract<EventMessage, { readonly kind: 'reply' | 'running' }>;
+
+export interface Connection extends Disposable {
+  readonly hello: Extract<EventMessage, { readonly kind: 'hello' }>;
+  /** `accept` runs in the same turn as the reply is read, before any later message: the place to receive streams. */
+  request<T>(message: UntaggedRequest, accept: (reply: Reply) => T): Promise<T>;
+  list(): Promise<readonly RunningProcess[]>;
+  /** A message that has no answer. False: the connection's buffer is full (it was queued all the same). */
+  send(message: Untagged): boolean;
+  receive(handle: number, receiver: StreamReceiver): void;
+  forget(handle: number): void;
+  onExit(listener: (exit: ProcessExit | undefined) => void): Disposable;
+}
+
+/** A supervisor says hello at once; one that does not is stopped or stuck. */
+const helloTimeoutMs = 5000;
+
+/** Requests that wait for their reply, at most. */
+const requestsMax = 4096;
+
+/** Connects and waits for the supervisor's first word; undefined where nobody listens. @throws E_CONNECTION */
+export async function openConnection(path: string): Promise<Connection | undefined> {
+  const socket = connect(path);
+  const decoder = createFrameDecoder();
+  const { promise, resolve, reject } = Promise.withResolvers<Connection | undefined>();
+  let live: { readonly connection: Connection; readonly feed: Feed } | undefined;
+  let failure: unknown;
+  socket.setTimeout(helloTimeoutMs, () => socket.destroy(new Error(`no hello within ${helloTimeoutMs} ms`)));
+  socket.on('error', (error) => void (failure = error));
+  socket.on('close', () => {
+    if (live !== undefined) return live.feed.onClose(failure);
+    const errno = errnoOf(failure);
+    if (errno === 'ENOENT' || errno === 'ECONNREFUSED') return resolve(undefined);
+    const why = failure === undefined ? 'closed before it said hello' : describeError(failure);
+    reject(new PodwrightError('E_CONNECTION', `connect to supervisor ${path}: ${why}`, { cause: failure }));
+  });
+  socket.on('data', (chunk: Buffer) => {
+    for (const message of decodeChunk(decoder, chunk, socket)) {
+      if (live !== undefined) {
+        live.feed.onMessage(message);
+      } else if (message.kind === 'hello') {
+        socket.setTimeout(0);
+        live = createConnection(socket, path, message);
+        resolve(live.connection);
+      }
+    }
+  });
+  return promise;
+}
+
+/** Ends the connection where the bytes do not hold together; an error of a listener is not caught here. */
+function decodeChunk(decoder: FrameDecoder, chunk: Buffer, socket: Socket): readonly EventMessage[] {
+  try {
+    return decoder.push(chunk).map((frame) => decodeEvent(frame));
+  } catch (error) {
+    socket.destroy(error instanceof Error ? error : new Error(String(error)));
+    return [];
+  }
+}
+
+interface Feed {
+  onMessage(message: EventMessage): void;
+  onClose(cause: unknown): void;
+}
+
+interface Waiting {
+  readonly settle: (answer: Answer) => void;
+  readonly reject: (error: PodwrightError) => void;
+}
+
+function createConnection(
+  socket: Socket,
+  path: string,
+  hello: Connection['hello'],
+): { readonly connection: Connection; readonly feed: Feed } {
+  const waiting = new Map<number, Waiting>();
+  const receivers = new Map<number, StreamReceiver>();
+  const listeners = new Set<(exit: ProcessExit | undefined) => void>();
+  let nextTag = 1;
+  let end: PodwrightError | undefined;
+
+  const ask = <T>(message: UntaggedRequest, accept: (answer: Answer) => T): Promise<T> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    if (end !== undefined) return Promise.reject(end);
+    if (waiting.size >= requestsMax) {
+      return Promise.reject(
+        new PodwrightError('E_LIMIT', `ask supervisor ${path}: ${requestsMax} requests wait`),
+      );
+    }
+    const tag = nextTag;
+    nextTag = (nextTag % 0xffff_ffff) + 1;
+    const frame = encodeRequest({ ...message, tag });
+    const settle = (answer: Answer): void => {
+      try {
+        resolve(accept(answer));
+      } catch (error) {
+        reject(error);
+      }
+    };
+    waiting.set(tag, { settle, reject });
+    socket.write(frame);
+    return promise;
+  };
+
+  const finish = (error: PodwrightError): void => {
+    if (end !== undefined) return;
+    end = error;
+    for (const { reject } of waiting.values()) reject(error);
+    for (const receiver of receivers.values()) receiver.onEnd(error);
+    waiting.clear();
+    receivers.clear();
+  };
+
+  const connection: Connection = {
+    hello,
+    request: (message, accept) => ask(message, (answer) => accept(expectReply(answer))),
+    list: () => ask({ kind: 'list' }, (answer) => (answer.kind === 'running' ? answer.processes : [])),
+    send: (message) => end === undefined && socket.write(encodeRequest(message)),
+    receive: (handle, receiver) => void receivers.set(handle, receiver),
+    forget: (handle) => void receivers.delete(handle),
+    onExit: (listener) => {
+      if (end !== undefined) throw end;
+      listeners.add(listener);
+      return { [Symbol.dispose]: () => void listeners.delete(listener) };
+    },
+    [Symbol.dispose]: () => {
+      listeners.clear();
+      finish(new PodwrightError('E_CLOSED', `use supervisor ${path}: disposed`));
+      socket.destroy();
+    },
+  };
+
+  const feed: Feed = {
+    onMessage: (message) => dispatch(message, { waiting, receivers, listeners }),
+    onClose: (cause) => {
+      finish(new PodwrightError('E_CONNECTION', `use supervisor ${path}: the connection ended`, { cause }));
+      const told = [...listeners];
+      listeners.clear();
+      for (const listener of told) listener(undefined);
+    },
+  };
+  return { connection, feed };
+}
+
+function expectReply(answer: Answer): Reply {
+  if (answer.kind === 'reply') return answer.reply;
+  throw new PodwrightError('E_INVALID', 'ask supervisor: a list came for a reply');
+}
+
+function dispatch(
+  message: EventMessage,
+  to: {
+    readonly waiting: Map<number, Waiting>;
+    readonly receivers: Map<number, StreamReceiver>;
+    readonly listeners: ReadonlySet<(exit: ProcessExit | undefined) => void>;
+  },
+): void {
+  switch (message.kind) {
+    case 'reply':
+    case 'running': {
+      const request = to.waiting.get(message.tag);
+      to.waiting.delete(message.tag);
+      return request?.settle(message);
+    }
+    case 'exit':
+      for (const listener of to.listeners) listener(message.exit);
+      return undefined;
+    case 'output':
+      return to.receivers.get(message.handle)?.onOutput(message.stream, message.data);
+    case 'outputEnd':
+      return to.receivers.get(message.handle)?.onOutputEnd(message.stream);
+    case 'stdinCredit':
+      return to.receivers.get(message.handle)?.onStdinCredit(message.bytes);
+    case 'detached': {
+      const error = new PodwrightError('E_LIMIT', 'read output: the reader is too slow and was detached');
+      to.receivers.get(message.handle)?.onEnd(error);
+      to.receivers.delete(message.handle);
+      return undefined;
+    }
+    case 'hello':
+      return undefined;
+  }
+}

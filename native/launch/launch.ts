@@ -1,0 +1,174 @@
+import type { Readable, Writable } from 'node:stream';
+
+/**
+ * The launch port: what the runtime asks of a pod's supervisor. A container or exec is described as data (ContainerLaunch,
+ * ExecLaunch), compiled by pure functions into a syscall program (program.ts), and sent to the supervisor, which forks,
+ * interprets and becomes the parent. The supervisor outlives the agent.
+ */
+
+import { PodwrightError } from '#base/errors.ts';
+
+/** A mount inside the container, in order. Options are mount(2)/mount_setattr(2) words: ro, nosuid, nodev, noexec, rbind, rslave… */
+export interface LaunchMount {
+  readonly type: 'bind' | 'proc' | 'sysfs' | 'tmpfs' | 'devpts' | 'mqueue' | 'cgroup2' | 'overlay';
+  readonly source: string;
+  /** Absolute path inside the container; made if missing (a file for a bind of a file: `isFile`), never through a symlink out of the root. */
+  readonly target: string;
+  readonly isFile?: boolean;
+  readonly options: readonly string[];
+  /** Data string for tmpfs, overlay, … (`mode=755,size=65536k`). */
+  readonly data?: string;
+}
+
+export interface LaunchUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly additionalGids: readonly number[];
+}
+
+export interface LaunchSecurity {
+  /** CAP_* names kept in bounding, effective, permitted (and inheritable/ambient for a non-root user only if `ambient`). */
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  readonly privileged: boolean;
+  readonly seccomp: 'unconfined' | 'runtime-default';
+  readonly readonlyRoot: boolean;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+}
+
+export interface LaunchRlimit {
+  readonly name: string; // RLIMIT_NOFILE
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** Everything about a container process; no choice is left open. */
+export interface ContainerLaunch {
+  readonly root:
+    | {
+        readonly kind: 'overlay';
+        readonly lower: readonly string[];
+        readonly upper: string;
+        readonly work: string;
+        readonly merged: string;
+      }
+    | { readonly kind: 'directory'; readonly path: string };
+  readonly mounts: readonly LaunchMount[];
+  readonly devices: readonly {
+    readonly path: string;
+    readonly type: 'c' | 'b';
+    readonly major: number;
+    readonly minor: number;
+    readonly mode: number;
+  }[];
+  readonly args: readonly string[]; // args[0] is looked up in PATH of env inside the root when it has no slash
+  readonly env: readonly string[]; // NAME=value
+  readonly cwd: string; // made if missing
+  readonly user: LaunchUser;
+  readonly security: LaunchSecurity;
+  readonly rlimits: readonly LaunchRlimit[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly oomScoreAdj: number | undefined;
+  /** pod: the container's own pid namespace is the pod's shared one; private: its own; host: none. net, ipc, uts are the supervisor's (pod or host). */
+  readonly pidNamespace: 'private' | 'pod' | 'host';
+  /** Absolute path of the container's cgroup directory (cgroup v2), or undefined where none is to be had. */
+  readonly cgroup: string | undefined;
+}
+
+export interface ExecLaunch {
+  /** Pid (in the supervisor's view) of a process of the container whose namespaces, root and cgroup are joined. */
+  readonly targetPid: number;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly cwd: string;
+  readonly user: LaunchUser;
+  readonly security: Pick<LaunchSecurity, 'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp'>;
+  readonly cgroup: string | undefined;
+}
+
+/** How a process's standard streams are made. */
+export interface LaunchStdio {
+  /** CRI log file (absolute, made if missing, appended). undefined: output goes only to attached clients, or nowhere. */
+  readonly logPath: string | undefined;
+  readonly stdin: boolean; // false: /dev/null
+  /** Close stdin when the first attached client closes its own (stdinOnce; always so for exec). */
+  readonly stdinOnce: boolean;
+  readonly tty: boolean; // a pty; stdout and stderr are one
+}
+
+export interface SupervisorSpec {
+  readonly directory: string; // its state: socket, exits file; made by the caller, private to root, path ≤ 90 bytes
+  readonly netns: string | undefined; // path to join; undefined: stay in the caller's (hostNetwork)
+  readonly hostname: string | undefined; // with a UTS namespace of its own; undefined: the host's
+  readonly ipcNamespace: boolean; // its own
+  readonly pidNamespace: boolean; // a pod-wide one (shareProcessNamespace), in which the supervisor's child is pid 1
+  readonly cgroup: string | undefined; // leaf for the supervisor itself
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+export interface ProcessExit {
+  readonly id: string;
+  readonly pid: number;
+  /** Exit status 0..255, or 128 + signal. */
+  readonly code: number;
+  readonly signal: number | undefined;
+  readonly startedAtMs: number; // since the epoch
+  readonly finishedAtMs: number;
+}
+
+export interface RunningProcess {
+  readonly id: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+}
+
+/** The live ends of an attached process's streams. Output arrives as it is written, from the moment of attaching. */
+export interface ProcessStreams extends AsyncDisposable {
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined; // undefined with a tty
+  /** No effect without a tty. */
+  resize(columns: number, rows: number): void;
+}
+
+export interface Supervisor extends Disposable {
+  readonly pid: number;
+  readonly directory: string;
+  /** Ids are chosen by the caller, ≤ 64 bytes [A-Za-z0-9._-], never reused in a pod. @throws E_LAUNCH { index, errno, op } */
+  launch(id: string, container: ContainerLaunch, stdio: LaunchStdio): Promise<RunningProcess>;
+  /** Like launch, with streams attached from before the first instruction. */
+  exec(
+    id: string,
+    exec: ExecLaunch,
+    stdio: LaunchStdio,
+  ): Promise<{ readonly process: RunningProcess; readonly streams: ProcessStreams }>;
+  attach(id: string): Promise<ProcessStreams>;
+  /** Sends a signal to the process, or with `all` to everything in its pid namespace or session. Succeeds if it is gone. */
+  kill(id: string, signal: number, options?: { readonly all?: boolean }): Promise<void>;
+  /** After the log file was renamed: writes on to a new one at the same path. */
+  reopenLog(id: string): Promise<void>;
+  running(): Promise<readonly RunningProcess[]>;
+  /** Exits of containers so far, oldest first, from the exits file (an exit is in it before it is announced); execs are only announced. */
+  exits(): Promise<readonly ProcessExit[]>;
+  /** Told of each exit once per connection; and of the supervisor's own end (undefined). */
+  onExit(listener: (exit: ProcessExit | undefined) => void): Disposable;
+  /** Ends the supervisor; refuses (E_BUSY) while processes run. */
+  stop(): Promise<void>;
+}
+
+export interface Launcher {
+  startSupervisor(spec: SupervisorSpec): Promise<Supervisor>;
+  /** Connects to a supervisor that an earlier agent started; undefined if it is gone. */
+  connectSupervisor(directory: string): Promise<Supervisor | undefined>;
+}
+
+/** Bytes of a process id at most. */
+export const processIdBytesMax = 64;
+
+/** @throws E_INVALID where an id is not 1 to 64 characters of [A-Za-z0-9._-]. */
+export function checkProcessId(id: string): void {
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(id)) {
+    throw new PodwrightError('E_INVALID', `launch ${JSON.stringify(id)}: an id is 1 to 64 of [A-Za-z0-9._-]`);
+  }
+}

@@ -1,0 +1,371 @@
+/**
+ * A launcher without a kernel: supervisors are objects that outlive their connections, programs are functions, and logs are real files.
+ * It satisfies launcher.conformance.ts.
+ */
+import { appendFileSync, existsSync } from 'node:fs';
+import { PassThrough } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { PodwrightError } from '#base/errors.ts';
+import { systemClock } from '#base/clock.ts';
+import type { Clock } from '#base/clock.ts';
+import { formatLogLine, noPartialLine, splitLogLines } from './log-line.ts';
+import type { LogStream, PartialLine } from './log-line.ts';
+import { checkProcessId } from './launch.ts';
+import type {
+  ContainerLaunch,
+  ExecLaunch,
+  Launcher,
+  LaunchStdio,
+  ProcessExit,
+  ProcessStreams,
+  RunningProcess,
+  Supervisor,
+  SupervisorSpec,
+} from './launch.ts';
+
+/** What a program sees of the process that it runs in. */
+export interface FakeProcess {
+  readonly id: string;
+  readonly pid: number;
+  readonly launch: ContainerLaunch | ExecLaunch;
+  /** Ends when the last writer closed it; at once without stdin. */
+  readonly stdin: Readable;
+  write(stream: LogStream, text: string | Buffer): void;
+  /** Handles a signal instead of dying of it (SIGKILL cannot be handled). */
+  onSignal(signal: number, handler: () => void): void;
+  /** Aborted when the process is over, by return or by signal. */
+  readonly ended: AbortSignal;
+}
+
+/** Runs until it returns its exit status. */
+export type FakeProgram = (process: FakeProcess) => number | Promise<number>;
+
+export interface FakeLauncherOptions {
+  readonly clock?: Clock;
+  /** The program of a launch; undefined: execve fails with ENOENT. Default: everything runs until it is killed. */
+  readonly programOf?: (launch: ContainerLaunch | ExecLaunch, id: string) => FakeProgram | undefined;
+}
+
+export interface FakeLauncher extends Launcher {
+  /** SIGKILL of a supervisor: its connections see the end, its processes go with it. */
+  killSupervisor(directory: string): void;
+  /** What was launched in a supervisor, in order. */
+  launched(directory: string): readonly {
+    readonly id: string;
+    readonly launch: ContainerLaunch | ExecLaunch;
+    readonly stdio: LaunchStdio;
+  }[];
+  /** The next launch in a supervisor fails with this errno. */
+  failNextLaunch(
+    directory: string,
+    failure: { readonly index: number; readonly errno: string; readonly op: string },
+  ): void;
+}
+
+/** A program that runs until it is killed. */
+export const runUntilKilled: FakeProgram = () => new Promise<number>(() => undefined);
+
+interface RunningFake {
+  readonly id: string;
+  readonly pid: number;
+  readonly startedAtMs: number;
+  readonly isExec: boolean;
+  readonly stdio: LaunchStdio;
+  readonly stdin: PassThrough;
+  readonly handlers: Map<number, () => void>;
+  readonly attached: Set<FakeStreams>;
+  readonly partial: Map<LogStream, PartialLine>;
+  readonly over: AbortController;
+}
+
+interface FakeStreams {
+  readonly stdout: PassThrough;
+  readonly stderr: PassThrough | undefined;
+}
+
+interface FakeState {
+  readonly spec: SupervisorSpec;
+  readonly pid: number;
+  readonly processes: Map<string, RunningFake>;
+  readonly usedIds: Set<string>;
+  readonly exits: ProcessExit[];
+  readonly listeners: Set<(exit: ProcessExit | undefined) => void>;
+  readonly launched: { id: string; launch: ContainerLaunch | ExecLaunch; stdio: LaunchStdio }[];
+  failure: { readonly index: number; readonly errno: string; readonly op: string } | undefined;
+  isAlive: boolean;
+}
+
+/** A launcher whose supervisors live in this object: a second connectSupervisor() is an agent that came back. */
+export function createFakeLauncher(options: FakeLauncherOptions = {}): FakeLauncher {
+  const clock = options.clock ?? systemClock;
+  const programOf = options.programOf ?? (() => runUntilKilled);
+  const states = new Map<string, FakeState>();
+  let nextPid = 1000;
+  const stateOf = (directory: string): FakeState => {
+    const state = states.get(directory);
+    if (state === undefined)
+      throw new PodwrightError('E_NOT_FOUND', `find supervisor ${directory}: never started`);
+    return state;
+  };
+  const context: FakeContext = { clock, programOf, allocatePid: () => nextPid++ };
+  return {
+    startSupervisor: async (spec) => {
+      if (states.get(spec.directory)?.isAlive === true) {
+        throw new PodwrightError('E_BUSY', `start supervisor ${spec.directory}: one is running there`);
+      }
+      if (!existsSync(spec.directory)) {
+        throw new PodwrightError('E_LAUNCH', `start supervisor ${spec.directory}: chdir: ENOENT`, {
+          detail: { index: -1, errno: 'ENOENT', op: 'chdir' },
+        });
+      }
+      const state: FakeState = {
+        spec,
+        pid: nextPid++,
+        processes: new Map(),
+        usedIds: new Set(),
+        exits: [],
+        listeners: new Set(),
+        launched: [],
+        failure: undefined,
+        isAlive: true,
+      };
+      states.set(spec.directory, state);
+      return connectFake(state, context);
+    },
+    connectSupervisor: async (directory) => {
+      const state = states.get(directory);
+      return state?.isAlive === true ? connectFake(state, context) : undefined;
+    },
+    killSupervisor: (directory) => endSupervisor(stateOf(directory)),
+    launched: (directory) => stateOf(directory).launched,
+    failNextLaunch: (directory, failure) => void (stateOf(directory).failure = failure),
+  };
+}
+
+interface FakeContext {
+  readonly clock: Clock;
+  readonly programOf: NonNullable<FakeLauncherOptions['programOf']>;
+  readonly allocatePid: () => number;
+}
+
+function endSupervisor(state: FakeState): void {
+  state.isAlive = false;
+  for (const process of state.processes.values()) {
+    process.over.abort();
+    endStreams(process);
+  }
+  state.processes.clear();
+  const listeners = [...state.listeners];
+  state.listeners.clear();
+  for (const listener of listeners) listener(undefined);
+}
+
+function connectFake(state: FakeState, context: FakeContext): Supervisor {
+  let isOpen = true;
+  const own = new Set<(exit: ProcessExit | undefined) => void>();
+  const check = (): void => {
+    if (!isOpen) throw new PodwrightError('E_CLOSED', `use supervisor ${state.spec.directory}: disposed`);
+    if (!state.isAlive)
+      throw new PodwrightError('E_CONNECTION', `use supervisor ${state.spec.directory}: it is gone`);
+  };
+  const find = (id: string, what: string): RunningFake => {
+    const process = state.processes.get(id);
+    if (process === undefined) throw new PodwrightError('E_NOT_FOUND', `${what} ${id}: no such process`);
+    return process;
+  };
+  return {
+    pid: state.pid,
+    directory: state.spec.directory,
+    launch: async (id, container, stdio) => {
+      check();
+      const process = startFake({ state, context, id, launch: container, stdio });
+      return describeProcess(process);
+    },
+    exec: async (id, exec, stdio) => {
+      check();
+      const target = [...state.processes.values()].some((process) => process.pid === exec.targetPid);
+      if (!target) throw launchError(id, { index: -1, errno: 'ESRCH', op: `join pid ${exec.targetPid}` });
+      let streams: ProcessStreams | undefined;
+      const attach = (process: RunningFake): void => void (streams = attachFake(process, true));
+      const process = startFake({ state, context, id, launch: exec, stdio, attach });
+      if (streams === undefined) throw new PodwrightError('E_INTERNAL', `exec ${id}: no streams`);
+      return { process: describeProcess(process), streams };
+    },
+    attach: async (id) => {
+      check();
+      const process = find(id, 'attach');
+      return attachFake(process, process.stdio.stdinOnce);
+    },
+    kill: async (id, signal) => {
+      check();
+      const process = state.processes.get(id);
+      if (process !== undefined) signalFake(state, context, process, signal);
+    },
+    reopenLog: async (id) => {
+      check();
+      find(id, 'reopen log of');
+    },
+    running: async () => {
+      check();
+      return [...state.processes.values()].map(describeProcess);
+    },
+    exits: async () => [...state.exits],
+    onExit: (listener) => {
+      check();
+      state.listeners.add(listener);
+      own.add(listener);
+      return { [Symbol.dispose]: () => void (state.listeners.delete(listener), own.delete(listener)) };
+    },
+    stop: async () => {
+      check();
+      if (state.processes.size > 0) {
+        throw new PodwrightError(
+          'E_BUSY',
+          `stop supervisor ${state.spec.directory}: ${state.processes.size} running`,
+        );
+      }
+      endSupervisor(state);
+    },
+    [Symbol.dispose]: () => {
+      isOpen = false;
+      for (const listener of own) state.listeners.delete(listener);
+    },
+  };
+}
+
+function describeProcess(process: RunningFake): RunningProcess {
+  return { id: process.id, pid: process.pid, startedAtMs: process.startedAtMs };
+}
+
+function launchError(
+  id: string,
+  failure: { readonly index: number; readonly errno: string; readonly op: string },
+): PodwrightError {
+  return new PodwrightError('E_LAUNCH', `launch ${id}: op ${failure.index} ${failure.op}: ${failure.errno}`, {
+    detail: failure,
+  });
+}
+
+function startFake(options: {
+  readonly state: FakeState;
+  readonly context: FakeContext;
+  readonly id: string;
+  readonly launch: ContainerLaunch | ExecLaunch;
+  readonly stdio: LaunchStdio;
+  readonly attach?: (process: RunningFake) => void;
+}): RunningFake {
+  const { state, context, id, launch, stdio } = options;
+  checkProcessId(id);
+  if (state.usedIds.has(id)) throw new PodwrightError('E_EXISTS', `launch ${id}: the id is taken`);
+  const failure = state.failure;
+  state.failure = undefined;
+  if (failure !== undefined) throw launchError(id, failure);
+  const program = context.programOf(launch, id);
+  if (program === undefined)
+    throw launchError(id, { index: 0, errno: 'ENOENT', op: `execve ${launch.args[0] ?? ''}` });
+  const process: RunningFake = {
+    id,
+    pid: context.allocatePid(),
+    startedAtMs: context.clock.now(),
+    isExec: 'targetPid' in launch,
+    stdio,
+    stdin: new PassThrough(),
+    handlers: new Map(),
+    attached: new Set(),
+    partial: new Map(),
+    over: new AbortController(),
+  };
+  if (!stdio.stdin) process.stdin.end();
+  if (stdio.logPath !== undefined) appendFileSync(stdio.logPath, '');
+  state.usedIds.add(id);
+  state.processes.set(id, process);
+  state.launched.push({ id, launch, stdio });
+  options.attach?.(process);
+  const view: FakeProcess = {
+    id,
+    pid: process.pid,
+    launch,
+    stdin: process.stdin,
+    write: (stream, text) => writeFake(context.clock, process, stream, Buffer.from(text)),
+    onSignal: (signal, handler) => void process.handlers.set(signal, handler),
+    ended: process.over.signal,
+  };
+  queueMicrotask(() => {
+    void Promise.resolve(program(view)).then((code) =>
+      endFake(state, context.clock, process, { code, signal: undefined }),
+    );
+  });
+  return process;
+}
+
+function writeFake(clock: Clock, process: RunningFake, stream: LogStream, chunk: Buffer): void {
+  if (process.over.signal.aborted) return;
+  const to: LogStream = process.stdio.tty ? 'stdout' : stream;
+  for (const streams of process.attached) (to === 'stdout' ? streams.stdout : streams.stderr)?.write(chunk);
+  if (process.stdio.logPath === undefined) return;
+  const { lines, rest } = splitLogLines(process.partial.get(to) ?? noPartialLine, chunk);
+  process.partial.set(to, rest);
+  for (const line of lines)
+    appendFileSync(process.stdio.logPath, formatLogLine(clock.now(), to, line.text, line.isFull));
+}
+
+/** The default actions of signal(7) that do not end a process: CONT, CHLD, URG, WINCH and the probe 0. */
+const harmlessSignals: ReadonlySet<number> = new Set([0, 17, 18, 23, 28]);
+
+function signalFake(state: FakeState, context: FakeContext, process: RunningFake, signal: number): void {
+  const handler = signal === 9 ? undefined : process.handlers.get(signal);
+  if (handler !== undefined) handler();
+  else if (!harmlessSignals.has(signal))
+    endFake(state, context.clock, process, { code: 128 + signal, signal });
+}
+
+function endFake(
+  state: FakeState,
+  clock: Clock,
+  process: RunningFake,
+  end: { readonly code: number; readonly signal: number | undefined },
+): void {
+  if (process.over.signal.aborted) return;
+  for (const [stream, { text }] of process.partial) {
+    if (text.length > 0 && process.stdio.logPath !== undefined) {
+      appendFileSync(process.stdio.logPath, formatLogLine(clock.now(), stream, text, false));
+    }
+  }
+  process.over.abort();
+  state.processes.delete(process.id);
+  const { id, pid, startedAtMs } = process;
+  const exit: ProcessExit = { id, pid, ...end, startedAtMs, finishedAtMs: clock.now() };
+  if (!process.isExec) state.exits.push(exit);
+  endStreams(process);
+  for (const listener of state.listeners) listener(exit);
+}
+
+function endStreams(process: RunningFake): void {
+  for (const streams of process.attached) {
+    streams.stdout.end();
+    streams.stderr?.end();
+  }
+  process.attached.clear();
+}
+
+function attachFake(process: RunningFake, closesStdin: boolean): ProcessStreams {
+  const streams: FakeStreams = {
+    stdout: new PassThrough(),
+    stderr: process.stdio.tty ? undefined : new PassThrough(),
+  };
+  process.attached.add(streams);
+  const stdin = new PassThrough();
+  stdin.on('data', (chunk: Buffer) => void process.stdin.write(chunk));
+  stdin.on('end', () => void (closesStdin && process.stdin.end()));
+  return {
+    stdin: process.stdio.stdin ? stdin : undefined,
+    stdout: streams.stdout,
+    stderr: streams.stderr,
+    resize: () => undefined,
+    [Symbol.asyncDispose]: async () => {
+      process.attached.delete(streams);
+      streams.stdout.end();
+      streams.stderr?.end();
+    },
+  };
+}

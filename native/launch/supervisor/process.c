@@ -1,0 +1,388 @@
+/* A process from its first report to the last byte of its output: logs, attached clients with flow control, stdin, exit. */
+#include "supervisor.h"
+
+struct process processes[PROCESSES_MAX];
+u32 process_limit;
+
+static u32 slot_of(const struct process *process) { return (u32)(process - processes); }
+
+struct process *find_process(const char *id)
+{
+	char text[ID_BYTES + 1] = { 0 };
+	memcpy(text, id, ID_BYTES);
+	for (u32 i = 0; i < process_limit; i++) {
+		if (processes[i].state != FREE && text_equal(processes[i].id, text)) return processes + i;
+	}
+	return NULL;
+}
+
+struct process *find_handle(u32 handle)
+{
+	struct process *process = processes + handle % PROCESSES_MAX;
+	return process->state != FREE && process->handle == handle ? process : NULL;
+}
+
+int count_processes(void)
+{
+	int count = 0;
+	for (u32 i = 0; i < process_limit; i++) count += processes[i].state == STARTING || processes[i].state == RUNNING;
+	return count;
+}
+
+/* ---- attachments ---- */
+
+static struct client *client_of(const struct attachment *attachment)
+{
+	struct client *client = clients + attachment->client;
+	return client->fd >= 0 && client->generation == attachment->generation && !client->is_doomed ? client : NULL;
+}
+
+struct attachment *attachment_of(struct process *process, const struct client *client)
+{
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		struct attachment *attachment = process->attachments + i;
+		if (attachment->is_used && client_of(attachment) == client) return attachment;
+	}
+	return NULL;
+}
+
+static int is_attached(const struct process *process)
+{
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		if (process->attachments[i].is_used) return 1;
+	}
+	return 0;
+}
+
+struct attachment *attach(struct process *process, struct client *client)
+{
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		struct attachment *attachment = process->attachments + i;
+		if (attachment->is_used) continue;
+		*attachment = (struct attachment){ 1, (u32)(client - clients), client->generation, { STREAM_WINDOW, STREAM_WINDOW }, 0 };
+		return attachment;
+	}
+	return NULL;
+}
+
+/* ---- output ---- */
+
+static void close_stream(struct process *process, u32 index)
+{
+	struct stream *stream = process->output + index;
+	if (stream->fd < 0) return;
+	if (stream->is_watched) unwatch(stream->fd);
+	stream->is_watched = 0;
+	close_fd(&stream->fd);
+	log_finish(&process->log, &stream->partial, (int)index);
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		struct client *client = process->attachments[i].is_used ? client_of(process->attachments + i) : NULL;
+		if (client) send_message(client, MSG_OUTPUT_END, (u16)index, process->handle, NULL, 0);
+	}
+}
+
+/* An exited process keeps its slot until its streams have ended: a child of it may still be writing. */
+static void free_if_done(struct process *process)
+{
+	if (process->state != EXITED && process->state != FAILED) return;
+	/* Nobody can attach to an exited exec any more, so nobody would ever read on. */
+	if ((process->flags & LAUNCH_EXEC) && !is_attached(process)) close_stream(process, 0), close_stream(process, 1);
+	if (process->output[0].fd >= 0 || process->output[1].fd >= 0) return;
+	close_stdin(process);
+	close_fd(&process->log.fd);
+	process->state = FREE;
+	while (process_limit > 0 && processes[process_limit - 1].state == FREE) process_limit--;
+}
+
+/* How many bytes may be read now: an exec waits for its client (its output is never lost), a container with a slow client does not. */
+static u32 readable_bytes(const struct process *process, u32 index)
+{
+	u32 bytes = READ_BYTES;
+	if (!(process->flags & LAUNCH_EXEC)) return bytes;
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		const struct attachment *attachment = process->attachments + i;
+		const struct client *client = attachment->is_used ? client_of(attachment) : NULL;
+		if (!client) continue;
+		u32 room = room_for_output(client);
+		if (attachment->credit[index] < bytes) bytes = attachment->credit[index];
+		if (room < bytes) bytes = room;
+	}
+	return bytes;
+}
+
+static void pass_output(struct process *process, u32 index, const char *data, u32 length)
+{
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		struct attachment *attachment = process->attachments + i;
+		struct client *client = attachment->is_used ? client_of(attachment) : NULL;
+		if (!client) continue;
+		if (attachment->credit[index] < length || room_for_output(client) < length) {
+			attachment->is_used = 0;
+			send_message(client, MSG_DETACHED, 0, process->handle, NULL, 0);
+			continue;
+		}
+		attachment->credit[index] -= length;
+		send_message(client, MSG_OUTPUT, (u16)index, process->handle, data, length);
+	}
+	log_write(&process->log, &process->output[index].partial, (int)index, data, length);
+}
+
+enum read_result { READ_SOME, READ_NOTHING, READ_PAUSED, READ_END };
+
+static enum read_result read_output(struct process *process, u32 index)
+{
+	struct stream *stream = process->output + index;
+	if (stream->fd < 0) return READ_END;
+	u32 bytes = readable_bytes(process, index);
+	if (bytes == 0) {
+		/* A hang-up cannot be masked, so a stream that must wait leaves the epoll set. */
+		if (stream->is_watched) unwatch(stream->fd);
+		stream->is_watched = 0;
+		return READ_PAUSED;
+	}
+	buffers_touched = 1;
+	long got = CALL3(read, stream->fd, scratch, bytes);
+	if (got > 0) {
+		pass_output(process, index, scratch, (u32)got);
+		return READ_SOME;
+	}
+	if (got == -EAGAIN || got == -EINTR) return READ_NOTHING;
+	close_stream(process, index); /* end of file; of a pty, EIO */
+	return READ_END;
+}
+
+void on_output(u32 slot, u32 index)
+{
+	struct process *process = processes + slot;
+	if (!process->output[index].is_watched) return; /* an event of what was here before */
+	read_output(process, index);
+	free_if_done(process);
+}
+
+static void watch_output(struct process *process)
+{
+	for (u32 i = 0; i < 2; i++) {
+		struct stream *stream = process->output + i;
+		if (stream->fd < 0 || stream->is_watched || readable_bytes(process, i) == 0) continue;
+		if (watch(stream->fd, EPOLLIN, WATCH_OUTPUT, slot_of(process) * 2 + i)) close_stream(process, i);
+		else stream->is_watched = 1;
+	}
+}
+
+void resume_output(void)
+{
+	for (u32 i = 0; i < process_limit; i++) {
+		if (processes[i].state != RUNNING && processes[i].state != EXITED) continue;
+		watch_output(processes + i);
+		free_if_done(processes + i);
+	}
+}
+
+/* ---- stdin ---- */
+
+void close_stdin(struct process *process)
+{
+	if (process->stdin_fd >= 0 && process->stdin_watched) unwatch(process->stdin_fd);
+	process->stdin_watched = 0;
+	close_fd(&process->stdin_fd);
+	if (process->stdin_data) CALL2(munmap, process->stdin_data, STDIN_BYTES_MAX);
+	process->stdin_data = NULL;
+	process->stdin_start = process->stdin_end = 0;
+}
+
+static void return_stdin_credit(struct process *process)
+{
+	for (int i = 0; i < ATTACHMENTS_MAX; i++) {
+		struct attachment *attachment = process->attachments + i;
+		struct client *client = attachment->is_used ? client_of(attachment) : NULL;
+		if (!client || attachment->stdin_used == 0) continue;
+		struct credit credit = { attachment->stdin_used, 0 };
+		attachment->stdin_used = 0;
+		send_message(client, MSG_STDIN_CREDIT, 0, process->handle, &credit, sizeof credit);
+	}
+}
+
+static void flush_stdin(struct process *process)
+{
+	while (process->stdin_start < process->stdin_end) {
+		u32 length = process->stdin_end - process->stdin_start;
+		long written = CALL3(write, process->stdin_fd, process->stdin_data + process->stdin_start, length);
+		if (written == -EAGAIN) {
+			if (!process->stdin_watched) process->stdin_watched = !watch(process->stdin_fd, EPOLLOUT, WATCH_STDIN, slot_of(process));
+			return;
+		}
+		if (written <= 0) { /* nobody reads any more */
+			close_stdin(process);
+			break;
+		}
+		process->stdin_start += (u32)written;
+	}
+	if (process->stdin_watched) unwatch(process->stdin_fd);
+	process->stdin_watched = 0;
+	process->stdin_start = process->stdin_end = 0;
+	return_stdin_credit(process);
+	if (process->stdin_closing) close_stdin(process);
+}
+
+void on_stdin(u32 slot)
+{
+	if (processes[slot].state != FREE && processes[slot].stdin_fd >= 0) flush_stdin(processes + slot);
+}
+
+/* EPROTO: the client sent more than it had credit for. */
+int feed_stdin(struct process *process, struct attachment *from, const char *data, u32 length)
+{
+	if (length > STREAM_WINDOW - from->stdin_used) return EPROTO;
+	from->stdin_used += length;
+	if (process->stdin_fd < 0 || process->stdin_closing) {
+		return_stdin_credit(process);
+		return 0;
+	}
+	if (!process->stdin_data) process->stdin_data = map_memory(STDIN_BYTES_MAX);
+	if (!process->stdin_data) return ENOMEM;
+	if (process->stdin_end + length > STDIN_BYTES_MAX) {
+		memmove(process->stdin_data, process->stdin_data + process->stdin_start, process->stdin_end - process->stdin_start);
+		process->stdin_end -= process->stdin_start;
+		process->stdin_start = 0;
+	}
+	if (length > STDIN_BYTES_MAX - process->stdin_end) return EPROTO;
+	memcpy(process->stdin_data + process->stdin_end, data, length);
+	process->stdin_end += length;
+	if (!process->stdin_watched) flush_stdin(process);
+	return 0;
+}
+
+void finish_stdin(struct process *process)
+{
+	process->stdin_closing = 1;
+	if (process->stdin_fd >= 0 && process->stdin_start == process->stdin_end) close_stdin(process);
+}
+
+void detach(struct process *process, struct attachment *attachment)
+{
+	attachment->is_used = 0;
+	/* An exec belongs to its client: without it nobody types, and a terminal hangs up. */
+	if (!(process->flags & LAUNCH_EXEC) || is_attached(process)) return;
+	finish_stdin(process);
+	if (process->flags & LAUNCH_TTY) close_stdin(process), close_stream(process, 0);
+}
+
+void forget_client(const struct client *client)
+{
+	for (u32 i = 0; i < process_limit; i++) {
+		struct process *process = processes + i;
+		if (process->state == FREE) continue;
+		for (int k = 0; k < ATTACHMENTS_MAX; k++) {
+			struct attachment *attachment = process->attachments + k;
+			if (attachment->is_used && attachment->client == (u32)(client - clients)) detach(process, attachment);
+		}
+	}
+}
+
+int resize_tty(struct process *process, u16 columns, u16 rows)
+{
+	u16 size[4] = { rows, columns, 0, 0 };
+	if (!(process->flags & LAUNCH_TTY) || process->output[0].fd < 0) return 0;
+	long result = CALL3(ioctl, process->output[0].fd, TIOCSWINSZ, size);
+	return is_error(result) ? (int)-result : 0;
+}
+
+int reopen_log(struct process *process)
+{
+	if (process->log.fd < 0) return 0;
+	int fd = open_file(process->log_path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+	if (fd < 0) return -fd;
+	close_fd(&process->log.fd);
+	process->log.fd = fd;
+	process->log.is_torn = 0;
+	return 0;
+}
+
+/* ---- start and end ---- */
+
+static void reply_launch(struct process *process, struct failure failure)
+{
+	struct client *client = clients + process->client;
+	struct reply reply = { failure.index, failure.error, (u32)process->pid, process->handle, process->started_ns, process->flags, 0 };
+	if (client->fd < 0 || client->generation != process->generation) return;
+	send_message(client, MSG_REPLY, 0, process->request, &reply, sizeof reply);
+}
+
+static void take_terminal(struct process *process, int master)
+{
+	CALL3(fcntl, master, F_SETFL, O_RDWR | O_NONBLOCK);
+	process->output[0].fd = master;
+	/* stdin has a descriptor of its own, so that both directions can be in the epoll set. */
+	if (process->flags & LAUNCH_STDIN) process->stdin_fd = (int)CALL3(fcntl, master, F_DUPFD_CLOEXEC, 0);
+}
+
+static void finish_start(struct process *process, struct failure failure)
+{
+	unwatch(process->report);
+	close_fd(&process->report);
+	process->started_ns = now_ns();
+	process->state = failure.index == STAGE_NONE ? RUNNING : FAILED;
+	reply_launch(process, failure);
+	if (process->state == RUNNING) {
+		watch_output(process);
+	} else {
+		process->id[0] = 0; /* the id was not used: the next launch may have it before this child is reaped */
+		for (int i = 0; i < ATTACHMENTS_MAX; i++) process->attachments[i].is_used = 0;
+		close_stream(process, 0);
+		close_stream(process, 1);
+		close_stdin(process);
+		close_fd(&process->log.fd);
+	}
+}
+
+/* One message of the child: its terminal, its failure, or the end of the socket, which is execve. */
+void on_report(u32 slot)
+{
+	struct process *process = processes + slot;
+	struct failure failure = { STAGE_NONE, 0 };
+	struct io_vector vector = { &failure, sizeof failure };
+	struct rights rights = { .fd = -1 };
+	struct message_header message = { .iov = &vector, .iov_count = 1, .control = &rights, .control_length = sizeof rights };
+	if (process->state != STARTING) return;
+	long got = CALL3(recvmsg, process->report, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (got == -EAGAIN || got == -EINTR) return;
+	if (got > 0 && message.control_length >= 20 && rights.type == SCM_RIGHTS && rights.fd >= 0) take_terminal(process, rights.fd);
+	else finish_start(process, got == sizeof failure ? failure : (struct failure){ STAGE_NONE, 0 });
+}
+
+static void end_process(struct process *process, i32 status)
+{
+	u32 slot = slot_of(process);
+	for (int i = 0; i < 3 && process->state == STARTING; i++) on_report(slot); /* at most a terminal, then the end */
+	if (process->state == RUNNING) {
+		/* What it wrote is in the log before its exit is known. */
+		for (u32 i = 0; i < 2; i++) {
+			while (read_output(process, i) == READ_SOME) continue;
+		}
+		struct exit_record record = { .pid = (u32)process->pid, .status = status, .started_ns = process->started_ns, .finished_ns = now_ns() };
+		memcpy(record.id, process->id, ID_BYTES);
+		/* In the file first: an agent that was told of an exit and then died must find it again. */
+		/* Not execs: nobody can ask for them after their client, and probes would make the file grow without end. */
+		int is_kept = !(process->flags & LAUNCH_EXEC);
+		if (is_kept && CALL3(write, exits_file, &record, sizeof record) != sizeof record) log_bytes_dropped += sizeof record;
+		process->state = EXITED;
+		send_all(MSG_EXIT, &record, sizeof record);
+	}
+	process->pid = 0;
+	close_stdin(process);
+	free_if_done(process);
+}
+
+/* Orphans that came to us as subreaper are reaped without a word. */
+void reap_processes(void)
+{
+	for (;;) {
+		i32 status = 0;
+		long pid = CALL4(wait4, -1, &status, WNOHANG, 0);
+		if (pid <= 0) return;
+		for (u32 i = 0; i < process_limit; i++) {
+			struct process *process = processes + i;
+			if (process->state != FREE && process->state != EXITED && process->pid == (i32)pid) end_process(process, status);
+		}
+	}
+}

@@ -1,0 +1,285 @@
+/*
+ * The pod supervisor: holds the pod's namespaces, is parent and reaper of its processes, writes their logs, and speaks wire.h on DIR/sock.
+ * It has no policy: what a process is made of comes as a syscall program.
+ *
+ *   supervisor DIR [netns=PATH] [hostname=NAME] [ipc] [pid] [cgroup=PATH] [sysctl=KEY=VALUE]...
+ *
+ * Goes into the background when the socket is there and every namespace is joined; until then an error is one line on stderr,
+ * `what: errno`, and exit status 1.
+ */
+#include "supervisor.h"
+
+START;
+
+char scratch[READ_BYTES] __attribute__((aligned(4096)));
+u8 buffers_touched;
+int has_pod_pid, own_pid_namespace = -1, exits_file = -1;
+static int epoll = -1;
+static const char title[] = "podwright-pod";
+
+/* Keeps the compiler from turning these loops into calls of themselves. */
+#define NO_LOOP_IDIOM __asm__ volatile("")
+
+void *memcpy(void *to, const void *from, size_t length)
+{
+	char *target = to;
+	const char *source = from;
+#if defined(__x86_64__)
+	__asm__ volatile("rep movsb" : "+D"(target), "+S"(source), "+c"(length) : : "memory");
+#else
+	while (length--) {
+		*target++ = *source++;
+		NO_LOOP_IDIOM;
+	}
+#endif
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t length)
+{
+	char *target = to;
+	const char *source = from;
+	if (target <= source || target >= source + length) return memcpy(to, from, length);
+	while (length--) {
+		target[length] = source[length];
+		NO_LOOP_IDIOM;
+	}
+	return to;
+}
+
+void *memset(void *to, int byte, size_t length)
+{
+	char *target = to;
+	while (length--) {
+		*target++ = (char)byte;
+		NO_LOOP_IDIOM;
+	}
+	return to;
+}
+
+/* ---- the loop ---- */
+
+static struct epoll_event event_of(u32 events, u32 kind, u32 index) { return (struct epoll_event){ events, (u64)kind << 32 | index }; }
+
+int watch(int fd, u32 events, u32 kind, u32 index)
+{
+	struct epoll_event event = event_of(events, kind, index);
+	return (int)-CALL4(epoll_ctl, epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+void rewatch(int fd, u32 events, u32 kind, u32 index)
+{
+	struct epoll_event event = event_of(events, kind, index);
+	CALL4(epoll_ctl, epoll, EPOLL_CTL_MOD, fd, &event);
+}
+
+void unwatch(int fd) { CALL4(epoll_ctl, epoll, EPOLL_CTL_DEL, fd, 0); }
+
+static void dispatch(int listener, int signals, const struct epoll_event *event)
+{
+	u32 index = (u32)event->data;
+	switch ((u32)(event->data >> 32)) {
+	case WATCH_LISTENER: accept_clients(listener); break;
+	case WATCH_SIGNALS:
+		CALL3(read, signals, scratch, sizeof scratch);
+		reap_processes();
+		break;
+	case WATCH_CLIENT: on_client(index, event->events); break;
+	case WATCH_REPORT: on_report(index); break;
+	case WATCH_OUTPUT: on_output(index / 2, index % 2); break;
+	case WATCH_STDIN: on_stdin(index); break;
+	}
+}
+
+static void release_buffers(void)
+{
+	CALL3(madvise, scratch, sizeof scratch, MADV_DONTNEED);
+	release_log_batch();
+	release_client_buffers();
+	buffers_touched = 0;
+}
+
+static void serve(int listener, int signals) __attribute__((noreturn));
+static void serve(int listener, int signals)
+{
+	struct epoll_event events[16];
+	for (;;) {
+		/* After a quiet second the pages of the buffers go back: most pods are idle most of the time. */
+		long count = CALL(epoll_pwait, epoll, events, 16, buffers_touched ? 1000 : -1, 0, 8);
+		if (count == 0) release_buffers();
+		for (long i = 0; i < count; i++) dispatch(listener, signals, events + i);
+		sweep_clients();
+		resume_output();
+	}
+}
+
+/* ---- start ---- */
+
+static void say(const char *text) { CALL3(write, 2, text, text_length(text)); }
+
+void die(const char *what, long error)
+{
+	char digits[8];
+	int at = sizeof digits - 1;
+	u32 number = (u32)(error < 0 ? -error : error);
+	digits[at] = 0;
+	do digits[--at] = (char)('0' + number % 10), number /= 10;
+	while (number && at > 0);
+	say(what);
+	say(": ");
+	say(digits + at);
+	say("\n");
+	for (;;) CALL1(exit_group, 1);
+}
+
+static long check(long result, const char *what)
+{
+	if (is_error(result)) die(what, result);
+	return result;
+}
+
+static const char *value_of(const char *argument, const char *name)
+{
+	while (*name && *argument == *name) argument++, name++;
+	return *name || *argument != '=' ? NULL : argument + 1;
+}
+
+/*
+ * A container that gets hold of /proc/PID/exe of a child before its execve could overwrite the file for every later pod
+ * (CVE-2019-5736). The supervisor therefore runs from a mount of itself that is read-only and in no mount namespace.
+ */
+static void run_sealed(char **argv, char **envp)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	if (text_equal(argv[0], title)) return;
+	long tree = check(CALL3(open_tree, AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "clone the mount of the supervisor");
+	check(CALL5(mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes), "make the supervisor read-only");
+	argv[0] = (char *)title;
+	check(CALL5(execveat, tree, "", argv, envp, AT_EMPTY_PATH), "execute the sealed supervisor");
+}
+
+static void write_sysctl(char *assignment)
+{
+	char path[256] = "/proc/sys/";
+	u32 at = 10;
+	char *value = assignment;
+	for (; *value && *value != '=' && at < sizeof path - 1; value++) path[at++] = *value == '.' ? '/' : *value;
+	path[at] = 0;
+	if (*value++ != '=') die(assignment, EINVAL);
+	int fd = (int)check(open_file(path, O_WRONLY, 0), path);
+	check(CALL3(write, fd, value, text_length(value)), path);
+	close_fd(&fd);
+}
+
+/* The first process of the pod's pid namespace: reaps what is left to it, ends with the supervisor. */
+static void run_pod_init(void) __attribute__((noreturn));
+static void run_pod_init(void)
+{
+	struct { u64 handler, flags, restorer, mask; } ignore = { 1 /* SIG_IGN: children vanish without wait */, 0, 0, 0 };
+	CALL4(rt_sigaction, SIGCHLD, &ignore, 0, 8);
+	CALL5(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+	CALL5(prctl, PR_SET_NAME, "pause", 0, 0, 0);
+	CALL3(close_range, 0, ~0u, 0);
+	for (;;) CALL5(ppoll, 0, 0, 0, 0, 0);
+}
+
+static void join_namespaces(char **arguments)
+{
+	u64 fresh = 0;
+	const char *hostname = NULL, *value;
+	for (char **argument = arguments; *argument; argument++) {
+		if ((value = value_of(*argument, "netns"))) {
+			int fd = (int)check(open_file(value, O_RDONLY, 0), value);
+			check(CALL2(setns, fd, CLONE_NEWNET), value);
+			close_fd(&fd);
+		} else if ((value = value_of(*argument, "hostname"))) {
+			hostname = value;
+			fresh |= CLONE_NEWUTS;
+		} else if (text_equal(*argument, "ipc")) {
+			fresh |= CLONE_NEWIPC;
+		} else if (text_equal(*argument, "pid")) {
+			has_pod_pid = 1;
+		} else if ((value = value_of(*argument, "cgroup"))) {
+			check(CALL1(chdir, value), value);
+			int fd = (int)check(open_file("cgroup.procs", O_WRONLY, 0), value);
+			check(CALL3(write, fd, "0", 1), value);
+			close_fd(&fd);
+		} else if (!value_of(*argument, "sysctl")) {
+			die(*argument, EINVAL);
+		}
+	}
+	if (fresh) check(CALL1(unshare, fresh), "unshare ipc and uts");
+	if (hostname) check(CALL2(sethostname, hostname, text_length(hostname)), "sethostname");
+	for (char **argument = arguments; *argument; argument++) {
+		if (value_of(*argument, "sysctl")) write_sysctl((char *)value_of(*argument, "sysctl"));
+	}
+}
+
+static void start_pod_pid(void)
+{
+	if (has_pod_pid) {
+		check(CALL1(unshare, CLONE_NEWPID), "unshare pid");
+		struct clone_args arguments = { .exit_signal = SIGCHLD };
+		if (check(CALL2(clone3, &arguments, sizeof arguments), "clone the pod's init") == 0) run_pod_init();
+	}
+	own_pid_namespace = (int)check(open_file("/proc/self/ns/pid_for_children", O_RDONLY, 0), "open the pid namespace");
+	check(CALL2(setns, own_pid_namespace, CLONE_NEWPID), "setns to the own pid namespace");
+}
+
+static int listen_here(void)
+{
+	struct { u16 family; char path[14]; } address = { AF_UNIX, "sock" };
+	CALL3(unlinkat, AT_FDCWD, "sock", 0);
+	int fd = (int)check(CALL3(socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+	check(CALL3(bind, fd, &address, sizeof address), "bind sock");
+	check(CALL2(listen, fd, CLIENTS_MAX), "listen");
+	return fd;
+}
+
+/* The launcher waits for the first process: it ends when the second says that it is ready (an end of file is a failure, already told). */
+static void go_background(int *ready)
+{
+	int pipe[2];
+	char byte = 0;
+	check(CALL2(pipe2, pipe, O_CLOEXEC), "pipe");
+	struct clone_args arguments = { .exit_signal = SIGCHLD };
+	if (check(CALL2(clone3, &arguments, sizeof arguments), "clone") != 0) {
+		CALL1(close, pipe[1]);
+		CALL1(exit_group, CALL3(read, pipe[0], &byte, 1) == 1 ? 0 : 1);
+	}
+	CALL1(close, pipe[0]);
+	*ready = pipe[1];
+}
+
+__attribute__((used, noreturn)) void start(long *stack)
+{
+	char **argv = (char **)(stack + 1);
+	int ready;
+	u64 all_signals = ~0ull, child_signal = 1ull << (SIGCHLD - 1);
+	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=]", EINVAL);
+	CALL3(close_range, 3, ~0u, 0);
+	run_sealed(argv, argv + stack[0] + 1);
+	go_background(&ready);
+	CALL0(setsid);
+	CALL1(umask, 077);
+	CALL5(prctl, PR_SET_NAME, title, 0, 0, 0);
+	CALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+	check(CALL5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
+	check(CALL4(rt_sigprocmask, SIG_SETMASK, &all_signals, 0, 8), "block signals");
+	join_namespaces(argv + 2);
+	start_pod_pid();
+	check(CALL1(chdir, argv[1]), argv[1]);
+	for (u32 i = 0; i < CLIENTS_MAX; i++) clients[i].fd = -1;
+	epoll = (int)check(CALL1(epoll_create1, EPOLL_CLOEXEC), "epoll_create1");
+	int signals = (int)check(CALL4(signalfd4, -1, &child_signal, 8, SOCK_CLOEXEC | SOCK_NONBLOCK), "signalfd");
+	exits_file = (int)check(open_file("exits", O_WRONLY | O_CREAT | O_APPEND, 0600), "open exits");
+	int listener = listen_here();
+	watch(listener, EPOLLIN, WATCH_LISTENER, 0);
+	watch(signals, EPOLLIN, WATCH_SIGNALS, 0);
+	int null = (int)check(open_file("/dev/null", O_RDWR, 0), "open /dev/null");
+	for (int fd = 0; fd < 3; fd++) CALL3(dup3, null, fd, 0);
+	close_fd(&null);
+	CALL3(write, ready, "", 1);
+	close_fd(&ready);
+	serve(listener, signals);
+}

@@ -1,0 +1,262 @@
+/** One network namespace of the fake: links, IPv4 and IPv6 addresses, routes, by the kernel's rules as far as they show. */
+import { kernelError } from '#native/sys/errno.ts';
+import { formatAddress, maskPrefix, parseAddress, parsePrefix } from './address.ts';
+import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './netlink-constants.ts';
+import type { AddressInfo, LinkInfo, NetEvent, NetOp, NetworkState, RouteInfo } from './netlink.ts';
+import { routeProtocolPodwright } from './rtnetlink-encode.ts';
+
+const protocolKernel = 2; // RTPROT_KERNEL
+
+export interface FakeLink extends LinkInfo {
+  /** The other end of a veth. */
+  readonly peer?: { readonly namespace: FakeNamespace; readonly index: number };
+  readonly port?: { readonly hairpin: boolean; readonly isolated: boolean };
+  readonly alias?: string;
+  readonly promiscuous?: boolean;
+}
+
+const noDevice = (name: string): Error => kernelError(`find link ${name}`, 'ENODEV');
+
+export class FakeNamespace {
+  readonly sysctls: Map<string, string> = new Map();
+  readonly watchers: Set<(event: NetEvent) => void> = new Set();
+  readonly #links = new Map<number, FakeLink>();
+  #addresses: readonly AddressInfo[] = [];
+  #routes: readonly RouteInfo[] = [];
+  #lastIndex = 0;
+
+  constructor() {
+    this.addLink({ name: 'lo', mtu: 65_536, mac: '00:00:00:00:00:00' });
+  }
+
+  get state(): NetworkState {
+    const plain = ({ index, name, kind, mac, mtu, isUp, master, peerIndex }: FakeLink): LinkInfo => ({
+      index,
+      name,
+      kind,
+      mac,
+      mtu,
+      isUp,
+      master,
+      peerIndex,
+    });
+    return {
+      links: [...this.#links.values()].map(plain),
+      addresses: this.#addresses,
+      routes: this.#routes,
+    };
+  }
+
+  get links(): readonly FakeLink[] {
+    return [...this.#links.values()];
+  }
+
+  tell(event: NetEvent): void {
+    for (const watcher of this.watchers) watcher(event);
+  }
+
+  find(name: string): FakeLink | undefined {
+    return this.links.find((link) => link.name === name);
+  }
+
+  get(name: string): FakeLink {
+    const link = this.find(name);
+    if (link === undefined) throw noDevice(name);
+    return link;
+  }
+
+  /** The new link's index. */
+  addLink(link: {
+    readonly name: string;
+    readonly mtu?: number;
+    readonly mac?: string;
+    readonly kind?: string;
+  }): number {
+    const index = ++this.#lastIndex;
+    const mac = link.mac?.toLowerCase() ?? `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
+    this.#links.set(index, {
+      index,
+      name: link.name,
+      kind: link.kind,
+      mac,
+      mtu: link.mtu ?? 1500,
+      isUp: false,
+      master: undefined,
+      peerIndex: undefined,
+    });
+    this.tell({ kind: 'link', name: link.name, removed: false });
+    return index;
+  }
+
+  change(index: number, changes: Partial<FakeLink>): void {
+    const link = this.#links.get(index);
+    if (link === undefined) return;
+    const changed = { ...link, ...changes };
+    this.#links.set(index, changed);
+    this.tell({ kind: 'link', name: changed.name, removed: false });
+    if (changed.isUp && !link.isUp) this.#connect(index);
+    if (!changed.isUp && link.isUp) this.#dropRoutes((route) => route.linkIndex === index);
+  }
+
+  /** Takes the link out with all that hangs on it; a veth's other end is left to the caller. */
+  takeLink(index: number): FakeLink | undefined {
+    const link = this.#links.get(index);
+    if (link === undefined) return undefined;
+    this.#dropRoutes((route) => route.linkIndex === index);
+    for (const address of this.#addresses.filter((entry) => entry.linkIndex === index)) {
+      this.removeAddress(link.name, address.address);
+    }
+    this.#links.delete(index);
+    for (const port of this.links.filter((other) => other.master === index)) {
+      this.change(port.index, { master: undefined });
+    }
+    this.tell({ kind: 'link', name: link.name, removed: true });
+    return link;
+  }
+
+  /** A link from another namespace: down, without addresses. */
+  putLink(link: FakeLink, name: string): number {
+    const index = this.#links.has(link.index) ? ++this.#lastIndex : link.index;
+    this.#lastIndex = Math.max(this.#lastIndex, index);
+    this.#links.set(index, { ...link, index, name, isUp: false, master: undefined });
+    this.tell({ kind: 'link', name, removed: false });
+    return index;
+  }
+
+  ensureAddress(name: string, text: string): void {
+    const { index, isUp } = this.get(name);
+    const address = canonicalAddress(text);
+    if (this.#addresses.some((entry) => entry.linkIndex === index && entry.address === address)) return;
+    this.#addresses = [...this.#addresses, { linkIndex: index, address }];
+    this.tell({ kind: 'address', linkIndex: index, removed: false });
+    if (isUp) this.#connect(index);
+  }
+
+  /** Whether it was there. */
+  removeAddress(name: string, text: string): void {
+    const index = this.find(name)?.index;
+    const address = canonicalAddress(text);
+    const found = this.#addresses.find((entry) => entry.linkIndex === index && entry.address === address);
+    if (found === undefined) return;
+    this.#addresses = this.#addresses.filter((entry) => entry !== found);
+    this.tell({ kind: 'address', linkIndex: found.linkIndex, removed: true });
+    const network = canonicalNetwork(text);
+    this.#dropRoutes(
+      (route) =>
+        route.linkIndex === index && route.protocol === protocolKernel && route.destination === network,
+    );
+  }
+
+  ensureRoute(op: Extract<NetOp, { readonly op: 'ensureRoute' }>): void {
+    const destination = canonicalDestination(op.destination);
+    const isUnicast = (op.type ?? 'unicast') === 'unicast';
+    const linkIndex = isUnicast ? this.#outgoing(op) : undefined;
+    if (op.type === 'local') return; // The local table does not show in the state.
+    const direct = op.gateway === undefined && isUnicast;
+    const scopes = { global: RT_SCOPE_UNIVERSE, link: RT_SCOPE_LINK, host: RT_SCOPE_HOST } as const;
+    const route: RouteInfo = {
+      destination,
+      gateway: op.gateway === undefined ? undefined : formatAddress(parseAddress(op.gateway).bytes),
+      linkIndex,
+      protocol: op.protocol ?? routeProtocolPodwright,
+      scope: scopes[op.scope ?? (direct ? 'link' : 'global')],
+    };
+    const isSameFamily = (other: RouteInfo): boolean => isIpv6Route(other) === isIpv6Route(route);
+    const replaced = this.#routes.find((other) => other.destination === destination && isSameFamily(other));
+    this.#routes =
+      replaced === undefined
+        ? [...this.#routes, route]
+        : this.#routes.map((other) => (other === replaced ? route : other));
+    this.tell({ kind: 'route', destination, removed: false });
+  }
+
+  removeRoute(op: Extract<NetOp, { readonly op: 'removeRoute' }>): void {
+    const destination = canonicalDestination(op.destination);
+    const gateway = op.gateway === undefined ? undefined : formatAddress(parseAddress(op.gateway).bytes);
+    const dev = op.dev === undefined ? undefined : this.find(op.dev)?.index;
+    if (op.dev !== undefined && dev === undefined) return;
+    const found = this.#routes.find(
+      (route) =>
+        route.destination === destination &&
+        (gateway === undefined || route.gateway === gateway) &&
+        (dev === undefined || route.linkIndex === dev),
+    );
+    this.#dropRoutes((route) => route === found);
+  }
+
+  /** The link that a route leaves by. */
+  #outgoing(op: Extract<NetOp, { readonly op: 'ensureRoute' }>): number | undefined {
+    const { gateway } = op;
+    const link = op.dev === undefined ? undefined : this.get(op.dev);
+    if (link?.isUp === false)
+      throw kernelError('add route', 'ENETDOWN', { why: 'Device for nexthop is not up' });
+    if (gateway === undefined) {
+      if (link === undefined) throw kernelError('add route', 'ENODEV');
+      return link.index;
+    }
+    const onLink = this.#routes.find(
+      (route) =>
+        route.gateway === undefined &&
+        route.linkIndex !== undefined &&
+        covers(route.destination, gateway) &&
+        (link === undefined || route.linkIndex === link.index),
+    );
+    if (onLink?.linkIndex !== undefined) return onLink.linkIndex;
+    throw kernelError('add route', 'ENETUNREACH', { why: 'Nexthop has invalid gateway' });
+  }
+
+  /** An address on a link that is up makes its network reachable. */
+  #connect(index: number): void {
+    for (const { address } of this.#addresses.filter((entry) => entry.linkIndex === index)) {
+      const prefix = parsePrefix(address);
+      const destination = canonicalNetwork(address);
+      const isHost = prefix.length === prefix.bytes.length * 8 || prefix.bytes[0] === 127;
+      if (
+        isHost ||
+        this.#routes.some((route) => route.destination === destination && route.linkIndex === index)
+      ) {
+        continue;
+      }
+      const route: RouteInfo = {
+        destination,
+        gateway: undefined,
+        linkIndex: index,
+        protocol: protocolKernel,
+        scope: prefix.bytes.length === 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+      };
+      this.#routes = [...this.#routes, route];
+      this.tell({ kind: 'route', destination, removed: false });
+    }
+  }
+
+  #dropRoutes(isDropped: (route: RouteInfo) => boolean): void {
+    const dropped = this.#routes.filter(isDropped);
+    this.#routes = this.#routes.filter((route) => !isDropped(route));
+    for (const { destination } of dropped) this.tell({ kind: 'route', destination, removed: true });
+  }
+}
+
+function canonicalAddress(text: string): string {
+  const prefix = parsePrefix(text);
+  return `${formatAddress(prefix.bytes)}/${prefix.length}`;
+}
+
+function canonicalNetwork(text: string): string {
+  const prefix = maskPrefix(parsePrefix(text));
+  return `${formatAddress(prefix.bytes)}/${prefix.length}`;
+}
+
+function canonicalDestination(text: string): string {
+  if (text === 'default' || parsePrefix(text).length === 0) return 'default';
+  return canonicalNetwork(text);
+}
+
+const isIpv6Route = (route: RouteInfo): boolean => (route.gateway ?? route.destination).includes(':');
+
+function covers(destination: string, address: string): boolean {
+  if (destination === 'default') return false;
+  const { length } = parsePrefix(destination);
+  const target = parseAddress(address);
+  const network = maskPrefix({ ...target, length: Math.min(length, target.bytes.length * 8) });
+  return `${formatAddress(network.bytes)}/${length}` === destination;
+}

@@ -1,0 +1,220 @@
+import { PodwrightError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { kernelError } from '#native/sys/errno.ts';
+import { type FakeLink, FakeNamespace } from './fake-namespace.ts';
+import type { NetEvent, Netlink, NetnsRef, NetOp, NetworkState } from './netlink.ts';
+import { opError } from './op-error.ts';
+import { renderNetns, renderNetOp } from './render.ts';
+import { checkedName, encodeNetOp, type Resolver } from './rtnetlink-encode.ts';
+import { sysctlPath } from './sysctl.ts';
+
+export interface FakeNetlink extends Netlink {
+  /** The paths of the namespaces that were made and not removed. */
+  readonly namespaces: readonly string[];
+  /** The links of a namespace with what the port's state does not show. */
+  links(netns: NetnsRef): readonly FakeLink[];
+  sysctl(netns: NetnsRef, key: string): string | undefined;
+  /** Lets the next op of that kind fail. */
+  failOnce(op: NetOp['op'] | 'createNetns' | 'removeNetns', errno: string): void;
+}
+
+/** Namespaces in memory; the process's own has `lo` and, up and addressed, `eth0` (192.0.2.10/24). */
+export function createFakeNetlink(): FakeNetlink {
+  return new MemoryNetlink();
+}
+
+class MemoryNetlink implements FakeNetlink {
+  readonly #own = new FakeNamespace();
+  readonly #named = new Map<string, FakeNamespace>();
+  readonly #failures: { readonly op: string; readonly errno: string }[] = [];
+
+  constructor() {
+    this.#own.change(this.#own.addLink({ name: 'eth0' }), { isUp: true });
+    this.#own.ensureAddress('eth0', '192.0.2.10/24');
+  }
+
+  get namespaces(): readonly string[] {
+    return [...this.#named.keys()].sort();
+  }
+
+  async createNetns(path: string): Promise<void> {
+    this.#failIfAsked('createNetns', `create network namespace ${path}`);
+    if (this.#named.has(path)) throw kernelError(`create network namespace ${path}`, 'EEXIST');
+    this.#named.set(path, new FakeNamespace());
+  }
+
+  async removeNetns(path: string): Promise<void> {
+    this.#failIfAsked('removeNetns', `unmount ${path}`);
+    const namespace = this.#named.get(path);
+    this.#named.delete(path);
+    for (const link of namespace?.links ?? []) link.peer?.namespace.takeLink(link.peer.index);
+  }
+
+  async apply(netns: NetnsRef, ops: readonly NetOp[]): Promise<void> {
+    const namespace = this.#find(netns);
+    ops.forEach((op, index) => {
+      try {
+        this.#failIfAsked(op.op, renderNetOp(op));
+        this.#checkValues(op);
+        this.#apply(namespace, op);
+      } catch (error) {
+        throw opError(error, op, index);
+      }
+    });
+  }
+
+  async state(netns: NetnsRef): Promise<NetworkState> {
+    return this.#find(netns).state;
+  }
+
+  async watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable> {
+    const { watchers } = this.#find(netns);
+    watchers.add(onEvent);
+    return { [Symbol.asyncDispose]: async () => void watchers.delete(onEvent) };
+  }
+
+  links(netns: NetnsRef): readonly FakeLink[] {
+    return this.#find(netns).links;
+  }
+
+  sysctl(netns: NetnsRef, key: string): string | undefined {
+    return this.#find(netns).sysctls.get(sysctlPath(key));
+  }
+
+  failOnce(op: string, errno: string): void {
+    this.#failures.push({ op, errno });
+  }
+
+  #failIfAsked(op: string, attempt: string): void {
+    const at = this.#failures.findIndex((failure) => failure.op === op);
+    if (at < 0) return;
+    const [failure] = this.#failures.splice(at, 1);
+    throw kernelError(attempt, failure?.errno ?? 'EIO');
+  }
+
+  #find(netns: NetnsRef): FakeNamespace {
+    const namespace = netns.kind === 'own' ? this.#own : this.#named.get(netns.path);
+    if (namespace === undefined) throw kernelError(`open ${renderNetns(netns)}`, 'ENOENT');
+    return namespace;
+  }
+
+  /** What the encoder refuses, the fake refuses: it is run for its checks. */
+  #checkValues(op: NetOp): void {
+    const anything: Resolver = { linkIndex: (name) => checkedName(name).length, netnsFd: () => 1 };
+    if (op.op === 'setSysctl') sysctlPath(op.key);
+    else encodeNetOp(op, anything, 1);
+  }
+
+  #apply(namespace: FakeNamespace, op: NetOp): void {
+    switch (op.op) {
+      case 'addLink':
+        return this.#addLink(namespace, op);
+      case 'ensureLink':
+        return this.#ensureLink(namespace, op);
+      case 'removeLink':
+        return this.#removeLink(namespace, op.name);
+      case 'setLink':
+        return this.#setLink(namespace, op);
+      case 'setBridgePort': {
+        const { index, master, port } = namespace.get(op.name);
+        if (master === undefined) throw kernelError(renderNetOp(op), 'EOPNOTSUPP');
+        const { hairpin, isolated } = { hairpin: false, isolated: false, ...port };
+        return namespace.change(index, {
+          port: { hairpin: op.hairpin ?? hairpin, isolated: op.isolated ?? isolated },
+        });
+      }
+      case 'ensureAddress':
+        return namespace.ensureAddress(op.name, op.address);
+      case 'removeAddress':
+        return namespace.removeAddress(op.name, op.address);
+      case 'ensureRoute':
+        return namespace.ensureRoute(op);
+      case 'removeRoute':
+        return namespace.removeRoute(op);
+      case 'setSysctl':
+        namespace.sysctls.set(sysctlPath(op.key), op.value);
+        return;
+      default:
+        return unreachable(op);
+    }
+  }
+
+  #addLink(namespace: FakeNamespace, op: Extract<NetOp, { readonly op: 'addLink' | 'ensureLink' }>): void {
+    const { link } = op;
+    const exists = kernelError(renderNetOp(op), 'EEXIST');
+    if (namespace.find(op.name) !== undefined) throw exists;
+    const settings = {
+      name: op.name,
+      kind: link.kind,
+      ...(op.mtu !== undefined && { mtu: op.mtu }),
+      ...(op.mac !== undefined && { mac: op.mac }),
+    };
+    if (link.kind === 'vxlan') namespace.get(link.dev);
+    if (link.kind !== 'veth') {
+      namespace.addLink(settings);
+      return;
+    }
+    const other = link.peerNetns === undefined ? namespace : this.#find(link.peerNetns);
+    const isSelf = other === namespace && link.peerName === op.name;
+    if (isSelf || other.find(link.peerName) !== undefined) throw exists;
+    const index = namespace.addLink(settings);
+    const peerIndex = other.addLink({
+      name: link.peerName,
+      kind: 'veth',
+      ...(op.mtu !== undefined && { mtu: op.mtu }),
+      ...(link.peerMac !== undefined && { mac: link.peerMac }),
+    });
+    this.#pair({ namespace, index }, { namespace: other, index: peerIndex });
+  }
+
+  #pair(one: NonNullable<FakeLink['peer']>, two: NonNullable<FakeLink['peer']>): void {
+    one.namespace.change(one.index, { peer: two, peerIndex: two.index });
+    two.namespace.change(two.index, { peer: one, peerIndex: one.index });
+  }
+
+  #ensureLink(namespace: FakeNamespace, op: Extract<NetOp, { readonly op: 'ensureLink' }>): void {
+    const link = namespace.find(op.name);
+    if (link === undefined) return this.#addLink(namespace, op);
+    if (link.kind !== op.link.kind) {
+      throw kernelError(renderNetOp(op), 'EEXIST', { why: `it is a ${link.kind ?? 'physical link'}` });
+    }
+    return namespace.change(link.index, {
+      ...(op.mtu !== undefined && { mtu: op.mtu }),
+      ...(op.mac !== undefined && { mac: op.mac.toLowerCase() }),
+    });
+  }
+
+  #removeLink(namespace: FakeNamespace, name: string): void {
+    const link = namespace.find(name);
+    if (link === undefined) return;
+    if (name === 'lo') throw kernelError(`remove link ${name}`, 'EOPNOTSUPP');
+    namespace.takeLink(link.index);
+    link.peer?.namespace.takeLink(link.peer.index);
+  }
+
+  #setLink(namespace: FakeNamespace, op: Extract<NetOp, { readonly op: 'setLink' }>): void {
+    const link = namespace.get(op.name);
+    const target = op.moveTo === undefined ? namespace : this.#find(op.moveTo);
+    const name = op.rename ?? op.name;
+    const isTaken = target.find(name) !== undefined && (target !== namespace || name !== op.name);
+    if (isTaken) throw kernelError(renderNetOp(op), 'EEXIST');
+    const master =
+      op.master === undefined ? link.master : op.master === null ? undefined : namespace.get(op.master).index;
+    let { index } = link;
+    if (target !== namespace) {
+      if (link.name === 'lo') throw new PodwrightError('E_INVALID', 'move lo to another namespace');
+      namespace.takeLink(link.index);
+      index = target.putLink(link, name);
+      if (link.peer !== undefined) this.#pair({ namespace: target, index }, link.peer);
+    }
+    target.change(index, {
+      name,
+      ...(target === namespace && { master }),
+      ...(op.up !== undefined && { isUp: op.up }),
+      ...(op.mtu !== undefined && { mtu: op.mtu }),
+      ...(op.mac !== undefined && { mac: op.mac.toLowerCase() }),
+      ...(op.alias !== undefined && { alias: op.alias }),
+      ...(op.promiscuous !== undefined && { promiscuous: op.promiscuous }),
+    });
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * The rtnetlink port: a network namespace is changed by an ordered list of NetOps (plain data, so that a CNI plugin's plan
+ * is a value), applied in as few sends as the kernel allows. The real one runs on the Worker thread that owns all
+ * rtnetlink, nfnetlink and namespace work.
+ */
+
+/** A network namespace: a path to a bind mount (`/run/netns/x`, `/proc/<pid>/ns/net`), or the one the process lives in. */
+export type NetnsRef = { readonly kind: 'own' } | { readonly kind: 'path'; readonly path: string };
+
+export const ownNetns: NetnsRef = { kind: 'own' };
+
+export type LinkKind =
+  | { readonly kind: 'bridge' }
+  /** The peer is created inside `peerNetns` (default: the same namespace) with `peerName` and, where given, `peerMac`. */
+  | {
+      readonly kind: 'veth';
+      readonly peerName: string;
+      readonly peerNetns?: NetnsRef;
+      readonly peerMac?: string;
+    }
+  | {
+      readonly kind: 'vxlan';
+      readonly vni: number;
+      readonly local: string;
+      readonly dev: string;
+      readonly port: number;
+    };
+
+/**
+ * One change. `ensure*` is idempotent, `remove*` succeeds if the thing is gone, `add*` fails with E_EXISTS if it is there.
+ * Addresses are `10.0.0.2/24`, destinations `10.0.1.0/24` or `default`; mtu in bytes.
+ */
+export type NetOp =
+  | {
+      readonly op: 'addLink';
+      readonly name: string;
+      readonly link: LinkKind;
+      readonly mtu?: number;
+      readonly mac?: string;
+    }
+  | {
+      readonly op: 'ensureLink';
+      readonly name: string;
+      readonly link: LinkKind;
+      readonly mtu?: number;
+      readonly mac?: string;
+    }
+  | { readonly op: 'removeLink'; readonly name: string }
+  | {
+      readonly op: 'setLink';
+      readonly name: string;
+      readonly up?: boolean;
+      readonly master?: string | null; // null: no master
+      readonly mtu?: number;
+      readonly mac?: string;
+      readonly rename?: string;
+      readonly moveTo?: NetnsRef;
+      readonly promiscuous?: boolean;
+      readonly alias?: string;
+    }
+  | {
+      readonly op: 'setBridgePort';
+      readonly name: string;
+      readonly hairpin?: boolean;
+      readonly isolated?: boolean;
+    }
+  | { readonly op: 'ensureAddress'; readonly name: string; readonly address: string }
+  | { readonly op: 'removeAddress'; readonly name: string; readonly address: string }
+  | {
+      readonly op: 'ensureRoute'; // replaces a route to the same destination (NLM_F_REPLACE)
+      readonly destination: string;
+      readonly gateway?: string;
+      readonly dev?: string;
+      readonly scope?: 'global' | 'link' | 'host';
+      readonly source?: string;
+      readonly mtu?: number;
+      readonly type?: 'unicast' | 'blackhole' | 'unreachable' | 'local';
+      readonly protocol?: number; // RTPROT_*; ours is 112 ("podwright") so that repair touches only our routes
+    }
+  | {
+      readonly op: 'removeRoute';
+      readonly destination: string;
+      readonly gateway?: string;
+      readonly dev?: string;
+    }
+  /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. */
+  | { readonly op: 'setSysctl'; readonly key: string; readonly value: string };
+
+export interface LinkInfo {
+  readonly index: number;
+  readonly name: string;
+  readonly kind: string | undefined; // IFLA_INFO_KIND
+  readonly mac: string | undefined;
+  readonly mtu: number;
+  readonly isUp: boolean;
+  readonly master: number | undefined;
+  readonly peerIndex: number | undefined; // IFLA_LINK
+}
+
+export interface AddressInfo {
+  readonly linkIndex: number;
+  readonly address: string; // 10.0.0.2/24
+}
+
+export interface RouteInfo {
+  readonly destination: string; // 'default' or a CIDR
+  readonly gateway: string | undefined;
+  readonly linkIndex: number | undefined;
+  readonly protocol: number;
+  readonly scope: number;
+}
+
+export interface NetworkState {
+  readonly links: readonly LinkInfo[];
+  readonly addresses: readonly AddressInfo[];
+  readonly routes: readonly RouteInfo[]; // main table, IPv4 and IPv6
+}
+
+export type NetEvent =
+  | { readonly kind: 'link'; readonly name: string; readonly removed: boolean }
+  | { readonly kind: 'address'; readonly linkIndex: number; readonly removed: boolean }
+  | { readonly kind: 'route'; readonly destination: string; readonly removed: boolean }
+  /** The kernel had to drop events (ENOBUFS): read the state again. */
+  | { readonly kind: 'overrun' };
+
+export interface Netlink {
+  /** Makes a network namespace and pins it by a bind mount at `path` (its lo is down). @throws E_EXISTS */
+  createNetns(path: string): Promise<void>;
+  /** Unmounts and unlinks; the kernel removes what lived in it. Succeeds if gone. */
+  removeNetns(path: string): Promise<void>;
+  /**
+   * Applies in order and stops at the first failure, whose PodwrightError has detail { index, op, errno }.
+   * Codes: E_EXISTS, E_NOT_FOUND (no such link or namespace), E_PERMISSION, E_KERNEL.
+   */
+  apply(netns: NetnsRef, ops: readonly NetOp[]): Promise<void>;
+  state(netns: NetnsRef): Promise<NetworkState>;
+  /** Link, address and route events of a namespace until disposed. */
+  watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable>;
+}

@@ -1,0 +1,93 @@
+/** rtnetlink messages as values: links, addresses, routes and the events made of them. Pure. */
+import { PodwrightError } from '#base/errors.ts';
+import { AF_INET, AF_INET6 } from '#native/sys/constants.ts';
+import { formatAddress, formatMac } from './address.ts';
+import { type NetlinkMessage, parseAttributes, textOf, u32Of } from './codec.ts';
+import * as nl from './netlink-constants.ts';
+import type { AddressInfo, LinkInfo, NetEvent, RouteInfo } from './netlink.ts';
+import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-encode.ts';
+
+function checkedPayload(message: NetlinkMessage, headerBytes: number): Buffer {
+  if (message.payload.length >= headerBytes) return message.payload;
+  throw new PodwrightError('E_INVALID', `parse rtnetlink message ${message.type}: cut off`);
+}
+
+/** RTM_NEWLINK or RTM_DELLINK. undefined: about a bridge port (AF_BRIDGE), not about the link itself. */
+export function decodeLink(message: NetlinkMessage): LinkInfo | undefined {
+  const payload = checkedPayload(message, ifinfomsgLayout.size);
+  if (payload[ifinfomsgLayout.ifi_family] !== 0) return undefined;
+  const attributes = parseAttributes(payload, ifinfomsgLayout.size);
+  const info = attributes.get(nl.IFLA_LINKINFO);
+  const mac = attributes.get(nl.IFLA_ADDRESS);
+  return {
+    index: payload.readInt32LE(ifinfomsgLayout.ifi_index),
+    name: textOf(attributes.get(nl.IFLA_IFNAME)) ?? '',
+    kind: info === undefined ? undefined : textOf(parseAttributes(info).get(nl.IFLA_INFO_KIND)),
+    mac: mac === undefined ? undefined : formatMac(mac),
+    mtu: u32Of(attributes.get(nl.IFLA_MTU)) ?? 0,
+    isUp: (payload.readUInt32LE(ifinfomsgLayout.ifi_flags) & nl.IFF_UP) !== 0,
+    master: u32Of(attributes.get(nl.IFLA_MASTER)),
+    peerIndex: u32Of(attributes.get(nl.IFLA_LINK)),
+  };
+}
+
+/** RTM_NEWADDR or RTM_DELADDR. */
+export function decodeAddress(message: NetlinkMessage): AddressInfo | undefined {
+  const payload = checkedPayload(message, ifaddrmsgLayout.size);
+  const attributes = parseAttributes(payload, ifaddrmsgLayout.size);
+  // On a point-to-point link IFA_ADDRESS is the peer's; IPv6 has IFA_LOCAL only there.
+  const bytes = attributes.get(nl.IFA_LOCAL) ?? attributes.get(nl.IFA_ADDRESS);
+  if (bytes === undefined) return undefined;
+  return {
+    linkIndex: payload.readUInt32LE(ifaddrmsgLayout.ifa_index),
+    address: `${formatAddress(bytes)}/${payload[ifaddrmsgLayout.ifa_prefixlen]}`,
+  };
+}
+
+/** RTM_NEWROUTE or RTM_DELROUTE. undefined: not of the main table, a cached clone, or not IPv4 or IPv6. */
+export function decodeRoute(message: NetlinkMessage): RouteInfo | undefined {
+  const payload = checkedPayload(message, rtmsgLayout.size);
+  const family = payload[rtmsgLayout.rtm_family];
+  if (family !== AF_INET && family !== AF_INET6) return undefined;
+  if ((payload.readUInt32LE(rtmsgLayout.rtm_flags) & nl.RTM_F_CLONED) !== 0) return undefined;
+  const attributes = parseAttributes(payload, rtmsgLayout.size);
+  const table = u32Of(attributes.get(nl.RTA_TABLE)) ?? payload[rtmsgLayout.rtm_table];
+  if (table !== nl.RT_TABLE_MAIN) return undefined;
+  const destination = attributes.get(nl.RTA_DST);
+  const gateway = attributes.get(nl.RTA_GATEWAY);
+  return {
+    destination:
+      destination === undefined
+        ? 'default'
+        : `${formatAddress(destination)}/${payload[rtmsgLayout.rtm_dst_len]}`,
+    gateway: gateway === undefined ? undefined : formatAddress(gateway),
+    linkIndex: u32Of(attributes.get(nl.RTA_OIF)),
+    protocol: payload[rtmsgLayout.rtm_protocol] ?? 0,
+    scope: payload[rtmsgLayout.rtm_scope] ?? 0,
+  };
+}
+
+/** A multicast message as an event; undefined for what the port does not speak of. */
+export function decodeEvent(message: NetlinkMessage): NetEvent | undefined {
+  switch (message.type) {
+    case nl.RTM_NEWLINK:
+    case nl.RTM_DELLINK: {
+      const link = decodeLink(message);
+      return link && { kind: 'link', name: link.name, removed: message.type === nl.RTM_DELLINK };
+    }
+    case nl.RTM_NEWADDR:
+    case nl.RTM_DELADDR: {
+      const address = decodeAddress(message);
+      const removed = message.type === nl.RTM_DELADDR;
+      return address && { kind: 'address', linkIndex: address.linkIndex, removed };
+    }
+    case nl.RTM_NEWROUTE:
+    case nl.RTM_DELROUTE: {
+      const route = decodeRoute(message);
+      const removed = message.type === nl.RTM_DELROUTE;
+      return route && { kind: 'route', destination: route.destination, removed };
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,342 @@
+/** NetOps as rtnetlink messages (rtnetlink(7)). Pure: names and namespaces were resolved to numbers by the caller. */
+import { PodwrightError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { AF_INET6 } from '#native/sys/constants.ts';
+import {
+  type AddressBytes,
+  maskPrefix,
+  parseAddress,
+  parseMac,
+  parsePrefix,
+  type PrefixBytes,
+} from './address.ts';
+import { MessageWriter } from './codec.ts';
+import * as nl from './netlink-constants.ts';
+import type { LinkKind, NetnsRef, NetOp } from './netlink.ts';
+
+/** RTPROT of the routes that we make, so that repair touches no others (linux/rtnetlink.h leaves 4-255 to user space). */
+export const routeProtocolPodwright = 112;
+
+/** What an op names and a message wants as a number. */
+export interface Resolver {
+  /** @throws E_NOT_FOUND */
+  linkIndex(name: string): number;
+  /** An open descriptor, good until the message was sent. @throws E_NOT_FOUND */
+  netnsFd(netns: NetnsRef): number;
+}
+
+/** The ops that are one rtnetlink message. */
+export type MessageOp = Exclude<NetOp, { readonly op: 'setSysctl' }>;
+
+const acknowledged = nl.NLM_F_REQUEST | nl.NLM_F_ACK;
+const created = acknowledged | nl.NLM_F_CREATE | nl.NLM_F_EXCL;
+const replaced = acknowledged | nl.NLM_F_CREATE | nl.NLM_F_REPLACE;
+
+/** One op as one message. @throws E_INVALID for a bad name, address or MAC, and what the resolver throws */
+export function encodeNetOp(op: MessageOp, resolver: Resolver, sequence: number): Buffer {
+  const writer = new MessageWriter(256);
+  switch (op.op) {
+    case 'addLink':
+    case 'ensureLink':
+      writer.message(nl.RTM_NEWLINK, created, sequence).raw(linkHeader({}));
+      writeNewLink(writer, op, resolver);
+      break;
+    case 'removeLink':
+      writer.message(nl.RTM_DELLINK, acknowledged, sequence).raw(linkHeader({}));
+      writer.text(nl.IFLA_IFNAME, checkedName(op.name));
+      break;
+    case 'setLink':
+      writeSetLink(writer.message(nl.RTM_NEWLINK, acknowledged, sequence), op, resolver);
+      break;
+    case 'setBridgePort':
+      writer.message(nl.RTM_NEWLINK, acknowledged, sequence);
+      writer.raw(linkHeader({ index: resolver.linkIndex(op.name) }));
+      writeBridgePort(writer, op);
+      break;
+    case 'ensureAddress':
+    case 'removeAddress': {
+      const [type, flags] =
+        op.op === 'ensureAddress' ? [nl.RTM_NEWADDR, replaced] : [nl.RTM_DELADDR, acknowledged];
+      writeAddress(writer.message(type, flags, sequence), op, resolver);
+      break;
+    }
+    case 'ensureRoute':
+      writeRoute(writer.message(nl.RTM_NEWROUTE, replaced, sequence), op, resolver);
+      break;
+    case 'removeRoute':
+      writeRouteRemoval(writer.message(nl.RTM_DELROUTE, acknowledged, sequence), op, resolver);
+      break;
+    default:
+      return unreachable(op);
+  }
+  return writer.finish().bytes();
+}
+
+/** RTM_GETLINK of one link. */
+export function encodeGetLink(name: string, sequence: number): Buffer {
+  return new MessageWriter(64)
+    .message(nl.RTM_GETLINK, nl.NLM_F_REQUEST, sequence)
+    .raw(linkHeader({}))
+    .text(nl.IFLA_IFNAME, checkedName(name))
+    .u32(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS)
+    .finish()
+    .bytes();
+}
+
+/** A dump of all links, addresses or routes. */
+export function encodeDump(what: 'link' | 'address' | 'route', sequence: number): Buffer {
+  const type = { link: nl.RTM_GETLINK, address: nl.RTM_GETADDR, route: nl.RTM_GETROUTE }[what];
+  const writer = new MessageWriter(64).message(type, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, sequence);
+  if (what === 'link') writer.raw(linkHeader({})).u32(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS);
+  else writer.raw(Buffer.alloc(what === 'address' ? ifaddrmsgLayout.size : rtmsgLayout.size));
+  return writer.finish().bytes();
+}
+
+/** struct ifinfomsg (linux/rtnetlink.h) */
+export const ifinfomsgLayout = {
+  size: 16,
+  ifi_family: 0,
+  ifi_index: 4,
+  ifi_flags: 8,
+  ifi_change: 12,
+} as const;
+/** struct ifaddrmsg (linux/if_addr.h) */
+export const ifaddrmsgLayout = {
+  size: 8,
+  ifa_family: 0,
+  ifa_prefixlen: 1,
+  ifa_scope: 3,
+  ifa_index: 4,
+} as const;
+/** struct rtmsg (linux/rtnetlink.h) */
+export const rtmsgLayout = {
+  size: 12,
+  rtm_family: 0,
+  rtm_dst_len: 1,
+  rtm_table: 4,
+  rtm_protocol: 5,
+  rtm_scope: 6,
+  rtm_type: 7,
+  rtm_flags: 8,
+} as const;
+
+function linkHeader(link: {
+  readonly index?: number;
+  readonly flags?: number;
+  readonly change?: number;
+}): Buffer {
+  const header = Buffer.alloc(ifinfomsgLayout.size);
+  header.writeInt32LE(link.index ?? 0, ifinfomsgLayout.ifi_index);
+  header.writeUInt32LE(link.flags ?? 0, ifinfomsgLayout.ifi_flags);
+  header.writeUInt32LE(link.change ?? 0, ifinfomsgLayout.ifi_change);
+  return header;
+}
+
+/** dev_valid_name() of net/core/dev.c: the kernel's EINVAL does not say which name it did not like. */
+export function checkedName(name: string): string {
+  const isValid = /^[^\s/:]+$/.test(name) && name !== '.' && name !== '..';
+  if (isValid && Buffer.byteLength(name) < nl.IFNAMSIZ) return name;
+  throw new PodwrightError('E_INVALID', `use link name '${name}': 1 to 15 bytes without white space, / or :`);
+}
+
+interface LinkSettings {
+  readonly name: string;
+  readonly mtu?: number;
+  readonly mac?: string;
+}
+
+function writeLinkSettings(writer: MessageWriter, settings: LinkSettings): void {
+  writer.text(nl.IFLA_IFNAME, checkedName(settings.name));
+  if (settings.mtu !== undefined) writer.u32(nl.IFLA_MTU, settings.mtu);
+  if (settings.mac !== undefined) writer.attribute(nl.IFLA_ADDRESS, parseMac(settings.mac));
+}
+
+function writeNewLink(
+  writer: MessageWriter,
+  op: LinkSettings & { readonly link: LinkKind },
+  resolver: Resolver,
+): void {
+  writeLinkSettings(writer, op);
+  writer.nested(nl.IFLA_LINKINFO, () => {
+    writer.text(nl.IFLA_INFO_KIND, op.link.kind);
+    writeKindData(writer, op, resolver);
+  });
+}
+
+function writeKindData(
+  writer: MessageWriter,
+  op: LinkSettings & { readonly link: LinkKind },
+  resolver: Resolver,
+): void {
+  const { link } = op;
+  switch (link.kind) {
+    case 'bridge':
+      return;
+    case 'veth':
+      writer.nested(nl.IFLA_INFO_DATA, () =>
+        writer.nested(nl.VETH_INFO_PEER, () => {
+          writer.raw(linkHeader({}));
+          // The kernel gives each end its own default MTU: both get ours.
+          writeLinkSettings(writer, {
+            name: link.peerName,
+            ...(op.mtu !== undefined && { mtu: op.mtu }),
+            ...(link.peerMac !== undefined && { mac: link.peerMac }),
+          });
+          if (link.peerNetns !== undefined) writer.u32(nl.IFLA_NET_NS_FD, resolver.netnsFd(link.peerNetns));
+        }),
+      );
+      return;
+    case 'vxlan':
+      writer.nested(nl.IFLA_INFO_DATA, () => {
+        const local = parseAddress(link.local);
+        const localType = local.family === AF_INET6 ? nl.IFLA_VXLAN_LOCAL6 : nl.IFLA_VXLAN_LOCAL;
+        writer.u32(nl.IFLA_VXLAN_ID, link.vni);
+        writer.u32(nl.IFLA_VXLAN_LINK, resolver.linkIndex(link.dev));
+        writer.attribute(localType, local.bytes);
+        writer.u16Be(nl.IFLA_VXLAN_PORT, link.port);
+      });
+      return;
+    default:
+      unreachable(link);
+  }
+}
+
+function writeSetLink(
+  writer: MessageWriter,
+  op: Extract<NetOp, { readonly op: 'setLink' }>,
+  resolver: Resolver,
+): void {
+  let [flags, change] = [0, 0];
+  const setFlag = (flag: number, wanted: boolean | undefined): void => {
+    if (wanted === undefined) return;
+    change |= flag;
+    if (wanted) flags |= flag;
+  };
+  setFlag(nl.IFF_UP, op.up);
+  setFlag(nl.IFF_PROMISC, op.promiscuous);
+  // By index, so that IFLA_IFNAME is free to mean the new name.
+  writer.raw(linkHeader({ index: resolver.linkIndex(op.name), flags, change }));
+  if (op.rename !== undefined) writer.text(nl.IFLA_IFNAME, checkedName(op.rename));
+  if (op.mtu !== undefined) writer.u32(nl.IFLA_MTU, op.mtu);
+  if (op.mac !== undefined) writer.attribute(nl.IFLA_ADDRESS, parseMac(op.mac));
+  if (op.alias !== undefined) writer.text(nl.IFLA_IFALIAS, op.alias);
+  if (op.master !== undefined) {
+    writer.u32(nl.IFLA_MASTER, op.master === null ? 0 : resolver.linkIndex(op.master));
+  }
+  if (op.moveTo !== undefined) writer.u32(nl.IFLA_NET_NS_FD, resolver.netnsFd(op.moveTo));
+}
+
+function writeBridgePort(writer: MessageWriter, op: Extract<NetOp, { readonly op: 'setBridgePort' }>): void {
+  writer.nested(nl.IFLA_LINKINFO, () => {
+    writer.text(nl.IFLA_INFO_SLAVE_KIND, 'bridge');
+    writer.nested(nl.IFLA_INFO_SLAVE_DATA, () => {
+      if (op.hairpin !== undefined) writer.u8(nl.IFLA_BRPORT_MODE, Number(op.hairpin));
+      if (op.isolated !== undefined) writer.u8(nl.IFLA_BRPORT_ISOLATED, Number(op.isolated));
+    });
+  });
+}
+
+function writeAddress(
+  writer: MessageWriter,
+  op: { readonly name: string; readonly address: string },
+  resolver: Resolver,
+): void {
+  const prefix = parsePrefix(op.address);
+  const header = Buffer.alloc(ifaddrmsgLayout.size);
+  header[ifaddrmsgLayout.ifa_family] = prefix.family;
+  header[ifaddrmsgLayout.ifa_prefixlen] = prefix.length;
+  // As ip(8) does: an address of the loopback network has host scope.
+  const isLoopback = prefix.family !== AF_INET6 && prefix.bytes[0] === 127;
+  header[ifaddrmsgLayout.ifa_scope] = isLoopback ? nl.RT_SCOPE_HOST : nl.RT_SCOPE_UNIVERSE;
+  header.writeUInt32LE(resolver.linkIndex(op.name), ifaddrmsgLayout.ifa_index);
+  writer.raw(header).attribute(nl.IFA_LOCAL, prefix.bytes).attribute(nl.IFA_ADDRESS, prefix.bytes);
+  // IPAM made it unique; duplicate address detection would keep it unusable for a second or two.
+  if (prefix.family === AF_INET6) writer.u32(nl.IFA_FLAGS, nl.IFA_F_NODAD);
+}
+
+const routeTypes = {
+  unicast: nl.RTN_UNICAST,
+  local: nl.RTN_LOCAL,
+  blackhole: nl.RTN_BLACKHOLE,
+  unreachable: nl.RTN_UNREACHABLE,
+} as const;
+
+const routeScopes = {
+  global: nl.RT_SCOPE_UNIVERSE,
+  link: nl.RT_SCOPE_LINK,
+  host: nl.RT_SCOPE_HOST,
+} as const;
+
+function writeRoute(
+  writer: MessageWriter,
+  op: Extract<NetOp, { readonly op: 'ensureRoute' }>,
+  resolver: Resolver,
+): void {
+  const type = op.type ?? 'unicast';
+  const gateway = op.gateway === undefined ? undefined : parseAddress(op.gateway);
+  const destination = parseDestination(op.destination, gateway);
+  const isDirect = type === 'unicast' && gateway === undefined;
+  const scope = op.scope ?? (type === 'local' ? 'host' : isDirect ? 'link' : 'global');
+  writer.raw(
+    routeHeader(destination, {
+      table: type === 'local' ? nl.RT_TABLE_LOCAL : nl.RT_TABLE_MAIN,
+      protocol: op.protocol ?? routeProtocolPodwright,
+      scope: routeScopes[scope],
+      type: routeTypes[type],
+    }),
+  );
+  writeNextHop(writer, { destination, gateway, dev: op.dev }, resolver);
+  if (op.source !== undefined) writer.attribute(nl.RTA_PREFSRC, parseAddress(op.source).bytes);
+  const { mtu } = op;
+  if (mtu !== undefined) writer.nested(nl.RTA_METRICS, () => writer.u32(nl.RTAX_MTU, mtu));
+}
+
+function writeRouteRemoval(
+  writer: MessageWriter,
+  op: Extract<NetOp, { readonly op: 'removeRoute' }>,
+  resolver: Resolver,
+): void {
+  const gateway = op.gateway === undefined ? undefined : parseAddress(op.gateway);
+  const destination = parseDestination(op.destination, gateway);
+  // Zero and RT_SCOPE_NOWHERE match any protocol, type and scope.
+  writer.raw(
+    routeHeader(destination, { table: nl.RT_TABLE_MAIN, protocol: 0, scope: nl.RT_SCOPE_NOWHERE, type: 0 }),
+  );
+  writeNextHop(writer, { destination, gateway, dev: op.dev }, resolver);
+}
+
+/** `default` is of the gateway's family, IPv4 without one. */
+function parseDestination(text: string, gateway: AddressBytes | undefined): PrefixBytes {
+  const any = gateway?.family === AF_INET6 ? '::/0' : '0.0.0.0/0';
+  const destination = maskPrefix(parsePrefix(text === 'default' ? any : text));
+  if (gateway === undefined || gateway.family === destination.family) return destination;
+  throw new PodwrightError('E_INVALID', `route ${text}: the gateway is of another address family`);
+}
+
+function routeHeader(
+  destination: PrefixBytes,
+  route: { readonly table: number; readonly protocol: number; readonly scope: number; readonly type: number },
+): Buffer {
+  const header = Buffer.alloc(rtmsgLayout.size);
+  header[rtmsgLayout.rtm_family] = destination.family;
+  header[rtmsgLayout.rtm_dst_len] = destination.length;
+  header[rtmsgLayout.rtm_table] = route.table;
+  header[rtmsgLayout.rtm_protocol] = route.protocol;
+  header[rtmsgLayout.rtm_scope] = route.scope;
+  header[rtmsgLayout.rtm_type] = route.type;
+  return header;
+}
+
+function writeNextHop(
+  writer: MessageWriter,
+  hop: {
+    readonly destination: PrefixBytes;
+    readonly gateway: AddressBytes | undefined;
+    readonly dev: string | undefined;
+  },
+  resolver: Resolver,
+): void {
+  if (hop.destination.length > 0) writer.attribute(nl.RTA_DST, hop.destination.bytes);
+  if (hop.gateway !== undefined) writer.attribute(nl.RTA_GATEWAY, hop.gateway.bytes);
+  if (hop.dev !== undefined) writer.u32(nl.RTA_OIF, resolver.linkIndex(hop.dev));
+}

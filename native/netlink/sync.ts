@@ -1,0 +1,1 @@
+export { createSyncNetlink } from './netlink.linux.ts';

@@ -1,0 +1,98 @@
+/** Connection tracking entries over ctnetlink (linux/netfilter/nfnetlink_conntrack.h). Pure. */
+import { formatAddress, parseAddress } from '#native/netlink/address.ts';
+import { MessageWriter, type NetlinkMessage, parseAttributes } from '#native/netlink/codec.ts';
+import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '#native/netlink/netlink-constants.ts';
+import { nfgenmsg } from './batch.ts';
+import type { Nft } from './nft.ts';
+import * as nft from './nftables-constants.ts';
+
+/** What Nft.flushConntrack selects by. */
+export type ConntrackMatch = Parameters<Nft['flushConntrack']>[1];
+
+const nfgenmsgBytes = 4;
+const messageType = (type: number): number => (nft.NFNL_SUBSYS_CTNETLINK << 8) | type;
+
+export interface ConntrackEntry {
+  readonly family: number;
+  readonly protocol: number;
+  readonly originalDestination: string;
+  readonly originalDestinationPort: number | undefined;
+  readonly replySource: string;
+  /** As the kernel wrote them: they name this very entry in a deletion. */
+  readonly identity: readonly (readonly [type: number, value: Buffer])[];
+}
+
+/** A dump of all entries of the address's family. */
+export function encodeConntrackDump(address: string, sequence: number): Buffer {
+  return new MessageWriter(32)
+    .message(messageType(nft.IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, sequence)
+    .raw(nfgenmsg(parseAddress(address).family))
+    .finish()
+    .bytes();
+}
+
+/** The deletion of one entry; CTA_ID keeps it from hitting a newer one with the same addresses. */
+export function encodeConntrackRemoval(entry: ConntrackEntry, sequence: number): Buffer {
+  const writer = new MessageWriter(256)
+    .message(messageType(nft.IPCTNL_MSG_CT_DELETE), NLM_F_REQUEST | NLM_F_ACK, sequence)
+    .raw(nfgenmsg(entry.family));
+  for (const [type, value] of entry.identity) writer.attribute(type, value);
+  return writer.finish().bytes();
+}
+
+/** undefined for an entry without what a Service's flow has. @throws E_INVALID when the message is malformed */
+export function decodeConntrack(message: NetlinkMessage): ConntrackEntry | undefined {
+  const attributes = parseAttributes(message.payload, nfgenmsgBytes);
+  const original = decodeTuple(attributes.get(nft.CTA_TUPLE_ORIG));
+  const reply = decodeTuple(attributes.get(nft.CTA_TUPLE_REPLY));
+  if (original === undefined || reply === undefined) return undefined;
+  return {
+    family: message.payload[0] ?? 0,
+    protocol: original.protocol,
+    originalDestination: original.destination,
+    originalDestinationPort: original.destinationPort,
+    replySource: reply.source,
+    // A copy: the message is a view of a buffer that the next receive overwrites.
+    identity: [nft.CTA_TUPLE_ORIG, nft.CTA_ID, nft.CTA_ZONE].flatMap((type) => {
+      const value = attributes.get(type);
+      return value === undefined ? [] : [[type, Buffer.from(value)] as const];
+    }),
+  };
+}
+
+interface Tuple {
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: number;
+  readonly destinationPort: number | undefined;
+}
+
+function decodeTuple(data: Buffer | undefined): Tuple | undefined {
+  if (data === undefined) return undefined;
+  const tuple = parseAttributes(data);
+  const ip = parseAttributes(tuple.get(nft.CTA_TUPLE_IP) ?? Buffer.alloc(0));
+  const protocol = parseAttributes(tuple.get(nft.CTA_TUPLE_PROTO) ?? Buffer.alloc(0));
+  const source = ip.get(nft.CTA_IP_V4_SRC) ?? ip.get(nft.CTA_IP_V6_SRC);
+  const destination = ip.get(nft.CTA_IP_V4_DST) ?? ip.get(nft.CTA_IP_V6_DST);
+  const number = protocol.get(nft.CTA_PROTO_NUM);
+  const port = protocol.get(nft.CTA_PROTO_DST_PORT);
+  if (source === undefined || destination === undefined || number === undefined) return undefined;
+  return {
+    source: formatAddress(source),
+    destination: formatAddress(destination),
+    protocol: number[0] ?? 0,
+    destinationPort: port !== undefined && port.length === 2 ? port.readUInt16BE(0) : undefined,
+  };
+}
+
+/** Whether an entry is one of the flows meant. */
+export function matchesConntrack(entry: ConntrackEntry, match: ConntrackMatch): boolean {
+  const sameAddress = (a: string, b: string): boolean =>
+    a === b || parseAddress(a).bytes.equals(parseAddress(b).bytes);
+  return (
+    entry.protocol === match.protocol &&
+    sameAddress(entry.originalDestination, match.originalDestination) &&
+    (match.port === undefined || entry.originalDestinationPort === match.port) &&
+    (match.replySource === undefined || sameAddress(entry.replySource, match.replySource))
+  );
+}

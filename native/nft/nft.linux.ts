@@ -1,0 +1,153 @@
+/** The Nft port over nfnetlink, synchronous inside: for the Worker, and for short-lived programs. */
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import {
+  type Acknowledgement,
+  MessageWriter,
+  type NetlinkMessage,
+  parseAcknowledgement,
+  parseMessages,
+} from '#native/netlink/codec.ts';
+import { openNetlinkSocket } from '#native/netlink/route-socket.linux.ts';
+import { NETLINK_NETFILTER, NLM_F_REQUEST, NLMSG_DONE } from '#native/netlink/netlink-constants.ts';
+import type { NetnsRef } from '#native/netlink/netlink.ts';
+import { errnoName, kernelError } from '#native/sys/errno.ts';
+import type { NetlinkSocket } from '#native/sys/socket.ts';
+import {
+  type ConntrackEntry,
+  type ConntrackMatch,
+  decodeConntrack,
+  encodeConntrackDump,
+  encodeConntrackRemoval,
+  matchesConntrack,
+} from './conntrack.ts';
+import { familyNumbers, nfgenmsg } from './batch.ts';
+import { encodeBatch, type EncodedBatch } from './encode.ts';
+import type { Nft, NftOp, TableRef } from './nft.ts';
+import * as nft from './nftables-constants.ts';
+import { renderNftOp } from './render.ts';
+
+/** The kernel takes a batch in one send: its buffer must hold the batch and a little of its own. */
+const sendSlackBytes = 65_536;
+
+/** Room for the errors of a batch, of which the first is the one that counts. */
+const receiveBytes = 1_048_576;
+
+/** The port with blocking calls inside its promises. It holds nothing open between calls. */
+export function createSyncNft(): Nft {
+  return {
+    commit: async (netns, ops) => commit(netns, ops),
+    hasTable: async (netns, table) => hasTable(netns, table),
+    flushConntrack: async (netns, match) => flushConntrack(netns, match),
+  };
+}
+
+function commit(netns: NetnsRef, ops: readonly NftOp[]): void {
+  if (ops.length === 0) return;
+  const batch = encodeBatch(ops);
+  if (batch.lastSequence === 0) return; // Only element lists, all of them empty.
+  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+  socket.reserve({ sendBytes: batch.bytes.length + sendSlackBytes, receiveBytes });
+  socket.send(batch.bytes);
+  // The kernel worked the batch off within send(2): every answer is waiting.
+  const acks = drainAcknowledgements(socket);
+  const refused = acks.find((ack) => ack.errno !== 0);
+  if (refused !== undefined) throw batchError(batch, ops, refused);
+  if (!acks.some((ack) => ack.sequence === batch.lastSequence)) {
+    throw kernelError(`commit ${ops.length} nft changes`, 'ENOBUFS', { why: 'no answer from the kernel' });
+  }
+}
+
+function drainAcknowledgements(socket: NetlinkSocket): readonly Acknowledgement[] {
+  const acks: Acknowledgement[] = [];
+  for (;;) {
+    try {
+      const data = socket.receiveNow();
+      if (data === undefined) return acks;
+      for (const message of parseMessages(data)) {
+        const ack = parseAcknowledgement(message);
+        if (ack !== undefined) acks.push(ack);
+      }
+    } catch (error) {
+      // More errors than fit: those before are there, and the kernel says so once.
+      if (errnoOf(error) !== 'ENOBUFS') throw error;
+    }
+  }
+}
+
+function batchError(batch: EncodedBatch, ops: readonly NftOp[], ack: Acknowledgement): PodwrightError {
+  const index = batch.opOfSequence(ack.sequence);
+  const op = index === undefined ? undefined : ops[index];
+  const attempt = op === undefined ? 'commit nft changes' : renderNftOp(op).split('\n', 1).join();
+  const errno = errnoName(ack.errno);
+  // The kernel's word for an element that is there with other data.
+  const isTaken = errno === 'EBUSY' && op?.op === 'addElements';
+  const error = kernelError(attempt, errno, { why: ack.text, detail: { index } });
+  return isTaken ? new PodwrightError('E_EXISTS', error.message, { detail: error.detail }) : error;
+}
+
+function hasTable(netns: NetnsRef, table: TableRef): boolean {
+  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+  socket.send(
+    new MessageWriter(64)
+      .message((nft.NFNL_SUBSYS_NFTABLES << 8) | nft.NFT_MSG_GETTABLE, NLM_F_REQUEST, 1)
+      .raw(nfgenmsg(familyNumbers[table.family]))
+      .text(nft.NFTA_TABLE_NAME, table.name)
+      .finish()
+      .bytes(),
+  );
+  for (const message of parseMessages(socket.receive())) {
+    const ack = parseAcknowledgement(message);
+    if (ack === undefined) return true;
+    if (errnoName(ack.errno) === 'ENOENT') return false;
+    throw kernelError(`get table ${table.family} ${table.name}`, ack.errno, { why: ack.text });
+  }
+  return false;
+}
+
+function flushConntrack(netns: NetnsRef, match: ConntrackMatch): number {
+  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+  socket.reserve({ receiveBytes });
+  const entries = dumpConntrack(socket, match);
+  let removed = 0;
+  entries.forEach((entry, index) => {
+    const sequence = index + 2;
+    socket.send(encodeConntrackRemoval(entry, sequence));
+    const errno = acknowledgedErrno(socket, sequence);
+    if (errno === 0) removed += 1;
+    else if (errnoName(errno) !== 'ENOENT') throw kernelError('remove conntrack entry', errno); // ENOENT: it expired.
+  });
+  return removed;
+}
+
+function dumpConntrack(socket: NetlinkSocket, match: ConntrackMatch): readonly ConntrackEntry[] {
+  const entries: ConntrackEntry[] = [];
+  socket.send(encodeConntrackDump(match.originalDestination, 1));
+  for (const message of replies(socket, 1)) {
+    if (message.type === NLMSG_DONE) break;
+    const ack = parseAcknowledgement(message);
+    if (ack !== undefined) throw kernelError('dump conntrack', ack.errno, { why: ack.text });
+    const entry = decodeConntrack(message);
+    if (entry !== undefined && matchesConntrack(entry, match)) entries.push(entry);
+  }
+  return entries;
+}
+
+function acknowledgedErrno(socket: NetlinkSocket, sequence: number): number {
+  for (const message of replies(socket, sequence)) {
+    const ack = parseAcknowledgement(message);
+    if (ack !== undefined) return ack.errno;
+  }
+  return 0;
+}
+
+/** The messages that answer a request, without end: the caller stops at the one it waits for. */
+function* replies(socket: NetlinkSocket, sequence: number): Generator<NetlinkMessage> {
+  for (;;) {
+    for (const message of parseMessages(socket.receive())) {
+      if (message.sequence === sequence) yield message;
+    }
+  }
+}

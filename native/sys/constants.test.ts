@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest';
+import * as constants from './constants.ts';
+import { askHeaders, type HeaderQuestion, ourValues } from './header-check.ts';
+import { siginfoLayout } from './process.ts';
+import { sockaddrNlLayout } from './socket.ts';
+
+const question: HeaderQuestion = {
+  headers: [
+    'sched.h',
+    'fcntl.h',
+    'signal.h',
+    'sys/file.h',
+    'sys/socket.h',
+    'sys/mount.h',
+    'sys/stat.h',
+    'sys/wait.h',
+    'sys/prctl.h',
+    'sys/ioctl.h',
+    'sys/syscall.h',
+    'linux/netlink.h',
+    'linux/magic.h',
+    'linux/xattr.h',
+  ],
+  constants: Object.keys(constants),
+  structs: { siginfo_t: siginfoLayout, 'struct sockaddr_nl': sockaddrNlLayout },
+};
+
+const answer = askHeaders(question);
+
+describe.skipIf(answer === undefined)('constants of native/sys (needs gcc and kernel headers)', () => {
+  it('are those of the headers', () => {
+    if (answer === undefined) return;
+    expect(ourValues(question, constants, answer)).toEqual(answer.values);
+  });
+
+  it('are nearly all known to the headers', () => {
+    // Debian 12 lacks none; an older machine may lack what came later.
+    expect(answer?.unknown.length).toBeLessThan(5);
+  });
+});

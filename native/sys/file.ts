@@ -1,0 +1,97 @@
+/** What node:fs lacks. (It has lchown, statfs and lutimes; those bound in libc.ts are for callers that need errno at once.) */
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  LOCK_EX,
+  LOCK_NB,
+  O_CREAT,
+  O_RDWR,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  TIOCSWINSZ,
+} from './constants.ts';
+import { checked, kernelError } from './errno.ts';
+import { openFd, type OwnedFd } from './fd.ts';
+import { flock, ioctl, lastErrno, lchown, lgetxattr, lsetxattr, mknod, statfs, utimensat } from './libc.ts';
+
+const EWOULDBLOCK = 11;
+const ENODATA = 61;
+
+export interface DeviceNode {
+  readonly type: 'c' | 'b' | 'p'; // character, block, FIFO
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number; // permission bits, before the umask
+}
+
+const fileTypeBits = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
+
+/** makedev(3): 12 bits of major and 20 of minor, each in two pieces (sys/sysmacros.h). */
+export function deviceNumber(major: number, minor: number): bigint {
+  const [x, y] = [BigInt(major), BigInt(minor)];
+  return ((x & 0xfff_ff000n) << 32n) | ((x & 0xfffn) << 8n) | ((y & 0xffff_ff00n) << 12n) | (y & 0xffn);
+}
+
+/** mknod(2). @throws E_EXISTS, E_PERMISSION */
+export function makeNode(path: string, node: DeviceNode): void {
+  const device = node.type === 'p' ? 0n : deviceNumber(node.major, node.minor);
+  checked(mknod(path, fileTypeBits[node.type] | node.mode, device), () => `make device node ${path}`);
+}
+
+/** lchown(2) */
+export function changeOwner(path: string, uid: number, gid: number): void {
+  checked(lchown(path, uid, gid), () => `change owner of ${path}`);
+}
+
+/** lsetxattr(2). @throws E_UNSUPPORTED where the file system has no such attributes */
+export function setXattr(path: string, name: string, value: Uint8Array): void {
+  checked(lsetxattr(path, name, value, value.length, 0), () => `set xattr ${name} of ${path}`);
+}
+
+/** lgetxattr(2), up to 64 KiB (XATTR_SIZE_MAX); undefined when the attribute is not there. */
+export function getXattr(path: string, name: string): Buffer | undefined {
+  const value = Buffer.alloc(65_536);
+  const length = lgetxattr(path, name, value, value.length);
+  if (length >= 0) return value.subarray(0, length);
+  const errno = lastErrno();
+  if (errno === ENODATA) return undefined;
+  throw kernelError(`get xattr ${name} of ${path}`, errno);
+}
+
+/** utimensat(2) on the path itself, links not followed; nanoseconds since the epoch. */
+export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
+  const times = Buffer.alloc(32); // struct timespec[2]: seconds, nanoseconds
+  [atimeNs, mtimeNs].forEach((ns, index) => {
+    const remainder = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+    times.writeBigInt64LE((ns - remainder) / 1_000_000_000n, index * 16);
+    times.writeBigInt64LE(remainder, index * 16 + 8);
+  });
+  checked(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), () => `set times of ${path}`);
+}
+
+/** An exclusive flock(2) on the file (made if missing), held until disposed or the process ends. @throws E_BUSY */
+export function lockFile(path: string): OwnedFd {
+  const file = openFd(path, O_RDWR | O_CREAT, 0o600);
+  if (flock(file.fd, LOCK_EX | LOCK_NB) === 0) return file;
+  const errno = lastErrno();
+  file[Symbol.dispose]();
+  throw kernelError(`lock ${path}`, errno === EWOULDBLOCK ? 'EBUSY' : errno, {
+    why: 'held by another process',
+  });
+}
+
+/** f_type of statfs(2): CGROUP2_SUPER_MAGIC and the like. */
+export function fileSystemMagic(path: string): number {
+  const buffer = Buffer.alloc(120); // struct statfs of 64-bit Linux; f_type comes first
+  checked(statfs(path, buffer), () => `statfs ${path}`);
+  return Number(buffer.readBigInt64LE(0) & 0xffff_ffffn);
+}
+
+/** ioctl(TIOCSWINSZ) on the master or slave of a pty. */
+export function setWindowSize(fd: number, columns: number, rows: number): void {
+  const size = Buffer.alloc(8); // struct winsize: rows, columns, pixels, pixels
+  size.writeUInt16LE(rows, 0);
+  size.writeUInt16LE(columns, 2);
+  checked(ioctl(fd, TIOCSWINSZ, size), 'set window size');
+}

@@ -1,0 +1,117 @@
+/**
+ * The one place that knows koffi: libc functions by their C prototype, bound at their first call (binding all of them would
+ * cost every start of a CNI plugin milliseconds). They return what C returns; `checked` in errno.ts turns -1 into an error.
+ *
+ * A prototype that is variadic in C (open, ioctl, prctl, syscall) is bound with fixed arguments: on Linux's x86-64 and arm64
+ * calling conventions integers and pointers travel in the same registers either way.
+ */
+import koffi, { type LibraryHandle } from 'koffi';
+
+let library: LibraryHandle | undefined;
+
+function bind<F extends (...args: never[]) => unknown>(prototype: string): F {
+  let bound: ((...args: unknown[]) => unknown) | undefined;
+  const call = (...args: unknown[]): unknown => {
+    library ??= koffi.load(null); // The process's own symbols: the libc that Node itself is linked with.
+    bound ??= library.func(prototype);
+    return bound(...args);
+  };
+  return call as unknown as F; // The prototype beside each use is the source of the type.
+}
+
+/** errno of the last call on this thread; koffi keeps it across its own work. */
+export const lastErrno = (): number => koffi.errno();
+
+type Bytes = Uint8Array;
+type Text = string | null;
+
+/** socket(2) */
+export const socket: (domain: number, type: number, protocol: number) => number = bind(
+  'int socket(int domain, int type, int protocol)',
+);
+/** bind(2) */
+export const bindSocket: (fd: number, address: Bytes, length: number) => number = bind(
+  'int bind(int fd, const void *address, uint length)',
+);
+/** send(2); the length is a `long` that fits a number. */
+export const send: (fd: number, data: Bytes, length: number, flags: number) => number = bind(
+  'long send(int fd, const void *data, size_t length, int flags)',
+);
+/** recv(2) */
+export const recv: (fd: number, data: Bytes, length: number, flags: number) => number = bind(
+  'long recv(int fd, void *data, size_t length, int flags)',
+);
+/** setsockopt(2) */
+export const setsockopt: (fd: number, level: number, name: number, value: Bytes, length: number) => number =
+  bind('int setsockopt(int fd, int level, int name, const void *value, uint length)');
+/** close(2) */
+export const close: (fd: number) => number = bind('int close(int fd)');
+/** open(2) */
+export const open: (path: string, flags: number, mode: number) => number = bind(
+  'int open(const char *path, int flags, uint mode)',
+);
+/** openat(2) */
+export const openat: (directory: number, path: string, flags: number, mode: number) => number = bind(
+  'int openat(int directory, const char *path, int flags, uint mode)',
+);
+/** setns(2) */
+export const setns: (fd: number, type: number) => number = bind('int setns(int fd, int type)');
+/** unshare(2) */
+export const unshare: (flags: number) => number = bind('int unshare(int flags)');
+/** mount(2) */
+export const mount: (source: Text, target: string, type: Text, flags: number, data: Text) => number = bind(
+  'int mount(const char *source, const char *target, const char *type, ulong flags, const char *data)',
+);
+/** umount2(2) */
+export const umount2: (target: string, flags: number) => number = bind(
+  'int umount2(const char *target, int flags)',
+);
+/** mknod(2) */
+export const mknod: (path: string, mode: number, device: number | bigint) => number = bind(
+  'int mknod(const char *path, uint mode, uint64_t device)',
+);
+/** lchown(2) */
+export const lchown: (path: string, uid: number, gid: number) => number = bind(
+  'int lchown(const char *path, uint uid, uint gid)',
+);
+/** lsetxattr(2) */
+export const lsetxattr: (path: string, name: string, value: Bytes, length: number, flags: number) => number =
+  bind('int lsetxattr(const char *path, const char *name, const void *value, size_t length, int flags)');
+/** lgetxattr(2) */
+export const lgetxattr: (path: string, name: string, value: Bytes, length: number) => number = bind(
+  'long lgetxattr(const char *path, const char *name, void *value, size_t length)',
+);
+/** utimensat(2) */
+export const utimensat: (directory: number, path: string, times: Bytes, flags: number) => number = bind(
+  'int utimensat(int directory, const char *path, const void *times, int flags)',
+);
+/** flock(2) */
+export const flock: (fd: number, operation: number) => number = bind('int flock(int fd, int operation)');
+/** statfs(2) */
+export const statfs: (path: string, buffer: Bytes) => number = bind(
+  'int statfs(const char *path, void *buffer)',
+);
+/** ioctl(2) with a pointer argument */
+export const ioctl: (fd: number, request: number, argument: Bytes) => number = bind(
+  'int ioctl(int fd, ulong request, void *argument)',
+);
+/** prctl(2) */
+export const prctl: (option: number, a: number, b: number, c: number, d: number) => number = bind(
+  'int prctl(int option, ulong a, ulong b, ulong c, ulong d)',
+);
+/** waitid(2) */
+export const waitid: (idType: number, id: number, info: Bytes, options: number) => number = bind(
+  'int waitid(int idType, uint id, void *info, int options)',
+);
+/** kill(2) */
+export const kill: (pid: number, signal: number) => number = bind('int kill(int pid, int signal)');
+/** syscall(2), with integer arguments only */
+export const syscall: (
+  number: number,
+  a: number | bigint,
+  b: number | bigint,
+  c: number | bigint,
+  d: number | bigint,
+  e: number | bigint,
+  f: number | bigint,
+) => number = bind('long syscall(long number, long a, long b, long c, long d, long e, long f)');

@@ -1,0 +1,106 @@
+/** Restarts, back-off, earlier logs, readiness, and what is left when a cluster ends. */
+import { existsSync, readFileSync } from 'node:fs';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+
+const isRoot = process.getuid?.() === 0;
+const image = 'podwright/demo:1';
+
+describe.skipIf(!isRoot)('pods of podwright up (needs root)', () => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+  });
+
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  it('shows exit code 3, restarts with back-off, and keeps the earlier log', async () => {
+    await cluster.must(`run failing --image=${image} -- sh -c "echo run at $(date +%s%N); exit 3"`);
+    const field = (path: string): Promise<string> =>
+      cluster.must(`get pod failing -o jsonpath={.status.containerStatuses[0].${path}}`);
+    await eventually('a restart', async () => Number(await field('restartCount')) >= 1);
+    expect(await field('lastState.terminated.exitCode')).toBe('3');
+    await eventually('back-off', async () => (await field('state.waiting.reason')) === 'CrashLoopBackOff');
+    expect(await cluster.must('logs failing --previous')).toMatch(/^run at/);
+    expect(await cluster.must('get events --field-selector involvedObject.name=failing')).toContain(
+      'BackOff',
+    );
+    await cluster.must('delete pod failing --grace-period=0 --force');
+  });
+
+  it('takes a pod out of its Service when readiness fails, and back in', async () => {
+    const manifest = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'ready', labels: { app: 'ready' } },
+      spec: {
+        containers: [
+          {
+            name: 'c',
+            image,
+            command: ['sh', '-c', 'touch /tmp/ok; sleep 3600'],
+            readinessProbe: { exec: { command: ['cat', '/tmp/ok'] }, periodSeconds: 1, failureThreshold: 1 },
+          },
+        ],
+      },
+    });
+    await cluster.must('apply -f -', { input: manifest });
+    await cluster.must('expose pod ready --port=80');
+    const addresses = (): Promise<string> =>
+      cluster.must('get endpoints ready -o jsonpath={.subsets[*].addresses[*].ip}');
+    await eventually('an endpoint', async () => (await addresses()) !== '');
+    await cluster.must('exec ready -- rm /tmp/ok');
+    await eventually('no endpoint', async () => (await addresses()) === '', 10_000);
+    await cluster.must('exec ready -- touch /tmp/ok');
+    await eventually('the endpoint again', async () => (await addresses()) !== '', 10_000);
+    await cluster.must('delete pod,service ready --grace-period=1');
+  });
+});
+
+async function network(): Promise<string> {
+  const commands = [
+    ['ip', 'addr'],
+    ['ip', 'route', 'show', 'table', 'all'],
+    ['nft', 'list', 'ruleset'],
+    ['sysctl', 'net'],
+  ];
+  const outputs = await Promise.all(commands.map((command) => run(command)));
+  const volatile = /^net\.netfilter\.nf_conntrack_count|nf_conntrack_max|^.*valid_lft.*$/;
+  return outputs
+    .map(({ stdout }) =>
+      stdout
+        .split('\n')
+        .filter((line) => !volatile.test(line))
+        .join('\n'),
+    )
+    .join('\n---\n');
+}
+
+describe.skipIf(!isRoot)('the end of podwright up (needs root)', () => {
+  it('leaves no process, mount, cgroup or file, and never changed the network of the machine', async () => {
+    const before = { network: await network(), mounts: readFileSync('/proc/self/mountinfo', 'utf8') };
+    const cluster = await startCluster({ nodes: 2 });
+    await cluster.must(`create deployment web --image=${image} --replicas=4`);
+    await cluster.must('rollout status deployment web --timeout=60s');
+    expect(await network()).toBe(before.network);
+    const { hosts, cgroup, runDir } = await cluster.state();
+    const uids = (await cluster.must('get pods -o jsonpath={.items[*].metadata.uid}')).split(' ');
+    expect(uids).toHaveLength(4);
+
+    await cluster[Symbol.asyncDispose]();
+
+    expect(await network()).toBe(before.network);
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).toBe(before.mounts);
+    expect(existsSync(cluster.dataDir)).toBe(false);
+    expect(existsSync(cgroup)).toBe(false);
+    expect(existsSync(runDir)).toBe(false);
+    for (const { pid } of hosts) expect(existsSync(`/proc/${pid}`)).toBe(false);
+    const commands = await run(['ps', '-eo', 'args']);
+    expect(commands.stdout.split('\n').filter((line) => uids.some((uid) => line.includes(uid)))).toEqual([]);
+  });
+});

@@ -1,0 +1,203 @@
+/** Bad input: one clear line, nothing half-done. */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+
+import { pack } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { openImageStore } from '#agent/runtime/images/image-store.ts';
+import { createRegistryClient } from '#agent/runtime/images/registry.ts';
+import { systemClock } from '#base/clock.ts';
+import { repositoryRoot } from '#bin/paths.ts';
+import { run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';
+
+const isRoot = process.getuid?.() === 0;
+const podwright = (...args: readonly string[]): Promise<CommandResult> =>
+  run([join(repositoryRoot, 'podwright'), ...args]);
+
+function expectOneLine(result: CommandResult, pattern: RegExp): void {
+  expect(result.code, result.stdout).toBe(1);
+  expect(result.stderr.trim().split('\n'), result.stderr).toHaveLength(1);
+  expect(result.stderr).toMatch(/^podwright: /);
+  expect(result.stderr).toMatch(pattern);
+}
+
+type Entry = {
+  readonly name: string;
+  readonly type?: 'file' | 'symlink' | 'link';
+  readonly linkname?: string;
+};
+
+async function tar(entries: readonly (Entry & { readonly body?: Buffer | string })[]): Promise<Buffer> {
+  const archive = pack();
+  for (const { name, type = 'file', linkname, body = '' } of entries) {
+    archive.entry(
+      { name, type, ...(linkname === undefined ? {} : { linkname }) },
+      type === 'file' ? body : '',
+    );
+  }
+  archive.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of archive) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** A docker-archive with one layer. */
+async function imageWith(
+  layerEntries: readonly Entry[],
+  options: { readonly architecture?: string } = {},
+): Promise<Buffer> {
+  const layer = await tar(layerEntries.map((entry) => ({ ...entry, body: 'x' })));
+  const diffId = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
+  const config = JSON.stringify({
+    architecture: options.architecture ?? 'amd64',
+    os: 'linux',
+    config: {},
+    rootfs: { type: 'layers', diff_ids: [diffId] },
+  });
+  const configName = `${createHash('sha256').update(config).digest('hex')}.json`;
+  return tar([
+    { name: 'layer.tar', body: layer },
+    { name: configName, body: config },
+    {
+      name: 'manifest.json',
+      body: JSON.stringify([{ Config: configName, RepoTags: ['bad:latest'], Layers: ['layer.tar'] }]),
+    },
+  ]);
+}
+
+describe.skipIf(!isRoot)('refusals (needs root)', () => {
+  let cluster: TestCluster;
+  let scratch: string;
+  const file = (name: string, content: Buffer): string => {
+    writeFileSync(join(scratch, name), content);
+    return join(scratch, name);
+  };
+  const importing = async (path: string): Promise<CommandResult> => {
+    const result = await podwright('image', 'import', '--data', cluster.dataDir, path);
+    const list = await podwright('image', 'ls', '--data', cluster.dataDir);
+    expect(list.stdout).not.toContain('bad:latest');
+    return result;
+  };
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    scratch = mkdtempSync(join(tmpdir(), 'podwright-refusals-'));
+  });
+
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
+  });
+
+  it('refuses a truncated image', async () => {
+    const path = file('truncated.tar', await imageWith([{ name: 'file' }]));
+    truncateSync(path, Math.floor(statSync(path).size / 2 / 512) * 512 - 100);
+    expectOneLine(await importing(path), /truncated|end of|incomplete|no manifest/i);
+  });
+
+  it('refuses a layer with ../', async () => {
+    expectOneLine(
+      await importing(file('dots.tar', await imageWith([{ name: '../escaped' }]))),
+      /\.\.\/escaped/,
+    );
+  });
+
+  it('refuses a layer that writes through its own absolute link, or keeps the write inside', async () => {
+    const target = join(scratch, 'outside');
+    mkdirSync(target);
+    const path = file(
+      'link.tar',
+      await imageWith([{ name: 'dir', type: 'symlink', linkname: target }, { name: 'dir/planted' }]),
+    );
+    const result = await importing(path);
+    expectOneLine(result, /dir\/planted/);
+    expect(execFileSync('ls', [target]).toString()).toBe('');
+  });
+
+  it('refuses an image of another architecture', async () => {
+    expectOneLine(
+      await importing(file('arm.tar', await imageWith([{ name: 'f' }], { architecture: 's390x' }))),
+      /s390x/,
+    );
+  });
+
+  it('refuses rubbish', async () => {
+    expectOneLine(await importing(file('rubbish.tar', Buffer.from('not a tar at all'.repeat(100)))), /tar/);
+  });
+
+  it('refuses a port in use', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const address = taken.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const dataDir = join(scratch, 'port');
+    const result = await podwright('up', '--data', dataDir, '--port', String(port));
+    taken.close();
+    expectOneLine(result, /127\.0\.0\.1:\d+.*--port/);
+    expect(() => statSync(dataDir)).toThrow('ENOENT');
+  });
+
+  it('refuses a second up on the same data directory', async () => {
+    expectOneLine(await podwright('up', '--data', cluster.dataDir, '--port', '16443'), /podwright down/);
+    expect(await cluster.must('get nodes --no-headers')).toMatch(/Ready/);
+  });
+
+  it('refuses to run without root', () => {
+    const result = spawnSync(
+      'setpriv',
+      [
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        process.execPath,
+        join(repositoryRoot, 'bin', 'podwright.ts'),
+        'up',
+      ],
+      { encoding: 'utf8' },
+    );
+    expectOneLine({ code: result.status ?? 255, stdout: result.stdout, stderr: result.stderr }, /sudo/);
+  });
+
+  it('says when there is no space left, and leaves nothing of the image', async () => {
+    const blob = Buffer.alloc(8 * 1_048_576, 1);
+    const layer = await tar([{ name: 'big', body: blob }]);
+    const small = join(scratch, 'small');
+    mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'podwright-test', small]);
+    try {
+      const store = join(small, 'images');
+      const images = await openImageStore({
+        directory: store,
+        registry: createRegistryClient({ clock: systemClock }),
+      });
+      const config = JSON.stringify({
+        architecture: 'amd64',
+        os: 'linux',
+        config: {},
+        rootfs: { type: 'layers', diff_ids: [`sha256:${createHash('sha256').update(layer).digest('hex')}`] },
+      });
+      const archive = await tar([
+        { name: 'layer.tar', body: layer },
+        { name: 'c.json', body: config },
+        {
+          name: 'manifest.json',
+          body: JSON.stringify([{ Config: 'c.json', RepoTags: ['big:latest'], Layers: ['layer.tar'] }]),
+        },
+      ]);
+      await expect(
+        images.importArchive(Readable.from([archive]), { name: undefined }, new AbortController().signal),
+      ).rejects.toMatchObject({ code: 'E_NO_SPACE' });
+      expect(images.list()).toEqual([]);
+      expect(readFileSync('/proc/self/mountinfo', 'utf8')).toContain(small);
+    } finally {
+      execFileSync('umount', [small]);
+    }
+  });
+});
