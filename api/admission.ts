@@ -2,6 +2,7 @@ import { at, objectOf, objectsOf, stringOf, withPath } from './json.ts';
 import type { Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 
+/** What admission needs to know beyond the object. */
 export interface AdmissionOptions {
   /** Five characters for the name of the token volume (`kube-api-access-x7k2p`); without it pods get none. */
   readonly tokenVolumeSuffix?: string | undefined;

@@ -9,6 +9,7 @@ export interface AnyCondition {
   readonly lastTransitionTime?: string | undefined;
 }
 
+/** The condition of a type, or undefined. */
 export function findCondition<C extends AnyCondition>(
   conditions: readonly C[] | undefined,
   type: string,

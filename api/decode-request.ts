@@ -5,6 +5,7 @@ import { currentApiVersion, formatGroupVersion, parseGroupVersion, type Kind } f
 import type { JsonObject } from './object.ts';
 import { badRequest, cannotBeHandled } from './status.ts';
 
+/** What to do about unknown and duplicate fields (query parameter fieldValidation). */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 
 /**

@@ -6,6 +6,7 @@ import type { JsonObject } from './object.ts';
 import { canonicalQuantity } from './quantity.ts';
 import { formatMicroTime, formatTime, parseTime } from './time.ts';
 
+/** What came of a JSON value. */
 export interface DecodedObject {
   /** Normalised, with only known fields; shares nothing with the input. kind and apiVersion stay as they came. */
   readonly object: JsonObject;

@@ -11,6 +11,7 @@ export interface TypeFact {
   readonly alias?: string;
 }
 
+/** schema-1.36.json: types, their fields, enums. */
 export interface SchemaFacts {
   readonly enums: Readonly<Record<string, readonly string[]>>;
   readonly types: Readonly<Record<string, TypeFact>>;
@@ -27,6 +28,7 @@ export interface MergeFact {
   readonly mt?: 'atomic' | 'granular';
 }
 
+/** merge-1.36.json: type, field, how it merges. */
 export interface MergeFacts {
   readonly types: Readonly<Record<string, Readonly<Record<string, MergeFact>>>>;
 }
@@ -34,6 +36,7 @@ export interface MergeFacts {
 /** Field number, type expression, flag (see the legend in the file). */
 export type ProtoField = readonly [number, string, (1 | 2)?];
 
+/** proto-1.36.json: messages by name, and where their JSON differs. */
 export interface ProtoFacts {
   readonly messages: Readonly<Record<string, Readonly<Record<string, ProtoField>>>>;
   readonly json: Readonly<
@@ -44,6 +47,7 @@ export interface ProtoFacts {
   >;
 }
 
+/** A resource or subresource as discovery shows it. */
 export interface ResourceFact {
   readonly kind: string;
   readonly ns: boolean;
@@ -54,6 +58,7 @@ export interface ResourceFact {
   readonly singular?: string;
 }
 
+/** resources-1.36.json: group versions in discovery order. */
 export interface ResourceFacts {
   readonly groups: Readonly<Record<string, Readonly<Record<string, ResourceFact>>>>;
 }
@@ -61,6 +66,7 @@ export interface ResourceFacts {
 /** Column name, type, priority, format. */
 export type ColumnFact = readonly [string, string, number, string?];
 
+/** columns.json: the columns of each resource’s Table. */
 export interface ColumnFacts {
   readonly columns: Readonly<Record<string, readonly ColumnFact[]>>;
 }
@@ -71,8 +77,13 @@ function lazy<T>(file: string): () => T {
   return () => (value ??= JSON.parse(readFileSync(new URL(`facts/${file}`, import.meta.url), 'utf8')) as T);
 }
 
+/** The types of the API. */
 export const schemaFacts: () => SchemaFacts = lazy('schema-1.36.json');
+/** How lists and maps merge. */
 export const mergeFacts: () => MergeFacts = lazy('merge-1.36.json');
+/** The protobuf encoding. */
 export const protoFacts: () => ProtoFacts = lazy('proto-1.36.json');
+/** The resources served. */
 export const resourceFacts: () => ResourceFacts = lazy('resources-1.36.json');
+/** The columns of Tables. */
 export const columnFacts: () => ColumnFacts = lazy('columns.json');

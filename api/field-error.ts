@@ -37,26 +37,32 @@ const words: Readonly<Record<FieldErrorType, string>> = {
 
 const withoutValue: ReadonlySet<FieldErrorType> = new Set(['Required', 'Forbidden', 'TooLong', 'TooMany']);
 
+/** A value that is wrong, and why. */
 export function invalidField(field: string, value: unknown, detail: string): FieldError {
   return { type: 'Invalid', field, value, detail };
 }
 
+/** A value that is missing. */
 export function requiredField(field: string, detail = ''): FieldError {
   return { type: 'Required', field, detail };
 }
 
+/** A value that may not be there, or not change. */
 export function forbiddenField(field: string, detail: string): FieldError {
   return { type: 'Forbidden', field, detail };
 }
 
+/** A value that was there already. */
 export function duplicateField(field: string, value: unknown): FieldError {
   return { type: 'Duplicate', field, value, detail: '' };
 }
 
+/** A value that refers to nothing. */
 export function notFoundField(field: string, value: unknown): FieldError {
   return { type: 'NotFound', field, value, detail: '' };
 }
 
+/** A value of too many bytes. */
 export function tooLongField(field: string, byteCountMax: number): FieldError {
   return { type: 'TooLong', field, detail: `may not be more than ${byteCountMax} bytes` };
 }

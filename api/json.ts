@@ -3,6 +3,7 @@ import type { JsonObject } from './object.ts';
 /** A JSON object that this function made and may still change. */
 export type Draft = Record<string, unknown>;
 
+/** Whether the value is a JSON object: neither null nor a list. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

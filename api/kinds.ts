@@ -26,6 +26,7 @@ export interface Kind {
   readonly subresources: readonly Subresource[];
 }
 
+/** A group ('' is core) and one of its versions. */
 export interface GroupVersion {
   readonly group: string;
   readonly version: string;
@@ -48,6 +49,7 @@ const byName: ReadonlyMap<string, Kind> = new Map(
   kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]),
 );
 
+/** By group, version and plural name. */
 export function findKind(group: string, version: string, resource: string): Kind | undefined {
   return byResource.get(`${group}/${version}/${resource}`);
 }

@@ -1,6 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import { setOwn, type Draft } from './json.ts';
 
+/** A value, and what was said twice. */
 export interface StrictJson {
   readonly value: unknown;
   /** Paths of members given more than once; the last value counts. */

@@ -5,6 +5,7 @@ import { currentApiVersion } from './kinds.ts';
 import { ProtobufReader, type WireType } from './protobuf-reader.ts';
 import { formatMicroTime, formatTime } from './time.ts';
 
+/** The content type of Kubernetes’ protobuf bodies. */
 export const protobufMediaType = 'application/vnd.kubernetes.protobuf';
 
 /** Messages nested deeper than this are refused. */

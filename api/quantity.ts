@@ -103,6 +103,7 @@ export function addQuantity(a: Quantity, b: Quantity): Quantity {
   return { nanos: a.nanos + b.nanos, format: a.nanos === 0n ? b.format : a.format };
 }
 
+/** The difference, in the format of the first unless that is zero. */
 export function subtractQuantity(a: Quantity, b: Quantity): Quantity {
   return { nanos: a.nanos - b.nanos, format: a.nanos === 0n ? b.format : a.format };
 }
@@ -122,6 +123,7 @@ export function quantityToInteger(quantity: Quantity): number {
   return Number(ceilDivide(quantity.nanos, billion));
 }
 
+/** Nothing. */
 export const zeroQuantity: Quantity = { nanos: 0n, format: 'DecimalSI' };
 
 function scale(value: bigint, exponent: number): bigint {

@@ -4,6 +4,7 @@ import type { JsonObject } from './object.ts';
 
 type ReadField = (object: JsonObject) => string;
 
+/** The fields that a kind can be selected by. */
 export interface SelectableFields {
   readonly fields: ReadonlyMap<string, ReadField>;
   /** A kind with only the two fields that all have answers an unknown field with another text. */

@@ -5,8 +5,10 @@ import type { JsonObject } from './object.ts';
 import type { LabelSelector } from './objects.ts';
 import { fieldSelectorFields } from './selector-fields.ts';
 
+/** How a label is compared; Gt and Lt only in text and for nodes. */
 export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
 
+/** One condition on one label. */
 export interface LabelRequirement {
   readonly key: string;
   readonly operator: LabelOperator;
@@ -19,12 +21,14 @@ export interface LabelMatcher {
   readonly nothing?: boolean;
 }
 
+/** One condition on one field. */
 export interface FieldRequirement {
   readonly field: string;
   readonly equal: boolean; // false: !=
   readonly value: string;
 }
 
+/** All must hold; none selects everything. */
 export type FieldMatcher = readonly FieldRequirement[];
 
 /** `a=b,c in (d,e),!f,g>1`. @throws {E_API} 400 when it does not parse. */
@@ -68,6 +72,7 @@ export function labelSelectorFromMap(labels: Readonly<Record<string, string>> | 
     : labelSelectorFromObject({ matchLabels });
 }
 
+/** Whether the labels satisfy the selector. */
 export function matchesLabels(
   selector: LabelMatcher,
   labels: Readonly<Record<string, string>> | undefined,

@@ -14,6 +14,7 @@ export interface ServiceClaims {
   readonly nodePorts: readonly number[];
 }
 
+/** What the allocator has to give to the Service. */
 export function serviceNeeds(service: JsonObject): ServiceNeeds {
   const spec = objectOf(service['spec']);
   const wantsNodePorts =
@@ -29,6 +30,7 @@ export function serviceNeeds(service: JsonObject): ServiceNeeds {
   };
 }
 
+/** What the Service has, to be reserved or released. */
 export function serviceClaims(service: JsonObject): ServiceClaims {
   const spec = objectOf(service['spec']);
   const addresses = [spec['clusterIP'], ...listOf(spec['clusterIPs'])].map(stringOf);

@@ -56,6 +56,7 @@ export function qualifiedResource(kind: ResourceName): string {
   return kind.group === '' ? kind.resource : `${kind.resource}.${kind.group}`;
 }
 
+/** 404: no such object. */
 export function notFound(kind: ResourceName, name: string): PodwrightError {
   const message = `${qualifiedResource(kind)} ${JSON.stringify(name)} not found`;
   return statusError(404, 'NotFound', message, detailsOf(kind, name));
@@ -66,14 +67,17 @@ export function resourceNotFound(): PodwrightError {
   return statusError(404, 'NotFound', 'the server could not find the requested resource', {});
 }
 
+/** 409: the name is taken. */
 export function alreadyExists(kind: ResourceName, name: string): PodwrightError {
   const message = `${qualifiedResource(kind)} ${JSON.stringify(name)} already exists`;
   return statusError(409, 'AlreadyExists', message, detailsOf(kind, name));
 }
 
+/** The cause of a conflict over resourceVersion. */
 export const modifiedText =
   'the object has been modified; please apply your changes to the latest version and try again';
 
+/** 409: the object is not what the client thought. */
 export function conflict(kind: ResourceName, name: string, cause: string = modifiedText): PodwrightError {
   const message = `Operation cannot be fulfilled on ${qualifiedResource(kind)} ${JSON.stringify(name)}: ${cause}`;
   return statusError(409, 'Conflict', message, detailsOf(kind, name));
@@ -128,10 +132,12 @@ export function namespaceTerminating(kind: ResourceName, name: string, namespace
   ]);
 }
 
+/** 401: nobody, or nobody known. */
 export function unauthorized(): PodwrightError {
   return statusError(401, 'Unauthorized', 'Unauthorized');
 }
 
+/** 400: the request makes no sense. */
 export function badRequest(message: string): PodwrightError {
   return statusError(400, 'BadRequest', message);
 }
@@ -147,6 +153,7 @@ export function cannotBeHandled(
   );
 }
 
+/** 405: not with this method. */
 export function methodNotAllowed(): PodwrightError {
   const message = 'the server does not allow this method on the requested resource';
   return statusError(405, 'MethodNotAllowed', message, {});
@@ -160,6 +167,7 @@ export function expired(message: string): PodwrightError {
 /** `gone` is what the HTTP status is called; Kubernetes' reason for it is Expired. */
 export const gone: typeof expired = expired;
 
+/** 504: not in time. */
 export function timeout(message: string, details: StatusDetails = {}): PodwrightError {
   return statusError(504, 'Timeout', `Timeout: ${message}`, details);
 }
@@ -184,6 +192,7 @@ export function tooManyRequests(
   });
 }
 
+/** 413: the body is too large. */
 export function requestTooLarge(byteCountMax: number): PodwrightError {
   const message = `Request entity too large: limit is ${byteCountMax}`;
   return statusError(413, 'RequestEntityTooLarge', message);
@@ -202,6 +211,7 @@ export function unsupportedPatchType(): PodwrightError {
   return statusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
 }
 
+/** 406: no representation that the client takes. */
 export function notAcceptable(): PodwrightError {
   const streams = 'application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch';
   const message = `406: Not Acceptable\n\nAvailable representations: ${bodyMediaTypes}, ${streams}`;
@@ -213,6 +223,7 @@ export function patchRejected(): PodwrightError {
   return statusError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 }
 
+/** 500: our fault. */
 export function internalError(cause: string): PodwrightError {
   return statusError(500, 'InternalError', `Internal error occurred: ${cause}`, {
     causes: [{ message: cause }],
@@ -222,6 +233,7 @@ export function internalError(cause: string): PodwrightError {
 /** Short for `internalError`. */
 export const internal: typeof internalError = internalError;
 
+/** 503: not now. */
 export function serviceUnavailable(message: string): PodwrightError {
   return statusError(503, 'ServiceUnavailable', message);
 }

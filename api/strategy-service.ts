@@ -1,4 +1,4 @@
-import { at, listOf, objectOf, objectsOf, stringOf, withPath } from './json.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringOf, withPath } from './json.ts';
 import type { JsonObject } from './object.ts';
 
 /**
@@ -10,10 +10,37 @@ export function keepServiceAllocations(old: JsonObject, service: JsonObject): Js
   let spec = objectOf(service['spec']);
   if (needsClusterIp(before) && needsClusterIp(spec)) spec = keepClusterIps(before, spec);
   if (needsNodePorts(before) && needsNodePorts(spec)) spec = keepNodePorts(before, spec);
-  if (spec['externalTrafficPolicy'] === 'Local' && spec['type'] === 'LoadBalancer') {
-    spec = withDefault(spec, 'healthCheckNodePort', before['healthCheckNodePort']);
+  if (needsHealthCheck(spec)) spec = withDefault(spec, 'healthCheckNodePort', before['healthCheckNodePort']);
+  return withPath(service, 'spec', dropForeignFields(before, spec));
+}
+
+/** Fields that only mean something for some types of Service. */
+const typeFields: readonly (readonly [applies: (spec: JsonObject) => boolean, fields: readonly string[]])[] =
+  [
+    [needsClusterIp, ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy']],
+    [isExternal, ['externalTrafficPolicy']],
+    [needsHealthCheck, ['healthCheckNodePort']],
+    [(spec) => spec['type'] === 'LoadBalancer', ['allocateLoadBalancerNodePorts', 'loadBalancerClass']],
+  ];
+
+/**
+ * When the type changes, what the old type needed and nobody touched goes with it, so that `{"spec":{"type":"ClusterIP"}}` is a whole
+ * patch. (registry/core/service dropTypeDependentFields)
+ */
+function dropForeignFields(before: JsonObject, spec: JsonObject): JsonObject {
+  let next = spec;
+  for (const [applies, fields] of typeFields) {
+    if (!applies(before) || applies(spec)) continue;
+    for (const field of fields) {
+      if (equalJson(before[field], next[field])) next = withPath(next, field, undefined);
+    }
   }
-  return withPath(service, 'spec', spec);
+  if (!needsNodePorts(before) || needsNodePorts(spec)) return next;
+  const known = new Set(objectsOf(before['ports']).map(({ nodePort }) => nodePort));
+  const ports = objectsOf(spec['ports']).map((port) =>
+    known.has(port['nodePort']) ? objectOf(withPath(port, 'nodePort', undefined)) : port,
+  );
+  return { ...next, ports };
 }
 
 function needsClusterIp(spec: JsonObject): boolean {
@@ -22,6 +49,14 @@ function needsClusterIp(spec: JsonObject): boolean {
 
 function needsNodePorts(spec: JsonObject): boolean {
   return spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer';
+}
+
+function isExternal(spec: JsonObject): boolean {
+  return needsNodePorts(spec) || (needsClusterIp(spec) && listOf(spec['externalIPs']).length > 0);
+}
+
+function needsHealthCheck(spec: JsonObject): boolean {
+  return spec['externalTrafficPolicy'] === 'Local' && spec['type'] === 'LoadBalancer';
 }
 
 function keepClusterIps(before: JsonObject, spec: JsonObject): JsonObject {

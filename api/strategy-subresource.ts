@@ -1,6 +1,7 @@
 import { at, objectOf, objectsOf, withPath } from './json.ts';
 import type { JsonObject } from './object.ts';
 
+/** A write to a subresource of an object that is there. */
 export interface SubresourceWrite {
   readonly old: JsonObject;
   readonly object: JsonObject;

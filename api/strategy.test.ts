@@ -161,6 +161,37 @@ describe('prepareUpdate()', () => {
     expect(at(spec, 'ports')).toMatchObject([{ port: 80, nodePort: 30_080 }, { port: 81 }]);
   });
 
+  it('drops what only the old type of a Service needed', () => {
+    const spec = {
+      type: 'NodePort',
+      clusterIP: '10.96.0.9',
+      clusterIPs: ['10.96.0.9'],
+      ports: [{ port: 80, nodePort: 30_080 }],
+    };
+    const service = stored(services, { metadata: { name: 's' }, spec });
+    const update = (patch: JsonObject): unknown => {
+      const patched = applyDefaults(services, {
+        ...service,
+        spec: { ...(service['spec'] as JsonObject), ...patch },
+      });
+      return prepareUpdate(services, service, patched)['spec'];
+    };
+    expect(update({ type: 'ClusterIP' })).toEqual({
+      type: 'ClusterIP',
+      clusterIP: '10.96.0.9',
+      clusterIPs: ['10.96.0.9'],
+      sessionAffinity: 'None',
+      internalTrafficPolicy: 'Cluster',
+      ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+    });
+    expect(update({ type: 'ExternalName', externalName: 'a.b' })).toEqual({
+      type: 'ExternalName',
+      externalName: 'a.b',
+      sessionAffinity: 'None',
+      ports: [{ port: 80, protocol: 'TCP', targetPort: 80 }],
+    });
+  });
+
   it('counts the templates of a DaemonSet', () => {
     const sets = kindOf('apps', 'daemonsets');
     const set = stored(sets, {

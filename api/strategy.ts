@@ -8,6 +8,7 @@ import { keepServiceAllocations } from './strategy-service.ts';
 import { updateSubresource } from './strategy-subresource.ts';
 import { formatTime } from './time.ts';
 
+/** What a new object gets from the server. */
 export interface CreateContext {
   /** Milliseconds since the epoch. */
   readonly now: number;

@@ -8,6 +8,7 @@ import type { Logger } from '#base/log.ts';
 import { endpointSlices, nodes, services } from '#api/kind-ref.ts';
 import type { Node } from '#api/objects.ts';
 import { startDns } from '#agent/dns/dns.ts';
+import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
@@ -57,7 +58,7 @@ export interface AgentCommandOptions {
 
 const kubeletPort = 10_250;
 /** Services that the node answers itself. */
-const ownServices: ReadonlySet<string> = new Set(['kube-system/kube-dns']);
+const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
 /** What the parts of a node share. */
 interface Parts {

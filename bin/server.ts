@@ -4,9 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { services } from '#api/kind-ref.ts';
-import type { Service } from '#api/objects.ts';
-import { isAlreadyExists } from '#client/api-error.ts';
+import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
@@ -65,7 +63,7 @@ export async function runServer(options: ServerCommandOptions): Promise<void> {
   if (options.podRoutes === true) {
     stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
   }
-  await ensureDnsService(clientOf(server, 'system:podwright:dns'), options.clusterDns);
+  await ensureKubeDns(clientOf(server, 'system:podwright:dns'), options.clusterDns);
   logger.info({ url, ports: server.ports }, 'serving');
   await announceReady(process.env);
   logger.info({ signal: await stop }, 'stopping');
@@ -146,40 +144,4 @@ function startLoops(
   );
   stack.use(startScheduler({ informers, clock, logger }));
   return stack;
-}
-
-/** The Service whose address every node's agent answers itself; it has no endpoints. */
-async function ensureDnsService(client: ApiClient, clusterIp: string): Promise<void> {
-  const service: Service = {
-    metadata: {
-      name: 'kube-dns',
-      namespace: 'kube-system',
-      labels: {
-        'k8s-app': 'kube-dns',
-        'kubernetes.io/cluster-service': 'true',
-        'kubernetes.io/name': 'CoreDNS',
-      },
-    },
-    spec: {
-      clusterIP: clusterIp,
-      ports: [
-        { name: 'dns', port: 53, protocol: 'UDP' },
-        { name: 'dns-tcp', port: 53, protocol: 'TCP' },
-      ],
-    },
-  };
-  try {
-    await client.create(services, service);
-  } catch (error) {
-    if (!isAlreadyExists(error) && !(await hasDnsService(client))) throw error;
-  }
-}
-
-/** After a restart the address is taken by the Service itself, which the allocator refuses before the name is looked at. */
-async function hasDnsService(client: ApiClient): Promise<boolean> {
-  const { items } = await client.list(services, {
-    namespace: 'kube-system',
-    fieldSelector: 'metadata.name=kube-dns',
-  });
-  return items.length > 0;
 }

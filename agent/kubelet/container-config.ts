@@ -150,59 +150,6 @@ export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfig
   };
 }
 
-// Sysctls that are namespaced and harmless to others (kubelet's safe set).
-const safeSysctls: ReadonlySet<string> = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_wmem',
-]);
-
-/** Why this node does not run the pod at all, in one sentence; undefined when it does. Nothing asked for is silently left out. */
-export function refusalOf(pod: Pod): { readonly reason: string; readonly message: string } | undefined {
-  const { spec } = pod;
-  const unsafe = (spec?.securityContext?.sysctls ?? []).find(
-    ({ name }) => !safeSysctls.has(name.replaceAll('/', '.')),
-  );
-  if (unsafe !== undefined) {
-    return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` };
-  }
-  if (spec?.os?.name !== undefined && spec.os.name !== 'linux') {
-    return {
-      reason: 'PodOSNotSupported',
-      message: `Failed to admit pod as the OS field doesn't match node OS`,
-    };
-  }
-  const missing = unsupportedField(pod);
-  if (missing === undefined) return undefined;
-  return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };
-}
-
-function unsupportedField({ spec }: Pod): string | undefined {
-  if (spec?.hostUsers === false) return 'spec.hostUsers: false';
-  if ((spec?.resourceClaims?.length ?? 0) > 0) return 'spec.resourceClaims';
-  if (spec?.runtimeClassName !== undefined && spec.runtimeClassName !== '') {
-    return `spec.runtimeClassName: ${spec.runtimeClassName}`;
-  }
-  const contexts = [
-    spec?.securityContext,
-    ...[...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map((c) => c.securityContext),
-  ];
-  if (contexts.some((c) => c?.seccompProfile?.type === 'Localhost')) return 'seccompProfile.type: Localhost';
-  if (contexts.some((c) => c?.appArmorProfile?.type === 'Localhost'))
-    return 'appArmorProfile.type: Localhost';
-  const devices = (spec?.containers ?? []).find((c) => (c.volumeDevices?.length ?? 0) > 0);
-  return devices === undefined ? undefined : `spec.containers[${devices.name}].volumeDevices`;
-}
-
 /** The subPath of a mount, with subPathExpr expanded. @throws {E_INVALID} when a variable of it is not known */
 export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
   if (mount.subPathExpr === undefined || mount.subPathExpr === '') {

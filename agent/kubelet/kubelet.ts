@@ -1,9 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { mkdir } from 'node:fs/promises';
-import { availableParallelism, cpus } from 'node:os';
+import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Node } from '#api/objects.ts';
+import type { Node, Pod } from '#api/objects.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { readMachine } from '#agent/node/machine.ts';
@@ -84,6 +82,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       },
       memoryBytes: machine.memoryBytes,
       podPidsMax: options.podPidsMax,
+      podsMax: options.podsMax ?? podsMaxDefault,
     },
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
@@ -143,13 +142,7 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
 
 async function readStats(
   { nodeName, runtime, clock, proc, directories }: KubeletOptions,
-  {
-    startedAtMs,
-    pods,
-  }: {
-    readonly startedAtMs: number;
-    readonly pods: () => StatsInput['pods'][number]['pod'][] | readonly StatsInput['pods'][number]['pod'][];
-  },
+  { startedAtMs, pods }: { readonly startedAtMs: number; readonly pods: () => readonly Pod[] },
 ): Promise<StatsInput> {
   const found = await Promise.all(
     pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),

@@ -12,7 +12,8 @@ import type { PodObservation, Runtime } from '#agent/runtime/runtime.ts';
 import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
-import { refusalOf } from './container-config.ts';
+import { refusalOf } from './admission.ts';
+import { overLimit, evictionCheckMs } from './evict.ts';
 import { createImagePuller } from './image-puller.ts';
 import { createPodEvents } from './pod-events.ts';
 import type { PodDesired } from './pod-input.ts';
@@ -88,7 +89,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     if (!memories.has(uid) && !isPresent) return; // Never seen here.
     const isNew = !memories.has(uid);
     memories.set(uid, memory);
-    if (isNew) admit(memory, ports);
+    if (isNew) admit(memory, podInformer.list(), ports);
     noteDesired(memory, desired, clock.now());
     queue.add(uid);
   };
@@ -110,6 +111,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     }),
   );
   await removeOrphanVolumes(memories, ports);
+  undo.use(watchLimits(memories, ports));
 
   const owned = undo.move();
   return {
@@ -216,10 +218,12 @@ function retryNow(memory: PodMemory): void {
 }
 
 /** Refuses what this node cannot run, once, before anything of it is made. */
-function admit(memory: PodMemory, { runtime, events }: SyncPorts): void {
+function admit(memory: PodMemory, others: readonly Pod[], { runtime, events, node }: SyncPorts): void {
   const { pod } = memory.desired;
   if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
-  memory.rejection = refusalOf(pod);
+  if (pod.status?.containerStatuses !== undefined) return; // It ran here before a reboot.
+  const admitted = others.filter((other) => runtime.observe(other.metadata?.uid ?? '') !== undefined);
+  memory.rejection = refusalOf(pod, admitted, node);
   if (memory.rejection !== undefined) events.warning(pod, memory.rejection.reason, memory.rejection.message);
 }
 
@@ -251,4 +255,31 @@ async function removeOrphanVolumes(
 
 async function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => ''); // A host without the file has nothing in it.
+}
+
+/** Evicts pods whose emptyDir volumes outgrew their limits. */
+function watchLimits(memories: ReadonlyMap<string, PodMemory>, ports: SyncPorts): Disposable {
+  const { clock, directories, events, logger, enqueue } = ports;
+  const abort = new AbortController();
+  const check = async (): Promise<void> => {
+    for (const memory of memories.values()) {
+      if (memory.rejection !== undefined || memory.volumes.state !== 'ready') continue;
+      const { pod } = memory.desired;
+      const message = await overLimit(pod, directories);
+      if (message === undefined) continue;
+      memory.rejection = { reason: 'Evicted', message };
+      events.warning(pod, 'Evicted', message);
+      enqueue(memory.uid);
+    }
+  };
+  const run = async (): Promise<void> => {
+    for (;;) {
+      await clock.sleep(evictionCheckMs, abort.signal);
+      await check().catch((error: unknown) =>
+        logger.warn({ error: describeError(error) }, 'volume usage not read'),
+      );
+    }
+  };
+  run().catch(() => undefined); // Ends by abort only.
+  return { [Symbol.dispose]: () => abort.abort(new DOMException('kubelet stopped', 'AbortError')) };
 }

@@ -23,6 +23,7 @@ export interface NodeFacts {
     readonly storageBytes: number;
   };
   readonly memoryBytes: number;
+  readonly podsMax: number;
   /** Processes of one pod; undefined: no limit. */
   readonly podPidsMax: number | undefined;
   /** The node's own /etc/hosts, for pods on its network. */

@@ -66,6 +66,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
         allocatable: { cpuMilli: 2000, memoryBytes: 4e9, storageBytes: 1e10 },
         memoryBytes: 4e9,
         podPidsMax: undefined,
+        podsMax: 110,
       },
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',

@@ -255,12 +255,12 @@ describe('writeAtomically()', () => {
     const payload = (text: string) =>
       new Map(['a', 'b'].map((name) => [name, { data: Buffer.from(text), mode: 0o644 }]));
     await writeAtomically(directory, payload('0'), undefined);
-    let isDone = false;
+    const progress = { isDone: false };
     const writer = (async () => {
       for (let i = 1; i <= 30; i++) await writeAtomically(directory, payload(String(i)), undefined);
-      isDone = true;
+      progress.isDone = true;
     })();
-    while (!isDone) {
+    while (!progress.isDone) {
       await new Promise(setImmediate);
       const current = path.join(directory, readlinkSync(path.join(directory, '..data')));
       expect(read(current, 'a')).toBe(read(current, 'b'));

@@ -21,6 +21,7 @@ export function defaultTemplate(key: string, object: Draft): void {
   for (const spec of holdersAt(object, `${path}.spec`)) defaultPodTemplateSpec(spec);
 }
 
+/** Defaults of the kinds that run pods, by `group/Kind`; their templates apart. */
 export const workloadRules: Readonly<Record<string, readonly DefaultRule[]>> = {
   '/ReplicationController': [
     ['spec.replicas', 1],

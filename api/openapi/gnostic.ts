@@ -2,6 +2,7 @@ import { isObject, listOf, objectOf, objectsOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ProtobufWriter } from '#api/protobuf-writer.ts';
 
+/** The content type of `encodeOpenApiV2`. */
 export const openApiV2ProtobufMediaType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
 /** A swagger document as gnostic's openapi.v2.Document message (field numbers from its OpenAPIv2.proto). */

@@ -1,6 +1,7 @@
 import { schemaFacts } from '#api/facts.ts';
 import { kinds as builtInKinds, type GroupVersion, type Kind } from '#api/kinds.ts';
 
+/** The HTTP methods of the API. */
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
 
 /** What a client may ask of one path, in terms that both specifications are written from. */
@@ -21,11 +22,13 @@ export interface Operation {
   readonly pathParameters: readonly string[];
 }
 
+/** A parameter after the `?`. */
 export interface QueryParameter {
   readonly name: string;
   readonly type: 'string' | 'boolean' | 'integer';
 }
 
+/** What a PATCH may carry (kubectl looks for the strategic one). */
 export const patchMediaTypes: readonly string[] = [
   'application/apply-patch+yaml',
   'application/json-patch+json',

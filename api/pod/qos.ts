@@ -3,6 +3,7 @@ import type { JsonObject } from '#api/object.ts';
 import type { Pod } from '#api/objects.ts';
 import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
 
+/** PodStatus.qosClass. */
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 const compute = ['cpu', 'memory'] as const;

@@ -17,6 +17,7 @@ export function isActive(pod: Pod): boolean {
   return !isTerminal(pod) && !isTerminating(pod);
 }
 
+/** Its Ready condition is True. */
 export function isPodReady(pod: Pod): boolean {
   return isConditionTrue(pod.status?.conditions, 'Ready');
 }
@@ -29,6 +30,7 @@ export function isPodAvailable(pod: Pod, minReadySeconds: number, now: number): 
   return minReadySeconds === 0 || (!Number.isNaN(since) && since + minReadySeconds * 1000 <= now);
 }
 
+/** It has a node. */
 export function isScheduled(pod: Pod): boolean {
   return (pod.spec?.nodeName ?? '') !== '';
 }

@@ -166,10 +166,12 @@ export const clusterCells: Readonly<Record<string, Cells>> = {
   },
 };
 
+/** metadata.name, or ''. */
 export function nameOf(object: JsonObject): string {
   return stringOf(at(object, 'metadata.name'));
 }
 
+/** The age by creationTimestamp. */
 export function ageOfObject(object: JsonObject, now: number): string {
   return age(stringOf(at(object, 'metadata.creationTimestamp')), now);
 }

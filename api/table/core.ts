@@ -14,19 +14,23 @@ import type {
 } from '#api/objects.ts';
 import { age, firstThree, joined, labelText, none, unknown, unset } from './text.ts';
 
+/** Cells of a config map. */
 export function configMapCells({ metadata, data, binaryData }: ConfigMap, now: number): readonly unknown[] {
   const count = Object.keys(data ?? {}).length + Object.keys(binaryData ?? {}).length;
   return [metadata?.name, count, age(metadata?.creationTimestamp, now)];
 }
 
+/** Cells of a secret. */
 export function secretCells({ metadata, type, data }: Secret, now: number): readonly unknown[] {
   return [metadata?.name, type ?? '', Object.keys(data ?? {}).length, age(metadata?.creationTimestamp, now)];
 }
 
+/** Cells of a namespace. */
 export function namespaceCells({ metadata, status }: Namespace, now: number): readonly unknown[] {
   return [metadata?.name, status?.phase ?? '', age(metadata?.creationTimestamp, now)];
 }
 
+/** Cells of a service. */
 export function serviceCells(service: Service, now: number): readonly unknown[] {
   const { metadata, spec } = service;
   return [
@@ -77,6 +81,7 @@ function servicePorts({ spec }: Service): string {
   );
 }
 
+/** Cells of a node. */
 export function nodeCells({ metadata, spec, status }: Node, now: number): readonly unknown[] {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   const state = ready === undefined ? 'Unknown' : ready.status === 'True' ? 'Ready' : 'NotReady';
@@ -107,6 +112,7 @@ function nodeRoles(labels: Readonly<Record<string, string>>): string {
   return joined([...new Set(roles)].toSorted());
 }
 
+/** Cells of an event. */
 export function eventCells(event: Event, now: number): readonly unknown[] {
   const { involvedObject: target, series, source } = event;
   const first = event.firstTimestamp ?? event.eventTime;
@@ -127,6 +133,7 @@ export function eventCells(event: Event, now: number): readonly unknown[] {
   ];
 }
 
+/** Cells of an Endpoints object. */
 export function endpointsCells({ metadata, subsets }: Endpoints, now: number): readonly unknown[] {
   const addresses = (subsets ?? []).flatMap((subset) => {
     const ports = subset.ports ?? [];
@@ -137,6 +144,7 @@ export function endpointsCells({ metadata, subsets }: Endpoints, now: number): r
   return [metadata?.name, text, age(metadata?.creationTimestamp, now)];
 }
 
+/** Cells of an endpoint slice. */
 export function endpointSliceCells(
   { metadata, addressType, ports, endpoints }: EndpointSlice,
   now: number,
@@ -156,6 +164,7 @@ function hostPort(ip: string, port: number): string {
   return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`;
 }
 
+/** Cells of a persistent volume. */
 export function persistentVolumeCells(
   { metadata, spec, status }: PersistentVolume,
   now: number,
@@ -176,6 +185,7 @@ export function persistentVolumeCells(
   ];
 }
 
+/** Cells of a persistent volume claim. */
 export function persistentVolumeClaimCells(
   { metadata, spec, status }: PersistentVolumeClaim,
   now: number,
@@ -212,6 +222,7 @@ function storageClass(metadata: Service['metadata'], name: string | undefined): 
   return metadata?.annotations?.['volume.beta.kubernetes.io/storage-class'] ?? name ?? '';
 }
 
+/** Cells of a resource quota. */
 export function resourceQuotaCells({ metadata, status }: ResourceQuota, now: number): readonly unknown[] {
   const entries = Object.entries(status?.hard ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const text = (isLimit: boolean): string =>

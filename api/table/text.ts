@@ -2,8 +2,11 @@ import { formatAge } from '#api/age.ts';
 import type { Container, LabelSelector } from '#api/objects.ts';
 import { formatLabelSelector, labelSelectorFromObject } from '#api/selector.ts';
 
+/** Nothing is there. */
 export const none = '<none>';
+/** Nothing was set. */
 export const unset = '<unset>';
+/** Nobody knows. */
 export const unknown = '<unknown>';
 
 /** Age of a timestamp; `<unknown>` when there is none. */
@@ -12,10 +15,12 @@ export function age(timestamp: string | null | undefined, now: number): string {
   return Number.isNaN(since) ? unknown : formatAge(now - since);
 }
 
+/** `a,b` */
 export function containerNames(containers: readonly Container[] | undefined): string {
   return (containers ?? []).map(({ name }) => name).join(',');
 }
 
+/** `busybox:1,nginx:2` */
 export function containerImages(containers: readonly Container[] | undefined): string {
   return (containers ?? []).map(({ image = '' }) => image).join(',');
 }
@@ -26,6 +31,7 @@ export function labelText(labels: Readonly<Record<string, string>> | undefined):
   return entries.length === 0 ? none : entries.map(([key, value]) => `${key}=${value}`).join(',');
 }
 
+/** The selector as text, or `<none>`. */
 export function selectorText(selector: LabelSelector | undefined): string {
   const text = selector === undefined ? '' : formatLabelSelector(labelSelectorFromObject(selector));
   return text === '' ? none : text;

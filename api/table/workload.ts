@@ -17,6 +17,7 @@ import type {
 } from '#api/objects.ts';
 import { age, containerImages, containerNames, labelText, none, selectorText, unknown } from './text.ts';
 
+/** Cells of a deployment. */
 export function deploymentCells({ metadata, spec, status }: Deployment, now: number): readonly unknown[] {
   return [
     metadata?.name,
@@ -29,6 +30,7 @@ export function deploymentCells({ metadata, spec, status }: Deployment, now: num
   ];
 }
 
+/** Cells of a replica set. */
 export function replicaSetCells({ metadata, spec, status }: ReplicaSet, now: number): readonly unknown[] {
   return [
     metadata?.name,
@@ -41,6 +43,7 @@ export function replicaSetCells({ metadata, spec, status }: ReplicaSet, now: num
   ];
 }
 
+/** Cells of a replication controller. */
 export function replicationControllerCells(
   { metadata, spec, status }: ReplicationController,
   now: number,
@@ -56,6 +59,7 @@ export function replicationControllerCells(
   ];
 }
 
+/** Cells of a stateful set. */
 export function statefulSetCells({ metadata, spec, status }: StatefulSet, now: number): readonly unknown[] {
   return [
     metadata?.name,
@@ -65,6 +69,7 @@ export function statefulSetCells({ metadata, spec, status }: StatefulSet, now: n
   ];
 }
 
+/** Cells of a daemon set. */
 export function daemonSetCells({ metadata, spec, status }: DaemonSet, now: number): readonly unknown[] {
   return [
     metadata?.name,
@@ -80,6 +85,7 @@ export function daemonSetCells({ metadata, spec, status }: DaemonSet, now: numbe
   ];
 }
 
+/** Cells of a job. */
 export function jobCells(job: Job, now: number): readonly unknown[] {
   const { metadata, spec } = job;
   return [
@@ -93,6 +99,7 @@ export function jobCells(job: Job, now: number): readonly unknown[] {
   ];
 }
 
+/** Cells of a cron job. */
 export function cronJobCells({ metadata, spec, status }: CronJob, now: number): readonly unknown[] {
   const lastSchedule = status?.lastScheduleTime;
   return [
@@ -108,10 +115,12 @@ export function cronJobCells({ metadata, spec, status }: CronJob, now: number): 
   ];
 }
 
+/** Cells of a pod template. */
 export function podTemplateCells({ metadata, template }: PodTemplate): readonly unknown[] {
   return [metadata?.name, ...templateCells(template), labelText(template?.metadata?.labels)];
 }
 
+/** Cells of a controller revision. */
 export function controllerRevisionCells(object: ControllerRevision, now: number): readonly unknown[] {
   const owner = controllerRef(object);
   const group = owner?.apiVersion.includes('/') === true ? `.${owner.apiVersion.split('/')[0]}` : '';
@@ -119,6 +128,7 @@ export function controllerRevisionCells(object: ControllerRevision, now: number)
   return [object.metadata?.name, controller, object.revision, age(object.metadata?.creationTimestamp, now)];
 }
 
+/** Cells of a disruption budget. */
 export function disruptionBudgetCells(
   { metadata, spec, status }: PodDisruptionBudget,
   now: number,
@@ -132,6 +142,7 @@ export function disruptionBudgetCells(
   ];
 }
 
+/** Cells of an autoscaler. */
 export function autoscalerCells(
   hpa: HorizontalPodAutoscaler & { readonly spec?: AutoscalerSpec | undefined },
   now: number,

@@ -5,7 +5,17 @@ import {
   requiredField,
   type FieldError,
 } from '#api/field-error.ts';
-import { at, equalJson, isObject, listOf, numberOf, objectOf, objectsOf, stringOf, typed } from '#api/json.ts';
+import {
+  at,
+  equalJson,
+  isObject,
+  listOf,
+  numberOf,
+  objectOf,
+  objectsOf,
+  stringOf,
+  typed,
+} from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { LabelSelector } from '#api/objects.ts';
 import { tryParseQuantity } from '#api/quantity.ts';

@@ -16,6 +16,7 @@ export const dataByteCountMax = 1_048_576;
 
 const immutableText = 'field is immutable when `immutable` is set';
 
+/** Complaints about a ConfigMap. */
 export function validateConfigMap(map: JsonObject): readonly FieldError[] {
   const data = objectOf(map['data']);
   const binary = objectOf(map['binaryData']);
@@ -30,6 +31,7 @@ export function validateConfigMap(map: JsonObject): readonly FieldError[] {
   ];
 }
 
+/** Complaints about an update of a ConfigMap. */
 export function validateConfigMapUpdate(old: JsonObject, map: JsonObject): readonly FieldError[] {
   return immutableErrors(old, map, ['data', 'binaryData']);
 }
@@ -42,6 +44,7 @@ const requiredKeys: Readonly<Record<string, readonly string[]>> = {
   'kubernetes.io/tls': ['tls.crt', 'tls.key'],
 };
 
+/** Complaints about a Secret. */
 export function validateSecret(secret: JsonObject): readonly FieldError[] {
   const data = objectOf(secret['data']);
   const type = stringOf(secret['type']);
@@ -62,6 +65,7 @@ export function validateSecret(secret: JsonObject): readonly FieldError[] {
   ];
 }
 
+/** Complaints about an update of a Secret. */
 export function validateSecretUpdate(old: JsonObject, secret: JsonObject): readonly FieldError[] {
   const type =
     stringOf(old['type']) === stringOf(secret['type'])

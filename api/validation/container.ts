@@ -13,6 +13,7 @@ import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
 import { dnsLabel, envName, isPortNumber, portName, portNumberText, qualifiedName } from './format.ts';
 import { formatErrors, requiredText } from './meta.ts';
 
+/** Where a container is, and what is around it. */
 export interface ContainerContext {
   readonly path: string;
   /** Names of the pod's volumes. */

@@ -25,7 +25,9 @@ const qualifiedText = `must consist of alphanumeric characters, '-', '_' or '.',
 const labelValueText = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '${labelValueSyntax}')`;
 const configKeyText = `a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '${configKeySyntax}')`;
 
+/** Bytes of a DNS label and of a label value. */
 export const labelLengthMax = 63;
+/** Bytes of a DNS subdomain. */
 export const subdomainLengthMax = 253;
 
 /** RFC 1123 label: containers, namespaces, volumes. */
@@ -64,6 +66,7 @@ export const qualifiedName: Format = (text) => {
   return [...(prefix === undefined ? [] : prefixErrors(prefix)), ...namePartErrors(name)];
 };
 
+/** The value of a label. */
 export const labelValue: Format = (text) => [
   ...tooLong(text, labelLengthMax),
   ...(isLabelValue(text) ? [] : [labelValueText]),
@@ -92,8 +95,10 @@ export const portName: Format = (text) => [
   ...(text.startsWith('-') || text.endsWith('-') ? ['must not begin or end with a hyphen'] : []),
 ];
 
+/** What is said of a number that is no port. */
 export const portNumberText = 'must be between 1 and 65535, inclusive';
 
+/** Whether the value is a port number. */
 export function isPortNumber(value: unknown): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 65_535;
 }

@@ -81,6 +81,7 @@ export function labelErrors(labels: unknown, field: string): readonly FieldError
   ]);
 }
 
+/** Annotations of an object or pod template. */
 export function annotationErrors(annotations: unknown, field: string): readonly FieldError[] {
   const entries = Object.entries(stringMapOf(annotations));
   const size = entries.reduce(

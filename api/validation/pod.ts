@@ -6,12 +6,23 @@ import {
   requiredField,
   type FieldError,
 } from '#api/field-error.ts';
-import { at, equalJson, goJson, listOf, numberOf, objectOf, objectsOf, stringOf, withPath } from '#api/json.ts';
+import {
+  at,
+  equalJson,
+  goJson,
+  listOf,
+  numberOf,
+  objectOf,
+  objectsOf,
+  stringOf,
+  withPath,
+} from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { localPathErrors, resourceErrors, validateContainer } from './container.ts';
 import { dnsLabel, dnsSubdomain } from './format.ts';
 import { formatErrors, labelErrors, requiredText } from './meta.ts';
 
+/** Complaints about a pod. */
 export function validatePod(pod: JsonObject): readonly FieldError[] {
   return validatePodSpec(objectOf(pod['spec']), 'spec');
 }

@@ -14,6 +14,7 @@ import { formatErrors, labelErrors } from './meta.ts';
 
 const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
+/** Complaints about a Service. */
 export function validateService(service: JsonObject): readonly FieldError[] {
   const spec = objectOf(service['spec']);
   return [
@@ -25,6 +26,7 @@ export function validateService(service: JsonObject): readonly FieldError[] {
   ];
 }
 
+/** Complaints about an update of a Service. */
 export function validateServiceUpdate(old: JsonObject, service: JsonObject): readonly FieldError[] {
   const [before, after] = [objectOf(old['spec']), objectOf(service['spec'])];
   const hadIp = before['type'] !== 'ExternalName' && stringOf(before['clusterIP']) !== '';
@@ -159,6 +161,7 @@ function trafficErrors(spec: JsonObject): readonly FieldError[] {
   return errors;
 }
 
+/** Complaints about an EndpointSlice. */
 export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] {
   const { addressType } = slice;
   const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : 0;
@@ -180,6 +183,7 @@ export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] 
   });
 }
 
+/** Complaints about an Endpoints object. */
 export function validateEndpoints(endpoints: JsonObject): readonly FieldError[] {
   return objectsOf(endpoints['subsets']).flatMap((subset, index) => [
     ...['addresses', 'notReadyAddresses'].flatMap((list) =>

@@ -1,7 +1,7 @@
 import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { isPodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './create.ts';
@@ -30,6 +30,26 @@ export async function bootstrap(context: ServerContext, caCertPem: string): Prom
   });
   for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
   await ensureKubernetesService(context);
+}
+
+const reconcileMs = 10_000;
+
+/** Keeps the kubernetes Service and what it points to as they must be, whoever changes them. */
+export function keepKubernetesService(context: ServerContext): Disposable {
+  let timer = context.clock.after(reconcileMs, step);
+  function step(): void {
+    void ensureKubernetesService(context)
+      .catch((error: unknown) => {
+        context.logger.warn(
+          { error: describeError(error) },
+          'the kubernetes Service will be looked after again',
+        );
+      })
+      .then(() => {
+        if (!context.closing.aborted) timer = context.clock.after(reconcileMs, step);
+      });
+  }
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }
 
 function ensurePriority(context: ServerContext, name: string, value: number): Promise<void> {

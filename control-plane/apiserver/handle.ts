@@ -1,4 +1,4 @@
-import { forbidden, resourceNotFound, statusError } from '#api/status.ts';
+import { forbidden, resourceNotFound, statusError, tooManyRequests } from '#api/status.ts';
 import { authenticate, impersonatedUser } from '#control-plane/apiserver/auth/authenticate.ts';
 import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
 import { postObject } from './create.ts';
@@ -18,6 +18,22 @@ import { watchObjects } from './watch.ts';
 
 /** The whole chain, for any transport: route, authenticate, impersonate, authorize, handle. Never throws. */
 export async function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
+  const inFlight = inFlightOf.get(context) ?? 0;
+  if (inFlight >= inFlightMax)
+    return errorResponse(tooManyRequests('Too many requests, please try again later.', 1));
+  inFlightOf.set(context, inFlight + 1);
+  try {
+    return await observed(context, request);
+  } finally {
+    inFlightOf.set(context, (inFlightOf.get(context) ?? 1) - 1);
+  }
+}
+
+/** Requests worked on at once; a watch or log counts only until it has begun. Clients retry on 429 with Retry-After. */
+const inFlightMax = 1000;
+const inFlightOf = new WeakMap<ServerContext, number>();
+
+async function observed(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
   const startMs = context.clock.monotonic();
   let route: Route | undefined;
   const response = await answer(context, request, (parsed) => (route = parsed));

@@ -44,6 +44,8 @@ type AnyResponse = ServerResponse | Http2ServerResponse;
 /** Bounds of one HTTP/2 connection; a client that needs more opens another. */
 const streamsMax = 1000;
 const headerPairsMax = 200;
+/** A client that stops in the middle of its body for this long is cut off. */
+const bodyIdleMs = 30_000;
 
 /** HTTP/2 and HTTP/1.1 on one TLS port, each request through `handle`. Not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Http2SecureServer {
@@ -159,11 +161,13 @@ async function readBody(request: AnyRequest): Promise<Uint8Array> {
   if (request.method === 'GET' || request.method === 'HEAD') return emptyBody;
   const chunks: Buffer[] = [];
   let size = 0;
+  request.setTimeout(bodyIdleMs, () => request.destroy());
   for await (const chunk of request) {
     chunks.push(chunk);
     size += chunk.length;
     if (size > bodyBytesMax) throw requestTooLarge(bodyBytesMax);
   }
+  request.setTimeout(0);
   const [only] = chunks;
   return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }

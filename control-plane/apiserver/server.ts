@@ -9,7 +9,7 @@ import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import type { Store } from '#control-plane/store/store.ts';
 import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
-import { bootstrap } from './bootstrap.ts';
+import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { handle } from './handle.ts';
 import { createHttpServer } from './http-server.ts';
 import { createInProcessTransport } from './in-process.ts';
@@ -108,6 +108,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   // With port 0 asked for, only now is it known where the server is.
   if (context.advertise.port === 0) context.advertise = { host: advertiseAddress, port };
   await bootstrap(context, pki.caCertPem);
+  undo.use(keepKubernetesService(context));
   void serverMetrics(context);
   return runningServer(context, { store, pki, servers, owned: undo.move() });
 }

@@ -24,6 +24,8 @@ const schema = `
 `;
 const chunkBytes = 4_194_304;
 const pageBytes = 4096;
+/** 16 MiB of log between checkpoints, each of which syncs the database besides. */
+const checkpointPages = 4096;
 
 interface Disk {
   readonly database: DatabaseSync;
@@ -69,7 +71,8 @@ function openDisk(options: DiskOptions): Disk {
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const lock = takeLock(options.directory);
   const database = new DatabaseSync(join(options.directory, 'store.db'));
-  database.exec(`PRAGMA page_size=${pageBytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;`);
+  database.exec(`PRAGMA page_size=${pageBytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+    PRAGMA wal_autocheckpoint=${checkpointPages};`);
   if (options.sizeBytesMax > 0) {
     database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(options.sizeBytesMax / pageBytes))}`);
   }

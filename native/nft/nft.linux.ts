@@ -32,21 +32,39 @@ const sendSlackBytes = 65_536;
 /** Room for the errors of a batch, of which the first is the one that counts. */
 const receiveBytes = 1_048_576;
 
-/** The port with blocking calls inside its promises. It holds nothing open between calls. */
+/**
+ * The port with blocking calls inside its promises. The socket that commits to this thread's own namespace stays open:
+ * closing an nfnetlink socket waits until the kernel has freed what was replaced, 8 to 24 ms (docs/kernel-notes.md#nft-close).
+ */
 export function createSyncNft(): Nft {
+  let own: NetlinkSocket | undefined;
+  const commitHere = (ops: readonly NftOp[]): void => {
+    own ??= openNetlinkSocket({ kind: 'own' }, NETLINK_NETFILTER);
+    try {
+      commit(own, ops);
+    } catch (error) {
+      // Nothing that belongs to a refused batch may be taken for an answer to the next.
+      own[Symbol.dispose]();
+      own = undefined;
+      throw error;
+    }
+  };
+  const commitThere = (netns: NetnsRef, ops: readonly NftOp[]): void => {
+    using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+    commit(socket, ops);
+  };
   return {
-    commit: async (netns, ops) => commit(netns, ops),
+    commit: async (netns, ops) => (netns.kind === 'own' ? commitHere(ops) : commitThere(netns, ops)),
     hasTable: async (netns, table) => hasTable(netns, table),
     flushConntrack: async (netns, match) => flushConntrack(netns, match),
   };
 }
 
-function commit(netns: NetnsRef, ops: readonly NftOp[]): void {
+function commit(socket: NetlinkSocket, ops: readonly NftOp[]): void {
   if (ops.length === 0) return;
   const batch = encodeBatch(ops);
   if (batch.lastSequence === 0) return; // Only element lists, all of them empty.
-  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
-
   socket.reserve({ sendBytes: batch.bytes.length + sendSlackBytes, receiveBytes });
   socket.send(batch.bytes);
   // The kernel worked the batch off within send(2): every answer is waiting.

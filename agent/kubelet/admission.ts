@@ -1,0 +1,92 @@
+import type { Pod } from '#api/objects.ts';
+import { podRequestNumbers } from '#api/pod/requests.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import type { NodeFacts } from './ports.ts';
+
+/** Why a node does not take a pod: reason and message of its Failed status. */
+export interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
+
+/**
+ * Whether the node takes a new pod. The scheduler has decided the same before, but pods may name their node themselves, and
+ * two schedulers may have decided at once.
+ */
+export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
+  return unsupported(pod) ?? shortage(pod, others, node);
+}
+
+/** `OutOfcpu` and its like. */
+function shortage(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
+  const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
+  if (active.length >= node.podsMax) {
+    const message = `Node didn't have enough resource: pods, requested: 1, used: ${active.length}, capacity: ${node.podsMax}`;
+    return { reason: 'OutOfpods', message };
+  }
+  const { cpuMilli, memoryBytes, storageBytes } = node.allocatable;
+  const capacities = { cpu: cpuMilli, memory: memoryBytes, 'ephemeral-storage': storageBytes };
+  const wanted = podRequestNumbers(pod);
+  for (const [name, capacity] of Object.entries(capacities)) {
+    const requested = wanted.get(name) ?? 0;
+    if (requested === 0) continue;
+    const used = active.reduce((sum, other) => sum + (podRequestNumbers(other).get(name) ?? 0), 0);
+    if (used + requested <= capacity) continue;
+    const message = `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
+    return { reason: `OutOf${name}`, message };
+  }
+  return undefined;
+}
+
+// Sysctls that are namespaced and harmless to others (kubelet's safe set).
+const safeSysctls: ReadonlySet<string> = new Set([
+  'kernel.shm_rmid_forced',
+  'net.ipv4.ip_local_port_range',
+  'net.ipv4.tcp_syncookies',
+  'net.ipv4.ping_group_range',
+  'net.ipv4.ip_unprivileged_port_start',
+  'net.ipv4.ip_local_reserved_ports',
+  'net.ipv4.tcp_keepalive_time',
+  'net.ipv4.tcp_fin_timeout',
+  'net.ipv4.tcp_keepalive_intvl',
+  'net.ipv4.tcp_keepalive_probes',
+  'net.ipv4.tcp_rmem',
+  'net.ipv4.tcp_wmem',
+]);
+
+/** Nothing that is asked for is silently left out. */
+function unsupported(pod: Pod): Refusal | undefined {
+  const { spec } = pod;
+  const unsafe = (spec?.securityContext?.sysctls ?? []).find(
+    ({ name }) => !safeSysctls.has(name.replaceAll('/', '.')),
+  );
+  if (unsafe !== undefined) {
+    return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` };
+  }
+  if (spec?.os?.name !== undefined && spec.os.name !== 'linux') {
+    return {
+      reason: 'PodOSNotSupported',
+      message: `Failed to admit pod as the OS field doesn't match node OS`,
+    };
+  }
+  const missing = unsupportedField(pod);
+  if (missing === undefined) return undefined;
+  return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };
+}
+
+function unsupportedField({ spec }: Pod): string | undefined {
+  if (spec?.hostUsers === false) return 'spec.hostUsers: false';
+  if ((spec?.resourceClaims?.length ?? 0) > 0) return 'spec.resourceClaims';
+  if (spec?.runtimeClassName !== undefined && spec.runtimeClassName !== '') {
+    return `spec.runtimeClassName: ${spec.runtimeClassName}`;
+  }
+  const contexts = [
+    spec?.securityContext,
+    ...[...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map((c) => c.securityContext),
+  ];
+  if (contexts.some((c) => c?.seccompProfile?.type === 'Localhost')) return 'seccompProfile.type: Localhost';
+  if (contexts.some((c) => c?.appArmorProfile?.type === 'Localhost'))
+    return 'appArmorProfile.type: Localhost';
+  const devices = (spec?.containers ?? []).find((c) => (c.volumeDevices?.length ?? 0) > 0);
+  return devices === undefined ? undefined : `spec.containers[${devices.name}].volumeDevices`;
+}

@@ -1,0 +1,1 @@
+import type { Row } from '../row.ts'; export const api: Row = { name: 'api', inNamespaces: true, run: async () => [] };

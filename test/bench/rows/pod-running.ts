@@ -1,0 +1,1 @@
+import type { Row } from '../row.ts'; export const podRunning: Row = { name: 'pod-running', inNamespaces: true, run: async () => [] };
