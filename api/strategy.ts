@@ -43,7 +43,7 @@ export function prepareUpdate(
   const written =
     subresource === undefined
       ? updateMain(kind, old, object)
-      : updateSubresource({ old, object, subresource });
+      : updateSubresource({ old, object: withoutForeignLabels(kind, old, object), subresource });
   const updated = {
     ...written,
     metadata: updateMetadata(objectOf(old['metadata']), objectOf(written['metadata'])),
@@ -154,6 +154,13 @@ const serverOwned = [
   'generation',
   'generateName',
 ];
+
+/** Kinds whose labels no subresource changes; the others take labels along with a status. */
+const labelsKept: ReadonlySet<string> = new Set(['apps/Deployment']);
+
+function withoutForeignLabels(kind: Kind, old: JsonObject, object: JsonObject): JsonObject {
+  return labelsKept.has(keyOf(kind)) ? withPath(object, 'metadata.labels', at(old, 'metadata.labels')) : object;
+}
 
 /** A main endpoint that has a status subresource never writes status. */
 function updateMain(kind: Kind, old: JsonObject, object: JsonObject): JsonObject {

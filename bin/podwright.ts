@@ -55,10 +55,8 @@ function clusterCommands(program: Command): void {
     .action(async (options) => (await import('./status.ts')).runStatus(options));
 }
 
-function processCommands(program: Command): void {
-  program
-    .command('server')
-    .description('run the control plane: store, API server, scheduler, controllers')
+function serverOptions(command: Command): Command {
+  return command
     .requiredOption('--data <dir>', 'where it keeps store, keys and certificates')
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
@@ -77,11 +75,11 @@ function processCommands(program: Command): void {
       '--admin-kubeconfig <file>',
       'write a kubeconfig for the administrator here (default: DIR/kubeconfig)',
     )
-    .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)')
-    .action(async (options) => (await import('./server.ts')).runServer(options));
-  program
-    .command('agent')
-    .description('run a node: kubelet, runtime, network, Service proxy, DNS')
+    .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)');
+}
+
+function agentOptions(command: Command): Command {
+  return command
     .requiredOption('--data <dir>', 'images, containers, logs')
     .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
     .requiredOption('--node-name <name>', 'name of the Node object')
@@ -97,8 +95,37 @@ function processCommands(program: Command): void {
     .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--link-cidr <cidr>', "network of the nodes' link")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
-    .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
+    .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, []);
+}
+
+function processCommands(program: Command): void {
+  serverOptions(program.command('server'))
+    .description('run the control plane: store, API server, scheduler, controllers')
+    .action(async (options) => (await import('./server.ts')).runServer(options));
+  agentOptions(program.command('agent'))
+    .description('run a node: kubelet, runtime, network, Service proxy, DNS')
     .action(async (options) => (await import('./agent.ts')).runAgent(options));
+}
+
+function installCommands(program: Command): void {
+  const install = program.command('install').description('make a systemd unit of a program, and start it');
+  const uninstall = program
+    .command('uninstall')
+    .description("remove a program's unit and what it left on this host");
+  const optionsOf = { server: serverOptions, agent: agentOptions } as const;
+  const descriptions = { server: 'the control plane', agent: 'the node' } as const;
+  for (const role of ['server', 'agent'] as const) {
+    optionsOf[role](install.command(role))
+      .description(`${descriptions[role]}; takes the options of podwright ${role}`)
+      .action(async (options) => (await import('./install.ts')).runInstall(role, options));
+    uninstall
+      .command(role)
+      .description(
+        `${descriptions[role]}${role === 'agent' ? ', its pods, mounts and cgroups' : ''}; its data stays`,
+      )
+      .option('--purge', 'remove its data as well')
+      .action(async (options) => (await import('./install.ts')).runUninstall(role, options));
+  }
 }
 
 function imageCommands(program: Command): void {
@@ -154,6 +181,7 @@ async function main(): Promise<void> {
     .exitOverride();
   clusterCommands(program);
   processCommands(program);
+  installCommands(program);
   imageCommands(program);
   toolCommands(program);
   try {

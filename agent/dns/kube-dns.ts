@@ -1,6 +1,6 @@
 import { services } from '#api/kind-ref.ts';
 import type { Service } from '#api/objects.ts';
-import { isAlreadyExists } from '#client/api-error.ts';
+import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 
 /** The Service that pods' resolv.conf points to; its name is what tools and tests look for. */
@@ -31,10 +31,20 @@ export function renderKubeDns(address: string): Service {
   };
 }
 
-/** Makes the Service unless it is there; any agent may be the first. One that is there stays as somebody made it. */
+/**
+ * Makes the Service unless it is there; one that is there stays as somebody made it. It is looked for first, because a server
+ * refuses an address that is taken before it looks at the name.
+ */
 export async function ensureKubeDns(client: ApiClient, address: string): Promise<void> {
+  const [namespace = '', name = ''] = kubeDnsKey.split('/');
   try {
-    await client.create(services, renderKubeDns(address), { namespace: 'kube-system' });
+    await client.get(services, { namespace, name });
+    return;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+  try {
+    await client.create(services, renderKubeDns(address), { namespace });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }

@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
@@ -15,12 +15,13 @@ export interface ApplyContext {
 /** Makes the directory of a file, then the file. */
 export async function ensureFile(file: string, content: string, mode: number): Promise<void> {
   try {
-    await writeFile(file, content, { mode });
+    await writeFile(file, content);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, content, { mode });
+    await writeFile(file, content);
   }
+  await chmod(file, mode); // The mode at creation would lose what the agent's umask takes away.
 }
 
 /** Whether the failure is the container's own (its command, its user), which the runtime then reports as a run that ended. */

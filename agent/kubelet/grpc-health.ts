@@ -21,9 +21,10 @@ export async function runGrpcHealth(
     reject(signal.reason);
   };
   signal.addEventListener('abort', onAbort, { once: true });
-  session.on('error', (error) =>
-    resolve({ isSuccess: false, output: `timeout: failed to connect service: ${error.message}` }),
-  );
+  // A session that breaks takes its stream along; whichever tells first, it is the connection that failed.
+  const onError = (error: Error): void =>
+    resolve({ isSuccess: false, output: `failed to connect service: ${error.message}` });
+  session.on('error', onError);
   const stream = session.request({
     ':method': 'POST',
     ':path': '/grpc.health.v1.Health/Check',
@@ -40,7 +41,7 @@ export async function runGrpcHealth(
   stream.on('response', note);
   stream.on('trailers', note);
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  stream.on('error', (error) => resolve({ isSuccess: false, output: error.message }));
+  stream.on('error', onError);
   stream.on('close', () => resolve(verdict(grpcStatus, Buffer.concat(chunks))));
   stream.end(encodeRequest(service));
   try {

@@ -29,8 +29,8 @@ export interface PodMemory {
   mounted: MountedVolumes | undefined;
   /** A referenced object, or the pod's labels or annotations, changed since the volumes were made. */
   areVolumesStale: boolean;
-  /** The sandbox whose addresses the pod's files name. */
-  filesOfSandbox: string | undefined;
+  /** The pod's hosts, resolv.conf and hostname, made for a sandbox. */
+  podFiles: { readonly sandboxId: string; readonly written: Promise<void> } | undefined;
   endingSinceMs: number | undefined;
   rejection: { readonly reason: string; readonly message: string } | undefined;
   isDeleted: boolean;
@@ -56,7 +56,7 @@ export function createPodMemory(uid: string, desired: PodDesired, now: number): 
     volumeFailures: 0,
     mounted: undefined,
     areVolumesStale: false,
-    filesOfSandbox: undefined,
+    podFiles: undefined,
     endingSinceMs: undefined,
     rejection: undefined,
     isDeleted: false,

@@ -1,4 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configMaps, events, pods } from '#api/kind-ref.ts';
@@ -299,6 +300,22 @@ describe('kubelet', () => {
       message: 'spec.hostUsers: false is not supported by this node',
     });
     expect(node.runtime.calls).toEqual([]);
+  });
+
+  test('writes the files of a pod before any of its containers starts', async () => {
+    await using node = await startTestNode({
+      behave: ({ mounts }) => {
+        const missing = mounts.filter(({ source }) => !existsSync(source)).map(({ target }) => target);
+        return missing.length === 0 ? undefined : { startError: `no ${missing.join()}` };
+      },
+    });
+
+    const pod = node.create('web', { containers: ['a', 'b', 'c'].map((name) => main({ name })) });
+    await node.settle();
+    expect(node.get('web')?.status?.containerStatuses?.every(({ ready }) => ready)).toBe(true);
+    const id = node.startedConfigs[0]?.id.slice(0, 12) ?? '';
+    const message = path.join(node.directory, 'pods', pod.metadata?.uid ?? '', 'containers/a', id);
+    expect(statSync(message).mode & 0o777).toBe(0o666);
   });
 
   const steps = ['runSandbox', 'startContainer', 'stopContainer', 'stopSandbox', 'removePod'];

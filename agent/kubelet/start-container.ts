@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/objects.ts';
-import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, SandboxObservation } from '#agent/runtime/runtime.ts';
 import { bindSubPath } from '#agent/volume/sub-path.ts';
 import { ensureFile, isLaunchFailure, type ApplyContext } from './apply-context.ts';
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
@@ -80,7 +80,7 @@ async function describeContainer(
   const env = await environmentOf(container, context);
   const [mounts] = await Promise.all([
     resolveMounts(container, env, context),
-    writePodFiles(context),
+    ensurePodFiles(context),
     ensureFile(paths.terminationMessage(container.name, id), '', 0o666),
   ]);
   const { node, runtime } = ports;
@@ -141,11 +141,24 @@ async function resolveMounts(
 }
 
 /** hosts, resolv.conf and hostname, once for each sandbox; written in place, so that containers that have them see it. */
-async function writePodFiles({ memory, actual, ports }: ApplyContext): Promise<void> {
-  const { pod } = memory.desired;
+async function ensurePodFiles(context: ApplyContext): Promise<void> {
+  const { memory, actual, ports } = context;
   const sandbox = ports.runtime.observe(memory.uid)?.sandbox ?? actual.sandbox;
-  if (sandbox === undefined || memory.filesOfSandbox === sandbox.id) return;
-  memory.filesOfSandbox = sandbox.id;
+  if (sandbox === undefined) return;
+  // Containers start beside each other: the first writes, all wait for it.
+  if (memory.podFiles?.sandboxId !== sandbox.id) {
+    memory.podFiles = { sandboxId: sandbox.id, written: writePodFiles(sandbox, context) };
+  }
+  try {
+    await memory.podFiles.written;
+  } catch (error) {
+    memory.podFiles = undefined;
+    throw error;
+  }
+}
+
+async function writePodFiles(sandbox: SandboxObservation, { memory, ports }: ApplyContext): Promise<void> {
+  const { pod } = memory.desired;
   const paths = podPaths(pod, ports.directories);
   const names = podHostname(pod, ports.dns.clusterDomain);
   const ips = pod.spec?.hostNetwork === true ? ports.node.ips : sandbox.ips;

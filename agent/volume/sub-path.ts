@@ -39,10 +39,11 @@ export async function bindSubPath(
 async function openInside(root: string, subPath: string): Promise<FileHandle> {
   const components = await resolveLinks(root, subPath);
   let handle = await open(root, O_RDONLY | O_DIRECTORY);
+  const mode = (await handle.stat()).mode & 0o7777; // What is made inside a volume is as open as the volume.
   for (const [index, name] of components.entries()) {
     const parent = handle;
     try {
-      handle = await openChild(parent, name, index === components.length - 1);
+      handle = await openChild(parent, name, { isLast: index === components.length - 1, mode });
     } finally {
       await parent.close();
     }
@@ -83,14 +84,20 @@ async function linkTarget(file: string): Promise<string | undefined> {
   }
 }
 
-async function openChild(parent: FileHandle, name: string, isLast: boolean): Promise<FileHandle> {
+async function openChild(
+  parent: FileHandle,
+  name: string,
+  { isLast, mode }: { readonly isLast: boolean; readonly mode: number },
+): Promise<FileHandle> {
   const child = `/proc/self/fd/${parent.fd}/${name}`;
   const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (isLast ? 0 : O_DIRECTORY);
   try {
     return await open(child, flags);
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
-    await mkdir(child, { mode: 0o755 });
-    return open(child, flags | O_DIRECTORY);
+    await mkdir(child);
+    const made = await open(child, flags | O_DIRECTORY);
+    await made.chmod(mode); // Whatever the umask is.
+    return made;
   }
 }

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -287,9 +288,10 @@ describe('bindSubPath()', () => {
     expect(read(bound.path)).toBe('content');
   });
 
-  test('makes what is missing', async () => {
+  test('makes what is missing, as open as the volume', async () => {
+    chmodSync(path.join(root, 'v'), 0o777);
     await bind('new/deep');
-    expect(statSync(path.join(root, 'v/new/deep')).isDirectory()).toBe(true);
+    expect(modeOf(path.join(root, 'v/new/deep'))).toBe('777');
   });
 
   test.each(['../secret', '/etc', 'out', 'dir/out', 'loop'])('refuses %j', async (subPath) => {

@@ -44,6 +44,9 @@ type AnyResponse = ServerResponse | Http2ServerResponse;
 /** Bounds of one HTTP/2 connection; a client that needs more opens another. */
 const streamsMax = 1000;
 const headerPairsMax = 200;
+const windowBytes = 1_048_576;
+/** Node's own 10 MB refuse further streams while one large list is on its way. */
+const sessionMegabytesMax = 256;
 /** A client that stops in the middle of its body for this long is cut off. */
 const bodyIdleMs = 30_000;
 
@@ -57,7 +60,8 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     requestCert: true,
     rejectUnauthorized: false, // Authentication decides: a token may stand in for a certificate.
     minVersion: 'TLSv1.2',
-    settings: { maxConcurrentStreams: streamsMax },
+    settings: { maxConcurrentStreams: streamsMax, initialWindowSize: windowBytes },
+    maxSessionMemory: sessionMegabytesMax,
     maxHeaderListPairs: headerPairsMax,
   });
   server.on('request', (request, response) => void serve(options, request, response));

@@ -148,7 +148,7 @@ export async function readPage(
     ...(options.hasSelector || limit === 0 ? {} : { limit }),
     ...(revision === undefined ? {} : { revision }),
   };
-  const range = await context.registry.store.range(prefix, asked).catch((error: unknown) => {
+  const range = await readRange(context, route, options, asked).catch((error: unknown) => {
     throw rangeError(context, error, { start, isContinued: token !== undefined });
   });
   const selected = options.hasSelector ? await select(context, route.kind, options, { range, limit }) : range;
@@ -169,6 +169,23 @@ export async function readPage(
       ...(isCut && !options.hasSelector ? { remainingItemCount: selected.remaining } : {}),
     },
   };
+}
+
+/** The values of a list; of a list that names one object, that one, without a look at the others. */
+export async function readRange(
+  context: ServerContext,
+  { kind, namespace }: Pick<ResourceRoute, 'kind' | 'namespace'>,
+  { name }: ListOptions,
+  asked: { readonly from?: string; readonly limit?: number; readonly revision?: number },
+): Promise<RangeResult> {
+  const { registry } = context;
+  if (name === '' || (kind.namespaced && namespace === '')) {
+    return registry.store.range(registry.prefixOf(kind, namespace), asked);
+  }
+  const revision = asked.revision ?? registry.store.revision;
+  const value = await registry.store.get(`${registry.prefixOf(kind, namespace)}${name}`, revision);
+  const values = value === undefined || value.key < (asked.from ?? '') ? [] : [value];
+  return { revision, values, more: false, remaining: 0 };
 }
 
 /** The revision to read at; undefined for the newest. */

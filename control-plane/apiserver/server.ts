@@ -72,7 +72,7 @@ export interface ApiServer extends AsyncDisposable {
 }
 
 const localAdmin: User = { name: 'system:apiserver', groups: ['system:masters'] };
-const closeGraceMs = 2000;
+const closeGraceMs = 500;
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

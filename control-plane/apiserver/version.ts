@@ -5,7 +5,7 @@ export const versionInfo: Info = {
   major: '1',
   minor: '36',
   gitVersion: 'v1.36.2+podwright-0.1.0',
-  gitCommit: '',
+  gitCommit: '0'.repeat(40), // Not known; clients take only hexadecimal digits for an answer.
   gitTreeState: 'clean',
   buildDate: '2026-11-20T00:00:00Z',
   goVersion: `node${process.versions.node}`,

@@ -5,6 +5,7 @@ import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { observeWatch } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
+import { readRange } from './read.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -21,6 +22,7 @@ const lifeMinMs = 1_800_000;
 interface Watch {
   readonly context: ServerContext;
   readonly kind: Kind;
+  readonly namespace: string;
   readonly prefix: string;
   readonly options: ListOptions;
   readonly encoder: EventEncoder;
@@ -50,7 +52,7 @@ export function watchObjects(context: ServerContext, route: ResourceRoute, reque
       const signal = AbortSignal.any([request.signal, context.closing]);
       using _open = observeWatch(context);
 
-      const watch: Watch = { context, kind, prefix, options, encoder, sink, signal };
+      const watch: Watch = { context, kind, namespace, prefix, options, encoder, sink, signal };
       await runWatch(watch, after);
     },
   };
@@ -71,7 +73,7 @@ async function runWatch(watch: Watch, asked: number): Promise<void> {
 /** ADDED for each object that is there; gives the revision at which that was so. */
 async function sendPresent(watch: Watch): Promise<number> {
   const { context, kind, options, encoder, sink } = watch;
-  const present = await context.registry.store.range(watch.prefix);
+  const present = await readRange(context, watch, options, {});
   const nameEnd = options.name === '' ? '' : `/${options.name}`;
   const slice = new TimeSlice();
   for (const value of present.values) {

@@ -39,26 +39,6 @@ describe('writes', () => {
     expect(answer.text).toMatch(/^(.*\n)*data:\n  a: "1"\n/);
   });
 
-  it('a pod gets its account, token volume, tolerations and priority', async () => {
-    const pod = await test.make(`${ns}/pods`, podNamed('p'));
-    expect(pod['spec']).toMatchObject({
-      serviceAccountName: 'default',
-      priority: 0,
-      tolerations: [{ key: 'node.kubernetes.io/not-ready' }, { key: 'node.kubernetes.io/unreachable' }],
-      volumes: [{ name: expect.stringMatching(/^kube-api-access-.{5}$/), projected: { defaultMode: 420 } }],
-    });
-    expect(pod['status']).toEqual({ phase: 'Pending', qosClass: 'BestEffort' });
-    const node = {
-      metadata: { name: 'critical' },
-      spec: {
-        priorityClassName: 'system-node-critical',
-        automountServiceAccountToken: false,
-        containers: [{ name: 'c', image: 'i' }],
-      },
-    };
-    expect((await test.make(`${ns}/pods`, node))['spec']).toMatchObject({ priority: 2000001000 });
-  });
-
   it('PUT without a revision overwrites; the same again changes nothing; generation follows the spec', async () => {
     const made = await test.make(deployments, deploymentNamed('put'));
     expect(made['metadata']).toMatchObject({ generation: 1 });
@@ -145,6 +125,27 @@ describe('writes', () => {
     const last = await test.call('DELETE', `${ns}/pods/run?gracePeriodSeconds=0`);
     expect(last.json).toMatchObject({ kind: 'Pod', metadata: { deletionGracePeriodSeconds: 0 } });
     expect((await test.call('GET', `${ns}/pods/run`)).status).toBe(404);
+  });
+
+  it('DELETE reads its options from protobuf, as typed clients send them', async () => {
+    await test.make(
+      `${ns}/pods`,
+      podNamed('pb', { spec: { nodeName: 'n', containers: [{ name: 'c', image: 'i' }] } }),
+    );
+    const options = [0x08, 0x07]; // gracePeriodSeconds: 7
+    const typeMeta = [0x0a, 2, ...Buffer.from('v1'), 0x12, 13, ...Buffer.from('DeleteOptions')];
+    const body = Buffer.from([
+      ...Buffer.from('k8s\0'),
+      0x0a,
+      typeMeta.length,
+      ...typeMeta,
+      0x12,
+      options.length,
+      ...options,
+    ]);
+    const headers = { 'content-type': 'application/vnd.kubernetes.protobuf' };
+    const answer = await test.call('DELETE', `${ns}/pods/pb`, { body, headers });
+    expect(answer.json['metadata']).toMatchObject({ deletionGracePeriodSeconds: 7 });
   });
 
   it.each([
@@ -295,20 +296,6 @@ describe('writes', () => {
     await test.call('DELETE', `${ns}/services/fixed`);
     await make('free-again', { clusterIP: '10.96.0.10' });
     await make('headless', { clusterIP: 'None' });
-  });
-
-  it('a quota on the number of objects holds', async () => {
-    await test.make('/api/v1/namespaces', { metadata: { name: 'q' } });
-    await test.make('/api/v1/namespaces/q/resourcequotas', {
-      metadata: { name: 'q' },
-      spec: { hard: { configmaps: '0' } },
-    });
-    const refused = await test.call('POST', '/api/v1/namespaces/q/configmaps', {
-      body: { metadata: { name: 'x' } },
-    });
-    expect(refused.json['message']).toBe(
-      'configmaps "x" is forbidden: exceeded quota: q, requested: configmaps=1, used: configmaps=0, limited: configmaps=0',
-    );
   });
 
   it('reviews answer who may do what, and are not kept', async () => {

@@ -18,6 +18,8 @@ export async function runCommand(
     return stdout;
   } catch (cause) {
     const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
-    throw new Error(`${program} ${args.slice(0, 6).join(' ')}: ${said === '' ? String(cause) : said}`, { cause });
+    throw new Error(`${program} ${args.slice(0, 6).join(' ')}: ${said === '' ? String(cause) : said}`, {
+      cause,
+    });
   }
 }

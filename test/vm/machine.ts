@@ -35,7 +35,10 @@ export function planVm(job: Omit<VmJob, 'onLine' | 'timeoutMs'>): readonly strin
     ...['-accel', 'tcg,thread=multi,tb-size=512', '-machine', 'q35', '-cpu', 'max', '-smp', '2'],
     ...['-m', String(job.memoryMib ?? memoryMibDefault), '-nodefaults', '-display', 'none', '-no-reboot'],
     ...['-kernel', job.image.kernel, '-initrd', job.image.initramfs],
-    ...['-append', 'console=ttyS0 panic=-1 mitigations=off systemd.unified_cgroup_hierarchy=1 systemd.show_status=1'],
+    ...[
+      '-append',
+      'console=ttyS0 quiet panic=-1 mitigations=off systemd.unified_cgroup_hierarchy=1 systemd.show_status=0',
+    ],
     ...disk('root', job.image.root),
     ...disk('job', job.jobTar),
     ...['-serial', `file:${job.consoleLog}`],

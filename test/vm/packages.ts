@@ -22,7 +22,8 @@ const wanted: readonly string[] = [
 ];
 
 /** Needed by maintainer scripts only, which are not run here; without them the image is a third smaller. */
-const leftOut = /^(perl|perl-base|perl-modules|libperl|initramfs-tools|klibc|libklibc|udev|usrmerge|libfile-find|dpkg|debconf|openssl)[-_0-9]/;
+const leftOut =
+  /^(perl|perl-base|perl-modules|libperl|initramfs-tools|klibc|libklibc|udev|usrmerge|libfile-find|dpkg|debconf|openssl)[-_0-9]/;
 
 /** One file in the archive of Debian; its name has the version in it. */
 export interface DebianPackage {
@@ -52,7 +53,8 @@ export class PackageSource {
 
   /** Files go to `directory`, where those fetched before are used again. */
   static async open(directory: string): Promise<PackageSource> {
-    for (const name of ['fetched', 'none']) await mkdir(join(directory, name, 'partial'), { recursive: true });
+    for (const name of ['fetched', 'none'])
+      await mkdir(join(directory, name, 'partial'), { recursive: true });
     await writeFile(join(directory, 'status'), '');
     return new PackageSource(directory);
   }

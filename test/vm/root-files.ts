@@ -23,8 +23,8 @@ TTYPath=/dev/console
 
 const jobScript = `set -e
 busybox tar -x -C / -f /dev/vdb
-ls /dev/vport* >&2
-exec sh /job.sh >/dev/vport1p1
+port=$(echo /dev/vport*)
+exec sh /job.sh >"$port"
 `;
 
 const jobTarget = `[Unit]

@@ -9,7 +9,7 @@ import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Pod } from '#api/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
-import type { KubeletDirectories } from '../pod-paths.ts';
+import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
 import { parseLogCall, serveLogs } from './serve-logs.ts';
 import { renderResourceMetrics, renderSummary, type StatsInput } from './stats.ts';

@@ -4,8 +4,8 @@ import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Pod } from '#api/objects.ts';
 import { readLogs } from '#agent/runtime/logs/read-logs.ts';
-import { containersOf } from '../pod-input.ts';
-import { podPaths, type KubeletDirectories } from '../pod-paths.ts';
+import { containersOf } from '#agent/kubelet/pod-input.ts';
+import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import {
   findPod,
   isProblem,

@@ -1,19 +1,33 @@
-import { at, objectOf, objectsOf, withPath } from '#api/json.ts';
+import { at, objectOf, objectsOf, stringOf, withPath } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import { compareQuantity, formatQuantity, parseQuantity } from '#api/quantity.ts';
+import { forbidden } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { podUsage } from './pod-usage.ts';
 
-/** The pod with the defaults that LimitRanges of its namespace give to its containers. */
+const limitRanges = builtIn('', 'v1', 'limitranges');
+
+/**
+ * The pod with the defaults that LimitRanges of its namespace give to its containers.
+ * @throws {E_API} 403 when it is below their minimum or above their maximum
+ */
 export async function applyLimitRanges(
   context: ServerContext,
   namespace: string,
   pod: JsonObject,
 ): Promise<JsonObject> {
-  const ranges = await context.registry.readAll(builtIn('', 'v1', 'limitranges'), namespace);
-  const limits = ranges
-    .flatMap((range) => objectsOf(at(range, 'spec.limits')))
-    .filter(({ type }) => type === 'Container');
-  return limits.length === 0 ? pod : withLimitDefaults(pod, limits);
+  const ranges = await context.registry.readAll(limitRanges, namespace);
+  if (ranges.length === 0) return pod;
+  const limits = ranges.flatMap((range) => objectsOf(at(range, 'spec.limits')));
+  const filled = withLimitDefaults(
+    pod,
+    limits.filter(({ type }) => type === 'Container'),
+  );
+  const complaints = limits.flatMap((limit) => complaintsOf(filled, limit));
+  if (complaints.length === 0) return filled;
+  const cause = complaints.length === 1 ? (complaints[0] ?? '') : `[${complaints.join(', ')}]`;
+  throw forbidden({ group: '', resource: 'pods' }, stringOf(at(pod, 'metadata.name')), cause);
 }
 
 /** Pure part: an absent limit or request of each container becomes the range's. */
@@ -28,10 +42,55 @@ export function withLimitDefaults(pod: JsonObject, limits: readonly JsonObject[]
       limits: { ...defaults, ...objectOf(resources['limits']) },
       requests: { ...defaultRequests, ...objectOf(resources['requests']) },
     };
-    return { ...container, resources: filled };
+    const kept = Object.fromEntries(
+      Object.entries(filled).filter(([, value]) => Object.keys(objectOf(value)).length > 0),
+    );
+    return { ...container, resources: kept };
   };
   return ['containers', 'initContainers'].reduce((next, list) => {
     const containers = objectsOf(at(next, ['spec', list]));
     return containers.length === 0 ? next : withPath(next, ['spec', list], containers.map(fill));
   }, pod);
+}
+
+/** What is wrong with the pod by one limit, of its containers one by one or of the pod as a whole. */
+function complaintsOf(pod: JsonObject, limit: JsonObject): readonly string[] {
+  const type = stringOf(limit['type']);
+  const subjects =
+    type === 'Container'
+      ? [...objectsOf(at(pod, 'spec.containers')), ...objectsOf(at(pod, 'spec.initContainers'))].map(
+          (container) => ({
+            spec: { containers: [container] },
+          }),
+        )
+      : type === 'Pod'
+        ? [pod]
+        : [];
+  const bounds = [
+    {
+      word: 'minimum',
+      bounded: objectOf(limit['min']),
+      field: 'requests',
+      one: 'request',
+      isWrong: (order: number) => order < 0,
+    },
+    {
+      word: 'maximum',
+      bounded: objectOf(limit['max']),
+      field: 'limits',
+      one: 'limit',
+      isWrong: (order: number) => order > 0,
+    },
+  ] as const;
+  return subjects.flatMap((subject) =>
+    bounds.flatMap(({ word, bounded, field, one, isWrong }) =>
+      Object.entries(bounded).flatMap(([resource, bound]) => {
+        const claim = `${word} ${resource} usage per ${type} is ${stringOf(bound)}`;
+        const { total, missing } = podUsage(subject, field, resource);
+        if (missing.length > 0) return [`${claim}.  No ${one} is specified`];
+        if (!isWrong(compareQuantity(total, parseQuantity(stringOf(bound))))) return [];
+        return [`${claim}, but ${one} is ${formatQuantity(total)}`];
+      }),
+    ),
+  );
 }

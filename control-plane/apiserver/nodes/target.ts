@@ -61,7 +61,7 @@ async function proxyTarget(
     case 'nodes': {
       const endpoint = kubeletEndpoint(await readNode(context, name));
       const isKubelet = port === '' || port === String(endpoint.port);
-      return { endpoint: isKubelet ? endpoint : { host: endpoint.host, port: Number(port), scheme }, path };
+      return { endpoint: isKubelet ? endpoint : { host: endpoint.host, port: portOf(port), scheme }, path };
     }
     case 'pods':
       return { endpoint: podEndpoint(await readNamed(context, route, name), { name, port, scheme }), path };
@@ -90,7 +90,14 @@ function podEndpoint(pod: JsonObject, { name, port, scheme }: ProxyName): Endpoi
   if (host === '') throw badRequest(`address not allowed: pod ${name} has no address`);
   const ports = objectsOf(at(pod, 'spec.containers')).flatMap((container) => objectsOf(container['ports']));
   const named = port === '' ? ports[0] : ports.find((candidate) => candidate['name'] === port);
-  return { host, port: numberOf(named?.['containerPort']) || Number(port || 80), scheme };
+  return { host, port: numberOf(named?.['containerPort']) || portOf(port || '80'), scheme };
+}
+
+/** @throws {E_API} 400 */
+function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw badRequest(`invalid port ${JSON.stringify(text)}`);
+  return port;
 }
 
 async function serviceEndpoint(

@@ -55,10 +55,11 @@ function setService(ruleset: Ruleset, n: number, endpoints: number): void {
 async function load(kernel: NetlinkWorker, ruleset: Ruleset, scale: Scale): Promise<Measurement> {
   const table = ruleset.takeTable();
   const file = join(tmpdir(), 'load.nft');
-  const text = renderTable({ ...table, name: 'peer' });
+  // Without its few rules: nft has no words for a map whose key has a number from numgen in it.
+  const text = renderTable({ ...table, name: 'peer', chains: [] });
   await writeFile(file, `table ip peer\ndelete table ip peer\n${text}\n`);
   return alternate({
-    what: `load ${servicesMax} Services × ${endpointsEach}`,
+    what: `load ${servicesMax} Services × ${endpointsEach} (peer: the maps only)`,
     unit: 'ms',
     contenders: [
       {
@@ -117,7 +118,8 @@ async function chainsOfThousand(scale: Scale): Promise<Measurement> {
   const rest = renderChains('chains', 1, count, endpointsEach);
   await writeFile(whole, `${renderChainsTable('chains')}${rest}`);
   await writeFile(one, renderChains('chains', count, count + 1, endpointsEach));
-  const reset = 'table ip chains\ndelete table ip chains\n';
+  const reset = join(tmpdir(), 'reset.nft');
+  await writeFile(reset, 'table ip chains\ndelete table ip chains\n');
   const small = createRuleset({ family: 'ip', ...cidrs });
   for (let n = 1; n < count; n++) setService(small, n, endpointsEach);
   const nft = createSyncNft();
@@ -133,9 +135,7 @@ async function chainsOfThousand(scale: Scale): Promise<Measurement> {
         },
       },
       ifInstalled('nft', (path) => async () => {
-        await outputOf([path, '-f', '-'], { input: '' }).catch(() => undefined);
-        await writeFile(`${whole}.reset`, reset);
-        await outputOf([path, '-f', `${whole}.reset`]);
+        await outputOf([path, '-f', reset]);
         return timed(() => outputOf([path, '-f', whole]));
       }),
     ],

@@ -1,0 +1,106 @@
+/** `podwright install` and `uninstall`: a unit of systemd's put in place, and everything of it taken away. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import { systemClock } from '#base/clock.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { endNode } from './end-node.ts';
+import { repositoryRoot } from './paths.ts';
+import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName, type Role } from './systemd.ts';
+
+/** Where an administrator's units go, before those of packages. systemd.unit(5) */
+const unitDirectory = '/etc/systemd/system';
+
+/** Writes the unit, makes it start at boot, and starts it. Safe to repeat: a program whose unit changed is started anew. */
+export async function runInstall(role: Role, options: Readonly<Record<string, unknown>>): Promise<void> {
+  requireSystemd();
+  const path = join(unitDirectory, unitName(role));
+  const unit = renderUnit({
+    role,
+    program: [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      join(repositoryRoot, 'bin', 'podwright.ts'),
+    ],
+    arguments: argumentsOf(options),
+    compileCache: join(repositoryRoot, 'build', 'compile-cache'),
+  });
+  const isChanged = (await readIfThere(path)) !== unit;
+  if (isChanged) {
+    await writeFile(`${path}.new`, unit, { mode: 0o644 });
+    await rename(`${path}.new`, path);
+    await systemctl('daemon-reload');
+  }
+  await systemctl('enable', '--quiet', unitName(role));
+  // Comes back when the program is ready: Type=notify.
+  await systemctl(isChanged ? 'restart' : 'start', unitName(role));
+  process.stdout.write(`${path}\n`);
+}
+
+/**
+ * Stops the unit, ends what an agent's node has on this host (pods, cgroups, mounts, network), and removes the unit last, so
+ * that a run that was cut short can be repeated. Data stays unless `purge`. Succeeds if there is no unit.
+ */
+export async function runUninstall(role: Role, options: { readonly purge?: boolean }): Promise<void> {
+  requireSystemd();
+  const path = join(unitDirectory, unitName(role));
+  const unit = await readIfThere(path);
+  if (unit === undefined) {
+    process.stdout.write(`${unitName(role)} is not installed\n`);
+    return;
+  }
+  const words = parseUnitArguments(unit, role);
+  const data = argumentOf(words, '--data');
+  await systemctl('disable', '--now', '--quiet', unitName(role));
+  if (role === 'agent') {
+    await endNode(
+      {
+        cgroup: argumentOf(words, '--cgroup'),
+        run: argumentOf(words, '--run') ?? '/run/podwright',
+        data: data ?? '',
+        clusterDns: argumentOf(words, '--cluster-dns'),
+      },
+      systemClock,
+    );
+  }
+  if (options.purge === true && data !== undefined) await rm(data, { recursive: true, force: true });
+  await rm(path);
+  await systemctl('daemon-reload');
+  process.stdout.write(
+    `${unitName(role)} removed${options.purge === true || data === undefined ? '' : `; its data stays in ${data}`}\n`,
+  );
+}
+
+/** sd_booted(3) looks at the same directory. */
+function requireSystemd(): void {
+  if (existsSync('/run/systemd/system')) return;
+  throw new PodwrightError(
+    'E_UNSUPPORTED',
+    'use systemd: this host was not booted with it; run podwright server and agent yourself',
+  );
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function systemctl(...args: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)('systemctl', args);
+  } catch (cause) {
+    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
+    throw new PodwrightError(
+      'E_INTERNAL',
+      `systemctl ${args.join(' ')}: ${said.split('\n')[0] ?? String(cause)}`,
+      { cause },
+    );
+  }
+}

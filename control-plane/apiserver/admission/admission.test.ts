@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { podNamed, startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+
+const ns = '/api/v1/namespaces/default';
+
+describe('admitNew()', () => {
+  let test: TestServer;
+  beforeAll(async () => {
+    test = await startTestServer();
+    await test.make(`${ns}/serviceaccounts`, { metadata: { name: 'default' } });
+  });
+  afterAll(() => test[Symbol.asyncDispose]());
+
+  it('a quota on the number of objects holds', async () => {
+    await test.make('/api/v1/namespaces', { metadata: { name: 'q' } });
+    await test.make('/api/v1/namespaces/q/resourcequotas', {
+      metadata: { name: 'q' },
+      spec: { hard: { configmaps: '0' } },
+    });
+    const refused = await test.call('POST', '/api/v1/namespaces/q/configmaps', {
+      body: { metadata: { name: 'x' } },
+    });
+    expect(refused.json['message']).toBe(
+      'configmaps "x" is forbidden: exceeded quota: q, requested: configmaps=1, used: configmaps=0, limited: configmaps=0',
+    );
+  });
+
+  it('limits and quotas hold for what pods ask for', async () => {
+    const path = '/api/v1/namespaces/lim';
+    await test.make('/api/v1/namespaces', { metadata: { name: 'lim' } });
+    await test.make(`${path}/serviceaccounts`, { metadata: { name: 'default' } });
+    const limits = [
+      { type: 'Container', default: { cpu: '1' }, defaultRequest: { cpu: '500m' }, max: { cpu: '2' } },
+    ];
+    await test.make(`${path}/limitranges`, { metadata: { name: 'l' }, spec: { limits } });
+    await test.make(`${path}/resourcequotas`, {
+      metadata: { name: 'q' },
+      spec: { hard: { 'requests.cpu': '1200m' } },
+    });
+    const first = await test.make(`${path}/pods`, podNamed('a'));
+    expect(first['spec']?.['containers']).toMatchObject([
+      { resources: { limits: { cpu: '1' }, requests: { cpu: '500m' } } },
+    ]);
+    await test.make(`${path}/pods`, podNamed('b'));
+    const third = await test.call('POST', `${path}/pods`, { body: podNamed('c') });
+    expect(third.json['message']).toBe(
+      'pods "c" is forbidden: exceeded quota: q, requested: requests.cpu=500m, used: requests.cpu=1, limited: requests.cpu=1200m',
+    );
+    const containers = [{ name: 'c', image: 'i', resources: { limits: { cpu: '3' } } }];
+    const large = await test.call('POST', `${path}/pods`, { body: podNamed('d', { spec: { containers } }) });
+    expect(large.json['message']).toBe(
+      'pods "d" is forbidden: maximum cpu usage per Container is 2, but limit is 3',
+    );
+  });
+
+  it('a pod gets its account, token volume, tolerations and priority', async () => {
+    const pod = await test.make(`${ns}/pods`, podNamed('p'));
+    expect(pod['spec']).toMatchObject({
+      serviceAccountName: 'default',
+      priority: 0,
+      tolerations: [{ key: 'node.kubernetes.io/not-ready' }, { key: 'node.kubernetes.io/unreachable' }],
+      volumes: [{ name: expect.stringMatching(/^kube-api-access-.{5}$/), projected: { defaultMode: 420 } }],
+    });
+    expect(pod['status']).toEqual({ phase: 'Pending', qosClass: 'BestEffort' });
+    const node = {
+      metadata: { name: 'critical' },
+      spec: {
+        priorityClassName: 'system-node-critical',
+        automountServiceAccountToken: false,
+        containers: [{ name: 'c', image: 'i' }],
+      },
+    };
+    expect((await test.make(`${ns}/pods`, node))['spec']).toMatchObject({ priority: 2000001000 });
+  });
+});

@@ -1,0 +1,92 @@
+/** A cluster of ours, and pods in it by a plain client. */
+import { systemClock } from '#base/clock.ts';
+import type { Pod } from '#api/objects.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { startCluster, type TestCluster } from '#test/cluster/cluster.ts';
+import { openClient, type Access, type H2Client } from './h2-client.ts';
+
+/** What happened to a pod and when it was seen, in milliseconds from its POST. */
+export type PodTimes = Readonly<
+  Record<'answeredMs' | 'addedMs' | 'scheduledMs' | 'addressMs' | 'runningMs', number>
+>;
+
+export interface PodDriver extends AsyncDisposable {
+  readonly cluster: TestCluster;
+  readonly client: H2Client;
+  /** Creates a pod; resolves when the watch has shown it Running. */
+  create(name: string): Promise<PodTimes>;
+  /** Deletes a pod at once; resolves when it is gone. */
+  remove(name: string): Promise<void>;
+}
+
+const podsPath = '/api/v1/namespaces/default/pods';
+
+export function accessOf(kubeconfig: string): Access {
+  const { server, caPem, clientCertPem, clientKeyPem } = loadKubeconfig(kubeconfig, systemClock);
+  return { server, caPem, clientCertPem, clientKeyPem };
+}
+
+export async function createPodDriver(running?: TestCluster): Promise<PodDriver> {
+  await using stack = new AsyncDisposableStack();
+
+  const cluster = running ?? stack.use(await startCluster());
+  const client = stack.use(await openClient(accessOf(cluster.kubeconfig)));
+  const seen = new Map<string, (type: string, pod: Pod) => void>();
+  let rest = '';
+  const watch = await client.stream(`${podsPath}?watch=true`, (chunk) => {
+    const lines = (rest + chunk.toString()).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      const { type, object }: { type: string; object: Pod } = JSON.parse(line);
+      seen.get(object.metadata?.name ?? '')?.(type, object);
+    }
+  });
+  stack.use(watch);
+  const moved = stack.move();
+  return {
+    cluster,
+    client,
+    create: async (name) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const times: Partial<Record<keyof PodTimes, number>> = {};
+      const startMs = performance.now();
+      const note = (what: keyof PodTimes): void => void (times[what] ??= performance.now() - startMs);
+      seen.set(name, (_type, { spec, status }) => {
+        note('addedMs');
+        if (spec?.nodeName !== undefined) note('scheduledMs');
+        if (status?.podIP !== undefined) note('addressMs');
+        if (status?.phase !== 'Running') return;
+        note('runningMs');
+        resolve();
+      });
+      await client.request('POST', podsPath, JSON.stringify(podNamed(name)));
+      note('answeredMs');
+      await promise;
+      const { answeredMs = 0, addedMs = 0, scheduledMs = 0, addressMs = 0, runningMs = 0 } = times;
+      return { answeredMs, addedMs, scheduledMs, addressMs, runningMs };
+    },
+    remove: async (name) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      seen.set(name, (type) => {
+        if (type === 'DELETED') resolve();
+      });
+      await client.request('DELETE', `${podsPath}/${name}`, JSON.stringify({ gracePeriodSeconds: 0 }));
+      await promise;
+      seen.delete(name);
+    },
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}
+
+function podNamed(name: string): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: { containers: [{ name: 'main', image: 'podwright/demo:1', command: ['sleep', '1000'] }] },
+  };
+}
+
+export function podNames(prefix: string, count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
+}

@@ -1,0 +1,251 @@
+/**
+ * The job: a control plane and a node as units of systemd on a real unified cgroup v2 tree. What is looked at is the kernel's
+ * and the API's word; podwright's own is not asked.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+
+import { nodes, pods } from '#api/kind-ref.ts';
+import type { Pod } from '#api/objects.ts';
+import { systemClock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import { createApiClient } from '#client/api-client.ts';
+import { isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
+import { check, eventually, expectEqual, report, run, step } from './checks.ts';
+import { findPodCgroups, nodeCgroup, processesOf, read, statOf, type PodCgroups } from './pod-cgroups.ts';
+
+const address = '192.0.2.10'; // TEST-NET-1 (RFC 5737), on a dummy link
+const data = '/var/lib/podwright';
+const nodeName = 'vm';
+const mebibyte = 1_048_576;
+
+const podwright = (...args: readonly string[]): Promise<string> =>
+  run(process.execPath, '--disable-warning=ExperimentalWarning', 'bin/podwright.ts', ...args);
+
+/** overlayfs takes no upper directory that is itself on an overlay, as this machine's root is. */
+async function prepareHost(): Promise<void> {
+  mkdirSync(data, { recursive: true });
+  await run('mount', '-t', 'tmpfs', 'data', data);
+  await run('ip', 'link', 'add', 'eth0', 'type', 'dummy');
+  await run('ip', 'address', 'add', `${address}/24`, 'dev', 'eth0');
+  await run('ip', 'link', 'set', 'eth0', 'up');
+}
+
+async function installServer(): Promise<void> {
+  await podwright(
+    ...['install', 'server', '--data', `${data}/server`, '--listen', `${address}:6443`],
+    ...['--advertise-address', address, '--node', `${nodeName}=${address}`],
+  );
+}
+
+async function installAgent(): Promise<void> {
+  await podwright(
+    ...['install', 'agent', '--data', `${data}/agent`, '--node-name', nodeName, '--node-ip', address],
+    ...['--credentials', `${data}/server/nodes/${nodeName}`],
+  );
+}
+
+function podOf(name: string, script: string, limits: Readonly<Record<string, string>>): Pod {
+  const container = {
+    name: 'main',
+    image: 'podwright/demo:1',
+    imagePullPolicy: 'IfNotPresent',
+    command: ['sh', '-c', script],
+    resources: { limits },
+  };
+  return {
+    metadata: { name },
+    spec: { containers: [container], restartPolicy: 'Never', terminationGracePeriodSeconds: 1 },
+  };
+}
+
+/** The pod's uid once its container runs. */
+async function waitForRunning(client: ApiClient, name: string): Promise<string> {
+  return eventually(`pod ${name} Running`, async () => {
+    const pod = await client.get(pods, { namespace: 'default', name });
+    if (pod.status?.phase === 'Failed') throw new Error(`it failed: ${JSON.stringify(pod.status)}`);
+    return pod.status?.phase === 'Running' ? pod.metadata?.uid : undefined;
+  });
+}
+
+async function isGone(client: ApiClient, name: string): Promise<true | undefined> {
+  try {
+    await client.get(pods, { namespace: 'default', name });
+    return undefined;
+  } catch (error) {
+    if (isNotFound(error)) return true;
+    throw error;
+  }
+}
+
+async function nodeIsReady(client: ApiClient): Promise<true | undefined> {
+  const { status } = await client.get(nodes, { name: nodeName });
+  return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True')
+    ? true
+    : undefined;
+}
+
+/** What must be the same before and after the agent's own restart. */
+async function identityOf(client: ApiClient, name: string): Promise<unknown> {
+  const { metadata, status } = await client.get(pods, { namespace: 'default', name });
+  const cgroups = cgroupsOf(metadata?.uid ?? '');
+  return {
+    phase: status?.phase,
+    containers: status?.containerStatuses?.map(({ containerID, restartCount }) => ({
+      containerID,
+      restartCount,
+    })),
+    supervisor: processesOf(cgroups.supervisor),
+    processes: cgroups.containers.map(processesOf),
+  };
+}
+
+function cgroupsOf(uid: string): PodCgroups {
+  const cgroups = findPodCgroups(uid);
+  if (cgroups === undefined) throw new Error(`find the cgroup of pod ${uid} below ${nodeCgroup}: none`);
+  return cgroups;
+}
+
+const mainPid = async (): Promise<string> =>
+  (await run('systemctl', 'show', '--property=MainPID', '--value', 'podwright-agent')).trim();
+
+/** Restarts the agent in some way; its pods must not notice. */
+async function checkRestart(client: ApiClient, name: string, how: () => Promise<unknown>): Promise<void> {
+  const [pidBefore, before] = [await mainPid(), await identityOf(client, name)];
+  await how();
+  await eventually('the agent is ready as another process', async () => {
+    const state = (
+      await run('systemctl', 'show', '--property=ActiveState', '--value', 'podwright-agent')
+    ).trim();
+    const pid = await mainPid();
+    return state === 'active' && pid !== '0' && pid !== pidBefore ? true : undefined;
+  });
+  await eventually('node Ready', () => nodeIsReady(client));
+  expectEqual('the pod', await identityOf(client, name), before);
+}
+
+async function checkOutOfMemory(client: ApiClient): Promise<void> {
+  await client.create(pods, podOf('memory', 'exec tail /dev/zero', { memory: '32Mi' }), {
+    namespace: 'default',
+  });
+  const terminated = await eventually('the container ends', async () => {
+    const { status } = await client.get(pods, { namespace: 'default', name: 'memory' });
+    return status?.containerStatuses?.[0]?.state?.terminated;
+  });
+  expectEqual('state.terminated', [terminated.reason, terminated.exitCode], ['OOMKilled', 137]);
+  await client.delete(pods, { namespace: 'default', name: 'memory' });
+}
+
+async function checkCgroupTree(uid: string): Promise<void> {
+  const { pod, supervisor, containers } = cgroupsOf(uid);
+  const [container = '', ...others] = containers;
+  expectEqual('containers beside the first', others, []);
+  expectEqual('processes in the pod itself', processesOf(pod), []);
+  expectEqual('processes of the supervisor', processesOf(supervisor).length, 1);
+  expectEqual(
+    'limits of the container',
+    [read(container, 'memory.max'), read(container, 'cpu.max')],
+    [String(64 * mebibyte), '20000 100000'],
+  );
+  expectEqual(
+    'limits of the pod',
+    [read(pod, 'memory.max'), read(pod, 'cpu.max')],
+    [String(64 * mebibyte), '20000 100000'],
+  );
+  const [agent = ''] =
+    /^0::(.*)$/m.exec(readFileSync(`/proc/${await mainPid()}/cgroup`, 'utf8'))?.slice(1) ?? [];
+  expectEqual("the agent's cgroup", agent, '/system.slice/podwright-agent.service');
+}
+
+async function checkThrottling(uid: string): Promise<void> {
+  const [container = ''] = cgroupsOf(uid).containers;
+  await eventually('nr_throttled above 0', () =>
+    statOf(container, 'cpu.stat', 'nr_throttled') > 0 ? true : undefined,
+  );
+}
+
+/** What of podwright is left on the host, in words; the job's own process is not. */
+function findRemains(): readonly string[] {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const below = mounts
+    .flatMap((line) => line.split(' ')[4] ?? [])
+    .filter((path) => /podwright/.test(path) && path !== data);
+  const processes = readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => commandLineOf(pid))
+    .filter((command) => /podwright|supervisor/.test(command));
+  const files = [nodeCgroup, '/run/podwright', '/etc/systemd/system/podwright-agent.service'];
+  return [
+    ...below.map((path) => `mount ${path}`),
+    ...processes.map((command) => `process ${command}`),
+    ...files.filter((path) => existsSync(path)).map((path) => `file ${path}`),
+  ];
+}
+
+/** Empty when the process is a kernel thread or gone. */
+function commandLineOf(pid: string): readonly string[] {
+  try {
+    const text = readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim();
+    return text === '' ? [] : [text];
+  } catch {
+    return []; // It ended meanwhile.
+  }
+}
+
+async function checkNothingLeft(): Promise<void> {
+  await podwright('uninstall', 'agent');
+  await podwright('uninstall', 'server');
+  expectEqual('remains', findRemains(), []);
+  const links = JSON.parse(await run('ip', '-json', 'link')) as readonly { readonly ifname: string }[];
+  expectEqual('links', links.map(({ ifname }) => ifname).toSorted(), ['eth0', 'lo']);
+  expectEqual('nftables', await run('nft', 'list', 'tables'), '');
+  // Nothing to do is no failure.
+  await podwright('uninstall', 'agent');
+}
+
+async function main(): Promise<void> {
+  await step('prepare the host', prepareHost);
+  await step('podwright install server', installServer);
+  await step('podwright install agent, node Ready', installAgent);
+  const access = loadKubeconfig(`${data}/server/kubeconfig`, systemClock);
+  await using transport = createHttpTransport(access);
+
+  const client = createApiClient({ transport, userAgent: 'podwright-vm-test' });
+  await eventually('node Ready', () => nodeIsReady(client));
+  const limits = { cpu: '200m', memory: '64Mi' };
+  await client.create(pods, podOf('busy', 'while :; do :; done', limits), { namespace: 'default' });
+  await client.create(pods, podOf('steady', 'exec sleep 1000000', {}), { namespace: 'default' });
+  const busy = await step('pods Running', async () => {
+    await waitForRunning(client, 'steady');
+    return waitForRunning(client, 'busy');
+  });
+  await check('a CPU limit of 200m throttles', () => checkThrottling(busy));
+  await check('cgroups are as designed: limits, supervisor in a leaf of its own', () =>
+    checkCgroupTree(busy),
+  );
+  await check('a container past its memory limit is OOMKilled with 137', () => checkOutOfMemory(client));
+  await check('deleting a pod removes its cgroups', async () => {
+    await client.delete(pods, { namespace: 'default', name: 'busy' });
+    await eventually('pod gone', () => isGone(client, 'busy'));
+    await eventually('cgroup gone', () => (findPodCgroups(busy) === undefined ? true : undefined));
+  });
+  await check('systemctl restart podwright-agent leaves pods as they are', () =>
+    checkRestart(client, 'steady', () => run('systemctl', 'restart', 'podwright-agent')),
+  );
+  await check('systemctl kill -s KILL podwright-agent leaves pods as they are', () =>
+    checkRestart(client, 'steady', () => run('systemctl', 'kill', '-s', 'KILL', 'podwright-agent')),
+  );
+  await check('podwright uninstall leaves no process, cgroup, mount, link or table', checkNothingLeft);
+}
+
+try {
+  await main();
+} catch (error) {
+  report({ kind: 'failed', text: 'the job', ms: 0, why: describeError(error) });
+}
+console.error(
+  await run('journalctl', '--no-pager', '--output=cat', '--unit=podwright-server', '--unit=podwright-agent'),
+);
+report({ kind: 'through' });

@@ -1,0 +1,87 @@
+/** `npm run test:vm`: makes the image where it is not cached, runs the jobs in machines, one line per step and check. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { describeError } from '#base/errors.ts';
+import { buildImage, type VmImage } from './image.ts';
+import { packJob } from './job.ts';
+import { runVm } from './machine.ts';
+import { missingPackages } from './programs.ts';
+import { parseReport } from './report.ts';
+
+interface Job {
+  readonly name: string;
+  readonly program: string;
+  readonly timeoutMs: number;
+}
+
+const jobs: readonly Job[] = [
+  { name: 'systemd units on cgroup v2', program: 'test/vm/guest/systemd-node.ts', timeoutMs: 480_000 },
+];
+
+const startMs = performance.now();
+const count = { passed: 0, failed: 0 };
+
+function say(mark: string, text: string): void {
+  const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+  console.log(`${seconds.padStart(6)} s  ${mark.padEnd(4)} ${text}`);
+}
+
+async function runJob(job: Job, image: VmImage, directory: string): Promise<void> {
+  const consoleLog = join(directory, 'console.log');
+  let isThrough = false;
+  const fail = (text: string): void => {
+    count.failed++;
+    say('FAIL', text);
+  };
+  const end = await runVm({
+    image,
+    jobTar: await packJob(directory, job.program),
+    consoleLog,
+    timeoutMs: job.timeoutMs,
+    onLine: (line) => {
+      const report = parseReport(line);
+      if (report?.kind === 'step') say('', `${report.text} (${report.ms} ms)`);
+      else if (report?.kind === 'passed') {
+        count.passed++;
+        say('ok', `${report.text} (${report.ms} ms)`);
+      } else if (report?.kind === 'failed') fail(`${report.text}: ${report.why}`);
+      else if (report?.kind === 'through') isThrough = true;
+      else say('', line);
+    },
+  });
+  if (end.kind !== 'power-off' || !isThrough) {
+    fail(
+      `${job.name}: ${end.kind}${end.kind === 'failure' ? ` (${end.why})` : ''}, and the job was not through`,
+    );
+  }
+  if (count.failed > 0 || process.env['PODWRIGHT_VM_CONSOLE'] !== undefined) {
+    console.log(`--- console of the machine\n${readFileSync(consoleLog, 'utf8').trimEnd()}\n---`);
+  }
+}
+
+async function main(): Promise<void> {
+  const missing = missingPackages();
+  if (missing.length > 0)
+    throw new Error(`find what makes and runs machines: apt-get install ${missing.join(' ')}`);
+  const directory = mkdtempSync(join(tmpdir(), 'podwright-vm-'));
+  using undo = new DisposableStack();
+  undo.defer(() => rmSync(directory, { recursive: true, force: true }));
+
+  const { image, isCached } = await buildImage((text) => say('', text));
+  say('', isCached ? 'image: made before' : 'image: made');
+  for (const job of jobs) {
+    say('', `machine: ${job.name}`);
+    await runJob(job, image, directory);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  count.failed++;
+  say('FAIL', describeError(error));
+}
+console.log(`${count.passed} passed, ${count.failed} failed`);
+process.exitCode = count.failed === 0 ? 0 : 1;
