@@ -23,7 +23,8 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
   readonly #options: KeyedQueueOptions<K>;
   readonly #waiting = new Set<K>(); // ready, in order of arrival
   readonly #running = new Map<K, Promise<void>>();
-  readonly #dirty = new Set<K>(); // added while running
+  readonly #chosen = new Set<K>(); // in #running, and its work has not begun
+  readonly #dirty = new Set<K>(); // added while its work ran
   readonly #timers = new Map<K, { readonly dueMs: number; readonly timer: Disposable }>();
   readonly #failures = new Map<K, number>();
   readonly #abort = new AbortController();
@@ -37,7 +38,8 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     if (this.#abort.signal.aborted) return;
     this.#cancelTimer(key);
     if (this.#running.has(key)) {
-      this.#dirty.add(key);
+      // Chosen but not begun yet: it will see whatever this add is about.
+      if (!this.#chosen.has(key)) this.#dirty.add(key);
       return;
     }
     this.#waiting.add(key);
@@ -90,12 +92,14 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     for (const key of this.#waiting) {
       if (this.#running.size >= this.#options.concurrencyMax) return;
       this.#waiting.delete(key);
+      this.#chosen.add(key);
       this.#running.set(key, this.#run(key));
     }
   }
 
   async #run(key: K): Promise<void> {
     await Promise.resolve(); // The caller of add() never runs work itself.
+    this.#chosen.delete(key);
     let afterMs: number | undefined;
     try {
       const outcome = (await this.#options.work(key, this.#abort.signal)) ?? done;

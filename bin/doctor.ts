@@ -16,7 +16,6 @@ export interface Finding {
 export interface HostFacts {
   readonly isRoot: boolean;
   readonly kernelRelease: string;
-  readonly mountinfo: string;
   readonly filesystems: string; // /proc/filesystems
   readonly cgroupControllers: readonly string[] | undefined; // undefined: cgroup v2 is not mounted
   readonly namespaces: readonly string[]; // entries of /proc/self/ns
@@ -159,7 +158,6 @@ export function gatherFacts(): HostFacts {
   return {
     isRoot: process.getuid?.() === 0,
     kernelRelease: readOr('/proc/sys/kernel/osrelease', '0.0').trim(),
-    mountinfo,
     filesystems: readOr('/proc/filesystems', ''),
     cgroupControllers:
       cgroup2 === undefined

@@ -158,6 +158,7 @@ function toolCommands(program: Command): void {
     .command('plan')
     .description('print every syscall, network change and cgroup write that a node would make for a pod')
     .requiredOption('-f, --filename <file>', 'a Pod manifest; - for standard input')
+    .option('--image-store <dir>', "a node's data directory: take what its images say from there")
     .action(async (options) => (await import('./plan.ts')).runPlan(options));
   program
     .command('doctor')

@@ -3,15 +3,19 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import { bridge } from './bridge/bridge.ts';
 import { createHostLocal } from './host-local/host-local.ts';
+import type { LeaseStore } from './host-local/lease-store.ts';
 import { loopback } from './loopback/loopback.ts';
 import { portmap } from './portmap/portmap.ts';
 import { dispatch } from './skel/dispatch.ts';
 import type { CniPlugin } from './skel/plugin.ts';
 import { invokeProgram } from './skel/run-program.ts';
 
-/** Our plugins by the `type` that configurations name. */
-export function createPluginRegistry(): ReadonlyMap<string, CniPlugin> {
-  return new Map([bridge, createHostLocal(), loopback, portmap].map((plugin) => [plugin.name, plugin]));
+/** Our plugins by the `type` that configurations name. Without `openLeases` host-local keeps its leases on disk. */
+export function createPluginRegistry(
+  openLeases?: (dataDir: string) => LeaseStore,
+): ReadonlyMap<string, CniPlugin> {
+  const plugins = [bridge, createHostLocal(openLeases), loopback, portmap];
+  return new Map(plugins.map((plugin) => [plugin.name, plugin]));
 }
 
 /**

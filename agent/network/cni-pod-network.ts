@@ -41,9 +41,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
       if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result) };
-      const attachment = toAttachment(request);
-      await cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
-      const result = await cni.add(list, attachment, signal);
+      const { attachment, result } = await attachPod(cni, { list, request }, signal);
       await saveOrUndo({ cache, cni, list, attachment, result });
       return { ips: ipsOf(result) };
     },
@@ -83,6 +81,17 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       }
     },
   };
+}
+
+/** ADD as pods get it: loopback, then the network. */
+export async function attachPod(
+  cni: Pick<CniNetwork, 'add'>,
+  { list, request }: { readonly list: NetworkConfigList; readonly request: PodNetworkRequest },
+  signal: AbortSignal,
+): Promise<{ readonly attachment: Attachment; readonly result: CniResult }> {
+  const attachment = toAttachment(request);
+  await cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
+  return { attachment, result: await cni.add(list, attachment, signal) };
 }
 
 const statusTimeoutMs = 10_000;
@@ -141,7 +150,7 @@ function toCapabilityArgs(request: PodNetworkRequest): JsonObject {
 }
 
 /** IPv4 first: status.podIP is the first, and that is what the cluster's Services use. */
-function ipsOf(result: CniResult): readonly string[] {
+export function ipsOf(result: CniResult): readonly string[] {
   const own = result.interfaces.findIndex((item) => item.sandbox !== undefined && item.name === podIfname);
   const ips = result.ips.filter((ip) => own < 0 || ip.interface === undefined || ip.interface === own);
   return ips

@@ -154,6 +154,8 @@ function natChains({ clusterCidr, serviceCidr }: TableOptions, facts: FamilyFact
       hook: { type: 'nat', hook: 'prerouting', priority: -100 },
       rules: [
         { exprs: [{ expr: 'match', left: source, op: '!=', right: clusterCidr }, jump('from-outside')] },
+        // A pod of another node too: its backend may be beside it, and would answer it directly.
+        { exprs: [...isForNode(facts), isIn('masquerade', 'node-port', facts), markIt] },
         { exprs: [jump('services')] },
       ],
     },
@@ -172,7 +174,6 @@ function natChains({ clusterCidr, serviceCidr }: TableOptions, facts: FamilyFact
         // The answer must come back through this node, which alone knows of the translation.
         { exprs: [{ expr: 'match', left: target, op: '==', right: serviceCidr }, markIt] },
         { exprs: [isIn('masquerade', 'service', facts), markIt] },
-        { exprs: [...isForNode(facts), isIn('masquerade', 'node-port', facts), markIt] },
       ],
     },
     {

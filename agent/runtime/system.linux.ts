@@ -1,14 +1,14 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import type { CgroupController, CgroupResources as KernelResources, Cgroups } from '#native/cgroup/cgroup.ts';
-import { sharesToWeight } from '#native/cgroup/resources.ts';
+import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import { AF_INET, SOCK_CLOEXEC } from '#native/sys/constants.ts';
 import { checked } from '#native/sys/errno.ts';
 import { OwnedFd } from '#native/sys/fd.ts';
 import { socket } from '#native/sys/libc.ts';
 import { withNetns } from '#native/sys/namespace.ts';
+import { kernelResources, wantedControllers } from './cgroup-resources.ts';
 import type { CgroupResources } from './runtime.ts';
 import type { CgroupUsage, RuntimeSystem } from './system.ts';
 
@@ -18,7 +18,6 @@ export interface LinuxSystemPorts {
   readonly mounts: Mounts;
 }
 
-const wantedControllers: readonly CgroupController[] = ['cpu', 'cpuset', 'io', 'memory', 'pids'];
 const removeTimeoutMs = 5_000;
 const SOCK_STREAM = 1; // bits/socket_type.h
 const pageBytes = 4096;
@@ -44,28 +43,6 @@ export function createLinuxSystem({ cgroups, mounts }: LinuxSystemPorts): Runtim
     },
     unmount: async (path) => void mounts.unmount(path),
     connect: connectLoopback,
-  };
-}
-
-/** A weight in the terms of the cgroup port, which takes v1 shares: the fewest that give at least this weight. */
-function sharesOf(weight: number): number {
-  let [low, high] = [2, 262_144];
-  while (low < high) {
-    const middle = Math.floor((low + high) / 2);
-    if (sharesToWeight(middle) < weight) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-function kernelResources(resources: CgroupResources): KernelResources {
-  const { cpuWeight, cpuQuotaUs, cpuPeriodUs, memoryMaxBytes, pidsMax } = resources;
-  return {
-    ...(cpuWeight === undefined ? {} : { cpuShares: sharesOf(cpuWeight) }),
-    ...(cpuQuotaUs === undefined ? {} : { cpuQuotaUs }),
-    ...(cpuPeriodUs === undefined ? {} : { cpuPeriodUs }),
-    ...(memoryMaxBytes === undefined ? {} : { memoryLimitBytes: memoryMaxBytes }),
-    ...(pidsMax === undefined ? {} : { pidsMax }),
   };
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import type { ImageRecord } from '../runtime.ts';
+import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import { writeDurably } from './blob-store.ts';
 
 /** What the store knows of an image beyond the port's record. */

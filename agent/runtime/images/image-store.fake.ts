@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import type { ImageRecord, ImageStore } from '../runtime.ts';
+import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 
 /** Images by name only; `serve` puts one in the pretended registry, `add` in the store itself. */
 export class FakeImageStore implements ImageStore {

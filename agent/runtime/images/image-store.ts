@@ -4,7 +4,7 @@ import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/co
 import { platformOf, type Platform } from '#api/oci/manifest.ts';
 import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { PodwrightError } from '#base/errors.ts';
-import type { ImageRecord, ImageStore } from '../runtime.ts';
+import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
 import { imageError } from './image-error.ts';
@@ -72,12 +72,18 @@ export class LocalImageStore implements ImageStore {
     this.#pinned = pinned;
   }
 
+  /** Makes the store, or clears away what an earlier owner left unfinished in it, and reads it. */
   async open(): Promise<void> {
     const { directory } = this.#options;
     await rm(this.#temporary, { recursive: true, force: true });
     await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
     await mkdir(`${directory}/layers`, { recursive: true, mode: 0o700 });
     await this.#blobs.open();
+    await this.load();
+  }
+
+  /** Reads what is there and changes nothing: for whoever only looks at the store of a node that may be running. */
+  async load(): Promise<void> {
     const records = await readImageRecords(this.#recordsPath);
     const present = new Set(await this.#presentLayers());
     this.#images = records.filter((image) => image.diffIds.every((diffId) => present.has(diffId)));

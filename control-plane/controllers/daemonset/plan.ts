@@ -3,7 +3,7 @@ import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from 
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal } from '#api/pod/state.ts';
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
-import { intOrPercent } from '../deployment/rolling.ts';
+import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 
 export const revisionHashLabel = 'controller-revision-hash';
 

@@ -6,15 +6,15 @@ import type { Node } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { byController } from '../pods/by-controller.ts';
-import { claim } from '../pods/claim.ts';
-import { createDeletedPods } from '../pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
-import { podFromTemplate } from '../pods/pod-from-template.ts';
-import { nextAvailableMs } from '../pods/pod-state.ts';
-import { ensureRevision } from '../pods/revisions.ts';
-import { slowStart } from '../pods/slow-start.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { claim } from '#control-plane/controllers/pods/claim.ts';
+import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
+import { nextAvailableMs } from '#control-plane/controllers/pods/pod-state.ts';
+import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
+import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { computeDaemonStatus, planDaemons, podSpecOf, revisionHashLabel, type DaemonState } from './plan.ts';
 
 /** One pod of each DaemonSet on each node that fits it. */

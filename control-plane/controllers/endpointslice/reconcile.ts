@@ -6,7 +6,7 @@ import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
   computeEndpoints,
   managedByLabel,

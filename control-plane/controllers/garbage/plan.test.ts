@@ -59,12 +59,12 @@ const rows: readonly {
     name: 'waits for dependents that block',
     metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
     dependents: [dependent],
-    want: { kind: 'deleteDependents', dependents: [dependent], isDone: false },
+    want: { kind: 'awaitDependents' },
   },
   {
     name: 'goes when none blocks',
     metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
-    want: { kind: 'deleteDependents', dependents: [], isDone: true },
+    want: { kind: 'release' },
   },
 ];
 

@@ -22,15 +22,18 @@ export type GarbageAction =
   | { readonly kind: 'none' }
   /** Dependents live on without this owner; then the finalizer goes. */
   | { readonly kind: 'orphanDependents'; readonly dependents: readonly KubeObject[] }
-  /** Dependents go first. `isDone` when none blocks any more: the finalizer goes. */
-  | {
-      readonly kind: 'deleteDependents';
-      readonly dependents: readonly KubeObject[];
-      readonly isDone: boolean;
-    }
+  /** It waits until its dependents, each looked at by itself, have gone or no longer hold it. */
+  | { readonly kind: 'awaitDependents' }
+  /** No dependent holds it any more: the finalizer goes. */
+  | { readonly kind: 'release' }
   /** Owners that are gone are taken from the references. */
   | { readonly kind: 'dropOwners'; readonly uids: ReadonlySet<string> }
-  | { readonly kind: 'delete'; readonly propagationPolicy: 'Background' | 'Foreground' | 'Orphan' };
+  | {
+      readonly kind: 'delete';
+      readonly propagationPolicy: 'Background' | 'Foreground' | 'Orphan';
+      /** It would wait for a dependent that waits as well, perhaps for it: first it stops holding its owners. */
+      readonly unblocksOwners?: true;
+    };
 
 /** What is to be done with an object, for its owners and its dependents as they are. */
 export function planGarbage({ object, owners, dependents }: GarbageInput): GarbageAction {
@@ -40,11 +43,7 @@ export function planGarbage({ object, owners, dependents }: GarbageInput): Garba
     if (!finalizers.includes(foregroundFinalizer)) return { kind: 'none' };
     const isBlocking = ({ metadata }: KubeObject): boolean =>
       metadata?.ownerReferences?.some((one) => one.uid === uid && one.blockOwnerDeletion === true) === true;
-    return {
-      kind: 'deleteDependents',
-      dependents: dependents.filter(({ metadata }) => metadata?.deletionTimestamp === undefined),
-      isDone: !dependents.some(isBlocking),
-    };
+    return { kind: dependents.some(isBlocking) ? 'awaitDependents' : 'release' };
   }
   if (owners.length === 0 || owners.some(({ state }) => state === 'unknown')) return { kind: 'none' };
   const isPresent = owners.some(({ state }) => state === 'present');
@@ -57,5 +56,21 @@ export function planGarbage({ object, owners, dependents }: GarbageInput): Garba
   if (finalizers.includes(orphanFinalizer)) return { kind: 'delete', propagationPolicy: 'Orphan' };
   const isWaited = owners.some(({ state }) => state === 'waiting');
   const isForeground = finalizers.includes(foregroundFinalizer) || (isWaited && dependents.length > 0);
-  return { kind: 'delete', propagationPolicy: isForeground ? 'Foreground' : 'Background' };
+  const mayBeCircle = isWaited && dependents.some(isWaiting) && owners.some(isHolding);
+  return {
+    kind: 'delete',
+    propagationPolicy: isForeground ? 'Foreground' : 'Background',
+    ...(mayBeCircle ? { unblocksOwners: true } : {}),
+  };
+}
+
+/** Whether it is being deleted and lets its dependents go first. */
+export function isWaiting({ metadata }: KubeObject): boolean {
+  return (
+    metadata?.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer) === true
+  );
+}
+
+function isHolding({ reference }: GarbageInput['owners'][number]): boolean {
+  return reference.blockOwnerDeletion === true;
 }

@@ -7,10 +7,10 @@ import { isConflict, isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
 import type { Change } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { slowStart } from '../pods/slow-start.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { createObjectGraph, vertexId, type ObjectGraph, type Vertex } from './object-graph.ts';
-import { foregroundFinalizer, orphanFinalizer, planGarbage, type OwnerState } from './plan.ts';
+import { foregroundFinalizer, isWaiting, orphanFinalizer, planGarbage, type OwnerState } from './plan.ts';
 
 /** New kinds (custom resources) are found within this time. */
 const discoverEveryMs = 30_000;
@@ -135,16 +135,14 @@ async function apply(
     case 'orphanDependents':
       await each(of(action.dependents), (dependent) => dropOwners(context, dependent, new Set([uid])));
       return removeFinalizer(context, vertex, orphanFinalizer);
-    case 'deleteDependents':
-      await each(of(action.dependents), async (dependent) => {
-        const hasDependents = graph.dependentsOf(dependent.object.metadata?.uid ?? '').length > 0;
-        await remove(context, dependent, hasDependents ? 'Foreground' : 'Background');
-      });
-      if (action.isDone) await removeFinalizer(context, vertex, foregroundFinalizer);
-      return;
+    case 'awaitDependents':
+      return; // The change that made it wait has its dependents looked at (idsToVisit).
+    case 'release':
+      return removeFinalizer(context, vertex, foregroundFinalizer);
     case 'dropOwners':
       return dropOwners(context, vertex, action.uids);
     case 'delete':
+      if (action.unblocksOwners === true) await unblockOwners(context, vertex);
       logger.debug({ kind: vertex.kind.kind, object: vertex.key }, 'delete object without owner');
       // The cache may be behind: the server's own state decides.
       return void (await client.delete(vertex.kind, splitKey(vertex.key), {
@@ -178,10 +176,8 @@ async function ownerState(loop: Loop, vertex: Vertex, reference: OwnerReference)
   return 'absent';
 }
 
-function stateOf({ metadata }: KubeObject): OwnerState {
-  const isWaiting =
-    metadata?.deletionTimestamp !== undefined && metadata.finalizers?.includes(foregroundFinalizer) === true;
-  return isWaiting ? 'waiting' : 'present';
+function stateOf(object: KubeObject): OwnerState {
+  return isWaiting(object) ? 'waiting' : 'present';
 }
 
 function ownerKeyOf(reference: OwnerReference, object: KubeObject | undefined, kind: DiscoveredKind): string {
@@ -204,6 +200,16 @@ async function dropOwners(
   }
 }
 
+async function unblockOwners({ client }: ControllerContext, { kind, key, object }: Vertex): Promise<void> {
+  const { ownerReferences = [], uid } = object.metadata ?? {};
+  const unblocking = ownerReferences.map((reference) => ({ ...reference, blockOwnerDeletion: false }));
+  // Without a resourceVersion: what the object's kubelet or controller writes meanwhile is no objection.
+  await client.patch(kind, splitKey(key), {
+    kind: 'merge',
+    body: { metadata: { uid, ownerReferences: unblocking } },
+  });
+}
+
 async function removeFinalizer(
   { client }: ControllerContext,
   { kind, key, object }: Vertex,
@@ -213,20 +219,6 @@ async function removeFinalizer(
   const kept = finalizers.filter((one) => one !== finalizer);
   const body = { metadata: { uid, resourceVersion, finalizers: kept.length === 0 ? null : kept } };
   await client.patch(kind, splitKey(key), { kind: 'merge', body });
-}
-
-async function remove(
-  { client, logger }: ControllerContext,
-  { kind, key, object }: Vertex,
-  propagationPolicy: 'Background' | 'Foreground',
-): Promise<void> {
-  try {
-    const { uid } = object.metadata ?? {};
-    await client.delete(kind, splitKey(key), { preconditions: { uid }, propagationPolicy });
-  } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
-    logger.debug({ kind: kind.kind, object: key, error: describeError(error) }, 'dependent already gone');
-  }
 }
 
 async function each(vertices: readonly Vertex[], act: (vertex: Vertex) => Promise<void>): Promise<void> {

@@ -5,13 +5,13 @@ import type { Job, Pod } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { byController } from '../pods/by-controller.ts';
-import { claim } from '../pods/claim.ts';
-import { createDeletedPods } from '../pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
-import { podFromTemplate } from '../pods/pod-from-template.ts';
-import { slowStart } from '../pods/slow-start.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { claim } from '#control-plane/controllers/pods/claim.ts';
+import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
+import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { indexAnnotation, isFinished, planJob, timeToLiveMs, trackingFinalizer } from './plan.ts';
 
 /** Runs pods until as many as a Job wants have succeeded. */

@@ -8,8 +8,8 @@ import type { ApiClient } from '#client/client.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
 import { listAll } from '#client/list-all.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { slowStart } from '../pods/slow-start.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { isEmptied, kubernetesFinalizer, namespaceConditions, type NamespaceContents } from './plan.ts';
 
 /** How soon a namespace that still holds something is looked at again; pods that go are seen at once. */

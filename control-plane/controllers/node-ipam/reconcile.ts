@@ -1,7 +1,7 @@
 import { nodes } from '#api/kind-ref.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
-import type { ControllerContext } from '../controller-context.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { allocatePodCidr } from './plan.ts';
 
 export interface NodeIpamOptions {

@@ -8,7 +8,7 @@ import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { gracePeriodMs, planEviction, planTaints, silentConditions } from './plan.ts';
 
 const leaseNamespace = 'kube-node-lease';

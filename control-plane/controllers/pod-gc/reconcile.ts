@@ -4,7 +4,7 @@ import { isTerminal } from '#api/pod/state.ts';
 import { formatTime } from '#api/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
-import type { ControllerContext } from '../controller-context.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { planPodGc } from './plan.ts';
 
 const intervalMs = 20_000;

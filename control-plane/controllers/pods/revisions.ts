@@ -5,8 +5,8 @@ import type { ControllerRevision, PodTemplateSpec } from '#api/objects.ts';
 import { ownerReference } from '#api/owner.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { templateHash } from '../deployment/revision.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { templateHash } from '#control-plane/controllers/deployment/revision.ts';
 
 /** A template as the data of a ControllerRevision holds it: a strategic merge patch that puts it back (kubectl rollout undo). */
 export function revisionData(template: PodTemplateSpec): object {

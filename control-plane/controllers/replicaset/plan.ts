@@ -2,7 +2,7 @@ import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from '#api/objects.ts
 import { matchesLabels, labelSelectorFromMap } from '#api/selector.ts';
 import { withCondition, withoutCondition } from '#api/condition.ts';
 import { isActive, isPodAvailable, isPodReady } from '#api/pod/state.ts';
-import { rankForDeletion } from '../pods/rank-for-deletion.ts';
+import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
 
 /** At most so many pods are created or deleted in one pass: the rest follows in the next. */
 export const burstMax = 500;

@@ -16,14 +16,14 @@ import { isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { claim } from '../pods/claim.ts';
-import { createDeletedPods, type DeletedPods } from '../pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
-import { byController } from '../pods/by-controller.ts';
-import { podFromTemplate } from '../pods/pod-from-template.ts';
-import { nextAvailableMs } from '../pods/pod-state.ts';
-import { slowStart } from '../pods/slow-start.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { claim } from '#control-plane/controllers/pods/claim.ts';
+import { createDeletedPods, type DeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
+import { nextAvailableMs } from '#control-plane/controllers/pods/pod-state.ts';
+import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
 import { computeReplicaStatus, planReplicas } from './plan.ts';
 
 /** What tells a ReplicaSet from a ReplicationController. */

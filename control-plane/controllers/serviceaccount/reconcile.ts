@@ -4,7 +4,7 @@ import type { ConfigMap } from '#api/objects.ts';
 import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import type { ControllerContext } from '../controller-context.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 
 export const rootCaName = 'kube-root-ca.crt';
 

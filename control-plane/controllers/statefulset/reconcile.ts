@@ -5,13 +5,13 @@ import type { StatefulSet } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, type Controller } from '#client/controller.ts';
-import type { ControllerContext } from '../controller-context.ts';
-import { byController } from '../pods/by-controller.ts';
-import { claim } from '../pods/claim.ts';
-import { createDeletedPods } from '../pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '../pods/owner-keys.ts';
-import { nextAvailableMs } from '../pods/pod-state.ts';
-import { ensureRevision } from '../pods/revisions.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { claim } from '#control-plane/controllers/pods/claim.ts';
+import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
+import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { nextAvailableMs } from '#control-plane/controllers/pods/pod-state.ts';
+import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import {
   computeStatefulStatus,
   planStateful,

@@ -7,7 +7,7 @@ import type {
   PodTemplateSpec,
   StatefulSet,
 } from '#api/objects.ts';
-import { podFromTemplate } from '../pods/pod-from-template.ts';
+import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { revisionLabel } from './plan.ts';
 
 /** The pod of an ordinal: its name, host name and claims stay the same over its lives. */

@@ -1,6 +1,6 @@
 import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
-import { controllerUidOf } from '../pod-facts.ts';
-import type { ScorePlugin } from '../plugin.ts';
+import { controllerUidOf } from '#control-plane/scheduler/pod-facts.ts';
+import type { ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 /**
  * Spreads the pods of a controller and of a Service over the nodes, where the pod says nothing of its own. (The default

@@ -1,7 +1,7 @@
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/selector.ts';
 import type { Pod, PodAffinityTerm } from '#api/objects.ts';
-import type { FilterPlugin, SchedulingContext, ScorePlugin } from '../plugin.ts';
-import type { NodeInfo, Snapshot } from '../snapshot.ts';
+import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import type { NodeInfo, Snapshot } from '#control-plane/scheduler/snapshot.ts';
 
 /** A term, ready to be asked whether it selects a pod. */
 interface Term {

@@ -1,5 +1,5 @@
 import { matchesNodeAffinity, nodeAffinityScore as sumOfWeights } from '#api/pod/node-affinity.ts';
-import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
+import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 export const nodeAffinityFilter: FilterPlugin = {
   name: 'NodeAffinity',

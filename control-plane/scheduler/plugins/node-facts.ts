@@ -1,7 +1,7 @@
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Taint } from '#api/objects.ts';
-import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
-import { scoreMax } from '../plugin.ts';
+import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import { scoreMax } from '#control-plane/scheduler/plugin.ts';
 
 export const nodeNameFilter: FilterPlugin = {
   name: 'NodeName',

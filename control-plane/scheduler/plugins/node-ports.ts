@@ -1,5 +1,5 @@
-import { hostPortsOf } from '../pod-facts.ts';
-import type { FilterPlugin } from '../plugin.ts';
+import { hostPortsOf } from '#control-plane/scheduler/pod-facts.ts';
+import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 const anyAddress = '0.0.0.0';
 

@@ -1,7 +1,7 @@
-import { allocatableOf, requestsOf, scoringRequestsOf, type ResourceAmounts } from '../pod-facts.ts';
-import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
-import { scoreMax } from '../plugin.ts';
-import type { NodeInfo } from '../snapshot.ts';
+import { allocatableOf, requestsOf, scoringRequestsOf, type ResourceAmounts } from '#control-plane/scheduler/pod-facts.ts';
+import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import { scoreMax } from '#control-plane/scheduler/plugin.ts';
+import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 
 /** Requests fit into what is allocatable and not yet requested. The number of pods is a resource like the others. */
 export const nodeResourcesFilter: FilterPlugin = {

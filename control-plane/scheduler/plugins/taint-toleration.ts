@@ -1,6 +1,6 @@
 import type { Taint } from '#api/objects.ts';
 import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
-import type { FilterPlugin, ScorePlugin } from '../plugin.ts';
+import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
 

@@ -2,8 +2,8 @@ import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/
 import type { Pod, TopologySpreadConstraint } from '#api/objects.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
-import type { FilterPlugin, SchedulingContext, ScorePlugin } from '../plugin.ts';
-import type { NodeInfo } from '../snapshot.ts';
+import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 
 const mismatch = "node(s) didn't match pod topology spread constraints";
 const missingLabel = `${mismatch} (missing required label)`;

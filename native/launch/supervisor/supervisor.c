@@ -183,7 +183,7 @@ static void run_pod_init(void)
 	for (;;) CALL5(ppoll, 0, 0, 0, 0, 0);
 }
 
-static void join_namespaces(char **arguments)
+static void join_namespaces(char **arguments, int is_in_cgroup)
 {
 	u64 fresh = 0;
 	const char *hostname = NULL, *value;
@@ -200,6 +200,7 @@ static void join_namespaces(char **arguments)
 		} else if (text_equal(*argument, "pid")) {
 			has_pod_pid = 1;
 		} else if ((value = value_of(*argument, "cgroup"))) {
+			if (is_in_cgroup) continue;
 			check(CALL1(chdir, value), value);
 			int fd = (int)check(open_file("cgroup.procs", O_WRONLY, 0), value);
 			check(CALL3(write, fd, "0", 1), value);
@@ -236,19 +237,46 @@ static int listen_here(void)
 	return fd;
 }
 
-/* The launcher waits for the first process: it ends when the second says that it is ready (an end of file is a failure, already told). */
-static void go_background(int *ready)
+static const char *argument_named(char **arguments, const char *name)
 {
-	int pipe[2];
-	char byte = 0;
-	check(CALL2(pipe2, pipe, O_CLOEXEC), "pipe");
-	struct clone_args arguments = { .exit_signal = SIGCHLD };
-	if (check(CALL2(clone3, &arguments, sizeof arguments), "clone") != 0) {
+	const char *value = NULL;
+	for (; *arguments && !value; arguments++) value = value_of(*arguments, name);
+	return value;
+}
+
+/*
+ * The launcher waits for the first process: it ends when the second says that it is ready (an end of file is a failure, already told).
+ * The second is born in its cgroup, as moving there waits for an RCU grace period (13 to 19 ms on 6.18). Where that is refused, or the
+ * kernel kills it at birth because the kill counts of the two cgroups differ (see cgroup.kill), it is made again and moves by itself.
+ */
+static int go_background(const char *cgroup, int *ready)
+{
+	int directory = cgroup ? (int)check(open_file(cgroup, O_DIRECTORY, 0), cgroup) : -1;
+	for (;;) {
+		int pipe[2];
+		i32 status = 0;
+		char byte = 0;
+		check(CALL2(pipe2, pipe, O_CLOEXEC), "pipe");
+		struct clone_args arguments = { .exit_signal = SIGCHLD };
+		if (directory >= 0) arguments.flags = CLONE_INTO_CGROUP, arguments.cgroup = (u64)directory;
+		long pid = CALL2(clone3, &arguments, sizeof arguments);
+		if (directory < 0) check(pid, "clone");
+		if (pid == 0) {
+			int is_in_cgroup = directory >= 0;
+			close_fd(&directory);
+			CALL1(close, pipe[0]);
+			*ready = pipe[1];
+			return is_in_cgroup;
+		}
 		CALL1(close, pipe[1]);
-		CALL1(exit_group, CALL3(read, pipe[0], &byte, 1) == 1 ? 0 : 1);
+		if (!is_error(pid)) {
+			if (CALL3(read, pipe[0], &byte, 1) == 1) CALL1(exit_group, 0);
+			CALL4(wait4, pid, &status, 0, 0);
+			if (directory < 0 || (status & 0x7f) != SIGKILL) CALL1(exit_group, 1);
+		}
+		CALL1(close, pipe[0]);
+		close_fd(&directory);
 	}
-	CALL1(close, pipe[0]);
-	*ready = pipe[1];
 }
 
 __attribute__((used, noreturn)) void start(long *stack)
@@ -259,14 +287,14 @@ __attribute__((used, noreturn)) void start(long *stack)
 	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=]", EINVAL);
 	CALL3(close_range, 3, ~0u, 0);
 	run_sealed(argv, argv + stack[0] + 1);
-	go_background(&ready);
+	int is_in_cgroup = go_background(argument_named(argv + 2, "cgroup"), &ready);
 	CALL0(setsid);
 	CALL1(umask, 077);
 	CALL5(prctl, PR_SET_NAME, title, 0, 0, 0);
 	CALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	check(CALL5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
 	check(CALL4(rt_sigprocmask, SIG_SETMASK, &all_signals, 0, 8), "block signals");
-	join_namespaces(argv + 2);
+	join_namespaces(argv + 2, is_in_cgroup);
 	start_pod_pid();
 	check(CALL1(chdir, argv[1]), argv[1]);
 	for (u32 i = 0; i < CLIENTS_MAX; i++) clients[i].fd = -1;

@@ -1,10 +1,10 @@
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { missingKube, startKube, startOurServer, type BenchServer } from '../api-servers.ts';
-import { openClient, type H2Client } from '../h2-client.ts';
-import { alternate, timed, type Contender } from '../measure.ts';
-import { timesBetter, type Measurement, type Row, type Scale } from '../row.ts';
+import { missingKube, startKube, startOurServer, type BenchServer } from '#test/bench/api-servers.ts';
+import { openClient, type H2Client } from '#test/bench/h2-client.ts';
+import { alternate, timed, type Contender } from '#test/bench/measure.ts';
+import { timesBetter, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
 
 const peerName = 'kube-apiserver + etcd';
 const clientsMax = 64;

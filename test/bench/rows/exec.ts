@@ -1,7 +1,7 @@
-import { alternate, timed } from '../measure.ts';
-import { createNodeParts } from '../node-parts.ts';
-import { ociContenders } from '../oci-runtime.ts';
-import { atMost, type Row } from '../row.ts';
+import { alternate, timed } from '#test/bench/measure.ts';
+import { createNodeParts } from '#test/bench/node-parts.ts';
+import { ociContenders } from '#test/bench/oci-runtime.ts';
+import { atMost, type Row } from '#test/bench/row.ts';
 
 const signal = AbortSignal.timeout(300_000);
 

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { ContainerLaunch, Supervisor } from '#native/launch/launch.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { defaultMounts } from '#native/launch/compile-container.ts';
-import { alternate, firstInstructionMs, monotonicNs } from '../measure.ts';
-import { createNodeParts, logOf, type NodeParts } from '../node-parts.ts';
-import { ociContenders } from '../oci-runtime.ts';
-import { atMost, type Row } from '../row.ts';
+import { alternate, firstInstructionMs, monotonicNs } from '#test/bench/measure.ts';
+import { createNodeParts, logOf, type NodeParts } from '#test/bench/node-parts.ts';
+import { ociContenders } from '#test/bench/oci-runtime.ts';
+import { atMost, type Row } from '#test/bench/row.ts';
 
 const signal = AbortSignal.timeout(300_000);
 

@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { errnoOf } from '#base/errors.ts';
-import { createPodDriver, podNames } from '../bench-cluster.ts';
-import { summarise } from '../measure.ts';
-import { atMost, type Measurement, type Row, type Summary, type Unit } from '../row.ts';
+import { createPodDriver, podNames } from '#test/bench/bench-cluster.ts';
+import { summarise } from '#test/bench/measure.ts';
+import { atMost, type Measurement, type Row, type Summary, type Unit } from '#test/bench/row.ts';
 
 const podsMax = 100;
 /** For a collector to run where it will. */

@@ -1,8 +1,8 @@
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
-import { createCniPrograms, missingPlugins } from '../cni-programs.ts';
-import { alternate, timed, type Contender } from '../measure.ts';
-import { createNodeParts, type NodeParts } from '../node-parts.ts';
-import type { Row } from '../row.ts';
+import { createCniPrograms, missingPlugins } from '#test/bench/cni-programs.ts';
+import { alternate, timed, type Contender } from '#test/bench/measure.ts';
+import { createNodeParts, type NodeParts } from '#test/bench/node-parts.ts';
+import type { Row } from '#test/bench/row.ts';
 
 const signal = AbortSignal.timeout(300_000);
 

@@ -1,6 +1,6 @@
-import { createPodDriver, podNames, type PodDriver, type PodTimes } from '../bench-cluster.ts';
-import { summarise, timed } from '../measure.ts';
-import { atMost, type Measurement, type Row } from '../row.ts';
+import { createPodDriver, podNames, type PodDriver, type PodTimes } from '#test/bench/bench-cluster.ts';
+import { summarise, timed } from '#test/bench/measure.ts';
+import { atMost, type Measurement, type Row } from '#test/bench/row.ts';
 
 /** On a whole cluster, over HTTPS: from the POST of a pod to Running in a watch. */
 export const podRunning: Row = {

@@ -16,10 +16,10 @@ import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import type { NftOp } from '#native/nft/nft.ts';
 import { renderNftOp, renderTable } from '#native/nft/render.ts';
-import { alternate, ifInstalled, timed, type Contender } from '../measure.ts';
-import { outputOf } from '../oci-runtime.ts';
-import { atMost, type Measurement, type Row, type Scale } from '../row.ts';
-import { renderChains, renderChainsTable, serviceObjects } from '../service-objects.ts';
+import { alternate, ifInstalled, timed, type Contender } from '#test/bench/measure.ts';
+import { outputOf } from '#test/bench/oci-runtime.ts';
+import { atMost, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
+import { renderChains, renderChainsTable, serviceObjects } from '#test/bench/service-objects.ts';
 
 const servicesMax = 10_000;
 const endpointsEach = 5;

@@ -1,6 +1,6 @@
-import { createPodDriver } from '../bench-cluster.ts';
-import { summarise } from '../measure.ts';
-import { atMost, type Row } from '../row.ts';
+import { createPodDriver } from '#test/bench/bench-cluster.ts';
+import { summarise } from '#test/bench/measure.ts';
+import { atMost, type Row } from '#test/bench/row.ts';
 import { startCluster } from '#test/cluster/cluster.ts';
 
 /** `podwright up` on an empty data directory, from the start of the process. */

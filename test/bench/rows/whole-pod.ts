@@ -1,8 +1,8 @@
-import { createCniPrograms, missingPlugins } from '../cni-programs.ts';
-import { alternate, firstInstructionMs, monotonicNs, type Contender } from '../measure.ts';
-import { createNodeParts, logOf, removePod, type NodeParts } from '../node-parts.ts';
-import { ociContenders } from '../oci-runtime.ts';
-import { atMost, type Row } from '../row.ts';
+import { createCniPrograms, missingPlugins } from '#test/bench/cni-programs.ts';
+import { alternate, firstInstructionMs, monotonicNs, type Contender } from '#test/bench/measure.ts';
+import { createNodeParts, logOf, removePod, type NodeParts } from '#test/bench/node-parts.ts';
+import { ociContenders } from '#test/bench/oci-runtime.ts';
+import { atMost, type Row } from '#test/bench/row.ts';
 
 const signal = AbortSignal.timeout(300_000);
 

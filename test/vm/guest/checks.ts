@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
 import { describeError } from '#base/errors.ts';
-import type { Report } from '../report.ts';
+import type { Report } from '#test/vm/report.ts';
 
 /** Everything takes ten to twenty times as long under TCG. */
 const deadlineMsDefault = 120_000;

@@ -1,0 +1,113 @@
+/** A file as kubectl reads it: its Pods, as the API server would have stored them, and what they may refer to. Pure. */
+import { admitCreate } from '#api/admission.ts';
+import { decodeBody, type DecodedBody } from '#api/body.ts';
+import { decodeRequest } from '#api/decode-request.ts';
+import { applyDefaults } from '#api/defaults.ts';
+import { at, isObject, listOf, stringOf, typed } from '#api/json.ts';
+import { findKindByName, type Kind } from '#api/kinds.ts';
+import type { JsonObject } from '#api/object.ts';
+import type { ConfigMap, Pod, Secret } from '#api/objects.ts';
+import { invalid } from '#api/status.ts';
+import { prepareCreate } from '#api/strategy.ts';
+import { validateCreate } from '#api/validation.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
+import { assumedUid, node } from './assumed-node.ts';
+
+/** What a file holds. */
+export interface Manifest {
+  readonly pods: readonly Pod[];
+  readonly configMaps: readonly ConfigMap[];
+  readonly secrets: readonly Secret[];
+  /** `Service web`: what a node does not make of a pod. */
+  readonly others: readonly string[];
+}
+
+/** `source` names the text in errors. @throws {E_INVALID} for what the API would refuse, and for a file without a Pod */
+export function readPods(text: string, source: string): Manifest {
+  const pods: Pod[] = [];
+  const configMaps: ConfigMap[] = [];
+  const secrets: Secret[] = [];
+  const others: string[] = [];
+  for (const [index, document] of splitDocuments(text).entries()) {
+    try {
+      for (const body of objectsOfBody(decodeDocument(document))) {
+        const object = decodeOne(body, pods.length + 1);
+        if (body.kind === 'Pod') pods.push(typed(object));
+        else if (body.kind === 'ConfigMap') configMaps.push(typed(object));
+        else if (body.kind === 'Secret') secrets.push(typed(object));
+        else others.push(`${body.kind} ${stringOf(at(object, 'metadata.name'))}`);
+      }
+    } catch (cause) {
+      throw new PodwrightError('E_INVALID', `plan ${source}, document ${index + 1}`, { cause });
+    }
+  }
+  if (pods.length > 0) return { pods, configMaps, secrets, others };
+  const found = others.length === 0 ? '' : `, only ${others.join(', ')}`;
+  throw new PodwrightError('E_INVALID', `plan ${source}: there is no Pod in it${found}`);
+}
+
+/** YAML documents end at a line that begins with `---`; JSON values follow one another. */
+function splitDocuments(text: string): readonly string[] {
+  const documents = /^\s*\{/.test(text) ? splitJson(text) : text.split(/^---(?:\s.*)?$/m);
+  return documents.filter((document) => document.replace(/^\s*#.*$/gm, '').trim() !== '');
+}
+
+function splitJson(text: string): readonly string[] {
+  const documents: string[] = [];
+  let [depth, start] = [0, 0];
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
+    if (token === '{') depth += 1;
+    else if (token === '}') depth -= 1;
+    if (token !== '}' || depth !== 0) continue;
+    documents.push(text.slice(start, index + 1));
+    start = index + 1;
+  }
+  return [...documents, text.slice(start)];
+}
+
+function decodeDocument(document: string): DecodedBody {
+  const isJson = /^\s*\{/.test(document);
+  return decodeBody(Buffer.from(document), isJson ? 'application/json' : 'application/yaml');
+}
+
+/** The members of a List, or the object itself. */
+function objectsOfBody(body: DecodedBody): readonly DecodedBody[] {
+  if (!isObject(body.value)) throw new PodwrightError('E_INVALID', 'it is no object');
+  if (body.kind?.endsWith('List') !== true) return [body];
+  const { duplicateFields } = body;
+  return listOf(body.value['items']).map((value) => ({
+    value,
+    duplicateFields,
+    kind: stringOf(at(value, 'kind')) || body.kind?.slice(0, -'List'.length) || '',
+    apiVersion: stringOf(at(value, 'apiVersion')) || body.apiVersion || '',
+  }));
+}
+
+/** As a strict `kubectl create` and the API server treat it; `podCount` numbers the pod's uid. */
+function decodeOne(body: DecodedBody, podCount: number): JsonObject {
+  const { apiVersion = '', kind: name = '' } = body;
+  if (apiVersion === '' || name === '')
+    throw new PodwrightError('E_INVALID', 'apiVersion and kind must be set');
+  const kind = findKindByName(apiVersion, name);
+  // Another API's object (a custom resource) is none that a node makes anything of.
+  if (kind === undefined) return isObject(body.value) ? body.value : {};
+  const { object } = decodeRequest(kind, body, 'Strict');
+  const defaulted = applyDefaults(kind, object);
+  return kind.kind === 'Pod' ? storePod(kind, defaulted, podCount) : defaulted;
+}
+
+function storePod(kind: Kind, defaulted: JsonObject, count: number): JsonObject {
+  const namespace = stringOf(at(defaulted, 'metadata.namespace')) || 'default';
+  const admitted = admitCreate(kind, defaulted, { tokenVolumeSuffix: '00000' });
+  const context = { now: 0, uid: assumedUid(count), namespace, nameSuffix: '00000' };
+  const pod = prepareCreate(kind, admitted, context);
+  const errors = validateCreate(kind, pod);
+  if (errors.length > 0) throw invalid(kind, stringOf(at(pod, 'metadata.name')), errors);
+  const spec = at(pod, 'spec');
+  return { ...pod, spec: { ...(isObject(spec) ? spec : {}), nodeName: node.name } };
+}
+
+/** One line of an error and its causes. */
+export function explain(error: unknown): string {
+  return describeError(error).replaceAll('\n', ' ');
+}

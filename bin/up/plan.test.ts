@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+
+import { agentArguments, planBridge, planCable, planUp, serverArguments } from './plan.ts';
+
+const options = { nodes: 2, dataDir: '/var/lib/podwright', port: 6443 };
+
+describe('planUp()', () => {
+  it('gives every host a name, an address, a cgroup and a directory of its own', () => {
+    const plan = planUp(options, '/sys/fs/cgroup');
+    const hosts = [plan.server, ...plan.nodes];
+    for (const field of ['name', 'ip', 'cgroup', 'dataDir'] as const) {
+      expect(new Set(hosts.map((host) => host[field])).size).toBe(3);
+    }
+    expect(plan.nodes.map(({ ip }) => ip)).toEqual(['172.31.255.11', '172.31.255.12']);
+  });
+
+  it('keeps two data directories apart', () => {
+    const other = planUp({ ...options, dataDir: '/tmp/other' }, '/sys/fs/cgroup');
+    const plan = planUp(options, '/sys/fs/cgroup');
+    expect(other.cgroup).not.toBe(plan.cgroup);
+    expect(other.runDir).not.toBe(plan.runDir);
+  });
+
+  it.each([0, 65, 1.5, Number.NaN])('refuses %d nodes', (nodes) => {
+    expect(() => planUp({ ...options, nodes }, '/')).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
+  });
+
+  it('leaves room for a socket below the run directory (108 bytes, unix(7))', () => {
+    expect(planUp(options, '/').runDir.length).toBeLessThanOrEqual(40);
+  });
+});
+
+describe('planBridge() and planCable()', () => {
+  it('joins a node to the bridge in the namespace of the server', () => {
+    const plan = planUp(options, '/');
+    const [node] = plan.nodes;
+    if (node === undefined) expect.unreachable();
+    const cable = planCable(node, { kind: 'path', path: '/proc/7/ns/net' });
+    expect([...planBridge(plan), ...cable.atBridge, ...cable.atNode]).toMatchSnapshot();
+  });
+});
+
+describe('serverArguments() and agentArguments()', () => {
+  it('are command lines that name every path', () => {
+    const plan = planUp(options, '/sys/fs/cgroup');
+    expect(serverArguments(plan).join(' ')).toMatchSnapshot();
+    expect(plan.nodes.map((node) => agentArguments(plan, node).join(' '))).toMatchSnapshot();
+  });
+});
