@@ -7,6 +7,7 @@ import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { endpointSlices, nodes, services } from '#api/kind-ref.ts';
 import type { Node } from '#api/objects.ts';
+import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
@@ -246,7 +247,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       port: kubeletPort,
       tls: { cert: read('serving.crt'), key: read('serving.key'), clientCa: read('ca.crt') },
     },
-    versions: { kubelet: `v1.36.0+podwright-${version()}`, runtime: `podwright://${version()}` },
+    versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
   });
 }
 

@@ -57,6 +57,7 @@ function tableOf(spec: ServiceSpec, endpoints: readonly Endpoint[]): NftTable {
 
 const sources = {
   pod: '10.244.0.9',
+  'pod of another node': '10.244.1.9',
   'the pod itself': '10.244.0.5',
   outside: '192.0.2.9',
   node: '192.0.2.1',
@@ -139,7 +140,15 @@ describe('packets', () => {
     ],
     ['affinity', { sessionAffinity: 'ClientIP' }, [local, remote], 'pod', '10.96.0.80:80', both],
     ['NodePort', nodePort, [local, remote], 'outside', '192.0.2.1:30080', `${both} with the node's address`],
-    ['NodePort', nodePort, [local, remote], 'pod', '192.0.2.1:30080', both],
+    ['NodePort', nodePort, [local, remote], 'pod', '192.0.2.1:30080', `${both} with the node's address`],
+    [
+      'NodePort, a pod of the backend\'s node',
+      { ...nodePort, sessionAffinity: 'ClientIP' },
+      [remote],
+      'pod of another node',
+      '192.0.2.1:30080',
+      "10.244.1.5:8080 with the node's address",
+    ],
     ['NodePort', nodePort, [local, remote], 'node', '192.0.2.1:30080', both],
     ['NodePort of another host', nodePort, [local], 'pod', '198.51.100.7:30080', '198.51.100.7:30080'],
     ['NodePort, no endpoints', nodePort, [], 'outside', '192.0.2.1:30080', 'reject'],

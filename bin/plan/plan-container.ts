@@ -14,7 +14,7 @@ import { CLONE } from '#native/launch/kernel-constants.ts';
 import { renderProgram } from '#native/launch/program.ts';
 import { apiServerService, cgroupRoot, directories, node, runtimePaths } from './assumed-node.ts';
 import { referencedValues } from './assumed-objects.ts';
-import { planCgroup } from './plan-cgroup.ts';
+import type { PlannedCgroup } from './plan-cgroup.ts';
 import type { PlanContext } from './plan-pod.ts';
 import type { PlannedVolume } from './plan-volumes.ts';
 
@@ -32,6 +32,7 @@ export interface ContainerInput {
 
 export interface ContainerText {
   readonly assumptions: readonly string[];
+  readonly cgroup: PlannedCgroup;
   readonly sections: readonly { readonly title: string; readonly lines: readonly string[] }[];
 }
 
@@ -71,7 +72,6 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     ...subPaths,
     `write ${config.termination?.path ?? ''} 0666`,
     `write ${sandbox.plan.podDirectory}/containers/${config.id}.json 0600`,
-    ...planCgroup(plan.cgroup.path, plan.cgroup.resources),
     `mkdir ${base} 0700`,
     ...[upper, work, merged].map((path) => `mkdir ${path}`),
     `log to ${plan.stdio.logPath ?? 'nowhere'}`,
@@ -82,6 +82,7 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
   ];
   return {
     assumptions: [...(image.assumption === undefined ? [] : [image.assumption]), ...assumptions],
+    cgroup: plan.cgroup,
     sections: [
       { title: `${name}: preparation`, lines: prepared },
       { title: `${name}: program`, lines: started },

@@ -11,7 +11,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { renderSupervisorArguments } from '#native/launch/launcher.linux.ts';
 import type { Architecture } from '#native/launch/syscall-numbers.ts';
 import { cgroupRoot, directories, dns, node, nodeAssumptions, runtimePaths } from './assumed-node.ts';
-import { planCgroup } from './plan-cgroup.ts';
+import { planCgroups } from './plan-cgroup.ts';
 import { planContainerText } from './plan-container.ts';
 import type { ImageSource } from './plan-image.ts';
 import { planVolumes } from './plan-volumes.ts';
@@ -64,6 +64,10 @@ export async function planPod(pod: Pod, context: PlanContext, signal: AbortSigna
     ),
     ...section(`sandbox ${plan.id}`, renderSandboxSteps(config, plan)),
     ...section('network', network),
+    ...section(
+      `cgroups below ${cgroupRoot}`,
+      planCgroups([...plan.cgroups, ...containers.map(({ cgroup }) => cgroup)]),
+    ),
     ...section('files of the pod', [
       ...file(paths.hosts, renderHosts(pod, names, { ips, hostFile: node.hostsFile })),
       ...file(paths.resolvConf, renderResolvConf(pod, dns)),
@@ -84,7 +88,6 @@ function renderSandboxSteps(config: SandboxConfig, plan: SandboxPlan): readonly 
   const supervisor = { ...plan.supervisor, cgroup: `${cgroupRoot}/${plan.supervisorCgroup}` };
   return [
     `write ${plan.podDirectory}/sandbox.json 0600`,
-    ...plan.cgroups.flatMap(({ path, resources }) => planCgroup(path, resources)),
     ...(netnsPath === undefined ? [] : [`create network namespace ${netnsPath}`]),
     ...(sharedMemory === undefined
       ? []

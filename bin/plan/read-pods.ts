@@ -10,7 +10,7 @@ import type { ConfigMap, Pod, Secret } from '#api/objects.ts';
 import { invalid } from '#api/status.ts';
 import { prepareCreate } from '#api/strategy.ts';
 import { validateCreate } from '#api/validation.ts';
-import { describeError, PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { assumedUid, node } from './assumed-node.ts';
 
 /** What a file holds. */
@@ -37,8 +37,9 @@ export function readPods(text: string, source: string): Manifest {
         else if (body.kind === 'Secret') secrets.push(typed(object));
         else others.push(`${body.kind} ${stringOf(at(object, 'metadata.name'))}`);
       }
-    } catch (cause) {
-      throw new PodwrightError('E_INVALID', `plan ${source}, document ${index + 1}`, { cause });
+    } catch (error) {
+      // Not as a cause: what the YAML parser says takes several lines.
+      throw new PodwrightError('E_INVALID', `plan ${source}, document ${index + 1}: ${messageOf(error)}`);
     }
   }
   if (pods.length > 0) return { pods, configMaps, secrets, others };
@@ -48,7 +49,7 @@ export function readPods(text: string, source: string): Manifest {
 
 /** YAML documents end at a line that begins with `---`; JSON values follow one another. */
 function splitDocuments(text: string): readonly string[] {
-  const documents = /^\s*\{/.test(text) ? splitJson(text) : text.split(/^---(?:\s.*)?$/m);
+  const documents = /^\s*\{/.test(text) ? splitJson(text) : text.split(/^---(?:[ \t].*)?\r?$/m);
   return documents.filter((document) => document.replace(/^\s*#.*$/gm, '').trim() !== '');
 }
 
@@ -107,7 +108,6 @@ function storePod(kind: Kind, defaulted: JsonObject, count: number): JsonObject 
   return { ...pod, spec: { ...(isObject(spec) ? spec : {}), nodeName: node.name } };
 }
 
-/** One line of an error and its causes. */
-export function explain(error: unknown): string {
-  return describeError(error).replaceAll('\n', ' ');
+function messageOf(error: unknown): string {
+  return isPodwrightError(error) ? error.message : describeError(error);
 }

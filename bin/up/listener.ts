@@ -19,7 +19,7 @@ export async function takeLoopbackListener(
       errnoOf(cause) === 'EADDRINUSE'
         ? 'something else listens there; choose another with --port'
         : String(errnoOf(cause));
-    throw new PodwrightError('E_BUSY', `listen on 127.0.0.1:${port}: ${why}`, { cause });
+    throw new PodwrightError('E_BUSY', `listen on 127.0.0.1:${port}: ${why}`);
   }
   return { fd: fdOf(server), release: () => void server.close() };
 }

@@ -1,10 +1,11 @@
 import type { Info } from '#api/objects.ts';
+import { gitVersion } from '#api/release.ts';
 
 /** What `/version` answers: the version of Kubernetes whose API this is, and ours beside it. */
 export const versionInfo: Info = {
   major: '1',
   minor: '36',
-  gitVersion: 'v1.36.2+podwright-0.1.0',
+  gitVersion,
   gitCommit: '0'.repeat(40), // Not known; clients take only hexadecimal digits for an answer.
   gitTreeState: 'clean',
   buildDate: '2026-11-20T00:00:00Z',

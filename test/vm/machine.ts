@@ -49,7 +49,8 @@ export function planVm(job: Omit<VmJob, 'onLine' | 'timeoutMs'>): readonly strin
 
 /** Runs the job in a machine of its own until that powers off. */
 export async function runVm(job: VmJob): Promise<VmEnd> {
-  const qemu = spawn('qemu-system-x86_64', planVm(job), { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Standard input stays open: at its end qemu would call the port unplugged, and the guest would wait at its first write.
+  const qemu = spawn('qemu-system-x86_64', planVm(job), { stdio: ['pipe', 'pipe', 'pipe'] });
   const said: string[] = [];
   qemu.stderr.on('data', (chunk: Buffer) => void said.push(chunk.toString()));
   createInterface({ input: qemu.stdout }).on('line', job.onLine);

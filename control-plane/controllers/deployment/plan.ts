@@ -220,7 +220,7 @@ function planCleanup(state: DeploymentState, old: readonly ReplicaSet[]): readon
   const surplus = old.length - (deployment.spec?.revisionHistoryLimit ?? 10);
   if (surplus <= 0) return [];
   return empty
-    .toSorted((a, b) => revisionOf(a) - revisionOf(b) || byCreation(a, b))
+    .toSorted((a, b) => Number(revisionOf(a) - revisionOf(b)) || byCreation(a, b))
     .slice(0, surplus)
     .map((replicaSet) => ({ kind: 'deleteReplicaSet', replicaSet }));
 }

@@ -44,10 +44,18 @@ export function findNewReplicaSet(
   );
 }
 
-/** The revision of a ReplicaSet, 0 when it has none. */
-export function revisionOf({ metadata }: { readonly metadata?: ReplicaSet['metadata'] }): number {
-  const revision = Number(metadata?.annotations?.[revisionAnnotation] ?? 0);
-  return Number.isSafeInteger(revision) ? revision : 0;
+const revisionMax = 2n ** 63n - 1n;
+
+/** The revision of a ReplicaSet, 0 when it has none. An int64: whoever adopts a ReplicaSet goes on from its number. */
+export function revisionOf({ metadata }: { readonly metadata?: ReplicaSet['metadata'] }): bigint {
+  const text = metadata?.annotations?.[revisionAnnotation] ?? '';
+  const revision = /^\d{1,19}$/.test(text) ? BigInt(text) : 0n;
+  return revision > revisionMax ? 0n : revision;
+}
+
+/** The highest revision of the ReplicaSets. */
+function lastRevision(replicaSets: readonly ReplicaSet[]): bigint {
+  return replicaSets.map(revisionOf).reduce((a, b) => (a > b ? a : b), 0n);
 }
 
 /**
@@ -63,11 +71,11 @@ export function newReplicaSetAnnotations(
   const copied = Object.entries(deployment.metadata?.annotations ?? {}).filter(
     ([name]) => !ownAnnotations.has(name),
   );
-  const revision = Math.max(0, ...oldReplicaSets.map(revisionOf)) + 1;
-  const present = replicaSet === undefined ? 0 : revisionOf(replicaSet);
+  const revision = lastRevision(oldReplicaSets) + 1n;
+  const present = replicaSet === undefined ? 0n : revisionOf(replicaSet);
   const annotations = { ...before, ...Object.fromEntries(copied) };
   if (present >= revision) return annotations;
-  const history = [before[revisionHistoryAnnotation], present === 0 ? undefined : String(present)];
+  const history = [before[revisionHistoryAnnotation], present === 0n ? undefined : String(present)];
   const earlier = history.filter((text) => text !== undefined && text !== '').join(',');
   return {
     ...annotations,

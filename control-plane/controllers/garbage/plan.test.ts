@@ -2,10 +2,18 @@ import { expect, it } from 'vitest';
 import type { KubeObject } from '#api/object.ts';
 import { planGarbage, type GarbageAction, type OwnerState } from './plan.ts';
 
-const reference = (uid: string) => ({ apiVersion: 'v1', kind: 'K', name: uid, uid });
+const reference = (uid: string) => ({
+  apiVersion: 'v1',
+  kind: 'K',
+  name: uid,
+  uid,
+  blockOwnerDeletion: true,
+});
 const dependent: KubeObject = {
-  metadata: { name: 'd', ownerReferences: [{ ...reference('x'), blockOwnerDeletion: true }] },
+  metadata: { name: 'd', ownerReferences: [reference('x')] },
 };
+
+const waiting = { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] };
 
 const rows: readonly {
   readonly name: string;
@@ -44,6 +52,17 @@ const rows: readonly {
     want: { kind: 'delete', propagationPolicy: 'Foreground' },
   },
   {
+    name: 'keeps what has another owner than the waiting one',
+    owners: ['waiting', 'present'],
+    want: { kind: 'dropOwners', uids: new Set(['0']) },
+  },
+  {
+    name: 'stops holding the owners of what closes a circle',
+    owners: ['waiting'],
+    dependents: [{ metadata: { ...dependent.metadata, ...waiting } }],
+    want: { kind: 'delete', propagationPolicy: 'Foreground', unblocksOwners: true },
+  },
+  {
     name: 'leaves what is going already',
     metadata: { deletionTimestamp: 't' },
     owners: ['absent'],
@@ -57,13 +76,13 @@ const rows: readonly {
   },
   {
     name: 'waits for dependents that block',
-    metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
+    metadata: waiting,
     dependents: [dependent],
     want: { kind: 'awaitDependents' },
   },
   {
     name: 'goes when none blocks',
-    metadata: { deletionTimestamp: 't', finalizers: ['foregroundDeletion'] },
+    metadata: waiting,
     want: { kind: 'release' },
   },
 ];

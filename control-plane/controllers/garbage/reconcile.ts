@@ -1,9 +1,8 @@
-import { describeError } from '#base/errors.ts';
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { splitKey, type KubeObject } from '#api/object.ts';
 import type { OwnerReference } from '#api/objects.ts';
-import { isConflict, isNotFound } from '#client/api-error.ts';
+import { isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
 import type { Change } from '#client/informer.ts';
@@ -118,7 +117,7 @@ async function reconcile(loop: Loop, id: string): Promise<KeyOutcome | void> {
 }
 
 async function apply(
-  { context, graph }: Loop,
+  { context }: Loop,
   vertex: Vertex,
   {
     action,

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 
 import { nodes, pods } from '#api/kind-ref.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Container, Pod } from '#api/objects.ts';
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { createApiClient } from '#client/api-client.ts';
@@ -48,7 +48,7 @@ async function installAgent(): Promise<void> {
 }
 
 function podOf(name: string, script: string, limits: Readonly<Record<string, string>>): Pod {
-  const container = {
+  const container: Container = {
     name: 'main',
     image: 'podwright/demo:1',
     imagePullPolicy: 'IfNotPresent',

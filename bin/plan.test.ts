@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+
+import { renderPlan } from './plan.ts';
+import { assumeImages } from './plan/plan-image.ts';
+
+function plan(text: string): Promise<string> {
+  return renderPlan(text, { source: 'pod.yaml', images: assumeImages, architecture: 'x86_64' });
+}
+
+const minimal = 'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: c, image: i}]}\n';
+
+describe('renderPlan()', () => {
+  test.each(['plain', 'full'])('%s pod', async (name) => {
+    const manifest = readFileSync(new URL(`plan/fixtures/${name}.yaml`, import.meta.url), 'utf8');
+    await expect(await plan(manifest)).toMatchFileSnapshot(`./plan/fixtures/${name}.plan`);
+  });
+
+  test('gives each pod of a file an address and a uid of its own', async () => {
+    const text = await plan(`${minimal}---\n# nothing\n---\n${minimal.replace('name: a', 'name: b')}`);
+    expect(text).toContain('uid 00000000-0000-0000-0000-000000000001, address 10.244.0.2');
+    expect(text).toContain('uid 00000000-0000-0000-0000-000000000002, address 10.244.0.3');
+  });
+
+  test('reads JSON, JSON after JSON, and lists', async () => {
+    const pod = (name: string): object => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, annotations: { text: '}"{' } },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    });
+    const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [pod('b'), pod('c')] });
+    const text = await plan(`${JSON.stringify(pod('a'))}\n${list}`);
+    expect(text.match(/^# plan of pod .*$/gm)).toEqual(
+      ['a', 'b', 'c'].map((name) => `# plan of pod default/${name}`),
+    );
+  });
+
+  test('says what else is in the file', async () => {
+    const service = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n';
+    expect(await plan(`${service}---\n${minimal}`)).toMatch(/^# not planned: Service web\n/);
+  });
+
+  test.each([
+    [
+      'no pod',
+      'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}',
+      'plan pod.yaml: there is no Pod in it, only Deployment d',
+    ],
+    ['nothing', '\n# empty\n', 'plan pod.yaml: there is no Pod in it'],
+    [
+      'an unknown field',
+      minimal.replace('image: i', 'image: i, bogus: 1'),
+      'unknown field "spec.containers[0].bogus"',
+    ],
+    ['an invalid value', minimal.replace('name: a', 'name: A'), 'metadata.name: Invalid value: "A"'],
+    ['no kind', 'metadata: {name: a}', 'apiVersion and kind must be set'],
+    ['broken YAML', 'kind: [', 'plan pod.yaml, document 1'],
+    ['broken JSON', '{"kind": "Pod"', 'unexpected end of JSON input'],
+    [
+      'what nodes refuse',
+      minimal.replace('spec: {', 'spec: {hostUsers: false, '),
+      'spec.hostUsers: false is not supported',
+    ],
+    [
+      'a kind of volume that nodes lack',
+      minimal.replace('spec: {', 'spec: {volumes: [{name: v, nfs: {server: s, path: /}}], '),
+      'kind nfs is not supported',
+    ],
+  ])('refuses %s in one line', async (_name, text, message) => {
+    const failure = await plan(text).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    const { describeError } = await import('#base/errors.ts');
+    expect(describeError(failure)).toContain(message);
+    expect(describeError(failure)).not.toContain('\n');
+  });
+});
