@@ -28,7 +28,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   client: ['js-yaml'],
   agent: ['dns-packet', 'prom-client', 'tar-stream', 'ws'],
   'cni-plugins': [],
-  'control-plane': ['@peculiar/x509', 'jose', 'prom-client', 'reflect-metadata', 'js-yaml'],
+  'control-plane': ['@peculiar/x509', 'jose', 'js-yaml', 'prom-client', 'reflect-metadata', 'ws'],
 };
 
 const bannedNames = new Set([

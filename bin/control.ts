@@ -88,13 +88,20 @@ async function dispatch(
         signal,
       );
     case 'DELETE /images':
-      await ports.images.remove(url.searchParams.get('reference') ?? '');
+      await removeImage(ports.images, url.searchParams.get('reference') ?? '');
       return undefined;
     case 'GET /status':
       return ports.status();
     default:
       throw new PodwrightError('E_NOT_FOUND', `${request.method} ${url.pathname}: no such call`);
   }
+}
+
+async function removeImage(images: ImageStore, reference: string): Promise<void> {
+  if (images.resolve(reference) === undefined) {
+    throw new PodwrightError('E_NOT_FOUND', `remove image ${reference}: no such image; podwright image ls lists them`);
+  }
+  await images.remove(reference);
 }
 
 /** Asks an agent. @throws E_CONNECTION when it does not run, and what the agent answered. */

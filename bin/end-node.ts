@@ -5,6 +5,7 @@ import type { Clock } from '#base/clock.ts';
 import { masqueradeTable, podwrightRouteProtocol } from '#agent/network/fabric-plan.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
+import { isWithin } from '#native/mount/mountinfo.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker } from '#native/netlink/worker.ts';
 import type { TableRef } from '#native/nft/nft.ts';
@@ -36,8 +37,7 @@ const tables: readonly TableRef[] = [
 export async function endNode(remains: NodeRemains, clock: Clock): Promise<void> {
   // Processes first: they hold the rest.
   await endCgroup(remains.cgroup ?? join(findCgroupRoot(), 'podwright'), clock);
-  const mounts = createMounts();
-  for (const directory of [remains.run, remains.data]) if (directory !== '') mounts.unmountTree(directory);
+  unmountBelow([remains.run, remains.data]);
   await rm(remains.run, { recursive: true, force: true });
   await using kernel = await createNetlinkWorker();
 
@@ -47,6 +47,14 @@ export async function endNode(remains: NodeRemains, clock: Clock): Promise<void>
     ownNetns,
     tables.map((table) => ({ op: 'removeTable', table })),
   );
+}
+
+/** What is mounted on the directories themselves is the administrator's. */
+function unmountBelow(directories: readonly string[]): void {
+  const mounts = createMounts();
+  const isOurs = (target: string): boolean =>
+    directories.some((directory) => target !== directory && isWithin(target, directory));
+  for (const { target } of mounts.list().toReversed()) if (isOurs(target)) mounts.unmount(target);
 }
 
 /** Pure: what of the host's network is the node's. */

@@ -53,24 +53,34 @@ export async function runUninstall(role: Role, options: { readonly purge?: boole
     return;
   }
   const words = parseUnitArguments(unit, role);
-  const data = argumentOf(words, '--data');
+  const data = requiredArgument(words, '--data', path);
   await systemctl('disable', '--now', '--quiet', unitName(role));
   if (role === 'agent') {
     await endNode(
       {
         cgroup: argumentOf(words, '--cgroup'),
-        run: argumentOf(words, '--run') ?? '/run/podwright',
-        data: data ?? '',
+        run: requiredArgument(words, '--run', path),
+        data,
         clusterDns: argumentOf(words, '--cluster-dns'),
       },
       systemClock,
     );
   }
-  if (options.purge === true && data !== undefined) await rm(data, { recursive: true, force: true });
+  if (options.purge === true) await rm(data, { recursive: true, force: true });
   await rm(path);
   await systemctl('daemon-reload');
   process.stdout.write(
-    `${unitName(role)} removed${options.purge === true || data === undefined ? '' : `; its data stays in ${data}`}\n`,
+    `${unitName(role)} removed${options.purge === true ? '' : `; its data stays in ${data}`}\n`,
+  );
+}
+
+/** A directory that things are removed from: never a guess. */
+function requiredArgument(words: readonly string[], flag: string, unit: string): string {
+  const value = argumentOf(words, flag);
+  if (value?.startsWith('/') === true) return value;
+  throw new PodwrightError(
+    'E_INVALID',
+    `read ${unit}: its ${flag} is ${value ?? 'missing'}, not an absolute path`,
   );
 }
 

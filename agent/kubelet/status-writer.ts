@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/json.ts';
 import { pods } from '#api/kind-ref.ts';
-import type { Pod, PodCondition, PodStatus } from '#api/objects.ts';
+import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/objects.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 
@@ -25,6 +25,11 @@ export interface StatusWriterOptions {
 }
 
 const writesAtOnceMax = 16;
+/**
+ * Bookkeeping waits for so long, or rides with the next write: a client that changes a pod and goes on to read and write it is
+ * not overtaken by the kubelet in between, which would turn its write into a conflict.
+ */
+const bookkeepingDelayMs = 500;
 
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { client, podOf, onWritten } = options;
@@ -67,12 +72,43 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
       const isPending = wanted.has(uid);
       if (pod === undefined || (!isPending && planStatusPatch(pod, status) === undefined)) return;
       wanted.set(uid, status);
-      queue.add(uid);
+      queue.addAfter(uid, isBookkeeping(pod, status) ? bookkeepingDelayMs : 0);
     },
     isCurrent: (uid) => !wanted.has(uid),
     forget: (uid) => void wanted.delete(uid),
     [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * Whether the statuses differ only in what nobody acts on: generations seen, and which run of a container it is that is as
+ * running, ready and started as the one before. How a pod ends is never bookkeeping.
+ */
+export function isBookkeeping(pod: Pod, wanted: PodStatus): boolean {
+  if (pod.metadata?.deletionTimestamp !== undefined) return false;
+  return equalJson(essenceOf(pod.status ?? {}), essenceOf(wanted));
+}
+
+function essenceOf(status: PodStatus): unknown {
+  const essence = {
+    ...Object.fromEntries(ownFields.map((field) => [field, status[field]])),
+    observedGeneration: undefined,
+    podIPs: status.podIPs,
+    conditions: Object.fromEntries(
+      (status.conditions ?? []).map(({ type, status: state, reason, message }) => [
+        type,
+        [state, reason, message],
+      ]),
+    ),
+    initContainerStatuses: status.initContainerStatuses?.map(essenceOfContainer),
+    containerStatuses: status.containerStatuses?.map(essenceOfContainer),
+    ephemeralContainerStatuses: status.ephemeralContainerStatuses?.map(essenceOfContainer),
+  };
+  return withoutEmpty(essence);
+}
+
+function essenceOfContainer({ name, ready, started, state = {} }: ContainerStatus): unknown {
+  return { name, ready, started, state: { ...state, running: state.running !== undefined } };
 }
 
 /** The fields that the kubelet owns. */

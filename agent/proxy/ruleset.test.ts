@@ -142,7 +142,7 @@ describe('packets', () => {
     ['NodePort', nodePort, [local, remote], 'outside', '192.0.2.1:30080', `${both} with the node's address`],
     ['NodePort', nodePort, [local, remote], 'pod', '192.0.2.1:30080', `${both} with the node's address`],
     [
-      'NodePort, a pod of the backend\'s node',
+      "NodePort, a pod of the backend's node",
       { ...nodePort, sessionAffinity: 'ClientIP' },
       [remote],
       'pod of another node',

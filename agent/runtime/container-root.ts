@@ -1,24 +1,14 @@
-import { chmod, chown, lstat, mkdir, readdir, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rm } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import { parseAccounts, type ImageAccounts } from './image-user.ts';
 import { imageError } from './images/image-error.ts';
-import { readLayeredFile } from './layered-file.ts';
+import type { ImageContent } from './images/image-store.ts';
 import type { ContainerPlan } from './plan-container.ts';
-
-/** Bound of an image's /etc/passwd and /etc/group, bytes. */
-const accountsBytesMax = 1024 * 1024;
-
-/** The accounts that an image knows. */
-export async function readAccounts(lower: readonly string[]): Promise<ImageAccounts> {
-  const read = (path: string): Promise<string | undefined> => readLayeredFile(lower, path, accountsBytesMax);
-  const [passwd, group] = await Promise.all([read('/etc/passwd'), read('/etc/group')]);
-  return parseAccounts(passwd ?? '', group ?? '');
-}
+import { settleAll } from './settle-all.ts';
 
 /** Makes a container's writable directories. All or nothing. @throws E_NO_SPACE, E_EXISTS */
 export async function createRoot(
   directories: ContainerPlan['directories'],
-  lower: readonly string[],
+  like: ImageContent['root'],
 ): Promise<void> {
   const { base, upper, work, merged } = directories;
   try {
@@ -29,16 +19,18 @@ export async function createRoot(
     throw imageError(`make container root ${base}`, cause);
   }
   try {
-    await Promise.all([upper, work, merged].map((path) => mkdir(path)));
-    // The root of an overlay shows the owner and mode of its upper directory, not the image's.
-    const [top] = lower;
-    const like = top === undefined ? { mode: 0o755, uid: 0, gid: 0 } : await lstat(top);
-    await chown(upper, like.uid, like.gid);
-    await chmod(upper, like.mode & 0o7777);
+    await settleAll([makeUpper(upper, like), mkdir(work), mkdir(merged)]);
   } catch (cause) {
     await rm(base, { recursive: true, force: true });
     throw imageError(`make container root ${base}`, cause);
   }
+}
+
+/** The root of an overlay shows the owner and mode of its upper directory, not the image's. */
+async function makeUpper(path: string, { mode, uid, gid }: ImageContent['root']): Promise<void> {
+  await mkdir(path, { mode });
+  if (uid !== 0 || gid !== 0) await chown(path, uid, gid);
+  await chmod(path, mode); // After chown, which takes bits away, as the agent's umask did.
 }
 
 export async function removeRoot(containersDirectory: string, id: string): Promise<void> {

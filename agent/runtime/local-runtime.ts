@@ -8,7 +8,7 @@ import type { Logger } from '#base/log.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { createRoot, removeRoot, removeUnknownRoots } from './container-root.ts';
-import type { LocalImageStore } from './images/image-store.ts';
+import type { ImageContent, LocalImageStore } from './images/image-store.ts';
 import {
   defaultLogMonitorIntervalMs,
   monitorLogs,
@@ -40,6 +40,7 @@ import type {
   SandboxObservation,
 } from './runtime.ts';
 import { statsOf } from './pod-stats.ts';
+import { settleAll } from './settle-all.ts';
 import { stopContainer } from './stop-container.ts';
 import { startSandbox, stopSandbox, type SandboxPorts } from './sandbox.ts';
 
@@ -83,7 +84,9 @@ export class LocalRuntime implements Runtime {
   /** Finds what an earlier agent left: connects to its supervisors, undoes what was cut off, collects what nobody knows. */
   async open(signal: AbortSignal): Promise<void> {
     const { paths, network, log } = this.#options;
-    await mkdir(`${paths.runDirectory}/pods`, { recursive: true, mode: 0o700 });
+    for (const name of ['pods', 'netns']) {
+      await mkdir(`${paths.runDirectory}/${name}`, { recursive: true, mode: 0o700 });
+    }
     const { pods, unreadable } = await readPods(`${paths.runDirectory}/pods`);
     for (const error of unreadable)
       log.error({ error: describeError(error) }, 'state of a pod is left alone');
@@ -174,7 +177,7 @@ export class LocalRuntime implements Runtime {
       );
     }
     try {
-      await pod.adopt(supervisor);
+      pod.connect(supervisor);
       this.#pods.set(uid, pod);
       await pod.setSandbox({ ...pod.sandbox, phase: 'ready', ips });
     } catch (error) {
@@ -219,12 +222,13 @@ export class LocalRuntime implements Runtime {
     }
     let isRecorded = false;
     try {
-      const { plan, diffIds, lower } = await planFromImage(pod, config, this.#options);
+      const { plan, image } = await planFromImage(pod, config, this.#options);
+      const { diffIds } = image.config;
       await pod.addContainer(
         documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() }),
       );
       isRecorded = true;
-      const cgroup = await this.#prepare(plan, lower);
+      const cgroup = await this.#prepare(plan, image.root);
       signal.throwIfAborted();
       const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
       pod.started(config.id, process);
@@ -349,17 +353,15 @@ export class LocalRuntime implements Runtime {
   }
 
   /** What a launch needs, at once; what failed is thrown when nothing of it is under way any more. Gives the cgroup. */
-  async #prepare(plan: ContainerPlan, lower: readonly string[]): Promise<string | undefined> {
+  async #prepare(plan: ContainerPlan, root: ImageContent['root']): Promise<string | undefined> {
     const { path, resources } = plan.cgroup;
     const { logPath } = plan.stdio;
-    const [cgroup, ...others] = await Promise.allSettled([
+    const [cgroup] = await settleAll([
       this.#options.system.ensureCgroup(path, resources),
-      createRoot(plan.directories, lower),
-      logPath === undefined ? undefined : mkdir(dirname(logPath), { recursive: true }),
+      createRoot(plan.directories, root),
+      logPath === undefined ? Promise.resolve() : mkdir(dirname(logPath), { recursive: true }),
     ]);
-    for (const other of others) if (other.status === 'rejected') throw other.reason;
-    if (cgroup.status === 'rejected') throw cgroup.reason;
-    return cgroup.value.path;
+    return cgroup.path;
   }
 
   async #removeTraces(id: string, cgroup: string): Promise<void> {

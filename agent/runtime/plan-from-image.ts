@@ -1,5 +1,4 @@
-import { readAccounts } from './container-root.ts';
-import type { LocalImageStore } from './images/image-store.ts';
+import type { ImageContent, LocalImageStore } from './images/image-store.ts';
 import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from './pod.ts';
@@ -11,18 +10,17 @@ export async function planFromImage(
   config: ContainerConfig,
   { images, paths }: { readonly images: LocalImageStore; readonly paths: RuntimePaths },
 ): Promise<PlannedContainer> {
-  const { config: image, lower } = await images.content(config.imageId);
+  const image = await images.content(config.imageId);
   const plan = planContainer(config, {
     paths,
     sandbox: pod.sandbox.config,
     sharedMemoryPath: pod.plan.sharedMemory?.path,
-    image: { config: image, lower, accounts: await readAccounts(lower) },
+    image,
   });
-  return { plan, diffIds: image.diffIds, lower };
+  return { plan, image };
 }
 
 export interface PlannedContainer {
   readonly plan: ContainerPlan;
-  readonly diffIds: readonly string[];
-  readonly lower: readonly string[];
+  readonly image: ImageContent;
 }

@@ -94,12 +94,17 @@ export class Pod {
     this.#changed();
   }
 
-  /** Takes the connection of a fresh supervisor, or of one that an earlier agent started: then its past is merged. */
-  async adopt(supervisor: Supervisor): Promise<void> {
+  /** Takes the connection of a supervisor that has just been started. */
+  connect(supervisor: Supervisor): void {
     this.#watch?.[Symbol.dispose]();
     this.#supervisor = supervisor;
-    // Before asking: what ends in between is then told twice rather than never.
     this.#watch = supervisor.onExit((exit) => this.#onExit(supervisor, exit));
+  }
+
+  /** Takes the connection of a supervisor that an earlier agent started, and merges its past. */
+  async adopt(supervisor: Supervisor): Promise<void> {
+    // Before asking: what ends in between is then told twice rather than never.
+    this.connect(supervisor);
     const [exits, running] = [await supervisor.exits(), await supervisor.running()];
     const alive = new Map(running.map((process) => [process.id, process]));
     for (const exit of exits) await this.#ended(exit);

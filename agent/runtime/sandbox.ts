@@ -1,11 +1,13 @@
 /** Making and unmaking a sandbox by its plan. Each step is safe to repeat, and what was made is unmade if a later one fails. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Launcher, Supervisor } from '#native/launch/launch.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Clock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { SandboxPlan } from './plan-sandbox.ts';
+import { settleAll } from './settle-all.ts';
 import type { RuntimeSystem } from './system.ts';
 
 export interface SandboxPorts {
@@ -23,18 +25,62 @@ export interface StartedSandbox {
   readonly missingControllers: readonly string[];
 }
 
-/** @throws what the failed step threw, after undoing the others */
+/**
+ * Two rounds of steps that do not need each other, so that the kernel, the netlink thread and this one work at once:
+ *
+ *     cgroups ┐                 ┌ supervisor
+ *     shm     ├─▶ all of them ─▶┤
+ *     netns   ┘                 └ CNI ADD
+ *
+ * @throws what the failed step threw, after undoing the others
+ */
 export async function startSandbox(
   plan: SandboxPlan,
   ports: SandboxPorts,
   signal: AbortSignal,
 ): Promise<StartedSandbox> {
-  const { launcher, netlink, network, system } = ports;
   await using undo = new AsyncDisposableStack();
 
   signal.throwIfAborted();
+  const [, cgroups] = await settleAll([
+    makeNetns(plan, ports, undo), // First, as the netlink thread does it while this one makes the rest.
+    makeCgroups(plan, ports, undo),
+    mountSharedMemory(plan, ports, undo), // Before the supervisor, whose containers bind it.
+  ]);
+  signal.throwIfAborted();
+  const [ips, supervisor] = await settleAll([
+    addToNetwork(plan, ports, { undo, signal }),
+    startSupervisor(plan, ports, { undo, cgroup: cgroups.supervisor }),
+  ]);
+  signal.throwIfAborted();
+  undo.move();
+  return { supervisor, ips, missingControllers: cgroups.missing };
+}
+
+async function makeNetns(
+  { netnsPath }: SandboxPlan,
+  { netlink }: SandboxPorts,
+  undo: AsyncDisposableStack,
+): Promise<void> {
+  if (netnsPath === undefined) return;
+  undo.defer(() => netlink.removeNetns(netnsPath));
+  try {
+    await netlink.createNetns(netnsPath);
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_EXISTS')) throw error;
+    // Left by an attempt that was cut off, it may be half made: it starts anew.
+    await netlink.removeNetns(netnsPath);
+    await netlink.createNetns(netnsPath);
+  }
+}
+
+async function makeCgroups(
+  plan: SandboxPlan,
+  { system }: SandboxPorts,
+  undo: AsyncDisposableStack,
+): Promise<{ readonly supervisor: string | undefined; readonly missing: readonly string[] }> {
   const missing = new Set<string>();
-  let supervisorCgroup: string | undefined;
+  let supervisor: string | undefined;
   // A supervisor in a cgroup that was once killed clones children that die at once: the kernel compares the kill count of
   // the parent's cgroup with that of the child's new one (CLONE_INTO_CGROUP after cgroup.kill, measured on 6.18).
   await system.removeCgroup(plan.supervisorCgroup);
@@ -42,53 +88,51 @@ export async function startSandbox(
     undo.defer(() => system.removeCgroup(path));
     const made = await system.ensureCgroup(path, resources);
     for (const controller of made.missing) missing.add(controller);
-    if (path === plan.supervisorCgroup) supervisorCgroup = made.path;
+    if (path === plan.supervisorCgroup) supervisor = made.path;
   }
-  if (plan.netnsPath !== undefined) {
-    const { netnsPath } = plan;
-    undo.defer(() => netlink.removeNetns(netnsPath));
-    await ensureNetns(netlink, netnsPath);
-  }
-  if (plan.sharedMemory !== undefined) {
-    const { path, sizeBytes } = plan.sharedMemory;
-    undo.defer(() => system.unmount(path));
-    // Before the supervisor, whose containers bind it.
-    await system.mountSharedMemory(path, sizeBytes);
-  }
+  return { supervisor, missing: [...missing] };
+}
+
+async function mountSharedMemory(
+  { sharedMemory }: SandboxPlan,
+  { system }: SandboxPorts,
+  undo: AsyncDisposableStack,
+): Promise<void> {
+  if (sharedMemory === undefined) return;
+  const { path, sizeBytes } = sharedMemory;
+  undo.defer(() => system.unmount(path));
+  await system.mountSharedMemory(path, sizeBytes);
+}
+
+async function startSupervisor(
+  plan: SandboxPlan,
+  { launcher }: SandboxPorts,
+  { undo, cgroup }: { readonly undo: AsyncDisposableStack; readonly cgroup: string | undefined },
+): Promise<Supervisor> {
   const { directory } = plan.supervisor;
   undo.defer(() => rm(directory, { recursive: true, force: true }));
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup: supervisorCgroup });
+  mkdirSync(directory, { recursive: true, mode: 0o700 }); // On a tmpfs.
+  const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup });
   undo.defer(async () => {
     await supervisor.stop();
     supervisor[Symbol.dispose]();
   });
-  signal.throwIfAborted();
-  let ips: readonly string[] = [];
-  if (plan.network !== undefined) {
-    const request = plan.network;
-    undo.defer(() => network.del(request, AbortSignal.timeout(networkUndoTimeoutMs)));
-    ({ ips } = await network.add(request, signal));
-  }
-  signal.throwIfAborted();
-  undo.move();
-  return { supervisor, ips, missingControllers: [...missing] };
+  return supervisor;
+}
+
+async function addToNetwork(
+  { network: request }: SandboxPlan,
+  { network }: SandboxPorts,
+  { undo, signal }: { readonly undo: AsyncDisposableStack; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  if (request === undefined) return [];
+  undo.defer(() => network.del(request, AbortSignal.timeout(networkUndoTimeoutMs)));
+  const { ips } = await network.add(request, signal);
+  return ips;
 }
 
 /** What undoing may take after the caller's own signal is spent. */
 const networkUndoTimeoutMs = 10_000;
-
-/** A namespace left by an attempt that was cut off may be half made: it starts anew. */
-async function ensureNetns(netlink: SandboxPorts['netlink'], path: string): Promise<void> {
-  await mkdir(path.slice(0, path.lastIndexOf('/')), { recursive: true, mode: 0o700 });
-  try {
-    await netlink.createNetns(path);
-  } catch (error) {
-    if (!isPodwrightError(error, 'E_EXISTS')) throw error;
-    await netlink.removeNetns(path);
-    await netlink.createNetns(path);
-  }
-}
 
 /**
  * Kills what runs, ends the supervisor, gives back the network, removes the namespace and the shared memory. Whatever of it

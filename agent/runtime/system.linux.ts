@@ -1,4 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
@@ -37,8 +38,9 @@ export function createLinuxSystem({ cgroups, mounts }: LinuxSystemPorts): Runtim
     cgroupUsage: async (path) => (cgroups === undefined ? undefined : usageOf(cgroups, path)),
     oomKills: async (path) => (await cgroups?.stats(path))?.memoryEvents?.oomKill ?? 0,
     mountSharedMemory: async (path, sizeBytes) => {
-      await mkdir(path, { recursive: true });
-      if (mounts.list().some((mount) => mount.target === path)) return;
+      const isNew = mkdirSync(path, { recursive: true }) !== undefined; // On a tmpfs.
+      // Hundreds of mounts are many to read through for each pod, and a new directory is none of them.
+      if (!isNew && mounts.list().some((mount) => mount.target === path)) return;
       mounts.mount(path, { kind: 'tmpfs', sizeBytes, mode: 0o1777 }, ['nosuid', 'nodev', 'noexec']);
     },
     unmount: async (path) => void mounts.unmount(path),

@@ -4,7 +4,6 @@ import { resolve } from 'node:path';
 import type { Container, EphemeralContainer, Pod } from '#api/objects.ts';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { readAccounts } from '#agent/runtime/container-root.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';
 import { LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
@@ -54,13 +53,13 @@ export async function readImages(directory: string): Promise<ImageSource> {
         `find image ${image}: not in ${directory}; import it, or leave --image-store out`,
       );
     }
-    const { config, lower } = await store.content(record.id);
+    const { config, lower, accounts } = await store.content(record.id);
     return {
       id: record.id,
       record,
       config,
       lower,
-      accounts: await readAccounts(lower),
+      accounts,
       assumption: undefined,
     };
   };

@@ -71,7 +71,7 @@ export async function runUp(options: UpCommandOptions): Promise<void> {
 /** Starts itself again in the background, with its output in DIR/up.log, and waits until that is ready. */
 async function runDetached(options: UpCommandOptions): Promise<void> {
   const dataDir = resolve(options.data);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  await mkdir(dataDir, { recursive: true, mode: 0o711 });
   const logFile = join(dataDir, 'up.log');
   const log = openSync(logFile, 'w', 0o600);
   const args = [

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '#base/clock.ts';
@@ -60,7 +60,8 @@ export async function startUp(
   undo.defer(() => removeFiles(plan.runDir, ownsDataDir ? plan.dataDir : undefined));
   // Before anything is started: the commonest thing to be in the way.
   (await takeLoopbackListener(plan.port)).release();
-  await mkdir(plan.dataDir, { recursive: true, mode: 0o700 });
+  // Others may pass through to the kubeconfig, where it is theirs; everything else in it is root's.
+  await mkdir(plan.dataDir, { recursive: true, mode: 0o711 });
   undo.defer(() => removeState(plan.dataDir));
   undo.defer(() => endCgroup(plan.cgroup, ports.clock));
   const { progress } = ports;
@@ -69,6 +70,7 @@ export async function startUp(
   undo.use(await startEgress(plan.egressSocket));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
   await progress.step('API server, scheduler, controllers', () => server.start());
+  await giveToSudoUser(plan.kubeconfig, ports.environment);
   const agents = hosts.nodes.map((host) =>
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
   );
@@ -76,6 +78,12 @@ export async function startUp(
   await progress.step(what, async () => void (await Promise.all(agents.map((agent) => agent.start()))));
   const started = undo.move();
   return { plan, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** Under sudo the kubeconfig belongs to who typed the command, as kubectl is run without it. */
+async function giveToSudoUser(file: string, environment: NodeJS.ProcessEnv): Promise<void> {
+  const [uid, gid] = [Number(environment['SUDO_UID']), Number(environment['SUDO_GID'])];
+  if (Number.isInteger(uid) && Number.isInteger(gid)) await chown(file, uid, gid);
 }
 
 /** Refuses a data directory in use, clears away what a killed `up` left; whether the directory is new. */

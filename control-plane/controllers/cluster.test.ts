@@ -315,6 +315,51 @@ it.each(['Background', 'Foreground', 'Orphan'])(
   },
 );
 
+it('owners in a circle are deleted in the foreground all the same', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const names = ['a', 'b', 'c'];
+  const made = names.map((name) =>
+    client.seed(kinds.configMaps, { metadata: { name, namespace: 'default' } }),
+  );
+  for (const [index, name] of names.entries()) {
+    const { name: owner = '', uid = '' } = made.at(index - 1)?.metadata ?? {};
+    const reference = { apiVersion: 'v1', kind: 'ConfigMap', name: owner, uid, blockOwnerDeletion: true };
+    const body = { metadata: { ownerReferences: [{ ...reference, controller: true }] } };
+    await client.patch(kinds.configMaps, { namespace: 'default', name }, { kind: 'merge', body });
+  }
+  await cluster.settle();
+  const where = { namespace: 'default', name: 'a' };
+  await client.delete(kinds.configMaps, where, { propagationPolicy: 'Foreground' });
+  await cluster.settle(2000);
+  const left = client.all(kinds.configMaps).map(({ metadata }) => metadata?.name);
+  expect(left.filter((name) => names.includes(name ?? ''))).toEqual([]);
+});
+
+it('a dependent with another owner outlives the one that waits for its dependents', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const owners = ['going', 'staying'].map((name) =>
+    client.seed(kinds.configMaps, { metadata: { name, namespace: 'default' } }),
+  );
+  const ownerReferences = owners.map(({ metadata: { name = '', uid = '' } = {} }) => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    name,
+    uid,
+    blockOwnerDeletion: true,
+  }));
+  client.seed(kinds.secrets, { metadata: { name: 'dependent', namespace: 'default', ownerReferences } });
+  await cluster.settle();
+  const where = { namespace: 'default', name: 'going' };
+  await client.delete(kinds.configMaps, where, { propagationPolicy: 'Foreground' });
+  await cluster.settle(2000);
+  const [dependent] = client.all(kinds.secrets);
+  expect(dependent?.metadata?.ownerReferences?.map(({ name }) => name)).toEqual(['staying']);
+  const left = client.all(kinds.configMaps).map(({ metadata }) => metadata?.name);
+  expect(left).not.toContain('going');
+});
+
 it('a namespace that is deleted is emptied, pods first, and goes', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

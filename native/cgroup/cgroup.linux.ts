@@ -1,5 +1,5 @@
-import { watch } from 'node:fs';
-import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
@@ -19,17 +19,27 @@ import { planCgroupWrites } from './resources.ts';
 /** Between looks at a cgroup that is to become empty. The kernel also notifies, but a rmdir can be refused a little longer. */
 const emptyPollMs = 5;
 
-/** The port over a directory of a cgroup2 mount, which must exist; it is never removed itself. */
+/**
+ * The port over a directory of a cgroup2 mount, which must exist; it is never removed itself.
+ *
+ * Making a cgroup is on the way of every pod and container, and synchronous: its files are the kernel's memory, a call takes
+ * ten to fifty microseconds, and the eighty that a pod took through libuv's pool took milliseconds. What may wait for
+ * processes or for memory to be reclaimed is asynchronous.
+ */
 export function createCgroups(root: string, options: { readonly clock?: Clock } = {}): Cgroups {
   const clock = options.clock ?? systemClock;
   const directory = (path: string): string => join(root, checkedCgroupPath(path));
+  const tree: Tree = { root, handedDown: new Map() };
   return {
     directory,
-    available: () => readControllers(root),
-    ensure: (path, controllers) => ensureCgroup(root, directory(path), controllers),
+    available: async () => readControllers(root),
+    ensure: async (path, controllers) => ensureCgroup(tree, directory(path), controllers),
     apply: (path, resources) => applyResources(directory(path), resources),
     kill: (path) => killCgroup(directory(path)),
-    remove: (path, timeoutMs) => removeCgroup(directory(path), clock, timeoutMs),
+    remove: (path, timeoutMs) => {
+      forget(tree, directory(path));
+      return removeCgroup(directory(path), clock, timeoutMs);
+    },
     addProcess: (path, pid) => writeCgroupFile(directory(path), 'cgroup.procs', String(pid)),
     processes: async (path) => {
       const text = await readCgroupFile(directory(path), 'cgroup.procs');
@@ -60,14 +70,31 @@ async function readIfThere(directory: string, file: string): Promise<string | un
   }
 }
 
+// Without O_CREAT: on a cgroup file that is not there it would say EACCES for what is ENOENT.
+const writing = { flag: 'r+' } as const;
+
 async function writeCgroupFile(directory: string, file: string, value: string): Promise<void> {
-  const path = join(directory, file);
   try {
-    // Without O_CREAT: on a cgroup file that is not there it would say EACCES for what is ENOENT.
-    await writeFile(path, value, { flag: 'r+' });
+    await writeFile(join(directory, file), value, writing);
   } catch (error) {
-    throw fromNodeError(error, `write ${value} to ${path}`, whyRefused(directory, file, errnoOf(error)));
+    throw writeError(error, { directory, file, value });
   }
+}
+
+function writeNow(directory: string, file: string, value: string): void {
+  try {
+    writeFileSync(join(directory, file), value, writing);
+  } catch (error) {
+    throw writeError(error, { directory, file, value });
+  }
+}
+
+function writeError(
+  error: unknown,
+  { directory, file, value }: { readonly directory: string; readonly file: string; readonly value: string },
+): unknown {
+  const why = whyRefused(directory, file, errnoOf(error));
+  return fromNodeError(error, `write ${value} to ${join(directory, file)}`, why);
 }
 
 function whyRefused(directory: string, file: string, errno: string | undefined): string | undefined {
@@ -83,58 +110,92 @@ function whyRefused(directory: string, file: string, errno: string | undefined):
   return undefined;
 }
 
-async function readControllers(directory: string): Promise<readonly string[]> {
-  return parseWords(await readCgroupFile(directory, 'cgroup.controllers'));
-}
-
-async function ensureCgroup(
-  root: string,
-  directory: string,
-  wanted: readonly CgroupController[],
-): Promise<CgroupReport> {
-  let parent = root;
-  for (const name of relative(root, directory)
-    .split('/')
-    .filter((part) => part !== '')) {
-    await enableControllers(parent, wanted);
-    parent = join(parent, name);
-    await makeDirectory(parent);
-  }
-  return { missing: await missingControllers(directory, wanted) };
-}
-
-async function makeDirectory(path: string): Promise<void> {
+function readControllers(directory: string, file = 'cgroup.controllers'): readonly string[] {
+  const path = join(directory, file);
   try {
-    await mkdir(path);
+    return parseWords(readFileSync(path, 'utf8'));
   } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw fromNodeError(error, `create cgroup ${path}`);
+    throw fromNodeError(error, `read ${path}`);
   }
 }
 
-async function enableControllers(directory: string, wanted: readonly CgroupController[]): Promise<void> {
-  const here = await readControllers(directory);
-  const enabled = parseWords(await readCgroupFile(directory, 'cgroup.subtree_control'));
-  const lacking = wanted.filter((controller) => here.includes(controller) && !enabled.includes(controller));
-  if (lacking.length === 0) return;
-  await writeCgroupFile(directory, 'cgroup.subtree_control', lacking.map((name) => `+${name}`).join(' '));
+interface Tree {
+  readonly root: string;
+  /** By directory that `ensure` made children in: what they were asked to have, and what they got. */
+  readonly handedDown: Map<string, HandedDown>;
 }
 
-async function missingControllers(
-  directory: string,
-  wanted: readonly CgroupController[],
-): Promise<readonly CgroupController[]> {
-  const here = await readControllers(directory);
-  return [...new Set(wanted)].filter((controller) => !here.includes(controller)).sort();
+interface HandedDown {
+  readonly wanted: ReadonlySet<CgroupController>;
+  readonly given: ReadonlySet<string>;
+}
+
+function forget({ handedDown }: Tree, directory: string): void {
+  for (const known of handedDown.keys()) {
+    if (known === directory || known.startsWith(`${directory}/`)) handedDown.delete(known);
+  }
+}
+
+function ensureCgroup(tree: Tree, directory: string, wanted: readonly CgroupController[]): CgroupReport {
+  const parent = dirname(directory);
+  const known = directory === tree.root ? undefined : tree.handedDown.get(parent);
+  if (known !== undefined && wanted.every((controller) => known.wanted.has(controller))) {
+    // Remembered from the last child of the same parent, which may be gone meanwhile.
+    if (makeDirectory(tree, directory)) return reportOf(wanted, known.given);
+    forget(tree, tree.root);
+  }
+  let here = tree.root;
+  let given: ReadonlySet<string> = new Set(directory === here ? readControllers(here) : []);
+  for (const name of relative(tree.root, directory).split('/')) {
+    if (name === '') continue;
+    given = handDown(tree, here, wanted);
+    here = join(here, name);
+    if (makeDirectory(tree, here)) continue;
+    throw new PodwrightError('E_NOT_FOUND', `create cgroup ${here}: its parent is gone`);
+  }
+  return reportOf(wanted, given);
+}
+
+function reportOf(wanted: readonly CgroupController[], given: ReadonlySet<string>): CgroupReport {
+  return { missing: [...new Set(wanted)].filter((controller) => !given.has(controller)).sort() };
+}
+
+/** False when there is no parent. */
+function makeDirectory(tree: Tree, path: string): boolean {
+  try {
+    mkdirSync(path);
+    forget(tree, path); // An earlier one of this name handed down what this one does not yet.
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    if (errnoOf(error) !== 'EEXIST') throw fromNodeError(error, `create cgroup ${path}`);
+    return true;
+  }
+}
+
+/** Enables what children are to have and is there to be had; gives what they then have. */
+function handDown(tree: Tree, directory: string, wanted: readonly CgroupController[]): ReadonlySet<string> {
+  const here = readControllers(directory);
+  const enabled = readControllers(directory, 'cgroup.subtree_control');
+  const lacking = wanted.filter((controller) => here.includes(controller) && !enabled.includes(controller));
+  if (lacking.length > 0) {
+    writeNow(directory, 'cgroup.subtree_control', lacking.map((name) => `+${name}`).join(' '));
+  }
+  const given = new Set([...enabled, ...lacking]);
+  tree.handedDown.set(directory, { wanted: new Set(wanted), given });
+  return given;
 }
 
 async function applyResources(directory: string, resources: CgroupResources): Promise<CgroupReport> {
   const writes = planCgroupWrites(resources);
-  const missing = await missingControllers(
-    directory,
-    writes.map((write) => write.controller),
-  );
-  for (const write of writes) {
-    if (!missing.includes(write.controller)) await writeCgroupFile(directory, write.file, write.value);
+  if (writes.length === 0) return { missing: [] };
+  const controllers = writes.map((write) => write.controller);
+  const { missing } = reportOf(controllers, new Set(readControllers(directory)));
+  for (const { controller, file, value } of writes) {
+    if (missing.includes(controller)) continue;
+    // A limit below what is in use makes the writer reclaim, however long that takes.
+    if (controller === 'memory') await writeCgroupFile(directory, file, value);
+    else writeNow(directory, file, value);
   }
   return { missing };
 }
@@ -148,6 +209,7 @@ async function killCgroup(directory: string): Promise<void> {
 }
 
 async function removeCgroup(directory: string, clock: Clock, timeoutMs: number): Promise<void> {
+  if (!existsSync(directory)) return;
   const deadline = clock.monotonic() + timeoutMs;
   await killCgroup(directory);
   for (;;) {

@@ -57,7 +57,8 @@ export async function openConnection(path: string): Promise<Connection | undefin
   socket.on('close', () => {
     if (live !== undefined) return live.feed.onClose(failure);
     const errno = errnoOf(failure);
-    if (errno === 'ENOENT' || errno === 'ECONNREFUSED') return resolve(undefined);
+    // ECONNRESET: it ended with the connection still in its queue.
+    if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ECONNRESET') return resolve(undefined);
     const why = failure === undefined ? 'closed before it said hello' : describeError(failure);
     reject(new PodwrightError('E_CONNECTION', `connect to supervisor ${path}: ${why}`, { cause: failure }));
   });

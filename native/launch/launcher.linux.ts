@@ -1,9 +1,11 @@
 /** The launch port on Linux: starts supervisors, compiles launches, and speaks with them. */
-import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { ErrorCode } from '#base/errors.ts';
+import { reapProcess, spawnProcess } from '#native/sys/spawn.ts';
 import { ensureSupervisor } from './build.ts';
 import { compileContainer, containerCloneFlags } from './compile-container.ts';
 import { compileExec } from './compile-exec.ts';
@@ -76,17 +78,11 @@ async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<vo
       `start supervisor ${spec.directory}: not an absolute path of at most ${directoryBytesMax} bytes`,
     );
   }
-  const { promise, resolve, reject } = Promise.withResolvers<number | null>();
-  const child = spawn(binary, renderSupervisorArguments(spec), {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: {},
-  });
-  let said = '';
-  child.stderr.on('data', (chunk: Buffer) => void (said += chunk.toString()));
-  child.on('error', reject);
-  child.on('close', resolve);
-  const code = await promise;
-  if (code === 0) return;
+  const child = spawnProcess(binary, renderSupervisorArguments(spec));
+  // The supervisor in the background has let go of its stderr: this is the end of the process that was started.
+  const said = await text(new Socket({ fd: child.stderr.takeFd(), readable: true, writable: false }));
+  const end = reapProcess(child.pid);
+  if (end.kind === 'exited' && end.code === 0) return;
   const [, op = 'supervisor', errno = '0'] = /^(.*): (\d+)\n$/s.exec(said) ?? [];
   const detail = { index: -1, errno: renderErrno(Number(errno)), op };
   throw new PodwrightError('E_LAUNCH', `start supervisor ${spec.directory}: ${op}: ${detail.errno}`, {

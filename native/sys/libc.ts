@@ -115,3 +115,54 @@ export const syscall: (
   e: number | bigint,
   f: number | bigint,
 ) => number = bind('long syscall(long number, long a, long b, long c, long d, long e, long f)');
+/** pipe2(2) into two ints. */
+export const pipe2: (fds: Bytes, flags: number) => number = bind('int pipe2(void *fds, int flags)');
+/** waitpid(2), the status into an int. */
+export const waitpid: (pid: number, status: Bytes, options: number) => number = bind(
+  'int waitpid(int pid, void *status, int options)',
+);
+/** posix_spawn(3); it and its helpers return an errno. The lists end with null. */
+export const posixSpawn: (
+  pid: Bytes,
+  path: string,
+  actions: Bytes,
+  attributes: Bytes,
+  argv: readonly Text[],
+  envp: readonly Text[],
+) => number = bind(
+  'int posix_spawn(void *pid, const char *path, const void *actions, const void *attributes, const char **argv, const char **envp)',
+);
+/** posix_spawn_file_actions_init(3) */
+export const spawnActionsInit: (actions: Bytes) => number = bind(
+  'int posix_spawn_file_actions_init(void *actions)',
+);
+/** posix_spawn_file_actions_destroy(3) */
+export const spawnActionsDestroy: (actions: Bytes) => number = bind(
+  'int posix_spawn_file_actions_destroy(void *actions)',
+);
+/** posix_spawn_file_actions_adddup2(3) */
+export const spawnActionsAddDup2: (actions: Bytes, from: number, to: number) => number = bind(
+  'int posix_spawn_file_actions_adddup2(void *actions, int from, int to)',
+);
+/** posix_spawn_file_actions_addopen(3) */
+export const spawnActionsAddOpen: (
+  actions: Bytes,
+  fd: number,
+  path: string,
+  flags: number,
+  mode: number,
+) => number = bind(
+  'int posix_spawn_file_actions_addopen(void *actions, int fd, const char *path, int flags, uint mode)',
+);
+/** posix_spawnattr_init(3) */
+export const spawnAttributesInit: (attributes: Bytes) => number = bind(
+  'int posix_spawnattr_init(void *attributes)',
+);
+/** posix_spawnattr_setflags(3) */
+export const spawnAttributesSetFlags: (attributes: Bytes, flags: number) => number = bind(
+  'int posix_spawnattr_setflags(void *attributes, short flags)',
+);
+/** posix_spawnattr_setsigdefault(3) */
+export const spawnAttributesSetSigDefault: (attributes: Bytes, signals: Bytes) => number = bind(
+  'int posix_spawnattr_setsigdefault(void *attributes, const void *signals)',
+);

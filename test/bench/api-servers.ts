@@ -40,7 +40,8 @@ const kubernetesDirectory = join(homedir(), '.cache/podwright/kubernetes-1.20.2'
 
 /** Why the peer cannot be run here; undefined if it can. */
 export function missingKube(): string | undefined {
-  if (!existsSync(join(kubernetesDirectory, 'kube-apiserver'))) return `no kube-apiserver in ${kubernetesDirectory}`;
+  if (!existsSync(join(kubernetesDirectory, 'kube-apiserver')))
+    return `no kube-apiserver in ${kubernetesDirectory}`;
   return findProgram('etcd') === undefined ? 'etcd not installed' : undefined;
 }
 

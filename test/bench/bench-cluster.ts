@@ -5,17 +5,23 @@ import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { openClient, type Access, type H2Client } from './h2-client.ts';
 
-/** What happened to a pod and when it was seen, in milliseconds from its POST. */
-export type PodTimes = Readonly<
-  Record<'answeredMs' | 'addedMs' | 'scheduledMs' | 'addressMs' | 'runningMs', number>
->;
+/** When what happened to a pod was seen by its client, in milliseconds from its POST. */
+type SeenTimes = Readonly<Record<'answeredMs' | 'addedMs' | 'scheduledMs' | 'runningMs', number>>;
+
+export interface CreatedPod {
+  readonly name: string;
+  readonly uid: string;
+  /** Of the POST, since the epoch. */
+  readonly postedAtMs: number;
+  readonly seen: SeenTimes;
+}
 
 export interface PodDriver extends AsyncDisposable {
   readonly cluster: TestCluster;
   readonly client: H2Client;
   /** Creates a pod; resolves when the watch has shown it Running. */
-  create(name: string): Promise<PodTimes>;
-  /** Deletes a pod at once; resolves when it is gone. */
+  create(name: string): Promise<CreatedPod>;
+  /** Deletes a pod; resolves when the node has ended it and the API has forgotten it. */
   remove(name: string): Promise<void>;
 }
 
@@ -47,30 +53,30 @@ export async function createPodDriver(running?: TestCluster): Promise<PodDriver>
     cluster,
     client,
     create: async (name) => {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const times: Partial<Record<keyof PodTimes, number>> = {};
+      const { promise, resolve } = Promise.withResolvers<string>();
+      const times: Partial<Record<keyof SeenTimes, number>> = {};
       const startMs = performance.now();
-      const note = (what: keyof PodTimes): void => void (times[what] ??= performance.now() - startMs);
-      seen.set(name, (_type, { spec, status }) => {
+      const note = (what: keyof SeenTimes): void => void (times[what] ??= performance.now() - startMs);
+      seen.set(name, (_type, { metadata, spec, status }) => {
         note('addedMs');
         if (spec?.nodeName !== undefined) note('scheduledMs');
-        if (status?.podIP !== undefined) note('addressMs');
         if (status?.phase !== 'Running') return;
         note('runningMs');
-        resolve();
+        resolve(metadata?.uid ?? '');
       });
       await client.request('POST', podsPath, JSON.stringify(podNamed(name)));
       note('answeredMs');
-      await promise;
-      const { answeredMs = 0, addedMs = 0, scheduledMs = 0, addressMs = 0, runningMs = 0 } = times;
-      return { answeredMs, addedMs, scheduledMs, addressMs, runningMs };
+      const uid = await promise;
+      const { answeredMs = 0, addedMs = 0, scheduledMs = 0, runningMs = 0 } = times;
+      const postedAtMs = performance.timeOrigin + startMs;
+      return { name, uid, postedAtMs, seen: { answeredMs, addedMs, scheduledMs, runningMs } };
     },
     remove: async (name) => {
       const { promise, resolve } = Promise.withResolvers<void>();
       seen.set(name, (type) => {
         if (type === 'DELETED') resolve();
       });
-      await client.request('DELETE', `${podsPath}/${name}`, JSON.stringify({ gracePeriodSeconds: 0 }));
+      await client.request('DELETE', `${podsPath}/${name}`, JSON.stringify({ gracePeriodSeconds }));
       await promise;
       seen.delete(name);
     },
@@ -78,12 +84,17 @@ export async function createPodDriver(running?: TestCluster): Promise<PodDriver>
   };
 }
 
+/** Its line of output has the time of its start; it ends when it is told to, so that no pod of a round lingers in the next. */
+const script = 'trap "exit 0" TERM; echo started; sleep 1000 & wait';
+/** Seconds; more than it needs. */
+const gracePeriodSeconds = 10;
+
 function podNamed(name: string): Pod {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: { name },
-    spec: { containers: [{ name: 'main', image: 'podwright/demo:1', command: ['sleep', '1000'] }] },
+    spec: { containers: [{ name: 'main', image: 'podwright/demo:1', command: ['sh', '-c', script] }] },
   };
 }
 

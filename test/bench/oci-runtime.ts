@@ -124,7 +124,8 @@ export function outputOf(
   child.once('error', reject);
   child.once('close', (code) => {
     if (code === 0) resolve(out);
-    else reject(new Error(`${command.join(' ').slice(0, 120)}: ${code}: ${(errors + out).trim().slice(-300)}`));
+    else
+      reject(new Error(`${command.join(' ').slice(0, 120)}: ${code}: ${(errors + out).trim().slice(-300)}`));
   });
   return promise;
 }

@@ -80,7 +80,10 @@ async function main(): Promise<void> {
     console.log(`${renderTable(result.measurements)}\n`);
   }
   if (values.json !== undefined) {
-    writeFileSync(values.json, `${JSON.stringify({ machine, isQuick: values.quick, results }, undefined, 1)}\n`);
+    writeFileSync(
+      values.json,
+      `${JSON.stringify({ machine, isQuick: values.quick, results }, undefined, 1)}\n`,
+    );
   }
   const all = results.flatMap(({ measurements }) => measurements);
   const missed = all.filter((each) => each.budgets.some((budget) => isKept(each, budget) === false));

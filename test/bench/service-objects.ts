@@ -6,7 +6,12 @@ export function serviceObjects(
   endpoints: number,
   resourceVersion: number,
 ): { readonly service: Service; readonly slice: EndpointSlice } {
-  const metadata = { name: `s${n}`, namespace: 'bench', resourceVersion: String(resourceVersion), uid: `s${n}` };
+  const metadata = {
+    name: `s${n}`,
+    namespace: 'bench',
+    resourceVersion: String(resourceVersion),
+    uid: `s${n}`,
+  };
   return {
     service: {
       metadata,

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { dataDirDefault, repositoryRoot } from '#bin/paths.ts';
-import { eventually, findKubectl, freePort, run } from '#test/cluster/cluster.ts';
+import { eventually, findKubectl, freePort, run, type CommandResult } from '#test/cluster/cluster.ts';
 import { renderCast, type CastLine } from './render-cast.ts';
 
 const pictures = join(repositoryRoot, 'docs', 'pictures');
@@ -59,20 +59,22 @@ class Session implements AsyncDisposable {
     this.#up = undefined;
   }
 
-  /** Types a command and shows what it answers. */
+  /** Types a command and shows what it answers. @throws when it fails: the picture stays as it was. */
   async type(command: string): Promise<void> {
     this.#type(command);
-    const answer = (await this.#run(command)).trimEnd();
+    const { code, stdout } = await this.#run(command);
+    if (code !== 0) throw new Error(`${command}: ${code}\n${stdout}`);
+    const answer = stdout.trimEnd();
     if (answer !== '') for (const line of answer.split('\n')) this.#answer(line);
   }
 
   /** Waits, without a trace in the picture, until a command's output holds what is looked for. */
   async until(command: string, holds: RegExp): Promise<void> {
-    await eventually(command, async () => holds.test(await this.#run(command)));
+    await eventually(command, async () => holds.test((await this.#run(command)).stdout));
   }
 
   /** With kubectl meaning the machine's newest, and ./podwright told where this cluster is. */
-  async #run(command: string): Promise<string> {
+  #run(command: string): Promise<CommandResult> {
     const script = [
       `kubectl() { ${findKubectl()} "$@"; }`,
       'sudo() { "$@"; }',
@@ -80,7 +82,7 @@ class Session implements AsyncDisposable {
       `{ ${command.replaceAll('podwright status', `podwright status --data ${this.#dataDir}`)}; } 2>&1`,
     ];
     const environment = { KUBECONFIG: join(this.#dataDir, 'kubeconfig') };
-    return (await run(['sh', '-c', script.join('\n')], { environment })).stdout;
+    return run(['sh', '-c', script.join('\n')], { environment });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -14,6 +14,7 @@ import {
   readFile,
   rename,
   rm,
+  stat,
   symlink,
   writeFile,
 } from 'node:fs/promises';
@@ -62,6 +63,8 @@ const dropped = [
   'usr/lib/udev/hwdb.d',
 ];
 
+const abandonedAfterMs = 3_600_000;
+
 const cacheRoot = (): string =>
   join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'podwright', 'vm');
 
@@ -101,7 +104,8 @@ export async function buildImage(step: (text: string) => void = () => undefined)
   await rm(join(tree, 'boot'), { recursive: true });
   await runCommand('mkfs.erofs', ['--quiet', '--all-root', join(made, 'root.erofs'), tree]);
   await removeOlder(cache);
-  await rename(made, directory);
+  // Another run may have made the same meanwhile.
+  if (!existsSync(directory)) await rename(made, directory);
   return { image, isCached: false };
 }
 
@@ -214,9 +218,12 @@ const moduleName = (path: string): string =>
     .replace(/\.ko(\..+)?$/, '')
     .replaceAll('-', '_');
 
-/** An image is hundreds of megabytes: only the newest is kept. */
+/** An image is hundreds of megabytes: only the newest is kept, and nothing of a build that was killed. */
 async function removeOlder(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
-    if (/^[0-9a-f]{16}$/.test(name)) await rm(join(cache, name), { recursive: true, force: true });
+    const path = join(cache, name);
+    const isAbandoned =
+      name.startsWith('build-') && (await stat(path)).mtimeMs < Date.now() - abandonedAfterMs;
+    if (isAbandoned || /^[0-9a-f]{16}$/.test(name)) await rm(path, { recursive: true, force: true });
   }
 }

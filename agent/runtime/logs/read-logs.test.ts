@@ -81,6 +81,20 @@ describe('LogFilter', () => {
   });
 });
 
+describe('readLogs() of a log that grows meanwhile', () => {
+  it.each([{ tailLines: 1 }, {}])(
+    'ends where the log ended when it was asked for, with %j',
+    async (options) => {
+      await writeFile(path, log);
+      const chunks = readLogs(path, { clock, limitBytes: 1000, ...options }, signal);
+      const first = await chunks.next();
+      await appendFile(path, `${at(8)} stdout F later\n`);
+      const rest = await Array.fromAsync(chunks);
+      expect(Buffer.concat([first.value ?? Buffer.alloc(0), ...rest]).toString()).toMatch(/last\n$/);
+    },
+  );
+});
+
 describe('tailOffset()', () => {
   it('counts whole lines from the end, a line in parts as one', async () => {
     await writeFile(path, log);
@@ -96,7 +110,7 @@ describe('tailOffset()', () => {
     await writeFile(path, lines);
     await using file = await open(path, 'r');
 
-    const offset = await tailOffset(file, 2);
+    const offset = await tailOffset(file, { lines: 2, end: (await file.stat()).size });
     expect(lines.slice(offset)).toBe(`${at(1)} stdout F line 49998\n${at(1)} stdout F line 49999\n`);
   });
 });

@@ -35,8 +35,11 @@ export async function* readLogs(
   const filter = new LogFilter(options);
   let file = await openLog(path);
   try {
-    let offset =
-      file !== undefined && options.tailLines !== undefined ? await tailOffset(file, options.tailLines) : 0;
+    const size = (await file?.stat())?.size ?? 0;
+    // Who does not follow gets what there was when it asked: a busy container would otherwise add lines to the last n.
+    const end = options.follow === true ? Number.POSITIVE_INFINITY : size;
+    const lines = options.tailLines;
+    let offset = file !== undefined && lines !== undefined ? await tailOffset(file, { lines, end: size }) : 0;
     using changes = options.follow === true ? watchChanges(path, options) : undefined;
 
     for (;;) {
@@ -45,12 +48,13 @@ export async function* readLogs(
       const seen = changes?.next();
       file ??= await openLog(path);
       if (file !== undefined) {
-        const chunk = await read(file, offset);
+        const chunk = await read(file, offset, end);
         offset += chunk.length;
         const text = filter.push(chunk);
         if (text.length > 0) yield text;
         if (filter.isFull || signal.aborted) return;
         if (chunk.length > 0) continue;
+        if (options.follow !== true) return;
         const next = await successorOf(file, path);
         if (next !== undefined) {
           // Whatever was written between the last read and the rename is in the old file still.
@@ -79,16 +83,16 @@ async function openLog(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-async function read(file: FileHandle, offset: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(chunkBytes);
-  const { bytesRead } = await file.read(buffer, 0, chunkBytes, offset);
+async function read(file: FileHandle, offset: number, end: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(Math.min(chunkBytes, end - offset));
+  const { bytesRead } = await file.read(buffer, 0, buffer.length, offset);
   return buffer.subarray(0, bytesRead);
 }
 
 async function readRest(file: FileHandle, from: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for (let offset = from; ;) {
-    const chunk = await read(file, offset);
+    const chunk = await read(file, offset, Number.POSITIVE_INFINITY);
     if (chunk.length === 0) return Buffer.concat(chunks);
     chunks.push(chunk);
     offset += chunk.length;

@@ -4,9 +4,11 @@ import { parseLogLine } from './log-filter.ts';
 const blockBytes = 64 * 1024;
 const newline = 0x0a;
 
-/** Where the last `lines` lines of a log begin, read from its end. A line in parts (P … F) is one. */
-export async function tailOffset(file: FileHandle, lines: number): Promise<number> {
-  const { size } = await file.stat();
+/** Where the last `lines` lines before the offset `end` of a log begin. A line in parts (P … F) is one. */
+export async function tailOffset(
+  file: FileHandle,
+  { lines, end: size }: { readonly lines: number; readonly end: number },
+): Promise<number> {
   if (lines <= 0) return size;
   let from = size;
   let data: Buffer = Buffer.alloc(0);

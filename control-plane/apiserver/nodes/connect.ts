@@ -1,11 +1,11 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { badRequest, internalError, statusError } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { emptyBody, type ApiResponse, type AuthorizedRequest } from '#control-plane/apiserver/request.ts';
+import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
 import { noContent } from '#control-plane/apiserver/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { findTarget } from './target.ts';
+import { findTarget, type Target } from './target.ts';
 
 /** Headers that are between two neighbours only (RFC 9110 7.6.1), or that are ours to say. */
 const ownHeaders: ReadonlySet<string> = new Set(
@@ -26,18 +26,40 @@ export async function connectToNode(
   const target = await findTarget(context, route, request);
   if (target === undefined) return noContent;
   if (action !== 'log' && action !== 'proxy') throw badRequest('Upgrade request required');
-  const isLog = action === 'log';
-  const body = isLog ? emptyBody : await request.readBody();
+  if (action === 'log') {
+    const log = await openLog(context, target, request.signal);
+    return { status: 200, headers: { 'content-type': 'text/plain' }, body: (sink) => pipe(log, sink) };
+  }
+  const body = await request.readBody();
   const answer = await context.nodes.request(target.endpoint, {
     method: request.method,
     path: target.path,
-    headers: isLog ? {} : passedHeaders(request, body),
+    headers: passedHeaders(request, body),
     body,
     signal: AbortSignal.any([request.signal, context.closing]),
   });
+  const headers = answerHeaders(answer);
+  return { status: answer.statusCode ?? 502, headers, body: (sink) => pipe(answer, sink) };
+}
+
+/**
+ * The log as its node sends it; owned by the caller.
+ * @throws {E_API} what the node complains of
+ */
+export async function openLog(
+  context: ServerContext,
+  target: Target,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const answer = await context.nodes.request(target.endpoint, {
+    method: 'GET',
+    path: target.path,
+    headers: {},
+    signal: AbortSignal.any([signal, context.closing]),
+  });
   const status = answer.statusCode ?? 502;
-  if (isLog && (status < 200 || status > 206)) throw await logError(status, answer);
-  return { status, headers: answerHeaders(answer, isLog), body: (sink) => pipe(answer, sink) };
+  if (status < 200 || status > 206) throw await logError(status, answer);
+  return answer;
 }
 
 async function pipe(
@@ -84,8 +106,7 @@ function passedHeaders(request: AuthorizedRequest, body: Uint8Array): OutgoingHt
   return headers;
 }
 
-function answerHeaders(answer: IncomingMessage, isLog: boolean): ApiResponse['headers'] {
-  if (isLog) return { 'content-type': 'text/plain' };
+function answerHeaders(answer: IncomingMessage): ApiResponse['headers'] {
   return Object.fromEntries(
     Object.entries(answer.headers).flatMap(([name, value]) =>
       value === undefined || (ownHeaders.has(name) && name !== 'content-length') ? [] : [[name, value]],

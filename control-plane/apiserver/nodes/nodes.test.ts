@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import tls from 'node:tls';
+import { WebSocket } from 'ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
@@ -126,17 +127,14 @@ describe('requests that go on to a node', () => {
     );
   });
 
-  const upgrade = async (path: string, headers: readonly string[] = []): Promise<tls.TLSSocket> => {
+  const spdy = ['Upgrade: SPDY/3.1', 'X-Stream-Protocol-Version: v4.channel.k8s.io'];
+  const upgrade = async (
+    path: string,
+    { method = 'POST', headers = spdy }: { method?: string; headers?: readonly string[] } = {},
+  ): Promise<tls.TLSSocket> => {
     const socket = tls.connect(admin);
     await once(socket, 'secureConnect');
-    const lines = [
-      `POST ${path} HTTP/1.1`,
-      'Host: x',
-      'Connection: Upgrade',
-      'Upgrade: SPDY/3.1',
-      'X-Stream-Protocol-Version: v4.channel.k8s.io',
-      ...headers,
-    ];
+    const lines = [`${method} ${path} HTTP/1.1`, 'Host: x', 'Connection: Upgrade', ...headers];
     socket.write(`${lines.join('\r\n')}\r\n\r\n`);
     return socket;
   };
@@ -151,7 +149,9 @@ describe('requests that go on to a node', () => {
 
   it('hands an upgraded connection to the kubelet as it is', async () => {
     const query = 'command=sh&command=-c&container=c&stdin=true&stdout=true&tty=true';
-    const socket = await upgrade(`${ns}/pods/p/exec?${query}`, ['Authorization: Bearer secret']);
+    const socket = await upgrade(`${ns}/pods/p/exec?${query}`, {
+      headers: [...spdy, 'Authorization: Bearer secret'],
+    });
     const answer = await readUntil(socket, '\r\n\r\n');
     expect(answer).toContain('101 Switching Protocols');
     expect(seen.at(-1)?.url).toBe('/exec/default/p/c?command=sh&command=-c&input=1&output=1&tty=1');
@@ -162,6 +162,34 @@ describe('requests that go on to a node', () => {
     expect(seen.at(-1)?.headers['authorization']).toBeUndefined();
     socket.write('raw bytes');
     expect(await readUntil(socket, 'raw bytes')).toBe('raw bytes');
+    socket.destroy();
+  });
+
+  it.each([
+    [[], ''],
+    [['binary.k8s.io'], 'binary.k8s.io'],
+    [['x.k8s.io', 'base64.binary.k8s.io'], 'base64.binary.k8s.io'],
+  ])('sends a log over a WebSocket with protocols %j', async (protocols, chosen) => {
+    const { ca, cert, key, port } = admin;
+    const path = `${ns}/pods/p/log?container=c&follow=true`;
+    const socket = new WebSocket(`wss://127.0.0.1:${port}${path}`, protocols, { ca, cert, key });
+    const messages: string[] = [];
+    socket.on('message', (data, isBinary) => void messages.push(`${isBinary ? 'bytes' : 'text'} ${data}`));
+    const [code] = await once(socket, 'close');
+    const log = 'GET /containerLogs/default/p/c?follow=true';
+    expect([code, socket.protocol, messages]).toEqual([
+      1000,
+      chosen,
+      [chosen.startsWith('base64') ? `text ${Buffer.from(log).toString('base64')}` : `bytes ${log}`],
+    ]);
+  });
+
+  it('refuses a log over a WebSocket as it refuses it without', async () => {
+    const path = `${ns}/pods/p/log?container=waiting`;
+    const key = Buffer.alloc(16).toString('base64');
+    const headers = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', `Sec-WebSocket-Key: ${key}`];
+    const socket = await upgrade(path, { method: 'GET', headers });
+    expect(await readUntil(socket, '"code":400}')).toContain('is waiting to start: ContainerCreating');
     socket.destroy();
   });
 

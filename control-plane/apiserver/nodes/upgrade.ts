@@ -1,13 +1,16 @@
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
+import { describeError } from '#base/errors.ts';
 import { badRequest } from '#api/status.ts';
 import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
 import { admitUser } from '#control-plane/apiserver/handle.ts';
 import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
 import { errorResponse } from '#control-plane/apiserver/respond.ts';
-import { parseRoute } from '#control-plane/apiserver/route.ts';
+import { parseRoute, type ResourceRoute } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { openLog } from './connect.ts';
+import { chooseLogProtocol, sendLog } from './log-socket.ts';
 import { findTarget, type Target } from './target.ts';
 
 /** Headers that the node must not see: who the client is, is settled here. */
@@ -21,6 +24,7 @@ const withheld = /^(host|authorization|impersonate-.*|content-length|transfer-en
  * client ── GET …/exec, Upgrade: websocket | SPDY/3.1 ──▶ server ── the same, on the kubelet's path ──▶ kubelet
  * client ◀───────────────────────── 101, then raw bytes both ways ──────────────────────────────────── kubelet
  * ```
+ * A log is the exception: it comes as a plain answer and is put into messages here.
  */
 export async function handleUpgrade(
   context: ServerContext,
@@ -31,15 +35,36 @@ export async function handleUpgrade(
   let target: Target;
   let node: Duplex;
   try {
-    target = await authorizeUpgrade(context, request);
+    const route = await authorizeUpgrade(context, request);
+    target = await targetOf(context, route, request);
+    if (route.subresource?.name === 'log') return await serveLog(context, target, { request, upgrade });
     node = await context.nodes.connect(target.endpoint);
   } catch (error) {
     refuse(socket, error);
     return;
   }
-  node.write(renderHead(request, target, upgrade.rawHeaders));
+  node.write(renderHead(request, target, upgrade.message.rawHeaders));
   if (upgrade.head.byteLength > 0) node.write(upgrade.head);
   join(context, socket, node);
+}
+
+/** The node knows logs only as plain answers: the WebSocket ends here. */
+async function serveLog(
+  context: ServerContext,
+  target: Target,
+  { request, upgrade }: { readonly request: ApiRequest; readonly upgrade: Upgrade },
+): Promise<void> {
+  if (request.headers['upgrade']?.toLowerCase() !== 'websocket') {
+    throw badRequest('a log is upgraded to a WebSocket only');
+  }
+  const protocol = chooseLogProtocol(request.headers['sec-websocket-protocol']);
+  const log = await openLog(context, target, request.signal);
+  try {
+    await sendLog(log, upgrade, protocol);
+  } catch (error) {
+    context.logger.debug({ path: request.path, error: describeError(error) }, 'log ended early');
+    upgrade.socket.destroy();
+  }
 }
 
 const lingerMs = 10_000;
@@ -66,16 +91,21 @@ function join(context: ServerContext, client: Duplex, node: Duplex): void {
   if (client.destroyed) abort();
 }
 
-async function authorizeUpgrade(context: ServerContext, request: ApiRequest): Promise<Target> {
+async function authorizeUpgrade(context: ServerContext, request: ApiRequest): Promise<ResourceRoute> {
   const user = await authenticate(context, request);
   const route = parseRoute(request.method, request.path, request.query);
   admitUser(request, route, user);
   if (route.kind !== 'resource' || route.route.subresource === undefined) {
-    throw badRequest('an upgrade is only possible for exec, attach, portforward and proxy');
+    throw badRequest(upgradable);
   }
-  const target = await findTarget(context, route.route, request);
-  if (target === undefined)
-    throw badRequest('an upgrade is only possible for exec, attach, portforward and proxy');
+  return route.route;
+}
+
+const upgradable = 'an upgrade is only possible for exec, attach, portforward, proxy and log';
+
+async function targetOf(context: ServerContext, route: ResourceRoute, request: ApiRequest): Promise<Target> {
+  const target = await findTarget(context, route, request);
+  if (target === undefined) throw badRequest(`pod ${route.name} does not have a host assigned`);
   return target;
 }
 

@@ -77,7 +77,10 @@ function createBench(ours: Target, peer: Target | string, scale: Scale): Bench {
           const value = await work(target);
           const { user, system } = process.cpuUsage(cpu);
           const share = (user + system) / 1000 / (performance.now() - startMs);
-          shares.set(target.server.name, [...(shares.get(target.server.name) ?? []), Number(share.toFixed(2))]);
+          shares.set(target.server.name, [
+            ...(shares.get(target.server.name) ?? []),
+            Number(share.toFixed(2)),
+          ]);
           return value;
         },
       });
@@ -98,7 +101,12 @@ const path = '/api/v1/namespaces/default/configmaps';
 const filling = 'x'.repeat(960);
 
 function configMap(name: string, value: string): string {
-  return JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { filling, value } });
+  return JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name },
+    data: { filling, value },
+  });
 }
 
 /** So many clients, each one request after another, for so long: requests a second. */
@@ -163,7 +171,8 @@ async function lists(bench: Bench): Promise<readonly Measurement[]> {
       }),
     );
   }
-  const list = (query: string) => (target: Target) => timed(() => target.first.request('GET', `${path}${query}`));
+  const list = (query: string) => (target: Target) =>
+    timed(() => target.first.request('GET', `${path}${query}`));
   return [
     await bench.measure({ what: `LIST of all ${most}`, unit: 'ms', rounds: 8 }, list('')),
     await bench.measure({ what: 'LIST of 500', unit: 'ms', rounds: 20, warmUp: 3 }, list('?limit=500')),
@@ -173,32 +182,35 @@ async function lists(bench: Bench): Promise<readonly Measurement[]> {
 /** Many watchers see many updates: events a second that arrive. */
 async function watchEvents(bench: Bench): Promise<Measurement> {
   const updates = bench.scale.isQuick ? 40 : 200;
-  return bench.measure({ what: `watch events to ${watchersMax} watchers`, unit: '/s', rounds: 3 }, async (target) => {
-    using watches = new DisposableStack();
+  return bench.measure(
+    { what: `watch events to ${watchersMax} watchers`, unit: '/s', rounds: 3 },
+    async (target) => {
+      using watches = new DisposableStack();
 
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const version = JSON.parse((await target.first.request('GET', `${path}?limit=1`)).toString());
-    let left = updates * watchersMax;
-    const onChunk = (chunk: Buffer): void => {
-      for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) left--;
-      if (left <= 0) resolve();
-    };
-    const watchPath = `${path}?watch=true&resourceVersion=${version.metadata.resourceVersion}`;
-    for (let i = 0; i < watchersMax; i++) {
-      const client = target.clients[i % clientsMax] ?? target.first;
-      watches.use(await client.stream(watchPath, onChunk));
-    }
-    const startMs = performance.now();
-    let next = 0;
-    const write = async (client: H2Client): Promise<void> => {
-      while (next < updates) {
-        const name = `c${next++}`;
-        await client.request('PUT', `${path}/${name}`, configMap(name, String(startMs)));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const version = JSON.parse((await target.first.request('GET', `${path}?limit=1`)).toString());
+      let left = updates * watchersMax;
+      const onChunk = (chunk: Buffer): void => {
+        for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) left--;
+        if (left <= 0) resolve();
+      };
+      const watchPath = `${path}?watch=true&resourceVersion=${version.metadata.resourceVersion}`;
+      for (let i = 0; i < watchersMax; i++) {
+        const client = target.clients[i % clientsMax] ?? target.first;
+        watches.use(await client.stream(watchPath, onChunk));
       }
-    };
-    await Promise.all([promise, ...target.clients.slice(0, 16).map(write)]);
-    return (updates * watchersMax * 1000) / (performance.now() - startMs);
-  });
+      const startMs = performance.now();
+      let next = 0;
+      const write = async (client: H2Client): Promise<void> => {
+        while (next < updates) {
+          const name = `c${next++}`;
+          await client.request('PUT', `${path}/${name}`, configMap(name, String(startMs)));
+        }
+      };
+      await Promise.all([promise, ...target.clients.slice(0, 16).map(write)]);
+      return (updates * watchersMax * 1000) / (performance.now() - startMs);
+    },
+  );
 }
 
 /** What they have taken by the end of all this. */

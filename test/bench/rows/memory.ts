@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { errnoOf } from '#base/errors.ts';
@@ -17,18 +18,17 @@ export const memory: Row = {
   run: async () => {
     await using driver = await createPodDriver();
 
-    const { dataDir } = driver.cluster;
-    const processes = (word: string): readonly number[] => processesOf(dataDir, word);
+    const { cgroup } = await driver.cluster.state();
     await sleep(settleMs);
-    const idleServer = processes(' server ').map(residentKiB);
-    const idleAgent = processes(' agent ').map(residentKiB);
+    const idleServer = processesOf(cgroup, 'server').map(residentKiB);
+    const idleAgent = processesOf(cgroup, 'agent').map(residentKiB);
     const names = podNames('memory', podsMax);
     await Promise.all(names.map((name) => driver.create(name)));
     await sleep(settleMs);
     const measured = [
       inMegabytes('server, idle', idleServer, 150),
-      inMegabytes(`agent with ${podsMax} pods`, processes(' agent ').map(residentKiB), 130),
-      measurement('supervisor of a pod', 'KiB', summarise(supervisors(driver.cluster.up.pid).map(residentKiB)), 64),
+      inMegabytes(`agent with ${podsMax} pods`, processesOf(cgroup, 'agent').map(residentKiB), 130),
+      measurement('supervisor of a pod', 'KiB', summarise(supervisorsOf(cgroup).map(residentKiB)), 64),
     ];
     await Promise.all(names.map((name) => driver.remove(name)));
     return [...measured, inMegabytes('agent, idle', idleAgent, undefined)];
@@ -43,21 +43,27 @@ function measurement(what: string, unit: Unit, ours: Summary, budget: number | u
   return { what, unit, ours, peers: [], budgets: budget === undefined ? [] : [atMost(budget)] };
 }
 
-/** Our node processes that have the data directory and the word in their command line. */
-function processesOf(dataDir: string, word: string): readonly number[] {
+/** Our node processes of the cluster that have the word in their command line. */
+function processesOf(cgroup: string, word: string): readonly number[] {
   return pids().filter((pid) => {
-    const line = `${commandLineOf(pid)} `;
-    return line.includes('podwright.ts') && line.includes(dataDir) && line.includes(word) && !line.startsWith('sh ');
+    const line = commandLineOf(pid);
+    return isOf(pid, cgroup) && line.includes(`podwright.ts ${word} `) && !line.startsWith('sh ');
   });
 }
 
-/** Supervisors in the mount namespaces of this bench: no other cluster of the machine sees its directories. */
-function supervisors(_up: number | undefined): readonly number[] {
-  return pids().filter((pid) => /^(supervisor|podwright)\b/.test(nameOf(pid)));
+function supervisorsOf(cgroup: string): readonly number[] {
+  return pids().filter((pid) => isOf(pid, cgroup) && nameOf(pid).startsWith('podwright-pod'));
+}
+
+/** Whether a process lives in the cluster's cgroup: other clusters run on the same machine. */
+function isOf(pid: number, cgroup: string): boolean {
+  return read(`/proc/${pid}/cgroup`).includes(`/${basename(cgroup)}/`);
 }
 
 function pids(): readonly number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number);
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
 function commandLineOf(pid: number): string {

@@ -1,5 +1,6 @@
-import { createPodDriver, podNames, type PodDriver, type PodTimes } from '#test/bench/bench-cluster.ts';
+import { createPodDriver, podNames, type CreatedPod, type PodDriver } from '#test/bench/bench-cluster.ts';
 import { summarise, timed } from '#test/bench/measure.ts';
+import { readNodeTimes } from '#test/bench/node-times.ts';
 import { atMost, type Measurement, type Row } from '#test/bench/row.ts';
 
 /** On a whole cluster, over HTTPS: from the POST of a pod to Running in a watch. */
@@ -36,13 +37,36 @@ export const podRunning: Row = {
   },
 };
 
-async function oneAfterAnother(driver: PodDriver, names: readonly string[]): Promise<readonly PodTimes[]> {
-  const times: PodTimes[] = [];
+/** Milliseconds from the POST, in order of what happens. */
+type Timeline = Readonly<Record<(typeof steps)[number], number>>;
+
+const steps = [
+  'answeredMs',
+  'addedMs',
+  'scheduledMs',
+  'sandboxBegunMs',
+  'sandboxReadyMs',
+  'outputMs',
+  'runningMs',
+] as const;
+
+async function oneAfterAnother(driver: PodDriver, names: readonly string[]): Promise<readonly Timeline[]> {
+  const timelines: Timeline[] = [];
   for (const name of names) {
-    times.push(await driver.create(name));
+    timelines.push(await timelineOf(driver, await driver.create(name)));
     await driver.remove(name);
   }
-  return times;
+  return timelines;
+}
+
+async function timelineOf(driver: PodDriver, pod: CreatedPod): Promise<Timeline> {
+  const node = await readNodeTimes(driver.cluster, pod);
+  return {
+    ...pod.seen,
+    sandboxBegunMs: node.sandboxBegunMs - pod.postedAtMs,
+    sandboxReadyMs: node.sandboxReadyMs - pod.postedAtMs,
+    outputMs: node.outputMs - pod.postedAtMs,
+  };
 }
 
 async function hundredAtOnce(driver: PodDriver, names: readonly string[]): Promise<number> {
@@ -51,7 +75,7 @@ async function hundredAtOnce(driver: PodDriver, names: readonly string[]): Promi
   return ms;
 }
 
-function mediansOf(times: readonly PodTimes[]): Readonly<Record<string, number>> {
-  const keys = ['answeredMs', 'addedMs', 'scheduledMs', 'addressMs', 'runningMs'] as const;
-  return Object.fromEntries(keys.map((key) => [key, summarise(times.map((each) => each[key])).median]));
+function mediansOf(timelines: readonly Timeline[]): Timeline {
+  const entries = steps.map((step) => [step, summarise(timelines.map((each) => each[step])).median]);
+  return Object.fromEntries(entries);
 }

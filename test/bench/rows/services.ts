@@ -156,7 +156,10 @@ async function fromObjects(kernel: NetlinkWorker, scale: Scale): Promise<readonl
   const fail = (error: unknown): void => {
     throw error;
   };
-  const [serviceCache, sliceCache] = [createInformerCache<Service>(fail), createInformerCache<EndpointSlice>(fail)];
+  const [serviceCache, sliceCache] = [
+    createInformerCache<Service>(fail),
+    createInformerCache<EndpointSlice>(fail),
+  ];
   const all = Array.from({ length: servicesMax }, (_, n) => serviceObjects(n + 1, endpointsEach, 1));
   serviceCache.replace(
     all.map(({ service }) => service),

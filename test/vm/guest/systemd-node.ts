@@ -126,6 +126,39 @@ async function checkRestart(client: ApiClient, name: string, how: () => Promise<
   expectEqual('the pod', await identityOf(client, name), before);
 }
 
+/** The agent is stopped for longer than the container lives. */
+async function checkLateExit(client: ApiClient): Promise<void> {
+  await client.create(pods, podOf('late', 'while [ ! -e /end/now ]; do sleep 0.2; done; exit 7', {}), {
+    namespace: 'default',
+  });
+  const [container = ''] = cgroupsOf(await waitForRunning(client, 'late')).containers;
+  const shell = Math.min(...processesOf(container)); // Not one of its sleeps.
+  await run('systemctl', 'stop', 'podwright-agent');
+  mkdirSync(`/proc/${shell}/root/end/now`, { recursive: true });
+  await eventually('the container ends', () => (processesOf(container).length === 0 ? true : undefined));
+  await run('systemctl', 'start', 'podwright-agent');
+  const terminated = await eventually('its status', async () => {
+    const { status } = await client.get(pods, { namespace: 'default', name: 'late' });
+    return status?.containerStatuses?.[0]?.state?.terminated;
+  });
+  expectEqual('exit code', terminated.exitCode, 7);
+}
+
+/** Both have by now run for longer than WatchdogSec. */
+async function checkWatchdog(): Promise<void> {
+  const of = (unit: string, property: string): Promise<string> =>
+    run('systemctl', 'show', `--property=${property}`, '--value', unit).then((text) => text.trim());
+  expectEqual('WatchdogUSec', await of('podwright-server', 'WatchdogUSec'), '1min');
+  const readyAtUs = Number(await of('podwright-server', 'ActiveEnterTimestampMonotonic'));
+  const upUs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e6;
+  expectEqual('the server ran for more than a minute', upUs - readyAtUs > 60e6, true);
+  expectEqual(
+    'restarts',
+    [await of('podwright-server', 'NRestarts'), await of('podwright-agent', 'NRestarts')],
+    ['0', '0'],
+  );
+}
+
 async function checkOutOfMemory(client: ApiClient): Promise<void> {
   await client.create(pods, podOf('memory', 'exec tail /dev/zero', { memory: '32Mi' }), {
     namespace: 'default',
@@ -237,6 +270,8 @@ async function main(): Promise<void> {
   await check('systemctl kill -s KILL podwright-agent leaves pods as they are', () =>
     checkRestart(client, 'steady', () => run('systemctl', 'kill', '-s', 'KILL', 'podwright-agent')),
   );
+  await check('a container that ended while no agent ran has its exit code', () => checkLateExit(client));
+  await check('the watchdog is fed: no process ended for want of it', checkWatchdog);
   await check('podwright uninstall leaves no process, cgroup, mount, link or table', checkNothingLeft);
 }
 

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable, Writable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { requestTooLarge } from '#api/status.ts';
+import {
+  bodyBytesMax,
+  emptyBody,
+  type ApiRequest,
+  type ApiResponse,
+  type ByteSink,
+  type Caller,
+} from './request.ts';
+
+/*
+ * What HTTP/1.1 and HTTP/2 have in common: the request as the handlers see it, the headers of an answer, and where its body goes.
+ */
+
+/** A body that is on its way. */
+export type IncomingBody = Readable & { setTimeout(ms: number, onTimeout?: () => void): unknown };
+
+export interface Exchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: ApiRequest['headers'];
+  readonly caller: Caller;
+  readonly body: IncomingBody;
+  readonly signal: AbortSignal;
+}
+
+/** A client that stops in the middle of its body for this long is cut off. */
+const bodyIdleMs = 30_000;
+/** Made once: an exception with its stack for each request that ends would cost more than many a request. */
+const gone = new DOMException('the client has gone', 'AbortError');
+
+/** Aborts when the client leaves before it has its answer. */
+export function abortWith(answer: Writable): AbortSignal {
+  const controller = new AbortController();
+  answer.once('close', () => {
+    if (!answer.writableFinished) controller.abort(gone);
+  });
+  return controller.signal;
+}
+
+/** The request as the handlers see it. */
+export function readExchange({ method, target, headers, caller, body, signal }: Exchange): ApiRequest {
+  const mark = target.indexOf('?');
+  const hasBody = method !== 'GET' && method !== 'HEAD';
+  return {
+    method,
+    path: mark < 0 ? target : target.slice(0, mark),
+    query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
+    headers,
+    caller,
+    readBody: async () => (hasBody ? readBody(body) : emptyBody),
+    signal,
+  };
+}
+
+function readBody(body: IncomingBody): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const refuse = (reason: Error): void => {
+    body.off('data', take).pause();
+    reject(reason);
+  };
+  const take = (chunk: Buffer): void => {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > bodyBytesMax) refuse(requestTooLarge(bodyBytesMax));
+  };
+  body.setTimeout(bodyIdleMs, () => body.destroy());
+  body
+    .on('data', take)
+    .once('error', refuse)
+    .once('close', () => refuse(gone))
+    .once('end', () => {
+      body.setTimeout(0);
+      const [only] = chunks;
+      resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
+    });
+  return promise;
+}
+
+/** One value for each name. Both protocols have joined what came several times already, but for one kind of cookies. */
+export function joinHeaders(headers: IncomingHttpHeaders): ApiRequest['headers'] {
+  if (isSingle(headers)) return headers;
+  return { ...headers, 'set-cookie': headers['set-cookie']?.join(', ') };
+}
+
+function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders & ApiRequest['headers'] {
+  return headers['set-cookie'] === undefined;
+}
+
+/** The headers of an answer, those among them that every answer has. */
+export function headersOf({ status, headers, body }: ApiResponse): Record<string, string | number | string[]> {
+  const all: Record<string, string | number | string[]> = {
+    'audit-id': randomUUID(),
+    'cache-control': 'no-cache, private',
+  };
+  for (const name of Object.keys(headers)) {
+    const value = headers[name] ?? '';
+    all[name] = typeof value === 'string' ? value : [...value];
+  }
+  const isEmptyByStatus = status === 204 || status === 304;
+  if (body instanceof Uint8Array && !isEmptyByStatus) all['content-length'] = body.byteLength;
+  return all;
+}
+
+/** Where a streamed body goes. */
+export function sinkOf(stream: Writable): ByteSink {
+  return {
+    write: (bytes) => (stream.writable ? stream.write(bytes) : true),
+    drained: async () => {
+      if (!stream.writableNeedDrain || stream.destroyed) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stream.on('drain', resolve).on('close', resolve);
+      await promise;
+      stream.off('drain', resolve).off('close', resolve);
+    },
+    get pendingBytes() {
+      return stream.writableLength;
+    },
+  };
+}
+
+const callers = new WeakMap<object, Caller>();
+
+/** Who is at the other end; found out once for a connection. */
+export function callerOf(connection: object, socket: unknown): Caller {
+  const known = callers.get(connection);
+  if (known !== undefined) return known;
+  const caller = certificateCaller(socket);
+  callers.set(connection, caller);
+  return caller;
+}
+
+function certificateCaller(socket: unknown): Caller {
+  if (!isTls(socket) || !socket.authorized) return { kind: 'network' };
+  const certificate = socket.getPeerCertificate();
+  const { subject } = certificate;
+  if (subject === undefined) return { kind: 'network' };
+  const list = (value: unknown): readonly string[] =>
+    Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)];
+  return {
+    kind: 'network',
+    certificate: {
+      commonName: list(subject.CN)[0] ?? '',
+      organizations: list(subject.O),
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    },
+  };
+}
+
+function isTls(socket: unknown): socket is TLSSocket {
+  // Asked for by value: the socket of an HTTP/2 session is a proxy without an answer to `in`.
+  return typeof (socket as Partial<TLSSocket> | undefined)?.getPeerCertificate === 'function';
+}

@@ -1,0 +1,48 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Logger } from '#base/log.ts';
+import { abortWith, callerOf, headersOf, joinHeaders, readExchange, sinkOf } from './http-exchange.ts';
+import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
+
+/** One request of an HTTP/2 connection. */
+export async function serveStream(
+  { handle, logger }: { readonly handle: (request: ApiRequest) => Promise<ApiResponse>; readonly logger: Logger },
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+): Promise<void> {
+  const path = headers[':path'] ?? '/';
+  const cutOff = (error: unknown): void => {
+    logger.debug({ error: String(error), path }, 'response cut off');
+    stream.destroy();
+  };
+  stream.on('error', cutOff);
+  try {
+    if (headers.expect === '100-continue') stream.additionalHeaders({ ':status': 100 });
+    const request = readExchange({
+      method: headers[':method'] ?? 'GET',
+      target: path,
+      headers: joinHeaders(headers),
+      caller: callerOf(stream.session ?? stream, stream.session?.socket),
+      body: stream,
+      signal: abortWith(stream),
+    });
+    await send(stream, await handle(request), request.method === 'HEAD');
+  } catch (error) {
+    cutOff(error);
+  }
+}
+
+async function send(stream: ServerHttp2Stream, answer: ApiResponse, isHead: boolean): Promise<void> {
+  if (stream.destroyed) return;
+  const { body } = answer;
+  const isWhole = body instanceof Uint8Array;
+  const endStream = (isWhole && body.byteLength === 0) || isHead;
+  stream.respond({ ...headersOf(answer), ':status': answer.status }, { endStream });
+  if (!endStream) {
+    if (!isWhole) await body(sinkOf(stream));
+    stream.end(isWhole ? body : emptyBody);
+  }
+  // Whoever was answered in the middle of sending need not go on.
+  if (!stream.endAfterHeaders && !stream.readableEnded) {
+    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+  }
+}
