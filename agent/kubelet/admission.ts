@@ -80,13 +80,15 @@ function unsupportedField({ spec }: Pod): string | undefined {
   if (spec?.runtimeClassName !== undefined && spec.runtimeClassName !== '') {
     return `spec.runtimeClassName: ${spec.runtimeClassName}`;
   }
-  const contexts = [
-    spec?.securityContext,
-    ...[...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map((c) => c.securityContext),
-  ];
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const contexts = [spec?.securityContext, ...containers.map((c) => c.securityContext)];
   if (contexts.some((c) => c?.seccompProfile?.type === 'Localhost')) return 'seccompProfile.type: Localhost';
   if (contexts.some((c) => c?.appArmorProfile?.type === 'Localhost'))
     return 'appArmorProfile.type: Localhost';
+  const mount = containers
+    .flatMap((c) => c.volumeMounts ?? [])
+    .find((m) => m.recursiveReadOnly === 'Enabled');
+  if (mount !== undefined) return `volumeMounts[${mount.name}].recursiveReadOnly: Enabled`;
   const devices = (spec?.containers ?? []).find((c) => (c.volumeDevices?.length ?? 0) > 0);
   return devices === undefined ? undefined : `spec.containers[${devices.name}].volumeDevices`;
 }

@@ -317,6 +317,7 @@ describe('kubelet', () => {
       reason: 'UnexpectedAdmissionError',
       message: 'spec.hostUsers: false is not supported by this node',
     });
+    expect(node.get('web')?.status?.containerStatuses).toBeUndefined();
     expect(node.runtime.calls).toEqual([]);
   });
 

@@ -314,6 +314,18 @@ describe('refusalOf()', () => {
       [],
       'SysctlForbidden',
     ],
+    [
+      'mounts read-only all the way down',
+      podOf({
+        containers: [
+          container({
+            volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Enabled' }],
+          }),
+        ],
+      }),
+      [],
+      'UnexpectedAdmissionError',
+    ],
     ['a claim', podOf({ resourceClaims: [{ name: 'x' }] }), [], 'UnexpectedAdmissionError'],
   ])('%s', (_name, pod, others, reason) => expect(refusalOf(pod, others, node)?.reason).toBe(reason));
 });

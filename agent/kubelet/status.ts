@@ -40,7 +40,8 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
     startTime: formatTime(startTimeMs(pod, facts)),
     qosClass: pod.status?.qosClass ?? qosClassOf(pod),
     ...(initStatuses.length === 0 ? {} : { initContainerStatuses: initStatuses }),
-    containerStatuses: ofKind('main'),
+    // None for a refused pod: clients show a waiting container rather than the reason of the pod.
+    ...(facts.rejection === undefined ? { containerStatuses: ofKind('main') } : {}),
     ...(ephemeralStatuses.length === 0 ? {} : { ephemeralContainerStatuses: ephemeralStatuses }),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };

@@ -31,7 +31,7 @@ const loopbackList: NetworkConfigList = {
   plugins: [{ type: 'loopback' }],
 };
 
-/** The pod network by CNI: loopback, then the first network configuration of the node. */
+/** The pod network by CNI: loopback and the first network configuration of the node. */
 export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
   const cni = createCniNetwork(options.invoke, options.binDirs);
   const cache = createResultCache(options.cacheDir);
@@ -83,15 +83,19 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
   };
 }
 
-/** ADD as pods get it: loopback, then the network. */
+/** ADD as pods get it: loopback beside the network. Loopback leaves nothing outside the pod's namespace; the network is taken down. */
 export async function attachPod(
-  cni: Pick<CniNetwork, 'add'>,
+  cni: CniNetwork,
   { list, request }: { readonly list: NetworkConfigList; readonly request: PodNetworkRequest },
   signal: AbortSignal,
 ): Promise<{ readonly attachment: Attachment; readonly result: CniResult }> {
   const attachment = toAttachment(request);
-  await cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
-  return { attachment, result: await cni.add(list, attachment, signal) };
+  const loopback = cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
+  const [lo, own] = await Promise.allSettled([loopback, cni.add(list, attachment, signal)]);
+  if (own.status === 'rejected') throw own.reason;
+  if (lo.status === 'fulfilled') return { attachment, result: own.value };
+  await cni.del(list, attachment, own.value, AbortSignal.timeout(statusTimeoutMs));
+  throw lo.reason;
 }
 
 const statusTimeoutMs = 10_000;

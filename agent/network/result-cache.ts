@@ -1,4 +1,5 @@
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
@@ -18,7 +19,10 @@ export interface CachedAttachment {
   readonly result: CniResult;
 }
 
-/** Attachments on disk, one file each, in libcni's format (`cniCacheV1`): cnitool and other runtimes can read them. */
+/**
+ * Attachments as files, one each, in libcni's format (`cniCacheV1`): cnitool and other runtimes can read them. What an ADD
+ * asks is synchronous: the agent keeps them on a tmpfs, where a file costs less than one trip through libuv's pool.
+ */
 export interface ResultCache {
   save(attachment: CachedAttachment, configText: string): Promise<void>;
   load(network: string, containerId: string, ifname: string): Promise<CachedAttachment | undefined>;
@@ -35,11 +39,14 @@ export function createResultCache(cacheDir: string): ResultCache {
   return {
     async save(attachment, configText) {
       const path = pathOf(attachment.list.name, attachment.containerId, attachment.ifname);
-      await mkdir(dir, { recursive: true, mode: 0o700 });
-      await writeFile(`${path}.new`, render(attachment, configText), { mode: 0o600 });
-      await rename(`${path}.new`, path);
+      mkdirSync(dir, { recursive: true, mode: 0o700 });
+      writeFileSync(`${path}.new`, render(attachment, configText), { mode: 0o600 });
+      renameSync(`${path}.new`, path);
     },
-    load: (network, containerId, ifname) => read(pathOf(network, containerId, ifname)),
+    load: async (network, containerId, ifname) => {
+      const path = pathOf(network, containerId, ifname);
+      return existsSync(path) ? read(path) : undefined;
+    },
     remove: (network, containerId, ifname) => rm(pathOf(network, containerId, ifname), { force: true }),
     async list() {
       const found: CachedAttachment[] = [];

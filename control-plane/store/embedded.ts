@@ -47,11 +47,15 @@ interface Write {
   readonly leases: readonly DiskLease[];
   readonly leasesGone: readonly number[];
   readonly rowsGone: readonly number[];
+  /** Of the compaction that this is a part of; 0 for anything else. */
+  readonly compactRevision: number;
   readonly settle: (failure: PodwrightError | undefined) => void;
 }
 
 const batchRowsMax = 4096;
 const housekeepingMs = 10_000;
+/** What the worker handles is gone with its message: a larger nursery would only take memory. */
+const workerYoungMegabytesMax = 4;
 const compactStepEntries = 2000;
 const expireKeysMax = 500;
 
@@ -64,6 +68,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const { directory, sizeBytesMax = 0 } = options;
   const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
     workerData: { directory, sizeBytesMax },
+    resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytesMax },
     execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
   });
   const mvcc = new Mvcc();
@@ -173,7 +178,7 @@ class EmbeddedStore implements Store {
     await previous;
     try {
       for (const rowsGone of this.#mvcc.compact(revision, compactStepEntries)) {
-        await this.#enqueue({ rowsGone });
+        await this.#enqueue({ rowsGone, compactRevision: revision });
       }
     } finally {
       resolve();
@@ -239,6 +244,7 @@ class EmbeddedStore implements Store {
       leases: [],
       leasesGone: [],
       rowsGone: [],
+      compactRevision: 0,
       ...write,
       settle: (failure) => (failure === undefined ? resolve() : reject(failure)),
     });
@@ -261,8 +267,6 @@ class EmbeddedStore implements Store {
     const batch = this.#queue.splice(0, batchRowsMax);
     this.#inFlight = batch;
     const values = packValues(batch.flatMap((write) => write.payloads));
-    const rowsGone = batch.flatMap((write) => write.rowsGone);
-    const compactRevision = rowsGone.length > 0 ? this.#mvcc.compactRevision : 0;
     this.#post(
       {
         kind: 'write',
@@ -270,8 +274,8 @@ class EmbeddedStore implements Store {
         values,
         leases: batch.flatMap((write) => write.leases),
         leasesGone: batch.flatMap((write) => write.leasesGone),
-        rowsGone,
-        compactRevision,
+        rowsGone: batch.flatMap((write) => write.rowsGone),
+        compactRevision: Math.max(...batch.map((write) => write.compactRevision)),
         revision: batch.at(-1)?.revision ?? 0,
       },
       [values.buffer],

@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { at, numberOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { internalError, statusError } from '#api/status.ts';
+import { internalError, serviceUnavailable, statusError } from '#api/status.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 
 /** Where a kubelet, pod or Service answers. */
@@ -26,9 +26,9 @@ export interface NodeRequest {
 
 /** Connections from the API server to nodes, and to what runs on them. */
 export interface NodeDialer extends Disposable {
-  /** Resolves with the head of the response. @throws {E_API} 500 when nobody answers */
+  /** Resolves with the head of the response. @throws {E_API} 500 or 503 (pods, Services) when nobody answers */
   request(endpoint: Endpoint, request: NodeRequest): Promise<http.IncomingMessage>;
-  /** A connected socket, owned by the caller. @throws {E_API} 500 */
+  /** A connected socket, owned by the caller. @throws {E_API} 500, 503 */
   connect(endpoint: Endpoint): Promise<net.Socket>;
 }
 
@@ -107,6 +107,10 @@ export function kubeletEndpoint(node: JsonObject): Endpoint {
   return { host: stringOf(found['address']), port: port === 0 ? kubeletPort : port, scheme: 'kubelet' };
 }
 
-function dialError({ host, port }: Endpoint, error: Error): Error {
-  return internalError(`error dialing backend: dial tcp ${host}:${port}: ${error.message}`);
+/** A kubelet ought to answer; a pod or Service that does not is the user's to look after. */
+function dialError({ host, port, scheme }: Endpoint, error: Error): Error {
+  const cause = `dial tcp ${host}:${port}: ${error.message}`;
+  return scheme === 'kubelet'
+    ? internalError(`error dialing backend: ${cause}`)
+    : serviceUnavailable(`error trying to reach service: ${cause}`);
 }
