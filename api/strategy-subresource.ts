@@ -15,7 +15,10 @@ export function updateSubresource(write: SubresourceWrite): JsonObject {
     case 'status':
       return { ...withPath(old, 'status', object['status']), metadata: statusMetadata(old, object) };
     case 'approval':
-      return withPath(old, 'status.conditions', at(object, 'status.conditions'));
+      return {
+        ...withPath(old, 'status.conditions', at(object, 'status.conditions')),
+        metadata: statusMetadata(old, object),
+      };
     case 'finalize':
       return withPath(old, 'spec.finalizers', at(object, 'spec.finalizers'));
     case 'ephemeralcontainers':
@@ -27,7 +30,7 @@ export function updateSubresource(write: SubresourceWrite): JsonObject {
   }
 }
 
-/** Labels, annotations and finalizers may come with a status (kubelets send annotations so); owners may not. */
+/** Labels, annotations and finalizers may come with a status or an approval (kubelets send annotations so); owners may not. */
 function statusMetadata(old: JsonObject, object: JsonObject): JsonObject {
   const metadata = objectOf(object['metadata']);
   return objectOf(withPath(metadata, 'ownerReferences', at(old, 'metadata.ownerReferences')));

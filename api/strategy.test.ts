@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { applyDefaults } from './defaults.ts';
 import { decodeObject } from './decode.ts';
-import { at, equalJson, withPath } from './json.ts';
+import { at, equalJson, objectOf, withPath } from './json.ts';
 import { findKind, kinds, type Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { markDeleted, prepareCreate, prepareUpdate, tracksGeneration } from './strategy.ts';
@@ -11,6 +11,7 @@ const pods = kindOf('', 'pods');
 const deployments = kindOf('apps', 'deployments');
 const services = kindOf('', 'services');
 const namespaces = kindOf('', 'namespaces');
+const signingRequests = kindOf('certificates.k8s.io', 'certificatesigningrequests');
 const context = { now: Date.parse('2026-01-02T03:04:05Z'), uid: 'uid-1', namespace: 'default' };
 
 function stored(kind: Kind, object: JsonObject): JsonObject {
@@ -134,6 +135,25 @@ describe('prepareUpdate()', () => {
     const without = withPath(namespace, 'spec', {});
     expect(at(prepareUpdate(namespaces, namespace, without), 'spec.finalizers')).toEqual(['kubernetes']);
     expect(at(prepareUpdate(namespaces, namespace, without, 'finalize'), 'spec.finalizers')).toBeUndefined();
+  });
+
+  it('takes conditions and metadata of a signing request from its approval, nothing else', () => {
+    const request = stored(signingRequests, { metadata: { name: 'r' }, spec: { username: 'u' } });
+    const conditions = [{ type: 'Approved', status: 'True' }];
+    const approved = prepareUpdate(
+      signingRequests,
+      request,
+      {
+        ...request,
+        metadata: { ...objectOf(request['metadata']), annotations: { by: 'me' } },
+        spec: { username: 'other' },
+        status: { conditions, certificate: 'bm9uZQ==' },
+      },
+      'approval',
+    );
+    expect(at(approved, 'metadata.annotations')).toEqual({ by: 'me' });
+    expect(approved).toMatchObject({ spec: { username: 'u' }, status: { conditions } });
+    expect(at(approved, 'status.certificate')).toBeUndefined();
   });
 
   it('keeps what was allocated to a Service', () => {

@@ -159,7 +159,9 @@ const serverOwned = [
 const labelsKept: ReadonlySet<string> = new Set(['apps/Deployment']);
 
 function withoutForeignLabels(kind: Kind, old: JsonObject, object: JsonObject): JsonObject {
-  return labelsKept.has(keyOf(kind)) ? withPath(object, 'metadata.labels', at(old, 'metadata.labels')) : object;
+  return labelsKept.has(keyOf(kind))
+    ? withPath(object, 'metadata.labels', at(old, 'metadata.labels'))
+    : object;
 }
 
 /** A main endpoint that has a status subresource never writes status. */

@@ -657,9 +657,9 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: 'containers of no known spec are stopped too',
+    name: 'a pod whose object is gone, and containers of no known spec, are stopped at once',
     given: { ...withSpec(healthy, { containers: [] }), isPresent: false },
-    want: ['stop a 30s', 'stop b 30s'],
+    want: ['stop a 1s', 'stop b 1s'],
   },
   { name: 'a deleted pod that never started is let go', given: deleted(fresh), want: ['removeVolumes'] },
 ];

@@ -84,6 +84,8 @@ function planEnd(step: PlanDraft, desired: PodDesired): void {
 /** What is left of the grace period; never less than one second, as the kubelet has it. */
 export function remainingGraceSeconds(desired: PodDesired, now: number, facts: PodFacts): number {
   const { metadata, spec } = desired.pod;
+  // Gone without having been asked to end: a forced deletion, by somebody who does not want to wait.
+  if (!desired.isPresent && metadata?.deletionTimestamp === undefined) return 1;
   const seconds = metadata?.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30;
   const elapsedMs = facts.endingSinceMs === undefined ? 0 : Math.max(0, now - facts.endingSinceMs);
   return Math.max(1, Math.ceil(seconds - elapsedMs / 1000));

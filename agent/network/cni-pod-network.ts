@@ -47,7 +47,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
     },
 
     async del(request, signal) {
-      const cached = (await cache.list()).filter((item) => item.containerId === request.sandboxId);
+      const cached = await cache.list(request.sandboxId);
       for (const item of cached) {
         await cni.del(item.list, { ...item, netns: request.netnsPath }, item.result, signal);
         await cache.remove(item.list.name, item.containerId, item.ifname);

@@ -37,6 +37,9 @@ type Key = 'routes' | 'masquerade';
 /** How long after somebody removed our table it is made again, at most. */
 const repairIntervalMs = 10_000;
 
+/** How long link and address events are gathered before the routes are read. */
+const linkSettleMs = 200;
+
 /**
  * Keeps the node's part of the fabric: forwarding, host-gw routes that follow Node objects and come back when somebody
  * removes them, and which pod packets leave with the node's address. Resolves when it is set up once.
@@ -77,9 +80,14 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
     }),
   );
   stack.use(
-    // A link that comes back has lost its routes; its own events may be all that says so.
     await netlink.watch(ownNetns, (event) => {
-      if (event.kind !== 'route' || event.removed) queue.add('routes');
+      if (event.kind === 'route') {
+        if (event.removed && isOurs(options, event.destination)) queue.add('routes');
+        return;
+      }
+      // A link that comes back has lost its routes, and its own events may be all that says so. But each pod makes and ends a
+      // link too: many of them are looked at once.
+      queue.addAfter('routes', linkSettleMs);
     }),
   );
   stack.use(repeat(clock, () => queue.add('masquerade')));
@@ -87,6 +95,14 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   queue.add('masquerade');
   await queue.idle();
   return stack.move();
+}
+
+/** Whether a route to the destination is one that the fabric keeps. */
+function isOurs(options: FabricOptions, destination: string): boolean {
+  if (destination === options.serviceCidr) return true;
+  return computeRoutes(options.nodes.list(), options.nodeName).some(
+    (route) => route.destination === destination,
+  );
 }
 
 function ownNode(options: FabricOptions): Node | undefined {

@@ -27,7 +27,8 @@ export interface ResultCache {
   save(attachment: CachedAttachment, configText: string): Promise<void>;
   load(network: string, containerId: string, ifname: string): Promise<CachedAttachment | undefined>;
   remove(network: string, containerId: string, ifname: string): Promise<void>;
-  list(): Promise<readonly CachedAttachment[]>;
+  /** Of one container, or of all. */
+  list(containerId?: string): Promise<readonly CachedAttachment[]>;
 }
 
 const kind = 'cniCacheV1';
@@ -48,11 +49,15 @@ export function createResultCache(cacheDir: string): ResultCache {
       return existsSync(path) ? read(path) : undefined;
     },
     remove: (network, containerId, ifname) => rm(pathOf(network, containerId, ifname), { force: true }),
-    async list() {
+    async list(containerId) {
       const found: CachedAttachment[] = [];
       for (const name of await listNames(dir)) {
-        const attachment = name.endsWith('.new') ? undefined : await read(join(dir, name));
-        if (attachment !== undefined) found.push(attachment);
+        // Only the files that may be meant are read: a node that ends its pods asks once for each.
+        if (name.endsWith('.new') || (containerId !== undefined && !name.includes(`-${containerId}-`)))
+          continue;
+        const attachment = await read(join(dir, name));
+        if (attachment === undefined) continue;
+        if (containerId === undefined || attachment.containerId === containerId) found.push(attachment);
       }
       return found;
     },

@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
@@ -59,7 +59,7 @@ async function takeLock(path: string, clock: Clock, signal: AbortSignal): Promis
 function openLeases(dir: string): Leases {
   const names = (): readonly IpAddress[] => readdirSync(dir).flatMap((name) => parseIp(name) ?? []);
   const pathOf = (ip: IpAddress): string => join(dir, formatIp(ip));
-  const ownerOf = (ip: IpAddress): CniAttachment => parseOwner(readFileSync(pathOf(ip), 'utf8'));
+  const ownerOf = (ip: IpAddress): CniAttachment => readOwner(pathOf(ip));
   const release = (ip: IpAddress): void => rmSync(pathOf(ip), { force: true });
   return {
     async reserve(ip, owner, rangeIndex) {
@@ -79,7 +79,6 @@ function openLeases(dir: string): Leases {
       }
     },
     async ownedBy(owner) {
-      // Nothing is remembered between calls: another program may have given an address to somebody else since.
       return names().filter((ip) => isSame(ownerOf(ip), owner));
     },
     async retain(isKept) {
@@ -102,6 +101,24 @@ function createWhole(dir: string, name: string, content: string): boolean {
   } finally {
     rmSync(draft, { force: true });
   }
+}
+
+/** What was read last of each lease, with what shows that it is another file by now. */
+const owners = new Map<
+  string,
+  { readonly inode: number; readonly changedMs: number; readonly owner: CniAttachment }
+>();
+const ownersMax = 4096;
+
+/** A lease is written once (createWhole), so a look at its inode spares the reading of hundreds of files for each pod. */
+function readOwner(path: string): CniAttachment {
+  const { ino: inode, ctimeMs: changedMs } = statSync(path);
+  const known = owners.get(path);
+  if (known !== undefined && known.inode === inode && known.changedMs === changedMs) return known.owner;
+  const owner = parseOwner(readFileSync(path, 'utf8'));
+  if (owners.size >= ownersMax) owners.clear();
+  owners.set(path, { inode, changedMs, owner });
+  return owner;
 }
 
 function renderOwner(owner: CniAttachment): string {

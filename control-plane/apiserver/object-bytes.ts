@@ -16,7 +16,11 @@ import type { StoredValue } from '#control-plane/store/store.ts';
 export function encodeStored(object: JsonObject, revision: number): Uint8Array {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
   const stamped = { metadata: stampMetadata(objectOf(metadata), String(revision)), ...rest };
-  return Buffer.from(JSON.stringify(stamped));
+  const text = JSON.stringify(stamped);
+  // In memory of its own: a piece of Node's pool would keep the whole pool, and what it is kept for may stay for days.
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 /** Metadata in the order in which the API shows it, with the resourceVersion of this revision. */

@@ -34,7 +34,7 @@ export interface EmbeddedStoreOptions {
   readonly sizeBytesMax?: number;
   /** How long history is kept for watchers that resume. Default 5 minutes. */
   readonly historyMs?: number;
-  /** Bounds of that history whatever its age. Defaults 200,000 events, 128 MiB. */
+  /** Bounds of that history whatever its age. Defaults 100,000 events, 32 MiB. */
   readonly historyEventsMax?: number;
   readonly historyBytesMax?: number;
 }
@@ -76,7 +76,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   const onMessage = (reply: DiskReply): void => {
     if (reply.kind === 'chunk') {
       const values = unpackValues(reply.rows, reply.values);
-      reply.rows.forEach((row, index) => mvcc.restore(row, values[index]));
+      // Each in memory of its own: one value that stays would keep all of its chunk.
+      reply.rows.forEach((row, index) => mvcc.restore(row, values[index]?.slice()));
     } else if (reply.kind === 'opened') {
       mvcc.restoreMarks(reply.revision, reply.compactRevision);
       resolve(reply.leases);
@@ -348,7 +349,7 @@ class EmbeddedStore implements Store {
   }
 
   #compactionPoint(nowMs: number): number {
-    const { historyMs = 300_000, historyEventsMax = 200_000, historyBytesMax = 134_217_728 } = this.#options;
+    const { historyMs = 300_000, historyEventsMax = 100_000, historyBytesMax = 33_554_432 } = this.#options;
     const isTooMuch =
       this.#mvcc.historyLength > historyEventsMax || this.#mvcc.historyBytes > historyBytesMax;
     // Over the bound, the older half of what is kept goes, whatever its age.
