@@ -1,4 +1,5 @@
 import type { Pod } from '#api/objects.ts';
+import { conflictsWith, podHostPorts } from '#api/pod/host-ports.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { NodeFacts } from './ports.ts';
@@ -14,12 +15,20 @@ export interface Refusal {
  * two schedulers may have decided at once.
  */
 export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
-  return unsupported(pod) ?? shortage(pod, others, node);
+  const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
+  return unsupported(pod) ?? portConflict(pod, active) ?? shortage(pod, active, node);
+}
+
+function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
+  const wanted = podHostPorts(pod);
+  if (wanted.length === 0) return undefined;
+  const taken = active.flatMap(podHostPorts);
+  if (!wanted.some((one) => taken.some((used) => conflictsWith(one, used)))) return undefined;
+  return { reason: 'NodePorts', message: "node(s) didn't have free ports for the requested pod ports" };
 }
 
 /** `OutOfcpu` and its like. */
-function shortage(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
-  const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
+function shortage(pod: Pod, active: readonly Pod[], node: NodeFacts): Refusal | undefined {
   if (active.length >= node.podsMax) {
     const message = `Node didn't have enough resource: pods, requested: 1, used: ${active.length}, capacity: ${node.podsMax}`;
     return { reason: 'OutOfpods', message };

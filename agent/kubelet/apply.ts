@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
@@ -9,7 +10,7 @@ import { renderSandbox } from './container-config.ts';
 import { podHostname } from './host-files.ts';
 import { pullImage } from './pull-image.ts';
 import { podDownward } from './ports.ts';
-import type { Action } from './pod-input.ts';
+import { containersOf, type Action } from './pod-input.ts';
 import { podPaths } from './pod-paths.ts';
 import { startContainer } from './start-container.ts';
 import { stopContainer } from './stop-container.ts';
@@ -26,6 +27,8 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
   const { uid } = memory;
   switch (action.kind) {
     case 'prepareVolumes':
+      await Promise.all([mountVolumes(context, signal), makeDirectories(context)]);
+      return undefined;
     case 'refreshVolumes':
       return mountVolumes(context, signal);
     case 'removeVolumes':
@@ -56,6 +59,19 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
     default:
       return unreachable(action);
   }
+}
+
+/** What containers will need on disk, made while the sandbox is: starting one finds it there. */
+async function makeDirectories({ memory, ports }: ApplyContext): Promise<void> {
+  const { pod } = memory.desired;
+  const paths = podPaths(pod, ports.directories);
+  await Promise.all(
+    containersOf(pod).flatMap(({ spec: { name } }) =>
+      [paths.terminationMessage(name, 'any'), paths.log(name, 0)].map((file) =>
+        mkdir(dirname(file), { recursive: true }),
+      ),
+    ),
+  );
 }
 
 async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal): Promise<void> {

@@ -1,8 +1,9 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
 import { isEnding, plan } from './plan.ts';
-import { emptyObservation, type PodFacts } from './pod-input.ts';
+import { emptyObservation, type Action, type PodFacts } from './pod-input.ts';
 import { factsOf, noteRuns, type PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isImageName, restartWait, viewContainers } from './container-view.ts';
@@ -40,7 +41,7 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
       // What the end of a pod looks like must be known before its records go.
       if (isEnding(memory.desired)) report(memory, ports);
       const results = await Promise.allSettled(
-        next.actions.map((action) => apply(action, { memory, actual, ports }, signal)),
+        next.actions.map((action) => applyTimed(action, { memory, actual, ports }, signal)),
       );
       for (const result of results) if (result.status === 'rejected') throw result.reason;
     }
@@ -48,6 +49,15 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
   } finally {
     ports.events.release();
   }
+}
+
+/** One line per decision with consequence, at debug: where the time of a pod goes. */
+async function applyTimed(action: Action, context: ApplyContext, signal: AbortSignal): Promise<void> {
+  const { clock, logger } = context.ports;
+  const startMs = clock.monotonic();
+  await apply(action, context, signal);
+  const ms = Math.round((clock.monotonic() - startMs) * 100) / 100;
+  logger.debug({ uid: context.memory.uid, op: action.kind, ms }, 'pod action');
 }
 
 /** Whether nothing is left of a pod that the API no longer has. */

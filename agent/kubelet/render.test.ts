@@ -304,8 +304,32 @@ describe('refusalOf()', () => {
   };
   const asking = (cpu: string, uid = 'x') =>
     podOf({ containers: [container({ resources: { requests: { cpu } } })] }, { metadata: { uid } });
+  const binding = (hostPort: number, uid = 'x', more: { protocol?: 'UDP'; hostIP?: string } = {}) =>
+    podOf(
+      { containers: [container({ ports: [{ containerPort: 80, hostPort, ...more }] })] },
+      { metadata: { uid } },
+    );
   test.each([
     ['what fits', asking('1'), [asking('1', 'y')], undefined],
+    ['a port of the node that is taken', binding(80), [binding(80, 'y')], 'NodePorts'],
+    [
+      'other ports of the node',
+      binding(80),
+      [binding(81, 'y'), binding(80, 'z', { protocol: 'UDP' })],
+      'OutOfpods',
+    ],
+    [
+      'a port of one address, taken on all',
+      binding(80, 'x', { hostIP: '192.0.2.1' }),
+      [binding(80, 'y')],
+      'NodePorts',
+    ],
+    [
+      'a port of two addresses',
+      binding(80, 'x', { hostIP: '192.0.2.1' }),
+      [binding(80, 'y', { hostIP: '192.0.2.2' })],
+      undefined,
+    ],
     ['too much cpu', asking('1500m'), [asking('1', 'y')], 'OutOfcpu'],
     ['too many pods', asking('1m'), [asking('1m', 'y'), asking('1m', 'z')], 'OutOfpods'],
     [

@@ -336,7 +336,11 @@ export function compileReadonlyPaths(builder: ProgramBuilder, paths: readonly st
 /** mount(2) takes a page of data with its NUL. */
 const mountDataBytesMax = 4095;
 
-/** The overlay's data string, and the directory that its lower paths are relative to where they would not fit otherwise. */
+/**
+ * The overlay's data string, and the directory that its lower paths are relative to where they would not fit otherwise.
+ * `volatile` (since 5.10): nothing of the writable layer is synced. It goes with its container, and without it the kernel waits
+ * for the disk whenever a directory is copied up, as making a mount point does (docs/kernel-notes.md#overlay-volatile).
+ */
 export function overlayData(overlay: {
   readonly lower: readonly string[];
   readonly upper: string;
@@ -344,7 +348,7 @@ export function overlayData(overlay: {
 }): { readonly directory: string | undefined; readonly data: string } {
   const escape = (path: string): string => path.replace(/[\\:,]/g, '\\$&');
   const render = (lower: readonly string[]): string =>
-    `lowerdir=${lower.map(escape).join(':')},upperdir=${escape(overlay.upper)},workdir=${escape(overlay.work)}`;
+    `lowerdir=${lower.map(escape).join(':')},upperdir=${escape(overlay.upper)},workdir=${escape(overlay.work)},volatile`;
   const data = render(overlay.lower);
   if (Buffer.byteLength(data) <= mountDataBytesMax) return { directory: undefined, data };
   const directory = commonDirectory(overlay.lower);

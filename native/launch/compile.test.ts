@@ -178,7 +178,7 @@ describe('parseMountOptions()', () => {
 describe('overlayData()', () => {
   it('escapes what means something to the kernel', () => {
     const { data } = overlayData({ lower: ['/a:b', '/c,d'], upper: '/u', work: '/w' });
-    expect(data).toBe('lowerdir=/a\\:b:/c\\,d,upperdir=/u,workdir=/w');
+    expect(data).toBe('lowerdir=/a\\:b:/c\\,d,upperdir=/u,workdir=/w,volatile');
   });
 
   it('names layers relative to their directory where they would not fit a page', () => {
