@@ -1,3 +1,5 @@
+const encoder = new TextEncoder();
+
 /** Writes protobuf fields into a growing buffer; messages are written by nested writers. */
 export class ProtobufWriter {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(256);
@@ -6,7 +8,7 @@ export class ProtobufWriter {
   /** A string field; undefined and '' are left out, as proto3 does. */
   string(field: number, text: unknown): this {
     if (typeof text !== 'string' || text === '') return this;
-    return this.bytes(field, new TextEncoder().encode(text));
+    return this.bytes(field, encoder.encode(text));
   }
 
   bool(field: number, value: unknown): this {

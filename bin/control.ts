@@ -99,7 +99,10 @@ async function dispatch(
 
 async function removeImage(images: ImageStore, reference: string): Promise<void> {
   if (images.resolve(reference) === undefined) {
-    throw new PodwrightError('E_NOT_FOUND', `remove image ${reference}: no such image; podwright image ls lists them`);
+    throw new PodwrightError(
+      'E_NOT_FOUND',
+      `remove image ${reference}: no such image; podwright image ls lists them`,
+    );
   }
   await images.remove(reference);
 }

@@ -48,6 +48,17 @@ test('kubelet restarts a failing container with back-off and counts', async () =
   expect(node.get('crash')?.status?.containerStatuses?.[0]?.restartCount).toBe(2);
 });
 
+test('kubelet gives a port of the node to the first of two pods that come at once', async () => {
+  await using node = await startTestNode();
+
+  const ports = [{ containerPort: 80, hostPort: 8080, protocol: 'TCP' as const }];
+  for (const name of ['one', 'two'])
+    node.create(name, { containers: [{ name: 'main', image: 'busybox', ports }] });
+  await node.settle();
+  expect(node.get('one')?.status?.phase).toBe('Running');
+  expect(node.get('two')?.status).toMatchObject({ phase: 'Failed', reason: 'NodePorts' });
+});
+
 test('kubelet leaves a client that changes a pod time to write its status', async () => {
   await using node = await startTestNode();
 

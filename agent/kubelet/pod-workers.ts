@@ -89,7 +89,17 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     if (!memories.has(uid) && !isPresent) return; // Never seen here.
     const isNew = !memories.has(uid);
     memories.set(uid, memory);
-    if (isNew) admit(memory, podInformer.list(), ports);
+    if (isNew) {
+      // Also those of which nothing is made yet: two that come at once may not both have the last of something.
+      const isAdmitted = ({ metadata = {} }: Pod): boolean => {
+        const known = memories.get(metadata.uid ?? '');
+        return (
+          ports.runtime.observe(metadata.uid ?? '') !== undefined ||
+          (known !== undefined && known.rejection === undefined)
+        );
+      };
+      admit(memory, podInformer.list().filter(isAdmitted), ports);
+    }
     noteDesired(memory, desired, clock.now());
     queue.add(uid);
   };
@@ -218,11 +228,10 @@ function retryNow(memory: PodMemory): void {
 }
 
 /** Refuses what this node cannot run, once, before anything of it is made. */
-function admit(memory: PodMemory, others: readonly Pod[], { runtime, events, node }: SyncPorts): void {
+function admit(memory: PodMemory, admitted: readonly Pod[], { runtime, events, node }: SyncPorts): void {
   const { pod } = memory.desired;
   if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
   if (pod.status?.containerStatuses !== undefined) return; // It ran here before a reboot.
-  const admitted = others.filter((other) => runtime.observe(other.metadata?.uid ?? '') !== undefined);
   memory.rejection = refusalOf(pod, admitted, node);
   if (memory.rejection !== undefined) events.warning(pod, memory.rejection.reason, memory.rejection.message);
 }

@@ -130,12 +130,12 @@ type Chain = NftChain & { readonly rules: readonly NftRule[] };
 /** Before translation: what has no backend is refused at once. Only first packets are looked at. */
 function rejectChains(facts: FamilyFacts): readonly Chain[] {
   const isNew: NftExpr = { expr: 'match', left: { load: 'ct state' }, op: '==', right: 'new' };
-  const rules: readonly NftRule[] = [{ exprs: [isNew, jump('reject')] }];
+  const rules: readonly NftRule[] = [{ exprs: [isNew, jump('without-endpoints')] }];
   return [
     { name: 'early-prerouting', hook: { type: 'filter', hook: 'prerouting', priority: -110 }, rules },
     { name: 'early-output', hook: { type: 'filter', hook: 'output', priority: -110 }, rules },
     {
-      name: 'reject',
+      name: 'without-endpoints',
       rules: [
         { exprs: [isIn('reject', 'service', facts), { expr: 'reject' }] },
         { exprs: [...isForNode(facts), isIn('reject', 'node-port', facts), { expr: 'reject' }] },

@@ -5,16 +5,25 @@ import { ProtobufWriter } from '#api/protobuf-writer.ts';
 /** The content type of `encodeOpenApiV2`. */
 export const openApiV2ProtobufMediaType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 
-/** A swagger document as gnostic's openapi.v2.Document message (field numbers from its OpenAPIv2.proto). */
-export function encodeOpenApiV2(document: JsonObject): Uint8Array {
+/**
+ * A swagger document as gnostic's openapi.v2.Document message (field numbers from its OpenAPIv2.proto). Yields between its parts, for
+ * the caller to let others run: all at once it takes longer than a server should be busy with one thing.
+ */
+export function* encodeOpenApiV2(document: JsonObject): Generator<void, Uint8Array> {
   const writer = new ProtobufWriter().string(1, document['swagger']);
   const { title, version } = objectOf(document['info']);
   writer.message(2, (info) => info.string(1, title).string(2, version));
-  writer.message(8, (paths) => named(paths, { field: 2, entries: document['paths'], write: writePathItem }));
-  writer.message(9, (definitions) =>
-    named(definitions, { field: 1, entries: document['definitions'], write: writeSchema }),
-  );
-  return writer.finish();
+  const paths = new ProtobufWriter();
+  for (const [path, item] of Object.entries(objectOf(document['paths']))) {
+    named(paths, { field: 2, entries: { [path]: item }, write: writePathItem });
+    yield;
+  }
+  const definitions = new ProtobufWriter();
+  for (const [name, schema] of Object.entries(objectOf(document['definitions']))) {
+    named(definitions, { field: 1, entries: { [name]: schema }, write: writeSchema });
+    yield;
+  }
+  return writer.bytes(8, paths.finish()).bytes(9, definitions.finish()).finish();
 }
 
 type Write = (writer: ProtobufWriter, value: JsonObject) => void;

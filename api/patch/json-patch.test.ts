@@ -38,6 +38,8 @@ describe('applyJsonPatch()', () => {
     ['a removal of what is not there', [{ op: 'remove', path: '/z' }], 422],
     ['a replacement of what is not there', [{ op: 'replace', path: '/z', value: 1 }], 422],
     ['a parent that is not there', [{ op: 'add', path: '/z/y', value: 1 }], 422],
+    ['a member of a number', [{ op: 'add', path: '/a/b/c', value: 1 }], 422],
+    ['a move out of a number', [{ op: 'move', from: '/a/b/c', path: '/d' }], 422],
     ['an index beyond the list', [{ op: 'add', path: '/l/9', value: 1 }], 422],
     ['an operation that is none', [{ op: 'mix', path: '/a' }], 422],
     ['a path that is none', [{ op: 'add', path: 'a', value: 1 }], 422],

@@ -35,11 +35,15 @@ function applyOperation(document: Document, operation: unknown): Document {
   if (!isObject(operation)) throw badRequest('error decoding patch: an operation is no object');
   const { op, path, from, value } = operation;
   if (typeof op !== 'string' || !operations.has(op) || !isPointer(path)) throw patchRejected();
-  if ((op === 'move' || op === 'copy') && !isPointer(from)) throw patchRejected();
+  const hasSource = op === 'move' || op === 'copy';
+  if (hasSource && !isPointer(from)) throw patchRejected();
   if (op === 'test') {
     if (!equalJson(readPointer(document.root, path), value ?? null)) throw patchRejected();
     return document;
   }
+  // The library throws a TypeError of its own for a member of a number or text.
+  const places = hasSource && isPointer(from) ? [path, from] : [path];
+  if (!places.every((place) => hasHolder(document.root, place))) throw patchRejected();
   // The document is wrapped, so that an operation on the whole of it ('') is one on a member.
   const wrapped = {
     op,
@@ -54,6 +58,13 @@ function applyOperation(document: Document, operation: unknown): Document {
 
 function isPointer(value: unknown): value is string {
   return typeof value === 'string' && (value === '' || value.startsWith('/')) && !value.includes('__proto__');
+}
+
+/** Whether what the pointer names would be a member of an object or list; the whole document always may be named. */
+function hasHolder(root: unknown, pointer: string): boolean {
+  if (pointer === '') return true;
+  const holder = readPointer(root, pointer.slice(0, pointer.lastIndexOf('/')));
+  return Array.isArray(holder) || isObject(holder);
 }
 
 /** The value at a JSON pointer; null when there is none (Go's json-patch tests null against what is absent). */

@@ -9,6 +9,7 @@ import { alreadyExists, badRequest, invalid } from '#api/status.ts';
 import { prepareCreate } from '#api/strategy.ts';
 import { validateCreate } from '#api/validation.ts';
 import { admitNew } from '#control-plane/apiserver/admission/admit-new.ts';
+import { takeRoom } from '#control-plane/apiserver/admission/resource-quota.ts';
 import { randomSuffix } from './name-suffix.ts';
 import { negotiate } from './negotiate.ts';
 import { typedBytes } from './object-bytes.ts';
@@ -65,6 +66,8 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   const { kind, namespace, dryRun } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
   const admitted = await admitNew(context, { ...input, object: applyDefaults(kind, input.object) });
+  using _room = kind.namespaced ? await takeRoom(context, { kind, namespace, object: admitted }) : undefined;
+
   for (let tries = 1; ; tries++) {
     const suffix = randomSuffix();
     const prepared = prepareCreate(kind, admitted, {

@@ -38,10 +38,17 @@ async function observed(context: ServerContext, request: ApiRequest): Promise<Ap
   let route: Route | undefined;
   const response = await answer(context, request, (parsed) => (route = parsed));
   const { verb, kind } =
-    route?.kind === 'resource' ? route.route : { verb: request.method.toLowerCase(), kind: undefined };
+    route?.kind === 'resource' ? route.route : { verb: methodLabel(request.method), kind: undefined };
   const seconds = (context.clock.monotonic() - startMs) / 1000;
   observeRequest(context, { verb, resource: kind?.resource ?? '', code: response.status, seconds });
   return response;
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Clients may make up methods; labels are few. */
+function methodLabel(method: string): string {
+  return methods.has(method) ? method.toLowerCase() : 'other';
 }
 
 async function answer(

@@ -34,13 +34,17 @@ const bodyIdleMs = 30_000;
 /** Made once: an exception with its stack for each request that ends would cost more than many a request. */
 const gone = new DOMException('the client has gone', 'AbortError');
 
-/** Aborts when the client leaves before it has its answer. */
-export function abortWith(answer: Writable): AbortSignal {
+/** Somebody who waits for an answer; disposed when it has been given. */
+export interface WaitingClient extends Disposable {
+  /** Aborts when the client leaves before that. */
+  readonly signal: AbortSignal;
+}
+
+export function waitingClient(connection: Writable): WaitingClient {
   const controller = new AbortController();
-  answer.once('close', () => {
-    if (!answer.writableFinished) controller.abort(gone);
-  });
-  return controller.signal;
+  const leave = (): void => controller.abort(gone);
+  connection.once('close', leave);
+  return { signal: controller.signal, [Symbol.dispose]: () => connection.off('close', leave) };
 }
 
 /** The request as the handlers see it. */
@@ -95,7 +99,11 @@ function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders 
 }
 
 /** The headers of an answer, those among them that every answer has. */
-export function headersOf({ status, headers, body }: ApiResponse): Record<string, string | number | string[]> {
+export function headersOf({
+  status,
+  headers,
+  body,
+}: ApiResponse): Record<string, string | number | string[]> {
   const all: Record<string, string | number | string[]> = {
     'audit-id': randomUUID(),
     'cache-control': 'no-cache, private',

@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '#base/log.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
-import { abortWith, callerOf, headersOf, joinHeaders, readExchange, sinkOf } from './http-exchange.ts';
+import { callerOf, headersOf, joinHeaders, readExchange, sinkOf, waitingClient } from './http-exchange.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 
@@ -61,7 +61,11 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void options.upgrade(readRequest(request, abortWith(socket)), { socket, head, message: request });
+    void options.upgrade(readRequest(request, waitingClient(socket).signal), {
+      socket,
+      head,
+      message: request,
+    });
   });
   server.on('sessionError', (error) =>
     options.logger.debug({ error: String(error) }, 'HTTP/2 session ended'),
@@ -78,8 +82,10 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  using client = waitingClient(response);
+
   try {
-    const answer = await options.handle(readRequest(request, abortWith(response)));
+    const answer = await options.handle(readRequest(request, client.signal));
     await send(request, response, answer);
   } catch (error) {
     options.logger.debug({ error: String(error), path: request.url }, 'response cut off');
@@ -100,6 +106,10 @@ function readRequest(request: IncomingMessage, signal: AbortSignal): ApiRequest 
 
 async function send(request: IncomingMessage, response: ServerResponse, answer: ApiResponse): Promise<void> {
   const { body } = answer;
+  // Whoever was answered in the middle of sending need not go on.
+  response.once('finish', () => {
+    if (!request.complete) request.destroy();
+  });
   response.writeHead(answer.status, headersOf(answer));
   if (request.method === 'HEAD') {
     response.end();

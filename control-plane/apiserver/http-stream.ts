@@ -1,11 +1,14 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Logger } from '#base/log.ts';
-import { abortWith, callerOf, headersOf, joinHeaders, readExchange, sinkOf } from './http-exchange.ts';
+import { callerOf, headersOf, joinHeaders, readExchange, sinkOf, waitingClient } from './http-exchange.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
 
 /** One request of an HTTP/2 connection. */
 export async function serveStream(
-  { handle, logger }: { readonly handle: (request: ApiRequest) => Promise<ApiResponse>; readonly logger: Logger },
+  {
+    handle,
+    logger,
+  }: { readonly handle: (request: ApiRequest) => Promise<ApiResponse>; readonly logger: Logger },
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
 ): Promise<void> {
@@ -15,6 +18,8 @@ export async function serveStream(
     stream.destroy();
   };
   stream.on('error', cutOff);
+  using client = waitingClient(stream);
+
   try {
     if (headers.expect === '100-continue') stream.additionalHeaders({ ':status': 100 });
     const request = readExchange({
@@ -23,7 +28,7 @@ export async function serveStream(
       headers: joinHeaders(headers),
       caller: callerOf(stream.session ?? stream, stream.session?.socket),
       body: stream,
-      signal: abortWith(stream),
+      signal: client.signal,
     });
     await send(stream, await handle(request), request.method === 'HEAD');
   } catch (error) {
@@ -43,6 +48,6 @@ async function send(stream: ServerHttp2Stream, answer: ApiResponse, isHead: bool
   }
   // Whoever was answered in the middle of sending need not go on.
   if (!stream.endAfterHeaders && !stream.readableEnded) {
-    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
+    stream.once('finish', () => stream.resume().close(constants.NGHTTP2_NO_ERROR));
   }
 }

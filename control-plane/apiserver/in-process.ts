@@ -68,11 +68,21 @@ async function* readStream(
   let failure: unknown;
   let wake = Promise.withResolvers<void>();
   let room = Promise.withResolvers<void>();
+  let isWakePlanned = false;
+  // Events are told before the write that caused them is answered: the answer goes first, and what comes meanwhile is read at once.
+  const wakeSoon = (): void => {
+    if (isWakePlanned) return;
+    isWakePlanned = true;
+    setImmediate(() => {
+      isWakePlanned = false;
+      wake.resolve();
+    });
+  };
   const sink: ByteSink = {
     write: (bytes) => {
       ready.push(bytes);
       readyBytes += bytes.byteLength;
-      wake.resolve();
+      wakeSoon();
       return readyBytes < readyBytesMax;
     },
     drained: () => room.promise,

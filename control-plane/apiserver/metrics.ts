@@ -7,6 +7,11 @@ export interface ServerMetrics {
   /** Requests by verb, resource and code. Reader: request rates and errors of API dashboards. */
   readonly requests: Counter<'verb' | 'resource' | 'code'>;
   readonly durations: Histogram<'verb' | 'resource'>;
+  /** The two for each set of labels that occurred: looking them up by labels costs more than counting. */
+  readonly seriesOf: Map<
+    string,
+    { readonly request: Counter.Internal; readonly duration: Histogram.Internal<string> }
+  >;
   readonly watches: Gauge;
 }
 
@@ -44,6 +49,7 @@ async function loadMetrics(context: ServerContext): Promise<ServerMetrics> {
       buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30],
       registers: [registry],
     }),
+    seriesOf: new Map(),
     watches: new prometheus.Gauge({
       name: 'apiserver_longrunning_requests',
       help: 'Watches and other streams that are open.',
@@ -69,8 +75,14 @@ export function observeRequest(context: ServerContext, observation: RequestObser
   const metrics = loaded.get(context);
   if (metrics === undefined) return;
   const { verb, resource, code, seconds } = observation;
-  metrics.requests.inc({ verb, resource, code: String(code) });
-  if (verb !== 'watch') metrics.durations.observe({ verb, resource }, seconds);
+  const id = `${verb} ${resource} ${code}`;
+  let series = metrics.seriesOf.get(id);
+  if (series === undefined) {
+    const request = metrics.requests.labels({ verb, resource, code: String(code) });
+    metrics.seriesOf.set(id, (series = { request, duration: metrics.durations.labels({ verb, resource }) }));
+  }
+  series.request.inc();
+  if (verb !== 'watch') series.duration.observe(seconds);
 }
 
 /** Counts a watch for as long as it is open. */

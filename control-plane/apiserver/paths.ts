@@ -10,12 +10,11 @@ import {
 } from '#api/discovery.ts';
 import { groupVersions } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { encodeOpenApiV2, openApiV2Document, openApiV2ProtobufMediaType } from '#api/openapi-v2.ts';
-import { openApiV3Document, openApiV3Index } from '#api/openapi-v3.ts';
 import { methodNotAllowed } from '#api/status.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
 import { renderMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
+import { openApiV2, openApiV3, openApiV3Paths } from './openapi.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
 import { objectResponse, styleOf, textResponse } from './respond.ts';
 import type { ServerContext } from './server-context.ts';
@@ -58,7 +57,7 @@ const fixedPaths: Readonly<Record<string, Answer>> = {
   '/api': (context, request) => discovery('core', () => apiVersions(addressOf(context)), request),
   '/apis': (_context, request) => discovery('groups', () => apiGroupList(), request),
   '/openapi/v2': (_context, request) => openApiV2(request),
-  '/openapi/v3': json(() => openApiV3Index()),
+  '/openapi/v3': (_context, request) => openApiV3Paths(request),
   '/.well-known/openid-configuration': json((context) => ({
     issuer: tokenIssuer,
     jwks_uri: `https://${addressOf(context)}/openid/v1/jwks`,
@@ -109,47 +108,6 @@ function discovery(scope: 'core' | 'groups', classic: () => JsonObject, request:
   return {
     status: 200,
     headers: { ...headers, 'content-type': discoveryMediaType(version) },
-    body: Buffer.from(document.text),
-  };
-}
-
-let openApiV2Bytes: { readonly json: Uint8Array; readonly protobuf: Uint8Array } | undefined;
-
-function openApiV2(request: ApiRequest): ApiResponse {
-  if (openApiV2Bytes === undefined) {
-    const document = openApiV2Document();
-    openApiV2Bytes = { json: Buffer.from(JSON.stringify(document)), protobuf: encodeOpenApiV2(document) };
-  }
-  // kubectl writes the type with an @ in Accept and reads it without.
-  const wantsProtobuf = (request.headers['accept'] ?? '').includes('proto-openapi.spec.v2');
-  const contentType = wantsProtobuf ? openApiV2ProtobufMediaType : 'application/json';
-  const body = wantsProtobuf ? openApiV2Bytes.protobuf : openApiV2Bytes.json;
-  return { status: 200, headers: { 'content-type': contentType, vary: 'Accept' }, body };
-}
-
-const yearMs = 31_536_000_000;
-
-function openApiV3(
-  path: string,
-  groupVersion: { readonly group: string; readonly version: string },
-  request: ApiRequest,
-): ApiResponse {
-  const document = openApiV3Document(groupVersion);
-  if (document === undefined) return textResponse(404, '404 page not found\n');
-  const asked = request.query.get('hash');
-  if (asked !== null && asked !== document.hash) {
-    return { status: 301, headers: { location: `${path}?hash=${document.hash}` }, body: emptyBody };
-  }
-  const etag = `"${document.hash}"`;
-  const immutable = {
-    'cache-control': 'public, immutable',
-    expires: new Date(Date.UTC(2000, 0) + 40 * yearMs).toUTCString(),
-  };
-  const headers = { etag, vary: 'Accept', ...(asked === null ? {} : immutable) };
-  if (request.headers['if-none-match'] === etag) return { status: 304, headers, body: emptyBody };
-  return {
-    status: 200,
-    headers: { ...headers, 'content-type': 'application/json' },
     body: Buffer.from(document.text),
   };
 }

@@ -8,7 +8,7 @@ import { parseListOptions, parseResourceVersion, selects, type ListOptions } fro
 import { negotiate } from './negotiate.ts';
 import { typedBytes } from './object-bytes.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
-import { bytesResponse, objectResponse, piecesResponse, styleOf } from './respond.ts';
+import { bytesResponse, objectResponse, piecesResponse, streamedResponse, styleOf } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -64,13 +64,22 @@ export async function listObjects(
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
+  const head = listHead(kind, transform, page.metadata);
   const render =
     transform === undefined
       ? (value: StoredValue): Uint8Array => context.registry.bytesOf(kind, value)
       : (value: StoredValue): Uint8Array =>
           jsonBytes(renderPartial(transform, context.registry.objectOf(kind, value)));
-  const pieces = await joinItems(listHead(kind, transform, page.metadata), page.values, render);
-  return piecesResponse(pieces, style);
+  if (transform !== undefined)
+    return piecesResponse(await collect(joinItems(head, page.values, render)), style);
+  const sizeBytes = page.values.reduce(
+    (sum, value) => sum + render(value).byteLength + 1,
+    Buffer.byteLength(head) + 2,
+  );
+  return streamedResponse(
+    { pieces: joinItems(head, page.values, render), sizeBytes: sizeBytes - (page.values.length > 0 ? 1 : 0) },
+    style,
+  );
 }
 
 async function listTable(
@@ -87,7 +96,7 @@ async function listTable(
   const empty = JSON.stringify(renderTable(table, page.metadata, []));
   const render = (value: StoredValue): Uint8Array =>
     jsonBytes(renderRow(table, context.registry.objectOf(kind, value)));
-  return piecesResponse(await joinItems(empty.slice(0, -2), page.values, render), style);
+  return piecesResponse(await collect(joinItems(empty.slice(0, -2), page.values, render)), style);
 }
 
 function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['metadata']): string {
@@ -97,15 +106,14 @@ function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['
 }
 
 const comma = Buffer.from(',');
+const listEnd = Buffer.from(']}');
 
 /** Head, items between commas and `]}`, in pieces of a size to send at once. */
-async function joinItems(
+function* joinItems(
   head: string,
   values: readonly StoredValue[],
   render: (value: StoredValue) => Uint8Array,
-): Promise<readonly Uint8Array[]> {
-  const slice = new TimeSlice();
-  const pieces: Uint8Array[] = [];
+): Generator<Uint8Array, void> {
   let parts: Uint8Array[] = [Buffer.from(head)];
   let size = 0;
   let isFirst = true;
@@ -116,14 +124,22 @@ async function joinItems(
     parts.push(bytes);
     size += bytes.byteLength;
     if (size < pieceBytes) continue;
-    pieces.push(Buffer.concat(parts));
+    yield Buffer.concat(parts);
     parts = [];
     size = 0;
+  }
+  parts.push(listEnd);
+  yield Buffer.concat(parts);
+}
+
+async function collect(pieces: Iterable<Uint8Array>): Promise<readonly Uint8Array[]> {
+  const slice = new TimeSlice();
+  const collected: Uint8Array[] = [];
+  for (const piece of pieces) {
+    collected.push(piece);
     if (slice.isOver()) await slice.next();
   }
-  parts.push(Buffer.from(']}'));
-  pieces.push(Buffer.concat(parts));
-  return pieces;
+  return collected;
 }
 
 function jsonBytes(value: unknown): Uint8Array {

@@ -4,12 +4,15 @@ import type { JsonObject } from '#api/object.ts';
 import { statusOf } from '#api/status.ts';
 import type { Representation } from './negotiate.ts';
 import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink } from './request.ts';
+import { TimeSlice } from './time-slice.ts';
 
 type Headers = ApiResponse['headers'];
 
 const jsonType: Headers = { 'content-type': 'application/json' };
 /** Bodies below this are sent as they are (kube-apiserver's own bound). */
 const gzipBytesMin = 131_072;
+/** Lists below this are sent in one piece. */
+const streamedBytesMin = 262_144;
 
 /** How the answer to a request is to be written, apart from its transform. */
 export interface Style {
@@ -69,6 +72,26 @@ export function piecesResponse(pieces: readonly Uint8Array[], style: Style): Api
     headers: { ...jsonType, 'content-length': String(size) },
     body: async (sink) => {
       for (const piece of pieces) if (!sink.write(piece)) await sink.drained();
+    },
+  };
+}
+
+/** JSON of a known size, made piece by piece as fast as the client takes it: a long list is never in memory as a whole. */
+export function streamedResponse(
+  { pieces, sizeBytes }: { readonly pieces: Iterable<Uint8Array>; readonly sizeBytes: number },
+  style: Style,
+): ApiResponse {
+  const isShort = sizeBytes < streamedBytesMin;
+  if (isShort || style.format !== 'json' || style.pretty) return piecesResponse([...pieces], style);
+  return {
+    status: 200,
+    headers: { ...jsonType, 'content-length': String(sizeBytes) },
+    body: async (sink) => {
+      const slice = new TimeSlice();
+      for (const piece of pieces) {
+        if (!sink.write(piece)) await sink.drained();
+        if (slice.isOver()) await slice.next();
+      }
     },
   };
 }

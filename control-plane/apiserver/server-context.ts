@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import type { Turns } from '#base/turns.ts';
 import type { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
 import type { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
 import type { NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
@@ -11,6 +12,8 @@ export interface ServerContext {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly allocators: ServiceAllocators;
+  /** By namespace: creations that a quota counts. */
+  readonly quotaTurns: Turns;
   readonly tokens: TokenAuthority;
   readonly nodes: NodeDialer;
   /** Aborts when the server closes: watches end. */

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
+import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import type { Store } from '#control-plane/store/store.ts';
@@ -96,6 +97,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     clock,
     logger,
     allocators,
+    quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
     nodes: undo.use(createNodeDialer({ caCertPem: pki.caCertPem, client: pki.kubeletClient })),
     closing: closing.signal,

@@ -17,3 +17,13 @@ export class TimeSlice {
     this.#startMs = performance.now();
   }
 }
+
+/** Runs the steps to their end, letting others run now and then between two of them. */
+export async function inSlices<T>(steps: Iterator<unknown, T>): Promise<T> {
+  const slice = new TimeSlice();
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+    if (slice.isOver()) await slice.next();
+  }
+}

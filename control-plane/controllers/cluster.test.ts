@@ -558,6 +558,41 @@ it.each([
   expect(client.all(kinds.pods).flatMap(({ metadata }) => metadata?.finalizers ?? [])).toEqual([]);
 });
 
+it('a Job that is deleted while its pods run takes them along', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const template = podTemplate('ok', { restartPolicy: 'OnFailure' });
+  await client.create(kinds.jobs, { metadata: setWhere, spec: { parallelism: 2, selector, template } });
+  await cluster.settle(1000);
+  expect(client.all(kinds.pods).length).toBe(2);
+  await client.delete(kinds.jobs, setWhere, { propagationPolicy: 'Background' });
+  await cluster.settle(5000);
+  expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
+});
+
+it('a quota tells how much of it is used', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const hard = { pods: '9', configmaps: '9', 'count/deployments.apps': '9' };
+  await client.create(kinds.resourceQuotas, {
+    metadata: { name: 'q', namespace: 'default' },
+    spec: { hard },
+  });
+  await cluster.settle(500);
+  const statusOf = async () =>
+    (await client.get(kinds.resourceQuotas, { namespace: 'default', name: 'q' })).status;
+  const before = await statusOf();
+  expect(before?.hard).toEqual(hard);
+  await client.create(kinds.deployments, web);
+  await client.create(kinds.configMaps, { metadata: { name: 'mine', namespace: 'default' } });
+  await cluster.settle(1000);
+  const maps = Number(before?.used?.['configmaps'] ?? 0);
+  expect(await statusOf()).toEqual({
+    hard,
+    used: { pods: '4', configmaps: String(maps + 1), 'count/deployments.apps': '1' },
+  });
+});
+
 it('an Indexed Job gives each completion its index, and goes after its time to live', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

@@ -13,6 +13,7 @@ import { runNamespaces } from './namespace/reconcile.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
 import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
+import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
@@ -55,6 +56,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runTaintEviction(context),
     ...(clusterCidr === undefined ? [] : [runNodeIpam(context, { clusterCidr, nodePrefixLength })]),
     runPodGc(context),
+    runResourceQuotas(context),
     runGarbageCollector(context),
   ];
   return {

@@ -1,5 +1,6 @@
 import { controllerRef } from '#api/owner.ts';
 import type { Node, Pod } from '#api/objects.ts';
+import { podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
 import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
 
 /** Amounts by resource name: cpu in thousandths of a core, everything else in whole units. */
@@ -40,22 +41,5 @@ export function controllerUidOf(pod: Pod): string | undefined {
   return controllerRef(pod)?.uid;
 }
 
-export interface HostPort {
-  /** `TCP/80` */
-  readonly port: string;
-  readonly address: string;
-}
-
-/** The ports that the pod binds on its node; sidecars bind them too. */
-export const hostPortsOf: (pod: Pod) => readonly HostPort[] = remembered(({ spec }) =>
-  [
-    ...(spec?.containers ?? []),
-    ...(spec?.initContainers ?? []).filter((one) => one.restartPolicy === 'Always'),
-  ]
-    .flatMap((container) => container.ports ?? [])
-    .filter(({ hostPort = 0 }) => hostPort > 0)
-    .map(({ hostPort = 0, hostIP, protocol = 'TCP' }) => ({
-      port: `${protocol}/${hostPort}`,
-      address: hostIP === undefined || hostIP === '' ? '0.0.0.0' : hostIP,
-    })),
-);
+/** The ports that the pod binds on its node. */
+export const hostPortsOf: (pod: Pod) => readonly HostPort[] = remembered(podHostPorts);

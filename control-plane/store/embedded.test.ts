@@ -78,6 +78,30 @@ describe('openEmbeddedStore()', () => {
     await engine[Symbol.asyncDispose]();
   });
 
+  it('remembers a compaction that had nothing to remove', async () => {
+    const store = await open();
+    await store.commit({ expect: [], ops: [{ op: 'put', key: '/k', value: () => new Uint8Array(1) }] });
+    await store.compact(1);
+    await store[Symbol.asyncDispose]();
+    const again = await open();
+    expect(again.compactRevision).toBe(1);
+    await again[Symbol.asyncDispose]();
+  });
+
+  it('counts what remains of a range without what was deleted or is not durable yet', async () => {
+    const store = await open();
+    const put = (name: string): ReturnType<typeof store.commit> =>
+      store.commit({ expect: [], ops: [{ op: 'put', key: `/k/${name}`, value: () => new Uint8Array(1) }] });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await put(name);
+    await store.commit({ expect: [], ops: [{ op: 'delete', key: '/k/d' }] });
+    const unsettled = [put('f'), put('c')];
+    const range = await store.range('/k/', { limit: 1 });
+    expect(range).toMatchObject({ more: true, remaining: 3 });
+    await Promise.all(unsettled);
+    expect(await store.range('/k/', { limit: 1 })).toMatchObject({ more: true, remaining: 4 });
+    await store[Symbol.asyncDispose]();
+  });
+
   it('replays a long past to a watcher that starts while others write', async () => {
     const store = await open();
     const text = 'x'.repeat(100);

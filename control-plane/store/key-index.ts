@@ -67,6 +67,20 @@ export class KeyIndex {
     }
   }
 
+  /** How many keys start with `prefix`, from `from` on. */
+  count(prefix: string, from: string = prefix): number {
+    const start = from > prefix ? from : prefix;
+    return Math.max(0, this.#rank(`${prefix}\uffff`) - this.#rank(start)); // No key has that character.
+  }
+
+  /** How many keys are before this one. */
+  #rank(key: string): number {
+    const index = this.#bucketOf(key);
+    let rank = lowerBound(this.#buckets[index] ?? [], key);
+    for (let before = 0; before < index; before++) rank += this.#buckets[before]?.length ?? 0;
+    return rank;
+  }
+
   #insert(history: KeyHistory): void {
     const index = this.#bucketOf(history.key);
     const bucket = this.#buckets[index] ?? [];

@@ -36,6 +36,8 @@ export class Mvcc {
   /** Events after compactRevision, by revision. */
   #log: LogEntry[] = [];
   #unsettled: LogEntry[] = [];
+  /** Keys that are in the index only for their history. */
+  readonly #deletedKeys = new Set<string>();
   #settledRevision = 0;
   #assignedRevision = 0;
   #compactRevision = 0;
@@ -153,14 +155,32 @@ export class Mvcc {
     const at = this.#readRevision(options.revision);
     const limit = options.limit === undefined || options.limit <= 0 ? Infinity : options.limit;
     const values: StoredValue[] = [];
-    let remaining = 0;
     for (const history of this.#index.scan(prefix, options.from)) {
       const version = versionAt(history, at);
       if (version === undefined) continue;
-      if (values.length < limit) values.push(storedValue(history.key, version));
-      else remaining++;
+      if (values.length === limit) {
+        return { revision: at, values, more: true, remaining: this.#countPresent(prefix, history.key, at) };
+      }
+      values.push(storedValue(history.key, version));
     }
-    return { revision: at, values, more: remaining > 0, remaining };
+    return { revision: at, values, more: false, remaining: 0 };
+  }
+
+  /** How many keys of the prefix were there at the revision, from `from` on. */
+  #countPresent(prefix: string, from: string, at: number): number {
+    const isAbsent = (history: KeyHistory | undefined): boolean => versionAt(history, at) === undefined;
+    if (at < this.#settledRevision) {
+      let present = 0;
+      for (const history of this.#index.scan(prefix, from)) if (!isAbsent(history)) present++;
+      return present;
+    }
+    // Of now it is not necessary to look at every key: all in the index are there but for some of those that are known.
+    let present = this.#index.count(prefix, from);
+    const doubtful = new Set([...this.#deletedKeys, ...this.#unsettled.map(({ key }) => key)]);
+    for (const key of doubtful) {
+      if (key >= from && key.startsWith(prefix) && isAbsent(this.#index.get(key))) present--;
+    }
+    return present;
   }
 
   /** The lease under which the key was last put; 0 for none. */
@@ -219,11 +239,15 @@ export class Mvcc {
     while (versions[0] !== undefined && versions[0].revision < entry.version.revision)
       gone.push(dropFirst(versions));
     if (entry.version.deleted && versions[0] === entry.version) gone.push(dropFirst(versions));
-    if (versions.length === 0) this.#index.remove(entry.key);
+    if (versions.length > 0) return;
+    this.#index.remove(entry.key);
+    this.#deletedKeys.delete(entry.key);
   }
 
   #append(entry: LogEntry): void {
     this.#log.push(entry);
+    if (entry.version.deleted) this.#deletedKeys.add(entry.key);
+    else this.#deletedKeys.delete(entry.key);
     this.#historyBytes += entry.previous?.value.byteLength ?? 0;
   }
 

@@ -25,6 +25,32 @@ describe('admitNew()', () => {
     );
   });
 
+  it('a quota holds for objects that are made at the same time', async () => {
+    await test.make('/api/v1/namespaces', { metadata: { name: 'many' } });
+    await test.make('/api/v1/namespaces/many/resourcequotas', {
+      metadata: { name: 'q' },
+      spec: { hard: { configmaps: '2' } },
+    });
+    const path = '/api/v1/namespaces/many/configmaps';
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const answers = await Promise.all(
+      names.map((name) => test.call('POST', path, { body: { metadata: { name } } })),
+    );
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([201, 201, 403, 403, 403]);
+  });
+
+  it('a quota with scopes counts and refuses only what they take in', async () => {
+    const path = '/api/v1/namespaces/scoped';
+    await test.make('/api/v1/namespaces', { metadata: { name: 'scoped' } });
+    await test.make(`${path}/serviceaccounts`, { metadata: { name: 'default' } });
+    const spec = { hard: { pods: '0' }, scopes: ['BestEffort'] };
+    await test.make(`${path}/resourcequotas`, { metadata: { name: 'q' }, spec });
+    const refused = await test.call('POST', `${path}/pods`, { body: podNamed('a') });
+    expect(refused.json['message']).toContain('exceeded quota: q');
+    const containers = [{ name: 'c', image: 'i', resources: { requests: { cpu: '1' } } }];
+    await test.make(`${path}/pods`, podNamed('b', { spec: { containers } }));
+  });
+
   it('limits and quotas hold for what pods ask for', async () => {
     const path = '/api/v1/namespaces/lim';
     await test.make('/api/v1/namespaces', { metadata: { name: 'lim' } });

@@ -7,7 +7,6 @@ import type { CreateInput } from '#control-plane/apiserver/create.ts';
 import { randomSuffix } from '#control-plane/apiserver/name-suffix.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { applyLimitRanges } from './limit-range.ts';
-import { checkQuotas } from './resource-quota.ts';
 
 /** Built-in priority classes (scheduling/v1 SystemPriorityClasses). */
 export const systemPriorities: Readonly<Record<string, number>> = {
@@ -22,7 +21,7 @@ const csrs = 'CertificateSigningRequest';
 
 /**
  * What has to be known of the rest of the cluster before an object may be made: its namespace is there and stays, a pod's service
- * account and priority class exist, limits and quotas hold.
+ * account and priority class exist, limits hold.
  * @throws {E_API} 403 or 404
  */
 export async function admitNew(context: ServerContext, input: CreateInput): Promise<JsonObject> {
@@ -32,9 +31,7 @@ export async function admitNew(context: ServerContext, input: CreateInput): Prom
   const isPod = kind.kind === 'Pod' && kind.group === '';
   const options = isPod ? await podOptions(context, object, namespace) : { storageProtection: false };
   const admitted = admitCreate(kind, object, options);
-  const limited = isPod ? await applyLimitRanges(context, namespace, admitted) : admitted;
-  if (kind.namespaced) await checkQuotas(context, { kind, namespace, object: limited });
-  return limited;
+  return isPod ? applyLimitRanges(context, namespace, admitted) : admitted;
 }
 
 async function checkNamespace(

@@ -4,7 +4,7 @@ import { compareQuantity, formatQuantity, parseQuantity } from '#api/quantity.ts
 import { forbidden } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { podUsage } from './pod-usage.ts';
+import { podUsage } from '#api/quota/pod-usage.ts';
 
 const limitRanges = builtIn('', 'v1', 'limitranges');
 

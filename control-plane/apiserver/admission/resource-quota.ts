@@ -9,10 +9,11 @@ import {
   zeroQuantity,
   type Quantity,
 } from '#api/quantity.ts';
+import { isInScope } from '#api/quota/scope.ts';
+import { usageReader } from '#api/quota/usage.ts';
 import { forbidden } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { isRunningOrWill, podUsage } from './pod-usage.ts';
 
 const quotas = builtIn('', 'v1', 'resourcequotas');
 
@@ -24,35 +25,28 @@ interface Subject {
 
 /**
  * Refuses an object for which a quota of its namespace has no room: the number of its kind, and of pods what they request and
- * are limited to. Counted from the objects that are there. @throws {E_API} 403
+ * are limited to. Counted from the objects that are there, so that whoever is let in holds its namespace's turn until it is
+ * stored or given up: the caller disposes it. Undefined where no quota counts the object. @throws {E_API} 403
  */
-export async function checkQuotas(context: ServerContext, subject: Subject): Promise<void> {
-  const present = await context.registry.readAll(quotas, subject.namespace);
-  if (present.length === 0) return;
-  const isPod = subject.kind.kind === 'Pod';
-  const relevant = present.some((quota) =>
-    Object.keys(hardOf(quota)).some((name) => readerOf(subject.kind, name) !== undefined),
+export async function takeRoom(context: ServerContext, subject: Subject): Promise<Disposable | undefined> {
+  const { kind, object, namespace } = subject;
+  const all = await context.registry.readAll(quotas, namespace);
+  const present = all.filter(
+    (quota) =>
+      isInScope(quota, kind, object) &&
+      Object.keys(hardOf(quota)).some((name) => usageReader(kind, name) !== undefined),
   );
-  if (!relevant) return;
-  const all = await context.registry.readAll(subject.kind, subject.namespace);
-  const others = isPod ? all.filter(isRunningOrWill) : all;
-  for (const quota of present) checkQuota(quota, subject, others);
-}
+  if (present.length === 0) return undefined;
+  using undo = new DisposableStack();
 
-type ReadUsage = (object: JsonObject) => { readonly total: Quantity; readonly missing: readonly string[] };
-
-const one: Quantity = parseQuantity('1');
-
-/** How much of the named resource an object takes; undefined when objects of the kind take none. */
-function readerOf(kind: Kind, name: string): ReadUsage | undefined {
-  const counted =
-    kind.group === '' ? [kind.resource, `count/${kind.resource}`] : [`count/${kind.resource}.${kind.group}`];
-  if (counted.includes(name)) return () => ({ total: one, missing: [] });
-  if (kind.kind !== 'Pod') return undefined;
-  const [, field = 'requests', resource = ''] =
-    /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/.exec(name) ?? [];
-  if (resource === '') return undefined;
-  return (pod) => podUsage(pod, field === 'limits' ? 'limits' : 'requests', resource);
+  const turn = undo.use(await context.quotaTurns.take(namespace));
+  const others = await context.registry.readAll(kind, namespace);
+  for (const quota of present) {
+    const counted = others.filter((other) => isInScope(quota, kind, other));
+    checkQuota(quota, subject, counted);
+  }
+  undo.move();
+  return turn;
 }
 
 function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readonly JsonObject[]): void {
@@ -65,7 +59,7 @@ function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readon
     readonly limit: Quantity;
   }[] = [];
   for (const [resource, hard] of Object.entries(hardOf(quota)).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    const read = readerOf(kind, resource);
+    const read = usageReader(kind, resource);
     if (read === undefined) continue;
     const { total: requested, missing } = read(object);
     if (missing.length > 0) {
@@ -75,6 +69,7 @@ function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readon
         `failed quota: ${quotaName}: must specify ${resource} for: ${missing.join(',')}`,
       );
     }
+    if (requested.nanos === 0n) continue; // Who adds nothing is not refused for what others take.
     const used = others.map((other) => read(other).total).reduce(addQuantity, zeroQuantity);
     const limit = parseQuantity(stringOf(hard));
     if (compareQuantity(addQuantity(used, requested), limit) > 0)

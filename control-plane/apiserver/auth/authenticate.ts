@@ -26,13 +26,19 @@ export async function authenticate(context: ServerContext, request: ApiRequest):
   return user;
 }
 
+const certificateUsers = new WeakMap<ClientCertificate, User>();
+
+/** The user of a connection: the same for all its requests. */
 function certificateUser(certificate: ClientCertificate): User {
-  const groups = [...certificate.organizations, authenticated];
-  return {
+  const known = certificateUsers.get(certificate);
+  if (known !== undefined) return known;
+  const user = {
     name: certificate.commonName,
-    groups,
+    groups: [...certificate.organizations, authenticated],
     extra: { [credentialId]: [`X509SHA256=${certificate.fingerprint}`] },
   };
+  certificateUsers.set(certificate, user);
+  return user;
 }
 
 /** The user of a service account token that is meant for one of the audiences, and whose account and pod still exist. */

@@ -1,13 +1,14 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/json.ts';
 import { jobs, pods } from '#api/kind-ref.ts';
-import type { Job, Pod } from '#api/objects.ts';
+import type { Job, OwnerReference, Pod } from '#api/objects.ts';
+import { controllerRef } from '#api/owner.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
-import { claim } from '#control-plane/controllers/pods/claim.ts';
+import { claim, isKindOf } from '#control-plane/controllers/pods/claim.ts';
 import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
 import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
@@ -18,12 +19,13 @@ import { indexAnnotation, isFinished, planJob, timeToLiveMs, trackingFinalizer }
 export function runJobs(context: ControllerContext): Controller {
   const { informers, clock, logger, client } = context;
   const owners = informers.for(jobs, { indexes: { namespace: byNamespace } });
-  const podInformer = informers.for(pods, { indexes: { controller: byController } });
+  const podInformer = informers.for(pods, { indexes: { controller: byController, tracked: byTrackingJob } });
   const deleted = createDeletedPods();
   const recorder = context.recorder('job-controller');
 
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const job = owners.get(key);
+    for (const pod of podInformer.byIndex('tracked', key)) if (isStray(pod, job)) await release(context, pod);
     if (job === undefined) return deleted.forget(key);
     const { namespace, name = '', uid, deletionTimestamp } = job.metadata ?? {};
     const claimer = { client, ownerKind: jobs, kind: pods, informer: podInformer };
@@ -77,6 +79,25 @@ export function runJobs(context: ControllerContext): Controller {
     sources: [ownKey(owners), ownedSource(jobs, owners, podInformer)],
     reconcile,
   });
+}
+
+/** Index of the pods that carry the Job's finalizer, by `namespace/name` of the Job that they were made for. */
+function byTrackingJob(pod: Pod): readonly string[] {
+  const { namespace = '', labels, finalizers = [] } = pod.metadata ?? {};
+  if (!finalizers.includes(trackingFinalizer)) return [];
+  return [`${namespace}/${jobOwnerOf(pod)?.name ?? labels?.['batch.kubernetes.io/job-name'] ?? ''}`];
+}
+
+/** Whether nobody will ever count the pod, so that its finalizer would keep it for ever: its Job is gone. */
+function isStray(pod: Pod, job: Job | undefined): boolean {
+  if (job === undefined) return true;
+  const owner = jobOwnerOf(pod);
+  return owner !== undefined && owner.uid !== job.metadata?.uid;
+}
+
+function jobOwnerOf(pod: Pod): OwnerReference | undefined {
+  const owner = controllerRef(pod);
+  return owner !== undefined && isKindOf(jobs, owner) ? owner : undefined;
 }
 
 function jobPod(job: Job, index: number | undefined): Pod {

@@ -1,19 +1,16 @@
+import { conflictsWith } from '#api/pod/host-ports.ts';
 import { hostPortsOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
-const anyAddress = '0.0.0.0';
-
-/** A host port of an address can be bound once; one of all addresses conflicts with any. */
+/** Host ports that are free on the node. */
 export const nodePortsFilter: FilterPlugin = {
   name: 'NodePorts',
   filter: ({ pod }) => {
     const wanted = hostPortsOf(pod);
     if (wanted.length === 0) return undefined;
     return (node) => {
-      const isTaken = wanted.some(({ port, address }) =>
-        node.hostPorts
-          .get(port)
-          ?.some((used) => used === address || used === anyAddress || address === anyAddress),
+      const isTaken = wanted.some((one) =>
+        node.hostPorts.get(one.port)?.some((address) => conflictsWith(one, { port: one.port, address })),
       );
       return isTaken ? ["node(s) didn't have free ports for the requested pod ports"] : [];
     };

@@ -1,4 +1,9 @@
-import { allocatableOf, requestsOf, scoringRequestsOf, type ResourceAmounts } from '#control-plane/scheduler/pod-facts.ts';
+import {
+  allocatableOf,
+  requestsOf,
+  scoringRequestsOf,
+  type ResourceAmounts,
+} from '#control-plane/scheduler/pod-facts.ts';
 import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 import { scoreMax } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';

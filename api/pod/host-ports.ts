@@ -1,0 +1,33 @@
+import type { Pod } from '#api/objects.ts';
+
+/** A port that a pod binds on its node. */
+export interface HostPort {
+  /** `TCP/80` */
+  readonly port: string;
+  /** `0.0.0.0`: all of the node's. */
+  readonly address: string;
+}
+
+const anyAddress = '0.0.0.0';
+
+/** The ports that the pod binds on its node; sidecars bind them too. */
+export function podHostPorts({ spec }: Pod): readonly HostPort[] {
+  return [
+    ...(spec?.containers ?? []),
+    ...(spec?.initContainers ?? []).filter((one) => one.restartPolicy === 'Always'),
+  ]
+    .flatMap((container) => container.ports ?? [])
+    .filter(({ hostPort = 0 }) => hostPort > 0)
+    .map(({ hostPort = 0, hostIP, protocol = 'TCP' }) => ({
+      port: `${protocol}/${hostPort}`,
+      address: hostIP === undefined || hostIP === '' ? anyAddress : hostIP,
+    }));
+}
+
+/** A port of an address can be bound once; one of all addresses conflicts with any. */
+export function conflictsWith(wanted: HostPort, used: HostPort): boolean {
+  return (
+    wanted.port === used.port &&
+    (wanted.address === used.address || wanted.address === anyAddress || used.address === anyAddress)
+  );
+}

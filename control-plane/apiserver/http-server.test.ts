@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
+import { request as requestHttp1 } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { silentLogger } from '#base/log.ts';
+import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
+import { createHttpServer } from './http-server.ts';
+import { bodyBytesMax, type ApiRequest, type ApiResponse } from './request.ts';
+import { errorResponse, textResponse } from './respond.ts';
+
+interface Running extends AsyncDisposable {
+  readonly port: number;
+  readonly session: ClientHttp2Session;
+}
+
+/** A server with one handler, and an HTTP/2 connection to it. */
+async function serve(handle: (request: ApiRequest) => Promise<ApiResponse>): Promise<Running> {
+  const serving = await createAuthority('test', Date.now());
+  const answer = (request: ApiRequest): Promise<ApiResponse> => handle(request).catch(errorResponse);
+  const server = createHttpServer({
+    serving,
+    caCertPem: serving.certPem,
+    logger: silentLogger,
+    handle: answer,
+    upgrade: async () => {},
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const session = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+  session.on('error', () => {}); // Each stream tells.
+  return {
+    port,
+    session,
+    [Symbol.asyncDispose]: async () => {
+      const closed = once(server, 'close');
+      session.destroy();
+      server.close();
+      await closed;
+    },
+  };
+}
+
+async function read(stream: ClientHttp2Stream): Promise<{ readonly status: number; readonly text: string }> {
+  const [head] = await once(stream, 'response');
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return { status: Number(head[':status']), text: Buffer.concat(chunks).toString() };
+}
+
+const echo = async (request: ApiRequest): Promise<ApiResponse> =>
+  textResponse(200, `${request.method} ${request.path} ${Buffer.from(await request.readBody()).toString()}`);
+
+describe('createHttpServer()', () => {
+  it('answers HTTP/2 with a body of many pieces', async () => {
+    await using running = await serve(echo);
+
+    const stream = running.session.request({ ':method': 'POST', ':path': '/a?b=c' });
+    for (const piece of ['one ', 'two ', 'three']) stream.write(piece);
+    stream.end();
+    expect(await read(stream)).toEqual({ status: 200, text: 'POST /a one two three' });
+  });
+
+  it('answers HTTP/1.1 on the same port', async () => {
+    await using running = await serve(echo);
+
+    const request = requestHttp1({
+      host: '127.0.0.1',
+      port: running.port,
+      method: 'PUT',
+      path: '/a',
+      rejectUnauthorized: false,
+      agent: false,
+    });
+    request.end('body');
+    const [answer] = await once(request, 'response');
+    const chunks: Buffer[] = [];
+    for await (const chunk of answer) chunks.push(chunk);
+    expect(Buffer.concat(chunks).toString()).toBe('PUT /a body');
+    expect(answer.headers['content-length']).toBe('11');
+  });
+
+  it('answers HEAD with the length and without the body', async () => {
+    await using running = await serve(async () => textResponse(200, 'four'));
+
+    const stream = running.session.request({ ':method': 'HEAD', ':path': '/' });
+    const heads = once(stream, 'response');
+    expect((await read(stream)).text).toBe('');
+    expect((await heads)[0]['content-length']).toBe('4');
+  });
+
+  it('asks for the body of a client that waits to be asked', async () => {
+    await using running = await serve(echo);
+
+    const stream = running.session.request({ ':method': 'POST', ':path': '/', expect: '100-continue' });
+    await once(stream, 'continue');
+    stream.end('asked');
+    expect((await read(stream)).text).toBe('POST / asked');
+  });
+
+  it('refuses a body beyond the limit while it comes, and serves on', async () => {
+    await using running = await serve(echo);
+
+    const stream = running.session.request({ ':method': 'POST', ':path': '/' });
+    stream.on('error', () => {}); // What is still on its way is not wanted.
+    const piece = Buffer.alloc(65_536);
+    for (let sent = 0; sent <= bodyBytesMax; sent += piece.byteLength) stream.write(piece);
+    expect((await read(stream)).status).toBe(413);
+    const next = running.session.request({ ':path': '/next' });
+    expect((await read(next)).text).toBe('GET /next ');
+  });
+
+  it('tells a streaming handler that its client has gone', async () => {
+    const left = Promise.withResolvers<void>();
+    const watch = async ({ signal }: ApiRequest): Promise<ApiResponse> => ({
+      status: 200,
+      headers: {},
+      body: async (sink) => {
+        sink.write(Buffer.from('event\n'));
+        await once(signal, 'abort');
+        left.resolve();
+      },
+    });
+    await using running = await serve(watch);
+
+    const stream = running.session.request({ ':path': '/' });
+    await once(stream, 'data');
+    stream.close(constants.NGHTTP2_CANCEL);
+    await left.promise;
+  });
+
+  it('tells nothing to the handler of a request that was answered', async () => {
+    const signals: AbortSignal[] = [];
+    await using running = await serve(async ({ signal }) => {
+      signals.push(signal);
+      return textResponse(200, 'ok');
+    });
+
+    const stream = running.session.request({ ':path': '/' });
+    await read(stream);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+  });
+});

@@ -1,0 +1,98 @@
+import { expect, it } from 'vitest';
+import type { JsonObject } from '#api/object.ts';
+import { countedKinds, planQuotaStatus } from './plan.ts';
+
+const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
+  spec: { containers: [{ name: 'c', resources: { requests } }], ...more },
+});
+const objects: Readonly<Record<string, readonly JsonObject[]>> = {
+  pods: [
+    pod({ cpu: '100m', 'example.com/dongle': '2' }),
+    pod({ cpu: '1', memory: '64Mi' }, { activeDeadlineSeconds: 5 }),
+    pod(),
+    { ...pod({ cpu: '4' }), status: { phase: 'Succeeded' } },
+  ],
+  services: [
+    { spec: { type: 'ClusterIP', ports: [{ port: 80 }] } },
+    { spec: { type: 'NodePort', ports: [{ port: 80 }, { port: 81 }] } },
+    { spec: { type: 'LoadBalancer', ports: [{ port: 80 }] } },
+    {
+      spec: {
+        type: 'LoadBalancer',
+        allocateLoadBalancerNodePorts: false,
+        ports: [{ port: 80, nodePort: 0 }],
+      },
+    },
+  ],
+  persistentvolumeclaims: [
+    { spec: { storageClassName: 'gold', resources: { requests: { storage: '1Gi' } } } },
+    { spec: { resources: { requests: { storage: '2Gi' } } } },
+  ],
+  configmaps: [{}, {}],
+  replicasets: [{}],
+};
+
+it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: Record<string, string> }>([
+  {
+    name: 'pods that are not over, and what they request',
+    hard: { pods: '9', 'count/pods': '9', cpu: '9', 'requests.memory': '1Gi', 'limits.cpu': '9' },
+    used: { pods: '3', 'count/pods': '4', cpu: '1100m', 'requests.memory': '64Mi', 'limits.cpu': '0' },
+  },
+  {
+    name: 'extended resources',
+    hard: { 'requests.example.com/dongle': '3' },
+    used: { 'requests.example.com/dongle': '2' },
+  },
+  {
+    name: 'Services and what they take of the nodes',
+    hard: { services: '9', 'services.nodeports': '9', 'services.loadbalancers': '9' },
+    used: { services: '4', 'services.nodeports': '3', 'services.loadbalancers': '2' },
+  },
+  {
+    name: 'claims and their storage, in all and of a class',
+    hard: {
+      persistentvolumeclaims: '9',
+      'requests.storage': '9Gi',
+      'gold.storageclass.storage.k8s.io/requests.storage': '9Gi',
+      'gold.storageclass.storage.k8s.io/persistentvolumeclaims': '9',
+    },
+    used: {
+      persistentvolumeclaims: '2',
+      'requests.storage': '3Gi',
+      'gold.storageclass.storage.k8s.io/requests.storage': '1Gi',
+      'gold.storageclass.storage.k8s.io/persistentvolumeclaims': '1',
+    },
+  },
+  {
+    name: 'objects of any kind',
+    hard: { configmaps: '9', 'count/replicasets.apps': '9' },
+    used: { configmaps: '2', 'count/replicasets.apps': '1' },
+  },
+  { name: 'nothing of what it does not know', hard: { 'x.y': '1', 'count/x.y': '1' }, used: {} },
+  {
+    name: 'pods of scope BestEffort',
+    hard: { pods: '9' },
+    more: { scopes: ['BestEffort'] },
+    used: { pods: '1' },
+  },
+  {
+    name: 'pods of scope Terminating',
+    hard: { pods: '9' },
+    more: { scopes: ['Terminating'] },
+    used: { pods: '1' },
+  },
+  {
+    name: 'pods of two scopes',
+    hard: { pods: '9' },
+    more: { scopes: ['NotTerminating', 'NotBestEffort'] },
+    used: { pods: '1' },
+  },
+])('planQuotaStatus() counts $name', ({ hard, more = {}, used }) => {
+  const status = planQuotaStatus({ spec: { hard, ...more } }, ({ resource }) => objects[resource] ?? []);
+  expect(status).toEqual({ hard, used });
+});
+
+it('countedKinds() gives each kind once', () => {
+  const hard = { pods: '1', cpu: '1', 'count/deployments.apps': '1', 'count/nodes': '1' };
+  expect(countedKinds({ spec: { hard } }).map(({ resource }) => resource)).toEqual(['pods', 'deployments']);
+});
