@@ -3,7 +3,7 @@
  * load koffi, names and sizes of files, leftovers. `node tidy.ts`; each finding is one line with its remedy.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 /** folder → folders it may import (itself always). '*' is anything. docs/design.md section 1. */
@@ -128,7 +128,7 @@ function main(): void {
   const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.ts'], { encoding: 'utf8' });
   const findings = files
     .split('\n')
-    .filter((file) => file !== '')
+    .filter((file) => file !== '' && existsSync(file)) // git lists what was deleted and not yet committed, too
     .flatMap((file) => tidyFile(file, readFileSync(file, 'utf8')));
   for (const { file, line, text } of findings) console.error(`${file}:${line}: ${text}`);
   if (findings.length > 0) process.exitCode = 1;

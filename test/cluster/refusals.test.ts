@@ -99,7 +99,7 @@ describe.skipIf(!isRoot)('refusals (needs root)', () => {
   it('refuses a truncated image', async () => {
     const path = file('truncated.tar', await imageWith([{ name: 'file' }]));
     truncateSync(path, Math.floor(statSync(path).size / 2 / 512) * 512 - 100);
-    expectOneLine(await importing(path), /truncated|end of|incomplete|no manifest/i);
+    expectOneLine(await importing(path), /cut short/);
   });
 
   it('refuses a layer with ../', async () => {

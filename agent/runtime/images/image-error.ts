@@ -17,8 +17,10 @@ export function imageError(attempt: string, cause: unknown): Error {
     const why = cause instanceof Error ? cause.message : code;
     return new PodwrightError('E_KERNEL', `${attempt}: ${why}`, { cause, detail: { errno: code } });
   }
+  // tar-stream destroys the entry in hand when the archive ends within it, and its reader may hear of that first.
   const truncated =
-    code === 'Z_BUF_ERROR' || (cause instanceof Error && /unexpected end/i.test(cause.message));
+    code === 'Z_BUF_ERROR' ||
+    (cause instanceof Error && /unexpected end|stream was destroyed/i.test(cause.message));
   const why = truncated ? 'it is cut short' : cause instanceof Error ? cause.message : String(cause);
   return new PodwrightError('E_INVALID', `${attempt}: ${why}`, { cause });
 }
