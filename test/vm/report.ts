@@ -3,6 +3,8 @@ export type Report =
   | { readonly kind: 'step'; readonly text: string; readonly ms: number }
   | { readonly kind: 'passed'; readonly text: string; readonly ms: number }
   | { readonly kind: 'failed'; readonly text: string; readonly ms: number; readonly why: string }
+  /** The set-up broke: nothing further can be found out in this machine. */
+  | { readonly kind: 'died'; readonly why: string }
   /** Said last, so that a machine that died half-way is told from one that is through. */
   | { readonly kind: 'through' };
 

@@ -144,14 +144,16 @@ async function checkLateExit(client: ApiClient): Promise<void> {
   expectEqual('exit code', terminated.exitCode, 7);
 }
 
-/** Both have by now run for longer than WatchdogSec. */
+/** Looked at when the server has run for longer than WatchdogSec. */
 async function checkWatchdog(): Promise<void> {
   const of = (unit: string, property: string): Promise<string> =>
     run('systemctl', 'show', `--property=${property}`, '--value', unit).then((text) => text.trim());
   expectEqual('WatchdogUSec', await of('podwright-server', 'WatchdogUSec'), '1min');
   const readyAtUs = Number(await of('podwright-server', 'ActiveEnterTimestampMonotonic'));
-  const upUs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e6;
-  expectEqual('the server ran for more than a minute', upUs - readyAtUs > 60e6, true);
+  await eventually('the server to have run for more than a minute', async () => {
+    const upUs = Number(readFileSync('/proc/uptime', 'utf8').split(' ')[0]) * 1e6;
+    return upUs - readyAtUs > 65e6 ? true : undefined;
+  });
   expectEqual(
     'restarts',
     [await of('podwright-server', 'NRestarts'), await of('podwright-agent', 'NRestarts')],
@@ -278,7 +280,7 @@ async function main(): Promise<void> {
 try {
   await main();
 } catch (error) {
-  report({ kind: 'failed', text: 'the job', ms: 0, why: describeError(error) });
+  report({ kind: 'died', why: describeError(error) });
 }
 console.error(
   await run('journalctl', '--no-pager', '--output=cat', '--unit=podwright-server', '--unit=podwright-agent'),
