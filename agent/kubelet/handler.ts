@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
+import { finished } from 'node:stream/promises';
 import { PodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Pod } from '#api/objects.ts';
@@ -15,7 +16,7 @@ export interface HandlerTarget {
 }
 
 export interface HandlerPorts {
-  readonly runtime: Runtime;
+  readonly runtime: Pick<Runtime, 'exec'>;
   readonly clock: Clock;
 }
 
@@ -26,6 +27,9 @@ export interface HandlerResult {
 }
 
 const outputMax = 10_240; // The kubelet keeps no more of a probe's output.
+
+/** How long output is waited for after the exit of what wrote it. */
+const outputGraceMs = 100;
 
 /** Runs a lifecycle hook to its end. @throws the signal's reason */
 export async function runHook(
@@ -45,7 +49,7 @@ export async function runHook(
 export async function runExec(
   args: readonly string[],
   { pod, containerId }: HandlerTarget,
-  { runtime }: HandlerPorts,
+  { runtime, clock }: HandlerPorts,
   signal: AbortSignal,
 ): Promise<HandlerResult> {
   const uid = pod.metadata?.uid ?? '';
@@ -60,6 +64,8 @@ export async function runExec(
   };
   streams.stdout.on('data', keep);
   streams.stderr?.on('data', keep);
+  const outputs = streams.stderr === undefined ? [streams.stdout] : [streams.stdout, streams.stderr];
+  const ended = Promise.allSettled(outputs.map((output) => finished(output)));
   const aborted = Promise.withResolvers<never>();
   const onAbort = (): void => {
     session.kill().catch(() => undefined); // It ended by itself meanwhile; its container's end kills it otherwise.
@@ -68,6 +74,8 @@ export async function runExec(
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     const exitCode = await Promise.race([session.exitCode, aborted.promise]);
+    // The last of the output may come after the exit; a child in the background may hold the pipe open for ever.
+    await Promise.race([ended, clock.sleep(outputGraceMs, signal)]);
     const output = Buffer.concat(chunks).toString('utf8');
     return {
       isSuccess: exitCode === 0,
