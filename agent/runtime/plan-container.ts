@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { defaultMounts } from '#native/launch/compile-container.ts';
 import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from './image-user.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
@@ -100,30 +101,18 @@ function mountsOf(config: ContainerConfig, context: ContainerContext): readonly 
   const { privileged } = config.security;
   const access = privileged ? 'rw' : 'ro';
   const sharedMemory = context.sharedMemoryPath ?? '/dev/shm';
+  const writable = (mount: LaunchMount): LaunchMount => ({
+    ...mount,
+    options: mount.options.map((option) => (option === 'ro' ? 'rw' : option)),
+  });
   const defaults: readonly LaunchMount[] = [
-    { type: 'proc', source: 'proc', target: '/proc', options: ['nosuid', 'noexec', 'nodev'] },
-    {
-      type: 'tmpfs',
-      source: 'tmpfs',
-      target: '/dev',
-      options: ['nosuid', 'strictatime'],
-      data: 'mode=755,size=65536k',
-    },
-    {
-      type: 'devpts',
-      source: 'devpts',
-      target: '/dev/pts',
-      options: ['nosuid', 'noexec'],
-      data: 'newinstance,ptmxmode=0666,mode=0620,gid=5',
-    },
-    { type: 'mqueue', source: 'mqueue', target: '/dev/mqueue', options: ['nosuid', 'noexec', 'nodev'] },
+    ...(privileged ? defaultMounts.map(writable) : defaultMounts),
     {
       type: 'bind',
       source: sharedMemory,
       target: '/dev/shm',
       options: ['rbind', 'nosuid', 'nodev', 'noexec'],
     },
-    { type: 'sysfs', source: 'sysfs', target: '/sys', options: ['nosuid', 'noexec', 'nodev', access] },
     {
       type: 'cgroup2',
       source: 'cgroup',

@@ -144,8 +144,8 @@ describe('planContainer()', () => {
             {
               "options": [
                 "nosuid",
-                "noexec",
                 "nodev",
+                "noexec",
               ],
               "source": "proc",
               "target": "/proc",
@@ -174,12 +174,23 @@ describe('planContainer()', () => {
             {
               "options": [
                 "nosuid",
-                "noexec",
                 "nodev",
+                "noexec",
               ],
               "source": "mqueue",
               "target": "/dev/mqueue",
               "type": "mqueue",
+            },
+            {
+              "options": [
+                "nosuid",
+                "nodev",
+                "noexec",
+                "ro",
+              ],
+              "source": "sysfs",
+              "target": "/sys",
+              "type": "sysfs",
             },
             {
               "options": [
@@ -191,17 +202,6 @@ describe('planContainer()', () => {
               "source": "/run/p/pods/11111111-2222-3333-4444-555555555555/shm",
               "target": "/dev/shm",
               "type": "bind",
-            },
-            {
-              "options": [
-                "nosuid",
-                "noexec",
-                "nodev",
-                "ro",
-              ],
-              "source": "sysfs",
-              "target": "/sys",
-              "type": "sysfs",
             },
             {
               "options": [
