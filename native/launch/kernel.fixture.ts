@@ -14,16 +14,21 @@ import type {
   SupervisorSpec,
 } from './launch.ts';
 
+export interface KernelRun {
+  readonly code: number;
+  /** The log without the times. Lines of stdout and stderr, two pipes, come in no set order between them. */
+  readonly log: string;
+  /** The whole lines of stdout alone. */
+  readonly stdout: readonly string[];
+}
+
 export interface KernelPod extends AsyncDisposable {
   readonly directory: string;
   readonly supervisor: Supervisor;
   readonly container: (script: string) => ContainerLaunch;
   readonly exitOf: (id: string) => Promise<ProcessExit>;
-  /** Runs a container to its end: its log without the times, and its exit code. */
-  run(
-    container: ContainerLaunch,
-    stdio?: Partial<LaunchStdio>,
-  ): Promise<{ readonly code: number; readonly log: string }>;
+  /** Runs a container to its end. */
+  run(container: ContainerLaunch, stdio?: Partial<LaunchStdio>): Promise<KernelRun>;
   /** Runs an exec to its end. */
   exec(
     exec: ExecLaunch,
@@ -61,7 +66,8 @@ export async function createKernelPod(
       const logPath = stdio.logPath ?? join(directory, id);
       await supervisor.launch(id, launch, { ...quiet, logPath, ...stdio });
       const { code } = await exitOf(id);
-      return { code, log: stripTimes(readFileSync(logPath, 'utf8')) };
+      const log = stripTimes(readFileSync(logPath, 'utf8'));
+      return { code, log, stdout: [...log.matchAll(/^stdout F (.*)$/gm)].map(([, line = '']) => line) };
     },
     exec: async (exec) => {
       const id = `exec${count++}`;
