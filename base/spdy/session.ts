@@ -35,6 +35,8 @@ export interface SpdySessionOptions {
 const streamsMax = 1000;
 const streamBufferBytes = 262_144;
 const dataLengthMax = 32_768;
+/** How long the peer may take to close after us. Closing at once would reset the connection, and what it has not read is lost. */
+const lingerMs = 1000;
 
 /**
  * A SPDY/3.1 connection. There is no flow control (as in moby/spdystream, which Kubernetes uses): a reader that lags stops
@@ -75,12 +77,14 @@ export class SpdySession implements AsyncDisposable {
     return stream;
   }
 
-  /** Ends all streams and the transport, after what was written has gone out. */
+  /** Ends all streams and the transport, after what was written has gone out and been taken. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#writing.catch(() => undefined); // The transport is closed in any case.
+    for (const stream of this.#streams.values()) stream.destroy(connectionClosed());
     this.#transport.end();
-    this.#close(undefined);
+    const linger = setTimeout(() => this.#transport.destroy(), lingerMs);
     await this.closed;
+    clearTimeout(linger);
   }
 
   async #run(): Promise<void> {
@@ -101,7 +105,7 @@ export class SpdySession implements AsyncDisposable {
       case 'headers':
         // The block must pass through the context; what it says is of no use here.
         await this.#inflater.code(frame.block);
-        if (frame.isFin) this.#streams.get(frame.streamId)?.push(null);
+        if (frame.isFin) this.#streams.get(frame.streamId)?.finish();
         return undefined;
       case 'data':
         return this.#deliver(frame.streamId, frame.data, frame.isFin);
@@ -128,7 +132,7 @@ export class SpdySession implements AsyncDisposable {
     }
     const stream = this.#add(id, headers);
     await this.#sendBlock({}, (block) => ({ type: 'synReply', streamId: id, isFin: false, block }));
-    if (isFin) stream.push(null);
+    if (isFin) stream.finish();
     this.#options.onStream(stream);
   }
 
@@ -142,7 +146,7 @@ export class SpdySession implements AsyncDisposable {
       return;
     }
     if (data.length > 0) await stream.deliver(data);
-    if (isFin) stream.push(null);
+    if (isFin) stream.finish();
   }
 
   #add(id: number, headers: SpdyHeaders): StreamEnd {
@@ -192,16 +196,17 @@ export class SpdySession implements AsyncDisposable {
   }
 
   #close(error: unknown): void {
-    const reason =
-      error instanceof PodwrightError
-        ? error
-        : new PodwrightError('E_CONNECTION', 'SPDY connection closed', { cause: error });
-    for (const stream of this.#streams.values()) stream.destroy(reason);
+    const reason = error instanceof PodwrightError ? error : connectionClosed(error);
+    for (const stream of this.#streams.values()) stream.lose(reason);
     this.#inflater[Symbol.dispose]();
     this.#deflater[Symbol.dispose]();
     this.#transport.destroy();
     this.#closed.resolve();
   }
+}
+
+function connectionClosed(cause?: unknown): PodwrightError {
+  return new PodwrightError('E_CONNECTION', 'SPDY connection closed', { cause });
 }
 
 interface StreamPorts {
@@ -217,6 +222,7 @@ class StreamEnd extends Duplex implements SpdyStream {
   readonly #ports: StreamPorts;
   #resume: (() => void) | undefined;
   #isReset = false;
+  #isFinished = false;
 
   constructor(id: number, headers: SpdyHeaders, ports: StreamPorts) {
     super({ readableHighWaterMark: streamBufferBytes, allowHalfOpen: true });
@@ -231,6 +237,18 @@ class StreamEnd extends Duplex implements SpdyStream {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#resume = resolve;
     await promise;
+  }
+
+  /** The peer has sent all that it will. */
+  finish(): void {
+    this.#isFinished = true;
+    this.push(null);
+  }
+
+  /** The connection is gone: what the peer has sent to the end can still be read, all else fails. */
+  lose(reason: Error): void {
+    if (this.#isFinished && !this.readableEnded) this.once('end', () => this.destroy(reason));
+    else this.destroy(reason);
   }
 
   /** The peer does not want it any more. */

@@ -93,6 +93,10 @@ function wire(pieceMax: number): readonly [Duplex, Duplex] {
         other().push(null);
         callback();
       },
+      destroy: (error, callback) => {
+        other().push(null);
+        callback(error);
+      },
     });
   const a: Duplex = make(() => b);
   const b: Duplex = make(() => a);
@@ -155,6 +159,24 @@ describe('SpdySession', () => {
     }
     stream.end();
     expect(await received.promise).toBe(size);
+  });
+
+  test('what came before the peer closed can be read after', async () => {
+    const [left, right] = wire(65_536);
+    const opened = Promise.withResolvers<SpdyStream>();
+    const server = new SpdySession({ transport: right, isServer: true, onStream: opened.resolve });
+    await using client = new SpdySession({ transport: left, isServer: false, onStream: () => undefined });
+
+    const [ended, cut] = [
+      await client.open({ streamtype: 'error' }),
+      await client.open({ streamtype: 'stdout' }),
+    ];
+    const stream = await opened.promise;
+    await new Promise<void>((resolve) => stream.end('the last words', resolve));
+    cut.end('never answered');
+    await Promise.all([server[Symbol.asyncDispose](), client.closed]);
+    expect((await readAll(ended)).toString()).toBe('the last words');
+    await expect(readAll(cut)).rejects.toMatchObject({ code: 'E_CONNECTION' });
   });
 
   test('ends its streams when the wire is cut', async () => {
