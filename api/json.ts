@@ -122,3 +122,8 @@ function sorted(value: unknown): unknown {
 }
 
 const empty: JsonObject = Object.freeze({});
+
+/** What a message calls an object that may not have its name yet: the name, or the prefix that it will begin with. */
+export function nameOrPrefix(object: JsonObject): string {
+  return stringOf(at(object, 'metadata.name')) || stringOf(at(object, 'metadata.generateName'));
+}

@@ -1,4 +1,4 @@
-import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Status } from '#api/objects.ts';
 
 /** The failure that a Status answer is: E_API with detail { status, httpCode, reason }. */
@@ -18,6 +18,11 @@ export function statusOf(error: unknown): Status | undefined {
   if (!isPodwrightError(error, 'E_API')) return undefined;
   const status = error.detail['status'];
   return typeof status === 'object' && status !== null ? status : {};
+}
+
+/** One line for events and conditions: of an API failure only what the server said, as client-go's errors read. */
+export function describeRefusal(error: unknown): string {
+  return statusOf(error)?.message ?? describeError(error);
 }
 
 /** The reason of an API failure (`NotFound`, `Conflict`, …), or undefined when the error is of another kind. */

@@ -1,5 +1,5 @@
 import { admitCreate, type AdmissionOptions } from '#api/admission.ts';
-import { at, numberOf, stringOf, withPath } from '#api/json.ts';
+import { at, nameOrPrefix, numberOf, stringOf, withPath } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { forbidden, namespaceTerminating, notFound } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -42,8 +42,7 @@ async function checkNamespace(
   if (entry === undefined) throw notFound(namespaces, namespace);
   const isGoing = at(entry.object, 'metadata.deletionTimestamp') !== undefined;
   if (!isGoing || kind.resource === 'localsubjectaccessreviews') return;
-  const name = stringOf(at(object, 'metadata.name')) || stringOf(at(object, 'metadata.generateName'));
-  throw namespaceTerminating(kind, name, namespace);
+  throw namespaceTerminating(kind, nameOrPrefix(object), namespace);
 }
 
 async function podOptions(
@@ -62,7 +61,7 @@ async function wantsToken(context: ServerContext, pod: JsonObject, namespace: st
   const entry = await context.registry.read(serviceAccounts, namespace, account);
   if (entry === undefined) {
     const cause = `error looking up service account ${namespace}/${account}: serviceaccount ${JSON.stringify(account)} not found`;
-    throw forbidden({ group: '', resource: 'pods' }, nameOf(pod), cause);
+    throw forbidden({ group: '', resource: 'pods' }, nameOrPrefix(pod), cause);
   }
   const own = at(pod, 'spec.automountServiceAccountToken') ?? entry.object['automountServiceAccountToken'];
   return own !== false;
@@ -81,7 +80,7 @@ async function priorityOf(
     if (entry !== undefined) return classPriority(entry.object);
     throw forbidden(
       { group: '', resource: 'pods' },
-      nameOf(pod),
+      nameOrPrefix(pod),
       `no PriorityClass with name ${name} was found`,
     );
   }
@@ -105,8 +104,4 @@ function withRequester({ object, user }: CreateInput): JsonObject {
     ['groups', user.groups],
     ['extra', user.extra],
   ].reduce((next, [field, value]) => withPath(next, ['spec', String(field)], value), object);
-}
-
-function nameOf(object: JsonObject): string {
-  return stringOf(at(object, 'metadata.name'));
 }

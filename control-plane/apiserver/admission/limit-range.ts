@@ -1,4 +1,4 @@
-import { at, objectOf, objectsOf, stringOf, withPath } from '#api/json.ts';
+import { at, nameOrPrefix, objectOf, objectsOf, stringOf, withPath } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { compareQuantity, formatQuantity, parseQuantity } from '#api/quantity.ts';
 import { forbidden } from '#api/status.ts';
@@ -27,7 +27,7 @@ export async function applyLimitRanges(
   const complaints = limits.flatMap((limit) => complaintsOf(filled, limit));
   if (complaints.length === 0) return filled;
   const cause = complaints.length === 1 ? (complaints[0] ?? '') : `[${complaints.join(', ')}]`;
-  throw forbidden({ group: '', resource: 'pods' }, stringOf(at(pod, 'metadata.name')), cause);
+  throw forbidden({ group: '', resource: 'pods' }, nameOrPrefix(pod), cause);
 }
 
 /** Pure part: an absent limit or request of each container becomes the range's. */

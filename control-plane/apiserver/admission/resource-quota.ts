@@ -1,4 +1,4 @@
-import { at, objectOf, stringOf } from '#api/json.ts';
+import { at, nameOrPrefix, objectOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import {
@@ -51,7 +51,7 @@ export async function takeRoom(context: ServerContext, subject: Subject): Promis
 
 function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readonly JsonObject[]): void {
   const quotaName = stringOf(at(quota, 'metadata.name'));
-  const name = stringOf(at(object, 'metadata.name')) || stringOf(at(object, 'metadata.generateName'));
+  const name = nameOrPrefix(object);
   const exceeded: {
     readonly name: string;
     readonly requested: Quantity;

@@ -4,7 +4,7 @@ import { controllerRevisions, daemonSets, nodes, pods } from '#api/kind-ref.ts';
 import { objectKey } from '#api/object.ts';
 import type { Node } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
-import { isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
@@ -72,16 +72,20 @@ export function runDaemonSets(context: ControllerContext): Controller {
         `Created pod: ${created.metadata?.name ?? ''}`,
       );
     });
-    await writeStatus(key, hash);
-    if (error !== undefined && !isNamespaceTerminating(error)) throw error;
-    const waitMs = nextAvailableMs(owned, daemonSet.spec?.minReadySeconds ?? 0, clock.now());
+    const nowMs = clock.now(); // One instant for both: what the status counts as not yet available must be waited for.
+    await writeStatus(key, hash, nowMs);
+    if (error !== undefined && !isNamespaceTerminating(error)) {
+      recorder.record(regarding, 'Warning', 'FailedCreate', `Error creating: ${describeRefusal(error)}`);
+      throw error;
+    }
+    const waitMs = nextAvailableMs(owned, daemonSet.spec?.minReadySeconds ?? 0, nowMs);
     return waitMs === undefined ? undefined : { kind: 'again', afterMs: waitMs };
   };
-  const writeStatus = async (key: string, hash: string): Promise<void> => {
+  const writeStatus = async (key: string, hash: string, nowMs: number): Promise<void> => {
     const daemonSet = owners.get(key);
     if (daemonSet === undefined) return;
     const owned = podInformer.byIndex('controller', daemonSet.metadata?.uid ?? '');
-    const more = { nodes: nodeInformer.list(), deletedUids: new Set<string>(), nowMs: clock.now() };
+    const more = { nodes: nodeInformer.list(), deletedUids: new Set<string>(), nowMs };
     const status = computeDaemonStatus({ daemonSet, pods: owned, hash, ...more });
     if (equalJson(status, daemonSet.status)) return;
     try {

@@ -1,4 +1,3 @@
-import { describeError } from '#base/errors.ts';
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/json.ts';
 import { pods, replicaSets, replicationControllers, type KindRef } from '#api/kind-ref.ts';
@@ -12,7 +11,7 @@ import type {
   ReplicationController,
 } from '#api/objects.ts';
 import { labelSelectorFromMap, labelSelectorFromObject, type LabelMatcher } from '#api/selector.ts';
-import { isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -121,16 +120,13 @@ async function reconcile<O extends KubeObject>(loop: Loop<O>, key: string): Prom
   const created = await createPods(loop, owner, plan.createCount);
   const deleted = await deletePods(loop, key, owner, plan.deletePods);
   const error = created ?? deleted;
-  await writeStatus(loop, key, {
-    reason: created === undefined ? 'FailedDelete' : 'FailedCreate',
-    error,
-  });
+  // One instant for both: what the status counts as not yet available must be waited for.
+  const nowMs = clock.now();
+  const reason = created === undefined ? 'FailedDelete' : 'FailedCreate';
+  await writeStatus(loop, key, nowMs, error === undefined ? undefined : { reason, error });
   if (error !== undefined && !isNamespaceTerminating(error)) throw error;
-  const waitMs = nextAvailableMs(
-    podInformer.byIndex('controller', owner.metadata?.uid ?? ''),
-    minReadySeconds,
-    clock.now(),
-  );
+  const counted = podInformer.byIndex('controller', owner.metadata?.uid ?? '');
+  const waitMs = nextAvailableMs(counted, minReadySeconds, nowMs);
   return waitMs === undefined ? undefined : { kind: 'again', afterMs: waitMs };
 }
 
@@ -144,7 +140,7 @@ async function createPods<O extends KubeObject>(loop: Loop<O>, owner: O, count: 
     recorder.record({ kind: of.kind, object: owner }, 'Normal', 'SuccessfulCreate', message);
   });
   if (error !== undefined && !isNamespaceTerminating(error)) {
-    const message = `Error creating: ${describeError(error)}`;
+    const message = `Error creating: ${describeRefusal(error)}`;
     recorder.record({ kind: of.kind, object: owner }, 'Warning', 'FailedCreate', message);
   }
   return error;
@@ -169,7 +165,8 @@ async function deletePods<O extends KubeObject>(
 async function writeStatus<O extends KubeObject>(
   loop: Loop<O>,
   key: string,
-  { reason, error }: { readonly reason: string; readonly error: unknown },
+  nowMs: number,
+  failure: { readonly reason: string; readonly error: unknown } | undefined,
 ): Promise<void> {
   const { of, owners, podInformer, context } = loop;
   const owner = owners.get(key);
@@ -185,8 +182,8 @@ async function writeStatus<O extends KubeObject>(
     },
     owned,
     {
-      nowMs: context.clock.now(),
-      failure: error === undefined ? undefined : { reason, message: describeError(error) },
+      nowMs,
+      failure: failure && { reason: failure.reason, message: describeRefusal(failure.error) },
     },
   );
   if (equalJson(status, next)) return;
@@ -195,8 +192,8 @@ async function writeStatus<O extends KubeObject>(
       subresource: 'status',
     });
     owners.observe(written);
-  } catch (failure) {
-    if (!isNotFound(failure)) throw failure;
+  } catch (refusal) {
+    if (!isNotFound(refusal)) throw refusal;
   }
 }
 

@@ -3,7 +3,7 @@ import { equalJson } from '#api/json.ts';
 import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/kind-ref.ts';
 import type { StatefulSet } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
-import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
@@ -55,7 +55,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
       await apply(key, statefulSet, action);
     }
     await writeStatus(key, more);
-    const waitMs = nextAvailableMs(owned, statefulSet.spec?.minReadySeconds ?? 0, clock.now());
+    const waitMs = nextAvailableMs(owned, statefulSet.spec?.minReadySeconds ?? 0, more.nowMs);
     return waitMs === undefined ? undefined : { kind: 'again', afterMs: waitMs };
   };
   const apply = async (key: string, statefulSet: StatefulSet, action: StatefulAction): Promise<void> => {
@@ -81,7 +81,14 @@ export function runStatefulSets(context: ControllerContext): Controller {
     }
     const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
     const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
-    const created = await client.create(pods, statefulPod(statefulSet, template, action));
+    const pod = statefulPod(statefulSet, template, action);
+    const created = await client.create(pods, pod).catch((error: unknown) => {
+      const failed = `create Pod ${pod.metadata?.name ?? ''} in StatefulSet ${statefulSet.metadata?.name ?? ''} failed`;
+      if (!isNamespaceTerminating(error)) {
+        recorder.record(regarding, 'Warning', 'FailedCreate', `${failed} error: ${describeRefusal(error)}`);
+      }
+      throw error;
+    });
     podInformer.observe(created);
     recorder.record(regarding, 'Normal', 'SuccessfulCreate', said('create', created.metadata?.name ?? ''));
   };
