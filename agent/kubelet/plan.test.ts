@@ -104,7 +104,7 @@ const withFacts = (scene: Scene, facts: Partial<PodFacts>): Scene => ({
   ...scene,
   facts: { ...scene.facts, ...facts },
 });
-const withSandbox = (scene: Scene, state: 'ready' | 'dead' | undefined): Scene => {
+const withSandbox = (scene: Scene, state: 'ready' | 'dead' | 'stopped' | undefined): Scene => {
   const { sandbox } = healthy.actual;
   return {
     ...scene,
@@ -210,9 +210,17 @@ const rows: readonly Row[] = [
     want: ['runSandbox#1 replaces'],
   },
   {
-    name: 'a dead sandbox of a finished pod is left',
+    name: 'a dead sandbox of a finished pod gives back its network',
+    given: withSpec(withRuns(withSandbox(healthy, 'dead'), run('a', exited(0)), run('b', exited(1))), {
+      restartPolicy: 'Never',
+    }),
+    want: ['stopSandbox'],
+    phase: 'Failed',
+  },
+  {
+    name: 'a stopped sandbox of a finished pod is left',
     given: withFacts(
-      withSpec(withRuns(withSandbox(healthy, 'dead'), run('a', exited(0)), run('b', exited(1))), {
+      withSpec(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0)), run('b', exited(1))), {
         restartPolicy: 'Never',
       }),
       { volumes: { state: 'removed' } },
@@ -609,15 +617,21 @@ const rows: readonly Row[] = [
     phase: 'Failed',
   },
   {
-    name: 'then the volumes',
+    name: 'then the sandbox, whose supervisor may have died',
     given: deleted(withRuns(withSandbox(healthy, 'dead'), run('a', exited(0)), run('b', exited(0)))),
+    want: ['stopSandbox'],
+    phase: 'Succeeded',
+  },
+  {
+    name: 'then the volumes',
+    given: deleted(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0)), run('b', exited(0)))),
     want: ['removeVolumes'],
     phase: 'Succeeded',
   },
   {
     name: 'then the records',
     given: deleted(
-      withFacts(withRuns(withSandbox(healthy, 'dead'), run('a', exited(0))), {
+      withFacts(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0))), {
         volumes: { state: 'removed' },
       }),
     ),

@@ -75,7 +75,7 @@ function planEnd(step: PlanDraft, desired: PodDesired): void {
   if (facts.isDeleted) return;
   const graceSeconds = remainingGraceSeconds(desired, step.now, facts);
   if (stopContainers(step, graceSeconds, (name) => `Stopping container ${name}`)) return;
-  if (actual.sandbox?.state === 'ready') step.do({ kind: 'stopSandbox' });
+  if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
   else if (actual.sandbox !== undefined || actual.containers.length > 0) step.do({ kind: 'removePod' });
   else if (desired.isPresent && facts.isStatusCurrent) step.do({ kind: 'deleteObject' });
@@ -97,8 +97,13 @@ function planOver(step: PlanDraft): void {
   const { actual, facts, pod } = step;
   const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? 30;
   if (stopContainers(step, graceSeconds, (name) => `Stopping container ${name}`)) return;
-  if (actual.sandbox?.state === 'ready') step.do({ kind: 'stopSandbox' });
+  if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
+}
+
+/** Whether anything of the sandbox has to go: one whose supervisor died still has its network. */
+function standsStill({ sandbox }: PodObservation): boolean {
+  return sandbox !== undefined && sandbox.state !== 'stopped';
 }
 
 /** Stops all that runs, sidecars after the others and in reverse order. Whether anything still runs. */

@@ -309,7 +309,7 @@ describe('kubelet', () => {
     await node.settle();
     await node.advance(2000);
     expect(node.get('job')?.status).toMatchObject({ phase: 'Succeeded', podIP: '10.244.0.2' });
-    expect(node.runtime.observe(pod.metadata?.uid ?? '')?.sandbox?.state).toBe('dead');
+    expect(node.runtime.observe(pod.metadata?.uid ?? '')?.sandbox?.state).toBe('stopped');
     await node.restart();
     await node.settle();
     expect(node.get('job')?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(0);

@@ -190,6 +190,13 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     });
     await waitFor(() => node.runtime.observe(uid)?.sandbox?.state === 'dead');
     await waitFor(() => !existsSync(`/proc/${pid}`));
+    const netns = node.runtime.observe(uid)?.sandbox?.netnsPath ?? '';
+    expect(existsSync(netns)).toBe(true);
+    await expect(node.runtime.removePod(uid, signal)).rejects.toMatchObject({ code: 'E_BUSY' });
+    await node.runtime.stopSandbox(uid, signal);
+    expect(existsSync(netns)).toBe(false);
+    await node.runtime.removePod(uid, signal);
+    expect(node.runtime.observeAll()).toEqual([]);
   });
 
   it('an agent cut off while it made a sandbox: the next one undoes it', async () => {
@@ -201,7 +208,7 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     await node.detach();
     await writeFile(path, (await readFile(path, 'utf8')).replace('"phase":"ready"', '"phase":"starting"'));
     const runtime = await node.restart();
-    expect(runtime.observe(uid)?.sandbox?.state).toBe('dead');
+    expect(runtime.observe(uid)?.sandbox?.state).toBe('stopped');
     await waitFor(() => !existsSync(`/proc/${supervisorPid}`));
     await runtime.removePod(uid, signal);
     expect(runtime.observeAll()).toEqual([]);

@@ -274,7 +274,8 @@ describe('LocalRuntime', () => {
       'ready running',
       'ready exited',
       'dead exited',
-      'dead',
+      'stopped exited',
+      'stopped',
       'gone',
     ]);
   });

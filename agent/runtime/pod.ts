@@ -176,12 +176,13 @@ export class Pod {
     this.#watch = undefined;
     this.#supervisor?.[Symbol.dispose]();
     this.#supervisor = undefined;
+    // First, so that nobody starts a container where the ends of the others are already seen.
+    if (this.#sandbox.phase === 'ready') await this.setSandbox({ ...this.#sandbox, phase: 'dead' });
     await this.#ports.system.killCgroup(this.#sandbox.config.cgroupParent);
     for (const exit of await this.#ports.readExits(this.plan.supervisor.directory)) await this.#ended(exit);
     for (const record of this.#containers.values()) await this.#lost(record);
     for (const exec of this.#execs.values()) exec.resolve(unknownExitCode);
     this.#execs.clear();
-    if (this.#sandbox.phase === 'ready') await this.setSandbox({ ...this.#sandbox, phase: 'dead' });
   }
 
   observe(): PodObservation {
@@ -194,7 +195,7 @@ export class Pod {
       sandbox: {
         id,
         attempt: config.attempt,
-        state: phase === 'ready' ? 'ready' : 'dead',
+        state: phase === 'starting' ? 'dead' : phase,
         createdAtMs,
         ips,
         netnsPath,

@@ -241,7 +241,7 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeUnde
       );
       await under.runtime.stopSandbox(uid, signal);
       await under.runtime.stopSandbox(uid, signal);
-      expect(under.runtime.observe(uid)?.sandbox?.state).toBe('dead');
+      expect(under.runtime.observe(uid)?.sandbox?.state).toBe('stopped');
       expect(await waitForState(under.runtime, { uid, id }, 'exited')).toMatchObject({ exitCode: 137 });
       await under.runtime.runSandbox(sandboxConfig(uid, { attempt: 1 }), signal);
       const second = await start(uid, { attempt: 1 });

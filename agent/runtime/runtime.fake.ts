@@ -147,7 +147,7 @@ export class FakeRuntime implements Runtime {
     if (pod === undefined) return;
     this.#call(`stopSandbox ${uid}`);
     for (const container of pod.containers.values()) this.#end(uid, container, 137);
-    pod.sandbox = { ...pod.sandbox, state: 'dead' };
+    pod.sandbox = { ...pod.sandbox, state: 'stopped' };
     this.#changed(uid);
   }
 
@@ -155,7 +155,8 @@ export class FakeRuntime implements Runtime {
     signal.throwIfAborted();
     const pod = this.#pods.get(uid);
     if (pod === undefined) return;
-    if (pod.sandbox.state !== 'dead') throw new PodwrightError('E_BUSY', `remove pod ${uid}: it still runs`);
+    if (pod.sandbox.state !== 'stopped')
+      throw new PodwrightError('E_BUSY', `remove pod ${uid}: it still runs`);
     this.#call(`removePod ${uid}`);
     this.#pods.delete(uid);
     this.#changed(uid);

@@ -111,8 +111,11 @@ export interface ContainerObservation {
 export interface SandboxObservation {
   readonly id: string;
   readonly attempt: number;
-  /** ready: supervisor alive and network set up; dead: the supervisor is gone or it was stopped. */
-  readonly state: 'ready' | 'dead';
+  /**
+   * ready: supervisor alive and network set up; dead: the supervisor is gone, the rest still stands; stopped: nothing stands
+   * but the records and empty cgroups.
+   */
+  readonly state: 'ready' | 'dead' | 'stopped';
   readonly createdAtMs: number;
   readonly ips: readonly string[]; // empty with hostNetwork
   readonly netnsPath: string | undefined;

@@ -23,10 +23,12 @@ function pidsOf(pattern: RegExp): readonly number[] {
     .map(Number);
 }
 
+const agentOf = ({ dataDir }: TestCluster): RegExp => new RegExp(`podwright\\.ts agent .*${dataDir}/node-1 `);
+
 describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
   let cluster: TestCluster;
   const agent = (): number => {
-    const [pid] = pidsOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `));
+    const [pid] = pidsOf(agentOf(cluster));
     if (pid === undefined) throw new Error('no agent');
     return pid;
   };
@@ -83,6 +85,23 @@ describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
     await cluster.must('delete pod writer exits --grace-period=0 --force');
   });
 
+  it('of the agent while it removes pods: the next one goes on with it', async () => {
+    await cluster.must(`create deployment many --image=${image} --replicas=12`);
+    await cluster.must('rollout status deployment many --timeout=60s');
+    const uids = (await cluster.must('get pods -l app=many -o jsonpath={.items[*].metadata.uid}')).split(' ');
+    expect(uids.length).toBe(12);
+    await cluster.must('delete deployment many --cascade=foreground --wait=false');
+    for (let kills = 0; kills < 3; kills++) {
+      const killed = await eventually('an agent', async () => pidsOf(agentOf(cluster))[0]);
+      // In the middle of stopping some and removing others.
+      await new Promise((resolve) => setTimeout(resolve, 100 + 100 * kills));
+      process.kill(killed, 'SIGKILL');
+      await eventually('its end', async () => !pidsOf(agentOf(cluster)).includes(killed));
+    }
+    await eventually('no pod', async () => (await cluster.must('get pods -l app=many -o name')) === '');
+    await eventually('no supervisor', async () => pidsOf(new RegExp(uids.join('|'))).length === 0);
+  });
+
   it('of the supervisor: a new sandbox, all containers restarted, an event', async () => {
     const manifest = JSON.stringify({
       apiVersion: 'v1',
@@ -109,9 +128,9 @@ describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
         '1 1',
     );
     await cluster.must('wait --for=condition=Ready pod/pair --timeout=30s');
-    expect(await cluster.must('get events --field-selector involvedObject.name=pair')).toContain(
-      'SandboxChanged',
-    );
+    const events = await cluster.must('get events --field-selector involvedObject.name=pair');
+    expect(events).toContain('SandboxChanged');
+    expect(events).not.toContain('its sandbox is dead');
     await cluster.must('delete pod pair --grace-period=0 --force');
   });
 

@@ -1,7 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/json.ts';
 import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/kind-ref.ts';
-import type { StatefulSet } from '#api/objects.ts';
+import type { Pod, StatefulSet } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, type Controller } from '#client/controller.ts';
@@ -60,16 +60,10 @@ export function runStatefulSets(context: ControllerContext): Controller {
   };
   const apply = async (key: string, statefulSet: StatefulSet, action: StatefulAction): Promise<void> => {
     const regarding = { kind: statefulSets, object: statefulSet };
-    const said = (verb: string, pod: string): string =>
-      `${verb} Pod ${pod} in StatefulSet ${statefulSet.metadata?.name ?? ''} successful`;
     if (action.kind === 'delete') {
       await deleted.delete(client, key, action.pod);
-      recorder.record(
-        regarding,
-        'Normal',
-        'SuccessfulDelete',
-        said('delete', action.pod.metadata?.name ?? ''),
-      );
+      const message = messageOf('delete', action.pod, statefulSet, 'successful');
+      recorder.record(regarding, 'Normal', 'SuccessfulDelete', message);
       return;
     }
     for (const wanted of statefulClaims(statefulSet, action.ordinal)) {
@@ -83,14 +77,13 @@ export function runStatefulSets(context: ControllerContext): Controller {
     const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
     const pod = statefulPod(statefulSet, template, action);
     const created = await client.create(pods, pod).catch((error: unknown) => {
-      const failed = `create Pod ${pod.metadata?.name ?? ''} in StatefulSet ${statefulSet.metadata?.name ?? ''} failed`;
-      if (!isNamespaceTerminating(error)) {
-        recorder.record(regarding, 'Warning', 'FailedCreate', `${failed} error: ${describeRefusal(error)}`);
-      }
+      const message = messageOf('create', pod, statefulSet, `failed error: ${describeRefusal(error)}`);
+      if (!isNamespaceTerminating(error)) recorder.record(regarding, 'Warning', 'FailedCreate', message);
       throw error;
     });
     podInformer.observe(created);
-    recorder.record(regarding, 'Normal', 'SuccessfulCreate', said('create', created.metadata?.name ?? ''));
+    const message = messageOf('create', created, statefulSet, 'successful');
+    recorder.record(regarding, 'Normal', 'SuccessfulCreate', message);
   };
   const writeStatus = async (
     key: string,
@@ -120,4 +113,9 @@ export function runStatefulSets(context: ControllerContext): Controller {
 /** Pods carry the whole name of their revision; the revision itself only its hash. */
 function hashIn({ metadata }: StatefulSet, revision: string | undefined): string {
   return (revision ?? '').slice((metadata?.name ?? '').length + 1);
+}
+
+/** An event's message, as Kubernetes has it: `create Pod web-0 in StatefulSet web successful`. */
+function messageOf(verb: string, pod: Pod, { metadata }: StatefulSet, result: string): string {
+  return `${verb} Pod ${pod.metadata?.name ?? ''} in StatefulSet ${metadata?.name ?? ''} ${result}`;
 }
