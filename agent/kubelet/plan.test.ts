@@ -563,9 +563,17 @@ const rows: readonly Row[] = [
     want: [],
   },
   {
-    name: 'a deadline ends the pod',
+    name: 'a deadline ends the pod, which is not over before its containers are',
     given: withSpec(healthy, { activeDeadlineSeconds: 120 }),
     want: ['stop a 30s', 'stop b 30s'],
+    phase: 'Running',
+  },
+  {
+    name: 'a pod ended by its deadline has failed, whatever its containers said',
+    given: withSpec(withRuns(healthy, run('a', exited(0)), run('b', exited(0))), {
+      activeDeadlineSeconds: 120,
+    }),
+    want: ['stopSandbox'],
     phase: 'Failed',
   },
   {
@@ -801,6 +809,13 @@ describe('status()', () => {
       ContainersReady: 'False PodCompleted',
       Initialized: 'True PodCompleted',
     });
+  });
+
+  test('why a pod is over is said when it is over', () => {
+    const pastDeadline = (scene: Scene): Scene => withSpec(scene, { activeDeadlineSeconds: 120 });
+    expect(reported(pastDeadline(healthy)).reason).toBeUndefined();
+    const ended = withRuns(healthy, run('a', exited(143)), run('b', exited(143)));
+    expect(reported(pastDeadline(ended)).reason).toBe('DeadlineExceeded');
   });
 
   test('an ended run shows code, reason, times and the run before', () => {

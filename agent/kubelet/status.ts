@@ -32,8 +32,7 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
   const [hostIp] = facts.hostIps;
   return {
     phase,
-    ...(outcome?.reason === undefined ? {} : { reason: outcome.reason }),
-    ...(outcome?.message === undefined ? {} : { message: outcome.message }),
+    ...(outcome?.phase === phase ? reasonOf(outcome) : {}),
     conditions: conditionsOf({ context, views, actual, phase }),
     ...(hostIp === undefined ? {} : { hostIP: hostIp, hostIPs: facts.hostIps.map((ip) => ({ ip })) }),
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
@@ -45,6 +44,10 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
     ...(ephemeralStatuses.length === 0 ? {} : { ephemeralContainerStatuses: ephemeralStatuses }),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
+}
+
+function reasonOf({ reason, message }: PodOutcome): Pick<PodStatus, 'reason' | 'message'> {
+  return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 
 /** All init containers are done and all sidecars have started; once the main containers ran, it stays so. */
@@ -79,7 +82,7 @@ function phaseOf({
   if (reported === 'Succeeded' || reported === 'Failed') return reported;
   const runs = views.filter((view) => view.kind !== 'ephemeral');
   const isQuiet = !runs.some(isRunning);
-  if (outcome !== undefined && (isQuiet || outcome.reason !== undefined)) return outcome.phase;
+  if (outcome !== undefined && isQuiet) return outcome.phase;
   const mains = views.filter((view) => view.kind === 'main');
   if (isEnding && isQuiet && mains.every((view) => view.latest !== undefined)) {
     return mains.every((view) => exitOf(view)?.exitCode === 0) ? 'Succeeded' : 'Failed';
