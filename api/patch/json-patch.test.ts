@@ -61,6 +61,13 @@ describe('applyJsonPatch()', () => {
     expect(base).toEqual(before);
   });
 
+  it('refuses copies that double the object again and again', () => {
+    const copies = Array.from({ length: 40 }, (_, i) => ({ op: 'copy', from: '/a', path: `/a/copy${i}` }));
+    const patch = [{ op: 'add', path: '/a/long', value: 'x'.repeat(1000) }, ...copies];
+    expect(codeOf(() => applyJsonPatch(base, patch))).toBe(413);
+    expect(codeOf(() => applyJsonPatch(base, patch.slice(0, 5)))).toBe('no error');
+  });
+
   it('takes any operations, or refuses them', () => {
     const operation = fc.record(
       {

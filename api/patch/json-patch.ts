@@ -5,6 +5,12 @@ import { badRequest, patchRejected, statusError } from '#api/status.ts';
 /** More operations than this are refused, as kube-apiserver does. */
 export const jsonPatchOperationCountMax = 10_000;
 
+/**
+ * What all copies of one patch may add, in bytes of JSON: a few dozen copies that double the object would else fill the memory.
+ * kube-apiserver's bound: that of a request body.
+ */
+const copiedBytesMax = 3 * 1024 * 1024;
+
 const operations = new Set(['add', 'remove', 'replace', 'move', 'copy', 'test']);
 
 /**
@@ -22,13 +28,14 @@ export function applyJsonPatch(base: unknown, patch: unknown): unknown {
     const message = `The allowed maximum operations in a JSON patch is ${jsonPatchOperationCountMax}, got ${patch.length}`;
     throw statusError(413, 'RequestEntityTooLarge', message, {});
   }
-  let document = { root: cloneJson(base) };
+  let document: Document = { root: cloneJson(base), copiedBytes: 0 };
   for (const operation of patch) document = applyOperation(document, operation);
   return document.root;
 }
 
 interface Document {
   root: unknown;
+  copiedBytes: number;
 }
 
 function applyOperation(document: Document, operation: unknown): Document {
@@ -44,6 +51,7 @@ function applyOperation(document: Document, operation: unknown): Document {
   // The library throws a TypeError of its own for a member of a number or text.
   const places = hasSource && isPointer(from) ? [path, from] : [path];
   if (!places.every((place) => hasHolder(document.root, place))) throw patchRejected();
+  if (op === 'copy' && isPointer(from)) countCopy(document, from);
   // The document is wrapped, so that an operation on the whole of it ('') is one on a member.
   const wrapped = {
     op,
@@ -54,6 +62,13 @@ function applyOperation(document: Document, operation: unknown): Document {
   const [error] = applyPatch(document, [wrapped as Parameters<typeof applyPatch>[1][number]]);
   if (error !== null && error !== undefined) throw patchRejected();
   return document;
+}
+
+function countCopy(document: Document, from: string): void {
+  document.copiedBytes += Buffer.byteLength(JSON.stringify(readPointer(document.root, from)));
+  if (document.copiedBytes <= copiedBytesMax) return;
+  const message = `Unable to complete the copy, the accumulated size increase of copy is ${document.copiedBytes}, exceeding the limit ${copiedBytesMax}`;
+  throw statusError(413, 'RequestEntityTooLarge', message, {});
 }
 
 function isPointer(value: unknown): value is string {

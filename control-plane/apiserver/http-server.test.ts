@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
 import { request as requestHttp1 } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '#base/log.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
@@ -79,6 +81,29 @@ describe('createHttpServer()', () => {
     for await (const chunk of answer) chunks.push(chunk);
     expect(Buffer.concat(chunks).toString()).toBe('PUT /a body');
     expect(answer.headers['content-length']).toBe('11');
+  });
+
+  it('takes long request lines, as those of kubectl exec are', async () => {
+    await using running = await serve(async ({ query }) => textResponse(200, `${query.get('q')?.length}`));
+
+    const overHttp2 = running.session.request({ ':path': `/?q=${'x'.repeat(60_000)}` });
+    expect(await read(overHttp2)).toEqual({ status: 200, text: '60000' });
+    const overHttp1 = async (): Promise<number> => {
+      const path = `/?q=${'x'.repeat(900_000)}`;
+      const at = { host: '127.0.0.1', port: running.port, path, rejectUnauthorized: false, agent: false };
+      const [answer] = await once(requestHttp1(at).end(), 'response');
+      answer.resume();
+      return answer.statusCode;
+    };
+    expect(await overHttp1()).toEqual(200);
+  });
+
+  it('answers what is no HTTP', async () => {
+    await using running = await serve(echo);
+
+    const socket = connectTls({ host: '127.0.0.1', port: running.port, rejectUnauthorized: false });
+    socket.end('GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 400 Bad Request\r\n/);
   });
 
   it('answers HEAD with the length and without the body', async () => {

@@ -33,6 +33,11 @@ export interface Upgrade {
 /** Bounds of one HTTP/2 connection; a client that needs more opens another. */
 const streamsMax = 1000;
 const headerPairsMax = 200;
+/**
+ * Request line and headers together, as Go's server takes them; the arguments of `kubectl exec` stand in the request line. Of
+ * HTTP/2, nghttp2 takes no single value of more than 64 KiB.
+ */
+const headerBytesMax = 1_048_576;
 const windowBytes = 1_048_576;
 /** Node's own 10 MB refuse further streams while one large list is on its way. */
 const sessionMegabytesMax = 256;
@@ -47,7 +52,12 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     requestCert: true,
     rejectUnauthorized: false, // Authentication decides: a token may stand in for a certificate.
     minVersion: 'TLSv1.2',
-    settings: { maxConcurrentStreams: streamsMax, initialWindowSize: windowBytes },
+    settings: {
+      maxConcurrentStreams: streamsMax,
+      initialWindowSize: windowBytes,
+      maxHeaderListSize: headerBytesMax,
+    },
+    ...{ maxHeaderSize: headerBytesMax }, // Of HTTP/1.1; Node passes it on, its types do not know.
     maxSessionMemory: sessionMegabytesMax,
     maxHeaderListPairs: headerPairsMax,
   });
@@ -73,7 +83,6 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   server.on('tlsClientError', (error) =>
     options.logger.debug({ error: String(error) }, 'TLS handshake ended'),
   );
-  server.on('clientError', (_error, socket) => socket.destroy());
   return server;
 }
 

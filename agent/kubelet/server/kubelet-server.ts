@@ -49,6 +49,9 @@ export interface KubeletServer extends AsyncDisposable {
 /** The group of administrators, of which the API server's client certificate is one (kubeadm's PKI). */
 const allowedGroup = 'system:masters';
 
+/** Request line and headers together: what the API server takes, it passes on. */
+const headerBytesMax = 1_048_576;
+
 /** The node's HTTPS server: logs, exec, attach, port-forward, pods, stats. */
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { tls, logger } = options;
@@ -60,6 +63,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     requestCert: true,
     rejectUnauthorized: false, // Answered with 401, which says more than a broken handshake.
     minVersion: 'TLSv1.2',
+    maxHeaderSize: headerBytesMax,
   });
   server.on('connection', (socket: Duplex) => {
     open.add(socket);
