@@ -78,6 +78,8 @@ function recordNft(say: Say): Nft {
       say(netns, ['one nftables transaction', ...ops.map((op) => `  ${renderNftOp(op)}`)]);
     },
     hasTable: async (_netns, table) => tables.has(`${table.family} ${table.name}`),
+    ruleCount: async () => 0,
+    generation: async () => 0,
     flushConntrack: async () => 0,
   };
 }

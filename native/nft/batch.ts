@@ -58,6 +58,9 @@ export class Batch {
   }
 }
 
+/** Bytes of struct nfgenmsg, before the attributes of a message. */
+export const nfgenmsgBytes = 4;
+
 /** struct nfgenmsg: family, version, resource id in network order. */
 export function nfgenmsg(family: number, resource = 0): Buffer {
   return Buffer.from([family, nft.NFNETLINK_V0, resource >> 8, resource & 0xff]);

@@ -2,14 +2,13 @@
 import { formatAddress, parseAddress } from '#native/netlink/address.ts';
 import { MessageWriter, type NetlinkMessage, parseAttributes } from '#native/netlink/codec.ts';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '#native/netlink/netlink-constants.ts';
-import { nfgenmsg } from './batch.ts';
+import { nfgenmsg, nfgenmsgBytes } from './batch.ts';
 import type { Nft } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 
 /** What Nft.flushConntrack selects by. */
 export type ConntrackMatch = Parameters<Nft['flushConntrack']>[1];
 
-const nfgenmsgBytes = 4;
 const messageType = (type: number): number => (nft.NFNL_SUBSYS_CTNETLINK << 8) | type;
 
 export interface ConntrackEntry {

@@ -93,11 +93,15 @@ function writeLoad(context: RuleContext, load: NftLoad, facts: LoadFacts, regist
   switch (facts.kind) {
     case 'payload':
       if (facts.network !== undefined) requireNetwork(context, facts.network);
-      return expression(writer, 'payload', () => {
+      expression(writer, 'payload', () => {
         writer.u32Be(nft.NFTA_PAYLOAD_DREG, register).u32Be(nft.NFTA_PAYLOAD_BASE, facts.base);
         writer.u32Be(nft.NFTA_PAYLOAD_OFFSET, facts.offset);
         writer.u32Be(nft.NFTA_PAYLOAD_LEN, typeFacts[facts.type].bytes);
       });
+      if ('prefixLength' in load && load.prefixLength !== undefined) {
+        writeBitwise(writer, prefixMask(typeFacts[facts.type].bytes, load.prefixLength), { register });
+      }
+      return;
     case 'meta':
       return expression(writer, 'meta', () => {
         writer.u32Be(nft.NFTA_META_DREG, register).u32Be(nft.NFTA_META_KEY, facts.key);
@@ -150,12 +154,12 @@ function writeMatch(context: RuleContext, expr: Extract<NftExpr, { readonly expr
   writeLoads(context, [expr.left], firstRegister);
   const { isBitmask, bytes } = typeFacts[type];
   if (expr.mask !== undefined) {
-    writeBitwise(writer, valueBytes(type, expr.mask), Buffer.alloc(bytes));
+    writeBitwise(writer, valueBytes(type, expr.mask));
     return writeCompare(writer, expr.op, valueBytes(type, expr.right));
   }
   if (isBitmask === true) {
     // `ct state established,related`: any of the bits.
-    writeBitwise(writer, valueBytes(type, expr.right), Buffer.alloc(bytes));
+    writeBitwise(writer, valueBytes(type, expr.right));
     return writeCompare(writer, expr.op === '==' ? '!=' : '==', Buffer.alloc(bytes));
   }
   if (type === 'ifname') return writeCompare(writer, expr.op, interfaceName(expr.right));
@@ -163,7 +167,7 @@ function writeMatch(context: RuleContext, expr: Extract<NftExpr, { readonly expr
   const [from, to] = valueRange(type, expr.right);
   if (isPrefix) {
     const { length } = parsePrefix(String(expr.right));
-    writeBitwise(writer, prefixMask(bytes, length), Buffer.alloc(bytes));
+    writeBitwise(writer, prefixMask(bytes, length));
     return writeCompare(writer, expr.op, from);
   }
   if (from.equals(to)) return writeCompare(writer, expr.op, from);
@@ -192,9 +196,16 @@ function writeCompare(writer: MessageWriter, op: '==' | '!=', data: Buffer): voi
 }
 
 /** register = (register & mask) ^ xor */
-function writeBitwise(writer: MessageWriter, mask: Buffer, xor: Buffer): void {
+function writeBitwise(
+  writer: MessageWriter,
+  mask: Buffer,
+  {
+    xor = Buffer.alloc(mask.length),
+    register = firstRegister,
+  }: { readonly xor?: Buffer; readonly register?: number } = {},
+): void {
   expression(writer, 'bitwise', () => {
-    writer.u32Be(nft.NFTA_BITWISE_SREG, firstRegister).u32Be(nft.NFTA_BITWISE_DREG, firstRegister);
+    writer.u32Be(nft.NFTA_BITWISE_SREG, register).u32Be(nft.NFTA_BITWISE_DREG, register);
     writer.u32Be(nft.NFTA_BITWISE_LEN, mask.length);
     writer.nested(nft.NFTA_BITWISE_MASK, () => writer.attribute(nft.NFTA_DATA_VALUE, mask));
     writer.nested(nft.NFTA_BITWISE_XOR, () => writer.attribute(nft.NFTA_DATA_VALUE, xor));
@@ -259,7 +270,7 @@ function writeMark(context: RuleContext, value: number, isOr: boolean): void {
   if (isOr) {
     writeLoads(context, [{ load: 'meta mark' }], firstRegister);
     // (mark & ~value) ^ value = mark | value
-    writeBitwise(writer, valueBytes('mark', ~value >>> 0), valueBytes('mark', value));
+    writeBitwise(writer, valueBytes('mark', ~value >>> 0), { xor: valueBytes('mark', value) });
   } else {
     writeImmediate(writer, firstRegister, valueBytes('mark', value));
   }

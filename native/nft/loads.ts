@@ -72,6 +72,9 @@ export function splitReject(rule: NftRule): readonly PlainRule[] {
   ];
 }
 
+/** How many rules of the kernel a rule is. */
+export const kernelRuleCount = (rule: NftRule): number => splitReject(rule).length;
+
 function matchedProtocol(exprs: readonly NftExpr[]): string | number | undefined {
   for (const expr of exprs) {
     if (expr.expr !== 'match' || expr.op !== '==') continue;

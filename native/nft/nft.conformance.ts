@@ -252,6 +252,35 @@ export function proveNft(name: string, open: () => Promise<NftGiven>): void {
       expect(await nft.hasTable(netns, ref)).toBe(false);
     });
 
+    it('ruleCount() counts the rules of the table, one that rejects any protocol as two', async () => {
+      await using given = await open();
+
+      const { nft, netns } = given;
+      expect(await nft.ruleCount(netns, ref)).toBe(0);
+      await nft.commit(netns, [
+        { op: 'replaceTable', table: base },
+        { op: 'replaceTable', table: { ...base, name: 'other' } },
+      ]);
+      expect(await nft.ruleCount(netns, ref)).toBe(2);
+      await nft.commit(netns, [rule({ expr: 'reject' })]);
+      expect(await nft.ruleCount(netns, ref)).toBe(4);
+      await nft.commit(netns, [{ op: 'flushChain', table: ref, name: 'service' }]);
+      expect(await nft.ruleCount(netns, ref)).toBe(1);
+    });
+
+    it('generation() is another after each transaction that went through', async () => {
+      await using given = await open();
+
+      const { nft, netns } = given;
+      await nft.commit(netns, [{ op: 'replaceTable', table: base }]);
+      const before = await nft.generation(netns);
+      expect(await nft.generation(netns)).toBe(before);
+      await expect(nft.commit(netns, [{ op: 'addSet', table: ref, set: blocked }])).rejects.toThrow('EEXIST');
+      expect(await nft.generation(netns)).toBe(before);
+      await nft.commit(netns, [elements('addElements', blocked, { key: ['10.0.0.1'] })]);
+      expect(await nft.generation(netns)).not.toBe(before);
+    });
+
     it('flushConntrack() of no flows deletes none', async () => {
       await using given = await open();
 

@@ -7,6 +7,7 @@ import type { ConntrackMatch } from './conntrack.ts';
 import { encodeBatch } from './encode.ts';
 import { FakeTable } from './fake-table.ts';
 import type { Nft, NftOp, NftTable, TableRef } from './nft.ts';
+import { kernelRuleCount } from './loads.ts';
 import { renderNftOp } from './render.ts';
 
 export interface FakeNft extends Nft {
@@ -32,6 +33,12 @@ export function createFakeNft(): FakeNft {
   const commits: { readonly netns: string; readonly ops: readonly NftOp[] }[] = [];
   const flushes: ConntrackMatch[] = [];
   let failure: { readonly errno: string; readonly index: number } | undefined;
+  const generations = new Map<string, number>();
+  const replace = (netns: NetnsRef, tables: Tables): void => {
+    const key = renderNetns(netns);
+    namespaces.set(key, tables);
+    generations.set(key, (generations.get(key) ?? 0) + 1);
+  };
   const tablesOf = (netns: NetnsRef): Tables => namespaces.get(renderNetns(netns)) ?? new Map();
   return {
     commit: async (netns, ops) => {
@@ -47,10 +54,15 @@ export function createFakeNft(): FakeNft {
           throw opError(error, op, index);
         }
       });
-      namespaces.set(renderNetns(netns), tables);
+      replace(netns, tables);
       commits.push({ netns: renderNetns(netns), ops });
     },
     hasTable: async (netns, table) => tablesOf(netns).has(keyOf(table)),
+    ruleCount: async (netns, table) =>
+      (tablesOf(netns).get(keyOf(table))?.value.chains ?? [])
+        .flatMap(({ rules }) => rules)
+        .reduce((sum, rule) => sum + kernelRuleCount(rule), 0),
+    generation: async (netns) => generations.get(renderNetns(netns)) ?? 0,
     flushConntrack: async (_netns, match) => {
       flushes.push(match);
       return 0;
@@ -63,7 +75,7 @@ export function createFakeNft(): FakeNft {
     },
     dropTable: (netns, table) => {
       const left = [...tablesOf(netns)].filter(([key]) => key !== keyOf(table));
-      namespaces.set(renderNetns(netns), new Map(left));
+      replace(netns, new Map(left));
     },
   };
 }

@@ -5,10 +5,17 @@ import {
   MessageWriter,
   type NetlinkMessage,
   parseAcknowledgement,
+  parseAttributes,
   parseMessages,
 } from '#native/netlink/codec.ts';
 import { openNetlinkSocket } from '#native/netlink/route-socket.linux.ts';
-import { NETLINK_NETFILTER, NLM_F_REQUEST, NLMSG_DONE } from '#native/netlink/netlink-constants.ts';
+import {
+  NETLINK_NETFILTER,
+  NLM_F_DUMP,
+  NLM_F_DUMP_INTR,
+  NLM_F_REQUEST,
+  NLMSG_DONE,
+} from '#native/netlink/netlink-constants.ts';
 import type { NetnsRef } from '#native/netlink/netlink.ts';
 import { errnoName, kernelError } from '#native/sys/errno.ts';
 import type { NetlinkSocket } from '#native/sys/socket.ts';
@@ -20,7 +27,7 @@ import {
   encodeConntrackRemoval,
   matchesConntrack,
 } from './conntrack.ts';
-import { familyNumbers, nfgenmsg } from './batch.ts';
+import { familyNumbers, nfgenmsg, nfgenmsgBytes } from './batch.ts';
 import { encodeBatch, type EncodedBatch } from './encode.ts';
 import type { Nft, NftOp, TableRef } from './nft.ts';
 import * as nft from './nftables-constants.ts';
@@ -38,25 +45,27 @@ const receiveBytes = 1_048_576;
  */
 export function createSyncNft(): Nft {
   let own: NetlinkSocket | undefined;
-  const commitHere = (ops: readonly NftOp[]): void => {
-    own ??= openNetlinkSocket({ kind: 'own' }, NETLINK_NETFILTER);
+  const withSocket = <T>(netns: NetnsRef, work: (socket: NetlinkSocket) => T): T => {
+    if (netns.kind !== 'own') {
+      using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+      return work(socket);
+    }
+    own ??= openNetlinkSocket(netns, NETLINK_NETFILTER);
     try {
-      commit(own, ops);
+      return work(own);
     } catch (error) {
-      // Nothing that belongs to a refused batch may be taken for an answer to the next.
+      // Nothing that belongs to a refused request may be taken for an answer to the next.
       own[Symbol.dispose]();
       own = undefined;
       throw error;
     }
   };
-  const commitThere = (netns: NetnsRef, ops: readonly NftOp[]): void => {
-    using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
-
-    commit(socket, ops);
-  };
   return {
-    commit: async (netns, ops) => (netns.kind === 'own' ? commitHere(ops) : commitThere(netns, ops)),
+    commit: async (netns, ops) => withSocket(netns, (socket) => commit(socket, ops)),
     hasTable: async (netns, table) => hasTable(netns, table),
+    ruleCount: async (netns, table) => withSocket(netns, (socket) => ruleCount(socket, table)),
+    generation: async (netns) => withSocket(netns, generation),
     flushConntrack: async (netns, match) => flushConntrack(netns, match),
   };
 }
@@ -122,6 +131,60 @@ function hasTable(netns: NetnsRef, table: TableRef): boolean {
     throw kernelError(`get table ${table.family} ${table.name}`, ack.errno, { why: ack.text });
   }
   return false;
+}
+
+/** Times a listing is begun anew because somebody committed in between. */
+const listTriesMax = 5;
+
+function ruleCount(socket: NetlinkSocket, table: TableRef): number {
+  socket.reserve({ receiveBytes });
+  for (let tries = 1; tries <= listTriesMax; tries++) {
+    const count = listRules(socket, table, tries);
+    if (count !== undefined) return count;
+  }
+  throw kernelError(`list rules of table ${table.family} ${table.name}`, 'EBUSY', {
+    why: 'transactions in between',
+  });
+}
+
+/** undefined when the kernel says that the list is of two states of the table. */
+function listRules(socket: NetlinkSocket, table: TableRef, sequence: number): number | undefined {
+  let count = 0;
+  let isWhole = true;
+  socket.send(
+    new MessageWriter(64)
+      .message((nft.NFNL_SUBSYS_NFTABLES << 8) | nft.NFT_MSG_GETRULE, NLM_F_REQUEST | NLM_F_DUMP, sequence)
+      .raw(nfgenmsg(familyNumbers[table.family]))
+      .text(nft.NFTA_RULE_TABLE, table.name)
+      .finish()
+      .bytes(),
+  );
+  for (const message of replies(socket, sequence)) {
+    if ((message.flags & NLM_F_DUMP_INTR) !== 0) isWhole = false;
+    if (message.type === NLMSG_DONE) break;
+    const ack = parseAcknowledgement(message);
+    if (ack !== undefined)
+      throw kernelError(`list rules of table ${table.name}`, ack.errno, { why: ack.text });
+    count += 1;
+  }
+  return isWhole ? count : undefined;
+}
+
+function generation(socket: NetlinkSocket): number {
+  socket.send(
+    new MessageWriter(32)
+      .message((nft.NFNL_SUBSYS_NFTABLES << 8) | nft.NFT_MSG_GETGEN, NLM_F_REQUEST, 1)
+      .raw(nfgenmsg(nft.NFPROTO_UNSPEC))
+      .finish()
+      .bytes(),
+  );
+  for (const message of parseMessages(socket.receive())) {
+    const ack = parseAcknowledgement(message);
+    if (ack !== undefined) throw kernelError('get nft generation', ack.errno, { why: ack.text });
+    const id = parseAttributes(message.payload, nfgenmsgBytes).get(nft.NFTA_GEN_ID);
+    if (id !== undefined) return id.readUInt32BE(0);
+  }
+  throw kernelError('get nft generation', 'ENODATA');
 }
 
 function flushConntrack(netns: NetnsRef, match: ConntrackMatch): number {

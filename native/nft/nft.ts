@@ -59,15 +59,11 @@ export interface NftChain {
 /** What a register can be loaded from. Each loads one value of its type, in its own 4-byte-aligned register slot. */
 export type NftLoad =
   | {
-      readonly load:
-        | 'ip saddr'
-        | 'ip daddr'
-        | 'ip6 saddr'
-        | 'ip6 daddr'
-        | 'ip protocol'
-        | 'th sport'
-        | 'th dport';
+      readonly load: 'ip saddr' | 'ip daddr' | 'ip6 saddr' | 'ip6 daddr';
+      /** Only so many of the first bits; the others are zero. */
+      readonly prefixLength?: number;
     }
+  | { readonly load: 'ip protocol' | 'th sport' | 'th dport' }
   | { readonly load: 'meta l4proto' | 'meta mark' | 'meta iifname' | 'meta oifname' }
   | { readonly load: 'ct state' | 'ct mark' | 'ct status' | 'fib daddr type' }
   | { readonly load: 'numgen random' | 'numgen inc'; readonly modulus: number };
@@ -151,6 +147,10 @@ export interface Nft {
   commit(netns: NetnsRef, ops: readonly NftOp[]): Promise<void>;
   /** Whether a table is there (repair after somebody removed it). */
   hasTable(netns: NetnsRef, table: TableRef): Promise<boolean>;
+  /** How many rules a table has in the kernel's count (`kernelRuleCount`); 0 if it is not there. */
+  ruleCount(netns: NetnsRef, table: TableRef): Promise<number>;
+  /** A number that is another after each transaction in the namespace, whoever commits it. */
+  generation(netns: NetnsRef): Promise<number>;
   /** Deletes conntrack entries of UDP flows to a Service address whose backend is gone; how many were deleted. */
   flushConntrack(
     netns: NetnsRef,

@@ -1,7 +1,8 @@
 /** nft values as the text that `nft -f` reads and `nft list ruleset` prints, for plans, golden tests and error messages. */
 import { unreachable } from '#base/unreachable.ts';
 
-import { loadFacts, splitReject, type PlainRule } from './loads.ts';
+import { formatAddress } from '#native/netlink/address.ts';
+import { loadFacts, prefixMask, splitReject, type PlainRule } from './loads.ts';
 import type {
   Family,
   NftChain,
@@ -210,11 +211,16 @@ function renderNat(family: Family, expr: Extract<NftExpr, { readonly expr: 'dnat
 const renderKey = (loads: readonly NftLoad[]): string => loads.map(renderLoad).join(' . ');
 
 function renderLoad(load: NftLoad): string {
+  if ('prefixLength' in load && load.prefixLength !== undefined) {
+    return `${load.load} & ${renderMask(load.load.startsWith('ip6') ? 16 : 4, load.prefixLength)}`;
+  }
   if ('modulus' in load) return `${load.load} mod ${load.modulus}`;
   return load.load.startsWith('meta iif') || load.load.startsWith('meta oif')
     ? load.load.slice(5)
     : load.load;
 }
+
+const renderMask = (bytes: number, length: number): string => formatAddress(prefixMask(bytes, length));
 
 function renderVerdict(verdict: Verdict): string {
   return 'chain' in verdict ? `${verdict.kind} ${verdict.chain}` : verdict.kind;
