@@ -58,6 +58,8 @@ export interface AgentCommandOptions {
 }
 
 const kubeletPort = 10_250;
+/** kube-proxy's --healthz-bind-address, which load balancers of clouds ask at /healthz. */
+const proxyHealthPort = 10_256;
 /** Services that the node answers itself. */
 const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
@@ -210,9 +212,11 @@ async function startNetwork(
     await startProxy({
       ...shared,
       ...caches,
-      node: { name: nodeName, zone: undefined },
+      nodes: nodeInformer,
+      nodeName,
       nodeIps: [nodeIp],
       ownServices,
+      healthPort: proxyHealthPort,
     }),
   );
   stack.use(

@@ -6,6 +6,8 @@ export interface ChainSet {
   replace(old: readonly AffinityChain[], current: readonly AffinityChain[]): void;
   /** What differs from the last take: what must be there before elements lead to it, and what comes after. */
   takeChanges(): { readonly before: readonly NftOp[]; readonly after: readonly NftOp[] };
+  /** Rules of the chains as they were taken last; none of them is two for the kernel. */
+  ruleCount(): number;
   /** All of them; also takes the changes. */
   takeAll(): readonly AffinityChain[];
 }
@@ -47,6 +49,9 @@ export function createChainSet(table: TableRef): ChainSet {
         changed.length === 0 ? { before: [], after: [] } : planChains(table, changed, { taken, chains });
       settle();
       return changes;
+    },
+    ruleCount() {
+      return [...taken.values()].reduce((sum, { chain }) => sum + chain.rules.length, 0);
     },
     takeAll() {
       settle();

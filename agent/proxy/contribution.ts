@@ -5,7 +5,12 @@ import {
   affinityMap,
   fateSet,
   hairpinSet,
+  limitedSet,
   slotMap,
+  slotRule,
+  sourcesChain,
+  sourcesRule,
+  sourcesSet,
   type FamilyFacts,
   type FateName,
   type Place,
@@ -14,10 +19,17 @@ import {
 /** What one Service puts into the table. */
 export interface Contribution {
   readonly elements: readonly { readonly set: NftSet; readonly element: NftElement }[];
-  /** Slot maps that the elements are in; each needs its rule. */
-  readonly slots: readonly { readonly place: Place; readonly slots: number }[];
+  /** Sets that the elements are in and that the table has only when one needs them. */
+  readonly shared: readonly SharedSet[];
   /** Chains of frontends with session affinity. */
   readonly chains: readonly AffinityChain[];
+}
+
+/** A set of any number of Services, and the one rule that looks into it, at the end of its chain. */
+export interface SharedSet {
+  readonly set: NftSet;
+  readonly chain: string;
+  readonly rule: NftRule;
 }
 
 export interface AffinityChain {
@@ -41,18 +53,18 @@ export function slotCount(backends: number): number {
 
 /** Pure: the elements, rules and chains of a Service's ports. */
 export function renderContribution(ports: readonly ProxyPort[], facts: FamilyFacts): Contribution {
-  const collected: Collected = { elements: [], slots: new Map(), chains: new Map() };
+  const collected: Collected = { elements: [], shared: new Map(), chains: new Map() };
   for (const port of ports) renderPort(port, { facts, out: collected });
   return {
     elements: collected.elements,
-    slots: [...collected.slots.values()],
+    shared: [...collected.shared.values()],
     chains: [...collected.chains.values()],
   };
 }
 
 interface Collected {
   readonly elements: { readonly set: NftSet; readonly element: NftElement }[];
-  readonly slots: Map<string, { readonly place: Place; readonly slots: number }>;
+  readonly shared: Map<string, SharedSet>;
   readonly chains: Map<string, AffinityChain>;
 }
 
@@ -73,9 +85,22 @@ function renderPort(port: ProxyPort, target: Target): void {
     }
   }
   for (const frontend of port.externals) renderExternal(port, 'service', serviceKey(port, frontend), target);
+  renderSourceLimit(port, target);
   if (port.nodePort !== undefined) renderExternal(port, 'node-port', [port.protocol, port.nodePort], target);
   for (const { ip, isLocal } of port.backends) {
     if (isLocal) target.out.elements.push({ set: hairpinSet(target.facts), element: { key: [ip, ip] } });
+  }
+}
+
+function renderSourceLimit(port: ProxyPort, { facts, out }: Target): void {
+  for (const frontend of port.sourceLimit?.frontends ?? []) {
+    const key = serviceKey(port, frontend);
+    out.elements.push({ set: limitedSet(facts), element: { key } });
+    for (const { address, prefixLength } of port.sourceLimit?.sources ?? []) {
+      const set = sourcesSet(prefixLength, facts);
+      out.shared.set(set.name, { set, chain: sourcesChain, rule: sourcesRule(prefixLength, facts) });
+      out.elements.push({ set, element: { key: [...key, address] } });
+    }
   }
 }
 
@@ -114,7 +139,7 @@ function renderBackends(
   }
   const slots = slotCount(backends.length);
   const set = slotMap(place, slots, facts);
-  out.slots.set(set.name, { place, slots });
+  out.shared.set(set.name, { set, chain: place, rule: slotRule(place, slots, facts) });
   for (let slot = 0; slot < slots; slot++) {
     const backend = backends[slot % backends.length];
     if (backend === undefined) continue;

@@ -1,4 +1,4 @@
-import { cidrContains, parseCidr, parseIp } from '#api/cni/ip-address.ts';
+import { boundsOf, cidrContains, formatIp, parseCidr, parseIp } from '#api/cni/ip-address.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { NftChain, NftExpr, NftLoad, NftTable, NftValue } from '#native/nft/nft.ts';
 
@@ -207,10 +207,10 @@ function load(what: NftLoad, state: State, protocol: Packet['protocol']): NftVal
   switch (what.load) {
     case 'ip saddr':
     case 'ip6 saddr':
-      return state.source;
+      return firstBits(state.source, what.prefixLength);
     case 'ip daddr':
     case 'ip6 daddr':
-      return state.target;
+      return firstBits(state.target, what.prefixLength);
     case 'meta l4proto':
       return protocol;
     case 'th dport':
@@ -226,4 +226,10 @@ function load(what: NftLoad, state: State, protocol: Packet['protocol']): NftVal
     default:
       throw new Error(`walk ${what.load} of ${protocols[protocol]}: not a load of the proxy`);
   }
+}
+
+function firstBits(address: string, prefixLength: number | undefined): string {
+  const ip = parseIp(address);
+  if (prefixLength === undefined || ip === undefined) return address;
+  return formatIp({ family: ip.family, value: boundsOf({ ip, prefix: prefixLength }).first });
 }

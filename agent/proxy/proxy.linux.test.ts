@@ -1,15 +1,16 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { EndpointSlice, Service, ServiceSpec } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service, ServiceSpec } from '#api/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
+import type { NftOp } from '#native/nft/nft.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
 import { startProxy, type Proxy } from './proxy.ts';
@@ -48,6 +49,8 @@ let proxy: Proxy;
 let version = 10;
 const services = createInformerCache<Service>(throwIt);
 const slices = createInformerCache<EndpointSlice>(throwIt);
+const nodes = createInformerCache<Node>(throwIt);
+const tableRef = { family: 'ip', name: 'podwright-proxy' } as const;
 
 const hostOps: readonly NetOp[] = [
   { op: 'setLink', name: 'lo', up: true },
@@ -83,6 +86,8 @@ async function joinOutside(): Promise<void> {
     { op: 'addLink', name: 'uplink', link: peer },
     { op: 'setLink', name: 'uplink', up: true },
     { op: 'ensureAddress', name: 'uplink', address: '192.0.2.1/24' },
+    // Without a way to an address that is not the node's, its own processes could not even begin to send there.
+    { op: 'ensureRoute', destination: '203.0.113.0/24', gateway: '192.0.2.9' },
   ]);
   await netlink.apply({ kind: 'path', path: outside.netns }, [
     { op: 'setLink', name: 'eth0', up: true },
@@ -130,6 +135,47 @@ async function connect(netns: string, to: string, count = 1): Promise<readonly s
   return JSON.parse(data.toString()) as string[];
 }
 
+/** What an HTTP server answers to somebody in the namespace; undefined if nobody listens. */
+async function get(
+  netns: string,
+  url: string,
+): Promise<{ readonly status: number; readonly weight?: string; readonly body: unknown } | undefined> {
+  const client = runIn(
+    netns,
+    `require('http').get(${JSON.stringify(url)}, (r) => {
+       let text = ''; r.on('data', d => text += d);
+       r.on('end', () => console.log(JSON.stringify({
+         status: r.statusCode, weight: r.headers['x-load-balancing-endpoint-weight'], body: JSON.parse(text) })));
+     }).on('error', () => console.log('null'));`,
+  );
+  const [data] = (await once(client.stdout as Readable, 'data')) as [Buffer];
+  return JSON.parse(data.toString()) ?? undefined;
+}
+
+/** A client that sends a packet every 20 ms from the same port; resolves `heard(name)` when that pod answers. */
+function sendForEver(netns: string, to: string): { readonly heard: (name: string) => Promise<void> } {
+  const client = runIn(
+    netns,
+    `const u = require('dgram').createSocket('udp4');
+     u.on('message', m => console.log(String(m)));
+     setInterval(() => u.send('x', 80, ${JSON.stringify(to)}, () => {}), 20); u.on('error', () => {});`,
+  );
+  servers.push(client);
+  const stdout = client.stdout as Readable;
+  return {
+    heard: async (name) => {
+      for await (const data of stdout.iterator({ destroyOnReturn: false }))
+        if (String(data).includes(`${name} `)) return;
+    },
+  };
+}
+
+function remove(name: string): Promise<void> {
+  const metadata = { namespace: 'd', name, uid: name, resourceVersion: String(++version) };
+  services.apply({ type: 'DELETED', object: { metadata } });
+  return proxy.idle();
+}
+
 function put(
   name: string,
   spec: ServiceSpec,
@@ -140,7 +186,13 @@ function put(
   const ports = [{ port: 80, protocol, ...spec.ports?.[0] }];
   services.apply({
     type: 'MODIFIED',
-    object: { metadata: { ...meta, name }, spec: { clusterIPs: [spec.clusterIP ?? ''], ...spec, ports } },
+    object: {
+      metadata: { ...meta, name },
+      spec: { clusterIPs: [spec.clusterIP ?? ''], ...spec, ports },
+      ...(spec.type === 'LoadBalancer'
+        ? { status: { loadBalancer: { ingress: [{ ip: '203.0.113.80' }] } } }
+        : {}),
+    },
   });
   return putEndpoints(name, backends, protocol);
 }
@@ -184,11 +236,14 @@ describe.skipIf(!isRoot)('proxy on the kernel (needs root)', () => {
     await Promise.all([podA, podB].map(serve));
     services.replace([], '1');
     slices.replace([], '1');
+    nodes.replace([{ metadata: { name: 'node', resourceVersion: '1' } }], '1');
     proxy = await startProxy({
       services,
       endpointSlices: slices,
-      node: { name: 'node', zone: undefined },
+      nodes,
+      nodeName: 'node',
       nodeIps: ['192.0.2.1'],
+      healthPort: 10_256,
       clusterCidr: '10.244.0.0/16',
       serviceCidr: '10.96.0.0/12',
       nft,
@@ -283,21 +338,77 @@ describe.skipIf(!isRoot)('proxy on the kernel (needs root)', () => {
 
   test('a UDP client moves on when its backend goes', async () => {
     await put('udp', { clusterIP: '10.96.0.87' }, [podA], 'UDP');
-    const client = runIn(
-      podC.netns,
-      `const u = require('dgram').createSocket('udp4');
-       u.on('message', m => console.log(String(m)));
-       setInterval(() => u.send('x', 80, '10.96.0.87', () => {}), 20); u.on('error', () => {});`,
-    );
-    servers.push(client);
-    const stdout = client.stdout as Readable;
-    const heard = async (name: string): Promise<void> => {
-      for await (const data of stdout.iterator({ destroyOnReturn: false }))
-        if (String(data).includes(`${name} `)) return;
-    };
+    const { heard } = sendForEver(podC.netns, '10.96.0.87');
     await heard('a');
     await putEndpoints('udp', [podB], 'UDP');
     await heard('b');
+  });
+
+  test('a UDP client finds the first backend of a Service that had none', async () => {
+    await put('udp-late', { clusterIP: '10.96.0.88' }, [], 'UDP');
+    const { heard } = sendForEver(podC.netns, '10.96.0.88');
+    await putEndpoints('udp-late', [podB], 'UDP');
+    await heard('b');
+  });
+
+  test('UDP flows end with their Service', async () => {
+    await put('udp-gone', { clusterIP: '10.96.0.89' }, [podA], 'UDP');
+    await sendForEver(podC.netns, '10.96.0.89').heard('a');
+    await remove('udp-gone');
+    const flow = { protocol: 17, originalDestination: '10.96.0.89', port: 80, replySource: podA.ip };
+    expect(await nft.flushConntrack(ownNetns, flow)).toBe(0);
+  });
+
+  test('loadBalancerSourceRanges lets in who is in one', async () => {
+    const ports = [{ port: 80, nodePort: 30_082 }];
+    const put30 = (...loadBalancerSourceRanges: string[]): Promise<void> =>
+      put('lb', { type: 'LoadBalancer', clusterIP: '10.96.0.90', ports, loadBalancerSourceRanges }, [podA]);
+    await put30('10.0.0.0/8', '192.0.2.8/29');
+    expect(await connect(outside.netns, '203.0.113.80:80')).toEqual(['a 10.244.0.1']);
+    expect(await connect(podC.netns, '203.0.113.80:80')).toEqual([`a ${podC.ip}`]);
+    await put30('192.0.2.16/29', '198.51.100.0/24');
+    expect(await connect(outside.netns, '203.0.113.80:80')).toEqual(['timeout']);
+    expect(await connect(podC.netns, '203.0.113.80:80')).toEqual(['timeout']);
+    expect(await connect('', '203.0.113.80:80')).toEqual(['timeout']);
+    expect(await connect(outside.netns, '192.0.2.1:30082')).toEqual(['a 10.244.0.1']);
+    expect(await connect(outside.netns, '10.96.0.90:80')).toEqual(['a 10.244.0.1']);
+    await put30();
+    expect(await connect(outside.netns, '203.0.113.80:80')).toEqual(['a 10.244.0.1']);
+    await remove('lb');
+  });
+
+  test('healthCheckNodePort tells load balancers whether endpoints are here', async () => {
+    const spec: ServiceSpec = {
+      type: 'LoadBalancer',
+      clusterIP: '10.96.0.91',
+      externalTrafficPolicy: 'Local',
+      healthCheckNodePort: 30_990,
+    };
+    await put('checked', spec, [podA, podB]);
+    const ask = () => get(outside.netns, 'http://192.0.2.1:30990/healthz');
+    const answer = (localEndpoints: number) => ({
+      status: localEndpoints > 0 ? 200 : 503,
+      weight: String(localEndpoints),
+      body: { service: { namespace: 'd', name: 'checked' }, localEndpoints, serviceProxyHealthy: true },
+    });
+    expect(await ask()).toEqual(answer(2));
+    await putEndpoints('checked', []);
+    expect(await ask()).toEqual(answer(0));
+    await put('checked', { ...spec, healthCheckNodePort: 30_991 }, [podA]);
+    expect(await ask()).toBeUndefined();
+    expect(await get(outside.netns, 'http://192.0.2.1:30991/')).toEqual(answer(1));
+    await remove('checked');
+    expect(await get(outside.netns, 'http://192.0.2.1:30991/')).toBeUndefined();
+  });
+
+  test('port 10256 says that the node may get connections, until it is about to go', async () => {
+    const ask = (path: string) => get(outside.netns, `http://192.0.2.1:10256/${path}`);
+    expect(await ask('healthz')).toMatchObject({ status: 200, body: { nodeEligible: true } });
+    const metadata = { name: 'node', resourceVersion: String(++version) };
+    const taints = [{ key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' }] as const;
+    nodes.apply({ type: 'MODIFIED', object: { metadata, spec: { taints } } });
+    expect(await ask('healthz')).toMatchObject({ status: 503, body: { nodeEligible: false } });
+    expect(await ask('livez')).toMatchObject({ status: 200 });
   });
 
   test('the table comes back whole when somebody removed it', async () => {
@@ -306,5 +417,25 @@ describe.skipIf(!isRoot)('proxy on the kernel (needs root)', () => {
     await putEndpoints('web', [podB]);
     expect(namesOf(await connect(podC.netns, '10.96.0.80:80', 5))).toEqual(new Set(['b']));
     expect(await connect(podA.netns, '10.96.0.81:80')).toEqual(['a 10.244.0.1']);
+  });
+
+  test.each<[string, readonly NftOp[]]>([
+    ['removed', [{ op: 'removeTable', table: tableRef }]],
+    ['flushed', ['services', 'prerouting'].map((name) => ({ op: 'flushChain', table: tableRef, name }))],
+  ])('a table that somebody %s comes back by itself', async (_name, ops) => {
+    await put('web', { clusterIP: '10.96.0.80' }, [podA]);
+    const rules = await nft.ruleCount(ownNetns, tableRef);
+    await nft.commit(ownNetns, ops);
+    expect(await nft.ruleCount(ownNetns, tableRef)).toBeLessThan(rules);
+    await expect.poll(() => nft.ruleCount(ownNetns, tableRef), { timeout: 30_000 }).toBe(rules);
+    expect(namesOf(await connect(podC.netns, '10.96.0.80:80', 5))).toEqual(new Set(['a']));
+  });
+
+  test.skipIf(!existsSync('/usr/sbin/nft'))('nft flush ruleset is undone', async () => {
+    await put('web', { clusterIP: '10.96.0.80' }, [podA]);
+    const rules = await nft.ruleCount(ownNetns, tableRef);
+    execFileSync('nft', ['flush', 'ruleset']);
+    await expect.poll(() => nft.ruleCount(ownNetns, tableRef), { timeout: 30_000 }).toBe(rules);
+    expect(namesOf(await connect(podC.netns, '10.96.0.80:80', 5))).toEqual(new Set(['a']));
   });
 });

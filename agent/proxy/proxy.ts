@@ -1,21 +1,33 @@
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service } from '#api/objects.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import { renderContribution } from './contribution.ts';
+import { answerNodeCheck, isNodeEligible, type HealthAnswer } from './health-answers.ts';
+import { createHealthServer, type HealthServer } from './health-server.ts';
+import { createProxyHealth, type ProxyHealth } from './proxy-health.ts';
+import { watchTable } from './repair.ts';
 import { createRuleset } from './ruleset.ts';
-import { createServiceIndex } from './service-index.ts';
-import { computeProxyPorts, type ProxyNode, type ProxyPort } from './service-map.ts';
+import { createServiceIndex, type ServiceIndex } from './service-index.ts';
+import {
+  computeProxyPorts,
+  countLocalReady,
+  healthCheckPortOf,
+  type ProxyNode,
+  type ProxyPort,
+} from './service-map.ts';
 import { computeStaleFlows, type StaleFlow } from './stale-flows.ts';
 import { familyFacts, tableRef } from './table-layout.ts';
 
 export interface ProxyOptions {
   readonly services: Informer<Service>;
   readonly endpointSlices: Informer<EndpointSlice>;
-  readonly node: ProxyNode;
+  /** This node's own object counts: its zone, and whether it is about to go. */
+  readonly nodes: Informer<Node>;
+  readonly nodeName: string;
   /** Addresses that node ports are reached by (for conntrack; the rules ask the kernel). */
   readonly nodeIps: readonly string[];
   readonly clusterCidr: string;
@@ -23,74 +35,132 @@ export interface ProxyOptions {
   readonly family?: 'ip' | 'ip6';
   /** Services (`namespace/name`) that the node answers itself, such as kube-dns: they get no rules. */
   readonly ownServices?: ReadonlySet<string>;
+  /** Port of /healthz and /livez (kube-proxy's is 10256); absent: none. */
+  readonly healthPort?: number;
   readonly nft: Nft;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 export interface Proxy extends AsyncDisposable {
-  /** Resolves when what is known now is in the kernel, or has failed and waits to be tried again. */
+  /** Resolves when what is known now is in the kernel and answered, or has failed and waits to be tried again. */
   idle(): Promise<void>;
 }
 
-/** Longest time until a table that somebody removed is back. */
-const repairIntervalMs = 5_000;
+const zoneLabel = 'topology.kubernetes.io/zone';
 
 /**
  * Keeps the kernel's Service table as Services and EndpointSlices say: changes of one tick go out in one transaction; one
  * that the kernel refuses is followed by the whole table, in one transaction too. Resolves after the first commit.
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { services, endpointSlices, clock, log } = options;
+  const { services, endpointSlices, nodes, clock, log, nft, family = 'ip' } = options;
   await using stack = new AsyncDisposableStack();
 
+  const health = createProxyHealth(clock);
+  const checks = stack.use(serveHealth(options, health));
   const dirty = new Set<string>();
   let queue: KeyedQueue<'commit'> | undefined; // The index reports what is present before there is a queue.
+  const enqueue = (): void => {
+    health.noteQueued();
+    queue?.add('commit');
+  };
   const index = stack.use(
     createServiceIndex(services, endpointSlices, (key) => {
       dirty.add(key);
-      queue?.add('commit');
+      enqueue();
     }),
   );
-  const commit = createCommitter(options, index, dirty);
-  await Promise.all([services.synced, endpointSlices.synced]);
+  stack.use(
+    nodes.onChange(({ key, old, current }) => {
+      if (key !== options.nodeName || zoneOf(old) === zoneOf(current)) return;
+      for (const service of index.keys()) dirty.add(service);
+      enqueue();
+    }),
+  );
+  const commit = createCommitter(options, { index, dirty, checks });
+  await Promise.all([services.synced, endpointSlices.synced, nodes.synced]);
   const commits = stack.use(
     new KeyedQueue<'commit'>({
       clock,
       concurrencyMax: 1,
       backoff: { initialMs: 20, factor: 2, maxMs: 5_000 },
-      work: () => commit(),
+      work: async () => {
+        await commit();
+        if (dirty.size === 0) health.noteUpdated();
+      },
       onError: (_key, error, retryMs) => log.warn({ error, retryMs }, 'Service rules not as wanted'),
     }),
   );
   queue = commits;
   commits.add('commit');
-  await commits.idle();
-  stack.use(repairEvery(options, commit.noteLost, () => commits.add('commit')));
+  const idle = async (): Promise<void> => {
+    await commits.idle();
+    await checks.idle();
+  };
+  await idle();
+  const onLost = (): void => {
+    commit.noteLost();
+    enqueue();
+  };
+  stack.use(watchTable({ nft, clock, log, table: tableRef(family), ruleCount: commit.ruleCount, onLost }));
   const moved = stack.move();
-  return { idle: () => commits.idle(), [Symbol.asyncDispose]: () => moved.disposeAsync() };
+  return { idle, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
+  const { clock, log, healthPort: port, nodes, nodeName, family = 'ip' } = options;
+  const answer = (path: string): HealthAnswer =>
+    answerNodeCheck(path, health.state(), {
+      isEligible: isNodeEligible(nodes.get(nodeName)),
+      nowMs: clock.now(),
+    });
+  return createHealthServer({
+    host: family === 'ip' ? '0.0.0.0' : '::',
+    ...(port === undefined ? {} : { node: { port, answer } }),
+    isHealthy: () => health.state().isHealthy,
+    clock,
+    log,
+  });
+}
+
+function zoneOf(node: Node | undefined): string | undefined {
+  return node?.metadata?.labels?.[zoneLabel];
 }
 
 interface Committer {
   (): Promise<void>;
-  /** The kernel's table is gone: the next commit makes it whole. */
+  /** The kernel's table is not what was committed: the next commit makes it whole. */
   noteLost(): void;
+  /** Rules that the kernel has after what was committed so far. */
+  ruleCount(): number;
 }
 
-function createCommitter(
-  options: ProxyOptions,
-  index: ReturnType<typeof createServiceIndex>,
-  dirty: Set<string>,
-): Committer {
-  const { node, nft, nodeIps, log, clusterCidr, serviceCidr, family = 'ip' } = options;
+interface CommitterParts {
+  readonly index: ServiceIndex;
+  /** Keys of Services that something changed for; taken by each commit. */
+  readonly dirty: Set<string>;
+  readonly checks: HealthServer;
+}
+
+function createCommitter(options: ProxyOptions, { index, dirty, checks }: CommitterParts): Committer {
+  const { nodes, nodeName, nft, nodeIps, log, clusterCidr, serviceCidr, family = 'ip' } = options;
   const ruleset = createRuleset({ family, clusterCidr, serviceCidr });
   const portsOf = new Map<string, readonly ProxyPort[]>();
   const stale: StaleFlow[] = [];
   let needsWhole = true;
 
-  const update = (key: string): void => {
+  const update = (key: string, node: ProxyNode): void => {
     const service = options.ownServices?.has(key) === true ? undefined : index.service(key);
-    const ports = service === undefined ? [] : computeProxyPorts(service, index.slices(key), node, family);
+    const slices = index.slices(key);
+    const ports = service === undefined ? [] : computeProxyPorts(service, slices, node, family);
+    const checkPort = service === undefined ? undefined : healthCheckPortOf(service);
+    const [namespace = '', name = ''] = key.split('/');
+    const localEndpoints = checkPort === undefined ? 0 : countLocalReady(slices, node.name, family);
+    checks.set(
+      key,
+      checkPort === undefined ? undefined : { namespace, name, port: checkPort, localEndpoints },
+    );
     stale.push(...computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps));
     if (ports.length === 0) portsOf.delete(key);
     else portsOf.set(key, ports);
@@ -101,7 +171,8 @@ function createCommitter(
     const startMs = options.clock.monotonic();
     const keys = [...dirty];
     dirty.clear();
-    for (const key of keys) update(key);
+    const node = { name: nodeName, zone: zoneOf(nodes.get(nodeName)), ips: nodeIps };
+    for (const key of keys) update(key, node);
     if (!needsWhole) {
       const changes = ruleset.takeChanges();
       needsWhole = true; // Until the kernel has said yes.
@@ -139,33 +210,6 @@ function createCommitter(
     noteLost: () => {
       needsWhole = true;
     },
+    ruleCount: () => ruleset.ruleCount(),
   });
-}
-
-/** Looks whether the table is still there, and has it made again if not. */
-function repairEvery(options: ProxyOptions, noteLost: () => void, recommit: () => void): Disposable {
-  const { clock, nft, log, family = 'ip' } = options;
-  let timer = clock.after(repairIntervalMs, tick);
-  let isOpen = true;
-  const look = async (): Promise<void> => {
-    try {
-      if (!(await nft.hasTable(ownNetns, tableRef(family))) && isOpen) {
-        log.warn({}, 'Service table was removed by somebody; made again');
-        noteLost();
-        recommit();
-      }
-    } catch (error) {
-      log.warn({ error }, 'Service table cannot be looked at');
-    }
-    if (isOpen) timer = clock.after(repairIntervalMs, tick);
-  };
-  function tick(): void {
-    void look();
-  }
-  return {
-    [Symbol.dispose]: () => {
-      isOpen = false;
-      timer[Symbol.dispose]();
-    },
-  };
 }

@@ -1,16 +1,9 @@
-import type { NftOp, NftRule, NftSet, NftTable } from '#native/nft/nft.ts';
+import { kernelRuleCount } from '#native/nft/loads.ts';
+import type { NftOp, NftRule, NftTable } from '#native/nft/nft.ts';
 import { createChainSet } from './chain-set.ts';
-import type { Contribution } from './contribution.ts';
+import type { Contribution, SharedSet } from './contribution.ts';
 import { createElementClaims } from './element-claims.ts';
-import {
-  familyFacts,
-  renderLayout,
-  slotMap,
-  slotRule,
-  tableRef,
-  type Place,
-  type TableOptions,
-} from './table-layout.ts';
+import { renderLayout, tableRef, type TableOptions } from './table-layout.ts';
 
 /** The table as it should be, kept per Service: replacing one Service's contribution costs what that Service has. */
 export interface Ruleset {
@@ -18,33 +11,27 @@ export interface Ruleset {
   set(key: string, contribution: Contribution | undefined): void;
   /** What brings the kernel from the last take to now, for one transaction; nothing if nothing changed. */
   takeChanges(): readonly NftOp[];
+  /** How many rules the kernel has once all that was taken is committed. */
+  ruleCount(): number;
   /** The whole table; also takes the changes. */
   takeTable(): NftTable;
 }
 
-interface SlotRule {
-  readonly place: Place;
-  readonly rule: NftRule;
-  readonly set: NftSet;
-}
-
 export function createRuleset(options: TableOptions): Ruleset {
-  const facts = familyFacts[options.family];
   const table = tableRef(options.family);
   const layout = renderLayout(options);
+  const layoutRules = countRules(layout.chains);
   const contributions = new Map<string, Contribution>();
   const elements = createElementClaims();
   const chains = createChainSet(table);
-  // Never removed: an empty map costs a new connection one lookup, and the same number of backends will come again.
-  const slotRules = new Map<string, SlotRule>();
-  const newSlotRules = new Set<SlotRule>();
+  // Never removed: an empty set costs a new connection one lookup, and the same number of backends will come again.
+  const shared = new Map<string, SharedSet>();
+  const newShared = new Set<SharedSet>();
 
-  const ensureSlots = (place: Place, slots: number): void => {
-    const set = slotMap(place, slots, facts);
-    if (slotRules.has(set.name)) return;
-    const rule = { place, rule: slotRule(place, slots, facts), set };
-    slotRules.set(set.name, rule);
-    newSlotRules.add(rule);
+  const ensureShared = (item: SharedSet): void => {
+    if (shared.has(item.set.name)) return;
+    shared.set(item.set.name, item);
+    newShared.add(item);
   };
 
   return {
@@ -52,42 +39,46 @@ export function createRuleset(options: TableOptions): Ruleset {
       const old = contributions.get(owner);
       for (const { set, element } of old?.elements ?? []) elements.release(owner, set, element);
       for (const { set, element } of contribution?.elements ?? []) elements.claim(owner, set, element);
-      for (const { place, slots } of contribution?.slots ?? []) ensureSlots(place, slots);
+      for (const item of contribution?.shared ?? []) ensureShared(item);
       chains.replace(old?.chains ?? [], contribution?.chains ?? []);
       if (contribution === undefined) contributions.delete(owner);
       else contributions.set(owner, contribution);
     },
 
     takeChanges() {
-      const slots = [...newSlotRules];
-      newSlotRules.clear();
+      const added = [...newShared];
+      newShared.clear();
       const { before, after } = chains.takeChanges();
       const diffs = elements.takeDiff();
       return [
-        ...slots.map(({ set }): NftOp => ({ op: 'addSet', table, set })),
+        ...added.map(({ set }): NftOp => ({ op: 'addSet', table, set })),
         ...before,
         // Removals first: a key may move from one Service to another within one transaction.
         ...diffs
           .filter(({ removed }) => removed.length > 0)
           .map(({ set, removed }): NftOp => ({ op: 'removeElements', table, set, elements: removed })),
         ...diffs
-          .filter(({ added }) => added.length > 0)
-          .map(({ set, added }): NftOp => ({ op: 'addElements', table, set, elements: added })),
-        ...slots.map(({ place, rule }): NftOp => ({ op: 'addRule', table, chain: place, rule })),
+          .filter((diff) => diff.added.length > 0)
+          .map((diff): NftOp => ({ op: 'addElements', table, set: diff.set, elements: diff.added })),
+        ...added.map(({ chain, rule }): NftOp => ({ op: 'addRule', table, chain, rule })),
         ...after,
       ];
     },
 
+    ruleCount() {
+      return layoutRules + shared.size - newShared.size + chains.ruleCount();
+    },
+
     takeTable() {
-      newSlotRules.clear();
-      const slots = [...slotRules.values()];
+      newShared.clear();
+      const all = [...shared.values()];
       const affinity = chains.takeAll();
       const rulesOf = (chain: string): readonly NftRule[] =>
-        slots.filter(({ place }) => place === chain).map(({ rule }) => rule);
+        all.filter((item) => item.chain === chain).map(({ rule }) => rule);
       const affinitySets = new Map(affinity.flatMap((chain) => chain.sets).map((set) => [set.name, set]));
       return {
         ...layout,
-        sets: [...layout.sets, ...slots.map(({ set }) => set), ...affinitySets.values()],
+        sets: [...layout.sets, ...all.map(({ set }) => set), ...affinitySets.values()],
         chains: [
           ...layout.chains.map((chain) => ({ ...chain, rules: [...chain.rules, ...rulesOf(chain.name)] })),
           ...affinity.map(({ name, rules }) => ({ name, rules })),
@@ -96,4 +87,8 @@ export function createRuleset(options: TableOptions): Ruleset {
       };
     },
   };
+}
+
+function countRules(chains: NftTable['chains']): number {
+  return chains.flatMap(({ rules }) => rules).reduce((sum, rule) => sum + kernelRuleCount(rule), 0);
 }

@@ -1,10 +1,13 @@
-import type { Endpoint, EndpointSlice, Service, ServicePort } from '#api/objects.ts';
+import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/objects.ts';
+import { planAllowedSources, type Network } from './source-ranges.ts';
 
 /** What the proxy knows of its own node. */
 export interface ProxyNode {
   readonly name: string;
   /** Label topology.kubernetes.io/zone. */
   readonly zone: string | undefined;
+  /** Addresses that node ports are reached by. */
+  readonly ips: readonly string[];
 }
 
 export interface Backend {
@@ -19,6 +22,12 @@ export interface Frontend {
   readonly port: number;
 }
 
+/** Load balancer addresses that only some sources may reach (spec.loadBalancerSourceRanges). */
+export interface SourceLimit {
+  readonly frontends: readonly Frontend[];
+  readonly sources: readonly Network[];
+}
+
 /** One port of one Service for one address family: everything that decides its rules. Lists are ordered. */
 export interface ProxyPort {
   /** `namespace/name:port name`. */
@@ -28,6 +37,8 @@ export interface ProxyPort {
   readonly clusterIps: readonly Frontend[];
   /** externalIPs and the load balancer's addresses. */
   readonly externals: readonly Frontend[];
+  /** Which sources may reach which of the externals; absent: any. */
+  readonly sourceLimit: SourceLimit | undefined;
   readonly nodePort: number | undefined;
   /** Backends anywhere, and those on this node; each falls back to terminating ones that still serve. */
   readonly backends: readonly Backend[];
@@ -40,8 +51,11 @@ export interface ProxyPort {
 
 const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 
-/** Another proxy has taken the Service over (KEP-2447). */
-const proxyNameLabel = 'service.kubernetes.io/service-proxy-name';
+/**
+ * Labels of Services and EndpointSlices that a proxy leaves alone: another proxy has taken the Service over (KEP-2447), or
+ * it is headless, whatever its addresses say. kube-proxy asks the API server for those without.
+ */
+const foreignLabels = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
 
 /** Default of service.spec.sessionAffinityConfig.clientIP.timeoutSeconds. */
 const affinityDefaultSeconds = 10_800;
@@ -54,17 +68,18 @@ export function computeProxyPorts(
   family: 'ip' | 'ip6',
 ): readonly ProxyPort[] {
   const { spec, metadata } = service;
-  if (spec === undefined || spec.type === 'ExternalName' || metadata?.labels?.[proxyNameLabel] !== undefined)
-    return [];
+  if (spec === undefined || spec.type === 'ExternalName' || isForeign(metadata)) return [];
   const isMine = (address: string): boolean => address.includes(':') === (family === 'ip6');
   const addresses = clusterIpsOf(service).filter(isMine);
   if (addresses.length === 0) return [];
-  const ingress = (service.status?.loadBalancer?.ingress ?? [])
+  // A load balancer of mode Proxy talks to node ports or pods: packets to its address are its own business (KEP-1860).
+  const vips = (service.status?.loadBalancer?.ingress ?? [])
     .filter((item) => item.ipMode !== 'Proxy')
-    .flatMap((item) => item.ip ?? []);
-  const externals = [...(spec.externalIPs ?? []), ...ingress].filter(isMine);
-  const addressType = family === 'ip' ? 'IPv4' : 'IPv6';
-  const mySlices = slices.filter((slice) => slice.addressType === addressType);
+    .flatMap((item) => item.ip ?? [])
+    .filter(isMine);
+  const externals = [...(spec.externalIPs ?? []).filter(isMine), ...vips];
+  const sources = planAllowedSources(spec.loadBalancerSourceRanges ?? [], vips, node.ips.filter(isMine));
+  const mySlices = slicesOf(slices, family);
   return (spec.ports ?? []).map((port) => {
     const candidates = candidatesOf(mySlices, port);
     const local = candidates.filter((item) => item.endpoint.nodeName === node.name);
@@ -74,8 +89,12 @@ export function computeProxyPorts(
       protocol: protocolNumbers[port.protocol ?? 'TCP'],
       clusterIps: addresses.map(at),
       externals: [...new Set(externals)].map(at),
+      sourceLimit: sources === undefined ? undefined : { frontends: [...new Set(vips)].map(at), sources },
       nodePort: port.nodePort === 0 ? undefined : port.nodePort,
-      backends: toBackends(preferNear(usable(candidates), node), node),
+      backends: toBackends(
+        usable(candidates, (ready) => preferNear(ready, node)),
+        node,
+      ),
       localBackends: toBackends(usable(local), node),
       isInternalLocal: spec.internalTrafficPolicy === 'Local',
       isExternalLocal: spec.externalTrafficPolicy === 'Local',
@@ -111,13 +130,50 @@ function candidatesOf(slices: readonly EndpointSlice[], port: ServicePort): read
   });
 }
 
-/** Ready ones; if there are none, those that terminate but still serve (KEP-1669). */
-function usable(candidates: readonly Candidate[]): readonly Candidate[] {
-  const ready = candidates.filter(({ endpoint }) => endpoint.conditions?.ready !== false);
-  if (ready.length > 0) return ready;
+/** The ready ones that are preferred; if none is ready, those that terminate but still serve (KEP-1669). */
+function usable(
+  candidates: readonly Candidate[],
+  prefer: (ready: readonly Candidate[]) => readonly Candidate[] = (ready) => ready,
+): readonly Candidate[] {
+  const ready = candidates.filter(({ endpoint }) => isReady(endpoint));
+  if (ready.length > 0) return prefer(ready);
   return candidates.filter(
-    ({ endpoint }) => endpoint.conditions?.serving === true && endpoint.conditions.terminating === true,
+    ({ endpoint }) => endpoint.conditions?.serving !== false && endpoint.conditions?.terminating === true,
   );
+}
+
+/** What a condition does not say is taken as yes (discovery.k8s.io/v1 EndpointConditions). */
+function isReady(endpoint: Endpoint): boolean {
+  return endpoint.conditions?.ready !== false;
+}
+
+/** How many ready addresses of a Service are on this node, whatever their ports: what load balancers are told. Pure. */
+export function countLocalReady(
+  slices: readonly EndpointSlice[],
+  nodeName: string,
+  family: 'ip' | 'ip6',
+): number {
+  const local = slicesOf(slices, family)
+    .flatMap((slice) => slice.endpoints ?? [])
+    .filter((endpoint) => isReady(endpoint) && endpoint.nodeName === nodeName);
+  return new Set(local.map((endpoint) => endpoint.addresses[0])).size;
+}
+
+/** The port that tells load balancers whether this node has endpoints; undefined for a Service that needs none. */
+export function healthCheckPortOf(service: Service): number | undefined {
+  const { type, externalTrafficPolicy, healthCheckNodePort = 0 } = service.spec ?? {};
+  if (type !== 'LoadBalancer' || externalTrafficPolicy !== 'Local' || isForeign(service.metadata))
+    return undefined;
+  return healthCheckNodePort === 0 ? undefined : healthCheckNodePort;
+}
+
+function isForeign(metadata: ObjectMeta | undefined): boolean {
+  return foreignLabels.some((label) => metadata?.labels?.[label] !== undefined);
+}
+
+function slicesOf(slices: readonly EndpointSlice[], family: 'ip' | 'ip6'): readonly EndpointSlice[] {
+  const addressType = family === 'ip' ? 'IPv4' : 'IPv6';
+  return slices.filter((slice) => slice.addressType === addressType && !isForeign(slice.metadata));
 }
 
 /** Topology hints (KEP-2433, KEP-4444): used only if every endpoint has them and some name us; nodes before zones. */

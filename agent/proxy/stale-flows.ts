@@ -12,8 +12,8 @@ export interface StaleFlow {
 }
 
 /**
- * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so its old backend. Pure.
- * `nodeIps` are the addresses that node ports are reached by.
+ * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so its old backend, even when the
+ * address that it sends to is no longer the Service's. Pure. `nodeIps` are the addresses that node ports are reached by.
  */
 export function computeStaleFlows(
   old: readonly ProxyPort[],
@@ -23,9 +23,14 @@ export function computeStaleFlows(
   const now = new Map(current.map((port) => [port.id, port]));
   const before = new Map(old.map((port) => [port.id, port]));
   const gone = old.filter(isUdp).flatMap((port) => {
-    const kept = new Set(backendIps(now.get(port.id)));
-    const lost = backendIps(port).filter((ip) => !kept.has(ip));
-    return lost.flatMap((replySource) => frontends(port, nodeIps).map((flow) => ({ ...flow, replySource })));
+    const successor = now.get(port.id);
+    const kept = new Set(backendIps(successor));
+    const reached = new Set(frontends(successor, nodeIps).map(keyOf));
+    return frontends(port, nodeIps).flatMap((flow) =>
+      backendIps(port)
+        .filter((ip) => !kept.has(ip) || !reached.has(keyOf(flow)))
+        .map((replySource): StaleFlow => ({ ...flow, replySource })),
+    );
   });
   const first = current
     .filter(isUdp)
@@ -43,7 +48,10 @@ function backendIps(port: ProxyPort | undefined): readonly string[] {
   return [...new Set(all.map((backend) => backend.ip))];
 }
 
-function frontends(port: ProxyPort, nodeIps: readonly string[]): readonly StaleFlow[] {
+const keyOf = (flow: StaleFlow): string => `${flow.originalDestination} ${flow.port}`;
+
+function frontends(port: ProxyPort | undefined, nodeIps: readonly string[]): readonly StaleFlow[] {
+  if (port === undefined) return [];
   const { nodePort } = port;
   const services = [...port.clusterIps, ...port.externals].map((item): StaleFlow => ({
     protocol: UDP,

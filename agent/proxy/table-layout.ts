@@ -13,8 +13,8 @@ import type {
 export interface FamilyFacts {
   readonly family: 'ip' | 'ip6';
   readonly addressType: NftType;
-  readonly source: NftLoad;
-  readonly target: NftLoad;
+  readonly source: { readonly load: 'ip saddr' | 'ip6 saddr' };
+  readonly target: { readonly load: 'ip daddr' | 'ip6 daddr' };
   /** Node ports are not served here: such packets cannot leave through another interface. */
   readonly loopback: string;
 }
@@ -99,6 +99,30 @@ export function fateSet(fate: FateName, place: 'service' | 'node-port', facts: F
   return { name: `${fate}-${place}`, keyTypes: keyTypes(place, facts) };
 }
 
+/** Load balancer addresses that only some sources may reach. */
+export function limitedSet(facts: FamilyFacts): NftSet {
+  return { name: 'limited', keyTypes: keyTypes('service', facts) };
+}
+
+/**
+ * `sources-24`: frontends of `limited` with networks of that prefix length that may reach them. A set for each length rather
+ * than one of intervals, which the kernel copies whole at each commit (docs/kernel-notes.md#nft-pipapo).
+ */
+export function sourcesSet(prefixLength: number, facts: FamilyFacts): NftSet {
+  return { name: `sources-${prefixLength}`, keyTypes: [...keyTypes('service', facts), facts.addressType] };
+}
+
+/** The rule of a set of sources. */
+export function sourcesRule(prefixLength: number, facts: FamilyFacts): NftRule {
+  const source: NftLoad = { ...facts.source, prefixLength };
+  return {
+    exprs: [
+      { expr: 'lookup', key: [...keyLoads('service', facts), source], set: `sources-${prefixLength}` },
+      { expr: 'verdict', verdict: { kind: 'accept' } },
+    ],
+  };
+}
+
 /** Source and target after translation of pods of this node that reach themselves through a Service. */
 export function hairpinSet(facts: FamilyFacts): NftSet {
   return { name: 'hairpin', keyTypes: [facts.addressType, facts.addressType] };
@@ -115,8 +139,10 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
         (['service', 'node-port'] as const).map((place) => fateSet(fate, place, facts)),
       ),
       hairpinSet(facts),
+      limitedSet(facts),
     ],
     chains: [
+      ...limitChains(facts),
       ...rejectChains(facts),
       ...natChains(options, facts),
       ...placeChains(facts),
@@ -125,11 +151,35 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
   };
 }
 
+const isNew: NftExpr = { expr: 'match', left: { load: 'ct state' }, op: '==', right: 'new' };
+
 type Chain = NftChain & { readonly rules: readonly NftRule[] };
+
+/** The chain that rules of sources are appended to. */
+export const sourcesChain = 'allowed-sources';
+
+/**
+ * First of all, since after translation nobody knows what address was meant: a source that may not is dropped. A base chain
+ * of its own, so that `accept` means "go on with the next one".
+ */
+function limitChains(facts: FamilyFacts): readonly Chain[] {
+  const isLimited: readonly NftExpr[] = [
+    isNew,
+    { expr: 'lookup', key: keyLoads('service', facts), set: 'limited' },
+  ];
+  const rules: readonly NftRule[] = [
+    { exprs: [...isLimited, jump(sourcesChain)] },
+    { exprs: [...isLimited, { expr: 'verdict', verdict: { kind: 'drop' } }] },
+  ];
+  return [
+    { name: 'limit-prerouting', hook: { type: 'filter', hook: 'prerouting', priority: -115 }, rules },
+    { name: 'limit-output', hook: { type: 'filter', hook: 'output', priority: -115 }, rules },
+    { name: sourcesChain, rules: [] },
+  ];
+}
 
 /** Before translation: what has no backend is refused at once. Only first packets are looked at. */
 function rejectChains(facts: FamilyFacts): readonly Chain[] {
-  const isNew: NftExpr = { expr: 'match', left: { load: 'ct state' }, op: '==', right: 'new' };
   const rules: readonly NftRule[] = [{ exprs: [isNew, jump('without-endpoints')] }];
   return [
     { name: 'early-prerouting', hook: { type: 'filter', hook: 'prerouting', priority: -110 }, rules },

@@ -7,7 +7,7 @@ import { startProxy, type Proxy } from '#agent/proxy/proxy.ts';
 import { createRuleset, type Ruleset } from '#agent/proxy/ruleset.ts';
 import { computeProxyPorts } from '#agent/proxy/service-map.ts';
 import { familyFacts } from '#agent/proxy/table-layout.ts';
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service } from '#api/objects.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createInformerCache, type InformerCache } from '#client/informer.ts';
@@ -24,7 +24,7 @@ import { renderChains, renderChainsTable, serviceObjects } from '#test/bench/ser
 const servicesMax = 10_000;
 const endpointsEach = 5;
 const cidrs = { clusterCidr: '10.128.0.0/9', serviceCidr: '10.96.0.0/12' };
-const node = { name: 'node-1', zone: undefined };
+const node = { name: 'node-1', zone: undefined, ips: ['192.0.2.1'] };
 
 /** Service rules: a whole load, and one change among many. */
 export const services: Row = {
@@ -160,6 +160,8 @@ async function fromObjects(kernel: NetlinkWorker, scale: Scale): Promise<readonl
     createInformerCache<Service>(fail),
     createInformerCache<EndpointSlice>(fail),
   ];
+  const nodes = createInformerCache<Node>(fail);
+  nodes.replace([], '1');
   const all = Array.from({ length: servicesMax }, (_, n) => serviceObjects(n + 1, endpointsEach, 1));
   serviceCache.replace(
     all.map(({ service }) => service),
@@ -174,8 +176,9 @@ async function fromObjects(kernel: NetlinkWorker, scale: Scale): Promise<readonl
       ...cidrs,
       services: serviceCache,
       endpointSlices: sliceCache,
-      node,
-      nodeIps: ['192.0.2.1'],
+      nodes,
+      nodeName: node.name,
+      nodeIps: node.ips,
       nft: kernel.nft,
       clock: systemClock,
       log: silentLogger,

@@ -1,0 +1,61 @@
+import type { Node } from '#api/objects.ts';
+import type { ProxyHealthState } from './proxy-health.ts';
+
+/** What a load balancer may ask this node about a Service with spec.healthCheckNodePort. */
+export interface ServiceCheck {
+  readonly namespace: string;
+  readonly name: string;
+  /** spec.healthCheckNodePort */
+  readonly port: number;
+  /** Ready endpoints on this node. */
+  readonly localEndpoints: number;
+}
+
+export interface HealthAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+const jsonHeaders = { 'Content-Type': 'application/json', 'X-Content-Type-Options': 'nosniff' };
+
+/** Taint of nodes that the cluster autoscaler is about to remove. */
+const toBeDeletedTaint = 'ToBeDeletedByClusterAutoscaler';
+
+/** The answer to any request to a Service's health check port, in kube-proxy's words. Pure. */
+export function answerServiceCheck(check: ServiceCheck, isHealthy: boolean): HealthAnswer {
+  const { namespace, name, localEndpoints } = check;
+  const body = { service: { namespace, name }, localEndpoints, serviceProxyHealthy: isHealthy };
+  return {
+    status: localEndpoints > 0 && isHealthy ? 200 : 503,
+    headers: { ...jsonHeaders, 'X-Load-Balancing-Endpoint-Weight': String(localEndpoints) },
+    body: JSON.stringify(body, undefined, '\t'),
+  };
+}
+
+/**
+ * The answer of the proxy's own port (10256): `/healthz` for load balancers of externalTrafficPolicy Cluster, which shall not
+ * start connections to a node that is about to go; `/livez` without that (KEP-3836). Pure.
+ */
+export function answerNodeCheck(
+  path: string,
+  state: ProxyHealthState,
+  { isEligible, nowMs }: { readonly isEligible: boolean; readonly nowMs: number },
+): HealthAnswer {
+  if (path !== '/healthz' && path !== '/livez')
+    return { status: 404, headers: {}, body: '404 page not found\n' };
+  const isHealthy = state.isHealthy && (isEligible || path === '/livez');
+  const text = (ms: number): string => new Date(ms).toISOString();
+  const body = {
+    lastUpdated: text(isHealthy ? nowMs : state.lastUpdatedMs),
+    currentTime: text(nowMs),
+    ...(path === '/healthz' ? { nodeEligible: isEligible } : {}),
+  };
+  return { status: isHealthy ? 200 : 503, headers: jsonHeaders, body: JSON.stringify(body) };
+}
+
+/** Whether load balancers may start new connections to a node. One that is not known yet counts. Pure. */
+export function isNodeEligible(node: Node | undefined): boolean {
+  if (node?.metadata?.deletionTimestamp !== undefined) return false;
+  return !(node?.spec?.taints ?? []).some(({ key }) => key === toBeDeletedTaint);
+}

@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { Clock } from '#base/clock.ts';
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import type { Logger } from '#base/log.ts';
+import { answerServiceCheck, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
+
+export interface HealthServerOptions {
+  /** Address that all ports are opened at. */
+  readonly host: string;
+  /** The proxy's own port; absent: none. */
+  readonly node?: { readonly port: number; readonly answer: (path: string) => HealthAnswer };
+  readonly isHealthy: () => boolean;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** HTTP ports of the node by which load balancers find out where to send packets. */
+export interface HealthServer extends AsyncDisposable {
+  /** Replaces what is answered for an owner (a Service's `namespace/name`); undefined: its port is closed. */
+  set(owner: string, check: ServiceCheck | undefined): void;
+  /** Resolves when each port is as wanted, or could not be opened and waits to be tried again. */
+  idle(): Promise<void>;
+}
+
+/** Of one port: a load balancer has a handful of checkers. */
+const connectionsMax = 256;
+
+/** A port that is taken is tried again, less and less often; the others do not wait for it. */
+export function createHealthServer(options: HealthServerOptions): HealthServer {
+  const { clock, log } = options;
+  const checks = new Map<string, ServiceCheck>();
+  const portOwners = new Map<number, string>();
+  const servers = new Map<number, Server>();
+
+  const answer = (port: number, path: string): HealthAnswer | undefined => {
+    if (port === options.node?.port) return options.node.answer(path);
+    const check = checks.get(portOwners.get(port) ?? '');
+    return check === undefined ? undefined : answerServiceCheck(check, options.isHealthy());
+  };
+  const settle = async (port: number): Promise<void> => {
+    const server = servers.get(port);
+    const isWanted = port === options.node?.port || portOwners.has(port);
+    if (isWanted && server === undefined) {
+      servers.set(port, await listen(options.host, port, (path) => answer(port, path)));
+    } else if (!isWanted && server !== undefined) {
+      servers.delete(port);
+      await close(server);
+    }
+  };
+  const ports = new KeyedQueue<`${number}`>({
+    clock,
+    concurrencyMax: 1,
+    backoff: { initialMs: 500, factor: 2, maxMs: 30_000 },
+    work: (port) => settle(Number(port)),
+    onError: (port, error, retryMs) => log.warn({ port, error, retryMs }, 'health check port not open'),
+  });
+  if (options.node !== undefined) ports.add(`${options.node.port}`);
+
+  return {
+    set: (owner, check) => {
+      const old = checks.get(owner);
+      if (check === undefined) checks.delete(owner);
+      else checks.set(owner, check);
+      if (old?.port === check?.port) return;
+      if (old !== undefined && portOwners.get(old.port) === owner) portOwners.delete(old.port);
+      if (check !== undefined) portOwners.set(check.port, owner);
+      for (const port of [old?.port, check?.port]) if (port !== undefined) ports.add(`${port}`);
+    },
+    idle: () => ports.idle(),
+    [Symbol.asyncDispose]: async () => {
+      await ports[Symbol.asyncDispose]();
+      await Promise.all([...servers.values()].map(close));
+    },
+  };
+}
+
+async function listen(
+  host: string,
+  port: number,
+  answer: (path: string) => HealthAnswer | undefined,
+): Promise<Server> {
+  const server = createServer((request, response) => {
+    const found = answer(new URL(request.url ?? '/', 'http://node').pathname);
+    response.writeHead(found?.status ?? 503, found?.headers ?? {}).end(found?.body ?? '');
+  });
+  server.maxConnections = connectionsMax;
+  server.listen({ host, port, exclusive: true });
+  await once(server, 'listening'); // Rejects with the error of listen(2).
+  return server;
+}
+
+async function close(server: Server): Promise<void> {
+  const closed = once(server, 'close');
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,123 @@
+import { expect, test, vi } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import type { EndpointSlice, Node, Service } from '#api/objects.ts';
+import { createInformerCache } from '#client/informer.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
+import { createFakeNft } from '#native/nft/nft.fake.ts';
+import { startProxy, type Proxy } from './proxy.ts';
+
+const table = { family: 'ip', name: 'podwright-proxy' } as const;
+
+function node(zone: string, resourceVersion: string): Node {
+  return { metadata: { name: 'n1', resourceVersion, labels: { 'topology.kubernetes.io/zone': zone } } };
+}
+
+const service: Service = {
+  metadata: { namespace: 'd', name: 'web', uid: 'web', resourceVersion: '1' },
+  spec: { clusterIP: '10.96.0.80', clusterIPs: ['10.96.0.80'], ports: [{ port: 80, protocol: 'TCP' }] },
+};
+
+const slice: EndpointSlice = {
+  metadata: {
+    namespace: 'd',
+    name: 'web-1',
+    uid: 'web-1',
+    resourceVersion: '1',
+    labels: { 'kubernetes.io/service-name': 'web' },
+  },
+  addressType: 'IPv4',
+  ports: [{ port: 8080, protocol: 'TCP' }],
+  endpoints: ['a', 'b'].map((zone, i) => ({
+    addresses: [`10.244.${i}.5`],
+    conditions: { ready: true },
+    hints: { forZones: [{ name: zone }] },
+  })),
+};
+
+async function start() {
+  const fail = (error: unknown): void => {
+    throw error;
+  };
+  const [services, endpointSlices, nodes] = [
+    createInformerCache<Service>(fail),
+    createInformerCache<EndpointSlice>(fail),
+    createInformerCache<Node>(fail),
+  ];
+  services.replace([service], '1');
+  endpointSlices.replace([slice], '1');
+  nodes.replace([node('a', '1')], '1');
+  const [nft, clock] = [createFakeNft(), createFakeClock()];
+  const proxy: Proxy = await startProxy({
+    services,
+    endpointSlices,
+    nodes,
+    nodeName: 'n1',
+    nodeIps: ['192.0.2.1'],
+    clusterCidr: '10.244.0.0/16',
+    serviceCidr: '10.96.0.0/12',
+    nft,
+    clock,
+    log: silentLogger,
+  });
+  const backends = (): readonly unknown[] =>
+    Object.entries(nft.table(ownNetns, table)?.elements ?? {})
+      .filter(([name]) => /^service-\d+$/.test(name))
+      .flatMap(([, elements]) => elements.map(({ data }) => (Array.isArray(data) ? data[0] : undefined)));
+  return { services, endpointSlices, nodes, nft, clock, proxy, backends };
+}
+
+test("a node's new zone changes the endpoints that it prefers", async () => {
+  const { proxy, nodes, backends } = await start();
+  await using _proxy = proxy;
+
+  expect(backends()).toEqual(['10.244.0.5']);
+  nodes.apply({ type: 'MODIFIED', object: node('b', '2') });
+  await proxy.idle();
+  expect(backends()).toEqual(['10.244.1.5']);
+});
+
+test('a node without a zone uses all endpoints', async () => {
+  const { proxy, nodes, backends } = await start();
+  await using _proxy = proxy;
+
+  nodes.apply({ type: 'MODIFIED', object: { metadata: { name: 'n1', resourceVersion: '2' } } });
+  await proxy.idle();
+  expect(backends()).toEqual(['10.244.0.5', '10.244.1.5']);
+});
+
+test('a refused change is followed by the whole table', async () => {
+  const { proxy, nodes, nft, backends } = await start();
+  await using _proxy = proxy;
+
+  nft.failOnce('ENOENT');
+  nodes.apply({ type: 'MODIFIED', object: node('b', '2') });
+  await proxy.idle();
+  expect(backends()).toEqual(['10.244.1.5']);
+  expect(nft.commits.at(-1)?.ops.map(({ op }) => op)).toEqual(['replaceTable']);
+});
+
+test('a table that somebody else removed or flushed is made again; others do not matter', async () => {
+  const { proxy, clock, nft, backends } = await start();
+  await using _proxy = proxy;
+
+  const look = async (): Promise<void> => {
+    const looks = vi.spyOn(nft, 'generation');
+    await vi.waitFor(() => {
+      clock.advance(1_000);
+      expect(looks.mock.calls.length).toBeGreaterThan(1);
+    });
+    looks.mockRestore();
+    await proxy.idle();
+  };
+  await nft.commit(ownNetns, [{ op: 'ensureTable', table: { family: 'inet', name: 'other' } }]);
+  const before = nft.commits.length;
+  await look();
+  expect(nft.commits.length).toBe(before);
+  nft.dropTable(ownNetns, table);
+  await look();
+  expect(backends()).toEqual(['10.244.0.5']);
+  await nft.commit(ownNetns, [{ op: 'flushChain', table, name: 'services' }]);
+  await look();
+  expect(nft.commits.at(-1)?.ops.map(({ op }) => op)).toEqual(['replaceTable']);
+});

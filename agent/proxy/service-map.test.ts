@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import type { Endpoint, ServiceSpec } from '#api/objects.ts';
+import { countLocalReady, healthCheckPortOf } from './service-map.ts';
+import { endpoint, local, ports, remote, terminating } from './services.fixture.ts';
+
+describe('endpoints by topology hints', () => {
+  const near = (zone: string): Partial<Endpoint> => ({ hints: { forZones: [{ name: zone }] } });
+  test.each([
+    [
+      'all have hints, some for our zone',
+      [endpoint('10.244.1.1', near('zone-a')), endpoint('10.244.1.2', near('zone-b'))],
+      ['10.244.1.1'],
+    ],
+    [
+      'one has none',
+      [endpoint('10.244.1.1', near('zone-a')), endpoint('10.244.1.2')],
+      ['10.244.1.1', '10.244.1.2'],
+    ],
+    [
+      'none for our zone',
+      [endpoint('10.244.1.1', near('zone-b')), endpoint('10.244.1.2', near('zone-c'))],
+      ['10.244.1.1', '10.244.1.2'],
+    ],
+    [
+      'for another node only: then by zone',
+      [
+        endpoint('10.244.1.1', { hints: { forNodes: [{ name: 'node-2' }], forZones: [{ name: 'zone-a' }] } }),
+        endpoint('10.244.1.2', { hints: { forNodes: [{ name: 'node-3' }], forZones: [{ name: 'zone-b' }] } }),
+      ],
+      ['10.244.1.1'],
+    ],
+    [
+      'all terminating: hints do not count',
+      [
+        endpoint('10.244.1.1', { ...near('zone-a'), conditions: terminating }),
+        endpoint('10.244.1.2', { ...near('zone-b'), conditions: terminating }),
+      ],
+      ['10.244.1.1', '10.244.1.2'],
+    ],
+    [
+      'one that is not ready has none',
+      [
+        endpoint('10.244.1.1', near('zone-a')),
+        endpoint('10.244.1.2', near('zone-b')),
+        endpoint('10.244.1.3', { conditions: { ready: false } }),
+      ],
+      ['10.244.1.1'],
+    ],
+    [
+      'for our node',
+      [
+        endpoint('10.244.0.1', { hints: { forNodes: [{ name: 'node-1' }] } }),
+        endpoint('10.244.1.2', { hints: { forNodes: [{ name: 'node-2' }] } }),
+      ],
+      ['10.244.0.1'],
+    ],
+  ])('%s', (_name, endpoints, want) =>
+    expect(ports({}, endpoints)[0]?.backends.map((item) => item.ip)).toEqual(want),
+  );
+});
+
+test('Services that are not ours get nothing', () => {
+  expect(ports({ clusterIP: 'None' }, [local])).toEqual([]);
+  expect(ports({ type: 'ExternalName' }, [local])).toEqual([]);
+  expect(ports({}, [local], 'web', { 'service.kubernetes.io/service-proxy-name': 'other' })).toEqual([]);
+  expect(ports({}, [local], 'web', { 'service.kubernetes.io/headless': '' })).toEqual([]);
+});
+
+describe('countLocalReady()', () => {
+  const notReady = endpoint('10.244.0.6', { conditions: { ready: false } });
+  const leaving = endpoint('10.244.0.7', { conditions: terminating });
+  test.each<[string, readonly Endpoint[], number]>([
+    ['one here, one elsewhere', [local, remote], 1],
+    ['none', [remote], 0],
+    ['not ready and terminating ones do not count', [notReady, leaving], 0],
+    ['one address once', [local, local], 1],
+    ['no word about readiness', [{ addresses: ['10.244.0.8'], nodeName: 'node-1' }], 1],
+  ])('%s', (_name, endpoints, want) => {
+    const slices = [
+      { addressType: 'IPv4' as const, endpoints },
+      { addressType: 'IPv4' as const, ports: [{ port: 9000 }], endpoints },
+      { addressType: 'IPv6' as const, endpoints: [{ addresses: ['fd00::5'], nodeName: 'node-1' }] },
+    ];
+    expect(countLocalReady(slices, 'node-1', 'ip')).toBe(want);
+  });
+});
+
+describe('healthCheckPortOf()', () => {
+  const wanted: ServiceSpec = {
+    type: 'LoadBalancer',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort: 30_999,
+  };
+  const { healthCheckNodePort: _none, ...unallocated } = wanted;
+  test.each<[string, ServiceSpec, number | undefined]>([
+    ['a load balancer, Local', wanted, 30_999],
+    ['Cluster', { ...wanted, externalTrafficPolicy: 'Cluster' }, undefined],
+    ['a node port', { ...wanted, type: 'NodePort' }, undefined],
+    ['nothing allocated', unallocated, undefined],
+  ])('%s', (_name, spec, want) => expect(healthCheckPortOf({ spec })).toBe(want));
+
+  test("another proxy's Service", () => {
+    const metadata = { labels: { 'service.kubernetes.io/service-proxy-name': 'other' } };
+    expect(healthCheckPortOf({ metadata, spec: wanted })).toBeUndefined();
+  });
+});
