@@ -41,6 +41,27 @@ describe('applyDefaults()', () => {
     expect(applyDefaults(kind, once)).toEqual(once);
   });
 
+  it('gives an address of a load balancer its mode, and a name none', () => {
+    const kind = kindOf({ in: { apiVersion: 'v1', kind: 'Service' } });
+    const ingress = [
+      { ip: '203.0.113.5' },
+      { ip: '203.0.113.6', ipMode: 'Proxy' },
+      { hostname: 'lb.example' },
+    ];
+    expect(applyDefaults(kind, { status: { loadBalancer: { ingress } } })['status']).toEqual({
+      loadBalancer: { ingress: [{ ip: '203.0.113.5', ipMode: 'VIP' }, ingress[1], ingress[2]] },
+    });
+  });
+
+  it('drops the configuration of an affinity that a Service does not have', () => {
+    const kind = kindOf({ in: { apiVersion: 'v1', kind: 'Service' } });
+    const sessionAffinityConfig = { clientIP: { timeoutSeconds: 5 } };
+    const spec = (sessionAffinity: string): unknown =>
+      applyDefaults(kind, { spec: { sessionAffinity, sessionAffinityConfig } })['spec'];
+    expect(spec('None')).not.toHaveProperty('sessionAffinityConfig');
+    expect(spec('ClientIP')).toHaveProperty('sessionAffinityConfig', sessionAffinityConfig);
+  });
+
   it('does not change its input', () => {
     const kind = kindOf({ in: { apiVersion: 'v1', kind: 'Secret' } });
     const secret = { metadata: { name: 'x' }, stringData: { a: 'b' } };

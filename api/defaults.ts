@@ -25,7 +25,13 @@ const particular: Readonly<Record<string, (object: Draft) => void>> = {
   '/LimitRange': (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   '/Namespace': labelNamespace,
   '/Secret': foldStringData,
+  '/Service': (service) => holdersAt(service, 'spec').forEach(dropAffinityConfig),
 };
+
+/** A configuration that nothing reads would come to life with the next change of the affinity. */
+function dropAffinityConfig(spec: Draft): void {
+  if (spec['sessionAffinity'] === 'None') delete spec['sessionAffinityConfig'];
+}
 
 function labelNamespace(namespace: Draft): void {
   const metadata = objectOf(namespace['metadata']);

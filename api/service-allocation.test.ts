@@ -1,10 +1,25 @@
 import { describe, expect, it } from 'vitest';
-import { serviceClaims, serviceNeeds, withServiceAllocation } from './service-allocation.ts';
+import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from './service-allocation.ts';
 
 const ports = [{ port: 80 }, { port: 81, nodePort: 30_081 }];
 
 describe('serviceNeeds()', () => {
   it.each([
+    [
+      'LoadBalancer with externalTrafficPolicy Local',
+      { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports },
+      { clusterIp: true, nodePorts: [0], healthCheckPort: true },
+    ],
+    [
+      'one that has a health check port',
+      { type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort: 30_999, ports: [] },
+      { clusterIp: true, nodePorts: [] },
+    ],
+    [
+      'NodePort with externalTrafficPolicy Local',
+      { type: 'NodePort', externalTrafficPolicy: 'Local', ports: [] },
+      { clusterIp: true, nodePorts: [] },
+    ],
     ['ClusterIP', { type: 'ClusterIP', ports }, { clusterIp: true, nodePorts: [] }],
     ['NodePort', { type: 'NodePort', ports }, { clusterIp: true, nodePorts: [0] }],
     ['LoadBalancer', { type: 'LoadBalancer', ports }, { clusterIp: true, nodePorts: [0] }],
@@ -16,7 +31,7 @@ describe('serviceNeeds()', () => {
     ['headless', { type: 'ClusterIP', clusterIP: 'None', ports }, { clusterIp: false, nodePorts: [] }],
     ['ExternalName', { type: 'ExternalName' }, { clusterIp: false, nodePorts: [] }],
   ])('%s', (_name, spec, want) => {
-    expect(serviceNeeds({ spec })).toEqual(want);
+    expect(serviceNeeds({ spec })).toEqual({ healthCheckPort: false, ...want });
   });
 });
 
@@ -24,10 +39,37 @@ describe('serviceClaims()', () => {
   it('are the addresses and node ports that it names', () => {
     const spec = { clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9', 'fd00::9'], ports };
     expect(serviceClaims({ spec })).toEqual({ clusterIps: ['10.96.0.9', 'fd00::9'], nodePorts: [30_081] });
+    expect(serviceClaims({ spec: { ports, healthCheckNodePort: 30_999 } }).nodePorts).toEqual([
+      30_081, 30_999,
+    ]);
     expect(serviceClaims({ spec: { clusterIP: 'None', clusterIPs: ['None'] } })).toEqual({
       clusterIps: [],
       nodePorts: [],
     });
+  });
+});
+
+describe('familyErrors()', () => {
+  it.each([
+    ['nothing said', {}, []],
+    ['IPv4', { ipFamilies: ['IPv4'], ipFamilyPolicy: 'SingleStack' }, []],
+    ['both if there are both', { ipFamilyPolicy: 'PreferDualStack' }, []],
+    ['IPv6', { ipFamilies: ['IPv6'] }, ['spec.ipFamilies[0]']],
+    ['both', { ipFamilies: ['IPv4', 'IPv6'] }, ['spec.ipFamilies[1]']],
+    ['both, whatever there is', { ipFamilyPolicy: 'RequireDualStack' }, ['spec.ipFamilyPolicy']],
+    [
+      'somebody else writes the endpoints',
+      { clusterIP: 'None', ipFamilyPolicy: 'RequireDualStack', ipFamilies: ['IPv6', 'IPv4'] },
+      [],
+    ],
+    [
+      'headless with a selector',
+      { clusterIP: 'None', selector: { a: 'b' }, ipFamilies: ['IPv6'] },
+      ['spec.ipFamilies[0]'],
+    ],
+    ['ExternalName', { type: 'ExternalName', ipFamilies: ['IPv6'] }, []],
+  ])('%s', (_name, spec, want) => {
+    expect(familyErrors({ spec }).map(({ field }) => field)).toEqual(want);
   });
 });
 
@@ -47,6 +89,11 @@ describe('withServiceAllocation()', () => {
       ipFamilies: ['IPv4'],
       ipFamilyPolicy: 'SingleStack',
     });
+  });
+
+  it('fills in the health check port', () => {
+    const given = withServiceAllocation({ spec: { type: 'LoadBalancer' } }, { healthCheckPort: 30_999 });
+    expect(given['spec']).toMatchObject({ healthCheckNodePort: 30_999 });
   });
 
   it('keeps the address that the Service chose', () => {

@@ -1,5 +1,6 @@
 import { at, equalJson, listOf, objectOf, objectsOf, stringOf, withPath } from './json.ts';
 import type { JsonObject } from './object.ts';
+import { needsHealthCheckPort } from './service-allocation.ts';
 
 /**
  * What was allocated to a Service stays its own when an update leaves it out (kubectl apply and replace do): cluster
@@ -10,8 +11,13 @@ export function keepServiceAllocations(old: JsonObject, service: JsonObject): Js
   let spec = objectOf(service['spec']);
   if (needsClusterIp(before) && needsClusterIp(spec)) spec = keepClusterIps(before, spec);
   if (needsNodePorts(before) && needsNodePorts(spec)) spec = keepNodePorts(before, spec);
-  if (needsHealthCheck(spec)) spec = withDefault(spec, 'healthCheckNodePort', before['healthCheckNodePort']);
-  return withPath(service, 'spec', dropForeignFields(before, spec));
+  if (needsHealthCheckPort(spec))
+    spec = withDefault(spec, 'healthCheckNodePort', before['healthCheckNodePort']);
+  const kept = withPath(service, 'spec', dropForeignFields(before, spec));
+  // The addresses were its load balancer's: no node may keep them for a Service that has none.
+  return spec['type'] === 'LoadBalancer' || at(kept, 'status.loadBalancer.ingress') === undefined
+    ? kept
+    : withPath(kept, 'status.loadBalancer', {});
 }
 
 /** Fields that only mean something for some types of Service. */
@@ -19,7 +25,7 @@ const typeFields: readonly (readonly [applies: (spec: JsonObject) => boolean, fi
   [
     [needsClusterIp, ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'internalTrafficPolicy']],
     [isExternal, ['externalTrafficPolicy']],
-    [needsHealthCheck, ['healthCheckNodePort']],
+    [needsHealthCheckPort, ['healthCheckNodePort']],
     [(spec) => spec['type'] === 'LoadBalancer', ['allocateLoadBalancerNodePorts', 'loadBalancerClass']],
   ];
 
@@ -53,10 +59,6 @@ function needsNodePorts(spec: JsonObject): boolean {
 
 function isExternal(spec: JsonObject): boolean {
   return needsNodePorts(spec) || (needsClusterIp(spec) && listOf(spec['externalIPs']).length > 0);
-}
-
-function needsHealthCheck(spec: JsonObject): boolean {
-  return spec['externalTrafficPolicy'] === 'Local' && spec['type'] === 'LoadBalancer';
 }
 
 function keepClusterIps(before: JsonObject, spec: JsonObject): JsonObject {

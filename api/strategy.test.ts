@@ -212,6 +212,23 @@ describe('prepareUpdate()', () => {
     });
   });
 
+  it('keeps the health check port of a Service, and takes it and the addresses with the load balancer', () => {
+    const metadata = { name: 's' };
+    const spec = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 80 }] };
+    const service = {
+      ...stored(services, { metadata, spec: { ...spec, healthCheckNodePort: 30_999 } }),
+      status: { loadBalancer: { ingress: [{ ip: '203.0.113.5', ipMode: 'VIP' }] } },
+    };
+    const update = (next: JsonObject): JsonObject =>
+      prepareUpdate(services, service, applyDefaults(services, { metadata, spec: next }));
+    const kept = update(spec);
+    expect(kept['spec']).toMatchObject({ healthCheckNodePort: 30_999 });
+    expect(kept['status']).toEqual(service.status);
+    const cluster = update({ ...spec, externalTrafficPolicy: 'Cluster', healthCheckNodePort: 30_999 });
+    expect(at(cluster, 'spec.healthCheckNodePort')).toBeUndefined();
+    expect(update({ ...spec, type: 'NodePort' })['status']).toEqual({ loadBalancer: {} });
+  });
+
   it('counts the templates of a DaemonSet', () => {
     const sets = kindOf('apps', 'daemonsets');
     const set = stored(sets, {

@@ -218,6 +218,30 @@ const cases: readonly Case[] = [
     ],
   },
   {
+    name: 'a port of an EndpointSlice that is none',
+    object: {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 's' },
+      addressType: 'IPv4',
+      ports: [{ port: 80 }, { port: 70_000 }, {}],
+      endpoints: [],
+    },
+    want: ['ports[1].port: Invalid value: 70000: must be between 1 and 65535, inclusive'],
+  },
+  {
+    name: 'a traffic distribution that is none',
+    object: {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 's' },
+      spec: { trafficDistribution: 'Near', ports: [{ port: 1 }] },
+    },
+    want: [
+      'spec.trafficDistribution: Unsupported value: "Near": supported values: "PreferClose", "PreferSameNode", "PreferSameZone"',
+    ],
+  },
+  {
     name: 'a binding without its role',
     object: {
       apiVersion: 'rbac.authorization.k8s.io/v1',

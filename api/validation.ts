@@ -18,6 +18,7 @@ import {
   validateService,
   validateServiceUpdate,
 } from './validation/service.ts';
+import { validateServiceStatus } from './validation/service-load-balancer.ts';
 import { workloadUpdateValidators, workloadValidators } from './validation/workload.ts';
 import { forbiddenField } from './field-error.ts';
 import { at, objectsOf } from './json.ts';
@@ -45,8 +46,9 @@ export function validateUpdate(
 ): readonly FieldError[] {
   const meta = [...validateMetaUpdate(old, object), ...validateMeta(kind, object)];
   if (subresource === 'ephemeralcontainers') return [...meta, ...validateEphemeralContainers(old, object)];
-  if (subresource !== undefined && subresource !== 'resize') return meta;
   const key = keyOf(kind);
+  if (subresource === 'status') return [...meta, ...(statusValidators[key]?.(object) ?? [])];
+  if (subresource !== undefined && subresource !== 'resize') return meta;
   const own = validators[key]?.(object) ?? [];
   const update = subresource === undefined ? (updateValidators[key]?.(old, object) ?? []) : [];
   return distinct([...meta, ...own, ...update], () => validateSchema(kind.typeName, object));
@@ -73,6 +75,10 @@ const updateValidators: Readonly<
   '/Service': validateServiceUpdate,
   '/ConfigMap': validateConfigMapUpdate,
   '/Secret': validateSecretUpdate,
+};
+
+const statusValidators: Readonly<Record<string, (object: JsonObject) => readonly FieldError[]>> = {
+  '/Service': validateServiceStatus,
 };
 
 function keyOf(kind: Pick<Kind, 'group' | 'kind'>): string {

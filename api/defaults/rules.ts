@@ -16,6 +16,7 @@ export const kindRules: Readonly<Record<string, readonly DefaultRule[]>> = {
     ['spec.ports[].targetPort', (port) => port['port'], 'zero'],
     ['spec.internalTrafficPolicy', (spec) => (spec['type'] === 'ExternalName' ? undefined : 'Cluster')],
     ['spec.externalTrafficPolicy', (spec) => (isExternallyReachable(spec) ? 'Cluster' : undefined)],
+    ['status.loadBalancer.ingress[].ipMode', (item) => (stringOf(item['ip']) === '' ? undefined : 'VIP')],
     ['spec.allocateLoadBalancerNodePorts', (spec) => (spec['type'] === 'LoadBalancer' ? true : undefined)],
   ],
   '/Secret': [['type', 'Opaque']],

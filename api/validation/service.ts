@@ -3,6 +3,7 @@ import {
   duplicateField,
   forbiddenField,
   invalidField,
+  notSupportedField,
   requiredField,
   type FieldError,
 } from '#api/field-error.ts';
@@ -11,6 +12,7 @@ import type { JsonObject } from '#api/object.ts';
 import { dnsLabel, dnsSubdomain, isPortNumber, portNumberText } from './format.ts';
 import { portReferenceErrors } from './container.ts';
 import { formatErrors, labelErrors } from './meta.ts';
+import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
 
 const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
@@ -23,12 +25,17 @@ export function validateService(service: JsonObject): readonly FieldError[] {
     ...labelErrors(spec['selector'], 'spec.selector'),
     ...addressErrors(spec),
     ...trafficErrors(spec),
+    ...loadBalancerErrors(service),
   ];
 }
 
 /** Complaints about an update of a Service. */
 export function validateServiceUpdate(old: JsonObject, service: JsonObject): readonly FieldError[] {
   const [before, after] = [objectOf(old['spec']), objectOf(service['spec'])];
+  return [...clusterIpUpdateErrors(before, after), ...loadBalancerUpdateErrors(before, after)];
+}
+
+function clusterIpUpdateErrors(before: JsonObject, after: JsonObject): readonly FieldError[] {
   const hadIp = before['type'] !== 'ExternalName' && stringOf(before['clusterIP']) !== '';
   if (!hadIp || after['type'] === 'ExternalName') return [];
   const isSame = listOf(before['clusterIPs'])[0] === listOf(after['clusterIPs'])[0];
@@ -141,6 +148,7 @@ function addressErrors(spec: JsonObject): readonly FieldError[] {
   ];
 }
 
+const trafficDistributions = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const affinitySecondsMax = 86_400;
 
 function trafficErrors(spec: JsonObject): readonly FieldError[] {
@@ -151,6 +159,10 @@ function trafficErrors(spec: JsonObject): readonly FieldError[] {
     errors.push(
       invalidField(field, seconds, `must be greater than 0 and less than or equal to ${affinitySecondsMax}`),
     );
+  }
+  const distribution = spec['trafficDistribution'];
+  if (distribution !== undefined && !trafficDistributions.includes(stringOf(distribution))) {
+    errors.push(notSupportedField('spec.trafficDistribution', distribution, trafficDistributions));
   }
   const isExternal =
     spec['type'] === 'NodePort' || spec['type'] === 'LoadBalancer' || listOf(spec['externalIPs']).length > 0;
@@ -169,7 +181,12 @@ export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] 
   if (endpoints.length > 1000) {
     return [{ type: 'TooMany', field: 'endpoints', detail: 'must have at most 1000 items' }];
   }
-  return endpoints.flatMap((endpoint, index) => {
+  const badPorts = objectsOf(slice['ports']).flatMap(({ port }, index) =>
+    port === undefined || isPortNumber(port)
+      ? []
+      : [invalidField(`ports[${index}].port`, port, portNumberText)],
+  );
+  const endpointErrors = endpoints.flatMap((endpoint, index) => {
     const field = `endpoints[${index}].addresses`;
     const addresses = listOf(endpoint['addresses']);
     if (addresses.length === 0) return [requiredField(field, 'must contain at least 1 address')];
@@ -181,6 +198,7 @@ export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] 
         : [invalidField(`${field}[${position}]`, text, family === 4 ? 'must be an IPv4 address' : ipText)];
     });
   });
+  return [...badPorts, ...endpointErrors];
 }
 
 /** Complaints about an Endpoints object. */

@@ -68,6 +68,31 @@ describe('ServiceAllocators', () => {
     allocators.allocate(services, other);
   });
 
+  it('gives a health check port of the same range as node ports, once', () => {
+    const allocators = new ServiceAllocators('10.0.0.0/24');
+    const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 1 }] };
+    const specOf = (object: object): Record<string, unknown> => Object(Reflect.get(object, 'spec'));
+    const given = allocators.allocate(services, service(local)).object;
+    const { healthCheckNodePort, ports } = specOf(given);
+    expect(ports).toMatchObject([{ nodePort: 30_000 }]);
+    expect(healthCheckNodePort).toBe(30_001);
+    const chosen = service({ ...local, healthCheckNodePort });
+    expect(() => allocators.allocate(services, chosen)).toThrow('spec.healthCheckNodePort');
+    expect(() => allocators.allocate(services, service({ ...local, healthCheckNodePort: 80 }))).toThrow(
+      'spec.healthCheckNodePort: Invalid value: 80: provided port is not in the valid range',
+    );
+    expect(specOf(allocators.allocate(services, given, given).object)).toMatchObject({ healthCheckNodePort });
+    allocators.releaseChanged(services, given, service({ ...local, externalTrafficPolicy: 'Cluster' }));
+    allocators.allocate(services, chosen);
+  });
+
+  it('refuses families that it has no addresses of', () => {
+    const allocators = new ServiceAllocators('10.0.0.0/24');
+    expect(() => allocators.allocate(services, service({ ipFamilies: ['IPv6'] }))).toThrow(
+      'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
+    );
+  });
+
   it('refuses an address of another network, and a network that is none', () => {
     const allocators = new ServiceAllocators('10.0.0.0/24');
     expect(() => allocators.allocate(services, service({ clusterIP: '10.1.0.5' }))).toThrow(

@@ -2,7 +2,7 @@ import { invalidField } from '#api/field-error.ts';
 import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
+import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
 import { internalError, invalid } from '#api/status.ts';
 import { formatIpv4, NumberPool, parseIpv4, parseIpv4Network } from './address-pool.ts';
 
@@ -52,6 +52,8 @@ export class ServiceAllocators {
   allocate(kind: Kind, object: JsonObject, old?: JsonObject): Allocation {
     if (kind.kind !== 'Service' || kind.group !== '') return { object, release: nothing };
     const held = old === undefined ? { clusterIps: [], nodePorts: [] } : serviceClaims(old);
+    const errors = familyErrors(object);
+    if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
     const taken: (() => void)[] = [];
     const release = (): void => taken.splice(0).forEach((undo) => undo());
     try {
@@ -59,7 +61,11 @@ export class ServiceAllocators {
       const needs = serviceNeeds(object);
       const clusterIp = needs.clusterIp ? this.#takeAddress(taken) : undefined;
       const nodePorts = new Map(needs.nodePorts.map((index) => [index, this.#takePort(taken)]));
-      const given = { ...(clusterIp === undefined ? {} : { clusterIp }), nodePorts };
+      const given = {
+        ...(clusterIp === undefined ? {} : { clusterIp }),
+        ...(needs.healthCheckPort ? { healthCheckPort: this.#takePort(taken) } : {}),
+        nodePorts,
+      };
       return { object: withServiceAllocation(object, given), release };
     } catch (error) {
       release();
@@ -112,10 +118,9 @@ export class ServiceAllocators {
     }
     // Two ports of one Service may share a number under different protocols.
     const seen = new Set(held.nodePorts);
-    objectsOf(at(object, 'spec.ports')).forEach(({ nodePort: port }, index) => {
+    const takePort = (field: string, port: unknown): void => {
       if (typeof port !== 'number' || port === 0 || seen.has(port)) return;
       seen.add(port);
-      const field = `spec.ports[${index}].nodePort`;
       if (!this.#ports.contains(port)) {
         refuse(
           field,
@@ -125,7 +130,11 @@ export class ServiceAllocators {
       }
       if (this.#ports.take(port)) taken.push(() => this.#ports.release(port));
       else refuse(field, port, 'provided port is already allocated');
-    });
+    };
+    objectsOf(at(object, 'spec.ports')).forEach(({ nodePort }, index) =>
+      takePort(`spec.ports[${index}].nodePort`, nodePort),
+    );
+    takePort('spec.healthCheckNodePort', at(object, 'spec.healthCheckNodePort'));
   }
 
   #takeAddress(taken: (() => void)[]): string {
