@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Endpoint, ServiceSpec } from '#api/objects.ts';
-import { countLocalReady, healthCheckPortOf } from './service-map.ts';
-import { endpoint, local, ports, remote, terminating } from './services.fixture.ts';
+import { computeProxyPorts, countLocalReady, healthCheckPortOf } from './service-map.ts';
+import { endpoint, local, node, ports, remote, terminating } from './services.fixture.ts';
 
 describe('endpoints by topology hints', () => {
   const near = (zone: string): Partial<Endpoint> => ({ hints: { forZones: [{ name: zone }] } });
@@ -57,6 +57,23 @@ describe('endpoints by topology hints', () => {
   ])('%s', (_name, endpoints, want) =>
     expect(ports({}, endpoints)[0]?.backends.map((item) => item.ip)).toEqual(want),
   );
+});
+
+test('a slice with a port that is none is left out', () => {
+  const service = { spec: { clusterIPs: ['10.96.0.80'], ports: [{ port: 80 }] } };
+  const slices = [8080, 70_000, 0].map((port) => ({
+    addressType: 'IPv4' as const,
+    ports: [{ port }],
+    endpoints: [{ addresses: [`10.244.0.${port % 250}`] }],
+  }));
+  expect(computeProxyPorts(service, slices, node, 'ip')[0]?.backends.map(({ port }) => port)).toEqual([8080]);
+});
+
+test('words that are no addresses are left out', () => {
+  const spec: ServiceSpec = { type: 'NodePort', externalIPs: ['203.0.113.5', 'x', '203.0.113'] };
+  const [port] = ports(spec, [local, endpoint('10.244.0')]);
+  expect(port?.externals.map(({ address }) => address)).toEqual(['203.0.113.5']);
+  expect(port?.backends.map(({ ip }) => ip)).toEqual(['10.244.0.5']);
 });
 
 test('Services that are not ours get nothing', () => {

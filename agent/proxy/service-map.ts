@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/objects.ts';
 import { planAllowedSources, type Network } from './source-ranges.ts';
 
@@ -57,6 +58,8 @@ const protocolNumbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
  */
 const foreignLabels = ['service.kubernetes.io/service-proxy-name', 'service.kubernetes.io/headless'];
 
+const portMax = 65_535;
+
 /** Default of service.spec.sessionAffinityConfig.clientIP.timeoutSeconds. */
 const affinityDefaultSeconds = 10_800;
 
@@ -69,7 +72,9 @@ export function computeProxyPorts(
 ): readonly ProxyPort[] {
   const { spec, metadata } = service;
   if (spec === undefined || spec.type === 'ExternalName' || isForeign(metadata)) return [];
-  const isMine = (address: string): boolean => address.includes(':') === (family === 'ip6');
+  const version = family === 'ip' ? 4 : 6;
+  // Whoever may write a status may write anything; one word that the kernel cannot take would hold up all Services.
+  const isMine = (address: string): boolean => isIP(address) === version;
   const addresses = clusterIpsOf(service).filter(isMine);
   if (addresses.length === 0) return [];
   // A load balancer of mode Proxy talks to node ports or pods: packets to its address are its own business (KEP-1860).
@@ -125,7 +130,7 @@ function candidatesOf(slices: readonly EndpointSlice[], port: ServicePort): read
         (item.name ?? '') === (port.name ?? '') && (item.protocol ?? 'TCP') === (port.protocol ?? 'TCP'),
     );
     const number = match?.port;
-    if (number === undefined) return [];
+    if (number === undefined || !Number.isInteger(number) || number < 1 || number > portMax) return [];
     return (slice.endpoints ?? []).map((endpoint) => ({ endpoint, port: number }));
   });
 }
@@ -197,7 +202,7 @@ function toBackends(candidates: readonly Candidate[], node: ProxyNode): readonly
   const byKey = new Map<string, Backend>();
   for (const { endpoint, port } of candidates) {
     const ip = endpoint.addresses[0];
-    if (ip === undefined) continue;
+    if (ip === undefined || isIP(ip) === 0) continue;
     byKey.set(`${ip} ${port}`, { ip, port, isLocal: endpoint.nodeName === node.name });
   }
   return [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, backend]) => backend);

@@ -297,6 +297,30 @@ it('a Service gets slices and Endpoints of its ready pods', async () => {
   expect([...client.all(kinds.endpointSlices), ...client.all(kinds.endpoints)]).toEqual([]);
 });
 
+it("endpoints follow their node's zone, and hint at it", async () => {
+  await using cluster = await startCluster(['node-1']);
+  const { client } = cluster;
+  await client.create(kinds.deployments, web);
+  await client.create(kinds.services, {
+    metadata: { name: 'web', namespace: 'default' },
+    spec: { selector: { app: 'web' }, ports: [{ port: 80 }], trafficDistribution: 'PreferSameZone' },
+  });
+  await cluster.settle(500);
+  /** Zone, and zone that the hint is for, as far as they differ between the endpoints. */
+  const zones = (): ReadonlySet<string> =>
+    new Set(
+      client
+        .all(kinds.endpointSlices)
+        .flatMap(({ endpoints = [] }) => endpoints)
+        .map(({ zone, hints }) => `${zone} ${hints?.forZones?.[0]?.name}`),
+    );
+  expect(zones()).toEqual(new Set(['undefined undefined']));
+  const body = { metadata: { labels: { 'topology.kubernetes.io/zone': 'a' } } };
+  await client.patch(kinds.nodes, { name: 'node-1' }, { kind: 'merge', body });
+  await cluster.settle(500);
+  expect(zones()).toEqual(new Set(['a a']));
+});
+
 it.each(['Background', 'Foreground', 'Orphan'])(
   'deletion of a Deployment with policy %s',
   async (propagationPolicy) => {

@@ -93,6 +93,34 @@ it('planSlices() publishes addresses that are not ready when asked', () => {
   ).toBe(true);
 });
 
+it.each([
+  { distribution: undefined, want: undefined },
+  { distribution: 'PreferClose', want: { forZones: [{ name: 'z' }] } },
+  { distribution: 'PreferSameZone', want: { forZones: [{ name: 'z' }] } },
+  { distribution: 'PreferSameNode', want: { forNodes: [{ name: 'n1' }], forZones: [{ name: 'z' }] } },
+])('planSlices() hints at who is near for trafficDistribution $distribution', ({ distribution, want }) => {
+  const near = { ...service, spec: { ...service.spec, trafficDistribution: distribution } };
+  const endpoints = plan([pod(1), pod(2, { isReady: false })], [], near).create[0]?.endpoints;
+  expect(endpoints?.map(({ hints }) => hints)).toEqual([want, undefined]);
+});
+
+it('planSlices() takes hints away again', () => {
+  const near = { ...service, spec: { ...service.spec, trafficDistribution: 'PreferSameNode' } };
+  const existing = stored(plan([pod(1)], [], near).create);
+  const [update] = plan([pod(1)], existing).update;
+  expect(update?.endpoints?.[0]).not.toHaveProperty('hints');
+});
+
+it('planSlices() hints at no zone that it does not know', () => {
+  const hintsFor = (trafficDistribution: string) => {
+    const near = { ...service, spec: { ...service.spec, trafficDistribution } };
+    const { create } = planSlices({ service: near, pods: [pod(1)], nodeOf: () => undefined }, []);
+    return create[0]?.endpoints?.[0]?.hints;
+  };
+  expect(hintsFor('PreferSameZone')).toBeUndefined();
+  expect(hintsFor('PreferSameNode')).toEqual({ forNodes: [{ name: 'n1' }] });
+});
+
 it('planSlices() writes nothing when nothing changed', () => {
   const existing = stored(plan([pod(1), pod(2)]).create);
   expect(plan([pod(1), pod(2)], existing)).toEqual({ create: [], update: [], delete: [] });

@@ -4,6 +4,7 @@ import type {
   DiscoveryV1EndpointPort,
   Endpoint,
   EndpointAddress,
+  EndpointHints,
   EndpointPort,
   Endpoints,
   EndpointSlice,
@@ -19,7 +20,8 @@ export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 export const managedByUs = 'endpointslice-controller.k8s.io';
 const headlessLabel = 'service.kubernetes.io/headless';
-const zoneLabel = 'topology.kubernetes.io/zone';
+const nearDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
+export const zoneLabel = 'topology.kubernetes.io/zone';
 const endpointsPerSliceMax = 100;
 const endpointsPerObjectMax = 1000; // Of an Endpoints object; more are cut off, and an annotation says so.
 
@@ -142,14 +144,39 @@ function endpointOf(
   const { name, namespace, uid } = pod.metadata ?? {};
   const { nodeName, hostname, subdomain } = pod.spec ?? {};
   const zone = node?.metadata?.labels?.[zoneLabel];
+  const conditions = endpointReadiness(pod, service.spec?.publishNotReadyAddresses === true);
+  const hints = hintsOf(service, conditions.ready, { nodeName, zone });
   const isNamed = hostname !== undefined && hostname !== '' && subdomain === service.metadata?.name;
   return {
     addresses: [address],
-    conditions: endpointReadiness(pod, service.spec?.publishNotReadyAddresses === true),
+    conditions,
+    ...(hints === undefined ? {} : { hints }),
     ...(isNamed ? { hostname } : {}),
     ...(nodeName === undefined ? {} : { nodeName }),
     targetRef: { kind: 'Pod', namespace, name, uid },
     ...(zone === undefined ? {} : { zone }),
+  };
+}
+
+/**
+ * For whom an endpoint is: its own zone (PreferClose is the old name of PreferSameZone), with PreferSameNode its own node before
+ * that (KEP-4444, KEP-3015). Proxies use hints only if all ready endpoints have them; the others need none.
+ */
+function hintsOf(
+  service: Service,
+  isReady: boolean | undefined,
+  { nodeName, zone }: { readonly nodeName: string | undefined; readonly zone: string | undefined },
+): EndpointHints | undefined {
+  const distribution = service.spec?.trafficDistribution;
+  const isNear = distribution !== undefined && nearDistributions.includes(distribution);
+  if (!isNear || isReady !== true) return undefined;
+  const forZones = zone === undefined ? undefined : [{ name: zone }];
+  const forNodes =
+    nodeName === undefined || distribution !== 'PreferSameNode' ? undefined : [{ name: nodeName }];
+  if (forZones === undefined && forNodes === undefined) return undefined;
+  return {
+    ...(forNodes === undefined ? {} : { forNodes }),
+    ...(forZones === undefined ? {} : { forZones }),
   };
 }
 

@@ -1,7 +1,7 @@
 import { equalJson } from '#api/json.ts';
 import { endpoints, endpointSlices, nodes, pods, services } from '#api/kind-ref.ts';
 import { objectKey } from '#api/object.ts';
-import type { EndpointSlice, Pod, Service } from '#api/objects.ts';
+import type { EndpointSlice, Node, Pod, Service } from '#api/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
@@ -13,6 +13,7 @@ import {
   managedByUs,
   planSlices,
   serviceNameLabel,
+  zoneLabel,
   type Backends,
 } from './plan.ts';
 
@@ -68,7 +69,10 @@ export function runEndpoints(context: ControllerContext): Controller {
       source(sliceInformer, ({ old, current }) =>
         [old, current].flatMap((slice) => serviceKeyOf(slice) ?? []),
       ),
-      onlySynced(nodeInformer),
+      // Endpoints say their zone: all of a node that moved have another one. Most changes of a node do not matter.
+      source(nodeInformer, ({ old, current }) =>
+        zoneOf(old) === zoneOf(current) ? [] : serviceInformer.list().map(objectKey),
+      ),
       onlySynced(endpointsInformer),
     ],
     reconcile,
@@ -103,6 +107,10 @@ function isSameEndpoint(old: Pod, current: Pod): boolean {
     status?.conditions?.find(({ type }) => type === 'Ready')?.status,
   ];
   return equalJson(relevant(old), relevant(current));
+}
+
+function zoneOf(node: Node | undefined): string | undefined {
+  return node?.metadata?.labels?.[zoneLabel];
 }
 
 function serviceKeyOf(slice: EndpointSlice | undefined): string | undefined {
