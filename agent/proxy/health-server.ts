@@ -26,6 +26,9 @@ export interface HealthServer extends AsyncDisposable {
 /** Of one port: a load balancer has a handful of checkers. */
 const connectionsMax = 256;
 
+/** For a request that comes while its port is being closed. */
+const closing: HealthAnswer = { status: 503, headers: {}, body: '' };
+
 /** A port that is taken is tried again, less and less often; the others do not wait for it. */
 export function createHealthServer(options: HealthServerOptions): HealthServer {
   const { clock, log } = options;
@@ -81,14 +84,17 @@ async function listen(
   answer: (path: string) => HealthAnswer | undefined,
 ): Promise<Server> {
   const server = createServer((request, response) => {
-    const found = answer(new URL(request.url ?? '/', 'http://node').pathname);
-    response.writeHead(found?.status ?? 503, found?.headers ?? {}).end(found?.body ?? '');
+    const { status, headers, body } = answer(pathOf(request.url)) ?? closing;
+    response.writeHead(status, { ...headers, 'Content-Length': Buffer.byteLength(body) }).end(body);
   });
   server.maxConnections = connectionsMax;
   server.listen({ host, port, exclusive: true });
   await once(server, 'listening'); // Rejects with the error of listen(2).
   return server;
 }
+
+/** Without the query. By hand, since a URL parser throws at what a client may send. */
+const pathOf = (url: string | undefined): string => (url ?? '/').replace(/\?.*$/s, '');
 
 async function close(server: Server): Promise<void> {
   const closed = once(server, 'close');
