@@ -103,10 +103,14 @@ test('a table that somebody else removed or flushed is made again; others do not
 
   const look = async (): Promise<void> => {
     const looks = vi.spyOn(nft, 'generation');
-    await vi.waitFor(() => {
-      clock.advance(1_000);
-      expect(looks.mock.calls.length).toBeGreaterThan(1);
-    });
+    // The second one begins after the first has had its consequences.
+    await vi.waitFor(
+      () => {
+        clock.advance(1_000);
+        expect(looks.mock.calls.length).toBeGreaterThan(1);
+      },
+      { timeout: 30_000 },
+    );
     looks.mockRestore();
     await proxy.idle();
   };
