@@ -102,6 +102,28 @@ test('startNodeAgent() writes the status when it changes, and every five minutes
   await agent[Symbol.asyncDispose]();
 });
 
+test('startNodeAgent() puts right what others wrote while it was silent', async () => {
+  const { client, agent, settle, advance } = start(() => input);
+  await agent.registered;
+  await settle();
+  const conditionOf = (type: string) =>
+    client.all(nodes)[0]?.status?.conditions?.find((c) => c.type === type);
+  const marked = [
+    { type: 'Ready', status: 'Unknown', reason: 'NodeStatusUnknown' },
+    { type: 'example.com/Other', status: 'True' },
+  ];
+  const body = { status: { conditions: marked, capacity: { 'example.com/dongle': '4' } } };
+  await client.patch(nodes, { name: 'n1' }, { kind: 'strategic', body, subresource: 'status' });
+  await advance(10_000);
+  expect(conditionOf('Ready')).toMatchObject({ status: 'True', reason: 'KubeletReady' });
+  expect(conditionOf('example.com/Other')).toMatchObject({ status: 'True' });
+  const written = client.writes.length;
+  await advance(9_000);
+  await advance(1_000);
+  expect(client.writes.slice(written)).toEqual(['update leases kube-node-lease/n1']);
+  await agent[Symbol.asyncDispose]();
+});
+
 test('startNodeAgent() takes over a node that is there', async () => {
   const { client, agent } = start(() => input);
   await agent.registered;

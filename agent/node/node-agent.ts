@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { equalJson } from '#api/json.ts';
+import { equalJson, isObject } from '#api/json.ts';
 import { leases, nodes } from '#api/kind-ref.ts';
 import type { Lease, Node, NodeStatus } from '#api/objects.ts';
 import { formatMicroTime } from '#api/time.ts';
@@ -41,14 +41,15 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
   let wake = Promise.withResolvers<void>();
 
   const keepStatus = async (): Promise<void> => {
-    const node = await untilDone(() => register(options), 'register node', signal);
-    registered.resolve(node);
-    let last = { status: node.status ?? {}, atMs: clock.now() };
+    registered.resolve(await untilDone(() => register(options), 'register node', signal));
+    let reportedAtMs = clock.now();
     for (;;) {
       wake = Promise.withResolvers<void>();
       await Promise.race([clock.sleep(statusCheckMs, signal), wake.promise]);
       signal.throwIfAborted();
-      last = await untilDone(() => report(options, last), 'report node status', signal);
+      const isDue = clock.now() - reportedAtMs >= statusReportMs;
+      const isWritten = await untilDone(() => report(options, isDue), 'report node status', signal);
+      if (isWritten) reportedAtMs = clock.now();
     }
   };
   const keepLease = async (): Promise<void> => {
@@ -107,19 +108,16 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
   );
 }
 
-interface Reported {
-  readonly status: NodeStatus;
-  readonly atMs: number;
-}
-
-/** Writes the status when it changed, and otherwise now and then, so that its heartbeats are not too old. */
-async function report({ client, clock, read, name }: NodeAgentOptions, last: Reported): Promise<Reported> {
-  const now = clock.now();
-  const wanted = renderNodeStatus(await read(), last.status, now);
-  const isChanged = !equalJson(withoutHeartbeats(wanted), withoutHeartbeats(last.status));
-  if (!isChanged && now - last.atMs < statusReportMs) return last;
-  const node = await patchStatus({ client, name }, last.status, wanted);
-  return { status: node.status ?? wanted, atMs: now };
+/**
+ * Writes the status when it is not what the API has, whoever changed it (a node that was silent was marked), and when it is due,
+ * so that its heartbeats are not too old. Whether it did.
+ */
+async function report({ client, clock, read, name }: NodeAgentOptions, isDue: boolean): Promise<boolean> {
+  const { status: present = {} } = await client.get(nodes, { name });
+  const wanted = renderNodeStatus(await read(), present, clock.now());
+  if (!isDue && says(present, wanted)) return false;
+  await patchStatus({ client, name }, present, wanted);
+  return true;
 }
 
 async function patchStatus(
@@ -134,23 +132,20 @@ async function patchStatus(
   return client.patch(nodes, { name }, { kind: 'strategic', body: { status }, subresource: 'status' });
 }
 
-/** The part whose change is worth a write: no heartbeats, and only the fields that are ours. */
-function withoutHeartbeats(status: NodeStatus): unknown {
-  const { addresses, capacity, allocatable, conditions, daemonEndpoints, nodeInfo, images } = status;
-  return {
-    addresses,
-    capacity,
-    allocatable,
-    daemonEndpoints,
-    nodeInfo,
-    images,
-    conditions: conditions?.map(({ type, status: state, reason, message }) => ({
-      type,
-      state,
-      reason,
-      message,
-    })),
-  };
+/** Whether all that is ours stands in the status, heartbeats aside; others may have resources and conditions of their own in it. */
+function says(status: NodeStatus, { conditions = [], ...fields }: NodeStatus): boolean {
+  const isSame = (own: unknown, there: unknown): boolean =>
+    isObject(own) && isObject(there)
+      ? Object.entries(own).every(([name, value]) => isSame(value, there[name]))
+      : equalJson(own, there);
+  const verdicts = conditions.map(({ type, status: state, reason, message }) => ({
+    own: [state, reason, message],
+    there: status.conditions?.find((one) => one.type === type),
+  }));
+  return (
+    isSame(fields, status) &&
+    verdicts.every(({ own, there }) => equalJson(own, [there?.status, there?.reason, there?.message]))
+  );
 }
 
 const leaseNamespace = 'kube-node-lease';
