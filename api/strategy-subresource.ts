@@ -36,17 +36,26 @@ function statusMetadata(old: JsonObject, object: JsonObject): JsonObject {
   return objectOf(withPath(metadata, 'ownerReferences', at(old, 'metadata.ownerReferences')));
 }
 
+/**
+ * Only resources and their policies are taken from the resized object, in its order of containers, so that validation sees what
+ * was moved or renamed; everything else a resize may say is left out, as kube-apiserver does.
+ */
 function resizeContainers(old: JsonObject, object: JsonObject): JsonObject {
+  const podResources = at(object, 'spec.resources');
+  const resized = podResources === undefined ? old : withPath(old, 'spec.resources', podResources);
   return ['containers', 'initContainers'].reduce((next, list) => {
-    const given = new Map(
-      objectsOf(at(object, ['spec', list])).map((container) => [container['name'], container]),
+    const known = new Map(
+      objectsOf(at(old, ['spec', list])).map((container) => [container['name'], container]),
     );
-    const containers = objectsOf(at(old, ['spec', list])).map((container) => {
-      const resized = given.get(container['name']);
-      return resized === undefined
-        ? container
-        : { ...container, resources: resized['resources'], resizePolicy: resized['resizePolicy'] };
+    const containers = objectsOf(at(object, ['spec', list])).map((given) => {
+      const { resources: _resources, resizePolicy: _policy, ...rest } = known.get(given['name']) ?? given;
+      const { resources, resizePolicy } = given;
+      return {
+        ...rest,
+        ...(resources === undefined ? {} : { resources }),
+        ...(resizePolicy === undefined ? {} : { resizePolicy }),
+      };
     });
     return containers.length === 0 ? next : withPath(next, ['spec', list], containers);
-  }, old);
+  }, resized);
 }

@@ -10,6 +10,7 @@ import {
 } from './validation/config.ts';
 import { validateMeta, validateMetaUpdate } from './validation/meta.ts';
 import { validateEphemeralContainers, validatePod, validatePodUpdate } from './validation/pod.ts';
+import { validatePodResize } from './validation/pod-resize.ts';
 import { validateSchema } from './validation/schema.ts';
 import {
   validateEndpoints,
@@ -50,7 +51,8 @@ export function validateUpdate(
   if (subresource === 'status') return [...meta, ...(statusValidators[key]?.(object) ?? [])];
   if (subresource !== undefined && subresource !== 'resize') return meta;
   const own = validators[key]?.(object) ?? [];
-  const update = subresource === undefined ? (updateValidators[key]?.(old, object) ?? []) : [];
+  const update =
+    subresource === 'resize' ? validatePodResize(old, object) : (updateValidators[key]?.(old, object) ?? []);
   return distinct([...meta, ...own, ...update], () => validateSchema(kind.typeName, object));
 }
 

@@ -7,6 +7,7 @@ import type { JsonObject } from '#api/object.ts';
 import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
 import { prepareUpdate } from '#api/strategy.ts';
 import { validateUpdate } from '#api/validation.ts';
+import { admitResize } from './admission/admit-resize.ts';
 import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Entry } from './registry.ts';
 import type { ApiResponse, AuthorizedRequest } from './request.ts';
@@ -100,6 +101,8 @@ async function replace(
   const { kind, name, current, object, dryRun, subresource } = input;
   const errors = input.isOwn === true ? [] : validateUpdate(kind, current.object, object, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
+  using _room = subresource === 'resize' ? await admitResize(context, input) : undefined;
+
   if (isFinished(kind, object)) {
     if (dryRun) return { object, entry: undefined };
     const removed = await context.registry.remove(kind, current, object);

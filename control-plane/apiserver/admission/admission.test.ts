@@ -79,6 +79,40 @@ describe('admitNew()', () => {
     );
   });
 
+  it('limits and quotas hold for what a resize adds', async () => {
+    const path = '/api/v1/namespaces/grow';
+    await test.make('/api/v1/namespaces', { metadata: { name: 'grow' } });
+    await test.make(`${path}/serviceaccounts`, { metadata: { name: 'default' } });
+    const resources = (cpu: string): object => ({ requests: { cpu } });
+    const containers = (cpu: string): readonly object[] => [
+      { name: 'c', image: 'i', resources: resources(cpu) },
+    ];
+    await test.make(`${path}/pods`, podNamed('p', { spec: { containers: containers('1') } }));
+    await test.make(`${path}/resourcequotas`, {
+      metadata: { name: 'q' },
+      spec: { hard: { 'requests.cpu': '2' } },
+    });
+    const limits = [{ type: 'Container', min: { cpu: '500m' } }];
+    await test.make(`${path}/limitranges`, { metadata: { name: 'l' }, spec: { limits } });
+    const resize = async (cpu: string): Promise<{ readonly status: number; readonly message: unknown }> => {
+      const { status, json } = await test.call('PATCH', `${path}/pods/p/resize`, {
+        body: { spec: { containers: containers(cpu) } },
+        headers: { 'content-type': 'application/strategic-merge-patch+json' },
+      });
+      return { status, message: json['message'] };
+    };
+    expect(await resize('3')).toEqual({
+      status: 403,
+      message:
+        'pods "p" is forbidden: exceeded quota: q, requested: requests.cpu=2, used: requests.cpu=1, limited: requests.cpu=2',
+    });
+    expect((await resize('100m')).message).toContain(
+      'minimum cpu usage per Container is 500m, but request is 100m',
+    );
+    expect((await resize('2')).status).toBe(200);
+    expect((await resize('1500m')).status).toBe(200);
+  });
+
   it('a pod gets its account, token volume, tolerations and priority', async () => {
     const pod = await test.make(`${ns}/pods`, podNamed('p'));
     expect(pod['spec']).toMatchObject({

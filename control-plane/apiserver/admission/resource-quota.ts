@@ -6,6 +6,7 @@ import {
   compareQuantity,
   formatQuantity,
   parseQuantity,
+  subtractQuantity,
   zeroQuantity,
   type Quantity,
 } from '#api/quantity.ts';
@@ -21,6 +22,8 @@ interface Subject {
   readonly kind: Kind;
   readonly namespace: string;
   readonly object: JsonObject;
+  /** The object as it is stored: what it takes already is not asked for again. */
+  readonly before?: JsonObject | undefined;
 }
 
 /**
@@ -49,7 +52,11 @@ export async function takeRoom(context: ServerContext, subject: Subject): Promis
   return turn;
 }
 
-function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readonly JsonObject[]): void {
+function checkQuota(
+  quota: JsonObject,
+  { kind, object, before }: Subject,
+  others: readonly JsonObject[],
+): void {
   const quotaName = stringOf(at(quota, 'metadata.name'));
   const name = nameOrPrefix(object);
   const exceeded: {
@@ -61,7 +68,7 @@ function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readon
   for (const [resource, hard] of Object.entries(hardOf(quota)).toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const read = usageReader(kind, resource);
     if (read === undefined) continue;
-    const { total: requested, missing } = read(object);
+    const { total, missing } = read(object);
     if (missing.length > 0) {
       throw forbidden(
         kind,
@@ -69,7 +76,8 @@ function checkQuota(quota: JsonObject, { kind, object }: Subject, others: readon
         `failed quota: ${quotaName}: must specify ${resource} for: ${missing.join(',')}`,
       );
     }
-    if (requested.nanos === 0n) continue; // Who adds nothing is not refused for what others take.
+    const requested = before === undefined ? total : subtractQuantity(total, read(before).total);
+    if (requested.nanos <= 0n) continue; // Who adds nothing is not refused for what others take.
     const used = others.map((other) => read(other).total).reduce(addQuantity, zeroQuantity);
     const limit = parseQuantity(stringOf(hard));
     if (compareQuantity(addQuantity(used, requested), limit) > 0)
