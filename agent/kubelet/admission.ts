@@ -27,18 +27,28 @@ function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
   return { reason: 'NodePorts', message: "node(s) didn't have free ports for the requested pod ports" };
 }
 
-/** `OutOfcpu` and its like. */
+/** `OutOfpods`, `OutOfcpu` and their like. */
 function shortage(pod: Pod, active: readonly Pod[], node: NodeFacts): Refusal | undefined {
   if (active.length >= node.podsMax) {
     const message = `Node didn't have enough resource: pods, requested: 1, used: ${active.length}, capacity: ${node.podsMax}`;
     return { reason: 'OutOfpods', message };
   }
+  return resourceShortage(pod, active, node);
+}
+
+/** `OutOfcpu` and its like, of the resources named or of all: what others of the node leave is not enough. */
+export function resourceShortage(
+  pod: Pod,
+  active: readonly Pod[],
+  node: NodeFacts,
+  only?: ReadonlySet<string>,
+): Refusal | undefined {
   const { cpuMilli, memoryBytes, storageBytes } = node.allocatable;
   const capacities = { cpu: cpuMilli, memory: memoryBytes, 'ephemeral-storage': storageBytes };
   const wanted = podRequestNumbers(pod);
   for (const [name, capacity] of Object.entries(capacities)) {
     const requested = wanted.get(name) ?? 0;
-    if (requested === 0) continue;
+    if (requested === 0 || only?.has(name) === false) continue;
     const used = active.reduce((sum, other) => sum + (podRequestNumbers(other).get(name) ?? 0), 0);
     if (used + requested <= capacity) continue;
     const message = `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;

@@ -11,7 +11,10 @@ import { podHostname } from './host-files.ts';
 import { pullImage } from './pull-image.ts';
 import { podDownward } from './ports.ts';
 import { containersOf, type Action } from './pod-input.ts';
+import { allocatedPod } from './pod-memory.ts';
 import { podPaths } from './pod-paths.ts';
+import { resizePod } from './resize-pod.ts';
+import { podCgroupResources } from './resources.ts';
 import { startContainer } from './start-container.ts';
 import { stopContainer } from './stop-container.ts';
 
@@ -45,7 +48,11 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       return startContainer(action, context, signal);
     case 'stopContainer':
       return stopContainer(action, context);
+    case 'resize':
+      return resizePod(action, context);
     case 'removeContainer':
+      memory.resize.actuated.delete(action.id);
+      memory.resize.restarts.delete(action.id);
       await runtime.removeContainer(uid, action.id, { withLogs: true });
       return rm(
         podPaths(memory.desired.pod, ports.directories).terminationMessage(action.container, action.id),
@@ -100,7 +107,7 @@ async function runSandbox(
   { memory, ports }: ApplyContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { pod } = memory.desired;
+  const pod = allocatedPod(memory);
   const { hostname } = podHostname(pod, ports.dns.clusterDomain);
   try {
     if (replaces) {
@@ -111,6 +118,7 @@ async function runSandbox(
       renderSandbox({ pod, attempt, hostname, pidsMax: ports.node.podPidsMax }),
       signal,
     );
+    memory.resize.podCgroup = podCgroupResources(pod, undefined);
     memory.sandboxFailure = undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -10,6 +10,7 @@ import {
   type ContainerView,
 } from './container-view.ts';
 import type { PodFacts } from './pod-input.ts';
+import { actuatedOf } from './resize.ts';
 
 /** Container ids in statuses name the runtime: `podwright://<id>`. */
 export const runtimeName = 'podwright';
@@ -41,7 +42,21 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
     image: latest.image,
     imageID: latest.imageId,
     containerID: idOf(latest),
-    ...(view.spec.resources === undefined ? {} : { resources: view.spec.resources }),
+    ...resourcesOf(view, context),
+  };
+}
+
+/** What was given (`allocatedResources`), and what the container has of it (`resources`). */
+function resourcesOf(
+  view: ContainerView,
+  { facts }: StatusContext,
+): Pick<ContainerStatus, 'resources' | 'allocatedResources'> {
+  if (view.kind === 'ephemeral') return {};
+  const resources = actuatedOf(view, facts.resize);
+  const requests = facts.resize.allocated.containers.get(view.name)?.requests;
+  return {
+    ...(resources === undefined ? {} : { resources }),
+    ...(requests === undefined || Object.keys(requests).length === 0 ? {} : { allocatedResources: requests }),
   };
 }
 
@@ -59,6 +74,7 @@ function unstartedStatus(view: ContainerView, context: StatusContext): Container
     restartCount: reported?.restartCount ?? 0,
     image: view.spec.image ?? '',
     imageID: reported?.imageID ?? '',
+    ...resourcesOf(view, context),
   };
 }
 
@@ -72,7 +88,7 @@ const lostRun = {
 function waitsForNextRun(view: ContainerView, context: StatusContext): boolean {
   if (view.latest?.state.state !== 'exited' || context.isOver) return false;
   if (view.kind === 'init' && view.current === undefined) return !context.isInitialized;
-  if (!isRestarted(view, context.pod)) return false;
+  if (!isRestarted(view, context.pod, context.facts)) return false;
   const { dueMs } = restartWait(view, context.facts);
   // Kubernetes shows the exit itself until the back-off starts to bite.
   return view.current === undefined || context.now < dueMs || hasStartProblem(view, context);

@@ -72,14 +72,19 @@ export function exitOf(
   return view.latest?.state.state === 'exited' ? view.latest.state : undefined;
 }
 
-/** Whether the pod's policy starts a container again that ended so. */
-export function isRestarted(view: ContainerView, pod: Pod): boolean {
+/** Whether the pod's policy starts a container again that ended so, or it was ended for that. */
+export function isRestarted(view: ContainerView, pod: Pod, facts: PodFacts): boolean {
   const exit = exitOf(view);
   if (exit === undefined || view.kind === 'ephemeral') return false;
+  if (isEndedForResize(view, facts)) return true;
   if (view.kind === 'sidecar') return true;
   const own = restartPolicyOf(view, pod, exit.exitCode);
   if (own === 'Always') return view.kind === 'main' || exit.exitCode !== 0;
   return own === 'OnFailure' && exit.exitCode !== 0;
+}
+
+function isEndedForResize({ latest }: ContainerView, facts: PodFacts): boolean {
+  return latest !== undefined && facts.resize.restarts.has(latest.id);
 }
 
 /** The container's own policy and rules (KEP-5307) before the pod's. */
@@ -98,6 +103,7 @@ export function restartWait(
 ): { readonly ms: number; readonly dueMs: number } {
   const exit = exitOf(view);
   if (exit === undefined || view.latest === undefined) return { ms: 0, dueMs: 0 };
+  if (isEndedForResize(view, facts)) return { ms: 0, dueMs: 0 };
   const ranLong = exit.finishedAtMs - exit.startedAtMs >= crashBackoffResetMs;
   const failures = ranLong ? 0 : view.latest.attempt - (facts.backoffBase.get(view.name) ?? 0);
   const ms = backoffMs(crashBackoff, failures);

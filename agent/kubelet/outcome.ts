@@ -27,7 +27,8 @@ export function outcomeOf(
       message: 'Pod was active on the node longer than the specified deadline',
     };
   }
-  const isOver = (view: ContainerView): boolean => exitOf(view) !== undefined && !isRestarted(view, pod);
+  const isOver = (view: ContainerView): boolean =>
+    exitOf(view) !== undefined && !isRestarted(view, pod, facts);
   const failedInit = views.some(
     (view) => view.kind === 'init' && isOver(view) && exitOf(view)?.exitCode !== 0,
   );

@@ -13,6 +13,7 @@ import {
 } from './container-view.ts';
 import { deadlineMs, outcomeOf } from './outcome.ts';
 import type { Action, Plan, PodDesired, PodFacts } from './pod-input.ts';
+import { planResize } from './resize.ts';
 
 /**
  * What a pod needs next. Pure and total: the same desired state, observation, time and facts give the same actions.
@@ -127,13 +128,14 @@ function stopRun(
     readonly name: string;
     readonly graceSeconds: number;
     readonly message: string;
+    readonly isForResize?: true;
   },
 ): void {
   const under = step.facts.stopping.get(run.id);
   // A stop under way is left alone unless the grace period was cut; a second covers the rounding of remaining grace.
   if (under !== undefined && under.deadlineMs <= step.now + run.graceSeconds * 1000 + 1000) return;
-  const { id, name: container, graceSeconds, message } = run;
-  step.do({ kind: 'stopContainer', container, id, graceSeconds, message });
+  const { name: container, ...how } = run;
+  step.do({ kind: 'stopContainer', container, ...how });
 }
 
 // The pod lives.
@@ -145,12 +147,35 @@ function planLife(step: PlanDraft): void {
   planVolumes(step);
   planSandbox(step);
   if (actual.sandbox?.state !== 'ready' || facts.volumes.state !== 'ready') return;
+  // What starts or goes on finds its room made.
+  if (planResizing(step)) return;
   for (const view of step.views) stopUnhealthy(step, view);
   if (!planInit(step)) return;
   for (const view of step.views) {
     if (view.kind === 'main' || (view.kind === 'ephemeral' && view.latest === undefined))
       startIfDue(step, view);
   }
+}
+
+/** Brings the cgroups to what the pod was given, and ends containers that must be restarted for it. Whether there are writes. */
+function planResizing(step: PlanDraft): boolean {
+  const { facts, now, pod } = step;
+  const { failure } = facts.resize;
+  if (failure !== undefined && now < failure.retryAtMs) {
+    step.wakeAt(failure.retryAtMs);
+    return false;
+  }
+  const { steps, restarts } = planResize(pod, step.views, facts.resize);
+  if (steps.length > 0) {
+    step.do({ kind: 'resize', steps });
+    return true;
+  }
+  const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? 30;
+  for (const { name, current } of restarts) {
+    const message = `Container ${name} resize requires restart`;
+    stopRun(step, { id: current?.id ?? '', name, graceSeconds, message, isForResize: true });
+  }
+  return false;
 }
 
 /** The newest run and the one before (`kubectl logs --previous`) are kept. */
@@ -211,7 +236,7 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
   if (isRunning(view)) return;
   const isNewSandbox = view.latest !== undefined && view.current === undefined;
   const isWanted =
-    view.latest === undefined || isRestarted(view, pod) || (isNewSandbox && view.kind === 'init');
+    view.latest === undefined || isRestarted(view, pod, facts) || (isNewSandbox && view.kind === 'init');
   if (!isWanted) return;
   const dueMs = isNewSandbox ? 0 : restartWait(view, facts).dueMs;
   const retryAtMs = Math.max(dueMs, facts.startFailures.get(view.name)?.retryAtMs ?? 0);

@@ -1,5 +1,6 @@
 import type { Container, EphemeralContainer, Pod } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { ResizeFact, ResizeStep } from './resize.ts';
 
 /** What the API wants of a pod: the last object seen, and whether it is still there. */
 export interface PodDesired {
@@ -62,6 +63,7 @@ export interface PodFacts {
   readonly stopping: ReadonlyMap<string, { readonly deadlineMs: number }>;
   /** By container name: the attempt at which its crash back-off starts to count (it ran long enough before). */
   readonly backoffBase: ReadonlyMap<string, number>;
+  readonly resize: ResizeFact;
   /** When this agent learned that the pod must end. */
   readonly endingSinceMs: number | undefined;
   /** Why the node refuses the pod. */
@@ -101,7 +103,11 @@ export type Action =
       readonly id: string;
       readonly graceSeconds: number;
       readonly message: string;
+      /** It is started again whatever the restart policy says, with what it was given meanwhile. */
+      readonly isForResize?: true;
     }
+  /** The writes depend on each other, so they are one action. */
+  | { readonly kind: 'resize'; readonly steps: readonly ResizeStep[] }
   | { readonly kind: 'removeContainer'; readonly container: string; readonly id: string }
   | { readonly kind: 'removePod' }
   | { readonly kind: 'deleteObject' };

@@ -1,6 +1,7 @@
-import type { Pod } from '#api/objects.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { Pod, ResourceRequirements } from '#api/objects.ts';
+import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
+import { reportedAllocation, withAllocation, type Allocation, type PendingResize } from './allocation.ts';
 import { crashBackoffResetMs } from './container-view.ts';
 import {
   containersOf,
@@ -9,6 +10,7 @@ import {
   type PullFact,
   type StartFailure,
 } from './pod-input.ts';
+import { podCgroupResources } from './resources.ts';
 
 /** What the worker of one pod remembers between two looks at it; owned and changed by that worker alone. */
 export interface PodMemory {
@@ -31,6 +33,7 @@ export interface PodMemory {
   areVolumesStale: boolean;
   /** The pod's hosts, resolv.conf and hostname, made for a sandbox. */
   podFiles: { readonly sandboxId: string; readonly written: Promise<void> } | undefined;
+  resize: ResizeMemory;
   endingSinceMs: number | undefined;
   rejection: { readonly reason: string; readonly message: string } | undefined;
   isDeleted: boolean;
@@ -38,6 +41,38 @@ export interface PodMemory {
   hasFinalStatus: boolean;
   /** BackOff events are told once a run. */
   readonly backoffTold: Set<string>;
+}
+
+/** A ResizeFact in the making. */
+export interface ResizeMemory {
+  allocated: Allocation;
+  podCgroup: CgroupResources;
+  readonly actuated: Map<string, ResourceRequirements>;
+  pending: PendingResize | undefined;
+  failure: { readonly message: string; readonly failures: number; readonly retryAtMs: number } | undefined;
+  generation: number | undefined;
+  readonly restarts: Set<string>;
+  /** Something was given that is not in the cgroups yet; its end is told as an event. */
+  isUnderWay: boolean;
+}
+
+function createResizeMemory(pod: Pod): ResizeMemory {
+  const allocated = reportedAllocation(pod);
+  return {
+    allocated,
+    podCgroup: podCgroupResources(withAllocation(pod, allocated), undefined),
+    actuated: new Map(),
+    pending: undefined,
+    failure: undefined,
+    generation: pod.metadata?.generation,
+    restarts: new Set(),
+    isUnderWay: false,
+  };
+}
+
+/** The pod as the node runs it: with what it was given, which may be less or more than it asks for now. */
+export function allocatedPod({ desired, resize }: PodMemory): Pod {
+  return withAllocation(desired.pod, resize.allocated);
 }
 
 export function createPodMemory(uid: string, desired: PodDesired, now: number): PodMemory {
@@ -57,6 +92,7 @@ export function createPodMemory(uid: string, desired: PodDesired, now: number): 
     mounted: undefined,
     areVolumesStale: false,
     podFiles: undefined,
+    resize: createResizeMemory(desired.pod),
     endingSinceMs: undefined,
     rejection: undefined,
     isDeleted: false,
@@ -92,7 +128,10 @@ function endingSince(pod: Pod, now: number): number {
 
 /** A run that lasted long enough starts its container's back-off anew. */
 export function noteRuns(memory: PodMemory, actual: PodObservation): void {
-  for (const { name, attempt, state } of actual.containers) {
+  for (const { id, name, attempt, state } of actual.containers) {
+    // Nor does one that was ended for a resize count as a failure.
+    if (state.state === 'exited' && memory.resize.restarts.has(id))
+      memory.backoffBase.set(name, Math.max(attempt + 1, memory.backoffBase.get(name) ?? 0));
     if (state.state !== 'exited' || state.finishedAtMs - state.startedAtMs < crashBackoffResetMs) continue;
     memory.backoffBase.set(name, Math.max(attempt, memory.backoffBase.get(name) ?? 0));
   }
@@ -126,6 +165,7 @@ export function factsOf(memory: PodMemory, around: Surroundings): PodFacts {
     postStart: memory.postStart,
     stopping: memory.stopping,
     backoffBase: memory.backoffBase,
+    resize: memory.resize,
     endingSinceMs: memory.endingSinceMs,
     rejection: memory.rejection,
     isDeleted: memory.isDeleted,

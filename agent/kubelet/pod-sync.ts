@@ -8,6 +8,7 @@ import { factsOf, noteRuns, type PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isImageName, restartWait, viewContainers } from './container-view.ts';
 import type { Prober } from './prober.ts';
+import { allocate, noteResized } from './resize-pod.ts';
 import { status } from './status.ts';
 import type { StatusWriter } from './status-writer.ts';
 
@@ -25,6 +26,7 @@ const roundsMax = 32;
  */
 export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
   try {
+    allocate(memory, ports);
     for (let round = 0; round < roundsMax; round++) {
       const actual = observe(memory, ports);
       noteRuns(memory, actual);
@@ -35,6 +37,7 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
       const next = plan(memory.desired, actual, now, facts);
       tellBackoff(memory, actual, facts, ports);
       if (next.actions.length === 0) {
+        noteResized(memory, actual, ports);
         report(memory, ports);
         return next.wakeAtMs === undefined ? done : { kind: 'again', afterMs: next.wakeAtMs - now };
       }

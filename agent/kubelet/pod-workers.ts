@@ -17,7 +17,7 @@ import { overLimit, evictionCheckMs } from './evict.ts';
 import { createImagePuller } from './image-puller.ts';
 import { createPodEvents } from './pod-events.ts';
 import type { PodDesired } from './pod-input.ts';
-import { createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
+import { allocatedPod, createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from './ports.ts';
@@ -91,17 +91,18 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     memories.set(uid, memory);
     if (isNew) {
       // Also those of which nothing is made yet: two that come at once may not both have the last of something.
-      const isAdmitted = ({ metadata = {} }: Pod): boolean => {
-        const known = memories.get(metadata.uid ?? '');
-        return (
-          ports.runtime.observe(metadata.uid ?? '') !== undefined ||
-          (known !== undefined && known.rejection === undefined)
-        );
-      };
-      admit(memory, podInformer.list().filter(isAdmitted), ports);
+      const admitted = podInformer.list().flatMap((other) => {
+        const otherUid = other.metadata?.uid ?? '';
+        const known = memories.get(otherUid);
+        if (known !== undefined && known.rejection === undefined) return allocatedPod(known);
+        return ports.runtime.observe(otherUid) === undefined ? [] : other;
+      });
+      admit(memory, admitted, ports);
     }
     noteDesired(memory, desired, clock.now());
     queue.add(uid);
+    // Whatever changed may have made the room that a resize waits for.
+    for (const other of memories.values()) if (other.resize.pending !== undefined) queue.add(other.uid);
   };
   const forget = (uid: string): void => {
     memories.delete(uid);
@@ -214,6 +215,10 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
     directories,
     dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, hostResolvConf },
     node: { ...options.node, hostsFile },
+    neighbours: (uid) =>
+      [...memories.values()]
+        .filter((other) => other.uid !== uid && other.desired.isPresent && other.rejection === undefined)
+        .map(allocatedPod),
     enqueue,
     prober,
     statusWriter,

@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Service } from '#api/objects.ts';
+import type { Pod, Service } from '#api/objects.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
@@ -9,7 +9,7 @@ import { downwardValues } from './downward.ts';
 import type { DnsSettings } from './host-files.ts';
 import type { ImagePuller } from './image-puller.ts';
 import type { PodEvents } from './pod-events.ts';
-import type { PodMemory } from './pod-memory.ts';
+import { allocatedPod, type PodMemory } from './pod-memory.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
 
@@ -45,13 +45,15 @@ export interface KubeletPorts {
   readonly directories: KubeletDirectories;
   readonly dns: DnsSettings;
   readonly node: NodeFacts;
+  /** The node's other pods that take room, with what they were given. */
+  readonly neighbours: (uid: string) => readonly Pod[];
   /** Looks at the pod again, at once or later. */
   readonly enqueue: (uid: string, afterMs?: number) => void;
 }
 
 /** The downward API of a pod as it is now. */
 export function podDownward(memory: PodMemory, { runtime, node }: KubeletPorts): DownwardValues {
-  const { pod } = memory.desired;
+  const pod = allocatedPod(memory);
   const isHost = pod.spec?.hostNetwork === true;
   const podIps = isHost ? node.ips : (runtime.observe(memory.uid)?.sandbox?.ips ?? []);
   return downwardValues({ pod, podIps, hostIps: node.ips, allocatable: node.allocatable });

@@ -11,6 +11,7 @@ import { runHook } from './handler.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
 import { podPaths } from './pod-paths.ts';
+import { allocatedPod } from './pod-memory.ts';
 import { podDownward } from './ports.ts';
 
 type StartAction = Extract<Action, { kind: 'startContainer' }>;
@@ -25,7 +26,9 @@ export async function startContainer(
 ): Promise<void> {
   const { memory, ports } = context;
   const { pod } = memory.desired;
-  const container = containersOf(pod).find(({ spec }) => spec.name === action.container)?.spec;
+  const container = containersOf(allocatedPod(memory)).find(
+    ({ spec }) => spec.name === action.container,
+  )?.spec;
   if (container === undefined)
     throw new PodwrightError('E_INTERNAL', `start container ${action.container}: not in the pod`);
   const told = memory.pulls.get(action.container);
@@ -51,6 +54,7 @@ export async function startContainer(
     return;
   }
   memory.startFailures.delete(container.name);
+  memory.resize.actuated.set(action.id, container.resources ?? {});
   ports.events.normal(pod, 'Created', `Container created`, container.name);
   ports.events.normal(pod, 'Started', `Container started`, container.name);
   if (container.lifecycle?.postStart !== undefined) startHook(action, container, context);

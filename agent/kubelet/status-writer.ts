@@ -5,6 +5,7 @@ import { pods } from '#api/kind-ref.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/objects.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
+import { isResizeCondition } from './status.ts';
 
 /** Writes pod statuses: for each pod in order, the newest only, and only what differs from what the API has. */
 export interface StatusWriter extends AsyncDisposable {
@@ -107,8 +108,10 @@ function essenceOf(status: PodStatus): unknown {
   return withoutEmpty(essence);
 }
 
-function essenceOfContainer({ name, ready, started, state = {} }: ContainerStatus): unknown {
-  return { name, ready, started, state: { ...state, running: state.running !== undefined } };
+function essenceOfContainer(status: ContainerStatus): unknown {
+  const { name, ready, started, state = {}, resources, allocatedResources } = status;
+  const isRunning = state.running !== undefined;
+  return { name, ready, started, resources, allocatedResources, state: { ...state, running: isRunning } };
 }
 
 /** The fields that the kubelet owns. */
@@ -125,6 +128,8 @@ const ownFields = [
   'containerStatuses',
   'ephemeralContainerStatuses',
   'observedGeneration',
+  'resources',
+  'allocatedResources',
 ] as const satisfies readonly (keyof PodStatus)[];
 
 /**
@@ -153,7 +158,12 @@ function changedConditions(
   reported: readonly PodCondition[],
   wanted: readonly PodCondition[],
 ): readonly Readonly<Record<string, unknown>>[] {
-  return wanted.flatMap((condition) => {
+  // Those of a resize go when it is done; what others report stays.
+  const gone = reported.filter(
+    ({ type }) => isResizeCondition(type) && !wanted.some((condition) => condition.type === type),
+  );
+  const deletions = gone.map(({ type }) => ({ $patch: 'delete', type }));
+  const changes = wanted.flatMap((condition) => {
     const old = reported.find(({ type }) => type === condition.type);
     if (old !== undefined && equalJson(withoutEmpty(old), withoutEmpty(condition))) return [];
     const cleared = Object.fromEntries(
@@ -163,6 +173,7 @@ function changedConditions(
     );
     return [{ ...condition, ...cleared }];
   });
+  return [...deletions, ...changes];
 }
 
 function changedIps(reported: PodStatus, wanted: PodStatus): readonly unknown[] {

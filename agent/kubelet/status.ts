@@ -13,6 +13,7 @@ import {
 import { outcomeOf, startTimeMs, type PodOutcome } from './outcome.ts';
 import { isEnding } from './plan.ts';
 import type { PodDesired, PodFacts } from './pod-input.ts';
+import { isResizing } from './resize.ts';
 import { qosClassOf } from './resources.ts';
 
 /** The status that a pod should have. Pure; times of transitions are kept from the reported conditions that did not change. */
@@ -42,12 +43,23 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
     // None for a refused pod: clients show a waiting container rather than the reason of the pod.
     ...(facts.rejection === undefined ? { containerStatuses: ofKind('main') } : {}),
     ...(ephemeralStatuses.length === 0 ? {} : { ephemeralContainerStatuses: ephemeralStatuses }),
+    ...podResources(pod, facts),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
   };
 }
 
 function reasonOf({ reason, message }: PodOutcome): Pick<PodStatus, 'reason' | 'message'> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
+}
+
+/** Of a pod that asks for resources as a whole; those of its containers are in their own statuses. */
+function podResources(pod: Pod, { resize }: PodFacts): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+  const given = resize.allocated.pod;
+  if (pod.spec?.resources === undefined || given === undefined) return {};
+  return {
+    resources: given,
+    ...(given.requests === undefined ? {} : { allocatedResources: given.requests }),
+  };
 }
 
 /** All init containers are done and all sidecars have started; once the main containers ran, it stays so. */
@@ -113,6 +125,25 @@ interface Verdict {
   readonly isTrue: boolean;
   readonly reason?: string | undefined;
   readonly message?: string | undefined;
+  /** Of the spec that it is about; the newest unless said. */
+  readonly generation?: number | undefined;
+}
+
+/** Conditions that are there while they are true, and go. */
+export function isResizeCondition(type: string): boolean {
+  return type === 'PodResizePending' || type === 'PodResizeInProgress';
+}
+
+/** A resize that is not given (yet); and one that was given and is not in the cgroups yet (KEP-1287, Resize Status). */
+function resizeVerdicts({ context, views, actual }: ConditionInput): readonly Verdict[] {
+  const { resize } = context.facts;
+  const { pending, failure, generation } = resize;
+  const isUnderWay = actual.sandbox?.state === 'ready' && isResizing(context.pod, views, resize);
+  const error = failure === undefined ? {} : { reason: 'Error', message: failure.message };
+  return [
+    ...(pending === undefined ? [] : [{ type: 'PodResizePending', isTrue: true, ...pending }]),
+    ...(isUnderWay ? [{ type: 'PodResizeInProgress', isTrue: true, generation, ...error }] : []),
+  ];
 }
 
 function conditionsOf(input: ConditionInput): readonly PodCondition[] {
@@ -126,8 +157,11 @@ function conditionsOf(input: ConditionInput): readonly PodCondition[] {
     isOver ? overVerdict(input, 'Ready') : ready(input, containers),
     containers,
     { type: 'PodScheduled', isTrue: true },
+    ...(isOver ? [] : resizeVerdicts(input)),
   ];
-  const others = reported.filter(({ type }) => !own.some((verdict) => verdict.type === type));
+  const others = reported.filter(
+    ({ type }) => !own.some((verdict) => verdict.type === type) && !isResizeCondition(type),
+  );
   return [
     ...own.map((verdict) =>
       condition(
@@ -143,7 +177,7 @@ function conditionsOf(input: ConditionInput): readonly PodCondition[] {
 
 function condition(verdict: Verdict, old: PodCondition | undefined, pod: Pod, now: number): PodCondition {
   const state = verdict.isTrue ? 'True' : 'False';
-  const generation = pod.metadata?.generation;
+  const generation = verdict.generation ?? pod.metadata?.generation;
   return {
     type: verdict.type,
     status: state,

@@ -18,6 +18,7 @@ export async function stopContainer(action: StopAction, context: ApplyContext): 
   const abort = new AbortController();
   const entry = { deadlineMs: ports.clock.now() + graceSeconds * 1000, abort };
   memory.stopping.set(id, entry);
+  if (action.isForResize === true) memory.resize.restarts.add(id);
   if (before === undefined)
     ports.events.normal(memory.desired.pod, 'Killing', action.message, action.container);
   run(action, context, { isFirst: before === undefined, signal: abort.signal })

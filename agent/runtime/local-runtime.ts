@@ -275,6 +275,11 @@ export class LocalRuntime implements Runtime {
     await this.#options.system.ensureCgroup(container.cgroup, resources);
   }
 
+  async updateSandboxResources(uid: string, resources: CgroupResources): Promise<void> {
+    const { cgroupParent } = this.#find(uid).sandbox.config;
+    await this.#options.system.ensureCgroup(cgroupParent, resources);
+  }
+
   async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
     const pod = this.#find(uid);
     const { exec, pid, cgroup } = this.#running(uid, id);

@@ -57,6 +57,7 @@ interface FakeContainer {
 interface FakePod {
   readonly config: SandboxConfig;
   sandbox: SandboxObservation;
+  resources: CgroupResources;
   readonly containers: Map<string, FakeContainer>;
 }
 
@@ -69,6 +70,7 @@ export class FakeRuntime implements Runtime {
   readonly failNext: Map<string, Error> = new Map();
   readonly #options: FakeRuntimeOptions;
   readonly #pods = new Map<string, FakePod>();
+  readonly #memory = new Map<string, number>();
   readonly #listeners = new Set<(uid: string) => void>();
   #nextPid = 1000;
   #nextAddress = 2;
@@ -107,6 +109,15 @@ export class FakeRuntime implements Runtime {
     return this.#container(uid, id).resources;
   }
 
+  /** What containers of the name use from now on. */
+  useMemory(containerName: string, bytes: number): void {
+    this.#memory.set(containerName, bytes);
+  }
+
+  podResourcesOf(uid: string): CgroupResources {
+    return this.#pod(uid).resources;
+  }
+
   // The port.
 
   observeAll(): readonly PodObservation[] {
@@ -136,7 +147,9 @@ export class FakeRuntime implements Runtime {
       ips: config.hostNetwork ? [] : [`10.244.0.${this.#nextAddress++}`],
       netnsPath: config.hostNetwork ? undefined : `/run/netns/fake-${config.uid}`,
     };
-    this.#pods.set(config.uid, { config, sandbox, containers: known?.containers ?? new Map() });
+    const { resources } = config;
+    const containers = known?.containers ?? new Map<string, FakeContainer>();
+    this.#pods.set(config.uid, { config, sandbox, resources, containers });
     this.#changed(config.uid);
     return sandbox;
   }
@@ -237,7 +250,13 @@ export class FakeRuntime implements Runtime {
   async updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void> {
     const container = this.#container(uid, id);
     this.#call(`updateContainerResources ${uid} ${container.config.name}`);
-    container.resources = resources;
+    container.resources = { ...container.resources, ...resources };
+  }
+
+  async updateSandboxResources(uid: string, resources: CgroupResources): Promise<void> {
+    const pod = this.#pod(uid);
+    this.#call(`updateSandboxResources ${uid}`);
+    pod.resources = { ...pod.resources, ...resources };
   }
 
   async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
@@ -294,8 +313,8 @@ export class FakeRuntime implements Runtime {
               id: config.id,
               name: config.name,
               cpuUsageNanoseconds: 1_000_000,
-              memoryBytes: 1_048_576,
-              workingSetBytes: 1_048_576,
+              memoryBytes: this.#memoryOf(config.name),
+              workingSetBytes: this.#memoryOf(config.name),
               startedAtMs: state.startedAtMs,
             },
           ]
@@ -304,8 +323,12 @@ export class FakeRuntime implements Runtime {
     return {
       containers,
       cpuUsageNanoseconds: containers.length * 1_000_000,
-      memoryBytes: containers.length * 1_048_576,
+      memoryBytes: containers.reduce((total, { memoryBytes }) => total + memoryBytes, 0),
     };
+  }
+
+  #memoryOf(containerName: string): number {
+    return this.#memory.get(containerName) ?? 1_048_576;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -163,7 +163,10 @@ export interface Runtime extends AsyncDisposable {
   stopContainer(uid: string, id: string, gracePeriodSeconds: number, signal: AbortSignal): Promise<void>;
   /** Removes an exited container's directories and record (its log file stays unless `withLogs`). */
   removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void>;
+  /** Writes the cgroup of a running container; absent amounts stay as they are. @throws E_NOT_FOUND */
   updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void>;
+  /** The same of the pod's own cgroup. */
+  updateSandboxResources(uid: string, resources: CgroupResources): Promise<void>;
 
   exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
   attach(uid: string, id: string): Promise<ProcessStreams>;

@@ -5,7 +5,7 @@ import { formatQuantity } from '#api/quantity.ts';
 import { expandVariables } from './expand.ts';
 import { matchesNodeAffinity, nodeAffinityScore } from './node-affinity.ts';
 import { qosClass } from './qos.ts';
-import { podLimits, podRequestNumbers, podRequests } from './requests.ts';
+import { podLimits, podRequestNumbers, podRequests, podTakenNumbers } from './requests.ts';
 import { belongsInEndpoints, endpointReadiness, isPodAvailable, isPodReady, isTerminal } from './state.ts';
 import { findUntoleratedTaint, toleratesTaint } from './tolerations.ts';
 
@@ -80,6 +80,36 @@ describe('podRequests()', () => {
 
   it('add no overhead to limits that are none', () => {
     expect(podLimits({ spec: { containers: [container()], overhead: { cpu: '1' } } }).size).toBe(0);
+  });
+});
+
+describe('podTakenNumbers()', () => {
+  const status = (given: string, has: string, reason?: string): NonNullable<Pod['status']> => ({
+    containerStatuses: [
+      {
+        name: 'c',
+        image: '',
+        imageID: '',
+        ready: true,
+        restartCount: 0,
+        allocatedResources: { cpu: given },
+        resources: { requests: { cpu: has } },
+      },
+    ],
+    ...(reason === undefined ? {} : { conditions: [{ type: 'PodResizePending', status: 'True', reason }] }),
+  });
+  it.each<[string, Pod['status'], number]>([
+    ['what it asks for, before it runs', undefined, 2000],
+    ['what it asks for, where that is most', status('1', '1', 'Deferred'), 2000],
+    ['what it was given', status('3', '1'), 3000],
+    ['what it still has', status('1', '3'), 3000],
+    ['not what it never gets', status('1', '500m', 'Infeasible'), 1000],
+  ])('%s', (_name, held, want) => {
+    const pod: Pod = {
+      spec: { containers: [container({ cpu: '2' })] },
+      ...(held === undefined ? {} : { status: held }),
+    };
+    expect(podTakenNumbers(pod).get('cpu')).toBe(want);
   });
 });
 

@@ -2,6 +2,7 @@ import type { Container, Pod } from '#api/objects.ts';
 import {
   addQuantity,
   compareQuantity,
+  formatQuantity,
   quantityToInteger,
   quantityToMilli,
   tryParseQuantity,
@@ -23,6 +24,53 @@ export function podRequests(pod: Pod): Resources {
 /** The same of limits; resources that some container does not limit are the sum of those that do. */
 export function podLimits(pod: Pod): Resources {
   return podAmounts(pod, 'limits');
+}
+
+/**
+ * What a pod takes of its node while it is resized: the most of what it asks for, what the node gave it and what it has. What the
+ * node never gives (PodResizePending, Infeasible) is not counted. The numbers of `podRequestNumbers`.
+ * Source: KEP-1287, Scheduler and API Server Interaction; component-helpers resource.PodRequests with UseStatusResources.
+ */
+export function podTakenNumbers(pod: Pod): ReadonlyMap<string, number> {
+  const { spec, status } = pod;
+  const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  if (spec === undefined || statuses.length === 0) return podRequestNumbers(pod);
+  const isInfeasible = (status?.conditions ?? []).some(
+    ({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible',
+  );
+  const take = (container: Container): Container => {
+    const known = statuses.find(({ name }) => name === container.name);
+    const held = [known?.allocatedResources, known?.resources?.requests].filter((list) => list !== undefined);
+    if (held.length === 0) return container;
+    const asked = isInfeasible ? [] : [container.resources?.requests];
+    return { ...container, resources: { ...container.resources, requests: largestOf([...held, ...asked]) } };
+  };
+  const wholeHeld = [status?.allocatedResources, status?.resources?.requests].filter(
+    (list) => list !== undefined,
+  );
+  const whole =
+    spec.resources === undefined || wholeHeld.length === 0
+      ? spec.resources
+      : {
+          ...spec.resources,
+          requests: largestOf([...wholeHeld, ...(isInfeasible ? [] : [spec.resources.requests])]),
+        };
+  return podRequestNumbers({
+    ...pod,
+    spec: {
+      ...spec,
+      containers: spec.containers.map(take),
+      initContainers: (spec.initContainers ?? []).map(take),
+      ...(whole === undefined ? {} : { resources: whole }),
+    },
+  });
+}
+
+function largestOf(
+  lists: readonly (Readonly<Record<string, string>> | undefined)[],
+): Readonly<Record<string, string>> {
+  const most = lists.map(parseResources).reduce(larger, new Map());
+  return Object.fromEntries([...most].map(([name, amount]) => [name, formatQuantity(amount)]));
 }
 
 /** Requests as plain numbers: cpu in thousandths of a core, everything else in whole units, rounded up. */

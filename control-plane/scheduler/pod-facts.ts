@@ -1,7 +1,7 @@
 import { controllerRef } from '#api/owner.ts';
 import type { Node, Pod } from '#api/objects.ts';
 import { podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
-import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
+import { parseResources, podTakenNumbers, resourceNumbers } from '#api/pod/requests.ts';
 
 /** Amounts by resource name: cpu in thousandths of a core, everything else in whole units. */
 export type ResourceAmounts = ReadonlyMap<string, number>;
@@ -18,7 +18,7 @@ function remembered<K extends object, V>(compute: (key: K) => V): (key: K) => V 
   };
 }
 
-export const requestsOf: (pod: Pod) => ResourceAmounts = remembered(podRequestNumbers);
+export const requestsOf: (pod: Pod) => ResourceAmounts = remembered(podTakenNumbers);
 
 // As kube-scheduler counts pods that ask for nothing (util.DefaultMilliCPURequest, DefaultMemoryRequest).
 const defaultRequests: ResourceAmounts = new Map([
