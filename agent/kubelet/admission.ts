@@ -3,6 +3,7 @@ import { conflictsWith, podHostPorts } from '#api/pod/host-ports.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { NodeFacts } from './ports.ts';
+import { unsupportedIn } from './unsupported.ts';
 
 /** Why a node does not take a pod: reason and message of its Failed status. */
 export interface Refusal {
@@ -16,7 +17,7 @@ export interface Refusal {
  */
 export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
   const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
-  return unsupported(pod) ?? portConflict(pod, active) ?? shortage(pod, active, node);
+  return unsupported(pod, node) ?? portConflict(pod, active) ?? shortage(pod, active, node);
 }
 
 function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
@@ -44,8 +45,15 @@ export function resourceShortage(
   only?: ReadonlySet<string>,
 ): Refusal | undefined {
   const { cpuMilli, memoryBytes, storageBytes } = node.allocatable;
-  const capacities = { cpu: cpuMilli, memory: memoryBytes, 'ephemeral-storage': storageBytes };
   const wanted = podRequestNumbers(pod);
+  // Extended resources are the scheduler's and the device plugins'; huge pages are the kernel's, and none are set aside.
+  const hugePages = [...wanted.keys()].filter((name) => name.startsWith('hugepages-'));
+  const capacities = {
+    cpu: cpuMilli,
+    memory: memoryBytes,
+    'ephemeral-storage': storageBytes,
+    ...Object.fromEntries(hugePages.map((name) => [name, 0])),
+  };
   for (const [name, capacity] of Object.entries(capacities)) {
     const requested = wanted.get(name) ?? 0;
     if (requested === 0 || only?.has(name) === false) continue;
@@ -74,7 +82,7 @@ const safeSysctls: ReadonlySet<string> = new Set([
 ]);
 
 /** Nothing that is asked for is silently left out. */
-function unsupported(pod: Pod): Refusal | undefined {
+function unsupported(pod: Pod, node: NodeFacts): Refusal | undefined {
   const { spec } = pod;
   const unsafe = (spec?.securityContext?.sysctls ?? []).find(
     ({ name }) => !safeSysctls.has(name.replaceAll('/', '.')),
@@ -88,26 +96,7 @@ function unsupported(pod: Pod): Refusal | undefined {
       message: `Failed to admit pod as the OS field doesn't match node OS`,
     };
   }
-  const missing = unsupportedField(pod);
+  const missing = unsupportedIn(pod, node);
   if (missing === undefined) return undefined;
   return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };
-}
-
-function unsupportedField({ spec }: Pod): string | undefined {
-  if (spec?.hostUsers === false) return 'spec.hostUsers: false';
-  if ((spec?.resourceClaims?.length ?? 0) > 0) return 'spec.resourceClaims';
-  if (spec?.runtimeClassName !== undefined && spec.runtimeClassName !== '') {
-    return `spec.runtimeClassName: ${spec.runtimeClassName}`;
-  }
-  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
-  const contexts = [spec?.securityContext, ...containers.map((c) => c.securityContext)];
-  if (contexts.some((c) => c?.seccompProfile?.type === 'Localhost')) return 'seccompProfile.type: Localhost';
-  if (contexts.some((c) => c?.appArmorProfile?.type === 'Localhost'))
-    return 'appArmorProfile.type: Localhost';
-  const mount = containers
-    .flatMap((c) => c.volumeMounts ?? [])
-    .find((m) => m.recursiveReadOnly === 'Enabled');
-  if (mount !== undefined) return `volumeMounts[${mount.name}].recursiveReadOnly: Enabled`;
-  const devices = (spec?.containers ?? []).find((c) => (c.volumeDevices?.length ?? 0) > 0);
-  return devices === undefined ? undefined : `spec.containers[${devices.name}].volumeDevices`;
 }

@@ -108,8 +108,8 @@ async function runSandbox(
   signal: AbortSignal,
 ): Promise<void> {
   const pod = allocatedPod(memory);
-  const { hostname } = podHostname(pod, ports.dns.clusterDomain);
   try {
+    const { hostname } = podHostname(pod, ports.dns.clusterDomain);
     if (replaces) {
       ports.events.normal(pod, 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
       await ports.runtime.stopSandbox(memory.uid, signal);

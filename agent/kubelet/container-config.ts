@@ -104,8 +104,14 @@ function renderMount({ mount, source, isFile, isReadOnly }: ResolvedMount): Laun
     source,
     target,
     isFile,
-    options: ['rbind', propagations[mount.mountPropagation ?? 'None'], ...(readOnly ? ['ro'] : [])],
+    options: ['rbind', propagations[mount.mountPropagation ?? 'None'], ...readOnlyOptions(mount, readOnly)],
   };
+}
+
+/** `rro` covers what is mounted below the volume too (mount_setattr(2), AT_RECURSIVE); any kernel that we run on has it. */
+function readOnlyOptions({ recursiveReadOnly }: VolumeMount, isReadOnly: boolean): readonly string[] {
+  if (!isReadOnly) return [];
+  return [recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro'];
 }
 
 export interface SandboxConfigInput {

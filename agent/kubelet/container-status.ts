@@ -43,7 +43,19 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
     imageID: latest.imageId,
     containerID: idOf(latest),
     ...resourcesOf(view, context),
+    ...mountsOf(view),
   };
+}
+
+/** How the mounts of a run are; only read-only ones can be so all the way down. */
+function mountsOf({ spec }: ContainerView): Pick<ContainerStatus, 'volumeMounts'> {
+  const volumeMounts = (spec.volumeMounts ?? []).map((mount) => {
+    const { name, mountPath, readOnly, recursiveReadOnly: asked } = mount;
+    if (readOnly !== true) return { name, mountPath };
+    const isRecursive = asked === 'Enabled' || asked === 'IfPossible';
+    return { name, mountPath, readOnly, recursiveReadOnly: isRecursive ? 'Enabled' : 'Disabled' };
+  });
+  return volumeMounts.length === 0 ? {} : { volumeMounts };
 }
 
 /** What was given (`allocatedResources`), and what the container has of it (`resources`). */

@@ -1,5 +1,14 @@
 import { PodwrightError } from '#base/errors.ts';
-import type { ConfigMap, Container, EnvVar, EphemeralContainer, Pod, Secret, Service } from '#api/objects.ts';
+import type {
+  ConfigMap,
+  Container,
+  EnvVar,
+  EphemeralContainer,
+  FileKeySelector,
+  Pod,
+  Secret,
+  Service,
+} from '#api/objects.ts';
 import { expandVariables } from '#api/pod/expand.ts';
 import type { DownwardValues } from '#agent/volume/volume.ts';
 
@@ -11,6 +20,13 @@ export interface EnvironmentInput {
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly services: readonly Service[];
   readonly downward: DownwardValues;
+  /** By volume and path in it, as `envFileKey` joins them; undefined: there is no such file. */
+  readonly envFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
+}
+
+/** A file that variables are taken from. */
+export function envFileKey({ volumeName, path }: Pick<FileKeySelector, 'volumeName' | 'path'>): string {
+  return `${volumeName}/${path}`;
 }
 
 export interface EnvEntry {
@@ -22,6 +38,7 @@ export interface EnvEntry {
 export function environmentReferences(container: Container | EphemeralContainer): {
   readonly configMaps: readonly string[];
   readonly secrets: readonly string[];
+  readonly files: readonly FileKeySelector[];
 } {
   const { env = [], envFrom = [] } = container;
   const maps = [
@@ -35,7 +52,8 @@ export function environmentReferences(container: Container | EphemeralContainer)
   const names = (list: readonly (string | undefined)[]): readonly string[] => [
     ...new Set(list.filter((name) => name !== undefined)),
   ];
-  return { configMaps: names(maps), secrets: names(hidden) };
+  const files = env.flatMap((entry) => entry.valueFrom?.fileKeyRef ?? []);
+  return { configMaps: names(maps), secrets: names(hidden), files };
 }
 
 /**
@@ -101,8 +119,20 @@ function referredValue({ name, valueFrom }: EnvVar, input: EnvironmentInput): st
       throw missingKey(key, 'Secret', `${namespace}/${objectName}`);
     return value === undefined ? undefined : fromBase64(value);
   }
-  const field = fileKeyRef === undefined ? 'nothing' : 'fileKeyRef';
-  throw new PodwrightError('E_UNSUPPORTED', `env ${name}: valueFrom ${field} is not supported by this node`);
+  if (fileKeyRef !== undefined) {
+    const { key, path, volumeName, optional } = fileKeyRef;
+    const value = input.envFiles.get(envFileKey(fileKeyRef))?.get(key);
+    if (value === undefined && optional !== true)
+      throw new PodwrightError(
+        'E_NOT_FOUND',
+        `environment variable key "${key}" not found in file "${path}" of volume "${volumeName}"`,
+      );
+    return value;
+  }
+  throw new PodwrightError(
+    'E_UNSUPPORTED',
+    `env ${name}: valueFrom of nothing is not supported by this node`,
+  );
 }
 
 function missing(kind: string, name: string | undefined): PodwrightError {

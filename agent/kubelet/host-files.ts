@@ -1,4 +1,5 @@
 import type { Pod } from '#api/objects.ts';
+import { PodwrightError } from '#base/errors.ts';
 
 /** Who the node is to its pods' name resolution. */
 export interface DnsSettings {
@@ -89,7 +90,10 @@ export interface PodHostname {
 
 const hostnameMax = 63;
 
-/** A pod's host name, from its spec or its name. */
+/** Bytes of the host name that the kernel takes (uapi/linux/utsname.h, __NEW_UTS_LEN). */
+const kernelHostnameMax = 64;
+
+/** A pod's host name, from its spec or its name. @throws {E_INVALID} when it is asked to be a full name, and that is too long */
 export function podHostname(pod: Pod, clusterDomain: string): PodHostname {
   const { hostname: asked, hostnameOverride, subdomain, setHostnameAsFQDN } = pod.spec ?? {};
   const { name = '', namespace = '' } = pod.metadata ?? {};
@@ -100,6 +104,12 @@ export function podHostname(pod: Pod, clusterDomain: string): PodHostname {
     .replace(/[-.]+$/, '');
   const hasDomain = subdomain !== undefined && subdomain !== '';
   const fqdn = hasDomain ? `${short}.${subdomain}.${namespace}.svc.${clusterDomain}` : undefined;
+  if (setHostnameAsFQDN === true && fqdn !== undefined && fqdn.length > kernelHostnameMax) {
+    throw new PodwrightError(
+      'E_INVALID',
+      `failed to construct FQDN from pod hostname and cluster domain, FQDN ${fqdn} is too long (${kernelHostnameMax} characters is the max, ${fqdn.length} characters requested)`,
+    );
+  }
   return { hostname: setHostnameAsFQDN === true && fqdn !== undefined ? fqdn : short, fqdn };
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
@@ -82,6 +83,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       },
       memoryBytes: machine.memoryBytes,
       podPidsMax: options.podPidsMax,
+      isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
       podsMax: options.podsMax ?? podsMaxDefault,
     },
     clusterDns: options.clusterDns,

@@ -271,15 +271,24 @@ async function readText(file: string): Promise<string> {
   return readFile(file, 'utf8').catch(() => ''); // A host without the file has nothing in it.
 }
 
-/** Evicts pods whose emptyDir volumes outgrew their limits. */
+/** By container name, what its runs that are still on the node wrote. */
+function layersOf(uid: string, runtime: Runtime): ReadonlyMap<string, readonly string[]> {
+  const layers = new Map<string, readonly string[]>();
+  for (const { id, name } of runtime.observe(uid)?.containers ?? [])
+    layers.set(name, [...(layers.get(name) ?? []), runtime.writableLayer(id)]);
+  return layers;
+}
+
+/** Evicts pods that outgrew their limits of local storage. */
 function watchLimits(memories: ReadonlyMap<string, PodMemory>, ports: SyncPorts): Disposable {
-  const { clock, directories, events, logger, enqueue } = ports;
+  const { clock, directories, events, logger, enqueue, runtime } = ports;
   const abort = new AbortController();
   const check = async (): Promise<void> => {
     for (const memory of memories.values()) {
       if (memory.rejection !== undefined || memory.volumes.state !== 'ready') continue;
       const { pod } = memory.desired;
-      const message = await overLimit(pod, directories);
+      const writableLayers = layersOf(memory.uid, runtime);
+      const message = await overLimit(pod, { directories, writableLayers });
       if (message === undefined) continue;
       memory.rejection = { reason: 'Evicted', message };
       events.warning(pod, 'Evicted', message);

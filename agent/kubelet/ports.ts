@@ -26,6 +26,8 @@ export interface NodeFacts {
   readonly podsMax: number;
   /** Processes of one pod; undefined: no limit. */
   readonly podPidsMax: number | undefined;
+  /** The kernel enforces SELinux labels, which containers here do not get. */
+  readonly isSelinuxEnabled: boolean;
   /** The node's own /etc/hosts, for pods on its network. */
   readonly hostsFile: string;
 }

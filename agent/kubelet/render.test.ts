@@ -67,6 +67,7 @@ describe('renderEnvironment()', () => {
       secrets: new Map([['s', { data: { pass: Buffer.from('word').toString('base64') } }]]),
       services,
       downward: downward(pod),
+      envFiles: new Map([['v/a.env', new Map([['KEY', 'from file']])]]),
     });
   };
 
@@ -77,6 +78,7 @@ describe('renderEnvironment()', () => {
         { name: 'A', value: '$(P_k)-$(B)-$$(P_k)' },
         { name: 'B', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
         { name: 'C', valueFrom: { secretKeyRef: { name: 's', key: 'pass' } } },
+        { name: 'F', valueFrom: { fileKeyRef: { volumeName: 'v', path: 'a.env', key: 'KEY' } } },
         { name: 'D', valueFrom: { configMapKeyRef: { name: 'none', key: 'x', optional: true } } },
         { name: 'pass', value: 'own' },
       ],
@@ -88,6 +90,7 @@ describe('renderEnvironment()', () => {
       A: 'v-$(B)-$(P_k)',
       B: 'p',
       C: 'word',
+      F: 'from file',
     });
   });
 
@@ -292,6 +295,37 @@ describe('renderContainer() and renderSandbox()', () => {
   });
 });
 
+describe('mounts', () => {
+  const optionsOf = (more: Partial<NonNullable<Container['volumeMounts']>[number]>) => {
+    const mount = { name: 'v', mountPath: '/v', ...more };
+    const pod = podOf({ containers: [container({ volumeMounts: [mount] })] });
+    const config = renderContainer({
+      pod,
+      container: container({ volumeMounts: [mount] }),
+      id: 'x'.repeat(64),
+      attempt: 0,
+      imageId: 'i',
+      image: undefined,
+      env: [],
+      mounts: [{ mount, source: '/s', isFile: false, isReadOnly: false }],
+      paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', logs: '/logs' }),
+      nodeMemoryBytes: 1,
+      pidsMax: undefined,
+    });
+    return config.mounts.find(({ target }) => target === '/v')?.options;
+  };
+  test.each([
+    ['read-only', { readOnly: true }, ['rbind', 'rprivate', 'ro']],
+    [
+      'read-only all the way down',
+      { readOnly: true, recursiveReadOnly: 'Enabled' },
+      ['rbind', 'rprivate', 'rro'],
+    ],
+    ['so where it can be', { readOnly: true, recursiveReadOnly: 'IfPossible' }, ['rbind', 'rprivate', 'rro']],
+    ['shared with the host', { mountPropagation: 'Bidirectional' as const }, ['rbind', 'rshared']],
+  ])('%s', (_name, more, want) => expect(optionsOf(more)).toEqual(want));
+});
+
 describe('refusalOf()', () => {
   const node = {
     name: 'n',
@@ -300,6 +334,7 @@ describe('refusalOf()', () => {
     memoryBytes: 1e9,
     podsMax: 2,
     podPidsMax: undefined,
+    isSelinuxEnabled: false,
     hostsFile: '',
   };
   const asking = (cpu: string, uid = 'x') =>
@@ -339,16 +374,16 @@ describe('refusalOf()', () => {
       'SysctlForbidden',
     ],
     [
-      'mounts read-only all the way down',
+      'huge pages, of which none are set aside',
       podOf({
         containers: [
           container({
-            volumeMounts: [{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Enabled' }],
+            resources: { limits: { 'hugepages-2Mi': '4Mi' }, requests: { 'hugepages-2Mi': '4Mi' } },
           }),
         ],
       }),
       [],
-      'UnexpectedAdmissionError',
+      'OutOfhugepages-2Mi',
     ],
     ['a claim', podOf({ resourceClaims: [{ name: 'x' }] }), [], 'UnexpectedAdmissionError'],
   ])('%s', (_name, pod, others, reason) => expect(refusalOf(pod, others, node)?.reason).toBe(reason));

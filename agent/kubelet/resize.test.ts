@@ -40,6 +40,7 @@ const node: NodeFacts = {
   memoryBytes: 1000,
   podsMax: 1,
   podPidsMax: undefined,
+  isSelinuxEnabled: false,
   hostsFile: '',
 };
 

@@ -114,6 +114,7 @@ export function renderUser(
       ...(gid === undefined ? {} : { gid }),
       additionalGids: shared.supplementalGroups ?? [],
       fsGroups: shared.fsGroup === undefined ? [] : [shared.fsGroup],
+      ...(shared.supplementalGroupsPolicy === 'Strict' ? { leavesImageGroups: true } : {}),
     },
     runAsNonRoot,
   };

@@ -1,18 +1,21 @@
 import { stat } from 'node:fs/promises';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/objects.ts';
+import type { ConfigMap, Container, EphemeralContainer, FileKeySelector, Secret } from '#api/objects.ts';
 import type { ContainerConfig, SandboxObservation } from '#agent/runtime/runtime.ts';
-import { bindSubPath } from '#agent/volume/sub-path.ts';
+import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
+import { bindSubPath, readInside } from '#agent/volume/sub-path.ts';
 import { ensureFile, isLaunchFailure, type ApplyContext } from './apply-context.ts';
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
-import { environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
+import { parseEnvFile } from './env-file.ts';
+import { envFileKey, environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
 import { runHook } from './handler.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
 import { podPaths } from './pod-paths.ts';
 import { allocatedPod } from './pod-memory.ts';
 import { podDownward } from './ports.ts';
+import { unsupportedInContainer } from './unsupported.ts';
 
 type StartAction = Extract<Action, { kind: 'startContainer' }>;
 
@@ -80,6 +83,10 @@ async function describeContainer(
 ): Promise<ContainerConfig> {
   const { memory, ports } = context;
   const { pod } = memory.desired;
+  const missing =
+    pod.spec === undefined ? undefined : unsupportedInContainer(container, pod.spec, ports.node);
+  if (missing !== undefined)
+    throw new PodwrightError('E_UNSUPPORTED', `${missing} is not supported by this node`);
   const paths = podPaths(pod, ports.directories);
   const env = await environmentOf(container, context);
   const [mounts] = await Promise.all([
@@ -113,7 +120,27 @@ async function environmentOf(
     }),
   ]);
   const downward = podDownward(memory, ports);
-  return renderEnvironment({ pod, container, configMaps, secrets, services: ports.services(), downward });
+  const envFiles = await readEnvFiles(references.files, memory.mounted);
+  const services = ports.services();
+  return renderEnvironment({ pod, container, configMaps, secrets, services, downward, envFiles });
+}
+
+/** Bound of an env file, bytes: as the kubelet has it. */
+const envFileBytesMax = 64 * 1024;
+
+async function readEnvFiles(
+  files: readonly FileKeySelector[],
+  mounted: MountedVolumes | undefined,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  const read = new Map<string, ReadonlyMap<string, string>>();
+  for (const file of files) {
+    const volume = mounted?.byName.get(file.volumeName);
+    if (volume === undefined)
+      throw new PodwrightError('E_NOT_FOUND', `volume "${file.volumeName}" of an env file is not mounted`);
+    const text = await readInside(volume.path, file.path, envFileBytesMax);
+    if (text !== undefined) read.set(envFileKey(file), parseEnvFile(text));
+  }
+  return read;
 }
 
 async function resolveMounts(

@@ -33,6 +33,16 @@ export interface TestNode extends AsyncDisposable {
 
 export const startMs: number = Date.parse('2026-01-01T00:00:00Z');
 
+const nodeFacts = {
+  name: 'node-1',
+  ips: ['192.0.2.10'],
+  allocatable: { cpuMilli: 2000, memoryBytes: 4e9, storageBytes: 1e10 },
+  memoryBytes: 4e9,
+  podPidsMax: undefined,
+  isSelinuxEnabled: false,
+  podsMax: 110,
+};
+
 export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
   const clock = createFakeClock(startMs);
@@ -60,14 +70,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
         podsMemory: path.join(directory, 'memory'),
         logs: path.join(directory, 'logs'),
       },
-      node: {
-        name: 'node-1',
-        ips: ['192.0.2.10'],
-        allocatable: { cpuMilli: 2000, memoryBytes: 4e9, storageBytes: 1e10 },
-        memoryBytes: 4e9,
-        podPidsMax: undefined,
-        podsMax: 110,
-      },
+      node: nodeFacts,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
       hostFiles: { hosts: path.join(directory, 'hosts'), resolvConf: path.join(directory, 'resolv.conf') },

@@ -65,6 +65,7 @@ export function renderNodeStatus(
     capacity,
     allocatable: capacity,
     conditions: renderConditions(input, reported?.conditions ?? [], now),
+    features: { supplementalGroupsPolicy: true },
     daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,

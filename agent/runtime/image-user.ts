@@ -41,7 +41,7 @@ export interface ResolvedUser extends LaunchUser {
 /**
  * The user as the Kubernetes API and the image say together: runAsUser, else the image's USER (`uid`, `name`, either with
  * `:group`); runAsGroup, else the group named there, else the account's own, else root's. The account's further groups of the
- * image are kept, as supplementalGroupsPolicy Merge asks.
+ * image are kept, unless supplementalGroupsPolicy is Strict.
  *
  * @throws E_INVALID when a name is not in the image
  */
@@ -58,9 +58,10 @@ export function resolveUser(
   const imageGroup =
     asked.uid === undefined && groupText !== undefined ? findGroup(groupText, accounts) : undefined;
   const gid = asked.gid ?? imageGroup ?? account.gid;
-  const memberships = accounts.groups
-    .filter((group) => group.members.includes(account.name))
-    .map((group) => group.gid);
+  const memberships =
+    asked.leavesImageGroups === true
+      ? []
+      : accounts.groups.filter((group) => group.members.includes(account.name)).map((group) => group.gid);
   const additional = [...(asked.additionalGids ?? []), ...asked.fsGroups, ...memberships];
   return {
     uid: account.uid,

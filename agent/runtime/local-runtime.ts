@@ -331,6 +331,10 @@ export class LocalRuntime implements Runtime {
     return pod === undefined ? undefined : statsOf(pod, this.#options.system);
   }
 
+  writableLayer(id: string): string {
+    return `${containersDirectory(this.#options.paths)}/${id}/upper`;
+  }
+
   /** Lets go of every pod; all of them go on without an agent. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#logMonitor?.[Symbol.dispose]();

@@ -124,15 +124,26 @@ function mountsOf(config: ContainerConfig, context: ContainerContext): readonly 
   return [...defaults.filter((mount) => !asked.has(mount.target)), ...config.mounts];
 }
 
-/** `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3` (what an image's StopSignal may be). @throws E_INVALID */
+/** As glibc and musl give them to programs. */
+const SIGRTMIN = 34;
+const SIGRTMAX = 64;
+
+/** `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`, `SIGRTMAX-1` (what a stopSignal may be). @throws E_INVALID */
 export function signalNumber(text: string): number {
-  const numbers: Readonly<Record<string, number | undefined>> = constants.signals;
-  const realTime = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(text);
+  // SIGCLD is what System V calls SIGCHLD (signal(7)).
+  const numbers: Readonly<Record<string, number | undefined>> = {
+    SIGCLD: constants.signals.SIGCHLD,
+    ...constants.signals,
+  };
+  const fromMin = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(text);
+  const fromMax = /^(?:SIG)?RTMAX(?:-(\d+))?$/i.exec(text);
   const number = /^\d+$/.test(text)
     ? Number(text)
-    : realTime === null
-      ? numbers[`SIG${text.toUpperCase().replace(/^SIG/, '')}`]
-      : 34 + Number(realTime[1] ?? 0); // SIGRTMIN as glibc and musl give it to programs
+    : fromMin !== null
+      ? SIGRTMIN + Number(fromMin[1] ?? 0)
+      : fromMax !== null
+        ? SIGRTMAX - Number(fromMax[1] ?? 0)
+        : numbers[`SIG${text.toUpperCase().replace(/^SIG/, '')}`];
   if (number !== undefined && number >= 1 && number <= 64) return number;
   throw new PodwrightError('E_INVALID', `use stop signal ${text}: no such signal`);
 }

@@ -339,6 +339,8 @@ describe('signalNumber()', () => {
     ['9', 9],
     ['SIGRTMIN+3', 37],
     ['RTMIN', 34],
+    ['SIGRTMAX-2', 62],
+    ['SIGCLD', 17],
   ] as const)('%s is %i', (text, want) => {
     expect(signalNumber(text)).toBe(want);
   });
@@ -349,6 +351,13 @@ describe('signalNumber()', () => {
 });
 
 describe('resolveUser()', () => {
+  it('leaves out the groups of the image under supplementalGroupsPolicy Strict', () => {
+    const accounts = parseAccounts('web:x:5:6::/:/bin/sh', 'more:x:7:web');
+    const asked = { uid: 5, additionalGids: [9], fsGroups: [] };
+    expect(resolveUser(asked, '', accounts).additionalGids).toEqual([7, 9]);
+    expect(resolveUser({ ...asked, leavesImageGroups: true }, '', accounts).additionalGids).toEqual([9]);
+  });
+
   const none = { fsGroups: [] };
   it.each([
     ['the image names nobody', none, '', { uid: 0, gid: 0, home: '/root' }],

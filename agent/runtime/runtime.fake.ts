@@ -41,6 +41,8 @@ export interface FakeRuntimeOptions {
     containerName: string,
     args: readonly string[],
   ) => FakeExecResult | Promise<FakeExecResult>;
+  /** Where the writable layers of containers are. */
+  readonly layers?: string;
   readonly onConnect?: (uid: string, port: number) => Promise<Socket>;
 }
 
@@ -325,6 +327,10 @@ export class FakeRuntime implements Runtime {
       cpuUsageNanoseconds: containers.length * 1_000_000,
       memoryBytes: containers.reduce((total, { memoryBytes }) => total + memoryBytes, 0),
     };
+  }
+
+  writableLayer(id: string): string {
+    return `${this.#options.layers ?? '/nonexistent'}/${id}`;
   }
 
   #memoryOf(containerName: string): number {

@@ -60,7 +60,11 @@ export interface ContainerConfig {
   readonly workingDir: string | undefined; // undefined: the image's
   readonly mounts: readonly LaunchMount[]; // volumes, /etc/hosts, resolv.conf, termination log, in order
   /** runAsUser, runAsGroup, additional groups as asked; a user name of the image is looked up in its /etc/passwd. */
-  readonly user: Partial<LaunchUser> & { readonly fsGroups: readonly number[] };
+  readonly user: Partial<LaunchUser> & {
+    readonly fsGroups: readonly number[];
+    /** supplementalGroupsPolicy Strict: the groups that the image's /etc/group gives the user are left out. */
+    readonly leavesImageGroups?: boolean;
+  };
   readonly runAsNonRoot: boolean;
   readonly security: ContainerLaunch['security'];
   readonly devices: ContainerLaunch['devices'];
@@ -173,6 +177,8 @@ export interface Runtime extends AsyncDisposable {
   /** Connects to 127.0.0.1:port inside the pod's network namespace. */
   connectPort(uid: string, port: number): Promise<Socket>;
   stats(uid: string): Promise<PodStats | undefined>;
+  /** The directory on the host that holds what a container wrote to its own file system; it may be gone. */
+  writableLayer(id: string): string;
   readonly images: ImageStore;
 }
 

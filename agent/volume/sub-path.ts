@@ -24,7 +24,7 @@ export async function bindSubPath(
   request: SubPathRequest,
 ): Promise<{ readonly path: string; readonly isFile: boolean }> {
   const { root, subPath, target, mounter } = request;
-  await using handle = await openInside(root, subPath);
+  await using handle = await openInside(root, subPath, { makesMissing: true });
 
   const isFile = !(await handle.stat()).isDirectory();
   mounter.unmount(target);
@@ -36,14 +36,40 @@ export async function bindSubPath(
   return { path: target, isFile };
 }
 
-async function openInside(root: string, subPath: string): Promise<FileHandle> {
+/** The text of a file inside a volume, found with the same care; undefined when it is not there. @throws {E_LIMIT} */
+export async function readInside(
+  root: string,
+  subPath: string,
+  bytesMax: number,
+): Promise<string | undefined> {
+  try {
+    await using handle = await openInside(root, subPath, { makesMissing: false });
+
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw new PodwrightError('E_INVALID', `read ${subPath}: not a file`);
+    if (stats.size > bytesMax)
+      throw new PodwrightError('E_LIMIT', `read ${subPath}: ${stats.size} bytes, at most ${bytesMax}`);
+    // It may have grown since: no more than the bound is read.
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytesMax), 0, bytesMax, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function openInside(
+  root: string,
+  subPath: string,
+  { makesMissing }: { readonly makesMissing: boolean },
+): Promise<FileHandle> {
   const components = await resolveLinks(root, subPath);
   let handle = await open(root, O_RDONLY | O_DIRECTORY);
   const mode = (await handle.stat()).mode & 0o7777; // What is made inside a volume is as open as the volume.
   for (const [index, name] of components.entries()) {
     const parent = handle;
     try {
-      handle = await openChild(parent, name, { isLast: index === components.length - 1, mode });
+      handle = await openChild(parent, name, { isLast: index === components.length - 1, mode, makesMissing });
     } finally {
       await parent.close();
     }
@@ -87,14 +113,18 @@ async function linkTarget(file: string): Promise<string | undefined> {
 async function openChild(
   parent: FileHandle,
   name: string,
-  { isLast, mode }: { readonly isLast: boolean; readonly mode: number },
+  {
+    isLast,
+    mode,
+    makesMissing,
+  }: { readonly isLast: boolean; readonly mode: number; readonly makesMissing: boolean },
 ): Promise<FileHandle> {
   const child = `/proc/self/fd/${parent.fd}/${name}`;
   const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | (isLast ? 0 : O_DIRECTORY);
   try {
     return await open(child, flags);
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    if (errnoOf(error) !== 'ENOENT' || !makesMissing) throw error;
     await mkdir(child);
     const made = await open(child, flags | O_DIRECTORY);
     await made.chmod(mode); // Whatever the umask is.

@@ -19,7 +19,7 @@ import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
-import { bindSubPath } from './sub-path.ts';
+import { bindSubPath, readInside } from './sub-path.ts';
 import { volumeKinds } from './volume-kinds.ts';
 
 let root: string;
@@ -77,6 +77,13 @@ describe('volumes', () => {
     expect(modeOf(directory)).toBe('777');
     expect(await mountOne({ name: 'v', emptyDir: {} })).toBe(directory);
     expect(read(directory, 'kept')).toBe('x');
+  });
+
+  test('emptyDir in memory is no larger than the memory of its pod', async () => {
+    const containers = [{ name: 'c', image: 'i', resources: { limits: { memory: '1Mi' } } }];
+    const volume: Volume = { name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
+    const directory = await mountOne(volume, { containers });
+    expect([...mounter.mounts]).toEqual([[directory, 'tmpfs 1048576']]);
   });
 
   test('emptyDir in memory is a tmpfs of its size limit, mounted once and unmounted', async () => {
@@ -300,5 +307,19 @@ describe('bindSubPath()', () => {
     symlinkSync('loop', path.join(root, 'v/loop'));
     await expect(bind(subPath)).rejects.toThrow('leads out of the volume');
     expect(mounter.mounts.size).toBe(0);
+  });
+});
+
+describe('readInside()', () => {
+  test('reads a file of a volume, and nothing through links out of it', async () => {
+    mkdirSync(path.join(root, 'v/dir'), { recursive: true });
+    writeFileSync(path.join(root, 'v/dir/file'), 'content');
+    writeFileSync(path.join(root, 'secret'), 'hidden');
+    symlinkSync(path.join(root, 'secret'), path.join(root, 'v/out'));
+    expect(await readInside(path.join(root, 'v'), 'dir/file', 100)).toBe('content');
+    expect(await readInside(path.join(root, 'v'), 'dir/none', 100)).toBeUndefined();
+    await expect(readInside(path.join(root, 'v'), 'out', 100)).rejects.toThrow('leads out of the volume');
+    await expect(readInside(path.join(root, 'v'), 'dir', 100)).rejects.toThrow('not a file');
+    await expect(readInside(path.join(root, 'v'), 'dir/file', 3)).rejects.toThrow('7 bytes, at most 3');
   });
 });

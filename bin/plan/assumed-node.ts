@@ -32,6 +32,7 @@ export const node: NodeFacts = {
   memoryBytes: 8 * gib,
   podsMax: 110,
   podPidsMax: undefined,
+  isSelinuxEnabled: false,
   hostsFile: '# /etc/hosts of the node\n',
 };
 

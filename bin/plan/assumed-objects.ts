@@ -1,11 +1,12 @@
 /** ConfigMaps and Secrets that a container's environment refers to and that the file does not hold. Pure. */
 import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/objects.ts';
-import { environmentReferences } from '#agent/kubelet/environment.ts';
+import { envFileKey, environmentReferences } from '#agent/kubelet/environment.ts';
 import type { Manifest } from './read-pods.ts';
 
 export interface ReferencedValues {
   readonly configMaps: ReadonlyMap<string, ConfigMap>;
   readonly secrets: ReadonlyMap<string, Secret>;
+  readonly envFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly assumptions: readonly string[];
 }
 
@@ -42,7 +43,13 @@ export function referencedValues(
       data: Object.fromEntries(data.map(([key, value]) => [key, Buffer.from(value).toString('base64')])),
     });
   }
-  return { configMaps, secrets, assumptions };
+  const envFiles = new Map<string, Map<string, string>>();
+  for (const file of wanted.files) {
+    const variables = envFiles.get(envFileKey(file)) ?? new Map<string, string>();
+    envFiles.set(envFileKey(file), variables.set(file.key, `<file ${envFileKey(file)} ${file.key}>`));
+    assumptions.push(`env file ${envFileKey(file)} with ${file.key}`);
+  }
+  return { configMaps, secrets, envFiles, assumptions };
 }
 
 interface KeyReference {

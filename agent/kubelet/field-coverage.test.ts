@@ -1,0 +1,170 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { schemaFacts } from '#api/facts.ts';
+import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from '#api/objects.ts';
+import { bindVolume } from '#agent/volume/volume-kinds.ts';
+import { refusalOf } from './admission.ts';
+import { fieldCoverage, type Coverage } from './field-coverage.fixture.ts';
+import type { NodeFacts } from './ports.ts';
+import { unsupportedInContainer, unsupportedInContainers, unsupportedInPods } from './unsupported.ts';
+
+const prefix = 'core.v1.';
+
+/** The struct that a field holds, through lists and maps; undefined for a scalar. */
+function structOf(type: string, field: string): string | undefined {
+  const fact = schemaFacts().types[prefix + type]?.f?.[field];
+  const expression = (typeof fact === 'string' ? fact : (fact?.[0] ?? '')).replace(/^(\[\]|map:)+/, '');
+  return schemaFacts().types[expression]?.f === undefined ? undefined : expression.slice(prefix.length);
+}
+
+/** Every type that is reached from PodSpec through fields that are acted on. */
+function reachedTypes(): readonly string[] {
+  const reached = new Set(['PodSpec']);
+  for (const type of reached) {
+    for (const [field, coverage] of Object.entries(fieldCoverage[type] ?? {})) {
+      const struct = coverage.kind === 'acted' ? structOf(type, field) : undefined;
+      if (struct !== undefined) reached.add(struct);
+    }
+  }
+  return [...reached];
+}
+
+const lines = Object.entries(fieldCoverage).flatMap(([type, fields]) =>
+  Object.entries(fields).map(([field, coverage]): [string, string, Coverage] => [type, field, coverage]),
+);
+
+describe('every field of a pod', () => {
+  test.each(reachedTypes())('%s has a line for each', (type) => {
+    const known = Object.keys(schemaFacts().types[prefix + type]?.f ?? {});
+    expect(Object.keys(fieldCoverage[type] ?? {}).toSorted()).toEqual(known.toSorted());
+  });
+
+  test('no line is about a type that no pod can hold', () => {
+    expect(Object.keys(fieldCoverage).toSorted()).toEqual(reachedTypes().toSorted());
+  });
+
+  test.each(lines.filter(([, , coverage]) => coverage.kind === 'acted' || coverage.kind === 'server'))(
+    '%s.%s is read where the line says',
+    (_type, field, coverage) => {
+      const file = 'by' in coverage ? coverage.by : '';
+      expect(existsSync(file), file).toBe(true);
+      expect(readFileSync(file, 'utf8')).toMatch(new RegExp(`\\b${field}\\b`));
+    },
+  );
+});
+
+const node: NodeFacts = {
+  name: 'n',
+  ips: [],
+  allocatable: { cpuMilli: 2000, memoryBytes: 1e9, storageBytes: 1e9 },
+  memoryBytes: 1e9,
+  podsMax: 2,
+  podPidsMax: undefined,
+  isSelinuxEnabled: true,
+  hostsFile: '',
+};
+const container = (more: Partial<Container>): Pod =>
+  withSpec({ containers: [{ name: 'c', image: 'i', ...more }] });
+const withSpec = (spec: Partial<PodSpec>): Pod => ({
+  metadata: { uid: 'u' },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+
+/** For each field that is refused, pods that ask for it, and how the refusal names it. */
+const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
+  ['PodSpec.hostUsers', withSpec({ hostUsers: false }), 'spec.hostUsers: false'],
+  ['PodSpec.resourceClaims', withSpec({ resourceClaims: [{ name: 'x' }] }), 'spec.resourceClaims'],
+  ['PodSpec.runtimeClassName', withSpec({ runtimeClassName: 'kata' }), 'spec.runtimeClassName: kata'],
+  ['PodSpec.schedulingGroup', withSpec({ schedulingGroup: { podGroupName: 'g' } }), 'spec.schedulingGroup'],
+  [
+    'SeccompProfile.localhostProfile',
+    withSpec({ securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
+    'seccompProfile.type: Localhost',
+  ],
+  [
+    'SeccompProfile.localhostProfile',
+    container({ securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
+    'seccompProfile.type: Localhost',
+  ],
+  [
+    'AppArmorProfile.type',
+    withSpec({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }),
+    'appArmorProfile.type: RuntimeDefault',
+  ],
+  [
+    'AppArmorProfile.type',
+    container({ securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
+    'appArmorProfile.type: Localhost',
+  ],
+  [
+    'PodSecurityContext.seLinuxOptions',
+    withSpec({ securityContext: { seLinuxOptions: { level: 's0' } } }),
+    'seLinuxOptions',
+  ],
+  [
+    'SecurityContext.seLinuxOptions',
+    container({ securityContext: { seLinuxOptions: { level: 's0' } } }),
+    'seLinuxOptions',
+  ],
+  [
+    'Container.volumeDevices',
+    container({ volumeDevices: [{ name: 'd', devicePath: '/dev/x' }] }),
+    'spec.containers[c].volumeDevices',
+  ],
+  [
+    'ContainerRestartRule.action',
+    container({ restartPolicyRules: [{ action: 'RestartAllContainers' }] }),
+    'restartPolicyRules.action: RestartAllContainers',
+  ],
+  [
+    'ResourceRequirements.claims',
+    container({ resources: { claims: [{ name: 'x' }] } }),
+    'spec.containers[c].resources.claims',
+  ],
+];
+
+describe('what is refused', () => {
+  test.each(asking)('%s by its name', (_field, pod, text) => {
+    expect(refusalOf(pod, [], node)).toEqual({
+      reason: 'UnexpectedAdmissionError',
+      message: `${text} is not supported by this node`,
+    });
+  });
+
+  test('has a row, and rows are for what is refused', () => {
+    const rows = [...unsupportedInPods, ...unsupportedInContainers].map(({ field }) => field);
+    const tried = [...asking.map(([field]) => field), 'EphemeralContainer.targetContainerName'];
+    expect(new Set(tried)).toEqual(new Set(rows));
+    const refused = lines
+      .filter(([, , coverage]) => coverage.kind === 'refused' && coverage.by.endsWith('unsupported.ts'))
+      // Containers of both kinds are asked by the same row.
+      .map(([type, field]) => (field === 'volumeDevices' ? 'Container.volumeDevices' : `${type}.${field}`));
+    expect(new Set(refused)).toEqual(new Set(rows));
+  });
+
+  test('labels of SELinux mean nothing on a host without it, as elsewhere', () => {
+    const pod = withSpec({ securityContext: { seLinuxOptions: { level: 's0' } } });
+    expect(refusalOf(pod, [], { ...node, isSelinuxEnabled: false })).toBeUndefined();
+  });
+
+  test('AppArmor is asked for by no profile and by Unconfined alike not at all', () => {
+    const pod = withSpec({ securityContext: { appArmorProfile: { type: 'Unconfined' } } });
+    expect(refusalOf(pod, [], node)).toBeUndefined();
+  });
+
+  test('an ephemeral container in the namespace of another, unless all share one', () => {
+    const debug: EphemeralContainer = { name: 'd', image: 'i', targetContainerName: 'c' };
+    const spec = { containers: [] };
+    expect(unsupportedInContainer(debug, spec, node)).toContain(
+      'spec.ephemeralContainers[d].targetContainerName',
+    );
+    expect(unsupportedInContainer(debug, { ...spec, shareProcessNamespace: true }, node)).toBeUndefined();
+    expect(unsupportedInContainer(debug, { ...spec, hostPID: true }, node)).toBeUndefined();
+  });
+
+  const volumes = lines.filter(([type, , coverage]) => type === 'Volume' && coverage.kind === 'refused');
+  test.each(volumes)('%s.%s by its name', (_type, field) => {
+    const volume: Volume = { name: 'v', [field]: {} };
+    expect(() => bindVolume(volume)).toThrow(`volume "v": kind ${field} is not supported by this node`);
+  });
+});
