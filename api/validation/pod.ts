@@ -21,6 +21,7 @@ import type { JsonObject } from '#api/object.ts';
 import { localPathErrors, resourceErrors, validateContainer } from './container.ts';
 import { dnsLabel, dnsSubdomain } from './format.ts';
 import { formatErrors, labelErrors, requiredText } from './meta.ts';
+import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
 
 /** Complaints about a pod. */
 export function validatePod(pod: JsonObject): readonly FieldError[] {
@@ -35,6 +36,9 @@ export function validatePodSpec(spec: JsonObject, path: string): readonly FieldE
     ...volumeErrors(volumes, `${path}.volumes`),
     ...containerErrors(spec, { path, volumes: names }),
     ...choiceErrors(spec, path),
+    ...choiceErrorsOfContainers(spec, path),
+    ...hostnameErrors(spec, path),
+    ...windowsErrors(objectOf(spec['securityContext']), spec, `${path}.securityContext`),
     ...timeErrors(spec, path),
     ...labelErrors(spec['nodeSelector'], `${path}.nodeSelector`),
     ...nameErrors(spec, path),
@@ -68,11 +72,12 @@ export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): r
   const path = 'spec.ephemeralContainers';
   const added = objectsOf(at(pod, path));
   const known = objectsOf(at(old, path));
-  const taken = new Set(
+  const others = new Set(
     ['containers', 'initContainers'].flatMap((list) =>
       objectsOf(at(pod, ['spec', list])).map(({ name }) => name),
     ),
   );
+  const taken = new Set(others);
   const kept = known.flatMap((container, index) =>
     added.some((other) => equalJson(container, other))
       ? []
@@ -82,7 +87,10 @@ export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): r
   return [
     ...added.flatMap((container, index) => {
       const field = `${path}[${index}]`;
-      const errors = validateContainer(container, { path: field, volumes, isInit: false });
+      const errors = [
+        ...validateContainer(container, { path: field, volumes, isInit: false }),
+        ...ephemeralErrors(container, others, field),
+      ];
       const isTaken = taken.has(container['name']);
       taken.add(container['name']);
       return isTaken ? [...errors, duplicateField(`${field}.name`, container['name'])] : errors;
