@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 
 import { nodes, pods } from '#api/kind-ref.ts';
-import type { Container, Pod } from '#api/objects.ts';
+import type { Container, Pod, PodStatus } from '#api/objects.ts';
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { createApiClient } from '#client/api-client.ts';
@@ -201,6 +201,45 @@ async function checkThrottling(uid: string): Promise<void> {
   );
 }
 
+/** A resize reaches the kernel at both levels, up and down, in the same container; not below what is in use. */
+async function checkResize(client: ApiClient, uid: string): Promise<void> {
+  const at = { namespace: 'default', name: 'busy' };
+  const { pod, containers } = cgroupsOf(uid);
+  const [container = ''] = containers;
+  const processes = processesOf(container);
+  const resize = async (cpu: string, memory: string): Promise<void> => {
+    const resources = { requests: { cpu, memory }, limits: { cpu, memory } };
+    const body = { spec: { containers: [{ name: 'main', resources }] } };
+    await client.patch(pods, at, { kind: 'strategic', body, subresource: 'resize' });
+  };
+  const statusOf = async (): Promise<PodStatus> => (await client.get(pods, at)).status ?? {};
+  const isGiven = async (memory: string): Promise<true | undefined> => {
+    const { containerStatuses = [] } = await statusOf();
+    return containerStatuses[0]?.resources?.limits?.['memory'] === memory ? true : undefined;
+  };
+  const expectLimits = (memoryMax: number, cpuMax: string): void => {
+    for (const cgroup of [pod, container]) {
+      const got = [read(cgroup, 'memory.max'), read(cgroup, 'cpu.max')];
+      expectEqual(`limits of ${cgroup}`, got, [String(memoryMax), cpuMax]);
+    }
+  };
+  const weight = Number(read(container, 'cpu.weight'));
+  await resize('300m', '96Mi');
+  await eventually('status after growth', () => isGiven('96Mi'));
+  expectLimits(96 * mebibyte, '30000 100000');
+  if (Number(read(container, 'cpu.weight')) <= weight) throw new Error(`cpu.weight is still ${weight}`);
+  await resize('300m', '4Ki');
+  await eventually('PodResizeInProgress with reason Error', async () => {
+    const { conditions = [] } = await statusOf();
+    return conditions.find(({ type, reason }) => type === 'PodResizeInProgress' && reason === 'Error');
+  });
+  expectLimits(96 * mebibyte, '30000 100000');
+  await resize('200m', '64Mi');
+  await eventually('status after shrinking', () => isGiven('64Mi'));
+  expectLimits(64 * mebibyte, '20000 100000');
+  expectEqual('processes', processesOf(container), processes);
+}
+
 /** What of podwright is left on the host, in words; the job's own process is not. */
 function findRemains(): readonly string[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
@@ -260,6 +299,7 @@ async function main(): Promise<void> {
   await check('cgroups are as designed: limits, supervisor in a leaf of its own', () =>
     checkCgroupTree(busy),
   );
+  await check('a resize reaches the cgroups of a running pod', () => checkResize(client, busy));
   await check('a container past its memory limit is OOMKilled with 137', () => checkOutOfMemory(client));
   await check('deleting a pod removes its cgroups', async () => {
     await client.delete(pods, { namespace: 'default', name: 'busy' });

@@ -1,0 +1,153 @@
+/** Fields of pods that only a whole node shows to work, and those that it refuses. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import type { Pod, PodSpec } from '#api/objects.ts';
+import { eventually, startCluster, type TestCluster } from './cluster.ts';
+
+const isRoot = process.getuid?.() === 0;
+const image = 'podwright/demo:1';
+
+describe.skipIf(!isRoot)('fields of pods under podwright up (needs root)', () => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+  });
+
+  afterAll(async () => {
+    await cluster?.[Symbol.asyncDispose]();
+  });
+
+  const create = async (name: string, spec: PodSpec): Promise<void> => {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name },
+      spec: { terminationGracePeriodSeconds: 1, ...spec },
+    };
+    await cluster.must('create -f -', { input: JSON.stringify(pod) });
+  };
+  const get = async (name: string): Promise<Pod> => JSON.parse(await cluster.must(`get pod ${name} -o json`));
+  const inPhase = (name: string, phase: string): Promise<Pod> =>
+    eventually(`pod ${name} ${phase}`, async () => {
+      const pod = await get(name);
+      return pod.status?.phase === phase ? pod : undefined;
+    });
+
+  it('resizes a pod in place, and says why not', async () => {
+    const resizePolicy = [{ resourceName: 'memory', restartPolicy: 'RestartContainer' }];
+    const resources = { requests: { cpu: '10m' }, limits: { cpu: '200m', memory: '64Mi' } };
+    await create('resized', {
+      containers: [{ name: 'c', image, command: ['sleep', '3600'], resources, resizePolicy }],
+    });
+    await inPhase('resized', 'Running');
+    const resize = (amounts: string): Promise<string> =>
+      cluster.must(
+        `patch pod resized --subresource resize -p '{"spec":{"containers":[{"name":"c","resources":${amounts}}]}}'`,
+      );
+    const has = (what: string, cpu: string, memory: string, restarts: number): Promise<true> =>
+      eventually(what, async () => {
+        const [status] = (await get('resized')).status?.containerStatuses ?? [];
+        const limits = status?.resources?.limits;
+        const isSo =
+          limits?.['cpu'] === cpu && limits['memory'] === memory && status?.restartCount === restarts;
+        return isSo || undefined;
+      });
+    await resize('{"limits":{"cpu":"300m"}}');
+    await has('more cpu', '300m', '64Mi', 0);
+    await resize('{"limits":{"memory":"96Mi"}}');
+    await has('more memory, after a restart', '300m', '96Mi', 1);
+    await resize('{"requests":{"cpu":"900"},"limits":{"cpu":"900"}}');
+    const pending = await eventually('PodResizePending', async () =>
+      (await get('resized')).status?.conditions?.find(({ type }) => type === 'PodResizePending'),
+    );
+    expect(pending).toMatchObject({ status: 'True', reason: 'Infeasible' });
+  });
+
+  it('takes variables from a file that an init container wrote', async () => {
+    const fileKeyRef = { volumeName: 'v', path: 'a.env', key: 'A' };
+    await create('env-file', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'v', emptyDir: {} }],
+      initContainers: [
+        {
+          name: 'write',
+          image,
+          command: ['sh', '-c', `echo "A='one two'" > /v/a.env`],
+          volumeMounts: [{ name: 'v', mountPath: '/v' }],
+        },
+      ],
+      containers: [
+        {
+          name: 'c',
+          image,
+          command: ['sh', '-c', 'echo "$A"'],
+          env: [{ name: 'A', valueFrom: { fileKeyRef } }],
+        },
+      ],
+    });
+    await inPhase('env-file', 'Succeeded');
+    expect(await cluster.must('logs env-file -c c')).toBe('one two\n');
+  });
+
+  it('mounts read-only all the way down', async () => {
+    await create('read-only', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'run', hostPath: { path: '/run' } }],
+      containers: [
+        {
+          name: 'c',
+          image,
+          command: ['sh', '-c', 'grep " /host" /proc/self/mountinfo'],
+          volumeMounts: [{ name: 'run', mountPath: '/host', readOnly: true, recursiveReadOnly: 'Enabled' }],
+        },
+      ],
+    });
+    await inPhase('read-only', 'Succeeded');
+    // The node's own tmpfs is below /run.
+    const mounts = (await cluster.must('logs read-only')).trim().split('\n');
+    expect(mounts.length).toBeGreaterThan(1);
+    expect(mounts.filter((line) => !line.split(' ')[5]?.split(',').includes('ro'))).toEqual([]);
+  });
+
+  it('starts a container again by its own rule, under a pod that never does', async () => {
+    await create('rule', {
+      restartPolicy: 'Never',
+      containers: [
+        {
+          name: 'c',
+          image,
+          command: ['sh', '-c', 'exit 42'],
+          restartPolicy: 'Never',
+          restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }],
+        },
+      ],
+    });
+    await eventually('a restart', async () => {
+      const [status] = (await get('rule')).status?.containerStatuses ?? [];
+      return (status?.restartCount ?? 0) > 0 || undefined;
+    });
+  });
+
+  it('evicts a pod that writes more than its limit of local storage', async () => {
+    const resources = { limits: { 'ephemeral-storage': '1Mi' } };
+    const command = ['sh', '-c', 'dd if=/dev/zero of=/big bs=1M count=3; sleep 3600'];
+    await create('writer', {
+      restartPolicy: 'Never',
+      containers: [{ name: 'c', image, command, resources }],
+    });
+    const { status } = await inPhase('writer', 'Failed');
+    expect(status).toMatchObject({ reason: 'Evicted' });
+    expect(status?.message).toContain('exceeds the total limit of containers 1Mi');
+  });
+
+  it('refuses by name what it cannot do', async () => {
+    await create('confined', {
+      containers: [{ name: 'c', image, securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }],
+    });
+    expect((await inPhase('confined', 'Failed')).status).toMatchObject({
+      reason: 'UnexpectedAdmissionError',
+      message: 'appArmorProfile.type: RuntimeDefault is not supported by this node',
+    });
+  });
+});
