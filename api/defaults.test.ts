@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { admitCreate } from './admission.ts';
 import { decodeObject } from './decode.ts';
 import { applyDefaults } from './defaults.ts';
+import { at } from './json.ts';
 import { findKindByName } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { serviceNeeds, withServiceAllocation } from './service-allocation.ts';
@@ -97,3 +98,25 @@ function allocate(service: JsonObject): JsonObject {
     nodePorts: new Map(needs.nodePorts.map((index) => [index, 32_769 + index])),
   });
 }
+
+describe('a pod that limits itself as a whole', () => {
+  const requestsOf = (containers: readonly JsonObject[], resources: JsonObject): unknown => {
+    const kind = findKindByName('v1', 'Pod');
+    if (kind === undefined) throw new Error('no kind Pod');
+    return at(applyDefaults(kind, { spec: { containers, resources } }), 'spec.resources.requests');
+  };
+  const limits = { cpu: '2', memory: '1Gi' };
+
+  it('requests its limit where no container says', () => {
+    expect(requestsOf([{ name: 'c' }], { limits })).toEqual(limits);
+  });
+
+  it('requests what its containers do, and what it says itself before that', () => {
+    const asking = (cpu: string): JsonObject => ({ name: cpu, resources: { requests: { cpu } } });
+    expect(requestsOf([asking('100m'), asking('1')], { limits })).toEqual({ cpu: '1100m', memory: '1Gi' });
+    expect(requestsOf([asking('100m')], { limits, requests: { cpu: '200m' } })).toEqual({
+      cpu: '200m',
+      memory: '1Gi',
+    });
+  });
+});

@@ -93,6 +93,7 @@ const healthy: Scene = {
       failure: undefined,
       generation: 1,
       restarts: new Set(),
+      isUnderWay: false,
     },
     endingSinceMs: undefined,
     rejection: undefined,

@@ -52,8 +52,9 @@ export interface ResizeMemory {
   failure: { readonly message: string; readonly failures: number; readonly retryAtMs: number } | undefined;
   generation: number | undefined;
   readonly restarts: Set<string>;
-  /** Something was given that is not in the cgroups yet; its end is told as an event. */
   isUnderWay: boolean;
+  /** An event told of its begin, and one is due at its end. */
+  isAnnounced: boolean;
 }
 
 function createResizeMemory(pod: Pod): ResizeMemory {
@@ -66,7 +67,9 @@ function createResizeMemory(pod: Pod): ResizeMemory {
     failure: undefined,
     generation: pod.metadata?.generation,
     restarts: new Set(),
-    isUnderWay: false,
+    // What an earlier agent left undone is not known before it is looked at.
+    isUnderWay: pod.status?.containerStatuses !== undefined,
+    isAnnounced: false,
   };
 }
 

@@ -286,6 +286,12 @@ describe('renderContainer() and renderSandbox()', () => {
     expect(oomScoreAdj(podOf({ containers: [spec] }), spec, 1_000_000_000)).toBe(want);
   });
 
+  test('oom_score_adj shares what the pod requests as a whole', () => {
+    const containers = [container({ resources: { requests: { memory: '100M' } } }), container({ name: 'd' })];
+    const pod = podOf({ containers, resources: { requests: { memory: '500M' } } });
+    expect(containers.map((spec) => oomScoreAdj(pod, spec, 1_000_000_000))).toEqual([700, 800]);
+  });
+
   test('subPathExpr needs its variables', () => {
     const env = [{ name: 'POD', value: 'p' }];
     expect(subPathOf({ name: 'v', mountPath: '/', subPathExpr: 'logs/$(POD)' }, env)).toBe('logs/p');

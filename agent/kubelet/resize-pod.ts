@@ -26,6 +26,7 @@ export function allocate(memory: PodMemory, ports: KubeletPorts): void {
     resize.pending = undefined;
     resize.failure = undefined;
     resize.isUnderWay = true;
+    resize.isAnnounced = true;
     memory.areVolumesStale = true; // The downward API tells of resources.
     ports.events.normal(pod, 'ResizeStarted', 'Pod resize started');
   } else {
@@ -98,5 +99,7 @@ export function noteResized(memory: PodMemory, actual: PodObservation, ports: Ku
   if (!resize.isUnderWay || isEnding(desired)) return;
   if (isResizing(desired.pod, viewContainers(desired.pod, actual), resize)) return;
   resize.isUnderWay = false;
+  if (!resize.isAnnounced) return;
+  resize.isAnnounced = false;
   ports.events.normal(desired.pod, 'ResizeCompleted', 'Pod resize completed');
 }

@@ -132,6 +132,7 @@ describe('planResize()', () => {
       failure: undefined,
       generation: undefined,
       restarts: new Set(),
+      isUnderWay: true,
     };
     const { steps, restarts } = planResize(after, views, fact);
     return [

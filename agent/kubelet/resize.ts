@@ -20,6 +20,8 @@ export interface ResizeFact {
   readonly generation: number | undefined;
   /** Runs that were ended so that the next has other resources. */
   readonly restarts: ReadonlySet<string>;
+  /** False: all that was given is in place, as far as this agent knows. */
+  readonly isUnderWay: boolean;
 }
 
 /** One write. The pod's own cgroup where no container is named. */
@@ -41,6 +43,7 @@ export interface ResizePlan {
  * containers grow, the pod shrinks. It does not shrink while a container still has to be restarted.
  */
 export function planResize(pod: Pod, views: readonly ContainerView[], fact: ResizeFact): ResizePlan {
+  if (!fact.isUnderWay) return { steps: [], restarts: [] };
   const changed = views.filter((view) => resizeOf(view, fact).length > 0);
   const restarts = changed.filter((view) => needsRestart(view, resizeOf(view, fact)));
   const containerSteps = changed

@@ -83,6 +83,19 @@ export function podCgroupResources(pod: Pod, pidsMax: number | undefined): Cgrou
   };
 }
 
+function memoryRequestOf({ resources }: Container | EphemeralContainer): number {
+  return amountsOf(resources?.requests).memoryBytes ?? amountsOf(resources?.limits).memoryBytes ?? 0;
+}
+
+/** What a pod requests as a whole beyond its containers (KEP-2837), in equal parts; bytes. */
+function unclaimedMemory({ spec }: Pod): number {
+  const whole = amountsOf(spec?.resources?.requests).memoryBytes;
+  const containers = spec?.containers ?? [];
+  if (whole === undefined || containers.length === 0) return 0;
+  const claimed = containers.reduce((sum, container) => sum + memoryRequestOf(container), 0);
+  return Math.max(0, Math.floor((whole - claimed) / containers.length));
+}
+
 /** As the kubelet sets it: Guaranteed −997, BestEffort 1000, Burstable by the share of the node's memory requested. */
 export function oomScoreAdj(
   pod: Pod,
@@ -93,10 +106,7 @@ export function oomScoreAdj(
   const qos = qosClassOf(pod);
   if (qos === 'Guaranteed') return -997;
   if (qos === 'BestEffort') return 1000;
-  const requested =
-    amountsOf(container.resources?.requests).memoryBytes ??
-    amountsOf(container.resources?.limits).memoryBytes ??
-    0;
+  const requested = memoryRequestOf(container) + unclaimedMemory(pod);
   const score = 1000 - Math.floor((1000 * requested) / Math.max(1, nodeMemoryBytes));
   return Math.min(999, Math.max(3, score));
 }

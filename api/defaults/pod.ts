@@ -1,4 +1,6 @@
-import { objectOf, stringOf, type Draft } from '#api/json.ts';
+import { at, objectOf, stringOf, type Draft } from '#api/json.ts';
+import { formatQuantity } from '#api/quantity.ts';
+import { podUsage } from '#api/quota/pod-usage.ts';
 import { applyRules, holdersAt, type DefaultRule } from './rule.ts';
 
 const probeRules = ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap(
@@ -81,6 +83,25 @@ export function defaultPodSpec(spec: Draft): void {
   for (const path of ['containers[]', 'initContainers[]']) {
     for (const container of holdersAt(spec, path)) defaultRequests(container);
   }
+  defaultPodRequests(spec);
+}
+
+/** A pod that limits itself as a whole requests what its containers do, or just its limit where none of them says (KEP-2837). */
+function defaultPodRequests(spec: Draft): void {
+  const resources = objectOf(spec['resources']);
+  const limits = objectOf(resources['limits']);
+  const containers = [...holdersAt(spec, 'containers[]'), ...holdersAt(spec, 'initContainers[]')];
+  const isRequested = (name: string): boolean =>
+    containers.some((container) => at(container, ['resources', 'requests', name]) !== undefined);
+  const { resources: _resources, ...parts } = spec;
+  const requests = Object.fromEntries(
+    Object.entries(limits).map(([name, limit]): [string, unknown] => {
+      if (!isRequested(name)) return [name, limit];
+      return [name, formatQuantity(podUsage({ spec: parts }, 'requests', name).total)];
+    }),
+  );
+  if (Object.keys(requests).length === 0) return;
+  spec['resources'] = { ...resources, requests: { ...requests, ...objectOf(resources['requests']) } };
 }
 
 /** `:latest` or no tag, and no digest: Always. */

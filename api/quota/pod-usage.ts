@@ -8,8 +8,10 @@ export interface Usage {
   readonly missing: readonly string[];
 }
 
-/** Requests or limits of a resource: all containers together, or the one init container that takes more. */
+/** Requests or limits of a resource: the pod's own, or all containers together, or the one init container that takes more. */
 export function podUsage(pod: JsonObject, field: 'requests' | 'limits', resource: string): Usage {
+  const whole = at(pod, ['spec', 'resources', field, resource]);
+  if (whole !== undefined) return { total: parseQuantity(stringOf(whole)), missing: [] };
   const missing: string[] = [];
   const amount = (container: JsonObject): Quantity => {
     const value = at(container, ['resources', field, resource]);
