@@ -52,7 +52,7 @@ describe('runProbe()', () => {
     const container = { name: 'c', ports: [{ name: 'web', containerPort: httpPort }] };
     const target = { pod: { metadata: { uid: 'u' } }, container, containerId: 'x', podIp: '127.0.0.1' };
     const { signal } = new AbortController();
-    return runProbe({ timeoutSeconds: 0.2, ...probe }, target, { runtime, clock: systemClock }, signal);
+    return runProbe({ timeoutSeconds: 30, ...probe }, target, { runtime, clock: systemClock }, signal);
   };
   const get = (path: string, headers: readonly { name: string; value: string }[] = []): Probe => ({
     httpGet: { path, port: 'web', httpHeaders: headers },
@@ -64,7 +64,12 @@ describe('runProbe()', () => {
     ['a header', () => get('/ok', [{ name: 'X-Probe', value: 'no' }]), false, '503'],
     ['a redirect to the same host', () => get('/redirect'), true, ''],
     ['a redirect elsewhere', () => get('/away'), true, 'terminated redirects'],
-    ['no answer in time', () => get('/slow'), false, 'probe timed out after 0.2s'],
+    [
+      'no answer in time',
+      () => ({ ...get('/slow'), timeoutSeconds: 0.2 }),
+      false,
+      'probe timed out after 0.2s',
+    ],
     ['a port that nobody has', () => ({ httpGet: { port: 'none' } }), false, "couldn't find port: none"],
     ['an open port', () => ({ tcpSocket: { port: httpPort } }), true, ''],
     ['a closed port', () => ({ tcpSocket: { port: 1 } }), false, 'ECONNREFUSED'],
