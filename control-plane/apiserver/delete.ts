@@ -3,14 +3,14 @@ import { forbiddenField, invalidField, notSupportedField } from '#api/field-erro
 import { at, isObject, listOf, numberOf, objectOf, stringOf, withPath } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { conflict, forbidden, internalError, invalidOptions, notFound, successStatus } from '#api/status.ts';
+import { conflict, forbidden, invalidOptions, notFound, successStatus } from '#api/status.ts';
 import { markDeleted } from '#api/strategy.ts';
 import { formatTime } from '#api/time.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { parseListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
 import { readPage } from './read.ts';
-import type { Entry } from './registry.ts';
+import type { Decision, Entry } from './registry.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { objectResponse, styleOf } from './respond.ts';
 import { isTrue, type ResourceRoute } from './route.ts';
@@ -36,7 +36,6 @@ export interface Deletion {
   readonly isGone: boolean;
 }
 
-const triesMax = 16;
 /** Kinds whose DELETE answers with the object even when it is gone at once (ReturnDeletedObject of their stores). */
 const answersWithObject: ReadonlySet<string> = new Set(
   'Pod Service PersistentVolume PersistentVolumeClaim PodTemplate ResourceQuota ServiceAccount'.split(' '),
@@ -104,45 +103,33 @@ export async function deleteObject(
   if (kind.kind === 'Namespace' && immortalNamespaces.has(name)) {
     throw forbidden(kind, name, 'this namespace may not be deleted');
   }
-  for (let tries = 1; tries <= triesMax; tries++) {
-    const current = await context.registry.read(kind, namespace, name);
-    if (current === undefined) throw notFound(kind, name);
-    checkPreconditions(kind, current, options);
-    const next = planDeletion(kind, current.object, options, context.clock.now());
-    if (next === current.object || options.dryRun)
-      return { object: next, isGone: next !== current.object && isFinished(kind, next) };
-    const deletion = isFinished(kind, next)
-      ? await removeNow(context, kind, current, next)
-      : await beginDeletion(context, kind, current, next);
-    if (deletion !== undefined) return deletion;
-  }
-  throw internalError(
-    `${kind.resource} ${JSON.stringify(name)} changed ${triesMax} times while it was deleted`,
+  const { decision, previous, entry } = await context.registry.change(kind, { namespace, name }, (current) =>
+    decideDeletion({ kind, name, options, nowMs: context.clock.now() }, current),
   );
+  if (decision.write === 'remove') context.allocators.release(kind, previous?.object ?? {});
+  const isPut = decision.write === 'put' && entry !== undefined;
+  return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
 }
 
-async function removeNow(
-  context: ServerContext,
-  kind: Kind,
-  current: Entry,
-  last: JsonObject,
-): Promise<Deletion | undefined> {
+function decideDeletion(
+  input: {
+    readonly kind: Kind;
+    readonly name: string;
+    readonly options: DeleteOptions;
+    readonly nowMs: number;
+  },
+  current: Entry | undefined,
+): Decision & Deletion {
+  const { kind, name, options, nowMs } = input;
+  if (current === undefined) throw notFound(kind, name);
+  checkPreconditions(kind, current, options);
+  const { object } = current;
+  const next = planDeletion(kind, object, options, nowMs);
+  const isGone = next !== object && isFinished(kind, next);
+  if (next === object || options.dryRun) return { write: 'nothing', object: next, isGone };
+  if (!isGone) return { write: 'put', object: next, isGone };
   // Kinds without grace go as they are; a pod shows when it was told to go.
-  const shown = kind.kind === 'Pod' ? last : current.object;
-  const removed = await context.registry.remove(kind, current, shown);
-  if (removed === undefined) return undefined;
-  context.allocators.release(kind, current.object);
-  return { object: shown, isGone: true };
-}
-
-async function beginDeletion(
-  context: ServerContext,
-  kind: Kind,
-  current: Entry,
-  next: JsonObject,
-): Promise<Deletion | undefined> {
-  const entry = await context.registry.update(kind, current, next);
-  return entry === undefined ? undefined : { object: entry.object, isGone: false };
+  return { write: 'remove', object: kind.kind === 'Pod' ? next : object, isGone };
 }
 
 /**

@@ -1,9 +1,11 @@
+import assert from 'node:assert/strict';
 import { objectOf, stringOf } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { serviceUnavailable, statusError } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import type { Store, StoredValue, StoreOp, TxnResult } from '#control-plane/store/store.ts';
+import { unreachable } from '#base/unreachable.ts';
+import type { Store, StoredValue, StoreOp } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects } from './object-bytes.ts';
 import { fromStored, storedKind, toStored } from './stored-kind.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
@@ -14,11 +16,24 @@ export interface Entry {
   readonly value: StoredValue;
 }
 
+/** What to make of an object. `object`: what is put, what watchers see last of the removed one, or what is left as it is. */
+export interface Decision {
+  readonly write: 'put' | 'remove' | 'nothing';
+  readonly object: JsonObject;
+}
+
+export interface Changed<D extends Decision> {
+  readonly decision: D;
+  readonly previous: Entry | undefined;
+  /** undefined: nothing is there. */
+  readonly entry: Entry | undefined;
+}
+
 const eventLifeSeconds = 3600;
 /** Events written within this time share a lease, as kube-apiserver's do: fewer leases, and they end a little later. */
 const leaseShareMs = 60_000;
 
-/** Objects of all kinds in the store: reading, and writing with the expectation that nothing changed meanwhile. */
+/** Objects of all kinds in the store: reading, and writing what was decided on what is there. */
 export class Registry {
   readonly store: Store;
   readonly #parsed = new ParsedObjects();
@@ -71,32 +86,32 @@ export class Registry {
     const key = this.#keyOf(kind, object);
     const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
     const op = this.#put(kind, key, object, lease);
-    const result = await this.#commit([{ key, modRevision: 0 }], [op]);
-    return result.ok ? this.#entry(kind, result.values[0]) : undefined;
-  }
-
-  /** @returns undefined when the object changed since `current` was read. */
-  async update(kind: Kind, current: Entry, object: JsonObject): Promise<Entry | undefined> {
-    const { key, modRevision } = current.value;
-    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
-    const op = this.#put(kind, key, object, lease);
-    const result = await this.#commit([{ key, modRevision }], [op]);
+    const result = await storing(this.store.commit({ expect: [{ key, modRevision: 0 }], ops: [op] }));
     return result.ok ? this.#entry(kind, result.values[0]) : undefined;
   }
 
   /**
-   * Removes the object; `last` is what watchers see of it. The revision is that of the deletion.
-   * @returns undefined when the object changed since `current` was read.
+   * Reads an object, decides and writes as one step, in the order of the calls: see Store.update. `decide` does not wait. What it
+   * gives last is `decision`; `previous` is what it was shown, `entry` what is there now.
    */
-  async remove(
+  async change<D extends Decision>(
     kind: Kind,
-    current: Entry,
-    last: JsonObject,
-  ): Promise<{ readonly revision: number } | undefined> {
-    const { key, modRevision } = current.value;
-    const finalValue = (revision: number): Uint8Array => encodeStored(toStored(kind, last), revision);
-    const result = await this.#commit([{ key, modRevision }], [{ op: 'delete', key, finalValue }]);
-    return result.ok ? { revision: result.revision } : undefined;
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    decide: (current: Entry | undefined) => D,
+  ): Promise<Changed<D>> {
+    const key = storageKey(storedKind(kind), namespace, name);
+    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
+    const decisions: D[] = [];
+    const { previous, value } = await storing(
+      this.store.update(key, (current) => {
+        const decision = decide(this.#entry(kind, current));
+        decisions.push(decision);
+        return this.#opOf(kind, key, decision, lease);
+      }),
+    );
+    const decision = decisions.at(-1);
+    assert(decision !== undefined);
+    return { decision, previous: this.#entry(kind, previous), entry: this.#entry(kind, value) };
   }
 
   #entry(kind: Kind, value: StoredValue | undefined): Entry | undefined {
@@ -120,18 +135,21 @@ export class Registry {
     return { op: 'put', key, value: (revision) => encodeStored(toStored(kind, object), revision), lease };
   }
 
-  async #commit(
-    expect: readonly { readonly key: string; readonly modRevision: number }[],
-    ops: readonly StoreOp[],
-  ): Promise<TxnResult> {
-    try {
-      return await this.store.commit({ expect, ops });
-    } catch (error) {
-      if (isPodwrightError(error, 'E_NO_SPACE')) {
-        throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
-      }
-      if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');
-      throw error;
+  #opOf(kind: Kind, key: string, decision: Decision, lease: number): StoreOp | undefined {
+    const { write, object } = decision;
+    switch (write) {
+      case 'put':
+        return this.#put(kind, key, object, lease);
+      case 'remove':
+        return {
+          op: 'delete',
+          key,
+          finalValue: (revision) => encodeStored(toStored(kind, object), revision),
+        };
+      case 'nothing':
+        return undefined;
+      default:
+        return unreachable(write);
     }
   }
 
@@ -143,5 +161,18 @@ export class Registry {
       lease.catch(() => (this.#eventLease = undefined)); // The next event asks again.
     }
     return this.#eventLease.lease;
+  }
+}
+
+/** The answer of the store, its refusals as the API tells them. */
+async function storing<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPodwrightError(error, 'E_NO_SPACE')) {
+      throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
+    }
+    if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');
+    throw error;
   }
 }

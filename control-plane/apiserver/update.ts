@@ -4,12 +4,12 @@ import { applyDefaults } from '#api/defaults.ts';
 import { at, equalJson, listOf, stringOf, withPath } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { badRequest, conflict, internalError, invalid, notFound } from '#api/status.ts';
+import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
 import { prepareUpdate } from '#api/strategy.ts';
 import { validateUpdate } from '#api/validation.ts';
 import { admitResize } from './admission/admit-resize.ts';
 import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
-import type { Entry } from './registry.ts';
+import type { Decision, Entry } from './registry.ts';
 import type { ApiResponse, AuthorizedRequest } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -23,14 +23,12 @@ export interface UpdateInput {
   /** Which part is written; undefined for the object itself. */
   readonly subresource?: string | undefined;
   readonly dryRun: boolean;
-  /** The new object, from the one that is there now. Called again when that changed meanwhile. */
+  /** The new object, from the one that is there now. May be called again. */
   readonly change: (current: JsonObject) => JsonObject;
   /** Whether `change` is the server's own and gives the object as it shall be: nothing of it is defaulted, kept or refused. */
   readonly isOwn?: boolean;
 }
 
-/** Rounds of read and compare-and-swap before a write that names no revision gives up. */
-const triesMax = 16;
 /** Kinds that a PUT creates where they are not there (AllowCreateOnUpdate of their strategies). */
 const createdByUpdate: ReadonlySet<string> = new Set([
   'endpoints',
@@ -68,54 +66,69 @@ export async function putObject(
   return writtenResponse(context, { status: 200, kind, written, warnings }, request);
 }
 
-/** Reads, changes, checks and writes, until nobody came between. */
+/** Reads, changes, checks and writes as one step: writers of one object take turns, and each sees what the one before left. */
 export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
-  const { kind, namespace, name, dryRun } = input;
-  for (let tries = 1; tries <= triesMax; tries++) {
-    const current = await context.registry.read(kind, namespace, name);
+  const { kind, name, dryRun } = input;
+  using room = input.subresource === 'resize' ? await roomForResize(context, input) : undefined;
+
+  let release = (): void => {};
+  const decide = (current: Entry | undefined): Decision => {
+    release(); // What was taken for a decision that came to nothing.
     if (current === undefined) throw notFound(kind, name);
-    const given = input.change(current.object);
-    checkIdentity(kind, current, given);
-    const prepared =
-      input.isOwn === true
-        ? given
-        : prepareUpdate(kind, current.object, applyDefaults(kind, given), input.subresource);
-    const { object, release } = context.allocators.allocate(kind, prepared, current.object);
-    const written = await replace(context, { ...input, current, object }).catch((error: unknown) => {
-      release();
-      throw error;
-    });
-    if (written === undefined || dryRun) release();
-    if (written !== undefined) return written;
+    // Admission counted with another object than the one that is there now.
+    if (room !== undefined && room.revision !== current.value.modRevision) throw conflict(kind, name);
+    const prepared = prepareObject(input, current);
+    const allocation = context.allocators.allocate(kind, prepared, current.object);
+    release = allocation.release;
+    return decideUpdate(input, current.object, allocation.object);
+  };
+  const changed = await context.registry.change(kind, input, decide).catch((error: unknown) => {
+    release();
+    throw error;
+  });
+  const { decision, previous, entry } = changed;
+  const { object } = decision;
+  if (decision.write === 'put' && entry !== undefined) {
+    context.allocators.releaseChanged(kind, previous?.object ?? {}, object);
+    return writtenEntry(entry);
   }
-  throw internalError(
-    `${kind.resource} ${JSON.stringify(name)} changed ${triesMax} times while it was written`,
-  );
+  if (decision.write === 'remove') context.allocators.release(kind, object);
+  else release();
+  return { object, entry: dryRun ? undefined : entry };
 }
 
-/** @returns undefined when the object changed since it was read. */
-async function replace(
-  context: ServerContext,
-  input: UpdateInput & { readonly current: Entry; readonly object: JsonObject },
-): Promise<Written | undefined> {
-  const { kind, name, current, object, dryRun, subresource } = input;
-  const errors = input.isOwn === true ? [] : validateUpdate(kind, current.object, object, subresource);
-  if (errors.length > 0) throw invalid(kind, name, errors);
-  using _room = subresource === 'resize' ? await admitResize(context, input) : undefined;
+interface ResizeRoom extends Disposable {
+  /** Of the object that the room was counted with. */
+  readonly revision: number;
+}
 
-  if (isFinished(kind, object)) {
-    if (dryRun) return { object, entry: undefined };
-    const removed = await context.registry.remove(kind, current, object);
-    if (removed === undefined) return undefined;
-    context.allocators.release(kind, object);
-    return { object, entry: undefined };
-  }
-  if (equalJson(current.object, object)) return { object: current.object, entry: current };
-  if (dryRun) return { object, entry: undefined };
-  const entry = await context.registry.update(kind, current, object);
-  if (entry === undefined) return undefined;
-  context.allocators.releaseChanged(kind, current.object, object);
-  return writtenEntry(entry);
+/** Room in the namespace for what a resize adds, held until it is disposed of. @throws {E_API} 403, 404 */
+async function roomForResize(context: ServerContext, input: UpdateInput): Promise<ResizeRoom> {
+  const { kind, namespace, name } = input;
+  const current = await context.registry.read(kind, namespace, name);
+  if (current === undefined) throw notFound(kind, name);
+  const object = prepareObject(input, current);
+  const turn = await admitResize(context, { kind, namespace, current, object });
+  return { revision: current.value.modRevision, [Symbol.dispose]: () => turn?.[Symbol.dispose]() };
+}
+
+/** The object as the change makes it, with defaults, and with what it may not change as it was. @throws {E_API} 409 */
+function prepareObject(input: UpdateInput, current: Entry): JsonObject {
+  const { kind, subresource } = input;
+  const given = input.change(current.object);
+  checkIdentity(kind, current, given);
+  if (input.isOwn === true) return given;
+  return prepareUpdate(kind, current.object, applyDefaults(kind, given), subresource);
+}
+
+/** @throws {E_API} 422 for an object that is not valid after this one */
+function decideUpdate(input: UpdateInput, current: JsonObject, object: JsonObject): Decision {
+  const { kind, name, dryRun, subresource } = input;
+  const errors = input.isOwn === true ? [] : validateUpdate(kind, current, object, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
+  if (isFinished(kind, object)) return { write: 'remove', object };
+  return equalJson(current, object) ? { write: 'nothing', object: current } : { write: 'put', object };
 }
 
 /** Whether nothing keeps a deleted object any more: no grace, no finalizers. */

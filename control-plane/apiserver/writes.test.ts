@@ -52,6 +52,57 @@ describe('writes', () => {
     expect(again.json['metadata']?.['resourceVersion']).toBe(changed.json['metadata']?.['resourceVersion']);
   });
 
+  it('PUT, PATCH and DELETE of one object by many at once take turns', async () => {
+    const writers = 64;
+    await test.make(cms, { metadata: { name: 'busy' }, data: {} });
+    const answers = await Promise.all(
+      Array.from({ length: writers }, async (_, index) => {
+        const body = { metadata: { name: 'busy' }, data: { [`put-${index}`]: '' } };
+        return [
+          await test.call('PUT', `${cms}/busy`, { body }),
+          await test.call('PATCH', `${cms}/busy`, {
+            body: { metadata: { labels: { [`patch-${index}`]: '' } } },
+            headers: merge,
+          }),
+        ];
+      }),
+    );
+    expect(answers.flat().filter(({ status }) => status !== 200)).toEqual([]);
+    const revisions = answers.flat().map(({ json }) => String(json['metadata']?.['resourceVersion']));
+    expect(new Set(revisions).size).toBe(2 * writers);
+    const last = await Promise.all([
+      test.call('DELETE', `${cms}/busy`),
+      ...Array.from({ length: writers }, (_, index) => {
+        const body = { metadata: { labels: { [`late-${index}`]: '' } } };
+        return test.call('PATCH', `${cms}/busy`, { body, headers: merge });
+      }),
+    ]);
+    expect(last[0]?.status).toBe(200);
+    for (const { status } of last) expect([200, 404]).toContain(status);
+    expect((await test.call('GET', `${cms}/busy`)).status).toBe(404);
+  });
+
+  it('PATCHes of one object by many at once all stay', async () => {
+    await test.make(cms, { metadata: { name: 'merged' } });
+    const names = Array.from({ length: 64 }, (_, index) => `label-${index}`);
+    const patch = (name: string): ReturnType<typeof test.call> =>
+      test.call('PATCH', `${cms}/merged`, { body: { metadata: { labels: { [name]: '' } } }, headers: merge });
+    for (const { status } of await Promise.all(names.map(patch))) expect(status).toBe(200);
+    const { json } = await test.call('GET', `${cms}/merged`);
+    expect(Object.keys(json['metadata']?.['labels'] ?? {}).toSorted()).toEqual(names.toSorted());
+  });
+
+  it('of many that PUT the same revision, one wins', async () => {
+    const made = await test.make(cms, { metadata: { name: 'once' } });
+    const answers = await Promise.all(
+      Array.from({ length: 64 }, (_, index) =>
+        test.call('PUT', `${cms}/once`, { body: { ...made, data: { index: String(index) } } }),
+      ),
+    );
+    const statuses = answers.map(({ status }) => status).toSorted((a, b) => a - b);
+    expect(statuses).toEqual([200, ...Array.from({ length: 63 }, () => 409)]);
+  });
+
   it('status and spec are written at their own paths', async () => {
     await test.make(deployments, deploymentNamed('st'));
     const body = { spec: { replicas: 9 }, status: { replicas: 2 } };

@@ -142,6 +142,17 @@ describe('openEmbeddedStore()', () => {
       ok: true,
       revision: 2,
     });
+    // Whoever decided on what did not come to be is told so, not what was decided.
+    const decisions = [
+      store.commit({ expect: [], ops: big }),
+      store.update('/big/0', (current) => put('/big/0', `after ${current?.modRevision}`)),
+      store.update('/big/0', () => undefined),
+      store.update('/big/0', () => {
+        throw new RangeError('decided');
+      }),
+    ];
+    for (const decision of decisions) await expect(decision).rejects.toMatchObject({ code: 'E_NO_SPACE' });
+    expect(store.revision).toBe(2);
     await store[Symbol.asyncDispose]();
     const reopened = await open();
     expect((await reopened.range('/')).values.map(textOf)).toEqual(['x@1', 'z@2']);

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -20,9 +21,11 @@ import type {
   Store,
   StoredValue,
   StoreEvent,
+  StoreOp,
   StoreTxn,
   StoreWatch,
   TxnResult,
+  UpdateResult,
 } from './store.ts';
 
 export interface EmbeddedStoreOptions {
@@ -159,6 +162,26 @@ class EmbeddedStore implements Store {
       // It lost against a write that may still fail: the answer has to wait for that one.
       await this.#settled();
     }
+  }
+
+  async update(
+    key: string,
+    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+  ): Promise<UpdateResult> {
+    this.#checkOpen();
+    const previous = this.#mvcc.newest(key);
+    const expect = [{ key, modRevision: previous?.modRevision ?? 0 }];
+    let op: StoreOp | undefined;
+    try {
+      op = decide(previous);
+    } catch (error) {
+      await this.commit({ expect, ops: [] }); // It may have been decided on what is not durable yet.
+      throw error;
+    }
+    // Staged in this very turn, hence on what was decided on.
+    const result = await this.commit({ expect, ops: op === undefined ? [] : [op] });
+    assert(result.ok);
+    return { revision: result.revision, previous, value: op === undefined ? previous : result.values[0] };
   }
 
   watch(

@@ -148,6 +148,12 @@ export class Mvcc {
     return version === undefined ? undefined : storedValue(key, version);
   }
 
+  /** The key as a transaction staged now would find it. */
+  newest(key: string): StoredValue | undefined {
+    const version = versionAt(this.#index.get(key), this.#assignedRevision);
+    return version === undefined ? undefined : storedValue(key, version);
+  }
+
   range(
     prefix: string,
     options: { readonly from?: string; readonly limit?: number; readonly revision?: number },

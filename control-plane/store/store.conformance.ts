@@ -87,6 +87,30 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await store.get('/a')).toBeUndefined();
     });
 
+    it('update() lets everybody who changes a key at once see what the one before left', async () => {
+      const results = await Promise.all(
+        Array.from({ length: 64 }, () =>
+          store.update('/a', (current) => put('/a', `${textOf(current)?.split('@')[0] ?? ''}x`)),
+        ),
+      );
+      expect(results.map(({ revision }) => revision)).toEqual(Array.from({ length: 64 }, (_, at) => at + 1));
+      expect(results[1]).toMatchObject({ previous: { modRevision: 1 }, value: { modRevision: 2 } });
+      expect(textOf(await store.get('/a'))).toBe(`${'x'.repeat(64)}@64`);
+    });
+
+    it('update() deletes, leaves things as they are, and passes on what the decision throws', async () => {
+      await write(put('/a', 'x'));
+      const deleting = store.update('/a', () => del('/a'));
+      const keeping = store.update('/a', () => undefined);
+      const refusing = store.update('/a', (current) => {
+        throw new RangeError(String(current));
+      });
+      await expect(refusing).rejects.toThrow(new RangeError('undefined'));
+      expect(await deleting).toMatchObject({ revision: 2, previous: { modRevision: 1 }, value: undefined });
+      expect(await keeping).toMatchObject({ revision: 2, previous: undefined, value: undefined });
+      expect(store.revision).toBe(2);
+    });
+
     it('commit() leaves no trace when a value cannot be made', async () => {
       const broken: StoreOp = {
         op: 'put',

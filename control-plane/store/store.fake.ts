@@ -1,12 +1,15 @@
+import assert from 'node:assert/strict';
 import { PodwrightError } from '#base/errors.ts';
 import type {
   RangeResult,
   Store,
   StoredValue,
   StoreEvent,
+  StoreOp,
   StoreTxn,
   StoreWatch,
   TxnResult,
+  UpdateResult,
 } from './store.ts';
 
 /** What happened at one revision to one key; `value` undefined: it was deleted. */
@@ -66,6 +69,18 @@ class FakeStore implements Store {
   async commit(txn: StoreTxn): Promise<TxnResult> {
     this.#checkOpen();
     return this.#commitNow(txn);
+  }
+
+  async update(
+    key: string,
+    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+  ): Promise<UpdateResult> {
+    this.#checkOpen();
+    const previous = withoutLease(this.#state(this.revision).get(key));
+    const op = decide(previous);
+    const result = this.#commitNow({ expect: [], ops: op === undefined ? [] : [op] });
+    assert(result.ok);
+    return { revision: result.revision, previous, value: op === undefined ? previous : result.values[0] };
   }
 
   watch(prefix: string, after: number, tell: Watcher['tell']): StoreWatch {

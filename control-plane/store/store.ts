@@ -30,6 +30,13 @@ export type TxnResult =
   /** `current`: the keys of `expect`, as they are. */
   | { readonly ok: false; readonly revision: number; readonly current: readonly (StoredValue | undefined)[] };
 
+/** What an update came to: the state that it was decided on, and the state now. */
+export interface UpdateResult {
+  readonly revision: number;
+  readonly previous: StoredValue | undefined;
+  readonly value: StoredValue | undefined;
+}
+
 export interface RangeResult {
   /** The store's revision at which the answer holds. */
   readonly revision: number;
@@ -64,6 +71,16 @@ export interface Store extends AsyncDisposable {
   ): Promise<RangeResult>;
   /** Resolves when the write is durable. Values are visible to readers and watchers only then. */
   commit(txn: StoreTxn): Promise<TxnResult>;
+  /**
+   * Reads a key, decides and writes as one step, in the order of the calls: nobody comes between and nobody has to try again.
+   * `decide` is shown the newest state, which may be on its way to the disk still, gives the op for the key (undefined: none)
+   * and does not wait; an engine that shares its keys with other writers may call it again. Whatever comes of it, what was
+   * written or what `decide` threw, is told when the state that it was shown is durable.
+   */
+  update(
+    key: string,
+    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+  ): Promise<UpdateResult>;
   /**
    * Events after `afterRevision`, in order, batched by revision; then live, called before the write that caused them
    * resolves. The callback runs in the store's own turn and must not block; whoever needs a queue keeps (and bounds) its own.
