@@ -69,12 +69,11 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   using _room = kind.namespaced ? await takeRoom(context, { kind, namespace, object: admitted }) : undefined;
 
   for (let tries = 1; ; tries++) {
-    const suffix = randomSuffix();
     const prepared = prepareCreate(kind, admitted, {
       now: context.clock.now(),
       uid: randomUUID(),
       ...(kind.namespaced ? { namespace } : {}),
-      nameSuffix: suffix,
+      ...(given === '' ? { nameSuffix: randomSuffix() } : {}),
     });
     const { object, release } = context.allocators.allocate(kind, applyNameDefaults(kind, prepared, given));
     const created = await insert(context, { kind, object, dryRun }).catch((error: unknown) => {

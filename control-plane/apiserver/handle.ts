@@ -60,7 +60,7 @@ async function answer(
     const user = await authenticate(context, request);
     const route = parseRoute(request.method, request.path, request.query);
     onRoute(route);
-    const authorized = { ...request, user: admitUser(request, route, user) };
+    const authorized = authorizedRequest(request, admitUser(request, route, user));
     const response =
       route.kind === 'path'
         ? await handlePath(context, authorized)
@@ -72,6 +72,23 @@ async function answer(
       context.logger.error({ path: request.path, error: String(error) }, 'request failed');
     return response;
   }
+}
+
+/** Not by spreading the request, which would make the signal of one that has no use for it. */
+function authorizedRequest(request: ApiRequest, user: User): AuthorizedRequest {
+  const { method, path, query, headers, caller, readBody } = request;
+  return {
+    method,
+    path,
+    query,
+    headers,
+    caller,
+    readBody,
+    get signal() {
+      return request.signal;
+    },
+    user,
+  };
 }
 
 /** The user as whom the request is done. @throws {E_API} 403 */

@@ -26,7 +26,7 @@ export interface Exchange {
   readonly headers: ApiRequest['headers'];
   readonly caller: Caller;
   readonly body: IncomingBody;
-  readonly signal: AbortSignal;
+  readonly client: WaitingClient;
 }
 
 /** A client that stops in the middle of its body for this long is cut off. */
@@ -36,19 +36,28 @@ const gone = new DOMException('the client has gone', 'AbortError');
 
 /** Somebody who waits for an answer; disposed when it has been given. */
 export interface WaitingClient extends Disposable {
-  /** Aborts when the client leaves before that. */
+  /** Aborts when the client leaves before that. Made when it is first asked for: most requests never do, and it costs. */
   readonly signal: AbortSignal;
 }
 
 export function waitingClient(connection: Writable): WaitingClient {
-  const controller = new AbortController();
-  const leave = (): void => controller.abort(gone);
-  connection.once('close', leave);
-  return { signal: controller.signal, [Symbol.dispose]: () => connection.off('close', leave) };
+  let controller: AbortController | undefined;
+  const leave = (): void => controller?.abort(gone);
+  return {
+    get signal() {
+      if (controller === undefined) {
+        controller = new AbortController();
+        if (connection.destroyed) leave();
+        else connection.once('close', leave);
+      }
+      return controller.signal;
+    },
+    [Symbol.dispose]: () => connection.off('close', leave),
+  };
 }
 
 /** The request as the handlers see it. */
-export function readExchange({ method, target, headers, caller, body, signal }: Exchange): ApiRequest {
+export function readExchange({ method, target, headers, caller, body, client }: Exchange): ApiRequest {
   const mark = target.indexOf('?');
   const hasBody = method !== 'GET' && method !== 'HEAD';
   return {
@@ -58,7 +67,9 @@ export function readExchange({ method, target, headers, caller, body, signal }: 
     headers,
     caller,
     readBody: async () => (hasBody ? readBody(body) : emptyBody),
-    signal,
+    get signal() {
+      return client.signal;
+    },
   };
 }
 

@@ -8,7 +8,15 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '#base/log.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
-import { callerOf, headersOf, joinHeaders, readExchange, sinkOf, waitingClient } from './http-exchange.ts';
+import {
+  callerOf,
+  headersOf,
+  joinHeaders,
+  readExchange,
+  sinkOf,
+  waitingClient,
+  type WaitingClient,
+} from './http-exchange.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 
@@ -71,7 +79,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void options.upgrade(readRequest(request, waitingClient(socket).signal), {
+    void options.upgrade(readRequest(request, waitingClient(socket)), {
       socket,
       head,
       message: request,
@@ -94,7 +102,7 @@ async function serve(
   using client = waitingClient(response);
 
   try {
-    const answer = await options.handle(readRequest(request, client.signal));
+    const answer = await options.handle(readRequest(request, client));
     await send(request, response, answer);
   } catch (error) {
     options.logger.debug({ error: String(error), path: request.url }, 'response cut off');
@@ -102,14 +110,14 @@ async function serve(
   }
 }
 
-function readRequest(request: IncomingMessage, signal: AbortSignal): ApiRequest {
+function readRequest(request: IncomingMessage, client: WaitingClient): ApiRequest {
   return readExchange({
     method: request.method ?? 'GET',
     target: request.url ?? '/',
     headers: joinHeaders(request.headers),
     caller: callerOf(request.socket, request.socket),
     body: request,
-    signal,
+    client,
   });
 }
 

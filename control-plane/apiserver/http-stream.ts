@@ -28,7 +28,7 @@ export async function serveStream(
       headers: joinHeaders(headers),
       caller: callerOf(stream.session ?? stream, stream.session?.socket),
       body: stream,
-      signal: client.signal,
+      client,
     });
     await send(stream, await handle(request), request.method === 'HEAD');
   } catch (error) {

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { objectOf } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
@@ -10,7 +11,11 @@ import type { StoredValue } from '#control-plane/store/store.ts';
  *   GET      {"kind":"Pod","apiVersion":"v1",  + stored from its second byte on
  *   LIST     {"kind":"PodList",…,"items":[     + stored, stored, …  + ]}
  *   WATCH    {"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",  + stored from its second byte on + }\n
+ *   as PartialObjectMetadata   {"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",  + stored up to the end of metadata + }
  */
+
+/** How an object is shown: pieces of which some are cut out of the stored bytes, to be joined. */
+export type Shape = (stored: Uint8Array) => readonly Uint8Array[];
 
 /** The bytes to store for an object, as of a revision. */
 export function encodeStored(object: JsonObject, revision: number): Uint8Array {
@@ -32,19 +37,54 @@ function stampMetadata(metadata: JsonObject, resourceVersion: string): JsonObjec
 const prefixes = new Map<string, Buffer>();
 
 /** `{"kind":"Pod","apiVersion":"v1",` */
-function typePrefix(kind: Kind): Buffer {
-  const id = `${kind.group}/${kind.version}/${kind.kind}`;
+function typePrefix(kind: string, apiVersion: string): Buffer {
+  const id = `${apiVersion}/${kind}`;
   let prefix = prefixes.get(id);
   if (prefix === undefined) {
-    prefix = Buffer.from(`{"kind":"${kind.kind}","apiVersion":"${formatGroupVersion(kind)}",`);
+    prefix = Buffer.from(`{"kind":"${kind}","apiVersion":"${apiVersion}",`);
     prefixes.set(id, prefix);
   }
   return prefix;
 }
 
+/** The whole object. */
+export function typedShape(kind: Kind): Shape {
+  const prefix = typePrefix(kind.kind, formatGroupVersion(kind));
+  return (stored) => [prefix, stored.subarray(1)];
+}
+
+/** The object with nothing but its metadata. */
+export function partialShape(apiVersion: string): Shape {
+  const prefix = typePrefix('PartialObjectMetadata', apiVersion);
+  return (stored) => [prefix, stored.subarray(1, metadataEnd(stored)), objectEnd];
+}
+
+const objectEnd = Buffer.from('}');
+const metadataStart = '{"metadata":'.length;
+const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d] as const;
+
+/** The place behind the metadata of stored bytes, found without parsing them: this is done for every write. */
+function metadataEnd(stored: Uint8Array): number {
+  let depth = 0;
+  for (let at = metadataStart; at < stored.length; at++) {
+    const byte = stored[at];
+    if (byte === quote) at = stringEnd(stored, at);
+    else if (byte === openBrace) depth++;
+    else if (byte === closeBrace && --depth === 0) return at + 1;
+  }
+  assert.fail('stored bytes begin with metadata');
+}
+
+/** Where the string that begins here has its closing quote. */
+function stringEnd(bytes: Uint8Array, start: number): number {
+  let at = start + 1;
+  while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1;
+  return at;
+}
+
 /** An object as GET answers it. */
 export function typedBytes(kind: Kind, stored: Uint8Array): Uint8Array {
-  return Buffer.concat([typePrefix(kind), stored.subarray(1)]);
+  return Buffer.concat(typedShape(kind)(stored));
 }
 
 const eventEnd = Buffer.from('}\n');
@@ -55,10 +95,10 @@ const eventStarts = new Map(
 /** A watch event, as one line. */
 export function eventBytes(
   type: 'ADDED' | 'MODIFIED' | 'DELETED',
-  kind: Kind,
+  shape: Shape,
   stored: Uint8Array,
 ): Uint8Array {
-  return Buffer.concat([eventStarts.get(type) ?? eventEnd, typePrefix(kind), stored.subarray(1), eventEnd]);
+  return Buffer.concat([eventStarts.get(type) ?? eventEnd, ...shape(stored), eventEnd]);
 }
 
 /**

@@ -6,14 +6,13 @@ import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
-import { typedBytes } from './object-bytes.ts';
+import { partialShape, typedBytes } from './object-bytes.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { bytesResponse, objectResponse, piecesResponse, streamedResponse, styleOf } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { TimeSlice } from './time-slice.ts';
 import {
-  renderPartial,
   renderRow,
   renderTable,
   transformNames,
@@ -69,7 +68,7 @@ export async function listObjects(
     transform === undefined
       ? (value: StoredValue): Uint8Array => context.registry.bytesOf(kind, value)
       : (value: StoredValue): Uint8Array =>
-          jsonBytes(renderPartial(transform, context.registry.objectOf(kind, value)));
+          Buffer.concat(partialShape(transform.apiVersion)(context.registry.bytesOf(kind, value)));
   if (transform !== undefined)
     return piecesResponse(await collect(joinItems(head, page.values, render)), style);
   const sizeBytes = page.values.reduce(

@@ -2,7 +2,7 @@ import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { Status } from '#api/objects.ts';
 import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
-import { encodeStored, eventBytes } from './object-bytes.ts';
+import { encodeStored, eventBytes, partialShape, typedShape, type Shape } from './object-bytes.ts';
 import type { Registry } from './registry.ts';
 import { storedKind } from './stored-kind.ts';
 import { renderPartial, renderRow, renderTable, type Transform } from './transform.ts';
@@ -29,9 +29,17 @@ export interface EventEncoderOptions {
 }
 
 export function createEventEncoder(options: EventEncoderOptions): EventEncoder {
-  return options.transform === undefined
-    ? plainEncoder(options)
-    : transformEncoder(options, options.transform);
+  const { kind, transform } = options;
+  if (transform?.kind === 'table') return tableEncoder(options, transform);
+  const apiVersion = formatGroupVersion(kind);
+  if (transform === undefined) {
+    return shapeEncoder(options, { id: apiVersion, shape: typedShape(kind), show: (object) => object });
+  }
+  return shapeEncoder(options, {
+    id: `partial ${transform.apiVersion}`,
+    shape: partialShape(transform.apiVersion),
+    show: (object) => renderPartial(transform, object),
+  });
 }
 
 /*
@@ -54,10 +62,18 @@ function once<K extends object>(
   return bytes;
 }
 
-function plainEncoder({ registry, kind }: EventEncoderOptions): EventEncoder {
-  const id = formatGroupVersion(kind);
+/** What is shown is cut out of the stored bytes. `id` names the shape among those of the kind; `show` does the same to a bookmark. */
+function shapeEncoder(
+  { registry, kind }: EventEncoderOptions,
+  shown: {
+    readonly id: string;
+    readonly shape: Shape;
+    readonly show: (object: JsonObject) => JsonObject;
+  },
+): EventEncoder {
+  const { id, shape, show } = shown;
   const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
-    eventBytes(type, kind, registry.bytesOf(kind, value));
+    eventBytes(type, shape, registry.bytesOf(kind, value));
   const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
     once(linesOfEvent, event, `${type} ${id}`, () => encode(type, shownValue(registry, kind, type, event)));
   return {
@@ -70,16 +86,19 @@ function plainEncoder({ registry, kind }: EventEncoderOptions): EventEncoder {
         Buffer.concat(events.map((event) => encodeEvent(typeOf(event), event))),
       );
     },
-    bookmark: (revision, isInitialEnd) => line('BOOKMARK', bookmarkObject(kind, revision, isInitialEnd)),
+    bookmark: (revision, isInitialEnd) =>
+      line('BOOKMARK', show(bookmarkObject(kind, revision, isInitialEnd))),
     error: (status) => line('ERROR', status),
   };
 }
 
-function transformEncoder(options: EventEncoderOptions, transform: Transform): EventEncoder {
+function tableEncoder(
+  options: EventEncoderOptions,
+  transform: Extract<Transform, { kind: 'table' }>,
+): EventEncoder {
   const { registry, kind, now } = options;
   let withColumns = true;
   const show = (object: JsonObject, resourceVersion: string): JsonObject => {
-    if (transform.kind === 'partial') return renderPartial(transform, object);
     const table = { kind, transform, nowMs: now() };
     const shown = renderTable(table, { resourceVersion }, [renderRow(table, object)], withColumns);
     withColumns = false; // Only the first event of a watch says what the columns are.
