@@ -77,25 +77,29 @@ function readBody(body: IncomingBody): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let size = 0;
-  const refuse = (reason: Error): void => {
-    body.off('data', take).pause();
-    reject(reason);
-  };
   const take = (chunk: Buffer): void => {
     chunks.push(chunk);
     size += chunk.length;
     if (size > bodyBytesMax) refuse(requestTooLarge(bodyBytesMax));
   };
+  const refuse = (reason: Error): void => {
+    body.pause();
+    forget();
+    reject(reason);
+  };
+  const leave = (): void => refuse(gone);
+  const end = (): void => {
+    forget();
+    const [only] = chunks;
+    resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
+  };
+  // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
+  const forget = (): void => {
+    body.setTimeout(0);
+    body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
+  };
   body.setTimeout(bodyIdleMs, () => body.destroy());
-  body
-    .on('data', take)
-    .once('error', refuse)
-    .once('close', () => refuse(gone))
-    .once('end', () => {
-      body.setTimeout(0);
-      const [only] = chunks;
-      resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
-    });
+  body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
   return promise;
 }
 
