@@ -52,7 +52,9 @@ export function waitingClient(connection: Writable): WaitingClient {
       }
       return controller.signal;
     },
-    [Symbol.dispose]: () => connection.off('close', leave),
+    [Symbol.dispose]: () => {
+      if (controller !== undefined) connection.off('close', leave);
+    },
   };
 }
 

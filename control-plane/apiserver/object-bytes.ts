@@ -109,7 +109,7 @@ export class ParsedObjects {
   readonly #parsed = new Map<Uint8Array, JsonObject>();
   readonly #countMax: number;
 
-  constructor(countMax = 4096) {
+  constructor(countMax = 1024) {
     this.#countMax = countMax;
   }
 

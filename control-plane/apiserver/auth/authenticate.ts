@@ -83,7 +83,7 @@ function serviceAccountGroups(namespace: string): readonly string[] {
 /** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
 export function impersonatedUser(request: ApiRequest): User | undefined {
   const { headers } = request;
-  if (!Object.keys(headers).some((header) => header.startsWith('impersonate-'))) return undefined;
+  if (!isImpersonation(headers)) return undefined;
   const name = headers['impersonate-user'] ?? '';
   const groups = (headers['impersonate-group'] ?? '')
     .split(',')
@@ -112,6 +112,11 @@ export function impersonatedUser(request: ApiRequest): User | undefined {
   return name === anonymous.name
     ? { ...user, groups: [...implied, ...anonymous.groups] }
     : withGroup(user, authenticated);
+}
+
+function isImpersonation(headers: ApiRequest['headers']): boolean {
+  for (const header in headers) if (header.startsWith('impersonate-')) return true;
+  return false;
 }
 
 function impersonatedExtra(headers: ApiRequest['headers']): Readonly<Record<string, readonly string[]>> {
