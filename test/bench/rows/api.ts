@@ -3,8 +3,8 @@ import { join } from 'node:path';
 
 import { missingKube, startKube, startOurServer, type BenchServer } from '#test/bench/api-servers.ts';
 import { openClient, type H2Client } from '#test/bench/h2-client.ts';
-import { alternate, timed, type Contender } from '#test/bench/measure.ts';
-import { timesBetter, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
+import { alternate, summarise, timed, type Contender } from '#test/bench/measure.ts';
+import { atMost, timesBetter, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
 
 const peerName = 'kube-apiserver + etcd';
 const clientsMax = 64;
@@ -23,10 +23,18 @@ export const api: Row = {
     const peer =
       missing === undefined ? await openTarget(stack, await startKube(join(tmpdir(), 'kube'))) : missing;
     const bench = createBench(ours, peer, scale);
+    await longestTurnMs(ours); // That of its start is not meant.
     return [
       ...(await rates(bench)),
       ...(await lists(bench)),
       await watchEvents(bench),
+      {
+        what: 'longest turn of its event loop',
+        unit: 'ms',
+        ours: summarise([await longestTurnMs(ours)]),
+        peers: [],
+        budgets: [atMost(20)],
+      },
       await residentMemory(bench),
     ];
   },
@@ -220,4 +228,11 @@ async function watchEvents(bench: Bench): Promise<Measurement> {
 function residentMemory(bench: Bench): Promise<Measurement> {
   const measured = { what: 'memory after this load', unit: 'MB', rounds: 1, warmUp: 0 } as const;
   return bench.measure(measured, async ({ server }) => server.residentMegabytes());
+}
+
+/** What the server has measured of itself since it was last asked; its timer fires every ten milliseconds when nothing is in its way. */
+async function longestTurnMs({ first }: Target): Promise<number> {
+  const metrics = (await first.request('GET', '/metrics')).toString();
+  const seconds = Number(/^nodejs_eventloop_lag_max_seconds (\S+)$/m.exec(metrics)?.[1]);
+  return Math.max(0, seconds * 1000 - 10);
 }
