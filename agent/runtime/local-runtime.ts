@@ -1,14 +1,13 @@
 /** The runtime of this node: Runtime over supervisors, the pod network, cgroups and the image store. */
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Socket } from 'node:net';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
-import { createRoot, removeRoot, removeUnknownRoots } from './container-root.ts';
-import type { ImageContent, LocalImageStore } from './images/image-store.ts';
+import { removeRoot, removeUnknownRoots } from './container-root.ts';
+import type { LocalImageStore } from './images/image-store.ts';
 import {
   defaultLogMonitorIntervalMs,
   monitorLogs,
@@ -18,7 +17,7 @@ import {
 } from './logs/log-monitor.ts';
 import { defaultLogRotation, removeLogs, type LogRotation } from './logs/rotate-logs.ts';
 import { planFromImage } from './plan-from-image.ts';
-import { containersDirectory, type ContainerPlan } from './plan-container.ts';
+import { containersDirectory } from './plan-container.ts';
 import { planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
 import { execIdPrefix, Pod, type PodPorts } from './pod.ts';
 import {
@@ -40,7 +39,6 @@ import type {
   SandboxObservation,
 } from './runtime.ts';
 import { statsOf } from './pod-stats.ts';
-import { settleAll } from './settle-all.ts';
 import { stopContainer } from './stop-container.ts';
 import { startSandbox, stopSandbox, type SandboxPorts } from './sandbox.ts';
 
@@ -222,13 +220,13 @@ export class LocalRuntime implements Runtime {
     }
     let isRecorded = false;
     try {
-      const { plan, image } = await planFromImage(pod, config, this.#options);
-      const { diffIds } = image.config;
+      const { plan, diffIds } = await planFromImage(pod, config, this.#options);
       await pod.addContainer(
         documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() }),
       );
       isRecorded = true;
-      const cgroup = await this.#prepare(plan, image.root);
+      const { path, resources } = plan.cgroup;
+      const { path: cgroup } = await this.#options.system.ensureCgroup(path, resources);
       signal.throwIfAborted();
       const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
       pod.started(config.id, process);
@@ -359,18 +357,6 @@ export class LocalRuntime implements Runtime {
         ),
       );
     return { rotation, intervalMs, logs, clock, log };
-  }
-
-  /** What a launch needs, at once; what failed is thrown when nothing of it is under way any more. Gives the cgroup. */
-  async #prepare(plan: ContainerPlan, root: ImageContent['root']): Promise<string | undefined> {
-    const { path, resources } = plan.cgroup;
-    const { logPath } = plan.stdio;
-    const [cgroup] = await settleAll([
-      this.#options.system.ensureCgroup(path, resources),
-      createRoot(plan.directories, root),
-      logPath === undefined ? Promise.resolve() : mkdir(dirname(logPath), { recursive: true }),
-    ]);
-    return cgroup.path;
   }
 
   async #removeTraces(id: string, cgroup: string): Promise<void> {

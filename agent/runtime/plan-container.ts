@@ -10,13 +10,6 @@ import type { CgroupResources, ContainerConfig, SandboxConfig } from './runtime.
 /** Everything that starting a container does, decided. */
 export interface ContainerPlan {
   readonly id: string;
-  /** Made empty, with the owner and mode of the image's root on `upper`. */
-  readonly directories: {
-    readonly base: string;
-    readonly upper: string;
-    readonly work: string;
-    readonly merged: string;
-  };
   readonly cgroup: { readonly path: string; readonly resources: CgroupResources };
   readonly launch: Omit<ContainerLaunch, 'cgroup'>;
   readonly stdio: LaunchStdio;
@@ -29,10 +22,14 @@ export interface ContainerContext {
   readonly sandbox: SandboxConfig;
   /** The pod's /dev/shm on the host. */
   readonly sharedMemoryPath: string | undefined;
+  /** The pod's supervisor's, which no container mounts from. */
+  readonly supervisorDirectory: string;
   readonly image: {
     readonly config: ImageConfig;
     readonly lower: readonly string[]; // top first
     readonly accounts: ImageAccounts;
+    /** Of the image's /. */
+    readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
   };
 }
 
@@ -44,15 +41,19 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
   const user = resolveUser(config.user, image.config.user, image.accounts);
-  const base = `${containersDirectory(paths)}/${config.id}`;
-  const directories = { base, upper: `${base}/upper`, work: `${base}/work`, merged: `${base}/merged` };
-  const { upper, work, merged } = directories;
+  const directory = `${containersDirectory(paths)}/${config.id}`;
   return {
     id: config.id,
-    directories,
     cgroup: { path: `${sandbox.cgroupParent}/${config.id}`, resources: config.resources },
     launch: {
-      root: { kind: 'overlay', lower: image.lower, upper, work, merged },
+      root: {
+        kind: 'overlay',
+        lower: image.lower,
+        upper: `${directory}/upper`,
+        work: `${directory}/work`,
+        merged: context.supervisorDirectory,
+        make: { directory, ...image.root },
+      },
       mounts: mountsOf(config, context),
       devices: config.devices,
       args: argsOf(config, image.config),

@@ -1,4 +1,4 @@
-import type { ImageContent, LocalImageStore } from './images/image-store.ts';
+import type { LocalImageStore } from './images/image-store.ts';
 import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from './pod.ts';
@@ -11,16 +11,19 @@ export async function planFromImage(
   { images, paths }: { readonly images: LocalImageStore; readonly paths: RuntimePaths },
 ): Promise<PlannedContainer> {
   const image = await images.content(config.imageId);
+  const { sharedMemory, supervisor } = pod.plan;
   const plan = planContainer(config, {
     paths,
     sandbox: pod.sandbox.config,
-    sharedMemoryPath: pod.plan.sharedMemory?.path,
+    sharedMemoryPath: sharedMemory?.path,
+    supervisorDirectory: supervisor.directory,
     image,
   });
-  return { plan, image };
+  return { plan, diffIds: image.config.diffIds };
 }
 
 export interface PlannedContainer {
   readonly plan: ContainerPlan;
-  readonly image: ImageContent;
+  /** Of the image's layers. */
+  readonly diffIds: readonly string[];
 }

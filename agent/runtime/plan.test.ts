@@ -28,6 +28,9 @@ function imageConfig(change: object = {}): ImageConfig {
   );
 }
 
+/** Of the image's /. */
+const root = { mode: 0o1755, uid: 0, gid: 7 };
+
 function context(
   change: { readonly image?: object; readonly sandbox?: Partial<SandboxConfig> } = {},
 ): ContainerContext {
@@ -35,7 +38,8 @@ function context(
     paths,
     sandbox: sandboxConfig(uid, { hostname: 'web-0', cgroupParent: 'kubepods/podX', ...change.sandbox }),
     sharedMemoryPath: `/run/p/pods/${uid}/shm`,
-    image: { config: imageConfig(change.image), lower: ['/layers/b', '/layers/a'], accounts },
+    supervisorDirectory: `/run/p/pods/${uid}/s0`,
+    image: { config: imageConfig(change.image), lower: ['/layers/b', '/layers/a'], accounts, root },
   };
 }
 
@@ -119,12 +123,6 @@ describe('planContainer()', () => {
         "cgroup": {
           "path": "kubepods/podX/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
           "resources": {},
-        },
-        "directories": {
-          "base": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
-          "merged": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/merged",
-          "upper": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/upper",
-          "work": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/work",
         },
         "id": "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
         "launch": {
@@ -225,7 +223,13 @@ describe('planContainer()', () => {
               "/layers/b",
               "/layers/a",
             ],
-            "merged": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/merged",
+            "make": {
+              "directory": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+              "gid": 7,
+              "mode": 1005,
+              "uid": 0,
+            },
+            "merged": "/run/p/pods/11111111-2222-3333-4444-555555555555/s0",
             "upper": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/upper",
             "work": "/var/lib/p/containers/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/work",
           },

@@ -61,19 +61,17 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     paths: runtimePaths,
     sandbox: sandbox.config,
     sharedMemoryPath: sandbox.plan.sharedMemory?.path,
+    supervisorDirectory: sandbox.plan.supervisor.directory,
     image,
   });
   const cgroup = `${cgroupRoot}/${plan.cgroup.path}`;
   const launch = { ...plan.launch, cgroup };
   const program = compileContainer(launch, plan.stdio, context.architecture);
-  const { base, upper, work, merged } = plan.directories;
   const name = `${input.kind === 'main' ? '' : `${input.kind} `}container ${container.name}`;
   const prepared = [
     ...subPaths,
     `write ${config.termination?.path ?? ''} 0666`,
     `write ${sandbox.plan.podDirectory}/containers/${config.id}.json 0600`,
-    `mkdir ${base} 0700`,
-    ...[upper, work, merged].map((path) => `mkdir ${path}`),
     `log to ${plan.stdio.logPath ?? 'nowhere'}`,
   ];
   const started = [

@@ -15,6 +15,7 @@ export interface PlannedImage {
   readonly config: ImageConfig;
   readonly lower: readonly string[]; // top first
   readonly accounts: ImageAccounts;
+  readonly root: { readonly mode: number; readonly uid: number; readonly gid: number };
   /** What the header has to say about it. */
   readonly assumption: string | undefined;
 }
@@ -32,9 +33,10 @@ export const assumeImages: ImageSource = async (pod, container) => {
   const user = mustNotBeRoot && (own.runAsUser ?? shared.runAsUser) === undefined ? nonRootUser : '';
   const id = `sha256:${'0'.repeat(64)}`;
   const record = { id, names: [], digests: [], sizeBytes: 0, createdAtMs: 0, user };
+  const root = { mode: 0o755, uid: 0, gid: 0 };
   const who = user === '' ? 'root' : user;
   const assumption = `image ${container.image ?? ''} is here, its entrypoint /IMAGE-ENTRYPOINT, cmd IMAGE-CMD, user ${who}, one layer`;
-  return { id, record, ...assumedImage(user), accounts: { users: [], groups: [] }, assumption };
+  return { id, record, ...assumedImage(user), accounts: { users: [], groups: [] }, root, assumption };
 };
 
 /** The images in a node's data directory, which is only read. @throws {E_NOT_FOUND} when there is no store */
@@ -53,13 +55,14 @@ export async function readImages(directory: string): Promise<ImageSource> {
         `find image ${image}: not in ${directory}; import it, or leave --image-store out`,
       );
     }
-    const { config, lower, accounts } = await store.content(record.id);
+    const { config, lower, accounts, root } = await store.content(record.id);
     return {
       id: record.id,
       record,
       config,
       lower,
       accounts,
+      root,
       assumption: undefined,
     };
   };

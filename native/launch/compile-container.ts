@@ -27,7 +27,7 @@ import {
 } from './compile-mount.ts';
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
 import { bytes, createProgramBuilder, flags, number, register, text } from './program.ts';
-import type { Program, ProgramBuilder } from './program.ts';
+import type { Program, ProgramArgument, ProgramBuilder } from './program.ts';
 import type { Architecture } from './syscall-numbers.ts';
 import type { ContainerLaunch, LaunchRlimit, LaunchStdio } from './launch.ts';
 
@@ -151,6 +151,7 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
     // Not in registers.tree, which the empty directory uses.
     builder.op('open_tree', [AT_FDCWD, text(place), tree], { save: registers.root });
   }
+  if (root.kind === 'overlay' && root.make !== undefined) makeUpper(builder, { ...root, make: root.make });
   if (isMasking) compileEmptyDirectory(builder, place);
   builder.label(`mount the root on ${place}`);
   if (root.kind === 'overlay') {
@@ -164,6 +165,30 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
   builder.op('openat', [AT_FDCWD, text(place), flags(OPEN, 'O_PATH', 'O_CLOEXEC'), 0], {
     save: registers.root,
   });
+}
+
+/**
+ * Made here rather than by the agent, whose thread must not wait for a disk and would go through libuv's pool three times.
+ * The umask is 0 by now.
+ */
+function makeUpper(
+  builder: ProgramBuilder,
+  root: Pick<OverlayRoot, 'upper' | 'work'> & { readonly make: NonNullable<OverlayRoot['make']> },
+): void {
+  const { directory, mode, uid, gid } = root.make;
+  builder.label(`make ${directory}`);
+  builder.op('mkdirat', [AT_FDCWD, text(directory), octal(0o700)]);
+  builder.op('mkdirat', [AT_FDCWD, text(root.work), octal(0o755)]);
+  builder.op('mkdirat', [AT_FDCWD, text(root.upper), octal(mode)]);
+  if (uid !== 0 || gid !== 0) builder.op('fchownat', [AT_FDCWD, text(root.upper), uid, gid, 0]);
+  // mkdir(2) gives no set-id bits, and chown(2) takes them away.
+  if ((mode & 0o6000) !== 0) builder.op('fchmodat', [AT_FDCWD, text(root.upper), octal(mode)]);
+}
+
+type OverlayRoot = Extract<ContainerLaunch['root'], { readonly kind: 'overlay' }>;
+
+function octal(mode: number): ProgramArgument {
+  return number(mode, `0${mode.toString(8)}`);
 }
 
 function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): void {

@@ -4,19 +4,8 @@
  */
 import { posix } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
-import {
-  AT_FDCWD,
-  FSCONFIG,
-  FSMOUNT,
-  FSOPEN,
-  MOUNT_ATTR,
-  MOUNT_ATTR__ATIME,
-  MOVE,
-  MS,
-  OPEN,
-} from './kernel-constants.ts';
-import { RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, TREE } from './kernel-constants.ts';
-import { bytes, flags, number, register, text } from './program.ts';
+import { AT_FDCWD, MOUNT_ATTR, MOUNT_ATTR__ATIME, MOVE, MS, TREE } from './kernel-constants.ts';
+import { bytes, flags, number, register, text, textList } from './program.ts';
 import type { ProgramArgument, ProgramBuilder } from './program.ts';
 import type { LaunchMount } from './launch.ts';
 
@@ -25,7 +14,6 @@ export const registers = {
   root: 0,
   target: 1,
   tree: 2,
-  context: 3,
   emptyDirectory: 4,
   firstShared: 8,
   lastShared: 15,
@@ -33,7 +21,6 @@ export const registers = {
 
 /** fsconfig(2) takes values of at most 255 bytes. */
 const fsconfigValueBytesMax = 255;
-const zero = number(0);
 const fromEmpty = flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH');
 const fromEmptyToEmpty = flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH', 'MOVE_MOUNT_T_EMPTY_PATH');
 
@@ -140,7 +127,7 @@ export function compileMount(
   const what = mount.type === 'bind' ? `bind ${mount.source}` : mount.type;
   builder.label(`mount ${what} on ${mount.target}`);
   if (mount.type === 'bind') compileBind(builder, mount, { options, shared: shared.get(mount) });
-  else compileFilesystem(builder, mount, options);
+  else compileFilesystem(builder, mount, { options, save: registers.tree });
   openTarget(builder, mount.target, mount.isFile === true);
   const tree = shared.get(mount) ?? registers.tree;
   moveTree(builder, tree);
@@ -173,43 +160,35 @@ function compileBind(
   }
 }
 
-function compileFilesystem(builder: ProgramBuilder, mount: LaunchMount, options: MountOptions): void {
-  const context = register(registers.context);
-  builder.op('fsopen', [text(mount.type), flags(FSOPEN, 'FSOPEN_CLOEXEC')], { save: registers.context });
-  const settings = [['source', mount.source === '' ? mount.type : mount.source], ...parseData(mount)];
-  for (const [key = '', value] of settings) {
-    if (value === undefined) {
-      builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_SET_FLAG'), text(key), zero, zero]);
-    } else if (Buffer.byteLength(value) > fsconfigValueBytesMax) {
+function compileFilesystem(
+  builder: ProgramBuilder,
+  mount: LaunchMount,
+  how: { readonly options: MountOptions; readonly save: number },
+): void {
+  const { options, save } = how;
+  const settings = settingsOf(mount);
+  const attributes = flags(MOUNT_ATTR, ...options.attributes, ...options.recursiveAttributes);
+  builder.op('makeMount', [text(mount.type), textList(settings), attributes], { save });
+  if (options.propagation !== undefined && options.propagation !== 'MS_PRIVATE') {
+    const { propagation } = options;
+    setAttributes(builder, register(save), text(''), { recursive: false, propagation, attributes: [] });
+  }
+}
+
+/** `key` and `key=value`, as fsconfig(2) is to have them. */
+function settingsOf(mount: LaunchMount): readonly string[] {
+  const words = (mount.data ?? '').split(',').filter((word) => word !== '');
+  const settings = [`source=${mount.source === '' ? mount.type : mount.source}`, ...words];
+  for (const setting of settings) {
+    const key = setting.split('=', 1)[0] ?? '';
+    if (Buffer.byteLength(setting) > Buffer.byteLength(key) + 1 + fsconfigValueBytesMax) {
       throw new PodwrightError(
         'E_LIMIT',
         `compile mount ${mount.target}: ${key} is longer than ${fsconfigValueBytesMax} bytes`,
       );
-    } else {
-      builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_SET_STRING'), text(key), text(value), zero]);
     }
   }
-  builder.op('fsconfig', [context, flags(FSCONFIG, 'FSCONFIG_CMD_CREATE'), zero, zero, zero]);
-  const attributes = flags(MOUNT_ATTR, ...options.attributes, ...options.recursiveAttributes);
-  builder.op('fsmount', [context, flags(FSMOUNT, 'FSMOUNT_CLOEXEC'), attributes], { save: registers.tree });
-  if (options.propagation !== undefined && options.propagation !== 'MS_PRIVATE') {
-    const { propagation } = options;
-    setAttributes(builder, register(registers.tree), text(''), {
-      recursive: false,
-      propagation,
-      attributes: [],
-    });
-  }
-}
-
-function parseData(mount: LaunchMount): readonly (readonly [string, string | undefined])[] {
-  return (mount.data ?? '')
-    .split(',')
-    .filter((word) => word !== '')
-    .map((word) => {
-      const at = word.indexOf('=');
-      return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
-    });
+  return settings;
 }
 
 function treeFlags(options: MountOptions): ProgramArgument {
@@ -258,20 +237,6 @@ function moveTree(builder: ProgramBuilder, tree: number): void {
   ]);
 }
 
-/** struct open_how for a look-up that cannot leave the root. */
-function openHow(): ProgramArgument {
-  const how = Buffer.alloc(24); // flags, mode, resolve
-  how.writeBigUInt64LE(BigInt(OPEN.O_PATH | OPEN.O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
-  return bytes(how, 'O_PATH in root');
-}
-
-/** Opens a path inside the root, or passes over `skip` ops where there is none. */
-function openExisting(builder: ProgramBuilder, path: string, skip: number): void {
-  const args = [register(registers.root), text(path), openHow(), number(24)];
-  builder.op('openat2', args, { save: registers.target, tolerate: ['ENOENT', 'ENOTDIR'], skip });
-}
-
 /**
  * An empty read-only directory in registers.emptyDirectory, to clone for masked paths. It has to be mounted somewhere in our namespace
  * to be cloned (before 6.15), and is where the root will cover it.
@@ -286,25 +251,17 @@ export function compileEmptyDirectory(builder: ProgramBuilder, below: string): v
     'MOUNT_ATTR_NOEXEC',
   ] as const;
   const mount: LaunchMount = { type: 'tmpfs', source: 'tmpfs', target: '', options: [], data };
-  compileFilesystem(builder, mount, { ...noOptions, attributes });
-  builder.op('move_mount', [register(registers.tree), text(''), AT_FDCWD, text(below), fromEmpty]);
-  const duplicate = [register(registers.tree), number(1030, 'F_DUPFD_CLOEXEC'), zero];
-  builder.op('fcntl', duplicate, { save: registers.emptyDirectory });
+  const save = registers.emptyDirectory;
+  compileFilesystem(builder, mount, { options: { ...noOptions, attributes }, save });
+  builder.op('move_mount', [register(save), text(''), AT_FDCWD, text(below), fromEmpty]);
 }
 
 /** Hides paths: /dev/null over a file, the empty directory over a directory. */
 export function compileMaskedPaths(builder: ProgramBuilder, paths: readonly string[]): void {
-  const clone = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC');
-  const cloneOfEmpty = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_EMPTY_PATH');
+  const [root, emptyDirectory] = [register(registers.root), register(registers.emptyDirectory)];
   for (const path of paths) {
     builder.label(`mask ${path}`);
-    openExisting(builder, path, 4);
-    builder.op('open_tree', [AT_FDCWD, text('/dev/null'), clone], { save: registers.tree });
-    builder.op('isDirectory', [register(registers.target)], { tolerate: ['ENOTDIR'], skip: 1 });
-    builder.op('open_tree', [register(registers.emptyDirectory), text(''), cloneOfEmpty], {
-      save: registers.tree,
-    });
-    moveTree(builder, registers.tree);
+    builder.op('maskPath', [root, text(path), emptyDirectory]);
   }
 }
 
@@ -318,18 +275,9 @@ const noOptions: MountOptions = {
 
 /** Binds paths on themselves, read-only with all below. */
 export function compileReadonlyPaths(builder: ProgramBuilder, paths: readonly string[]): void {
-  const clone = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_EMPTY_PATH', 'AT_RECURSIVE');
   for (const path of paths) {
     builder.label(`make ${path} read-only`);
-    openExisting(builder, path, 3);
-    builder.op('open_tree', [register(registers.target), text(''), clone], { save: registers.tree });
-    const attributes = ['MOUNT_ATTR_RDONLY'] as const;
-    setAttributes(builder, register(registers.tree), text(''), {
-      recursive: true,
-      propagation: undefined,
-      attributes,
-    });
-    moveTree(builder, registers.tree);
+    builder.op('sealPath', [register(registers.root), text(path)]);
   }
 }
 

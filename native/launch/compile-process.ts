@@ -1,6 +1,6 @@
 /** What containers and execs have in common: streams, identity, and the execve at the end. */
 import { PodwrightError } from '#base/errors.ts';
-import { capabilityMask, capabilityNames } from './capabilities.ts';
+import { capabilityMask } from './capabilities.ts';
 import { PR, SECCOMP, SIGKILL } from './kernel-constants.ts';
 import { bytes, flags, number, text, textList, texts } from './program.ts';
 import type { ProgramBuilder, ProgramData } from './program.ts';
@@ -38,15 +38,19 @@ export function compileIdentity(
   // While still root: a user without search permission may have been given the directory all the same.
   builder.label(`enter ${process.cwd}`);
   builder.op('chdir', [text(process.cwd)]);
-  if (!security.privileged) dropBoundingSet(builder, capabilityMask(security.capabilities));
+  const kept = capabilityMask(security.capabilities);
+  const masks = [hex(kept & 0xffff_ffffn), hex(kept >> 32n)];
+  if (!security.privileged) {
+    builder.label('drop capabilities from the bounding set');
+    builder.op('dropBounding', masks);
+  }
   const isFiltered = security.seccomp === 'runtime-default' && !security.privileged;
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is still there; the default filter allows all that follows.
   if (isFiltered && !security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
   compileUser(builder, user);
   if (!security.privileged) {
-    const mask = capabilityMask(security.capabilities);
     builder.label(`keep ${security.capabilities.join(' ') || 'no capability'}`);
-    builder.op('keepCaps', [hex(mask & 0xffff_ffffn), hex(mask >> 32n)]);
+    builder.op('keepCaps', masks);
   }
   if (security.noNewPrivileges) {
     builder.label('gain no privileges');
@@ -57,15 +61,6 @@ export function compileIdentity(
 
 function hex(value: bigint): ReturnType<typeof number> {
   return number(value, `0x${value.toString(16)}`);
-}
-
-function dropBoundingSet(builder: ProgramBuilder, kept: bigint): void {
-  builder.label('drop capabilities from the bounding set');
-  capabilityNames.forEach((name, bit) => {
-    if ((kept & (1n << BigInt(bit))) !== 0n) return;
-    // EINVAL: a kernel that does not have this one yet.
-    builder.op('prctl', [flags(PR, 'PR_CAPBSET_DROP'), number(bit, name), 0, 0, 0], { tolerate: ['EINVAL'] });
-  });
 }
 
 function compileUser(builder: ProgramBuilder, user: LaunchUser): void {

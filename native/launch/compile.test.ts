@@ -33,7 +33,14 @@ const minimal: ContainerLaunch = {
 
 const typical: ContainerLaunch = {
   ...minimal,
-  root: { kind: 'overlay', lower: ['/l/2', '/l/1'], upper: '/c/upper', work: '/c/work', merged: '/c/merged' },
+  root: {
+    kind: 'overlay',
+    lower: ['/l/2', '/l/1'],
+    upper: '/c/upper',
+    work: '/c/work',
+    merged: '/m',
+    make: { directory: '/c', mode: 0o2755, uid: 0, gid: 7 },
+  },
   mounts: [
     ...defaultMounts,
     {

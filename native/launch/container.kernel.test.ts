@@ -88,6 +88,23 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     expect(log).toContain('stdout F done');
   });
 
+  it('masks and protects what a link means inside the root, and starts nothing where it cannot', async () => {
+    const root = join(pod.directory, 'root');
+    mkdirSync(join(root, 'aim'));
+    writeFileSync(join(root, 'aim/file'), 'secret');
+    symlinkSync(`${'../'.repeat(20)}aim`, join(root, 'link'));
+    symlinkSync('round', join(root, 'round'));
+    const script = 'ls /aim; echo x > /aim/new; echo done';
+    const { stdout } = await pod.run(secured(script, { maskedPaths: ['/link'] }));
+    expect(stdout).toEqual(['done']);
+    const sealed = await pod.run(secured(script, { readonlyPaths: ['/link'] }));
+    expect(sealed.stdout).toEqual(['file', 'done']);
+    for (const security of [{ maskedPaths: ['/round'] }, { readonlyPaths: ['/round'] }]) {
+      const launched = pod.supervisor.launch('round', secured('true', security), quiet);
+      await expect(launched).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'ELOOP' } });
+    }
+  });
+
   it('makes the root read-only but not what is mounted in it', async () => {
     const script = 'echo x > /tmp/x || echo refused; echo x > /scratch/x && echo written';
     const tmpfs: LaunchMount = {
@@ -145,21 +162,26 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
 
   it('runs from an overlay, whose changes go to the upper directory', async () => {
     const at = (name: string): string => join(pod.directory, 'overlay', name);
-    for (const name of ['upper', 'work', 'merged', 'more']) mkdirSync(at(name), { recursive: true });
+    for (const name of ['merged', 'more']) mkdirSync(at(name), { recursive: true });
     writeFileSync(at('more/layer'), 'from a layer\n');
     const root: ContainerLaunch['root'] = {
       kind: 'overlay',
       lower: [at('more'), join(pod.directory, 'root')],
-      upper: at('upper'),
-      work: at('work'),
+      upper: at('own/upper'),
+      work: at('own/work'),
       merged: at('merged'),
+      make: { directory: at('own'), mode: 0o2751, uid: 7, gid: 8 },
     };
-    const container = secured('cat /layer; echo changed > /layer', { maskedPaths: ['/proc/acpi', '/etc'] });
+    const container = secured("cat /layer; echo changed > /layer; stat -c '%a %u %g' /", {
+      maskedPaths: ['/proc/acpi', '/etc'],
+    });
     const { code, log } = await pod.run({ ...container, root });
-    expect({ code, log }).toEqual({ code: 0, log: 'stdout F from a layer\n' });
-    expect(readFileSync(at('upper/layer'), 'utf8')).toBe('changed\n');
+    expect({ code, log }).toEqual({ code: 0, log: 'stdout F from a layer\nstdout F 2751 7 8\n' });
+    expect(readFileSync(at('own/upper/layer'), 'utf8')).toBe('changed\n');
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(pod.directory);
-    rmSync(at('work'), { recursive: true });
+    const again = pod.supervisor.launch('again', { ...container, root }, quiet);
+    await expect(again).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'EEXIST' } });
+    rmSync(at('own/work'), { recursive: true });
   });
 
   it('has the limits, devices and oom_score_adj asked for', async () => {
@@ -177,7 +199,7 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     const bad: LaunchMount = { type: 'tmpfs', source: '', target: '/x', options: [], data: 'nonsense=1' };
     const failure = pod.supervisor.launch('bad', mounted('true', bad), quiet);
     await expect(failure).rejects.toThrow(/^launch bad: op \d+ mount tmpfs on \/x: EINVAL$/);
-    const op = 'fsconfig(r3, FSCONFIG_SET_STRING, "nonsense", "1", 0)  # mount tmpfs on /x';
+    const op = 'makeMount("tmpfs", ["source=tmpfs","nonsense=1"], 0) -> r2  # mount tmpfs on /x';
     await expect(failure).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'EINVAL', op } });
   });
 
@@ -209,7 +231,7 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
       quiet,
     );
     const script =
-      'cat /proc/1/comm; while [ ! -s /scratch/x ]; do sleep 0.01; done; cat /scratch/x; hostname; id -u; exit 3';
+      'until grep sleep /proc/1/comm; do sleep 0.01; done; cat /scratch/x; hostname; id -u; exit 3';
     const exec = { ...execOf(container, target.pid, script), user: { uid: 33, gid: 33, additionalGids: [] } };
     expect(await pod.exec(exec)).toEqual({ code: 3, stdout: 'sleep\nhere\npod\n33\n', stderr: '' });
   });

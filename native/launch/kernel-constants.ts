@@ -22,7 +22,7 @@ export const MOUNT_ATTR = {
 /** The bits of the access-time mode, which is one field (MOUNT_ATTR__ATIME). */
 export const MOUNT_ATTR__ATIME = 0x70;
 
-/** linux/mount.h: open_tree(2), move_mount(2), fsopen(2), fsmount(2), umount2(2). */
+/** linux/mount.h: open_tree(2), move_mount(2), umount2(2). */
 export const TREE = {
   OPEN_TREE_CLONE: 1,
   OPEN_TREE_CLOEXEC: 0o2000000,
@@ -30,17 +30,11 @@ export const TREE = {
   AT_RECURSIVE: 0x8000,
 } as const;
 export const MOVE = { MOVE_MOUNT_F_EMPTY_PATH: 0x4, MOVE_MOUNT_T_EMPTY_PATH: 0x40 } as const;
-export const FSOPEN = { FSOPEN_CLOEXEC: 1 } as const;
-export const FSMOUNT = { FSMOUNT_CLOEXEC: 1 } as const;
 export const MNT = { MNT_DETACH: 2 } as const;
-export const FSCONFIG = { FSCONFIG_SET_FLAG: 0, FSCONFIG_SET_STRING: 1, FSCONFIG_CMD_CREATE: 6 } as const;
 
 /** asm-generic/fcntl.h; only what is the same on every processor. */
 export const AT_FDCWD = -100;
 export const OPEN = { O_PATH: 0o10000000, O_CLOEXEC: 0o2000000 } as const;
-/** linux/openat2.h. */
-export const RESOLVE_NO_MAGICLINKS = 0x02;
-export const RESOLVE_IN_ROOT = 0x10;
 
 /** linux/sched.h. */
 export const CLONE = {
@@ -56,7 +50,6 @@ export const CLONE = {
 export const PR = {
   PR_SET_PDEATHSIG: 1,
   PR_SET_KEEPCAPS: 8,
-  PR_CAPBSET_DROP: 24,
   PR_SET_NO_NEW_PRIVS: 38,
 } as const;
 /** linux/seccomp.h. */

@@ -51,7 +51,15 @@ export interface ContainerLaunch {
         readonly lower: readonly string[];
         readonly upper: string;
         readonly work: string;
+        /** Where the root is put together, in the container's own mount namespace: a directory that nothing else of the launch is in. */
         readonly merged: string;
+        /**
+         * The directory of upper and work: the launch makes all three, and fails where it is there. What the container sees as
+         * owner and mode of / is upper's. Undefined: upper and work are there.
+         */
+        readonly make:
+          | { readonly directory: string; readonly mode: number; readonly uid: number; readonly gid: number }
+          | undefined;
       }
     | { readonly kind: 'directory'; readonly path: string };
   readonly mounts: readonly LaunchMount[];
@@ -89,7 +97,7 @@ export interface ExecLaunch {
 
 /** How a process's standard streams are made. */
 export interface LaunchStdio {
-  /** CRI log file (absolute, made if missing, appended). undefined: output goes only to attached clients, or nowhere. */
+  /** CRI log file (absolute, made with its directories if missing, appended). undefined: output goes only to attached clients, or nowhere. */
   readonly logPath: string | undefined;
   readonly stdin: boolean; // false: /dev/null
   /** Close stdin when the first attached client closes its own (stdinOnce; always so for exec). */

@@ -1,7 +1,7 @@
 /** What every launcher does; run on the fake (launcher.fake.test.ts) and on the kernel (launcher.linux.test.ts). */
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FakeProgram } from './launcher.fake.ts';
 import type {
@@ -143,9 +143,10 @@ export function launcherConformance(
     });
 
     it('writes both streams to a CRI log, a last line without newline as a part', async () => {
-      const logPath = join(directory, 'log');
+      const logPath = join(directory, 'made/for/log');
       await supervisor.launch('c1', program('speak'), { ...quiet, logPath });
       await exitOf('c1');
+      expect(statSync(dirname(logPath)).mode & 0o777).toBe(0o755);
       const lines = readFileSync(logPath, 'utf8').trimEnd().split('\n');
       expect(
         lines.every((line) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] /.test(line)),

@@ -2,7 +2,8 @@
  * A launcher without a kernel: supervisors are objects that outlive their connections, programs are functions, and logs are real files.
  * It satisfies launcher.conformance.ts.
  */
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { PassThrough } from 'node:stream';
 import type { Readable } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
@@ -276,7 +277,11 @@ function startFake(options: {
     over: new AbortController(),
   };
   if (!stdio.stdin) process.stdin.end();
-  if (stdio.logPath !== undefined) appendFileSync(stdio.logPath, '');
+  if ('root' in launch) makeUpper(id, launch.root);
+  if (stdio.logPath !== undefined) {
+    mkdirSync(dirname(stdio.logPath), { recursive: true });
+    appendFileSync(stdio.logPath, '');
+  }
   state.usedIds.add(id);
   state.processes.set(id, process);
   state.launched.push({ id, launch, stdio });
@@ -296,6 +301,15 @@ function startFake(options: {
     );
   });
   return process;
+}
+
+function makeUpper(id: string, root: ContainerLaunch['root']): void {
+  if (root.kind !== 'overlay' || root.make === undefined) return;
+  const { directory, mode } = root.make;
+  if (existsSync(directory)) throw launchError(id, { index: 0, errno: 'EEXIST', op: `mkdirat ${directory}` });
+  mkdirSync(directory, { mode: 0o700 });
+  mkdirSync(root.work);
+  mkdirSync(root.upper, { mode });
 }
 
 function writeFake(clock: Clock, process: RunningFake, stream: LogStream, chunk: Buffer): void {

@@ -8,7 +8,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { syscallNumber } from './syscall-numbers.ts';
 import type { Architecture } from './syscall-numbers.ts';
 
-export const programVersion = 1;
+export const programVersion = 2;
 const programMagic = 0x5053_5750; // PWSP
 const opBytes = 64;
 const headerBytes = 16;
@@ -19,11 +19,14 @@ export const programOpsMax = 65_535;
 /** What no single system call can do; interpreted by the supervisor. Numbers as in supervisor/program.h. */
 const pseudoOps = {
   makePath: 0xff01,
-  isDirectory: 0xff02,
+  maskPath: 0xff02,
   writeFile: 0xff03,
   keepCaps: 0xff04,
   openTty: 0xff05,
   execvePath: 0xff06,
+  makeMount: 0xff07,
+  sealPath: 0xff08,
+  dropBounding: 0xff09,
 } as const;
 
 /** Bytes that an op points to; `pointers` are places in them that become addresses of other data. */

@@ -304,7 +304,7 @@ describe.skipIf(process.getuid?.() !== 0)(
       // Nothing that could do harm, whatever becomes of its arguments; the last op fails.
       for (let index = 0; index < 4; index++)
         builder.op('getpid', [number(1), text('one'), register(2), texts(['two', 'three'])]);
-      builder.op('isDirectory', [9999]);
+      builder.op('fcntl', [9999, 1]);
       const whole = encodeProgram(builder.build(), hostArchitecture);
       const send = async (program: Buffer): Promise<Reply | undefined> => {
         const launch = {

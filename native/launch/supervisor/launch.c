@@ -123,7 +123,7 @@ static struct failure failed(i32 stage, long error) { return (struct failure){ s
 static struct failure prepare(struct process *process, struct ends *ends, const struct launch *launch, const char *cgroup)
 {
 	if (process->log_path[0]) {
-		process->log.fd = open_file(process->log_path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+		process->log.fd = open_log(process);
 		if (process->log.fd < 0) return failed(STAGE_LOG, process->log.fd);
 	}
 	int error = open_pipes(process, ends);

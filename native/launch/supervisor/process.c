@@ -287,10 +287,25 @@ int resize_tty(struct process *process, u16 columns, u16 rows)
 	return is_error(result) ? (int)-result : 0;
 }
 
+/* A descriptor of the log, or -errno. Directories that are missing on the way are made, for all to search as a node's logs are. */
+int open_log(struct process *process)
+{
+	char *path = process->log_path;
+	int fd = open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+	if (fd != -ENOENT) return fd;
+	for (char *at = path + 1; *at; at++) {
+		if (*at != '/') continue;
+		*at = 0;
+		if (!is_error(CALL3(mkdirat, AT_FDCWD, path, 0755))) CALL3(fchmodat, AT_FDCWD, path, 0755); /* despite the umask */
+		*at = '/';
+	}
+	return open_file(path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+}
+
 int reopen_log(struct process *process)
 {
 	if (process->log.fd < 0) return 0;
-	int fd = open_file(process->log_path, O_WRONLY | O_CREAT | O_APPEND, 0640);
+	int fd = open_log(process);
 	if (fd < 0) return -fd;
 	close_fd(&process->log.fd);
 	process->log.fd = fd;

@@ -76,6 +76,8 @@ static long make_path(int root, const char *wanted, int is_file, int mode)
 	char path[PATH_MAX + 1];
 	size_t length = text_length(wanted);
 	if (length >= PATH_MAX) return -ENAMETOOLONG;
+	long found = open_in_root(root, wanted); /* most are there */
+	if (found != -ENOENT) return found;
 	memcpy(path, wanted, length + 1);
 	for (int links = 0; links < LINKS_MAX; links++) {
 		long parent = open_in_root(root, "/");
@@ -115,6 +117,68 @@ static long is_directory(int fd)
 	return (status.stx_mode & S_IFMT) == S_IFDIR ? 0 : -ENOTDIR;
 }
 
+static long move_tree(long tree, long target)
+{
+	return CALL5(move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+}
+
+/* A clone of what is hidden behind is never made: closing one that was not used waits for an RCU grace period. */
+static long mask_path(int root, const char *path, int empty)
+{
+	long target = open_in_root(root, path);
+	if (target == -ENOENT || target == -ENOTDIR) return 0;
+	if (is_error(target)) return target;
+	long directory = is_directory((int)target);
+	if (is_error(directory) && directory != -ENOTDIR) return directory;
+	long tree = directory == 0 ? CALL3(open_tree, empty, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
+				   : CALL3(open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (is_error(tree)) return tree;
+	long moved = move_tree(tree, target);
+	CALL1(close, tree);
+	CALL1(close, target);
+	return moved;
+}
+
+static long seal_path(int root, const char *path)
+{
+	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
+	long target = open_in_root(root, path);
+	if (target == -ENOENT || target == -ENOTDIR) return 0;
+	if (is_error(target)) return target;
+	long tree = CALL3(open_tree, target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+	if (is_error(tree)) return tree;
+	long result = CALL5(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
+	if (!is_error(result)) result = move_tree(tree, target);
+	CALL1(close, tree);
+	CALL1(close, target);
+	return result;
+}
+
+static long configure(long context, const char *setting)
+{
+	char key[256]; /* as long as the kernel takes one */
+	size_t length = 0;
+	for (; setting[length] && setting[length] != '='; length++) {
+		if (length == sizeof key - 1) return -EINVAL;
+		key[length] = setting[length];
+	}
+	key[length] = 0;
+	if (!setting[length]) return CALL5(fsconfig, context, FSCONFIG_SET_FLAG, key, 0, 0);
+	return CALL5(fsconfig, context, FSCONFIG_SET_STRING, key, setting + length + 1, 0);
+}
+
+static long make_mount(const char *type, const char *settings, u32 attributes)
+{
+	long context = CALL2(fsopen, type, FSOPEN_CLOEXEC), result = 0;
+	if (is_error(context)) return context;
+	for (const char *setting = settings; *setting && !is_error(result); setting += text_length(setting) + 1)
+		result = configure(context, setting);
+	if (!is_error(result)) result = CALL5(fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
+	if (!is_error(result)) result = CALL3(fsmount, context, FSMOUNT_CLOEXEC, attributes);
+	CALL1(close, context);
+	return result;
+}
+
 static long write_file(const char *path, const char *data, size_t length)
 {
 	int fd = open_file(path, O_WRONLY, 0);
@@ -137,6 +201,18 @@ static long keep_caps(u32 low, u32 high)
 		caps[i].inheritable = 0;
 	}
 	return CALL2(capset, &header, caps);
+}
+
+/* Up to the first number that the kernel has no capability for: also those that came after our headers go. */
+static long drop_bounding(u32 low, u32 high)
+{
+	u64 kept = (u64)high << 32 | low;
+	for (int bit = 0; bit < 64; bit++) {
+		if (kept >> bit & 1) continue;
+		long result = CALL5(prctl, PR_CAPBSET_DROP, bit, 0, 0, 0);
+		if (is_error(result)) return result == -EINVAL ? 0 : result;
+	}
+	return 0;
 }
 
 static long send_fd(int fd)
@@ -185,11 +261,14 @@ static long run_op(const struct op *op, const i64 *a)
 {
 	switch (op->nr) {
 	case OP_MAKE_PATH: return make_path((int)a[0], (const char *)a[1], (int)a[2], (int)a[3]);
-	case OP_IS_DIRECTORY: return is_directory((int)a[0]);
+	case OP_MASK_PATH: return mask_path((int)a[0], (const char *)a[1], (int)a[2]);
 	case OP_WRITE_FILE: return write_file((const char *)a[0], (const char *)a[1], (size_t)a[2]);
 	case OP_KEEP_CAPS: return keep_caps((u32)a[0], (u32)a[1]);
 	case OP_OPEN_TTY: return open_tty((int)a[0]);
 	case OP_EXECVE_PATH: return execve_path((const char *)a[0], (char *const *)a[1], (char *const *)a[2]);
+	case OP_MAKE_MOUNT: return make_mount((const char *)a[0], (const char *)a[1], (u32)a[2]);
+	case OP_SEAL_PATH: return seal_path((int)a[0], (const char *)a[1]);
+	case OP_DROP_BOUNDING: return drop_bounding((u32)a[0], (u32)a[1]);
 	default: return syscall6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
 }

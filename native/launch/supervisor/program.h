@@ -8,17 +8,20 @@
 #pragma once
 #include "kernel.h"
 
-enum { PROGRAM_MAGIC = 0x50535750 /* "PWSP" */, PROGRAM_VERSION = 1, REGISTERS = 16, NO_REGISTER = 0xff };
+enum { PROGRAM_MAGIC = 0x50535750 /* "PWSP" */, PROGRAM_VERSION = 2, REGISTERS = 16, NO_REGISTER = 0xff };
 enum { ARGUMENT_NUMBER, ARGUMENT_DATA, ARGUMENT_REGISTER };
 
 /* Operations that one system call cannot express; numbers above any system call's. */
 enum {
 	OP_MAKE_PATH = 0xff01,    /* (root fd, path, is file, mode): an O_PATH descriptor of path inside root, made where missing */
-	OP_IS_DIRECTORY = 0xff02, /* (fd): 0 or ENOTDIR */
+	OP_MASK_PATH = 0xff02,    /* (root fd, path, fd of an empty directory): covers path inside root, a file by /dev/null; nothing where there is none */
 	OP_WRITE_FILE = 0xff03,   /* (path, data, length) */
 	OP_KEEP_CAPS = 0xff04,    /* (low mask, high mask): keeps these of the permitted capabilities, effective and permitted */
 	OP_OPEN_TTY = 0xff05,     /* (uid): a pty of /dev/pts becomes the controlling terminal and 0, 1, 2; its master goes to the supervisor */
 	OP_EXECVE_PATH = 0xff06,  /* (candidates, each ended by NUL, the last by two; argv; envp) */
+	OP_MAKE_MOUNT = 0xff07,   /* (type; "key" and "key=value", each ended by NUL, the last by two; MOUNT_ATTR_*): a detached mount */
+	OP_SEAL_PATH = 0xff08,    /* (root fd, path): path inside root and all below read-only; nothing where there is none */
+	OP_DROP_BOUNDING = 0xff09, /* (low mask, high mask): takes every other capability that the kernel has from the bounding set */
 };
 
 struct op {

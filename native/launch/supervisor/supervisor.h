@@ -114,5 +114,6 @@ void close_stdin(struct process *process);
 /* Closes it when what is queued has been written. */
 void finish_stdin(struct process *process);
 int resize_tty(struct process *process, u16 columns, u16 rows);
+int open_log(struct process *process);
 int reopen_log(struct process *process);
 int count_processes(void);
