@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Mounts } from '#native/mount/mount.ts';
-import { AF_INET, SOCK_CLOEXEC } from '#native/sys/constants.ts';
+import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from '#native/sys/constants.ts';
 import { checked } from '#native/sys/errno.ts';
 import { OwnedFd } from '#native/sys/fd.ts';
 import { socket } from '#native/sys/libc.ts';
@@ -20,7 +20,6 @@ export interface LinuxSystemPorts {
 }
 
 const removeTimeoutMs = 5_000;
-const SOCK_STREAM = 1; // bits/socket_type.h
 const pageBytes = 4096;
 
 /** RuntimeSystem over the kernel ports. */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import type { FrameDecoder } from './frame-decoder.ts';
-import { decodeEvent, encodeRequest } from './protocol.ts';
+import { decodeEvent, encodeRequest, versionOffset, wireVersion } from './protocol.ts';
 import type { EventMessage, Reply, RequestMessage } from './protocol.ts';
 import type { ProcessExit, RunningProcess } from './launch.ts';
 
@@ -48,28 +48,66 @@ const requestsMax = 4096;
 /** Connects and waits for the supervisor's first word; undefined where nobody listens. @throws E_CONNECTION */
 export async function openConnection(path: string): Promise<Connection | undefined> {
   const socket = connect(path);
+  socket.setTimeout(helloTimeoutMs, () => socket.destroy(new Error(`no hello within ${helloTimeoutMs} ms`)));
+  const greeted = await greet(socket, path, decodeChunk);
+  if (greeted.kind === 'connected') return greeted.connection;
+  const { failure } = greeted;
+  const errno = errnoOf(failure);
+  // ECONNRESET: it ended with the connection still in its queue.
+  if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ECONNRESET') return undefined;
+  const why = failure === undefined ? 'closed before it said hello' : describeError(failure);
+  throw new PodwrightError('E_CONNECTION', `connect to supervisor ${path}: ${why}`, { cause: failure });
+}
+
+/**
+ * The connection to a supervisor that is starting, on the socket that is its stderr until it is ready: its first word is a hello,
+ * or says in words why there is none. As long as the start takes; the socket is taken over.
+ */
+export async function awaitConnection(
+  socket: Socket,
+  path: string,
+): Promise<{ readonly connection: Connection } | { readonly said: string }> {
+  let said = '';
+  const greeted = await greet(socket, path, (decoder, chunk) => {
+    if (said.length < saidCharactersMax) said += chunk.toString('latin1');
+    // A hello has the version at this place, a text a character.
+    return isHello(said) ? decodeChunk(decoder, chunk, socket) : [];
+  });
+  return greeted.kind === 'connected' ? greeted : { said };
+}
+
+/** More than an error of the supervisor has: a path and a few words. */
+const saidCharactersMax = 8192;
+
+function isHello(said: string): boolean {
+  return said.length <= versionOffset || said.charCodeAt(versionOffset) === wireVersion;
+}
+
+type Greeted =
+  | { readonly kind: 'connected'; readonly connection: Connection }
+  | { readonly kind: 'closed'; readonly failure: unknown };
+
+/** Resolves with the first hello, or with the end of the socket. */
+function greet(socket: Socket, path: string, decode: typeof decodeChunk): Promise<Greeted> {
   const decoder = createFrameDecoder();
-  const { promise, resolve, reject } = Promise.withResolvers<Connection | undefined>();
+  const { promise, resolve } = Promise.withResolvers<Greeted>();
   let live: { readonly connection: Connection; readonly feed: Feed } | undefined;
   let failure: unknown;
-  socket.setTimeout(helloTimeoutMs, () => socket.destroy(new Error(`no hello within ${helloTimeoutMs} ms`)));
   socket.on('error', (error) => void (failure = error));
   socket.on('close', () => {
     if (live !== undefined) return live.feed.onClose(failure);
-    const errno = errnoOf(failure);
-    // ECONNRESET: it ended with the connection still in its queue.
-    if (errno === 'ENOENT' || errno === 'ECONNREFUSED' || errno === 'ECONNRESET') return resolve(undefined);
-    const why = failure === undefined ? 'closed before it said hello' : describeError(failure);
-    reject(new PodwrightError('E_CONNECTION', `connect to supervisor ${path}: ${why}`, { cause: failure }));
+    resolve({ kind: 'closed', failure });
   });
   socket.on('data', (chunk: Buffer) => {
-    for (const message of decodeChunk(decoder, chunk, socket)) {
+    const messages =
+      live === undefined ? decode(decoder, chunk, socket) : decodeChunk(decoder, chunk, socket);
+    for (const message of messages) {
       if (live !== undefined) {
         live.feed.onMessage(message);
       } else if (message.kind === 'hello') {
         socket.setTimeout(0);
         live = createConnection(socket, path, message);
-        resolve(live.connection);
+        resolve({ kind: 'connected', connection: live.connection });
       }
     }
   });

@@ -1,6 +1,6 @@
 /** Cuts a byte stream into frames, wherever it was split. */
 import { PodwrightError } from '#base/errors.ts';
-import { frameBytesMax, frameHeaderBytes, wireVersion } from './protocol.ts';
+import { frameBytesMax, frameHeaderBytes, versionOffset, wireVersion } from './protocol.ts';
 
 export interface FrameDecoder {
   /** The frames that `chunk` completes. @throws E_UNSUPPORTED for another version, E_INVALID for a length out of bounds. */
@@ -37,7 +37,7 @@ export function createFrameDecoder(): FrameDecoder {
 }
 
 function checkHeader(header: Buffer): number {
-  const version = header.readUInt8(4);
+  const version = header.readUInt8(versionOffset);
   if (version !== wireVersion) {
     throw new PodwrightError('E_UNSUPPORTED', `decode frame: version ${version}, this is ${wireVersion}`);
   }

@@ -2,14 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { ErrorCode } from '#base/errors.ts';
 import { reapProcess, spawnProcess } from '#native/sys/spawn.ts';
 import { ensureSupervisor } from './build.ts';
 import { compileContainer, containerCloneFlags } from './compile-container.ts';
 import { compileExec } from './compile-exec.ts';
-import { openConnection } from './connection.ts';
+import { awaitConnection, openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { checkProcessId } from './launch.ts';
 import { createProcessStreams } from './process-streams.ts';
@@ -43,10 +42,7 @@ export function createLauncher(options: LauncherOptions = {}): Launcher {
     startSupervisor: async (spec) => {
       binary ??=
         options.supervisorPath === undefined ? ensureSupervisor() : Promise.resolve(options.supervisorPath);
-      await startSupervisor(await binary, spec);
-      const supervisor = await connectSupervisor(spec.directory);
-      if (supervisor !== undefined) return supervisor;
-      throw new PodwrightError('E_CONNECTION', `start supervisor ${spec.directory}: it ended at once`);
+      return createSupervisor(spec.directory, await startSupervisor(await binary, spec));
     },
     connectSupervisor,
   };
@@ -70,8 +66,8 @@ export function renderSupervisorArguments(spec: SupervisorSpec): readonly string
   ];
 }
 
-/** Runs the binary until it has gone into the background with its socket open. */
-async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<void> {
+/** Runs the binary until it has gone into the background and said hello. */
+async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<Connection> {
   if (!spec.directory.startsWith('/') || Buffer.byteLength(spec.directory) > directoryBytesMax) {
     throw new PodwrightError(
       'E_INVALID',
@@ -79,11 +75,15 @@ async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<vo
     );
   }
   const child = spawnProcess(binary, renderSupervisorArguments(spec));
-  // The supervisor in the background has let go of its stderr: this is the end of the process that was started.
-  const said = await text(new Socket({ fd: child.stderr.takeFd(), readable: true, writable: false }));
+  const socket = new Socket({ fd: child.stderr.takeFd(), readable: true, writable: true });
+  const started = await awaitConnection(socket, join(spec.directory, 'sock'));
+  // It ends when the one in the background is ready, which is before that says hello, or has told why not.
   const end = reapProcess(child.pid);
-  if (end.kind === 'exited' && end.code === 0) return;
-  const [, op = 'supervisor', errno = '0'] = /^(.*): (\d+)\n$/s.exec(said) ?? [];
+  if ('connection' in started) return started.connection;
+  if (end.kind === 'exited' && end.code === 0) {
+    throw new PodwrightError('E_CONNECTION', `start supervisor ${spec.directory}: it ended at once`);
+  }
+  const [, op = 'supervisor', errno = '0'] = /^(.*): (\d+)\n$/s.exec(started.said) ?? [];
   const detail = { index: -1, errno: renderErrno(Number(errno)), op };
   throw new PodwrightError('E_LAUNCH', `start supervisor ${spec.directory}: ${op}: ${detail.errno}`, {
     detail,

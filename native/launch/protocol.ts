@@ -4,7 +4,7 @@
  *   frame:  u32 length (all of it) | u8 version | u8 type | u16 stream | u32 tag | body
  *
  *   agent                                  supervisor
- *     |  <-- HELLO {pid, flags, dropped}        |   at once after connect; another version ends the connection
+ *     |  <-- HELLO {pid, flags, dropped}        |   at once after connect, or when started; another version ends the connection
  *     |  -- LAUNCH tag=n {id, program...} -->   |   clone; answered when execve succeeded or an op failed
  *     |  <-- REPLY tag=n {index, errno,         |   index -1: done; >= 0: the failed op; < -1: a stage of the supervisor's
  *     |             pid, handle, started}       |
@@ -17,6 +17,9 @@
  *     |  <-- DETACHED tag=handle                |   the reader of a container was too slow (an exec waits for its reader instead)
  *     |  <-- EXIT {record}                      |   to every client; already in DIR/exits, which is a sequence of these records
  *
+ * Whoever starts a supervisor is connected by the socket that is its stderr: HELLO comes when it is ready; where it cannot be, the text
+ * `what: errno` and the end.
+ *
  * Requests may be pipelined and arrive in pieces. A frame out of bounds, an unknown type, or more than there was credit for ends the
  * connection; so does a client that leaves 1 MiB unread.
  */
@@ -26,6 +29,8 @@ import type { ProcessExit, RunningProcess } from './launch.ts';
 
 export const wireVersion = 1;
 export const frameHeaderBytes = 12;
+/** Where a frame has its version. */
+export const versionOffset = 4;
 /** A frame at most, header included. */
 export const frameBytesMax = 1_048_576;
 /** Credit of each stream when it is attached. */
@@ -184,7 +189,7 @@ function frame(type: number, tag: number, body: Buffer, stream = 0): Buffer {
   }
   const header = Buffer.alloc(frameHeaderBytes);
   header.writeUInt32LE(length, 0);
-  header.writeUInt8(wireVersion, 4);
+  header.writeUInt8(wireVersion, versionOffset);
   header.writeUInt8(type, 5);
   header.writeUInt16LE(stream, 6);
   header.writeUInt32LE(tag, 8);

@@ -115,8 +115,10 @@ export const syscall: (
   e: number | bigint,
   f: number | bigint,
 ) => number = bind('long syscall(long number, long a, long b, long c, long d, long e, long f)');
-/** pipe2(2) into two ints. */
-export const pipe2: (fds: Bytes, flags: number) => number = bind('int pipe2(void *fds, int flags)');
+/** socketpair(2) into two ints. */
+export const socketpair: (domain: number, type: number, protocol: number, fds: Bytes) => number = bind(
+  'int socketpair(int domain, int type, int protocol, void *fds)',
+);
 /** waitpid(2), the status into an int. */
 export const waitpid: (pid: number, status: Bytes, options: number) => number = bind(
   'int waitpid(int pid, void *status, int options)',

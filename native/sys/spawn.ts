@@ -2,12 +2,12 @@
  * A child process for a caller that knows what it starts. node:child_process forks, which copies the page tables of an agent of
  * a hundred megabytes for each child, and takes several turns of the event loop to tell of its end.
  */
-import { O_CLOEXEC, O_RDWR } from './constants.ts';
+import { AF_UNIX, O_RDWR, SOCK_CLOEXEC, SOCK_STREAM } from './constants.ts';
 import { checked, kernelError } from './errno.ts';
 import { OwnedFd } from './fd.ts';
 import {
-  pipe2,
   posixSpawn,
+  socketpair,
   spawnActionsAddDup2,
   spawnActionsAddOpen,
   spawnActionsDestroy,
@@ -27,7 +27,7 @@ const sigsetBytes = 128; // sigset_t of both C libraries; the first 64 bits are 
 
 export interface SpawnedProcess {
   readonly pid: number;
-  /** The reading end of its stderr: it ends when the process, and whoever inherited it, has. The caller's to close. */
+  /** The other end of the stream socket that is its stderr: it ends when the process, and whoever inherited it, has. The caller's to close. */
   readonly stderr: OwnedFd;
 }
 
@@ -38,9 +38,9 @@ export interface SpawnedProcess {
 export function spawnProcess(path: string, args: readonly string[]): SpawnedProcess {
   const attempt = `start ${path}`;
   const ends = Buffer.alloc(8);
-  checked(pipe2(ends, O_CLOEXEC), attempt);
-  using reading = new OwnedFd(ends.readInt32LE(0));
-  using writing = new OwnedFd(ends.readInt32LE(4));
+  checked(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), attempt);
+  using own = new OwnedFd(ends.readInt32LE(0));
+  using given = new OwnedFd(ends.readInt32LE(4));
 
   const pid = Buffer.alloc(4);
   const actions = Buffer.alloc(spawnStructBytes);
@@ -51,9 +51,9 @@ export function spawnProcess(path: string, args: readonly string[]): SpawnedProc
   using _actions = { [Symbol.dispose]: () => void spawnActionsDestroy(actions) };
 
   for (const fd of [0, 1]) succeed(spawnActionsAddOpen(actions, fd, '/dev/null', O_RDWR, 0));
-  succeed(spawnActionsAddDup2(actions, writing.fd, 2));
+  succeed(spawnActionsAddDup2(actions, given.fd, 2));
   succeed(posixSpawn(pid, path, actions, defaultSignals(), [path, ...args, null], [null]));
-  return { pid: pid.readInt32LE(0), stderr: new OwnedFd(reading.takeFd()) };
+  return { pid: pid.readInt32LE(0), stderr: new OwnedFd(own.takeFd()) };
 }
 
 /** Node ignores SIGPIPE, and an ignored signal stays ignored over execve. Attributes hold no memory in glibc and musl. */

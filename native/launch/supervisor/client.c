@@ -98,17 +98,22 @@ static void start_client(struct client *client, int fd)
 	send_message(client, MSG_HELLO, 0, 0, &hello, sizeof hello);
 }
 
+void take_client(int fd)
+{
+	struct client *free_client = NULL;
+	for (u32 i = 0; i < CLIENTS_MAX; i++) {
+		if (clients[i].fd < 0) free_client = clients + i;
+	}
+	if (free_client) start_client(free_client, fd);
+	else CALL1(close, fd);
+}
+
 void accept_clients(int listener)
 {
 	for (;;) {
 		int fd = (int)CALL4(accept4, listener, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) return;
-		struct client *free_client = NULL;
-		for (u32 i = 0; i < CLIENTS_MAX; i++) {
-			if (clients[i].fd < 0) free_client = clients + i;
-		}
-		if (free_client) start_client(free_client, fd);
-		else CALL1(close, fd);
+		take_client(fd);
 	}
 }
 

@@ -305,9 +305,13 @@ __attribute__((used, noreturn)) void start(long *stack)
 	watch(listener, EPOLLIN, WATCH_LISTENER, 0);
 	watch(signals, EPOLLIN, WATCH_SIGNALS, 0);
 	int null = (int)check(open_file("/dev/null", O_RDWR, 0), "open /dev/null");
+	int first = (int)check(CALL3(fcntl, 2, F_DUPFD_CLOEXEC, TARGET_FD + 1), "keep the launcher's socket");
 	for (int fd = 0; fd < 3; fd++) CALL3(dup3, null, fd, 0);
 	close_fd(&null);
 	CALL3(write, ready, "", 1);
 	close_fd(&ready);
+	/* What was stderr until now is the launcher's connection: it need not wait for our start before it connects. */
+	CALL3(fcntl, first, F_SETFL, O_NONBLOCK);
+	take_client(first);
 	serve(listener, signals);
 }

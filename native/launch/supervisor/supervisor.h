@@ -54,6 +54,8 @@ struct client {
 };
 extern struct client clients[CLIENTS_MAX];
 void accept_clients(int listener);
+/* A connection from now on; one that is no stream socket is dropped when its hello cannot be sent. */
+void take_client(int fd);
 void on_client(u32 index, u32 events);
 /* Queues a message; a client that has no room for it is dropped. */
 void send_message(struct client *client, u8 type, u16 stream, u32 tag, const void *body, u32 length);
