@@ -95,9 +95,9 @@ async function makeWorld(): Promise<World> {
   };
   const failing: Launcher = {
     ...launcher,
-    startSupervisor: async (spec) => {
+    startSupervisor: async (spec, after) => {
       step('startSupervisor');
-      return launcher.startSupervisor(spec);
+      return launcher.startSupervisor(spec, after);
     },
   };
   const openImages = (): ReturnType<typeof openImageStore> =>

@@ -26,11 +26,12 @@ export interface StartedSandbox {
 }
 
 /**
- * Two rounds of steps that do not need each other, so that the kernel, the netlink thread and this one work at once:
+ * The kernel, the netlink thread, the supervisor's process and this thread work at once; an arrow is all that waits:
  *
- *     cgroups ┐                 ┌ supervisor
- *     shm     ├─▶ all of them ─▶┤
- *     netns   ┘                 └ CNI ADD
+ *     netns ───────┬─▶ CNI ADD
+ *                  ├─▶ supervisor enters its namespaces
+ *     cgroups ─────┴─▶ supervisor's process
+ *     shm
  *
  * @throws what the failed step threw, after undoing the others
  */
@@ -42,19 +43,18 @@ export async function startSandbox(
   await using undo = new AsyncDisposableStack();
 
   signal.throwIfAborted();
-  const [, cgroups] = await settleAll([
-    makeNetns(plan, ports, undo), // First, as the netlink thread does it while this one makes the rest.
-    makeCgroups(plan, ports, undo),
-    mountSharedMemory(plan, ports, undo), // Before the supervisor, whose containers bind it.
-  ]);
-  signal.throwIfAborted();
-  const [ips, supervisor] = await settleAll([
-    addToNetwork(plan, ports, { undo, signal }),
-    startSupervisor(plan, ports, { undo, cgroup: cgroups.supervisor }),
+  const netns = makeNetns(plan, ports, undo); // First, as the netlink thread does it while this one makes the rest.
+  const cgroups = makeCgroups(plan, ports, undo);
+  const [, { missing }, , supervisor, ips] = await settleAll([
+    netns,
+    cgroups,
+    mountSharedMemory(plan, ports, undo),
+    startSupervisor(plan, ports, { undo, cgroups, netns }),
+    addToNetwork(plan, ports, { undo, signal, netns }),
   ]);
   signal.throwIfAborted();
   undo.move();
-  return { supervisor, ips, missingControllers: cgroups.missing };
+  return { supervisor, ips, missingControllers: missing };
 }
 
 async function makeNetns(
@@ -74,11 +74,17 @@ async function makeNetns(
   }
 }
 
+interface MadeCgroups {
+  /** The supervisor's directory. */
+  readonly supervisor: string | undefined;
+  readonly missing: readonly string[];
+}
+
 async function makeCgroups(
   plan: SandboxPlan,
   { system }: SandboxPorts,
   undo: AsyncDisposableStack,
-): Promise<{ readonly supervisor: string | undefined; readonly missing: readonly string[] }> {
+): Promise<MadeCgroups> {
   const missing = new Set<string>();
   let supervisor: string | undefined;
   // A supervisor in a cgroup that was once killed clones children that die at once: the kernel compares the kill count of
@@ -107,12 +113,18 @@ async function mountSharedMemory(
 async function startSupervisor(
   plan: SandboxPlan,
   { launcher }: SandboxPorts,
-  { undo, cgroup }: { readonly undo: AsyncDisposableStack; readonly cgroup: string | undefined },
+  context: {
+    readonly undo: AsyncDisposableStack;
+    readonly cgroups: Promise<MadeCgroups>;
+    readonly netns: Promise<void>;
+  },
 ): Promise<Supervisor> {
+  const { undo, netns } = context;
   const { directory } = plan.supervisor;
+  const { supervisor: cgroup } = await context.cgroups;
   undo.defer(() => rm(directory, { recursive: true, force: true }));
   mkdirSync(directory, { recursive: true, mode: 0o700 }); // On a tmpfs.
-  const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup });
+  const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup }, netns);
   undo.defer(async () => {
     await supervisor.stop();
     supervisor[Symbol.dispose]();
@@ -123,9 +135,16 @@ async function startSupervisor(
 async function addToNetwork(
   { network: request }: SandboxPlan,
   { network }: SandboxPorts,
-  { undo, signal }: { readonly undo: AsyncDisposableStack; readonly signal: AbortSignal },
+  context: {
+    readonly undo: AsyncDisposableStack;
+    readonly signal: AbortSignal;
+    readonly netns: Promise<void>;
+  },
 ): Promise<readonly string[]> {
+  const { undo, signal } = context;
   if (request === undefined) return [];
+  await context.netns;
+  signal.throwIfAborted();
   undo.defer(() => network.del(request, AbortSignal.timeout(networkUndoTimeoutMs)));
   const { ips } = await network.add(request, signal);
   return ips;

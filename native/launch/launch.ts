@@ -166,7 +166,11 @@ export interface Supervisor extends Disposable {
 }
 
 export interface Launcher {
-  startSupervisor(spec: SupervisorSpec): Promise<Supervisor>;
+  /**
+   * With `after` the process is started meanwhile, and enters its namespaces when that resolves: when `netns` is there.
+   * @throws what `after` threw, then nothing is left of the supervisor; E_LAUNCH { index, errno, op }
+   */
+  startSupervisor(spec: SupervisorSpec, after?: Promise<unknown>): Promise<Supervisor>;
   /** Connects to a supervisor that an earlier agent started; undefined if it is gone. */
   connectSupervisor(directory: string): Promise<Supervisor | undefined>;
 }

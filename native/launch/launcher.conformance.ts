@@ -124,6 +124,29 @@ export function launcherConformance(
     const program = (name: string): ContainerLaunch =>
       harness.container(conformancePrograms[name]?.shell ?? name);
 
+    it('startSupervisor() is done after what it is to wait for, or fails as that did and leaves nothing', async () => {
+      const spec = {
+        directory: join(directory, 'late'),
+        netns: undefined,
+        hostname: 'late',
+        ipcNamespace: true,
+        pidNamespace: false,
+        cgroup: undefined,
+        sysctls: {},
+      };
+      mkdirSync(spec.directory);
+      const { launcher } = harness;
+      const refused = new Error('not made');
+      await expect(launcher.startSupervisor(spec, Promise.reject(refused))).rejects.toBe(refused);
+      const made = Promise.withResolvers<void>();
+      const starting = launcher.startSupervisor(spec, made.promise);
+      expect(await launcher.connectSupervisor(spec.directory)).toBeUndefined();
+      made.resolve();
+      using late = await starting;
+
+      await late.stop();
+    });
+
     it('launch() reports the process, then its exit, which is in exits()', async () => {
       const process = await supervisor.launch('c1', program('seven'), quiet);
       const exit = await exitOf('c1');

@@ -110,7 +110,8 @@ export function createFakeLauncher(options: FakeLauncherOptions = {}): FakeLaunc
   };
   const context: FakeContext = { clock, programOf, allocatePid: () => nextPid++ };
   return {
-    startSupervisor: async (spec) => {
+    startSupervisor: async (spec, after) => {
+      await after;
       if (states.get(spec.directory)?.isAlive === true) {
         throw new PodwrightError('E_BUSY', `start supervisor ${spec.directory}: one is running there`);
       }

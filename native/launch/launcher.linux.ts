@@ -1,4 +1,5 @@
 /** The launch port on Linux: starts supervisors, compiles launches, and speaks with them. */
+import { writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -39,10 +40,10 @@ const directoryBytesMax = 100;
 export function createLauncher(options: LauncherOptions = {}): Launcher {
   let binary: Promise<string> | undefined;
   return {
-    startSupervisor: async (spec) => {
+    startSupervisor: async (spec, after) => {
       binary ??=
         options.supervisorPath === undefined ? ensureSupervisor() : Promise.resolve(options.supervisorPath);
-      return createSupervisor(spec.directory, await startSupervisor(await binary, spec));
+      return createSupervisor(spec.directory, await startSupervisor(await binary, spec, after));
     },
     connectSupervisor,
   };
@@ -67,16 +68,32 @@ export function renderSupervisorArguments(spec: SupervisorSpec): readonly string
 }
 
 /** Runs the binary until it has gone into the background and said hello. */
-async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<Connection> {
+async function startSupervisor(
+  binary: string,
+  spec: SupervisorSpec,
+  after: Promise<unknown> | undefined,
+): Promise<Connection> {
   if (!spec.directory.startsWith('/') || Buffer.byteLength(spec.directory) > directoryBytesMax) {
     throw new PodwrightError(
       'E_INVALID',
       `start supervisor ${spec.directory}: not an absolute path of at most ${directoryBytesMax} bytes`,
     );
   }
-  const child = spawnProcess(binary, renderSupervisorArguments(spec));
-  const socket = new Socket({ fd: child.stderr.takeFd(), readable: true, writable: true });
-  const started = await awaitConnection(socket, join(spec.directory, 'sock'));
+  const wait = after === undefined ? [] : ['wait'];
+  const child = spawnProcess(binary, [...renderSupervisorArguments(spec), ...wait]);
+  const fd = child.stderr.takeFd();
+  const socket = new Socket({ fd, readable: true, writable: true });
+  const starting = awaitConnection(socket, join(spec.directory, 'sock'));
+  try {
+    await after;
+    if (after !== undefined) tellToGoOn(socket, fd);
+  } catch (error) {
+    socket.destroy();
+    await starting; // Closed: what waits at the other end of it goes.
+    reapProcess(child.pid);
+    throw error;
+  }
+  const started = await starting;
   // It ends when the one in the background is ready, which is before that says hello, or has told why not.
   const end = reapProcess(child.pid);
   if ('connection' in started) return started.connection;
@@ -88,6 +105,16 @@ async function startSupervisor(binary: string, spec: SupervisorSpec): Promise<Co
   throw new PodwrightError('E_LAUNCH', `start supervisor ${spec.directory}: ${op}: ${detail.errno}`, {
     detail,
   });
+}
+
+/** Not by the stream: one that cannot be written to throws away what is still to be read, which says why it ended. */
+function tellToGoOn(socket: Socket, fd: number): void {
+  if (socket.destroyed) return; // The number may be another's by now.
+  try {
+    writeSync(fd, '\0');
+  } catch (error) {
+    if (errnoOf(error) !== 'EPIPE') throw error;
+  }
 }
 
 function createSupervisor(directory: string, connection: Connection): Supervisor {

@@ -139,6 +139,26 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
     await expect(sysctl).rejects.toThrow(/\/proc\/sys\/kernel\/nothing: ENOENT$/);
   });
 
+  it('says why it ended, whether or not it was told by then that it may go on', async () => {
+    const directory = mkdtempSync('/tmp/podwright-early-');
+    using _ = { [Symbol.dispose]: () => rmSync(directory, { recursive: true }) };
+
+    const rest = { hostname: 'pod', ipcNamespace: true, pidNamespace: false, sysctls: {} };
+    const launcher = createLauncher();
+    for (let round = 0; round < 5; round++) {
+      const early = { directory, netns: undefined, cgroup: '/nowhere', ...rest };
+      await expect(launcher.startSupervisor(early, Promise.resolve())).rejects.toMatchObject({
+        code: 'E_LAUNCH',
+        detail: { errno: 'ENOENT', op: '/nowhere' },
+      });
+      const late = { directory, netns: '/not/there', cgroup: undefined, ...rest };
+      await expect(launcher.startSupervisor(late, Promise.resolve())).rejects.toMatchObject({
+        code: 'E_LAUNCH',
+        detail: { errno: 'ENOENT', op: '/not/there' },
+      });
+    }
+  });
+
   it('joins a network namespace, sets its sysctls, and has an ipc namespace of its own', async () => {
     const holder = spawn('unshare', ['-n', 'sleep', '1000'], { stdio: 'ignore' });
     using _ = { [Symbol.dispose]: () => void holder.kill('SIGKILL') };

@@ -183,6 +183,15 @@ static void run_pod_init(void)
 	for (;;) CALL5(ppoll, 0, 0, 0, 0, 0);
 }
 
+/* With "wait" the network namespace is still being made: a byte says that it is there, an end that it will not be. */
+static void wait_for_launcher(char **arguments)
+{
+	char byte;
+	for (; *arguments; arguments++) {
+		if (text_equal(*arguments, "wait") && CALL3(read, 2, &byte, 1) != 1) CALL1(exit_group, 1);
+	}
+}
+
 static void join_namespaces(char **arguments, int is_in_cgroup)
 {
 	u64 fresh = 0;
@@ -205,7 +214,7 @@ static void join_namespaces(char **arguments, int is_in_cgroup)
 			int fd = (int)check(open_file("cgroup.procs", O_WRONLY, 0), value);
 			check(CALL3(write, fd, "0", 1), value);
 			close_fd(&fd);
-		} else if (!value_of(*argument, "sysctl")) {
+		} else if (!value_of(*argument, "sysctl") && !text_equal(*argument, "wait")) {
 			die(*argument, EINVAL);
 		}
 	}
@@ -284,7 +293,7 @@ __attribute__((used, noreturn)) void start(long *stack)
 	char **argv = (char **)(stack + 1);
 	int ready;
 	u64 all_signals = ~0ull, child_signal = 1ull << (SIGCHLD - 1);
-	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=]", EINVAL);
+	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=] [wait]", EINVAL);
 	CALL3(close_range, 3, ~0u, 0);
 	run_sealed(argv, argv + stack[0] + 1);
 	int is_in_cgroup = go_background(argument_named(argv + 2, "cgroup"), &ready);
@@ -294,6 +303,7 @@ __attribute__((used, noreturn)) void start(long *stack)
 	CALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
 	check(CALL5(prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
 	check(CALL4(rt_sigprocmask, SIG_SETMASK, &all_signals, 0, 8), "block signals");
+	wait_for_launcher(argv + 2);
 	join_namespaces(argv + 2, is_in_cgroup);
 	start_pod_pid();
 	check(CALL1(chdir, argv[1]), argv[1]);
