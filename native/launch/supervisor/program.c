@@ -122,7 +122,10 @@ static long move_tree(long tree, long target)
 	return CALL5(move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
-/* A clone of what is hidden behind is never made: closing one that was not used waits for an RCU grace period. */
+/*
+ * The clone is of the one thing that is mounted: closing one that is not waits for an RCU grace period
+ * (docs/kernel-notes.md#unused-clone). Descriptors stay open here and below: the program closes all of them at once.
+ */
 static long mask_path(int root, const char *path, int empty)
 {
 	long target = open_in_root(root, path);
@@ -133,10 +136,7 @@ static long mask_path(int root, const char *path, int empty)
 	long tree = directory == 0 ? CALL3(open_tree, empty, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
 				   : CALL3(open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (is_error(tree)) return tree;
-	long moved = move_tree(tree, target);
-	CALL1(close, tree);
-	CALL1(close, target);
-	return moved;
+	return move_tree(tree, target);
 }
 
 static long seal_path(int root, const char *path)
@@ -148,10 +148,7 @@ static long seal_path(int root, const char *path)
 	long tree = CALL3(open_tree, target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
 	if (is_error(tree)) return tree;
 	long result = CALL5(mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attributes, sizeof attributes);
-	if (!is_error(result)) result = move_tree(tree, target);
-	CALL1(close, tree);
-	CALL1(close, target);
-	return result;
+	return is_error(result) ? result : move_tree(tree, target);
 }
 
 static long configure(long context, const char *setting)
@@ -174,9 +171,7 @@ static long make_mount(const char *type, const char *settings, u32 attributes)
 	for (const char *setting = settings; *setting && !is_error(result); setting += text_length(setting) + 1)
 		result = configure(context, setting);
 	if (!is_error(result)) result = CALL5(fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
-	if (!is_error(result)) result = CALL3(fsmount, context, FSMOUNT_CLOEXEC, attributes);
-	CALL1(close, context);
-	return result;
+	return is_error(result) ? result : CALL3(fsmount, context, FSMOUNT_CLOEXEC, attributes);
 }
 
 static long write_file(const char *path, const char *data, size_t length)
