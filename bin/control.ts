@@ -9,12 +9,13 @@
  * Failures are { code, message } with status 400.
  */
 import { rmSync } from 'node:fs';
-import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 
 import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
+import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
@@ -35,7 +36,7 @@ export interface ControlPorts {
 
 export async function startControl(socketPath: string, ports: ControlPorts): Promise<AsyncDisposable> {
   rmSync(socketPath, { force: true });
-  const server = createServer((request, response) => void answer(request, response, ports));
+  const server = http.createServer((request, response) => void answer(request, response, ports));
   server.maxConnections = imports * 4;
   server.requestTimeout = 0; // An import takes as long as its archive.
   server.listen(socketPath);
@@ -109,7 +110,7 @@ async function removeImage(images: ImageStore, reference: string): Promise<void>
 
 /** Asks an agent. @throws E_CONNECTION when it does not run, and what the agent answered. */
 async function ask(socketPath: string, method: string, path: string, body?: Readable): Promise<unknown> {
-  const request = httpRequest({ socketPath, method, path });
+  const request = http.request({ socketPath, method, path });
   const answered = once(request, 'response');
   if (body === undefined) request.end();
   else body.pipe(request);

@@ -1,15 +1,15 @@
 import { once } from 'node:events';
-import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { PodwrightError, errnoOf } from '#base/errors.ts';
+import { http } from '#base/http.ts';
 import type { Connect } from '#agent/runtime/images/registry-transport.ts';
 
 /** Connects through the launcher's proxy socket (up/egress.ts). @throws E_CONNECTION with the proxy's reason */
 export function connectThrough(socketPath: string): Connect {
   return async ({ host, port }, signal) => {
     const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    const outgoing = request({ socketPath, method: 'CONNECT', path: authority, signal });
+    const outgoing = http.request({ socketPath, method: 'CONNECT', path: authority, signal });
     outgoing.end();
     const failure = (why: string, cause?: unknown): PodwrightError =>
       new PodwrightError('E_CONNECTION', `connect to ${authority}: ${why}`, { cause });

@@ -1,8 +1,9 @@
-import http from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import { finished } from 'node:stream/promises';
 import { PodwrightError } from '#base/errors.ts';
+import { http } from '#base/http.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Container, EphemeralContainer, HTTPGetAction, LifecycleHandler, Pod } from '#api/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -141,7 +142,7 @@ interface HttpAnswer {
 function getOnce(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const options = { headers, signal, agent: false as const, rejectUnauthorized: false };
-  const onResponse = (response: http.IncomingMessage): void => {
+  const onResponse = (response: IncomingMessage): void => {
     let body = '';
     response.setEncoding('utf8');
     response.on('data', (chunk: string) => {

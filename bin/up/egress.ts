@@ -1,8 +1,10 @@
 import { rmSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
+
+import { http } from '#base/http.ts';
 
 const connectionsMax = 256;
 const connectTimeoutMs = 30_000;
@@ -13,7 +15,7 @@ const connectTimeoutMs = 30_000;
  */
 export async function startEgress(socketPath: string): Promise<AsyncDisposable> {
   rmSync(socketPath, { force: true });
-  const server = createServer((_request, response) => {
+  const server = http.createServer((_request, response) => {
     response.writeHead(405).end('only CONNECT\n');
   });
   server.maxConnections = connectionsMax;

@@ -1,9 +1,10 @@
 /** One HTTP request at a time to a registry, over a connection that may be made elsewhere. */
-import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect as tcpConnect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { http } from '#base/http.ts';
 
 /** Opens a TCP connection. `podwright up` passes one that leaves through the launcher, outside the node's namespaces. */
 export type Connect = (
@@ -96,7 +97,7 @@ async function get(
 
 function exchange(socket: Duplex, request: RegistryRequest, signal: AbortSignal): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const outgoing = httpRequest(request.url.href.replace(/^https:/, 'http:'), {
+  const outgoing = http.request(request.url.href.replace(/^https:/, 'http:'), {
     headers: { ...request.headers, 'user-agent': 'podwright', connection: 'close', host: request.url.host },
     createConnection: () => socket,
     signal,
