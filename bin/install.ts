@@ -9,7 +9,8 @@ import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { endNode } from './end-node.ts';
 import { repositoryRoot } from './paths.ts';
-import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName, type Role } from './systemd.ts';
+import { programCommand, programEnvironment, type Role } from './program.ts';
+import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
 
 /** Where an administrator's units go, before those of packages. systemd.unit(5) */
 const unitDirectory = '/etc/systemd/system';
@@ -20,13 +21,12 @@ export async function runInstall(role: Role, options: Readonly<Record<string, un
   const path = join(unitDirectory, unitName(role));
   const unit = renderUnit({
     role,
-    program: [
-      process.execPath,
-      '--disable-warning=ExperimentalWarning',
-      join(repositoryRoot, 'bin', 'podwright.ts'),
-    ],
+    program: programCommand(role, ['--disable-warning=ExperimentalWarning']),
     arguments: argumentsOf(options),
-    compileCache: join(repositoryRoot, 'build', 'compile-cache'),
+    environment: {
+      NODE_COMPILE_CACHE: join(repositoryRoot, 'build', 'compile-cache'),
+      ...programEnvironment(role),
+    },
   });
   const isChanged = (await readIfThere(path)) !== unit;
   if (isChanged) {

@@ -169,6 +169,7 @@ function toolCommands(program: Command): void {
     .command('setup')
     .description('install and build what this checkout needs, then exit')
     .action(async () => (await import('./setup.ts')).runSetup());
+  program.command('load', { hidden: true }).action(async () => (await import('./load.ts')).runLoad());
   program
     .command('version')
     .description('print the version')

@@ -2,17 +2,20 @@ import { describe, expect, it } from 'vitest';
 
 import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
 
-const program = ['/opt/podwright/node', '/opt/podwright/bin/podwright.ts'];
-const compileCache = '/opt/podwright/build/compile-cache';
+const programs = {
+  server: ['/opt/podwright/node', '/opt/podwright/bin/podwright.ts', 'server'],
+  agent: ['/opt/podwright/node', '--optimize-for-size', '/opt/podwright/bin/podwright.ts', 'agent'],
+};
+const environment = { NODE_COMPILE_CACHE: '/opt/podwright/build/compile-cache' };
 
 describe('renderUnit()', () => {
   it('writes a server that systemd ends with all its processes', () => {
     expect(
       renderUnit({
         role: 'server',
-        program,
+        program: programs.server,
         arguments: ['--data', '/var/lib/podwright/server'],
-        compileCache,
+        environment,
       }),
     ).toBe(`[Unit]
 Description=podwright server: API server, scheduler, controllers
@@ -40,24 +43,29 @@ WantedBy=multi-user.target
   });
 
   it('writes an agent that comes and goes without its pods', () => {
-    const unit = renderUnit({ role: 'agent', program, arguments: ['--node-name', 'a'], compileCache });
+    const unit = renderUnit({
+      role: 'agent',
+      program: programs.agent,
+      arguments: ['--node-name', 'a'],
+      environment: { ...environment, MALLOC_ARENA_MAX: '2' },
+    });
     expect(unit).toContain('After=network-online.target podwright-server.service\n');
     expect(unit).toContain(
-      'ExecStart=/opt/podwright/node /opt/podwright/bin/podwright.ts agent --node-name a\n',
+      'ExecStart=/opt/podwright/node --optimize-for-size /opt/podwright/bin/podwright.ts agent --node-name a\nEnvironment=NODE_COMPILE_CACHE=/opt/podwright/build/compile-cache MALLOC_ARENA_MAX=2\n',
     );
     expect(unit).toContain('KillMode=process\nDelegate=yes\nOOMScoreAdjust=-999\n');
   });
 
   it('keeps every word of the command as it is, whatever systemd would make of it', () => {
     const words = ['--data', '/a b/100%/$HOME/"q"/back\\slash', '', '--node', 'n=10.0.0.1'];
-    const unit = renderUnit({ role: 'server', program, arguments: words, compileCache });
+    const unit = renderUnit({ role: 'server', program: programs.server, arguments: words, environment });
     expect(unit).toContain('"/a b/100%%/$$HOME/\\"q\\"/back\\\\slash" "" --node n=10.0.0.1\n');
     expect(parseUnitArguments(unit, 'server')).toEqual(words);
   });
 
   it('refuses a word that would end the line', () => {
     const render = (): string =>
-      renderUnit({ role: 'agent', program, arguments: ['a\nExecStartPre=b'], compileCache });
+      renderUnit({ role: 'agent', program: programs.agent, arguments: ['a\nExecStartPre=b'], environment });
     expect(render).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
   });
 });

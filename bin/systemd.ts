@@ -2,16 +2,15 @@
 import { resolve } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
-
-export type Role = 'server' | 'agent';
+import type { Role } from './program.ts';
 
 export interface UnitOptions {
   readonly role: Role;
-  /** The command up to the role: Node, its options, the program; absolute paths. */
+  /** The command up to the role and with it: Node, its options, the program; absolute paths. */
   readonly program: readonly string[];
   /** What follows the role. */
   readonly arguments: readonly string[];
-  readonly compileCache: string;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 const descriptions: Readonly<Record<Role, string>> = {
@@ -38,7 +37,10 @@ export const unitName = (role: Role): string => `podwright-${role}.service`;
 /** The unit file; systemd.service(5), systemd.exec(5). */
 export function renderUnit(options: UnitOptions): string {
   const { role } = options;
-  const command = [...options.program, role, ...options.arguments].map(quoteArgument).join(' ');
+  const command = [...options.program, ...options.arguments].map(quoteArgument).join(' ');
+  const environment = Object.entries(options.environment).map(([name, value]) =>
+    quoteArgument(`${name}=${value}`),
+  );
   return `[Unit]
 Description=${descriptions[role]}
 Wants=network-online.target
@@ -49,7 +51,7 @@ StartLimitIntervalSec=0
 Type=notify
 NotifyAccess=all
 ExecStart=${command}
-Environment=${quoteArgument(`NODE_COMPILE_CACHE=${options.compileCache}`)}
+Environment=${environment.join(' ')}
 Restart=always
 RestartSec=1
 TimeoutStartSec=${startTimeoutSeconds}

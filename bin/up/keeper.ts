@@ -13,6 +13,8 @@ const healthyAfterMs = 10_000; // A process that lived this long starts again wi
 export interface KeptProcess {
   readonly name: string;
   readonly command: readonly string[];
+  /** Set besides the environment that all processes of the keeper get. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
   /** Called before each start; what it returns is passed on as fd 3 and closed here afterwards. */
   readonly takeListener?: () => Promise<{ readonly fd: number; readonly release: () => void }>;
@@ -92,7 +94,7 @@ export class Keeper implements AsyncDisposable {
     const child = spawn(program, args, {
       stdio: ['ignore', log, log, listener?.fd ?? 'ignore', 'pipe'],
       detached: true, // Ctrl-C on the terminal reaches the launcher only, which stops things in order.
-      env: { ...this.#options.environment, PODWRIGHT_READY_FD: '4' },
+      env: { ...this.#options.environment, ...this.#process.environment, PODWRIGHT_READY_FD: '4' },
       cwd: '/',
     });
     closeSync(log);

@@ -96,10 +96,9 @@ export function planCable(
   };
 }
 
-/** Command line of a program of ours inside a host. */
+/** What follows the role on the command line of a program of ours inside a host. */
 export function serverArguments(plan: UpPlan): readonly string[] {
   return [
-    'server',
     '--data',
     plan.server.dataDir,
     '--listen-fd',
@@ -125,7 +124,6 @@ export function serverArguments(plan: UpPlan): readonly string[] {
 
 export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] {
   return [
-    'agent',
     '--data',
     node.dataDir,
     '--run',

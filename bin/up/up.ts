@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
-import { repositoryRoot } from '#bin/paths.ts';
+import { programCommand, programEnvironment } from '#bin/program.ts';
 import type { Progress } from '#bin/progress.ts';
 import { endCgroup, removeFiles } from './cleanup.ts';
 import { startEgress } from './egress.ts';
@@ -148,7 +148,11 @@ function keeperOptions(ports: UpPorts): ConstructorParameters<typeof Keeper>[1] 
 function serverProcess(plan: UpPlan, host: Host): KeptProcess {
   return {
     name: 'server',
-    command: insideHost(host, join(host.plan.cgroup, 'agent'), ourProgram(serverArguments(plan))),
+    command: insideHost(host, join(host.plan.cgroup, 'agent'), [
+      ...programCommand('server', process.execArgv),
+      ...serverArguments(plan),
+    ]),
+    environment: programEnvironment('server'),
     logFile: join(host.plan.dataDir, 'server.log'),
     takeListener: () => takeLoopbackListener(plan.port),
   };
@@ -157,11 +161,11 @@ function serverProcess(plan: UpPlan, host: Host): KeptProcess {
 function agentProcess(plan: UpPlan, host: Host): KeptProcess {
   return {
     name: host.plan.name,
-    command: insideHost(host, join(host.plan.cgroup, 'agent'), ourProgram(agentArguments(plan, host.plan))),
+    command: insideHost(host, join(host.plan.cgroup, 'agent'), [
+      ...programCommand('agent', process.execArgv),
+      ...agentArguments(plan, host.plan),
+    ]),
+    environment: programEnvironment('agent'),
     logFile: join(host.plan.dataDir, 'agent.log'),
   };
-}
-
-function ourProgram(args: readonly string[]): readonly string[] {
-  return [process.execPath, ...process.execArgv, join(repositoryRoot, 'bin', 'podwright.ts'), ...args];
 }

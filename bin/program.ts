@@ -1,0 +1,29 @@
+/** How the two long-running programs are run: Node's options, and what they find in their environment. */
+import { join } from 'node:path';
+
+import { repositoryRoot } from './paths.ts';
+
+export type Role = 'server' | 'agent';
+
+/**
+ * An agent shares its host's memory with what it runs, and works little: V8 keeps its young generation small and its heap
+ * compact (--optimize-for-size), and the C library keeps two arenas rather than eight for each processor
+ * (mallopt(3), M_ARENA_MAX). With 100 pods that is 120 MB rather than 175. A server has the API's load, and keeps V8's defaults.
+ * The entry script says the same for an agent that is started by hand.
+ */
+const nodeOptions: Readonly<Record<Role, readonly string[]>> = { server: [], agent: ['--optimize-for-size'] };
+const environments: Readonly<Record<Role, Readonly<Record<string, string>>>> = {
+  server: {},
+  agent: { MALLOC_ARENA_MAX: '2' },
+};
+
+/** The command up to the role's own arguments: Node, its options (`inherited` before the role's own), the program, the role. */
+export function programCommand(role: Role, inherited: readonly string[]): readonly string[] {
+  const program = join(repositoryRoot, 'bin', 'podwright.ts');
+  return [process.execPath, ...inherited, ...nodeOptions[role], program, role];
+}
+
+/** What is set in the role's environment besides that of whoever starts it. */
+export function programEnvironment(role: Role): Readonly<Record<string, string>> {
+  return environments[role];
+}
