@@ -99,11 +99,6 @@ export function formatGroupVersion({ group, version }: GroupVersion): string {
   return group === '' ? version : `${group}/${version}`;
 }
 
-/** Whether a type has the field: whether a kind has a spec or a status is asked this way. */
-export function hasField(kind: Kind, field: string): boolean {
-  return schemaType(kind.typeName)?.f?.[field] !== undefined;
-}
-
 function kindsOfGroup(gv: GroupVersion, resources: Readonly<Record<string, ResourceFact>>): Kind[] {
   const entries = Object.entries(resources);
   return entries

@@ -4,9 +4,6 @@ import { PodwrightError } from '#base/errors.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 import { listNames } from './list-names.ts';
 
-/** Where the CNI specification's users keep network configurations. */
-export const defaultConflistDir = '/etc/cni/net.d';
-
 /**
  * The first network configuration of a directory, by file name; undefined if there is none. One that cannot be read is an
  * error and not skipped: the next file would put pods into another network than the one meant.

@@ -1,5 +1,5 @@
 import { findCondition, isConditionTrue } from '#api/condition.ts';
-import type { ContainerStatus, Pod } from '#api/objects.ts';
+import type { Pod } from '#api/objects.ts';
 
 /** Succeeded or Failed: its containers will not run again. */
 export function isTerminal(pod: Pod): boolean {
@@ -30,11 +30,6 @@ export function isPodAvailable(pod: Pod, minReadySeconds: number, now: number): 
   return minReadySeconds === 0 || (!Number.isNaN(since) && since + minReadySeconds * 1000 <= now);
 }
 
-/** It has a node. */
-export function isScheduled(pod: Pod): boolean {
-  return (pod.spec?.nodeName ?? '') !== '';
-}
-
 /** How an EndpointSlice shows the pod (discovery/v1 EndpointConditions). */
 export interface EndpointReadiness {
   readonly ready: boolean;
@@ -52,16 +47,4 @@ export function endpointReadiness(pod: Pod, publishNotReadyAddresses = false): E
 /** Whether the pod belongs into an EndpointSlice at all: it has an address and still runs. */
 export function belongsInEndpoints(pod: Pod): boolean {
   return (pod.status?.podIP ?? '') !== '' && !isTerminal(pod);
-}
-
-/** The status of a container by name, init and ephemeral ones among them. */
-export function containerStatusOf(pod: Pod, name: string): ContainerStatus | undefined {
-  const {
-    containerStatuses = [],
-    initContainerStatuses = [],
-    ephemeralContainerStatuses = [],
-  } = pod.status ?? {};
-  return [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(
-    (status) => status.name === name,
-  );
 }

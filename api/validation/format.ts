@@ -6,21 +6,18 @@ export type Format = (text: string) => readonly string[];
 
 const label1123 = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const subdomain1123 = String.raw`${label1123}(\.${label1123})*`;
-const label1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const qualifiedPart = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const labelValueSyntax = `(${qualifiedPart})?`;
 const configKeySyntax = '[-._a-zA-Z0-9]+';
 
 const isLabel1123 = whole(label1123);
 const isSubdomain1123 = whole(subdomain1123);
-const isLabel1035 = whole(label1035);
 const isQualifiedPart = whole(qualifiedPart);
 const isLabelValue = whole(labelValueSyntax);
 const isConfigKey = whole(configKeySyntax);
 
 const label1123Text = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${label1123}')`;
 const subdomain1123Text = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain1123}')`;
-const label1035Text = `a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${label1035}')`;
 const qualifiedText = `must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${qualifiedPart}')`;
 const labelValueText = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '${labelValueSyntax}')`;
 const configKeyText = `a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '${configKeySyntax}')`;
@@ -40,12 +37,6 @@ export const dnsLabel: Format = (text) => [
 export const dnsSubdomain: Format = (text) => [
   ...tooLong(text, subdomainLengthMax),
   ...(isSubdomain1123(text) ? [] : [subdomain1123Text]),
-];
-
-/** RFC 1035 label. */
-export const dns1035Label: Format = (text) => [
-  ...tooLong(text, labelLengthMax),
-  ...(isLabel1035(text) ? [] : [label1035Text]),
 ];
 
 /** What can be one segment of a URL path: names of RBAC objects. */

@@ -48,26 +48,6 @@ function clusterIpUpdateErrors(before: JsonObject, after: JsonObject): readonly 
     : [...errors, invalidField('spec.ipFamilies[0]', after['ipFamilies'] ?? [], 'may not change once set')];
 }
 
-/** What the node port allocator says of a port outside its range. */
-export function nodePortRangeError(
-  index: number,
-  nodePort: number,
-  range: { readonly first: number; readonly last: number },
-): FieldError {
-  const detail = `provided port is not in the valid range. The range of valid ports is ${range.first}-${range.last}`;
-  return invalidField(`spec.ports[${index}].nodePort`, nodePort, detail);
-}
-
-/** What the node port allocator says of a port in use. */
-export function nodePortTakenError(index: number, nodePort: number): FieldError {
-  return invalidField(`spec.ports[${index}].nodePort`, nodePort, 'provided port is already allocated');
-}
-
-/** What the address allocator says of an address that it cannot give. */
-export function clusterIpError(clusterIps: readonly string[], cause: string): FieldError {
-  return invalidField('spec.clusterIPs', clusterIps, `failed to allocate IP ${clusterIps[0]}: ${cause}`);
-}
-
 function portsErrors(spec: JsonObject): readonly FieldError[] {
   const ports = objectsOf(spec['ports']);
   const isHeadless = spec['clusterIP'] === 'None';

@@ -34,8 +34,6 @@ const HEADERS = 8;
 /** Bytes of one frame's payload that are accepted; the peers of Kubernetes send at most 64 KiB. */
 export const frameLengthMax = 1_048_576;
 
-/** RST_STREAM status codes. */
-export const rstProtocolError = 1;
 export const rstInvalidStream = 2;
 export const rstRefusedStream = 3;
 export const rstCancel = 5;

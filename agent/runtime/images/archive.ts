@@ -2,7 +2,6 @@
  * Image archives: OCI layouts (a directory, or a tar of one) and docker-archives. A tar is staged into a directory first,
  * since manifest.json comes last in it and layers may be links to one another.
  */
-import { createReadStream } from 'node:fs';
 import { open, readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseDockerArchive, type DockerArchiveImage } from '#api/oci/docker-archive.ts';
@@ -253,9 +252,4 @@ function missing(part: string): PodwrightError {
 
 function tooLarge(why: string): PodwrightError {
   return new PodwrightError('E_LIMIT', `read image archive: ${why}`);
-}
-
-/** A file as the stream that importArchive takes. */
-export function archiveStream(path: string): Readable {
-  return createReadStream(path, { highWaterMark: 256 * 1024 });
 }
