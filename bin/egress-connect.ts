@@ -14,11 +14,15 @@ export function connectThrough(socketPath: string): Connect {
     const failure = (why: string, cause?: unknown): PodwrightError =>
       new PodwrightError('E_CONNECTION', `connect to ${authority}: ${why}`, { cause });
     try {
-      const [response, socket] = (await once(outgoing, 'connect')) as [
+      const [response, socket, head] = (await once(outgoing, 'connect')) as [
         { statusCode?: number; headers: Record<string, string> },
         Duplex,
+        Buffer,
       ];
-      if (response.statusCode === 200) return socket;
+      if (response.statusCode === 200) {
+        if (head.length > 0) socket.unshift(head); // Of the tunnel, come along with the answer.
+        return socket;
+      }
       socket.destroy();
       throw failure(response.headers['x-reason'] ?? `the proxy answered ${response.statusCode}`);
     } catch (error) {

@@ -39,13 +39,18 @@ function tunnel(authority: string, client: Duplex): void {
   }
   const upstream = connect({ host: match[1] ?? '', port: Number(match[2]) });
   upstream.setTimeout(connectTimeoutMs, () => upstream.destroy(new Error('connect timed out')));
+  let isOpen = false;
   upstream.once('connect', () => {
+    isOpen = true;
     upstream.setTimeout(0);
     client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     client.pipe(upstream).pipe(client);
   });
   upstream.once('error', (error) => {
-    client.end(`HTTP/1.1 502 Bad Gateway\r\nX-Reason: ${error.message.replaceAll(/[^ -~]/g, ' ')}\r\n\r\n`);
+    // What is said in a tunnel that is open would pass for the other side's bytes.
+    if (isOpen) client.destroy();
+    else
+      client.end(`HTTP/1.1 502 Bad Gateway\r\nX-Reason: ${error.message.replaceAll(/[^ -~]/g, ' ')}\r\n\r\n`);
   });
   client.once('error', () => upstream.destroy());
   client.once('close', () => upstream.destroy());

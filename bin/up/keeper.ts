@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
 const healthyAfterMs = 10_000; // A process that lived this long starts again without delay.
@@ -81,9 +81,14 @@ export class Keeper implements AsyncDisposable {
         .catch(() => undefined);
       if (this.#abort.signal.aborted) return;
       startedMs = this.#options.clock.monotonic();
-      const next = await this.#spawn();
-      next.ready.catch(() => undefined); // Its exit says the same and is what is acted on.
-      exited = next.exited;
+      exited = this.#spawn().then(
+        (next) => {
+          next.ready.catch(() => undefined); // Its exit says the same and is what is acted on.
+          return next.exited;
+        },
+        // The port is taken, the disk is full: as if it had ended at once.
+        (error: unknown) => describeError(error),
+      );
     }
   }
 
