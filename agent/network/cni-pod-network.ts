@@ -37,7 +37,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
   const cache = createResultCache(options.cacheDir);
   return {
     async add(request, signal) {
-      const list = await requireConflist(options.conflistDir);
+      const list = requireConflist(options.conflistDir);
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
       if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result) };
@@ -54,7 +54,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       }
       if (cached.length > 0) return;
       // Nothing known: an ADD that was cut short may still have left an address behind.
-      const list = await loadConflist(options.conflistDir);
+      const list = loadConflist(options.conflistDir);
       if (list !== undefined) await cni.del(list, toAttachment(request), undefined, signal);
     },
 
@@ -65,7 +65,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
         await cni.del(item.list, { ...item, netns: '' }, item.result, signal);
         await cache.remove(item.list.name, item.containerId, item.ifname);
       }
-      const list = await loadConflist(options.conflistDir);
+      const list = loadConflist(options.conflistDir);
       if (list === undefined) return;
       const valid = validSandboxIds.map((containerID) => ({ containerID, ifname: podIfname }));
       await cni.gc(list, valid, signal);
@@ -73,7 +73,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
 
     async status() {
       try {
-        const list = await requireConflist(options.conflistDir);
+        const list = requireConflist(options.conflistDir);
         await cni.status(list, AbortSignal.timeout(statusTimeoutMs));
         return { isReady: true, reason: '' };
       } catch (error) {
@@ -100,8 +100,8 @@ export async function attachPod(
 
 const statusTimeoutMs = 10_000;
 
-async function requireConflist(dir: string): Promise<NetworkConfigList> {
-  const list = await loadConflist(dir);
+function requireConflist(dir: string): NetworkConfigList {
+  const list = loadConflist(dir);
   if (list === undefined) throw new PodwrightError('E_NOT_FOUND', `no network configuration in ${dir}`);
   return list;
 }

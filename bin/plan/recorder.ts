@@ -60,6 +60,7 @@ function recordNetlink(say: Say): Netlink {
     createNetns: async (path) => say({ kind: 'own' }, [`create network namespace ${path}`]),
     removeNetns: async (path) => say({ kind: 'own' }, [`remove network namespace ${path}`]),
     apply: async (netns, ops) => say(netns, ops.map(renderNetOp)),
+    applyAll: async (changes) => changes.forEach(({ netns, ops }) => say(netns, ops.map(renderNetOp))),
     state: async () => ({ links: [], addresses: [], routes: [] }),
     watch: async () => ({ [Symbol.asyncDispose]: async () => {} }),
   };

@@ -26,8 +26,10 @@ export const bridge: CniPlugin = {
     const ipam = config.ipam === undefined ? emptyResult : await addressesFor(config, call, host, signal);
     const plan = planBridgeAdd(config, call, ipam);
     undo.defer(() => host.netlink.apply(ownNetns, planBridgeDel(call)));
-    await host.netlink.apply(ownNetns, plan.host);
-    await host.netlink.apply({ kind: 'path', path: call.netns }, plan.container);
+    await host.netlink.applyAll([
+      { netns: ownNetns, ops: plan.host },
+      { netns: { kind: 'path', path: call.netns }, ops: plan.container },
+    ]);
     if (config.ipMasq) {
       for (const { table, add } of planMasquerade(config.network, config.bridge, ipam.ips)) {
         await commitInTable(host.nft, table, [add]);

@@ -87,6 +87,38 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       expect(await given.link('br0')).toMatchObject({ isUp: false });
     });
 
+    it('applyAll() goes through namespaces in order, and stops at the first failure', async () => {
+      await using given = await openNetns();
+
+      const pod = { kind: 'path', path: given.newPath() } as const;
+      await given.netlink.createNetns(pod.path);
+      const link = { kind: 'veth', peerName: 'eth0', peerNetns: pod } as const;
+      await given.netlink.applyAll([
+        { netns: given.netns, ops: [{ op: 'addLink', name: 'v0', link }] },
+        { netns: pod, ops: [{ op: 'setLink', name: 'eth0', up: true }] },
+      ]);
+      expect(await given.link('eth0', pod)).toMatchObject({ isUp: true });
+      const attempt = given.netlink.applyAll([
+        { netns: given.netns, ops: [{ op: 'setLink', name: 'v0', up: true }] },
+        { netns: pod, ops: [addBridge, { op: 'setLink', name: 'nope', up: true }] },
+        { netns: given.netns, ops: [addBridge] },
+      ]);
+      await expect(attempt).rejects.toMatchObject({
+        code: 'E_NOT_FOUND',
+        detail: { index: 1, op: 'setLink' },
+      });
+      expect(await given.link('v0')).toMatchObject({ isUp: true });
+      expect(await given.link('br0', pod)).toBeDefined();
+      expect(await given.link('br0')).toBeUndefined();
+      const nowhere = { kind: 'path', path: given.newPath() } as const;
+      const missing = given.netlink.applyAll([
+        { netns: given.netns, ops: [addBridge] },
+        { netns: nowhere, ops: [] },
+      ]);
+      await expect(missing).rejects.toEqual(code('E_NOT_FOUND'));
+      expect(await given.link('br0')).toBeDefined();
+    });
+
     it('ensureLink() makes, keeps, corrects, and refuses another kind', async () => {
       await using given = await openNetns();
 

@@ -2,7 +2,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { type FakeLink, FakeNamespace } from './fake-namespace.ts';
-import type { NetEvent, Netlink, NetnsRef, NetOp, NetworkState } from './netlink.ts';
+import type { NetChange, NetEvent, Netlink, NetnsRef, NetOp, NetworkState } from './netlink.ts';
 import { opError } from './op-error.ts';
 import { renderNetns, renderNetOp } from './render.ts';
 import { checkedName, encodeNetOp, type Resolver } from './rtnetlink-encode.ts';
@@ -61,6 +61,10 @@ class MemoryNetlink implements FakeNetlink {
         throw opError(error, op, index);
       }
     });
+  }
+
+  async applyAll(changes: readonly NetChange[]): Promise<void> {
+    for (const { netns, ops } of changes) await this.apply(netns, ops);
   }
 
   async state(netns: NetnsRef): Promise<NetworkState> {

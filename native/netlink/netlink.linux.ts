@@ -34,6 +34,7 @@ export function createSyncNetlink(options: { readonly clock?: Clock } = {}): Net
     createNetns: async (path) => createNetns(path),
     removeNetns: async (path) => removeNetns(path),
     apply: async (netns, ops) => applyOps(netns, ops),
+    applyAll: async (changes) => changes.forEach(({ netns, ops }) => applyOps(netns, ops)),
     state: async (netns) => readState(netns),
     watch: async (netns, onEvent) => {
       const watch = watchEvents(netns, onEvent, clock);

@@ -86,6 +86,12 @@ export type NetOp =
   /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. */
   | { readonly op: 'setSysctl'; readonly key: string; readonly value: string };
 
+/** Ops of one namespace. */
+export interface NetChange {
+  readonly netns: NetnsRef;
+  readonly ops: readonly NetOp[];
+}
+
 export interface LinkInfo {
   readonly index: number;
   readonly name: string;
@@ -133,6 +139,11 @@ export interface Netlink {
    * Codes: E_EXISTS, E_NOT_FOUND (no such link or namespace), E_PERMISSION, E_KERNEL.
    */
   apply(netns: NetnsRef, ops: readonly NetOp[]): Promise<void>;
+  /**
+   * As apply, through several namespaces in order, in one request: between the two ends of a veth nobody waits for a trip
+   * to the thread and back. What follows the first failure is not begun; `detail.index` counts within its change.
+   */
+  applyAll(changes: readonly NetChange[]): Promise<void>;
   state(netns: NetnsRef): Promise<NetworkState>;
   /** Link, address and route events of a namespace until disposed. */
   watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable>;

@@ -31,6 +31,7 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
       createNetns: (path) => thread.call({ port: 'netlink', method: 'createNetns', args: [path] }),
       removeNetns: (path) => thread.call({ port: 'netlink', method: 'removeNetns', args: [path] }),
       apply: (netns, ops) => thread.call({ port: 'netlink', method: 'apply', args: [netns, ops] }),
+      applyAll: (changes) => thread.call({ port: 'netlink', method: 'applyAll', args: [changes] }),
       state: (netns) => thread.call({ port: 'netlink', method: 'state', args: [netns] }),
       watch: (netns, onEvent) => thread.watch(netns, onEvent),
     },
