@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { events, pods } from '#api/kind-ref.ts';
@@ -38,6 +38,21 @@ it('a repeated event is one object with a count', async () => {
       source: { component: 'kubelet', host: 'n' },
     },
   ]);
+});
+
+it('a Normal event waits for half a second, a Warning for nothing', async () => {
+  const { clock, client, recorder } = setUp();
+  recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm');
+  recorder.record({ kind: pods, object }, 'Warning', 'Failed', 'm');
+  const reasons = (): readonly unknown[] => client.all(events).map(({ reason }) => reason);
+  await vi.waitFor(() => expect(reasons()).toEqual(['Failed']));
+  clock.advance(499);
+  recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm'); // Said again, it waits no longer for that.
+  clock.advance(1);
+  await vi.waitFor(() => expect(client.all(events)).toHaveLength(2));
+  expect(client.all(events)).toContainEqual(
+    expect.objectContaining({ reason: 'Pulled', count: 2, firstTimestamp: '2026-01-01T00:00:00Z' }),
+  );
 });
 
 it('an object that never stops is bounded', async () => {

@@ -18,6 +18,7 @@ test('kubelet runs a pod and reports it Running and Ready in one status write', 
   expect(pod?.status?.conditions?.find((c) => c.type === 'Ready')?.status).toBe('True');
   expect(pod?.status?.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0 });
   expect(node.client.writes.filter((w) => w.startsWith('patch pods/status'))).toHaveLength(1);
+  await node.advance(500); // Normal events wait so long to be written.
   expect(node.client.all(events).map((e) => e.reason)).toEqual(['Pulled', 'Created', 'Started']);
 });
 
@@ -115,7 +116,11 @@ describe('kubelet', () => {
   const main = (more: Partial<Container> = {}): Container => ({ name: 'main', image: 'busybox', ...more });
   const ready = (node: TestNode, name: string) =>
     node.get(name)?.status?.conditions?.find((c) => c.type === 'Ready')?.status;
-  const reasons = (node: TestNode) => node.client.all(events).map((event) => event.reason);
+  /** Of all events, also those that wait to be written. */
+  const reasons = async (node: TestNode) => {
+    await node.advance(500);
+    return node.client.all(events).map((event) => event.reason);
+  };
 
   test('waits for a missing ConfigMap and goes on the moment it comes', async () => {
     await using node = await startTestNode();
@@ -169,7 +174,7 @@ describe('kubelet', () => {
     node.create('web', { volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] });
     await node.settle();
     expect(node.get('web')?.status).toMatchObject({ phase: 'Pending' });
-    expect(reasons(node)).toContain('FailedMount');
+    expect(await reasons(node)).toContain('FailedMount');
     await node.client.delete(pods, { namespace: 'default', name: 'web' });
     await node.settle();
     expect(node.get('web')).toBeUndefined();
@@ -192,7 +197,7 @@ describe('kubelet', () => {
     isHealthy = true;
     await node.advance(1000);
     expect(ready(node, 'web')).toBe('True');
-    expect(reasons(node)).toContain('Unhealthy');
+    expect(await reasons(node)).toContain('Unhealthy');
   });
 
   test('restarts a container that fails its liveness probe', async () => {
@@ -246,7 +251,7 @@ describe('kubelet', () => {
 
     node.create('web', { containers: [main({ lifecycle: { postStart: { exec: { command: ['x'] } } } })] });
     await node.settle();
-    expect(reasons(node)).toEqual(expect.arrayContaining(['FailedPostStartHook', 'Killing']));
+    expect(await reasons(node)).toEqual(expect.arrayContaining(['FailedPostStartHook', 'Killing']));
     expect(node.get('web')?.status?.containerStatuses?.[0]?.restartCount).toBe(1);
   });
 
@@ -262,7 +267,7 @@ describe('kubelet', () => {
     node.runtime.images.serve('nginx:1');
     await node.advance(9000);
     expect(node.get('web')?.status?.phase).toBe('Running');
-    expect(reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'Pulled']));
+    expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'Pulled']));
   });
 
   test('replaces a dead sandbox and says so', async () => {
@@ -279,7 +284,7 @@ describe('kubelet', () => {
       podIPs: [{ ip: '10.244.0.3' }],
     });
     expect(node.get('web')?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 1 });
-    expect(reasons(node)).toContain('SandboxChanged');
+    expect(await reasons(node)).toContain('SandboxChanged');
   });
 
   test('ends a pod that was deleted by force, and one deleted while it was away', async () => {

@@ -128,8 +128,10 @@ describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
         '1 1',
     );
     await cluster.must('wait --for=condition=Ready pod/pair --timeout=30s');
-    const events = await cluster.must('get events --field-selector involvedObject.name=pair');
-    expect(events).toContain('SandboxChanged');
+    const events = await eventually('the event', async () => {
+      const told = await cluster.must('get events --field-selector involvedObject.name=pair');
+      return told.includes('SandboxChanged') && told;
+    });
     expect(events).not.toContain('its sandbox is dead');
     await cluster.must('delete pod pair --grace-period=0 --force');
   });

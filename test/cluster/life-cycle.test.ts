@@ -27,8 +27,8 @@ describe.skipIf(!isRoot)('pods of podwright up (needs root)', () => {
     expect(await field('lastState.terminated.exitCode')).toBe('3');
     await eventually('back-off', async () => (await field('state.waiting.reason')) === 'CrashLoopBackOff');
     expect(await cluster.must('logs failing --previous')).toMatch(/^run at/);
-    expect(await cluster.must('get events --field-selector involvedObject.name=failing')).toContain(
-      'BackOff',
+    await eventually('the event', async () =>
+      (await cluster.must('get events --field-selector involvedObject.name=failing')).includes('BackOff'),
     );
     await cluster.must('delete pod failing --grace-period=0 --force');
   });
