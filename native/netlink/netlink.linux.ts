@@ -5,6 +5,7 @@ import { type Clock, systemClock } from '#base/clock.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import { MS_BIND } from '#native/sys/constants.ts';
 import { fromNodeError, kernelError } from '#native/sys/errno.ts';
+import type { OwnedFd } from '#native/sys/fd.ts';
 import { detachMount, mountAt } from '#native/sys/mount.ts';
 import { threadNetnsPath, withFreshNetns, withNetns } from '#native/sys/namespace.ts';
 import type { NetlinkSocket } from '#native/sys/socket.ts';
@@ -15,6 +16,7 @@ import { opError } from './op-error.ts';
 import { renderNetOp } from './render.ts';
 import { openNetlinkSocket, RouteSocket } from './route-socket.linux.ts';
 import { decodeAddress, decodeEvent, decodeLink, decodeRoute } from './rtnetlink-decode.ts';
+import { createSpareNetns } from './spare-netns.linux.ts';
 import { sysctlPath } from './sysctl.ts';
 
 /** How often a watch looks for events. libuv cannot poll a netlink socket, and a blocking read would hold a pool thread. */
@@ -23,15 +25,22 @@ const watchIntervalMs = 50;
 /** Room for a burst of events (a node with 10,000 routes re-made) before the kernel drops some. */
 const watchBufferBytes = 4_194_304;
 
+export interface SyncNetlinkOptions {
+  readonly clock?: Clock;
+  /** Whether the next network namespace is made ahead of its use: for a process that makes many. */
+  readonly keepsSpare?: boolean;
+}
+
 /**
  * The port with blocking calls inside its promises: for the Worker, and for programs that may block, such as CNI plugins
- * and the launcher of `up`. The agent's main thread uses worker.ts. Disposing ends what is still watched.
+ * and the launcher of `up`. The agent's main thread uses worker.ts. Disposing ends what is still watched, and the spare.
  */
-export function createSyncNetlink(options: { readonly clock?: Clock } = {}): Netlink & AsyncDisposable {
-  const clock = options.clock ?? systemClock;
+export function createSyncNetlink(options: SyncNetlinkOptions = {}): Netlink & AsyncDisposable {
+  const { clock = systemClock, keepsSpare = false } = options;
+  const spare = keepsSpare ? createSpareNetns(clock) : undefined;
   const watches = new Set<AsyncDisposable>();
   return {
-    createNetns: async (path) => createNetns(path),
+    createNetns: async (path) => createNetns(path, spare?.take()),
     removeNetns: async (path) => removeNetns(path),
     apply: async (netns, ops) => applyOps(netns, ops),
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => applyOps(netns, ops)),
@@ -49,12 +58,14 @@ export function createSyncNetlink(options: { readonly clock?: Clock } = {}): Net
     [Symbol.asyncDispose]: async () => {
       for (const watch of watches) await watch[Symbol.asyncDispose]();
       watches.clear();
+      spare?.[Symbol.dispose]();
     },
   };
 }
 
 /** The file comes first, exclusively: two callers cannot both make the namespace, and a failure leaves no file behind. */
-function createNetns(path: string): void {
+function createNetns(path: string, ownReady: OwnedFd | undefined): void {
+  using ready = ownReady;
   const attempt = `create network namespace ${path}`;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -63,7 +74,9 @@ function createNetns(path: string): void {
     throw fromNodeError(error, attempt);
   }
   try {
-    withFreshNetns(() => mountAt({ source: threadNetnsPath, target: path, flags: MS_BIND }));
+    const pin = (source: string): void => mountAt({ source, target: path, flags: MS_BIND });
+    if (ready === undefined) withFreshNetns(() => pin(threadNetnsPath));
+    else pin(`/proc/thread-self/fd/${ready.fd}`);
   } catch (error) {
     rmSync(path, { force: true });
     throw error;

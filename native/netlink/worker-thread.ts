@@ -5,7 +5,8 @@ import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { createSyncNetlink } from './netlink.linux.ts';
 import { type Call, type FromWorker, type Ports, sendableError, type ToWorker } from './worker-protocol.ts';
 
-const ports: Ports = { netlink: createSyncNetlink(), nft: createSyncNft() };
+const netlink = createSyncNetlink({ keepsSpare: true });
+const ports: Ports = { netlink, nft: createSyncNft() };
 const watches = new Map<number, AsyncDisposable>();
 
 function post(message: FromWorker): void {
@@ -29,7 +30,7 @@ async function answer(request: ToWorker): Promise<unknown> {
       watches.delete(request.watch);
       return undefined;
     case 'close':
-      for (const watch of watches.values()) await watch[Symbol.asyncDispose]();
+      await netlink[Symbol.asyncDispose](); // Ends the watches; descriptors are the process's and would outlive the thread.
       watches.clear();
       parentPort?.unref();
       return undefined;
