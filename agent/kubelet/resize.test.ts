@@ -240,6 +240,7 @@ describe('kubelet', () => {
     expect(on.runtime.podResourcesOf(uid)).toMatchObject({ cpuQuotaUs: 100_000, memoryMaxBytes: 2e8 });
     expect(condition(on, 'web', 'PodResizePending')).toBeUndefined();
     expect(condition(on, 'web', 'PodResizeInProgress')).toBeUndefined();
+    await on.advance(500); // Normal events wait so long to be written.
     expect(on.client.all(events).map((e) => e.reason)).toEqual(
       expect.arrayContaining(['ResizeStarted', 'ResizeCompleted']),
     );
