@@ -21,6 +21,8 @@ export interface FieldError {
   /** What is wrong; shown for the types that name a value. */
   readonly value?: unknown;
   readonly detail: string;
+  /** The value is not shown although the type names one (Go's field.OmitValueType). */
+  readonly omitsValue?: true;
 }
 
 const words: Readonly<Record<FieldErrorType, string>> = {
@@ -75,7 +77,7 @@ export function notSupportedField(field: string, value: unknown, supported: read
 
 /** `Invalid value: "A": what is wrong`: the text after the field's path. */
 export function renderFieldError(error: FieldError): string {
-  const value = withoutValue.has(error.type) ? '' : `: ${renderValue(error.value)}`;
+  const value = withoutValue.has(error.type) || error.omitsValue ? '' : `: ${renderValue(error.value)}`;
   return `${words[error.type]}${value}${error.detail === '' ? '' : `: ${error.detail}`}`;
 }
 

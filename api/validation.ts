@@ -1,6 +1,7 @@
 import type { FieldError } from './field-error.ts';
 import type { Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
+import { batchUpdateValidators, batchValidators } from './validation/batch.ts';
 import { clusterUpdateValidators, clusterValidators } from './validation/cluster.ts';
 import {
   validateConfigMap,
@@ -58,6 +59,7 @@ export function validateUpdate(
 
 const validators: Readonly<Record<string, (object: JsonObject) => readonly FieldError[]>> = {
   ...workloadValidators,
+  ...batchValidators,
   ...clusterValidators,
   '/Pod': validatePod,
   '/Service': validateService,
@@ -72,6 +74,7 @@ const updateValidators: Readonly<
   Record<string, (old: JsonObject, object: JsonObject) => readonly FieldError[]>
 > = {
   ...workloadUpdateValidators,
+  ...batchUpdateValidators,
   ...clusterUpdateValidators,
   '/Pod': validatePodUpdate,
   '/Service': validateServiceUpdate,

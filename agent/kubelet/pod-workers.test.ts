@@ -180,6 +180,18 @@ describe('kubelet', () => {
     expect(node.get('web')).toBeUndefined();
   });
 
+  test('a pod that is deleted before anything of it ran has failed', async () => {
+    await using node = await startTestNode();
+
+    const web = { namespace: 'default', name: 'web' };
+    node.create('web', { volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] });
+    await node.client.patch(pods, web, { kind: 'merge', body: { metadata: { finalizers: ['a.b/keep'] } } });
+    await node.settle();
+    await node.client.delete(pods, web);
+    await node.settle();
+    expect(node.get('web')?.status).toMatchObject({ phase: 'Failed' });
+  });
+
   test('takes an unready pod out at once, and back in', async () => {
     let isHealthy = true;
     await using node = await startTestNode({ onExec: () => ({ exitCode: isHealthy ? 0 : 1, stdout: 'oh' }) });

@@ -96,7 +96,8 @@ function phaseOf({
   const isQuiet = !runs.some(isRunning);
   if (outcome !== undefined && isQuiet) return outcome.phase;
   const mains = views.filter((view) => view.kind === 'main');
-  if (isEnding && isQuiet && mains.every((view) => view.latest !== undefined)) {
+  // What has not run by then never will: it counts as failed, and a Job learns that its pod is over.
+  if (isEnding && isQuiet) {
     return mains.every((view) => exitOf(view)?.exitCode === 0) ? 'Succeeded' : 'Failed';
   }
   if (!isInitialized) return reported === 'Running' ? 'Running' : 'Pending';

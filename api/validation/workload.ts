@@ -45,11 +45,6 @@ export const workloadValidators: Readonly<Record<string, Validate>> = {
     numberOf(revision['revision']) < 0
       ? [invalidField('revision', revision['revision'], 'must be greater than or equal to 0')]
       : [],
-  'batch/Job': jobErrors,
-  'batch/CronJob': (cronJob) => [
-    ...scheduleErrors(stringOf(at(cronJob, 'spec.schedule'))),
-    ...templateErrors(cronJob, 'spec.jobTemplate.spec.template', ['OnFailure', 'Never']),
-  ],
 };
 
 type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
@@ -83,14 +78,6 @@ export const workloadUpdateValidators: Readonly<Record<string, ValidateUpdate>> 
       : [forbiddenField('spec', `updates to statefulset spec for fields other than ${list} are forbidden`)];
   },
   'apps/ControllerRevision': immutable('data'),
-  'batch/Job': (old, job) => [
-    ...(at(old, 'spec.completionMode') === 'Indexed' ? [] : immutable('spec.completions')(old, job)),
-    ...immutable('spec.selector')(old, job),
-    ...(at(old, 'spec.suspend') === true ? [] : immutable('spec.template')(old, job)),
-    ...immutable('spec.completionMode')(old, job),
-    ...immutable('spec.podFailurePolicy')(old, job),
-    ...immutable('spec.backoffLimitPerIndex')(old, job),
-  ],
 };
 
 /** A field that stays as it was created. */
@@ -135,7 +122,7 @@ function selectorMapErrors(controller: JsonObject): readonly FieldError[] {
 }
 
 /** The template of a workload; `restartPolicies` empty allows all. */
-function templateErrors(
+export function templateErrors(
   object: JsonObject,
   path: string,
   restartPolicies: readonly string[],
@@ -189,41 +176,4 @@ function deadlineErrors(deployment: JsonObject): readonly FieldError[] {
   return deadline > numberOf(at(deployment, 'spec.minReadySeconds'))
     ? []
     : [invalidField('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds')];
-}
-
-function jobErrors(job: JsonObject): readonly FieldError[] {
-  const isIndexed = at(job, 'spec.completionMode') === 'Indexed';
-  return [
-    ...nonNegative(job, [
-      'spec.parallelism',
-      'spec.completions',
-      'spec.activeDeadlineSeconds',
-      'spec.backoffLimit',
-      'spec.ttlSecondsAfterFinished',
-    ]),
-    ...(isIndexed && at(job, 'spec.completions') === undefined
-      ? [requiredField('spec.completions', 'when completion mode is Indexed')]
-      : []),
-    ...(at(job, 'spec.selector') === undefined ? [requiredField('spec.selector')] : []),
-    ...templateErrors(job, 'spec.template', ['OnFailure', 'Never']),
-  ];
-}
-
-function scheduleErrors(schedule: string): readonly FieldError[] {
-  if (schedule === '') return [requiredField('spec.schedule')];
-  if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/.test(schedule)) return [];
-  const fields = schedule.trim().split(/\s+/);
-  if (fields.length !== 5) {
-    return [
-      invalidField(
-        'spec.schedule',
-        schedule,
-        `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`,
-      ),
-    ];
-  }
-  const bad = fields.find((field) => !/^[\d*?,/A-Za-z-]+$/.test(field));
-  return bad === undefined
-    ? []
-    : [invalidField('spec.schedule', schedule, `failed to parse int from ${bad}`)];
 }

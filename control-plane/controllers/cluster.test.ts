@@ -571,7 +571,7 @@ it.each([
   const template = podTemplate(image, { restartPolicy: 'Never' });
   const spec = { completions: 3, parallelism: 1, backoffLimit: 1, selector, template };
   await client.create(kinds.jobs, { metadata: setWhere, spec });
-  await cluster.settle(5000);
+  await cluster.settle(15_000); // Past the back-off after the first failure.
   const { status } = await client.get(kinds.jobs, setWhere);
   expect(status?.conditions?.map(({ type }) => type)).toContain(want.type);
   expect({ succeeded: status?.succeeded, failed: status?.failed }).toEqual({

@@ -1,40 +1,48 @@
 import { findCondition, isConditionTrue, withCondition } from '#api/condition.ts';
-import type { Job, JobCondition, JobStatus, Pod, UncountedTerminatedPods } from '#api/objects.ts';
+import type { Job, JobCondition, JobStatus, Pod } from '#api/objects.ts';
 import { isActive, isPodReady, isTerminal } from '#api/pod/state.ts';
 import { formatTime } from '#api/time.ts';
+import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
+import { backoffLeftMs, failureAnnotations, indexBackoffLeftMs } from './backoff.ts';
+import { isTracked, planRelease, tally, type Tally } from './count.ts';
+import { replacesOnlyFailed } from './failure-policy.ts';
+import { formatIndexes, indexOf, isIndexed } from './indexes.ts';
+import { deadlineMs, interimCondition, isFinished, verdictOf, type Verdict } from './verdict.ts';
 
-export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
-export const indexAnnotation = 'batch.kubernetes.io/job-completion-index';
-
-/** As kube-controller-manager: 10 s after the first failure, doubling, to at most 10 minutes. */
-const backoffInitialMs = 10_000;
-const backoffMaxMs = 600_000;
+/** Pods made in one go at most (kube-controller-manager's MaxPodCreateDeletePerSync); their events bring the next. */
+const createMax = 500;
 
 export interface JobState {
   readonly job: Job;
   /** Owned by it. */
   readonly pods: readonly Pod[];
+  /** Deletion was asked for, though the pods do not show it yet. */
   readonly deletedUids: ReadonlySet<string>;
   readonly nowMs: number;
 }
 
 export interface JobPlan {
   readonly status: JobStatus;
-  /** Finished pods that `status` counts as uncounted: once it is stored, their finalizer goes. */
+  /** Once `status` is stored, their finalizer goes: it counts them, or they do not count. */
   readonly releasePods: readonly Pod[];
+  /** Then these are deleted. */
   readonly deletePods: readonly Pod[];
-  readonly createCount: number;
-  /** Completion indexes of the pods to create, of an Indexed job. */
-  readonly createIndexes: readonly number[];
+  readonly createPods: readonly WantedPod[];
   /** When to look again though nothing happens. */
   readonly againMs: number | undefined;
 }
 
-interface Counts {
-  readonly succeeded: number;
-  readonly failed: number;
-  readonly uncounted: UncountedTerminatedPods;
-  readonly doneIndexes: ReadonlySet<number>;
+export interface WantedPod {
+  /** Of an Indexed job. */
+  readonly index: number | undefined;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** The pods by what they still do. */
+interface Running {
+  readonly active: readonly Pod[];
+  /** Being deleted, and not over. */
+  readonly terminating: readonly Pod[];
 }
 
 /**
@@ -42,246 +50,189 @@ interface Counts {
  * status.uncountedTerminatedPods first, then its finalizer goes, then the uid becomes one more in the count.
  */
 export function planJob(state: JobState): JobPlan {
-  const { job, pods, deletedUids, nowMs } = state;
-  const spec = job.spec ?? { template: {} };
-  const before = job.status ?? {};
-  const counts = countFinished(job, pods);
-  const active = pods.filter((pod) => isActive(pod) && !deletedUids.has(pod.metadata?.uid ?? ''));
-  const total = {
-    succeeded: counts.succeeded + (counts.uncounted.succeeded?.length ?? 0),
-    failed: counts.failed + (counts.uncounted.failed?.length ?? 0),
-  };
-  const releasePods = pods.filter((pod) => isTerminal(pod) && isTracked(pod));
-  const isSuspended = spec.suspend === true;
-  const verdict = isFinished(job)
-    ? undefined
-    : verdictOf(state, { ...total, doneIndexes: counts.doneIndexes });
-  const startTime = before.startTime ?? (isSuspended ? undefined : formatTime(nowMs));
-  const isOver = isFinished(job) || verdict !== undefined;
-  const wanted = isOver || isSuspended ? 0 : wantedActive(job, total.succeeded, active.length);
-  const backoffMs = isOver ? 0 : backoffLeftMs(pods, total.failed, nowMs);
-  const missing = backoffMs > 0 ? 0 : Math.max(0, wanted - active.length);
-  const createIndexes = isIndexed(job) ? freeIndexes(job, active, counts.doneIndexes).slice(0, missing) : [];
-  // The verdict is told only when every pod is counted: who waits for the Job may read the numbers then.
-  const isCounted =
-    releasePods.length === 0 && total.succeeded === counts.succeeded && total.failed === counts.failed;
-  const isTold = verdict !== undefined && isCounted && active.length === 0;
-  const conditions = conditionsOf(before, { verdict: isTold ? verdict : undefined, isSuspended, nowMs });
+  const { job, pods, nowMs } = state;
+  const running = runningOf(state);
+  if (isFinished(job)) return planFinished(state, running);
+  const counts = tally(job, pods);
+  const verdict = verdictOf({ job, pods, activeCount: running.active.length, counts, nowMs });
+  const deletePods = verdict === undefined ? surplusOf(state, running, counts) : running.active;
+  const creation =
+    verdict === undefined && deletePods.length === 0
+      ? planCreation(state, running, counts)
+      : { createPods: [], waitMs: undefined };
+  const release = planRelease(job, pods, counts, verdict?.type);
+  const left = running.active.filter((pod) => !deletePods.includes(pod));
+  const terminating = running.terminating.length + deletePods.length;
+  // The end is told only when every pod is gone and counted: who waits for the Job may read the numbers then.
+  const isTold = Object.keys(release.uncounted).length === 0 && left.length + terminating === 0;
+  const startTime = startTimeOf(job, verdict, nowMs);
   const status: JobStatus = {
-    ...before,
-    ...omitZero({
-      active: active.length,
-      ready: active.filter(isPodReady).length,
-      succeeded: counts.succeeded,
-      failed: counts.failed,
-      terminating: pods.filter((pod) => pod.metadata?.deletionTimestamp !== undefined && !isTerminal(pod))
-        .length,
-    }),
-    startTime: isSuspended ? undefined : startTime,
-    completionTime: isTold && verdict.type === 'Complete' ? formatTime(nowMs) : before.completionTime,
-    completedIndexes: isIndexed(job) ? formatIndexes(counts.doneIndexes) : undefined,
-    uncountedTerminatedPods: counts.uncounted,
-    ...(conditions.length === 0 ? {} : { conditions }),
+    ...job.status,
+    startTime,
+    active: orNothing(left.length),
+    ready: left.filter(isPodReady).length,
+    terminating,
+    succeeded: orNothing(counts.counted.succeeded),
+    failed: orNothing(counts.counted.failed),
+    completedIndexes: isIndexed(job) ? formatIndexes(counts.succeededIndexes) || undefined : undefined,
+    failedIndexes:
+      job.spec?.backoffLimitPerIndex === undefined ? undefined : formatIndexes(counts.failedIndexes),
+    uncountedTerminatedPods: release.uncounted,
+    completionTime: isTold && verdict?.type === 'Complete' ? formatTime(nowMs) : undefined,
+    conditions: conditionsOf(job, { verdict, isTold, nowMs }),
   };
   return {
     status,
-    releasePods,
-    deletePods: isOver || isSuspended ? active : active.slice(Math.max(wanted, 0)),
-    createCount: isIndexed(job) ? createIndexes.length : missing,
-    createIndexes,
-    againMs: againMs(job, { startTime, backoffMs: wanted > active.length ? backoffMs : 0, isOver, nowMs }),
+    releasePods: verdict === undefined ? [...new Set([...release.pods, ...deletePods])] : release.pods,
+    deletePods,
+    createPods: creation.createPods,
+    againMs: againMs({ ...job, status }, { verdict, waitMs: creation.waitMs, nowMs }),
   };
-}
-
-/** Whether the Job has come to its end. */
-export function isFinished(job: Job): boolean {
-  return ['Complete', 'Failed'].some((type) => isConditionTrue(job.status?.conditions, type));
 }
 
 /** How long a finished Job is still kept; undefined: for ever. */
-export function timeToLiveMs(job: Job, nowMs: number): number | undefined {
-  const seconds = job.spec?.ttlSecondsAfterFinished;
-  const condition = job.status?.conditions?.find(
-    ({ type, status }) => (type === 'Complete' || type === 'Failed') && status === 'True',
+export function timeToLiveMs({ spec, status }: Job, nowMs: number): number | undefined {
+  const seconds = spec?.ttlSecondsAfterFinished;
+  const end = status?.conditions?.find(
+    (one) => (one.type === 'Complete' || one.type === 'Failed') && one.status === 'True',
   );
-  if (seconds === undefined || condition?.lastTransitionTime === undefined) return undefined;
-  return Date.parse(condition.lastTransitionTime) + seconds * 1000 - nowMs;
+  if (seconds === undefined || end?.lastTransitionTime === undefined) return undefined;
+  return Date.parse(end.lastTransitionTime) + seconds * 1000 - nowMs;
 }
 
-/** The completion index of a pod of an Indexed job. */
-export function indexOf({ metadata }: Pod): number | undefined {
-  const text = metadata?.annotations?.[indexAnnotation];
-  return text === undefined ? undefined : Number(text);
-}
-
-export function isIndexed(job: Job): boolean {
-  return job.spec?.completionMode === 'Indexed';
-}
-
-function isTracked({ metadata }: Pod): boolean {
-  return metadata?.finalizers?.includes(trackingFinalizer) === true;
-}
-
-function countFinished(job: Job, pods: readonly Pod[]): Counts {
-  const { succeeded = 0, failed = 0, uncountedTerminatedPods: noted = {} } = job.status ?? {};
-  const tracked = pods.filter((pod) => isTerminal(pod) && isTracked(pod));
-  const of = (phase: 'Succeeded' | 'Failed', before: readonly string[] = []) => {
-    const uids = tracked
-      .filter(({ status }) => status?.phase === phase)
-      .map(({ metadata }) => metadata?.uid ?? '');
-    // Noted, and its finalizer is gone: counted for good.
-    return { uids, countedNow: before.filter((uid) => !uids.includes(uid)).length };
-  };
-  const good = of('Succeeded', noted.succeeded);
-  const bad = of('Failed', noted.failed);
-  const finishedIndexes = pods
-    .filter(({ status }) => status?.phase === 'Succeeded')
-    .flatMap((pod) => indexOf(pod) ?? []);
+/** Pods that turn up after the end are removed; nothing counts any more. */
+function planFinished({ job, pods, nowMs }: JobState, { active }: Running): JobPlan {
   return {
-    succeeded: succeeded + good.countedNow,
-    failed: failed + bad.countedNow,
-    uncounted: {
-      ...(good.uids.length === 0 ? {} : { succeeded: good.uids }),
-      ...(bad.uids.length === 0 ? {} : { failed: bad.uids }),
-    },
-    doneIndexes: new Set([...parseIndexes(job.status?.completedIndexes), ...finishedIndexes]),
+    status: job.status ?? {},
+    releasePods: pods.filter(isTracked),
+    deletePods: active,
+    createPods: [],
+    againMs: timeToLiveMs(job, nowMs),
   };
 }
 
-type Verdict = Pick<JobCondition, 'type' | 'reason' | 'message'>;
-
-function verdictOf(
-  { job, pods, nowMs }: JobState,
-  counts: { readonly succeeded: number; readonly failed: number; readonly doneIndexes: ReadonlySet<number> },
-): Verdict | undefined {
-  const { completions, backoffLimit = 6, activeDeadlineSeconds } = job.spec ?? { template: {} };
-  const restarts = pods.flatMap(({ spec, status }) =>
-    spec?.restartPolicy === 'OnFailure'
-      ? (status?.containerStatuses ?? []).map((one) => one.restartCount)
-      : [],
-  );
-  if (counts.failed + restarts.reduce((sum, one) => sum + one, 0) > backoffLimit) {
-    return {
-      type: 'Failed',
-      reason: 'BackoffLimitExceeded',
-      message: 'Job has reached the specified backoff limit',
-    };
-  }
-  const { startTime } = job.status ?? {};
-  if (
-    activeDeadlineSeconds !== undefined &&
-    startTime !== undefined &&
-    job.spec?.suspend !== true &&
-    nowMs - Date.parse(startTime) >= activeDeadlineSeconds * 1000
-  ) {
-    return {
-      type: 'Failed',
-      reason: 'DeadlineExceeded',
-      message: 'Job was active longer than specified deadline',
-    };
-  }
-  const done = isIndexed(job) ? counts.doneIndexes.size : counts.succeeded;
-  // Without completions the pods share a queue: when one has succeeded and none is left, the work is done.
-  const isComplete = completions === undefined ? done > 0 && !pods.some(isActive) : done >= completions;
-  return isComplete
-    ? { type: 'Complete', reason: 'CompletionsReached', message: 'Reached expected number of succeeded pods' }
-    : undefined;
+function runningOf({ pods, deletedUids }: JobState): Running {
+  const isAsked = ({ metadata }: Pod): boolean => deletedUids.has(metadata?.uid ?? '');
+  const active = pods.filter((pod) => isActive(pod) && !isAsked(pod));
+  const terminating = pods.filter((pod) => !isTerminal(pod) && (!isActive(pod) || isAsked(pod)));
+  return { active, terminating };
 }
 
-function wantedActive(job: Job, succeeded: number, active: number): number {
-  const { parallelism = 1, completions } = job.spec ?? { template: {} };
-  if (completions === undefined) return succeeded > 0 ? Math.min(active, parallelism) : parallelism;
+/** Active pods that are too many: all when suspended, a second one of an index, one of no index, then by rank. */
+function surplusOf({ job, pods, nowMs }: JobState, { active }: Running, counts: Tally): readonly Pod[] {
+  if (job.spec?.suspend === true) return active;
+  const excess = active.length - wantedActive(job, counts, active.length);
+  const ranked = rankForDeletion(active, pods, nowMs);
+  if (!isIndexed(job)) return ranked.slice(0, Math.max(0, excess));
+  const keep = new Map(ranked.map((pod) => [indexOf(pod, job), pod])); // The last of an index is the best.
+  keep.delete(undefined);
+  const kept = new Set(keep.values());
+  const stray = ranked.filter((pod) => !kept.has(pod));
+  return [...stray, ...ranked.filter((pod) => kept.has(pod)).slice(0, Math.max(0, excess - stray.length))];
+}
+
+function wantedActive({ spec }: Job, { succeeded }: Tally, active: number): number {
+  const { parallelism = 1, completions } = spec ?? { template: {} };
+  if (completions === undefined) return succeeded > 0 ? active : parallelism;
   return Math.min(parallelism, Math.max(0, completions - succeeded));
 }
 
-function freeIndexes(job: Job, active: readonly Pod[], done: ReadonlySet<number>): readonly number[] {
-  const taken = new Set(active.flatMap((pod) => indexOf(pod) ?? []));
-  return Array.from({ length: job.spec?.completions ?? 0 }, (_, index) => index).filter(
-    (index) => !taken.has(index) && !done.has(index),
-  );
-}
-
-/** How long after the latest failure no pod is created yet. */
-function backoffLeftMs(pods: readonly Pod[], failed: number, nowMs: number): number {
-  if (failed === 0) return 0;
-  const ends = pods
-    .filter(({ status }) => status?.phase === 'Failed')
-    .flatMap(({ status }) =>
-      (status?.containerStatuses ?? []).map((one) => one.state?.terminated?.finishedAt),
-    )
-    .flatMap((text) => (text === undefined ? [] : [Date.parse(text)]));
-  if (ends.length === 0) return 0;
-  const waitMs = Math.min(backoffMaxMs, backoffInitialMs * 2 ** (failed - 1));
-  return Math.max(...ends) + waitMs - nowMs;
-}
-
-function conditionsOf(
-  before: JobStatus,
-  {
-    verdict,
-    isSuspended,
-    nowMs,
-  }: { readonly verdict: Verdict | undefined; readonly isSuspended: boolean; readonly nowMs: number },
-): readonly JobCondition[] {
-  const lastProbeTime = formatTime(nowMs);
-  let conditions = before.conditions ?? [];
-  const wasSuspended = isConditionTrue(conditions, 'Suspended');
-  if (isSuspended !== wasSuspended && (isSuspended || findCondition(conditions, 'Suspended') !== undefined)) {
-    const [status, reason] = isSuspended ? ['True', 'JobSuspended'] : ['False', 'JobResumed'];
-    const message = isSuspended ? 'Job suspended' : 'Job resumed';
-    conditions = withCondition(
-      conditions,
-      { type: 'Suspended', status, reason, message, lastProbeTime },
-      nowMs,
-    );
+function planCreation(
+  { job, pods, nowMs }: JobState,
+  { active, terminating }: Running,
+  counts: Tally,
+): { readonly createPods: readonly WantedPod[]; readonly waitMs: number | undefined } {
+  const nothing = { createPods: [], waitMs: undefined };
+  if (job.spec?.suspend === true) return nothing;
+  // Until a pod that is going has ended, its place is taken.
+  const leaving = replacesOnlyFailed(job) ? terminating : [];
+  const missing = wantedActive(job, counts, active.length) - active.length - leaving.length;
+  if (missing <= 0) return nothing;
+  const count = Math.min(missing, createMax);
+  if (job.spec?.backoffLimitPerIndex === undefined) {
+    const waitMs = backoffLeftMs(job, pods, nowMs);
+    if (waitMs > 0) return { createPods: [], waitMs };
+    const indexes = isIndexed(job)
+      ? freeIndexes(job, [...active, ...leaving], counts, count)
+      : Array.from({ length: count }, () => undefined);
+    return { createPods: indexes.map((index) => ({ index, annotations: {} })), waitMs: undefined };
   }
-  if (verdict === undefined) return conditions;
-  const early = verdict.type === 'Complete' ? 'SuccessCriteriaMet' : 'FailureTarget';
-  conditions = withCondition(conditions, { ...verdict, type: early, status: 'True', lastProbeTime }, nowMs);
-  return withCondition(conditions, { ...verdict, status: 'True', lastProbeTime }, nowMs);
+  const free = freeIndexes(job, [...active, ...leaving], counts, count).map((index) => {
+    const replaced = counts.replaced.get(index);
+    const annotations = failureAnnotations(job, replaced);
+    return { index, annotations, waitMs: indexBackoffLeftMs(replaced, nowMs) };
+  });
+  const waits = free.flatMap(({ waitMs }) => (waitMs > 0 ? [waitMs] : []));
+  return {
+    createPods: free
+      .filter(({ waitMs }) => waitMs <= 0)
+      .map(({ index, annotations }) => ({ index, annotations })),
+    waitMs: waits.length === 0 ? undefined : Math.min(...waits),
+  };
+}
+
+/** The lowest indexes that nobody works on and that are not done. */
+function freeIndexes(
+  job: Job,
+  taking: readonly Pod[],
+  { succeededIndexes, failedIndexes }: Tally,
+  count: number,
+): readonly number[] {
+  const taken = new Set(taking.map((pod) => indexOf(pod, job)));
+  const free: number[] = [];
+  for (let index = 0; index < (job.spec?.completions ?? 0) && free.length < count; index++) {
+    if (!taken.has(index) && !succeededIndexes.has(index) && !failedIndexes.has(index)) free.push(index);
+  }
+  return free;
+}
+
+/** Since when the Job runs: suspending it forgets that, so that its deadline begins anew. */
+function startTimeOf({ spec, status }: Job, verdict: Verdict | undefined, nowMs: number): string | undefined {
+  if (spec?.suspend === true && verdict === undefined) return undefined;
+  return status?.startTime ?? formatTime(nowMs);
+}
+
+interface Ending {
+  readonly verdict: Verdict | undefined;
+  readonly isTold: boolean;
+  readonly nowMs: number;
+}
+
+function conditionsOf({ spec, status }: Job, { verdict, isTold, nowMs }: Ending): JobStatus['conditions'] {
+  const lastProbeTime = formatTime(nowMs);
+  const set = (conditions: readonly JobCondition[], next: JobCondition): readonly JobCondition[] =>
+    findCondition(conditions, next.type)?.status === next.status
+      ? conditions
+      : withCondition(conditions, { ...next, lastProbeTime }, nowMs);
+  const before = status?.conditions ?? [];
+  if (verdict !== undefined) {
+    const { type, ...why } = verdict;
+    const decided = set(before, { ...why, type: interimCondition[type], status: 'True' });
+    return isTold ? set(decided, { ...why, type, status: 'True' }) : decided;
+  }
+  const said = { type: 'Suspended', reason: 'JobSuspended', message: 'Job suspended', status: 'True' };
+  if (spec?.suspend === true) return set(before, said);
+  if (!isConditionTrue(before, 'Suspended')) return status?.conditions;
+  return set(before, { ...said, reason: 'JobResumed', message: 'Job resumed', status: 'False' });
 }
 
 function againMs(
   job: Job,
-  now: {
-    readonly startTime: string | undefined;
-    readonly backoffMs: number;
-    readonly isOver: boolean;
-    readonly nowMs: number;
-  },
+  {
+    verdict,
+    waitMs,
+    nowMs,
+  }: { readonly verdict: Verdict | undefined; readonly waitMs: number | undefined; readonly nowMs: number },
 ): number | undefined {
-  if (now.isOver) return timeToLiveMs(job, now.nowMs);
-  const { activeDeadlineSeconds } = job.spec ?? { template: {} };
-  const deadline =
-    activeDeadlineSeconds === undefined || now.startTime === undefined
-      ? []
-      : [Date.parse(now.startTime) + activeDeadlineSeconds * 1000 - now.nowMs];
-  const waits = [...deadline, ...(now.backoffMs > 0 ? [now.backoffMs] : [])];
+  if (verdict !== undefined) return timeToLiveMs(job, nowMs);
+  const deadline = deadlineMs(job);
+  const waits = [
+    ...(deadline === undefined ? [] : [deadline - nowMs]),
+    ...(waitMs === undefined ? [] : [waitMs]),
+  ];
   return waits.length === 0 ? undefined : Math.max(1, Math.min(...waits));
 }
 
-/** `0-2,5` */
-export function formatIndexes(indexes: ReadonlySet<number>): string {
-  const parts: string[] = [];
-  for (const index of [...indexes].toSorted((a, b) => a - b)) {
-    if (indexes.has(index - 1)) continue;
-    let end = index;
-    while (indexes.has(end + 1)) end += 1;
-    parts.push(end === index ? String(index) : `${index}-${end}`);
-  }
-  return parts.join(',');
-}
-
-function parseIndexes(text: string | undefined): readonly number[] {
-  return (text ?? '').split(',').flatMap((part) => {
-    const [start, end = start] = part.split('-').map(Number);
-    if (part === '' || start === undefined || end === undefined) return [];
-    return Array.from({ length: end - start + 1 }, (_, offset) => start + offset);
-  });
-}
-
-function omitZero(counts: Readonly<Record<string, number>>): Readonly<Record<string, number | undefined>> {
-  return Object.fromEntries(
-    Object.entries(counts).map(([name, count]) => [name, count === 0 ? undefined : count]),
-  );
+function orNothing(count: number): number | undefined {
+  return count === 0 ? undefined : count;
 }

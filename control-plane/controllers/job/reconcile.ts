@@ -1,4 +1,5 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { findCondition } from '#api/condition.ts';
 import { equalJson } from '#api/json.ts';
 import { jobs, pods } from '#api/kind-ref.ts';
 import type { Job, OwnerReference, Pod } from '#api/objects.ts';
@@ -11,9 +12,13 @@ import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { claim, isKindOf } from '#control-plane/controllers/pods/claim.ts';
 import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
 import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
-import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
-import { indexAnnotation, isFinished, planJob, timeToLiveMs, trackingFinalizer } from './plan.ts';
+import { trackingFinalizer } from './count.ts';
+import { jobPod } from './job-pod.ts';
+import { planJob, timeToLiveMs } from './plan.ts';
+
+/** Our own name in spec.managedBy; a Job of another name is left alone. */
+const ownManager = 'kubernetes.io/job-controller';
 
 /** Runs pods until as many as a Job wants have succeeded. */
 export function runJobs(context: ControllerContext): Controller {
@@ -28,6 +33,13 @@ export function runJobs(context: ControllerContext): Controller {
     for (const pod of podInformer.byIndex('tracked', key)) if (isStray(pod, job)) await release(context, pod);
     if (job === undefined) return deleted.forget(key);
     const { namespace, name = '', uid, deletionTimestamp } = job.metadata ?? {};
+    const leftMs = timeToLiveMs(job, clock.now());
+    if (leftMs !== undefined && leftMs <= 0 && deletionTimestamp === undefined) {
+      return remove(context, { namespace, name }, uid);
+    }
+    if ((job.spec?.managedBy ?? ownManager) !== ownManager) {
+      return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
+    }
     const claimer = { client, ownerKind: jobs, kind: pods, informer: podInformer };
     const owned = await claim(claimer, job, labelSelectorFromObject(job.spec?.selector));
     if (deletionTimestamp !== undefined) {
@@ -35,21 +47,16 @@ export function runJobs(context: ControllerContext): Controller {
       for (const pod of owned) await release(context, pod);
       return undefined;
     }
-    const leftMs = timeToLiveMs(job, clock.now());
-    if (leftMs !== undefined && leftMs <= 0) {
-      return remove(context, { namespace, name }, uid);
-    }
     const deletedUids = deleted.still(key, owned);
     const plan = planJob({ job, pods: owned, deletedUids, nowMs: clock.now() });
     if (!equalJson(plan.status, job.status)) {
       const written = await client.update(jobs, { ...job, status: plan.status }, { subresource: 'status' });
       owners.observe(written);
-      if (isFinished(written) && !isFinished(job)) recordEnd(written);
+      recordChange(job, written);
     }
     for (const pod of plan.releasePods) await release(context, pod);
     for (const pod of plan.deletePods) {
       await deleted.delete(client, key, pod);
-      await release(context, pod);
       recorder.record(
         { kind: jobs, object: job },
         'Normal',
@@ -57,8 +64,10 @@ export function runJobs(context: ControllerContext): Controller {
         `Deleted pod: ${pod.metadata?.name ?? ''}`,
       );
     }
-    const { error } = await slowStart(plan.createCount, async (index) => {
-      const created = await client.create(pods, jobPod(job, plan.createIndexes[index]));
+    const { error } = await slowStart(plan.createPods.length, async (nth) => {
+      const wanted = plan.createPods[nth];
+      if (wanted === undefined) return;
+      const created = await client.create(pods, jobPod(job, wanted));
       podInformer.observe(created);
       const message = `Created pod: ${created.metadata?.name ?? ''}`;
       recorder.record({ kind: jobs, object: job }, 'Normal', 'SuccessfulCreate', message);
@@ -66,11 +75,15 @@ export function runJobs(context: ControllerContext): Controller {
     if (error !== undefined && !isNamespaceTerminating(error)) throw error;
     return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
   };
-  const recordEnd = (job: Job): void => {
-    const failed = job.status?.conditions?.find(({ type, status }) => type === 'Failed' && status === 'True');
-    const regarding = { kind: jobs, object: job };
-    if (failed === undefined) recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
-    else recorder.record(regarding, 'Warning', failed.reason ?? 'Failed', failed.message ?? 'Job failed');
+  const recordChange = (before: Job, job: Job): void => {
+    for (const { type, status, reason = type, message = '' } of job.status?.conditions ?? []) {
+      if (findCondition(before.status?.conditions, type)?.status === status) continue;
+      const regarding = { kind: jobs, object: job };
+      if (type === 'Suspended') {
+        recorder.record(regarding, 'Normal', status === 'True' ? 'Suspended' : 'Resumed', message);
+      } else if (type === 'Complete') recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
+      else if (type === 'Failed') recorder.record(regarding, 'Warning', reason, message);
+    }
   };
   return runController({
     name: 'job-controller',
@@ -98,33 +111,6 @@ function isStray(pod: Pod, job: Job | undefined): boolean {
 function jobOwnerOf(pod: Pod): OwnerReference | undefined {
   const owner = controllerRef(pod);
   return owner !== undefined && isKindOf(jobs, owner) ? owner : undefined;
-}
-
-function jobPod(job: Job, index: number | undefined): Pod {
-  const base = podFromTemplate(jobs, job, job.spec?.template ?? {});
-  const tracked = { ...base.metadata, finalizers: [...(base.metadata?.finalizers ?? []), trackingFinalizer] };
-  if (index === undefined) return { ...base, metadata: tracked };
-  const name = job.metadata?.name ?? '';
-  const text = String(index);
-  const env = {
-    name: 'JOB_COMPLETION_INDEX',
-    valueFrom: { fieldRef: { fieldPath: `metadata.labels['${indexAnnotation}']` } },
-  };
-  const spec = base.spec ?? { containers: [] };
-  return {
-    ...base,
-    metadata: {
-      ...tracked,
-      generateName: `${name}-${text}-`,
-      annotations: { ...tracked.annotations, [indexAnnotation]: text },
-      labels: { ...tracked.labels, [indexAnnotation]: text },
-    },
-    spec: {
-      ...spec,
-      hostname: spec.hostname ?? `${name}-${text}`,
-      containers: spec.containers.map((one) => ({ ...one, env: [...(one.env ?? []), env] })),
-    },
-  };
 }
 
 /** Takes the Job's finalizer off a pod. */

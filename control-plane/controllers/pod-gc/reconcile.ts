@@ -43,7 +43,8 @@ export function runPodGc(context: ControllerContext): Controller {
         if (nowMs - sinceMs >= quarantineMs && (await isGone(name))) gone.add(name);
       }
       const plan = planPodGc(all, (name) => gone.has(name));
-      for (const pod of plan.orphaned) await markFailed(context, pod);
+      for (const pod of plan.orphaned) await markFailed(context, pod, nodeGone);
+      for (const pod of plan.unscheduled) await markFailed(context, pod, undefined);
       for (const pod of [...plan.orphaned, ...plan.unscheduled, ...plan.finished]) await remove(context, pod);
       return { kind: 'again', afterMs: intervalMs };
     },
@@ -61,18 +62,24 @@ export function runPodGc(context: ControllerContext): Controller {
   return controller;
 }
 
-/** So that its controller counts it as failed rather than as lost. */
-async function markFailed({ client, clock }: ControllerContext, pod: Pod): Promise<void> {
+const nodeGone = {
+  type: 'DisruptionTarget',
+  status: 'True',
+  reason: 'DeletionByPodGC',
+  message: 'PodGC: node no longer exists',
+};
+
+/** So that its controller counts it as failed rather than as lost: a Job keeps it by a finalizer until then. */
+async function markFailed(
+  { client, clock }: ControllerContext,
+  pod: Pod,
+  condition: typeof nodeGone | undefined,
+): Promise<void> {
   if (isTerminal(pod)) return;
   const { namespace, name = '', uid } = pod.metadata ?? {};
-  const condition = {
-    type: 'DisruptionTarget',
-    status: 'True',
-    reason: 'DeletionByPodGC',
-    message: 'PodGC: node no longer exists',
-    lastTransitionTime: formatTime(clock.now()),
-  };
-  const body = { metadata: { uid }, status: { phase: 'Failed', conditions: [condition] } };
+  const lastTransitionTime = formatTime(clock.now());
+  const conditions = condition === undefined ? [] : [{ ...condition, lastTransitionTime }];
+  const body = { metadata: { uid }, status: { phase: 'Failed', conditions } };
   try {
     await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
   } catch (error) {

@@ -1,0 +1,138 @@
+import type { Job, Pod, UncountedTerminatedPods } from '#api/objects.ts';
+import { isActive } from '#api/pod/state.ts';
+import { failuresBefore, isIndexLost } from './backoff.ts';
+import { isPodFailed, judgeFailure } from './failure-policy.ts';
+import { indexOf, isIndexed, parseIndexes } from './indexes.ts';
+
+export const trackingFinalizer = 'batch.kubernetes.io/job-tracking';
+
+/** Uids noted in one status at most (kube-controller-manager's MaxUncountedPods). */
+const uncountedMax = 500;
+
+/** How a Job's pods ended so far. */
+export interface Tally {
+  /** Counted for good, as status has it: their finalizers are gone. */
+  readonly counted: { readonly succeeded: number; readonly failed: number };
+  /** With those that are not counted yet. */
+  readonly succeeded: number;
+  readonly failed: number;
+  /** Noted in status, their finalizer not yet gone. */
+  readonly noted: { readonly succeeded: readonly string[]; readonly failed: readonly string[] };
+  /** Of an Indexed job. */
+  readonly succeededIndexes: ReadonlySet<number>;
+  /** With backoffLimitPerIndex: those that will not be tried again. */
+  readonly failedIndexes: ReadonlySet<number>;
+  /** With backoffLimitPerIndex: the pod that failed last of each index that is to be tried again. It stays: its annotations have the counts. */
+  readonly replaced: ReadonlyMap<number, Pod>;
+}
+
+export function tally(job: Job, pods: readonly Pod[]): Tally {
+  const { status = {} } = job;
+  const tracked = pods.filter(isTracked);
+  const before = status.uncountedTerminatedPods ?? {};
+  const present = new Set(tracked.map(uidOf));
+  const split = (uids: readonly string[] = []) => ({
+    still: uids.filter((uid) => present.has(uid)),
+    gone: uids.filter((uid) => !present.has(uid)).length,
+  });
+  const [good, bad] = [split(before.succeeded), split(before.failed)];
+  const fresh = tracked.filter((pod) => ![...good.still, ...bad.still].includes(uidOf(pod)));
+  const counted = { succeeded: (status.succeeded ?? 0) + good.gone, failed: (status.failed ?? 0) + bad.gone };
+  const indexes = indexesOf(job, pods);
+  const newSucceeded = fresh.filter((pod) => pod.status?.phase === 'Succeeded').length;
+  const newFailed = fresh.filter((pod) => isCountedFailure(job, pod)).length;
+  return {
+    ...indexes,
+    counted: isIndexed(job) ? { ...counted, succeeded: indexes.succeededIndexes.size } : counted,
+    succeeded: isIndexed(job)
+      ? indexes.succeededIndexes.size
+      : counted.succeeded + good.still.length + newSucceeded,
+    failed: counted.failed + bad.still.length + newFailed,
+    noted: { succeeded: good.still, failed: bad.still },
+  };
+}
+
+export interface Release {
+  /** What status must say before the finalizers go. */
+  readonly uncounted: UncountedTerminatedPods;
+  readonly pods: readonly Pod[];
+}
+
+/** The pods whose finalizer goes now, and how they are counted. Of a Job that has failed, whatever did not succeed failed. */
+export function planRelease(
+  job: Job,
+  pods: readonly Pod[],
+  { noted, replaced }: Tally,
+  end: 'Complete' | 'Failed' | undefined,
+): Release {
+  const succeeded = [...noted.succeeded];
+  const failed = [...noted.failed];
+  const released: Pod[] = [];
+  const held = new Set([...replaced.values()].map(uidOf));
+  for (const pod of pods.filter(isTracked)) {
+    const uid = uidOf(pod);
+    const isNoted = succeeded.includes(uid) || failed.includes(uid);
+    const isSucceeded = pod.status?.phase === 'Succeeded';
+    const isFailed = isPodFailed(pod, job);
+    if (!isNoted && end === undefined && !isSucceeded && (!isFailed || held.has(uid))) continue;
+    if (succeeded.length + failed.length >= uncountedMax && !isNoted) break;
+    released.push(pod);
+    if (isNoted) continue;
+    // Completed indexes are counted by the index, so there is no pod to note.
+    if (isSucceeded) succeeded.push(...(isIndexed(job) ? [] : [uid]));
+    else if (isCountedFailure(job, pod) || (end === 'Failed' && !isFailed && isOfJob(job, pod)))
+      failed.push(uid);
+  }
+  const uncounted = {
+    ...(succeeded.length === 0 ? {} : { succeeded }),
+    ...(failed.length === 0 ? {} : { failed }),
+  };
+  return { uncounted, pods: released };
+}
+
+export function isTracked({ metadata }: Pod): boolean {
+  return metadata?.finalizers?.includes(trackingFinalizer) === true;
+}
+
+function isCountedFailure(job: Job, pod: Pod): boolean {
+  return isPodFailed(pod, job) && isOfJob(job, pod) && judgeFailure(job, pod).action !== 'Ignore';
+}
+
+function isOfJob(job: Job, pod: Pod): boolean {
+  return !isIndexed(job) || indexOf(pod, job) !== undefined;
+}
+
+function indexesOf(
+  job: Job,
+  pods: readonly Pod[],
+): Pick<Tally, 'succeededIndexes' | 'failedIndexes' | 'replaced'> {
+  const { completions = 0, backoffLimitPerIndex } = job.spec ?? { template: {} };
+  const succeededIndexes = new Set<number>();
+  const failedIndexes = new Set<number>();
+  const replaced = new Map<number, Pod>();
+  if (!isIndexed(job)) return { succeededIndexes, failedIndexes, replaced };
+  for (const index of parseIndexes(job.status?.completedIndexes, completions)) succeededIndexes.add(index);
+  const byIndex = pods.flatMap((pod) => {
+    const index = indexOf(pod, job);
+    return index === undefined ? [] : [{ pod, index }];
+  });
+  for (const { pod, index } of byIndex) if (pod.status?.phase === 'Succeeded') succeededIndexes.add(index);
+  if (backoffLimitPerIndex === undefined) return { succeededIndexes, failedIndexes, replaced };
+  for (const index of parseIndexes(job.status?.failedIndexes, completions)) failedIndexes.add(index);
+  const tracked = byIndex.filter(({ pod }) => isTracked(pod));
+  for (const { pod, index } of tracked) {
+    if (!succeededIndexes.has(index) && isIndexLost(job, pod)) failedIndexes.add(index);
+  }
+  const active = new Set(byIndex.filter(({ pod }) => isActive(pod)).map(({ index }) => index));
+  for (const { pod, index } of tracked) {
+    if (!isPodFailed(pod, job)) continue;
+    if (active.has(index) || succeededIndexes.has(index) || failedIndexes.has(index)) continue;
+    const known = replaced.get(index);
+    if (known === undefined || failuresBefore(known) <= failuresBefore(pod)) replaced.set(index, pod);
+  }
+  return { succeededIndexes, failedIndexes, replaced };
+}
+
+function uidOf({ metadata }: Pod): string {
+  return metadata?.uid ?? '';
+}
