@@ -38,7 +38,14 @@ export const workloadValidators: Readonly<Record<string, Validate>> = {
     ...nonNegative(set, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
   ],
   'apps/StatefulSet': (set) => [
-    ...nonNegative(set, ['spec.replicas', 'spec.minReadySeconds']),
+    ...nonNegative(set, [
+      'spec.replicas',
+      'spec.minReadySeconds',
+      'spec.ordinals.start',
+      'spec.revisionHistoryLimit',
+    ]),
+    ...statefulUpdateErrors(set),
+    ...retentionErrors(set),
     ...selectorErrors(set, 'statefulset'),
   ],
   'apps/ControllerRevision': (revision) =>
@@ -156,6 +163,36 @@ function strategyErrors(deployment: JsonObject): readonly FieldError[] {
       ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
       : []),
   ];
+}
+
+function statefulUpdateErrors(set: JsonObject): readonly FieldError[] {
+  const strategy = objectOf(at(set, 'spec.updateStrategy'));
+  const path = 'spec.updateStrategy.rollingUpdate';
+  const { rollingUpdate } = strategy;
+  if (strategy['type'] === 'OnDelete') {
+    const detail = "only allowed for updateStrategy 'RollingUpdate'";
+    return rollingUpdate === undefined ? [] : [invalidField(path, rollingUpdate, detail)];
+  }
+  const { maxUnavailable } = objectOf(rollingUpdate);
+  const isZero = maxUnavailable === 0 || /^0+%$/.test(stringOf(maxUnavailable));
+  const isOver = Number.parseInt(stringOf(maxUnavailable), 10) > 100;
+  return [
+    ...nonNegative(set, [`${path}.partition`]),
+    ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...(isZero ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'cannot be 0')] : []),
+    ...(isOver
+      ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%')]
+      : []),
+  ];
+}
+
+function retentionErrors(set: JsonObject): readonly FieldError[] {
+  const path = 'spec.persistentVolumeClaimRetentionPolicy';
+  const allowed = ['Delete', 'Retain'];
+  return ['whenDeleted', 'whenScaled'].flatMap((name) => {
+    const policy = stringOf(at(set, `${path}.${name}`)) || 'Retain';
+    return allowed.includes(policy) ? [] : [notSupportedField(`${path}.${name}`, policy, allowed)];
+  });
 }
 
 /** A count, or a percentage. */

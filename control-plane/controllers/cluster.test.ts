@@ -562,6 +562,40 @@ it('a StatefulSet makes its pods in order, scales down in reverse, and updates a
   expect(new Set(deletions.map((write) => write.slice(-1)))).toEqual(new Set(['2', '1']));
 });
 
+it('claims go with the pods that a StatefulSet scales away, and with the set; old revisions beyond the limit go', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const spec = {
+    replicas: 2,
+    selector,
+    template: podTemplate('v1'),
+    volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: { accessModes: ['ReadWriteOnce'] } }],
+    persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete', whenScaled: 'Delete' },
+    revisionHistoryLimit: 1,
+  };
+  const claims = () => client.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata?.name);
+  await client.create(kinds.statefulSets, { metadata: setWhere, spec });
+  await cluster.settle(1000);
+  expect(claims()).toEqual(['data-set-0', 'data-set-1']);
+  await client.patch(kinds.statefulSets, setWhere, { kind: 'merge', body: { spec: { replicas: 1 } } });
+  await cluster.settle(3000);
+  expect(claims()).toEqual(['data-set-0']);
+  for (const image of ['v2', 'v3', 'v4']) {
+    const body = { spec: { template: podTemplate(image) } };
+    await client.patch(kinds.statefulSets, setWhere, { kind: 'merge', body });
+    await cluster.settle(3000);
+  }
+  expect(
+    client
+      .all(kinds.controllerRevisions)
+      .map(({ revision }) => revision)
+      .toSorted(),
+  ).toEqual([3, 4]);
+  await client.delete(kinds.statefulSets, setWhere, { propagationPolicy: 'Background' });
+  await cluster.settle(5000);
+  expect([...claims(), ...client.all(kinds.pods)]).toEqual([]);
+});
+
 it.each([
   { image: 'ok', want: { type: 'Complete', succeeded: 3, failed: undefined } },
   { image: 'failing', want: { type: 'Failed', succeeded: undefined, failed: 2 } },

@@ -1,5 +1,6 @@
 import type { Pod, StatefulSet, StatefulSetStatus } from '#api/objects.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
+import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 
 export const revisionLabel = 'controller-revision-hash';
 
@@ -49,22 +50,53 @@ export function planStateful(state: StatefulState): readonly StatefulAction[] {
     if (isOrdered) return actions; // Until this one is gone.
   }
   if (actions.length > 0 || statefulSet.spec?.updateStrategy?.type === 'OnDelete') return actions;
-  for (const ordinal of wanted.toReversed().filter((one) => isUpdated(statefulSet, one))) {
-    const pod = byOrdinal.get(ordinal);
-    if (pod === undefined || isGoing(pod)) return [];
-    if (revisionOfPod(pod) !== updateRevision) return [{ kind: 'delete', pod }];
-    if (!isHealthy(pod)) return [];
+  const present = wanted.toReversed().map((ordinal) => byOrdinal.get(ordinal));
+  return planUpdate(statefulSet, { pods: present, updateRevision, isGoing, isHealthy });
+}
+
+interface Update {
+  /** By ordinal, the highest first; undefined where there is none. */
+  readonly pods: readonly (Pod | undefined)[];
+  readonly updateRevision: string;
+  readonly isGoing: (pod: Pod) => boolean;
+  readonly isHealthy: (pod: Pod) => boolean;
+}
+
+/**
+ * Deletes pods of old revisions, highest ordinals first. Each waits for those above it to be healthy, unless maxUnavailable
+ * says how many may be away at once; then a pod that is unhealthy anyway costs nothing.
+ */
+function planUpdate(
+  statefulSet: StatefulSet,
+  { pods, updateRevision, ...is }: Update,
+): readonly StatefulAction[] {
+  const { replicas = 1, updateStrategy } = statefulSet.spec ?? {};
+  const { maxUnavailable } = updateStrategy?.rollingUpdate ?? {};
+  const reached = pods.flatMap((pod) =>
+    pod !== undefined && isUpdated(statefulSet, ordinalOf(pod)) ? [pod] : [],
+  );
+  const isOld = (pod: Pod): boolean => !is.isGoing(pod) && revisionOfPod(pod) !== updateRevision;
+  if (maxUnavailable === undefined) {
+    const next = reached.find((pod) => isOld(pod) || !is.isHealthy(pod));
+    return next !== undefined && isOld(next) ? [{ kind: 'delete', pod: next }] : [];
   }
-  return [];
+  const unavailable = pods.filter((pod) => pod === undefined || !is.isHealthy(pod)).length;
+  const mayGo = Math.max(0, Math.max(1, intOrPercent(maxUnavailable, replicas, Math.floor)) - unavailable);
+  const healthy = reached.filter((pod) => isOld(pod) && is.isHealthy(pod)).slice(0, mayGo);
+  return reached
+    .filter((pod) => isOld(pod) && (!is.isHealthy(pod) || healthy.includes(pod)))
+    .map((pod) => ({ kind: 'delete', pod }));
 }
 
 /** Whether the update has reached, or may reach, the ordinal: those below the partition stay as they are. */
 function isUpdated(statefulSet: StatefulSet, ordinal: number): boolean {
-  const { updateStrategy } = statefulSet.spec ?? {};
-  return updateStrategy?.type === 'OnDelete' || ordinal >= (updateStrategy?.rollingUpdate?.partition ?? 0);
+  const { updateStrategy, ordinals } = statefulSet.spec ?? {};
+  const partition = (ordinals?.start ?? 0) + (updateStrategy?.rollingUpdate?.partition ?? 0);
+  return updateStrategy?.type === 'OnDelete' || ordinal >= partition;
 }
 
-function ordinalsOf({ spec }: StatefulSet): readonly number[] {
+/** The ordinals of the pods that there should be. */
+export function ordinalsOf({ spec }: StatefulSet): readonly number[] {
   const start = spec?.ordinals?.start ?? 0;
   return Array.from({ length: spec?.replicas ?? 1 }, (_, index) => start + index);
 }

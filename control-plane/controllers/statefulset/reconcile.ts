@@ -1,10 +1,20 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { equalJson } from '#api/json.ts';
 import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/kind-ref.ts';
-import type { Pod, StatefulSet } from '#api/objects.ts';
+import { objectKey } from '#api/object.ts';
+import type { PersistentVolumeClaim, Pod, StatefulSet } from '#api/objects.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
-import { onlySynced, ownKey, runController, type Controller } from '#client/controller.ts';
+import type { Informer } from '#client/client.ts';
+import {
+  onlySynced,
+  ownKey,
+  runController,
+  source,
+  type Controller,
+  type Source,
+} from '#client/controller.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { claim } from '#control-plane/controllers/pods/claim.ts';
@@ -12,6 +22,7 @@ import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.
 import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
 import { nextAvailableMs } from '#control-plane/controllers/pods/pod-state.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
+import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
 import {
   computeStatefulStatus,
   planStateful,
@@ -19,7 +30,7 @@ import {
   revisionOfPod,
   type StatefulAction,
 } from './plan.ts';
-import { statefulClaims, statefulPod, templateOf } from './stateful-pod.ts';
+import { isClaimOf, statefulPod, templateOf } from './stateful-pod.ts';
 
 /** Pods with names and claims of their own, made and removed in order. */
 export function runStatefulSets(context: ControllerContext): Controller {
@@ -27,6 +38,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
   const owners = informers.for(statefulSets, { indexes: { namespace: byNamespace } });
   const podInformer = informers.for(pods, { indexes: { controller: byController } });
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
+  const claims = informers.for(persistentVolumeClaims);
   const deleted = createDeletedPods();
   const recorder = context.recorder('statefulset-controller');
 
@@ -51,6 +63,8 @@ export function runStatefulSets(context: ControllerContext): Controller {
     const currentRevision = known === undefined || known === '' ? updateRevision : known;
     const more = { updateRevision, currentRevision, nowMs: clock.now() };
     const deletedUids = deleted.still(key, owned);
+    for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
+      await applyClaim(context, action);
     for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
       await apply(key, statefulSet, action);
     }
@@ -66,13 +80,9 @@ export function runStatefulSets(context: ControllerContext): Controller {
       recorder.record(regarding, 'Normal', 'SuccessfulDelete', message);
       return;
     }
-    for (const wanted of statefulClaims(statefulSet, action.ordinal)) {
-      try {
-        await client.create(persistentVolumeClaims, wanted);
-      } catch (error) {
-        if (!isAlreadyExists(error)) throw error; // It outlived the pod before.
-      }
-    }
+    const missing = claimsForNewPod(statefulSet, action.ordinal, findClaim(claims, statefulSet));
+    if (missing === undefined) return; // Its deletion comes here again.
+    for (const claim of missing) await applyClaim(context, { kind: 'createClaim', claim });
     const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
     const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
     const pod = statefulPod(statefulSet, template, action);
@@ -105,8 +115,42 @@ export function runStatefulSets(context: ControllerContext): Controller {
     name: 'statefulset-controller',
     clock,
     logger,
-    sources: [ownKey(owners), ownedSource(statefulSets, owners, podInformer), onlySynced(revisions)],
+    sources: [
+      ownKey(owners),
+      ownedSource(statefulSets, owners, podInformer),
+      onlySynced(revisions),
+      goneClaims(owners, claims),
+    ],
     reconcile,
+  });
+}
+
+function findClaim(claims: Informer<PersistentVolumeClaim>, { metadata }: StatefulSet) {
+  return (name: string) => claims.get(`${metadata?.namespace ?? ''}/${name}`);
+}
+
+async function applyClaim({ client, informers }: ControllerContext, action: ClaimAction): Promise<void> {
+  const claims = informers.for(persistentVolumeClaims);
+  const { namespace, name = '', uid, resourceVersion } = action.claim.metadata ?? {};
+  if (action.kind === 'createClaim') {
+    try {
+      claims.observe(await client.create(persistentVolumeClaims, action.claim));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error; // It outlived the pod before.
+    }
+    return;
+  }
+  const ownerReferences = action.owners.length === 0 ? null : action.owners;
+  const body = { metadata: { uid, resourceVersion, ownerReferences } };
+  claims.observe(await client.patch(persistentVolumeClaims, { namespace, name }, { kind: 'merge', body }));
+}
+
+/** A new pod may wait for the claim of the one before to be gone. */
+function goneClaims(owners: WritableInformer<StatefulSet>, claims: Informer<PersistentVolumeClaim>): Source {
+  return source(claims, ({ old, current }) => {
+    if (current !== undefined || old === undefined) return [];
+    const near = owners.byIndex('namespace', old.metadata?.namespace ?? '');
+    return near.filter((set) => isClaimOf(set, old.metadata?.name ?? '')).map(objectKey);
   });
 }
 

@@ -63,6 +63,14 @@ export function statefulClaims(statefulSet: StatefulSet, ordinal: number): reado
   }));
 }
 
+/** Whether a claim of that name is one of the set's pods'. */
+export function isClaimOf(statefulSet: StatefulSet, claimName: string): boolean {
+  return (statefulSet.spec?.volumeClaimTemplates ?? []).some((claim) => {
+    const prefix = `${claim.metadata?.name ?? ''}-${statefulSet.metadata?.name ?? ''}-`;
+    return claimName.startsWith(prefix) && /^\d+$/.test(claimName.slice(prefix.length));
+  });
+}
+
 /** The template that a revision holds. */
 export function templateOf(revision: ControllerRevision | undefined): PodTemplateSpec | undefined {
   const template = objectOf(objectOf(revision?.data)['spec'])['template'];

@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest';
+import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#api/objects.ts';
+import { claimsForNewPod, planClaims } from './claims.ts';
+import { planStateful, revisionLabel } from './plan.ts';
+
+const nowMs = Date.UTC(2026, 0, 2);
+
+function setOf(spec: Partial<StatefulSetSpec>): StatefulSet {
+  return {
+    metadata: { name: 'set', namespace: 'default', uid: 'set' },
+    spec: {
+      replicas: 3,
+      selector: {},
+      template: {},
+      volumeClaimTemplates: [{ metadata: { name: 'data' } }],
+      ...spec,
+    },
+  };
+}
+
+/** `1` `1old` `1!` (not ready) `1-` (terminating) `1x` (failed) `1?` (pending), and what of it together. */
+function podOf(text: string): Pod {
+  const ordinal = Number.parseInt(text, 10);
+  const readyFor = text.includes('young') ? 1000 : 3_600_000;
+  const status = text.includes('!') || text.includes('?') ? 'False' : 'True';
+  const lastTransitionTime = new Date(nowMs - readyFor).toISOString();
+  return {
+    metadata: {
+      name: `set-${ordinal}`,
+      uid: `pod-${ordinal}`,
+      labels: { [revisionLabel]: text.includes('old') ? 'old' : 'new' },
+      ...(text.includes('-') ? { deletionTimestamp: lastTransitionTime } : {}),
+    },
+    status: {
+      phase: text.includes('x') ? 'Failed' : text.includes('?') ? 'Pending' : 'Running',
+      conditions: [{ type: 'Ready', status, lastTransitionTime }],
+    },
+  };
+}
+
+const rolling = (rollingUpdate: object) => ({
+  updateStrategy: { type: 'RollingUpdate' as const, rollingUpdate },
+});
+const parallel = { podManagementPolicy: 'Parallel' as const };
+
+const rows: readonly {
+  readonly name: string;
+  readonly spec?: Partial<StatefulSetSpec>;
+  readonly pods: string;
+  readonly want: string;
+}[] = [
+  { name: 'makes the first', pods: '', want: '+0new' },
+  { name: 'waits for the first to be ready', pods: '0!', want: '' },
+  {
+    name: 'waits for the first to be ready long enough',
+    spec: { minReadySeconds: 5 },
+    pods: '0young',
+    want: '',
+  },
+  { name: 'makes the next', pods: '0', want: '+1new' },
+  { name: 'replaces a failed one', pods: '0 1x', want: '-1' },
+  { name: 'Parallel: makes all', spec: parallel, pods: '', want: '+0new +1new +2new' },
+  { name: 'scales down from the top', spec: { replicas: 1 }, pods: '0 1 2', want: '-2' },
+  { name: 'scales down one at a time', spec: { replicas: 1 }, pods: '0 1 2-', want: '' },
+  { name: 'Parallel: scales down at once', spec: { replicas: 1, ...parallel }, pods: '0 1 2', want: '-2 -1' },
+  { name: 'ordinals.start', spec: { ordinals: { start: 5 } }, pods: '', want: '+5new' },
+  { name: 'ordinals.start moves the range', spec: { ordinals: { start: 1 } }, pods: '0 1 2 3', want: '-0' },
+  { name: 'updates from the top', pods: '0old 1old 2old', want: '-2' },
+  { name: 'updates the next when the one above is healthy', pods: '0old 1old 2', want: '-1' },
+  { name: 'waits for the one above', spec: { minReadySeconds: 5 }, pods: '0old 1old 2young', want: '' },
+  { name: 'partition', spec: rolling({ partition: 2 }), pods: '0old 1old 2', want: '' },
+  {
+    name: 'partition counts from the first ordinal',
+    spec: { ...rolling({ partition: 1 }), ordinals: { start: 5 } },
+    pods: '5old 6old 7',
+    want: '-6',
+  },
+  {
+    name: 'below the partition pods are made as they were',
+    spec: { ...rolling({ partition: 1 }), ordinals: { start: 5 } },
+    pods: '',
+    want: '+5old',
+  },
+  { name: 'maxUnavailable', spec: rolling({ maxUnavailable: 2 }), pods: '0old 1old 2old', want: '-2 -1' },
+  {
+    name: 'maxUnavailable as percentage, at least one',
+    spec: rolling({ maxUnavailable: '10%' }),
+    pods: '0old 1old 2old',
+    want: '-2',
+  },
+  {
+    name: 'maxUnavailable counts those that are away already; unhealthy old ones go free',
+    spec: { ...parallel, ...rolling({ maxUnavailable: 2 }) },
+    pods: '0old! 1old 2!',
+    want: '-0',
+  },
+  {
+    name: 'maxUnavailable ends at the partition',
+    spec: rolling({ maxUnavailable: 3, partition: 1 }),
+    pods: '0old 1old 2old',
+    want: '-2 -1',
+  },
+  {
+    name: 'OnDelete updates nothing',
+    spec: { updateStrategy: { type: 'OnDelete' } },
+    pods: '0old 1old 2old',
+    want: '',
+  },
+];
+
+describe('planStateful()', () => {
+  it.each(rows)('$name', ({ spec = {}, pods, want }) => {
+    const actions = planStateful({
+      statefulSet: setOf(spec),
+      pods: pods.split(' ').filter(Boolean).map(podOf),
+      updateRevision: 'new',
+      currentRevision: 'old',
+      deletedUids: new Set(),
+      nowMs,
+    });
+    const told = actions.map((action) =>
+      action.kind === 'create'
+        ? `+${action.ordinal}${action.revision}`
+        : `-${(action.pod.metadata?.name ?? '').slice('set-'.length)}`,
+    );
+    expect(told.join(' ')).toBe(want);
+  });
+});
+
+const byPod = (ordinal: number) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  name: `set-${ordinal}`,
+  uid: `pod-${ordinal}`,
+});
+const bySet = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'set', uid: 'set' };
+const marks = { controller: true, blockOwnerDeletion: true };
+
+function claimOf(ordinal: number, ...owners: readonly object[]): PersistentVolumeClaim {
+  const ownerReferences = owners.map((owner) => ({ ...bySet, ...owner, ...marks }));
+  return { metadata: { name: `data-set-${ordinal}`, namespace: 'default', ownerReferences } };
+}
+
+describe('planClaims()', () => {
+  it.each([
+    { whenDeleted: 'Retain', whenScaled: 'Retain', want: ['keeps', 'keeps'] },
+    { whenDeleted: 'Delete', whenScaled: 'Retain', want: ['set', 'set'] },
+    { whenDeleted: 'Retain', whenScaled: 'Delete', want: ['keeps', 'set-1'] },
+    { whenDeleted: 'Delete', whenScaled: 'Delete', want: ['set', 'set-1'] },
+  ])('whenDeleted $whenDeleted, whenScaled $whenScaled', ({ want, ...policy }) => {
+    const set = setOf({ replicas: 1, persistentVolumeClaimRetentionPolicy: policy });
+    const claims = new Map([0, 1].map((ordinal) => [`data-set-${ordinal}`, claimOf(ordinal)]));
+    const actions = planClaims(set, [podOf('0'), podOf('1')], (name) => claims.get(name));
+    const owner = (name: string): string => {
+      const action = actions.find(({ claim }) => claim.metadata?.name === name);
+      return action?.kind === 'setOwners' ? (action.owners[0]?.name ?? 'nobody') : 'keeps';
+    };
+    expect(['data-set-0', 'data-set-1'].map(owner)).toEqual(want);
+  });
+
+  it('takes its owners back when the policy changes, and leaves a claim of somebody else alone', () => {
+    const other = { apiVersion: 'v1', kind: 'Other', name: 'o', uid: 'o' };
+    const claims = new Map([
+      ['data-set-0', claimOf(0, bySet)],
+      ['data-set-1', claimOf(1, other, bySet)],
+    ]);
+    const actions = planClaims(setOf({}), [podOf('0'), podOf('1')], (name) => claims.get(name));
+    expect(actions).toEqual([{ kind: 'setOwners', claim: claims.get('data-set-0'), owners: [] }]);
+  });
+
+  it('makes a claim that a waiting pod lacks', () => {
+    const actions = planClaims(setOf({}), [podOf('0?'), podOf('1')], () => undefined);
+    expect(actions).toMatchObject([{ kind: 'createClaim', claim: { metadata: { name: 'data-set-0' } } }]);
+  });
+});
+
+describe('claimsForNewPod()', () => {
+  it('waits for a claim that goes with the pod before', () => {
+    expect(claimsForNewPod(setOf({}), 1, () => claimOf(1, byPod(1)))).toBeUndefined();
+  });
+
+  it('keeps what is there', () => {
+    expect(claimsForNewPod(setOf({}), 1, () => claimOf(1))).toEqual([]);
+  });
+
+  it('owns a new claim that is to go with the set', () => {
+    const policy = { persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Delete' } };
+    const made = claimsForNewPod(setOf(policy), 1, () => undefined);
+    expect(made?.[0]?.metadata?.ownerReferences).toEqual([{ ...bySet, ...marks }]);
+  });
+});
