@@ -16,6 +16,7 @@ import type {
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
+  PodDisruptionBudget,
   PriorityClass,
   ReplicaSet,
   ReplicationController,
@@ -92,6 +93,11 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
   'scheduling.k8s.io/v1/priorityclasses',
   'PriorityClass',
   false,
+);
+
+export const podDisruptionBudgets: KindRef<PodDisruptionBudget> = ref(
+  'policy/v1/poddisruptionbudgets',
+  'PodDisruptionBudget',
 );
 
 /** `/api/v1/namespaces/NS/pods/NAME` and its like. */

@@ -20,7 +20,7 @@ import type { JsonObject } from '#api/object.ts';
 import type { LabelSelector } from '#api/objects.ts';
 import { tryParseQuantity } from '#api/quantity.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
-import { immutable, intOrPercentErrors } from './workload.ts';
+import { immutable, intOrPercentErrors, shareErrors } from './workload.ts';
 import { qualifiedName } from './format.ts';
 import { formatErrors } from './meta.ts';
 
@@ -67,7 +67,9 @@ export const clusterValidators: Readonly<Record<string, Validate>> = {
         ? [invalidField('spec', budget['spec'], 'minAvailable and maxUnavailable cannot be both set')]
         : []),
       ...intOrPercentErrors(minAvailable, 'spec.minAvailable'),
+      ...shareErrors(minAvailable, 'spec.minAvailable'),
       ...intOrPercentErrors(maxUnavailable, 'spec.maxUnavailable'),
+      ...shareErrors(maxUnavailable, 'spec.maxUnavailable'),
       ...selectorErrors(at(budget, 'spec.selector'), 'spec.selector'),
     ];
   },

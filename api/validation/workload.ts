@@ -175,15 +175,18 @@ function statefulUpdateErrors(set: JsonObject): readonly FieldError[] {
   }
   const { maxUnavailable } = objectOf(rollingUpdate);
   const isZero = maxUnavailable === 0 || /^0+%$/.test(stringOf(maxUnavailable));
-  const isOver = Number.parseInt(stringOf(maxUnavailable), 10) > 100;
   return [
     ...nonNegative(set, [`${path}.partition`]),
     ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
     ...(isZero ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'cannot be 0')] : []),
-    ...(isOver
-      ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'must not be greater than 100%')]
-      : []),
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
   ];
+}
+
+/** A percentage that is one of a whole. */
+export function shareErrors(value: unknown, field: string): readonly FieldError[] {
+  const isOver = /^\d+%$/.test(stringOf(value)) && Number.parseInt(stringOf(value), 10) > 100;
+  return isOver ? [invalidField(field, value, 'must not be greater than 100%')] : [];
 }
 
 function retentionErrors(set: JsonObject): readonly FieldError[] {

@@ -200,7 +200,8 @@ function finalizersOf(object: JsonObject, options: DeleteOptions): readonly unkn
   }
 }
 
-function checkPreconditions(kind: Kind, current: Entry, { preconditions }: DeleteOptions): void {
+/** @throws {E_API} 409 when the object is not the one that the options are about */
+export function checkPreconditions(kind: Kind, current: Entry, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = preconditions;
   const name = stringOf(at(current.object, 'metadata.name'));
   const record = stringOf(at(current.object, 'metadata.uid'));

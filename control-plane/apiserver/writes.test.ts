@@ -275,8 +275,11 @@ describe('writes', () => {
   });
 
   it('eviction takes room from the disruption budget, or is told to come back', async () => {
+    const setStatus = (name: string, status: object) =>
+      test.call('PATCH', `${ns}/pods/${name}/status`, { body: { status }, headers: merge });
     const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
     await test.make(`${ns}/pods`, podNamed('e', { metadata: { name: 'e', labels: { app: 'e' } } }));
+    await setStatus('e', { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] });
     await test.make(budgets, {
       metadata: { name: 'b' },
       spec: { minAvailable: 1, selector: { matchLabels: { app: 'e' } } },
@@ -307,7 +310,70 @@ describe('writes', () => {
     const evicted = await test.call('POST', `${ns}/pods/e/eviction`, { body: { metadata: { name: 'e' } } });
     expect(evicted.json).toMatchObject({ status: 'Success', code: 201 });
     const { json } = await test.call('GET', `${budgets}/b`);
-    expect(json['status']).toMatchObject({ disruptionsAllowed: 0, disruptedPods: { e: expect.any(String) } });
+    expect(json['status']).toMatchObject({
+      disruptionsAllowed: 0,
+      disruptedPods: { e: expect.any(String) },
+      conditions: [{ type: 'DisruptionAllowed', status: 'False', reason: 'InsufficientPods' }],
+    });
+  });
+
+  it.each([
+    {
+      name: 'a pod that waits',
+      phase: 'Pending',
+      ready: 'False',
+      policy: 'IfHealthyBudget',
+      current: 0,
+      want: 201,
+    },
+    {
+      name: 'an unhealthy pod of a healthy budget',
+      phase: 'Running',
+      ready: 'False',
+      policy: 'IfHealthyBudget',
+      current: 1,
+      want: 201,
+    },
+    {
+      name: 'an unhealthy pod of an unhealthy budget',
+      phase: 'Running',
+      ready: 'False',
+      policy: 'IfHealthyBudget',
+      current: 0,
+      want: 429,
+    },
+    {
+      name: 'an unhealthy pod that always may go',
+      phase: 'Running',
+      ready: 'False',
+      policy: 'AlwaysAllow',
+      current: 0,
+      want: 201,
+    },
+    { name: 'a healthy pod', phase: 'Running', ready: 'True', policy: 'AlwaysAllow', current: 1, want: 429 },
+  ])('eviction of $name without room: $want', async ({ phase, ready, policy, current, want }) => {
+    const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
+    const name = `u-${phase}-${ready}-${policy}-${current}`.toLowerCase();
+    await test.make(`${ns}/pods`, podNamed(name, { metadata: { name, labels: { app: name } } }));
+    const conditions = [{ type: 'Ready', status: ready }];
+    const podStatus = { status: { phase, conditions } };
+    await test.call('PATCH', `${ns}/pods/${name}/status`, { body: podStatus, headers: merge });
+    const selector = { matchLabels: { app: name } };
+    await test.make(budgets, {
+      metadata: { name },
+      spec: { minAvailable: 1, selector, unhealthyPodEvictionPolicy: policy },
+    });
+    const status = {
+      observedGeneration: 1,
+      disruptionsAllowed: 0,
+      currentHealthy: current,
+      desiredHealthy: 1,
+      expectedPods: 1,
+    };
+    await test.call('PATCH', `${budgets}/${name}/status`, { body: { status }, headers: merge });
+    const answer = await test.call('POST', `${ns}/pods/${name}/eviction`, { body: { metadata: { name } } });
+    expect(answer.status).toBe(want);
+    await test.call('DELETE', `${budgets}/${name}`);
   });
 
   it('events.k8s.io and core events are the same objects, and go with their lease', async () => {

@@ -628,6 +628,25 @@ it('a Job that is deleted while its pods run takes them along', async () => {
   expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
 });
 
+it('a disruption budget follows its pods and the scale of their Deployment', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const where = { namespace: 'default', name: 'budget' };
+  const spec = { selector: { matchLabels: { app: 'web' } }, maxUnavailable: '25%' };
+  await client.create(kinds.podDisruptionBudgets, { metadata: where, spec });
+  await client.create(kinds.deployments, web);
+  await cluster.settle(500);
+  const told = async () => {
+    const { status } = await client.get(kinds.podDisruptionBudgets, where);
+    return [status?.currentHealthy, status?.desiredHealthy, status?.expectedPods, status?.disruptionsAllowed];
+  };
+  expect(await told()).toEqual([4, 3, 4, 1]);
+  const body = { spec: { replicas: 8 } };
+  await client.patch(kinds.deployments, { namespace: 'default', name: 'web' }, { kind: 'merge', body });
+  await cluster.settle(500);
+  expect(await told()).toEqual([8, 6, 8, 2]);
+});
+
 it('a quota tells how much of it is used', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

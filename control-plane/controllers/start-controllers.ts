@@ -6,6 +6,7 @@ import type { Informers } from '#client/informers.ts';
 import type { ControllerContext } from './controller-context.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
+import { runDisruptionBudgets, runStaleDisruptions } from './disruption/reconcile.ts';
 import { runEndpoints } from './endpointslice/reconcile.ts';
 import { runGarbageCollector } from './garbage/reconcile.ts';
 import { runJobs } from './job/reconcile.ts';
@@ -56,6 +57,8 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runTaintEviction(context),
     ...(clusterCidr === undefined ? [] : [runNodeIpam(context, { clusterCidr, nodePrefixLength })]),
     runPodGc(context),
+    runDisruptionBudgets(context),
+    runStaleDisruptions(context),
     runResourceQuotas(context),
     runGarbageCollector(context),
   ];

@@ -1,0 +1,149 @@
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { equalJson } from '#api/json.ts';
+import {
+  deployments,
+  podDisruptionBudgets,
+  pods,
+  replicaSets,
+  replicationControllers,
+  statefulSets,
+} from '#api/kind-ref.ts';
+import { objectKey, type KubeObject } from '#api/object.ts';
+import type { Pod, PodDisruptionBudget } from '#api/objects.ts';
+import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
+import { formatTime } from '#api/time.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import type { Informer } from '#client/client.ts';
+import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
+import { planBudget, staleTargetInMs, type BudgetPlan } from './plan.ts';
+import { createScaleFinder, type ScaleCaches } from './scale-finder.ts';
+
+/** Keeps the status of disruption budgets, which the eviction subresource spends. */
+export function runDisruptionBudgets(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const budgets = informers.for(podDisruptionBudgets, { indexes: { namespace: byNamespace } });
+  const podInformer = informers.for(pods, { indexes: { namespace: byNamespace } });
+  const caches: ScaleCaches = {
+    deployments: informers.for(deployments),
+    replicaSets: informers.for(replicaSets),
+    statefulSets: informers.for(statefulSets),
+    replicationControllers: informers.for(replicationControllers),
+  };
+  const scaleOf = createScaleFinder(caches);
+  const recorder = context.recorder('controllermanager');
+
+  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
+    const budget = budgets.get(key);
+    if (budget === undefined) return undefined;
+    const near = podInformer.byIndex('namespace', budget.metadata?.namespace ?? '');
+    const covered = near.filter((pod) => covers(budget, pod));
+    const plan = planBudget({ budget, pods: covered, scaleOf, nowMs: clock.now() });
+    tell(budget, plan, covered.length);
+    if (!equalJson(plan.status, budget.status)) {
+      try {
+        const next = { ...budget, status: plan.status };
+        budgets.observe(await client.update(podDisruptionBudgets, next, { subresource: 'status' }));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+  };
+  const tell = (budget: PodDisruptionBudget, plan: BudgetPlan, podCount: number): void => {
+    const regarding = { kind: podDisruptionBudgets, object: budget };
+    if (podCount === 0) recorder.record(regarding, 'Normal', 'NoPods', 'No matching pods found');
+    if (plan.failure !== undefined) {
+      const message = `Failed to calculate the number of expected pods: ${plan.failure}`;
+      recorder.record(regarding, 'Warning', 'CalculateExpectedPodCountFailed', message);
+    }
+    if (plan.unmanaged.length > 0) recorder.record(regarding, 'Warning', 'UnmanagedPods', unmanagedText);
+    for (const pod of plan.notDeleted) {
+      const message = `Pod was expected by PDB ${objectKey(budget)} to be deleted but it wasn't`;
+      recorder.record({ kind: pods, object: pod }, 'Warning', 'NotDeleted', message);
+    }
+  };
+  const covering = (pod: Pod | undefined): readonly string[] =>
+    pod === undefined
+      ? []
+      : budgets
+          .byIndex('namespace', pod.metadata?.namespace ?? '')
+          .filter((budget) => covers(budget, pod))
+          .map(objectKey);
+  return runController({
+    name: 'disruption-controller',
+    clock,
+    logger,
+    sources: [
+      ownKey(budgets),
+      source(podInformer, ({ old, current }) => new Set([...covering(old), ...covering(current)])),
+      scaleSource(budgets, caches.deployments),
+      scaleSource(budgets, caches.replicaSets),
+      scaleSource(budgets, caches.statefulSets),
+      scaleSource(budgets, caches.replicationControllers),
+    ],
+    reconcile,
+  });
+}
+
+/** Takes DisruptionTarget back from pods whose deletion did not come. */
+export function runStaleDisruptions({ informers, client, clock, logger }: ControllerContext): Controller {
+  const podInformer = informers.for(pods);
+  return runController({
+    name: 'stale-disruption-controller',
+    clock,
+    logger,
+    sources: [
+      source(podInformer, ({ key, current }) =>
+        current !== undefined && staleTargetInMs(current, 0) !== undefined ? [key] : [],
+      ),
+    ],
+    reconcile: async (key) => {
+      const pod = podInformer.get(key);
+      const leftMs = pod === undefined ? undefined : staleTargetInMs(pod, clock.now());
+      if (pod === undefined || leftMs === undefined) return undefined;
+      if (leftMs > 0) return { kind: 'again', afterMs: leftMs };
+      const { namespace, name = '', uid } = pod.metadata ?? {};
+      const lastTransitionTime = formatTime(clock.now());
+      const condition = {
+        type: 'DisruptionTarget',
+        status: 'False',
+        reason: null,
+        message: null,
+        lastTransitionTime,
+      };
+      const body = { metadata: { uid }, status: { conditions: [condition] } };
+      try {
+        await client.patch(pods, { namespace, name }, { kind: 'strategic', body, subresource: 'status' });
+      } catch (error) {
+        if (!isNotFound(error) && !isConflict(error)) throw error;
+      }
+      return undefined;
+    },
+  });
+}
+
+const unmanagedText =
+  'Pods selected by this PodDisruptionBudget have no controller, so how many there should be is not known. ' +
+  'To account for them set ".spec.minAvailable" to an integer value.';
+
+/** policy/v1: an empty selector covers every pod of the namespace, none covers no pod. */
+function covers({ spec }: PodDisruptionBudget, pod: Pod): boolean {
+  return (
+    spec?.selector !== undefined &&
+    matchesLabels(labelSelectorFromObject(spec.selector), pod.metadata?.labels)
+  );
+}
+
+/** What is scaled changes the budgets of its namespace. */
+function scaleSource<
+  T extends KubeObject & { readonly spec?: { readonly replicas?: number | undefined } | undefined },
+>(budgets: WritableInformer<PodDisruptionBudget>, scaled: Informer<T>): Source {
+  return source(scaled, ({ old, current }) =>
+    old?.spec?.replicas === current?.spec?.replicas
+      ? []
+      : budgets.byIndex('namespace', (current ?? old)?.metadata?.namespace ?? '').map(objectKey),
+  );
+}
