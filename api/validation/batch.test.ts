@@ -142,6 +142,51 @@ describe('validateCreate() of a Job', () => {
   });
 });
 
+const cronKind = findKindByName('batch/v1', 'CronJob') ?? expect.unreachable();
+
+describe('validateCreate() of a CronJob', () => {
+  it.each([
+    { name: 'nothing', spec: { schedule: '@hourly', timeZone: 'Europe/Berlin' }, want: [] },
+    { name: 'no schedule', spec: { schedule: '' }, want: ['spec.schedule: Required value'] },
+    {
+      name: 'a schedule that is none',
+      spec: { schedule: '* * * * 7' },
+      want: ['spec.schedule: Invalid value: "* * * * 7": end of range (7) above maximum (6): 7'],
+    },
+    {
+      name: 'a zone in the schedule',
+      spec: { schedule: 'TZ=UTC * * * * *' },
+      want: [
+        'spec.schedule: Invalid value: "TZ=UTC * * * * *": cannot use TZ or CRON_TZ in schedule, use timeZone field instead',
+      ],
+    },
+    {
+      name: 'a zone that is none, and numbers below 0',
+      spec: { schedule: '@daily', timeZone: 'X/Y', startingDeadlineSeconds: -1 },
+      want: [
+        'spec.timeZone: Invalid value: "X/Y": unknown time zone X/Y',
+        'spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
+      ],
+    },
+    {
+      name: 'a selector of the jobs',
+      spec: { schedule: '@daily', jobTemplate: { spec: { selector: {}, template: { spec: pod } } } },
+      want: ['spec.jobTemplate.spec.selector: Invalid value: {}: `selector` will be auto-generated'],
+    },
+  ])('$name', ({ spec, want }) => {
+    const jobTemplate = { spec: { template: { spec: pod } } };
+    const object = {
+      apiVersion: 'batch/v1',
+      kind: 'CronJob',
+      metadata: { name: 'c' },
+      spec: { jobTemplate, ...spec },
+    };
+    const decoded = applyDefaults(cronKind, decodeObject(cronKind, object).object);
+    const created = prepareCreate(cronKind, decoded, { now: 0, uid: 'u', namespace: 'default' });
+    expect(texts(validateCreate(cronKind, created))).toEqual(want);
+  });
+});
+
 const updates: readonly {
   readonly name: string;
   readonly spec?: JsonObject;

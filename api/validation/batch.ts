@@ -1,3 +1,5 @@
+import { parseSchedule } from '#api/cron/schedule.ts';
+import { timeZoneError } from '#api/cron/time-zone.ts';
 import { invalidField, requiredField, notSupportedField, type FieldError } from '#api/field-error.ts';
 import {
   at,
@@ -25,8 +27,14 @@ type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldErr
 export const batchValidators: Readonly<Record<string, Validate>> = {
   'batch/Job': (job) => [...jobSpecErrors(job, 'spec'), ...selectorErrors(job)],
   'batch/CronJob': (cronJob) => [
-    ...scheduleErrors(stringOf(at(cronJob, 'spec.schedule'))),
+    ...scheduleErrors(cronJob),
+    ...nonNegative(cronJob, [
+      'spec.startingDeadlineSeconds',
+      'spec.successfulJobsHistoryLimit',
+      'spec.failedJobsHistoryLimit',
+    ]),
     ...jobSpecErrors(cronJob, 'spec.jobTemplate.spec'),
+    ...jobTemplateErrors(cronJob),
   ],
 };
 
@@ -195,21 +203,33 @@ function withoutResources(template: JsonObject): JsonObject {
   }, template);
 }
 
-function scheduleErrors(schedule: string): readonly FieldError[] {
-  if (schedule === '') return [requiredField('spec.schedule')];
-  if (/^@(yearly|annually|monthly|weekly|daily|midnight|hourly|every \S+)$/.test(schedule)) return [];
-  const fields = schedule.trim().split(/\s+/);
-  if (fields.length !== 5) {
-    return [
-      invalidField(
-        'spec.schedule',
-        schedule,
-        `expected exactly 5 fields, found ${fields.length}: [${fields.join(' ')}]`,
-      ),
-    ];
-  }
-  const bad = fields.find((field) => !/^[\d*?,/A-Za-z-]+$/.test(field));
-  return bad === undefined
-    ? []
-    : [invalidField('spec.schedule', schedule, `failed to parse int from ${bad}`)];
+function scheduleErrors(cronJob: JsonObject): readonly FieldError[] {
+  const field = 'spec.schedule';
+  const schedule = stringOf(at(cronJob, field));
+  const zone = at(cronJob, 'spec.timeZone');
+  const wrong = zone === undefined ? undefined : timeZoneError(stringOf(zone));
+  const zoneErrors = wrong === undefined ? [] : [invalidField('spec.timeZone', zone, wrong)];
+  if (schedule === '') return [requiredField(field), ...zoneErrors];
+  // A zone in the schedule is known, and refused.
+  const parsed = parseSchedule(schedule.replace(/^(CRON_)?TZ=\S+\s*/, ''));
+  const detail = 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
+  return [
+    ...(parsed.kind === 'invalid' ? [invalidField(field, schedule, parsed.message)] : []),
+    ...(schedule.includes('TZ') ? [invalidField(field, schedule, detail)] : []),
+    ...zoneErrors,
+  ];
+}
+
+/** The Jobs' own selectors are generated. */
+function jobTemplateErrors(cronJob: JsonObject): readonly FieldError[] {
+  const path = 'spec.jobTemplate.spec';
+  const { selector, manualSelector } = objectOf(at(cronJob, path));
+  return [
+    ...(selector === undefined
+      ? []
+      : [invalidField(`${path}.selector`, selector, '`selector` will be auto-generated')]),
+    ...(manualSelector === true
+      ? [notSupportedField(`${path}.manualSelector`, manualSelector, ['nil', 'false'])]
+      : []),
+  ];
 }

@@ -3,6 +3,7 @@ import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/kind-ref.ts';
 import type { Deployment, Node, Pod } from '#api/objects.ts';
+import { formatTime } from '#api/time.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
@@ -614,6 +615,41 @@ it.each([
   });
   expect(status?.uncountedTerminatedPods).toEqual({});
   expect(client.all(kinds.pods).flatMap(({ metadata }) => metadata?.finalizers ?? [])).toEqual([]);
+});
+
+it('a CronJob starts a Job each minute, keeps as many ended ones as it may, and takes all along', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const template = podTemplate('ok', { restartPolicy: 'Never' });
+  const spec = {
+    schedule: '* * * * *',
+    successfulJobsHistoryLimit: 2,
+    jobTemplate: { spec: { completions: 1, parallelism: 1, selector, template } },
+  };
+  await client.create(kinds.cronJobs, { metadata: setWhere, spec });
+  for (let beat = 0; beat < 10; beat++) {
+    // Nodes that say nothing for long get no pods.
+    const conditions = [
+      { type: 'Ready', status: 'True', lastHeartbeatTime: formatTime(cluster.clock.now()) },
+    ];
+    const body = { status: { conditions } };
+    for (const name of ['node-1', 'node-2']) {
+      await client.patch(kinds.nodes, { name }, { kind: 'strategic', body, subresource: 'status' });
+    }
+    await cluster.settle(20_000);
+  }
+  const start = Date.UTC(2026, 0, 1) / 60_000;
+  const names = client.all(kinds.jobs).map(({ metadata }) => metadata?.name);
+  expect(names).toEqual([`set-${start + 2}`, `set-${start + 3}`]);
+  const { status } = await client.get(kinds.cronJobs, setWhere);
+  expect(status).toMatchObject({
+    lastScheduleTime: '2026-01-01T00:03:00Z',
+    lastSuccessfulTime: '2026-01-01T00:03:00Z',
+  });
+  expect(status?.active).toBeUndefined();
+  await client.delete(kinds.cronJobs, setWhere, { propagationPolicy: 'Background' });
+  await cluster.settle(5000);
+  expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
 });
 
 it('a Job that is deleted while its pods run takes them along', async () => {

@@ -4,6 +4,7 @@ import type { Controller } from '#client/controller.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ControllerContext } from './controller-context.ts';
+import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
 import { runDisruptionBudgets, runStaleDisruptions } from './disruption/reconcile.ts';
@@ -49,6 +50,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runDaemonSets(context),
     runStatefulSets(context),
     runJobs(context),
+    runCronJobs(context),
     runEndpoints(context),
     runDefaultServiceAccounts(context),
     runRootCa(context, options.rootCaPem),

@@ -1,0 +1,110 @@
+import type { KeyOutcome } from '#base/keyed-queue.ts';
+import { describeError } from '#base/errors.ts';
+import { equalJson } from '#api/json.ts';
+import { apiVersionOf, cronJobs, jobs } from '#api/kind-ref.ts';
+import type { CronJob, Job, ObjectReference } from '#api/objects.ts';
+import { isControlledBy } from '#api/owner.ts';
+import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { ownKey, runController, type Controller } from '#client/controller.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { endOf, lostActive, planCronJob, type CronEvent, type CronPlan } from './plan.ts';
+
+/** Starts Jobs when they are due. */
+export function runCronJobs(context: ControllerContext): Controller {
+  const { informers, clock, logger, client } = context;
+  const owners = informers.for(cronJobs, { indexes: { namespace: byNamespace } });
+  const jobInformer = informers.for(jobs, { indexes: { controller: byController } });
+  const recorder = context.recorder('cronjob-controller');
+
+  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
+    const cronJob = owners.get(key);
+    if (cronJob === undefined) return undefined;
+    const known = jobInformer.byIndex('controller', cronJob.metadata?.uid ?? '');
+    const found = await Promise.all(lostActive(cronJob, known).map((one) => readJob(context, one)));
+    const all = [...known, ...found.flatMap((job) => (job === undefined ? [] : [job]))];
+    const plan = planCronJob({ cronJob, jobs: all, nowMs: clock.now() });
+    for (const event of plan.events) record(cronJob, event);
+    const status = await start(cronJob, plan);
+    if (!equalJson(status, cronJob.status)) {
+      owners.observe(await client.update(cronJobs, { ...cronJob, status }, { subresource: 'status' }));
+    }
+    for (const { metadata } of plan.history) {
+      await remove(cronJob, { name: metadata?.name, namespace: metadata?.namespace, uid: metadata?.uid });
+    }
+    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+  };
+  /** The status after what is due was started. */
+  const start = async (cronJob: CronJob, plan: CronPlan): Promise<CronJob['status']> => {
+    if (plan.start === undefined) return plan.status;
+    for (const one of plan.replace) await remove(cronJob, one);
+    const job = await create(cronJob, plan.start.job);
+    if (job === undefined) return plan.status;
+    const kept = (plan.status.active ?? []).filter((one) => !plan.replace.includes(one));
+    const isNew = endOf(job) === undefined && !kept.some(({ uid }) => uid === job.metadata?.uid);
+    const active = isNew ? [...kept, referenceTo(job)] : kept;
+    return {
+      ...plan.status,
+      active: active.length === 0 ? undefined : active,
+      lastScheduleTime: plan.start.scheduleTime,
+    };
+  };
+  const create = async (cronJob: CronJob, wanted: Job): Promise<Job | undefined> => {
+    try {
+      const job = await client.create(jobs, wanted);
+      jobInformer.observe(job);
+      const message = `Created job ${job.metadata?.name ?? ''}`;
+      record(cronJob, { type: 'Normal', reason: 'SuccessfulCreate', message });
+      return job;
+    } catch (error) {
+      if (isNamespaceTerminating(error)) return undefined;
+      if (isAlreadyExists(error)) {
+        const job = await readJob(context, wanted.metadata ?? {});
+        // Made by us before, and not noted; a stranger's of that name is in the way.
+        if (job !== undefined && isControlledBy(job, cronJob.metadata?.uid)) return job;
+      }
+      const message = `Error creating job: ${describeError(error)}`;
+      record(cronJob, { type: 'Warning', reason: 'FailedCreate', message });
+      throw error;
+    }
+  };
+  const remove = async (cronJob: CronJob, { namespace, name = '', uid }: ObjectReference): Promise<void> => {
+    try {
+      await client.delete(
+        jobs,
+        { namespace, name },
+        { preconditions: { uid }, propagationPolicy: 'Background' },
+      );
+      record(cronJob, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` });
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
+  };
+  const record = (object: CronJob, { type, reason, message }: CronEvent): void =>
+    recorder.record({ kind: cronJobs, object }, type, reason, message);
+  return runController({
+    name: 'cronjob-controller',
+    clock,
+    logger,
+    sources: [ownKey(owners), ownedSource(cronJobs, owners, jobInformer)],
+    reconcile,
+  });
+}
+
+async function readJob(
+  { client }: ControllerContext,
+  { namespace, name = '' }: ObjectReference,
+): Promise<Job | undefined> {
+  try {
+    return await client.get(jobs, { namespace, name });
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
+
+function referenceTo({ metadata }: Job): ObjectReference {
+  const { namespace, name, uid, resourceVersion } = metadata ?? {};
+  return { apiVersion: apiVersionOf(jobs), kind: jobs.kind, namespace, name, uid, resourceVersion };
+}
