@@ -180,15 +180,15 @@ export function tooLargeResourceVersion(asked: number | string, current: number)
   });
 }
 
-/** The caller also sends `Retry-After: retryAfterSeconds`. */
+/** The caller also sends `Retry-After: retryAfterSeconds`; without it clients decide themselves when to come back. */
 export function tooManyRequests(
   message: string,
-  retryAfterSeconds: number,
+  retryAfterSeconds: number | undefined,
   causes?: readonly StatusCause[],
 ): PodwrightError {
   return statusError(429, 'TooManyRequests', message, {
     ...(causes === undefined ? {} : { causes }),
-    retryAfterSeconds,
+    ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
   });
 }
 

@@ -373,6 +373,7 @@ describe('writes', () => {
     await test.call('PATCH', `${budgets}/${name}/status`, { body: { status }, headers: merge });
     const answer = await test.call('POST', `${ns}/pods/${name}/eviction`, { body: { metadata: { name } } });
     expect(answer.status).toBe(want);
+    expect(answer.headers['retry-after']).toBeUndefined();
     await test.call('DELETE', `${budgets}/${name}`);
   });
 

@@ -146,12 +146,18 @@ export function spendBudget(budget: JsonObject, podName: string, nowMs: number):
   const name = stringOf(at(budget, 'metadata.name'));
   const status = objectOf(budget['status']);
   if (numberOf(status['observedGeneration']) < numberOf(at(budget, 'metadata.generation'))) {
-    throw blocked(`The disruption budget ${name} is still being processed by the server.`);
+    throw blocked(
+      `The disruption budget ${name} is still being processed by the server.`,
+      budgetRetrySeconds,
+    );
   }
   const allowed = numberOf(status['disruptionsAllowed']);
   if (allowed <= 0) {
     const [needs, has] = [numberOf(status['desiredHealthy']), numberOf(status['currentHealthy'])];
-    throw blocked(`The disruption budget ${name} needs ${needs} healthy pods and has ${has} currently`);
+    throw blocked(
+      `The disruption budget ${name} needs ${needs} healthy pods and has ${has} currently`,
+      undefined,
+    );
   }
   const before = stringMapOf(status['disruptedPods']);
   if (Object.keys(before).length > disruptedMax) {
@@ -163,9 +169,10 @@ export function spendBudget(budget: JsonObject, podName: string, nowMs: number):
   return { ...budget, status: allowed > 1 ? spent : withDisruptionAllowed(spent, nowMs) };
 }
 
-function blocked(message: string): Error {
+/** client-go waits out a Retry-After by itself, several times; kubectl drain, told nothing, asks again as long as it may. */
+function blocked(message: string, retryAfterSeconds: number | undefined): Error {
   const text = "Cannot evict pod as it would violate the pod's disruption budget.";
-  return tooManyRequests(text, budgetRetrySeconds, [{ reason: 'DisruptionBudget', message }]);
+  return tooManyRequests(text, retryAfterSeconds, [{ reason: 'DisruptionBudget', message }]);
 }
 
 /** The version of the marked pod; undefined when `version` is given and the pod is no longer of it. */
