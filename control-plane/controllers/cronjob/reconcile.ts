@@ -1,10 +1,15 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { describeError } from '#base/errors.ts';
 import { equalJson } from '#api/json.ts';
 import { apiVersionOf, cronJobs, jobs } from '#api/kind-ref.ts';
 import type { CronJob, Job, ObjectReference } from '#api/objects.ts';
 import { isControlledBy } from '#api/owner.ts';
-import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import {
+  describeRefusal,
+  isAlreadyExists,
+  isConflict,
+  isNamespaceTerminating,
+  isNotFound,
+} from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
@@ -64,7 +69,7 @@ export function runCronJobs(context: ControllerContext): Controller {
         // Made by us before, and not noted; a stranger's of that name is in the way.
         if (job !== undefined && isControlledBy(job, cronJob.metadata?.uid)) return job;
       }
-      const message = `Error creating job: ${describeError(error)}`;
+      const message = `Error creating job: ${describeRefusal(error)}`;
       record(cronJob, { type: 'Warning', reason: 'FailedCreate', message });
       throw error;
     }
