@@ -5,7 +5,7 @@ import { jobs, pods } from '#api/kind-ref.ts';
 import type { Job, OwnerReference, Pod } from '#api/objects.ts';
 import { controllerRef } from '#api/owner.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
-import { isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
@@ -67,7 +67,13 @@ export function runJobs(context: ControllerContext): Controller {
     const { error } = await slowStart(plan.createPods.length, async (nth) => {
       const wanted = plan.createPods[nth];
       if (wanted === undefined) return;
-      const created = await client.create(pods, jobPod(job, wanted));
+      const created = await client.create(pods, jobPod(job, wanted)).catch((refusal: unknown) => {
+        const text = `Error creating: ${describeRefusal(refusal)}`;
+        if (!isNamespaceTerminating(refusal)) {
+          recorder.record({ kind: jobs, object: job }, 'Warning', 'FailedCreate', text);
+        }
+        throw refusal;
+      });
       podInformer.observe(created);
       const message = `Created pod: ${created.metadata?.name ?? ''}`;
       recorder.record({ kind: jobs, object: job }, 'Normal', 'SuccessfulCreate', message);
