@@ -298,6 +298,58 @@ it('a Service gets slices and Endpoints of its ready pods', async () => {
   expect([...client.all(kinds.endpointSlices), ...client.all(kinds.endpoints)]).toEqual([]);
 });
 
+it('Endpoints of a Service without a selector become slices, until the Service gets one', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const subsets = [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }];
+  const slicesBy = (manager: string) =>
+    client
+      .all(kinds.endpointSlices)
+      .filter(({ metadata }) => metadata?.labels?.['endpointslice.kubernetes.io/managed-by'] === manager)
+      .map(({ endpoints }) => endpoints?.map(({ addresses }) => addresses[0]));
+  const mirrored = () => slicesBy('endpointslicemirroring-controller.k8s.io');
+  const spec = { ports: [{ port: 80 }], clusterIP: '10.96.0.10' };
+
+  await client.create(kinds.endpoints, { metadata: where, subsets });
+  await cluster.settle();
+  expect(mirrored()).toEqual([]);
+  const service = await client.create(kinds.services, { metadata: where, spec });
+  await cluster.settle();
+  expect(mirrored()).toEqual([['192.0.2.1']]);
+  const [slice] = client.all(kinds.endpointSlices);
+  await client.delete(kinds.endpointSlices, {
+    namespace: 'default',
+    name: slice?.metadata?.name ?? '',
+  });
+  await cluster.settle();
+  expect(mirrored()).toEqual([['192.0.2.1']]);
+  const body = { subsets: [{ addresses: [{ ip: '192.0.2.2' }], ports: [{ port: 80 }] }] };
+  await client.patch(kinds.endpoints, where, { kind: 'merge', body });
+  await cluster.settle();
+  expect(mirrored()).toEqual([['192.0.2.2']]);
+  await client.update(kinds.services, { ...service, spec: { ...spec, selector: { app: 'web' } } });
+  await cluster.settle();
+  expect(mirrored()).toEqual([]);
+  expect(slicesBy('endpointslice-controller.k8s.io')).toEqual([[]]);
+});
+
+it('mirrored slices go with their Endpoints or their Service', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const subsets = [{ addresses: [{ ip: '192.0.2.1' }], ports: [{ port: 80 }] }];
+  for (const name of ['one', 'two']) {
+    const metadata = { namespace: 'default', name };
+    await client.create(kinds.services, { metadata, spec: { ports: [{ port: 80 }] } });
+    await client.create(kinds.endpoints, { metadata, subsets });
+  }
+  await cluster.settle();
+  expect(client.all(kinds.endpointSlices).length).toBe(2);
+  await client.delete(kinds.endpoints, { namespace: 'default', name: 'one' });
+  await client.delete(kinds.services, { namespace: 'default', name: 'two' });
+  await cluster.settle(1000);
+  expect(client.all(kinds.endpointSlices)).toEqual([]);
+});
+
 it("endpoints follow their node's zone, and hint at it", async () => {
   await using cluster = await startCluster(['node-1']);
   const { client } = cluster;

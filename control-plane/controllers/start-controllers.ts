@@ -9,6 +9,7 @@ import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
 import { runDisruptionBudgets, runStaleDisruptions } from './disruption/reconcile.ts';
 import { runEndpoints } from './endpointslice/reconcile.ts';
+import { runEndpointsMirroring } from './endpointslice-mirroring/reconcile.ts';
 import { runGarbageCollector } from './garbage/reconcile.ts';
 import { runJobs } from './job/reconcile.ts';
 import { runNamespaces } from './namespace/reconcile.ts';
@@ -52,6 +53,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runJobs(context),
     runCronJobs(context),
     runEndpoints(context),
+    runEndpointsMirroring(context),
     runDefaultServiceAccounts(context),
     runRootCa(context, options.rootCaPem),
     runNamespaces(context),

@@ -1,5 +1,4 @@
 import { services } from '#api/kind-ref.ts';
-import { equalJson } from '#api/json.ts';
 import type {
   DiscoveryV1EndpointPort,
   Endpoint,
@@ -15,21 +14,22 @@ import type {
 } from '#api/objects.ts';
 import { ownerReference } from '#api/owner.ts';
 import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
+import {
+  isSameSlice,
+  managedByLabel,
+  planGroups,
+  serviceNameLabel,
+  type AddressType,
+  type SliceGroup,
+  type SlicePlan,
+} from './slices.ts';
 
-export const serviceNameLabel = 'kubernetes.io/service-name';
-export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';
 export const managedByUs = 'endpointslice-controller.k8s.io';
 const headlessLabel = 'service.kubernetes.io/headless';
 const nearDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
 export const zoneLabel = 'topology.kubernetes.io/zone';
 const endpointsPerSliceMax = 100;
 const endpointsPerObjectMax = 1000; // Of an Endpoints object; more are cut off, and an annotation says so.
-
-export interface SlicePlan {
-  readonly create: readonly EndpointSlice[];
-  readonly update: readonly EndpointSlice[];
-  readonly delete: readonly EndpointSlice[];
-}
 
 export interface Backends {
   readonly service: Service;
@@ -38,50 +38,17 @@ export interface Backends {
   readonly nodeOf: (name: string) => Node | undefined;
 }
 
-type AddressType = 'IPv4' | 'IPv6';
-
-interface Group {
-  readonly addressType: AddressType;
-  readonly ports: readonly DiscoveryV1EndpointPort[];
-  readonly endpoints: readonly Endpoint[];
-}
-
-/**
- * What to write so that the slices hold exactly these backends. Endpoints stay in the slice in which they are, new ones fill
- * what room there is, so that a change touches as few slices as possible.
- */
+/** What to write so that the slices hold exactly these backends. A Service without any has one empty slice, which says so. */
 export function planSlices(backends: Backends, existing: readonly EndpointSlice[]): SlicePlan {
-  const groups = groupsOf(backends);
-  const unused = new Set(existing);
-  const create: EndpointSlice[] = [];
-  const update: EndpointSlice[] = [];
-  for (const group of groups) {
-    const fitting = existing.filter(
-      (slice) =>
-        unused.has(slice) &&
-        slice.addressType === group.addressType &&
-        equalJson(slice.ports ?? [], group.ports),
-    );
-    const filled = fillSlices(group.endpoints, fitting);
-    for (const [slice, endpoints] of filled.slices) {
-      if (endpoints.length === 0 && (filled.slices.size > 1 || filled.rest.length > 0)) continue; // Stays unused: deleted.
-      unused.delete(slice);
-      const wanted = sliceOf(backends.service, { ...group, endpoints }, slice);
-      if (!isSameSlice(wanted, slice)) update.push(wanted);
-    }
-    for (let start = 0; start < filled.rest.length; start += endpointsPerSliceMax) {
-      const endpoints = filled.rest.slice(start, start + endpointsPerSliceMax);
-      create.push(sliceOf(backends.service, { ...group, endpoints }));
-    }
-  }
-  // A Service without a backend has one empty slice, which says so.
-  const kept = existing.length - unused.size + create.length;
-  if (kept === 0) return planEmpty(backends.service, existing);
-  return { create, update, delete: [...unused] };
+  const { service } = backends;
+  const owner = { endpointsPerSliceMax, sliceOf: sliceOf.bind(undefined, service) };
+  const plan = planGroups(groupsOf(backends), existing, owner);
+  const isEmpty = existing.length - plan.delete.length + plan.create.length === 0;
+  return isEmpty ? planEmpty(service, existing) : plan;
 }
 
 function planEmpty(service: Service, existing: readonly EndpointSlice[]): SlicePlan {
-  const empty: Group = { addressType: addressTypesOf(service)[0] ?? 'IPv4', ports: [], endpoints: [] };
+  const empty: SliceGroup = { addressType: addressTypesOf(service)[0] ?? 'IPv4', ports: [], endpoints: [] };
   const [first, ...others] = existing;
   if (first === undefined) return { create: [sliceOf(service, empty)], update: [], delete: [] };
   if (first.addressType !== empty.addressType) {
@@ -91,37 +58,9 @@ function planEmpty(service: Service, existing: readonly EndpointSlice[]): SliceP
   return { create: [], update: isSameSlice(wanted, first) ? [] : [wanted], delete: others };
 }
 
-/** The endpoints by slice, kept where they are, and those for which there is no room. */
-function fillSlices(
-  endpoints: readonly Endpoint[],
-  slices: readonly EndpointSlice[],
-): { readonly slices: ReadonlyMap<EndpointSlice, readonly Endpoint[]>; readonly rest: readonly Endpoint[] } {
-  const wanted = new Map(endpoints.map((endpoint) => [endpointKey(endpoint), endpoint]));
-  const filled = new Map(
-    slices.map((slice) => {
-      const kept = (slice.endpoints ?? []).flatMap((endpoint) => {
-        const key = endpointKey(endpoint);
-        const current = wanted.get(key);
-        wanted.delete(key);
-        return current ?? [];
-      });
-      return [slice, kept] as const;
-    }),
-  );
-  const rest = [...wanted.values()];
-  for (const [slice, kept] of filled) {
-    filled.set(slice, [...kept, ...rest.splice(0, endpointsPerSliceMax - kept.length)]);
-  }
-  return { slices: filled, rest };
-}
-
-function endpointKey({ addresses, targetRef }: Endpoint): string {
-  return `${targetRef?.uid ?? ''}/${addresses.join(',')}`;
-}
-
 /** Backends with the same ports and address type: named ports may mean another number in each pod. */
-function groupsOf({ service, pods, nodeOf }: Backends): readonly Group[] {
-  const groups = new Map<string, { group: Omit<Group, 'endpoints'>; endpoints: Endpoint[] }>();
+function groupsOf({ service, pods, nodeOf }: Backends): readonly SliceGroup[] {
+  const groups = new Map<string, { group: Omit<SliceGroup, 'endpoints'>; endpoints: Endpoint[] }>();
   for (const pod of pods.filter(belongsInEndpoints)) {
     const ports = portsOf(service, pod);
     for (const addressType of addressTypesOf(service)) {
@@ -219,7 +158,7 @@ function addressOf(pod: Pod, addressType: AddressType): string | undefined {
   return all.find((ip) => ip !== undefined && ip.includes(':') === (addressType === 'IPv6'));
 }
 
-function sliceOf(service: Service, group: Group, existing?: EndpointSlice): EndpointSlice {
+function sliceOf(service: Service, group: SliceGroup, existing?: EndpointSlice): EndpointSlice {
   const { name = '', namespace } = service.metadata ?? {};
   const {
     [serviceNameLabel]: _name,
@@ -239,17 +178,6 @@ function sliceOf(service: Service, group: Group, existing?: EndpointSlice): Endp
   };
   const { addressType, endpoints, ports } = group;
   return { ...existing, metadata, addressType, endpoints, ports };
-}
-
-/** A server may leave empty lists out. */
-function isSameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
-  const relevant = ({ metadata, endpoints = [], ports = [] }: EndpointSlice): unknown => [
-    metadata?.labels,
-    metadata?.ownerReferences,
-    endpoints,
-    ports,
-  ];
-  return equalJson(relevant(a), relevant(b));
 }
 
 function isHeadless(service: Service): boolean {

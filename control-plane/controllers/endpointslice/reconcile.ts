@@ -1,21 +1,15 @@
 import { equalJson } from '#api/json.ts';
-import { endpoints, endpointSlices, nodes, pods, services } from '#api/kind-ref.ts';
+import { endpoints, nodes, pods, services } from '#api/kind-ref.ts';
 import { objectKey } from '#api/object.ts';
-import type { EndpointSlice, Node, Pod, Service } from '#api/objects.ts';
+import type { Node, Pod, Service } from '#api/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import {
-  computeEndpoints,
-  managedByLabel,
-  managedByUs,
-  planSlices,
-  serviceNameLabel,
-  zoneLabel,
-  type Backends,
-} from './plan.ts';
+import { computeEndpoints, managedByUs, planSlices, zoneLabel, type Backends } from './plan.ts';
+import { hasSelector } from './slices.ts';
+import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
 
 const byNamespace = ({ metadata }: Service | Pod): readonly string[] => [metadata?.namespace ?? ''];
 
@@ -25,34 +19,25 @@ export function runEndpoints(context: ControllerContext): Controller {
   const serviceInformer = informers.for(services, { indexes: { namespace: byNamespace } });
   const podInformer = informers.for(pods, { indexes: { namespace: byNamespace } });
   const nodeInformer = informers.for(nodes);
-  const sliceInformer = informers.for(endpointSlices, {
-    indexes: { service: (slice) => [serviceKeyOf(slice) ?? ''] },
-  });
+  const sliceInformer = informerOfSlices(informers);
   const endpointsInformer = informers.for(endpoints);
 
   const reconcile = async (key: string): Promise<void> => {
     const service = serviceInformer.get(key);
-    const slices = sliceInformer
-      .byIndex('service', key)
-      .filter(({ metadata }) => metadata?.labels?.[managedByLabel] === managedByUs);
+    const slices = slicesOf(sliceInformer, { key, manager: managedByUs });
     if (service === undefined) {
-      for (const slice of slices) await removeSlice(context, slice);
+      await writeSlices(context, sliceInformer, { create: [], update: [], delete: slices });
       await removeEndpoints(context, key);
       return;
     }
-    const { selector, type } = service.spec ?? {};
-    // Without a selector the endpoints are somebody else's business.
-    if (selector === undefined || Object.keys(selector).length === 0 || type === 'ExternalName') return;
+    if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
     if (service.metadata?.deletionTimestamp !== undefined) return;
-    const matcher = labelSelectorFromMap(selector);
+    const matcher = labelSelectorFromMap(service.spec?.selector);
     const selected = podInformer
       .byIndex('namespace', service.metadata?.namespace ?? '')
       .filter(({ metadata }) => matchesLabels(matcher, metadata?.labels));
     const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name) };
-    const plan = planSlices(backends, slices);
-    for (const slice of plan.create) sliceInformer.observe(await client.create(endpointSlices, slice));
-    for (const slice of plan.update) sliceInformer.observe(await client.update(endpointSlices, slice));
-    for (const slice of plan.delete) await removeSlice(context, slice);
+    await writeSlices(context, sliceInformer, planSlices(backends, slices));
     const existing = endpointsInformer.get(key);
     const wanted = computeEndpoints(backends, existing);
     if (existing === undefined) endpointsInformer.observe(await client.create(endpoints, wanted));
@@ -65,10 +50,7 @@ export function runEndpoints(context: ControllerContext): Controller {
     sources: [
       ownKey(serviceInformer),
       source(podInformer, (change) => servicesOfPod(serviceInformer, change)),
-      // Somebody removed or changed a slice: put right.
-      source(sliceInformer, ({ old, current }) =>
-        [old, current].flatMap((slice) => serviceKeyOf(slice) ?? []),
-      ),
+      sourceOfSlices(sliceInformer),
       // Endpoints say their zone: all of a node that moved have another one. Most changes of a node do not matter.
       source(nodeInformer, ({ old, current }) =>
         zoneOf(old) === zoneOf(current) ? [] : serviceInformer.list().map(objectKey),
@@ -111,21 +93,6 @@ function isSameEndpoint(old: Pod, current: Pod): boolean {
 
 function zoneOf(node: Node | undefined): string | undefined {
   return node?.metadata?.labels?.[zoneLabel];
-}
-
-function serviceKeyOf(slice: EndpointSlice | undefined): string | undefined {
-  const { metadata } = slice ?? {};
-  const name = metadata?.labels?.[serviceNameLabel];
-  return name === undefined ? undefined : `${metadata?.namespace ?? ''}/${name}`;
-}
-
-async function removeSlice({ client }: ControllerContext, slice: EndpointSlice): Promise<void> {
-  const { namespace, name = '', uid } = slice.metadata ?? {};
-  try {
-    await client.delete(endpointSlices, { namespace, name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }
 
 async function removeEndpoints({ client, informers }: ControllerContext, key: string): Promise<void> {
