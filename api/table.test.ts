@@ -165,6 +165,25 @@ const podCases: readonly PodCase[] = [
   },
 ];
 
+describe('tableRow() of a ComponentStatus', () => {
+  const componentStatuses = findKind('', 'v1', 'componentstatuses') as Kind;
+  it.each([
+    {
+      condition: { type: 'Healthy', status: 'True', message: 'ok' },
+      want: ['scheduler', 'Healthy', 'ok', ''],
+    },
+    {
+      condition: { type: 'Healthy', status: 'False', message: 'm', error: 'e' },
+      want: ['scheduler', 'Unhealthy', 'm', 'e'],
+    },
+    { condition: { type: 'Healthy', status: 'Unknown' }, want: ['scheduler', 'Unknown', '', ''] },
+    { condition: { type: 'Other', status: 'True', message: 'm' }, want: ['scheduler', 'Unknown', '', ''] },
+  ])('with $condition', ({ condition, want }) => {
+    const object = { metadata: { name: 'scheduler' }, conditions: [condition] };
+    expect(tableRow(componentStatuses, object, now).cells).toEqual(want);
+  });
+});
+
 describe('tableRow() of pods', () => {
   it.each(podCases)('$name', ({ spec, status, metadata, want }) => {
     const pod = {

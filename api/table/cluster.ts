@@ -9,6 +9,7 @@ type Cells = (object: JsonObject, now: number) => readonly unknown[];
 
 /** Cells of the kinds that are little more than their columns, by `group/Kind`. */
 export const clusterCells: Readonly<Record<string, Cells>> = {
+  '/ComponentStatus': componentStatusCells,
   'networking.k8s.io/Ingress': (ingress, now) => [
     nameOf(ingress),
     text(ingress, 'spec.ingressClassName', none),
@@ -179,6 +180,13 @@ export function ageOfObject(object: JsonObject, now: number): string {
 function text(object: JsonObject, path: string, otherwise: string): string {
   const value = at(object, path);
   return value === undefined || value === null || value === '' ? otherwise : String(value);
+}
+
+function componentStatusCells(component: JsonObject): readonly unknown[] {
+  const condition = objectsOf(component['conditions']).find(({ type }) => type === 'Healthy');
+  const { status, message = '', error = '' } = stringMapOf(condition);
+  const verdict = status === 'True' ? 'Healthy' : status === 'False' ? 'Unhealthy' : 'Unknown';
+  return [nameOf(component), verdict, message, error];
 }
 
 function ingressHosts(ingress: JsonObject): string {

@@ -12,6 +12,7 @@ import { groupVersions } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { methodNotAllowed } from '#api/status.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
+import { answerHealth, healthPaths } from './health.ts';
 import { renderMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
 import { openApiV2, openApiV3, openApiV3Paths } from './openapi.ts';
@@ -37,18 +38,20 @@ const json = (make: (context: ServerContext) => JsonObject): Answer => {
     objectResponse(200, make(context), styleOf(request, negotiate(request.headers['accept'], [])));
 };
 
-const ok: Answer = () => textResponse(200, 'ok');
+const health = (path: string): Answer => {
+  return ({ registry, isBootstrapped, closing }, { query }) => {
+    const storeFailure = registry.store.failure?.message;
+    const own = { storeFailure, isBootstrapped, isClosing: closing.aborted };
+    const { status, text } = answerHealth(path, query, own);
+    return textResponse(status, text);
+  };
+};
 
 const fixedPaths: Readonly<Record<string, Answer>> = {
   '/': json(() => ({
     paths: [...Object.keys(fixedPaths), ...groupVersions.map(pathOf), ...groupPaths()].toSorted(),
   })),
-  '/healthz': ok,
-  '/healthz/ping': ok,
-  '/livez': ok,
-  '/livez/ping': ok,
-  '/readyz': ok,
-  '/readyz/ping': ok,
+  ...Object.fromEntries(healthPaths.map((path) => [path, health(path)])),
   '/version': json(() => ({ ...versionInfo })),
   '/metrics': async (context) => {
     const { contentType, text } = await renderMetrics(context);

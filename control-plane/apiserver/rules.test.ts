@@ -272,6 +272,42 @@ describe('startApiServer(): the rules of the wire', () => {
     });
   });
 
+  it('tells its health, check by check when asked', async () => {
+    const text = async (path: string): Promise<unknown> => {
+      const { status, bytes } = await send('GET', path);
+      return [status, bytes.toString()];
+    };
+    expect(await text('/readyz')).toEqual([200, 'ok']);
+    expect(await text('/readyz/ping/')).toEqual([200, 'ok']);
+    expect(await text('/readyz/nothing')).toEqual([404, '404 page not found\n']);
+    expect(await text('/readyz?verbose&exclude=etcd')).toEqual([
+      200,
+      '[+]ping ok\n[+]etcd excluded: ok\n[+]poststarthook/bootstrap-controller ok\n[+]shutdown ok\nreadyz check passed\n',
+    ]);
+  });
+
+  it('shows the components as a Table, a list and one by one', async () => {
+    const path = '/api/v1/componentstatuses';
+    const list = await send('GET', path, undefined, { accept: table });
+    expect(list.json).toMatchObject({
+      kind: 'Table',
+      columnDefinitions: ['Name', 'Status', 'Message', 'Error'].map((name) => ({ name })),
+      rows: ['scheduler', 'controller-manager', 'etcd-0'].map((name) => ({
+        cells: [name, 'Healthy', 'ok', ''],
+        object: { kind: 'PartialObjectMetadata', metadata: { name } },
+      })),
+    });
+    const one = await send('GET', `${path}/etcd-0`, undefined, { accept: table });
+    expect(one.json['rows']).toMatchObject([{ cells: ['etcd-0', 'Healthy', 'ok', ''] }]);
+    const names = await send('GET', path, undefined, { accept: partialList });
+    expect(names.json).toMatchObject({
+      kind: 'PartialObjectMetadataList',
+      items: [{ kind: 'PartialObjectMetadata' }, {}, {}],
+    });
+    expect((await send('GET', path)).json).toMatchObject({ kind: 'ComponentStatusList' });
+    expect((await send('GET', `${path}/nobody`)).status).toBe(404);
+  });
+
   it('knows a certificate, a service account token and nobody', async () => {
     const review = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
     expect((await send('POST', review, '{}')).json['status']?.['userInfo']).toMatchObject({

@@ -16,6 +16,8 @@ export interface ServerContext {
   readonly quotaTurns: Turns;
   readonly tokens: TokenAuthority;
   readonly nodes: NodeDialer;
+  /** Whether what every cluster has was made. */
+  readonly isBootstrapped: boolean;
   /** Aborts when the server closes: watches end. */
   readonly closing: AbortSignal;
   /** `10.88.0.1:6443`, for discovery and for the kubernetes Service. */

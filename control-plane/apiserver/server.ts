@@ -100,6 +100,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
     nodes: undo.use(createNodeDialer({ caCertPem: pki.caCertPem, client: pki.kubeletClient })),
+    isBootstrapped: false,
     closing: closing.signal,
     advertise: { host: advertiseAddress, port: options.advertisePort ?? portOf(options.listeners) },
   };
@@ -110,6 +111,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   // With port 0 asked for, only now is it known where the server is.
   if (context.advertise.port === 0) context.advertise = { host: advertiseAddress, port };
   await bootstrap(context, pki.caCertPem);
+  context.isBootstrapped = true;
   undo.use(keepKubernetesService(context));
   void serverMetrics(context);
   return runningServer(context, { store, pki, servers, owned: undo.move() });

@@ -1,12 +1,13 @@
 import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { at, isObject, listOf, objectOf, stringMapOf, stringOf } from '#api/json.ts';
-import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import { badRequest, methodNotAllowed, notFound } from '#api/status.ts';
+import { badRequest, methodNotAllowed } from '#api/status.ts';
 import { authenticateToken } from '#control-plane/apiserver/auth/authenticate.ts';
 import { authorize, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
+import { readComponentStatus } from './component-status.ts';
 import { negotiate } from './negotiate.ts';
 import type { ApiResponse, AuthorizedRequest, User } from './request.ts';
 import { objectResponse, styleOf } from './respond.ts';
@@ -48,8 +49,10 @@ export async function handleVirtual(
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
+  if (route.kind.resource === 'componentstatuses') {
+    return readComponentStatus(route, request, context.clock.now());
+  }
   const style = styleOf(request, negotiate(request.headers['accept'], []));
-  if (route.kind.resource === 'componentstatuses') return objectResponse(200, componentStatus(route), style);
   if (route.verb !== 'create') throw methodNotAllowed();
   const options = parseWriteOptions('CreateOptions', request.query);
   const body = decodeBodyOf(route.kind.kind, await request.readBody(), request.headers['content-type']);
@@ -124,19 +127,4 @@ async function reviewToken(context: ServerContext, review: JsonObject): Promise<
   const user = token === '' ? undefined : await authenticateToken(context, token, audiences);
   if (user === undefined) return { ...review, status: { user: {}, error: 'invalid bearer token' } };
   return { ...review, status: { authenticated: true, user: renderUser(user), audiences } };
-}
-
-const components = ['scheduler', 'controller-manager', 'etcd-0'];
-
-/** All parts run in this process: if it answers, they run. */
-function componentStatus({ kind, name }: ResourceRoute): JsonObject {
-  const apiVersion = formatGroupVersion(kind);
-  const item = (component: string): JsonObject => ({
-    metadata: { name: component },
-    conditions: [{ type: 'Healthy', status: 'True', message: 'ok' }],
-  });
-  if (name === '')
-    return { kind: 'ComponentStatusList', apiVersion, metadata: {}, items: components.map(item) };
-  if (!components.includes(name)) throw notFound(kind, name);
-  return { kind: kind.kind, apiVersion, ...item(name) };
 }

@@ -134,6 +134,10 @@ class EmbeddedStore implements Store {
     return this.#mvcc.compactRevision;
   }
 
+  get failure(): PodwrightError | undefined {
+    return this.#failure;
+  }
+
   async get(key: string, revision?: number): Promise<StoredValue | undefined> {
     this.#checkOpen();
     return this.#mvcc.get(key, revision);

@@ -45,6 +45,7 @@ class FakeStore implements Store {
   #isClosed = false;
   revision = 0;
   compactRevision = 0;
+  readonly failure = undefined;
 
   async get(key: string, at = this.revision): Promise<StoredValue | undefined> {
     this.#checkReadable(at);

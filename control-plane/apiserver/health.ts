@@ -1,0 +1,81 @@
+/** What the server knows of itself. */
+export interface ServerHealth {
+  /** Why nothing can be stored any more. */
+  readonly storeFailure: string | undefined;
+  /** Whether what every cluster has was made: system namespaces, the kubernetes Service. */
+  readonly isBootstrapped: boolean;
+  readonly isClosing: boolean;
+}
+
+export interface HealthAnswer {
+  readonly status: 200 | 500;
+  readonly text: string;
+}
+
+interface HealthCheck {
+  /** As kube-apiserver calls it, since clients exclude checks by name. */
+  readonly name: string;
+  /** Why it fails, or undefined. */
+  readonly failureOf: (health: ServerHealth) => string | undefined;
+}
+
+const checks: readonly HealthCheck[] = [
+  { name: 'ping', failureOf: () => undefined },
+  { name: 'etcd', failureOf: ({ storeFailure }) => storeFailure },
+  {
+    name: 'poststarthook/bootstrap-controller',
+    failureOf: ({ isBootstrapped }) => (isBootstrapped ? undefined : 'not finished'),
+  },
+];
+/** A server that goes is alive, but shall not get new requests. */
+const shutdown: HealthCheck = {
+  name: 'shutdown',
+  failureOf: ({ isClosing }) => (isClosing ? 'process is shutting down' : undefined),
+};
+
+const endpoints: Readonly<Record<string, readonly HealthCheck[]>> = {
+  healthz: checks,
+  livez: checks,
+  readyz: [...checks, shutdown],
+};
+
+/** `/readyz`, `/readyz/ping` and so on. */
+export const healthPaths: readonly string[] = Object.entries(endpoints).flatMap(([endpoint, its]) => [
+  `/${endpoint}`,
+  ...its.map(({ name }) => `/${endpoint}/${name}`),
+]);
+
+/**
+ * The answer at one of `healthPaths`, in the words of kube-apiserver (k8s.io/apiserver/pkg/server/healthz): one check says why it
+ * fails; all together, which anybody may ask for, say which. `?verbose` lists them, `?exclude=NAME` leaves one out.
+ */
+export function answerHealth(path: string, query: URLSearchParams, health: ServerHealth): HealthAnswer {
+  const [, endpoint = '', ...rest] = path.split('/');
+  const its = endpoints[endpoint] ?? [];
+  const one = its.find(({ name }) => name === rest.join('/'));
+  if (one === undefined) return answerAll(endpoint, query, { its, health });
+  const failure = one.failureOf(health);
+  if (failure === undefined) return { status: 200, text: 'ok' };
+  return { status: 500, text: `internal server error: ${failure}\n` };
+}
+
+function answerAll(
+  endpoint: string,
+  query: URLSearchParams,
+  { its, health }: { readonly its: readonly HealthCheck[]; readonly health: ServerHealth },
+): HealthAnswer {
+  const excluded = new Set(query.getAll('exclude'));
+  const failed = its.filter(({ name, failureOf }) => !excluded.has(name) && failureOf(health) !== undefined);
+  const lines = its.map((check) => {
+    if (excluded.has(check.name)) return `[+]${check.name} excluded: ok`;
+    return failed.includes(check) ? `[-]${check.name} failed: reason withheld` : `[+]${check.name} ok`;
+  });
+  const unknown = [...excluded].filter((excludedName) => its.every(({ name }) => name !== excludedName));
+  if (unknown.length > 0) {
+    const names = unknown.toSorted().map((name) => JSON.stringify(name));
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${names.join(',')}`);
+  }
+  const render = (verdict: string): string => `${[...lines, `${endpoint} check ${verdict}`].join('\n')}\n`;
+  if (failed.length > 0) return { status: 500, text: render('failed') };
+  return { status: 200, text: query.has('verbose') ? render('passed') : 'ok' };
+}
