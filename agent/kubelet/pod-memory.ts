@@ -41,6 +41,8 @@ export interface PodMemory {
   hasFinalStatus: boolean;
   /** BackOff events are told once a run. */
   readonly backoffTold: Set<string>;
+  /** So are images that are not even tried to be pulled, once a container and image. */
+  readonly imagesTold: Set<string>;
 }
 
 /** A ResizeFact in the making. */
@@ -101,6 +103,7 @@ export function createPodMemory(uid: string, desired: PodDesired, now: number): 
     isDeleted: false,
     hasFinalStatus: false,
     backoffTold: new Set(),
+    imagesTold: new Set(),
   };
 }
 

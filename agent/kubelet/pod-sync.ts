@@ -1,4 +1,5 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { PodStatus } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
@@ -88,10 +89,9 @@ function gather(memory: PodMemory, ports: SyncPorts): PodFacts {
 function report(memory: PodMemory, ports: SyncPorts): void {
   if (!memory.desired.isPresent || memory.isDeleted || memory.hasFinalStatus) return;
   const actual = observe(memory, ports);
-  ports.statusWriter.set(
-    memory.uid,
-    status(memory.desired, actual, ports.clock.now(), gather(memory, ports)),
-  );
+  const current = status(memory.desired, actual, ports.clock.now(), gather(memory, ports));
+  ports.statusWriter.set(memory.uid, current);
+  tellImages(memory, current, ports);
   memory.hasFinalStatus =
     isEnding(memory.desired) && actual.containers.every((c) => c.state.state === 'exited');
 }
@@ -139,5 +139,28 @@ function tellBackoff(memory: PodMemory, actual: PodObservation, facts: PodFacts,
     memory.backoffTold.add(run.id);
     const message = `Back-off restarting failed container ${view.name} in pod ${name}_${namespace}(${uid})`;
     ports.events.warning(pod, 'BackOff', message, view.name);
+  }
+}
+
+/** The event of an image that is not even tried to be pulled, by what the container waits for (kubelet/images of 1.36). */
+const imageEvents: ReadonlyMap<string, string> = new Map([
+  ['InvalidImageName', 'InspectFailed'],
+  ['ErrImageNeverPull', 'ErrImageNeverPull'],
+]);
+
+function tellImages(memory: PodMemory, current: PodStatus, { events }: SyncPorts): void {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = current;
+  for (const { name, image, state } of [
+    ...initContainerStatuses,
+    ...containerStatuses,
+    ...ephemeralContainerStatuses,
+  ]) {
+    const { reason = '', message = '' } = state?.waiting ?? {};
+    const event = imageEvents.get(reason);
+    const key = `${name} ${reason} ${image}`;
+    if (event === undefined || memory.imagesTold.has(key)) continue;
+    memory.imagesTold.add(key);
+    events.warning(memory.desired.pod, event, message, name);
+    events.warning(memory.desired.pod, 'Failed', `Error: ${reason}`, name);
   }
 }

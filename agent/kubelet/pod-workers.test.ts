@@ -282,6 +282,35 @@ describe('kubelet', () => {
     expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'Pulled']));
   });
 
+  test.each([
+    {
+      container: { image: 'UPPER CASE' },
+      want: [
+        `InspectFailed Failed to apply default image tag "UPPER CASE": couldn't parse image name "UPPER CASE": invalid reference format`,
+        'Failed Error: InvalidImageName',
+      ],
+    },
+    {
+      container: { image: 'nginx:1', imagePullPolicy: 'Never' as const },
+      want: [
+        'ErrImageNeverPull Container image "nginx:1" is not present with pull policy of Never',
+        'Failed Error: ErrImageNeverPull',
+      ],
+    },
+  ])('tells once of an image that it does not try to pull: $container', async ({ container, want }) => {
+    await using node = await startTestNode();
+
+    node.create('web', { containers: [main(container)] });
+    await node.settle();
+    await node.advance(30_000);
+    const warnings = node.client.all(events).filter(({ type }) => type === 'Warning');
+    expect(warnings.map(({ reason, message }) => `${reason} ${message}`)).toEqual(want);
+    expect(warnings.map(({ involvedObject, count }) => [involvedObject.fieldPath, count])).toEqual([
+      ['spec.containers{main}', 1],
+      ['spec.containers{main}', 1],
+    ]);
+  });
+
   test('replaces a dead sandbox and says so', async () => {
     await using node = await startTestNode();
 
