@@ -142,10 +142,16 @@ function tellBackoff(memory: PodMemory, actual: PodObservation, facts: PodFacts,
   }
 }
 
-/** The event of an image that is not even tried to be pulled, by what the container waits for (kubelet/images of 1.36). */
-const imageEvents: ReadonlyMap<string, string> = new Map([
-  ['InvalidImageName', 'InspectFailed'],
-  ['ErrImageNeverPull', 'ErrImageNeverPull'],
+interface ImageEvent {
+  readonly type: 'normal' | 'warning';
+  readonly reason: string;
+}
+
+/** The event of an image that is not pulled now, by what the container waits for (kubelet/images of 1.36). */
+const imageEvents: ReadonlyMap<string, ImageEvent> = new Map([
+  ['InvalidImageName', { type: 'warning', reason: 'InspectFailed' }],
+  ['ErrImageNeverPull', { type: 'warning', reason: 'ErrImageNeverPull' }],
+  ['ImagePullBackOff', { type: 'normal', reason: 'BackOff' }],
 ]);
 
 function tellImages(memory: PodMemory, current: PodStatus, { events }: SyncPorts): void {
@@ -160,7 +166,7 @@ function tellImages(memory: PodMemory, current: PodStatus, { events }: SyncPorts
     const key = `${name} ${reason} ${image}`;
     if (event === undefined || memory.imagesTold.has(key)) continue;
     memory.imagesTold.add(key);
-    events.warning(memory.desired.pod, event, message, name);
+    events[event.type](memory.desired.pod, event.reason, message, name);
     events.warning(memory.desired.pod, 'Failed', `Error: ${reason}`, name);
   }
 }

@@ -279,7 +279,7 @@ describe('kubelet', () => {
     node.runtime.images.serve('nginx:1');
     await node.advance(9000);
     expect(node.get('web')?.status?.phase).toBe('Running');
-    expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'Pulled']));
+    expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff', 'Pulled']));
   });
 
   test.each([
