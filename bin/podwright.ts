@@ -194,7 +194,8 @@ async function main(): Promise<void> {
       return;
     }
     console.error(`podwright: ${describeError(error)}`);
-    process.exitCode = isPodwrightError(error, 'E_USAGE') ? exitUsage : exitFailed;
+    // At once: what a failed start left open must not keep the process, which somebody is to start again.
+    process.exit(isPodwrightError(error, 'E_USAGE') ? exitUsage : exitFailed);
   }
 }
 

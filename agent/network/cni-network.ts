@@ -22,7 +22,13 @@ export interface Attachment {
 
 /** The operations of a network configuration list on its chain of plugins (SPEC.md, section 3). */
 export interface CniNetwork {
-  add(list: NetworkConfigList, attachment: Attachment, signal: AbortSignal): Promise<CniResult>;
+  /** `onResult` is told, before the next plugin of the chain is called, what there is so far; undone if one fails. */
+  add(
+    list: NetworkConfigList,
+    attachment: Attachment,
+    signal: AbortSignal,
+    onResult?: (result: CniResult) => Promise<void>,
+  ): Promise<CniResult>;
   del(
     list: NetworkConfigList,
     attachment: Attachment,
@@ -57,10 +63,11 @@ export function createCniNetwork(invoke: CniInvoker, binDirs: readonly string[])
   };
 
   return {
-    async add(list, attachment, signal) {
+    async add(list, attachment, signal, onResult) {
       let result: CniResult | undefined;
       try {
         for (const plugin of list.plugins) {
+          if (result !== undefined) await onResult?.(result);
           const input = { prevResult: result, capabilityArgs: attachment.capabilityArgs };
           const document = await call('ADD', attachment, renderPluginInput(list, plugin, input), signal);
           result = document === undefined ? (result ?? emptyResult) : parseResult(document);

@@ -29,10 +29,13 @@ let dir: string;
 let calls: Recorded[];
 /** The call (`portmap ADD`) that fails. */
 let failing: string;
+/** The call that gives no answer before this. */
+let hanging: { readonly line: string; readonly until: Promise<never> } | undefined;
 
 const invoke: CniInvoker = async (plugin, invocation): Promise<JsonObject | undefined> => {
   const line = `${plugin} ${invocation.command}`;
   calls.push({ line, invocation });
+  if (line === hanging?.line) await hanging.until;
   if (line === failing) throw new PodwrightError('E_INTERNAL', `${line} refused`);
   if (invocation.command !== 'ADD') return undefined;
   if (plugin !== 'bridge')
@@ -65,6 +68,7 @@ beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'podwright-test-network-'));
   calls = [];
   failing = '';
+  hanging = undefined;
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
@@ -129,11 +133,28 @@ describe('createPodNetwork()', () => {
     expect(resultFiles()).toEqual([]);
   });
 
+  test('a chain that is cut off in the middle is taken down with what there was', async () => {
+    const network = await open();
+    const cutOff = Promise.withResolvers<never>();
+    hanging = { line: 'portmap ADD', until: cutOff.promise };
+    const adding = network.add(request, signal);
+    await expect.poll(lines).toContain('portmap ADD');
+    calls = []; // The agent was killed here; this is the next one.
+    await (await open()).del(request, signal);
+    expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    expect(calls[0]?.invocation.config).toMatchObject({
+      prevResult: { ips: [{ address: '10.244.0.5/32' }] },
+    });
+    cutOff.reject(new Error('killed'));
+    await expect(adding).rejects.toThrow('killed');
+  });
+
   test('a chain that fails is taken down whole, and a later ADD starts anew', async () => {
     const network = await open();
     failing = 'portmap ADD';
     await expect(network.add(request, signal)).rejects.toThrow('portmap ADD refused');
     expect(lines()).toEqual(['loopback ADD', 'bridge ADD', 'portmap ADD', 'portmap DEL', 'bridge DEL']);
+    expect(resultFiles()).toEqual([]);
     failing = '';
     expect(await network.add(request, signal)).toEqual({ ips: ['10.244.0.5'] });
   });

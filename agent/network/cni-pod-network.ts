@@ -41,7 +41,19 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
       if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result) };
-      const { attachment, result } = await attachPod(cni, { list, request }, signal);
+      const attachment = toAttachment(request);
+      // Only portmap's DEL needs to know what its ADD was told; whoever has no ports is spared the write.
+      const onResult = async (result: CniResult): Promise<void> =>
+        request.portMappings.length === 0
+          ? undefined
+          : cache.save({ ...attachment, list, result }, configTextOf(list));
+      const result = await attachPod(cni, { list, attachment, onResult }, signal).catch(
+        async (error: unknown) => {
+          // What could not be taken down is still known to the next DEL.
+          if (!isHalfDone(error)) await cache.remove(list.name, attachment.containerId, podIfname);
+          throw error;
+        },
+      );
       await saveOrUndo({ cache, cni, list, attachment, result });
       return { ips: ipsOf(result) };
     },
@@ -86,14 +98,19 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
 /** ADD as pods get it: loopback beside the network. Loopback leaves nothing outside the pod's namespace; the network is taken down. */
 export async function attachPod(
   cni: CniNetwork,
-  { list, request }: { readonly list: NetworkConfigList; readonly request: PodNetworkRequest },
+  what: {
+    readonly list: NetworkConfigList;
+    readonly attachment: Attachment;
+    /** See CniNetwork.add: an ADD that is cut off here can be taken down with what was told last. */
+    readonly onResult?: (result: CniResult) => Promise<void>;
+  },
   signal: AbortSignal,
-): Promise<{ readonly attachment: Attachment; readonly result: CniResult }> {
-  const attachment = toAttachment(request);
+): Promise<CniResult> {
+  const { list, attachment, onResult } = what;
   const loopback = cni.add(loopbackList, { ...attachment, ifname: 'lo' }, signal);
-  const [lo, own] = await Promise.allSettled([loopback, cni.add(list, attachment, signal)]);
+  const [lo, own] = await Promise.allSettled([loopback, cni.add(list, attachment, signal, onResult)]);
   if (own.status === 'rejected') throw own.reason;
-  if (lo.status === 'fulfilled') return { attachment, result: own.value };
+  if (lo.status === 'fulfilled') return own.value;
   await cni.del(list, attachment, own.value, AbortSignal.timeout(statusTimeoutMs));
   throw lo.reason;
 }
@@ -115,16 +132,24 @@ async function saveOrUndo(made: {
   readonly result: CniResult;
 }): Promise<void> {
   const { cache, cni, list, attachment, result } = made;
-  const { name, cniVersion, plugins } = list;
   try {
-    await cache.save({ ...attachment, list, result }, JSON.stringify({ cniVersion, name, plugins }));
+    await cache.save({ ...attachment, list, result }, configTextOf(list));
   } catch (cause) {
     await cni.del(list, attachment, result, AbortSignal.timeout(statusTimeoutMs));
     throw cause;
   }
 }
 
-function toAttachment(request: PodNetworkRequest): Attachment {
+/** Whether taking the chain down failed too (cni-network.ts). */
+function isHalfDone(error: unknown): boolean {
+  return error instanceof Error && error.cause instanceof SuppressedError;
+}
+
+function configTextOf({ name, cniVersion, plugins }: NetworkConfigList): string {
+  return JSON.stringify({ cniVersion, name, plugins });
+}
+
+export function toAttachment(request: PodNetworkRequest): Attachment {
   return {
     containerId: request.sandboxId,
     netns: request.netnsPath,

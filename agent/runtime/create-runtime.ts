@@ -55,7 +55,11 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
     readExits: readExitsFile,
     ...(options.logRotation === undefined ? {} : { logRotation: options.logRotation }),
   });
+  await using opening = new AsyncDisposableStack();
+  opening.use(runtime); // Connections to supervisors would keep a process that failed to start alive.
+
   await runtime.open(signal);
+  opening.move();
   return runtime;
 }
 

@@ -98,10 +98,8 @@ export class LocalRuntime implements Runtime {
       const known = new Set([...this.#pods.values()].flatMap((pod) => pod.containers.map(({ id }) => id)));
       await removeUnknownRoots(containersDirectory(paths), known);
       await this.images.collect();
-      await network.collect(
-        [...this.#pods.values()].map((pod) => pod.plan.id),
-        signal,
-      );
+      const ids = [...this.#pods.values()].map((pod) => pod.plan.id);
+      await this.#orElse('collect what the network left', () => network.collect(ids, signal), signal);
     }
     this.#logMonitor = monitorLogs(this.#logMonitorOptions());
   }
@@ -112,10 +110,24 @@ export class LocalRuntime implements Runtime {
     if (sandbox.phase === 'stopped') return;
     const supervisor = await launcher.connectSupervisor(plan.supervisor.directory);
     if (sandbox.phase === 'starting') {
-      await stopSandbox(plan, supervisor, this.#options, signal);
-      await pod.setSandbox({ ...sandbox, phase: 'stopped' });
+      const undo = async (): Promise<void> => {
+        await stopSandbox(plan, supervisor, this.#options, signal);
+        await pod.setSandbox({ ...sandbox, phase: 'stopped' });
+      };
+      // Observed as dead where that fails: whoever stops it or begins it anew tries again.
+      await this.#orElse(`undo what was begun of pod ${sandbox.config.uid}`, undo, signal);
     } else if (supervisor === undefined) await pod.supervisorEnded();
     else await pod.adopt(supervisor);
+  }
+
+  /** What cannot be cleared away is no reason to have no node. */
+  async #orElse(what: string, work: () => Promise<void>, signal: AbortSignal): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.log.error({ error: describeError(error) }, what);
+    }
   }
 
   observeAll(): readonly PodObservation[] {

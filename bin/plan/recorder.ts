@@ -1,6 +1,6 @@
 /** The ports of the pod network with nothing behind them: what plugins ask of the kernel is written down. */
 import { createCniNetwork } from '#agent/network/cni-network.ts';
-import { attachPod, ipsOf } from '#agent/network/cni-pod-network.ts';
+import { attachPod, ipsOf, toAttachment } from '#agent/network/cni-pod-network.ts';
 import { renderDefaultConflist } from '#agent/network/conflist-dir.ts';
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
 import type { IpAddress } from '#api/cni/ip-address.ts';
@@ -46,7 +46,7 @@ export function createPlannedNetwork(): PlannedNetwork {
   return {
     add: async (request, signal) => {
       lines = [];
-      const { result } = await attachPod(cni, { list, request }, signal);
+      const result = await attachPod(cni, { list, attachment: toAttachment(request) }, signal);
       return { lines, ips: ipsOf(result) };
     },
   };

@@ -38,6 +38,9 @@ const addressPortSet: NftSet = {
   dataTypes: ['ipv4_addr', 'inet_service'],
 };
 
+/** By this set a container's own elements are known: its address is nobody else's. */
+export { hairpinSet as ownedSet };
+
 /** Containers that reach themselves through the host: source and target after translation. */
 const hairpinSet: NftSet = { name: 'hairpin', keyTypes: ['ipv4_addr', 'ipv4_addr'] };
 
@@ -118,6 +121,7 @@ export function planPortmap(mappings: readonly PortMapping[], result: CniResult)
   const sets = [
     { set: portSet, elements: everywhere },
     { set: addressPortSet, elements: somewhere },
+    // Last, so that a removal that was cut off is known to have more to remove.
     { set: hairpinSet, elements: mappings.length === 0 ? [] : [{ key: [containerIp, containerIp] }] },
   ];
   return { table, sets: sets.filter(({ elements }) => elements.length > 0) };

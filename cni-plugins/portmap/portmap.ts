@@ -1,11 +1,11 @@
 import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
-import { emptyResult, type CniResult } from '#api/cni/result.ts';
+import type { CniResult } from '#api/cni/result.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { NftOp } from '#native/nft/nft.ts';
 import type { CniPlugin, PluginCall, PluginHost } from '#cni-plugins/skel/plugin.ts';
 import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.ts';
-import { parsePortMappings, planPortmap, portmapTable, type PortmapElements } from './plan.ts';
+import { ownedSet, parsePortMappings, planPortmap, portmapTable, type PortmapElements } from './plan.ts';
 
 /** Leads ports of the host to containers (a chained plugin: it needs the result of the one that gave the address). */
 export const portmap: CniPlugin = {
@@ -17,7 +17,10 @@ export const portmap: CniPlugin = {
     return previous;
   },
   async del(call, host) {
-    const plan = planPortmap(parsePortMappings(call.config), call.prevResult ?? emptyResultFor(call));
+    // Without the result of ADD there is no address, and nothing that could be told from what is another container's.
+    if (call.prevResult === undefined) return;
+    const plan = planPortmap(parsePortMappings(call.config), call.prevResult);
+    if (!(await hasMappings(plan, host))) return;
     const ops = plan.sets.flatMap(({ set, elements }) =>
       elements.map((element): NftOp => ({
         op: 'removeElements',
@@ -49,10 +52,23 @@ function previousOf(call: PluginCall): CniResult {
   );
 }
 
-function emptyResultFor(call: PluginCall): CniResult {
-  // Without prevResult there is no address to take away; the mappings are what is asked for, not what is there.
-  if (parsePortMappings(call.config).length === 0) return emptyResult;
-  throw cniError(cniErrorCode.invalidNetworkConfig, 'portmap DEL: prevResult is missing');
+/**
+ * Whether the container's ADD put its elements in. Ports are removed by their number alone: those of an ADD that found them
+ * taken are another container's.
+ */
+async function hasMappings({ table, sets }: PortmapElements, host: PluginHost): Promise<boolean> {
+  const own = sets.find(({ set }) => set === ownedSet);
+  if (own === undefined) return false;
+  try {
+    await host.nft.commit(ownNetns, [
+      { op: 'removeElements', table, ...own },
+      { op: 'addElements', table, ...own },
+    ]);
+    return true;
+  } catch (error) {
+    if (isPodwrightError(error, 'E_NOT_FOUND')) return false;
+    throw error;
+  }
 }
 
 async function commitAdd(plan: PortmapElements, host: PluginHost): Promise<void> {
