@@ -66,7 +66,7 @@ export async function stageArchive(
     return { locate: (path) => files.get(path) ?? files.get(links.get(path) ?? '') };
   } catch (error) {
     signal.throwIfAborted();
-    throw imageError('read image archive', error);
+    throw imageError('read image archive', error, directory);
   } finally {
     signal.removeEventListener('abort', onAbort);
     source.destroy();

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import { imageError } from './image-error.ts';
 
@@ -79,6 +80,6 @@ export async function writeDurably(path: string, bytes: Uint8Array | string): Pr
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
-    throw imageError(`write ${path}`, error);
+    throw imageError(`write ${path}`, error, dirname(path));
   }
 }

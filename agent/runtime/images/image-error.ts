@@ -3,15 +3,18 @@ import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 const noSpace = new Set(['ENOSPC', 'EDQUOT']);
 
 /**
- * What went wrong with bytes of an image, classified once: our own errors and aborts pass; a full disk is E_NO_SPACE; an
+ * What went wrong with bytes of an image that go to a directory, classified once: our own errors and aborts pass; a full disk is E_NO_SPACE; an
  * errno is E_KERNEL; the rest came from a decoder (zlib, tar) and means that the image is broken.
  */
-export function imageError(attempt: string, cause: unknown): Error {
+export function imageError(attempt: string, cause: unknown, directory: string): Error {
   if (isPodwrightError(cause)) return cause;
   if (cause instanceof Error && cause.name === 'AbortError') return cause;
   const code = errnoOf(cause);
   if (code !== undefined && noSpace.has(code)) {
-    return new PodwrightError('E_NO_SPACE', `${attempt}: no space left on the device`, { cause });
+    // Not the errno's own words as well, which say the same and not where.
+    return new PodwrightError('E_NO_SPACE', `${attempt}: no space left in ${directory}; free some there`, {
+      detail: { errno: code },
+    });
   }
   if (code !== undefined && /^E[A-Z0-9]+$/.test(code)) {
     const why = cause instanceof Error ? cause.message : code;

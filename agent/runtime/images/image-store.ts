@@ -299,7 +299,7 @@ export class LocalImageStore implements ImageStore {
       await rename(target, this.#layerPath(diffId));
     } catch (error) {
       signal.throwIfAborted();
-      throw imageError(`unpack layer ${diffId}`, error);
+      throw imageError(`unpack layer ${diffId}`, error, this.#temporary);
     }
   }
 

@@ -1,6 +1,7 @@
 /** Pulling from registries: OCI distribution specification 1.1 and Docker's v2, the parts that reading needs. */
 import { createWriteStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import {
   choosePlatform,
@@ -159,7 +160,9 @@ class Pull {
       await pipeline(body, file, { signal });
     } catch (error) {
       signal.throwIfAborted();
-      throw isDiskError(error) ? imageError(`pull ${this.#label}`, error) : this.#connectionError(error);
+      throw isDiskError(error)
+        ? imageError(`pull ${this.#label}`, error, dirname(path))
+        : this.#connectionError(error);
     }
     if (left > 0) throw this.#connectionError(new Error('the connection ended early'));
   }

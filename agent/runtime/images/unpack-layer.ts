@@ -40,7 +40,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<UnpackResult>
   try {
     return await unpack(request);
   } catch (error) {
-    throw imageError(`unpack layer ${request.diffId}`, error);
+    throw imageError(`unpack layer ${request.diffId}`, error, request.target);
   }
 }
 
