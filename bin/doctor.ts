@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
 import { describeError, errnoOf } from '#base/errors.ts';
+import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 
 export interface Finding {
@@ -192,11 +193,11 @@ export function runDoctor(options: { readonly output: OutputFormat }): void {
   const findings = examine(gatherFacts());
   for (const finding of findings) {
     if (options.output === 'json') {
-      process.stdout.write(`${JSON.stringify(finding)}\n`);
+      print(JSON.stringify(finding));
       continue;
     }
     const remedy = finding.remedy === '' ? '' : `\n      ${finding.remedy}`;
-    process.stdout.write(`${marks[finding.state]}  ${finding.what.padEnd(12)} ${finding.detail}${remedy}\n`);
+    print(`${marks[finding.state]}  ${finding.what.padEnd(12)} ${finding.detail}${remedy}`);
   }
   if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
 }

@@ -4,12 +4,12 @@ import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-
+import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import { nodesHere } from './nodes-here.ts';
 import { packDirectory } from './pack-directory.ts';
+import { print } from './print.ts';
 import { createProgress, type OutputFormat } from './progress.ts';
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 const mib = 1_048_576;
 
 interface ImageOptions {
@@ -50,14 +50,20 @@ export async function runImageList(options: ImageOptions): Promise<void> {
   for (const node of await nodesHere(options.data)) {
     for (const image of await node.control.images()) {
       if (options.output === 'json') print(JSON.stringify({ node: node.name, ...image }));
-      else {
-        const name = image.names[0] ?? image.digests[0] ?? '<none>';
-        print(
-          `${node.name.padEnd(10)} ${name.padEnd(56)} ${image.id.replace('sha256:', '').slice(0, 12)} ${(image.sizeBytes / mib).toFixed(1).padStart(8)} MiB`,
-        );
-      }
+      else for (const row of renderImage(node.name, image)) print(row);
     }
   }
+}
+
+/** A row for each name of an image; one that has none goes by its digest. Pure. */
+export function renderImage(
+  node: string,
+  image: Pick<ImageRecord, 'id' | 'names' | 'digests' | 'sizeBytes'>,
+): readonly string[] {
+  const names = image.names.length > 0 ? image.names : [image.digests[0] ?? '<none>'];
+  const id = image.id.replace('sha256:', '').slice(0, 12);
+  const size = (image.sizeBytes / mib).toFixed(1).padStart(8);
+  return names.map((name) => `${node.padEnd(10)} ${name.padEnd(56)} ${id} ${size} MiB`);
 }
 
 export async function runImageRemove(references: readonly string[], options: ImageOptions): Promise<void> {

@@ -9,6 +9,7 @@ import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { endNode } from './end-node.ts';
 import { repositoryRoot } from './paths.ts';
+import { print } from './print.ts';
 import { programCommand, programEnvironment, type Role } from './program.ts';
 import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
 
@@ -37,7 +38,7 @@ export async function runInstall(role: Role, options: Readonly<Record<string, un
   await systemctl('enable', '--quiet', unitName(role));
   // Comes back when the program is ready: Type=notify.
   await systemctl(isChanged ? 'restart' : 'start', unitName(role));
-  process.stdout.write(`${path}\n`);
+  print(path);
 }
 
 /**
@@ -49,7 +50,7 @@ export async function runUninstall(role: Role, options: { readonly purge?: boole
   const path = join(unitDirectory, unitName(role));
   const unit = await readIfThere(path);
   if (unit === undefined) {
-    process.stdout.write(`${unitName(role)} is not installed\n`);
+    print(`${unitName(role)} is not installed`);
     return;
   }
   const words = parseUnitArguments(unit, role);
@@ -69,9 +70,7 @@ export async function runUninstall(role: Role, options: { readonly purge?: boole
   if (options.purge === true) await rm(data, { recursive: true, force: true });
   await rm(path);
   await systemctl('daemon-reload');
-  process.stdout.write(
-    `${unitName(role)} removed${options.purge === true ? '' : `; its data stays in ${data}`}\n`,
-  );
+  print(`${unitName(role)} removed${options.purge === true ? '' : `; its data stays in ${data}`}`);
 }
 
 /** A directory that things are removed from: never a guess. */

@@ -7,6 +7,7 @@ import { assumeImages, readImages, type ImageSource } from './plan/plan-image.ts
 import { planPod } from './plan/plan-pod.ts';
 import { readPods } from './plan/read-pods.ts';
 import { createPlannedNetwork } from './plan/recorder.ts';
+import { printText } from './print.ts';
 
 export interface PlanOptions {
   /** `-` for standard input. */
@@ -19,9 +20,7 @@ export interface PlanOptions {
 export async function runPlan({ filename, imageStore }: PlanOptions): Promise<void> {
   const images = imageStore === undefined ? assumeImages : await readImages(imageStore);
   const manifest = await readManifest(filename);
-  process.stdout.write(
-    await renderPlan(manifest, { source: filename, images, architecture: hostArchitecture }),
-  );
+  printText(await renderPlan(manifest, { source: filename, images, architecture: hostArchitecture }));
 }
 
 async function readManifest(filename: string): Promise<string> {

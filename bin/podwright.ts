@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { dataDirDefault } from './paths.ts';
+import { printText } from './print.ts';
 
 const exitFailed = 1;
 const exitUsage = 2;
@@ -180,6 +181,7 @@ async function main(): Promise<void> {
   const program = new Command('podwright')
     .description('Kubernetes in TypeScript, from the kernel up')
     .showSuggestionAfterError()
+    .configureOutput({ writeOut: printText })
     .exitOverride();
   clusterCommands(program);
   processCommands(program);

@@ -1,6 +1,7 @@
 import { ensureSupervisor } from '#native/launch/build.ts';
+import { print } from './print.ts';
 
 /** Builds what is built once on a machine; packages and tools were seen to by the entry script. */
 export async function runSetup(): Promise<void> {
-  process.stdout.write(`supervisor: ${await ensureSupervisor()}\n`);
+  print(`supervisor: ${await ensureSupervisor()}`);
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { nodesHere } from './nodes-here.ts';
+import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 import { isAlive, readState } from './up/state.ts';
 
@@ -13,27 +14,25 @@ export async function runStatus(options: {
   readonly data: string;
   readonly output: OutputFormat;
 }): Promise<void> {
-  const print = (text: string, fields: unknown): void => {
-    process.stdout.write(`${options.output === 'json' ? JSON.stringify(fields) : text}\n`);
-  };
+  const say = (text: string, fields: unknown): void =>
+    print(options.output === 'json' ? JSON.stringify(fields) : text);
   const state = await readState(resolve(options.data));
   if (state !== undefined) {
     const running = isAlive(state);
-    print(
-      `up        ${running ? `running, pid ${state.pid}` : 'ended without cleaning up: podwright down'}`,
-      { up: { running, pid: state.pid, port: state.port } },
-    );
+    say(`up        ${running ? `running, pid ${state.pid}` : 'ended without cleaning up: podwright down'}`, {
+      up: { running, pid: state.pid, port: state.port },
+    });
   }
   for (const node of await nodesHere(options.data)) {
     try {
       const status = await node.control.status();
       const upSeconds = Math.round((systemClock.now() - status.startedAtMs) / 1000);
-      print(
+      say(
         `${node.name.padEnd(9)} pid ${status.pid}, ${status.pods} pods, up ${upSeconds} s, ${Math.round(status.rssBytes / mib)} MiB`,
         status,
       );
     } catch (error) {
-      print(`${node.name.padEnd(9)} ${describeError(error)}`, {
+      say(`${node.name.padEnd(9)} ${describeError(error)}`, {
         node: node.name,
         error: describeError(error),
       });

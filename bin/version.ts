@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { repositoryRoot } from './paths.ts';
+import { print } from './print.ts';
 
 /** The version of this checkout, from package.json. */
 export function version(): string {
@@ -12,5 +13,5 @@ export function version(): string {
 }
 
 export function runVersion(): void {
-  process.stdout.write(`podwright ${version()} (Node ${process.versions.node}, Kubernetes API 1.36)\n`);
+  print(`podwright ${version()} (Node ${process.versions.node}, Kubernetes API 1.36)`);
 }

@@ -1,0 +1,23 @@
+/** Standard output of the commands. The two long-running programs log instead (log.ts says why they keep off process.stdout). */
+import { describeError, errnoOf } from '#base/errors.ts';
+
+let isGuarded = false;
+
+/** A line for whoever reads this command's output. Nothing is lost by a reader that went away: the command goes on. */
+export function print(line: string): void {
+  printText(`${line}\n`);
+}
+
+/** Text as it is; see print(). */
+export function printText(text: string): void {
+  if (!isGuarded) process.stdout.on('error', (error) => noteLostOutput(error));
+  isGuarded = true;
+  process.stdout.write(text);
+}
+
+/** `doctor | head -3` has what it wants; output that a full disk did not take is missed by somebody. */
+function noteLostOutput(error: Error): void {
+  if (errnoOf(error) === 'EPIPE') return;
+  console.error(`podwright: write standard output: ${describeError(error)}`);
+  process.exitCode = 1;
+}
