@@ -34,6 +34,7 @@ import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.
 import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './cgroup-root.ts';
 import { startControl } from './control.ts';
+import { ensureDataDir } from './data-dir.ts';
 import { connectThrough } from './egress-connect.ts';
 import { createLogger } from './log.ts';
 import { agentPaths, type AgentPaths } from './paths.ts';
@@ -84,7 +85,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
 
   const parts = await startParts(stack, options, logger);
   const { runtime, informers, paths } = parts;
-  await ensureDemoImage(runtime, logger);
+  const demoImageProblem = await ensureDemoImage(runtime, logger);
   const nodeInformer = informers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
   const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
@@ -103,6 +104,7 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
         startedAtMs,
         pods: runtime.observeAll().length,
         rssBytes: process.memoryUsage.rss(),
+        ...(demoImageProblem === undefined ? {} : { demoImageProblem }),
       }),
     }),
   );
@@ -122,7 +124,7 @@ async function startParts(
 ): Promise<Parts> {
   const clock = systemClock;
   const paths = agentPaths(resolve(options.data), resolve(options.run));
-  await mkdir(paths.data, { recursive: true, mode: 0o700 });
+  ensureDataDir(paths.data, 0o700);
   await mkdir(paths.run, { recursive: true, mode: 0o700 });
   const transport = stack.use(
     createHttpTransport(loadKubeconfig(join(options.credentials, 'kubeconfig'), clock)),
@@ -174,17 +176,19 @@ async function openCgroups(directory: string | undefined): Promise<Cgroups> {
   return createCgroups(path);
 }
 
-/** So that a first pod needs no registry. A node without the program it is made from goes without. */
-async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<void> {
-  if (runtime.images.resolve(demoImageName) !== undefined) return;
+/** So that a first pod needs no registry. A node that cannot have it goes without; why is what is returned. */
+async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<string | undefined> {
+  if (runtime.images.resolve(demoImageName) !== undefined) return undefined;
   try {
     await runtime.images.importArchive(
       await createDemoImage(),
       { name: undefined },
       new AbortController().signal,
     );
+    return undefined;
   } catch (error) {
     logger.warn({ error: describeError(error) }, 'no demo image');
+    return describeError(error);
   }
 }
 

@@ -8,7 +8,7 @@
  *
  * Failures are { code, message } with status 400.
  */
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
@@ -27,6 +27,8 @@ export interface AgentStatus {
   readonly startedAtMs: number;
   readonly pods: number;
   readonly rssBytes: number;
+  /** Why this agent, as it started, could not have the demo image. */
+  readonly demoImageProblem?: string;
 }
 
 export interface ControlPorts {
@@ -41,6 +43,7 @@ export async function startControl(socketPath: string, ports: ControlPorts): Pro
   server.requestTimeout = 0; // An import takes as long as its archive.
   server.listen(socketPath);
   await once(server, 'listening');
+  chmodSync(socketPath, 0o600);
   return {
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();

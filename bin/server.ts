@@ -11,6 +11,7 @@ import { createInformers } from '#client/informers.ts';
 import { startApiServer, type ApiServer, type Listener } from '#control-plane/apiserver/server.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { ensureDataDir } from './data-dir.ts';
 import { createLogger } from './log.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { announceReady } from './ready.ts';
@@ -40,7 +41,7 @@ export async function runServer(options: ServerCommandOptions): Promise<void> {
   const dataDir = resolve(options.data);
   const listeners = parseListeners(options);
   const nodes = options.node.map(parseNode);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  ensureDataDir(dataDir, 0o700);
   const server = stack.use(
     await startApiServer({
       dataDir,

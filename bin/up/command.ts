@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
@@ -9,10 +10,13 @@ import { PodwrightError } from '#base/errors.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { findCgroupRoot, podControllers } from '#bin/cgroup-root.ts';
-import { createProgress, type OutputFormat } from '#bin/progress.ts';
+import { ensureDataDir } from '#bin/data-dir.ts';
 import { repositoryRoot } from '#bin/paths.ts';
+import { print, printText } from '#bin/print.ts';
+import { createProgress, type OutputFormat, type Progress } from '#bin/progress.ts';
 import { announceReady } from '#bin/ready.ts';
 import { stopSignal } from '#bin/stop-signal.ts';
+import { renderMissing, renderReady } from './demo-image.ts';
 import { bringDown } from './down.ts';
 import { startUp } from './up.ts';
 
@@ -25,8 +29,7 @@ export interface UpCommandOptions {
   readonly output: OutputFormat;
 }
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
+/** Exit code 0 when a signal ended a cluster that was ready, 128 and the signal's number when it was not yet. */
 export async function runUp(options: UpCommandOptions): Promise<void> {
   requireRoot('up');
   if (options.detach === true) {
@@ -34,14 +37,36 @@ export async function runUp(options: UpCommandOptions): Promise<void> {
     return;
   }
   const progress = createProgress(systemClock, options.output, print);
-  const dataDir = resolve(options.data);
   const stop = stopSignal();
+  const interrupt = new AbortController();
+  void stop.then(() => interrupt.abort());
+  try {
+    await stayUp(options, progress, { stop, interrupt: interrupt.signal });
+  } catch (error) {
+    if (!interrupt.signal.aborted || error !== interrupt.signal.reason) throw error;
+    const signal = await stop;
+    progress.say(`${signal}: stopped before the cluster was ready`, { signal });
+    process.exitCode = 128 + constants.signals[signal];
+  }
+}
+
+/** @throws the reason of `interrupt`, once all that was started is undone */
+async function stayUp(
+  options: UpCommandOptions,
+  progress: Progress,
+  { stop, interrupt }: { readonly stop: Promise<NodeJS.Signals>; readonly interrupt: AbortSignal },
+): Promise<void> {
   const startMs = systemClock.monotonic();
   const cgroupRoot = findCgroupRoot();
   const cgroups = createCgroups(cgroupRoot);
   await using netlink = createSyncNetlink();
-  const starting = startUp(
-    { nodes: options.nodes, dataDir, port: options.port, keepData: options.keep === true },
+  await using running = await startUp(
+    {
+      nodes: options.nodes,
+      dataDir: resolve(options.data),
+      port: options.port,
+      keepData: options.keep === true,
+    },
     {
       clock: systemClock,
       cgroupRoot,
@@ -50,19 +75,17 @@ export async function runUp(options: UpCommandOptions): Promise<void> {
       progress,
       environment: process.env,
     },
+    interrupt,
   );
-  // A Ctrl-C during the start ends the processes; what was started is undone by startUp itself.
-  await using running = await starting;
 
   const seconds = ((systemClock.monotonic() - startMs) / 1000).toFixed(1);
-  const { kubeconfig } = running.plan;
-  progress.say(
-    `ready in ${seconds} s\n\n  export KUBECONFIG=${kubeconfig}\n  kubectl create deployment web --image=podwright/demo:1 --replicas=2\n`,
-    {
-      kubeconfig,
-      seconds: Number(seconds),
-    },
-  );
+  const { withoutDemoImage, plan } = running;
+  const { kubeconfig } = plan;
+  if (withoutDemoImage.length > 0) progress.say(renderMissing(withoutDemoImage), { withoutDemoImage });
+  progress.say(renderReady({ seconds, kubeconfig, hasDemoImage: withoutDemoImage.length === 0 }), {
+    kubeconfig,
+    seconds: Number(seconds),
+  });
   await announceReady(process.env);
   const signal = await stop;
   progress.say(`${signal}: stopping`);
@@ -71,7 +94,7 @@ export async function runUp(options: UpCommandOptions): Promise<void> {
 /** Starts itself again in the background, with its output in DIR/up.log, and waits until that is ready. */
 async function runDetached(options: UpCommandOptions): Promise<void> {
   const dataDir = resolve(options.data);
-  await mkdir(dataDir, { recursive: true, mode: 0o711 });
+  ensureDataDir(dataDir, 0o711);
   const logFile = join(dataDir, 'up.log');
   const log = openSync(logFile, 'w', 0o600);
   const args = [
@@ -97,6 +120,8 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
     },
   );
   closeSync(log);
+  // It is in a session of its own, where a Ctrl-C does not reach it.
+  void stopSignal().then((signal) => child.kill(signal));
   const pipe = child.stdio[4];
   if (pipe === null || pipe === undefined) throw new TypeError('fd 4 is a pipe');
   const isReady = await Promise.race([
@@ -105,17 +130,21 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
   ]);
   pipe.destroy();
   const said = await readFile(logFile, 'utf8');
-  if (!isReady)
-    throw new PodwrightError(
-      'E_CONNECTION',
-      said
-        .trim()
-        .split('\n')
-        .at(-1)
-        ?.replace(/^podwright: /, '') ?? `start a cluster in ${dataDir}`,
-    );
-  process.stdout.write(said);
-  child.unref();
+  if (isReady) {
+    printText(said);
+    child.unref();
+    return;
+  }
+  const reason = said.trim().split('\n').at(-1) ?? '';
+  const code = exitCodeOf(child);
+  if (code <= 128) throw new PodwrightError('E_CONNECTION', reason.replace(/^podwright: /, ''));
+  print(reason);
+  process.exitCode = code;
+}
+
+/** As a shell tells of a child: 128 and its number for a signal. */
+function exitCodeOf({ exitCode, signalCode }: ChildProcess): number {
+  return signalCode === null ? (exitCode ?? 1) : 128 + constants.signals[signalCode];
 }
 
 export interface DownCommandOptions {

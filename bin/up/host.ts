@@ -1,19 +1,26 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 
 import { PodwrightError } from '#base/errors.ts';
 import type { NetnsRef } from '#native/netlink/netlink.ts';
 import type { HostPlan } from './plan.ts';
 
-/** The process that holds a host's namespaces open, so that its agent may come and go. */
-export interface Host {
+/**
+ * A host's namespaces, and the process that stands in them for whoever looks from outside. This process holds them open, so
+ * that agents may come and go, and so that nothing hangs on that other one; disposing lets go of them.
+ */
+export interface Host extends AsyncDisposable {
   readonly plan: HostPlan;
   readonly pid: number;
   readonly netns: NetnsRef;
-  readonly process: ChildProcess;
+  /** Paths that open the namespaces for as long as this process lives. */
+  readonly namespaces: Readonly<Record<Namespace, string>>;
 }
+
+/** As they are called in /proc/PID/ns. */
+type Namespace = 'net' | 'mnt' | 'uts';
 
 /** Runs in the new namespaces: a tmpfs for volatile state, the host's name, then nothing but waiting. */
 const holderScript = `
@@ -62,7 +69,24 @@ export async function startHost(plan: HostPlan, cgroup: string): Promise<Host> {
     );
   }
   child.unref();
-  return { plan, pid: child.pid, netns: { kind: 'path', path: `/proc/${child.pid}/ns/net` }, process: child };
+  return holdNamespaces(plan, child.pid);
+}
+
+async function holdNamespaces(plan: HostPlan, pid: number): Promise<Host> {
+  await using opened = new AsyncDisposableStack();
+  const hold = async (namespace: Namespace): Promise<string> => {
+    const handle = opened.use(await open(`/proc/${pid}/ns/${namespace}`));
+    return `/proc/${process.pid}/fd/${handle.fd}`;
+  };
+  const namespaces = { net: await hold('net'), mnt: await hold('mnt'), uts: await hold('uts') };
+  const held = opened.move();
+  return {
+    plan,
+    pid,
+    netns: { kind: 'path', path: namespaces.net },
+    namespaces,
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
 }
 
 /** The command that runs a program inside a host and its cgroup. */
@@ -74,10 +98,9 @@ export function insideHost(host: Host, cgroup: string, command: readonly string[
     'sh',
     cgroup,
     'nsenter',
-    `--target=${host.pid}`,
-    '--net',
-    '--mount',
-    '--uts',
+    `--net=${host.namespaces.net}`,
+    `--mount=${host.namespaces.mnt}`,
+    `--uts=${host.namespaces.uts}`,
     '--',
     ...command,
   ];

@@ -8,6 +8,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { Keeper, type KeptProcess } from './keeper.ts';
 
 const deadline = { timeout: 30_000 };
+const never = new AbortController().signal;
 
 /** A directory for its log, a keeper of a shell script, and what it said of ends that nobody asked for. */
 function setUp(script: string, more: Partial<KeptProcess> = {}) {
@@ -36,7 +37,7 @@ function setUp(script: string, more: Partial<KeptProcess> = {}) {
 
 it('Keeper starts a process again that ended, with its own environment', async () => {
   await using kept = setUp('echo "$WORD" >&4; exec sleep 1000');
-  await kept.keeper.start();
+  await kept.keeper.start(never);
   const first = kept.keeper.pid;
   if (first === undefined) expect.unreachable();
   process.kill(first, 'SIGKILL');
@@ -46,7 +47,7 @@ it('Keeper starts a process again that ended, with its own environment', async (
 
 it('Keeper says why a first start failed, in the last words of the process', async () => {
   await using kept = setUp('echo "podwright: open store: no" >&2; exit 3');
-  await expect(kept.keeper.start()).rejects.toThrow('start kept: exit code 3: open store: no');
+  await expect(kept.keeper.start(never)).rejects.toThrow('start kept: exit code 3: open store: no');
 });
 
 it('Keeper tries again when a start itself fails', async () => {
@@ -59,9 +60,39 @@ it('Keeper tries again when a start itself fails', async () => {
       return { fd: 0, release: () => undefined };
     },
   });
-  await kept.keeper.start();
+  await kept.keeper.start(never);
   await expect
     .poll(() => kept.ends, deadline)
     .toEqual(expect.arrayContaining(['exit code 7', 'listen on 127.0.0.1:1: something else listens there']));
   await expect.poll(() => starts, deadline).toBeGreaterThan(2);
+});
+
+it('Keeper says why a later start failed, and not what was said before it', async () => {
+  await using kept = setUp(
+    'if [ -e "$MARK" ]; then exit 5; fi; echo old >&2; touch "$MARK"; echo READY >&4; exec sleep 1000',
+    { environment: { MARK: join(tmpdir(), `keeper-mark-${process.pid}`) } },
+  );
+  try {
+    await kept.keeper.start(never);
+    const { pid } = kept.keeper;
+    if (pid === undefined) expect.unreachable();
+    process.kill(pid, 'SIGKILL');
+    await expect
+      .poll(() => kept.ends.slice(0, 2), deadline)
+      .toEqual(['SIGKILL', 'exit code 5: it said nothing']);
+  } finally {
+    rmSync(join(tmpdir(), `keeper-mark-${process.pid}`), { force: true });
+  }
+});
+
+it('Keeper.start() ends when it is aborted, and with it a process that does not look at SIGTERM yet', async () => {
+  const stop = new AbortController();
+  await using kept = setUp('trap "" TERM; while :; do sleep 1; done');
+  const started = kept.keeper.start(stop.signal);
+  await expect.poll(() => kept.keeper.pid, deadline).toBeDefined();
+  const { pid } = kept.keeper;
+  stop.abort();
+  await expect(started).rejects.toBe(stop.signal.reason);
+  await kept.keeper[Symbol.asyncDispose]();
+  expect(() => process.kill(pid ?? 0, 0)).toThrow('ESRCH');
 });

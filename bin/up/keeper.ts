@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 
 import { backoffMs, type Backoff } from '#base/backoff.ts';
@@ -36,6 +36,7 @@ export class Keeper implements AsyncDisposable {
   readonly #options: KeeperOptions;
   readonly #abort = new AbortController();
   #child: ChildProcess | undefined;
+  #isReady = false;
   #loop: Promise<void> | undefined;
 
   constructor(process: KeptProcess, options: KeeperOptions) {
@@ -47,20 +48,29 @@ export class Keeper implements AsyncDisposable {
     return this.#child?.pid;
   }
 
-  /** Resolves when the first start is ready. @throws E_CONNECTION when the process ended before that. */
-  async start(): Promise<void> {
+  /** Resolves when the first start is ready. @throws E_CONNECTION when the process ended before that; the signal's reason */
+  async start(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
     const first = await this.#spawn();
-    await first.ready;
+    const how = await Promise.race([first.ready, first.exited, rejectionOf(signal)]);
+    if (how !== undefined) {
+      throw new PodwrightError('E_CONNECTION', `start ${this.#process.name}: ${how}`, {
+        detail: { logFile: this.#process.logFile },
+      });
+    }
     this.#loop = this.#keep(first.exited);
   }
 
-  /** SIGTERM, then SIGKILL after ten seconds; the process is not started again. */
+  /**
+   * SIGTERM, then SIGKILL after ten seconds; the process is not started again. One that is not ready yet has nothing to put in
+   * order, and would not look at SIGTERM before it is: it gets SIGKILL at once.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#abort.abort();
     const child = this.#child;
     if (child !== undefined && child.exitCode === null && child.signalCode === null) {
       const exited = once(child, 'exit');
-      child.kill('SIGTERM');
+      child.kill(this.#isReady ? 'SIGTERM' : 'SIGKILL');
       using _timer = this.#options.clock.after(10_000, () => void child.kill('SIGKILL'));
       await exited;
     }
@@ -82,20 +92,22 @@ export class Keeper implements AsyncDisposable {
       if (this.#abort.signal.aborted) return;
       startedMs = this.#options.clock.monotonic();
       exited = this.#spawn().then(
-        (next) => {
-          next.ready.catch(() => undefined); // Its exit says the same and is what is acted on.
-          return next.exited;
-        },
+        (next) => next.exited,
         // The port is taken, the disk is full: as if it had ended at once.
         (error: unknown) => describeError(error),
       );
     }
   }
 
+  /** `exited` says how; of a process that had not been ready, with its last words. */
   async #spawn(): Promise<{ readonly ready: Promise<void>; readonly exited: Promise<string> }> {
     const [program = '', ...args] = this.#process.command;
     const listener = await this.#process.takeListener?.();
+    const { signal } = this.#abort;
+    if (signal.aborted) listener?.release();
+    signal.throwIfAborted();
     const log = openSync(this.#process.logFile, 'a', 0o600);
+    const logStart = fstatSync(log).size;
     const child = spawn(program, args, {
       stdio: ['ignore', log, log, listener?.fd ?? 'ignore', 'pipe'],
       detached: true, // Ctrl-C on the terminal reaches the launcher only, which stops things in order.
@@ -105,39 +117,46 @@ export class Keeper implements AsyncDisposable {
     closeSync(log);
     listener?.release();
     this.#child = child;
+    this.#isReady = false;
+    const ready = this.#readiness(child);
     const exited = new Promise<string>((resolve) => {
       child.once('error', (error) => resolve(error.message));
-      child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
+      child.once('exit', (code, by) => {
+        if (by !== null || this.#isReady) resolve(by ?? `exit code ${code}`);
+        else resolve(lastLine(this.#process.logFile, logStart).then((said) => `exit code ${code}: ${said}`));
+      });
     });
-    return { ready: this.#readiness(child, exited), exited };
+    return { ready, exited };
   }
 
-  async #readiness(child: ChildProcess, exited: Promise<string>): Promise<void> {
+  /** Resolves with the READY line, or never. */
+  #readiness(child: ChildProcess): Promise<void> {
     const pipe = child.stdio[4];
     if (pipe === null || pipe === undefined) throw new TypeError('fd 4 is a pipe');
-    const outcome = await Promise.race([once(pipe, 'data').then(() => undefined), exited]);
+    const { promise, resolve } = Promise.withResolvers<void>();
     pipe.on('error', () => undefined);
-    pipe.destroy();
-    if (outcome !== undefined) {
-      throw new PodwrightError(
-        'E_CONNECTION',
-        `start ${this.#process.name}: ${outcome}: ${await lastLine(this.#process.logFile)}`,
-        {
-          detail: { logFile: this.#process.logFile },
-        },
-      );
-    }
+    pipe.once('data', () => {
+      this.#isReady = true;
+      pipe.destroy();
+      resolve();
+    });
+    return promise;
   }
 }
 
-/** Why a process ended, in its own words: its log may go with the data directory. */
-async function lastLine(logFile: string): Promise<string> {
-  const text = await readFile(logFile, 'utf8');
-  return (
-    text
-      .trimEnd()
-      .split('\n')
-      .at(-1)
-      ?.replace(/^podwright: /, '') ?? 'it said nothing'
-  );
+/** Never resolves. */
+function rejectionOf(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => reject(signal.reason);
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}
+
+/** Why a process ended, in its own words: its log may go with the data directory. `start` is where its part of it begins. */
+async function lastLine(logFile: string, start: number): Promise<string> {
+  const log = await readFile(logFile);
+  const said = log.subarray(start).toString().trimEnd();
+  if (said === '') return 'it said nothing';
+  return (said.split('\n').at(-1) ?? '').replace(/^podwright: /, '');
 }

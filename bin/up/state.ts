@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { PodwrightError, errnoOf } from '#base/errors.ts';
+import { dataDirError } from '#bin/data-dir.ts';
 
 /** What `down`, `status` and a second `up` need to know of a running `up`; DIR/up.json. */
 export interface UpState {
@@ -39,13 +40,14 @@ export function isAlive(state: Pick<UpState, 'pid' | 'startTicks'>): boolean {
   return startTicksOf(state.pid) === state.startTicks;
 }
 
+/** @throws see dataDirError; E_INVALID */
 export async function readState(dataDir: string): Promise<UpState | undefined> {
   let text: string;
   try {
     text = await readFile(stateFile(dataDir), 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
-    throw error;
+    throw dataDirError(dataDir, error);
   }
   try {
     return JSON.parse(text) as UpState; // Written by writeState only, into a directory private to root.

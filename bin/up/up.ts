@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
+import { ensureDataDir } from '#bin/data-dir.ts';
 import { programCommand, programEnvironment } from '#bin/program.ts';
 import type { Progress } from '#bin/progress.ts';
 import { endCgroup, removeFiles } from './cleanup.ts';
+import { findMissingDemoImages, type MissingDemoImage } from './demo-image.ts';
 import { startEgress } from './egress.ts';
 import { insideHost, startHost, type Host } from './host.ts';
 import { Keeper, type KeptProcess } from './keeper.ts';
@@ -35,6 +37,8 @@ export interface UpPorts {
 
 export interface RunningUp extends AsyncDisposable {
   readonly plan: UpPlan;
+  /** Nodes without the demo image, and why. */
+  readonly withoutDemoImage: readonly MissingDemoImage[];
 }
 
 interface Hosts {
@@ -44,13 +48,16 @@ interface Hosts {
 
 /**
  * Starts a whole cluster on this machine. Disposing it stops everything and leaves nothing; the data directory stays where
- * it was there before, or with `keepData`. Nothing of the machine's own network is touched.
+ * it was there before, or with `keepData`. Nothing of the machine's own network is touched. A start that is aborted ends what
+ * it had started.
  *
- * @throws E_BUSY (a second `up` on the same data directory, a port in use), E_USAGE, E_UNSUPPORTED, E_CONNECTION
+ * @throws E_BUSY (a second `up` on the same data directory, a port in use), E_USAGE, E_UNSUPPORTED, E_CONNECTION, E_PERMISSION
+ * @throws the signal's reason
  */
 export async function startUp(
   options: UpOptions & { readonly keepData: boolean },
   ports: UpPorts,
+  signal: AbortSignal,
 ): Promise<RunningUp> {
   const plan = planUp(options, ports.cgroupRoot);
   const isNew = await claimDataDir(plan, ports.clock);
@@ -61,23 +68,26 @@ export async function startUp(
   // Before anything is started: the commonest thing to be in the way.
   (await takeLoopbackListener(plan.port)).release();
   // Others may pass through to the kubeconfig, where it is theirs; everything else in it is root's.
-  await mkdir(plan.dataDir, { recursive: true, mode: 0o711 });
+  ensureDataDir(plan.dataDir, 0o711);
   undo.defer(() => removeState(plan.dataDir));
   undo.defer(() => endCgroup(plan.cgroup, ports.clock));
   const { progress } = ports;
-  const hosts = await progress.step('namespaces, bridge and cables', () => startHosts(plan, ports));
+  const hosts = await progress.step('namespaces, bridge and cables', () => startHosts(plan, ports, undo));
+  signal.throwIfAborted();
   await recordState(plan, hosts, ownsDataDir);
   undo.use(await startEgress(plan.egressSocket));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
-  await progress.step('API server, scheduler, controllers', () => server.start());
+  await progress.step('API server, scheduler, controllers', () => server.start(signal));
   await giveToSudoUser(plan.kubeconfig, ports.environment);
   const agents = hosts.nodes.map((host) =>
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
   );
   const what = agents.length === 1 ? 'node-1 Ready' : `node-1 to node-${agents.length} Ready`;
-  await progress.step(what, async () => void (await Promise.all(agents.map((agent) => agent.start()))));
+  await progress.step(what, async () => void (await Promise.all(agents.map((agent) => agent.start(signal)))));
+  const withoutDemoImage = await findMissingDemoImages(plan.nodes);
+  signal.throwIfAborted();
   const started = undo.move();
-  return { plan, [Symbol.asyncDispose]: () => started.disposeAsync() };
+  return { plan, withoutDemoImage, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
 /** Under sudo the kubeconfig belongs to who typed the command, as kubectl is run without it. */
@@ -99,14 +109,14 @@ async function claimDataDir(plan: UpPlan, clock: Clock): Promise<boolean> {
   return !existsSync(plan.dataDir);
 }
 
-async function startHosts(plan: UpPlan, ports: UpPorts): Promise<Hosts> {
+async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableStack): Promise<Hosts> {
   await ports.makeCgroup(plan.cgroup);
   const start = async (host: UpPlan['server']): Promise<Host> => {
     await ports.makeCgroup(host.cgroup);
     const leaf = join(host.cgroup, 'host');
     await mkdir(leaf, { recursive: true });
     await mkdir(join(host.cgroup, 'agent'), { recursive: true });
-    return startHost(host, leaf);
+    return undo.use(await startHost(host, leaf));
   };
   const [server, ...nodes] = await Promise.all([plan.server, ...plan.nodes].map(start));
   if (server === undefined) throw new TypeError('a cluster has a server');

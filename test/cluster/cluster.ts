@@ -65,6 +65,8 @@ export interface TestCluster extends AsyncDisposable {
   readonly port: number;
   readonly up: ChildProcess;
   state(): Promise<UpState>;
+  /** What `up` printed so far. */
+  said(): string;
   /** Runs the kubectl of the machine (1.32 or newer). */
   kubectl(args: string, options?: RunOptions): Promise<CommandResult>;
   /** Like kubectl, and throws with stderr when it fails; gives stdout. */
@@ -104,17 +106,17 @@ export async function freePort(): Promise<number> {
 }
 
 export async function startCluster(
-  options: { readonly nodes?: number; readonly dataDir?: string } = {},
+  options: { readonly nodes?: number; readonly dataDir?: string; readonly umask?: string } = {},
 ): Promise<TestCluster> {
   const parent = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'podwright-')) : undefined;
   const dataDir = options.dataDir ?? join(parent ?? '', 'data');
   const port = await freePort();
+  const nodes = String(options.nodes ?? 1);
+  const command = [join(repositoryRoot, 'podwright'), 'up', '--nodes', nodes, '--data', dataDir];
   const up = spawn(
-    join(repositoryRoot, 'podwright'),
-    ['up', '--nodes', String(options.nodes ?? 1), '--data', dataDir, '--port', String(port)],
-    {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    },
+    'sh',
+    ['-c', `umask ${options.umask ?? '022'}; exec "$@"`, 'sh', ...command, '--port', String(port)],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const said: string[] = [];
   const note = (chunk: Buffer): void => void said.push(chunk.toString());
@@ -128,7 +130,7 @@ export async function startCluster(
     ready.reject(new Error(`podwright up ended with ${code}:\n${said.join('')}\n${logs(dataDir)}`)),
   );
   await ready.promise;
-  return cluster({ dataDir, port, up, parent });
+  return cluster({ dataDir, port, up, parent, said: () => said.join('') });
 }
 
 function logs(dataDir: string): string {
@@ -144,8 +146,9 @@ function cluster(parts: {
   port: number;
   up: ChildProcess;
   parent: string | undefined;
+  said: () => string;
 }): TestCluster {
-  const { dataDir, port, up, parent } = parts;
+  const { dataDir, port, up, parent, said } = parts;
   const kubeconfig = join(dataDir, 'kubeconfig');
   const state = async (): Promise<UpState> => {
     const value = await readState(dataDir);
@@ -160,6 +163,7 @@ function cluster(parts: {
     port,
     up,
     state,
+    said,
     kubectl,
     must: async (args, options) => {
       const result = await kubectl(args, options);

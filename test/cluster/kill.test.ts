@@ -162,6 +162,27 @@ describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
     await cluster.must('delete deployment after');
   });
 
+  it('of what stands in the hosts for their namespaces, and of what runs there: it is started again, its pods go on', async () => {
+    await cluster.must(`run stays --image=${image} -- sleep 3600`);
+    await cluster.must('wait --for=condition=Ready pod/stays --timeout=30s');
+    const killed = [agent(), server()];
+    for (const { pid } of (await cluster.state()).hosts) process.kill(pid, 'SIGKILL');
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+
+    await eventually(
+      'a new agent',
+      async () => !killed.includes(pidsOf(agentOf(cluster))[0] ?? killed[0] ?? 0),
+    );
+    await eventually('an answer', async () => (await cluster.kubectl('get --raw /readyz')).code === 0);
+    await cluster.must(`run later --image=${image} -- sleep 3600`);
+    await cluster.must('wait --for=condition=Ready pod/later --timeout=60s');
+    expect(await cluster.must('get pod stays -o jsonpath={.status.containerStatuses[0].restartCount}')).toBe(
+      '0',
+    );
+    await cluster.must('exec stays -- true');
+    await cluster.must('delete pod stays later --grace-period=0 --force');
+  });
+
   it('of the launcher: down --purge removes all that is left', async () => {
     const { repositoryRoot } = await import('#bin/paths.ts');
     const lost = await startCluster();

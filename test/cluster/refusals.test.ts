@@ -15,7 +15,7 @@ import { openImageStore } from '#agent/runtime/images/image-store.ts';
 import { createRegistryClient } from '#agent/runtime/images/registry.ts';
 import { systemClock } from '#base/clock.ts';
 import { repositoryRoot } from '#bin/paths.ts';
-import { run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';
+import { freePort, run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
 const podwright = (...args: readonly string[]): Promise<CommandResult> =>
@@ -51,7 +51,7 @@ async function tar(entries: readonly (Entry & { readonly body?: Buffer | string 
 /** A docker-archive with one layer. */
 async function imageWith(
   layerEntries: readonly Entry[],
-  options: { readonly architecture?: string } = {},
+  options: { readonly architecture?: string; readonly names?: readonly string[] } = {},
 ): Promise<Buffer> {
   const layer = await tar(layerEntries.map((entry) => ({ ...entry, body: 'x' })));
   const diffId = `sha256:${createHash('sha256').update(layer).digest('hex')}`;
@@ -67,7 +67,9 @@ async function imageWith(
     { name: configName, body: config },
     {
       name: 'manifest.json',
-      body: JSON.stringify([{ Config: configName, RepoTags: ['bad:latest'], Layers: ['layer.tar'] }]),
+      body: JSON.stringify([
+        { Config: configName, RepoTags: options.names ?? ['bad:latest'], Layers: ['layer.tar'] },
+      ]),
     },
   ]);
 }
@@ -149,7 +151,7 @@ describe.skipIf(!isRoot)('refusals (needs root)', () => {
     expect(await cluster.must('get nodes --no-headers')).toMatch(/Ready/);
   });
 
-  it('refuses to run without root', () => {
+  it.each(['up', 'status', 'image ls'])('refuses to run %s without root', (command) => {
     const result = spawnSync(
       'setpriv',
       [
@@ -158,11 +160,50 @@ describe.skipIf(!isRoot)('refusals (needs root)', () => {
         '--clear-groups',
         process.execPath,
         join(repositoryRoot, 'bin', 'podwright.ts'),
-        'up',
+        ...command.split(' '),
+        '--data',
+        cluster.dataDir,
       ],
-      { encoding: 'utf8' },
+      { encoding: 'utf8', cwd: '/' },
     );
     expectOneLine({ code: result.status ?? 255, stdout: result.stdout, stderr: result.stderr }, /sudo/);
+  });
+
+  it('refuses a file as data directory, and one that cannot be written to', async () => {
+    const path = file('no-directory', Buffer.from(''));
+    const port = String(await freePort());
+    const refused = await podwright('up', '--data', path, '--port', port);
+    expectOneLine({ ...refused, code: refused.code - 1 }, /no-directory as data directory.*--data/);
+    const readOnly = join(scratch, 'read-only');
+    mkdirSync(readOnly);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'podwright-test', readOnly]);
+    try {
+      const result = await podwright('up', '--data', join(readOnly, 'a'), '--port', port);
+      expectOneLine(result, /read-only\/a as data directory: the file system is read-only.*--data/);
+    } finally {
+      execFileSync('umount', [readOnly]);
+    }
+  });
+
+  it('lists an image by each of its names', async () => {
+    const path = file('names.tar', await imageWith([{ name: 'f' }], { names: ['t/x:1', 'foo/bar:2'] }));
+    expect(await podwright('image', 'import', '--data', cluster.dataDir, path)).toMatchObject({ code: 0 });
+    const { stdout } = await podwright('image', 'ls', '--data', cluster.dataDir);
+    for (const name of ['t/x:1', 'foo/bar:2']) expect(stdout).toContain(`docker.io/${name} `);
+  });
+
+  it('starts without the demo image where there is no space for it, says so, and proposes nothing that needs it', async () => {
+    const small = join(scratch, 'no-demo');
+    mkdirSync(small);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'podwright-test', small]);
+    try {
+      await using without = await startCluster({ dataDir: join(small, 'data') });
+      const said = without.said();
+      expect(said).toMatch(/^no image podwright\/demo:1 on node-1: .*no space left in .*$/m);
+      expect(said).not.toContain('--image');
+    } finally {
+      execFileSync('umount', [small]);
+    }
   });
 
   it('says when there is no space left, and leaves nothing of the image', async () => {
