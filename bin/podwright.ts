@@ -177,7 +177,11 @@ function toolCommands(program: Command): void {
     .action(async () => (await import('./version.ts')).runVersion());
 }
 
+/** What containers see of the files that a node makes is for their users too; each secret is made with a mode of its own. */
+const ownUmask = 0o022;
+
 async function main(): Promise<void> {
+  process.umask(ownUmask); // Before any thread, and for every process that is started from here.
   const program = new Command('podwright')
     .description('Kubernetes in TypeScript, from the kernel up')
     .showSuggestionAfterError()

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { chmodSync, rmSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
@@ -22,6 +22,7 @@ export async function startEgress(socketPath: string): Promise<AsyncDisposable> 
   server.on('connect', (request: IncomingMessage, client: Duplex) => tunnel(request.url ?? '', client));
   server.listen(socketPath);
   await once(server, 'listening');
+  chmodSync(socketPath, 0o600);
   return {
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();

@@ -1,10 +1,15 @@
 /** Restarts, back-off, earlier logs, readiness, and what is left when a cluster ends. */
-import { existsSync, readFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+import { clusterId, repositoryRoot } from '#bin/paths.ts';
+import { eventually, freePort, run, startCluster, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
 const image = 'podwright/demo:1';
@@ -13,11 +18,49 @@ describe.skipIf(!isRoot)('pods of podwright up (needs root)', () => {
   let cluster: TestCluster;
 
   beforeAll(async () => {
-    cluster = await startCluster();
+    cluster = await startCluster({ umask: '077' });
   });
 
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();
+  });
+
+  it('gives pods of other users than root what they may see, whatever umask it was started with', async () => {
+    const script =
+      'ls / /data /data/sub >/dev/null && cat /etc/hosts >/dev/null && echo x >/data/sub/file && echo fine';
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'other-user' },
+      spec: {
+        restartPolicy: 'Never',
+        securityContext: { runAsUser: 1000 },
+        volumes: [{ name: 'data', emptyDir: {} }],
+        containers: [
+          {
+            name: 'c',
+            image,
+            command: ['sh', '-c', script],
+            volumeMounts: [
+              { name: 'data', mountPath: '/data' },
+              { name: 'data', mountPath: '/data/sub', subPath: 'sub' },
+            ],
+          },
+        ],
+      },
+    };
+    await cluster.must('create -f -', { input: JSON.stringify(pod) });
+    await eventually('its log', async () => (await cluster.kubectl('logs other-user')).stdout === 'fine\n');
+    await cluster.must('delete pod other-user --grace-period=0 --force');
+  });
+
+  it('keeps its secrets to root, and lets others through to the kubeconfig', async () => {
+    const modeOf = (path: string): string => (statSync(join(cluster.dataDir, path)).mode & 0o777).toString(8);
+    expect(modeOf('.')).toBe('711');
+    for (const directory of ['server', 'node-1', 'server/pki', 'server/store', 'server/nodes'])
+      expect(modeOf(directory), directory).toBe('700');
+    for (const file of ['kubeconfig', 'egress.sock', 'node-1/agent.sock', 'server/pki/ca.key'])
+      expect(modeOf(file), file).toBe('600');
   });
 
   it('shows exit code 3, restarts with back-off, and keeps the earlier log', async () => {
@@ -109,5 +152,38 @@ describe.skipIf(!isRoot)('the end of podwright up (needs root)', () => {
     for (const { pid } of hosts) expect(existsSync(`/proc/${pid}`)).toBe(false);
     const commands = await run(['ps', '-eo', 'args']);
     expect(commands.stdout.split('\n').filter((line) => uids.some((uid) => line.includes(uid)))).toEqual([]);
+  });
+
+  it.each([
+    { signal: 'SIGTERM', code: 143 },
+    { signal: 'SIGINT', code: 130 },
+  ] as const)('comes at once with $signal while it starts, and leaves nothing', async ({ signal, code }) => {
+    const parent = mkdtempSync(join(tmpdir(), 'podwright-'));
+    try {
+      const dataDir = join(parent, 'data');
+      const port = String(await freePort());
+      const up = spawn(
+        join(repositoryRoot, 'podwright'),
+        ['up', '--nodes', '4', '--data', dataDir, '--port', port],
+        {
+          stdio: ['ignore', 'pipe', 'inherit'],
+        },
+      );
+      const exited = once(up, 'exit');
+      const lines: string[] = [];
+      const output = createInterface({ input: up.stdout });
+      output.on('line', (line) => {
+        if (lines.push(line) === 1) up.kill(signal); // The first step is done.
+      });
+      const [[exitCode]] = await Promise.all([exited, once(output, 'close')]);
+
+      expect(exitCode).toBe(code);
+      expect(lines.at(-1)).toBe(`${signal}: stopped before the cluster was ready`);
+      expect(lines.join('\n')).not.toMatch(/ready in|kubectl/);
+      expect(existsSync(dataDir)).toBe(false);
+      expect(existsSync(`/run/podwright-${clusterId(dataDir)}`)).toBe(false);
+    } finally {
+      rmSync(parent, { recursive: true });
+    }
   });
 });
