@@ -62,7 +62,8 @@ export function resolveUser(
     asked.leavesImageGroups === true
       ? []
       : accounts.groups.filter((group) => group.members.includes(account.name)).map((group) => group.gid);
-  const additional = [...(asked.additionalGids ?? []), ...asked.fsGroups, ...memberships];
+  // The primary one too: without it a process could leave the group, and what is denied to the group would be open (CVE-2022-2995).
+  const additional = [gid, ...(asked.additionalGids ?? []), ...asked.fsGroups, ...memberships];
   return {
     uid: account.uid,
     gid,

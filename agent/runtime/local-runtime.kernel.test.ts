@@ -237,6 +237,7 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
       'null',
     ]);
     expect(groups).toBe('1000 2000');
+    expect(await output(node.runtime, id, 'grep ^Groups: /proc/self/status')).toBe('Groups:\t1000 2000 \n');
     expect(shm).toMatch(/65536 .*\/dev\/shm$/);
   });
 

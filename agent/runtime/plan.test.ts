@@ -255,7 +255,9 @@ describe('planContainer()', () => {
           },
           "sysctls": {},
           "user": {
-            "additionalGids": [],
+            "additionalGids": [
+              0,
+            ],
             "gid": 0,
             "uid": 0,
           },
@@ -358,15 +360,15 @@ describe('resolveUser()', () => {
   it('leaves out the groups of the image under supplementalGroupsPolicy Strict', () => {
     const accounts = parseAccounts('web:x:5:6::/:/bin/sh', 'more:x:7:web');
     const asked = { uid: 5, additionalGids: [9], fsGroups: [] };
-    expect(resolveUser(asked, '', accounts).additionalGids).toEqual([7, 9]);
-    expect(resolveUser({ ...asked, leavesImageGroups: true }, '', accounts).additionalGids).toEqual([9]);
+    expect(resolveUser(asked, '', accounts).additionalGids).toEqual([6, 7, 9]);
+    expect(resolveUser({ ...asked, leavesImageGroups: true }, '', accounts).additionalGids).toEqual([6, 9]);
   });
 
   const none = { fsGroups: [] };
   it.each([
     ['the image names nobody', none, '', { uid: 0, gid: 0, home: '/root' }],
-    ['a name', none, 'web', { uid: 33, gid: 34, additionalGids: [40], home: '/srv' }],
-    ['a number with an account', none, '33', { uid: 33, gid: 34, additionalGids: [40] }],
+    ['a name', none, 'web', { uid: 33, gid: 34, additionalGids: [34, 40], home: '/srv' }],
+    ['a number with an account', none, '33', { uid: 33, gid: 34, additionalGids: [34, 40] }],
     ['a number without one', none, '1000', { uid: 1000, gid: 0, home: '/' }],
     ['a name and a group', none, 'web:logs', { uid: 33, gid: 40 }],
     ['numbers', none, '5:6', { uid: 5, gid: 6 }],
@@ -374,10 +376,15 @@ describe('resolveUser()', () => {
       'runAsUser over the image',
       { uid: 1000, fsGroups: [] },
       'web:logs',
-      { uid: 1000, gid: 0, additionalGids: [] },
+      { uid: 1000, gid: 0, additionalGids: [0] },
     ],
-    ['runAsGroup over all', { gid: 9, fsGroups: [] }, 'web:logs', { uid: 33, gid: 9 }],
-    ['further groups', { additionalGids: [7], fsGroups: [5] }, 'web', { additionalGids: [5, 7, 40] }],
+    [
+      'runAsGroup over all',
+      { gid: 9, fsGroups: [] },
+      'web:logs',
+      { uid: 33, gid: 9, additionalGids: [9, 40] },
+    ],
+    ['further groups', { additionalGids: [7], fsGroups: [5] }, 'web', { additionalGids: [5, 7, 34, 40] }],
   ])('%s', (_name, asked, imageUser, want) => {
     expect(resolveUser(asked, imageUser, accounts)).toMatchObject(want);
   });
