@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { Readable } from 'node:stream';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
@@ -12,6 +13,7 @@ import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
 import { describe, expect, it } from 'vitest';
 import { createRuntime, type RuntimeOptions } from './create-runtime.ts';
 import { createDemoImage } from './images/demo-image.ts';
+import { ociArchive } from './images/test-archive.ts';
 import type { LocalRuntime } from './local-runtime.ts';
 import { readLogs } from './logs/read-logs.ts';
 import { rotatedLogs } from './logs/rotate-logs.ts';
@@ -239,6 +241,28 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     expect(groups).toBe('1000 2000');
     expect(await output(node.runtime, id, 'grep ^Groups: /proc/self/status')).toBe('Groups:\t1000 2000 \n');
     expect(shm).toMatch(/65536 .*\/dev\/shm$/);
+  });
+
+  it('an image without layers runs what is mounted into it', async () => {
+    await using node = await makeNode();
+
+    const archive = await ociArchive({ name: 'bare', layers: [] });
+    const [image] = await node.runtime.images.importArchive(Readable.from([archive]), {}, signal);
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const id = await startOn(node, {
+      imageId: image?.id ?? '',
+      command: ['/tool', 'sh', '-c', '/tool sleep 1000'],
+      mounts: [
+        {
+          type: 'bind',
+          source: '/bin/busybox',
+          target: '/tool',
+          isFile: true,
+          options: ['rbind', 'rprivate', 'ro'],
+        },
+      ],
+    });
+    expect(await waitForState(node.runtime, { uid, id }, 'running')).toBeDefined();
   });
 
   it('logs, the termination message and its fallback are read', async () => {

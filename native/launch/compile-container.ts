@@ -155,7 +155,7 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
   if (isMasking) compileEmptyDirectory(builder, place);
   builder.label(`mount the root on ${place}`);
   if (root.kind === 'overlay') {
-    const { directory, data } = overlayData(root);
+    const { directory, data } = overlayData({ ...root, lower: lowerOf(root) });
     if (directory !== undefined) builder.op('chdir', [text(directory)]);
     builder.op('mount', [text('overlay'), text(place), text('overlay'), 0, text(data)]);
   } else {
@@ -173,16 +173,29 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
  */
 function makeUpper(
   builder: ProgramBuilder,
-  root: Pick<OverlayRoot, 'upper' | 'work'> & { readonly make: NonNullable<OverlayRoot['make']> },
+  root: Pick<OverlayRoot, 'lower' | 'upper' | 'work'> & { readonly make: NonNullable<OverlayRoot['make']> },
 ): void {
   const { directory, mode, uid, gid } = root.make;
   builder.label(`make ${directory}`);
   builder.op('mkdirat', [AT_FDCWD, text(directory), octal(0o700)]);
   builder.op('mkdirat', [AT_FDCWD, text(root.work), octal(0o755)]);
   builder.op('mkdirat', [AT_FDCWD, text(root.upper), octal(mode)]);
+  if (root.lower.length === 0) builder.op('mkdirat', [AT_FDCWD, text(emptyLayer(directory)), octal(0o755)]);
   if (uid !== 0 || gid !== 0) builder.op('fchownat', [AT_FDCWD, text(root.upper), uid, gid, 0]);
   // mkdir(2) gives no set-id bits, and chown(2) takes them away.
   if ((mode & 0o6000) !== 0) builder.op('fchmodat', [AT_FDCWD, text(root.upper), octal(mode)]);
+}
+
+/** An overlay has at least one lower directory (EINVAL otherwise): the empty one, where the image has no layer. */
+function lowerOf({ lower, make }: OverlayRoot): readonly string[] {
+  if (lower.length > 0) return lower;
+  if (make === undefined)
+    throw new PodwrightError('E_INVALID', 'compile overlay: no layer, and none is to be made');
+  return [emptyLayer(make.directory)];
+}
+
+function emptyLayer(directory: string): string {
+  return `${directory}/empty`;
 }
 
 type OverlayRoot = Extract<ContainerLaunch['root'], { readonly kind: 'overlay' }>;

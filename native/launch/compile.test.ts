@@ -91,6 +91,13 @@ describe('compileContainer()', () => {
     );
   });
 
+  it('makes an empty directory for an overlay without layers', () => {
+    const root = { ...typical.root, lower: [] };
+    const program = renderProgram(compileContainer({ ...typical, root }, stdio, 'x86_64'));
+    expect(program).toContain('mkdirat(-100, "/c/empty", 0755)');
+    expect(program).toContain('"lowerdir=/c/empty,upperdir=/c/upper,workdir=/c/work,volatile"');
+  });
+
   it('prints no value of the environment', () => {
     expect(renderProgram(compileContainer(typical, stdio, 'x86_64'))).not.toContain('secret');
   });

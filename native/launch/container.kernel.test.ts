@@ -184,6 +184,33 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     rmSync(at('own/work'), { recursive: true });
   });
 
+  it('runs from an overlay without layers', async () => {
+    const at = (name: string): string => join(pod.directory, 'scratch', name);
+    mkdirSync(at('merged'), { recursive: true });
+    const root: ContainerLaunch['root'] = {
+      kind: 'overlay',
+      lower: [],
+      upper: at('own/upper'),
+      work: at('own/work'),
+      merged: at('merged'),
+      make: { directory: at('own'), mode: 0o755, uid: 0, gid: 0 },
+    };
+    const bin: LaunchMount = {
+      type: 'bind',
+      source: join(pod.directory, 'root/bin'),
+      target: '/bin',
+      options: ['rbind', 'ro'],
+    };
+    const { code, stdout } = await pod.run({ ...mounted('echo x > /made; echo /*', bin), root });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: ['/bin /dev /made /proc /sys'] });
+    const failure = pod.supervisor.launch(
+      'bare',
+      { ...pod.container(''), root: { ...root, make: undefined } },
+      quiet,
+    );
+    await expect(failure).rejects.toMatchObject({ code: 'E_INVALID' });
+  });
+
   it('has the limits, devices and oom_score_adj asked for', async () => {
     const script = 'ulimit -Sn; ulimit -Hn; ls -l /dev/own/zero; cat /proc/self/oom_score_adj';
     const { log } = await pod.run({

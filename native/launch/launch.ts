@@ -48,6 +48,7 @@ export interface ContainerLaunch {
   readonly root:
     | {
         readonly kind: 'overlay';
+        /** Layers, top first. Of an image without any, empty: `make` then makes an empty one. */
         readonly lower: readonly string[];
         readonly upper: string;
         readonly work: string;
