@@ -294,6 +294,23 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     });
   });
 
+  it('a command that is not there is named as other runtimes do', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const message = 'exec: "xyz": executable file not found in $PATH';
+    const config = containerConfig(node, { command: ['xyz'] });
+    await expect(node.runtime.startContainer(uid, config, signal)).rejects.toThrow(message);
+    expect(await waitForState(node.runtime, { uid, id: config.id }, 'exited')).toMatchObject({
+      exitCode: 128,
+      reason: 'StartError',
+      message,
+    });
+    const id = await startOn(node, shell('sleep 1000'));
+    const exec = node.runtime.exec(uid, id, { args: ['xyz'], stdin: false, tty: false }, signal);
+    await expect(exec).rejects.toThrow(message);
+  });
+
   it('connectPort reaches 127.0.0.1 in the pod, and attach its output', async () => {
     await using node = await makeNode();
 

@@ -234,8 +234,12 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     writeFileSync(join(pod.directory, 'root/etc/data'), '');
     const run = (name: string, path: string): Promise<unknown> =>
       pod.supervisor.launch('lookup', { ...pod.container(''), args: [name], env: [`PATH=${path}`] }, quiet);
-    await expect(run('data', '/nowhere:/etc:/bin')).rejects.toMatchObject({ detail: { errno: 'EACCES' } });
+    await expect(run('data', '/nowhere:/etc:/bin')).rejects.toMatchObject({
+      message: 'exec: "data": permission denied',
+      detail: { errno: 'EACCES' },
+    });
     await expect(run('datum', '/nowhere:/etc:/bin/sh')).rejects.toMatchObject({
+      message: 'exec: "datum": executable file not found in $PATH',
       detail: { errno: 'ENOENT' },
     });
     await expect(

@@ -246,7 +246,11 @@ export function launcherConformance(
 
     it('a program that is not there is E_LAUNCH with ENOENT', async () => {
       const failure = supervisor.launch('c1', { ...program('wait'), args: ['/bin/nothing'] }, quiet);
-      await expect(failure).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'ENOENT' } });
+      await expect(failure).rejects.toMatchObject({
+        code: 'E_LAUNCH',
+        message: 'exec: "/bin/nothing": no such file or directory',
+        detail: { errno: 'ENOENT', index: expect.any(Number) },
+      });
       expect(await supervisor.running()).toEqual([]);
       expect(await supervisor.exits()).toEqual([]);
     });

@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
 import { systemClock } from '#base/clock.ts';
 import type { Clock } from '#base/clock.ts';
+import { renderExecFailure } from './exec-failure.ts';
 import { formatLogLine, noPartialLine, splitLogLines } from './log-line.ts';
 import type { LogStream, PartialLine } from './log-line.ts';
 import { checkProcessId } from './launch.ts';
@@ -263,11 +264,14 @@ function startFake(options: {
   state.failure = undefined;
   if (failure !== undefined) throw launchError(id, failure);
   const program = context.programOf(launch, id);
-  if (program === undefined)
-    throw launchError(id, { index: 0, errno: 'ENOENT', op: `execve ${launch.args[0] ?? ''}` });
+  if (program === undefined) {
+    const detail = { index: 0, errno: 'ENOENT', op: 'execvePath' };
+    throw new PodwrightError('E_LAUNCH', renderExecFailure(launch.args, detail.errno), { detail });
+  }
+  const pid = context.allocatePid();
   const process: RunningFake = {
     id,
-    pid: context.allocatePid(),
+    pid,
     startedAtMs: context.clock.now(),
     isExec: 'targetPid' in launch,
     stdio,

@@ -9,6 +9,7 @@ import { reapProcess, spawnProcess } from '#native/sys/spawn.ts';
 import { ensureSupervisor } from './build.ts';
 import { compileContainer, containerCloneFlags } from './compile-container.ts';
 import { compileExec } from './compile-exec.ts';
+import { isExecve, renderExecFailure } from './exec-failure.ts';
 import { awaitConnection, openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
 import { checkProcessId } from './launch.ts';
@@ -133,7 +134,9 @@ function createSupervisor(directory: string, connection: Connection): Supervisor
         cloneFlags: containerCloneFlags(container),
         cgroup: container.cgroup,
       };
-      return connection.request({ kind: 'launch', launch }, (reply) => started(id, program, reply));
+      return connection.request({ kind: 'launch', launch }, (reply) =>
+        started(id, { program, args: container.args }, reply),
+      );
     },
     exec: async (id, exec, stdio) => {
       const program = compileExec(exec, stdio, hostArchitecture);
@@ -141,7 +144,7 @@ function createSupervisor(directory: string, connection: Connection): Supervisor
       const flags = request.flags | LAUNCH.ATTACH | LAUNCH.EXEC;
       const launch = { ...request, flags, targetPid: exec.targetPid, cgroup: exec.cgroup };
       return connection.request({ kind: 'launch', launch }, (reply) => ({
-        process: started(id, program, reply),
+        process: started(id, { program, args: exec.args }, reply),
         streams: createProcessStreams(connection, reply.handle, stdio),
       }));
     },
@@ -208,14 +211,19 @@ function containerFlags(container: ContainerLaunch): number {
 }
 
 /** The process of a launch's reply. @throws E_LAUNCH { index, errno, op } */
-function started(id: string, program: Program, reply: Reply): RunningProcess {
+function started(
+  id: string,
+  { program, args }: { readonly program: Program; readonly args: readonly string[] },
+  reply: Reply,
+): RunningProcess {
   const { errno, index } = reply;
   if (errno === undefined) return { id, pid: reply.pid, startedAtMs: reply.startedAtMs };
   const failed = program.ops[index];
   if (requestIndexes.has(index)) check(`launch ${id}`, reply);
   const op = failed === undefined ? renderStage(index) : renderOp(failed);
   const what = failed === undefined ? op : `op ${index} ${failed.label}`;
-  throw new PodwrightError('E_LAUNCH', `launch ${id}: ${what}: ${errno}`, { detail: { index, errno, op } });
+  const message = isExecve(failed) ? renderExecFailure(args, errno) : `launch ${id}: ${what}: ${errno}`;
+  throw new PodwrightError('E_LAUNCH', message, { detail: { index, errno, op } });
 }
 
 /** Errors that have a code of their own; any other errno is the kernel's. */

@@ -141,6 +141,18 @@ describe.skipIf(!isRoot)('fields of pods under podwright up (needs root)', () =>
     expect(status?.message).toContain('exceeds the total limit of containers 1Mi');
   });
 
+  it('says which command is not there, in a container and in kubectl exec', async () => {
+    await create('typo', { restartPolicy: 'Never', containers: [{ name: 'c', image, command: ['xyz'] }] });
+    const [status] = (await inPhase('typo', 'Failed')).status?.containerStatuses ?? [];
+    const message = 'exec: "xyz": executable file not found in $PATH';
+    expect(status?.state?.terminated).toMatchObject({ exitCode: 128, reason: 'StartError', message });
+    await create('idle', { containers: [{ name: 'c', image, command: ['sleep', '3600'] }] });
+    await inPhase('idle', 'Running');
+    const result = await cluster.kubectl('exec idle -- xyz');
+    expect(result.code).toBe(1);
+    expect(result.stderr).toContain(message);
+  });
+
   it('refuses by name what it cannot do', async () => {
     await create('confined', {
       containers: [{ name: 'c', image, securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }],
