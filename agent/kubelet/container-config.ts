@@ -28,6 +28,8 @@ export interface ContainerConfigInput {
   readonly paths: PodPaths;
   readonly nodeMemoryBytes: number;
   readonly pidsMax: number | undefined;
+  /** The id of the container whose pid namespace it joins. */
+  readonly pidTarget?: string | undefined;
 }
 
 /** All that the runtime needs for one run of a container. Pure. @throws {E_INVALID} with the message of the event */
@@ -52,6 +54,7 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
     devices: [],
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
+    pidTarget: input.pidTarget,
     resources: {
       ...containerCgroup(container),
       ...(input.pidsMax === undefined ? {} : { pidsMax: input.pidsMax }),

@@ -120,7 +120,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     volumes: by('volume/pod-volumes'),
   },
   Container: container,
-  EphemeralContainer: { ...container, targetContainerName: refused },
+  EphemeralContainer: { ...container, targetContainerName: here('pid-target') },
   PodDNSConfig: {
     nameservers: here('host-files'),
     options: here('host-files'),

@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { schemaFacts } from '#api/facts.ts';
-import type { Container, EphemeralContainer, Pod, PodSpec, Volume } from '#api/objects.ts';
+import type { Container, Pod, PodSpec, Volume } from '#api/objects.ts';
 import { bindVolume } from '#agent/volume/volume-kinds.ts';
 import { refusalOf } from './admission.ts';
 import { fieldCoverage, type Coverage } from './field-coverage.fixture.ts';
 import type { NodeFacts } from './ports.ts';
-import { unsupportedInContainer, unsupportedInContainers, unsupportedInPods } from './unsupported.ts';
+import { unsupportedInContainers, unsupportedInPods } from './unsupported.ts';
 
 const prefix = 'core.v1.';
 
@@ -133,8 +133,7 @@ describe('what is refused', () => {
 
   test('has a row, and rows are for what is refused', () => {
     const rows = [...unsupportedInPods, ...unsupportedInContainers].map(({ field }) => field);
-    const tried = [...asking.map(([field]) => field), 'EphemeralContainer.targetContainerName'];
-    expect(new Set(tried)).toEqual(new Set(rows));
+    expect(new Set(asking.map(([field]) => field))).toEqual(new Set(rows));
     const refused = lines
       .filter(([, , coverage]) => coverage.kind === 'refused' && coverage.by.endsWith('unsupported.ts'))
       // Containers of both kinds are asked by the same row.
@@ -150,16 +149,6 @@ describe('what is refused', () => {
   test('AppArmor is asked for by no profile and by Unconfined alike not at all', () => {
     const pod = withSpec({ securityContext: { appArmorProfile: { type: 'Unconfined' } } });
     expect(refusalOf(pod, [], node)).toBeUndefined();
-  });
-
-  test('an ephemeral container in the namespace of another, unless all share one', () => {
-    const debug: EphemeralContainer = { name: 'd', image: 'i', targetContainerName: 'c' };
-    const spec = { containers: [] };
-    expect(unsupportedInContainer(debug, spec, node)).toContain(
-      'spec.ephemeralContainers[d].targetContainerName',
-    );
-    expect(unsupportedInContainer(debug, { ...spec, shareProcessNamespace: true }, node)).toBeUndefined();
-    expect(unsupportedInContainer(debug, { ...spec, hostPID: true }, node)).toBeUndefined();
   });
 
   const volumes = lines.filter(([type, , coverage]) => type === 'Volume' && coverage.kind === 'refused');

@@ -13,6 +13,7 @@ import { runHook } from './handler.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
 import { podPaths } from './pod-paths.ts';
+import { findPidTarget, pidTargetName } from './pid-target.ts';
 import { allocatedPod } from './pod-memory.ts';
 import { podDownward } from './ports.ts';
 import { unsupportedInContainer } from './unsupported.ts';
@@ -87,6 +88,7 @@ async function describeContainer(
     pod.spec === undefined ? undefined : unsupportedInContainer(container, pod.spec, ports.node);
   if (missing !== undefined)
     throw new PodwrightError('E_UNSUPPORTED', `${missing} is not supported by this node`);
+  const pidTarget = pidTargetOf(container, context);
   const paths = podPaths(pod, ports.directories);
   const env = await environmentOf(container, context);
   const [mounts] = await Promise.all([
@@ -97,7 +99,18 @@ async function describeContainer(
   const { node, runtime } = ports;
   const image = runtime.images.resolve(imageId);
   const limits = { nodeMemoryBytes: node.memoryBytes, pidsMax: undefined };
-  return renderContainer({ pod, container, id, attempt, imageId, image, env, mounts, paths, ...limits });
+  const run = { id, attempt, imageId, image, pidTarget };
+  return renderContainer({ pod, container, ...run, env, mounts, paths, ...limits });
+}
+
+function pidTargetOf(
+  container: Container | EphemeralContainer,
+  { memory, ports }: ApplyContext,
+): string | undefined {
+  const { spec } = memory.desired.pod;
+  const name = spec === undefined ? undefined : pidTargetName(container, spec);
+  if (name === undefined) return undefined;
+  return findPidTarget(name, ports.runtime.observe(memory.uid)?.containers ?? []);
 }
 
 async function environmentOf(

@@ -49,17 +49,6 @@ export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] 
       volumeDevices.length > 0 ? `spec.containers[${name}].volumeDevices` : undefined,
   },
   {
-    field: 'EphemeralContainer.targetContainerName',
-    // In a shared pid namespace it sees all containers anyway.
-    find: (container, { hostPID, shareProcessNamespace }) => {
-      const target = 'targetContainerName' in container ? (container.targetContainerName ?? '') : '';
-      const isShared = hostPID === true || shareProcessNamespace === true;
-      return target === '' || isShared
-        ? undefined
-        : `spec.ephemeralContainers[${container.name}].targetContainerName without shareProcessNamespace`;
-    },
-  },
-  {
     field: 'ContainerRestartRule.action',
     find: ({ restartPolicyRules = [] }) => {
       const other = restartPolicyRules.find(({ action }) => action !== 'Restart');

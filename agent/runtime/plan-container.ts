@@ -24,6 +24,8 @@ export interface ContainerContext {
   readonly sharedMemoryPath: string | undefined;
   /** The pod's supervisor's, which no container mounts from. */
   readonly supervisorDirectory: string;
+  /** The process of `pidTarget` in the supervisor's view; undefined where that does not run. */
+  readonly targetPid: number | undefined;
   readonly image: {
     readonly config: ImageConfig;
     readonly lower: readonly string[]; // top first
@@ -35,7 +37,7 @@ export interface ContainerContext {
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal */
+/** @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal, no pid target */
 export function planContainer(config: ContainerConfig, context: ContainerContext): ContainerPlan {
   const { image, sandbox, paths } = context;
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
@@ -64,7 +66,7 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
       rlimits: config.rlimits,
       sysctls: {}, // the pod's are set once, in its sandbox
       oomScoreAdj: config.oomScoreAdj,
-      pidNamespace: sandbox.hostPid ? 'host' : sandbox.sharePidNamespace ? 'pod' : 'private',
+      pidNamespace: pidNamespaceOf(config, context),
     },
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
@@ -73,6 +75,17 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
 
 export function containersDirectory(paths: RuntimePaths): string {
   return `${paths.dataDirectory}/containers`;
+}
+
+function pidNamespaceOf(
+  { name, pidTarget }: ContainerConfig,
+  { sandbox, targetPid }: ContainerContext,
+): ContainerLaunch['pidNamespace'] {
+  if (sandbox.hostPid) return 'host';
+  if (sandbox.sharePidNamespace) return 'pod';
+  if (pidTarget === undefined) return 'private';
+  if (targetPid !== undefined) return { ofPid: targetPid };
+  throw new PodwrightError('E_INVALID', `run ${name}: the container of its pid namespace does not run`);
 }
 
 /** command replaces entrypoint and cmd, args replace cmd (Kubernetes, "Define a Command and Arguments for a Container"). */

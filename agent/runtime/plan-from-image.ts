@@ -17,6 +17,7 @@ export async function planFromImage(
     sandbox: pod.sandbox.config,
     sharedMemoryPath: sharedMemory?.path,
     supervisorDirectory: supervisor.directory,
+    targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
     image,
   });
   return { plan, diffIds: image.config.diffIds };

@@ -32,13 +32,18 @@ function imageConfig(change: object = {}): ImageConfig {
 const root = { mode: 0o1755, uid: 0, gid: 7 };
 
 function context(
-  change: { readonly image?: object; readonly sandbox?: Partial<SandboxConfig> } = {},
+  change: {
+    readonly image?: object;
+    readonly sandbox?: Partial<SandboxConfig>;
+    readonly targetPid?: number;
+  } = {},
 ): ContainerContext {
   return {
     paths,
     sandbox: sandboxConfig(uid, { hostname: 'web-0', cgroupParent: 'kubepods/podX', ...change.sandbox }),
     sharedMemoryPath: `/run/p/pods/${uid}/shm`,
     supervisorDirectory: `/run/p/pods/${uid}/s0`,
+    targetPid: change.targetPid,
     image: { config: imageConfig(change.image), lower: ['/layers/b', '/layers/a'], accounts, root },
   };
 }
@@ -325,6 +330,20 @@ describe('planContainer()', () => {
     [{}, 'private'],
   ] as const)('pid namespace of %j is %s', (sandbox, want) => {
     expect(planContainer(container(), context({ sandbox })).launch.pidNamespace).toBe(want);
+  });
+
+  it.each([
+    [{ hostPid: true }, 'host'],
+    [{ sharePidNamespace: true }, 'pod'],
+    [{}, { ofPid: 77 }],
+  ] as const)('pid namespace of a container with a target, in %j, is %j', (sandbox, want) => {
+    const { launch } = planContainer(container({ pidTarget: 'id' }), context({ sandbox, targetPid: 77 }));
+    expect(launch.pidNamespace).toEqual(want);
+  });
+
+  it('refuses a target that does not run', () => {
+    const plan = (): unknown => planContainer(container({ pidTarget: 'id' }), context());
+    expect(plan).toThrow('run main: the container of its pid namespace does not run');
   });
 
   it('takes working directory and stop signal from the pod, else the image', () => {

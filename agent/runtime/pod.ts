@@ -75,6 +75,12 @@ export class Pod {
     return this.#containers.get(id)?.document;
   }
 
+  /** Of a running container, in the supervisor's view. */
+  pidOf(id: string): number | undefined {
+    const state = this.container(id)?.state;
+    return state?.state === 'running' ? state.pid : undefined;
+  }
+
   /** @throws E_CLOSED when the sandbox is dead */
   get supervisor(): Supervisor {
     if (this.#supervisor !== undefined) return this.#supervisor;

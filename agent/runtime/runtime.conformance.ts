@@ -193,6 +193,22 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeUnde
       await endPod(uid);
     });
 
+    it('a container in the pid namespace of another starts only beside it, and ends with it', async () => {
+      const uid = await newPod();
+      const target = await start(uid);
+      const beside = { name: 'debug', pidTarget: target.id };
+      const { id } = await start(uid, beside);
+      await waitForState(under.runtime, { uid, id }, 'running');
+      await under.runtime.stopContainer(uid, target.id, 0, signal);
+      expect(await waitForState(under.runtime, { uid, id }, 'exited')).toMatchObject({
+        exitCode: 137,
+        signal: 9,
+        reason: 'Error',
+      });
+      await expect(start(uid, beside)).rejects.toThrow('the container of its pid namespace does not run');
+      await endPod(uid);
+    });
+
     it('runAsNonRoot refuses an image that runs as root', async () => {
       const uid = await newPod();
       const refused = 'container has runAsNonRoot and image will run as root';

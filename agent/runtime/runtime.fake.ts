@@ -204,7 +204,9 @@ export class FakeRuntime implements Runtime {
         ? `use image ${config.imageId}: not present`
         : config.runAsNonRoot
           ? nonRootRefusal(config.user, image.user)
-          : undefined;
+          : config.pidTarget !== undefined && pod.containers.get(config.pidTarget)?.state.state !== 'running'
+            ? `run ${config.name}: the container of its pid namespace does not run`
+            : undefined;
     const startError = refusal ?? behaviour.startError;
     if (startError !== undefined) {
       this.#end(uid, container, 128, 'StartError', startError);
@@ -396,6 +398,8 @@ export class FakeRuntime implements Runtime {
     };
     container.output.end();
     container.ended.resolve();
+    for (const other of this.#pods.get(uid)?.containers.values() ?? [])
+      if (other.config.pidTarget === container.config.id) this.#end(uid, other, 137);
     this.#changed(uid);
   }
 }

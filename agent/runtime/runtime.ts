@@ -70,6 +70,8 @@ export interface ContainerConfig {
   readonly devices: ContainerLaunch['devices'];
   readonly rlimits: ContainerLaunch['rlimits'];
   readonly oomScoreAdj: number;
+  /** The running container of the pod whose pid namespace this one joins (CRI: NamespaceMode TARGET). Undefined: the sandbox's choice. */
+  readonly pidTarget?: string | undefined;
   readonly resources: CgroupResources;
   readonly stdio: LaunchStdio; // logPath chosen by the caller: /var/log/pods/NS_NAME_UID/CONTAINER/N.log
   readonly stopSignal: string | undefined; // undefined: the image's, else SIGTERM

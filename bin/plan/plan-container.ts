@@ -62,6 +62,8 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     sandbox: sandbox.config,
     sharedMemoryPath: sandbox.plan.sharedMemory?.path,
     supervisorDirectory: sandbox.plan.supervisor.directory,
+    // For ephemeral containers, which no pod of a file has.
+    targetPid: undefined,
     image,
   });
   const cgroup = `${cgroupRoot}/${plan.cgroup.path}`;

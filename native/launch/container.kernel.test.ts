@@ -249,6 +249,26 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     });
   });
 
+  it('sees the processes of the container whose pid namespace it is in, and is none of the next one', async () => {
+    const target = await pod.supervisor.launch('seen', pod.container('exec sleep 4321'), quiet);
+    const beside: ContainerLaunch = {
+      ...pod.container(
+        'until grep -q sleep /proc/1/comm; do sleep 0.01; done; tr "\\0" " " < /proc/1/cmdline; echo; test $$ -gt 1; exit $((3 + $?))',
+      ),
+      pidNamespace: { ofPid: target.pid },
+    };
+    expect(await pod.run(beside)).toMatchObject({ code: 3, stdout: ['sleep 4321 '] });
+    expect(await pod.run(pod.container('echo $$'))).toMatchObject({ stdout: ['1'] });
+    // An exec into what is beside is beside, too; both see each other.
+    const { pid } = await pod.supervisor.launch('beside', { ...beside, args: ['sleep', '4322'] }, quiet);
+    const script = 'cat /proc/[0-9]*/comm | sort | uniq -c';
+    const { stdout } = await pod.exec(execOf(beside, pid, script));
+    expect(stdout).toMatch(/ 2 sleep\n/);
+    await pod.supervisor.kill('seen', 9);
+    expect(await pod.exitOf('beside')).toMatchObject({ code: 137, signal: 9 });
+    expect(await pod.exitOf('seen')).toMatchObject({ code: 137, signal: 9 });
+  });
+
   it('exec joins every namespace of the container and keeps its own user and exit code', async () => {
     const container = pod.container('');
     const target = await pod.supervisor.launch(

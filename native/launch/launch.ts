@@ -79,8 +79,12 @@ export interface ContainerLaunch {
   readonly rlimits: readonly LaunchRlimit[];
   readonly sysctls: Readonly<Record<string, string>>;
   readonly oomScoreAdj: number | undefined;
-  /** pod: the container's own pid namespace is the pod's shared one; private: its own; host: none. net, ipc, uts are the supervisor's (pod or host). */
-  readonly pidNamespace: 'private' | 'pod' | 'host';
+  /**
+   * pod: the container's own pid namespace is the pod's shared one; private: its own; host: none; `ofPid`: that of a process which the
+   * supervisor runs (CRI's NamespaceMode TARGET), whose end ends the container where it is the first of its namespace. net, ipc, uts
+   * are the supervisor's (pod or host).
+   */
+  readonly pidNamespace: 'private' | 'pod' | 'host' | { readonly ofPid: number };
   /** Absolute path of the container's cgroup directory (cgroup v2), or undefined where none is to be had. */
   readonly cgroup: string | undefined;
 }
@@ -144,7 +148,11 @@ export interface ProcessStreams extends AsyncDisposable {
 export interface Supervisor extends Disposable {
   readonly pid: number;
   readonly directory: string;
-  /** Ids are chosen by the caller, ≤ 64 bytes [A-Za-z0-9._-], never reused in a pod. @throws E_LAUNCH { index, errno, op } */
+  /**
+   * Ids are chosen by the caller, ≤ 64 bytes [A-Za-z0-9._-], never reused in a pod.
+   *
+   * @throws E_LAUNCH { index, errno, op }; ESRCH where the process does not run whose namespace is to be joined
+   */
   launch(id: string, container: ContainerLaunch, stdio: LaunchStdio): Promise<RunningProcess>;
   /** Like launch, with streams attached from before the first instruction. */
   exec(

@@ -226,6 +226,21 @@ export function launcherConformance(
       await expect(failure).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'ESRCH' } });
     });
 
+    it('launch() into the pid namespace of a process: it ends with that, and cannot start after it', async () => {
+      const target = await supervisor.launch('c1', program('wait'), quiet);
+      const beside: ContainerLaunch = { ...program('wait'), pidNamespace: { ofPid: target.pid } };
+      await supervisor.launch('c2', beside, quiet);
+      await supervisor.launch('c3', { ...program('seven'), pidNamespace: { ofPid: target.pid } }, quiet);
+      expect(await exitOf('c3')).toMatchObject({ code: 7 });
+      expect((await supervisor.running()).map(({ id }) => id)).toEqual(['c1', 'c2']);
+      await supervisor.kill('c1', 9);
+      expect(await exitOf('c2')).toMatchObject({ code: 137, signal: 9 });
+      expect(await exitOf('c1')).toMatchObject({ code: 137, signal: 9 });
+      const late = supervisor.launch('c4', beside, quiet);
+      await expect(late).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'ESRCH' } });
+      expect((await supervisor.exits()).map((exit) => exit.id)).toEqual(['c3', 'c2', 'c1']);
+    });
+
     it('attach() without stdin has none; of what does not run it is E_NOT_FOUND', async () => {
       await supervisor.launch('c1', program('wait'), quiet);
       await using streams = await supervisor.attach('c1');

@@ -72,6 +72,8 @@ interface RunningFake {
   readonly pid: number;
   readonly startedAtMs: number;
   readonly isExec: boolean;
+  /** The pid of its pid namespace's first process, with which all of it ends; undefined: the pod's or the host's. */
+  readonly pidNamespace: number | undefined;
   readonly stdio: LaunchStdio;
   readonly stdin: PassThrough;
   readonly handlers: Map<number, () => void>;
@@ -181,13 +183,13 @@ function connectFake(state: FakeState, context: FakeContext): Supervisor {
     directory: state.spec.directory,
     launch: async (id, container, stdio) => {
       check();
+      if (typeof container.pidNamespace === 'object') checkTarget(state, id, container.pidNamespace.ofPid);
       const process = startFake({ state, context, id, launch: container, stdio });
       return describeProcess(process);
     },
     exec: async (id, exec, stdio) => {
       check();
-      const target = [...state.processes.values()].some((process) => process.pid === exec.targetPid);
-      if (!target) throw launchError(id, { index: -1, errno: 'ESRCH', op: `join pid ${exec.targetPid}` });
+      checkTarget(state, id, exec.targetPid);
       let streams: ProcessStreams | undefined;
       const attach = (process: RunningFake): void => void (streams = attachFake(process, true));
       const process = startFake({ state, context, id, launch: exec, stdio, attach });
@@ -274,6 +276,7 @@ function startFake(options: {
     pid,
     startedAtMs: context.clock.now(),
     isExec: 'targetPid' in launch,
+    pidNamespace: pidNamespaceOf(state, launch, pid),
     stdio,
     stdin: new PassThrough(),
     handlers: new Map(),
@@ -306,6 +309,26 @@ function startFake(options: {
     );
   });
   return process;
+}
+
+function checkTarget(state: FakeState, id: string, pid: number): void {
+  if (processOf(state, pid) === undefined)
+    throw launchError(id, { index: -6, errno: 'ESRCH', op: `join pid ${pid}` });
+}
+
+function processOf(state: FakeState, pid: number): RunningFake | undefined {
+  return [...state.processes.values()].find((process) => process.pid === pid);
+}
+
+function pidNamespaceOf(
+  state: FakeState,
+  launch: ContainerLaunch | ExecLaunch,
+  own: number,
+): number | undefined {
+  if ('targetPid' in launch) return processOf(state, launch.targetPid)?.pidNamespace;
+  const { pidNamespace } = launch;
+  if (typeof pidNamespace === 'object') return processOf(state, pidNamespace.ofPid)?.pidNamespace;
+  return pidNamespace === 'private' ? own : undefined;
 }
 
 function makeUpper(id: string, root: ContainerLaunch['root']): void {
@@ -353,6 +376,9 @@ function endFake(
   process.over.abort();
   state.processes.delete(process.id);
   const { id, pid, startedAtMs } = process;
+  // As the kernel has it: the end of its first process is told when nothing of a pid namespace is left.
+  for (const other of [...state.processes.values()].filter(({ pidNamespace }) => pidNamespace === pid))
+    endFake(state, clock, other, { code: 137, signal: 9 });
   const exit: ProcessExit = { id, pid, ...end, startedAtMs, finishedAtMs: clock.now() };
   if (!process.isExec) state.exits.push(exit);
   endStreams(process);

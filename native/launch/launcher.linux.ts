@@ -131,6 +131,7 @@ function createSupervisor(directory: string, connection: Connection): Supervisor
       const launch = {
         ...request,
         flags,
+        targetPid: targetPidOf(container),
         cloneFlags: containerCloneFlags(container),
         cgroup: container.cgroup,
       };
@@ -205,9 +206,14 @@ function stdioOf(flags: number): { readonly stdin: boolean; readonly tty: boolea
   return { stdin: (flags & LAUNCH.STDIN) !== 0, tty: (flags & LAUNCH.TTY) !== 0 };
 }
 
-function containerFlags(container: ContainerLaunch): number {
-  if (container.pidNamespace === 'pod') return LAUNCH.POD_PID;
-  return container.pidNamespace === 'host' ? LAUNCH.HOST_PID : 0;
+function containerFlags({ pidNamespace }: ContainerLaunch): number {
+  if (typeof pidNamespace === 'object') return LAUNCH.TARGET_PID;
+  if (pidNamespace === 'pod') return LAUNCH.POD_PID;
+  return pidNamespace === 'host' ? LAUNCH.HOST_PID : 0;
+}
+
+function targetPidOf({ pidNamespace }: ContainerLaunch): number {
+  return typeof pidNamespace === 'object' ? pidNamespace.ofPid : 0;
 }
 
 /** The process of a launch's reply. @throws E_LAUNCH { index, errno, op } */

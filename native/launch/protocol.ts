@@ -69,6 +69,8 @@ export const LAUNCH = {
   EXEC: 16,
   POD_PID: 32,
   HOST_PID: 64,
+  /** Both of the bits above, which a supervisor refuses that does not know this yet: it must not start the process elsewhere. */
+  TARGET_PID: 96,
 } as const;
 
 /** What failed where no op of the program did, by the reply's index. */
@@ -77,7 +79,7 @@ const stages: Readonly<Record<number, string>> = {
   [-3]: 'take a slot (too many processes or clients)',
   [-4]: 'open the log',
   [-5]: 'make the streams',
-  [-6]: 'open the target process',
+  [-6]: 'find the running target process',
   [-7]: 'enter the cgroup',
   [-8]: 'clone',
   [-9]: 'choose the pid namespace (the pod has another)',

@@ -194,6 +194,11 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
     });
     expect(log).toBe('stdout F pause\nstdout F seen\n');
     expect((await pod.exec(execOf(container, pid, 'cat /proc/1/comm'))).stdout).toBe('pause\n');
+    const args = ['cat', '/proc/1/comm'];
+    expect((await pod.run({ ...container, args, pidNamespace: { ofPid: pid } })).log).toBe(
+      'stdout F pause\n',
+    );
+    expect((await pod.run({ ...container, args })).log).toBe('stdout F pause\n');
     const host = pod.supervisor.launch('c2', { ...container, pidNamespace: 'host' }, quiet);
     await expect(host).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: 'EINVAL' } });
   });

@@ -1,7 +1,7 @@
 /** Fields of pods that only a whole node shows to work, and those that it refuses. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { Pod, PodSpec } from '#api/objects.ts';
+import type { ContainerState, Pod, PodSpec } from '#api/objects.ts';
 import { eventually, startCluster, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -127,6 +127,26 @@ describe.skipIf(!isRoot)('fields of pods under podwright up (needs root)', () =>
       const [status] = (await get('rule')).status?.containerStatuses ?? [];
       return (status?.restartCount ?? 0) > 0 || undefined;
     });
+  });
+
+  it('shows a debug container the processes of its target, and ends it with that', async () => {
+    const command = ['sh', '-c', 'trap "exit 3" TERM; while :; do sleep 0.1; done'];
+    await create('watched', { restartPolicy: 'Never', containers: [{ name: 'c', image, command }] });
+    await inPhase('watched', 'Running');
+    await cluster.must(`debug watched --image=${image} --target=c -c d -- sh -c "ps; exec sleep 3600"`);
+    const debugState = async (): Promise<ContainerState | undefined> =>
+      (await get('watched')).status?.ephemeralContainerStatuses?.[0]?.state;
+    await eventually('the debug container', async () => (await debugState())?.running);
+    const seen = await eventually('its output', async () => {
+      const text = await cluster.must('logs watched -c d');
+      return text.includes('trap "exit 3" TERM') ? text : undefined;
+    });
+    expect(seen).toMatch(/^ +1 .* sh -c trap/m);
+    await cluster.must('exec watched -c d -- kill 1');
+    const ended = await eventually('its end', async () => (await debugState())?.terminated);
+    expect(ended).toMatchObject({ exitCode: 137, reason: 'Error' });
+    const [target] = (await inPhase('watched', 'Failed')).status?.containerStatuses ?? [];
+    expect(target?.state?.terminated).toMatchObject({ exitCode: 3 });
   });
 
   it('evicts a pod that writes more than its limit of local storage', async () => {

@@ -41,7 +41,7 @@ enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2 };
 enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 02000000, SOCK_NONBLOCK = 04000, SOL_SOCKET = 1, SCM_RIGHTS = 1 };
 enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MADV_DONTNEED = 4 };
-enum { CLOCK_REALTIME = 0, WNOHANG = 1 };
+enum { CLOCK_REALTIME = 0, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x1000000, P_PIDFD = 3 };
 
 struct message_header { /* struct msghdr */
 	void *name; u32 name_length; void *iov; u64 iov_count; void *control; u64 control_length; u32 flags;

@@ -54,7 +54,8 @@ static void fail_child(i32 index, long result)
 static void place_ends(const struct process *process, const struct ends *ends)
 {
 	CALL3(dup3, ends->report_end, REPORT_FD, O_CLOEXEC);
-	if (ends->target >= 0) CALL3(dup3, ends->target, TARGET_FD, O_CLOEXEC);
+	/* An exec joins more of its target than the pid namespace that it is born in. */
+	if (process->flags & LAUNCH_EXEC) CALL3(dup3, ends->target, TARGET_FD, O_CLOEXEC);
 	else CALL1(close, TARGET_FD);
 	if (ends->stdin_end >= 0) CALL3(dup3, ends->stdin_end, 0, 0);
 	for (int i = 0; i < 2 && !(process->flags & LAUNCH_TTY); i++) CALL3(dup3, ends->output_ends[i], i + 1, 0);
@@ -85,8 +86,8 @@ static void run_child(const struct process *process, const struct ends *ends, st
 }
 
 /*
- * An exec's child is born in its target's pid namespace: the supervisor points its "namespace for children" there for the length of one
- * clone. That there is a way back was checked when the supervisor started; without it every later child would be in the wrong place.
+ * A child with a target is born in the target's pid namespace: the supervisor points its "namespace for children" there for the length of
+ * one clone. That there is a way back was checked when the supervisor started; without it every later child would be in the wrong place.
  */
 static long clone_child(const struct process *process, struct ends *ends, u64 clone_flags, struct program *program)
 {
@@ -118,6 +119,28 @@ static long clone_into_cgroup(const struct process *process, struct ends *ends, 
 	return clone_child(process, ends, flags, program);
 }
 
+static int has_target(const struct launch *launch)
+{
+	return launch->flags & LAUNCH_EXEC || (launch->flags & LAUNCH_TARGET_PID) == LAUNCH_TARGET_PID;
+}
+
+/* Also of a process that has not been reaped yet: in the pid namespace of one that was its first nothing can start any more. */
+static int has_ended(int target)
+{
+	i32 info[32] = { 0 }; /* siginfo_t; its first field is the signal, 0 as long as the process lives */
+	return is_error(CALL5(waitid, P_PIDFD, target, info, WEXITED | WNOHANG | WNOWAIT, 0)) || info[0];
+}
+
+/* The pod-wide namespace is for all containers of its pod; the host's is for none of them. */
+static int is_pid_namespace_there(u32 flags)
+{
+	switch (flags & LAUNCH_TARGET_PID) {
+	case LAUNCH_POD_PID: return has_pod_pid;
+	case LAUNCH_HOST_PID: return !has_pod_pid;
+	default: return 1;
+	}
+}
+
 static struct failure failed(i32 stage, long error) { return (struct failure){ stage, (i32)(error < 0 ? -error : error) }; }
 
 static struct failure prepare(struct process *process, struct ends *ends, const struct launch *launch, const char *cgroup)
@@ -128,13 +151,14 @@ static struct failure prepare(struct process *process, struct ends *ends, const 
 	}
 	int error = open_pipes(process, ends);
 	if (error) return failed(STAGE_PIPE, error);
-	if (launch->flags & LAUNCH_EXEC) {
+	if (has_target(launch)) {
 		int is_child = 0;
 		for (u32 i = 0; i < process_limit; i++)
 			is_child |= processes[i].state == RUNNING && processes[i].pid == (i32)launch->target_pid;
 		if (!is_child) return failed(STAGE_TARGET, ESRCH);
 		ends->target = (int)CALL2(pidfd_open, launch->target_pid, 0);
 		if (ends->target < 0) return failed(STAGE_TARGET, ends->target);
+		if (has_ended(ends->target)) return failed(STAGE_TARGET, ESRCH);
 	}
 	if (*cgroup) {
 		ends->cgroup = open_file(cgroup, O_DIRECTORY, 0);
@@ -200,7 +224,7 @@ struct failure launch_process(struct client *client, u32 request, const struct l
 	const char *log, *cgroup;
 	struct program *program;
 	if (!split_launch(launch, length, &log, &cgroup, &program)) return failed(STAGE_REQUEST, EINVAL);
-	if (has_pod_pid ? launch->flags & LAUNCH_HOST_PID : launch->flags & LAUNCH_POD_PID) return failed(STAGE_PID_NAMESPACE, EINVAL);
+	if (!is_pid_namespace_there(launch->flags)) return failed(STAGE_PID_NAMESPACE, EINVAL);
 	if (find_process(launch->id)) return failed(STAGE_DUPLICATE, EEXIST);
 	struct process *process = take_slot();
 	if (!process) return failed(STAGE_LIMIT, EMFILE);
@@ -215,7 +239,8 @@ struct failure launch_process(struct client *client, u32 request, const struct l
 	struct failure failure = prepare(process, &ends, launch, cgroup);
 	if (failure.index == STAGE_NONE) {
 		long pid = clone_into_cgroup(process, &ends, launch->clone_flags, program, cgroup);
-		if (is_error(pid)) failure = failed(STAGE_CLONE, pid);
+		/* ENOMEM where the target ended since (pid_namespaces(7)). */
+		if (is_error(pid)) failure = ends.target >= 0 && has_ended(ends.target) ? failed(STAGE_TARGET, ESRCH) : failed(STAGE_CLONE, pid);
 		process->pid = (i32)pid;
 	}
 	close_ends(&ends);

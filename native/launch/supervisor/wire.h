@@ -21,6 +21,7 @@ struct frame { /* before every message; length counts it too */
 
 enum { /* launch flags */
 	LAUNCH_STDIN = 1, LAUNCH_STDIN_ONCE = 2, LAUNCH_TTY = 4, LAUNCH_ATTACH = 8, LAUNCH_EXEC = 16, LAUNCH_POD_PID = 32, LAUNCH_HOST_PID = 64,
+	LAUNCH_TARGET_PID = LAUNCH_POD_PID | LAUNCH_HOST_PID, /* that of target_pid */
 };
 struct launch { /* then: log path, cgroup path (each with its NUL, or of length 0), padding to 8, program */
 	char id[ID_BYTES];
