@@ -10,11 +10,11 @@ describe('programCommand()', () => {
     expect(programCommand('agent', ['--disable-warning=ExperimentalWarning'])).toEqual([
       process.execPath,
       '--disable-warning=ExperimentalWarning',
-      '--optimize-for-size',
+      '--max-semi-space-size=8',
       join(repositoryRoot, 'bin', 'podwright.ts'),
       'agent',
     ]);
-    expect(programCommand('server', [])).not.toContain('--optimize-for-size');
+    expect(programCommand('server', [])).not.toContain('--max-semi-space-size=8');
   });
 
   it('is what the entry script says for an agent started by hand', () => {

@@ -4,7 +4,7 @@ import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } fro
 
 const programs = {
   server: ['/opt/podwright/node', '/opt/podwright/bin/podwright.ts', 'server'],
-  agent: ['/opt/podwright/node', '--optimize-for-size', '/opt/podwright/bin/podwright.ts', 'agent'],
+  agent: ['/opt/podwright/node', '--max-semi-space-size=8', '/opt/podwright/bin/podwright.ts', 'agent'],
 };
 const environment = { NODE_COMPILE_CACHE: '/opt/podwright/build/compile-cache' };
 
@@ -51,7 +51,7 @@ WantedBy=multi-user.target
     });
     expect(unit).toContain('After=network-online.target podwright-server.service\n');
     expect(unit).toContain(
-      'ExecStart=/opt/podwright/node --optimize-for-size /opt/podwright/bin/podwright.ts agent --node-name a\nEnvironment=NODE_COMPILE_CACHE=/opt/podwright/build/compile-cache MALLOC_ARENA_MAX=2\n',
+      'ExecStart=/opt/podwright/node --max-semi-space-size=8 /opt/podwright/bin/podwright.ts agent --node-name a\nEnvironment=NODE_COMPILE_CACHE=/opt/podwright/build/compile-cache MALLOC_ARENA_MAX=2\n',
     );
     expect(unit).toContain('KillMode=process\nDelegate=yes\nOOMScoreAdjust=-999\n');
   });
