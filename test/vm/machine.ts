@@ -32,7 +32,8 @@ export function planVm(job: Omit<VmJob, 'onLine' | 'timeoutMs'>): readonly strin
     `virtio-blk-pci,drive=${id}`,
   ];
   return [
-    ...['-accel', 'tcg,thread=multi,tb-size=512', '-machine', 'q35', '-cpu', 'max', '-smp', '2'],
+    // With thread=multi Node dies of SIGSEGV (docs/kernel-notes.md#tcg-segv).
+    ...['-accel', 'tcg,thread=single,tb-size=512', '-machine', 'q35', '-cpu', 'max', '-smp', '2'],
     ...['-m', String(job.memoryMib ?? memoryMibDefault), '-nodefaults', '-display', 'none', '-no-reboot'],
     ...['-kernel', job.image.kernel, '-initrd', job.image.initramfs],
     ...[
