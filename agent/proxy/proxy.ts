@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/objects.ts';
+import { zoneOf } from '#api/zone.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
@@ -46,8 +47,6 @@ export interface Proxy extends AsyncDisposable {
   /** Resolves when what is known now is in the kernel and answered, or has failed and waits to be tried again. */
   idle(): Promise<void>;
 }
-
-const zoneLabel = 'topology.kubernetes.io/zone';
 
 /**
  * Keeps the kernel's Service table as Services and EndpointSlices say: changes of one tick go out in one transaction; one
@@ -122,10 +121,6 @@ function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
     clock,
     log,
   });
-}
-
-function zoneOf(node: Node | undefined): string | undefined {
-  return node?.metadata?.labels?.[zoneLabel];
 }
 
 interface Committer {

@@ -14,6 +14,7 @@ import type {
 } from '#api/objects.ts';
 import { ownerReference } from '#api/owner.ts';
 import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
+import { zoneOf } from '#api/zone.ts';
 import {
   isSameSlice,
   managedByLabel,
@@ -27,7 +28,6 @@ import {
 export const managedByUs = 'endpointslice-controller.k8s.io';
 const headlessLabel = 'service.kubernetes.io/headless';
 const nearDistributions = ['PreferClose', 'PreferSameZone', 'PreferSameNode'];
-export const zoneLabel = 'topology.kubernetes.io/zone';
 const endpointsPerSliceMax = 100;
 const endpointsPerObjectMax = 1000; // Of an Endpoints object; more are cut off, and an annotation says so.
 
@@ -82,7 +82,7 @@ function endpointOf(
 ): Endpoint {
   const { name, namespace, uid } = pod.metadata ?? {};
   const { nodeName, hostname, subdomain } = pod.spec ?? {};
-  const zone = node?.metadata?.labels?.[zoneLabel];
+  const zone = zoneOf(node);
   const conditions = endpointReadiness(pod, service.spec?.publishNotReadyAddresses === true);
   const hints = hintsOf(service, conditions.ready, { nodeName, zone });
   const isNamed = hostname !== undefined && hostname !== '' && subdomain === service.metadata?.name;

@@ -1,13 +1,14 @@
 import { equalJson } from '#api/json.ts';
 import { endpoints, nodes, pods, services } from '#api/kind-ref.ts';
 import { objectKey } from '#api/object.ts';
-import type { Node, Pod, Service } from '#api/objects.ts';
+import type { Pod, Service } from '#api/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
+import { zoneOf } from '#api/zone.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { computeEndpoints, managedByUs, planSlices, zoneLabel, type Backends } from './plan.ts';
+import { computeEndpoints, managedByUs, planSlices, type Backends } from './plan.ts';
 import { hasSelector } from './slices.ts';
 import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
 
@@ -89,10 +90,6 @@ function isSameEndpoint(old: Pod, current: Pod): boolean {
     status?.conditions?.find(({ type }) => type === 'Ready')?.status,
   ];
   return equalJson(relevant(old), relevant(current));
-}
-
-function zoneOf(node: Node | undefined): string | undefined {
-  return node?.metadata?.labels?.[zoneLabel];
 }
 
 async function removeEndpoints({ client, informers }: ControllerContext, key: string): Promise<void> {
