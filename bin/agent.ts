@@ -28,6 +28,7 @@ import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createInvoker } from '#cni-plugins/registry.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
+import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
@@ -81,9 +82,10 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
+  const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
   await using stack = new AsyncDisposableStack();
 
-  const parts = await startParts(stack, options, logger);
+  const parts = await startParts(stack, { ...options, supervisorPath }, logger);
   const { runtime, informers, paths } = parts;
   const demoImageProblem = await ensureDemoImage(runtime, logger);
   const nodeInformer = informers.for(nodes);
@@ -119,7 +121,7 @@ const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.
 /** The node's ports to kernel and API, and the runtime with everything that an earlier agent left. */
 async function startParts(
   stack: AsyncDisposableStack,
-  options: AgentCommandOptions,
+  options: AgentCommandOptions & { readonly supervisorPath: string },
   logger: Logger,
 ): Promise<Parts> {
   const clock = systemClock;
@@ -151,7 +153,7 @@ async function startParts(
       {
         runDirectory: paths.run,
         dataDirectory: paths.data,
-        launcher: createLauncher(),
+        launcher: createLauncher(options),
         netlink: kernel.netlink,
         network,
         cgroups: await openCgroups(options.cgroup),

@@ -8,7 +8,7 @@ const healthy: HostFacts = {
   filesystems: 'nodev\toverlay\n',
   cgroupControllers: ['cpu', 'memory', 'pids'],
   namespaces: ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup', 'user'],
-  programs: { gcc: true },
+  programs: { unshare: true },
   hasNftables: true,
   seccomp: true,
 };
@@ -63,11 +63,11 @@ describe('examine()', () => {
       remedy: /modprobe nf_tables/,
     },
     {
-      name: 'no compiler',
-      facts: { programs: { gcc: false } },
-      what: 'gcc',
-      state: 'missing',
-      remedy: /apt-get install gcc/,
+      name: 'no busybox',
+      facts: { programs: { busybox: false } },
+      what: 'busybox',
+      state: 'limited',
+      remedy: /demo image.*apt-get install busybox-static/,
     },
     { name: 'no seccomp', facts: { seccomp: false }, what: 'seccomp', state: 'limited', remedy: /kernel/ },
   ])('says what to do about $name', ({ facts, what, state, remedy }) => {

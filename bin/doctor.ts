@@ -56,17 +56,20 @@ export function examine(facts: HostFacts): readonly Finding[] {
           detail: 'no CONFIG_SECCOMP_FILTER',
           remedy: 'RuntimeDefault profiles cannot be applied; use a kernel that has it',
         },
-    ...Object.entries(facts.programs).map(([program, isThere]) =>
-      isThere
-        ? ok(program, 'found')
-        : {
-            what: program,
-            state: 'missing' as const,
-            detail: 'not found',
-            remedy: `apt-get install ${packageOf(program)}`,
-          },
-    ),
+    ...Object.entries(facts.programs).map(([program, isThere]) => examineProgram(program, isThere)),
   ];
+}
+
+function examineProgram(program: string, isThere: boolean): Finding {
+  if (isThere) return ok(program, 'found');
+  const remedy = `apt-get install ${packages[program] ?? program}`;
+  if (program !== 'busybox') return { what: program, state: 'missing', detail: 'not found', remedy };
+  return {
+    what: program,
+    state: 'limited',
+    detail: 'not found',
+    remedy: `pods run, but there is no demo image; ${remedy}`,
+  };
 }
 
 function examineKernel(release: string): Finding {
@@ -131,10 +134,6 @@ const packages: Readonly<Record<string, string>> = {
   busybox: 'busybox-static',
 };
 
-function packageOf(program: string): string {
-  return packages[program] ?? program;
-}
-
 function readOr(path: string, otherwise: string): string {
   try {
     return readFileSync(path, 'utf8');
@@ -155,7 +154,7 @@ export function gatherFacts(): HostFacts {
     .split('\n')
     .find((line) => / - cgroup2 /.test(line))
     ?.split(' ')[4];
-  const programs = ['gcc', 'unshare', 'nsenter', 'busybox'];
+  const programs = ['unshare', 'nsenter', 'busybox'];
   return {
     isRoot: process.getuid?.() === 0,
     kernelRelease: readOr('/proc/sys/kernel/osrelease', '0.0').trim(),

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 
 import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { ensureSupervisor } from '#native/launch/build.ts';
 import { endNode } from './end-node.ts';
 import { repositoryRoot } from './paths.ts';
 import { print } from './print.ts';
@@ -19,6 +20,7 @@ const unitDirectory = '/etc/systemd/system';
 /** Writes the unit, makes it start at boot, and starts it. Safe to repeat: a program whose unit changed is started anew. */
 export async function runInstall(role: Role, options: Readonly<Record<string, unknown>>): Promise<void> {
   requireSystemd();
+  if (role === 'agent') await ensureSupervisor();
   const path = join(unitDirectory, unitName(role));
   const unit = renderUnit({
     role,

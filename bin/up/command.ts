@@ -7,6 +7,7 @@ import { join, relative, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { ensureSupervisor } from '#native/launch/build.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { findCgroupRoot, podControllers } from '#bin/cgroup-root.ts';
@@ -32,6 +33,7 @@ export interface UpCommandOptions {
 /** Exit code 0 when a signal ended a cluster that was ready, 128 and the signal's number when it was not yet. */
 export async function runUp(options: UpCommandOptions): Promise<void> {
   requireRoot('up');
+  await ensureSupervisor(); // No pod starts without, so nothing else does.
   if (options.detach === true) {
     await runDetached(options);
     return;

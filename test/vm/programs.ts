@@ -11,7 +11,6 @@ const programs: Readonly<Record<string, string>> = {
   cpio: 'cpio',
   ldconfig: 'libc-bin',
   'qemu-system-x86_64': 'qemu-system-x86',
-  gcc: 'gcc',
 };
 
 const directories = [...(process.env['PATH'] ?? '').split(':'), '/usr/sbin', '/sbin'];
