@@ -1,5 +1,6 @@
 import { forbidden, resourceNotFound, statusError, tooManyRequests } from '#api/status.ts';
-import { authenticate, impersonatedUser } from '#control-plane/apiserver/auth/authenticate.ts';
+import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
+import { impersonationOf, type Impersonation } from '#control-plane/apiserver/auth/impersonate.ts';
 import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
 import { postObject } from './create.ts';
 import { deleteCollection, deleteOne } from './delete.ts';
@@ -93,29 +94,26 @@ function authorizedRequest(request: ApiRequest, user: User): AuthorizedRequest {
 
 /** The user as whom the request is done. @throws {E_API} 403 */
 export function admitUser(request: ApiRequest, route: Route, user: User): User {
-  const impersonated = impersonatedUser(request);
-  if (impersonated !== undefined) checkImpersonation(user, impersonated);
-  const effective = impersonated ?? user;
+  const impersonation = impersonationOf(request);
+  if (impersonation !== undefined) checkImpersonation(request, route, { user, impersonation });
+  const effective = impersonation?.user ?? user;
   const attributes = attributesOf(request, route, effective);
   if (!authorize(attributes).allowed) throw denial(attributes);
   return effective;
 }
 
-function checkImpersonation(user: User, as: User): void {
-  const account = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(as.name);
-  const [namespace, name] = [account?.[1] ?? '', account?.[2] ?? as.name];
-  const resource = account === null ? 'users' : 'serviceaccounts';
-  const attributes: Attributes = {
-    kind: 'resource',
-    user,
-    verb: 'impersonate',
-    group: '',
-    resource,
-    subresource: '',
-    namespace,
-    name,
-  };
-  if (!authorize(attributes).allowed) throw denial(attributes);
+/** @throws {E_API} 403 where the user lacks one of the rights that it takes, in the words of constrained impersonation */
+function checkImpersonation(
+  request: ApiRequest,
+  route: Route,
+  { user, impersonation }: { readonly user: User; readonly impersonation: Impersonation },
+): void {
+  const mayBe = impersonation.needed.every(
+    (needed) => authorize({ ...needed, kind: 'resource', user, verb: 'impersonate' }).allowed,
+  );
+  if (mayBe) return;
+  const attributes = attributesOf(request, route, user);
+  throw denial({ ...attributes, verb: `impersonate-on:${impersonation.mode}:${attributes.verb}` });
 }
 
 function attributesOf(request: ApiRequest, route: Route, user: User): Attributes {

@@ -24,6 +24,7 @@ export interface Exchange {
   /** Path and query. */
   readonly target: string;
   readonly headers: ApiRequest['headers'];
+  readonly rawHeaders: readonly string[];
   readonly caller: Caller;
   readonly body: IncomingBody;
   readonly client: WaitingClient;
@@ -59,7 +60,8 @@ export function waitingClient(connection: Writable): WaitingClient {
 }
 
 /** The request as the handlers see it. */
-export function readExchange({ method, target, headers, caller, body, client }: Exchange): ApiRequest {
+export function readExchange(exchange: Exchange): ApiRequest {
+  const { method, target, headers, rawHeaders, caller, body, client } = exchange;
   const mark = target.indexOf('?');
   const hasBody = method !== 'GET' && method !== 'HEAD';
   return {
@@ -67,6 +69,7 @@ export function readExchange({ method, target, headers, caller, body, client }: 
     path: mark < 0 ? target : target.slice(0, mark),
     query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
     headers,
+    rawHeaders,
     caller,
     readBody: async () => (hasBody ? readBody(body) : emptyBody),
     get signal() {
@@ -163,10 +166,11 @@ export function callerOf(connection: object, socket: unknown): Caller {
 }
 
 function certificateCaller(socket: unknown): Caller {
-  if (!isTls(socket) || !socket.authorized) return { kind: 'network' };
+  if (!isTls(socket)) return { kind: 'network' };
   const certificate = socket.getPeerCertificate();
   const { subject } = certificate;
-  if (subject === undefined) return { kind: 'network' };
+  if (subject === undefined) return { kind: 'network' }; // None was shown.
+  if (!socket.authorized) return { kind: 'network', hasForeignCertificate: true };
   const list = (value: unknown): readonly string[] =>
     Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)];
   return {

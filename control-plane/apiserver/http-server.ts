@@ -74,9 +74,12 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   });
   // The listener for requests brought one for streams that gives them the face of HTTP/1.1, at half their cost again.
   server.removeAllListeners('stream');
-  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    void serveStream(options, stream, headers);
-  });
+  server.on(
+    'stream',
+    (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
+      void serveStream(options, stream, { headers, rawHeaders });
+    },
+  );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     void options.upgrade(readRequest(request, waitingClient(socket)), {
@@ -115,6 +118,7 @@ function readRequest(request: IncomingMessage, client: WaitingClient): ApiReques
     method: request.method ?? 'GET',
     target: request.url ?? '/',
     headers: joinHeaders(request.headers),
+    rawHeaders: request.rawHeaders,
     caller: callerOf(request.socket, request.socket),
     body: request,
     client,

@@ -10,7 +10,7 @@ export async function serveStream(
     logger,
   }: { readonly handle: (request: ApiRequest) => Promise<ApiResponse>; readonly logger: Logger },
   stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
+  { headers, rawHeaders }: { readonly headers: IncomingHttpHeaders; readonly rawHeaders: readonly string[] },
 ): Promise<void> {
   const path = headers[':path'] ?? '/';
   const cutOff = (error: unknown): void => {
@@ -26,6 +26,7 @@ export async function serveStream(
       method: headers[':method'] ?? 'GET',
       target: path,
       headers: joinHeaders(headers),
+      rawHeaders,
       caller: callerOf(stream.session ?? stream, stream.session?.socket),
       body: stream,
       client,

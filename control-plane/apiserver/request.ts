@@ -11,7 +11,12 @@ export type Caller =
   /** A client of this very process, whose user the composition root vouches for. */
   | { readonly kind: 'in-process'; readonly user: User }
   /** A connection, with the client certificate that the TLS handshake verified. */
-  | { readonly kind: 'network'; readonly certificate?: ClientCertificate };
+  | {
+      readonly kind: 'network';
+      readonly certificate?: ClientCertificate;
+      /** Whether one was shown that the handshake could not verify: of another authority, or out of date. */
+      readonly hasForeignCertificate?: boolean;
+    };
 
 export interface ClientCertificate {
   readonly commonName: string;
@@ -28,6 +33,8 @@ export interface ApiRequest {
   readonly query: URLSearchParams;
   /** By lower-case name; of several of one name, all joined by `, `. */
   readonly headers: Readonly<Record<string, string | undefined>>;
+  /** As they came, name and value in turns, of any case: for those that may come several times. Absent in process. */
+  readonly rawHeaders?: readonly string[];
   readonly caller: Caller;
   /** @throws {E_API} 413 beyond 3 MiB */
   readonly readBody: () => Promise<Uint8Array>;

@@ -308,6 +308,19 @@ describe('startApiServer(): the rules of the wire', () => {
     expect((await send('GET', `${path}/nobody`)).status).toBe(404);
   });
 
+  it('takes each Impersonate-Group as one, whatever is in it', async () => {
+    const reply = await send('POST', '/apis/authentication.k8s.io/v1/selfsubjectreviews', '{}', {
+      'impersonate-user': 'eve',
+      'impersonate-group': ['a,b', 'c, d'],
+      'impersonate-extra-scopes%2fx': ['v, w', 'x'],
+    });
+    expect(reply.json['status']?.['userInfo']).toEqual({
+      username: 'eve',
+      groups: ['a,b', 'c, d', 'system:authenticated'],
+      extra: { 'scopes/x': ['v, w', 'x'] },
+    });
+  });
+
   it('knows a certificate, a service account token and nobody', async () => {
     const review = '/apis/authentication.k8s.io/v1/selfsubjectreviews';
     expect((await send('POST', review, '{}')).json['status']?.['userInfo']).toMatchObject({

@@ -122,9 +122,14 @@ function rulesOf(user: User): JsonObject {
 
 async function reviewToken(context: ServerContext, review: JsonObject): Promise<JsonObject> {
   const token = stringOf(at(review, 'spec.token'));
+  if (token === '') throw badRequest('token is required for TokenReview in authentication');
   const given = listOf(at(review, 'spec.audiences')).map(stringOf);
-  const audiences = given.length === 0 ? [tokenIssuer] : given;
-  const user = token === '' ? undefined : await authenticateToken(context, token, audiences);
-  if (user === undefined) return { ...review, status: { user: {}, error: 'invalid bearer token' } };
-  return { ...review, status: { authenticated: true, user: renderUser(user), audiences } };
+  const answer = await authenticateToken(context, token, given.length === 0 ? [tokenIssuer] : given);
+  if (answer.user !== undefined) {
+    const { user, audiences } = answer;
+    return { ...review, status: { authenticated: true, user: renderUser(user), audiences } };
+  }
+  const refused = 'invalid bearer token';
+  const error = answer.cause === '' ? refused : `[${refused}, ${answer.cause}]`;
+  return { ...review, status: { user: {}, error } };
 }

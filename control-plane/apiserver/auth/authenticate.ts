@@ -1,29 +1,33 @@
-import { at, stringOf } from '#api/json.ts';
-import { badRequest, unauthorized } from '#api/status.ts';
-import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { unauthorized } from '#api/status.ts';
 import type { ApiRequest, ClientCertificate, User } from '#control-plane/apiserver/request.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { tokenIssuer, type TokenClaims } from './tokens.ts';
+import { invalidation } from './bound-objects.ts';
+import { tokenIssuer, type ObjectReference, type TokenClaims } from './tokens.ts';
 
 const credentialId = 'authentication.kubernetes.io/credential-id';
-const authenticated = 'system:authenticated';
+/** The group of all who said who they are. */
+export const authenticated = 'system:authenticated';
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
-const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
-const pods = builtIn('', 'v1', 'pods');
-
-/** Who asks: by client certificate, bearer token, or nobody in particular. @throws {E_API} 401 for a token that is no good */
+/** Who asks: by client certificate, bearer token, or nobody in particular. @throws {E_API} 401 for credentials that are no good */
 export async function authenticate(context: ServerContext, request: ApiRequest): Promise<User> {
   const { caller } = request;
   if (caller.kind === 'in-process') return withGroup(caller.user, authenticated);
   if (caller.certificate !== undefined) return certificateUser(caller.certificate);
-  const authorization = request.headers['authorization'];
-  if (authorization === undefined) return anonymous;
-  const token = /^Bearer +(\S+)$/i.exec(authorization)?.[1];
-  if (token === undefined) throw unauthorized();
-  const user = await authenticateToken(context, token, [tokenIssuer]);
-  if (user === undefined) throw unauthorized();
-  return user;
+  const token = bearerToken(request.headers['authorization']);
+  if (token === undefined) {
+    // Shown and not ours: not the same as none, or whoever mixed up two clusters would read of rights, not of the certificate.
+    if (caller.hasForeignCertificate === true) throw unauthorized();
+    return anonymous;
+  }
+  const answer = await authenticateToken(context, token, [tokenIssuer]);
+  if (answer.user === undefined) throw unauthorized();
+  return answer.user;
+}
+
+/** undefined for another scheme, or no token after this one: who sends that is nobody in particular. */
+function bearerToken(authorization: string | undefined): string | undefined {
+  return authorization === undefined ? undefined : /^ *Bearer +([^ ]+)/i.exec(authorization)?.[1];
 }
 
 const certificateUsers = new WeakMap<ClientCertificate, User>();
@@ -41,102 +45,56 @@ function certificateUser(certificate: ClientCertificate): User {
   return user;
 }
 
-/** The user of a service account token that is meant for one of the audiences, and whose account and pod still exist. */
+/** What a token comes to: its user and those of the audiences that it is for, or why it is worth nothing. */
+export type TokenAnswer =
+  | { readonly user: User; readonly audiences: readonly string[] }
+  | { readonly user: undefined; readonly cause: string };
+
+/** Whether a token is in order, meant for one of the audiences, and everything that it is bound to is still there. */
 export async function authenticateToken(
   context: ServerContext,
   token: string,
-  audiences: readonly string[],
-): Promise<User | undefined> {
-  const claims = await context.tokens.verify(token);
-  if (claims === undefined || !claims.audiences.some((audience) => audiences.includes(audience)))
-    return undefined;
-  const { namespace, name, uid, bound } = claims;
-  const account = await context.registry.read(serviceAccounts, namespace, name);
-  if (stringOf(at(account?.object, 'metadata.uid')) !== uid) return undefined;
-  if (bound?.kind === 'Pod') {
-    const pod = await context.registry.read(pods, namespace, bound.name);
-    if (stringOf(at(pod?.object, 'metadata.uid')) !== bound.uid) return undefined;
+  wanted: readonly string[],
+): Promise<TokenAnswer> {
+  const verified = await context.tokens.verify(token);
+  if (verified.claims === undefined) return { user: undefined, cause: verified.cause };
+  const { claims } = verified;
+  const audiences = claims.audiences.filter((audience) => wanted.includes(audience));
+  if (audiences.length === 0) {
+    const cause = `token audiences ${goList(claims.audiences)} is invalid for the target audiences ${goList(wanted)}`;
+    return { user: undefined, cause };
   }
-  return serviceAccountUser(claims);
+  const cause = await invalidation(context, claims);
+  return cause === undefined ? { user: serviceAccountUser(claims), audiences } : { user: undefined, cause };
 }
 
-function serviceAccountUser({ namespace, name, uid, tokenId, bound }: TokenClaims): User {
-  const boundExtra: Record<string, readonly string[]> =
-    bound?.kind === 'Pod'
-      ? {
-          'authentication.kubernetes.io/pod-name': [bound.name],
-          'authentication.kubernetes.io/pod-uid': [bound.uid],
-        }
-      : {};
+/** As Go prints a list of strings by %q. */
+function goList(texts: readonly string[]): string {
+  return `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`;
+}
+
+function serviceAccountUser({ namespace, name, uid, tokenId, pod, node }: TokenClaims): User {
+  const extra = (what: string, reference: ObjectReference | undefined): Record<string, readonly string[]> =>
+    reference === undefined
+      ? {}
+      : {
+          [`authentication.kubernetes.io/${what}-name`]: [reference.name],
+          [`authentication.kubernetes.io/${what}-uid`]: [reference.uid],
+        };
   return {
     name: `system:serviceaccount:${namespace}:${name}`,
     uid,
     groups: [...serviceAccountGroups(namespace), authenticated],
-    extra: { [credentialId]: [`JTI=${tokenId}`], ...boundExtra },
+    extra: { [credentialId]: [`JTI=${tokenId}`], ...extra('node', node), ...extra('pod', pod) },
   };
 }
 
-function serviceAccountGroups(namespace: string): readonly string[] {
+/** The groups of the service accounts of a namespace. */
+export function serviceAccountGroups(namespace: string): readonly string[] {
   return ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
 }
 
-/** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
-export function impersonatedUser(request: ApiRequest): User | undefined {
-  const { headers } = request;
-  if (!isImpersonation(headers)) return undefined;
-  const name = headers['impersonate-user'] ?? '';
-  const groups = (headers['impersonate-group'] ?? '')
-    .split(',')
-    .map((group) => group.trim())
-    .filter((group) => group !== '');
-  const uid = headers['impersonate-uid'];
-  const extra = impersonatedExtra(headers);
-  if (name === '') {
-    if (groups.length === 0 && uid === undefined && Object.keys(extra).length === 0) return undefined;
-    const list =
-      groups.length === 0
-        ? '[]string(nil)'
-        : `[]string{${groups.map((group) => JSON.stringify(group)).join(', ')}}`;
-    throw badRequest(
-      `requested &user.DefaultInfo{Name:"", UID:${JSON.stringify(uid ?? '')}, Groups:${list}, Extra:map[string][]string(nil)} without impersonating a user name`,
-    );
-  }
-  const account = /^system:serviceaccount:([^:]+):[^:]+$/.exec(name)?.[1];
-  const implied = groups.length === 0 && account !== undefined ? serviceAccountGroups(account) : groups;
-  const user = {
-    name,
-    groups: implied,
-    ...(uid === undefined ? {} : { uid }),
-    ...(Object.keys(extra).length === 0 ? {} : { extra }),
-  };
-  return name === anonymous.name
-    ? { ...user, groups: [...implied, ...anonymous.groups] }
-    : withGroup(user, authenticated);
-}
-
-function isImpersonation(headers: ApiRequest['headers']): boolean {
-  for (const header in headers) if (header.startsWith('impersonate-')) return true;
-  return false;
-}
-
-function impersonatedExtra(headers: ApiRequest['headers']): Readonly<Record<string, readonly string[]>> {
-  const prefix = 'impersonate-extra-';
-  return Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) => {
-      if (!name.startsWith(prefix) || value === undefined) return [];
-      return [[unescapeKey(name.slice(prefix.length)), value.split(', ')] as const];
-    }),
-  );
-}
-
-function unescapeKey(key: string): string {
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key; // Taken as it is, as the real server does.
-  }
-}
-
-function withGroup(user: User, group: string): User {
+/** The user, in that group too. */
+export function withGroup(user: User, group: string): User {
   return user.groups.includes(group) ? user : { ...user, groups: [...user.groups, group] };
 }

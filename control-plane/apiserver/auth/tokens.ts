@@ -3,31 +3,40 @@ import type { JWK } from 'jose';
 import { at, objectOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 
-/** An object that a token is bound to: when that is gone, the token is worth nothing. */
-export interface BoundObject {
-  readonly kind: string;
+/** An object by name, and which one of that name. */
+export interface ObjectReference {
   readonly name: string;
   readonly uid: string;
 }
 
-export interface TokenInput {
+/** What a token is bound to: when one of them is gone, it is worth nothing. Of a pod's, `node` is where the pod runs. */
+export interface BoundReferences {
+  readonly pod?: ObjectReference | undefined;
+  readonly secret?: ObjectReference | undefined;
+  readonly node?: ObjectReference | undefined;
+}
+
+export interface TokenInput extends BoundReferences {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly audiences: readonly string[];
   readonly expirationSeconds: number;
-  readonly bound?: BoundObject | undefined;
 }
 
 /** What a token says, its signature and time being in order. */
-export interface TokenClaims {
+export interface TokenClaims extends BoundReferences {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly audiences: readonly string[];
   readonly tokenId: string;
-  readonly bound: BoundObject | undefined;
 }
+
+/** What was found in a token, or what is wrong with it: '' where it is no token of ours at all. */
+export type VerifiedToken =
+  | { readonly claims: TokenClaims }
+  | { readonly claims: undefined; readonly cause: string };
 
 export const tokenIssuer = 'https://kubernetes.default.svc';
 const algorithm = 'ES256';
@@ -54,10 +63,9 @@ export class TokenAuthority {
     const { SignJWT } = await import('jose'); // Loaded when first needed.
     const issuedAt = Math.floor(this.#now() / 1000);
     const expiresAt = issuedAt + input.expirationSeconds;
-    const { bound } = input;
     const claims = {
       namespace: input.namespace,
-      ...(bound === undefined ? {} : { [bound.kind.toLowerCase()]: { name: bound.name, uid: bound.uid } }),
+      ...boundOf(input),
       serviceaccount: { name: input.name, uid: input.uid },
     };
     const token = await new SignJWT({ 'kubernetes.io': claims })
@@ -73,10 +81,10 @@ export class TokenAuthority {
     return { token, expiresAtMs: expiresAt * 1000 };
   }
 
-  /** @returns undefined for what is no token of ours, or one whose time is over. */
-  async verify(token: string): Promise<TokenClaims | undefined> {
+  /** Whether the signature is ours and the time is right; what the token is bound to is not looked at. */
+  async verify(token: string): Promise<VerifiedToken> {
     const known = this.#verified.get(token);
-    if (known !== undefined && known.expiresAtMs > this.#now()) return known.claims;
+    if (known !== undefined && known.expiresAtMs > this.#now()) return known;
     this.#verified.delete(token);
     const { jwtVerify, errors } = await import('jose');
     const options = { issuer: tokenIssuer, algorithms: [algorithm], currentDate: new Date(this.#now()) };
@@ -84,9 +92,13 @@ export class TokenAuthority {
       const { payload } = await jwtVerify(token, this.#publicKey, options);
       const claims = readClaims(payload);
       this.#remember(token, { claims, expiresAtMs: (payload.exp ?? 0) * 1000 });
-      return claims;
+      return { claims };
     } catch (error) {
-      if (error instanceof errors.JOSEError || error instanceof TypeError) return undefined;
+      if (error instanceof errors.JWTExpired) return refused('service account token has expired');
+      if (error instanceof errors.JWSSignatureVerificationFailed) {
+        return refused('go-jose/go-jose: error in cryptographic primitive');
+      }
+      if (error instanceof errors.JOSEError || error instanceof TypeError) return refused('');
       throw error;
     }
   }
@@ -104,21 +116,31 @@ export class TokenAuthority {
   }
 }
 
+function refused(cause: string): VerifiedToken {
+  return { claims: undefined, cause };
+}
+
+function boundOf({ pod, secret, node }: BoundReferences): BoundReferences {
+  return {
+    ...(node === undefined ? {} : { node }),
+    ...(pod === undefined ? {} : { pod }),
+    ...(secret === undefined ? {} : { secret }),
+  };
+}
+
 function readClaims(payload: JsonObject): TokenClaims {
   const own = objectOf(payload['kubernetes.io']);
   const { aud } = payload;
-  const bound = ['Pod', 'Node', 'Secret'].flatMap((kind): BoundObject[] => {
-    const found = own[kind.toLowerCase()];
-    return found === undefined
-      ? []
-      : [{ kind, name: stringOf(at(found, 'name')), uid: stringOf(at(found, 'uid')) }];
-  });
+  const reference = (claim: string): ObjectReference | undefined =>
+    own[claim] === undefined
+      ? undefined
+      : { name: stringOf(at(own, [claim, 'name'])), uid: stringOf(at(own, [claim, 'uid'])) };
   return {
     namespace: stringOf(own['namespace']),
     name: stringOf(at(own, 'serviceaccount.name')),
     uid: stringOf(at(own, 'serviceaccount.uid')),
     audiences: (Array.isArray(aud) ? aud : [aud]).map(stringOf),
     tokenId: stringOf(payload['jti']),
-    bound: bound[0],
+    ...boundOf({ pod: reference('pod'), secret: reference('secret'), node: reference('node') }),
   };
 }

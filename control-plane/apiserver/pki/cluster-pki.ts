@@ -1,6 +1,7 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import {
   createAuthority,
   isUsable,
@@ -73,7 +74,24 @@ export async function ensureClusterPki(options: PkiOptions): Promise<ClusterPki>
 function readPair(directory: string, name: string): KeyPair | undefined {
   const [cert, key] = [join(directory, `${name}.crt`), join(directory, `${name}.key`)];
   if (!existsSync(cert) || !existsSync(key)) return undefined;
-  return { certPem: readFileSync(cert, 'utf8'), keyPem: readFileSync(key, 'utf8') };
+  const pair = { certPem: readFileSync(cert, 'utf8'), keyPem: readFileSync(key, 'utf8') };
+  readable(cert, () => new X509Certificate(pair.certPem));
+  readable(key, () => createPrivateKey(pair.keyPem));
+  return pair;
+}
+
+/** @throws E_INVALID naming the file: a key cut off by a full disk says nothing of where it lies */
+function readable(path: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (cause) {
+    const why = readFileSync(path).byteLength === 0 ? 'it is empty' : describeError(cause);
+    throw new PodwrightError(
+      'E_INVALID',
+      `read ${path}: ${why}; put it back from a copy, or remove it to have a new one made (which ends the trust in what the old one signed)`,
+      { cause },
+    );
+  }
 }
 
 function savePair(directory: string, name: string, pair: KeyPair): KeyPair {
@@ -84,7 +102,11 @@ function savePair(directory: string, name: string, pair: KeyPair): KeyPair {
 
 function ensureServiceAccountKey(directory: string): string {
   const path = join(directory, 'sa.key');
-  if (existsSync(path)) return readFileSync(path, 'utf8');
+  if (existsSync(path)) {
+    const text = readFileSync(path, 'utf8');
+    readable(path, () => createPrivateKey(text));
+    return text;
+  }
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   return savePrivate(path, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
 }

@@ -1,6 +1,6 @@
 import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
-import { stringOf, at, withPath } from '#api/json.ts';
+import { withPath } from '#api/json.ts';
 import { kindOfSubresource } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { methodNotAllowed } from '#api/status.ts';
@@ -74,7 +74,7 @@ async function handlePosted(
   const taken = kindOfSubresource(kind, subresource);
   const body = decodeBodyOf(taken.kind, await request.readBody(), request.headers['content-type']);
   const { object } = decodeRequest(taken, body, options.fieldValidation);
-  if (stringOf(at(object, 'metadata.name')) !== '') checkNameOf(name, object);
+  if (subresource.name !== 'token') checkNameOf(name, object);
   const posted: JsonObject = withPath(object, 'metadata.name', name);
   const style = styleOf(request, negotiate(request.headers['accept'], []));
   const input = { route, namespace, name, object: posted, dryRun: options.dryRun };
@@ -84,7 +84,7 @@ async function handlePosted(
     case 'eviction':
       return evictPod(context, input, style);
     case 'token':
-      return requestToken(context, input, style);
+      return requestToken(context, { ...input, object }, style);
     default:
       throw methodNotAllowed();
   }

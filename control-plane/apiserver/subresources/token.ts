@@ -1,23 +1,27 @@
 import { invalidField } from '#api/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
 import { formatTime } from '#api/time.ts';
-import { tokenIssuer, type BoundObject } from '#control-plane/apiserver/auth/tokens.ts';
-import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { boundKinds, type BoundKind } from '#control-plane/apiserver/auth/bound-objects.ts';
+import {
+  tokenIssuer,
+  type BoundReferences,
+  type ObjectReference,
+} from '#control-plane/apiserver/auth/tokens.ts';
 import type { ApiResponse } from '#control-plane/apiserver/request.ts';
 import { objectResponse, type Style } from '#control-plane/apiserver/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { warningHeaders } from '#control-plane/apiserver/write-options.ts';
 import type { PostedInput } from './posted-input.ts';
 import { readExisting } from './read-existing.ts';
 
-const boundKinds: Readonly<Record<string, ReturnType<typeof builtIn>>> = {
-  Pod: builtIn('', 'v1', 'pods'),
-  Secret: builtIn('', 'v1', 'secrets'),
-  Node: builtIn('', 'v1', 'nodes'),
-};
 const secondsMin = 600;
 const secondsMax = 2 ** 32;
 const secondsDefault = 3600;
+/** No token lives longer than this, whatever was asked for: --service-account-max-token-expiration of kube-apiserver. */
+export const tokenLifeSecondsMax = 31_536_000;
 
 /** A token for the service account, for a time and for audiences, bound to an object when that is named. */
 export async function requestToken(
@@ -30,19 +34,25 @@ export async function requestToken(
   const spec = objectOf(object['spec']);
   const seconds =
     spec['expirationSeconds'] === undefined ? secondsDefault : numberOf(spec['expirationSeconds']);
+  checkName(name, object);
   checkSeconds(seconds);
   const given = listOf(spec['audiences']).map(stringOf);
   const audiences = given.length === 0 ? [tokenIssuer] : given;
   const bound = isObject(spec['boundObjectRef'])
-    ? await findBound(context, namespace, spec['boundObjectRef'])
-    : undefined;
+    ? await findBound(context, { namespace, name }, spec['boundObjectRef'])
+    : {};
+  const expirationSeconds = Math.min(seconds, tokenLifeSecondsMax);
+  const warnings =
+    expirationSeconds < seconds
+      ? [`requested expiration of ${seconds} seconds shortened to ${expirationSeconds} seconds`]
+      : [];
   const { token, expiresAtMs } = await context.tokens.sign({
+    ...bound,
     namespace,
     name,
     uid: stringOf(at(account.object, 'metadata.uid')),
     audiences,
-    expirationSeconds: seconds,
-    bound,
+    expirationSeconds,
   });
   const creationTimestamp = formatTime(context.clock.now());
   return objectResponse(
@@ -51,16 +61,20 @@ export async function requestToken(
       kind: 'TokenRequest',
       apiVersion: 'authentication.k8s.io/v1',
       metadata: { name, namespace, creationTimestamp },
-      spec: {
-        ...spec,
-        audiences,
-        expirationSeconds: seconds,
-        boundObjectRef: spec['boundObjectRef'] ?? null,
-      },
+      spec: { ...spec, audiences, expirationSeconds, boundObjectRef: spec['boundObjectRef'] ?? null },
       status: { token, expirationTimestamp: formatTime(expiresAtMs) },
     },
     style,
+    warningHeaders(warnings),
   );
+}
+
+/** @throws {E_API} 422 where the request names another account than its path */
+function checkName(name: string, object: JsonObject): void {
+  const own = stringOf(at(object, 'metadata.name'));
+  if (own === '' || own === name) return;
+  const error = invalidField('metadata.name', own, 'must match the service account name if specified');
+  throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, name, [error]);
 }
 
 function checkSeconds(seconds: number): void {
@@ -72,26 +86,62 @@ function checkSeconds(seconds: number): void {
   if (seconds > secondsMax) refuse('may not specify a duration larger than 2^32 seconds');
 }
 
+/** What the token is bound to, with the node of a pod that has one. @throws {E_API} 400, 404, 409 */
 async function findBound(
   context: ServerContext,
-  namespace: string,
-  reference: ReturnType<typeof objectOf>,
-): Promise<BoundObject> {
+  account: { readonly namespace: string; readonly name: string },
+  reference: JsonObject,
+): Promise<BoundReferences> {
   const kindName = stringOf(reference['kind']);
   const name = stringOf(reference['name']);
+  if (!isBoundKind(kindName)) {
+    throw badRequest(`cannot bind token to object of type ${goKind(reference)}`);
+  }
+  if (name === '') throw badRequest('Name parameter required.');
   const kind = boundKinds[kindName];
-  if (kind === undefined)
-    throw badRequest(`cannot bind token for serviceaccount to object of type ${JSON.stringify(kindName)}`);
-  const entry = await context.registry.read(kind, kind.namespaced ? namespace : '', name);
+  const entry = await context.registry.read(kind, kind.namespaced ? account.namespace : '', name);
   if (entry === undefined) throw notFound(kind, name);
   const uid = stringOf(at(entry.object, 'metadata.uid'));
+  if (kindName === 'Pod' && stringOf(at(entry.object, 'spec.serviceAccountName')) !== account.name) {
+    throw badRequest(
+      `cannot bind token for serviceaccount ${JSON.stringify(account.name)} to pod running with different serviceaccount name.`,
+    );
+  }
   const asked = stringOf(reference['uid']);
   if (asked !== '' && asked !== uid) {
     throw conflict(
-      kind,
+      { group: '', resource: kindName },
       name,
       `the UID in the bound object reference (${asked}) does not match the UID in record. The object might have been deleted and then recreated`,
     );
   }
-  return { kind: kindName, name, uid };
+  switch (kindName) {
+    case 'Pod':
+      return { pod: { name, uid }, node: await nodeOf(context, entry.object) };
+    case 'Secret':
+      return { secret: { name, uid } };
+    case 'Node':
+      return { node: { name, uid } };
+    default:
+      return unreachable(kindName);
+  }
+}
+
+function isBoundKind(text: string): text is BoundKind {
+  return Object.hasOwn(boundKinds, text);
+}
+
+/** As Go prints a GroupVersionKind: `/v1, Kind=ConfigMap`. */
+function goKind(reference: JsonObject): string {
+  const apiVersion = stringOf(reference['apiVersion']);
+  const grouped = apiVersion === '' || apiVersion.includes('/') ? apiVersion : `/${apiVersion}`;
+  return `${grouped === '' ? '/' : grouped}, Kind=${stringOf(reference['kind'])}`;
+}
+
+/** The node that a pod is on; undefined before it has one, and where nobody knows that one. */
+async function nodeOf(context: ServerContext, pod: JsonObject): Promise<ObjectReference | undefined> {
+  const name = stringOf(at(pod, 'spec.nodeName'));
+  if (name === '') return undefined;
+  const node = await context.registry.read(boundKinds.Node, '', name);
+  return node === undefined ? undefined : { name, uid: stringOf(at(node.object, 'metadata.uid')) };
 }
