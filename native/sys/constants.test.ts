@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import * as constants from './constants.ts';
 import { askHeaders, type HeaderQuestion, ourValues } from './header-check.ts';
+import { direntLayout, openHowLayout, statxLayout } from './at.ts';
 import { siginfoLayout } from './process.ts';
 import { sockaddrNlLayout } from './socket.ts';
 
@@ -18,11 +19,21 @@ const question: HeaderQuestion = {
     'sys/ioctl.h',
     'sys/syscall.h',
     'linux/netlink.h',
+    'linux/stat.h',
+    'dirent.h',
+    'linux/openat2.h',
+    'linux/fs.h',
     'linux/magic.h',
     'linux/xattr.h',
   ],
   constants: Object.keys(constants),
-  structs: { siginfo_t: siginfoLayout, 'struct sockaddr_nl': sockaddrNlLayout },
+  structs: {
+    siginfo_t: siginfoLayout,
+    'struct sockaddr_nl': sockaddrNlLayout,
+    'struct open_how': openHowLayout,
+    'struct statx': statxLayout,
+    'struct dirent64': direntLayout,
+  },
 };
 
 const answer = askHeaders(question);

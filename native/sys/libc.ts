@@ -168,3 +168,39 @@ export const spawnAttributesSetFlags: (attributes: Bytes, flags: number) => numb
 export const spawnAttributesSetSigDefault: (attributes: Bytes, signals: Bytes) => number = bind(
   'int posix_spawnattr_setsigdefault(void *attributes, const void *signals)',
 );
+/** openat2(2), which glibc has no function for: its number, and a path of any bytes that ends with 0. */
+export const openat2: (
+  number: number,
+  directory: number,
+  path: Bytes,
+  how: Bytes,
+  howLength: number,
+) => number = bind(
+  'long syscall(long number, int directory, const void *path, const void *how, size_t size)',
+);
+/** getdents64(2) */
+export const getdents64: (fd: number, entries: Bytes, length: number) => number = bind(
+  'long getdents64(int fd, void *entries, size_t length)',
+);
+/** lseek(2), with the positions that getdents64 gives, which use all 64 bits. */
+export const lseek: (fd: number, offset: bigint, whence: number) => number | bigint = bind(
+  'int64_t lseek(int fd, int64_t offset, int whence)',
+);
+/** statx(2) */
+export const statx: (directory: number, path: Bytes, flags: number, mask: number, buffer: Bytes) => number =
+  bind('int statx(int directory, const void *path, int flags, uint mask, void *buffer)');
+/** unlinkat(2) */
+export const unlinkat: (directory: number, path: Bytes, flags: number) => number = bind(
+  'int unlinkat(int directory, const void *path, int flags)',
+);
+/** fchownat(2) */
+export const fchownat: (directory: number, path: Bytes, uid: number, gid: number, flags: number) => number =
+  bind('int fchownat(int directory, const void *path, uint uid, uint gid, int flags)');
+/** readlinkat(2) */
+export const readlinkat: (directory: number, path: Bytes, target: Bytes, length: number) => number = bind(
+  'long readlinkat(int directory, const void *path, void *target, size_t length)',
+);
+/** umount2(2) of a path of any bytes. */
+export const umount2Bytes: (target: Bytes, flags: number) => number = bind(
+  'int umount2(const void *target, int flags)',
+);
