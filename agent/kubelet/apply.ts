@@ -59,8 +59,9 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
         { force: true },
       );
     case 'removePod':
-      await runtime.removePod(uid, signal);
-      return rm(podPaths(memory.desired.pod, ports.directories).logs, { recursive: true, force: true });
+      // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
+      await rm(podPaths(memory.desired.pod, ports.directories).logs, { recursive: true, force: true });
+      return runtime.removePod(uid, signal);
     case 'deleteObject':
       return deleteObject(context);
     default:

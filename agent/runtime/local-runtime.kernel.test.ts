@@ -1,5 +1,5 @@
 /** The real runtime on this kernel: supervisors, namespaces, overlay roots. The pod network is a loopback. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
@@ -10,7 +10,7 @@ import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { createRuntime, type RuntimeOptions } from './create-runtime.ts';
 import { createDemoImage } from './images/demo-image.ts';
 import { ociArchive } from './images/test-archive.ts';
@@ -356,6 +356,42 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     expect((await text).trim().split('\n')).toEqual(Array.from({ length: 300 }, (_, at) => `line ${at + 1}`));
     expect((await rotatedLogs(logPath)).length).toBeGreaterThan(0);
   });
+
+  it.each(['lives on', 'is killed too'])(
+    'a rotation that the agent did not live to finish is finished by the next; the supervisor %s',
+    async (fate) => {
+      await using node = await makeNode();
+
+      await node.runtime.runSandbox(sandboxConfig(uid), signal);
+      const id = await startOn(
+        node,
+        shell('for i in $(seq 1 400); do echo line $i; sleep 0.005; done; sleep 60'),
+      );
+      const logPath = node.runtime.observe(uid)?.containers[0]?.logPath ?? '';
+      const read = (): Promise<string> => collect(readLogs(logPath, { clock: systemClock }, signal));
+      await vi.waitFor(async () => expect(await read()).toContain('line 20'), 10_000);
+      await rename(logPath, `${logPath}.20260101-000000`);
+      const { supervisorPid } = await node.detach();
+      if (fate === 'is killed too') process.kill(supervisorPid, 'SIGKILL');
+      const runtime = await node.restart();
+      if (fate === 'lives on') {
+        await vi.waitFor(async () => expect(await read()).toContain('line 400'), 20_000);
+        const lines = (
+          await Promise.all([...(await rotatedLogs(logPath)), logPath].map((file) => readFile(file, 'utf8')))
+        )
+          .join('')
+          .trim()
+          .split('\n');
+        expect(lines.map((line) => line.split(' ').at(-1))).toEqual(
+          Array.from({ length: 400 }, (_, at) => `${at + 1}`),
+        );
+      } else {
+        await waitForState(runtime, { uid, id }, 'exited');
+        expect(await rotatedLogs(logPath)).toEqual([]);
+        expect(await read()).toContain('line 20\n');
+      }
+    },
+  );
 
   it('a privileged pod of the host has its network, name, pids and ipc', async () => {
     await using node = await makeNode();

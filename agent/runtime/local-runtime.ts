@@ -11,11 +11,11 @@ import type { LocalImageStore } from './images/image-store.ts';
 import {
   defaultLogMonitorIntervalMs,
   monitorLogs,
+  repairLogs,
   rotateLogs,
   type LogMonitorOptions,
-  type OpenLog,
 } from './logs/log-monitor.ts';
-import { defaultLogRotation, removeLogs, type LogRotation } from './logs/rotate-logs.ts';
+import { defaultLogRotation, removeLogs, type ContainerLog, type LogRotation } from './logs/rotate-logs.ts';
 import { planFromImage } from './plan-from-image.ts';
 import { containersDirectory } from './plan-container.ts';
 import { planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
@@ -101,6 +101,7 @@ export class LocalRuntime implements Runtime {
       const ids = [...this.#pods.values()].map((pod) => pod.plan.id);
       await this.#orElse('collect what the network left', () => network.collect(ids, signal), signal);
     }
+    await repairLogs(this.#logMonitorOptions());
     this.#logMonitor = monitorLogs(this.#logMonitorOptions());
   }
 
@@ -360,13 +361,13 @@ export class LocalRuntime implements Runtime {
   #logMonitorOptions(): LogMonitorOptions {
     const { logRotation: rotation = defaultLogRotation, clock, log } = this.#options;
     const { logMonitorIntervalMs: intervalMs = defaultLogMonitorIntervalMs } = this.#options;
-    const logs = (): readonly OpenLog[] =>
+    const logs = (): readonly ContainerLog[] =>
       [...this.#pods.values()].flatMap((pod) =>
-        pod.containers.flatMap(({ id, logPath, state }) =>
-          state.state === 'running' && logPath !== undefined
-            ? [{ path: logPath, reopen: async () => pod.supervisor.reopenLog(id) }]
-            : [],
-        ),
+        pod.containers.flatMap(({ id, logPath: path, state }) => {
+          if (path === undefined) return [];
+          const reopen = async (): Promise<void> => pod.supervisor.reopenLog(id);
+          return [{ path, reopen: state.state === 'running' ? reopen : undefined }];
+        }),
       );
     return { rotation, intervalMs, logs, clock, log };
   }

@@ -8,6 +8,8 @@ import type { TerminationMessage } from './runtime.ts';
 export const terminationMessageBytesMax = 4096;
 const logBytesMax = 2048;
 const logLinesMax = 80;
+/** What is looked at of a log's end: more than 2048 bytes of text in records of any length, or 80 lines. */
+const logLookBackBytesMax = 256 * 1024;
 
 /** What a container says of its end: its message file, or with FallbackToLogsOnError the end of its log. */
 export async function readTerminationMessage(
@@ -23,9 +25,10 @@ export async function readTerminationMessage(
 
 /** The last 80 lines or 2048 bytes of a log, whichever is less. */
 export async function readLogEnd(path: string, clock: Clock): Promise<string> {
+  const options = { tailLines: logLinesMax, lookBackBytesMax: logLookBackBytesMax, clock };
   let text = Buffer.alloc(0);
-  for await (const chunk of readLogs(path, { tailLines: logLinesMax, clock }, new AbortController().signal)) {
-    text = Buffer.concat([text, chunk]).subarray(-logBytesMax);
+  for await (const chunk of readLogs(path, options, new AbortController().signal)) {
+    text = Buffer.concat([text, chunk.subarray(-logBytesMax)]).subarray(-logBytesMax);
   }
   return text.toString('utf8');
 }

@@ -1,13 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
+const lastWordsBytesMax = 64 * 1024;
 const healthyAfterMs = 10_000; // A process that lived this long starts again without delay.
 
 export interface KeptProcess {
@@ -155,8 +156,13 @@ function rejectionOf(signal: AbortSignal): Promise<never> {
 
 /** Why a process ended, in its own words: its log may go with the data directory. `start` is where its part of it begins. */
 async function lastLine(logFile: string, start: number): Promise<string> {
-  const log = await readFile(logFile);
-  const said = log.subarray(start).toString().trimEnd();
+  await using log = await open(logFile, 'r');
+
+  const end = (await log.stat()).size;
+  const from = Math.max(start, end - lastWordsBytesMax);
+  const words = Buffer.alloc(Math.max(0, end - from));
+  await log.read(words, 0, words.length, from);
+  const said = words.toString().trimEnd();
   if (said === '') return 'it said nothing';
   return (said.split('\n').at(-1) ?? '').replace(/^podwright: /, '');
 }

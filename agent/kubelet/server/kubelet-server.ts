@@ -11,7 +11,7 @@ import type { Pod } from '#api/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
-import { parseLogCall, serveLogs } from './serve-logs.ts';
+import { parseLogCall, serveLogs, type LogFollowers } from './serve-logs.ts';
 import { renderResourceMetrics, renderSummary, type StatsInput } from './stats.ts';
 import { parseStreamCall } from './stream-call.ts';
 import { refuse, serveUpgrade } from './upgrade.ts';
@@ -56,6 +56,7 @@ const headerBytesMax = 1_048_576;
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
   const { tls, logger } = options;
   const open = new Set<Duplex>();
+  const followers: LogFollowers = new Set();
   const server = https.createServer({
     key: tls.key,
     cert: tls.cert,
@@ -70,7 +71,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     socket.once('close', () => open.delete(socket));
   });
   server.on('request', (request, response) => {
-    serveRequest(request, response, options).catch((error: unknown) => {
+    serveRequest(request, response, { ...options, followers }).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'request ended early');
       response.destroy();
     });
@@ -154,7 +155,7 @@ const reasons: Readonly<Record<HttpProblem['status'], string>> = {
 async function serveRequest(
   request: IncomingMessage,
   response: ServerResponse,
-  options: KubeletServerOptions,
+  options: KubeletServerOptions & { readonly followers: LogFollowers },
 ): Promise<void> {
   const refusal = refusalOf(request);
   if (refusal === 'unauthorized') return sendText(response, 401, 'Unauthorized');

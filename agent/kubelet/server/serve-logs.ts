@@ -20,6 +20,12 @@ export interface LogPorts extends ContainerSearch {
   readonly directories: KubeletDirectories;
 }
 
+/** Those who follow logs of this node, for their number. */
+export type LogFollowers = Set<ServerResponse>;
+
+/** Each has a connection, a file and a timer. */
+export const followersMax = 1024;
+
 /** What `kubectl logs` asks for, checked. */
 export interface LogCall {
   readonly pod: Pod;
@@ -108,10 +114,23 @@ function parseNumbers(query: URLSearchParams, now: number): LogNumbers | HttpPro
 export async function serveLogs(
   call: LogCall,
   response: ServerResponse,
-  { runtime, clock }: LogPorts,
+  { runtime, clock, followers }: LogPorts & { readonly followers: LogFollowers },
 ): Promise<void> {
   const abort = new AbortController();
-  response.once('close', () => abort.abort(new DOMException('client gone', 'AbortError')));
+  response.once('close', () => {
+    followers.delete(response);
+    abort.abort(new DOMException('client gone', 'AbortError'));
+  });
+  if (call.follow) {
+    if (followers.size >= followersMax) {
+      response.writeHead(429, { 'content-type': 'text/plain; charset=utf-8' });
+      response.end(
+        `${followersMax} followers of logs on this node already; end some, or read without follow\n`,
+      );
+      return;
+    }
+    followers.add(response);
+  }
   const uid = call.pod.metadata?.uid ?? '';
   const isRunning = (): boolean =>
     runtime.observe(uid)?.containers.some((run) => run.id === call.runId && run.state.state !== 'exited') ===

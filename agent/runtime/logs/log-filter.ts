@@ -10,15 +10,17 @@ export interface LogFilterOptions {
   readonly stream?: 'stdout' | 'stderr' | undefined;
 }
 
-const newline = 0x0a;
+export const newline = 0x0a;
 const space = 0x20;
 
-/** A line without an end is given up beyond this: the supervisor breaks lines at 16 KiB. */
-const lineBytesMax = 1024 * 1024;
+/** A longer one is passed over, whole: the supervisor breaks lines at 16 KiB. */
+export const recordBytesMax: number = 64 * 1024;
 
 export class LogFilter {
   readonly #options: LogFilterOptions;
   #rest: Buffer = Buffer.alloc(0);
+  /** What comes up to the next line's end belongs to a record that is too long. */
+  #isPassingOver = false;
   #leftBytes: number;
   /** Whether the last record of each stream was a part (`P`): its continuation gets no time of its own. */
   readonly #isInLine = { stdout: false, stderr: false };
@@ -39,10 +41,12 @@ export class LogFilter {
     const output: Buffer[] = [];
     let at = 0;
     for (let end = data.indexOf(newline, at); end >= 0; end = data.indexOf(newline, at)) {
-      output.push(...this.#line(data.subarray(at, end)));
+      if (!this.#isPassingOver) output.push(...this.#line(data.subarray(at, end)));
+      this.#isPassingOver = false;
       at = end + 1;
     }
-    this.#rest = data.length - at > lineBytesMax ? Buffer.alloc(0) : data.subarray(at);
+    this.#isPassingOver ||= data.length - at > recordBytesMax;
+    this.#rest = this.#isPassingOver ? Buffer.alloc(0) : data.subarray(at);
     const text = Buffer.concat(output);
     const limited = text.length > this.#leftBytes ? text.subarray(0, this.#leftBytes) : text;
     this.#leftBytes -= limited.length;

@@ -1,20 +1,13 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { rotateLog, type LogRotation } from './rotate-logs.ts';
-
-/** A log that is being written. */
-export interface OpenLog {
-  readonly path: string;
-  /** Tells its writer that it was renamed. */
-  readonly reopen: () => Promise<void>;
-}
+import { repairLog, rotateLog, type ContainerLog, type LogRotation } from './rotate-logs.ts';
 
 export interface LogMonitorOptions {
   readonly rotation: LogRotation;
   /** containerLogMonitorInterval of a kubelet. */
   readonly intervalMs: number;
-  readonly logs: () => readonly OpenLog[];
+  readonly logs: () => readonly ContainerLog[];
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -22,14 +15,28 @@ export interface LogMonitorOptions {
 /** The kubelet's; sizes of files are nobody's event. */
 export const defaultLogMonitorIntervalMs = 10_000;
 
-/** Rotates every log that has grown too large. One that cannot be is reported, and the others go on. */
+/** Rotates every log that has grown too large. */
 export async function rotateLogs(options: LogMonitorOptions): Promise<void> {
-  const { rotation, clock, log } = options;
-  for (const { path, reopen } of options.logs()) {
+  const { rotation, clock } = options;
+  await withEach(options, 'log not rotated', (log) => rotateLog(log, { rotation, nowMs: clock.now() }));
+}
+
+/** Makes whole what an earlier agent was cut off in. */
+export async function repairLogs(options: LogMonitorOptions): Promise<void> {
+  await withEach(options, 'log not repaired', (log) => repairLog(log, options.rotation));
+}
+
+/** One that cannot be is reported, and the others go on. */
+async function withEach(
+  { logs, log }: LogMonitorOptions,
+  complaint: string,
+  work: (log: ContainerLog) => Promise<unknown>,
+): Promise<void> {
+  for (const each of logs()) {
     try {
-      await rotateLog(path, { rotation, nowMs: clock.now(), reopen });
+      await work(each);
     } catch (error) {
-      log.warn({ path, error: describeError(error) }, 'log not rotated');
+      log.warn({ path: each.path, error: describeError(error) }, complaint);
     }
   }
 }

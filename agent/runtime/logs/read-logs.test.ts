@@ -1,10 +1,9 @@
-import { appendFile, mkdtemp, open, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, open, rename, rm, writeFile, type FileHandle } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { assert, property, uint8Array } from 'fast-check';
+import { array, assert, asyncProperty, constantFrom, nat, property, tuple, uint8Array } from 'fast-check';
 import { systemClock } from '#base/clock.ts';
 import { LogFilter, type LogFilterOptions } from './log-filter.ts';
 import { readLogs, type ReadLogsOptions } from './read-logs.ts';
-import { rotatedLogs, rotateLog } from './rotate-logs.ts';
 import { tailOffset } from './tail.ts';
 
 const signal = AbortSignal.timeout(60_000);
@@ -105,15 +104,82 @@ describe('tailOffset()', () => {
     expect(await text({ tailLines: 5, stream: 'stdout' })).toBe('three\n\n\nlast\n');
   });
 
-  it('reads a large file from its end', async () => {
+  it.each([
+    { name: 'a million lines of ten megabytes', of: () => `${at(1)} stdout F x\n`.repeat(200_000) },
+    { name: 'one line of fifty', of: () => `${at(1)} stdout P ${'x'.repeat(16_384)}\n`.repeat(3_000) },
+    { name: 'bytes that are no log', of: () => 'x'.repeat(20_000_000) },
+  ])('reads each byte once at most: $name', async ({ of }) => {
+    await writeFile(path, of());
+    await using file = await open(path, 'r');
+    const end = (await file.stat()).size;
+    const counted = counting(file);
+    expect(await tailOffset(counted, { lines: 1_000_000, end }, signal)).toBe(0);
+    expect(counted.bytesRead).toBeLessThanOrEqual(end);
+  });
+
+  it('reads no more of a large log than what it looks for', async () => {
     const lines = Array.from({ length: 50_000 }, (_, n) => `${at(1)} stdout F line ${n}\n`).join('');
     await writeFile(path, lines);
     await using file = await open(path, 'r');
-
-    const offset = await tailOffset(file, { lines: 2, end: (await file.stat()).size });
+    const counted = counting(file);
+    const offset = await tailOffset(counted, { lines: 2, end: (await file.stat()).size }, signal);
     expect(lines.slice(offset)).toBe(`${at(1)} stdout F line 49998\n${at(1)} stdout F line 49999\n`);
+    expect(counted.bytesRead).toBe(65_536);
+  });
+
+  it('stops where it is aborted', async () => {
+    await writeFile(path, `${at(1)} stdout F x\n`.repeat(50_000));
+    await using file = await open(path, 'r');
+    const abort = new AbortController();
+    const counted = counting(file, () => abort.abort());
+    const { size: end } = await file.stat();
+    await expect(tailOffset(counted, { lines: 1_000_000, end }, abort.signal)).rejects.toThrow('aborted');
+    expect(counted.bytesRead).toBe(65_536);
+  });
+
+  it('finds what a reader of the whole log would', async () => {
+    const record = tuple(constantFrom('stdout', 'stderr'), constantFrom('P', 'F', 'torn'), nat(90_000));
+    await assert(
+      asyncProperty(array(record, { maxLength: 12 }), nat(8), async (records, lines) => {
+        const texts = records.map(([stream, tag, length]) =>
+          tag === 'torn' ? `torn ${stream}\n` : `${at(1)} ${stream} ${tag} ${'x'.repeat(length % 17_000)}\n`,
+        );
+        await writeFile(path, texts.join(''));
+        await using file = await open(path, 'r');
+        const offset = await tailOffset(file, { lines, end: texts.join('').length }, signal);
+        const isEnd = records.map(
+          ([stream, tag], n) =>
+            tag === 'F' ||
+            (tag === 'P' && !records.slice(n + 1).some(([other, t]) => other === stream && t !== 'torn')),
+        );
+        const ends = [...isEnd.keys()].filter((n) => isEnd[n]);
+        const before = ends.length > lines ? (ends.at(-lines - 1) ?? 0) + 1 : 0;
+        const want = lines === 0 ? texts.join('') : texts.slice(0, before).join('');
+        expect(offset).toBe(want.length);
+      }),
+      { numRuns: 200 },
+    );
   });
 });
+
+function counting(
+  file: FileHandle,
+  onRead: () => void = () => undefined,
+): Pick<FileHandle, 'read'> & { readonly bytesRead: number } {
+  let bytesRead = 0;
+  const read = async (buffer: Buffer, offset: number, length: number, position: number) => {
+    const result = await file.read(buffer, offset, length, position);
+    bytesRead += result.bytesRead;
+    onRead();
+    return result;
+  };
+  return {
+    read: read as FileHandle['read'],
+    get bytesRead() {
+      return bytesRead;
+    },
+  };
+}
 
 describe('readLogs()', () => {
   it('of a file that is not there is empty', async () => {
@@ -141,6 +207,37 @@ describe('readLogs()', () => {
     expect(Buffer.concat(rest).toString()).toBe('2\n3\n4\n5\n');
   });
 
+  it('of a log that somebody emptied goes on at its beginning', async () => {
+    await writeFile(path, `${at(1)} stdout F one\n${at(1)} stdout F two\n`);
+    let isRunning = true;
+    const reader = readLogs(path, { clock, follow: true, isRunning: () => isRunning }, signal);
+    await reader.next();
+    await writeFile(path, `${at(2)} stdout F three\n`);
+    expect(Buffer.from((await reader.next()).value ?? []).toString()).toBe('three\n');
+    isRunning = false;
+    await appendFile(path, '');
+    expect((await reader.next()).done).toBe(true);
+  });
+
+  it('goes on after a record that is too long', async () => {
+    await writeFile(path, `${at(1)} stdout F ${'x'.repeat(1_000_000)}\n${at(2)} stdout F last\n`);
+    expect(await text()).toBe('last\n');
+  });
+
+  it('takes from a log no more than its reader does', async () => {
+    await writeFile(path, `${at(1)} stdout F ${'x'.repeat(10_000)}\n`.repeat(1000));
+    const reader = readLogs(path, { clock }, signal);
+    const first = await reader.next();
+    expect(first.value?.length).toBeLessThanOrEqual(65_536);
+    expect((await reader.return(undefined)).done).toBe(true);
+  });
+
+  it('reads what was renamed while there is no new file yet', async () => {
+    await writeFile(path, log);
+    await rename(path, `${path}.20261120-000000`);
+    expect(await text({ tailLines: 1 })).toBe('last\n');
+  });
+
   it('ends when it is aborted', async () => {
     await writeFile(path, '');
     const abort = new AbortController();
@@ -148,37 +245,5 @@ describe('readLogs()', () => {
     const next = reader.next();
     abort.abort();
     expect((await next).done).toBe(true);
-  });
-});
-
-describe('rotateLog()', () => {
-  const rotation = { sizeBytesMax: 10, filesMax: 3 };
-  const noReopen = async (): Promise<void> => writeFile(path, '');
-
-  it('leaves a small log alone, and keeps so many files of a large one', async () => {
-    await writeFile(path, 'small');
-    expect(await rotateLog(path, { rotation, nowMs: 0, reopen: noReopen })).toBe(false);
-    for (let second = 0; second < 5; second++) {
-      await writeFile(path, `large enough ${second}`);
-      expect(await rotateLog(path, { rotation, nowMs: second * 1000, reopen: noReopen })).toBe(true);
-    }
-    expect(await rotatedLogs(path)).toEqual([`${path}.19700101-000003`, `${path}.19700101-000004`]);
-  });
-
-  it('never writes over a rotated file', async () => {
-    for (const want of [true, false]) {
-      await writeFile(path, 'large enough');
-      expect(await rotateLog(path, { rotation, nowMs: 0, reopen: noReopen })).toBe(want);
-    }
-  });
-
-  it('puts the log back when the writer cannot be told', async () => {
-    await writeFile(path, 'large enough');
-    const reopen = async (): Promise<void> => {
-      throw new Error('gone');
-    };
-    await expect(rotateLog(path, { rotation, nowMs: 0, reopen })).rejects.toThrow('gone');
-    expect(await rotatedLogs(path)).toEqual([]);
-    await open(path, 'r').then((file) => file.close());
   });
 });

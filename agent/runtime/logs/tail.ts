@@ -1,43 +1,55 @@
 import type { FileHandle } from 'node:fs/promises';
-import { parseLogLine } from './log-filter.ts';
+import { newline, parseLogLine, recordBytesMax } from './log-filter.ts';
+import { readAt, readBytesMax } from './read-block.ts';
 
-const blockBytes = 64 * 1024;
-const newline = 0x0a;
-
-/** Where the last `lines` lines before the offset `end` of a log begin. A line in parts (P … F) is one. */
-export async function tailOffset(
-  file: FileHandle,
-  { lines, end: size }: { readonly lines: number; readonly end: number },
-): Promise<number> {
-  if (lines <= 0) return size;
-  let from = size;
-  let data: Buffer = Buffer.alloc(0);
-  for (;;) {
-    const starts = wholeLineStarts(data, from === 0);
-    const found = starts.length > lines ? starts.at(-lines) : undefined;
-    if (found !== undefined) return from + found;
-    if (from === 0) return starts.at(-lines) ?? 0;
-    const length = Math.min(blockBytes, from);
-    const block = Buffer.alloc(length);
-    await file.read(block, 0, length, from - length);
-    from -= length;
-    data = Buffer.concat([block, data]);
-  }
+export interface TailOptions {
+  /** How many lines are wanted. */
+  readonly lines: number;
+  /** Where the log ends, for who asks. */
+  readonly end: number;
+  /** Looks no further back than this. Default: to the beginning. */
+  readonly lookBackBytesMax?: number;
 }
 
-/** Offsets at which a line begins that is no continuation; the first of `data` counts only if it begins a record. */
-function wholeLineStarts(data: Buffer, isStart: boolean): readonly number[] {
-  const starts: number[] = [];
-  const isInLine = { stdout: false, stderr: false };
-  let at = isStart ? 0 : data.indexOf(newline) + 1;
-  if (at === 0 && !isStart) return [];
-  for (let end = data.indexOf(newline, at); end >= 0; end = data.indexOf(newline, at)) {
-    const record = parseLogLine(data.subarray(at, end));
-    if (record !== undefined) {
-      if (!isInLine[record.stream]) starts.push(at);
-      isInLine[record.stream] = record.isPartial;
+/**
+ * Where the last lines of a log begin: read backwards in blocks, each byte once. A line counts by its last record (`F`, or a
+ * `P` that its writer did not go on with), so that a line in parts is one.
+ * @throws the signal's reason
+ */
+export async function tailOffset(
+  file: Pick<FileHandle, 'read'>,
+  { lines, end, lookBackBytesMax = end }: TailOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  if (lines <= 0) return end;
+  const floor = Math.max(0, end - lookBackBytesMax);
+  const isContinued = { stdout: false, stderr: false };
+  let found = 0;
+  let from = end;
+  // What the block before ends with: the head of a line whose end is here. Of the last line, nothing yet: it may have no end.
+  let head: Buffer | undefined;
+  while (from > floor) {
+    signal.throwIfAborted();
+    const length = Math.min(readBytesMax, from - floor);
+    const block = await readAt(file, from - length, length);
+    if (block.length < length) return end; // It was cut off meanwhile.
+    from -= length;
+    const data = head === undefined ? block : Buffer.concat([block, head]);
+    let lineEnd = data.lastIndexOf(newline);
+    while (lineEnd > 0) {
+      const before = data.lastIndexOf(newline, lineEnd - 1);
+      if (before < 0 && from > 0) break;
+      const record = parseLogLine(data.subarray(before + 1, lineEnd));
+      if (record !== undefined) {
+        if (!record.isPartial || !isContinued[record.stream]) found += 1;
+        isContinued[record.stream] = true;
+        if (found > lines) return from + lineEnd + 1;
+      }
+      lineEnd = before;
     }
-    at = end + 1;
+    head = lineEnd < 0 ? undefined : data.subarray(0, lineEnd + 1);
+    // No record is as long: whatever it is, its beginning does not matter.
+    if (head !== undefined && head.length > recordBytesMax) head = head.subarray(-1);
   }
-  return starts;
+  return floor;
 }
