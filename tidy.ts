@@ -43,6 +43,8 @@ const bannedNames = new Set([
   'index',
 ]);
 const linesMax = 500;
+/** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
+const bareTimers = /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(|'node:timer[s]/;
 /** Written so that it does not find itself. */
 const leftovers = /\b(FIXM[E]|XX[X])\b/;
 
@@ -116,6 +118,8 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
   lines.forEach((source, index) => {
     const leftover = leftovers.exec(source);
     if (leftover !== null) add(index + 1, `${leftover[0]} does not reach main`);
+    if (bareTimers.test(source) && file !== 'base/clock.ts' && !isTestFile(file))
+      add(index + 1, 'waits go by base/clock.ts: a timer of more than 24.8 days is due at once');
     if (/\bTODO\b(?!\([a-z0-9-]+\))/.test(source) && file !== 'tidy.ts')
       add(index + 1, 'TODO(name-of-issue) only');
     if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')

@@ -1,6 +1,13 @@
-import { performance } from 'node:perf_hooks';
+/**
+ * The longest wait of one timer, 24.8 days: Node's setTimeout takes a signed 32-bit number, and what is longer is due after 1 ms
+ * (nodejs.org/api/timers.html). A clock waits longer in pieces.
+ */
+export const timerMsMax = 2_147_483_647;
 
-/** Time as a parameter: everything that waits or asks for the time takes one. */
+/**
+ * Time as a parameter: everything that waits or asks for the time takes one. Any wait will do: of 0 or less, it is due at once; of
+ * more than `timerMsMax`, in its time; of NaN (a date that is none), never.
+ */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
@@ -16,12 +23,29 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   sleep: (ms, signal) => sleepReal(ms, signal),
-  after: (ms, callback) => {
-    const timer = setTimeout(callback, ms);
-    timer.unref();
-    return { [Symbol.dispose]: () => clearTimeout(timer) };
-  },
+  after: (ms, callback) => startTimer(ms, callback, false),
 };
+
+/** A signal that aborts after `ms`, as AbortSignal.timeout does, for waits of any length. */
+export function timeoutSignal(ms: number): AbortSignal {
+  if (ms >= 0 && ms <= timerMsMax) return AbortSignal.timeout(ms);
+  const controller = new AbortController();
+  startTimer(ms, () => controller.abort(new DOMException('timed out', 'TimeoutError')), false);
+  return controller.signal;
+}
+
+/** Calls back once after `ms`, however long that is. */
+function startTimer(ms: number, callback: () => void, keepsProcess: boolean): Disposable {
+  const dueMs = performance.now() + (Number.isNaN(ms) ? Infinity : ms);
+  let timer: NodeJS.Timeout;
+  const wait = (leftMs: number): void => {
+    timer = leftMs > timerMsMax ? setTimeout(next, timerMsMax) : setTimeout(callback, leftMs);
+    if (!keepsProcess) timer.unref();
+  };
+  const next = (): void => wait(dueMs - performance.now());
+  wait(Number.isNaN(ms) ? Infinity : ms);
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
+}
 
 function sleepReal(ms: number, signal?: AbortSignal): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -30,13 +54,14 @@ function sleepReal(ms: number, signal?: AbortSignal): Promise<void> {
     return promise;
   }
   const onAbort = (): void => {
-    clearTimeout(timer);
+    timer[Symbol.dispose]();
     reject(signal?.reason);
   };
-  const timer = setTimeout(() => {
+  const end = (): void => {
     signal?.removeEventListener('abort', onAbort);
     resolve();
-  }, ms);
+  };
+  const timer = startTimer(ms, end, true);
   signal?.addEventListener('abort', onAbort, { once: true });
   return promise;
 }
@@ -53,7 +78,7 @@ export function createFakeClock(startMs = 0): FakeClock {
   const timers = new Map<number, { readonly dueMs: number; readonly run: () => void }>();
   const after = (ms: number, callback: () => void): Disposable => {
     const id = nextId++;
-    timers.set(id, { dueMs: nowMs + ms, run: callback });
+    timers.set(id, { dueMs: nowMs + (Number.isNaN(ms) ? Infinity : Math.max(0, ms)), run: callback });
     return { [Symbol.dispose]: () => void timers.delete(id) };
   };
   return {

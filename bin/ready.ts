@@ -1,3 +1,4 @@
+import { systemClock } from '#base/clock.ts';
 import { execFile } from 'node:child_process';
 import { closeSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -35,11 +36,12 @@ export function watchdogIntervalMs(environment: NodeJS.ProcessEnv, pid: number):
 function feedWatchdog(environment: NodeJS.ProcessEnv): void {
   const intervalMs = watchdogIntervalMs(environment, process.pid);
   if (intervalMs === undefined) return;
-  const timer = setInterval(() => {
+  const feed = (): void => {
+    systemClock.after(intervalMs, feed);
     notifySystemd(environment, 'WATCHDOG=1').catch((error: unknown) => {
       // One that is lost does no harm; systemd counts.
       console.error(`podwright: tell systemd's watchdog: ${String(error)}`);
     });
-  }, intervalMs);
-  timer.unref();
+  };
+  systemClock.after(intervalMs, feed);
 }

@@ -1,3 +1,4 @@
+import { timeoutSignal } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { CniCommand, CniInvoker } from '#api/cni/invocation.ts';
@@ -74,7 +75,7 @@ export function createCniNetwork(invoke: CniInvoker, binDirs: readonly string[])
         }
         return result ?? emptyResult;
       } catch (error) {
-        await undoAdd(() => del(list, attachment, result, AbortSignal.timeout(undoTimeoutMs)), error);
+        await undoAdd(() => del(list, attachment, result, timeoutSignal(undoTimeoutMs)), error);
         throw error;
       }
     },

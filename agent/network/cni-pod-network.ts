@@ -1,3 +1,4 @@
+import { timeoutSignal } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
 import { parseCidr, formatIp } from '#api/cni/ip-address.ts';
@@ -86,7 +87,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
     async status() {
       try {
         const list = requireConflist(options.conflistDir);
-        await cni.status(list, AbortSignal.timeout(statusTimeoutMs));
+        await cni.status(list, timeoutSignal(statusTimeoutMs));
         return { isReady: true, reason: '' };
       } catch (error) {
         return { isReady: false, reason: describeError(error) };
@@ -111,7 +112,7 @@ export async function attachPod(
   const [lo, own] = await Promise.allSettled([loopback, cni.add(list, attachment, signal, onResult)]);
   if (own.status === 'rejected') throw own.reason;
   if (lo.status === 'fulfilled') return own.value;
-  await cni.del(list, attachment, own.value, AbortSignal.timeout(statusTimeoutMs));
+  await cni.del(list, attachment, own.value, timeoutSignal(statusTimeoutMs));
   throw lo.reason;
 }
 
@@ -135,7 +136,7 @@ async function saveOrUndo(made: {
   try {
     await cache.save({ ...attachment, list, result }, configTextOf(list));
   } catch (cause) {
-    await cni.del(list, attachment, result, AbortSignal.timeout(statusTimeoutMs));
+    await cni.del(list, attachment, result, timeoutSignal(statusTimeoutMs));
     throw cause;
   }
 }

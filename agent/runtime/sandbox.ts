@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Launcher, Supervisor } from '#native/launch/launch.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
-import type { Clock } from '#base/clock.ts';
+import { timeoutSignal, type Clock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { SandboxPlan } from './plan-sandbox.ts';
 import { settleAll } from './settle-all.ts';
@@ -145,7 +145,7 @@ async function addToNetwork(
   if (request === undefined) return [];
   await context.netns;
   signal.throwIfAborted();
-  undo.defer(() => network.del(request, AbortSignal.timeout(networkUndoTimeoutMs)));
+  undo.defer(() => network.del(request, timeoutSignal(networkUndoTimeoutMs)));
   const { ips } = await network.add(request, signal);
   return ips;
 }

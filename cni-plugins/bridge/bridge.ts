@@ -1,3 +1,4 @@
+import { timeoutSignal } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniCommand } from '#api/cni/invocation.ts';
@@ -98,7 +99,7 @@ export const bridge: CniPlugin = {
 
 /** Undoing goes on when the caller has given up, but not for ever. */
 function undoSignal(): AbortSignal {
-  return AbortSignal.timeout(10_000);
+  return timeoutSignal(10_000);
 }
 
 async function addressesFor(

@@ -1,3 +1,4 @@
+import { timeoutSignal } from '#base/clock.ts';
 import { text } from 'node:stream/consumers';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
@@ -19,7 +20,7 @@ export async function runPluginProcess(plugin: CniPlugin): Promise<void> {
       invoke: invokeProgram,
       isNetnsRemovedByCaller: false,
     }),
-    AbortSignal.timeout(timeoutMs),
+    timeoutSignal(timeoutMs),
   );
   process.stdout.write(output.stdout);
   process.exitCode = output.exitCode;

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { requestTooLarge } from '#api/status.ts';
@@ -17,7 +18,7 @@ import {
  */
 
 /** A body that is on its way. */
-export type IncomingBody = Readable & { setTimeout(ms: number, onTimeout?: () => void): unknown };
+export type IncomingBody = Readable & Pick<IncomingMessage | ServerHttp2Stream, 'setTimeout'>;
 
 export interface Exchange {
   readonly method: string;

@@ -2,6 +2,7 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
+import { systemClock } from '#base/clock.ts';
 import { at, numberOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { internalError, serviceUnavailable, statusError } from '#api/status.ts';
@@ -58,9 +59,11 @@ export function createNodeDialer({ caCertPem, client }: NodeDialerOptions): Node
             );
       outgoing.once('socket', (socket) => {
         if (!socket.connecting) return;
-        const timer = setTimeout(() => outgoing.destroy(new Error('connect timeout')), connectTimeoutMs);
-        socket.once('connect', () => clearTimeout(timer));
-        socket.once('close', () => clearTimeout(timer));
+        const timer = systemClock.after(connectTimeoutMs, () =>
+          outgoing.destroy(new Error('connect timeout')),
+        );
+        socket.once('connect', () => timer[Symbol.dispose]());
+        socket.once('close', () => timer[Symbol.dispose]());
       });
       outgoing.once('response', resolve);
       outgoing.once('error', (error) => reject(dialError(endpoint, error)));
