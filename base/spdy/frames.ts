@@ -1,4 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
+import { FrameAssembler } from '#base/frame-assembler.ts';
 import { unreachable } from '#base/unreachable.ts';
 
 /**
@@ -40,30 +41,29 @@ export const rstCancel = 5;
 
 /** Cuts a byte stream into frames, wherever it is split. */
 export class FrameDecoder {
-  #pending: Buffer = Buffer.alloc(0);
+  readonly #assembler = new FrameAssembler({ headerBytes: headerLength, frameBytes });
 
-  /** The frames that are complete with this chunk. @throws {E_INVALID} for what is no SPDY/3; the stream is lost then */
-  push(chunk: Uint8Array): readonly SpdyFrame[] {
-    let rest = this.#pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.#pending, chunk]);
-    const frames: SpdyFrame[] = [];
-    while (rest.length >= headerLength) {
-      const length = rest.readUInt32BE(4) & 0xff_ffff;
-      if (length > frameLengthMax)
-        throw new PodwrightError('E_INVALID', `read SPDY frame: ${length} bytes are too many`);
-      if (rest.length < headerLength + length) break;
-      frames.push(
-        decodeFrame(rest.subarray(0, headerLength), rest.subarray(headerLength, headerLength + length)),
-      );
-      rest = rest.subarray(headerLength + length);
+  /**
+   * The frames that are complete with this chunk, decoded one by one as they are asked for: a chunk of 64 KiB may hold 5,000.
+   * @throws {E_INVALID} for what is no SPDY/3; the stream is lost then
+   */
+  *push(chunk: Uint8Array): Generator<SpdyFrame, void, void> {
+    for (const frame of this.#assembler.push(chunk)) {
+      yield decodeFrame(frame.subarray(0, headerLength), frame.subarray(headerLength));
     }
-    this.#pending = rest;
-    return frames;
   }
 
   /** Whether the stream may end here. */
   get isAtBoundary(): boolean {
-    return this.#pending.length === 0;
+    return this.#assembler.isAtBoundary;
   }
+}
+
+function frameBytes(header: Buffer): number {
+  const length = header.readUInt32BE(4) & 0xff_ffff;
+  if (length > frameLengthMax)
+    throw new PodwrightError('E_INVALID', `read SPDY frame: ${length} bytes are too many`);
+  return headerLength + length;
 }
 
 function decodeFrame(header: Buffer, body: Buffer): SpdyFrame {

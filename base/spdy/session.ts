@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream';
+import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import {
@@ -26,15 +27,19 @@ export interface SpdyStream extends Duplex {
 export interface SpdySessionOptions {
   /** The bytes both ways: a socket, or messages of a WebSocket as a stream. Closed with the session. */
   readonly transport: Duplex;
+  readonly clock: Clock;
   readonly isServer: boolean;
   /** A stream that the peer opened. It is answered with SYN_REPLY already. */
   readonly onStream: (stream: SpdyStream) => void;
 }
 
-/** Streams open at once, and bytes of one that wait for their reader before the whole transport is stopped. */
+/** Streams open at once, and bytes that wait for their readers, of one and of all, before the whole transport is stopped. */
 const streamsMax = 1000;
 const streamBufferBytes = 262_144;
+export const sessionBufferBytes = 4_194_304;
 const dataLengthMax = 32_768;
+/** How long the peer may take to read what was written before we close. */
+const drainMs = 60_000;
 /** How long the peer may take to close after us. Closing at once would reset the connection, and what it has not read is lost. */
 const lingerMs = 1000;
 
@@ -50,13 +55,22 @@ export class SpdySession implements AsyncDisposable {
   readonly #deflater = createHeaderDeflater();
   readonly #streams = new Map<number, StreamEnd>();
   readonly #closed = Promise.withResolvers<void>();
+  /** What fails the frames that are being written, if the transport is closed without a word to them. */
+  readonly #unwritten = new Set<(error: Error) => void>();
   #nextId: number;
+  /** Somebody waits for readers to take what all streams hold together. */
+  #taken: PromiseWithResolvers<void> | undefined;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: SpdySessionOptions) {
     this.#options = options;
     this.#transport = options.transport;
     this.#nextId = options.isServer ? 2 : 1;
+    this.#transport.once('close', () => {
+      for (const reject of this.#unwritten) reject(connectionClosed());
+      // Whoever waits for a reader would not see it.
+      if (!this.#transport.readableEnded) this.#close(undefined);
+    });
     this.#run().then(
       () => this.#close(undefined),
       (error: unknown) => this.#close(error),
@@ -79,12 +93,17 @@ export class SpdySession implements AsyncDisposable {
 
   /** Ends all streams and the transport, after what was written has gone out and been taken. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writing.catch(() => undefined); // The transport is closed in any case.
+    const { clock } = this.#options;
+    {
+      using _drain = clock.after(drainMs, () => this.#transport.destroy());
+
+      await this.#writing.catch(() => undefined); // The transport is closed in any case.
+    }
     for (const stream of this.#streams.values()) stream.destroy(connectionClosed());
     this.#transport.end();
-    const linger = setTimeout(() => this.#transport.destroy(), lingerMs);
+    using _linger = clock.after(lingerMs, () => this.#transport.destroy());
+
     await this.closed;
-    clearTimeout(linger);
   }
 
   async #run(): Promise<void> {
@@ -113,9 +132,8 @@ export class SpdySession implements AsyncDisposable {
         this.#streams.get(frame.streamId)?.reset();
         return undefined;
       case 'ping':
-        // Ours have the parity of our streams; the peer's are echoed.
-        if (frame.id % 2 === (this.#options.isServer ? 1 : 0)) this.#send(frame).catch(() => undefined);
-        return undefined;
+        // Ours have the parity of our streams; the peer's are echoed, and nothing more is read until the echo has gone out.
+        return this.#isPeers(frame.id) ? this.#send(frame) : undefined;
       case 'goAway':
       case 'ignored':
         return undefined;
@@ -125,6 +143,7 @@ export class SpdySession implements AsyncDisposable {
   }
 
   async #accept(id: number, isFin: boolean, headers: SpdyHeaders): Promise<void> {
+    if (!this.#isPeers(id)) throw new PodwrightError('E_INVALID', `accept SPDY stream ${id}: not the peer's`);
     if (this.#streams.has(id)) throw new PodwrightError('E_INVALID', `accept SPDY stream ${id}: in use`);
     if (this.#streams.size >= streamsMax) {
       await this.#send({ type: 'rstStream', streamId: id, status: rstRefusedStream });
@@ -140,13 +159,27 @@ export class SpdySession implements AsyncDisposable {
     const stream = this.#streams.get(id);
     if (stream === undefined) {
       // A late frame of a stream that was closed here needs no answer; one never opened is the peer's mistake.
-      const isOwn = id % 2 === (this.#options.isServer ? 0 : 1);
-      if (isOwn && id >= this.#nextId)
+      if (!this.#isPeers(id) && id >= this.#nextId)
         await this.#send({ type: 'rstStream', streamId: id, status: rstInvalidStream });
       return;
     }
     if (data.length > 0) await stream.deliver(data);
+    while (this.#waitingBytes() > sessionBufferBytes && !this.#transport.destroyed) {
+      this.#taken = Promise.withResolvers();
+      await this.#taken.promise;
+    }
     if (isFin) stream.finish();
+  }
+
+  /** Streams and pings of a client are odd, of a server even. */
+  #isPeers(id: number): boolean {
+    return id % 2 === (this.#options.isServer ? 1 : 0);
+  }
+
+  #waitingBytes(): number {
+    let bytes = 0;
+    for (const stream of this.#streams.values()) bytes += stream.readableLength;
+    return bytes;
   }
 
   #add(id: number, headers: SpdyHeaders): StreamEnd {
@@ -159,9 +192,13 @@ export class SpdySession implements AsyncDisposable {
       },
       finish: () => this.#send({ type: 'data', streamId: id, isFin: true, data: Buffer.alloc(0) }),
       cancel: () => this.#send({ type: 'rstStream', streamId: id, status: rstCancel }),
+      taken: () => this.#taken?.resolve(),
     });
     this.#streams.set(id, stream);
-    stream.once('close', () => this.#streams.delete(id));
+    stream.once('close', () => {
+      this.#streams.delete(id);
+      this.#taken?.resolve();
+    });
     stream.on('error', () => undefined); // Whoever reads or writes it is told; a stream that nobody uses may fail alone.
     return stream;
   }
@@ -188,9 +225,12 @@ export class SpdySession implements AsyncDisposable {
     if (this.#transport.destroyed || this.#transport.writableEnded) {
       reject(new PodwrightError('E_CLOSED', 'write SPDY frame: connection closed'));
     } else {
-      this.#transport.write(bytes, (error) =>
-        error === null || error === undefined ? resolve() : reject(error),
-      );
+      this.#unwritten.add(reject);
+      this.#transport.write(bytes, (error) => {
+        this.#unwritten.delete(reject);
+        if (error === null || error === undefined) resolve();
+        else reject(error);
+      });
     }
     return promise;
   }
@@ -201,6 +241,7 @@ export class SpdySession implements AsyncDisposable {
     this.#inflater[Symbol.dispose]();
     this.#deflater[Symbol.dispose]();
     this.#transport.destroy();
+    this.#taken?.resolve();
     this.#closed.resolve();
   }
 }
@@ -213,6 +254,8 @@ interface StreamPorts {
   readonly send: (data: Buffer) => Promise<void>;
   readonly finish: () => Promise<void>;
   readonly cancel: () => Promise<void>;
+  /** Its reader has taken something. */
+  readonly taken: () => void;
 }
 
 /** Our end of a stream. (Node's Duplex is the interface that everything pipes into, hence the class.) */
@@ -256,6 +299,12 @@ class StreamEnd extends Duplex implements SpdyStream {
     this.#isReset = true;
     this.push(null);
     this.destroy();
+  }
+
+  override read(size?: number): unknown {
+    const chunk: unknown = super.read(size);
+    if (chunk !== null) this.#ports.taken();
+    return chunk;
   }
 
   override _read(): void {

@@ -2,10 +2,11 @@ import { assert, property, uint8Array } from 'fast-check';
 import { Duplex } from 'node:stream';
 import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { createFakeClock, systemClock } from '#base/clock.ts';
 import { spdyDictionary } from './dictionary.ts';
 import { encodeFrame, FrameDecoder, type SpdyFrame } from './frames.ts';
 import { createHeaderDeflater, createHeaderInflater, decodeHeaders, encodeHeaders } from './header-block.ts';
-import { SpdySession, type SpdyStream } from './session.ts';
+import { sessionBufferBytes, SpdySession, type SpdyStream } from './session.ts';
 
 const frames: readonly SpdyFrame[] = [
   { type: 'data', streamId: 1, isFin: false, data: Buffer.from('hello') },
@@ -33,7 +34,7 @@ describe('SPDY frames', () => {
     assert(
       property(uint8Array({ maxLength: 64 }), (bytes) => {
         try {
-          new FrameDecoder().push(bytes);
+          for (const frame of new FrameDecoder().push(bytes)) expect(frame.type).toBeTypeOf('string');
         } catch (error) {
           expect(error).toMatchObject({ code: 'E_INVALID' });
         }
@@ -116,12 +117,18 @@ describe('SpdySession', () => {
     await using _server = new SpdySession({
       transport: right,
       isServer: true,
+      clock: systemClock,
       onStream: (stream: SpdyStream) => {
         seen.push(stream.headers['streamtype'] ?? '');
         stream.pipe(stream);
       },
     });
-    await using client = new SpdySession({ transport: left, isServer: false, onStream: () => undefined });
+    await using client = new SpdySession({
+      transport: left,
+      isServer: false,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
 
     const names = ['error', 'stdin', 'stdout'];
     const echoed = await Promise.all(
@@ -142,6 +149,7 @@ describe('SpdySession', () => {
     await using _server = new SpdySession({
       transport: right,
       isServer: true,
+      clock: systemClock,
       onStream: async (stream) => {
         let total = 0;
         for await (const chunk of stream) {
@@ -151,7 +159,12 @@ describe('SpdySession', () => {
         received.resolve(total);
       },
     });
-    await using client = new SpdySession({ transport: left, isServer: false, onStream: () => undefined });
+    await using client = new SpdySession({
+      transport: left,
+      isServer: false,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
 
     const stream = await client.open({ streamtype: 'data' });
     for (let sent = 0; sent < size; sent += 100_000) {
@@ -164,8 +177,18 @@ describe('SpdySession', () => {
   test('what came before the peer closed can be read after', async () => {
     const [left, right] = wire(65_536);
     const opened = Promise.withResolvers<SpdyStream>();
-    const server = new SpdySession({ transport: right, isServer: true, onStream: opened.resolve });
-    await using client = new SpdySession({ transport: left, isServer: false, onStream: () => undefined });
+    const server = new SpdySession({
+      transport: right,
+      isServer: true,
+      clock: systemClock,
+      onStream: opened.resolve,
+    });
+    await using client = new SpdySession({
+      transport: left,
+      isServer: false,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
 
     const [ended, cut] = [
       await client.open({ streamtype: 'error' }),
@@ -182,12 +205,137 @@ describe('SpdySession', () => {
   test('ends its streams when the wire is cut', async () => {
     const [left, right] = wire(100);
     const opened = Promise.withResolvers<SpdyStream>();
-    await using _server = new SpdySession({ transport: right, isServer: true, onStream: opened.resolve });
-    await using client = new SpdySession({ transport: left, isServer: false, onStream: () => undefined });
+    await using _server = new SpdySession({
+      transport: right,
+      isServer: true,
+      clock: systemClock,
+      onStream: opened.resolve,
+    });
+    await using client = new SpdySession({
+      transport: left,
+      isServer: false,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
 
     await client.open({ streamtype: 'data' });
     const stream = await opened.promise;
     right.destroy();
     await expect(readAll(stream)).rejects.toMatchObject({ code: 'E_CONNECTION' });
+  });
+
+  /** A peer that writes what it likes and reads nothing. */
+  function deafPeer(onStream: (stream: SpdyStream) => void = () => undefined, clock = createFakeClock()) {
+    let [written, replies] = [0, 0];
+    const transport = new Duplex({
+      readableHighWaterMark: 65_536,
+      read: () => undefined,
+      write: () => void replies++, // Never called back: there is no room.
+    });
+    const session = new SpdySession({ transport, isServer: true, clock, onStream });
+    const flood = async (bytes: Buffer, countMax: number): Promise<number> => {
+      while (written < countMax && transport.push(bytes)) {
+        written++;
+        await new Promise(setImmediate);
+      }
+      return written;
+    };
+    return { transport, session, clock, flood, replies: () => replies };
+  }
+
+  test('a peer that sends pings and reads nothing is not read on', async () => {
+    const { session, transport, flood, replies } = deafPeer();
+    const pings = Buffer.concat(Array.from({ length: 1000 }, () => encodeFrame({ type: 'ping', id: 1 })));
+    expect(await flood(pings, 1000)).toBeLessThan(20);
+    expect(replies()).toBe(1);
+    transport.destroy();
+    await session.closed;
+  });
+
+  test.each([
+    {
+      name: 'streams',
+      firstId: 2,
+      frame: (id: number) => encodeFrame({ type: 'data', streamId: id, isFin: false, data: Buffer.of(1) }),
+    },
+    {
+      name: 'streams beyond all count',
+      firstId: 1,
+      frame: (id: number) =>
+        encodeFrame({
+          type: 'synStream',
+          streamId: id,
+          isFin: false,
+          block: deflateSync(encodeHeaders({ streamtype: 'x' }), {
+            dictionary: spdyDictionary,
+            finishFlush: 2,
+          }),
+        }),
+    },
+  ])('a peer that asks for resets of $name and reads nothing is not read on', async ({ frame, firstId }) => {
+    const { session, transport, flood, replies } = deafPeer((stream) => stream.destroy());
+    let id = firstId;
+    const frames = Buffer.concat(Array.from({ length: 500 }, () => frame((id += 2))));
+    expect(await flood(frames, 1000)).toBeLessThan(20);
+    expect(replies()).toBeLessThan(5);
+    transport.destroy();
+    await session.closed;
+  });
+
+  test('what all streams hold together is bounded', async () => {
+    const [left, right] = wire(65_536);
+    const opened: SpdyStream[] = [];
+    const server = new SpdySession({
+      transport: right,
+      isServer: true,
+      clock: systemClock,
+      onStream: (stream) => void opened.push(stream),
+    });
+    const client = new SpdySession({
+      transport: left,
+      isServer: false,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
+    const streams = await Promise.all(Array.from({ length: 100 }, () => client.open({ streamtype: 'data' })));
+    for (const stream of streams) stream.write(Buffer.alloc(250_000));
+    for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate);
+    const held = (): number => opened.reduce((sum, stream) => sum + stream.readableLength, 0);
+    expect(held()).toBeLessThan(sessionBufferBytes + 65_536);
+    // Once they are read, the others' come.
+    await Promise.all([
+      ...streams.map((stream) => new Promise<void>((resolve) => stream.end(resolve))),
+      ...opened.map(async (stream) => expect(await readAll(stream)).toHaveLength(250_000)),
+    ]);
+    await Promise.all([client[Symbol.asyncDispose](), server[Symbol.asyncDispose]()]);
+  });
+
+  test('a peer that never reads the end is cut off', async () => {
+    const { session, clock, flood } = deafPeer();
+    await flood(encodeFrame({ type: 'ping', id: 1 }), 1);
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+    const ended = session[Symbol.asyncDispose]();
+    clock.advance(60_000);
+    await ended;
+  });
+
+  test("streams with an id that is not the peer's end the connection", async () => {
+    const [left, right] = wire(1000);
+    const server = new SpdySession({
+      transport: right,
+      isServer: true,
+      clock: systemClock,
+      onStream: () => undefined,
+    });
+    left.write(
+      encodeFrame({
+        type: 'synStream',
+        streamId: 2,
+        isFin: false,
+        block: deflateSync(encodeHeaders({}), { dictionary: spdyDictionary, finishFlush: 2 }),
+      }),
+    );
+    left.resume();
+    await server.closed;
   });
 });

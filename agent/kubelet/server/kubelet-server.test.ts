@@ -4,6 +4,7 @@ import https from 'node:https';
 import type { Duplex } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { systemClock } from '#base/clock.ts';
 import { SpdySession, type SpdyStream } from '#base/spdy/session.ts';
 import { websocketTransport } from './websocket-transport.ts';
 import { startTestServer, type TestServer } from './test-server.fixture.ts';
@@ -150,7 +151,7 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     return { socket, negotiated: response.headers['x-stream-protocol-version'] };
   };
   const spdyClient = (transport: Duplex) =>
-    new SpdySession({ transport, isServer: false, onStream: () => undefined });
+    new SpdySession({ transport, isServer: false, clock: systemClock, onStream: () => undefined });
 
   test('exec over SPDY', async () => {
     const { socket, negotiated } = await upgrade(

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { WebSocket } from 'ws';
+import type { Clock } from '#base/clock.ts';
 import { describeError, errnoOf } from '#base/errors.ts';
 import { SpdySession, type SpdyStream } from '#base/spdy/session.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -12,11 +13,16 @@ const pendingMax = 1000;
  * Port-forward over SPDY, raw or through a WebSocket. Each connection is a pair of streams with one `requestid`: `error`,
  * which stays empty unless something fails, and `data`, which is the connection. Resolves when the client is gone.
  */
-export async function servePortForward(transport: Duplex, runtime: Runtime, podUid: string): Promise<void> {
+export async function servePortForward(
+  transport: Duplex,
+  podUid: string,
+  { runtime, clock }: { readonly runtime: Runtime; readonly clock: Clock },
+): Promise<void> {
   const waiting = new Map<string, SpdyStream>(); // By request id: the first stream of a pair.
   let counter = 0;
   await using session = new SpdySession({
     transport,
+    clock,
     isServer: true,
     onStream: (stream) => {
       const { streamtype = '', requestid } = stream.headers;

@@ -28,6 +28,7 @@ export async function spdyChannels(
   const complete = Promise.withResolvers<void>();
   const session = new SpdySession({
     transport,
+    clock,
     isServer: true,
     onStream: (stream) => {
       const type = stream.headers['streamtype'] ?? '';

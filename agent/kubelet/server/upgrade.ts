@@ -68,7 +68,7 @@ export async function serveUpgrade(
     `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: ${protocol}\r\n\r\n`,
   );
   if (head.length > 0) socket.unshift(head);
-  if (call.kind === 'portForward') return servePortForward(socket, ports.runtime, call.podUid);
+  if (call.kind === 'portForward') return servePortForward(socket, call.podUid, ports);
   const hasStatus = protocol === 'v4.channel.k8s.io';
   return serveCommand(
     call,
@@ -100,7 +100,7 @@ async function serveWebSocket(
     return;
   }
   const webSocket = await acceptWebSocket({ request, socket, head }, protocol);
-  if (isTunnel) await servePortForward(websocketTransport(webSocket), ports.runtime, call.podUid);
+  if (isTunnel) await servePortForward(websocketTransport(webSocket), call.podUid, ports);
   else if (call.kind === 'portForward')
     await servePortChannels(webSocket, call.ports, { runtime: ports.runtime, podUid: call.podUid });
   else await serveCommand(call, websocketChannels(webSocket, call.request), ports);
