@@ -3,13 +3,25 @@ import { conflictsWith, podHostPorts } from '#api/pod/host-ports.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { NodeFacts } from './ports.ts';
+import type { Refusal } from './refusal.ts';
+import { sysctlRefusal } from './sysctl-admission.ts';
 import { unsupportedIn } from './unsupported.ts';
 
-/** Why a node does not take a pod: reason and message of its Failed status. */
-export interface Refusal {
-  readonly reason: string;
-  readonly message: string;
+export interface AdmissionRequest {
+  readonly pod: Pod;
+  /** The other pods of the node that have not ended. */
+  readonly active: readonly Pod[];
+  readonly node: NodeFacts;
 }
+
+/** Asked in this order; the first refusal is the pod's status. Pure. */
+const handlers: readonly ((request: AdmissionRequest) => Refusal | undefined)[] = [
+  ({ pod }) => sysctlRefusal(pod),
+  ({ pod }) => otherSystem(pod),
+  ({ pod, node }) => unsupported(pod, node),
+  ({ pod, active }) => portConflict(pod, active),
+  ({ pod, active, node }) => shortage(pod, active, node),
+];
 
 /**
  * Whether the node takes a new pod. The scheduler has decided the same before, but pods may name their node themselves, and
@@ -17,7 +29,11 @@ export interface Refusal {
  */
 export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
   const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
-  return unsupported(pod, node) ?? portConflict(pod, active) ?? shortage(pod, active, node);
+  for (const handler of handlers) {
+    const refusal = handler({ pod, active, node });
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
 }
 
 function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
@@ -65,37 +81,14 @@ export function resourceShortage(
   return undefined;
 }
 
-// Sysctls that are namespaced and harmless to others (kubelet's safe set).
-const safeSysctls: ReadonlySet<string> = new Set([
-  'kernel.shm_rmid_forced',
-  'net.ipv4.ip_local_port_range',
-  'net.ipv4.tcp_syncookies',
-  'net.ipv4.ping_group_range',
-  'net.ipv4.ip_unprivileged_port_start',
-  'net.ipv4.ip_local_reserved_ports',
-  'net.ipv4.tcp_keepalive_time',
-  'net.ipv4.tcp_fin_timeout',
-  'net.ipv4.tcp_keepalive_intvl',
-  'net.ipv4.tcp_keepalive_probes',
-  'net.ipv4.tcp_rmem',
-  'net.ipv4.tcp_wmem',
-]);
+function otherSystem({ spec }: Pod): Refusal | undefined {
+  if (spec?.os?.name === undefined || spec.os.name === 'linux') return undefined;
+  const message = `Failed to admit pod as the OS field doesn't match node OS`;
+  return { reason: 'PodOSNotSupported', message };
+}
 
 /** Nothing that is asked for is silently left out. */
 function unsupported(pod: Pod, node: NodeFacts): Refusal | undefined {
-  const { spec } = pod;
-  const unsafe = (spec?.securityContext?.sysctls ?? []).find(
-    ({ name }) => !safeSysctls.has(name.replaceAll('/', '.')),
-  );
-  if (unsafe !== undefined) {
-    return { reason: 'SysctlForbidden', message: `forbidden sysctl: "${unsafe.name}" not allowlisted` };
-  }
-  if (spec?.os?.name !== undefined && spec.os.name !== 'linux') {
-    return {
-      reason: 'PodOSNotSupported',
-      message: `Failed to admit pod as the OS field doesn't match node OS`,
-    };
-  }
   const missing = unsupportedIn(pod, node);
   if (missing === undefined) return undefined;
   return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };

@@ -1,6 +1,7 @@
 import type { Container, EphemeralContainer, Pod, VolumeMount } from '#api/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { expandVariables } from '#api/pod/expand.ts';
+import { normalizeSysctl } from '#api/pod/sysctls.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { EnvEntry } from './environment.ts';
@@ -145,7 +146,7 @@ export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfig
     hostIpc: spec?.hostIPC === true,
     sharePidNamespace: spec?.shareProcessNamespace === true,
     sysctls: Object.fromEntries(
-      (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name.replaceAll('/', '.'), value]),
+      (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [normalizeSysctl(name), value]),
     ),
     portMappings: hostNetwork
       ? []

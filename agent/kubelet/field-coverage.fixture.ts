@@ -245,7 +245,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   Capabilities: { add: here('security'), drop: here('security') },
   SeccompProfile: { localhostProfile: refused, type: here('security') },
-  Sysctl: { name: here('admission'), value: here('container-config') },
+  Sysctl: { name: here('sysctl-admission'), value: here('container-config') },
 
   VolumeMount: {
     mountPath: here('container-config'),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
 import type { SupervisorSpec } from '#native/launch/launch.ts';
+import { isSysctlName, sysctlNamespace } from '#api/pod/sysctls.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { CgroupResources, SandboxConfig } from './runtime.ts';
 
@@ -30,12 +31,13 @@ const sharedMemoryBytes = 64 * 1024 * 1024;
 
 const uidPattern = /^[A-Za-z0-9._-]{1,64}$/;
 
-/** @throws E_INVALID when the pod's uid is not fit for a path */
+/** @throws E_INVALID when the pod's uid is not fit for a path, or a sysctl is not of a namespace of its own */
 export function planSandbox(config: SandboxConfig, paths: RuntimePaths): SandboxPlan {
   const { uid, attempt } = config;
   if (!uidPattern.test(uid) || uid.startsWith('.')) {
     throw new PodwrightError('E_INVALID', `plan sandbox: ${JSON.stringify(uid)} is not a pod uid`);
   }
+  checkSysctls(config);
   const id = createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
   const podDirectory = podDirectoryOf(paths, uid);
   const netnsPath = config.hostNetwork ? undefined : `${paths.runDirectory}/netns/${id.slice(0, 16)}`;
@@ -71,6 +73,16 @@ export function planSandbox(config: SandboxConfig, paths: RuntimePaths): Sandbox
             portMappings: config.portMappings,
           },
   };
+}
+
+/** Admission has refused it before; here because what is written outside of the pod's own namespaces stays when the pod is gone. */
+function checkSysctls({ sysctls, hostNetwork, hostIpc }: SandboxConfig): void {
+  for (const name of Object.keys(sysctls)) {
+    const namespace = isSysctlName(name) ? sysctlNamespace(name) : undefined;
+    const isOwn = (namespace === 'net' && !hostNetwork) || (namespace === 'ipc' && !hostIpc);
+    if (!isOwn)
+      throw new PodwrightError('E_INVALID', `set sysctl ${name}: not of a namespace of the pod's own`);
+  }
 }
 
 export function podDirectoryOf(paths: RuntimePaths, uid: string): string {

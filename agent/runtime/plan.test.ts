@@ -54,6 +54,22 @@ function container(change: Partial<ContainerConfig> = {}): ContainerConfig {
 }
 
 describe('planSandbox()', () => {
+  it.each<[string, Partial<SandboxConfig>]>([
+    ['net.ipv4.tcp_syncookies', { hostNetwork: true }],
+    ['kernel.shm_rmid_forced', { hostIpc: true }],
+    ['kernel.sem', { hostIpc: true }],
+    ['fs.mqueue.msg_max', { hostIpc: true }],
+    ['vm.swappiness', {}],
+    ['kernel.core_pattern', {}],
+    ['net.//.kernel.core_pattern', {}],
+    ['net/../kernel/core_pattern', {}],
+    ['net...kernel.core_pattern', {}],
+  ])('refuses the sysctl %s with %j, which is not the pod’s own', (name, change) =>
+    expect(() => planSandbox(sandboxConfig(uid, { sysctls: { [name]: '1' }, ...change }), paths)).toThrow(
+      `set sysctl ${name}: not of a namespace of the pod's own`,
+    ),
+  );
+
   it('decides everything of an ordinary pod', () => {
     expect(planSandbox(sandboxConfig(uid, { sysctls: { 'net.ipv4.ip_forward': '1' } }), paths))
       .toMatchInlineSnapshot(`

@@ -22,6 +22,7 @@ import { localPathErrors, resourceErrors, validateContainer } from './container.
 import { dnsLabel, dnsSubdomain } from './format.ts';
 import { formatErrors, labelErrors, requiredText } from './meta.ts';
 import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
+import { sysctlErrors } from './pod-sysctls.ts';
 
 /** Complaints about a pod. */
 export function validatePod(pod: JsonObject): readonly FieldError[] {
@@ -39,6 +40,7 @@ export function validatePodSpec(spec: JsonObject, path: string): readonly FieldE
     ...choiceErrorsOfContainers(spec, path),
     ...hostnameErrors(spec, path),
     ...windowsErrors(objectOf(spec['securityContext']), spec, `${path}.securityContext`),
+    ...sysctlErrors(objectOf(spec['securityContext']), `${path}.securityContext`),
     ...timeErrors(spec, path),
     ...labelErrors(spec['nodeSelector'], `${path}.nodeSelector`),
     ...nameErrors(spec, path),

@@ -1,0 +1,5 @@
+/** Why a node does not take a pod: reason and message of its Failed status. */
+export interface Refusal {
+  readonly reason: string;
+  readonly message: string;
+}
