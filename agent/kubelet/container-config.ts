@@ -4,6 +4,7 @@ import { expandVariables } from '#api/pod/expand.ts';
 import { normalizeSysctl } from '#api/pod/sysctls.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import { createArgumentRoom, expandWithin } from './argument-room.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from './pod-paths.ts';
 import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
@@ -35,9 +36,7 @@ export interface ContainerConfigInput {
 
 /** All that the runtime needs for one run of a container. Pure. @throws {E_INVALID} with the message of the event */
 export function renderContainer(input: ContainerConfigInput): ContainerConfig {
-  const { pod, container, env } = input;
-  const variables = new Map(env.map(({ name, value }) => [name, value]));
-  const expand = (text: string): string => expandVariables(text, (name) => variables.get(name));
+  const { pod, container } = input;
   const hasTty = container.tty === true;
   return {
     id: input.id,
@@ -45,9 +44,8 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
     attempt: input.attempt,
     imageId: input.imageId,
     image: container.image ?? '',
-    command: (container.command ?? []).map(expand),
-    args: (container.args ?? []).map(expand),
-    env,
+    ...renderArguments(input),
+    env: input.env,
     workingDir: container.workingDir === '' ? undefined : container.workingDir,
     mounts: renderMounts(input),
     ...renderUser(pod, container, input.image),
@@ -72,6 +70,25 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
       fallbackToLogsOnError: container.terminationMessagePolicy === 'FallbackToLogsOnError',
     },
   };
+}
+
+/** What execve(2) takes is for the arguments and the environment together. @throws {E_LIMIT} */
+function renderArguments({
+  container,
+  env,
+}: ContainerConfigInput): Pick<ContainerConfig, 'command' | 'args'> {
+  const variables = new Map(env.map(({ name, value }) => [name, value]));
+  const room = createArgumentRoom();
+  for (const { name, value } of env)
+    room.take(Buffer.byteLength(name) + 1 + Buffer.byteLength(value), `environment variable ${name}`);
+  const expand = (field: 'command' | 'args'): readonly string[] =>
+    (container[field] ?? []).map((text, index) => {
+      const what = `${field}[${index}]`;
+      const expanded = expandWithin(text, (name) => variables.get(name), what);
+      room.take(Buffer.byteLength(expanded), what);
+      return expanded;
+    });
+  return { command: expand('command'), args: expand('args') };
 }
 
 export const defaultTerminationMessagePath = '/dev/termination-log';
@@ -160,6 +177,9 @@ export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfig
   };
 }
 
+/** PATH_MAX of linux/limits.h without its NUL. */
+const pathBytesMax = 4095;
+
 /** The subPath of a mount, with subPathExpr expanded. @throws {E_INVALID} when a variable of it is not known */
 export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
   if (mount.subPathExpr === undefined || mount.subPathExpr === '') {
@@ -170,5 +190,10 @@ export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string 
   for (const [, name = ''] of mount.subPathExpr.matchAll(unknown)) {
     if (!variables.has(name)) throw new PodwrightError('E_INVALID', `missing value for "${name}"`);
   }
-  return expandVariables(mount.subPathExpr, (name) => variables.get(name));
+  const expanded = expandVariables(mount.subPathExpr, (name) => variables.get(name), pathBytesMax);
+  if (expanded !== undefined) return expanded;
+  throw new PodwrightError(
+    'E_LIMIT',
+    `subPathExpr of ${mount.name}: more than ${pathBytesMax} bytes, which is the length of a path`,
+  );
 }

@@ -9,8 +9,8 @@ import type {
   Secret,
   Service,
 } from '#api/objects.ts';
-import { expandVariables } from '#api/pod/expand.ts';
 import type { DownwardValues } from '#agent/volume/volume.ts';
+import { createArgumentRoom, expandWithin } from './argument-room.ts';
 
 export interface EnvironmentInput {
   readonly pod: Pod;
@@ -58,19 +58,28 @@ export function environmentReferences(container: Container | EphemeralContainer)
 
 /**
  * The environment of a container, laid over the image's: services, then envFrom in order, then env in order, where
- * `$(NAME)` stands for what came before. @throws E_NOT_FOUND for a missing object or key, with Kubernetes' words
+ * `$(NAME)` stands for what came before. @throws E_NOT_FOUND for a missing object or key, with Kubernetes' words;
+ * E_LIMIT, with the name of the variable, for what execve(2) would not take
  */
 export function renderEnvironment(input: EnvironmentInput): readonly EnvEntry[] {
-  const result = new Map<string, string>(serviceEnvironment(input.pod, input.services));
+  const room = createArgumentRoom();
+  const result = new Map<string, string>();
+  const set = (name: string, value: string, what = `environment variable ${name}`): void => {
+    room.take(Buffer.byteLength(name) + 1 + Buffer.byteLength(value), what);
+    result.set(name, value);
+  };
+  for (const [name, value] of serviceEnvironment(input.pod, input.services)) {
+    set(name, value, `environment variable ${name} of a Service (enableServiceLinks: false leaves them out)`);
+  }
   for (const from of input.container.envFrom ?? []) {
-    for (const [name, value] of envFromEntries(from, input)) result.set(name, value);
+    for (const [name, value] of envFromEntries(from, input)) set(name, value);
   }
   for (const entry of input.container.env ?? []) {
     const value =
       entry.valueFrom === undefined
-        ? expandVariables(entry.value ?? '', (name) => result.get(name))
+        ? expandWithin(entry.value ?? '', (name) => result.get(name), `environment variable ${entry.name}`)
         : referredValue(entry, input);
-    if (value !== undefined) result.set(entry.name, value);
+    if (value !== undefined) set(entry.name, value);
   }
   return [...result].map(([name, value]) => ({ name, value }));
 }

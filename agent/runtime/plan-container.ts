@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { checkArguments } from '#native/launch/argument-limits.ts';
 import { defaultMounts } from '#native/launch/compile-container.ts';
 import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from './image-user.ts';
@@ -37,13 +38,18 @@ export interface ContainerContext {
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal, no pid target */
+/**
+ * @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal, no pid
+ * target; E_LIMIT for more arguments and environment than execve(2) takes
+ */
 export function planContainer(config: ContainerConfig, context: ContainerContext): ContainerPlan {
   const { image, sandbox, paths } = context;
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
   const user = resolveUser(config.user, image.config.user, image.accounts);
   const directory = `${containersDirectory(paths)}/${config.id}`;
+  const [args, env] = [argsOf(config, image.config), envOf(config, context, user.home)];
+  checkArguments(args, env);
   return {
     id: config.id,
     cgroup: { path: `${sandbox.cgroupParent}/${config.id}`, resources: config.resources },
@@ -58,8 +64,8 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
       },
       mounts: mountsOf(config, context),
       devices: config.devices,
-      args: argsOf(config, image.config),
-      env: envOf(config, context, user.home),
+      args,
+      env,
       cwd: config.workingDir ?? (image.config.workingDir === '' ? '/' : image.config.workingDir),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       security: config.security,

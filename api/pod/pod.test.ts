@@ -248,7 +248,7 @@ describe('the state of a pod', () => {
 
 describe('expandVariables()', () => {
   const variables: Readonly<Record<string, string>> = { A: 'x', B: '$(A)', EMPTY: '' };
-  const expand = (text: string): string => expandVariables(text, (name) => variables[name]);
+  const expand = (text: string): string | undefined => expandVariables(text, (name) => variables[name], 1000);
 
   it.each([
     ['plain', 'plain'],
@@ -269,6 +269,42 @@ describe('expandVariables()', () => {
     ['$(A)$', 'x$'],
   ])('%s is %s', (text, want) => {
     expect(expand(text)).toBe(want);
+  });
+
+  it.each([
+    ['$(A)$(A)', 2, 'xx'],
+    ['$(A)$(A)', 1, undefined],
+    ['', 0, ''],
+    ['ä', 1, undefined],
+    ['ä', 2, 'ä'],
+    ['$$$$', 1, undefined],
+    ['$(EMPTY)'.repeat(100), 0, ''],
+  ])('%s within %d bytes is %s', (text, bytesMax, want) =>
+    expect(expandVariables(text, (name) => variables[name], bytesMax)).toBe(want),
+  );
+
+  it('makes no more than was asked for, however much the text stands for', () => {
+    const big = 'x'.repeat(100_000);
+    let asked = 0;
+    const valueOf = (): string => (asked++, big);
+    expect(expandVariables('$(BIG)'.repeat(1_000_000), valueOf, 131_071)).toBeUndefined();
+    expect(asked).toBe(2);
+  });
+
+  it('reads text that never ends a name once', () => {
+    const text = '$('.repeat(2_000_000);
+    expect(expandVariables(text, () => undefined, 5_000_000)).toBe(text);
+  });
+
+  it('never gives more bytes than it may, and what it gives does not depend on how many those are', () => {
+    const piece = fc.constantFrom('$(A)', '$(B)', '$(EMPTY)', '$(NO)', '$$', '$', '(', ')', 'ü', '😀', 'x');
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), fc.nat(80), (pieces, bytesMax) => {
+        const whole = expandVariables(pieces.join(''), (name) => variables[name], 1_000_000) ?? '';
+        const within = expandVariables(pieces.join(''), (name) => variables[name], bytesMax);
+        expect(within).toBe(Buffer.byteLength(whole) > bytesMax ? undefined : whole);
+      }),
+    );
   });
 
   it('leaves text without $ alone', () => {

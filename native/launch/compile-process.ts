@@ -114,10 +114,26 @@ function renderEnv(env: readonly string[]): ProgramData {
   return { ...texts(env), text: `env ${names.join(' ')}` };
 }
 
+/** Names longer than this are in no directory (NAME_MAX of linux/limits.h). */
+const nameBytesMax = 255;
+
+/** Of all places to look for a program: a PATH of a hundred thousand entries is not one that anybody means. */
+const candidatesBytesMax = 1_048_576;
+
+/** @throws {E_LIMIT} where there are more than candidatesBytesMax of them, {E_NOT_FOUND} for a name that nothing can have */
 function candidatesOf(name: string, env: readonly string[]): readonly string[] {
   if (name.includes('/')) return [name];
+  if (Buffer.byteLength(name) > nameBytesMax)
+    throw new PodwrightError('E_NOT_FOUND', `execute ${name.slice(0, 32)}…: ENAMETOOLONG`);
   const path =
     env.findLast((assignment) => assignment.startsWith('PATH='))?.slice('PATH='.length) ?? defaultPath;
+  const directories = new Set(path.split(':'));
+  if (path.length + directories.size * (name.length + 2) > candidatesBytesMax) {
+    throw new PodwrightError(
+      'E_LIMIT',
+      `execute ${name}: PATH has ${directories.size} directories; shorten it`,
+    );
+  }
   // An empty entry is the working directory (POSIX, "Other Environment Variables").
-  return path.split(':').map((directory) => (directory === '' ? `./${name}` : `${directory}/${name}`));
+  return [...directories].map((directory) => (directory === '' ? `./${name}` : `${directory}/${name}`));
 }

@@ -155,7 +155,7 @@ function createConnection(
     }
     const tag = nextTag;
     nextTag = (nextTag % 0xffff_ffff) + 1;
-    const frame = encodeRequest({ ...message, tag });
+    const frame = encodeRequest({ ...message, tag }, hello.frameBytesMax);
     const settle = (answer: Answer): void => {
       try {
         resolve(accept(answer));

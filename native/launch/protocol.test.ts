@@ -71,7 +71,10 @@ describe('encodeRequest()', () => {
 
   it('refuses a frame that the supervisor would not take', () => {
     const data = Buffer.alloc(frameBytesMax);
-    expect(() => encodeRequest({ kind: 'stdin', handle: 1, data })).toThrow(/at most 1048576/);
+    expect(() => encodeRequest({ kind: 'stdin', handle: 1, data })).toThrow(/at most 8388608/);
+    const large = { kind: 'stdin', handle: 1, data: Buffer.alloc(2_000_000) } as const;
+    expect(encodeRequest(large).length).toBe(2_000_012);
+    expect(() => encodeRequest(large, 1_048_576)).toThrow(/2000012 bytes, at most 1048576; .* give less/);
   });
 });
 

@@ -20,8 +20,8 @@
  * Whoever starts a supervisor is connected by the socket that is its stderr: HELLO comes when it is ready; where it cannot be, the text
  * `what: errno` and the end.
  *
- * Requests may be pipelined and arrive in pieces. A frame out of bounds, an unknown type, or more than there was credit for ends the
- * connection; so does a client that leaves 1 MiB unread.
+ * Requests may be pipelined and arrive in pieces. A frame out of bounds (8 MiB; 1 MiB for a supervisor whose hello lacks flag 2), an
+ * unknown type, or more than there was credit for ends the connection; so does a client that leaves 1 MiB unread.
  */
 import { PodwrightError } from '#base/errors.ts';
 import { getSystemErrorName } from 'node:util';
@@ -31,8 +31,13 @@ export const wireVersion = 1;
 export const frameHeaderBytes = 12;
 /** Where a frame has its version. */
 export const versionOffset = 4;
-/** A frame at most, header included. */
-export const frameBytesMax = 1_048_576;
+/**
+ * A frame at most, header included: a launch with as much in arguments and environment as execve(2) takes (2 MiB with its pointers), in
+ * the many small strings that have the most to be said about, and its mounts.
+ */
+export const frameBytesMax = 8_388_608;
+/** The same of a supervisor that does not say in its hello that it takes more. */
+const frameBytesMaxBefore = 1_048_576;
 /** Credit of each stream when it is attached. */
 export const streamWindowBytes = 131_072;
 const idBytes = 64;
@@ -134,6 +139,8 @@ export type EventMessage =
       readonly kind: 'hello';
       readonly pid: number;
       readonly hasPodPid: boolean;
+      /** Bytes of a frame that it takes. */
+      readonly frameBytesMax: number;
       readonly logBytesDropped: number;
     }
   | { readonly kind: 'reply'; readonly tag: number; readonly reply: Reply }
@@ -144,8 +151,17 @@ export type EventMessage =
   | { readonly kind: 'stdinCredit'; readonly handle: number; readonly bytes: number }
   | { readonly kind: 'detached'; readonly handle: number };
 
-/** One frame. @throws E_LIMIT where it would be longer than the supervisor takes. */
-export function encodeRequest(message: RequestMessage): Buffer {
+/** One frame. @throws E_LIMIT where it would be longer than `bytesMax`, what the supervisor takes. */
+export function encodeRequest(message: RequestMessage, bytesMax: number = frameBytesMax): Buffer {
+  const encoded = encodeAny(message);
+  if (encoded.length <= bytesMax) return encoded;
+  throw new PodwrightError(
+    'E_LIMIT',
+    `ask supervisor to ${message.kind}: ${encoded.length} bytes, at most ${bytesMax}; a launch is made of arguments, environment and mounts: give less, or in files`,
+  );
+}
+
+function encodeAny(message: RequestMessage): Buffer {
   switch (message.kind) {
     case 'launch':
       return frame(MSG.LAUNCH, message.tag, encodeLaunch(message.launch));
@@ -186,9 +202,6 @@ export function encodeRequest(message: RequestMessage): Buffer {
 
 function frame(type: number, tag: number, body: Buffer, stream = 0): Buffer {
   const length = frameHeaderBytes + body.length;
-  if (length > frameBytesMax) {
-    throw new PodwrightError('E_LIMIT', `encode message ${type}: ${length} bytes, at most ${frameBytesMax}`);
-  }
   const header = Buffer.alloc(frameHeaderBytes);
   header.writeUInt32LE(length, 0);
   header.writeUInt8(wireVersion, versionOffset);
@@ -237,6 +250,7 @@ export function decodeEvent(whole: Buffer): EventMessage {
         kind: 'hello',
         pid: body.readUInt32LE(0),
         hasPodPid: (body.readUInt32LE(4) & 1) === 1,
+        frameBytesMax: (body.readUInt32LE(4) & 2) === 2 ? frameBytesMax : frameBytesMaxBefore,
         logBytesDropped,
       };
     }

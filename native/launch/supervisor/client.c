@@ -94,7 +94,7 @@ static void start_client(struct client *client, int fd)
 		close_fd(&client->fd);
 		return;
 	}
-	struct hello hello = { (u32)CALL0(getpid), (u32)has_pod_pid, log_bytes_dropped };
+	struct hello hello = { (u32)CALL0(getpid), (u32)has_pod_pid | HELLO_LARGE_FRAMES, log_bytes_dropped };
 	send_message(client, MSG_HELLO, 0, 0, &hello, sizeof hello);
 }
 
@@ -272,7 +272,7 @@ static void read_client(struct client *client)
 		if (!on_message(client, (const struct frame *)(client->input + at))) client->is_doomed = 1;
 		at += frame.length;
 	}
-	memmove(client->input, client->input + at, client->input_length - at);
+	if (at) memmove(client->input, client->input + at, client->input_length - at);
 	client->input_length -= at;
 	if (client->input_length == 0 && touched > READ_BYTES) CALL3(madvise, client->input, FRAME_BYTES_MAX, MADV_DONTNEED);
 }

@@ -3,7 +3,7 @@
 #include "kernel.h"
 
 enum { WIRE_VERSION = 1 };
-enum { FRAME_BYTES_MAX = 1 << 20, OUTPUT_BYTES_MAX = 16 << 10, STREAM_WINDOW = 128 << 10, ID_BYTES = 64 };
+enum { FRAME_BYTES_MAX = 8 << 20, OUTPUT_BYTES_MAX = 16 << 10, STREAM_WINDOW = 128 << 10, ID_BYTES = 64 };
 
 enum { /* from the agent */
 	MSG_LAUNCH = 1, MSG_KILL, MSG_ATTACH, MSG_DETACH, MSG_STDIN, MSG_STDIN_CLOSE, MSG_CREDIT, MSG_RESIZE, MSG_REOPEN_LOG, MSG_LIST, MSG_STOP,
@@ -40,8 +40,9 @@ struct reply {
 	u64 started_ns;
 	u32 flags, reserved; /* of the process's launch */
 };
+enum { HELLO_POD_PID = 1, HELLO_LARGE_FRAMES = 2 };
 struct hello {
-	u32 pid, flags; /* flags & 1: there is a pod-wide pid namespace */
+	u32 pid, flags; /* there is a pod-wide pid namespace; frames of FRAME_BYTES_MAX are taken, which was 1 MiB once */
 	u64 log_bytes_dropped;
 };
 struct kill { char id[ID_BYTES]; i32 signal; u32 all; };
