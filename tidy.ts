@@ -44,7 +44,8 @@ const bannedNames = new Set([
 ]);
 const linesMax = 500;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
-const bareTimers = /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(|'node:timer[s]/;
+const bareTimers =
+  /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(|\bset(?:Timeout|Interval)\b.*'node:timer[s]/;
 /** Written so that it does not find itself. */
 const leftovers = /\b(FIXM[E]|XX[X])\b/;
 
