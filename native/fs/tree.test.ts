@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { chmod, link, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createMounts } from '#native/mount/mount.linux.ts';
@@ -160,10 +161,12 @@ describe.skipIf(process.getuid?.() !== 0)('on the kernel (needs root)', () => {
     await mkdir(given.at('victim'));
     await writeFile(given.at('victim/f'), 'kept');
     const script = `cd "$0"; while :; do mkdir -p t/x/y; rm -rf t/x; ln -s "$0/victim" t/x; rm -f t/x; done 2>/dev/null`;
-    const swapper = spawn('sh', ['-c', script, given.directory], { stdio: 'ignore' });
+    const swapper = spawn('sh', ['-c', script, given.directory], { stdio: 'ignore', detached: true });
+    const ended = once(swapper, 'close');
     const endMs = performance.now() + 1500;
     while (performance.now() < endMs) await removeTree(given.at('t')).catch(() => undefined);
-    swapper.kill('SIGKILL');
+    process.kill(-Number(swapper.pid), 'SIGKILL'); // Its `rm` too, which would go on for a moment.
+    await ended;
     expect(readFileSync(given.at('victim/f'), 'utf8')).toBe('kept');
   });
 });
