@@ -5,6 +5,7 @@ import { describeError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { renderSandbox } from './container-config.ts';
 import { podHostname } from './host-files.ts';
@@ -60,7 +61,7 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       );
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
-      await rm(podPaths(memory.desired.pod, ports.directories).logs, { recursive: true, force: true });
+      await removeTree(podPaths(memory.desired.pod, ports.directories).logs);
       return runtime.removePod(uid, signal);
     case 'deleteObject':
       return deleteObject(context);

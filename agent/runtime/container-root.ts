@@ -1,8 +1,9 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
+import { removeTree } from '#native/fs/remove-tree.ts';
 
 /** Removes a container's writable directories, which its launch made. */
 export async function removeRoot(containersDirectory: string, id: string): Promise<void> {
-  await rm(`${containersDirectory}/${id}`, { recursive: true, force: true });
+  await removeTree(`${containersDirectory}/${id}`);
 }
 
 /** Removes the directories of containers that nothing knows any more. */

@@ -1,9 +1,10 @@
 /** The runtime of this node: Runtime over supervisors, the pod network, cgroups and the image store. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
@@ -171,7 +172,7 @@ export class LocalRuntime implements Runtime {
     } catch (error) {
       // Where undoing failed too, the document stays to say so.
       if (error instanceof SuppressedError) throw error;
-      if (known === undefined) await rm(pod.directory, { recursive: true, force: true });
+      if (known === undefined) await removeTree(pod.directory);
       else await known.setSandbox({ ...starting, phase: 'stopped' });
       throw error;
     }
@@ -217,7 +218,7 @@ export class LocalRuntime implements Runtime {
     for (const { id } of pod.containers) await this.removeContainer(uid, id, { withLogs: false });
     await system.removeCgroup(pod.sandbox.config.cgroupParent);
     // Last: as long as it is there, removing can be gone on with.
-    await rm(pod.directory, { recursive: true, force: true });
+    await removeTree(pod.directory);
     pod.release();
     this.#pods.delete(uid);
     this.#podPorts.changed(uid);

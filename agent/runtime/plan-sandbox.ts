@@ -29,12 +29,13 @@ export interface SandboxPlan {
 /** As Docker and containerd size it. */
 const sharedMemoryBytes = 64 * 1024 * 1024;
 
-const uidPattern = /^[A-Za-z0-9._-]{1,64}$/;
+/** Whether a pod's uid can be a component of a path, and names nothing else there. */
+export const isPodUid = (uid: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/.test(uid);
 
 /** @throws E_INVALID when the pod's uid is not fit for a path, or a sysctl is not of a namespace of its own */
 export function planSandbox(config: SandboxConfig, paths: RuntimePaths): SandboxPlan {
   const { uid, attempt } = config;
-  if (!uidPattern.test(uid) || uid.startsWith('.')) {
+  if (!isPodUid(uid)) {
     throw new PodwrightError('E_INVALID', `plan sandbox: ${JSON.stringify(uid)} is not a pod uid`);
   }
   checkSysctls(config);

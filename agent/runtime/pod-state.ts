@@ -10,6 +10,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { ContainerState, SandboxConfig, TerminationMessage } from './runtime.ts';
 
@@ -70,7 +71,7 @@ async function readPod(directory: string): Promise<PodDocuments | undefined> {
   const sandbox = await readDocument<SandboxDocument>(`${directory}/sandbox.json`);
   if (sandbox === undefined) {
     // Cut off before its first document: nothing was made yet.
-    await rm(directory, { recursive: true, force: true });
+    await removeTree(directory);
     return undefined;
   }
   const containers: ContainerDocument[] = [];

@@ -1,7 +1,7 @@
 /** Making and unmaking a sandbox by its plan. Each step is safe to repeat, and what was made is unmade if a later one fails. */
 import { mkdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import type { Launcher, Supervisor } from '#native/launch/launch.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import { timeoutSignal, type Clock } from '#base/clock.ts';
@@ -122,7 +122,7 @@ async function startSupervisor(
   const { undo, netns } = context;
   const { directory } = plan.supervisor;
   const { supervisor: cgroup } = await context.cgroups;
-  undo.defer(() => rm(directory, { recursive: true, force: true }));
+  undo.defer(async () => void (await removeTree(directory)));
   mkdirSync(directory, { recursive: true, mode: 0o700 }); // On a tmpfs.
   const supervisor = await launcher.startSupervisor({ ...plan.supervisor, cgroup }, netns);
   undo.defer(async () => {

@@ -1,7 +1,9 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '#api/objects.ts';
-import { errnoOf } from '#base/errors.ts';
+import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import { bindVolume } from './volume-kinds.ts';
 import type { DownwardValues, MountedVolume, Mounter, VolumeKinds, VolumeObjects } from './volume.ts';
 
@@ -43,7 +45,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
   const roots = [directory, memoryDirectory];
   return {
     mount: async ({ pod, ...request }) => {
-      const uid = pod.metadata?.uid ?? '';
+      const uid = checkedUid(pod.metadata?.uid ?? '');
       const fsGroup = pod.spec?.securityContext?.fsGroup;
       const mounted = await Promise.all(
         (pod.spec?.volumes ?? []).map(async (volume): Promise<[string, MountedVolume]> => {
@@ -66,7 +68,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
     },
     remove: async (uid) => {
-      for (const root of roots) await removeRoot(path.join(root, uid), mounter);
+      for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
     },
     uids: async () => {
       const found = await Promise.all(
@@ -75,12 +77,18 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
           return readdir(root);
         }),
       );
-      return [...new Set(found.flat())];
+      return [...new Set(found.flat().filter(isPodUid))];
     },
   };
 }
 
-/** Unmounts what may be mounted below (volumes and subpaths), then removes the rest. Never deletes through a mount. */
+/** It becomes a path, that of what is removed. @throws E_INVALID */
+function checkedUid(uid: string): string {
+  if (isPodUid(uid)) return uid;
+  throw new PodwrightError('E_INVALID', `find the volumes of pod ${JSON.stringify(uid)}: that is no pod uid`);
+}
+
+/** Unmounts volumes and subpaths, then removes the rest; what else is mounted below, removeTree unmounts and never follows. */
 async function removeRoot(root: string, mounter: Mounter): Promise<void> {
   for (const kind of await namesIn(path.join(root, 'volumes'))) {
     for (const name of await namesIn(path.join(root, 'volumes', kind))) {
@@ -92,7 +100,7 @@ async function removeRoot(root: string, mounter: Mounter): Promise<void> {
       mounter.unmount(path.join(root, 'subpaths', container, index));
     }
   }
-  await rm(root, { recursive: true, force: true });
+  await removeTree(root);
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {

@@ -1,4 +1,4 @@
-import { lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, readdir, rename, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
 import { platformOf, type Platform } from '#api/oci/manifest.ts';
@@ -7,6 +7,7 @@ import { PodwrightError } from '#base/errors.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';
 import { readAccounts } from '#agent/runtime/read-accounts.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
 import { imageError } from './image-error.ts';
@@ -82,7 +83,7 @@ export class LocalImageStore implements ImageStore {
   /** Makes the store, or clears away what an earlier owner left unfinished in it, and reads it. */
   async open(): Promise<void> {
     const { directory } = this.#options;
-    await rm(this.#temporary, { recursive: true, force: true });
+    await removeTree(this.#temporary);
     await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
     await mkdir(`${directory}/layers`, { recursive: true, mode: 0o700 });
     await this.#blobs.open();
@@ -222,7 +223,7 @@ export class LocalImageStore implements ImageStore {
 
   async #temporaryDirectory(): Promise<AsyncDisposable & { readonly path: string }> {
     const path = await mkdtemp(`${this.#temporary}/in-`);
-    return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+    return { path, [Symbol.asyncDispose]: async () => void (await removeTree(path)) };
   }
 
   /** All of the images or none. */
