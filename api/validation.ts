@@ -1,6 +1,7 @@
 import type { FieldError } from './field-error.ts';
 import type { Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
+import { podAddressErrors } from './validation/address.ts';
 import { batchUpdateValidators, batchValidators } from './validation/batch.ts';
 import { clusterUpdateValidators, clusterValidators } from './validation/cluster.ts';
 import {
@@ -84,6 +85,7 @@ const updateValidators: Readonly<
 
 const statusValidators: Readonly<Record<string, (object: JsonObject) => readonly FieldError[]>> = {
   '/Service': validateServiceStatus,
+  '/Pod': podAddressErrors,
 };
 
 function keyOf(kind: Pick<Kind, 'group' | 'kind'>): string {

@@ -22,7 +22,7 @@ import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { Informer } from '#client/client.ts';
-import { createHttpTransport } from '#client/http-transport.ts';
+import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createInvoker } from '#cni-plugins/registry.ts';
@@ -38,6 +38,7 @@ import { startControl } from './control.ts';
 import { ensureDataDir } from './data-dir.ts';
 import { connectThrough } from './egress-connect.ts';
 import { createLogger } from './log.ts';
+import { nodeNameOf } from './node-identity.ts';
 import { agentPaths, type AgentPaths } from './paths.ts';
 import { announceReady } from './ready.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -46,7 +47,8 @@ import { version } from './version.ts';
 export interface AgentCommandOptions {
   readonly data: string;
   readonly run: string;
-  readonly nodeName: string;
+  /** Default: the one in the certificate. */
+  readonly nodeName?: string;
   readonly nodeIp: string;
   readonly credentials: string;
   readonly cgroup?: string;
@@ -65,9 +67,12 @@ const proxyHealthPort = 10_256;
 /** Services that the node answers itself. */
 const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
+/** With the name that the node has. */
+type NodeOptions = AgentCommandOptions & { readonly nodeName: string };
+
 /** What the parts of a node share. */
 interface Parts {
-  readonly options: AgentCommandOptions;
+  readonly options: NodeOptions;
   readonly paths: AgentPaths;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -78,14 +83,16 @@ interface Parts {
 }
 
 /** A node in one process, until a signal ends it. Its pods go on. */
-export async function runAgent(options: AgentCommandOptions): Promise<void> {
+export async function runAgent(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
+  const access = loadKubeconfig(join(given.credentials, 'kubeconfig'), systemClock);
+  const options = { ...given, nodeName: nodeNameOf(access.clientCertPem, given) };
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
   const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
   await using stack = new AsyncDisposableStack();
 
-  const parts = await startParts(stack, { ...options, supervisorPath }, logger);
+  const parts = await startParts(stack, { options, supervisorPath, access, logger });
   const { runtime, informers, paths } = parts;
   const demoImageProblem = await ensureDemoImage(runtime, logger);
   const nodeInformer = informers.for(nodes);
@@ -118,19 +125,23 @@ export async function runAgent(options: AgentCommandOptions): Promise<void> {
 
 const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.d');
 
+interface StartInput {
+  readonly options: NodeOptions;
+  readonly supervisorPath: string;
+  readonly access: HttpTransportOptions;
+  readonly logger: Logger;
+}
+
 /** The node's ports to kernel and API, and the runtime with everything that an earlier agent left. */
 async function startParts(
   stack: AsyncDisposableStack,
-  options: AgentCommandOptions & { readonly supervisorPath: string },
-  logger: Logger,
+  { options, supervisorPath, access, logger }: StartInput,
 ): Promise<Parts> {
   const clock = systemClock;
   const paths = agentPaths(resolve(options.data), resolve(options.run));
   ensureDataDir(paths.data, 0o700);
   await mkdir(paths.run, { recursive: true, mode: 0o700 });
-  const transport = stack.use(
-    createHttpTransport(loadKubeconfig(join(options.credentials, 'kubeconfig'), clock)),
-  );
+  const transport = stack.use(createHttpTransport(access));
   const client = createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
   const informers = stack.use(createInformers({ client, clock, logger }));
   const kernel = stack.use(
@@ -153,7 +164,7 @@ async function startParts(
       {
         runDirectory: paths.run,
         dataDirectory: paths.data,
-        launcher: createLauncher(options),
+        launcher: createLauncher({ supervisorPath }),
         netlink: kernel.netlink,
         network,
         cgroups: await openCgroups(options.cgroup),

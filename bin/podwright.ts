@@ -83,7 +83,7 @@ function agentOptions(command: Command): Command {
   return command
     .requiredOption('--data <dir>', 'images, containers, logs')
     .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
-    .requiredOption('--node-name <name>', 'name of the Node object')
+    .option('--node-name <name>', 'name of the Node object (default: the one in the credentials)')
     .requiredOption('--node-ip <ip>', 'address of this host towards the other nodes')
     .requiredOption(
       '--credentials <dir>',

@@ -10,11 +10,10 @@ import {
 import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { dnsLabel, dnsSubdomain, isPortNumber, portNumberText } from './format.ts';
+import { endpointIpErrors, ipText } from './address.ts';
 import { portReferenceErrors } from './container.ts';
 import { formatErrors, labelErrors } from './meta.ts';
 import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
-
-const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
 
 /** Complaints about a Service. */
 export function validateService(service: JsonObject): readonly FieldError[] {
@@ -123,7 +122,7 @@ function addressErrors(spec: JsonObject): readonly FieldError[] {
       ? [invalidField('spec.clusterIPs[0]', first, ipText)]
       : []),
     ...listOf(spec['externalIPs']).flatMap((address, index) =>
-      isIP(stringOf(address)) > 0 ? [] : [invalidField(`spec.externalIPs[${index}]`, address, ipText)],
+      endpointIpErrors(`spec.externalIPs[${index}]`, address),
     ),
   ];
 }
@@ -171,14 +170,20 @@ export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] 
     const addresses = listOf(endpoint['addresses']);
     if (addresses.length === 0) return [requiredField(field, 'must contain at least 1 address')];
     return addresses.flatMap((address, position) => {
+      const place = `${field}[${position}]`;
       const text = stringOf(address);
-      const isValid = family === 0 ? dnsSubdomain(text).length === 0 : isIP(text) === family;
-      return isValid
-        ? []
-        : [invalidField(`${field}[${position}]`, text, family === 4 ? 'must be an IPv4 address' : ipText)];
+      if (family === 0) return formatErrors(place, text, dnsSubdomain);
+      return isIP(text) === family && isPlain(text)
+        ? endpointIpErrors(place, text)
+        : [invalidField(place, text, `must be an IPv${family} address`)];
     });
   });
   return [...badPorts, ...endpointErrors];
+}
+
+/** Whether it is what it looks like: no IPv4 in the clothes of IPv6, and without a zone. */
+function isPlain(text: string): boolean {
+  return !/^::ffff:|%/i.test(text);
 }
 
 /** Complaints about an Endpoints object. */
@@ -186,9 +191,7 @@ export function validateEndpoints(endpoints: JsonObject): readonly FieldError[] 
   return objectsOf(endpoints['subsets']).flatMap((subset, index) => [
     ...['addresses', 'notReadyAddresses'].flatMap((list) =>
       objectsOf(subset[list]).flatMap((address, position) =>
-        isIP(stringOf(address['ip'])) > 0
-          ? []
-          : [invalidField(`subsets[${index}].${list}[${position}].ip`, address['ip'], ipText)],
+        endpointIpErrors(`subsets[${index}].${list}[${position}].ip`, address['ip']),
       ),
     ),
     ...objectsOf(subset['ports']).flatMap(({ port }, position) =>

@@ -2,6 +2,7 @@ import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
+import { classOfIp } from '#base/ip-class.ts';
 import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './create.ts';
@@ -61,6 +62,8 @@ function ensurePriority(context: ServerContext, name: string, value: number): Pr
 async function ensureKubernetesService(context: ServerContext): Promise<void> {
   const labels = { component: 'apiserver', provider: 'kubernetes' };
   const { host, port } = context.advertise;
+  // Advertised on loopback, for clients of this host alone: no pod would reach it, and no slice may hold it.
+  const isReachable = classOfIp(host) === 'ordinary';
   const own = { name: 'kubernetes', namespace: 'default' };
   await ensure(context, services, {
     metadata: { ...own, labels },
@@ -72,12 +75,14 @@ async function ensureKubernetesService(context: ServerContext): Promise<void> {
   // The fields that must follow the server when it moves, beside what defaulting adds to them.
   await ensureCurrent(context, endpoints, {
     metadata: { ...own, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: [{ addresses: [{ ip: host }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+    subsets: isReachable
+      ? [{ addresses: [{ ip: host }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
+      : [],
   });
   await ensureCurrent(context, endpointSlices, {
     metadata: { ...own, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
     addressType: 'IPv4',
-    endpoints: [{ addresses: [host], conditions: { ready: true } }],
+    endpoints: isReachable ? [{ addresses: [host], conditions: { ready: true } }] : [],
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   });
 }

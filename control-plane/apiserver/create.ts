@@ -10,6 +10,7 @@ import { prepareCreate } from '#api/strategy.ts';
 import { validateCreate } from '#api/validation.ts';
 import { admitNew } from '#control-plane/apiserver/admission/admit-new.ts';
 import { takeRoom } from '#control-plane/apiserver/admission/resource-quota.ts';
+import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
 import { randomSuffix } from './name-suffix.ts';
 import { negotiate } from './negotiate.ts';
 import { typedBytes } from './object-bytes.ts';
@@ -65,6 +66,7 @@ export async function postObject(
 export async function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
   const { kind, namespace, dryRun } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
+  checkNodeWrite(input.user, { kind, namespace, name: given });
   const admitted = await admitNew(context, { ...input, object: applyDefaults(kind, input.object) });
   using _room = kind.namespaced ? await takeRoom(context, { kind, namespace, object: admitted }) : undefined;
 

@@ -4,6 +4,7 @@ import { impersonationOf, type Impersonation } from '#control-plane/apiserver/au
 import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
 import { postObject } from './create.ts';
 import { deleteCollection, deleteOne } from './delete.ts';
+import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
 import { observeRequest } from './metrics.ts';
 import { handlePath } from './paths.ts';
 import { patchObject } from './patch.ts';
@@ -139,12 +140,17 @@ function denial(attributes: Attributes): Error {
   return forbidden({ group: attributes.group, resource: attributes.resource }, attributes.name, cause);
 }
 
+function isWrite(verb: string): boolean {
+  return verb === 'update' || verb === 'patch' || verb === 'delete';
+}
+
 async function handleResource(
   context: ServerContext,
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   if (isVirtual(route.kind)) return handleVirtual(context, route, request);
+  if (isWrite(route.verb) && route.name !== '') checkNodeWrite(request.user, route);
   if (route.subresource !== undefined) return handleSubresource(context, route, request);
   switch (route.verb) {
     case 'get':

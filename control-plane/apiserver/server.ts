@@ -15,7 +15,8 @@ import { handle } from './handle.ts';
 import { createHttpServer } from './http-server.ts';
 import { createInProcessTransport } from './in-process.ts';
 import { serverMetrics } from './metrics.ts';
-import { createNodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
+import type { MayDial } from '#control-plane/apiserver/nodes/dialable.ts';
+import { createNodeDialer, type NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
 import { handleUpgrade } from '#control-plane/apiserver/nodes/upgrade.ts';
 import { ensureClusterPki, type ClusterPki } from '#control-plane/apiserver/pki/cluster-pki.ts';
 import { renderKubeconfig } from '#control-plane/apiserver/pki/kubeconfig.ts';
@@ -42,6 +43,8 @@ export interface ApiServerOptions {
   readonly extraHosts?: readonly string[];
   readonly clock: Clock;
   readonly logger?: Logger;
+  /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
+  readonly mayDial?: MayDial;
 }
 
 /** What a node needs to join: its kubeconfig, and the certificate that its own server shows. */
@@ -99,7 +102,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     allocators,
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
-    nodes: undo.use(createNodeDialer({ caCertPem: pki.caCertPem, client: pki.kubeletClient })),
+    nodes: undo.use(nodeDialer(pki, options)),
     isBootstrapped: false,
     closing: closing.signal,
     advertise: { host: advertiseAddress, port: options.advertisePort ?? portOf(options.listeners) },
@@ -115,6 +118,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   undo.use(keepKubernetesService(context));
   void serverMetrics(context);
   return runningServer(context, { store, pki, servers, owned: undo.move() });
+}
+
+function nodeDialer({ caCertPem, kubeletClient }: ClusterPki, { mayDial }: ApiServerOptions): NodeDialer {
+  return createNodeDialer({
+    caCertPem,
+    client: kubeletClient,
+    ...(mayDial === undefined ? {} : { mayDial }),
+  });
 }
 
 function runningServer(

@@ -42,7 +42,7 @@ export async function startTestServer(options: Partial<ApiServerOptions> = {}): 
   const server = await startApiServer({
     dataDir: directory,
     listeners: [{ host: '127.0.0.1', port: 0 }],
-    advertiseAddress: '127.0.0.1',
+    advertiseAddress: '192.0.2.1', // Of documentation (RFC 5737): nobody goes there.
     clock: systemClock,
     ...options,
   });

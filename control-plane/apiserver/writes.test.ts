@@ -451,7 +451,7 @@ describe('writes', () => {
       '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes',
     );
     expect(slice.json).toMatchObject({
-      endpoints: [{ addresses: ['127.0.0.1'] }],
+      endpoints: [{ addresses: ['192.0.2.1'] }],
       ports: [{ port: test.server.ports[0] }],
     });
   });

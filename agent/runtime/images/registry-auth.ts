@@ -29,17 +29,23 @@ export function parseChallenges(header: string): readonly Challenge[] {
   return challenges;
 }
 
+/** Who challenges, and what there is to answer with. */
+export interface AuthContext {
+  readonly transport: Transport;
+  /** Where the 401 came from: the registry, or whom it redirects to. */
+  readonly challenger: URL;
+  /** Those for the challenger; never those for the registry that redirected to it. */
+  readonly credentials: Credentials | undefined;
+  readonly path: string;
+}
+
 /**
  * The Authorization value that answers a 401, or undefined when there is none to give.
  * @throws E_PERMISSION when the token server refuses, E_CONNECTION
  */
 export async function authorize(
   header: string,
-  context: {
-    readonly transport: Transport;
-    readonly credentials: Credentials | undefined;
-    readonly path: string;
-  },
+  context: AuthContext,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const challenges = parseChallenges(header);
@@ -50,23 +56,16 @@ export async function authorize(
   return isBasic && credentials !== undefined ? basic(credentials) : undefined;
 }
 
-async function fetchToken(
-  challenge: Challenge,
-  context: {
-    readonly transport: Transport;
-    readonly credentials: Credentials | undefined;
-    readonly path: string;
-  },
-  signal: AbortSignal,
-): Promise<string> {
+async function fetchToken(challenge: Challenge, context: AuthContext, signal: AbortSignal): Promise<string> {
   const { realm, service, scope } = challenge.parameters;
   if (realm === undefined || !URL.canParse(realm)) {
     throw new PodwrightError('E_PERMISSION', 'authenticate to registry: it names no token server');
   }
   const url = new URL(realm);
+  const { credentials, challenger } = context;
+  checkRealm(url, challenger, credentials);
   if (service !== undefined) url.searchParams.set('service', service);
   url.searchParams.set('scope', scope ?? `repository:${context.path}:pull`);
-  const { credentials } = context;
   const headers: Record<string, string> =
     credentials === undefined ? {} : { authorization: basic(credentials) };
   const response = await context.transport({ url, headers }, signal);
@@ -79,6 +78,20 @@ async function fetchToken(
   if (token === undefined)
     throw new PodwrightError('E_PERMISSION', `get token from ${url.host}: none in its answer`);
   return token;
+}
+
+/** A password must not leave in the clear because somebody encrypted says where to. @throws E_PERMISSION */
+function checkRealm(realm: URL, challenger: URL, credentials: Credentials | undefined): void {
+  const attempt = `authenticate to ${challenger.host}: its token server ${realm.origin}`;
+  if (realm.protocol !== 'https:' && realm.protocol !== 'http:') {
+    throw new PodwrightError('E_PERMISSION', `${attempt} is none that can be asked`);
+  }
+  if (credentials !== undefined && challenger.protocol === 'https:' && realm.protocol === 'http:') {
+    throw new PodwrightError(
+      'E_PERMISSION',
+      `${attempt} is not encrypted, and would be sent the password; use a registry whose token server speaks https, or pull without credentials`,
+    );
+  }
 }
 
 function basic({ username, password }: Credentials): string {

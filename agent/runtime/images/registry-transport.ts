@@ -22,7 +22,10 @@ export interface TransportOptions {
 
 export interface RegistryRequest {
   readonly url: URL;
+  /** Of these, Authorization is for the URL's own host: it does not follow a redirect to another one. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The Authorization value for a host that a redirect leads to. */
+  readonly authorizationFor?: (url: URL) => string | undefined;
 }
 
 export interface RegistryResponse {
@@ -41,7 +44,8 @@ export type Transport = (request: RegistryRequest, signal: AbortSignal) => Promi
 
 export function createTransport(options: TransportOptions): Transport {
   return async (request, signal) => {
-    let { url, headers } = request;
+    let { headers } = request;
+    let url = withoutUserinfo(request.url);
     for (let redirects = 0; redirects <= redirectsMax; redirects++) {
       const body = await get(options, { url, headers }, signal);
       const status = body.statusCode ?? 0;
@@ -49,7 +53,7 @@ export function createTransport(options: TransportOptions): Transport {
       if (status < 300 || status > 399 || location === undefined)
         return { status, headers: body.headers, url, body };
       body.destroy();
-      const next = new URL(location, url);
+      const next = withoutUserinfo(new URL(location, url));
       if (url.protocol === 'https:' && next.protocol !== 'https:') {
         throw new PodwrightError(
           'E_CONNECTION',
@@ -57,11 +61,26 @@ export function createTransport(options: TransportOptions): Transport {
         );
       }
       // Credentials are for the registry, never for the storage it sends us to (RFC 9110, 15.4).
-      if (next.host !== url.host) headers = withoutAuthorization(headers);
+      if (!isSameServer(next, url)) headers = withoutAuthorization(headers);
+      const own = request.authorizationFor?.(next);
+      if (own !== undefined) headers = { ...withoutAuthorization(headers), authorization: own };
       url = next;
     }
     throw new PodwrightError('E_CONNECTION', `get ${request.url.host}: more than ${redirectsMax} redirects`);
   };
+}
+
+/** Whether what was meant for one may go to the other: the same host and port, and not less encrypted. */
+export function isSameServer(next: URL, url: URL): boolean {
+  return next.host === url.host && (next.protocol === url.protocol || next.protocol === 'https:');
+}
+
+/** `user:password@` in a URL is not ours to send: Node's client would make a header of it. */
+function withoutUserinfo(given: URL): URL {
+  const url = new URL(given);
+  url.username = '';
+  url.password = '';
+  return url;
 }
 
 /** `https`, or `http` for loopback and for registries configured so. */

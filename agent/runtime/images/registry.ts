@@ -21,6 +21,7 @@ import { authorize, type Credentials } from './registry-auth.ts';
 import { readBody } from './registry-body.ts';
 import {
   createTransport,
+  isSameServer,
   schemeOf,
   type RegistryResponse,
   type Transport,
@@ -48,6 +49,8 @@ export interface RegistryOptions extends TransportOptions {
 }
 
 const triesMax = 4;
+/** Hosts that one request may be sent on to which ask for a token of their own. */
+const challengesMax = 6;
 const defaultRetry: Backoff = { initialMs: 200, factor: 4, maxMs: 10_000 };
 
 /** Docker Hub's registry has another name than its images. */
@@ -67,7 +70,8 @@ class Pull {
   readonly #request: PullRequest;
   readonly #base: string;
   readonly #label: string;
-  #authorization: string | undefined;
+  /** By origin: the registry's own, and those of hosts that it redirects to. */
+  readonly #authorizations = new Map<string, string>();
 
   constructor(options: RegistryOptions, transport: Transport, request: PullRequest) {
     this.#options = options;
@@ -182,12 +186,14 @@ class Pull {
     signal: AbortSignal,
   ): Promise<RegistryResponse> {
     let response = await this.#send(url, headers, signal);
-    const challenge = response.headers['www-authenticate'];
-    if (response.status === 401 && challenge !== undefined) {
+    // The registry may ask who we are, and so may each host that it redirects to: once each.
+    for (const answered = new Set<string>(); response.status === 401;) {
+      const challenge = response.headers['www-authenticate'];
+      const { origin } = response.url;
+      if (challenge === undefined || answered.has(origin)) break;
+      answered.add(origin);
       response.body.destroy();
-      const { credentials, reference } = this.#request;
-      const context = { transport: this.#transport, credentials, path: reference.path };
-      this.#authorization = await authorize(challenge, context, signal);
+      await this.#authorize(challenge, response.url, signal);
       response = await this.#send(url, headers, signal);
     }
     if (response.status >= 200 && response.status <= 299) return response;
@@ -195,14 +201,34 @@ class Pull {
     throw this.#refused(response);
   }
 
+  async #authorize(challenge: string, challenger: URL, signal: AbortSignal): Promise<void> {
+    const { credentials, reference } = this.#request;
+    const isOwn = isSameServer(challenger, new URL(this.#base));
+    const context = {
+      transport: this.#transport,
+      challenger,
+      // What the user gave is for the registry: to anybody else we are nobody.
+      credentials: isOwn ? credentials : undefined,
+      path: reference.path,
+    };
+    const authorization = await authorize(challenge, context, signal);
+    if (authorization === undefined) this.#authorizations.delete(challenger.origin);
+    else this.#authorizations.set(challenger.origin, authorization);
+  }
+
   async #send(
     url: string,
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<RegistryResponse> {
-    const authorization: Record<string, string> =
-      this.#authorization === undefined ? {} : { authorization: this.#authorization };
-    return this.#transport({ url: new URL(url), headers: { ...headers, ...authorization } }, signal);
+    const authorizationFor = (target: URL): string | undefined => this.#authorizations.get(target.origin);
+    const target = new URL(url);
+    const own = authorizationFor(target);
+    const authorization: Record<string, string> = own === undefined ? {} : { authorization: own };
+    return this.#transport(
+      { url: target, headers: { ...headers, ...authorization }, authorizationFor },
+      signal,
+    );
   }
 
   async #retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -6,7 +6,9 @@ import { systemClock } from '#base/clock.ts';
 import { at, numberOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { internalError, serviceUnavailable, statusError } from '#api/status.ts';
+import { isPodwrightError } from '#base/errors.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
+import { checkHost, guardedLookup, isDialable, type MayDial } from './dialable.ts';
 
 /** Where a kubelet, pod or Service answers. */
 export interface Endpoint {
@@ -27,28 +29,36 @@ export interface NodeRequest {
 
 /** Connections from the API server to nodes, and to what runs on them. */
 export interface NodeDialer extends Disposable {
-  /** Resolves with the head of the response. @throws {E_API} 500 or 503 (pods, Services) when nobody answers */
+  /**
+   * Resolves with the head of the response.
+   * @throws {E_API} 400 for an address that is none of ours to dial, 500 or 503 (pods, Services) when nobody answers
+   */
   request(endpoint: Endpoint, request: NodeRequest): Promise<http.IncomingMessage>;
-  /** A connected socket, owned by the caller. @throws {E_API} 500, 503 */
+  /** A connected socket, owned by the caller. @throws {E_API} 400, 500, 503 */
   connect(endpoint: Endpoint): Promise<net.Socket>;
 }
 
 export interface NodeDialerOptions {
   readonly caCertPem: string;
   readonly client: KeyPair;
+  /** Default `isDialable`; for tests, whose kubelets and pods are on loopback. */
+  readonly mayDial?: MayDial;
 }
 
 const connectTimeoutMs = 10_000;
 const socketsPerNodeMax = 256;
 
-export function createNodeDialer({ caCertPem, client }: NodeDialerOptions): NodeDialer {
+export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
+  const { caCertPem, client, mayDial = isDialable } = options;
+  const lookup = guardedLookup(mayDial);
   const kubeletTls = { ca: caCertPem, cert: client.certPem, key: client.keyPem };
   const kubeletAgent = new https.Agent({ ...kubeletTls, keepAlive: true, maxSockets: socketsPerNodeMax });
   return {
-    request: (endpoint, { method, path, headers, body, signal }) => {
+    request: async (endpoint, { method, path, headers, body, signal }) => {
       const { host, port, scheme } = endpoint;
+      checkHost(host, mayDial);
       const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
-      const options = { host, port, method, path, headers, signal };
+      const options = { host, port, method, path, headers, signal, lookup };
       const outgoing =
         scheme === 'http'
           ? http.request(options)
@@ -70,15 +80,17 @@ export function createNodeDialer({ caCertPem, client }: NodeDialerOptions): Node
       outgoing.end(body);
       return promise;
     },
-    connect: (endpoint) => {
+    connect: async (endpoint) => {
       const { host, port, scheme } = endpoint;
+      checkHost(host, mayDial);
       const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
       const socket =
         scheme === 'http'
-          ? net.connect({ host, port, timeout: connectTimeoutMs })
+          ? net.connect({ host, port, lookup, timeout: connectTimeoutMs })
           : tls.connect({
               host,
               port,
+              lookup,
               timeout: connectTimeoutMs,
               ...(scheme === 'kubelet' ? kubeletTls : { rejectUnauthorized: false }),
             });
@@ -112,6 +124,7 @@ export function kubeletEndpoint(node: JsonObject): Endpoint {
 
 /** A kubelet ought to answer; a pod or Service that does not is the user's to look after. */
 function dialError({ host, port, scheme }: Endpoint, error: Error): Error {
+  if (isPodwrightError(error, 'E_API')) return error;
   const cause = `dial tcp ${host}:${port}: ${error.message}`;
   return scheme === 'kubelet'
     ? internalError(`error dialing backend: ${cause}`)

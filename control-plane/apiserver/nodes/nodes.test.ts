@@ -49,7 +49,7 @@ describe('requests that go on to a node', () => {
   const seen: IncomingMessage[] = [];
 
   beforeAll(async () => {
-    test = await startTestServer();
+    test = await startTestServer({ mayDial: () => true });
     const serverUrl = `https://127.0.0.1:${test.server.ports[0]}`;
     kubelet = startKubelet(
       await test.server.issueNodeCredentials('n1', { serverUrl, hosts: ['127.0.0.1'] }),

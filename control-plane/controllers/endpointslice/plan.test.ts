@@ -163,3 +163,14 @@ it('computeEndpoints() sorts addresses by readiness', () => {
     ]),
   ).toEqual([[['10.0.0.2', '10.0.0.3'], 1, [{ name: 'http', port: 8080, protocol: 'TCP' }]]]);
 });
+
+it.each(['127.0.0.1', '169.254.169.254', 'evil.example', '0.0.0.0'])(
+  'planSlices() leaves out a pod that claims %s, and only that one',
+  (podIP) => {
+    const liar = pod(2);
+    const { create } = plan([pod(1), { ...liar, status: { ...liar.status, podIP } }]);
+    expect(create.flatMap(({ endpoints = [] }) => endpoints.flatMap(({ addresses }) => addresses))).toEqual([
+      '10.0.0.2',
+    ]);
+  },
+);

@@ -1,0 +1,71 @@
+import { isIP } from 'node:net';
+import { duplicateField, invalidField, type FieldError } from '#api/field-error.ts';
+import { at, objectsOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { classOfIp } from '#base/ip-class.ts';
+
+/** What is said of a text that is no address. */
+export const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
+
+/** Complaints about what must be an address, as Kubernetes writes them: without leading zeros or a zone. */
+export function ipErrors(field: string, value: unknown): readonly FieldError[] {
+  const text = stringOf(value);
+  return isIP(text) > 0 && !text.includes('%') ? [] : [invalidField(field, value ?? '', ipText)];
+}
+
+/**
+ * Complaints about the address of an endpoint, or one by which a Service is reached: what is special there would lead to the
+ * node itself, or to what only its own link may reach (ValidateEndpointIP).
+ */
+export function endpointIpErrors(field: string, value: unknown): readonly FieldError[] {
+  const errors = ipErrors(field, value);
+  if (errors.length > 0) return errors;
+  const detail = specialText(stringOf(value));
+  return detail === undefined ? [] : [invalidField(field, value, detail)];
+}
+
+function specialText(address: string): string | undefined {
+  const ipClass = classOfIp(address);
+  switch (ipClass) {
+    case 'unspecified':
+      return `may not be unspecified (${address})`;
+    case 'loopback':
+      return 'may not be in the loopback range (127.0.0.0/8, ::1/128)';
+    case 'link-local':
+      return 'may not be in the link-local range (169.254.0.0/16, fe80::/10)';
+    case 'link-local multicast':
+      return 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)';
+    default:
+      return undefined;
+  }
+}
+
+/** Complaints about the addresses that the status of a pod claims (validatePodIPs, validateHostIPs). */
+export function podAddressErrors(pod: JsonObject): readonly FieldError[] {
+  const listed = (list: string, single: string): readonly unknown[] => {
+    const addresses = objectsOf(at(pod, ['status', list])).map(({ ip }) => ip ?? '');
+    const one = stringOf(at(pod, ['status', single]));
+    // The list stands for both, and the one where there is no list, or another one.
+    return one !== '' && addresses[0] !== one ? [one] : addresses;
+  };
+  return [
+    ...familyErrors('status.podIPs', listed('podIPs', 'podIP')),
+    ...familyErrors('status.hostIPs', listed('hostIPs', 'hostIP')),
+  ];
+}
+
+function familyErrors(field: string, addresses: readonly unknown[]): readonly FieldError[] {
+  const errors = addresses.flatMap((address, index) => [...ipErrors(`${field}[${index}]`, address)]);
+  const families = new Set(addresses.map((address) => isIP(stringOf(address))));
+  if (addresses.length > 1 && (addresses.length > 2 || families.size !== 2)) {
+    const detail = 'may specify no more than one IP for each IP family';
+    const value = addresses.map((ip) => ({ ip }));
+    errors.push(invalidField(field, value, detail));
+  }
+  const seen = new Set<unknown>();
+  addresses.forEach((address, index) => {
+    if (seen.has(address)) errors.push(duplicateField(`${field}[${index}]`, { ip: address }));
+    seen.add(address);
+  });
+  return errors;
+}

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import { classOfIp } from './ip-class.ts';
+
+describe('classOfIp()', () => {
+  it.each([
+    ['10.0.0.1', 'ordinary'],
+    ['192.168.1.1', 'ordinary'],
+    ['172.31.255.1', 'ordinary'],
+    ['100.64.0.1', 'ordinary'],
+    ['0.0.0.0', 'unspecified'],
+    ['0.1.2.3', 'unspecified'],
+    ['127.0.0.1', 'loopback'],
+    ['127.255.255.254', 'loopback'],
+    ['169.254.169.254', 'link-local'],
+    ['224.0.0.1', 'link-local multicast'],
+    ['239.1.2.3', 'multicast'],
+    ['255.255.255.255', 'reserved'],
+    ['240.0.0.1', 'reserved'],
+    ['2001:db8::1', 'ordinary'],
+    ['fd00:10:244::1', 'ordinary'],
+    ['::', 'unspecified'],
+    ['0:0:0:0:0:0:0:0', 'unspecified'],
+    ['::1', 'loopback'],
+    ['0:0:0:0:0:0:0:1', 'loopback'],
+    ['fe80::1', 'link-local'],
+    ['fe80::1%eth0', 'link-local'],
+    ['febf::1', 'link-local'],
+    ['ff01::1', 'link-local multicast'],
+    ['ff02::1', 'link-local multicast'],
+    ['ff0e::1', 'multicast'],
+    ['fd00:ec2::254', 'link-local'],
+    ['::ffff:127.0.0.1', 'loopback'],
+    ['::ffff:7f00:1', 'loopback'],
+    ['::ffff:a9fe:a9fe', 'link-local'],
+    ['::ffff:0.0.0.0', 'unspecified'],
+    ['::ffff:10.0.0.1', 'ordinary'],
+    ['::127.0.0.1', 'loopback'],
+    ['64:ff9b::169.254.169.254', 'link-local'],
+    ['2002:7f00:1::', 'loopback'],
+    ['2002:a00:1::1', 'ordinary'],
+    ['', undefined],
+    ['x/y', undefined],
+    ['evil.example', undefined],
+    ['127.1', undefined],
+    ['0x7f.0.0.1', undefined],
+    ['2130706433', undefined],
+    ['010.0.0.1', undefined],
+    ['10.0.0.1 ', undefined],
+  ])('%s is %s', (text, want) => {
+    expect(classOfIp(text)).toBe(want);
+  });
+});
