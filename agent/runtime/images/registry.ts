@@ -187,7 +187,8 @@ class Pull {
   ): Promise<RegistryResponse> {
     let response = await this.#send(url, headers, signal);
     // The registry may ask who we are, and so may each host that it redirects to: once each.
-    for (const answered = new Set<string>(); response.status === 401;) {
+    const answered = new Set<string>();
+    while (response.status === 401 && answered.size < challengesMax) {
       const challenge = response.headers['www-authenticate'];
       const { origin } = response.url;
       if (challenge === undefined || answered.has(origin)) break;
