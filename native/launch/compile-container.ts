@@ -15,16 +15,20 @@ import {
 } from './kernel-constants.ts';
 import {
   allocateSharedTrees,
-  compileEmptyDirectory,
+  compileCovers,
   compileMaskedPaths,
   compileMount,
   compilePropagation,
   compileReadonlyPaths,
+  deviceNumber,
   openTarget,
   overlayData,
+  procFd,
   registers,
   setAttributes,
+  targetFd,
 } from './compile-mount.ts';
+import type { ProcSource } from './compile-mount.ts';
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
 import { bytes, createProgramBuilder, flags, number, register, text } from './program.ts';
 import type { Program, ProgramArgument, ProgramBuilder } from './program.ts';
@@ -76,7 +80,7 @@ const defaultLinks: readonly (readonly [string, string])[] = [
   ['ptmx', 'pts/ptmx'],
 ];
 
-/** What clone3 makes anew for a container; its other namespaces are the supervisor's. */
+/** What clone3 makes anew for a container; its other namespaces are the supervisor's, or joined. */
 export function containerCloneFlags(container: ContainerLaunch): number {
   return container.pidNamespace === 'private' ? CLONE.CLONE_NEWNS | CLONE.CLONE_NEWPID : CLONE.CLONE_NEWNS;
 }
@@ -89,10 +93,15 @@ export function compileContainer(
 ): Program {
   const builder = createProgramBuilder();
   compileSurroundings(builder, container);
+  const joined = joinedPidNamespace(container);
+  if (joined !== undefined) {
+    builder.label('join the pid namespace');
+    builder.op('setns', [targetFd, flags(CLONE, 'CLONE_NEWPID')]);
+  }
   const shared = allocateSharedTrees(container.mounts);
   compilePropagation(builder, shared);
   compileRoot(builder, container);
-  for (const mount of container.mounts) compileMount(builder, mount, shared);
+  for (const mount of container.mounts) compileMount(builder, mount, { shared, proc: joined });
   compileDevices(builder, container);
   compileMaskedPaths(builder, container.security.maskedPaths);
   compileReadonlyPaths(builder, container.security.readonlyPaths);
@@ -103,8 +112,14 @@ export function compileContainer(
   compileStdio(builder, stdio, container.user);
   for (const limit of container.rlimits) compileRlimit(builder, limit);
   compileIdentity(builder, container, architecture);
-  compileProcess(builder, container);
+  compileProcess(builder, container, { isSeen: joined !== undefined, tty: stdio.tty });
   return builder.build();
+}
+
+/** Where the proc of a pid namespace is that others are in; undefined for one of the container's own, or the host's. */
+function joinedPidNamespace({ pidNamespace }: ContainerLaunch): ProcSource | undefined {
+  if (pidNamespace === 'pod') return { fd: procFd, path: '/' };
+  return typeof pidNamespace === 'object' ? { fd: targetFd, path: '/proc' } : undefined;
 }
 
 /** What is written through the host's /proc, which is there until pivot_root. */
@@ -148,11 +163,11 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
   if (root.kind === 'directory') {
     builder.label(`clone the root ${place}`);
     const tree = flags(TREE, 'OPEN_TREE_CLONE', 'OPEN_TREE_CLOEXEC', 'AT_RECURSIVE');
-    // Not in registers.tree, which the empty directory uses.
+    // Not in registers.tree, which the covers use.
     builder.op('open_tree', [AT_FDCWD, text(place), tree], { save: registers.root });
   }
   if (root.kind === 'overlay' && root.make !== undefined) makeUpper(builder, { ...root, make: root.make });
-  if (isMasking) compileEmptyDirectory(builder, place);
+  if (isMasking) compileCovers(builder, place);
   builder.label(`mount the root on ${place}`);
   if (root.kind === 'overlay') {
     const { directory, data } = overlayData({ ...root, lower: lowerOf(root) });
@@ -217,7 +232,7 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
     const kind = device.type === 'c' ? S_IFCHR : S_IFBLK;
     const mode = number(kind | device.mode, `${device.type} 0${device.mode.toString(8)}`);
     const name = text(posix.basename(device.path));
-    const node = number(encodeDevice(device.major, device.minor), `${device.major}:${device.minor}`);
+    const node = deviceNumber(device.major, device.minor);
     builder.op('mknodat', [register(registers.target), name, mode, node], { tolerate: ['EEXIST'] });
   }
   if (!hasOwnDev) return;
@@ -226,11 +241,6 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
   for (const [name, target] of defaultLinks) {
     builder.op('symlinkat', [text(target), register(registers.target), text(name)], { tolerate: ['EEXIST'] });
   }
-}
-
-/** The kernel's new_encode_dev (linux/kdev_t.h). */
-function encodeDevice(major: number, minor: number): bigint {
-  return BigInt(minor & 0xff) | (BigInt(major) << 8n) | (BigInt(minor & ~0xff) << 12n);
 }
 
 /** The root becomes /; the host's mounts, /proc among them, and every descriptor go. */

@@ -1,15 +1,13 @@
 /** An exec as a syscall program: joins a container's namespaces by the pidfd of one of its processes, then becomes the process. */
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
+import { targetFd } from './compile-mount.ts';
 import { CLONE } from './kernel-constants.ts';
-import { createProgramBuilder, flags } from './program.ts';
+import { createProgramBuilder, flags, number } from './program.ts';
 import type { Program } from './program.ts';
 import type { Architecture } from './syscall-numbers.ts';
 import type { ExecLaunch, LaunchStdio } from './launch.ts';
 
-/** Where the supervisor puts the target's pidfd (supervisor/program.h, TARGET_FD). */
-const targetFd = 4;
-
-/** The pid namespace is not among those joined here: the child was born in it. @throws E_INVALID, E_LIMIT as compileContainer. */
+/** Of the pid namespace it becomes a part only when it has all that the process has, and no more. @throws E_INVALID, E_LIMIT as compileContainer. */
 export function compileExec(
   exec: ExecLaunch,
   stdio: Pick<LaunchStdio, 'stdin' | 'tty'>,
@@ -24,11 +22,13 @@ export function compileExec(
     'CLONE_NEWUTS',
     'CLONE_NEWIPC',
     'CLONE_NEWNET',
+    'CLONE_NEWPID',
   );
   builder.op('setns', [targetFd, namespaces]);
-  builder.op('close', [targetFd]);
+  // Before any path of the container is followed: none of them leads to what the supervisor has open.
+  builder.op('close_range', [targetFd, number(0xffff_ffff, '~0'), 0]);
   compileStdio(builder, stdio, exec.user);
   compileIdentity(builder, exec, architecture);
-  compileProcess(builder, exec);
+  compileProcess(builder, exec, { isSeen: true, tty: stdio.tty });
   return builder.build();
 }

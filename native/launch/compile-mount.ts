@@ -4,7 +4,7 @@
  */
 import { posix } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
-import { AT_FDCWD, MOUNT_ATTR, MOUNT_ATTR__ATIME, MOVE, MS, TREE } from './kernel-constants.ts';
+import { AT_FDCWD, MOUNT_ATTR, MOUNT_ATTR__ATIME, MOVE, MS, S_IFCHR, TREE } from './kernel-constants.ts';
 import { bytes, flags, number, register, text, textList } from './program.ts';
 import type { ProgramArgument, ProgramBuilder } from './program.ts';
 import type { LaunchMount } from './launch.ts';
@@ -14,10 +14,20 @@ export const registers = {
   root: 0,
   target: 1,
   tree: 2,
-  emptyDirectory: 4,
+  covers: 4,
   firstShared: 8,
   lastShared: 15,
 } as const;
+
+/** Where the supervisor puts what a process joins, and the mount namespace of the pod's proc (supervisor/program.h). */
+export const targetFd = 4;
+export const procFd = 5;
+
+/** Where a proc is mounted that is to be copied: path in the mount namespace, or that of the process, that a descriptor names. */
+export interface ProcSource {
+  readonly fd: number;
+  readonly path: string;
+}
 
 /** fsconfig(2) takes values of at most 255 bytes. */
 const fsconfigValueBytesMax = 255;
@@ -118,8 +128,9 @@ export function compilePropagation(builder: ProgramBuilder, shared: ReadonlyMap<
 export function compileMount(
   builder: ProgramBuilder,
   mount: LaunchMount,
-  shared: ReadonlyMap<LaunchMount, number>,
+  from: { readonly shared: ReadonlyMap<LaunchMount, number>; readonly proc: ProcSource | undefined },
 ): void {
+  const { shared } = from;
   if (!mount.target.startsWith('/')) {
     throw new PodwrightError('E_INVALID', `compile mount ${mount.target}: the target is not absolute`);
   }
@@ -127,6 +138,7 @@ export function compileMount(
   const what = mount.type === 'bind' ? `bind ${mount.source}` : mount.type;
   builder.label(`mount ${what} on ${mount.target}`);
   if (mount.type === 'bind') compileBind(builder, mount, { options, shared: shared.get(mount) });
+  else if (mount.type === 'proc' && from.proc !== undefined) compileProc(builder, from.proc, options);
   else compileFilesystem(builder, mount, { options, save: registers.tree });
   openTarget(builder, mount.target, mount.isFile === true);
   const tree = shared.get(mount) ?? registers.tree;
@@ -175,6 +187,17 @@ function compileFilesystem(
   }
 }
 
+/** Of a pid namespace that we are not in yet (supervisor/program.c, take_proc). */
+function compileProc(builder: ProgramBuilder, proc: ProcSource, options: MountOptions): void {
+  builder.op('takeProc', [proc.fd, text(proc.path)], { save: registers.tree });
+  setAttributes(builder, register(registers.tree), text(''), {
+    recursive: false,
+    propagation: 'MS_PRIVATE',
+    attributes: [...options.attributes, ...options.recursiveAttributes],
+    isExact: true,
+  });
+}
+
 /** `key` and `key=value`, as fsconfig(2) is to have them. */
 function settingsOf(mount: LaunchMount): readonly string[] {
   const words = (mount.data ?? '').split(',').filter((word) => word !== '');
@@ -206,18 +229,29 @@ export function setAttributes(
     readonly recursive: boolean;
     readonly propagation: keyof typeof MS | undefined;
     readonly attributes: readonly AttributeName[];
+    /** Takes those away that are not listed. */
+    readonly isExact?: boolean;
   },
 ): void {
   const set = change.attributes.reduce((sum, name) => sum | MOUNT_ATTR[name], 0);
   const attr = Buffer.alloc(32); // struct mount_attr: attr_set, attr_clr, propagation, userns_fd
   attr.writeBigUInt64LE(BigInt(set), 0);
-  attr.writeBigUInt64LE(BigInt((set & MOUNT_ATTR__ATIME) === 0 ? 0 : MOUNT_ATTR__ATIME), 8);
+  const cleared = (set & MOUNT_ATTR__ATIME) === 0 ? 0 : MOUNT_ATTR__ATIME;
+  attr.writeBigUInt64LE(BigInt(change.isExact === true ? cleared | accessAttributes : cleared), 8);
   attr.writeBigUInt64LE(BigInt(change.propagation === undefined ? 0 : MS[change.propagation]), 16);
+  const exact = change.isExact === true ? 'exactly ' : '';
   const words = [...change.attributes, ...(change.propagation === undefined ? [] : [change.propagation])];
   const empty: 'AT_EMPTY_PATH'[] = path.kind === 'data' && path.bytes.length === 1 ? ['AT_EMPTY_PATH'] : [];
   const how = flags(TREE, ...empty, ...(change.recursive ? (['AT_RECURSIVE'] as const) : []));
-  builder.op('mount_setattr', [at, path, how, bytes(attr, words.join('|')), 32]);
+  builder.op('mount_setattr', [at, path, how, bytes(attr, `${exact}${words.join('|')}`), 32]);
 }
+
+/** What mount options decide about access. */
+const accessAttributes =
+  MOUNT_ATTR.MOUNT_ATTR_RDONLY |
+  MOUNT_ATTR.MOUNT_ATTR_NOSUID |
+  MOUNT_ATTR.MOUNT_ATTR_NODEV |
+  MOUNT_ATTR.MOUNT_ATTR_NOEXEC;
 
 /** A descriptor of a path inside the root, made where missing, in registers.target. */
 export function openTarget(builder: ProgramBuilder, path: string, isFile: boolean): void {
@@ -238,31 +272,38 @@ function moveTree(builder: ProgramBuilder, tree: number): void {
 }
 
 /**
- * An empty read-only directory in registers.emptyDirectory, to clone for masked paths. It has to be mounted somewhere in our namespace
- * to be cloned (before 6.15), and is where the root will cover it.
+ * What masked paths are covered by, in registers.covers: an empty directory and a null device in a file system of the container's own, which
+ * is read-only so that nobody changes even their modes. It has to be mounted somewhere in our namespace to be cloned (before 6.15), and is
+ * where the root will cover it.
  */
-export function compileEmptyDirectory(builder: ProgramBuilder, below: string): void {
-  builder.label('make an empty directory for masked paths');
-  const data = 'mode=755,nr_inodes=1';
-  const attributes = [
-    'MOUNT_ATTR_RDONLY',
-    'MOUNT_ATTR_NOSUID',
-    'MOUNT_ATTR_NODEV',
-    'MOUNT_ATTR_NOEXEC',
-  ] as const;
-  const mount: LaunchMount = { type: 'tmpfs', source: 'tmpfs', target: '', options: [], data };
-  const save = registers.emptyDirectory;
-  compileFilesystem(builder, mount, { options: { ...noOptions, attributes }, save });
-  builder.op('move_mount', [register(save), text(''), AT_FDCWD, text(below), fromEmpty]);
+export function compileCovers(builder: ProgramBuilder, below: string): void {
+  builder.label('make what covers masked paths');
+  const mount: LaunchMount = { type: 'tmpfs', source: 'tmpfs', target: '', options: [], data: coversData };
+  const [save, covers] = [registers.covers, register(registers.covers)];
+  compileFilesystem(builder, mount, { options: { ...noOptions, attributes: ['MOUNT_ATTR_NOSUID'] }, save });
+  builder.op('mkdirat', [covers, text('directory'), number(0o755, '0755')]);
+  builder.op('mknodat', [covers, text('null'), number(S_IFCHR | 0o666, 'c 0666'), deviceNumber(1, 3)]);
+  const attributes = ['MOUNT_ATTR_RDONLY', 'MOUNT_ATTR_NOEXEC'] as const;
+  setAttributes(builder, covers, text(''), { recursive: false, propagation: undefined, attributes });
+  builder.op('move_mount', [covers, text(''), AT_FDCWD, text(below), fromEmpty]);
 }
 
-/** Hides paths: /dev/null over a file, the empty directory over a directory. */
+/** Room for its root and the two. */
+const coversData = 'mode=755,nr_inodes=3';
+
+/** Hides paths: the null device over a file, the empty directory over a directory. */
 export function compileMaskedPaths(builder: ProgramBuilder, paths: readonly string[]): void {
-  const [root, emptyDirectory] = [register(registers.root), register(registers.emptyDirectory)];
+  const [root, covers] = [register(registers.root), register(registers.covers)];
   for (const path of paths) {
     builder.label(`mask ${path}`);
-    builder.op('maskPath', [root, text(path), emptyDirectory]);
+    builder.op('maskPath', [root, text(path), covers]);
   }
+}
+
+/** The kernel's new_encode_dev (linux/kdev_t.h), with what to print. */
+export function deviceNumber(major: number, minor: number): ProgramArgument {
+  const value = BigInt(minor & 0xff) | (BigInt(major) << 8n) | (BigInt(minor & ~0xff) << 12n);
+  return number(value, `${major}:${minor}`);
 }
 
 const noOptions: MountOptions = {

@@ -1,7 +1,7 @@
 /** What containers and execs have in common: streams, identity, and the execve at the end. */
 import { PodwrightError } from '#base/errors.ts';
 import { capabilityMask } from './capabilities.ts';
-import { PR, SECCOMP, SIGKILL } from './kernel-constants.ts';
+import { PR, SECCOMP, SIGKILL, TIOCSCTTY } from './kernel-constants.ts';
 import { bytes, flags, number, text, textList, texts } from './program.ts';
 import type { ProgramBuilder, ProgramData } from './program.ts';
 import { compileSeccompFilter } from './seccomp.ts';
@@ -11,7 +11,7 @@ import type { ExecLaunch, LaunchStdio, LaunchUser } from './launch.ts';
 /** Where execvp(3) looks without a PATH. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** A terminal, or pipes that belong to the user (so that /dev/stdout can be opened by name). */
+/** A terminal, or pipes that belong to the user (so that /dev/stdout can be opened by name), of the root that is / by now. */
 export function compileStdio(
   builder: ProgramBuilder,
   stdio: Pick<LaunchStdio, 'stdin' | 'tty'>,
@@ -22,9 +22,13 @@ export function compileStdio(
     builder.op('openTty', [user.uid]);
     return;
   }
+  if (!stdio.stdin) {
+    // Until now it is the host's, whose mode and owner who has it may change.
+    builder.label('read from /dev/null');
+    builder.op('openNull', []);
+  }
   if (user.uid === 0) return;
   builder.label('give the streams to the user');
-  // Without stdin descriptor 0 is the host's /dev/null, which stays root's.
   for (const fd of stdio.stdin ? [0, 1, 2] : [1, 2]) builder.op('fchown', [fd, user.uid, -1]);
 }
 
@@ -37,7 +41,7 @@ export function compileIdentity(
   const { security, user } = process;
   // While still root: a user without search permission may have been given the directory all the same.
   builder.label(`enter ${process.cwd}`);
-  builder.op('chdir', [text(process.cwd)]);
+  builder.op('enterPath', [text(process.cwd)]);
   const kept = capabilityMask(security.capabilities);
   const masks = [hex(kept & 0xffff_ffffn), hex(kept >> 32n)];
   if (!security.privileged) {
@@ -92,11 +96,27 @@ function compileFilter(
   builder.op('seccomp', [flags(SECCOMP, 'SECCOMP_SET_MODE_FILTER'), 0, program]);
 }
 
-/** The end of every program. */
-export function compileProcess(builder: ProgramBuilder, process: Pick<ExecLaunch, 'args' | 'env'>): void {
+/**
+ * The end of every program. Where processes of other containers can see this one (`isSeen`), it is not born among them before here: what
+ * comes earlier is done by a process that stays outside, so that whoever may trace it there gets nothing that it would not have anyway.
+ */
+export function compileProcess(
+  builder: ProgramBuilder,
+  process: Pick<ExecLaunch, 'args' | 'env'>,
+  how: { readonly isSeen: boolean; readonly tty: boolean } = { isSeen: false, tty: false },
+): void {
   const [name] = process.args;
   if (name === undefined || name === '')
     throw new PodwrightError('E_INVALID', 'compile process: args are empty');
+  if (how.isSeen) {
+    builder.label('be born in the pid namespace');
+    builder.op('fork', []);
+    builder.op('setsid', []);
+  }
+  if (how.tty) {
+    builder.label('take the terminal');
+    builder.op('ioctl', [0, number(TIOCSCTTY, 'TIOCSCTTY'), 0]);
+  }
   builder.label(`execute ${name}`);
   builder.op('umask', [number(0o022, '022')]);
   // After the last change of credentials, which would reset it: a container does not outlive its supervisor.

@@ -46,6 +46,9 @@ export const CLONE = {
   CLONE_NEWNET: 0x4000_0000,
 } as const;
 
+/** asm-generic/ioctls.h. */
+export const TIOCSCTTY = 0x540e;
+
 /** linux/prctl.h. */
 export const PR = {
   PR_SET_PDEATHSIG: 1,

@@ -8,7 +8,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { syscallNumber } from './syscall-numbers.ts';
 import type { Architecture } from './syscall-numbers.ts';
 
-export const programVersion = 2;
+export const programVersion = 3;
 const programMagic = 0x5053_5750; // PWSP
 const opBytes = 64;
 const headerBytes = 16;
@@ -27,6 +27,10 @@ const pseudoOps = {
   makeMount: 0xff07,
   sealPath: 0xff08,
   dropBounding: 0xff09,
+  fork: 0xff0a,
+  takeProc: 0xff0b,
+  enterPath: 0xff0c,
+  openNull: 0xff0d,
 } as const;
 
 /** Bytes that an op points to; `pointers` are places in them that become addresses of other data. */

@@ -90,6 +90,7 @@ const stages: Readonly<Record<number, string>> = {
   [-9]: 'choose the pid namespace (the pod has another)',
   [-10]: 'take the id (it is in use)',
   [-11]: 'find the process',
+  [-12]: 'start (it was killed meanwhile)',
 };
 
 /** The words for a negative index of a reply. */

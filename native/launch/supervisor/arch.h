@@ -2,6 +2,8 @@
 #pragma once
 
 #if defined(__x86_64__)
+enum { PAGE_BYTES_MAX = 1 << 12 };
+#define READ_STACK_POINTER(to) __asm__ volatile("mov %%rsp,%0" : "=r"(to))
 static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	long result;
@@ -17,6 +19,8 @@ static inline long syscall6(long nr, long a, long b, long c, long d, long e, lon
 #define START \
 	__asm__(".globl _start\n_start: xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call start\n hlt\n")
 #elif defined(__aarch64__)
+enum { PAGE_BYTES_MAX = 1 << 16 };
+#define READ_STACK_POINTER(to) __asm__ volatile("mov %0,sp" : "=r"(to))
 static inline long syscall6(long nr, long a, long b, long c, long d, long e, long f)
 {
 	register long x8 __asm__("x8") = nr;

@@ -10,6 +10,7 @@
 #include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <linux/stat.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,16 +39,18 @@ enum {
 	ENAMETOOLONG = 36, ELOOP = 40, EPROTO = 71,
 };
 enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2 };
-enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 02000000, SOCK_NONBLOCK = 04000, SOL_SOCKET = 1, SCM_RIGHTS = 1 };
+enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 02000000, SOCK_NONBLOCK = 04000, SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2, SO_PASSCRED = 16, SHUT_WR = 1 };
 enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
 enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MADV_DONTNEED = 4 };
-enum { CLOCK_REALTIME = 0, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x1000000, P_PIDFD = 3 };
+enum { MNT_DETACH = 2 };
+enum { CLOCK_REALTIME = 0, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x1000000, P_ALL = 0, P_PID = 1, P_PIDFD = 3 };
 
 struct message_header { /* struct msghdr */
 	void *name; u32 name_length; void *iov; u64 iov_count; void *control; u64 control_length; u32 flags;
 };
 struct io_vector { const void *base; u64 length; };
 struct rights { u64 length; i32 level, type, fd, pad; }; /* one SCM_RIGHTS control message with one descriptor */
+struct credentials { u64 length; i32 level, type, pid; u32 uid, gid, pad; }; /* one SCM_CREDENTIALS control message */
 
 static inline int is_error(long result) { return result < 0 && result > -4096; }
 static inline void close_fd(int *fd)

@@ -1,11 +1,15 @@
 /*
  * Starting a process: streams, clone into the cgroup, and in the child the program. The child is a copy (it shares no memory), so the
  * supervisor goes on with logs and requests while it mounts; its report socket ends at execve or brings the failed op.
+ *
+ * A child that other containers' processes would see (an exec, one of several in a pid namespace) is not born among them: whoever has
+ * CAP_SYS_PTRACE there would reach the host's files through it. It stays in our pid namespace, takes off all that is ours, becomes what
+ * the process may be, and then forks into theirs (OP_FORK); that second child is ours too, and only calls execve.
  */
 #include "supervisor.h"
 
 struct ends { /* what a child gets, and -1 for what it does not */
-	int stdin_end, output_ends[2], report_end, target, cgroup;
+	int stdin_end, output_ends[2], report_end, target, proc, cgroup;
 	const char *cgroup_path;
 };
 
@@ -15,7 +19,7 @@ static void close_ends(struct ends *ends)
 	close_fd(&ends->output_ends[0]);
 	close_fd(&ends->output_ends[1]);
 	close_fd(&ends->report_end);
-	close_fd(&ends->target);
+	if (ends->target != pod_init) close_fd(&ends->target);
 	close_fd(&ends->cgroup);
 }
 
@@ -28,6 +32,8 @@ static int open_pipes(struct process *process, struct ends *ends)
 	if (is_error(result)) return (int)-result;
 	process->report = pair[0];
 	ends->report_end = pair[1];
+	int on = 1;
+	if (process->birth == UNBORN && is_error(result = CALL5(setsockopt, pair[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on))) return (int)-result;
 	if (process->flags & LAUNCH_TTY) return 0;
 	for (int i = 0; i < 2; i++) {
 		if (is_error(result = CALL2(pipe2, pair, O_CLOEXEC))) return (int)-result;
@@ -50,16 +56,17 @@ static void fail_child(i32 index, long result)
 	CALL1(exit_group, 127);
 }
 
-/* The supervisor's own descriptors fill 0 to TARGET_FD, so no end is overwritten before it is in its place. */
+/* The supervisor's own descriptors fill 0 to PROC_FD, so no end is overwritten before it is in its place. */
 static void place_ends(const struct process *process, const struct ends *ends)
 {
 	CALL3(dup3, ends->report_end, REPORT_FD, O_CLOEXEC);
-	/* An exec joins more of its target than the pid namespace that it is born in. */
-	if (process->flags & LAUNCH_EXEC) CALL3(dup3, ends->target, TARGET_FD, O_CLOEXEC);
+	if (ends->target >= 0) CALL3(dup3, ends->target, TARGET_FD, O_CLOEXEC);
 	else CALL1(close, TARGET_FD);
+	if (ends->proc >= 0) CALL3(dup3, ends->proc, PROC_FD, O_CLOEXEC);
+	else CALL1(close, PROC_FD);
 	if (ends->stdin_end >= 0) CALL3(dup3, ends->stdin_end, 0, 0);
 	for (int i = 0; i < 2 && !(process->flags & LAUNCH_TTY); i++) CALL3(dup3, ends->output_ends[i], i + 1, 0);
-	CALL3(close_range, TARGET_FD + 1, ~0u, 0);
+	CALL3(close_range, PROC_FD + 1, ~0u, 0);
 }
 
 static void write_own_cgroup(const char *directory)
@@ -72,51 +79,41 @@ static void write_own_cgroup(const char *directory)
 	CALL1(close, fd);
 }
 
-static void run_child(const struct process *process, const struct ends *ends, struct program *program) __attribute__((noreturn));
-static void run_child(const struct process *process, const struct ends *ends, struct program *program)
+static void run_child(const struct process *process, const struct ends *ends, const struct launch *launch, struct program *program) __attribute__((noreturn));
+static void run_child(const struct process *process, const struct ends *ends, const struct launch *launch, struct program *program)
 {
 	u64 none = 0;
+	size_t mapped = 0;
 	CALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
 	place_ends(process, ends);
 	CALL0(setsid);
 	if (ends->cgroup_path) write_own_cgroup(ends->cgroup_path);
-	struct failure failure = run_program(program);
+	if (process->birth == UNBORN && !(program = copy_to_mapping(program, launch->program_length, &mapped))) fail_child(STAGE_CLONE, -ENOMEM);
+	struct failure failure = run_program(program, mapped);
 	CALL3(write, REPORT_FD, &failure, sizeof failure);
 	for (;;) CALL1(exit_group, 127);
 }
 
-/*
- * A child with a target is born in the target's pid namespace: the supervisor points its "namespace for children" there for the length of
- * one clone. That there is a way back was checked when the supervisor started; without it every later child would be in the wrong place.
- */
-static long clone_child(const struct process *process, struct ends *ends, u64 clone_flags, struct program *program)
+static long clone_child(const struct process *process, const struct ends *ends, const struct launch *launch, struct program *program)
 {
-	struct clone_args arguments = { .flags = clone_flags | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
+	struct clone_args arguments = { .flags = launch->clone_flags | CLONE_CLEAR_SIGHAND, .exit_signal = SIGCHLD };
 	if (ends->cgroup >= 0) {
 		arguments.flags |= CLONE_INTO_CGROUP;
 		arguments.cgroup = (u64)ends->cgroup;
 	}
-	if (ends->target >= 0) {
-		long joined = CALL2(setns, ends->target, CLONE_NEWPID);
-		if (is_error(joined)) return joined;
-	}
 	long pid = CALL2(clone3, &arguments, sizeof arguments);
-	if (pid == 0) run_child(process, ends, program);
-	if (ends->target >= 0) {
-		long back = CALL2(setns, own_pid_namespace, CLONE_NEWPID);
-		if (is_error(back)) die("return to the own pid namespace", back);
-	}
+	if (pid == 0) run_child(process, ends, launch, program);
 	return pid;
 }
 
 /* CLONE_INTO_CGROUP is refused for some cgroups (another hierarchy, a domain with children); then the child writes itself into it. */
-static long clone_into_cgroup(const struct process *process, struct ends *ends, u64 flags, struct program *program, const char *cgroup)
+static long clone_into_cgroup(const struct process *process, struct ends *ends, const struct launch *launch, struct program *program, const char *cgroup)
 {
-	long pid = clone_child(process, ends, flags, program);
+	long pid = clone_child(process, ends, launch, program);
 	if (!is_error(pid) || ends->cgroup < 0) return pid;
 	close_fd(&ends->cgroup);
 	ends->cgroup_path = cgroup;
-	return clone_child(process, ends, flags, program);
+	return clone_child(process, ends, launch, program);
 }
 
 static int has_target(const struct launch *launch)
@@ -131,12 +128,13 @@ static int has_ended(int target)
 	return is_error(CALL5(waitid, P_PIDFD, target, info, WEXITED | WNOHANG | WNOWAIT, 0)) || info[0];
 }
 
-/* The pod-wide namespace is for all containers of its pod; the host's is for none of them. */
+/* The pod-wide namespace is for all containers of its pod; neither the host's nor one of its own is for any of them. */
 static int is_pid_namespace_there(u32 flags)
 {
 	switch (flags & LAUNCH_TARGET_PID) {
 	case LAUNCH_POD_PID: return has_pod_pid;
 	case LAUNCH_HOST_PID: return !has_pod_pid;
+	case 0: return !has_pod_pid || flags & LAUNCH_EXEC;
 	default: return 1;
 	}
 }
@@ -159,6 +157,9 @@ static struct failure prepare(struct process *process, struct ends *ends, const 
 		ends->target = (int)CALL2(pidfd_open, launch->target_pid, 0);
 		if (ends->target < 0) return failed(STAGE_TARGET, ends->target);
 		if (has_ended(ends->target)) return failed(STAGE_TARGET, ESRCH);
+	} else if (process->birth == UNBORN) {
+		ends->target = pod_init;
+		ends->proc = pod_proc;
 	}
 	if (*cgroup) {
 		ends->cgroup = open_file(cgroup, O_DIRECTORY, 0);
@@ -229,18 +230,18 @@ struct failure launch_process(struct client *client, u32 request, const struct l
 	struct process *process = take_slot();
 	if (!process) return failed(STAGE_LIMIT, EMFILE);
 	process->flags = launch->flags;
+	if (has_target(launch) || (launch->flags & LAUNCH_TARGET_PID) == LAUNCH_POD_PID) process->birth = UNBORN;
 	memcpy(process->id, launch->id, ID_BYTES);
 	memcpy(process->log_path, log, launch->log_length);
 	process->request = request;
 	process->client = (u32)(client - clients);
 	process->generation = client->generation;
 
-	struct ends ends = { -1, { -1, -1 }, -1, -1, -1, NULL };
+	struct ends ends = { -1, { -1, -1 }, -1, -1, -1, -1, NULL };
 	struct failure failure = prepare(process, &ends, launch, cgroup);
 	if (failure.index == STAGE_NONE) {
-		long pid = clone_into_cgroup(process, &ends, launch->clone_flags, program, cgroup);
-		/* ENOMEM where the target ended since (pid_namespaces(7)). */
-		if (is_error(pid)) failure = ends.target >= 0 && has_ended(ends.target) ? failed(STAGE_TARGET, ESRCH) : failed(STAGE_CLONE, pid);
+		long pid = clone_into_cgroup(process, &ends, launch, program, cgroup);
+		if (is_error(pid)) failure = failed(STAGE_CLONE, pid);
 		process->pid = (i32)pid;
 	}
 	close_ends(&ends);

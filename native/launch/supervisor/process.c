@@ -84,7 +84,7 @@ static void close_stream(struct process *process, u32 index)
 /* An exited process keeps its slot until its streams have ended: a child of it may still be writing. */
 static void free_if_done(struct process *process)
 {
-	if (process->state != EXITED && process->state != FAILED) return;
+	if (process->state != EXITED && (process->state != FAILED || process->pid)) return;
 	/* Nobody can attach to an exited exec any more, so nobody would ever read on. */
 	if ((process->flags & LAUNCH_EXEC) && !is_attached(process)) close_stream(process, 0), close_stream(process, 1);
 	if (process->output[0].fd >= 0 || process->output[1].fd >= 0) return;
@@ -347,28 +347,68 @@ static void finish_start(struct process *process, struct failure failure)
 		close_stream(process, 1);
 		close_stdin(process);
 		close_fd(&process->log.fd);
+		/* It ends by itself, unless others have it in their power. */
+		if (process->pid) CALL2(kill, process->pid, SIGKILL);
 	}
 }
 
-/* One message of the child: its terminal, its failure, or the end of the socket, which is execve. */
+static int is_free_child(i32 pid)
+{
+	i32 info[32];
+	for (u32 i = 0; i < process_limit; i++) {
+		if (processes[i].state != FREE && processes[i].pid == pid) return 0;
+	}
+	return pid > 0 && !is_error(CALL5(waitid, P_PID, pid, info, WEXITED | WNOHANG | WNOWAIT, 0));
+}
+
+/*
+ * The next message of the child: its terminal, STAGE_BORN, its failure, or the end of the socket, which is execve; 0 where none is there.
+ * Once it is born, others may have it in their power (CAP_SYS_PTRACE): then a descriptor is thrown away, and a number that is not that of
+ * a child of ours is none. Before, only what we made can say anything.
+ */
+static int read_report(struct process *process)
+{
+	struct failure failure = { STAGE_NONE, 0 };
+	struct received got = receive_message(process->report, &failure, sizeof failure, MSG_DONTWAIT);
+	if (got.length == -EAGAIN || got.length == -EINTR) return 0;
+	int is_whole = got.length == sizeof failure;
+	int is_ours = process->birth == BORN_HERE || (process->birth == UNBORN && got.pid == process->pid);
+	if (got.fd >= 0 && is_ours && process->flags & LAUNCH_TTY) {
+		take_terminal(process, got.fd);
+	} else if (got.fd >= 0) {
+		close_fd(&got.fd);
+	} else if (is_whole && process->birth == UNBORN && failure.index == STAGE_BORN) {
+		if (!is_free_child(got.pid)) return 1;
+		process->pid = got.pid;
+		process->birth = BORN_THERE;
+	} else if (is_whole) {
+		finish_start(process, failure);
+	} else {
+		finish_start(process, process->birth == UNBORN ? (struct failure){ STAGE_KILLED, ESRCH } : failure);
+	}
+	return 1;
+}
+
+/* A message at a time: who sends without end does not keep us from the others. */
 void on_report(u32 slot)
 {
 	struct process *process = processes + slot;
-	struct failure failure = { STAGE_NONE, 0 };
-	struct io_vector vector = { &failure, sizeof failure };
-	struct rights rights = { .fd = -1 };
-	struct message_header message = { .iov = &vector, .iov_count = 1, .control = &rights, .control_length = sizeof rights };
 	if (process->state != STARTING) return;
-	long got = CALL3(recvmsg, process->report, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (got == -EAGAIN || got == -EINTR) return;
-	if (got > 0 && message.control_length >= 20 && rights.type == SCM_RIGHTS && rights.fd >= 0) take_terminal(process, rights.fd);
-	else finish_start(process, got == sizeof failure ? failure : (struct failure){ STAGE_NONE, 0 });
+	read_report(process);
+	free_if_done(process);
 }
 
-static void end_process(struct process *process, i32 status)
+static void end_process(struct process *process, i32 pid, i32 status)
 {
-	u32 slot = slot_of(process);
-	for (int i = 0; i < 3 && process->state == STARTING; i++) on_report(slot); /* at most a terminal, then the end */
+	enum { MESSAGES_MAX = 4 }; /* a terminal, a birth, a failure, the end */
+	for (int i = 0; i < MESSAGES_MAX && process->state == STARTING && process->pid == pid && read_report(process); i++) continue;
+	if (process->pid != pid) return; /* it made the process ready that was born by now */
+	if (process->state == STARTING && process->birth == UNBORN) {
+		process->pid = 0; /* the same, but that one has not said so yet, or never will: the socket ends */
+		return;
+	}
+	/* Also where the socket is in other hands. */
+	if (process->state == STARTING) finish_start(process, (struct failure){ STAGE_NONE, 0 });
 	if (process->state == RUNNING) {
 		/* What it wrote is in the log before its exit is known. */
 		for (u32 i = 0; i < 2; i++) {
@@ -388,16 +428,37 @@ static void end_process(struct process *process, i32 status)
 	free_if_done(process);
 }
 
-/* Orphans that came to us as subreaper are reaped without a word. */
+static struct process *process_of(i32 pid)
+{
+	for (u32 i = 0; i < process_limit; i++) {
+		struct process *process = processes + i;
+		if (process->state != FREE && process->state != EXITED && process->pid == pid) return process;
+	}
+	return NULL;
+}
+
+static void learn_birth(struct process *process)
+{
+	while (process->state == STARTING && process->birth == UNBORN && read_report(process)) continue;
+	free_if_done(process);
+}
+
+/*
+ * Orphans that came to us as subreaper are reaped without a word. Who is dead has been born: it may have to be asked for who it is, which
+ * it said before it could end, and is only looked at as long as it has not been.
+ */
 void reap_processes(void)
 {
 	for (;;) {
-		i32 status = 0;
-		long pid = CALL4(wait4, -1, &status, WNOHANG, 0);
-		if (pid <= 0) return;
-		for (u32 i = 0; i < process_limit; i++) {
-			struct process *process = processes + i;
-			if (process->state != FREE && process->state != EXITED && process->pid == (i32)pid) end_process(process, status);
+		i32 info[32] = { 0 }, status = 0; /* siginfo_t; its fifth word is the number */
+		if (is_error(CALL5(waitid, P_ALL, 0, info, WEXITED | WNOHANG | WNOWAIT, 0)) || !info[4]) return;
+		i32 pid = info[4];
+		struct process *process = process_of(pid);
+		for (u32 i = 0; i < process_limit && !process; i++) {
+			learn_birth(processes + i);
+			process = process_of(pid);
 		}
+		CALL4(wait4, pid, &status, WNOHANG, 0);
+		if (process) end_process(process, pid, status);
 	}
 }

@@ -1,5 +1,9 @@
 /* The interpreter of syscall programs. Runs in a forked child: no memory is allocated, nothing is shared with the supervisor. */
 #include "program.h"
+#include "wire.h"
+
+char *arguments_start;
+u64 arguments_length;
 
 static size_t relocations_size(const struct program *program)
 {
@@ -123,18 +127,18 @@ static long move_tree(long tree, long target)
 }
 
 /*
+ * Nothing that a container has, and nothing of the host's, covers a path: who may chmod the cover would do it to that (CVE-2025-31133).
  * The clone is of the one thing that is mounted: closing one that is not waits for an RCU grace period
  * (docs/kernel-notes.md#unused-clone). Descriptors stay open here and below: the program closes all of them at once.
  */
-static long mask_path(int root, const char *path, int empty)
+static long mask_path(int root, const char *path, int covers)
 {
 	long target = open_in_root(root, path);
 	if (target == -ENOENT || target == -ENOTDIR) return 0;
 	if (is_error(target)) return target;
 	long directory = is_directory((int)target);
 	if (is_error(directory) && directory != -ENOTDIR) return directory;
-	long tree = directory == 0 ? CALL3(open_tree, empty, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)
-				   : CALL3(open_tree, AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	long tree = CALL3(open_tree, covers, directory == 0 ? COVER_DIRECTORY : COVER_FILE, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (is_error(tree)) return tree;
 	return move_tree(tree, target);
 }
@@ -164,7 +168,7 @@ static long configure(long context, const char *setting)
 	return CALL5(fsconfig, context, FSCONFIG_SET_STRING, key, setting + length + 1, 0);
 }
 
-static long make_mount(const char *type, const char *settings, u32 attributes)
+long make_mount(const char *type, const char *settings, u32 attributes)
 {
 	long context = CALL2(fsopen, type, FSOPEN_CLOEXEC), result = 0;
 	if (is_error(context)) return context;
@@ -199,7 +203,7 @@ static long keep_caps(u32 low, u32 high)
 }
 
 /* Up to the first number that the kernel has no capability for: also those that came after our headers go. */
-static long drop_bounding(u32 low, u32 high)
+long drop_bounding(u32 low, u32 high)
 {
 	u64 kept = (u64)high << 32 | low;
 	for (int bit = 0; bit < 64; bit++) {
@@ -210,34 +214,161 @@ static long drop_bounding(u32 low, u32 high)
 	return 0;
 }
 
-static long send_fd(int fd)
+long send_fd(int to, int fd)
 {
-	struct failure none = { -1, 0 };
+	struct failure none = { STAGE_NONE, 0 };
 	struct io_vector vector = { &none, sizeof none };
 	struct rights rights = { 20, SOL_SOCKET, SCM_RIGHTS, fd, 0 };
 	struct message_header message = { .iov = &vector, .iov_count = 1, .control = &rights, .control_length = sizeof rights };
-	return CALL3(sendmsg, REPORT_FD, &message, MSG_NOSIGNAL);
+	return CALL3(sendmsg, to, &message, MSG_NOSIGNAL);
+}
+
+long become_root(int tree, const char *place)
+{
+	long result = CALL5(move_mount, tree, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH);
+	if (!is_error(result)) result = CALL1(fchdir, tree);
+	if (!is_error(result)) result = CALL2(pivot_root, ".", ".");
+	if (!is_error(result)) result = CALL2(umount2, ".", MNT_DETACH);
+	return is_error(result) ? result : CALL1(chdir, "/");
+}
+
+/* ---- in a file system that a container writes, with rights that it does not have ---- */
+
+static long open_unlinked(const char *path, int flags)
+{
+	struct open_how how = { .flags = (u64)flags | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS };
+	return CALL4(openat2, AT_FDCWD, path, &how, sizeof how);
+}
+
+static long check_device(long fd, u32 major, u32 minor)
+{
+	struct statx status;
+	long result = CALL5(statx, fd, "", AT_EMPTY_PATH, STATX_TYPE, &status);
+	if (is_error(result)) return result;
+	int is_it = (status.stx_mode & S_IFMT) == S_IFCHR && status.stx_rdev_major == major && status.stx_rdev_minor == minor;
+	return is_it ? 0 : -ENODEV;
+}
+
+/* A link to /proc/PID/root leads out of the container with our rights, where it would not with its own (as in CVE-2024-21626). */
+static long enter_path(const char *path)
+{
+	long fd = open_unlinked(path, O_PATH | O_DIRECTORY);
+	if (is_error(fd)) return fd;
+	long result = CALL1(fchdir, fd);
+	CALL1(close, fd);
+	return result;
+}
+
+/* O_RDWR, so that a FIFO in its place does not make us wait. */
+static long open_null(void)
+{
+	enum { MEMORY_MAJOR = 1, NULL_MINOR = 3 };
+	int ends[2];
+	long null = open_unlinked("/dev/null", O_RDWR | O_NOCTTY | O_NONBLOCK);
+	if (!is_error(null) && check_device(null, MEMORY_MAJOR, NULL_MINOR) == 0) {
+		CALL3(fcntl, null, F_SETFL, 0);
+		return CALL3(dup3, null, 0, 0);
+	}
+	long result = CALL2(pipe2, ends, O_CLOEXEC);
+	return is_error(result) ? result : CALL3(dup3, ends[0], 0, 0); /* the other end goes with the rest of the descriptors */
 }
 
 static long open_tty(int uid)
 {
 	enum { PTMX_MAJOR = 5, PTMX_MINOR = 2 };
-	int master = open_file("/dev/pts/ptmx", O_RDWR | O_NOCTTY, 0);
-	if (master < 0) return master;
-	struct statx status;
-	long result = CALL5(statx, master, "", AT_EMPTY_PATH, STATX_TYPE, &status);
+	long master = open_unlinked("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+	if (is_error(master)) return master;
+	long result = check_device(master, PTMX_MAJOR, PTMX_MINOR);
 	if (is_error(result)) return result;
-	if (status.stx_rdev_major != PTMX_MAJOR || status.stx_rdev_minor != PTMX_MINOR) return -ENODEV;
 	int unlock = 0;
 	if (is_error(result = CALL3(ioctl, master, TIOCSPTLCK, &unlock))) return result;
 	long slave = CALL3(ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (is_error(slave)) return slave;
 	if (is_error(result = CALL3(fchown, slave, uid, -1))) return result;
-	if (is_error(result = CALL3(ioctl, slave, TIOCSCTTY, 0))) return result;
 	for (int fd = 0; fd < 3; fd++) {
 		if (is_error(result = CALL3(dup3, slave, fd, 0))) return result;
 	}
-	return send_fd(master);
+	return send_fd(REPORT_FD, (int)master);
+}
+
+/* Is the proc `tree` that of the pid namespace that our children are born in? The first process of it says so. */
+static long check_proc(long tree)
+{
+	enum { PROC_SUPER_MAGIC = 0x9fa0 };
+	long file_system[16]; /* struct statfs, whose first field is the type */
+	struct statx own, first;
+	long result = CALL2(fstatfs, tree, file_system);
+	if (is_error(result)) return result;
+	if (file_system[0] != PROC_SUPER_MAGIC) return -ENODEV;
+	if (is_error(result = CALL5(statx, tree, "1/ns/pid", 0, STATX_INO, &first))) return result;
+	if (is_error(result = CALL5(statx, AT_FDCWD, "/proc/self/ns/pid_for_children", 0, STATX_INO, &own))) return result;
+	return own.stx_ino == first.stx_ino ? 0 : -ENODEV;
+}
+
+/*
+ * A proc can only be made by a process of its pid namespace, and whoever is seen there must not be one that may: so it is copied from
+ * where it is mounted. ENODEV where there is another in its place. What was ours before is so again, / too.
+ */
+static long take_proc(int namespace, const char *path)
+{
+	long own = open_file("/proc/self/ns/mnt", O_RDONLY, 0);
+	if (is_error(own)) return own;
+	long root = open_file("/", O_PATH | O_DIRECTORY, 0);
+	if (is_error(root)) return root;
+	long result = CALL2(setns, namespace, CLONE_NEWNS);
+	if (is_error(result)) return result;
+	long tree = CALL3(open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+	if (is_error(result = CALL2(setns, own, CLONE_NEWNS))) return result;
+	if (is_error(result = CALL1(fchdir, root)) || is_error(result = CALL1(chroot, "."))) return result;
+	if (is_error(tree)) return tree;
+	return is_error(result = check_proc(tree)) ? result : tree;
+}
+
+/* ---- being born where others see it ---- */
+
+void *copy_to_mapping(const void *data, size_t length, size_t *mapped)
+{
+	*mapped = (length + PAGE_BYTES_MAX - 1) & ~(size_t)(PAGE_BYTES_MAX - 1);
+	void *copy = map_memory(*mapped);
+	if (copy) memcpy(copy, data, length);
+	return copy;
+}
+
+/*
+ * Takes from this process's memory what the supervisor knows: other containers' environment, output and input, paths of the host. What
+ * is left is its code, the program and the frames of the stack that are in use. No global is read from here on.
+ */
+static void forget_supervisor(const char *program, size_t mapped)
+{
+	extern char __bss_start[], _end[];
+	enum { STACK_BYTES = 1 << 20, RED_ZONE = 128 };
+	char *here;
+	READ_STACK_POINTER(here);
+	char *end = (char *)(((u64)_end + PAGE_BYTES_MAX - 1) & ~(u64)(PAGE_BYTES_MAX - 1));
+	char *stack = (char *)((u64)here & ~(u64)(PAGE_BYTES_MAX - 1));
+	for (u64 i = text_length(arguments_start); i < arguments_length; i++) arguments_start[i] = 0;
+	CALL3(madvise, (u64)__bss_start & ~(u64)(PAGE_BYTES_MAX - 1), end - (char *)((u64)__bss_start & ~(u64)(PAGE_BYTES_MAX - 1)), MADV_DONTNEED);
+	CALL2(munmap, end, program - end);
+	CALL2(munmap, program + mapped, stack - STACK_BYTES - (program + mapped));
+	CALL3(madvise, stack - STACK_BYTES, STACK_BYTES, MADV_DONTNEED);
+	for (volatile char *at = here - RED_ZONE - 1; at >= stack; at--) *at = 0;
+}
+
+/*
+ * The child is the supervisor's (CLONE_PARENT), which learns its number from the credentials of its first message; this process ends.
+ * The old clone: a seccomp filter that is on by now answers clone3 with ENOSYS.
+ */
+static long fork_seen(struct program *program, size_t mapped)
+{
+	struct failure born = { STAGE_BORN, 0 };
+	if (!mapped) return -EINVAL;
+	CALL3(close_range, REPORT_FD + 1, ~0u, 0);
+	forget_supervisor((const char *)program, mapped);
+	long pid = CALL5(clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+	if (is_error(pid)) return pid;
+	if (pid) for (;;) CALL1(exit_group, 0);
+	long told = CALL3(write, REPORT_FD, &born, sizeof born);
+	return is_error(told) ? told : 0;
 }
 
 /* As execvp(3): EACCES of one candidate is remembered while the others are tried. */
@@ -264,6 +395,9 @@ static long run_op(const struct op *op, const i64 *a)
 	case OP_MAKE_MOUNT: return make_mount((const char *)a[0], (const char *)a[1], (u32)a[2]);
 	case OP_SEAL_PATH: return seal_path((int)a[0], (const char *)a[1]);
 	case OP_DROP_BOUNDING: return drop_bounding((u32)a[0], (u32)a[1]);
+	case OP_TAKE_PROC: return take_proc((int)a[0], (const char *)a[1]);
+	case OP_ENTER_PATH: return enter_path((const char *)a[0]);
+	case OP_OPEN_NULL: return open_null();
 	default: return syscall6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
 }
@@ -276,7 +410,7 @@ static int is_tolerated(const struct op *op, long result)
 	return 0;
 }
 
-struct failure run_program(struct program *program)
+struct failure run_program(struct program *program, size_t mapped)
 {
 	u32 *relocations = relocations_of(program);
 	char *data = (char *)relocations + relocations_size(program);
@@ -297,7 +431,9 @@ struct failure run_program(struct program *program)
 				       : op->kinds[k] == ARGUMENT_REGISTER ? registers[value]
 									 : value;
 		}
-		long result = run_op(op, arguments);
+		long result = op->nr == OP_FORK ? fork_seen(program, mapped) : run_op(op, arguments);
+		/* Nothing is born any more in a pid namespace whose first process has ended (pid_namespaces(7)). */
+		if (op->nr == OP_FORK && result == -ENOMEM) return (struct failure){ STAGE_TARGET, ESRCH };
 		if (is_error(result)) {
 			if (!is_tolerated(op, result)) return (struct failure){ (i32)i, (i32)-result };
 			i += op->skip;

@@ -13,7 +13,7 @@ START;
 
 char scratch[READ_BYTES] __attribute__((aligned(4096)));
 u8 buffers_touched;
-int has_pod_pid, own_pid_namespace = -1, exits_file = -1;
+int has_pod_pid, pod_init = -1, pod_proc = -1, exits_file = -1;
 static int epoll = -1;
 static const char title[] = "podwright-pod";
 
@@ -113,6 +113,30 @@ static void serve(int listener, int signals)
 	}
 }
 
+/* ---- messages with a descriptor ---- */
+
+struct received receive_message(int from, void *data, size_t length, int flags)
+{
+	/* No more than the kernel puts there for credentials, where they are asked for, and one descriptor. */
+	char control[sizeof(struct credentials) + sizeof(struct rights)] __attribute__((aligned(8)));
+	struct received received = { 0, -1, 0 };
+	struct io_vector vector = { data, length };
+	struct message_header message = { .iov = &vector, .iov_count = 1, .control = control, .control_length = sizeof control };
+	received.length = CALL3(recvmsg, from, &message, flags | MSG_CMSG_CLOEXEC);
+	if (is_error(received.length)) return received;
+	for (u64 at = 0; at + 16 < message.control_length;) {
+		const struct rights *part = (const struct rights *)(control + at);
+		if (part->level == SOL_SOCKET && part->type == SCM_CREDENTIALS) received.pid = ((const struct credentials *)part)->pid;
+		for (u64 i = 0; part->type == SCM_RIGHTS && i < (part->length - 16) / 4; i++) {
+			int fd = (&part->fd)[i];
+			if (received.fd < 0) received.fd = fd;
+			else CALL1(close, fd);
+		}
+		at += (part->length + 7) & ~7ull;
+	}
+	return received;
+}
+
 /* ---- start ---- */
 
 static void say(const char *text) { CALL3(write, 2, text, text_length(text)); }
@@ -171,16 +195,44 @@ static void write_sysctl(char *assignment)
 	close_fd(&fd);
 }
 
-/* The first process of the pod's pid namespace: reaps what is left to it, ends with the supervisor. */
-static void run_pod_init(void) __attribute__((noreturn));
-static void run_pod_init(void)
+/*
+ * The first process of the pod's pid namespace: reaps what is left to it, ends with the supervisor. The containers see it, and it stays:
+ * so it has nothing of the host's. Before it lets go of its rights it makes the namespace's proc, alone in a mount namespace that the
+ * supervisor keeps (`to` gets it), since nobody who is born later may be seen with the right to.
+ */
+static void run_pod_init(int to) __attribute__((noreturn));
+static void run_pod_init(int to)
 {
+	enum { NOBODY = 65535 };
+	const u32 sealed = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
 	struct { u64 handler, flags, restorer, mask; } ignore = { 1 /* SIG_IGN: children vanish without wait */, 0, 0, 0 };
+	struct mount_attr slave = { .propagation = MS_SLAVE };
 	CALL4(rt_sigaction, SIGCHLD, &ignore, 0, 8);
-	CALL5(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	CALL5(prctl, PR_SET_NAME, "pause", 0, 0, 0);
-	CALL3(close_range, 0, ~0u, 0);
-	for (;;) CALL5(ppoll, 0, 0, 0, 0, 0);
+	check(CALL5(mount_setattr, AT_FDCWD, "/", AT_RECURSIVE, &slave, sizeof slave), "leave the host's mounts");
+	int proc = (int)check(make_mount("proc", "source=proc\0", 0), "make the pod's proc");
+	check(become_root(proc, "."), "make the pod's proc a mount namespace");
+	int namespace = (int)check(open_file("/self/ns/mnt", O_RDONLY, 0), "open the mount namespace of the pod's proc");
+	check(send_fd(to, namespace), "hand over the mount namespace of the pod's proc");
+	check(CALL1(unshare, CLONE_NEWNS), "unshare mounts");
+	int empty = (int)check(make_mount("tmpfs", "source=tmpfs\0mode=555\0nr_inodes=1\0", sealed), "make an empty root");
+	check(become_root(empty, "/sys"), "enter the empty root");
+	check(drop_bounding(0, 0), "drop capabilities");
+	check(CALL2(setgroups, 0, 0), "drop groups");
+	check(CALL3(setresgid, NOBODY, NOBODY, NOBODY), "become nobody");
+	check(CALL3(setresuid, NOBODY, NOBODY, NOBODY), "become nobody");
+	CALL5(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	CALL5(prctl, PR_SET_DUMPABLE, 0, 0, 0, 0); /* 0 anyway but where fs.suid_dumpable says otherwise */
+	check(CALL5(prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "ask to end with the supervisor");
+	for (u64 i = text_length(arguments_start); i < arguments_length; i++) arguments_start[i] = 0;
+	CALL3(dup3, to, REPORT_FD, O_CLOEXEC);
+	CALL3(write, REPORT_FD, "", 1); /* Now containers may come: after what follows, as they take longer. */
+	CALL2(shutdown, REPORT_FD, SHUT_WR);
+	CALL3(close_range, 0, REPORT_FD - 1, 0);
+	CALL3(close_range, REPORT_FD + 1, ~0u, 0);
+	CALL5(prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0); /* read and exit, whoever may trace it */
+	for (char byte; CALL3(read, REPORT_FD, &byte, 1) == -EINTR;) continue;
+	for (;;) CALL1(exit, 0);
 }
 
 /* With "wait" the network namespace is still being made: a byte says that it is there, an end that it will not be. */
@@ -225,15 +277,30 @@ static void join_namespaces(char **arguments, int is_in_cgroup)
 	}
 }
 
+/* Out of the way of what a child puts at the numbers up to PROC_FD. */
+static int move_up(int fd)
+{
+	int moved = (int)check(CALL3(fcntl, fd, F_DUPFD_CLOEXEC, PROC_FD + 1), "duplicate a descriptor");
+	close_fd(&fd);
+	return moved;
+}
+
+/* Where a word of it is missing, the first process has ended and said of what. */
 static void start_pod_pid(void)
 {
-	if (has_pod_pid) {
-		check(CALL1(unshare, CLONE_NEWPID), "unshare pid");
-		struct clone_args arguments = { .exit_signal = SIGCHLD };
-		if (check(CALL2(clone3, &arguments, sizeof arguments), "clone the pod's init") == 0) run_pod_init();
-	}
-	own_pid_namespace = (int)check(open_file("/proc/self/ns/pid_for_children", O_RDONLY, 0), "open the pid namespace");
-	check(CALL2(setns, own_pid_namespace, CLONE_NEWPID), "setns to the own pid namespace");
+	int pair[2];
+	char byte;
+	if (!has_pod_pid) return;
+	check(CALL4(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
+	struct clone_args arguments = { .flags = CLONE_NEWPID | CLONE_NEWNS, .exit_signal = SIGCHLD };
+	long pid = check(CALL2(clone3, &arguments, sizeof arguments), "clone the pod's init");
+	if (pid == 0) run_pod_init(pair[1]);
+	CALL1(close, pair[1]);
+	pod_proc = receive_message(pair[0], &byte, 1, 0).fd;
+	if (pod_proc < 0 || CALL3(read, pair[0], &byte, 1) != 1) CALL1(exit_group, 1);
+	move_up(pair[0]); /* as long as we live it reads from there */
+	pod_proc = move_up(pod_proc);
+	pod_init = move_up((int)check(CALL2(pidfd_open, pid, 0), "open the pod's init"));
 }
 
 static int listen_here(void)
@@ -293,6 +360,8 @@ __attribute__((used, noreturn)) void start(long *stack)
 	char **argv = (char **)(stack + 1);
 	int ready;
 	u64 all_signals = ~0ull, child_signal = 1ull << (SIGCHLD - 1);
+	for (u64 i = 0; i < (u64)stack[0]; i++) arguments_length = (u64)(argv[i] + text_length(argv[i]) + 1 - argv[0]);
+	arguments_start = argv[0];
 	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=] [wait]", EINVAL);
 	CALL3(close_range, 3, ~0u, 0);
 	run_sealed(argv, argv + stack[0] + 1);
@@ -305,8 +374,8 @@ __attribute__((used, noreturn)) void start(long *stack)
 	check(CALL4(rt_sigprocmask, SIG_SETMASK, &all_signals, 0, 8), "block signals");
 	wait_for_launcher(argv + 2);
 	join_namespaces(argv + 2, is_in_cgroup);
-	start_pod_pid();
 	check(CALL1(chdir, argv[1]), argv[1]);
+	start_pod_pid();
 	for (u32 i = 0; i < CLIENTS_MAX; i++) clients[i].fd = -1;
 	epoll = (int)check(CALL1(epoll_create1, EPOLL_CLOEXEC), "epoll_create1");
 	int signals = (int)check(CALL4(signalfd4, -1, &child_signal, 8, SOCK_CLOEXEC | SOCK_NONBLOCK), "signalfd");
@@ -315,11 +384,15 @@ __attribute__((used, noreturn)) void start(long *stack)
 	watch(listener, EPOLLIN, WATCH_LISTENER, 0);
 	watch(signals, EPOLLIN, WATCH_SIGNALS, 0);
 	int null = (int)check(open_file("/dev/null", O_RDWR, 0), "open /dev/null");
-	int first = (int)check(CALL3(fcntl, 2, F_DUPFD_CLOEXEC, TARGET_FD + 1), "keep the launcher's socket");
+	int first = (int)check(CALL3(fcntl, 2, F_DUPFD_CLOEXEC, PROC_FD + 1), "keep the launcher's socket");
 	for (int fd = 0; fd < 3; fd++) CALL3(dup3, null, fd, 0);
 	close_fd(&null);
 	CALL3(write, ready, "", 1);
 	close_fd(&ready);
+	/* What a child puts at these numbers must not be where an end of its streams is (place_ends). */
+	int spare;
+	while ((spare = (int)check(CALL3(fcntl, 0, F_DUPFD_CLOEXEC, REPORT_FD), "fill descriptors")) <= PROC_FD) continue;
+	close_fd(&spare);
 	/* What was stderr until now is the launcher's connection: it need not wait for our start before it connects. */
 	CALL3(fcntl, first, F_SETFL, O_NONBLOCK);
 	take_client(first);

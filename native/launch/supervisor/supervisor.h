@@ -24,8 +24,11 @@ void unwatch(int fd);
 /* Ends the supervisor where it cannot go on. */
 void die(const char *what, long error) __attribute__((noreturn));
 extern int has_pod_pid;	      /* a pod-wide pid namespace exists */
-extern int own_pid_namespace; /* what /proc/self/ns/pid_for_children was: the way back after an exec's clone */
+extern int pod_init;	      /* the pidfd of its first process */
+extern int pod_proc;	      /* a mount namespace in which there is nothing but the proc of the pod-wide pid namespace */
 extern int exits_file;
+struct received { long length; int fd; i32 pid; }; /* pid: the sender's, where the socket asks for credentials */
+struct received receive_message(int from, void *data, size_t length, int flags);
 extern char scratch[READ_BYTES];
 extern u8 buffers_touched; /* there is memory to give back when it is quiet */
 
@@ -76,12 +79,15 @@ struct stream {
 	u8 is_watched;
 	struct partial partial;
 };
+/* UNBORN: pid is that of the child that makes it ready, as long as that is there; the process's own comes with STAGE_BORN. */
+enum birth { BORN_HERE, UNBORN, BORN_THERE };
 enum process_state { FREE, STARTING, RUNNING, FAILED, EXITED };
 struct process {
 	enum process_state state;
 	u32 handle; /* generation * PROCESSES_MAX + slot */
 	u32 flags;
-	i32 pid;
+	i32 pid;      /* 0: none (any more), or not known yet */
+	enum birth birth;
 	char id[ID_BYTES + 1];
 	u64 started_ns;
 	int report; /* the child's messages until execve */

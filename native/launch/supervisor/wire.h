@@ -32,7 +32,8 @@ struct launch { /* then: log path, cgroup path (each with its NUL, or of length 
 
 enum { /* failure stages that are not an op of the program */
 	STAGE_NONE = -1, STAGE_REQUEST = -2, STAGE_LIMIT = -3, STAGE_LOG = -4, STAGE_PIPE = -5, STAGE_TARGET = -6, STAGE_CGROUP = -7,
-	STAGE_CLONE = -8, STAGE_PID_NAMESPACE = -9, STAGE_DUPLICATE = -10, STAGE_NO_PROCESS = -11,
+	STAGE_CLONE = -8, STAGE_PID_NAMESPACE = -9, STAGE_DUPLICATE = -10, STAGE_NO_PROCESS = -11, STAGE_KILLED = -12,
+	STAGE_BORN = -100, /* of a child to the supervisor only: it is where others see it */
 };
 struct reply {
 	i32 index, error; /* index STAGE_NONE and error 0: done */
