@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'E_PERMISSION'
   | 'E_UNSUPPORTED' // this kernel, host or version lacks it
   | 'E_NO_SPACE'
+  | 'E_DAMAGED' // what is on disk is not what was written there
   | 'E_LIMIT' // a named bound of ours was reached
   | 'E_TIMEOUT'
   | 'E_CLOSED' // use after close

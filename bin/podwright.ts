@@ -154,6 +154,17 @@ function imageCommands(program: Command): void {
     .action(async (references, options) => (await import('./image.ts')).runImageRemove(references, options));
 }
 
+function storeCommands(program: Command): void {
+  program
+    .command('store')
+    .description("the control plane's store, while no server runs")
+    .command('salvage')
+    .description('keep what is whole of a damaged store and lose the rest; the damaged files are set aside')
+    .addOption(data())
+    .addOption(output())
+    .action(async (options) => (await import('./store.ts')).runStoreSalvage(options));
+}
+
 function toolCommands(program: Command): void {
   program
     .command('plan')
@@ -191,6 +202,7 @@ async function main(): Promise<void> {
   processCommands(program);
   installCommands(program);
   imageCommands(program);
+  storeCommands(program);
   toolCommands(program);
   try {
     await program.parseAsync();

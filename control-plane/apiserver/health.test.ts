@@ -1,7 +1,12 @@
 import { expect, it } from 'vitest';
 import { answerHealth, healthPaths, type ServerHealth } from './health.ts';
 
-const healthy: ServerHealth = { storeFailure: undefined, isBootstrapped: true, isClosing: false };
+const healthy: ServerHealth = {
+  storeFailure: undefined,
+  storeDamage: undefined,
+  isBootstrapped: true,
+  isClosing: false,
+};
 const ask = (path: string, change: Partial<ServerHealth> = {}) => {
   const { pathname, searchParams } = new URL(path, 'https://server');
   return answerHealth(pathname, searchParams, { ...healthy, ...change });
@@ -18,7 +23,7 @@ it.each([
   {
     path: '/livez?verbose',
     status: 200,
-    text: listed('[+]ping ok', '[+]etcd ok', `[+]${hook} ok`, 'livez check passed'),
+    text: listed('[+]ping ok', '[+]etcd ok', '[+]store-integrity ok', `[+]${hook} ok`, 'livez check passed'),
   },
   {
     path: '/readyz?verbose=true&exclude=etcd&exclude=y&exclude=x',
@@ -26,6 +31,7 @@ it.each([
     text: listed(
       '[+]ping ok',
       '[+]etcd excluded: ok',
+      '[+]store-integrity ok',
       `[+]${hook} ok`,
       '[+]shutdown ok',
       'warn: some health checks cannot be excluded: no matches for "x","y"',
@@ -36,13 +42,25 @@ it.each([
     path: '/healthz',
     given: { storeFailure: 'the disk is gone' },
     status: 500,
-    text: listed('[+]ping ok', '[-]etcd failed: reason withheld', `[+]${hook} ok`, 'healthz check failed'),
+    text: listed(
+      '[+]ping ok',
+      '[-]etcd failed: reason withheld',
+      '[+]store-integrity ok',
+      `[+]${hook} ok`,
+      'healthz check failed',
+    ),
   },
   {
     path: '/healthz/etcd',
     given: { storeFailure: 'the disk is gone' },
     status: 500,
     text: 'internal server error: the disk is gone\n',
+  },
+  {
+    path: '/readyz/store-integrity',
+    given: { storeDamage: 'row 3 is missing' },
+    status: 500,
+    text: 'internal server error: row 3 is missing\n',
   },
   { path: '/healthz?exclude=etcd', given: { storeFailure: 'x' }, status: 200, text: 'ok' },
   {

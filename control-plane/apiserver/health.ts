@@ -1,7 +1,9 @@
 /** What the server knows of itself. */
 export interface ServerHealth {
-  /** Why nothing can be stored any more. */
+  /** Why nothing can be stored: any more, or now. */
   readonly storeFailure: string | undefined;
+  /** What of the store is not as it was written. */
+  readonly storeDamage: string | undefined;
   /** Whether what every cluster has was made: system namespaces, the kubernetes Service. */
   readonly isBootstrapped: boolean;
   readonly isClosing: boolean;
@@ -22,6 +24,7 @@ interface HealthCheck {
 const checks: readonly HealthCheck[] = [
   { name: 'ping', failureOf: () => undefined },
   { name: 'etcd', failureOf: ({ storeFailure }) => storeFailure },
+  { name: 'store-integrity', failureOf: ({ storeDamage }) => storeDamage },
   {
     name: 'poststarthook/bootstrap-controller',
     failureOf: ({ isBootstrapped }) => (isBootstrapped ? undefined : 'not finished'),

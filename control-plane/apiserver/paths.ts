@@ -40,8 +40,10 @@ const json = (make: (context: ServerContext) => JsonObject): Answer => {
 
 const health = (path: string): Answer => {
   return ({ registry, isBootstrapped, closing }, { query }) => {
-    const storeFailure = registry.store.failure?.message;
-    const own = { storeFailure, isBootstrapped, isClosing: closing.aborted };
+    const failure = registry.store.failure;
+    const storeFailure = failure?.message;
+    const storeDamage = failure?.code === 'E_DAMAGED' ? failure.message : undefined;
+    const own = { storeFailure, storeDamage, isBootstrapped, isClosing: closing.aborted };
     const { status, text } = answerHealth(path, query, own);
     return textResponse(status, text);
   };

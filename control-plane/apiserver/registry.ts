@@ -3,7 +3,7 @@ import { objectOf, stringOf } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { serviceUnavailable, statusError } from '#api/status.ts';
-import { isPodwrightError } from '#base/errors.ts';
+import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { Store, StoredValue, StoreOp } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects } from './object-bytes.ts';
@@ -164,12 +164,15 @@ export class Registry {
   }
 }
 
+/** The store says what happened, and where: a full disk, one that is read-only, damage. */
+const storeFailures: ReadonlySet<ErrorCode> = new Set(['E_NO_SPACE', 'E_PERMISSION', 'E_DAMAGED']);
+
 /** The answer of the store, its refusals as the API tells them. */
 async function storing<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    if (isPodwrightError(error, 'E_NO_SPACE')) {
+    if (isPodwrightError(error) && storeFailures.has(error.code)) {
       throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
     }
     if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');

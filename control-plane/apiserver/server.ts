@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
@@ -89,7 +90,15 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await using undo = new AsyncDisposableStack();
 
   const allocators = new ServiceAllocators(serviceCidr);
-  const store = undo.use(await openEmbeddedStore({ directory: join(dataDir, 'store'), clock, logger }));
+  const store = undo.use(
+    await openEmbeddedStore({
+      directory: join(dataDir, 'store'),
+      markFile: join(dataDir, 'store.mark'),
+      mustExist: existsSync(join(dataDir, 'pki', 'sa.key')), // The last that a first start makes there.
+      clock,
+      logger,
+    }),
+  );
   const hosts = [
     ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
   ];

@@ -6,6 +6,8 @@
  * engine ── write {rows, leases, rowsGone, …} ──▶ worker     one SQLite transaction, one fsync; one write at a time
  *        ◀── written ─────────────────────────────           durable: the engine shows it to readers
  *        ◀── failed {code} ───────────────────────           nothing of it is on disk
+ * engine ── inspect {isDeep} ───────────────────▶ worker     are the files ours still; deep: every row is read back
+ *        ◀── damaged ─────────────────────────────           at any time after opened: nothing can be promised any more
  * engine ── close ──────────────────────────────▶ worker
  *        ◀── closed ──────────────────────────────
  * ```
@@ -40,7 +42,10 @@ export interface DiskWrite {
   readonly revision: number;
 }
 
-export type DiskRequest = DiskWrite | { readonly kind: 'close' };
+export type DiskRequest =
+  | DiskWrite
+  | { readonly kind: 'inspect'; readonly isDeep: boolean }
+  | { readonly kind: 'close' };
 
 export type DiskReply =
   | { readonly kind: 'chunk'; readonly rows: readonly DiskRow[]; readonly values: Uint8Array<ArrayBuffer> }
@@ -48,19 +53,28 @@ export type DiskReply =
       readonly kind: 'opened';
       readonly revision: number;
       readonly compactRevision: number;
+      /** The highest number that a row ever had. */
+      readonly lastRow: number;
       readonly leases: readonly DiskLease[];
+      /** What was put right, for the log. */
+      readonly notes: readonly string[];
     }
   | { readonly kind: 'written' }
   | { readonly kind: 'failed'; readonly code: DiskFailure; readonly message: string }
   | { readonly kind: 'refused'; readonly code: DiskFailure; readonly message: string }
+  | { readonly kind: 'damaged'; readonly message: string }
   | { readonly kind: 'closed' };
 
-export type DiskFailure = 'E_BUSY' | 'E_NO_SPACE' | 'E_PERMISSION' | 'E_INTERNAL';
+export type DiskFailure = 'E_BUSY' | 'E_NO_SPACE' | 'E_PERMISSION' | 'E_DAMAGED' | 'E_INTERNAL';
 
 export interface DiskOptions {
   readonly directory: string;
   /** Bytes that the database may take; 0: as many as the disk has. */
   readonly sizeBytesMax: number;
+  /** Holds the identity and the high-water mark, apart from the directory. */
+  readonly markFile: string;
+  /** There are signs of an earlier life: a store that is missing is not a new one. */
+  readonly mustExist: boolean;
 }
 
 /** Packs values one after another into a buffer of its own, ready to be transferred. */

@@ -1,35 +1,31 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { describeError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { classify, databaseFile, logFile, openContents, openForWriting, takeLock } from './disk-open.ts';
 import {
-  packValues,
   unpackValues,
-  type DiskFailure,
-  type DiskLease,
   type DiskOptions,
-  type DiskReply,
   type DiskRequest,
   type DiskRow,
   type DiskWrite,
 } from './disk-protocol.ts';
-
-const schema = `
-  CREATE TABLE IF NOT EXISTS log (
-    row INTEGER PRIMARY KEY, revision INTEGER NOT NULL, create_revision INTEGER NOT NULL,
-    key TEXT NOT NULL, lease INTEGER NOT NULL, deleted INTEGER NOT NULL, value BLOB) STRICT;
-  CREATE TABLE IF NOT EXISTS lease (id INTEGER PRIMARY KEY, ttl_seconds INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL) STRICT;
-  CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-`;
-const chunkBytes = 4_194_304;
-const pageBytes = 4096;
-/** 8 MiB of log between checkpoints, each of which syncs the database besides. */
-const checkpointPages = 2048;
-/** A page in the log has a frame header (https://www.sqlite.org/fileformat2.html#walformat). */
-const frameBytes = pageBytes + 24;
+import { readDisk, type DiskContents, type Marks } from './disk-tables.ts';
+import {
+  addToTotal,
+  damaged,
+  sumOfLease,
+  sumOfMark,
+  sumOfRow,
+  takeFromTotal,
+  type LogEnd,
+} from './integrity.ts';
+import { MarkFile } from './mark-file.ts';
+import { RowChunks, type Reply } from './row-chunks.ts';
 
 interface Disk {
+  readonly options: DiskOptions;
   readonly database: DatabaseSync;
   readonly lock: DatabaseSync;
   readonly insertRow: StatementSync;
@@ -37,164 +33,135 @@ interface Disk {
   readonly putLease: StatementSync;
   readonly deleteLease: StatementSync;
   readonly putMark: StatementSync;
+  readonly markFile: MarkFile;
+  /** By path, as they were opened. */
+  readonly inodes: ReadonlyMap<string, number | undefined>;
+  end: LogEnd;
+  removedTotal: number;
+  leaseTotal: number;
+  isDamaged: boolean;
+  isScrubbing: boolean;
+  stopScrub?: () => void;
 }
 
 if (parentPort !== null) serve(parentPort, workerData as DiskOptions);
 
 function serve(port: MessagePort, options: DiskOptions): void {
-  const reply = (message: DiskReply, transfer: readonly ArrayBuffer[] = []): void =>
-    port.postMessage(message, [...transfer]);
+  const reply: Reply = (message, transfer = []) => port.postMessage(message, [...transfer]);
   let disk: Disk;
   try {
-    disk = openDisk(options);
-    load(disk, reply);
+    disk = openDisk(options, reply);
   } catch (error) {
-    reply({ kind: 'refused', ...classify(error) });
+    reply({ kind: 'refused', ...classify(error, true) });
     port.close();
     return;
   }
   port.on('message', (request: DiskRequest) => {
-    if (request.kind === 'close') {
-      closeDisk(disk);
-      reply({ kind: 'closed' });
-      port.close();
-      return;
-    }
-    try {
-      write(disk, request);
-      reply({ kind: 'written' });
-    } catch (error) {
-      reply({ kind: 'failed', ...classify(error) });
+    switch (request.kind) {
+      case 'close':
+        closeDisk(disk);
+        reply({ kind: 'closed' });
+        port.close();
+        return;
+      case 'inspect':
+        inspect(disk, request.isDeep, reply);
+        return;
+      case 'write':
+        answerWrite(disk, request, reply);
+        return;
+      default:
+        unreachable(request);
     }
   });
 }
 
-function openDisk(options: DiskOptions): Disk {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+function openDisk(options: DiskOptions, reply: Reply): Disk {
   const lock = takeLock(options.directory);
-  const file = join(options.directory, 'store.db');
-  lengthenLog(`${file}-wal`);
-  const database = new DatabaseSync(file);
-  database.exec(`PRAGMA page_size=${pageBytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
-    PRAGMA wal_autocheckpoint=${checkpointPages};`);
-  if (options.sizeBytesMax > 0) {
-    database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(options.sizeBytesMax / pageBytes))}`);
-  }
-  database.exec(schema);
-  return {
+  const chunks = new RowChunks(reply);
+  const { contents, notes } = openContents(options, (found) => chunks.add(found));
+  chunks.flush();
+  const { end, marks, id, leases } = contents;
+  const database = openForWriting(options);
+  const disk: Disk = {
+    options,
     database,
     lock,
-    insertRow: database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)'),
-    deleteRow: database.prepare('DELETE FROM log WHERE row = ?'),
-    putLease: database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?)'),
-    deleteLease: database.prepare('DELETE FROM lease WHERE id = ?'),
-    putMark: database.prepare('INSERT OR REPLACE INTO mark VALUES (?, ?)'),
+    insertRow: database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    deleteRow: database.prepare('DELETE FROM log WHERE row = ? RETURNING sum'),
+    putLease: database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)'),
+    deleteLease: database.prepare('DELETE FROM lease WHERE id = ? RETURNING sum'),
+    putMark: database.prepare('INSERT OR REPLACE INTO mark VALUES (?, ?, ?)'),
+    markFile: new MarkFile(options.markFile, (error) => declareDamaged(disk, describeError(error), reply)),
+    inodes: new Map(
+      [databaseFile(options.directory), logFile(options.directory)].map((path) => [path, inodeOf(path)]),
+    ),
+    end,
+    removedTotal: marks.removedTotal,
+    leaseTotal: marks.leaseTotal,
+    isDamaged: false,
+    isScrubbing: false,
   };
+  disk.markFile.raise({ id, state: 'open', ...end });
+  disk.markFile.sync();
+  reply({
+    kind: 'opened',
+    revision: end.revision,
+    compactRevision: marks.compactRevision,
+    lastRow: end.row,
+    leases,
+    notes,
+  });
+  return disk;
 }
 
-/**
- * Gives the write-ahead log its full length before SQLite opens it: a commit over blocks that the file has is durable in half
- * the time of one that makes it longer, for that changes the file system's own records, too. SQLite reads a log up to the
- * first frame that is not valid, as zeros are not, and starts again at its beginning after a checkpoint.
- */
-function lengthenLog(file: string): void {
-  const descriptor = openSync(file, 'a', 0o600);
+function answerWrite(disk: Disk, request: DiskWrite, reply: Reply): void {
   try {
-    const missing = checkpointPages * frameBytes - fstatSync(descriptor).size;
-    if (missing > 0) writeSync(descriptor, new Uint8Array(missing));
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-/**
- * One process per directory. The lock is SQLite's own file lock on a second, empty database, so that the kernel drops it with
- * the process and store.db itself stays readable by `sqlite3` meanwhile.
- */
-function takeLock(directory: string): DatabaseSync {
-  const lock = new DatabaseSync(join(directory, 'lock.db'));
-  const holderFile = join(directory, 'lock.pid');
-  try {
-    lock.exec('PRAGMA busy_timeout=0; BEGIN EXCLUSIVE');
+    write(disk, request);
   } catch (error) {
-    lock.close();
-    if (sqliteCode(error) !== 5) throw error;
-    throw new PodwrightError('E_BUSY', `process ${readHolder(holderFile)} has it open`);
+    const failure = classify(error);
+    if (failure.code === 'E_DAMAGED') declareDamaged(disk, failure.message, reply);
+    reply({ kind: 'failed', ...failure });
+    return;
   }
-  const file = openSync(holderFile, 'w', 0o600);
-  writeSync(file, String(process.pid));
-  closeSync(file);
-  return lock;
-}
-
-function readHolder(file: string): string {
+  // It is on the disk, so it has happened, whatever becomes of the mark.
   try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return '(unknown)'; // The holder has not written its id yet.
+    disk.markFile.raise(disk.end);
+  } catch (error) {
+    declareDamaged(disk, `write ${disk.options.markFile}: ${describeError(error)}`, reply);
   }
+  reply({ kind: 'written' });
 }
 
-function load(disk: Disk, reply: (message: DiskReply, transfer: readonly ArrayBuffer[]) => void): void {
-  let rows: DiskRow[] = [];
-  let values: (Uint8Array | undefined)[] = [];
-  let bytes = 0;
-  const flush = (): void => {
-    const packed = packValues(values);
-    reply({ kind: 'chunk', rows, values: packed }, [packed.buffer]);
-    rows = [];
-    values = [];
-    bytes = 0;
-  };
-  for (const found of disk.database.prepare('SELECT * FROM log ORDER BY row').iterate()) {
-    const value = found['value'] instanceof Uint8Array ? found['value'] : undefined;
-    rows.push({
-      row: Number(found['row']),
-      revision: Number(found['revision']),
-      createRevision: Number(found['create_revision']),
-      key: String(found['key']),
-      lease: Number(found['lease']),
-      deleted: found['deleted'] === 1,
-      size: value?.byteLength ?? -1,
-    });
-    values.push(value);
-    bytes += value?.byteLength ?? 0;
-    if (bytes >= chunkBytes) flush();
-  }
-  flush();
-  const marks = new Map(
-    disk.database
-      .prepare('SELECT * FROM mark')
-      .all()
-      .map((mark) => [String(mark['name']), Number(mark['value'])]),
-  );
-  const leases = disk.database
-    .prepare('SELECT * FROM lease')
-    .all()
-    .map((lease): DiskLease => ({
-      id: Number(lease['id']),
-      ttlSeconds: Number(lease['ttl_seconds']),
-      expiresAtMs: Number(lease['expires_at_ms']),
-    }));
-  const compactRevision = marks.get('compactRevision') ?? 0;
-  reply({ kind: 'opened', revision: marks.get('revision') ?? 0, compactRevision, leases }, []);
+/** What a write changes besides rows; taken over when it is on the disk. */
+interface Tally {
+  end: LogEnd;
+  removedTotal: number;
+  leaseTotal: number;
 }
 
 function write(disk: Disk, request: DiskWrite): void {
+  if (disk.isDamaged) throw damaged('it was found damaged');
   const values = unpackValues(request.rows, request.values);
+  const tally: Tally = { end: disk.end, removedTotal: disk.removedTotal, leaseTotal: disk.leaseTotal };
   disk.database.exec('BEGIN IMMEDIATE');
   try {
-    request.rows.forEach((row, index) => {
-      const value = values[index] ?? null;
-      const { revision, createRevision, key, lease } = row;
-      disk.insertRow.run(row.row, revision, createRevision, key, lease, row.deleted ? 1 : 0, value);
-    });
-    for (const lease of request.leases) disk.putLease.run(lease.id, lease.ttlSeconds, lease.expiresAtMs);
-    for (const id of request.leasesGone) disk.deleteLease.run(id);
-    for (const row of request.rowsGone) disk.deleteRow.run(row);
+    request.rows.forEach((row, index) => insertRow(disk, tally, row, values[index]));
+    writeLeases(disk, tally, request);
+    for (const row of request.rowsGone) {
+      const gone = disk.deleteRow.get(row);
+      if (gone === undefined) throw damaged(`row ${row} is missing`);
+      tally.removedTotal = addToTotal(tally.removedTotal, Number(gone['sum']));
+    }
     if (request.compactRevision > 0) {
-      disk.putMark.run('compactRevision', request.compactRevision);
-      disk.putMark.run('revision', request.revision);
+      const revision = Math.max(request.revision, tally.end.revision);
+      putMarks(disk, {
+        revision,
+        compactRevision: request.compactRevision,
+        lastRow: tally.end.row,
+        lastTotal: tally.end.total,
+        removedTotal: tally.removedTotal,
+      });
+      tally.end = { ...tally.end, revision };
     }
     disk.database.exec('COMMIT');
   } catch (error) {
@@ -202,37 +169,103 @@ function write(disk: Disk, request: DiskWrite): void {
     if (disk.database.isTransaction) disk.database.exec('ROLLBACK');
     throw error;
   }
+  Object.assign(disk, tally);
+}
+
+function insertRow(disk: Disk, tally: Tally, row: DiskRow, value: Uint8Array | undefined): void {
+  const { revision, createRevision, key, lease, deleted } = row;
+  const sum = sumOfRow(row, value);
+  const total = addToTotal(tally.end.total, sum);
+  disk.insertRow.run(
+    row.row,
+    revision,
+    createRevision,
+    key,
+    lease,
+    deleted ? 1 : 0,
+    value ?? null,
+    sum,
+    total,
+  );
+  tally.end = { row: row.row, revision, total };
+}
+
+function writeLeases(disk: Disk, tally: Tally, request: DiskWrite): void {
+  for (const lease of request.leases) {
+    const sum = sumOfLease(lease);
+    disk.putLease.run(lease.id, lease.ttlSeconds, lease.expiresAtMs, sum);
+    tally.leaseTotal = addToTotal(tally.leaseTotal, sum);
+  }
+  for (const id of request.leasesGone) {
+    const gone = disk.deleteLease.get(id);
+    if (gone !== undefined) tally.leaseTotal = takeFromTotal(tally.leaseTotal, Number(gone['sum']));
+  }
+  if (tally.leaseTotal !== disk.leaseTotal) putMarks(disk, { leaseTotal: tally.leaseTotal });
+}
+
+function putMarks(disk: Disk, marks: Partial<Marks>): void {
+  for (const [name, value] of Object.entries(marks)) disk.putMark.run(name, value, sumOfMark(name, value));
+}
+
+function declareDamaged(disk: Disk, message: string, reply: Reply): void {
+  if (disk.isDamaged) return;
+  disk.isDamaged = true;
+  reply({ kind: 'damaged', message });
+}
+
+/** Whether what is written still goes where the next start will look for it; deep: whether what was written is there. */
+function inspect(disk: Disk, isDeep: boolean, reply: Reply): void {
+  if (disk.isDamaged) return;
+  for (const [path, inode] of disk.inodes) {
+    if (inodeOf(path) === inode) continue;
+    declareDamaged(disk, `${path} was removed or replaced while it was in use`, reply);
+    return;
+  }
+  if (!disk.markFile.isInPlace) {
+    declareDamaged(disk, `${disk.options.markFile} was removed or replaced while it was in use`, reply);
+  } else if (isDeep && !disk.isScrubbing) scrub(disk, reply);
+}
+
+/** Reads every row back, some in each turn, as of one moment; writes go on meanwhile. */
+function scrub(disk: Disk, reply: Reply): void {
+  const database = new DatabaseSync(databaseFile(disk.options.directory), { readOnly: true });
+  const end = (error?: unknown): void => {
+    disk.isScrubbing = false;
+    database.close();
+    const failure = error === undefined ? undefined : classify(error, true);
+    if (failure?.code === 'E_DAMAGED') declareDamaged(disk, failure.message, reply);
+  };
+  disk.isScrubbing = true;
+  database.exec('PRAGMA cell_size_check=ON; BEGIN');
+  const reading: Generator<undefined, DiskContents> = readDisk(database, {
+    visit: () => undefined,
+    mark: disk.end,
+  });
+  const step = (): void => {
+    if (!disk.isScrubbing) return;
+    try {
+      if (reading.next().done === true) end();
+      else setImmediate(step);
+    } catch (error) {
+      end(error);
+    }
+  };
+  step();
+  disk.stopScrub = () => end();
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino;
 }
 
 function closeDisk(disk: Disk): void {
+  if (disk.isScrubbing) disk.stopScrub?.();
+  if (!disk.isDamaged) {
+    disk.markFile.raise({ state: 'closing' });
+    disk.markFile.sync();
+  }
   disk.database.close();
+  disk.markFile[Symbol.dispose]();
   disk.lock.exec('ROLLBACK');
   disk.lock.close();
-}
-
-/** The primary result code of sqlite (https://www.sqlite.org/rescode.html), or undefined. */
-function sqliteCode(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errcode' in error)) return undefined;
-  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
-}
-
-function classify(error: unknown): { readonly code: DiskFailure; readonly message: string } {
-  const message = error instanceof Error ? error.message : String(error);
-  if (isPodwrightError(error, 'E_BUSY')) return { code: 'E_BUSY', message };
-  const errno = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (errno === 'ENOSPC' || errno === 'EDQUOT') return { code: 'E_NO_SPACE', message };
-  if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') return { code: 'E_PERMISSION', message };
-  switch (sqliteCode(error)) {
-    case 5: // SQLITE_BUSY
-      return { code: 'E_BUSY', message };
-    case 13: // SQLITE_FULL
-      return { code: 'E_NO_SPACE', message };
-    case 3: // SQLITE_PERM
-    case 8: // SQLITE_READONLY
-    case 14: // SQLITE_CANTOPEN
-      return { code: 'E_PERMISSION', message };
-    case undefined:
-    default:
-      return { code: 'E_INTERNAL', message };
-  }
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -9,6 +10,7 @@ import {
   unpackValues,
   type DiskFailure,
   type DiskLease,
+  type DiskOptions,
   type DiskReply,
   type DiskRequest,
   type DiskRow,
@@ -31,6 +33,10 @@ import type {
 export interface EmbeddedStoreOptions {
   /** Made when absent, mode 0700. Holds store.db (SQLite, WAL) and the lock. */
   readonly directory: string;
+  /** Whose store it is and how far it has come, apart from it (mark-file.ts). Default: store.mark in the directory. */
+  readonly markFile?: string;
+  /** There are signs of an earlier life, so that a directory without a store is not a new one. */
+  readonly mustExist?: boolean;
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Bytes that the database may take before writes are refused with E_NO_SPACE; 0: as many as the disk has. */
@@ -57,6 +63,8 @@ interface Write {
 
 const batchRowsMax = 4096;
 const housekeepingMs = 10_000;
+/** Every so many rounds of housekeeping all rows are read back: once in ten minutes. */
+const scrubRounds = 60;
 /** What the worker handles is gone with its message: a larger nursery would only take memory. */
 const workerYoungMegabytesMax = 4;
 const compactStepEntries = 2000;
@@ -66,11 +74,13 @@ const expireKeysMax = 500;
  * Opens the embedded engine: an MVCC index in memory that answers all reads, and a Worker that makes writes durable in SQLite.
  * Writes that arrive while one is being made durable share the next fsync.
  * @throws E_BUSY when another process (or this one) has the directory open; E_PERMISSION; E_NO_SPACE.
+ * @throws E_DAMAGED when what is there is not what was written; it is left as it is. E_UNSUPPORTED of a later release's.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
-  const { directory, sizeBytesMax = 0 } = options;
+  const { directory, sizeBytesMax = 0, mustExist = false, logger = silentLogger } = options;
+  const markFile = options.markFile ?? join(directory, 'store.mark');
   const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
-    workerData: { directory, sizeBytesMax },
+    workerData: { directory, sizeBytesMax, markFile, mustExist } satisfies DiskOptions,
     resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytesMax },
     execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
   });
@@ -82,10 +92,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       // Each in memory of its own: one value that stays would keep all of its chunk.
       reply.rows.forEach((row, index) => mvcc.restore(row, values[index]?.slice()));
     } else if (reply.kind === 'opened') {
-      mvcc.restoreMarks(reply.revision, reply.compactRevision);
+      mvcc.restoreMarks(reply.revision, reply.compactRevision, reply.lastRow);
+      for (const note of reply.notes) logger.info({ directory }, note);
       resolve(reply.leases);
     } else if (reply.kind === 'refused') {
-      reject(new PodwrightError(reply.code, `open store ${directory}: ${reply.message}`));
+      const remedy = reply.code === 'E_DAMAGED' ? remedyFor(directory) : '';
+      reject(new PodwrightError(reply.code, `open store ${directory}: ${reply.message}${remedy}`));
     }
   };
   worker.on('message', onMessage);
@@ -94,6 +106,12 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   worker.off('message', onMessage);
   worker.off('error', reject);
   return new EmbeddedStore(options, worker, mvcc, leases);
+}
+
+/** What a person does about damage. */
+function remedyFor(directory: string): string {
+  const dataDir = dirname(directory);
+  return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${dataDir}`;
 }
 
 class EmbeddedStore implements Store {
@@ -111,7 +129,11 @@ class EmbeddedStore implements Store {
   /** When each revision was the newest, oldest first: where compaction may cut. */
   #marks: { readonly atMs: number; readonly revision: number }[] = [];
   #housekeeping: Disposable;
+  /** For good. */
   #failure: PodwrightError | undefined;
+  /** Of the last write, until one succeeds. */
+  #refusal: PodwrightError | undefined;
+  #rounds = 0;
 
   constructor(options: EmbeddedStoreOptions, worker: Worker, mvcc: Mvcc, leases: readonly DiskLease[]) {
     this.#options = options;
@@ -135,7 +157,7 @@ class EmbeddedStore implements Store {
   }
 
   get failure(): PodwrightError | undefined {
-    return this.#failure;
+    return this.#failure ?? this.#refusal;
   }
 
   async get(key: string, revision?: number): Promise<StoredValue | undefined> {
@@ -248,6 +270,7 @@ class EmbeddedStore implements Store {
     this.#worker.once('exit', () => resolve());
     this.#post({ kind: 'close' });
     await promise;
+    if (this.#queue.length > 0) this.#refuseAll('E_DAMAGED', 'it is closed, and was damaged');
   }
 
   #checkOpen(): void {
@@ -319,6 +342,7 @@ class EmbeddedStore implements Store {
       case 'written': {
         const batch = this.#inFlight;
         this.#inFlight = [];
+        this.#noteSuccess(batch);
         this.#pump(); // The disk works on while this thread tells the watchers.
         this.#hub.publish(this.#mvcc.settle(batch.at(-1)?.revision ?? 0));
         for (const write of batch) write.settle(undefined);
@@ -326,6 +350,9 @@ class EmbeddedStore implements Store {
       }
       case 'failed':
         this.#refuseAll(reply.code, reply.message);
+        return;
+      case 'damaged':
+        this.#declareDamaged(reply.message);
         return;
       case 'chunk':
       case 'opened':
@@ -344,8 +371,28 @@ class EmbeddedStore implements Store {
     this.#inFlight = [];
     this.#queue = [];
     this.#mvcc.rollback();
-    this.#logger.error({ code, writes: refused.length }, failure.message);
+    // One line for a disk that stays full, however many try.
+    if (this.failure?.message !== failure.message) {
+      this.#logger.error({ code, writes: refused.length }, failure.message);
+    }
+    this.#refusal = failure;
     for (const write of refused) write.settle(failure);
+  }
+
+  #noteSuccess(batch: readonly Write[]): void {
+    if (this.#refusal === undefined || !batch.some(({ rows }) => rows.length > 0)) return;
+    this.#refusal = undefined;
+    this.#logger.info({ directory: this.#options.directory }, 'the store takes writes again');
+  }
+
+  /** What was acknowledged is in memory and is read from there; what is on its way gets its own answer. */
+  #declareDamaged(message: string): void {
+    const { directory } = this.#options;
+    this.#failure = new PodwrightError(
+      'E_DAMAGED',
+      `check store ${directory}: ${message}; no write is taken any more${remedyFor(directory)}`,
+    );
+    this.#logger.error({ code: 'E_DAMAGED' }, this.#failure.message);
   }
 
   /** The worker is gone: reads go on, writes are over. */
@@ -366,6 +413,8 @@ class EmbeddedStore implements Store {
     void this.#runHousekeeping(nowMs).catch((error: unknown) => {
       this.#logger.warn({ error: String(error) }, 'store housekeeping will be tried again');
     });
+    this.#rounds += 1;
+    this.#post({ kind: 'inspect', isDeep: this.#rounds % scrubRounds === 0 });
     this.#housekeeping = this.#options.clock.after(housekeepingMs, () => this.#housekeep());
   }
 

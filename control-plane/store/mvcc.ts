@@ -81,7 +81,8 @@ export class Mvcc {
   }
 
   /** After the last row: what the rows alone do not say. */
-  restoreMarks(revision: number, compactRevision: number): void {
+  restoreMarks(revision: number, compactRevision: number, lastRow: number): void {
+    this.#nextRow = Math.max(this.#nextRow, lastRow + 1);
     this.#settledRevision = Math.max(this.#settledRevision, revision);
     this.#assignedRevision = this.#settledRevision;
     this.#compactRevision = compactRevision;

@@ -63,7 +63,7 @@ export interface Store extends AsyncDisposable {
   readonly revision: number;
   /** Reads below this revision are E_NOT_FOUND with detail { compacted: true }. */
   readonly compactRevision: number;
-  /** Why no write will succeed any more; reads still do. */
+  /** Why writes are refused: for good (E_DAMAGED, E_INTERNAL), or until the disk takes one again. Reads go on. */
   readonly failure: PodwrightError | undefined;
   get(key: string, revision?: number): Promise<StoredValue | undefined>;
   /** Keys with `prefix`, in byte order, from `from` (inclusive) on. @throws E_INVALID for a future revision. */
