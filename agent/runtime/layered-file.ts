@@ -1,78 +1,107 @@
+import { constants } from 'node:fs';
 import { lstat, open, readlink } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { getXattr } from '#native/sys/file.ts';
 
 const linksMax = 40; // MAXSYMLINKS of Linux
 
+/** A directory as a container sees it: these of the layers together, topmost first. All of them are known to be directories. */
+type Merged = readonly string[];
+
+type Found =
+  | { readonly kind: 'directory'; readonly merged: Merged }
+  | { readonly kind: 'link' | 'file' | 'other'; readonly path: string };
+
 /**
- * Reads a small file as a container made of these layers (top first) would see it, without mounting them: whiteouts hide,
- * symbolic links are followed inside the layers only. Opaque directories are not asked for: the files that we read this way
- * (/etc/passwd, /etc/group) would be hidden with all of /etc.
+ * Reads a small file as a container made of these layers (top first) would see it, without mounting them, by the rules of overlayfs
+ * (kernel Documentation/filesystems/overlayfs.rst): one component after another, each looked up in the directories that make up the one
+ * before, so that no link of a layer is ever followed by the kernel, which would end in the host's files. Nobody writes layers.
  *
- * Undefined when there is none. @throws E_INVALID when it is larger than `bytesMax` or links go round
+ * Undefined when there is none, or it is no regular file. @throws E_INVALID when it is larger than `bytesMax` or links go round
  */
 export async function readLayeredFile(
   layers: readonly string[],
   path: string,
   bytesMax: number,
 ): Promise<string | undefined> {
-  let rest = split(path);
-  let done: string[] = [];
-  for (let links = 0; rest.length > 0;) {
-    const [name = '', ...after] = rest;
-    const here = [...done, name];
-    const found = await findTop(layers, here);
+  const root: Merged = await opaqueCut(layers);
+  let above: Merged[] = [];
+  let here: Merged = root;
+  const rest = split(path);
+  for (let links = 0; ;) {
+    const name = rest.shift();
+    if (name === undefined) return undefined; // A directory.
+    if (name === '..') {
+      here = above.pop() ?? root;
+      continue;
+    }
+    const found = await lookUp(here, name);
     if (found === undefined) return undefined;
-    if (found.isLink) {
+    if (found.kind === 'directory') {
+      above.push(here);
+      here = found.merged;
+    } else if (found.kind === 'link') {
       links += 1;
       if (links > linksMax)
         throw new PodwrightError('E_INVALID', `read ${path} of image: too many symbolic links`);
       const target = await readlink(found.path);
-      const base = target.startsWith('/') ? [] : done;
-      rest = resolveDots([...base, ...split(target), ...after]);
-      done = [];
-      continue;
-    }
-    if (after.length === 0) return found.isFile ? readBounded(found.path, bytesMax) : undefined;
-    done = here;
-    rest = after;
-  }
-  return undefined;
-}
-
-async function findTop(
-  layers: readonly string[],
-  components: readonly string[],
-): Promise<{ readonly path: string; readonly isLink: boolean; readonly isFile: boolean } | undefined> {
-  for (const layer of layers) {
-    const path = `${layer}/${components.join('/')}`;
-    try {
-      const stats = await lstat(path);
-      if (stats.isCharacterDevice() && stats.rdev === 0) return undefined; // whiteout
-      return { path, isLink: stats.isSymbolicLink(), isFile: stats.isFile() };
-    } catch (error) {
-      if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw error;
+      if (target.startsWith('/')) [above, here] = [[], root];
+      rest.unshift(...split(target));
+    } else {
+      return rest.length === 0 && found.kind === 'file' ? readBounded(found.path, path, bytesMax) : undefined;
     }
   }
-  return undefined;
 }
 
-async function readBounded(path: string, bytesMax: number): Promise<string> {
-  await using file = await open(path, 'r');
+/** What the topmost layer that has the name makes of it; a directory goes on with those of the layers below, down to one that hides them. */
+async function lookUp(directories: Merged, name: string): Promise<Found | undefined> {
+  const merged: string[] = [];
+  for (const directory of directories) {
+    const path = `${directory}/${name}`;
+    const kind = await kindOf(path);
+    if (kind === undefined) continue;
+    if (kind !== 'directory') {
+      if (merged.length > 0 || kind === 'whiteout') break;
+      return { kind, path };
+    }
+    merged.push(path);
+    if (isOpaque(path)) break;
+  }
+  return merged.length === 0 ? undefined : { kind: 'directory', merged };
+}
 
-  const { size } = await file.stat();
-  if (size > bytesMax) throw new PodwrightError('E_INVALID', `read ${path}: larger than ${bytesMax} bytes`);
-  return file.readFile('utf8');
+async function kindOf(path: string): Promise<Found['kind'] | 'whiteout' | undefined> {
+  try {
+    const stats = await lstat(path);
+    if (stats.isDirectory()) return 'directory';
+    if (stats.isSymbolicLink()) return 'link';
+    if (stats.isFile()) return 'file';
+    return stats.isCharacterDevice() && stats.rdev === 0 ? 'whiteout' : 'other';
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+}
+
+/** Layers below one whose root is opaque are hidden as a whole. */
+async function opaqueCut(layers: readonly string[]): Promise<Merged> {
+  const opaque = layers.findIndex(isOpaque);
+  return opaque < 0 ? layers : layers.slice(0, opaque + 1);
+}
+
+function isOpaque(directory: string): boolean {
+  return getXattr(directory, 'trusted.overlay.opaque')?.toString('latin1') === 'y';
+}
+
+async function readBounded(file: string, path: string, bytesMax: number): Promise<string> {
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytesMax + 1), 0, bytesMax + 1, 0);
+  if (bytesRead > bytesMax)
+    throw new PodwrightError('E_INVALID', `read ${path} of image: larger than ${bytesMax} bytes`);
+  return buffer.toString('utf8', 0, bytesRead);
 }
 
 function split(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
-}
-
-function resolveDots(parts: readonly string[]): string[] {
-  const resolved: string[] = [];
-  for (const part of parts) {
-    if (part === '..') resolved.pop();
-    else resolved.push(part);
-  }
-  return resolved;
 }
