@@ -1,6 +1,7 @@
-import { lstat, opendir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { errnoOf } from '#base/errors.ts';
+import { errnoOf, isPodwrightError } from '#base/errors.ts';
+import { createTrees } from '#native/fs/tree.linux.ts';
+import { type Place, walkTree } from '#native/fs/walk-tree.ts';
 import type { Pod } from '#api/objects.ts';
 import { podLimits } from '#api/pod/requests.ts';
 import { formatQuantity, parseQuantity, quantityToInteger } from '#api/quantity.ts';
@@ -72,19 +73,37 @@ async function isOver(directories: readonly string[], limitBytes: number): Promi
   return false;
 }
 
-/** Disk blocks below a directory; stops counting once it is more than `enough`. Of other file systems mounted there, nothing. */
+/**
+ * Disk blocks below a directory; stops counting once it is more than `enough`. Of other file systems mounted there, nothing. By
+ * descriptors, since containers write there: nothing leads the count elsewhere or keeps the agent busy. A file counts once.
+ */
 async function usedBytes(directory: string, enough: number): Promise<number> {
   let used = 0;
+  const counted = new Set<bigint>();
+  const count = ({ directory: parent, entry }: Place): void => {
+    const found = parent.statOf(entry.name);
+    if (found === undefined || counted.has(found.inode)) return;
+    if (found.links > 1 && found.type !== 'directory' && counted.size < linksMax) counted.add(found.inode);
+    used += found.usedBytes;
+    if (used > enough) throw new CountedEnough();
+  };
+  const enter = (place: Place): boolean => {
+    count(place);
+    return true;
+  };
   try {
-    const { dev } = await stat(directory);
-    for await (const entry of await opendir(directory, { recursive: true })) {
-      const { blocks, dev: own } = await lstat(path.join(entry.parentPath, entry.name));
-      if (own === dev) used += blocks * 512;
-      if (used > enough) break;
-    }
+    using root = createTrees().open(directory);
+
+    await walkTree(root, { visit: count, enter });
   } catch (error) {
-    // What is removed meanwhile is not used any more.
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    // What is removed meanwhile is not used any more; of what is moved away meanwhile, what was seen counts.
+    const isMoved = isPodwrightError(error, 'E_CONFLICT');
+    if (errnoOf(error) !== 'ENOENT' && !isMoved && !(error instanceof CountedEnough)) throw error;
   }
   return used;
 }
+
+class CountedEnough extends Error {}
+
+/** Files of several names that are remembered; more of them count by each name, which is their maker's loss. */
+const linksMax = 65_536;

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { removeTree } from '#native/fs/remove-tree.ts';
 
-/** Removes a container's writable directories, which its launch made. */
+/** Removes a container's writable directories, which its launch made, whatever the container wrote there. */
 export async function removeRoot(containersDirectory: string, id: string): Promise<void> {
   await removeTree(`${containersDirectory}/${id}`);
 }

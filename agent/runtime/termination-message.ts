@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
@@ -35,7 +36,8 @@ export async function readLogEnd(path: string, clock: Clock): Promise<string> {
 
 async function readStart(path: string): Promise<string> {
   try {
-    await using file = await open(path, 'r');
+    // The container writes the file and nothing else of its path; it is of a bounded length only here.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 
     const buffer = Buffer.alloc(terminationMessageBytesMax);
     const { bytesRead } = await file.read(buffer, 0, buffer.length, 0);

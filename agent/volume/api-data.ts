@@ -61,7 +61,7 @@ export const projected: VolumeKind<ProjectedVolumeSource> = {
 };
 
 async function writeVolume(payload: Payload, context: VolumeContext): Promise<MountedVolume> {
-  writeAtomically(context.directory, payload, context.fsGroup);
+  await writeAtomically(context.directory, payload, context.fsGroup);
   return { path: context.directory, isReadOnly: true };
 }
 

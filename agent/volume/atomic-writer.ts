@@ -13,7 +13,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { errnoOf } from '#base/errors.ts';
+import { removeTree } from '#native/fs/remove-tree.ts';
 import type { Payload } from './payload.ts';
 
 /**
@@ -23,60 +25,109 @@ import type { Payload } from './payload.ts';
  *   volume/..data     ▶ ..2f9Xa1            swapped by rename(2)
  *   volume/..2f9Xa1/key                     the files
  *
- * Whether anything changed. The calls are synchronous: these volumes live on a tmpfs, their content is that of API objects (3 MiB
- * at most), and a token's volume is twenty calls, which cost 0.4 ms so and 1.4 ms as trips through libuv's pool, more when the agent is busy.
+ * Whether anything changed. The directory is the agent's own, which containers have read-only: all that is touched are names that were
+ * made here. The calls are synchronous: a token's volume is twenty calls, which cost 0.4 ms so and 1.4 ms as trips through libuv's pool,
+ * more when the agent is busy; between many, the event loop is given back.
  * Source of the layout: k8s.io/kubernetes pkg/volume/util/atomic_writer.go.
  */
-export function writeAtomically(directory: string, payload: Payload, fsGroup: number | undefined): boolean {
+export async function writeAtomically(
+  directory: string,
+  payload: Payload,
+  fsGroup: number | undefined,
+): Promise<boolean> {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
   const data = path.join(directory, '..data');
   const old = currentTarget(data);
-  if (old !== undefined && isEqual(path.join(directory, old), payload)) return false;
+  if (old !== undefined && (await isEqual(path.join(directory, old), payload))) return false;
   const fresh = mkdtempSync(`${directory}/..`); // Not join(), which would take the dots for the parent.
-  writeFiles(fresh, payload, fsGroup);
+  await writeFiles(fresh, payload, fsGroup);
   const link = `${data}_tmp`;
   rmSync(link, { force: true });
   symlinkSync(path.basename(fresh), link);
   renameSync(link, data);
-  linkNames(directory, payload);
-  if (old !== undefined) rmSync(path.join(directory, old), { recursive: true, force: true });
+  await linkNames(directory, payload);
+  await removeOthers(directory, path.basename(fresh));
   return true;
 }
 
-function writeFiles(root: string, payload: Payload, fsGroup: number | undefined): void {
+/** Files between which the event loop is given back: a millisecond or two of them. */
+const filesPerTurn = 64;
+/** Bytes written or compared between which it is given back. */
+const bytesPerTurn = 4_194_304;
+
+/** Counts what is done; each time that it is a turn's worth, whatever else waits goes first. */
+function createTurns(): (bytes: number) => Promise<void> | undefined {
+  let files = 0;
+  let done = 0;
+  return (bytes) => {
+    files += 1;
+    done += bytes;
+    if (files < filesPerTurn && done < bytesPerTurn) return undefined;
+    files = 0;
+    done = 0;
+    return setImmediate();
+  };
+}
+
+async function writeFiles(root: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
+  const turn = createTurns();
   chmodSync(root, 0o755);
   const directories = new Set([...payload.keys()].map((name) => path.dirname(path.join(root, name))));
-  for (const directory of directories) mkdirSync(directory, { recursive: true, mode: 0o755 });
+  for (const directory of directories) {
+    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    const pause = turn(0);
+    if (pause !== undefined) await pause;
+  }
   for (const [name, file] of payload) {
     const target = path.join(root, name);
     writeFileSync(target, file.data);
     if (fsGroup !== undefined || file.uid !== undefined) lchownSync(target, file.uid ?? 0, fsGroup ?? 0);
     // The group of the pod may read what its owner may; chmod after chown, and whatever the umask is.
     chmodSync(target, fsGroup === undefined ? file.mode : file.mode | 0o440);
+    const pause = turn(file.data.length);
+    if (pause !== undefined) await pause;
   }
 }
 
-function linkNames(directory: string, payload: Payload): void {
+async function linkNames(directory: string, payload: Payload): Promise<void> {
+  const turn = createTurns();
   const wanted = new Set([...payload.keys()].map((name) => name.split('/')[0] ?? name));
   const present = new Set(readdirSync(directory).filter((name) => !name.startsWith('..')));
   for (const name of wanted) {
-    if (!present.has(name)) symlinkSync(path.join('..data', name), path.join(directory, name));
+    if (present.has(name)) continue;
+    symlinkSync(path.join('..data', name), path.join(directory, name));
+    const pause = turn(0);
+    if (pause !== undefined) await pause;
   }
   for (const name of present) {
-    if (!wanted.has(name)) rmSync(path.join(directory, name), { recursive: true, force: true });
+    if (!wanted.has(name)) await removeTree(path.join(directory, name));
   }
+}
+
+/** Of the directories of data, what is not the current one: the last, and what writers left that were cut off. */
+async function removeOthers(directory: string, current: string): Promise<void> {
+  for (const name of readdirSync(directory)) {
+    if (isDataName(name) && name !== current) await removeTree(path.join(directory, name));
+  }
+}
+
+/** As mkdtemp(3) makes it, and never a way out of the volume. */
+function isDataName(name: string): boolean {
+  return /^\.\.[A-Za-z0-9]{6}$/.test(name);
 }
 
 function currentTarget(link: string): string | undefined {
   try {
-    return readlinkSync(link);
+    const target = readlinkSync(link);
+    return isDataName(target) ? target : undefined;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-function isEqual(root: string, payload: Payload): boolean {
+async function isEqual(root: string, payload: Payload): Promise<boolean> {
+  const turn = createTurns();
   try {
     const entries = readdirSync(root, { recursive: true, withFileTypes: true });
     const names = entries
@@ -86,8 +137,12 @@ function isEqual(root: string, payload: Payload): boolean {
     for (const name of names) {
       const file = payload.get(name);
       const target = path.join(root, name);
-      if (file === undefined || !Buffer.from(file.data).equals(readFileSync(target))) return false;
-      if ((statSync(target).mode & 0o777 & ~0o440) !== (file.mode & 0o777 & ~0o440)) return false;
+      const stats = statSync(target);
+      if (file === undefined || stats.size !== file.data.length) return false;
+      if (!Buffer.from(file.data).equals(readFileSync(target))) return false;
+      if ((stats.mode & 0o777 & ~0o440) !== (file.mode & 0o777 & ~0o440)) return false;
+      const pause = turn(file.data.length);
+      if (pause !== undefined) await pause;
     }
     return true;
   } catch (error) {

@@ -1,9 +1,10 @@
-import { chmod, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, rename } from 'node:fs/promises';
+import path from 'node:path';
 import { parseQuantity, quantityToInteger } from '#api/quantity.ts';
 import type { EmptyDirVolumeSource, Pod } from '#api/objects.ts';
 import { podLimits, resourceNumbers } from '#api/pod/requests.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { applyFsGroup } from './ownership.ts';
 import type { VolumeKind } from './volume.ts';
 
 /** The sizeLimit, and never more than the pod's memory, which it is part of; undefined leaves the kernel's half of the host's. */
@@ -19,7 +20,11 @@ function memorySize(pod: Pod, sizeLimit: string | undefined): number | undefined
   return limits.length === 0 ? undefined : Math.min(...limits.map(Number));
 }
 
-/** An empty directory of the pod: on disk, or a tmpfs of at most `sizeLimit` with medium Memory. */
+/**
+ * An empty directory of the pod: on disk, or a tmpfs of at most `sizeLimit` with medium Memory. It gets its owner and mode before it
+ * is at its place, once: what is at its place was made whole, may be a container's by now, and is not touched again. New files have
+ * the fsGroup by the set-group-id bit, so that there is nothing to walk through, ever.
+ */
 export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
   place: 'disk',
   mount: async ({ medium = '', sizeLimit }, { pod, directory, mounter, fsGroup, volume }) => {
@@ -29,15 +34,29 @@ export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
         `volume "${volume.name}": emptyDir medium ${medium} is not supported`,
       );
     }
-    const made = await mkdir(directory, { recursive: true });
-    const sizeBytes = memorySize(pod, sizeLimit);
-    const isMounted = medium === 'Memory' && mounter.isMountPoint(directory);
-    if (medium === 'Memory' && !isMounted) mounter.tmpfs(directory, { sizeBytes, mode: 0o777 });
-    if (made !== undefined) await chmod(directory, 0o777); // Whatever the umask is.
-    if (fsGroup !== undefined) await applyFsGroup(directory, fsGroup);
+    const owner = { mode: fsGroup === undefined ? 0o777 : 0o2777, gid: fsGroup };
+    if (medium === '') await ensureDirectory(directory, owner);
+    else {
+      await mkdir(directory, { recursive: true });
+      if (!mounter.isMountPoint(directory))
+        mounter.tmpfs(directory, { sizeBytes: memorySize(pod, sizeLimit), ...owner });
+    }
     return { path: directory };
   },
   unmount: async ({ directory, mounter }) => {
     mounter.unmount(directory);
   },
 };
+
+/** Made beside (volumes' names have no dots), then renamed: a cut in between leaves nothing that looks finished. */
+async function ensureDirectory(
+  directory: string,
+  { mode, gid }: { readonly mode: number; readonly gid: number | undefined },
+): Promise<void> {
+  if (existsSync(directory)) return;
+  const fresh = path.join(path.dirname(directory), `.${path.basename(directory)}`);
+  await mkdir(fresh, { recursive: true });
+  if (gid !== undefined) await chown(fresh, 0, gid);
+  await chmod(fresh, mode); // After chown, which takes the set-group-id bit; and whatever the umask is.
+  await rename(fresh, directory);
+}

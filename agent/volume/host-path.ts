@@ -26,11 +26,20 @@ export const hostPath: VolumeKind<HostPathVolumeSource> = {
     // As container runtimes do for a bind mount whose source is missing.
     if ((type === 'DirectoryOrCreate' || type === '') && !exists(path))
       await mkdir(path, { recursive: true, mode: 0o755 });
-    if (type === 'FileOrCreate' && !exists(path)) await writeFile(path, '', { mode: 0o644 });
+    if (type === 'FileOrCreate' && !exists(path)) await createFile(path);
     if (type !== '') await check(path, type);
     return { path };
   },
 };
+
+/** O_EXCL: neither a link that leads nowhere nor a file that came meanwhile is written to. */
+async function createFile(path: string): Promise<void> {
+  try {
+    await writeFile(path, '', { mode: 0o644, flag: 'wx' });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
 
 async function check(path: string, type: Exclude<HostPathType, ''>): Promise<void> {
   const found = await stat(path).catch((error: unknown) => {

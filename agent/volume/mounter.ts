@@ -5,11 +5,11 @@ import type { Mounter } from './volume.ts';
 export function createMounter(mounts: Mounts): Mounter {
   return {
     bind: (source, target) => mounts.mount(target, { kind: 'bind', source, recursive: true }),
-    tmpfs: (target, { sizeBytes, mode }) =>
-      mounts.mount(target, { kind: 'tmpfs', mode, ...(sizeBytes === undefined ? {} : { sizeBytes }) }, [
-        'nosuid',
-        'nodev',
-      ]),
+    tmpfs: (target, { sizeBytes, mode, gid }) => {
+      const size = sizeBytes === undefined ? {} : { sizeBytes };
+      const group = gid === undefined ? {} : { gid };
+      mounts.mount(target, { kind: 'tmpfs', mode, ...size, ...group }, ['nosuid', 'nodev']);
+    },
     unmount: (target) => mounts.unmount(target),
     isMountPoint: (path) => mounts.list().some(({ target }) => target === path),
   };

@@ -68,11 +68,19 @@ export interface DownwardValues {
   resource(containerName: string, resource: string, divisor: string | undefined): string;
 }
 
+export interface TmpfsOptions {
+  /** Undefined leaves the kernel's half of the host's memory. */
+  readonly sizeBytes: number | undefined;
+  /** Of its root, from the first moment on. */
+  readonly mode: number;
+  readonly gid?: number | undefined;
+}
+
 /** Mounts in the agent's own mount namespace. */
 export interface Mounter {
   /** Recursive; the target exists and is of the source's kind. */
   bind(source: string, target: string): void;
-  tmpfs(target: string, options: { readonly sizeBytes: number | undefined; readonly mode: number }): void;
+  tmpfs(target: string, options: TmpfsOptions): void;
   /** Whether there was one. */
   unmount(target: string): boolean;
   isMountPoint(path: string): boolean;

@@ -283,18 +283,33 @@ describe('writeAtomically()', () => {
     const directory = path.join(root, 'v');
     const payload = (text: string) =>
       new Map(['a', 'b'].map((name) => [name, { data: Buffer.from(text), mode: 0o644 }]));
-    writeAtomically(directory, payload('0'), undefined);
+    await writeAtomically(directory, payload('0'), undefined);
     const reader = new Worker(readPairs, { eval: true, workerData: directory });
     const [first] = await once(reader, 'message');
     expect(first).toBe('first pair read');
     // On another thread it reads in between the calls of a write.
-    for (let i = 1; i <= 200; i++) writeAtomically(directory, payload(String(i)), undefined);
+    for (let i = 1; i <= 200; i++) await writeAtomically(directory, payload(String(i)), undefined);
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, not a window
     reader.postMessage('stop');
     const [mixtures] = await once(reader, 'message');
     await reader.terminate();
     expect(mixtures).toEqual([]);
-    expect(writeAtomically(directory, payload('200'), undefined)).toBe(false);
+    expect(await writeAtomically(directory, payload('200'), undefined)).toBe(false);
+  });
+
+  test('removes what a writer left that was cut off, and nothing that a forged link names', async () => {
+    const directory = path.join(root, 'v');
+    mkdirSync(path.join(root, 'host'), { recursive: true });
+    writeFileSync(path.join(root, 'host/file'), '');
+    const payload = new Map([['a', { data: Buffer.from('1'), mode: 0o644 }]]);
+    await writeAtomically(directory, payload, undefined);
+    mkdirSync(path.join(directory, '..CutOff'));
+    rmSync(path.join(directory, '..data'));
+    symlinkSync('../host', path.join(directory, '..data'));
+    expect(await writeAtomically(directory, payload, undefined)).toBe(true);
+    expect(readdirSync(path.join(root, 'host'))).toEqual(['file']);
+    const hidden = readdirSync(directory).filter((name) => name.startsWith('..'));
+    expect(hidden.toSorted()).toEqual([readlinkSync(path.join(directory, '..data')), '..data'].toSorted());
   });
 });
 

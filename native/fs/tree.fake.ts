@@ -154,5 +154,5 @@ const entryAt =
   });
 
 function statOfNode({ type, inode, uid, gid, links }: Node): EntryStat {
-  return { type, inode, uid, gid, links, mode: 0o755, sizeBytes: 0, device: 1n };
+  return { type, inode, uid, gid, links, mode: 0o755, sizeBytes: 0, usedBytes: 0, device: 1n };
 }

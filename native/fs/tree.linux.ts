@@ -149,8 +149,8 @@ class LinuxDirectory implements TreeDirectory {
   }
 }
 
-function entryStat({ mode, uid, gid, links, sizeBytes, inode, device }: StatAt): EntryStat {
-  return { type: typeOfMode(mode), mode: mode & 0o7777, uid, gid, links, sizeBytes, inode, device };
+function entryStat({ mode, blocks, mountId: _mount, ...rest }: StatAt): EntryStat {
+  return { type: typeOfMode(mode), mode: mode & 0o7777, usedBytes: blocks * 512, ...rest };
 }
 
 function typeOfMode(mode: number): EntryType {

@@ -25,6 +25,8 @@ export interface EntryStat {
   readonly gid: number;
   readonly links: number;
   readonly sizeBytes: number;
+  /** What it takes on disk. */
+  readonly usedBytes: number;
   readonly inode: bigint;
   readonly device: bigint;
 }

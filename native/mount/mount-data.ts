@@ -9,7 +9,8 @@ const dataBytesMax = 4_095;
 export function tmpfsData(spec: Extract<MountSpec, { readonly kind: 'tmpfs' }>): string {
   const size = spec.sizeBytes === undefined ? [] : [`size=${spec.sizeBytes}`];
   const mode = spec.mode === undefined ? [] : [`mode=${spec.mode.toString(8)}`];
-  return [...size, ...mode].join(',');
+  const gid = spec.gid === undefined ? [] : [`gid=${spec.gid}`];
+  return [...size, ...mode, ...gid].join(',');
 }
 
 /** overlayfs.rst: `lowerdir=a:b,upperdir=c,workdir=d`. @throws E_INVALID no layer, E_LIMIT more layers than fit */

@@ -98,6 +98,7 @@ describe('isWithin()', () => {
 describe('mount data', () => {
   it('tmpfsData() writes sizes in bytes and modes in octal', () => {
     expect(tmpfsData({ kind: 'tmpfs', sizeBytes: 65_536, mode: 0o1777 })).toBe('size=65536,mode=1777');
+    expect(tmpfsData({ kind: 'tmpfs', mode: 0o2777, gid: 7 })).toBe('mode=2777,gid=7');
     expect(tmpfsData({ kind: 'tmpfs' })).toBe('');
   });
 

@@ -5,7 +5,7 @@ import type { MountInfo } from './mountinfo.ts';
 export type MountOption = 'ro' | 'nosuid' | 'nodev' | 'noexec' | 'noatime' | 'relatime' | 'nosymfollow';
 
 export type MountSpec =
-  | { readonly kind: 'tmpfs'; readonly sizeBytes?: number; readonly mode?: number }
+  | { readonly kind: 'tmpfs'; readonly sizeBytes?: number; readonly mode?: number; readonly gid?: number }
   /** `recursive` takes the mounts below along; the options still hold for the topmost only. */
   | { readonly kind: 'bind'; readonly source: string; readonly recursive?: boolean }
   | {
