@@ -1,9 +1,11 @@
 import { isPodwrightError } from '#base/errors.ts';
 import type { DecodedBody } from './body.ts';
 import { decodeObject } from './decode.ts';
+import { tooManyField } from './field-error.ts';
+import { at, numberOf, stringOf } from './json.ts';
 import { currentApiVersion, formatGroupVersion, parseGroupVersion, type Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
-import { badRequest, cannotBeHandled } from './status.ts';
+import { badRequest, cannotBeHandled, invalid } from './status.ts';
 
 /** What to do about unknown and duplicate fields (query parameter fieldValidation). */
 export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
@@ -35,6 +37,11 @@ function decodeOrRefuse(kind: Kind, value: unknown): ReturnType<typeof decodeObj
   try {
     return decodeObject(kind, value);
   } catch (error) {
+    if (isPodwrightError(error, 'E_LIMIT')) {
+      const { field, count, countMax } = error.detail;
+      const fault = tooManyField(stringOf(field), numberOf(count), numberOf(countMax));
+      throw invalid(kind, stringOf(at(value, 'metadata.name')), [fault]);
+    }
     if (isPodwrightError(error, 'E_INVALID')) throw cannotBeHandled(kind, error.message);
     throw error;
   }

@@ -20,6 +20,7 @@ export const unknownFieldCountMax = 100;
 /**
  * Reads a JSON value as an object of the kind: checks types, drops unknown fields, and gives the shape that Go's encoder
  * would (nulls and empty lists left out, zero values of fields without omitempty filled in, canonical quantities and times).
+ * @throws {E_LIMIT} for a list of too many containers; detail: field, count, countMax
  * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`
  */
 export function decodeObject(kind: Pick<Kind, 'typeName' | 'kind'>, input: unknown): DecodedObject {
@@ -112,7 +113,8 @@ function planStruct(typeName: string): StructPlan {
     const isStruct = schemaType(expression)?.f !== undefined;
     const isNulled = nullWhenEmpty.has(`${typeName}.${name}`);
     const isKept = isContainer ? required.has(name) && !isNulled : isStruct || flag !== 1;
-    fields.set(name, { name, decode: expressionDecoder(expression), omitsEmpty: !isKept });
+    const decode = isContainer ? boundedDecoder(expression) : expressionDecoder(expression);
+    fields.set(name, { name, decode, omitsEmpty: !isKept });
     const zero = isNulled
       ? () => null
       : isContainer
@@ -193,6 +195,29 @@ function expressionDecoder(expression: string): Decode {
   if (expression.startsWith('[]')) return listDecoder(expression.slice(2));
   if (expression.startsWith('map:')) return mapDecoder(expression.slice(4));
   return scalarDecoders[expression] ?? ((value, walk) => typeDecoder(expression)(value, walk));
+}
+
+/**
+ * Containers of one pod, of each kind: each stands for some hundred values once it is defaulted, and no node could start a tenth of them.
+ */
+export const containerCountMax = 1000;
+
+const containerLists = new Set(['[]core.v1.Container', '[]core.v1.EphemeralContainer']);
+
+function boundedDecoder(expression: string): Decode {
+  const decode = expressionDecoder(expression);
+  if (!containerLists.has(expression)) return decode;
+  return (value, walk) => {
+    if (!Array.isArray(value) || value.length <= containerCountMax) return decode(value, walk);
+    const field = formatPath(walk.path);
+    throw new PodwrightError(
+      'E_LIMIT',
+      `decode ${field}: ${value.length} items, at most ${containerCountMax}`,
+      {
+        detail: { field, count: value.length, countMax: containerCountMax },
+      },
+    );
+  };
 }
 
 function listDecoder(item: string): Decode {

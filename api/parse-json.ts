@@ -1,15 +1,16 @@
 import { PodwrightError } from '#base/errors.ts';
 import { setOwn, type Draft } from './json.ts';
+import { jsonDepthMax, tooManyValues, valueCountMax } from './value-count.ts';
 
 /** A value, and what was said twice. */
 export interface StrictJson {
   readonly value: unknown;
-  /** Paths of members given more than once; the last value counts. */
+  /** Paths of members given more than once; the last value counts. At most `duplicateFieldCountMax`. */
   readonly duplicateFields: readonly string[];
 }
 
-/** Deeper nesting is refused, as Go's decoder does at its own depth. */
-export const jsonDepthMax = 1000;
+/** Beyond this many duplicate members, more are overwritten without mention. */
+export const duplicateFieldCountMax = 100;
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const space = /[ \t\r\n]*/y;
@@ -19,6 +20,7 @@ const anyString = /"(?:[^"\\\p{Cc}]|[\u007f-\u009f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F
 
 /**
  * JSON with the members that were given twice, for fieldValidation.
+ * @throws {E_API} 413 for more values than `valueCountMax`
  * @throws {E_INVALID} with Go's texts (`invalid character 'b' looking for beginning of object key string`)
  */
 export function parseJsonStrict(text: string): StrictJson {
@@ -32,6 +34,7 @@ class JsonParser {
   readonly duplicateFields: string[] = [];
   readonly #text: string;
   #position = 0;
+  #valuesLeft = valueCountMax;
   readonly #path: (string | number)[] = [];
 
   constructor(text: string) {
@@ -47,6 +50,7 @@ class JsonParser {
   }
 
   #parseValue(): unknown {
+    if (--this.#valuesLeft < 0) throw tooManyValues();
     if (this.#path.length > jsonDepthMax) throw new PodwrightError('E_INVALID', 'exceeded max depth');
     const char = this.#text[this.#position];
     switch (char) {
@@ -79,7 +83,7 @@ class JsonParser {
       if (!this.#take(':')) throw this.#error('after object key');
       this.#skipSpace();
       this.#path.push(key);
-      if (Object.hasOwn(object, key)) this.duplicateFields.push(formatPath(this.#path));
+      if (Object.hasOwn(object, key)) this.#noteDuplicate();
       setOwn(object, key, this.#parseValue());
       this.#path.pop();
       this.#skipSpace();
@@ -87,6 +91,11 @@ class JsonParser {
       if (!this.#take(',')) throw this.#error('after object key:value pair');
       this.#skipSpace();
     }
+  }
+
+  #noteDuplicate(): void {
+    if (this.duplicateFields.length < duplicateFieldCountMax)
+      this.duplicateFields.push(formatPath(this.#path));
   }
 
   #parseArray(): unknown[] {

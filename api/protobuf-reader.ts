@@ -1,4 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
+import { tooManyValues, valueCountMax } from './value-count.ts';
 
 /** Wire types of the protobuf encoding; groups (3, 4) are refused. */
 export type WireType = 0 | 1 | 2 | 5;
@@ -9,25 +10,37 @@ export class ProtobufReader {
   readonly #view: DataView;
   #position: number;
   readonly #end: number;
+  /** Fields that may still be read, by this reader and by those of the messages within. */
+  readonly #budget: { left: number };
 
-  constructor(bytes: Uint8Array, start = 0, end: number = bytes.length) {
+  constructor(bytes: Uint8Array, start = 0, budget: { left: number } = { left: valueCountMax }) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#position = start;
-    this.#end = end;
+    this.#end = bytes.length;
+    this.#budget = budget;
   }
 
   get isAtEnd(): boolean {
     return this.#position >= this.#end;
   }
 
-  /** @throws {E_INVALID} as all reads do when the bytes end early or are malformed */
+  /**
+   * @throws {E_API} 413 for more fields than `valueCountMax`
+   * @throws {E_INVALID} as all reads do when the bytes end early or are malformed
+   */
   readTag(): { readonly field: number; readonly wire: WireType } {
+    this.count();
     const tag = this.readVarint();
     const [field, wire] = [Math.floor(tag / 8), tag % 8];
     if (field < 1 || field > 536_870_911) throw malformed(`illegal tag ${field}`);
     if (wire !== 0 && wire !== 1 && wire !== 2 && wire !== 5) throw malformed(`illegal wireType ${wire}`);
     return { field, wire };
+  }
+
+  /** One value more was read. */
+  count(): void {
+    if (--this.#budget.left < 0) throw tooManyValues();
   }
 
   /** A varint as a signed 64-bit integer, to the precision of a double. */
@@ -59,7 +72,7 @@ export class ProtobufReader {
 
   /** A reader of the length-delimited field that follows. */
   readMessage(): ProtobufReader {
-    return new ProtobufReader(this.readBytes());
+    return new ProtobufReader(this.readBytes(), 0, this.#budget);
   }
 
   skip(wire: WireType): void {

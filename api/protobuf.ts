@@ -1,7 +1,8 @@
-import { PodwrightError } from '#base/errors.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { protoFacts, type ProtoField } from './facts.ts';
 import { setOwn, type Draft } from './json.ts';
 import { currentApiVersion } from './kinds.ts';
+import { parseJsonStrict } from './parse-json.ts';
 import { ProtobufReader, type WireType } from './protobuf-reader.ts';
 import { formatMicroTime, formatTime } from './time.ts';
 
@@ -19,6 +20,11 @@ const magic = [0x6b, 0x38, 0x73, 0x00]; // "k8s\0", the envelope of runtime.Unkn
  * @throws {E_INVALID} when it is malformed or of a type without facts
  */
 export function decodeProtobufBody(bytes: Uint8Array): unknown {
+  return decodeEnveloped(bytes, 0);
+}
+
+/** `depth` is that of the message which this one is in. */
+function decodeEnveloped(bytes: Uint8Array, depth: number): unknown {
   if (!magic.every((byte, index) => bytes[index] === byte)) {
     throw new PodwrightError(
       'E_INVALID',
@@ -27,7 +33,7 @@ export function decodeProtobufBody(bytes: Uint8Array): unknown {
   }
   const { apiVersion, kind, raw } = readEnvelope(new ProtobufReader(bytes, magic.length));
   const message = messageOf(apiVersion, kind);
-  const value = readMessage(new ProtobufReader(raw), message, 0);
+  const value = readMessage(new ProtobufReader(raw), message, depth);
   return { ...(kind === '' ? {} : { kind }), ...(apiVersion === '' ? {} : { apiVersion }), ...value };
 }
 
@@ -140,7 +146,10 @@ function readInto(
   const { known, reader, wire, depth } = at;
   if (known.isRepeated && wire === 2 && packable.has(known.read)) {
     const packed = reader.readMessage();
-    while (!packed.isAtEnd) append(out, known.name, known.read(packed, 0, depth));
+    while (!packed.isAtEnd) {
+      packed.count();
+      append(out, known.name, known.read(packed, 0, depth));
+    }
     return;
   }
   const value = known.read(reader, wire, depth + 1);
@@ -268,25 +277,28 @@ const yearMsMin = -62_135_596_800_000; // 0001-01-01, Go's zero time
 const yearMsMax = Date.UTC(10_000, 0, 1);
 
 function rawReader(field: string): ReadField {
-  return (reader, wire) => {
+  return (reader, wire, depth) => {
     expectWire(wire, 2);
     const message = reader.readMessage();
     let value: unknown = null;
     while (!message.isAtEnd) {
       const tag = message.readTag();
-      if (tag.field === 1 && tag.wire === 2) value = parseRaw(message.readBytes(), field);
+      if (tag.field === 1 && tag.wire === 2) value = parseRaw(message.readBytes(), { field, depth });
       else message.skip(tag.wire);
     }
     return value;
   };
 }
 
-function parseRaw(bytes: Uint8Array, field: string): unknown {
+function parseRaw(bytes: Uint8Array, { field, depth }: { field: string; depth: number }): unknown {
   if (bytes.length === 0) return null;
-  if (magic.every((byte, index) => bytes[index] === byte)) return decodeProtobufBody(bytes);
+  // Each one within another is copied: a few levels are more than anybody has.
+  if (magic.every((byte, index) => bytes[index] === byte))
+    return decodeEnveloped(bytes, depth + protobufDepthMax / 4);
   try {
-    return JSON.parse(textOf(bytes)) as unknown;
+    return parseJsonStrict(textOf(bytes)).value;
   } catch (cause) {
+    if (!isPodwrightError(cause, 'E_INVALID')) throw cause;
     throw new PodwrightError('E_INVALID', `proto: ${field} is not JSON`, { cause });
   }
 }

@@ -75,6 +75,11 @@ describe('quantities', () => {
     expect(compareQuantity(quantity('1000m'), quantity('1'))).toBe(0);
   });
 
+  it('are of no more than 256 characters', () => {
+    expect(quantity(`1.${'0'.repeat(254)}`).nanos).toBe(1_000_000_000n);
+    expect(() => quantity('9'.repeat(3_000_000))).toThrow(/quantities must match/);
+  });
+
   it('round up to whole numbers', () => {
     expect(quantityToMilli(quantity('1n'))).toBe(1);
     expect(quantityToMilli(quantity('1.5'))).toBe(1500);

@@ -12,6 +12,9 @@ export interface Quantity {
   readonly format: QuantityFormat;
 }
 
+/** Characters of a quantity: the time that digits take grows with their square. */
+const textLengthMax = 256;
+
 const binary: readonly (readonly [string, bigint])[] = [
   ['Ei', 1n << 60n],
   ['Pi', 1n << 50n],
@@ -42,7 +45,7 @@ const nanosMax = ((1n << 63n) - 1n) * billion;
 
 /** @throws {E_INVALID} when the text is no quantity. */
 export function parseQuantity(text: string): Quantity {
-  const match = syntax.exec(text);
+  const match = text.length > textLengthMax ? null : syntax.exec(text);
   if (match === null) {
     throw new PodwrightError(
       'E_INVALID',

@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import { fieldErrorCause, renderFieldError, type FieldError } from './field-error.ts';
+import { clip, faultCountMax, fieldErrorCause, renderFieldError, type FieldError } from './field-error.ts';
 import type { Kind } from './kinds.ts';
 import type { Status, StatusCause, StatusDetails } from './objects.ts';
 
@@ -83,20 +83,26 @@ export function conflict(kind: ResourceName, name: string, cause: string = modif
   return statusError(409, 'Conflict', message, detailsOf(kind, name));
 }
 
-/** 422 with all complaints at once; `kind` needs only the group and the kind's name. */
+/** Causes of one Status, as many as a person reads. Its message tells how many more there are. */
+export const causeCountMax = 100;
+
+/** 422 with all complaints at once, the first `causeCountMax` of them in words; `kind` needs only the group and the kind's name. */
 export function invalid(
   kind: Pick<Kind, 'group' | 'kind'>,
   name: string,
   errors: readonly FieldError[],
 ): PodwrightError {
-  const texts = errors.map((error) => `${error.field}: ${renderFieldError(error)}`);
+  const shown = errors.slice(0, causeCountMax);
+  const texts = shown.map((error) => `${clip(error.field)}: ${renderFieldError(error)}`);
   const qualified = kind.group === '' ? kind.kind : `${kind.kind}.${kind.group}`;
+  const more = errors.length - shown.length;
+  if (more > 0) texts.push(`and ${errors.length >= faultCountMax ? 'more than ' : ''}${more} more`);
   const text = texts.length === 1 ? texts[0] : `[${[...new Set(texts)].join(', ')}]`;
   return statusError(422, 'Invalid', `${qualified} ${JSON.stringify(name)} is invalid: ${text}`, {
     ...(name === '' ? {} : { name }),
     ...(kind.group === '' ? {} : { group: kind.group }),
     kind: kind.kind,
-    causes: errors.map(fieldErrorCause),
+    causes: shown.map(fieldErrorCause),
   });
 }
 

@@ -79,11 +79,16 @@ function keepClusterIps(before: JsonObject, spec: JsonObject): JsonObject {
 
 function keepNodePorts(before: JsonObject, spec: JsonObject): JsonObject {
   const taken = new Set(objectsOf(spec['ports']).map((port) => port['nodePort']));
-  const oldPorts = objectsOf(before['ports']);
+  const keyOf = (port: JsonObject): string => JSON.stringify([port['port'], port['protocol']]);
+  // The first of several that are the same, as a search would find it.
+  const oldPorts = new Map(
+    objectsOf(before['ports'])
+      .toReversed()
+      .map((port) => [keyOf(port), port]),
+  );
   const ports = objectsOf(spec['ports']).map((port) => {
     if (port['nodePort'] !== undefined) return port;
-    const same = oldPorts.find((old) => old['port'] === port['port'] && old['protocol'] === port['protocol']);
-    const nodePort = same?.['nodePort'];
+    const nodePort = oldPorts.get(keyOf(port))?.['nodePort'];
     return nodePort === undefined || taken.has(nodePort) ? port : { ...port, nodePort };
   });
   return at(spec, 'ports') === undefined ? spec : { ...spec, ports };

@@ -1,4 +1,4 @@
-import type { FieldError } from './field-error.ts';
+import { collectFaults, type FieldError } from './field-error.ts';
 import type { Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { podAddressErrors } from './validation/address.ts';
@@ -30,6 +30,10 @@ export type { FieldError } from './field-error.ts';
 
 /** Complaints about a new object, decoded, defaulted and prepared; none: it may be stored. */
 export function validateCreate(kind: Kind, object: JsonObject): readonly FieldError[] {
+  return collectFaults(() => createFaults(kind, object));
+}
+
+function createFaults(kind: Kind, object: JsonObject): readonly FieldError[] {
   const key = keyOf(kind);
   const ephemeral =
     key === '/Pod' && objectsOf(at(object, 'spec.ephemeralContainers')).length > 0
@@ -46,6 +50,13 @@ export function validateUpdate(
   old: JsonObject,
   object: JsonObject,
   subresource?: string,
+): readonly FieldError[] {
+  return collectFaults(() => updateFaults(kind, { old, object, subresource }));
+}
+
+function updateFaults(
+  kind: Kind,
+  { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string | undefined },
 ): readonly FieldError[] {
   const meta = [...validateMetaUpdate(old, object), ...validateMeta(kind, object)];
   if (subresource === 'ephemeralcontainers') return [...meta, ...validateEphemeralContainers(old, object)];

@@ -13,9 +13,13 @@ import {
   YAMLException,
 } from 'js-yaml';
 import type { StrictJson } from './parse-json.ts';
+import { tooManyValues, valueCountMax } from './value-count.ts';
 
-/** Values that a document may have once its aliases are expanded; beyond, it is refused (a "billion laughs" bomb). */
-export const yamlNodeCountMax = 1_000_000;
+/**
+ * Signs of which each value of a YAML document but the first needs one before it. (Text may have them, too: one of a megabyte in as many
+ * lines is sent as JSON.) Counted first, for the library has no limit of its own.
+ */
+const valueSigns = /[\n,[{:]/g;
 
 /** What go-yaml v2 reads: the booleans and octal numbers of YAML 1.1, but no times and no base-60 numbers. */
 const boolTag = defineScalarTag<boolean>('tag:yaml.org,2002:bool', {
@@ -57,9 +61,11 @@ const kubernetesSchema = new Schema([
 
 /**
  * YAML as Kubernetes reads it (sigs.k8s.io/yaml). An empty document is null; of duplicate keys the last counts.
+ * @throws {E_API} 413 for more values than `valueCountMax`
  * @throws {E_INVALID}
  */
 export function parseYaml(text: string): StrictJson {
+  checkSigns(text);
   const first = tryLoad(text, false);
   if (first.error === undefined) return { value: jsonOf(first.value), duplicateFields: [] };
   if (!first.error.reason.includes('duplicated mapping key')) throw notYaml(first.error);
@@ -79,6 +85,16 @@ export function encodeYaml(value: unknown): string {
     lineWidth: -1,
     quoteStyle: 'double',
   });
+}
+
+function checkSigns(text: string): void {
+  if (text.length <= valueCountMax) return;
+  let left = 2 * valueCountMax; // A member has two: its colon, and a line or a comma.
+  for (let found = valueSigns.exec(text); found !== null; found = valueSigns.exec(text)) {
+    if (--left >= 0) continue;
+    valueSigns.lastIndex = 0;
+    throw tooManyValues();
+  }
 }
 
 function tryLoad(
@@ -121,7 +137,7 @@ function jsonOf(value: unknown): unknown {
     let size = 1;
     for (const child of Object.values(node)) size += sizeOf(child);
     sizes.set(node, size);
-    if (size > yamlNodeCountMax) {
+    if (size > valueCountMax) {
       throw new PodwrightError(
         'E_INVALID',
         'error converting YAML to JSON: yaml: document contains excessive aliasing',

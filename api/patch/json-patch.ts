@@ -59,7 +59,14 @@ function applyOperation(document: Document, operation: unknown): Document {
     ...(isPointer(from) ? { from: `/root${from}` } : {}),
     value: cloneJson(value ?? null),
   };
-  const [error] = applyPatch(document, [wrapped as Parameters<typeof applyPatch>[1][number]]);
+  let error: unknown;
+  try {
+    [error] = applyPatch(document, [wrapped as Parameters<typeof applyPatch>[1][number]]);
+  } catch (thrown) {
+    // Copies into themselves double the depth, and the library goes down it by recursion.
+    if (thrown instanceof RangeError) throw badRequest('exceeded max depth');
+    throw thrown;
+  }
   if (error !== null && error !== undefined) throw patchRejected();
   return document;
 }

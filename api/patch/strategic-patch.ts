@@ -1,5 +1,5 @@
 import { mergeFacts, type MergeFact } from '#api/facts.ts';
-import { cloneJson, equalJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
+import { cloneJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
 import { schemaType, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, statusError } from '#api/status.ts';
@@ -21,7 +21,7 @@ export function applyStrategicPatch(
 const deletePrimitives = '$deleteFromPrimitiveList/';
 const elementOrder = '$setElementOrder/';
 
-/** `type` is '' where the schema does not say what is there. */
+/** Changes `base`, which is part of a copy already. `type` is '' where the schema does not say what is there. */
 function mergeObject(base: Draft, patch: JsonObject, type: string): Draft {
   const directive = patch['$patch'];
   if (directive === 'replace') return withoutDirectives(patch);
@@ -53,7 +53,7 @@ function mergeField(base: unknown, value: unknown, place: FieldPlace): unknown {
   const { type, key } = place;
   const fact = factOf(type, key);
   if (isObject(value)) {
-    const target = isObject(base) ? (cloneJson(base) as Draft) : {};
+    const target = isObject(base) ? (base as Draft) : {};
     return mergeObject(target, value, fieldType(type, key));
   }
   if (!Array.isArray(value) || !isMerged(fact)) return stripDirectives(value);
@@ -63,7 +63,8 @@ function mergeField(base: unknown, value: unknown, place: FieldPlace): unknown {
 
 /** Lists of scalars: what is new is appended. */
 function mergePrimitives(base: readonly unknown[], patch: readonly unknown[]): readonly unknown[] {
-  const fresh = patch.filter((item) => !base.some((known) => equalJson(known, item)));
+  const known = new Set(base.map(identityOf));
+  const fresh = patch.filter((item) => !known.has(identityOf(item)));
   return [...base, ...new Set(fresh)];
 }
 
@@ -75,33 +76,63 @@ function mergeList(
   const isReplace = (item: unknown): boolean =>
     isObject(item) && item['$patch'] === 'replace' && item[list.mergeKey] === undefined;
   if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(stripDirectives);
-  const merged = [...base];
-  for (const item of patch) mergeItem(merged, item, list);
-  return merged;
+  const merged: (unknown | typeof removed)[] = [...base];
+  const places = new Map<unknown, number[]>();
+  for (const [index, item] of merged.entries()) {
+    if (isObject(item)) place(places, identityOf(item[list.mergeKey]), index);
+  }
+  for (const item of patch) mergeItem({ merged, places }, item, list);
+  return merged.filter((item) => item !== removed);
+}
+
+const removed = Symbol('removed');
+
+/** A list that grows, and where in it the items of each key are: it is not searched for every item of the patch. */
+interface MergedList {
+  readonly merged: unknown[];
+  readonly places: Map<unknown, number[]>;
+}
+
+function place(places: Map<unknown, number[]>, identity: unknown, index: number): void {
+  const known = places.get(identity);
+  if (known === undefined) places.set(identity, [index]);
+  else known.push(index);
+}
+
+/** The same for what is equal as JSON. */
+function identityOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null
+    ? `json:${goJson(value)}`
+    : typeof value === 'string'
+      ? `text:${value}`
+      : value;
 }
 
 function mergeItem(
-  merged: unknown[],
+  { merged, places }: MergedList,
   item: unknown,
   list: { readonly mergeKey: string; readonly type: string },
 ): void {
   if (!isObject(item)) throw statusError(500, '', `cannot merge a list item that is no map: ${goJson(item)}`);
   const { mergeKey, type } = list;
   const value = item[mergeKey];
-  const isSame = (known: unknown): boolean => isObject(known) && equalJson(known[mergeKey], value);
   if (value === undefined) {
     throw statusError(500, '', `map: ${goMap(item)} does not contain declared merge key: ${mergeKey}`);
   }
-  const index = merged.findIndex(isSame);
-  const directive = item['$patch'];
-  if (directive === 'delete') {
-    for (let at = merged.length - 1; at >= 0; at--) if (isSame(merged[at])) merged.splice(at, 1);
+  const identity = identityOf(value);
+  const found = places.get(identity) ?? [];
+  if (item['$patch'] === 'delete') {
+    for (const at of found) merged[at] = removed;
+    places.delete(identity);
     return;
   }
-  if (index < 0) merged.push(mergeObject({}, item, type));
-  else {
+  const [index] = found;
+  if (index === undefined) {
+    place(places, identity, merged.length);
+    merged.push(mergeObject({}, item, type));
+  } else {
     const known = merged[index];
-    merged[index] = mergeObject(cloneJson(isObject(known) ? known : {}) as Draft, item, type);
+    merged[index] = mergeObject((isObject(known) ? known : {}) as Draft, item, type);
   }
 }
 
@@ -110,7 +141,8 @@ function retainKeys(base: Draft, patch: JsonObject): Draft {
   const retained = patch['$retainKeys'];
   if (retained === undefined) return base;
   if (!Array.isArray(retained)) throw badRequest('$retainKeys patch should be a list');
-  return Object.fromEntries(Object.entries(base).filter(([key]) => retained.includes(key)));
+  const kept = new Set(retained);
+  return Object.fromEntries(Object.entries(base).filter(([key]) => kept.has(key)));
 }
 
 function applyListDirective(
@@ -120,9 +152,9 @@ function applyListDirective(
 ): void {
   if (key.startsWith(deletePrimitives)) {
     const field = key.slice(deletePrimitives.length);
-    const gone = listOf(patch[key]);
+    const gone = new Set(listOf(patch[key]).map(identityOf));
     if (!Array.isArray(merged[field])) return;
-    merged[field] = listOf(merged[field]).filter((item) => !gone.some((value) => equalJson(value, item)));
+    merged[field] = listOf(merged[field]).filter((item) => !gone.has(identityOf(item)));
   } else if (key.startsWith(elementOrder)) {
     const field = key.slice(elementOrder.length);
     const mergeKey = factOf(type, field)?.pk;
@@ -141,20 +173,24 @@ function orderList(
 ): readonly unknown[] {
   const keyOf = (item: unknown): unknown =>
     mergeKey !== undefined && isObject(item) ? item[mergeKey] : item;
-  const rank = (item: unknown): number => order.findIndex((wanted) => equalJson(keyOf(wanted), keyOf(item)));
-  const listed = items.filter((item) => rank(item) >= 0).toSorted((a, b) => rank(a) - rank(b));
-  const result: unknown[] = [...listed];
-  let before: unknown; // The nearest listed item after the one at hand.
-  for (const item of items.toReversed()) {
-    if (rank(item) >= 0) {
-      before = item;
+  const ranks = new Map(
+    order.map((wanted, index) => [identityOf(keyOf(wanted)), index] as const).toReversed(),
+  );
+  const rank = (item: unknown): number => ranks.get(identityOf(keyOf(item))) ?? -1;
+  // Before each listed item, and at the end, come those that are not listed and stood there.
+  const listed: { readonly item: unknown; readonly rank: number; readonly before: readonly unknown[] }[] = [];
+  let waiting: unknown[] = [];
+  for (const item of items) {
+    const own = rank(item);
+    if (own < 0) {
+      waiting.push(item);
       continue;
     }
-    const index = before === undefined ? result.length : result.indexOf(before);
-    result.splice(index, 0, item);
-    before = item;
+    listed.push({ item, rank: own, before: waiting });
+    waiting = [];
   }
-  return result;
+  const sorted = listed.toSorted((a, b) => a.rank - b.rank);
+  return [...sorted.flatMap(({ item, before }) => [...before, item]), ...waiting];
 }
 
 function factOf(type: string, key: string): MergeFact | undefined {

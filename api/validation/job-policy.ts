@@ -116,6 +116,7 @@ function exitCodeErrors(
 ): readonly FieldError[] {
   const name = requirement['containerName'];
   const codes = listOf(requirement['values']).map(numberOf);
+  const first = new Map(codes.map((code, index) => [code, index] as const).toReversed());
   const isIn = requirement['operator'] === 'In';
   const values = `${field}.values`;
   const isOrdered = codes.every((code, index) => code >= (codes[index - 1] ?? code));
@@ -130,7 +131,7 @@ function exitCodeErrors(
       ...(isIn && code === 0
         ? [invalidField(`${values}[${index}]`, code, 'must not be 0 for the In operator')]
         : []),
-      ...(codes.indexOf(code) < index ? [duplicateField(`${values}[${index}]`, code)] : []),
+      ...(first.get(code) !== index ? [duplicateField(`${values}[${index}]`, code)] : []),
     ]),
     ...(isOrdered ? [] : [invalidField(values, codes, 'must be ordered')]),
   ];

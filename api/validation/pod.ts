@@ -80,8 +80,9 @@ export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): r
     ),
   );
   const taken = new Set(others);
+  const texts = new Set(added.map(goJson));
   const kept = known.flatMap((container, index) =>
-    added.some((other) => equalJson(container, other))
+    texts.has(goJson(container))
       ? []
       : [forbiddenField(`${path}[${index}]`, 'existing ephemeral containers may not be changed or removed')],
   );
@@ -310,10 +311,8 @@ function withImagesOf(before: JsonObject, after: JsonObject): JsonObject {
 
 function tolerationsKept(before: JsonObject, after: JsonObject): boolean {
   const withoutSeconds = ({ tolerationSeconds: _seconds, ...rest }: JsonObject): JsonObject => rest;
-  const kept = objectsOf(after['tolerations']).map(withoutSeconds);
-  return objectsOf(before['tolerations']).every((old) =>
-    kept.some((toleration) => equalJson(withoutSeconds(old), toleration)),
-  );
+  const kept = new Set(objectsOf(after['tolerations']).map((one) => goJson(withoutSeconds(one))));
+  return objectsOf(before['tolerations']).every((old) => kept.has(goJson(withoutSeconds(old))));
 }
 
 /** The fields that differ, as `-` and `+` lines. */

@@ -9,6 +9,7 @@ import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
 import { badRequest, invalidOptions, statusError, unsupportedPatchType } from '#api/status.ts';
+import { checkValueCount } from '#api/value-count.ts';
 import { parseYaml } from '#api/yaml.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { writtenResponse } from './create.ts';
@@ -89,6 +90,7 @@ export function applyAndDecode(
   on: { readonly current: JsonObject; readonly fieldValidation: FieldValidation },
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
   const { value, duplicateFields } = patch.apply(kind, on.current);
+  checkValueCount(value);
   return decodeRequest(kind, { value, duplicateFields }, on.fieldValidation);
 }
 
