@@ -49,7 +49,13 @@ describe('parseDurationMs()', () => {
     expect(parseDurationMs(text)).toBe(want);
   });
 
-  it.each(['', '5', 's', '1x', '1s2'])('refuses %j', (text) => {
-    expect(() => parseDurationMs(text)).toThrow('time: invalid duration');
+  it.each([
+    ['', 'invalid duration ""'],
+    ['5', 'missing unit in duration "5"'],
+    ['s', 'invalid duration "s"'],
+    ['1x', 'unknown unit "x" in duration "1x"'],
+    ['1s2', 'missing unit in duration "1s2"'],
+  ])('refuses %j', (text, want) => {
+    expect(() => parseDurationMs(text)).toThrow(`time: ${want}`);
   });
 });

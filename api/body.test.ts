@@ -93,6 +93,12 @@ describe('decodeRequest()', () => {
     });
   });
 
+  it.each(['1e2', '1.0', '-0.0', '2E+0'])('takes %s for no integer', (number) => {
+    expect(() => decode(deployments, `{"spec":{"replicas":${number}}}`, 'Strict')).toThrow(
+      `Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal number ${number} into Go struct field DeploymentSpec.spec.replicas of type int32`,
+    );
+  });
+
   it.each([
     [
       deployments,

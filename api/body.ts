@@ -1,4 +1,5 @@
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { NumberLiterals } from './decode.ts';
 import { isObject } from './json.ts';
 import { parseJsonStrict } from './parse-json.ts';
 import { decodeProtobufBody, protobufMediaType } from './protobuf.ts';
@@ -12,6 +13,7 @@ export interface DecodedBody {
   readonly value: unknown;
   /** Members given twice: `spec.replicas`. */
   readonly duplicateFields: readonly string[];
+  readonly literals?: NumberLiterals | undefined;
   readonly apiVersion?: string;
   readonly kind?: string;
 }
@@ -63,7 +65,7 @@ function textOf(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-function withTypeMeta(body: Pick<DecodedBody, 'value' | 'duplicateFields'>): DecodedBody {
+function withTypeMeta(body: Pick<DecodedBody, 'value' | 'duplicateFields' | 'literals'>): DecodedBody {
   if (!isObject(body.value)) return body;
   const { apiVersion, kind } = body.value;
   const isText = (value: unknown): value is string | undefined =>

@@ -21,7 +21,7 @@ export function decodeRequest(
   fieldValidation: FieldValidation,
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
   checkKind(kind, body);
-  const { object, unknownFields } = decodeOrRefuse(kind, body.value);
+  const { object, unknownFields } = decodeOrRefuse(kind, body);
   const complaints = [
     ...unknownFields.map((path) => `unknown field "${path}"`),
     ...body.duplicateFields.map((path) => `duplicate field "${path}"`),
@@ -33,9 +33,12 @@ export function decodeRequest(
   return { object: typed, warnings: fieldValidation === 'Warn' ? complaints : [] };
 }
 
-function decodeOrRefuse(kind: Kind, value: unknown): ReturnType<typeof decodeObject> {
+function decodeOrRefuse(
+  kind: Kind,
+  { value, literals }: Pick<DecodedBody, 'value' | 'literals'>,
+): ReturnType<typeof decodeObject> {
   try {
-    return decodeObject(kind, value);
+    return decodeObject(kind, value, literals);
   } catch (error) {
     if (isPodwrightError(error, 'E_LIMIT')) {
       const { field, count, countMax } = error.detail;

@@ -23,13 +23,20 @@ export const unknownFieldCountMax = 100;
  * @throws {E_LIMIT} for a list of too many containers; detail: field, count, countMax
  * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`
  */
-export function decodeObject(kind: Pick<Kind, 'typeName' | 'kind'>, input: unknown): DecodedObject {
-  return decodeType(kind.typeName, input);
+export function decodeObject(
+  kind: Pick<Kind, 'typeName' | 'kind'>,
+  input: unknown,
+  literals?: NumberLiterals,
+): DecodedObject {
+  return decodeType(kind.typeName, input, literals);
 }
 
+/** Whole numbers that were written as fractions or with an exponent, by their paths: Go takes them for no integers. */
+export type NumberLiterals = ReadonlyMap<string, string>;
+
 /** The same for any schema type. */
-export function decodeType(typeName: string, input: unknown): DecodedObject {
-  const walk: Walk = { path: [], struct: '', unknownFields: [] };
+export function decodeType(typeName: string, input: unknown, literals?: NumberLiterals): DecodedObject {
+  const walk: Walk = { path: [], struct: '', unknownFields: [], literals };
   const object = typeDecoder(typeName)(input, walk);
   return { object: isObject(object) ? object : {}, unknownFields: walk.unknownFields };
 }
@@ -39,6 +46,7 @@ interface Walk {
   readonly path: (string | number)[];
   struct: string;
   readonly unknownFields: string[];
+  readonly literals: NumberLiterals | undefined;
 }
 
 type Decode = (value: unknown, walk: Walk) => unknown;
@@ -150,7 +158,7 @@ function isTimeAlwaysShown(name: string, expression: string, flag: 1 | 2 | undef
 /** Structs that are no pointers are always shown; ObjectMeta is one everywhere. */
 function structZero(typeName: string, flag: 1 | 2 | undefined): (() => unknown) | undefined {
   if (flag === undefined && typeName !== 'meta.v1.ObjectMeta') return undefined;
-  return () => typeDecoder(typeName)({}, { path: [], struct: '', unknownFields: [] });
+  return () => typeDecoder(typeName)({}, { path: [], struct: '', unknownFields: [], literals: undefined });
 }
 
 /** The zero of a field that Go writes even when zero (flag 2 of the proto facts). */
@@ -282,6 +290,8 @@ const scalarDecoders: Readonly<Record<string, Decode>> = {
 
 function decodeInteger(value: unknown, walk: Walk, type: 'int32' | 'int64'): number {
   if (typeof value !== 'number') return fail(value, walk, type);
+  const literal = walk.literals?.get(formatPath(walk.path));
+  if (literal !== undefined) throw typeError(value, walk, type, `number ${literal}`);
   const limit = type === 'int32' ? 2 ** 31 : 2 ** 63;
   if (Number.isInteger(value) && value >= -limit && value < (type === 'int32' ? limit : limit + 1))
     return value;

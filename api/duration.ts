@@ -25,6 +25,15 @@ export function parseDurationMs(text: string): number {
     sum += Number(match[1]) * (unitMs[match[2] ?? ''] ?? 0);
     position = part.lastIndex;
   }
+  if (position < rest.length && /^(\d+\.?\d*|\.\d+)/.test(rest.slice(position))) {
+    const unit = /^[\d.]+([^\d.]*)/.exec(rest.slice(position))?.[1] ?? '';
+    throw new PodwrightError(
+      'E_INVALID',
+      unit === ''
+        ? `time: missing unit in duration ${JSON.stringify(text)}`
+        : `time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}`,
+    );
+  }
   if (rest === '' || position < rest.length) {
     throw new PodwrightError('E_INVALID', `time: invalid duration ${JSON.stringify(text)}`);
   }

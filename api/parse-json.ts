@@ -7,10 +7,14 @@ export interface StrictJson {
   readonly value: unknown;
   /** Paths of members given more than once; the last value counts. At most `duplicateFieldCountMax`. */
   readonly duplicateFields: readonly string[];
+  /** Whole numbers as they were written, where not as integers (`1e2`): by path. At most `literalCountMax`. */
+  readonly literals?: ReadonlyMap<string, string> | undefined;
 }
 
 /** Beyond this many duplicate members, more are overwritten without mention. */
 export const duplicateFieldCountMax = 100;
+
+const literalCountMax = 1000;
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const space = /[ \t\r\n]*/y;
@@ -26,12 +30,13 @@ const anyString = /"(?:[^"\\\p{Cc}]|[\u007f-\u009f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F
 export function parseJsonStrict(text: string): StrictJson {
   const parser = new JsonParser(text);
   const value = parser.parseDocument();
-  return { value, duplicateFields: parser.duplicateFields };
+  return { value, duplicateFields: parser.duplicateFields, literals: parser.literals };
 }
 
 /** One pass over one text: position and path are its state. */
 class JsonParser {
   readonly duplicateFields: string[] = [];
+  literals: Map<string, string> | undefined;
   readonly #text: string;
   #position = 0;
   #valuesLeft = valueCountMax;
@@ -125,15 +130,22 @@ class JsonParser {
     if (!anyString.test(this.#text)) throw this.#stringError();
     const text: unknown = JSON.parse(this.#text.slice(this.#position, anyString.lastIndex));
     this.#position = anyString.lastIndex;
-    return String(text);
+    return String(text).toWellFormed(); // Half a pair is no character: U+FFFD, as Go's decoder makes of it.
   }
 
   #parseNumber(): number {
     number.lastIndex = this.#position;
     if (!number.test(this.#text)) throw this.#error('looking for beginning of value');
-    const value = Number(this.#text.slice(this.#position, number.lastIndex));
+    const literal = this.#text.slice(this.#position, number.lastIndex);
+    const value = Number(literal);
     this.#position = number.lastIndex;
+    if (Number.isInteger(value) && /[.eE]/.test(literal)) this.#note(literal);
     return value;
+  }
+
+  #note(literal: string): void {
+    this.literals ??= new Map();
+    if (this.literals.size < literalCountMax) this.literals.set(formatPath(this.#path), literal);
   }
 
   #parseWord<T>(word: string, value: T): T {

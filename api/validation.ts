@@ -24,7 +24,7 @@ import {
 import { validateServiceStatus } from './validation/service-load-balancer.ts';
 import { workloadUpdateValidators, workloadValidators } from './validation/workload.ts';
 import { forbiddenField } from './field-error.ts';
-import { at, objectsOf } from './json.ts';
+import { at, equalJson, objectsOf } from './json.ts';
 
 export type { FieldError } from './field-error.ts';
 
@@ -63,10 +63,17 @@ function updateFaults(
   const key = keyOf(kind);
   if (subresource === 'status') return [...meta, ...(statusValidators[key]?.(object) ?? [])];
   if (subresource !== undefined && subresource !== 'resize') return meta;
-  const own = validators[key]?.(object) ?? [];
+  // What is stored was accepted once: it must stay possible to label it, and to let go of it.
+  const isSame = equalJson(bodyOf(old), bodyOf(object));
+  const own = isSame ? [] : (validators[key]?.(object) ?? []);
   const update =
     subresource === 'resize' ? validatePodResize(old, object) : (updateValidators[key]?.(old, object) ?? []);
-  return distinct([...meta, ...own, ...update], () => validateSchema(kind.typeName, object));
+  return distinct([...meta, ...own, ...update], () => (isSame ? [] : validateSchema(kind.typeName, object)));
+}
+
+/** Everything that a client says of an object, but for its metadata. */
+function bodyOf({ metadata: _metadata, status: _status, ...body }: JsonObject): JsonObject {
+  return body;
 }
 
 const validators: Readonly<Record<string, (object: JsonObject) => readonly FieldError[]>> = {

@@ -1,3 +1,4 @@
+import { isObject } from './json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import {
   defineScalarTag,
@@ -67,13 +68,18 @@ const kubernetesSchema = new Schema([
 export function parseYaml(text: string): StrictJson {
   checkSigns(text);
   const first = tryLoad(text, false);
-  if (first.error === undefined) return { value: jsonOf(first.value), duplicateFields: [] };
+  if (first.error === undefined) return { value: valueOf(first.value, text), duplicateFields: [] };
   if (!first.error.reason.includes('duplicated mapping key')) throw notYaml(first.error);
   const second = tryLoad(text, true);
   if (second.error !== undefined) throw notYaml(second.error);
   const line = text.split('\n')[first.error.mark?.line ?? 0] ?? '';
   const key = /^[\s-]*["']?([^"':\s]+)/.exec(line)?.[1] ?? '';
-  return { value: jsonOf(second.value), duplicateFields: [key] };
+  return { value: valueOf(second.value, text), duplicateFields: [key] };
+}
+
+function valueOf(loaded: unknown, text: string): unknown {
+  const value = jsonOf(loaded);
+  return text.includes('\\u') || text.includes('\\U') ? wellFormed(value) : value;
 }
 
 /** The value as go-yaml writes it: keys in sorted order, lists not indented below their key. */
@@ -147,4 +153,14 @@ function jsonOf(value: unknown): unknown {
   };
   sizeOf(value);
   return value;
+}
+
+/** Escapes may name half a pair of UTF-16, which is no character: U+FFFD, as Go's decoder makes of it. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === 'string') return value.toWellFormed();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (!isObject(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [key.toWellFormed(), wellFormed(item)]),
+  );
 }

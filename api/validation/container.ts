@@ -10,6 +10,8 @@ import {
 import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
+import { ipErrors } from './address.ts';
+import { containerSecurityErrors } from './pod-security.ts';
 import { dnsLabel, envName, isPortNumber, portName, portNumberText, qualifiedName } from './format.ts';
 import { formatErrors, requiredText } from './meta.ts';
 
@@ -31,6 +33,7 @@ export function validateContainer(container: JsonObject, context: ContainerConte
     ...envErrors(objectsOf(container['env']), `${path}.env`),
     ...envFromErrors(objectsOf(container['envFrom']), `${path}.envFrom`),
     ...mountErrors(objectsOf(container['volumeMounts']), context),
+    ...containerSecurityErrors(container, path),
     ...probeErrors(container, context),
     ...lifecycleErrors(container, context),
     ...policyErrors(container, path),
@@ -42,15 +45,42 @@ export function validateContainer(container: JsonObject, context: ContainerConte
 export function resourceErrors(resources: JsonObject, path: string): readonly FieldError[] {
   const limits = objectOf(resources['limits']);
   const requests = objectOf(resources['requests']);
-  return [...amountErrors(limits, `${path}.limits`), ...amountErrors(requests, `${path}.requests`)].concat(
+  return [
+    ...amountErrors(limits, `${path}.limits`),
+    ...amountErrors(requests, `${path}.requests`),
+    ...hugePageErrors(limits, requests, path),
+  ].concat(
     Object.entries(requests).flatMap(([name, value]) => {
       const request = tryParseQuantity(value);
       const limit = tryParseQuantity(limits[name]);
       if (request === undefined || limit === undefined || compareQuantity(request, limit) <= 0) return [];
+      if (isHugePages(name)) return []; // Said by hugePageErrors.
       const detail = `must be less than or equal to ${name} limit of ${String(limits[name])}`;
       return [invalidField(`${path}.requests`, value, detail)];
     }),
   );
+}
+
+function isHugePages(name: string): boolean {
+  return name.startsWith('hugepages-');
+}
+
+/** They are not given out twice: what is asked for is the limit, and with memory or cpu beside it. */
+function hugePageErrors(limits: JsonObject, requests: JsonObject, path: string): readonly FieldError[] {
+  const names = [...new Set([...Object.keys(limits), ...Object.keys(requests)])];
+  const huge = names.filter(isHugePages);
+  const errors = huge.flatMap((name) => {
+    if (limits[name] === undefined) {
+      return [requiredField(`${path}.limits`, 'Limit must be set for non overcommitable resources')];
+    }
+    const [request, limit] = [tryParseQuantity(requests[name]), tryParseQuantity(limits[name])];
+    if (request === undefined || limit === undefined || compareQuantity(request, limit) === 0) return [];
+    const detail = `must be equal to ${name} limit of ${String(limits[name])}`;
+    return [invalidField(`${path}.requests`, requests[name], detail)];
+  });
+  return huge.length > 0 && !names.includes('cpu') && !names.includes('memory')
+    ? [...errors, forbiddenField(path, 'HugePages require cpu or memory')]
+    : errors;
 }
 
 function imageErrors(container: JsonObject, path: string): readonly FieldError[] {
@@ -97,8 +127,24 @@ function portErrors(ports: readonly JsonObject[], path: string): readonly FieldE
     if (hostPort !== 0 && !isPortNumber(hostPort)) {
       errors.push(invalidField(`${field}.hostPort`, hostPort, portNumberText));
     }
+    if (stringOf(port['hostIP']) !== '') errors.push(...ipErrors(`${field}.hostIP`, port['hostIP']));
     return errors;
   });
+}
+
+/** Complaints about ports of the node that two containers of one pod ask for (AccumulateUniqueHostPorts). */
+export function hostPortErrors(containers: readonly JsonObject[], path: string): readonly FieldError[] {
+  const seen = new Set<string>();
+  return containers.flatMap((container, index) =>
+    objectsOf(container['ports']).flatMap((port, position) => {
+      const hostPort = numberOf(port['hostPort']);
+      if (hostPort === 0) return [];
+      const key = `${stringOf(port['protocol'])}/${stringOf(port['hostIP'])}/${hostPort}`;
+      const isDuplicate = seen.has(key);
+      seen.add(key);
+      return isDuplicate ? [duplicateField(`${path}[${index}].ports[${position}].hostPort`, key)] : [];
+    }),
+  );
 }
 
 const envSources = ['fieldRef', 'resourceFieldRef', 'configMapKeyRef', 'secretKeyRef', 'fileKeyRef'];

@@ -6,18 +6,22 @@ export type Format = (text: string) => readonly string[];
 
 const label1123 = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const subdomain1123 = String.raw`${label1123}(\.${label1123})*`;
+const underscoredLabel = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
+const underscored = String.raw`${underscoredLabel}(\.${underscoredLabel})*`;
 const qualifiedPart = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
 const labelValueSyntax = `(${qualifiedPart})?`;
 const configKeySyntax = '[-._a-zA-Z0-9]+';
 
 const isLabel1123 = whole(label1123);
 const isSubdomain1123 = whole(subdomain1123);
+const isUnderscored = whole(underscored);
 const isQualifiedPart = whole(qualifiedPart);
 const isLabelValue = whole(labelValueSyntax);
 const isConfigKey = whole(configKeySyntax);
 
 const label1123Text = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${label1123}')`;
 const subdomain1123Text = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain1123}')`;
+const underscoredText = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${underscored}')`;
 const qualifiedText = `must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${qualifiedPart}')`;
 const labelValueText = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '${labelValueSyntax}')`;
 const configKeyText = `a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '${configKeySyntax}')`;
@@ -37,6 +41,12 @@ export const dnsLabel: Format = (text) => [
 export const dnsSubdomain: Format = (text) => [
   ...tooLong(text, subdomainLengthMax),
   ...(isSubdomain1123(text) ? [] : [subdomain1123Text]),
+];
+
+/** RFC 1123 subdomain whose labels may have underscores, as names of services in DNS do (RFC 2782). */
+export const dnsSubdomainWithUnderscore: Format = (text) => [
+  ...tooLong(text, subdomainLengthMax),
+  ...(isUnderscored(text) ? [] : [underscoredText]),
 ];
 
 /** What can be one segment of a URL path: names of RBAC objects. */

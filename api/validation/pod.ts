@@ -18,10 +18,14 @@ import {
   withPath,
 } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { localPathErrors, resourceErrors, validateContainer } from './container.ts';
+import { tryParseQuantity } from '#api/quantity.ts';
+import { hostPortErrors, localPathErrors, resourceErrors, validateContainer } from './container.ts';
 import { dnsLabel, dnsSubdomain } from './format.ts';
 import { formatErrors, labelErrors, requiredText } from './meta.ts';
 import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
+import { nameServiceErrors } from './pod-dns.ts';
+import { podSecurityErrors } from './pod-security.ts';
+import { spreadErrors } from './pod-spread.ts';
 import { sysctlErrors } from './pod-sysctls.ts';
 
 /** Complaints about a pod. */
@@ -41,11 +45,15 @@ export function validatePodSpec(spec: JsonObject, path: string): readonly FieldE
     ...hostnameErrors(spec, path),
     ...windowsErrors(objectOf(spec['securityContext']), spec, `${path}.securityContext`),
     ...sysctlErrors(objectOf(spec['securityContext']), `${path}.securityContext`),
+    ...podSecurityErrors(spec, path),
+    ...nameServiceErrors(spec, path),
+    ...spreadErrors(spec, path),
     ...timeErrors(spec, path),
     ...labelErrors(spec['nodeSelector'], `${path}.nodeSelector`),
     ...nameErrors(spec, path),
     ...tolerationErrors(objectsOf(spec['tolerations']), `${path}.tolerations`),
     ...hostNetworkErrors(spec, path),
+    ...hostPortErrors(objectsOf(spec['containers']), `${path}.containers`),
     ...resourceErrors(objectOf(spec['resources']), `${path}.resources`),
   ];
 }
@@ -245,9 +253,18 @@ function volumeSourceErrors(volume: JsonObject, path: string): readonly FieldErr
       return [...projectedErrors(source, field), ...more];
     case 'downwardAPI':
       return [...itemErrors(source, field), ...more];
+    case 'emptyDir':
+      return [...sizeLimitErrors(source, field), ...more];
     default:
       return more; // Required fields of the others are the schema's.
   }
+}
+
+function sizeLimitErrors(source: JsonObject, field: string): readonly FieldError[] {
+  const limit = tryParseQuantity(source['sizeLimit']);
+  return limit !== undefined && limit.nanos < 0n
+    ? [forbiddenField(`${field}.sizeLimit`, 'SizeLimit field must be a valid resource quantity')]
+    : [];
 }
 
 function hostPathErrors(source: JsonObject, field: string): readonly FieldError[] {
@@ -266,20 +283,36 @@ function projectedErrors(source: JsonObject, field: string): readonly FieldError
       kind === 'secret' || kind === 'configMap'
         ? requiredText(objectOf(projection[kind]), 'name', `${path}.${kind}`)
         : [];
-    return [...name, ...itemErrors(objectOf(projection[kind]), `${path}.${kind}`)];
+    const token =
+      kind === 'serviceAccountToken' ? itemPathErrors(objectOf(projection[kind]), `${path}.${kind}`) : [];
+    return [...name, ...token, ...itemErrors(objectOf(projection[kind]), `${path}.${kind}`)];
   });
 }
 
+const modeText = 'must be a number between 0 and 0777 (octal), both inclusive';
+
 function itemErrors(source: JsonObject, field: string): readonly FieldError[] {
   const mode = source['defaultMode'];
-  const modeText = 'must be a number between 0 and 0777 (octal), both inclusive';
   return [
     ...(typeof mode === 'number' && (mode < 0 || mode > 0o777)
       ? [invalidField(`${field}.defaultMode`, mode, modeText)]
       : []),
-    ...objectsOf(source['items']).flatMap((item, index) =>
-      localPathErrors(stringOf(item['path']), `${field}.items[${index}].path`),
-    ),
+    ...objectsOf(source['items']).flatMap((item, index) => itemPathErrors(item, `${field}.items[${index}]`)),
+  ];
+}
+
+/** Names that begin with two dots are those of the directories by which a volume is switched. */
+function itemPathErrors(item: JsonObject, field: string): readonly FieldError[] {
+  const path = stringOf(item['path']);
+  if (path === '') return [requiredField(`${field}.path`)];
+  const errors = localPathErrors(path, `${field}.path`);
+  const isReserved = errors.length === 0 && path.startsWith('..');
+  const { mode } = item;
+  const isMode = mode === undefined || (typeof mode === 'number' && mode >= 0 && mode <= 0o777);
+  return [
+    ...errors,
+    ...(isReserved ? [invalidField(`${field}.path`, path, "must not start with '..'")] : []),
+    ...(isMode ? [] : [invalidField(`${field}.mode`, mode, modeText)]),
   ];
 }
 

@@ -1,3 +1,4 @@
+import { expect } from 'vitest';
 import { deploymentNamed, podNamed, type CallOptions } from './test-server.fixture.ts';
 
 /** Bodies are those of kube-apiserver 1.36.2, byte for byte, but for what is named otherwise. */
@@ -35,7 +36,61 @@ const modified =
 const subdomain =
   "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 
+const merge = { 'content-type': 'application/merge-patch+json' };
+/** Patches that would make another object of it. */
+const patchRows: readonly Row[] = [
+  {
+    name: 'a patch of the name',
+    body: { metadata: { name: 'y' } },
+    status: 400,
+    want: failure(400, 'BadRequest', 'the name of the object (y) does not match the name on the URL (x)'),
+  },
+  {
+    name: 'a patch that takes the name',
+    body: { metadata: { name: null } },
+    status: 400,
+    want: failure(
+      400,
+      'BadRequest',
+      'the name of the object (x based on URL) was undeterminable: name must be provided',
+    ),
+  },
+  {
+    name: 'a patch of the namespace',
+    body: { metadata: { namespace: 'other' } },
+    status: 400,
+    want: failure(
+      400,
+      'BadRequest',
+      'the namespace of the provided object does not match the namespace sent on the request',
+    ),
+  },
+  {
+    name: 'a patch of the kind',
+    body: { kind: 'Secret' },
+    status: 422,
+    want: expect.objectContaining({
+      reason: 'Invalid',
+      message: expect.stringMatching(
+        /^ "" is invalid: patch: Invalid value: .*: converting \(v1\.Secret\) to \(core\.ConfigMap\): unknown conversion$/,
+      ),
+    }),
+  },
+  {
+    name: 'a patch of the version',
+    body: { apiVersion: 'v2' },
+    status: 422,
+    want: expect.objectContaining({ reason: 'Invalid' }),
+  },
+].map(({ body, ...row }) => ({
+  ...row,
+  method: 'PATCH',
+  path: `${cms}/x`,
+  options: { body, headers: merge },
+}));
+
 export const rows: readonly Row[] = [
+  ...patchRows,
   {
     name: 'an object that is not there',
     path: `${ns}/pods/nope`,

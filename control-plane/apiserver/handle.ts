@@ -1,4 +1,6 @@
-import { forbidden, resourceNotFound, statusError, tooManyRequests } from '#api/status.ts';
+import { parseDurationMs } from '#api/duration.ts';
+import { describeError } from '#base/errors.ts';
+import { badRequest, forbidden, resourceNotFound, statusError, tooManyRequests } from '#api/status.ts';
 import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
 import { impersonationOf, type Impersonation } from '#control-plane/apiserver/auth/impersonate.ts';
 import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
@@ -11,7 +13,7 @@ import { patchObject } from './patch.ts';
 import { getObject, listObjects } from './read.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
 import { compress, errorResponse } from './respond.ts';
-import { parseRoute, type ResourceRoute, type Route } from './route.ts';
+import { isLongRunning, parseRoute, type ResourceRoute, type Route } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
 import { putObject } from './update.ts';
@@ -62,6 +64,7 @@ async function answer(
     const user = await authenticate(context, request);
     const route = parseRoute(request.method, request.path, request.query);
     onRoute(route);
+    if (!isLongRunning(route)) checkTimeout(request.query.get('timeout'));
     const authorized = authorizedRequest(request, admitUser(request, route, user));
     const response =
       route.kind === 'path'
@@ -73,6 +76,16 @@ async function answer(
     if (response.status === 500)
       context.logger.error({ path: request.path, error: String(error) }, 'request failed');
     return response;
+  }
+}
+
+/** @throws {E_API} 400 for a timeout that is no duration */
+function checkTimeout(text: string | null): void {
+  if (text === null || text === '') return;
+  try {
+    parseDurationMs(text);
+  } catch (error) {
+    throw badRequest(`invalid timeout specified in the request URL - ${describeError(error)}`);
   }
 }
 

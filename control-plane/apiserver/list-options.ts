@@ -1,4 +1,4 @@
-import { forbiddenField } from '#api/field-error.ts';
+import { forbiddenField, notSupportedField } from '#api/field-error.ts';
 import type { Kind } from '#api/kinds.ts';
 import {
   checkFieldSelector,
@@ -61,6 +61,8 @@ export function parseListOptions(route: ResourceRoute, query: URLSearchParams): 
   return options;
 }
 
+const matches = ['Exact', 'NotOlderThan'];
+
 function checkCombination(options: ListOptions, isWatch: boolean): void {
   const refuse = (field: string, detail: string): never => {
     throw invalidOptions('ListOptions', [forbiddenField(field, detail)]);
@@ -77,6 +79,11 @@ function checkCombination(options: ListOptions, isWatch: boolean): void {
     if (isWatch) refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch');
     if (options.resourceVersion === '') {
       refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided');
+    }
+    if (!matches.includes(options.match)) {
+      throw invalidOptions('ListOptions', [
+        notSupportedField('resourceVersionMatch', options.match, [...matches, '']),
+      ]);
     }
     if (options.match === 'Exact' && options.resourceVersion === '0') {
       refuse('resourceVersionMatch', 'resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');

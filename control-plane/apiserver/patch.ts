@@ -1,18 +1,18 @@
 import { mediaTypeOf } from '#api/body.ts';
 import { decodeRequest, type FieldValidation } from '#api/decode-request.ts';
-import { forbiddenField } from '#api/field-error.ts';
-import { isObject } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
+import { forbiddenField, invalidField } from '#api/field-error.ts';
+import { at, isObject, stringOf } from '#api/json.ts';
+import { parseGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { parseJsonStrict, type StrictJson } from '#api/parse-json.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
-import { badRequest, invalidOptions, statusError, unsupportedPatchType } from '#api/status.ts';
+import { badRequest, invalid, invalidOptions, statusError, unsupportedPatchType } from '#api/status.ts';
 import { checkValueCount } from '#api/value-count.ts';
 import { parseYaml } from '#api/yaml.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { writtenResponse } from './create.ts';
+import { checkNamespaceOf, writtenResponse } from './create.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from './request.ts';
 import { isTrue, type ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -23,6 +23,7 @@ type PatchType = 'json' | 'merge' | 'strategic';
 
 /** A patch that was read and can be applied to an object any number of times. */
 export interface Patch {
+  readonly type: PatchType;
   readonly apply: (
     kind: Kind,
     base: JsonObject,
@@ -41,7 +42,7 @@ export async function patchObject(
   let warnings: readonly string[] = [];
   const change = (current: JsonObject): JsonObject => {
     const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });
-    checkNameOf(name, decoded.object);
+    checkPlaceOf(route, decoded.object);
     warnings = decoded.warnings;
     return decoded.object;
   };
@@ -72,15 +73,18 @@ export async function readPatch(request: ApiRequest): Promise<Patch> {
         'error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp',
       );
     }
-    return { apply: (_kind, base) => ({ value: applyJsonPatch(base, value), duplicateFields: [] }) };
+    return { type, apply: (_kind, base) => ({ value: applyJsonPatch(base, value), duplicateFields: [] }) };
   }
   if (!isObject(value))
     throw badRequest(
       'error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}',
     );
   if (type === 'merge')
-    return { apply: (_kind, base) => ({ value: applyMergePatch(base, value), duplicateFields }) };
-  return { apply: (kind, base) => ({ value: applyStrategicPatch(kind, base, value), duplicateFields }) };
+    return { type, apply: (_kind, base) => ({ value: applyMergePatch(base, value), duplicateFields }) };
+  return {
+    type,
+    apply: (kind, base) => ({ value: applyStrategicPatch(kind, base, value), duplicateFields }),
+  };
 }
 
 /** The patched object, read as a request body would be: types checked, unknown fields dropped or refused. */
@@ -91,7 +95,39 @@ export function applyAndDecode(
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
   const { value, duplicateFields } = patch.apply(kind, on.current);
   checkValueCount(value);
+  // Of a strategic patch the server takes the fields of the kind only; the others make a document that is read anew.
+  if (patch.type !== 'strategic') checkType(kind, value);
   return decodeRequest(kind, { value, duplicateFields }, on.fieldValidation);
+}
+
+const shownCharsMax = 1000;
+
+/** @throws {E_API} 422 for a patch that makes an object of another kind of it */
+function checkType(kind: Kind, value: unknown): void {
+  const { apiVersion, kind: name } = isObject(value) ? value : {};
+  const { group, version } = parseGroupVersion(stringOf(apiVersion));
+  const isSame = group === kind.group && version === kind.version && name === kind.kind;
+  if (isSame) return;
+  const text = JSON.stringify(value) ?? '';
+  const shown = text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text;
+  const missing = stringOf(name) === '' ? 'Kind' : stringOf(apiVersion) === '' ? 'apiVersion' : undefined;
+  const own = `${kind.group === '' ? 'core' : kind.group.split('.')[0]}.${kind.kind}`;
+  const cause =
+    missing === undefined
+      ? `converting (${version}.${stringOf(name)}) to (${own}): unknown conversion`
+      : `Object '${missing}' is missing in '${shown}'`;
+  throw invalid({ group: '', kind: '' }, '', [invalidField('patch', shown, cause)]);
+}
+
+/** @throws {E_API} 400 where the patch gives the object another name or namespace, or takes its name */
+function checkPlaceOf({ kind, namespace, name }: ResourceRoute, object: JsonObject): void {
+  if (stringOf(at(object, 'metadata.name')) === '') {
+    throw badRequest(
+      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+    );
+  }
+  checkNameOf(name, object);
+  checkNamespaceOf(kind, namespace, object);
 }
 
 function patchTypeOf(contentType: string | undefined): PatchType {

@@ -54,6 +54,37 @@ export const readRows: readonly Row[] = [
     ),
   },
   {
+    name: 'a match that is none',
+    path: '/api/v1/configmaps?resourceVersion=1&resourceVersionMatch=Foo',
+    status: 422,
+    want: failure(
+      422,
+      'Invalid',
+      'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "Foo": supported values: "Exact", "NotOlderThan", ""',
+      {
+        group: 'meta.k8s.io',
+        kind: 'ListOptions',
+        causes: [
+          {
+            reason: 'FieldValueNotSupported',
+            message: 'Unsupported value: "Foo": supported values: "Exact", "NotOlderThan", ""',
+            field: 'resourceVersionMatch',
+          },
+        ],
+      },
+    ),
+  },
+  ...[
+    ['abc', 'invalid duration "abc"'],
+    ['5', 'missing unit in duration "5"'],
+    ['5x', 'unknown unit "x" in duration "5x"'],
+  ].map(([timeout, cause]) => ({
+    name: `a timeout of ${timeout}`,
+    path: `/api/v1/configmaps?timeout=${timeout}`,
+    status: 400,
+    want: failure(400, 'BadRequest', `invalid timeout specified in the request URL - time: ${cause}`),
+  })),
+  {
     name: 'a match without a resourceVersion',
     path: '/api/v1/configmaps?resourceVersionMatch=Exact',
     status: 422,

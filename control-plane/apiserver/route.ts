@@ -90,6 +90,13 @@ function verbOf(method: string, target: Target, query: URLSearchParams): Verb {
   }
 }
 
+/** Whether a request may take as long as its client likes: what `timeout` says is not for it. */
+export function isLongRunning(route: Route): boolean {
+  if (route.kind === 'path') return false;
+  const { verb, subresource } = route.route;
+  return verb === 'watch' || (subresource !== undefined && connectSubresources.has(subresource.name));
+}
+
 /** How query parameters say yes: present and neither `false` nor `0`. */
 export function isTrue(value: string | null): boolean {
   return value !== null && value !== 'false' && value !== '0';
