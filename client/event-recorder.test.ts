@@ -73,3 +73,18 @@ it('an event that expired is written anew', async () => {
   await recorder.flush();
   expect(client.all(events)).toMatchObject([{ count: 2 }]);
 });
+
+it('writes what it holds before it closes, and waits no longer than two seconds for that', async () => {
+  const { client, recorder } = setUp();
+  recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm');
+  await recorder[Symbol.asyncDispose]();
+  expect(client.all(events)).toMatchObject([{ reason: 'Pulled' }]);
+
+  const stuck = setUp();
+  const never = new Promise<never>(() => undefined);
+  vi.spyOn(stuck.client, 'create').mockReturnValue(never);
+  stuck.recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm');
+  const closed = stuck.recorder[Symbol.asyncDispose]();
+  stuck.clock.advance(2000);
+  await closed;
+});

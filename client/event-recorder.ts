@@ -52,6 +52,8 @@ const messageLengthMax = 1024;
 const writesAtOnceMax = 4;
 const triesMax = 3;
 const normalDelayMs = 500;
+/** What is held back is written before the recorder closes, if the API takes it in this time. */
+const closeMsMax = 2_000;
 const retryBackoff: Backoff = { initialMs: 100, factor: 4, maxMs: 5000 };
 
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
@@ -88,6 +90,10 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       throw error;
     }
   };
+  const flush = (): Promise<void> => {
+    for (const [key, entry] of known) if (entry.count > entry.writtenCount) queue.add(key);
+    return queue.idle();
+  };
   return {
     record: (regarding, type, reason, message) => {
       const involved = referenceOf(regarding);
@@ -112,11 +118,14 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       if (known.size > knownEventsMax) deleteFirst(known);
       queue.addAfter(key, type === 'Normal' ? normalDelayMs : 0);
     },
-    flush: () => {
-      for (const [key, entry] of known) if (entry.count > entry.writtenCount) queue.add(key);
-      return queue.idle();
+    flush,
+    [Symbol.asyncDispose]: async () => {
+      const isLate = Promise.withResolvers<void>();
+      using _timer = clock.after(closeMsMax, isLate.resolve);
+      await Promise.race([flush(), isLate.promise]);
+      // What an API does not answer is not waited for, either.
+      await Promise.race([queue[Symbol.asyncDispose](), isLate.promise]);
     },
-    [Symbol.asyncDispose]: () => queue[Symbol.asyncDispose](),
   };
 }
 

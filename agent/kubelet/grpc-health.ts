@@ -4,6 +4,9 @@ import type { HandlerResult } from './handler.ts';
 // grpc.health.v1.HealthCheckResponse.ServingStatus
 const servingStatus = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'] as const;
 
+/** A good one has seven bytes. */
+const answerBytesMax = 10_240;
+
 /**
  * Asks `grpc.health.v1.Health/Check`: one message over HTTP/2 without TLS.
  * Source: https://github.com/grpc/grpc/blob/master/doc/health-checking.md and PROTOCOL-HTTP2.md.
@@ -33,6 +36,7 @@ export async function runGrpcHealth(
     'user-agent': 'kube-probe/1.36',
   });
   const chunks: Buffer[] = [];
+  let size = 0;
   let grpcStatus: string | undefined;
   const note = (headers: http2.IncomingHttpHeaders): void => {
     const value = headers['grpc-status'];
@@ -40,7 +44,11 @@ export async function runGrpcHealth(
   };
   stream.on('response', note);
   stream.on('trailers', note);
-  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  stream.on('data', (chunk: Buffer) => {
+    size += chunk.length;
+    if (size <= answerBytesMax) chunks.push(chunk);
+    else resolve({ isSuccess: false, output: `received message larger than ${answerBytesMax} bytes` });
+  });
   stream.on('error', onError);
   stream.on('close', () => resolve(verdict(grpcStatus, Buffer.concat(chunks))));
   stream.end(encodeRequest(service));
@@ -48,17 +56,21 @@ export async function runGrpcHealth(
     return await promise;
   } finally {
     signal.removeEventListener('abort', onAbort);
-    session.close();
+    session.destroy();
   }
 }
 
 /** One uncompressed message: HealthCheckRequest { 1: service }. */
 function encodeRequest(service: string): Buffer {
   const name = Buffer.from(service);
-  const body = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name]);
+  const body = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, ...varint(name.length)]), name]);
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(body.length, 1);
   return Buffer.concat([prefix, body]);
+}
+
+function varint(value: number): readonly number[] {
+  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)];
 }
 
 function verdict(grpcStatus: string | undefined, answer: Buffer): HandlerResult {

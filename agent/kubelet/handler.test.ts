@@ -2,26 +2,59 @@ import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
 import type { Server } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import type { Probe } from '#api/objects.ts';
 import { createFakeRuntime } from '#agent/runtime/runtime.fake.ts';
 import { runProbe } from './probe-loop.ts';
 
+const closed: string[] = [];
 const runtime = createFakeRuntime({ clock: systemClock });
 const web = http.createServer((request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://x');
   if (pathname === '/slow') return;
-  if (pathname === '/redirect') response.writeHead(302, { location: '/ok' });
+  if (pathname === '/endless' || pathname === '/endless-bad') {
+    response.writeHead(pathname === '/endless' ? 200 : 500);
+    const send = (): void => {
+      while (response.write('x'.repeat(4_096)));
+    };
+    response.on('drain', send);
+    send();
+    response.once('close', () => closed.push(pathname));
+    return;
+  }
+  if (pathname === '/drip') {
+    response.write('x');
+    return;
+  }
+  if (pathname === '/circle') response.writeHead(302, { location: '/circle' });
+  else if (pathname === '/nowhere') response.writeHead(302);
+  else if (pathname === '/choices') response.writeHead(300, { location: '/bad' });
+  else if (pathname === '/long-header') response.writeHead(200, { 'x-long': 'x'.repeat(100_000) });
+  else if (pathname === '/longer-header') response.writeHead(200, { 'x-long': 'x'.repeat(1_100_000) });
+  else if (pathname === '/redirect') response.writeHead(302, { location: '/ok' });
   else if (pathname === '/away') response.writeHead(302, { location: 'http://192.0.2.1/' });
   else response.writeHead(pathname === '/ok' && request.headers['x-probe'] !== 'no' ? 200 : 503);
   response.end();
 });
-const statusOf: Readonly<Record<string, number>> = { up: 1, down: 2 };
+const statusOf: Readonly<Record<string, number>> = { up: 1, down: 2, ['long'.repeat(75)]: 1 };
 const grpc = http2.createServer();
 grpc.on('stream', (stream: http2.ServerHttp2Stream) => {
+  stream.on('error', () => undefined);
   stream.on('data', (chunk: Buffer) => {
-    const service = chunk.subarray(7).toString();
+    // Tag, length as a varint of one or two bytes, name.
+    const [first = 0, second = 0] = chunk.subarray(6);
+    const [start, length] = first < 0x80 ? [7, first] : [8, (first & 0x7f) | (second << 7)];
+    const service = chunk.subarray(start, start + length).toString();
+    if (service === 'endless') {
+      stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+      const send = (): void => {
+        while (stream.write(Buffer.alloc(4_096)));
+      };
+      stream.on('drain', send);
+      send();
+      return;
+    }
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': service in statusOf ? '0' : '5' }));
     stream.end(Buffer.from([0, 0, 0, 0, 2, 0x08, statusOf[service] ?? 0]));
@@ -76,9 +109,36 @@ describe('runProbe()', () => {
     ['a serving service', () => ({ grpc: { port: grpcPort, service: 'up' } }), true, ''],
     ['a service that is down', () => ({ grpc: { port: grpcPort, service: 'down' } }), false, 'NOT_SERVING'],
     ['an unknown service', () => ({ grpc: { port: grpcPort, service: 'none' } }), false, 'grpc status 5'],
+    ['a service of a long name', () => ({ grpc: { port: grpcPort, service: 'long'.repeat(75) } }), true, ''],
+    [
+      'an endless answer of a service',
+      () => ({ grpc: { port: grpcPort, service: 'endless' } }),
+      false,
+      'message larger than',
+    ],
+    ['a good answer without an end', () => get('/endless'), true, 'x'.repeat(10_240)],
+    ['a bad answer without an end', () => get('/endless-bad'), false, 'statuscode: 500'],
+    [
+      'a short answer that does not end in time',
+      () => ({ ...get('/drip'), timeoutSeconds: 0.2 }),
+      false,
+      'timed out',
+    ],
+    ['a circle of redirects', () => get('/circle'), false, 'stopped after 10 redirects'],
+    ['a redirect without a place', () => get('/nowhere'), true, 'terminated redirects'],
+    ['a choice of places, which is not followed', () => get('/choices'), true, 'terminated redirects'],
+    ['a long header', () => get('/long-header'), true, ''],
+    ['a header that is too long', () => get('/longer-header'), false, 'Header overflow'],
     ['no gRPC server', () => ({ grpc: { port: 1 } }), false, 'failed to connect'],
   ])('%s', async (_name, probe, isSuccess, output) => {
     const result = await run(probe());
     expect(result).toMatchObject({ isSuccess, output: expect.stringContaining(output) });
+    expect(result.output.length).toBeLessThan(10_400);
+  });
+
+  test('closes the connection of an answer without an end', async () => {
+    closed.length = 0;
+    await run(get('/endless'));
+    await vi.waitFor(() => expect(closed).toEqual(['/endless']), 10_000);
   });
 });

@@ -29,6 +29,13 @@ export interface HandlerResult {
 
 const outputMax = 10_240; // The kubelet keeps no more of a probe's output.
 
+/** Status line and headers of an answer. */
+const headerBytesMax = 1024 * 1024;
+
+/** As Go's HTTP client, by which the kubelet asks: these are followed, in ten requests at most. */
+const followedStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+const requestsMax = 10;
+
 /** How long output is waited for after the exit of what wrote it. */
 const outputGraceMs = 100;
 
@@ -108,21 +115,23 @@ export async function runHttpGet(
   const path = action.path ?? '/';
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   let url = new URL(`${scheme}://${authority}${path.startsWith('/') ? path : `/${path}`}`);
-  for (let redirects = 0; ; redirects++) {
+  for (let requests = 1; ; requests++) {
     const answer = await getOnce(url, headersOf(action, options.userAgent), signal);
-    const location = answer.location;
-    const isRedirect = answer.status >= 300 && answer.status < 400 && location !== undefined;
-    if (!isRedirect || redirects >= 10) return verdict(answer);
+    const { location } = answer;
+    if (!followedStatuses.has(answer.status) || location === undefined) return verdict(answer);
     const next = new URL(location, url);
     // Elsewhere it is not this container's health any more; Kubernetes warns and passes.
-    if (next.hostname !== url.hostname)
-      return { isSuccess: true, output: `Probe terminated redirects, Response body: ${answer.body}` };
+    if (next.hostname !== url.hostname) return verdict(answer);
+    if (requests >= requestsMax)
+      return { isSuccess: false, output: `Get "${next.href}": stopped after ${requestsMax} redirects` };
     url = next;
   }
 }
 
 function verdict({ status, body }: { readonly status: number; readonly body: string }): HandlerResult {
-  if (status >= 200 && status < 400) return { isSuccess: true, output: body };
+  if (status >= 300 && status < 400)
+    return { isSuccess: true, output: `Probe terminated redirects, Response body: ${body}` };
+  if (status >= 200 && status < 300) return { isSuccess: true, output: body };
   return { isSuccess: false, output: `HTTP probe failed with statuscode: ${status}` };
 }
 
@@ -139,19 +148,29 @@ interface HttpAnswer {
   readonly body: string;
 }
 
+/** Resolves with the answer's beginning, and closes: whether it ever ends is not asked. */
 function getOnce(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
-  const options = { headers, signal, agent: false as const, rejectUnauthorized: false };
+  const options = {
+    headers,
+    signal,
+    agent: false as const,
+    rejectUnauthorized: false,
+    maxHeaderSize: headerBytesMax,
+  };
   const onResponse = (response: IncomingMessage): void => {
     let body = '';
+    const end = (): void => {
+      resolve({ status: response.statusCode ?? 0, location: response.headers.location, body });
+      request.destroy();
+    };
     response.setEncoding('utf8');
     response.on('data', (chunk: string) => {
-      if (body.length < outputMax) body += chunk.slice(0, outputMax - body.length);
+      body += chunk.slice(0, outputMax - body.length);
+      if (body.length >= outputMax) end();
     });
     response.on('error', reject);
-    response.on('end', () =>
-      resolve({ status: response.statusCode ?? 0, location: response.headers.location, body }),
-    );
+    response.on('end', end);
   };
   const request =
     url.protocol === 'https:'
