@@ -1,11 +1,17 @@
 import { writeSync } from 'node:fs';
 import { pino } from 'pino';
 
+import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import { quietLogger } from '#base/quiet-log.ts';
+import { redact } from './redact.ts';
 
 const stdoutFd = 1; // Not process.stdout, which makes pipes non-blocking.
 
-/** The real log: JSON lines on standard output; PODWRIGHT_LOG_LEVEL is error, warn, info (default) or debug. */
+/**
+ * The real log: JSON lines on standard output; PODWRIGHT_LOG_LEVEL is error, warn, info (default) or debug. What fails again and
+ * again is said once and counted.
+ */
 export function createLogger(
   environment: NodeJS.ProcessEnv,
   fields: Readonly<Record<string, unknown>>,
@@ -17,10 +23,8 @@ export function createLogger(
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return pino(
-    options,
-    createDestination((text) => writeSync(stdoutFd, text)),
-  );
+  const destination = createDestination((text) => writeSync(stdoutFd, text));
+  return quietLogger(pino(options, destination), systemClock);
 }
 
 /**
@@ -39,10 +43,21 @@ export function createDestination(write: (text: string) => number): { write(line
           );
           lostCount = 0;
         }
-        write(line);
+        write(presentable(line));
       } catch {
         lostCount++;
       }
     },
   };
+}
+
+/** Characters of a line: an error may quote what it was given. */
+const lineLengthMax = 16_384;
+
+/** Without secrets; of a line that is too long, its beginning. */
+function presentable(line: string): string {
+  if (line.length <= lineLengthMax) return redact(line);
+  const { level, time, msg }: Readonly<Record<string, unknown>> = JSON.parse(line);
+  const start = redact(line.slice(0, lineLengthMax)).slice(0, lineLengthMax / 2);
+  return `${JSON.stringify({ level, time, msg: redact(String(msg).slice(0, 1_024)), start, length: line.length })}\n`;
 }

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { KeyedQueue, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import { isAlreadyExists, isConflict, isNamespaceTerminating } from './api-error.ts';
+import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from './api-error.ts';
 import type { Informer } from './client.ts';
 import type { Change } from './informer.ts';
 
@@ -55,6 +55,13 @@ export interface Controller extends AsyncDisposable {
 /** As client-go's default rate limiter per item: 5 ms, doubling, to at most 1000 s; here to at most 60 s. */
 const defaultBackoff: Backoff = { initialMs: 5, factor: 2, maxMs: 60_000 };
 
+/** What is in order to happen is told once its retries wait as long as this. */
+const quietRetryMs = 5_000;
+
+function isOrdinary(error: unknown): boolean {
+  return isConflict(error) || isAlreadyExists(error) || isNotFound(error) || isNamespaceTerminating(error);
+}
+
 /** The one frame of all control loops: sources enqueue keys, the queue reconciles them. Work starts when all sources are synced. */
 export function runController(options: ControllerOptions): Controller {
   const logger = options.logger.child({ controller: options.name });
@@ -66,8 +73,8 @@ export function runController(options: ControllerOptions): Controller {
     work: (key, signal) => options.reconcile(key, signal),
     onError: (key, error, retryMs) => {
       const fields = { key, error: describeError(error), retryMs };
-      // Somebody wrote first: the watch brings the news, and trying again is the ordinary course.
-      if (isConflict(error) || isAlreadyExists(error) || isNamespaceTerminating(error)) {
+      // Somebody wrote or deleted first: the watch brings the news, and trying again is the ordinary course, for a while.
+      if (retryMs < quietRetryMs && isOrdinary(error)) {
         logger.debug(fields, 'reconcile again');
       } else logger.warn(fields, 'reconcile failed');
     },

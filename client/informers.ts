@@ -6,6 +6,7 @@ import type { KubeObject } from '#api/object.ts';
 import type { ApiClient } from './client.ts';
 import type { IndexFunction } from './indexes.ts';
 import { createInformerCache, type WritableInformer } from './informer.ts';
+import { withRemedy } from './remedy.ts';
 import { runReflector, type Selection } from './reflector.ts';
 
 export interface InformerOptions<T> extends Selection {
@@ -48,7 +49,7 @@ export function createInformers(options: InformersOptions): Informers {
     );
     const abort = new AbortController();
     const onError = (error: unknown, retryMs: number): void =>
-      log.warn({ error: describeError(error), retryMs }, 'list and watch interrupted');
+      log.warn({ error: describeError(error), retryMs, ...withRemedy(error) }, 'list and watch interrupted');
     const done = runReflector({ client, kind, selection, sink: cache, clock, random, onError }, abort.signal);
     running.set(keyOf(kind, selection), { informer: cache, synced: cache.synced, abort, done });
     return cache;

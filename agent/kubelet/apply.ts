@@ -54,6 +54,8 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
     case 'removeContainer':
       memory.resize.actuated.delete(action.id);
       memory.resize.restarts.delete(action.id);
+      memory.postStart.delete(action.id);
+      memory.backoffTold.delete(action.id);
       await runtime.removeContainer(uid, action.id, { withLogs: true });
       return rm(
         podPaths(memory.desired.pod, ports.directories).terminationMessage(action.container, action.id),

@@ -41,6 +41,8 @@ export interface PodMemory {
   hasFinalStatus: boolean;
   /** BackOff events are told once a run. */
   readonly backoffTold: Set<string>;
+  /** The run of each container whose end was looked at for the log. */
+  readonly endsTold: Map<string, string>;
   /** So are images that are not even tried to be pulled, once a container and image. */
   readonly imagesTold: Set<string>;
 }
@@ -103,6 +105,7 @@ export function createPodMemory(uid: string, desired: PodDesired, now: number): 
     isDeleted: false,
     hasFinalStatus: false,
     backoffTold: new Set(),
+    endsTold: new Map(),
     imagesTold: new Set(),
   };
 }

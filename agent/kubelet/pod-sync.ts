@@ -5,9 +5,10 @@ import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
 import { isEnding, plan } from './plan.ts';
 import { emptyObservation, type Action, type PodFacts } from './pod-input.ts';
+import { tell } from './pod-events.ts';
 import { factsOf, noteRuns, type PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
-import { isImageName, restartWait, viewContainers } from './container-view.ts';
+import { isImageName, isRestarted, restartWait, viewContainers } from './container-view.ts';
 import type { Prober } from './prober.ts';
 import { allocate, noteResized } from './resize-pod.ts';
 import { status } from './status.ts';
@@ -36,6 +37,7 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
       const now = ports.clock.now();
       const facts = gather(memory, ports);
       const next = plan(memory.desired, actual, now, facts);
+      tellEnds(memory, actual, facts, ports);
       tellBackoff(memory, actual, facts, ports);
       if (next.actions.length === 0) {
         noteResized(memory, actual, ports);
@@ -127,6 +129,29 @@ function abortPulls(memory: PodMemory): void {
   for (const abort of memory.pullAborts.values()) abort.abort(new DOMException('pod deleted', 'AbortError'));
 }
 
+/** Each run that failed is a line of the node's log, with when the next one is due. */
+function tellEnds(
+  memory: PodMemory,
+  actual: PodObservation,
+  facts: PodFacts,
+  { logger, clock }: SyncPorts,
+): void {
+  const { pod } = memory.desired;
+  for (const view of viewContainers(pod, actual)) {
+    const run = view.current;
+    if (run?.state.state !== 'exited' || memory.endsTold.get(view.name) === run.id) continue;
+    memory.endsTold.set(view.name, run.id);
+    const { exitCode, signal, reason } = run.state;
+    // One that could not be started was told of; one that was stopped is no failure.
+    const isStopped = isEnding(memory.desired) || memory.resize.restarts.has(run.id);
+    if (exitCode === 0 || reason === 'StartError' || isStopped) continue;
+    const isAgain = isRestarted(view, pod, facts);
+    const retryMs = isAgain ? Math.max(0, restartWait(view, facts).dueMs - clock.now()) : undefined;
+    const failure = { reason, container: view.name, exitCode, signal, restarts: run.attempt, retryMs };
+    tell(logger, pod, { ...failure, isStartedAgain: isAgain });
+  }
+}
+
 function tellBackoff(memory: PodMemory, actual: PodObservation, facts: PodFacts, ports: SyncPorts): void {
   const { pod } = memory.desired;
   if (isEnding(memory.desired)) return;
@@ -138,7 +163,7 @@ function tellBackoff(memory: PodMemory, actual: PodObservation, facts: PodFacts,
     if (ms === 0 || ports.clock.now() >= dueMs) continue;
     memory.backoffTold.add(run.id);
     const message = `Back-off restarting failed container ${view.name} in pod ${name}_${namespace}(${uid})`;
-    ports.events.warning(pod, 'BackOff', message, view.name);
+    ports.events.warning(pod, 'BackOff', message, { container: view.name, failure: undefined });
   }
 }
 
@@ -167,6 +192,6 @@ function tellImages(memory: PodMemory, current: PodStatus, { events }: SyncPorts
     if (event === undefined || memory.imagesTold.has(key)) continue;
     memory.imagesTold.add(key);
     events[event.type](memory.desired.pod, event.reason, message, name);
-    events.warning(memory.desired.pod, 'Failed', `Error: ${reason}`, name);
+    events.warning(memory.desired.pod, 'Failed', `Error: ${reason}`, { container: name, failure: undefined });
   }
 }

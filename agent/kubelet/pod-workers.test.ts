@@ -104,6 +104,7 @@ test('kubelet leaves running pods alone over a restart, without a readiness flap
   await node.settle();
   await node.advance(0);
   expect(node.get('web')?.status?.conditions?.find((c) => c.type === 'Ready')?.status).toBe('True');
+  await node.advance(500); // Until its events are written.
   const calls = node.runtime.calls.length;
   const writes = node.client.writes.length;
   await node.restart();

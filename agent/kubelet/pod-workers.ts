@@ -8,6 +8,7 @@ import type { Pod } from '#api/objects.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
+import { withRemedy } from '#client/remedy.ts';
 import type { PodObservation, Runtime } from '#agent/runtime/runtime.ts';
 import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
@@ -15,13 +16,13 @@ import type { Mounter } from '#agent/volume/volume.ts';
 import { refusalOf } from './admission.ts';
 import { overLimit, evictionCheckMs } from './evict.ts';
 import { createImagePuller } from './image-puller.ts';
-import { createPodEvents } from './pod-events.ts';
+import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import type { PodDesired } from './pod-input.ts';
 import { allocatedPod, createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from './ports.ts';
-import { createProber } from './prober.ts';
+import { createProber, type Prober } from './prober.ts';
 import { createReferencedObjects } from './referenced-objects.ts';
 import { createStatusWriter } from './status-writer.ts';
 
@@ -77,7 +78,15 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
         return outcome;
       },
       onError: (uid, error, retryMs) =>
-        logger.warn({ uid, error: describeError(error), retryMs }, 'pod worker failed'),
+        logger.warn(
+          {
+            ...podNames(memories.get(uid)?.desired.pod, uid),
+            error: describeError(error),
+            retryMs,
+            ...withRemedy(error),
+          },
+          'pod worker failed',
+        ),
     }),
   );
   const ports = await createPorts(options, { memories, queue, podInformer, recorder, undo });
@@ -147,7 +156,7 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
   const { client } = informers;
   const files = options.hostFiles ?? { hosts: '/etc/hosts', resolvConf: '/etc/resolv.conf' };
   const [hostsFile, hostResolvConf] = await Promise.all([readText(files.hosts), readText(files.resolvConf)]);
-  const events = createPodEvents(recorder);
+  const events = createPodEvents(recorder, logger);
   const enqueue = (uid: string, afterMs = 0): void => queue.addAfter(uid, afterMs);
   const objects = undo.use(
     createReferencedObjects({
@@ -176,21 +185,18 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
         queue.add(uid);
       },
       onError: (uid, error, retryMs) =>
-        logger.warn({ uid, error: describeError(error), retryMs }, 'status not written'),
+        logger.warn(
+          {
+            ...podNames(memories.get(uid)?.desired.pod, uid),
+            error: describeError(error),
+            retryMs,
+            ...withRemedy(error),
+          },
+          'status not written',
+        ),
     }),
   );
-  const prober = undo.use(
-    createProber({
-      runtime,
-      clock,
-      onChange: (uid) => queue.add(uid),
-      onUnhealthy: ({ pod, container }, type, output) => {
-        const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
-        events.warning(pod, 'Unhealthy', `${kind} probe failed: ${output}`, container.name);
-        events.release();
-      },
-    }),
-  );
+  const prober = undo.use(createTellingProber(options, { events, queue }));
   const volumes = createPodVolumes({
     directory: directories.pods,
     memoryDirectory: directories.podsMemory,
@@ -223,6 +229,25 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
     prober,
     statusWriter,
   };
+}
+
+/** Probes whose every failure is an event. */
+function createTellingProber(
+  { runtime, clock }: PodWorkersOptions,
+  { events, queue }: { readonly events: PodEvents; readonly queue: KeyedQueue<string> },
+): Prober {
+  return createProber({
+    runtime,
+    clock,
+    onChange: (uid) => queue.add(uid),
+    onUnhealthy: ({ pod, container }, type, output) => {
+      const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
+      const isQuoting = container[`${type}Probe`]?.exec !== undefined;
+      const place = { container: container.name, isQuoting };
+      events.warning(pod, 'Unhealthy', `${kind} probe failed: ${output}`, place);
+      events.release();
+    },
+  });
 }
 
 /** What failed for want of an object is tried again at once when one comes. */

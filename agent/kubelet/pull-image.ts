@@ -2,6 +2,7 @@ import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { Secret } from '#api/objects.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { podNames } from './pod-events.ts';
 import type { Action } from './pod-input.ts';
 
 /** As the kubelet's image manager: 10 s to 5 min. */
@@ -22,7 +23,7 @@ export async function pullImage(
   ports.events.normal(memory.desired.pod, 'Pulling', `Pulling image "${image}"`, container);
   run(action, context, { failures, signal: abort.signal })
     .catch((error: unknown) =>
-      ports.logger.error({ uid: memory.uid, error: describeError(error) }, 'pull crashed'),
+      ports.logger.error({ ...podNames(memory.desired.pod), error: describeError(error) }, 'pull crashed'),
     )
     .finally(() => {
       if (memory.pullAborts.get(container) === abort) memory.pullAborts.delete(container);
@@ -51,8 +52,9 @@ async function run(
     const now = ports.clock.now();
     const reason = isPodwrightError(error, 'E_USAGE') ? 'InvalidImageName' : 'ErrImagePull';
     const message = describeError(error);
-    ports.events.warning(pod, 'Failed', `Failed to pull image "${image}": ${message}`, container);
-    ports.events.warning(pod, 'Failed', `Error: ${reason}`, container);
+    const text = `Failed to pull image "${image}": ${message}`;
+    ports.events.warning(pod, 'Failed', text, { container, failure: reason });
+    ports.events.warning(pod, 'Failed', `Error: ${reason}`, { container, failure: undefined });
     const retryAtMs = now + backoffMs(pullBackoff, failures + 1);
     memory.pulls.set(container, {
       state: 'failed',

@@ -10,6 +10,7 @@ import { renderContainer, subPathOf, type ResolvedMount } from './container-conf
 import { parseEnvFile } from './env-file.ts';
 import { envFileKey, environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
 import { runHook } from './handler.ts';
+import { podNames } from './pod-events.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
 import { podPaths } from './pod-paths.ts';
@@ -52,7 +53,8 @@ export async function startContainer(
   } catch (error) {
     signal.throwIfAborted();
     if (isLaunchFailure(error)) {
-      ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, container.name);
+      const place = { container: container.name, failure: 'StartError' };
+      ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, place);
       memory.startFailures.delete(container.name); // It counts as a run; its back-off is the crash back-off.
     } else noteFailure(context, container.name, 'RunContainerError', error);
     return;
@@ -72,7 +74,8 @@ function noteFailure(
 ): void {
   const failures = (memory.startFailures.get(name)?.failures ?? 0) + 1;
   const message = describeError(error);
-  ports.events.warning(memory.desired.pod, 'Failed', `Error: ${message}`, name);
+  const place = { container: name, failure: reason };
+  ports.events.warning(memory.desired.pod, 'Failed', `Error: ${message}`, place);
   const retryAtMs = ports.clock.now() + backoffMs(startBackoff, failures);
   memory.startFailures.set(name, { reason, message, failures, retryAtMs });
 }
@@ -234,12 +237,16 @@ function startHook(
       (error: unknown) => describeError(error),
     )
     .then((failure) => {
-      memory.postStart.set(id, failure === undefined ? 'done' : { failure });
+      // Unless its run is gone and forgotten.
+      if (memory.postStart.has(id)) memory.postStart.set(id, failure === undefined ? 'done' : { failure });
       if (failure !== undefined)
-        ports.events.warning(pod, 'FailedPostStartHook', `PostStartHook failed: ${failure}`, container.name);
+        ports.events.warning(pod, 'FailedPostStartHook', `PostStartHook failed: ${failure}`, {
+          container: container.name,
+          isQuoting: handler.exec !== undefined,
+        });
       ports.enqueue(memory.uid);
     })
     .catch((error: unknown) =>
-      ports.logger.error({ uid: memory.uid, error: describeError(error) }, 'hook crashed'),
+      ports.logger.error({ ...podNames(pod), error: describeError(error) }, 'hook crashed'),
     );
 }

@@ -1,5 +1,6 @@
 import { describeError } from '#base/errors.ts';
 import type { ApplyContext } from './apply-context.ts';
+import { podNames } from './pod-events.ts';
 import { runHook, type HandlerPorts, type HandlerTarget } from './handler.ts';
 import { containersOf, type Action } from './pod-input.ts';
 
@@ -25,7 +26,7 @@ export async function stopContainer(action: StopAction, context: ApplyContext): 
     .catch((error: unknown) => {
       if (!abort.signal.aborted) {
         ports.logger.warn(
-          { uid: memory.uid, container: action.container, error: describeError(error) },
+          { ...podNames(memory.desired.pod), container: action.container, error: describeError(error) },
           'stop failed',
         );
       }
@@ -56,7 +57,10 @@ async function run(
     const failure = await runPreStop(hook, target, ports, { graceSeconds, signal });
     signal.throwIfAborted();
     if (failure !== undefined)
-      ports.events.warning(pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, name);
+      ports.events.warning(pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, {
+        container: name,
+        isQuoting: hook.exec !== undefined,
+      });
     remaining = Math.max(graceAfterHookSeconds, graceSeconds - (ports.clock.monotonic() - began) / 1000);
   }
   await ports.runtime.stopContainer(memory.uid, id, Math.ceil(remaining), signal);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
-import { silentLogger } from '#base/log.ts';
+import { createRecordedLog, type RecordedLine } from '#base/recorded-log.fixture.ts';
 import { pods } from '#api/kind-ref.ts';
 import type { Pod, PodSpec } from '#api/objects.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
@@ -20,6 +20,8 @@ export interface TestNode extends AsyncDisposable {
   readonly mounter: FakeMounter;
   readonly directory: string;
   readonly kubelet: PodWorkers;
+  /** What the node's log says. */
+  readonly lines: readonly RecordedLine[];
   /** What every container was started with, oldest first. */
   readonly startedConfigs: readonly ContainerConfig[];
   /** Stops the kubelet, lets `meanwhile` happen, and starts another on the same runtime and API server. */
@@ -48,6 +50,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
   const clock = createFakeClock(startMs);
   const client = createFakeApiClient(clock);
   const startedConfigs: ContainerConfig[] = [];
+  const { log, lines } = createRecordedLog();
   const behave: FakeRuntimeOptions['behave'] = (config, uid) => {
     startedConfigs.push(config);
     return options.behave?.(config, uid);
@@ -64,7 +67,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
       runtime,
       mounter,
       clock,
-      logger: silentLogger,
+      logger: log,
       directories: {
         pods: path.join(directory, 'pods'),
         podsMemory: path.join(directory, 'memory'),
@@ -92,6 +95,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
     mounter,
     directory,
     startedConfigs,
+    lines,
     get kubelet() {
       return kubelet;
     },

@@ -7,6 +7,7 @@ import type { Lease, Node, NodeStatus } from '#api/objects.ts';
 import { formatMicroTime } from '#api/time.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
+import { withRemedy } from '#client/remedy.ts';
 import { nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
 
 export interface NodeAgentOptions {
@@ -66,7 +67,8 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
         return await work();
       } catch (error) {
         until.throwIfAborted();
-        logger.warn({ node: name, error: describeError(error), retryMs }, `${what}: trying again`);
+        const fields = { node: name, error: describeError(error), retryMs, ...withRemedy(error) };
+        logger.warn(fields, `${what}: trying again`);
         await clock.sleep(retryMs, until);
       }
     }

@@ -61,6 +61,7 @@ export class LocalRuntime implements Runtime {
   readonly #podPorts: PodPorts;
   readonly #pods = new Map<string, Pod>();
   readonly #listeners = new Set<(uid: string) => void>();
+  readonly #toldControllers = new Set<string>();
   #logMonitor: Disposable | undefined;
 
   constructor(options: LocalRuntimeOptions) {
@@ -182,12 +183,7 @@ export class LocalRuntime implements Runtime {
   async #startSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
     const { uid } = pod.sandbox.config;
     const { supervisor, ips, missingControllers } = await startSandbox(pod.plan, this.#options, signal);
-    if (missingControllers.length > 0) {
-      this.#options.log.warn(
-        { pod: uid, controllers: missingControllers },
-        'limits not set: no such controllers',
-      );
-    }
+    this.#tellMissing(missingControllers);
     try {
       pod.connect(supervisor);
       this.#pods.set(uid, pod);
@@ -196,6 +192,17 @@ export class LocalRuntime implements Runtime {
       await stopSandbox(pod.plan, pod.takeSupervisor(), this.#options, signal);
       throw error;
     }
+  }
+
+  /** What the host lacks is said once, not for each pod. */
+  #tellMissing(controllers: readonly string[]): void {
+    const news = controllers.filter((controller) => !this.#toldControllers.has(controller));
+    if (news.length === 0) return;
+    for (const controller of news) this.#toldControllers.add(controller);
+    this.#options.log.warn(
+      { controllers: news, remedy: 'see `podwright doctor`: the host must give cgroup v2 these controllers' },
+      'limits of pods are not set on this host: it lacks cgroup controllers',
+    );
   }
 
   async stopSandbox(uid: string, signal: AbortSignal): Promise<void> {

@@ -16,6 +16,7 @@ import { compress, errorResponse } from './respond.ts';
 import { isLongRunning, parseRoute, type ResourceRoute, type Route } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
+import { slowSeconds, tellRefusal, tellSlow } from './tell-request.ts';
 import { putObject } from './update.ts';
 import { handleVirtual, isVirtual } from './virtual.ts';
 import { watchObjects } from './watch.ts';
@@ -45,6 +46,7 @@ async function observed(context: ServerContext, request: ApiRequest): Promise<Ap
     route?.kind === 'resource' ? route.route : { verb: methodLabel(request.method), kind: undefined };
   const seconds = (context.clock.monotonic() - startMs) / 1000;
   observeRequest(context, { verb, resource: kind?.resource ?? '', code: response.status, seconds });
+  if (seconds >= slowSeconds) tellSlow(context, request, { verb, status: response.status, seconds });
   return response;
 }
 
@@ -73,8 +75,7 @@ async function answer(
     return compress(request, response);
   } catch (error) {
     const response = errorResponse(error);
-    if (response.status === 500)
-      context.logger.error({ path: request.path, error: String(error) }, 'request failed');
+    tellRefusal(context, request, { status: response.status, error });
     return response;
   }
 }

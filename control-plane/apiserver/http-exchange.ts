@@ -161,7 +161,8 @@ const callers = new WeakMap<object, Caller>();
 export function callerOf(connection: object, socket: unknown): Caller {
   const known = callers.get(connection);
   if (known !== undefined) return known;
-  const caller = certificateCaller(socket);
+  const address = (socket as Partial<TLSSocket> | undefined)?.remoteAddress;
+  const caller = { ...certificateCaller(socket), ...(address === undefined ? {} : { address }) };
   callers.set(connection, caller);
   return caller;
 }

@@ -16,6 +16,8 @@ export type Caller =
       readonly certificate?: ClientCertificate;
       /** Whether one was shown that the handshake could not verify: of another authority, or out of date. */
       readonly hasForeignCertificate?: boolean;
+      /** Of whoever is at the other end. */
+      readonly address?: string;
     };
 
 export interface ClientCertificate {

@@ -114,6 +114,17 @@ function refusalOf(request: IncomingMessage): HttpProblem | 'unauthorized' | und
   };
 }
 
+function tellRefusal(
+  request: IncomingMessage,
+  refusal: HttpProblem | 'unauthorized',
+  { logger }: KubeletServerOptions,
+): void {
+  const from = request.socket.remoteAddress;
+  const error = refusal === 'unauthorized' ? 'no client certificate of this cluster' : refusal.message;
+  const path = request.url?.split('/', 2).join('/').split('?', 1)[0]; // Of /exec/… no more: its command may hold secrets.
+  logger.warn({ from, path, error }, 'request to this node refused');
+}
+
 function verbOf({ method = 'GET' }: IncomingMessage): string {
   const verbs: Readonly<Record<string, string>> = {
     POST: 'create',
@@ -134,6 +145,7 @@ async function serveStream(
   options: KubeletServerOptions,
 ): Promise<void> {
   const refusal = refusalOf(request);
+  if (refusal !== undefined) tellRefusal(request, refusal, options);
   if (refusal === 'unauthorized') {
     refuse(socket, 401, 'Unauthorized', 'Unauthorized');
     return;
@@ -158,6 +170,7 @@ async function serveRequest(
   options: KubeletServerOptions & { readonly followers: LogFollowers },
 ): Promise<void> {
   const refusal = refusalOf(request);
+  if (refusal !== undefined) tellRefusal(request, refusal, options);
   if (refusal === 'unauthorized') return sendText(response, 401, 'Unauthorized');
   if (refusal !== undefined) return sendText(response, refusal.status, refusal.message);
   const url = urlOf(request);
