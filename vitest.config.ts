@@ -4,7 +4,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     pool: 'forks',
     include: ['**/*.test.ts'],
-    exclude: ['node_modules/**', 'build/**'],
+    exclude: ['node_modules/**', 'node_modules.new-*/**', 'build/**'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
     maxWorkers: 2,

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
 import { describeError, errnoOf } from '#base/errors.ts';
+import { findBusybox } from '#native/launch/busybox.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 
@@ -67,8 +68,8 @@ function examineProgram(program: string, isThere: boolean): Finding {
   return {
     what: program,
     state: 'limited',
-    detail: 'not found',
-    remedy: `pods run, but there is no demo image; ${remedy}`,
+    detail: 'no static one found',
+    remedy: `pods run, but there is no demo image; podwright setup brings one, or ${remedy}`,
   };
 }
 
@@ -154,7 +155,7 @@ export function gatherFacts(): HostFacts {
     .split('\n')
     .find((line) => / - cgroup2 /.test(line))
     ?.split(' ')[4];
-  const programs = ['unshare', 'nsenter', 'busybox'];
+  const programs = ['unshare', 'nsenter'];
   return {
     isRoot: process.getuid?.() === 0,
     kernelRelease: readOr('/proc/sys/kernel/osrelease', '0.0').trim(),
@@ -166,7 +167,10 @@ export function gatherFacts(): HostFacts {
             .split(/\s+/)
             .filter((name) => name !== ''),
     namespaces: wantedNamespaces.filter((name) => existsSync(`/proc/self/ns/${name}`)),
-    programs: Object.fromEntries(programs.map((program) => [program, isInPath(program)])),
+    programs: {
+      ...Object.fromEntries(programs.map((program) => [program, isInPath(program)])),
+      busybox: findBusybox() !== undefined,
+    },
     hasNftables: probeNftables(),
     seccomp:
       readOr('/proc/self/status', '').includes('Seccomp_filters:') ||

@@ -7,6 +7,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
+import { findBusybox } from '#native/launch/busybox.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
@@ -255,7 +256,7 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
       mounts: [
         {
           type: 'bind',
-          source: '/bin/busybox',
+          source: findBusybox() ?? '/bin/busybox',
           target: '/tool',
           isFile: true,
           options: ['rbind', 'rprivate', 'ro'],

@@ -2,10 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { findBusybox } from './busybox.ts';
 import { defaultMounts } from './compile-container.ts';
 import type { ContainerLaunch } from './launch.ts';
 
-const busybox = '/bin/busybox';
+const busybox = findBusybox() ?? '/bin/busybox';
 
 /** Makes a root in `directory`, once, and gives back what runs a script in it. */
 export function createBusyboxContainer(directory: string): (script: string) => ContainerLaunch {

@@ -9,12 +9,13 @@ import { promisify } from 'node:util';
 import { pack, type Pack } from 'tar-stream';
 import { mediaTypes, platformOf } from '#api/oci/manifest.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { findBusybox } from '#native/launch/busybox.ts';
 import { digestOf, hexOf } from './blob-store.ts';
 
 export const demoImageName = 'docker.io/podwright/demo:1';
 
-/** Debian's busybox-static; a dynamic one would miss its libraries in the image. */
-export const busyboxPath = '/bin/busybox';
+const noBusybox =
+  'make demo image: no static busybox on this machine; podwright setup brings one, or apt install busybox-static';
 
 /** Everything in the image carries this time, so that the same busybox gives the same digest. */
 const epoch = new Date(0);
@@ -38,9 +39,10 @@ interface DemoFile {
   readonly content: string | Buffer;
 }
 
-/** @throws E_NOT_FOUND when the machine has no busybox */
-export async function createDemoImage(busybox: string = busyboxPath): Promise<Readable> {
+/** A dynamic busybox would miss its libraries in the image. @throws E_NOT_FOUND when the machine has no static one */
+export async function createDemoImage(busybox: string | undefined = findBusybox()): Promise<Readable> {
   try {
+    if (busybox === undefined) throw new PodwrightError('E_NOT_FOUND', noBusybox);
     const { stdout } = await promisify(execFile)(busybox, ['--list']);
     const applets = stdout.split('\n').filter((name) => /^[\w.[-]+$/.test(name));
     return await buildDemoArchive({
@@ -50,9 +52,7 @@ export async function createDemoImage(busybox: string = busyboxPath): Promise<Re
     });
   } catch (cause) {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
-    throw new PodwrightError('E_NOT_FOUND', `make demo image: no ${busybox} (apt install busybox-static)`, {
-      cause,
-    });
+    throw new PodwrightError('E_NOT_FOUND', noBusybox, { cause });
   }
 }
 
