@@ -69,6 +69,8 @@ function sleepReal(ms: number, signal?: AbortSignal): Promise<void> {
 export interface FakeClock extends Clock {
   /** Moves time on and runs what became due, in order of time. */
   advance(ms: number): void;
+  /** Moves time on without running anything, as for a process that is stopped: what is due runs at the next advance. */
+  stop(ms: number): void;
 }
 
 /** A clock that stands still until it is moved. */
@@ -107,6 +109,9 @@ export function createFakeClock(startMs = 0): FakeClock {
         due[1].run();
       }
       nowMs = end;
+    },
+    stop: (ms) => {
+      nowMs += ms;
     },
   };
 }

@@ -507,6 +507,39 @@ it('a silent node is marked, tainted and emptied; pods move to the other', async
   expect(running.map(({ spec }) => spec?.nodeName)).toEqual(Array(4).fill('node-2'));
 });
 
+it('an absence of our own is not that of the nodes', async () => {
+  await using cluster = await startCluster();
+  const { client, clock } = cluster;
+  const toleration = {
+    key: 'node.kubernetes.io/unreachable',
+    operator: 'Exists' as const,
+    effect: 'NoExecute' as const,
+    tolerationSeconds: 0,
+  };
+  const name = 'p';
+  await client.create(kinds.pods, {
+    metadata: { name, namespace: 'default' },
+    spec: { nodeName: 'node-1', tolerations: [toleration], containers: [{ name: 'c', image: 'i' }] },
+  });
+  const ready = async (): Promise<readonly string[]> =>
+    (await client.list(kinds.nodes)).items.map(
+      ({ status }) => status?.conditions?.find(({ type }) => type === 'Ready')?.status ?? '',
+    );
+  await cluster.settle(30_000);
+  for (let absences = 0; absences < 3; absences++) {
+    clock.stop(62_000);
+    await cluster.settle(30_000);
+    expect(await ready()).toEqual(['True', 'True']);
+  }
+  await cluster.settle(15_000);
+  expect(await ready()).toEqual(['Unknown', 'Unknown']);
+  // Nobody at all is heard: that is no reason to empty the cluster.
+  await cluster.settle(60_000);
+  expect(
+    (await client.get(kinds.pods, { namespace: 'default', name })).metadata?.deletionTimestamp,
+  ).toBeUndefined();
+});
+
 it('nodes get parts of the cluster range, and a pod that fits nowhere is told why', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

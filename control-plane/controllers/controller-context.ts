@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
+import type { Presence } from '#base/presence.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
@@ -10,6 +11,8 @@ export interface ControllerContext {
   readonly informers: Informers;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether the silence of others may be our own. */
+  readonly presence: Presence;
   /** A recorder that speaks in the name of the component; owned by the caller of the controllers. */
   readonly recorder: (component: string) => EventRecorder;
 }

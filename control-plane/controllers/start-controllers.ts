@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import { watchPresence } from '#base/presence.ts';
 import type { Logger } from '#base/log.ts';
 import type { Controller } from '#client/controller.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
@@ -43,7 +44,8 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     recorders.set(component, found);
     return found;
   };
-  const context: ControllerContext = { client, informers, clock, logger, recorder };
+  const presence = watchPresence(clock);
+  const context: ControllerContext = { client, informers, clock, logger, presence, recorder };
   const controllers: readonly Controller[] = [
     runDeployments(context),
     runReplicaSets(context),
@@ -68,6 +70,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
   ];
   return {
     [Symbol.asyncDispose]: async () => {
+      presence[Symbol.dispose]();
       await Promise.all(controllers.map((controller) => controller[Symbol.asyncDispose]()));
       await Promise.all([...recorders.values()].map((one) => one[Symbol.asyncDispose]()));
     },

@@ -29,6 +29,29 @@ const unschedulableKey = 'node.kubernetes.io/unschedulable';
 const ownKeys: ReadonlySet<string> = new Set([unschedulableKey, ...taintsOfConditions.map(({ key }) => key)]);
 const ownNoExecuteKeys: ReadonlySet<string> = new Set([notReady, unreachable]);
 
+/**
+ * How long a node has been silent: since its last sign of life, but not longer than we could hear it. Times are monotonic.
+ */
+export function silenceMs(
+  times: { readonly lastSignMs: number; readonly presentSinceMs: number },
+  nowMs: number,
+): number {
+  return nowMs - Math.max(times.lastSignMs, times.presentSinceMs);
+}
+
+/**
+ * Whether nothing is heard of any node. It is likelier then that something is between them and us than that all died: pods stay
+ * where they are (full disruption of all zones, in kube-controller-manager's words).
+ */
+export function isNobodyHeard(nodes: readonly Node[]): boolean {
+  return nodes.length > 0 && nodes.every((node) => statusOf(node, 'Ready') !== 'True');
+}
+
+/** Whether a taint was put on a node here, for being silent or not ready. */
+export function isOwnEviction({ key, effect }: Taint): boolean {
+  return effect === 'NoExecute' && ownNoExecuteKeys.has(key);
+}
+
 /** The conditions of a node that was silent for the grace period; undefined when they say so already. */
 export function silentConditions(node: Node, nowMs: number): readonly NodeCondition[] | undefined {
   const before = node.status?.conditions ?? [];

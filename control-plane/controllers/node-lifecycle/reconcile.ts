@@ -9,7 +9,15 @@ import { isConflict, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { gracePeriodMs, planEviction, planTaints, silentConditions } from './plan.ts';
+import {
+  gracePeriodMs,
+  isNobodyHeard,
+  isOwnEviction,
+  planEviction,
+  planTaints,
+  silenceMs,
+  silentConditions,
+} from './plan.ts';
 
 const leaseNamespace = 'kube-node-lease';
 const byNode = ({ spec }: Pod): readonly string[] => [spec?.nodeName ?? ''];
@@ -22,7 +30,7 @@ interface Heartbeat {
 
 /** Marks nodes that fell silent, taints nodes by their conditions, takes their pods out of Services. */
 export function runNodeLifecycle(context: ControllerContext): Controller {
-  const { informers, clock, logger } = context;
+  const { informers, clock, logger, presence } = context;
   const nodeInformer = informers.for(nodes);
   const leaseInformer = informers.for(leases, { namespace: leaseNamespace });
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
@@ -39,7 +47,8 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
       sign: signOfLife(node, leaseInformer.get(`${leaseNamespace}/${name}`)),
       atMs: clock.monotonic(),
     });
-    const silentMs = clock.monotonic() - beat.atMs;
+    const times = { lastSignMs: beat.atMs, presentSinceMs: presence.sinceMs() };
+    const silentMs = silenceMs(times, clock.monotonic());
     let latest = node;
     const conditions = silentMs >= gracePeriodMs ? silentConditions(node, clock.now()) : undefined;
     if (conditions !== undefined) {
@@ -80,6 +89,8 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
         return await reconcile(name);
       } catch (error) {
         if (isNotFound(error)) return undefined;
+        // Where we cannot write, neither can nodes.
+        if (!isConflict(error)) presence.restart();
         throw error;
       }
     },
@@ -88,10 +99,16 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
 
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
 export function runTaintEviction(context: ControllerContext): Controller {
-  const { informers, clock, logger, client } = context;
+  const { informers, clock, logger, client, presence } = context;
   const nodeInformer = informers.for(nodes);
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
   const recorder = context.recorder('taint-eviction-controller');
+  /** How long evictions for silence wait: what says that a node is silent may be older than our own absence. */
+  const holdMs = (node: Node): number => {
+    if (node.spec?.taints?.some(isOwnEviction) !== true) return 0;
+    if (isNobodyHeard(nodeInformer.list())) return gracePeriodMs;
+    return Math.max(0, presence.sinceMs() + gracePeriodMs - clock.monotonic());
+  };
   return runController({
     name: 'taint-eviction-controller',
     clock,
@@ -111,6 +128,8 @@ export function runTaintEviction(context: ControllerContext): Controller {
       const plan = planEviction(pod, node, clock.now());
       if (plan.kind === 'stay') return undefined;
       if (plan.kind === 'evictLater') return { kind: 'again', afterMs: plan.afterMs };
+      const waitMs = holdMs(node);
+      if (waitMs > 0) return { kind: 'again', afterMs: waitMs };
       recorder.record(
         { kind: pods, object: pod },
         'Normal',

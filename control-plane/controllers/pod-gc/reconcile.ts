@@ -40,7 +40,9 @@ export function runPodGc(context: ControllerContext): Controller {
       }
       const gone = new Set<string>();
       for (const [name, sinceMs] of goneSince) {
-        if (nowMs - sinceMs >= quarantineMs && (await isGone(name))) gone.add(name);
+        // A node that came back while we were away has had no time to say so.
+        const watchedMs = nowMs - Math.max(sinceMs, context.presence.sinceMs());
+        if (watchedMs >= quarantineMs && (await isGone(name))) gone.add(name);
       }
       const plan = planPodGc(all, (name) => gone.has(name));
       for (const pod of plan.orphaned) await markFailed(context, pod, nodeGone);
