@@ -3,6 +3,7 @@ import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { applyDefaults } from '#api/defaults.ts';
 import { at, stringOf } from '#api/json.ts';
+import { effectWarnings } from '#api/kind-effects.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { alreadyExists, badRequest, invalid } from '#api/status.ts';
@@ -59,7 +60,8 @@ export async function postObject(
     user: request.user,
     dryRun: options.dryRun,
   });
-  return writtenResponse(context, { status: 201, kind, written, warnings }, request);
+  const told = [...warnings, ...effectWarnings(kind, object)];
+  return writtenResponse(context, { status: 201, kind, written, warnings: told }, request);
 }
 
 /** The whole way of a new object, from decoded to durable. */

@@ -2,6 +2,7 @@ import { mediaTypeOf } from '#api/body.ts';
 import { decodeRequest, type FieldValidation } from '#api/decode-request.ts';
 import { forbiddenField, invalidField } from '#api/field-error.ts';
 import { at, isObject, stringOf } from '#api/json.ts';
+import { effectWarnings } from '#api/kind-effects.ts';
 import { parseGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { parseJsonStrict, type StrictJson } from '#api/parse-json.ts';
@@ -39,14 +40,17 @@ export async function patchObject(
   const { kind, namespace, name } = route;
   const options = parseWriteOptions('PatchOptions', request.query);
   const patch = await readPatch(request);
+  const subresource = route.subresource?.name;
   let warnings: readonly string[] = [];
   const change = (current: JsonObject): JsonObject => {
     const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });
     checkPlaceOf(route, decoded.object);
-    warnings = decoded.warnings;
+    warnings =
+      subresource === undefined
+        ? [...decoded.warnings, ...effectWarnings(kind, decoded.object)]
+        : decoded.warnings;
     return decoded.object;
   };
-  const subresource = route.subresource?.name;
   const written = await updateObject(context, {
     kind,
     namespace,

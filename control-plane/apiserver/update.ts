@@ -2,6 +2,7 @@ import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { applyDefaults } from '#api/defaults.ts';
 import { at, equalJson, listOf, stringOf, withPath } from '#api/json.ts';
+import { effectWarnings } from '#api/kind-effects.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
@@ -47,11 +48,12 @@ export async function putObject(
   const { kind, namespace, name } = route;
   const options = parseWriteOptions('UpdateOptions', request.query);
   const body = decodeBodyOf(kind.kind, await request.readBody(), request.headers['content-type']);
-  const { object: given, warnings } = decodeRequest(kind, body, options.fieldValidation);
+  const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
   checkNameOf(name, given);
   const object = withPath(given, 'metadata.name', name);
   checkNamespaceOf(kind, namespace, object);
   const subresource = route.subresource?.name;
+  const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
   const input = { kind, namespace, name, subresource, dryRun: options.dryRun, change: () => object };
   const mayCreate =
     subresource === undefined &&

@@ -443,6 +443,33 @@ describe('writes', () => {
     );
   });
 
+  it('a write of what nothing acts on is answered with a Warning, and done', async () => {
+    const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
+    const text =
+      '299 - "networking.k8s.io/v1 NetworkPolicy is stored, but podwright does not act on it yet: traffic is not restricted by it"';
+    const body = { metadata: { name: 'deny' }, spec: { podSelector: {} } };
+    const made = await test.call('POST', path, { body });
+    const put = await test.call('PUT', `${path}/deny`, { body });
+    const patched = await test.call('PATCH', `${path}/deny`, {
+      body: { metadata: { labels: { a: 'b' } } },
+      headers: { 'content-type': 'application/merge-patch+json' },
+    });
+    expect([made, put, patched].map(({ status, headers }) => [status, headers['warning']])).toEqual([
+      [201, text],
+      [200, text],
+      [200, text],
+    ]);
+    for (const [method, at] of [
+      ['GET', `${path}/deny`],
+      ['DELETE', `${path}/deny`],
+    ] as const) {
+      expect((await test.call(method, at)).headers['warning']).toBeUndefined();
+    }
+    const config = { metadata: { name: 'plain' } };
+    const plain = await test.call('POST', `${ns}/configmaps`, { body: config });
+    expect(plain.headers['warning']).toBeUndefined();
+  });
+
   it('the kubernetes Service points at the server', async () => {
     const { json } = await test.call('GET', `${ns}/services/kubernetes`);
     expect(json['spec']).toMatchObject({ clusterIP: '10.96.0.1' });
