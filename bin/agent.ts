@@ -16,6 +16,7 @@ import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { podCidrsOf } from '#agent/network/fabric-plan.ts';
 import { startFabric } from '#agent/network/fabric.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { createClusterGuard, type ClusterGuard } from '#agent/node/cluster-guard.ts';
 import { startProxy } from '#agent/proxy/proxy.ts';
 import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
@@ -80,6 +81,7 @@ interface Parts {
   readonly kernel: NetlinkWorker;
   readonly network: PodNetwork;
   readonly runtime: Runtime;
+  readonly cluster: ClusterGuard;
 }
 
 /** A node in one process, until a signal ends it. Its pods go on. */
@@ -95,15 +97,7 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
   const parts = await startParts(stack, { options, supervisorPath, access, logger });
   const { runtime, informers, paths } = parts;
   const demoImageProblem = await ensureDemoImage(runtime, logger);
-  const nodeInformer = informers.for(nodes);
-  const kubelet = stack.use(await startPods(parts));
-  const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
-  await writeDefaultConflist(conflistDir(paths), {
-    podCidrs: podCidrsOf(own),
-    leaseDir: join(paths.run, 'leases'),
-  });
-  await startNetwork(stack, parts, nodeInformer);
-  kubelet.refreshNode();
+  // Before the first thing that the server says: a node that refuses its cluster can be asked why.
   stack.use(
     await startControl(paths.controlSocket, {
       images: runtime.images,
@@ -114,9 +108,19 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
         pods: runtime.observeAll().length,
         rssBytes: process.memoryUsage.rss(),
         ...(demoImageProblem === undefined ? {} : { demoImageProblem }),
+        ...(parts.cluster.problem === undefined ? {} : { clusterProblem: parts.cluster.problem }),
       }),
     }),
   );
+  const nodeInformer = informers.for(nodes);
+  const kubelet = stack.use(await startPods(parts));
+  const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
+  await writeDefaultConflist(conflistDir(paths), {
+    podCidrs: podCidrsOf(own),
+    leaseDir: join(paths.run, 'leases'),
+  });
+  await startNetwork(stack, parts, nodeInformer);
+  kubelet.refreshNode();
   await waitForNode(nodeInformer, options.nodeName, isReady);
   logger.info({ ms: systemClock.now() - startedAtMs }, 'node ready');
   await announceReady(process.env);
@@ -141,7 +145,8 @@ async function startParts(
   const paths = agentPaths(resolve(options.data), resolve(options.run));
   ensureDataDir(paths.data, 0o700);
   await mkdir(paths.run, { recursive: true, mode: 0o700 });
-  const transport = stack.use(createHttpTransport(access));
+  const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
+  const transport = stack.use(createHttpTransport({ ...access, admit: cluster.admit }));
   const client = createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
   const informers = stack.use(createInformers({ client, clock, logger }));
   const kernel = stack.use(
@@ -179,7 +184,7 @@ async function startParts(
       new AbortController().signal,
     ),
   );
-  return { options, paths, clock, logger, informers, kernel, network, runtime };
+  return { options, paths, clock, logger, informers, kernel, network, runtime, cluster };
 }
 
 /** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */

@@ -29,6 +29,8 @@ export interface AgentStatus {
   readonly rssBytes: number;
   /** Why this agent, as it started, could not have the demo image. */
   readonly demoImageProblem?: string;
+  /** Why the node touches none of its pods: the server is another cluster's. */
+  readonly clusterProblem?: string;
 }
 
 export interface ControlPorts {

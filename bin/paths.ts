@@ -17,6 +17,8 @@ export interface AgentPaths {
   readonly run: string;
   readonly logs: string;
   readonly controlSocket: string;
+  /** Which cluster the node belongs to. */
+  readonly clusterFile: string;
 }
 
 export function agentPaths(dataDir: string, runDir: string): AgentPaths {
@@ -25,5 +27,6 @@ export function agentPaths(dataDir: string, runDir: string): AgentPaths {
     run: runDir,
     logs: join(dataDir, 'logs', 'pods'),
     controlSocket: join(dataDir, 'agent.sock'),
+    clusterFile: join(dataDir, 'cluster.json'),
   };
 }

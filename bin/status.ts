@@ -31,6 +31,9 @@ export async function runStatus(options: {
         `${node.name.padEnd(9)} pid ${status.pid}, ${status.pods} pods, up ${upSeconds} s, ${Math.round(status.rssBytes / mib)} MiB`,
         status,
       );
+      if (status.clusterProblem === undefined) continue;
+      if (options.output === 'text') print(`          ${status.clusterProblem}`);
+      process.exitCode = 1;
     } catch (error) {
       say(`${node.name.padEnd(9)} ${describeError(error)}`, {
         node: node.name,

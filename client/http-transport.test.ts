@@ -181,3 +181,58 @@ it('a server with another certificate is refused', async () => {
     isPodwrightError(error, 'E_CONNECTION'),
   );
 });
+
+it('lets nothing over a connection before it is admitted, and asks again about the next one', async () => {
+  await using server = await startServer((path) => ({ status: 200, body: JSON.stringify({ path }) }));
+  const asked: string[] = [];
+  let gate = Promise.withResolvers<void>();
+  await using transport = createHttpTransport({
+    server: server.url,
+    insecureSkipTlsVerify: true,
+    clock: systemClock,
+    admit: async (ask) => {
+      const { status } = await ask('/identity');
+      asked.push(String(status));
+      await gate.promise;
+    },
+  });
+  const client = createApiClient({ transport, userAgent: 'test' });
+  const [first, second] = [client.raw('GET', '/one'), client.raw('GET', '/two')];
+  await expect.poll(() => asked).toEqual(['200']);
+  expect(server.seen.map((line) => line.split(' ')[1])).toEqual(['/identity']);
+  gate.resolve();
+  await Promise.all([first, second]);
+  expect(server.seen.map((line) => line.split(' ')[1])).toEqual(['/identity', '/one', '/two']);
+
+  gate = Promise.withResolvers<void>();
+  server.cut();
+  const third = client.raw('GET', '/three').catch(() => client.raw('GET', '/three'));
+  await expect.poll(() => asked.length).toBe(2);
+  gate.reject(new Error('another cluster'));
+  await expect(third).rejects.toThrow('another cluster');
+  expect(server.seen.some((line) => line.includes('/three'))).toBe(false);
+});
+
+it('a request that waits for admission ends with its signal, and with the connection', async () => {
+  await using server = await startServer(() => ({ status: 200, body: '{}' }));
+  const asked = Promise.withResolvers<void>();
+  await using transport = createHttpTransport({
+    server: server.url,
+    insecureSkipTlsVerify: true,
+    clock: systemClock,
+    admit: async (ask) => {
+      await ask('/identity');
+      asked.resolve();
+      await new Promise(() => undefined);
+    },
+  });
+  const abort = new AbortController();
+  const request = { method: 'GET', path: '/x', headers: {} };
+  const aborted = transport.request({ ...request, signal: abort.signal });
+  const cut = transport.request(request);
+  await asked.promise;
+  abort.abort(new Error('enough'));
+  await expect(aborted).rejects.toThrow('enough');
+  server.cut();
+  await expect(cut).rejects.toMatchObject({ code: 'E_CONNECTION' });
+});

@@ -16,6 +16,20 @@ export interface HttpTransportOptions {
   readonly token?: string | (() => string) | undefined;
   readonly clock: Clock;
   readonly requestTimeoutMs?: number;
+  /**
+   * Asked about each new connection, with a way to ask on it: nothing else goes over it before this resolves. What it throws is
+   * the answer of the requests that wait.
+   */
+  readonly admit?: (ask: AskPath) => Promise<void>;
+}
+
+export type AskPath = (path: string) => Promise<{ readonly status: number; readonly body: string }>;
+
+interface SessionEntry {
+  streams: number;
+  readonly ping: Disposable;
+  /** Undefined once it may be used. */
+  admission: Promise<void> | undefined;
 }
 
 /** Streams per connection, below what servers grant (Go's HTTP/2 servers: 100 or 250); more opens another connection. */
@@ -36,7 +50,7 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     throw new PodwrightError('E_UNSUPPORTED', `connect to ${options.server}: only https is supported`);
   }
   const basePath = url.pathname === '/' ? '' : url.pathname.replace(/\/$/, '');
-  const sessions = new Map<ClientHttp2Session, { streams: number; readonly ping: Disposable }>();
+  const sessions = new Map<ClientHttp2Session, SessionEntry>();
   let isClosed = false;
 
   const openSession = (): ClientHttp2Session => {
@@ -52,19 +66,14 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     session.once('close', drop);
     session.once('goaway', drop); // Streams under way may finish; new ones go to a new connection.
     session.on('error', drop); // Each stream on it gets the error itself.
-    sessions.set(session, { streams: 0, ping: keepAlive(session, options.clock) });
+    const entry: SessionEntry = { streams: 0, ping: keepAlive(session, options.clock), admission: undefined };
+    sessions.set(session, entry);
+    const ask = (path: string): ReturnType<AskPath> =>
+      askOn(path, session, (wanted) => send(session, wanted));
+    if (options.admit !== undefined) admitTo(session, entry, options.admit(ask));
     return session;
   };
-  const takeSession = (): ClientHttp2Session => {
-    for (const [session, { streams }] of sessions) {
-      if (streams < streamsPerSessionMax && !session.closed && !session.destroyed) return session;
-    }
-    return openSession();
-  };
-  const request = (wanted: TransportRequest): Promise<TransportResponse> => {
-    if (isClosed) throw new PodwrightError('E_CLOSED', `${wanted.method} ${wanted.path}: client closed`);
-    wanted.signal?.throwIfAborted();
-    const session = takeSession();
+  const send = (session: ClientHttp2Session, wanted: TransportRequest): Promise<TransportResponse> => {
     const stream = session.request(requestHeaders(options, basePath, wanted), {
       endStream: wanted.body === undefined,
     });
@@ -76,8 +85,24 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     if (wanted.body !== undefined) stream.end(wanted.body);
     return respond(stream, wanted, options.requestTimeoutMs ?? 60_000);
   };
+  const takeSession = (): ClientHttp2Session => {
+    for (const [session, { streams }] of sessions) {
+      if (streams < streamsPerSessionMax && !session.closed && !session.destroyed) return session;
+    }
+    return openSession();
+  };
+  const request = async (wanted: TransportRequest): Promise<TransportResponse> => {
+    for (;;) {
+      if (isClosed) throw new PodwrightError('E_CLOSED', `${wanted.method} ${wanted.path}: client closed`);
+      wanted.signal?.throwIfAborted();
+      const session = takeSession();
+      const admission = sessions.get(session)?.admission;
+      if (admission === undefined) return send(session, wanted);
+      await untilAborted(admission, wanted.signal);
+    }
+  };
   return {
-    request: async (wanted) => request(wanted),
+    request,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
       const open = [...sessions.keys()];
@@ -91,6 +116,44 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
       );
     },
   };
+}
+
+/** Holds requests until the admission, which a connection that breaks ends as well. */
+function admitTo(session: ClientHttp2Session, entry: SessionEntry, admitted: Promise<void>): void {
+  const closed = Promise.withResolvers<never>();
+  session.once('close', () => {
+    closed.reject(new PodwrightError('E_CONNECTION', 'connect to the API server: connection closed'));
+  });
+  entry.admission = Promise.race([admitted, closed.promise]);
+  entry.admission.then(
+    () => (entry.admission = undefined),
+    () => session.destroy(), // The requests that wait get the reason.
+  );
+}
+
+async function askOn(
+  path: string,
+  session: ClientHttp2Session,
+  send: (wanted: TransportRequest) => Promise<TransportResponse>,
+): ReturnType<AskPath> {
+  if (session.closed || session.destroyed) {
+    throw new PodwrightError('E_CONNECTION', `GET ${path}: connection closed`);
+  }
+  const { status, body } = await send({ method: 'GET', path, headers: { accept: 'application/json' } });
+  return { status, body: body instanceof Uint8Array ? Buffer.from(body).toString() : '' };
+}
+
+/** Resolves with the promise, or rejects with the signal's reason. */
+async function untilAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (signal === undefined) return promise;
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 function respond(

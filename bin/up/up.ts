@@ -9,6 +9,7 @@ import { ensureDataDir } from '#bin/data-dir.ts';
 import { programCommand, programEnvironment } from '#bin/program.ts';
 import type { Progress } from '#bin/progress.ts';
 import { endCgroup, removeFiles } from './cleanup.ts';
+import { waitForRefusal } from './cluster-refusal.ts';
 import { findMissingDemoImages, type MissingDemoImage } from './demo-image.ts';
 import { startEgress } from './egress.ts';
 import { insideHost, startHost, type Host } from './host.ts';
@@ -83,11 +84,28 @@ export async function startUp(
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
   );
   const what = agents.length === 1 ? 'node-1 Ready' : `node-1 to node-${agents.length} Ready`;
-  await progress.step(what, async () => void (await Promise.all(agents.map((agent) => agent.start(signal)))));
+  await progress.step(what, () => startAgents(agents, { plan, clock: ports.clock }, signal));
   const withoutDemoImage = await findMissingDemoImages(plan.nodes);
   signal.throwIfAborted();
   const started = undo.move();
   return { plan, withoutDemoImage, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** @throws E_CONFLICT when a node belongs to another cluster; see Keeper.start */
+async function startAgents(
+  agents: readonly Keeper[],
+  { plan, clock }: { readonly plan: UpPlan; readonly clock: Clock },
+  signal: AbortSignal,
+): Promise<void> {
+  const started = new AbortController();
+  try {
+    await Promise.race([
+      Promise.all(agents.map((agent) => agent.start(signal))),
+      waitForRefusal(plan.nodes, clock, started.signal),
+    ]);
+  } finally {
+    started.abort();
+  }
 }
 
 /** Under sudo the kubeconfig belongs to who typed the command, as kubectl is run without it. */

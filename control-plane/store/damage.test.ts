@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,7 +27,7 @@ let copies: StoreCopies;
 const scratch = (): string => join(root, 'scratch');
 
 beforeAll(async () => {
-  root = mkdtempSync(join(tmpdir(), 'podwright-damage-'));
+  root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'podwright-damage-'));
   let state = 1;
   copies = await makeStores(root, (below) => (state = (state * 48_271) % 2_147_483_647) % below);
 });

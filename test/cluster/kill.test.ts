@@ -1,27 +1,12 @@
 /** kill -9 of the agent, of a supervisor, of the server, in the middle of work. */
-import { readFileSync, readdirSync } from 'node:fs';
-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startTicksOf } from '#bin/up/state.ts';
 import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+import { pidsOf } from './processes.ts';
 
 const isRoot = process.getuid?.() === 0;
 const image = 'podwright/demo:1';
-
-/** Pids of processes whose command line matches, as the whole machine sees them. */
-function pidsOf(pattern: RegExp): readonly number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return pattern.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' '));
-      } catch {
-        return false; // It ended while we looked.
-      }
-    })
-    .map(Number);
-}
 
 const agentOf = ({ dataDir }: TestCluster): RegExp => new RegExp(`podwright\\.ts agent .*${dataDir}/node-1 `);
 
