@@ -282,7 +282,7 @@ describe('startApiServer(): the rules of the wire', () => {
     expect(await text('/readyz/nothing')).toEqual([404, '404 page not found\n']);
     expect(await text('/readyz?verbose&exclude=etcd')).toEqual([
       200,
-      '[+]ping ok\n[+]etcd excluded: ok\n[+]poststarthook/bootstrap-controller ok\n[+]shutdown ok\nreadyz check passed\n',
+      '[+]ping ok\n[+]etcd excluded: ok\n[+]store-integrity ok\n[+]poststarthook/bootstrap-controller ok\n[+]shutdown ok\nreadyz check passed\n',
     ]);
   });
 
