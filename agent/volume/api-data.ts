@@ -12,6 +12,7 @@ import type {
   VolumeProjection,
 } from '#api/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
+import { inGroups } from './in-groups.ts';
 import {
   checkPath,
   configMapData,
@@ -22,12 +23,15 @@ import {
 } from './payload.ts';
 import type { MountedVolume, VolumeContext, VolumeKind } from './volume.ts';
 
-/** The kinds whose files are made of API data; they live in memory and follow their objects. */
+/**
+ * The kinds whose files are made of API data and follow their objects. Secrets and tokens live in memory; the others on disk, as the
+ * kubelet has ConfigMaps, where they take nobody's memory.
+ */
 
 const defaultFileMode = 0o644;
 
 export const configMap: VolumeKind<ConfigMapVolumeSource> = {
-  place: 'memory',
+  place: 'disk',
   mount: async (source, context) =>
     writeVolume(await configMapFiles(source, source.defaultMode ?? defaultFileMode, context), context),
 };
@@ -44,7 +48,7 @@ export const secret: VolumeKind<SecretVolumeSource> = {
 };
 
 export const downwardApi: VolumeKind<DownwardAPIVolumeSource> = {
-  place: 'memory',
+  place: 'disk',
   mount: async ({ items, defaultMode }, context) =>
     writeVolume(downwardFiles(items, defaultMode ?? defaultFileMode, context), context),
 };
@@ -52,7 +56,7 @@ export const downwardApi: VolumeKind<DownwardAPIVolumeSource> = {
 export const projected: VolumeKind<ProjectedVolumeSource> = {
   place: 'memory',
   mount: async ({ sources = [], defaultMode = defaultFileMode }, context) => {
-    const parts = await Promise.all(sources.map((source) => projectionFiles(source, defaultMode, context)));
+    const parts = await inGroups(sources, (source) => projectionFiles(source, defaultMode, context));
     const payload = new Map(parts.flatMap((part) => [...part.payload]));
     const refreshAtMs = Math.min(...parts.map((part) => part.refreshAtMs ?? Infinity));
     const mounted = await writeVolume(payload, context);
@@ -90,13 +94,13 @@ async function projectionFiles(
 async function configMapFiles(
   { name = '', items, optional }: ConfigMapProjection,
   defaultMode: number,
-  { pod, objects }: VolumeContext,
+  { pod, objects, content }: VolumeContext,
 ): Promise<Payload> {
   const namespace = pod.metadata?.namespace ?? '';
   const object = await objects.configMap(namespace, name);
   if (object !== undefined) {
     const what = `configmap ${namespace}/${name}`;
-    return selectItems(configMapData(object), { items, optional, defaultMode, what });
+    return selectItems(configMapData(object), { items, optional, defaultMode, what, content });
   }
   if (optional === true) return new Map();
   throw new PodwrightError('E_NOT_FOUND', `configmap "${name}" not found`);
@@ -105,13 +109,13 @@ async function configMapFiles(
 async function secretFiles(
   { name = '', items, optional }: SecretProjection,
   defaultMode: number,
-  { pod, objects }: VolumeContext,
+  { pod, objects, content }: VolumeContext,
 ): Promise<Payload> {
   const namespace = pod.metadata?.namespace ?? '';
   const object = await objects.secret(namespace, name);
   if (object !== undefined) {
     const what = `secret ${namespace}/${name}`;
-    return selectItems(secretData(object), { items, optional, defaultMode, what });
+    return selectItems(secretData(object), { items, optional, defaultMode, what, content });
   }
   if (optional === true) return new Map();
   throw new PodwrightError('E_NOT_FOUND', `secret "${name}" not found`);
@@ -120,7 +124,7 @@ async function secretFiles(
 function downwardFiles(
   items: readonly DownwardAPIVolumeFile[] | undefined,
   defaultMode: number,
-  { downward }: VolumeContext,
+  { downward, content }: VolumeContext,
 ): Payload {
   const value = ({ fieldRef, resourceFieldRef }: DownwardAPIVolumeFile): string => {
     if (fieldRef !== undefined) return downward.field(fieldRef.fieldPath);
@@ -128,10 +132,11 @@ function downwardFiles(
     return downward.resource(containerName, resource, divisor);
   };
   return new Map(
-    (items ?? []).map((item): [string, PayloadFile] => [
-      checkPath(item.path),
-      { data: Buffer.from(value(item)), mode: item.mode ?? defaultMode },
-    ]),
+    (items ?? []).map((item): [string, PayloadFile] => {
+      const text = value(item);
+      content.take(Buffer.byteLength(text));
+      return [checkPath(item.path), { data: Buffer.from(text), mode: item.mode ?? defaultMode }];
+    }),
   );
 }
 
@@ -140,8 +145,9 @@ async function tokenFile(
   defaultMode: number,
   context: VolumeContext,
 ): Promise<ProjectionPart> {
-  const { pod, objects, fsGroup } = context;
+  const { pod, objects, fsGroup, content } = context;
   const { token, refreshAtMs } = await objects.serviceAccountToken({ pod, audience, expirationSeconds });
+  content.take(token.length);
   const uid = commonUser(pod);
   // The kubelet narrows a token to its reader: the pod's group, or the one user of all its containers.
   const mode = fsGroup !== undefined || uid !== undefined ? 0o600 : defaultMode;

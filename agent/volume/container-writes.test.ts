@@ -70,7 +70,7 @@ function put(name) {
     try {
       return renameSync(at(name), at('d'));
     } catch {
-      rmSync(at('d'), { recursive: true, force: true });
+      try { rmSync(at('d'), { recursive: true, force: true }); } catch { /* It makes more. */ }
     }
   }
 }

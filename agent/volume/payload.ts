@@ -1,5 +1,6 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, KeyToPath, Secret } from '#api/objects.ts';
+import type { ContentRoom } from './content-room.ts';
 
 /** A file of a volume made of API data. */
 export interface PayloadFile {
@@ -19,6 +20,7 @@ export interface ItemSelection {
   readonly defaultMode: number;
   /** `configmap "ns/name"`, for messages. */
   readonly what: string;
+  readonly content: ContentRoom;
 }
 
 /** The keys and bytes of a ConfigMap. */
@@ -39,16 +41,21 @@ function decodeAll(data: Readonly<Record<string, string>> | undefined): readonly
   return Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64')]);
 }
 
-/** All keys, or the items asked for under their paths. @throws {E_NOT_FOUND} for a key that is not there */
+/** All keys, or the items asked for under their paths. @throws {E_NOT_FOUND} for a key that is not there, {E_LIMIT} for more than there is room for */
 export function selectItems(data: ReadonlyMap<string, Uint8Array>, selection: ItemSelection): Payload {
-  const { items, defaultMode, optional, what } = selection;
-  if (items === undefined || items.length === 0) {
-    return new Map([...data].map(([key, bytes]) => [checkPath(key), { data: bytes, mode: defaultMode }]));
-  }
+  const { items, defaultMode, optional, what, content } = selection;
   const payload = new Map<string, PayloadFile>();
+  const put = (path: string, file: PayloadFile): void => {
+    content.take(file.data.length);
+    payload.set(checkPath(path), file);
+  };
+  if (items === undefined || items.length === 0) {
+    for (const [key, bytes] of data) put(key, { data: bytes, mode: defaultMode });
+    return payload;
+  }
   for (const { key, path, mode } of items) {
     const bytes = data.get(key);
-    if (bytes !== undefined) payload.set(checkPath(path), { data: bytes, mode: mode ?? defaultMode });
+    if (bytes !== undefined) put(path, { data: bytes, mode: mode ?? defaultMode });
     else if (optional !== true)
       throw new PodwrightError('E_NOT_FOUND', `${what} references non-existent config key: ${key}`);
   }

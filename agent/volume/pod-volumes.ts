@@ -4,13 +4,16 @@ import type { Pod } from '#api/objects.ts';
 import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
+import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
+import { inGroups } from './in-groups.ts';
+import { ensureMemoryRoom, needsMemoryRoom } from './memory-room.ts';
 import { bindVolume } from './volume-kinds.ts';
 import type { DownwardValues, MountedVolume, Mounter, VolumeKinds, VolumeObjects } from './volume.ts';
 
 export interface PodVolumesOptions {
   /** On disk, below it `<uid>/volumes/<kind>/<name>`. */
   readonly directory: string;
-  /** On a tmpfs, for what must not be written to disk; the same layout. */
+  /** On a tmpfs, for what must not be written to disk; the same layout, and of pods with much of it each a tmpfs of its own. */
   readonly memoryDirectory: string;
   /** What the volumes of a pod, by its uid, refer to. */
   readonly objects: (podUid: string) => VolumeObjects;
@@ -46,23 +49,28 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
   return {
     mount: async ({ pod, ...request }) => {
       const uid = checkedUid(pod.metadata?.uid ?? '');
-      const fsGroup = pod.spec?.securityContext?.fsGroup;
-      const mounted = await Promise.all(
-        (pod.spec?.volumes ?? []).map(async (volume): Promise<[string, MountedVolume]> => {
+      const hasRoom = needsMemoryRoom(pod);
+      if (hasRoom) ensureMemoryRoom(path.join(memoryDirectory, uid), mounter);
+      const content = createContentRoom();
+      const bytesMaxIn = (place: string): number =>
+        place === 'memory' && !hasRoom ? sharedContentBytesMax : podContentBytesMax;
+      const mounted = await inGroups(
+        pod.spec?.volumes ?? [],
+        async (volume): Promise<[string, MountedVolume]> => {
           const bound = bindVolume(volume, kinds);
           const root = bound.place === 'memory' ? memoryDirectory : directory;
-          const own = path.join(root, uid, 'volumes', bound.field, volume.name);
           const context = {
             pod,
             volume,
-            directory: own,
-            fsGroup,
+            directory: path.join(root, uid, 'volumes', bound.field, volume.name),
+            fsGroup: pod.spec?.securityContext?.fsGroup,
             objects: objects(uid),
+            content: content(volume.name, bytesMaxIn(bound.place)),
             mounter,
             ...request,
           };
           return [volume.name, await bound.mount(context)];
-        }),
+        },
       );
       const times = mounted.flatMap(([, { refreshAtMs }]) => refreshAtMs ?? []);
       return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
@@ -100,6 +108,7 @@ async function removeRoot(root: string, mounter: Mounter): Promise<void> {
       mounter.unmount(path.join(root, 'subpaths', container, index));
     }
   }
+  mounter.unmount(root);
   await removeTree(root);
 }
 

@@ -1,4 +1,5 @@
 import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+import type { ContentRoom } from './content-room.ts';
 
 /**
  * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
@@ -27,6 +28,8 @@ export interface VolumeContext {
   /** All group ownership of files that the volume makes; undefined leaves root. */
   readonly fsGroup: number | undefined;
   readonly objects: VolumeObjects;
+  /** For the files that the volume makes of API data: asked before each is made. */
+  readonly content: ContentRoom;
   readonly mounter: Mounter;
   /** Values of the downward API. */
   readonly downward: DownwardValues;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 
 import type { Pod, Volume, VolumeProjection } from '#api/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { memoryRoomBytes, needsMemoryRoom } from '#agent/volume/memory-room.ts';
 import { bindVolume } from '#agent/volume/volume-kinds.ts';
 import { directories } from './assumed-node.ts';
 
@@ -42,8 +43,11 @@ function planVolume(pod: Pod, volume: Volume): PlannedVolume {
   const path =
     place === 'none' ? (volume.hostPath?.path ?? '') : join(root, uid, 'volumes', field, volume.name);
   const { name } = volume;
-  if (place === 'memory') {
-    const lines = sourcesOf(volume).map((source) => `write files of ${source} to ${path}, as one change`);
+  const sources = sourcesOf(volume);
+  if (sources.length > 0) {
+    const room = place === 'memory' && needsMemoryRoom(pod) ? [roomOf(join(root, uid))] : [];
+    const writes = sources.map((source) => `write files of ${source} to ${path}, as one change`);
+    const lines = [...room, ...writes];
     return { name, path, isReadOnly: true, isFile: false, holdsFiles: true, lines };
   }
   const plain = { name, path, isReadOnly: false, isFile: false, holdsFiles: false };
@@ -55,12 +59,17 @@ function planVolume(pod: Pod, volume: Volume): PlannedVolume {
   const { medium = '', sizeLimit } = volume.emptyDir ?? {};
   const fsGroup = pod.spec?.securityContext?.fsGroup;
   const size = sizeLimit === undefined ? '' : `,size=${sizeLimit}`;
-  const lines = [
-    `mkdir ${path} 0777`,
-    ...(medium === 'Memory' ? [`mount tmpfs on ${path} mode=777${size}`] : []),
-    ...(fsGroup === undefined ? [] : [`give ${path} to group ${fsGroup}`]),
-  ];
+  const mode = fsGroup === undefined ? '777' : '2777';
+  const lines =
+    medium === 'Memory'
+      ? [`mount tmpfs on ${path} mode=${mode}${size}${fsGroup === undefined ? '' : `,gid=${fsGroup}`}`]
+      : [`mkdir ${path} 0${mode}${fsGroup === undefined ? '' : ` of group ${fsGroup}`}`];
   return { ...plain, lines };
+}
+
+/** All memory volumes of a pod share it: the first that needs it mounts it. */
+function roomOf(path: string): string {
+  return `mount tmpfs on ${path} mode=755,size=${memoryRoomBytes}, the pod's own, unless it is there`;
 }
 
 function sourcesOf(volume: Volume): readonly string[] {
