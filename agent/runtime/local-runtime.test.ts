@@ -1,5 +1,5 @@
 /** The runtime over fakes: what happens when a step fails, and what a restarted agent finds. */
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -47,6 +47,7 @@ const shell: FakeProgram = async (process) => {
   const trapped = /trap 'exit (\d+)' TERM/.exec(script)?.[1];
   const plain = /^\/bin\/sh -c exit (\d+)$/.exec(script)?.[1];
   if (process.launch.args[0] === 'test') return 0;
+  if (process.launch.args[0] === 'count env') return process.launch.env.length;
   if (plain !== undefined) return Number(plain);
   const ended = Promise.withResolvers<number>();
   // As pid 1 of its namespace it dies of no signal that it does not handle.
@@ -183,6 +184,39 @@ describe('LocalRuntime', () => {
     world.fail = step;
     world.system.failNext = step;
   };
+
+  it('gives exec an environment of any size, which is in no state that pods share, also after a restart', async () => {
+    const env = Array.from({ length: 15 }, (_, index) => ({ name: `V${index}`, value: 'x'.repeat(100_000) }));
+    const logs = `${world.directory}/logs`;
+    await mkdir(logs);
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    const config = { imageId: world.imageId, directory: logs };
+    const countIn = async (agent: LocalRuntime, id: string): Promise<number> => {
+      const session = await agent.exec(uid, id, { args: ['count env'], stdin: false, tty: false }, signal);
+      session.streams.stdout.resume();
+      const count = await session.exitCode;
+      await session.streams[Symbol.asyncDispose]();
+      return count;
+    };
+    const ids: string[] = [];
+    for (const each of [env, []]) {
+      const id = each.length.toString(16).padStart(64, 'c');
+      ids.push(id);
+      await runtime.startContainer(uid, { ...containerConfig(config, { id }), env: each }, signal);
+    }
+    const [large = '', small = ''] = ids;
+    const plain = await countIn(runtime, small);
+    expect(await countIn(runtime, large)).toBe(plain + 15);
+    runtime = await world.startAgent();
+    expect(await countIn(runtime, large)).toBe(plain + 15);
+    const documents = `${world.directory}/run/pods/${uid}/containers`;
+    for (const name of await readdir(documents)) {
+      expect((await stat(`${documents}/${name}`)).size).toBeLessThan(4096);
+    }
+    await runtime.stopSandbox(uid, signal);
+    await runtime.removePod(uid, signal);
+    expect(await left()).toEqual(nothing);
+  });
 
   it.each(['ensureCgroup', 'createNetns', 'mountSharedMemory', 'startSupervisor', 'network.add'])(
     'runSandbox undoes everything when %s fails, and succeeds when repeated',

@@ -7,6 +7,7 @@ import type { Logger } from '#base/log.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
+import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
 import type { LocalImageStore } from './images/image-store.ts';
 import {
@@ -224,6 +225,7 @@ export class LocalRuntime implements Runtime {
     }
     for (const { id } of pod.containers) await this.removeContainer(uid, id, { withLogs: false });
     await system.removeCgroup(pod.sandbox.config.cgroupParent);
+    await forgetEnvironments(pod.directory, system);
     // Last: as long as it is there, removing can be gone on with.
     await removeTree(pod.directory);
     pod.release();
@@ -242,9 +244,10 @@ export class LocalRuntime implements Runtime {
     let isRecorded = false;
     try {
       const { plan, diffIds } = await planFromImage(pod, config, this.#options);
-      await pod.addContainer(
-        documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() }),
-      );
+      const whole = documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
+      const { system } = this.#options;
+      const document = await keepEnvironment(pod.directory, whole, { others: pod.containers, system });
+      await pod.addContainer(document);
       isRecorded = true;
       const { path, resources } = plan.cgroup;
       const { path: cgroup } = await this.#options.system.ensureCgroup(path, resources);
@@ -285,6 +288,7 @@ export class LocalRuntime implements Runtime {
     }
     await this.#removeTraces(id, container.cgroup);
     if (options.withLogs && container.logPath !== undefined) await removeLogs(container.logPath);
+    await forgetEnvironment(pod.directory, container);
     await removeContainerDocument(pod.directory, id);
     pod.forgetContainer(id);
   }
@@ -301,23 +305,22 @@ export class LocalRuntime implements Runtime {
 
   async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
     const pod = this.#find(uid);
-    const { exec, pid, cgroup } = this.#running(uid, id);
+    const running = this.#running(uid, id);
+    const { exec, pid, cgroup } = running;
     signal.throwIfAborted();
     const execId = `${execIdPrefix}${randomUUID()}`;
     const exitCode = pod.expectExec(execId);
     const { supervisor } = pod;
-    const env =
-      request.tty && !exec.env.some((entry) => entry.startsWith('TERM='))
-        ? [...exec.env, 'TERM=xterm']
-        : exec.env;
     const path = this.#options.system.cgroupDirectory(cgroup);
     try {
+      const own = await environmentOf(pod.directory, running);
+      const hasTerm = !request.tty || own.some((entry) => entry.startsWith('TERM='));
       const { streams } = await supervisor.exec(
         execId,
         {
           targetPid: pid,
           args: request.args,
-          env,
+          env: hasTerm ? own : [...own, 'TERM=xterm'],
           cwd: exec.cwd,
           user: exec.user,
           security: exec.security,

@@ -3,6 +3,7 @@
  *
  *     RUNDIR/pods/UID/sandbox.json            written before anything is made, and at each step of its life
  *     RUNDIR/pods/UID/containers/ID.json      written before the launch, and with the final facts
+ *     RUNDIR/pods/UID/env/ID                  environments that are large, on a tmpfs of the pod's own
  *     RUNDIR/pods/UID/s0/                     of the supervisor: its socket, its exits
  *
  * The kernel and the supervisor are the truth of what runs; these say what it was meant to be.
@@ -41,6 +42,8 @@ export interface ContainerDocument {
   readonly cgroup: string; // relative to the node's root
   /** How exec joins it. Holds the environment: the file is root's alone. */
   readonly exec: Pick<ContainerLaunch, 'env' | 'cwd' | 'user' | 'security'>;
+  /** Its environment is not here but in a file, see exec-environment.ts. */
+  readonly hasEnvironmentFile?: boolean;
   readonly sandboxAttempt: number;
   readonly state: ContainerState;
 }
@@ -88,7 +91,9 @@ async function readPod(directory: string): Promise<PodDocuments | undefined> {
 
 export async function writeSandbox(podDirectory: string, document: SandboxDocument): Promise<void> {
   mkdirSync(`${podDirectory}/containers`, { recursive: true, mode: 0o700 });
-  writeDocument(`${podDirectory}/sandbox.json`, document);
+  // Annotations are of any length, nobody here asks for them, and all pods' documents share a room.
+  const config = { ...document.config, annotations: {} };
+  writeDocument(`${podDirectory}/sandbox.json`, { ...document, config });
 }
 
 export async function writeContainer(podDirectory: string, document: ContainerDocument): Promise<void> {

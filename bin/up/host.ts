@@ -22,11 +22,14 @@ export interface Host extends AsyncDisposable {
 /** As they are called in /proc/PID/ns. */
 type Namespace = 'net' | 'mnt' | 'uts';
 
-/** Runs in the new namespaces: a tmpfs for volatile state, the host's name, then nothing but waiting. */
+/**
+ * Runs in the new namespaces: a tmpfs for volatile state, the host's name, then nothing but waiting. The tmpfs is for the state of all
+ * pods, some 200 KiB each at most: what has no such bound (Secrets, large environments) has a tmpfs per pod.
+ */
 const holderScript = `
 set -e
 echo 0 > "$1/cgroup.procs"
-mount -t tmpfs -o mode=0755,size=64m podwright-run "$2"
+mount -t tmpfs -o mode=0755,size=256m podwright-run "$2"
 echo "$3" > /proc/sys/kernel/hostname
 echo ready
 exec >/dev/null
