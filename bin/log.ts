@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { quietLogger } from '#base/quiet-log.ts';
+import { findOwnLog } from './own-log.ts';
 import { redact } from './redact.ts';
 
 const stdoutFd = 1; // Not process.stdout, which makes pipes non-blocking.
@@ -23,7 +24,12 @@ export function createLogger(
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  const destination = createDestination((text) => writeSync(stdoutFd, text));
+  const ownLog = findOwnLog(environment);
+  const destination = createDestination((text) => {
+    const written = writeSync(stdoutFd, text);
+    ownLog?.note(written);
+    return written;
+  });
   return quietLogger(pino(options, destination), systemClock);
 }
 

@@ -16,6 +16,7 @@ import type { Mounter } from '#agent/volume/volume.ts';
 import { refusalOf } from './admission.ts';
 import { overLimit, evictionCheckMs } from './evict.ts';
 import { createImagePuller } from './image-puller.ts';
+import { collectOrphanLogs } from './orphan-logs.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import type { PodDesired } from './pod-input.ts';
 import { allocatedPod, createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
@@ -131,6 +132,8 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     }),
   );
   await removeOrphanVolumes(memories, ports);
+  const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
+  undo.use(collectOrphanLogs({ directory: options.directories.logs, isKnown, clock, logger }));
   undo.use(watchLimits(memories, ports));
 
   const owned = undo.move();

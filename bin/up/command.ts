@@ -12,6 +12,7 @@ import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { findCgroupRoot, podControllers } from '#bin/cgroup-root.ts';
 import { ensureDataDir } from '#bin/data-dir.ts';
+import { logFileVariable } from '#bin/own-log.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/print.ts';
 import { createProgress, type OutputFormat, type Progress } from '#bin/progress.ts';
@@ -117,7 +118,7 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
     {
       stdio: ['ignore', log, log, 'ignore', 'pipe'],
       detached: true,
-      env: { ...process.env, PODWRIGHT_READY_FD: '4' },
+      env: { ...process.env, PODWRIGHT_READY_FD: '4', [logFileVariable]: logFile },
       cwd: '/',
     },
   );

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
+import { logFileVariable } from '#bin/own-log.ts';
 
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
 const lastWordsBytesMax = 64 * 1024;
@@ -112,7 +113,12 @@ export class Keeper implements AsyncDisposable {
     const child = spawn(program, args, {
       stdio: ['ignore', log, log, listener?.fd ?? 'ignore', 'pipe'],
       detached: true, // Ctrl-C on the terminal reaches the launcher only, which stops things in order.
-      env: { ...this.#options.environment, ...this.#process.environment, PODWRIGHT_READY_FD: '4' },
+      env: {
+        ...this.#options.environment,
+        ...this.#process.environment,
+        PODWRIGHT_READY_FD: '4',
+        [logFileVariable]: this.#process.logFile,
+      },
       cwd: '/',
     });
     closeSync(log);
@@ -159,7 +165,8 @@ async function lastLine(logFile: string, start: number): Promise<string> {
   await using log = await open(logFile, 'r');
 
   const end = (await log.stat()).size;
-  const from = Math.max(start, end - lastWordsBytesMax);
+  // It may have been rotated meanwhile.
+  const from = Math.max(start > end ? 0 : start, end - lastWordsBytesMax);
   const words = Buffer.alloc(Math.max(0, end - from));
   await log.read(words, 0, words.length, from);
   const said = words.toString().trimEnd();

@@ -169,8 +169,16 @@ function keeperOptions(ports: UpPorts): ConstructorParameters<typeof Keeper>[1] 
     clock: ports.clock,
     environment: ports.environment,
     onUnexpectedExit: (name, how) =>
-      ports.progress.say(`${name} ended (${how}); starting it again`, { process: name, how }),
+      ports.progress.say(`${timeOf(ports.clock)} ${name} ended (${how}); starting it again`, {
+        process: name,
+        how,
+      }),
   };
+}
+
+/** For lines that are read long after. */
+function timeOf(clock: Clock): string {
+  return new Date(clock.now()).toISOString();
 }
 
 function serverProcess(plan: UpPlan, host: Host): KeptProcess {

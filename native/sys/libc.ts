@@ -54,6 +54,8 @@ export const open: (path: string, flags: number, mode: number) => number = bind(
 export const openat: (directory: number, path: string, flags: number, mode: number) => number = bind(
   'int openat(int directory, const char *path, int flags, uint mode)',
 );
+/** dup2(2) */
+export const dup2: (from: number, to: number) => number = bind('int dup2(int from, int to)');
 /** setns(2) */
 export const setns: (fd: number, type: number) => number = bind('int setns(int fd, int type)');
 /** unshare(2) */

@@ -1,0 +1,39 @@
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { removeOrphanLogs } from './orphan-logs.ts';
+
+const known = '11111111-1111-4111-8111-111111111111';
+const gone = '22222222-2222-4222-8222-222222222222';
+let root = '';
+
+beforeEach(async () => {
+  root = await mkdtemp('/tmp/podwright-orphan-logs-');
+  await mkdir(`${root}/logs`);
+});
+afterEach(() => rm(root, { recursive: true }));
+
+describe('removeOrphanLogs()', () => {
+  it('removes directories of pods that are gone, and nothing else', async () => {
+    const names = [`default_web_${known}`, `default_web_${gone}`, `kube-system_a.b_${gone}`];
+    const others = ['default_web', `_web_${gone}`, `a_b_c_${gone}`, `Default_web_${gone}`, 'x_y_..', 'notes'];
+    for (const name of [...names, ...others]) {
+      await mkdir(`${root}/logs/${name}/main`, { recursive: true });
+      await writeFile(`${root}/logs/${name}/main/0.log`, 'x');
+    }
+    // What is outside stays, whatever leads there.
+    await mkdir(`${root}/outside`);
+    await writeFile(`${root}/outside/precious`, 'x');
+    await symlink(`${root}/outside`, `${root}/logs/default_link_${gone}`);
+    await symlink(`${root}/outside`, `${root}/logs/default_web_${gone}/main/link`);
+    await writeFile(`${root}/logs/default_file_${gone}`, 'x');
+    const removed = await removeOrphanLogs(`${root}/logs`, (uid) => uid === known);
+    expect(removed.toSorted()).toEqual([`default_web_${gone}`, `kube-system_a.b_${gone}`]);
+    const left = [`default_web_${known}`, `default_link_${gone}`, `default_file_${gone}`, ...others];
+    expect((await readdir(`${root}/logs`)).toSorted()).toEqual(left.toSorted());
+    expect(await readdir(`${root}/outside`)).toEqual(['precious']);
+  });
+
+  it('of a directory that is not there removes nothing', async () => {
+    expect(await removeOrphanLogs(`${root}/none`, () => false)).toEqual([]);
+  });
+});
