@@ -27,22 +27,12 @@ import { createLauncher } from './launcher.linux.ts';
 import { createProgramBuilder, encodeProgram, number, register, text, texts } from './program.ts';
 import { encodeRequest, exitRecordBytes, frameBytesMax, MSG, wireVersion } from './protocol.ts';
 import type { Reply } from './protocol.ts';
+import { createRandom } from '#base/random.fixture.ts';
 import { hostArchitecture } from './syscall-numbers.ts';
 
 const cgroupRoot = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find(
   (path) => existsSync(`${path}/cgroup.procs`) && existsSync(`${path}/cgroup.controllers`),
 );
-
-/** A seeded generator (mulberry32): a failure prints the seed. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** Sends bytes in pieces; resolves with what came back when the supervisor closed or `ms` passed. */
 async function talk(

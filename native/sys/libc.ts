@@ -180,6 +180,15 @@ export const openat2: (
 ) => number = bind(
   'long syscall(long number, int directory, const void *path, const void *how, size_t size)',
 );
+/** bpf(2), which glibc has no function for: its number, a command, and all of union bpf_attr. */
+export const bpf: (number: number, command: number, attributes: Bytes, length: number) => number = bind(
+  'long syscall(long number, int command, void *attributes, uint size)',
+);
+/**
+ * Where bytes are, for structures that hold pointers. They stay there as long as somebody holds the Buffer; the kernel must not keep the
+ * pointer beyond the call.
+ */
+export const addressOf = (data: Bytes): bigint => BigInt(koffi.address(data));
 /** getdents64(2) */
 export const getdents64: (fd: number, entries: Bytes, length: number) => number = bind(
   'long getdents64(int fd, void *entries, size_t length)',
