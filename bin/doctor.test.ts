@@ -11,6 +11,7 @@ const healthy: HostFacts = {
   programs: { unshare: true },
   hasNftables: true,
   seccomp: true,
+  deviceRefusal: undefined,
 };
 
 describe('examine()', () => {
@@ -68,6 +69,13 @@ describe('examine()', () => {
       what: 'busybox',
       state: 'limited',
       remedy: /demo image.*apt-get install busybox-static/,
+    },
+    {
+      name: 'no filter of devices',
+      facts: { deviceRefusal: 'load program of 2 instructions: EPERM' },
+      what: 'devices',
+      state: 'limited',
+      remedy: /without CAP_MKNOD/,
     },
     { name: 'no seccomp', facts: { seccomp: false }, what: 'seccomp', state: 'limited', remedy: /kernel/ },
   ])('says what to do about $name', ({ facts, what, state, remedy }) => {

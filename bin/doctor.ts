@@ -3,6 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import { describeError, errnoOf } from '#base/errors.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
+import { compileDeviceProgram } from '#native/bpf/device-program.ts';
+import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
+import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 
@@ -24,6 +27,8 @@ export interface HostFacts {
   readonly programs: Readonly<Record<string, boolean>>;
   readonly hasNftables: boolean | undefined; // undefined: cannot be told without root
   readonly seccomp: boolean;
+  /** Why devices of containers cannot be filtered; undefined: they can, or only root can tell. */
+  readonly deviceRefusal: string | undefined;
 }
 
 const wantedControllers = ['cpu', 'memory', 'pids'];
@@ -57,8 +62,19 @@ export function examine(facts: HostFacts): readonly Finding[] {
           detail: 'no CONFIG_SECCOMP_FILTER',
           remedy: 'RuntimeDefault profiles cannot be applied; use a kernel that has it',
         },
+    examineDevices(facts),
     ...Object.entries(facts.programs).map(([program, isThere]) => examineProgram(program, isThere)),
   ];
+}
+
+function examineDevices({ deviceRefusal, isRoot, cgroupControllers }: HostFacts): Finding {
+  const what = 'devices';
+  if (!isRoot) return { what, state: 'limited', detail: 'can be told by root only', remedy: 'run with sudo' };
+  const refusal = cgroupControllers === undefined ? 'cgroup v2 is not mounted' : deviceRefusal;
+  if (refusal === undefined) return ok(what, 'filtered by cgroup');
+  const remedy =
+    'pods run, but without CAP_MKNOD, and with no devices on their file systems; a kernel with CONFIG_CGROUP_BPF and bpf(2) for root has both';
+  return { what, state: 'limited', detail: refusal, remedy };
 }
 
 function examineProgram(program: string, isThere: boolean): Finding {
@@ -175,7 +191,19 @@ export function gatherFacts(): HostFacts {
     seccomp:
       readOr('/proc/self/status', '').includes('Seccomp_filters:') ||
       readOr('/proc/self/status', '').includes('Seccomp:'),
+    deviceRefusal: probeDevices(),
   };
+}
+
+function probeDevices(): string | undefined {
+  if (process.getuid?.() !== 0) return undefined;
+  try {
+    const program = compileDeviceProgram(normaliseDeviceRules(allDeviceRules));
+    loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, program)[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
 }
 
 /** In a namespace that lives as long as the probe; loads the module where the kernel has it as one. */

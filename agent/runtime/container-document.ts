@@ -8,7 +8,8 @@ const SIGTERM = 15;
 export function documentOf(
   config: ContainerConfig,
   how: {
-    readonly plan: Pick<ContainerPlan, 'cgroup' | 'stopSignal'> & {
+    readonly plan: Pick<ContainerPlan, 'stopSignal'> & {
+      readonly cgroup: Pick<ContainerPlan['cgroup'], 'path'>;
       readonly launch: ContainerDocument['exec'];
     };
     readonly diffIds: readonly string[];
@@ -32,6 +33,7 @@ export function documentOf(
     stopSignal,
     termination: config.termination,
     cgroup: cgroup.path,
+    devices: config.devices.map(({ type, major, minor }) => ({ type, major, minor })),
     exec: { env: launch.env, cwd: launch.cwd, user: launch.user, security: launch.security },
     sandboxAttempt: how.sandbox.attempt,
     state: { state: 'created' },
@@ -46,6 +48,6 @@ export function failedDocumentOf(
 ): ContainerDocument {
   const user = { uid: 0, gid: 0, additionalGids: [] };
   const launch = { env: [], cwd: '/', user, security: config.security };
-  const cgroup = { path: `${sandbox.cgroupParent}/${config.id}`, resources: {} };
+  const cgroup = { path: `${sandbox.cgroupParent}/${config.id}` };
   return documentOf(config, { plan: { launch, cgroup, stopSignal: SIGTERM }, diffIds: [], sandbox, nowMs });
 }

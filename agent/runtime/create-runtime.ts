@@ -3,6 +3,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { createDeviceFilter } from '#native/bpf/device-filter.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Launcher, ProcessExit } from '#native/launch/launch.ts';
 import { decodeExits } from '#native/launch/protocol.ts';
@@ -49,7 +50,11 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
     launcher,
     netlink,
     network,
-    system: createLinuxSystem({ cgroups: options.cgroups, mounts: options.mounts }),
+    system: createLinuxSystem({
+      cgroups: options.cgroups,
+      mounts: options.mounts,
+      devices: createDeviceFilter(),
+    }),
     clock,
     log,
     readExits: readExitsFile,

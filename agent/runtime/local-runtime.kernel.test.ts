@@ -1,6 +1,6 @@
 /** The real runtime on this kernel: supervisors, namespaces, overlay roots. The pod network is a loopback. */
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { existsSync, readlinkSync } from 'node:fs';
+import { existsSync, readlinkSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -242,6 +242,54 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     expect(groups).toBe('1000 2000');
     expect(await output(node.runtime, id, 'grep ^Groups: /proc/self/status')).toBe('Groups:\t1000 2000 \n');
     expect(shm).toMatch(/65536 .*\/dev\/shm$/);
+  });
+
+  it.skipIf(cgroupMount === undefined)(
+    'a container makes any device and opens those of every container, in execs too and under another agent (needs cgroup v2)',
+    async () => {
+      await using node = await makeNode();
+
+      await node.runtime.runSandbox(sandboxConfig(uid), signal);
+      const security = {
+        ...containerConfig(node).security,
+        seccomp: 'unconfined' as const,
+        capabilities: ['CAP_MKNOD', 'CAP_DAC_OVERRIDE'],
+      };
+      const tries =
+        'for node in "c 10 237" "c 10 200" "c 1 1" "c 1 11" "b 7 0" "c 1 5"; do rm -f /tmp/n; mknod /tmp/n $node && echo made; ' +
+        '(exec 3</tmp/n) 2>/dev/null && echo open $node; done; echo x >/dev/null && echo null';
+      const all = `${'made\n'.repeat(6)}open c 1 5\nnull`;
+      const id = await startOn(node, { ...shell(`(${tries}) >/tmp/first; exec sleep 1000`), security });
+      await vi.waitFor(async () =>
+        expect(await output(node.runtime, id, 'cat /tmp/first')).toContain('null'),
+      );
+      expect((await output(node.runtime, id, 'cat /tmp/first')).trim()).toBe(all);
+      expect((await output(node.runtime, id, tries)).trim()).toBe(all);
+      const agent = await node.restart();
+      expect((await output(agent, id, tries)).trim()).toBe(all);
+    },
+  );
+
+  it('a privileged container has the devices of the host in its /dev and opens them', async () => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    const base = containerConfig(node).security;
+    const security = {
+      ...base,
+      privileged: true,
+      seccomp: 'unconfined' as const,
+      maskedPaths: [],
+      readonlyPaths: [],
+    };
+    const id = await startOn(node, { ...shell('exec sleep 1000'), security });
+    const kmsg = statSync('/dev/kmsg');
+    const text = await output(
+      node.runtime,
+      id,
+      "stat -c '%a %u %g' /dev/kmsg; (exec 3</dev/kmsg) && echo open",
+    );
+    expect(text.trim()).toBe(`${(kmsg.mode & 0o777).toString(8)} ${kmsg.uid} ${kmsg.gid}\nopen`);
   });
 
   it('an image without layers runs what is mounted into it', async () => {

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { systemClock } from '#base/clock.ts';
+import { mayOpen } from '#native/bpf/device-rules.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
 import {
@@ -216,6 +217,41 @@ describe('LocalRuntime', () => {
     await runtime.stopSandbox(uid, signal);
     await runtime.removePod(uid, signal);
     expect(await left()).toEqual(nothing);
+  });
+
+  it('filters devices before the launch, again when another agent comes, and says so where it cannot', async () => {
+    await using world = await makeWorld();
+
+    const agent = await world.startAgent();
+    const config = containerConfig(
+      { imageId: world.imageId, directory: `${world.directory}/logs` },
+      { id: 'c1' },
+    );
+    await agent.runSandbox(sandboxConfig(uid), signal);
+    await agent.startContainer(uid, { ...config, args: ['sleep'] }, signal);
+    const cgroup = [...world.system.devices.keys()][0] ?? '';
+    expect(cgroup).toMatch(/\/c1$/);
+    world.system.devices.clear();
+    await agent[Symbol.asyncDispose]();
+    await world.startAgent();
+    expect([...world.system.devices.keys()]).toEqual([cgroup]);
+    expect(mayOpen(world.system.devices.get(cgroup) ?? [], { type: 'c', major: 10, minor: 200 }, 2)).toBe(
+      false,
+    );
+  });
+
+  it('starts no container whose devices could not be filtered', async () => {
+    await using world = await makeWorld();
+
+    const agent = await world.startAgent();
+    const config = containerConfig(
+      { imageId: world.imageId, directory: `${world.directory}/logs` },
+      { id: 'c1' },
+    );
+    await agent.runSandbox(sandboxConfig(uid), signal);
+    world.system.failNext = 'filterDevices';
+    await expect(agent.startContainer(uid, config, signal)).rejects.toMatchObject({ code: 'E_LAUNCH' });
+    expect(world.system.devices.size).toBe(0);
   });
 
   it.each(['ensureCgroup', 'createNetns', 'mountSharedMemory', 'startSupervisor', 'network.add'])(

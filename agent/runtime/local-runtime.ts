@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
@@ -88,6 +89,13 @@ export class LocalRuntime implements Runtime {
     for (const name of ['pods', 'netns']) {
       await mkdir(`${paths.runDirectory}/${name}`, { recursive: true, mode: 0o700 });
     }
+    const refusal = await this.#options.system.deviceRefusal();
+    if (refusal !== undefined) {
+      log.warn(
+        { reason: refusal, remedy: 'podwright doctor' },
+        'devices are not filtered: containers have no CAP_MKNOD, and their file systems no devices',
+      );
+    }
     const { pods, unreadable } = await readPods(`${paths.runDirectory}/pods`);
     for (const error of unreadable)
       log.error({ error: describeError(error) }, 'state of a pod is left alone');
@@ -121,7 +129,20 @@ export class LocalRuntime implements Runtime {
       // Observed as dead where that fails: whoever stops it or begins it anew tries again.
       await this.#orElse(`undo what was begun of pod ${sandbox.config.uid}`, undo, signal);
     } else if (supervisor === undefined) await pod.supervisorEnded();
-    else await pod.adopt(supervisor);
+    else {
+      await pod.adopt(supervisor);
+      await this.#filterDevices(pod, signal);
+    }
+  }
+
+  /** What an earlier agent, or one that did not know of it yet, left open. */
+  async #filterDevices(pod: Pod, signal: AbortSignal): Promise<void> {
+    for (const { name, cgroup, devices = [], exec, state } of pod.containers) {
+      if (state.state !== 'running') continue;
+      const rules = deviceRulesOf({ isPrivileged: exec.security.privileged, devices });
+      const filter = (): Promise<void> => this.#options.system.filterDevices(cgroup, rules);
+      await this.#orElse(`filter devices of container ${name}`, filter, signal);
+    }
   }
 
   /** What cannot be cleared away is no reason to have no node. */
@@ -249,8 +270,10 @@ export class LocalRuntime implements Runtime {
       const document = await keepEnvironment(pod.directory, whole, { others: pod.containers, system });
       await pod.addContainer(document);
       isRecorded = true;
-      const { path, resources } = plan.cgroup;
+      const { path, resources, devices } = plan.cgroup;
       const { path: cgroup } = await this.#options.system.ensureCgroup(path, resources);
+      // Before any process is in it; for execs too, which are in the same.
+      await this.#options.system.filterDevices(path, devices);
       signal.throwIfAborted();
       const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
       pod.started(config.id, process);

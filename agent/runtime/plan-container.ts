@@ -2,6 +2,8 @@ import { constants } from 'node:os';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { checkArguments } from '#native/launch/argument-limits.ts';
+import { deviceRulesOf } from '#native/bpf/device-rules.ts';
+import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import { defaultMounts } from '#native/launch/compile-container.ts';
 import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from './image-user.ts';
@@ -11,7 +13,12 @@ import type { CgroupResources, ContainerConfig, SandboxConfig } from './runtime.
 /** Everything that starting a container does, decided. */
 export interface ContainerPlan {
   readonly id: string;
-  readonly cgroup: { readonly path: string; readonly resources: CgroupResources };
+  readonly cgroup: {
+    readonly path: string;
+    readonly resources: CgroupResources;
+    /** What its processes may open. */
+    readonly devices: readonly DeviceRule[];
+  };
   readonly launch: Omit<ContainerLaunch, 'cgroup'>;
   readonly stdio: LaunchStdio;
   readonly stopSignal: number;
@@ -25,6 +32,10 @@ export interface ContainerContext {
   readonly sharedMemoryPath: string | undefined;
   /** The pod's supervisor's, which no container mounts from. */
   readonly supervisorDirectory: string;
+  /** Of the host, which a privileged container has. */
+  readonly hostDevices: ContainerLaunch['devices'];
+  /** Whether what a container opens is looked at (RuntimeSystem.deviceRefusal). */
+  readonly isDeviceFiltered: boolean;
   /** The process of `pidTarget` in the supervisor's view; undefined where that does not run. */
   readonly targetPid: number | undefined;
   readonly image: {
@@ -52,7 +63,11 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
   checkArguments(args, env);
   return {
     id: config.id,
-    cgroup: { path: `${sandbox.cgroupParent}/${config.id}`, resources: config.resources },
+    cgroup: {
+      path: `${sandbox.cgroupParent}/${config.id}`,
+      resources: config.resources,
+      devices: deviceRulesOf({ isPrivileged: config.security.privileged, devices: config.devices }),
+    },
     launch: {
       root: {
         kind: 'overlay',
@@ -63,12 +78,12 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
         make: { directory, ...image.root },
       },
       mounts: mountsOf(config, context),
-      devices: config.devices,
+      devices: devicesOf(config, context.hostDevices),
       args,
       env,
       cwd: config.workingDir ?? (image.config.workingDir === '' ? '/' : image.config.workingDir),
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      security: config.security,
+      security: context.isDeviceFiltered ? config.security : { ...config.security, nodev: true },
       rlimits: config.rlimits,
       sysctls: {}, // the pod's are set once, in its sandbox
       oomScoreAdj: config.oomScoreAdj,
@@ -77,6 +92,22 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
   };
+}
+
+/** Its own, and of a privileged one all of the host's but where it mounts something itself. */
+function devicesOf(
+  { security, devices, mounts }: ContainerConfig,
+  hostDevices: ContainerLaunch['devices'],
+): ContainerLaunch['devices'] {
+  if (!security.privileged) return devices;
+  const own = new Set(devices.map(({ path }) => path));
+  const isFree = (path: string): boolean =>
+    !own.has(path) &&
+    !mounts.some(({ target }) => {
+      const mounted = target.replace(/(?<=.)\/+$/, '');
+      return path === mounted || path.startsWith(`${mounted === '/' ? '' : mounted}/`);
+    });
+  return [...hostDevices.filter(({ path }) => isFree(path)), ...devices];
 }
 
 export function containersDirectory(paths: RuntimePaths): string {

@@ -3,12 +3,17 @@ import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from './pod.ts';
 import type { ContainerConfig } from './runtime.ts';
+import type { RuntimeSystem } from './system.ts';
 
 /** The plan of a container, with what it needs to know read from its image. @throws E_NOT_FOUND, E_INVALID */
 export async function planFromImage(
   pod: Pod,
   config: ContainerConfig,
-  { images, paths }: { readonly images: LocalImageStore; readonly paths: RuntimePaths },
+  {
+    images,
+    paths,
+    system,
+  }: { readonly images: LocalImageStore; readonly paths: RuntimePaths; readonly system: RuntimeSystem },
 ): Promise<PlannedContainer> {
   const image = await images.content(config.imageId);
   const { sharedMemory, supervisor } = pod.plan;
@@ -17,6 +22,8 @@ export async function planFromImage(
     sandbox: pod.sandbox.config,
     sharedMemoryPath: sharedMemory?.path,
     supervisorDirectory: supervisor.directory,
+    hostDevices: config.security.privileged ? await system.hostDevices() : [],
+    isDeviceFiltered: (await system.deviceRefusal()) === undefined,
     targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
     image,
   });

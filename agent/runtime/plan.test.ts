@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { parseImageConfig, type ImageConfig } from '#api/oci/config.ts';
+import {
+  allAccess,
+  DEVICE_ACCESS,
+  mayOpen,
+  normaliseDeviceRules,
+  renderDeviceRules,
+} from '#native/bpf/device-rules.ts';
+import type { Device } from '#native/bpf/device-rules.ts';
 import { nonRootRefusal, parseAccounts, resolveUser } from './image-user.ts';
 import { planContainer, signalNumber, type ContainerContext } from './plan-container.ts';
 import { planSandbox } from './plan-sandbox.ts';
@@ -36,6 +44,8 @@ function context(
     readonly image?: object;
     readonly sandbox?: Partial<SandboxConfig>;
     readonly targetPid?: number;
+    readonly hostDevices?: ContainerContext['hostDevices'];
+    readonly isDeviceFiltered?: boolean;
   } = {},
 ): ContainerContext {
   return {
@@ -43,6 +53,8 @@ function context(
     sandbox: sandboxConfig(uid, { hostname: 'web-0', cgroupParent: 'kubepods/podX', ...change.sandbox }),
     sharedMemoryPath: `/run/p/pods/${uid}/shm`,
     supervisorDirectory: `/run/p/pods/${uid}/s0`,
+    hostDevices: change.hostDevices ?? [],
+    isDeviceFiltered: change.isDeviceFiltered ?? true,
     targetPid: change.targetPid,
     image: { config: imageConfig(change.image), lower: ['/layers/b', '/layers/a'], accounts, root },
   };
@@ -137,9 +149,53 @@ describe('planSandbox()', () => {
   });
 });
 
+describe('planContainer(): devices', () => {
+  const device = (path: string, minor: number): ContainerContext['hostDevices'][number] => ({
+    path,
+    type: 'c',
+    major: 10,
+    minor,
+    mode: 0o660,
+    uid: 0,
+    gid: 5,
+  });
+  const hostDevices = [
+    device('/dev/fuse', 229),
+    device('/dev/net/tun', 200),
+    device('/dev/loop-control', 237),
+  ];
+  const tun: Device = { type: 'c', major: 10, minor: 200 };
+
+  it('gives a privileged container all of the host, but where it mounts something itself', () => {
+    const security = { ...container().security, privileged: true };
+    const mounts = [{ type: 'bind', source: '/x', target: '/dev/net/', options: ['rbind'] }] as const;
+    const plan = planContainer(container({ security, mounts }), context({ hostDevices }));
+    expect(plan.launch.devices.map(({ path }) => path)).toEqual(['/dev/fuse', '/dev/loop-control']);
+    expect(mayOpen(plan.cgroup.devices, tun, allAccess)).toBe(true);
+    const whole = [{ type: 'bind', source: '/dev', target: '/dev', options: ['rbind'] }] as const;
+    const hosts = planContainer(container({ security, mounts: whole }), context({ hostDevices }));
+    expect(hosts.launch.devices).toEqual([]);
+  });
+
+  it('gives another its own, to make and to open', () => {
+    const plan = planContainer(container({ devices: [device('/dev/own', 200)] }), context({ hostDevices }));
+    expect(plan.launch.devices.map(({ path }) => path)).toEqual(['/dev/own']);
+    expect(mayOpen(plan.cgroup.devices, tun, allAccess)).toBe(true);
+    expect(mayOpen(planContainer(container(), context()).cgroup.devices, tun, DEVICE_ACCESS.r)).toBe(false);
+  });
+
+  it('takes devices from file systems where nobody looks at what is opened', () => {
+    const plan = planContainer(container(), context({ isDeviceFiltered: false }));
+    expect(plan.launch.security.nodev).toBe(true);
+    expect(planContainer(container(), context()).launch.security.nodev).toBeUndefined();
+  });
+});
+
 describe('planContainer()', () => {
   it('decides everything of an ordinary container', () => {
-    expect(planContainer(container(), context())).toMatchInlineSnapshot(`
+    const plan = planContainer(container(), context());
+    const devices = renderDeviceRules(normaliseDeviceRules(plan.cgroup.devices));
+    expect({ ...plan, cgroup: { ...plan.cgroup, devices } }).toMatchInlineSnapshot(`
       {
         "cgroup": {
           "path": "kubepods/podX/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",

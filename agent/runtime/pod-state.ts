@@ -11,6 +11,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import type { Device } from '#native/bpf/device-rules.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { ContainerState, SandboxConfig, TerminationMessage } from './runtime.ts';
@@ -40,6 +41,8 @@ export interface ContainerDocument {
   readonly stopSignal: number;
   readonly termination: TerminationMessage | undefined;
   readonly cgroup: string; // relative to the node's root
+  /** That it was given besides those of every container; absent in documents of earlier agents. */
+  readonly devices?: readonly Device[];
   /** How exec joins it. Holds the environment: the file is root's alone. */
   readonly exec: Pick<ContainerLaunch, 'env' | 'cwd' | 'user' | 'security'>;
   /** Its environment is not here but in a file, see exec-environment.ts. */

@@ -1,6 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { PodwrightError } from '#base/errors.ts';
+import type { DeviceRule } from '#native/bpf/device-rules.ts';
+import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { CgroupResources } from './runtime.ts';
 import type { CgroupUsage, RuntimeSystem } from './system.ts';
 
@@ -11,6 +13,10 @@ export class FakeSystem implements RuntimeSystem {
   readonly killed: string[] = [];
   /** oom_kill counters, by cgroup. */
   readonly ooms: Map<string, number> = new Map();
+  /** What cgroups' processes may open. */
+  readonly devices: Map<string, readonly DeviceRule[]> = new Map();
+  /** Why this host filters no devices. */
+  refusal: string | undefined;
   /** The next call of this name fails. */
   failNext: string | undefined;
   onKill: ((path: string) => void) | undefined;
@@ -26,6 +32,20 @@ export class FakeSystem implements RuntimeSystem {
     this.#step('ensureCgroup');
     this.cgroups.set(path, resources);
     return { path: this.cgroupDirectory(path), missing: [] };
+  }
+
+  async deviceRefusal(): Promise<string | undefined> {
+    return this.refusal;
+  }
+
+  async filterDevices(path: string, rules: readonly DeviceRule[]): Promise<void> {
+    this.#step('filterDevices');
+    if (!this.cgroups.has(path)) throw new PodwrightError('E_NOT_FOUND', `open ${path}: ENOENT`);
+    if (this.refusal === undefined) this.devices.set(path, rules);
+  }
+
+  async hostDevices(): Promise<ContainerLaunch['devices']> {
+    return [{ path: '/dev/fuse', type: 'c', major: 10, minor: 229, mode: 0o666 }];
   }
 
   cgroupDirectory(path: string): string {

@@ -1,7 +1,9 @@
 import { mkdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { DeviceFilter } from '#native/bpf/device-filter.ts';
+import { allDeviceRules } from '#native/bpf/device-rules.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from '#native/sys/constants.ts';
@@ -10,6 +12,7 @@ import { OwnedFd } from '#native/sys/fd.ts';
 import { socket } from '#native/sys/libc.ts';
 import { withNetns } from '#native/sys/namespace.ts';
 import { kernelResources, wantedControllers } from './cgroup-resources.ts';
+import { listHostDevices } from './host-devices.ts';
 import type { CgroupResources } from './runtime.ts';
 import type { CgroupUsage, RuntimeSystem } from './system.ts';
 
@@ -17,14 +20,23 @@ export interface LinuxSystemPorts {
   /** Undefined: this host has no cgroup v2. Everything runs, nothing is limited. */
   readonly cgroups: Cgroups | undefined;
   readonly mounts: Mounts;
+  readonly devices: DeviceFilter;
 }
 
 const removeTimeoutMs = 5_000;
 const pageBytes = 4096;
 
 /** RuntimeSystem over the kernel ports. */
-export function createLinuxSystem({ cgroups, mounts }: LinuxSystemPorts): RuntimeSystem {
+export function createLinuxSystem({ cgroups, mounts, devices }: LinuxSystemPorts): RuntimeSystem {
+  let refusal: Promise<string | undefined> | undefined;
+  const deviceRefusal = (): Promise<string | undefined> => (refusal ??= probeDevices(cgroups, devices));
   return {
+    deviceRefusal,
+    filterDevices: async (path, rules) => {
+      if (cgroups === undefined || (await deviceRefusal()) !== undefined) return;
+      devices.apply(cgroups.directory(path), rules);
+    },
+    hostDevices: () => listHostDevices('/dev'),
     ensureCgroup: async (path, resources) => {
       if (cgroups === undefined) return { path: undefined, missing: limitedControllers(resources) };
       await cgroups.ensure(path, wantedControllers);
@@ -45,6 +57,26 @@ export function createLinuxSystem({ cgroups, mounts }: LinuxSystemPorts): Runtim
     unmount: async (path) => void mounts.unmount(path),
     connect: connectLoopback,
   };
+}
+
+/** A cgroup that no pod has: below the tree's root, as those of pods. */
+const probeCgroup = 'device-probe';
+
+async function probeDevices(
+  cgroups: Cgroups | undefined,
+  devices: DeviceFilter,
+): Promise<string | undefined> {
+  if (cgroups === undefined) return 'no cgroup v2';
+  await cgroups.ensure(probeCgroup, []);
+  try {
+    devices.apply(cgroups.directory(probeCgroup), allDeviceRules);
+    return undefined;
+  } catch (error) {
+    if (isPodwrightError(error, 'E_UNSUPPORTED')) return error.message;
+    throw error;
+  } finally {
+    await cgroups.remove(probeCgroup, removeTimeoutMs);
+  }
 }
 
 function limitedControllers(resources: CgroupResources): readonly string[] {

@@ -3,6 +3,8 @@
  * pod's network namespace. Small, so that tests can fail each step.
  */
 import type { Socket } from 'node:net';
+import type { DeviceRule } from '#native/bpf/device-rules.ts';
+import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { CgroupResources } from './runtime.ts';
 
 /** What a cgroup used; bytes and nanoseconds. */
@@ -21,6 +23,15 @@ export interface RuntimeSystem {
     path: string,
     resources: CgroupResources,
   ): Promise<{ readonly path: string | undefined; readonly missing: readonly string[] }>;
+  /** Why devices cannot be filtered on this host, in words; undefined where they can. Asked of the kernel once. */
+  deviceRefusal(): Promise<string | undefined>;
+  /**
+   * From now on processes of the cgroup, which is there, open only these devices. Safe to repeat; nothing where there is a refusal.
+   * @throws E_NOT_FOUND, E_UNSUPPORTED
+   */
+  filterDevices(path: string, rules: readonly DeviceRule[]): Promise<void>;
+  /** The devices of the host's /dev, but those of terminals and those that every container has of its own. */
+  hostDevices(): Promise<ContainerLaunch['devices']>;
   /** Where a cgroup is in the file system, made or not. */
   cgroupDirectory(path: string): string | undefined;
   /** cgroup.kill: SIGKILL to everything in it and below. Succeeds if it is gone. */

@@ -9,6 +9,7 @@ import { planContainer } from '#agent/runtime/plan-container.ts';
 import type { SandboxPlan } from '#agent/runtime/plan-sandbox.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { normaliseDeviceRules, renderDeviceRules } from '#native/bpf/device-rules.ts';
 import { compileContainer, containerCloneFlags } from '#native/launch/compile-container.ts';
 import { CLONE } from '#native/launch/kernel-constants.ts';
 import { renderProgram } from '#native/launch/program.ts';
@@ -62,6 +63,9 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     sandbox: sandbox.config,
     sharedMemoryPath: sandbox.plan.sharedMemory?.path,
     supervisorDirectory: sandbox.plan.supervisor.directory,
+    // As on a node whose kernel filters devices.
+    hostDevices: [],
+    isDeviceFiltered: true,
     // For ephemeral containers, which no pod of a file has.
     targetPid: undefined,
     image,
@@ -75,6 +79,8 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     `write ${config.termination?.path ?? ''} 0666`,
     `write ${sandbox.plan.podDirectory}/containers/${config.id}.json 0600`,
     `log to ${plan.stdio.logPath ?? 'nowhere'}`,
+    `devices of ${cgroup}: ${renderDeviceRules(normaliseDeviceRules(plan.cgroup.devices))}`,
+    ...(config.security.privileged ? ['every device of the node’s /dev, made in its own'] : []),
   ];
   const started = [
     `clone3 ${cloneFlagNames(containerCloneFlags(launch))} into ${cgroup}, by the supervisor`,

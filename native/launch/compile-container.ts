@@ -60,7 +60,7 @@ export const defaultMounts: ContainerLaunch['mounts'] = [
 ];
 
 /** Devices of every container: null, zero, full, random, urandom, tty (runtime-spec, "Default Devices"). */
-const defaultDevices: ContainerLaunch['devices'] = (
+export const defaultDevices: ContainerLaunch['devices'] = (
   [
     ['/dev/null', 1, 3],
     ['/dev/zero', 1, 5],
@@ -101,7 +101,8 @@ export function compileContainer(
   const shared = allocateSharedTrees(container.mounts);
   compilePropagation(builder, shared);
   compileRoot(builder, container);
-  for (const mount of container.mounts) compileMount(builder, mount, { shared, proc: joined });
+  const isNodev = hasNoDevices(container);
+  for (const mount of container.mounts) compileMount(builder, mount, { shared, proc: joined, isNodev });
   compileDevices(builder, container);
   compileMaskedPaths(builder, container.security.maskedPaths);
   compileReadonlyPaths(builder, container.security.readonlyPaths);
@@ -114,6 +115,10 @@ export function compileContainer(
   compileIdentity(builder, container, architecture);
   compileProcess(builder, container, { isSeen: joined !== undefined, tty: stdio.tty });
   return builder.build();
+}
+
+function hasNoDevices({ security }: ContainerLaunch): boolean {
+  return security.nodev === true && !security.privileged;
 }
 
 /** Where the proc of a pid namespace is that others are in; undefined for one of the container's own, or the host's. */
@@ -180,6 +185,13 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
   builder.op('openat', [AT_FDCWD, text(place), flags(OPEN, 'O_PATH', 'O_CLOEXEC'), 0], {
     save: registers.root,
   });
+  if (!hasNoDevices(container)) return;
+  const attributes = ['MOUNT_ATTR_NODEV'] as const;
+  setAttributes(builder, register(registers.root), text(''), {
+    recursive: root.kind === 'directory',
+    propagation: undefined,
+    attributes,
+  });
 }
 
 /**
@@ -233,7 +245,12 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
     const mode = number(kind | device.mode, `${device.type} 0${device.mode.toString(8)}`);
     const name = text(posix.basename(device.path));
     const node = deviceNumber(device.major, device.minor);
-    builder.op('mknodat', [register(registers.target), name, mode, node], { tolerate: ['EEXIST'] });
+    const { uid = 0, gid = 0 } = device;
+    const isRoots = uid === 0 && gid === 0;
+    // Where something is there already, a mount of the container's, its owner stays too.
+    const options = { tolerate: ['EEXIST'], skip: isRoots ? 0 : 1 };
+    builder.op('mknodat', [register(registers.target), name, mode, node], options);
+    if (!isRoots) builder.op('fchownat', [register(registers.target), name, uid, gid, 0]);
   }
   if (!hasOwnDev) return;
   builder.label('make the links of /dev');

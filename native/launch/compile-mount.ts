@@ -128,13 +128,21 @@ export function compilePropagation(builder: ProgramBuilder, shared: ReadonlyMap<
 export function compileMount(
   builder: ProgramBuilder,
   mount: LaunchMount,
-  from: { readonly shared: ReadonlyMap<LaunchMount, number>; readonly proc: ProcSource | undefined },
+  from: {
+    readonly shared: ReadonlyMap<LaunchMount, number>;
+    readonly proc: ProcSource | undefined;
+    /** No device of a bind can be opened. */
+    readonly isNodev: boolean;
+  },
 ): void {
   const { shared } = from;
   if (!mount.target.startsWith('/')) {
     throw new PodwrightError('E_INVALID', `compile mount ${mount.target}: the target is not absolute`);
   }
-  const options = parseMountOptions(mount);
+  const parsed = parseMountOptions(mount);
+  const isWithout = from.isNodev && mount.type === 'bind';
+  const recursiveAttributes = [...parsed.recursiveAttributes, 'MOUNT_ATTR_NODEV' as const];
+  const options = isWithout ? { ...parsed, recursiveAttributes } : parsed;
   const what = mount.type === 'bind' ? `bind ${mount.source}` : mount.type;
   builder.label(`mount ${what} on ${mount.target}`);
   if (mount.type === 'bind') compileBind(builder, mount, { options, shared: shared.get(mount) });

@@ -42,7 +42,7 @@ export function compileIdentity(
   // While still root: a user without search permission may have been given the directory all the same.
   builder.label(`enter ${process.cwd}`);
   builder.op('enterPath', [text(process.cwd)]);
-  const kept = capabilityMask(security.capabilities);
+  const kept = capabilityMask(capabilitiesOf(security));
   const masks = [hex(kept & 0xffff_ffffn), hex(kept >> 32n)];
   if (!security.privileged) {
     builder.label('drop capabilities from the bounding set');
@@ -61,6 +61,11 @@ export function compileIdentity(
     builder.op('prctl', [flags(PR, 'PR_SET_NO_NEW_PRIVS'), 1, 0, 0, 0]);
   }
   if (isFiltered && security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
+}
+
+/** What would make a device that nothing filters goes with the filter. */
+function capabilitiesOf({ capabilities, nodev, privileged }: ExecLaunch['security']): readonly string[] {
+  return nodev === true && !privileged ? capabilities.filter((name) => name !== 'CAP_MKNOD') : capabilities;
 }
 
 function hex(value: bigint): ReturnType<typeof number> {

@@ -91,6 +91,22 @@ describe('compileContainer()', () => {
     );
   });
 
+  it('leaves devices to its own /dev where no filter of devices is', () => {
+    const security = { ...typical.security, capabilities: ['CAP_MKNOD', 'CAP_CHOWN'], nodev: true };
+    const program = renderProgram(compileContainer({ ...typical, security }, stdio, 'x86_64'));
+    expect(program.match(/mount_setattr.*MOUNT_ATTR_NODEV/g)).toEqual(
+      [
+        'mount_setattr(r8, "", AT_EMPTY_PATH|AT_RECURSIVE, MOUNT_ATTR_NODEV',
+        'mount_setattr(r0, "", AT_EMPTY_PATH, MOUNT_ATTR_NODEV',
+        'mount_setattr(r2, "", AT_EMPTY_PATH|AT_RECURSIVE, MOUNT_ATTR_NODEV',
+      ].toSorted((a, b) => program.indexOf(a) - program.indexOf(b)),
+    );
+    expect(program).toContain('keepCaps(0x1, 0x0)');
+    const privileged = { ...security, privileged: true };
+    const all = renderProgram(compileContainer({ ...typical, security: privileged }, stdio, 'x86_64'));
+    expect(all).not.toMatch(/mount_setattr.*MOUNT_ATTR_NODEV/);
+  });
+
   it('makes an empty directory for an overlay without layers', () => {
     const root = { ...typical.root, lower: [] };
     const program = renderProgram(compileContainer({ ...typical, root }, stdio, 'x86_64'));

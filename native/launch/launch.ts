@@ -35,6 +35,11 @@ export interface LaunchSecurity {
   readonly readonlyRoot: boolean;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
+  /**
+   * The cgroup's devices are not filtered (native/bpf): only the container's own /dev has devices, and no capability makes others.
+   * Nothing for a privileged container.
+   */
+  readonly nodev?: boolean;
 }
 
 export interface LaunchRlimit {
@@ -70,6 +75,8 @@ export interface ContainerLaunch {
     readonly major: number;
     readonly minor: number;
     readonly mode: number;
+    readonly uid?: number;
+    readonly gid?: number;
   }[];
   readonly args: readonly string[]; // args[0] is looked up in PATH of env inside the root when it has no slash
   readonly env: readonly string[]; // NAME=value
@@ -96,7 +103,10 @@ export interface ExecLaunch {
   readonly env: readonly string[];
   readonly cwd: string;
   readonly user: LaunchUser;
-  readonly security: Pick<LaunchSecurity, 'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp'>;
+  readonly security: Pick<
+    LaunchSecurity,
+    'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp' | 'nodev'
+  >;
   readonly cgroup: string | undefined;
 }
 
