@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { FakeDeviceFilter } from '#native/bpf/device-filter.fake.ts';
 import { enterOwnMounts } from '#native/fs/own-mounts.fixture.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { documentOf } from './container-document.ts';
@@ -12,7 +13,7 @@ import { createLinuxSystem } from './system.linux.ts';
 
 describe.skipIf(process.getuid?.() !== 0)('environments of a pod (needs root)', () => {
   const mounts = createMounts();
-  const system = createLinuxSystem({ cgroups: undefined, mounts });
+  const system = createLinuxSystem({ cgroups: undefined, mounts, devices: new FakeDeviceFilter() });
   let scratch: string;
   beforeAll(() => {
     enterOwnMounts();
