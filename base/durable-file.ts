@@ -5,13 +5,22 @@
  *
  * What only has to survive a kill of the process, as the kernel stays, says `survives: 'kill'` and spares the disk's time.
  */
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 
 export interface DurableOptions {
-  /** Permission bits of a new file, less the umask. Default 0600. */
+  /** Permission bits. Default 0600. */
   readonly mode?: number;
   /** Default 'power cut'. */
   readonly survives?: 'power cut' | 'kill';
@@ -36,6 +45,7 @@ export async function writeDurably(
   try {
     await using file = await open(draft, 'wx', mode);
 
+    if ((mode & 0o077) !== 0) await file.chmod(mode); // Whatever the umask takes away.
     await file.writeFile(data);
     if (survives === 'power cut') await file.sync();
     await rename(draft, path);
@@ -57,6 +67,7 @@ export function writeDurablySync(
   try {
     const file = openSync(draft, 'wx', mode);
     try {
+      if ((mode & 0o077) !== 0) fchmodSync(file, mode);
       writeFileSync(file, data);
       if (survives === 'power cut') fsyncSync(file);
     } finally {

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
+import { removeDrafts } from '#base/durable-file.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { endpointSlices, nodes, services } from '#api/kind-ref.ts';
@@ -144,6 +145,7 @@ async function startParts(
   const clock = systemClock;
   const paths = agentPaths(resolve(options.data), resolve(options.run));
   ensureDataDir(paths.data, 0o700);
+  removeDrafts(paths.data);
   await mkdir(paths.run, { recursive: true, mode: 0o700 });
   const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
   const transport = stack.use(createHttpTransport({ ...access, admit: cluster.admit }));

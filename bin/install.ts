@@ -1,11 +1,12 @@
 /** `podwright install` and `uninstall`: a unit of systemd's put in place, and everything of it taken away. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { systemClock } from '#base/clock.ts';
+import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { endNode } from './end-node.ts';
@@ -33,8 +34,7 @@ export async function runInstall(role: Role, options: Readonly<Record<string, un
   });
   const isChanged = (await readIfThere(path)) !== unit;
   if (isChanged) {
-    await writeFile(`${path}.new`, unit, { mode: 0o644 });
-    await rename(`${path}.new`, path);
+    await writeDurably(path, unit, { mode: 0o644 });
     await systemctl('daemon-reload');
   }
   await systemctl('enable', '--quiet', unitName(role));

@@ -1,7 +1,8 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
+import { removeDrafts, writeDurably } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
@@ -53,6 +54,7 @@ export async function runServer(options: ServerCommandOptions): Promise<void> {
       logger,
     }),
   );
+  removeDrafts(dataDir); // The store's lock says that nobody else writes here.
   const url = `https://${options.advertiseAddress}:${advertisedPort(listeners)}`;
   await writePrivate(
     resolve(options.adminKubeconfig ?? join(dataDir, 'kubeconfig')),
@@ -98,7 +100,7 @@ function parseNode(text: string): { readonly name: string; readonly ip: string }
 
 async function writePrivate(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(path, text, { mode: 0o600 });
+  await writeDurably(path, text);
 }
 
 /** What `podwright agent --credentials` reads. */

@@ -1,5 +1,6 @@
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeDurably } from '#base/durable-file.ts';
 import { createPluginRegistry } from './registry.ts';
 
 export interface InstallOptions {
@@ -22,9 +23,7 @@ export async function installPlugins(options: InstallOptions): Promise<readonly 
     names.map(async (name) => {
       const path = join(options.binDir, name);
       const text = renderLauncher(options.nodePath, join(import.meta.dirname, name, 'main.ts'));
-      await writeFile(`${path}.new`, text);
-      await chmod(`${path}.new`, 0o755);
-      await rename(`${path}.new`, path);
+      await writeDurably(path, text, { mode: 0o755 });
       return path;
     }),
   );

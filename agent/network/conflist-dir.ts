@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeDrafts, writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 
@@ -69,7 +70,6 @@ export function renderDefaultConflist(options: DefaultConflist): string {
 /** Writes the default network, whole or not at all. A network of somebody else's whose name sorts first is used instead. */
 export async function writeDefaultConflist(dir: string, options: DefaultConflist): Promise<void> {
   await mkdir(dir, { recursive: true });
-  const path = join(dir, '90-podwright.conflist');
-  await writeFile(`${path}.new`, renderDefaultConflist(options), { mode: 0o644 });
-  await rename(`${path}.new`, path);
+  removeDrafts(dir);
+  await writeDurably(join(dir, '90-podwright.conflist'), renderDefaultConflist(options), { mode: 0o644 });
 }

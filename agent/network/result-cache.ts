@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDraft, removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
 import { field, parseJsonObject } from '#api/cni/json-field.ts';
@@ -35,14 +36,14 @@ const kind = 'cniCacheV1';
 
 export function createResultCache(cacheDir: string): ResultCache {
   const dir = join(cacheDir, 'results');
+  if (existsSync(dir)) removeDrafts(dir);
   const pathOf = (network: string, containerId: string, ifname: string): string =>
     join(dir, `${network}-${containerId}-${ifname}`);
   return {
     async save(attachment, configText) {
       const path = pathOf(attachment.list.name, attachment.containerId, attachment.ifname);
       mkdirSync(dir, { recursive: true, mode: 0o700 });
-      writeFileSync(`${path}.new`, render(attachment, configText), { mode: 0o600 });
-      renameSync(`${path}.new`, path);
+      writeDurablySync(path, render(attachment, configText), { survives: 'kill' });
     },
     load: async (network, containerId, ifname) => {
       const path = pathOf(network, containerId, ifname);
@@ -53,8 +54,7 @@ export function createResultCache(cacheDir: string): ResultCache {
       const found: CachedAttachment[] = [];
       for (const name of await listNames(dir)) {
         // Only the files that may be meant are read: a node that ends its pods asks once for each.
-        if (name.endsWith('.new') || (containerId !== undefined && !name.includes(`-${containerId}-`)))
-          continue;
+        if (isDraft(name) || (containerId !== undefined && !name.includes(`-${containerId}-`))) continue;
         const attachment = await read(join(dir, name));
         if (attachment === undefined) continue;
         if (containerId === undefined || attachment.containerId === containerId) found.push(attachment);

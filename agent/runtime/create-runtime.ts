@@ -43,6 +43,7 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
   const images = await openImageStore({
     directory: dataDirectory,
     registry: createRegistryClient({ ...options.registry, clock }),
+    tell: (text) => log.error({}, text),
   });
   const runtime = new LocalRuntime({
     paths: { runDirectory, dataDirectory },

@@ -1,5 +1,5 @@
 /** The runtime over fakes: what happens when a step fails, and what a restarted agent finds. */
-import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -13,7 +13,7 @@ import {
   type FakeProgram,
   runUntilKilled,
 } from '#native/launch/launcher.fake.ts';
-import type { Launcher } from '#native/launch/launch.ts';
+import type { Launcher, Supervisor } from '#native/launch/launch.ts';
 import { openImageStore } from './images/image-store.ts';
 import { ociArchive, tarOf } from './images/test-archive.ts';
 import { LocalRuntime } from './local-runtime.ts';
@@ -36,6 +36,8 @@ interface World extends AsyncDisposable {
   readonly imageId: string;
   /** The next call of this step fails. */
   fail: string | undefined;
+  /** Called before each step that acts; what it throws is that step's failure. */
+  onStep: ((name: string) => void) | undefined;
   startAgent(): Promise<LocalRuntime>;
 }
 
@@ -63,8 +65,18 @@ async function makeWorld(): Promise<World> {
   const namespaces = new Set<string>();
   const networks = new Set<string>();
   const agents: LocalRuntime[] = [];
-  const world = { directory, system, launcher, namespaces, networks, fail: undefined as string | undefined };
+  const world = {
+    directory,
+    system,
+    launcher,
+    namespaces,
+    networks,
+    fail: undefined as string | undefined,
+    onStep: undefined as World['onStep'],
+  };
+  system.onStep = (name) => world.onStep?.(name);
   const step = (name: string): void => {
+    world.onStep?.(name);
     if (world.fail !== name) return;
     world.fail = undefined;
     throw new PodwrightError('E_KERNEL', `${name}: EIO`);
@@ -99,7 +111,11 @@ async function makeWorld(): Promise<World> {
     ...launcher,
     startSupervisor: async (spec, after) => {
       step('startSupervisor');
-      return launcher.startSupervisor(spec, after);
+      return withSteps(await launcher.startSupervisor(spec, after), step);
+    },
+    connectSupervisor: async (at) => {
+      const supervisor = await launcher.connectSupervisor(at);
+      return supervisor === undefined ? undefined : withSteps(supervisor, step);
     },
   };
   const openImages = (): ReturnType<typeof openImageStore> =>
@@ -139,6 +155,23 @@ async function makeWorld(): Promise<World> {
   });
 }
 
+/** Each request that acts is a step. */
+function withSteps(supervisor: Supervisor, step: (name: string) => void): Supervisor {
+  const act = <A extends readonly unknown[], R>(name: string, call: (...args: A) => Promise<R>) => {
+    return async (...args: A): Promise<R> => {
+      step(name);
+      return call(...args);
+    };
+  };
+  return {
+    ...supervisor,
+    launch: act('launch', supervisor.launch),
+    kill: act('kill', supervisor.kill),
+    stop: act('stop', supervisor.stop),
+    [Symbol.dispose]: () => supervisor[Symbol.dispose](),
+  };
+}
+
 /** What the fake supervisor wrote down; undefined connections have written nothing here. */
 async function exitsOf(launcher: FakeLauncher, path: string): ReturnType<LocalRuntimeExits> {
   const supervisor = await launcher.connectSupervisor(path);
@@ -173,7 +206,7 @@ describe('LocalRuntime', () => {
     await world[Symbol.asyncDispose]();
   });
 
-  const left = async (): Promise<unknown> => ({
+  const left = async (): Promise<object> => ({
     system: world.system.left(),
     namespaces: [...world.namespaces],
     networks: [...world.networks],
@@ -315,6 +348,81 @@ describe('LocalRuntime', () => {
       exitCode: 137,
     });
   });
+
+  /** A pod from its sandbox to its removal. */
+  const life = async (agent: LocalRuntime): Promise<void> => {
+    await agent.runSandbox(sandboxConfig(uid), signal);
+    const config = containerConfig({ ...world, directory: world.directory });
+    await agent.startContainer(uid, config, signal);
+    await agent.stopContainer(uid, config.id, 0, signal);
+    await agent.removeContainer(uid, config.id, { withLogs: true });
+    await agent.stopSandbox(uid, signal);
+    await agent.removePod(uid, signal);
+  };
+
+  it('an agent that is killed before any one step of a pod leaves nothing that the next does not end', async () => {
+    const names: string[] = [];
+    world.onStep = (name) => void names.push(name);
+    await life(runtime);
+    expect(await left()).toEqual(nothing);
+    expect(new Set(names)).toEqual(
+      new Set([
+        ...['ensureCgroup', 'createNetns', 'mountSharedMemory', 'startSupervisor', 'network.add', 'launch'],
+        ...['kill', 'stop', 'killCgroup', 'network.del', 'removeNetns', 'unmount', 'removeCgroup'],
+      ]),
+    );
+    for (let cutBefore = 0; cutBefore < names.length; cutBefore++) {
+      let steps = 0;
+      let isDead = false;
+      const killed = await world.startAgent();
+      world.onStep = (name) => {
+        isDead ||= steps++ === cutBefore;
+        if (isDead) throw new PodwrightError('E_KERNEL', `${name}: killed before step ${cutBefore}`);
+      };
+      await life(killed).catch(() => undefined); // It may have got through: a step that only tidies can fail unseen.
+      world.onStep = undefined;
+      const next = await world.startAgent();
+      for (const pod of next.observeAll()) {
+        await next.stopSandbox(pod.uid, signal);
+        await next.removePod(pod.uid, signal);
+      }
+      expect({ cutBefore, step: names[cutBefore], ...(await leftAfterStart()) }).toEqual({
+        cutBefore,
+        step: names[cutBefore],
+        ...nothing,
+      });
+    }
+  });
+  /** With what a start collects, as directories of containers. */
+  const leftAfterStart = async (): Promise<object> => {
+    await world.startAgent();
+    return left();
+  };
+
+  it.each(['{', '', '{"version":1}', '[]', 'null'])(
+    'a document that says %j stops neither the start nor other pods; its pod is made anew',
+    async (text) => {
+      const config = containerConfig({ ...world, directory: world.directory });
+      for (const each of [uid, 'u2', 'u3']) await runtime.runSandbox(sandboxConfig(each), signal);
+      await runtime.startContainer(uid, config, signal);
+      await runtime.startContainer('u3', { ...config, id: 'c3' }, signal);
+      await writeFile(`${world.directory}/run/pods/${uid}/sandbox.json`, text);
+      await writeFile(`${world.directory}/run/pods/u3/containers/c3.json`, text);
+      const next = await world.startAgent();
+      expect(next.observe('u2')?.sandbox?.state).toBe('ready');
+      expect(next.observe('u3')?.sandbox?.state).not.toBe('ready');
+      // As the kubelet does, which knows what there should be.
+      for (const each of [uid, 'u3']) {
+        await next.runSandbox(sandboxConfig(each, { attempt: 1 }), signal);
+        expect(next.observe(each)?.sandbox).toMatchObject({ state: 'ready', attempt: 1 });
+      }
+      for (const each of [uid, 'u2', 'u3']) {
+        await next.stopSandbox(each, signal);
+        await next.removePod(each, signal);
+      }
+      expect(await leftAfterStart()).toEqual(nothing);
+    },
+  );
 
   it('directories of containers that nothing knows are removed at start', async () => {
     await mkdir(`${world.directory}/data/containers/stray/upper`, { recursive: true });

@@ -1,6 +1,7 @@
 /** The runtime of this node: Runtime over supervisors, the pod network, cgroups and the image store. */
 import { randomUUID } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
@@ -21,7 +22,7 @@ import {
 import { defaultLogRotation, removeLogs, type ContainerLog, type LogRotation } from './logs/rotate-logs.ts';
 import { planFromImage } from './plan-from-image.ts';
 import { containersDirectory } from './plan-container.ts';
-import { planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
+import { layoutSandbox, planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
 import { execIdPrefix, Pod, type PodPorts } from './pod.ts';
 import {
   readPods,
@@ -99,10 +100,13 @@ export class LocalRuntime implements Runtime {
     const { pods, unreadable } = await readPods(`${paths.runDirectory}/pods`);
     for (const error of unreadable)
       log.error({ error: describeError(error) }, 'state of a pod is left alone');
-    for (const { sandbox, containers } of pods) {
+    for (const { sandbox, containers, damage } of pods) {
+      const { uid } = sandbox.config;
+      if (damage !== undefined) log.error({ pod: uid }, `${damage}; the pod is made anew`);
       const pod = new Pod(this.#podPorts, sandbox, containers);
-      this.#pods.set(sandbox.config.uid, pod);
-      await this.#recover(pod, signal);
+      this.#pods.set(uid, pod);
+      // Of one that fails, the sandbox is observed as dead: stopped, and begun anew.
+      await this.#orElse(`take on pod ${uid}`, () => this.#recover(pod, signal), signal);
     }
     // With a state that cannot be read it is not known what is in use.
     if (unreadable.length === 0) {
@@ -187,6 +191,7 @@ export class LocalRuntime implements Runtime {
       ips: [],
     };
     planSandbox(config, paths); // Refuses a uid that is no path, before anything is written.
+    if (known === undefined) await this.#endUnreadable(config, signal);
     // Before anything is made: an agent that is killed now finds what to undo.
     await writeSandbox(podDirectoryOf(paths, config.uid), starting);
     const pod = new Pod(this.#podPorts, starting, known?.containers ?? []);
@@ -200,6 +205,21 @@ export class LocalRuntime implements Runtime {
       throw error;
     }
     return sandboxOf(pod);
+  }
+
+  /** What is there of the pod although nothing is known of it: its state could not be read. It is ended by what it should have been. */
+  async #endUnreadable(config: SandboxConfig, signal: AbortSignal): Promise<void> {
+    const { paths, launcher } = this.#options;
+    const directory = podDirectoryOf(paths, config.uid);
+    if (!existsSync(directory)) return;
+    for (const name of await readdir(directory)) {
+      const attempt = Number(/^s(\d{1,9})$/.exec(name)?.[1]);
+      if (Number.isNaN(attempt)) continue;
+      const plan = layoutSandbox({ ...config, attempt }, paths);
+      const supervisor = await launcher.connectSupervisor(plan.supervisor.directory);
+      await stopSandbox(plan, supervisor, this.#options, signal);
+    }
+    await removeTree(directory);
   }
 
   async #startSandbox(pod: Pod, signal: AbortSignal): Promise<void> {

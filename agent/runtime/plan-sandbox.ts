@@ -34,11 +34,20 @@ export const isPodUid = (uid: string): boolean => /^[A-Za-z0-9_-][A-Za-z0-9._-]{
 
 /** @throws E_INVALID when the pod's uid is not fit for a path, or a sysctl is not of a namespace of its own */
 export function planSandbox(config: SandboxConfig, paths: RuntimePaths): SandboxPlan {
+  const plan = layoutSandbox(config, paths);
+  checkSysctls(config);
+  return plan;
+}
+
+/**
+ * The same of a sandbox that may be there: one that an earlier release made is found and ended, whatever is refused by now.
+ * @throws E_INVALID when the pod's uid is not fit for a path
+ */
+export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): SandboxPlan {
   const { uid, attempt } = config;
   if (!isPodUid(uid)) {
     throw new PodwrightError('E_INVALID', `plan sandbox: ${JSON.stringify(uid)} is not a pod uid`);
   }
-  checkSysctls(config);
   const id = createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
   const podDirectory = podDirectoryOf(paths, uid);
   const netnsPath = config.hostNetwork ? undefined : `${paths.runDirectory}/netns/${id.slice(0, 16)}`;

@@ -8,10 +8,12 @@
  *
  * The kernel and the supervisor are the truth of what runs; these say what it was meant to be.
  */
-import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { readdir, readFile, rm } from 'node:fs/promises';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { removeDrafts, writeDurablySync } from '#base/durable-file.ts';
+import { describeError, errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Device } from '#native/bpf/device-rules.ts';
+import { isObject } from '#api/json.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { ContainerState, SandboxConfig, TerminationMessage } from './runtime.ts';
@@ -54,6 +56,8 @@ export interface ContainerDocument {
 export interface PodDocuments {
   readonly sandbox: SandboxDocument;
   readonly containers: readonly ContainerDocument[]; // oldest first
+  /** What of it could not be read: its sandbox then counts as cut off while it was made, so that all of it is undone. */
+  readonly damage: string | undefined;
 }
 
 /** Reads every pod that left something. Unreadable ones are named, for the caller to report, and left alone. */
@@ -65,6 +69,9 @@ export async function readPods(
   for (const uid of await listDirectory(directory)) {
     try {
       const pod = await readPod(`${directory}/${uid}`);
+      if (pod !== undefined && pod.sandbox.config.uid !== uid) {
+        throw new PodwrightError('E_INVALID', `it is that of pod ${pod.sandbox.config.uid}`);
+      }
       if (pod !== undefined) pods.push(pod);
     } catch (cause) {
       unreadable.push(new PodwrightError('E_INVALID', `read state of pod ${uid}`, { cause }));
@@ -74,20 +81,29 @@ export async function readPods(
 }
 
 async function readPod(directory: string): Promise<PodDocuments | undefined> {
-  const sandbox = await readDocument<SandboxDocument>(`${directory}/sandbox.json`);
+  const sandbox = await readDocument(`${directory}/sandbox.json`, isSandboxDocument);
+  let damage: string | undefined;
   if (sandbox === undefined) {
     // Cut off before its first document: nothing was made yet.
     await removeTree(directory);
     return undefined;
   }
   const containers: ContainerDocument[] = [];
+  for (const each of [directory, `${directory}/containers`]) if (existsSync(each)) removeDrafts(each);
   for (const name of await listDirectory(`${directory}/containers`)) {
     if (!name.endsWith('.json')) continue;
-    const document = await readDocument<ContainerDocument>(`${directory}/containers/${name}`);
-    if (document !== undefined) containers.push(document);
+    try {
+      const document = await readDocument(`${directory}/containers/${name}`, isContainerDocument);
+      if (document !== undefined) containers.push(document);
+    } catch (error) {
+      if (isPodwrightError(error, 'E_UNSUPPORTED')) throw error;
+      damage = describeError(error);
+      await rm(`${directory}/containers/${name}`);
+    }
   }
   return {
-    sandbox,
+    sandbox: damage === undefined ? sandbox : { ...sandbox, phase: 'starting' },
+    damage,
     containers: containers.toSorted((a, b) => a.createdAtMs - b.createdAtMs || a.attempt - b.attempt),
   };
 }
@@ -112,23 +128,60 @@ export async function removeContainerDocument(podDirectory: string, id: string):
  * reason: it never waits for a disk, and four trips through libuv's pool would take ten times as long.
  */
 function writeDocument(path: string, document: object): void {
-  writeFileSync(`${path}.partial`, JSON.stringify(document), { mode: 0o600 });
-  renameSync(`${path}.partial`, path);
+  writeDurablySync(path, JSON.stringify(document), { survives: 'kill' });
 }
 
-/** Our own documents, written whole, are trusted to be what their version says. */
-async function readDocument<T extends { readonly version: 1 }>(path: string): Promise<T | undefined> {
+/** Written whole; what is not as this version writes it was damaged. @throws E_INVALID, E_UNSUPPORTED naming the file */
+async function readDocument<T>(
+  path: string,
+  isWhole: (value: unknown) => value is T,
+): Promise<T | undefined> {
+  let text: string;
   try {
-    const document = JSON.parse(await readFile(path, 'utf8')) as T;
-    if (document.version === 1) return document;
-    throw new PodwrightError(
-      'E_UNSUPPORTED',
-      `read ${path}: version ${String(document.version)} is not known`,
-    );
+    text = await readFile(path, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw new PodwrightError('E_INVALID', `read ${path}: it is damaged`, { cause });
+  }
+  const version = isObject(document) ? document['version'] : undefined;
+  if (typeof version === 'number' && version !== 1) {
+    throw new PodwrightError('E_UNSUPPORTED', `read ${path}: version ${version} is not known`);
+  }
+  if (!isWhole(document)) throw new PodwrightError('E_INVALID', `read ${path}: it is damaged`);
+  return document;
+}
+
+/** What is read of a document before anything else of the pod is touched. */
+function isSandboxDocument(value: unknown): value is SandboxDocument {
+  if (!isObject(value) || !isObject(value['config'])) return false;
+  const { phase, createdAtMs, ips, config } = value;
+  const { uid, namespace, name, attempt, cgroupParent, portMappings } = config as Readonly<
+    Record<string, unknown>
+  >;
+  return (
+    ['starting', 'ready', 'dead', 'stopped'].includes(String(phase)) &&
+    [uid, namespace, name, cgroupParent].every((each) => typeof each === 'string' && each !== '') &&
+    Number.isInteger(attempt) &&
+    typeof createdAtMs === 'number' &&
+    [ips, portMappings].every(Array.isArray)
+  );
+}
+
+function isContainerDocument(value: unknown): value is ContainerDocument {
+  if (!isObject(value) || !isObject(value['state']) || !isObject(value['exec'])) return false;
+  const { id, name, image, imageId, cgroup, attempt, createdAtMs, diffIds, state } = value;
+  return (
+    [id, name, image, imageId, cgroup].every((each) => typeof each === 'string') &&
+    [attempt, createdAtMs].every(Number.isFinite) &&
+    Array.isArray(diffIds) &&
+    ['created', 'running', 'exited'].includes(String((state as Readonly<Record<string, unknown>>)['state']))
+  );
 }
 
 async function listDirectory(path: string): Promise<readonly string[]> {

@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ProcessExit, Supervisor } from '#native/launch/launch.ts';
-import { planSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan-sandbox.ts';
+import { layoutSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan-sandbox.ts';
 import { writeContainer, writeSandbox, type ContainerDocument, type SandboxDocument } from './pod-state.ts';
 import { readTerminationMessage } from './termination-message.ts';
 import type { ContainerObservation, ContainerState, PodObservation } from './runtime.ts';
@@ -60,7 +60,7 @@ export class Pod {
   }
 
   get plan(): SandboxPlan {
-    return planSandbox(this.#sandbox.config, this.#ports.paths);
+    return layoutSandbox(this.#sandbox.config, this.#ports.paths);
   }
 
   get directory(): string {

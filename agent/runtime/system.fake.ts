@@ -19,6 +19,8 @@ export class FakeSystem implements RuntimeSystem {
   refusal: string | undefined;
   /** The next call of this name fails. */
   failNext: string | undefined;
+  /** Called before each call that acts; what it throws is that call's failure. */
+  onStep: ((name: string) => void) | undefined;
   onKill: ((path: string) => void) | undefined;
 
   left(): readonly string[] {
@@ -90,6 +92,7 @@ export class FakeSystem implements RuntimeSystem {
   }
 
   #step(name: string): void {
+    this.onStep?.(name);
     if (this.failNext !== name) return;
     this.failNext = undefined;
     throw new PodwrightError('E_KERNEL', `${name}: EIO`, { detail: { errno: 'EIO' } });

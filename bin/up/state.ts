@@ -1,7 +1,8 @@
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { writeDurably } from '#base/durable-file.ts';
 import { PodwrightError, errnoOf } from '#base/errors.ts';
 import { dataDirError } from '#bin/data-dir.ts';
 
@@ -61,9 +62,7 @@ export async function readState(dataDir: string): Promise<UpState | undefined> {
 }
 
 export async function writeState(dataDir: string, state: UpState): Promise<void> {
-  const temporary = `${stateFile(dataDir)}.new`;
-  await writeFile(temporary, JSON.stringify(state, undefined, 2), { mode: 0o600 });
-  await rename(temporary, stateFile(dataDir));
+  await writeDurably(stateFile(dataDir), JSON.stringify(state, undefined, 2));
 }
 
 export async function removeState(dataDir: string): Promise<void> {

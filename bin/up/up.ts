@@ -3,6 +3,7 @@ import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Clock } from '#base/clock.ts';
+import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import { ensureDataDir } from '#bin/data-dir.ts';
@@ -70,6 +71,7 @@ export async function startUp(
   (await takeLoopbackListener(plan.port)).release();
   // Others may pass through to the kubeconfig, where it is theirs; everything else in it is root's.
   ensureDataDir(plan.dataDir, 0o711);
+  removeDrafts(plan.dataDir);
   undo.defer(() => removeState(plan.dataDir));
   undo.defer(() => endCgroup(plan.cgroup, ports.clock));
   const { progress } = ports;

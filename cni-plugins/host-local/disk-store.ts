@@ -11,6 +11,8 @@ import type { Leases, LeaseStore } from './lease-store.ts';
 export const defaultDataDir = '/var/lib/cni/networks';
 
 const lockRetryMs = 2;
+/** Under the lock, so one at a time. */
+const draftPrefix = '.draft-';
 const lockWaitMs = 10_000;
 
 /**
@@ -82,6 +84,9 @@ function openLeases(dir: string): Leases {
       return names().filter((ip) => isSame(ownerOf(ip), owner));
     },
     async retain(isKept) {
+      // The lock is ours: whoever left a draft was killed.
+      for (const name of readdirSync(dir))
+        if (name.startsWith(draftPrefix)) rmSync(join(dir, name), { force: true });
       for (const ip of names()) if (!isKept(ownerOf(ip))) release(ip);
     },
     list: async () => names(),
@@ -90,7 +95,7 @@ function openLeases(dir: string): Leases {
 
 /** A lease appears with its content or not at all: link(2) refuses a name that is there, and a crash leaves no empty file. */
 function createWhole(dir: string, name: string, content: string): boolean {
-  const draft = join(dir, `.draft-${process.pid}`);
+  const draft = join(dir, `${draftPrefix}${process.pid}`);
   writeFileSync(draft, content, { mode: 0o600 });
   try {
     linkSync(draft, join(dir, name));

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { isDraft, removeDrafts, writeDurably } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { imageError } from './image-error.ts';
 
@@ -28,6 +29,8 @@ export class BlobStore {
   /** Makes the directory, and removes what an interrupted write left. */
   async open(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+    removeDrafts(this.#directory);
+    // Of releases before.
     for (const name of await readdir(this.#directory)) {
       if (name.endsWith('.partial')) await rm(`${this.#directory}/${name}`);
     }
@@ -40,7 +43,7 @@ export class BlobStore {
         detail: { reason: 'digest' },
       });
     }
-    await writeDurably(this.#path(digest), bytes);
+    await writeImageFile(this.#path(digest), bytes);
     return digest;
   }
 
@@ -55,7 +58,7 @@ export class BlobStore {
 
   async list(): Promise<readonly string[]> {
     const names = await readdir(this.#directory);
-    return names.filter((name) => !name.endsWith('.partial')).map((name) => `sha256:${name}`);
+    return names.filter((name) => !isDraft(name)).map((name) => `sha256:${name}`);
   }
 
   async remove(digest: string): Promise<void> {
@@ -68,18 +71,10 @@ export class BlobStore {
 }
 
 /** Replaces a file so that a crash leaves the old or the new one, whole. @throws E_NO_SPACE */
-export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
-  const partial = `${path}.partial`;
+export async function writeImageFile(path: string, bytes: Uint8Array | string): Promise<void> {
   try {
-    {
-      await using file = await open(partial, 'w', 0o600);
-
-      await file.writeFile(bytes);
-      await file.sync();
-    }
-    await rename(partial, path);
+    await writeDurably(path, bytes);
   } catch (error) {
-    await rm(partial, { force: true });
     throw imageError(`write ${path}`, error, dirname(path));
   }
 }

@@ -1,7 +1,9 @@
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rename } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
-import { writeDurably } from './blob-store.ts';
+import { writeImageFile } from './blob-store.ts';
 
 /** What the store knows of an image beyond the port's record. */
 export interface StoredImage extends ImageRecord {
@@ -11,24 +13,74 @@ export interface StoredImage extends ImageRecord {
 
 const version = 1;
 
-/** The images of a node, one small document. @throws E_UNSUPPORTED when a newer version wrote it */
-export async function readImageRecords(path: string): Promise<readonly StoredImage[]> {
+/**
+ * The images of a node, one small document with a checksum, and a copy of it: what was imported can be had from nowhere else.
+ * `damage`: what is wrong with the document; with both damaged there are no images.
+ * @throws E_UNSUPPORTED when a newer version wrote it
+ */
+export async function readImageRecords(
+  path: string,
+): Promise<{ readonly images: readonly StoredImage[]; readonly damage: string | undefined }> {
+  const found = await readDocument(path);
+  if (typeof found !== 'string') return { images: found, damage: undefined };
+  const copy = await readDocument(copyOf(path));
+  if (typeof copy !== 'string') {
+    return { images: copy, damage: `${path} is ${found}; what ${copyOf(path)} says is taken` };
+  }
+  if (found === 'missing' && copy === 'missing') return { images: [], damage: undefined };
+  const damage = `${path} and its copy are damaged; they are kept as ${path}.damaged, and images have to be pulled or imported anew`;
+  return { images: [], damage };
+}
+
+/** After damage: the damaged document is set aside, and what was read is written anew. */
+export async function repairImageRecords(path: string, images: readonly StoredImage[]): Promise<void> {
+  if (existsSync(path)) await rename(path, `${path}.damaged`);
+  await writeImageRecords(path, images);
+}
+
+const copyOf = (path: string): string => `${path}.copy`;
+
+async function readDocument(path: string): Promise<readonly StoredImage[] | 'missing' | 'damaged'> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
+    if (errnoOf(error) === 'ENOENT') return 'missing';
     throw error;
   }
-  const document = JSON.parse(text) as { version: number; images: StoredImage[] }; // our own, written whole
-  if (document.version !== version) {
-    throw new PodwrightError('E_UNSUPPORTED', `read ${path}: version ${document.version} is not known`);
+  const { version: found, sum, images } = parsed(text);
+  // Documents of releases before have no sum.
+  if (sum !== undefined && sum !== sumOf(found, images)) return 'damaged';
+  if (typeof found !== 'number') return 'damaged';
+  if (found !== version) {
+    throw new PodwrightError('E_UNSUPPORTED', `read ${path}: version ${found} is not known`);
   }
-  return document.images;
+  return Array.isArray(images) ? images : 'damaged';
+}
+
+interface ImageDocument {
+  readonly version: number;
+  readonly sum: number;
+  readonly images: readonly StoredImage[];
+}
+
+function parsed(text: string): Partial<ImageDocument> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {}; // Without a version it is damaged.
+  }
+}
+
+function sumOf(...content: readonly unknown[]): number {
+  return crc32(JSON.stringify(content));
 }
 
 export async function writeImageRecords(path: string, images: readonly StoredImage[]): Promise<void> {
-  await writeDurably(path, `${JSON.stringify({ version, images }, undefined, 1)}\n`);
+  const text = `${JSON.stringify({ version, sum: sumOf(version, images), images }, undefined, 1)}\n`;
+  await writeImageFile(path, text);
+  await writeImageFile(copyOf(path), text);
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   mergeImages,
   planGarbage,
   readImageRecords,
+  repairImageRecords,
   writeImageRecords,
   type StoredImage,
 } from './image-records.ts';
@@ -31,6 +32,8 @@ export interface ImageStoreOptions {
   readonly platform?: Platform;
   readonly unpack?: Unpack;
   readonly limits?: UnpackLimits;
+  /** Told what was damaged, and what was done about it. */
+  readonly tell?: (text: string) => void;
 }
 
 /** What running a container needs of an image. */
@@ -87,14 +90,21 @@ export class LocalImageStore implements ImageStore {
     await mkdir(this.#temporary, { recursive: true, mode: 0o700 });
     await mkdir(`${directory}/layers`, { recursive: true, mode: 0o700 });
     await this.#blobs.open();
-    await this.load();
+    const damage = await this.load();
+    if (damage === undefined) return;
+    this.#options.tell?.(damage);
+    await repairImageRecords(this.#recordsPath, this.#images);
   }
 
-  /** Reads what is there and changes nothing: for whoever only looks at the store of a node that may be running. */
-  async load(): Promise<void> {
-    const records = await readImageRecords(this.#recordsPath);
+  /**
+   * Reads what is there and changes nothing: for whoever only looks at the store of a node that may be running. Gives what is
+   * damaged.
+   */
+  async load(): Promise<string | undefined> {
+    const { images: records, damage } = await readImageRecords(this.#recordsPath);
     const present = new Set(await this.#presentLayers());
     this.#images = records.filter((image) => image.diffIds.every((diffId) => present.has(diffId)));
+    return damage;
   }
 
   list(): readonly ImageRecord[] {

@@ -95,7 +95,9 @@ export function isUsable(
   const isFresh = certificate.validToDate.getTime() - nowMs > 30 * dayMs;
   const covers = (host: string): boolean =>
     (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
-  return isFresh && certificate.verify(issuer.publicKey) && hosts.every(covers);
+  // Renewed key first, certificate last: cut off between, they are not of each other.
+  const isPair = certificate.checkPrivateKey(createPrivateKey(pair.keyPem));
+  return isFresh && isPair && certificate.verify(issuer.publicKey) && hosts.every(covers);
 }
 
 let loaded: Promise<typeof X509Module> | undefined;

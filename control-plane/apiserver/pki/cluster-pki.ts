@@ -1,6 +1,7 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import {
   createAuthority,
@@ -41,6 +42,7 @@ export interface PkiOptions {
 export async function ensureClusterPki(options: PkiOptions): Promise<ClusterPki> {
   const { directory, hosts, nowMs } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
+  removeDrafts(directory);
   const authority =
     readPair(directory, 'ca') ?? savePair(directory, 'ca', await createAuthority('podwright-ca', nowMs));
   const ensure = async (name: string, request: Omit<CertificateRequest, 'nowMs'>): Promise<KeyPair> => {
@@ -113,7 +115,6 @@ function ensureServiceAccountKey(directory: string): string {
 
 /** Whole or not at all, readable by the owner only. */
 function savePrivate(path: string, text: string): string {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeDurablySync(path, text);
   return text;
 }
