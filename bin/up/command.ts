@@ -10,7 +10,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
-import { findCgroupRoot, podControllers } from '#bin/cgroup-root.ts';
+import { findClusterParent } from '#bin/cgroup-root.ts';
 import { ensureDataDir } from '#bin/data-dir.ts';
 import { logFileVariable } from '#bin/own-log.ts';
 import { repositoryRoot } from '#bin/paths.ts';
@@ -60,7 +60,9 @@ async function stayUp(
   { stop, interrupt }: { readonly stop: Promise<NodeJS.Signals>; readonly interrupt: AbortSignal },
 ): Promise<void> {
   const startMs = systemClock.monotonic();
-  const cgroupRoot = findCgroupRoot();
+  const { path: cgroupRoot, controllers, problem } = findClusterParent();
+  if (problem !== undefined)
+    progress.say(`pods run without limits of cpu, memory and pids: ${problem}`, { problem });
   const cgroups = createCgroups(cgroupRoot);
   await using netlink = createSyncNetlink();
   await using running = await startUp(
@@ -73,7 +75,7 @@ async function stayUp(
     {
       clock: systemClock,
       cgroupRoot,
-      makeCgroup: async (path) => void (await cgroups.ensure(relative(cgroupRoot, path), podControllers)),
+      makeCgroup: async (path) => void (await cgroups.ensure(relative(cgroupRoot, path), controllers)),
       netlink,
       progress,
       environment: process.env,

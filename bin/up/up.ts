@@ -29,7 +29,7 @@ import { isAlive, readState, removeState, startTicksOf, writeState } from './sta
 
 export interface UpPorts {
   readonly clock: Clock;
-  /** Where cgroup v2 is mounted, and how a cgroup with all controllers that there are is made. */
+  /** The cgroup below which that of the cluster goes, and how a cgroup with all controllers that there are is made. */
   readonly cgroupRoot: string;
   readonly makeCgroup: (path: string) => Promise<void>;
   readonly netlink: Netlink;
