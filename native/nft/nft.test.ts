@@ -56,7 +56,16 @@ async function openWith(nft: Nft) {
   };
 }
 
-describe.skipIf(process.getuid?.() !== 0)('on the kernel (needs root)', () => {
+const hasNft = ((): boolean => {
+  try {
+    execFileSync('nft', ['--version'], { stdio: 'ignore' });
+    return process.getuid?.() === 0;
+  } catch {
+    return false;
+  }
+})();
+
+describe.skipIf(process.getuid?.() !== 0 || !hasNft)('on the kernel (needs root and nft)', () => {
   let worker: NetlinkWorker;
   beforeAll(async () => {
     worker = await createNetlinkWorker();
@@ -89,15 +98,6 @@ describe.skipIf(process.getuid?.() !== 0)('on the kernel (needs root)', () => {
     expect(listed.match(/ \. 0x/g)).toHaveLength(50_000);
   });
 });
-
-const hasNft = ((): boolean => {
-  try {
-    execFileSync('nft', ['--version'], { stdio: 'ignore' });
-    return process.getuid?.() === 0;
-  } catch {
-    return false;
-  }
-})();
 
 describe.skipIf(!hasNft)('against the nft program (needs root and nft)', () => {
   /** Expiry runs while we look, and counters are shown as they stand. */
