@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
@@ -37,11 +36,13 @@ import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.
 import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './cgroup-root.ts';
 import { startControl } from './control.ts';
-import { ensureDataDir } from './data-dir.ts';
 import { connectThrough } from './egress-connect.ts';
 import { createLogger } from './log.ts';
 import { nodeNameOf } from './node-identity.ts';
+import { claimDirectory } from './ownership/claim-directory.ts';
+import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
 import { agentPaths, type AgentPaths } from './paths.ts';
+import { agentOptionProblems, refuseOptions } from './program-options.ts';
 import { announceReady } from './ready.ts';
 import { stopSignal } from './stop-signal.ts';
 import { version } from './version.ts';
@@ -88,6 +89,7 @@ interface Parts {
 /** A node in one process, until a signal ends it. Its pods go on. */
 export async function runAgent(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
+  refuseOptions('agent', agentOptionProblems(given));
   const access = loadKubeconfig(join(given.credentials, 'kubeconfig'), systemClock);
   const options = { ...given, nodeName: nodeNameOf(access.clientCertPem, given) };
   const startedAtMs = systemClock.now();
@@ -144,9 +146,9 @@ async function startParts(
 ): Promise<Parts> {
   const clock = systemClock;
   const paths = agentPaths(resolve(options.data), resolve(options.run));
-  ensureDataDir(paths.data, 0o700);
+  stack.use(claimDirectory(paths.data, { role: 'agent', mode: 0o700, option: '--data' }));
   removeDrafts(paths.data);
-  await mkdir(paths.run, { recursive: true, mode: 0o700 });
+  stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
   const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
   const transport = stack.use(createHttpTransport({ ...access, admit: cluster.admit }));
   const client = createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
@@ -191,8 +193,11 @@ async function startParts(
 
 /** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
 async function openCgroups(directory: string | undefined): Promise<Cgroups> {
-  const path = directory ?? join(findCgroupRoot(), 'podwright');
+  const root = findCgroupRoot();
+  const path = directory ?? defaultCgroup(root);
+  claimCgroup({ path, root });
   await createCgroups(dirname(path)).ensure(basename(path), podControllers);
+  markCgroup(path);
   return createCgroups(path);
 }
 

@@ -8,7 +8,7 @@
  *
  * Failures are { code, message } with status 400.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
@@ -17,6 +17,7 @@ import { finished } from 'node:stream/promises';
 import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import { clearSocketPath } from './socket-path.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
 const answerBytesMax = 16 * 1_048_576;
@@ -39,7 +40,7 @@ export interface ControlPorts {
 }
 
 export async function startControl(socketPath: string, ports: ControlPorts): Promise<AsyncDisposable> {
-  rmSync(socketPath, { force: true });
+  clearSocketPath(socketPath);
   const server = http.createServer((request, response) => void answer(request, response, ports));
   server.maxConnections = imports * 4;
   server.requestTimeout = 0; // An import takes as long as its archive.

@@ -1,15 +1,15 @@
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-
 import type { Clock } from '#base/clock.ts';
 import { masqueradeTable, podwrightRouteProtocol } from '#agent/network/fabric-plan.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
+import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
-import { isWithin } from '#native/mount/mountinfo.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker } from '#native/netlink/worker.ts';
 import type { TableRef } from '#native/nft/nft.ts';
 import { findCgroupRoot } from './cgroup-root.ts';
+import { defaultCgroup, proveCgroup } from './ownership/own-cgroup.ts';
+import { type Owned, proveOwned, removeOwned } from './ownership/remove-owned.ts';
+import { isEntryOf } from './ownership/role.ts';
 import { endCgroup } from './up/cleanup.ts';
 
 /** Where a node that runs no more has what it left on the host. */
@@ -30,15 +30,42 @@ const tables: readonly TableRef[] = [
   { family: 'ip', name: 'cni-portmap' },
 ];
 
+/** A node's remains, each proven to be one that podwright made. */
+export interface ProvenRemains {
+  readonly cgroup: string;
+  readonly run: Owned | undefined; // undefined: there is none
+  readonly data: Owned | undefined;
+  readonly clusterDns: string | undefined;
+}
+
+/** Looks and changes nothing. @throws E_USAGE, E_PERMISSION: see proveOwned, proveCgroup */
+export function proveRemains(remains: NodeRemains): ProvenRemains {
+  const root = findCgroupRoot();
+  const cgroup = remains.cgroup ?? defaultCgroup(root);
+  proveCgroup({ path: cgroup, root });
+  return {
+    cgroup,
+    run: proveOwned(remains.run, 'run', '--run'),
+    data: proveOwned(remains.data, 'agent'),
+    clusterDns: remains.clusterDns,
+  };
+}
+
 /**
  * Takes away a node's pods with their cgroups, mounts and namespaces, and what the agent put into the host's network. The agent
  * must be stopped. Safe to repeat; images and volumes in `data` stay.
  */
-export async function endNode(remains: NodeRemains, clock: Clock): Promise<void> {
+export async function endNode(remains: ProvenRemains, clock: Clock): Promise<void> {
+  const { cgroup, run, data } = remains;
   // Processes first: they hold the rest.
-  await endCgroup(remains.cgroup ?? join(findCgroupRoot(), 'podwright'), clock);
-  unmountBelow([remains.run, remains.data]);
-  await rm(remains.run, { recursive: true, force: true });
+  await endCgroup(cgroup, clock);
+  const mounts = createMounts();
+  const isAgents = (place: string): boolean => isEntryOf('agent', place.split('/')[0] ?? '');
+  if (data !== undefined) unmountBelow(data.path, mounts, isAgents);
+  if (run !== undefined) {
+    unmountBelow(run.path, mounts);
+    await removeOwned(run);
+  }
   await using kernel = await createNetlinkWorker();
 
   const state = await kernel.netlink.state(ownNetns);
@@ -47,14 +74,6 @@ export async function endNode(remains: NodeRemains, clock: Clock): Promise<void>
     ownNetns,
     tables.map((table) => ({ op: 'removeTable', table })),
   );
-}
-
-/** What is mounted on the directories themselves is the administrator's. */
-function unmountBelow(directories: readonly string[]): void {
-  const mounts = createMounts();
-  const isOurs = (target: string): boolean =>
-    directories.some((directory) => target !== directory && isWithin(target, directory));
-  for (const { target } of mounts.list().toReversed()) if (isOurs(target)) mounts.unmount(target);
 }
 
 /** Pure: what of the host's network is the node's. */

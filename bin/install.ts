@@ -9,20 +9,37 @@ import { systemClock } from '#base/clock.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
-import { endNode } from './end-node.ts';
+import type { AgentCommandOptions } from './agent.ts';
+import { endNode, proveRemains, type NodeRemains } from './end-node.ts';
+import { checkAgentInstall, checkServerInstall } from './install-check.ts';
+import { describeKept, proveOwned, removeOwned } from './ownership/remove-owned.ts';
 import { repositoryRoot } from './paths.ts';
-import { print } from './print.ts';
+import { print, printText } from './print.ts';
 import { programCommand, programEnvironment, type Role } from './program.ts';
+import type { ServerCommandOptions } from './server.ts';
 import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
 
 /** Where an administrator's units go, before those of packages. systemd.unit(5) */
 const unitDirectory = '/etc/systemd/system';
 
-/** Writes the unit, makes it start at boot, and starts it. Safe to repeat: a program whose unit changed is started anew. */
-export async function runInstall(role: Role, options: Readonly<Record<string, unknown>>): Promise<void> {
-  requireSystemd();
-  if (role === 'agent') await ensureSupervisor();
+type InstallOptions = (AgentCommandOptions | ServerCommandOptions) & { readonly print?: boolean };
+
+/**
+ * Writes the unit, makes it start at boot, and starts it. Safe to repeat: a program whose unit changed is started anew. Before
+ * anything is written, all that the program will need is looked at; with `print` nothing is.
+ *
+ * @throws E_USAGE with all that is wrong
+ */
+export async function runInstall(
+  role: Role,
+  { print: isPrintOnly, ...options }: InstallOptions,
+): Promise<void> {
+  if (isPrintOnly !== true) requireSystemd();
   const path = join(unitDirectory, unitName(role));
+  const installed = await readIfThere(path);
+  if (installed !== undefined) parseUnitArguments(installed, role); // Somebody else's unit of that name is not replaced.
+  if ('listen' in options) await checkServerInstall(options, { isInstalled: installed !== undefined });
+  else checkAgentInstall(options);
   const unit = renderUnit({
     role,
     program: programCommand(role, ['--disable-warning=ExperimentalWarning']),
@@ -32,7 +49,12 @@ export async function runInstall(role: Role, options: Readonly<Record<string, un
       ...programEnvironment(role),
     },
   });
-  const isChanged = (await readIfThere(path)) !== unit;
+  if (isPrintOnly === true) {
+    printText(unit);
+    return;
+  }
+  if (role === 'agent') await ensureSupervisor(); // A unit that cannot start is not made.
+  const isChanged = installed !== unit;
   if (isChanged) {
     await writeDurably(path, unit, { mode: 0o644 });
     await systemctl('daemon-reload');
@@ -45,7 +67,8 @@ export async function runInstall(role: Role, options: Readonly<Record<string, un
 
 /**
  * Stops the unit, ends what an agent's node has on this host (pods, cgroups, mounts, network), and removes the unit last, so
- * that a run that was cut short can be repeated. Data stays unless `purge`. Succeeds if there is no unit.
+ * that a run that was cut short can be repeated. Data stays unless `purge`. Succeeds if there is no unit. Nothing is stopped
+ * before every directory and cgroup that the unit names is proven to be podwright's.
  */
 export async function runUninstall(role: Role, options: { readonly purge?: boolean }): Promise<void> {
   requireSystemd();
@@ -57,22 +80,25 @@ export async function runUninstall(role: Role, options: { readonly purge?: boole
   }
   const words = parseUnitArguments(unit, role);
   const data = requiredArgument(words, '--data', path);
+  const isPurge = options.purge === true;
+  const remains = role === 'agent' ? proveRemains(remainsOf(words, path)) : undefined;
+  const owned = isPurge ? proveOwned(data, role) : undefined;
   await systemctl('disable', '--now', '--quiet', unitName(role));
-  if (role === 'agent') {
-    await endNode(
-      {
-        cgroup: argumentOf(words, '--cgroup'),
-        run: requiredArgument(words, '--run', path),
-        data,
-        clusterDns: argumentOf(words, '--cluster-dns'),
-      },
-      systemClock,
-    );
-  }
-  if (options.purge === true) await rm(data, { recursive: true, force: true });
+  if (remains !== undefined) await endNode(remains, systemClock);
+  const kept = owned === undefined ? undefined : describeKept(data, await removeOwned(owned));
   await rm(path);
   await systemctl('daemon-reload');
-  print(`${unitName(role)} removed${options.purge === true ? '' : `; its data stays in ${data}`}`);
+  const rest = isPurge ? (kept ?? `${data} removed`) : `its data stays in ${data}`;
+  print(`${unitName(role)} removed; ${rest}`);
+}
+
+function remainsOf(words: readonly string[], unit: string): NodeRemains {
+  return {
+    cgroup: argumentOf(words, '--cgroup'),
+    run: requiredArgument(words, '--run', unit),
+    data: requiredArgument(words, '--data', unit),
+    clusterDns: argumentOf(words, '--cluster-dns'),
+  };
 }
 
 /** A directory that things are removed from: never a guess. */

@@ -11,6 +11,12 @@ export function clusterId(dataDir: string): string {
   return createHash('sha256').update(dataDir).digest('hex').slice(0, 8);
 }
 
+/** What of a cluster of `up` lies outside its data directory: named after it, so that it is found again without being told. This is the cgroup; it is below that which `up` stood in. */
+export const clusterCgroupName = (dataDir: string): string => `podwright-${clusterId(dataDir)}`;
+
+/** Where the sockets and sandboxes of its nodes are, in mount namespaces of their own. */
+export const clusterRunDir = (dataDir: string): string => `/run/podwright-${clusterId(dataDir)}`;
+
 /** Where an agent keeps what is its own. `run` is volatile (sockets, sandboxes), `data` survives a reboot. */
 export interface AgentPaths {
   readonly data: string;

@@ -34,9 +34,9 @@ function clusterCommands(program: Command): void {
     .description(
       'start a whole cluster on this machine, in namespaces of its own; Ctrl-C ends it and leaves nothing',
     )
-    .option('--nodes <n>', 'how many nodes', integer(1, 64), 1)
+    .option('--nodes <n>', 'how many nodes (default: 1, or as many as the kept data has)', integer(1, 64))
     .addOption(data())
-    .option('--port <port>', 'of the API server on 127.0.0.1', port, 6443)
+    .option('--port <port>', 'of the API server on 127.0.0.1 (default: 6443, or as last time)', port)
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())
@@ -118,6 +118,7 @@ function installCommands(program: Command): void {
   for (const role of ['server', 'agent'] as const) {
     optionsOf[role](install.command(role))
       .description(`${descriptions[role]}; takes the options of podwright ${role}`)
+      .option('--print', 'print the unit, and write and start nothing')
       .action(async (options) => (await import('./install.ts')).runInstall(role, options));
     uninstall
       .command(role)

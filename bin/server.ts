@@ -12,8 +12,9 @@ import { createInformers } from '#client/informers.ts';
 import { startApiServer, type ApiServer, type Listener } from '#control-plane/apiserver/server.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
-import { ensureDataDir } from './data-dir.ts';
 import { createLogger } from './log.ts';
+import { claimDirectory } from './ownership/claim-directory.ts';
+import { refuseOptions, serverOptionProblems } from './program-options.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { announceReady } from './ready.ts';
 import { stopSignal } from './stop-signal.ts';
@@ -39,10 +40,11 @@ export async function runServer(options: ServerCommandOptions): Promise<void> {
   const logger = createLogger(process.env, { process: 'server' });
   await using stack = new AsyncDisposableStack();
 
+  refuseOptions('server', serverOptionProblems(options));
   const dataDir = resolve(options.data);
   const listeners = parseListeners(options);
   const nodes = options.node.map(parseNode);
-  ensureDataDir(dataDir, 0o700);
+  stack.use(claimDirectory(dataDir, { role: 'server', mode: 0o700, option: '--data' }));
   const server = stack.use(
     await startApiServer({
       dataDir,

@@ -30,6 +30,7 @@ ExecStart=/opt/podwright/node /opt/podwright/bin/podwright.ts server --data /var
 Environment=NODE_COMPILE_CACHE=/opt/podwright/build/compile-cache
 Restart=always
 RestartSec=1
+RestartPreventExitStatus=2
 TimeoutStartSec=600
 WatchdogSec=60
 LimitNOFILE=1048576

@@ -54,6 +54,7 @@ ExecStart=${command}
 Environment=${environment.join(' ')}
 Restart=always
 RestartSec=1
+RestartPreventExitStatus=2
 TimeoutStartSec=${startTimeoutSeconds}
 WatchdogSec=${watchdogSeconds}
 LimitNOFILE=1048576

@@ -10,22 +10,29 @@ import { PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
-import { findClusterParent } from '#bin/cgroup-root.ts';
-import { ensureDataDir } from '#bin/data-dir.ts';
+import { findCgroupRoot, findClusterParent } from '#bin/cgroup-root.ts';
 import { logFileVariable } from '#bin/own-log.ts';
+import { markerIdOf } from '#bin/ownership/marker.ts';
+import { markCgroup, markClusterCgroup } from '#bin/ownership/own-cgroup.ts';
+import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/print.ts';
 import { createProgress, type OutputFormat, type Progress } from '#bin/progress.ts';
 import { announceReady } from '#bin/ready.ts';
 import { stopSignal } from '#bin/stop-signal.ts';
+import { claimDataDir, claimEnvironment, type UpClaim } from './claim.ts';
 import { renderMissing, renderReady } from './demo-image.ts';
+import { clusterCgroupsOf } from './cluster-cgroups.ts';
 import { bringDown } from './down.ts';
+import { forgetNodes } from './forget-nodes.ts';
+import { defaultOptions, readKeptOptions, writeKeptOptions, type KeptOptions } from './options.ts';
 import { startUp } from './up.ts';
 
 export interface UpCommandOptions {
-  readonly nodes: number;
+  /** Undefined: as the last `up` on this data directory. */
+  readonly nodes?: number;
   readonly data: string;
-  readonly port: number;
+  readonly port?: number;
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -60,28 +67,40 @@ async function stayUp(
   { stop, interrupt }: { readonly stop: Promise<NodeJS.Signals>; readonly interrupt: AbortSignal },
 ): Promise<void> {
   const startMs = systemClock.monotonic();
+  const dataDir = resolve(options.data);
   const { path: cgroupRoot, controllers, problem } = findClusterParent();
   if (problem !== undefined)
     progress.say(`pods run without limits of cpu, memory and pids: ${problem}`, { problem });
   const cgroups = createCgroups(cgroupRoot);
-  await using netlink = createSyncNetlink();
-  await using running = await startUp(
-    {
-      nodes: options.nodes,
-      dataDir: resolve(options.data),
-      port: options.port,
-      keepData: options.keep === true,
-    },
-    {
-      clock: systemClock,
-      cgroupRoot,
-      makeCgroup: async (path) => void (await cgroups.ensure(relative(cgroupRoot, path), controllers)),
-      netlink,
-      progress,
-      environment: process.env,
-    },
-    interrupt,
+  const claim = await claimDataDir(dataDir, process.env);
+  const markerId = markerIdOf(dataDir, 'up') ?? '';
+  await using undo = new AsyncDisposableStack();
+
+  undo.defer(() => leaveDataDir(dataDir, claim, { keepsData: options.keep === true, progress }));
+  const netlink = undo.use(createSyncNetlink());
+  const earlier = await readKeptOptions(dataDir);
+  const told = { ...defaultOptions, ...earlier, ...givenOptions(options) };
+  const running = undo.use(
+    await startUp(
+      { ...told, dataDir },
+      {
+        clock: systemClock,
+        cgroupRoot,
+        findEarlier: () => clusterCgroupsOf(dataDir),
+        makeCgroup: async (path) => {
+          await cgroups.ensure(relative(cgroupRoot, path), controllers);
+          markCgroup(path);
+          markClusterCgroup(path, markerId);
+        },
+        netlink,
+        progress,
+        environment: process.env,
+      },
+      interrupt,
+    ),
   );
+  await writeKeptOptions(dataDir, told);
+  if (earlier !== undefined) await forgetNodes(running.plan, earlier.nodes, progress);
 
   const seconds = ((systemClock.monotonic() - startMs) / 1000).toFixed(1);
   const { withoutDemoImage, plan } = running;
@@ -96,31 +115,52 @@ async function stayUp(
   progress.say(`${signal}: stopping`);
 }
 
+/** What was said on this command line; what was not is as it was at the last `up`. */
+function givenOptions({ nodes, port }: UpCommandOptions): Partial<KeptOptions> {
+  return { ...(nodes === undefined ? {} : { nodes }), ...(port === undefined ? {} : { port }) };
+}
+
+/** At the end: a directory that this `up` made goes with what it put there; any other stays as it is. */
+async function leaveDataDir(
+  dataDir: string,
+  claim: UpClaim,
+  { keepsData, progress }: { readonly keepsData: boolean; readonly progress: Progress },
+): Promise<void> {
+  claim[Symbol.dispose]();
+  if (!claim.isNew || keepsData) return;
+  const owned = proveOwned(dataDir, 'up');
+  if (owned === undefined) return;
+  const kept = describeKept(dataDir, await removeOwned(owned));
+  if (kept !== undefined) progress.say(kept);
+}
+
 /** Starts itself again in the background, with its output in DIR/up.log, and waits until that is ready. */
 async function runDetached(options: UpCommandOptions): Promise<void> {
   const dataDir = resolve(options.data);
-  ensureDataDir(dataDir, 0o711);
+  // Before the log is opened: it may be that of a cluster that runs.
+  using claim = await claimDataDir(dataDir, process.env);
+
   const logFile = join(dataDir, 'up.log');
   const log = openSync(logFile, 'w', 0o600);
+  const { nodes, port } = options;
   const args = [
-    'up',
-    '--keep',
-    '--data',
-    dataDir,
-    '--nodes',
-    String(options.nodes),
-    '--port',
-    String(options.port),
-    '--output',
-    options.output,
+    ...['up', '--keep', '--data', dataDir],
+    ...(nodes === undefined ? [] : ['--nodes', String(nodes)]),
+    ...(port === undefined ? [] : ['--port', String(port)]),
+    ...['--output', options.output],
   ];
   const child = spawn(
     process.execPath,
     [...process.execArgv, join(repositoryRoot, 'bin', 'podwright.ts'), ...args],
     {
-      stdio: ['ignore', log, log, 'ignore', 'pipe'],
+      stdio: ['ignore', log, log, 'ignore', 'pipe', claim.fd],
       detached: true,
-      env: { ...process.env, PODWRIGHT_READY_FD: '4', [logFileVariable]: logFile },
+      env: {
+        ...process.env,
+        PODWRIGHT_READY_FD: '4',
+        [logFileVariable]: logFile,
+        ...claimEnvironment(5),
+      },
       cwd: '/',
     },
   );
@@ -161,12 +201,14 @@ export interface DownCommandOptions {
 export async function runDown(options: DownCommandOptions): Promise<void> {
   requireRoot('down');
   const dataDir = resolve(options.data);
-  const result = await bringDown(dataDir, { purge: options.purge === true, clock: systemClock });
+  const result = await bringDown(dataDir, {
+    purge: options.purge === true,
+    clock: systemClock,
+    cgroupRoot: findCgroupRoot(),
+  });
   const what = result.stopped ? 'stopped' : 'nothing ran';
-  createProgress(systemClock, options.output, print).say(
-    result.purged ? `${what}; ${dataDir} removed` : `${what}; data kept in ${dataDir}`,
-    { ...result, dataDir },
-  );
+  const data = result.purged ? (result.kept ?? `${dataDir} removed`) : `data kept in ${dataDir}`;
+  createProgress(systemClock, options.output, print).say(`${what}; ${data}`, { ...result, dataDir });
 }
 
 function requireRoot(command: string): void {

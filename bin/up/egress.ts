@@ -1,10 +1,11 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 import { http } from '#base/http.ts';
+import { clearSocketPath } from '#bin/socket-path.ts';
 
 const connectionsMax = 256;
 const connectTimeoutMs = 30_000;
@@ -14,7 +15,7 @@ const connectTimeoutMs = 30_000;
  * of the cluster that lives in the machine's own network. Nodes reach the socket through the file system.
  */
 export async function startEgress(socketPath: string): Promise<AsyncDisposable> {
-  rmSync(socketPath, { force: true });
+  clearSocketPath(socketPath);
   const server = http.createServer((_request, response) => {
     response.writeHead(405).end('only CONNECT\n');
   });

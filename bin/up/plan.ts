@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
-import { clusterId } from '#bin/paths.ts';
+import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 
 export const nodesMax = 64;
 export const serviceCidr = '10.96.0.0/16';
@@ -43,9 +43,8 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > nodesMax) {
     throw new PodwrightError('E_USAGE', `start ${options.nodes} nodes: --nodes takes 1 to ${nodesMax}`);
   }
-  const id = clusterId(options.dataDir);
-  const runDir = `/run/podwright-${id}`;
-  const cgroup = join(cgroupRoot, `podwright-${id}`);
+  const runDir = clusterRunDir(options.dataDir);
+  const cgroup = join(cgroupRoot, clusterCgroupName(options.dataDir));
   const host = (name: string, ip: string): HostPlan => ({
     name,
     ip,
@@ -54,7 +53,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     cgroup: join(cgroup, name),
   });
   return {
-    id,
+    id: clusterId(options.dataDir),
     dataDir: options.dataDir,
     port: options.port,
     cgroup,

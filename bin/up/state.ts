@@ -1,68 +1,151 @@
-import { readFile, rm } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
-import { PodwrightError, errnoOf } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { dataDirError } from '#bin/data-dir.ts';
+import { directoryProblem, fileProblem, lstatIfThere } from '#bin/ownership/marker.ts';
+import { clusterRunDir } from '#bin/paths.ts';
 
-/** What `down`, `status` and a second `up` need to know of a running `up`; DIR/up.json. */
+/** What `down`, `status` and a second `up` need to know of a running `up`; DIR/up.json. Paths are computed, never read from it. */
 export interface UpState {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: tells a process from a later one with the same pid. */
   readonly startTicks: string;
-  readonly cgroup: string;
-  readonly runDir: string;
   readonly port: number;
-  /** The data directory was made by this `up`, so its end may remove it. */
-  readonly ownsDataDir: boolean;
-  readonly hosts: readonly {
-    readonly name: string;
-    readonly ip: string;
-    readonly pid: number;
-    readonly dataDir: string;
-  }[];
+  readonly hosts: readonly UpHost[];
+  /** Computed from the data directory's path. */
+  readonly runDir: string;
+}
+
+/** What is written. */
+export type WrittenState = Omit<UpState, 'runDir'>;
+
+export interface UpHost {
+  readonly name: string;
+  readonly ip: string;
+  readonly pid: number;
+  readonly dataDir: string;
 }
 
 const stateFile = (dataDir: string): string => join(dataDir, 'up.json');
 
 /** The start time of a process in clock ticks, or undefined if there is none. proc(5), /proc/PID/stat field 22. */
 export function startTicksOf(pid: number): string | undefined {
+  const stat = readProc(pid, 'stat');
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+}
+
+/** Whether a process is a launcher of ours: its words are those of `podwright up`. */
+export function isLauncher(pid: number): boolean {
+  const words = (readProc(pid, 'cmdline') ?? '').split('\0');
+  const at = words.findIndex((word) => /(^|\/)bin\/podwright\.ts$/.test(word));
+  return at >= 0 && words[at + 1] === 'up';
+}
+
+function readProc(pid: number, file: string): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return readFileSync(`/proc/${pid}/${file}`, 'latin1');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ESRCH') return undefined;
     throw error;
   }
 }
 
-export function isAlive(state: Pick<UpState, 'pid' | 'startTicks'>): boolean {
-  return startTicksOf(state.pid) === state.startTicks;
+/** Whether the launcher that wrote the state lives: the pid is its own still, and its command is `podwright up`. */
+export function isAlive({ pid, startTicks }: Pick<UpState, 'pid' | 'startTicks'>): boolean {
+  return startTicksOf(pid) === startTicks && isLauncher(pid);
 }
 
-/** @throws see dataDirError; E_INVALID */
+/** @throws E_PERMISSION when it is not root's; E_INVALID when it is damaged; see dataDirError */
 export async function readState(dataDir: string): Promise<UpState | undefined> {
-  let text: string;
+  const path = stateFile(dataDir);
+  const text = await readOwnFile(dataDir, path);
+  if (text === undefined) return undefined;
+  const state = parseState(text);
+  if (typeof state !== 'string') {
+    return { ...state, runDir: clusterRunDir(dataDir) };
+  }
+  throw new PodwrightError(
+    'E_INVALID',
+    `read ${path}: it is damaged (${state}); podwright down --data ${dataDir} ends what runs and removes it`,
+  );
+}
+
+/** A file of root's in a directory of root's: anybody else's word is no reason to signal or remove anything. */
+async function readOwnFile(dataDir: string, path: string): Promise<string | undefined> {
+  const refuse = (what: string, problem: string): PodwrightError =>
+    new PodwrightError(
+      'E_PERMISSION',
+      `read ${path}: ${what}${problem}; it is not podwright's, which runs as root; name the right directory with --data`,
+    );
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   try {
-    text = await readFile(stateFile(dataDir), 'utf8');
+    await using file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+
+    const stats = lstatIfThere(`${dataDir}/.`);
+    const unfit = stats === undefined ? 'it is gone' : directoryProblem(stats, 0);
+    if (unfit !== undefined) throw refuse(`of ${dataDir}, `, unfit);
+    const problem = fileProblem(await file.stat(), 0);
+    if (problem !== undefined) throw refuse('', problem);
+    return await file.readFile('utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ELOOP') throw refuse('', 'it is a symbolic link');
     throw dataDirError(dataDir, error);
-  }
-  try {
-    return JSON.parse(text) as UpState; // Written by writeState only, into a directory private to root.
-  } catch (cause) {
-    throw new PodwrightError(
-      'E_INVALID',
-      `read ${stateFile(dataDir)}: not JSON; podwright down --purge removes the cluster`,
-      { cause },
-    );
   }
 }
 
-export async function writeState(dataDir: string, state: UpState): Promise<void> {
+/** The highest that a kernel of 64 bits can be told to give (PID_MAX_LIMIT of linux/threads.h); 0, 1 and below are nobody's. */
+const pidMax = 4_194_304;
+const isPid = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isInteger(value) && value > 1 && value <= pidMax;
+const isText = (value: unknown, pattern: RegExp): value is string =>
+  typeof value === 'string' && pattern.test(value);
+
+/** Pure. What is wrong with it, where it is none. */
+export function parseState(text: string): WrittenState | string {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return 'not JSON';
+  }
+  if (typeof value !== 'object' || value === null) return 'not an object';
+  const { pid, startTicks, port, hosts } = value as Partial<Record<keyof UpState, unknown>>;
+  if (!isPid(pid)) return `pid is ${JSON.stringify(pid)}`;
+  if (!isText(startTicks, /^\d{1,20}$/)) return `startTicks is ${JSON.stringify(startTicks)}`;
+  if (typeof port !== 'number' || !Number.isInteger(port) || port < 1 || port > 65_535)
+    return `port is ${JSON.stringify(port)}`;
+  if (!Array.isArray(hosts)) return 'hosts is no list';
+  const parsed = hosts.map(parseHost);
+  const broken = parsed.findIndex((host) => host === undefined);
+  if (broken >= 0) return `hosts[${broken}] is none`;
+  return { pid, startTicks, port, hosts: parsed.flatMap((host) => host ?? []) };
+}
+
+function parseHost(value: unknown): UpHost | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { name, ip, pid, dataDir } = value as Partial<Record<keyof UpHost, unknown>>;
+  if (!isText(name, /^(server|node-\d{1,3})$/) || !isText(ip, /^[\d.]{7,15}$/)) return undefined;
+  return isPid(pid) && isText(dataDir, /^\//) ? { name, ip, pid, dataDir } : undefined;
+}
+
+export async function writeState(dataDir: string, state: WrittenState): Promise<void> {
   await writeDurably(stateFile(dataDir), JSON.stringify(state, undefined, 2));
+}
+
+/** As readState, but a damaged one is no reason to stop: names of cgroup and launcher are known without it. */
+export async function readLeftState(
+  dataDir: string,
+): Promise<{ readonly state: UpState | undefined; readonly damage: PodwrightError | undefined }> {
+  try {
+    return { state: await readState(dataDir), damage: undefined };
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_INVALID')) throw error;
+    return { state: undefined, damage: error };
+  }
 }
 
 export async function removeState(dataDir: string): Promise<void> {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { chown, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -6,10 +5,9 @@ import type { Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
-import { ensureDataDir } from '#bin/data-dir.ts';
 import { programCommand, programEnvironment } from '#bin/program.ts';
 import type { Progress } from '#bin/progress.ts';
-import { endCgroup, removeFiles } from './cleanup.ts';
+import { endCgroup, removeRunDirectory } from './cleanup.ts';
 import { waitForRefusal } from './cluster-refusal.ts';
 import { findMissingDemoImages, type MissingDemoImage } from './demo-image.ts';
 import { startEgress } from './egress.ts';
@@ -25,12 +23,14 @@ import {
   type UpOptions,
   type UpPlan,
 } from './plan.ts';
-import { isAlive, readState, removeState, startTicksOf, writeState } from './state.ts';
+import { isAlive, readLeftState, removeState, startTicksOf, writeState } from './state.ts';
 
 export interface UpPorts {
   readonly clock: Clock;
   /** The cgroup below which that of the cluster goes, and how a cgroup with all controllers that there are is made. */
   readonly cgroupRoot: string;
+  /** Cgroups that a killed `up` of this data directory left, wherever it stood. */
+  readonly findEarlier: () => readonly string[];
   readonly makeCgroup: (path: string) => Promise<void>;
   readonly netlink: Netlink;
   readonly progress: Progress;
@@ -49,35 +49,28 @@ interface Hosts {
 }
 
 /**
- * Starts a whole cluster on this machine. Disposing it stops everything and leaves nothing; the data directory stays where
- * it was there before, or with `keepData`. Nothing of the machine's own network is touched. A start that is aborted ends what
+ * Starts a whole cluster on this machine, in a data directory that the caller has claimed. Disposing it stops everything and
+ * leaves nothing but that directory. Nothing of the machine's own network is touched. A start that is aborted ends what
  * it had started.
  *
  * @throws E_BUSY (a second `up` on the same data directory, a port in use), E_USAGE, E_UNSUPPORTED, E_CONNECTION, E_PERMISSION
  * @throws the signal's reason
  */
-export async function startUp(
-  options: UpOptions & { readonly keepData: boolean },
-  ports: UpPorts,
-  signal: AbortSignal,
-): Promise<RunningUp> {
+export async function startUp(options: UpOptions, ports: UpPorts, signal: AbortSignal): Promise<RunningUp> {
   const plan = planUp(options, ports.cgroupRoot);
-  const isNew = await claimDataDir(plan, ports.clock);
-  const ownsDataDir = isNew && !options.keepData;
   await using undo = new AsyncDisposableStack();
 
-  undo.defer(() => removeFiles(plan.runDir, ownsDataDir ? plan.dataDir : undefined));
+  undo.defer(() => removeRunDirectory(plan.runDir));
+  await clearEarlier(plan, ports);
   // Before anything is started: the commonest thing to be in the way.
   (await takeLoopbackListener(plan.port)).release();
-  // Others may pass through to the kubeconfig, where it is theirs; everything else in it is root's.
-  ensureDataDir(plan.dataDir, 0o711);
   removeDrafts(plan.dataDir);
   undo.defer(() => removeState(plan.dataDir));
   undo.defer(() => endCgroup(plan.cgroup, ports.clock));
   const { progress } = ports;
   const hosts = await progress.step('namespaces, bridge and cables', () => startHosts(plan, ports, undo));
   signal.throwIfAborted();
-  await recordState(plan, hosts, ownsDataDir);
+  await recordState(plan, hosts);
   undo.use(await startEgress(plan.egressSocket));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
   await progress.step('API server, scheduler, controllers', () => server.start(signal));
@@ -116,17 +109,16 @@ async function giveToSudoUser(file: string, environment: NodeJS.ProcessEnv): Pro
   if (Number.isInteger(uid) && Number.isInteger(gid)) await chown(file, uid, gid);
 }
 
-/** Refuses a data directory in use, clears away what a killed `up` left; whether the directory is new. */
-async function claimDataDir(plan: UpPlan, clock: Clock): Promise<boolean> {
-  const earlier = await readState(plan.dataDir);
-  if (earlier !== undefined && isAlive(earlier)) {
+/** Clears away what a killed `up` left. @throws E_BUSY when one from before there were claims runs there */
+async function clearEarlier(plan: UpPlan, { clock, findEarlier }: UpPorts): Promise<void> {
+  const { state } = await readLeftState(plan.dataDir);
+  if (state !== undefined && isAlive(state)) {
     throw new PodwrightError(
       'E_BUSY',
-      `start a cluster in ${plan.dataDir}: podwright up runs there as pid ${earlier.pid}; stop it with podwright down --data ${plan.dataDir}, or choose another directory with --data`,
+      `start a cluster in ${plan.dataDir}: podwright up runs there as pid ${state.pid}; stop it with podwright down --data ${plan.dataDir}, or choose another directory with --data`,
     );
   }
-  await endCgroup(plan.cgroup, clock);
-  return !existsSync(plan.dataDir);
+  for (const cgroup of findEarlier()) await endCgroup(cgroup, clock);
 }
 
 async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableStack): Promise<Hosts> {
@@ -149,14 +141,11 @@ async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableSta
   return { server, nodes };
 }
 
-async function recordState(plan: UpPlan, hosts: Hosts, ownsDataDir: boolean): Promise<void> {
+async function recordState(plan: UpPlan, hosts: Hosts): Promise<void> {
   await writeState(plan.dataDir, {
     pid: process.pid,
     startTicks: startTicksOf(process.pid) ?? '',
-    cgroup: plan.cgroup,
-    runDir: plan.runDir,
     port: plan.port,
-    ownsDataDir,
     hosts: [hosts.server, ...hosts.nodes].map(({ pid, plan: { name, ip, dataDir } }) => ({
       name,
       ip,

@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { clusterId, repositoryRoot } from '#bin/paths.ts';
+import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, freePort, run, startCluster, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -134,7 +135,9 @@ describe.skipIf(!isRoot)('the end of podwright up (needs root)', () => {
     await cluster.must(`create deployment web --image=${image} --replicas=4`);
     await cluster.must('rollout status deployment web --timeout=60s');
     expect(await network()).toBe(before.network);
-    const { hosts, cgroup, runDir } = await cluster.state();
+    const { hosts, runDir } = await cluster.state();
+    const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
+    expect(existsSync(cgroup)).toBe(true);
     const uids = (await cluster.must('get pods -o jsonpath={.items[*].metadata.uid}')).split(' ');
     expect(uids).toHaveLength(4);
 

@@ -3,6 +3,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { errnoOf } from '#base/errors.ts';
+import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { createPodDriver, podNames } from '#test/bench/bench-cluster.ts';
 import { summarise } from '#test/bench/measure.ts';
 import { atMost, type Measurement, type Row, type Summary, type Unit } from '#test/bench/row.ts';
@@ -18,7 +19,7 @@ export const memory: Row = {
   run: async () => {
     await using driver = await createPodDriver();
 
-    const { cgroup } = await driver.cluster.state();
+    const [cgroup = ''] = clusterCgroupsOf(driver.cluster.dataDir);
     await sleep(settleMs);
     const idleServer = processesOf(cgroup, 'server').map(residentKiB);
     const idleAgent = processesOf(cgroup, 'agent').map(residentKiB);

@@ -1,0 +1,60 @@
+/** Kinds of directories that are podwright's, and what it puts into each. Pure. */
+
+/** `up`: --data of podwright up; `server`, `agent`: --data of these; `run`: --run of an agent, volatile and wholly its own. */
+export type OwnedRole = 'up' | 'server' | 'agent' | 'run';
+
+interface RoleEntries {
+  readonly names: readonly string[];
+  readonly pattern?: RegExp;
+  /** In a directory from before there were markers: files that nothing but this role writes, all of them. */
+  readonly evidence: readonly string[];
+  /** Written by who starts the role, before it claims its directory. */
+  readonly early?: RegExp;
+}
+
+const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
+  up: {
+    names: ['server', 'kubeconfig', 'egress.sock', 'up.json', 'options.json'],
+    pattern: /^(node-\d{1,3}|up\.log(\..*)?|(up|options)\.json\.new)$/,
+    evidence: ['server/pki/ca.key', 'server/store/store.db'],
+  },
+  server: {
+    names: ['store', 'pki', 'nodes', 'kubeconfig'],
+    pattern: /^(server\.log(\..*)?|store\.(mark|damaged)[\w.-]*)$/,
+    evidence: ['pki/ca.key', 'store/store.db'],
+    early: /^server\.log(\..*)?$/,
+  },
+  agent: {
+    names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
+    pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*)$/,
+    evidence: ['images/images.json', 'images/blobs/sha256', 'layers'],
+    early: /^agent\.log(\..*)?$/,
+  },
+  run: { names: [], pattern: /^/, evidence: ['pods', 'netns'] },
+};
+
+export const roles: readonly OwnedRole[] = ['up', 'server', 'agent', 'run'];
+
+/** Holds who made the directory; the process that uses it holds a lock on it. */
+export const markerName = (role: OwnedRole): string => `.podwright-${role}`;
+
+/** Whether a role puts an entry of this name into its directory. */
+export function isEntryOf(role: OwnedRole, name: string): boolean {
+  const { names, pattern } = entriesByRole[role];
+  return names.includes(name) || pattern?.test(name) === true;
+}
+
+export const evidenceOf = (role: OwnedRole): readonly string[] => entriesByRole[role].evidence;
+
+/**
+ * Names in a directory without the role's marker that say it is somebody else's: all but markers and entries of the roles that
+ * have one, logs that are begun before, and what a new file system has.
+ */
+export function foreignEntries(names: readonly string[], role: OwnedRole): readonly string[] {
+  const here = roles.filter((each) => each !== 'run' && names.includes(markerName(each)));
+  const isKnown = (name: string): boolean =>
+    name === 'lost+found' ||
+    entriesByRole[role].early?.test(name) === true ||
+    here.some((each) => name === markerName(each) || isEntryOf(each, name));
+  return names.filter((name) => !isKnown(name)).toSorted();
+}

@@ -1,0 +1,153 @@
+/** What is wrong with the options of `server` and `agent`, before anything is written or started. Pure. */
+import { isIP } from 'node:net';
+
+import { boundsOf, cidrContains, parseCidr, parseIp, type Cidr } from '#api/cni/ip-address.ts';
+import { dnsSubdomain } from '#api/validation/format.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { AgentCommandOptions } from './agent.ts';
+import type { Role } from './program.ts';
+import type { ServerCommandOptions } from './server.ts';
+
+const prefixBitsOfNode = 24;
+
+/** @throws E_USAGE with all that is wrong, in one line */
+export function refuseOptions(role: Role, problems: readonly string[]): void {
+  if (problems.length > 0) throw new PodwrightError('E_USAGE', `start ${role}: ${problems.join('; ')}`);
+}
+
+/** All that is wrong, each beginning with the option's name. */
+export function serverOptionProblems(options: ServerCommandOptions): readonly string[] {
+  const { advertiseAddress, listen, listenFd, node, adminServer } = options;
+  return [
+    ...addressProblems('--advertise-address', advertiseAddress),
+    ...(listen.length === 0 && listenFd === undefined ? ['--listen: give HOST:PORT at least once'] : []),
+    ...listen.flatMap(listenProblems),
+    ...nodeProblems(node),
+    ...networkProblems(options),
+    ...(adminServer === undefined || isHttpsUrl(adminServer)
+      ? []
+      : [`--admin-server ${adminServer}: not an https URL`]),
+  ];
+}
+
+export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {
+  const { nodeName, nodeIp, clusterDomain, linkCidr, insecureRegistry } = options;
+  return [
+    ...(nodeName === undefined ? [] : nameProblems('--node-name', nodeName)),
+    ...addressProblems('--node-ip', nodeIp),
+    ...networkProblems(options),
+    ...insideProblems(options),
+    ...nameProblems('--cluster-domain', clusterDomain),
+    ...(linkCidr === undefined ? [] : cidrProblems('--link-cidr', linkCidr)),
+    ...insecureRegistry
+      .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
+      .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
+  ];
+}
+
+function addressProblems(option: string, text: string): readonly string[] {
+  const family = isIP(text);
+  if (family === 0 || text.includes('%')) return [`${option} ${text}: not an IP address`];
+  if (['0.0.0.0', '::', '255.255.255.255'].includes(text))
+    return [`${option} ${text}: names no host; give an address that others reach`];
+  const first = Number(text.split('.')[0]);
+  return family === 4 && first >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
+}
+
+function listenProblems(text: string): readonly string[] {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port < 1 || port > 65_535) return [`--listen ${text}: write HOST:PORT`];
+  const host = match[1] ?? match[2] ?? '';
+  const isAddress = isIP(host) !== 0;
+  if (
+    match[1] !== undefined
+      ? isIP(host) !== 6
+      : !isAddress && (/^[\d.]+$/.test(host) || dnsSubdomain(host).length > 0)
+  ) {
+    return [`--listen ${text}: ${host} is neither an IP address nor a host name`];
+  }
+  return [];
+}
+
+function nameProblems(option: string, name: string): readonly string[] {
+  return dnsSubdomain(name).length === 0
+    ? []
+    : [`${option} ${JSON.stringify(name)}: not a name; write lower case letters, digits, '-' and '.'`];
+}
+
+function nodeProblems(nodes: readonly string[]): readonly string[] {
+  const seen = new Map<string, string>();
+  return nodes.flatMap((text) => {
+    const match = /^([^=]+)=([^=]+)$/.exec(text);
+    const [, name = '', ip = ''] = match ?? [];
+    if (match === null) return [`--node ${text}: write NAME=IP`];
+    const twice = [name, ip]
+      .filter((word) => seen.has(word))
+      .map((word) => `--node ${text}: ${word} is that of --node ${seen.get(word) ?? ''}`);
+    for (const word of [name, ip]) seen.set(word, text);
+    return [...nameProblems(`--node ${text}:`, name), ...addressProblems(`--node ${text}:`, ip), ...twice];
+  });
+}
+
+function cidrProblems(option: string, text: string): readonly string[] {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) return [`${option} ${text}: not a network; write ADDRESS/PREFIX, as 10.96.0.0/16`];
+  if (cidr.ip.family !== 4) return [`${option} ${text}: only IPv4 networks are supported`];
+  return boundsOf(cidr).first === cidr.ip.value ? [] : [`${option} ${text}: bits behind the prefix are set`];
+}
+
+interface Networks {
+  readonly serviceCidr: string;
+  readonly clusterCidr: string;
+  readonly clusterDns: string;
+}
+
+function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): readonly string[] {
+  const broken = [
+    ...cidrProblems('--service-cidr', serviceCidr),
+    ...cidrProblems('--cluster-cidr', clusterCidr),
+  ];
+  const [services, pods] = [parseCidr(serviceCidr), parseCidr(clusterCidr)];
+  if (broken.length > 0 || services === undefined || pods === undefined) return broken;
+  const dns = parseIp(clusterDns);
+  const problems: string[] = [];
+  if (overlap(services, pods))
+    problems.push(`--service-cidr ${serviceCidr}: overlaps --cluster-cidr ${clusterCidr}`);
+  if (pods.prefix > prefixBitsOfNode)
+    problems.push(`--cluster-cidr ${clusterCidr}: too small; each node gets a /${prefixBitsOfNode}`);
+  if (services.prefix > 28) problems.push(`--service-cidr ${serviceCidr}: too small; a /28 at least`);
+  if (dns === undefined || dns.family !== 4)
+    problems.push(`--cluster-dns ${clusterDns}: not an IPv4 address`);
+  else if (!cidrContains(services, dns))
+    problems.push(`--cluster-dns ${clusterDns}: not in --service-cidr ${serviceCidr}`);
+  else if (dns.value <= boundsOf(services).first + 1n)
+    problems.push(
+      `--cluster-dns ${clusterDns}: that is the API server's own Service; take another of ${serviceCidr}`,
+    );
+  return problems;
+}
+
+function overlap(a: Cidr, b: Cidr): boolean {
+  const [one, other] = [boundsOf(a), boundsOf(b)];
+  return a.ip.family === b.ip.family && one.first <= other.last && other.first <= one.last;
+}
+
+/** A host's address is not one that pods or Services have. */
+function insideProblems({ nodeIp, serviceCidr, clusterCidr }: AgentCommandOptions): readonly string[] {
+  const ip = parseIp(nodeIp);
+  if (ip === undefined) return [];
+  return [
+    { option: '--service-cidr', text: serviceCidr },
+    { option: '--cluster-cidr', text: clusterCidr },
+  ].flatMap(({ option, text }) => {
+    const cidr = parseCidr(text);
+    return cidr !== undefined && cidrContains(cidr, ip)
+      ? [`--node-ip ${nodeIp}: lies in ${option} ${text}`]
+      : [];
+  });
+}
+
+function isHttpsUrl(text: string): boolean {
+  return URL.canParse(text) && new URL(text).protocol === 'https:';
+}

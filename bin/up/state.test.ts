@@ -1,0 +1,101 @@
+import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+
+import { systemClock } from '#base/clock.ts';
+import { bringDown } from './down.ts';
+import { parseKeptOptions } from './options.ts';
+import { isAlive, parseState, readState, startTicksOf } from './state.ts';
+
+const healthy = {
+  pid: 4711,
+  startTicks: '123456',
+  port: 6443,
+  hosts: [{ name: 'node-1', ip: '172.31.255.11', pid: 4712, dataDir: '/var/lib/podwright/node-1' }],
+};
+
+describe('parseState()', () => {
+  it('takes what up writes, and no path from it', () => {
+    expect(parseState(JSON.stringify({ ...healthy, cgroup: '/sys/fs/cgroup', runDir: '/etc' }))).toEqual(
+      healthy,
+    );
+  });
+
+  const [host] = healthy.hosts;
+  it.each<{ readonly name: string; readonly change: object }>([
+    ...[-1, 0, 1, 1.5, '4711', null, 2 ** 31].map((pid) => ({ name: `pid ${pid}`, change: { pid } })),
+    ...['', 'x', '-1', 5].map((startTicks) => ({ name: `startTicks ${startTicks}`, change: { startTicks } })),
+    ...[0, 65_536, '6443'].map((port) => ({ name: `port ${port}`, change: { port } })),
+    { name: 'no hosts', change: { hosts: undefined } },
+    { name: 'a host with pid 1', change: { hosts: [{ ...host, pid: 1 }] } },
+    { name: 'a host with another name', change: { hosts: [{ ...host, name: '../x' }] } },
+  ])('refuses $name', ({ change }) => {
+    expect(typeof parseState(JSON.stringify({ ...healthy, ...change }))).toBe('string');
+  });
+
+  it('refuses what is cut off at any byte', () => {
+    const text = JSON.stringify(healthy);
+    for (let length = 0; length < text.length; length++)
+      expect(typeof parseState(text.slice(0, length))).toBe('string');
+  });
+});
+
+it('isAlive() believes no process that is not podwright up, whatever its start time', () => {
+  expect(isAlive({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' })).toBe(false);
+});
+
+it.each([
+  ['{"nodes":2,"port":7443}', { nodes: 2, port: 7443 }],
+  ['{"nodes":0,"port":7443}', undefined],
+  ['{"nodes":2}', undefined],
+  ['{', undefined],
+])('parseKeptOptions(%s)', (text, want) => {
+  expect(parseKeptOptions(text)).toEqual(want);
+});
+
+describe.skipIf(process.getuid?.() !== 0)('up.json of somebody else (needs root)', () => {
+  function openScratch() {
+    const scratch = mkdtempSync(join(tmpdir(), 'podwright-state-'));
+    const dataDir = join(scratch, 'data');
+    mkdirSync(dataDir);
+    const victim = join(scratch, 'victim');
+    mkdirSync(victim);
+    const write = (content: object): void => writeFileSync(join(dataDir, 'up.json'), JSON.stringify(content));
+    return {
+      dataDir,
+      victim,
+      write,
+      down: () =>
+        bringDown(dataDir, { purge: false, clock: systemClock, cgroupRoot: join(scratch, 'cgroup') }),
+      [Symbol.dispose]: () => rmSync(scratch, { recursive: true }),
+    };
+  }
+
+  it('is refused: another owner of the file or of its directory, a link', async () => {
+    using given = openScratch();
+
+    given.write({ ...healthy, runDir: given.victim });
+    chownSync(join(given.dataDir, 'up.json'), 1000, 1000);
+    await expect(given.down()).rejects.toThrow(
+      /up\.json: it belongs to uid 1000, not to root; it is not podwright's/,
+    );
+    chownSync(join(given.dataDir, 'up.json'), 0, 0);
+    chownSync(given.dataDir, 1000, 1000);
+    await expect(given.down()).rejects.toMatchObject({ code: 'E_PERMISSION' });
+    chownSync(given.dataDir, 0, 0);
+    rmSync(join(given.dataDir, 'up.json'));
+    symlinkSync(join(given.victim, 'x'), join(given.dataDir, 'up.json'));
+    await expect(given.down()).rejects.toThrow(/symbolic link/);
+    expect(existsSync(given.victim)).toBe(true);
+  });
+
+  it('that is damaged stays in a directory that is not ours, and nothing is signalled', async () => {
+    using given = openScratch();
+
+    given.write({ ...healthy, pid: -1, runDir: given.victim });
+    await expect(given.down()).rejects.toThrow(/damaged \(pid is -1\)/);
+    await expect(readState(given.dataDir)).rejects.toMatchObject({ code: 'E_INVALID' });
+    expect([existsSync(join(given.dataDir, 'up.json')), existsSync(given.victim)]).toEqual([true, true]);
+  });
+});
