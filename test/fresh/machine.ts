@@ -4,8 +4,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -40,6 +40,7 @@ export interface Machine extends AsyncDisposable {
 }
 
 const relayPort = 3128;
+const prefix = 'podwright-fresh-'; // Then the pid of whose it is.
 
 /** $1 directory on the host, $2 base, $3 repository, $4 commit, $5 npm's cache, $6 $7 archives or nothing. The last lines run as pid 1. */
 const bootScript = `
@@ -87,12 +88,12 @@ exec chroot . /bin/sh -c 'exec >/dev/null 2>&1; while :; do sleep 3600 & wait; d
 export async function startMachine(options: MachineOptions, signal: AbortSignal): Promise<Machine> {
   await using undo = new AsyncDisposableStack();
 
-  const directory = await mkdtemp(join(tmpdir(), 'podwright-fresh-'));
-  undo.defer(() => rm(directory, { recursive: true }));
+  removeAbandoned();
+  const directory = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
+  undo.defer(() => removeDirectory(directory));
   mkdirSync(join(directory, 'root'));
-  const cgroup = join(findCgroupRoot(), `podwright-fresh-${process.pid}`);
-  removeCgroup(cgroup); // Of another process with this number, which was killed.
-  mkdirSync(cgroup);
+  const cgroup = join(findCgroupRoot(), `${prefix}${process.pid}`);
+  mkdirSync(cgroup, { recursive: true });
   undo.defer(() => removeCgroup(cgroup));
   const proxySocket = join(directory, 'proxy.sock');
   undo.use(await startRegistryProxy(proxySocket, process.env));
@@ -254,4 +255,22 @@ function removeCgroup(cgroup: string): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 25);
     }
   }
+}
+
+/** Of a machine, whose mounts are gone with its namespaces: an empty directory and a socket. Nothing else would be removed. */
+function removeDirectory(directory: string): void {
+  rmSync(join(directory, 'proxy.sock'), { force: true });
+  if (existsSync(join(directory, 'root'))) rmdirSync(join(directory, 'root'));
+  rmdirSync(directory);
+}
+
+/** What a process left that was killed. */
+function removeAbandoned(): void {
+  const isAbandoned = (name: string): boolean => {
+    const pid = /^podwright-fresh-(\d+)(?:-|$)/.exec(name)?.[1];
+    return pid !== undefined && pid !== String(process.pid) && !existsSync(`/proc/${pid}`);
+  };
+  for (const name of readdirSync(tmpdir()).filter(isAbandoned)) removeDirectory(join(tmpdir(), name));
+  const cgroups = findCgroupRoot();
+  for (const name of readdirSync(cgroups).filter(isAbandoned)) removeCgroup(join(cgroups, name));
 }

@@ -40,7 +40,8 @@ function parseProxy(environment: NodeJS.ProcessEnv): Target | undefined {
   return { host: hostname, port: Number(port || '80') };
 }
 
-function parseTarget(authority: string, portDefault: number): Target | undefined {
+/** By name, with a dot: an address, or a name of this machine's own, is refused. Pure. */
+export function parseTarget(authority: string, portDefault: number): Target | undefined {
   const match = /^([a-z0-9.-]+)(?::(\d{1,5}))?$/i.exec(authority);
   const host = match?.[1];
   if (host === undefined || isIP(host) !== 0 || !host.includes('.')) return undefined;

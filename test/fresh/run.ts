@@ -81,7 +81,7 @@ async function upAndFirstPod(machine: Machine): Promise<void> {
   verdict('sudo ./podwright up', result, result.code === 0 ? undefined : 'failed');
   const left = await machine.run(
     'findmnt -n -l -o TARGET | grep podwright-; find /sys/fs/cgroup -name "podwright*"; find /run /var/lib -name "podwright*"; ' +
-      'for pid in /proc/[0-9]*; do tr "\\0" " " <$pid/cmdline | grep "podwright.ts\\|supervisor-"; done',
+      'for pid in /proc/[0-9]*; do tr "\\0" " " <$pid/cmdline | grep "podwright[.]ts\\|supervisor[-]"; done',
   );
   verdict('Ctrl-C leaves nothing', left, left.stdout === '' ? undefined : 'something is left');
 }
