@@ -175,7 +175,8 @@ describe.skipIf(!isRoot)('CNI plugins on the kernel (needs root)', () => {
     });
   });
 
-  test('portmap puts host ports into the kernel and takes them out again', async () => {
+  const withNft = test.skipIf(!existsSync('/usr/sbin/nft'));
+  withNft('portmap puts host ports into the kernel and takes them out again', async () => {
     const added = await inProcess('bridge', call('ADD', bridgeConfig), signal);
     const mappings = [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }];
     const config = {

@@ -77,15 +77,26 @@ export interface TestCluster extends AsyncDisposable {
   insideKubeconfig(): string;
 }
 
+const kubectlPaths = [
+  '/usr/lib/google-cloud-sdk/bin/kubectl.1.32',
+  '/usr/local/bin/kubectl',
+  '/usr/bin/kubectl',
+];
+
 /** kubectl of the cloud SDK, where the machine has it, is a dispatcher; the versions beside it are the programs. */
 export function findKubectl(): string {
-  const found = [
-    '/usr/lib/google-cloud-sdk/bin/kubectl.1.32',
-    '/usr/local/bin/kubectl',
-    '/usr/bin/kubectl',
-  ].find((path) => existsSync(path));
+  const found = kubectlPaths.find((path) => existsSync(path));
   if (found === undefined) throw new Error('find kubectl: install one of version 1.32 or newer');
   return found;
+}
+
+const programDirectories = ['/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+/** Whether this machine has what tests of whole clusters look with: root, kubectl, ip and nft. A fresh one has neither of the last. */
+export function canTestClusters(): boolean {
+  const has = (program: string): boolean =>
+    programDirectories.some((directory) => existsSync(join(directory, program)));
+  return process.getuid?.() === 0 && kubectlPaths.some((path) => existsSync(path)) && has('ip') && has('nft');
 }
 
 /** Words of a command line; single and double quotes group. */

@@ -6,13 +6,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { repositoryRoot } from '#bin/paths.ts';
 import { startTicksOf } from '#bin/up/state.ts';
-import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 import { pidsOf } from './processes.ts';
 
-const isRoot = process.getuid?.() === 0;
+const canRun = canTestClusters();
 const image = 'podwright/demo:1';
 
-describe.skipIf(!isRoot)('a store that is not what it was (needs root)', () => {
+describe.skipIf(!canRun)('a store that is not what it was (needs kubectl)', () => {
   let cluster: TestCluster;
   const at = (name: string): string => join(cluster.dataDir, 'server', name);
   const server = (): readonly number[] =>

@@ -2,15 +2,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { startTicksOf } from '#bin/up/state.ts';
-import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 import { pidsOf } from './processes.ts';
 
-const isRoot = process.getuid?.() === 0;
+const canRun = canTestClusters();
 const image = 'podwright/demo:1';
 
 const agentOf = ({ dataDir }: TestCluster): RegExp => new RegExp(`podwright\\.ts agent .*${dataDir}/node-1 `);
 
-describe.skipIf(!isRoot)('kill -9 (needs root)', () => {
+describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
   let cluster: TestCluster;
   const agent = (): number => {
     const [pid] = pidsOf(agentOf(cluster));

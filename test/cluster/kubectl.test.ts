@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import {
+  canTestClusters,
   eventually,
   freePort,
   run,
@@ -20,10 +21,10 @@ import {
 } from './cluster.ts';
 import { kubectls } from './kubectls.ts';
 
-const isRoot = process.getuid?.() === 0;
+const canRun = canTestClusters();
 const image = 'podwright/demo:1';
 
-describe.skipIf(!isRoot)('kubectl against podwright up --nodes 2 (needs root)', () => {
+describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)', () => {
   let cluster: TestCluster;
   let scratch: string;
 

@@ -10,12 +10,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { clusterId, repositoryRoot } from '#bin/paths.ts';
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
-import { eventually, freePort, run, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, freePort, run, startCluster, type TestCluster } from './cluster.ts';
 
-const isRoot = process.getuid?.() === 0;
+const canRun = canTestClusters();
 const image = 'podwright/demo:1';
 
-describe.skipIf(!isRoot)('pods of podwright up (needs root)', () => {
+describe.skipIf(!canRun)('pods of podwright up (needs kubectl)', () => {
   let cluster: TestCluster;
 
   beforeAll(async () => {
@@ -128,7 +128,7 @@ async function network(): Promise<string> {
 
 const mounts = (): readonly string[] => readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
 
-describe.skipIf(!isRoot)('the end of podwright up (needs root)', () => {
+describe.skipIf(!canRun)('the end of podwright up (needs kubectl)', () => {
   it('leaves no process, mount, cgroup or file, and never changed the network of the machine', async () => {
     const before = { network: await network(), mounts: mounts() };
     const cluster = await startCluster({ nodes: 2 });

@@ -1,9 +1,9 @@
 /** Services as load balancers and zones meet them, on two nodes. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { eventually, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
 
-const isRoot = process.getuid?.() === 0;
+const canRun = canTestClusters();
 const image = 'podwright/demo:1';
 /** An address that a load balancer would have given; only hosts of the cluster know a way to it. */
 const vip = '203.0.113.9';
@@ -16,7 +16,7 @@ const serviceOf = (spec: object): string =>
     spec: { selector: { app: 'web' }, ports: [{ port: 80, targetPort: 8080 }], ...spec },
   });
 
-describe.skipIf(!isRoot)('Services on podwright up --nodes 2 (needs root)', () => {
+describe.skipIf(!canRun)('Services on podwright up --nodes 2 (needs kubectl)', () => {
   let cluster: TestCluster;
   let hosts: ReadonlyMap<string, string>;
   const ipOf = (host: string): string => hosts.get(host) ?? '';
