@@ -273,6 +273,34 @@ describe('LocalRuntime', () => {
     );
   });
 
+  it.each([
+    { name: 'unprivileged', privileged: false, unshared: undefined, why: 'the container is not privileged' },
+    {
+      name: 'not shared',
+      privileged: true,
+      unshared: '/mnt',
+      why: '/mnt is not a shared mount on this node',
+    },
+  ])(
+    'starts no container with Bidirectional propagation that is $name',
+    async ({ privileged, unshared, why }) => {
+      await using world = await makeWorld();
+
+      const agent = await world.startAgent();
+      const base = containerConfig(
+        { imageId: world.imageId, directory: `${world.directory}/logs` },
+        { id: 'c1' },
+      );
+      const mounts = [
+        { type: 'bind', source: '/mnt/x', target: '/x', options: ['rbind', 'rshared'] },
+      ] as const;
+      await agent.runSandbox(sandboxConfig(uid), signal);
+      world.system.unshared = unshared;
+      const config = { ...base, mounts, security: { ...base.security, privileged } };
+      await expect(agent.startContainer(uid, config, signal)).rejects.toThrow(why);
+    },
+  );
+
   it('starts no container whose devices could not be filtered', async () => {
     await using world = await makeWorld();
 

@@ -1,3 +1,4 @@
+import { PodwrightError } from '#base/errors.ts';
 import type { LocalImageStore } from './images/image-store.ts';
 import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
@@ -15,6 +16,7 @@ export async function planFromImage(
     system,
   }: { readonly images: LocalImageStore; readonly paths: RuntimePaths; readonly system: RuntimeSystem },
 ): Promise<PlannedContainer> {
+  await checkPropagation(config, system);
   const image = await images.content(config.imageId);
   const { sharedMemory, supervisor } = pod.plan;
   const plan = planContainer(config, {
@@ -28,6 +30,26 @@ export async function planFromImage(
     image,
   });
   return { plan, diffIds: image.config.diffIds };
+}
+
+/**
+ * What a container mounts reaches the node only from a privileged container, and by a shared mount.
+ * @throws E_INVALID
+ */
+async function checkPropagation(
+  { name, mounts, security }: ContainerConfig,
+  system: Pick<RuntimeSystem, 'unsharedMount'>,
+): Promise<void> {
+  for (const { source, target, options } of mounts) {
+    if (!options.includes('rshared') && !options.includes('shared')) continue;
+    const attempt = `mount ${source} on ${target} of container ${name} with Bidirectional propagation`;
+    if (!security.privileged)
+      throw new PodwrightError('E_INVALID', `${attempt}: the container is not privileged`);
+    const mount = await system.unsharedMount(source);
+    if (mount === undefined) continue;
+    const why = `${mount} is not a shared mount on this node (mount --make-rshared ${mount})`;
+    throw new PodwrightError('E_INVALID', `${attempt}: ${why}`);
+  }
 }
 
 export interface PlannedContainer {

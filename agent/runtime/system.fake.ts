@@ -17,6 +17,8 @@ export class FakeSystem implements RuntimeSystem {
   readonly devices: Map<string, readonly DeviceRule[]> = new Map();
   /** Why this host filters no devices. */
   refusal: string | undefined;
+  /** The mount of every path, where it is not shared. */
+  unshared: string | undefined;
   /** The next call of this name fails. */
   failNext: string | undefined;
   /** Called before each call that acts; what it throws is that call's failure. */
@@ -85,6 +87,10 @@ export class FakeSystem implements RuntimeSystem {
   async unmount(path: string): Promise<void> {
     this.#step('unmount');
     this.mounts.delete(path);
+  }
+
+  async unsharedMount(_path: string): Promise<string | undefined> {
+    return this.unshared;
   }
 
   async connect(_netnsPath: string | undefined, port: number): Promise<Socket> {

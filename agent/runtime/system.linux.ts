@@ -1,11 +1,12 @@
 import { mkdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { DeviceFilter } from '#native/bpf/device-filter.ts';
 import { allDeviceRules } from '#native/bpf/device-rules.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Mounts } from '#native/mount/mount.ts';
+import type { MountInfo } from '#native/mount/mountinfo.ts';
 import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from '#native/sys/constants.ts';
 import { checked } from '#native/sys/errno.ts';
 import { OwnedFd } from '#native/sys/fd.ts';
@@ -55,6 +56,7 @@ export function createLinuxSystem({ cgroups, mounts, devices }: LinuxSystemPorts
       mounts.mount(path, { kind: 'tmpfs', sizeBytes, mode: 0o1777 }, ['nosuid', 'nodev', 'noexec']);
     },
     unmount: async (path) => void mounts.unmount(path),
+    unsharedMount: async (path) => unsharedMountOf(mounts.list(), await realpath(path)),
     connect: connectLoopback,
   };
 }
@@ -77,6 +79,17 @@ async function probeDevices(
   } finally {
     await cgroups.remove(probeCgroup, removeTimeoutMs);
   }
+}
+
+/** The last one of the longest prefix: it covers those before it. Pure. */
+export function unsharedMountOf(list: readonly MountInfo[], path: string): string | undefined {
+  let found: MountInfo | undefined;
+  for (const mount of list) {
+    const isAbove = mount.target === '/' || path === mount.target || path.startsWith(`${mount.target}/`);
+    if (isAbove && mount.target.length >= (found?.target.length ?? 0)) found = mount;
+  }
+  const isShared = found?.propagation.some((word) => word.startsWith('shared:')) ?? false;
+  return isShared ? undefined : (found?.target ?? '/');
 }
 
 function limitedControllers(resources: CgroupResources): readonly string[] {

@@ -45,6 +45,8 @@ export interface RuntimeSystem {
   /** A tmpfs at `path` (made if missing) for /dev/shm. Safe to repeat. */
   mountSharedMemory(path: string, sizeBytes: number): Promise<void>;
   unmount(path: string): Promise<void>;
+  /** The mount that a path is in, where what is mounted below the path in a container would not reach the node: it is not shared. */
+  unsharedMount(path: string): Promise<string | undefined>;
 
   /** A TCP connection to 127.0.0.1:port inside the network namespace (undefined: the agent's own). @throws E_CONNECTION */
   connect(netnsPath: string | undefined, port: number): Promise<Socket>;

@@ -25,10 +25,13 @@ type Namespace = 'net' | 'mnt' | 'uts';
 /**
  * Runs in the new namespaces: a tmpfs for volatile state, the host's name, then nothing but waiting. The tmpfs is for the state of all
  * pods, some 200 KiB each at most: what has no such bound (Secrets, large environments) has a tmpfs per pod.
+ * Mounts are shared within the namespace, as on hosts with systemd: else Bidirectional mount propagation would end in the container.
+ * To the machine nothing goes.
  */
 const holderScript = `
 set -e
 echo 0 > "$1/cgroup.procs"
+mount --make-rshared /
 mount -t tmpfs -o mode=0755,size=256m podwright-run "$2"
 echo "$3" > /proc/sys/kernel/hostname
 echo ready

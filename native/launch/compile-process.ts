@@ -1,7 +1,7 @@
 /** What containers and execs have in common: streams, identity, and the execve at the end. */
 import { PodwrightError } from '#base/errors.ts';
 import { capabilityMask } from './capabilities.ts';
-import { PR, SECCOMP, SIGKILL, TIOCSCTTY } from './kernel-constants.ts';
+import { KEYCTL, PR, SECCOMP, SIGKILL, TIOCSCTTY } from './kernel-constants.ts';
 import { bytes, flags, number, text, textList, texts } from './program.ts';
 import type { ProgramBuilder, ProgramData } from './program.ts';
 import { compileSeccompFilter } from './seccomp.ts';
@@ -39,6 +39,10 @@ export function compileIdentity(
   architecture: Architecture,
 ): void {
   const { security, user } = process;
+  builder.label('leave the keys of the host');
+  // Else whoever started the agent has a session keyring here. Not every kernel has keys, nor may every host use them.
+  const join = flags(KEYCTL, 'KEYCTL_JOIN_SESSION_KEYRING');
+  builder.op('keyctl', [join, 0], { tolerate: ['ENOSYS', 'EPERM'] });
   // While still root: a user without search permission may have been given the directory all the same.
   builder.label(`enter ${process.cwd}`);
   builder.op('enterPath', [text(process.cwd)]);

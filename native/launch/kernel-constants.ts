@@ -49,6 +49,9 @@ export const CLONE = {
 /** asm-generic/ioctls.h. */
 export const TIOCSCTTY = 0x540e;
 
+/** linux/keyctl.h. */
+export const KEYCTL = { KEYCTL_JOIN_SESSION_KEYRING: 1 } as const;
+
 /** linux/prctl.h. */
 export const PR = {
   PR_SET_PDEATHSIG: 1,
