@@ -269,6 +269,33 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     expect(await pod.exitOf('seen')).toMatchObject({ code: 137, signal: 9 });
   });
 
+  it('enters no working directory that a link of /proc leads to, in a container and in an exec', async () => {
+    const root = join(pod.directory, 'root');
+    for (const target of ['/proc/1/root', '/proc/self/fd/3', '/proc/self/cwd'])
+      symlinkSync(target, join(root, `work-${target.replaceAll('/', '-')}`));
+    symlinkSync('/etc', join(root, 'work-etc'));
+    // Of the host: what its pid 1 has for a root is the host's.
+    const container: ContainerLaunch = { ...pod.container('exec sleep 1000'), pidNamespace: 'host' };
+    const { pid } = await pod.supervisor.launch('links', container, quiet);
+    for (const cwd of [
+      '/proc/1/root',
+      '/proc/1/cwd',
+      '/work--proc-1-root',
+      '/work--proc-self-fd-3',
+      '/proc/self/fd/4',
+    ]) {
+      const launched = pod.supervisor.launch('link', { ...container, cwd }, quiet);
+      await expect(launched, cwd).rejects.toMatchObject({
+        code: 'E_LAUNCH',
+        detail: { errno: /ELOOP|ENOENT/ },
+      });
+      const exec = pod.supervisor.exec('exec', { ...execOf(container, pid, 'pwd'), cwd }, quiet);
+      await expect(exec, cwd).rejects.toMatchObject({ code: 'E_LAUNCH', detail: { errno: /ELOOP|ENOENT/ } });
+    }
+    const inside = await pod.exec({ ...execOf(container, pid, 'pwd -P'), cwd: '/work-etc' });
+    expect(inside.stdout).toBe('/etc\n');
+  });
+
   it('exec joins every namespace of the container and keeps its own user and exit code', async () => {
     const container = pod.container('');
     const target = await pod.supervisor.launch(

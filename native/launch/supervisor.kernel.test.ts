@@ -223,6 +223,14 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
     },
   );
 
+  it('listens on no abstract socket, which every process of its network namespace could reach', async () => {
+    await using pod = await createKernelPod();
+
+    const sockets = readFileSync(`/proc/${pod.supervisor.pid}/net/unix`, 'utf8').split('\n');
+    expect(sockets.filter((line) => line.endsWith(' sock'))).not.toEqual([]); // by its path in its directory
+    expect(sockets.filter((line) => /@.*podwright/.test(line))).toEqual([]);
+  });
+
   it('appends one record of fixed size for each exit', async () => {
     await using pod = await createKernelPod();
 
