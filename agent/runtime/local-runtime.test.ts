@@ -395,7 +395,15 @@ describe('LocalRuntime', () => {
     expect(await left()).toEqual(nothing);
     expect(new Set(names)).toEqual(
       new Set([
-        ...['ensureCgroup', 'createNetns', 'mountSharedMemory', 'startSupervisor', 'network.add', 'launch'],
+        ...[
+          'ensureCgroup',
+          'filterDevices',
+          'createNetns',
+          'mountSharedMemory',
+          'startSupervisor',
+          'network.add',
+          'launch',
+        ],
         ...['kill', 'stop', 'killCgroup', 'network.del', 'removeNetns', 'unmount', 'removeCgroup'],
       ]),
     );
