@@ -10,6 +10,7 @@ import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
+import { createLargeStarts, type LargeStarts } from './large-starts.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
 import type { LocalImageStore } from './images/image-store.ts';
 import {
@@ -63,6 +64,7 @@ export class LocalRuntime implements Runtime {
   readonly #options: LocalRuntimeOptions;
   readonly #podPorts: PodPorts;
   readonly #pods = new Map<string, Pod>();
+  readonly #largeStarts: LargeStarts;
   readonly #listeners = new Set<(uid: string) => void>();
   readonly #toldControllers = new Set<string>();
   #logMonitor: Disposable | undefined;
@@ -70,6 +72,7 @@ export class LocalRuntime implements Runtime {
   constructor(options: LocalRuntimeOptions) {
     this.#options = options;
     this.images = options.images;
+    this.#largeStarts = createLargeStarts(options.clock);
     this.images.pinLayers(() => this.#usedLayers());
     this.#podPorts = {
       paths: options.paths,
@@ -282,6 +285,8 @@ export class LocalRuntime implements Runtime {
     if (pod.container(config.id) !== undefined) {
       throw new PodwrightError('E_EXISTS', `start container ${config.name}: ${config.id} exists`);
     }
+    using _turn = await this.#largeStarts.enter(config, signal);
+
     let isRecorded = false;
     try {
       const { plan, diffIds } = await planFromImage(pod, config, this.#options);

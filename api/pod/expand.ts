@@ -17,14 +17,21 @@ export function expandVariables(
     const dollar = found < 0 || found === text.length - 1 ? text.length : found;
     const [piece, skipped] = dollar === text.length ? ['', 0] : expandAt(text, dollar, { valueOf, lastEnd });
     if (dollar > position) pieces.push(text.slice(position, dollar));
-    pieces.push(piece);
+    if (piece !== '') pieces.push(piece);
     length += dollar - position + piece.length;
     position = dollar + skipped;
     if (dollar < text.length) continue;
-    const expanded = length > bytesMax ? '' : pieces.join('');
-    return length > bytesMax || Buffer.byteLength(expanded) > bytesMax ? undefined : expanded;
+    if (length > bytesMax) return undefined;
+    const expanded = joined(pieces);
+    return Buffer.byteLength(expanded) > bytesMax ? undefined : expanded;
   }
   return undefined;
+}
+
+/** One piece alone is itself: a hundred variables that stand for a large one do not copy it. */
+function joined(pieces: readonly string[]): string {
+  const [first = ''] = pieces;
+  return pieces.length > 1 ? pieces.join('') : first;
 }
 
 function expandAt(
