@@ -1,5 +1,5 @@
 import type { Pod } from '#api/objects.ts';
-import { conflictsWith, podHostPorts } from '#api/pod/host-ports.ts';
+import { conflictsWith, isPortOfNode, podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { NodeFacts } from './ports.ts';
@@ -40,7 +40,9 @@ function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
   const wanted = podHostPorts(pod);
   if (wanted.length === 0) return undefined;
   const taken = active.flatMap(podHostPorts);
-  if (!wanted.some((one) => taken.some((used) => conflictsWith(one, used)))) return undefined;
+  const isTaken = (one: HostPort): boolean =>
+    isPortOfNode(one) || taken.some((used) => conflictsWith(one, used));
+  if (!wanted.some(isTaken)) return undefined;
   return { reason: 'NodePorts', message: "node(s) didn't have free ports for the requested pod ports" };
 }
 

@@ -353,6 +353,15 @@ describe('refusalOf()', () => {
   test.each([
     ['what fits', asking('1'), [asking('1', 'y')], undefined],
     ['a port of the node that is taken', binding(80), [binding(80, 'y')], 'NodePorts'],
+    ['the port of the kubelet', binding(10_250), [], 'NodePorts'],
+    [
+      'the port of the kubelet, on one address',
+      binding(10_250, 'x', { hostIP: '127.0.0.1' }),
+      [],
+      'NodePorts',
+    ],
+    ['that of the proxy', binding(10_256), [], 'NodePorts'],
+    ['the number of the kubelet, of UDP', binding(10_250, 'x', { protocol: 'UDP' }), [], undefined],
     [
       'other ports of the node',
       binding(80),

@@ -57,10 +57,16 @@ export function createCniNetwork(invoke: CniInvoker, binDirs: readonly string[])
   const del: CniNetwork['del'] = async (list, attachment, previous, signal) => {
     // Every plugin gets what ADD returned in the end, last plugin first.
     const extra = { prevResult: isAtLeast(list.cniVersion, '0.4.0') ? previous : undefined };
+    const failures: unknown[] = [];
     for (const plugin of list.plugins.toReversed()) {
       const input = { ...extra, capabilityArgs: attachment.capabilityArgs };
-      await call('DEL', attachment, renderPluginInput(list, plugin, input), signal);
+      // One that refuses must not keep the others from giving back what they gave.
+      await call('DEL', attachment, renderPluginInput(list, plugin, input), signal).catch((error: unknown) =>
+        failures.push(error),
+      );
     }
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, failures.map(describeError).join('; '));
   };
 
   return {

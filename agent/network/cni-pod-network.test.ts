@@ -200,6 +200,28 @@ describe('createPodNetwork()', () => {
       reason: expect.stringContaining('no network configuration'),
     });
   });
+
+  test('del() of a pod whose ADD was refused gives back what the others gave, and says who refused', async () => {
+    const network = await open();
+    failing = 'portmap ADD';
+    await expect(network.add(request, signal)).rejects.toThrow('portmap ADD refused');
+    calls = [];
+    failing = 'portmap DEL';
+    await expect(network.del(request, signal)).rejects.toThrow('portmap DEL refused');
+    expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    failing = '';
+    await network.del(request, signal);
+  });
+
+  test('del() and collect() do not insist on a configuration that cannot be read', async () => {
+    const network = await open();
+    writeFileSync(join(dir, 'net.d', '10-broken.conflist'), '{"cniVersion":');
+    await expect(network.add(request, signal)).rejects.toThrow('read network configuration');
+    calls = [];
+    await network.del(request, signal);
+    await network.collect([], signal);
+    expect(lines()).toEqual([]);
+  });
 });
 
 test('the default network is a list that parses', () => {

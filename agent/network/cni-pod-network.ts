@@ -1,5 +1,5 @@
 import { timeoutSignal } from '#base/clock.ts';
-import { describeError, PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
 import { parseCidr, formatIp } from '#api/cni/ip-address.ts';
 import type { CniInvoker } from '#api/cni/invocation.ts';
@@ -67,7 +67,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       }
       if (cached.length > 0) return;
       // Nothing known: an ADD that was cut short may still have left an address behind.
-      const list = loadConflist(options.conflistDir);
+      const list = readableConflist(options.conflistDir);
       if (list !== undefined) await cni.del(list, toAttachment(request), undefined, signal);
     },
 
@@ -78,7 +78,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
         await cni.del(item.list, { ...item, netns: '' }, item.result, signal);
         await cache.remove(item.list.name, item.containerId, item.ifname);
       }
-      const list = loadConflist(options.conflistDir);
+      const list = readableConflist(options.conflistDir);
       if (list === undefined) return;
       const valid = validSandboxIds.map((containerID) => ({ containerID, ifname: podIfname }));
       await cni.gc(list, valid, signal);
@@ -122,6 +122,16 @@ function requireConflist(dir: string): NetworkConfigList {
   const list = loadConflist(dir);
   if (list === undefined) throw new PodwrightError('E_NOT_FOUND', `no network configuration in ${dir}`);
   return list;
+}
+
+/** Nothing was made by a configuration that cannot be read: it must not keep pods from going. */
+function readableConflist(dir: string): NetworkConfigList | undefined {
+  try {
+    return loadConflist(dir);
+  } catch (error) {
+    if (isPodwrightError(error, 'E_INVALID')) return undefined;
+    throw error;
+  }
 }
 
 /** Without its result an attachment could not be taken down properly: then it must not stay. */

@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Node, Pod } from '#api/objects.ts';
 
 /** A port that a pod binds on its node. */
 export interface HostPort {
@@ -22,6 +22,16 @@ export function podHostPorts({ spec }: Pod): readonly HostPort[] {
       port: `${protocol}/${hostPort}`,
       address: hostIP === undefined || hostIP === '' ? anyAddress : hostIP,
     }));
+}
+
+/** Ports of a node that are its own: the kubelet's server, and where load balancers ask for the proxy. */
+const kubeletPort = 10_250;
+const proxyHealthPort = 10_256;
+
+/** Whether the node listens there itself: a pod that had the port would answer in its place. */
+export function isPortOfNode({ port }: HostPort, node?: Node): boolean {
+  const own = node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? kubeletPort;
+  return port === `TCP/${own}` || port === `TCP/${proxyHealthPort}`;
 }
 
 /** A port of an address can be bound once; one of all addresses conflicts with any. */

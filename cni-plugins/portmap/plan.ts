@@ -3,6 +3,8 @@ import { formatIp, parseCidr, parseIp } from '#api/cni/ip-address.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
+import type { JsonObject } from '#api/object.ts';
+import { isPodwrightError } from '#base/errors.ts';
 import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
 
 /** A port of the host that leads to a port of a container (capability portMappings). */
@@ -79,32 +81,54 @@ export const portmapTable: NftTable = {
   elements: {},
 };
 
-/** @throws {E_INVALID} */
+/** What ADD makes. One for an IPv6 address of the host is left out: there is no such container behind it. @throws {E_INVALID} */
 export function parsePortMappings(config: PluginConfig): readonly PortMapping[] {
-  const runtime = field.object(config, 'runtimeConfig') ?? {};
-  return field.objects(runtime, 'portMappings').flatMap((item) => {
-    const hostPort = field.number(item, 'hostPort') ?? 0;
-    if (hostPort === 0) return []; // A port that the container only declares.
-    const containerPort = field.number(item, 'containerPort') ?? 0;
-    const text = (field.string(item, 'protocol') ?? 'tcp').toLowerCase();
-    const known = Object.keys(protocolNumber).find((name) => name === text) as
-      | PortMapping['protocol']
-      | undefined;
-    if (known === undefined || !isPort(hostPort) || !isPort(containerPort)) {
-      throw cniError(
-        cniErrorCode.invalidNetworkConfig,
-        `portmap: ${JSON.stringify(item)} is not a port mapping`,
-      );
+  return mappingsIn(config).flatMap(parseMapping);
+}
+
+/** What ADD may have made: DEL asks, and what cannot be read was refused then. */
+export function madePortMappings(config: PluginConfig): readonly PortMapping[] {
+  return mappingsIn(config).flatMap((item) => {
+    try {
+      return parseMapping(item);
+    } catch (error) {
+      if (isPodwrightError(error)) return [];
+      throw error;
     }
-    return [
-      { hostPort, containerPort, protocol: known, hostIp: parseHostIp(field.string(item, 'hostIP') ?? '') },
-    ];
   });
+}
+
+function mappingsIn(config: PluginConfig): readonly JsonObject[] {
+  return field.objects(field.object(config, 'runtimeConfig') ?? {}, 'portMappings');
+}
+
+function parseMapping(item: JsonObject): readonly PortMapping[] {
+  const hostPort = field.number(item, 'hostPort') ?? 0;
+  if (hostPort === 0) return []; // A port that the container only declares.
+  const containerPort = field.number(item, 'containerPort') ?? 0;
+  const text = (field.string(item, 'protocol') ?? 'tcp').toLowerCase();
+  const known = Object.keys(protocolNumber).find((name) => name === text) as
+    | PortMapping['protocol']
+    | undefined;
+  if (known === undefined || !isPort(hostPort) || !isPort(containerPort)) {
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      `portmap: ${JSON.stringify(item)} is not a port mapping`,
+    );
+  }
+  const hostIp = field.string(item, 'hostIP') ?? '';
+  if (hostIp === '' || hostIp === '0.0.0.0' || hostIp === '::')
+    return [{ hostPort, containerPort, protocol: known, hostIp: undefined }];
+  const ip = parseIp(hostIp);
+  if (ip === undefined) {
+    throw cniError(cniErrorCode.unsupportedField, `portmap: host address ${hostIp} is not an IP address`);
+  }
+  return ip.family === 4 ? [{ hostPort, containerPort, protocol: known, hostIp: formatIp(ip) }] : [];
 }
 
 /** Pure: what a container with these addresses needs in the table. IPv4 only: an IPv6 container's ports are refused. */
 export function planPortmap(mappings: readonly PortMapping[], result: CniResult): PortmapElements {
-  const address = result.ips.map((ip) => parseCidr(ip.address)?.ip).find((ip) => ip?.family === 4);
+  const address = ipv4Of(result);
   if (address === undefined) {
     if (mappings.length === 0) return { table, sets: [] };
     throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no IPv4 address');
@@ -127,17 +151,19 @@ export function planPortmap(mappings: readonly PortMapping[], result: CniResult)
   return { table, sets: sets.filter(({ elements }) => elements.length > 0) };
 }
 
+/** Whether the container can have ports of the host at all. */
+export function hasIpv4(result: CniResult): boolean {
+  return ipv4Of(result) !== undefined;
+}
+
+function ipv4Of(result: CniResult): ReturnType<typeof parseIp> {
+  return result.ips.map((ip) => parseCidr(ip.address)?.ip).find((ip) => ip?.family === 4);
+}
+
 function isLocal(): NftExpr {
   return { expr: 'match', left: { load: 'fib daddr type' }, op: '==', right: 'local' };
 }
 
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port > 0 && port <= 65_535;
-}
-
-function parseHostIp(text: string): string | undefined {
-  if (text === '' || text === '0.0.0.0' || text === '::') return undefined;
-  const ip = parseIp(text);
-  if (ip?.family === 4) return formatIp(ip);
-  throw cniError(cniErrorCode.unsupportedField, `portmap: host address ${text} is not an IPv4 address`);
 }

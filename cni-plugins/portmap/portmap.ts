@@ -5,7 +5,15 @@ import { ownNetns } from '#native/netlink/netlink.ts';
 import type { NftOp } from '#native/nft/nft.ts';
 import type { CniPlugin, PluginCall, PluginHost } from '#cni-plugins/skel/plugin.ts';
 import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.ts';
-import { ownedSet, parsePortMappings, planPortmap, portmapTable, type PortmapElements } from './plan.ts';
+import {
+  hasIpv4,
+  madePortMappings,
+  ownedSet,
+  parsePortMappings,
+  planPortmap,
+  portmapTable,
+  type PortmapElements,
+} from './plan.ts';
 
 /** Leads ports of the host to containers (a chained plugin: it needs the result of the one that gave the address). */
 export const portmap: CniPlugin = {
@@ -19,7 +27,9 @@ export const portmap: CniPlugin = {
   async del(call, host) {
     // Without the result of ADD there is no address, and nothing that could be told from what is another container's.
     if (call.prevResult === undefined) return;
-    const plan = planPortmap(parsePortMappings(call.config), call.prevResult);
+    // Nor anything where ADD refused: the container has no IPv4 address.
+    if (!hasIpv4(call.prevResult)) return;
+    const plan = planPortmap(madePortMappings(call.config), call.prevResult);
     if (!(await hasMappings(plan, host))) return;
     const ops = plan.sets.flatMap(({ set, elements }) =>
       elements.map((element): NftOp => ({

@@ -141,6 +141,13 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
     want: 'b',
   },
   {
+    name: 'the port of the kubelet',
+    given: {
+      pod: { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 80, hostPort: 10_250 }] }] },
+    },
+    want: "0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports.",
+  },
+  {
     name: 'host ports',
     given: {
       pod: { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 80, hostPort: 80 }] }] },

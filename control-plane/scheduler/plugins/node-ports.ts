@@ -1,4 +1,4 @@
-import { conflictsWith } from '#api/pod/host-ports.ts';
+import { conflictsWith, isPortOfNode } from '#api/pod/host-ports.ts';
 import { hostPortsOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
@@ -9,8 +9,10 @@ export const nodePortsFilter: FilterPlugin = {
     const wanted = hostPortsOf(pod);
     if (wanted.length === 0) return undefined;
     return (node) => {
-      const isTaken = wanted.some((one) =>
-        node.hostPorts.get(one.port)?.some((address) => conflictsWith(one, { port: one.port, address })),
+      const isTaken = wanted.some(
+        (one) =>
+          isPortOfNode(one, node.node) ||
+          node.hostPorts.get(one.port)?.some((address) => conflictsWith(one, { port: one.port, address })),
       );
       return isTaken ? ["node(s) didn't have free ports for the requested pod ports"] : [];
     };

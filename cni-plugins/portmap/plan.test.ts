@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import type { PluginConfig } from '#api/cni/network-config.ts';
+import { parseResult } from '#api/cni/result.ts';
+import { hasIpv4, madePortMappings, parsePortMappings, planPortmap } from './plan.ts';
+
+const mapping = { hostPort: 8080, containerPort: 80, protocol: 'tcp' };
+const made = { hostPort: 8080, containerPort: 80, protocol: 'tcp', hostIp: undefined };
+
+/** What pods have asked for, whether an API let it through or not: given, what ADD says, what DEL takes for made. */
+const rows: readonly {
+  readonly name: string;
+  readonly item: object;
+  readonly add: readonly object[] | string;
+}[] = [
+  { name: 'any address', item: mapping, add: [made] },
+  { name: 'all of IPv4', item: { ...mapping, hostIP: '0.0.0.0' }, add: [made] },
+  { name: 'all of IPv6', item: { ...mapping, hostIP: '::' }, add: [made] },
+  { name: 'one address', item: { ...mapping, hostIP: '127.0.0.1' }, add: [{ ...made, hostIp: '127.0.0.1' }] },
+  { name: 'an IPv6 address', item: { ...mapping, hostIP: '::1' }, add: [] },
+  { name: 'a mapped address', item: { ...mapping, hostIP: '::ffff:127.0.0.1' }, add: [] },
+  { name: 'no port of the host', item: { ...mapping, hostPort: 0 }, add: [] },
+  { name: 'a name', item: { ...mapping, hostIP: 'x' }, add: 'host address x is not an IP address' },
+  { name: 'a port too high', item: { ...mapping, hostPort: 65_536 }, add: 'is not a port mapping' },
+  { name: 'half a port', item: { ...mapping, containerPort: 1.5 }, add: 'is not a port mapping' },
+  { name: 'another protocol', item: { ...mapping, protocol: 'icmp' }, add: 'is not a port mapping' },
+];
+
+function configOf(...portMappings: readonly object[]): PluginConfig {
+  return { type: 'portmap', runtimeConfig: { portMappings } };
+}
+
+describe('host ports', () => {
+  it.each(rows)('of $name', ({ item, add }) => {
+    const config = configOf(item);
+    if (typeof add === 'string') {
+      expect(() => parsePortMappings(config)).toThrow(add);
+      expect(madePortMappings(config)).toEqual([]);
+    } else {
+      expect(parsePortMappings(config)).toEqual(add);
+      expect(madePortMappings(config)).toEqual(add);
+    }
+  });
+
+  it('DEL knows those beside one that is none', () => {
+    expect(madePortMappings(configOf({ ...mapping, hostIP: 'x' }, mapping))).toEqual([made]);
+  });
+
+  it('are refused for a container of IPv6 only, which then has none to remove', () => {
+    const result = parseResult({ cniVersion: '1.1.0', ips: [{ address: 'fd00::5/128' }] });
+    expect(() => planPortmap(parsePortMappings(configOf(mapping)), result)).toThrow('has no IPv4 address');
+    expect(hasIpv4(result)).toBe(false);
+  });
+});
