@@ -108,7 +108,7 @@ function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): r
     rbind(paths.hostname, '/etc/hostname'),
     rbind(
       paths.terminationMessage(container.name, id),
-      container.terminationMessagePath ?? defaultTerminationMessagePath,
+      absolute(container.terminationMessagePath ?? defaultTerminationMessagePath),
     ),
   ];
   // A volume at the same place stands for what the pod brings of its own.
@@ -117,9 +117,14 @@ function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): r
 
 const propagations = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
 
+/** A relative path is one from the container's root, as the kubelet has it (MakeAbsolutePath). */
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
 function renderMount({ mount, source, isFile, isReadOnly }: ResolvedMount): LaunchMount {
   const readOnly = mount.readOnly === true || isReadOnly;
-  const target = mount.mountPath.startsWith('/') ? mount.mountPath : `/${mount.mountPath}`;
+  const target = absolute(mount.mountPath);
   return {
     type: 'bind',
     source,

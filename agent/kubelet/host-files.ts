@@ -17,7 +17,9 @@ const searchesMax = 32;
 /** resolv.conf of a pod by its dnsPolicy and dnsConfig. Pure. */
 export function renderResolvConf(pod: Pod, settings: DnsSettings): string {
   const base = baseConf(pod, settings);
-  const { nameservers = [], searches = [], options = [] } = pod.spec?.dnsConfig ?? {};
+  const { nameservers: servers = [], searches: ends = [], options: given = [] } = pod.spec?.dnsConfig ?? {};
+  const [nameservers, searches] = [servers.filter(isWord), ends.filter(isWord)];
+  const options = given.filter(({ name = '', value = 'x' }) => isWord(name) && isWord(value));
   const merged = {
     nameservers: unique([...base.nameservers, ...nameservers]).slice(0, nameserversMax),
     searches: unique([...base.searches, ...searches]).slice(0, searchesMax),
@@ -32,6 +34,11 @@ export function renderResolvConf(pod: Pod, settings: DnsSettings): string {
     ...(merged.options.length === 0 ? [] : [`options ${merged.options.join(' ')}`]),
   ];
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** What has a line break in it would be a line of its own; the API refuses it, and another's may not. */
+function isWord(text: string): boolean {
+  return text !== '' && !/[\s\0]/.test(text);
 }
 
 interface ResolvConf {
@@ -119,7 +126,9 @@ export function renderHosts(
   { hostname, fqdn }: PodHostname,
   source: { readonly ips: readonly string[]; readonly hostFile: string },
 ): string {
-  const aliases = pod.spec?.hostAliases ?? [];
+  const aliases = (pod.spec?.hostAliases ?? []).filter(
+    ({ ip, hostnames = [] }) => isWord(ip) && hostnames.every(isWord),
+  );
   const extra =
     aliases.length === 0
       ? []

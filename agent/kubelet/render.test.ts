@@ -165,6 +165,18 @@ describe('files of a pod', () => {
       { dnsConfig: { options: [{ name: 'ndots', value: '1' }] } },
       cluster.replace('ndots:5', 'ndots:1'),
     ],
+    [
+      'no lines of others',
+      {
+        dnsPolicy: 'None' as const,
+        dnsConfig: {
+          nameservers: ['1.1.1.1', '1.1.1.2\nnameserver 6.6.6.6'],
+          searches: ['a\noptions x'],
+          options: [{ name: 'ndots', value: '5\nnameserver 6.6.6.6' }, { name: 'edns0' }],
+        },
+      },
+      'nameserver 1.1.1.1\noptions edns0\n',
+    ],
   ])('resolv.conf: %s', (_name, spec, want) => expect(renderResolvConf(podOf(spec), dns)).toBe(want));
 
   test.each([

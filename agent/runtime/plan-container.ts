@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { posix } from 'node:path';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { checkArguments } from '#native/launch/argument-limits.ts';
@@ -171,8 +172,29 @@ function mountsOf(config: ContainerConfig, context: ContainerContext): readonly 
       options: ['nosuid', 'noexec', 'nodev', 'relatime', access],
     },
   ];
+  for (const mount of config.mounts) checkProcMount(mount);
   const asked = new Set(config.mounts.map((mount) => mount.target.replace(/(?<=.)\/+$/, '')));
   return [...defaults.filter((mount) => !asked.has(mount.target)), ...config.mounts];
+}
+
+/** What may be laid over a file of /proc: figures of the machine that lxcfs and its like replace (runc, libcontainer/rootfs_linux.go). */
+const coverable: ReadonlySet<string> = new Set(
+  'cpuinfo diskstats meminfo stat swaps uptime loadavg slabinfo sys/kernel/ns_last_pid sys/crypto/fips_enabled'
+    .split(' ')
+    .map((file) => `/proc/${file}`),
+);
+
+/**
+ * Programs trust /proc: who lays files of his own there makes runtimes and tools of the container write where he likes
+ * (CVE-2019-16884, CVE-2019-19921). The host's own /proc may stand for it.
+ * @throws E_INVALID
+ */
+function checkProcMount({ target, source }: LaunchMount): void {
+  const place = posix.normalize(`/${target}`).replace(/(?<=.)\/+$/, '');
+  if (place !== '/proc' && !place.startsWith('/proc/')) return;
+  if (place === '/proc' ? posix.normalize(`${source}/`) === '/proc/' : coverable.has(place)) return;
+  const why = place === '/proc' ? 'it is not of type proc' : 'it is inside /proc';
+  throw new PodwrightError('E_INVALID', `${JSON.stringify(place)} cannot be mounted because ${why}`);
 }
 
 /** As glibc and musl give them to programs. */

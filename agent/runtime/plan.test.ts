@@ -1,3 +1,4 @@
+import type { LaunchMount } from '#native/launch/launch.ts';
 import { describe, expect, it } from 'vitest';
 import { parseImageConfig, type ImageConfig } from '#api/oci/config.ts';
 import {
@@ -363,6 +364,31 @@ describe('planContainer()', () => {
   it('refuses a container without a command', () => {
     const image = { Entrypoint: null, Cmd: null };
     expect(() => planContainer(container(), context({ image }))).toThrow('no command specified');
+  });
+
+  const bind = (target: string, source = '/v'): LaunchMount => ({
+    type: 'bind',
+    source,
+    target,
+    options: ['rbind'],
+  });
+  it.each([
+    ['/proc', '/v', '"/proc" cannot be mounted because it is not of type proc'],
+    ['/proc/self/attr', '/v', '"/proc/self/attr" cannot be mounted because it is inside /proc'],
+    ['/a/../proc//sys/', '/v', '"/proc/sys" cannot be mounted because it is inside /proc'],
+    ['proc/1', '/v', '"/proc/1" cannot be mounted because it is inside /proc'],
+  ])('planContainer() refuses a mount at %s', (target, source, want) => {
+    expect(() => planContainer(container({ mounts: [bind(target, source)] }), context())).toThrow(want);
+  });
+
+  it.each([
+    ['/proc', '/proc'],
+    ['/proc/meminfo', '/v'],
+    ['/procedures', '/v'],
+    ['/a:b', '/v'],
+  ])('planContainer() takes a mount at %s from %s', (target, source) => {
+    const { launch } = planContainer(container({ mounts: [bind(target, source)] }), context());
+    expect(launch.mounts).toContainEqual(bind(target, source));
   });
 
   it('lays the environment of the pod over the image, and a terminal over neither', () => {
