@@ -44,3 +44,30 @@ it('one leads at a time; another takes over when the first falls silent', async 
   await Promise.all([a, b]);
   expect((await client.get(leases, where)).spec?.holderIdentity).toBe('');
 });
+
+it('who was stopped for longer than the term stops leading before it asks again', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const stop = new AbortController();
+  let requests = 0;
+  const requestsAtEnd: number[] = [];
+  let terms = 0;
+  const lead = async (term: AbortSignal): Promise<void> => {
+    terms++;
+    await new Promise((resolve) => term.addEventListener('abort', resolve, { once: true }));
+    requestsAtEnd.push(requests);
+  };
+  const options = { client, where, identity: 'a', clock, onError: () => undefined };
+  const running = runWithLease(options, lead, stop.signal);
+  await pass(clock, 5000);
+  client.intercept = () => {
+    requests++;
+    return undefined;
+  };
+  clock.stop(62_000);
+  await pass(clock, 5000);
+  expect([terms, requestsAtEnd]).toEqual([2, [0]]);
+  stop.abort();
+  await pass(clock, 3000);
+  await running;
+});

@@ -36,10 +36,13 @@ export async function runWithLease(
       term.defer(() => ended.abort(new DOMException('lease lost', 'AbortError')));
       const leading = lead(AbortSignal.any([signal, ended.signal]));
       let heldAtMs = clock.monotonic();
-      // Given up at two thirds of the term, so that another cannot begin before this one stopped.
-      while (!signal.aborted && clock.monotonic() - heldAtMs < (leaseSeconds * 1000 * 2) / 3) {
+      for (;;) {
         await sleepQuietly(clock, retryMs, signal);
-        if (!signal.aborted && (await tryAcquire(options, seen))) heldAtMs = clock.monotonic();
+        const askedAtMs = clock.monotonic();
+        // Given up at two thirds of the term, so that another cannot begin before this one stopped; and before asking, as a
+        // process that was stopped itself leads on until it looks.
+        if (signal.aborted || askedAtMs - heldAtMs >= (leaseSeconds * 1000 * 2) / 3) break;
+        if (await tryAcquire(options, seen)) heldAtMs = askedAtMs;
       }
       ended.abort(new DOMException('lease lost', 'AbortError'));
       await leading.catch(options.onError);
