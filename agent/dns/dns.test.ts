@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { decode, encode, type DecodedPacket, type RecordType } from 'dns-packet';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
 import { answer } from './answer.ts';
 import { createDnsView } from './dns-view.ts';
-import { startDns } from './dns.ts';
+import { serveConnection, startDns } from './dns.ts';
 import { parseQuery } from './message.ts';
 import { createResolver } from './resolver.ts';
 import type { Upstream } from './upstream.ts';
@@ -265,6 +265,36 @@ describe('resolver', () => {
   test('a name that points to itself ends', async () => {
     const message = Buffer.concat([query('a').subarray(0, 12), Buffer.from([0xc0, 12, 0, 1, 0, 1])]);
     expect(rcodeOf(await resolve(message))).toBe('FORMERR');
+  });
+});
+
+describe('a connection whose client asks and does not read', () => {
+  test('is asked no more once its answers wait', async () => {
+    const asked: true[] = [];
+    const server = createServer((socket) =>
+      serveConnection(socket, async () => {
+        asked.push(true);
+        return Buffer.alloc(60_000);
+      }),
+    );
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    const client = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1');
+    client.pause();
+    client.on('error', () => undefined);
+    const message = query('web.default.svc.cluster.local');
+    const framed = Buffer.concat([Buffer.from([0, message.length]), message]);
+    // 1.2 GB of answers; the kernel's own buffers take a few megabytes of them.
+    client.write(Buffer.concat(Array.from({ length: 20_000 }, () => framed)));
+    let before = -1;
+    while (asked.length === 0 || asked.length !== before) {
+      before = asked.length;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(asked.length).toBeLessThan(1000);
+    client.destroy();
+    await new Promise((resolve) => server.close(resolve));
   });
 });
 

@@ -3,6 +3,7 @@ import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { FrameAssembler } from '#base/frame-assembler.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Service } from '#api/objects.ts';
 import type { Informer } from '#client/client.ts';
@@ -34,6 +35,8 @@ const ttlDefaultSeconds = 5;
 /** TCP connections at once, and how long one may say nothing. */
 const connectionsMax = 256;
 const idleMs = 10_000;
+/** Bytes of answers that a connection may leave unread; it is not read on then, and ends as an idle one. */
+const unreadBytesMax = 65_536;
 
 /** Queries of one connection that are being answered at once. */
 const pipelineMax = 32;
@@ -116,32 +119,37 @@ async function listenTcp({ address, port, resolve, signal, log }: Listening): Pr
 }
 
 /** Messages in the order they come; answers in the order they are ready, as RFC 7766 allows. */
-function serveConnection(socket: Socket, resolve: (message: Buffer) => Promise<Buffer | undefined>): void {
-  let received = Buffer.alloc(0);
+export function serveConnection(
+  socket: Socket,
+  resolve: (message: Buffer) => Promise<Buffer | undefined>,
+): void {
+  const assembler = new FrameAssembler({
+    headerBytes: 2,
+    frameBytes: (header) => 2 + header.readUInt16BE(0),
+  });
+  const waiting: Buffer[] = [];
   let underWay = 0;
   const pump = (): void => {
-    while (
-      underWay < pipelineMax &&
-      received.length >= 2 &&
-      received.length >= 2 + received.readUInt16BE(0)
-    ) {
-      const end = 2 + received.readUInt16BE(0);
-      const message = received.subarray(2, end);
-      received = received.subarray(end);
+    // A client that asks and does not read is asked no more.
+    const isFull = (): boolean => underWay >= pipelineMax || socket.writableLength > unreadBytesMax;
+    while (!isFull()) {
+      const message = waiting.shift();
+      if (message === undefined) break;
       underWay++;
-      void resolve(message).then((reply) => {
+      void resolve(message.subarray(2)).then((reply) => {
         underWay--;
         if (reply !== undefined && !socket.destroyed) socket.write(frame(reply));
         pump();
       });
     }
-    if (underWay >= pipelineMax) socket.pause();
+    if (isFull()) socket.pause();
     else socket.resume();
   };
+  socket.on('drain', pump);
   socket.setTimeout(idleMs, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   socket.on('data', (data: Buffer) => {
-    received = Buffer.concat([received, data]);
+    waiting.push(...assembler.push(data));
     pump();
   });
 }

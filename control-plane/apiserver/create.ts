@@ -13,6 +13,7 @@ import { admitNew } from '#control-plane/apiserver/admission/admit-new.ts';
 import { takeRoom } from '#control-plane/apiserver/admission/resource-quota.ts';
 import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
 import { randomSuffix } from './name-suffix.ts';
+import { workOnBody } from './large-body.ts';
 import { negotiate } from './negotiate.ts';
 import { typedBytes } from './object-bytes.ts';
 import type { Entry } from './registry.ts';
@@ -37,6 +38,8 @@ export interface CreateInput {
   readonly object: JsonObject;
   readonly user: User;
   readonly dryRun: boolean;
+  /** Called between two steps of a large one. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** Tries at a generated name before the server gives up (kube-apiserver's own number). */
@@ -50,18 +53,24 @@ export async function postObject(
 ): Promise<ApiResponse> {
   const { kind, namespace } = route;
   const options = parseWriteOptions('CreateOptions', request.query);
-  const body = decodeBodyOf(kind.kind, await request.readBody(), request.headers['content-type']);
-  const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);
-  checkNamespaceOf(kind, namespace, object);
-  const written = await createObject(context, {
-    kind,
-    namespace,
-    object,
-    user: request.user,
-    dryRun: options.dryRun,
+  const bytes = await request.readBody();
+  return workOnBody(bytes.byteLength, async ({ pause }) => {
+    const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
+    await pause();
+    const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);
+    checkNamespaceOf(kind, namespace, object);
+    await pause();
+    const written = await createObject(context, {
+      kind,
+      namespace,
+      object,
+      user: request.user,
+      dryRun: options.dryRun,
+      pause,
+    });
+    const told = [...warnings, ...effectWarnings(kind, object)];
+    return writtenResponse(context, { status: 201, kind, written, warnings: told }, request);
   });
-  const told = [...warnings, ...effectWarnings(kind, object)];
-  return writtenResponse(context, { status: 201, kind, written, warnings: told }, request);
 }
 
 /** The whole way of a new object, from decoded to durable. */
@@ -69,7 +78,10 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   const { kind, namespace, dryRun } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
   checkNodeWrite(input.user, { kind, namespace, name: given });
-  const admitted = await admitNew(context, { ...input, object: applyDefaults(kind, input.object) });
+  const defaulted = applyDefaults(kind, input.object);
+  await input.pause?.();
+  const admitted = await admitNew(context, { ...input, object: defaulted });
+  await input.pause?.();
   using _room = kind.namespaced ? await takeRoom(context, { kind, namespace, object: admitted }) : undefined;
 
   for (let tries = 1; ; tries++) {
@@ -79,8 +91,9 @@ export async function createObject(context: ServerContext, input: CreateInput): 
       ...(kind.namespaced ? { namespace } : {}),
       ...(given === '' ? { nameSuffix: randomSuffix() } : {}),
     });
+    await input.pause?.();
     const { object, release } = context.allocators.allocate(kind, applyNameDefaults(kind, prepared, given));
-    const created = await insert(context, { kind, object, dryRun }).catch((error: unknown) => {
+    const created = await insert(context, { ...input, object }).catch((error: unknown) => {
       release();
       throw error;
     });
@@ -100,12 +113,13 @@ function applyNameDefaults(kind: Kind, object: JsonObject, given: string): JsonO
 /** @returns undefined when the name is taken. */
 async function insert(
   context: ServerContext,
-  input: { readonly kind: Kind; readonly object: JsonObject; readonly dryRun: boolean },
+  input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'>,
 ): Promise<Written | undefined> {
   const { kind, object, dryRun } = input;
   const name = stringOf(at(object, 'metadata.name'));
   const errors = validateCreate(kind, object);
   if (errors.length > 0) throw invalid(kind, name, errors);
+  await input.pause?.();
   if (dryRun) {
     const present = await context.registry.read(kind, stringOf(at(object, 'metadata.namespace')), name);
     return present === undefined ? { object, entry: undefined } : undefined;

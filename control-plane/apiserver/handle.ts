@@ -23,15 +23,21 @@ import { watchObjects } from './watch.ts';
 
 /** The whole chain, for any transport: route, authenticate, impersonate, authorize, handle. Never throws. */
 export async function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
-  const inFlight = inFlightOf.get(context) ?? 0;
-  if (inFlight >= inFlightMax)
-    return errorResponse(tooManyRequests('Too many requests, please try again later.', 1));
-  inFlightOf.set(context, inFlight + 1);
   try {
+    using _place = takePlace(context);
+
     return await observed(context, request);
-  } finally {
-    inFlightOf.set(context, (inFlightOf.get(context) ?? 1) - 1);
+  } catch (error) {
+    return errorResponse(error);
   }
+}
+
+/** A place among the requests that are worked on, upgrades among them, until it is disposed of. @throws {E_API} 429 */
+export function takePlace(context: ServerContext): Disposable {
+  const inFlight = inFlightOf.get(context) ?? 0;
+  if (inFlight >= inFlightMax) throw tooManyRequests('Too many requests, please try again later.', 1);
+  inFlightOf.set(context, inFlight + 1);
+  return { [Symbol.dispose]: () => void inFlightOf.set(context, (inFlightOf.get(context) ?? 1) - 1) };
 }
 
 /** Requests worked on at once; a watch or log counts only until it has begun. Clients retry on 429 with Retry-After. */

@@ -3,7 +3,10 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import { requestTooLarge } from '#api/status.ts';
+import { requestTooLarge, tooManyRequests } from '#api/status.ts';
+import type { ByteRoom } from '#base/byte-room.ts';
+import { systemClock } from '#base/clock.ts';
+import type { UnreadAnswers } from './unread-answers.ts';
 import {
   bodyBytesMax,
   emptyBody,
@@ -29,10 +32,17 @@ export interface Exchange {
   readonly caller: Caller;
   readonly body: IncomingBody;
   readonly client: WaitingClient;
+  /** What the bodies of all requests may take. */
+  readonly room: ByteRoom;
 }
+
+/** Bytes of the bodies of all requests that are worked on; what comes then is to try again. */
+export const bodiesBytesMax = 67_108_864;
 
 /** A client that stops in the middle of its body for this long is cut off. */
 const bodyIdleMs = 30_000;
+/** How long a body may take in all: who sends a byte now and then is never idle. */
+const bodyTotalMs = 300_000;
 /** Made once: an exception with its stack for each request that ends would cost more than many a request. */
 const gone = new DOMException('the client has gone', 'AbortError');
 
@@ -40,12 +50,15 @@ const gone = new DOMException('the client has gone', 'AbortError');
 export interface WaitingClient extends Disposable {
   /** Aborts when the client leaves before that. Made when it is first asked for: most requests never do, and it costs. */
   readonly signal: AbortSignal;
+  /** Called when it is disposed of. */
+  onEnd: (() => void) | undefined;
 }
 
 export function waitingClient(connection: Writable): WaitingClient {
   let controller: AbortController | undefined;
   const leave = (): void => controller?.abort(gone);
   return {
+    onEnd: undefined,
     get signal() {
       if (controller === undefined) {
         controller = new AbortController();
@@ -54,15 +67,16 @@ export function waitingClient(connection: Writable): WaitingClient {
       }
       return controller.signal;
     },
-    [Symbol.dispose]: () => {
+    [Symbol.dispose]() {
       if (controller !== undefined) connection.off('close', leave);
+      this.onEnd?.();
     },
   };
 }
 
 /** The request as the handlers see it. */
 export function readExchange(exchange: Exchange): ApiRequest {
-  const { method, target, headers, rawHeaders, caller, body, client } = exchange;
+  const { method, target, headers, rawHeaders, caller, client } = exchange;
   const mark = target.indexOf('?');
   const hasBody = method !== 'GET' && method !== 'HEAD';
   return {
@@ -72,18 +86,22 @@ export function readExchange(exchange: Exchange): ApiRequest {
     headers,
     rawHeaders,
     caller,
-    readBody: async () => (hasBody ? readBody(body) : emptyBody),
+    readBody: async () => (hasBody ? readBody(exchange) : emptyBody),
     get signal() {
       return client.signal;
     },
   };
 }
 
-function readBody(body: IncomingBody): Promise<Uint8Array> {
+function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let size = 0;
   const take = (chunk: Buffer): void => {
+    if (!room.take(chunk.length)) {
+      refuse(tooManyRequests('Too many bytes in the bodies of requests, please try again later.', 1));
+      return;
+    }
     chunks.push(chunk);
     size += chunk.length;
     if (size > bodyBytesMax) refuse(requestTooLarge(bodyBytesMax));
@@ -102,8 +120,11 @@ function readBody(body: IncomingBody): Promise<Uint8Array> {
   // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
   const forget = (): void => {
     body.setTimeout(0);
+    total[Symbol.dispose]();
     body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
   };
+  client.onEnd = () => room.give(size);
+  const total = systemClock.after(bodyTotalMs, () => body.destroy());
   body.setTimeout(bodyIdleMs, () => body.destroy());
   body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
   return promise;
@@ -117,6 +138,12 @@ export function joinHeaders(headers: IncomingHttpHeaders): ApiRequest['headers']
 
 function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders & ApiRequest['headers'] {
   return headers['set-cookie'] === undefined;
+}
+
+/** What the requests of one server share. */
+export interface ServerRooms {
+  readonly bodies: ByteRoom;
+  readonly unread: UnreadAnswers;
 }
 
 /** The headers of an answer, those among them that every answer has. */

@@ -1,13 +1,15 @@
+import type { IncomingMessage } from 'node:http';
 import { once } from 'node:events';
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from 'node:http2';
-import { request as requestHttp1 } from 'node:https';
+import { Agent, get, request as requestHttp1 } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '#base/log.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
-import { createHttpServer } from './http-server.ts';
+import { bodiesBytesMax } from './http-exchange.ts';
+import { connectionIdleMs, createHttpServer } from './http-server.ts';
 import { bodyBytesMax, type ApiRequest, type ApiResponse } from './request.ts';
 import { errorResponse, textResponse } from './respond.ts';
 
@@ -165,5 +167,48 @@ describe('createHttpServer()', () => {
     const stream = running.session.request({ ':path': '/' });
     await read(stream);
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+  });
+});
+
+describe('bounds of createHttpServer()', () => {
+  it('bodies that are held together are bounded, and clients told to come again', async () => {
+    const held = Promise.withResolvers<ApiResponse>();
+    await using running = await serve(async (request) => {
+      await request.readBody();
+      return held.promise;
+    });
+
+    const count = Math.ceil(bodiesBytesMax / bodyBytesMax) + 2;
+    const body = Buffer.alloc(bodyBytesMax);
+    const post = async (): Promise<number> => {
+      // A connection each: a client bounds what it holds of one, too.
+      const session = connect(`https://127.0.0.1:${running.port}`, { rejectUnauthorized: false });
+      session.on('error', () => undefined);
+      const stream = session.request({ ':method': 'POST', ':path': '/' });
+      stream.end(body);
+      const { status } = await read(stream);
+      session.destroy();
+      return status;
+    };
+    const answers = Array.from({ length: count }, post);
+    expect(await Promise.race(answers)).toBe(429);
+    held.resolve(textResponse(200, 'done'));
+    const statuses = await Promise.all(answers);
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThan(10);
+    // Everything was given back.
+    expect(await Promise.all(Array.from({ length: 5 }, post))).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it('an idle HTTP/1.1 connection is kept as long as it is announced', async () => {
+    await using running = await serve(echo);
+
+    const agent = new Agent({ keepAlive: true, rejectUnauthorized: false });
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    get({ host: '127.0.0.1', port: running.port, path: '/x', agent }, resolve).once('error', reject);
+    const response = await promise;
+    response.resume();
+    expect(response.headers['keep-alive']).toBe(`timeout=${connectionIdleMs / 1000}`);
+    expect(connectionIdleMs).toBeGreaterThanOrEqual(90_000);
+    agent.destroy();
   });
 });

@@ -6,19 +6,24 @@ import {
 } from 'node:http2';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { ByteRoom } from '#base/byte-room.ts';
+import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 import {
+  bodiesBytesMax,
   callerOf,
   headersOf,
   joinHeaders,
   readExchange,
   sinkOf,
   waitingClient,
+  type ServerRooms,
   type WaitingClient,
 } from './http-exchange.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
+import { UnreadAnswers } from './unread-answers.ts';
 
 export interface HttpServerOptions {
   readonly serving: KeyPair;
@@ -50,6 +55,18 @@ const windowBytes = 1_048_576;
 /** Node's own 10 MB refuse further streams while one large list is on its way. */
 const sessionMegabytesMax = 256;
 
+/** Connections at once; each costs some 70 KB. What comes then is closed. */
+const connectionsMax = 10_000;
+const handshakeMs = 10_000;
+/** Of HTTP/1.1: the request line and headers; the whole request (Kubernetes' ReadHeaderTimeout is 32 s). */
+const headersMs = 32_000;
+const requestMs = 300_000;
+/** A connection without a request: what kube-apiserver keeps it, announced by `Keep-Alive: timeout=90`. */
+export const connectionIdleMs = 90_000;
+/** Streams that a client may reset at once, and a second (CVE-2023-44487); a client that resets more is sent away. */
+const resetsBurstMax = 1000;
+const resetsPerSecond = 100;
+
 /** HTTP/2 and HTTP/1.1 on one TLS port, each request through `handle`. Not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Http2SecureServer {
   const server = createSecureServer({
@@ -68,21 +85,35 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     ...{ maxHeaderSize: headerBytesMax }, // Of HTTP/1.1; Node passes it on, its types do not know.
     maxSessionMemory: sessionMegabytesMax,
     maxHeaderListPairs: headerPairsMax,
+    handshakeTimeout: handshakeMs,
+    streamResetBurst: resetsBurstMax,
+    streamResetRate: resetsPerSecond,
+    ...http1Times,
   });
+  server.maxConnections = connectionsMax;
+  const rooms: ServerRooms = {
+    bodies: new ByteRoom(bodiesBytesMax),
+    unread: new UnreadAnswers(systemClock, (why) => options.logger.debug({ why }, 'answer cut off')),
+  };
+  const shared: Serving = { ...options, rooms };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    void serve(options, request, response);
+    void serve(shared, request, response);
+  });
+  // Says that it takes no more requests, and ends when those under way have ended: a watch may be one of them.
+  server.on('session', (session) => {
+    session.setTimeout(connectionIdleMs, () => session.close());
   });
   // The listener for requests brought one for streams that gives them the face of HTTP/1.1, at half their cost again.
   server.removeAllListeners('stream');
   server.on(
     'stream',
     (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
-      void serveStream(options, stream, { headers, rawHeaders });
+      void serveStream(shared, stream, { headers, rawHeaders });
     },
   );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void options.upgrade(readRequest(request, waitingClient(socket)), {
+    void options.upgrade(readRequest(request, waitingClient(socket), rooms), {
       socket,
       head,
       message: request,
@@ -97,23 +128,29 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   return server;
 }
 
-async function serve(
-  options: HttpServerOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+/** Passed on to the server of HTTP/1.1; the types of HTTP/2 do not know them. */
+const http1Times = {
+  keepAliveTimeout: connectionIdleMs,
+  headersTimeout: headersMs,
+  requestTimeout: requestMs,
+  connectionsCheckingInterval: 5_000,
+};
+
+type Serving = HttpServerOptions & { readonly rooms: ServerRooms };
+
+async function serve(options: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
   using client = waitingClient(response);
 
   try {
-    const answer = await options.handle(readRequest(request, client));
-    await send(request, response, answer);
+    const answer = await options.handle(readRequest(request, client, options.rooms));
+    await send(request, response, { answer, unread: options.rooms.unread });
   } catch (error) {
     options.logger.debug({ error: String(error), path: request.url }, 'response cut off');
     request.socket.destroy();
   }
 }
 
-function readRequest(request: IncomingMessage, client: WaitingClient): ApiRequest {
+function readRequest(request: IncomingMessage, client: WaitingClient, rooms: ServerRooms): ApiRequest {
   return readExchange({
     method: request.method ?? 'GET',
     target: request.url ?? '/',
@@ -122,11 +159,18 @@ function readRequest(request: IncomingMessage, client: WaitingClient): ApiReques
     caller: callerOf(request.socket, request.socket),
     body: request,
     client,
+    room: rooms.bodies,
   });
 }
 
-async function send(request: IncomingMessage, response: ServerResponse, answer: ApiResponse): Promise<void> {
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { answer, unread }: { readonly answer: ApiResponse; readonly unread: UnreadAnswers },
+): Promise<void> {
   const { body } = answer;
+  unread.add(response, body instanceof Uint8Array ? body.byteLength : 0);
+  response.once('close', () => unread.remove(response));
   // Whoever was answered in the middle of sending need not go on.
   response.once('finish', () => {
     if (!request.complete) request.destroy();

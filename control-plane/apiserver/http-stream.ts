@@ -1,14 +1,26 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Logger } from '#base/log.ts';
-import { callerOf, headersOf, joinHeaders, readExchange, sinkOf, waitingClient } from './http-exchange.ts';
+import {
+  callerOf,
+  headersOf,
+  joinHeaders,
+  readExchange,
+  sinkOf,
+  waitingClient,
+  type ServerRooms,
+} from './http-exchange.ts';
+import type { UnreadAnswers } from './unread-answers.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
+
+export interface StreamOptions {
+  readonly handle: (request: ApiRequest) => Promise<ApiResponse>;
+  readonly logger: Logger;
+  readonly rooms: ServerRooms;
+}
 
 /** One request of an HTTP/2 connection. */
 export async function serveStream(
-  {
-    handle,
-    logger,
-  }: { readonly handle: (request: ApiRequest) => Promise<ApiResponse>; readonly logger: Logger },
+  { handle, logger, rooms }: StreamOptions,
   stream: ServerHttp2Stream,
   { headers, rawHeaders }: { readonly headers: IncomingHttpHeaders; readonly rawHeaders: readonly string[] },
 ): Promise<void> {
@@ -30,22 +42,28 @@ export async function serveStream(
       caller: callerOf(stream.session ?? stream, stream.session?.socket),
       body: stream,
       client,
+      room: rooms.bodies,
     });
-    await send(stream, await handle(request), request.method === 'HEAD');
+    await send(stream, await handle(request), { isHead: request.method === 'HEAD', unread: rooms.unread });
   } catch (error) {
     cutOff(error);
   }
 }
 
-async function send(stream: ServerHttp2Stream, answer: ApiResponse, isHead: boolean): Promise<void> {
+async function send(
+  stream: ServerHttp2Stream,
+  answer: ApiResponse,
+  { isHead, unread }: { readonly isHead: boolean; readonly unread: UnreadAnswers },
+): Promise<void> {
   if (stream.destroyed) return;
   const { body } = answer;
   const isWhole = body instanceof Uint8Array;
   const endStream = (isWhole && body.byteLength === 0) || isHead;
   stream.respond({ ...headersOf(answer), ':status': answer.status }, { endStream });
   if (!endStream) {
+    unread.add(stream, isWhole ? body.byteLength : 0);
     if (!isWhole) await body(sinkOf(stream));
-    stream.end(isWhole ? body : emptyBody);
+    stream.end(isWhole ? body : emptyBody, () => unread.remove(stream));
   }
   // Whoever was answered in the middle of sending need not go on.
   if (!stream.endAfterHeaders && !stream.readableEnded) {

@@ -14,11 +14,12 @@ import { checkValueCount } from '#api/value-count.ts';
 import { parseYaml } from '#api/yaml.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { checkNamespaceOf, writtenResponse } from './create.ts';
+import { workOnBody, type BodyWork } from './large-body.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from './request.ts';
 import { isTrue, type ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { checkNameOf, updateObject } from './update.ts';
-import { parseWriteOptions } from './write-options.ts';
+import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 
 type PatchType = 'json' | 'merge' | 'strategic';
 
@@ -39,8 +40,28 @@ export async function patchObject(
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
   const options = parseWriteOptions('PatchOptions', request.query);
-  const patch = await readPatch(request);
+  const bytes = await request.readBody();
+  // A patch of a few bytes makes all of a large object anew.
+  const stored = await context.registry.read(kind, namespace, name);
+  const weight = bytes.byteLength + (stored?.value.value.byteLength ?? 0);
+  return workOnBody(weight, (work) => patchBytes(context, { route, request, options, bytes, work }));
+}
+
+async function patchBytes(
+  context: ServerContext,
+  given: {
+    readonly route: ResourceRoute;
+    readonly request: AuthorizedRequest;
+    readonly options: WriteOptions;
+    readonly bytes: Uint8Array;
+    readonly work: BodyWork;
+  },
+): Promise<ApiResponse> {
+  const { route, request, options, bytes, work } = given;
+  const { kind, namespace, name } = route;
+  const patch = patchOf(request, bytes);
   const subresource = route.subresource?.name;
+  await work.pause();
   let warnings: readonly string[] = [];
   const change = (current: JsonObject): JsonObject => {
     const decoded = applyAndDecode(kind, patch, { current, fieldValidation: options.fieldValidation });
@@ -57,6 +78,7 @@ export async function patchObject(
     name,
     subresource,
     dryRun: options.dryRun,
+    work,
     change,
   });
   return writtenResponse(context, { status: 200, kind, written, warnings }, request);
@@ -64,13 +86,17 @@ export async function patchObject(
 
 /** @throws {E_API} 415 without a patch type that is known, 400 when the body is none, 422 for `force` */
 export async function readPatch(request: ApiRequest): Promise<Patch> {
+  return patchOf(request, await request.readBody());
+}
+
+function patchOf(request: ApiRequest, bytes: Uint8Array): Patch {
   const type = patchTypeOf(request.headers['content-type']);
   if (isTrue(request.query.get('force'))) {
     throw invalidOptions('PatchOptions', [
       forbiddenField('force', 'may not be specified for non-apply patch'),
     ]);
   }
-  const { value, duplicateFields } = parsePatch(await request.readBody());
+  const { value, duplicateFields } = parsePatch(bytes);
   if (type === 'json') {
     if (!Array.isArray(value)) {
       throw badRequest(

@@ -11,11 +11,16 @@ export class TimeSlice {
   }
 
   async next(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    setImmediate(resolve);
-    await promise;
+    await nextTurn();
     this.#startMs = performance.now();
   }
+}
+
+/** Resolves once the event loop has looked at sockets and timers again. */
+export function nextTurn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
 }
 
 /** Runs the steps to their end, letting others run now and then between two of them. */

@@ -14,8 +14,9 @@ import type { Decision, Entry } from './registry.ts';
 import type { ApiResponse, AuthorizedRequest } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
+import { workOnBody, type BodyWork } from './large-body.ts';
 import { storageKey } from './storage-key.ts';
-import { parseWriteOptions } from './write-options.ts';
+import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 
 export interface UpdateInput {
   readonly kind: Kind;
@@ -24,6 +25,8 @@ export interface UpdateInput {
   /** Which part is written; undefined for the object itself. */
   readonly subresource?: string | undefined;
   readonly dryRun: boolean;
+  /** The body that it comes from; a large one is changed ahead, in steps. */
+  readonly work?: BodyWork;
   /** The new object, from the one that is there now. May be called again. */
   readonly change: (current: JsonObject) => JsonObject;
   /** Whether `change` is the server's own and gives the object as it shall be: nothing of it is defaulted, kept or refused. */
@@ -45,23 +48,40 @@ export async function putObject(
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
-  const { kind, namespace, name } = route;
   const options = parseWriteOptions('UpdateOptions', request.query);
-  const body = decodeBodyOf(kind.kind, await request.readBody(), request.headers['content-type']);
+  const bytes = await request.readBody();
+  return workOnBody(bytes.byteLength, (work) => putBytes(context, { route, request, options, bytes, work }));
+}
+
+async function putBytes(
+  context: ServerContext,
+  put: {
+    readonly route: ResourceRoute;
+    readonly request: AuthorizedRequest;
+    readonly options: WriteOptions;
+    readonly bytes: Uint8Array;
+    readonly work: BodyWork;
+  },
+): Promise<ApiResponse> {
+  const { route, request, options, bytes, work } = put;
+  const { kind, namespace, name } = route;
+  const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
+  await work.pause();
   const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
+  await work.pause();
   checkNameOf(name, given);
   const object = withPath(given, 'metadata.name', name);
   checkNamespaceOf(kind, namespace, object);
   const subresource = route.subresource?.name;
   const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
-  const input = { kind, namespace, name, subresource, dryRun: options.dryRun, change: () => object };
+  const input = { kind, namespace, name, subresource, dryRun: options.dryRun, work, change: () => object };
   const mayCreate =
     subresource === undefined &&
     createdByUpdate.has(kind.resource) &&
     stringOf(at(object, 'metadata.resourceVersion')) === '' &&
     (await context.registry.read(kind, namespace, name)) === undefined;
   if (mayCreate) {
-    const written = await createObject(context, { ...input, object, user: request.user });
+    const written = await createObject(context, { ...input, object, user: request.user, pause: work.pause });
     return writtenResponse(context, { status: 201, kind, written, warnings }, request);
   }
   const written = await updateObject(context, input);
@@ -73,16 +93,20 @@ export async function updateObject(context: ServerContext, input: UpdateInput): 
   const { kind, name, dryRun } = input;
   using room = input.subresource === 'resize' ? await roomForResize(context, input) : undefined;
 
+  const ahead = input.work?.isLarge === true ? await changeAhead(context, input, input.work) : undefined;
   let release = (): void => {};
   const decide = (current: Entry | undefined): Decision => {
     release(); // What was taken for a decision that came to nothing.
     if (current === undefined) throw notFound(kind, name);
     // Admission counted with another object than the one that is there now.
     if (room !== undefined && room.revision !== current.value.modRevision) throw conflict(kind, name);
-    const prepared = prepareObject(input, current);
+    const known = ahead?.revision === current.value.modRevision ? ahead : undefined;
+    const prepared = known?.prepared ?? prepareObject(input, current);
     const allocation = context.allocators.allocate(kind, prepared, current.object);
     release = allocation.release;
-    return decideUpdate(input, current.object, allocation.object);
+    // What was found valid ahead is so still, if nothing was added to it.
+    const isChecked = known !== undefined && allocation.object === prepared;
+    return decideUpdate({ ...input, isChecked }, current.object, allocation.object);
   };
   const changed = await context.registry.change(kind, input, decide).catch((error: unknown) => {
     release();
@@ -97,6 +121,36 @@ export async function updateObject(context: ServerContext, input: UpdateInput): 
   if (decision.write === 'remove') context.allocators.release(kind, object);
   else release();
   return { object, entry: dryRun ? undefined : entry };
+}
+
+/** What a change comes to, as of a revision. */
+interface Ahead {
+  readonly revision: number;
+  readonly prepared: JsonObject;
+}
+
+/**
+ * Makes and checks a large change in steps before its turn at the object, which has none: if nobody else writes in between, that is
+ * all there is to do.
+ */
+async function changeAhead(
+  context: ServerContext,
+  input: UpdateInput,
+  { pause }: BodyWork,
+): Promise<Ahead | undefined> {
+  const { kind, namespace, name } = input;
+  const current = await context.registry.read(kind, namespace, name);
+  if (current === undefined) throw notFound(kind, name);
+  const given = changeObject(input, current);
+  await pause();
+  const defaulted = applyDefaults(kind, given);
+  await pause();
+  const prepared = prepareUpdate(kind, current.object, defaulted, input.subresource);
+  await pause();
+  const errors = validateUpdate(kind, current.object, prepared, input.subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  await pause();
+  return { revision: current.value.modRevision, prepared };
 }
 
 interface ResizeRoom extends Disposable {
@@ -117,16 +171,26 @@ async function roomForResize(context: ServerContext, input: UpdateInput): Promis
 /** The object as the change makes it, with defaults, and with what it may not change as it was. @throws {E_API} 409 */
 function prepareObject(input: UpdateInput, current: Entry): JsonObject {
   const { kind, subresource } = input;
-  const given = input.change(current.object);
-  checkIdentity(kind, current, given);
+  const given = changeObject(input, current);
   if (input.isOwn === true) return given;
   return prepareUpdate(kind, current.object, applyDefaults(kind, given), subresource);
 }
 
+function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject {
+  const given = change(current.object);
+  checkIdentity(kind, current, given);
+  return given;
+}
+
 /** @throws {E_API} 422 for an object that is not valid after this one */
-function decideUpdate(input: UpdateInput, current: JsonObject, object: JsonObject): Decision {
+function decideUpdate(
+  input: UpdateInput & { readonly isChecked: boolean },
+  current: JsonObject,
+  object: JsonObject,
+): Decision {
   const { kind, name, dryRun, subresource } = input;
-  const errors = input.isOwn === true ? [] : validateUpdate(kind, current, object, subresource);
+  const errors =
+    input.isOwn === true || input.isChecked ? [] : validateUpdate(kind, current, object, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };

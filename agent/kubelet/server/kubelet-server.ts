@@ -51,6 +51,17 @@ const allowedGroup = 'system:masters';
 
 /** Request line and headers together: what the API server takes, it passes on. */
 const headerBytesMax = 1_048_576;
+/** Connections at once, of the API server, its streams, and who asks for metrics. */
+const connectionsMax = 2000;
+const handshakeMs = 10_000;
+const headersMs = 32_000;
+const requestMs = 300_000;
+/** A kept connection without a request, announced by `Keep-Alive: timeout=90`. */
+const connectionIdleMs = 90_000;
+/** A client that takes nothing of a whole answer is cut off after this long. */
+const answerStallMs = 30_000;
+/** A stream on which nothing is said (the kubelet's streamingConnectionIdleTimeout). */
+const streamIdleMs = 4 * 60 * 60 * 1000;
 
 /** The node's HTTPS server: logs, exec, attach, port-forward, pods, stats. */
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
@@ -65,7 +76,13 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     rejectUnauthorized: false, // Answered with 401, which says more than a broken handshake.
     minVersion: 'TLSv1.2',
     maxHeaderSize: headerBytesMax,
+    handshakeTimeout: handshakeMs,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: connectionIdleMs,
+    connectionsCheckingInterval: 5_000,
   });
+  server.maxConnections = connectionsMax;
   server.on('connection', (socket: Duplex) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
@@ -78,6 +95,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
+    if (socket instanceof TLSSocket) socket.setTimeout(streamIdleMs, () => socket.destroy());
     serveStream(request, { socket, head }, options).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'stream ended early');
       socket.destroy();
@@ -239,5 +257,6 @@ function send(response: ServerResponse, answer: Answer & { readonly status: numb
     'content-type': answer.type,
     'content-length': Buffer.byteLength(answer.body),
   });
+  response.setTimeout(answerStallMs, () => response.destroy());
   response.end(answer.body);
 }

@@ -3,6 +3,7 @@ import https from 'node:https';
 import net from 'node:net';
 import tls from 'node:tls';
 import { systemClock } from '#base/clock.ts';
+import { errnoOf } from '#base/errors.ts';
 import { at, numberOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { internalError, serviceUnavailable, statusError } from '#api/status.ts';
@@ -57,9 +58,8 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
     request: async (endpoint, { method, path, headers, body, signal }) => {
       const { host, port, scheme } = endpoint;
       checkHost(host, mayDial);
-      const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
       const options = { host, port, method, path, headers, signal, lookup };
-      const outgoing =
+      const open = (): http.ClientRequest =>
         scheme === 'http'
           ? http.request(options)
           : https.request(
@@ -67,18 +67,12 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
                 ? { ...options, agent: kubeletAgent }
                 : { ...options, rejectUnauthorized: false },
             );
-      outgoing.once('socket', (socket) => {
-        if (!socket.connecting) return;
-        const timer = systemClock.after(connectTimeoutMs, () =>
-          outgoing.destroy(new Error('connect timeout')),
-        );
-        socket.once('connect', () => timer[Symbol.dispose]());
-        socket.once('close', () => timer[Symbol.dispose]());
-      });
-      outgoing.once('response', resolve);
-      outgoing.once('error', (error) => reject(dialError(endpoint, error)));
-      outgoing.end(body);
-      return promise;
+      // One that was kept may have been closed by the other end while the request was on its way: it was read by nobody.
+      const openFresh = (): http.ClientRequest => https.request({ ...options, ...kubeletTls, agent: false });
+      const first = await answerOf(open(), body);
+      const outcome = isStale(first, method) ? await answerOf(openFresh(), body) : first;
+      if (outcome.kind === 'broken') throw dialError(endpoint, outcome.error);
+      return outcome.answer;
     },
     connect: async (endpoint) => {
       const { host, port, scheme } = endpoint;
@@ -105,6 +99,40 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
     },
     [Symbol.dispose]: () => kubeletAgent.destroy(),
   };
+}
+
+/** What may be sent twice (RFC 9110 9.2.1). */
+const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+const staleErrors: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE']);
+
+/** What came of a request: the head of its answer, or the end of its connection without one. */
+type Outcome =
+  | { readonly kind: 'answer'; readonly answer: http.IncomingMessage }
+  | { readonly kind: 'broken'; readonly error: Error; readonly isReused: boolean };
+
+/** Whether a request met a connection that the other end was closing, and may be sent again. */
+function isStale(outcome: Outcome, method: string): boolean {
+  return (
+    outcome.kind === 'broken' &&
+    outcome.isReused &&
+    safeMethods.has(method) &&
+    staleErrors.has(errnoOf(outcome.error))
+  );
+}
+
+/** Sends a request. */
+function answerOf(outgoing: http.ClientRequest, body: Uint8Array | undefined): Promise<Outcome> {
+  const { promise, resolve } = Promise.withResolvers<Outcome>();
+  outgoing.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = systemClock.after(connectTimeoutMs, () => outgoing.destroy(new Error('connect timeout')));
+    socket.once('connect', () => timer[Symbol.dispose]());
+    socket.once('close', () => timer[Symbol.dispose]());
+  });
+  outgoing.once('response', (answer) => resolve({ kind: 'answer', answer }));
+  outgoing.on('error', (error) => resolve({ kind: 'broken', error, isReused: outgoing.reusedSocket }));
+  outgoing.end(body);
+  return promise;
 }
 
 const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];

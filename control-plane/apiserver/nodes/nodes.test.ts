@@ -124,6 +124,36 @@ describe('requests that go on to a node', () => {
     if (message !== '') expect(answer.json['message']).toEqual(message);
   });
 
+  it('asks once more by a fresh connection when a kept one was closed meanwhile', async () => {
+    const log = (): Promise<{ readonly status: number }> => test.call('GET', `${ns}/pods/p/log?container=c`);
+    await log();
+    // The next request that comes by a kept connection finds it closed by the kubelet.
+    const answer = kubelet.listeners('request')[0];
+    kubelet.removeAllListeners('request');
+    kubelet.once('request', (request: IncomingMessage) => {
+      kubelet.on('request', answer as () => void);
+      request.socket.destroy();
+    });
+    expect(await log()).toMatchObject({ status: 200 });
+  });
+
+  it('counts upgrades in the metrics, with those that are refused', async () => {
+    const upgrade = async (path: string): Promise<void> => {
+      const socket = tls.connect(admin);
+      socket.on('error', () => undefined);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`);
+      await once(socket, 'data');
+      socket.destroy();
+    };
+    await upgrade(`${ns}/pods/p/exec?command=ls&container=c`);
+    await upgrade(`${ns}/pods/nope/exec?command=ls`);
+    const { text } = await test.call('GET', '/metrics');
+    const counted = (code: number): RegExp =>
+      new RegExp(`apiserver_request_total\\{(?=[^}]*code="${code}")[^}]*verb="(?:connect|CONNECT)"`);
+    expect(text).toMatch(counted(101));
+    expect(text).toMatch(counted(404));
+  });
+
   it('passes nodes/proxy on to the kubelet as the API server', async () => {
     const { text } = await test.call('GET', '/api/v1/nodes/n1/proxy/stats/summary?only=cpu');
     expect(text).toBe('GET /stats/summary?only=cpu');

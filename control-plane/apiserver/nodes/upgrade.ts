@@ -1,9 +1,11 @@
+import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
-import { describeError } from '#base/errors.ts';
-import { badRequest } from '#api/status.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
+import { badRequest, tooManyRequests } from '#api/status.ts';
 import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
-import { admitUser } from '#control-plane/apiserver/handle.ts';
+import { admitUser, takePlace } from '#control-plane/apiserver/handle.ts';
+import { observeRequest } from '#control-plane/apiserver/metrics.ts';
 import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
 import { errorResponse } from '#control-plane/apiserver/respond.ts';
@@ -32,15 +34,27 @@ export async function handleUpgrade(
   upgrade: Upgrade,
 ): Promise<void> {
   const { socket } = upgrade;
+  const startMs = context.clock.monotonic();
+  const tell = (code: number): void => {
+    const seconds = (context.clock.monotonic() - startMs) / 1000;
+    observeRequest(context, { verb: 'connect', resource: resourceOf(request), code, seconds });
+  };
   let target: Target;
   let node: Duplex;
   try {
+    using _place = takePlace(context);
+
     const route = await authorizeUpgrade(context, request);
     target = await targetOf(context, route, request);
-    if (route.subresource?.name === 'log') return await serveLog(context, target, { request, upgrade });
+    if (route.subresource?.name === 'log') {
+      tell(101);
+      return await serveLog(context, target, { request, upgrade });
+    }
+    checkRoom(context);
     node = await context.nodes.connect(target.endpoint);
+    tell(101);
   } catch (error) {
-    refuse(socket, error);
+    tell(refuse(socket, error));
     return;
   }
   node.write(renderHead(request, target, upgrade.message.rawHeaders));
@@ -69,8 +83,36 @@ async function serveLog(
 
 const lingerMs = 10_000;
 
+/** Streams to nodes that are open at once; each is two connections. */
+export const joinedMax = 2000;
+/** Streams on which nothing is said end after as long as the kubelet's (streamingConnectionIdleTimeout). */
+const joinedIdleMs = 4 * 60 * 60 * 1000;
+/** How long a refused client may take to read why. */
+const refusalMs = 10_000;
+const joinedOf = new WeakMap<ServerContext, number>();
+
+/** @throws {E_API} 429 */
+function checkRoom(context: ServerContext): void {
+  if ((joinedOf.get(context) ?? 0) < joinedMax) return;
+  throw tooManyRequests(`Too many streams to nodes are open (${joinedMax}), please try again later.`, 10);
+}
+
+/** `pods`, from the path: that of a request that was refused may be no resource's. */
+function resourceOf({ method, path, query }: ApiRequest): string {
+  try {
+    const route = parseRoute(method, path, query);
+    return route.kind === 'resource' ? route.route.kind.resource : '';
+  } catch (error) {
+    if (isPodwrightError(error, 'E_API')) return '';
+    throw error;
+  }
+}
+
 /** Each direction ends by itself: a client that has sent its stdin still reads the output. */
 function join(context: ServerContext, client: Duplex, node: Duplex): void {
+  joinedOf.set(context, (joinedOf.get(context) ?? 0) + 1);
+  client.once('close', () => joinedOf.set(context, (joinedOf.get(context) ?? 1) - 1));
+  if (client instanceof Socket) client.setTimeout(joinedIdleMs, () => client.destroy());
   const abort = (): void => {
     client.destroy();
     node.destroy();
@@ -122,7 +164,8 @@ export function renderHead(request: ApiRequest, target: Target, rawHeaders: read
   return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
-function refuse(socket: Duplex, error: unknown): void {
+/** What a refused client is told; gives the code. */
+function refuse(socket: Duplex, error: unknown): number {
   const { status, body } = errorResponse(error);
   const bytes = body instanceof Uint8Array ? body : new Uint8Array();
   const head = [
@@ -132,4 +175,6 @@ function refuse(socket: Duplex, error: unknown): void {
     'Connection: close',
   ];
   socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), bytes]));
+  if (socket instanceof Socket) socket.setTimeout(refusalMs, () => socket.destroy());
+  return status;
 }
