@@ -1,6 +1,7 @@
 /** A connection to a supervisor: requests with their replies, attached streams, exits. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import { systemClock } from '#base/clock.ts';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { createFrameDecoder } from './frame-decoder.ts';
 import type { FrameDecoder } from './frame-decoder.ts';
@@ -39,11 +40,15 @@ export interface Connection extends Disposable {
   onExit(listener: (exit: ProcessExit | undefined) => void): Disposable;
 }
 
+const SIGKILL = 9;
+
 /** A supervisor says hello at once; one that does not is stopped or stuck. */
 const helloTimeoutMs = 5000;
 
 /** Requests that wait for their reply, at most. */
 const requestsMax = 4096;
+/** How long one waits: the kubelet's own time for its runtime (runtimeRequestTimeout), of which mounts on slow disks are a part. */
+export const requestMs = 120_000;
 
 /** Connects and waits for the supervisor's first word; undefined where nobody listens. @throws E_CONNECTION */
 export async function openConnection(path: string): Promise<Connection | undefined> {
@@ -163,10 +168,22 @@ function createConnection(
         reject(error);
       }
     };
-    waiting.set(tag, { settle, reject });
+    const giveUp = (): void => {
+      waiting.set(tag, { settle: onLate(message), reject: () => undefined });
+      const text = `ask supervisor ${path} for ${message.kind}: no answer in ${requestMs} ms`;
+      reject(new PodwrightError('E_TIMEOUT', text));
+    };
+    waiting.set(tag, withDeadline({ settle, reject }, giveUp));
     socket.write(frame);
     return promise;
   };
+
+  const onLate =
+    (message: UntaggedRequest) =>
+    (answer: Answer): void => {
+      const kill = undoOf(message, answer);
+      if (kill !== undefined) ask(kill, () => undefined).catch(() => undefined); // Already ended, or the supervisor is.
+    };
 
   const finish = (error: PodwrightError): void => {
     if (end !== undefined) return;
@@ -206,6 +223,27 @@ function createConnection(
     },
   };
   return { connection, feed };
+}
+
+function withDeadline({ settle, reject }: Waiting, giveUp: () => void): Waiting {
+  const timer = systemClock.after(requestMs, giveUp);
+  return {
+    settle: (answer) => {
+      timer[Symbol.dispose]();
+      settle(answer);
+    },
+    reject: (error) => {
+      timer[Symbol.dispose]();
+      reject(error);
+    },
+  };
+}
+
+/** What was given up and has begun after all is ended: nobody knows of it. */
+function undoOf(message: UntaggedRequest, answer: Answer): UntaggedRequest | undefined {
+  if (message.kind !== 'launch' || answer.kind !== 'reply' || answer.reply.errno !== undefined)
+    return undefined;
+  return { kind: 'kill', id: message.launch.id, signal: SIGKILL, all: true };
 }
 
 function expectReply(answer: Answer): Reply {

@@ -17,10 +17,10 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { errnoOf } from '#base/errors.ts';
 import { ensureSupervisor } from './build.ts';
-import { openConnection } from './connection.ts';
+import { openConnection, requestMs } from './connection.ts';
 import { createKernelPod } from './kernel.fixture.ts';
 import { execOf, quiet } from './launcher.conformance.ts';
 import { createLauncher } from './launcher.linux.ts';
@@ -58,6 +58,43 @@ async function talk(
 }
 
 describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybox-static)', () => {
+  it('tells an exit though a child of the process writes on without end', async () => {
+    await using pod = await createKernelPod({ pidNamespace: true });
+
+    const container = { ...pod.container('timeout 3 yes & exit 3'), pidNamespace: 'pod' as const };
+    const { code } = await pod.run(container, { logPath: join(pod.directory, 'endless.log') });
+    expect(code).toBe(3);
+    // It still writes: the exit did not wait for its end.
+    const size = (): number => statSync(join(pod.directory, 'endless.log')).size;
+    const atExit = size();
+    await expect.poll(size, { timeout: 5000 }).toBeGreaterThan(atExit);
+  });
+
+  it('that is stopped is given up after two minutes, and kills what it starts later', async () => {
+    await using pod = await createKernelPod();
+
+    const { pid } = pod.supervisor;
+    process.kill(pid, 'SIGSTOP');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const asked = [
+      pod.supervisor.running(),
+      pod.supervisor.launch('late', pod.container('sleep 1000'), {
+        ...quiet,
+        logPath: join(pod.directory, 'late.log'),
+      }),
+    ];
+    const outcomes = Promise.allSettled(asked);
+    await new Promise((resolve) => setImmediate(resolve));
+    await vi.advanceTimersByTimeAsync(requestMs);
+    vi.useRealTimers();
+    process.kill(pid, 'SIGCONT');
+    expect(await outcomes).toMatchObject([
+      { status: 'rejected', reason: { code: 'E_TIMEOUT' } },
+      { status: 'rejected', reason: { code: 'E_TIMEOUT' } },
+    ]);
+    expect(await pod.exitOf('late')).toMatchObject({ signal: 9 });
+  });
+
   it('is small when it is quiet, and has only its own descriptors', async () => {
     await using pod = await createKernelPod();
 

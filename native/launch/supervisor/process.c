@@ -129,6 +129,9 @@ static void pass_output(struct process *process, u32 index, const char *data, u3
 
 enum read_result { READ_SOME, READ_NOTHING, READ_PAUSED, READ_END };
 
+/* Bytes of output read so far, of all processes. */
+static u64 output_bytes_read;
+
 static enum read_result read_output(struct process *process, u32 index)
 {
 	struct stream *stream = process->output + index;
@@ -143,12 +146,24 @@ static enum read_result read_output(struct process *process, u32 index)
 	buffers_touched = 1;
 	long got = CALL3(read, stream->fd, scratch, bytes);
 	if (got > 0) {
+		output_bytes_read += (u64)got;
 		pass_output(process, index, scratch, (u32)got);
 		return READ_SOME;
 	}
 	if (got == -EAGAIN || got == -EINTR) return READ_NOTHING;
 	close_stream(process, index); /* end of file; of a pty, EIO */
 	return READ_END;
+}
+
+/* Reads what is there now, and the end if that follows: not what is being written meanwhile, of which there may be no end. */
+static void drain_output(struct process *process, u32 index)
+{
+	i32 waiting = 0;
+	int fd = process->output[index].fd;
+	if (fd < 0 || is_error(CALL3(ioctl, fd, FIONREAD, &waiting))) return;
+	u64 enough = output_bytes_read + (u64)waiting;
+	while (output_bytes_read < enough && read_output(process, index) == READ_SOME) continue;
+	if (output_bytes_read >= enough) read_output(process, index);
 }
 
 void on_output(u32 slot, u32 index)
@@ -411,9 +426,7 @@ static void end_process(struct process *process, i32 pid, i32 status)
 	if (process->state == STARTING) finish_start(process, (struct failure){ STAGE_NONE, 0 });
 	if (process->state == RUNNING) {
 		/* What it wrote is in the log before its exit is known. */
-		for (u32 i = 0; i < 2; i++) {
-			while (read_output(process, i) == READ_SOME) continue;
-		}
+		for (u32 i = 0; i < 2; i++) drain_output(process, i);
 		struct exit_record record = { .pid = (u32)process->pid, .status = status, .started_ns = process->started_ns, .finished_ns = now_ns() };
 		memcpy(record.id, process->id, ID_BYTES);
 		/* In the file first: an agent that was told of an exit and then died must find it again. */
