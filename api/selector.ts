@@ -91,7 +91,7 @@ export function formatLabelSelector(selector: LabelMatcher): string {
 
 /** `metadata.name=x,status.phase!=Failed`; `\,`, `\=` and `\\` are escapes in values. @throws {E_API} 400 */
 export function parseFieldSelector(text: string): FieldMatcher {
-  return splitUnescaped(text)
+  return atMost(splitUnescaped(text), fieldTermCountMax)
     .filter((term) => term !== '')
     .map((term) => {
       const match = /^([^=!\\]*)(!=|==|=)((?:[^\\=,]|\\[\\=,])*)$/.exec(term);
@@ -178,7 +178,16 @@ function formatRequirement({ key, operator, values }: LabelRequirement): string 
 const special = new Set([',', '(', ')', '=', '==', '!=', '!', '>', '<']);
 
 function tokenize(text: string): readonly string[] {
-  return text.match(/==|!=|[=!,()<>]|[^\s=!,()<>]+/g) ?? [];
+  return atMost(text.match(/==|!=|[=!,()<>]|[^\s=!,()<>]+/g) ?? [], selectorWordCountMax);
+}
+
+/** Words and signs of a label selector; terms of a field selector: each may be asked of every object and every change. */
+export const selectorWordCountMax = 20_000;
+const fieldTermCountMax = 100;
+
+function atMost(parts: readonly string[], countMax: number): readonly string[] {
+  if (parts.length <= countMax) return parts;
+  throw badRequest(`unable to parse selector: ${parts.length} words, at most ${countMax}`);
 }
 
 function parseRequirement(tokens: readonly string[], start: number): [LabelRequirement, number] {

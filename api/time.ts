@@ -15,13 +15,20 @@ export function parseTime(text: string): number {
   return ms;
 }
 
+/** What four digits of a year can say: a grace of 2^53 s from now ends at the end of it, as one without end would. */
+const [writtenMsMin, writtenMsMax] = [-62_167_219_200_000, 253_402_300_799_999];
+
+function isoTime(ms: number): string {
+  return new Date(Math.min(Math.max(ms, writtenMsMin), writtenMsMax)).toISOString();
+}
+
 /** meta.v1.Time: UTC, whole seconds (`2026-11-20T08:49:56Z`). */
 export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+  return `${isoTime(ms).slice(0, 19)}Z`;
 }
 
 /** meta.v1.MicroTime: UTC, six decimals; `text` (what `ms` was parsed from) gives the digits below a millisecond. */
 export function formatMicroTime(ms: number, text = ''): string {
   const below = (/\.(\d+)/.exec(text)?.[1] ?? '').slice(3, 6).padEnd(3, '0');
-  return `${new Date(ms).toISOString().slice(0, 23)}${below}Z`;
+  return `${isoTime(ms).slice(0, 23)}${below}Z`;
 }
