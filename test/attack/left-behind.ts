@@ -1,0 +1,81 @@
+/** What a node has of pods, by count, as the kernel and the disk see it: to be compared with what it had before any pod. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { UpState } from '#bin/up/state.ts';
+import { run } from '#test/cluster/cluster.ts';
+
+export type Counts = Readonly<Record<string, readonly string[]>>;
+
+/** Each kind of thing, with the names of those that are there. */
+export async function lookAtNode(state: UpState, name: string): Promise<Counts> {
+  const host = state.hosts.find((each) => each.name === name);
+  if (host === undefined) throw new Error(`no host ${name}`);
+  const inside = `/proc/${host.pid}/root${state.runDir}`;
+  const links = await run([
+    'nsenter',
+    `--target=${host.pid}`,
+    '--net',
+    '--',
+    'ip',
+    '-o',
+    'link',
+    'show',
+    'type',
+    'veth',
+  ]);
+  const cgroup = join(state.cgroup, name);
+  return {
+    processes: processesIn(cgroup, new Set(['agent', 'host'])),
+    cgroups: cgroupsBelow(cgroup).filter((path) => /\/pod[0-9a-f-]{36}/.test(path)),
+    veths: links.stdout.split('\n').filter((line) => line !== '' && !line.includes(' eth0@')),
+    mounts: readFileSync(`/proc/${host.pid}/mountinfo`, 'utf8')
+      .split('\n')
+      .map((line) => line.split(' ')[4] ?? '')
+      .filter((path) => /\/(pods|netns|containers|volumes)\//.test(path)),
+    namespaces: namesIn(`${inside}/netns`).filter((each) => /^[0-9a-f]{16}$/.test(each)),
+    states: namesIn(`${inside}/pods`),
+    leases: namesIn(`${inside}/leases/podwright`).filter((each) => /^\d/.test(each)),
+    results: namesIn(`${inside}/cni/results`),
+    memory: namesIn(`${inside}/volumes`),
+    volumes: namesIn(join(host.dataDir, 'pods')),
+    roots: namesIn(join(host.dataDir, 'containers')),
+    logs: namesIn(join(host.dataDir, 'logs', 'pods')),
+    drafts: [host.dataDir, `${inside}/pods`].flatMap((each) =>
+      namesIn(each).filter((file) => file.endsWith('.draft')),
+    ),
+  };
+}
+
+/** Kinds of which there is more than before, with what it is. */
+export function moreThan(before: Counts, now: Counts): Counts {
+  return Object.fromEntries(
+    Object.entries(now)
+      .map(([kind, names]) => [kind, names.filter((each) => before[kind]?.includes(each) !== true)] as const)
+      // Namespaces that are made ahead come and go: their number counts.
+      .filter(
+        ([kind, names]) =>
+          names.length > 0 && names.length > (kind === 'namespaces' ? (before[kind]?.length ?? 0) : 0),
+      ),
+  );
+}
+
+function namesIn(directory: string): readonly string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+/** Every cgroup below one. */
+export function cgroupsBelow(path: string): readonly string[] {
+  if (!existsSync(path)) return [];
+  return readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap((entry) => [join(path, entry.name), ...cgroupsBelow(join(path, entry.name))]);
+}
+
+function processesIn(cgroup: string, except: ReadonlySet<string>): readonly string[] {
+  return namesIn(cgroup)
+    .filter((name) => !except.has(name) && existsSync(join(cgroup, name, 'cgroup.procs')))
+    .flatMap((name) => [join(cgroup, name), ...cgroupsBelow(join(cgroup, name))])
+    .flatMap((path) => readFileSync(join(path, 'cgroup.procs'), 'utf8').split('\n'))
+    .filter((pid) => pid !== '');
+}
