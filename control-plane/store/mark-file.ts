@@ -33,11 +33,18 @@ const fileBytes = 8192;
 const syncAfterMs = 1000;
 const magic = 'podwright-store-mark-1';
 
-/** One line, padded: readable by a person, whole by its sum. */
-export function encodeSlot(mark: StoreMark, sequence: number): Buffer {
-  const text = JSON.stringify({ sequence, ...mark });
-  const line = `${magic} ${text} ${crc32(text).toString(16)}`;
-  return Buffer.from(`${line.padEnd(slotBytes - 1)}\n`, 'latin1');
+/** One line, padded: readable by a person, whole by its sum. Written for each commit, so by hand, into `slot`. */
+export function encodeSlot(
+  mark: StoreMark,
+  sequence: number,
+  slot: Buffer = Buffer.alloc(slotBytes),
+): Buffer {
+  const { id, state, revision, row, total } = mark;
+  const text = `{"sequence":${sequence},"id":"${id}","state":"${state}","revision":${revision},"row":${row},"total":${total}}`;
+  const end = slot.write(`${magic} ${text} ${crc32(text).toString(16)}`, 'latin1');
+  slot.fill(0x20, end, slotBytes - 1);
+  slot[slotBytes - 1] = 0x0a;
+  return slot;
 }
 
 function decodeSlot(bytes: Buffer): { readonly sequence: number; readonly mark: StoreMark } | undefined {
@@ -81,6 +88,7 @@ export class MarkFile implements Disposable {
   readonly #descriptor: number;
   readonly #inode: number;
   readonly #onError: (error: Error) => void;
+  readonly #slot = Buffer.alloc(slotBytes);
   #sequence: number;
   #mark: StoreMark;
   #syncTimer: Disposable | undefined;
@@ -109,7 +117,7 @@ export class MarkFile implements Disposable {
     this.#mark = { ...this.#mark, ...change };
     this.#sequence++;
     const start = slotStarts[this.#sequence % 2 === 0 ? 1 : 0];
-    writeSync(this.#descriptor, encodeSlot(this.#mark, this.#sequence), 0, slotBytes, start);
+    writeSync(this.#descriptor, encodeSlot(this.#mark, this.#sequence, this.#slot), 0, slotBytes, start);
     this.#syncTimer ??= systemClock.after(syncAfterMs, () => this.#syncLater());
   }
 
