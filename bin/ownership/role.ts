@@ -20,7 +20,7 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
   },
   server: {
     names: ['store', 'pki', 'nodes', 'kubeconfig'],
-    pattern: /^(server\.log(\..*)?|store\.(mark|damaged)[\w.-]*)$/,
+    pattern: /^(server\.log(\..*)?|store\.(mark|damaged|salvage)[\w.-]*)$/,
     evidence: ['pki/ca.key', 'store/store.db'],
     early: /^server\.log(\..*)?$/,
   },

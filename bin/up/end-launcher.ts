@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { openPidfd, signalPidfd } from '#native/sys/process.ts';
 import { markerName } from '#bin/ownership/role.ts';
-import { isAlive, isLauncher, startTicksOf, type UpState } from './state.ts';
+import { hasEnded, isAlive, isLauncher, startTicksOf, type UpState } from './state.ts';
 
 const pollMs = 20;
 const stopDeadlineMs = 30_000;
@@ -47,7 +47,7 @@ export async function endLauncher(launcher: Launcher, clock: Clock): Promise<voi
   if (pidfd === undefined || !isAlive(launcher)) return;
   signalPidfd(pidfd, SIGTERM);
   const giveUpMs = clock.monotonic() + stopDeadlineMs;
-  while (isAlive(launcher) && clock.monotonic() < giveUpMs) await clock.sleep(pollMs);
-  if (isAlive(launcher)) signalPidfd(pidfd, SIGKILL);
-  while (isAlive(launcher) && clock.monotonic() < giveUpMs + stopDeadlineMs) await clock.sleep(pollMs);
+  while (!hasEnded(launcher) && clock.monotonic() < giveUpMs) await clock.sleep(pollMs);
+  if (!hasEnded(launcher)) signalPidfd(pidfd, SIGKILL);
+  while (!hasEnded(launcher) && clock.monotonic() < giveUpMs + stopDeadlineMs) await clock.sleep(pollMs);
 }

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { bringDown } from './down.ts';
 import { parseKeptOptions } from './options.ts';
-import { isAlive, parseState, readState, startTicksOf } from './state.ts';
+import { hasEnded, isAlive, parseState, readState, startTicksOf } from './state.ts';
 
 const healthy = {
   pid: 4711,
@@ -43,6 +43,14 @@ describe('parseState()', () => {
 
 it('isAlive() believes no process that is not podwright up, whatever its start time', () => {
   expect(isAlive({ pid: process.pid, startTicks: startTicksOf(process.pid) ?? '' })).toBe(false);
+});
+
+it('hasEnded() is false of this process, and true of its pid with another start', () => {
+  const startTicks = startTicksOf(process.pid) ?? '';
+  expect([
+    hasEnded({ pid: process.pid, startTicks }),
+    hasEnded({ pid: process.pid, startTicks: '1' }),
+  ]).toEqual([false, true]);
 });
 
 it.each([

@@ -37,6 +37,13 @@ export function startTicksOf(pid: number): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
+/** Whether a process has let go of all that it held: gone, or a zombie. Its command is empty before its files are closed. */
+export function hasEnded({ pid, startTicks }: Pick<UpState, 'pid' | 'startTicks'>): boolean {
+  const stat = readProc(pid, 'stat');
+  const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
+  return stat === undefined || fields[18] !== startTicks || state === 'Z' || state === 'X';
+}
+
 /** Whether a process is a launcher of ours: its words are those of `podwright up`. */
 export function isLauncher(pid: number): boolean {
   const words = (readProc(pid, 'cmdline') ?? '').split('\0');

@@ -63,7 +63,7 @@ describe.skipIf(process.getuid?.() !== 0)('the data directory of podwright up (n
     rmSync(join(dataDir, 'up.json'));
     writeFileSync(join(dataDir, 'notes.txt'), 'mine');
     const down = await podwright('down', '--purge');
-    expect(down).toMatchObject({
+    expect(down, down.stderr).toMatchObject({
       code: 0,
       stdout: `stopped; ${dataDir} stays: notes.txt in it is not podwright's\n`,
     });
