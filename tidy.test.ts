@@ -39,6 +39,8 @@ describe('tidyFile()', () => {
       text: "import { setTimeout as sleep } from 'node:timers/promises';",
       problem: /base\/clock/,
     },
+    { name: 'agent/a.ts', text: 'await rm(path, { recursive: true });', problem: /removeTree/ },
+    { name: 'bin/a.ts', text: 'rmSync(a, { force: true, recursive: true });', problem: /removeOwned/ },
     { name: 'base/a.ts', text: '\n'.repeat(600), problem: /at most 500/ },
   ])('finds in $name: $problem', ({ name, text, problem }) => {
     expect(tidyFile(name, text).map((finding) => finding.text)).toEqual([expect.stringMatching(problem)]);

@@ -42,6 +42,20 @@ const bannedNames = new Set([
   'types',
   'index',
 ]);
+/**
+ * Who may remove trees by path: what only they write, that no container sees. Everybody else has native/fs/remove-tree.ts (trees that
+ * others write into) or bin/ownership (what a user named).
+ */
+const removers = new Set([
+  'agent/runtime/images/layer-writer.ts', // The layer that this thread is unpacking.
+  'agent/volume/mounter.fake.ts',
+  'bin/setup/bring-busybox.ts',
+  'control-plane/store/salvage.ts',
+  'native/launch/prebuild.ts',
+  'native/sys/header-check.ts',
+]);
+const removesTree = /\brm(Sync)?\([^;]*recursive: true/;
+
 const linesMax = 500;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
 const bareTimers =
@@ -123,6 +137,8 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
       add(index + 1, 'waits go by base/clock.ts: a timer of more than 24.8 days is due at once');
     if (/\bTODO\b(?!\([a-z0-9-]+\))/.test(source) && file !== 'tidy.ts')
       add(index + 1, 'TODO(name-of-issue) only');
+    if (removesTree.test(source) && !isTestFile(file) && !removers.has(file))
+      add(index + 1, 'rm of a tree by path: removeTree of native/fs, or removeOwned of bin/ownership');
     if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')
       add(index + 1, 'named exports only');
   });

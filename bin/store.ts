@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { salvageStore } from '#control-plane/store/salvage.ts';
+import { claimDirectory } from './ownership/claim-directory.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 
@@ -26,6 +27,9 @@ export async function runStoreSalvage(options: {
   readonly output: OutputFormat;
 }): Promise<void> {
   const directory = serverDirectory(options.data);
+  // What is in the way of the new store is removed: in a directory of somebody else that is theirs.
+  using _claim = claimDirectory(directory, { role: 'server', mode: 0o700, option: '--data' });
+
   const result = salvageStore(join(directory, 'store'), join(directory, 'store.mark'), systemClock.now());
   if (options.output === 'json') {
     print(JSON.stringify(result));

@@ -126,10 +126,11 @@ function markDirectory(
 
 /** Directories from before there were markers are known by files that nobody else writes, all of them the owner's. */
 export function isFromBeforeMarkers(path: string, role: OwnedRole, owner: number): boolean {
-  return evidenceOf(role).every((name) => {
+  const isThere = (name: string): boolean => {
     const found = lstatIfThere(join(path, name));
     return found !== undefined && !found.isSymbolicLink() && found.uid === owner;
-  });
+  };
+  return evidenceOf(role).some((names) => names.every(isThere));
 }
 
 function takeLock(path: string, role: OwnedRole, refuse: Refuse): OwnedFd {

@@ -112,6 +112,14 @@ describe('claimDirectory()', () => {
       claim(scratch.at(role), role)[Symbol.dispose]();
   });
 
+  it('takes a server whose store is lost, and no directory that has one of that name', () => {
+    using scratch = openScratch();
+
+    scratch.make('server/pki/ca.key', 'server/store.mark', 'shop/store/goods', 'shop/pki/mine');
+    claim(scratch.at('server'), 'server')[Symbol.dispose]();
+    expect(thrown(() => claim(scratch.at('shop'), 'server'))).toContain('(pki, store)');
+  });
+
   it('lets a server and an agent share one, and log files be there first', () => {
     using scratch = openScratch();
 

@@ -6,8 +6,8 @@ export type OwnedRole = 'up' | 'server' | 'agent' | 'run';
 interface RoleEntries {
   readonly names: readonly string[];
   readonly pattern?: RegExp;
-  /** In a directory from before there were markers: files that nothing but this role writes, all of them. */
-  readonly evidence: readonly string[];
+  /** In a directory from before there were markers: files that nothing but this role writes, all of one list. */
+  readonly evidence: readonly (readonly string[])[];
   /** Written by who starts the role, before it claims its directory. */
   readonly early?: RegExp;
 }
@@ -16,21 +16,24 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
   up: {
     names: ['server', 'kubeconfig', 'egress.sock', 'up.json', 'options.json'],
     pattern: /^(node-\d{1,3}|up\.log(\..*)?|(up|options)\.json\.new)$/,
-    evidence: ['server/pki/ca.key', 'server/store/store.db'],
+    evidence: [['server/pki/ca.key', 'server/store/store.db']],
   },
   server: {
     names: ['store', 'pki', 'nodes', 'kubeconfig'],
     pattern: /^(server\.log(\..*)?|store\.(mark|damaged|salvage)[\w.-]*)$/,
-    evidence: ['pki/ca.key', 'store/store.db'],
+    evidence: [
+      ['pki/ca.key', 'store/store.db'],
+      ['pki/ca.key', 'store.mark'],
+    ],
     early: /^server\.log(\..*)?$/,
   },
   agent: {
     names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
     pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*)$/,
-    evidence: ['images/images.json', 'images/blobs/sha256', 'layers'],
+    evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],
     early: /^agent\.log(\..*)?$/,
   },
-  run: { names: [], pattern: /^/, evidence: ['pods', 'netns'] },
+  run: { names: [], pattern: /^/, evidence: [['pods', 'netns']] },
 };
 
 export const roles: readonly OwnedRole[] = ['up', 'server', 'agent', 'run'];
@@ -44,7 +47,7 @@ export function isEntryOf(role: OwnedRole, name: string): boolean {
   return names.includes(name) || pattern?.test(name) === true;
 }
 
-export const evidenceOf = (role: OwnedRole): readonly string[] => entriesByRole[role].evidence;
+export const evidenceOf = (role: OwnedRole): readonly (readonly string[])[] => entriesByRole[role].evidence;
 
 /**
  * Names in a directory without the role's marker that say it is somebody else's: all but markers and entries of the roles that
