@@ -1,15 +1,18 @@
 import {
   closeSync,
   fstatSync,
+  fsyncSync,
   lstatSync,
   openSync,
   readFileSync,
+  rmSync,
   constants,
   writeSync,
   type Stats,
 } from 'node:fs';
 import { join } from 'node:path';
 
+import { syncDirectorySync } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { markerName, type OwnedRole } from './role.ts';
 
@@ -56,7 +59,11 @@ export function readMarker(directory: string, role: OwnedRole, owner: number): M
     const problem = fileProblem(fstatSync(file), owner);
     if (problem !== undefined) throw new PodwrightError('E_INVALID', `trust ${path}: ${problem}`);
     const marker = parseMarker(readFileSync(file, 'utf8').slice(0, bytesMax), role);
-    if (marker === undefined) throw new PodwrightError('E_INVALID', `read ${path}: it is damaged`);
+    if (marker === undefined)
+      throw new PodwrightError(
+        'E_INVALID',
+        `read ${path}: it is damaged; remove it if the directory is podwright's`,
+      );
     return marker;
   } finally {
     closeSync(file);
@@ -108,7 +115,12 @@ export function writeMarker(directory: string, marker: Marker): void {
   const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     writeSync(file, `${JSON.stringify(marker)}\n`);
+    fsyncSync(file);
+  } catch (error) {
+    rmSync(path, { force: true }); // No space: half a marker would be a damaged one.
+    throw error;
   } finally {
     closeSync(file);
   }
+  syncDirectorySync(directory);
 }

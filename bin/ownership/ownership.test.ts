@@ -294,7 +294,15 @@ describe('the names of a role', () => {
   });
 
   it('isEntryOf() takes no name that only looks like one', () => {
-    const ours = ['node-1', 'node-64', 'server', 'up.log', 'up.log.1', 'up.json.new'];
+    const ours = [
+      'node-1',
+      'node-64',
+      'server',
+      'up.log',
+      'up.log.1',
+      'up.json.new',
+      '.up.json.12-0-3.draft',
+    ];
     const others = [
       'node-',
       'node-x',

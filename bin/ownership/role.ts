@@ -1,5 +1,7 @@
 /** Kinds of directories that are podwright's, and what it puts into each. Pure. */
 
+import { isDraft } from '#base/durable-file.ts';
+
 /** `up`: --data of podwright up; `server`, `agent`: --data of these; `run`: --run of an agent, volatile and wholly its own. */
 export type OwnedRole = 'up' | 'server' | 'agent' | 'run';
 
@@ -44,7 +46,8 @@ export const markerName = (role: OwnedRole): string => `.podwright-${role}`;
 /** Whether a role puts an entry of this name into its directory. */
 export function isEntryOf(role: OwnedRole, name: string): boolean {
   const { names, pattern } = entriesByRole[role];
-  return names.includes(name) || pattern?.test(name) === true;
+  const file = isDraft(name) ? name.replace(/^\./, '').replace(/\.[\d-]+\.draft$/, '') : name;
+  return names.includes(file) || pattern?.test(file) === true;
 }
 
 export const evidenceOf = (role: OwnedRole): readonly (readonly string[])[] => entriesByRole[role].evidence;

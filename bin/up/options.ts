@@ -1,7 +1,8 @@
 /** DIR/options.json: what `up` was told, so that the next `up` on the same data is the same cluster without being told again. */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
 import { nodesMax } from './plan.ts';
 
@@ -40,8 +41,5 @@ export async function readKeptOptions(dataDir: string): Promise<KeptOptions | un
 }
 
 export async function writeKeptOptions(dataDir: string, options: KeptOptions): Promise<void> {
-  const temporary = `${fileOf(dataDir)}.new`;
-  await rm(temporary, { force: true });
-  await writeFile(temporary, `${JSON.stringify(options)}\n`, { mode: 0o600, flag: 'wx' });
-  await rename(temporary, fileOf(dataDir));
+  await writeDurably(fileOf(dataDir), `${JSON.stringify(options)}\n`);
 }
