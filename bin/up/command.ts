@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
@@ -207,9 +207,12 @@ export async function runDown(options: DownCommandOptions): Promise<void> {
     cgroupRoot: findCgroupRoot(),
   });
   const what = result.stopped ? 'stopped' : 'nothing ran';
-  const data = result.purged ? (result.kept ?? `${dataDir} removed`) : `data kept in ${dataDir}`;
+  const data = result.purged ? (result.kept ?? `${dataDir} removed`) : dataLeft(dataDir);
   createProgress(systemClock, options.output, print).say(`${what}; ${data}`, { ...result, dataDir });
 }
+
+const dataLeft = (dataDir: string): string =>
+  existsSync(dataDir) ? `data kept in ${dataDir}` : `${dataDir} was gone already`;
 
 function requireRoot(command: string): void {
   if (process.getuid?.() !== 0) {
