@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { describeError, errnoOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
+import { linkKnownLogs, removeDeadLogLinks } from './log-links.ts';
 
 /** How often log directories of pods are looked through that nobody knows. */
 const collectMs = 60_000;
@@ -47,17 +49,26 @@ async function namesIn(directory: string): Promise<readonly string[]> {
 export interface OrphanLogsOptions {
   readonly directory: string;
   readonly isKnown: (uid: string) => boolean;
+  readonly pods: () => readonly PodObservation[];
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Now, and again and again until disposed. */
-export function collectOrphanLogs({ directory, isKnown, clock, logger }: OrphanLogsOptions): AsyncDisposable {
+export function collectOrphanLogs({
+  directory,
+  isKnown,
+  pods,
+  clock,
+  logger,
+}: OrphanLogsOptions): AsyncDisposable {
   const abort = new AbortController();
   const run = async (): Promise<void> => {
     for (;;) {
       try {
+        await linkKnownLogs(directory, pods());
         const directories = await removeOrphanLogs(directory, isKnown);
+        await removeDeadLogLinks(directory);
         if (directories.length > 0) logger.info({ directories }, 'logs of pods that are gone removed');
       } catch (error) {
         logger.warn({ directory, error: describeError(error) }, 'logs of pods that are gone not removed');

@@ -133,7 +133,10 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
   );
   await removeOrphanVolumes(memories, ports);
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
-  undo.use(collectOrphanLogs({ directory: options.directories.logs, isKnown, clock, logger }));
+  const observed = (): readonly PodObservation[] => runtime.observeAll();
+  undo.use(
+    collectOrphanLogs({ directory: options.directories.logs, isKnown, pods: observed, clock, logger }),
+  );
   undo.use(watchLimits(memories, ports));
 
   const owned = undo.move();

@@ -13,6 +13,7 @@ import { runHook } from './handler.ts';
 import { podNames } from './pod-events.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
+import { linkLog } from './log-links.ts';
 import { podPaths } from './pod-paths.ts';
 import { findPidTarget, pidTargetName } from './pid-target.ts';
 import { allocatedPod } from './pod-memory.ts';
@@ -63,7 +64,21 @@ export async function startContainer(
   memory.resize.actuated.set(action.id, container.resources ?? {});
   ports.events.normal(pod, 'Created', `Container created`, container.name);
   ports.events.normal(pod, 'Started', `Container started`, container.name);
+  linkItsLog(action, container, context);
   if (container.lifecycle?.postStart !== undefined) startHook(action, container, context);
+}
+
+/** Beside the start: no pod waits for who collects its logs. */
+function linkItsLog(
+  { id, attempt }: StartAction,
+  container: Container | EphemeralContainer,
+  { memory, ports }: ApplyContext,
+): void {
+  const { pod } = memory.desired;
+  const path = podPaths(pod, ports.directories).log(container.name, attempt);
+  linkLog(ports.directories.logs, { pod, container: container.name, id, path }).catch((error: unknown) =>
+    ports.logger.warn({ directory: ports.directories.logs, error: describeError(error) }, 'log not linked'),
+  );
 }
 
 function noteFailure(

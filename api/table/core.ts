@@ -6,6 +6,7 @@ import type {
   LoadBalancerIngress,
   Namespace,
   Node,
+  NodeSystemInfo,
   PersistentVolume,
   PersistentVolumeClaim,
   ResourceQuota,
@@ -97,9 +98,16 @@ export function nodeCells({ metadata, spec, status }: Node, now: number): readon
     address('InternalIP'),
     address('ExternalIP'),
     info?.osImage || unknown,
-    info?.kernelVersion || unknown,
+    kernelOf(info),
     info?.containerRuntimeVersion || unknown,
   ];
+}
+
+/** With its architecture, since 1.35. */
+function kernelOf(info: NodeSystemInfo | undefined): string {
+  const version = info?.kernelVersion || unknown;
+  const architecture = info?.architecture ?? '';
+  return architecture === '' ? version : `${version} (${architecture})`;
 }
 
 const rolePrefix = 'node-role.kubernetes.io/';

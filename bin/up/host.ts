@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, realpath } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { PodwrightError } from '#base/errors.ts';
@@ -23,16 +24,18 @@ export interface Host extends AsyncDisposable {
 type Namespace = 'net' | 'mnt' | 'uts';
 
 /**
- * Runs in the new namespaces: a tmpfs for volatile state, the host's name, then nothing but waiting. The tmpfs is for the state of all
- * pods, some 200 KiB each at most: what has no such bound (Secrets, large environments) has a tmpfs per pod.
- * Mounts are shared within the namespace, as on hosts with systemd: else Bidirectional mount propagation would end in the container.
- * To the machine nothing goes.
+ * Runs in the new namespaces: a tmpfs for volatile state, the host's own logs at /var/log, the host's name, then nothing but waiting.
+ * The tmpfs is for the state of all pods, some 200 KiB each at most: what has no such bound (Secrets, large environments) has a
+ * tmpfs per pod. At /var/log collectors look for the logs of pods; a data directory that lies there, or a machine without one, has
+ * no such mount. Mounts are shared within the namespace, as on hosts with systemd: else Bidirectional mount propagation would end in
+ * the container. To the machine nothing goes.
  */
 const holderScript = `
 set -e
 echo 0 > "$1/cgroup.procs"
 mount --make-rshared /
 mount -t tmpfs -o mode=0755,size=256m podwright-run "$2"
+case "$4" in '' | /var/log/*) ;; *) if [ -d /var/log ]; then mount --bind "$4" /var/log; fi ;; esac
 echo "$3" > /proc/sys/kernel/hostname
 echo ready
 exec >/dev/null
@@ -42,6 +45,8 @@ exec sleep infinity
 /** Makes the host's directories and namespaces (network, mount, UTS) and waits until they stand. @throws E_UNSUPPORTED */
 export async function startHost(plan: HostPlan, cgroup: string): Promise<Host> {
   await mkdir(plan.dataDir, { recursive: true, mode: 0o700 });
+  const logs = plan.hasPods ? join(plan.dataDir, 'logs') : undefined;
+  if (logs !== undefined) await mkdir(logs, { recursive: true, mode: 0o755 });
   await mkdir(plan.runDir, { recursive: true, mode: 0o755 });
   const child = spawn(
     'unshare',
@@ -58,6 +63,7 @@ export async function startHost(plan: HostPlan, cgroup: string): Promise<Host> {
       cgroup,
       plan.runDir,
       plan.name,
+      logs === undefined ? '' : await realpath(logs),
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], detached: true, cwd: '/' },
   );

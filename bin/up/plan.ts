@@ -24,6 +24,8 @@ export interface HostPlan {
   readonly dataDir: string;
   readonly runDir: string; // a tmpfs in the host's own mount namespace
   readonly cgroup: string; // absolute, cgroup v2
+  /** A node; the server has none. */
+  readonly hasPods: boolean;
 }
 
 export interface UpPlan {
@@ -51,6 +53,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     dataDir: join(options.dataDir, name),
     runDir,
     cgroup: join(cgroup, name),
+    hasPods: name !== 'server',
   });
   return {
     id: clusterId(options.dataDir),

@@ -90,6 +90,32 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
     expect(await cluster.must('logs env-file -c c')).toBe('one two\n');
   });
 
+  it('has the logs of its pods where collectors look for them', async () => {
+    await create('chatty', {
+      restartPolicy: 'Never',
+      containers: [{ name: 'c', image, command: ['echo', 'a line'] }],
+    });
+    await inPhase('chatty', 'Succeeded');
+    await create('collector', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'log', hostPath: { path: '/var/log' } }],
+      containers: [
+        {
+          name: 'c',
+          image,
+          command: [
+            'sh',
+            '-c',
+            'ls /var/log; cat /var/log/pods/*_chatty_*/c/0.log /var/log/containers/chatty_*_c-*.log',
+          ],
+          volumeMounts: [{ name: 'log', mountPath: '/var/log', readOnly: true }],
+        },
+      ],
+    });
+    await inPhase('collector', 'Succeeded');
+    expect(await cluster.must('logs collector')).toMatch(/^containers\npods\n(\S+Z stdout F a line\n){2}$/);
+  });
+
   it('mounts read-only all the way down', async () => {
     await create('read-only', {
       restartPolicy: 'Never',
