@@ -146,7 +146,9 @@ function tellEnds(
     const isStopped = isEnding(memory.desired) || memory.resize.restarts.has(run.id);
     if (exitCode === 0 || reason === 'StartError' || isStopped) continue;
     const isAgain = isRestarted(view, pod, facts);
-    const retryMs = isAgain ? Math.max(0, restartWait(view, facts).dueMs - clock.now()) : undefined;
+    const retryMs = isAgain
+      ? Math.max(0, Math.round(restartWait(view, facts).dueMs - clock.now()))
+      : undefined;
     const failure = { reason, container: view.name, exitCode, signal, restarts: run.attempt, retryMs };
     tell(logger, pod, { ...failure, isStartedAgain: isAgain });
   }

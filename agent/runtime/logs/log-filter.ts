@@ -12,6 +12,8 @@ export interface LogFilterOptions {
 
 export const newline = 0x0a;
 const space = 0x20;
+const newlineBytes = Buffer.from([newline]);
+const spaceBytes = Buffer.from([space]);
 
 /** A longer one is passed over, whole: the supervisor breaks lines at 16 KiB. */
 export const recordBytesMax: number = 64 * 1024;
@@ -41,7 +43,7 @@ export class LogFilter {
     const output: Buffer[] = [];
     let at = 0;
     for (let end = data.indexOf(newline, at); end >= 0; end = data.indexOf(newline, at)) {
-      if (!this.#isPassingOver) output.push(...this.#line(data.subarray(at, end)));
+      if (!this.#isPassingOver) this.#takeLine(data.subarray(at, end + 1), output);
       this.#isPassingOver = false;
       at = end + 1;
     }
@@ -54,25 +56,30 @@ export class LogFilter {
   }
 
   /** A line that is not of the format (a disk that was full in the middle of one) is passed over. */
-  #line(line: Buffer): readonly Buffer[] {
+  #takeLine(lineWithEnd: Buffer, output: Buffer[]): void {
+    const line = lineWithEnd.subarray(0, -1);
     const record = parseLogLine(line);
-    if (record === undefined) return [];
+    if (record === undefined) return;
     const { stream, timestamps, sinceTimeMs } = this.#options;
     const isContinued = this.#isInLine[record.stream];
     this.#isInLine[record.stream] = record.isPartial;
-    if (stream !== undefined && record.stream !== stream) return [];
-    if (sinceTimeMs !== undefined && Date.parse(record.time) < sinceTimeMs) return [];
-    const end = record.isPartial ? [] : [Buffer.from('\n')];
-    const time = timestamps === true && !isContinued ? [Buffer.from(`${record.time} `)] : [];
-    return [...time, record.text, ...end];
+    if (stream !== undefined && record.stream !== stream) return;
+    if (sinceTimeMs !== undefined && Date.parse(line.toString('latin1', 0, record.timeEnd)) < sinceTimeMs)
+      return;
+    if (timestamps === true && !isContinued) output.push(line.subarray(0, record.timeEnd), spaceBytes);
+    // The line's own end is the text's, unless it has none, being a part, or being without the space before an empty text.
+    if (record.isPartial) output.push(line.subarray(record.textStart));
+    else output.push(record.textStart > line.length ? newlineBytes : lineWithEnd.subarray(record.textStart));
   }
 }
 
 export interface LogRecord {
-  readonly time: string;
+  /** The line begins with its time. */
+  readonly timeEnd: number;
   readonly stream: 'stdout' | 'stderr';
   readonly isPartial: boolean;
-  readonly text: Buffer;
+  /** Beyond the line's end when it has no text, not even an empty one. */
+  readonly textStart: number;
 }
 
 /** `2026-11-20T08:27:50.594980853Z stdout F text`; the tag may have more words after a colon. */
@@ -85,9 +92,9 @@ export function parseLogLine(line: Buffer): LogRecord | undefined {
   const tag = line.toString('latin1', second + 1, third < 0 ? line.length : third).split(':', 1)[0];
   if ((stream !== 'stdout' && stream !== 'stderr') || (tag !== 'P' && tag !== 'F')) return undefined;
   return {
-    time: line.toString('latin1', 0, first),
+    timeEnd: first,
     stream,
     isPartial: tag === 'P',
-    text: third < 0 ? Buffer.alloc(0) : line.subarray(third + 1),
+    textStart: third < 0 ? line.length + 1 : third + 1,
   };
 }
