@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { repositoryRoot } from '#bin/paths.ts';
-import type { UpState } from '#bin/up/state.ts';
+import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, run, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { pidsOf } from '#test/cluster/processes.ts';
 import { randomFrom, type Random } from '#test/fuzz/damage.ts';
@@ -273,7 +273,7 @@ function victim(
   kind: string,
   random: Random,
 ): readonly [pid: number | undefined, uid: string | undefined] {
-  const { cgroup } = JSON.parse(readFileSync(join(cluster.dataDir, 'up.json'), 'utf8')) as UpState;
+  const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
   if (kind === 'supervisor') {
     const leaves = cgroupsBelow(cgroup).filter((path) => path.endsWith('/sup'));
     const leaf = leaves[random(Math.max(1, leaves.length))] ?? '';
@@ -321,13 +321,14 @@ async function whatIsLeft(
 async function killLauncher(cluster: TestCluster, campaign: Campaign): Promise<readonly string[]> {
   const state = await cluster.state();
   await cluster.kubectl(`run last --image=${image} -- sleep 3600`);
+  const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
   process.kill(state.pid, 'SIGKILL');
   campaign.kills['launcher'] = 1;
   const down = await run([`${repositoryRoot}/podwright`, 'down', '--data', cluster.dataDir]);
   const left = [
     ...(down.code === 0 ? [] : [`down: ${down.stderr}`]),
     ...pidsOf(new RegExp(cluster.dataDir)).map((pid) => `process ${pid}`),
-    ...(existsSync(state.cgroup) ? [state.cgroup] : []),
+    ...(existsSync(cgroup) ? [cgroup] : []),
     ...(existsSync(state.runDir) && readdirSync(state.runDir).length > 0 ? [state.runDir] : []),
     ...readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')

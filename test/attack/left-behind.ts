@@ -1,7 +1,8 @@
 /** What a node has of pods, by count, as the kernel and the disk see it: to be compared with what it had before any pod. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
+import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import type { UpState } from '#bin/up/state.ts';
 import { run } from '#test/cluster/cluster.ts';
 
@@ -24,7 +25,7 @@ export async function lookAtNode(state: UpState, name: string): Promise<Counts> 
     'type',
     'veth',
   ]);
-  const cgroup = join(state.cgroup, name);
+  const cgroup = join(clusterCgroupsOf(dirname(host.dataDir))[0] ?? '', name);
   return {
     processes: processesIn(cgroup, new Set(['agent', 'host'])),
     cgroups: cgroupsBelow(cgroup).filter((path) => /\/pod[0-9a-f-]{36}/.test(path)),

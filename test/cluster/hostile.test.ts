@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
 
 const isRoot = process.getuid?.() === 0;
@@ -88,7 +89,8 @@ describe.skipIf(!isRoot)('hostile pods (needs root)', () => {
   });
 
   const count = async (): Promise<string> => {
-    const { hosts, cgroup } = await cluster.state();
+    const { hosts } = await cluster.state();
+    const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
     const node = hosts.find(({ name }) => name === 'node-1');
     const inside = ['nsenter', `--target=${node?.pid}`, '--net', '--mount', '--', 'sh', '-c', counts];
     const cgroups = await run(['sh', '-c', `find "${cgroup}/node-1" -type d | wc -l`]);
