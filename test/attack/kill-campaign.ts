@@ -2,11 +2,12 @@
  * Kills agents, supervisors, the server and at last the launcher at random moments, while pods with volumes, hooks, host ports and
  * rotated logs come and go; then counts what was lost, and what was left.
  *
- *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20]
+ *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20] [--pace-ms 3000]
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { repositoryRoot } from '#bin/paths.ts';
@@ -21,6 +22,8 @@ export interface CampaignOptions {
   readonly seed: number;
   /** Pods that are there at one time. */
   readonly atOnce: number;
+  /** Between kills, on average: long enough for a program to become ready now and then. */
+  readonly paceMs: number;
   readonly say: (line: string) => void;
 }
 
@@ -161,7 +164,7 @@ async function runWave(
     'all are made',
     async () => {
       const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-      const { stdout } = await cluster.kubectl('apply --server-side=true -f -', { input });
+      const { stdout } = await cluster.kubectl('apply -f -', { input });
       for (const line of stdout.split('\n')) {
         const [name = '', verb] = line.split(' ');
         if (verb !== undefined) made.add(name);
@@ -249,9 +252,9 @@ function logFault(directory: string): string | undefined {
 }
 
 async function killOften(cluster: TestCluster, campaign: Campaign, signal: AbortSignal): Promise<void> {
-  const { random, kills, struck, say } = campaign;
+  const { random, kills, struck, say, paceMs } = campaign;
   while (!signal.aborted) {
-    await new Promise((resolve) => void setTimeout(resolve, 700 + random(2500)));
+    await sleep(paceMs / 2 + random(paceMs), undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return;
     const kind = ['agent', 'agent', 'server', 'supervisor'][random(4)] ?? 'agent';
     const [pid, uid] = victim(cluster, kind, random);
@@ -339,14 +342,21 @@ async function killLauncher(cluster: TestCluster, campaign: Campaign): Promise<r
 
 if (import.meta.main) {
   const { values } = parseArgs({
-    options: { pods: { type: 'string' }, seed: { type: 'string' }, 'at-once': { type: 'string' } },
+    options: {
+      pods: { type: 'string' },
+      seed: { type: 'string' },
+      'at-once': { type: 'string' },
+      'pace-ms': { type: 'string' },
+    },
   });
+  process.on('SIGINT', () => process.exit(130)); // The scratch directory and its cluster are left for a look; `down --purge` ends them.
   const seed = Number(values.seed ?? Date.now() % 1_000_000);
   console.log(`seed ${seed}`);
   const report = await runCampaign({
     pods: Number(values.pods ?? 60),
     seed,
     atOnce: Number(values['at-once'] ?? 20),
+    paceMs: Number(values['pace-ms'] ?? 3000),
     say: console.log,
   });
   console.log(JSON.stringify(report, undefined, 2));
