@@ -366,7 +366,10 @@ static long fork_seen(struct program *program, size_t mapped)
 	forget_supervisor((const char *)program, mapped);
 	long pid = CALL5(clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 	if (is_error(pid)) return pid;
-	if (pid) for (;;) CALL1(exit_group, 0);
+	if (pid) {
+		CALL1(close, REPORT_FD); /* What the supervisor waits for is the child's execve, not our end. */
+		for (;;) CALL1(exit_group, 0);
+	}
 	long told = CALL3(write, REPORT_FD, &born, sizeof born);
 	return is_error(told) ? told : 0;
 }
