@@ -16,7 +16,7 @@ import { startRegistryProxy } from './registry-proxy.ts';
 export interface MachineOptions {
   /** A tar of its root. */
   readonly base: string;
-  /** What is checked out at /root/podwright. */
+  /** What is checked out at /srv/podwright. */
   readonly repository: string;
   readonly commit: string;
   /** Archives of Node and of npm, for /opt/node. */
@@ -32,7 +32,7 @@ export interface StepResult {
 }
 
 export interface Machine extends AsyncDisposable {
-  /** Runs a shell script as root, in /root/podwright; `onLine` sees each line as it comes. */
+  /** Runs a shell script as root, in /srv/podwright; `onLine` sees each line as it comes. */
   run(
     script: string,
     options?: { readonly onLine?: (line: string) => void; readonly offline?: boolean },
@@ -47,8 +47,8 @@ const bootScript = `
 root=$1/root
 mount -t tmpfs -o mode=0755,size=75% podwright-fresh "$root"
 tar --extract --file="$2" --directory="$root" --numeric-owner
-git -c safe.directory='*' clone --quiet --no-hardlinks "$3" "$root/root/podwright"
-git -C "$root/root/podwright" checkout --quiet "$4"
+git -c safe.directory='*' clone --quiet --no-hardlinks "$3" "$root/srv/podwright"
+git -C "$root/srv/podwright" checkout --quiet "$4"
 if [ -n "\${6:-}" ]; then
   mkdir -p "$root/opt/node/lib/node_modules/npm" "$root/opt/node/bin"
   tar -xzf "$6" -C "$root/opt/node" --strip-components=1 --no-same-owner
@@ -155,7 +155,7 @@ export async function startMachine(options: MachineOptions, signal: AbortSignal)
         ...words,
         'sh',
         '-c',
-        `cd /root/podwright && ${script}`,
+        `cd /srv/podwright && ${script}`,
       ]);
       const result = await collect(child, onLine);
       signal.throwIfAborted();
