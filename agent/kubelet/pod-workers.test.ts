@@ -154,7 +154,7 @@ describe('kubelet', () => {
       containers: [main({ volumeMounts: [{ name: 'v', mountPath: '/etc/settings' }] })],
     });
     await node.settle();
-    const file = path.join(node.directory, 'memory', pod.metadata?.uid ?? '', 'volumes/configMap/v/k');
+    const file = path.join(node.directory, 'pods', pod.metadata?.uid ?? '', 'volumes/configMap/v/k');
     expect(await readFile(file, 'utf8')).toBe('old');
     expect(node.startedConfigs[0]?.mounts[0]).toMatchObject({
       target: '/etc/settings',

@@ -300,12 +300,12 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     await node.runtime.runSandbox(sandboxConfig(uid), signal);
     const id = await startOn(node, {
       imageId: image?.id ?? '',
-      command: ['/tool', 'sh', '-c', '/tool sleep 1000'],
+      command: ['/busybox', 'sleep', '1000'],
       mounts: [
         {
           type: 'bind',
           source: findBusybox() ?? '/bin/busybox',
-          target: '/tool',
+          target: '/busybox',
           isFile: true,
           options: ['rbind', 'rprivate', 'ro'],
         },
