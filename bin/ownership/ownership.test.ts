@@ -288,7 +288,7 @@ describe('removeOwned()', () => {
 
 describe('the names of a role', () => {
   it('foreignEntries() knows markers, early logs and entries of roles that have one', () => {
-    const names = ['.podwright-server', 'store', 'agent.log', 'lost+found', 'images', 'x'];
+    const names = ['.podwright-server', 'store', 'agent.log', 'logs', 'lost+found', 'images', 'x'];
     expect(foreignEntries(names, 'agent')).toEqual(['images', 'x']);
     expect(foreignEntries(['.podwright-agent', 'images'], 'server')).toEqual([]);
   });

@@ -33,7 +33,7 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
     names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
     pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*)$/,
     evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],
-    early: /^agent\.log(\..*)?$/,
+    early: /^(agent\.log(\..*)?|logs)$/,
   },
   run: { names: [], pattern: /^/, evidence: [['pods', 'netns']] },
 };
