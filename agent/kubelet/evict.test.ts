@@ -12,6 +12,8 @@ interface Written {
   readonly layer?: number;
   readonly log?: number;
   readonly volume?: number;
+  readonly hosts?: number;
+  readonly message?: number;
 }
 
 /** What a pod would be evicted for that wrote so much, in KiB. */
@@ -27,6 +29,8 @@ async function verdict(pod: Pod, written: Written): Promise<string | undefined> 
   write(`${root}/layer/deep/file`, written.layer);
   write(`${directories.logs}/ns_p_u/c/0.log`, written.log);
   write(`${directories.pods}/u/volumes/emptyDir/v/file`, written.volume);
+  write(`${directories.pods}/u/etc-hosts`, written.hosts);
+  write(`${directories.pods}/u/containers/c/0123456789ab`, written.message);
   return await overLimit(pod, { directories, writableLayers: new Map([['c', [`${root}/layer`]]]) });
 }
 
@@ -54,6 +58,18 @@ describe('overLimit()', () => {
       podOf('1Mi', '100Ki'),
       { volume: 300 },
       'Usage of EmptyDir volume "v" exceeds the limit "100Ki". ',
+    ],
+    [
+      'the pod, with what it wrote to its /etc/hosts',
+      podOf('400Ki'),
+      { hosts: 500 },
+      'Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
+    ],
+    [
+      'the pod, with its messages of termination',
+      podOf('400Ki'),
+      { message: 500 },
+      'Pod ephemeral local storage usage exceeds the total limit of containers 400Ki. ',
     ],
     [
       'the pod, with its volumes',

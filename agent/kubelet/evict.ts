@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import { createTrees } from '#native/fs/tree.linux.ts';
@@ -22,7 +23,7 @@ const storage = 'ephemeral-storage';
 
 /**
  * Why the pod must go, in the kubelet's words: an emptyDir on disk holds more than its sizeLimit, or a container (its file
- * system and logs) or the pod (its volumes too) more than its limit of ephemeral-storage. emptyDirs in memory are limited by
+ * system, logs and termination messages) or the pod (its volumes and /etc/hosts too) more than its limit of ephemeral-storage. emptyDirs in memory are limited by
  * their tmpfs. Nothing is measured that has no limit.
  */
 export async function overLimit(
@@ -42,12 +43,17 @@ export async function overLimit(
   const containers = containersOf(pod).map(({ spec }) => ({
     name: spec.name,
     limit: spec.resources?.limits?.[storage],
-    written: [...(writableLayers.get(spec.name) ?? []), path.join(paths.logs, spec.name)],
+    written: [
+      ...(writableLayers.get(spec.name) ?? []),
+      path.join(paths.logs, spec.name),
+      path.dirname(paths.terminationMessage(spec.name, 'any')),
+    ],
   }));
   const whole = podLimits(pod).get(storage);
   const all = [
     ...containers.flatMap(({ written }) => written),
     ...disks.map(({ name }) => directoryOf(name)),
+    ...[paths.hosts, paths.resolvConf, paths.hostname],
   ];
   if (whole !== undefined && (await isOver(all, quantityToInteger(whole))))
     return `Pod ephemeral local storage usage exceeds the total limit of containers ${formatQuantity(whole)}. `;
@@ -92,6 +98,9 @@ async function usedBytes(directory: string, enough: number): Promise<number> {
     return true;
   };
   try {
+    // The pod's /etc/hosts and its like; what a container made of it is still one file.
+    const itself = await lstat(directory);
+    if (!itself.isDirectory()) return itself.blocks * blockBytes;
     using root = createTrees().open(directory);
 
     await walkTree(root, { visit: count, enter });
@@ -102,6 +111,9 @@ async function usedBytes(directory: string, enough: number): Promise<number> {
   }
   return used;
 }
+
+/** Unit of st_blocks, stat(2). */
+const blockBytes = 512;
 
 class CountedEnough extends Error {}
 

@@ -18,11 +18,15 @@ describe('planBridgeAdd()', () => {
     expect(plan({})).toMatchInlineSnapshot(`
       "host
       ensure link cni0 mac 02:cf:f4:9f:b1:ef type bridge
+      set sysctl net/ipv6/conf/cni0/accept_ra = 0
+      set sysctl net/ipv6/conf/cni0/accept_redirects = 0
       set link cni0 up
       remove link veth042df0179a
       add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
       set link veth042df0179a master cni0 up
       container
+      set sysctl net/ipv6/conf/eth0/accept_ra = 0
+      set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set link eth0 up
       ensure address 10.1.0.2/24 dev eth0"
     `);
@@ -32,6 +36,8 @@ describe('planBridgeAdd()', () => {
     expect(plan({ isDefaultGateway: true, mtu: 1400, hairpinMode: true })).toMatchInlineSnapshot(`
       "host
       ensure link cni0 mtu 1400 mac 0a:58:0a:01:00:01 type bridge
+      set sysctl net/ipv6/conf/cni0/accept_ra = 0
+      set sysctl net/ipv6/conf/cni0/accept_redirects = 0
       set link cni0 up
       ensure address 10.1.0.1/24 dev cni0
       set sysctl net.ipv4.ip_forward = 1
@@ -41,6 +47,8 @@ describe('planBridgeAdd()', () => {
       set bridge port veth042df0179a hairpin on
       container
       set link eth0 mtu 1400
+      set sysctl net/ipv6/conf/eth0/accept_ra = 0
+      set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set link eth0 up
       ensure address 10.1.0.2/24 dev eth0
       ensure route default via 10.1.0.1 dev eth0"
@@ -51,6 +59,8 @@ describe('planBridgeAdd()', () => {
     expect(plan({ isDefaultGateway: true, routed: true })).toMatchInlineSnapshot(`
       "host
       ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
+      set sysctl net/ipv6/conf/cni0/accept_ra = 0
+      set sysctl net/ipv6/conf/cni0/accept_redirects = 0
       set link cni0 up
       ensure address 10.1.0.1/24 dev cni0
       set sysctl net.ipv4.ip_forward = 1
@@ -60,6 +70,8 @@ describe('planBridgeAdd()', () => {
       add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
       set link veth042df0179a master cni0 up
       container
+      set sysctl net/ipv6/conf/eth0/accept_ra = 0
+      set sysctl net/ipv6/conf/eth0/accept_redirects = 0
       set link eth0 up
       ensure address 10.1.0.2/32 dev eth0
       ensure route 10.1.0.1/32 dev eth0 scope link
@@ -72,24 +84,28 @@ describe('planBridgeAdd()', () => {
     const ips = [...ipam.ips, { address: 'fd00::2/64', gateway: 'fd00::1' }];
     expect(plan({ isDefaultGateway: true, portIsolation: true, promiscMode: true }, { ...ipam, ips }))
       .toMatchInlineSnapshot(`
-      "host
-      ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
-      set link cni0 promisc on up
-      ensure address 10.1.0.1/24 dev cni0
-      ensure address fd00::1/64 dev cni0
-      set sysctl net.ipv4.ip_forward = 1
-      set sysctl net.ipv6.conf.all.forwarding = 1
-      remove link veth042df0179a
-      add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
-      set link veth042df0179a master cni0 up
-      set bridge port veth042df0179a isolated on
-      container
-      set link eth0 up
-      ensure address 10.1.0.2/24 dev eth0
-      ensure address fd00::2/64 dev eth0
-      ensure route default via 10.1.0.1 dev eth0
-      ensure route default via fd00::1 dev eth0"
-    `);
+        "host
+        ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
+        set sysctl net/ipv6/conf/cni0/accept_ra = 0
+        set sysctl net/ipv6/conf/cni0/accept_redirects = 0
+        set link cni0 promisc on up
+        ensure address 10.1.0.1/24 dev cni0
+        ensure address fd00::1/64 dev cni0
+        set sysctl net.ipv4.ip_forward = 1
+        set sysctl net.ipv6.conf.all.forwarding = 1
+        remove link veth042df0179a
+        add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
+        set link veth042df0179a master cni0 up
+        set bridge port veth042df0179a isolated on
+        container
+        set sysctl net/ipv6/conf/eth0/accept_ra = 0
+        set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+        set link eth0 up
+        ensure address 10.1.0.2/24 dev eth0
+        ensure address fd00::2/64 dev eth0
+        ensure route default via 10.1.0.1 dev eth0
+        ensure route default via fd00::1 dev eth0"
+      `);
   });
 
   test('names fit the kernel and differ by attachment', () => {

@@ -54,6 +54,7 @@ export function planBridgeAdd(config: BridgeConfig, request: BridgeRequest, ipam
     ],
     container: [
       ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
+      ...planNoRouters(request.ifname),
       { op: 'setLink', name: request.ifname, up: true },
       ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
       ...planGatewayRoutes(config, request, ips),
@@ -89,6 +90,7 @@ function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string
   return [
     // A fixed address: a bridge without one takes the lowest of its ports', and containers' ARP entries go stale.
     { op: 'ensureLink', name: bridge, link: { kind: 'bridge' }, ...(mtu === undefined ? {} : { mtu }), mac },
+    ...planNoRouters(bridge),
     { op: 'setLink', name: bridge, up: true, ...(config.promiscMode ? { promiscuous: true } : {}) },
     ...gateways.map((ip): NetOp => ({
       op: 'ensureAddress',
@@ -105,6 +107,19 @@ function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string
         ]
       : []),
   ];
+}
+
+/**
+ * Any container with CAP_NET_RAW can say that it is an IPv6 router, or that there is a better one; neither the host nor another
+ * container may send its packets there (CVE-2020-10749). The kernel may have no IPv6.
+ */
+function planNoRouters(link: string): readonly NetOp[] {
+  return ['accept_ra', 'accept_redirects'].map((name) => ({
+    op: 'setSysctl',
+    key: `net/ipv6/conf/${link}/${name}`,
+    value: '0',
+    isOptional: true,
+  }));
 }
 
 function planPort(config: BridgeConfig, veth: string): readonly NetOp[] {

@@ -80,7 +80,7 @@ const allow = (
 });
 
 /**
- * What every container may: make any node, and open null, zero, full, random, urandom, tty, console, ptmx and the ends of
+ * What every container may: make any node, and open null, zero, full, random, urandom, tty, ptmx and the ends of
  * terminals, which are those of its own devpts (runc's and containerd's list).
  */
 export const defaultDeviceRules: readonly DeviceRule[] = [
@@ -92,7 +92,6 @@ export const defaultDeviceRules: readonly DeviceRule[] = [
   allow('c', 1, 8, 'rwm'),
   allow('c', 1, 9, 'rwm'),
   allow('c', 5, 0, 'rwm'),
-  allow('c', 5, 1, 'rwm'),
   allow('c', 5, 2, 'rwm'),
   allow('c', 136, undefined, 'rwm'),
 ];

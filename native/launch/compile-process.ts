@@ -4,7 +4,7 @@ import { capabilityMask } from './capabilities.ts';
 import { KEYCTL, PR, SECCOMP, SIGKILL, TIOCSCTTY } from './kernel-constants.ts';
 import { bytes, flags, number, text, textList, texts } from './program.ts';
 import type { ProgramBuilder, ProgramData } from './program.ts';
-import { compileSeccompFilter } from './seccomp.ts';
+import { compileHandleFilter, compileSeccompFilter, opensByHandle } from './seccomp.ts';
 import type { Architecture } from './syscall-numbers.ts';
 import type { ExecLaunch, LaunchStdio, LaunchUser } from './launch.ts';
 
@@ -52,9 +52,9 @@ export function compileIdentity(
     builder.label('drop capabilities from the bounding set');
     builder.op('dropBounding', masks);
   }
-  const isFiltered = security.seccomp === 'runtime-default' && !security.privileged;
+  const filter = filterOf(security, architecture);
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is still there; the default filter allows all that follows.
-  if (isFiltered && !security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
+  if (filter !== undefined && !security.noNewPrivileges) compileFilter(builder, filter);
   compileUser(builder, user);
   if (!security.privileged) {
     builder.label(`keep ${security.capabilities.join(' ') || 'no capability'}`);
@@ -64,7 +64,7 @@ export function compileIdentity(
     builder.label('gain no privileges');
     builder.op('prctl', [flags(PR, 'PR_SET_NO_NEW_PRIVS'), 1, 0, 0, 0]);
   }
-  if (isFiltered && security.noNewPrivileges) compileFilter(builder, security.capabilities, architecture);
+  if (filter !== undefined && security.noNewPrivileges) compileFilter(builder, filter);
 }
 
 /** What would make a device that nothing filters goes with the filter. */
@@ -86,12 +86,22 @@ function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
   builder.op('setresuid', [user.uid, user.uid, user.uid]);
 }
 
-function compileFilter(
-  builder: ProgramBuilder,
-  capabilities: readonly string[],
-  architecture: Architecture,
-): void {
-  const filter = compileSeccompFilter(capabilities, architecture);
+interface NamedFilter {
+  readonly name: string;
+  readonly filter: Buffer;
+}
+
+function filterOf(security: ExecLaunch['security'], architecture: Architecture): NamedFilter | undefined {
+  const { capabilities, privileged, seccomp } = security;
+  if (privileged) return undefined;
+  if (seccomp === 'runtime-default')
+    return { name: seccomp, filter: compileSeccompFilter(capabilities, architecture) };
+  return opensByHandle(capabilities)
+    ? { name: 'no open_by_handle_at', filter: compileHandleFilter(architecture) }
+    : undefined;
+}
+
+function compileFilter(builder: ProgramBuilder, { name, filter }: NamedFilter): void {
   const length = filter.length / 8;
   const header = Buffer.alloc(16); // struct sock_fprog
   header.writeUInt16LE(length, 0);
@@ -99,7 +109,7 @@ function compileFilter(
     kind: 'data',
     bytes: header,
     pointers: [{ at: 8, to: bytes(filter, 'filter') }],
-    text: `runtime-default, ${length} instructions`,
+    text: `${name}, ${length} instructions`,
   };
   builder.label('filter system calls');
   builder.op('seccomp', [flags(SECCOMP, 'SECCOMP_SET_MODE_FILTER'), 0, program]);

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { describe, expect, it } from 'vitest';
-import { compileSeccompFilter, verdictOf } from './seccomp.ts';
+import { compileHandleFilter, compileSeccompFilter, opensByHandle, verdictOf } from './seccomp.ts';
 import { syscallsOf } from './syscall-numbers.ts';
 import type { Verdict } from './seccomp.ts';
 
@@ -87,5 +87,35 @@ describe('verdictOf()', () => {
     expect(kinds([])).toEqual(['errno', 'errno', 'errno', 'errno', 'errno', 'allow']);
     expect(kinds(['CAP_SYS_CHROOT'])).toEqual(['errno', 'errno', 'allow', 'errno', 'errno', 'allow']);
     expect(kinds(['CAP_SYS_ADMIN'])).toEqual(['allow', 'errno', 'errno', 'allow', 'errno', 'allow']);
+  });
+});
+
+describe('compileHandleFilter()', () => {
+  const filter = compileHandleFilter('x86_64');
+
+  it('refuses open_by_handle_at by each of its numbers, and nothing else', () => {
+    for (const call of [
+      { nr: 304, arch: x86 },
+      { nr: 0x4000_0000 | 304, arch: x86 },
+      { nr: 342, arch: 0x4000_0003 },
+    ])
+      expect(runFilter(filter, call)).toBe(refused);
+    for (const [, nr] of syscallsOf('x86_64')) {
+      if (nr !== 304) expect(runFilter(filter, { nr, arch: x86 })).toBe(allowed);
+    }
+    expect(runFilter(filter, { nr: 304, arch: 0x4000_0003 })).toBe(allowed);
+    expect(syscallsOf('x86_64').get('open_by_handle_at')).toBe(304);
+    expect(syscallsOf('aarch64').get('open_by_handle_at')).toBe(265);
+    const arm = compileHandleFilter('aarch64');
+    expect(runFilter(arm, { nr: 265, arch: 0xc000_00b7 })).toBe(refused);
+    expect(runFilter(arm, { nr: 371, arch: 0x4000_0028 })).toBe(refused);
+  });
+
+  it('is for who may read and search everything; the default filter refuses it as well', () => {
+    expect(opensByHandle(['CAP_DAC_READ_SEARCH'])).toBe(true);
+    expect(opensByHandle(['CAP_DAC_READ_SEARCH', 'CAP_SYS_ADMIN'])).toBe(false);
+    expect(opensByHandle(['CAP_DAC_OVERRIDE'])).toBe(false);
+    const mine = compileSeccompFilter(['CAP_DAC_READ_SEARCH'], 'x86_64');
+    expect(runFilter(mine, { nr: 304, arch: x86 })).toBe(refused);
   });
 });

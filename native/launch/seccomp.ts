@@ -15,11 +15,10 @@ const restricted: Readonly<Record<string, string>> = {
     'kexec_file_load kexec_load keyctl migrate_pages move_pages nfsservctl pivot_root putpmsg query_module request_key ' +
     'security swapoff swapon sysfs tuxcall uselib userfaultfd ustat vserver',
   CAP_BPF: 'bpf',
-  CAP_DAC_READ_SEARCH: 'open_by_handle_at',
   CAP_PERFMON: 'perf_event_open',
   CAP_SYS_ADMIN:
     'bpf fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree ' +
-    'perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount2 unshare',
+    'open_by_handle_at perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount2 unshare',
   CAP_SYS_BOOT: 'reboot',
   CAP_SYS_CHROOT: 'chroot',
   CAP_SYS_MODULE: 'delete_module finit_module init_module',
@@ -120,6 +119,51 @@ function compileFilter(capabilities: readonly string[], architecture: Architectu
     { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: numberOffset },
     ...searchTree(segments),
   ];
+  return encode(code);
+}
+
+/** open_by_handle_at(2) by the AUDIT_ARCH of whoever calls: with the bit of x32, and in the tables of 32-bit programs. */
+const handleCalls: Readonly<
+  Record<Architecture, readonly (readonly [arch: number, calls: readonly number[]])[]>
+> = {
+  x86_64: [
+    [AUDIT_ARCH.x86_64, [304, 0x4000_0000 | 304]],
+    [0x4000_0003, [342]],
+  ],
+  aarch64: [
+    [AUDIT_ARCH.aarch64, [265]],
+    [0x4000_0028, [371]],
+  ],
+};
+
+/**
+ * Whether its capabilities open files by their inodes: below no directory, so that any file bound into a container (/etc/hosts, a volume)
+ * gives the whole file system that it lies on. Who has CAP_SYS_ADMIN has more than that.
+ */
+export function opensByHandle(capabilities: readonly string[]): boolean {
+  return capabilities.includes('CAP_DAC_READ_SEARCH') && !capabilities.includes('CAP_SYS_ADMIN');
+}
+
+/** For who is otherwise unconfined: everything but opening by handle (EPERM). */
+export function compileHandleFilter(architecture: Architecture): Buffer {
+  const perArchitecture = handleCalls[architecture].map(([arch, calls]): readonly Instruction[] => {
+    const tests = calls.map((k, index) => ({ code: BPF_JEQ_K, jt: calls.length - index, jf: 0, k }));
+    const body = [
+      { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: numberOffset },
+      ...tests,
+      ...blockOf(allow),
+      ...blockOf(refuse),
+    ];
+    return [{ code: BPF_JEQ_K, jt: 0, jf: body.length, k: arch }, ...body];
+  });
+  return encode([
+    { code: BPF_LD_W_ABS, jt: 0, jf: 0, k: architectureOffset },
+    ...perArchitecture.flat(),
+    ...blockOf(allow),
+  ]);
+}
+
+function encode(code: readonly Instruction[]): Buffer {
   const result = Buffer.alloc(code.length * 8);
   code.forEach(({ code, jt, jf, k }, index) => {
     result.writeUInt16LE(code, index * 8);

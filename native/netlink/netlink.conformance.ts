@@ -277,6 +277,7 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       await given.apply(
         { op: 'setSysctl', key: 'net.ipv4.ip_forward', value: '1' },
         { op: 'setSysctl', key: 'net/ipv4/conf/lo/forwarding', value: '0' },
+        { op: 'setSysctl', key: 'net/ipv6/conf/none/accept_ra', value: '0', isOptional: true },
       );
     });
 

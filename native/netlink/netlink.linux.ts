@@ -1,5 +1,5 @@
 /** The Netlink port over rtnetlink sockets, in blocking calls that hold nothing open between them. */
-import { closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, closeSync, mkdirSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Clock, systemClock } from '#base/clock.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
@@ -101,7 +101,7 @@ function applyOps(netns: NetnsRef, ops: readonly NetOp[]): void {
 
   ops.forEach((op, index) => {
     try {
-      if (op.op === 'setSysctl') setSysctl(netns, op.key, op.value);
+      if (op.op === 'setSysctl') setSysctl(netns, op);
       else if (op.op === 'ensureLink') ensureLink(route, op);
       else route.apply(op);
     } catch (error) {
@@ -128,14 +128,17 @@ function ensureLink(route: RouteSocket, op: Extract<NetOp, { readonly op: 'ensur
   }
 }
 
-function setSysctl(netns: NetnsRef, key: string, value: string): void {
+function setSysctl(netns: NetnsRef, op: Extract<NetOp, { readonly op: 'setSysctl' }>): void {
   // /proc/sys/net shows the namespace of the task that opens the file: this thread's, since the call is synchronous.
-  const write = (): void => writeFileSync(sysctlPath(key), value);
+  const write = (): void => {
+    const path = sysctlPath(op.key);
+    if (op.isOptional !== true || existsSync(path)) writeFileSync(path, op.value);
+  };
   try {
     if (netns.kind === 'own') write();
     else withNetns(netns.path, write);
   } catch (error) {
-    throw fromNodeError(error, renderNetOp({ op: 'setSysctl', key, value }));
+    throw fromNodeError(error, renderNetOp(op));
   }
 }
 

@@ -83,8 +83,13 @@ export type NetOp =
       readonly gateway?: string;
       readonly dev?: string;
     }
-  /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. */
-  | { readonly op: 'setSysctl'; readonly key: string; readonly value: string };
+  /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. Optional: nothing where the kernel has no such key. */
+  | {
+      readonly op: 'setSysctl';
+      readonly key: string;
+      readonly value: string;
+      readonly isOptional?: boolean;
+    };
 
 /** Ops of one namespace. */
 export interface NetChange {
