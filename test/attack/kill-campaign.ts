@@ -1,10 +1,12 @@
 /**
- * Kills agents, supervisors, the server and at last the launcher at random moments, while pods with volumes, hooks, host ports and
- * rotated logs come and go; then counts what was lost, and what was left.
+ * Kills agents, supervisors, holders, the server and the launcher at random moments, while pods with volumes, hooks, probes, host
+ * ports and rotated logs come and go; then counts what was lost, what is not as it should be, and what was left.
  *
- *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20] [--pace-ms 3000]
+ *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20] [--nodes 2] [--pace-ms 3000] [--dwell-ms 15000]
+ *
+ * The seed decides who is killed and how long after the one before; what they were doing then, the machine decides.
  */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,156 +16,165 @@ import { repositoryRoot } from '#bin/paths.ts';
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, run, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { pidsOf } from '#test/cluster/processes.ts';
-import { randomFrom, type Random } from '#test/fuzz/damage.ts';
-import { cgroupsBelow, lookAtNode, moreThan, type Counts } from './left-behind.ts';
+import { randomFrom } from '#test/fuzz/damage.ts';
+import { killOften, type KillOptions, type Kills } from './campaign-kills.ts';
+import {
+  campaignPod,
+  image,
+  isAsItShould,
+  logFault,
+  manifestsOf,
+  parsePods,
+  service,
+  type CampaignPod,
+  type FoundPod,
+} from './campaign-pods.ts';
+import { inNetwork, lookAtNode, moreThan, processOf, type Counts } from './left-behind.ts';
 
 export interface CampaignOptions {
   readonly pods: number;
   readonly seed: number;
-  /** Pods that are there at one time. */
+  /** Pods that are made at one time. */
   readonly atOnce: number;
+  readonly nodes: number;
   /** Between kills, on average: long enough for a program to become ready now and then. */
   readonly paceMs: number;
+  /** How long pods that are as they should be go on under kills before they are deleted; logs are looked at every 10 s. */
+  readonly dwellMs: number;
   readonly say: (line: string) => void;
 }
 
 export interface CampaignReport {
+  readonly seed: number;
+  readonly pods: number;
   readonly kills: Readonly<Record<string, number>>;
+  /** Objects whose creation was acknowledged. */
   readonly acknowledged: number;
-  /** Writes that were acknowledged and are not there. */
-  readonly lost: readonly string[];
-  /** Pods whose log lacks a line, or has one twice. */
-  readonly logFaults: readonly string[];
-  /** Pods that ended otherwise than by their own exit although nobody killed their supervisor. */
-  readonly ended: readonly string[];
+  /** Log files that were read, and how many of them had been rotated. */
+  readonly logs: { readonly whole: number; readonly rotated: number };
+  readonly hostPortsThatAnswered: number;
+  readonly hooks: { readonly start: number; readonly stop: number };
+  readonly faults: Faults;
   /** By node, what is there and was not before. */
   readonly left: Readonly<Record<string, Counts>>;
   /** What is left on the machine after `down`. */
   readonly leftAfterDown: readonly string[];
 }
 
-const nodes = ['node-1', 'node-2'] as const;
-const image = 'podwright/demo:1';
+export interface Faults {
+  /** Objects that were acknowledged and are not there. */
+  readonly lost: string[];
+  /** Pods that did not come to where they should. */
+  readonly state: string[];
+  /** Pods whose log lacks a line, or has one twice. */
+  readonly log: string[];
+  readonly hostPort: string[];
+  /** Pods, of those whose supervisor nobody killed, whose hook did not run. */
+  readonly hook: string[];
+}
+
 const patienceMs = 240_000;
 
-interface Campaign extends CampaignOptions {
-  readonly random: Random;
-  readonly kills: Record<string, number>;
-  /** Uids of pods whose supervisor was killed: what they were doing is theirs to repeat. */
-  readonly struck: Set<string>;
+interface Campaign extends CampaignOptions, KillOptions {
+  readonly dataDir: string;
+  readonly hooksDirectory: string;
+  readonly kills: Kills;
+  readonly acknowledged: Set<string>;
+  /** Of pods that have been looked at before they were deleted. */
+  readonly uids: Map<CampaignPod, string>;
+  readonly counts: { rotated: number; whole: number; hostPorts: number };
+  readonly faults: Faults;
 }
-
-/** Numbered lines, slowly; of some pods so much at first that the log is rotated. */
-function manifestOf(index: number): unknown {
-  const isNoisy = index % 20 === 7;
-  const lines = isNoisy ? 160_000 : 60;
-  const script = `i=0; while [ $i -lt ${lines} ]; do echo line $i ${isNoisy ? 'x'.repeat(70) : ''}; i=$((i+1)); ${isNoisy ? '' : '[ $((i % 10)) = 0 ] && usleep 300000;'} done; echo end >> /disk/end`;
-  return {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name: `k${index}`, labels: { campaign: 'kill' } },
-    spec: {
-      restartPolicy: 'Never',
-      terminationGracePeriodSeconds: 2,
-      volumes: [
-        { name: 'disk', emptyDir: {} },
-        { name: 'memory', emptyDir: { medium: 'Memory', sizeLimit: '1Mi' } },
-        { name: 'config', configMap: { name: `c${index}` } },
-      ],
-      containers: [
-        {
-          name: 'main',
-          image,
-          command: ['sh', '-c', script],
-          ports: index % 3 === 0 ? [{ containerPort: 80, hostPort: 20_000 + index }] : [],
-          lifecycle: {
-            postStart: { exec: { command: ['sh', '-c', 'echo start > /memory/hook'] } },
-            preStop: { exec: { command: ['sh', '-c', 'echo stop > /memory/hook; usleep 100000'] } },
-          },
-          volumeMounts: [
-            { name: 'disk', mountPath: '/disk' },
-            { name: 'memory', mountPath: '/memory' },
-            { name: 'config', mountPath: '/config' },
-          ],
-        },
-      ],
-    },
-  };
-}
-
-const configOf = (index: number): unknown => ({
-  apiVersion: 'v1',
-  kind: 'ConfigMap',
-  metadata: { name: `c${index}`, labels: { campaign: 'kill' } },
-  data: { a: String(index) },
-});
 
 /** Runs it to its end. The cluster, in a scratch directory of its own, goes with it. */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignReport> {
-  const { say, seed } = options;
-  const campaign: Campaign = { ...options, random: randomFrom(seed), kills: {}, struck: new Set() };
   const parent = mkdtempSync(join(tmpdir(), 'podwright-kill-'));
-  const dataDir = join(parent, 'data');
+  const campaign: Campaign = {
+    ...options,
+    dataDir: join(parent, 'data'),
+    hooksDirectory: join(parent, 'hooks'),
+    random: randomFrom(options.seed),
+    kills: { counts: {}, struck: new Set() },
+    acknowledged: new Set(),
+    uids: new Map(),
+    counts: { rotated: 0, whole: 0, hostPorts: 0 },
+    faults: { lost: [], state: [], log: [], hostPort: [], hook: [] },
+  };
+  mkdirSync(campaign.hooksDirectory);
+  const { dataDir } = campaign;
   try {
-    const cluster = await startCluster({ nodes: nodes.length, dataDir });
-    const before = await lookAtNodes(cluster);
-    const stop = new AbortController();
-    const killing = killOften(cluster, campaign, stop.signal);
-    const acknowledged: string[] = [];
-    const faults = { log: [] as string[], ended: [] as string[], lost: [] as string[] };
-    for (let from = 0; from < options.pods; from += options.atOnce) {
-      const wave = Array.from(
-        { length: Math.min(options.atOnce, options.pods - from) },
-        (_, index) => from + index,
-      );
-      await runWave(cluster, campaign, { wave, acknowledged, faults });
-      say(`${from + wave.length} pods, ${JSON.stringify(campaign.kills)}`);
-    }
-    stop.abort();
-    await killing;
-    await removeAll(cluster);
-    const left = await whatIsLeft(cluster, before);
-    const leftAfterDown = await killLauncher(cluster, campaign);
-    return {
-      kills: campaign.kills,
-      acknowledged: acknowledged.length,
-      lost: faults.lost,
-      logFaults: faults.log,
-      ended: faults.ended,
-      left,
-      leftAfterDown,
-    };
+    return await runIn(campaign);
   } finally {
     if (existsSync(dataDir)) await run([`${repositoryRoot}/podwright`, 'down', '--purge', '--data', dataDir]);
     rmSync(parent, { recursive: true, force: true });
   }
 }
 
-async function lookAtNodes(cluster: TestCluster): Promise<Readonly<Record<string, Counts>>> {
+async function runIn(campaign: Campaign): Promise<CampaignReport> {
+  const { dataDir, nodes, pods, atOnce, say, kills, acknowledged, counts, faults } = campaign;
+  let cluster = await startCluster({ nodes, dataDir });
+  await cluster.must('apply -f -', { input: JSON.stringify(service) });
+  const before = await lookAtNodes(cluster, nodes);
+  const waves = Array.from({ length: Math.ceil(pods / atOnce) }, (_, wave) =>
+    Array.from({ length: Math.min(atOnce, pods - wave * atOnce) }, (_each, index) =>
+      campaignPod(wave * atOnce + index),
+    ),
+  );
+  for (const [number, wave] of waves.entries()) {
+    {
+      await using _killing = killOften(cluster, campaign);
+
+      await makeAll(cluster, campaign, wave);
+    }
+    if (number === Math.floor(waves.length / 2)) cluster = await replaceLauncher(cluster, campaign);
+    await using _killing = killOften(cluster, campaign);
+
+    await waitForStates(cluster, campaign, wave);
+    await sleep(campaign.dwellMs);
+    await endWave(cluster, campaign, wave);
+    say(`${wave.at(-1)?.index} pods, ${JSON.stringify(kills.counts)}, ${JSON.stringify(faults)}`);
+  }
+  await checkAcknowledged(cluster, campaign);
+  {
+    await using _killing = killOften(cluster, campaign);
+
+    await removeAll(cluster);
+  }
+  const hooks = checkHooks(campaign);
+  const left = await whatIsLeft(cluster, before);
+  const leftAfterDown = await endWithoutLauncher(cluster, campaign);
+  return {
+    seed: campaign.seed,
+    pods,
+    kills: kills.counts,
+    acknowledged: acknowledged.size,
+    logs: { whole: counts.whole, rotated: counts.rotated },
+    hostPortsThatAnswered: counts.hostPorts,
+    hooks,
+    faults,
+    left,
+    leftAfterDown,
+  };
+}
+
+async function lookAtNodes(cluster: TestCluster, nodes: number): Promise<Readonly<Record<string, Counts>>> {
   const state = await cluster.state();
-  const looked = await Promise.all(nodes.map(async (name) => [name, await lookAtNode(state, name)] as const));
+  const names = Array.from({ length: nodes }, (_, index) => `node-${index + 1}`);
+  const looked = await Promise.all(names.map(async (name) => [name, await lookAtNode(state, name)] as const));
   return Object.fromEntries(looked);
 }
 
-interface Faults {
-  readonly log: string[];
-  readonly ended: string[];
-  readonly lost: string[];
-}
-
-/** Makes pods, waits for their ends, looks at what they wrote, deletes them. */
-async function runWave(
+async function makeAll(
   cluster: TestCluster,
   campaign: Campaign,
-  run: { readonly wave: readonly number[]; readonly acknowledged: string[]; readonly faults: Faults },
+  wave: readonly CampaignPod[],
 ): Promise<void> {
-  const { wave, faults } = run;
-  const items = wave.flatMap((index) => [configOf(index), manifestOf(index)]);
+  const items = wave.flatMap((pod) => manifestsOf(pod, campaign.hooksDirectory));
+  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
   const made = new Set<string>();
   await eventually(
     'all are made',
     async () => {
-      const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
       const { stdout } = await cluster.kubectl('apply -f -', { input });
       for (const line of stdout.split('\n')) {
         const [name = '', verb] = line.split(' ');
@@ -173,136 +184,165 @@ async function runWave(
     },
     patienceMs,
   );
-  run.acknowledged.push(...made);
-  const found = await eventually(
-    'their ends',
+  for (const name of made) campaign.acknowledged.add(name);
+}
+
+/** Those that do not come to where they should are told. */
+async function waitForStates(
+  cluster: TestCluster,
+  { kills, faults, acknowledged }: Campaign,
+  wave: readonly CampaignPod[],
+): Promise<void> {
+  const waiting = new Map(wave.map((pod) => [pod.name, pod]));
+  let found: readonly FoundPod[] = [];
+  const look = async (): Promise<boolean> => {
+    found = (await podsOf(cluster)) ?? found;
+    for (const each of found) {
+      const pod = waiting.get(each.name);
+      if (pod !== undefined && isAsItShould(pod, each, kills.struck.has(each.uid))) waiting.delete(each.name);
+    }
+    return waiting.size === 0;
+  };
+  await eventually('as they should be', look, patienceMs).catch(() => undefined);
+  for (const { name, role } of waiting.values()) {
+    const each = found.find((pod) => pod.name === name);
+    if (each === undefined && acknowledged.has(`pod/${name}`)) faults.lost.push(`pod/${name}`);
+    else faults.state.push(`${name} (${role}): ${JSON.stringify(each)}`);
+  }
+}
+
+/** Looks at what the pods wrote and whether they answer, then deletes them. */
+async function endWave(
+  cluster: TestCluster,
+  campaign: Campaign,
+  wave: readonly CampaignPod[],
+): Promise<void> {
+  const { faults, kills, counts } = campaign;
+  const state = await cluster.state();
+  const found = await eventually('their states', () => podsOf(cluster), patienceMs);
+  for (const pod of wave) {
+    const each = found.find(({ name }) => name === pod.name);
+    if (each === undefined) faults.lost.push(`pod/${pod.name}`);
+    else campaign.uids.set(pod, each.uid);
+    if (each === undefined || kills.struck.has(each.uid) || pod.role === 'again') continue;
+    if (!isAsItShould(pod, each, false) || each.restarts > 0)
+      faults.state.push(`${pod.name}, later: ${JSON.stringify(each)}`);
+    const directory = state.hosts.find(({ name }) => name === each.node)?.dataDir ?? '';
+    const { fault, files } = await readLog(
+      join(directory, 'logs', 'pods', `default_${pod.name}_${each.uid}`, 'main'),
+      pod,
+    );
+    if (fault === undefined) counts.whole++;
+    else faults.log.push(`${pod.name}: ${fault}`);
+    counts.rotated += files - 1;
+  }
+  await askHostPorts(cluster, campaign, { wave, found });
+  const names = wave.map(({ name }) => name).join(' ');
+  const remove = async (): Promise<boolean> =>
+    (await cluster.kubectl(`delete pod --ignore-not-found --wait=false ${names}`)).code === 0;
+  await eventually('deleted', remove, patienceMs);
+}
+
+/** Undefined while the server does not answer. */
+async function podsOf(cluster: TestCluster): Promise<readonly FoundPod[] | undefined> {
+  const { code, stdout } = await cluster.kubectl('get pods -l campaign=kill -o json');
+  return code === 0 ? parsePods(stdout) : undefined;
+}
+
+/** A log that is just being rotated is read again. */
+async function readLog(
+  directory: string,
+  pod: CampaignPod,
+): Promise<{ readonly fault: string | undefined; readonly files: number }> {
+  for (let tries = 1; ; tries++) {
+    const all = existsSync(directory) ? readdirSync(directory).toSorted() : [];
+    // `0.log.20260101-…` are older than `0.log`.
+    const files = [...all.filter((name) => name !== '0.log'), ...all.filter((name) => name === '0.log')];
+    const texts = files
+      .map((name) => join(directory, name))
+      .map((path) => (existsSync(path) ? readFileSync(path, 'utf8') : ''));
+    const fault = logFault(texts, pod);
+    if (fault === undefined || tries === 4) return { fault, files: files.length };
+    await sleep(3000);
+  }
+}
+
+async function askHostPorts(
+  cluster: TestCluster,
+  { kills, faults, counts }: Campaign,
+  { wave, found }: { readonly wave: readonly CampaignPod[]; readonly found: readonly FoundPod[] },
+): Promise<void> {
+  const state = await cluster.state();
+  const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
+  for (const pod of wave) {
+    const each = found.find(({ name }) => name === pod.name);
+    const ip = state.hosts.find(({ name }) => name === each?.node)?.ip;
+    if (
+      pod.role !== 'stays' ||
+      pod.hostPort === undefined ||
+      each === undefined ||
+      kills.struck.has(each.uid)
+    )
+      continue;
+    const ask = async (): Promise<boolean> => {
+      const server = processOf(join(cgroup, 'server'));
+      if (server === undefined) return false;
+      const url = `http://${ip}:${pod.hostPort}/a`;
+      return (await inNetwork(server, ['curl', '-sS', '-m', '5', url]).catch(() => '')) === String(pod.index);
+    };
+    const isAnswered = await eventually(pod.name, ask, 30_000).catch(() => false);
+    if (isAnswered) counts.hostPorts++;
+    else if (!kills.struck.has(each.uid)) faults.hostPort.push(`${pod.name} ${ip}:${pod.hostPort}`);
+  }
+}
+
+/** The launcher, with all that it held, and a new one in the same directory: all pods begin anew. */
+async function replaceLauncher(cluster: TestCluster, campaign: Campaign): Promise<TestCluster> {
+  const { kills, say, nodes, dataDir } = campaign;
+  const found = await eventually('pods', () => podsOf(cluster), patienceMs);
+  for (const { uid } of found) kills.struck.add(uid);
+  process.kill((await cluster.state()).pid, 'SIGKILL');
+  kills.counts['launcher'] = (kills.counts['launcher'] ?? 0) + 1;
+  say('kill launcher; up again');
+  return startCluster({ nodes, dataDir });
+}
+
+/** ConfigMaps and Secrets stay until here, over all that was killed. */
+async function checkAcknowledged(cluster: TestCluster, { acknowledged, faults }: Campaign): Promise<void> {
+  const names = await eventually(
+    'a list',
     async () => {
-      const pods = await podsOf(cluster);
-      const names = new Set(pods?.map(({ name }) => `pod/${name}`));
-      if (pods !== undefined) {
-        for (const name of made) if (name.startsWith('pod/') && !names.has(name)) faults.lost.push(name);
-      }
-      const areAllDone = pods?.every(({ phase }) => phase === 'Succeeded' || phase === 'Failed');
-      return areAllDone === true && pods;
+      const { code, stdout } = await cluster.kubectl('get configmaps,secrets -l campaign=kill -o name');
+      return code === 0 && new Set(stdout.split('\n'));
     },
     patienceMs,
   );
-  const state = await cluster.state();
-  for (const pod of found) {
-    if (campaign.struck.has(pod.uid)) continue;
-    if (pod.phase !== 'Succeeded') faults.ended.push(`${pod.name}: ${pod.phase} ${pod.why}`);
-    const directory = state.hosts.find((each) => each.name === pod.node)?.dataDir ?? '';
-    const fault = logFault(join(directory, 'logs', 'pods', `default_${pod.name}_${pod.uid}`, 'main'));
-    if (fault !== undefined && pod.phase === 'Succeeded') faults.log.push(`${pod.name}: ${fault}`);
-  }
-  const names = [...made].join(' ');
-  await eventually(
-    'deleted',
-    async () => (await cluster.kubectl(`delete --ignore-not-found --wait=false ${names}`)).code === 0,
-    patienceMs,
-  );
-}
-
-interface FoundPod {
-  readonly name: string;
-  readonly uid: string;
-  readonly node: string;
-  readonly phase: string;
-  readonly why: string;
-}
-
-/** Undefined while the server does not answer. Those that are being deleted are of an earlier wave. */
-async function podsOf(cluster: TestCluster): Promise<readonly FoundPod[] | undefined> {
-  const { code, stdout } = await cluster.kubectl('get pods -l campaign=kill -o json');
-  if (code !== 0) return undefined;
-  const { items } = JSON.parse(stdout) as {
-    readonly items: readonly {
-      readonly metadata: { readonly name: string; readonly uid: string; readonly deletionTimestamp?: string };
-      readonly spec: { readonly nodeName?: string };
-      readonly status: {
-        readonly phase?: string;
-        readonly reason?: string;
-        readonly containerStatuses?: unknown;
-      };
-    }[];
-  };
-  return items
-    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
-    .map(({ metadata, spec, status }) => ({
-      name: metadata.name,
-      uid: metadata.uid,
-      node: spec.nodeName ?? '',
-      phase: status.phase ?? '',
-      why: `${status.reason ?? ''} ${JSON.stringify(status.containerStatuses ?? '')}`,
-    }));
-}
-
-/** What is wrong with the numbered lines of a container's log, its rotated files first. */
-function logFault(directory: string): string | undefined {
-  if (!existsSync(directory)) return 'no log';
-  const all = readdirSync(directory).toSorted();
-  // `0.log.20260101-…` are older than `0.log`.
-  const files = [...all.filter((name) => name !== '0.log'), ...all.filter((name) => name === '0.log')];
-  const text = files.map((name) => readFileSync(join(directory, name), 'utf8')).join('');
-  const numbers = [...text.matchAll(/ F line (\d+)/g)].map(([, number]) => Number(number));
-  const last = numbers.at(-1) ?? -1;
-  const wrong = numbers.findIndex((number, index) => number !== index);
-  if (wrong >= 0) return `line ${wrong} of ${files.join(', ')} is ${numbers[wrong]}`;
-  return last === 59 || last === 159_999 ? undefined : `it ends at line ${last}`;
-}
-
-async function killOften(cluster: TestCluster, campaign: Campaign, signal: AbortSignal): Promise<void> {
-  const { random, kills, struck, say, paceMs } = campaign;
-  while (!signal.aborted) {
-    await sleep(paceMs / 2 + random(paceMs), undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    const kind = ['agent', 'agent', 'server', 'supervisor'][random(4)] ?? 'agent';
-    const [pid, uid] = victim(cluster, kind, random);
-    if (pid === undefined) continue;
-    if (uid !== undefined) struck.add(uid);
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch {
-      continue; // It ended by itself.
-    }
-    kills[kind] = (kills[kind] ?? 0) + 1;
-    say(`kill ${kind} ${pid}`);
+  for (const name of acknowledged) {
+    if (!name.startsWith('pod/') && !names.has(name)) faults.lost.push(name);
   }
 }
 
-/** A process of that kind, and the pod that it holds. */
-function victim(
-  cluster: TestCluster,
-  kind: string,
-  random: Random,
-): readonly [pid: number | undefined, uid: string | undefined] {
-  const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
-  if (kind === 'supervisor') {
-    const leaves = cgroupsBelow(cgroup).filter((path) => path.endsWith('/sup'));
-    const leaf = leaves[random(Math.max(1, leaves.length))] ?? '';
-    const pid = Number(
-      existsSync(leaf) ? readFileSync(join(leaf, 'cgroup.procs'), 'utf8').split('\n')[0] : 0,
-    );
-    return [pid === 0 ? undefined : pid, /pod([0-9a-f-]{36})/.exec(leaf)?.[1]];
+/** Each pod that nobody struck has said that it started, and each that was deleted while it ran, that it stops. */
+function checkHooks({ hooksDirectory, kills, faults, uids }: Campaign): CampaignReport['hooks'] {
+  const ran = new Set(readdirSync(hooksDirectory));
+  for (const [{ name, role }, uid] of uids) {
+    if (kills.struck.has(uid) || role === 'again') continue;
+    if (!ran.has(`${name}.start`)) faults.hook.push(`${name}: no postStart`);
+    if (role === 'stays' && !ran.has(`${name}.stop`)) faults.hook.push(`${name}: no preStop`);
   }
-  const found = pidsOf(new RegExp(`podwright\\.ts ${kind} .*${cluster.dataDir}/`));
-  return [found[random(Math.max(1, found.length))], undefined];
+  const count = (what: string): number => [...ran].filter((each) => each.endsWith(what)).length;
+  return { start: count('.start'), stop: count('.stop') };
 }
 
 async function removeAll(cluster: TestCluster): Promise<void> {
-  await eventually(
-    'an answer',
-    async () => (await cluster.kubectl('delete pods,configmaps -l campaign=kill --wait=false')).code === 0,
-    patienceMs,
-  );
-  await eventually(
-    'no pod',
-    async () => {
-      const { code, stdout } = await cluster.kubectl('get pods -A -l campaign=kill -o name');
-      return code === 0 && stdout === '';
-    },
-    patienceMs,
-  );
+  const remove = async (): Promise<boolean> =>
+    (await cluster.kubectl('delete pods,configmaps,secrets -l campaign=kill --wait=false')).code === 0;
+  await eventually('an answer', remove, patienceMs);
+  const isGone = async (): Promise<boolean> => {
+    const { code, stdout } = await cluster.kubectl('get pods -A -l campaign=kill -o name');
+    return code === 0 && stdout === '';
+  };
+  await eventually('no pod', isGone, patienceMs);
 }
 
 /** Given some time: an agent that was just killed has things to collect. */
@@ -310,25 +350,26 @@ async function whatIsLeft(
   cluster: TestCluster,
   before: Readonly<Record<string, Counts>>,
 ): Promise<Readonly<Record<string, Counts>>> {
+  const names = Object.keys(before);
   let left: Readonly<Record<string, Counts>> = {};
   const look = async (): Promise<boolean> => {
-    const now = await lookAtNodes(cluster);
-    left = Object.fromEntries(nodes.map((name) => [name, moreThan(before[name] ?? {}, now[name] ?? {})]));
+    const now = await lookAtNodes(cluster, names.length);
+    left = Object.fromEntries(names.map((name) => [name, moreThan(before[name] ?? {}, now[name] ?? {})]));
     return Object.values(left).every((counts) => Object.keys(counts).length === 0);
   };
-  await eventually('nothing left', look, 30_000).catch(() => undefined); // What is left is told.
+  await eventually('nothing left', look, 90_000).catch(() => undefined); // What is left is told.
   return left;
 }
 
 /** The launcher itself, with a pod running: `down` then ends all that it held. */
-async function killLauncher(cluster: TestCluster, campaign: Campaign): Promise<readonly string[]> {
+async function endWithoutLauncher(cluster: TestCluster, { kills }: Campaign): Promise<readonly string[]> {
   const state = await cluster.state();
   await cluster.kubectl(`run last --image=${image} -- sleep 3600`);
   const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
   process.kill(state.pid, 'SIGKILL');
-  campaign.kills['launcher'] = 1;
+  kills.counts['launcher'] = (kills.counts['launcher'] ?? 0) + 1;
   const down = await run([`${repositoryRoot}/podwright`, 'down', '--data', cluster.dataDir]);
-  const left = [
+  return [
     ...(down.code === 0 ? [] : [`down: ${down.stderr}`]),
     ...pidsOf(new RegExp(cluster.dataDir)).map((pid) => `process ${pid}`),
     ...(existsSync(cgroup) ? [cgroup] : []),
@@ -337,32 +378,39 @@ async function killLauncher(cluster: TestCluster, campaign: Campaign): Promise<r
       .split('\n')
       .filter((line) => line.includes(state.runDir) || line.includes(cluster.dataDir)),
   ];
-  return left;
+}
+
+/** Pure: whether all is as it should be. */
+export function isClean({ faults, left, leftAfterDown }: CampaignReport): boolean {
+  return (
+    Object.values(faults).every(({ length }) => length === 0) &&
+    Object.values(left).every((counts) => Object.keys(counts).length === 0) &&
+    leftAfterDown.length === 0
+  );
 }
 
 if (import.meta.main) {
   const { values } = parseArgs({
     options: {
-      pods: { type: 'string' },
-      seed: { type: 'string' },
-      'at-once': { type: 'string' },
-      'pace-ms': { type: 'string' },
+      pods: { type: 'string', default: '60' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+      'at-once': { type: 'string', default: '20' },
+      nodes: { type: 'string', default: '2' },
+      'pace-ms': { type: 'string', default: '3000' },
+      'dwell-ms': { type: 'string', default: '15000' },
     },
   });
   process.on('SIGINT', () => process.exit(130)); // The scratch directory and its cluster are left for a look; `down --purge` ends them.
-  const seed = Number(values.seed ?? Date.now() % 1_000_000);
-  console.log(`seed ${seed}`);
+  console.log(`seed ${values.seed}`);
   const report = await runCampaign({
-    pods: Number(values.pods ?? 60),
-    seed,
-    atOnce: Number(values['at-once'] ?? 20),
-    paceMs: Number(values['pace-ms'] ?? 3000),
-    say: console.log,
+    pods: Number(values.pods),
+    seed: Number(values.seed),
+    atOnce: Number(values['at-once']),
+    nodes: Number(values.nodes),
+    paceMs: Number(values['pace-ms']),
+    dwellMs: Number(values['dwell-ms']),
+    say: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`),
   });
   console.log(JSON.stringify(report, undefined, 2));
-  const left = Object.values(report.left).some((counts) => Object.keys(counts).length > 0);
-  const isBad =
-    left ||
-    [report.lost, report.logFaults, report.ended, report.leftAfterDown].some(({ length }) => length > 0);
-  process.exit(isBad ? 1 : 0);
+  process.exit(isClean(report) ? 0 : 1);
 }

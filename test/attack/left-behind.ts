@@ -1,10 +1,10 @@
 /** What a node has of pods, by count, as the kernel and the disk see it: to be compared with what it had before any pod. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import type { UpState } from '#bin/up/state.ts';
-import { run } from '#test/cluster/cluster.ts';
+import { eventually, run } from '#test/cluster/cluster.ts';
 
 export type Counts = Readonly<Record<string, readonly string[]>>;
 
@@ -12,28 +12,20 @@ export type Counts = Readonly<Record<string, readonly string[]>>;
 export async function lookAtNode(state: UpState, name: string): Promise<Counts> {
   const host = state.hosts.find((each) => each.name === name);
   if (host === undefined) throw new Error(`no host ${name}`);
-  const inside = `/proc/${host.pid}/root${state.runDir}`;
-  const links = await run([
-    'nsenter',
-    `--target=${host.pid}`,
-    '--net',
-    '--',
-    'ip',
-    '-o',
-    'link',
-    'show',
-    'type',
-    'veth',
-  ]);
   const cgroup = join(clusterCgroupsOf(dirname(host.dataDir))[0] ?? '', name);
+  const pid = await eventually(`a process of ${name}`, async () => processOf(cgroup));
+  const inside = `/proc/${pid}/root${state.runDir}`;
+  const links = await inNetwork(pid, ['ip', '-o', 'link', 'show', 'type', 'veth']);
+  const rules = await inNetwork(pid, ['nft', '-j', 'list', 'ruleset']);
   return {
     processes: processesIn(cgroup, new Set(['agent', 'host'])),
     cgroups: cgroupsBelow(cgroup).filter((path) => /\/pod[0-9a-f-]{36}/.test(path)),
-    veths: links.stdout.split('\n').filter((line) => line !== '' && !line.includes(' eth0@')),
-    mounts: readFileSync(`/proc/${host.pid}/mountinfo`, 'utf8')
+    veths: links.split('\n').filter((line) => line !== '' && !line.includes(' eth0@')),
+    mounts: readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[4] ?? '')
       .filter((path) => /\/(pods|netns|containers|volumes)\//.test(path)),
+    elements: elementsOf(rules),
     namespaces: namesIn(`${inside}/netns`).filter((each) => /^[0-9a-f]{16}$/.test(each)),
     states: namesIn(`${inside}/pods`),
     leases: namesIn(`${inside}/leases/podwright`).filter((each) => /^\d/.test(each)),
@@ -42,10 +34,49 @@ export async function lookAtNode(state: UpState, name: string): Promise<Counts> 
     volumes: namesIn(join(host.dataDir, 'pods')),
     roots: namesIn(join(host.dataDir, 'containers')),
     logs: namesIn(join(host.dataDir, 'logs', 'pods')),
+    links: namesIn(join(host.dataDir, 'logs', 'containers')),
     drafts: [host.dataDir, `${inside}/pods`].flatMap((each) =>
       namesIn(each).filter((file) => file.endsWith('.draft')),
     ),
   };
+}
+
+/** A process that stands in the node's namespaces: its agent, once there is one again; its holder may be dead. */
+export function processOf(nodeCgroup: string): number | undefined {
+  const file = join(nodeCgroup, 'agent', 'cgroup.procs');
+  const pids = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  // What just starts is not inside yet.
+  return pids.map(Number).find((pid) => pid > 0 && isInside(pid));
+}
+
+function isInside(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net');
+  } catch {
+    return false; // It ended while we looked.
+  }
+}
+
+/** What a command in the network namespace of a process prints. */
+export async function inNetwork(pid: number, command: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(['nsenter', `--target=${pid}`, '--net', '--', ...command]);
+  if (code !== 0) throw new Error(`run ${command.join(' ')}: ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** Elements of the sets and maps of `nft -j list ruleset`, with the chains that hang on them. */
+function elementsOf(rulesText: string): readonly string[] {
+  const { nftables } = JSON.parse(rulesText) as {
+    readonly nftables: readonly Readonly<
+      Record<string, { readonly name?: string; readonly elem?: readonly unknown[] }>
+    >[];
+  };
+  return nftables.flatMap((each) => {
+    const set = each['set'] ?? each['map'];
+    const chain = each['chain'];
+    if (chain !== undefined) return [`chain ${chain.name}`];
+    return (set?.elem ?? []).map((element) => `${set?.name} ${JSON.stringify(element)}`);
+  });
 }
 
 /** Kinds of which there is more than before, with what it is. */
