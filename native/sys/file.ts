@@ -27,6 +27,11 @@ export interface DeviceNode {
 
 const fileTypeBits = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO } as const;
 
+/** A path that is no text is given as bytes, which C wants to end with a zero. */
+function pathArgument(path: string | Buffer): string | Buffer {
+  return typeof path === 'string' ? path : Buffer.concat([path, Buffer.of(0)]);
+}
+
 /** makedev(3): 12 bits of major and 20 of minor, each in two pieces (sys/sysmacros.h). */
 export function deviceNumber(major: number, minor: number): bigint {
   const [x, y] = [BigInt(major), BigInt(minor)];
@@ -34,9 +39,12 @@ export function deviceNumber(major: number, minor: number): bigint {
 }
 
 /** mknod(2). @throws E_EXISTS, E_PERMISSION */
-export function makeNode(path: string, node: DeviceNode): void {
+export function makeNode(path: string | Buffer, node: DeviceNode): void {
   const device = node.type === 'p' ? 0n : deviceNumber(node.major, node.minor);
-  checked(mknod(path, fileTypeBits[node.type] | node.mode, device), () => `make device node ${path}`);
+  checked(
+    mknod(pathArgument(path), fileTypeBits[node.type] | node.mode, device),
+    () => `make device node ${path}`,
+  );
 }
 
 /** lchown(2) */
@@ -45,8 +53,8 @@ export function changeOwner(path: string, uid: number, gid: number): void {
 }
 
 /** lsetxattr(2). @throws E_UNSUPPORTED where the file system has no such attributes */
-export function setXattr(path: string, name: string, value: Uint8Array): void {
-  checked(lsetxattr(path, name, value, value.length, 0), () => `set xattr ${name} of ${path}`);
+export function setXattr(path: string | Buffer, name: string, value: Uint8Array): void {
+  checked(lsetxattr(pathArgument(path), name, value, value.length, 0), () => `set xattr ${name} of ${path}`);
 }
 
 /** lgetxattr(2), up to 64 KiB (XATTR_SIZE_MAX); undefined when the attribute is not there. */
@@ -60,14 +68,14 @@ export function getXattr(path: string, name: string): Buffer | undefined {
 }
 
 /** utimensat(2) on the path itself, links not followed; nanoseconds since the epoch. */
-export function setTimes(path: string, atimeNs: bigint, mtimeNs: bigint): void {
+export function setTimes(path: string | Buffer, atimeNs: bigint, mtimeNs: bigint): void {
   const times = Buffer.alloc(32); // struct timespec[2]: seconds, nanoseconds
   [atimeNs, mtimeNs].forEach((ns, index) => {
     const remainder = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
     times.writeBigInt64LE((ns - remainder) / 1_000_000_000n, index * 16);
     times.writeBigInt64LE(remainder, index * 16 + 8);
   });
-  checked(utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW), () => `set times of ${path}`);
+  checked(utimensat(AT_FDCWD, pathArgument(path), times, AT_SYMLINK_NOFOLLOW), () => `set times of ${path}`);
 }
 
 /** An exclusive flock(2) on the file (made if missing), held until disposed or the process ends. @throws E_BUSY */

@@ -69,7 +69,7 @@ export const umount2: (target: string, flags: number) => number = bind(
   'int umount2(const char *target, int flags)',
 );
 /** mknod(2) */
-export const mknod: (path: string, mode: number, device: number | bigint) => number = bind(
+export const mknod: (path: string | Bytes, mode: number, device: number | bigint) => number = bind(
   'int mknod(const char *path, uint mode, uint64_t device)',
 );
 /** lchown(2) */
@@ -77,16 +77,22 @@ export const lchown: (path: string, uid: number, gid: number) => number = bind(
   'int lchown(const char *path, uint uid, uint gid)',
 );
 /** lsetxattr(2) */
-export const lsetxattr: (path: string, name: string, value: Bytes, length: number, flags: number) => number =
-  bind('int lsetxattr(const char *path, const char *name, const void *value, size_t length, int flags)');
+export const lsetxattr: (
+  path: string | Bytes,
+  name: string,
+  value: Bytes,
+  length: number,
+  flags: number,
+) => number = bind(
+  'int lsetxattr(const char *path, const char *name, const void *value, size_t length, int flags)',
+);
 /** lgetxattr(2) */
 export const lgetxattr: (path: string, name: string, value: Bytes, length: number) => number = bind(
   'long lgetxattr(const char *path, const char *name, void *value, size_t length)',
 );
 /** utimensat(2) */
-export const utimensat: (directory: number, path: string, times: Bytes, flags: number) => number = bind(
-  'int utimensat(int directory, const char *path, const void *times, int flags)',
-);
+export const utimensat: (directory: number, path: string | Bytes, times: Bytes, flags: number) => number =
+  bind('int utimensat(int directory, const char *path, const void *times, int flags)');
 /** flock(2) */
 export const flock: (fd: number, operation: number) => number = bind('int flock(int fd, int operation)');
 /** statfs(2) */

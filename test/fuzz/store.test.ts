@@ -33,10 +33,10 @@ afterAll(() => {
 });
 
 /** Files of the store in `at`; log frames are a page and 24 bytes, after a header of 32. */
-function damageOnce(at: string, from: 'killed' | 'closed', random: Random): string {
+function damageOnce(at: string, from: 'killed' | 'closed', random: Random, files = 5): string {
   const file =
     [`${at}/store.db`, `${at}/store.db`, `${at}/store.db-wal`, `${at}/store.db-wal`, `${at}.mark`][
-      random(5)
+      random(files)
     ] ?? '';
   if (random(6) > 0) return damageFile(file, random, file.endsWith('-wal') ? 4120 : 4096);
   const sources = [copies[`${from}Earlier`], copies.other, copies[from === 'killed' ? 'closed' : 'killed']];
@@ -94,7 +94,10 @@ fuzz('store files with damage', {
     const at = join(root, 'damaged');
     const from = random(2) === 0 ? 'killed' : 'closed';
     copyStore(copies[from], at);
-    const done = Array.from({ length: random(3) === 0 ? 2 : 1 }, () => damageOnce(at, from, random));
+    const done = [damageOnce(at, from, random)];
+    // With an earlier mark and a log that ends there it is the earlier store, and nothing says that there was a later one.
+    const isMarkEarlier = done[0]?.startsWith(`${at}.mark: that of`) === true;
+    if (!isMarkEarlier && random(3) === 0) done.push(damageOnce(at, from, random, 4));
     try {
       const refusal = refusalOf(at);
       const kind = (refusal ?? 'whole').replace(/\d+|[0-9a-f-]{36}|\/k\/\S+/g, '…');

@@ -13,6 +13,7 @@ import { digestOf, hexOf } from './blob-store.ts';
 import { decompress } from './decompress.ts';
 import { imageError } from './image-error.ts';
 import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import { tarText } from './tar-block.ts';
 import { readTar } from './tar-reader.ts';
 
 /** Bounds of an archive's own entries; those of its layers are unpack-layer.ts's. */
@@ -20,6 +21,9 @@ export const archiveLimits: { readonly entriesMax: number; readonly bytesMax: nu
   entriesMax: 10_000,
   bytesMax: 64 * 1024 ** 3,
 };
+
+/** Of the tar itself: headers and empty blocks are less than as much again as its files. */
+const tarBytesMax = 2 * archiveLimits.bytesMax;
 
 /** Where the parts of an archive lie: a path inside it gives a file, or nothing. */
 export interface ArchiveFiles {
@@ -47,15 +51,15 @@ export async function stageArchive(
   try {
     let bytes = 0;
     let entries = 0;
-    for await (const { header, body } of readTar(await decompress(source))) {
+    for await (const { header, body } of readTar(await decompress(source), tarBytesMax)) {
       signal.throwIfAborted();
       entries += 1;
       bytes += header.sizeBytes;
       if (entries > archiveLimits.entriesMax) throw tooLarge(`more than ${archiveLimits.entriesMax} entries`);
       if (bytes > archiveLimits.bytesMax) throw tooLarge(`more than ${archiveLimits.bytesMax} bytes`);
-      const path = normalise(header.name);
-      if (header.type === 'symlink') links.set(path, normalise(`${path}/../${header.linkname}`));
-      if (header.type === 'link') links.set(path, normalise(header.linkname));
+      const path = normalise(tarText(header.name));
+      if (header.type === 'symlink') links.set(path, normalise(`${path}/../${tarText(header.linkname)}`));
+      if (header.type === 'link') links.set(path, normalise(tarText(header.linkname)));
       if (header.type !== 'file') continue;
       const staged = `${directory}/${entries}`;
       await using file = await open(staged, 'wx', 0o600);

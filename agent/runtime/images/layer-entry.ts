@@ -3,6 +3,8 @@
  * may not do is refused here by name, and what depends on the tree (links in the way) is refused where it is written.
  */
 import { PodwrightError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { tarText } from './tar-block.ts';
 import type { TarHeader } from './tar-reader.ts';
 
 export interface LayerAttributes {
@@ -13,6 +15,7 @@ export interface LayerAttributes {
   readonly xattrs: ReadonlyMap<string, Buffer>;
 }
 
+/** Names and targets are bytes, written as latin1. */
 export type LayerNode =
   | { readonly kind: 'directory' }
   | { readonly kind: 'file'; readonly sizeBytes: number }
@@ -80,24 +83,37 @@ function nodeOf(header: TarHeader): LayerNode {
     case 'link':
       return {
         kind: 'hardlink',
-        target: pathOf(header.name, header.linkname, `its hard link to ${header.linkname}`),
+        target: pathOf(header.name, header.linkname, `its hard link to ${tarText(header.linkname)}`),
       };
     case 'character-device':
     case 'block-device': {
       const type = header.type === 'block-device' ? 'b' : 'c';
-      return { kind: 'device', type, major: header.devmajor, minor: header.devminor };
+      return { kind: 'device', type, ...deviceOf(header) };
     }
     case 'fifo':
       return { kind: 'device', type: 'p', major: 0, minor: 0 };
+    case 'sparse':
+      throw unsupported(header, 'is a sparse file, of which only parts are in the archive');
+    case 'unknown':
+      throw unsupported(header, 'is of an unknown kind');
     default:
-      throw new PodwrightError('E_UNSUPPORTED', `unpack layer: entry ${header.name} is of an unknown kind`);
+      return unreachable(header.type);
   }
+}
+
+function unsupported({ name }: TarHeader, what: string): PodwrightError {
+  return new PodwrightError('E_UNSUPPORTED', `unpack layer: entry ${tarText(name)} ${what}`);
+}
+
+/** More bits than the kernel has for them (linux/kdev_t.h) would name another device. */
+function deviceOf({ name, devmajor: major, devminor: minor }: TarHeader): { major: number; minor: number } {
+  if (major >= 0 && major < 2 ** 12 && minor >= 0 && minor < 2 ** 20) return { major, minor };
+  throw refuse(name, `there is no device ${major}:${minor}`);
 }
 
 /** Components below the root. A leading `/` or `./` means the layer's root, as every other unpacker takes it; `..` is refused. */
 function pathOf(entry: string, text: string, what: string): readonly string[] {
-  if (Buffer.byteLength(text) > layerPathBytesMax)
-    throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too long`);
+  if (text.length > layerPathBytesMax) throw refuse(entry.slice(0, 80), `${what.slice(0, 80)} is too long`);
   const path = text.split('/').filter((component) => component !== '' && component !== '.');
   if (path.includes('..')) throw refuse(entry, `${what} leaves the layer`);
   if (text.includes('\0')) throw refuse(JSON.stringify(entry), `${what} holds a zero byte`);
@@ -122,8 +138,10 @@ function attributesOf(header: TarHeader): LayerAttributes {
   return { mode: header.mode, uid: header.uid, gid: header.gid, mtimeNs: header.mtimeNs, xattrs };
 }
 
+/** `entry`: bytes as latin1. */
 export function refuse(entry: string, why: string): PodwrightError {
-  return new PodwrightError('E_INVALID', `unpack layer: entry ${entry} is refused: ${why}`, {
-    detail: { entry },
+  const name = tarText(entry);
+  return new PodwrightError('E_INVALID', `unpack layer: entry ${name} is refused: ${why}`, {
+    detail: { entry: name },
   });
 }

@@ -23,9 +23,11 @@ import {
 } from 'node:fs';
 import { unreachable } from '#base/unreachable.ts';
 import { makeNode, setTimes, setXattr } from '#native/sys/file.ts';
+import { tarText } from './tar-block.ts';
 import { refuse, type LayerAttributes, type LayerNode, type LayerOp } from './layer-entry.ts';
 
 type Put = Extract<LayerOp, { op: 'put' }>;
+type Path = string | Buffer;
 
 export class LayerWriter {
   readonly #root: string;
@@ -34,7 +36,7 @@ export class LayerWriter {
   /** Paths with a whiteout of this layer; a directory put there later hides what was below it. */
   readonly #whiteouts = new Set<string>();
   /** Times of directories, set last: making something in one changes them. */
-  readonly #directoryTimes = new Map<string, bigint>();
+  readonly #directoryTimes = new Map<string, bigint>(); // by path below the root
 
   /** `root` exists and is empty. */
   constructor(root: string) {
@@ -57,7 +59,7 @@ export class LayerWriter {
           0o600,
         );
       case 'symlink':
-        symlinkSync(node.target, path);
+        symlinkSync(isAscii(node.target) ? node.target : Buffer.from(node.target, 'latin1'), path);
         lchownSync(path, attributes.uid, attributes.gid);
         this.#finish(path, attributes);
         return undefined;
@@ -107,15 +109,25 @@ export class LayerWriter {
 
   /** After the last entry. */
   finish(): void {
-    for (const [path, mtimeNs] of this.#directoryTimes) setTimes(path, mtimeNs, mtimeNs);
+    for (const [path, mtimeNs] of this.#directoryTimes) {
+      setTimes(path === '' ? this.#root : this.#below(path), mtimeNs, mtimeNs);
+    }
   }
 
-  #absolute(path: readonly string[]): string {
-    return path.length === 0 ? this.#root : `${this.#root}/${path.join('/')}`;
+  #absolute(path: readonly string[]): Path {
+    return path.length === 0 ? this.#root : this.#below(path.join('/'));
+  }
+
+  /** Of names that are bytes as latin1; one of ASCII is itself. */
+  #below(relative: string): Path {
+    const path = `${this.#root}/${relative}`;
+    return isAscii(relative)
+      ? path
+      : Buffer.concat([Buffer.from(`${this.#root}/`), Buffer.from(relative, 'latin1')]);
   }
 
   /** Makes the way free for an entry: real parents, and nothing at its place but a directory for a directory. */
-  #clear(put: Put): string {
+  #clear(put: Put): Path {
     if (put.path.length === 0) {
       if (put.node.kind !== 'directory') throw refuse('/', 'the root is no directory');
       return this.#root;
@@ -134,9 +146,8 @@ export class LayerWriter {
     for (const known of this.#directories) {
       if (known === directory || known.startsWith(`${directory}/`)) this.#directories.delete(known);
     }
-    const absolute = `${this.#root}/${directory}`;
     for (const known of this.#directoryTimes.keys()) {
-      if (known === absolute || known.startsWith(`${absolute}/`)) this.#directoryTimes.delete(known);
+      if (known === directory || known.startsWith(`${directory}/`)) this.#directoryTimes.delete(known);
     }
   }
 
@@ -152,38 +163,38 @@ export class LayerWriter {
     for (let depth = 1; depth <= path.length; depth++) {
       const relative = path.slice(0, depth).join('/');
       if (this.#directories.has(relative)) continue;
-      const absolute = `${this.#root}/${relative}`;
+      const absolute = this.#below(relative);
       const existing = lstat(absolute);
       if (existing === undefined || isWhiteout(existing)) this.#makeDirectory(relative, absolute, existing);
       else if (existing.isSymbolicLink())
-        throw refuse(entry, `it goes through the symbolic link ${relative}`);
-      else if (!existing.isDirectory()) throw refuse(entry, `${relative} is no directory`);
+        throw refuse(entry, `it goes through the symbolic link ${tarText(relative)}`);
+      else if (!existing.isDirectory()) throw refuse(entry, `${tarText(relative)} is no directory`);
       this.#directories.add(relative);
     }
   }
 
-  #makeDirectory(relative: string, absolute: string, whiteout: Stats | undefined): void {
+  #makeDirectory(relative: string, absolute: Path, whiteout: Stats | undefined): void {
     if (whiteout !== undefined) rmSync(absolute);
     mkdirSync(absolute, 0o755);
     chmodSync(absolute, 0o755); // whatever the umask is
     if (this.#whiteouts.has(relative)) setXattr(absolute, 'trusted.overlay.opaque', Buffer.from('y'));
   }
 
-  #putDirectory(components: readonly string[], path: string, attributes: LayerAttributes): void {
+  #putDirectory(components: readonly string[], path: Path, attributes: LayerAttributes): void {
     this.#ensureDirectories(components, components.join('/'));
     lchownSync(path, attributes.uid, attributes.gid);
     chmodSync(path, attributes.mode); // a directory for sure, see #ensureDirectories
     for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
-    this.#directoryTimes.set(path, attributes.mtimeNs);
+    this.#directoryTimes.set(components.join('/'), attributes.mtimeNs);
   }
 
   #putHardlink(
     components: readonly string[],
-    path: string,
+    path: Path,
     node: Extract<LayerNode, { kind: 'hardlink' }>,
   ): void {
     const entry = components.join('/');
-    const target = node.target.join('/');
+    const target = tarText(node.target.join('/'));
     for (let depth = 1; depth < node.target.length; depth++) {
       const parent = lstat(this.#absolute(node.target.slice(0, depth)));
       if (parent !== undefined && !parent.isDirectory()) {
@@ -199,20 +210,25 @@ export class LayerWriter {
     linkSync(this.#absolute(node.target), path); // link(2) does not follow a link at the end
   }
 
-  #finish(path: string, attributes: LayerAttributes): void {
+  #finish(path: Path, attributes: LayerAttributes): void {
     for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
     setTimes(path, attributes.mtimeNs, attributes.mtimeNs);
   }
 
   #keepTime(directory: readonly string[]): void {
-    const path = this.#absolute(directory);
+    const path = directory.join('/');
     if (this.#directoryTimes.has(path)) return;
-    this.#directoryTimes.set(path, lstatSync(path, { bigint: true }).mtimeNs);
+    this.#directoryTimes.set(path, lstatSync(this.#absolute(directory), { bigint: true }).mtimeNs);
   }
 }
 
-function lstat(path: string): Stats | undefined {
+function lstat(path: Path): Stats | undefined {
   return lstatSync(path, { throwIfNoEntry: false });
+}
+
+function isAscii(text: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- all of ASCII
+  return /^[\0-\x7f]*$/.test(text);
 }
 
 function isWhiteout(stats: Stats): boolean {

@@ -1,10 +1,18 @@
+/**
+ * The entries of a tar stream in every dialect that images come in: v7, ustar, GNU (long names, numbers of base 256), star, and
+ * pax (POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"). What it takes is what Go's archive/tar takes, which
+ * other runtimes unpack with: an image must not show other files here than there.
+ */
 import type { Readable } from 'node:stream';
-import { extract, type Extract, type Header } from 'tar-stream';
+import { PodwrightError } from '#base/errors.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { blockBytes, decodeTarBlock, type TarBlock, type TarType } from './tar-block.ts';
+import { decodePaxRecords, paxInteger, paxTime, type PaxRecords } from './tar-pax.ts';
 
-/** What PAX says beyond the header, once decoded. */
+/** A header with what records before it say. Names are bytes, written as latin1: those of Linux need be no text. */
 export interface TarHeader {
   readonly name: string;
-  readonly type: Header['type'] | 'unknown';
+  readonly type: TarType;
   readonly linkname: string;
   readonly sizeBytes: number;
   readonly mode: number;
@@ -22,88 +30,115 @@ export interface TarEntry {
   readonly body: AsyncIterable<Buffer>;
 }
 
-const xattrPrefix = 'SCHILY.xattr.';
+/** Records and long names of one entry; the longest path is 4 KiB, the largest attribute 64 KiB. */
+const recordBytesMax = 1024 * 1024;
 
-/** The entries of a plain tar stream (ustar, pax, GNU long names), in order. Owns `source`. */
-export async function* readTar(source: Readable): AsyncGenerator<TarEntry> {
-  const reader = extract();
-  const xattrs = keepRawXattrs(reader);
-  source.on('error', (error) => reader.destroy(error));
-  source.pipe(reader);
+/** The entries of a plain tar stream in order; what follows its end is read and means nothing. Owns `source`. `bytesMax`: of all of it. @throws E_LIMIT */
+export async function* readTar(source: Readable, bytesMax: number = Infinity): AsyncGenerator<TarEntry> {
+  const queue = new ByteQueue(source, bytesMax);
   try {
-    for await (const entry of reader) {
-      yield { header: headerOf(entry.header, xattrs.take()), body: entry as AsyncIterable<Buffer> };
-      entry.resume();
+    let said = nothingSaid;
+    for (;;) {
+      const block = await readBlock(queue);
+      if (block === undefined) break;
+      switch (block.typeFlag) {
+        case 'x':
+          said = { ...said, pax: decodePaxRecords(await readRecord(queue, block)) };
+          continue;
+        case 'g': // Not taken over by other runtimes either; git writes its commit into one.
+          decodePaxRecords(await readRecord(queue, block));
+          continue;
+        case 'L':
+          said = { ...said, name: cutAtZero(await readRecord(queue, block)) };
+          continue;
+        case 'K':
+          said = { ...said, linkname: cutAtZero(await readRecord(queue, block)) };
+          continue;
+        default:
+      }
+      const header = headerOf(block, said);
+      said = nothingSaid;
+      queue.startBody(header.sizeBytes);
+      yield { header, body: queue.body() };
+      await queue.skipBody(blockBytes);
     }
+    await queue.drain();
   } finally {
     source.destroy();
-    reader.destroy();
   }
 }
 
-/**
- * tar-stream decodes PAX records as UTF-8, which spoils binary values: security.capability is a struct. The raw record is
- * only visible in its `_decodeLongHeader` (3.2.2, pinned; tar-reader.test.ts fails when an update takes it away).
- */
-function keepRawXattrs(reader: Extract): { take(): ReadonlyMap<string, Buffer> } {
-  let found = new Map<string, Buffer>();
-  const inner = reader as unknown as { _decodeLongHeader(buffer: Buffer): void; _header: { type: string } };
-  const decode = inner._decodeLongHeader.bind(reader);
-  inner._decodeLongHeader = (buffer) => {
-    if (inner._header.type === 'pax-header') found = parsePaxXattrs(Buffer.from(buffer));
-    decode(buffer);
-  };
-  return {
-    take: () => {
-      const taken = found;
-      found = new Map();
-      return taken;
-    },
-  };
+/** Undefined: the archive ends, by its two empty blocks or by the end of the stream. */
+async function readBlock(queue: ByteQueue): Promise<TarBlock | undefined> {
+  const bytes = await queue.take(blockBytes);
+  const block = bytes === undefined ? undefined : decodeTarBlock(bytes);
+  if (block !== 'empty') return block;
+  const second = await queue.take(blockBytes);
+  if (second === undefined || decodeTarBlock(second) === 'empty') return undefined;
+  throw new Error('invalid tar header: one empty block, which ends nothing');
 }
 
-/** Records of `LENGTH KEY=VALUE\n` (POSIX pax); only the extended attributes are kept. */
-function parsePaxXattrs(records: Buffer): Map<string, Buffer> {
-  const found = new Map<string, Buffer>();
-  for (let at = 0; at < records.length;) {
-    const space = records.indexOf(0x20, at);
-    const length = Number.parseInt(records.toString('latin1', at, space), 10);
-    if (space < 0 || !(length > 0)) break;
-    const record = records.subarray(space + 1, at + length - 1);
-    const equals = record.indexOf(0x3d);
-    const key = record.toString('utf8', 0, equals);
-    if (key.startsWith(xattrPrefix)) found.set(key.slice(xattrPrefix.length), record.subarray(equals + 1));
-    at += length;
+async function readRecord(queue: ByteQueue, block: TarBlock): Promise<Buffer> {
+  if (block.sizeBytes > recordBytesMax) {
+    throw new PodwrightError(
+      'E_LIMIT',
+      `read tar: ${block.sizeBytes} bytes of records, at most ${recordBytesMax}`,
+    );
   }
-  return found;
+  const padded = Math.ceil(block.sizeBytes / blockBytes) * blockBytes;
+  const bytes = padded === 0 ? Buffer.alloc(0) : await queue.take(padded);
+  if (bytes === undefined) throw new Error('unexpected end of tar');
+  return bytes.subarray(0, block.sizeBytes);
 }
 
-function headerOf(header: Header, xattrs: ReadonlyMap<string, Buffer>): TarHeader {
-  const pax = (header.pax ?? {}) as Readonly<Record<string, string | undefined>>;
-  // The declared types leave out that an unknown type flag is null, and that only links have a linkname.
-  const raw = header as { readonly type: Header['type'] | null; readonly linkname: string | null };
+/** What records said of the entry that comes. */
+interface Said {
+  readonly name: string | undefined;
+  readonly linkname: string | undefined;
+  readonly pax: PaxRecords;
+}
+
+const nothingSaid: Said = {
+  name: undefined,
+  linkname: undefined,
+  pax: { text: new Map(), xattrs: new Map() },
+};
+
+/** Of these there are no bytes, whatever their size says. */
+const headerOnly: ReadonlySet<TarType> = new Set([
+  'link',
+  'symlink',
+  'character-device',
+  'block-device',
+  'directory',
+  'fifo',
+]);
+
+function headerOf(block: TarBlock, { name, linkname, pax }: Said): TarHeader {
+  const path = pax.text.get('path') ?? name ?? block.name;
+  const isFile = block.type === 'file' || block.type === 'contiguous-file';
+  // Old tars write directories as files so.
+  const type = isFile && path.endsWith('/') ? 'directory' : isSparse(pax) ? 'sparse' : block.type;
   return {
-    name: header.name,
-    type: raw.type ?? 'unknown',
-    linkname: raw.linkname ?? '',
-    sizeBytes: header.size,
-    mode: header.mode & 0o7777,
-    uid: paxInteger(pax['uid']) ?? header.uid,
-    gid: paxInteger(pax['gid']) ?? header.gid,
-    mtimeNs: paxTime(pax['mtime']) ?? BigInt(Math.trunc(header.mtime.getTime())) * 1_000_000n,
-    devmajor: header.devmajor,
-    devminor: header.devminor,
-    xattrs,
+    name: path,
+    type,
+    linkname: pax.text.get('linkpath') ?? linkname ?? block.linkname,
+    sizeBytes: headerOnly.has(type) ? 0 : (paxInteger(pax, 'size') ?? block.sizeBytes),
+    mode: block.mode & 0o7777,
+    uid: paxInteger(pax, 'uid') ?? block.uid,
+    gid: paxInteger(pax, 'gid') ?? block.gid,
+    mtimeNs: paxTime(pax, 'mtime') ?? BigInt(block.mtimeSeconds) * 1_000_000_000n,
+    devmajor: block.devmajor,
+    devminor: block.devminor,
+    xattrs: pax.xattrs,
   };
 }
 
-function paxInteger(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+function isSparse(pax: PaxRecords): boolean {
+  return [...pax.text.keys()].some((key) => key.startsWith('GNU.sparse.'));
 }
 
-/** Seconds with a fraction of any length, POSIX pax `mtime`. */
-function paxTime(text: string | undefined): bigint | undefined {
-  const match = text === undefined ? null : /^(-?\d+)(?:\.(\d+))?$/.exec(text);
-  if (match === null) return undefined;
-  return BigInt(match[1] ?? '0') * 1_000_000_000n + BigInt((match[2] ?? '').padEnd(9, '0').slice(0, 9));
+function cutAtZero(bytes: Buffer): string {
+  const end = bytes.indexOf(0);
+  return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
 }

@@ -25,6 +25,11 @@ export interface UnpackLimits {
 /** No real layer comes near; a bomb stops here. */
 export const defaultUnpackLimits: UnpackLimits = { entriesMax: 2_000_000, bytesMax: 64 * 1024 ** 3 };
 
+/** Bytes of a tar whose files have at most `bytesMax`: headers, records and empty blocks are less than as much again. */
+export function tarBytesMax(bytesMax: number): number {
+  return 2 * bytesMax + 1_048_576;
+}
+
 export interface UnpackResult {
   readonly entries: number;
   readonly bytes: number; // of all files
@@ -54,7 +59,7 @@ async function unpack(request: UnpackRequest): Promise<UnpackResult> {
   const tar = tap(plain, tarHash);
   let entries = 0;
   let bytes = 0;
-  for await (const { header, body } of readTar(tar)) {
+  for await (const { header, body } of readTar(tar, tarBytesMax(limits.bytesMax))) {
     entries += 1;
     bytes += header.sizeBytes;
     if (entries > limits.entriesMax) throw limit(request, `more than ${limits.entriesMax} entries`);
