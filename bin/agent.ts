@@ -37,6 +37,7 @@ import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './cgroup-root.ts';
 import { startControl } from './control.ts';
 import { connectThrough } from './egress-connect.ts';
+import { diskFullError } from './data-dir.ts';
 import { createLogger } from './log.ts';
 import { nodeNameOf } from './node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
@@ -88,6 +89,14 @@ interface Parts {
 
 /** A node in one process, until a signal ends it. Its pods go on. */
 export async function runAgent(given: AgentCommandOptions): Promise<void> {
+  try {
+    await runNode(given);
+  } catch (error) {
+    throw diskFullError(resolve(given.data), error);
+  }
+}
+
+async function runNode(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
   refuseOptions('agent', agentOptionProblems(given));
   const access = loadKubeconfig(join(given.credentials, 'kubeconfig'), systemClock);

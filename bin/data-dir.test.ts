@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
 import { describeError } from '#base/errors.ts';
-import { dataDirError, ensureDataDir } from './data-dir.ts';
+import { dataDirError, diskFullError, ensureDataDir } from './data-dir.ts';
 
 it.each([
   ['ENOTDIR', 'E_USAGE', 'no directory'],
@@ -22,6 +22,18 @@ it.each([
 it('dataDirError() leaves what is no errno as it is', () => {
   const error = new TypeError('no');
   expect(dataDirError('/data', error)).toBe(error);
+});
+
+it.each([
+  { name: 'without a place', fields: { code: 'ENOSPC' }, isTold: true },
+  { name: 'below it', fields: { code: 'EDQUOT', path: '/data/store/x' }, isTold: true },
+  { name: 'elsewhere', fields: { code: 'ENOSPC', path: '/database/x' }, isTold: false },
+  { name: 'of another kind', fields: { code: 'EIO' }, isTold: false },
+])('diskFullError() of an error $name', ({ fields, isTold }) => {
+  const error = Object.assign(new Error('write'), fields);
+  const told = diskFullError('/data', error);
+  if (isTold) expect(describeError(told)).toMatch(/^use \/data as data directory: no space left; free some/);
+  else expect(told).toBe(error);
 });
 
 it('ensureDataDir() makes what is missing and is safe to repeat; a file in the way is told', () => {

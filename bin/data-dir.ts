@@ -22,6 +22,18 @@ export function dataDirError(dataDir: string, cause: unknown): unknown {
   return new PodwrightError(code, `use ${dataDir} as data directory: ${reason}`, { detail: { errno } });
 }
 
+/**
+ * What the kernel says of a full disk names no place (write(2) knows none): the data directory is told, unless the error names a
+ * file elsewhere. Anything else passes, as do errors that are said already. Pure.
+ */
+export function diskFullError(dataDir: string, error: unknown): unknown {
+  const isFull = ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+  if (!isFull || error instanceof PodwrightError) return error;
+  const path = error instanceof Error && 'path' in error ? error.path : undefined;
+  const isElsewhere = typeof path === 'string' && !`${path}/`.startsWith(`${dataDir}/`);
+  return isElsewhere ? error : dataDirError(dataDir, error);
+}
+
 /** Makes the directory where there is none, and sees that it can be written to. At start only: it blocks. @throws see dataDirError */
 export function ensureDataDir(dataDir: string, mode: number): void {
   try {

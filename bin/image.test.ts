@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 
-import { renderImage } from './image.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { NodeHere } from './nodes-here.ts';
+import { importInto, removeImages, renderImage } from './image.ts';
 
 const image = {
   id: `sha256:${'0123456789ab'.repeat(5)}0123`,
@@ -16,4 +18,42 @@ it.each([
   { name: 'a row where it has neither', given: { ...image, names: [], digests: [] }, want: ['<none>'] },
 ])('renderImage() gives an image $name', ({ given, want }) => {
   expect(renderImage('node-1', given)).toEqual(want.map(rowOf));
+});
+
+const nodeWith = (control: Partial<NodeHere['control']>): NodeHere => {
+  const refuse = (): never => {
+    throw new TypeError('not asked in this test');
+  };
+  return {
+    name: 'node-1',
+    control: { images: refuse, importArchive: refuse, removeImage: refuse, status: refuse, ...control },
+  };
+};
+
+it('importInto() says which archive a node refused', async () => {
+  const node = nodeWith({
+    importArchive: async () => {
+      throw new PodwrightError('E_INVALID', 'read image archive: it is cut short');
+    },
+  });
+  const importing = importInto(node, import.meta.filename, undefined);
+  await expect(importing).rejects.toMatchObject({
+    code: 'E_INVALID',
+    message: `import ${import.meta.filename} into node-1: read image archive: it is cut short`,
+  });
+});
+
+it('removeImages() removes what it can, says what is gone and all that is not there', async () => {
+  const node = nodeWith({
+    removeImage: async (reference) => {
+      if (reference !== 'there') throw new PodwrightError('E_NOT_FOUND', `remove image ${reference}: none`);
+    },
+  });
+  const gone: string[] = [];
+  const removing = removeImages([node], ['a', 'there', 'b'], (reference) => gone.push(reference));
+  await expect(removing).rejects.toMatchObject({
+    code: 'E_NOT_FOUND',
+    message: 'remove image a: none; remove image b: none',
+  });
+  expect(gone).toEqual(['there']);
 });

@@ -3,9 +3,9 @@ import type { Readable } from 'node:stream';
 import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
-import { nodesHere } from './nodes-here.ts';
+import { nodesHere, type NodeHere } from './nodes-here.ts';
 import { packDirectory } from './pack-directory.ts';
 import { print } from './print.ts';
 import { createProgress, type OutputFormat } from './progress.ts';
@@ -27,10 +27,28 @@ export async function runImageImport(
   for (const archive of archives) {
     if (!existsSync(archive)) throw new PodwrightError('E_NOT_FOUND', `import ${archive}: no such file`);
     for (const node of nodes) {
-      const records = await node.control.importArchive(openArchive(resolve(archive)), options.name);
+      const records = await importInto(node, archive, options.name);
       const names = records.flatMap(({ names, id }) => (names.length > 0 ? names : [id]));
       progress.say(`${node.name}: ${names.join(', ')}`, { node: node.name, names });
     }
+  }
+}
+
+/** @throws what the node said, with the archive and the node before it */
+export async function importInto(
+  { name: nodeName, control }: NodeHere,
+  archive: string,
+  name: string | undefined,
+): Promise<readonly ImageRecord[]> {
+  const source = openArchive(resolve(archive));
+  try {
+    return await control.importArchive(source, name);
+  } catch (error) {
+    const code = isPodwrightError(error) ? error.code : 'E_INTERNAL';
+    const message = `import ${archive} into ${nodeName}: ${describeError(error)}`;
+    throw new PodwrightError(code, message, { cause: error });
+  } finally {
+    source.destroy();
   }
 }
 
@@ -66,12 +84,31 @@ export function renderImage(
   return names.map((name) => `${node.padEnd(10)} ${name.padEnd(56)} ${id} ${size} MiB`);
 }
 
+/** Every reference is tried, and each that is gone is said: one that is not there keeps no other. */
 export async function runImageRemove(references: readonly string[], options: ImageOptions): Promise<void> {
   const nodes = await nodesHere(options.data);
+  const progress = createProgress(systemClock, options.output, print);
+  await removeImages(nodes, references, (reference) => progress.say(`removed ${reference}`, { reference }));
+}
+
+/** @throws the first reason of each reference that some node did not remove, in one line */
+export async function removeImages(
+  nodes: readonly NodeHere[],
+  references: readonly string[],
+  onRemoved: (reference: string) => void,
+): Promise<void> {
+  const failures: unknown[] = [];
   for (const reference of references) {
     const outcomes = await Promise.allSettled(nodes.map((node) => node.control.removeImage(reference)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-    if (options.output === 'text') print(`removed ${reference}`);
+    if (failed === undefined) onRemoved(reference);
+    else failures.push(failed.reason);
   }
+  const [first] = failures;
+  if (failures.length <= 1) {
+    if (first !== undefined) throw first;
+    return;
+  }
+  const code = isPodwrightError(first) ? first.code : 'E_INTERNAL';
+  throw new PodwrightError(code, failures.map(describeError).join('; '));
 }

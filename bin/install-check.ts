@@ -9,6 +9,7 @@ import { systemClock } from '#base/clock.ts';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { AgentCommandOptions } from './agent.ts';
+import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
 import { findCgroupRoot } from './cgroup-root.ts';
 import { nodeNameOf } from './node-identity.ts';
 import { checkClaim } from './ownership/claim-directory.ts';
@@ -24,7 +25,7 @@ export async function checkServerInstall(
   options: ServerCommandOptions,
   { isInstalled }: { readonly isInstalled: boolean },
 ): Promise<void> {
-  const wrong = [...serverOptionProblems(options)];
+  const wrong = [...serverOptionProblems(options), ...adminKubeconfigProblems(options.adminKubeconfig)];
   if (options.listenFd !== undefined)
     wrong.push('--listen-fd: a unit inherits no socket; give --listen HOST:PORT');
   if (wrong.length === 0 && !isInstalled) wrong.push(...(await listenProblems(options.listen)));

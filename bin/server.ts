@@ -12,6 +12,8 @@ import { createInformers } from '#client/informers.ts';
 import { startApiServer, type ApiServer, type Listener } from '#control-plane/apiserver/server.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
+import { diskFullError } from './data-dir.ts';
 import { createLogger } from './log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { refuseOptions, serverOptionProblems } from './program-options.ts';
@@ -36,6 +38,14 @@ export interface ServerCommandOptions {
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {
+  try {
+    await serve(options);
+  } catch (error) {
+    throw diskFullError(resolve(options.data), error);
+  }
+}
+
+async function serve(options: ServerCommandOptions): Promise<void> {
   const stop = stopSignal();
   const logger = createLogger(process.env, { process: 'server' });
   await using stack = new AsyncDisposableStack();
@@ -59,7 +69,7 @@ export async function runServer(options: ServerCommandOptions): Promise<void> {
   removeDrafts(dataDir); // The store's lock says that nobody else writes here.
   const url = `https://${options.advertiseAddress}:${advertisedPort(listeners)}`;
   await writePrivate(
-    resolve(options.adminKubeconfig ?? join(dataDir, 'kubeconfig')),
+    adminKubeconfigPath(options, dataDir, logger),
     server.adminKubeconfig(options.adminServer ?? url),
   );
   for (const node of nodes)
@@ -98,6 +108,19 @@ function parseNode(text: string): { readonly name: string; readonly ip: string }
   const [name = '', ip = ''] = text.split('=');
   if (name === '' || ip === '') throw new PodwrightError('E_USAGE', `add node ${text}: write NAME=IP`);
   return { name, ip };
+}
+
+/** Where it may be written. A server that is started again, with a file that has changed since, goes on. */
+function adminKubeconfigPath(
+  { adminKubeconfig }: ServerCommandOptions,
+  dataDir: string,
+  logger: Logger,
+): string {
+  const own = join(dataDir, 'kubeconfig');
+  const [problem] = adminKubeconfigProblems(adminKubeconfig);
+  if (problem === undefined) return resolve(adminKubeconfig ?? own);
+  logger.warn({ problem, written: own }, 'the kubeconfig is in the data directory');
+  return own;
 }
 
 async function writePrivate(path: string, text: string): Promise<void> {
