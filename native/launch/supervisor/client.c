@@ -87,7 +87,7 @@ void release_client_buffers(void)
 static void start_client(struct client *client, int fd)
 {
 	u32 generation = client->generation;
-	*client = (struct client){ .fd = fd, .generation = generation, .input = map_memory(FRAME_BYTES_MAX), .output = map_memory(CLIENT_OUTPUT_MAX) };
+	*client = (struct client){ .fd = fd, .generation = generation, .input = map_unforked(FRAME_BYTES_MAX), .output = map_unforked(CLIENT_OUTPUT_MAX) };
 	if (!client->input || !client->output || watch(fd, EPOLLIN, WATCH_CLIENT, (u32)(client - clients))) {
 		if (client->input) CALL2(munmap, client->input, FRAME_BYTES_MAX);
 		if (client->output) CALL2(munmap, client->output, CLIENT_OUTPUT_MAX);

@@ -41,7 +41,7 @@ enum {
 enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2 };
 enum { AF_UNIX = 1, SOCK_STREAM = 1, SOCK_SEQPACKET = 5, SOCK_CLOEXEC = 02000000, SOCK_NONBLOCK = 04000, SOL_SOCKET = 1, SCM_RIGHTS = 1, SCM_CREDENTIALS = 2, SO_PASSCRED = 16, SHUT_WR = 1 };
 enum { MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
-enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MADV_DONTNEED = 4 };
+enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000, MADV_DONTNEED = 4, MADV_DONTFORK = 10, MADV_DOFORK = 11 };
 enum { MNT_DETACH = 2 };
 enum { CLOCK_REALTIME = 0, WNOHANG = 1, WEXITED = 4, WNOWAIT = 0x1000000, P_ALL = 0, P_PID = 1, P_PIDFD = 3 };
 
@@ -78,6 +78,13 @@ static inline void *map_memory(size_t length)
 {
 	long at = CALL(mmap, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	return is_error(at) ? NULL : (void *)at;
+}
+/* The same, which no child has a copy of. */
+static inline void *map_unforked(size_t length)
+{
+	void *at = map_memory(length);
+	if (at) CALL3(madvise, at, length, MADV_DONTFORK);
+	return at;
 }
 static inline u64 now_ns(void)
 {

@@ -79,16 +79,16 @@ static void write_own_cgroup(const char *directory)
 	CALL1(close, fd);
 }
 
-static void run_child(const struct process *process, const struct ends *ends, const struct launch *launch, struct program *program) __attribute__((noreturn));
-static void run_child(const struct process *process, const struct ends *ends, const struct launch *launch, struct program *program)
+static void run_child(const struct process *process, const struct ends *ends, u32 program_length, struct program *program) __attribute__((noreturn));
+static void run_child(const struct process *process, const struct ends *ends, u32 program_length, struct program *program)
 {
 	u64 none = 0;
 	size_t mapped = 0;
 	CALL4(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none);
 	place_ends(process, ends);
-	CALL0(setsid);
+	if (process->birth == BORN_HERE) CALL0(setsid); /* else the one that is born later does */
 	if (ends->cgroup_path) write_own_cgroup(ends->cgroup_path);
-	if (process->birth == UNBORN && !(program = copy_to_mapping(program, launch->program_length, &mapped))) fail_child(STAGE_CLONE, -ENOMEM);
+	if (process->birth == UNBORN && !(program = own_program(program, program_length, &mapped))) fail_child(STAGE_CLONE, -ENOMEM);
 	struct failure failure = run_program(program, mapped);
 	CALL3(write, REPORT_FD, &failure, sizeof failure);
 	for (;;) CALL1(exit_group, 127);
@@ -101,8 +101,9 @@ static long clone_child(const struct process *process, const struct ends *ends, 
 		arguments.flags |= CLONE_INTO_CGROUP;
 		arguments.cgroup = (u64)ends->cgroup;
 	}
+	u32 program_length = launch->program_length; /* the child has no copy of the message */
 	long pid = CALL2(clone3, &arguments, sizeof arguments);
-	if (pid == 0) run_child(process, ends, launch, program);
+	if (pid == 0) run_child(process, ends, program_length, program);
 	return pid;
 }
 
@@ -111,9 +112,23 @@ static long clone_into_cgroup(const struct process *process, struct ends *ends, 
 {
 	long pid = clone_child(process, ends, launch, program);
 	if (!is_error(pid) || ends->cgroup < 0) return pid;
+	static char path[PATH_MAX + 1]; /* likewise */
+	memcpy(path, cgroup, text_length(cgroup) + 1);
 	close_fd(&ends->cgroup);
-	ends->cgroup_path = cgroup;
+	ends->cgroup_path = path;
 	return clone_child(process, ends, launch, program);
+}
+
+/* A program that is too large to lie nearby is read where it came in. */
+static long start_child(const struct client *client, const struct process *process, struct ends *ends, const struct launch *launch,
+			struct program *program, const char *cgroup)
+{
+	u32 length = launch->program_length;
+	if (length <= NEARBY_BYTES) return clone_into_cgroup(process, ends, launch, copy_nearby(program, length), cgroup);
+	CALL3(madvise, client->input, FRAME_BYTES_MAX, MADV_DOFORK);
+	long pid = clone_into_cgroup(process, ends, launch, program, cgroup);
+	CALL3(madvise, client->input, FRAME_BYTES_MAX, MADV_DONTFORK);
+	return pid;
 }
 
 static int has_target(const struct launch *launch)
@@ -240,13 +255,13 @@ struct failure launch_process(struct client *client, u32 request, const struct l
 	struct ends ends = { -1, { -1, -1 }, -1, -1, -1, -1, NULL };
 	struct failure failure = prepare(process, &ends, launch, cgroup);
 	if (failure.index == STAGE_NONE) {
-		long pid = clone_into_cgroup(process, &ends, launch, program, cgroup);
+		long pid = start_child(client, process, &ends, launch, program, cgroup);
 		if (is_error(pid)) failure = failed(STAGE_CLONE, pid);
 		process->pid = (i32)pid;
 	}
 	close_ends(&ends);
 	if (failure.index == STAGE_NONE && (launch->flags & LAUNCH_ATTACH)) attach(process, client);
-	if (failure.index == STAGE_NONE && watch(process->report, EPOLLIN, WATCH_REPORT, (u32)(process - processes))) {
+	if (failure.index == STAGE_NONE && watch(process->report, 0, WATCH_REPORT, (u32)(process - processes))) {
 		CALL2(kill, process->pid, SIGKILL);
 		failure = failed(STAGE_LIMIT, ENOMEM);
 	}

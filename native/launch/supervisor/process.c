@@ -404,19 +404,20 @@ static int read_report(struct process *process)
 	return 1;
 }
 
-/* A message at a time: who sends without end does not keep us from the others. */
+/* All that a child says: a terminal, a birth, a failure, the end. Who sends without end does not keep us from the others. */
+enum { REPORTS_MAX = 4 };
+
+/* Once the socket has no other end: what was said before has waited, and woke nobody. */
 void on_report(u32 slot)
 {
 	struct process *process = processes + slot;
-	if (process->state != STARTING) return;
-	read_report(process);
+	for (int i = 0; i < REPORTS_MAX && process->state == STARTING; i++) read_report(process);
 	free_if_done(process);
 }
 
 static void end_process(struct process *process, i32 pid, i32 status)
 {
-	enum { MESSAGES_MAX = 4 }; /* a terminal, a birth, a failure, the end */
-	for (int i = 0; i < MESSAGES_MAX && process->state == STARTING && process->pid == pid && read_report(process); i++) continue;
+	for (int i = 0; i < REPORTS_MAX && process->state == STARTING && process->pid == pid && read_report(process); i++) continue;
 	if (process->pid != pid) return; /* it made the process ready that was born by now */
 	if (process->state == STARTING && process->birth == UNBORN) {
 		process->pid = 0; /* the same, but that one has not said so yet, or never will: the socket ends */

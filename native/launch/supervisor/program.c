@@ -326,11 +326,26 @@ static long take_proc(int namespace, const char *path)
 
 /* ---- being born where others see it ---- */
 
-void *copy_to_mapping(const void *data, size_t length, size_t *mapped)
+/* Beside the code: a page table is what making a process, and its end, cost most (docs/kernel-notes.md#page-tables). */
+static char nearby[NEARBY_BYTES] __attribute__((aligned(PAGE_BYTES_MAX)));
+
+static size_t whole_pages(size_t length) { return (length + PAGE_BYTES_MAX - 1) & ~(size_t)(PAGE_BYTES_MAX - 1); }
+
+struct program *copy_nearby(const struct program *program, size_t length)
 {
-	*mapped = (length + PAGE_BYTES_MAX - 1) & ~(size_t)(PAGE_BYTES_MAX - 1);
-	void *copy = map_memory(*mapped);
-	if (copy) memcpy(copy, data, length);
+	memcpy(nearby, program, length);
+	memset(nearby + length, 0, whole_pages(length) - length); /* what is left of others */
+	return (struct program *)nearby;
+}
+
+void release_nearby(void) { CALL3(madvise, nearby, sizeof nearby, MADV_DONTNEED); }
+
+struct program *own_program(struct program *program, size_t length, size_t *mapped)
+{
+	*mapped = whole_pages(length);
+	if ((char *)program == nearby) return program;
+	struct program *copy = map_memory(*mapped);
+	if (copy) memcpy(copy, program, length);
 	return copy;
 }
 
@@ -338,18 +353,25 @@ void *copy_to_mapping(const void *data, size_t length, size_t *mapped)
  * Takes from this process's memory what the supervisor knows: other containers' environment, output and input, paths of the host. What
  * is left is its code, the program and the frames of the stack that are in use. No global is read from here on.
  */
-static void forget_supervisor(const char *program, size_t mapped)
+static void forget_supervisor(char *program, size_t mapped)
 {
 	extern char __bss_start[], _end[];
 	enum { STACK_BYTES = 1 << 20, RED_ZONE = 128 };
 	char *here;
 	READ_STACK_POINTER(here);
+	char *globals = (char *)((u64)__bss_start & ~(u64)(PAGE_BYTES_MAX - 1));
 	char *end = (char *)(((u64)_end + PAGE_BYTES_MAX - 1) & ~(u64)(PAGE_BYTES_MAX - 1));
 	char *stack = (char *)((u64)here & ~(u64)(PAGE_BYTES_MAX - 1));
 	for (u64 i = text_length(arguments_start); i < arguments_length; i++) arguments_start[i] = 0;
-	CALL3(madvise, (u64)__bss_start & ~(u64)(PAGE_BYTES_MAX - 1), end - (char *)((u64)__bss_start & ~(u64)(PAGE_BYTES_MAX - 1)), MADV_DONTNEED);
-	CALL2(munmap, end, program - end);
-	CALL2(munmap, program + mapped, stack - STACK_BYTES - (program + mapped));
+	if (program == nearby) {
+		CALL3(madvise, globals, program - globals, MADV_DONTNEED);
+		globals = program + mapped;
+		CALL2(munmap, end, stack - STACK_BYTES - end);
+	} else {
+		CALL2(munmap, end, program - end);
+		CALL2(munmap, program + mapped, stack - STACK_BYTES - (program + mapped));
+	}
+	CALL3(madvise, globals, end - globals, MADV_DONTNEED);
 	CALL3(madvise, stack - STACK_BYTES, STACK_BYTES, MADV_DONTNEED);
 	for (volatile char *at = here - RED_ZONE - 1; at >= stack; at--) *at = 0;
 }
@@ -363,11 +385,12 @@ static long fork_seen(struct program *program, size_t mapped)
 	struct failure born = { STAGE_BORN, 0 };
 	if (!mapped) return -EINVAL;
 	CALL3(close_range, REPORT_FD + 1, ~0u, 0);
-	forget_supervisor((const char *)program, mapped);
+	forget_supervisor((char *)program, mapped);
 	long pid = CALL5(clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 	if (is_error(pid)) return pid;
 	if (pid) {
 		CALL1(close, REPORT_FD); /* What the supervisor waits for is the child's execve, not our end. */
+		CALL0(sched_yield); /* Nor does the child wait for it: an end takes longer than an execve. */
 		for (;;) CALL1(exit_group, 0);
 	}
 	long told = CALL3(write, REPORT_FD, &born, sizeof born);

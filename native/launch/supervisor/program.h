@@ -64,7 +64,12 @@ int check_program(const struct program *program, size_t length);
  * execve, index -1). A program that forks has a mapping of its own, which is all that the child keeps: its length, or 0.
  */
 struct failure run_program(struct program *program, size_t mapped);
-void *copy_to_mapping(const void *data, size_t length, size_t *mapped);
+/* The program in whole pages that hold nothing else, of this process's own; NULL where there is no memory. */
+struct program *own_program(struct program *program, size_t length, size_t *mapped);
+enum { NEARBY_BYTES = 1 << 16 };
+/* Copies a program of at most NEARBY_BYTES to where every child has it, in place of the one before. */
+struct program *copy_nearby(const struct program *program, size_t length);
+void release_nearby(void);
 /* Of this process. */
 long drop_bounding(u32 low, u32 high);
 long make_mount(const char *type, const char *settings, u32 attributes);

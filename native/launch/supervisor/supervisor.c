@@ -95,6 +95,7 @@ static void release_buffers(void)
 {
 	CALL3(madvise, scratch, sizeof scratch, MADV_DONTNEED);
 	release_log_batch();
+	release_nearby();
 	release_client_buffers();
 	buffers_touched = 0;
 }
