@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { findCgroupRoot } from '#bin/cgroup-root.ts';
@@ -40,6 +40,7 @@ export interface Machine extends AsyncDisposable {
 }
 
 const relayPort = 3128;
+const machineAuthorities = '/etc/ssl/certs/ca-certificates.crt';
 const prefix = 'podwright-fresh-'; // Then the pid of whose it is.
 
 /** $1 directory on the host, $2 base, $3 repository, $4 commit, $5 npm's cache, $6 $7 archives or nothing. The last lines run as pid 1. */
@@ -55,7 +56,7 @@ if [ -n "\${6:-}" ]; then
   tar -xzf "$7" -C "$root/opt/node/lib/node_modules/npm" --strip-components=1 --no-same-owner
   ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/opt/node/bin/npm"
 fi
-if [ -f /etc/ssl/certs/ca-certificates.crt ]; then cp -L /etc/ssl/certs/ca-certificates.crt "$root/opt/machine-ca.crt"; fi
+if [ -f ${machineAuthorities} ]; then cp -L ${machineAuthorities} "$root/opt/machine-ca.crt"; fi
 mkdir -p "$root/root/.npm" "$root/old"
 mount --bind "$5" "$root/root/.npm"
 mount -t proc proc "$root/proc"
@@ -86,13 +87,14 @@ exec chroot . /bin/sh -c 'exec >/dev/null 2>&1; while :; do sleep 3600 & wait; d
 
 /** Aborting ends it, and whatever runs in it. @throws where it does not come up, the signal's reason */
 export async function startMachine(options: MachineOptions, signal: AbortSignal): Promise<Machine> {
+  signal.throwIfAborted();
   await using undo = new AsyncDisposableStack();
 
   removeAbandoned();
   const directory = await mkdtemp(join(tmpdir(), `${prefix}${process.pid}-`));
   undo.defer(() => removeDirectory(directory));
   mkdirSync(join(directory, 'root'));
-  const cgroup = join(findCgroupRoot(), `${prefix}${process.pid}`);
+  const cgroup = join(findCgroupRoot(), basename(directory));
   mkdirSync(cgroup, { recursive: true });
   undo.defer(() => removeCgroup(cgroup));
   const proxySocket = join(directory, 'proxy.sock');
@@ -128,7 +130,7 @@ export async function startMachine(options: MachineOptions, signal: AbortSignal)
   const abort = (): void => void end(boot);
   signal.addEventListener('abort', abort, { once: true });
   undo.defer(() => signal.removeEventListener('abort', abort));
-  await untilBooted(boot);
+  await untilBooted(boot, signal);
   const pid = Number(readFileSync(`/proc/${boot.pid}/task/${boot.pid}/children`, 'utf8').trim());
   const enter = ['nsenter', `--target=${pid}`, '--mount', '--net', '--ipc', '--uts', '--pid', '--cgroup'];
   const relay = spawnTied(cgroup, [
@@ -184,8 +186,9 @@ function environmentOf(options: MachineOptions): Readonly<Record<string, string>
     http_proxy: proxy,
     https_proxy: proxy,
     // Where the machine's way to the registries has a certificate authority of its own.
-    NODE_EXTRA_CA_CERTS: '/opt/machine-ca.crt',
-    npm_config_cafile: '/opt/machine-ca.crt',
+    ...(existsSync(machineAuthorities)
+      ? { NODE_EXTRA_CA_CERTS: '/opt/machine-ca.crt', npm_config_cafile: '/opt/machine-ca.crt' }
+      : {}),
   };
 }
 
@@ -206,13 +209,14 @@ function spawnTied(cgroup: string, command: readonly string[]): ChildProcess {
   });
 }
 
-async function untilBooted(boot: ChildProcess): Promise<void> {
+async function untilBooted(boot: ChildProcess, signal: AbortSignal): Promise<void> {
   const said: string[] = [];
   boot.stderr?.on('data', (chunk: Buffer) => void said.push(chunk.toString()));
   const isUp = await Promise.race([
     once(boot.stdout ?? boot, 'data').then(() => true),
     once(boot, 'exit').then(() => false),
   ]);
+  signal.throwIfAborted();
   if (!isUp) throw new Error(`start a fresh machine: ${said.join('').trim() || 'it ended'}`);
 }
 

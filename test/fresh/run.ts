@@ -11,9 +11,12 @@ import { describeError } from '#base/errors.ts';
 import { runCommand } from '#test/vm/command.ts';
 import {
   cacheRoot,
-  ensureBaseRoot,
+  ensureMinimalRoot,
   ensureNodeArchives,
+  ensureNpmRoot,
   readVagrantSetUp,
+  removeAbandonedMaking,
+  type Making,
   type OtherNode,
 } from './base-root.ts';
 import { startMachine, type Machine, type StepResult } from './machine.ts';
@@ -30,15 +33,26 @@ const shortSelection =
 const shorterSelection = 'bin/setup/packages.test.ts native/launch/launcher.linux.test.ts';
 const program = 'node_modules/node-linux-*/bin/node --disable-warning=ExperimentalWarning';
 
+/** From nothing, on two quiet cores, all of it takes about four minutes; what hangs is ended and named. */
+const minutesMax = { short: 15, whole: 60 };
+
 const startMs = performance.now();
 const count = { passed: 0, failed: 0 };
+/** What a time-out names. */
+const running = new Set<string>();
 
 function say(mark: string, text: string): void {
   const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
   console.log(`${seconds.padStart(6)} s  ${mark.padEnd(4)} ${text}`);
 }
 
-/** One check: `claim` says what is wrong, if anything is. */
+/** One fresh machine and its name in what is printed. */
+interface Subject {
+  readonly machine: Machine;
+  readonly name: string;
+}
+
+/** One check: `problem` says what is wrong, if anything is. */
 function verdict(what: string, { code, stdout, stderr }: StepResult, problem: string | undefined): boolean {
   if (problem === undefined) {
     count.passed++;
@@ -53,44 +67,64 @@ function verdict(what: string, { code, stdout, stderr }: StepResult, problem: st
   return false;
 }
 
-async function must(machine: Machine, what: string, script: string): Promise<StepResult> {
-  const result = await machine.run(script);
-  verdict(what, result, result.code === 0 ? undefined : 'failed');
+/** What it does is named where the time runs out. */
+async function during<T>(what: string, work: () => Promise<T>): Promise<T> {
+  running.add(what);
+  try {
+    return await work();
+  } finally {
+    running.delete(what);
+  }
+}
+
+async function must({ machine, name }: Subject, what: string, script: string): Promise<StepResult> {
+  const result = await during(`${name}: ${what}`, () => machine.run(script));
+  verdict(`${name}: ${what}`, result, result.code === 0 ? undefined : 'failed');
   return result;
 }
 
 /** `sudo ./podwright up` until it is ready, a pod, Ctrl-C, and nothing that is left. */
-async function upAndFirstPod(machine: Machine): Promise<void> {
+async function upAndFirstPod(subject: Subject): Promise<void> {
+  const { machine, name } = subject;
   const ready = Promise.withResolvers<boolean>();
-  const up = machine.run('echo $$ >/run/up.pid; exec ./podwright up', {
-    onLine: (line) => {
-      if (line.startsWith('ready in')) ready.resolve(true);
-    },
-  });
-  void up.then(() => ready.resolve(false));
+  const up = during(`${name}: sudo ./podwright up`, () =>
+    machine.run('echo $$ >/run/up.pid; exec ./podwright up', {
+      onLine: (line) => {
+        if (line.startsWith('ready in')) ready.resolve(true);
+      },
+    }),
+  );
+  void up.catch(() => undefined).then(() => ready.resolve(false));
   if (await ready.promise) {
-    say('', 'up: ready');
+    say('', `${name}: up is ready`);
     await must(
-      machine,
+      subject,
       'a pod runs',
       `KUBECONFIG=/var/lib/podwright/kubeconfig ${program} test/fresh/guest/first-pod.ts`,
     );
     await machine.run('kill -INT $(cat /run/up.pid)');
   }
   const result = await up;
-  verdict('sudo ./podwright up', result, result.code === 0 ? undefined : 'failed');
-  const left = await machine.run(
-    'findmnt -n -l -o TARGET | grep podwright-; find /sys/fs/cgroup -name "podwright*"; find /run /var/lib -name "podwright*"; ' +
-      'for pid in /proc/[0-9]*; do tr "\\0" " " <$pid/cmdline | grep "podwright[.]ts\\|supervisor[-]"; done',
-  );
-  verdict('Ctrl-C leaves nothing', left, left.stdout === '' ? undefined : 'something is left');
+  verdict(`${name}: sudo ./podwright up, and Ctrl-C`, result, result.code === 0 ? undefined : 'failed');
+  const left = await machine.run(whatIsLeft);
+  verdict(`${name}: Ctrl-C leaves nothing`, left, left.stdout === '' ? undefined : 'something is left');
 }
 
-async function npmTest(machine: Machine, selection: string): Promise<StepResult> {
-  const what = `sudo npm test${selection === '' ? '' : ` -- ${selection}`}`;
-  const result = await machine.run(`npm test ${selection === '' ? '' : `-- ${selection}`}`, {
-    onLine: selection === '' ? (line) => void console.log(line) : () => undefined,
-  });
+/** Patterns that do not match this script's own text: it is the command line of the shell that runs it. */
+const whatIsLeft = [
+  'findmnt -n -l -o TARGET | grep podwright-',
+  'find /sys/fs/cgroup -name "podwright*"',
+  'find /run /var/lib -name "podwright*"',
+  'for pid in /proc/[0-9]*; do tr "\\0" " " <$pid/cmdline 2>/dev/null | grep "podwright[.]ts\\|supervisor[-]"; done',
+].join('; ');
+
+async function npmTest({ machine, name }: Subject, selection: string): Promise<StepResult> {
+  const what = `${name}: sudo npm test${selection === '' ? '' : ` -- ${selection}`}`;
+  const result = await during(what, () =>
+    machine.run(`npm test ${selection === '' ? '' : `-- ${selection}`}`, {
+      onLine: selection === '' ? (line) => void console.log(line) : () => undefined,
+    }),
+  );
   const tests = /Tests .*/.exec(result.stdout.replaceAll(/\u001b\[\d+m/g, ''))?.[0] ?? 'no test';
   verdict(`${what}: ${tests}`, result, result.code === 0 && tests.includes('passed') ? undefined : 'failed');
   return result;
@@ -135,74 +169,115 @@ async function changedSource(machine: Machine): Promise<void> {
   verdict('a changed supervisor without a compiler: up says so at once', result, isSaid ? undefined : 'no');
 }
 
-async function vagrant(machine: Machine): Promise<void> {
+async function vagrant(subject: Subject): Promise<void> {
   const script = await readVagrantSetUp(join(repositoryRoot, 'Vagrantfile'));
   const copy =
     'mkdir /opt/podwright && tar -c --exclude=./node_modules --exclude=./build --exclude=./.git . | tar -x -C /opt/podwright';
-  await machine.run(copy);
+  await subject.machine.run(copy);
   await must(
-    machine,
+    subject,
     "the Vagrantfile's set-up",
     `cd / && sh -c '${script.replaceAll("'", "'\\''")}' && /opt/podwright/podwright version`,
   );
 }
 
-type Start = (other?: OtherNode) => Promise<Machine>;
+type Start = (base: string, node?: readonly [string, string]) => Promise<Machine>;
 
-async function onDebian(start: Start, isWhole: boolean): Promise<void> {
-  await using machine = await start();
+const versionsOf = async (machine: Machine): Promise<string> =>
+  (await machine.run('echo "Node $(node --version), npm $(npm --version)"')).stdout.trim();
 
-  const versions = await machine.run('echo "Node $(node --version), npm $(npm --version)"');
-  say('', `machine: Debian with ${versions.stdout.trim()}`);
-  await upAndFirstPod(machine);
-  await npmTest(machine, isWhole ? '' : shortSelection);
-  await closedNetwork(machine);
-  await changedSource(machine);
-  await vagrant(machine);
+async function onDebian(machine: Machine, isWhole: boolean): Promise<void> {
+  const subject = { machine, name: 'Debian' };
+  say('', `Debian: ${await versionsOf(machine)}`);
+  await upAndFirstPod(subject);
+  await npmTest(subject, isWhole ? '' : shortSelection);
+  await during('Debian: closed network', () => closedNetwork(machine));
+  await during('Debian: changed source', () => changedSource(machine));
+  await vagrant(subject);
 }
 
-async function onOtherNode(start: Start, other: OtherNode): Promise<void> {
-  await using machine = await start(other);
-
-  const versions = await machine.run('echo "Node $(node --version), npm $(npm --version)"');
-  say('', `machine: ${versions.stdout.trim()}`);
-  await npmTest(machine, shorterSelection);
+async function onOtherNode(machine: Machine, name: string, isLast: boolean): Promise<void> {
+  const subject = { machine, name: `Node ${name}` };
+  say('', `${subject.name}: ${await versionsOf(machine)}`);
+  if (isLast) await upAndFirstPod(subject);
+  await npmTest(subject, shorterSelection);
 }
 
-async function main(signal: AbortSignal): Promise<void> {
+/** A machine with Debian's Node, and beside it one after the other those with other Nodes: two at a time, as CI has two cores. */
+async function main({ isWhole, only }: Options, signal: AbortSignal): Promise<void> {
+  const making: Making = { step: (text) => say('', text), signal };
+  const commit = (await runCommand('git', ['-C', repositoryRoot, 'rev-parse', 'HEAD'])).trim();
+  const npmCache = join(cacheRoot(), 'npm');
+  mkdirSync(npmCache, { recursive: true });
+  await removeAbandonedMaking();
+  const start: Start = async (base, node) => {
+    const archives = node === undefined ? {} : { node };
+    return startMachine({ base, repository: repositoryRoot, commit, npmCache, ...archives }, signal);
+  };
+  const others = Object.entries(otherNodes).filter(([name]) => only?.includes(name) ?? true);
+  const fetched = during('fetch Node', async () => {
+    const all: (readonly [string, string])[] = [];
+    for (const [, other] of others) all.push(await ensureNodeArchives(other, making));
+    return all;
+  });
+  void fetched.catch(() => undefined); // Whoever waits for it is told.
+  const minimal = await during('make a minimal root', () => ensureMinimalRoot(making));
+
+  const debian = async (): Promise<void> => {
+    const base = await during("make a root with Debian's npm", () => ensureNpmRoot(minimal, making));
+    await using machine = await start(base);
+
+    await onDebian(machine, isWhole);
+  };
+  const otherOnes = async (): Promise<void> => {
+    const archives = await fetched;
+    for (const [index, [name]] of others.entries()) {
+      await using machine = await start(minimal, archives[index]);
+
+      await onOtherNode(machine, name, index === others.length - 1);
+    }
+  };
+  const ends = await Promise.allSettled([
+    ...(only === undefined || only.includes('debian') ? [debian()] : []),
+    ...(others.length > 0 ? [otherOnes()] : []),
+  ]);
+  signal.throwIfAborted();
+  for (const end of ends) if (end.status === 'rejected') fail(end.reason);
+}
+
+interface Options {
+  readonly isWhole: boolean;
+  /** Names of machines; all where undefined. */
+  readonly only: readonly string[] | undefined;
+}
+
+function fail(error: unknown): void {
+  count.failed++;
+  say('FAIL', describeError(error));
+}
+
+function parseOptions(): Options {
   const { values } = parseArgs({
     options: { whole: { type: 'boolean', default: false }, only: { type: 'string' } },
   });
   if (process.getuid?.() !== 0) throw new Error('make a fresh machine: needs root');
-  const only = values.only?.split(',');
-  const step = (text: string): void => say('', text);
-  const commit = (await runCommand('git', ['-C', repositoryRoot, 'rev-parse', 'HEAD'])).trim();
-  const npmCache = join(cacheRoot(), 'npm');
-  mkdirSync(npmCache, { recursive: true });
-  const start: Start = async (other) =>
-    startMachine(
-      {
-        base: await ensureBaseRoot(other === undefined ? 'npm' : 'minimal', step),
-        repository: repositoryRoot,
-        commit,
-        npmCache,
-        ...(other === undefined ? {} : { node: await ensureNodeArchives(other) }),
-      },
-      signal,
-    );
-  if (only === undefined || only.includes('debian')) await onDebian(start, values.whole);
-  for (const [name, other] of Object.entries(otherNodes))
-    if (only === undefined || only.includes(name)) await onOtherNode(start, other);
+  return { isWhole: values.whole, only: values.only?.split(',') };
 }
 
-const interrupt = new AbortController();
+const stop = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
-  process.once(signal, () => interrupt.abort(new Error(`stopped by ${signal}`)));
+  process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
 try {
-  await main(interrupt.signal);
+  const options = parseOptions();
+  const minutes = options.isWhole ? minutesMax.whole : minutesMax.short;
+  const timer = setTimeout(() => {
+    const what = [...running].join('; ') || 'starting';
+    stop.abort(new Error(`not through after ${minutes} minutes; it was at: ${what}`));
+  }, minutes * 60_000);
+  await main(options, stop.signal);
+  clearTimeout(timer);
 } catch (error) {
-  count.failed++;
-  say('FAIL', describeError(error));
+  fail(error);
 }
 console.log(`${count.passed} passed, ${count.failed} failed`);
-process.exitCode = count.failed === 0 ? 0 : 1;
+process.exit(count.failed === 0 ? 0 : 1);
