@@ -6,11 +6,10 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
-import { eventually, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
+import { canTestClusters, eventually, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { floods } from './floods.ts';
 import type { Access } from './peers.ts';
 
-const isRoot = process.getuid?.() === 0;
 const seconds = Number(process.env['PODWRIGHT_ATTACK_SECONDS'] ?? 3);
 const agentBytesMax = 300 * 1_048_576;
 const serverBytesMax = 600 * 1_048_576;
@@ -38,76 +37,79 @@ function residentBytes(pid: number): number {
 
 const megabytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MB`;
 
-describe.skipIf(!isRoot)('floods by peers that do not read (needs root)', () => {
-  let cluster: TestCluster;
-  let access: Access;
-  let probe: Worker;
-  const figures = new Float64Array(new SharedArrayBuffer(16));
-  let pids: { readonly server: number; readonly agent: number };
+describe.skipIf(!canTestClusters())(
+  'floods by peers that do not read (needs root, kubectl, ip and nft)',
+  () => {
+    let cluster: TestCluster;
+    let access: Access;
+    let probe: Worker;
+    const figures = new Float64Array(new SharedArrayBuffer(16));
+    let pids: { readonly server: number; readonly agent: number };
 
-  beforeAll(async () => {
-    cluster = await startCluster();
-    const given = parseKubeconfig(readFileSync(cluster.kubeconfig, 'utf8'), { directory: '/' });
-    const inline = (source: typeof given.ca): string => (source.kind === 'inline' ? source.text : '');
-    const [ca, cert, key] = [given.ca, given.clientCert, given.clientKey].map(inline);
-    access = { port: cluster.port, ca: ca ?? '', cert: cert ?? '', key: key ?? '' };
-    pids = {
-      server: pidOf(new RegExp(`podwright\\.ts server .*${cluster.dataDir}/server `)),
-      agent: pidOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `)),
-    };
-    await cluster.must(
-      'run victim --image=podwright/demo:1 -- sh -c "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; sleep 0.001; done"',
-    );
-    await cluster.must('wait --for=condition=Ready pod/victim --timeout=30s');
-    const large = { apiVersion: 'v1', kind: 'ConfigMap', data: { text: 'x'.repeat(900_000) } };
-    for (let i = 0; i < 8; i++) {
-      const input = JSON.stringify({ ...large, metadata: { name: `large-${i}` } });
-      await cluster.must('create -f -', { input });
+    beforeAll(async () => {
+      cluster = await startCluster();
+      const given = parseKubeconfig(readFileSync(cluster.kubeconfig, 'utf8'), { directory: '/' });
+      const inline = (source: typeof given.ca): string => (source.kind === 'inline' ? source.text : '');
+      const [ca, cert, key] = [given.ca, given.clientCert, given.clientKey].map(inline);
+      access = { port: cluster.port, ca: ca ?? '', cert: cert ?? '', key: key ?? '' };
+      pids = {
+        server: pidOf(new RegExp(`podwright\\.ts server .*${cluster.dataDir}/server `)),
+        agent: pidOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `)),
+      };
+      await cluster.must(
+        'run victim --image=podwright/demo:1 -- sh -c "while :; do echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa; sleep 0.001; done"',
+      );
+      await cluster.must('wait --for=condition=Ready pod/victim --timeout=30s');
+      const large = { apiVersion: 'v1', kind: 'ConfigMap', data: { text: 'x'.repeat(900_000) } };
+      for (let i = 0; i < 8; i++) {
+        const input = JSON.stringify({ ...large, metadata: { name: `large-${i}` } });
+        await cluster.must('create -f -', { input });
+      }
+      const workerData = { ...access, told: figures.buffer, url: `https://127.0.0.1:${access.port}` };
+      probe = new Worker(new URL('./probe.ts', import.meta.url), { workerData });
+    });
+    afterAll(async () => {
+      await probe?.terminate();
+      await cluster?.[Symbol.asyncDispose]();
+    });
+
+    /** Slowest answer in milliseconds, and failures, since they were asked for. */
+    function readFigures(): readonly [number, number] {
+      const [slowestMs = 0, failures = 0] = figures;
+      figures.fill(0);
+      return [slowestMs, failures];
     }
-    const workerData = { ...access, told: figures.buffer, url: `https://127.0.0.1:${access.port}` };
-    probe = new Worker(new URL('./probe.ts', import.meta.url), { workerData });
-  });
-  afterAll(async () => {
-    await probe?.terminate();
-    await cluster?.[Symbol.asyncDispose]();
-  });
 
-  /** Slowest answer in milliseconds, and failures, since they were asked for. */
-  function readFigures(): readonly [number, number] {
-    const [slowestMs = 0, failures = 0] = figures;
-    figures.fill(0);
-    return [slowestMs, failures];
-  }
+    it.each(floods)('$name', { timeout: (seconds + 90) * 1000 }, async ({ name, run }) => {
+      const peak = { server: 0, agent: 0 };
+      const look = setInterval(() => {
+        for (const who of ['server', 'agent'] as const)
+          peak[who] = Math.max(peak[who], residentBytes(pids[who]));
+      }, 50);
+      readFigures();
+      await run(access, Date.now() + seconds * 1000);
+      clearInterval(look);
+      const [slowestMs, failures] = readFigures();
+      console.log(
+        `${name}: server ${megabytes(peak.server)}, agent ${megabytes(peak.agent)}, livez ${slowestMs.toFixed(0)} ms, ${failures} failed`,
+      );
+      expect(peak.server).toBeLessThan(serverBytesMax);
+      expect(peak.agent).toBeLessThan(agentBytesMax);
+      expect(slowestMs).toBeLessThan(livezMsMax);
+      await eventually(
+        'the server answers a client',
+        async () => (await cluster.kubectl('get pods')).code === 0,
+      );
+    });
 
-  it.each(floods)('$name', { timeout: (seconds + 90) * 1000 }, async ({ name, run }) => {
-    const peak = { server: 0, agent: 0 };
-    const look = setInterval(() => {
-      for (const who of ['server', 'agent'] as const)
-        peak[who] = Math.max(peak[who], residentBytes(pids[who]));
-    }, 50);
-    readFigures();
-    await run(access, Date.now() + seconds * 1000);
-    clearInterval(look);
-    const [slowestMs, failures] = readFigures();
-    console.log(
-      `${name}: server ${megabytes(peak.server)}, agent ${megabytes(peak.agent)}, livez ${slowestMs.toFixed(0)} ms, ${failures} failed`,
-    );
-    expect(peak.server).toBeLessThan(serverBytesMax);
-    expect(peak.agent).toBeLessThan(agentBytesMax);
-    expect(slowestMs).toBeLessThan(livezMsMax);
-    await eventually(
-      'the server answers a client',
-      async () => (await cluster.kubectl('get pods')).code === 0,
-    );
-  });
-
-  it('everything is given back', async () => {
-    const sockets = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
-    await eventually('descriptors of the floods closed', async () => sockets(pids.server) < 150, 60_000);
-    expect(residentBytes(pids.agent)).toBeLessThan(agentBytesMax);
-    expect(await cluster.must('exec victim -- echo alive')).toBe('alive\n');
-    // The very processes, not others that came after them.
-    expect(pidOf(new RegExp(`podwright\\.ts server .*${cluster.dataDir}/server `))).toBe(pids.server);
-    expect(pidOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `))).toBe(pids.agent);
-  });
-});
+    it('everything is given back', async () => {
+      const sockets = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
+      await eventually('descriptors of the floods closed', async () => sockets(pids.server) < 150, 60_000);
+      expect(residentBytes(pids.agent)).toBeLessThan(agentBytesMax);
+      expect(await cluster.must('exec victim -- echo alive')).toBe('alive\n');
+      // The very processes, not others that came after them.
+      expect(pidOf(new RegExp(`podwright\\.ts server .*${cluster.dataDir}/server `))).toBe(pids.server);
+      expect(pidOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `))).toBe(pids.agent);
+    });
+  },
+);

@@ -4,9 +4,8 @@ import { existsSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
-import { eventually, run, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 
-const isRoot = process.getuid?.() === 0;
 const image = 'podwright/demo:1';
 
 const port = (more: object): object => ({ ports: [{ containerPort: 80, ...more }] });
@@ -72,7 +71,7 @@ echo links $(ip -o link | wc -l)
 echo ports $(nft list table ip cni-portmap 2>/dev/null | grep -c -E '(tcp|udp|sctp) . [0-9]+ : ')
 `;
 
-describe.skipIf(!isRoot)('hostile pods (needs root)', () => {
+describe.skipIf(!canTestClusters())('hostile pods (needs root, kubectl, ip and nft)', () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     cluster = await startCluster();
