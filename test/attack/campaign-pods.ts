@@ -65,14 +65,14 @@ function scriptOf({ index, role }: CampaignPod): string {
 const probes = {
   readinessProbe: {
     httpGet: { port: 80, path: '/a' },
-    periodSeconds: 1,
+    periodSeconds: 3,
     timeoutSeconds: 5,
     failureThreshold: 5,
   },
   // Patient, as a loaded machine is no fault of the pod's.
   livenessProbe: {
     exec: { command: ['cat', '/projected/name'] },
-    periodSeconds: 5,
+    periodSeconds: 10,
     timeoutSeconds: 30,
     failureThreshold: 10,
   },
@@ -86,8 +86,16 @@ const restartPolicies: Readonly<Record<PodRole, string>> = {
 
 const mounts = ['disk', 'memory', 'config', 'secret', 'projected', 'hooks'] as const;
 
+export interface Manifest {
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
+}
+
 /** The pod, its ConfigMap and its Secret. Its hooks leave a line each in a directory of the machine. */
-export function manifestsOf(pod: CampaignPod, hooksDirectory: string): readonly unknown[] {
+export function manifestsOf(
+  pod: CampaignPod,
+  hooksDirectory: string,
+): readonly (Manifest & Readonly<Record<string, unknown>>)[] {
   const { index, name, role, hostPort } = pod;
   const labels = { campaign: 'kill' };
   const hook = (what: string): unknown => ({

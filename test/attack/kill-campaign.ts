@@ -164,27 +164,36 @@ async function lookAtNodes(cluster: TestCluster, nodes: number): Promise<Readonl
   return Object.fromEntries(looked);
 }
 
+const objectsAtOnce = 60;
+
+/** In parts, and only what is not acknowledged yet: a whole list anew may take longer than a server lives. */
 async function makeAll(
   cluster: TestCluster,
   campaign: Campaign,
   wave: readonly CampaignPod[],
 ): Promise<void> {
-  const items = wave.flatMap((pod) => manifestsOf(pod, campaign.hooksDirectory));
-  const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
-  const made = new Set<string>();
-  await eventually(
-    'all are made',
-    async () => {
-      const { stdout } = await cluster.kubectl('apply -f -', { input });
-      for (const line of stdout.split('\n')) {
-        const [name = '', verb] = line.split(' ');
-        if (verb !== undefined) made.add(name);
-      }
-      return made.size === items.length;
-    },
-    patienceMs,
+  const { acknowledged, hooksDirectory } = campaign;
+  const missing = new Map<string, unknown>(
+    wave
+      .flatMap((pod) => manifestsOf(pod, hooksDirectory))
+      .map((item) => [`${item.kind.toLowerCase()}/${item.metadata.name}`, item] as const),
   );
-  for (const name of made) campaign.acknowledged.add(name);
+  const make = async (): Promise<boolean> => {
+    const items = [...missing.values()].slice(0, objectsAtOnce);
+    const input = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+    const { stdout, stderr } = await cluster.kubectl('create -f -', { input });
+    const made = [...stdout.matchAll(/^(\S+) created$/gm)].map(([, name = '']) => name);
+    // Made, and its answer was lost: seen now, so it counts as acknowledged.
+    const had = [...stderr.matchAll(/(\w+)s "(\w+)" already exists/g)].map(
+      ([, kind, name]) => `${kind}/${name}`,
+    );
+    for (const name of [...made, ...had]) {
+      missing.delete(name);
+      acknowledged.add(name);
+    }
+    return missing.size === 0;
+  };
+  await eventually('all are made', make, patienceMs);
 }
 
 /** Those that do not come to where they should are told. */
