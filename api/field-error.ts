@@ -40,7 +40,7 @@ const words: Readonly<Record<FieldErrorType, string>> = {
 const withoutValue: ReadonlySet<FieldErrorType> = new Set(['Required', 'Forbidden', 'TooLong', 'TooMany']);
 
 /** Faults of one object after which validation stops. */
-export const faultCountMax = 10_000;
+export const faultCountMax = 1000;
 
 /** The faults found so far by the validation that runs; validation is synchronous, so that there is only one. */
 let found: FieldError[] | undefined;
@@ -126,11 +126,11 @@ export function fieldErrorCause(error: FieldError): StatusCause {
 /** Characters of a text of a fault; what is longer is shown at its beginning and end. */
 const textLengthMax = 2048;
 
-/** The text, if it is not longer than a person reads. */
-export function clip(text: string): string {
-  if (text.length <= textLengthMax) return text;
-  const half = textLengthMax / 2;
-  return `${text.slice(0, half)}… (${text.length - textLengthMax} characters) …${text.slice(-half)}`;
+/** The text, if it is not longer than a person reads; else its beginning and end. */
+export function clip(text: string, lengthMax: number = textLengthMax): string {
+  if (text.length <= lengthMax) return text;
+  const half = lengthMax / 2;
+  return `${text.slice(0, half)}… (${text.length - lengthMax} characters) …${text.slice(-half)}`;
 }
 
 /** A large value may stand in many faults; it is rendered once. */
@@ -138,7 +138,7 @@ const rendered = new WeakMap<object, string>();
 
 function renderValue(value: unknown): string {
   if (value === undefined || value === null) return 'null';
-  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'string') return JSON.stringify(clip(value));
   if (typeof value !== 'object') return goJson(value);
   const text = rendered.get(value) ?? clip(goJson(value));
   rendered.set(value, text);

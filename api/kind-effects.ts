@@ -152,9 +152,25 @@ export function effectWarnings(kind: Kind, object: JsonObject): readonly string[
     const name = `${formatGroupVersion(kind)} ${kind.kind}`;
     return [`${name} is stored, but podwright does not act on it yet: ${effect.what}`];
   }
-  return (partEffects[key] ?? []).flatMap(({ what, find }) =>
+  const parts = (partEffects[key] ?? []).flatMap(({ what, find }) =>
     find(object).map((part) => `${part}: stored, but podwright does not act on it yet: ${what}`),
   );
+  return [...parts, ...graceWarnings(object)];
+}
+
+/** Where a pod's spec lies in the kinds that have one. */
+const podSpecPaths = ['spec', 'spec.template.spec', 'spec.jobTemplate.spec.template.spec', 'template.spec'];
+
+/** Such pods are from before there was a rule; pod warnings of kube-apiserver. */
+function graceWarnings(object: JsonObject): readonly string[] {
+  return podSpecPaths.flatMap((path) => {
+    const grace = at(object, `${path}.terminationGracePeriodSeconds`);
+    return typeof grace === 'number' && grace < 0
+      ? [
+          `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
+        ]
+      : [];
+  });
 }
 
 /** The table of docs/kinds.md. */

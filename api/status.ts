@@ -13,9 +13,10 @@ export type ResourceName = Pick<Kind, 'group' | 'resource'>;
 export function statusError(
   code: number,
   reason: string,
-  message: string,
+  text: string,
   details?: StatusDetails,
 ): PodwrightError {
+  const message = clip(text, messageLengthMax);
   const status: Status = {
     kind: 'Status',
     apiVersion: 'v1',
@@ -23,10 +24,17 @@ export function statusError(
     status: 'Failure',
     message,
     ...(reason === '' ? {} : { reason }),
-    ...(details === undefined ? {} : { details }),
+    ...(details === undefined ? {} : { details: withShortName(details) }),
     code,
   };
   return new PodwrightError('E_API', message, { detail: { status, httpCode: code, reason } });
+}
+
+/** Characters of the message of a Status: names, uids and texts that a request brought stand in it. */
+export const messageLengthMax = 65_536;
+
+function withShortName(details: StatusDetails): StatusDetails {
+  return details.name === undefined ? details : { ...details, name: clip(details.name) };
 }
 
 /** The Status and HTTP code that an error is answered with; what is no E_API is an internal error. */

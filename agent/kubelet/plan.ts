@@ -82,12 +82,18 @@ function planEnd(step: PlanDraft, desired: PodDesired): void {
   else if (desired.isPresent && facts.isStatusCurrent) step.do({ kind: 'deleteObject' });
 }
 
+/** A negative one, which pods from before there was a rule have, counts as 1. */
+function graceSecondsOf({ spec }: Pod): number {
+  const seconds = spec?.terminationGracePeriodSeconds ?? 30;
+  return seconds < 0 ? 1 : seconds;
+}
+
 /** What is left of the grace period; never less than one second, as the kubelet has it. */
 export function remainingGraceSeconds(desired: PodDesired, now: number, facts: PodFacts): number {
-  const { metadata, spec } = desired.pod;
+  const { metadata } = desired.pod;
   // Gone without having been asked to end: a forced deletion, by somebody who does not want to wait.
   if (!desired.isPresent && metadata?.deletionTimestamp === undefined) return 1;
-  const seconds = metadata?.deletionGracePeriodSeconds ?? spec?.terminationGracePeriodSeconds ?? 30;
+  const seconds = metadata?.deletionGracePeriodSeconds ?? graceSecondsOf(desired.pod);
   const elapsedMs = facts.endingSinceMs === undefined ? 0 : Math.max(0, now - facts.endingSinceMs);
   return Math.max(1, Math.ceil(seconds - elapsedMs / 1000));
 }
@@ -96,7 +102,7 @@ export function remainingGraceSeconds(desired: PodDesired, now: number, facts: P
 
 function planOver(step: PlanDraft): void {
   const { actual, facts, pod } = step;
-  const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const graceSeconds = graceSecondsOf(pod);
   if (stopContainers(step, graceSeconds, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
@@ -170,7 +176,7 @@ function planResizing(step: PlanDraft): boolean {
     step.do({ kind: 'resize', steps });
     return true;
   }
-  const graceSeconds = pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const graceSeconds = graceSecondsOf(pod);
   for (const { name, current } of restarts) {
     const message = `Container ${name} resize requires restart`;
     stopRun(step, { id: current?.id ?? '', name, graceSeconds, message, isForResize: true });
@@ -259,7 +265,7 @@ function stopUnhealthy(step: PlanDraft, view: ContainerView): void {
   const { facts, pod } = step;
   const run = view.current;
   if (run?.state.state !== 'running' || exitOf(view) !== undefined) return;
-  const podGrace = pod.spec?.terminationGracePeriodSeconds ?? 30;
+  const podGrace = graceSecondsOf(pod);
   const hook = facts.postStart.get(run.id);
   if (typeof hook === 'object') {
     stopRun(step, { id: run.id, name: view.name, graceSeconds: podGrace, message: 'FailedPostStartHook' });

@@ -119,7 +119,11 @@ function tooLong(text: string, lengthMax: number): readonly string[] {
   return Buffer.byteLength(text) > lengthMax ? [`must be no more than ${lengthMax} bytes`] : [];
 }
 
+/** Characters of a text whose syntax is looked at. */
+const syntaxLengthMax = 65_536;
+
 function whole(syntax: string): (text: string) => boolean {
   const pattern = new RegExp(`^${syntax}$`);
-  return (text) => pattern.test(text);
+  // A text beyond all limits is told to be too long; what it consists of would be looked for too long.
+  return (text) => text.length > syntaxLengthMax || pattern.test(text);
 }

@@ -294,6 +294,16 @@ describe('validateCreate() of a pod', () => {
 });
 
 describe('validateUpdate() of a pod', () => {
+  it('lets a negative grace period, which is taken as 1, become 1', () => {
+    const [old, mended] = [
+      podOf({ terminationGracePeriodSeconds: -1 }),
+      podOf({ terminationGracePeriodSeconds: 1 }),
+    ];
+    expect(validateCreate(kind, old)).toEqual([]);
+    expect(validateUpdate(kind, old, mended)).toEqual([]);
+    expect(validateUpdate(kind, mended, old).map(({ field }) => field)).toEqual(['spec']);
+  });
+
   it('lets go of one that would be refused today', () => {
     const old = podOf({}, { ports: [{ containerPort: 1, hostPort: 1, hostIP: 'x' }] });
     const metadata = { ...(old['metadata'] as object), labels: { a: 'b' } };

@@ -72,7 +72,10 @@ export function validatePodUpdate(old: JsonObject, pod: JsonObject): readonly Fi
           'existing toleration can not be modified except its tolerationSeconds',
         ),
       ];
-  const [fixedBefore, fixedAfter] = [fixedPart(before), fixedPart(withImagesOf(before, after))];
+  const [fixedBefore, fixedAfter] = [
+    fixedPart(before),
+    fixedPart(withImagesOf(before, withGraceOf(before, after))),
+  ];
   if (equalJson(fixedBefore, fixedAfter)) return errors;
   return [...errors, forbiddenField('spec', `${updateText}\n${renderDifference(fixedBefore, fixedAfter)}`)];
 }
@@ -144,11 +147,7 @@ function choiceErrors(spec: JsonObject, path: string): readonly FieldError[] {
 
 function timeErrors(spec: JsonObject, path: string): readonly FieldError[] {
   const deadline = spec['activeDeadlineSeconds'];
-  const grace = spec['terminationGracePeriodSeconds'];
   return [
-    ...(typeof grace === 'number' && grace < 0
-      ? [invalidField(`${path}.terminationGracePeriodSeconds`, grace, 'must be greater than or equal to 0')]
-      : []),
     ...(typeof deadline === 'number' && (deadline < 1 || deadline > 2_147_483_647)
       ? [
           invalidField(
@@ -325,6 +324,13 @@ function fixedPart(spec: JsonObject): JsonObject {
     ...fixed
   } = spec;
   return fixed;
+}
+
+/** A negative grace period, which is treated as 1, may become 1. */
+function withGraceOf(before: JsonObject, after: JsonObject): JsonObject {
+  const name = 'terminationGracePeriodSeconds';
+  const mends = Number(before[name]) < 0 && after[name] === 1;
+  return mends ? { ...after, [name]: before[name] } : after;
 }
 
 function withImagesOf(before: JsonObject, after: JsonObject): JsonObject {
