@@ -27,9 +27,9 @@ const otherNodes: Readonly<Record<string, OtherNode>> = {
   '22': { node: '22.23.3', npm: '10.8.2' },
   '24': { node: '24.11.1', npm: '11.6.2' },
 };
-/** Of the second command; each of them needs root, the kernel or the native bindings. */
+/** Of the second command: what needs root, the kernel, the native bindings and the supervisor as it comes; about twenty seconds. */
 const shortSelection =
-  'base native/launch/supervisor.kernel.test.ts native/launch/build.test.ts native/nft bin/setup bin/up agent/runtime/local-runtime.kernel.test.ts';
+  'native/launch/supervisor.kernel.test.ts native/launch/build.test.ts native/nft bin/setup/packages.test.ts bin/up agent/runtime/local-runtime.kernel.test.ts';
 const shorterSelection = 'bin/setup/packages.test.ts native/launch/launcher.linux.test.ts';
 const program = 'node_modules/node-linux-*/bin/node --disable-warning=ExperimentalWarning';
 
