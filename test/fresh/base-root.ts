@@ -19,18 +19,18 @@ export const cacheRoot = (): string =>
 
 /**
  * Every recipe runs in pid and mount namespaces of its own, and on a tmpfs, where the thousands of fsyncs of dpkg cost nothing and a cut
- * leaves nothing. $1 where that goes, $2 the tar to write, $3 the tar to start from. What a machine gets that is new is kept: no
- * package lists, no archives, no names of this machine.
+ * leaves nothing. That is on /mnt, as this namespace sees it: apt's own user must get there, and does not below a home. $1 the tar to
+ * write, $2 the tar to start from. What a machine gets that is new is kept: no package lists, no archives, no names of this machine.
  */
 const recipeStart = `
-mount -t tmpfs -o mode=0755 podwright-fresh "$1"
-root=$1/root
+mount -t tmpfs -o mode=0755 podwright-fresh /mnt
+root=/mnt/root
+log=/mnt/log
 pack() {
-  tar --create --file="$2" --directory="$root" --numeric-owner --one-file-system --exclude='./dev/*' --exclude='./proc/*' \\
+  tar --create --file="$1" --directory="$root" --numeric-owner --one-file-system --exclude='./dev/*' --exclude='./proc/*' \\
     --exclude='./var/lib/apt/lists/*' --exclude='./var/cache/apt/*' --exclude=./etc/resolv.conf --exclude=./etc/hostname .
 }
 or_say() { tail -n 5 "$log" >&2; exit 1; }
-log=$1/log
 `;
 
 /** As Debian's slim images do, without what nobody reads there: fewer files, less memory. */
@@ -44,7 +44,7 @@ pack "$@"
 /** Debian's nodejs and npm, and nothing else that they do not depend on. */
 const npmRecipe = `${recipeStart}
 mkdir "$root"
-tar --extract --file="$3" --directory="$root" --numeric-owner
+tar --extract --file="$2" --directory="$root" --numeric-owner
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
@@ -86,14 +86,14 @@ async function ensureRoot(
 
   for (let tries = 1; ; tries++) {
     step(`make a root of Debian: ${name} (once)`);
-    await mkdir(join(work, 'tmpfs'), { recursive: true });
+    await mkdir(work, { recursive: true });
     try {
       await runCommand(
         'setpriv',
         [
           ...['--pdeathsig', 'KILL', 'unshare'],
           ...['--mount', '--pid', '--fork', '--kill-child', '--mount-proc', '--propagation', 'private'],
-          ...['sh', '-ec', recipe, 'sh', join(work, 'tmpfs'), join(work, 'tar'), start ?? ''],
+          ...['sh', '-ec', recipe, 'sh', join(work, 'tar'), start ?? ''],
         ],
         { signal },
       );
