@@ -38,6 +38,7 @@ import { findCgroupRoot, podControllers } from './cgroup-root.ts';
 import { startControl } from './control.ts';
 import { connectThrough } from './egress-connect.ts';
 import { diskFullError } from './data-dir.ts';
+import { holdSupervisor } from './hold-supervisor.ts';
 import { createLogger } from './log.ts';
 import { nodeNameOf } from './node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
@@ -182,7 +183,7 @@ async function startParts(
       {
         runDirectory: paths.run,
         dataDirectory: paths.data,
-        launcher: createLauncher({ supervisorPath }),
+        launcher: createLauncher({ supervisorPath: await holdSupervisor(supervisorPath, paths.data) }),
         netlink: kernel.netlink,
         network,
         cgroups: await openCgroups(options.cgroup),

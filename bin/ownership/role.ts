@@ -31,7 +31,7 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
   },
   agent: {
     names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
-    pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*)$/,
+    pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
     evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],
     early: /^(agent\.log(\..*)?|logs)$/,
   },
