@@ -80,6 +80,11 @@ export function cloneJson(value: unknown): unknown {
   return copy;
 }
 
+/** The own member of a map whose keys users choose: `constructor` is one of none that does not say so. */
+export function memberOf<T>(map: Readonly<Record<string, T>> | undefined, key: string): T | undefined {
+  return map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
+}
+
 /** Sets an own member even for the name `__proto__`, which plain assignment would give to the prototype. */
 export function setOwn(target: Draft, key: string, value: unknown): void {
   if (key === '__proto__') {

@@ -1,3 +1,4 @@
+import { memberOf } from '#api/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { Pod } from '#api/objects.ts';
 import { parseQuantity, quantityToInteger, quantityToMilli } from '#api/quantity.ts';
@@ -30,7 +31,7 @@ function fieldValue(fieldPath: string, { pod, podIps, hostIps }: DownwardInput):
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
   if (subscript !== null) {
     const [, map, key = ''] = subscript;
-    return (map === 'labels' ? metadata.labels : metadata.annotations)?.[key] ?? '';
+    return memberOf(map === 'labels' ? metadata.labels : metadata.annotations, key) ?? '';
   }
   switch (fieldPath) {
     case 'metadata.name':
@@ -82,11 +83,11 @@ function resourceValue(
     memory: allocatable.memoryBytes,
     'ephemeral-storage': allocatable.storageBytes,
   };
-  if (!(name in fallback) && !name.startsWith('hugepages-')) {
+  if (!Object.hasOwn(fallback, name) && !name.startsWith('hugepages-')) {
     throw new PodwrightError('E_INVALID', `unsupported container resource: ${resource}`);
   }
   const { limits, requests } = container.resources ?? {};
-  const given = kind === 'limits' ? limits?.[name] : requests?.[name];
+  const given = memberOf(kind === 'limits' ? limits : requests, name);
   const milliUnits = name === 'cpu';
   const measure = (text: string): number =>
     milliUnits ? quantityToMilli(parseQuantity(text)) : quantityToInteger(parseQuantity(text));

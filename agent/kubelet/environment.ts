@@ -1,3 +1,4 @@
+import { memberOf } from '#api/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type {
   ConfigMap,
@@ -114,7 +115,7 @@ function referredValue({ name, valueFrom }: EnvVar, input: EnvironmentInput): st
     const { name: objectName = '', key, optional } = configMapKeyRef;
     const object = input.configMaps.get(objectName);
     if (object === undefined && optional !== true) throw missing('configmap', objectName);
-    const value = object?.data?.[key];
+    const value = memberOf(object?.data, key);
     if (value === undefined && optional !== true)
       throw missingKey(key, 'ConfigMap', `${namespace}/${objectName}`);
     return value;
@@ -123,7 +124,7 @@ function referredValue({ name, valueFrom }: EnvVar, input: EnvironmentInput): st
     const { name: objectName = '', key, optional } = secretKeyRef;
     const object = input.secrets.get(objectName);
     if (object === undefined && optional !== true) throw missing('secret', objectName);
-    const value = object?.data?.[key];
+    const value = memberOf(object?.data, key);
     if (value === undefined && optional !== true)
       throw missingKey(key, 'Secret', `${namespace}/${objectName}`);
     return value === undefined ? undefined : fromBase64(value);

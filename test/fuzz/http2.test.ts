@@ -14,6 +14,7 @@ import { fuzz } from './fuzz.ts';
 let server: ReturnType<typeof createHttpServer>;
 let port = 0;
 const requests = { inFlight: 0 };
+let cases = 0;
 
 beforeAll(async () => {
   const serving = await createAuthority('test', Date.now());
@@ -64,7 +65,7 @@ async function isAnswering(): Promise<boolean> {
 }
 
 fuzz('HTTP/2 frames: the server goes on, and nothing stays in flight', {
-  arbitrary: array(frame, { minLength: 1, maxLength: 30 }),
+  arbitrary: array(frame, { minLength: 1, maxLength: 60, size: 'max' }),
   check: async (frames) => {
     const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
     socket.on('error', () => undefined);
@@ -77,7 +78,8 @@ fuzz('HTTP/2 frames: the server goes on, and nothing stays in flight', {
     await new Promise((resolve) => setTimeout(resolve, 2));
     socket.destroy();
     await closed;
-    expect(await isAnswering()).toBe(true);
+    // A connection of its own costs more than the frames: asked now and then.
+    if (++cases % 20 === 1) expect(await isAnswering()).toBe(true);
     for (let turn = 0; requests.inFlight > 0 && turn < 1000; turn++)
       await new Promise((resolve) => setTimeout(resolve, 1));
     expect(requests.inFlight).toBe(0);

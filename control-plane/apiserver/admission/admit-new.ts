@@ -1,5 +1,5 @@
 import { admitCreate, type AdmissionOptions } from '#api/admission.ts';
-import { at, nameOrPrefix, numberOf, stringOf, withPath } from '#api/json.ts';
+import { at, nameOrPrefix, numberOf, stringOf, withPath, memberOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { forbidden, namespaceTerminating, notFound } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -73,7 +73,7 @@ async function priorityOf(
 ): Promise<{ readonly value: number; readonly preemptionPolicy: string }> {
   const name = stringOf(at(pod, 'spec.priorityClassName'));
   const fallback = { value: 0, preemptionPolicy: 'PreemptLowerPriority' };
-  const system = systemPriorities[name];
+  const system = memberOf(systemPriorities, name);
   if (system !== undefined) return { ...fallback, value: system };
   if (name !== '') {
     const entry = await context.registry.read(priorityClasses, '', name);

@@ -1,3 +1,4 @@
+import { memberOf } from '#api/json.ts';
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/selector.ts';
 import type { Pod, PodAffinityTerm } from '#api/objects.ts';
 import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
@@ -136,7 +137,7 @@ function selectorOf(term: PodAffinityTerm, owner: Pod): LabelMatcher {
   const selector = labelSelectorFromObject(term.labelSelector);
   const labels = owner.metadata?.labels ?? {};
   const requirement = (operator: 'In' | 'NotIn') => (key: string) => {
-    const value = labels[key];
+    const value = memberOf(labels, key);
     return value === undefined ? [] : [{ key, operator, values: [value] }];
   };
   const requirements = [
@@ -148,5 +149,5 @@ function selectorOf(term: PodAffinityTerm, owner: Pod): LabelMatcher {
 }
 
 function labelOf({ node }: NodeInfo, key: string): string | undefined {
-  return node.metadata?.labels?.[key];
+  return memberOf(node.metadata?.labels, key);
 }

@@ -1,3 +1,4 @@
+import { memberOf } from '#api/json.ts';
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/selector.ts';
 import type { Pod, TopologySpreadConstraint } from '#api/objects.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
@@ -23,7 +24,7 @@ export const topologySpreadFilter: FilterPlugin = {
     if (all.length === 0) return undefined;
     return ({ node }) => {
       for (const { constraint, counts, isSelfMatch } of all) {
-        const value = node.metadata?.labels?.[constraint.topologyKey];
+        const value = memberOf(node.metadata?.labels, constraint.topologyKey);
         if (value === undefined) return [missingLabel];
         // With fewer domains than minDomains the emptiest counts as 0.
         const isShort = counts.size < (constraint.minDomains ?? 1);
@@ -46,7 +47,7 @@ export const topologySpreadScore: ScorePlugin = {
     if (all.length === 0) return undefined;
     return ({ node }) =>
       all.reduce((sum, { constraint, counts }) => {
-        const value = node.metadata?.labels?.[constraint.topologyKey];
+        const value = memberOf(node.metadata?.labels, constraint.topologyKey);
         const worst = Math.max(0, ...counts.values()) + 1;
         return sum + (value === undefined ? worst : (counts.get(value) ?? 0));
       }, 0);
@@ -64,7 +65,7 @@ function domainsOf(
     const selector = selectorOf(constraint, pod);
     const counts = new Map<string, number>();
     for (const info of snapshot.nodes) {
-      const value = info.node.metadata?.labels?.[constraint.topologyKey];
+      const value = memberOf(info.node.metadata?.labels, constraint.topologyKey);
       if (value === undefined || !isConsidered(constraint, pod, info)) continue;
       counts.set(value, (counts.get(value) ?? 0) + countMatching(info, pod, selector));
     }
@@ -93,7 +94,7 @@ function selectorOf(constraint: TopologySpreadConstraint, pod: Pod): LabelMatche
   const selector = labelSelectorFromObject(constraint.labelSelector);
   const labels = pod.metadata?.labels ?? {};
   const more = (constraint.matchLabelKeys ?? []).flatMap((key) => {
-    const value = labels[key];
+    const value = memberOf(labels, key);
     return value === undefined ? [] : [{ key, operator: 'In' as const, values: [value] }];
   });
   return { ...selector, requirements: [...selector.requirements, ...more] };
