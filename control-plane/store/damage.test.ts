@@ -17,7 +17,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { copyStore, makeStores, openStoreIn, readAll, type StoreCopies } from './damaged-store.fixture.ts';
-import { planOpen, type StoreFiles } from './disk-open.ts';
+import { classify, planOpen, type StoreFiles } from './disk-open.ts';
 import { openEmbeddedStore } from './embedded.ts';
 import { salvageStore } from './salvage.ts';
 import { put } from './store.conformance.ts';
@@ -321,4 +321,13 @@ describe('damage while it is open', () => {
     });
     expect((await readAll(store)).get('/k/0')).toMatch(/^acknowledged@/);
   });
+});
+
+it.each([
+  { name: 'a file that ends within a page', errcode: 522, isReading: true, code: 'E_DAMAGED' },
+  { name: 'the same of a file that is being written', errcode: 522, isReading: false, code: 'E_INTERNAL' },
+  { name: 'a disk that fails', errcode: 266, isReading: true, code: 'E_INTERNAL' },
+])('classify() tells $name as $code', ({ errcode, isReading, code }) => {
+  const error = Object.assign(new Error('disk I/O error'), { errcode });
+  expect(classify(error, isReading).code).toBe(code);
 });

@@ -273,6 +273,11 @@ export function sqliteCode(error: unknown): number | undefined {
   return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined;
 }
 
+/** SQLITE_IOERR_SHORT_READ: not the disk failed, the file is shorter than it says. */
+function isShortRead(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === 522;
+}
+
 /** Which failure it is; `isReading`: of a file that nobody else writes, where an error of SQLite's parser is damage, too. */
 export function classify(
   error: unknown,
@@ -284,6 +289,7 @@ export function classify(
   const errno = errnoOf(error);
   if (errno === 'ENOSPC' || errno === 'EDQUOT') return { code: 'E_NO_SPACE', message };
   if (errno === 'EACCES' || errno === 'EPERM' || errno === 'EROFS') return { code: 'E_PERMISSION', message };
+  if (isReading && isShortRead(error)) return { code: 'E_DAMAGED', message: 'store.db ends within a page' };
   switch (sqliteCode(error)) {
     case 5: // SQLITE_BUSY
       return { code: 'E_BUSY', message };
