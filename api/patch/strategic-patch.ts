@@ -1,5 +1,5 @@
 import { mergeFacts, type MergeFact } from '#api/facts.ts';
-import { cloneJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
+import { cloneJson, goJson, isObject, listOf, memberOf, setOwn, type Draft } from '#api/json.ts';
 import { schemaType, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, statusError } from '#api/status.ts';
@@ -195,7 +195,7 @@ function orderList(
 
 function factOf(type: string, key: string): MergeFact | undefined {
   const facts = mergeFacts().types;
-  return Object.hasOwn(facts, type) ? facts[type]?.[key] : undefined;
+  return memberOf(memberOf(facts, type), key);
 }
 
 function isMerged(fact: MergeFact | undefined): boolean {
@@ -203,7 +203,7 @@ function isMerged(fact: MergeFact | undefined): boolean {
 }
 
 function fieldExpression(type: string, key: string): string {
-  const field = schemaType(type)?.f?.[key];
+  const field = memberOf(schemaType(type)?.f, key);
   return field === undefined ? '' : typeof field === 'string' ? field : field[0];
 }
 
