@@ -63,7 +63,7 @@ mount -t proc proc "$root/proc"
 mount -t sysfs sysfs "$root/sys"
 mount -t cgroup2 none "$root/sys/fs/cgroup"
 mount -t tmpfs -o mode=0755 dev "$root/dev"
-for device in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 tty:5:0; do
+for device in null:1:3 zero:1:5 full:1:7 random:1:8 urandom:1:9 kmsg:1:11 tty:5:0; do
   mknod -m 0666 "$root/dev/\${device%%:*}" c $(echo "\${device#*:}" | tr : ' ')
 done
 mkdir "$root/dev/pts" "$root/dev/shm"
