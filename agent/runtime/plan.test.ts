@@ -199,7 +199,7 @@ describe('planContainer()', () => {
     expect({ ...plan, cgroup: { ...plan.cgroup, devices } }).toMatchInlineSnapshot(`
       {
         "cgroup": {
-          "devices": "c 1:3 rwm, c 1:5 rwm, c 1:7 rwm, c 1:8 rwm, c 1:9 rwm, c 5:0 rwm, c 5:1 rwm, c 5:2 rwm, c 136:* rwm, otherwise b m, c m",
+          "devices": "c 1:3 rwm, c 1:5 rwm, c 1:7 rwm, c 1:8 rwm, c 1:9 rwm, c 5:0 rwm, c 5:2 rwm, c 136:* rwm, otherwise b m, c m",
           "path": "kubepods/podX/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
           "resources": {},
         },
