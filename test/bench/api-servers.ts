@@ -29,7 +29,7 @@ export async function startOurServer(directory: string): Promise<BenchServer> {
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', 'bin/podwright.ts', 'server'];
   const server = start(
     [...command, '--data', directory, '--listen', `127.0.0.1:${port}`, '--advertise-address', '127.0.0.1'],
-    join(directory, 'log'),
+    join(directory, 'server.log'), // A name that a server takes for its own.
   );
   await eventually('podwright server', () => existsSync(kubeconfig), [server]);
   return ready('podwright', accessOf(kubeconfig), [server]);
