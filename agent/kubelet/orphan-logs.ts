@@ -1,8 +1,9 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { describeError, errnoOf } from '#base/errors.ts';
+import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { namesIn } from '#base/names-in.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
@@ -35,15 +36,6 @@ export async function removeOrphanLogs(
     removed.push(name);
   }
   return removed;
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
 
 export interface OrphanLogsOptions {

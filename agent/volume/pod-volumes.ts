@@ -2,7 +2,8 @@ import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Pod } from '#api/objects.ts';
 import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
 import { inGroups } from './in-groups.ts';
@@ -110,13 +111,4 @@ async function removeRoot(root: string, mounter: Mounter): Promise<void> {
   }
   mounter.unmount(root);
   await removeTree(root);
-}
-
-async function namesIn(directory: string): Promise<readonly string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return [];
-    throw error;
-  }
 }
