@@ -73,7 +73,7 @@ function isThere(root: OwnedFd, relative: string): boolean {
   }
 }
 
-/** Undefined when it was there already: a directory that another made, or a link that leads nowhere. */
+/** Undefined when it was there already (a directory that another made, a link that leads nowhere), or no longer is once it is made. */
 function makeBelow(parent: OwnedFd, name: string, mode: number): OwnedFd | undefined {
   try {
     mkdirSync(`/proc/self/fd/${parent.fd}/${name}`, { mode: 0o700 });
@@ -83,10 +83,18 @@ function makeBelow(parent: OwnedFd, name: string, mode: number): OwnedFd | undef
   }
   const flags = sys.O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
   const resolve = sys.RESOLVE_BENEATH | sys.RESOLVE_NO_SYMLINKS | sys.RESOLVE_NO_XDEV;
-  const made = openBeneathFd(parent.fd, Buffer.from(name), { flags, resolve });
-  fchmodSync(made.fd, mode); // Whatever the umask is.
-  return made;
+  try {
+    const made = openBeneathFd(parent.fd, Buffer.from(name), { flags, resolve });
+    fchmodSync(made.fd, mode); // Whatever the umask is.
+    return made;
+  } catch (error) {
+    if (swapped.has(errnoOf(error) ?? '')) return undefined;
+    throw error;
+  }
 }
+
+/** What opening says where a directory that was just made has given its place to something else. */
+const swapped: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'EXDEV']);
 
 function beneath(root: OwnedFd, relative: string, flags: number): OwnedFd {
   const path = Buffer.from(relative === '' ? '.' : relative);

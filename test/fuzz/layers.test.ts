@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  renameSync,
   rmSync,
   symlinkSync,
   truncateSync,
@@ -206,18 +207,20 @@ function makeFile(directory: string, { kind, name, mode, uid, seconds, size }: F
     return symlinkSync(size > 1000 ? `/${'t'.repeat(300)}` : 'nowhere/\u{e9}', path);
   else if (kind === 'link' && first !== undefined)
     return linkSync(Buffer.concat([Buffer.from(`${directory}/`), first]), path);
-  else if (kind === 'fifo')
-    execFileSync(
-      'mkfifo',
-      ['-m', '600', path.toString('latin1')].map((each) => each),
-      { stdio: 'ignore' },
-    );
+  else if (kind === 'fifo') makeFifo(path);
   else writeFileSync(path, Buffer.alloc(size, 'x'));
   if (!existsSync(path)) return;
   if (kind === 'sparse') truncateSync(path, 60_000);
   chownSync(path, uid, uid);
   chmodSync(path, mode);
   utimesSync(path, seconds, seconds);
+}
+
+/** By a name of its own: an argument of a program is text, and not each of these names is. */
+function makeFifo(path: Buffer): void {
+  const plain = join(root, 'fifo');
+  execFileSync('mkfifo', ['-m', '600', plain], { stdio: 'ignore' });
+  renameSync(plain, path);
 }
 
 function tarOf(source: string, format: readonly string[]): Buffer | undefined {
