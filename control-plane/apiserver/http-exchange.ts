@@ -6,7 +6,8 @@ import type { TLSSocket } from 'node:tls';
 import { requestTooLarge, tooManyRequests } from '#api/status.ts';
 import type { ByteRoom } from '#base/byte-room.ts';
 import { systemClock } from '#base/clock.ts';
-import type { UnreadAnswers } from './unread-answers.ts';
+import type { RequestTurns } from './request-turns.ts';
+import type { AnswerStream, UnreadAnswers } from './unread-answers.ts';
 import {
   bodyBytesMax,
   emptyBody,
@@ -144,6 +145,12 @@ function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders 
 export interface ServerRooms {
   readonly bodies: ByteRoom;
   readonly unread: UnreadAnswers;
+  readonly turns: RequestTurns;
+}
+
+/** Whether it is a question whether the server lives, which waits for no other request. */
+export function isUrgent(target: string): boolean {
+  return /^\/(?:livez|readyz|healthz)(?:[/?]|$)/.test(target);
 }
 
 /** The headers of an answer, those among them that every answer has. */
@@ -166,15 +173,20 @@ export function headersOf({
 }
 
 /** Where a streamed body goes. */
-export function sinkOf(stream: Writable): ByteSink {
+export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
   return {
-    write: (bytes) => (stream.writable ? stream.write(bytes) : true),
+    write: (bytes) => {
+      if (!stream.writable || stream.write(bytes)) return true;
+      unread.waiting(stream, stream.writableLength);
+      return false;
+    },
     drained: async () => {
       if (!stream.writableNeedDrain || stream.destroyed) return;
       const { promise, resolve } = Promise.withResolvers<void>();
       stream.on('drain', resolve).on('close', resolve);
       await promise;
       stream.off('drain', resolve).off('close', resolve);
+      unread.waiting(stream, stream.writableLength);
     },
     get pendingBytes() {
       return stream.writableLength;

@@ -14,6 +14,7 @@ import {
   bodiesBytesMax,
   callerOf,
   headersOf,
+  isUrgent,
   joinHeaders,
   readExchange,
   sinkOf,
@@ -23,6 +24,7 @@ import {
 } from './http-exchange.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
+import { RequestTurns } from './request-turns.ts';
 import { UnreadAnswers } from './unread-answers.ts';
 
 export interface HttpServerOptions {
@@ -94,10 +96,12 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   const rooms: ServerRooms = {
     bodies: new ByteRoom(bodiesBytesMax),
     unread: new UnreadAnswers(systemClock, (why) => options.logger.debug({ why }, 'answer cut off')),
+    turns: new RequestTurns(),
   };
   const shared: Serving = { ...options, rooms };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-    void serve(shared, request, response);
+    const start = (): void => void serve(shared, request, response);
+    rooms.turns.begin(request.socket, start, { isUrgent: isUrgent(request.url ?? '/') });
   });
   // Says that it takes no more requests, and ends when those under way have ended: a watch may be one of them.
   server.on('session', (session) => {
@@ -108,7 +112,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   server.on(
     'stream',
     (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, rawHeaders: string[]) => {
-      void serveStream(shared, stream, { headers, rawHeaders });
+      serveStream(shared, stream, { headers, rawHeaders });
     },
   );
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -182,7 +186,7 @@ async function send(
     response.end(body);
   } else {
     response.flushHeaders(); // A watch says that it is there before anything happens.
-    await body(sinkOf(response));
+    await body(sinkOf(response, unread));
     response.end();
   }
 }

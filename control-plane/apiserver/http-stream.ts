@@ -3,6 +3,7 @@ import type { Logger } from '#base/log.ts';
 import {
   callerOf,
   headersOf,
+  isUrgent,
   joinHeaders,
   readExchange,
   sinkOf,
@@ -18,36 +19,44 @@ export interface StreamOptions {
   readonly rooms: ServerRooms;
 }
 
-/** One request of an HTTP/2 connection. */
-export async function serveStream(
-  { handle, logger, rooms }: StreamOptions,
-  stream: ServerHttp2Stream,
-  { headers, rawHeaders }: { readonly headers: IncomingHttpHeaders; readonly rawHeaders: readonly string[] },
-): Promise<void> {
-  const path = headers[':path'] ?? '/';
+type HeadersOfStream = {
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+};
+
+/** One request of an HTTP/2 connection: begins when it is its turn, if its client still wants it then. */
+export function serveStream(options: StreamOptions, stream: ServerHttp2Stream, given: HeadersOfStream): void {
+  const path = given.headers[':path'] ?? '/';
   const cutOff = (error: unknown): void => {
-    logger.debug({ error: String(error), path }, 'response cut off');
+    options.logger.debug({ error: String(error), path }, 'response cut off');
     stream.destroy();
   };
   stream.on('error', cutOff);
+  const start = (): void => {
+    if (!stream.closed) void answerStream(options, stream, given).catch(cutOff);
+  };
+  options.rooms.turns.begin(stream.session ?? stream, start, { isUrgent: isUrgent(path) });
+}
+
+async function answerStream(
+  { handle, rooms }: StreamOptions,
+  stream: ServerHttp2Stream,
+  { headers, rawHeaders }: HeadersOfStream,
+): Promise<void> {
   using client = waitingClient(stream);
 
-  try {
-    if (headers.expect === '100-continue') stream.additionalHeaders({ ':status': 100 });
-    const request = readExchange({
-      method: headers[':method'] ?? 'GET',
-      target: path,
-      headers: joinHeaders(headers),
-      rawHeaders,
-      caller: callerOf(stream.session ?? stream, stream.session?.socket),
-      body: stream,
-      client,
-      room: rooms.bodies,
-    });
-    await send(stream, await handle(request), { isHead: request.method === 'HEAD', unread: rooms.unread });
-  } catch (error) {
-    cutOff(error);
-  }
+  if (headers.expect === '100-continue') stream.additionalHeaders({ ':status': 100 });
+  const request = readExchange({
+    method: headers[':method'] ?? 'GET',
+    target: headers[':path'] ?? '/',
+    headers: joinHeaders(headers),
+    rawHeaders,
+    caller: callerOf(stream.session ?? stream, stream.session?.socket),
+    body: stream,
+    client,
+    room: rooms.bodies,
+  });
+  await send(stream, await handle(request), { isHead: request.method === 'HEAD', unread: rooms.unread });
 }
 
 async function send(
@@ -62,7 +71,7 @@ async function send(
   stream.respond({ ...headersOf(answer), ':status': answer.status }, { endStream });
   if (!endStream) {
     unread.add(stream, isWhole ? body.byteLength : 0);
-    if (!isWhole) await body(sinkOf(stream));
+    if (!isWhole) await body(sinkOf(stream, unread));
     stream.end(isWhole ? body : emptyBody, () => unread.remove(stream));
   }
   // Whoever was answered in the middle of sending need not go on.

@@ -6,7 +6,7 @@ import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
-import { partialShape, typedBytes } from './object-bytes.ts';
+import { partialShape, typedBytes, typedShape } from './object-bytes.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { bytesResponse, objectResponse, piecesResponse, streamedResponse, styleOf } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
@@ -22,6 +22,8 @@ import {
 } from './transform.ts';
 
 const pieceBytes = 262_144;
+/** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
+const largeItemBytes = 65_536;
 
 /** GET of one object. */
 export async function getObject(
@@ -38,7 +40,9 @@ export async function getObject(
   if (transform !== undefined) {
     return objectResponse(200, transformObject(kind, transform, entry.object, context.clock.now()), style);
   }
-  return bytesResponse(200, typedBytes(kind, context.registry.bytesOf(kind, entry.value)), style);
+  const bytes = context.registry.bytesOf(kind, entry.value);
+  if (bytes.byteLength < largeItemBytes) return bytesResponse(200, typedBytes(kind, bytes), style);
+  return piecesResponse(typedShape(kind)(bytes), style);
 }
 
 interface Page {
@@ -107,7 +111,7 @@ function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['
 const comma = Buffer.from(',');
 const listEnd = Buffer.from(']}');
 
-/** Head, items between commas and `]}`, in pieces of a size to send at once. */
+/** Head, items between commas and `]}`, in pieces of a size to send at once; a large item is one by itself, not copied. */
 function* joinItems(
   head: string,
   values: readonly StoredValue[],
@@ -120,10 +124,14 @@ function* joinItems(
     const bytes = render(value);
     if (!isFirst) parts.push(comma);
     isFirst = false;
-    parts.push(bytes);
-    size += bytes.byteLength;
-    if (size < pieceBytes) continue;
+    const isLarge = bytes.byteLength >= largeItemBytes;
+    if (!isLarge) {
+      parts.push(bytes);
+      size += bytes.byteLength;
+      if (size < pieceBytes) continue;
+    }
     yield Buffer.concat(parts);
+    if (isLarge) yield bytes;
     parts = [];
     size = 0;
   }

@@ -68,6 +68,21 @@ describe('UnreadAnswers', () => {
     expect(streams.map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
   });
 
+  test('counts what is written piece by piece at once, and no longer when it was taken', () => {
+    const { unread } = answers();
+    const [taken, deaf, last] = [deafStream(), deafStream(), deafStream()];
+    for (const stream of [taken, deaf, last]) unread.add(stream, 0);
+    unread.waiting(taken, unreadBytesMax / 2);
+    unread.waiting(taken, 0);
+    unread.waiting(deaf, unreadBytesMax / 2);
+    unread.waiting(last, unreadBytesMax / 2);
+    expect([taken, deaf, last].map(({ destroyed }) => destroyed)).toEqual([false, false, false]);
+    unread.waiting(last, unreadBytesMax / 2 + 1);
+    expect([taken, deaf, last].map(({ destroyed }) => destroyed)).toEqual([false, true, false]);
+    unread.waiting(deaf, unreadBytesMax);
+    expect(last.destroyed).toBe(false);
+  });
+
   test('looks no more when all were read', () => {
     const { clock, unread } = answers();
     const stream = deafStream();

@@ -19,10 +19,10 @@ const lookEveryMs = 1_000;
 export class UnreadAnswers {
   readonly #clock: Clock;
   readonly #onCutOff: (why: string) => void;
-  /** In order of age, with the bytes of those that are known from the beginning. */
+  /** In order of age, with the bytes that wait. */
   readonly #open = new Map<AnswerStream, number>();
   readonly #armed = new Set<AnswerStream>();
-  #wholeBytes = 0;
+  #bytes = 0;
   #isLooking = false;
 
   constructor(clock: Clock, onCutOff: (why: string) => void) {
@@ -34,12 +34,20 @@ export class UnreadAnswers {
     return this.#open.size;
   }
 
-  /** Before a body is written: `bytes` of a whole one, 0 of one that waits for room itself. */
+  /** Before a body is written: `bytes` of a whole one, 0 of one that is written piece by piece. */
   add(stream: AnswerStream, bytes: number): void {
-    if (this.#wholeBytes + bytes > unreadBytesMax) this.#makeRoom(bytes);
-    this.#open.set(stream, bytes);
-    this.#wholeBytes += bytes;
+    this.#open.set(stream, 0);
+    this.waiting(stream, bytes);
     this.#lookSoon();
+  }
+
+  /** So many bytes of the answer wait now. */
+  waiting(stream: AnswerStream, bytes: number): void {
+    const before = this.#open.get(stream);
+    if (before === undefined) return;
+    if (this.#bytes - before + bytes > unreadBytesMax) this.#makeRoom(stream, bytes - before);
+    this.#open.set(stream, bytes);
+    this.#bytes += bytes - before;
   }
 
   /** The answer was taken, or its client has gone. */
@@ -47,7 +55,7 @@ export class UnreadAnswers {
     const bytes = this.#open.get(stream);
     if (bytes === undefined) return;
     this.#open.delete(stream);
-    this.#wholeBytes -= bytes;
+    this.#bytes -= bytes;
     if (this.#armed.delete(stream) && !stream.destroyed) stream.setTimeout(0);
   }
 
@@ -59,19 +67,17 @@ export class UnreadAnswers {
 
   #look(): void {
     this.#isLooking = false;
-    let unread = 0;
-    for (const stream of [...this.#open.keys()]) {
+    for (const stream of this.#open.keys()) {
       if (stream.destroyed) {
         this.remove(stream);
         continue;
       }
-      const waiting = stream.writableLength;
-      unread += waiting;
+      const bytes = stream.writableLength;
+      this.waiting(stream, bytes);
       // A watch to which nothing happens is no client that does not read.
-      if (waiting > 0) this.#arm(stream);
+      if (bytes > 0) this.#arm(stream);
       else if (this.#armed.delete(stream)) stream.setTimeout(0);
     }
-    if (unread > unreadBytesMax) this.#makeRoom(0, unread);
     if (this.#open.size > 0) this.#lookSoon();
   }
 
@@ -81,14 +87,11 @@ export class UnreadAnswers {
     stream.setTimeout(answerStallMs, () => this.#cutOff(stream, `nothing read for ${answerStallMs} ms`));
   }
 
-  /** Cuts off the oldest of those that have something to read, until there is room for so much. */
-  #makeRoom(bytes: number, unread = this.#wholeBytes): void {
-    let over = unread + bytes - unreadBytesMax;
-    for (const [stream, whole] of [...this.#open]) {
-      if (over <= 0) return;
-      const waiting = Math.max(whole, stream.writableLength);
-      if (waiting === 0) continue;
-      over -= waiting;
+  /** Cuts off the oldest of the others that have something to read, until there is room for so much more. */
+  #makeRoom(asking: AnswerStream, bytes: number): void {
+    for (const [stream, waiting] of this.#open) {
+      if (this.#bytes + bytes <= unreadBytesMax) return;
+      if (waiting === 0 || stream === asking) continue;
       this.#cutOff(stream, `more than ${unreadBytesMax} bytes unread by all clients`);
     }
   }

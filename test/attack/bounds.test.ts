@@ -12,8 +12,7 @@ import type { Access } from './peers.ts';
 
 const seconds = Number(process.env['PODWRIGHT_ATTACK_SECONDS'] ?? 3);
 const agentBytesMax = 300 * 1_048_576;
-/** The goal is 600 MB, which floods of lists and of large bodies go over (docs/bugs.md, open; 1,160 MB seen): beyond this something new is wrong. */
-const serverBytesMax = 2_000 * 1_048_576;
+const serverBytesMax = 600 * 1_048_576;
 /** Far above what is asked for (250 ms): the machine may be busy with other tests. */
 const livezMsMax = 5_000;
 
@@ -44,7 +43,7 @@ describe.skipIf(!canTestClusters())(
     let cluster: TestCluster;
     let access: Access;
     let probe: Worker;
-    const figures = new Float64Array(new SharedArrayBuffer(16));
+    const figures = new Float64Array(new SharedArrayBuffer(24));
     let pids: { readonly server: number; readonly agent: number };
 
     beforeAll(async () => {
@@ -76,9 +75,10 @@ describe.skipIf(!canTestClusters())(
 
     /** Slowest answer in milliseconds, and failures, since they were asked for. */
     function readFigures(): readonly [number, number] {
-      const [slowestMs = 0, failures = 0] = figures;
-      figures.fill(0);
-      return [slowestMs, failures];
+      const [slowestMs = 0, failures = 0, askedAtMs = 0] = figures;
+      figures.fill(0, 0, 2);
+      const waitingMs = askedAtMs === 0 ? 0 : Date.now() - askedAtMs;
+      return [Math.max(slowestMs, waitingMs), failures];
     }
 
     it.each(floods)('$name', { timeout: (seconds + 90) * 1000 }, async ({ name, run }) => {

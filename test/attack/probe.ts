@@ -1,4 +1,4 @@
-/** Asks for /livez on a connection of its own, in a thread of its own; the slowest answer and the failures are in shared memory. */
+/** Asks for /livez on a connection of its own, in a thread of its own; what it found is in shared memory. */
 import { Agent, get } from 'node:https';
 import { performance } from 'node:perf_hooks';
 import { workerData } from 'node:worker_threads';
@@ -8,7 +8,7 @@ interface ProbeData {
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-  /** Two doubles: the slowest answer in milliseconds, and the failures. The test sets them to nothing. */
+  /** Doubles: the slowest answer in milliseconds, the failures, when (by Date.now) that was asked which waits now. */
   readonly told: SharedArrayBuffer;
 }
 
@@ -18,8 +18,10 @@ const figures = new Float64Array(told);
 
 function ask(): void {
   const startMs = performance.now();
+  figures[2] = Date.now();
   const end = (hasFailed: boolean): void => {
     figures[0] = Math.max(figures[0] ?? 0, performance.now() - startMs);
+    figures[2] = 0;
     if (hasFailed) figures[1] = (figures[1] ?? 0) + 1;
     setTimeout(ask, 20);
   };
