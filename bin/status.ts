@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
+import { shellWord } from '#base/shell-word.ts';
 import { nodesHere } from './nodes-here.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
@@ -19,7 +20,8 @@ export async function runStatus(options: {
   const state = await readState(resolve(options.data));
   if (state !== undefined) {
     const running = isAlive(state);
-    say(`up        ${running ? `running, pid ${state.pid}` : 'ended without cleaning up: podwright down'}`, {
+    const ended = `ended without cleaning up: podwright down --data ${shellWord(resolve(options.data))}`;
+    say(`up        ${running ? `running, pid ${state.pid}` : ended}`, {
       up: { running, pid: state.pid, port: state.port },
     });
   }

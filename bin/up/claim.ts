@@ -1,4 +1,5 @@
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { shellWord } from '#base/shell-word.ts';
 import { type Claim, claimDirectory } from '#bin/ownership/claim-directory.ts';
 import { findLauncher } from './end-launcher.ts';
 import { readState } from './state.ts';
@@ -43,6 +44,6 @@ async function busyError(dataDir: string): Promise<PodwrightError> {
   const who = launcher === undefined ? '' : ` as pid ${launcher.pid}`;
   return new PodwrightError(
     'E_BUSY',
-    `start a cluster in ${dataDir}: podwright up runs there${who}; stop it with podwright down --data ${dataDir}, or choose another directory with --data`,
+    `start a cluster in ${dataDir}: podwright up runs there${who}; stop it with podwright down --data ${shellWord(dataDir)}, or choose another directory with --data`,
   );
 }

@@ -1,6 +1,7 @@
 import { connectControl } from '#bin/control.ts';
 import { agentPaths } from '#bin/paths.ts';
 import type { HostPlan } from './plan.ts';
+import { shellWord } from '#base/shell-word.ts';
 
 const image = 'podwright/demo:1'; // As a person writes it.
 
@@ -33,7 +34,7 @@ export function renderReady(ready: {
   readonly kubeconfig: string;
   readonly hasDemoImage: boolean;
 }): string {
-  const next = [`export KUBECONFIG=${ready.kubeconfig}`];
+  const next = [`export KUBECONFIG=${shellWord(ready.kubeconfig)}`];
   if (ready.hasDemoImage) next.push(`kubectl create deployment web --image=${image} --replicas=2`);
   return `ready in ${ready.seconds} s\n\n${next.map((line) => `  ${line}\n`).join('')}`;
 }

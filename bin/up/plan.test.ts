@@ -25,6 +25,11 @@ describe('planUp()', () => {
     expect(() => planUp({ ...options, nodes }, '/')).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
   });
 
+  it('refuses a data directory in which no socket can be', () => {
+    const dataDir = `/tmp/${'x'.repeat(90)}`;
+    expect(() => planUp({ ...options, dataDir }, '/')).toThrow(/shorter directory with --data/);
+  });
+
   it('leaves room for a socket below the run directory (108 bytes, unix(7))', () => {
     expect(planUp(options, '/').runDir.length).toBeLessThanOrEqual(40);
   });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
+import { checkSocketPath } from '#bin/socket-path.ts';
 
 export const nodesMax = 64;
 export const serviceCidr = '10.96.0.0/16';
@@ -45,6 +46,9 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > nodesMax) {
     throw new PodwrightError('E_USAGE', `start ${options.nodes} nodes: --nodes takes 1 to ${nodesMax}`);
   }
+  const egressSocket = join(options.dataDir, 'egress.sock');
+  for (const path of [egressSocket, join(options.dataDir, `node-${options.nodes}`, 'agent.sock')])
+    checkSocketPath(path);
   const runDir = clusterRunDir(options.dataDir);
   const cgroup = join(cgroupRoot, clusterCgroupName(options.dataDir));
   const host = (name: string, ip: string): HostPlan => ({
@@ -62,7 +66,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     cgroup,
     runDir,
     kubeconfig: join(options.dataDir, 'kubeconfig'),
-    egressSocket: join(options.dataDir, 'egress.sock'),
+    egressSocket,
     server: host('server', `${fabricPrefix}.1`),
     nodes: Array.from({ length: options.nodes }, (_, index) =>
       host(`node-${index + 1}`, `${fabricPrefix}.${index + 11}`),

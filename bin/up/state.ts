@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { shellWord } from '#base/shell-word.ts';
 import { dataDirError } from '#bin/data-dir.ts';
 import { directoryProblem, fileProblem, lstatIfThere } from '#bin/ownership/marker.ts';
 import { clusterRunDir } from '#bin/paths.ts';
@@ -76,7 +77,7 @@ export async function readState(dataDir: string): Promise<UpState | undefined> {
   }
   throw new PodwrightError(
     'E_INVALID',
-    `read ${path}: it is damaged (${state}); podwright down --data ${dataDir} ends what runs and removes it`,
+    `read ${path}: it is damaged (${state}); podwright down --data ${shellWord(dataDir)} ends what runs and removes it`,
   );
 }
 

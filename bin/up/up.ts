@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { shellWord } from '#base/shell-word.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import { programCommand, programEnvironment } from '#bin/program.ts';
 import type { Progress } from '#bin/progress.ts';
@@ -115,7 +116,7 @@ async function clearEarlier(plan: UpPlan, { clock, findEarlier }: UpPorts): Prom
   if (state !== undefined && isAlive(state)) {
     throw new PodwrightError(
       'E_BUSY',
-      `start a cluster in ${plan.dataDir}: podwright up runs there as pid ${state.pid}; stop it with podwright down --data ${plan.dataDir}, or choose another directory with --data`,
+      `start a cluster in ${plan.dataDir}: podwright up runs there as pid ${state.pid}; stop it with podwright down --data ${shellWord(plan.dataDir)}, or choose another directory with --data`,
     );
   }
   for (const cgroup of findEarlier()) await endCgroup(cgroup, clock);

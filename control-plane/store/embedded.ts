@@ -5,6 +5,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { unreachable } from '#base/unreachable.ts';
+import { shellWord } from '#base/shell-word.ts';
 import {
   packValues,
   unpackValues,
@@ -111,7 +112,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 /** What a person does about damage. */
 function remedyFor(directory: string): string {
   const dataDir = dirname(directory);
-  return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${dataDir}`;
+  return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${shellWord(dataDir)}`;
 }
 
 class EmbeddedStore implements Store {

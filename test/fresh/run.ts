@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { shellWord } from '#base/shell-word.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { describeError } from '#base/errors.ts';
 import { runCommand } from '#test/vm/command.ts';
@@ -177,7 +178,7 @@ async function vagrant(subject: Subject): Promise<void> {
   await must(
     subject,
     "the Vagrantfile's set-up",
-    `cd / && sh -c '${script.replaceAll("'", "'\\''")}' && /opt/podwright/podwright version`,
+    `cd / && sh -c ${shellWord(script)} && /opt/podwright/podwright version`,
   );
 }
 
