@@ -7,6 +7,7 @@ import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { endpointSlices, nodes, services } from '#api/kind-ref.ts';
 import type { Node } from '#api/objects.ts';
+import { parseQuantity, quantityToInteger } from '#api/quantity.ts';
 import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
@@ -64,6 +65,10 @@ export interface AgentCommandOptions {
   readonly linkCidr?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** A quantity of bytes. */
+  readonly containerLogMaxSize: string;
+  /** With the one being written. */
+  readonly containerLogMaxFiles: number;
 }
 
 const kubeletPort = 10_250;
@@ -190,6 +195,10 @@ async function startParts(
         mounts: createMounts(),
         clock,
         log: logger,
+        logRotation: {
+          sizeBytesMax: quantityToInteger(parseQuantity(options.containerLogMaxSize)),
+          filesMax: options.containerLogMaxFiles,
+        },
         registry: {
           insecureRegistries: options.insecureRegistry,
           ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),

@@ -96,7 +96,18 @@ function agentOptions(command: Command): Command {
     .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--link-cidr <cidr>', "network of the nodes' link")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
-    .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, []);
+    .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
+    .addOption(
+      new Option('--container-log-max-size <quantity>', "a container's log is rotated when it has this size")
+        .env('PODWRIGHT_CONTAINER_LOG_MAX_SIZE')
+        .default('10Mi'),
+    )
+    .addOption(
+      new Option('--container-log-max-files <n>', "files of a container's log, with the one being written")
+        .env('PODWRIGHT_CONTAINER_LOG_MAX_FILES')
+        .argParser(integer(2, 1000))
+        .default(5),
+    );
 }
 
 function processCommands(program: Command): void {

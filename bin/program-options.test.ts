@@ -25,6 +25,8 @@ const agent: AgentCommandOptions = {
   clusterCidr: '10.244.0.0/16',
   serviceCidr: '10.96.0.0/16',
   insecureRegistry: ['localhost:5000', '[::1]:5000', 'registry.example'],
+  containerLogMaxSize: '10Mi',
+  containerLogMaxFiles: 5,
 };
 
 describe('serverOptionProblems()', () => {
@@ -93,6 +95,9 @@ describe('agentOptionProblems()', () => {
     { change: { clusterDomain: 'cluster local' }, want: /--cluster-domain/ },
     { change: { linkCidr: '192.0.2.5/24' }, want: /--link-cidr/ },
     { change: { insecureRegistry: ['http://x'] }, want: /write HOST or HOST:PORT/ },
+    { change: { containerLogMaxSize: '10 MB' }, want: /^--container-log-max-size 10 MB: not a number/ },
+    { change: { containerLogMaxSize: '0' }, want: /not a number of bytes/ },
+    { change: { containerLogMaxSize: '-1Mi' }, want: /not a number of bytes/ },
   ])('of $change', ({ change, want }) => {
     expect(agentOptionProblems({ ...agent, ...change })).toEqual([expect.stringMatching(want)]);
   });

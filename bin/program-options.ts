@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 
 import { boundsOf, cidrContains, parseCidr, parseIp, type Cidr } from '#api/cni/ip-address.ts';
+import { quantityToInteger, tryParseQuantity } from '#api/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { AgentCommandOptions } from './agent.ts';
@@ -31,7 +32,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
 }
 
 export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {
-  const { nodeName, nodeIp, clusterDomain, linkCidr, insecureRegistry } = options;
+  const { nodeName, nodeIp, clusterDomain, linkCidr, insecureRegistry, containerLogMaxSize } = options;
   return [
     ...(nodeName === undefined ? [] : nameProblems('--node-name', nodeName)),
     ...addressProblems('--node-ip', nodeIp),
@@ -42,6 +43,7 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...insecureRegistry
       .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
       .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
+    ...sizeProblems('--container-log-max-size', containerLogMaxSize),
   ];
 }
 
@@ -74,6 +76,13 @@ function nameProblems(option: string, name: string): readonly string[] {
   return dnsSubdomain(name).length === 0
     ? []
     : [`${option} ${JSON.stringify(name)}: not a name; write lower case letters, digits, '-' and '.'`];
+}
+
+function sizeProblems(option: string, text: string): readonly string[] {
+  const size = tryParseQuantity(text);
+  return size !== undefined && quantityToInteger(size) >= 1
+    ? []
+    : [`${option} ${text}: not a number of bytes; write as 10Mi`];
 }
 
 function nodeProblems(nodes: readonly string[]): readonly string[] {

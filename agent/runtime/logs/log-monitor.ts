@@ -41,15 +41,16 @@ async function withEach(
   }
 }
 
-/** Rotates again and again until disposed. */
+/** Rotates at once, as this process may not live for another interval, then again and again until disposed. */
 export function monitorLogs(options: LogMonitorOptions): Disposable {
   let timer: Disposable | undefined;
   let isStopped = false;
-  const again = (): void => {
-    if (isStopped) return;
-    timer = options.clock.after(options.intervalMs, () => void rotateLogs(options).then(again));
+  const look = (): void => {
+    void rotateLogs(options).then(() => {
+      if (!isStopped) timer = options.clock.after(options.intervalMs, look);
+    });
   };
-  again();
+  look();
   return {
     [Symbol.dispose]: () => {
       isStopped = true;
