@@ -2,39 +2,58 @@
 
 export const image = 'podwright/demo:1';
 
+/** A small log, so that it is rotated often: containerLogMaxSize and containerLogMaxFiles of the campaign's nodes. */
+export const logSizeBytesMax = 65_536;
+export const logFilesMax = 12;
+
 /**
  * `ends`: writes numbered lines, checks its volumes, and ends well; not started again. `again`: fails once, then ends well.
- * `stays`: serves HTTP under probes and writes on until it is deleted; of some so much at first that the log is rotated.
+ * `stays`: serves HTTP under probes and writes on until it is deleted.
  */
 export type PodRole = 'ends' | 'again' | 'stays';
+
+/**
+ * What is written by those that stay: a line each second; before that so many bursts that each is one file of the log or more and
+ * all are kept; bursts without end, of which the oldest are removed.
+ */
+export type Noise = 'little' | 'bursts' | 'endless';
 
 export interface CampaignPod {
   readonly index: number;
   readonly name: string;
   readonly role: PodRole;
+  readonly noise: Noise;
   readonly hostPort: number | undefined;
   /** Numbered lines that its log has at least when it is as it should be. */
   readonly linesMin: number;
 }
 
 const linesOfQuiet = 60;
-/** With timestamps some 18 MB: more than one file of containerLogMaxSize. */
-const linesOfNoisy = 160_000;
+/** With timestamps some 72 KB. */
+const linesOfBurst = 600;
+/** With the quiet lines of ten minutes that follow fewer than logFilesMax. */
+const burstsMax = 9;
+/** Between bursts: each becomes a file, where the agent lives long enough to look every 10 s. */
+const pauseSeconds = { bursts: 8, endless: 3 } as const;
 
 export function campaignPod(index: number): CampaignPod {
   const role: PodRole = index % 5 === 2 ? 'again' : index % 5 >= 3 ? 'stays' : 'ends';
-  const linesMin = role === 'ends' ? linesOfQuiet : isNoisy(index) ? linesOfNoisy : 1;
+  const noise = noiseOf(index);
   return {
     index,
     name: `k${index}`,
     role,
+    noise,
     hostPort: index % 4 === 0 ? 20_000 + index : undefined,
-    linesMin,
+    linesMin: role === 'ends' ? linesOfQuiet : noise === 'little' ? 1 : linesOfBurst,
   };
 }
 
-/** These have the role `stays`, so that the log is looked at while they write. */
-const isNoisy = (index: number): boolean => index % 20 === 13;
+/** Those that are not quiet have the role `stays`, so that the log is looked at while they write. */
+function noiseOf(index: number): Noise {
+  if (index % 20 === 8) return 'endless';
+  return index % 10 === 3 ? 'bursts' : 'little';
+}
 
 /** What it reads of its volumes has to be its own. */
 function checksOf(index: number): string {
@@ -47,19 +66,23 @@ function checksOf(index: number): string {
   return checks.map(([file, value]) => `[ "$(cat ${file})" = "${value}" ] || exit 3;`).join(' ');
 }
 
-function scriptOf({ index, role }: CampaignPod): string {
+function scriptOf({ index, role, noise }: CampaignPod): string {
   const checks = checksOf(index);
   switch (role) {
     case 'ends':
       return `${checks} i=0; while [ $i -lt ${linesOfQuiet} ]; do echo line $i; i=$((i+1)); [ $((i % 10)) = 0 ] && usleep 300000; done; exit 0`;
     case 'again':
       return `${checks} echo line 0; sleep 1; [ -e /disk/failed ] || { touch /disk/failed; exit 1; }; exit 0`;
-    case 'stays': {
-      const many = isNoisy(index) ? linesOfNoisy : 1;
-      const burst = `i=0; while [ $i -lt ${many} ]; do echo line $i ${'x'.repeat(70)}; i=$((i+1)); done`;
-      return `${checks} trap 'exit 0' TERM; httpd -p 80 -h /config; ${burst}; while :; do echo line $i; i=$((i+1)); sleep 1 & wait $!; done`;
-    }
+    case 'stays':
+      return `${checks} trap 'exit 0' TERM; httpd -p 80 -h /config; i=0; ${burstsOf(noise)} while :; do echo line $i; i=$((i+1)); sleep 1 & wait $!; done`;
   }
+}
+
+function burstsOf(noise: Noise): string {
+  if (noise === 'little') return '';
+  const isMore = noise === 'endless' ? ':' : `[ $i -lt ${burstsMax * linesOfBurst} ]`;
+  const burst = `n=0; while [ $n -lt ${linesOfBurst} ]; do echo line $i ${'x'.repeat(70)}; i=$((i+1)); n=$((n+1)); done`;
+  return `while ${isMore}; do ${burst}; sleep ${pauseSeconds[noise]} & wait $!; done;`;
 }
 
 const probes = {
@@ -214,15 +237,4 @@ export function isAsItShould({ role }: CampaignPod, found: FoundPod, isStruck: b
     case 'stays':
       return found.phase === 'Running' && found.isReady;
   }
-}
-
-/** What is wrong with the numbered lines of a container's log: the text of its rotated files first, then the one being written. */
-export function logFault(texts: readonly string[], pod: CampaignPod): string | undefined {
-  const numbers = texts.flatMap((text) =>
-    [...text.matchAll(/ F line (\d+)/g)].map(([, number]) => Number(number)),
-  );
-  const wrong = numbers.findIndex((number, index) => number !== index);
-  if (wrong >= 0) return `line ${wrong} of ${texts.length} files is ${numbers[wrong]}`;
-  const isWhole = pod.role === 'ends' ? numbers.length === pod.linesMin : numbers.length >= pod.linesMin;
-  return isWhole ? undefined : `it has ${numbers.length} lines`;
 }

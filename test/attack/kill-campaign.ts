@@ -2,7 +2,7 @@
  * Kills agents, supervisors, holders, the server and the launcher at random moments, while pods with volumes, hooks, probes, host
  * ports and rotated logs come and go; then counts what was lost, what is not as it should be, and what was left.
  *
- *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20] [--nodes 2] [--pace-ms 3000] [--dwell-ms 15000]
+ *     node test/attack/kill-campaign.ts [--pods 60] [--seed N] [--at-once 20] [--nodes 2] [--pace-ms 3000] [--dwell-ms 15000] [--launchers 1]
  *
  * The seed decides who is killed and how long after the one before; what they were doing then, the machine decides.
  */
@@ -17,18 +17,21 @@ import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, run, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { pidsOf } from '#test/cluster/processes.ts';
 import { randomFrom } from '#test/fuzz/damage.ts';
-import { killOften, type KillOptions, type Kills } from './campaign-kills.ts';
+import { killOften, type KillOptions } from './campaign-kills.ts';
+import { checkLogs } from './campaign-logs.ts';
 import {
   campaignPod,
   image,
   isAsItShould,
-  logFault,
+  logFilesMax,
+  logSizeBytesMax,
   manifestsOf,
   parsePods,
   service,
   type CampaignPod,
   type FoundPod,
 } from './campaign-pods.ts';
+import type { Kills } from './campaign-victims.ts';
 import { inNetwork, lookAtNode, moreThan, processOf, type Counts } from './left-behind.ts';
 
 export interface CampaignOptions {
@@ -41,6 +44,8 @@ export interface CampaignOptions {
   readonly paceMs: number;
   /** How long pods that are as they should be go on under kills before they are deleted; logs are looked at every 10 s. */
   readonly dwellMs: number;
+  /** How often the launcher is killed between making pods and looking at them; once more at the end. */
+  readonly launchers: number;
   readonly say: (line: string) => void;
 }
 
@@ -50,7 +55,7 @@ export interface CampaignReport {
   readonly kills: Readonly<Record<string, number>>;
   /** Objects whose creation was acknowledged. */
   readonly acknowledged: number;
-  /** Log files that were read, and how many of them had been rotated. */
+  /** Pods whose logs were whole, line by line, and how many rotated files they had. */
   readonly logs: { readonly whole: number; readonly rotated: number };
   readonly hostPortsThatAnswered: number;
   readonly hooks: { readonly start: number; readonly stop: number };
@@ -66,7 +71,7 @@ export interface Faults {
   readonly lost: string[];
   /** Pods that did not come to where they should. */
   readonly state: string[];
-  /** Pods whose log lacks a line, or has one twice. */
+  /** Pods whose log lacks a line, or has one twice, or is not rotated. */
   readonly log: string[];
   readonly hostPort: string[];
   /** Pods, of those whose supervisor nobody killed, whose hook did not run. */
@@ -74,6 +79,15 @@ export interface Faults {
 }
 
 const patienceMs = 240_000;
+/** Programs are killed meanwhile: an agent has to live for a moment to rotate a log, and to start a pod anew. */
+const logPatienceMs = 90_000;
+const hostPortPatienceMs = 120_000;
+
+/** Of nodes and server. */
+const environment = {
+  PODWRIGHT_CONTAINER_LOG_MAX_SIZE: String(logSizeBytesMax),
+  PODWRIGHT_CONTAINER_LOG_MAX_FILES: String(logFilesMax),
+};
 
 interface Campaign extends CampaignOptions, KillOptions {
   readonly dataDir: string;
@@ -111,8 +125,8 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
 }
 
 async function runIn(campaign: Campaign): Promise<CampaignReport> {
-  const { dataDir, nodes, pods, atOnce, say, kills, acknowledged, counts, faults } = campaign;
-  let cluster = await startCluster({ nodes, dataDir });
+  const { dataDir, nodes, pods, atOnce, launchers, say, kills, acknowledged, counts, faults } = campaign;
+  let cluster = await startCluster({ nodes, dataDir, environment });
   await cluster.must('apply -f -', { input: JSON.stringify(service) });
   const before = await lookAtNodes(cluster, nodes);
   const waves = Array.from({ length: Math.ceil(pods / atOnce) }, (_, wave) =>
@@ -120,13 +134,16 @@ async function runIn(campaign: Campaign): Promise<CampaignReport> {
       campaignPod(wave * atOnce + index),
     ),
   );
+  const launcherWaves = new Set(
+    Array.from({ length: launchers }, (_, at) => Math.floor(((at + 1) * waves.length) / (launchers + 1))),
+  );
   for (const [number, wave] of waves.entries()) {
     {
       await using _killing = killOften(cluster, campaign);
 
       await makeAll(cluster, campaign, wave);
     }
-    if (number === Math.floor(waves.length / 2)) cluster = await replaceLauncher(cluster, campaign);
+    if (launcherWaves.has(number)) cluster = await replaceLauncher(cluster, campaign);
     await using _killing = killOften(cluster, campaign);
 
     await waitForStates(cluster, campaign, wave);
@@ -233,17 +250,16 @@ async function endWave(
     const each = found.find(({ name }) => name === pod.name);
     if (each === undefined) faults.lost.push(`pod/${pod.name}`);
     else campaign.uids.set(pod, each.uid);
-    if (each === undefined || kills.struck.has(each.uid) || pod.role === 'again') continue;
-    if (!isAsItShould(pod, each, false) || each.restarts > 0)
+    if (each === undefined) continue;
+    const isStruck = (): boolean => kills.struck.has(each.uid);
+    if (!isStruck() && pod.role !== 'again' && (!isAsItShould(pod, each, false) || each.restarts > 0))
       faults.state.push(`${pod.name}, later: ${JSON.stringify(each)}`);
     const directory = state.hosts.find(({ name }) => name === each.node)?.dataDir ?? '';
-    const { fault, files } = await readLog(
-      join(directory, 'logs', 'pods', `default_${pod.name}_${each.uid}`, 'main'),
-      pod,
-    );
+    const logs = join(directory, 'logs', 'pods', `default_${pod.name}_${each.uid}`, 'main');
+    const { fault, rotated } = await checkLogs(logs, { pod, isStruck, patienceMs: logPatienceMs });
     if (fault === undefined) counts.whole++;
-    else faults.log.push(`${pod.name}: ${fault}`);
-    counts.rotated += files - 1;
+    else faults.log.push(`${pod.name}${isStruck() ? ', struck' : ''}: ${fault}`);
+    counts.rotated += rotated;
   }
   await askHostPorts(cluster, campaign, { wave, found });
   const names = wave.map(({ name }) => name).join(' ');
@@ -258,50 +274,30 @@ async function podsOf(cluster: TestCluster): Promise<readonly FoundPod[] | undef
   return code === 0 ? parsePods(stdout) : undefined;
 }
 
-/** A log that is just being rotated is read again. */
-async function readLog(
-  directory: string,
-  pod: CampaignPod,
-): Promise<{ readonly fault: string | undefined; readonly files: number }> {
-  for (let tries = 1; ; tries++) {
-    const all = existsSync(directory) ? readdirSync(directory).toSorted() : [];
-    // `0.log.20260101-…` are older than `0.log`.
-    const files = [...all.filter((name) => name !== '0.log'), ...all.filter((name) => name === '0.log')];
-    const texts = files
-      .map((name) => join(directory, name))
-      .map((path) => (existsSync(path) ? readFileSync(path, 'utf8') : ''));
-    const fault = logFault(texts, pod);
-    if (fault === undefined || tries === 4) return { fault, files: files.length };
-    await sleep(3000);
-  }
-}
-
 async function askHostPorts(
   cluster: TestCluster,
-  { kills, faults, counts }: Campaign,
+  { dataDir, kills, faults, counts }: Campaign,
   { wave, found }: { readonly wave: readonly CampaignPod[]; readonly found: readonly FoundPod[] },
 ): Promise<void> {
   const state = await cluster.state();
-  const [cgroup = ''] = clusterCgroupsOf(cluster.dataDir);
+  const [cgroup = ''] = clusterCgroupsOf(dataDir);
   for (const pod of wave) {
     const each = found.find(({ name }) => name === pod.name);
     const ip = state.hosts.find(({ name }) => name === each?.node)?.ip;
-    if (
-      pod.role !== 'stays' ||
-      pod.hostPort === undefined ||
-      each === undefined ||
-      kills.struck.has(each.uid)
-    )
-      continue;
+    if (pod.role !== 'stays' || pod.hostPort === undefined || each === undefined) continue;
     const ask = async (): Promise<boolean> => {
       const server = processOf(join(cgroup, 'server'));
       if (server === undefined) return false;
       const url = `http://${ip}:${pod.hostPort}/a`;
       return (await inNetwork(server, ['curl', '-sS', '-m', '5', url]).catch(() => '')) === String(pod.index);
     };
-    const isAnswered = await eventually(pod.name, ask, 30_000).catch(() => false);
+    // One that was struck may have to wait before it is started again.
+    const isAnswered = await eventually(pod.name, ask, hostPortPatienceMs).catch(() => false);
     if (isAnswered) counts.hostPorts++;
-    else if (!kills.struck.has(each.uid)) faults.hostPort.push(`${pod.name} ${ip}:${pod.hostPort}`);
+    else
+      faults.hostPort.push(
+        `${pod.name}${kills.struck.has(each.uid) ? ', struck' : ''} ${ip}:${pod.hostPort}`,
+      );
   }
 }
 
@@ -313,7 +309,7 @@ async function replaceLauncher(cluster: TestCluster, campaign: Campaign): Promis
   process.kill((await cluster.state()).pid, 'SIGKILL');
   kills.counts['launcher'] = (kills.counts['launcher'] ?? 0) + 1;
   say('kill launcher; up again');
-  return startCluster({ nodes, dataDir });
+  return startCluster({ nodes, dataDir, environment });
 }
 
 /** ConfigMaps and Secrets stay until here, over all that was killed. */
@@ -407,6 +403,7 @@ if (import.meta.main) {
       nodes: { type: 'string', default: '2' },
       'pace-ms': { type: 'string', default: '3000' },
       'dwell-ms': { type: 'string', default: '15000' },
+      launchers: { type: 'string', default: '1' },
     },
   });
   process.on('SIGINT', () => process.exit(130)); // The scratch directory and its cluster are left for a look; `down --purge` ends them.
@@ -418,6 +415,7 @@ if (import.meta.main) {
     nodes: Number(values.nodes),
     paceMs: Number(values['pace-ms']),
     dwellMs: Number(values['dwell-ms']),
+    launchers: Number(values.launchers),
     say: (line) => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`),
   });
   console.log(JSON.stringify(report, undefined, 2));

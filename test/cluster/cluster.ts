@@ -117,7 +117,13 @@ export async function freePort(): Promise<number> {
 }
 
 export async function startCluster(
-  options: { readonly nodes?: number; readonly dataDir?: string; readonly umask?: string } = {},
+  options: {
+    readonly nodes?: number;
+    readonly dataDir?: string;
+    readonly umask?: string;
+    /** Besides that of the tests: of the launcher, and of server and agents. */
+    readonly environment?: Readonly<Record<string, string>>;
+  } = {},
 ): Promise<TestCluster> {
   const parent = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'podwright-')) : undefined;
   const dataDir = options.dataDir ?? join(parent ?? '', 'data');
@@ -127,7 +133,7 @@ export async function startCluster(
   const up = spawn(
     'sh',
     ['-c', `umask ${options.umask ?? '022'}; exec "$@"`, 'sh', ...command, '--port', String(port)],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },
   );
   const said: string[] = [];
   const note = (chunk: Buffer): void => void said.push(chunk.toString());
