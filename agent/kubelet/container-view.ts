@@ -16,7 +16,6 @@ export interface ContainerView extends SpecContainer {
   /** The run before the newest, as far as it is still on the node. */
   readonly previous: ContainerObservation | undefined;
   readonly reported: ContainerStatus | undefined;
-  readonly nextAttempt: number;
 }
 
 /** The CrashLoopBackOff of Kubernetes: at once, 10 s, 20 s, … 5 min; a run of 10 min starts it anew. */
@@ -32,18 +31,20 @@ function viewContainer(container: SpecContainer, pod: Pod, actual: PodObservatio
   const name = container.spec.name;
   const runs = actual.containers.filter((c) => c.name === name).toSorted((a, b) => a.attempt - b.attempt);
   const latest = runs.at(-1);
-  const reported = reportedStatuses(pod).find((status) => status.name === name);
-  const lostAttempt = reported?.containerID === undefined ? -1 : reported.restartCount;
   return {
     ...container,
     name,
     latest,
     current: latest !== undefined && belongsTo(latest, actual.sandbox) ? latest : undefined,
     previous: runs.at(-2),
-    reported,
-    // Records may be lost with the node's disk or a reboot; the count that the API knows is not undercut.
-    nextAttempt: Math.max(latest?.attempt ?? -1, lostAttempt) + 1,
+    reported: reportedStatuses(pod).find((status) => status.name === name),
   };
+}
+
+/** Records may be lost with the node's disk or a reboot: neither the count that the API knows nor that of the logs is undercut. */
+export function nextAttempt({ name, latest, reported }: ContainerView, facts: PodFacts): number {
+  const lostAttempt = reported?.containerID === undefined ? -1 : reported.restartCount;
+  return Math.max(latest?.attempt ?? -1, lostAttempt, facts.loggedAttempts.get(name) ?? -1) + 1;
 }
 
 /** Containers die with their sandbox, so a run that ended before the present sandbox was made is of an earlier one. */
@@ -154,7 +155,7 @@ export function imageState(view: ContainerView, now: number, facts: PodFacts): I
     return { state: 'failed', reason: 'ErrImageNeverPull', message, retryAtMs: now + 10_000 };
   }
   if (pull?.state === 'pulling') return { state: 'pulling' };
-  if (pull?.state === 'done' && pull.attempt === view.nextAttempt)
+  if (pull?.state === 'done' && pull.attempt === nextAttempt(view, facts))
     return { state: 'present', imageId: pull.imageId };
   if (pull?.state !== 'failed' || now >= pull.retryAtMs) return { state: 'wanted' };
   const shownUntil = pull.failedAtMs + pullErrorShownMs;

@@ -85,6 +85,7 @@ const healthy: Scene = {
     postStart: new Map(),
     stopping: new Map(),
     backoffBase: new Map(),
+    loggedAttempts: new Map(),
     resize: {
       allocated: { pod: undefined, containers: new Map() },
       podCgroup: { cpuWeight: 1 },
@@ -342,6 +343,11 @@ const rows: readonly Row[] = [
       },
     },
     want: ['start a#5'],
+  },
+  {
+    name: 'nor are those that only logs tell of',
+    given: withFacts(withRuns(healthy, run('b', running())), { loggedAttempts: new Map([['a', 2]]) }),
+    want: ['start a#3'],
   },
   {
     name: 'only the newest run and the one before are kept',

@@ -7,6 +7,7 @@ import {
   imageState,
   isRestarted,
   isRunning,
+  nextAttempt,
   restartWait,
   viewContainers,
   type ContainerView,
@@ -251,7 +252,8 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
     return;
   }
   const image = imageState(view, now, facts);
-  const { name: container, nextAttempt: attempt } = view;
+  const { name: container } = view;
+  const attempt = nextAttempt(view, facts);
   if (image.state === 'present') {
     const id = containerId(actual.uid, container, attempt);
     step.do({ kind: 'startContainer', container, id, attempt, imageId: image.imageId });

@@ -63,6 +63,8 @@ export interface PodFacts {
   readonly stopping: ReadonlyMap<string, { readonly deadlineMs: number }>;
   /** By container name: the attempt at which its crash back-off starts to count (it ran long enough before). */
   readonly backoffBase: ReadonlyMap<string, number>;
+  /** By container name: the newest run that had a log when this agent first looked. */
+  readonly loggedAttempts: ReadonlyMap<string, number>;
   readonly resize: ResizeFact;
   /** When this agent learned that the pod must end. */
   readonly endingSinceMs: number | undefined;

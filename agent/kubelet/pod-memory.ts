@@ -22,6 +22,8 @@ export interface PodMemory {
   readonly postStart: Map<string, 'running' | 'done' | { readonly failure: string }>;
   readonly stopping: Map<string, { readonly deadlineMs: number; readonly abort: AbortController }>;
   readonly backoffBase: Map<string, number>;
+  /** Undefined before it was looked for. */
+  loggedAttempts: ReadonlyMap<string, number> | undefined;
   readonly pullAborts: Map<string, AbortController>;
   sandboxFailure:
     | { readonly message: string; readonly failures: number; readonly retryAtMs: number }
@@ -92,6 +94,7 @@ export function createPodMemory(uid: string, desired: PodDesired, now: number): 
     postStart: new Map(),
     stopping: new Map(),
     backoffBase: new Map(),
+    loggedAttempts: undefined,
     pullAborts: new Map(),
     sandboxFailure: undefined,
     volumes: { state: 'absent' },
@@ -174,6 +177,7 @@ export function factsOf(memory: PodMemory, around: Surroundings): PodFacts {
     postStart: memory.postStart,
     stopping: memory.stopping,
     backoffBase: memory.backoffBase,
+    loggedAttempts: memory.loggedAttempts ?? new Map(),
     resize: memory.resize,
     endingSinceMs: memory.endingSinceMs,
     rejection: memory.rejection,

@@ -3,6 +3,7 @@ import type { PodStatus } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
+import { ensureLoggedAttempts } from './logged-attempts.ts';
 import { isEnding, plan } from './plan.ts';
 import { emptyObservation, type Action, type PodFacts } from './pod-input.ts';
 import { tell } from './pod-events.ts';
@@ -28,6 +29,7 @@ const roundsMax = 32;
  */
 export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
   try {
+    await ensureLoggedAttempts(memory, ports);
     allocate(memory, ports);
     for (let round = 0; round < roundsMax; round++) {
       const actual = observe(memory, ports);

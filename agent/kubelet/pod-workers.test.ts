@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { configMaps, events, pods } from '#api/kind-ref.ts';
@@ -327,6 +327,19 @@ describe('kubelet', () => {
     });
     expect(node.get('web')?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 1 });
     expect(await reasons(node)).toContain('SandboxChanged');
+  });
+
+  test('goes on in a new log where only a log tells of an earlier run', async () => {
+    await using node = await startTestNode();
+
+    const uid = node.create('web', {}).metadata?.uid ?? '';
+    const logs = path.join(node.directory, 'logs', `default_web_${uid}`, 'main');
+    mkdirSync(logs, { recursive: true });
+    for (const name of ['0.log', '1.log', '1.log.20260101-000000', 'x.log'])
+      writeFileSync(path.join(logs, name), '');
+    await node.settle();
+    expect(node.startedConfigs.map(({ stdio }) => stdio.logPath)).toEqual([path.join(logs, '2.log')]);
+    expect(node.get('web')?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 2, ready: true });
   });
 
   test('ends a pod that was deleted by force, and one deleted while it was away', async () => {
