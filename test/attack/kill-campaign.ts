@@ -62,6 +62,8 @@ export interface CampaignReport {
   readonly faults: Faults;
   /** By node, what is there and was not before. */
   readonly left: Readonly<Record<string, Counts>>;
+  /** By node and kind, how many there were before any pod, and how many when all pods were gone. */
+  readonly counted: Readonly<Record<string, Readonly<Record<string, readonly [number, number]>>>>;
   /** What is left on the machine after `down`. */
   readonly leftAfterDown: readonly string[];
 }
@@ -158,7 +160,7 @@ async function runIn(campaign: Campaign): Promise<CampaignReport> {
     await removeAll(cluster);
   }
   const hooks = checkHooks(campaign);
-  const left = await whatIsLeft(cluster, before);
+  const { left, counted } = await whatIsLeft(cluster, before);
   const leftAfterDown = await endWithoutLauncher(cluster, campaign);
   return {
     seed: campaign.seed,
@@ -170,6 +172,7 @@ async function runIn(campaign: Campaign): Promise<CampaignReport> {
     hooks,
     faults,
     left,
+    counted,
     leftAfterDown,
   };
 }
@@ -354,16 +357,24 @@ async function removeAll(cluster: TestCluster): Promise<void> {
 async function whatIsLeft(
   cluster: TestCluster,
   before: Readonly<Record<string, Counts>>,
-): Promise<Readonly<Record<string, Counts>>> {
+): Promise<Pick<CampaignReport, 'left' | 'counted'>> {
   const names = Object.keys(before);
+  let now: Readonly<Record<string, Counts>> = {};
   let left: Readonly<Record<string, Counts>> = {};
   const look = async (): Promise<boolean> => {
-    const now = await lookAtNodes(cluster, names.length);
+    now = await lookAtNodes(cluster, names.length);
     left = Object.fromEntries(names.map((name) => [name, moreThan(before[name] ?? {}, now[name] ?? {})]));
     return Object.values(left).every((counts) => Object.keys(counts).length === 0);
   };
   await eventually('nothing left', look, 90_000).catch(() => undefined); // What is left is told.
-  return left;
+  const counted = names.map((name) => {
+    const kinds = Object.entries(now[name] ?? {});
+    const counts = kinds.map(
+      ([kind, found]) => [kind, [before[name]?.[kind]?.length ?? 0, found.length]] as const,
+    );
+    return [name, Object.fromEntries(counts)] as const;
+  });
+  return { left, counted: Object.fromEntries(counted) };
 }
 
 /** The launcher itself, with a pod running: `down` then ends all that it held. */
