@@ -2,15 +2,24 @@
  * Reading image documents at the edge: unknown JSON in, checked values out. Each reader names the place of what is wrong,
  * so that a person can find it: `image manifest: layers[2].digest: not a string`.
  */
+import { clip } from '#api/field-error.ts';
 import { PodwrightError } from '#base/errors.ts';
 
 /** Largest document of the registry protocol that we read, in bytes (distribution implementations bound manifests at 4 MiB). */
 export const documentBytesMax: number = 4 * 1024 * 1024;
 
+/** Characters of a text of a document that an error shows. */
+const shownLengthMax = 256;
+
 /** A value and where it was found. */
 export interface Place {
   readonly value: unknown;
   readonly path: string;
+}
+
+/** Text of a document in an error. */
+export function shortened(text: string): string {
+  return clip(text, shownLengthMax);
 }
 
 /** @throws E_INVALID */
@@ -81,6 +90,7 @@ export function digest(of: Place): string {
   return text;
 }
 
+/** Both may be made of what the document says: they are shown as far as a person reads. */
 export function invalid(path: string, why: string): PodwrightError {
-  return new PodwrightError('E_INVALID', `read ${path}: ${why}`);
+  return new PodwrightError('E_INVALID', `read ${shortened(path)}: ${shortened(why)}`);
 }

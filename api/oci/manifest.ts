@@ -9,6 +9,7 @@ import {
   items,
   optionalString,
   parseDocument,
+  shortened,
   size,
   stringMap,
   type Place,
@@ -135,7 +136,7 @@ export function choosePlatform(
 export function platformError(image: string, offered: string, wanted: Platform): PodwrightError {
   return new PodwrightError(
     'E_INVALID',
-    `use image ${image}: it is for ${offered}, this machine is ${formatPlatform(wanted)}`,
+    `use image ${shortened(image)}: it is for ${shortened(offered)}, this machine is ${formatPlatform(wanted)}`,
     { detail: { reason: 'platform' } },
   );
 }

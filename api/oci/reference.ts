@@ -3,6 +3,7 @@
  * completed as Docker does (`busybox` is `docker.io/library/busybox:latest`).
  */
 import { PodwrightError } from '#base/errors.ts';
+import { shortened } from './document.ts';
 
 export interface ImageReference {
   /** Registry as named, with its port: `docker.io`, `localhost:5000`. */
@@ -26,7 +27,10 @@ const digestPattern = /^sha256:[0-9a-f]{64}$/;
 /** @throws E_INVALID with a line that says what is wrong with it */
 export function parseReference(text: string): ImageReference {
   const reason = (why: string): PodwrightError =>
-    new PodwrightError('E_INVALID', `parse image reference ${JSON.stringify(text)}: ${why}`);
+    new PodwrightError(
+      'E_INVALID',
+      `parse image reference ${JSON.stringify(shortened(text))}: ${shortened(why)}`,
+    );
   const at = text.indexOf('@');
   const digest = at < 0 ? undefined : text.slice(at + 1);
   if (digest !== undefined && !digestPattern.test(digest))

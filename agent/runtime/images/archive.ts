@@ -5,7 +5,7 @@
 import { open, readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseDockerArchive, type DockerArchiveImage } from '#api/oci/docker-archive.ts';
-import { documentBytesMax, parseDocument, field } from '#api/oci/document.ts';
+import { documentBytesMax, field, parseDocument, shortened } from '#api/oci/document.ts';
 import { choosePlatform, parseManifest, type Descriptor, type Platform } from '#api/oci/manifest.ts';
 import { formatReference, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
@@ -17,9 +17,18 @@ import { tarText } from './tar-block.ts';
 import { readTar } from './tar-reader.ts';
 
 /** Bounds of an archive's own entries; those of its layers are unpack-layer.ts's. */
-export const archiveLimits: { readonly entriesMax: number; readonly bytesMax: number } = {
+export const archiveLimits: Readonly<
+  Record<'entriesMax' | 'bytesMax' | 'nameBytesMax' | 'imagesMax' | 'namesMax' | 'documentsBytesMax', number>
+> = {
   entriesMax: 10_000,
   bytesMax: 64 * 1024 ** 3,
+  /** Of a name or the target of a link, which are kept until the end; that of a path (PATH_MAX). */
+  nameBytesMax: 4096,
+  imagesMax: 1000,
+  /** Of all its images. */
+  namesMax: 10_000,
+  /** Of all manifests and configs, which are kept until the images are stored. */
+  documentsBytesMax: 64 * 1024 ** 2,
 };
 
 /** Of the tar itself: headers and empty blocks are less than as much again as its files. */
@@ -57,6 +66,9 @@ export async function stageArchive(
       bytes += header.sizeBytes;
       if (entries > archiveLimits.entriesMax) throw tooLarge(`more than ${archiveLimits.entriesMax} entries`);
       if (bytes > archiveLimits.bytesMax) throw tooLarge(`more than ${archiveLimits.bytesMax} bytes`);
+      const { nameBytesMax } = archiveLimits;
+      if (Math.max(header.name.length, header.linkname.length) > nameBytesMax)
+        throw tooLarge(`a name of more than ${nameBytesMax} bytes`);
       const path = normalise(tarText(header.name));
       if (header.type === 'symlink') links.set(path, normalise(`${path}/../${tarText(header.linkname)}`));
       if (header.type === 'link') links.set(path, normalise(tarText(header.linkname)));
@@ -92,44 +104,57 @@ export async function readArchive(
   files: ArchiveFiles,
   options: { readonly platform: Platform; readonly name: string | undefined },
 ): Promise<readonly IncomingImage[]> {
-  const index = await readOptional(files, 'index.json');
-  if (index !== undefined && (await readOptional(files, 'oci-layout')) !== undefined) {
-    return readLayout(files, index, options);
-  }
-  const manifest = await readOptional(files, 'manifest.json');
+  const parts = partsOf(files);
+  const index = await parts.read('index.json');
+  const layout = index === undefined ? undefined : await parts.read('oci-layout');
+  if (index !== undefined && layout !== undefined) return readLayout(parts, { index, layout }, options);
+  const manifest = await parts.read('manifest.json');
   if (manifest === undefined) {
     throw new PodwrightError(
       'E_INVALID',
       'read image archive: neither an OCI layout (index.json) nor a docker-archive (manifest.json), or cut short',
     );
   }
-  const images = parseDockerArchive(manifest);
-  return Promise.all(images.map((image) => readDockerImage(files, image, options.name)));
+  const listed = parseDockerArchive(manifest);
+  checkCounts(listed.length, sum(listed.map((image) => image.repoTags.length)));
+  const images: IncomingImage[] = [];
+  for (const image of listed) images.push(await readDockerImage(parts, image, options.name));
+  return images;
 }
 
+/** @throws E_LIMIT */
+function checkCounts(images: number, names: number): void {
+  const { imagesMax, namesMax } = archiveLimits;
+  if (images > imagesMax) throw tooLarge(`more than ${imagesMax} images`);
+  if (names > namesMax) throw tooLarge(`more than ${namesMax} names of images`);
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+
 async function readLayout(
-  files: ArchiveFiles,
-  index: Buffer,
+  parts: ArchiveParts,
+  documents: { readonly index: Buffer; readonly layout: Buffer },
   options: { readonly platform: Platform; readonly name: string | undefined },
 ): Promise<readonly IncomingImage[]> {
-  const layout = parseDocument('oci-layout', (await readOptional(files, 'oci-layout')) ?? '');
+  const layout = parseDocument('oci-layout', documents.layout);
   if (field(layout, 'imageLayoutVersion').value !== '1.0.0') {
     throw new PodwrightError('E_UNSUPPORTED', 'read OCI layout: only version 1.0.0 is known');
   }
-  const top = parseManifest(index);
+  const top = parseManifest(documents.index);
   if (top.kind !== 'index' || top.manifests.length === 0) {
     throw new PodwrightError('E_INVALID', 'read OCI layout: no images in index.json');
   }
+  checkCounts(top.manifests.length, top.manifests.length);
   // Several platforms of one name at the top are one image; several names are several images.
   const byName = Map.groupBy(top.manifests, (each) => layoutName(each) ?? '');
   const images: IncomingImage[] = [];
   for (const [name, descriptors] of byName) {
-    const label = options.name ?? (name === '' ? 'in the OCI layout' : name);
+    const label = options.name ?? (name === '' ? 'in the OCI layout' : shortened(name));
     const names = namesOf(options.name ?? (isFullName(name) ? name : undefined));
     const nameless = name === '' && descriptors.every((each) => each.platform === undefined);
     const chosen = nameless ? descriptors : [choosePlatform(descriptors, options.platform, label)];
     for (const descriptor of chosen) {
-      images.push(await readLayoutImage(files, descriptor, { label, names, platform: options.platform }));
+      images.push(await readLayoutImage(parts, descriptor, { label, names, platform: options.platform }));
     }
   }
   return images;
@@ -142,88 +167,109 @@ interface LayoutContext {
 }
 
 async function readLayoutImage(
-  files: ArchiveFiles,
+  parts: ArchiveParts,
   descriptor: Descriptor,
   context: LayoutContext,
   depth = 0,
 ): Promise<IncomingImage> {
-  const bytes = await readBlob(files, descriptor);
+  const bytes = await readBlob(parts, descriptor);
   const manifest = parseManifest(bytes);
   if (manifest.kind === 'index') {
     if (depth > 1)
       throw new PodwrightError('E_INVALID', `read image ${context.label}: indexes nested too deep`);
     const inner = choosePlatform(manifest.manifests, context.platform, context.label);
-    return readLayoutImage(files, inner, context, depth + 1);
+    return readLayoutImage(parts, inner, context, depth + 1);
   }
   return {
     label: context.label,
-    config: await readBlob(files, manifest.config),
+    config: await readBlob(parts, manifest.config),
     manifest: { bytes, digest: descriptor.digest },
     names: context.names,
     digests: context.names.map((name) => `${repositoryOf(parseReference(name))}@${descriptor.digest}`),
     layers: await Promise.all(
       manifest.layers.map(async (layer) =>
-        stagedLayer(files, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest),
+        stagedLayer(parts, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest),
       ),
     ),
   };
 }
 
 async function readDockerImage(
-  files: ArchiveFiles,
+  parts: ArchiveParts,
   image: DockerArchiveImage,
   name: string | undefined,
 ): Promise<IncomingImage> {
   const names = name === undefined ? image.repoTags.flatMap(namesOf) : namesOf(name);
   return {
-    label: names[0] ?? image.config,
-    config: await readPart(files, normalise(image.config)),
+    label: names[0] ?? shortened(image.config),
+    config: await readPart(parts, normalise(image.config)),
     manifest: undefined,
     names,
     digests: [],
     layers: await Promise.all(
-      image.layers.map(async (path) => stagedLayer(files, normalise(path), undefined)),
+      image.layers.map(async (path) => stagedLayer(parts, normalise(path), undefined)),
     ),
   };
 }
 
 async function stagedLayer(
-  files: ArchiveFiles,
+  parts: ArchiveParts,
   part: string,
   digest: string | undefined,
 ): Promise<IncomingLayer> {
-  const path = files.locate(part);
-  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
-  if (path === undefined || found === undefined) throw missing(part);
+  const found = await parts.find(part);
+  if (found === undefined) throw missing(part);
+  const { path, sizeBytes } = found;
   return {
     digest,
-    sizeBytes: found.size,
+    sizeBytes,
     fetch: async () => ({ path, [Symbol.asyncDispose]: async () => undefined }),
   };
 }
 
-async function readBlob(files: ArchiveFiles, descriptor: Descriptor): Promise<Buffer> {
+async function readBlob(parts: ArchiveParts, descriptor: Descriptor): Promise<Buffer> {
   const part = `blobs/sha256/${hexOf(descriptor.digest)}`;
-  const bytes = await readPart(files, part);
+  const bytes = await readPart(parts, part);
   if (digestOf(bytes) === descriptor.digest) return bytes;
   throw new PodwrightError('E_INVALID', `read image archive: ${part} has the digest ${digestOf(bytes)}`, {
     detail: { reason: 'digest' },
   });
 }
 
-async function readPart(files: ArchiveFiles, part: string): Promise<Buffer> {
-  const bytes = await readOptional(files, part);
+async function readPart(parts: ArchiveParts, part: string): Promise<Buffer> {
+  const bytes = await parts.read(part);
   if (bytes === undefined) throw missing(part);
   return bytes;
 }
 
-/** A document of the archive, bounded. */
-async function readOptional(files: ArchiveFiles, part: string): Promise<Buffer | undefined> {
-  const path = files.locate(part);
-  const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
-  if (path === undefined || found?.isFile() !== true) return undefined;
-  if (found.size > documentBytesMax) throw tooLarge(`${part} is larger than ${documentBytesMax} bytes`);
-  return readFile(path);
+/** What is asked of the files of one archive: undefined where there is no such file. */
+interface ArchiveParts {
+  find(part: string): Promise<{ readonly path: string; readonly sizeBytes: number } | undefined>;
+  /** A document. Several images may name the same one: each time it counts. @throws E_LIMIT */
+  read(part: string): Promise<Buffer | undefined>;
+}
+
+function partsOf(files: ArchiveFiles): ArchiveParts {
+  let documentsBytes = 0;
+  const find: ArchiveParts['find'] = async (part) => {
+    const path = files.locate(part);
+    const found = path === undefined ? undefined : await stat(path).catch(() => undefined);
+    // Whatever else lies in a directory (a FIFO) might be read without end.
+    return path === undefined || found?.isFile() !== true ? undefined : { path, sizeBytes: found.size };
+  };
+  return {
+    find,
+    read: async (part) => {
+      const found = await find(part);
+      if (found === undefined) return undefined;
+      if (found.sizeBytes > documentBytesMax)
+        throw tooLarge(`${shortened(part)} is larger than ${documentBytesMax} bytes`);
+      documentsBytes += found.sizeBytes;
+      if (documentsBytes > archiveLimits.documentsBytesMax)
+        throw tooLarge(`documents of more than ${archiveLimits.documentsBytesMax} bytes`);
+      return readFile(found.path);
+    },
+  };
 }
 
 /** The name that tools write into a layout's index; containerd's is always whole. */
@@ -251,7 +297,7 @@ function namesOf(name: string | undefined): readonly string[] {
 }
 
 function missing(part: string): PodwrightError {
-  return new PodwrightError('E_INVALID', `read image archive: ${part} is missing (cut short?)`);
+  return new PodwrightError('E_INVALID', `read image archive: ${shortened(part)} is missing (cut short?)`);
 }
 
 function tooLarge(why: string): PodwrightError {

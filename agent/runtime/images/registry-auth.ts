@@ -69,7 +69,7 @@ async function fetchToken(challenge: Challenge, context: AuthContext, signal: Ab
   const headers: Record<string, string> =
     credentials === undefined ? {} : { authorization: basic(credentials) };
   const response = await context.transport({ url, headers }, signal);
-  const bytes = await readBody(response.body);
+  const bytes = await readBody(response);
   if (response.status !== 200) {
     throw new PodwrightError('E_PERMISSION', `get token from ${url.host}: it answers ${response.status}`);
   }

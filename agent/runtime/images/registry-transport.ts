@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { connect as tcpConnect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
+import { shortened } from '#api/oci/document.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 
@@ -53,7 +54,7 @@ export function createTransport(options: TransportOptions): Transport {
       if (status < 300 || status > 399 || location === undefined)
         return { status, headers: body.headers, url, body };
       body.destroy();
-      const next = withoutUserinfo(new URL(location, url));
+      const next = withoutUserinfo(redirectTarget(location, url));
       if (url.protocol === 'https:' && next.protocol !== 'https:') {
         throw new PodwrightError(
           'E_CONNECTION',
@@ -73,6 +74,16 @@ export function createTransport(options: TransportOptions): Transport {
 /** Whether what was meant for one may go to the other: the same host and port, and not less encrypted. */
 export function isSameServer(next: URL, url: URL): boolean {
   return next.host === url.host && (next.protocol === url.protocol || next.protocol === 'https:');
+}
+
+/** @throws E_CONNECTION where a registry's redirect leads to nothing that is asked by HTTP */
+function redirectTarget(location: string, from: URL): URL {
+  const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  if (target?.protocol === 'http:' || target?.protocol === 'https:') return target;
+  throw new PodwrightError(
+    'E_CONNECTION',
+    `get ${from.host}: it redirects to ${JSON.stringify(shortened(location))}, which is no address of HTTP`,
+  );
 }
 
 /** `user:password@` in a URL is not ours to send: Node's client would make a header of it. */

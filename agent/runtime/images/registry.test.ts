@@ -245,6 +245,42 @@ describe.skipIf(!isRoot)('pull() (needs root: unpacking sets owners)', () => {
     expect(seen).toEqual([undefined, undefined]);
   });
 
+  it.each(['//', 'http://[', 'http://a:99999/', 'ftp://127.0.0.1/x'])(
+    'says where it cannot be redirected to: %s',
+    async (location) => {
+      const image = await makeImage();
+      await using registry = await serve(image, (_, response) => {
+        response.writeHead(307, { location }).end();
+        return true;
+      });
+
+      const store = await openStore();
+      await expect(store.pull(`${registry.host}/team/app:v1`, {}, signal)).rejects.toMatchObject({
+        code: 'E_CONNECTION',
+        message: expect.stringContaining(`redirects to "${location}"`),
+      });
+    },
+  );
+
+  it('asks again for a document whose connection breaks, and says so in the end', async () => {
+    const image = await makeImage();
+    let breaks = 2;
+    await using registry = await serve(image, ({ url = '' }, response) => {
+      if (!url.includes('/manifests/') || breaks-- <= 0) return false;
+      response.writeHead(200, { 'content-length': 1000 }).write('{');
+      setImmediate(() => response.destroy());
+      return true;
+    });
+
+    const store = await openStore();
+    await store.pull(`${registry.host}/team/app:v1`, {}, signal);
+    breaks = 1000;
+    await expect(store.pull(`${registry.host}/team/app:v1`, {}, signal)).rejects.toMatchObject({
+      code: 'E_CONNECTION',
+      message: `read answer of ${registry.host}: ECONNRESET`,
+    });
+  });
+
   it('refuses bytes that are not what the digest names, and leaves nothing', async () => {
     const image = await makeImage();
     const spoiled = new Map(

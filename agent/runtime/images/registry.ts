@@ -117,7 +117,7 @@ class Pull {
   ): Promise<{ readonly bytes: Buffer; readonly digest: string }> {
     const url = `${this.#base}/manifests/${name}`;
     const bytes = await this.#retry(
-      async () => readBody(await this.#get(url, { accept: manifestAccept }, signal)),
+      async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal)),
       signal,
     );
     const digest = digestOf(bytes);
@@ -127,7 +127,7 @@ class Pull {
 
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
     const url = `${this.#base}/blobs/${descriptor.digest}`;
-    const bytes = await this.#retry(async () => readBody(await this.#get(url, {}, signal)), signal);
+    const bytes = await this.#retry(async () => readBody(await this.#answer(url, {}, signal)), signal);
     if (digestOf(bytes) !== descriptor.digest)
       throw this.#mismatch(`config ${descriptor.digest}`, digestOf(bytes));
     return bytes;
@@ -169,14 +169,6 @@ class Pull {
         : this.#connectionError(error);
     }
     if (left > 0) throw this.#connectionError(new Error('the connection ended early'));
-  }
-
-  async #get(
-    url: string,
-    headers: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-  ): Promise<RegistryResponse['body']> {
-    return (await this.#answer(url, headers, signal)).body;
   }
 
   /** A 2xx answer. @throws E_NOT_FOUND, E_PERMISSION, E_CONNECTION, E_LIMIT (429) */
