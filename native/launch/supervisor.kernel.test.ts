@@ -402,6 +402,23 @@ describe.skipIf(process.getuid?.() !== 0)(
       await expect.poll(() => pod.supervisor.running(), { message: `seed ${seed}` }).toEqual([]);
     });
 
+    it('shares nothing of its own with a child but what a child has', async () => {
+      await using pod = await createKernelPod();
+
+      using connection = await openConnection(join(pod.directory, 'pod/sock'));
+      const program = encodeProgram(createProgramBuilder().build(), hostArchitecture);
+      const common = { flags: 0, targetPid: 0, logPath: undefined, cgroup: undefined, program };
+      const allowed = 0x7e02_0000; // CLONE_NEW* of linux/sched.h but CLONE_NEWTIME.
+      for (let bit = 0; bit < 53; bit++) {
+        const cloneFlags = 2 ** bit;
+        if (bit < 32 && (allowed & cloneFlags) !== 0) continue;
+        const launch = { ...common, id: `bit-${bit}`, cloneFlags };
+        const reply = await connection?.request({ kind: 'launch', launch }, (each) => each);
+        expect(reply, `bit ${bit}`).toMatchObject({ index: -2, errno: 'EINVAL' });
+      }
+      expect(await pod.supervisor.running()).toEqual([]);
+    });
+
     it('drops a client that does not read, while logs go on', async () => {
       await using pod = await createKernelPod();
 

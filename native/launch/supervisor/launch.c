@@ -221,6 +221,9 @@ static int is_id(const char *id)
 	return length > 0;
 }
 
+/* A child may have namespaces of its own; what else clone3 knows would share with it what is ours: memory, descriptors, our parent. */
+static const u64 clone_flags_allowed = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWNET;
+
 /* The parts of a launch message; 0 where it does not hold together. */
 static int split_launch(const struct launch *launch, u32 length, const char **log, const char **cgroup, struct program **program)
 {
@@ -232,7 +235,7 @@ static int split_launch(const struct launch *launch, u32 length, const char **lo
 	*program = (struct program *)((char *)(launch + 1) + strings);
 	if (launch->log_length && (*log)[launch->log_length - 1]) return 0;
 	if (launch->cgroup_length && (*cgroup)[launch->cgroup_length - 1]) return 0;
-	return is_id(launch->id) && !check_program(*program, launch->program_length);
+	return is_id(launch->id) && !(launch->clone_flags & ~clone_flags_allowed) && !check_program(*program, launch->program_length);
 }
 
 struct failure launch_process(struct client *client, u32 request, const struct launch *launch, u32 length)
