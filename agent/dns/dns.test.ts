@@ -258,6 +258,33 @@ describe('resolver', () => {
     );
   });
 
+  const inDefault = ['default', 'svc', 'cluster', 'local'].map((label) => Buffer.from(label));
+  test.each<{ name: string; labels: readonly Buffer[]; type: number; code: number }>([
+    { name: 'bytes that are no text', labels: [Buffer.alloc(48, 0x80), ...inDefault], type: 1, code: 3 },
+    {
+      name: 'a dot in a label',
+      labels: [Buffer.from('web.default'), ...inDefault.slice(1)],
+      type: 1,
+      code: 3,
+    },
+    { name: 'capitals', labels: [Buffer.from('WEB'), ...inDefault], type: 1, code: 0 },
+    { name: 'a type without a name', labels: [Buffer.from('web'), ...inDefault], type: 65_000, code: 0 },
+  ])('a question is echoed byte for byte: $name', async ({ labels, type, code }) => {
+    const name = labels.flatMap((label) => [Buffer.of(label.length), label]);
+    const question = Buffer.concat([...name, Buffer.of(0, type >> 8, type & 0xff, 0, 1)]);
+    const head = Buffer.from('abcd01000001000000000000', 'hex');
+    const resolver = createResolver({ ...options, view, upstream: undefined });
+    const reply = (await resolver(Buffer.concat([head, question]), 'udp', signal)) ?? head;
+    expect(reply.subarray(12, 12 + question.length)).toEqual(question);
+    expect([reply.readUInt16BE(4), reply.readUInt16BE(2) & 0xf]).toEqual([1, code]);
+    expect(decode(reply).questions).toHaveLength(1);
+  });
+
+  test('a question whose name points elsewhere is none', () => {
+    const message = Buffer.from('abcd01000001000000000000c00200010001', 'hex');
+    expect(parseQuery(message)).toMatchObject({ refusal: 1, question: undefined });
+  });
+
   test('a reply is not answered, so that two servers cannot talk to each other for ever', () => {
     expect(parseQuery(encode({ type: 'response', id: 1, questions: [] }))).toBeUndefined();
   });

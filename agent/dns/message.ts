@@ -26,6 +26,8 @@ export const udpBytesMax = 1232;
 export interface DnsQuery {
   readonly id: number;
   readonly question: Question | undefined;
+  /** The question as it came, which a reply has byte for byte. */
+  readonly questionBytes: Buffer | undefined;
   readonly isRecursionDesired: boolean;
   /** Present: the client speaks EDNS and takes UDP answers of this size. */
   readonly ednsBytes: number | undefined;
@@ -43,28 +45,51 @@ export interface DnsReply {
 
 /** Undefined for what must not be answered: too short, or itself a response. Never throws. */
 export function parseQuery(bytes: Buffer): DnsQuery | undefined {
-  if (bytes.length < 12 || bytes.length > 65_535) return undefined;
+  if (bytes.length < headerBytes || bytes.length > 65_535) return undefined;
   const flags = bytes.readUInt16BE(2);
   if ((flags & 0x8000) !== 0) return undefined;
   const id = bytes.readUInt16BE(0);
   const isRecursionDesired = (flags & RECURSION_DESIRED) !== 0;
-  const refuse = (refusal: number, question?: Question, ednsBytes?: number): DnsQuery => ({
+  const refuse = (refusal: number): DnsQuery => ({
     id,
-    question,
+    question: undefined,
+    questionBytes: undefined,
     isRecursionDesired,
-    ednsBytes,
+    ednsBytes: undefined,
     refusal,
   });
   if (((flags >> 11) & 0xf) !== 0) return refuse(rcode.notImplemented);
   const packet = tryDecode(bytes);
-  const question = packet?.questions?.[0];
-  if (packet === undefined || question === undefined || packet.questions?.length !== 1)
+  const decoded = packet?.questions?.[0];
+  const asked = readQuestion(bytes);
+  if (packet === undefined || decoded === undefined || packet.questions?.length !== 1 || asked === undefined)
     return refuse(rcode.formatError);
+  const question = { ...decoded, name: asked.name };
   const edns = packet.additionals?.find((record): record is OptAnswer => record.type === 'OPT');
   const ednsBytes = edns === undefined ? undefined : Math.max(udpBytesDefault, edns.udpPayloadSize);
   const isTransfer = ['AXFR', 'IXFR'].includes(question.type);
-  if (isTransfer || question.class !== 'IN') return refuse(rcode.refused, question, ednsBytes);
-  return { id, question, isRecursionDesired, ednsBytes, refusal: undefined };
+  const refusal = isTransfer || question.class !== 'IN' ? rcode.refused : undefined;
+  return { id, question, questionBytes: asked.bytes, isRecursionDesired, ednsBytes, refusal };
+}
+
+const headerBytes = 12;
+const questionCountOffset = 4;
+const labelBytesMax = 63;
+
+/**
+ * The first question, whose name is whole in it: there is nothing before that it could point to. A dot within a label, and bytes that are
+ * no text, are no part of any name that there is.
+ */
+function readQuestion(message: Buffer): { readonly name: string; readonly bytes: Buffer } | undefined {
+  const labels: string[] = [];
+  let at = headerBytes;
+  for (let length = message[at]; length !== 0; length = message[at]) {
+    if (length === undefined || length > labelBytesMax) return undefined;
+    labels.push(message.toString('utf8', at + 1, at + 1 + length).replaceAll('.', '\\.'));
+    at += 1 + length;
+  }
+  const bytes = message.subarray(headerBytes, at + 5); // and the root, type and class
+  return bytes.length === at + 5 - headerBytes ? { name: labels.join('.'), bytes } : undefined;
 }
 
 /** The reply as bytes; over UDP one that is too long becomes an empty one that says so, and the client comes by TCP. */
@@ -91,7 +116,7 @@ export function emptyReply(code: number): DnsReply {
 
 function encodeReply(query: DnsQuery, reply: DnsReply, extraFlags: number): Buffer {
   const opt = query.ednsBytes === undefined ? [] : [ednsRecord];
-  return encode({
+  const encoded = encode({
     type: 'response',
     id: query.id,
     flags:
@@ -100,11 +125,19 @@ function encodeReply(query: DnsQuery, reply: DnsReply, extraFlags: number): Buff
       (query.isRecursionDesired ? RECURSION_DESIRED : 0) |
       (reply.isRecursionAvailable ? RECURSION_AVAILABLE : 0) |
       (reply.isAuthoritative ? AUTHORITATIVE_ANSWER : 0),
-    questions: query.question === undefined ? [] : [query.question],
+    questions: [],
     answers: [...reply.answers],
     authorities: [...reply.authorities],
     additionals: [...reply.additionals, ...opt],
   });
+  if (query.questionBytes === undefined) return encoded;
+  encoded.writeUInt16BE(1, questionCountOffset);
+  // No name in what follows points to another: all can be moved.
+  return Buffer.concat([
+    encoded.subarray(0, headerBytes),
+    query.questionBytes,
+    encoded.subarray(headerBytes),
+  ]);
 }
 
 const ednsRecord: OptAnswer = {

@@ -124,6 +124,8 @@ fuzz('DNS messages: an answer that is one, or none', {
       expect(reply.length).toBeLessThanOrEqual(transport === 'udp' ? 1232 : 65_535);
       expect(reply.readUInt16BE(0)).toBe(query.id);
       decode(reply);
+      const asked = query.questionBytes ?? Buffer.alloc(0);
+      expect(reply.subarray(12, 12 + asked.length)).toEqual(asked);
     }
   },
 });
