@@ -21,6 +21,7 @@ import type { LabelSelector } from '#api/objects.ts';
 import { tryParseQuantity } from '#api/quantity.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { immutable, intOrPercentErrors, shareErrors } from './workload.ts';
+import { validateCoreEvent, validateEvent, validateEventUpdate } from './event.ts';
 import { qualifiedName } from './format.ts';
 import { formatErrors } from './meta.ts';
 
@@ -45,14 +46,8 @@ export const clusterValidators: Readonly<Record<string, Validate>> = {
       ? [requiredField('spec.resources[storage]')]
       : []),
   ],
-  '/Event': (event) => {
-    const [own, about] = [at(event, 'metadata.namespace'), at(event, 'involvedObject.namespace')].map(
-      stringOf,
-    );
-    // Events about cluster-scoped objects live in the default namespace.
-    const isRight = about === own || (about === '' && own === 'default') || about === undefined;
-    return isRight ? [] : [invalidField('involvedObject.namespace', about, 'does not match event.namespace')];
-  },
+  '/Event': validateCoreEvent,
+  'events.k8s.io/Event': validateEvent,
   '/ResourceQuota': (quota) =>
     Object.entries(objectOf(at(quota, 'spec.hard'))).flatMap(([name, value]) => [
       ...formatErrors(`spec.hard[${name}]`, name, qualifiedName),
@@ -121,6 +116,7 @@ export const clusterUpdateValidators: Readonly<Record<string, ValidateUpdate>> =
       ? []
       : [forbiddenField('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')],
   '/PersistentVolumeClaim': claimUpdateErrors,
+  'events.k8s.io/Event': validateEventUpdate,
   'discovery.k8s.io/EndpointSlice': immutable('addressType'),
   'rbac.authorization.k8s.io/RoleBinding': immutable('roleRef', 'cannot change roleRef'),
   'rbac.authorization.k8s.io/ClusterRoleBinding': immutable('roleRef', 'cannot change roleRef'),

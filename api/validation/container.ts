@@ -211,7 +211,7 @@ function mountErrors(
   const seen = new Set<string>();
   return mounts.flatMap((mount, index) => {
     const field = `${path}.volumeMounts[${index}]`;
-    const [name, mountPath, subPath] = ['name', 'mountPath', 'subPath'].map((key) => stringOf(mount[key]));
+    const [name, mountPath] = ['name', 'mountPath'].map((key) => stringOf(mount[key]));
     const errors: FieldError[] = [];
     if (name === undefined || name === '') errors.push(requiredField(`${field}.name`));
     else if (!volumes.has(name)) errors.push(notFoundField(`${field}.name`, name));
@@ -219,7 +219,10 @@ function mountErrors(
     else if (seen.has(mountPath))
       errors.push(invalidField(`${field}.mountPath`, mountPath, 'must be unique'));
     seen.add(mountPath ?? '');
-    if (subPath !== undefined) errors.push(...localPathErrors(subPath, `${field}.subPath`));
+    for (const kind of ['subPath', 'subPathExpr']) {
+      // Without an index, as kube-apiserver has it.
+      errors.push(...localPathErrors(stringOf(mount[kind]), `${path}.volumeMounts.${kind}`));
+    }
     return errors;
   });
 }

@@ -48,9 +48,7 @@ export function validateMeta(
     ...labelErrors(metadata['labels'], 'metadata.labels'),
     ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
     ...ownerErrors(objectsOf(metadata['ownerReferences'])),
-    ...listOf(metadata['finalizers']).flatMap((finalizer) =>
-      formatErrors('metadata.finalizers', stringOf(finalizer), qualifiedName),
-    ),
+    ...finalizerErrors(kind, listOf(metadata['finalizers']).map(stringOf)),
   ];
 }
 
@@ -128,6 +126,35 @@ function namespaceErrors({ namespaced }: Pick<Kind, 'namespaced'>, namespace: st
   return namespace === ''
     ? [requiredField('metadata.namespace')]
     : formatErrors('metadata.namespace', namespace, dnsLabel);
+}
+
+/** What the server itself acts on (k8s.io/kubernetes pkg/apis/core/helper, IsStandardFinalizerName). */
+const standardFinalizers: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
+
+/** Groups whose objects kube-apiserver checks as it does custom resources: there a finalizer may be any qualified name. */
+const genericGroups: ReadonlySet<string> = new Set([
+  'admissionregistration.k8s.io',
+  'apiextensions.k8s.io',
+  'apiregistration.k8s.io',
+]);
+
+function finalizerErrors(
+  { group }: Pick<Kind, 'group'>,
+  finalizers: readonly string[],
+): readonly FieldError[] {
+  const field = 'metadata.finalizers';
+  const isBoth = finalizers.includes('orphan') && finalizers.includes('foregroundDeletion');
+  const both = 'finalizer orphan and foregroundDeletion cannot be both set';
+  const bare = 'name is neither a standard finalizer name nor is it fully qualified';
+  return [
+    ...finalizers.flatMap((finalizer) => formatErrors(field, finalizer, qualifiedName)),
+    ...(isBoth ? [invalidField(field, finalizers, both)] : []),
+    ...finalizers.flatMap((finalizer, index) =>
+      finalizer.includes('/') || standardFinalizers.has(finalizer) || genericGroups.has(group)
+        ? []
+        : [invalidField(`${field}[${index}]`, finalizer, bare)],
+    ),
+  ];
 }
 
 function ownerErrors(owners: readonly JsonObject[]): readonly FieldError[] {

@@ -269,6 +269,134 @@ const rows: readonly Row[] = [
       'spec.topologySpreadConstraints[1].minDomains: Invalid value: 0: must be greater than zero',
     ],
   },
+  {
+    name: 'a subPathExpr that leaves, and one from the top',
+    spec: volume({ emptyDir: {} }),
+    container: {
+      volumeMounts: [
+        { name: 'v', mountPath: '/a', subPathExpr: '../x' },
+        { name: 'v', mountPath: '/b', subPathExpr: '/$(X)' },
+        { name: 'v', mountPath: '/c', subPathExpr: '$(X)/y' },
+        { name: 'v', mountPath: '/d', subPath: 'a/../b' },
+      ],
+    },
+    want: [
+      `${c}.volumeMounts.subPathExpr: Invalid value: "../x": must not contain '..'`,
+      `${c}.volumeMounts.subPathExpr: Invalid value: "/$(X)": must be a relative path`,
+      `${c}.volumeMounts.subPath: Invalid value: "a/../b": must not contain '..'`,
+    ],
+  },
+  {
+    name: 'seccomp profiles of no file',
+    spec: { securityContext: { seccompProfile: { type: 'Localhost' } } },
+    container: { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: '../x' } } },
+    want: [
+      'spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost',
+      `${c}.securityContext.seccompProfile.localhostProfile: Invalid value: "../x": must not contain '..'`,
+    ],
+  },
+  {
+    name: 'a seccomp profile from the top',
+    container: { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: '/x' } } },
+    want: [
+      `${c}.securityContext.seccompProfile.localhostProfile: Invalid value: "/x": must be a relative path`,
+    ],
+  },
+  {
+    name: 'seccomp profiles with a file that is not theirs, and of no type',
+    spec: { securityContext: { seccompProfile: { type: 'RuntimeDefault', localhostProfile: 'x' } } },
+    container: { securityContext: { seccompProfile: { type: '' } } },
+    want: [
+      'spec.securityContext.seccompProfile.localhostProfile: Invalid value: {"localhostProfile":"x","type":"RuntimeDefault"}: can only be set when seccomp type is Localhost',
+      `${c}.securityContext.seccompProfile.type: Required value: type is required when seccompProfile is set`,
+    ],
+  },
+  {
+    name: 'AppArmor profiles that are none',
+    spec: { securityContext: { appArmorProfile: { type: 'Localhost' } } },
+    container: { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: ' x' } } },
+    want: [
+      'spec.securityContext.appArmorProfile.localhostProfile: Required value: must be set when AppArmor type is Localhost',
+      `${c}.securityContext.appArmorProfile.localhostProfile: Invalid value: " x": must not be padded with whitespace`,
+    ],
+  },
+  {
+    name: 'AppArmor profiles too long, and not theirs',
+    spec: { securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'x'.repeat(4096) } } },
+    container: { securityContext: { appArmorProfile: { type: 'Unconfined', localhostProfile: 'x' } } },
+    want: [
+      'spec.securityContext.appArmorProfile.localhostProfile: Too long: may not be more than 4095 bytes',
+      `${c}.securityContext.appArmorProfile.localhostProfile: Invalid value: "x": can only be set when AppArmor type is Localhost`,
+    ],
+  },
+  {
+    name: 'profiles as they may be',
+    spec: { securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'a/b.json' } } },
+    container: {
+      securityContext: {
+        seccompProfile: { type: 'Unconfined' },
+        appArmorProfile: { type: 'Localhost', localhostProfile: 'x' },
+      },
+    },
+    want: [],
+  },
+  {
+    name: 'a policy for SELinux that is none',
+    spec: { securityContext: { seLinuxChangePolicy: 'Foo' } },
+    want: [
+      'spec.securityContext.seLinuxChangePolicy: Unsupported value: "Foo": supported values: "MountOption", "Recursive"',
+    ],
+  },
+  {
+    name: 'tokens for too short, and too long',
+    spec: volume({
+      projected: {
+        sources: [
+          { serviceAccountToken: { path: 'a', expirationSeconds: 599 } },
+          { serviceAccountToken: { path: 'b', expirationSeconds: 0 } },
+          { serviceAccountToken: { path: 'c', expirationSeconds: 2 ** 32 + 1 } },
+          { serviceAccountToken: { path: 'd', expirationSeconds: 2 ** 32 } },
+        ],
+      },
+    }),
+    want: [
+      'spec.volumes[0].projected.sources[0].serviceAccountToken.expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes',
+      'spec.volumes[0].projected.sources[1].serviceAccountToken.expirationSeconds: Invalid value: 0: may not specify a duration less than 10 minutes',
+      'spec.volumes[0].projected.sources[2].serviceAccountToken.expirationSeconds: Invalid value: 4294967297: may not specify a duration larger than 2^32 seconds',
+    ],
+  },
+  {
+    name: 'a projected volume of mode 01000, with one file twice',
+    spec: volume({
+      projected: {
+        defaultMode: 512,
+        sources: [
+          { configMap: { name: 'm', items: [{ key: 'k', path: 'x' }] } },
+          { secret: { name: 's', items: [{ key: 'k', path: 'x' }] } },
+          { clusterTrustBundle: { name: 'b', path: '..data' } },
+        ],
+      },
+    }),
+    want: [
+      'spec.volumes[0].projected: Invalid value: "s": conflicting duplicate paths',
+      'spec.volumes[0].projected.sources[2].clusterTrustBundle.path: Invalid value: "..data": must not start with \'..\'',
+      'spec.volumes[0].projected.defaultMode: Invalid value: 512: must be a number between 0 and 0777 (octal), both inclusive',
+    ],
+  },
+  {
+    name: 'an overhead below nothing',
+    spec: { overhead: { cpu: '-1' } },
+    want: ['spec.overhead.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0'],
+  },
+  {
+    name: 'users of its own beside what is the host’s',
+    spec: { hostUsers: false, hostNetwork: true, hostPID: true, hostIPC: true },
+    want: [
+      'spec.hostNetwork: Forbidden: when `hostUsers` is false',
+      'spec.hostPID: Forbidden: when `hostUsers` is false',
+      'spec.hostIPC: Forbidden: when `hostUsers` is false',
+    ],
+  },
 ];
 
 describe('validateCreate() of a pod', () => {

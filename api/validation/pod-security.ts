@@ -1,5 +1,5 @@
-import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
-import { at, listOf, objectOf, objectsOf } from '#api/json.ts';
+import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
+import { at, listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 
 /** User and group ids as Kubernetes takes them: the kernel has twice as many, and −1 is nobody there. */
@@ -24,7 +24,26 @@ export function podSecurityErrors(spec: JsonObject, path: string): readonly Fiel
           ),
         ]
       : []),
+    ...seLinuxErrors(context, field),
+    ...hostUsersErrors(spec, path),
   ];
+}
+
+const changePolicies = ['MountOption', 'Recursive'];
+
+function seLinuxErrors(context: JsonObject, field: string): readonly FieldError[] {
+  const policy = stringOf(context['seLinuxChangePolicy']);
+  return policy === '' || changePolicies.includes(policy)
+    ? []
+    : [notSupportedField(`${field}.seLinuxChangePolicy`, policy, changePolicies)];
+}
+
+/** Users of its own beside other namespaces of the host (validateHostUsers). */
+function hostUsersErrors(spec: JsonObject, path: string): readonly FieldError[] {
+  if (spec['hostUsers'] !== false) return [];
+  return ['hostNetwork', 'hostPID', 'hostIPC']
+    .filter((name) => spec[name] === true)
+    .map((name) => forbiddenField(`${path}.${name}`, 'when `hostUsers` is false'));
 }
 
 /** Complaints about the security context of a container (ValidateSecurityContext, validateMountPropagation). */

@@ -24,6 +24,7 @@ import { dnsLabel, dnsSubdomain } from './format.ts';
 import { formatErrors, labelErrors, requiredText } from './meta.ts';
 import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
 import { nameServiceErrors } from './pod-dns.ts';
+import { contextErrors, profileErrors } from './pod-profiles.ts';
 import { podSecurityErrors } from './pod-security.ts';
 import { spreadErrors } from './pod-spread.ts';
 import { sysctlErrors } from './pod-sysctls.ts';
@@ -46,6 +47,7 @@ export function validatePodSpec(spec: JsonObject, path: string): readonly FieldE
     ...windowsErrors(objectOf(spec['securityContext']), spec, `${path}.securityContext`),
     ...sysctlErrors(objectOf(spec['securityContext']), `${path}.securityContext`),
     ...podSecurityErrors(spec, path),
+    ...profileErrors(spec, path),
     ...nameServiceErrors(spec, path),
     ...spreadErrors(spec, path),
     ...timeErrors(spec, path),
@@ -55,6 +57,7 @@ export function validatePodSpec(spec: JsonObject, path: string): readonly FieldE
     ...hostNetworkErrors(spec, path),
     ...hostPortErrors(objectsOf(spec['containers']), `${path}.containers`),
     ...resourceErrors(objectOf(spec['resources']), `${path}.resources`),
+    ...resourceErrors({ limits: spec['overhead'] }, `${path}.overhead`),
   ];
 }
 
@@ -104,6 +107,7 @@ export function validateEphemeralContainers(old: JsonObject, pod: JsonObject): r
       const errors = [
         ...validateContainer(container, { path: field, volumes, isInit: false }),
         ...ephemeralErrors(container, others, field),
+        ...contextErrors(container['securityContext'], `${field}.securityContext`),
       ];
       const isTaken = taken.has(container['name']);
       taken.add(container['name']);
@@ -272,30 +276,75 @@ function hostPathErrors(source: JsonObject, field: string): readonly FieldError[
   return path.split('/').includes('..') ? [invalidField(`${field}.path`, path, "must not contain '..'")] : [];
 }
 
+/** Files of a token are not among those that may conflict, as kube-apiserver has it. */
 function projectedErrors(source: JsonObject, field: string): readonly FieldError[] {
-  return objectsOf(source['sources']).flatMap((projection, index) => {
-    const kinds = Object.keys(projection);
-    const path = `${field}.sources[${index}]`;
-    if (kinds.length > 1) return [forbiddenField(path, 'may not specify more than 1 volume type per source')];
-    const [kind = ''] = kinds;
-    const name =
-      kind === 'secret' || kind === 'configMap'
-        ? requiredText(objectOf(projection[kind]), 'name', `${path}.${kind}`)
-        : [];
-    const token =
-      kind === 'serviceAccountToken' ? itemPathErrors(objectOf(projection[kind]), `${path}.${kind}`) : [];
-    return [...name, ...token, ...itemErrors(objectOf(projection[kind]), `${path}.${kind}`)];
-  });
+  const taken = new Set<string>();
+  return [
+    ...objectsOf(source['sources']).flatMap((projection, index) => {
+      const kinds = Object.keys(projection);
+      const path = `${field}.sources[${index}]`;
+      if (kinds.length > 1)
+        return [forbiddenField(path, 'may not specify more than 1 volume type per source')];
+      const [kind = ''] = kinds;
+      const one = objectOf(projection[kind]);
+      const conflicts = filesOf(kind, one).filter((file) => taken.has(file) || taken.add(file) === undefined);
+      return [
+        ...projectionErrors(kind, one, `${path}.${kind}`),
+        ...conflicts.map((file) =>
+          invalidField(field, stringOf(one['name']) || file, 'conflicting duplicate paths'),
+        ),
+      ];
+    }),
+    ...defaultModeErrors(source, field),
+  ];
+}
+
+function projectionErrors(kind: string, source: JsonObject, path: string): readonly FieldError[] {
+  switch (kind) {
+    case 'secret':
+    case 'configMap':
+      return [...requiredText(source, 'name', path), ...itemErrors(source, path)];
+    case 'serviceAccountToken':
+      return [...expirationErrors(source, path), ...itemPathErrors(source, path)];
+    case 'clusterTrustBundle':
+      return itemPathErrors(source, path);
+    default:
+      return itemErrors(source, path);
+  }
+}
+
+function filesOf(kind: string, source: JsonObject): readonly string[] {
+  if (kind === 'clusterTrustBundle') return [stringOf(source['path'])];
+  return objectsOf(source['items']).map((item) => stringOf(item['path']));
+}
+
+const expirationSecondsMin = 600;
+const expirationSecondsMax = 2 ** 32;
+
+/** As of a TokenRequest. */
+function expirationErrors(source: JsonObject, path: string): readonly FieldError[] {
+  const seconds = source['expirationSeconds'];
+  const field = `${path}.expirationSeconds`;
+  if (typeof seconds !== 'number') return [];
+  if (seconds < expirationSecondsMin)
+    return [invalidField(field, seconds, 'may not specify a duration less than 10 minutes')];
+  return seconds > expirationSecondsMax
+    ? [invalidField(field, seconds, 'may not specify a duration larger than 2^32 seconds')]
+    : [];
 }
 
 const modeText = 'must be a number between 0 and 0777 (octal), both inclusive';
 
-function itemErrors(source: JsonObject, field: string): readonly FieldError[] {
+function defaultModeErrors(source: JsonObject, field: string): readonly FieldError[] {
   const mode = source['defaultMode'];
+  return typeof mode === 'number' && (mode < 0 || mode > 0o777)
+    ? [invalidField(`${field}.defaultMode`, mode, modeText)]
+    : [];
+}
+
+function itemErrors(source: JsonObject, field: string): readonly FieldError[] {
   return [
-    ...(typeof mode === 'number' && (mode < 0 || mode > 0o777)
-      ? [invalidField(`${field}.defaultMode`, mode, modeText)]
-      : []),
+    ...defaultModeErrors(source, field),
     ...objectsOf(source['items']).flatMap((item, index) => itemPathErrors(item, `${field}.items[${index}]`)),
   ];
 }

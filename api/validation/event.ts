@@ -1,0 +1,137 @@
+import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, numberOf, objectOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+import { qualifiedName } from './format.ts';
+import { formatErrors } from './meta.ts';
+
+/** Bytes of what an event says (k8s.io/kubernetes pkg/apis/core/validation, NoteLengthLimit and its neighbours). */
+const noteBytesMax = 1024;
+const wordBytesMax = 128;
+
+/** Where the two versions of the kind keep what complaints call by the names of the older one. */
+interface EventNames {
+  readonly involvedObject: string;
+  readonly message: string;
+  readonly reportingController: string;
+  readonly source: string;
+  readonly firstTimestamp: string;
+  readonly lastTimestamp: string;
+  readonly count: string;
+}
+
+const coreNames: EventNames = {
+  involvedObject: 'involvedObject',
+  message: 'message',
+  reportingController: 'reportingComponent',
+  source: 'source',
+  firstTimestamp: 'firstTimestamp',
+  lastTimestamp: 'lastTimestamp',
+  count: 'count',
+};
+
+const eventsNames: EventNames = {
+  involvedObject: 'regarding',
+  message: 'note',
+  reportingController: 'reportingController',
+  source: 'deprecatedSource',
+  firstTimestamp: 'deprecatedFirstTimestamp',
+  lastTimestamp: 'deprecatedLastTimestamp',
+  count: 'deprecatedCount',
+};
+
+/** Complaints about an event of v1: one without eventTime, as older recorders send them, may say what it likes (legacyValidateEvent). */
+export function validateCoreEvent(event: JsonObject): readonly FieldError[] {
+  return commonErrors(event, coreNames);
+}
+
+/** Complaints about an event of events.k8s.io/v1 (ValidateEventCreate). */
+export function validateEvent(event: JsonObject): readonly FieldError[] {
+  const type = stringOf(event['type']);
+  const old = (['firstTimestamp', 'lastTimestamp', 'count', 'source'] as const).filter((name) =>
+    isSet(event[eventsNames[name]]),
+  );
+  return [
+    ...commonErrors(event, eventsNames),
+    ...seriesErrors(event),
+    ...(isSet(event['eventTime']) ? [] : [requiredField('eventTime')]),
+    ...(type === 'Normal' || type === 'Warning'
+      ? []
+      : [invalidField('type', '', `has invalid value: ${type}`)]),
+    ...old.map((name) => invalidField(name, '', 'needs to be unset')),
+  ];
+}
+
+/** Complaints about an update of an event of events.k8s.io/v1, of which only the series may change (ValidateEventUpdate). */
+export function validateEventUpdate(old: JsonObject, event: JsonObject): readonly FieldError[] {
+  const fixed: readonly (readonly [name: string, key: string])[] = [
+    ['involvedObject', eventsNames.involvedObject],
+    ['reason', 'reason'],
+    ['message', eventsNames.message],
+    ['source', eventsNames.source],
+    ['firstTimestamp', eventsNames.firstTimestamp],
+    ['lastTimestamp', eventsNames.lastTimestamp],
+    ['count', eventsNames.count],
+    ['type', 'type'],
+    ['eventTime', 'eventTime'],
+    ['action', 'action'],
+    ['related', 'related'],
+    ['reportingController', eventsNames.reportingController],
+    ['reportingInstance', 'reportingInstance'],
+  ];
+  return [
+    ...(equalJson(old['series'], event['series']) ? [] : seriesErrors(event)),
+    ...fixed.flatMap(([name, key]) =>
+      (isSet(old[key]) || isSet(event[key])) && !equalJson(old[key], event[key])
+        ? [invalidField(name, event[key], 'field is immutable')]
+        : [],
+    ),
+  ];
+}
+
+function commonErrors(event: JsonObject, names: EventNames): readonly FieldError[] {
+  const namespace = stringOf(at(event, 'metadata.namespace'));
+  const about = stringOf(objectOf(event[names.involvedObject])['namespace']);
+  const isModern = isSet(event['eventTime']);
+  // Events about cluster-scoped objects live in the default namespace; those of now may in kube-system, too.
+  const isRight = isModern
+    ? about !== '' || namespace === 'default' || namespace === 'kube-system'
+    : about === namespace || (about === '' && namespace === 'default');
+  return [
+    ...(isRight ? [] : [invalidField('involvedObject.namespace', about, 'does not match event.namespace')]),
+    ...(isModern ? modernErrors(event, names) : []),
+  ];
+}
+
+function modernErrors(event: JsonObject, names: EventNames): readonly FieldError[] {
+  const controller = stringOf(event[names.reportingController]);
+  return [
+    ...(controller === '' ? [requiredField('reportingController')] : []),
+    ...formatErrors('reportingController', controller, qualifiedName),
+    ...['reportingInstance', 'action', 'reason'].flatMap((name) => [
+      ...(stringOf(event[name]) === '' ? [requiredField(name)] : []),
+      ...lengthErrors(name, stringOf(event[name]), wordBytesMax),
+    ]),
+    ...lengthErrors('message', stringOf(event[names.message]), noteBytesMax),
+  ];
+}
+
+function lengthErrors(field: string, text: string, bytesMax: number): readonly FieldError[] {
+  return Buffer.byteLength(text) > bytesMax
+    ? [invalidField(field, '', `can have at most ${bytesMax} characters`)]
+    : [];
+}
+
+function seriesErrors(event: JsonObject): readonly FieldError[] {
+  if (!isSet(event['series'])) return [];
+  const series = objectOf(event['series']);
+  return [
+    ...(numberOf(series['count']) < 2 ? [invalidField('series.count', '', 'should be at least 2')] : []),
+    ...(isSet(series['lastObservedTime']) ? [] : [requiredField('series.lastObservedTime')]),
+  ];
+}
+
+/** Not Go's zero value, which such a field has that was not given. */
+function isSet(value: unknown): boolean {
+  if (typeof value !== 'object') return value !== undefined && value !== '' && value !== 0;
+  return value !== null && Object.values(value).some(isSet);
+}
