@@ -88,3 +88,18 @@ it('writes what it holds before it closes, and waits no longer than two seconds 
   stuck.clock.advance(2000);
   await closed;
 });
+
+it('an event of an object with a long name is stored, under a name that is cut', async () => {
+  const { client, recorder } = setUp();
+  for (const name of ['q'.repeat(253), `${'q'.repeat(235)}.${'q'.repeat(17)}`]) {
+    const long = { metadata: { ...object.metadata, name, uid: name } };
+    recorder.record({ kind: pods, object: long }, 'Warning', 'Failed', 'x');
+  }
+  await recorder.flush();
+  const names = client.all(events).map(({ metadata }) => metadata?.name ?? '');
+  expect(names).toHaveLength(2);
+  for (const name of names) {
+    expect(name).toMatch(/^q{235,236}\.[0-9a-f]+$/);
+    expect(name.length).toBeLessThanOrEqual(253);
+  }
+});

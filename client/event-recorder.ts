@@ -49,6 +49,8 @@ const knownEventsMax = 4096;
 const burstPerObject = 25;
 const refillMs = 300_000;
 const messageLengthMax = 1024;
+/** Of an event, as of any object; of a longer one the object's name is cut. */
+const nameLengthMax = 253;
 const writesAtOnceMax = 4;
 const triesMax = 3;
 const normalDelayMs = 500;
@@ -151,7 +153,8 @@ function newEntry(
   const { nowMs, ...what } = said;
   const namespace = involved.namespace ?? 'default'; // Of cluster-scoped objects, by convention.
   // As client-go names events: the object's name and the time in hexadecimal nanoseconds; the fraction tells two of a millisecond apart.
-  const name = `${involved.name}.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction())).toString(16)}`;
+  const end = `.${(BigInt(nowMs) * 1_000_000n + BigInt(nextFraction())).toString(16)}`;
+  const name = `${(involved.name ?? '').slice(0, nameLengthMax - end.length).replace(/[^a-z0-9]+$/, '')}${end}`;
   const firstTimestamp = seconds(new Date(nowMs).toISOString());
   const event: Event = {
     metadata: { name, namespace },

@@ -25,7 +25,7 @@ describe('links to logs of containers', () => {
       target: '../pods/default_web_u/main/0.log',
     });
     const long = { ...log(), pod: { metadata: { name: 'n'.repeat(253), namespace: 's' } } };
-    expect(renderLogLink(logs, long).name).toBe(`${'n'.repeat(251)}.log`);
+    expect(renderLogLink(logs, long).name).toBe(`${'n'.repeat(179)}_s_main-${'c'.repeat(64)}.log`);
     expect(renderLogLink(logs, long).name).toHaveLength(255);
   });
 

@@ -7,10 +7,7 @@ import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
 import type { Pod } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
-
-/** A name in a directory, with its suffix; longer ones are cut. */
-const nameLengthMax = 255;
-const suffix = '.log';
+import { nameLengthMax } from './pod-paths.ts';
 
 /** Beside the directory of the pods' logs. */
 export function logLinksDirectory(logs: string): string {
@@ -25,14 +22,17 @@ export interface LinkedLog {
   readonly path: string;
 }
 
-/** Pure: the name of the link, and where it leads. */
+/** Pure: the name of the link, and where it leads. A pod's name that is too long is cut, for the id tells links apart. */
 export function renderLogLink(
   logs: string,
   { pod, container, id, path }: LinkedLog,
 ): { name: string; target: string } {
   const { name = '', namespace = '' } = pod.metadata ?? {};
-  const stem = `${name}_${namespace}_${container}-${id}`.slice(0, nameLengthMax - suffix.length);
-  return { name: `${stem}${suffix}`, target: join('..', basename(logs), path.slice(logs.length + 1)) };
+  const end = `_${namespace}_${container}-${id}.log`;
+  return {
+    name: `${name.slice(0, nameLengthMax - end.length)}${end}`,
+    target: join('..', basename(logs), path.slice(logs.length + 1)),
+  };
 }
 
 /** Makes the link; one that is there is right, for an id belongs to one container. */

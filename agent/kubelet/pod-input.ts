@@ -25,7 +25,7 @@ export type PullFact =
 
 /** A container that could not be described or launched: shown as its waiting reason, tried again at `retryAtMs`. */
 export interface StartFailure {
-  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError' | 'RunContainerError';
+  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError';
   readonly message: string;
   readonly failures: number;
   readonly retryAtMs: number;

@@ -26,7 +26,7 @@ export interface PodPaths {
 export function podPaths(pod: Pod, directories: KubeletDirectories): PodPaths {
   const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
   const root = path.join(directories.pods, uid);
-  const logs = path.join(directories.logs, `${namespace}_${name}_${uid}`);
+  const logs = path.join(directories.logs, logsDirectoryName({ namespace, name, uid }));
   return {
     root,
     hosts: path.join(root, 'etc-hosts'),
@@ -37,4 +37,17 @@ export function podPaths(pod: Pod, directories: KubeletDirectories): PodPaths {
     terminationMessage: (container, id) => path.join(root, 'containers', container, id.slice(0, 12)),
     subPath: (container, mountIndex) => path.join(root, 'subpaths', container, String(mountIndex)),
   };
+}
+
+/** Bytes of a name in a directory (NAME_MAX of linux/limits.h). */
+export const nameLengthMax = 255;
+
+/** A pod's name may be as long as a directory's: it is cut, for the uid tells pods apart. */
+function logsDirectoryName(pod: {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}): string {
+  const [start, end] = [`${pod.namespace}_`, `_${pod.uid}`];
+  return `${start}${pod.name.slice(0, nameLengthMax - start.length - end.length)}${end}`;
 }

@@ -11,9 +11,10 @@ const remedies: Readonly<Record<string, string>> = {
   ErrImageNeverPull: 'bring the image with `podwright image import`, or let it be pulled (imagePullPolicy)',
   ErrImagePull:
     'check the name and the registry, give imagePullSecrets, or bring the image with `podwright image import`',
-  StartError: 'correct the command, user or working directory of the container',
+  StartError: 'correct the command or working directory of the container',
   CreateContainerConfigError: 'make the ConfigMap, Secret or volume that is named; it is tried again',
-  RunContainerError: 'see the cause; `podwright doctor` says what this host lacks',
+  CreateContainerError:
+    'correct the container, or bring a better image of the name; it is tried again, and `podwright doctor` says what this host lacks',
   OOMKilled: 'raise the memory limit of the container',
   Error: 'see why with kubectl logs --previous',
   ContainerStatusUnknown: 'none needed: it is started again where its policy says so',

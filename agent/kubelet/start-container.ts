@@ -57,7 +57,7 @@ export async function startContainer(
       const place = { container: container.name, failure: 'StartError' };
       ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, place);
       memory.startFailures.delete(container.name); // It counts as a run; its back-off is the crash back-off.
-    } else noteFailure(context, container.name, 'RunContainerError', error);
+    } else noteFailure(context, container.name, 'CreateContainerError', error);
     return;
   }
   memory.startFailures.delete(container.name);

@@ -287,9 +287,11 @@ export class LocalRuntime implements Runtime {
     }
     using _turn = await this.#largeStarts.enter(config, signal);
 
+    let isPlanned = false;
     let isRecorded = false;
     try {
       const { plan, diffIds } = await planFromImage(pod, config, this.#options);
+      isPlanned = true;
       const whole = documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
       const { system } = this.#options;
       const document = await keepEnvironment(pod.directory, whole, { others: pod.containers, system });
@@ -303,6 +305,8 @@ export class LocalRuntime implements Runtime {
       const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
       pod.started(config.id, process);
     } catch (cause) {
+      // What execve(2) does not take is told at the start, as elsewhere; of anything else there is no container yet.
+      if (!isPlanned && !isPodwrightError(cause, 'E_LIMIT')) throw cause;
       const message = describeError(cause);
       if (!isRecorded) await pod.addContainer(failedDocumentOf(config, pod.sandbox.config, clock.now()));
       await pod.startFailed(config.id, message);

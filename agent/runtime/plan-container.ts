@@ -174,7 +174,17 @@ function mountsOf(config: ContainerConfig, context: ContainerContext): readonly 
   ];
   for (const mount of config.mounts) checkProcMount(mount);
   const asked = new Set(config.mounts.map((mount) => mount.target.replace(/(?<=.)\/+$/, '')));
-  return [...defaults.filter((mount) => !asked.has(mount.target)), ...config.mounts];
+  return [...defaults.filter((mount) => !asked.has(mount.target)), ...parentsFirst(config.mounts)];
+}
+
+/** A mount covers what is mounted below its place before it, so that the order in which a pod lists them must not count (as in containerd). */
+function parentsFirst(mounts: readonly LaunchMount[]): readonly LaunchMount[] {
+  const depth = ({ target }: LaunchMount): number =>
+    posix
+      .normalize(`/${target}`)
+      .split('/')
+      .filter((part) => part !== '').length;
+  return mounts.toSorted((a, b) => depth(a) - depth(b));
 }
 
 /** What may be laid over a file of /proc: figures of the machine that lxcfs and its like replace (runc, libcontainer/rootfs_linux.go). */

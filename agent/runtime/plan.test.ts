@@ -392,6 +392,13 @@ describe('planContainer()', () => {
     expect(launch.mounts).toContainEqual(bind(target, source));
   });
 
+  it('mounts parents before what is below them, else in the order given', () => {
+    const given = ['/a/b/c', '/x/y/', '/a//b', '/etc/hosts', '/etc', '//a', '/d', '/a/./b/e'];
+    const { launch } = planContainer(container({ mounts: given.map((target) => bind(target)) }), context());
+    const made = launch.mounts.filter(({ source }) => source === '/v').map(({ target }) => target);
+    expect(made).toEqual(['/etc', '//a', '/d', '/x/y/', '/a//b', '/etc/hosts', '/a/b/c', '/a/./b/e']);
+  });
+
   it('lays the environment of the pod over the image, and a terminal over neither', () => {
     const env = [
       { name: 'A', value: 'pod' },

@@ -186,6 +186,15 @@ export class FakeRuntime implements Runtime {
       throw new PodwrightError('E_EXISTS', `start ${config.name}: ${config.id} exists`);
     this.#call(`startContainer ${uid} ${config.name}`);
     const image = this.images.resolve(config.imageId);
+    if (image === undefined)
+      throw new PodwrightError('E_NOT_FOUND', `use image ${config.imageId}: not present`);
+    const target = config.pidTarget === undefined ? undefined : pod.containers.get(config.pidTarget);
+    const refusal = config.runAsNonRoot
+      ? nonRootRefusal(config.user, image.user)
+      : config.pidTarget !== undefined && target?.state.state !== 'running'
+        ? `run ${config.name}: the container of its pid namespace does not run`
+        : undefined;
+    if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
     const now = this.#options.clock.now();
     const behaviour = this.#options.behave?.(config, uid) ?? behaviourOf([...config.command, ...config.args]);
     const container: FakeContainer = {
@@ -199,18 +208,9 @@ export class FakeRuntime implements Runtime {
     };
     container.output.resume();
     pod.containers.set(config.id, container);
-    const refusal =
-      image === undefined
-        ? `use image ${config.imageId}: not present`
-        : config.runAsNonRoot
-          ? nonRootRefusal(config.user, image.user)
-          : config.pidTarget !== undefined && pod.containers.get(config.pidTarget)?.state.state !== 'running'
-            ? `run ${config.name}: the container of its pid namespace does not run`
-            : undefined;
-    const startError = refusal ?? behaviour.startError;
-    if (startError !== undefined) {
-      this.#end(uid, container, 128, 'StartError', startError);
-      throw new PodwrightError('E_LAUNCH', startError);
+    if (behaviour.startError !== undefined) {
+      this.#end(uid, container, 128, 'StartError', behaviour.startError);
+      throw new PodwrightError('E_LAUNCH', behaviour.startError);
     }
     if (behaviour.exitAfterMs !== undefined)
       container.timer = this.#options.clock.after(behaviour.exitAfterMs, () =>

@@ -163,7 +163,11 @@ export interface Runtime extends AsyncDisposable {
   /** Removes records, container directories and cgroups of a stopped sandbox. Safe to repeat. */
   removePod(uid: string, signal: AbortSignal): Promise<void>;
 
-  /** Snapshot, program, launch. A container that cannot start is observed as exited with StartError, and E_LAUNCH is thrown. */
+  /**
+   * Snapshot, program, launch. A container that cannot start is observed as exited with StartError, and E_LAUNCH is thrown; one that
+   * cannot be made of its image and settings (no command, an unknown user, an image that is gone) is not observed at all.
+   * @throws E_LAUNCH, E_INVALID, E_NOT_FOUND
+   */
   startContainer(uid: string, config: ContainerConfig, signal: AbortSignal): Promise<void>;
   /** Stop signal, then SIGKILL after the grace period. Resolves when the exit is observed. */
   stopContainer(uid: string, id: string, gracePeriodSeconds: number, signal: AbortSignal): Promise<void>;
