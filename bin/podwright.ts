@@ -4,6 +4,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { dataDirDefault } from './paths.ts';
 import { printText } from './print.ts';
+import { unknownCommand } from './unknown-command.ts';
 
 const exitFailed = 1;
 const exitUsage = 2;
@@ -216,7 +217,9 @@ async function main(): Promise<void> {
   imageCommands(program);
   storeCommands(program);
   toolCommands(program);
+  const unknown = unknownCommand(program, process.argv.slice(2));
   try {
+    if (unknown !== undefined) program.error(`error: unknown command '${unknown}' (see podwright --help)`);
     await program.parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {

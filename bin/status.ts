@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
-import { describeError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
-import { nodesHere } from './nodes-here.ts';
+import { nodesHere, type NodeHere } from './nodes-here.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
 import { isAlive, readState } from './up/state.ts';
@@ -25,7 +25,7 @@ export async function runStatus(options: {
       up: { running, pid: state.pid, port: state.port },
     });
   }
-  for (const node of await nodesHere(options.data)) {
+  for (const node of await nodesOf(options, say)) {
     try {
       const status = await node.control.status();
       const upSeconds = Math.round((systemClock.now() - status.startedAtMs) / 1000);
@@ -43,5 +43,22 @@ export async function runStatus(options: {
       });
       process.exitCode = 1;
     }
+  }
+}
+
+/** A program that reads JSON gets some where nothing runs, too. */
+async function nodesOf(
+  { data, output }: { readonly data: string; readonly output: OutputFormat },
+  say: (text: string, fields: unknown) => void,
+): Promise<readonly NodeHere[]> {
+  try {
+    return await nodesHere(data);
+  } catch (error) {
+    if (output === 'json' && isPodwrightError(error, 'E_NOT_FOUND')) {
+      say('', { nodes: [], error: describeError(error) });
+      process.exitCode = 1;
+      return [];
+    }
+    throw error;
   }
 }
