@@ -64,6 +64,26 @@ const rows: readonly {
     says: /had been written: store.db-wal was cut/,
   },
   {
+    name: 'a flipped bit of the log, beside the mark of an earlier time',
+    from: 'killed',
+    damage: (at) => {
+      flipIn(`${at}/store.db-wal`, '200 abcdefgh');
+      cpSync(`${copies.killedEarlier}.mark`, `${at}.mark`);
+    },
+    says: /frame \d+ of store.db-wal is not as it was written, and commits follow it/,
+  },
+  {
+    name: 'a flipped bit of the header of the log, beside the mark of an earlier time',
+    from: 'killed',
+    damage: (at) => {
+      const bytes = readFileSync(`${at}/store.db-wal`);
+      bytes[20] = (bytes[20] ?? 0) ^ 4;
+      writeFileSync(`${at}/store.db-wal`, bytes);
+      cpSync(`${copies.killedEarlier}.mark`, `${at}.mark`);
+    },
+    says: /the header of store.db-wal is not as it was written/,
+  },
+  {
     name: 'a store.db of 0 bytes',
     from: 'closed',
     damage: (at) => truncateSync(`${at}/store.db`),

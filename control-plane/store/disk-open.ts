@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -25,6 +26,7 @@ import {
   type FoundRow,
 } from './disk-tables.ts';
 import { damaged, logStart, lossBefore } from './integrity.ts';
+import { findLostCommits } from './log-tail.ts';
 import { createMark, readMark, type StoreMark } from './mark-file.ts';
 
 export const pageBytes = 4096;
@@ -149,9 +151,12 @@ function markOf(path: string): StoreMark {
   return mark;
 }
 
-/** Structure, sums, chain, identity, and that it has come as far as its mark. */
+/** The log's own chain, structure, sums, chain of rows, identity, and that it has come as far as its mark. */
 function readWhole({ directory, markFile }: DiskOptions, visit: (found: FoundRow) => void): DiskContents {
   const mark = markOf(markFile);
+  // Before SQLite looks at it, which takes damage for the end, and writes over what is behind that.
+  const lost = existsSync(logFile(directory)) ? findLostCommits(readFileSync(logFile(directory))) : undefined;
+  if (lost !== undefined) throw damaged(lost);
   using database = new DatabaseSync(databaseFile(directory), { readOnly: true });
 
   database.exec('PRAGMA cell_size_check=ON; BEGIN');
