@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { bringDown } from './down.ts';
 import { parseKeptOptions } from './options.ts';
-import { hasEnded, isAlive, parseState, readState, startTicksOf } from './state.ts';
+import { hasEnded, isAlive, isEnded, parseState, readState, startTicksOf } from './state.ts';
 
 const healthy = {
   pid: 4711,
@@ -51,6 +51,17 @@ it('hasEnded() is false of this process, and true of its pid with another start'
     hasEnded({ pid: process.pid, startTicks }),
     hasEnded({ pid: process.pid, startTicks: '1' }),
   ]).toEqual([false, true]);
+});
+
+it.each([
+  ['a process that runs', 'S', 11, '77', false],
+  ['one whose first thread has ended, and others not', 'Z', 3, '77', false],
+  ['one that waits to be reaped', 'Z', 1, '77', true],
+  ['another of the same number', 'S', 1, '78', true],
+])('isEnded() of %s', (_name, state, threads, started, want) => {
+  const line = `4711 (no) de) ${state} 1 4711 4711 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 ${threads} 0 ${started} 0 0`;
+  expect(isEnded(line, '77')).toBe(want);
+  expect(isEnded(undefined, '77')).toBe(true);
 });
 
 it.each([

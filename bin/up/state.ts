@@ -38,11 +38,20 @@ export function startTicksOf(pid: number): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
 }
 
-/** Whether a process has let go of all that it held: gone, or a zombie. Its command is empty before its files are closed. */
+/** Whether a process has let go of all that it held. Its command is empty before its files are closed. */
 export function hasEnded({ pid, startTicks }: Pick<UpState, 'pid' | 'startTicks'>): boolean {
-  const stat = readProc(pid, 'stat');
+  return isEnded(readProc(pid, 'stat'), startTicks);
+}
+
+/**
+ * By its line of /proc/PID/stat (proc_pid_stat(5)): it is gone, or a zombie with no other thread; the first thread can be one while
+ * others still hold what all share.
+ */
+export function isEnded(stat: string | undefined, startTicks: string): boolean {
   const [state, ...fields] = stat?.slice(stat.lastIndexOf(')') + 2).split(' ') ?? [];
-  return stat === undefined || fields[18] !== startTicks || state === 'Z' || state === 'X';
+  const [threads, started] = [fields[16], fields[18]];
+  if (stat === undefined || started !== startTicks || state === 'X') return true;
+  return state === 'Z' && Number(threads) <= 1;
 }
 
 /** Whether a process is a launcher of ours: its words are those of `podwright up`. */
