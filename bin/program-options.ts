@@ -39,7 +39,7 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...networkProblems(options),
     ...insideProblems(options),
     ...nameProblems('--cluster-domain', clusterDomain),
-    ...(linkCidr === undefined ? [] : cidrProblems('--link-cidr', linkCidr)),
+    ...(linkCidr === undefined ? [] : linkProblems(linkCidr, nodeIp)),
     ...insecureRegistry
       .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
       .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
@@ -50,10 +50,11 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
 function addressProblems(option: string, text: string): readonly string[] {
   const family = isIP(text);
   if (family === 0 || text.includes('%')) return [`${option} ${text}: not an IP address`];
-  if (['0.0.0.0', '::', '255.255.255.255'].includes(text))
+  if (family === 6) return [`${option} ${text}: only IPv4 addresses are supported`];
+  if (['0.0.0.0', '255.255.255.255'].includes(text))
     return [`${option} ${text}: names no host; give an address that others reach`];
   const first = Number(text.split('.')[0]);
-  return family === 4 && first >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
+  return first >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
 }
 
 function listenProblems(text: string): readonly string[] {
@@ -104,6 +105,13 @@ function cidrProblems(option: string, text: string): readonly string[] {
   if (cidr === undefined) return [`${option} ${text}: not a network; write ADDRESS/PREFIX, as 10.96.0.0/16`];
   if (cidr.ip.family !== 4) return [`${option} ${text}: only IPv4 networks are supported`];
   return boundsOf(cidr).first === cidr.ip.value ? [] : [`${option} ${text}: bits behind the prefix are set`];
+}
+
+function linkProblems(linkCidr: string, nodeIp: string): readonly string[] {
+  const broken = cidrProblems('--link-cidr', linkCidr);
+  const [cidr, ip] = [parseCidr(linkCidr), parseIp(nodeIp)];
+  if (broken.length > 0 || cidr === undefined || ip === undefined || cidrContains(cidr, ip)) return broken;
+  return [`--link-cidr ${linkCidr}: --node-ip ${nodeIp} is not in it`];
 }
 
 interface Networks {
