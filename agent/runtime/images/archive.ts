@@ -12,7 +12,7 @@ import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { digestOf, hexOf } from './blob-store.ts';
 import { decompress } from './decompress.ts';
 import { imageError } from './image-error.ts';
-import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import { archiveSource, type IncomingImage, type IncomingLayer } from './incoming-image.ts';
 import { tarText } from './tar-block.ts';
 import { readTar } from './tar-reader.ts';
 
@@ -182,6 +182,7 @@ async function readLayoutImage(
   }
   return {
     label: context.label,
+    source: archiveSource,
     config: await readBlob(parts, manifest.config),
     manifest: { bytes, digest: descriptor.digest },
     names: context.names,
@@ -202,6 +203,7 @@ async function readDockerImage(
   const names = name === undefined ? image.repoTags.flatMap(namesOf) : namesOf(name);
   return {
     label: names[0] ?? shortened(image.config),
+    source: archiveSource,
     config: await readPart(parts, normalise(image.config)),
     manifest: undefined,
     names,

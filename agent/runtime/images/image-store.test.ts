@@ -13,6 +13,7 @@ import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { getXattr } from '#native/sys/file.ts';
 import { digestOf, hexOf } from './blob-store.ts';
@@ -326,5 +327,29 @@ describe.skipIf(!isRoot)('importArchive() (needs root: owners, devices, trusted 
       /abort/,
     );
     expect(leftovers()).toEqual([]);
+  });
+});
+
+describe('pull()', () => {
+  it('ends after twelve hours, whatever progress there is', async () => {
+    const clock = createFakeClock();
+    const asked = Promise.withResolvers<void>();
+    const registry = {
+      resolve: (_request: unknown, each: AbortSignal) => {
+        const { promise, reject } = Promise.withResolvers<never>();
+        each.addEventListener('abort', () => reject(each.reason));
+        asked.resolve();
+        return promise;
+      },
+    };
+    const slow = await openImageStore({ directory: `${directory}/slow`, unpack, clock, registry });
+    const pulling = slow.pull('registry.example/a:1', {}, signal);
+    pulling.catch(() => undefined);
+    await asked.promise;
+    clock.advance(12 * 3_600_000);
+    await expect(pulling).rejects.toMatchObject({
+      code: 'E_TIMEOUT',
+      message: 'pull registry.example/a:1: not done after 12 hours',
+    });
   });
 });

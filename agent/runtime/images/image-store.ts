@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
 import { platformOf, type Platform } from '#api/oci/manifest.ts';
 import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';
 import { readAccounts } from '#agent/runtime/read-accounts.ts';
@@ -20,6 +21,7 @@ import {
   type StoredImage,
 } from './image-records.ts';
 import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import { LayerTurns } from './layer-turns.ts';
 import type { Credentials, RegistryClient } from './registry.ts';
 import { defaultUnpackLimits, type UnpackLimits } from './unpack-layer.ts';
 import { unpackOnThread, type Unpack } from './unpack-thread.ts';
@@ -32,9 +34,13 @@ export interface ImageStoreOptions {
   readonly platform?: Platform;
   readonly unpack?: Unpack;
   readonly limits?: UnpackLimits;
+  readonly clock?: Clock;
   /** Told what was damaged, and what was done about it. */
   readonly tell?: (text: string) => void;
 }
+
+/** A pull, whatever progress it makes: nobody needs an image that takes longer, and its place is wanted. */
+const pullMsMax = 12 * 3_600_000;
 
 /** What running a container needs of an image. */
 export interface ImageContent {
@@ -65,7 +71,8 @@ export class LocalImageStore implements ImageStore {
   #images: readonly StoredImage[] = [];
   /** Installs in progress: garbage is only collected when there is none, as their layers are not recorded yet. */
   #installs = 0;
-  readonly #unpacking = new Map<string, Promise<void>>();
+  readonly #clock: Clock;
+  readonly #turns: LayerTurns;
   #saving: Promise<void> = Promise.resolve();
   #collecting: Promise<void> = Promise.resolve();
   /** By image id, of images that are there: as few as those. */
@@ -75,6 +82,8 @@ export class LocalImageStore implements ImageStore {
   constructor(options: ImageStoreOptions) {
     this.#options = options;
     this.#platform = options.platform ?? platformOf(process.arch);
+    this.#clock = options.clock ?? systemClock;
+    this.#turns = new LayerTurns(this.#clock);
     this.#blobs = new BlobStore(`${options.directory}/images/blobs`);
   }
 
@@ -154,8 +163,21 @@ export class LocalImageStore implements ImageStore {
     await using directory = await this.#temporaryDirectory();
 
     const request = { reference: parsed, platform: this.#platform, directory: directory.path };
-    const incoming = await registry.resolve({ ...request, credentials: options.credentials }, signal);
-    const [record] = await this.#install([incoming], signal);
+    const late = new AbortController();
+    using _timer = this.#clock.after(pullMsMax, () => late.abort(new DOMException('late', 'TimeoutError')));
+
+    const each = AbortSignal.any([signal, late.signal]);
+    const notInTime = (error: unknown): never => {
+      if (!late.signal.aborted || signal.aborted) throw error;
+      throw new PodwrightError(
+        'E_TIMEOUT',
+        `pull ${reference}: not done after ${pullMsMax / 3_600_000} hours`,
+      );
+    };
+    const incoming = await registry
+      .resolve({ ...request, credentials: options.credentials }, each)
+      .catch(notInTime);
+    const [record] = await this.#install([incoming], each).catch(notInTime);
     if (record === undefined)
       throw new PodwrightError('E_INTERNAL', `pull ${reference}: nothing was recorded`);
     return record;
@@ -262,7 +284,14 @@ export class LocalImageStore implements ImageStore {
       throw new PodwrightError('E_INVALID', `read image ${image.label}: its manifest has ${counts}`);
     }
     for (const [at, layer] of image.layers.entries()) {
-      await this.#ensureLayer(config.diffIds[at] ?? '', layer, signal);
+      const diffId = config.diffIds[at] ?? '';
+      const work = {
+        diffId,
+        source: image.source,
+        isPresent: () => this.#hasLayer(diffId),
+        bring: (each: AbortSignal) => this.#unpackLayer(diffId, layer, each),
+      };
+      await this.#turns.ensure(work, signal);
     }
     const id = await this.#blobs.put(image.config, digestOf(image.config));
     if (image.manifest !== undefined) await this.#blobs.put(image.manifest.bytes, image.manifest.digest);
@@ -279,22 +308,8 @@ export class LocalImageStore implements ImageStore {
     };
   }
 
-  /** One unpacking of a layer at a time; whoever comes second waits for it, and tries by itself if it failed. */
-  async #ensureLayer(diffId: string, layer: IncomingLayer, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      signal.throwIfAborted();
-      if ((await stat(this.#layerPath(diffId)).catch(() => undefined)) !== undefined) return;
-      const other = this.#unpacking.get(diffId);
-      if (other === undefined) break;
-      await other.catch(() => undefined);
-    }
-    const work = this.#unpackLayer(diffId, layer, signal);
-    this.#unpacking.set(diffId, work);
-    try {
-      await work;
-    } finally {
-      this.#unpacking.delete(diffId);
-    }
+  async #hasLayer(diffId: string): Promise<boolean> {
+    return (await stat(this.#layerPath(diffId)).catch(() => undefined)) !== undefined;
   }
 
   async #unpackLayer(diffId: string, layer: IncomingLayer, signal: AbortSignal): Promise<void> {
@@ -307,7 +322,7 @@ export class LocalImageStore implements ImageStore {
       const target = `${directory.path}/layer`;
       await mkdir(target, { mode: 0o755 });
       await unpack({ blob: blob.path, target, digest: layer.digest, diffId, limits }, signal);
-      await rename(target, this.#layerPath(diffId));
+      if (!(await this.#hasLayer(diffId))) await rename(target, this.#layerPath(diffId));
     } catch (error) {
       signal.throwIfAborted();
       throw imageError(`unpack layer ${diffId}`, error, this.#temporary);

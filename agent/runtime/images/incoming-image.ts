@@ -2,6 +2,8 @@
 export interface IncomingImage {
   /** What to call it in errors. */
   readonly label: string;
+  /** Where its layers come from: a registry's host, or `archive`. */
+  readonly source: string;
   readonly config: Buffer;
   readonly manifest: { readonly bytes: Buffer; readonly digest: string } | undefined;
   readonly names: readonly string[]; // canonical
@@ -9,6 +11,9 @@ export interface IncomingImage {
   /** Bottom first, one for each diffId of the config. */
   readonly layers: readonly IncomingLayer[];
 }
+
+/** Of images that come in a file: none of them waits for another's registry for long. */
+export const archiveSource = 'archive';
 
 export interface IncomingLayer {
   readonly digest: string | undefined; // of the blob; undefined where nothing names it

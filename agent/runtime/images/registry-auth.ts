@@ -1,5 +1,6 @@
 /** Authentication to registries: Basic (RFC 7617) and Docker's token scheme, which the OCI distribution ecosystem shares. */
 import { field, optionalString, parseDocument } from '#api/oci/document.ts';
+import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { readBody } from './registry-body.ts';
 import type { Transport } from './registry-transport.ts';
@@ -32,6 +33,7 @@ export function parseChallenges(header: string): readonly Challenge[] {
 /** Who challenges, and what there is to answer with. */
 export interface AuthContext {
   readonly transport: Transport;
+  readonly clock: Clock;
   /** Where the 401 came from: the registry, or whom it redirects to. */
   readonly challenger: URL;
   /** Those for the challenger; never those for the registry that redirected to it. */
@@ -69,7 +71,7 @@ async function fetchToken(challenge: Challenge, context: AuthContext, signal: Ab
   const headers: Record<string, string> =
     credentials === undefined ? {} : { authorization: basic(credentials) };
   const response = await context.transport({ url, headers }, signal);
-  const bytes = await readBody(response);
+  const bytes = await readBody(response, context.clock);
   if (response.status !== 200) {
     throw new PodwrightError('E_PERMISSION', `get token from ${url.host}: it answers ${response.status}`);
   }

@@ -4,6 +4,7 @@ import { connect as tcpConnect, isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { shortened } from '#api/oci/document.ts';
+import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 
@@ -38,6 +39,8 @@ export interface RegistryResponse {
 
 /** Time without a byte after which a connection is given up. */
 const idleTimeoutMs = 60_000;
+/** From a request to the end of its answer's headers. */
+const answerMsMax = 120_000;
 const redirectsMax = 5;
 
 /** Sends a GET and follows redirects. The body is the caller's to read or destroy. @throws E_CONNECTION */
@@ -133,8 +136,17 @@ function exchange(socket: Duplex, request: RegistryRequest, signal: AbortSignal)
     signal,
     timeout: idleTimeoutMs,
   });
-  outgoing.once('response', resolve);
-  outgoing.once('error', reject);
+  const late = systemClock.after(answerMsMax, () =>
+    outgoing.destroy(new Error(`no answer within ${answerMsMax / 1000} s`)),
+  );
+  outgoing.once('response', (response) => {
+    late[Symbol.dispose]();
+    resolve(response);
+  });
+  outgoing.once('error', (error) => {
+    late[Symbol.dispose]();
+    reject(error);
+  });
   outgoing.once('timeout', () => outgoing.destroy(new Error(`nothing came for ${idleTimeoutMs / 1000} s`)));
   outgoing.end();
   return promise;

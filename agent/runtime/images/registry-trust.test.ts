@@ -57,6 +57,7 @@ describe('authorize(): where a password goes', () => {
   ])('$name', async ({ challenger, realm, want }) => {
     const asked: Asked[] = [];
     const context = {
+      clock: systemClock,
       transport: tokenServer(asked),
       challenger: new URL(challenger),
       credentials,
@@ -78,6 +79,7 @@ describe('authorize(): where a password goes', () => {
   it('nobody’s token is asked for in the clear', async () => {
     const asked: Asked[] = [];
     const context = {
+      clock: systemClock,
       transport: tokenServer(asked),
       challenger: new URL(https),
       credentials: undefined,

@@ -18,7 +18,7 @@ import { digestOf, hexOf } from './blob-store.ts';
 import { imageError } from './image-error.ts';
 import type { BlobFile, IncomingImage } from './incoming-image.ts';
 import { authorize, type Credentials } from './registry-auth.ts';
-import { readBody } from './registry-body.ts';
+import { expectProgress, readBody } from './registry-body.ts';
 import {
   createTransport,
   isSameServer,
@@ -98,6 +98,7 @@ class Pull {
     const repository = repositoryOf(reference);
     return {
       label: this.#label,
+      source: reference.host,
       config: await this.#document(manifest.config, signal),
       manifest: chosen,
       names: reference.digest === undefined ? [this.#label] : [],
@@ -117,7 +118,7 @@ class Pull {
   ): Promise<{ readonly bytes: Buffer; readonly digest: string }> {
     const url = `${this.#base}/manifests/${name}`;
     const bytes = await this.#retry(
-      async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal)),
+      async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal), this.#options.clock),
       signal,
     );
     const digest = digestOf(bytes);
@@ -127,7 +128,10 @@ class Pull {
 
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
     const url = `${this.#base}/blobs/${descriptor.digest}`;
-    const bytes = await this.#retry(async () => readBody(await this.#answer(url, {}, signal)), signal);
+    const bytes = await this.#retry(
+      async () => readBody(await this.#answer(url, {}, signal), this.#options.clock),
+      signal,
+    );
     if (digestOf(bytes) !== descriptor.digest)
       throw this.#mismatch(`config ${descriptor.digest}`, digestOf(bytes));
     return bytes;
@@ -155,8 +159,11 @@ class Pull {
     const file = createWriteStream(path, { flags: isResumed && have > 0 ? 'a' : 'w', mode: 0o600 });
     let left = layer.sizeBytes - (isResumed ? have : 0);
     const { body } = response;
+    using progress = expectProgress(this.#options.clock, (error) => body.destroy(error));
+
     body.on('data', (chunk: Buffer) => {
       left -= chunk.length;
+      progress.came(chunk.length);
       if (left < 0)
         body.destroy(new PodwrightError('E_INVALID', `pull layer ${layer.digest}: longer than its size`));
     });
@@ -199,6 +206,7 @@ class Pull {
     const isOwn = isSameServer(challenger, new URL(this.#base));
     const context = {
       transport: this.#transport,
+      clock: this.#options.clock,
       challenger,
       // What the user gave is for the registry: to anybody else we are nobody.
       credentials: isOwn ? credentials : undefined,
