@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError } from '#base/errors.ts';
+import { settleAll } from '#base/settle-all.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
@@ -31,7 +32,7 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
   const { uid } = memory;
   switch (action.kind) {
     case 'prepareVolumes':
-      await Promise.all([mountVolumes(context, signal), makeDirectories(context)]);
+      await settleAll([mountVolumes(context, signal), makeDirectories(context)]);
       return undefined;
     case 'refreshVolumes':
       return mountVolumes(context, signal);

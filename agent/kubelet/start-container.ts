@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
+import { settleAll } from '#base/settle-all.ts';
 import type { ConfigMap, Container, EphemeralContainer, FileKeySelector, Secret } from '#api/objects.ts';
 import type { ContainerConfig, SandboxObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
@@ -109,7 +110,7 @@ async function describeContainer(
   const pidTarget = pidTargetOf(container, context);
   const paths = podPaths(pod, ports.directories);
   const env = await environmentOf(container, context);
-  const [mounts] = await Promise.all([
+  const [mounts] = await settleAll([
     resolveMounts(container, env, context),
     ensurePodFiles(context),
     ensureFile(paths.terminationMessage(container.name, id), '', 0o666),
@@ -225,7 +226,7 @@ async function writePodFiles(sandbox: SandboxObservation, { memory, ports }: App
   const names = podHostname(pod, ports.dns.clusterDomain);
   const ips = pod.spec?.hostNetwork === true ? ports.node.ips : sandbox.ips;
   await ensureFile(paths.hostname, `${names.hostname}\n`, 0o644);
-  await Promise.all([
+  await settleAll([
     ensureFile(paths.hosts, renderHosts(pod, names, { ips, hostFile: ports.node.hostsFile }), 0o644),
     ensureFile(paths.resolvConf, renderResolvConf(pod, ports.dns), 0o644),
   ]);

@@ -195,6 +195,35 @@ describe('volumes', () => {
     expect([file.gid, (file.mode & 0o777).toString(8)]).toEqual([2000, '440']);
   });
 
+  test('a mount that failed is over, and does not write beside the next', async () => {
+    const server = Promise.withResolvers<void>();
+    let tokens = 0;
+    volumes = createPodVolumes({
+      directory: path.join(root, 'pods'),
+      memoryDirectory: path.join(root, 'memory'),
+      mounter,
+      objects: () => ({
+        configMap: async () => {
+          await server.promise; // A list is asked for again and again, a token once.
+          return { metadata: {}, data: { a: '1' } };
+        },
+        secret: async () => undefined,
+        serviceAccountToken: async () => {
+          if (tokens++ < 2) throw new Error('connection closed');
+          return { token: 'token', refreshAtMs: 5000 };
+        },
+      }),
+    });
+    const config: Volume = { name: 'c', configMap: { name: 'c' } };
+    const token: Volume = { name: 't', projected: { sources: [{ serviceAccountToken: { path: 'token' } }] } };
+    const attempt = () => mount(config, { volumes: [config, token] });
+    setImmediate(() => server.resolve());
+    await expect(attempt()).rejects.toThrow('connection closed');
+    await expect(attempt()).rejects.toThrow('connection closed');
+    const { byName } = await attempt();
+    expect(read(byName.get('c')?.path ?? '', 'a')).toBe('1');
+  });
+
   test('an unknown kind is refused by name', async () => {
     await expect(mount({ name: 'v', nfs: { server: 's', path: '/' } })).rejects.toThrow(
       'volume "v": kind nfs is not supported by this node',
