@@ -57,3 +57,29 @@ it('removeImages() removes what it can, says what is gone and all that is not th
   });
   expect(gone).toEqual(['there']);
 });
+
+it('removeImages() removes an image from the nodes that have it, and is content', async () => {
+  const having = (name: string, error?: PodwrightError): NodeHere => ({
+    ...nodeWith({
+      removeImage: async () => {
+        if (error !== undefined) throw error;
+      },
+    }),
+    name,
+  });
+  const none = new PodwrightError('E_NOT_FOUND', 'remove image a: none');
+  const broken = new PodwrightError('E_CONNECTION', 'node-3: gone');
+  const remove = async (nodes: readonly NodeHere[]): Promise<readonly string[]> => {
+    const gone: string[] = [];
+    await removeImages(nodes, ['a'], (reference) => gone.push(reference)).catch((error: unknown) =>
+      gone.push(String(error)),
+    );
+    return gone;
+  };
+  expect(await remove([having('node-1', none), having('node-2')])).toEqual(['a']);
+  expect(await remove([having('node-1', none), having('node-2', none)])).toEqual([String(none)]);
+  expect(await remove([having('node-1'), having('node-2', none), having('node-3', broken)])).toEqual([
+    'a',
+    String(broken),
+  ]);
+});

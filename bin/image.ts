@@ -91,7 +91,7 @@ export async function runImageRemove(references: readonly string[], options: Ima
   await removeImages(nodes, references, (reference) => progress.say(`removed ${reference}`, { reference }));
 }
 
-/** @throws the first reason of each reference that some node did not remove, in one line */
+/** @throws the first reason of each reference that no node has, or that some node did not remove, in one line */
 export async function removeImages(
   nodes: readonly NodeHere[],
   references: readonly string[],
@@ -100,9 +100,15 @@ export async function removeImages(
   const failures: unknown[] = [];
   for (const reference of references) {
     const outcomes = await Promise.allSettled(nodes.map((node) => node.control.removeImage(reference)));
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-    if (failed === undefined) onRemoved(reference);
-    else failures.push(failed.reason);
+    const reasons = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
+    const others = reasons.filter((reason) => !isPodwrightError(reason, 'E_NOT_FOUND'));
+    // A node that never had it is as it should be, where another had.
+    const isGone = reasons.length < outcomes.length;
+    if (isGone) onRemoved(reference);
+    const [failure = isGone ? undefined : reasons[0]] = others;
+    if (failure !== undefined) failures.push(failure);
   }
   const [first] = failures;
   if (failures.length <= 1) {

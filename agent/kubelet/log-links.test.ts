@@ -54,6 +54,7 @@ describe('links to logs of containers', () => {
     expect(await links()).toEqual([`web_default_main-${id}.log`]);
     await writeFile(`${root}/log/containers/file`, '');
     await symlink('/nowhere', `${root}/log/containers/foreign`);
+    await symlink(`../pods/${'q'.repeat(300)}/0.log`, `${root}/log/containers/long`);
     await rm(`${logs}/default_web_u`, { recursive: true });
     await removeDeadLogLinks(logs);
     expect((await links()).toSorted()).toEqual(['file', 'foreign']);

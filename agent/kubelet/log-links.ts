@@ -76,12 +76,13 @@ async function namesIn(directory: string): Promise<readonly string[]> {
   return (await orUndefined(() => readdir(directory))) ?? [];
 }
 
-/** EINVAL: no link. ELOOP: one that leads nowhere either. */
+/** EINVAL: no link. ELOOP, ENAMETOOLONG: one that leads nowhere either. */
 async function orUndefined<T>(ask: () => Promise<T>): Promise<T | undefined> {
   try {
     return await ask();
   } catch (error) {
-    if (['ENOENT', 'ENOTDIR', 'EINVAL', 'ELOOP'].includes(errnoOf(error) ?? '')) return undefined;
+    if (['ENOENT', 'ENOTDIR', 'EINVAL', 'ELOOP', 'ENAMETOOLONG'].includes(errnoOf(error) ?? ''))
+      return undefined;
     throw error;
   }
 }
