@@ -103,17 +103,12 @@ function report(memory: PodMemory, ports: SyncPorts): void {
 function updateProbes(memory: PodMemory, actual: PodObservation, { prober, node }: SyncPorts): void {
   const { pod } = memory.desired;
   const running = new Set<string>();
-  const isOver = isEnding(memory.desired);
   for (const view of viewContainers(pod, actual)) {
     const run = view.current;
     if (run?.state.state !== 'running') continue;
     const hook = memory.postStart.get(run.id);
-    // Liveness of what ends anyway only disturbs its end.
-    if (memory.stopping.has(run.id) || (hook !== undefined && hook !== 'done')) {
-      if (!isOver) running.add(run.id);
-      continue;
-    }
     running.add(run.id);
+    if (memory.stopping.has(run.id) || (hook !== undefined && hook !== 'done')) continue;
     const ips = pod.spec?.hostNetwork === true ? node.ips : (actual.sandbox?.ips ?? []);
     const target = { pod, container: view.spec, containerId: run.id, podIp: ips[0] ?? '127.0.0.1' };
     const isSeen = view.reported?.containerID?.endsWith(run.id) === true;
@@ -123,6 +118,8 @@ function updateProbes(memory: PodMemory, actual: PodObservation, { prober, node 
     prober.watch(target, run.state.startedAtMs, seed);
   }
   prober.keepOnly(memory.uid, running);
+  // Liveness of what ends anyway only disturbs its end; who still answers is told by its readiness (EndpointSlice, serving).
+  if (isEnding(memory.desired)) prober.endKilling(memory.uid);
 }
 
 /** A pod that ends needs no images. */

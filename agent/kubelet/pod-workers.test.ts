@@ -213,6 +213,27 @@ describe('kubelet', () => {
     expect(await reasons(node)).toContain('Unhealthy');
   });
 
+  test('keeps a pod that ends ready as long as its probe says so, and lets no liveness disturb it', async () => {
+    let isHealthy = true;
+    await using node = await startTestNode({ onExec: () => ({ exitCode: isHealthy ? 0 : 1, stdout: 'oh' }) });
+
+    const probe = { exec: { command: ['x'] }, periodSeconds: 1, failureThreshold: 1 };
+    const args = { command: ['sh', '-c', 'sleep 3600'], readinessProbe: probe };
+    node.create('web', {
+      terminationGracePeriodSeconds: 600,
+      containers: [main({ ...args, livenessProbe: probe })],
+    });
+    await node.settle();
+    expect(ready(node, 'web')).toBe('True');
+    await node.client.delete(pods, { namespace: 'default', name: 'web' });
+    await node.advance(3000);
+    expect(ready(node, 'web')).toBe('True');
+    isHealthy = false;
+    await node.advance(3000);
+    expect(ready(node, 'web')).toBe('False');
+    expect(node.get('web')?.status?.containerStatuses?.[0]).toMatchObject({ restartCount: 0 });
+  });
+
   test('restarts a container that fails its liveness probe', async () => {
     let isAlive = true;
     await using node = await startTestNode({ onExec: () => ({ exitCode: isAlive ? 0 : 1 }) });

@@ -24,6 +24,8 @@ export interface ProbeRun {
 
 export interface ProbeLoopOptions extends HandlerPorts {
   readonly signal: AbortSignal;
+  /** Ends what a container is killed for: startup and liveness. One that ends stays ready, or becomes unready, as it says. */
+  readonly killing: AbortSignal;
   /** A verdict: what changes of the fact. */
   readonly note: (change: Partial<ProbeFact>) => void;
   /** Every single failure. */
@@ -34,7 +36,7 @@ export interface ProbeLoopOptions extends HandlerPorts {
 export async function followProbes(run: ProbeRun, options: ProbeLoopOptions): Promise<void> {
   const { startupProbe, livenessProbe, readinessProbe } = run.target.container;
   if (startupProbe !== undefined && !run.hasStarted) {
-    for await (const result of results('startup', startupProbe, run, options)) {
+    for await (const result of results('startup', startupProbe, run, ofKilling(options))) {
       if (result.isSuccess) break;
       options.note({ failure: { probe: 'startup', message: result.output } });
       return;
@@ -42,9 +44,13 @@ export async function followProbes(run: ProbeRun, options: ProbeLoopOptions): Pr
     options.note({ hasStarted: true });
   }
   await Promise.all([
-    livenessProbe === undefined ? undefined : followLiveness(livenessProbe, run, options),
+    livenessProbe === undefined ? undefined : followLiveness(livenessProbe, run, ofKilling(options)),
     readinessProbe === undefined ? undefined : followReadiness(readinessProbe, run, options),
   ]);
+}
+
+function ofKilling(options: ProbeLoopOptions): ProbeLoopOptions {
+  return { ...options, signal: AbortSignal.any([options.signal, options.killing]) };
 }
 
 async function followLiveness(probe: Probe, run: ProbeRun, options: ProbeLoopOptions): Promise<void> {

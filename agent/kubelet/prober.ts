@@ -16,6 +16,8 @@ export interface Prober extends Disposable {
     startedAtMs: number,
     seed: { readonly started: boolean; readonly ready: boolean } | undefined,
   ): void;
+  /** Ends what runs of the pod are killed for; readiness goes on. */
+  endKilling(podUid: string): void;
   /** Ends the probes of every run of the pod that is not in the list. */
   keepOnly(podUid: string, containerIds: ReadonlySet<string>): void;
   facts(podUid: string): ReadonlyMap<string, ProbeFact>;
@@ -24,6 +26,7 @@ export interface Prober extends Disposable {
 interface Watched {
   readonly podUid: string;
   readonly abort: AbortController;
+  readonly killing: AbortController;
   fact: ProbeFact;
 }
 
@@ -47,6 +50,7 @@ export function createProber(options: ProberOptions): Prober {
       const entry: Watched = {
         podUid: target.pod.metadata?.uid ?? '',
         abort: new AbortController(),
+        killing: new AbortController(),
         fact: {
           hasStarted: startupProbe === undefined || seed?.started === true,
           isReady: readinessProbe === undefined || seed?.ready === true,
@@ -59,9 +63,15 @@ export function createProber(options: ProberOptions): Prober {
       const note = (change: Partial<ProbeFact>): void => set(entry, change);
       const onUnhealthy = (type: ProbeType, output: string): void =>
         options.onUnhealthy(target, type, output);
-      followProbes({ target, startedAtMs, hasStarted }, { ...options, signal, note, onUnhealthy }).catch(
+      const signals = { signal, killing: entry.killing.signal };
+      followProbes({ target, startedAtMs, hasStarted }, { ...options, ...signals, note, onUnhealthy }).catch(
         () => undefined, // Ends by abort only.
       );
+    },
+    endKilling: (podUid) => {
+      for (const entry of watched.values()) {
+        if (entry.podUid === podUid) entry.killing.abort(new DOMException('pod ends', 'AbortError'));
+      }
     },
     keepOnly: (podUid, containerIds) => {
       for (const [id, entry] of watched) {

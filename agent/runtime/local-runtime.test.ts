@@ -347,6 +347,34 @@ describe('LocalRuntime', () => {
     },
   );
 
+  it.each([0, 30])(
+    'a supervisor that answers no more is ended by a stop with %d s of grace, and so is the pod',
+    async (graceSeconds) => {
+      await runtime.runSandbox(sandboxConfig(uid), signal);
+      const config = containerConfig({ ...world, directory: world.directory });
+      await runtime.startContainer(uid, config, signal);
+      const directory = `${world.directory}/run/pods/${uid}/s0`;
+      world.launcher.hangSupervisor(directory);
+      world.system.onKill = (path) => {
+        if (path.endsWith('/sup')) world.launcher.killSupervisor(directory);
+      };
+      await runtime.stopContainer(uid, config.id, graceSeconds, signal);
+      expect(await waitForState(runtime, { uid, id: config.id }, 'exited')).toBeDefined();
+      await runtime.stopSandbox(uid, signal);
+      await runtime.removePod(uid, signal);
+      expect(await left()).toEqual(nothing);
+    },
+  );
+
+  it('stopSandbox ends a supervisor that answers no more', async () => {
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    world.launcher.hangSupervisor(`${world.directory}/run/pods/${uid}/s0`);
+    await runtime.stopSandbox(uid, signal);
+    await runtime.removePod(uid, signal);
+    expect(world.system.killed).toContain(sandboxConfig(uid).cgroupParent);
+    expect(await left()).toEqual(nothing);
+  });
+
   it('a launch that fails is a StartError that names the operation, and leaves no directory or cgroup', async () => {
     await runtime.runSandbox(sandboxConfig(uid), signal);
     const before = await left();

@@ -328,7 +328,9 @@ export class LocalRuntime implements Runtime {
     const pod = this.#pods.get(uid);
     const container = pod?.container(id);
     if (pod === undefined || container === undefined || container.state.state === 'exited') return;
-    await stopContainer(pod, container, { gracePeriodSeconds, clock: this.#options.clock }, signal);
+    const { clock, system } = this.#options;
+    const killSupervisor = (): Promise<void> => system.killCgroup(pod.plan.supervisorCgroup);
+    await stopContainer(pod, container, { gracePeriodSeconds, clock, killSupervisor }, signal);
   }
 
   async removeContainer(uid: string, id: string, options: { readonly withLogs: boolean }): Promise<void> {

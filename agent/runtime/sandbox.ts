@@ -200,6 +200,7 @@ async function endSupervisor(supervisor: Supervisor, clock: Clock, signal: Abort
 
 const killAgainMs = 50;
 
+/** Or does not answer: its cgroup is killed next. */
 function isGone(error: unknown): boolean {
-  return isPodwrightError(error, 'E_CONNECTION') || isPodwrightError(error, 'E_CLOSED');
+  return (['E_CONNECTION', 'E_CLOSED', 'E_TIMEOUT'] as const).some((code) => isPodwrightError(error, code));
 }

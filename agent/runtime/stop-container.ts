@@ -9,11 +9,16 @@ const SIGKILL = 9;
 export async function stopContainer(
   pod: Pod,
   container: ContainerDocument,
-  options: { readonly gracePeriodSeconds: number; readonly clock: Clock },
+  options: {
+    readonly gracePeriodSeconds: number;
+    readonly clock: Clock;
+    /** Ends the pod's supervisor, and with it all that it runs. */
+    readonly killSupervisor: () => Promise<void>;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { id, stopSignal } = container;
-  const { gracePeriodSeconds, clock } = options;
+  const { gracePeriodSeconds, clock, killSupervisor } = options;
   const ended = pod.waitForEnd(id);
   using stop = new DisposableStack();
 
@@ -21,19 +26,20 @@ export async function stopContainer(
   if (gracePeriodSeconds > 0) {
     const late = Promise.withResolvers<void>();
     stop.use(clock.after(gracePeriodSeconds * 1000, late.resolve));
-    await send(() => pod.supervisor.kill(id, stopSignal));
+    await send(() => pod.supervisor.kill(id, stopSignal), killSupervisor);
     const isLate = await Promise.race([ended.then(() => false), late.promise.then(() => true), aborted]);
     if (!isLate) return;
   }
-  await send(() => pod.supervisor.kill(id, SIGKILL, { all: true }));
+  await send(() => pod.supervisor.kill(id, SIGKILL, { all: true }), killSupervisor);
   await Promise.race([ended, aborted]);
 }
 
-/** A supervisor that is gone took the container with it: its end is on its way. */
-async function send(kill: () => Promise<void>): Promise<void> {
+/** A supervisor that is gone took the container with it: its end is on its way. One that answers no more is ended. */
+async function send(kill: () => Promise<void>, killSupervisor: () => Promise<void>): Promise<void> {
   try {
     await kill();
   } catch (error) {
+    if (isPodwrightError(error, 'E_TIMEOUT')) return killSupervisor();
     if (!isPodwrightError(error, 'E_CONNECTION') && !isPodwrightError(error, 'E_CLOSED')) throw error;
   }
 }

@@ -51,6 +51,8 @@ export interface FakeLauncherOptions {
 export interface FakeLauncher extends Launcher {
   /** SIGKILL of a supervisor: its connections see the end, its processes go with it. */
   killSupervisor(directory: string): void;
+  /** It answers no more (SIGSTOP): each request is given up at once, as after its deadline. */
+  hangSupervisor(directory: string): void;
   /** What was launched in a supervisor, in order. */
   launched(directory: string): readonly {
     readonly id: string;
@@ -97,6 +99,7 @@ interface FakeState {
   readonly launched: { id: string; launch: ContainerLaunch | ExecLaunch; stdio: LaunchStdio }[];
   failure: { readonly index: number; readonly errno: string; readonly op: string } | undefined;
   isAlive: boolean;
+  isHung: boolean;
 }
 
 /** A launcher whose supervisors live in this object: a second connectSupervisor() is an agent that came back. */
@@ -133,6 +136,7 @@ export function createFakeLauncher(options: FakeLauncherOptions = {}): FakeLaunc
         launched: [],
         failure: undefined,
         isAlive: true,
+        isHung: false,
       };
       states.set(spec.directory, state);
       return connectFake(state, context);
@@ -142,6 +146,7 @@ export function createFakeLauncher(options: FakeLauncherOptions = {}): FakeLaunc
       return state?.isAlive === true ? connectFake(state, context) : undefined;
     },
     killSupervisor: (directory) => endSupervisor(stateOf(directory)),
+    hangSupervisor: (directory) => void (stateOf(directory).isHung = true),
     launched: (directory) => stateOf(directory).launched,
     failNextLaunch: (directory, failure) => void (stateOf(directory).failure = failure),
   };
@@ -172,6 +177,8 @@ function connectFake(state: FakeState, context: FakeContext): Supervisor {
     if (!isOpen) throw new PodwrightError('E_CLOSED', `use supervisor ${state.spec.directory}: disposed`);
     if (!state.isAlive)
       throw new PodwrightError('E_CONNECTION', `use supervisor ${state.spec.directory}: it is gone`);
+    if (state.isHung)
+      throw new PodwrightError('E_TIMEOUT', `ask supervisor ${state.spec.directory}: no answer`);
   };
   const find = (id: string, what: string): RunningFake => {
     const process = state.processes.get(id);
