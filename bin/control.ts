@@ -14,6 +14,7 @@ import { once } from 'node:events';
 import { PassThrough, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 
+import { systemClock, type Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
@@ -21,6 +22,8 @@ import { clearSocketPath } from './socket-path.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
 const answerBytesMax = 16 * 1_048_576;
+/** A stopped agent keeps its socket, and answers nothing. An import takes as long as its archive. */
+const answerMsMax = 30_000;
 
 export interface AgentStatus {
   readonly node: string;
@@ -114,16 +117,34 @@ async function removeImage(images: ImageStore, reference: string): Promise<void>
   await images.remove(reference);
 }
 
-/** Asks an agent. @throws E_CONNECTION when it does not run, and what the agent answered. */
-async function ask(socketPath: string, method: string, path: string, body?: Readable): Promise<unknown> {
+interface AskOptions {
+  readonly method: string;
+  readonly path: string;
+  readonly body?: Readable;
+}
+
+/** Asks an agent. @throws E_CONNECTION when it does not run, E_TIMEOUT when it is silent, and what the agent answered. */
+async function ask(
+  socketPath: string,
+  { method, path, body, clock }: AskOptions & { readonly clock: Clock },
+): Promise<unknown> {
   const request = http.request({ socketPath, method, path });
   const answered = once(request, 'response');
+  using late = new DisposableStack();
+
+  const seconds = answerMsMax / 1000;
+  const silent = new PodwrightError(
+    'E_TIMEOUT',
+    `ask the agent at ${socketPath}: no answer in ${seconds} s; is it stopped?`,
+  );
+  if (body === undefined) late.use(clock.after(answerMsMax, () => request.destroy(silent)));
   if (body === undefined) request.end();
   else body.pipe(request);
   let response: IncomingMessage;
   try {
     [response] = await answered;
   } catch (cause) {
+    if (cause === silent) throw silent;
     throw new PodwrightError(
       'E_CONNECTION',
       `ask the agent at ${socketPath}: ${errnoOf(cause) ?? 'no answer'}; is it running?`,
@@ -157,16 +178,17 @@ export interface ControlClient {
   status(): Promise<AgentStatus>;
 }
 
-export function connectControl(socketPath: string): ControlClient {
+export function connectControl(socketPath: string, clock: Clock = systemClock): ControlClient {
   const query = (values: Readonly<Record<string, string>>): string => new URLSearchParams(values).toString();
+  const call = (options: AskOptions): Promise<unknown> => ask(socketPath, { ...options, clock });
   return {
-    images: async () => (await ask(socketPath, 'GET', '/images')) as readonly ImageRecord[],
-    importArchive: async (archive, name) => {
+    images: async () => (await call({ method: 'GET', path: '/images' })) as readonly ImageRecord[],
+    importArchive: async (body, name) => {
       const path = `/images?${query(name === undefined ? {} : { name })}`;
-      return (await ask(socketPath, 'POST', path, archive)) as readonly ImageRecord[];
+      return (await call({ method: 'POST', path, body })) as readonly ImageRecord[];
     },
     removeImage: async (reference) =>
-      void (await ask(socketPath, 'DELETE', `/images?${query({ reference })}`)),
-    status: async () => (await ask(socketPath, 'GET', '/status')) as AgentStatus,
+      void (await call({ method: 'DELETE', path: `/images?${query({ reference })}` })),
+    status: async () => (await call({ method: 'GET', path: '/status' })) as AgentStatus,
   };
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -16,7 +16,7 @@ async function setUp() {
   stack.defer(() => rmSync(directory, { recursive: true, force: true }));
   const socket = join(directory, 'sock');
   stack.use(await startEgress(socket));
-  return { connect: connectThrough(socket), [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { socket, connect: connectThrough(socket), [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 it('startEgress() says nothing of its own in a tunnel that the other side resets', async () => {
@@ -48,4 +48,21 @@ it('connectThrough() tells why there is no tunnel', async () => {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => void server.close(resolve));
   await expect(proxy.connect({ host: '127.0.0.1', port }, signal)).rejects.toThrow('ECONNREFUSED');
+});
+
+it('startEgress() closes what comes beyond 256 connections, and serves again when there is room', async () => {
+  await using proxy = await setUp();
+  const open = async (): Promise<Socket> => {
+    const socket = connect(proxy.socket);
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    return socket;
+  };
+  const sockets = await Promise.all(Array.from({ length: 256 }, open));
+  const one = await open();
+  await once(one, 'close');
+  for (const socket of sockets) socket.destroy();
+  await expect
+    .poll(() => proxy.connect({ host: '127.0.0.1', port: 1 }, signal).catch(String))
+    .toContain('ECONNREFUSED');
 });

@@ -9,6 +9,8 @@ import { clearSocketPath } from '#bin/socket-path.ts';
 
 const connectionsMax = 256;
 const connectTimeoutMs = 30_000;
+/** Longer than any registry is waited for (registry-transport.ts): what is silent for this long has been forgotten. */
+const tunnelIdleMs = 900_000;
 
 /**
  * The way out for image pulls: an HTTP proxy on a unix socket (CONNECT only), in the launcher, which is the only process
@@ -40,11 +42,13 @@ function tunnel(authority: string, client: Duplex): void {
     return;
   }
   const upstream = connect({ host: match[1] ?? '', port: Number(match[2]) });
-  upstream.setTimeout(connectTimeoutMs, () => upstream.destroy(new Error('connect timed out')));
+  upstream
+    .setTimeout(connectTimeoutMs)
+    .once('timeout', () => upstream.destroy(new Error('connect timed out')));
   let isOpen = false;
   upstream.once('connect', () => {
     isOpen = true;
-    upstream.setTimeout(0);
+    upstream.setTimeout(tunnelIdleMs);
     client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     client.pipe(upstream).pipe(client);
   });

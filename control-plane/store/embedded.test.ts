@@ -189,6 +189,21 @@ describe('openEmbeddedStore()', () => {
     await store[Symbol.asyncDispose]();
   });
 
+  it.each([
+    ['events', { historyEventsMax: 10 }],
+    ['bytes', { historyBytesMax: 100 }],
+  ])(
+    'compacts by itself the older half of more %s than it may keep, whatever their age',
+    async (_what, max) => {
+      const clock = createFakeClock();
+      const store = await open({ clock, historyMs: 1e9, ...max });
+      for (let i = 1; i <= 40; i++) await store.commit({ expect: [], ops: [put('/a', String(i))] });
+      clock.advance(40_000);
+      await expect.poll(() => store.compactRevision).toBe(20);
+      await store[Symbol.asyncDispose]();
+    },
+  );
+
   it('has every acknowledged write after kill -9 in the middle of writes', async () => {
     const program = `
       import { openEmbeddedStore } from '#control-plane/store/embedded.ts';

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import { http } from '#base/http.ts';
+import { connectControl } from './control.ts';
+
+let directory: string;
+let socket: string;
+let server: Server | undefined;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'control-'));
+  socket = join(directory, 'agent.sock');
+});
+afterEach(() => {
+  server?.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+it('an agent that answers nothing is waited for half a minute', async () => {
+  const clock = createFakeClock();
+  server = createServer((client) => client.on('error', () => undefined)).listen(socket);
+  await once(server, 'listening');
+  const asked = once(server, 'connection');
+  const status = connectControl(socket, clock).status();
+  status.catch(() => undefined);
+  await asked;
+  clock.advance(30_000);
+  await expect(status).rejects.toMatchObject({
+    code: 'E_TIMEOUT',
+    message: `ask the agent at ${socket}: no answer in 30 s; is it stopped?`,
+  });
+});
+
+it('an answer without end is not read', async () => {
+  server = http
+    .createServer((_request, response) => {
+      const more = (): void => {
+        while (!response.destroyed && response.write(Buffer.alloc(1_048_576, ' ')));
+      };
+      response.on('drain', more);
+      more();
+    })
+    .listen(socket);
+  await once(server, 'listening');
+  await expect(connectControl(socket).images()).rejects.toMatchObject({ code: 'E_LIMIT' });
+});
+
+it('an agent that does not run is told', async () => {
+  await expect(connectControl(socket).status()).rejects.toThrow('ENOENT; is it running?');
+});
