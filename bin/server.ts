@@ -14,6 +14,7 @@ import { startControllers } from '#control-plane/controllers/start-controllers.t
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
 import { diskFullError } from './data-dir.ts';
+import { giveMemoryBack } from './give-memory-back.ts';
 import { createLogger } from './log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { refuseOptions, serverOptionProblems } from './program-options.ts';
@@ -75,6 +76,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   for (const node of nodes)
     await writeNodeCredentials(server, join(dataDir, 'nodes', node.name), { ...node, serverUrl: url });
   stack.use(startLoops(server, { options, logger, clock: systemClock }));
+  stack.use(giveMemoryBack({ clock: systemClock, logger }));
   if (options.podRoutes === true) {
     stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
   }

@@ -19,6 +19,20 @@ function bind<F extends (...args: never[]) => unknown>(prototype: string): F {
   return call as unknown as F; // The prototype beside each use is the source of the type.
 }
 
+/** As `bind`, of a function without arguments that hold memory; it runs on a thread of koffi's. */
+function bindAsync(prototype: string): (...args: readonly number[]) => Promise<number> {
+  return (...args) => {
+    library ??= koffi.load(null);
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    library
+      .func(prototype)
+      .async(...args, (error: Error | null, result: number) =>
+        error === null ? resolve(result) : reject(error),
+      );
+    return promise;
+  };
+}
+
 /** errno of the last call on this thread; koffi keeps it across its own work. */
 export const lastErrno = (): number => koffi.errno();
 
@@ -221,3 +235,5 @@ export const readlinkat: (directory: number, path: Bytes, target: Bytes, length:
 export const umount2Bytes: (target: Bytes, flags: number) => number = bind(
   'int umount2(const void *target, int flags)',
 );
+/** malloc_trim(3): gives what is free in the C library's heap back to the kernel, but so many bytes at its top. 1 if there was any. */
+export const mallocTrim: (padBytes: number) => Promise<number> = bindAsync('int malloc_trim(size_t pad)');

@@ -13,6 +13,8 @@ import type { Access } from './peers.ts';
 const seconds = Number(process.env['PODWRIGHT_ATTACK_SECONDS'] ?? 3);
 const agentBytesMax = 300 * 1_048_576;
 const serverBytesMax = 600 * 1_048_576;
+/** What a server may keep of a flood; at rest it has some 200. */
+const keptBytesMax = 300 * 1_048_576;
 /** Far above what is asked for (250 ms): the machine may be busy with other tests. */
 const livezMsMax = 5_000;
 
@@ -103,9 +105,13 @@ describe.skipIf(!canTestClusters())(
       );
     });
 
-    it('everything is given back', async () => {
+    it('everything is given back', { timeout: 240_000 }, async () => {
       const sockets = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
       await eventually('descriptors of the floods closed', async () => sockets(pids.server) < 150, 60_000);
+      // V8 sweeps some half a minute after the last of it: too long to wait for each time.
+      if (seconds >= 10)
+        await eventually('memory given back', async () => residentBytes(pids.server) < keptBytesMax, 120_000);
+      console.log(`afterwards: server ${megabytes(residentBytes(pids.server))}`);
       expect(residentBytes(pids.agent)).toBeLessThan(agentBytesMax);
       expect(await cluster.must('exec victim -- echo alive')).toBe('alive\n');
       // The very processes, not others that came after them.
