@@ -95,6 +95,8 @@ export function readExchange(exchange: Exchange): ApiRequest {
 }
 
 function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
+  // Whoever left before has said so, and will not again.
+  if (body.destroyed) return Promise.reject(gone);
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let size = 0;

@@ -157,6 +157,50 @@ describe('createHttpServer()', () => {
     await left.promise;
   });
 
+  it.each(['HTTP/2', 'HTTP/1.1'])(
+    'has no body of a client that left before it was asked for: %s',
+    async (version) => {
+      const came = Promise.withResolvers<void>();
+      const left = Promise.withResolvers<void>();
+      const outcome = Promise.withResolvers<string>();
+      await using running = await serve(async (request) => {
+        // What asks who the client is, or whether it may, takes its time.
+        request.signal.addEventListener('abort', () => left.resolve());
+        came.resolve();
+        await left.promise;
+        await new Promise(setImmediate);
+        await request.readBody().then(
+          () => outcome.resolve('read'),
+          (error: unknown) => outcome.resolve(String(error)),
+        );
+        return textResponse(200, '');
+      });
+
+      if (version === 'HTTP/2') {
+        const stream = running.session.request({ ':method': 'POST', ':path': '/' });
+        stream.on('error', () => undefined);
+        stream.write('half');
+        await came.promise;
+        stream.close(constants.NGHTTP2_CANCEL);
+      } else {
+        const at = {
+          host: '127.0.0.1',
+          port: running.port,
+          method: 'POST',
+          path: '/',
+          rejectUnauthorized: false,
+        };
+        const request = requestHttp1({ ...at, agent: false });
+        request.on('error', () => undefined);
+        request.write('half');
+        await came.promise;
+        request.destroy();
+      }
+      expect(await outcome.promise).toContain('the client has gone');
+    },
+    10_000,
+  );
+
   it('tells nothing to the handler of a request that was answered', async () => {
     const signals: AbortSignal[] = [];
     await using running = await serve(async ({ signal }) => {

@@ -22,6 +22,7 @@ import {
   type ServerRooms,
   type WaitingClient,
 } from './http-exchange.ts';
+import { cutEndedSessions } from './ended-sessions.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { RequestTurns } from './request-turns.ts';
@@ -115,6 +116,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
       serveStream(shared, stream, { headers, rawHeaders });
     },
   );
+  cutEndedSessions(server, systemClock);
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
     void options.upgrade(readRequest(request, waitingClient(socket), rooms), {

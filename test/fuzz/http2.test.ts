@@ -2,18 +2,21 @@ import { array, constantFrom, integer, oneof, record, uint8Array, type Arbitrary
 import { once } from 'node:events';
 import { connect as connectHttp2 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import { connect } from 'node:tls';
+import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { silentLogger } from '#base/log.ts';
+import { endedSessionMs } from '#control-plane/apiserver/ended-sessions.ts';
 import { createHttpServer } from '#control-plane/apiserver/http-server.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
+import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/request.ts';
 import { textResponse } from '#control-plane/apiserver/respond.ts';
 import { http2Frame, http2Preface } from '#test/attack/peers.ts';
 import { fuzz } from './fuzz.ts';
+import { endedStreams, session } from './http2-session.fixture.ts';
 
 let server: ReturnType<typeof createHttpServer>;
 let port = 0;
-const requests = { inFlight: 0 };
+const requests = { inFlight: 0, connections: 0 };
 let cases = 0;
 
 beforeAll(async () => {
@@ -25,8 +28,7 @@ beforeAll(async () => {
     handle: async (request) => {
       requests.inFlight++;
       try {
-        const body = await request.readBody();
-        return textResponse(200, String(body.byteLength));
+        return await answerTo(request);
       } catch {
         return textResponse(400, 'no body');
       } finally {
@@ -35,11 +37,42 @@ beforeAll(async () => {
     },
     upgrade: async (_request, { socket }) => void socket.destroy(),
   });
+  server.on('secureConnection', (socket: TLSSocket) => {
+    requests.connections++;
+    socket.once('close', () => requests.connections--);
+  });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   ({ port } = server.address() as AddressInfo);
 });
 afterAll(() => new Promise<void>((resolve) => void server.close(() => resolve())));
+
+/** The kinds of answers that there are: short, large, a stream that goes on, one that is waited for, a failure. */
+async function answerTo(request: ApiRequest): Promise<ApiResponse> {
+  if (request.path === '/fail') throw new Error('as asked');
+  if (request.path === '/slow')
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, 10);
+      request.signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  if (request.path === '/big') return textResponse(200, 'x'.repeat(300_000));
+  if (request.path !== '/stream') return textResponse(200, String((await request.readBody()).byteLength));
+  const stream = async (sink: ByteSink): Promise<void> => {
+    requests.inFlight++;
+    try {
+      for (let at = 0; at < 5 && !request.signal.aborted; at++) {
+        if (!sink.write(Buffer.alloc(1000))) await sink.drained();
+        await new Promise(setImmediate);
+      }
+    } finally {
+      requests.inFlight--;
+    }
+  };
+  return { status: 200, headers: {}, body: stream };
+}
 
 const bytes = (maxLength: number): Arbitrary<Buffer> =>
   uint8Array({ maxLength }).map((array) => Buffer.from(array));
@@ -80,8 +113,49 @@ fuzz('HTTP/2 frames: the server goes on, and nothing stays in flight', {
     await closed;
     // A connection of its own costs more than the frames: asked now and then.
     if (++cases % 20 === 1) expect(await isAnswering()).toBe(true);
-    for (let turn = 0; requests.inFlight > 0 && turn < 1000; turn++)
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    expect(requests.inFlight).toBe(0);
+    await expectQuiet();
+  },
+});
+
+/** Longer than a connection may stay whose session has ended. */
+const quietMs = 3 * endedSessionMs;
+
+async function expectQuiet(): Promise<void> {
+  const deadline = performance.now() + quietMs;
+  while ((requests.inFlight > 0 || requests.connections > 0) && performance.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  expect(requests).toEqual({ inFlight: 0, connections: 0 });
+}
+
+fuzz('HTTP/2 sessions with frames changed: what is sound is answered, and all ends with the client', {
+  arbitrary: session,
+  check: async ({ bytes: sent, answered, pieceBytes, ending }) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    socket.on('error', () => undefined);
+    await once(socket, 'secureConnect');
+    const received: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => void received.push(chunk));
+    const closed = new Promise<void>((resolve) => void socket.once('close', () => resolve()));
+    for (let at = 0; at < sent.length && socket.writable; at += pieceBytes) {
+      socket.write(sent.subarray(at, at + pieceBytes));
+      if (at < 20 * pieceBytes) await new Promise(setImmediate);
+    }
+    const isEnded = (): boolean => answered.every((id) => endedStreams(Buffer.concat(received)).has(id));
+    if (answered.length > 0) {
+      const deadline = performance.now() + quietMs;
+      while (!isEnded() && performance.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      expect(isEnded(), 'each sound request is answered').toBe(true);
+    } else if (ending === 'wait') {
+      await new Promise((resolve) => setTimeout(resolve, 15));
+    }
+    if (ending === 'end') {
+      socket.end();
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    socket.destroy();
+    await closed;
+    if (++cases % 20 === 1) expect(await isAnswering()).toBe(true);
+    await expectQuiet();
   },
 });
