@@ -58,6 +58,13 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     expect((await get('/containerLogs/default/web/main?tailLines=x')).status).toBe(400);
   });
 
+  test.each(['//', '/%zz', '/containerLogs/default/%c3/main', '/exec/default/%/main'])(
+    'says that a path is malformed: %s',
+    async (path) => {
+      expect(await get(path)).toEqual({ status: 400, body: 'the path of the request is malformed\n' });
+    },
+  );
+
   test('refuses streams with words', async () => {
     expect((await get('/exec/default/web/main?command=true')).body).toMatch(
       'at least 1 of stdin, stdout, stderr',

@@ -153,9 +153,19 @@ function verbOf({ method = 'GET' }: IncomingMessage): string {
   return verbs[method] ?? 'get';
 }
 
-function urlOf(request: IncomingMessage): URL {
-  return new URL(request.url ?? '/', 'https://node');
+/** Undefined where the target is none (`//`), or its escapes are no text (`%zz`). */
+function urlOf({ url: target = '/' }: IncomingMessage): URL | undefined {
+  if (!URL.canParse(target, 'https://node')) return undefined;
+  const url = new URL(target, 'https://node');
+  try {
+    decodeURIComponent(url.pathname);
+    return url;
+  } catch {
+    return undefined;
+  }
 }
+
+const badTarget: HttpProblem = { status: 400, message: 'the path of the request is malformed' };
 
 async function serveStream(
   request: IncomingMessage,
@@ -168,8 +178,11 @@ async function serveStream(
     refuse(socket, 401, 'Unauthorized', 'Unauthorized');
     return;
   }
-  const call = refusal ??
-    parseStreamCall(urlOf(request), options) ?? { status: 404 as const, message: '404 page not found' };
+  const url = urlOf(request);
+  const call =
+    refusal ??
+    (url === undefined ? badTarget : parseStreamCall(url, options)) ??
+    ({ status: 404, message: '404 page not found' } as const);
   if (isProblem(call)) refuse(socket, call.status, reasons[call.status], call.message);
   else await serveUpgrade(call, { request, socket, head }, options);
 }
@@ -192,6 +205,7 @@ async function serveRequest(
   if (refusal === 'unauthorized') return sendText(response, 401, 'Unauthorized');
   if (refusal !== undefined) return sendText(response, refusal.status, refusal.message);
   const url = urlOf(request);
+  if (url === undefined) return sendText(response, badTarget.status, badTarget.message);
   const [first = '', ...rest] = url.pathname
     .split('/')
     .filter((part) => part !== '')

@@ -89,10 +89,12 @@ export const joinedMax = 2000;
 const joinedIdleMs = 4 * 60 * 60 * 1000;
 /** How long a refused client may take to read why. */
 const refusalMs = 10_000;
-const joinedOf = new WeakMap<ServerContext, number>();
+const joinedOf = new WeakMap<JoinContext, number>();
+
+type JoinContext = Pick<ServerContext, 'clock' | 'closing'>;
 
 /** @throws {E_API} 429 */
-function checkRoom(context: ServerContext): void {
+export function checkRoom(context: JoinContext): void {
   if ((joinedOf.get(context) ?? 0) < joinedMax) return;
   throw tooManyRequests(`Too many streams to nodes are open (${joinedMax}), please try again later.`, 10);
 }
@@ -109,7 +111,11 @@ function resourceOf({ method, path, query }: ApiRequest): string {
 }
 
 /** Each direction ends by itself: a client that has sent its stdin still reads the output. */
-function join(context: ServerContext, client: Duplex, node: Duplex): void {
+export function join(context: JoinContext, client: Duplex, node: Duplex): void {
+  if (client.destroyed) {
+    node.destroy(); // Its end has been told of, and will not be again.
+    return;
+  }
   joinedOf.set(context, (joinedOf.get(context) ?? 0) + 1);
   client.once('close', () => joinedOf.set(context, (joinedOf.get(context) ?? 1) - 1));
   if (client instanceof Socket) client.setTimeout(joinedIdleMs, () => client.destroy());
@@ -130,7 +136,6 @@ function join(context: ServerContext, client: Duplex, node: Duplex): void {
     context.clock.after(lingerMs, abort);
   });
   context.closing.addEventListener('abort', abort, { once: true });
-  if (client.destroyed) abort();
 }
 
 async function authorizeUpgrade(context: ServerContext, request: ApiRequest): Promise<ResourceRoute> {
