@@ -62,20 +62,21 @@ export function selectItems(data: ReadonlyMap<string, Uint8Array>, selection: It
   return payload;
 }
 
-/** A relative path without `..`, as the API demands. @throws {E_INVALID} */
+/**
+ * A relative path without `..`, as the API demands, in its shortest form: `a//b` and `a/./b` are `a/b` (kubelet's AtomicWriter).
+ * @throws {E_INVALID}
+ */
 export function checkPath(path: string): string {
-  const parts = path.split('/');
-  if (
-    path === '' ||
-    path.startsWith('/') ||
-    parts.includes('..') ||
-    parts.includes('') ||
-    path.startsWith('..')
-  ) {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
+  const short = parts.join('/');
+  // The first name that begins with two dots would be the volume's own.
+  if (short === '' || path.startsWith('/') || parts.includes('..') || short.startsWith('..')) {
     throw new PodwrightError(
       'E_INVALID',
       `invalid path ${JSON.stringify(path)} in a volume: must be relative and without '..'`,
     );
   }
-  return path;
+  if (short.includes('\0'))
+    throw new PodwrightError('E_INVALID', `invalid path ${JSON.stringify(path)} in a volume: has a NUL`);
+  return short;
 }
