@@ -123,13 +123,13 @@ function answerWrite(disk: Disk, request: DiskWrite, reply: Reply): void {
     reply({ kind: 'failed', ...failure });
     return;
   }
-  // It is on the disk, so it has happened, whatever becomes of the mark.
+  // It is on the disk, so it has happened, whatever becomes of the mark; while the other thread wakes, that is written.
+  reply({ kind: 'written' });
   try {
     disk.markFile.raise(disk.end);
   } catch (error) {
     declareDamaged(disk, `write ${disk.options.markFile}: ${describeError(error)}`, reply);
   }
-  reply({ kind: 'written' });
 }
 
 /** What a write changes besides rows; taken over when it is on the disk. */

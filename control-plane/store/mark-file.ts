@@ -81,7 +81,7 @@ export function createMark(path: string, mark: StoreMark): void {
 /**
  * The file while the store is open. `raise` puts a mark where the kernel keeps it whatever becomes of this process; it reaches
  * the disk within a second after, or by `sync`, which waits: so a log that was cut shows always, but where a power cut and the
- * damage come in the same second.
+ * damage come in the same second, or where the process was killed between a commit and its mark, some microseconds.
  */
 export class MarkFile implements Disposable {
   readonly #path: string;
