@@ -10,6 +10,7 @@ import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { renderSandbox } from './container-config.ts';
 import { podHostname } from './host-files.ts';
+import { startHook } from './post-start.ts';
 import { pullImage } from './pull-image.ts';
 import { podDownward } from './ports.ts';
 import { containersOf, type Action } from './pod-input.ts';
@@ -48,6 +49,8 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       return pullImage(action, context);
     case 'startContainer':
       return startContainer(action, context, signal);
+    case 'startHook':
+      return startHook(action, context);
     case 'stopContainer':
       return stopContainer(action, context);
     case 'resize':
@@ -58,10 +61,7 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       memory.postStart.delete(action.id);
       memory.backoffTold.delete(action.id);
       await runtime.removeContainer(uid, action.id, { withLogs: true });
-      return rm(
-        podPaths(memory.desired.pod, ports.directories).terminationMessage(action.container, action.id),
-        { force: true },
-      );
+      return removeFilesOf(action, context);
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
       await removeTree(podPaths(memory.desired.pod, ports.directories).logs);
@@ -71,6 +71,15 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
     default:
       return unreachable(action);
   }
+}
+
+async function removeFilesOf(
+  { container, id }: Extract<Action, { kind: 'removeContainer' }>,
+  { memory, ports }: ApplyContext,
+): Promise<void> {
+  const paths = podPaths(memory.desired.pod, ports.directories);
+  await rm(paths.terminationMessage(container, id), { force: true });
+  await rm(paths.dueHook(id), { force: true });
 }
 
 /** What containers will need on disk, made while the sandbox is: starting one finds it there. */

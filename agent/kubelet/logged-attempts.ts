@@ -1,22 +1,19 @@
 /** Runs of which the node has nothing but their logs: its records were lost, with a reboot, before the API had heard of them. */
+import type { Pod } from '#api/objects.ts';
 import { namesIn } from '#base/names-in.ts';
-import { podPaths } from './pod-paths.ts';
 import { containersOf } from './pod-input.ts';
-import type { PodMemory } from './pod-memory.ts';
-import type { KubeletPorts } from './ports.ts';
+import { podPaths, type KubeletDirectories } from './pod-paths.ts';
 
 const logName = /^(\d{1,9})\.log$/;
 
 /**
- * Finds the newest run of each container that has a log, once, before this agent starts anything of the pod: a log is not
- * written by two runs. As the kubelet's calcRestartCountByLogDir (kuberuntime_container.go) does.
+ * By container name, the newest run that has a log. Asked before an agent starts anything of the pod: a log is not written by two
+ * runs. As the kubelet's calcRestartCountByLogDir (kuberuntime_container.go) does.
  */
-export async function ensureLoggedAttempts(
-  memory: PodMemory,
-  { directories }: Pick<KubeletPorts, 'directories'>,
-): Promise<void> {
-  if (memory.loggedAttempts !== undefined) return;
-  const { pod } = memory.desired;
+export async function findLoggedAttempts(
+  pod: Pod,
+  directories: KubeletDirectories,
+): Promise<ReadonlyMap<string, number>> {
   const paths = podPaths(pod, directories);
   const logged = new Set(await namesIn(paths.logs));
   const found = new Map<string, number>();
@@ -30,5 +27,5 @@ export async function ensureLoggedAttempts(
         attempts.reduce((a, b) => Math.max(a, b)),
       );
   }
-  memory.loggedAttempts = found;
+  return found;
 }

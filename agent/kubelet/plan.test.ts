@@ -571,6 +571,11 @@ const rows: readonly Row[] = [
     want: ['stop a 30s'],
   },
   {
+    name: 'a hook that an earlier agent left due is started',
+    given: withFacts(healthy, { postStart: new Map([[ida, 'due']]) }),
+    want: ['startHook'],
+  },
+  {
     name: 'a stop under way is not begun again',
     given: withFacts(healthy, {
       postStart: new Map([[ida, { failure: 'x' }]]),
@@ -741,6 +746,7 @@ describe('plan()', () => {
       'removeVolumes',
       'runSandbox',
       'startContainer',
+      'startHook',
       'stopContainer',
       'stopSandbox',
     ]);

@@ -156,7 +156,10 @@ function planLife(step: PlanDraft): void {
   if (actual.sandbox?.state !== 'ready' || facts.volumes.state !== 'ready') return;
   // What starts or goes on finds its room made.
   if (planResizing(step)) return;
-  for (const view of step.views) stopUnhealthy(step, view);
+  for (const view of step.views) {
+    startDueHook(step, view);
+    stopUnhealthy(step, view);
+  }
   if (!planInit(step)) return;
   for (const view of step.views) {
     if (view.kind === 'main' || (view.kind === 'ephemeral' && view.latest === undefined))
@@ -260,6 +263,11 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
   } else if (image.state === 'wanted') {
     step.do({ kind: 'pullImage', container, image: view.spec.image ?? '', attempt });
   } else if (image.state === 'failed') step.wakeAt(image.retryAtMs);
+}
+
+function startDueHook(step: PlanDraft, { name: container, current }: ContainerView): void {
+  if (current?.state.state !== 'running' || step.facts.postStart.get(current.id) !== 'due') return;
+  step.do({ kind: 'startHook', container, id: current.id });
 }
 
 /** Ends a run whose liveness or startup probe or postStart hook failed; its exit then leads to the next run. */

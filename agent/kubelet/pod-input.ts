@@ -39,6 +39,9 @@ export interface ProbeFact {
   readonly failure: { readonly probe: 'liveness' | 'startup'; readonly message: string } | undefined;
 }
 
+/** Where the postStart hook of a run is. */
+export type HookFact = 'due' | 'running' | 'done' | { readonly failure: string };
+
 /** What the worker of a pod knows besides the API object and the runtime's observation. */
 export interface PodFacts {
   readonly nodeName: string;
@@ -57,8 +60,8 @@ export interface PodFacts {
     | { readonly state: 'removed' };
   /** By container id. */
   readonly probes: ReadonlyMap<string, ProbeFact>;
-  /** By container id; absent: there is none, or an earlier agent ran it. */
-  readonly postStart: ReadonlyMap<string, 'running' | 'done' | { readonly failure: string }>;
+  /** By container id; due: an earlier agent did not see its end; absent: there is none, or an earlier agent ran it. */
+  readonly postStart: ReadonlyMap<string, HookFact>;
   /** By container id: when the stop under way will have killed it at the latest. */
   readonly stopping: ReadonlyMap<string, { readonly deadlineMs: number }>;
   /** By container name: the attempt at which its crash back-off starts to count (it ran long enough before). */
@@ -99,6 +102,8 @@ export type Action =
       readonly attempt: number;
       readonly imageId: string;
     }
+  /** The postStart hook that is due of a run. */
+  | { readonly kind: 'startHook'; readonly container: string; readonly id: string }
   | {
       readonly kind: 'stopContainer';
       readonly container: string;

@@ -5,6 +5,7 @@ import { reportedAllocation, withAllocation, type Allocation, type PendingResize
 import { crashBackoffResetMs } from './container-view.ts';
 import {
   containersOf,
+  type HookFact,
   type PodDesired,
   type PodFacts,
   type PullFact,
@@ -19,7 +20,7 @@ export interface PodMemory {
   readonly firstSeenAtMs: number;
   readonly pulls: Map<string, PullFact>;
   readonly startFailures: Map<string, StartFailure>;
-  readonly postStart: Map<string, 'running' | 'done' | { readonly failure: string }>;
+  readonly postStart: Map<string, HookFact>;
   readonly stopping: Map<string, { readonly deadlineMs: number; readonly abort: AbortController }>;
   readonly backoffBase: Map<string, number>;
   /** Undefined before it was looked for. */

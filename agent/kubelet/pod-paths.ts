@@ -21,6 +21,9 @@ export interface PodPaths {
   log(container: string, attempt: number): string;
   terminationMessage(container: string, id: string): string;
   subPath(container: string, mountIndex: number): string;
+  readonly dueHooks: string;
+  /** It is there while the postStart hook of the container with this id is due. */
+  dueHook(id: string): string;
 }
 
 export function podPaths(pod: Pod, directories: KubeletDirectories): PodPaths {
@@ -36,6 +39,8 @@ export function podPaths(pod: Pod, directories: KubeletDirectories): PodPaths {
     log: (container, attempt) => path.join(logs, container, `${attempt}.log`),
     terminationMessage: (container, id) => path.join(root, 'containers', container, id.slice(0, 12)),
     subPath: (container, mountIndex) => path.join(root, 'subpaths', container, String(mountIndex)),
+    dueHooks: path.join(root, 'due-hooks'),
+    dueHook: (id) => path.join(root, 'due-hooks', id),
   };
 }
 

@@ -3,13 +3,14 @@ import type { PodStatus } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
-import { ensureLoggedAttempts } from './logged-attempts.ts';
+import { findLoggedAttempts } from './logged-attempts.ts';
 import { isEnding, plan } from './plan.ts';
 import { emptyObservation, type Action, type PodFacts } from './pod-input.ts';
 import { tell } from './pod-events.ts';
 import { factsOf, noteRuns, type PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isImageName, isRestarted, restartWait, viewContainers } from './container-view.ts';
+import { recallDueHooks } from './post-start.ts';
 import type { Prober } from './prober.ts';
 import { allocate, noteResized } from './resize-pod.ts';
 import { status } from './status.ts';
@@ -29,7 +30,7 @@ const roundsMax = 32;
  */
 export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
   try {
-    await ensureLoggedAttempts(memory, ports);
+    await recall(memory, ports);
     allocate(memory, ports);
     for (let round = 0; round < roundsMax; round++) {
       const actual = observe(memory, ports);
@@ -57,6 +58,13 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
   } finally {
     ports.events.release();
   }
+}
+
+/** Once, before this agent does anything for the pod: what earlier agents left on disk. */
+async function recall(memory: PodMemory, ports: SyncPorts): Promise<void> {
+  if (memory.loggedAttempts !== undefined) return;
+  await recallDueHooks(memory, observe(memory, ports), ports);
+  memory.loggedAttempts = await findLoggedAttempts(memory.desired.pod, ports.directories);
 }
 
 /** One line per decision with consequence, at debug: where the time of a pod goes. */

@@ -289,6 +289,25 @@ describe('kubelet', () => {
     expect(node.get('web')?.status?.containerStatuses?.[0]?.restartCount).toBe(1);
   });
 
+  test('runs a postStart hook again whose end an earlier agent did not see, and no other', async () => {
+    let hooks = 0;
+    await using node = await startTestNode({
+      onExec: () => (++hooks === 1 ? new Promise(() => undefined) : { exitCode: 0 }),
+    });
+
+    node.create('web', { containers: [main({ lifecycle: { postStart: { exec: { command: ['x'] } } } })] });
+    await node.settle();
+    const started = () => node.get('web')?.status?.containerStatuses?.[0];
+    expect(started()).toMatchObject({ ready: false });
+    await node.restart();
+    await node.settle();
+    expect(hooks).toBe(2);
+    expect(started()).toMatchObject({ ready: true, started: true, restartCount: 0 });
+    await node.restart();
+    await node.settle();
+    expect(hooks).toBe(2);
+  });
+
   test('pulls a missing image, and backs off when it cannot', async () => {
     await using node = await startTestNode();
 

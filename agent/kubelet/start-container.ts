@@ -10,8 +10,6 @@ import { ensureFile, isLaunchFailure, type ApplyContext } from './apply-context.
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
 import { parseEnvFile } from './env-file.ts';
 import { envFileKey, environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
-import { runHook } from './handler.ts';
-import { podNames } from './pod-events.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
 import { linkLog } from './log-links.ts';
@@ -19,6 +17,7 @@ import { podPaths } from './pod-paths.ts';
 import { findPidTarget, pidTargetName } from './pid-target.ts';
 import { allocatedPod } from './pod-memory.ts';
 import { podDownward } from './ports.ts';
+import { noteDueHook, startHook } from './post-start.ts';
 import { unsupportedInContainer } from './unsupported.ts';
 
 type StartAction = Extract<Action, { kind: 'startContainer' }>;
@@ -46,6 +45,7 @@ export async function startContainer(
   let config;
   try {
     config = await describeContainer(action, container, context);
+    if (container.lifecycle?.postStart !== undefined) await noteDueHook(action, context);
   } catch (error) {
     noteFailure(context, container.name, 'CreateContainerConfigError', error);
     return;
@@ -66,7 +66,7 @@ export async function startContainer(
   ports.events.normal(pod, 'Created', `Container created`, container.name);
   ports.events.normal(pod, 'Started', `Container started`, container.name);
   linkItsLog(action, container, context);
-  if (container.lifecycle?.postStart !== undefined) startHook(action, container, context);
+  startHook(action, context);
 }
 
 /** Beside the start: no pod waits for who collects its logs. */
@@ -230,39 +230,4 @@ async function writePodFiles(sandbox: SandboxObservation, { memory, ports }: App
     ensureFile(paths.hosts, renderHosts(pod, names, { ips, hostFile: ports.node.hostsFile }), 0o644),
     ensureFile(paths.resolvConf, renderResolvConf(pod, ports.dns), 0o644),
   ]);
-}
-
-/** Until the hook has returned, the container counts as not started; if it fails, the container is killed. */
-function startHook(
-  { id }: StartAction,
-  container: Container | EphemeralContainer,
-  context: ApplyContext,
-): void {
-  const { memory, ports } = context;
-  const { pod } = memory.desired;
-  const handler = container.lifecycle?.postStart;
-  if (handler === undefined) return;
-  memory.postStart.set(id, 'running');
-  const isHost = pod.spec?.hostNetwork === true;
-  const ips = isHost ? ports.node.ips : (ports.runtime.observe(memory.uid)?.sandbox?.ips ?? []);
-  const target = { pod, container, containerId: id, podIp: ips[0] ?? '127.0.0.1' };
-  const never = new AbortController().signal; // A hook has no time-out; its container's end ends it.
-  runHook(handler, target, ports, never)
-    .then(
-      (result) => (result.isSuccess ? undefined : result.output),
-      (error: unknown) => describeError(error),
-    )
-    .then((failure) => {
-      // Unless its run is gone and forgotten.
-      if (memory.postStart.has(id)) memory.postStart.set(id, failure === undefined ? 'done' : { failure });
-      if (failure !== undefined)
-        ports.events.warning(pod, 'FailedPostStartHook', `PostStartHook failed: ${failure}`, {
-          container: container.name,
-          isQuoting: handler.exec !== undefined,
-        });
-      ports.enqueue(memory.uid);
-    })
-    .catch((error: unknown) =>
-      ports.logger.error({ ...podNames(pod), error: describeError(error) }, 'hook crashed'),
-    );
 }
