@@ -182,6 +182,22 @@ function volumesOf(index: number, hooksDirectory: string): readonly unknown[] {
   ];
 }
 
+/** Of a node before the campaign. */
+export function warmUpPod(node: string): unknown {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: `warm-${node}`, labels: { campaign: 'warm' } },
+    spec: {
+      nodeName: node,
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        { name: 'main', image, command: ['sleep', '3600'], ports: [{ containerPort: 80, hostPort: 19_999 }] },
+      ],
+    },
+  };
+}
+
 /** Its endpoints are the pods that stay: elements of nftables come and go with them. */
 export const service: unknown = {
   apiVersion: 'v1',

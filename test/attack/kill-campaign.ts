@@ -28,6 +28,7 @@ import {
   manifestsOf,
   parsePods,
   service,
+  warmUpPod,
   type CampaignPod,
   type FoundPod,
 } from './campaign-pods.ts';
@@ -130,6 +131,7 @@ async function runIn(campaign: Campaign): Promise<CampaignReport> {
   const { dataDir, nodes, pods, atOnce, launchers, say, kills, acknowledged, counts, faults } = campaign;
   let cluster = await startCluster({ nodes, dataDir, environment });
   await cluster.must('apply -f -', { input: JSON.stringify(service) });
+  await warmUp(cluster, nodes);
   const before = await lookAtNodes(cluster, nodes);
   const waves = Array.from({ length: Math.ceil(pods / atOnce) }, (_, wave) =>
     Array.from({ length: Math.min(atOnce, pods - wave * atOnce) }, (_each, index) =>
@@ -175,6 +177,21 @@ async function runIn(campaign: Campaign): Promise<CampaignReport> {
     counted,
     leftAfterDown,
   };
+}
+
+/** A pod with a host port on each node, and gone again: what a node makes once and keeps is there then. */
+async function warmUp(cluster: TestCluster, nodes: number): Promise<void> {
+  const items = Array.from({ length: nodes }, (_, index) => warmUpPod(`node-${index + 1}`));
+  await cluster.must('apply -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+  await cluster.must('wait pod -l campaign=warm --for=condition=Ready --timeout=120s', {
+    timeoutMs: 130_000,
+  });
+  await cluster.must('delete pod -l campaign=warm --timeout=120s', { timeoutMs: 130_000 });
+  const areGone = async (): Promise<boolean> =>
+    Object.values(await lookAtNodes(cluster, nodes)).every(
+      ({ states, veths }) => states?.length === 0 && veths?.length === 0,
+    );
+  await eventually('pods gone from the nodes', areGone, patienceMs);
 }
 
 async function lookAtNodes(cluster: TestCluster, nodes: number): Promise<Readonly<Record<string, Counts>>> {

@@ -68,14 +68,14 @@ export async function inNetwork(pid: number, command: readonly string[]): Promis
 function elementsOf(rulesText: string): readonly string[] {
   const { nftables } = JSON.parse(rulesText) as {
     readonly nftables: readonly Readonly<
-      Record<string, { readonly name?: string; readonly elem?: readonly unknown[] }>
+      Record<string, { readonly table?: string; readonly name?: string; readonly elem?: readonly unknown[] }>
     >[];
   };
   return nftables.flatMap((each) => {
     const set = each['set'] ?? each['map'];
     const chain = each['chain'];
-    if (chain !== undefined) return [`chain ${chain.name}`];
-    return (set?.elem ?? []).map((element) => `${set?.name} ${JSON.stringify(element)}`);
+    if (chain !== undefined) return [`chain ${chain.table} ${chain.name}`];
+    return (set?.elem ?? []).map((element) => `${set?.table} ${set?.name} ${JSON.stringify(element)}`);
   });
 }
 
