@@ -201,6 +201,39 @@ describe('createHttpServer()', () => {
     10_000,
   );
 
+  it('cuts off a client that says nothing and does not answer, while its request waits', async () => {
+    const serving = await createAuthority('test', Date.now());
+    const server = createHttpServer({
+      serving,
+      caCertPem: serving.certPem,
+      logger: silentLogger,
+      handle: ({ signal }) =>
+        new Promise((_, reject) => void signal.addEventListener('abort', () => reject(signal.reason))),
+      upgrade: async () => {},
+      idleMs: 50,
+      pingMs: 50,
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const at = { host: '127.0.0.1', port, rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+    const answering = connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    const waiting = answering.request({ ':path': '/' });
+    waiting.on('error', () => undefined);
+    const socket = connectTls(at).resume();
+    await once(socket, 'secureConnect');
+    // SETTINGS, and HEADERS of stream 1 whose fields are GET, https, /.
+    const frames = '000000040000000000000003010500000001828784';
+    socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    socket.write(Buffer.from(frames, 'hex'));
+    await once(socket, 'close');
+    expect(answering.destroyed).toBe(false);
+    const closed = once(server, 'close');
+    answering.destroy();
+    server.close();
+    await closed;
+  }, 20_000);
+
   it('tells nothing to the handler of a request that was answered', async () => {
     const signals: AbortSignal[] = [];
     await using running = await serve(async ({ signal }) => {

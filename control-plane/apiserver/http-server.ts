@@ -2,6 +2,7 @@ import {
   createSecureServer,
   type Http2SecureServer,
   type IncomingHttpHeaders,
+  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -35,6 +36,9 @@ export interface HttpServerOptions {
   readonly handle: (request: ApiRequest) => Promise<ApiResponse>;
   /** A connection that asks to become something else (exec, attach, port-forward over HTTP/1.1). Owns the socket. */
   readonly upgrade: (request: ApiRequest, upgrade: Upgrade) => Promise<void>;
+  /** Instead of `connectionIdleMs` and `answeringMs`, of HTTP/2: for tests. */
+  readonly idleMs?: number;
+  readonly pingMs?: number;
 }
 
 /** What is left of an HTTP/1.1 connection whose request asked for an upgrade: raw bytes both ways. */
@@ -66,6 +70,8 @@ const headersMs = 32_000;
 const requestMs = 300_000;
 /** A connection without a request: what kube-apiserver keeps it, announced by `Keep-Alive: timeout=90`. */
 export const connectionIdleMs = 90_000;
+/** How long a client that is asked whether it is there may take to say so. */
+const answeringMs = 15_000;
 /** Streams that a client may reset at once, and a second (CVE-2023-44487); a client that resets more is sent away. */
 const resetsBurstMax = 1000;
 const resetsPerSecond = 100;
@@ -104,9 +110,10 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     const start = (): void => void serve(shared, request, response);
     rooms.turns.begin(request.socket, start, { isUrgent: isUrgent(request.url ?? '/') });
   });
-  // Says that it takes no more requests, and ends when those under way have ended: a watch may be one of them.
   server.on('session', (session) => {
-    session.setTimeout(connectionIdleMs, () => session.close());
+    session.setTimeout(options.idleMs ?? connectionIdleMs, () =>
+      endIdle(session, options.pingMs ?? answeringMs),
+    );
   });
   // The listener for requests brought one for streams that gives them the face of HTTP/1.1, at half their cost again.
   server.removeAllListeners('stream');
@@ -132,6 +139,17 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     options.logger.debug({ error: String(error) }, 'TLS handshake ended'),
   );
   return server;
+}
+
+/**
+ * Says that it takes no more requests, and ends when those under way have ended: a watch may be one of them. A client that has left
+ * without Node's seeing it (docs/kernel-notes.md#http2-last-write) does not answer, and is cut off.
+ */
+function endIdle(session: ServerHttp2Session, pingMs: number): void {
+  session.close();
+  if (session.destroyed) return;
+  const timer = systemClock.after(pingMs, () => session.destroy());
+  session.ping(() => timer[Symbol.dispose]());
 }
 
 /** Passed on to the server of HTTP/1.1; the types of HTTP/2 do not know them. */

@@ -266,9 +266,9 @@ function changeValue(holder: { content: unknown }, each: Edit): void {
   const [container, key] = places[each.place % places.length] ?? [holder, 'content'];
   const found: unknown = Reflect.get(container, key);
   const isThere = typeof found === 'object' && found !== null;
-  if (each.kind === 'set') define(container, key, each.value);
+  if (each.kind === 'set') define(container, key, structuredClone(each.value));
   else if (each.kind === 'remove') Reflect.deleteProperty(container, key);
-  else if (each.kind === 'add' && isThere) define(found, each.name, each.value);
+  else if (each.kind === 'add' && isThere) define(found, each.name, structuredClone(each.value));
   else if (each.kind === 'repeat' && Array.isArray(found))
     define(container, key, Array.from({ length: each.times }, () => found).flat());
 }
