@@ -251,6 +251,20 @@ const cases: readonly Case[] = [
     },
     want: ['roleRef.name: Required value'],
   },
+  ...[
+    { kind: 'RoleBinding', want: [] },
+    { kind: 'ClusterRoleBinding', want: ['subjects[0].namespace: Required value'] },
+  ].map(({ kind, want }) => ({
+    name: `a ${kind} of an account without its namespace`,
+    object: {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind,
+      metadata: { name: 'b' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'r' },
+      subjects: [{ kind: 'ServiceAccount', name: 's' }],
+    },
+    want,
+  })),
 ];
 
 describe('validateCreate()', () => {

@@ -94,8 +94,10 @@ export const clusterValidators: Readonly<Record<string, Validate>> = {
         : []),
     ];
   },
-  'rbac.authorization.k8s.io/RoleBinding': (binding) => bindingErrors(binding, ['ClusterRole', 'Role']),
-  'rbac.authorization.k8s.io/ClusterRoleBinding': (binding) => bindingErrors(binding, ['ClusterRole']),
+  'rbac.authorization.k8s.io/RoleBinding': (binding) =>
+    bindingErrors(binding, { kinds: ['ClusterRole', 'Role'], isNamespaced: true }),
+  'rbac.authorization.k8s.io/ClusterRoleBinding': (binding) =>
+    bindingErrors(binding, { kinds: ['ClusterRole'], isNamespaced: false }),
   'rbac.authorization.k8s.io/Role': (role) => ruleErrors(role, false),
   'rbac.authorization.k8s.io/ClusterRole': (role) => ruleErrors(role, true),
   'scheduling.k8s.io/PriorityClass': (priority) => {
@@ -221,7 +223,11 @@ function selectorErrors(selector: unknown, field: string): readonly FieldError[]
   });
 }
 
-function bindingErrors(binding: JsonObject, kinds: readonly string[]): readonly FieldError[] {
+/** ValidateRoleBinding and ValidateClusterRoleBinding (pkg/apis/rbac/validation). */
+function bindingErrors(
+  binding: JsonObject,
+  { kinds, isNamespaced }: { readonly kinds: readonly string[]; readonly isNamespaced: boolean },
+): readonly FieldError[] {
   const kind = stringOf(at(binding, 'roleRef.kind'));
   return [
     ...(kind === '' || kinds.includes(kind) ? [] : [notSupportedField('roleRef.kind', kind, kinds)]),
@@ -232,7 +238,8 @@ function bindingErrors(binding: JsonObject, kinds: readonly string[]): readonly 
       if (subjectKind !== '' && !allowed.includes(subjectKind)) {
         return [notSupportedField(`${field}.kind`, subjectKind, ['ServiceAccount', 'User', 'Group'])];
       }
-      const lacksNamespace = subjectKind === 'ServiceAccount' && stringOf(subject['namespace']) === '';
+      const lacksNamespace =
+        !isNamespaced && subjectKind === 'ServiceAccount' && stringOf(subject['namespace']) === '';
       return lacksNamespace ? [requiredField(`${field}.namespace`)] : [];
     }),
   ];
