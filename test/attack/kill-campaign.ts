@@ -81,7 +81,8 @@ export interface Faults {
   readonly hook: string[];
 }
 
-const patienceMs = 240_000;
+/** The machine may be busy with other things as well. */
+const patienceMs = 600_000;
 /** Programs are killed meanwhile: an agent has to live for a moment to rotate a log, and to start a pod anew. */
 const logPatienceMs = 90_000;
 const hostPortPatienceMs = 120_000;
@@ -201,7 +202,9 @@ async function lookAtNodes(cluster: TestCluster, nodes: number): Promise<Readonl
   return Object.fromEntries(looked);
 }
 
+/** Of one command, which has to be done while a server lives, or it is begun anew. */
 const objectsAtOnce = 60;
+const podsAtOnce = 30;
 
 /** In parts, and only what is not acknowledged yet: a whole list anew may take longer than a server lives. */
 async function makeAll(
@@ -282,10 +285,13 @@ async function endWave(
     counts.rotated += rotated;
   }
   await askHostPorts(cluster, campaign, { wave, found });
-  const names = wave.map(({ name }) => name).join(' ');
-  const remove = async (): Promise<boolean> =>
-    (await cluster.kubectl(`delete pod --ignore-not-found --wait=false ${names}`)).code === 0;
-  await eventually('deleted', remove, patienceMs);
+  const names = wave.map(({ name }) => name);
+  for (let at = 0; at < names.length; at += podsAtOnce) {
+    const part = names.slice(at, at + podsAtOnce).join(' ');
+    const remove = async (): Promise<boolean> =>
+      (await cluster.kubectl(`delete pod --ignore-not-found --wait=false ${part}`)).code === 0;
+    await eventually('deleted', remove, patienceMs);
+  }
 }
 
 /** Undefined while the server does not answer. */
