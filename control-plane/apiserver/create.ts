@@ -54,7 +54,7 @@ export async function postObject(
   const { kind, namespace } = route;
   const options = parseWriteOptions('CreateOptions', request.query);
   const bytes = await request.readBody();
-  return workOnBody(bytes.byteLength, async ({ pause }) => {
+  return workOnBody({ bytes: bytes.byteLength, request }, async ({ pause }) => {
     const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
     await pause();
     const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);

@@ -38,7 +38,7 @@ export interface Exchange {
 }
 
 /** Bytes of the bodies of all requests that are worked on; what comes then is to try again. */
-export const bodiesBytesMax = 67_108_864;
+export const bodiesBytesMax = 33_554_432;
 
 /** A client that stops in the middle of its body for this long is cut off. */
 const bodyIdleMs = 30_000;

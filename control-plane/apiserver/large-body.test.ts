@@ -3,11 +3,13 @@ import { nextTurn } from './time-slice.ts';
 import { largeBytesMin, workOnBody } from './large-body.ts';
 import { startTestServer, type TestServer } from './test-server.fixture.ts';
 
+const request = { signal: new AbortController().signal };
+
 describe('workOnBody()', () => {
   test('works on large bodies one at a time, and on small ones at once', async () => {
     const order: string[] = [];
     const work = (name: string, bytes: number): Promise<void> =>
-      workOnBody(bytes, async ({ pause }) => {
+      workOnBody({ bytes, request }, async ({ pause }) => {
         order.push(`${name} begins`);
         await pause();
         await nextTurn();
@@ -24,8 +26,20 @@ describe('workOnBody()', () => {
   });
 
   test('one that fails gives its turn back', async () => {
-    await expect(workOnBody(largeBytesMin, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
-    await workOnBody(largeBytesMin, async () => {});
+    const large = { bytes: largeBytesMin, request };
+    await expect(workOnBody(large, () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+    await workOnBody(large, async () => {});
+  });
+
+  test('nothing is done for a client that went while it waited', async () => {
+    const client = new AbortController();
+    const first = workOnBody({ bytes: largeBytesMin, request }, nextTurn);
+    let hasBegun = false;
+    const second = workOnBody({ bytes: largeBytesMin, request: client }, async () => void (hasBegun = true));
+    client.abort(new Error('gone'));
+    await first;
+    await expect(second).rejects.toThrow('gone');
+    expect(hasBegun).toBe(false);
   });
 });
 

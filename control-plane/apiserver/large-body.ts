@@ -1,4 +1,6 @@
 import { createTurns } from '#base/turns.ts';
+import type { ApiRequest } from './request.ts';
+import { sweepIfGrown } from './sweep.ts';
 import { nextTurn } from './time-slice.ts';
 
 /** From so many bytes on, a body is worked on in steps, and one at a time: each step may take a tenth of a second. */
@@ -16,12 +18,24 @@ export interface BodyWork {
 const small: BodyWork = { pause: () => Promise.resolve(), isLarge: false };
 const large: BodyWork = { pause: nextTurn, isLarge: true };
 
-/** Does the work on a body, in its turn if it is large: `bytes` of the body, and of what it is merged into. */
-export async function workOnBody<T>(bytes: number, work: (body: BodyWork) => Promise<T>): Promise<T> {
+/**
+ * Does the work on a body, in its turn if it is large: `bytes` of the body, and of what it is merged into.
+ *
+ * @throws the reason of the signal, where the client has gone before it is its turn
+ */
+export async function workOnBody<T>(
+  { bytes, request }: { readonly bytes: number; readonly request: Pick<ApiRequest, 'signal'> },
+  work: (body: BodyWork) => Promise<T>,
+): Promise<T> {
   if (bytes < largeBytesMin) return work(small);
   using _turn = await turns.take('large');
 
   // All that waits for the event loop's own turn runs in one: the next of the queue begins with a new one.
   await nextTurn();
-  return await work(large);
+  request.signal.throwIfAborted();
+  try {
+    return await work(large);
+  } finally {
+    sweepIfGrown();
+  }
 }

@@ -44,7 +44,9 @@ export async function patchObject(
   // A patch of a few bytes makes all of a large object anew.
   const stored = await context.registry.read(kind, namespace, name);
   const weight = bytes.byteLength + (stored?.value.value.byteLength ?? 0);
-  return workOnBody(weight, (work) => patchBytes(context, { route, request, options, bytes, work }));
+  return workOnBody({ bytes: weight, request }, (work) =>
+    patchBytes(context, { route, request, options, bytes, work }),
+  );
 }
 
 async function patchBytes(

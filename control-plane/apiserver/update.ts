@@ -50,7 +50,9 @@ export async function putObject(
 ): Promise<ApiResponse> {
   const options = parseWriteOptions('UpdateOptions', request.query);
   const bytes = await request.readBody();
-  return workOnBody(bytes.byteLength, (work) => putBytes(context, { route, request, options, bytes, work }));
+  return workOnBody({ bytes: bytes.byteLength, request }, (work) =>
+    putBytes(context, { route, request, options, bytes, work }),
+  );
 }
 
 async function putBytes(
