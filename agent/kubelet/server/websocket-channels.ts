@@ -1,5 +1,6 @@
 import { Readable, Writable } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { systemClock, type Clock } from '#base/clock.ts';
 import { parseResizes, type CommandChannels, type StreamRequest } from './channels.ts';
 
 const stdinChannel = 0;
@@ -10,16 +11,25 @@ const resizeChannel = 4;
 /** v5: the next byte is the channel that the client half-closes. */
 const closeChannel = 255;
 
+/**
+ * client-go, which alone speaks v5, reads before it has made its streams until 1.33, and drops what comes for one that is not there
+ * ("Unknown stream id 1", and an exit code of 0). So it is sent nothing before it has said something, which it does when it has
+ * made them, or before this has passed.
+ */
+const settleMs = 25;
+
 export interface WebSocketVersion {
   /** Messages as base64 text, the channel as its digit. */
   readonly isBase64: boolean;
   /** v4 and v5 end with a Status object, the older ones with text. */
   readonly hasStatus: boolean;
+  /** Its client reads before it can take what it reads. */
+  readonly isHasty?: boolean;
 }
 
 /** The protocols for exec and attach, best first. */
 export const websocketProtocols: ReadonlyMap<string, WebSocketVersion> = new Map([
-  ['v5.channel.k8s.io', { isBase64: false, hasStatus: true }],
+  ['v5.channel.k8s.io', { isBase64: false, hasStatus: true, isHasty: true }],
   ['v4.channel.k8s.io', { isBase64: false, hasStatus: true }],
   ['v4.base64.channel.k8s.io', { isBase64: true, hasStatus: true }],
   ['channel.k8s.io', { isBase64: false, hasStatus: false }],
@@ -27,13 +37,28 @@ export const websocketProtocols: ReadonlyMap<string, WebSocketVersion> = new Map
 ]);
 
 /** Exec and attach over a WebSocket: binary messages whose first byte is the channel. Owns the socket. */
-export function websocketChannels(socket: WebSocket, request: StreamRequest): CommandChannels {
+export function websocketChannels(
+  socket: WebSocket,
+  request: StreamRequest,
+  clock: Clock = systemClock,
+): CommandChannels {
   const version = websocketProtocols.get(socket.protocol) ?? { isBase64: false, hasStatus: false };
   const closed = Promise.withResolvers<void>();
   let hasEnded = false;
   let resize: ((chunk: Buffer) => void) | undefined;
   const stdin = request.stdin ? new Readable({ read: () => socket.resume() }) : undefined;
+  let waiting: (() => void)[] | undefined = version.isHasty === true ? [] : undefined;
+  const settle = (): void => {
+    const first = waiting ?? [];
+    waiting = undefined;
+    for (const sendFirst of first) sendFirst();
+  };
+  const settling = waiting === undefined ? undefined : clock.after(settleMs, settle);
   const send = (channel: number, data: Buffer, done: (error?: Error | null) => void): void => {
+    if (waiting !== undefined) {
+      waiting.push(() => send(channel, data, done));
+      return;
+    }
     if (socket.readyState !== socket.OPEN) {
       done(new Error('connection closed'));
       return;
@@ -52,6 +77,7 @@ export function websocketChannels(socket: WebSocket, request: StreamRequest): Co
   };
 
   socket.on('message', (raw) => {
+    settle();
     const message = decode(raw, version.isBase64);
     const [channel] = message;
     const data = message.subarray(1);
@@ -62,6 +88,8 @@ export function websocketChannels(socket: WebSocket, request: StreamRequest): Co
     else if (channel === closeChannel && data[0] === stdinChannel) endInput();
   });
   socket.on('close', () => {
+    settling?.[Symbol.dispose]();
+    settle();
     endInput();
     closed.resolve();
   });
