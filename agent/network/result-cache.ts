@@ -3,11 +3,11 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDraft, removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
+import { namesIn } from '#base/names-in.ts';
 import type { JsonObject } from '#api/object.ts';
 import { field, parseJsonObject } from '#api/cni/json-field.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 import { parseResult, renderResult, type CniResult } from '#api/cni/result.ts';
-import { listNames } from './list-names.ts';
 
 /** What an attachment was made with: DEL needs the same, whatever the configuration says by then. */
 export interface CachedAttachment {
@@ -52,7 +52,7 @@ export function createResultCache(cacheDir: string): ResultCache {
     remove: (network, containerId, ifname) => rm(pathOf(network, containerId, ifname), { force: true }),
     async list(containerId) {
       const found: CachedAttachment[] = [];
-      for (const name of await listNames(dir)) {
+      for (const name of await namesIn(dir)) {
         // Only the files that may be meant are read: a node that ends its pods asks once for each.
         if (isDraft(name) || (containerId !== undefined && !name.includes(`-${containerId}-`))) continue;
         const attachment = await read(join(dir, name));
