@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { WebSocket } from 'ws';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { parseResizes, type CommandChannels, type StreamRequest } from './channels.ts';
@@ -14,9 +15,11 @@ const closeChannel = 255;
 /**
  * client-go, which alone speaks v5, reads before it has made its streams until 1.33, and drops what comes for one that is not there
  * ("Unknown stream id 1", and an exit code of 0). So it is sent nothing before it has said something, which it does when it has
- * made them, or before this has passed.
+ * made them, or before this has passed since it answered a ping: it reads then, and makes them beside.
  */
 const settleMs = 25;
+/** For one that answers no ping. */
+const settleMsMax = 1000;
 
 export interface WebSocketVersion {
   /** Messages as base64 text, the channel as its digit. */
@@ -47,16 +50,14 @@ export function websocketChannels(
   let hasEnded = false;
   let resize: ((chunk: Buffer) => void) | undefined;
   const stdin = request.stdin ? new Readable({ read: () => socket.resume() }) : undefined;
-  let waiting: (() => void)[] | undefined = version.isHasty === true ? [] : undefined;
-  const settle = (): void => {
-    const first = waiting ?? [];
-    waiting = undefined;
-    for (const sendFirst of first) sendFirst();
-  };
-  const settling = waiting === undefined ? undefined : clock.after(settleMs, settle);
+  let settled = version.isHasty === true ? canTake(socket, clock) : undefined;
+  settled?.then(
+    () => (settled = undefined),
+    () => undefined,
+  );
   const send = (channel: number, data: Buffer, done: (error?: Error | null) => void): void => {
-    if (waiting !== undefined) {
-      waiting.push(() => send(channel, data, done));
+    if (settled !== undefined) {
+      settled.then(() => send(channel, data, done), done);
       return;
     }
     if (socket.readyState !== socket.OPEN) {
@@ -69,6 +70,9 @@ export function websocketChannels(
   const output = (channel: number): Writable =>
     new Writable({ write: (chunk: Buffer, _encoding, callback) => send(channel, chunk, callback) });
 
+  const stdout = request.stdout ? output(stdoutChannel) : undefined;
+  const stderr = request.stderr ? output(stderrChannel) : undefined;
+
   // Nobody reads on then, and yet the client's close has to be seen.
   const endInput = (): void => {
     if (stdin !== undefined && !hasEnded) stdin.push(null);
@@ -77,7 +81,6 @@ export function websocketChannels(
   };
 
   socket.on('message', (raw) => {
-    settle();
     const message = decode(raw, version.isBase64);
     const [channel] = message;
     const data = message.subarray(1);
@@ -88,8 +91,6 @@ export function websocketChannels(
     else if (channel === closeChannel && data[0] === stdinChannel) endInput();
   });
   socket.on('close', () => {
-    settling?.[Symbol.dispose]();
-    settle();
     endInput();
     closed.resolve();
   });
@@ -97,12 +98,16 @@ export function websocketChannels(
   socket.resume();
   return {
     stdin,
-    stdout: request.stdout ? output(stdoutChannel) : undefined,
-    stderr: request.stderr ? output(stderrChannel) : undefined,
+    stdout,
+    stderr,
     onResize: (listener) => {
       resize = parseResizes(listener);
     },
     finish: async (status) => {
+      // A stream that the socket was too slow for holds what it was given: the close that follows would cut it off.
+      await Promise.allSettled(
+        [stdout, stderr].flatMap((stream) => (stream ? [finished(stream.end())] : [])),
+      );
       const { promise, resolve } = Promise.withResolvers<void>();
       const text = version.hasStatus
         ? JSON.stringify(status)
@@ -121,6 +126,20 @@ export function websocketChannels(
       else if (socket.readyState !== socket.CLOSED) socket.terminate();
     },
   };
+}
+
+/** Resolves when a hasty client can take what it is sent, or is gone. */
+function canTake(socket: WebSocket, clock: Clock): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let timer = clock.after(settleMsMax, resolve);
+  socket.once('pong', () => {
+    timer[Symbol.dispose]();
+    timer = clock.after(settleMs, resolve);
+  });
+  socket.once('message', () => resolve());
+  socket.once('close', () => resolve());
+  socket.ping();
+  return promise.finally(() => timer[Symbol.dispose]());
 }
 
 function decode(raw: Buffer | ArrayBuffer | Buffer[], isBase64: boolean): Buffer {
