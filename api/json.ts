@@ -99,13 +99,15 @@ export function equalJson(a: unknown, b: unknown): boolean {
     return Array.isArray(b) && a.length === b.length && a.every((item, index) => equalJson(item, b[index]));
   }
   if (!isObject(a) || !isObject(b)) return false;
-  const keysOf = (object: JsonObject): string[] =>
-    Object.keys(object).filter((key) => object[key] !== undefined);
-  const keys = keysOf(a);
-  return (
-    keys.length === keysOf(b).length &&
-    keys.every((key) => Object.hasOwn(b, key) && equalJson(a[key], b[key]))
-  );
+  let count = 0;
+  for (const key of Object.keys(a)) {
+    const value = a[key];
+    if (value === undefined) continue;
+    if (!Object.hasOwn(b, key) || !equalJson(value, b[key])) return false;
+    count++;
+  }
+  for (const key of Object.keys(b)) if (b[key] !== undefined) count--;
+  return count === 0;
 }
 
 /** JSON as Go's encoder writes it: members of maps in sorted order, `<`, `>` and `&` escaped. */

@@ -163,6 +163,7 @@ const podSpecPaths = ['spec', 'spec.template.spec', 'spec.jobTemplate.spec.templ
 
 /** Such pods are from before there was a rule; pod warnings of kube-apiserver. */
 function graceWarnings(object: JsonObject): readonly string[] {
+  if (object['spec'] === undefined && object['template'] === undefined) return [];
   return podSpecPaths.flatMap((path) => {
     const grace = at(object, `${path}.terminationGracePeriodSeconds`);
     return typeof grace === 'number' && grace < 0

@@ -64,16 +64,18 @@ function updateFaults(
   if (subresource === 'status') return [...meta, ...(statusValidators[key]?.(object) ?? [])];
   if (subresource !== undefined && subresource !== 'resize') return meta;
   // What is stored was accepted once: it must stay possible to label it, and to let go of it.
-  const isSame = equalJson(bodyOf(old), bodyOf(object));
+  const isSame = isSameBody(old, object);
   const own = isSame ? [] : (validators[key]?.(object) ?? []);
   const update =
     subresource === 'resize' ? validatePodResize(old, object) : (updateValidators[key]?.(old, object) ?? []);
   return distinct([...meta, ...own, ...update], () => (isSame ? [] : validateSchema(kind.typeName, object)));
 }
 
-/** Everything that a client says of an object, but for its metadata. */
-function bodyOf({ metadata: _metadata, status: _status, ...body }: JsonObject): JsonObject {
-  return body;
+/** Whether the two say the same, but for metadata and status. */
+function isSameBody(old: JsonObject, object: JsonObject): boolean {
+  const isSame = (key: string): boolean =>
+    key === 'metadata' || key === 'status' || equalJson(old[key], object[key]);
+  return Object.keys(old).every(isSame) && Object.keys(object).every(isSame);
 }
 
 const validators: Readonly<Record<string, (object: JsonObject) => readonly FieldError[]>> = {

@@ -11,7 +11,7 @@ import { observeRequest } from './metrics.ts';
 import { handlePath } from './paths.ts';
 import { patchObject } from './patch.ts';
 import { getObject, listObjects } from './read.ts';
-import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, Caller, User } from './request.ts';
 import { compress, errorResponse } from './respond.ts';
 import { isLongRunning, parseRoute, type ResourceRoute, type Route } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -34,15 +34,29 @@ export async function handle(context: ServerContext, request: ApiRequest): Promi
 
 /** A place among the requests that are worked on, upgrades among them, until it is disposed of. @throws {E_API} 429 */
 export function takePlace(context: ServerContext): Disposable {
-  const inFlight = inFlightOf.get(context) ?? 0;
-  if (inFlight >= inFlightMax) throw tooManyRequests('Too many requests, please try again later.', 1);
-  inFlightOf.set(context, inFlight + 1);
-  return { [Symbol.dispose]: () => void inFlightOf.set(context, (inFlightOf.get(context) ?? 1) - 1) };
+  let places = placesOf.get(context);
+  if (places === undefined) placesOf.set(context, (places = new Places()));
+  places.take();
+  return places;
 }
 
 /** Requests worked on at once; a watch or log counts only until it has begun. Clients retry on 429 with Retry-After. */
 const inFlightMax = 1000;
-const inFlightOf = new WeakMap<ServerContext, number>();
+
+/** Disposed of once for each place that was taken. */
+class Places implements Disposable {
+  #taken = 0;
+
+  take(): void {
+    if (this.#taken >= inFlightMax) throw tooManyRequests('Too many requests, please try again later.', 1);
+    this.#taken++;
+  }
+
+  [Symbol.dispose](): void {
+    this.#taken--;
+  }
+}
+const placesOf = new WeakMap<ServerContext, Places>();
 
 async function observed(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
   const startMs = context.clock.monotonic();
@@ -73,7 +87,7 @@ async function answer(
     const route = parseRoute(request.method, request.path, request.query);
     onRoute(route);
     if (!isLongRunning(route)) checkTimeout(request.query.get('timeout'));
-    const authorized = authorizedRequest(request, admitUser(request, route, user));
+    const authorized = new RequestOfUser(request, admitUser(request, route, user));
     const response =
       route.kind === 'path'
         ? await handlePath(context, authorized)
@@ -97,20 +111,32 @@ function checkTimeout(text: string | null): void {
 }
 
 /** Not by spreading the request, which would make the signal of one that has no use for it. */
-function authorizedRequest(request: ApiRequest, user: User): AuthorizedRequest {
-  const { method, path, query, headers, caller, readBody } = request;
-  return {
-    method,
-    path,
-    query,
-    headers,
-    caller,
-    readBody,
-    get signal() {
-      return request.signal;
-    },
-    user,
-  };
+class RequestOfUser implements AuthorizedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ApiRequest['headers'];
+  readonly caller: Caller;
+  readonly user: User;
+  readonly #request: ApiRequest;
+
+  constructor(request: ApiRequest, user: User) {
+    this.method = request.method;
+    this.path = request.path;
+    this.query = request.query;
+    this.headers = request.headers;
+    this.caller = request.caller;
+    this.user = user;
+    this.#request = request;
+  }
+
+  get signal(): AbortSignal {
+    return this.#request.signal;
+  }
+
+  readBody(): Promise<Uint8Array> {
+    return this.#request.readBody();
+  }
 }
 
 /** The user as whom the request is done. @throws {E_API} 403 */

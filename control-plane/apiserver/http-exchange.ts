@@ -5,7 +5,6 @@ import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { requestTooLarge, tooManyRequests } from '#api/status.ts';
 import type { ByteRoom } from '#base/byte-room.ts';
-import { systemClock } from '#base/clock.ts';
 import type { RequestTurns } from './request-turns.ts';
 import type { AnswerStream, UnreadAnswers } from './unread-answers.ts';
 import {
@@ -42,56 +41,74 @@ export const bodiesBytesMax = 33_554_432;
 
 /** A client that stops in the middle of its body for this long is cut off. */
 const bodyIdleMs = 30_000;
-/** How long a body may take in all: who sends a byte now and then is never idle. */
+/** How long a body may take in all: who sends a byte now and then is never idle, and is cut off by the next. */
 const bodyTotalMs = 300_000;
 /** Made once: an exception with its stack for each request that ends would cost more than many a request. */
 const gone = new DOMException('the client has gone', 'AbortError');
 
 /** Somebody who waits for an answer; disposed when it has been given. */
-export interface WaitingClient extends Disposable {
-  /** Aborts when the client leaves before that. Made when it is first asked for: most requests never do, and it costs. */
-  readonly signal: AbortSignal;
+export class WaitingClient {
   /** Called when it is disposed of. */
   onEnd: (() => void) | undefined;
-}
+  readonly #connection: Writable;
+  #controller: AbortController | undefined;
+  #leave: (() => void) | undefined;
 
-export function waitingClient(connection: Writable): WaitingClient {
-  let controller: AbortController | undefined;
-  const leave = (): void => controller?.abort(gone);
-  return {
-    onEnd: undefined,
-    get signal() {
-      if (controller === undefined) {
-        controller = new AbortController();
-        if (connection.destroyed) leave();
-        else connection.once('close', leave);
-      }
-      return controller.signal;
-    },
-    [Symbol.dispose]() {
-      if (controller !== undefined) connection.off('close', leave);
-      this.onEnd?.();
-    },
-  };
+  constructor(connection: Writable) {
+    this.#connection = connection;
+  }
+
+  /** Aborts when the client leaves before that. Made when it is first asked for: most requests never do, and it costs. */
+  get signal(): AbortSignal {
+    const controller = (this.#controller ??= new AbortController());
+    if (this.#leave === undefined) {
+      this.#leave = (): void => controller.abort(gone);
+      if (this.#connection.destroyed) this.#leave();
+      else this.#connection.once('close', this.#leave);
+    }
+    return controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#leave !== undefined) this.#connection.off('close', this.#leave);
+    this.onEnd?.();
+  }
 }
 
 /** The request as the handlers see it. */
 export function readExchange(exchange: Exchange): ApiRequest {
-  const { method, target, headers, rawHeaders, caller, client } = exchange;
-  const mark = target.indexOf('?');
-  const hasBody = method !== 'GET' && method !== 'HEAD';
-  return {
-    method,
-    path: mark < 0 ? target : target.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)),
-    headers,
-    rawHeaders,
-    caller,
-    readBody: async () => (hasBody ? readBody(exchange) : emptyBody),
-    get signal() {
-      return client.signal;
-    },
-  };
+  return new ExchangeRequest(exchange);
+}
+
+class ExchangeRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ApiRequest['headers'];
+  readonly rawHeaders: readonly string[];
+  readonly caller: Caller;
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    const { method, target, headers, rawHeaders, caller } = exchange;
+    const mark = target.indexOf('?');
+    this.method = method;
+    this.path = mark < 0 ? target : target.slice(0, mark);
+    this.query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    this.caller = caller;
+    this.#exchange = exchange;
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.client.signal;
+  }
+
+  readBody(): Promise<Uint8Array> {
+    const hasBody = this.method !== 'GET' && this.method !== 'HEAD';
+    return hasBody ? readBody(this.#exchange) : Promise.resolve(emptyBody);
+  }
 }
 
 function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
@@ -100,7 +117,12 @@ function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
   const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
   const chunks: Buffer[] = [];
   let size = 0;
+  const lastMs = performance.now() + bodyTotalMs;
   const take = (chunk: Buffer): void => {
+    if (performance.now() > lastMs) {
+      body.destroy();
+      return;
+    }
     if (!room.take(chunk.length)) {
       refuse(tooManyRequests('Too many bytes in the bodies of requests, please try again later.', 1));
       return;
@@ -123,11 +145,9 @@ function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
   // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
   const forget = (): void => {
     body.setTimeout(0);
-    total[Symbol.dispose]();
     body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
   };
   client.onEnd = () => room.give(size);
-  const total = systemClock.after(bodyTotalMs, () => body.destroy());
   body.setTimeout(bodyIdleMs, () => body.destroy());
   body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
   return promise;

@@ -2,7 +2,6 @@ import {
   createSecureServer,
   type Http2SecureServer,
   type IncomingHttpHeaders,
-  type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -19,11 +18,10 @@ import {
   joinHeaders,
   readExchange,
   sinkOf,
-  waitingClient,
+  WaitingClient,
   type ServerRooms,
-  type WaitingClient,
 } from './http-exchange.ts';
-import { cutEndedSessions } from './ended-sessions.ts';
+import { endQuietConnections } from './quiet-connections.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { RequestTurns } from './request-turns.ts';
@@ -110,11 +108,6 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     const start = (): void => void serve(shared, request, response);
     rooms.turns.begin(request.socket, start, { isUrgent: isUrgent(request.url ?? '/') });
   });
-  server.on('session', (session) => {
-    session.setTimeout(options.idleMs ?? connectionIdleMs, () =>
-      endIdle(session, options.pingMs ?? answeringMs),
-    );
-  });
   // The listener for requests brought one for streams that gives them the face of HTTP/1.1, at half their cost again.
   server.removeAllListeners('stream');
   server.on(
@@ -123,10 +116,13 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
       serveStream(shared, stream, { headers, rawHeaders });
     },
   );
-  cutEndedSessions(server, systemClock);
+  endQuietConnections(server, systemClock, {
+    idleMs: options.idleMs ?? connectionIdleMs,
+    answeringMs: options.pingMs ?? answeringMs,
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
-    void options.upgrade(readRequest(request, waitingClient(socket), rooms), {
+    void options.upgrade(readRequest(request, new WaitingClient(socket), rooms), {
       socket,
       head,
       message: request,
@@ -141,17 +137,6 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   return server;
 }
 
-/**
- * Says that it takes no more requests, and ends when those under way have ended: a watch may be one of them. A client that has left
- * without Node's seeing it (docs/kernel-notes.md#http2-last-write) does not answer, and is cut off.
- */
-function endIdle(session: ServerHttp2Session, pingMs: number): void {
-  session.close();
-  if (session.destroyed) return;
-  const timer = systemClock.after(pingMs, () => session.destroy());
-  session.ping(() => timer[Symbol.dispose]());
-}
-
 /** Passed on to the server of HTTP/1.1; the types of HTTP/2 do not know them. */
 const http1Times = {
   keepAliveTimeout: connectionIdleMs,
@@ -163,7 +148,7 @@ const http1Times = {
 type Serving = HttpServerOptions & { readonly rooms: ServerRooms };
 
 async function serve(options: Serving, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  using client = waitingClient(response);
+  using client = new WaitingClient(response);
 
   try {
     const answer = await options.handle(readRequest(request, client, options.rooms));

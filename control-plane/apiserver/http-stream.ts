@@ -7,7 +7,7 @@ import {
   joinHeaders,
   readExchange,
   sinkOf,
-  waitingClient,
+  WaitingClient,
   type ServerRooms,
 } from './http-exchange.ts';
 import type { UnreadAnswers } from './unread-answers.ts';
@@ -43,7 +43,7 @@ async function answerStream(
   stream: ServerHttp2Stream,
   { headers, rawHeaders }: HeadersOfStream,
 ): Promise<void> {
-  using client = waitingClient(stream);
+  using client = new WaitingClient(stream);
 
   if (headers.expect === '100-continue') stream.additionalHeaders({ ':status': 100 });
   const request = readExchange({

@@ -11,7 +11,9 @@ const sliceMs = 8;
  */
 export class RequestTurns {
   readonly #waiting = new Map<object, (() => void)[]>();
-  #startMs: number | undefined;
+  /** The turn of the event loop that requests began in last, and since when. */
+  #turn = -1;
+  #startMs = 0;
   #isDraining = false;
 
   /** Begins it now or later. What is `urgent` (a health check) waits for nobody. */
@@ -27,9 +29,10 @@ export class RequestTurns {
   }
 
   #hasTime(): boolean {
-    if (this.#startMs === undefined) {
+    const turn = performance.nodeTiming.uvMetricsInfo.loopCount;
+    if (turn !== this.#turn) {
+      this.#turn = turn;
       this.#startMs = performance.now();
-      setImmediate(() => (this.#startMs = undefined));
       return true;
     }
     return performance.now() - this.#startMs < sliceMs;

@@ -39,7 +39,7 @@ export interface ApiRequest {
   readonly rawHeaders?: readonly string[];
   readonly caller: Caller;
   /** @throws {E_API} 413 beyond 3 MiB */
-  readonly readBody: () => Promise<Uint8Array>;
+  readBody(): Promise<Uint8Array>;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
 }

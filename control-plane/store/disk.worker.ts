@@ -28,6 +28,8 @@ interface Disk {
   readonly options: DiskOptions;
   readonly database: DatabaseSync;
   readonly lock: DatabaseSync;
+  readonly begin: StatementSync;
+  readonly commit: StatementSync;
   readonly insertRow: StatementSync;
   readonly deleteRow: StatementSync;
   readonly putLease: StatementSync;
@@ -86,6 +88,8 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
     options,
     database,
     lock,
+    begin: database.prepare('BEGIN IMMEDIATE'),
+    commit: database.prepare('COMMIT'),
     insertRow: database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     deleteRow: database.prepare('DELETE FROM log WHERE row = ? RETURNING sum'),
     putLease: database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)'),
@@ -143,7 +147,7 @@ function write(disk: Disk, request: DiskWrite): void {
   if (disk.isDamaged) throw damaged('it was found damaged');
   const values = unpackValues(request.rows, request.values);
   const tally: Tally = { end: disk.end, removedTotal: disk.removedTotal, leaseTotal: disk.leaseTotal };
-  disk.database.exec('BEGIN IMMEDIATE');
+  disk.begin.run();
   try {
     request.rows.forEach((row, index) => insertRow(disk, tally, row, values[index]));
     writeLeases(disk, tally, request);
@@ -163,7 +167,7 @@ function write(disk: Disk, request: DiskWrite): void {
       });
       tally.end = { ...tally.end, revision };
     }
-    disk.database.exec('COMMIT');
+    disk.commit.run();
   } catch (error) {
     // SQLite has already rolled back by itself after some errors (a full disk among them).
     if (disk.database.isTransaction) disk.database.exec('ROLLBACK');

@@ -130,7 +130,7 @@ fuzz('HTTP/2 frames: the server goes on, and nothing stays in flight', {
 });
 
 const answerMs = 10_000;
-/** Longer than it takes to find a connection of which Node tells nothing (ended-sessions.ts, and the pings of idle ones). */
+/** Longer than it takes to find a connection of which Node tells nothing (quiet-connections.ts). */
 const quietMs = 30_000;
 
 async function expectQuiet(): Promise<void> {

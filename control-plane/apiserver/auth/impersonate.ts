@@ -30,7 +30,7 @@ type Needed = Pick<
 
 /** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
 export function impersonationOf(request: ApiRequest): Impersonation | undefined {
-  if (!hasHeaders(request.headers)) return undefined;
+  if (!isAsked(request)) return undefined;
   const asked = readHeaders(request);
   const { name, uid, groups, extra } = asked;
   if (name === '') {
@@ -46,8 +46,13 @@ export function impersonationOf(request: ApiRequest): Impersonation | undefined 
   };
 }
 
-function hasHeaders(headers: ApiRequest['headers']): boolean {
-  for (const header in headers) if (header.startsWith(prefix)) return true;
+/** Looked for in each request: the list that came is faster to walk over than the table made of it. */
+function isAsked({ headers, rawHeaders }: ApiRequest): boolean {
+  if (rawHeaders === undefined) return Object.keys(headers).some((name) => name.startsWith(prefix));
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? '';
+    if (name.length > prefix.length && name.slice(0, prefix.length).toLowerCase() === prefix) return true;
+  }
   return false;
 }
 
