@@ -15,7 +15,7 @@ import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.t
 import { randomSuffix } from './name-suffix.ts';
 import { workOnBody } from './large-body.ts';
 import { negotiate } from './negotiate.ts';
-import { typedBytes } from './object-bytes.ts';
+import { Shown, typedShape } from './object-bytes.ts';
 import type { Entry } from './registry.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
 import { bytesResponse, objectResponse, styleOf } from './respond.ts';
@@ -173,7 +173,7 @@ export function writtenResponse(
   if (written.entry === undefined) return objectResponse(status, written.object, style, headers);
   return bytesResponse(
     status,
-    typedBytes(kind, context.registry.bytesOf(kind, written.entry.value)),
+    new Shown(typedShape(kind), context.registry.storedOf(kind, written.entry.value)).toBytes(),
     style,
     headers,
   );

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#api/object.ts';
 import { builtIn } from './built-in.ts';
-import { encodeStored, eventBytes, partialShape, typedBytes } from './object-bytes.ts';
+import {
+  bareShape,
+  encodeStored,
+  eventBytes,
+  ParsedObjects,
+  partialShape,
+  Shown,
+  typedShape,
+} from './object-bytes.ts';
 
 const configMaps = builtIn('', 'v1', 'configmaps');
 
@@ -18,19 +26,67 @@ describe('stored bytes', () => {
   ];
   it.each(rows)('give the metadata alone: $name', ({ metadata }) => {
     const object = { metadata: { name: 'n', ...metadata }, data: { metadata: '{}' } };
-    const stored = encodeStored(object, 7);
+    const stored = { value: encodeStored(object), modRevision: 7 };
     const partial = {
       kind: 'PartialObjectMetadata',
       apiVersion: 'meta.k8s.io/v1',
       metadata: { ...object.metadata, resourceVersion: '7' },
     };
-    const line = eventBytes('ADDED', partialShape('meta.k8s.io/v1'), stored);
+    const shown = new Shown(partialShape('meta.k8s.io/v1'), stored);
+    expect(Buffer.concat(shown.pieces())).toEqual(shown.toBytes());
+    const line = eventBytes('ADDED', shown);
     expect(JSON.parse(Buffer.from(line).toString())).toEqual({ type: 'ADDED', object: partial });
-    expect(JSON.parse(Buffer.from(typedBytes(configMaps, stored)).toString())).toMatchObject({
+    expect(
+      JSON.parse(Buffer.from(new Shown(typedShape(configMaps), stored).toBytes()).toString()),
+    ).toMatchObject({
       kind: 'ConfigMap',
       apiVersion: 'v1',
       metadata: { resourceVersion: '7' },
       data: { metadata: '{}' },
     });
+  });
+
+  const bareOf = (text: string, modRevision: number): string => {
+    const stored = { value: Buffer.from(text), modRevision };
+    const shown = new Shown(bareShape, stored);
+    expect(Buffer.concat(shown.pieces())).toEqual(shown.toBytes());
+    return shown.toBytes().toString();
+  };
+
+  it('have no revision, and are shown with it where the API has it', () => {
+    const metadata = {
+      labels: { name: 'x' },
+      uid: 'u"]',
+      namespace: 's',
+      generateName: 'g-',
+      name: 'g-1',
+      resourceVersion: '3',
+    };
+    const value = encodeStored({ kind: 'A', apiVersion: 'v1', spec: {}, metadata });
+    const text = Buffer.from(value).toString();
+    expect(text).toBe(
+      '{"metadata":{"name":"g-1","generateName":"g-","namespace":"s","uid":"u\\"]","labels":{"name":"x"}},"spec":{}}',
+    );
+    expect(bareOf(text, 41)).toBe(text.replace(',"labels"', ',"resourceVersion":"41","labels"'));
+  });
+
+  it('may have nothing but a name', () => {
+    expect(bareOf('{"metadata":{"name":"n"}}', 5)).toBe('{"metadata":{"name":"n","resourceVersion":"5"}}');
+  });
+
+  it('of an earlier release have a revision, which is not shown', () => {
+    const text = '{"metadata":{"name":"n","uid":"u","resourceVersion":"7","labels":{}},"data":{}}';
+    expect(bareOf(text, 123)).toBe(text.replace('"7"', '"123"'));
+  });
+
+  it('are parsed with the revision that was asked for', () => {
+    const parsed = new ParsedObjects();
+    const value = encodeStored({ metadata: { name: 'n', uid: 'u', labels: {} }, data: {} });
+    for (const modRevision of [7, 9, 7]) {
+      const object = parsed.read(configMaps, { value, modRevision });
+      expect(JSON.stringify(object)).toBe(
+        `{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"n","uid":"u","resourceVersion":"${modRevision}","labels":{}},"data":{}}`,
+      );
+    }
   });
 });

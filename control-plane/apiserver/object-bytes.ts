@@ -5,33 +5,41 @@ import type { JsonObject } from '#api/object.ts';
 import type { StoredValue } from '#control-plane/store/store.ts';
 
 /*
- * An object is encoded once. Stored bytes are its JSON without kind and apiVersion, beginning with metadata:
+ * An object is encoded once. Stored bytes are its JSON without kind, apiVersion and resourceVersion, beginning with metadata, and that with
+ * what tells the object from others. The revision is put in when the bytes are sent: no store has to know it before it has written.
  *
- *   stored   {"metadata":{…,"resourceVersion":"7"},"spec":…}
- *   GET      {"kind":"Pod","apiVersion":"v1",  + stored from its second byte on
- *   LIST     {"kind":"PodList",…,"items":[     + stored, stored, …  + ]}
- *   WATCH    {"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",  + stored from its second byte on + }\n
- *   as PartialObjectMetadata   {"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",  + stored up to the end of metadata + }
+ *   stored   {"metadata":{"name":…,"uid":"…"  ,"creationTimestamp":…},"spec":…}
+ *   shown                                     ↑ ,"resourceVersion":"7"
+ *   GET      {"kind":"Pod","apiVersion":"v1",  + shown from its second byte on
+ *   LIST     {"kind":"PodList",…,"items":[     + shown, shown, …  + ]}
+ *   WATCH    {"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1",  + shown from its second byte on + }\n
+ *   as PartialObjectMetadata   {"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",  + shown up to the end of metadata + }
  */
 
-/** How an object is shown: pieces of which some are cut out of the stored bytes, to be joined. */
-export type Shape = (stored: Uint8Array) => readonly Uint8Array[];
+/** What is stored of an object, and the revision as of which it is shown. */
+export type StoredBytes = Pick<StoredValue, 'value' | 'modRevision'>;
 
-/** The bytes to store for an object, as of a revision. */
-export function encodeStored(object: JsonObject, revision: number): Uint8Array {
+/** How an object is shown, apart from its revision. */
+export interface Shape {
+  /** Instead of the opening brace. */
+  readonly prefix: Buffer;
+  readonly isPartial: boolean;
+}
+
+/** The bytes to store for an object. */
+export function encodeStored(object: JsonObject): Uint8Array {
   const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
-  const stamped = { metadata: stampMetadata(objectOf(metadata), String(revision)), ...rest };
-  const text = JSON.stringify(stamped);
+  const text = JSON.stringify({ metadata: storedMetadata(objectOf(metadata)), ...rest });
   // In memory of its own: a piece of Node's pool would keep the whole pool, and what it is kept for may stay for days.
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
   bytes.write(text);
   return bytes;
 }
 
-/** Metadata in the order in which the API shows it, with the resourceVersion of this revision. */
-function stampMetadata(metadata: JsonObject, resourceVersion: string): JsonObject {
-  const { name, generateName, namespace, uid, resourceVersion: _old, ...rest } = metadata;
-  return { name, generateName, namespace, uid, resourceVersion, ...rest };
+/** Metadata in the order in which the API shows it. */
+function storedMetadata(metadata: JsonObject): JsonObject {
+  const { name, generateName, namespace, uid, resourceVersion: _resourceVersion, ...rest } = metadata;
+  return { name, generateName, namespace, uid, ...rest };
 }
 
 const prefixes = new Map<string, Buffer>();
@@ -47,23 +55,145 @@ function typePrefix(kind: string, apiVersion: string): Buffer {
   return prefix;
 }
 
+const [quote, backslash, openBrace, closeBrace, comma, dash, zero] = [
+  0x22, 0x5c, 0x7b, 0x7d, 0x2c, 0x2d, 0x30,
+] as const;
+
+/** The object without its type, as lists have it. */
+export const bareShape: Shape = { prefix: Buffer.from([openBrace]), isPartial: false };
+
 /** The whole object. */
 export function typedShape(kind: Kind): Shape {
-  const prefix = typePrefix(kind.kind, formatGroupVersion(kind));
-  return (stored) => [prefix, stored.subarray(1)];
+  return { prefix: typePrefix(kind.kind, formatGroupVersion(kind)), isPartial: false };
 }
 
 /** The object with nothing but its metadata. */
 export function partialShape(apiVersion: string): Shape {
-  const prefix = typePrefix('PartialObjectMetadata', apiVersion);
-  return (stored) => [prefix, stored.subarray(1, metadataEnd(stored)), objectEnd];
+  return { prefix: typePrefix('PartialObjectMetadata', apiVersion), isPartial: true };
 }
 
-const objectEnd = Buffer.from('}');
 const metadataStart = '{"metadata":'.length;
-const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d] as const;
+const revisionStart = Buffer.from(',"resourceVersion":"');
 
-/** The place behind the metadata of stored bytes, found without parsing them: this is done for every write. */
+/**
+ * An object as it is sent: `prefix`, what is stored up to the `place` of the revision, that, and what is stored from `rest` to `end`.
+ * Its bytes are copied from where they are stored to where they are sent from, once.
+ */
+export class Shown {
+  readonly byteLength: number;
+  readonly #shape: Shape;
+  readonly #bytes: Buffer;
+  readonly #revision: number;
+  readonly #place: number;
+  readonly #rest: number;
+  readonly #end: number;
+
+  constructor(shape: Shape, { value, modRevision }: StoredBytes) {
+    this.#shape = shape;
+    this.#bytes = bufferOf(value);
+    this.#revision = modRevision;
+    this.#place = identityEnd(value);
+    this.#rest = revisionEnd(value, this.#place);
+    this.#end = shape.isPartial ? metadataEnd(value) : value.length;
+    this.byteLength =
+      shape.prefix.length +
+      (this.#place - 1) +
+      revisionStart.length +
+      digitsOf(modRevision) +
+      1 +
+      (this.#end - this.#rest) +
+      (shape.isPartial ? 1 : 0);
+  }
+
+  /** @returns the place behind it */
+  copyTo(out: Buffer, start: number): number {
+    let at = start + this.#shape.prefix.copy(out, start);
+    at += this.#bytes.copy(out, at, 1, this.#place);
+    at += revisionStart.copy(out, at);
+    at = writeDigits(out, at, this.#revision);
+    out[at++] = quote;
+    at += this.#bytes.copy(out, at, this.#rest, this.#end);
+    if (this.#shape.isPartial) out[at++] = closeBrace;
+    return at;
+  }
+
+  toBytes(): Buffer {
+    const bytes = Buffer.allocUnsafe(this.byteLength);
+    this.copyTo(bytes, 0);
+    return bytes;
+  }
+
+  /** The same, what is large of it not copied. */
+  pieces(): readonly Uint8Array[] {
+    const { prefix, isPartial } = this.#shape;
+    const revision = Buffer.from(`${revisionStart.toString()}${this.#revision}"`);
+    const head = Buffer.concat([prefix, this.#bytes.subarray(1, this.#place), revision]);
+    const rest = this.#bytes.subarray(this.#rest, this.#end);
+    return isPartial ? [head, rest, Buffer.from([closeBrace])] : [head, rest];
+  }
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function digitsOf(revision: number): number {
+  let digits = 1;
+  for (let bound = 10; revision >= bound; bound *= 10) digits++;
+  return digits;
+}
+
+function writeDigits(out: Buffer, start: number, revision: number): number {
+  const end = start + digitsOf(revision);
+  let rest = revision;
+  for (let at = end - 1; at >= start; at--) {
+    const next = Math.floor(rest / 10);
+    out[at] = zero + (rest - next * 10);
+    rest = next;
+  }
+  return end;
+}
+
+/** How long the name of the member is that begins here, if it is one of those that tell an object from others; 0 for another. */
+function identityLength(stored: Uint8Array, at: number): number {
+  const isName = (name: string): boolean =>
+    stored[at + 1] === name.charCodeAt(0) && stored[at + name.length + 1] === quote;
+  // No other member of metadata has such a letter and such a length.
+  return identityNames.find(isName)?.length ?? 0;
+}
+const identityNames = ['name', 'namespace', 'uid', 'generateName'];
+
+/** The place behind those members of metadata that tell an object from others, found without parsing: this is done for every answer. */
+function identityEnd(stored: Uint8Array): number {
+  let place = metadataStart + 1;
+  for (let at = place; stored[at] === quote; at = place + 1) {
+    const length = identityLength(stored, at);
+    if (length === 0) break;
+    place = isUuid(stored, at + length + 4) ? at + length + 41 : stringEnd(stored, at + length + 3) + 1;
+    if (stored[place] !== comma) break;
+  }
+  return place;
+}
+
+/** Looked at where it counts: what has these four and an end there is the UUID that it looks like. */
+function isUuid(stored: Uint8Array, start: number): boolean {
+  return (
+    stored[start + 36] === quote &&
+    stored[start + 8] === dash &&
+    stored[start + 13] === dash &&
+    stored[start + 18] === dash &&
+    stored[start + 23] === dash
+  );
+}
+
+/** Stores of earlier releases have the revision in the bytes: it is left out. */
+function revisionEnd(stored: Uint8Array, place: number): number {
+  for (let at = 0; at < revisionStart.length; at++)
+    if (stored[place + at] !== revisionStart[at]) return place;
+  return stringEnd(stored, place + revisionStart.length - 1) + 1;
+}
+
+/** The place behind the metadata of stored bytes, found without parsing them. */
 function metadataEnd(stored: Uint8Array): number {
   let depth = 0;
   for (let at = metadataStart; at < stored.length; at++) {
@@ -82,23 +212,17 @@ function stringEnd(bytes: Uint8Array, start: number): number {
   return at;
 }
 
-/** An object as GET answers it. */
-export function typedBytes(kind: Kind, stored: Uint8Array): Uint8Array {
-  return Buffer.concat(typedShape(kind)(stored));
-}
-
 const eventEnd = Buffer.from('}\n');
 const eventStarts = new Map(
   ['ADDED', 'MODIFIED', 'DELETED'].map((type) => [type, Buffer.from(`{"type":"${type}","object":`)]),
 );
 
 /** A watch event, as one line. */
-export function eventBytes(
-  type: 'ADDED' | 'MODIFIED' | 'DELETED',
-  shape: Shape,
-  stored: Uint8Array,
-): Uint8Array {
-  return Buffer.concat([eventStarts.get(type) ?? eventEnd, ...shape(stored), eventEnd]);
+export function eventBytes(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: Shown): Uint8Array {
+  const start = eventStarts.get(type) ?? eventEnd;
+  const bytes = Buffer.allocUnsafe(start.length + object.byteLength + eventEnd.length);
+  eventEnd.copy(bytes, object.copyTo(bytes, start.copy(bytes)));
+  return bytes;
 }
 
 /**
@@ -106,26 +230,30 @@ export function eventBytes(
  * written. Entries are found by the identity of the bytes, which never change.
  */
 export class ParsedObjects {
-  readonly #parsed = new Map<Uint8Array, JsonObject>();
+  readonly #parsed = new Map<Uint8Array, { readonly object: JsonObject; readonly revision: number }>();
   readonly #countMax: number;
 
   constructor(countMax = 1024) {
     this.#countMax = countMax;
   }
 
-  /** The object of a stored value, with kind and apiVersion. */
-  read(kind: Kind, value: Pick<StoredValue, 'value'>): JsonObject {
-    const known = this.#parsed.get(value.value);
-    if (known !== undefined) return known;
-    const stored: unknown = JSON.parse(
-      Buffer.from(value.value.buffer, value.value.byteOffset, value.value.byteLength).toString(),
-    );
-    const object = { kind: kind.kind, apiVersion: formatGroupVersion(kind), ...objectOf(stored) };
-    this.#parsed.set(value.value, object);
+  /** The object of a stored value, with kind, apiVersion and resourceVersion. */
+  read(kind: Kind, stored: StoredBytes): JsonObject {
+    const { value, modRevision } = stored;
+    const known = this.#parsed.get(value);
+    if (known !== undefined)
+      return known.revision === modRevision ? known.object : asOf(known.object, modRevision);
+    const object: JsonObject = JSON.parse(new Shown(typedShape(kind), stored).toBytes().toString());
+    this.#parsed.set(value, { object, revision: modRevision });
     if (this.#parsed.size > this.#countMax) {
       const [oldest] = this.#parsed.keys();
       if (oldest !== undefined) this.#parsed.delete(oldest);
     }
     return object;
   }
+}
+
+/** What is deleted is shown as it was, as of the revision of its going. */
+function asOf(object: JsonObject, revision: number): JsonObject {
+  return { ...object, metadata: { ...objectOf(object['metadata']), resourceVersion: String(revision) } };
 }

@@ -6,9 +6,16 @@ import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
-import { partialShape, typedBytes, typedShape } from './object-bytes.ts';
+import { bareShape, partialShape, Shown, typedShape } from './object-bytes.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
-import { bytesResponse, objectResponse, piecesResponse, streamedResponse, styleOf } from './respond.ts';
+import {
+  bytesResponse,
+  objectResponse,
+  piecesResponse,
+  streamedResponse,
+  styleOf,
+  type SizedPieces,
+} from './respond.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { TimeSlice } from './time-slice.ts';
@@ -24,6 +31,8 @@ import {
 const pieceBytes = 262_144;
 /** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
 const largeItemBytes = 65_536;
+/** A piece that is full, one more item, a comma and the end. */
+const roomBytes = pieceBytes + largeItemBytes + 4;
 
 /** GET of one object. */
 export async function getObject(
@@ -40,9 +49,9 @@ export async function getObject(
   if (transform !== undefined) {
     return objectResponse(200, transformObject(kind, transform, entry.object, context.clock.now()), style);
   }
-  const bytes = context.registry.bytesOf(kind, entry.value);
-  if (bytes.byteLength < largeItemBytes) return bytesResponse(200, typedBytes(kind, bytes), style);
-  return piecesResponse(typedShape(kind)(bytes), style);
+  const shown = new Shown(typedShape(kind), context.registry.storedOf(kind, entry.value));
+  if (shown.byteLength < largeItemBytes) return bytesResponse(200, shown.toBytes(), style);
+  return piecesResponse(shown.pieces(), style);
 }
 
 interface Page {
@@ -67,22 +76,9 @@ export async function listObjects(
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
-  const head = listHead(kind, transform, page.metadata);
-  const render =
-    transform === undefined
-      ? (value: StoredValue): Uint8Array => context.registry.bytesOf(kind, value)
-      : (value: StoredValue): Uint8Array =>
-          Buffer.concat(partialShape(transform.apiVersion)(context.registry.bytesOf(kind, value)));
-  if (transform !== undefined)
-    return piecesResponse(await collect(joinItems(head, page.values, render)), style);
-  const sizeBytes = page.values.reduce(
-    (sum, value) => sum + render(value).byteLength + 1,
-    Buffer.byteLength(head) + 2,
-  );
-  return streamedResponse(
-    { pieces: joinItems(head, page.values, render), sizeBytes: sizeBytes - (page.values.length > 0 ? 1 : 0) },
-    style,
-  );
+  const shape = transform === undefined ? bareShape : partialShape(transform.apiVersion);
+  const items = page.values.map((value) => new Shown(shape, context.registry.storedOf(kind, value)));
+  return streamedResponse(joinItems(listHead(kind, transform, page.metadata), items), style);
 }
 
 async function listTable(
@@ -97,9 +93,13 @@ async function listTable(
   const { kind, transform, page } = list;
   const table = { kind, transform, nowMs: context.clock.now() };
   const empty = JSON.stringify(renderTable(table, page.metadata, []));
-  const render = (value: StoredValue): Uint8Array =>
-    jsonBytes(renderRow(table, context.registry.objectOf(kind, value)));
-  return piecesResponse(await collect(joinItems(empty.slice(0, -2), page.values, render)), style);
+  const rows: Row[] = [];
+  const slice = new TimeSlice();
+  for (const value of page.values) {
+    rows.push(new Row(renderRow(table, context.registry.objectOf(kind, value))));
+    if (slice.isOver()) await slice.next();
+  }
+  return streamedResponse(joinItems(empty.slice(0, -listEnd.length), rows), style);
 }
 
 function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['metadata']): string {
@@ -108,49 +108,71 @@ function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['
   return `${JSON.stringify({ kind: listKind, apiVersion, metadata }).slice(0, -1)},"items":[`;
 }
 
-const comma = Buffer.from(',');
+const comma = 0x2c;
 const listEnd = Buffer.from(']}');
 
-/** Head, items between commas and `]}`, in pieces of a size to send at once; a large item is one by itself, not copied. */
-function* joinItems(
-  head: string,
-  values: readonly StoredValue[],
-  render: (value: StoredValue) => Uint8Array,
-): Generator<Uint8Array, void> {
-  let parts: Uint8Array[] = [Buffer.from(head)];
-  let size = 0;
-  let isFirst = true;
-  for (const value of values) {
-    const bytes = render(value);
-    if (!isFirst) parts.push(comma);
-    isFirst = false;
-    const isLarge = bytes.byteLength >= largeItemBytes;
-    if (!isLarge) {
-      parts.push(bytes);
-      size += bytes.byteLength;
-      if (size < pieceBytes) continue;
+/** What a list has of each object. */
+interface Item {
+  readonly byteLength: number;
+  /** @returns the place behind it */
+  copyTo(out: Buffer, at: number): number;
+  /** The same, not copied. */
+  pieces(): readonly Uint8Array[];
+}
+
+/** A row of a table. */
+class Row implements Item {
+  readonly #bytes: Buffer;
+
+  constructor(row: object) {
+    this.#bytes = Buffer.from(JSON.stringify(row));
+  }
+
+  get byteLength(): number {
+    return this.#bytes.length;
+  }
+
+  copyTo(out: Buffer, at: number): number {
+    return at + this.#bytes.copy(out, at);
+  }
+
+  pieces(): readonly Uint8Array[] {
+    return [this.#bytes];
+  }
+}
+
+/** Head, items between commas and `]}`. */
+function joinItems(head: string, items: readonly Item[]): SizedPieces {
+  const start = Buffer.from(head);
+  const commas = Math.max(0, items.length - 1);
+  const sizeBytes = items.reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    start.length + commas + listEnd.length,
+  );
+  return { sizeBytes, pieces: join(start, items, sizeBytes) };
+}
+
+/** In pieces of a size to send at once; a large item is not copied. */
+function* join(head: Buffer, items: readonly Item[], sizeBytes: number): Generator<Uint8Array, void> {
+  let left = sizeBytes;
+  let piece = Buffer.allocUnsafe(Math.min(left, roomBytes));
+  let at = head.copy(piece);
+  for (const [index, item] of items.entries()) {
+    if (index > 0) piece[at++] = comma;
+    const isLarge = item.byteLength >= largeItemBytes;
+    if (isLarge || at >= pieceBytes) {
+      yield piece.subarray(0, at);
+      left -= at;
+      if (isLarge) {
+        yield* item.pieces();
+        left -= item.byteLength;
+      }
+      piece = Buffer.allocUnsafe(Math.min(left, roomBytes));
+      at = 0;
     }
-    yield Buffer.concat(parts);
-    if (isLarge) yield bytes;
-    parts = [];
-    size = 0;
+    if (!isLarge) at = item.copyTo(piece, at);
   }
-  parts.push(listEnd);
-  yield Buffer.concat(parts);
-}
-
-async function collect(pieces: Iterable<Uint8Array>): Promise<readonly Uint8Array[]> {
-  const slice = new TimeSlice();
-  const collected: Uint8Array[] = [];
-  for (const piece of pieces) {
-    collected.push(piece);
-    if (slice.isOver()) await slice.next();
-  }
-  return collected;
-}
-
-function jsonBytes(value: unknown): Uint8Array {
-  return Buffer.from(JSON.stringify(value));
+  yield piece.subarray(0, at + listEnd.copy(piece, at));
 }
 
 /** The objects of one answer, all of one revision. */

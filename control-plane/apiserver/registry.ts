@@ -6,7 +6,7 @@ import { serviceUnavailable, statusError } from '#api/status.ts';
 import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { Store, StoredValue, StoreOp } from '#control-plane/store/store.ts';
-import { encodeStored, ParsedObjects } from './object-bytes.ts';
+import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
 import { fromStored, storedKind, toStored } from './stored-kind.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
 
@@ -16,7 +16,7 @@ export interface Entry {
   readonly value: StoredValue;
 }
 
-/** What to make of an object. `object`: what is put, what watchers see last of the removed one, or what is left as it is. */
+/** What to make of an object. `object`: what is put, what whoever removes it is told, or what is left as it is. */
 export interface Decision {
   readonly write: 'put' | 'remove' | 'nothing';
   readonly object: JsonObject;
@@ -62,23 +62,23 @@ export class Registry {
   }
 
   /** The parsed object of a stored value. Shared: not to be changed. */
-  objectOf(kind: Kind, value: Pick<StoredValue, 'value'>): JsonObject {
+  objectOf(kind: Kind, value: StoredBytes): JsonObject {
     const stored = storedKind(kind);
     const object = this.#parsed.read(stored, value);
     if (stored === kind) return object;
     return { ...fromStored(kind, object), kind: kind.kind, apiVersion: formatGroupVersion(kind) };
   }
 
-  /** The stored bytes (without kind and apiVersion) of a value, as the kind asked for. */
-  bytesOf(kind: Kind, value: StoredValue): Uint8Array {
-    if (storedKind(kind) === kind) return value.value;
+  /** What is stored, as the kind asked for. */
+  storedOf(kind: Kind, value: StoredValue): StoredBytes {
+    if (storedKind(kind) === kind) return value;
     let views = this.#converted.get(value.value);
     if (views === undefined) this.#converted.set(value.value, (views = new Map()));
     let bytes = views.get(kind);
     if (bytes === undefined) {
-      views.set(kind, (bytes = encodeStored(this.objectOf(kind, value), value.modRevision)));
+      views.set(kind, (bytes = encodeStored(this.objectOf(kind, value))));
     }
-    return bytes;
+    return { value: bytes, modRevision: value.modRevision };
   }
 
   /** @returns undefined when the name is taken. */
@@ -132,7 +132,7 @@ export class Registry {
   }
 
   #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
-    return { op: 'put', key, value: (revision) => encodeStored(toStored(kind, object), revision), lease };
+    return { op: 'put', key, value: encodeStored(toStored(kind, object)), lease };
   }
 
   #opOf(kind: Kind, key: string, decision: Decision, lease: number): StoreOp | undefined {
@@ -141,11 +141,7 @@ export class Registry {
       case 'put':
         return this.#put(kind, key, object, lease);
       case 'remove':
-        return {
-          op: 'delete',
-          key,
-          finalValue: (revision) => encodeStored(toStored(kind, object), revision),
-        };
+        return { op: 'delete', key };
       case 'nothing':
         return undefined;
       default:

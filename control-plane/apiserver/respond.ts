@@ -76,11 +76,13 @@ export function piecesResponse(pieces: readonly Uint8Array[], style: Style): Api
   };
 }
 
-/** JSON of a known size, made piece by piece as fast as the client takes it: a long list is never in memory as a whole. */
-export function streamedResponse(
-  { pieces, sizeBytes }: { readonly pieces: Iterable<Uint8Array>; readonly sizeBytes: number },
-  style: Style,
-): ApiResponse {
+export interface SizedPieces {
+  readonly pieces: Iterable<Uint8Array>;
+  readonly sizeBytes: number;
+}
+
+/** JSON made piece by piece as fast as the client takes it: a long list is never in memory as a whole. */
+export function streamedResponse({ pieces, sizeBytes }: SizedPieces, style: Style): ApiResponse {
   const isShort = sizeBytes < streamedBytesMin;
   if (isShort || style.format !== 'json' || style.pretty) return piecesResponse([...pieces], style);
   return {

@@ -2,9 +2,8 @@ import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { Status } from '#api/objects.ts';
 import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
-import { encodeStored, eventBytes, partialShape, typedShape, type Shape } from './object-bytes.ts';
+import { eventBytes, partialShape, Shown, typedShape, type Shape } from './object-bytes.ts';
 import type { Registry } from './registry.ts';
-import { storedKind } from './stored-kind.ts';
 import { renderPartial, renderRow, renderTable, type Transform } from './transform.ts';
 
 export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -73,9 +72,9 @@ function shapeEncoder(
 ): EventEncoder {
   const { id, shape, show } = shown;
   const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
-    eventBytes(type, shape, registry.bytesOf(kind, value));
+    eventBytes(type, new Shown(shape, registry.storedOf(kind, value)));
   const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
-    once(linesOfEvent, event, `${type} ${id}`, () => encode(type, shownValue(registry, kind, type, event)));
+    once(linesOfEvent, event, `${type} ${id}`, () => encode(type, shownValue(type, event)));
   return {
     encode,
     encodeEvent,
@@ -107,7 +106,7 @@ function tableEncoder(
   const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
     line(type, show(registry.objectOf(kind, value), String(value.modRevision)));
   const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
-    encode(type, shownValue(registry, kind, type, event));
+    encode(type, shownValue(type, event));
   return {
     encode,
     encodeEvent,
@@ -124,15 +123,8 @@ function typeOf(event: StoreEvent): WatchEventType {
 }
 
 /** What the event shows. A DELETED object carries the revision of its going, and for the rest looks as it last did. */
-function shownValue(registry: Registry, kind: Kind, type: WatchEventType, event: StoreEvent): StoredValue {
-  const { current, previous } = event;
-  if (type !== 'DELETED' || previous === undefined) return current;
-  const hasOwnFinal = event.type === 'delete' && current.value !== previous.value;
-  if (hasOwnFinal) return current;
-  return {
-    ...current,
-    value: encodeStored(registry.objectOf(storedKind(kind), previous), current.modRevision),
-  };
+function shownValue(type: WatchEventType, { current, previous }: StoreEvent): StoredValue {
+  return type === 'DELETED' && previous !== undefined ? { ...current, value: previous.value } : current;
 }
 
 function bookmarkObject(kind: Kind, revision: number, isInitialEnd: boolean): JsonObject {

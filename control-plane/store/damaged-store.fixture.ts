@@ -47,6 +47,11 @@ export async function readAll(store: Store): Promise<Acknowledged> {
   );
 }
 
+/** The value says of which revision it is: nobody else writes. */
+async function write(store: Store, key: string, text: string, lease = 0): Promise<void> {
+  await store.commit({ expect: [], ops: [put(key, `${text}@${store.revision + 1}`, lease)] });
+}
+
 async function fill(
   store: Store,
   from: number,
@@ -57,9 +62,8 @@ async function fill(
     const key = `/k/${random(60)}`;
     const size = random(8) === 0 ? 6000 + random(9000) : random(900);
     if (random(6) === 0) await store.commit({ expect: [], ops: [{ op: 'delete', key }] });
-    else if (random(9) === 0)
-      await store.commit({ expect: [], ops: [put(key, `lease ${step}`, await store.grantLease(600))] });
-    else await store.commit({ expect: [], ops: [put(key, `${step} `.padEnd(size, 'abcdefgh'))] });
+    else if (random(9) === 0) await write(store, key, `lease ${step}`, await store.grantLease(600));
+    else await write(store, key, `${step} `.padEnd(size, 'abcdefgh'));
     if (random(50) === 0) await store.compact(Math.max(1, store.revision - 20));
   }
 }
@@ -69,21 +73,20 @@ export async function makeStores(root: string, random: (below: number) => number
   const at = (name: string): string => join(root, name);
   const live = at('live');
   let store = await openIn(live);
-  await store.commit({ expect: [], ops: [put('/needle', 'a needle in the stack')] });
+  await write(store, '/needle', 'a needle in the stack');
   await fill(store, 0, 120, random);
   copyStore(live, at('killed-earlier'));
   await store[Symbol.asyncDispose]();
   copyStore(live, at('closed-earlier'));
   store = await openIn(live);
   await fill(store, 120, 240, random);
-  await store.commit({ expect: [], ops: [put('/last', 'the last of all')] });
+  await write(store, '/last', 'the last of all');
   const [acknowledged, revision] = [await readAll(store), store.revision];
   copyStore(live, at('killed'));
   await store[Symbol.asyncDispose]();
   copyStore(live, at('closed'));
   const other = await openIn(at('other'));
-  while (other.revision < revision)
-    await other.commit({ expect: [], ops: [put('/k/other', 'x'.repeat(700))] });
+  while (other.revision < revision) await write(other, '/k/other', 'x'.repeat(700));
   await other[Symbol.asyncDispose]();
   return {
     killed: at('killed'),

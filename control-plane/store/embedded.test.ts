@@ -80,7 +80,7 @@ describe('openEmbeddedStore()', () => {
 
   it('remembers a compaction that had nothing to remove', async () => {
     const store = await open();
-    await store.commit({ expect: [], ops: [{ op: 'put', key: '/k', value: () => new Uint8Array(1) }] });
+    await store.commit({ expect: [], ops: [{ op: 'put', key: '/k', value: new Uint8Array(1) }] });
     await store.compact(1);
     await store[Symbol.asyncDispose]();
     const again = await open();
@@ -91,7 +91,7 @@ describe('openEmbeddedStore()', () => {
   it('counts what remains of a range without what was deleted or is not durable yet', async () => {
     const store = await open();
     const put = (name: string): ReturnType<typeof store.commit> =>
-      store.commit({ expect: [], ops: [{ op: 'put', key: `/k/${name}`, value: () => new Uint8Array(1) }] });
+      store.commit({ expect: [], ops: [{ op: 'put', key: `/k/${name}`, value: new Uint8Array(1) }] });
     for (const name of ['a', 'b', 'c', 'd', 'e']) await put(name);
     await store.commit({ expect: [], ops: [{ op: 'delete', key: '/k/d' }] });
     const unsettled = [put('f'), put('c')];
@@ -197,7 +197,7 @@ describe('openEmbeddedStore()', () => {
     async (_what, max) => {
       const clock = createFakeClock();
       const store = await open({ clock, historyMs: 1e9, ...max });
-      for (let i = 1; i <= 40; i++) await store.commit({ expect: [], ops: [put('/a', String(i))] });
+      for (let i = 1; i <= 40; i++) await store.commit({ expect: [], ops: [put('/a', `${i}@${i}`)] });
       clock.advance(40_000);
       await expect.poll(() => store.compactRevision).toBe(20);
       await store[Symbol.asyncDispose]();
@@ -213,7 +213,7 @@ describe('openEmbeddedStore()', () => {
       const writer = async () => {
         for (;;) {
           const id = next++;
-          await store.commit({ expect: [], ops: [{ op: 'put', key: '/w/' + id, value: () => Buffer.alloc(700, 'v') }] });
+          await store.commit({ expect: [], ops: [{ op: 'put', key: '/w/' + id, value: Buffer.alloc(700, 'v') }] });
           process.stdout.write(id + '\\n');
         }
       };

@@ -18,7 +18,7 @@ const program = `
   const acknowledged = [];
   let refusal;
   const put = async (id) => {
-    await store.commit({ expect: [], ops: [{ op: 'put', key: '/k/' + id, value: () => Buffer.alloc(20_000, 'v') }] });
+    await store.commit({ expect: [], ops: [{ op: 'put', key: '/k/' + id, value: Buffer.alloc(20_000, 'v') }] });
     acknowledged.push('/k/' + id);
   };
   let id = 0;

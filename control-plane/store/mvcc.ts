@@ -96,11 +96,10 @@ export class Mvcc {
     const entries: LogEntry[] = [];
     const rows: DiskRow[] = [];
     const payloads: (Uint8Array | undefined)[] = [];
-    // Every value is made before anything changes: a ValueAt that throws leaves no trace.
     const values = txn.ops.map((op): StoredValue | undefined => {
       const previous = versionAt(this.#index.get(op.key), revision);
       if (op.op === 'delete' && previous === undefined) return undefined;
-      const payload = op.op === 'put' ? op.value(revision) : op.finalValue?.(revision);
+      const payload = op.op === 'put' ? op.value : undefined;
       const version: Version = {
         row: this.#nextRow + rows.length,
         revision,

@@ -146,11 +146,7 @@ class FakeStore implements Store {
       const previous = withoutLease(now.get(key));
       if (op.op === 'delete') {
         if (previous === undefined) return [];
-        const current = {
-          ...previous,
-          value: op.finalValue?.(revision) ?? previous.value,
-          modRevision: revision,
-        };
+        const current = { ...previous, modRevision: revision };
         return [
           { revision, key, value: undefined, lease: 0, event: { type: 'delete', key, current, previous } },
         ];
@@ -160,7 +156,7 @@ class FakeStore implements Store {
         throw new PodwrightError('E_NOT_FOUND', `put ${key}: lease ${lease} does not exist`);
       }
       const createRevision = previous?.createRevision ?? revision;
-      const current = { key, value: op.value(revision), createRevision, modRevision: revision };
+      const current = { key, value: op.value, createRevision, modRevision: revision };
       return [{ revision, key, value: current.value, lease, event: { type: 'put', key, current, previous } }];
     });
   }

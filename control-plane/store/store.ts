@@ -11,13 +11,9 @@ export interface StoredValue {
   readonly modRevision: number;
 }
 
-/** The bytes to store, made once the revision is known, so that they can hold it (metadata.resourceVersion). */
-export type ValueAt = (revision: number) => Uint8Array;
-
 export type StoreOp =
-  | { readonly op: 'put'; readonly key: string; readonly value: ValueAt; readonly lease?: number }
-  /** `finalValue`: what the watch event carries as the last state, at the revision of the deletion. */
-  | { readonly op: 'delete'; readonly key: string; readonly finalValue?: ValueAt };
+  | { readonly op: 'put'; readonly key: string; readonly value: Uint8Array; readonly lease?: number }
+  | { readonly op: 'delete'; readonly key: string };
 
 export interface StoreTxn {
   /** All must hold: modRevision of the key now (0: absent). */
@@ -49,7 +45,7 @@ export interface RangeResult {
 export interface StoreEvent {
   readonly type: 'put' | 'delete';
   readonly key: string;
-  /** put: the new state; delete: finalValue, or the last state. modRevision is the revision of this event. */
+  /** put: the new state; delete: the last one. modRevision is the revision of this event. */
   readonly current: StoredValue;
   readonly previous: StoredValue | undefined;
 }
