@@ -3,6 +3,7 @@ import { forbiddenField, invalidField, notSupportedField } from '#api/field-erro
 import { at, isObject, listOf, numberOf, objectOf, stringOf, withPath } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { queryBoolean } from '#api/query.ts';
 import { conflict, forbidden, invalidOptions, notFound, successStatus } from '#api/status.ts';
 import { markDeleted } from '#api/strategy.ts';
 import { formatTime } from '#api/time.ts';
@@ -13,7 +14,8 @@ import { readPage } from './read.ts';
 import type { Decision, Entry } from './registry.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import { objectResponse, styleOf } from './respond.ts';
-import { isTrue, type ResourceRoute } from './route.ts';
+import { integerOf } from './query.ts';
+import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { isFinished } from './update.ts';
 
@@ -225,11 +227,10 @@ export async function readDeleteOptions(request: ApiRequest): Promise<DeleteOpti
     const { value } = decodeBodyOf('DeleteOptions', bytes, request.headers['content-type']);
     return parseDeleteOptions(objectOf(value));
   }
-  const grace = query.get('gracePeriodSeconds');
   return parseDeleteOptions({
-    ...(grace === null ? {} : { gracePeriodSeconds: Number(grace) }),
-    ...(query.has('propagationPolicy') ? { propagationPolicy: query.get('propagationPolicy') } : {}),
-    ...(query.has('orphanDependents') ? { orphanDependents: isTrue(query.get('orphanDependents')) } : {}),
+    gracePeriodSeconds: integerOf(query, 'gracePeriodSeconds'),
+    propagationPolicy: query.get('propagationPolicy') ?? undefined,
+    orphanDependents: queryBoolean(query, 'orphanDependents'),
     dryRun: query.getAll('dryRun'),
   });
 }
@@ -239,7 +240,7 @@ export function parseDeleteOptions(value: JsonObject): DeleteOptions {
   const { gracePeriodSeconds, propagationPolicy, orphanDependents, dryRun, preconditions } = value;
   const policies = ['Background', 'Foreground', 'Orphan'] as const;
   const policy = policies.find((known) => known === propagationPolicy);
-  const dryRuns = listOf(dryRun).filter((text) => text !== '');
+  const dryRuns = listOf(dryRun);
   const errors = [
     ...(dryRuns.some((text) => text !== 'All') ? [notSupportedField('dryRun', dryRuns, ['All'])] : []),
     ...(stringOf(propagationPolicy) !== '' && policy === undefined

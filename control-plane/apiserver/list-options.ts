@@ -11,8 +11,10 @@ import {
 } from '#api/selector.ts';
 import { at, stringMapOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import { queryBoolean } from '#api/query.ts';
 import { badRequest, invalidOptions, statusError } from '#api/status.ts';
-import { isTrue, type ResourceRoute } from './route.ts';
+import { integerOf } from './query.ts';
+import type { ResourceRoute } from './route.ts';
 
 /** What a list or watch asks for. */
 export interface ListOptions {
@@ -43,19 +45,18 @@ export function parseListOptions(route: ResourceRoute, query: URLSearchParams): 
   checkFieldSelector(route.kind, fields);
   const labels = parseLabelSelector(query.get('labelSelector') ?? '');
   const named = fields.find(({ field, equal }) => field === 'metadata.name' && equal);
-  const initial = query.get('sendInitialEvents');
   const options: ListOptions = {
     labels,
     fields,
     hasSelector: fields.length > 0 || labels.requirements.length > 0,
     name: named?.value ?? '',
-    limit: parseCount(query.get('limit')),
+    limit: countOf(query, 'limit'),
     continue: query.get('continue') ?? '',
     resourceVersion: query.get('resourceVersion') ?? '',
     match: query.get('resourceVersionMatch') ?? '',
-    timeoutSeconds: parseCount(query.get('timeoutSeconds')),
-    allowBookmarks: isTrue(query.get('allowWatchBookmarks')),
-    sendInitialEvents: initial === null ? undefined : isTrue(initial),
+    timeoutSeconds: countOf(query, 'timeoutSeconds'),
+    allowBookmarks: queryBoolean(query, 'allowWatchBookmarks') === true,
+    sendInitialEvents: queryBoolean(query, 'sendInitialEvents'),
   };
   checkCombination(options, isWatch);
   return options;
@@ -111,11 +112,7 @@ export function selects(kind: Kind, options: ListOptions, object: JsonObject): b
   );
 }
 
-function parseCount(text: string | null): number {
-  if (text === null || text === '') return 0;
-  const count = Number(text);
-  if (!Number.isInteger(count)) {
-    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  }
-  return Math.max(0, count);
+/** None, and one below it, is no bound. */
+function countOf(query: URLSearchParams, name: string): number {
+  return Math.max(0, integerOf(query, name) ?? 0);
 }

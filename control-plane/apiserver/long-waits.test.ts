@@ -13,7 +13,7 @@ describe('durations beyond 2^31 ms', () => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  it.each(['2147484', '3000000', '9007199254740993', '99999999999999999999'])(
+  it.each(['2147484', '3000000', '9007199254740993', '9223372036854775807'])(
     'a watch of timeoutSeconds=%s is open after others have ended',
     async (timeoutSeconds) => {
       const stop = new AbortController();

@@ -5,6 +5,7 @@ import { at, isObject, stringOf } from '#api/json.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import { parseGroupVersion, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { queryBoolean } from '#api/query.ts';
 import { parseJsonStrict, type StrictJson } from '#api/parse-json.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
@@ -16,7 +17,7 @@ import { isPodwrightError } from '#base/errors.ts';
 import { checkNamespaceOf, writtenResponse } from './create.ts';
 import { workOnBody, type BodyWork } from './large-body.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from './request.ts';
-import { isTrue, type ResourceRoute } from './route.ts';
+import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { checkNameOf, updateObject } from './update.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
@@ -93,7 +94,7 @@ export async function readPatch(request: ApiRequest): Promise<Patch> {
 
 function patchOf(request: ApiRequest, bytes: Uint8Array): Patch {
   const type = patchTypeOf(request.headers['content-type']);
-  if (isTrue(request.query.get('force'))) {
+  if (queryBoolean(request.query, 'force') === true) {
     throw invalidOptions('PatchOptions', [
       forbiddenField('force', 'may not be specified for non-apply patch'),
     ]);

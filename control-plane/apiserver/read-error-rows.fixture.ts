@@ -54,6 +54,18 @@ export const readRows: readonly Row[] = [
     ),
   },
   {
+    name: 'a limit that is no whole number',
+    path: '/api/v1/configmaps?limit=1e2',
+    status: 400,
+    want: failure(400, 'BadRequest', 'strconv.ParseInt: parsing "1e2": invalid syntax'),
+  },
+  {
+    name: 'a limit beyond 64 bits',
+    path: '/api/v1/configmaps?limit=9223372036854775808',
+    status: 400,
+    want: failure(400, 'BadRequest', 'strconv.ParseInt: parsing "9223372036854775808": value out of range'),
+  },
+  {
     name: 'a match that is none',
     path: '/api/v1/configmaps?resourceVersion=1&resourceVersionMatch=Foo',
     status: 422,

@@ -1,4 +1,5 @@
 import { findKind, findSubresource, groupVersions, type Kind, type Subresource } from '#api/kinds.ts';
+import { queryBoolean } from '#api/query.ts';
 import { methodNotAllowed, resourceNotFound } from '#api/status.ts';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
@@ -75,7 +76,7 @@ function verbOf(method: string, target: Target, query: URLSearchParams): Verb {
     case 'GET':
     case 'HEAD':
       if (isObject) return 'get';
-      return isTrue(query.get('watch')) ? 'watch' : 'list';
+      return queryBoolean(query, 'watch') === true ? 'watch' : 'list';
     case 'POST':
       if (isObject && target.subresource === undefined) throw methodNotAllowed();
       return 'create';
@@ -95,11 +96,6 @@ export function isLongRunning(route: Route): boolean {
   if (route.kind === 'path') return false;
   const { verb, subresource } = route.route;
   return verb === 'watch' || (subresource !== undefined && connectSubresources.has(subresource.name));
-}
-
-/** How query parameters say yes: present and neither `false` nor `0`. */
-export function isTrue(value: string | null): boolean {
-  return value !== null && value !== 'false' && value !== '0';
 }
 
 function refuse(): never {

@@ -12,10 +12,10 @@ export interface WriteOptions {
 /** @throws {E_API} 422 naming the options kind (`CreateOptions`, `UpdateOptions`, `PatchOptions`) */
 export function parseWriteOptions(optionsKind: string, query: URLSearchParams): WriteOptions {
   const errors: FieldError[] = [];
-  const dryRun = query.getAll('dryRun').filter((value) => value !== '');
+  const dryRun = query.getAll('dryRun');
   if (dryRun.some((value) => value !== 'All')) errors.push(notSupportedField('dryRun', dryRun, ['All']));
   const manager = query.get('fieldManager') ?? '';
-  if (manager.length > 128) {
+  if (Buffer.byteLength(manager) > 128) {
     errors.push(invalidField('fieldManager', manager, 'may not be more than 128 bytes'));
   } else if (/[^\x20-\x7e\u00a0-\uffff]/.test(manager)) {
     errors.push(invalidField('fieldManager', manager, 'should only contain printable characters'));

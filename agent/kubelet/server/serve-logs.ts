@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Pod } from '#api/objects.ts';
+import { queryBoolean } from '#api/query.ts';
 import { readLogs } from '#agent/runtime/logs/read-logs.ts';
 import { containersOf } from '#agent/kubelet/pod-input.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
@@ -53,7 +54,7 @@ export function parseLogCall(
   if (!containersOf(pod).some(({ spec }) => spec.name === container)) {
     return { status: 404, message: `container "${container}" not found in pod "${name.pod}"` };
   }
-  const isSet = (key: string): boolean => ['true', '1'].includes(query.get(key) ?? '');
+  const isSet = (key: string): boolean => queryBoolean(query, key) === true;
   const runs = runsOf(ports.runtime, pod.metadata?.uid ?? '', container);
   const run = runs.at(isSet('previous') ? -2 : -1);
   if (run === undefined) {

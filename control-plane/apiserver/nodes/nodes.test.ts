@@ -113,6 +113,12 @@ describe('requests that go on to a node', () => {
     ['free/log', 204, ''],
     ['p/log', 400, 'a container name must be specified for pod p, choose one of: [c waiting]'],
     ['p/log?container=zz', 400, 'container zz is not valid for pod p'],
+    ['p/log?tailLines=abc', 400, 'strconv.ParseInt: parsing "abc": invalid syntax'],
+    [
+      'p/log?tailLines=-1&limitBytes=0&sinceSeconds=-1&sinceTime=2026-01-01T00:00:00Z',
+      422,
+      'PodLogOptions "p" is invalid: [tailLines: Invalid value: -1: must be greater than or equal to 0, limitBytes: Invalid value: 0: must be greater than 0, sinceSeconds: Invalid value: -1: must be greater than 0, : Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified]',
+    ],
     ['p/log?container=waiting', 400, 'container "waiting" in pod "p" is waiting to start: ContainerCreating'],
     ['lost/log', 500, 'no preferred addresses found; known addresses: []'],
     ['free/exec?command=ls', 400, 'pod free does not have a host assigned'],

@@ -1,5 +1,6 @@
 import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import { queryBoolean } from '#api/query.ts';
 import { badRequest } from '#api/status.ts';
 
 /** The container that a log or exec is about: the one named, or the only one. @throws {E_API} 400 */
@@ -63,7 +64,7 @@ export function kubeletPath(
     case 'attach':
       for (const command of query.getAll('command')) asked.append('command', command);
       for (const [api, kubelet] of streamFlags) {
-        if (['true', '1'].includes(query.get(api) ?? '')) asked.set(kubelet, '1');
+        if (queryBoolean(query, api) === true) asked.set(kubelet, '1');
       }
       return withQuery(`/${subresource}/${segments}/${container}`, asked);
     default:

@@ -6,6 +6,7 @@ import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { checkLogOptions } from './log-options.ts';
 import { kubeletEndpoint, type Endpoint } from './node-dialer.ts';
 import { chooseContainer, kubeletPath } from './pod-container.ts';
 
@@ -30,6 +31,7 @@ export async function findTarget(
 ): Promise<Target | undefined> {
   const action = route.subresource?.name;
   if (action === 'proxy') return proxyTarget(context, route, request);
+  if (action === 'log') checkLogOptions(route.name, request.query);
   const pod = await readNamed(context, route, route.name);
   if (action !== 'log' && action !== 'exec' && action !== 'attach' && action !== 'portforward') {
     throw badRequest(`${action} is not passed on`);
