@@ -106,7 +106,8 @@ export class Registry {
       this.store.update(key, (current) => {
         const decision = decide(this.#entry(kind, current));
         decisions.push(decision);
-        return this.#opOf(kind, key, decision, lease);
+        const op = this.#opOf(kind, key, decision, lease);
+        return op && { ops: [op] };
       }),
     );
     const decision = decisions.at(-1);

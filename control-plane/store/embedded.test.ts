@@ -145,7 +145,7 @@ describe('openEmbeddedStore()', () => {
     // Whoever decided on what did not come to be is told so, not what was decided.
     const decisions = [
       store.commit({ expect: [], ops: big }),
-      store.update('/big/0', (current) => put('/big/0', `after ${current?.modRevision}`)),
+      store.update('/big/0', (current) => ({ ops: [put('/big/0', `after ${current?.modRevision}`)] })),
       store.update('/big/0', () => undefined),
       store.update('/big/0', () => {
         throw new RangeError('decided');

@@ -22,9 +22,10 @@ import { WatchHub } from './watch-hub.ts';
 import type {
   RangeResult,
   Store,
+  StoreChange,
   StoredValue,
   StoreEvent,
-  StoreOp,
+  StoreReader,
   StoreTxn,
   StoreWatch,
   TxnResult,
@@ -193,22 +194,24 @@ class EmbeddedStore implements Store {
 
   async update(
     key: string,
-    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+    decide: (current: StoredValue | undefined, read: StoreReader) => StoreChange | undefined,
   ): Promise<UpdateResult> {
     this.#checkOpen();
     const previous = this.#mvcc.newest(key);
     const expect = [{ key, modRevision: previous?.modRevision ?? 0 }];
-    let op: StoreOp | undefined;
+    let change: StoreChange | undefined;
     try {
-      op = decide(previous);
+      change = decide(previous, (other) => this.#mvcc.newest(other));
     } catch (error) {
       await this.commit({ expect, ops: [] }); // It may have been decided on what is not durable yet.
       throw error;
     }
+    const { ops = [], expect: others = [] } = change ?? {};
     // Staged in this very turn, hence on what was decided on.
-    const result = await this.commit({ expect, ops: op === undefined ? [] : [op] });
+    const result = await this.commit({ expect: [...expect, ...others], ops });
     assert(result.ok);
-    return { revision: result.revision, previous, value: op === undefined ? previous : result.values[0] };
+    const at = ops.findIndex((op) => op.key === key);
+    return { revision: result.revision, previous, value: at < 0 ? previous : result.values[at] };
   }
 
   watch(

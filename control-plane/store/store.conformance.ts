@@ -90,7 +90,9 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
     it('update() lets everybody who changes a key at once see what the one before left', async () => {
       const results = await Promise.all(
         Array.from({ length: 64 }, () =>
-          store.update('/a', (current) => put('/a', `${textOf(current)?.split('@')[0] ?? ''}x`)),
+          store.update('/a', (current) => ({
+            ops: [put('/a', `${textOf(current)?.split('@')[0] ?? ''}x`)],
+          })),
         ),
       );
       expect(results.map(({ revision }) => revision)).toEqual(Array.from({ length: 64 }, (_, at) => at + 1));
@@ -100,7 +102,7 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
 
     it('update() deletes, leaves things as they are, and passes on what the decision throws', async () => {
       await write(put('/a', 'x'));
-      const deleting = store.update('/a', () => del('/a'));
+      const deleting = store.update('/a', () => ({ ops: [del('/a')] }));
       const keeping = store.update('/a', () => undefined);
       const refusing = store.update('/a', (current) => {
         throw new RangeError(String(current));
@@ -109,6 +111,38 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await deleting).toMatchObject({ revision: 2, previous: { modRevision: 1 }, value: undefined });
       expect(await keeping).toMatchObject({ revision: 2, previous: undefined, value: undefined });
       expect(store.revision).toBe(2);
+    });
+
+    it('update() writes other keys beside its own, and never two of many the same', async () => {
+      const claimFree = (name: string): Promise<unknown> =>
+        store.update(name, (_current, read) => {
+          const claim = ['/claims/1', '/claims/2', '/claims/3'].find((key) => read(key) === undefined);
+          if (claim === undefined) throw new RangeError('none is free');
+          return { ops: [put(claim, name), put(name, claim)], expect: [{ key: claim, modRevision: 0 }] };
+        });
+      const results = await Promise.allSettled(['/a', '/b', '/c', '/d'].map(claimFree));
+      expect(results.map(({ status }) => status)).toEqual([
+        'fulfilled',
+        'fulfilled',
+        'fulfilled',
+        'rejected',
+      ]);
+      expect(results[0]).toMatchObject({ value: { revision: 1, value: { key: '/a' } } });
+      const { values } = await store.range('/');
+      expect(values.map(({ key }) => key)).toEqual([
+        ...['/a', '/b', '/c'],
+        ...['/claims/1', '/claims/2', '/claims/3'],
+      ]);
+      const freed = await store.update('/b', (current, read) => {
+        const claim = textOf(current)?.split('@')[0] ?? '';
+        return {
+          ops: [del(claim), del('/b')],
+          expect: [{ key: claim, modRevision: read(claim)?.modRevision ?? 0 }],
+        };
+      });
+      expect(freed).toMatchObject({ revision: 4, value: undefined });
+      await claimFree('/d');
+      expect((await store.range('/claims/')).values.map(textOf)).toEqual(['/a@1', '/d@5', '/c@3']);
     });
 
     it('commit() leaves no trace when one of its ops cannot be done', async () => {

@@ -3,9 +3,10 @@ import { PodwrightError } from '#base/errors.ts';
 import type {
   RangeResult,
   Store,
+  StoreChange,
   StoredValue,
   StoreEvent,
-  StoreOp,
+  StoreReader,
   StoreTxn,
   StoreWatch,
   TxnResult,
@@ -74,14 +75,16 @@ class FakeStore implements Store {
 
   async update(
     key: string,
-    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+    decide: (current: StoredValue | undefined, read: StoreReader) => StoreChange | undefined,
   ): Promise<UpdateResult> {
     this.#checkOpen();
-    const previous = withoutLease(this.#state(this.revision).get(key));
-    const op = decide(previous);
-    const result = this.#commitNow({ expect: [], ops: op === undefined ? [] : [op] });
+    const read: StoreReader = (asked) => withoutLease(this.#state(this.revision).get(asked));
+    const previous = read(key);
+    const { ops = [], expect = [] } = decide(previous, read) ?? {};
+    const result = this.#commitNow({ expect, ops });
     assert(result.ok);
-    return { revision: result.revision, previous, value: op === undefined ? previous : result.values[0] };
+    const at = ops.findIndex((op) => op.key === key);
+    return { revision: result.revision, previous, value: at < 0 ? previous : result.values[at] };
   }
 
   watch(prefix: string, after: number, tell: Watcher['tell']): StoreWatch {

@@ -26,6 +26,16 @@ export type TxnResult =
   /** `current`: the keys of `expect`, as they are. */
   | { readonly ok: false; readonly revision: number; readonly current: readonly (StoredValue | undefined)[] };
 
+/** The newest state of a key, which may be on its way to the disk still. */
+export type StoreReader = (key: string) => StoredValue | undefined;
+
+/** What an update writes: its own key's op, and others beside it, in one transaction. */
+export interface StoreChange {
+  readonly ops: readonly StoreOp[];
+  /** Of other keys, what `read` showed of them: where it does not hold any more, the update is decided again. */
+  readonly expect?: StoreTxn['expect'];
+}
+
 /** What an update came to: the state that it was decided on, and the state now. */
 export interface UpdateResult {
   readonly revision: number;
@@ -71,13 +81,13 @@ export interface Store extends AsyncDisposable {
   commit(txn: StoreTxn): Promise<TxnResult>;
   /**
    * Reads a key, decides and writes as one step, in the order of the calls: nobody comes between and nobody has to try again.
-   * `decide` is shown the newest state, which may be on its way to the disk still, gives the op for the key (undefined: none)
-   * and does not wait; an engine that shares its keys with other writers may call it again. Whatever comes of it, what was
-   * written or what `decide` threw, is told when the state that it was shown is durable.
+   * `decide` is shown the newest state, which may be on its way to the disk still, may read other keys, gives what to write
+   * (undefined: nothing) and does not wait; an engine that shares its keys with other writers may call it again. Whatever comes of
+   * it, what was written or what `decide` threw, is told when the state that it was shown is durable.
    */
   update(
     key: string,
-    decide: (current: StoredValue | undefined) => StoreOp | undefined,
+    decide: (current: StoredValue | undefined, read: StoreReader) => StoreChange | undefined,
   ): Promise<UpdateResult>;
   /**
    * Events after `afterRevision`, in order, batched by revision; then live, called before the write that caused them
