@@ -14,6 +14,7 @@ import {
   indexOfIp,
   ipOfBytes,
   ipsBetween,
+  ipv4Of,
   isIpv4Mapped,
   isNetwork,
   lastOf,
@@ -156,6 +157,14 @@ describe('bytes', () => {
     expect(ipOfBytes(Uint8Array.from([9, ...want]).subarray(1))).toEqual(ip(text));
     expect(writeIpText(text, place, 1)).toBe(want.length === 4 ? 4 : 6);
     expect([...place]).toEqual([0, ...want, 0]);
+  });
+
+  it('of IPv4 are one number', () => {
+    expect([0, 0x0a00_0001, 0xffff_ffff].map(ipv4Of).map(formatIp)).toEqual([
+      '0.0.0.0',
+      '10.0.0.1',
+      '255.255.255.255',
+    ]);
   });
 
   it.each([0, 3, 5, 8, 15, 17])('%i are no address', (length) => {

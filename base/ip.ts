@@ -62,15 +62,18 @@ export function formatIp({ family, w0, w1, w2, w3 }: Ip): string {
   return length < 2 ? hex(0, 8) : `${hex(0, start)}::${hex(start + length, 8)}`;
 }
 
+/** The IPv4 address of a number below 2^32. */
+export function ipv4Of(value: number): Ip {
+  return { family: 4, w0: 0, w1: 0, w2: 0, w3: value };
+}
+
 /** An address of 4 or 16 bytes in network order; undefined for any other number of them. */
 export function ipOfBytes(bytes: Uint8Array): Ip | undefined {
-  if (bytes.length !== 4 && bytes.length !== 16) return undefined;
-  const [view, family] = [new DataView(bytes.buffer, bytes.byteOffset, bytes.length), bytes.length / 4];
-  if (family === 1) return { family: 4, w0: 0, w1: 0, w2: 0, w3: view.getUint32(0) };
-  return wordsOf(
-    6,
-    [0, 4, 8, 12].map((at) => view.getUint32(at)),
-  );
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (bytes.length === 4) return ipv4Of(view.getUint32(0));
+  if (bytes.length !== 16) return undefined;
+  const [w0, w1, w2, w3] = [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)];
+  return { family: 6, w0, w1, w2, w3 };
 }
 
 /** The 4 or 16 bytes of an address in network order; the caller's. */

@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { isIP } from 'node:net';
 import { badRequest } from '#api/status.ts';
 import { classOfIp } from '#base/ip-class.ts';
 
@@ -21,7 +20,7 @@ export function notAllowed(): Error {
 /** @throws {E_API} 400 for an address that may not be dialled; what is a name is looked at when it is resolved */
 export function checkHost(host: string, mayDial: MayDial): void {
   const address = host.replace(/^\[(.*)\]$/, '$1');
-  if (isIP(address.replace(/%.*$/, '')) > 0 && !mayDial(address)) throw notAllowed();
+  if (classOfIp(address) !== undefined && !mayDial(address)) throw notAllowed();
 }
 
 /**

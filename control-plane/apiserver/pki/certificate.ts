@@ -1,6 +1,6 @@
 import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import type * as X509Module from '@peculiar/x509';
+import { familyOfIp } from '#base/ip.ts';
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -94,7 +94,7 @@ export function isUsable(
   const issuer = new X509Certificate(authority.certPem);
   const isFresh = certificate.validToDate.getTime() - nowMs > 30 * dayMs;
   const covers = (host: string): boolean =>
-    (isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host)) !== undefined;
+    (isAddress(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined;
   // Renewed key first, certificate last: cut off between, they are not of each other.
   const isPair = certificate.checkPrivateKey(createPrivateKey(pair.keyPem));
   return isFresh && isPair && certificate.verify(issuer.publicKey) && hosts.every(covers);
@@ -114,7 +114,11 @@ function loadX509(): Promise<typeof X509Module> {
 }
 
 function generalName(host: string): { readonly type: 'ip' | 'dns'; readonly value: string } {
-  return { type: isIP(host) === 0 ? 'dns' : 'ip', value: host };
+  return { type: isAddress(host) ? 'ip' : 'dns', value: host };
+}
+
+function isAddress(host: string): boolean {
+  return familyOfIp(host) !== undefined;
 }
 
 function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
