@@ -1,4 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
+import { networkOf, parseCidr, type Cidr } from '#base/ip.ts';
 
 /** The numbers from `first` on, each given to at most one holder. */
 export class NumberPool {
@@ -42,34 +43,14 @@ export class NumberPool {
   }
 }
 
-/** An IPv4 network, as numbers: 10.96.0.0/16. */
-export interface Ipv4Network {
-  readonly base: number;
-  readonly size: number;
-}
-
-/** @throws E_INVALID */
-export function parseIpv4Network(text: string): Ipv4Network {
-  const [address = '', length = ''] = text.split('/');
-  const base = parseIpv4(address);
-  const bits = Number(length);
-  if (base === undefined || !/^\d+$/.test(length) || bits < 8 || bits > 30) {
+/** Where Services have their addresses: IPv4, /8 to /30. @throws E_INVALID */
+export function parseServiceNetwork(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === undefined || cidr.ip.family !== 4 || cidr.prefix < 8 || cidr.prefix > 30) {
     throw new PodwrightError(
       'E_INVALID',
       `read service network ${JSON.stringify(text)}: expected IPv4 CIDR like 10.96.0.0/16`,
     );
   }
-  const size = 2 ** (32 - bits);
-  return { base: Math.floor(base / size) * size, size };
-}
-
-export function parseIpv4(text: string): number | undefined {
-  const parts = text.split('.');
-  if (parts.length !== 4 || !parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) < 256))
-    return undefined;
-  return parts.reduce((sum, part) => sum * 256 + Number(part), 0);
-}
-
-export function formatIpv4(value: number): string {
-  return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+  return networkOf(cidr);
 }

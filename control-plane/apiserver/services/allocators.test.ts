@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import { formatIpv4, NumberPool, parseIpv4, parseIpv4Network } from './address-pool.ts';
+import { formatIp, sizeOf } from '#base/ip.ts';
+import { NumberPool, parseServiceNetwork } from './address-pool.ts';
 import { ServiceAllocators } from './allocators.ts';
 
 const services = builtIn('', 'v1', 'services');
@@ -102,12 +103,18 @@ describe('ServiceAllocators', () => {
   });
 });
 
-describe('parseIpv4Network()', () => {
+describe('parseServiceNetwork()', () => {
   it('reads a network by any of its addresses', () => {
-    const { base, size } = parseIpv4Network('10.96.7.9/16');
-    expect([formatIpv4(base), size]).toEqual(['10.96.0.0', 65_536]);
-    expect(parseIpv4('256.1.1.1')).toBeUndefined();
+    const network = parseServiceNetwork('10.96.7.9/16');
+    expect([formatIp(network.ip), sizeOf(network)]).toEqual(['10.96.0.0', 65_536]);
   });
+
+  it.each(['10.96.0.0/7', '10.96.0.0/31', '10.96.0.0', '10.96.0.0/', '256.1.1.1/16', 'fd00::/16'])(
+    'refuses %s',
+    (text) => {
+      expect(() => parseServiceNetwork(text)).toThrow('expected IPv4 CIDR like 10.96.0.0/16');
+    },
+  );
 });
 
 describe('NumberPool', () => {

@@ -1,10 +1,12 @@
+import assert from 'node:assert/strict';
 import { invalidField } from '#api/field-error.ts';
 import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
 import { internalError, invalid } from '#api/status.ts';
-import { formatIpv4, NumberPool, parseIpv4, parseIpv4Network } from './address-pool.ts';
+import { formatIp, indexOfIp, nthIp, parseIp, sizeOf, type Cidr } from '#base/ip.ts';
+import { NumberPool, parseServiceNetwork } from './address-pool.ts';
 
 /** An object with what was allocated for it; `release` gives back what this write took and did not come to keep. */
 export interface Allocation {
@@ -23,28 +25,32 @@ const nothing = (): void => {};
  * at start: no two Services ever hold the same.
  */
 export class ServiceAllocators {
+  /** Addresses by their number in the network. */
   readonly #addresses: NumberPool;
   readonly #ports = new NumberPool({ first: nodePortFirst, size: nodePortLast - nodePortFirst + 1 });
+  readonly #network: Cidr;
+  /** As it was given, for who is told. */
   readonly #cidr: string;
 
   /** @throws E_INVALID for a network that is none */
   constructor(serviceCidr: string) {
-    const { base, size } = parseIpv4Network(serviceCidr);
+    this.#network = parseServiceNetwork(serviceCidr);
+    const size = sizeOf(this.#network);
     const reserved = Math.min(Math.max(16, Math.floor(size / 16)), reservedAddressesMax);
     // The first is the network's own, the last its broadcast: neither is a host's.
-    this.#addresses = new NumberPool({ first: base + 1, size: size - 2, reserved });
+    this.#addresses = new NumberPool({ first: 1, size: size - 2, reserved });
     this.#cidr = serviceCidr;
   }
 
   /** The address of the kubernetes Service: the first of the network. */
   firstAddress(): string {
-    return formatIpv4(parseIpv4Network(this.#cidr).base + 1);
+    return this.#addressOf(1);
   }
 
   /** Marks what a stored Service holds. */
   restore(service: JsonObject): void {
     const claims = serviceClaims(service);
-    for (const ip of claims.clusterIps) this.#addresses.take(parseIpv4(ip) ?? 0);
+    for (const ip of claims.clusterIps) this.#addresses.take(this.#numberOf(ip) ?? 0);
     for (const port of claims.nodePorts) this.#ports.take(port);
   }
 
@@ -77,7 +83,7 @@ export class ServiceAllocators {
   release(kind: Kind, object: JsonObject): void {
     if (kind.kind !== 'Service' || kind.group !== '') return;
     const claims = serviceClaims(object);
-    for (const ip of claims.clusterIps) this.#addresses.release(parseIpv4(ip) ?? 0);
+    for (const ip of claims.clusterIps) this.#addresses.release(this.#numberOf(ip) ?? 0);
     for (const port of claims.nodePorts) this.#ports.release(port);
   }
 
@@ -86,7 +92,7 @@ export class ServiceAllocators {
     if (kind.kind !== 'Service' || kind.group !== '') return;
     const [before, after] = [serviceClaims(old), serviceClaims(object)];
     for (const ip of before.clusterIps) {
-      if (!after.clusterIps.includes(ip)) this.#addresses.release(parseIpv4(ip) ?? 0);
+      if (!after.clusterIps.includes(ip)) this.#addresses.release(this.#numberOf(ip) ?? 0);
     }
     for (const port of before.nodePorts) if (!after.nodePorts.includes(port)) this.#ports.release(port);
   }
@@ -103,7 +109,7 @@ export class ServiceAllocators {
       throw invalid(kind, name, [invalidField(field, value, detail)]);
     };
     for (const ip of claims.clusterIps.filter((claimed) => !held.clusterIps.includes(claimed))) {
-      const value = parseIpv4(ip);
+      const value = this.#numberOf(ip);
       if (value === undefined || !this.#addresses.contains(value)) {
         refuse(
           'spec.clusterIPs',
@@ -141,7 +147,19 @@ export class ServiceAllocators {
     const value = this.#addresses.takeAny();
     if (value === undefined) throw internalError('failed to allocate a serviceIP: range is full');
     taken.push(() => this.#addresses.release(value));
-    return formatIpv4(value);
+    return this.#addressOf(value);
+  }
+
+  /** undefined: none of the network's. */
+  #numberOf(address: string): number | undefined {
+    const ip = parseIp(address);
+    return ip && indexOfIp(this.#network, ip);
+  }
+
+  #addressOf(index: number): string {
+    const ip = nthIp(this.#network, index);
+    assert(ip !== undefined);
+    return formatIp(ip);
   }
 
   #takePort(taken: (() => void)[]): number {

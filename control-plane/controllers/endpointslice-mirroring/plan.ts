@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { endpoints as endpointsKind } from '#api/kind-ref.ts';
 import type {
   DiscoveryV1EndpointPort,
@@ -10,6 +9,7 @@ import type {
   Service,
 } from '#api/objects.ts';
 import { ownerReference } from '#api/owner.ts';
+import { familyOfIp } from '#base/ip.ts';
 import {
   hasSelector,
   managedByLabel,
@@ -104,7 +104,7 @@ function endpointOf({ ip, hostname, nodeName, targetRef }: EndpointAddress, isRe
 }
 
 function addressTypeOf({ addresses: [address = ''] }: Endpoint): AddressType {
-  return isIP(address) === 6 ? 'IPv6' : 'IPv4';
+  return familyOfIp(address) === 6 ? 'IPv6' : 'IPv4';
 }
 
 function portsOf({ ports = [] }: EndpointSubset): readonly DiscoveryV1EndpointPort[] {

@@ -1,4 +1,5 @@
 import { classOfIp } from '#base/ip-class.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { services } from '#api/kind-ref.ts';
 import type {
   DiscoveryV1EndpointPort,
@@ -156,10 +157,9 @@ function addressTypesOf(service: Service): readonly AddressType[] {
 function addressOf(pod: Pod, addressType: AddressType): string | undefined {
   const { podIP, podIPs } = pod.status ?? {};
   const all = podIPs === undefined || podIPs.length === 0 ? [podIP] : podIPs.map(({ ip }) => ip);
+  const family = addressType === 'IPv6' ? 6 : 4;
   // What the status of one pod claims must not make the API refuse the slice that all of them are in.
-  return all.find(
-    (ip) => ip !== undefined && ip.includes(':') === (addressType === 'IPv6') && classOfIp(ip) === 'ordinary',
-  );
+  return all.find((ip) => ip !== undefined && familyOfIp(ip) === family && classOfIp(ip) === 'ordinary');
 }
 
 function sliceOf(service: Service, group: SliceGroup, existing?: EndpointSlice): EndpointSlice {
