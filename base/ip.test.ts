@@ -128,7 +128,8 @@ describe('parseIp() and formatIp()', () => {
     ['a part of IPv4', '::ffff:10.0.1'],
   ])('refuses %s: %j', (_name, text) => {
     const bytes = new Uint8Array(16).fill(7);
-    expect([parseIp(text), familyOfIp(text), writeIpText(text, bytes, 0)]).toEqual(Array(3).fill(undefined));
+    expect([parseIp(text), familyOfIp(text)]).toEqual([undefined, undefined]);
+    expect([writeIpText(4, text, bytes, 0), writeIpText(6, text, bytes, 0)]).toEqual([false, false]);
     expect(bytes).toEqual(new Uint8Array(16).fill(7));
   });
 
@@ -155,7 +156,8 @@ describe('bytes', () => {
     const place = new Uint8Array(want.length + 2);
     expect([...bytesOfIp(ip(text))]).toEqual(want);
     expect(ipOfBytes(Uint8Array.from([9, ...want]).subarray(1))).toEqual(ip(text));
-    expect(writeIpText(text, place, 1)).toBe(want.length === 4 ? 4 : 6);
+    const [family, other] = want.length === 4 ? ([4, 6] as const) : ([6, 4] as const);
+    expect([writeIpText(other, text, place, 0), writeIpText(family, text, place, 1)]).toEqual([false, true]);
     expect([...place]).toEqual([0, ...want, 0]);
   });
 

@@ -42,11 +42,14 @@ export function familyOfIp(text: string): IpFamily | undefined {
   return readIpText(text, read);
 }
 
-/** Writes the 4 or 16 bytes of an address in text, in network order, at `offset`; undefined: it is none, and nothing is written. No object. */
-export function writeIpText(text: string, target: Uint8Array, offset: number): IpFamily | undefined {
-  const family = readIpText(text, read);
-  if (family !== undefined) writeWords(family, read, target, offset);
-  return family;
+/**
+ * Writes the 4 or 16 bytes of an address in text, in network order, at `offset`; false, and nothing is written: it is none of the
+ * family. Makes no object.
+ */
+export function writeIpText(family: IpFamily, text: string, target: Uint8Array, offset: number): boolean {
+  const isWritten = readIpText(text, read) === family;
+  if (isWritten) writeWords(family, read, target, offset);
+  return isWritten;
 }
 
 /** The canonical text: dotted decimal, or RFC 5952 section 4. IPv4 inside IPv6 is in hex, too (its section 5 leaves that open). */

@@ -1,6 +1,7 @@
 /** One network namespace of the fake: links, IPv4 and IPv6 addresses, routes, by the kernel's rules as far as they show. */
+import { bitsOf, cidrContains, formatCidr, formatIp, networkOf } from '#base/ip.ts';
 import { kernelError } from '#native/sys/errno.ts';
-import { formatAddress, maskPrefix, parseAddress, parsePrefix } from './address.ts';
+import { cidrOf, ipOf } from './address.ts';
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './netlink-constants.ts';
 import type { AddressInfo, LinkInfo, NetEvent, NetOp, NetworkState, RouteInfo } from './netlink.ts';
 import { routeProtocolPodwright } from './rtnetlink-encode.ts';
@@ -156,7 +157,7 @@ export class FakeNamespace {
     const scopes = { global: RT_SCOPE_UNIVERSE, link: RT_SCOPE_LINK, host: RT_SCOPE_HOST } as const;
     const route: RouteInfo = {
       destination,
-      gateway: op.gateway === undefined ? undefined : formatAddress(parseAddress(op.gateway).bytes),
+      gateway: op.gateway === undefined ? undefined : formatIp(ipOf(op.gateway)),
       linkIndex,
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: scopes[op.scope ?? (direct ? 'link' : 'global')],
@@ -172,7 +173,7 @@ export class FakeNamespace {
 
   removeRoute(op: Extract<NetOp, { readonly op: 'removeRoute' }>): void {
     const destination = canonicalDestination(op.destination);
-    const gateway = op.gateway === undefined ? undefined : formatAddress(parseAddress(op.gateway).bytes);
+    const gateway = op.gateway === undefined ? undefined : formatIp(ipOf(op.gateway));
     const dev = op.dev === undefined ? undefined : this.find(op.dev)?.index;
     if (op.dev !== undefined && dev === undefined) return;
     const found = this.#routes.find(
@@ -208,9 +209,9 @@ export class FakeNamespace {
   /** An address on a link that is up makes its network reachable. */
   #connect(index: number): void {
     for (const { address } of this.#addresses.filter((entry) => entry.linkIndex === index)) {
-      const prefix = parsePrefix(address);
+      const { ip, prefix } = cidrOf(address);
       const destination = canonicalNetwork(address);
-      const isHost = prefix.length === prefix.bytes.length * 8 || prefix.bytes[0] === 127;
+      const isHost = prefix === bitsOf(ip.family) || (ip.family === 4 && ip.w3 >>> 24 === 127);
       if (
         isHost ||
         this.#routes.some((route) => route.destination === destination && route.linkIndex === index)
@@ -222,7 +223,7 @@ export class FakeNamespace {
         gateway: undefined,
         linkIndex: index,
         protocol: protocolKernel,
-        scope: prefix.bytes.length === 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
+        scope: ip.family === 4 ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE,
       };
       this.#routes = [...this.#routes, route];
       this.tell({ kind: 'route', destination, removed: false });
@@ -237,26 +238,20 @@ export class FakeNamespace {
 }
 
 function canonicalAddress(text: string): string {
-  const prefix = parsePrefix(text);
-  return `${formatAddress(prefix.bytes)}/${prefix.length}`;
+  return formatCidr(cidrOf(text));
 }
 
 function canonicalNetwork(text: string): string {
-  const prefix = maskPrefix(parsePrefix(text));
-  return `${formatAddress(prefix.bytes)}/${prefix.length}`;
+  return formatCidr(networkOf(cidrOf(text)));
 }
 
 function canonicalDestination(text: string): string {
-  if (text === 'default' || parsePrefix(text).length === 0) return 'default';
+  if (text === 'default' || cidrOf(text).prefix === 0) return 'default';
   return canonicalNetwork(text);
 }
 
 const isIpv6Route = (route: RouteInfo): boolean => (route.gateway ?? route.destination).includes(':');
 
 function covers(destination: string, address: string): boolean {
-  if (destination === 'default') return false;
-  const { length } = parsePrefix(destination);
-  const target = parseAddress(address);
-  const network = maskPrefix({ ...target, length: Math.min(length, target.bytes.length * 8) });
-  return `${formatAddress(network.bytes)}/${length}` === destination;
+  return destination !== 'default' && cidrContains(cidrOf(destination), ipOf(address));
 }

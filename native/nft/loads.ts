@@ -1,4 +1,5 @@
 /** What each load of the port reads, and of which type it is. */
+import { bytesOfIp, maskIp } from '#base/ip.ts';
 import type { NftExpr, NftLoad, NftRule } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 import type { ValueType } from './values.ts';
@@ -42,11 +43,9 @@ export function loadFacts(load: NftLoad): LoadFacts {
   return factsByLoad[load.load];
 }
 
-/** The first `length` bits set, of so many bytes. */
+/** The first `length` bits set, of an address of so many bytes. */
 export function prefixMask(bytes: number, length: number): Buffer {
-  const mask = Buffer.alloc(bytes);
-  for (let bit = 0; bit < length; bit++) mask[bit >> 3] = (mask[bit >> 3] ?? 0) | (0x80 >> (bit & 7));
-  return mask;
+  return Buffer.from(bytesOfIp(maskIp(bytes === 4 ? 4 : 6, length)).buffer);
 }
 
 /** A rule as the kernel takes it: its `reject`, if it has one, is either for TCP or for the rest. */

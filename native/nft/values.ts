@@ -1,7 +1,7 @@
 /** Values as nf_tables holds them in registers and set keys: their widths, bytes and text. Pure. */
-import { isIP } from 'node:net';
 import { PodwrightError } from '#base/errors.ts';
-import { maskPrefix, parseAddress, parsePrefix } from '#native/netlink/address.ts';
+import { firstOf, lastOf, writeIpText } from '#base/ip.ts';
+import { addressBytes, cidrOf } from '#native/netlink/address.ts';
 import type { NftType, NftValue } from './nft.ts';
 
 /** The port's types and those that only a load has. */
@@ -72,11 +72,10 @@ function invalid(type: ValueType, value: NftValue): PodwrightError {
 export function writeValue(type: ValueType, value: NftValue, target: Buffer, offset: number): void {
   switch (type) {
     case 'ipv4_addr':
-      if (!writeIpv4(value, target, offset)) throw invalid(type, value);
+      if (typeof value !== 'string' || !writeIpText(4, value, target, offset)) throw invalid(type, value);
       return;
     case 'ipv6_addr':
-      if (typeof value !== 'string' || isIP(value) !== 6) throw invalid(type, value);
-      parseAddress(value).bytes.copy(target, offset);
+      if (typeof value !== 'string' || !writeIpText(6, value, target, offset)) throw invalid(type, value);
       return;
     case 'ifname':
       if (typeof value !== 'string' || !/^[^\s/]{1,15}$/.test(value)) throw invalid(type, value);
@@ -98,25 +97,6 @@ export function valueBytes(type: ValueType, value: NftValue): Buffer {
   const bytes = Buffer.alloc(typeFacts[type].bytes);
   writeValue(type, value, bytes, 0);
   return bytes;
-}
-
-/** By hand, since every element of every Service passes here: no garbage. */
-function writeIpv4(value: NftValue, target: Buffer, offset: number): boolean {
-  if (typeof value !== 'string') return false;
-  let [octet, digits, octets] = [0, 0, 0];
-  for (let at = 0; at <= value.length; at++) {
-    const digit = value.charCodeAt(at) - 48;
-    if (digit >= 0 && digit <= 9) {
-      octet = octet * 10 + digit;
-      if (++digits > 3) return false;
-    } else {
-      const isSeparator = at === value.length || value[at] === '.';
-      if (!isSeparator || digits === 0 || octet > 255 || octets === 4) return false;
-      target[offset + octets++] = octet;
-      [octet, digits] = [0, 0];
-    }
-  }
-  return octets === 4;
 }
 
 function numberOf(type: ValueType, value: NftValue): number {
@@ -144,9 +124,9 @@ function namedNumber(
 export function valueRange(type: ValueType, value: NftValue): readonly [Buffer, Buffer] {
   const isAddress = type === 'ipv4_addr' || type === 'ipv6_addr';
   if (typeof value === 'string' && isAddress && value.includes('/')) {
-    const prefix = maskPrefix(parsePrefix(value));
-    if (prefix.bytes.length !== typeFacts[type].bytes) throw invalid(type, value);
-    return [prefix.bytes, lastOfPrefix(prefix.bytes, prefix.length)];
+    const cidr = cidrOf(value);
+    if (cidr.ip.family !== (type === 'ipv4_addr' ? 4 : 6)) throw invalid(type, value);
+    return [addressBytes(firstOf(cidr)).bytes, addressBytes(lastOf(cidr)).bytes];
   }
   const range = type === 'ifname' ? null : /^([^-]+)-([^-]+)$/.exec(String(value));
   if (typeof value !== 'string' || range === null || namesOf(type).includes(value)) {
@@ -159,12 +139,6 @@ export function valueRange(type: ValueType, value: NftValue): readonly [Buffer, 
 }
 
 const namesOf = (type: ValueType): readonly string[] => Object.keys(typeFacts[type].names ?? {});
-
-function lastOfPrefix(first: Buffer, length: number): Buffer {
-  return Buffer.from(
-    first.map((byte, index) => byte | (0xff >> Math.min(8, Math.max(0, length - index * 8)))),
-  );
-}
 
 /** The value after, or undefined after the last: the exclusive end of an interval. */
 export function successor(bytes: Buffer): Buffer | undefined {
