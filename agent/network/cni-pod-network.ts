@@ -1,10 +1,10 @@
 import { timeoutSignal } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { JsonObject } from '#api/object.ts';
-import { parseCidr, formatIp } from '#api/cni/ip-address.ts';
 import type { CniInvoker } from '#api/cni/invocation.ts';
 import type { NetworkConfigList } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
+import { formatIp, parseCidr } from '#base/ip.ts';
 import { createCniNetwork, type Attachment, type CniNetwork } from './cni-network.ts';
 import { loadConflist } from './conflist-dir.ts';
 import type { PodNetwork, PodNetworkRequest } from './pod-network.ts';

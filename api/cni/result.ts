@@ -1,6 +1,6 @@
 import type { JsonObject } from '#api/object.ts';
+import { parseCidr, parseIp } from '#base/ip.ts';
 import { cniError, cniErrorCode } from './cni-error.ts';
-import { parseCidr, parseIp } from './ip-address.ts';
 import { asObject, field } from './json-field.ts';
 import { isAtLeast, isCniVersion, type CniVersion } from './version.ts';
 

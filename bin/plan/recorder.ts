@@ -3,10 +3,9 @@ import { createCniNetwork } from '#agent/network/cni-network.ts';
 import { attachPod, ipsOf, toAttachment } from '#agent/network/cni-pod-network.ts';
 import { renderDefaultConflist } from '#agent/network/conflist-dir.ts';
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
-import type { IpAddress } from '#api/cni/ip-address.ts';
-import { formatIp } from '#api/cni/ip-address.ts';
 import { parseNetworkConfigList, type CniAttachment } from '#api/cni/network-config.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { formatIp, type Ip } from '#base/ip.ts';
 import type { Leases, LeaseStore } from '#cni-plugins/host-local/lease-store.ts';
 import { createInvoker, createPluginRegistry } from '#cni-plugins/registry.ts';
 import type { Netlink, NetnsRef } from '#native/netlink/netlink.ts';
@@ -86,8 +85,8 @@ function recordNft(say: Say): Nft {
 }
 
 function createPlannedLeases(say: (line: string) => void): LeaseStore {
-  const owners = new Map<string, { readonly ip: IpAddress; readonly owner: CniAttachment }>();
-  let last: IpAddress | undefined;
+  const owners = new Map<string, { readonly ip: Ip; readonly owner: CniAttachment }>();
+  let last: Ip | undefined;
   const isSame = (a: CniAttachment, b: CniAttachment): boolean =>
     a.containerID === b.containerID && a.ifname === b.ifname;
   const leasesOf = (network: string): Leases => ({

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { formatIp, parseCidr } from '#api/cni/ip-address.ts';
 import type { CniIp } from '#api/cni/result.ts';
+import { formatIp, parseCidr } from '#base/ip.ts';
 import type { NftElement, NftOp, NftSet, NftTable } from '#native/nft/nft.ts';
 
 /** What one address of a container needs in the table of its network. */

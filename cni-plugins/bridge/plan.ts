@@ -1,7 +1,21 @@
 import { createHash } from 'node:crypto';
-import { boundsOf, bitsOf, formatIp, parseCidr, parseIp, type Cidr } from '#api/cni/ip-address.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniIp, CniResult, CniRoute } from '#api/cni/result.ts';
+import {
+  addToIp,
+  bitsOf,
+  bytesOfIp,
+  firstOf,
+  formatCidr,
+  formatIp,
+  hostCidr,
+  ipv4Of,
+  networkOf,
+  parseCidr,
+  parseIp,
+  type Cidr,
+  type Ip,
+} from '#base/ip.ts';
 import type { NetOp } from '#native/netlink/netlink.ts';
 import type { BridgeConfig } from './bridge-config.ts';
 
@@ -137,9 +151,9 @@ function planPort(config: BridgeConfig, veth: string): readonly NetOp[] {
 function planIp(config: BridgeConfig, ip: CniIp): PlannedIp {
   const cidr = parseCidr(ip.address);
   if (cidr === undefined) throw cniError(cniErrorCode.decodingFailure, `bridge: IPAM gave ${ip.address}`);
-  const first = { family: cidr.ip.family, value: boundsOf(cidr).first + 1n };
-  const gateway = ip.gateway ?? (config.isGateway ? formatIp(first) : undefined);
-  const address = config.routed ? `${formatIp(cidr.ip)}/${bitsOf(cidr.ip.family)}` : ip.address;
+  const first = addToIp(firstOf(cidr), 1);
+  const gateway = ip.gateway ?? (config.isGateway && first !== undefined ? formatIp(first) : undefined);
+  const address = config.routed ? formatCidr(hostCidr(cidr.ip)) : ip.address;
   return { address, gateway, cidr };
 }
 
@@ -150,7 +164,7 @@ function planRoutes(
   given: readonly CniRoute[],
 ): readonly CniRoute[] {
   const gatewayOf = (dst: string): string | undefined =>
-    ips.find((ip) => (ip.cidr.ip.family === 6) === dst.includes(':'))?.gateway;
+    ips.find((ip) => ip.cidr.ip.family === parseCidr(dst)?.ip.family)?.gateway;
   const routes = given.map((route) => ({ ...route, gw: route.gw ?? gatewayOf(route.dst) }));
   if (!config.isDefaultGateway) return routes;
   const missing = ips.flatMap(({ cidr, gateway: gw }) => {
@@ -169,11 +183,14 @@ function planGatewayRoutes(
   if (!config.routed) return [];
   return ips.flatMap(({ gateway, cidr }): readonly NetOp[] => {
     if (gateway === undefined) return [];
-    const bits = bitsOf(cidr.ip.family);
-    const subnet = formatIp({ family: cidr.ip.family, value: boundsOf(cidr).first });
     return [
-      { op: 'ensureRoute', destination: `${gateway}/${bits}`, dev: request.ifname, scope: 'link' },
-      { op: 'ensureRoute', destination: `${subnet}/${cidr.prefix}`, gateway, dev: request.ifname },
+      {
+        op: 'ensureRoute',
+        destination: `${gateway}/${bitsOf(cidr.ip.family)}`,
+        dev: request.ifname,
+        scope: 'link',
+      },
+      { op: 'ensureRoute', destination: formatCidr(networkOf(cidr)), gateway, dev: request.ifname },
     ];
   });
 }
@@ -192,21 +209,19 @@ function toRouteOp(route: CniRoute, dev: string): NetOp {
 /** 0a:58 and the IPv4 address: when an address is given out again, the neighbours' entries for it still hold. */
 function containerMacOf(request: BridgeRequest, ips: readonly PlannedIp[]): string {
   const ip = ips.find(({ cidr }) => cidr.ip.family === 4);
-  return ip === undefined
-    ? macOf('02', `container ${attachmentText(request)}`)
-    : macOfIp(formatIp(ip.cidr.ip));
+  return ip === undefined ? macOf('02', `container ${attachmentText(request)}`) : macOfIp(ip.cidr.ip);
 }
 
 function bridgeMacOf(config: BridgeConfig, ips: readonly PlannedIp[]): string {
   const gateway = ips.find((ip) => ip.cidr.ip.family === 4)?.gateway;
   return gateway === undefined || !config.isGateway
     ? macOf('02', `bridge ${config.bridge}`)
-    : macOfIp(gateway);
+    : macOfIp(parseIp(gateway) ?? ipv4Of(0));
 }
 
-function macOfIp(text: string): string {
-  const value = parseIp(text)?.value ?? 0n;
-  return `0a:58:${value.toString(16).padStart(8, '0').match(/../g)?.join(':') ?? ''}`;
+function macOfIp(ip: Ip): string {
+  const bytes = [...bytesOfIp(ip)].map((byte) => byte.toString(16).padStart(2, '0'));
+  return ['0a', '58', ...bytes].join(':');
 }
 
 /** A locally administered unicast address. */

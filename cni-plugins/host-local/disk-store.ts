@@ -2,8 +2,8 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, write
 import { join } from 'node:path';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
-import { formatIp, parseIp, type IpAddress } from '#api/cni/ip-address.ts';
 import type { CniAttachment } from '#api/cni/network-config.ts';
+import { formatIp, parseIp, type Ip } from '#base/ip.ts';
 import { lockFile } from '#native/sys/file.ts';
 import type { Leases, LeaseStore } from './lease-store.ts';
 
@@ -59,10 +59,10 @@ async function takeLock(path: string, clock: Clock, signal: AbortSignal): Promis
 }
 
 function openLeases(dir: string): Leases {
-  const names = (): readonly IpAddress[] => readdirSync(dir).flatMap((name) => parseIp(name) ?? []);
-  const pathOf = (ip: IpAddress): string => join(dir, formatIp(ip));
-  const ownerOf = (ip: IpAddress): CniAttachment => readOwner(pathOf(ip));
-  const release = (ip: IpAddress): void => rmSync(pathOf(ip), { force: true });
+  const names = (): readonly Ip[] => readdirSync(dir).flatMap((name) => parseIp(name) ?? []);
+  const pathOf = (ip: Ip): string => join(dir, formatIp(ip));
+  const ownerOf = (ip: Ip): CniAttachment => readOwner(pathOf(ip));
+  const release = (ip: Ip): void => rmSync(pathOf(ip), { force: true });
   return {
     async reserve(ip, owner, rangeIndex) {
       if (!createWhole(dir, formatIp(ip), renderOwner(owner))) return false;

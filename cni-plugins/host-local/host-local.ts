@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { JsonObject } from '#api/object.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
-import { formatCidr, formatIp, parseCidr, parseIp, type IpAddress } from '#api/cni/ip-address.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { CniAttachment } from '#api/cni/network-config.ts';
 import {
@@ -12,6 +11,7 @@ import {
   type CniResult,
   type CniRoute,
 } from '#api/cni/result.ts';
+import { compareIps, formatCidr, formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import {
   attachmentKey,
   type CniPlugin,
@@ -26,7 +26,7 @@ interface HostLocalConfig {
   readonly network: string;
   readonly rangeSets: readonly RangeSet[];
   readonly routes: readonly CniRoute[];
-  readonly requested: readonly IpAddress[];
+  readonly requested: readonly Ip[];
   readonly resolvConf: string | undefined;
   readonly dataDir: string;
 }
@@ -110,7 +110,7 @@ async function allocate(
       `${owner.containerID} ${owner.ifname} has ${formatIp(has)} already`,
     );
   }
-  const taken: IpAddress[] = [];
+  const taken: Ip[] = [];
   try {
     const ips: CniIp[] = [];
     for (const [i, set] of config.rangeSets.entries()) {
@@ -121,7 +121,7 @@ async function allocate(
         gateway: formatIp(range.gateway),
       });
     }
-    const stranger = config.requested.find((ip) => !taken.some((own) => formatIp(own) === formatIp(ip)));
+    const stranger = config.requested.find((ip) => !taken.some((own) => compareIps(own, ip) === 0));
     if (stranger !== undefined)
       throw cniError(cniErrorCode.invalidNetworkConfig, `requested ${formatIp(stranger)} is in no range`);
     return ips;
@@ -135,21 +135,21 @@ async function allocate(
 async function allocateOne(
   set: RangeSet,
   rangeIndex: number,
-  requested: readonly IpAddress[],
+  requested: readonly Ip[],
   owner: CniAttachment,
   leases: Leases,
-): Promise<{ readonly ip: IpAddress; readonly range: Range }> {
+): Promise<{ readonly ip: Ip; readonly range: Range }> {
   for (const ip of requested) {
     const range = rangeOf(set, ip);
     if (range === undefined) continue;
-    if (ip.value === range.gateway.value || !(await leases.reserve(ip, owner, rangeIndex))) {
+    if (compareIps(ip, range.gateway) === 0 || !(await leases.reserve(ip, owner, rangeIndex))) {
       throw cniError(cniErrorCode.invalidNetworkConfig, `requested ${formatIp(ip)} is taken`);
     }
     return { ip, range };
   }
-  const taken = new Set((await leases.list()).map((ip) => ip.value));
+  const taken = new Set((await leases.list()).map(formatIp));
   for (const candidate of candidates(set, await leases.lastReserved(rangeIndex))) {
-    if (!taken.has(candidate.ip.value) && (await leases.reserve(candidate.ip, owner, rangeIndex)))
+    if (!taken.has(formatIp(candidate.ip)) && (await leases.reserve(candidate.ip, owner, rangeIndex)))
       return candidate;
   }
   throw cniError(cniErrorCode.tryAgainLater, `range set ${rangeIndex}: no free address`);
@@ -178,7 +178,7 @@ function parseRequested(
   config: JsonObject,
   runtime: JsonObject,
   args: Readonly<Record<string, string>>,
-): readonly IpAddress[] {
+): readonly Ip[] {
   const cniArgs = field.object(field.object(config, 'args') ?? {}, 'cni') ?? {};
   const fromArgs = args['IP'] === undefined ? [] : [args['IP']];
   return [...fromArgs, ...field.strings(cniArgs, 'ips'), ...field.strings(runtime, 'ips')].map((text) => {

@@ -1,5 +1,5 @@
-import type { IpAddress } from '#api/cni/ip-address.ts';
 import type { CniAttachment } from '#api/cni/network-config.ts';
+import type { Ip } from '#base/ip.ts';
 
 /** Which addresses of a network are taken, and by whom. */
 export interface LeaseStore {
@@ -9,11 +9,11 @@ export interface LeaseStore {
 
 export interface Leases {
   /** False if somebody has the address. */
-  reserve(ip: IpAddress, owner: CniAttachment, rangeIndex: number): Promise<boolean>;
-  lastReserved(rangeIndex: number): Promise<IpAddress | undefined>;
-  ownedBy(owner: CniAttachment): Promise<readonly IpAddress[]>;
-  release(ips: readonly IpAddress[]): Promise<void>;
+  reserve(ip: Ip, owner: CniAttachment, rangeIndex: number): Promise<boolean>;
+  lastReserved(rangeIndex: number): Promise<Ip | undefined>;
+  ownedBy(owner: CniAttachment): Promise<readonly Ip[]>;
+  release(ips: readonly Ip[]): Promise<void>;
   /** Frees the addresses whose owner does not pass. */
   retain(isKept: (owner: CniAttachment) => boolean): Promise<void>;
-  list(): Promise<readonly IpAddress[]>;
+  list(): Promise<readonly Ip[]>;
 }

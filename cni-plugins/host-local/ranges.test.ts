@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { formatIp, parseIp } from '#api/cni/ip-address.ts';
+import { formatIp, parseIp } from '#base/ip.ts';
 import { candidates, capacityOf, parseRangeSets } from './ranges.ts';
 
 function order(ranges: readonly object[], last?: string): readonly string[] {

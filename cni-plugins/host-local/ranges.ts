@@ -1,22 +1,28 @@
 import type { JsonObject } from '#api/object.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import { field } from '#api/cni/json-field.ts';
 import {
-  boundsOf,
+  addToIp,
   cidrContains,
+  compareIps,
+  distanceOf,
+  firstOf,
   formatIp,
+  ipsBetween,
+  lastOf,
+  networkOf,
   parseCidr,
   parseIp,
   type Cidr,
-  type IpAddress,
-} from '#api/cni/ip-address.ts';
-import { field } from '#api/cni/json-field.ts';
+  type Ip,
+} from '#base/ip.ts';
 
 /** Addresses to give out: first to last, of one subnet, without the gateway. */
 export interface Range {
   readonly subnet: Cidr;
-  readonly first: IpAddress;
-  readonly last: IpAddress;
-  readonly gateway: IpAddress;
+  readonly first: Ip;
+  readonly last: Ip;
+  readonly gateway: Ip;
 }
 
 /** A container gets one address of each set. */
@@ -43,11 +49,8 @@ export function parseRangeSets(ipam: JsonObject, fromRuntime: readonly unknown[]
 }
 
 /** The range of a set that an address belongs to. */
-export function rangeOf(set: RangeSet, ip: IpAddress): Range | undefined {
-  return set.find(
-    (range) =>
-      range.first.family === ip.family && range.first.value <= ip.value && ip.value <= range.last.value,
-  );
+export function rangeOf(set: RangeSet, ip: Ip): Range | undefined {
+  return set.find((range) => isWithin(ip, range));
 }
 
 /**
@@ -56,66 +59,69 @@ export function rangeOf(set: RangeSet, ip: IpAddress): Range | undefined {
  */
 export function* candidates(
   set: RangeSet,
-  lastReserved: IpAddress | undefined,
-): Generator<{ readonly ip: IpAddress; readonly range: Range }> {
+  lastReserved: Ip | undefined,
+): Generator<{ readonly ip: Ip; readonly range: Range }> {
   const start = lastReserved === undefined ? undefined : rangeOf(set, lastReserved);
-  const startIndex = start === undefined ? 0 : set.indexOf(start);
-  const after = start === undefined || lastReserved === undefined ? undefined : lastReserved.value;
-  const ordered = [...set.slice(startIndex), ...set.slice(0, startIndex)];
-  for (const [i, range] of ordered.entries()) {
-    const from = i === 0 && after !== undefined ? after + 1n : range.first.value;
-    yield* addressesOf(range, from, range.last.value);
+  if (start === undefined || lastReserved === undefined) {
+    for (const range of set) yield* addressesOf(range, range.first, range.last);
+    return;
   }
-  if (start !== undefined && after !== undefined) yield* addressesOf(start, start.first.value, after);
+  const next = addToIp(lastReserved, 1);
+  if (next !== undefined) yield* addressesOf(start, next, start.last);
+  const startIndex = set.indexOf(start);
+  for (const range of [...set.slice(startIndex + 1), ...set.slice(0, startIndex)]) {
+    yield* addressesOf(range, range.first, range.last);
+  }
+  yield* addressesOf(start, start.first, lastReserved);
 }
 
-/** How many addresses a set has to give. */
+/** How many addresses a set has to give. Exact below 2^53. */
 export function capacityOf(set: RangeSet): bigint {
-  return set.reduce((sum, { first, last, gateway }) => {
-    const hasGateway = gateway.value >= first.value && gateway.value <= last.value;
-    return sum + last.value - first.value + 1n - (hasGateway ? 1n : 0n);
-  }, 0n);
+  const sizeOf = (range: Range): number =>
+    distanceOf(range.first, range.last) + (isWithin(range.gateway, range) ? 0 : 1);
+  return set.reduce((sum, range) => sum + BigInt(sizeOf(range)), 0n);
 }
 
-function* addressesOf(
-  range: Range,
-  from: bigint,
-  to: bigint,
-): Generator<{ readonly ip: IpAddress; readonly range: Range }> {
-  for (let value = from; value <= to; value++) {
-    if (value !== range.gateway.value) yield { ip: { family: range.first.family, value }, range };
-  }
+function* addressesOf(range: Range, from: Ip, to: Ip): Generator<{ readonly ip: Ip; readonly range: Range }> {
+  for (const ip of ipsBetween(from, to)) if (compareIps(ip, range.gateway) !== 0) yield { ip, range };
+}
+
+function isWithin(ip: Ip, { first, last }: Range): boolean {
+  return compareIps(first, ip) <= 0 && compareIps(ip, last) <= 0;
 }
 
 function parseRange(document: JsonObject): Range {
   const text = field.string(document, 'subnet') ?? '';
   const subnet = parseCidr(text);
   if (subnet === undefined) throw invalid(`subnet ${JSON.stringify(text)}: not a CIDR`);
-  const { first: lowest, last: highest } = boundsOf(subnet);
+  const lowest = firstOf(subnet);
+  const highest = lastOf(subnet);
   // The first address names the network; the last one is IPv4's broadcast.
-  const usableLast = subnet.ip.family === 4 ? highest - 1n : highest;
-  if (usableLast - lowest < 1n) throw invalid(`subnet ${text}: too small for a gateway and a container`);
-  const { family } = subnet.ip;
-  const read = (name: string, otherwise: bigint): IpAddress => {
+  const first = addToIp(lowest, 1);
+  const last = subnet.ip.family === 4 ? addToIp(highest, -1) : highest;
+  if (first === undefined || last === undefined || distanceOf(first, last) < 0)
+    throw invalid(`subnet ${text}: too small for a gateway and a container`);
+  const read = (name: string, otherwise: Ip): Ip => {
     const value = field.string(document, name);
-    if (value === undefined) return { family, value: otherwise };
+    if (value === undefined) return otherwise;
     const ip = parseIp(value);
     if (ip === undefined || !cidrContains(subnet, ip))
       throw invalid(`${name} ${value}: not an address of ${text}`);
     return ip;
   };
   const range = {
-    subnet: { ip: { family, value: lowest }, prefix: subnet.prefix },
-    first: read('rangeStart', lowest + 1n),
-    last: read('rangeEnd', usableLast),
-    gateway: read('gateway', lowest + 1n),
+    subnet: networkOf(subnet),
+    first: read('rangeStart', first),
+    last: read('rangeEnd', last),
+    gateway: read('gateway', first),
   };
-  if (range.first.value > range.last.value) throw invalid(`range ${describe(range)}: ends before it starts`);
+  if (compareIps(range.first, range.last) > 0)
+    throw invalid(`range ${describe(range)}: ends before it starts`);
   return range;
 }
 
 function overlap(a: Range, b: Range): boolean {
-  return a.first.family === b.first.family && a.first.value <= b.last.value && b.first.value <= a.last.value;
+  return compareIps(a.first, b.last) <= 0 && compareIps(b.first, a.last) <= 0;
 }
 
 function describe(range: Range): string {

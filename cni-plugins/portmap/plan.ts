@@ -1,10 +1,10 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
-import { formatIp, parseCidr, parseIp } from '#api/cni/ip-address.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/object.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
 
 /** A port of the host that leads to a port of a container (capability portMappings). */
@@ -156,7 +156,7 @@ export function hasIpv4(result: CniResult): boolean {
   return ipv4Of(result) !== undefined;
 }
 
-function ipv4Of(result: CniResult): ReturnType<typeof parseIp> {
+function ipv4Of(result: CniResult): Ip | undefined {
   return result.ips.map((ip) => parseCidr(ip.address)?.ip).find((ip) => ip?.family === 4);
 }
 

@@ -31,7 +31,7 @@ import {
 } from '#agent/runtime/pod-state.ts';
 import { sandboxConfig } from '#agent/runtime/runtime.conformance.ts';
 import { parseNetworkConfigList } from '#api/cni/network-config.ts';
-import { parseIp } from '#api/cni/ip-address.ts';
+import { parseIp } from '#base/ip.ts';
 import { parseResult } from '#api/cni/result.ts';
 import { createDiskStore } from '#cni-plugins/host-local/disk-store.ts';
 import { decodeExits } from '#native/launch/protocol.ts';
