@@ -1,6 +1,5 @@
-import { isIP } from 'node:net';
 import type { Answer } from 'dns-packet';
-import { cidrContains, formatIp, parseCidr, parseIp, type IpAddress } from '#api/cni/ip-address.ts';
+import { cidrContains, familyOfIp, formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import type { DnsEndpoint, DnsPort, DnsService, DnsView } from './dns-view.ts';
 
 /** A question as it came; `type` as dns-packet names it. */
@@ -89,8 +88,8 @@ function lookPod(
 ): Found | undefined {
   if (namespace === undefined || label === undefined) return nothing;
   const dotted = label.replaceAll('-', '.');
-  const ip = isIP(dotted) === 4 ? dotted : label.replaceAll('-', ':');
-  return isIP(ip) === 0 || length > 3 ? undefined : { ...nothing, ips: [ip] };
+  const ip = familyOfIp(dotted) === 4 ? dotted : label.replaceAll('-', ':');
+  return familyOfIp(ip) === undefined || length > 3 ? undefined : { ...nothing, ips: [ip] };
 }
 
 /** `rest`: labels left of the Service's name, nearest first: an endpoint, or `_tcp` and `_port`. */
@@ -193,7 +192,7 @@ function answerCname(
   };
 }
 
-function answerReverse(question: DnsQuestion, ip: IpAddress, { view, options }: Context): DnsAnswer {
+function answerReverse(question: DnsQuestion, ip: Ip, { view, options }: Context): DnsAnswer {
   const names = view.reverse(formatIp(ip));
   const isOwn = options.ownCidrs.map(parseCidr).some((cidr) => cidr !== undefined && cidrContains(cidr, ip));
   if (names.length === 0 && !isOwn) return { kind: 'forward' };
@@ -210,7 +209,7 @@ function answerReverse(question: DnsQuestion, ip: IpAddress, { view, options }: 
 }
 
 /** `4.3.2.1.in-addr.arpa` and its ip6.arpa like, complete ones only. */
-function parseReverse(labels: readonly string[]): IpAddress | undefined {
+function parseReverse(labels: readonly string[]): Ip | undefined {
   const suffix = labels.slice(-2).join('.');
   const digits = labels.slice(0, -2).toReversed();
   if (suffix === 'in-addr.arpa' && digits.length === 4) return parseIp(digits.join('.'));

@@ -1,11 +1,12 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { createServer, isIPv6, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { FrameAssembler } from '#base/frame-assembler.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Service } from '#api/objects.ts';
+import { bitsOf, familyOfIp } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink } from '#native/netlink/netlink.ts';
 import { createDnsView } from './dns-view.ts';
@@ -62,7 +63,7 @@ export async function startDns(options: DnsServerOptions): Promise<AsyncDisposab
   await Promise.all([options.services.synced, options.endpointSlices.synced]);
   await netlink.apply(ownNetns, [
     { op: 'setLink', name: 'lo', up: true },
-    { op: 'ensureAddress', name: 'lo', address: `${address}/${isIPv6(address) ? 128 : 32}` },
+    { op: 'ensureAddress', name: 'lo', address: `${address}/${bitsOf(familyOfIp(address) ?? 4)}` },
   ]);
   const abort = new AbortController();
   stack.defer(() => abort.abort(new PodwrightError('E_CLOSED', 'DNS server stopped')));
@@ -82,7 +83,7 @@ interface Listening {
 }
 
 async function listenUdp({ address, port, resolve, signal, log }: Listening): Promise<UdpSocket> {
-  const socket = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
+  const socket = createSocket(familyOfIp(address) === 6 ? 'udp6' : 'udp4');
   socket.on('message', (message, from) => {
     void resolve(message, 'udp', signal).then((reply) => {
       if (reply === undefined || signal.aborted) return;

@@ -1,8 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
-import { connect, isIPv6 } from 'node:net';
+import { connect } from 'node:net';
 import { PodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
+import { familyOfIp, withoutZone } from '#base/ip.ts';
 
 /** Resolvers that other names are asked of, as they were asked of us. */
 export interface Upstream {
@@ -63,7 +64,7 @@ async function askInTurn({ servers, clock, query, transport, signal }: Request):
 function askUdp(server: string, query: Buffer, clock: Clock): Promise<Buffer> {
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   // A socket of its own, so a port of its own: a forged answer has to guess it.
-  const socket = createSocket(isIPv6(server) ? 'udp6' : 'udp4');
+  const socket = createSocket(familyOfIp(withoutZone(server)) === 6 ? 'udp6' : 'udp4');
   const timer = clock.after(timeoutMs, () =>
     reject(new PodwrightError('E_TIMEOUT', `ask ${server}: no answer`)),
   );

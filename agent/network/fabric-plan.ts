@@ -1,5 +1,5 @@
 import type { Node } from '#api/objects.ts';
-import { parseCidr } from '#api/cni/ip-address.ts';
+import { familyOfIp, parseCidr } from '#base/ip.ts';
 import type { NetOp, RouteInfo } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftSet, NftTable } from '#native/nft/nft.ts';
 
@@ -18,7 +18,9 @@ export function computeRoutes(nodes: readonly Node[], ownName: string): readonly
   return others
     .flatMap((node) =>
       podCidrsOf(node).flatMap((destination): readonly FabricRoute[] => {
-        const gateway = internalIpsOf(node).find((ip) => ip.includes(':') === destination.includes(':'));
+        const gateway = internalIpsOf(node).find(
+          (ip) => familyOfIp(ip) === parseCidr(destination)?.ip.family,
+        );
         return gateway === undefined ? [] : [{ destination, gateway }];
       }),
     )
@@ -90,7 +92,7 @@ export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Nod
 export const masqueradeTable = { family: 'ip', name: 'podwright-fabric' } as const;
 
 function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): readonly NftElement[] {
-  const addresses = nodes.flatMap(internalIpsOf).filter((ip) => !ip.includes(':'));
+  const addresses = nodes.flatMap(internalIpsOf).filter((ip) => familyOfIp(ip) === 4);
   const keys = new Set([options.clusterCidr, '224.0.0.0/4', ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
 }

@@ -42,6 +42,7 @@ describe('computeRoutes()', () => {
     ['leads to the other nodes', [own, other], [{ destination: '10.244.1.0/24', gateway: '192.0.2.2' }]],
     ['waits for a node to have pods', [own, node('node-2', undefined, '192.0.2.2')], []],
     ['waits for a node to have an address', [own, node('node-2', '10.244.1.0/24', undefined)], []],
+    ['leaves out what is no address', [own, node('node-2', '10.244.1.0/24', 'evil.example')], []],
     ['leaves out what is no CIDR', [own, node('node-2', '10.244.1.0', '192.0.2.2')], []],
   ])('%s', (_name, nodes, want) => expect(computeRoutes(nodes, 'node-1')).toEqual(want));
 });

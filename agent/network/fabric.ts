@@ -3,6 +3,7 @@ import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/objects.ts';
+import { parseCidr } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
@@ -54,7 +55,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   const work: Record<Key, () => Promise<void>> = {
     routes: () => applyRoutes(options),
     masquerade: async () => {
-      const podCidr = podCidrsOf(ownNode(options) ?? {}).find((cidr) => !cidr.includes(':'));
+      const podCidr = podCidrsOf(ownNode(options) ?? {}).find((cidr) => parseCidr(cidr)?.ip.family === 4);
       if (podCidr === undefined) return;
       const { clusterCidr, linkCidr, hasEgress } = options;
       const table = renderMasquerade({ podCidr, clusterCidr, linkCidr, hasEgress }, nodes.list());

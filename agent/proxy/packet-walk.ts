@@ -1,4 +1,4 @@
-import { boundsOf, cidrContains, formatIp, parseCidr, parseIp } from '#api/cni/ip-address.ts';
+import { cidrContains, firstOf, formatIp, parseCidr, parseIp } from '#base/ip.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { NftChain, NftExpr, NftLoad, NftTable, NftValue } from '#native/nft/nft.ts';
 
@@ -231,5 +231,5 @@ function load(what: NftLoad, state: State, protocol: Packet['protocol']): NftVal
 function firstBits(address: string, prefixLength: number | undefined): string {
   const ip = parseIp(address);
   if (prefixLength === undefined || ip === undefined) return address;
-  return formatIp({ family: ip.family, value: boundsOf({ ip, prefix: prefixLength }).first });
+  return formatIp(firstOf({ ip, prefix: prefixLength }));
 }

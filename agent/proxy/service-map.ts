@@ -1,5 +1,5 @@
-import { isIP } from 'node:net';
 import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/objects.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { planAllowedSources, type Network } from './source-ranges.ts';
 
 /** What the proxy knows of its own node. */
@@ -74,7 +74,7 @@ export function computeProxyPorts(
   if (spec === undefined || spec.type === 'ExternalName' || isForeign(metadata)) return [];
   const version = family === 'ip' ? 4 : 6;
   // Whoever may write a status may write anything; one word that the kernel cannot take would hold up all Services.
-  const isMine = (address: string): boolean => isIP(address) === version;
+  const isMine = (address: string): boolean => familyOfIp(address) === version;
   const addresses = clusterIpsOf(service).filter(isMine);
   if (addresses.length === 0) return [];
   // A load balancer of mode Proxy talks to node ports or pods: packets to its address are its own business (KEP-1860).
@@ -202,7 +202,7 @@ function toBackends(candidates: readonly Candidate[], node: ProxyNode): readonly
   const byKey = new Map<string, Backend>();
   for (const { endpoint, port } of candidates) {
     const ip = endpoint.addresses[0];
-    if (ip === undefined || isIP(ip) === 0) continue;
+    if (ip === undefined || familyOfIp(ip) === undefined) continue;
     byKey.set(`${ip} ${port}`, { ip, port, isLocal: endpoint.nodeName === node.name });
   }
   return [...byKey].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, backend]) => backend);

@@ -1,12 +1,13 @@
 import {
-  bitsOf,
-  boundsOf,
   cidrContains,
+  familyOfIp,
+  firstOf,
   formatIp,
+  hostCidr,
   parseCidr,
   parseIp,
   type Cidr,
-} from '#api/cni/ip-address.ts';
+} from '#base/ip.ts';
 
 /** A network by its first address. */
 export interface Network {
@@ -26,7 +27,7 @@ export function planAllowedSources(
   vips: readonly string[],
   nodeIps: readonly string[],
 ): readonly Network[] | undefined {
-  const family = vips[0]?.includes(':') === true ? 6 : 4;
+  const family = familyOfIp(vips[0] ?? '') ?? 4;
   const cidrs = ranges
     .flatMap((range) => parseCidr(range.trim()) ?? [])
     .filter(({ ip }) => ip.family === family);
@@ -35,7 +36,7 @@ export function planAllowedSources(
     .flatMap((text) => parseIp(text) ?? [])
     .some((ip) => cidrs.some((cidr) => cidrContains(cidr, ip)));
   const own = isNodeAllowed ? vips.flatMap((text) => parseIp(text) ?? []) : [];
-  const all: readonly Cidr[] = [...cidrs, ...own.map((ip) => ({ ip, prefix: bitsOf(family) }))];
+  const all: readonly Cidr[] = [...cidrs, ...own.map(hostCidr)];
   // Two ranges may be the same network: 10.0.0.1/8 and 10.0.0.0/8.
   const networks = new Map(
     all.map(networkOf).map((network) => [`${network.address}/${network.prefixLength}`, network]),
@@ -44,8 +45,5 @@ export function planAllowedSources(
 }
 
 function networkOf(cidr: Cidr): Network {
-  return {
-    address: formatIp({ family: cidr.ip.family, value: boundsOf(cidr).first }),
-    prefixLength: cidr.prefix,
-  };
+  return { address: formatIp(firstOf(cidr)), prefixLength: cidr.prefix };
 }

@@ -1,12 +1,13 @@
 /** One HTTP request at a time to a registry, over a connection that may be made elsewhere. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
-import { connect as tcpConnect, isIP } from 'node:net';
+import { connect as tcpConnect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
 import { shortened } from '#api/oci/document.ts';
 import { systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { http } from '#base/http.ts';
+import { familyOfIp } from '#base/ip.ts';
 
 /** Opens a TCP connection. `podwright up` passes one that leaves through the launcher, outside the node's namespaces. */
 export type Connect = (
@@ -101,7 +102,7 @@ function withoutUserinfo(given: URL): URL {
 export function schemeOf(host: string, insecureRegistries: readonly string[] = []): 'http' | 'https' {
   const name = host.replace(/:\d+$/, '');
   const isLoopback =
-    name === 'localhost' || name === '[::1]' || (isIP(name) === 4 && name.startsWith('127.'));
+    name === 'localhost' || name === '[::1]' || (familyOfIp(name) === 4 && name.startsWith('127.'));
   return isLoopback || insecureRegistries.includes(host) || insecureRegistries.includes(name)
     ? 'http'
     : 'https';
@@ -170,7 +171,7 @@ function secure(
   const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
   const tls = tlsConnect({
     socket,
-    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(familyOfIp(host) === undefined ? { servername: host } : {}),
     ...(authorities === undefined ? {} : { ca: [...authorities] }),
   });
   signal.addEventListener('abort', () => tls.destroy(), { once: true });
