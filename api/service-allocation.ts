@@ -1,3 +1,4 @@
+import { familyOfIp } from '#base/ip.ts';
 import { invalidField, type FieldError } from './field-error.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringOf, withPath } from './json.ts';
 import type { JsonObject } from './object.ts';
@@ -90,7 +91,7 @@ export function withServiceAllocation(
   const spec = objectOf(service['spec']);
   if (spec['type'] === 'ExternalName') return service;
   const clusterIp = stringOf(spec['clusterIP']) || stringOf(listOf(spec['clusterIPs'])[0]) || given.clusterIp;
-  const family = clusterIp?.includes(':') === true ? 'IPv6' : 'IPv4';
+  const family = familyOfIp(clusterIp ?? '') === 6 ? 'IPv6' : 'IPv4';
   const ports = objectsOf(spec['ports']).map((port, index) => {
     const nodePort = given.nodePorts?.get(index);
     return nodePort === undefined ? port : { ...port, nodePort };

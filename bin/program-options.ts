@@ -1,10 +1,17 @@
 /** What is wrong with the options of `server` and `agent`, before anything is written or started. Pure. */
-import { isIP } from 'node:net';
-
-import { boundsOf, cidrContains, parseCidr, parseIp, type Cidr } from '#api/cni/ip-address.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
 import { PodwrightError } from '#base/errors.ts';
+import {
+  cidrContains,
+  cidrsOverlap,
+  familyOfIp,
+  indexOfIp,
+  isNetwork,
+  parseCidr,
+  parseIp,
+  withoutZone,
+} from '#base/ip.ts';
 import type { AgentCommandOptions } from './agent.ts';
 import type { Role } from './program.ts';
 import type { ServerCommandOptions } from './server.ts';
@@ -48,26 +55,25 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
 }
 
 function addressProblems(option: string, text: string): readonly string[] {
-  const family = isIP(text);
-  if (family === 0 || text.includes('%')) return [`${option} ${text}: not an IP address`];
-  if (family === 6) return [`${option} ${text}: only IPv4 addresses are supported`];
+  const ip = parseIp(text);
+  if (ip === undefined) return [`${option} ${text}: not an IP address`];
+  if (ip.family === 6) return [`${option} ${text}: only IPv4 addresses are supported`];
   if (['0.0.0.0', '255.255.255.255'].includes(text))
     return [`${option} ${text}: names no host; give an address that others reach`];
-  const first = Number(text.split('.')[0]);
-  return first >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
+  return ip.w3 >>> 24 >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
 }
 
 function listenProblems(text: string): readonly string[] {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port < 1 || port > 65_535) return [`--listen ${text}: write HOST:PORT`];
-  const host = match[1] ?? match[2] ?? '';
-  const isAddress = isIP(host) !== 0;
-  if (
-    match[1] !== undefined
-      ? isIP(host) !== 6
-      : !isAddress && (/^[\d.]+$/.test(host) || dnsSubdomain(host).length > 0)
-  ) {
+  const [, bracketed, bare = ''] = match;
+  const host = bracketed ?? bare;
+  const isHost =
+    bracketed === undefined
+      ? familyOfIp(bare) === 4 || (!/^[\d.]+$/.test(bare) && dnsSubdomain(bare).length === 0)
+      : familyOfIp(withoutZone(bracketed)) === 6 && !bracketed.endsWith('%');
+  if (!isHost) {
     return [`--listen ${text}: ${host} is neither an IP address nor a host name`];
   }
   return [];
@@ -104,7 +110,7 @@ function cidrProblems(option: string, text: string): readonly string[] {
   const cidr = parseCidr(text);
   if (cidr === undefined) return [`${option} ${text}: not a network; write ADDRESS/PREFIX, as 10.96.0.0/16`];
   if (cidr.ip.family !== 4) return [`${option} ${text}: only IPv4 networks are supported`];
-  return boundsOf(cidr).first === cidr.ip.value ? [] : [`${option} ${text}: bits behind the prefix are set`];
+  return isNetwork(cidr) ? [] : [`${option} ${text}: bits behind the prefix are set`];
 }
 
 function linkProblems(linkCidr: string, nodeIp: string): readonly string[] {
@@ -129,7 +135,7 @@ function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): re
   if (broken.length > 0 || services === undefined || pods === undefined) return broken;
   const dns = parseIp(clusterDns);
   const problems: string[] = [];
-  if (overlap(services, pods))
+  if (cidrsOverlap(services, pods))
     problems.push(`--service-cidr ${serviceCidr}: overlaps --cluster-cidr ${clusterCidr}`);
   if (pods.prefix > prefixBitsOfNode)
     problems.push(`--cluster-cidr ${clusterCidr}: too small; each node gets a /${prefixBitsOfNode}`);
@@ -138,16 +144,11 @@ function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): re
     problems.push(`--cluster-dns ${clusterDns}: not an IPv4 address`);
   else if (!cidrContains(services, dns))
     problems.push(`--cluster-dns ${clusterDns}: not in --service-cidr ${serviceCidr}`);
-  else if (dns.value <= boundsOf(services).first + 1n)
+  else if ((indexOfIp(services, dns) ?? 0) <= 1)
     problems.push(
       `--cluster-dns ${clusterDns}: that is the API server's own Service; take another of ${serviceCidr}`,
     );
   return problems;
-}
-
-function overlap(a: Cidr, b: Cidr): boolean {
-  const [one, other] = [boundsOf(a), boundsOf(b)];
-  return a.ip.family === b.ip.family && one.first <= other.last && other.first <= one.last;
 }
 
 /** A host's address is not one that pods or Services have. */

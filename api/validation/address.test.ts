@@ -64,6 +64,17 @@ describe('addresses', () => {
     ]);
   });
 
+  it.each([
+    ['0:0:0:0:0:FFFF:10.0.0.1', 'must be an IPv6 address'],
+    ['::ffff:a00:1', 'must be an IPv6 address'],
+    ['::ffff:0:10.0.0.1', undefined], // Translated (RFC 2765), not mapped.
+  ])('of an EndpointSlice: IPv4 in IPv6, spelled %s', (address, detail) => {
+    const slice = { addressType: 'IPv6', endpoints: [{ addresses: [address] }], ports: [] };
+    expect(complaints('discovery.k8s.io/v1', 'EndpointSlice', slice)).toEqual(
+      wanted('endpoints[0].addresses[0]', address, detail),
+    );
+  });
+
   it.each(addresses)('by which a Service is reached from outside: %s', (address, detail) => {
     const spec = {
       type: 'ClusterIP',

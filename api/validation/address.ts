@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
 import { duplicateField, invalidField, type FieldError } from '#api/field-error.ts';
 import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { classOfIp } from '#base/ip-class.ts';
+import { familyOfIp } from '#base/ip.ts';
 
 /** What is said of a text that is no address. */
 export const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';
@@ -10,7 +10,7 @@ export const ipText = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::f
 /** Complaints about what must be an address, as Kubernetes writes them: without leading zeros or a zone. */
 export function ipErrors(field: string, value: unknown): readonly FieldError[] {
   const text = stringOf(value);
-  return isIP(text) > 0 && !text.includes('%') ? [] : [invalidField(field, value ?? '', ipText)];
+  return familyOfIp(text) !== undefined ? [] : [invalidField(field, value ?? '', ipText)];
 }
 
 /**
@@ -56,7 +56,7 @@ export function podAddressErrors(pod: JsonObject): readonly FieldError[] {
 
 function familyErrors(field: string, addresses: readonly unknown[]): readonly FieldError[] {
   const errors = addresses.flatMap((address, index) => [...ipErrors(`${field}[${index}]`, address)]);
-  const families = new Set(addresses.map((address) => isIP(stringOf(address))));
+  const families = new Set(addresses.map((address) => familyOfIp(stringOf(address))));
   if (addresses.length > 1 && (addresses.length > 2 || families.size !== 2)) {
     const detail = 'may specify no more than one IP for each IP family';
     const value = addresses.map((ip) => ({ ip }));

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import {
   forbiddenField,
   invalidField,
@@ -9,13 +8,14 @@ import {
 import { at, equalJson, listOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { dnsLabel, dnsSubdomain, labelValue, pathSegment, qualifiedName, type Format } from './format.ts';
 
 /** All annotations of an object together, keys and values. */
 export const annotationByteCountMax = 262_144;
 
 const anyIp: Format = (text) =>
-  isIP(text) > 0 ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
+  familyOfIp(text) !== undefined ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
 
 /** CronJobs leave room for what is appended to the names of their Jobs. */
 const cronJobName: Format = (text) =>

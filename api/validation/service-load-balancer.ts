@@ -1,5 +1,3 @@
-import { isIP } from 'node:net';
-import { parseCidr } from '#api/cni/ip-address.ts';
 import {
   forbiddenField,
   invalidField,
@@ -10,6 +8,7 @@ import {
 import { at, equalJson, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { needsHealthCheckPort } from '#api/service-allocation.ts';
+import { familyOfIp, parseCidr } from '#base/ip.ts';
 import { isPortNumber, portNumberText, qualifiedName } from './format.ts';
 import { formatErrors } from './meta.ts';
 
@@ -58,7 +57,7 @@ export function validateServiceStatus(service: JsonObject): readonly FieldError[
     }
     const modes = ['Proxy', 'VIP'];
     return [
-      ...(isIP(stringOf(ip)) > 0 ? [] : [invalidField(`${here}.ip`, ip, ipText)]),
+      ...(familyOfIp(stringOf(ip)) !== undefined ? [] : [invalidField(`${here}.ip`, ip, ipText)]),
       ...(ipMode === undefined
         ? [requiredField(`${here}.ipMode`, 'must be specified when `ip` is set')]
         : []),

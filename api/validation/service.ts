@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import {
   duplicateField,
   forbiddenField,
@@ -9,6 +8,7 @@ import {
 } from '#api/field-error.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import { familyOfIp, isIpv4Mapped, parseIp } from '#base/ip.ts';
 import { dnsLabel, dnsSubdomain, isPortNumber, portNumberText } from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';
 import { portReferenceErrors } from './container.ts';
@@ -113,7 +113,7 @@ function addressErrors(spec: JsonObject): readonly FieldError[] {
     return [invalidField('spec.clusterIPs', addresses, 'first value must match `clusterIP`')];
   }
   const isAddress = (value: unknown): boolean =>
-    value === 'None' || value === '' || isIP(stringOf(value)) > 0;
+    value === 'None' || value === '' || familyOfIp(stringOf(value)) !== undefined;
   return [
     ...addresses.flatMap((address, index) =>
       isAddress(address) ? [] : [invalidField(`spec.clusterIPs[${index}]`, address, ipText)],
@@ -173,17 +173,13 @@ export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] 
       const place = `${field}[${position}]`;
       const text = stringOf(address);
       if (family === 0) return formatErrors(place, text, dnsSubdomain);
-      return isIP(text) === family && isPlain(text)
+      const ip = parseIp(text);
+      return ip?.family === family && !isIpv4Mapped(ip)
         ? endpointIpErrors(place, text)
         : [invalidField(place, text, `must be an IPv${family} address`)];
     });
   });
   return [...badPorts, ...endpointErrors];
-}
-
-/** Whether it is what it looks like: no IPv4 in the clothes of IPv6, and without a zone. */
-function isPlain(text: string): boolean {
-  return !/^::ffff:|%/i.test(text);
 }
 
 /** Complaints about an Endpoints object. */
