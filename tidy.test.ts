@@ -39,6 +39,8 @@ describe('tidyFile()', () => {
       text: "import { setTimeout as sleep } from 'node:timers/promises';",
       problem: /base\/clock/,
     },
+    { name: 'api/a.ts', text: "import { isIP } from 'node:net';", problem: /base\/ip\.ts/ },
+    { name: 'agent/a.ts', text: 'const list = new BlockList();', problem: /base\/ip\.ts/ },
     { name: 'agent/a.ts', text: 'await rm(path, { recursive: true });', problem: /removeTree/ },
     { name: 'bin/a.ts', text: 'rmSync(a, { force: true, recursive: true });', problem: /removeOwned/ },
     { name: 'base/a.ts', text: '\n'.repeat(600), problem: /at most 500/ },

@@ -60,6 +60,8 @@ const linesMax = 500;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
 const bareTimers =
   /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(|\bset(?:Timeout|Interval)\b.*'node:timer[s]/;
+/** Readers of addresses that are not base/ip.ts, and differ from it. Written so that it does not find itself. */
+const otherIpReaders = /\b(isI[P](v[46])?|BlockLis[t]|SocketAddres[s])\b/;
 /** Written so that it does not find itself. */
 const leftovers = /\b(FIXM[E]|XX[X])\b/;
 
@@ -135,6 +137,11 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
     if (leftover !== null) add(index + 1, `${leftover[0]} does not reach main`);
     if (bareTimers.test(source) && file !== 'base/clock.ts' && !isTestFile(file))
       add(index + 1, 'waits go by base/clock.ts: a timer of more than 24.8 days is due at once');
+    if (otherIpReaders.test(source) && !isTestFile(file))
+      add(
+        index + 1,
+        'addresses are read by base/ip.ts: two readers take different texts for the same address',
+      );
     if (/\bTODO\b(?!\([a-z0-9-]+\))/.test(source) && file !== 'tidy.ts')
       add(index + 1, 'TODO(name-of-issue) only');
     if (removesTree.test(source) && !isTestFile(file) && !removers.has(file))

@@ -1,5 +1,6 @@
 /**
- * Addresses and networks of both families: the only place that reads, writes and counts them.
+ * Addresses and networks of both families: the only place that reads, writes and counts them
+ * (docs/decisions/0011-one-address-type.md).
  * Pure, and without BigInt: it is asked for every endpoint, lease and reverse name.
  *
  * What is read is what Kubernetes 1.36 lets into new objects (StrictIPCIDRValidation, KEP-4858, on by default there): Go's
@@ -7,6 +8,7 @@
  * libraries read as octal. Two of its rules are asked for apart, since the kernel and CNI have uses for what they refuse:
  * IPv4 inside IPv6 (`isIpv4Mapped`) and bits behind the prefix (`isNetwork`).
  */
+import { PodwrightError } from './errors.ts';
 import { readIpText } from './ip-text.ts';
 
 export type IpFamily = 4 | 6;
@@ -144,6 +146,13 @@ export function parseCidr(text: string): Cidr | undefined {
   const ip = parseIp(text.slice(0, slash));
   const prefix = Number(digits);
   return ip === undefined || prefix > bitsOf(ip.family) ? undefined : { ip, prefix };
+}
+
+/** A network that is written in the program. @throws E_INVALID */
+export function knownCidr(text: string): Cidr {
+  const cidr = parseCidr(text);
+  if (cidr === undefined) throw new PodwrightError('E_INVALID', `read network ${text}: none`);
+  return cidr;
 }
 
 export function formatCidr({ ip, prefix }: Cidr): string {

@@ -1,6 +1,8 @@
+import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
+import { formatCidr, formatIp, knownCidr, nthIp } from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 import { checkSocketPath } from '#bin/socket-path.ts';
@@ -9,7 +11,8 @@ export const nodesMax = 64;
 export const serviceCidr = '10.96.0.0/16';
 export const clusterCidr = '10.244.0.0/16';
 export const clusterDnsIp = '10.96.0.10';
-const fabricPrefix = '172.31.255'; // Lives in the cluster's own namespaces only.
+/** Lives in the cluster's own namespaces only. */
+const fabric = knownCidr('172.31.255.0/24');
 const bridge = 'podwright0';
 
 export interface UpOptions {
@@ -67,11 +70,17 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     runDir,
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     egressSocket,
-    server: host('server', `${fabricPrefix}.1`),
+    server: host('server', fabricAddress(1)),
     nodes: Array.from({ length: options.nodes }, (_, index) =>
-      host(`node-${index + 1}`, `${fabricPrefix}.${index + 11}`),
+      host(`node-${index + 1}`, fabricAddress(index + 11)),
     ),
   };
+}
+
+function fabricAddress(index: number): string {
+  const ip = nthIp(fabric, index);
+  assert(ip !== undefined);
+  return formatIp(ip);
 }
 
 /** The bridge, in the server's namespace. */
@@ -80,7 +89,7 @@ export function planBridge(plan: UpPlan): readonly NetOp[] {
     { op: 'setLink', name: 'lo', up: true },
     { op: 'ensureLink', name: bridge, link: { kind: 'bridge' } },
     { op: 'setLink', name: bridge, up: true },
-    { op: 'ensureAddress', name: bridge, address: `${plan.server.ip}/24` },
+    { op: 'ensureAddress', name: bridge, address: `${plan.server.ip}/${fabric.prefix}` },
   ];
 }
 
@@ -97,7 +106,7 @@ export function planCable(
     atNode: [
       { op: 'setLink', name: 'lo', up: true },
       { op: 'setLink', name: 'eth0', up: true },
-      { op: 'ensureAddress', name: 'eth0', address: `${node.ip}/24` },
+      { op: 'ensureAddress', name: 'eth0', address: `${node.ip}/${fabric.prefix}` },
     ],
   };
 }
@@ -149,7 +158,7 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     '--service-cidr',
     serviceCidr,
     '--link-cidr',
-    `${fabricPrefix}.0/24`,
+    formatCidr(fabric),
     '--egress-socket',
     plan.egressSocket,
   ];
