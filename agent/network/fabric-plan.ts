@@ -1,5 +1,5 @@
 import type { Node } from '#api/objects.ts';
-import { familyOfIp, parseCidr } from '#base/ip.ts';
+import { familyOfIp, formatCidr, formatIp, networkOf, parseCidr, parseIp } from '#base/ip.ts';
 import type { NetOp, RouteInfo } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftSet, NftTable } from '#native/nft/nft.ts';
 
@@ -17,11 +17,14 @@ export function computeRoutes(nodes: readonly Node[], ownName: string): readonly
   const others = nodes.filter((node) => node.metadata?.name !== ownName);
   return others
     .flatMap((node) =>
-      podCidrsOf(node).flatMap((destination): readonly FabricRoute[] => {
-        const gateway = internalIpsOf(node).find(
-          (ip) => familyOfIp(ip) === parseCidr(destination)?.ip.family,
-        );
-        return gateway === undefined ? [] : [{ destination, gateway }];
+      podCidrsOf(node).flatMap((text): readonly FabricRoute[] => {
+        const cidr = parseCidr(text);
+        const gateway = internalIpsOf(node)
+          .map(parseIp)
+          .find((ip) => ip !== undefined && ip.family === cidr?.ip.family);
+        if (cidr === undefined || gateway === undefined) return [];
+        // As the kernel says it: what is wanted is compared with what is there.
+        return [{ destination: formatCidr(networkOf(cidr)), gateway: formatIp(gateway) }];
       }),
     )
     .toSorted((a, b) => (a.destination < b.destination ? -1 : 1));

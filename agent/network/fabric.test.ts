@@ -43,6 +43,16 @@ describe('computeRoutes()', () => {
     ['waits for a node to have pods', [own, node('node-2', undefined, '192.0.2.2')], []],
     ['waits for a node to have an address', [own, node('node-2', '10.244.1.0/24', undefined)], []],
     ['leaves out what is no address', [own, node('node-2', '10.244.1.0/24', 'evil.example')], []],
+    [
+      'names a network as the kernel does',
+      [own, node('node-2', '10.244.1.9/24', '192.0.2.2')],
+      [{ destination: '10.244.1.0/24', gateway: '192.0.2.2' }],
+    ],
+    [
+      'the same of IPv6',
+      [own, node('node-2', 'FD00:0:0:1::9/64', 'fd00:0::2')],
+      [{ destination: 'fd00:0:0:1::/64', gateway: 'fd00::2' }],
+    ],
     ['leaves out what is no CIDR', [own, node('node-2', '10.244.1.0', '192.0.2.2')], []],
   ])('%s', (_name, nodes, want) => expect(computeRoutes(nodes, 'node-1')).toEqual(want));
 });

@@ -11,7 +11,8 @@ export function allocatePodCidr(
   if (nodePrefixLength < cluster.prefix || nodePrefixLength > 30) {
     throw new PodwrightError('E_INVALID', `divide ${clusterCidr} into /${nodePrefixLength}: does not fit`);
   }
-  const taken = used.map(parseIpv4Cidr);
+  // Who may make a Node may claim anything for it: what is no network, or of the other family, takes nothing of this one.
+  const taken = used.flatMap((text) => parseCidr(text) ?? []);
   for (let index = 0; ; index++) {
     const part = nthSubnet(cluster, nodePrefixLength, index);
     if (part === undefined) return undefined;
