@@ -22,8 +22,7 @@ import { tryParseQuantity } from '#api/quantity.ts';
 import { labelSelectorFromObject } from '#api/selector.ts';
 import { immutable, intOrPercentErrors, shareErrors } from './workload.ts';
 import { validateCoreEvent, validateEvent, validateEventUpdate } from './event.ts';
-import { qualifiedName } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { formatErrors, qualifiedName } from './format.ts';
 
 type Validate = (object: JsonObject) => readonly FieldError[];
 type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];

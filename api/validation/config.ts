@@ -8,8 +8,7 @@ import {
 } from '#api/field-error.ts';
 import { at, equalJson, isObject, objectOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { configKey } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { configKey, formatErrors } from './format.ts';
 
 /** All values of a ConfigMap or Secret together. */
 export const dataByteCountMax = 1_048_576;

@@ -12,8 +12,16 @@ import type { JsonObject } from '#api/object.ts';
 import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
 import { ipErrors } from './address.ts';
 import { containerSecurityErrors } from './pod-security.ts';
-import { dnsLabel, envName, isPortNumber, portName, portNumberText, qualifiedName } from './format.ts';
-import { formatErrors, requiredText } from './meta.ts';
+import {
+  dnsLabel,
+  envName,
+  formatErrors,
+  isPortNumber,
+  portName,
+  portNumberText,
+  qualifiedName,
+  requiredText,
+} from './format.ts';
 
 /** Where a container is, and what is around it. */
 export interface ContainerContext {

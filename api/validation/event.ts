@@ -1,8 +1,7 @@
 import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
 import { at, equalJson, numberOf, objectOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { qualifiedName } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { formatErrors, qualifiedName } from './format.ts';
 
 /** Bytes of what an event says (k8s.io/kubernetes pkg/apis/core/validation, NoteLengthLimit and its neighbours). */
 const noteBytesMax = 1024;

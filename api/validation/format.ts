@@ -1,3 +1,7 @@
+import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
+import { stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+
 /**
  * The formats of names and values, as functions from text to complaints (none: valid). Texts are those of
  * k8s.io/apimachinery util/validation.
@@ -126,4 +130,22 @@ function whole(syntax: string): (text: string) => boolean {
   const pattern = new RegExp(`^${syntax}$`);
   // A text beyond all limits is told to be too long; what it consists of would be looked for too long.
   return (text) => text.length > syntaxLengthMax || pattern.test(text);
+}
+
+/** The complaints of a format as errors of a field. */
+export function formatErrors(field: string, text: string, format: Format): readonly FieldError[] {
+  return format(text).map((detail) => invalidField(field, text, detail));
+}
+
+/** A required text of some format. */
+export function requiredText(
+  object: JsonObject,
+  field: string,
+  path: string,
+  format?: Format,
+): readonly FieldError[] {
+  const text = stringOf(object[field]);
+  const name = path === '' ? field : `${path}.${field}`;
+  if (text === '') return [requiredField(name)];
+  return format === undefined ? [] : formatErrors(name, text, format);
 }

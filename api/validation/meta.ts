@@ -1,18 +1,10 @@
-import {
-  forbiddenField,
-  invalidField,
-  requiredField,
-  tooLongField,
-  type FieldError,
-} from '#api/field-error.ts';
-import { at, equalJson, listOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { familyOfIp } from '#base/ip.ts';
-import { dnsLabel, dnsSubdomain, labelValue, pathSegment, qualifiedName, type Format } from './format.ts';
-
-/** All annotations of an object together, keys and values. */
-export const annotationByteCountMax = 262_144;
+import { dnsLabel, dnsSubdomain, formatErrors, pathSegment, qualifiedName, type Format } from './format.ts';
+import { annotationErrors, labelErrors } from './labels.ts';
 
 const anyIp: Format = (text) =>
   familyOfIp(text) !== undefined ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
@@ -69,45 +61,6 @@ export function validateMetaUpdate(old: JsonObject, object: JsonObject): readonl
     .map((finalizer) => JSON.stringify(finalizer))
     .join(', ')}}`;
   return [...errors, forbiddenField('metadata.finalizers', detail)];
-}
-
-/** Labels of an object or pod template. */
-export function labelErrors(labels: unknown, field: string): readonly FieldError[] {
-  return Object.entries(stringMapOf(labels)).flatMap(([key, value]) => [
-    ...formatErrors(field, key, qualifiedName),
-    ...formatErrors(field, value, labelValue),
-  ]);
-}
-
-/** Annotations of an object or pod template. */
-export function annotationErrors(annotations: unknown, field: string): readonly FieldError[] {
-  const entries = Object.entries(stringMapOf(annotations));
-  const size = entries.reduce(
-    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
-    0,
-  );
-  return [
-    ...entries.flatMap(([key]) => formatErrors(field, key, (text) => qualifiedName(text.toLowerCase()))),
-    ...(size > annotationByteCountMax ? [tooLongField(field, annotationByteCountMax)] : []),
-  ];
-}
-
-/** The complaints of a format as errors of a field. */
-export function formatErrors(field: string, text: string, format: Format): readonly FieldError[] {
-  return format(text).map((detail) => invalidField(field, text, detail));
-}
-
-/** A required text of some format. */
-export function requiredText(
-  object: JsonObject,
-  field: string,
-  path: string,
-  format?: Format,
-): readonly FieldError[] {
-  const text = stringOf(object[field]);
-  const name = path === '' ? field : `${path}.${field}`;
-  if (text === '') return [requiredField(name)];
-  return format === undefined ? [] : formatErrors(name, text, format);
 }
 
 function nameErrors(metadata: JsonObject, format: Format): readonly FieldError[] {

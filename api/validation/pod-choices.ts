@@ -9,8 +9,7 @@ import {
 } from '#api/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { dnsSubdomain } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { dnsSubdomain, formatErrors } from './format.ts';
 
 /** Complaints about choices of containers that hang together with each other or with the pod's. */
 export function choiceErrorsOfContainers(spec: JsonObject, path: string): readonly FieldError[] {

@@ -2,8 +2,7 @@ import { invalidField, requiredField, type FieldError } from '#api/field-error.t
 import { listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ipErrors } from './address.ts';
-import { dnsSubdomain, dnsSubdomainWithUnderscore } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { dnsSubdomain, dnsSubdomainWithUnderscore, formatErrors } from './format.ts';
 
 /** What resolvers of C libraries take (validation.MaxDNSNameservers and its neighbours). */
 const nameserversMax = 3;

@@ -7,8 +7,7 @@ import {
 } from '#api/field-error.ts';
 import { objectsOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
-import { qualifiedName } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { formatErrors, qualifiedName } from './format.ts';
 
 const choices = ['DoNotSchedule', 'ScheduleAnyway'];
 const positiveText = 'must be greater than zero';

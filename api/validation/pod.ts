@@ -20,8 +20,8 @@ import {
 import type { JsonObject } from '#api/object.ts';
 import { tryParseQuantity } from '#api/quantity.ts';
 import { hostPortErrors, localPathErrors, resourceErrors, validateContainer } from './container.ts';
-import { dnsLabel, dnsSubdomain } from './format.ts';
-import { formatErrors, labelErrors, requiredText } from './meta.ts';
+import { dnsLabel, dnsSubdomain, formatErrors, requiredText } from './format.ts';
+import { labelErrors } from './labels.ts';
 import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
 import { nameServiceErrors } from './pod-dns.ts';
 import { contextErrors, profileErrors } from './pod-profiles.ts';

@@ -9,8 +9,7 @@ import { at, equalJson, listOf, numberOf, objectOf, objectsOf, stringOf } from '
 import type { JsonObject } from '#api/object.ts';
 import { needsHealthCheckPort } from '#api/service-allocation.ts';
 import { familyOfIp, parseCidr } from '#base/ip.ts';
-import { isPortNumber, portNumberText, qualifiedName } from './format.ts';
-import { formatErrors } from './meta.ts';
+import { formatErrors, isPortNumber, portNumberText, qualifiedName } from './format.ts';
 
 const onlyBalanced = "may only be used when `type` is 'LoadBalancer'";
 const cidrText = 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)';

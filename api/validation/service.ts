@@ -9,10 +9,10 @@ import {
 import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { familyOfIp, isIpv4Mapped, parseIp } from '#base/ip.ts';
-import { dnsLabel, dnsSubdomain, isPortNumber, portNumberText } from './format.ts';
+import { dnsLabel, dnsSubdomain, formatErrors, isPortNumber, portNumberText } from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';
 import { portReferenceErrors } from './container.ts';
-import { formatErrors, labelErrors } from './meta.ts';
+import { labelErrors } from './labels.ts';
 import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
 
 /** Complaints about a Service. */

@@ -9,7 +9,7 @@ import { at, equalJson, isObject, numberOf, objectOf, stringMapOf, stringOf, typ
 import type { JsonObject } from '#api/object.ts';
 import type { LabelSelector } from '#api/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
-import { annotationErrors, labelErrors } from './meta.ts';
+import { annotationErrors, labelErrors } from './labels.ts';
 import { validatePodSpec } from './pod.ts';
 
 type Validate = (object: JsonObject) => readonly FieldError[];
