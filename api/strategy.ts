@@ -1,23 +1,11 @@
 import { decodeType } from './decode.ts';
-import { templateGenerationAnnotation, templatePaths } from './defaults/workload.ts';
-import { at, equalJson, objectOf, objectsOf, stringOf, withPath } from './json.ts';
+import { at, equalJson, objectOf, stringOf, withPath } from './json.ts';
 import { findSubresource, schemaType, type Kind } from './kinds.ts';
+import { rulesOf } from './kinds/rules-of.ts';
+import type { CreateContext } from './kinds/rules.ts';
 import type { JsonObject } from './object.ts';
-import { qosClass } from './pod/qos.ts';
-import { keepServiceAllocations } from './strategy-service.ts';
 import { updateSubresource } from './strategy-subresource.ts';
 import { formatTime } from './time.ts';
-
-/** What a new object gets from the server. */
-export interface CreateContext {
-  /** Milliseconds since the epoch. */
-  readonly now: number;
-  readonly uid: string;
-  /** From the URL; undefined for cluster-scoped kinds. */
-  readonly namespace?: string | undefined;
-  /** Five characters for generateName (see `nameSuffixAlphabet`); without it an absent name stays absent. */
-  readonly nameSuffix?: string | undefined;
-}
 
 /** The characters of generated names: no vowels, so no words (apimachinery util/rand). */
 export const nameSuffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
@@ -26,7 +14,7 @@ export const nameSuffixAlphabet = 'bcdfghjklmnpqrstvwxz2456789';
 export function prepareCreate(kind: Kind, object: JsonObject, context: CreateContext): JsonObject {
   const created = { ...object, metadata: createMetadata(kind, objectOf(object['metadata']), context) };
   const withStatus = keepsStatusOnCreate(kind) ? created : withInitialStatus(kind, created, context);
-  return particularCreate[keyOf(kind)]?.(withStatus, context) ?? withStatus;
+  return rulesOf(kind).prepareCreate?.(withStatus, context) ?? withStatus;
 }
 
 /**
@@ -71,43 +59,7 @@ export function markDeleted(
 
 /** Whether objects of the kind carry metadata.generation (measured; kinds without it never get one). */
 export function tracksGeneration(kind: Pick<Kind, 'group' | 'kind'>): boolean {
-  return !withoutGeneration.has(keyOf(kind));
-}
-
-const withoutGeneration: ReadonlySet<string> = new Set([
-  ...['Service', 'ConfigMap', 'Secret', 'Namespace', 'Node', 'PersistentVolume', 'PersistentVolumeClaim'].map(
-    core,
-  ),
-  ...['Endpoints', 'LimitRange', 'ResourceQuota', 'ServiceAccount', 'Event'].map(core),
-  'apps/ControllerRevision',
-  'autoscaling/HorizontalPodAutoscaler',
-  'apiregistration.k8s.io/APIService',
-  'certificates.k8s.io/CertificateSigningRequest',
-  'coordination.k8s.io/Lease',
-  'events.k8s.io/Event',
-  'networking.k8s.io/IPAddress',
-  'networking.k8s.io/ServiceCIDR',
-  'node.k8s.io/RuntimeClass',
-  ...['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding'].map(
-    (kind) => `rbac.authorization.k8s.io/${kind}`,
-  ),
-  ...['ResourceClaim', 'ResourceClaimTemplate'].map((kind) => `resource.k8s.io/${kind}`),
-  ...[
-    'CSIDriver',
-    'CSINode',
-    'CSIStorageCapacity',
-    'StorageClass',
-    'VolumeAttachment',
-    'VolumeAttributesClass',
-  ].map((kind) => `storage.k8s.io/${kind}`),
-]);
-
-function core(kind: string): string {
-  return `/${kind}`;
-}
-
-function keyOf(kind: Pick<Kind, 'group' | 'kind'>): string {
-  return `${kind.group}/${kind.kind}`;
+  return rulesOf(kind).tracksGeneration ?? true;
 }
 
 function createMetadata(kind: Kind, given: JsonObject, context: CreateContext): JsonObject {
@@ -155,11 +107,8 @@ const serverOwned = [
   'generateName',
 ];
 
-/** Kinds whose labels no subresource changes; the others take labels along with a status. */
-const labelsKept: ReadonlySet<string> = new Set(['apps/Deployment']);
-
 function withoutForeignLabels(kind: Kind, old: JsonObject, object: JsonObject): JsonObject {
-  return labelsKept.has(keyOf(kind))
+  return rulesOf(kind).keepsLabelsOnStatus === true
     ? withPath(object, 'metadata.labels', at(old, 'metadata.labels'))
     : object;
 }
@@ -168,7 +117,7 @@ function withoutForeignLabels(kind: Kind, old: JsonObject, object: JsonObject): 
 function updateMain(kind: Kind, old: JsonObject, object: JsonObject): JsonObject {
   const written =
     findSubresource(kind, 'status') === undefined ? object : withPath(object, 'status', old['status']);
-  return particularUpdate[keyOf(kind)]?.(old, written) ?? written;
+  return rulesOf(kind).prepareUpdate?.(old, written) ?? written;
 }
 
 function withGeneration(kind: Kind, old: JsonObject, updated: JsonObject): JsonObject {
@@ -185,64 +134,12 @@ function desiredOf(object: JsonObject): JsonObject {
 
 /** Kubelets register Nodes with their status; kinds without the subresource (reviews) have a status of their own. */
 function keepsStatusOnCreate(kind: Kind): boolean {
-  return keyOf(kind) === '/Node' || findSubresource(kind, 'status') === undefined;
+  return rulesOf(kind).keepsStatusOnCreate === true || findSubresource(kind, 'status') === undefined;
 }
 
 function withInitialStatus(kind: Kind, object: JsonObject, context: CreateContext): JsonObject {
   const field = schemaType(kind.typeName)?.f?.['status'];
   if (typeof field !== 'string') return object;
-  const initial = initialStatus[keyOf(kind)]?.(object, context) ?? {};
+  const initial = rulesOf(kind).initialStatus?.(object, context) ?? {};
   return { ...object, status: decodeType(field, initial).object };
-}
-
-const initialStatus: Readonly<Record<string, (object: JsonObject, context: CreateContext) => JsonObject>> = {
-  '/Pod': (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
-  '/Namespace': () => ({ phase: 'Active' }),
-  '/PersistentVolume': (_volume, { now }) => ({ phase: 'Pending', lastPhaseTransitionTime: formatTime(now) }),
-  '/PersistentVolumeClaim': () => ({ phase: 'Pending' }),
-  'apiextensions.k8s.io/CustomResourceDefinition': (definition) => ({
-    conditions: [],
-    acceptedNames: { plural: '', kind: '' },
-    storedVersions: objectsOf(at(definition, 'spec.versions'))
-      .filter((version) => version['storage'] === true)
-      .map((version) => version['name']),
-  }),
-};
-
-type Prepare = (object: JsonObject, context: CreateContext) => JsonObject;
-
-const particularCreate: Readonly<Record<string, Prepare>> = {
-  '/Namespace': (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
-  'apps/DaemonSet': (set) => withTemplateGeneration(set, 1),
-  'batch/Job': labelJob,
-};
-
-const particularUpdate: Readonly<Record<string, (old: JsonObject, object: JsonObject) => JsonObject>> = {
-  '/Namespace': (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
-  '/Service': keepServiceAllocations,
-  'apps/DaemonSet': (old, set) => {
-    const path = templatePaths['apps/DaemonSet'] ?? '';
-    const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);
-    return withTemplateGeneration(set, equalJson(at(old, path), at(set, path)) ? generation : generation + 1);
-  },
-};
-
-function withTemplateGeneration(set: JsonObject, generation: number): JsonObject {
-  return withPath(set, ['metadata', 'annotations', templateGenerationAnnotation], String(generation));
-}
-
-/** A Job without manualSelector selects its pods by its own uid. */
-function labelJob(job: JsonObject, { uid }: CreateContext): JsonObject {
-  if (at(job, 'spec.manualSelector') === true) return job;
-  const name = stringOf(at(job, 'metadata.name'));
-  const labels = {
-    'batch.kubernetes.io/controller-uid': uid,
-    'batch.kubernetes.io/job-name': name,
-    'controller-uid': uid,
-    'job-name': name,
-  };
-  const merge = (object: JsonObject, path: string): JsonObject =>
-    withPath(object, path, { ...objectOf(at(object, path)), ...labels });
-  const labelled = merge(merge(job, 'metadata.labels'), 'spec.template.metadata.labels');
-  return withPath(labelled, 'spec.selector', { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } });
 }

@@ -129,9 +129,6 @@ function isAutoscalingV1(object: Draft): boolean {
   return object['apiVersion'] === 'autoscaling/v1';
 }
 
-/** The DaemonSet's template generation, which lives in an annotation since apps/v1. */
-export const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
-
 /** Runs the rules of a kind that have one (`apps/Deployment`). */
 export function applyWorkloadDefaults(key: string, object: Draft): void {
   applyRules(object, workloadRules[key] ?? []);

@@ -1,0 +1,20 @@
+import { at, equalJson, withPath } from '#api/json.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+
+/** Rules of DaemonSets: they count the changes of their template. */
+export const daemonSetRules: KindRules = {
+  prepareCreate: (set) => withTemplateGeneration(set, 1),
+  prepareUpdate: (old, set) => {
+    const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);
+    const isSame = equalJson(at(old, 'spec.template'), at(set, 'spec.template'));
+    return withTemplateGeneration(set, isSame ? generation : generation + 1);
+  },
+};
+
+/** The DaemonSet's template generation, which lives in an annotation since apps/v1. */
+const templateGenerationAnnotation = 'deprecated.daemonset.template.generation';
+
+function withTemplateGeneration(set: JsonObject, generation: number): JsonObject {
+  return withPath(set, ['metadata', 'annotations', templateGenerationAnnotation], String(generation));
+}

@@ -1,0 +1,6 @@
+import type { KindRules } from '#api/kinds/rules.ts';
+
+/** Rules of Endpoints. */
+export const endpointsRules: KindRules = {
+  tracksGeneration: false,
+};

@@ -1,0 +1,87 @@
+import type { Kind } from '#api/kinds.ts';
+import { customResourceDefinitionRules } from './apiextensions/custom-resource-definition.ts';
+import { apiServiceRules } from './apiregistration/api-service.ts';
+import { controllerRevisionRules } from './apps/controller-revision.ts';
+import { daemonSetRules } from './apps/daemon-set.ts';
+import { deploymentRules } from './apps/deployment.ts';
+import { horizontalPodAutoscalerRules } from './autoscaling/horizontal-pod-autoscaler.ts';
+import { jobRules } from './batch/job.ts';
+import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
+import { leaseRules } from './coordination/lease.ts';
+import { configMapRules } from './core/config-map.ts';
+import { endpointsRules } from './core/endpoints.ts';
+import { eventRules } from './core/event.ts';
+import { limitRangeRules } from './core/limit-range.ts';
+import { namespaceRules } from './core/namespace.ts';
+import { nodeRules } from './core/node.ts';
+import { persistentVolumeClaimRules } from './core/persistent-volume-claim.ts';
+import { persistentVolumeRules } from './core/persistent-volume.ts';
+import { podRules } from './core/pod.ts';
+import { resourceQuotaRules } from './core/resource-quota.ts';
+import { secretRules } from './core/secret.ts';
+import { serviceAccountRules } from './core/service-account.ts';
+import { serviceRules } from './core/service.ts';
+import { eventV1Rules } from './events/event.ts';
+import { ipAddressRules } from './networking/ip-address.ts';
+import { serviceCidrRules } from './networking/service-cidr.ts';
+import { runtimeClassRules } from './node/runtime-class.ts';
+import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
+import { clusterRoleRules, roleRules } from './rbac/role.ts';
+import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
+import { csiDriverRules } from './storage/csi-driver.ts';
+import { csiNodeRules } from './storage/csi-node.ts';
+import { csiStorageCapacityRules } from './storage/csi-storage-capacity.ts';
+import { storageClassRules } from './storage/storage-class.ts';
+import { volumeAttachmentRules } from './storage/volume-attachment.ts';
+import { volumeAttributesClassRules } from './storage/volume-attributes-class.ts';
+import type { KindRules } from './rules.ts';
+
+/** The kinds that something is particular about, by group ('' is core) and name. Their rules hold in all versions of the group. */
+export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
+  ['/ConfigMap', configMapRules],
+  ['/Endpoints', endpointsRules],
+  ['/Event', eventRules],
+  ['/LimitRange', limitRangeRules],
+  ['/Namespace', namespaceRules],
+  ['/Node', nodeRules],
+  ['/PersistentVolume', persistentVolumeRules],
+  ['/PersistentVolumeClaim', persistentVolumeClaimRules],
+  ['/Pod', podRules],
+  ['/ResourceQuota', resourceQuotaRules],
+  ['/Secret', secretRules],
+  ['/Service', serviceRules],
+  ['/ServiceAccount', serviceAccountRules],
+  ['apiextensions.k8s.io/CustomResourceDefinition', customResourceDefinitionRules],
+  ['apiregistration.k8s.io/APIService', apiServiceRules],
+  ['apps/ControllerRevision', controllerRevisionRules],
+  ['apps/DaemonSet', daemonSetRules],
+  ['apps/Deployment', deploymentRules],
+  ['autoscaling/HorizontalPodAutoscaler', horizontalPodAutoscalerRules],
+  ['batch/Job', jobRules],
+  ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
+  ['coordination.k8s.io/Lease', leaseRules],
+  ['events.k8s.io/Event', eventV1Rules],
+  ['networking.k8s.io/IPAddress', ipAddressRules],
+  ['networking.k8s.io/ServiceCIDR', serviceCidrRules],
+  ['node.k8s.io/RuntimeClass', runtimeClassRules],
+  ['rbac.authorization.k8s.io/ClusterRole', clusterRoleRules],
+  ['rbac.authorization.k8s.io/ClusterRoleBinding', clusterRoleBindingRules],
+  ['rbac.authorization.k8s.io/Role', roleRules],
+  ['rbac.authorization.k8s.io/RoleBinding', roleBindingRules],
+  ['resource.k8s.io/ResourceClaim', resourceClaimRules],
+  ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
+  ['storage.k8s.io/CSIDriver', csiDriverRules],
+  ['storage.k8s.io/CSINode', csiNodeRules],
+  ['storage.k8s.io/CSIStorageCapacity', csiStorageCapacityRules],
+  ['storage.k8s.io/StorageClass', storageClassRules],
+  ['storage.k8s.io/VolumeAttachment', volumeAttachmentRules],
+  ['storage.k8s.io/VolumeAttributesClass', volumeAttributesClassRules],
+]);
+
+/** The kinds that nothing is particular about: some of Kubernetes, and all that clients bring. */
+const generic: KindRules = {};
+
+/** What is particular about a kind. By group and name, so that a custom kind meets nothing of a built-in one that is called the same. */
+export function rulesOf({ group, kind }: Pick<Kind, 'group' | 'kind'>): KindRules {
+  return particularKinds.get(`${group}/${kind}`) ?? generic;
+}

@@ -1,0 +1,31 @@
+import type { JsonObject } from '#api/object.ts';
+
+/** What a new object gets from the server. */
+export interface CreateContext {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  readonly uid: string;
+  /** From the URL; undefined for cluster-scoped kinds. */
+  readonly namespace?: string | undefined;
+  /** Five characters for generateName (see `nameSuffixAlphabet`); without it an absent name stays absent. */
+  readonly nameSuffix?: string | undefined;
+}
+
+/**
+ * What is particular about a kind: everything that is done otherwise to its objects than to those of most kinds. A kind without a member
+ * is treated as all are, and so is a custom kind, whatever its name. All functions are pure.
+ */
+export interface KindRules {
+  /** false: objects carry no metadata.generation. */
+  readonly tracksGeneration?: false;
+  /** A new object keeps the status that it comes with, although status is a subresource. */
+  readonly keepsStatusOnCreate?: true;
+  /** The status of a new object, before what the schema defaults; empty without. */
+  readonly initialStatus?: (object: JsonObject, context: CreateContext) => JsonObject;
+  /** What the server sets on a new object, after metadata and status. */
+  readonly prepareCreate?: (object: JsonObject, context: CreateContext) => JsonObject;
+  /** The new object with what an update by the main endpoint may not change, or does not name, as it was. */
+  readonly prepareUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
+  /** No subresource changes the labels; those of other kinds take labels along with a status. */
+  readonly keepsLabelsOnStatus?: true;
+}

@@ -1,0 +1,6 @@
+import type { KindRules } from '#api/kinds/rules.ts';
+
+/** Rules of CSINodes. */
+export const csiNodeRules: KindRules = {
+  tracksGeneration: false,
+};

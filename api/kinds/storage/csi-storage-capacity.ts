@@ -1,0 +1,6 @@
+import type { KindRules } from '#api/kinds/rules.ts';
+
+/** Rules of CSIStorageCapacities. */
+export const csiStorageCapacityRules: KindRules = {
+  tracksGeneration: false,
+};
