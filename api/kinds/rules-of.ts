@@ -1,10 +1,19 @@
 import type { Kind } from '#api/kinds.ts';
+import { policyBindingRules } from './admissionregistration/admission-policy-binding.ts';
+import { mutatingPolicyRules, validatingPolicyRules } from './admissionregistration/admission-policy.ts';
+import {
+  mutatingWebhookRules,
+  validatingWebhookRules,
+} from './admissionregistration/webhook-configuration.ts';
 import { customResourceDefinitionRules } from './apiextensions/custom-resource-definition.ts';
 import { apiServiceRules } from './apiregistration/api-service.ts';
 import { controllerRevisionRules } from './apps/controller-revision.ts';
 import { daemonSetRules } from './apps/daemon-set.ts';
 import { deploymentRules } from './apps/deployment.ts';
+import { replicaSetRules } from './apps/replica-set.ts';
+import { statefulSetRules } from './apps/stateful-set.ts';
 import { horizontalPodAutoscalerRules } from './autoscaling/horizontal-pod-autoscaler.ts';
+import { cronJobRules } from './batch/cron-job.ts';
 import { jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
 import { leaseRules } from './coordination/lease.ts';
@@ -16,18 +25,26 @@ import { namespaceRules } from './core/namespace.ts';
 import { nodeRules } from './core/node.ts';
 import { persistentVolumeClaimRules } from './core/persistent-volume-claim.ts';
 import { persistentVolumeRules } from './core/persistent-volume.ts';
+import { podTemplateRules } from './core/pod-template.ts';
 import { podRules } from './core/pod.ts';
+import { replicationControllerRules } from './core/replication-controller.ts';
 import { resourceQuotaRules } from './core/resource-quota.ts';
 import { secretRules } from './core/secret.ts';
 import { serviceAccountRules } from './core/service-account.ts';
 import { serviceRules } from './core/service.ts';
+import { endpointSliceRules } from './discovery/endpoint-slice.ts';
 import { eventV1Rules } from './events/event.ts';
+import { flowSchemaRules } from './flowcontrol/flow-schema.ts';
+import { priorityLevelConfigurationRules } from './flowcontrol/priority-level-configuration.ts';
+import { ingressClassRules } from './networking/ingress-class.ts';
 import { ipAddressRules } from './networking/ip-address.ts';
+import { networkPolicyRules } from './networking/network-policy.ts';
 import { serviceCidrRules } from './networking/service-cidr.ts';
 import { runtimeClassRules } from './node/runtime-class.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
+import { priorityClassRules } from './scheduling/priority-class.ts';
 import { csiDriverRules } from './storage/csi-driver.ts';
 import { csiNodeRules } from './storage/csi-node.ts';
 import { csiStorageCapacityRules } from './storage/csi-storage-capacity.ts';
@@ -47,21 +64,37 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['/PersistentVolume', persistentVolumeRules],
   ['/PersistentVolumeClaim', persistentVolumeClaimRules],
   ['/Pod', podRules],
+  ['/PodTemplate', podTemplateRules],
+  ['/ReplicationController', replicationControllerRules],
   ['/ResourceQuota', resourceQuotaRules],
   ['/Secret', secretRules],
   ['/Service', serviceRules],
   ['/ServiceAccount', serviceAccountRules],
+  ['admissionregistration.k8s.io/MutatingAdmissionPolicy', mutatingPolicyRules],
+  ['admissionregistration.k8s.io/MutatingAdmissionPolicyBinding', policyBindingRules],
+  ['admissionregistration.k8s.io/MutatingWebhookConfiguration', mutatingWebhookRules],
+  ['admissionregistration.k8s.io/ValidatingAdmissionPolicy', validatingPolicyRules],
+  ['admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding', policyBindingRules],
+  ['admissionregistration.k8s.io/ValidatingWebhookConfiguration', validatingWebhookRules],
   ['apiextensions.k8s.io/CustomResourceDefinition', customResourceDefinitionRules],
   ['apiregistration.k8s.io/APIService', apiServiceRules],
   ['apps/ControllerRevision', controllerRevisionRules],
   ['apps/DaemonSet', daemonSetRules],
   ['apps/Deployment', deploymentRules],
+  ['apps/ReplicaSet', replicaSetRules],
+  ['apps/StatefulSet', statefulSetRules],
   ['autoscaling/HorizontalPodAutoscaler', horizontalPodAutoscalerRules],
+  ['batch/CronJob', cronJobRules],
   ['batch/Job', jobRules],
   ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
   ['coordination.k8s.io/Lease', leaseRules],
+  ['discovery.k8s.io/EndpointSlice', endpointSliceRules],
   ['events.k8s.io/Event', eventV1Rules],
+  ['flowcontrol.apiserver.k8s.io/FlowSchema', flowSchemaRules],
+  ['flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration', priorityLevelConfigurationRules],
   ['networking.k8s.io/IPAddress', ipAddressRules],
+  ['networking.k8s.io/IngressClass', ingressClassRules],
+  ['networking.k8s.io/NetworkPolicy', networkPolicyRules],
   ['networking.k8s.io/ServiceCIDR', serviceCidrRules],
   ['node.k8s.io/RuntimeClass', runtimeClassRules],
   ['rbac.authorization.k8s.io/ClusterRole', clusterRoleRules],
@@ -70,6 +103,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['rbac.authorization.k8s.io/RoleBinding', roleBindingRules],
   ['resource.k8s.io/ResourceClaim', resourceClaimRules],
   ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
+  ['scheduling.k8s.io/PriorityClass', priorityClassRules],
   ['storage.k8s.io/CSIDriver', csiDriverRules],
   ['storage.k8s.io/CSINode', csiNodeRules],
   ['storage.k8s.io/CSIStorageCapacity', csiStorageCapacityRules],

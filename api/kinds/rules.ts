@@ -1,3 +1,5 @@
+import type { DefaultRule } from '#api/defaults/rule.ts';
+import type { Draft } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 
 /** What a new object gets from the server. */
@@ -16,6 +18,12 @@ export interface CreateContext {
  * is treated as all are, and so is a custom kind, whatever its name. All functions are pure.
  */
 export interface KindRules {
+  /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */
+  readonly defaults?: readonly DefaultRule[];
+  /** Where the pod template is (`spec.template`): its spec gets a pod's defaults, after `defaults`. */
+  readonly podTemplatePath?: string;
+  /** Defaults that are no rule of one field, in place, after the others. */
+  readonly completeDefaults?: (object: Draft) => void;
   /** false: objects carry no metadata.generation. */
   readonly tracksGeneration?: false;
   /** A new object keeps the status that it comes with, although status is a subresource. */

@@ -4,6 +4,18 @@ import type { JsonObject } from '#api/object.ts';
 
 /** Rules of DaemonSets: they count the changes of their template. */
 export const daemonSetRules: KindRules = {
+  defaults: [
+    ['spec.updateStrategy', {}],
+    ['spec.updateStrategy.type', 'RollingUpdate'],
+    [
+      'spec.updateStrategy.rollingUpdate',
+      (strategy) => (strategy['type'] === 'RollingUpdate' ? {} : undefined),
+    ],
+    ['spec.updateStrategy.rollingUpdate.maxUnavailable', 1],
+    ['spec.updateStrategy.rollingUpdate.maxSurge', 0],
+    ['spec.revisionHistoryLimit', 10],
+  ],
+  podTemplatePath: 'spec.template',
   prepareCreate: (set) => withTemplateGeneration(set, 1),
   prepareUpdate: (old, set) => {
     const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);

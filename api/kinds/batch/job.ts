@@ -1,9 +1,27 @@
+import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, objectOf, stringOf, withPath } from '#api/json.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 
+const jobDefaults: readonly DefaultRule[] = [
+  // Both unset means one pod that has to succeed; completions alone means a fixed count, one at a time.
+  ['spec.completions', (job) => (job['parallelism'] === undefined ? 1 : undefined)],
+  ['spec.parallelism', 1],
+  ['spec.backoffLimit', (job) => (job['backoffLimitPerIndex'] === undefined ? 6 : 2_147_483_647)],
+  ['spec.completionMode', 'NonIndexed'],
+  ['spec.suspend', false],
+  ['spec.manualSelector', false],
+  [
+    'spec.podReplacementPolicy',
+    (job) => (job['podFailurePolicy'] === undefined ? 'TerminatingOrFailed' : 'Failed'),
+  ],
+  ['spec.podFailurePolicy.rules[].onPodConditions[].status', 'True'],
+];
+
 /** Rules of Jobs. */
 export const jobRules: KindRules = {
+  defaults: jobDefaults,
+  podTemplatePath: 'spec.template',
   prepareCreate: labelJob,
 };
 

@@ -1,10 +1,18 @@
-import { at, withPath } from '#api/json.ts';
+import { at, objectOf, withPath, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
 export const namespaceRules: KindRules = {
+  completeDefaults: labelNamespace,
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Active' }),
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
   prepareUpdate: (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
 };
+
+function labelNamespace(namespace: Draft): void {
+  const metadata = objectOf(namespace['metadata']);
+  if (typeof metadata['name'] !== 'string' || metadata['name'] === '') return;
+  const labels = { ...objectOf(metadata['labels']), 'kubernetes.io/metadata.name': metadata['name'] };
+  namespace['metadata'] = { ...metadata, labels };
+}

@@ -1,6 +1,19 @@
+import { objectOf, setOwn, stringMapOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of Secrets. */
 export const secretRules: KindRules = {
+  defaults: [['type', 'Opaque']],
+  completeDefaults: foldStringData,
   tracksGeneration: false,
 };
+
+/** stringData is write-only: it ends up in data, over what data says. */
+function foldStringData(secret: Draft): void {
+  const entries = Object.entries(stringMapOf(secret['stringData']));
+  delete secret['stringData'];
+  if (entries.length === 0) return;
+  const data: Draft = { ...objectOf(secret['data']) };
+  for (const [key, text] of entries) setOwn(data, key, new TextEncoder().encode(text).toBase64());
+  secret['data'] = data;
+}

@@ -1,8 +1,42 @@
+import { holdersAt } from '#api/defaults/rule.ts';
+import { at, listOf, stringOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { keepServiceAllocations } from '#api/strategy-service.ts';
 
 /** Rules of Services: they hold addresses and ports of the cluster. */
 export const serviceRules: KindRules = {
+  defaults: [
+    ['spec.sessionAffinity', 'None'],
+    ['spec.type', 'ClusterIP'],
+    ['spec.sessionAffinityConfig', (spec) => (spec['sessionAffinity'] === 'ClientIP' ? {} : undefined)],
+    [
+      'spec.sessionAffinityConfig.clientIP',
+      (_config, root) => (affinityOf(root) === 'ClientIP' ? {} : undefined),
+    ],
+    ['spec.sessionAffinityConfig.clientIP.timeoutSeconds', 10_800],
+    ['spec.ports[].protocol', 'TCP'],
+    ['spec.ports[].targetPort', (port) => port['port'], 'zero'],
+    ['spec.internalTrafficPolicy', (spec) => (spec['type'] === 'ExternalName' ? undefined : 'Cluster')],
+    ['spec.externalTrafficPolicy', (spec) => (isExternallyReachable(spec) ? 'Cluster' : undefined)],
+    ['status.loadBalancer.ingress[].ipMode', (item) => (stringOf(item['ip']) === '' ? undefined : 'VIP')],
+    ['spec.allocateLoadBalancerNodePorts', (spec) => (spec['type'] === 'LoadBalancer' ? true : undefined)],
+  ],
+  completeDefaults: (service) => holdersAt(service, 'spec').forEach(dropAffinityConfig),
   tracksGeneration: false,
   prepareUpdate: keepServiceAllocations,
 };
+
+/** A configuration that nothing reads would come to life with the next change of the affinity. */
+function dropAffinityConfig(spec: Draft): void {
+  if (spec['sessionAffinity'] === 'None') delete spec['sessionAffinityConfig'];
+}
+
+function affinityOf(service: Draft): unknown {
+  return at(service, 'spec.sessionAffinity');
+}
+
+function isExternallyReachable(spec: Draft): boolean {
+  const { type } = spec;
+  if (type === 'NodePort' || type === 'LoadBalancer') return true;
+  return type === 'ClusterIP' && listOf(spec['externalIPs']).length > 0;
+}

@@ -1,0 +1,11 @@
+import { listOf } from '#api/json.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
+
+/** Rules of NetworkPolicies. */
+export const networkPolicyRules: KindRules = {
+  defaults: [
+    ['spec.ingress[].ports[].protocol', 'TCP'],
+    ['spec.egress[].ports[].protocol', 'TCP'],
+    ['spec.policyTypes', (spec) => (listOf(spec['egress']).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'])],
+  ],
+};
