@@ -37,10 +37,12 @@ import { eventV1Rules } from './events/event.ts';
 import { flowSchemaRules } from './flowcontrol/flow-schema.ts';
 import { priorityLevelConfigurationRules } from './flowcontrol/priority-level-configuration.ts';
 import { ingressClassRules } from './networking/ingress-class.ts';
+import { ingressRules } from './networking/ingress.ts';
 import { ipAddressRules } from './networking/ip-address.ts';
 import { networkPolicyRules } from './networking/network-policy.ts';
 import { serviceCidrRules } from './networking/service-cidr.ts';
 import { runtimeClassRules } from './node/runtime-class.ts';
+import { podDisruptionBudgetRules } from './policy/pod-disruption-budget.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
@@ -93,10 +95,12 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['flowcontrol.apiserver.k8s.io/FlowSchema', flowSchemaRules],
   ['flowcontrol.apiserver.k8s.io/PriorityLevelConfiguration', priorityLevelConfigurationRules],
   ['networking.k8s.io/IPAddress', ipAddressRules],
+  ['networking.k8s.io/Ingress', ingressRules],
   ['networking.k8s.io/IngressClass', ingressClassRules],
   ['networking.k8s.io/NetworkPolicy', networkPolicyRules],
   ['networking.k8s.io/ServiceCIDR', serviceCidrRules],
   ['node.k8s.io/RuntimeClass', runtimeClassRules],
+  ['policy/PodDisruptionBudget', podDisruptionBudgetRules],
   ['rbac.authorization.k8s.io/ClusterRole', clusterRoleRules],
   ['rbac.authorization.k8s.io/ClusterRoleBinding', clusterRoleBindingRules],
   ['rbac.authorization.k8s.io/Role', roleRules],

@@ -1,6 +1,8 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
+import type { FieldError } from '#api/field-error.ts';
 import type { Draft } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import type { Format } from '#api/validation/format.ts';
 
 /** What a new object gets from the server. */
 export interface CreateContext {
@@ -12,6 +14,11 @@ export interface CreateContext {
   /** Five characters for generateName (see `nameSuffixAlphabet`); without it an absent name stays absent. */
   readonly nameSuffix?: string | undefined;
 }
+
+/** Complaints about an object, decoded, defaulted and prepared. */
+export type Validate = (object: JsonObject) => readonly FieldError[];
+/** Complaints about what an update changes. */
+export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
 
 /**
  * What is particular about a kind: everything that is done otherwise to its objects than to those of most kinds. A kind without a member
@@ -36,4 +43,16 @@ export interface KindRules {
   readonly prepareUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
   /** No subresource changes the labels; those of other kinds take labels along with a status. */
   readonly keepsLabelsOnStatus?: true;
+  /** What names look like; RFC 1123 subdomains without. */
+  readonly nameFormat?: Format;
+  /** A finalizer may be any qualified name, as kube-apiserver has it for kinds that it checks as it does custom resources. */
+  readonly takesAnyFinalizer?: true;
+  /** Complaints about a new object, and about an updated one whose body is not what it was. */
+  readonly validate?: Validate;
+  /** Complaints about new objects only. */
+  readonly validateCreate?: Validate;
+  /** Complaints about what an update by the main endpoint changes. */
+  readonly validateUpdate?: ValidateUpdate;
+  /** Complaints about the object after its status was written. */
+  readonly validateStatus?: Validate;
 }

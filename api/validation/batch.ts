@@ -17,16 +17,30 @@ import type { JsonObject } from '#api/object.ts';
 import type { LabelSelector } from '#api/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
 import { dnsSubdomain, labelLengthMax } from './format.ts';
+import { immutable, nonNegative } from './field.ts';
 import { podFailurePolicyErrors, successPolicyErrors } from './job-policy.ts';
-import { immutable, nonNegative, templateErrors } from './workload.ts';
+import { templateErrors } from './workload.ts';
 
-type Validate = (object: JsonObject) => readonly FieldError[];
-type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
+/** Complaints about a new or changed Job. */
+export function validateJob(job: JsonObject): readonly FieldError[] {
+  return [...jobSpecErrors(job, 'spec'), ...selectorErrors(job)];
+}
 
-/** Complaints about new or changed Jobs and CronJobs, by `group/Kind`. */
-export const batchValidators: Readonly<Record<string, Validate>> = {
-  'batch/Job': (job) => [...jobSpecErrors(job, 'spec'), ...selectorErrors(job)],
-  'batch/CronJob': (cronJob) => [
+/** Complaints about what an update changes of a Job. */
+export function validateJobUpdate(old: JsonObject, job: JsonObject): readonly FieldError[] {
+  return [
+    ...completionsErrors(old, job),
+    ...immutable('spec.selector')(old, job),
+    ...jobTemplateUpdateErrors(old, job),
+    ...['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'].flatMap(
+      (field) => immutable(`spec.${field}`)(old, job),
+    ),
+  ];
+}
+
+/** Complaints about a new or changed CronJob. */
+export function validateCronJob(cronJob: JsonObject): readonly FieldError[] {
+  return [
     ...scheduleErrors(cronJob),
     ...nonNegative(cronJob, [
       'spec.startingDeadlineSeconds',
@@ -35,20 +49,8 @@ export const batchValidators: Readonly<Record<string, Validate>> = {
     ]),
     ...jobSpecErrors(cronJob, 'spec.jobTemplate.spec'),
     ...jobTemplateErrors(cronJob),
-  ],
-};
-
-/** Complaints about what an update changes, by `group/Kind`. */
-export const batchUpdateValidators: Readonly<Record<string, ValidateUpdate>> = {
-  'batch/Job': (old, job) => [
-    ...completionsErrors(old, job),
-    ...immutable('spec.selector')(old, job),
-    ...jobTemplateUpdateErrors(old, job),
-    ...['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'].flatMap(
-      (field) => immutable(`spec.${field}`)(old, job),
-    ),
-  ],
-};
+  ];
+}
 
 /** As k8s.io/kubernetes batch validation: limits of Indexed jobs. */
 const indexedMax = 100_000;

@@ -1,31 +1,11 @@
 import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/field-error.ts';
 import { at, equalJson, listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
-import { familyOfIp } from '#base/ip.ts';
-import { dnsLabel, dnsSubdomain, formatErrors, pathSegment, qualifiedName, type Format } from './format.ts';
+import { dnsLabel, dnsSubdomain, formatErrors, qualifiedName, type Format } from './format.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
-
-const anyIp: Format = (text) =>
-  familyOfIp(text) !== undefined ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
-
-/** CronJobs leave room for what is appended to the names of their Jobs. */
-const cronJobName: Format = (text) =>
-  text.length > 52 ? ['must be no more than 52 characters'] : dnsSubdomain(text);
-
-/** Kinds whose names are no RFC 1123 subdomain. */
-const nameFormats: Readonly<Record<string, Format>> = {
-  '/Namespace': dnsLabel,
-  '/Service': dnsLabel,
-  'batch/CronJob': cronJobName,
-  'networking.k8s.io/IPAddress': anyIp,
-  'rbac.authorization.k8s.io/Role': pathSegment,
-  'rbac.authorization.k8s.io/RoleBinding': pathSegment,
-  'rbac.authorization.k8s.io/ClusterRole': pathSegment,
-  'rbac.authorization.k8s.io/ClusterRoleBinding': pathSegment,
-  'certificates.k8s.io/CertificateSigningRequest': pathSegment,
-  'apiregistration.k8s.io/APIService': pathSegment,
-};
 
 /** Complaints about the metadata of an object of the kind. */
 export function validateMeta(
@@ -33,14 +13,15 @@ export function validateMeta(
   object: JsonObject,
 ): readonly FieldError[] {
   const metadata = objectOf(object['metadata']);
-  const format = nameFormats[`${kind.group}/${kind.kind}`] ?? dnsSubdomain;
+  const rules = rulesOf(kind);
+  const format = rules.nameFormat ?? dnsSubdomain;
   return [
     ...nameErrors(metadata, format),
     ...namespaceErrors(kind, stringOf(metadata['namespace'])),
     ...labelErrors(metadata['labels'], 'metadata.labels'),
     ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
     ...ownerErrors(objectsOf(metadata['ownerReferences'])),
-    ...finalizerErrors(kind, listOf(metadata['finalizers']).map(stringOf)),
+    ...finalizerErrors(rules, listOf(metadata['finalizers']).map(stringOf)),
   ];
 }
 
@@ -84,15 +65,8 @@ function namespaceErrors({ namespaced }: Pick<Kind, 'namespaced'>, namespace: st
 /** What the server itself acts on (k8s.io/kubernetes pkg/apis/core/helper, IsStandardFinalizerName). */
 const standardFinalizers: ReadonlySet<string> = new Set(['orphan', 'foregroundDeletion', 'kubernetes']);
 
-/** Groups whose objects kube-apiserver checks as it does custom resources: there a finalizer may be any qualified name. */
-const genericGroups: ReadonlySet<string> = new Set([
-  'admissionregistration.k8s.io',
-  'apiextensions.k8s.io',
-  'apiregistration.k8s.io',
-]);
-
 function finalizerErrors(
-  { group }: Pick<Kind, 'group'>,
+  { takesAnyFinalizer }: KindRules,
   finalizers: readonly string[],
 ): readonly FieldError[] {
   const field = 'metadata.finalizers';
@@ -103,7 +77,7 @@ function finalizerErrors(
     ...finalizers.flatMap((finalizer) => formatErrors(field, finalizer, qualifiedName)),
     ...(isBoth ? [invalidField(field, finalizers, both)] : []),
     ...finalizers.flatMap((finalizer, index) =>
-      finalizer.includes('/') || standardFinalizers.has(finalizer) || genericGroups.has(group)
+      finalizer.includes('/') || standardFinalizers.has(finalizer) || takesAnyFinalizer === true
         ? []
         : [invalidField(`${field}[${index}]`, finalizer, bare)],
     ),

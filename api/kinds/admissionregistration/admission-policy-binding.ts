@@ -4,4 +4,5 @@ import type { KindRules } from '#api/kinds/rules.ts';
 /** Rules of both kinds of bindings of admission policies. */
 export const policyBindingRules: KindRules = {
   defaults: matchRules('spec.matchResources'),
+  takesAnyFinalizer: true,
 };

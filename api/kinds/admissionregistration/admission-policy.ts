@@ -5,11 +5,13 @@ import type { KindRules } from '#api/kinds/rules.ts';
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
   defaults: policyRules('spec.matchConstraints'),
+  takesAnyFinalizer: true,
 };
 
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
   defaults: [...policyRules('spec.matchConstraints'), ['spec.reinvocationPolicy', 'Never']],
+  takesAnyFinalizer: true,
 };
 
 function policyRules(match: string): readonly DefaultRule[] {

@@ -5,11 +5,13 @@ import type { KindRules } from '#api/kinds/rules.ts';
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
   defaults: webhookRules(),
+  takesAnyFinalizer: true,
 };
 
 /** Rules of MutatingWebhookConfigurations. */
 export const mutatingWebhookRules: KindRules = {
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
+  takesAnyFinalizer: true,
 };
 
 function webhookRules(): readonly DefaultRule[] {

@@ -1,5 +1,8 @@
-import { at, objectsOf, stringOf } from '#api/json.ts';
+import { invalidField, type FieldError } from '#api/field-error.ts';
+import { at, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { immutable } from '#api/validation/field.ts';
 
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
@@ -17,4 +20,33 @@ export const customResourceDefinitionRules: KindRules = {
       .filter((version) => version['storage'] === true)
       .map((version) => version['name']),
   }),
+  takesAnyFinalizer: true,
+  validate: definitionErrors,
+  validateUpdate: (old, definition) => [
+    ...immutable('spec.group')(old, definition),
+    ...immutable('spec.names.plural')(old, definition),
+    ...immutable('spec.names.kind')(old, definition),
+    ...immutable('spec.scope')(old, definition),
+  ],
 };
+
+function definitionErrors(definition: JsonObject): readonly FieldError[] {
+  const spec = objectOf(definition['spec']);
+  const wanted = `${stringOf(at(spec, 'names.plural'))}.${stringOf(spec['group'])}`;
+  const name = stringOf(at(definition, 'metadata.name'));
+  const stored = objectsOf(spec['versions']).filter((version) => version['storage'] === true);
+  return [
+    ...(name === wanted
+      ? []
+      : [invalidField('metadata.name', name, 'must be spec.names.plural+"."+spec.group')]),
+    ...(stored.length === 1
+      ? []
+      : [
+          invalidField(
+            'spec.versions',
+            spec['versions'] ?? [],
+            'must have exactly one version marked as storage version',
+          ),
+        ]),
+  ];
+}

@@ -1,6 +1,14 @@
+import { invalidField } from '#api/field-error.ts';
+import { numberOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { immutable } from '#api/validation/field.ts';
 
 /** Rules of ControllerRevisions. */
 export const controllerRevisionRules: KindRules = {
   tracksGeneration: false,
+  validate: (revision) =>
+    numberOf(revision['revision']) < 0
+      ? [invalidField('revision', revision['revision'], 'must be greater than or equal to 0')]
+      : [],
+  validateUpdate: immutable('data'),
 };

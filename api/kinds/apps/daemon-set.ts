@@ -1,6 +1,8 @@
 import { at, equalJson, withPath } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { immutable, nonNegative } from '#api/validation/field.ts';
+import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of DaemonSets: they count the changes of their template. */
 export const daemonSetRules: KindRules = {
@@ -22,6 +24,11 @@ export const daemonSetRules: KindRules = {
     const isSame = equalJson(at(old, 'spec.template'), at(set, 'spec.template'));
     return withTemplateGeneration(set, isSame ? generation : generation + 1);
   },
+  validate: (set) => [
+    ...selectorErrors(set, 'daemonset'),
+    ...nonNegative(set, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
+  ],
+  validateUpdate: immutable('spec.selector'),
 };
 
 /** The DaemonSet's template generation, which lives in an annotation since apps/v1. */

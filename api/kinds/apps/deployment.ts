@@ -1,4 +1,9 @@
+import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
+import { at, numberOf, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { immutable, intOrPercentErrors, nonNegative } from '#api/validation/field.ts';
+import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of Deployments. */
 export const deploymentRules: KindRules = {
@@ -14,4 +19,40 @@ export const deploymentRules: KindRules = {
   ],
   podTemplatePath: 'spec.template',
   keepsLabelsOnStatus: true,
+  validate: (deployment) => [
+    ...nonNegative(deployment, ['spec.replicas']),
+    ...selectorErrors(deployment, 'deployment'),
+    ...strategyErrors(deployment),
+    ...nonNegative(deployment, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
+    ...deadlineErrors(deployment),
+  ],
+  validateUpdate: immutable('spec.selector'),
 };
+
+function strategyErrors(deployment: JsonObject): readonly FieldError[] {
+  const strategy = objectOf(at(deployment, 'spec.strategy'));
+  const rolling = strategy['rollingUpdate'];
+  if (strategy['type'] === 'Recreate') {
+    const detail = "may not be specified when strategy `type` is 'Recreate'";
+    return rolling === undefined ? [] : [forbiddenField('spec.strategy.rollingUpdate', detail)];
+  }
+  const isZero = (value: unknown): boolean => value === 0 || value === '0%';
+  const { maxUnavailable, maxSurge } = objectOf(rolling);
+  const path = 'spec.strategy.rollingUpdate';
+  return [
+    ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...intOrPercentErrors(maxSurge, `${path}.maxSurge`),
+    ...(isZero(maxUnavailable) && isZero(maxSurge)
+      ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
+      : []),
+  ];
+}
+
+function deadlineErrors(deployment: JsonObject): readonly FieldError[] {
+  const deadline = at(deployment, 'spec.progressDeadlineSeconds');
+  if (typeof deadline !== 'number') return [];
+  if (deadline < 0) return nonNegative(deployment, ['spec.progressDeadlineSeconds']);
+  return deadline > numberOf(at(deployment, 'spec.minReadySeconds'))
+    ? []
+    : [invalidField('spec.progressDeadlineSeconds', deadline, 'must be greater than minReadySeconds')];
+}

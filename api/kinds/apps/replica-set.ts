@@ -1,7 +1,14 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { immutable, nonNegative } from '#api/validation/field.ts';
+import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of ReplicaSets. */
 export const replicaSetRules: KindRules = {
   defaults: [['spec.replicas', 1]],
   podTemplatePath: 'spec.template',
+  validate: (set) => [
+    ...nonNegative(set, ['spec.replicas', 'spec.minReadySeconds']),
+    ...selectorErrors(set, 'replicaset'),
+  ],
+  validateUpdate: immutable('spec.selector'),
 };

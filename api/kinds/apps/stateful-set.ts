@@ -1,4 +1,9 @@
+import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
+import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of StatefulSets. */
 export const statefulSetRules: KindRules = {
@@ -24,4 +29,65 @@ export const statefulSetRules: KindRules = {
     ['spec.volumeClaimTemplates[].status.phase', 'Pending'],
   ],
   podTemplatePath: 'spec.template',
+  validate: (set) => [
+    ...nonNegative(set, [
+      'spec.replicas',
+      'spec.minReadySeconds',
+      'spec.ordinals.start',
+      'spec.revisionHistoryLimit',
+    ]),
+    ...statefulUpdateErrors(set),
+    ...retentionErrors(set),
+    ...selectorErrors(set, 'statefulset'),
+  ],
+  validateUpdate: (old, set) => {
+    const fixed = (object: JsonObject): readonly unknown[] =>
+      Object.entries(objectOf(object['spec'])).filter(([name]) => !statefulSetFields.includes(name));
+    const isSame = equalJson(
+      Object.fromEntries(fixed(old) as [string, unknown][]),
+      Object.fromEntries(fixed(set) as [string, unknown][]),
+    );
+    const names = statefulSetFields.map((name) => `'${name}'`);
+    const list = `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
+    return isSame
+      ? []
+      : [forbiddenField('spec', `updates to statefulset spec for fields other than ${list} are forbidden`)];
+  },
 };
+
+const statefulSetFields = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+];
+
+function statefulUpdateErrors(set: JsonObject): readonly FieldError[] {
+  const strategy = objectOf(at(set, 'spec.updateStrategy'));
+  const path = 'spec.updateStrategy.rollingUpdate';
+  const { rollingUpdate } = strategy;
+  if (strategy['type'] === 'OnDelete') {
+    const detail = "only allowed for updateStrategy 'RollingUpdate'";
+    return rollingUpdate === undefined ? [] : [invalidField(path, rollingUpdate, detail)];
+  }
+  const { maxUnavailable } = objectOf(rollingUpdate);
+  const isZero = maxUnavailable === 0 || /^0+%$/.test(stringOf(maxUnavailable));
+  return [
+    ...nonNegative(set, [`${path}.partition`]),
+    ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...(isZero ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'cannot be 0')] : []),
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
+  ];
+}
+
+function retentionErrors(set: JsonObject): readonly FieldError[] {
+  const path = 'spec.persistentVolumeClaimRetentionPolicy';
+  const allowed = ['Delete', 'Retain'];
+  return ['whenDeleted', 'whenScaled'].flatMap((name) => {
+    const policy = stringOf(at(set, `${path}.${name}`)) || 'Retain';
+    return allowed.includes(policy) ? [] : [notSupportedField(`${path}.${name}`, policy, allowed)];
+  });
+}

@@ -1,4 +1,5 @@
-import type { Draft } from '#api/json.ts';
+import { invalidField, type FieldError } from '#api/field-error.ts';
+import { numberOf, objectOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of HorizontalPodAutoscalers, of both versions. */
@@ -22,6 +23,21 @@ export const horizontalPodAutoscalerRules: KindRules = {
     ['spec.behavior.scaleDown.policies', [{ type: 'Percent', value: 100, periodSeconds: 15 }]],
   ],
   tracksGeneration: false,
+  validate: (hpa) => {
+    const { minReplicas, maxReplicas } = objectOf(hpa['spec']);
+    const errors: FieldError[] = [];
+    if (typeof minReplicas === 'number' && minReplicas < 1) {
+      errors.push(invalidField('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'));
+    }
+    if (numberOf(maxReplicas) < 1)
+      errors.push(invalidField('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than 0'));
+    else if (numberOf(maxReplicas) < numberOf(minReplicas)) {
+      errors.push(
+        invalidField('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'),
+      );
+    }
+    return errors;
+  },
 };
 
 const cpuMetric = {

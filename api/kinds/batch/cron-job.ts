@@ -1,4 +1,10 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { validateCronJob } from '#api/validation/batch.ts';
+import { dnsSubdomain, type Format } from '#api/validation/format.ts';
+
+/** CronJobs leave room for what is appended to the names of their Jobs. */
+const cronJobName: Format = (text) =>
+  text.length > 52 ? ['must be no more than 52 characters'] : dnsSubdomain(text);
 
 /** Rules of CronJobs. */
 export const cronJobRules: KindRules = {
@@ -9,4 +15,6 @@ export const cronJobRules: KindRules = {
     ['spec.failedJobsHistoryLimit', 1],
   ],
   podTemplatePath: 'spec.jobTemplate.spec.template',
+  nameFormat: cronJobName,
+  validate: validateCronJob,
 };

@@ -2,6 +2,7 @@ import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, objectOf, stringOf, withPath } from '#api/json.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { validateJob, validateJobUpdate } from '#api/validation/batch.ts';
 
 const jobDefaults: readonly DefaultRule[] = [
   // Both unset means one pod that has to succeed; completions alone means a fixed count, one at a time.
@@ -23,6 +24,8 @@ export const jobRules: KindRules = {
   defaults: jobDefaults,
   podTemplatePath: 'spec.template',
   prepareCreate: labelJob,
+  validate: validateJob,
+  validateUpdate: validateJobUpdate,
 };
 
 /** A Job without manualSelector selects its pods by its own uid. */

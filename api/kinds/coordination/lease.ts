@@ -1,6 +1,19 @@
+import { invalidField } from '#api/field-error.ts';
+import { numberOf, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of Leases. */
 export const leaseRules: KindRules = {
   tracksGeneration: false,
+  validate: (lease) => {
+    const { leaseDurationSeconds, leaseTransitions } = objectOf(lease['spec']);
+    return [
+      ...(typeof leaseDurationSeconds === 'number' && leaseDurationSeconds <= 0
+        ? [invalidField('spec.leaseDurationSeconds', leaseDurationSeconds, 'must be greater than 0')]
+        : []),
+      ...(numberOf(leaseTransitions) < 0
+        ? [invalidField('spec.leaseTransitions', leaseTransitions, 'must be greater than or equal to 0')]
+        : []),
+    ];
+  },
 };

@@ -1,5 +1,6 @@
 import { at, objectOf, withPath, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { dnsLabel } from '#api/validation/format.ts';
 
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
 export const namespaceRules: KindRules = {
@@ -8,6 +9,7 @@ export const namespaceRules: KindRules = {
   initialStatus: () => ({ phase: 'Active' }),
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
   prepareUpdate: (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
+  nameFormat: dnsLabel,
 };
 
 function labelNamespace(namespace: Draft): void {

@@ -1,5 +1,8 @@
-import { stringOf } from '#api/json.ts';
+import { forbiddenField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, objectsOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of Nodes: kubelets register them with their status. */
 export const nodeRules: KindRules = {
@@ -9,4 +12,33 @@ export const nodeRules: KindRules = {
   ],
   tracksGeneration: false,
   keepsStatusOnCreate: true,
+  validate: (node) => taintErrors(objectsOf(at(node, 'spec.taints'))),
+  validateUpdate: (old, node) =>
+    stringOf(at(old, 'spec.podCIDR')) === '' || equalJson(at(old, 'spec.podCIDRs'), at(node, 'spec.podCIDRs'))
+      ? []
+      : [forbiddenField('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')],
 };
+
+function taintErrors(taints: readonly JsonObject[]): readonly FieldError[] {
+  const seen = new Set<string>();
+  return taints.flatMap((taint, index) => {
+    const key = `${stringOf(taint['key'])}:${stringOf(taint['effect'])}`;
+    const field = `spec.taints[${index}]`;
+    const errors =
+      stringOf(taint['key']) === ''
+        ? []
+        : formatErrors(`${field}.key`, stringOf(taint['key']), qualifiedName);
+    const isDuplicate = seen.has(key);
+    seen.add(key);
+    if (!isDuplicate) return errors;
+    return [
+      ...errors,
+      {
+        type: 'Duplicate',
+        field,
+        value: taint,
+        detail: 'taints must be unique by key and effect pair',
+      } as const,
+    ];
+  });
+}

@@ -1,4 +1,8 @@
+import { forbiddenField, requiredField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { accessModeErrors } from '#api/validation/access-modes.ts';
 
 /** Rules of PersistentVolumeClaims. */
 export const persistentVolumeClaimRules: KindRules = {
@@ -9,4 +13,32 @@ export const persistentVolumeClaimRules: KindRules = {
   ],
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Pending' }),
+  validate: (claim) => [
+    ...accessModeErrors(claim),
+    ...(at(claim, 'spec.resources.requests.storage') === undefined
+      ? [requiredField('spec.resources[storage]')]
+      : []),
+  ],
+  validateUpdate: claimUpdateErrors,
 };
+
+function claimUpdateErrors(old: JsonObject, claim: JsonObject): readonly FieldError[] {
+  // A claim is bound by setting volumeName once; it grows by its requests.
+  const fixed = (object: JsonObject): JsonObject => {
+    const {
+      resources: _resources,
+      volumeAttributesClassName: _attributes,
+      ...spec
+    } = objectOf(object['spec']);
+    const isBinding = stringOf(at(old, 'spec.volumeName')) === '';
+    const { volumeName: _volume, ...unbound } = spec;
+    return isBinding ? unbound : spec;
+  };
+  if (equalJson(fixed(old), fixed(claim))) return [];
+  return [
+    forbiddenField(
+      'spec',
+      'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims',
+    ),
+  ];
+}

@@ -1,5 +1,8 @@
+import { requiredField } from '#api/field-error.ts';
+import { at, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { formatTime } from '#api/time.ts';
+import { accessModeErrors } from '#api/validation/access-modes.ts';
 
 /** Rules of PersistentVolumes. */
 export const persistentVolumeRules: KindRules = {
@@ -16,4 +19,20 @@ export const persistentVolumeRules: KindRules = {
   ],
   tracksGeneration: false,
   initialStatus: (_volume, { now }) => ({ phase: 'Pending', lastPhaseTransitionTime: formatTime(now) }),
+  validate: (volume) => [
+    ...accessModeErrors(volume),
+    ...(Object.keys(objectOf(at(volume, 'spec.capacity'))).length === 0
+      ? [requiredField('spec.capacity')]
+      : []),
+    ...(Object.keys(objectOf(volume['spec'])).some((key) => volumeSources.has(key))
+      ? []
+      : [requiredField('spec', 'must specify a volume type')]),
+  ],
 };
+
+const volumeSources: ReadonlySet<string> = new Set(
+  (
+    'awsElasticBlockStore azureDisk azureFile cephfs cinder csi fc flexVolume flocker gcePersistentDisk glusterfs hostPath ' +
+    'iscsi local nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO storageos vsphereVolume'
+  ).split(' '),
+);

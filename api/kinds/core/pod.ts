@@ -1,10 +1,21 @@
 import { defaultPodSpec } from '#api/defaults/pod.ts';
 import { holdersAt } from '#api/defaults/rule.ts';
+import { forbiddenField } from '#api/field-error.ts';
+import { at, objectsOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { qosClass } from '#api/pod/qos.ts';
+import { podAddressErrors } from '#api/validation/address.ts';
+import { validatePod, validatePodUpdate } from '#api/validation/pod.ts';
 
 /** Rules of Pods. */
 export const podRules: KindRules = {
   completeDefaults: (pod) => holdersAt(pod, 'spec').forEach(defaultPodSpec),
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
+  validate: validatePod,
+  validateCreate: (pod) =>
+    objectsOf(at(pod, 'spec.ephemeralContainers')).length > 0
+      ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]
+      : [],
+  validateUpdate: validatePodUpdate,
+  validateStatus: podAddressErrors,
 };

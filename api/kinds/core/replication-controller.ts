@@ -1,5 +1,9 @@
-import { at, objectOf, type Draft } from '#api/json.ts';
+import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
+import { at, objectOf, stringMapOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { nonNegative } from '#api/validation/field.ts';
+import { templateErrors } from '#api/validation/workload.ts';
 
 /** Rules of ReplicationControllers: their selector is a map. */
 export const replicationControllerRules: KindRules = {
@@ -9,9 +13,23 @@ export const replicationControllerRules: KindRules = {
     ['metadata.labels', (_metadata, object) => templateLabels(object)],
   ],
   podTemplatePath: 'spec.template',
+  validate: (controller) => [
+    ...selectorMapErrors(controller),
+    ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
+    ...templateErrors(controller, 'spec.template', ['Always']),
+  ],
 };
 
 function templateLabels(object: Draft): unknown {
   const labels = objectOf(at(object, 'spec.template.metadata.labels'));
   return Object.keys(labels).length === 0 ? undefined : { ...labels };
+}
+
+function selectorMapErrors(controller: JsonObject): readonly FieldError[] {
+  const selector = stringMapOf(at(controller, 'spec.selector'));
+  if (Object.keys(selector).length === 0) return [requiredField('spec.selector')];
+  const labels = stringMapOf(at(controller, 'spec.template.metadata.labels'));
+  return Object.entries(selector).every(([key, value]) => labels[key] === value)
+    ? []
+    : [invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
 }

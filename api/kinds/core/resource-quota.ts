@@ -1,6 +1,17 @@
+import { invalidField } from '#api/field-error.ts';
+import { at, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { tryParseQuantity } from '#api/quantity.ts';
+import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of ResourceQuotas. */
 export const resourceQuotaRules: KindRules = {
   tracksGeneration: false,
+  validate: (quota) =>
+    Object.entries(objectOf(at(quota, 'spec.hard'))).flatMap(([name, value]) => [
+      ...formatErrors(`spec.hard[${name}]`, name, qualifiedName),
+      ...((tryParseQuantity(value)?.nanos ?? 0n) < 0n
+        ? [invalidField(`spec.hard[${name}]`, value, 'must be greater than or equal to 0')]
+        : []),
+    ]),
 };

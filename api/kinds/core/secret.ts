@@ -1,11 +1,14 @@
 import { objectOf, setOwn, stringMapOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { validateSecret, validateSecretUpdate } from '#api/validation/config.ts';
 
 /** Rules of Secrets. */
 export const secretRules: KindRules = {
   defaults: [['type', 'Opaque']],
   completeDefaults: foldStringData,
   tracksGeneration: false,
+  validate: validateSecret,
+  validateUpdate: validateSecretUpdate,
 };
 
 /** stringData is write-only: it ends up in data, over what data says. */

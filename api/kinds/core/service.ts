@@ -2,6 +2,9 @@ import { holdersAt } from '#api/defaults/rule.ts';
 import { at, listOf, stringOf, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { keepServiceAllocations } from '#api/strategy-service.ts';
+import { dnsLabel } from '#api/validation/format.ts';
+import { validateServiceStatus } from '#api/validation/service-load-balancer.ts';
+import { validateService, validateServiceUpdate } from '#api/validation/service.ts';
 
 /** Rules of Services: they hold addresses and ports of the cluster. */
 export const serviceRules: KindRules = {
@@ -24,6 +27,10 @@ export const serviceRules: KindRules = {
   completeDefaults: (service) => holdersAt(service, 'spec').forEach(dropAffinityConfig),
   tracksGeneration: false,
   prepareUpdate: keepServiceAllocations,
+  nameFormat: dnsLabel,
+  validate: validateService,
+  validateUpdate: validateServiceUpdate,
+  validateStatus: validateServiceStatus,
 };
 
 /** A configuration that nothing reads would come to life with the next change of the affinity. */

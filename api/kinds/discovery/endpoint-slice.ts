@@ -1,4 +1,6 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { immutable } from '#api/validation/field.ts';
+import { validateEndpointSlice } from '#api/validation/service.ts';
 
 /** Rules of EndpointSlices. */
 export const endpointSliceRules: KindRules = {
@@ -6,4 +8,6 @@ export const endpointSliceRules: KindRules = {
     ['ports[].name', () => ''],
     ['ports[].protocol', 'TCP'],
   ],
+  validate: validateEndpointSlice,
+  validateUpdate: immutable('addressType'),
 };

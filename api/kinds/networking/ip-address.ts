@@ -1,6 +1,14 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { immutable } from '#api/validation/field.ts';
+import type { Format } from '#api/validation/format.ts';
+import { familyOfIp } from '#base/ip.ts';
+
+const anyIp: Format = (text) =>
+  familyOfIp(text) !== undefined ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
 
 /** Rules of IPAddresses: their name is the address. */
 export const ipAddressRules: KindRules = {
   tracksGeneration: false,
+  nameFormat: anyIp,
+  validateUpdate: immutable('spec.parentRef'),
 };

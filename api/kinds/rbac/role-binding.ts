@@ -1,5 +1,10 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
+import { notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
+import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { immutable } from '#api/validation/field.ts';
+import { pathSegment } from '#api/validation/format.ts';
 
 const bindingDefaults: readonly DefaultRule[] = [
   ['roleRef.apiGroup', 'rbac.authorization.k8s.io'],
@@ -13,10 +18,38 @@ const bindingDefaults: readonly DefaultRule[] = [
 export const roleBindingRules: KindRules = {
   defaults: bindingDefaults,
   tracksGeneration: false,
+  nameFormat: pathSegment,
+  validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole', 'Role'], isNamespaced: true }),
+  validateUpdate: immutable('roleRef', 'cannot change roleRef'),
 };
 
 /** Rules of ClusterRoleBindings. */
 export const clusterRoleBindingRules: KindRules = {
   defaults: bindingDefaults,
   tracksGeneration: false,
+  nameFormat: pathSegment,
+  validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole'], isNamespaced: false }),
+  validateUpdate: immutable('roleRef', 'cannot change roleRef'),
 };
+
+/** ValidateRoleBinding and ValidateClusterRoleBinding (pkg/apis/rbac/validation). */
+function bindingErrors(
+  binding: JsonObject,
+  { kinds, isNamespaced }: { readonly kinds: readonly string[]; readonly isNamespaced: boolean },
+): readonly FieldError[] {
+  const kind = stringOf(at(binding, 'roleRef.kind'));
+  return [
+    ...(kind === '' || kinds.includes(kind) ? [] : [notSupportedField('roleRef.kind', kind, kinds)]),
+    ...objectsOf(binding['subjects']).flatMap((subject, index) => {
+      const field = `subjects[${index}]`;
+      const allowed = ['Group', 'ServiceAccount', 'User'];
+      const subjectKind = stringOf(subject['kind']);
+      if (subjectKind !== '' && !allowed.includes(subjectKind)) {
+        return [notSupportedField(`${field}.kind`, subjectKind, ['ServiceAccount', 'User', 'Group'])];
+      }
+      const lacksNamespace =
+        !isNamespaced && subjectKind === 'ServiceAccount' && stringOf(subject['namespace']) === '';
+      return lacksNamespace ? [requiredField(`${field}.namespace`)] : [];
+    }),
+  ];
+}

@@ -1,11 +1,48 @@
+import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
+import { listOf, objectsOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of Roles. */
 export const roleRules: KindRules = {
   tracksGeneration: false,
+  nameFormat: pathSegment,
+  validate: (role) => ruleErrors(role, false),
 };
 
 /** Rules of ClusterRoles. */
 export const clusterRoleRules: KindRules = {
   tracksGeneration: false,
+  nameFormat: pathSegment,
+  validate: (role) => ruleErrors(role, true),
 };
+
+function ruleErrors(role: JsonObject, isCluster: boolean): readonly FieldError[] {
+  return objectsOf(role['rules']).flatMap((rule, index) => {
+    const field = `rules[${index}]`;
+    const [urls, verbs, groups, resources] = ['nonResourceURLs', 'verbs', 'apiGroups', 'resources'].map(
+      (name) => listOf(rule[name]),
+    );
+    const errors: FieldError[] = [];
+    if (verbs?.length === 0)
+      errors.push(requiredField(`${field}.verbs`, 'verbs must contain at least one value'));
+    if (urls !== undefined && urls.length > 0) {
+      if (!isCluster) {
+        errors.push(
+          invalidField(
+            `${field}.nonResourceURLs`,
+            urls,
+            'namespaced rules cannot apply to non-resource URLs',
+          ),
+        );
+      }
+      return errors;
+    }
+    if (groups?.length === 0)
+      errors.push(requiredField(`${field}.apiGroups`, 'resource rules must supply at least one api group'));
+    if (resources?.length === 0)
+      errors.push(requiredField(`${field}.resources`, 'resource rules must supply at least one resource'));
+    return errors;
+  });
+}

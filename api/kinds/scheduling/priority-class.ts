@@ -1,6 +1,23 @@
+import { forbiddenField } from '#api/field-error.ts';
+import { at, numberOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
 export const priorityClassRules: KindRules = {
   defaults: [['preemptionPolicy', 'PreemptLowerPriority']],
+  validate: (priority) => {
+    const isSystem = stringOf(at(priority, 'metadata.name')).startsWith('system-');
+    return !isSystem && numberOf(priority['value']) > userPriorityMax
+      ? [forbiddenField('value', `maximum allowed value of a user defined priority is ${userPriorityMax}`)]
+      : [];
+  },
+  validateUpdate: (old, priority) => [
+    ...(old['value'] === priority['value']
+      ? []
+      : [forbiddenField('value', 'may not be changed in an update.')]),
+    ...immutable('preemptionPolicy')(old, priority),
+  ],
 };
+
+const userPriorityMax = 1_000_000_000;

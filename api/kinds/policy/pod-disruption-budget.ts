@@ -1,0 +1,22 @@
+import { invalidField } from '#api/field-error.ts';
+import { at, objectOf } from '#api/json.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
+import { intOrPercentErrors, shareErrors } from '#api/validation/field.ts';
+import { labelSelectorErrors } from '#api/validation/label-selector.ts';
+
+/** Rules of PodDisruptionBudgets. */
+export const podDisruptionBudgetRules: KindRules = {
+  validate: (budget) => {
+    const { minAvailable, maxUnavailable } = objectOf(budget['spec']);
+    return [
+      ...(minAvailable !== undefined && maxUnavailable !== undefined
+        ? [invalidField('spec', budget['spec'], 'minAvailable and maxUnavailable cannot be both set')]
+        : []),
+      ...intOrPercentErrors(minAvailable, 'spec.minAvailable'),
+      ...shareErrors(minAvailable, 'spec.minAvailable'),
+      ...intOrPercentErrors(maxUnavailable, 'spec.maxUnavailable'),
+      ...shareErrors(maxUnavailable, 'spec.maxUnavailable'),
+      ...labelSelectorErrors(at(budget, 'spec.selector'), 'spec.selector'),
+    ];
+  },
+};

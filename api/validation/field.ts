@@ -1,0 +1,38 @@
+import { invalidField, type FieldError } from '#api/field-error.ts';
+import { at, equalJson, numberOf, stringOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
+
+/** A field that stays as it was created. */
+export function immutable(
+  path: string,
+  detail = 'field is immutable',
+): (old: JsonObject, object: JsonObject) => readonly FieldError[] {
+  return (old, object) =>
+    equalJson(at(old, path), at(object, path)) ? [] : [invalidField(path, at(object, path) ?? null, detail)];
+}
+
+/** Numbers that may be absent but not negative. */
+export function nonNegative(object: JsonObject, paths: readonly string[]): readonly FieldError[] {
+  return paths.flatMap((path) =>
+    numberOf(at(object, path)) < 0
+      ? [invalidField(path, at(object, path), 'must be greater than or equal to 0')]
+      : [],
+  );
+}
+
+/** A count, or a percentage. */
+export function intOrPercentErrors(value: unknown, field: string): readonly FieldError[] {
+  if (typeof value === 'number') {
+    return value < 0 ? [invalidField(field, value, 'must be greater than or equal to 0')] : [];
+  }
+  if (value === undefined || /^\d+%$/.test(stringOf(value))) return [];
+  const detail =
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
+  return [invalidField(field, value, detail)];
+}
+
+/** A percentage that is one of a whole. */
+export function shareErrors(value: unknown, field: string): readonly FieldError[] {
+  const isOver = /^\d+%$/.test(stringOf(value)) && Number.parseInt(stringOf(value), 10) > 100;
+  return isOver ? [invalidField(field, value, 'must not be greater than 100%')] : [];
+}
