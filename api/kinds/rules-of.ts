@@ -13,10 +13,12 @@ import { deploymentRules } from './apps/deployment.ts';
 import { replicaSetRules } from './apps/replica-set.ts';
 import { statefulSetRules } from './apps/stateful-set.ts';
 import { horizontalPodAutoscalerRules } from './autoscaling/horizontal-pod-autoscaler.ts';
+import { scaleRules } from './autoscaling/scale.ts';
 import { cronJobRules } from './batch/cron-job.ts';
 import { jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
 import { leaseRules } from './coordination/lease.ts';
+import { componentStatusRules } from './core/component-status.ts';
 import { configMapRules } from './core/config-map.ts';
 import { endpointsRules } from './core/endpoints.ts';
 import { eventRules } from './core/event.ts';
@@ -46,6 +48,7 @@ import { podDisruptionBudgetRules } from './policy/pod-disruption-budget.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
+import { resourceSliceRules } from './resource/resource-slice.ts';
 import { priorityClassRules } from './scheduling/priority-class.ts';
 import { csiDriverRules } from './storage/csi-driver.ts';
 import { csiNodeRules } from './storage/csi-node.ts';
@@ -57,6 +60,7 @@ import type { KindRules } from './rules.ts';
 
 /** The kinds that something is particular about, by group ('' is core) and name. Their rules hold in all versions of the group. */
 export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
+  ['/ComponentStatus', componentStatusRules],
   ['/ConfigMap', configMapRules],
   ['/Endpoints', endpointsRules],
   ['/Event', eventRules],
@@ -86,6 +90,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['apps/ReplicaSet', replicaSetRules],
   ['apps/StatefulSet', statefulSetRules],
   ['autoscaling/HorizontalPodAutoscaler', horizontalPodAutoscalerRules],
+  ['autoscaling/Scale', scaleRules],
   ['batch/CronJob', cronJobRules],
   ['batch/Job', jobRules],
   ['certificates.k8s.io/CertificateSigningRequest', certificateSigningRequestRules],
@@ -107,6 +112,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['rbac.authorization.k8s.io/RoleBinding', roleBindingRules],
   ['resource.k8s.io/ResourceClaim', resourceClaimRules],
   ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
+  ['resource.k8s.io/ResourceSlice', resourceSliceRules],
   ['scheduling.k8s.io/PriorityClass', priorityClassRules],
   ['storage.k8s.io/CSIDriver', csiDriverRules],
   ['storage.k8s.io/CSINode', csiNodeRules],

@@ -55,4 +55,8 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** The cells of an object's row, for the columns of facts/columns.json; `now` in milliseconds. Without: name, age, dates. */
+  readonly cells?: (object: JsonObject, now: number) => readonly unknown[];
+  /** Conditions of an object's row (`Completed`). */
+  readonly rowConditions?: (object: JsonObject) => readonly JsonObject[] | undefined;
 }

@@ -1,8 +1,19 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
+import { at, stringMapOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { unset } from '#api/table/text.ts';
 
 /** Rules of both kinds of bindings of admission policies. */
 export const policyBindingRules: KindRules = {
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
+  cells: policyBindingCells,
 };
+
+function policyBindingCells(binding: JsonObject, now: number): readonly unknown[] {
+  const { namespace, name } = stringMapOf(at(binding, 'spec.paramRef'));
+  const reference = name === undefined ? unset : namespace === undefined ? name : `${namespace}/${name}`;
+  return [nameOf(binding), text(binding, 'spec.policyName', ''), reference, ageOfObject(binding, now)];
+}

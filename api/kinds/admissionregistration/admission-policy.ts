@@ -1,19 +1,31 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
+import { at, listOf, stringMapOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { unset } from '#api/table/text.ts';
 
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
+  cells: (policy, now) => policyCells(policy, 'validations', now),
 };
 
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
   defaults: [...policyRules('spec.matchConstraints'), ['spec.reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
+  cells: (policy, now) => policyCells(policy, 'mutations', now),
 };
 
 function policyRules(match: string): readonly DefaultRule[] {
   return [['spec.failurePolicy', 'Fail'], ...matchRules(match)];
+}
+
+function policyCells(policy: JsonObject, field: string, now: number): readonly unknown[] {
+  const { apiVersion, kind } = stringMapOf(at(policy, 'spec.paramKind'));
+  const paramKind = kind === undefined ? unset : `${apiVersion}/${kind}`;
+  return [nameOf(policy), listOf(at(policy, ['spec', field])).length, paramKind, ageOfObject(policy, now)];
 }

@@ -1,17 +1,22 @@
 import { matchRulesOf } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
+import { listOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
   defaults: webhookRules(),
   takesAnyFinalizer: true,
+  cells: webhookCells,
 };
 
 /** Rules of MutatingWebhookConfigurations. */
 export const mutatingWebhookRules: KindRules = {
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
+  cells: webhookCells,
 };
 
 function webhookRules(): readonly DefaultRule[] {
@@ -21,4 +26,8 @@ function webhookRules(): readonly DefaultRule[] {
     ['webhooks[].clientConfig.service.port', 443],
     ...matchRulesOf('webhooks[]', 'rules'),
   ];
+}
+
+function webhookCells(configuration: JsonObject, now: number): readonly unknown[] {
+  return [nameOf(configuration), listOf(configuration['webhooks']).length, ageOfObject(configuration, now)];
 }

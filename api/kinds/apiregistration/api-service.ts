@@ -1,4 +1,7 @@
+import { at, objectsOf, stringMapOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of APIServices. */
@@ -7,4 +10,19 @@ export const apiServiceRules: KindRules = {
   tracksGeneration: false,
   nameFormat: pathSegment,
   takesAnyFinalizer: true,
+  cells: (service, now) => [
+    nameOf(service),
+    at(service, 'spec.service') === undefined
+      ? 'Local'
+      : `${text(service, 'spec.service.namespace', '')}/${text(service, 'spec.service.name', '')}`,
+    availability(service),
+    ageOfObject(service, now),
+  ],
 };
+
+function availability(service: JsonObject): string {
+  const condition = objectsOf(at(service, 'status.conditions')).find(({ type }) => type === 'Available');
+  if (condition === undefined) return 'Unknown';
+  const { status, reason } = stringMapOf(condition);
+  return status === 'True' ? 'True' : `${status} (${reason})`;
+}

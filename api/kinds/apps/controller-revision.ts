@@ -1,6 +1,7 @@
 import { invalidField } from '#api/field-error.ts';
-import { numberOf } from '#api/json.ts';
+import { numberOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { controllerRevisionCells } from '#api/table/workload.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of ControllerRevisions. */
@@ -11,4 +12,5 @@ export const controllerRevisionRules: KindRules = {
       ? [invalidField('revision', revision['revision'], 'must be greater than or equal to 0')]
       : [],
   validateUpdate: immutable('data'),
+  cells: (object, now) => controllerRevisionCells(typed(object), now),
 };

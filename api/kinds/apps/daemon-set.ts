@@ -1,6 +1,7 @@
-import { at, equalJson, withPath } from '#api/json.ts';
+import { at, equalJson, typed, withPath } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { daemonSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
@@ -29,6 +30,7 @@ export const daemonSetRules: KindRules = {
     ...nonNegative(set, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
   ],
   validateUpdate: immutable('spec.selector'),
+  cells: (object, now) => daemonSetCells(typed(object), now),
 };
 
 /** The DaemonSet's template generation, which lives in an annotation since apps/v1. */

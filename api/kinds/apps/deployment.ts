@@ -1,7 +1,8 @@
 import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
-import { at, numberOf, objectOf } from '#api/json.ts';
+import { at, numberOf, objectOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { deploymentCells } from '#api/table/workload.ts';
 import { immutable, intOrPercentErrors, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
@@ -27,6 +28,7 @@ export const deploymentRules: KindRules = {
     ...deadlineErrors(deployment),
   ],
   validateUpdate: immutable('spec.selector'),
+  cells: (object, now) => deploymentCells(typed(object), now),
 };
 
 function strategyErrors(deployment: JsonObject): readonly FieldError[] {

@@ -1,4 +1,6 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { replicaSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
@@ -11,4 +13,5 @@ export const replicaSetRules: KindRules = {
     ...selectorErrors(set, 'replicaset'),
   ],
   validateUpdate: immutable('spec.selector'),
+  cells: (object, now) => replicaSetCells(typed(object), now),
 };

@@ -1,7 +1,8 @@
 import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
+import { at, equalJson, objectOf, stringOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { statefulSetCells } from '#api/table/workload.ts';
 import { intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
@@ -53,6 +54,7 @@ export const statefulSetRules: KindRules = {
       ? []
       : [forbiddenField('spec', `updates to statefulset spec for fields other than ${list} are forbidden`)];
   },
+  cells: (object, now) => statefulSetCells(typed(object), now),
 };
 
 const statefulSetFields = [

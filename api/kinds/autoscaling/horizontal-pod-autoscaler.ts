@@ -1,6 +1,7 @@
 import { invalidField, type FieldError } from '#api/field-error.ts';
-import { numberOf, objectOf, type Draft } from '#api/json.ts';
+import { numberOf, objectOf, typed, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { autoscalerCells } from '#api/table/workload.ts';
 
 /** Rules of HorizontalPodAutoscalers, of both versions. */
 export const horizontalPodAutoscalerRules: KindRules = {
@@ -38,6 +39,7 @@ export const horizontalPodAutoscalerRules: KindRules = {
     }
     return errors;
   },
+  cells: (object, now) => autoscalerCells(typed(object), now),
 };
 
 const cpuMetric = {

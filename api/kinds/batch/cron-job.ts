@@ -1,4 +1,6 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { cronJobCells } from '#api/table/workload.ts';
 import { validateCronJob } from '#api/validation/batch.ts';
 import { dnsSubdomain, type Format } from '#api/validation/format.ts';
 
@@ -17,4 +19,5 @@ export const cronJobRules: KindRules = {
   podTemplatePath: 'spec.jobTemplate.spec.template',
   nameFormat: cronJobName,
   validate: validateCronJob,
+  cells: (object, now) => cronJobCells(typed(object), now),
 };

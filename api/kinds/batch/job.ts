@@ -1,7 +1,8 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { at, objectOf, stringOf, withPath } from '#api/json.ts';
+import { at, objectOf, stringOf, typed, withPath } from '#api/json.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { jobCells } from '#api/table/workload.ts';
 import { validateJob, validateJobUpdate } from '#api/validation/batch.ts';
 
 const jobDefaults: readonly DefaultRule[] = [
@@ -26,6 +27,7 @@ export const jobRules: KindRules = {
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,
+  cells: (object, now) => jobCells(typed(object), now),
 };
 
 /** A Job without manualSelector selects its pods by its own uid. */

@@ -1,8 +1,33 @@
+import { formatAge } from '#api/age.ts';
+import { at, objectsOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { none } from '#api/table/text.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of CertificateSigningRequests. */
 export const certificateSigningRequestRules: KindRules = {
   tracksGeneration: false,
   nameFormat: pathSegment,
+  cells: (request, now) => {
+    const seconds = at(request, 'spec.expirationSeconds');
+    return [
+      nameOf(request),
+      ageOfObject(request, now),
+      text(request, 'spec.signerName', none),
+      text(request, 'spec.username', ''),
+      typeof seconds === 'number' ? formatAge(seconds * 1000) : none,
+      certificateState(request),
+    ];
+  },
 };
+
+function certificateState(request: JsonObject): string {
+  const types = objectsOf(at(request, 'status.conditions')).map(({ type }) => type);
+  const states = ['Denied', 'Approved'].filter((type) => types.includes(type)).slice(0, 1);
+  if (states.length === 0) states.push('Pending');
+  if (types.includes('Failed')) states.push('Failed');
+  if (text(request, 'status.certificate', '') !== '') states.push('Issued');
+  return states.join(',');
+}

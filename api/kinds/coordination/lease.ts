@@ -1,6 +1,7 @@
 import { invalidField } from '#api/field-error.ts';
 import { numberOf, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of Leases. */
 export const leaseRules: KindRules = {
@@ -16,4 +17,5 @@ export const leaseRules: KindRules = {
         : []),
     ];
   },
+  cells: (lease, now) => [nameOf(lease), text(lease, 'spec.holderIdentity', ''), ageOfObject(lease, now)],
 };

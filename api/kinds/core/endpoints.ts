@@ -1,4 +1,6 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { endpointsCells } from '#api/table/core.ts';
 import { validateEndpoints } from '#api/validation/service.ts';
 
 /** Rules of Endpoints. */
@@ -6,4 +8,5 @@ export const endpointsRules: KindRules = {
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   validate: validateEndpoints,
+  cells: (object, now) => endpointsCells(typed(object), now),
 };

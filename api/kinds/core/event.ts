@@ -1,8 +1,11 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { eventCells } from '#api/table/core.ts';
 import { validateCoreEvent } from '#api/validation/event.ts';
 
 /** Rules of Events under their first name. */
 export const eventRules: KindRules = {
   tracksGeneration: false,
   validate: validateCoreEvent,
+  cells: (object, now) => eventCells(typed(object), now),
 };

@@ -1,5 +1,6 @@
-import { at, objectOf, withPath, type Draft } from '#api/json.ts';
+import { at, objectOf, typed, withPath, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { namespaceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
@@ -10,6 +11,7 @@ export const namespaceRules: KindRules = {
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
   prepareUpdate: (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
   nameFormat: dnsLabel,
+  cells: (object, now) => namespaceCells(typed(object), now),
 };
 
 function labelNamespace(namespace: Draft): void {

@@ -1,7 +1,8 @@
 import { forbiddenField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectsOf, stringOf } from '#api/json.ts';
+import { at, equalJson, objectsOf, stringOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { nodeCells } from '#api/table/core.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of Nodes: kubelets register them with their status. */
@@ -17,6 +18,7 @@ export const nodeRules: KindRules = {
     stringOf(at(old, 'spec.podCIDR')) === '' || equalJson(at(old, 'spec.podCIDRs'), at(node, 'spec.podCIDRs'))
       ? []
       : [forbiddenField('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')],
+  cells: (object, now) => nodeCells(typed(object), now),
 };
 
 function taintErrors(taints: readonly JsonObject[]): readonly FieldError[] {

@@ -1,7 +1,8 @@
 import { forbiddenField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
+import { at, equalJson, objectOf, stringOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { persistentVolumeClaimCells } from '#api/table/core.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
 
 /** Rules of PersistentVolumeClaims. */
@@ -20,6 +21,7 @@ export const persistentVolumeClaimRules: KindRules = {
       : []),
   ],
   validateUpdate: claimUpdateErrors,
+  cells: (object, now) => persistentVolumeClaimCells(typed(object), now),
 };
 
 function claimUpdateErrors(old: JsonObject, claim: JsonObject): readonly FieldError[] {

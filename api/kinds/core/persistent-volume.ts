@@ -1,6 +1,7 @@
 import { requiredField } from '#api/field-error.ts';
-import { at, objectOf } from '#api/json.ts';
+import { at, objectOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { persistentVolumeCells } from '#api/table/core.ts';
 import { formatTime } from '#api/time.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
 
@@ -28,6 +29,7 @@ export const persistentVolumeRules: KindRules = {
       ? []
       : [requiredField('spec', 'must specify a volume type')]),
   ],
+  cells: (object, now) => persistentVolumeCells(typed(object), now),
 };
 
 const volumeSources: ReadonlySet<string> = new Set(

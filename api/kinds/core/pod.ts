@@ -1,9 +1,10 @@
 import { defaultPodSpec } from '#api/defaults/pod.ts';
 import { holdersAt } from '#api/defaults/rule.ts';
 import { forbiddenField } from '#api/field-error.ts';
-import { at, objectsOf } from '#api/json.ts';
+import { at, objectsOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { qosClass } from '#api/pod/qos.ts';
+import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { podAddressErrors } from '#api/validation/address.ts';
 import { validatePod, validatePodUpdate } from '#api/validation/pod.ts';
 
@@ -18,4 +19,6 @@ export const podRules: KindRules = {
       : [],
   validateUpdate: validatePodUpdate,
   validateStatus: podAddressErrors,
+  cells: (object, now) => podCells(typed(object), now),
+  rowConditions: (object) => podRowConditions(typed(object)),
 };

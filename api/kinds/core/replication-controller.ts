@@ -1,7 +1,8 @@
 import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, objectOf, stringMapOf, type Draft } from '#api/json.ts';
+import { at, objectOf, stringMapOf, typed, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { replicationControllerCells } from '#api/table/workload.ts';
 import { nonNegative } from '#api/validation/field.ts';
 import { templateErrors } from '#api/validation/workload.ts';
 
@@ -18,6 +19,7 @@ export const replicationControllerRules: KindRules = {
     ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
     ...templateErrors(controller, 'spec.template', ['Always']),
   ],
+  cells: (object, now) => replicationControllerCells(typed(object), now),
 };
 
 function templateLabels(object: Draft): unknown {

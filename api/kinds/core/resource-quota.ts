@@ -1,7 +1,8 @@
 import { invalidField } from '#api/field-error.ts';
-import { at, objectOf } from '#api/json.ts';
+import { at, objectOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { tryParseQuantity } from '#api/quantity.ts';
+import { resourceQuotaCells } from '#api/table/core.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of ResourceQuotas. */
@@ -14,4 +15,5 @@ export const resourceQuotaRules: KindRules = {
         ? [invalidField(`spec.hard[${name}]`, value, 'must be greater than or equal to 0')]
         : []),
     ]),
+  cells: (object, now) => resourceQuotaCells(typed(object), now),
 };

@@ -1,5 +1,6 @@
-import { objectOf, setOwn, stringMapOf, type Draft } from '#api/json.ts';
+import { objectOf, setOwn, stringMapOf, typed, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { secretCells } from '#api/table/core.ts';
 import { validateSecret, validateSecretUpdate } from '#api/validation/config.ts';
 
 /** Rules of Secrets. */
@@ -9,6 +10,7 @@ export const secretRules: KindRules = {
   tracksGeneration: false,
   validate: validateSecret,
   validateUpdate: validateSecretUpdate,
+  cells: (object, now) => secretCells(typed(object), now),
 };
 
 /** stringData is write-only: it ends up in data, over what data says. */

@@ -1,7 +1,8 @@
 import { holdersAt } from '#api/defaults/rule.ts';
-import { at, listOf, stringOf, type Draft } from '#api/json.ts';
+import { at, listOf, stringOf, typed, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { keepServiceAllocations } from '#api/strategy-service.ts';
+import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 import { validateServiceStatus } from '#api/validation/service-load-balancer.ts';
 import { validateService, validateServiceUpdate } from '#api/validation/service.ts';
@@ -31,6 +32,7 @@ export const serviceRules: KindRules = {
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
+  cells: (object, now) => serviceCells(typed(object), now),
 };
 
 /** A configuration that nothing reads would come to life with the next change of the affinity. */

@@ -1,4 +1,6 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { endpointSliceCells } from '#api/table/core.ts';
 import { immutable } from '#api/validation/field.ts';
 import { validateEndpointSlice } from '#api/validation/service.ts';
 
@@ -10,4 +12,5 @@ export const endpointSliceRules: KindRules = {
   ],
   validate: validateEndpointSlice,
   validateUpdate: immutable('addressType'),
+  cells: (object, now) => endpointSliceCells(typed(object), now),
 };

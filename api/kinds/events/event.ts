@@ -1,4 +1,7 @@
+import { typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { eventCells } from '#api/table/core.ts';
 import { validateEvent, validateEventUpdate } from '#api/validation/event.ts';
 
 /** Rules of Events under their second name. */
@@ -6,4 +9,19 @@ export const eventV1Rules: KindRules = {
   tracksGeneration: false,
   validate: validateEvent,
   validateUpdate: validateEventUpdate,
+  cells: (object, now) => eventCells(typed(coreEventOf(object)), now),
 };
+
+/** An events.k8s.io Event under the names of the core one. */
+function coreEventOf(event: JsonObject): JsonObject {
+  return {
+    ...event,
+    involvedObject: event['regarding'] ?? {},
+    message: event['note'],
+    source: event['deprecatedSource'],
+    firstTimestamp: event['deprecatedFirstTimestamp'],
+    lastTimestamp: event['deprecatedLastTimestamp'],
+    count: event['deprecatedCount'],
+    reportingComponent: event['reportingController'],
+  };
+}

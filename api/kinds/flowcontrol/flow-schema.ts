@@ -1,6 +1,20 @@
+import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { none } from '#api/table/text.ts';
 
 /** Rules of FlowSchemas. */
 export const flowSchemaRules: KindRules = {
   defaults: [['spec.matchingPrecedence', 1000, 'zero']],
+  cells: (schema, now) => {
+    const dangling = objectsOf(at(schema, 'status.conditions')).find(({ type }) => type === 'Dangling');
+    return [
+      nameOf(schema),
+      text(schema, 'spec.priorityLevelConfiguration.name', none),
+      at(schema, 'spec.matchingPrecedence') ?? 0,
+      text(schema, 'spec.distinguisherMethod.type', none),
+      ageOfObject(schema, now),
+      dangling === undefined ? '?' : stringOf(dangling['status']),
+    ];
+  },
 };

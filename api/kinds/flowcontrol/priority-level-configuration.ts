@@ -1,4 +1,7 @@
+import { at } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { none } from '#api/table/text.ts';
 
 /** Rules of PriorityLevelConfigurations. */
 export const priorityLevelConfigurationRules: KindRules = {
@@ -11,4 +14,18 @@ export const priorityLevelConfigurationRules: KindRules = {
     ['spec.exempt.nominalConcurrencyShares', 0],
     ['spec.exempt.lendablePercent', 0],
   ],
+  cells: (level, now) => {
+    const queuing = 'spec.limited.limitResponse.queuing';
+    const shares =
+      at(level, 'spec.limited.nominalConcurrencyShares') ?? at(level, 'spec.exempt.nominalConcurrencyShares');
+    return [
+      nameOf(level),
+      text(level, 'spec.type', ''),
+      at(level, 'spec.type') === 'Limited' ? (shares ?? 0) : none,
+      at(level, `${queuing}.queues`) ?? none,
+      at(level, `${queuing}.handSize`) ?? none,
+      at(level, `${queuing}.queueLengthLimit`) ?? none,
+      ageOfObject(level, now),
+    ];
+  },
 };

@@ -1,6 +1,22 @@
+import { at, objectOf, stringMapOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { none } from '#api/table/text.ts';
 
 /** Rules of IngressClasses. */
 export const ingressClassRules: KindRules = {
   defaults: [['spec.parameters.scope', 'Cluster']],
+  cells: (ingressClass, now) => [
+    nameOf(ingressClass),
+    text(ingressClass, 'spec.controller', ''),
+    parameters(objectOf(at(ingressClass, 'spec.parameters'))),
+    ageOfObject(ingressClass, now),
+  ],
 };
+
+function parameters(reference: JsonObject): string {
+  const { apiGroup, kind, name } = stringMapOf(reference);
+  if (kind === undefined) return none;
+  return apiGroup === undefined ? `${kind}/${name}` : `${kind}.${apiGroup}/${name}`;
+}

@@ -1,4 +1,6 @@
+import { at, objectOf, stringMapOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { nameOf } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 import type { Format } from '#api/validation/format.ts';
 import { familyOfIp } from '#base/ip.ts';
@@ -11,4 +13,10 @@ export const ipAddressRules: KindRules = {
   tracksGeneration: false,
   nameFormat: anyIp,
   validateUpdate: immutable('spec.parentRef'),
+  cells: (address) => {
+    const parent = objectOf(at(address, 'spec.parentRef'));
+    const { group, resource, namespace, name } = stringMapOf(parent);
+    const qualified = group === undefined || group === '' ? resource : `${resource}.${group}`;
+    return [nameOf(address), [qualified, namespace, name].filter(Boolean).join('/')];
+  },
 };

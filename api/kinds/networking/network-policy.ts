@@ -1,5 +1,8 @@
-import { at, listOf } from '#api/json.ts';
+import { at, listOf, objectOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { formatLabelSelector, labelSelectorFromObject } from '#api/selector.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { none } from '#api/table/text.ts';
 import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 
 /** Rules of NetworkPolicies. */
@@ -10,4 +13,9 @@ export const networkPolicyRules: KindRules = {
     ['spec.policyTypes', (spec) => (listOf(spec['egress']).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'])],
   ],
   validate: (policy) => labelSelectorErrors(at(policy, 'spec.podSelector'), 'spec.podSelector'),
+  cells: (policy, now) => [
+    nameOf(policy),
+    formatLabelSelector(labelSelectorFromObject(objectOf(at(policy, 'spec.podSelector')))) || none,
+    ageOfObject(policy, now),
+  ],
 };

@@ -1,8 +1,10 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules = {
   tracksGeneration: false,
   validateUpdate: immutable('handler'),
+  cells: (runtime, now) => [nameOf(runtime), text(runtime, 'handler', ''), ageOfObject(runtime, now)],
 };

@@ -1,6 +1,7 @@
 import { invalidField } from '#api/field-error.ts';
-import { at, objectOf } from '#api/json.ts';
+import { at, objectOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { disruptionBudgetCells } from '#api/table/workload.ts';
 import { intOrPercentErrors, shareErrors } from '#api/validation/field.ts';
 import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 
@@ -19,4 +20,5 @@ export const podDisruptionBudgetRules: KindRules = {
       ...labelSelectorErrors(at(budget, 'spec.selector'), 'spec.selector'),
     ];
   },
+  cells: (object, now) => disruptionBudgetCells(typed(object), now),
 };

@@ -1,8 +1,9 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, objectsOf, stringOf } from '#api/json.ts';
+import { at, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
@@ -21,6 +22,7 @@ export const roleBindingRules: KindRules = {
   nameFormat: pathSegment,
   validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole', 'Role'], isNamespaced: true }),
   validateUpdate: immutable('roleRef', 'cannot change roleRef'),
+  cells: bindingCells,
 };
 
 /** Rules of ClusterRoleBindings. */
@@ -30,6 +32,7 @@ export const clusterRoleBindingRules: KindRules = {
   nameFormat: pathSegment,
   validate: (binding) => bindingErrors(binding, { kinds: ['ClusterRole'], isNamespaced: false }),
   validateUpdate: immutable('roleRef', 'cannot change roleRef'),
+  cells: bindingCells,
 };
 
 /** ValidateRoleBinding and ValidateClusterRoleBinding (pkg/apis/rbac/validation). */
@@ -51,5 +54,22 @@ function bindingErrors(
         !isNamespaced && subjectKind === 'ServiceAccount' && stringOf(subject['namespace']) === '';
       return lacksNamespace ? [requiredField(`${field}.namespace`)] : [];
     }),
+  ];
+}
+
+function bindingCells(binding: JsonObject, now: number): readonly unknown[] {
+  const subjects = objectsOf(binding['subjects']).map(stringMapOf);
+  const names = (kind: string): string =>
+    subjects
+      .filter((subject) => subject['kind'] === kind)
+      .map(({ namespace, name = '' }) => (kind === 'ServiceAccount' ? `${namespace ?? ''}/${name}` : name))
+      .join(', ');
+  return [
+    nameOf(binding),
+    `${text(binding, 'roleRef.kind', '')}/${text(binding, 'roleRef.name', '')}`,
+    ageOfObject(binding, now),
+    names('User'),
+    names('Group'),
+    names('ServiceAccount'),
   ];
 }

@@ -1,10 +1,15 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
+import { at, listOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { joined } from '#api/table/text.ts';
 
 /** Rules of ResourceClaims. */
 export const resourceClaimRules: KindRules = {
   defaults: claimRules('spec'),
   tracksGeneration: false,
+  cells: (claim, now) => [nameOf(claim), claimState(claim), ageOfObject(claim, now)],
 };
 
 /** Rules of ResourceClaimTemplates. */
@@ -21,4 +26,15 @@ function claimRules(spec: string): readonly DefaultRule[] {
       [`${request}.count`, (holder) => (holder['allocationMode'] === 'ExactCount' ? 1 : undefined), 'zero'],
     ],
   );
+}
+
+function claimState(claim: JsonObject): string {
+  const states = [
+    at(claim, 'metadata.deletionTimestamp') === undefined ? '' : 'deleted',
+    at(claim, 'status.allocation') === undefined ? '' : 'allocated',
+    listOf(at(claim, 'status.reservedFor')).length === 0 ? '' : 'reserved',
+  ].filter((state) => state !== '');
+  const isAllocated = states.includes('allocated');
+  if (!isAllocated) states.push('pending');
+  return joined(states);
 }

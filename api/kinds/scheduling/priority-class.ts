@@ -1,6 +1,7 @@
 import { forbiddenField } from '#api/field-error.ts';
 import { at, numberOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
@@ -17,6 +18,13 @@ export const priorityClassRules: KindRules = {
       ? []
       : [forbiddenField('value', 'may not be changed in an update.')]),
     ...immutable('preemptionPolicy')(old, priority),
+  ],
+  cells: (priority, now) => [
+    nameOf(priority),
+    priority['value'] ?? 0,
+    priority['globalDefault'] === true,
+    ageOfObject(priority, now),
+    text(priority, 'preemptionPolicy', ''),
   ],
 };
 

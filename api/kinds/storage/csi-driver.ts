@@ -1,4 +1,7 @@
+import { listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { unset } from '#api/table/text.ts';
 
 /** Rules of CSIDrivers. */
 export const csiDriverRules: KindRules = {
@@ -12,4 +15,18 @@ export const csiDriverRules: KindRules = {
     ['spec.seLinuxMount', false],
   ],
   tracksGeneration: false,
+  cells: (driver, now) => {
+    const spec = objectOf(driver['spec']);
+    const audiences = objectsOf(spec['tokenRequests']).map(({ audience }) => stringOf(audience));
+    return [
+      nameOf(driver),
+      spec['attachRequired'] !== false,
+      spec['podInfoOnMount'] === true,
+      spec['storageCapacity'] === true,
+      audiences.length === 0 ? unset : audiences.join(','),
+      spec['requiresRepublish'] === true,
+      listOf(spec['volumeLifecycleModes']).join(','),
+      ageOfObject(driver, now),
+    ];
+  },
 };

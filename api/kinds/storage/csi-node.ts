@@ -1,6 +1,9 @@
+import { at, listOf } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
   tracksGeneration: false,
+  cells: (node, now) => [nameOf(node), listOf(at(node, 'spec.drivers')).length, ageOfObject(node, now)],
 };

@@ -1,6 +1,7 @@
 import { forbiddenField } from '#api/field-error.ts';
-import { equalJson } from '#api/json.ts';
+import { at, equalJson } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of StorageClasses. */
@@ -17,5 +18,15 @@ export const storageClassRules: KindRules = {
         : [forbiddenField(field, `updates to ${field} are forbidden.`)],
     ),
     ...immutable('volumeBindingMode')(old, storageClass),
+  ],
+  cells: (storageClass, now) => [
+    at(storageClass, ['metadata', 'annotations', 'storageclass.kubernetes.io/is-default-class']) === 'true'
+      ? `${nameOf(storageClass)} (default)`
+      : nameOf(storageClass),
+    text(storageClass, 'provisioner', ''),
+    text(storageClass, 'reclaimPolicy', 'Delete'),
+    text(storageClass, 'volumeBindingMode', 'Immediate'),
+    storageClass['allowVolumeExpansion'] === true,
+    ageOfObject(storageClass, now),
   ],
 };

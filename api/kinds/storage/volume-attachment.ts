@@ -1,6 +1,16 @@
+import { at } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   tracksGeneration: false,
+  cells: (attachment, now) => [
+    nameOf(attachment),
+    text(attachment, 'spec.attacher', ''),
+    text(attachment, 'spec.source.persistentVolumeName', ''),
+    text(attachment, 'spec.nodeName', ''),
+    at(attachment, 'status.attached') === true,
+    ageOfObject(attachment, now),
+  ],
 };

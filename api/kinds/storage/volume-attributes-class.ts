@@ -1,6 +1,12 @@
 import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of VolumeAttributesClasses. */
 export const volumeAttributesClassRules: KindRules = {
   tracksGeneration: false,
+  cells: (attributes, now) => [
+    nameOf(attributes),
+    text(attributes, 'driverName', ''),
+    ageOfObject(attributes, now),
+  ],
 };

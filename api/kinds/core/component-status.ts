@@ -1,0 +1,16 @@
+import { objectsOf, stringMapOf } from '#api/json.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
+import { nameOf } from '#api/table/object.ts';
+
+/** Rules of ComponentStatuses: made up for each answer. */
+export const componentStatusRules: KindRules = {
+  cells: componentStatusCells,
+};
+
+function componentStatusCells(component: JsonObject): readonly unknown[] {
+  const condition = objectsOf(component['conditions']).find(({ type }) => type === 'Healthy');
+  const { status, message = '', error = '' } = stringMapOf(condition);
+  const verdict = status === 'True' ? 'Healthy' : status === 'False' ? 'Unhealthy' : 'Unknown';
+  return [nameOf(component), verdict, message, error];
+}

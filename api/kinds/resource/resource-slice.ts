@@ -1,0 +1,14 @@
+import { at } from '#api/json.ts';
+import type { KindRules } from '#api/kinds/rules.ts';
+import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+
+/** Rules of ResourceSlices. */
+export const resourceSliceRules: KindRules = {
+  cells: (slice, now) => [
+    nameOf(slice),
+    text(slice, 'spec.nodeName', at(slice, 'spec.allNodes') === true ? '<all>' : ''),
+    text(slice, 'spec.driver', ''),
+    text(slice, 'spec.pool.name', ''),
+    ageOfObject(slice, now),
+  ],
+};
