@@ -1,9 +1,5 @@
 import { badRequest } from './status.ts';
-import { at, stringOf } from './json.ts';
-import type { Kind } from './kinds.ts';
-import type { JsonObject } from './object.ts';
 import type { LabelSelector } from './objects.ts';
-import { fieldSelectorFields } from './selector-fields.ts';
 
 /** How a label is compared; Gt and Lt only in text and for nodes. */
 export type LabelOperator = 'In' | 'NotIn' | 'Exists' | 'DoesNotExist' | 'Gt' | 'Lt';
@@ -20,16 +16,6 @@ export interface LabelMatcher {
   readonly requirements: readonly LabelRequirement[];
   readonly nothing?: boolean;
 }
-
-/** One condition on one field. */
-export interface FieldRequirement {
-  readonly field: string;
-  readonly equal: boolean; // false: !=
-  readonly value: string;
-}
-
-/** All must hold; none selects everything. */
-export type FieldMatcher = readonly FieldRequirement[];
 
 /** `a=b,c in (d,e),!f,g>1`. @throws {E_API} 400 when it does not parse. */
 export function parseLabelSelector(text: string): LabelMatcher {
@@ -89,43 +75,6 @@ export function formatLabelSelector(selector: LabelMatcher): string {
     .join(',');
 }
 
-/** `metadata.name=x,status.phase!=Failed`; `\,`, `\=` and `\\` are escapes in values. @throws {E_API} 400 */
-export function parseFieldSelector(text: string): FieldMatcher {
-  return atMost(splitUnescaped(text), fieldTermCountMax)
-    .filter((term) => term !== '')
-    .map((term) => {
-      const match = /^([^=!\\]*)(!=|==|=)((?:[^\\=,]|\\[\\=,])*)$/.exec(term);
-      if (match === null) {
-        throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
-      }
-      const [, field = '', operator = '', value = ''] = match;
-      return { field, equal: operator !== '!=', value: value.replaceAll(/\\(.)/g, '$1') };
-    });
-}
-
-/** @throws {E_API} 400 when the kind does not know one of the fields. */
-export function checkFieldSelector(kind: Kind, selector: FieldMatcher): void {
-  const known = fieldSelectorFields(kind);
-  for (const { field } of selector) {
-    if (known.fields.has(field)) continue;
-    throw badRequest(
-      known.isPlain
-        ? `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`
-        : `field label not supported: ${field}`,
-    );
-  }
-}
-
-/** @throws {E_API} 400 when the kind does not know one of the fields. */
-export function matchesFields(kind: Kind, selector: FieldMatcher, object: JsonObject): boolean {
-  checkFieldSelector(kind, selector);
-  const known = fieldSelectorFields(kind);
-  return selector.every(({ field, equal, value }) => {
-    const read = known.fields.get(field);
-    return (read === undefined ? stringOf(at(object, field)) : read(object)) === value ? equal : !equal;
-  });
-}
-
 function isObjectOperator(operator: string): operator is LabelOperator {
   return operator === 'In' || operator === 'NotIn' || operator === 'Exists' || operator === 'DoesNotExist';
 }
@@ -181,11 +130,11 @@ function tokenize(text: string): readonly string[] {
   return atMost(text.match(/==|!=|[=!,()<>]|[^\s=!,()<>]+/g) ?? [], selectorWordCountMax);
 }
 
-/** Words and signs of a label selector; terms of a field selector: each may be asked of every object and every change. */
+/** Words and signs of a label selector: each may be asked of every object and every change. */
 export const selectorWordCountMax = 20_000;
-const fieldTermCountMax = 100;
 
-function atMost(parts: readonly string[], countMax: number): readonly string[] {
+/** The parts of a selector, if they are not too many. @throws {E_API} 400 */
+export function atMost(parts: readonly string[], countMax: number): readonly string[] {
   if (parts.length <= countMax) return parts;
   throw badRequest(`unable to parse selector: ${parts.length} words, at most ${countMax}`);
 }
@@ -284,8 +233,4 @@ function checkLabelValue(value: string): void {
 
 function parseError(found: string | undefined, expected: string): Error {
   return badRequest(`unable to parse requirement: found '${found ?? ''}', expected: ${expected}`);
-}
-
-function splitUnescaped(text: string): readonly string[] {
-  return text.match(/(?:\\.|[^\\,])+/g) ?? [];
 }

@@ -3,12 +3,10 @@ import type { Kind } from '#api/kinds.ts';
 import {
   checkFieldSelector,
   matchesFields,
-  matchesLabels,
   parseFieldSelector,
-  parseLabelSelector,
   type FieldMatcher,
-  type LabelMatcher,
-} from '#api/selector.ts';
+} from '#api/field-selector.ts';
+import { matchesLabels, parseLabelSelector, type LabelMatcher } from '#api/selector.ts';
 import { at, stringMapOf } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import { queryBoolean } from '#api/query.ts';

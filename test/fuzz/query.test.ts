@@ -1,11 +1,7 @@
 import { constantFrom, oneof, string, stringMatching, tuple, array, type Arbitrary } from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  matchesLabels,
-  parseFieldSelector,
-  parseLabelSelector,
-  selectorWordCountMax,
-} from '#api/selector.ts';
+import { parseFieldSelector } from '#api/field-selector.ts';
+import { matchesLabels, parseLabelSelector, selectorWordCountMax } from '#api/selector.ts';
 import { statusOf } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { parseListOptions } from '#control-plane/apiserver/list-options.ts';
