@@ -1,8 +1,8 @@
 import { badRequest } from './status.ts';
 import { at, stringOf } from './json.ts';
 import type { Kind } from './kinds.ts';
+import { rulesOf } from './kinds/rules-of.ts';
 import type { JsonObject } from './object.ts';
-import { fieldSelectorFields } from './selector-fields.ts';
 import { atMost } from './selector.ts';
 
 /** One condition on one field. */
@@ -31,7 +31,7 @@ export function parseFieldSelector(text: string): FieldMatcher {
 
 /** @throws {E_API} 400 when the kind does not know one of the fields. */
 export function checkFieldSelector(kind: Kind, selector: FieldMatcher): void {
-  const known = fieldSelectorFields(kind);
+  const known = fieldsOf(kind);
   for (const { field } of selector) {
     if (known.fields.has(field)) continue;
     throw badRequest(
@@ -45,7 +45,7 @@ export function checkFieldSelector(kind: Kind, selector: FieldMatcher): void {
 /** @throws {E_API} 400 when the kind does not know one of the fields. */
 export function matchesFields(kind: Kind, selector: FieldMatcher, object: JsonObject): boolean {
   checkFieldSelector(kind, selector);
-  const known = fieldSelectorFields(kind);
+  const known = fieldsOf(kind);
   return selector.every(({ field, equal, value }) => {
     const read = known.fields.get(field);
     return (read === undefined ? stringOf(at(object, field)) : read(object)) === value ? equal : !equal;
@@ -57,4 +57,31 @@ export const fieldTermCountMax = 100;
 
 function splitUnescaped(text: string): readonly string[] {
   return text.match(/(?:\\.|[^\\,])+/g) ?? [];
+}
+
+type ReadField = (object: JsonObject) => string;
+
+/** The fields that a kind can be selected by. */
+interface KnownFields {
+  readonly fields: ReadonlyMap<string, ReadField>;
+  /** A kind with only the two fields that all have answers an unknown field with another text. */
+  readonly isPlain: boolean;
+}
+
+const knownFieldsOf = new WeakMap<Kind, KnownFields>();
+
+function fieldsOf(kind: Kind): KnownFields {
+  const known = knownFieldsOf.get(kind);
+  if (known !== undefined) return known;
+  const { selectableFields: extra = [] } = rulesOf(kind);
+  const isPlain = extra.length === 0;
+  const names = ['metadata.name', ...(kind.namespaced || isPlain ? ['metadata.namespace'] : []), ...extra];
+  const fields = new Map(
+    names.map((field): [string, ReadField] =>
+      typeof field === 'string' ? [field, (object) => stringOf(at(object, field))] : [...field],
+    ),
+  );
+  const made = { fields, isPlain };
+  knownFieldsOf.set(kind, made);
+  return made;
 }

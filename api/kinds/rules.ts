@@ -20,6 +20,9 @@ export type Validate = (object: JsonObject) => readonly FieldError[];
 /** Complaints about what an update changes. */
 export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
 
+/** A field beyond those of all kinds that objects can be selected by: its path, and its text where that is not the value there. */
+export type SelectableField = string | readonly [path: string, read: (object: JsonObject) => string];
+
 /**
  * What is particular about a kind: everything that is done otherwise to its objects than to those of most kinds. A kind without a member
  * is treated as all are, and so is a custom kind, whatever its name. All functions are pure.
@@ -55,6 +58,8 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** Fields beyond metadata that objects can be selected by (measured on kube-apiserver 1.36.2). */
+  readonly selectableFields?: readonly SelectableField[];
   /** The cells of an object's row, for the columns of facts/columns.json; `now` in milliseconds. Without: name, age, dates. */
   readonly cells?: (object: JsonObject, now: number) => readonly unknown[];
   /** Conditions of an object's row (`Completed`). */

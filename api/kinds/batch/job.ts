@@ -27,6 +27,7 @@ export const jobRules: KindRules = {
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,
+  selectableFields: [['status.successful', (job) => String(at(job, 'status.succeeded') ?? 0)]],
   cells: (object, now) => jobCells(typed(object), now),
 };
 

@@ -10,6 +10,7 @@ import { pathSegment } from '#api/validation/format.ts';
 export const certificateSigningRequestRules: KindRules = {
   tracksGeneration: false,
   nameFormat: pathSegment,
+  selectableFields: ['spec.signerName'],
   cells: (request, now) => {
     const seconds = at(request, 'spec.expirationSeconds');
     return [

@@ -11,6 +11,7 @@ export const namespaceRules: KindRules = {
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
   prepareUpdate: (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
   nameFormat: dnsLabel,
+  selectableFields: ['status.phase'],
   cells: (object, now) => namespaceCells(typed(object), now),
 };
 

@@ -18,6 +18,7 @@ export const nodeRules: KindRules = {
     stringOf(at(old, 'spec.podCIDR')) === '' || equalJson(at(old, 'spec.podCIDRs'), at(node, 'spec.podCIDRs'))
       ? []
       : [forbiddenField('spec.podCIDRs', 'node updates may not change podCIDR except from "" to valid')],
+  selectableFields: [['spec.unschedulable', (node) => String(at(node, 'spec.unschedulable') === true)]],
   cells: (object, now) => nodeCells(typed(object), now),
 };
 

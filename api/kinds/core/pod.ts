@@ -1,7 +1,7 @@
 import { defaultPodSpec } from '#api/defaults/pod.ts';
 import { holdersAt } from '#api/defaults/rule.ts';
 import { forbiddenField } from '#api/field-error.ts';
-import { at, objectsOf, typed } from '#api/json.ts';
+import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
@@ -19,6 +19,23 @@ export const podRules: KindRules = {
       : [],
   validateUpdate: validatePodUpdate,
   validateStatus: podAddressErrors,
+  selectableFields: [
+    'spec.nodeName',
+    'spec.restartPolicy',
+    'spec.schedulerName',
+    'spec.serviceAccountName',
+    ['spec.hostNetwork', (pod) => String(at(pod, 'spec.hostNetwork') === true)],
+    'status.phase',
+    'status.podIP',
+    [
+      'status.podIPs',
+      (pod) =>
+        listOf(at(pod, 'status.podIPs'))
+          .map((entry) => stringOf(at(entry, 'ip')))
+          .join(','),
+    ],
+    'status.nominatedNodeName',
+  ],
   cells: (object, now) => podCells(typed(object), now),
   rowConditions: (object) => podRowConditions(typed(object)),
 };

@@ -19,6 +19,7 @@ export const replicationControllerRules: KindRules = {
     ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
     ...templateErrors(controller, 'spec.template', ['Always']),
   ],
+  selectableFields: [['status.replicas', (object) => String(at(object, 'status.replicas') ?? 0)]],
   cells: (object, now) => replicationControllerCells(typed(object), now),
 };
 

@@ -10,6 +10,7 @@ export const secretRules: KindRules = {
   tracksGeneration: false,
   validate: validateSecret,
   validateUpdate: validateSecretUpdate,
+  selectableFields: ['type'],
   cells: (object, now) => secretCells(typed(object), now),
 };
 

@@ -9,6 +9,14 @@ export const eventV1Rules: KindRules = {
   tracksGeneration: false,
   validate: validateEvent,
   validateUpdate: validateEventUpdate,
+  selectableFields: [
+    ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
+      (field) => `regarding.${field}`,
+    ),
+    'reason',
+    'reportingController',
+    'type',
+  ],
   cells: (object, now) => eventCells(typed(coreEventOf(object)), now),
 };
 

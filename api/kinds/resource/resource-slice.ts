@@ -4,6 +4,7 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of ResourceSlices. */
 export const resourceSliceRules: KindRules = {
+  selectableFields: ['spec.nodeName', 'spec.driver'],
   cells: (slice, now) => [
     nameOf(slice),
     text(slice, 'spec.nodeName', at(slice, 'spec.allNodes') === true ? '<all>' : ''),
