@@ -58,6 +58,16 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** Why the object of this name may not be deleted; undefined: it may. */
+  readonly refuseDeletion?: (name: string) => string | undefined;
+  /** Time to go, given what the deletion asked for. Kinds without it go at once, and as they are: they never show that they go. */
+  readonly graceSeconds?: (object: JsonObject, asked: number | undefined) => number;
+  /** The object as its deletion begins, after deletionTimestamp and grace were set. */
+  readonly markDeleted?: (marked: JsonObject) => JsonObject;
+  /** Whether something beyond grace and metadata.finalizers keeps an object that goes. */
+  readonly holdsDeletion?: (object: JsonObject) => boolean;
+  /** DELETE answers with the object, and not a Status, even when it is gone at once (ReturnDeletedObject of Kubernetes' stores). */
+  readonly answersDeleteWithObject?: true;
   /** Fields beyond metadata that objects can be selected by (measured on kube-apiserver 1.36.2). */
   readonly selectableFields?: readonly SelectableField[];
   /** The cells of an object's row, for the columns of facts/columns.json; `now` in milliseconds. Without: name, age, dates. */

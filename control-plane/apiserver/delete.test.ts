@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { builtIn } from './built-in.ts';
-import { parseDeleteOptions, plainDelete, planDeletion } from './delete.ts';
-import { isFinished } from './update.ts';
+import { isFinished, planDeletion } from '#api/deletion.ts';
+import { parseDeleteOptions, plainDelete } from './delete.ts';
 
 const pods = builtIn('', 'v1', 'pods');
 const configMaps = builtIn('', 'v1', 'configmaps');

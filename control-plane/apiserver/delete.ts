@@ -1,12 +1,12 @@
 import { decodeBodyOf } from '#api/body.ts';
 import { forbiddenField, invalidField, notSupportedField } from '#api/field-error.ts';
-import { at, isObject, listOf, numberOf, objectOf, stringOf, withPath } from '#api/json.ts';
+import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/json.ts';
+import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/deletion.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { queryBoolean } from '#api/query.ts';
 import { conflict, forbidden, invalidOptions, notFound, successStatus } from '#api/status.ts';
-import { markDeleted } from '#api/strategy.ts';
-import { formatTime } from '#api/time.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { parseListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
@@ -17,12 +17,9 @@ import { objectResponse, styleOf } from './respond.ts';
 import { integerOf } from './query.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
-import { isFinished } from './update.ts';
 
 /** What a DELETE asks for, from its body or its query. */
-export interface DeleteOptions {
-  readonly gracePeriodSeconds?: number | undefined;
-  readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' | undefined;
+export interface DeleteOptions extends DeletionWishes {
   readonly preconditions: {
     readonly uid?: string | undefined;
     readonly resourceVersion?: string | undefined;
@@ -38,12 +35,6 @@ export interface Deletion {
   readonly isGone: boolean;
 }
 
-/** Kinds whose DELETE answers with the object even when it is gone at once (ReturnDeletedObject of their stores). */
-const answersWithObject: ReadonlySet<string> = new Set(
-  'Pod Service PersistentVolume PersistentVolumeClaim PodTemplate ResourceQuota ServiceAccount'.split(' '),
-);
-const immortalNamespaces: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public']);
-
 /** DELETE of one object. */
 export async function deleteOne(
   context: ServerContext,
@@ -54,7 +45,7 @@ export async function deleteOne(
   const options = await readDeleteOptions(request);
   const { object, isGone } = await deleteObject(context, { kind, namespace, name, options });
   const style = styleOf(request, negotiate(request.headers['accept'], []));
-  if (!isGone || answersWithObject.has(kind.kind)) return objectResponse(200, object, style);
+  if (!isGone || rulesOf(kind).answersDeleteWithObject === true) return objectResponse(200, object, style);
   const uid = stringOf(at(object, 'metadata.uid'));
   const details = { name, ...(kind.group === '' ? {} : { group: kind.group }), kind: kind.resource, uid };
   return objectResponse(200, { ...successStatus(details) }, style);
@@ -102,9 +93,8 @@ export async function deleteObject(
   },
 ): Promise<Deletion> {
   const { kind, namespace, name, options } = input;
-  if (kind.kind === 'Namespace' && immortalNamespaces.has(name)) {
-    throw forbidden(kind, name, 'this namespace may not be deleted');
-  }
+  const refusal = rulesOf(kind).refuseDeletion?.(name);
+  if (refusal !== undefined) throw forbidden(kind, name, refusal);
   const { decision, previous, entry } = await context.registry.change(kind, { namespace, name }, (current) =>
     decideDeletion({ kind, name, options, nowMs: context.clock.now() }, current),
   );
@@ -130,76 +120,8 @@ function decideDeletion(
   const isGone = next !== object && isFinished(kind, next);
   if (next === object || options.dryRun) return { write: 'nothing', object: next, isGone };
   if (!isGone) return { write: 'put', object: next, isGone };
-  // Kinds without grace go as they are; a pod shows when it was told to go.
-  return { write: 'remove', object: kind.kind === 'Pod' ? next : object, isGone };
-}
-
-/**
- * The object as its deletion goes on: with deletionTimestamp, grace, and the finalizer of the propagation asked for. The very
- * same object when it already goes and nothing about that changes.
- */
-export function planDeletion(
-  kind: Kind,
-  object: JsonObject,
-  options: DeleteOptions,
-  nowMs: number,
-): JsonObject {
-  const graceSeconds = graceOf(kind, object, options);
-  const finalizers = finalizersOf(object, options);
-  if (at(object, 'metadata.deletionTimestamp') !== undefined) return shortenGrace(kind, object, graceSeconds);
-  const withFinalizers = withPath(
-    object,
-    'metadata.finalizers',
-    finalizers.length === 0 ? undefined : finalizers,
-  );
-  const marked = markDeleted(withFinalizers, { now: nowMs, gracePeriodSeconds: graceSeconds });
-  if (kind.kind !== 'Namespace') return marked;
-  // A namespace goes when its content is gone: spec.finalizers stand for that.
-  const { deletionGracePeriodSeconds: _none, ...metadata } = objectOf(marked['metadata']);
-  return withPath({ ...marked, metadata }, 'status.phase', 'Terminating');
-}
-
-/** A second deletion can only make the grace shorter. */
-function shortenGrace(kind: Kind, object: JsonObject, graceSeconds: number): JsonObject {
-  const before = at(object, 'metadata.deletionGracePeriodSeconds');
-  if (kind.kind !== 'Pod' || typeof before !== 'number' || graceSeconds >= before) {
-    // Finished and still there: only a crash between two writes leaves that, and this is the cure.
-    return isFinished(kind, object) ? { ...object } : object;
-  }
-  const began = Date.parse(stringOf(at(object, 'metadata.deletionTimestamp'))) - before * 1000;
-  const metadata = {
-    ...objectOf(object['metadata']),
-    deletionTimestamp: formatTime(began + graceSeconds * 1000),
-    deletionGracePeriodSeconds: graceSeconds,
-  };
-  return { ...object, metadata };
-}
-
-const defaultGraceSeconds = 30;
-
-/** Only pods that run somewhere need time to go. */
-function graceOf(kind: Kind, object: JsonObject, options: DeleteOptions): number {
-  if (kind.kind !== 'Pod') return 0;
-  const phase = at(object, 'status.phase');
-  if (stringOf(at(object, 'spec.nodeName')) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
-  const own = at(object, 'spec.terminationGracePeriodSeconds');
-  const seconds = options.gracePeriodSeconds ?? (typeof own === 'number' ? own : defaultGraceSeconds);
-  return seconds < 0 ? 1 : seconds;
-}
-
-function finalizersOf(object: JsonObject, options: DeleteOptions): readonly unknown[] {
-  const present = listOf(at(object, 'metadata.finalizers'));
-  if (options.propagationPolicy === undefined) return present;
-  const others = present.filter((finalizer) => finalizer !== 'orphan' && finalizer !== 'foregroundDeletion');
-  switch (options.propagationPolicy) {
-    case 'Orphan':
-      return [...others, 'orphan'];
-    case 'Foreground':
-      return [...others, 'foregroundDeletion'];
-    case 'Background':
-    default:
-      return others;
-  }
+  // Kinds without grace go as they are; the others (pods) show when they were told to go.
+  return { write: 'remove', object: hasGrace(kind) ? next : object, isGone };
 }
 
 /** @throws {E_API} 409 when the object is not the one that the options are about */

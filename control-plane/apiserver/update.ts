@@ -1,7 +1,8 @@
 import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { applyDefaults } from '#api/defaults.ts';
-import { at, equalJson, listOf, stringOf, withPath } from '#api/json.ts';
+import { isFinished } from '#api/deletion.ts';
+import { at, equalJson, stringOf, withPath } from '#api/json.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
@@ -197,15 +198,6 @@ function decideUpdate(
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };
   return equalJson(current, object) ? { write: 'nothing', object: current } : { write: 'put', object };
-}
-
-/** Whether nothing keeps a deleted object any more: no grace, no finalizers. */
-export function isFinished(kind: Kind, object: JsonObject): boolean {
-  if (at(object, 'metadata.deletionTimestamp') === undefined) return false;
-  const grace = at(object, 'metadata.deletionGracePeriodSeconds');
-  if (typeof grace === 'number' && grace > 0) return false;
-  if (listOf(at(object, 'metadata.finalizers')).length > 0) return false;
-  return kind.kind !== 'Namespace' || listOf(at(object, 'spec.finalizers')).length === 0;
 }
 
 /** A write that names a revision or uid means that very object. */

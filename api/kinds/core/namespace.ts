@@ -1,4 +1,4 @@
-import { at, objectOf, typed, withPath, type Draft } from '#api/json.ts';
+import { at, listOf, objectOf, typed, withPath, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { namespaceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
@@ -11,9 +11,17 @@ export const namespaceRules: KindRules = {
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),
   prepareUpdate: (old, namespace) => withPath(namespace, 'spec.finalizers', at(old, 'spec.finalizers')),
   nameFormat: dnsLabel,
+  refuseDeletion: (name) => (immortal.has(name) ? 'this namespace may not be deleted' : undefined),
+  markDeleted: (marked) => {
+    const { deletionGracePeriodSeconds: _none, ...metadata } = objectOf(marked['metadata']);
+    return withPath({ ...marked, metadata }, 'status.phase', 'Terminating');
+  },
+  holdsDeletion: (namespace) => listOf(at(namespace, 'spec.finalizers')).length > 0,
   selectableFields: ['status.phase'],
   cells: (object, now) => namespaceCells(typed(object), now),
 };
+
+const immortal: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public']);
 
 function labelNamespace(namespace: Draft): void {
   const metadata = objectOf(namespace['metadata']);

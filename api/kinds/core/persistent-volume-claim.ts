@@ -21,6 +21,7 @@ export const persistentVolumeClaimRules: KindRules = {
       : []),
   ],
   validateUpdate: claimUpdateErrors,
+  answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeClaimCells(typed(object), now),
 };
 

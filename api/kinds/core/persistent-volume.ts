@@ -29,6 +29,7 @@ export const persistentVolumeRules: KindRules = {
       ? []
       : [requiredField('spec', 'must specify a volume type')]),
   ],
+  answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeCells(typed(object), now),
 };
 

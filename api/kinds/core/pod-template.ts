@@ -7,5 +7,6 @@ import { templateErrors } from '#api/validation/workload.ts';
 export const podTemplateRules: KindRules = {
   podTemplatePath: 'template',
   validate: (template) => templateErrors(template, 'template', []),
+  answersDeleteWithObject: true,
   cells: (object) => podTemplateCells(typed(object)),
 };

@@ -3,6 +3,7 @@ import { holdersAt } from '#api/defaults/rule.ts';
 import { forbiddenField } from '#api/field-error.ts';
 import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { podAddressErrors } from '#api/validation/address.ts';
@@ -19,6 +20,8 @@ export const podRules: KindRules = {
       : [],
   validateUpdate: validatePodUpdate,
   validateStatus: podAddressErrors,
+  graceSeconds: podGraceSeconds,
+  answersDeleteWithObject: true,
   selectableFields: [
     'spec.nodeName',
     'spec.restartPolicy',
@@ -39,3 +42,14 @@ export const podRules: KindRules = {
   cells: (object, now) => podCells(typed(object), now),
   rowConditions: (object) => podRowConditions(typed(object)),
 };
+
+const defaultGraceSeconds = 30;
+
+/** Only pods that run somewhere need time to go. */
+function podGraceSeconds(pod: JsonObject, asked: number | undefined): number {
+  const phase = at(pod, 'status.phase');
+  if (stringOf(at(pod, 'spec.nodeName')) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
+  const own = at(pod, 'spec.terminationGracePeriodSeconds');
+  const seconds = asked ?? (typeof own === 'number' ? own : defaultGraceSeconds);
+  return seconds < 0 ? 1 : seconds;
+}

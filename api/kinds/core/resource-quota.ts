@@ -15,5 +15,6 @@ export const resourceQuotaRules: KindRules = {
         ? [invalidField(`spec.hard[${name}]`, value, 'must be greater than or equal to 0')]
         : []),
     ]),
+  answersDeleteWithObject: true,
   cells: (object, now) => resourceQuotaCells(typed(object), now),
 };

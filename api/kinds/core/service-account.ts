@@ -3,4 +3,5 @@ import type { KindRules } from '#api/kinds/rules.ts';
 /** Rules of ServiceAccounts. */
 export const serviceAccountRules: KindRules = {
   tracksGeneration: false,
+  answersDeleteWithObject: true,
 };
