@@ -1,7 +1,9 @@
+import { isFinished, planDeletion, type DeletionWishes } from '#api/deletion.ts';
 import { formatTime } from '#api/time.ts';
 import { equalJson, listOf, objectOf, stringOf } from '#api/json.ts';
 import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
 import { findKind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import { objectKey, type JsonObject, type KubeObject } from '#api/object.ts';
 import type { DeleteOptions, ObjectMeta } from '#api/objects.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
@@ -145,18 +147,11 @@ function createServer(log: FakeLog, clock: Clock) {
       throw failure.namespaceTerminating(kind, name, namespace ?? '');
     }
     if (log.get(idOf(kind), objectKey(made)) !== undefined) throw failure.alreadyExists(kind, name);
-    return put(kind, kind.kind === 'Pod' ? { ...made, status: { phase: 'Pending' } } : made);
+    return put(kind, made);
   };
   const store = (kind: KindRef<unknown>, old: JsonObject, next: JsonObject): JsonObject => {
     if (equalJson(old, next)) return old;
-    const { deletionTimestamp, finalizers = [], deletionGracePeriodSeconds = 0 } = metadataOf(next);
-    const isGone =
-      deletionTimestamp !== undefined &&
-      finalizers.length === 0 &&
-      deletionGracePeriodSeconds === 0 &&
-      listOf(objectOf(next['spec'])['finalizers']).length === 0;
-    if (!isGone) return put(kind, next);
-    return log.remove(idOf(kind), objectKey(next), next);
+    return isFinished(kind, next) ? log.remove(idOf(kind), objectKey(next), next) : put(kind, next);
   };
   const update = (
     kind: KindRef<unknown>,
@@ -210,7 +205,7 @@ function createServer(log: FakeLog, clock: Clock) {
     if (uid !== before.uid || resourceVersion !== before.resourceVersion) {
       throw failure.conflict(kind, where.name, 'the precondition of the deletion does not hold');
     }
-    store(kind, old, deleting(kind, old, { options, nowMs: clock.now() }));
+    store(kind, old, planDeletion(kind, old, wishesOf(options), clock.now()));
   };
   return { find, put, initial, create, update, patch, createSub, remove };
 }
@@ -221,18 +216,24 @@ function withIdentity(
   object: JsonObject,
   made: { readonly namespace: string | undefined; readonly nowMs: number; readonly number: number },
 ): JsonObject {
-  const { generateName, ...given } = metadataOf(object);
+  const { generateName, ...own } = metadataOf(object);
   const metadata: ObjectMeta = {
     uid: `uid-${made.number}`,
     creationTimestamp: formatTime(made.nowMs),
     generation: 1,
-    ...given,
+    ...own,
     ...(generateName === undefined ? {} : { generateName }),
-    name: given.name ?? `${generateName ?? ''}${String(made.number).padStart(5, '0')}`,
+    name: own.name ?? `${generateName ?? ''}${String(made.number).padStart(5, '0')}`,
     ...(kind.namespaced ? { namespace: made.namespace ?? 'default' } : {}),
   };
-  const more: JsonObject = kind.kind === 'Namespace' ? newNamespace(object) : {};
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object, ...more, metadata };
+  const given = { apiVersion: apiVersionOf(kind), kind: kind.kind, ...object, metadata };
+  const { prepareCreate, initialStatus } = rulesOf(kind);
+  const context = { now: made.nowMs, uid: metadata.uid ?? '', namespace: made.namespace };
+  const prepared = prepareCreate?.(given, context) ?? given;
+  const status = initialStatus?.(prepared, context);
+  return status === undefined
+    ? prepared
+    : { ...prepared, status: { ...status, ...objectOf(object['status']) } };
 }
 
 function bound(pod: JsonObject, nodeName: unknown, nowMs: number): JsonObject {
@@ -248,41 +249,9 @@ function bound(pod: JsonObject, nodeName: unknown, nowMs: number): JsonObject {
   };
 }
 
-/** The object with the mark of deletion; `store` then removes it if nothing holds it. */
-function deleting(
-  kind: KindRef<unknown>,
-  old: JsonObject,
-  { options, nowMs }: { readonly options: Partial<DeleteOptions>; readonly nowMs: number },
-): JsonObject {
-  const before = metadataOf(old);
-  const finalizerOf: Readonly<Record<string, string>> = {
-    Foreground: 'foregroundDeletion',
-    Orphan: 'orphan',
-  };
-  const added = finalizerOf[options.propagationPolicy ?? ''];
-  const kept = (before.finalizers ?? []).filter((finalizer) => finalizer !== added);
-  const finalizers = added === undefined ? kept : [...kept, added];
-  const spec = objectOf(old['spec']);
-  const isRunningPod =
-    kind.kind === 'Pod' &&
-    stringOf(spec['nodeName']) !== '' &&
-    !['Succeeded', 'Failed'].includes(stringOf(objectOf(old['status'])['phase']));
-  const graceSeconds = isRunningPod
-    ? Math.min(
-        options.gracePeriodSeconds ?? Number(spec['terminationGracePeriodSeconds'] ?? 30),
-        before.deletionGracePeriodSeconds ?? Number.POSITIVE_INFINITY,
-      )
-    : 0;
-  const metadata: ObjectMeta = {
-    ...before,
-    deletionTimestamp: before.deletionTimestamp ?? formatTime(nowMs + graceSeconds * 1000),
-    deletionGracePeriodSeconds: graceSeconds,
-    ...(finalizers.length === 0 ? {} : { finalizers }),
-  };
-  const status = objectOf(old['status']);
-  return kind.kind === 'Namespace'
-    ? { ...old, metadata, status: { ...status, phase: 'Terminating' } }
-    : { ...old, metadata };
+function wishesOf({ gracePeriodSeconds, propagationPolicy }: Partial<DeleteOptions>): DeletionWishes {
+  const policies = ['Background', 'Foreground', 'Orphan'] as const;
+  return { gracePeriodSeconds, propagationPolicy: policies.find((policy) => policy === propagationPolicy) };
 }
 
 /** What an update may change: all but the status, only the status, or only the finalizers of a namespace. */
@@ -309,13 +278,6 @@ function identityOf(metadata: ObjectMeta): ObjectMeta {
   const { uid, creationTimestamp, resourceVersion, deletionTimestamp, deletionGracePeriodSeconds } = metadata;
   const deletion = deletionTimestamp === undefined ? {} : { deletionTimestamp, deletionGracePeriodSeconds };
   return { uid, creationTimestamp, resourceVersion, ...deletion };
-}
-
-function newNamespace(object: JsonObject): JsonObject {
-  return {
-    spec: { finalizers: ['kubernetes'], ...objectOf(object['spec']) },
-    status: { phase: 'Active', ...objectOf(object['status']) },
-  };
 }
 
 function matcher(kind: KindRef<unknown>, options: ListOptions): (object: JsonObject) => boolean {
