@@ -1,8 +1,9 @@
+import assert from 'node:assert/strict';
 import { isFinished, planDeletion, type DeletionWishes } from '#api/deletion.ts';
 import { formatTime } from '#api/time.ts';
 import { equalJson, listOf, objectOf, stringOf } from '#api/json.ts';
 import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
-import { findKind } from '#api/kinds.ts';
+import { findKind, type Kind } from '#api/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import { objectKey, type JsonObject, type KubeObject } from '#api/object.ts';
 import type { DeleteOptions, ObjectMeta } from '#api/objects.ts';
@@ -12,6 +13,7 @@ import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
 import { matchesFields, parseFieldSelector } from '#api/field-selector.ts';
 import { matchesLabels, parseLabelSelector } from '#api/selector.ts';
 import * as failure from '#api/status.ts';
+import { prepareUpdate, tracksGeneration } from '#api/strategy.ts';
 import type { Clock } from '#base/clock.ts';
 import type { ApiClient, ListOptions, ObjectRef } from './client.ts';
 import { answerDiscovery } from './fake-discovery.ts';
@@ -167,7 +169,7 @@ function createServer(log: FakeLog, clock: Clock) {
     ) {
       throw failure.conflict(kind, name);
     }
-    return store(kind, old, merged(old, object, subresource));
+    return store(kind, old, prepareUpdate(knownKind(kind), old, object, subresource));
   };
   const patch = (
     kind: KindRef<unknown>,
@@ -220,7 +222,7 @@ function withIdentity(
   const metadata: ObjectMeta = {
     uid: `uid-${made.number}`,
     creationTimestamp: formatTime(made.nowMs),
-    generation: 1,
+    ...(tracksGeneration(kind) ? { generation: 1 } : {}),
     ...own,
     ...(generateName === undefined ? {} : { generateName }),
     name: own.name ?? `${generateName ?? ''}${String(made.number).padStart(5, '0')}`,
@@ -254,30 +256,10 @@ function wishesOf({ gracePeriodSeconds, propagationPolicy }: Partial<DeleteOptio
   return { gracePeriodSeconds, propagationPolicy: policies.find((policy) => policy === propagationPolicy) };
 }
 
-/** What an update may change: all but the status, only the status, or only the finalizers of a namespace. */
-function merged(old: JsonObject, object: JsonObject, subresource: string | undefined): JsonObject {
-  const before = metadataOf(old);
-  if (subresource === 'status') return { ...old, status: object['status'] };
-  if (subresource === 'finalize') {
-    return { ...old, spec: { ...objectOf(old['spec']), finalizers: objectOf(object['spec'])['finalizers'] } };
-  }
-  const isSpecChanged = !equalJson(old['spec'], object['spec']);
-  const { finalizers, ...metadata } = { ...metadataOf(object), ...identityOf(before) };
-  const next: JsonObject = {
-    ...object,
-    metadata: {
-      ...metadata,
-      ...(finalizers === undefined || finalizers.length === 0 ? {} : { finalizers }),
-      generation: (before.generation ?? 0) + (isSpecChanged ? 1 : 0),
-    },
-  };
-  return old['status'] === undefined ? next : { ...next, status: old['status'] };
-}
-
-function identityOf(metadata: ObjectMeta): ObjectMeta {
-  const { uid, creationTimestamp, resourceVersion, deletionTimestamp, deletionGracePeriodSeconds } = metadata;
-  const deletion = deletionTimestamp === undefined ? {} : { deletionTimestamp, deletionGracePeriodSeconds };
-  return { uid, creationTimestamp, resourceVersion, ...deletion };
+function knownKind({ group, version, resource }: KindRef<unknown>): Kind {
+  const kind = findKind(group, version, resource);
+  assert(kind !== undefined, `${group}/${version} ${resource} is no kind`);
+  return kind;
 }
 
 function matcher(kind: KindRef<unknown>, options: ListOptions): (object: JsonObject) => boolean {
