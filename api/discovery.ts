@@ -6,6 +6,7 @@ import {
   type Kind,
   type Subresource,
 } from './kinds.ts';
+import { rulesOf } from './kinds/rules-of.ts';
 import type { JsonObject } from './object.ts';
 import { resourceFacts } from './facts.ts';
 
@@ -151,7 +152,7 @@ function classicGroup(group: Group): JsonObject {
 }
 
 function classicResource(kind: Kind): JsonObject {
-  const isStored = kind.verbs.includes('list') && kind.kind !== 'ComponentStatus';
+  const isStored = kind.verbs.includes('list') && rulesOf(kind).isStored !== false;
   return {
     name: kind.resource,
     singularName: kind.singular,

@@ -18,7 +18,7 @@ describe('scaleOf()', () => {
       status: { replicas: 3 },
     };
     const { labels: _labels, ...own } = metadata;
-    expect(scaleOf({ kind: 'Deployment' }, deployment)).toEqual({
+    expect(scaleOf({ group: 'apps', kind: 'Deployment' }, deployment)).toEqual({
       kind: 'Scale',
       apiVersion: 'autoscaling/v1',
       metadata: own,
@@ -29,7 +29,7 @@ describe('scaleOf()', () => {
 
   it('reads the plain selector of a ReplicationController, and leaves zero out', () => {
     const controller = { metadata, spec: { replicas: 0, selector: { b: 'c', a: 'b' } } };
-    expect(scaleOf({ kind: 'ReplicationController' }, controller)).toMatchObject({
+    expect(scaleOf({ group: '', kind: 'ReplicationController' }, controller)).toMatchObject({
       spec: {},
       status: { replicas: 0, selector: 'a=b,b=c' },
     });

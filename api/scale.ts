@@ -1,15 +1,16 @@
 import { at, numberOf, objectOf, stringMapOf, stringOf, withPath } from './json.ts';
 import type { Kind } from './kinds.ts';
+import { rulesOf } from './kinds/rules-of.ts';
 import type { JsonObject } from './object.ts';
 import type { LabelSelector, Scale } from './objects.ts';
 import { formatLabelSelector, labelSelectorFromMap, labelSelectorFromObject } from './selector.ts';
 
 /** The Scale of a deployment, replicaset, statefulset or replicationcontroller. */
-export function scaleOf(kind: Pick<Kind, 'kind'>, object: JsonObject): Scale {
+export function scaleOf(kind: Pick<Kind, 'group' | 'kind'>, object: JsonObject): Scale {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = objectOf(object['metadata']);
   const selector = at(object, 'spec.selector');
   const matcher =
-    kind.kind === 'ReplicationController'
+    rulesOf(kind).hasPlainSelector === true
       ? labelSelectorFromMap(stringMapOf(selector))
       : labelSelectorFromObject(selector as LabelSelector | undefined); // decoded, hence of this shape
   const text = formatLabelSelector(matcher);

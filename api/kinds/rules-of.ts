@@ -5,6 +5,7 @@ import {
   mutatingWebhookRules,
   validatingWebhookRules,
 } from './admissionregistration/webhook-configuration.ts';
+import { answeredRules } from './answered.ts';
 import { customResourceDefinitionRules } from './apiextensions/custom-resource-definition.ts';
 import { apiServiceRules } from './apiregistration/api-service.ts';
 import { controllerRevisionRules } from './apps/controller-revision.ts';
@@ -60,6 +61,7 @@ import type { KindRules } from './rules.ts';
 
 /** The kinds that something is particular about, by group ('' is core) and name. Their rules hold in all versions of the group. */
 export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
+  ['/Binding', answeredRules],
   ['/ComponentStatus', componentStatusRules],
   ['/ConfigMap', configMapRules],
   ['/Endpoints', endpointsRules],
@@ -89,6 +91,12 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['apps/Deployment', deploymentRules],
   ['apps/ReplicaSet', replicaSetRules],
   ['apps/StatefulSet', statefulSetRules],
+  ['authentication.k8s.io/SelfSubjectReview', answeredRules],
+  ['authentication.k8s.io/TokenReview', answeredRules],
+  ['authorization.k8s.io/LocalSubjectAccessReview', answeredRules],
+  ['authorization.k8s.io/SelfSubjectAccessReview', answeredRules],
+  ['authorization.k8s.io/SelfSubjectRulesReview', answeredRules],
+  ['authorization.k8s.io/SubjectAccessReview', answeredRules],
   ['autoscaling/HorizontalPodAutoscaler', horizontalPodAutoscalerRules],
   ['autoscaling/Scale', scaleRules],
   ['batch/CronJob', cronJobRules],

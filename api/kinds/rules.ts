@@ -34,6 +34,8 @@ export interface KindRules {
   readonly podTemplatePath?: string;
   /** Defaults that are no rule of one field, in place, after the others. */
   readonly completeDefaults?: (object: Draft) => void;
+  /** Some defaults follow from the name: they are made again once a name was generated. */
+  readonly defaultsFollowName?: true;
   /** false: objects carry no metadata.generation. */
   readonly tracksGeneration?: false;
   /** A new object keeps the status that it comes with, although status is a subresource. */
@@ -58,6 +60,12 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** A PUT creates what is not there (AllowCreateOnUpdate of Kubernetes' strategies). */
+  readonly createdByUpdate?: true;
+  /** How long an object stays after it was last written; for ever without. */
+  readonly lifeSeconds?: number;
+  /** false: objects are never stored, each request is answered at once. */
+  readonly isStored?: false;
   /** Why the object of this name may not be deleted; undefined: it may. */
   readonly refuseDeletion?: (name: string) => string | undefined;
   /** Time to go, given what the deletion asked for. Kinds without it go at once, and as they are: they never show that they go. */
@@ -70,6 +78,8 @@ export interface KindRules {
   readonly answersDeleteWithObject?: true;
   /** Fields beyond metadata that objects can be selected by (measured on kube-apiserver 1.36.2). */
   readonly selectableFields?: readonly SelectableField[];
+  /** spec.selector is a map of labels, and no LabelSelector. */
+  readonly hasPlainSelector?: true;
   /** The cells of an object's row, for the columns of facts/columns.json; `now` in milliseconds. Without: name, age, dates. */
   readonly cells?: (object: JsonObject, now: number) => readonly unknown[];
   /** Conditions of an object's row (`Completed`). */

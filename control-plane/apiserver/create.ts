@@ -5,6 +5,7 @@ import { applyDefaults } from '#api/defaults.ts';
 import { at, stringOf } from '#api/json.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { alreadyExists, badRequest, invalid } from '#api/status.ts';
 import { prepareCreate } from '#api/strategy.ts';
@@ -107,7 +108,7 @@ export async function createObject(context: ServerContext, input: CreateInput): 
 
 /** Some defaults follow from the name (a Namespace's own label): a generated one is known only now. */
 function applyNameDefaults(kind: Kind, object: JsonObject, given: string): JsonObject {
-  return given === '' && kind.kind === 'Namespace' ? applyDefaults(kind, object) : object;
+  return given === '' && rulesOf(kind).defaultsFollowName === true ? applyDefaults(kind, object) : object;
 }
 
 /** @returns undefined when the name is taken. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { objectOf, stringOf } from '#api/json.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { serviceUnavailable, statusError } from '#api/status.ts';
 import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
@@ -29,8 +30,7 @@ export interface Changed<D extends Decision> {
   readonly entry: Entry | undefined;
 }
 
-const eventLifeSeconds = 3600;
-/** Events written within this time share a lease, as kube-apiserver's do: fewer leases, and they end a little later. */
+/** Objects (events) written within this time share a lease, as kube-apiserver's do: fewer leases, and they end a little later. */
 const leaseShareMs = 60_000;
 
 /** Objects of all kinds in the store: reading, and writing what was decided on what is there. */
@@ -39,7 +39,8 @@ export class Registry {
   readonly #parsed = new ParsedObjects();
   readonly #converted = new WeakMap<Uint8Array, Map<Kind, Uint8Array>>();
   readonly #now: () => number;
-  #eventLease: { readonly lease: Promise<number>; readonly untilMs: number } | undefined;
+  /** By the seconds that objects stay. */
+  readonly #leases = new Map<number, { readonly lease: Promise<number>; readonly untilMs: number }>();
 
   constructor(store: Store, now: () => number) {
     this.store = store;
@@ -84,7 +85,8 @@ export class Registry {
   /** @returns undefined when the name is taken. */
   async create(kind: Kind, object: JsonObject): Promise<Entry | undefined> {
     const key = this.#keyOf(kind, object);
-    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
+    const { lifeSeconds } = rulesOf(kind);
+    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
     const op = this.#put(kind, key, object, lease);
     const result = await storing(this.store.commit({ expect: [{ key, modRevision: 0 }], ops: [op] }));
     return result.ok ? this.#entry(kind, result.values[0]) : undefined;
@@ -100,7 +102,8 @@ export class Registry {
     decide: (current: Entry | undefined) => D,
   ): Promise<Changed<D>> {
     const key = storageKey(storedKind(kind), namespace, name);
-    const lease = kind.resource === 'events' ? await this.#leaseForEvents() : 0;
+    const { lifeSeconds } = rulesOf(kind);
+    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
     const decisions: D[] = [];
     const { previous, value } = await storing(
       this.store.update(key, (current) => {
@@ -150,14 +153,14 @@ export class Registry {
     }
   }
 
-  #leaseForEvents(): Promise<number> {
+  #leaseFor(lifeSeconds: number): Promise<number> {
     const nowMs = this.#now();
-    if (this.#eventLease === undefined || nowMs >= this.#eventLease.untilMs) {
-      const lease = this.store.grantLease(eventLifeSeconds + leaseShareMs / 1000);
-      this.#eventLease = { lease, untilMs: nowMs + leaseShareMs };
-      lease.catch(() => (this.#eventLease = undefined)); // The next event asks again.
-    }
-    return this.#eventLease.lease;
+    const shared = this.#leases.get(lifeSeconds);
+    if (shared !== undefined && nowMs < shared.untilMs) return shared.lease;
+    const lease = this.store.grantLease(lifeSeconds + leaseShareMs / 1000);
+    this.#leases.set(lifeSeconds, { lease, untilMs: nowMs + leaseShareMs });
+    lease.catch(() => this.#leases.delete(lifeSeconds)); // The next object asks again.
+    return lease;
   }
 }
 

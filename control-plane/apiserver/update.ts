@@ -5,6 +5,7 @@ import { isFinished } from '#api/deletion.ts';
 import { at, equalJson, stringOf, withPath } from '#api/json.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
 import { prepareUpdate } from '#api/strategy.ts';
@@ -33,15 +34,6 @@ export interface UpdateInput {
   /** Whether `change` is the server's own and gives the object as it shall be: nothing of it is defaulted, kept or refused. */
   readonly isOwn?: boolean;
 }
-
-/** Kinds that a PUT creates where they are not there (AllowCreateOnUpdate of their strategies). */
-const createdByUpdate: ReadonlySet<string> = new Set([
-  'endpoints',
-  'events',
-  'leases',
-  'limitranges',
-  'services',
-]);
 
 /** PUT of an object or of its status and the like. */
 export async function putObject(
@@ -80,7 +72,7 @@ async function putBytes(
   const input = { kind, namespace, name, subresource, dryRun: options.dryRun, work, change: () => object };
   const mayCreate =
     subresource === undefined &&
-    createdByUpdate.has(kind.resource) &&
+    rulesOf(kind).createdByUpdate === true &&
     stringOf(at(object, 'metadata.resourceVersion')) === '' &&
     (await context.registry.read(kind, namespace, name)) === undefined;
   if (mayCreate) {

@@ -17,5 +17,6 @@ export const leaseRules: KindRules = {
         : []),
     ];
   },
+  createdByUpdate: true,
   cells: (lease, now) => [nameOf(lease), text(lease, 'spec.holderIdentity', ''), ageOfObject(lease, now)],
 };

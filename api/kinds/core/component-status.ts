@@ -5,6 +5,7 @@ import { nameOf } from '#api/table/object.ts';
 
 /** Rules of ComponentStatuses: made up for each answer. */
 export const componentStatusRules: KindRules = {
+  isStored: false,
   cells: componentStatusCells,
 };
 

@@ -8,5 +8,6 @@ export const endpointsRules: KindRules = {
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   validate: validateEndpoints,
+  createdByUpdate: true,
   cells: (object, now) => endpointsCells(typed(object), now),
 };

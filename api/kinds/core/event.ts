@@ -3,10 +3,15 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { eventCells } from '#api/table/core.ts';
 import { validateCoreEvent } from '#api/validation/event.ts';
 
+/** As kube-apiserver's --event-ttl. */
+export const eventLifeSeconds = 3600;
+
 /** Rules of Events under their first name. */
 export const eventRules: KindRules = {
   tracksGeneration: false,
   validate: validateCoreEvent,
+  createdByUpdate: true,
+  lifeSeconds: eventLifeSeconds,
   selectableFields: [
     ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
       (field) => `involvedObject.${field}`,

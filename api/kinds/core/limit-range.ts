@@ -6,6 +6,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 export const limitRangeRules: KindRules = {
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
+  createdByUpdate: true,
 };
 
 /** LimitRange: default follows max, defaultRequest follows default and then min, for containers only. */

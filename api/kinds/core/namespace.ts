@@ -6,6 +6,7 @@ import { dnsLabel } from '#api/validation/format.ts';
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
 export const namespaceRules: KindRules = {
   completeDefaults: labelNamespace,
+  defaultsFollowName: true,
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Active' }),
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),

@@ -32,6 +32,7 @@ export const serviceRules: KindRules = {
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
+  createdByUpdate: true,
   answersDeleteWithObject: true,
   selectableFields: ['spec.clusterIP', 'spec.type'],
   cells: (object, now) => serviceCells(typed(object), now),

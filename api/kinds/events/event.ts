@@ -1,4 +1,5 @@
 import { typed } from '#api/json.ts';
+import { eventLifeSeconds } from '#api/kinds/core/event.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { eventCells } from '#api/table/core.ts';
@@ -9,6 +10,8 @@ export const eventV1Rules: KindRules = {
   tracksGeneration: false,
   validate: validateEvent,
   validateUpdate: validateEventUpdate,
+  createdByUpdate: true,
+  lifeSeconds: eventLifeSeconds,
   selectableFields: [
     ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(
       (field) => `regarding.${field}`,
