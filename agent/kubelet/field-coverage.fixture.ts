@@ -109,7 +109,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     schedulingGates: server('control-plane/scheduler/scheduler'),
     schedulingGroup: refused,
     securityContext: here('security'),
-    serviceAccount: server('api/admission'),
+    serviceAccount: server('api/kinds/core/pod-admission'),
     serviceAccountName: by('volume/tokens'),
     setHostnameAsFQDN: here('host-files'),
     shareProcessNamespace: here('container-config'),

@@ -134,6 +134,11 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
 const generic: KindRules = {};
 
 /** What is particular about a kind. By group and name, so that a custom kind meets nothing of a built-in one that is called the same. */
-export function rulesOf({ group, kind }: Pick<Kind, 'group' | 'kind'>): KindRules {
-  return particularKinds.get(`${group}/${kind}`) ?? generic;
+export function rulesOf(kind: Pick<Kind, 'group' | 'kind'>): KindRules {
+  return particularKinds.get(kindKey(kind)) ?? generic;
+}
+
+/** `apps/Deployment`, `/Pod`: what tables of kinds are keyed by. */
+export function kindKey({ group, kind }: Pick<Kind, 'group' | 'kind'>): string {
+  return `${group}/${kind}`;
 }

@@ -23,6 +23,24 @@ export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly F
 /** A field beyond those of all kinds that objects can be selected by: its path, and its text where that is not the value there. */
 export type SelectableField = string | readonly [path: string, read: (object: JsonObject) => string];
 
+/** What admission needs to know beyond the object. */
+export interface AdmissionOptions {
+  /** Five characters for the name of the token volume (`kube-api-access-x7k2p`); without it pods get none. */
+  readonly tokenVolumeSuffix?: string | undefined;
+  /** From the pod's PriorityClass; 0 and PreemptLowerPriority without. */
+  readonly priority?: { readonly value: number; readonly preemptionPolicy: string } | undefined;
+  /** Adds the finalizers that the pv- and pvc-protection controllers remove. Set it only where these run. */
+  readonly storageProtection?: boolean | undefined;
+}
+
+/** Who makes an object. */
+export interface Requester {
+  readonly name: string;
+  readonly uid?: string | undefined;
+  readonly groups: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
 /**
  * What is particular about a kind: everything that is done otherwise to its objects than to those of most kinds. A kind without a member
  * is treated as all are, and so is a custom kind, whatever its name. All functions are pure.
@@ -36,6 +54,10 @@ export interface KindRules {
   readonly completeDefaults?: (object: Draft) => void;
   /** Some defaults follow from the name: they are made again once a name was generated. */
   readonly defaultsFollowName?: true;
+  /** What the default admission plugins add to a new object, after its defaults. */
+  readonly admit?: (object: JsonObject, options: AdmissionOptions) => JsonObject;
+  /** A new object with who makes it: the server's word, not the client's. */
+  readonly signRequester?: (object: JsonObject, user: Requester) => JsonObject;
   /** false: objects carry no metadata.generation. */
   readonly tracksGeneration?: false;
   /** A new object keeps the status that it comes with, although status is a subresource. */

@@ -1,6 +1,6 @@
 import { formatAge } from '#api/age.ts';
-import { at, objectsOf } from '#api/json.ts';
-import type { KindRules } from '#api/kinds/rules.ts';
+import { at, objectsOf, withPath } from '#api/json.ts';
+import type { KindRules, Requester } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
@@ -8,6 +8,7 @@ import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of CertificateSigningRequests. */
 export const certificateSigningRequestRules: KindRules = {
+  signRequester: withRequester,
   tracksGeneration: false,
   nameFormat: pathSegment,
   selectableFields: ['spec.signerName'],
@@ -31,4 +32,11 @@ function certificateState(request: JsonObject): string {
   if (types.includes('Failed')) states.push('Failed');
   if (text(request, 'status.certificate', '') !== '') states.push('Issued');
   return states.join(',');
+}
+
+function withRequester(request: JsonObject, { name, uid, groups, extra }: Requester): JsonObject {
+  return Object.entries({ username: name, uid, groups, extra }).reduce(
+    (next, [field, value]) => withPath(next, ['spec', field], value),
+    request,
+  );
 }

@@ -1,5 +1,5 @@
 import { forbiddenField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectsOf, stringOf, typed } from '#api/json.ts';
+import { at, equalJson, objectsOf, stringOf, typed, withPath } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { nodeCells } from '#api/table/core.ts';
@@ -11,6 +11,7 @@ export const nodeRules: KindRules = {
     ['status.allocatable', (status) => status['capacity']],
     ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],
   ],
+  admit: taintNode,
   tracksGeneration: false,
   keepsStatusOnCreate: true,
   validate: (node) => taintErrors(objectsOf(at(node, 'spec.taints'))),
@@ -44,4 +45,12 @@ function taintErrors(taints: readonly JsonObject[]): readonly FieldError[] {
       } as const,
     ];
   });
+}
+
+/** New nodes are not ready before somebody says so. */
+function taintNode(node: JsonObject): JsonObject {
+  const taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoSchedule' };
+  const taints = objectsOf(at(node, 'spec.taints'));
+  const has = taints.some(({ key, effect }) => key === taint.key && effect === taint.effect);
+  return has ? node : withPath(node, 'spec.taints', [...taints, taint]);
 }

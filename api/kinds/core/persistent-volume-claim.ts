@@ -4,6 +4,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
+import { protectedBy } from './storage-protection.ts';
 
 /** Rules of PersistentVolumeClaims. */
 export const persistentVolumeClaimRules: KindRules = {
@@ -12,6 +13,7 @@ export const persistentVolumeClaimRules: KindRules = {
     ['status.phase', 'Pending'],
     ['spec.volumeMode', 'Filesystem'],
   ],
+  admit: protectedBy('kubernetes.io/pvc-protection'),
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Pending' }),
   validate: (claim) => [

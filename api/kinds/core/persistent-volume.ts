@@ -4,6 +4,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { persistentVolumeCells } from '#api/table/core.ts';
 import { formatTime } from '#api/time.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
+import { protectedBy } from './storage-protection.ts';
 
 /** Rules of PersistentVolumes. */
 export const persistentVolumeRules: KindRules = {
@@ -18,6 +19,7 @@ export const persistentVolumeRules: KindRules = {
     ['spec.rbd.user', 'admin'],
     ['spec.rbd.keyring', '/etc/ceph/keyring'],
   ],
+  admit: protectedBy('kubernetes.io/pv-protection'),
   tracksGeneration: false,
   initialStatus: (_volume, { now }) => ({ phase: 'Pending', lastPhaseTransitionTime: formatTime(now) }),
   validate: (volume) => [

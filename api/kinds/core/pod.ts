@@ -8,10 +8,12 @@ import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { podAddressErrors } from '#api/validation/address.ts';
 import { validatePod, validatePodUpdate } from '#api/validation/pod.ts';
+import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */
 export const podRules: KindRules = {
   completeDefaults: (pod) => holdersAt(pod, 'spec').forEach(defaultPodSpec),
+  admit: admitPod,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
   validate: validatePod,
   validateCreate: (pod) =>

@@ -1,5 +1,7 @@
-import { admitCreate, type AdmissionOptions } from '#api/admission.ts';
-import { at, nameOrPrefix, numberOf, stringOf, withPath, memberOf } from '#api/json.ts';
+import { admitCreate } from '#api/admission.ts';
+import { at, nameOrPrefix, numberOf, stringOf, memberOf } from '#api/json.ts';
+import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
+import type { AdmissionOptions } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { forbidden, namespaceTerminating, notFound } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -14,10 +16,10 @@ export const systemPriorities: Readonly<Record<string, number>> = {
   'system-cluster-critical': 2_000_000_000,
 };
 
+const pods = builtIn('', 'v1', 'pods');
 const namespaces = builtIn('', 'v1', 'namespaces');
 const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
 const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
-const csrs = 'CertificateSigningRequest';
 
 /**
  * What has to be known of the rest of the cluster before an object may be made: its namespace is there and stays, a pod's service
@@ -25,13 +27,24 @@ const csrs = 'CertificateSigningRequest';
  * @throws {E_API} 403 or 404
  */
 export async function admitNew(context: ServerContext, input: CreateInput): Promise<JsonObject> {
-  const { kind, namespace, object } = input;
+  const { kind, namespace, object, user } = input;
   if (kind.namespaced) await checkNamespace(context, input);
-  if (kind.kind === csrs) return withRequester(input);
-  const isPod = kind.kind === 'Pod' && kind.group === '';
-  const options = isPod ? await podOptions(context, object, namespace) : { storageProtection: false };
-  const admitted = admitCreate(kind, object, options);
-  return isPod ? applyLimitRanges(context, namespace, admitted) : admitted;
+  const signed = rulesOf(kind).signRequester?.(object, user) ?? object;
+  const admit = particular.get(kindKey(kind));
+  return admit === undefined
+    ? admitCreate(kind, signed, { storageProtection: false })
+    : admit(context, signed, namespace);
+}
+
+/** Kinds about which the rest of the cluster is asked, by group and name. */
+const particular: ReadonlyMap<
+  string,
+  (context: ServerContext, object: JsonObject, namespace: string) => Promise<JsonObject>
+> = new Map([['/Pod', admitPod]]);
+
+async function admitPod(context: ServerContext, pod: JsonObject, namespace: string): Promise<JsonObject> {
+  const admitted = admitCreate(pods, pod, await podOptions(context, pod, namespace));
+  return applyLimitRanges(context, namespace, admitted);
 }
 
 async function checkNamespace(
@@ -40,8 +53,7 @@ async function checkNamespace(
 ): Promise<void> {
   const entry = await context.registry.read(namespaces, '', namespace);
   if (entry === undefined) throw notFound(namespaces, namespace);
-  const isGoing = at(entry.object, 'metadata.deletionTimestamp') !== undefined;
-  if (!isGoing || kind.resource === 'localsubjectaccessreviews') return;
+  if (at(entry.object, 'metadata.deletionTimestamp') === undefined) return;
   throw namespaceTerminating(kind, nameOrPrefix(object), namespace);
 }
 
@@ -94,14 +106,4 @@ async function priorityOf(
 function classPriority(found: JsonObject): { readonly value: number; readonly preemptionPolicy: string } {
   const preemptionPolicy = stringOf(found['preemptionPolicy']) || 'PreemptLowerPriority';
   return { value: numberOf(found['value']), preemptionPolicy };
-}
-
-/** The server, not the client, says who asks for a certificate. */
-function withRequester({ object, user }: CreateInput): JsonObject {
-  return [
-    ['username', user.name],
-    ['uid', user.uid],
-    ['groups', user.groups],
-    ['extra', user.extra],
-  ].reduce((next, [field, value]) => withPath(next, ['spec', String(field)], value), object);
 }
