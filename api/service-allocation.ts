@@ -18,6 +18,13 @@ export interface ServiceClaims {
   readonly nodePorts: readonly number[];
 }
 
+/** What a Service was given: an address, node ports by index into spec.ports, the port of its health checks. */
+export interface ServiceGifts {
+  readonly clusterIp?: string;
+  readonly nodePorts?: ReadonlyMap<number, number>;
+  readonly healthCheckPort?: number;
+}
+
 /** Whether load balancers ask each node if it has endpoints of the Service. */
 export function needsHealthCheckPort(spec: JsonObject): boolean {
   return spec['externalTrafficPolicy'] === 'Local' && spec['type'] === 'LoadBalancer';
@@ -80,14 +87,7 @@ export function serviceClaims(service: JsonObject): ServiceClaims {
 }
 
 /** The Service with what was allocated, and clusterIPs, ipFamilies and ipFamilyPolicy that follow from it. */
-export function withServiceAllocation(
-  service: JsonObject,
-  given: {
-    readonly clusterIp?: string;
-    readonly nodePorts?: ReadonlyMap<number, number>;
-    readonly healthCheckPort?: number;
-  },
-): JsonObject {
+export function withServiceAllocation(service: JsonObject, given: ServiceGifts): JsonObject {
   const spec = objectOf(service['spec']);
   if (spec['type'] === 'ExternalName') return service;
   const clusterIp = stringOf(spec['clusterIP']) || stringOf(listOf(spec['clusterIPs'])[0]) || given.clusterIp;

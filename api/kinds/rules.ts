@@ -2,6 +2,7 @@ import type { DefaultRule } from '#api/defaults/rule.ts';
 import type { FieldError } from '#api/field-error.ts';
 import type { Draft } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import type { ServiceClaims, ServiceGifts, ServiceNeeds } from '#api/service-allocation.ts';
 import type { Format } from '#api/validation/format.ts';
 
 /** What a new object gets from the server. */
@@ -23,6 +24,18 @@ export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly F
 /** A field beyond those of all kinds that objects can be selected by: its path, and its text where that is not the value there. */
 export type SelectableField = string | readonly [path: string, read: (object: JsonObject) => string];
 
+/** What a kind's objects need from a pool that the server keeps. */
+export interface AllocationRules {
+  /** Complaints before anything is taken. */
+  readonly errors: Validate;
+  /** What the object names itself, or holds. */
+  readonly claims: (object: JsonObject) => ServiceClaims;
+  /** What it lacks. */
+  readonly needs: (object: JsonObject) => ServiceNeeds;
+  /** The object with what it was given. */
+  readonly give: (object: JsonObject, given: ServiceGifts) => JsonObject;
+}
+
 /** What admission needs to know beyond the object. */
 export interface AdmissionOptions {
   /** Five characters for the name of the token volume (`kube-api-access-x7k2p`); without it pods get none. */
@@ -39,6 +52,14 @@ export interface Requester {
   readonly uid?: string | undefined;
   readonly groups: readonly string[];
   readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
+}
+
+/** A write by a node, to an object that is not called like it. */
+export interface NodeWrite {
+  readonly node: string;
+  /** Of the object; '' for cluster-scoped kinds. */
+  readonly namespace: string;
+  readonly name: string;
 }
 
 /**
@@ -58,6 +79,8 @@ export interface KindRules {
   readonly admit?: (object: JsonObject, options: AdmissionOptions) => JsonObject;
   /** A new object with who makes it: the server's word, not the client's. */
   readonly signRequester?: (object: JsonObject, user: Requester) => JsonObject;
+  /** Why a node may not write an object that is not its own; undefined: it may. Called where its name is not the node's. */
+  readonly refuseNode?: (write: NodeWrite) => string | undefined;
   /** false: objects carry no metadata.generation. */
   readonly tracksGeneration?: false;
   /** A new object keeps the status that it comes with, although status is a subresource. */
@@ -82,6 +105,8 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** What objects hold of the cluster's addresses and ports. */
+  readonly allocation?: AllocationRules;
   /** A PUT creates what is not there (AllowCreateOnUpdate of Kubernetes' strategies). */
   readonly createdByUpdate?: true;
   /** How long an object stays after it was last written; for ever without. */

@@ -2,6 +2,7 @@ import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { at, isObject, listOf, objectOf, stringMapOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
+import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, methodNotAllowed } from '#api/status.ts';
 import { authenticateToken } from '#control-plane/apiserver/auth/authenticate.ts';
@@ -24,32 +25,45 @@ type Answer = (
   user: User,
 ) => Promise<JsonObject> | JsonObject;
 
-const answers: Readonly<Record<string, Answer>> = {
-  selfsubjectreviews: (_context, review, _route, user) => ({
-    ...review,
-    status: { userInfo: renderUser(user) },
-  }),
-  selfsubjectaccessreviews: (_context, review, _route, user) => ({ ...review, status: decide(review, user) }),
-  subjectaccessreviews: (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) }),
-  localsubjectaccessreviews: (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) }),
-  selfsubjectrulesreviews: (_context, review, _route, user) => ({ ...review, status: rulesOf(user) }),
-  tokenreviews: reviewToken,
-};
+const access: Answer = (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) });
 
+/** By group and name, as all tables of kinds: a custom Binding is stored as anything. */
+const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
+  [
+    'authentication.k8s.io/SelfSubjectReview',
+    (_context, review, _route, user) => ({ ...review, status: { userInfo: renderUser(user) } }),
+  ],
+  ['authentication.k8s.io/TokenReview', reviewToken],
+  ['authorization.k8s.io/LocalSubjectAccessReview', access],
+  [
+    'authorization.k8s.io/SelfSubjectAccessReview',
+    (_context, review, _route, user) => ({ ...review, status: decide(review, user) }),
+  ],
+  [
+    'authorization.k8s.io/SelfSubjectRulesReview',
+    (_context, review, _route, user) => ({ ...review, status: permissionsOf(user) }),
+  ],
+  ['authorization.k8s.io/SubjectAccessReview', access],
+]);
+
+const componentStatus = '/ComponentStatus';
+const binding = '/Binding';
+
+/** Whether objects of the kind are answered and not stored. */
 export function isVirtual(kind: Kind): boolean {
-  return (
-    answers[kind.resource] !== undefined ||
-    kind.resource === 'componentstatuses' ||
-    kind.resource === 'bindings'
-  );
+  return rulesOf(kind).isStored === false;
 }
+
+/** The kinds that are answered here: those that are not stored, as a test makes sure. */
+export const answeredKinds: readonly string[] = [...answers.keys(), componentStatus, binding];
 
 export async function handleVirtual(
   context: ServerContext,
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
-  if (route.kind.resource === 'componentstatuses') {
+  const key = kindKey(route.kind);
+  if (key === componentStatus) {
     return readComponentStatus(route, request, context.clock.now());
   }
   const style = styleOf(request, negotiate(request.headers['accept'], []));
@@ -57,10 +71,10 @@ export async function handleVirtual(
   const options = parseWriteOptions('CreateOptions', request.query);
   const body = decodeBodyOf(route.kind.kind, await request.readBody(), request.headers['content-type']);
   const { object, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
-  if (route.kind.resource === 'bindings') {
+  if (key === binding) {
     return bindPod(context, { namespace: route.namespace, binding: object, dryRun: options.dryRun }, style);
   }
-  const answer = answers[route.kind.resource];
+  const answer = answers.get(key);
   if (answer === undefined) throw methodNotAllowed();
   const reviewed = await answer(context, object, route, request.user);
   return objectResponse(201, { metadata: {}, ...reviewed }, style, warningHeaders(warnings));
@@ -108,7 +122,7 @@ function decide(review: JsonObject, user: User): JsonObject {
   return { allowed, ...(reason === '' ? {} : { reason }) };
 }
 
-function rulesOf(user: User): JsonObject {
+function permissionsOf(user: User): JsonObject {
   const everything = authorize({ kind: 'path', user, verb: 'get', path: '/' }).allowed;
   const paths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
   return {

@@ -5,6 +5,10 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of Leases. */
 export const leaseRules: KindRules = {
+  refuseNode: ({ namespace }) =>
+    namespace === 'kube-node-lease'
+      ? 'can only access node lease with the same name as the requesting node'
+      : undefined,
   tracksGeneration: false,
   validate: (lease) => {
     const { leaseDurationSeconds, leaseTransitions } = objectOf(lease['spec']);

@@ -12,6 +12,8 @@ export const nodeRules: KindRules = {
     ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],
   ],
   admit: taintNode,
+  refuseNode: ({ node, name }) =>
+    `node ${JSON.stringify(node)} is not allowed to modify node ${JSON.stringify(name)}`,
   tracksGeneration: false,
   keepsStatusOnCreate: true,
   validate: (node) => taintErrors(objectsOf(at(node, 'spec.taints'))),

@@ -1,6 +1,7 @@
 import { holdersAt } from '#api/defaults/rule.ts';
 import { at, listOf, stringOf, typed, type Draft } from '#api/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
 import { keepServiceAllocations } from '#api/strategy-service.ts';
 import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
@@ -32,6 +33,12 @@ export const serviceRules: KindRules = {
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
+  allocation: {
+    errors: familyErrors,
+    claims: serviceClaims,
+    needs: serviceNeeds,
+    give: withServiceAllocation,
+  },
   createdByUpdate: true,
   answersDeleteWithObject: true,
   selectableFields: ['spec.clusterIP', 'spec.type'],

@@ -1,5 +1,6 @@
 import { forbidden } from '#api/status.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { User } from '#control-plane/apiserver/request.ts';
 
 /** Which node a user is, by name and group; undefined for everybody else. */
@@ -23,12 +24,6 @@ export interface Write {
 export function checkNodeWrite(user: User, { kind, namespace, name }: Write): void {
   const node = nodeNameOf(user);
   if (node === undefined || name === node) return;
-  if (kind.group === '' && kind.resource === 'nodes') {
-    const cause = `node ${JSON.stringify(node)} is not allowed to modify node ${JSON.stringify(name)}`;
-    throw forbidden(kind, name, cause);
-  }
-  const isLease = kind.group === 'coordination.k8s.io' && kind.resource === 'leases';
-  if (isLease && namespace === 'kube-node-lease') {
-    throw forbidden(kind, name, 'can only access node lease with the same name as the requesting node');
-  }
+  const cause = rulesOf(kind).refuseNode?.({ node, namespace, name });
+  if (cause !== undefined) throw forbidden(kind, name, cause);
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { invalidField } from '#api/field-error.ts';
 import { at, objectsOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
-import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
+import { serviceClaims, type ServiceClaims } from '#api/service-allocation.ts';
 import { internalError, invalid } from '#api/status.ts';
 import { formatIp, indexOfIp, nthIp, parseIp, sizeOf, type Cidr } from '#base/ip.ts';
 import { NumberPool, parseServiceNetwork } from './address-pool.ts';
@@ -19,6 +20,7 @@ const nodePortLast = 32_767;
 /** Addresses at the start of the network that are kept for Services that ask for one by name (KEP-3070). */
 const reservedAddressesMax = 256;
 const nothing = (): void => {};
+const noClaims: ServiceClaims = { clusterIps: [], nodePorts: [] };
 
 /**
  * Cluster addresses and node ports of Services. Held in memory, taken before the Service is written and rebuilt from the store
@@ -56,15 +58,16 @@ export class ServiceAllocators {
 
   /** Takes what the Service claims and gives it what it needs. `old` is the Service before an update. */
   allocate(kind: Kind, object: JsonObject, old?: JsonObject): Allocation {
-    if (kind.kind !== 'Service' || kind.group !== '') return { object, release: nothing };
-    const held = old === undefined ? { clusterIps: [], nodePorts: [] } : serviceClaims(old);
-    const errors = familyErrors(object);
+    const { allocation } = rulesOf(kind);
+    if (allocation === undefined) return { object, release: nothing };
+    const held = old === undefined ? noClaims : allocation.claims(old);
+    const errors = allocation.errors(object);
     if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
     const taken: (() => void)[] = [];
     const release = (): void => taken.splice(0).forEach((undo) => undo());
     try {
       this.#takeClaims(kind, object, held, taken);
-      const needs = serviceNeeds(object);
+      const needs = allocation.needs(object);
       const clusterIp = needs.clusterIp ? this.#takeAddress(taken) : undefined;
       const nodePorts = new Map(needs.nodePorts.map((index) => [index, this.#takePort(taken)]));
       const given = {
@@ -72,7 +75,7 @@ export class ServiceAllocators {
         ...(needs.healthCheckPort ? { healthCheckPort: this.#takePort(taken) } : {}),
         nodePorts,
       };
-      return { object: withServiceAllocation(object, given), release };
+      return { object: allocation.give(object, given), release };
     } catch (error) {
       release();
       throw error;
@@ -81,28 +84,23 @@ export class ServiceAllocators {
 
   /** Gives back what a removed Service held. */
   release(kind: Kind, object: JsonObject): void {
-    if (kind.kind !== 'Service' || kind.group !== '') return;
-    const claims = serviceClaims(object);
+    const claims = rulesOf(kind).allocation?.claims(object) ?? noClaims;
     for (const ip of claims.clusterIps) this.#addresses.release(this.#numberOf(ip) ?? 0);
     for (const port of claims.nodePorts) this.#ports.release(port);
   }
 
   /** Gives back what an updated Service no longer holds. */
   releaseChanged(kind: Kind, old: JsonObject, object: JsonObject): void {
-    if (kind.kind !== 'Service' || kind.group !== '') return;
-    const [before, after] = [serviceClaims(old), serviceClaims(object)];
+    const { allocation } = rulesOf(kind);
+    if (allocation === undefined) return;
+    const [before, after] = [allocation.claims(old), allocation.claims(object)];
     for (const ip of before.clusterIps) {
       if (!after.clusterIps.includes(ip)) this.#addresses.release(this.#numberOf(ip) ?? 0);
     }
     for (const port of before.nodePorts) if (!after.nodePorts.includes(port)) this.#ports.release(port);
   }
 
-  #takeClaims(
-    kind: Kind,
-    object: JsonObject,
-    held: { readonly clusterIps: readonly string[]; readonly nodePorts: readonly number[] },
-    taken: (() => void)[],
-  ): void {
+  #takeClaims(kind: Kind, object: JsonObject, held: ServiceClaims, taken: (() => void)[]): void {
     const name = stringOf(at(object, 'metadata.name'));
     const claims = serviceClaims(object);
     const refuse = (field: string, value: unknown, detail: string): never => {
