@@ -1,6 +1,8 @@
+import { answered } from './effect.ts';
 import type { KindRules } from './rules.ts';
 
-/** Rules of Bindings, and of the questions that are answered with a status. */
+/** Rules of the questions that are answered with a status. */
 export const answeredRules: KindRules = {
+  effect: answered,
   isStored: false,
 };

@@ -19,6 +19,7 @@ import { cronJobRules } from './batch/cron-job.ts';
 import { jobRules } from './batch/job.ts';
 import { certificateSigningRequestRules } from './certificates/certificate-signing-request.ts';
 import { leaseRules } from './coordination/lease.ts';
+import { bindingRules } from './core/binding.ts';
 import { componentStatusRules } from './core/component-status.ts';
 import { configMapRules } from './core/config-map.ts';
 import { endpointsRules } from './core/endpoints.ts';
@@ -48,6 +49,7 @@ import { runtimeClassRules } from './node/runtime-class.ts';
 import { podDisruptionBudgetRules } from './policy/pod-disruption-budget.ts';
 import { clusterRoleBindingRules, roleBindingRules } from './rbac/role-binding.ts';
 import { clusterRoleRules, roleRules } from './rbac/role.ts';
+import { deviceClassRules } from './resource/device-class.ts';
 import { resourceClaimRules, resourceClaimTemplateRules } from './resource/resource-claim.ts';
 import { resourceSliceRules } from './resource/resource-slice.ts';
 import { priorityClassRules } from './scheduling/priority-class.ts';
@@ -61,7 +63,7 @@ import type { KindRules } from './rules.ts';
 
 /** The kinds that something is particular about, by group ('' is core) and name. Their rules hold in all versions of the group. */
 export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
-  ['/Binding', answeredRules],
+  ['/Binding', bindingRules],
   ['/ComponentStatus', componentStatusRules],
   ['/ConfigMap', configMapRules],
   ['/Endpoints', endpointsRules],
@@ -118,6 +120,7 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['rbac.authorization.k8s.io/ClusterRoleBinding', clusterRoleBindingRules],
   ['rbac.authorization.k8s.io/Role', roleRules],
   ['rbac.authorization.k8s.io/RoleBinding', roleBindingRules],
+  ['resource.k8s.io/DeviceClass', deviceClassRules],
   ['resource.k8s.io/ResourceClaim', resourceClaimRules],
   ['resource.k8s.io/ResourceClaimTemplate', resourceClaimTemplateRules],
   ['resource.k8s.io/ResourceSlice', resourceSliceRules],

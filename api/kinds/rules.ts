@@ -4,6 +4,7 @@ import type { Draft } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { ServiceClaims, ServiceGifts, ServiceNeeds } from '#api/service-allocation.ts';
 import type { Format } from '#api/validation/format.ts';
+import type { KindEffect, PartEffect } from './effect.ts';
 
 /** What a new object gets from the server. */
 export interface CreateContext {
@@ -67,6 +68,10 @@ export interface NodeWrite {
  * is treated as all are, and so is a custom kind, whatever its name. All functions are pure.
  */
 export interface KindRules {
+  /** What becomes of objects once they are stored (docs/kinds.md). Every kind of Kubernetes says it; of custom ones nobody knows. */
+  readonly effect?: KindEffect;
+  /** Parts of objects that have no effect yet. */
+  readonly unactedParts?: readonly PartEffect[];
   /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */
   readonly defaults?: readonly DefaultRule[];
   /** Where the pod template is (`spec.template`): its spec gets a pod's defaults, after `defaults`. */

@@ -1,5 +1,6 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import { at, stringMapOf } from '#api/json.ts';
+import { noPolicies } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -7,6 +8,7 @@ import { unset } from '#api/table/text.ts';
 
 /** Rules of both kinds of bindings of admission policies. */
 export const policyBindingRules: KindRules = {
+  effect: noPolicies,
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
   cells: policyBindingCells,

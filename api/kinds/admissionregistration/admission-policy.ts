@@ -1,6 +1,7 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, listOf, stringMapOf } from '#api/json.ts';
+import { noPolicies } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -8,6 +9,7 @@ import { unset } from '#api/table/text.ts';
 
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
+  effect: noPolicies,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
   cells: (policy, now) => policyCells(policy, 'validations', now),
@@ -15,6 +17,7 @@ export const validatingPolicyRules: KindRules = {
 
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
+  effect: noPolicies,
   defaults: [...policyRules('spec.matchConstraints'), ['spec.reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
   cells: (policy, now) => policyCells(policy, 'mutations', now),

@@ -1,12 +1,14 @@
 import { matchRulesOf } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { listOf } from '#api/json.ts';
+import { noWebhooks } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
+  effect: noWebhooks,
   defaults: webhookRules(),
   takesAnyFinalizer: true,
   cells: webhookCells,
@@ -14,6 +16,7 @@ export const validatingWebhookRules: KindRules = {
 
 /** Rules of MutatingWebhookConfigurations. */
 export const mutatingWebhookRules: KindRules = {
+  effect: noWebhooks,
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
   cells: webhookCells,

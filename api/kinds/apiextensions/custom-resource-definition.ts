@@ -1,11 +1,13 @@
 import { invalidField, type FieldError } from '#api/field-error.ts';
 import { at, objectOf, objectsOf, stringOf } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
+  effect: unacted('the kind that it defines is not served'),
   defaults: [
     ['spec.names.singular', (names) => stringOf(names['kind']).toLowerCase()],
     ['spec.names.listKind', (names) => `${stringOf(names['kind'])}List`],

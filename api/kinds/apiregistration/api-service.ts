@@ -1,4 +1,5 @@
 import { at, objectsOf, stringMapOf } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -6,6 +7,7 @@ import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of APIServices. */
 export const apiServiceRules: KindRules = {
+  effect: unacted('no requests are passed on to the server that it names'),
   defaults: [['spec.service.port', 443]],
   tracksGeneration: false,
   nameFormat: pathSegment,

@@ -1,11 +1,13 @@
 import { invalidField } from '#api/field-error.ts';
 import { numberOf, typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { controllerRevisionCells } from '#api/table/workload.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of ControllerRevisions. */
 export const controllerRevisionRules: KindRules = {
+  effect: acted('control-plane/controllers/pods/revisions.ts'),
   tracksGeneration: false,
   validate: (revision) =>
     numberOf(revision['revision']) < 0

@@ -1,4 +1,5 @@
 import { at, equalJson, typed, withPath } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { daemonSetCells } from '#api/table/workload.ts';
@@ -7,6 +8,7 @@ import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of DaemonSets: they count the changes of their template. */
 export const daemonSetRules: KindRules = {
+  effect: acted('control-plane/controllers/daemonset/reconcile.ts'),
   defaults: [
     ['spec.updateStrategy', {}],
     ['spec.updateStrategy.type', 'RollingUpdate'],

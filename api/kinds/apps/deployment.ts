@@ -1,5 +1,6 @@
 import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
 import { at, numberOf, objectOf, typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { deploymentCells } from '#api/table/workload.ts';
@@ -8,6 +9,7 @@ import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of Deployments. */
 export const deploymentRules: KindRules = {
+  effect: acted('control-plane/controllers/deployment/reconcile.ts'),
   defaults: [
     ['spec.replicas', 1],
     ['spec.strategy', {}],

@@ -1,4 +1,5 @@
 import { typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { replicaSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
@@ -6,6 +7,7 @@ import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of ReplicaSets. */
 export const replicaSetRules: KindRules = {
+  effect: acted('control-plane/controllers/replicaset/reconcile.ts'),
   defaults: [['spec.replicas', 1]],
   podTemplatePath: 'spec.template',
   validate: (set) => [

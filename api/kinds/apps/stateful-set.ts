@@ -1,5 +1,6 @@
 import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectOf, stringOf, typed } from '#api/json.ts';
+import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { statefulSetCells } from '#api/table/workload.ts';
@@ -8,6 +9,15 @@ import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of StatefulSets. */
 export const statefulSetRules: KindRules = {
+  effect: acted('control-plane/controllers/statefulset/reconcile.ts'),
+  unactedParts: [
+    {
+      part: 'volumeClaimTemplates',
+      what: 'the claims are made, and no volume is bound to them',
+      find: (set) =>
+        listOf(at(set, 'spec.volumeClaimTemplates')).length > 0 ? ['spec.volumeClaimTemplates'] : [],
+    },
+  ],
   defaults: [
     ['spec.replicas', 1],
     ['spec.podManagementPolicy', 'OrderedReady'],

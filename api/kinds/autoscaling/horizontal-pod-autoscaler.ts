@@ -1,10 +1,12 @@
 import { invalidField, type FieldError } from '#api/field-error.ts';
 import { numberOf, objectOf, typed, type Draft } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';
 
 /** Rules of HorizontalPodAutoscalers, of both versions. */
 export const horizontalPodAutoscalerRules: KindRules = {
+  effect: unacted('nothing is scaled by it'),
   defaults: [
     ['spec.minReplicas', 1],
     ['spec.targetCPUUtilizationPercentage', (_spec, object) => (isAutoscalingV1(object) ? 80 : undefined)],

@@ -1,4 +1,5 @@
 import { typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { cronJobCells } from '#api/table/workload.ts';
 import { validateCronJob } from '#api/validation/batch.ts';
@@ -10,6 +11,7 @@ const cronJobName: Format = (text) =>
 
 /** Rules of CronJobs. */
 export const cronJobRules: KindRules = {
+  effect: acted('control-plane/controllers/cronjob/reconcile.ts'),
   defaults: [
     ['spec.concurrencyPolicy', 'Allow'],
     ['spec.suspend', false],

@@ -1,5 +1,6 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, objectOf, stringOf, typed, withPath } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { jobCells } from '#api/table/workload.ts';
@@ -22,6 +23,7 @@ const jobDefaults: readonly DefaultRule[] = [
 
 /** Rules of Jobs. */
 export const jobRules: KindRules = {
+  effect: acted('control-plane/controllers/job/reconcile.ts'),
   defaults: jobDefaults,
   podTemplatePath: 'spec.template',
   prepareCreate: labelJob,

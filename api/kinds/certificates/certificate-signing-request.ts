@@ -1,5 +1,6 @@
 import { formatAge } from '#api/age.ts';
 import { at, objectsOf, withPath } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules, Requester } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -8,6 +9,7 @@ import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of CertificateSigningRequests. */
 export const certificateSigningRequestRules: KindRules = {
+  effect: unacted('no certificate is signed, also when it is approved'),
   signRequester: withRequester,
   tracksGeneration: false,
   nameFormat: pathSegment,

@@ -1,10 +1,12 @@
 import { invalidField } from '#api/field-error.ts';
 import { numberOf, objectOf } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of Leases. */
 export const leaseRules: KindRules = {
+  effect: acted('control-plane/controllers/node-lifecycle/reconcile.ts'),
   refuseNode: ({ namespace }) =>
     namespace === 'kube-node-lease'
       ? 'can only access node lease with the same name as the requesting node'

@@ -1,10 +1,12 @@
 import { objectsOf, stringMapOf } from '#api/json.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { nameOf } from '#api/table/object.ts';
 
 /** Rules of ComponentStatuses: made up for each answer. */
 export const componentStatusRules: KindRules = {
+  effect: inert('made up for each answer; cannot be written'),
   isStored: false,
   cells: componentStatusCells,
 };

@@ -1,10 +1,12 @@
 import { typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointsCells } from '#api/table/core.ts';
 import { validateEndpoints } from '#api/validation/service.ts';
 
 /** Rules of Endpoints. */
 export const endpointsRules: KindRules = {
+  effect: acted('control-plane/controllers/endpointslice-mirroring/reconcile.ts'),
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   validate: validateEndpoints,

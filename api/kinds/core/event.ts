@@ -1,4 +1,5 @@
 import { at, stringOf, typed } from '#api/json.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { eventCells } from '#api/table/core.ts';
 import { validateCoreEvent } from '#api/validation/event.ts';
@@ -8,6 +9,7 @@ export const eventLifeSeconds = 3600;
 
 /** Rules of Events under their first name. */
 export const eventRules: KindRules = {
+  effect: inert('a record for people'),
   tracksGeneration: false,
   validate: validateCoreEvent,
   createdByUpdate: true,

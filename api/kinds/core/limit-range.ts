@@ -1,9 +1,11 @@
 import { holdersAt } from '#api/defaults/rule.ts';
 import { objectOf, type Draft } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of LimitRanges. */
 export const limitRangeRules: KindRules = {
+  effect: acted('control-plane/apiserver/admission/limit-range.ts'),
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,

@@ -1,10 +1,22 @@
-import { at, listOf, objectOf, typed, withPath, type Draft } from '#api/json.ts';
+import { at, listOf, objectOf, stringMapOf, typed, withPath, type Draft } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { namespaceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
 export const namespaceRules: KindRules = {
+  effect: acted('control-plane/controllers/namespace/reconcile.ts'),
+  unactedParts: [
+    {
+      part: 'labels pod-security.kubernetes.io/*',
+      what: 'pods are not checked against Pod Security Standards',
+      find: (namespace) =>
+        Object.keys(stringMapOf(at(namespace, 'metadata.labels')))
+          .filter((label) => podSecurity.test(label))
+          .map((label) => `metadata.labels[${label}]`),
+    },
+  ],
   completeDefaults: labelNamespace,
   defaultsFollowName: true,
   tracksGeneration: false,
@@ -30,3 +42,5 @@ function labelNamespace(namespace: Draft): void {
   const labels = { ...objectOf(metadata['labels']), 'kubernetes.io/metadata.name': metadata['name'] };
   namespace['metadata'] = { ...metadata, labels };
 }
+
+const podSecurity = /^pod-security\.kubernetes\.io\/(enforce|warn|audit)(-version)?$/;

@@ -1,5 +1,6 @@
 import { forbiddenField, type FieldError } from '#api/field-error.ts';
 import { at, equalJson, objectsOf, stringOf, typed, withPath } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { nodeCells } from '#api/table/core.ts';
@@ -7,6 +8,7 @@ import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of Nodes: kubelets register them with their status. */
 export const nodeRules: KindRules = {
+  effect: acted('control-plane/scheduler/scheduler.ts'),
   defaults: [
     ['status.allocatable', (status) => status['capacity']],
     ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],

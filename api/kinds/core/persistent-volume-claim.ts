@@ -1,5 +1,6 @@
 import { forbiddenField, requiredField, type FieldError } from '#api/field-error.ts';
 import { at, equalJson, objectOf, stringOf, typed } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
@@ -8,6 +9,7 @@ import { protectedBy } from './storage-protection.ts';
 
 /** Rules of PersistentVolumeClaims. */
 export const persistentVolumeClaimRules: KindRules = {
+  effect: noVolumes,
   defaults: [
     ['status', {}],
     ['status.phase', 'Pending'],

@@ -1,5 +1,6 @@
 import { requiredField } from '#api/field-error.ts';
 import { at, objectOf, typed } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { persistentVolumeCells } from '#api/table/core.ts';
 import { formatTime } from '#api/time.ts';
@@ -8,6 +9,7 @@ import { protectedBy } from './storage-protection.ts';
 
 /** Rules of PersistentVolumes. */
 export const persistentVolumeRules: KindRules = {
+  effect: noVolumes,
   defaults: [
     ['status', {}],
     ['status.phase', 'Pending'],

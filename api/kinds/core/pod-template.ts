@@ -1,10 +1,12 @@
 import { typed } from '#api/json.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { podTemplateCells } from '#api/table/workload.ts';
 import { templateErrors } from '#api/validation/workload.ts';
 
 /** Rules of PodTemplates. */
 export const podTemplateRules: KindRules = {
+  effect: inert('a template to copy from; no controller of Kubernetes reads it'),
   podTemplatePath: 'template',
   validate: (template) => templateErrors(template, 'template', []),
   answersDeleteWithObject: true,

@@ -2,6 +2,7 @@ import { defaultPodSpec } from '#api/defaults/pod.ts';
 import { holdersAt } from '#api/defaults/rule.ts';
 import { forbiddenField } from '#api/field-error.ts';
 import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
@@ -12,6 +13,7 @@ import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */
 export const podRules: KindRules = {
+  effect: acted('agent/kubelet/pod-workers.ts'),
   completeDefaults: (pod) => holdersAt(pod, 'spec').forEach(defaultPodSpec),
   admit: admitPod,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),

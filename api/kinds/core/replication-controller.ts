@@ -1,5 +1,6 @@
 import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
 import { at, objectOf, stringMapOf, typed, type Draft } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { replicationControllerCells } from '#api/table/workload.ts';
@@ -8,6 +9,7 @@ import { templateErrors } from '#api/validation/workload.ts';
 
 /** Rules of ReplicationControllers: their selector is a map. */
 export const replicationControllerRules: KindRules = {
+  effect: acted('control-plane/controllers/replicaset/reconcile.ts'),
   defaults: [
     ['spec.replicas', 1],
     ['spec.selector', (_spec, object) => templateLabels(object)],

@@ -1,7 +1,9 @@
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of ServiceAccounts. */
 export const serviceAccountRules: KindRules = {
+  effect: acted('control-plane/apiserver/subresources/token.ts'),
   tracksGeneration: false,
   answersDeleteWithObject: true,
 };

@@ -1,5 +1,6 @@
 import { holdersAt } from '#api/defaults/rule.ts';
 import { at, listOf, stringOf, typed, type Draft } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
 import { keepServiceAllocations } from '#api/strategy-service.ts';
@@ -10,6 +11,7 @@ import { validateService, validateServiceUpdate } from '#api/validation/service.
 
 /** Rules of Services: they hold addresses and ports of the cluster. */
 export const serviceRules: KindRules = {
+  effect: acted('agent/proxy/service-map.ts'),
   defaults: [
     ['spec.sessionAffinity', 'None'],
     ['spec.type', 'ClusterIP'],

@@ -1,4 +1,5 @@
 import { typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointSliceCells } from '#api/table/core.ts';
 import { immutable } from '#api/validation/field.ts';
@@ -6,6 +7,7 @@ import { validateEndpointSlice } from '#api/validation/service.ts';
 
 /** Rules of EndpointSlices. */
 export const endpointSliceRules: KindRules = {
+  effect: acted('agent/proxy/service-map.ts'),
   defaults: [
     ['ports[].name', () => ''],
     ['ports[].protocol', 'TCP'],

@@ -1,5 +1,6 @@
 import { typed } from '#api/json.ts';
 import { eventLifeSeconds } from '#api/kinds/core/event.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { eventCells } from '#api/table/core.ts';
@@ -7,6 +8,7 @@ import { validateEvent, validateEventUpdate } from '#api/validation/event.ts';
 
 /** Rules of Events under their second name. */
 export const eventV1Rules: KindRules = {
+  effect: inert('a record for people'),
   tracksGeneration: false,
   validate: validateEvent,
   validateUpdate: validateEventUpdate,

@@ -1,10 +1,12 @@
 import { at, objectsOf, stringOf } from '#api/json.ts';
+import { noFlowControl } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 
 /** Rules of FlowSchemas. */
 export const flowSchemaRules: KindRules = {
+  effect: noFlowControl,
   defaults: [['spec.matchingPrecedence', 1000, 'zero']],
   cells: (schema, now) => {
     const dangling = objectsOf(at(schema, 'status.conditions')).find(({ type }) => type === 'Dangling');

@@ -1,10 +1,12 @@
 import { at } from '#api/json.ts';
+import { noFlowControl } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 
 /** Rules of PriorityLevelConfigurations. */
 export const priorityLevelConfigurationRules: KindRules = {
+  effect: noFlowControl,
   defaults: [
     ['spec.limited.nominalConcurrencyShares', 30],
     ['spec.limited.lendablePercent', 0],

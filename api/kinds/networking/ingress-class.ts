@@ -1,4 +1,5 @@
 import { at, objectOf, stringMapOf } from '#api/json.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -6,6 +7,7 @@ import { none } from '#api/table/text.ts';
 
 /** Rules of IngressClasses. */
 export const ingressClassRules: KindRules = {
+  effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   defaults: [['spec.parameters.scope', 'Cluster']],
   cells: (ingressClass, now) => [
     nameOf(ingressClass),

@@ -1,4 +1,5 @@
 import { at, listOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { loadBalancerText } from '#api/table/core.ts';
@@ -8,6 +9,7 @@ import { validateIngress } from '#api/validation/service.ts';
 
 /** Rules of Ingresses. */
 export const ingressRules: KindRules = {
+  effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   validate: validateIngress,
   cells: (ingress, now) => [
     nameOf(ingress),

@@ -1,4 +1,5 @@
 import { at, listOf, objectOf } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { formatLabelSelector, labelSelectorFromObject } from '#api/selector.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -7,6 +8,7 @@ import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 
 /** Rules of NetworkPolicies. */
 export const networkPolicyRules: KindRules = {
+  effect: unacted('traffic is not restricted by it'),
   defaults: [
     ['spec.ingress[].ports[].protocol', 'TCP'],
     ['spec.egress[].ports[].protocol', 'TCP'],

@@ -1,9 +1,11 @@
 import { at, listOf } from '#api/json.ts';
+import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of ServiceCIDRs. */
 export const serviceCidrRules: KindRules = {
+  effect: unacted('Services get addresses of --service-cidr only'),
   tracksGeneration: false,
   cells: (cidr, now) => [nameOf(cidr), listOf(at(cidr, 'spec.cidrs')).join(','), ageOfObject(cidr, now)],
 };

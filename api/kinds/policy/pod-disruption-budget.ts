@@ -1,5 +1,6 @@
 import { invalidField } from '#api/field-error.ts';
 import { at, objectOf, typed } from '#api/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { disruptionBudgetCells } from '#api/table/workload.ts';
 import { intOrPercentErrors, shareErrors } from '#api/validation/field.ts';
@@ -7,6 +8,7 @@ import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 
 /** Rules of PodDisruptionBudgets. */
 export const podDisruptionBudgetRules: KindRules = {
+  effect: acted('control-plane/controllers/disruption/reconcile.ts'),
   validate: (budget) => {
     const { minAvailable, maxUnavailable } = objectOf(budget['spec']);
     return [

@@ -1,6 +1,7 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
 import { at, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import { noRbac } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -17,6 +18,7 @@ const bindingDefaults: readonly DefaultRule[] = [
 
 /** Rules of RoleBindings. */
 export const roleBindingRules: KindRules = {
+  effect: noRbac,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,
@@ -27,6 +29,7 @@ export const roleBindingRules: KindRules = {
 
 /** Rules of ClusterRoleBindings. */
 export const clusterRoleBindingRules: KindRules = {
+  effect: noRbac,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,

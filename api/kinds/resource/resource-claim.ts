@@ -1,5 +1,6 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, listOf } from '#api/json.ts';
+import { noDevices } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -7,6 +8,7 @@ import { joined } from '#api/table/text.ts';
 
 /** Rules of ResourceClaims. */
 export const resourceClaimRules: KindRules = {
+  effect: noDevices,
   defaults: claimRules('spec'),
   tracksGeneration: false,
   cells: (claim, now) => [nameOf(claim), claimState(claim), ageOfObject(claim, now)],
@@ -14,6 +16,7 @@ export const resourceClaimRules: KindRules = {
 
 /** Rules of ResourceClaimTemplates. */
 export const resourceClaimTemplateRules: KindRules = {
+  effect: noDevices,
   defaults: claimRules('spec.spec'),
   tracksGeneration: false,
 };

@@ -1,9 +1,11 @@
 import { at } from '#api/json.ts';
+import { noDevices } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of ResourceSlices. */
 export const resourceSliceRules: KindRules = {
+  effect: noDevices,
   selectableFields: ['spec.nodeName', 'spec.driver'],
   cells: (slice, now) => [
     nameOf(slice),

@@ -1,10 +1,12 @@
 import { listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
 
 /** Rules of CSIDrivers. */
 export const csiDriverRules: KindRules = {
+  effect: noVolumes,
   defaults: [
     ['spec.attachRequired', true],
     ['spec.podInfoOnMount', false],

@@ -1,9 +1,11 @@
 import { at, listOf } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
+  effect: noVolumes,
   tracksGeneration: false,
   cells: (node, now) => [nameOf(node), listOf(at(node, 'spec.drivers')).length, ageOfObject(node, now)],
 };

@@ -1,11 +1,13 @@
 import { forbiddenField } from '#api/field-error.ts';
 import { at, equalJson } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of StorageClasses. */
 export const storageClassRules: KindRules = {
+  effect: noVolumes,
   defaults: [
     ['reclaimPolicy', 'Delete'],
     ['volumeBindingMode', 'Immediate'],

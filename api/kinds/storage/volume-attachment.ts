@@ -1,9 +1,11 @@
 import { at } from '#api/json.ts';
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
+  effect: noVolumes,
   tracksGeneration: false,
   cells: (attachment, now) => [
     nameOf(attachment),

@@ -1,8 +1,10 @@
+import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 
 /** Rules of VolumeAttributesClasses. */
 export const volumeAttributesClassRules: KindRules = {
+  effect: noVolumes,
   tracksGeneration: false,
   cells: (attributes, now) => [
     nameOf(attributes),

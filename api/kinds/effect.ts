@@ -1,0 +1,43 @@
+import type { JsonObject } from '#api/object.ts';
+
+/** What becomes of the objects of a kind once they are stored. */
+export type KindEffect =
+  /** Something of ours acts on them: the file where that begins. */
+  | { readonly kind: 'acted'; readonly by: string }
+  /** Nothing acts on them, nor does anything of Kubernetes itself: records, questions, and what others are to act on. */
+  | { readonly kind: 'inert'; readonly why: string }
+  /** Kubernetes acts on them and we do not yet: every write is answered with a Warning that says what does not happen. */
+  | { readonly kind: 'unacted'; readonly what: string };
+
+/** Parts of a kind that is acted on which have no effect yet: how an object says that it has one, and what does not happen. */
+export interface PartEffect {
+  readonly part: string;
+  readonly what: string;
+  readonly find: (object: JsonObject) => readonly string[];
+}
+
+/** Something of ours acts on them: `by` is the file where that begins. */
+export function acted(by: string): KindEffect {
+  return { kind: 'acted', by };
+}
+
+/** Nothing acts on them. */
+export function inert(why: string): KindEffect {
+  return { kind: 'inert', why };
+}
+
+/** Nothing acts on them yet. */
+export function unacted(what: string): KindEffect {
+  return { kind: 'unacted', what };
+}
+
+/** What several kinds say. */
+export const noWebhooks: KindEffect = unacted('the webhook is not called');
+export const noPolicies: KindEffect = unacted('requests are not checked against it, nor changed by it');
+export const noRbac: KindEffect = unacted('whoever is authenticated may do everything, whatever roles say');
+export const noVolumes: KindEffect = unacted('no volumes are provisioned, bound, attached or mounted');
+export const noDevices: KindEffect = unacted(
+  'no devices are allocated, and pods that claim some are refused',
+);
+export const noFlowControl: KindEffect = unacted('requests are not classified or queued by it');
+export const answered: KindEffect = inert('a question, answered at once and not stored');
