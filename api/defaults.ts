@@ -1,4 +1,4 @@
-import { defaultPodTemplateSpec } from './defaults/pod.ts';
+import { defaultPodSpec, defaultPodTemplateSpec } from './defaults/pod.ts';
 import { applyRules, holdersAt } from './defaults/rule.ts';
 import { draftOf } from './json.ts';
 import type { Kind } from './kinds.ts';
@@ -11,10 +11,10 @@ import type { JsonObject } from './object.ts';
  */
 export function applyDefaults(kind: Pick<Kind, 'group' | 'kind'>, object: JsonObject): JsonObject {
   const draft = draftOf(object);
-  const { defaults = [], podTemplatePath, completeDefaults } = rulesOf(kind);
+  const { defaults = [], podSpec, completeDefaults } = rulesOf(kind);
   applyRules(draft, defaults);
-  if (podTemplatePath !== undefined) {
-    for (const spec of holdersAt(draft, `${podTemplatePath}.spec`)) defaultPodTemplateSpec(spec);
+  if (podSpec !== undefined) {
+    holdersAt(draft, podSpec.path).forEach(podSpec.isTemplate ? defaultPodTemplateSpec : defaultPodSpec);
   }
   completeDefaults?.(draft);
   return draft;

@@ -13,7 +13,7 @@ export const partEffects: Readonly<Record<string, readonly PartEffect[]>> = memb
 
 /** What a client that writes the object is told of what will not come of it: texts of Warning headers. */
 export function effectWarnings(kind: Kind, object: JsonObject): readonly string[] {
-  const { effect, unactedParts = [] } = rulesOf(kind);
+  const { effect, unactedParts = [], podSpec } = rulesOf(kind);
   if (effect?.kind === 'unacted') {
     const name = `${formatGroupVersion(kind)} ${kind.kind}`;
     return [`${name} is stored, but podwright does not act on it yet: ${effect.what}`];
@@ -21,23 +21,17 @@ export function effectWarnings(kind: Kind, object: JsonObject): readonly string[
   const parts = unactedParts.flatMap(({ what, find }) =>
     find(object).map((part) => `${part}: stored, but podwright does not act on it yet: ${what}`),
   );
-  return [...parts, ...graceWarnings(object)];
+  return [...parts, ...(podSpec === undefined ? [] : graceWarnings(object, podSpec.path))];
 }
 
-/** Where a pod's spec lies in the kinds that have one. */
-const podSpecPaths = ['spec', 'spec.template.spec', 'spec.jobTemplate.spec.template.spec', 'template.spec'];
-
 /** Such pods are from before there was a rule; pod warnings of kube-apiserver. */
-function graceWarnings(object: JsonObject): readonly string[] {
-  if (object['spec'] === undefined && object['template'] === undefined) return [];
-  return podSpecPaths.flatMap((path) => {
-    const grace = at(object, `${path}.terminationGracePeriodSeconds`);
-    return typeof grace === 'number' && grace < 0
-      ? [
-          `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
-        ]
-      : [];
-  });
+function graceWarnings(object: JsonObject, path: string): readonly string[] {
+  const grace = at(object, `${path}.terminationGracePeriodSeconds`);
+  return typeof grace === 'number' && grace < 0
+    ? [
+        `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
+      ]
+    : [];
 }
 
 /** The table of docs/kinds.md. */

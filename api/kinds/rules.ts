@@ -74,8 +74,8 @@ export interface KindRules {
   readonly unactedParts?: readonly PartEffect[];
   /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */
   readonly defaults?: readonly DefaultRule[];
-  /** Where the pod template is (`spec.template`): its spec gets a pod's defaults, after `defaults`. */
-  readonly podTemplatePath?: string;
+  /** Where the spec of a pod is (`spec.template.spec`). It gets a pod's defaults after `defaults`, in a template not all of them. */
+  readonly podSpec?: { readonly path: string; readonly isTemplate: boolean };
   /** Defaults that are no rule of one field, in place, after the others. */
   readonly completeDefaults?: (object: Draft) => void;
   /** Some defaults follow from the name: they are made again once a name was generated. */
@@ -120,7 +120,7 @@ export interface KindRules {
   readonly isStored?: false;
   /** Why the object of this name may not be deleted; undefined: it may. */
   readonly refuseDeletion?: (name: string) => string | undefined;
-  /** Time to go, given what the deletion asked for. Kinds without it go at once, and as they are: they never show that they go. */
+  /** Time to go, given what the deletion asked for. Kinds without it go at once if nothing holds them, and as they were. */
   readonly graceSeconds?: (object: JsonObject, asked: number | undefined) => number;
   /** The object as its deletion begins, after deletionTimestamp and grace were set. */
   readonly markDeleted?: (marked: JsonObject) => JsonObject;

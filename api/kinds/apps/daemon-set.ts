@@ -20,7 +20,7 @@ export const daemonSetRules: KindRules = {
     ['spec.updateStrategy.rollingUpdate.maxSurge', 0],
     ['spec.revisionHistoryLimit', 10],
   ],
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   prepareCreate: (set) => withTemplateGeneration(set, 1),
   prepareUpdate: (old, set) => {
     const generation = Number(at(old, ['metadata', 'annotations', templateGenerationAnnotation]) ?? 0);

@@ -20,7 +20,7 @@ export const deploymentRules: KindRules = {
     ['spec.revisionHistoryLimit', 10],
     ['spec.progressDeadlineSeconds', 600],
   ],
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   keepsLabelsOnStatus: true,
   validate: (deployment) => [
     ...nonNegative(deployment, ['spec.replicas']),

@@ -9,7 +9,7 @@ import { selectorErrors } from '#api/validation/workload.ts';
 export const replicaSetRules: KindRules = {
   effect: acted('control-plane/controllers/replicaset/reconcile.ts'),
   defaults: [['spec.replicas', 1]],
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   validate: (set) => [
     ...nonNegative(set, ['spec.replicas', 'spec.minReadySeconds']),
     ...selectorErrors(set, 'replicaset'),

@@ -39,7 +39,7 @@ export const statefulSetRules: KindRules = {
     ['spec.volumeClaimTemplates[].status', {}],
     ['spec.volumeClaimTemplates[].status.phase', 'Pending'],
   ],
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   validate: (set) => [
     ...nonNegative(set, [
       'spec.replicas',

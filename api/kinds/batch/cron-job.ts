@@ -18,7 +18,7 @@ export const cronJobRules: KindRules = {
     ['spec.successfulJobsHistoryLimit', 3],
     ['spec.failedJobsHistoryLimit', 1],
   ],
-  podTemplatePath: 'spec.jobTemplate.spec.template',
+  podSpec: { path: 'spec.jobTemplate.spec.template.spec', isTemplate: true },
   nameFormat: cronJobName,
   validate: validateCronJob,
   cells: (object, now) => cronJobCells(typed(object), now),

@@ -25,7 +25,7 @@ const jobDefaults: readonly DefaultRule[] = [
 export const jobRules: KindRules = {
   effect: acted('control-plane/controllers/job/reconcile.ts'),
   defaults: jobDefaults,
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,

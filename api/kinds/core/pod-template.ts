@@ -7,7 +7,7 @@ import { templateErrors } from '#api/validation/workload.ts';
 /** Rules of PodTemplates. */
 export const podTemplateRules: KindRules = {
   effect: inert('a template to copy from; no controller of Kubernetes reads it'),
-  podTemplatePath: 'template',
+  podSpec: { path: 'template.spec', isTemplate: true },
   validate: (template) => templateErrors(template, 'template', []),
   answersDeleteWithObject: true,
   cells: (object) => podTemplateCells(typed(object)),

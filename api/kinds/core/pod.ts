@@ -1,5 +1,3 @@
-import { defaultPodSpec } from '#api/defaults/pod.ts';
-import { holdersAt } from '#api/defaults/rule.ts';
 import { forbiddenField } from '#api/field-error.ts';
 import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
 import { acted } from '#api/kinds/effect.ts';
@@ -14,7 +12,7 @@ import { admitPod } from './pod-admission.ts';
 /** Rules of Pods. */
 export const podRules: KindRules = {
   effect: acted('agent/kubelet/pod-workers.ts'),
-  completeDefaults: (pod) => holdersAt(pod, 'spec').forEach(defaultPodSpec),
+  podSpec: { path: 'spec', isTemplate: false },
   admit: admitPod,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
   validate: validatePod,

@@ -15,7 +15,7 @@ export const replicationControllerRules: KindRules = {
     ['spec.selector', (_spec, object) => templateLabels(object)],
     ['metadata.labels', (_metadata, object) => templateLabels(object)],
   ],
-  podTemplatePath: 'spec.template',
+  podSpec: { path: 'spec.template.spec', isTemplate: true },
   validate: (controller) => [
     ...selectorMapErrors(controller),
     ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
