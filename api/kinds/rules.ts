@@ -72,6 +72,8 @@ export interface KindRules {
   readonly effect?: KindEffect;
   /** Parts of objects that have no effect yet. */
   readonly unactedParts?: readonly PartEffect[];
+  /** Where a real cluster's etcd has objects, other than under their plural name (kubernetes pkg/registry, storage prefixes). */
+  readonly storageFolder?: string;
   /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */
   readonly defaults?: readonly DefaultRule[];
   /** Where the spec of a pod is (`spec.template.spec`). It gets a pod's defaults after `defaults`, in a template not all of them. */

@@ -5,6 +5,7 @@ import { decodeRequest } from '#api/decode-request.ts';
 import { applyDefaults } from '#api/defaults.ts';
 import { at, isObject, listOf, stringOf, typed } from '#api/json.ts';
 import { findKindByName, type Kind } from '#api/kinds.ts';
+import { kindKey } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { ConfigMap, Pod, Secret } from '#api/objects.ts';
 import { invalid } from '#api/status.ts';
@@ -31,10 +32,12 @@ export function readPods(text: string, source: string): Manifest {
   for (const [index, document] of splitDocuments(text).entries()) {
     try {
       for (const body of objectsOfBody(decodeDocument(document))) {
-        const object = decodeOne(body, pods.length + 1);
-        if (body.kind === 'Pod') pods.push(typed(object));
-        else if (body.kind === 'ConfigMap') configMaps.push(typed(object));
-        else if (body.kind === 'Secret') secrets.push(typed(object));
+        const { kind, object } = decodeOne(body, pods.length + 1);
+        // By group and name: what another group calls a Pod is none.
+        const key = kind === undefined ? undefined : kindKey(kind);
+        if (key === '/Pod') pods.push(typed(object));
+        else if (key === '/ConfigMap') configMaps.push(typed(object));
+        else if (key === '/Secret') secrets.push(typed(object));
         else others.push(`${body.kind} ${stringOf(at(object, 'metadata.name'))}`);
       }
     } catch (error) {
@@ -85,16 +88,19 @@ function objectsOfBody(body: DecodedBody): readonly DecodedBody[] {
 }
 
 /** As a strict `kubectl create` and the API server treat it; `podCount` numbers the pod's uid. */
-function decodeOne(body: DecodedBody, podCount: number): JsonObject {
+function decodeOne(
+  body: DecodedBody,
+  podCount: number,
+): { readonly kind: Kind | undefined; readonly object: JsonObject } {
   const { apiVersion = '', kind: name = '' } = body;
   if (apiVersion === '' || name === '')
     throw new PodwrightError('E_INVALID', 'apiVersion and kind must be set');
   const kind = findKindByName(apiVersion, name);
   // Another API's object (a custom resource) is none that a node makes anything of.
-  if (kind === undefined) return isObject(body.value) ? body.value : {};
+  if (kind === undefined) return { kind, object: isObject(body.value) ? body.value : {} };
   const { object } = decodeRequest(kind, body, 'Strict');
   const defaulted = applyDefaults(kind, object);
-  return kind.kind === 'Pod' ? storePod(kind, defaulted, podCount) : defaulted;
+  return { kind, object: kindKey(kind) === '/Pod' ? storePod(kind, defaulted, podCount) : defaulted };
 }
 
 function storePod(kind: Kind, defaulted: JsonObject, count: number): JsonObject {

@@ -1,22 +1,17 @@
-import type { Kind } from '#api/kinds.ts';
+import { findKind, type Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 
-/** Where a real cluster's etcd has them, other than under their plural name (kubernetes pkg/registry, storage prefixes). */
-const coreFolders: Readonly<Record<string, string>> = {
-  services: 'services/specs',
-  endpoints: 'services/endpoints',
-  nodes: 'minions',
-  replicationcontrollers: 'controllers',
-};
-const otherFolders: Readonly<Record<string, string>> = {
-  'networking.k8s.io/ingresses': 'ingress',
-  'apiregistration.k8s.io/apiservices': 'apiregistration.k8s.io/apiservices',
-  'apiextensions.k8s.io/customresourcedefinitions': 'apiextensions.k8s.io/customresourcedefinitions',
-};
+const folders = new WeakMap<Kind, string>();
 
 function folderOf(kind: Kind): string {
-  const known =
-    kind.group === '' ? coreFolders[kind.resource] : otherFolders[`${kind.group}/${kind.resource}`];
-  return known ?? kind.resource;
+  let folder = folders.get(kind);
+  if (folder === undefined) folders.set(kind, (folder = rulesOf(kind).storageFolder ?? plainFolderOf(kind)));
+  return folder;
+}
+
+/** A custom kind has its group before it, so that a plural which Kubernetes has too is another one. */
+function plainFolderOf({ group, version, resource }: Kind): string {
+  return findKind(group, version, resource) === undefined ? `${group}/${resource}` : resource;
 }
 
 /** The prefix of all objects of a kind (in a namespace, unless that is ''). */

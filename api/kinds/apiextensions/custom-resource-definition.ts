@@ -8,6 +8,7 @@ import { immutable } from '#api/validation/field.ts';
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
   effect: unacted('the kind that it defines is not served'),
+  storageFolder: 'apiextensions.k8s.io/customresourcedefinitions',
   defaults: [
     ['spec.names.singular', (names) => stringOf(names['kind']).toLowerCase()],
     ['spec.names.listKind', (names) => `${stringOf(names['kind'])}List`],

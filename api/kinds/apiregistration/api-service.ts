@@ -8,6 +8,7 @@ import { pathSegment } from '#api/validation/format.ts';
 /** Rules of APIServices. */
 export const apiServiceRules: KindRules = {
   effect: unacted('no requests are passed on to the server that it names'),
+  storageFolder: 'apiregistration.k8s.io/apiservices',
   defaults: [['spec.service.port', 443]],
   tracksGeneration: false,
   nameFormat: pathSegment,

@@ -7,6 +7,7 @@ import { validateEndpoints } from '#api/validation/service.ts';
 /** Rules of Endpoints. */
 export const endpointsRules: KindRules = {
   effect: acted('control-plane/controllers/endpointslice-mirroring/reconcile.ts'),
+  storageFolder: 'services/endpoints',
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   validate: validateEndpoints,

@@ -9,6 +9,7 @@ import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 /** Rules of Nodes: kubelets register them with their status. */
 export const nodeRules: KindRules = {
   effect: acted('control-plane/scheduler/scheduler.ts'),
+  storageFolder: 'minions',
   defaults: [
     ['status.allocatable', (status) => status['capacity']],
     ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],

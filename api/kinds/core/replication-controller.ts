@@ -10,6 +10,7 @@ import { templateErrors } from '#api/validation/workload.ts';
 /** Rules of ReplicationControllers: their selector is a map. */
 export const replicationControllerRules: KindRules = {
   effect: acted('control-plane/controllers/replicaset/reconcile.ts'),
+  storageFolder: 'controllers',
   defaults: [
     ['spec.replicas', 1],
     ['spec.selector', (_spec, object) => templateLabels(object)],

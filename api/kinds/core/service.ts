@@ -12,6 +12,7 @@ import { validateService, validateServiceUpdate } from '#api/validation/service.
 /** Rules of Services: they hold addresses and ports of the cluster. */
 export const serviceRules: KindRules = {
   effect: acted('agent/proxy/service-map.ts'),
+  storageFolder: 'services/specs',
   defaults: [
     ['spec.sessionAffinity', 'None'],
     ['spec.type', 'ClusterIP'],

@@ -10,6 +10,7 @@ import { validateIngress } from '#api/validation/service.ts';
 /** Rules of Ingresses. */
 export const ingressRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
+  storageFolder: 'ingress',
   validate: validateIngress,
   cells: (ingress, now) => [
     nameOf(ingress),
