@@ -44,7 +44,32 @@ describe('tidyFile()', () => {
     { name: 'agent/a.ts', text: 'await rm(path, { recursive: true });', problem: /removeTree/ },
     { name: 'bin/a.ts', text: 'rmSync(a, { force: true, recursive: true });', problem: /removeOwned/ },
     { name: 'base/a.ts', text: '\n'.repeat(600), problem: /at most 500/ },
+    { name: 'api/a.ts', text: "if (kind.kind === 'Pod') {", problem: /bare name/ },
+    { name: 'api/a.ts', text: "return route.kind.resource !== 'bindings';", problem: /bare name/ },
+    { name: 'client/a.ts', text: "const is = 'events' === kind.resource;", problem: /bare name/ },
+    { name: 'agent/a.ts', text: 'switch (kind.kind) {', problem: /bare name/ },
+    {
+      name: 'control-plane/a.ts',
+      text: 'const answer = answers[route.kind.resource];',
+      problem: /bare name/,
+    },
+    { name: 'control-plane/a.ts', text: 'if (known.has(kind.kind)) {', problem: /bare name/ },
+    { name: 'api/a.ts', text: "  '/Service': validateService,", problem: /its file in api\/kinds/ },
+    { name: 'bin/a.ts', text: "if (key === 'apps/DaemonSet') {", problem: /its file in api\/kinds/ },
+    { name: 'api/a.ts', text: "const one = 'rbac.authorization.k8s.io/Role';", problem: /in api\/kinds/ },
   ])('finds in $name: $problem', ({ name, text, problem }) => {
     expect(tidyFile(name, text).map((finding) => finding.text)).toEqual([expect.stringMatching(problem)]);
   });
+
+  it.each([
+    { name: 'api/kinds/rules-of.ts', text: "  ['/Pod', podRules]," },
+    { name: 'api/a.test.ts', text: "if (kind.kind === 'Pod') {" },
+    { name: 'control-plane/apiserver/virtual.ts', text: "['/Binding', bind]," },
+    {
+      name: 'api/a.ts',
+      text: 'return reference.kind === kind.kind && kinds.get(kindKey(kind)) !== undefined;',
+    },
+    { name: 'agent/a.ts', text: "if (view.kind === 'init') {" },
+    { name: 'api/a.ts', text: "accept === 'application/json' || path === '/healthz'" },
+  ])('has nothing against $text in $name', ({ name, text }) => expect(tidyFile(name, text)).toEqual([]));
 });

@@ -56,6 +56,25 @@ const removers = new Set([
 ]);
 const removesTree = /\brm(Sync)?\([^;]*recursive: true/;
 
+/** A kind known by its bare name, which a kind of another group may have too: compared, switched on, looked up. */
+const bareKind = new RegExp(
+  [
+    String.raw`\bkind\.(?:kind|resource)\s*[!=]==\s*['"]`,
+    String.raw`['"]\s*[!=]==\s*(?:\w+\.)*kind\.(?:kind|resource)\b`,
+    String.raw`\bswitch \((?:\w+\.)*kind\.(?:kind|resource)\)`,
+    String.raw`\b\w*(?:\[|\.(?:has|get)\()(?:\w+\.)*kind\.(?:kind|resource)[\])]`,
+  ].join('|'),
+);
+/** A kind by group and name: `'/Pod'`, `'apps/Deployment'`. */
+const namedKind = /'(?:apps|autoscaling|batch|policy|[a-z.]+\.k8s\.io)?\/[A-Z][A-Za-z]+'/;
+/** What is particular about a kind is in its file in api/kinds; who may name kinds elsewhere, and why. */
+const kindNamers: ReadonlyMap<string, string> = new Map([
+  ['bin/plan/read-pods.ts', 'of a file it takes what a node makes something of'],
+  ['control-plane/apiserver/admission/admit-new.ts', 'what a pod names is looked up in the store'],
+  ['control-plane/apiserver/nodes/target.ts', 'a proxy leads to nodes, pods and Services'],
+  ['control-plane/apiserver/virtual.ts', 'answers need the server'],
+]);
+
 const linesMax = 500;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
 const bareTimers =
@@ -120,6 +139,14 @@ function nameProblem(file: string): string | undefined {
   return /^[a-z0-9.-]+$/.test(name) ? undefined : 'file names are kebab-case';
 }
 
+function kindProblem(file: string, source: string): string | undefined {
+  if (isTestFile(file) || file === 'tidy.ts' || file.startsWith('api/kinds/')) return undefined;
+  if (bareKind.test(source))
+    return 'a kind by its bare name: a rule of api/kinds, asked for by rulesOf(kind)';
+  if (!namedKind.test(source) || kindNamers.has(file)) return undefined;
+  return 'what is particular about a kind is in its file in api/kinds (tidy.ts lists the others, with reasons)';
+}
+
 /** All findings in one TypeScript file. */
 export function tidyFile(file: string, text: string): readonly Finding[] {
   const findings: Finding[] = [];
@@ -146,6 +173,7 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
       add(index + 1, 'TODO(name-of-issue) only');
     if (removesTree.test(source) && !isTestFile(file) && !removers.has(file))
       add(index + 1, 'rm of a tree by path: removeTree of native/fs, or removeOwned of bin/ownership');
+    add(index + 1, kindProblem(file, source));
     if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')
       add(index + 1, 'named exports only');
   });

@@ -1,4 +1,5 @@
 import { at, listOf, numberOf, objectsOf, stringOf } from '#api/json.ts';
+import { kindKey } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, invalid, notFound, serviceUnavailable } from '#api/status.ts';
 import { requiredField } from '#api/field-error.ts';
@@ -59,13 +60,13 @@ async function proxyTarget(
   const { scheme, name, port } = splitProxyName(route.name);
   const query = request.query.toString();
   const path = `${route.rest === '' ? '/' : route.rest}${query === '' ? '' : `?${query}`}`;
-  switch (route.kind.resource) {
-    case 'nodes': {
+  switch (kindKey(route.kind)) {
+    case '/Node': {
       const endpoint = kubeletEndpoint(await readNode(context, name));
       const isKubelet = port === '' || port === String(endpoint.port);
       return { endpoint: isKubelet ? endpoint : { host: endpoint.host, port: portOf(port), scheme }, path };
     }
-    case 'pods':
+    case '/Pod':
       return { endpoint: podEndpoint(await readNamed(context, route, name), { name, port, scheme }), path };
     default:
       return { endpoint: await serviceEndpoint(context, route, { name, port, scheme }), path };
