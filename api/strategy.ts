@@ -1,10 +1,10 @@
 import { decodeType } from './decode.ts';
-import { at, equalJson, objectOf, stringOf, withPath } from './json.ts';
+import { at, equalJson, memberOf, objectOf, stringOf, withPath } from './json.ts';
 import { findSubresource, schemaType, type Kind } from './kinds.ts';
 import { rulesOf } from './kinds/rules-of.ts';
 import type { CreateContext } from './kinds/rules.ts';
+import { writeStatus } from './kinds/status-part.ts';
 import type { JsonObject } from './object.ts';
-import { updateSubresource } from './strategy-subresource.ts';
 import { formatTime } from './time.ts';
 
 /** The characters of generated names: no vowels, so no words (apimachinery util/rand). */
@@ -31,7 +31,7 @@ export function prepareUpdate(
   const written =
     subresource === undefined
       ? updateMain(kind, old, object)
-      : updateSubresource({ old, object: withoutForeignLabels(kind, old, object), subresource });
+      : updatePart(kind, { old, object: withoutForeignLabels(kind, old, object), subresource });
   const updated = {
     ...written,
     metadata: updateMetadata(objectOf(old['metadata']), objectOf(written['metadata'])),
@@ -118,6 +118,15 @@ function updateMain(kind: Kind, old: JsonObject, object: JsonObject): JsonObject
   const written =
     findSubresource(kind, 'status') === undefined ? object : withPath(object, 'status', old['status']);
   return rulesOf(kind).prepareUpdate?.(old, written) ?? written;
+}
+
+/** The old object with only what that subresource may change; others (binding, scale, token, …) are not written as the object. */
+function updatePart(
+  kind: Kind,
+  { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string },
+): JsonObject {
+  if (subresource === 'status') return writeStatus(old, object);
+  return memberOf(rulesOf(kind).parts, subresource)?.write(old, object) ?? old;
 }
 
 function withGeneration(kind: Kind, old: JsonObject, updated: JsonObject): JsonObject {

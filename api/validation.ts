@@ -1,11 +1,9 @@
 import { collectFaults, type FieldError } from './field-error.ts';
-import { equalJson } from './json.ts';
+import { equalJson, memberOf } from './json.ts';
 import type { Kind } from './kinds.ts';
 import { rulesOf } from './kinds/rules-of.ts';
 import type { JsonObject } from './object.ts';
 import { validateMeta, validateMetaUpdate } from './validation/meta.ts';
-import { validateEphemeralContainers } from './validation/pod.ts';
-import { validatePodResize } from './validation/pod-resize.ts';
 import { validateSchema } from './validation/schema.ts';
 
 export type { FieldError } from './field-error.ts';
@@ -36,16 +34,18 @@ function updateFaults(
   { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string | undefined },
 ): readonly FieldError[] {
   const meta = [...validateMetaUpdate(old, object), ...validateMeta(kind, object)];
-  if (subresource === 'ephemeralcontainers') return [...meta, ...validateEphemeralContainers(old, object)];
   const rules = rulesOf(kind);
   if (subresource === 'status') return [...meta, ...(rules.validateStatus?.(object) ?? [])];
-  if (subresource !== undefined && subresource !== 'resize') return meta;
+  const part = subresource === undefined ? undefined : memberOf(rules.parts, subresource);
+  const validate = subresource === undefined ? rules.validateUpdate : part?.validate;
+  const changes = (): readonly FieldError[] => validate?.(old, object) ?? [];
+  if (subresource !== undefined && part?.checksAll !== true) return [...meta, ...changes()];
   // What is stored was accepted once: it must stay possible to label it, and to let go of it.
   const isSame = isSameBody(old, object);
   const own = isSame ? [] : (rules.validate?.(object) ?? []);
-  const update =
-    subresource === 'resize' ? validatePodResize(old, object) : (rules.validateUpdate?.(old, object) ?? []);
-  return distinct([...meta, ...own, ...update], () => (isSame ? [] : validateSchema(kind.typeName, object)));
+  return distinct([...meta, ...own, ...changes()], () =>
+    isSame ? [] : validateSchema(kind.typeName, object),
+  );
 }
 
 /** Whether the two say the same, but for metadata and status. */

@@ -48,6 +48,8 @@ describe('particularKinds', () => {
   });
 });
 
+const parts = [undefined, 'status', 'finalize', 'approval', 'resize', 'ephemeralcontainers'];
+
 /** All that is done to an object of a kind, in words that do not name the kind. */
 function treatmentOf(kind: Kind): unknown {
   const defaulted = applyDefaults(kind, everything);
@@ -55,7 +57,7 @@ function treatmentOf(kind: Kind): unknown {
   const context = { now: 0, uid: 'u', namespace: 'kube-node-lease', nameSuffix: 'abcde' };
   const created = prepareCreate(kind, admitted, context);
   const changed = { ...created, spec: { replicas: 2 }, data: 'changed', status: { phase: 'changed' } };
-  const updated = [undefined, 'status', 'scale'].map((sub) => prepareUpdate(kind, created, changed, sub));
+  const updated = parts.map((part) => prepareUpdate(kind, created, changed, part));
   const going = planDeletion(kind, created, { gracePeriodSeconds: 7 }, 0);
   const free = { ...going, metadata: { ...Object(going['metadata']), finalizers: [] } };
   return {
@@ -64,7 +66,7 @@ function treatmentOf(kind: Kind): unknown {
     updated,
     complaints: [
       validateCreate(kind, created),
-      ...updated.map((next) => validateUpdate(kind, created, next)),
+      ...updated.map((next, index) => validateUpdate(kind, created, next, parts[index])),
     ],
     going,
     isFinished: [isFinished(kind, going), isFinished(kind, free)],

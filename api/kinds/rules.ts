@@ -22,6 +22,16 @@ export type Validate = (object: JsonObject) => readonly FieldError[];
 /** Complaints about what an update changes. */
 export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
 
+/** What a write to a part of an object may do. */
+export interface PartRules {
+  /** The old object with what the part may change, as the given one has it. */
+  readonly write: (old: JsonObject, object: JsonObject) => JsonObject;
+  /** Complaints about what it changes. */
+  readonly validate?: ValidateUpdate;
+  /** The object is checked as a whole as well, as after an update of all of it. */
+  readonly checksAll?: true;
+}
+
 /** A field beyond those of all kinds that objects can be selected by: its path, and its text where that is not the value there. */
 export type SelectableField = string | readonly [path: string, read: (object: JsonObject) => string];
 
@@ -112,6 +122,8 @@ export interface KindRules {
   readonly validateUpdate?: ValidateUpdate;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** Parts beside the status that are written by themselves, by subresource. */
+  readonly parts?: Readonly<Record<string, PartRules>>;
   /** What objects hold of the cluster's addresses and ports. */
   readonly allocation?: AllocationRules;
   /** A PUT creates what is not there (AllowCreateOnUpdate of Kubernetes' strategies). */

@@ -2,6 +2,7 @@ import { formatAge } from '#api/age.ts';
 import { at, objectsOf, withPath } from '#api/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules, Requester } from '#api/kinds/rules.ts';
+import { statusMetadata } from '#api/kinds/status-part.ts';
 import type { JsonObject } from '#api/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
@@ -13,6 +14,14 @@ export const certificateSigningRequestRules: KindRules = {
   signRequester: withRequester,
   tracksGeneration: false,
   nameFormat: pathSegment,
+  parts: {
+    approval: {
+      write: (old, request) => ({
+        ...withPath(old, 'status.conditions', at(request, 'status.conditions')),
+        metadata: statusMetadata(old, request),
+      }),
+    },
+  },
   selectableFields: ['spec.signerName'],
   cells: (request, now) => {
     const seconds = at(request, 'spec.expirationSeconds');

@@ -30,6 +30,11 @@ export const namespaceRules: KindRules = {
     return withPath({ ...marked, metadata }, 'status.phase', 'Terminating');
   },
   holdsDeletion: (namespace) => listOf(at(namespace, 'spec.finalizers')).length > 0,
+  parts: {
+    finalize: {
+      write: (old, namespace) => withPath(old, 'spec.finalizers', at(namespace, 'spec.finalizers')),
+    },
+  },
   selectableFields: ['status.phase'],
   cells: (object, now) => namespaceCells(typed(object), now),
 };

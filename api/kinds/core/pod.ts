@@ -3,6 +3,7 @@ import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
+import { podParts } from './pod-parts.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { podAddressErrors } from '#api/validation/address.ts';
@@ -22,6 +23,7 @@ export const podRules: KindRules = {
       : [],
   validateUpdate: validatePodUpdate,
   validateStatus: podAddressErrors,
+  parts: podParts,
   graceSeconds: podGraceSeconds,
   answersDeleteWithObject: true,
   selectableFields: [
