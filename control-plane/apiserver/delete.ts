@@ -1,7 +1,7 @@
 import { decodeBodyOf } from '#api/body.ts';
+import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/deletion.ts';
 import { forbiddenField, invalidField, notSupportedField } from '#api/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/json.ts';
-import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/deletion.ts';
 import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
