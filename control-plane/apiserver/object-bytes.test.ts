@@ -6,6 +6,7 @@ import {
   encodeStored,
   eventBytes,
   ParsedObjects,
+  parsedBytesMax,
   partialShape,
   Shown,
   typedShape,
@@ -77,6 +78,21 @@ describe('stored bytes', () => {
   it('of an earlier release have a revision, which is not shown', () => {
     const text = '{"metadata":{"name":"n","uid":"u","resourceVersion":"7","labels":{}},"data":{}}';
     expect(bareOf(text, 123)).toBe(text.replace('"7"', '"123"'));
+  });
+
+  it('are kept parsed up to some number and some bytes', () => {
+    const parsed = new ParsedObjects();
+    const values = Array.from({ length: 30 }, (_, index) =>
+      encodeStored({ metadata: { name: 'n', uid: `u${index}` }, data: { text: 'x'.repeat(1_000_000) } }),
+    );
+    for (const value of values) parsed.read(configMaps, { value, modRevision: 1 });
+    expect(parsed.bytes).toBeLessThanOrEqual(parsedBytesMax);
+    expect(parsed.bytes).toBeGreaterThan(parsedBytesMax - 2_000_000);
+    const small = encodeStored({ metadata: { name: 'n', uid: 'u' } });
+    for (let index = 0; index < 3000; index++) {
+      parsed.read(configMaps, { value: Buffer.from(small), modRevision: 1 });
+    }
+    expect(parsed.bytes).toBe(1024 * small.byteLength);
   });
 
   it('are parsed with the revision that was asked for', () => {

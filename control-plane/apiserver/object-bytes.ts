@@ -225,16 +225,21 @@ export function eventBytes(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: Shown
   return bytes;
 }
 
+/** How many parsed objects are kept, and of how many stored bytes: parsed, an object takes several times as many. */
+const parsedCountMax = 1024;
+export const parsedBytesMax = 16_777_216;
+
 /**
  * Parsed objects of stored values, kept for a while: watches with selectors, admission and the next write read what was just
  * written. Entries are found by the identity of the bytes, which never change.
  */
 export class ParsedObjects {
   readonly #parsed = new Map<Uint8Array, { readonly object: JsonObject; readonly revision: number }>();
-  readonly #countMax: number;
+  #bytes = 0;
 
-  constructor(countMax = 1024) {
-    this.#countMax = countMax;
+  /** How many stored bytes the objects have that are kept. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The object of a stored value, with kind, apiVersion and resourceVersion. */
@@ -245,9 +250,11 @@ export class ParsedObjects {
       return known.revision === modRevision ? known.object : asOf(known.object, modRevision);
     const object: JsonObject = JSON.parse(new Shown(typedShape(kind), stored).toBytes().toString());
     this.#parsed.set(value, { object, revision: modRevision });
-    if (this.#parsed.size > this.#countMax) {
-      const [oldest] = this.#parsed.keys();
-      if (oldest !== undefined) this.#parsed.delete(oldest);
+    this.#bytes += value.byteLength;
+    for (const oldest of this.#parsed.keys()) {
+      if (this.#parsed.size <= parsedCountMax && this.#bytes <= parsedBytesMax) break;
+      this.#parsed.delete(oldest);
+      this.#bytes -= oldest.byteLength;
     }
     return object;
   }

@@ -190,7 +190,7 @@ describe('openEmbeddedStore()', () => {
   });
 
   it.each([
-    ['events', { historyEventsMax: 10 }],
+    ['events', { historyEventsMax: 30 }],
     ['bytes', { historyBytesMax: 100 }],
   ])(
     'compacts by itself the older half of more %s than it may keep, whatever their age',
@@ -203,6 +203,13 @@ describe('openEmbeddedStore()', () => {
       await store[Symbol.asyncDispose]();
     },
   );
+
+  it('forgets the older half of twice as many bytes at once, before any housekeeping', async () => {
+    const store = await open({ clock: createFakeClock(), historyMs: 1e9, historyBytesMax: 10_000 });
+    for (let i = 1; i <= 40; i++) await store.commit({ expect: [], ops: [put('/a', 'x'.repeat(1000))] });
+    await expect.poll(() => store.compactRevision).toBeGreaterThan(20);
+    await store[Symbol.asyncDispose]();
+  });
 
   it('has every acknowledged write after kill -9 in the middle of writes', async () => {
     const program = `

@@ -136,6 +136,7 @@ class EmbeddedStore implements Store {
   /** Of the last write, until one succeeds. */
   #refusal: PodwrightError | undefined;
   #rounds = 0;
+  #isTrimming = false;
 
   constructor(options: EmbeddedStoreOptions, worker: Worker, mvcc: Mvcc, leases: readonly DiskLease[]) {
     this.#options = options;
@@ -350,6 +351,7 @@ class EmbeddedStore implements Store {
         this.#pump(); // The disk works on while this thread tells the watchers.
         this.#hub.publish(this.#mvcc.settle(batch.at(-1)?.revision ?? 0));
         for (const write of batch) write.settle(undefined);
+        this.#trimHistory();
         return;
       }
       case 'failed':
@@ -428,14 +430,34 @@ class EmbeddedStore implements Store {
     if (revision > this.compactRevision) await this.compact(revision);
   }
 
+  /** Between two rounds of housekeeping some clients write many times what may be kept: half goes as soon as it is twice that. */
+  #trimHistory(): void {
+    if (this.#isTrimming || !this.#isOverHistory(2) || this.#stop.signal.aborted) return;
+    this.#isTrimming = true;
+    void this.compact(this.#middle())
+      .catch((error: unknown) => {
+        this.#logger.warn({ error: String(error) }, 'the store keeps more history than it should');
+      })
+      .then(() => (this.#isTrimming = false));
+  }
+
+  #isOverHistory(times: number): boolean {
+    const { historyEventsMax = 100_000, historyBytesMax = 33_554_432 } = this.#options;
+    return (
+      this.#mvcc.historyLength > times * historyEventsMax || this.#mvcc.historyBytes > times * historyBytesMax
+    );
+  }
+
+  /** In the middle of what is kept. */
+  #middle(): number {
+    return this.compactRevision + Math.floor((this.revision - this.compactRevision) / 2);
+  }
+
   #compactionPoint(nowMs: number): number {
-    const { historyMs = 300_000, historyEventsMax = 100_000, historyBytesMax = 33_554_432 } = this.#options;
-    const isTooMuch =
-      this.#mvcc.historyLength > historyEventsMax || this.#mvcc.historyBytes > historyBytesMax;
+    const { historyMs = 300_000 } = this.#options;
     // Over the bound, the older half of what is kept goes, whatever its age.
     const oldEnough = this.#marks.filter((mark) => mark.atMs <= nowMs - historyMs);
-    const half = this.compactRevision + Math.floor((this.revision - this.compactRevision) / 2);
-    const point = Math.max(oldEnough.at(-1)?.revision ?? 0, isTooMuch ? half : 0);
+    const point = Math.max(oldEnough.at(-1)?.revision ?? 0, this.#isOverHistory(1) ? this.#middle() : 0);
     this.#marks = this.#marks.slice(Math.max(0, oldEnough.length - 1));
     return point;
   }
