@@ -6,6 +6,7 @@ import { classOfIp } from '#base/ip-class.ts';
 import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './create.ts';
+import { repairClaims } from './services/claims.ts';
 import type { User } from './request.ts';
 import type { ServerContext } from './server-context.ts';
 import { updateObject } from './update.ts';
@@ -23,7 +24,9 @@ const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-le
 
 /** Makes what every cluster has, where it is not there yet, and points the kubernetes Service at this server. */
 export async function bootstrap(context: ServerContext, caCertPem: string): Promise<void> {
-  for (const service of await context.registry.readAll(services, '')) context.allocators.restore(service);
+  const { registry, logger } = context;
+  const repaired = await repairClaims(registry.store, services, () => registry.readAll(services, ''));
+  if (repaired.made + repaired.removed > 0) logger.info(repaired, 'claims of addresses and ports put right');
   for (const name of systemNamespaces) await ensure(context, namespaces, { metadata: { name } });
   await ensure(context, configMaps, {
     metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },

@@ -17,7 +17,7 @@ import { randomSuffix } from './name-suffix.ts';
 import { workOnBody } from './large-body.ts';
 import { negotiate } from './negotiate.ts';
 import { Shown, typedShape } from './object-bytes.ts';
-import type { Entry } from './registry.ts';
+import type { Complete, Entry } from './registry.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
 import { bytesResponse, objectResponse, styleOf } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
@@ -76,7 +76,7 @@ export async function postObject(
 
 /** The whole way of a new object, from decoded to durable. */
 export async function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
-  const { kind, namespace, dryRun } = input;
+  const { kind, namespace } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
   checkNodeWrite(input.user, { kind, namespace, name: given });
   const defaulted = applyDefaults(kind, input.object);
@@ -93,14 +93,9 @@ export async function createObject(context: ServerContext, input: CreateInput): 
       ...(given === '' ? { nameSuffix: randomSuffix() } : {}),
     });
     await input.pause?.();
-    const { object, release } = context.allocators.allocate(kind, applyNameDefaults(kind, prepared, given));
-    const created = await insert(context, { ...input, object }).catch((error: unknown) => {
-      release();
-      throw error;
-    });
-    if (dryRun) release();
+    const object = applyNameDefaults(kind, prepared, given);
+    const created = await insert(context, { ...input, object });
     if (created !== undefined) return created;
-    release();
     if (given !== '' || tries === generateTriesMax)
       throw alreadyExists(kind, stringOf(at(object, 'metadata.name')));
   }
@@ -116,17 +111,21 @@ async function insert(
   context: ServerContext,
   input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'>,
 ): Promise<Written | undefined> {
-  const { kind, object, dryRun } = input;
-  const name = stringOf(at(object, 'metadata.name'));
-  const errors = validateCreate(kind, object);
-  if (errors.length > 0) throw invalid(kind, name, errors);
-  await input.pause?.();
-  if (dryRun) {
-    const present = await context.registry.read(kind, stringOf(at(object, 'metadata.namespace')), name);
-    return present === undefined ? { object, entry: undefined } : undefined;
+  const { kind, object, dryRun: isDryRun } = input;
+  const check = (completed: JsonObject): JsonObject => {
+    const errors = validateCreate(kind, completed);
+    if (errors.length > 0) throw invalid(kind, stringOf(at(completed, 'metadata.name')), errors);
+    return completed;
+  };
+  const complete: Complete = (given, isClaimed) => check(context.allocators.allocate(kind, given, isClaimed));
+  const isComplete = rulesOf(kind).allocation === undefined;
+  if (isComplete) {
+    check(object);
+    await input.pause?.();
   }
-  const entry = await context.registry.create(kind, object);
-  return entry === undefined ? undefined : writtenEntry(entry);
+  const how = isComplete ? { isDryRun } : { isDryRun, complete };
+  const created = await context.registry.create(kind, object, how);
+  return created?.entry === undefined ? created : writtenEntry(created.entry);
 }
 
 /** What was written, without reading it again before somebody asks. */

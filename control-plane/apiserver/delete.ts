@@ -95,10 +95,9 @@ export async function deleteObject(
   const { kind, namespace, name, options } = input;
   const refusal = rulesOf(kind).refuseDeletion?.(name);
   if (refusal !== undefined) throw forbidden(kind, name, refusal);
-  const { decision, previous, entry } = await context.registry.change(kind, { namespace, name }, (current) =>
+  const { decision, entry } = await context.registry.change(kind, { namespace, name }, (current) =>
     decideDeletion({ kind, name, options, nowMs: context.clock.now() }, current),
   );
-  if (decision.write === 'remove') context.allocators.release(kind, previous?.object ?? {});
   const isPut = decision.write === 'put' && entry !== undefined;
   return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
 }

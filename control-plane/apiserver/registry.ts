@@ -5,8 +5,8 @@ import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { serviceUnavailable, statusError } from '#api/status.ts';
 import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
-import { unreachable } from '#base/unreachable.ts';
-import type { Store, StoredValue, StoreOp } from '#control-plane/store/store.ts';
+import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
+import type { Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
 import { fromStored, storedKind, toStored } from './stored-kind.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
@@ -22,6 +22,11 @@ export interface Decision {
   readonly write: 'put' | 'remove' | 'nothing';
   readonly object: JsonObject;
 }
+
+/** The object as it is stored at last, of what nobody holds. Does not wait; throws what is wrong with it. */
+export type Complete = (object: JsonObject, isClaimed: IsClaimed) => JsonObject;
+
+const asItIs: Complete = (object) => object;
 
 export interface Changed<D extends Decision> {
   readonly decision: D;
@@ -82,14 +87,32 @@ export class Registry {
     return { value: bytes, modRevision: value.modRevision };
   }
 
-  /** @returns undefined when the name is taken. */
-  async create(kind: Kind, object: JsonObject): Promise<Entry | undefined> {
+  /**
+   * Stores a new object, as `complete` makes it of what nobody holds in the same step, with what it claims.
+   * @returns undefined when the name is taken.
+   */
+  async create(
+    kind: Kind,
+    object: JsonObject,
+    {
+      complete = asItIs,
+      isDryRun = false,
+    }: { readonly complete?: Complete; readonly isDryRun?: boolean } = {},
+  ): Promise<{ readonly object: JsonObject; readonly entry: Entry | undefined } | undefined> {
     const key = this.#keyOf(kind, object);
     const { lifeSeconds } = rulesOf(kind);
     const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
-    const op = this.#put(kind, key, object, lease);
-    const result = await storing(this.store.commit({ expect: [{ key, modRevision: 0 }], ops: [op] }));
-    return result.ok ? this.#entry(kind, result.values[0]) : undefined;
+    let completed = object;
+    const { previous, value } = await storing(
+      this.store.update(key, (current, read) => {
+        if (current !== undefined) return undefined;
+        completed = complete(object, isClaimedBy(read));
+        if (isDryRun) return undefined;
+        const { expect, ops } = claimChange(kind, undefined, completed);
+        return { expect, ops: [this.#put(kind, key, completed, lease), ...ops] };
+      }),
+    );
+    return previous === undefined ? { object: completed, entry: this.#entry(kind, value) } : undefined;
   }
 
   /**
@@ -99,18 +122,18 @@ export class Registry {
   async change<D extends Decision>(
     kind: Kind,
     { namespace, name }: { readonly namespace: string; readonly name: string },
-    decide: (current: Entry | undefined) => D,
+    decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
   ): Promise<Changed<D>> {
     const key = storageKey(storedKind(kind), namespace, name);
     const { lifeSeconds } = rulesOf(kind);
     const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
     const decisions: D[] = [];
     const { previous, value } = await storing(
-      this.store.update(key, (current) => {
-        const decision = decide(this.#entry(kind, current));
+      this.store.update(key, (current, read) => {
+        const entry = this.#entry(kind, current);
+        const decision = decide(entry, isClaimedBy(read));
         decisions.push(decision);
-        const op = this.#opOf(kind, key, decision, lease);
-        return op && { ops: [op] };
+        return this.#changeOf(kind, { key, lease, entry, decision });
       }),
     );
     const decision = decisions.at(-1);
@@ -139,18 +162,23 @@ export class Registry {
     return { op: 'put', key, value: encodeStored(toStored(kind, object)), lease };
   }
 
-  #opOf(kind: Kind, key: string, decision: Decision, lease: number): StoreOp | undefined {
+  /** The object's own write, with what it gives up and takes. */
+  #changeOf(
+    kind: Kind,
+    change: {
+      readonly key: string;
+      readonly lease: number;
+      readonly entry: Entry | undefined;
+      readonly decision: Decision;
+    },
+  ): StoreChange | undefined {
+    const { key, lease, entry, decision } = change;
     const { write, object } = decision;
-    switch (write) {
-      case 'put':
-        return this.#put(kind, key, object, lease);
-      case 'remove':
-        return { op: 'delete', key };
-      case 'nothing':
-        return undefined;
-      default:
-        return unreachable(write);
-    }
+    if (write === 'nothing') return undefined;
+    const own: StoreOp = write === 'put' ? this.#put(kind, key, object, lease) : { op: 'delete', key };
+    if (rulesOf(kind).allocation === undefined) return { ops: [own] };
+    const { expect, ops } = claimChange(kind, entry?.object, write === 'put' ? object : undefined);
+    return { expect, ops: [own, ...ops] };
   }
 
   #leaseFor(lifeSeconds: number): Promise<number> {

@@ -13,6 +13,7 @@ import { validateUpdate } from '#api/validation.ts';
 import { admitResize } from './admission/admit-resize.ts';
 import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Decision, Entry } from './registry.ts';
+import type { IsClaimed } from './services/claims.ts';
 import type { ApiResponse, AuthorizedRequest } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -89,33 +90,20 @@ export async function updateObject(context: ServerContext, input: UpdateInput): 
   using room = input.subresource === 'resize' ? await roomForResize(context, input) : undefined;
 
   const ahead = input.work?.isLarge === true ? await changeAhead(context, input, input.work) : undefined;
-  let release = (): void => {};
-  const decide = (current: Entry | undefined): Decision => {
-    release(); // What was taken for a decision that came to nothing.
+  const decide = (current: Entry | undefined, isClaimed: IsClaimed): Decision => {
     if (current === undefined) throw notFound(kind, name);
     // Admission counted with another object than the one that is there now.
     if (room !== undefined && room.revision !== current.value.modRevision) throw conflict(kind, name);
     const known = ahead?.revision === current.value.modRevision ? ahead : undefined;
     const prepared = known?.prepared ?? prepareObject(input, current);
-    const allocation = context.allocators.allocate(kind, prepared, current.object);
-    release = allocation.release;
+    const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
     // What was found valid ahead is so still, if nothing was added to it.
-    const isChecked = known !== undefined && allocation.object === prepared;
-    return decideUpdate({ ...input, isChecked }, current.object, allocation.object);
+    const isChecked = known !== undefined && allocated === prepared;
+    return decideUpdate({ ...input, isChecked }, current.object, allocated);
   };
-  const changed = await context.registry.change(kind, input, decide).catch((error: unknown) => {
-    release();
-    throw error;
-  });
-  const { decision, previous, entry } = changed;
-  const { object } = decision;
-  if (decision.write === 'put' && entry !== undefined) {
-    context.allocators.releaseChanged(kind, previous?.object ?? {}, object);
-    return writtenEntry(entry);
-  }
-  if (decision.write === 'remove') context.allocators.release(kind, object);
-  else release();
-  return { object, entry: dryRun ? undefined : entry };
+  const { decision, entry } = await context.registry.change(kind, input, decide);
+  if (decision.write === 'put' && entry !== undefined) return writtenEntry(entry);
+  return { object: decision.object, entry: dryRun ? undefined : entry };
 }
 
 /** What a change comes to, as of a revision. */

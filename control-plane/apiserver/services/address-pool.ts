@@ -1,45 +1,31 @@
 import { PodwrightError } from '#base/errors.ts';
 import { networkOf, parseCidr, type Cidr } from '#base/ip.ts';
 
-/** The numbers from `first` on, each given to at most one holder. */
+/** The numbers from `first` on, looked through in turns. */
 export class NumberPool {
   readonly #first: number;
   readonly #size: number;
-  /** Numbers below this are given only when asked for by name, or when the rest is used up. */
-  readonly #reserved: number;
-  readonly #taken = new Set<number>();
   #next: number;
 
+  /** Numbers below `reserved` are found only when the rest is used up. */
   constructor(range: { readonly first: number; readonly size: number; readonly reserved?: number }) {
     this.#first = range.first;
     this.#size = range.size;
-    this.#reserved = Math.min(range.reserved ?? 0, range.size - 1);
-    this.#next = this.#reserved;
+    this.#next = Math.min(range.reserved ?? 0, range.size - 1);
   }
 
   contains(value: number): boolean {
     return value >= this.#first && value < this.#first + this.#size;
   }
 
-  /** Whether it was free, and is the caller's now. */
-  take(value: number): boolean {
-    if (this.#taken.has(value)) return false;
-    this.#taken.add(value);
-    return true;
-  }
-
-  /** A free one; those given back last come last. */
-  takeAny(): number | undefined {
+  /** The next that is free, from the last that was found on: those given back last come last. */
+  find(isFree: (value: number) => boolean): number | undefined {
     for (let tried = 0; tried < this.#size; tried++) {
-      const offset = this.#next;
-      this.#next = offset + 1 >= this.#size ? 0 : offset + 1;
-      if (this.take(this.#first + offset)) return this.#first + offset;
+      const value = this.#first + this.#next;
+      this.#next = this.#next + 1 >= this.#size ? 0 : this.#next + 1;
+      if (isFree(value)) return value;
     }
     return undefined;
-  }
-
-  release(value: number): void {
-    this.#taken.delete(value);
   }
 }
 

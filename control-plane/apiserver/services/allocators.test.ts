@@ -1,105 +1,191 @@
 import { describe, expect, it } from 'vitest';
-import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { at, objectsOf } from '#api/json.ts';
+import type { JsonObject } from '#api/object.ts';
 import { formatIp, sizeOf } from '#base/ip.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { Registry } from '#control-plane/apiserver/registry.ts';
+import { createFakeStore } from '#control-plane/store/store.fake.ts';
+import type { Store } from '#control-plane/store/store.ts';
 import { NumberPool, parseServiceNetwork } from './address-pool.ts';
 import { ServiceAllocators } from './allocators.ts';
+import { claimChange, repairClaims } from './claims.ts';
 
 const services = builtIn('', 'v1', 'services');
-const service = (spec: object): { readonly metadata: object; readonly spec: object } => ({
-  metadata: { name: 's' },
+const service = (spec: object, name = 's'): JsonObject => ({
+  metadata: { name, namespace: 'default', uid: name },
   spec,
 });
-const clusterIp = (object: object): unknown => Reflect.get(Object(Reflect.get(object, 'spec')), 'clusterIP');
+
+/** A server's allocators, and the claims in its store. */
+function setUp(cidr = '10.0.0.0/24') {
+  const allocators = new ServiceAllocators(cidr);
+  const claimed = new Set<string>();
+  const write = (old: JsonObject | undefined, object: JsonObject | undefined): void => {
+    for (const { op, key } of claimChange(services, old, object).ops) {
+      if (op === 'put') claimed.add(key);
+      else claimed.delete(key);
+    }
+  };
+  const isClaimed = (key: string): boolean => claimed.has(key);
+  return {
+    allocators,
+    claimed,
+    create: (spec: object): JsonObject => {
+      const created = allocators.allocate(services, service(spec), isClaimed);
+      write(undefined, created);
+      return created;
+    },
+    update: (old: JsonObject, spec: object): JsonObject => {
+      const updated = allocators.allocate(services, service(spec), isClaimed, old);
+      write(old, updated);
+      return updated;
+    },
+    remove: (old: JsonObject): void => write(old, undefined),
+  };
+}
 
 describe('ServiceAllocators', () => {
   it('gives every address of the network once, the reserved ones last', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/27');
-    const given = Array.from({ length: 30 }, () =>
-      clusterIp(allocators.allocate(services, service({ ports: [] })).object),
-    );
+    const { create } = setUp('10.0.0.0/27');
+    const given = Array.from({ length: 30 }, () => at(create({ ports: [] }), 'spec.clusterIP'));
     expect(new Set(given).size).toBe(30);
     expect(given.slice(0, 2)).toEqual(['10.0.0.17', '10.0.0.18']);
     expect(given.at(-1)).toBe('10.0.0.16');
-    expect(() => allocators.allocate(services, service({ ports: [] }))).toThrow('range is full');
+    expect(() => create({ ports: [] })).toThrow('range is full');
   });
 
-  it('gives back what a write that failed took', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
-    const first = allocators.allocate(services, service({ clusterIP: '10.0.0.5' }));
-    expect(() => allocators.allocate(services, service({ clusterIP: '10.0.0.5' }))).toThrow(
-      'already allocated',
+  it('gives nothing that somebody holds, and what was given up again', () => {
+    const { create, remove } = setUp();
+    const first = create({ clusterIP: '10.0.0.5' });
+    expect(() => create({ clusterIP: '10.0.0.5' })).toThrow('already allocated');
+    remove(first);
+    expect(create({ clusterIP: '10.0.0.5' })).toMatchObject({ spec: { clusterIPs: ['10.0.0.5'] } });
+  });
+
+  it('claims nothing for a Service of which a part is refused', () => {
+    const { create, claimed } = setUp();
+    const ports = [
+      { port: 1, nodePort: 30_000 },
+      { port: 2, nodePort: 1 },
+    ];
+    expect(() => create({ type: 'NodePort', clusterIP: '10.0.0.5', ports })).toThrow(
+      'spec.ports[1].nodePort',
     );
-    first.release();
-    expect(clusterIp(allocators.allocate(services, service({ clusterIP: '10.0.0.5' })).object)).toBe(
-      '10.0.0.5',
+    expect([...claimed]).toEqual([]);
+    create({ type: 'NodePort', clusterIP: '10.0.0.5', ports: ports.slice(0, 1) });
+    expect([...claimed]).toEqual([
+      '/registry/ranges/serviceips/10.0.0.5',
+      '/registry/ranges/servicenodeports/30000',
+    ]);
+  });
+
+  it('gives up what an update no longer names, and keeps the rest', () => {
+    const { create, update, claimed } = setUp();
+    const ports = [{ port: 1, nodePort: 30_001 }];
+    const held = create({ type: 'NodePort', clusterIP: '10.0.0.5', ports });
+    expect(() => create({ type: 'NodePort', clusterIP: '10.0.0.6', ports })).toThrow(
+      'provided port is already allocated',
     );
+    update(held, { clusterIP: '10.0.0.5', clusterIPs: ['10.0.0.5'] });
+    expect([...claimed]).toEqual(['/registry/ranges/serviceips/10.0.0.5']);
+    create({ type: 'NodePort', clusterIP: '10.0.0.6', ports });
   });
 
-  it('takes nothing of a Service of which a part is refused', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
-    const bad = service({
-      type: 'NodePort',
-      clusterIP: '10.0.0.5',
-      ports: [
-        { port: 1, nodePort: 30_000 },
-        { port: 2, nodePort: 1 },
-      ],
-    });
-    expect(() => allocators.allocate(services, bad)).toThrow('spec.ports[1].nodePort');
-    const good = service({ type: 'NodePort', clusterIP: '10.0.0.5', ports: [{ port: 1, nodePort: 30_000 }] });
-    expect(clusterIp(allocators.allocate(services, good).object)).toBe('10.0.0.5');
-  });
-
-  it('knows what stored Services hold, and what an update gives up', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
-    const stored = service({
-      type: 'NodePort',
-      clusterIP: '10.0.0.5',
-      clusterIPs: ['10.0.0.5'],
-      ports: [{ port: 1, nodePort: 30_001 }],
-    });
-    allocators.restore(stored);
-    const other = service({
-      clusterIP: '10.0.0.6',
-      type: 'NodePort',
-      ports: [{ port: 1, nodePort: 30_001 }],
-    });
-    expect(() => allocators.allocate(services, other)).toThrow('provided port is already allocated');
-    allocators.releaseChanged(services, stored, service({ clusterIP: '10.0.0.5', clusterIPs: ['10.0.0.5'] }));
-    allocators.allocate(services, other);
+  it('lets two ports of one Service share a number that it names, and gives none twice', () => {
+    const { create, update } = setUp();
+    const shared = [
+      { port: 1, protocol: 'TCP', nodePort: 30_000 },
+      { port: 1, protocol: 'UDP', nodePort: 30_000 },
+      { port: 2, protocol: 'TCP' },
+      { port: 3, protocol: 'TCP' },
+    ];
+    const given = create({ type: 'NodePort', ports: shared });
+    expect(objectsOf(at(given, 'spec.ports')).map(({ nodePort }) => nodePort)).toEqual([
+      30_000, 30_000, 30_001, 30_002,
+    ]);
+    expect(update(given, Object(given['spec']))).toEqual(given);
   });
 
   it('gives a health check port of the same range as node ports, once', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
+    const { create, update } = setUp();
     const local = { type: 'LoadBalancer', externalTrafficPolicy: 'Local', ports: [{ port: 1 }] };
-    const specOf = (object: object): Record<string, unknown> => Object(Reflect.get(object, 'spec'));
-    const given = allocators.allocate(services, service(local)).object;
-    const { healthCheckNodePort, ports } = specOf(given);
-    expect(ports).toMatchObject([{ nodePort: 30_000 }]);
-    expect(healthCheckNodePort).toBe(30_001);
-    const chosen = service({ ...local, healthCheckNodePort });
-    expect(() => allocators.allocate(services, chosen)).toThrow('spec.healthCheckNodePort');
-    expect(() => allocators.allocate(services, service({ ...local, healthCheckNodePort: 80 }))).toThrow(
+    const given = create(local);
+    expect(given).toMatchObject({ spec: { ports: [{ nodePort: 30_000 }], healthCheckNodePort: 30_001 } });
+    const chosen = { ...local, healthCheckNodePort: 30_001 };
+    expect(() => create(chosen)).toThrow('spec.healthCheckNodePort');
+    expect(() => create({ ...local, healthCheckNodePort: 80 })).toThrow(
       'spec.healthCheckNodePort: Invalid value: 80: provided port is not in the valid range',
     );
-    expect(specOf(allocators.allocate(services, given, given).object)).toMatchObject({ healthCheckNodePort });
-    allocators.releaseChanged(services, given, service({ ...local, externalTrafficPolicy: 'Cluster' }));
-    allocators.allocate(services, chosen);
+    expect(update(given, Object(given['spec']))).toEqual(given);
+    update(given, { ...local, externalTrafficPolicy: 'Cluster' });
+    create(chosen);
   });
 
   it('refuses families that it has no addresses of', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
-    expect(() => allocators.allocate(services, service({ ipFamilies: ['IPv6'] }))).toThrow(
+    expect(() => setUp().create({ ipFamilies: ['IPv6'] })).toThrow(
       'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
     );
   });
 
   it('refuses an address of another network, and a network that is none', () => {
-    const allocators = new ServiceAllocators('10.0.0.0/24');
-    expect(() => allocators.allocate(services, service({ clusterIP: '10.1.0.5' }))).toThrow(
-      'is not in the valid range',
-    );
+    expect(() => setUp().create({ clusterIP: '10.1.0.5' })).toThrow('is not in the valid range');
     expect(() => new ServiceAllocators('10.0.0.0')).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
+  });
+});
+
+describe('claims in a store', () => {
+  const node = { type: 'NodePort', clusterIP: '10.0.0.5', ports: [{ port: 1, nodePort: 30_001 }] };
+  const keys = async (store: Store): Promise<readonly string[]> =>
+    (await store.range('/registry/ranges/')).values.map(({ key }) => key);
+
+  it('come and go with their object, in its transaction', async () => {
+    await using store = createFakeStore();
+    const registry = new Registry(store, () => 0);
+    await registry.create(services, service(node));
+    expect(store.revision).toBe(1);
+    expect(await keys(store)).toEqual([
+      '/registry/ranges/serviceips/10.0.0.5',
+      '/registry/ranges/servicenodeports/30001',
+    ]);
+    await registry.change(services, { namespace: 'default', name: 's' }, () => ({
+      write: 'remove',
+      object: service(node),
+    }));
+    expect(store.revision).toBe(2);
+    expect(await keys(store)).toEqual([]);
+  });
+
+  it('are made up for by objects of a release that kept them in memory, once', async () => {
+    await using store = createFakeStore();
+    const stored = [service(node), service({ ...node, clusterIP: '10.0.0.6' })];
+    const repair = (): ReturnType<typeof repairClaims> => repairClaims(store, services, async () => stored);
+    expect(await repair()).toEqual({ made: 3, removed: 0 });
+    expect(await repair()).toEqual({ made: 0, removed: 0 });
+    expect(await keys(store)).toHaveLength(3);
+  });
+
+  it('go when a salvage has lost who held them', async () => {
+    await using store = createFakeStore();
+    await new Registry(store, () => 0).create(services, service(node));
+    expect(await repairClaims(store, services, async () => [])).toEqual({ made: 0, removed: 2 });
+    expect(await keys(store)).toEqual([]);
+  });
+
+  it('are never those of two Services, however many are made at once', async () => {
+    await using store = createFakeStore();
+    const registry = new Registry(store, () => 0);
+    const servers = [new ServiceAllocators('10.0.0.0/26'), new ServiceAllocators('10.0.0.0/26')];
+    const made = await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        registry.create(services, service({ type: 'NodePort', ports: [{ port: 1 }] }, `s${index}`), {
+          complete: (object, isClaimed) =>
+            servers[index % 2]?.allocate(services, object, isClaimed) ?? object,
+        }),
+      ),
+    );
+    const of = (path: string): unknown[] => made.map((each) => at(each?.object, path));
+    expect(new Set(of('spec.clusterIP')).size).toBe(60);
+    expect(new Set(of('spec.ports').map((ports) => at(objectsOf(ports)[0], 'nodePort'))).size).toBe(60);
   });
 });
 
@@ -120,8 +206,14 @@ describe('parseServiceNetwork()', () => {
 describe('NumberPool', () => {
   it('goes on from where it was, so that a number that was given back rests', () => {
     const pool = new NumberPool({ first: 10, size: 3 });
-    expect(pool.takeAny()).toBe(10);
-    pool.release(10);
-    expect([pool.takeAny(), pool.takeAny(), pool.takeAny(), pool.takeAny()]).toEqual([11, 12, 10, undefined]);
+    const taken = new Set<number>();
+    const take = (): number | undefined => {
+      const found = pool.find((value) => !taken.has(value));
+      if (found !== undefined) taken.add(found);
+      return found;
+    };
+    expect(take()).toBe(10);
+    taken.delete(10);
+    expect([take(), take(), take(), take()]).toEqual([11, 12, 10, undefined]);
   });
 });
