@@ -11,10 +11,11 @@ const direction: Readonly<Record<string, readonly string[]>> = {
   base: [],
   api: ['base'],
   native: ['base'],
+  proto: ['base'],
   client: ['base', 'api'],
   agent: ['base', 'api', 'native', 'client'],
   'cni-plugins': ['base', 'api', 'native'],
-  'control-plane': ['base', 'api', 'client'],
+  'control-plane': ['base', 'api', 'client', 'proto'],
   addons: ['base', 'api', 'client'],
   bin: ['*'],
   test: ['*'],
@@ -25,10 +26,19 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   base: [],
   api: ['js-yaml', 'rfc6902'],
   native: ['koffi'],
+  proto: ['@grpc/grpc-js', '@grpc/proto-loader'],
   client: ['js-yaml'],
   agent: ['dns-packet', 'prom-client', 'tar-stream', 'ws'],
   'cni-plugins': [],
-  'control-plane': ['@peculiar/x509', 'jose', 'js-yaml', 'prom-client', 'reflect-metadata', 'ws'],
+  'control-plane': [
+    '@grpc/grpc-js',
+    '@peculiar/x509',
+    'jose',
+    'js-yaml',
+    'prom-client',
+    'reflect-metadata',
+    'ws',
+  ],
 };
 
 const bannedNames = new Set([

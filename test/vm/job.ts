@@ -15,6 +15,7 @@ const sources = [
   'client',
   'agent',
   'cni-plugins',
+  'proto',
   'control-plane',
   'bin',
   'test/vm',

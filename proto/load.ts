@@ -1,0 +1,22 @@
+import { dirname, join } from 'node:path';
+import type * as Grpc from '@grpc/grpc-js';
+import { contracts, decoding, type ContractName } from './contract.ts';
+import type { Services as EtcdServices } from './etcd/rpc.ts';
+
+interface ServicesOf {
+  readonly 'etcd-v3': EtcdServices;
+}
+
+export interface LoadedContract<Name extends ContractName> {
+  readonly grpc: typeof Grpc;
+  readonly services: ServicesOf[Name];
+}
+
+/** Loads gRPC and a contract (50 to 300 ms, some MB): only what is used is paid for, so nobody imports gRPC but by this. */
+export async function loadContract<Name extends ContractName>(name: Name): Promise<LoadedContract<Name>> {
+  const [grpc, { load }] = await Promise.all([import('@grpc/grpc-js'), import('@grpc/proto-loader')]);
+  const file = join(import.meta.dirname, contracts[name].file);
+  const definitions = await load(file, { ...decoding, includeDirs: [dirname(file)] });
+  // `npm run check` compares the interfaces with the file.
+  return { grpc, services: definitions as unknown as ServicesOf[Name] };
+}
