@@ -16,6 +16,7 @@ import {
   type DiskRequest,
   type DiskRow,
 } from './disk-protocol.ts';
+import { HistoryWindow, type HistoryBounds } from './history-window.ts';
 import { LeaseBook } from './lease-book.ts';
 import { Mvcc } from './mvcc.ts';
 import { WatchHub } from './watch-hub.ts';
@@ -32,7 +33,7 @@ import type {
   UpdateResult,
 } from './store.ts';
 
-export interface EmbeddedStoreOptions {
+export interface EmbeddedStoreOptions extends HistoryBounds {
   /** Made when absent, mode 0700. Holds store.db (SQLite, WAL) and the lock. */
   readonly directory: string;
   /** Whose store it is and how far it has come, apart from it (mark-file.ts). Default: store.mark in the directory. */
@@ -43,11 +44,6 @@ export interface EmbeddedStoreOptions {
   readonly logger?: Logger;
   /** Bytes that the database may take before writes are refused with E_NO_SPACE; 0: as many as the disk has. */
   readonly sizeBytesMax?: number;
-  /** How long history is kept for watchers that resume. Default 5 minutes. */
-  readonly historyMs?: number;
-  /** Bounds of that history whatever its age. Defaults 100,000 events, 32 MiB. */
-  readonly historyEventsMax?: number;
-  readonly historyBytesMax?: number;
 }
 
 /** What waits for the disk: a transaction, leases, or the remains of a compaction. */
@@ -123,13 +119,12 @@ class EmbeddedStore implements Store {
   readonly #mvcc: Mvcc;
   readonly #hub: WatchHub;
   readonly #leases: LeaseBook;
+  readonly #window: HistoryWindow;
   readonly #stop = new AbortController();
   #queue: Write[] = [];
   #inFlight: readonly Write[] = [];
   #isPumpPlanned = false;
   #compaction: Promise<void> = Promise.resolve();
-  /** When each revision was the newest, oldest first: where compaction may cut. */
-  #marks: { readonly atMs: number; readonly revision: number }[] = [];
   #housekeeping: Disposable;
   /** For good. */
   #failure: PodwrightError | undefined;
@@ -145,6 +140,7 @@ class EmbeddedStore implements Store {
     this.#mvcc = mvcc;
     this.#hub = new WatchHub((revision) => mvcc.eventsAfter(revision));
     this.#leases = new LeaseBook(leases);
+    this.#window = new HistoryWindow(options);
     for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
     worker.on('message', (reply: DiskReply) => this.#onReply(reply));
     worker.on('error', (error) => this.#fail('E_INTERNAL', describeError(error)));
@@ -415,7 +411,7 @@ class EmbeddedStore implements Store {
   #housekeep(): void {
     if (this.#stop.signal.aborted) return;
     const nowMs = this.#options.clock.now();
-    this.#marks.push({ atMs: nowMs, revision: this.revision });
+    this.#window.note(nowMs, this.revision);
     void this.#runHousekeeping(nowMs).catch((error: unknown) => {
       this.#logger.warn({ error: String(error) }, 'store housekeeping will be tried again');
     });
@@ -426,39 +422,19 @@ class EmbeddedStore implements Store {
 
   async #runHousekeeping(nowMs: number): Promise<void> {
     for (const lease of this.#leases.expired(nowMs)) await this.revokeLease(lease);
-    const revision = this.#compactionPoint(nowMs);
+    const revision = this.#window.cut(nowMs, this.#mvcc);
     if (revision > this.compactRevision) await this.compact(revision);
   }
 
-  /** Between two rounds of housekeeping some clients write many times what may be kept: half goes as soon as it is twice that. */
+  /** Between two rounds of housekeeping some clients write many times what may be kept. */
   #trimHistory(): void {
-    if (this.#isTrimming || !this.#isOverHistory(2) || this.#stop.signal.aborted) return;
+    const revision = this.#window.excess(this.#mvcc);
+    if (this.#isTrimming || revision === 0 || this.#stop.signal.aborted) return;
     this.#isTrimming = true;
-    void this.compact(this.#middle())
+    void this.compact(revision)
       .catch((error: unknown) => {
         this.#logger.warn({ error: String(error) }, 'the store keeps more history than it should');
       })
       .then(() => (this.#isTrimming = false));
-  }
-
-  #isOverHistory(times: number): boolean {
-    const { historyEventsMax = 100_000, historyBytesMax = 33_554_432 } = this.#options;
-    return (
-      this.#mvcc.historyLength > times * historyEventsMax || this.#mvcc.historyBytes > times * historyBytesMax
-    );
-  }
-
-  /** In the middle of what is kept. */
-  #middle(): number {
-    return this.compactRevision + Math.floor((this.revision - this.compactRevision) / 2);
-  }
-
-  #compactionPoint(nowMs: number): number {
-    const { historyMs = 300_000 } = this.#options;
-    // Over the bound, the older half of what is kept goes, whatever its age.
-    const oldEnough = this.#marks.filter((mark) => mark.atMs <= nowMs - historyMs);
-    const point = Math.max(oldEnough.at(-1)?.revision ?? 0, this.#isOverHistory(1) ? this.#middle() : 0);
-    this.#marks = this.#marks.slice(Math.max(0, oldEnough.length - 1));
-    return point;
   }
 }
