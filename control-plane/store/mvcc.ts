@@ -21,6 +21,17 @@ export interface Refused {
   readonly current: readonly (StoredValue | undefined)[];
 }
 
+/** What another log says of a key. */
+export interface Followed {
+  readonly key: string;
+  readonly revision: number;
+  /** Of a deletion: not looked at. */
+  readonly createRevision: number;
+  /** undefined: it was deleted. */
+  readonly value: Uint8Array | undefined;
+  readonly lease: number;
+}
+
 interface LogEntry {
   readonly key: string;
   readonly version: Version;
@@ -87,6 +98,27 @@ export class Mvcc {
     this.#assignedRevision = this.#settledRevision;
     this.#compactRevision = compactRevision;
     this.#log = this.#log.filter((entry) => entry.version.revision > compactRevision);
+  }
+
+  /**
+   * Adds what another log says, in its order, at once visible: an index that follows stages nothing. Gives the event; undefined for
+   * the deletion of what is not there.
+   */
+  follow({ key, revision, createRevision, value, lease }: Followed): StoreEvent | undefined {
+    const deleted = value === undefined;
+    const previous = versionAt(this.#index.get(key), revision);
+    if (deleted && previous === undefined) return undefined;
+    const life = deleted ? (previous?.createRevision ?? 0) : createRevision;
+    const size = value?.byteLength ?? -1;
+    this.restore({ row: 0, revision, createRevision: life, key, lease, deleted, size }, value);
+    const entry = this.#log.at(-1);
+    return entry && eventOf(entry);
+  }
+
+  /** All up to this revision was followed, whatever keys it was about. */
+  reach(revision: number): void {
+    this.#settledRevision = Math.max(this.#settledRevision, revision);
+    this.#assignedRevision = this.#settledRevision;
   }
 
   stage(txn: StoreTxn): Staged | Refused {

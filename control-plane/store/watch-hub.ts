@@ -58,6 +58,13 @@ export class WatchHub {
     }
   }
 
+  /** Ends the watches that are live: the past has a gap from here on. Those that still replay come upon it themselves. */
+  end(error: PodwrightError): void {
+    const ended = [...this.#live.values()].flatMap((watchers) => [...watchers]);
+    this.close();
+    for (const { onEnd } of ended) onEnd?.(error);
+  }
+
   close(): void {
     for (const watchers of this.#live.values()) for (const watcher of watchers) watcher.isClosed = true;
     this.#live.clear();
