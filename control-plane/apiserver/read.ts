@@ -185,7 +185,11 @@ export async function readPage(
   const token = options.continue === '' ? undefined : decodeContinue(options.continue);
   const start = token?.start ?? '';
   const revision =
-    token === undefined ? exactRevision(context, options) : token.revision < 0 ? undefined : token.revision;
+    token === undefined
+      ? await exactRevision(context, options)
+      : token.revision < 0
+        ? undefined
+        : token.revision;
   // From the cache of any age, kube-apiserver answers in full whatever the limit.
   const limit = options.resourceVersion === '0' && token === undefined ? 0 : options.limit;
   const asked = {
@@ -227,19 +231,27 @@ export async function readRange(
   if (name === '' || (kind.namespaced && namespace === '')) {
     return registry.store.range(registry.prefixOf(kind, namespace), asked);
   }
-  const revision = asked.revision ?? registry.store.revision;
-  const value = await registry.store.get(`${registry.prefixOf(kind, namespace)}${name}`, revision);
-  const values = value === undefined || value.key < (asked.from ?? '') ? [] : [value];
-  return { revision, values, more: false, remaining: 0 };
+  const key = `${registry.prefixOf(kind, namespace)}${name}`;
+  const { from = '', ...rest } = asked;
+  const found = await registry.store.range(key, { ...rest, limit: 1 }); // Where it is there it is the first.
+  const values = found.values.filter((value) => value.key === key && value.key >= from);
+  return { revision: found.revision, values, more: false, remaining: 0 };
 }
 
 /** The revision to read at; undefined for the newest. */
-function exactRevision(context: ServerContext, options: ListOptions): number | undefined {
+async function exactRevision(context: ServerContext, options: ListOptions): Promise<number | undefined> {
   const asked = parseResourceVersion(options.resourceVersion, false);
   if (asked === undefined || asked === 0) return undefined;
-  const { revision } = context.registry.store;
-  if (asked > revision) throw tooLargeResourceVersion(asked, revision);
+  await checkRevision(context, asked);
   return options.match === 'Exact' ? asked : undefined;
+}
+
+/** @throws 504 for a revision that there is not yet */
+export async function checkRevision({ registry }: ServerContext, revision: number): Promise<void> {
+  const { store } = registry;
+  // Another server on the same store may have told of it: a read of now knows all that anybody has.
+  if (revision > store.revision) await store.get('');
+  if (revision > store.revision) throw tooLargeResourceVersion(revision, store.revision);
 }
 
 async function select(

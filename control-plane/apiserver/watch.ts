@@ -1,11 +1,11 @@
 import type { Kind } from '#api/kinds.ts';
-import { expired, statusOf, tooLargeResourceVersion } from '#api/status.ts';
+import { expired, statusOf } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { observeWatch } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
-import { readRange } from './read.ts';
+import { checkRevision, readRange } from './read.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -31,13 +31,16 @@ interface Watch {
 }
 
 /** GET ?watch=true: what is there now, where that is asked for, then every change, one JSON per line. */
-export function watchObjects(context: ServerContext, route: ResourceRoute, request: ApiRequest): ApiResponse {
+export async function watchObjects(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<ApiResponse> {
   const { kind, namespace } = route;
   const transform = transformOf(negotiate(request.headers['accept'], transformNames), request.query);
   const options = parseListOptions(route, request.query);
   const after = parseResourceVersion(options.resourceVersion, true) ?? 0;
-  const { revision } = context.registry.store;
-  if (options.sendInitialEvents === true && after > revision) throw tooLargeResourceVersion(after, revision);
+  if (options.sendInitialEvents === true) await checkRevision(context, after);
   const prefix = context.registry.prefixOf(kind, namespace);
   const encoder = createEventEncoder({
     registry: context.registry,
