@@ -23,6 +23,11 @@ function collect(text: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, text];
 }
 
+/** Also several in one, with commas between. */
+function collectAll(text: string, earlier: readonly string[]): readonly string[] {
+  return [...earlier, ...text.split(',')];
+}
+
 const port = integer(1, 65_535);
 const output = (): Option =>
   new Option('-o, --output <format>', 'text or json').choices(['text', 'json']).default('text');
@@ -77,7 +82,16 @@ function serverOptions(command: Command): Command {
       '--admin-kubeconfig <file>',
       'write a kubeconfig for the administrator here (default: DIR/kubeconfig)',
     )
-    .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)');
+    .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)')
+    .option(
+      '--etcd-servers <url,url>',
+      'keep the store in this etcd, which several servers may share (default: in DIR)',
+      collectAll,
+      [],
+    )
+    .option('--etcd-cafile <file>', "certificates that sign etcd's, PEM (default: those Node knows)")
+    .option('--etcd-certfile <file>', 'what the server shows to etcd, PEM')
+    .option('--etcd-keyfile <file>', 'its key, PEM');
 }
 
 function agentOptions(command: Command): Command {

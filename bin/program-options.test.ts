@@ -37,6 +37,8 @@ describe('serverOptionProblems()', () => {
         ...server,
         listen: ['[::1]:6443', 'host.example:1'],
         adminServer: 'https://x:1',
+        etcdServers: ['https://a:2379', 'https://b:2379'],
+        etcdCafile: '/ca',
       }),
     ).toEqual([]);
   });
@@ -48,6 +50,10 @@ describe('serverOptionProblems()', () => {
     { change: { advertiseAddress: '::1' }, want: /^--advertise-address ::1: only IPv4 addresses/ },
     { change: { node: ['a=fd00::2'] }, want: /fd00::2: only IPv4 addresses/ },
     { change: { advertiseAddress: '239.1.1.1' }, want: /multicast/ },
+    { change: { etcdServers: ['10.0.0.1:2379'] }, want: /^--etcd-servers: .*write http\[s\]:\/\/HOST:PORT$/ },
+    { change: { etcdCafile: '/ca' }, want: /^--etcd-cafile: give --etcd-servers too$/ },
+    { change: { etcdServers: ['http://a'], etcdCafile: '/ca' }, want: /without TLS$/ },
+    { change: { etcdServers: ['https://a'], etcdKeyfile: '/k' }, want: /give both or neither$/ },
     { change: { listen: [] }, want: /^--listen: give HOST:PORT/ },
     { change: { listen: ['6443'] }, want: /write HOST:PORT/ },
     { change: { listen: ['192.0.2.10:70000'] }, want: /write HOST:PORT/ },

@@ -1,7 +1,7 @@
 /** What is wrong with the options of `server` and `agent`, before anything is written or started. Pure. */
 import { quantityToInteger, tryParseQuantity } from '#api/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import {
   cidrContains,
   cidrsOverlap,
@@ -12,6 +12,7 @@ import {
   parseIp,
   withoutZone,
 } from '#base/ip.ts';
+import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import type { AgentCommandOptions } from './agent.ts';
 import type { Role } from './program.ts';
 import type { ServerCommandOptions } from './server.ts';
@@ -35,7 +36,27 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...(adminServer === undefined || isHttpsUrl(adminServer)
       ? []
       : [`--admin-server ${adminServer}: not an https URL`]),
+    ...etcdProblems(options),
   ];
+}
+
+function etcdProblems(options: ServerCommandOptions): readonly string[] {
+  const { etcdServers = [], etcdCafile, etcdCertfile, etcdKeyfile } = options;
+  const files = {
+    '--etcd-cafile': etcdCafile,
+    '--etcd-certfile': etcdCertfile,
+    '--etcd-keyfile': etcdKeyfile,
+  };
+  const [file] = Object.entries(files).flatMap(([option, path]) => (path === undefined ? [] : [option]));
+  if (etcdServers.length === 0) return file === undefined ? [] : [`${file}: give --etcd-servers too`];
+  if ((etcdCertfile === undefined) !== (etcdKeyfile === undefined))
+    return ['--etcd-certfile and --etcd-keyfile: give both or neither'];
+  try {
+    const { isSecure } = parseEndpoints(etcdServers);
+    return isSecure || file === undefined ? [] : [`${file}: --etcd-servers are http, without TLS`];
+  } catch (error) {
+    return [`--etcd-servers: ${describeError(error)}`];
+  }
 }
 
 export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {

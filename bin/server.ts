@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
@@ -9,7 +10,12 @@ import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
-import { startApiServer, type ApiServer, type Listener } from '#control-plane/apiserver/server.ts';
+import {
+  startApiServer,
+  type ApiServer,
+  type ApiServerOptions,
+  type Listener,
+} from '#control-plane/apiserver/server.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
@@ -35,6 +41,10 @@ export interface ServerCommandOptions {
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
   readonly podRoutes?: boolean;
+  readonly etcdServers?: readonly string[];
+  readonly etcdCafile?: string;
+  readonly etcdCertfile?: string;
+  readonly etcdKeyfile?: string;
 }
 
 /** The control plane in one process, until a signal ends it. */
@@ -63,6 +73,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
       serviceCidr: options.serviceCidr,
+      ...readEtcdOptions(options),
       clock: systemClock,
       logger,
     }),
@@ -93,6 +104,26 @@ export function parseListener(text: string): Listener {
   if (match === null || port > 65_535)
     throw new PodwrightError('E_USAGE', `listen on ${text}: write HOST:PORT`);
   return { host: match[1] ?? match[2] ?? '', port };
+}
+
+/** The etcd that was asked for, with the files read. @throws E_USAGE for a file that cannot be read */
+function readEtcdOptions(options: ServerCommandOptions): Pick<ApiServerOptions, 'etcd'> {
+  const { etcdServers: endpoints = [], etcdCafile, etcdCertfile, etcdKeyfile } = options;
+  if (endpoints.length === 0) return {};
+  const tls = {
+    ...(etcdCafile === undefined ? {} : { ca: readOption('--etcd-cafile', etcdCafile) }),
+    ...(etcdCertfile === undefined ? {} : { cert: readOption('--etcd-certfile', etcdCertfile) }),
+    ...(etcdKeyfile === undefined ? {} : { key: readOption('--etcd-keyfile', etcdKeyfile) }),
+  };
+  return { etcd: { endpoints, tls } };
+}
+
+function readOption(option: string, path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new PodwrightError('E_USAGE', `start the server: ${option} ${path}`, { cause });
+  }
 }
 
 function parseListeners({ listen, listenFd }: ServerCommandOptions): readonly Listener[] {

@@ -104,6 +104,9 @@ const pathOptions: ReadonlySet<string> = new Set([
   'cgroup',
   'adminKubeconfig',
   'egressSocket',
+  'etcdCafile',
+  'etcdCertfile',
+  'etcdKeyfile',
 ]);
 
 /** Parsed options back to words, in a stable order: `{ nodeName: 'a' }` → `--node-name a`. Pure but for the working directory. */

@@ -9,6 +9,7 @@ import { silentLogger, type Logger } from '#base/log.ts';
 import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
 import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
@@ -31,7 +32,7 @@ import { ServiceAllocators } from '#control-plane/apiserver/services/allocators.
 export type Listener = { readonly host: string; readonly port: number } | { readonly fd: number };
 
 export interface ApiServerOptions {
-  /** Holds the store (`store/`) and the certificates (`pki/`). */
+  /** Holds the store (`store/`), where it is not in etcd, and the certificates (`pki/`). */
   readonly dataDir: string;
   readonly listeners: readonly Listener[];
   /** The address at which nodes and pods reach the server; the kubernetes Service points there. */
@@ -42,6 +43,8 @@ export interface ApiServerOptions {
   readonly serviceCidr?: string;
   /** More DNS names and addresses for the serving certificate. */
   readonly extraHosts?: readonly string[];
+  /** The etcd that holds the store, which other servers may share; by default the store is in `dataDir`. */
+  readonly etcd?: Pick<EtcdStoreOptions, 'endpoints' | 'tls'>;
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
@@ -90,15 +93,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await using undo = new AsyncDisposableStack();
 
   const allocators = new ServiceAllocators(serviceCidr);
-  const store = undo.use(
-    await openEmbeddedStore({
-      directory: join(dataDir, 'store'),
-      markFile: join(dataDir, 'store.mark'),
-      mustExist: existsSync(join(dataDir, 'pki', 'sa.key')), // The last that a first start makes there.
-      clock,
-      logger,
-    }),
-  );
+  const store = undo.use(await openStore(options));
   const hosts = [
     ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
   ];
@@ -127,6 +122,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   undo.use(keepKubernetesService(context));
   void serverMetrics(context);
   return runningServer(context, { store, pki, servers, owned: undo.move() });
+}
+
+function openStore({ dataDir, etcd, clock, logger = silentLogger }: ApiServerOptions): Promise<Store> {
+  if (etcd !== undefined) return openEtcdStore({ ...etcd, clock, logger });
+  return openEmbeddedStore({
+    directory: join(dataDir, 'store'),
+    markFile: join(dataDir, 'store.mark'),
+    mustExist: existsSync(join(dataDir, 'pki', 'sa.key')), // The last that a first start makes there.
+    clock,
+    logger,
+  });
 }
 
 function nodeDialer({ caCertPem, kubeletClient }: ClusterPki, { mayDial }: ApiServerOptions): NodeDialer {
