@@ -76,7 +76,7 @@ const selinux: Fields = { seLinuxOptions: refused };
 /** By type of the API (`core.v1.` left out). */
 export const fieldCoverage: Readonly<Record<string, Fields>> = {
   PodSpec: {
-    activeDeadlineSeconds: here('outcome'),
+    activeDeadlineSeconds: here('pod-end'),
     affinity: server('control-plane/scheduler/plugins/inter-pod-affinity'),
     automountServiceAccountToken: server('control-plane/apiserver/admission/admit-new'),
     containers: here('pod-input'),

@@ -12,7 +12,7 @@ import {
   viewContainers,
   type ContainerView,
 } from './container-view.ts';
-import { deadlineMs, outcomeOf } from './outcome.ts';
+import { deadlineMs, podEndOf } from './pod-end.ts';
 import type { Action, Plan, PodDesired, PodFacts } from './pod-input.ts';
 import { planResize } from './resize.ts';
 
@@ -27,7 +27,7 @@ import { planResize } from './resize.ts';
 export function plan(desired: PodDesired, actual: PodObservation, now: number, facts: PodFacts): Plan {
   const step = new PlanDraft(desired.pod, actual, now, facts);
   if (isEnding(desired)) planEnd(step, desired);
-  else if (outcomeOf(desired.pod, step.views, now, facts) !== undefined) planOver(step);
+  else if (podEndOf(desired.pod, step.views, now, facts) !== undefined) planOver(step);
   else planLife(step);
   return step.finish();
 }

@@ -10,7 +10,7 @@ import {
   viewContainers,
   type ContainerView,
 } from './container-view.ts';
-import { outcomeOf, startTimeMs, type PodOutcome } from './outcome.ts';
+import { podEndOf, startTimeMs, type PodEnd } from './pod-end.ts';
 import { isEnding } from './plan.ts';
 import type { PodDesired, PodFacts } from './pod-input.ts';
 import { isResizing } from './resize.ts';
@@ -20,11 +20,11 @@ import { qosClassOf } from './resources.ts';
 export function status(desired: PodDesired, actual: PodObservation, now: number, facts: PodFacts): PodStatus {
   const { pod } = desired;
   const views = viewContainers(pod, actual);
-  const outcome = outcomeOf(pod, views, now, facts);
+  const end = podEndOf(pod, views, now, facts);
   const isInitialized = initializedOf(views, facts);
-  const isOver = outcome !== undefined || isEnding(desired);
+  const isOver = end !== undefined || isEnding(desired);
   const context: StatusContext = { pod, now, facts, isOver, isInitialized };
-  const phase = phaseOf({ pod, views, outcome, isInitialized, isEnding: isEnding(desired) });
+  const phase = phaseOf({ pod, views, end, isInitialized, isEnding: isEnding(desired) });
   const ips = addressesOf(pod, actual, facts);
   const ofKind = (...kinds: readonly string[]): PodStatus['containerStatuses'] =>
     views.filter((view) => kinds.includes(view.kind)).map((view) => containerStatus(view, context));
@@ -33,7 +33,7 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
   const [hostIp] = facts.hostIps;
   return {
     phase,
-    ...(outcome?.phase === phase ? reasonOf(outcome) : {}),
+    ...(end?.phase === phase ? reasonOf(end) : {}),
     conditions: conditionsOf({ context, views, actual, phase }),
     ...(hostIp === undefined ? {} : { hostIP: hostIp, hostIPs: facts.hostIps.map((ip) => ({ ip })) }),
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
@@ -48,7 +48,7 @@ export function status(desired: PodDesired, actual: PodObservation, now: number,
   };
 }
 
-function reasonOf({ reason, message }: PodOutcome): Pick<PodStatus, 'reason' | 'message'> {
+function reasonOf({ reason, message }: PodEnd): Pick<PodStatus, 'reason' | 'message'> {
   return { ...(reason === undefined ? {} : { reason }), ...(message === undefined ? {} : { message }) };
 }
 
@@ -77,24 +77,18 @@ function initializedOf(views: readonly ContainerView[], facts: PodFacts): boolea
 interface PhaseInput {
   readonly pod: Pod;
   readonly views: readonly ContainerView[];
-  readonly outcome: PodOutcome | undefined;
+  readonly end: PodEnd | undefined;
   readonly isInitialized: boolean;
   readonly isEnding: boolean;
 }
 
 /** The rules of the kubelet's getPhase. A pod is over only when nothing of it runs any more. */
-function phaseOf({
-  pod,
-  views,
-  outcome,
-  isInitialized,
-  isEnding,
-}: PhaseInput): NonNullable<PodStatus['phase']> {
+function phaseOf({ pod, views, end, isInitialized, isEnding }: PhaseInput): NonNullable<PodStatus['phase']> {
   const reported = pod.status?.phase;
   if (reported === 'Succeeded' || reported === 'Failed') return reported;
   const runs = views.filter((view) => view.kind !== 'ephemeral');
   const isQuiet = !runs.some(isRunning);
-  if (outcome !== undefined && isQuiet) return outcome.phase;
+  if (end !== undefined && isQuiet) return end.phase;
   const mains = views.filter((view) => view.kind === 'main');
   // What has not run by then never will: it counts as failed, and a Job learns that its pod is over.
   if (isEnding && isQuiet) {

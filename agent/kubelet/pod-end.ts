@@ -3,19 +3,19 @@ import { exitOf, isRestarted, isRunning, type ContainerView } from './container-
 import type { PodFacts } from './pod-input.ts';
 
 /** How a pod ended: nothing of it is started any more, whatever is left of it is stopped. */
-export interface PodOutcome {
+export interface PodEnd {
   readonly phase: 'Succeeded' | 'Failed';
   readonly reason: string | undefined;
   readonly message: string | undefined;
 }
 
-/** The outcome of a pod that is over, or undefined while it lives. What was once reported as over stays so. */
-export function outcomeOf(
+/** The end of a pod that is over, or undefined while it lives. What was once reported as over stays so. */
+export function podEndOf(
   pod: Pod,
   views: readonly ContainerView[],
   now: number,
   facts: PodFacts,
-): PodOutcome | undefined {
+): PodEnd | undefined {
   const { phase, reason, message } = pod.status ?? {};
   if (phase === 'Succeeded' || phase === 'Failed') return { phase, reason, message };
   if (facts.rejection !== undefined) return { phase: 'Failed', ...facts.rejection };
