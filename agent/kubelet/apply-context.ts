@@ -2,6 +2,7 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { ActionOutcome } from './outcome.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 
@@ -10,6 +11,12 @@ export interface ApplyContext {
   readonly memory: PodMemory;
   readonly actual: PodObservation;
   readonly ports: KubeletPorts;
+}
+
+/** What an action came to, and what it leaves running: that begins when the facts have the outcome, and reports by itself. */
+export interface Applied {
+  readonly outcome: ActionOutcome;
+  readonly beside?: () => void;
 }
 
 /** Makes the directory of a file, then the file. */

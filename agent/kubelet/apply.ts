@@ -1,15 +1,15 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
-import type { ApplyContext } from './apply-context.ts';
+import type { Applied, ApplyContext } from './apply-context.ts';
 import { renderSandbox } from './container-config.ts';
 import { podHostname } from './host-files.ts';
+import type { ActionOutcome } from './outcome.ts';
 import { startHook } from './post-start.ts';
 import { pullImage } from './pull-image.ts';
 import { podDownward } from './ports.ts';
@@ -21,30 +21,12 @@ import { podCgroupResources } from './resources.ts';
 import { startContainer } from './start-container.ts';
 import { stopContainer } from './stop-container.ts';
 
-const retryBackoff: Backoff = { initialMs: 1000, factor: 2, maxMs: 120_000 };
-
 /**
- * Carries out one action. Safe to repeat. A failure that has a place in the pod's status is kept in the memory and told as
- * an event; any other is thrown, and the pod is looked at again later.
+ * Carries out one action. Safe to repeat. A failure that has a place in the pod's status is its outcome, and told as an event;
+ * any other is thrown, and the pod is looked at again later.
  */
-export async function apply(action: Action, context: ApplyContext, signal: AbortSignal): Promise<void> {
-  const { memory, ports } = context;
-  const { runtime } = ports;
-  const { uid } = memory;
+export async function apply(action: Action, context: ApplyContext, signal: AbortSignal): Promise<Applied> {
   switch (action.kind) {
-    case 'prepareVolumes':
-      await settleAll([mountVolumes(context, signal), makeDirectories(context)]);
-      return undefined;
-    case 'refreshVolumes':
-      return mountVolumes(context, signal);
-    case 'removeVolumes':
-      await ports.volumes.remove(uid);
-      memory.volumes = { state: 'removed' };
-      return undefined;
-    case 'runSandbox':
-      return runSandbox(action, context, signal);
-    case 'stopSandbox':
-      return runtime.stopSandbox(uid, signal);
     case 'pullImage':
       return pullImage(action, context);
     case 'startContainer':
@@ -53,21 +35,53 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       return startHook(action, context);
     case 'stopContainer':
       return stopContainer(action, context);
+    default:
+      return { outcome: await applyWhole(action, context, signal) };
+  }
+}
+
+type WholeAction = Exclude<
+  Action,
+  { readonly kind: 'pullImage' | 'startContainer' | 'startHook' | 'stopContainer' }
+>;
+
+/** Those that leave nothing running. */
+async function applyWhole(
+  action: WholeAction,
+  context: ApplyContext,
+  signal: AbortSignal,
+): Promise<ActionOutcome> {
+  const { memory, ports } = context;
+  const { uid } = memory;
+  switch (action.kind) {
+    case 'prepareVolumes': {
+      const [mounted] = await settleAll([mountVolumes(context, signal), makeDirectories(context)]);
+      return mounted;
+    }
+    case 'refreshVolumes':
+      return mountVolumes(context, signal);
+    case 'removeVolumes':
+      await ports.volumes.remove(uid);
+      return { kind: 'volumesRemoved' };
+    case 'runSandbox':
+      return runSandbox(action, context, signal);
+    case 'stopSandbox':
+      await ports.runtime.stopSandbox(uid, signal);
+      return { kind: 'sandboxStopped' };
     case 'resize':
       return resizePod(action, context);
     case 'removeContainer':
-      memory.resize.actuated.delete(action.id);
-      memory.resize.restarts.delete(action.id);
-      memory.postStart.delete(action.id);
-      memory.backoffTold.delete(action.id);
-      await runtime.removeContainer(uid, action.id, { withLogs: true });
-      return removeFilesOf(action, context);
+      await ports.runtime.removeContainer(uid, action.id, { withLogs: true });
+      await removeFilesOf(action, context);
+      return { kind: 'containerRemoved', id: action.id };
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
       await removeTree(podPaths(memory.desired.pod, ports.directories).logs);
-      return runtime.removePod(uid, signal);
+      await ports.runtime.removePod(uid, signal);
+      return { kind: 'podRemoved' };
     case 'deleteObject':
-      return deleteObject(context);
+      await deleteObject(context);
+      return { kind: 'objectDeleted' };
     default:
       return unreachable(action);
   }
@@ -95,24 +109,19 @@ async function makeDirectories({ memory, ports }: ApplyContext): Promise<void> {
   );
 }
 
-async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal): Promise<void> {
+async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal): Promise<ActionOutcome> {
   const { pod } = memory.desired;
-  const now = ports.clock.now();
-  memory.areVolumesStale = false; // Before the objects are read: a change from here on is another one.
+  const atMs = ports.clock.now();
+  const atChange = memory.facts.volumeChanges; // Before the objects are read: a change from here on is another one.
   try {
-    const mounted = await ports.volumes.mount({ pod, downward: podDownward(memory, ports), now, signal });
-    memory.mounted = mounted;
-    memory.volumeFailures = 0;
-    memory.volumes = { state: 'ready', isStale: false, refreshAtMs: mounted.refreshAtMs };
+    const downward = podDownward(memory, ports);
+    const mounted = await ports.volumes.mount({ pod, downward, now: atMs, signal });
+    return { kind: 'volumesMounted', mounted, atChange };
   } catch (error) {
     signal.throwIfAborted();
-    memory.volumeFailures += 1;
     const message = describeError(error);
     ports.events.warning(pod, 'FailedMount', `MountVolume.SetUp failed: ${message}`);
-    const retryAtMs = now + backoffMs(retryBackoff, memory.volumeFailures);
-    // Volumes that were there once stay as they are: running containers keep the old content.
-    if (memory.volumes.state === 'ready') memory.volumes = { ...memory.volumes, refreshAtMs: retryAtMs };
-    else memory.volumes = { state: 'failed', message, retryAtMs };
+    return { kind: 'volumesFailed', message, atMs, atChange };
   }
 }
 
@@ -120,7 +129,7 @@ async function runSandbox(
   { attempt, replaces }: Extract<Action, { kind: 'runSandbox' }>,
   { memory, ports }: ApplyContext,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ActionOutcome> {
   const pod = allocatedPod(memory);
   try {
     const { hostname } = podHostname(pod, ports.dns.clusterDomain);
@@ -132,18 +141,12 @@ async function runSandbox(
       renderSandbox({ pod, attempt, hostname, pidsMax: ports.node.podPidsMax }),
       signal,
     );
-    memory.resize.podCgroup = podCgroupResources(pod, undefined);
-    memory.sandboxFailure = undefined;
+    return { kind: 'sandboxRunning', resources: podCgroupResources(pod, undefined) };
   } catch (error) {
     signal.throwIfAborted();
-    const failures = (memory.sandboxFailure?.failures ?? 0) + 1;
     const message = describeError(error);
     ports.events.warning(pod, 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
-    memory.sandboxFailure = {
-      message,
-      failures,
-      retryAtMs: ports.clock.now() + backoffMs(retryBackoff, failures),
-    };
+    return { kind: 'sandboxFailed', message, atMs: ports.clock.now() };
   }
 }
 
@@ -155,5 +158,4 @@ async function deleteObject({ memory, ports }: ApplyContext): Promise<void> {
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
   }
-  memory.isDeleted = true;
 }

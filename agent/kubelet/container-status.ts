@@ -9,7 +9,7 @@ import {
   restartWait,
   type ContainerView,
 } from './container-view.ts';
-import type { PodFacts } from './pod-input.ts';
+import type { KnownFacts } from './pod-input.ts';
 import { actuatedOf } from './resize.ts';
 
 /** Container ids in statuses name the runtime: `podwright://<id>`. */
@@ -18,7 +18,7 @@ export const runtimeName = 'podwright';
 export interface StatusContext {
   readonly pod: Pod;
   readonly now: number;
-  readonly facts: PodFacts;
+  readonly facts: KnownFacts;
   /** The pod ends or has ended: nothing is started again. */
   readonly isOver: boolean;
   readonly isInitialized: boolean;

@@ -4,7 +4,7 @@ import { isImageId, parseReference } from '#api/oci/reference.ts';
 import { backoffMs } from '#base/backoff.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { ContainerObservation, PodObservation, SandboxObservation } from '#agent/runtime/runtime.ts';
-import { containersOf, type PodFacts, type SpecContainer } from './pod-input.ts';
+import { containersOf, type KnownFacts, type PodFacts, type SpecContainer } from './pod-input.ts';
 
 /** A container of the spec beside what the runtime knows of it. */
 export interface ContainerView extends SpecContainer {
@@ -44,7 +44,7 @@ function viewContainer(container: SpecContainer, pod: Pod, actual: PodObservatio
 /** Records may be lost with the node's disk or a reboot: neither the count that the API knows nor that of the logs is undercut. */
 export function nextAttempt({ name, latest, reported }: ContainerView, facts: PodFacts): number {
   const lostAttempt = reported?.containerID === undefined ? -1 : reported.restartCount;
-  return Math.max(latest?.attempt ?? -1, lostAttempt, facts.loggedAttempts.get(name) ?? -1) + 1;
+  return Math.max(latest?.attempt ?? -1, lostAttempt, facts.loggedAttempts?.get(name) ?? -1) + 1;
 }
 
 /** Containers die with their sandbox, so a run that ended before the present sandbox was made is of an earlier one. */
@@ -141,7 +141,7 @@ export type ImageState =
 /** How long a failed pull is shown as ErrImagePull before it becomes ImagePullBackOff. */
 const pullErrorShownMs = 1000;
 
-export function imageState(view: ContainerView, now: number, facts: PodFacts): ImageState {
+export function imageState(view: ContainerView, now: number, facts: KnownFacts): ImageState {
   const { image = '', imagePullPolicy: policy } = view.spec;
   const pull = facts.pulls.get(view.name);
   const present = facts.presentImages.get(view.name);

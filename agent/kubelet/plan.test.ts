@@ -3,7 +3,7 @@ import type { Container, Pod } from '#api/objects.ts';
 import type { ContainerObservation, ContainerState, PodObservation } from '#agent/runtime/runtime.ts';
 import { containerId } from './container-view.ts';
 import { plan } from './plan.ts';
-import type { Action, PodFacts } from './pod-input.ts';
+import type { Action, KnownFacts } from './pod-input.ts';
 import { status } from './status.ts';
 
 const now = Date.parse('2026-01-01T00:10:00Z');
@@ -14,7 +14,7 @@ interface Scene {
   readonly pod: Pod;
   readonly isPresent: boolean;
   readonly actual: PodObservation;
-  readonly facts: PodFacts;
+  readonly facts: KnownFacts;
 }
 
 const running = (startedAtMs = now - 60_000): ContainerState => ({ state: 'running', startedAtMs, pid: 7 });
@@ -81,6 +81,9 @@ const healthy: Scene = {
     startFailures: new Map(),
     sandboxFailure: undefined,
     volumes: { state: 'ready', isStale: false, refreshAtMs: undefined },
+    volumeChanges: 0,
+    volumeFailures: 0,
+    mounted: undefined,
     probes: new Map(),
     postStart: new Map(),
     stopping: new Map(),
@@ -95,10 +98,12 @@ const healthy: Scene = {
       generation: 1,
       restarts: new Set(),
       isUnderWay: false,
+      isAnnounced: false,
     },
     endingSinceMs: undefined,
     rejection: undefined,
     isDeleted: false,
+    hasFinalStatus: false,
     isStatusCurrent: true,
   },
 };
@@ -111,7 +116,7 @@ const withRuns = (scene: Scene, ...containers: readonly ContainerObservation[]):
   ...scene,
   actual: { ...scene.actual, containers },
 });
-const withFacts = (scene: Scene, facts: Partial<PodFacts>): Scene => ({
+const withFacts = (scene: Scene, facts: Partial<KnownFacts>): Scene => ({
   ...scene,
   facts: { ...scene.facts, ...facts },
 });
@@ -210,7 +215,7 @@ const rows: readonly Row[] = [
   {
     name: 'a sandbox that failed is tried again later',
     given: withFacts(withSandbox(withRuns(healthy), undefined), {
-      sandboxFailure: { message: '', retryAtMs: now + 7 },
+      sandboxFailure: { message: '', failures: 1, retryAtMs: now + 7 },
     }),
     want: [],
     wake: 7,
@@ -502,7 +507,7 @@ const rows: readonly Row[] = [
     name: 'a pull under way is waited for',
     given: withFacts(withRuns(healthy, run('b', running())), {
       presentImages: new Map(),
-      pulls: new Map([['a', { state: 'pulling', attempt: 0 }]]),
+      pulls: new Map([['a', { state: 'pulling', attempt: 0, failures: 0 }]]),
     }),
     want: [],
     waiting: { a: 'ContainerCreating' },

@@ -13,7 +13,7 @@ import {
   type ContainerView,
 } from './container-view.ts';
 import { deadlineMs, podEndOf } from './pod-end.ts';
-import type { Action, Plan, PodDesired, PodFacts } from './pod-input.ts';
+import type { Action, Plan, PodDesired, KnownFacts } from './pod-input.ts';
 import { planResize } from './resize.ts';
 
 /**
@@ -24,7 +24,7 @@ import { planResize } from './resize.ts';
  *
  * Every action moves the observation or the facts, so that planning again goes on behind it.
  */
-export function plan(desired: PodDesired, actual: PodObservation, now: number, facts: PodFacts): Plan {
+export function plan(desired: PodDesired, actual: PodObservation, now: number, facts: KnownFacts): Plan {
   const step = new PlanDraft(desired.pod, actual, now, facts);
   if (isEnding(desired)) planEnd(step, desired);
   else if (podEndOf(desired.pod, step.views, now, facts) !== undefined) planOver(step);
@@ -42,11 +42,11 @@ class PlanDraft {
   readonly pod: Pod;
   readonly actual: PodObservation;
   readonly now: number;
-  readonly facts: PodFacts;
+  readonly facts: KnownFacts;
   readonly #actions: Action[] = [];
   #wakeAtMs = Infinity;
 
-  constructor(pod: Pod, actual: PodObservation, now: number, facts: PodFacts) {
+  constructor(pod: Pod, actual: PodObservation, now: number, facts: KnownFacts) {
     this.pod = pod;
     this.actual = actual;
     this.now = now;
@@ -90,7 +90,7 @@ function graceSecondsOf({ spec }: Pod): number {
 }
 
 /** What is left of the grace period; never less than one second, as the kubelet has it. */
-export function remainingGraceSeconds(desired: PodDesired, now: number, facts: PodFacts): number {
+export function remainingGraceSeconds(desired: PodDesired, now: number, facts: KnownFacts): number {
   const { metadata } = desired.pod;
   // Gone without having been asked to end: a forced deletion, by somebody who does not want to wait.
   if (!desired.isPresent && metadata?.deletionTimestamp === undefined) return 1;
@@ -142,7 +142,8 @@ function stopRun(
   // A stop under way is left alone unless the grace period was cut; a second covers the rounding of remaining grace.
   if (under !== undefined && under.deadlineMs <= step.now + run.graceSeconds * 1000 + 1000) return;
   const { name: container, ...how } = run;
-  step.do({ kind: 'stopContainer', container, ...how });
+  const cut = under === undefined ? {} : { isCut: true as const };
+  step.do({ kind: 'stopContainer', container, ...how, ...cut });
 }
 
 // The pod lives.
@@ -177,7 +178,7 @@ function planResizing(step: PlanDraft): boolean {
   }
   const { steps, restarts } = planResize(pod, step.views, facts.resize);
   if (steps.length > 0) {
-    step.do({ kind: 'resize', steps });
+    step.do({ kind: 'resize', steps, ...(failure === undefined ? {} : { toldFailure: failure.message }) });
     return true;
   }
   const graceSeconds = graceSecondsOf(pod);
@@ -259,7 +260,8 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
   const attempt = nextAttempt(view, facts);
   if (image.state === 'present') {
     const id = containerId(actual.uid, container, attempt);
-    step.do({ kind: 'startContainer', container, id, attempt, imageId: image.imageId });
+    const told = facts.pulls.get(container)?.attempt === attempt ? { isPullTold: true as const } : {};
+    step.do({ kind: 'startContainer', container, id, attempt, imageId: image.imageId, ...told });
   } else if (image.state === 'wanted') {
     step.do({ kind: 'pullImage', container, image: view.spec.image ?? '', attempt });
   } else if (image.state === 'failed') step.wakeAt(image.retryAtMs);

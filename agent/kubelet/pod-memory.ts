@@ -1,188 +1,98 @@
-import type { Pod, ResourceRequirements } from '#api/objects.ts';
-import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
-import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
-import { reportedAllocation, withAllocation, type Allocation, type PendingResize } from './allocation.ts';
-import { crashBackoffResetMs } from './container-view.ts';
-import {
-  containersOf,
-  type HookFact,
-  type PodDesired,
-  type PodFacts,
-  type PullFact,
-  type StartFailure,
-} from './pod-input.ts';
+import type { Pod } from '#api/objects.ts';
+import { reportedAllocation, withAllocation } from './allocation.ts';
+import { fold } from './fold.ts';
+import type { Outcome } from './outcome.ts';
+import type { PodDesired, PodFacts } from './pod-input.ts';
+import { createPodTeller, type PodTeller } from './pod-teller.ts';
 import { podCgroupResources } from './resources.ts';
 
-/** What the worker of one pod remembers between two looks at it; owned and changed by that worker alone. */
+/** What the worker of one pod keeps between two looks at it. */
 export interface PodMemory {
   readonly uid: string;
-  desired: PodDesired;
-  readonly firstSeenAtMs: number;
-  readonly pulls: Map<string, PullFact>;
-  readonly startFailures: Map<string, StartFailure>;
-  readonly postStart: Map<string, HookFact>;
-  readonly stopping: Map<string, { readonly deadlineMs: number; readonly abort: AbortController }>;
-  readonly backoffBase: Map<string, number>;
-  /** Undefined before it was looked for. */
-  loggedAttempts: ReadonlyMap<string, number> | undefined;
-  readonly pullAborts: Map<string, AbortController>;
-  sandboxFailure:
-    | { readonly message: string; readonly failures: number; readonly retryAtMs: number }
-    | undefined;
-  volumes: PodFacts['volumes'];
-  volumeFailures: number;
-  mounted: MountedVolumes | undefined;
-  /** A referenced object, or the pod's labels or annotations, changed since the volumes were made. */
-  areVolumesStale: boolean;
+  readonly desired: PodDesired;
+  readonly facts: PodFacts;
+  /** What came of something: the only way to change the facts. Whether it did. */
+  report(outcome: Outcome): boolean;
+  /** Takes in a newer object, or its end. */
+  want(desired: PodDesired, nowMs: number): void;
+  readonly teller: PodTeller;
+  /** Ends of what runs beside the worker. No facts: nothing is decided on them. */
+  readonly beside: WorkBeside;
+}
+
+/** What can be ended of what an action left running, and what actions of one round share. */
+export interface WorkBeside {
+  /** By container id. */
+  readonly stops: Map<string, AbortController>;
+  /** By container name. */
+  readonly pulls: Map<string, AbortController>;
   /** The pod's hosts, resolv.conf and hostname, made for a sandbox. */
   podFiles: { readonly sandboxId: string; readonly written: Promise<void> } | undefined;
-  resize: ResizeMemory;
-  endingSinceMs: number | undefined;
-  rejection: { readonly reason: string; readonly message: string } | undefined;
-  isDeleted: boolean;
-  /** The status at the end, kept while the records that it came from are removed. */
-  hasFinalStatus: boolean;
-  /** BackOff events are told once a run. */
-  readonly backoffTold: Set<string>;
-  /** The run of each container whose end was looked at for the log. */
-  readonly endsTold: Map<string, string>;
-  /** So are images that are not even tried to be pulled, once a container and image. */
-  readonly imagesTold: Set<string>;
 }
 
-/** A ResizeFact in the making. */
-export interface ResizeMemory {
-  allocated: Allocation;
-  podCgroup: CgroupResources;
-  readonly actuated: Map<string, ResourceRequirements>;
-  pending: PendingResize | undefined;
-  failure: { readonly message: string; readonly failures: number; readonly retryAtMs: number } | undefined;
-  generation: number | undefined;
-  readonly restarts: Set<string>;
-  isUnderWay: boolean;
-  /** An event told of its begin, and one is due at its end. */
-  isAnnounced: boolean;
-}
-
-function createResizeMemory(pod: Pod): ResizeMemory {
-  const allocated = reportedAllocation(pod);
+export function createPodMemory(uid: string, first: PodDesired, nowMs: number): PodMemory {
+  let desired = first;
+  let facts = initialFacts(first.pod, nowMs);
+  const report = (outcome: Outcome): boolean => {
+    const before = facts;
+    facts = fold(before, outcome);
+    return facts !== before;
+  };
   return {
-    allocated,
-    podCgroup: podCgroupResources(withAllocation(pod, allocated), undefined),
-    actuated: new Map(),
-    pending: undefined,
-    failure: undefined,
-    generation: pod.metadata?.generation,
-    restarts: new Set(),
-    // What an earlier agent left undone is not known before it is looked at.
-    isUnderWay: pod.status?.containerStatuses !== undefined,
-    isAnnounced: false,
+    uid,
+    get desired() {
+      return desired;
+    },
+    get facts() {
+      return facts;
+    },
+    report,
+    want: (newer, now) => {
+      report({ kind: 'desiredChanged', before: desired.pod, desired: newer, nowMs: now });
+      desired = newer;
+    },
+    teller: createPodTeller(),
+    beside: { stops: new Map(), pulls: new Map(), podFiles: undefined },
   };
 }
 
-/** The pod as the node runs it: with what it was given, which may be less or more than it asks for now. */
-export function allocatedPod({ desired, resize }: PodMemory): Pod {
-  return withAllocation(desired.pod, resize.allocated);
-}
-
-export function createPodMemory(uid: string, desired: PodDesired, now: number): PodMemory {
+/** What is known of a pod that this agent has not looked at yet. */
+export function initialFacts(pod: Pod, nowMs: number): PodFacts {
+  const allocated = reportedAllocation(pod);
   return {
-    uid,
-    desired,
-    firstSeenAtMs: now,
+    firstSeenAtMs: nowMs,
     pulls: new Map(),
     startFailures: new Map(),
+    sandboxFailure: undefined,
+    volumes: { state: 'absent' },
+    volumeChanges: 0,
+    volumeFailures: 0,
+    mounted: undefined,
+    probes: new Map(),
     postStart: new Map(),
     stopping: new Map(),
     backoffBase: new Map(),
     loggedAttempts: undefined,
-    pullAborts: new Map(),
-    sandboxFailure: undefined,
-    volumes: { state: 'absent' },
-    volumeFailures: 0,
-    mounted: undefined,
-    areVolumesStale: false,
-    podFiles: undefined,
-    resize: createResizeMemory(desired.pod),
+    resize: {
+      allocated,
+      podCgroup: podCgroupResources(withAllocation(pod, allocated), undefined),
+      actuated: new Map(),
+      pending: undefined,
+      failure: undefined,
+      generation: pod.metadata?.generation,
+      restarts: new Set(),
+      // What an earlier agent left undone is not known before it is looked at.
+      isUnderWay: pod.status?.containerStatuses !== undefined,
+      isAnnounced: false,
+    },
     endingSinceMs: undefined,
     rejection: undefined,
     isDeleted: false,
     hasFinalStatus: false,
-    backoffTold: new Set(),
-    endsTold: new Map(),
-    imagesTold: new Set(),
   };
 }
 
-/** Takes in a newer object, or its end. What changes with it is forgotten, so that it is made anew. */
-export function noteDesired(memory: PodMemory, desired: PodDesired, now: number): void {
-  const before = memory.desired.pod;
-  const { pod } = desired;
-  memory.desired = desired;
-  const isChanged = (pick: (pod: Pod) => unknown): boolean =>
-    JSON.stringify(pick(before)) !== JSON.stringify(pick(pod));
-  if (isChanged((p) => [p.metadata?.labels, p.metadata?.annotations])) memory.areVolumesStale = true;
-  for (const { spec } of containersOf(pod)) {
-    const old = containersOf(before).find((container) => container.spec.name === spec.name)?.spec;
-    if (old?.image !== spec.image) memory.pulls.delete(spec.name);
-  }
-  const isEnding = !desired.isPresent || pod.metadata?.deletionTimestamp !== undefined;
-  if (isEnding && memory.endingSinceMs === undefined) memory.endingSinceMs = endingSince(pod, now);
-}
-
-/** Now, or when the API server was asked, if that is longer ago than clocks and the wire explain: an earlier agent began then. */
-function endingSince(pod: Pod, now: number): number {
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0 } = pod.metadata ?? {};
-  const endMs = Date.parse(deletionTimestamp ?? '');
-  if (Number.isNaN(endMs)) return now;
-  const allowanceMs = 2000;
-  return Math.min(now, endMs - deletionGracePeriodSeconds * 1000 + allowanceMs);
-}
-
-/** A run that lasted long enough starts its container's back-off anew. */
-export function noteRuns(memory: PodMemory, actual: PodObservation): void {
-  for (const { id, name, attempt, state } of actual.containers) {
-    // Nor does one that was ended for a resize count as a failure.
-    if (state.state === 'exited' && memory.resize.restarts.has(id))
-      memory.backoffBase.set(name, Math.max(attempt + 1, memory.backoffBase.get(name) ?? 0));
-    if (state.state !== 'exited' || state.finishedAtMs - state.startedAtMs < crashBackoffResetMs) continue;
-    memory.backoffBase.set(name, Math.max(attempt, memory.backoffBase.get(name) ?? 0));
-  }
-}
-
-/** What stands around a pod: the node, its images, the probes. */
-export interface Surroundings {
-  readonly nodeName: string;
-  readonly hostIps: readonly string[];
-  readonly imageIdOf: (image: string) => string | undefined;
-  readonly probes: PodFacts['probes'];
-  readonly isStatusCurrent: boolean;
-}
-
-export function factsOf(memory: PodMemory, around: Surroundings): PodFacts {
-  const { volumes } = memory;
-  const images = containersOf(memory.desired.pod).flatMap(({ spec }): [string, string][] => {
-    const id = around.imageIdOf(spec.image ?? '');
-    return id === undefined ? [] : [[spec.name, id]];
-  });
-  return {
-    nodeName: around.nodeName,
-    hostIps: around.hostIps,
-    firstSeenAtMs: memory.firstSeenAtMs,
-    presentImages: new Map(images),
-    pulls: memory.pulls,
-    startFailures: memory.startFailures,
-    sandboxFailure: memory.sandboxFailure,
-    volumes: volumes.state === 'ready' ? { ...volumes, isStale: memory.areVolumesStale } : volumes,
-    probes: around.probes,
-    postStart: memory.postStart,
-    stopping: memory.stopping,
-    backoffBase: memory.backoffBase,
-    loggedAttempts: memory.loggedAttempts ?? new Map(),
-    resize: memory.resize,
-    endingSinceMs: memory.endingSinceMs,
-    rejection: memory.rejection,
-    isDeleted: memory.isDeleted,
-    isStatusCurrent: around.isStatusCurrent,
-  };
+/** The pod as the node runs it: with what it was given, which may be less or more than it asks for now. */
+export function allocatedPod({ desired, facts }: Pick<PodMemory, 'desired' | 'facts'>): Pod {
+  return withAllocation(desired.pod, facts.resize.allocated);
 }

@@ -19,7 +19,7 @@ import { createImagePuller } from './image-puller.ts';
 import { collectOrphanLogs } from './orphan-logs.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import type { PodDesired } from './pod-input.ts';
-import { allocatedPod, createPodMemory, noteDesired, type PodMemory } from './pod-memory.ts';
+import { allocatedPod, createPodMemory, type PodMemory } from './pod-memory.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from './ports.ts';
@@ -104,15 +104,15 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
       const admitted = podInformer.list().flatMap((other) => {
         const otherUid = other.metadata?.uid ?? '';
         const known = memories.get(otherUid);
-        if (known !== undefined && known.rejection === undefined) return allocatedPod(known);
+        if (known !== undefined && known.facts.rejection === undefined) return allocatedPod(known);
         return ports.runtime.observe(otherUid) === undefined ? [] : other;
       });
       admit(memory, admitted, ports);
     }
-    noteDesired(memory, desired, clock.now());
+    memory.want(desired, clock.now());
     queue.add(uid);
     // Whatever changed may have made the room that a resize waits for.
-    for (const other of memories.values()) if (other.resize.pending !== undefined) queue.add(other.uid);
+    for (const other of memories.values()) if (other.facts.resize.pending !== undefined) queue.add(other.uid);
   };
   const forget = (uid: string): void => {
     memories.delete(uid);
@@ -169,11 +169,7 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
       informers,
       clock,
       onChange: (uid) => {
-        const memory = memories.get(uid);
-        if (memory === undefined) return;
-        memory.areVolumesStale = true;
-        retryNow(memory);
-        queue.add(uid);
+        if (memories.get(uid)?.report({ kind: 'objectChanged' }) === true) queue.add(uid);
       },
     }),
   );
@@ -202,7 +198,7 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
         ),
     }),
   );
-  const prober = undo.use(createTellingProber(options, { events, queue }));
+  const prober = undo.use(createTellingProber(options, { events, memories, queue }));
   const volumes = createPodVolumes({
     directory: directories.pods,
     memoryDirectory: directories.podsMemory,
@@ -229,7 +225,9 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
     node: { ...options.node, hostsFile },
     neighbours: (uid) =>
       [...memories.values()]
-        .filter((other) => other.uid !== uid && other.desired.isPresent && other.rejection === undefined)
+        .filter(
+          (other) => other.uid !== uid && other.desired.isPresent && other.facts.rejection === undefined,
+        )
         .map(allocatedPod),
     enqueue,
     prober,
@@ -240,12 +238,15 @@ async function createPorts(options: PodWorkersOptions, parts: Parts): Promise<Sy
 /** Probes whose every failure is an event. */
 function createTellingProber(
   { runtime, clock }: PodWorkersOptions,
-  { events, queue }: { readonly events: PodEvents; readonly queue: KeyedQueue<string> },
+  { events, memories, queue }: Pick<Parts, 'memories' | 'queue'> & { readonly events: PodEvents },
 ): Prober {
   return createProber({
     runtime,
     clock,
-    onChange: (uid) => queue.add(uid),
+    report: (uid, outcome) => {
+      const isChanged = memories.get(uid)?.report(outcome) === true;
+      if (isChanged && outcome.kind === 'probed') queue.add(uid);
+    },
     onUnhealthy: ({ pod, container }, type, output) => {
       const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
       const isQuoting = container[`${type}Probe`]?.exec !== undefined;
@@ -256,20 +257,15 @@ function createTellingProber(
   });
 }
 
-/** What failed for want of an object is tried again at once when one comes. */
-function retryNow(memory: PodMemory): void {
-  if (memory.volumes.state === 'failed') memory.volumes = { ...memory.volumes, retryAtMs: 0 };
-  for (const [name, failure] of memory.startFailures)
-    memory.startFailures.set(name, { ...failure, retryAtMs: 0 });
-}
-
 /** Refuses what this node cannot run, once, before anything of it is made. */
 function admit(memory: PodMemory, admitted: readonly Pod[], { runtime, events, node }: SyncPorts): void {
   const { pod } = memory.desired;
   if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
   if (pod.status?.containerStatuses !== undefined) return; // It ran here before a reboot.
-  memory.rejection = refusalOf(pod, admitted, node);
-  if (memory.rejection !== undefined) events.warning(pod, memory.rejection.reason, memory.rejection.message);
+  const refusal = refusalOf(pod, admitted, node);
+  if (refusal === undefined) return;
+  memory.report({ kind: 'refused', refusal });
+  events.warning(pod, refusal.reason, refusal.message);
 }
 
 /** Pods that the node has and the API has not: deleted while no agent ran. They end at once. */
@@ -316,12 +312,12 @@ function watchLimits(memories: ReadonlyMap<string, PodMemory>, ports: SyncPorts)
   const abort = new AbortController();
   const check = async (): Promise<void> => {
     for (const memory of memories.values()) {
-      if (memory.rejection !== undefined || memory.volumes.state !== 'ready') continue;
+      if (memory.facts.rejection !== undefined || memory.facts.volumes.state !== 'ready') continue;
       const { pod } = memory.desired;
       const writableLayers = layersOf(memory.uid, runtime);
       const message = await overLimit(pod, { directories, writableLayers });
       if (message === undefined) continue;
-      memory.rejection = { reason: 'Evicted', message };
+      memory.report({ kind: 'refused', refusal: { reason: 'Evicted', message } });
       events.warning(pod, 'Evicted', message);
       enqueue(memory.uid);
     }

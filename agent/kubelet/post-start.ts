@@ -6,14 +6,13 @@
 import { rm } from 'node:fs/promises';
 import { describeError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
+import type { Pod } from '#api/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
-import { ensureFile, type ApplyContext } from './apply-context.ts';
+import { ensureFile, type Applied, type ApplyContext } from './apply-context.ts';
 import { runHook } from './handler.ts';
 import { podNames } from './pod-events.ts';
 import { containersOf } from './pod-input.ts';
-import type { PodMemory } from './pod-memory.ts';
-import { podPaths } from './pod-paths.ts';
-import type { KubeletPorts } from './ports.ts';
+import { podPaths, type KubeletDirectories } from './pod-paths.ts';
 
 /** A run of a container. */
 interface Run {
@@ -26,25 +25,29 @@ export async function noteDueHook({ id }: Run, { memory, ports }: ApplyContext):
   await ensureFile(podPaths(memory.desired.pod, ports.directories).dueHook(id), '', 0o600);
 }
 
-/** Finds the hooks that earlier agents left due. */
-export async function recallDueHooks(
-  memory: PodMemory,
+/** The ids of running containers whose hooks earlier agents left due. */
+export async function findDueHooks(
+  pod: Pod,
   actual: PodObservation,
-  { directories }: Pick<KubeletPorts, 'directories'>,
-): Promise<void> {
-  if (actual.containers.every(({ state }) => state.state !== 'running')) return;
-  const due = new Set(await namesIn(podPaths(memory.desired.pod, directories).dueHooks));
-  for (const { id } of actual.containers) if (due.has(id)) memory.postStart.set(id, 'due');
+  directories: KubeletDirectories,
+): Promise<readonly string[]> {
+  if (actual.containers.every(({ state }) => state.state !== 'running')) return [];
+  const due = new Set(await namesIn(podPaths(pod, directories).dueHooks));
+  return actual.containers.flatMap(({ id }) => (due.has(id) ? [id] : []));
 }
 
-/** Until the hook has returned, the container counts as not started; if it fails, the container is killed. Nothing without a hook. */
-export function startHook({ container: name, id }: Run, context: ApplyContext): void {
+/** Until the hook has returned, the container counts as not started; if it fails, the container is killed. */
+export function startHook(run: Run, context: ApplyContext): Applied {
+  return { outcome: { kind: 'hookBegun', id: run.id }, beside: () => runDueHook(run, context) };
+}
+
+/** Runs the hook of a container that has one. */
+export function runDueHook({ container: name, id }: Run, context: ApplyContext): void {
   const { memory, ports } = context;
   const { pod } = memory.desired;
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
   const handler = container?.lifecycle?.postStart;
   if (container === undefined || handler === undefined) return;
-  memory.postStart.set(id, 'running');
   const isHost = pod.spec?.hostNetwork === true;
   const ips = isHost ? ports.node.ips : (ports.runtime.observe(memory.uid)?.sandbox?.ips ?? []);
   const target = { pod, container, containerId: id, podIp: ips[0] ?? '127.0.0.1' };
@@ -55,8 +58,7 @@ export function startHook({ container: name, id }: Run, context: ApplyContext): 
       (error: unknown) => describeError(error),
     )
     .then(async (failure) => {
-      // Unless its run is gone and forgotten.
-      if (memory.postStart.has(id)) memory.postStart.set(id, failure === undefined ? 'done' : { failure });
+      memory.report({ kind: 'hookEnded', id, failure });
       if (failure !== undefined)
         ports.events.warning(pod, 'FailedPostStartHook', `PostStartHook failed: ${failure}`, {
           container: name,

@@ -1,12 +1,15 @@
 import type { HandlerPorts, HandlerTarget } from './handler.ts';
+import type { BesideOutcome } from './outcome.ts';
 import type { ProbeFact } from './pod-input.ts';
 import { followProbes, type ProbeType } from './probe-loop.ts';
 
 export interface ProberOptions extends HandlerPorts {
-  /** A fact about a pod's probes changed. */
-  readonly onChange: (podUid: string) => void;
+  /** Told of each run that is probed, of its verdicts, and of its end. */
+  readonly report: (podUid: string, outcome: ProbeOutcome) => void;
   readonly onUnhealthy: (target: HandlerTarget, type: ProbeType, output: string) => void;
 }
+
+export type ProbeOutcome = Extract<BesideOutcome, { kind: 'probesBegun' | 'probed' | 'probesEnded' }>;
 
 /** Runs the probes of running containers; one instance for a node. */
 export interface Prober extends Disposable {
@@ -20,28 +23,17 @@ export interface Prober extends Disposable {
   endKilling(podUid: string): void;
   /** Ends the probes of every run of the pod that is not in the list. */
   keepOnly(podUid: string, containerIds: ReadonlySet<string>): void;
-  facts(podUid: string): ReadonlyMap<string, ProbeFact>;
 }
 
 interface Watched {
   readonly podUid: string;
   readonly abort: AbortController;
   readonly killing: AbortController;
-  fact: ProbeFact;
 }
 
 export function createProber(options: ProberOptions): Prober {
   const watched = new Map<string, Watched>();
 
-  const set = (entry: Watched, change: Partial<ProbeFact>): void => {
-    const fact = { ...entry.fact, ...change };
-    const isSame =
-      fact.hasStarted === entry.fact.hasStarted &&
-      fact.isReady === entry.fact.isReady &&
-      fact.failure === entry.fact.failure;
-    entry.fact = fact;
-    if (!isSame && !entry.abort.signal.aborted) options.onChange(entry.podUid);
-  };
   return {
     watch: (target, startedAtMs, seed) => {
       const { startupProbe, livenessProbe, readinessProbe } = target.container;
@@ -51,16 +43,16 @@ export function createProber(options: ProberOptions): Prober {
         podUid: target.pod.metadata?.uid ?? '',
         abort: new AbortController(),
         killing: new AbortController(),
-        fact: {
-          hasStarted: startupProbe === undefined || seed?.started === true,
-          isReady: readinessProbe === undefined || seed?.ready === true,
-          failure: undefined,
-        },
       };
-      watched.set(target.containerId, entry);
+      const id = target.containerId;
+      watched.set(id, entry);
       const { signal } = entry.abort;
-      const { hasStarted } = entry.fact;
-      const note = (change: Partial<ProbeFact>): void => set(entry, change);
+      const hasStarted = startupProbe === undefined || seed?.started === true;
+      const isReady = readinessProbe === undefined || seed?.ready === true;
+      const fact: ProbeFact = { hasStarted, isReady, failure: undefined };
+      options.report(entry.podUid, { kind: 'probesBegun', id, fact });
+      const note = (change: Partial<ProbeFact>): void =>
+        options.report(entry.podUid, { kind: 'probed', id, change });
       const onUnhealthy = (type: ProbeType, output: string): void =>
         options.onUnhealthy(target, type, output);
       const signals = { signal, killing: entry.killing.signal };
@@ -78,10 +70,9 @@ export function createProber(options: ProberOptions): Prober {
         if (entry.podUid !== podUid || containerIds.has(id)) continue;
         entry.abort.abort(new DOMException('container ended', 'AbortError'));
         watched.delete(id);
+        options.report(podUid, { kind: 'probesEnded', id });
       }
     },
-    facts: (podUid) =>
-      new Map([...watched].filter(([, e]) => e.podUid === podUid).map(([id, e]) => [id, e.fact])),
     [Symbol.dispose]: () => {
       for (const entry of watched.values())
         entry.abort.abort(new DOMException('prober closed', 'AbortError'));

@@ -1,71 +1,57 @@
-import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { allocationOf, decideResize } from './allocation.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { viewContainers } from './container-view.ts';
+import type { ActionOutcome } from './outcome.ts';
 import { isEnding } from './plan.ts';
 import type { Action } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isResizing, type ResizeStep } from './resize.ts';
 
-const retryBackoff: Backoff = { initialMs: 2000, factor: 2, maxMs: 60_000 };
-
 /** Gives the pod what its spec asks for now, if the node has it; otherwise keeps why it waits. */
 export function allocate(memory: PodMemory, ports: KubeletPorts): void {
-  const { desired, resize, uid } = memory;
+  const { desired, uid } = memory;
+  const { resize, rejection } = memory.facts;
   const { pod } = desired;
-  if (isEnding(desired) || memory.rejection !== undefined) return;
+  if (isEnding(desired) || rejection !== undefined) return;
   const decision = decideResize(pod, resize.allocated, { others: ports.neighbours(uid), node: ports.node });
   if (decision === 'same') {
-    resize.pending = undefined;
+    memory.report({ kind: 'resourcesPending', pending: undefined });
   } else if (decision === 'give') {
-    resize.allocated = allocationOf(pod);
-    resize.generation = pod.metadata?.generation;
-    resize.pending = undefined;
-    resize.failure = undefined;
-    resize.isUnderWay = true;
-    resize.isAnnounced = true;
-    memory.areVolumesStale = true; // The downward API tells of resources.
+    const generation = pod.metadata?.generation;
+    memory.report({ kind: 'resourcesGiven', allocated: allocationOf(pod), generation });
     ports.events.normal(pod, 'ResizeStarted', 'Pod resize started');
   } else {
-    if (resize.pending?.message !== decision.message)
-      ports.events.warning(
-        pod,
-        `Resize${decision.reason}`,
-        `Pod resize ${decision.reason}: ${decision.message}`,
-      );
-    resize.pending = decision;
+    const { reason, message } = decision;
+    if (resize.pending?.message !== message)
+      ports.events.warning(pod, `Resize${reason}`, `Pod resize ${reason}: ${message}`);
+    memory.report({ kind: 'resourcesPending', pending: decision });
   }
 }
 
 /** Carries out the writes of a resize. What fails is shown in the pod's status and tried again later. */
 export async function resizePod(
-  { steps }: Extract<Action, { kind: 'resize' }>,
+  { steps, toldFailure }: Extract<Action, { kind: 'resize' }>,
   { memory, ports }: ApplyContext,
-): Promise<void> {
-  const { resize, uid } = memory;
-  const { allocated } = resize;
+): Promise<ActionOutcome> {
+  const { uid } = memory;
+  const written: ResizeStep[] = [];
   try {
     await checkMemory(steps, uid, ports);
-    for (const { container, resources } of steps) {
-      if (container === undefined) {
-        await ports.runtime.updateSandboxResources(uid, resources);
-        resize.podCgroup = resources;
-      } else {
-        await ports.runtime.updateContainerResources(uid, container.id, resources);
-        resize.actuated.set(container.id, allocated.containers.get(container.name) ?? {});
-      }
+    for (const step of steps) {
+      const { container, resources } = step;
+      if (container === undefined) await ports.runtime.updateSandboxResources(uid, resources);
+      else await ports.runtime.updateContainerResources(uid, container.id, resources);
+      written.push(step);
     }
-    resize.failure = undefined;
+    return { kind: 'resized', written, failure: undefined };
   } catch (error) {
-    const failures = (resize.failure?.failures ?? 0) + 1;
     const message = describeError(error);
-    if (resize.failure?.message !== message)
+    if (toldFailure !== message)
       ports.events.warning(memory.desired.pod, 'ResizeError', `Pod resize error: ${message}`);
-    const retryAtMs = ports.clock.now() + backoffMs(retryBackoff, failures);
-    resize.failure = { message, failures, retryAtMs };
+    return { kind: 'resized', written, failure: { message, atMs: ports.clock.now() } };
   }
 }
 
@@ -95,11 +81,10 @@ async function checkMemory(
 
 /** Tells when all that was given is in place. */
 export function noteResized(memory: PodMemory, actual: PodObservation, ports: KubeletPorts): void {
-  const { desired, resize } = memory;
+  const { desired } = memory;
+  const { resize } = memory.facts;
   if (!resize.isUnderWay || isEnding(desired)) return;
   if (isResizing(desired.pod, viewContainers(desired.pod, actual), resize)) return;
-  resize.isUnderWay = false;
-  if (!resize.isAnnounced) return;
-  resize.isAnnounced = false;
-  ports.events.normal(desired.pod, 'ResizeCompleted', 'Pod resize completed');
+  memory.report({ kind: 'resizeCompleted' });
+  if (resize.isAnnounced) ports.events.normal(desired.pod, 'ResizeCompleted', 'Pod resize completed');
 }

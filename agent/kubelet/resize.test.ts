@@ -133,6 +133,7 @@ describe('planResize()', () => {
       generation: undefined,
       restarts: new Set(),
       isUnderWay: true,
+      isAnnounced: false,
     };
     const { steps, restarts } = planResize(after, views, fact);
     return [

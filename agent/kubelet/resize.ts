@@ -3,6 +3,7 @@ import type { Pod, ResourceRequirements } from '#api/objects.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
 import { changedResources, withAllocation, type Allocation, type PendingResize } from './allocation.ts';
 import type { ContainerView } from './container-view.ts';
+import type { RetriedFailure } from './pod-input.ts';
 import { amountsOf, cgroupResources, podCgroupResources } from './resources.ts';
 
 /** What the kubelet keeps of a pod's resources. */
@@ -15,13 +16,15 @@ export interface ResizeFact {
   /** A resize that the node does not give, or not yet. */
   readonly pending: PendingResize | undefined;
   /** The last attempt went wrong. */
-  readonly failure: { readonly message: string; readonly retryAtMs: number } | undefined;
+  readonly failure: RetriedFailure | undefined;
   /** The metadata.generation that asked for what was given. */
   readonly generation: number | undefined;
   /** Runs that were ended so that the next has other resources. */
   readonly restarts: ReadonlySet<string>;
   /** False: all that was given is in place, as far as this agent knows. */
   readonly isUnderWay: boolean;
+  /** An event told of its begin, and one is due at its end. */
+  readonly isAnnounced: boolean;
 }
 
 /** One write. The pod's own cgroup where no container is named. */

@@ -1,35 +1,33 @@
 import { stat } from 'node:fs/promises';
-import { backoffMs, type Backoff } from '#base/backoff.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import type { ConfigMap, Container, EphemeralContainer, FileKeySelector, Secret } from '#api/objects.ts';
 import type { ContainerConfig, SandboxObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import { bindSubPath, readInside } from '#agent/volume/sub-path.ts';
-import { ensureFile, isLaunchFailure, type ApplyContext } from './apply-context.ts';
+import { ensureFile, isLaunchFailure, type Applied, type ApplyContext } from './apply-context.ts';
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
 import { parseEnvFile } from './env-file.ts';
 import { envFileKey, environmentReferences, renderEnvironment, type EnvEntry } from './environment.ts';
 import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { containersOf, type Action, type StartFailure } from './pod-input.ts';
+import type { ActionOutcome } from './outcome.ts';
 import { linkLog } from './log-links.ts';
 import { podPaths } from './pod-paths.ts';
 import { findPidTarget, pidTargetName } from './pid-target.ts';
 import { allocatedPod } from './pod-memory.ts';
 import { podDownward } from './ports.ts';
-import { noteDueHook, startHook } from './post-start.ts';
+import { noteDueHook, runDueHook } from './post-start.ts';
 import { unsupportedInContainer } from './unsupported.ts';
 
 type StartAction = Extract<Action, { kind: 'startContainer' }>;
 
-const startBackoff: Backoff = { initialMs: 2000, factor: 2, maxMs: 60_000 };
-
-/** Describes the container, launches it, and starts its postStart hook in the background. */
+/** Describes the container and launches it; its postStart hook runs beside. */
 export async function startContainer(
   action: StartAction,
   context: ApplyContext,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Applied> {
   const { memory, ports } = context;
   const { pod } = memory.desired;
   const container = containersOf(allocatedPod(memory)).find(
@@ -37,36 +35,37 @@ export async function startContainer(
   )?.spec;
   if (container === undefined)
     throw new PodwrightError('E_INTERNAL', `start container ${action.container}: not in the pod`);
-  const told = memory.pulls.get(action.container);
-  if (told === undefined || told.attempt !== action.attempt) {
+  if (action.isPullTold !== true) {
     const message = `Container image "${container.image ?? ''}" already present on machine`;
     ports.events.normal(pod, 'Pulled', message, container.name);
   }
+  const hasHook = container.lifecycle?.postStart !== undefined;
   let config;
   try {
     config = await describeContainer(action, container, context);
-    if (container.lifecycle?.postStart !== undefined) await noteDueHook(action, context);
+    if (hasHook) await noteDueHook(action, context);
   } catch (error) {
-    noteFailure(context, container.name, 'CreateContainerConfigError', error);
-    return;
+    return { outcome: tellFailure(context, container.name, 'CreateContainerConfigError', error) };
   }
   try {
     await ports.runtime.startContainer(memory.uid, config, signal);
   } catch (error) {
     signal.throwIfAborted();
-    if (isLaunchFailure(error)) {
-      const place = { container: container.name, failure: 'StartError' };
-      ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, place);
-      memory.startFailures.delete(container.name); // It counts as a run; its back-off is the crash back-off.
-    } else noteFailure(context, container.name, 'CreateContainerError', error);
-    return;
+    if (!isLaunchFailure(error))
+      return { outcome: tellFailure(context, container.name, 'CreateContainerError', error) };
+    const place = { container: container.name, failure: 'StartError' };
+    ports.events.warning(pod, 'Failed', `Error: ${describeError(error)}`, place);
+    return { outcome: { kind: 'launchFailed', container: container.name } };
   }
-  memory.startFailures.delete(container.name);
-  memory.resize.actuated.set(action.id, container.resources ?? {});
   ports.events.normal(pod, 'Created', `Container created`, container.name);
   ports.events.normal(pod, 'Started', `Container started`, container.name);
   linkItsLog(action, container, context);
-  startHook(action, context);
+  const { container: name, id } = action;
+  const resources = container.resources ?? {};
+  return {
+    outcome: { kind: 'containerStarted', container: name, id, resources, hasHook },
+    ...(hasHook ? { beside: () => runDueHook(action, context) } : {}),
+  };
 }
 
 /** Beside the start: no pod waits for who collects its logs. */
@@ -82,18 +81,16 @@ function linkItsLog(
   );
 }
 
-function noteFailure(
+function tellFailure(
   { memory, ports }: ApplyContext,
-  name: string,
+  container: string,
   reason: StartFailure['reason'],
   error: unknown,
-): void {
-  const failures = (memory.startFailures.get(name)?.failures ?? 0) + 1;
+): ActionOutcome {
   const message = describeError(error);
-  const place = { container: name, failure: reason };
+  const place = { container, failure: reason };
   ports.events.warning(memory.desired.pod, 'Failed', `Error: ${message}`, place);
-  const retryAtMs = ports.clock.now() + backoffMs(startBackoff, failures);
-  memory.startFailures.set(name, { reason, message, failures, retryAtMs });
+  return { kind: 'startFailed', container, reason, message, atMs: ports.clock.now() };
 }
 
 async function describeContainer(
@@ -152,7 +149,7 @@ async function environmentOf(
     }),
   ]);
   const downward = podDownward(memory, ports);
-  const envFiles = await readEnvFiles(references.files, memory.mounted);
+  const envFiles = await readEnvFiles(references.files, memory.facts.mounted);
   const services = ports.services();
   return renderEnvironment({ pod, container, configMaps, secrets, services, downward, envFiles });
 }
@@ -183,7 +180,7 @@ async function resolveMounts(
   const paths = podPaths(memory.desired.pod, ports.directories);
   const resolved: ResolvedMount[] = [];
   for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
-    const volume = memory.mounted?.byName.get(mount.name);
+    const volume = memory.facts.mounted?.byName.get(mount.name);
     if (volume === undefined)
       throw new PodwrightError(
         'E_NOT_FOUND',
@@ -209,13 +206,13 @@ async function ensurePodFiles(context: ApplyContext): Promise<void> {
   const sandbox = ports.runtime.observe(memory.uid)?.sandbox ?? actual.sandbox;
   if (sandbox === undefined) return;
   // Containers start beside each other: the first writes, all wait for it.
-  if (memory.podFiles?.sandboxId !== sandbox.id) {
-    memory.podFiles = { sandboxId: sandbox.id, written: writePodFiles(sandbox, context) };
+  if (memory.beside.podFiles?.sandboxId !== sandbox.id) {
+    memory.beside.podFiles = { sandboxId: sandbox.id, written: writePodFiles(sandbox, context) };
   }
   try {
-    await memory.podFiles.written;
+    await memory.beside.podFiles.written;
   } catch (error) {
-    memory.podFiles = undefined;
+    memory.beside.podFiles = undefined;
     throw error;
   }
 }

@@ -12,12 +12,17 @@ import {
 } from './container-view.ts';
 import { podEndOf, startTimeMs, type PodEnd } from './pod-end.ts';
 import { isEnding } from './plan.ts';
-import type { PodDesired, PodFacts } from './pod-input.ts';
+import type { PodDesired, KnownFacts } from './pod-input.ts';
 import { isResizing } from './resize.ts';
 import { qosClassOf } from './resources.ts';
 
 /** The status that a pod should have. Pure; times of transitions are kept from the reported conditions that did not change. */
-export function status(desired: PodDesired, actual: PodObservation, now: number, facts: PodFacts): PodStatus {
+export function status(
+  desired: PodDesired,
+  actual: PodObservation,
+  now: number,
+  facts: KnownFacts,
+): PodStatus {
   const { pod } = desired;
   const views = viewContainers(pod, actual);
   const end = podEndOf(pod, views, now, facts);
@@ -53,7 +58,7 @@ function reasonOf({ reason, message }: PodEnd): Pick<PodStatus, 'reason' | 'mess
 }
 
 /** Of a pod that asks for resources as a whole; those of its containers are in their own statuses. */
-function podResources(pod: Pod, { resize }: PodFacts): Pick<PodStatus, 'resources' | 'allocatedResources'> {
+function podResources(pod: Pod, { resize }: KnownFacts): Pick<PodStatus, 'resources' | 'allocatedResources'> {
   const given = resize.allocated.pod;
   if (pod.spec?.resources === undefined || given === undefined) return {};
   return {
@@ -63,7 +68,7 @@ function podResources(pod: Pod, { resize }: PodFacts): Pick<PodStatus, 'resource
 }
 
 /** All init containers are done and all sidecars have started; once the main containers ran, it stays so. */
-function initializedOf(views: readonly ContainerView[], facts: PodFacts): boolean {
+function initializedOf(views: readonly ContainerView[], facts: KnownFacts): boolean {
   if (views.some((view) => view.kind === 'main' && view.current !== undefined)) return true;
   return views.every((view) => {
     if (view.kind === 'sidecar') return hasStarted(view, facts) || view.reported?.started === true;
@@ -101,7 +106,7 @@ function phaseOf({ pod, views, end, isInitialized, isEnding }: PhaseInput): NonN
 }
 
 /** The sandbox's addresses, the node's with hostNetwork; what was reported last once the sandbox is gone. */
-function addressesOf(pod: Pod, actual: PodObservation, facts: PodFacts): readonly string[] {
+function addressesOf(pod: Pod, actual: PodObservation, facts: KnownFacts): readonly string[] {
   const reported = (pod.status?.podIPs ?? []).map(({ ip }) => ip);
   if (actual.sandbox === undefined) return reported;
   if (pod.spec?.hostNetwork === true) return facts.hostIps;

@@ -1,5 +1,5 @@
 import { describeError } from '#base/errors.ts';
-import type { ApplyContext } from './apply-context.ts';
+import type { Applied, ApplyContext } from './apply-context.ts';
 import { podNames } from './pod-events.ts';
 import { runHook, type HandlerPorts, type HandlerTarget } from './handler.ts';
 import { containersOf, type Action } from './pod-input.ts';
@@ -11,44 +11,48 @@ const graceAfterHookSeconds = 2;
 const retryMs = 1000;
 
 /** Starts the end of a container in the background: preStop, the stop signal, and SIGKILL after the grace period. */
-export async function stopContainer(action: StopAction, context: ApplyContext): Promise<void> {
+export function stopContainer(action: StopAction, context: ApplyContext): Applied {
   const { memory, ports } = context;
-  const { id, graceSeconds } = action;
-  const before = memory.stopping.get(id);
-  before?.abort.abort(new DOMException('grace period cut', 'AbortError'));
+  const { id, container, message, graceSeconds, isForResize = false, isCut = false } = action;
+  if (!isCut) ports.events.normal(memory.desired.pod, 'Killing', message, container);
+  const deadlineMs = ports.clock.now() + graceSeconds * 1000;
+  return {
+    outcome: { kind: 'stopBegun', id, deadlineMs, isForResize },
+    beside: () => startStop(action, deadlineMs, context),
+  };
+}
+
+function startStop(action: StopAction, deadlineMs: number, context: ApplyContext): void {
+  const { memory, ports } = context;
+  const { stops } = memory.beside;
+  const { id, container } = action;
+  stops.get(id)?.abort(new DOMException('grace period cut', 'AbortError'));
   const abort = new AbortController();
-  const entry = { deadlineMs: ports.clock.now() + graceSeconds * 1000, abort };
-  memory.stopping.set(id, entry);
-  if (action.isForResize === true) memory.resize.restarts.add(id);
-  if (before === undefined)
-    ports.events.normal(memory.desired.pod, 'Killing', action.message, action.container);
-  run(action, context, { isFirst: before === undefined, signal: abort.signal })
+  stops.set(id, abort);
+  run(action, context, abort.signal)
     .catch((error: unknown) => {
-      if (!abort.signal.aborted) {
-        ports.logger.warn(
-          { ...podNames(memory.desired.pod), container: action.container, error: describeError(error) },
-          'stop failed',
-        );
-      }
+      if (abort.signal.aborted) return;
+      const names = podNames(memory.desired.pod);
+      ports.logger.warn({ ...names, container, error: describeError(error) }, 'stop failed');
     })
     .finally(() => {
-      if (memory.stopping.get(id) !== entry) return;
-      memory.stopping.delete(id);
-      ports.enqueue(memory.uid, retryMs); // If it did not end; its end itself is seen at once.
+      if (stops.get(id) === abort) stops.delete(id);
+      // If it did not end; its end itself is seen at once.
+      if (memory.report({ kind: 'stopEnded', id, deadlineMs })) ports.enqueue(memory.uid, retryMs);
     });
 }
 
 async function run(
-  { id, container: name, graceSeconds }: StopAction,
+  { id, container: name, graceSeconds, isCut }: StopAction,
   { memory, ports }: ApplyContext,
-  { isFirst, signal }: { readonly isFirst: boolean; readonly signal: AbortSignal },
+  signal: AbortSignal,
 ): Promise<void> {
   const { pod } = memory.desired;
   const began = ports.clock.monotonic();
   const spec = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
   const hook = spec?.lifecycle?.preStop;
   let remaining = graceSeconds;
-  if (hook !== undefined && spec !== undefined && isFirst) {
+  if (hook !== undefined && spec !== undefined && isCut !== true) {
     const ips =
       pod.spec?.hostNetwork === true
         ? ports.node.ips
