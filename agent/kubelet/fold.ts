@@ -117,13 +117,16 @@ function foldSandbox(facts: PodFacts, outcome: Of<'sandboxRunning' | 'sandboxFai
 type PullOutcome = Of<'pullBegun' | 'pullDone' | 'pullFailed' | 'pullAborted'>;
 
 function foldPull(facts: PodFacts, outcome: PullOutcome): PodFacts {
-  const { container } = outcome;
+  const { container, image } = outcome;
   const before = facts.pulls.get(container);
+  // Late: the pod asks for another image by now.
+  const isAwaited = before?.state === 'pulling' && before.image === image;
+  if (outcome.kind !== 'pullBegun' && !isAwaited) return facts;
   const failures = before === undefined || before.state === 'done' ? 0 : before.failures;
   const set = (pull: PullFact): PodFacts => ({ ...facts, pulls: withEntry(facts.pulls, container, pull) });
   switch (outcome.kind) {
     case 'pullBegun':
-      return set({ state: 'pulling', attempt: outcome.attempt, failures });
+      return set({ state: 'pulling', image, attempt: outcome.attempt, failures });
     case 'pullDone':
       return set({ state: 'done', attempt: outcome.attempt, imageId: outcome.imageId });
     case 'pullFailed': {

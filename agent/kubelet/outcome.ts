@@ -21,7 +21,12 @@ export type ActionOutcome =
   | { readonly kind: 'sandboxRunning'; readonly resources: CgroupResources }
   | { readonly kind: 'sandboxFailed'; readonly message: string; readonly atMs: number }
   | { readonly kind: 'sandboxStopped' }
-  | { readonly kind: 'pullBegun'; readonly container: string; readonly attempt: number }
+  | {
+      readonly kind: 'pullBegun';
+      readonly container: string;
+      readonly image: string;
+      readonly attempt: number;
+    }
   | {
       readonly kind: 'containerStarted';
       readonly container: string;
@@ -62,18 +67,20 @@ export type BesideOutcome =
   | {
       readonly kind: 'pullDone';
       readonly container: string;
+      readonly image: string;
       readonly attempt: number;
       readonly imageId: string;
     }
   | {
       readonly kind: 'pullFailed';
       readonly container: string;
+      readonly image: string;
       readonly attempt: number;
       readonly reason: Extract<PullFact, { state: 'failed' }>['reason'];
       readonly message: string;
       readonly atMs: number;
     }
-  | { readonly kind: 'pullAborted'; readonly container: string }
+  | { readonly kind: 'pullAborted'; readonly container: string; readonly image: string }
   | { readonly kind: 'hookEnded'; readonly id: string; readonly failure: string | undefined }
   /** `deadlineMs` says which stop of it: a later one may have taken its place. */
   | { readonly kind: 'stopEnded'; readonly id: string; readonly deadlineMs: number }

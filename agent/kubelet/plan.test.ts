@@ -507,7 +507,7 @@ const rows: readonly Row[] = [
     name: 'a pull under way is waited for',
     given: withFacts(withRuns(healthy, run('b', running())), {
       presentImages: new Map(),
-      pulls: new Map([['a', { state: 'pulling', attempt: 0, failures: 0 }]]),
+      pulls: new Map([['a', { state: 'pulling', image: 'busybox', attempt: 0, failures: 0 }]]),
     }),
     want: [],
     waiting: { a: 'ContainerCreating' },

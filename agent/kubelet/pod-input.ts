@@ -13,8 +13,13 @@ export interface PodDesired {
 
 /** The last pull for a container, by the worker. A pull counts for one attempt, so that `Always` pulls again at a restart. */
 export type PullFact =
-  /** `failures`: of the attempts before it. */
-  | { readonly state: 'pulling'; readonly attempt: number; readonly failures: number }
+  | {
+      readonly state: 'pulling';
+      readonly image: string;
+      readonly attempt: number;
+      /** Of the attempts before it. */
+      readonly failures: number;
+    }
   | { readonly state: 'done'; readonly attempt: number; readonly imageId: string }
   | (RetriedFailure & {
       readonly state: 'failed';

@@ -12,7 +12,10 @@ export function pullImage(action: PullAction, context: ApplyContext): Applied {
   const { memory, ports } = context;
   const { container, image, attempt } = action;
   ports.events.normal(memory.desired.pod, 'Pulling', `Pulling image "${image}"`, container);
-  return { outcome: { kind: 'pullBegun', container, attempt }, beside: () => startPull(action, context) };
+  return {
+    outcome: { kind: 'pullBegun', container, image, attempt },
+    beside: () => startPull(action, context),
+  };
 }
 
 function startPull(action: PullAction, context: ApplyContext): void {
@@ -43,16 +46,16 @@ async function run(
     const seconds = ((ports.clock.monotonic() - began) / 1000).toFixed(3);
     const message = `Successfully pulled image "${image}" in ${seconds}s (${seconds}s including waiting). Image size: ${record.sizeBytes} bytes.`;
     ports.events.normal(pod, 'Pulled', message, container);
-    return { kind: 'pullDone', container, attempt, imageId: record.id };
+    return { kind: 'pullDone', container, image, attempt, imageId: record.id };
   } catch (error) {
-    if (signal.aborted) return { kind: 'pullAborted', container };
+    if (signal.aborted) return { kind: 'pullAborted', container, image };
     const atMs = ports.clock.now();
     const reason = isPodwrightError(error, 'E_USAGE') ? 'InvalidImageName' : 'ErrImagePull';
     const message = describeError(error);
     const text = `Failed to pull image "${image}": ${message}`;
     ports.events.warning(pod, 'Failed', text, { container, failure: reason });
     ports.events.warning(pod, 'Failed', `Error: ${reason}`, { container, failure: undefined });
-    return { kind: 'pullFailed', container, attempt, reason, message, atMs };
+    return { kind: 'pullFailed', container, image, attempt, reason, message, atMs };
   }
 }
 
