@@ -1,15 +1,13 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { ActionOutcome } from './outcome.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 
-/** What an action is applied to. */
+/** What an action is applied to. The facts are not in it: an action says all that they decide. */
 export interface ApplyContext {
-  readonly memory: PodMemory;
-  readonly actual: PodObservation;
+  readonly memory: Pick<PodMemory, 'uid' | 'desired' | 'report' | 'beside'>;
   readonly ports: KubeletPorts;
 }
 

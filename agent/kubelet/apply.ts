@@ -1,24 +1,17 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { describeError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
+import type { Action, ActionOf, VolumesToMount } from './action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
-import { renderSandbox } from './container-config.ts';
-import { podHostname } from './host-files.ts';
 import type { ActionOutcome } from './outcome.ts';
 import { startHook } from './post-start.ts';
 import { pullImage } from './pull-image.ts';
-import { podDownward } from './ports.ts';
-import { containersOf, type Action } from './pod-input.ts';
-import { allocatedPod } from './pod-memory.ts';
-import { podPaths } from './pod-paths.ts';
 import { resizePod } from './resize-pod.ts';
-import { podCgroupResources } from './resources.ts';
-import { startContainer } from './start-container.ts';
+import { failStart, startContainer } from './start-container.ts';
 import { stopContainer } from './stop-container.ts';
 
 /**
@@ -31,6 +24,8 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
       return pullImage(action, context);
     case 'startContainer':
       return startContainer(action, context, signal);
+    case 'failStart':
+      return { outcome: failStart(action, context) };
     case 'startHook':
       return startHook(action, context);
     case 'stopContainer':
@@ -40,14 +35,11 @@ export async function apply(action: Action, context: ApplyContext, signal: Abort
   }
 }
 
-type WholeAction = Exclude<
-  Action,
-  { readonly kind: 'pullImage' | 'startContainer' | 'startHook' | 'stopContainer' }
->;
+type LastingAction = ActionOf<'pullImage' | 'startContainer' | 'failStart' | 'startHook' | 'stopContainer'>;
 
 /** Those that leave nothing running. */
 async function applyWhole(
-  action: WholeAction,
+  action: Exclude<Action, LastingAction>,
   context: ApplyContext,
   signal: AbortSignal,
 ): Promise<ActionOutcome> {
@@ -55,16 +47,22 @@ async function applyWhole(
   const { uid } = memory;
   switch (action.kind) {
     case 'prepareVolumes': {
-      const [mounted] = await settleAll([mountVolumes(context, signal), makeDirectories(context)]);
+      const { volumes, directories } = action;
+      const [mounted] = await settleAll([
+        mountVolumes(volumes, context, signal),
+        makeDirectories(directories),
+      ]);
       return mounted;
     }
     case 'refreshVolumes':
-      return mountVolumes(context, signal);
+      return mountVolumes(action.volumes, context, signal);
     case 'removeVolumes':
       await ports.volumes.remove(uid);
       return { kind: 'volumesRemoved' };
     case 'runSandbox':
       return runSandbox(action, context, signal);
+    case 'failSandbox':
+      return failSandbox(action.message, context);
     case 'stopSandbox':
       await ports.runtime.stopSandbox(uid, signal);
       return { kind: 'sandboxStopped' };
@@ -72,49 +70,33 @@ async function applyWhole(
       return resizePod(action, context);
     case 'removeContainer':
       await ports.runtime.removeContainer(uid, action.id, { withLogs: true });
-      await removeFilesOf(action, context);
+      for (const file of action.files) await rm(file, { force: true });
       return { kind: 'containerRemoved', id: action.id };
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
-      await removeTree(podPaths(memory.desired.pod, ports.directories).logs);
+      await removeTree(action.logs);
       await ports.runtime.removePod(uid, signal);
       return { kind: 'podRemoved' };
     case 'deleteObject':
-      await deleteObject(context);
+      await deleteObject(action, context);
       return { kind: 'objectDeleted' };
     default:
       return unreachable(action);
   }
 }
 
-async function removeFilesOf(
-  { container, id }: Extract<Action, { kind: 'removeContainer' }>,
-  { memory, ports }: ApplyContext,
-): Promise<void> {
-  const paths = podPaths(memory.desired.pod, ports.directories);
-  await rm(paths.terminationMessage(container, id), { force: true });
-  await rm(paths.dueHook(id), { force: true });
+/** Made while the sandbox is: starting a container finds them there. */
+async function makeDirectories(directories: readonly string[]): Promise<void> {
+  await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })));
 }
 
-/** What containers will need on disk, made while the sandbox is: starting one finds it there. */
-async function makeDirectories({ memory, ports }: ApplyContext): Promise<void> {
-  const { pod } = memory.desired;
-  const paths = podPaths(pod, ports.directories);
-  await Promise.all(
-    containersOf(pod).flatMap(({ spec: { name } }) =>
-      [paths.terminationMessage(name, 'any'), paths.log(name, 0)].map((file) =>
-        mkdir(dirname(file), { recursive: true }),
-      ),
-    ),
-  );
-}
-
-async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal): Promise<ActionOutcome> {
-  const { pod } = memory.desired;
+async function mountVolumes(
+  { pod, downward, atChange }: VolumesToMount,
+  { ports }: ApplyContext,
+  signal: AbortSignal,
+): Promise<ActionOutcome> {
   const atMs = ports.clock.now();
-  const atChange = memory.facts.volumeChanges; // Before the objects are read: a change from here on is another one.
   try {
-    const downward = podDownward(memory, ports);
     const mounted = await ports.volumes.mount({ pod, downward, now: atMs, signal });
     return { kind: 'volumesMounted', mounted, atChange };
   } catch (error) {
@@ -126,33 +108,36 @@ async function mountVolumes({ memory, ports }: ApplyContext, signal: AbortSignal
 }
 
 async function runSandbox(
-  { attempt, replaces }: Extract<Action, { kind: 'runSandbox' }>,
-  { memory, ports }: ApplyContext,
+  { config, replaces, resources }: ActionOf<'runSandbox'>,
+  context: ApplyContext,
   signal: AbortSignal,
 ): Promise<ActionOutcome> {
-  const pod = allocatedPod(memory);
+  const { events, runtime } = context.ports;
   try {
-    const { hostname } = podHostname(pod, ports.dns.clusterDomain);
     if (replaces) {
-      ports.events.normal(pod, 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
-      await ports.runtime.stopSandbox(memory.uid, signal);
+      const message = 'Pod sandbox changed, it will be killed and re-created.';
+      events.normal(context.memory.desired.pod, 'SandboxChanged', message);
+      await runtime.stopSandbox(config.uid, signal);
     }
-    await ports.runtime.runSandbox(
-      renderSandbox({ pod, attempt, hostname, pidsMax: ports.node.podPidsMax }),
-      signal,
-    );
-    return { kind: 'sandboxRunning', resources: podCgroupResources(pod, undefined) };
+    await runtime.runSandbox(config, signal);
+    return { kind: 'sandboxRunning', resources };
   } catch (error) {
     signal.throwIfAborted();
-    const message = describeError(error);
-    ports.events.warning(pod, 'FailedCreatePodSandBox', `Failed to create pod sandbox: ${message}`);
-    return { kind: 'sandboxFailed', message, atMs: ports.clock.now() };
+    return failSandbox(describeError(error), context);
   }
 }
 
-/** The last step: the object may go. Our uid is the condition, for the name may belong to another pod by now. */
-async function deleteObject({ memory, ports }: ApplyContext): Promise<void> {
-  const { namespace, name = '', uid } = memory.desired.pod.metadata ?? {};
+function failSandbox(message: string, { memory, ports }: ApplyContext): ActionOutcome {
+  const text = `Failed to create pod sandbox: ${message}`;
+  ports.events.warning(memory.desired.pod, 'FailedCreatePodSandBox', text);
+  return { kind: 'sandboxFailed', message, atMs: ports.clock.now() };
+}
+
+/** The last step: the object may go. */
+async function deleteObject(
+  { namespace, name }: ActionOf<'deleteObject'>,
+  { memory: { uid }, ports }: ApplyContext,
+): Promise<void> {
   try {
     await ports.client.delete(pods, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
   } catch (error) {

@@ -36,7 +36,7 @@ const container: Fields = {
   envFrom: here('environment'),
   image: here('container-view'),
   imagePullPolicy: here('container-view'),
-  lifecycle: here('start-container'),
+  lifecycle: here('render-input'),
   livenessProbe: here('probe-loop'),
   name: identity,
   ports: here('container-config'),
@@ -53,7 +53,7 @@ const container: Fields = {
   terminationMessagePolicy: here('container-config'),
   tty: here('container-config'),
   volumeDevices: refused,
-  volumeMounts: here('start-container'),
+  volumeMounts: here('render-start'),
   workingDir: here('container-config'),
 };
 
@@ -91,7 +91,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     hostUsers: refused,
     hostname: here('host-files'),
     hostnameOverride: here('host-files'),
-    imagePullSecrets: here('pull-image'),
+    imagePullSecrets: here('render-action'),
     initContainers: here('pod-input'),
     nodeName: here('pod-workers'),
     nodeSelector: server('api/pod/node-affinity'),
@@ -128,7 +128,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   PodDNSConfigOption: { name: here('host-files'), value: here('host-files') },
   HostAlias: { hostnames: here('host-files'), ip: here('host-files') },
-  LocalObjectReference: { name: here('pull-image') },
+  LocalObjectReference: { name: here('render-action') },
   PodOS: { name: here('admission') },
   PodReadinessGate: { conditionType: here('status') },
 
@@ -150,7 +150,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     key: here('environment'),
     optional: here('environment'),
     path: here('environment'),
-    volumeName: here('start-container'),
+    volumeName: here('gather'),
   },
   ResourceFieldSelector: {
     containerName: here('downward'),
@@ -166,8 +166,8 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   SecretEnvSource: objectName,
 
   Lifecycle: {
-    postStart: here('start-container'),
-    preStop: here('stop-container'),
+    postStart: here('render-start'),
+    preStop: here('render-action'),
     stopSignal: here('container-config'),
   },
   LifecycleHandler: { ...handler, sleep: here('handler') },
@@ -250,7 +250,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   VolumeMount: {
     mountPath: here('container-config'),
     mountPropagation: here('container-config'),
-    name: here('start-container'),
+    name: here('render-start'),
     readOnly: here('container-config'),
     recursiveReadOnly: here('container-config'),
     subPath: here('container-config'),

@@ -3,7 +3,7 @@ import type { Container, Pod } from '#api/objects.ts';
 import type { ContainerObservation, ContainerState, PodObservation } from '#agent/runtime/runtime.ts';
 import { containerId } from './container-view.ts';
 import { plan } from './plan.ts';
-import type { Action, KnownFacts } from './pod-input.ts';
+import type { Intent, KnownFacts } from './pod-input.ts';
 import { status } from './status.ts';
 
 const now = Date.parse('2026-01-01T00:10:00Z');
@@ -144,7 +144,7 @@ const deleted = (scene: Scene, graceSeconds = 30, agoMs = 0): Scene => ({
 });
 
 /** An action in one line: `start a#1`, `stop b 30s`. */
-function line(action: Action): string {
+function line(action: Intent): string {
   switch (action.kind) {
     case 'startContainer':
       return `start ${action.container}#${action.attempt}`;
@@ -734,13 +734,13 @@ function failedPull(agoMs: number): Scene {
 
 describe('plan()', () => {
   test.each(rows)('$name', ({ given, want, wake }) => {
-    const { actions, wakeAtMs } = planned(given);
-    expect(actions.map(line)).toEqual(want);
+    const { intents, wakeAtMs } = planned(given);
+    expect(intents.map(line)).toEqual(want);
     if (wake !== undefined) expect((wakeAtMs ?? Number.NaN) - now).toBe(wake);
   });
 
   test('every kind of action is planned by some row', () => {
-    const kinds = new Set(rows.flatMap(({ given }) => planned(given).actions.map((action) => action.kind)));
+    const kinds = new Set(rows.flatMap(({ given }) => planned(given).intents.map((intent) => intent.kind)));
     expect([...kinds].toSorted()).toEqual([
       'deleteObject',
       'prepareVolumes',

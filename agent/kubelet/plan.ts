@@ -13,16 +13,16 @@ import {
   type ContainerView,
 } from './container-view.ts';
 import { deadlineMs, podEndOf } from './pod-end.ts';
-import type { Action, Plan, PodDesired, KnownFacts } from './pod-input.ts';
+import type { Intent, Plan, PodDesired, KnownFacts } from './pod-input.ts';
 import { planResize } from './resize.ts';
 
 /**
- * What a pod needs next. Pure and total: the same desired state, observation, time and facts give the same actions.
+ * What a pod needs next. Pure and total: the same desired state, observation, time and facts give the same intents.
  *
  *   absent ──▶ volumes ∥ sandbox ──▶ init … sidecars ──▶ main, ephemeral ──▶ over ──▶ stop sandbox, remove volumes
  *                  any state ── deletion ──▶ stop main ──▶ stop sidecars ──▶ stop sandbox ──▶ remove all ──▶ delete object
  *
- * Every action moves the observation or the facts, so that planning again goes on behind it.
+ * Each of them moves the observation or the facts, so that planning again goes on behind it.
  */
 export function plan(desired: PodDesired, actual: PodObservation, now: number, facts: KnownFacts): Plan {
   const step = new PlanDraft(desired.pod, actual, now, facts);
@@ -36,14 +36,14 @@ export function isEnding(desired: PodDesired): boolean {
   return !desired.isPresent || desired.pod.metadata?.deletionTimestamp !== undefined;
 }
 
-/** One planning in progress: its inputs, and the actions so far. */
+/** One planning in progress: its inputs, and the intents so far. */
 class PlanDraft {
   readonly views: readonly ContainerView[];
   readonly pod: Pod;
   readonly actual: PodObservation;
   readonly now: number;
   readonly facts: KnownFacts;
-  readonly #actions: Action[] = [];
+  readonly #intents: Intent[] = [];
   #wakeAtMs = Infinity;
 
   constructor(pod: Pod, actual: PodObservation, now: number, facts: KnownFacts) {
@@ -54,8 +54,8 @@ class PlanDraft {
     this.views = viewContainers(pod, actual);
   }
 
-  do(action: Action): void {
-    this.#actions.push(action);
+  do(intent: Intent): void {
+    this.#intents.push(intent);
   }
 
   wakeAt(ms: number | undefined): void {
@@ -64,7 +64,7 @@ class PlanDraft {
 
   finish(): Plan {
     return {
-      actions: this.#actions,
+      intents: this.#intents,
       wakeAtMs: Number.isFinite(this.#wakeAtMs) ? this.#wakeAtMs : undefined,
     };
   }

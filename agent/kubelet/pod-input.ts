@@ -109,8 +109,11 @@ export interface KnownFacts extends PodFacts, Surroundings {}
 
 export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
 
-/** One step of a pod. Nothing is left to choose: `apply` only carries out. The actions of one plan do not depend on each other. */
-export type Action =
+/**
+ * One thing to be done for a pod, by name: `renderAction` makes an Action of it, which has all that it takes. Those of one plan do not
+ * depend on each other.
+ */
+export type Intent =
   | { readonly kind: 'prepareVolumes' }
   | { readonly kind: 'refreshVolumes' }
   | { readonly kind: 'removeVolumes' }
@@ -156,9 +159,9 @@ export type Action =
   | { readonly kind: 'removePod' }
   | { readonly kind: 'deleteObject' };
 
-/** The actions to take now, and when to look again if nothing happens before. */
+/** What to do now, and when to look again if nothing happens before. */
 export interface Plan {
-  readonly actions: readonly Action[];
+  readonly intents: readonly Intent[];
   readonly wakeAtMs: number | undefined;
 }
 

@@ -1,15 +1,17 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
-import type { ApplyContext } from './apply-context.ts';
 import { apply } from './apply.ts';
+import { gatherStart, renderInput } from './gather.ts';
 import { findLoggedAttempts } from './logged-attempts.ts';
 import { isEnding, plan } from './plan.ts';
-import { containersOf, emptyObservation, type Action, type KnownFacts } from './pod-input.ts';
+import { containersOf, emptyObservation, type Intent, type KnownFacts } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isImageName, viewContainers } from './container-view.ts';
 import { findDueHooks } from './post-start.ts';
 import type { Prober } from './prober.ts';
+import { renderAction } from './render-action.ts';
+import type { RenderInput } from './render-input.ts';
 import { allocate, noteResized } from './resize-pod.ts';
 import { status } from './status.ts';
 import type { StatusWriter } from './status-writer.ts';
@@ -39,15 +41,16 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
       const facts = known(memory, ports);
       const next = plan(memory.desired, actual, now, facts);
       memory.teller.tellRuns({ desired: memory.desired, actual, now, facts }, ports);
-      if (next.actions.length === 0) {
+      if (next.intents.length === 0) {
         noteResized(memory, actual, ports);
         report(memory, ports);
         return next.wakeAtMs === undefined ? done : { kind: 'again', afterMs: next.wakeAtMs - now };
       }
       // What the end of a pod looks like must be known before its records go.
       if (isEnding(memory.desired)) report(memory, ports);
+      const input = renderInput(memory, actual, ports);
       const results = await Promise.allSettled(
-        next.actions.map((action) => carryOut(action, { memory, actual, ports }, signal)),
+        next.intents.map((intent) => carryOut(intent, { memory, input, ports }, signal)),
       );
       for (const result of results) if (result.status === 'rejected') throw result.reason;
     }
@@ -66,16 +69,30 @@ async function recall(memory: PodMemory, ports: SyncPorts): Promise<void> {
   memory.report({ kind: 'recalled', dueHooks, loggedAttempts });
 }
 
-/** What it came to is a fact as soon as it is there. One line per decision with consequence, at debug: where the time of a pod goes. */
-async function carryOut(action: Action, context: ApplyContext, signal: AbortSignal): Promise<void> {
-  const { memory, ports } = context;
+interface CarryOut {
+  readonly memory: PodMemory;
+  readonly input: RenderInput;
+  readonly ports: SyncPorts;
+}
+
+/**
+ * Reads, renders, acts; what it came to is a fact as soon as it is there. One line per decision with consequence, at debug: where
+ * the time of a pod goes.
+ */
+async function carryOut(
+  intent: Intent,
+  { memory, input, ports }: CarryOut,
+  signal: AbortSignal,
+): Promise<void> {
   const { clock, logger } = ports;
   const startMs = clock.monotonic();
-  const { outcome, beside } = await apply(action, context, signal);
+  const isStart = intent.kind === 'startContainer';
+  const read = isStart ? { ...intent, reading: await gatherStart(intent, input, ports) } : intent;
+  const { outcome, beside } = await apply(renderAction(read, input), { memory, ports }, signal);
   memory.report(outcome);
   beside?.();
   const ms = Math.round((clock.monotonic() - startMs) * 100) / 100;
-  logger.debug({ uid: memory.uid, op: action.kind, outcome: outcome.kind, ms }, 'pod action');
+  logger.debug({ uid: memory.uid, op: intent.kind, outcome: outcome.kind, ms }, 'pod action');
 }
 
 /** Whether nothing is left of a pod that the API no longer has. */

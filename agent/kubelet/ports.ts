@@ -4,12 +4,10 @@ import type { Pod, Service } from '#api/objects.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
-import type { DownwardValues, Mounter } from '#agent/volume/volume.ts';
-import { downwardValues } from './downward.ts';
+import type { Mounter } from '#agent/volume/volume.ts';
 import type { DnsSettings } from './host-files.ts';
 import type { ImagePuller } from './image-puller.ts';
 import type { PodEvents } from './pod-events.ts';
-import { allocatedPod, type PodMemory } from './pod-memory.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
 
@@ -51,12 +49,4 @@ export interface KubeletPorts {
   readonly neighbours: (uid: string) => readonly Pod[];
   /** Looks at the pod again, at once or later. */
   readonly enqueue: (uid: string, afterMs?: number) => void;
-}
-
-/** The downward API of a pod as it is now. */
-export function podDownward(memory: PodMemory, { runtime, node }: KubeletPorts): DownwardValues {
-  const pod = allocatedPod(memory);
-  const isHost = pod.spec?.hostNetwork === true;
-  const podIps = isHost ? node.ips : (runtime.observe(memory.uid)?.sandbox?.ips ?? []);
-  return downwardValues({ pod, podIps, hostIps: node.ips, allocatable: node.allocatable });
 }

@@ -1,11 +1,10 @@
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { Secret } from '#api/objects.ts';
+import type { ActionOf } from './action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import type { BesideOutcome } from './outcome.ts';
 import { podNames } from './pod-events.ts';
-import type { Action } from './pod-input.ts';
-
-type PullAction = Extract<Action, { kind: 'pullImage' }>;
+type PullAction = ActionOf<'pullImage'>;
 
 /** Starts a pull in the background; its end is an outcome, too. */
 export function pullImage(action: PullAction, context: ApplyContext): Applied {
@@ -35,14 +34,15 @@ function startPull(action: PullAction, context: ApplyContext): void {
 }
 
 async function run(
-  { container, image, attempt }: PullAction,
+  { container, image, attempt, secrets }: PullAction,
   { memory, ports }: ApplyContext,
   signal: AbortSignal,
 ): Promise<BesideOutcome> {
   const { pod } = memory.desired;
   const began = ports.clock.monotonic();
   try {
-    const record = await ports.puller.pull(image, await pullSecrets(memory.uid, pod, ports), signal);
+    const found = await pullSecrets(secrets, memory, ports);
+    const record = await ports.puller.pull(image, found, signal);
     const seconds = ((ports.clock.monotonic() - began) / 1000).toFixed(3);
     const message = `Successfully pulled image "${image}" in ${seconds}s (${seconds}s including waiting). Image size: ${record.sizeBytes} bytes.`;
     ports.events.normal(pod, 'Pulled', message, container);
@@ -59,15 +59,13 @@ async function run(
   }
 }
 
-/** The pod's imagePullSecrets that exist. */
+/** Those that exist. */
 async function pullSecrets(
-  uid: string,
-  pod: ApplyContext['memory']['desired']['pod'],
-  ports: ApplyContext['ports'],
+  names: readonly string[],
+  { uid, desired }: ApplyContext['memory'],
+  { objects }: ApplyContext['ports'],
 ): Promise<readonly Secret[]> {
-  const namespace = pod.metadata?.namespace ?? '';
-  const found = await Promise.all(
-    (pod.spec?.imagePullSecrets ?? []).map(({ name = '' }) => ports.objects.secret(uid, namespace, name)),
-  );
+  const namespace = desired.pod.metadata?.namespace ?? '';
+  const found = await Promise.all(names.map((name) => objects.secret(uid, namespace, name)));
   return found.filter((secret) => secret !== undefined);
 }

@@ -1,11 +1,11 @@
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { allocationOf, decideResize } from './allocation.ts';
+import type { ActionOf } from './action.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { viewContainers } from './container-view.ts';
 import type { ActionOutcome } from './outcome.ts';
 import { isEnding } from './plan.ts';
-import type { Action } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from './ports.ts';
 import { isResizing, type ResizeStep } from './resize.ts';
@@ -33,7 +33,7 @@ export function allocate(memory: PodMemory, ports: KubeletPorts): void {
 
 /** Carries out the writes of a resize. What fails is shown in the pod's status and tried again later. */
 export async function resizePod(
-  { steps, toldFailure }: Extract<Action, { kind: 'resize' }>,
+  { steps, toldFailure }: ActionOf<'resize'>,
   { memory, ports }: ApplyContext,
 ): Promise<ActionOutcome> {
   const { uid } = memory;

@@ -1,10 +1,10 @@
 import { describeError } from '#base/errors.ts';
+import type { ActionOf, Hook } from './action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import { podNames } from './pod-events.ts';
-import { runHook, type HandlerPorts, type HandlerTarget } from './handler.ts';
-import { containersOf, type Action } from './pod-input.ts';
+import { runHook, type HandlerPorts } from './handler.ts';
 
-type StopAction = Extract<Action, { kind: 'stopContainer' }>;
+type StopAction = ActionOf<'stopContainer'>;
 
 /** After a hook that took all of the grace period, the process still gets this long. */
 const graceAfterHookSeconds = 2;
@@ -13,7 +13,7 @@ const retryMs = 1000;
 /** Starts the end of a container in the background: preStop, the stop signal, and SIGKILL after the grace period. */
 export function stopContainer(action: StopAction, context: ApplyContext): Applied {
   const { memory, ports } = context;
-  const { id, container, message, graceSeconds, isForResize = false, isCut = false } = action;
+  const { id, container, message, graceSeconds, isForResize, isCut } = action;
   if (!isCut) ports.events.normal(memory.desired.pod, 'Killing', message, container);
   const deadlineMs = ports.clock.now() + graceSeconds * 1000;
   return {
@@ -43,27 +43,19 @@ function startStop(action: StopAction, deadlineMs: number, context: ApplyContext
 }
 
 async function run(
-  { id, container: name, graceSeconds, isCut }: StopAction,
+  { id, container, graceSeconds, preStop }: StopAction,
   { memory, ports }: ApplyContext,
   signal: AbortSignal,
 ): Promise<void> {
-  const { pod } = memory.desired;
   const began = ports.clock.monotonic();
-  const spec = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
-  const hook = spec?.lifecycle?.preStop;
   let remaining = graceSeconds;
-  if (hook !== undefined && spec !== undefined && isCut !== true) {
-    const ips =
-      pod.spec?.hostNetwork === true
-        ? ports.node.ips
-        : (ports.runtime.observe(memory.uid)?.sandbox?.ips ?? []);
-    const target = { pod, container: spec, containerId: id, podIp: ips[0] ?? '127.0.0.1' };
-    const failure = await runPreStop(hook, target, ports, { graceSeconds, signal });
+  if (preStop !== undefined) {
+    const failure = await runPreStop(preStop, ports, { graceSeconds, signal });
     signal.throwIfAborted();
     if (failure !== undefined)
-      ports.events.warning(pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, {
-        container: name,
-        isQuoting: hook.exec !== undefined,
+      ports.events.warning(memory.desired.pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, {
+        container,
+        isQuoting: preStop.handler.exec !== undefined,
       });
     remaining = Math.max(graceAfterHookSeconds, graceSeconds - (ports.clock.monotonic() - began) / 1000);
   }
@@ -72,8 +64,7 @@ async function run(
 
 /** Why the hook failed; undefined when it did not. */
 async function runPreStop(
-  hook: Parameters<typeof runHook>[0],
-  target: HandlerTarget,
+  { handler, target }: Hook,
   ports: HandlerPorts,
   { graceSeconds, signal }: { readonly graceSeconds: number; readonly signal: AbortSignal },
 ): Promise<string | undefined> {
@@ -83,7 +74,7 @@ async function runPreStop(
   );
 
   try {
-    const result = await runHook(hook, target, ports, AbortSignal.any([signal, deadline.signal]));
+    const result = await runHook(handler, target, ports, AbortSignal.any([signal, deadline.signal]));
     return result.isSuccess ? undefined : result.output;
   } catch (error) {
     return describeError(error);
