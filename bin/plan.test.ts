@@ -36,6 +36,31 @@ describe('renderPlan()', () => {
     );
   });
 
+  test('starts init containers, sidecars and the others in the order of the node, hooks and probes being content', async () => {
+    const manifest = `apiVersion: v1
+kind: Pod
+metadata: {name: a}
+spec:
+  initContainers:
+    - {name: first, image: "i:1"}
+    - {name: side, image: "i:1", restartPolicy: Always, startupProbe: {tcpSocket: {port: 1}}}
+    - {name: second, image: "i:2", imagePullPolicy: Always}
+  containers:
+    - {name: c, image: "i:1", lifecycle: {postStart: {exec: {command: [x]}}}}
+    - {name: d, image: "i:1"}
+`;
+    const text = await plan(manifest);
+    expect(text.match(/^== .*container.*: program$/gm)).toEqual([
+      '== init container first: program',
+      '== sidecar container side: program',
+      '== init container second: program',
+      '== container c: program',
+      '== container d: program',
+    ]);
+    expect(text).toMatch(/^== images\npull i:2\n\n/m);
+    expect(text).toMatch(/^write .*\/due-hooks\/[0-9a-f]{64} 0600$/m);
+  });
+
   test('says what else is in the file', async () => {
     const service = 'apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n';
     expect(await plan(`${service}---\n${minimal}`)).toMatch(/^# not planned: Service web\n/);
@@ -61,6 +86,21 @@ describe('renderPlan()', () => {
       'what nodes refuse',
       minimal.replace('spec: {', 'spec: {hostUsers: false, '),
       'spec.hostUsers: false is not supported',
+    ],
+    ['what is no image', minimal.replace('image: i', 'image: "I:::"'), 'container c: InvalidImageName: '],
+    [
+      'a sandbox that cannot be described',
+      minimal
+        .replace('name: a', `name: a, namespace: ${'n'.repeat(60)}`)
+        .replace('spec: {', 'spec: {subdomain: s, setHostnameAsFQDN: true, '),
+      'is too long (64 characters is the max',
+    ],
+    [
+      'a container that cannot be described',
+      minimal
+        .replace('image: i', 'image: i, volumeMounts: [{name: v, mountPath: /v, subPathExpr: $(X)}]')
+        .replace('spec: {', 'spec: {volumes: [{name: v, emptyDir: {}}], '),
+      'missing value for "X"',
     ],
     [
       'a kind of volume that nodes lack',

@@ -1,63 +1,37 @@
-import type { Container, EphemeralContainer, Pod } from '#api/objects.ts';
-import { renderContainer, subPathOf, type ResolvedMount } from '#agent/kubelet/container-config.ts';
-import { containerId } from '#agent/kubelet/container-view.ts';
-import { downwardValues } from '#agent/kubelet/downward.ts';
-import { renderEnvironment, type EnvEntry } from '#agent/kubelet/environment.ts';
+import type { StartAction } from '#agent/kubelet/action.ts';
 import type { ContainerKind } from '#agent/kubelet/pod-input.ts';
-import { podPaths } from '#agent/kubelet/pod-paths.ts';
 import { planContainer } from '#agent/runtime/plan-container.ts';
 import type { SandboxPlan } from '#agent/runtime/plan-sandbox.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
-import { PodwrightError } from '#base/errors.ts';
 import { normaliseDeviceRules, renderDeviceRules } from '#native/bpf/device-rules.ts';
 import { compileContainer, containerCloneFlags } from '#native/launch/compile-container.ts';
 import { CLONE } from '#native/launch/kernel-constants.ts';
+import type { LaunchMount } from '#native/launch/launch.ts';
 import { renderProgram } from '#native/launch/program.ts';
-import { apiServerService, cgroupRoot, directories, node, runtimePaths } from './assumed-node.ts';
-import { referencedValues } from './assumed-objects.ts';
+import type { Architecture } from '#native/launch/syscall-numbers.ts';
+import { cgroupRoot, runtimePaths } from './assumed-node.ts';
 import type { PlannedCgroup } from './plan-cgroup.ts';
-import type { PlanContext } from './plan-pod.ts';
+import type { PlannedImage } from './plan-image.ts';
 import type { PlannedVolume } from './plan-volumes.ts';
 
 export interface ContainerInput {
-  readonly pod: Pod;
+  readonly action: StartAction;
   readonly kind: ContainerKind;
-  readonly container: Container | EphemeralContainer;
-  readonly sandbox: {
-    readonly config: SandboxConfig;
-    readonly plan: SandboxPlan;
-    readonly ips: readonly string[];
-  };
+  readonly image: PlannedImage;
+  readonly sandbox: { readonly config: SandboxConfig; readonly plan: SandboxPlan };
   readonly volumes: ReadonlyMap<string, PlannedVolume>;
+  readonly architecture: Architecture;
 }
 
 export interface ContainerText {
-  readonly assumptions: readonly string[];
   readonly cgroup: PlannedCgroup;
   readonly sections: readonly { readonly title: string; readonly lines: readonly string[] }[];
 }
 
-/** Everything that the first run of a container does, up to its execve. */
-export async function planContainerText(input: ContainerInput, context: PlanContext): Promise<ContainerText> {
-  const { pod, container, sandbox } = input;
-  const { uid } = sandbox.config;
-  const paths = podPaths(pod, directories);
-  const { env, assumptions } = environmentOf(input, context);
-  const { mounts, lines: subPaths } = resolveMounts(input, env);
-  const image = await context.images(pod, container);
-  const config = renderContainer({
-    pod,
-    container,
-    id: containerId(uid, container.name, 0),
-    attempt: 0,
-    imageId: image.id,
-    image: image.record,
-    env,
-    mounts,
-    paths,
-    nodeMemoryBytes: node.memoryBytes,
-    pidsMax: undefined,
-  });
+/** Everything that the first run of a container does, up to its execve. Pure. */
+export function planContainerText(input: ContainerInput): ContainerText {
+  const { action, image, sandbox } = input;
+  const config = { ...action.config, mounts: mountsOf(input) };
   const plan = planContainer(config, {
     paths: runtimePaths,
     sandbox: sandbox.config,
@@ -72,11 +46,16 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
   });
   const cgroup = `${cgroupRoot}/${plan.cgroup.path}`;
   const launch = { ...plan.launch, cgroup };
-  const program = compileContainer(launch, plan.stdio, context.architecture);
-  const name = `${input.kind === 'main' ? '' : `${input.kind} `}container ${container.name}`;
+  const program = compileContainer(launch, plan.stdio, input.architecture);
+  const name = `${input.kind === 'main' ? '' : `${input.kind} `}container ${action.container}`;
   const prepared = [
-    ...subPaths,
-    `write ${config.termination?.path ?? ''} 0666`,
+    ...action.sources.flatMap((source) =>
+      source.kind === 'volume'
+        ? []
+        : `bind ${source.root}/${source.subPath} on ${source.target}, following no link out of the volume`,
+    ),
+    `write ${action.messageFile} 0666`,
+    ...(action.hook === undefined ? [] : [`write ${action.hook.dueFile} 0600`]),
     `write ${sandbox.plan.podDirectory}/containers/${config.id}.json 0600`,
     `log to ${plan.stdio.logPath ?? 'nowhere'}`,
     `devices of ${cgroup}: ${renderDeviceRules(normaliseDeviceRules(plan.cgroup.devices))}`,
@@ -87,7 +66,6 @@ export async function planContainerText(input: ContainerInput, context: PlanCont
     renderProgram(program).trimEnd(),
   ];
   return {
-    assumptions: [...(image.assumption === undefined ? [] : [image.assumption]), ...assumptions],
     cgroup: plan.cgroup,
     sections: [
       { title: `${name}: preparation`, lines: prepared },
@@ -101,33 +79,13 @@ function cloneFlagNames(flags: number): string {
   return names.map(([name]) => name).join('|');
 }
 
-function environmentOf(
-  { pod, container, sandbox }: ContainerInput,
-  { manifest }: PlanContext,
-): { readonly env: readonly EnvEntry[]; readonly assumptions: readonly string[] } {
-  const values = referencedValues(container, sandbox.config.namespace, manifest);
-  const { allocatable, ips: hostIps } = node;
-  const downward = downwardValues({ pod, podIps: sandbox.ips, hostIps, allocatable });
-  const env = renderEnvironment({ pod, container, ...values, services: [apiServerService], downward });
-  return { env, assumptions: values.assumptions };
-}
-
-/** As the kubelet finds the sources of volumeMounts. */
-function resolveMounts(
-  { pod, container, volumes }: ContainerInput,
-  env: readonly EnvEntry[],
-): { readonly mounts: readonly ResolvedMount[]; readonly lines: readonly string[] } {
-  const paths = podPaths(pod, directories);
-  const lines: string[] = [];
-  const mounts = (container.volumeMounts ?? []).map((mount, index): ResolvedMount => {
-    const volume = volumes.get(mount.name);
-    if (volume === undefined) throw new PodwrightError('E_NOT_FOUND', `mount volume ${mount.name}: none`);
-    const { isReadOnly } = volume;
-    const subPath = subPathOf(mount, env);
-    if (subPath === undefined) return { mount, source: volume.path, isFile: volume.isFile, isReadOnly };
-    const source = paths.subPath(container.name, index);
-    lines.push(`bind ${volume.path}/${subPath} on ${source}, following no link out of the volume`);
-    return { mount, source, isFile: volume.holdsFiles, isReadOnly };
+/** As the node finds them: whether a mount is of a file. */
+function mountsOf({ action, volumes }: ContainerInput): readonly LaunchMount[] {
+  const byPath = new Map([...volumes.values()].map((volume) => [volume.path, volume]));
+  return action.config.mounts.map((mount, index) => {
+    const source = action.sources[index];
+    if (source === undefined) return mount;
+    const volume = byPath.get(source.kind === 'volume' ? source.path : source.root);
+    return { ...mount, isFile: (source.kind === 'volume' ? volume?.isFile : volume?.holdsFiles) === true };
   });
-  return { mounts, lines };
 }

@@ -1,22 +1,24 @@
-/** A pod's plan as text: the node's own pure functions one after another, on assumptions that the header names. */
-import type { Pod } from '#api/objects.ts';
+/** A pod's plan as text: the actions of the node's own planner and what its compilers make of them, on assumptions that the header names. */
+import type { Action, ActionOf, TextFile } from '#agent/kubelet/action.ts';
 import { refusalOf } from '#agent/kubelet/admission.ts';
-import { renderSandbox } from '#agent/kubelet/container-config.ts';
-import { podHostname, renderHosts, renderResolvConf } from '#agent/kubelet/host-files.ts';
+import { isImageName } from '#agent/kubelet/container-view.ts';
 import { containersOf } from '#agent/kubelet/pod-input.ts';
-import { podPaths } from '#agent/kubelet/pod-paths.ts';
+import type { StartReading } from '#agent/kubelet/render-start.ts';
 import { planSandbox, type SandboxPlan } from '#agent/runtime/plan-sandbox.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { Pod } from '#api/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { renderSupervisorArguments } from '#native/launch/launcher.linux.ts';
 import type { Architecture } from '#native/launch/syscall-numbers.ts';
-import { cgroupRoot, directories, dns, node, nodeAssumptions, runtimePaths } from './assumed-node.ts';
+import { apiServerService, cgroupRoot, node, nodeAssumptions, runtimePaths } from './assumed-node.ts';
+import { referencedValues } from './assumed-objects.ts';
 import { planCgroups } from './plan-cgroup.ts';
 import { planContainerText } from './plan-container.ts';
-import type { ImageSource } from './plan-image.ts';
-import { planVolumes } from './plan-volumes.ts';
+import type { ImageSource, PlannedImage } from './plan-image.ts';
+import { planVolumes, type PlannedVolume } from './plan-volumes.ts';
 import type { Manifest } from './read-pods.ts';
 import type { PlannedNetwork } from './recorder.ts';
+import { rehearsePod, type AssumedPod } from './rehearse.ts';
 
 export interface PlanContext {
   readonly manifest: Manifest;
@@ -29,32 +31,89 @@ export interface PlanContext {
 export async function planPod(pod: Pod, context: PlanContext, signal: AbortSignal): Promise<string> {
   const refusal = refusalOf(pod, [], node);
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', `${refusal.reason}: ${refusal.message}`);
-  const names = podHostname(pod, dns.clusterDomain);
-  const config = renderSandbox({ pod, attempt: 0, hostname: names.hostname, pidsMax: node.podPidsMax });
-  const plan = planSandbox(config, runtimePaths);
+  const assumed = await assumePod(pod, context, signal);
+  const actions = await rehearsePod(pod, assumed);
+  return renderActions(pod, actions, { assumed, architecture: context.architecture });
+}
+
+interface PlannedPod extends AssumedPod {
+  readonly volumes: ReadonlyMap<string, PlannedVolume>;
+  readonly images: ReadonlyMap<string, PlannedImage>;
+  /** What came of the pod's ADD, and its addresses. */
+  readonly network: { readonly lines: readonly string[]; readonly ips: readonly string[] };
+  /** What the header has to say of each container. */
+  readonly assumptions: ReadonlyMap<string, readonly string[]>;
+}
+
+async function assumePod(pod: Pod, context: PlanContext, signal: AbortSignal): Promise<PlannedPod> {
+  const { manifest } = context;
   const volumes = planVolumes(pod);
-  const { lines: network, ips } =
-    plan.network === undefined
-      ? { lines: ["none: the pod is on the node's network"], ips: node.ips }
-      : await context.network.add(plan.network, signal);
-  const paths = podPaths(pod, directories);
-  const file = (path: string, content: string): readonly string[] => [
-    `write ${path} 0644`,
-    ...content
-      .trimEnd()
-      .split('\n')
-      .map((line) => `  ${line}`),
-  ];
-  const containers = [];
-  for (const { kind, spec } of containersOf(pod)) {
-    const input = { pod, kind, container: spec, sandbox: { config, plan, ips }, volumes };
-    containers.push(await planContainerText(input, context));
+  const images = new Map<string, PlannedImage>();
+  const assumptions = new Map<string, readonly string[]>();
+  const readings = new Map<string, StartReading>();
+  for (const { spec } of containersOf(pod)) {
+    const image = await context.images(pod, spec);
+    const values = referencedValues(spec, pod.metadata?.namespace ?? '', manifest);
+    images.set(spec.name, image);
+    assumptions.set(spec.name, [image.assumption ?? [], values.assumptions].flat());
+    readings.set(spec.name, { ...values, services: [apiServerService], image: image.record });
   }
+  let network = { lines: ["none: the pod is on the node's network"] as readonly string[], ips: node.ips };
+  return {
+    volumes,
+    images,
+    assumptions,
+    get network() {
+      return network;
+    },
+    mounted: { byName: volumes, refreshAtMs: undefined },
+    imageIds: new Map(
+      containersOf(pod).flatMap(({ spec: { name, image = '' } }): [string, string][] =>
+        isImageName(image) ? [[name, images.get(name)?.id ?? '']] : [],
+      ),
+    ),
+    read: (container) => readings.get(container) ?? { failure: new Error(`${container}: not in the pod`) },
+    runSandbox: async ({ config }) => {
+      const plan = planSandbox(config, runtimePaths);
+      if (plan.network !== undefined) network = await context.network.add(plan.network, signal);
+      const ips = plan.network === undefined ? [] : network.ips;
+      const { id, netnsPath } = plan;
+      return { id, attempt: config.attempt, state: 'ready', createdAtMs: 0, ips, netnsPath };
+    },
+  };
+}
+
+interface ActionsInput {
+  readonly assumed: PlannedPod;
+  readonly architecture: Architecture;
+}
+
+function renderActions(
+  pod: Pod,
+  actions: readonly Action[],
+  { assumed, architecture }: ActionsInput,
+): string {
+  const { volumes, network } = assumed;
+  const of = <K extends Action['kind']>(kind: K): readonly ActionOf<K>[] =>
+    actions.filter((action): action is ActionOf<K> => action.kind === kind);
+  const [run] = of('runSandbox');
+  if (run === undefined) throw new PodwrightError('E_INTERNAL', 'plan pod: it gets no sandbox');
+  const { config } = run;
+  const plan = planSandbox(config, runtimePaths);
+  const kinds = new Map(containersOf(pod).map(({ kind, spec }) => [spec.name, kind]));
+  const containers = of('startContainer').map((action) => {
+    const image = assumed.images.get(action.container);
+    const kind = kinds.get(action.container) ?? 'main';
+    if (image === undefined) throw new PodwrightError('E_INTERNAL', `plan ${action.container}: no image`);
+    return planContainerText({ action, kind, image, sandbox: { config, plan }, volumes, architecture });
+  });
   const assumptions = [
     ...nodeAssumptions,
-    `pod uid ${config.uid}, address ${ips.join(', ')}`,
-    ...containers.flatMap((each) => each.assumptions),
+    `pod uid ${config.uid}, address ${network.ips.join(', ')}`,
+    ...[...assumed.assumptions.values()].flat(),
   ];
+  const pulls = of('pullImage').map(({ image }) => `pull ${image}`);
+  const files = of('startContainer')[0]?.podFiles.files ?? [];
   return [
     `# plan of pod ${config.namespace}/${config.name}`,
     ...[...new Set(assumptions)].map((line) => `# assuming: ${line}`),
@@ -63,19 +122,21 @@ export async function planPod(pod: Pod, context: PlanContext, signal: AbortSigna
       [...volumes.values()].flatMap((volume) => volume.lines),
     ),
     ...section(`sandbox ${plan.id}`, renderSandboxSteps(config, plan)),
-    ...section('network', network),
+    ...section('network', network.lines),
     ...section(
       `cgroups below ${cgroupRoot}`,
       planCgroups([...plan.cgroups, ...containers.map(({ cgroup }) => cgroup)]),
     ),
-    ...section('files of the pod', [
-      ...file(paths.hosts, renderHosts(pod, names, { ips, hostFile: node.hostsFile })),
-      ...file(paths.resolvConf, renderResolvConf(pod, dns)),
-      ...file(paths.hostname, names.hostname),
-    ]),
+    ...(pulls.length === 0 ? [] : section('images', [...new Set(pulls)])),
+    ...section('files of the pod', files.flatMap(renderFile)),
     ...containers.flatMap(({ sections }) => sections.flatMap(({ title, lines }) => section(title, lines))),
     '',
   ].join('\n');
+}
+
+function renderFile({ path, content }: TextFile): readonly string[] {
+  const lines = content.trimEnd().split('\n');
+  return [`write ${path} 0644`, ...lines.map((line) => `  ${line}`)];
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {
