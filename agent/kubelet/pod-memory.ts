@@ -30,6 +30,9 @@ export interface WorkBeside {
   podFiles: { readonly sandboxId: string; readonly written: Promise<void> } | undefined;
 }
 
+/** Of all pods that are worked on, by uid. */
+export type PodMemories = Map<string, PodMemory>;
+
 export function createPodMemory(uid: string, first: PodDesired, nowMs: number): PodMemory {
   let desired = first;
   let facts = initialFacts(first.pod, nowMs);
