@@ -1,9 +1,9 @@
 import type { Pod } from '#api/objects.ts';
-import { conflictsWith, isPortOfNode, podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
-import { podRequestNumbers } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { portConflict } from './host-port-admission.ts';
 import type { NodeFacts } from './ports.ts';
 import type { Refusal } from './refusal.ts';
+import { shortage } from './resource-admission.ts';
 import { sysctlRefusal } from './sysctl-admission.ts';
 import { unsupportedIn } from './unsupported.ts';
 
@@ -14,13 +14,19 @@ export interface AdmissionRequest {
   readonly node: NodeFacts;
 }
 
-/** Asked in this order; the first refusal is the pod's status. Pure. */
-const handlers: readonly ((request: AdmissionRequest) => Refusal | undefined)[] = [
-  ({ pod }) => sysctlRefusal(pod),
-  ({ pod }) => otherSystem(pod),
-  ({ pod, node }) => unsupported(pod, node),
-  ({ pod, active }) => portConflict(pod, active),
-  ({ pod, active, node }) => shortage(pod, active, node),
+/** One thing that a node asks before it takes a pod. Pure. */
+export interface AdmissionHandler {
+  readonly name: string;
+  readonly refuse: (request: AdmissionRequest) => Refusal | undefined;
+}
+
+/** Asked in this order; the first refusal is the pod's status. */
+export const admissionHandlers: readonly AdmissionHandler[] = [
+  { name: 'sysctls', refuse: ({ pod }) => sysctlRefusal(pod) },
+  { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
+  { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
+  { name: 'host ports', refuse: ({ pod, active }) => portConflict(pod, active) },
+  { name: 'resources', refuse: ({ pod, active, node }) => shortage(pod, active, node) },
 ];
 
 /**
@@ -29,56 +35,9 @@ const handlers: readonly ((request: AdmissionRequest) => Refusal | undefined)[] 
  */
 export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
   const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
-  for (const handler of handlers) {
-    const refusal = handler({ pod, active, node });
+  for (const { refuse } of admissionHandlers) {
+    const refusal = refuse({ pod, active, node });
     if (refusal !== undefined) return refusal;
-  }
-  return undefined;
-}
-
-function portConflict(pod: Pod, active: readonly Pod[]): Refusal | undefined {
-  const wanted = podHostPorts(pod);
-  if (wanted.length === 0) return undefined;
-  const taken = active.flatMap(podHostPorts);
-  const isTaken = (one: HostPort): boolean =>
-    isPortOfNode(one) || taken.some((used) => conflictsWith(one, used));
-  if (!wanted.some(isTaken)) return undefined;
-  return { reason: 'NodePorts', message: "node(s) didn't have free ports for the requested pod ports" };
-}
-
-/** `OutOfpods`, `OutOfcpu` and their like. */
-function shortage(pod: Pod, active: readonly Pod[], node: NodeFacts): Refusal | undefined {
-  if (active.length >= node.podsMax) {
-    const message = `Node didn't have enough resource: pods, requested: 1, used: ${active.length}, capacity: ${node.podsMax}`;
-    return { reason: 'OutOfpods', message };
-  }
-  return resourceShortage(pod, active, node);
-}
-
-/** `OutOfcpu` and its like, of the resources named or of all: what others of the node leave is not enough. */
-export function resourceShortage(
-  pod: Pod,
-  active: readonly Pod[],
-  node: NodeFacts,
-  only?: ReadonlySet<string>,
-): Refusal | undefined {
-  const { cpuMilli, memoryBytes, storageBytes } = node.allocatable;
-  const wanted = podRequestNumbers(pod);
-  // Extended resources are the scheduler's and the device plugins'; huge pages are the kernel's, and none are set aside.
-  const hugePages = [...wanted.keys()].filter((name) => name.startsWith('hugepages-'));
-  const capacities = {
-    cpu: cpuMilli,
-    memory: memoryBytes,
-    'ephemeral-storage': storageBytes,
-    ...Object.fromEntries(hugePages.map((name) => [name, 0])),
-  };
-  for (const [name, capacity] of Object.entries(capacities)) {
-    const requested = wanted.get(name) ?? 0;
-    if (requested === 0 || only?.has(name) === false) continue;
-    const used = active.reduce((sum, other) => sum + (podRequestNumbers(other).get(name) ?? 0), 0);
-    if (used + requested <= capacity) continue;
-    const message = `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
-    return { reason: `OutOf${name}`, message };
   }
   return undefined;
 }

@@ -3,8 +3,8 @@ import { equalJson } from '#api/json.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
-import { resourceShortage } from './admission.ts';
 import type { NodeFacts } from './ports.ts';
+import { resourceShortage } from './resource-admission.ts';
 import { amountsOf } from './resources.ts';
 
 /** Requests and limits of the pod as a whole, and of its containers by name. */
