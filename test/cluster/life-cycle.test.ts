@@ -96,6 +96,7 @@ describe.skipIf(!canRun)('pods of podwright up (needs kubectl)', () => {
     });
     await cluster.must('apply -f -', { input: manifest });
     await cluster.must('expose pod ready --port=80');
+    await eventually('Endpoints', async () => (await cluster.kubectl('get endpoints ready')).code === 0);
     const addresses = (): Promise<string> =>
       cluster.must('get endpoints ready -o jsonpath={.subsets[*].addresses[*].ip}');
     await eventually('an endpoint', async () => (await addresses()) !== '');
