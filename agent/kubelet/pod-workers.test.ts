@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { configMaps, events, pods } from '#api/kind-ref.ts';
 import type { Container } from '#api/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
@@ -321,6 +321,29 @@ describe('kubelet', () => {
     await node.advance(9000);
     expect(node.get('web')?.status?.phase).toBe('Running');
     expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff', 'Pulled']));
+  });
+
+  test('a pull of what the pod asked for before comes to nothing', async () => {
+    await using node = await startTestNode();
+
+    const { images } = node.runtime;
+    const ends = new Map<string, () => void>();
+    vi.spyOn(images, 'pull').mockImplementation(async (reference) => {
+      await new Promise<void>((resolve) => ends.set(reference, resolve));
+      return images.add(reference);
+    });
+    node.create('web', { containers: [main({ image: 'first:1' })] });
+    await node.settle();
+    const at = { namespace: 'default', name: 'web' };
+    const body = { spec: { containers: [main({ image: 'second:1' })] } };
+    await node.client.patch(pods, at, { kind: 'merge', body });
+    await node.settle();
+    ends.get('first:1')?.();
+    await node.settle();
+    expect(node.startedConfigs).toEqual([]);
+    ends.get('second:1')?.();
+    await node.settle();
+    expect(node.startedConfigs.map(({ imageId }) => imageId)).toEqual([images.resolve('second:1')?.id]);
   });
 
   test.each([

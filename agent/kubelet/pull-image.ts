@@ -4,6 +4,7 @@ import type { ActionOf } from './action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import type { BesideOutcome } from './outcome.ts';
 import { podNames } from './pod-events.ts';
+
 type PullAction = ActionOf<'pullImage'>;
 
 /** Starts a pull in the background; its end is an outcome, too. */
@@ -20,6 +21,8 @@ export function pullImage(action: PullAction, context: ApplyContext): Applied {
 function startPull(action: PullAction, context: ApplyContext): void {
   const { memory, ports } = context;
   const { pulls } = memory.beside;
+  // What the container asked for before, nobody waits for any more.
+  pulls.get(action.container)?.abort(new DOMException('image changed', 'AbortError'));
   const abort = new AbortController();
   pulls.set(action.container, abort);
   run(action, context, abort.signal)
