@@ -46,16 +46,10 @@ async function applyWhole(
   const { memory, ports } = context;
   const { uid } = memory;
   switch (action.kind) {
-    case 'prepareVolumes': {
-      const { volumes, directories } = action;
-      const [mounted] = await settleAll([
-        mountVolumes(volumes, context, signal),
-        makeDirectories(directories),
-      ]);
-      return mounted;
-    }
+    case 'prepareVolumes':
+      return mountVolumes(action.volumes, { context, directories: action.directories }, signal);
     case 'refreshVolumes':
-      return mountVolumes(action.volumes, context, signal);
+      return mountVolumes(action.volumes, { context, directories: [] }, signal);
     case 'removeVolumes':
       await ports.volumes.remove(uid);
       return { kind: 'volumesRemoved' };
@@ -85,24 +79,24 @@ async function applyWhole(
   }
 }
 
-/** Made while the sandbox is: starting a container finds them there. */
-async function makeDirectories(directories: readonly string[]): Promise<void> {
-  await Promise.all(directories.map((directory) => mkdir(directory, { recursive: true })));
-}
-
+/** With directories that containers will need: made while the sandbox is, so that starting one finds them there. */
 async function mountVolumes(
   { pod, downward, atChange }: VolumesToMount,
-  { ports }: ApplyContext,
+  { context, directories }: { readonly context: ApplyContext; readonly directories: readonly string[] },
   signal: AbortSignal,
 ): Promise<ActionOutcome> {
-  const atMs = ports.clock.now();
+  const { clock, events, volumes } = context.ports;
+  const atMs = clock.now();
   try {
-    const mounted = await ports.volumes.mount({ pod, downward, now: atMs, signal });
+    const [mounted] = await settleAll([
+      volumes.mount({ pod, downward, now: atMs, signal }),
+      Promise.all(directories.map((directory) => mkdir(directory, { recursive: true }))),
+    ]);
     return { kind: 'volumesMounted', mounted, atChange };
   } catch (error) {
     signal.throwIfAborted();
     const message = describeError(error);
-    ports.events.warning(pod, 'FailedMount', `MountVolume.SetUp failed: ${message}`);
+    events.warning(pod, 'FailedMount', `MountVolume.SetUp failed: ${message}`);
     return { kind: 'volumesFailed', message, atMs, atChange };
   }
 }

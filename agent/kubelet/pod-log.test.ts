@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PodwrightError } from '#base/errors.ts';
 import { secrets } from '#api/kind-ref.ts';
@@ -114,6 +116,22 @@ describe("the node's log", () => {
       expect(found).toHaveLength(lines ?? 1);
     },
   );
+
+  it('tells of a directory that cannot be made, and is quiet once it can', async () => {
+    await using node = await startTestNode();
+
+    const pod = node.create('web', { containers: [main()] });
+    const blocked = path.join(node.directory, 'pods', pod.metadata?.uid ?? '', 'containers');
+    mkdirSync(path.dirname(blocked), { recursive: true });
+    writeFileSync(blocked, '');
+    await node.settle();
+    expect(node.get('web')?.status?.phase).toBe('Pending');
+    rmSync(blocked);
+    await node.advance(2000);
+    expect(node.get('web')?.status?.phase).toBe('Running');
+    const found = node.lines.filter(({ reason }) => reason === 'FailedMount');
+    expect(found).toEqual([expect.objectContaining({ error: expect.stringContaining('ENOTDIR') })]);
+  });
 
   it('never holds values of the environment, Secrets, or what a container wrote', async () => {
     await using node = await startTestNode({ onExec: () => ({ exitCode: 1, stdout: 'hunter2' }) });
