@@ -30,7 +30,7 @@ export interface Answer<T> {
 }
 
 /** How slow a member may be before another is asked: what goes to one whose leader has just died is often never answered. */
-const patience: Backoff = { initialMs: 1000, factor: 2, maxMs: 4000 };
+const patience: Backoff = { initialMs: 1000, factor: 1.5, maxMs: 2500 };
 /** How long a request is tried in all. */
 export const requestMsMax = 10_000;
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 1000 };

@@ -53,7 +53,8 @@ export function isGuarded({ expect, ops }: StoreTxn): boolean {
 
 /**
  * Whether a guarded transaction that was refused now had been done by an earlier try whose answer was lost: everything is as it
- * wanted it, and was put at one revision. (Had somebody else put the very same bytes, nobody could tell, or would mind.)
+ * wanted it, and was put at one revision. It takes the very same bytes of another server for its own, so those of writers whose
+ * changes add up have to differ: objects have a uid, claims name their owner, a count goes with the object that it counts.
  */
 export function wasDone(txn: StoreTxn, current: readonly (StoredValue | undefined)[]): boolean {
   const found = new Map(txn.expect.map(({ key }, index) => [key, current[index]]));
