@@ -1,15 +1,19 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts, writeDurably } from '#base/durable-file.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
+import { runWithLease } from '#client/lease.ts';
 import {
   startApiServer,
   type ApiServer,
@@ -86,7 +90,8 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   );
   for (const node of nodes)
     await writeNodeCredentials(server, join(dataDir, 'nodes', node.name), { ...node, serverUrl: url });
-  stack.use(startLoops(server, { options, logger, clock: systemClock }));
+  const loops = { options, logger, clock: systemClock };
+  stack.use(options.etcdServers?.length ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));
   if (options.podRoutes === true) {
     stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
@@ -182,15 +187,47 @@ function clientOf(server: ApiServer, user: string): ApiClient {
   return createApiClient({ transport, userAgent: `podwright/${version()}` });
 }
 
-/** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
-function startLoops(
-  server: ApiServer,
-  {
-    options,
-    logger,
+interface LoopOptions {
+  readonly options: ServerCommandOptions;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** Scheduler and controllers where several servers share a store: on one of them, and on another when that one falls silent. */
+function startLoopsInTurn(server: ApiServer, loops: LoopOptions): AsyncDisposable {
+  const { clock, logger } = loops;
+  const stop = new AbortController();
+  const identity = `${hostname()}_${randomUUID()}`;
+  const election = {
+    client: clientOf(server, 'system:kube-controller-manager'),
+    where: { namespace: 'kube-system', name: 'kube-controller-manager' }, // As the program of that name calls its own.
+    identity,
     clock,
-  }: { readonly options: ServerCommandOptions; readonly logger: Logger; readonly clock: Clock },
-): AsyncDisposableStack {
+    onError: (error: unknown) => {
+      logger.warn(
+        { error: describeError(error) },
+        'whose turn it is to run the controllers will be asked again',
+      );
+    },
+  };
+  const lead = async (term: AbortSignal): Promise<void> => {
+    logger.info({ identity }, 'scheduler and controllers run here');
+    await using _loops = startLoops(server, loops);
+
+    if (!term.aborted) await once(term, 'abort');
+    logger.info({ identity }, 'scheduler and controllers end here');
+  };
+  const leading = runWithLease(election, lead, stop.signal);
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await leading;
+    },
+  };
+}
+
+/** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
+function startLoops(server: ApiServer, { options, logger, clock }: LoopOptions): AsyncDisposableStack {
   const stack = new AsyncDisposableStack();
   const client = clientOf(server, 'system:kube-controller-manager');
   const informers = stack.use(createInformers({ client, clock, logger }));
