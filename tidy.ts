@@ -85,6 +85,10 @@ const kindNamers: ReadonlyMap<string, string> = new Map([
   ['control-plane/apiserver/virtual.ts', 'answers need the server'],
 ]);
 
+/** What the facts say of types: whoever asks for it any other way knows nothing of the types of custom kinds. */
+const typeFacts = /\b(schema|merge)Facts\b/;
+const typeFactReaders: ReadonlySet<string> = new Set(['api/facts.ts', 'api/schema/built-in-types.ts']);
+
 const linesMax = 500;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
 const bareTimers =
@@ -183,6 +187,8 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
       add(index + 1, 'TODO(name-of-issue) only');
     if (removesTree.test(source) && !isTestFile(file) && !removers.has(file))
       add(index + 1, 'rm of a tree by path: removeTree of native/fs, or removeOwned of bin/ownership');
+    if (typeFacts.test(source) && file !== 'tidy.ts' && !isTestFile(file) && !typeFactReaders.has(file))
+      add(index + 1, 'the types of a kind are asked for by its TypeSource (kind.schema)');
     add(index + 1, kindProblem(file, source));
     if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')
       add(index + 1, 'named exports only');

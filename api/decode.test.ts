@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { decodeObject, decodeType, unknownFieldCountMax } from './decode.ts';
+import { decodeObject, unknownFieldCountMax } from './decode.ts';
 import { findKind, findKindByName, type Kind } from './kinds.ts';
+import { builtInTypes } from './schema/built-in-types.ts';
 
 const deployments = findKind('apps', 'v1', 'deployments') as Kind;
 const pods = findKind('', 'v1', 'pods') as Kind;
@@ -113,7 +114,10 @@ describe('decodeObject()', () => {
   });
 
   it('keeps microseconds where the type has them', () => {
-    const { object } = decodeType('coordination.v1.LeaseSpec', { renewTime: '2026-01-02T03:04:05.678901Z' });
+    const { object } = decodeObject(
+      { schema: builtInTypes, typeName: 'coordination.v1.LeaseSpec' },
+      { renewTime: '2026-01-02T03:04:05.678901Z' },
+    );
     expect(object).toEqual({ renewTime: '2026-01-02T03:04:05.678901Z' });
   });
 });

@@ -1,9 +1,8 @@
 import { PodwrightError } from '#base/errors.ts';
-import { protoFacts, type ProtoField } from './facts.ts';
 import { cloneJson, isObject, setOwn, type Draft } from './json.ts';
-import { schemaType, type Kind } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { canonicalQuantity } from './quantity.ts';
+import { containerOf, type SchemaField, type TypeRef, type TypeSource } from './schema/type-source.ts';
 import { formatMicroTime, formatTime, parseTime } from './time.ts';
 
 /** What came of a JSON value. */
@@ -18,28 +17,19 @@ export interface DecodedObject {
 export const unknownFieldCountMax = 100;
 
 /**
- * Reads a JSON value as an object of the kind: checks types, drops unknown fields, and gives the shape that Go's encoder
+ * Reads a JSON value as an object of the kind, or of any type: checks types, drops unknown fields, and gives the shape that Go's encoder
  * would (nulls and empty lists left out, zero values of fields without omitempty filled in, canonical quantities and times).
  * @throws {E_LIMIT} for a list of too many containers; detail: field, count, countMax
  * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`
  */
-export function decodeObject(
-  kind: Pick<Kind, 'typeName' | 'kind'>,
-  input: unknown,
-  literals?: NumberLiterals,
-): DecodedObject {
-  return decodeType(kind.typeName, input, literals);
+export function decodeObject(type: TypeRef, input: unknown, literals?: NumberLiterals): DecodedObject {
+  const walk: Walk = { path: [], struct: '', unknownFields: [], literals };
+  const object = typeDecoder(scopeOf(type.schema), type.typeName)(input, walk);
+  return { object: isObject(object) ? object : {}, unknownFields: walk.unknownFields };
 }
 
 /** Whole numbers that were written as fractions or with an exponent, by their paths: Go takes them for no integers. */
 export type NumberLiterals = ReadonlyMap<string, string>;
-
-/** The same for any schema type. */
-export function decodeType(typeName: string, input: unknown, literals?: NumberLiterals): DecodedObject {
-  const walk: Walk = { path: [], struct: '', unknownFields: [], literals };
-  const object = typeDecoder(typeName)(input, walk);
-  return { object: isObject(object) ? object : {}, unknownFields: walk.unknownFields };
-}
 
 /** Where the walk is, and what it has dropped. */
 interface Walk {
@@ -64,24 +54,38 @@ interface StructPlan {
   readonly always: readonly (readonly [string, () => unknown])[];
 }
 
-const decoders = new Map<string, Decode>();
+/** A source of types, and the decoders that were made of them. */
+interface Scope {
+  readonly source: TypeSource;
+  readonly decoders: Map<string, Decode>;
+}
 
-function typeDecoder(typeName: string): Decode {
-  const known = decoders.get(typeName);
+const scopes = new WeakMap<TypeSource, Scope>();
+
+function scopeOf(source: TypeSource): Scope {
+  const known = scopes.get(source);
   if (known !== undefined) return known;
-  const made = makeTypeDecoder(typeName);
-  decoders.set(typeName, made);
+  const made: Scope = { source, decoders: new Map() };
+  scopes.set(source, made);
   return made;
 }
 
-function makeTypeDecoder(typeName: string): Decode {
-  const fact = schemaType(typeName);
-  if (fact?.f === undefined) return cloneJson; // A union of shapes (JSONSchemaPropsOrBool) or free-form JSON.
+function typeDecoder(scope: Scope, typeName: string): Decode {
+  const known = scope.decoders.get(typeName);
+  if (known !== undefined) return known;
+  const made = makeTypeDecoder(scope, typeName);
+  scope.decoders.set(typeName, made);
+  return made;
+}
+
+function makeTypeDecoder(scope: Scope, typeName: string): Decode {
+  const fields = scope.source.find(typeName)?.fields;
+  if (fields === undefined) return cloneJson; // A union of shapes (JSONSchemaPropsOrBool) or free-form JSON.
   const short = typeName.slice(typeName.lastIndexOf('.') + 1);
   let plan: StructPlan | undefined; // Made on first use, for types contain themselves.
   return (value, walk) => {
     if (!isObject(value)) throw typeError(value, walk, goType(typeName));
-    plan ??= planStruct(typeName);
+    plan ??= planStruct(scope, fields);
     return decodeStruct(value, walk, { plan, short });
   };
 }
@@ -108,62 +112,28 @@ function decodeStruct(value: JsonObject, walk: Walk, type: { plan: StructPlan; s
   return out;
 }
 
-function planStruct(typeName: string): StructPlan {
-  const fact = schemaType(typeName);
-  const proto = protoFields(typeName);
-  const required = new Set(fact?.r);
+function planStruct(scope: Scope, schema: ReadonlyMap<string, SchemaField>): StructPlan {
   const always: [string, () => unknown][] = [];
   const fields = new Map<string, FieldPlan>();
-  for (const [name, value] of Object.entries(fact?.f ?? {})) {
-    const expression = typeof value === 'string' ? value : value[0];
-    const flag = proto?.get(name)?.[2];
-    const isContainer = expression.startsWith('[]') || expression.startsWith('map:');
-    const isStruct = schemaType(expression)?.f !== undefined;
-    const isNulled = nullWhenEmpty.has(`${typeName}.${name}`);
-    const isKept = isContainer ? required.has(name) && !isNulled : isStruct || flag !== 1;
-    const decode = isContainer ? boundedDecoder(expression) : expressionDecoder(expression);
-    fields.set(name, { name, decode, omitsEmpty: !isKept });
-    const zero = isNulled
-      ? () => null
-      : isContainer
-        ? emptyContainer(expression, required.has(name) && proto !== undefined)
-        : isStruct
-          ? structZero(expression, flag)
-          : scalarZero(expression, isTimeAlwaysShown(name, expression, flag) ? 2 : flag);
+  for (const [name, { type, omitsEmpty, absent }] of schema) {
+    fields.set(name, { name, decode: boundedDecoder(scope, type), omitsEmpty });
+    const zero = absent === 'null' ? () => null : absent === 'zero' ? fieldZero(scope, type) : undefined;
     if (zero !== undefined) always.push([name, zero]);
   }
   return { fields, always };
 }
 
-/**
- * Lists without omitempty that Go shows as null (kube-apiserver 1.36.2). Others of the kind are shown as [], which every client takes
- * as the same and which spares JavaScript ones a null.
- */
-const nullWhenEmpty: ReadonlySet<string> = new Set([
-  'storage.v1.CSINodeSpec.drivers',
-  'autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics',
-  'apiextensions.v1.CustomResourceDefinitionStatus.conditions',
-]);
-
-function emptyContainer(expression: string, isAlways: boolean): (() => unknown) | undefined {
-  if (!isAlways) return undefined;
-  return expression.startsWith('[]') ? () => [] : () => ({});
+/** What a field is that was not given and is shown all the same. */
+function fieldZero(scope: Scope, type: string): (() => unknown) | undefined {
+  const { shape } = containerOf(type);
+  if (shape === 'list') return () => [];
+  if (shape === 'map') return () => ({});
+  if (scope.source.find(type)?.fields === undefined) return scalarZero(type);
+  return () => typeDecoder(scope, type)({}, { path: [], struct: '', unknownFields: [], literals: undefined });
 }
 
-/** omitempty does not leave out a struct, and Time is one: only creationTimestamp (omitzero) goes missing when zero. */
-function isTimeAlwaysShown(name: string, expression: string, flag: 1 | 2 | undefined): boolean {
-  return flag === 1 && (expression === 'time' || expression === 'microtime') && name !== 'creationTimestamp';
-}
-
-/** Structs that are no pointers are always shown; ObjectMeta is one everywhere. */
-function structZero(typeName: string, flag: 1 | 2 | undefined): (() => unknown) | undefined {
-  if (flag === undefined && typeName !== 'meta.v1.ObjectMeta') return undefined;
-  return () => typeDecoder(typeName)({}, { path: [], struct: '', unknownFields: [], literals: undefined });
-}
-
-/** The zero of a field that Go writes even when zero (flag 2 of the proto facts). */
-function scalarZero(expression: string, flag: 1 | 2 | undefined): (() => unknown) | undefined {
-  if (flag !== 2) return undefined;
+/** The zero that Go writes. */
+function scalarZero(expression: string): (() => unknown) | undefined {
   switch (expression) {
     case 'string':
       return () => '';
@@ -184,25 +154,11 @@ function scalarZero(expression: string, flag: 1 | 2 | undefined): (() => unknown
   }
 }
 
-/** Proto fields of a type under their JSON names, those of inlined messages among them; undefined without facts. */
-function protoFields(typeName: string): ReadonlyMap<string, ProtoField> | undefined {
-  const facts = protoFacts();
-  const message = facts.messages[typeName];
-  if (message === undefined) return undefined;
-  const { rename = {}, inline = [] } = facts.json[typeName] ?? {};
-  const fields = new Map<string, ProtoField>();
-  for (const [name, field] of Object.entries(message)) {
-    if (inline.includes(name)) {
-      for (const [inner, value] of protoFields(field[1]) ?? []) fields.set(inner, value);
-    } else fields.set(rename[name] ?? name, field);
-  }
-  return fields;
-}
-
-function expressionDecoder(expression: string): Decode {
-  if (expression.startsWith('[]')) return listDecoder(expression.slice(2));
-  if (expression.startsWith('map:')) return mapDecoder(expression.slice(4));
-  return scalarDecoders[expression] ?? ((value, walk) => typeDecoder(expression)(value, walk));
+function expressionDecoder(scope: Scope, expression: string): Decode {
+  const { shape, item } = containerOf(expression);
+  if (shape === 'list') return listDecoder(scope, item);
+  if (shape === 'map') return mapDecoder(scope, item);
+  return scalarDecoders[expression] ?? ((value, walk) => typeDecoder(scope, expression)(value, walk));
 }
 
 /**
@@ -212,8 +168,8 @@ export const containerCountMax = 1000;
 
 const containerLists = new Set(['[]core.v1.Container', '[]core.v1.EphemeralContainer']);
 
-function boundedDecoder(expression: string): Decode {
-  const decode = expressionDecoder(expression);
+function boundedDecoder(scope: Scope, expression: string): Decode {
+  const decode = expressionDecoder(scope, expression);
   if (!containerLists.has(expression)) return decode;
   return (value, walk) => {
     if (!Array.isArray(value) || value.length <= containerCountMax) return decode(value, walk);
@@ -228,10 +184,10 @@ function boundedDecoder(expression: string): Decode {
   };
 }
 
-function listDecoder(item: string): Decode {
-  const decode = expressionDecoder(item);
+function listDecoder(scope: Scope, item: string): Decode {
+  const decode = expressionDecoder(scope, item);
   const type = `[]${goType(item)}`;
-  const zero = itemZero(item);
+  const zero = itemZero(scope, item);
   return (value, walk) => {
     if (!Array.isArray(value)) throw typeError(value, walk, type);
     const { struct } = walk;
@@ -246,16 +202,17 @@ function listDecoder(item: string): Decode {
 }
 
 /** What Go makes of a null in a list or map: the zero value. */
-function itemZero(item: string): (walk: Walk) => unknown {
-  const scalar = scalarZero(item, 2);
+function itemZero(scope: Scope, item: string): (walk: Walk) => unknown {
+  const scalar = scalarZero(item);
   if (scalar !== undefined) return scalar;
-  return (walk) => (schemaType(item)?.f === undefined ? null : typeDecoder(item)({}, walk));
+  return (walk) =>
+    scope.source.find(item)?.fields === undefined ? null : typeDecoder(scope, item)({}, walk);
 }
 
-function mapDecoder(item: string): Decode {
-  const decode = expressionDecoder(item);
+function mapDecoder(scope: Scope, item: string): Decode {
+  const decode = expressionDecoder(scope, item);
   const type = `map[string]${goType(item)}`;
-  const zero = itemZero(item);
+  const zero = itemZero(scope, item);
   return (value, walk) => {
     if (!isObject(value)) throw typeError(value, walk, type);
     const { struct } = walk;

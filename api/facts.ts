@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { MergeRule } from './schema/type-source.ts';
 
 /** A field of a type: its type expression, or that with `e` the enum's key and `d` the OpenAPI default. */
 export type FieldFact = string | readonly [string, { readonly e?: string; readonly d?: unknown }];
@@ -19,18 +20,9 @@ export interface SchemaFacts {
   readonly kinds: Readonly<Record<string, string>>;
 }
 
-/** How a list or map merges: patchStrategy, patchMergeKey, listType, listMapKeys, mapType. */
-export interface MergeFact {
-  readonly ps?: string;
-  readonly pk?: string;
-  readonly lt?: 'atomic' | 'set' | 'map';
-  readonly lk?: readonly string[];
-  readonly mt?: 'atomic' | 'granular';
-}
-
 /** merge-1.36.json: type, field, how it merges. */
 export interface MergeFacts {
-  readonly types: Readonly<Record<string, Readonly<Record<string, MergeFact>>>>;
+  readonly types: Readonly<Record<string, Readonly<Record<string, MergeRule>>>>;
 }
 
 /** Field number, type expression, flag (see the legend in the file). */

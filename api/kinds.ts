@@ -1,17 +1,21 @@
-import { resourceFacts, schemaFacts, type ResourceFact, type TypeFact } from './facts.ts';
+import { resourceFacts, type ResourceFact } from './facts.ts';
+import { builtInTypeName, builtInTypes } from './schema/built-in-types.ts';
+import type { GroupVersionKind, TypeRef } from './schema/type-source.ts';
 
 /** `deployments/scale` and its like: what it answers with and how it is called. */
-export interface Subresource {
+export interface Subresource extends TypeRef {
   readonly name: string;
   /** Kind of the request and response; group and version may be another's (`autoscaling/v1` Scale). */
   readonly kind: string;
   readonly group: string;
   readonly version: string;
   readonly verbs: readonly string[];
+  /** The type of the request and response; '' where these are no objects. */
+  readonly typeName: string;
 }
 
 /** A kind as the API serves it. Built-in kinds come from the facts; a custom one is data of the same shape. */
-export interface Kind {
+export interface Kind extends TypeRef {
   readonly group: string; // '' is core
   readonly version: string;
   readonly kind: string;
@@ -21,7 +25,7 @@ export interface Kind {
   readonly categories: readonly string[];
   readonly namespaced: boolean;
   readonly verbs: readonly string[];
-  /** The schema type of its objects: see `schemaType`. */
+  /** The type of its objects in `schema`; '' where nothing is known of them. */
   readonly typeName: string;
   readonly subresources: readonly Subresource[];
 }
@@ -68,14 +72,8 @@ export function findSubresource(kind: Kind, name: string): Subresource | undefin
 /** The kind whose objects a subresource takes and gives (`Scale`, `Binding`, `Eviction`, `TokenRequest`), as data for decoding. */
 export function kindOfSubresource(kind: Kind, sub: Subresource): Kind {
   if (sub.kind === kind.kind && sub.group === kind.group) return kind;
-  const typeName = schemaFacts().kinds[`${sub.group}/${sub.version}/${sub.kind}`] ?? '';
-  const { group, version } = sub;
-  return { ...kind, group, version, kind: sub.kind, typeName, verbs: sub.verbs, subresources: [] };
-}
-
-/** The facts of a schema type (`core.v1.PodSpec`); undefined for an unknown name. */
-export function schemaType(name: string): TypeFact | undefined {
-  return Object.hasOwn(schemaFacts().types, name) ? schemaFacts().types[name] : undefined;
+  const { group, version, schema, typeName, verbs } = sub;
+  return { ...kind, group, version, kind: sub.kind, schema, typeName, verbs, subresources: [] };
 }
 
 /** `apps/v1`, `v1` or `/v1` in its parts. */
@@ -112,14 +110,16 @@ function kindsOfGroup(gv: GroupVersion, resources: Readonly<Record<string, Resou
       categories: fact.cat ?? [],
       namespaced: fact.ns,
       verbs: fact.verbs,
-      typeName: schemaFacts().kinds[`${gv.group}/${gv.version}/${fact.kind}`] ?? '',
+      ...typeOf({ ...gv, kind: fact.kind }),
       subresources: entries
         .filter(([path]) => path.startsWith(`${resource}/`))
-        .map(([path, sub]) => ({
-          name: path.slice(resource.length + 1),
-          kind: sub.kind,
-          ...(sub.gv === undefined ? gv : parseGroupVersion(sub.gv)),
-          verbs: sub.verbs,
-        })),
+        .map(([path, sub]) => {
+          const named = { ...(sub.gv === undefined ? gv : parseGroupVersion(sub.gv)), kind: sub.kind };
+          return { name: path.slice(resource.length + 1), ...named, ...typeOf(named), verbs: sub.verbs };
+        }),
     }));
+}
+
+function typeOf(named: GroupVersionKind): TypeRef {
+  return { schema: builtInTypes, typeName: builtInTypeName(named) ?? '' };
 }

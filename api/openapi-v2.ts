@@ -1,7 +1,7 @@
-import { groupVersions, schemaType } from './kinds.ts';
+import { groupVersions } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { kubernetesVersion } from './openapi-v3.ts';
-import { operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
+import { metaType, operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
 import { schemaRef, schemasOf } from './openapi/schema.ts';
 
 export { encodeOpenApiV2, openApiV2ProtobufMediaType } from './openapi/gnostic.ts';
@@ -9,18 +9,16 @@ export { encodeOpenApiV2, openApiV2ProtobufMediaType } from './openapi/gnostic.t
 /** The swagger 2.0 document of `/openapi/v2`, over all group versions. Made anew by each call: keep it. */
 export function openApiV2Document(): JsonObject {
   const operations = groupVersions.flatMap(operationsOf);
-  const types = operations.flatMap(({ request, response }) => [request, response]).filter(isType);
+  const types = operations
+    .flatMap(({ request, response }) => [request, response])
+    .filter((type) => type !== undefined);
   const byPath = Map.groupBy(operations, ({ path }) => path);
   return {
     swagger: '2.0',
     info: { title: 'Kubernetes', version: kubernetesVersion },
     paths: Object.fromEntries([...byPath].map(([path, ops]) => [path, renderPath(ops)])),
-    definitions: schemasOf([...new Set(types)], 'v2'),
+    definitions: schemasOf(types, 'v2'),
   };
-}
-
-function isType(typeName: string | undefined): typeName is string {
-  return typeName !== undefined && schemaType(typeName) !== undefined;
 }
 
 function renderPath(operations: readonly Operation[]): JsonObject {
@@ -37,8 +35,8 @@ function renderPath(operations: readonly Operation[]): JsonObject {
 
 function renderOperation(operation: Operation): JsonObject {
   const { action, group, version, kind, operationId, query, request, response } = operation;
-  const body = action === 'patch' ? 'meta.v1.Patch' : request;
-  const schema = isType(body) ? schemaRef(body, 'v2') : { type: 'object' };
+  const body = action === 'patch' ? metaType('Patch') : request;
+  const schema = (body && schemaRef(body, 'v2')) ?? { type: 'object' };
   return {
     tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
     operationId,
@@ -51,7 +49,7 @@ function renderOperation(operation: Operation): JsonObject {
     responses: {
       [action === 'post' ? '201' : '200']: {
         description: 'OK',
-        schema: isType(response) ? schemaRef(response, 'v2') : { type: 'string' },
+        schema: (response && schemaRef(response, 'v2')) ?? { type: 'string' },
       },
     },
     'x-kubernetes-action': action,

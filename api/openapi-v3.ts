@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { groupVersions, kinds, schemaType, type GroupVersion } from './kinds.ts';
+import { groupVersions, kinds, type GroupVersion } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
 import { schemaRef, schemasOf } from './openapi/schema.ts';
+import type { TypeRef } from './schema/type-source.ts';
 
 /** The version of Kubernetes whose API this is. */
 export const kubernetesVersion = 'v1.36.2';
@@ -41,17 +42,15 @@ export function openApiV3Document(groupVersion: GroupVersion): OpenApiDocument |
 
 function renderDocument(groupVersion: GroupVersion): JsonObject {
   const operations = operationsOf(groupVersion);
-  const types = operations.flatMap(({ request, response }) => [request, response]).filter(isType);
+  const types = operations
+    .flatMap(({ request, response }) => [request, response])
+    .filter((type) => type !== undefined);
   return {
     openapi: '3.0.0',
     info: { title: 'Kubernetes', version: kubernetesVersion },
     paths: renderPaths(operations),
-    components: { schemas: schemasOf([...new Set(types)], 'v3') },
+    components: { schemas: schemasOf(types, 'v3') },
   };
-}
-
-function isType(typeName: string | undefined): typeName is string {
-  return typeName !== undefined && schemaType(typeName) !== undefined;
 }
 
 function renderPaths(operations: readonly Operation[]): JsonObject {
@@ -94,8 +93,8 @@ function requestBody({ action, request }: Operation): JsonObject {
   return request === undefined ? {} : { requestBody: content(request, ['*/*']) };
 }
 
-function content(typeName: string | undefined, mediaTypes: readonly string[]): JsonObject {
-  const schema = isType(typeName) ? schemaRef(typeName, 'v3') : { type: 'string' };
+function content(type: TypeRef | undefined, mediaTypes: readonly string[]): JsonObject {
+  const schema = (type && schemaRef(type, 'v3')) ?? { type: 'string' };
   return { content: Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema }])) };
 }
 

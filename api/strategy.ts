@@ -1,6 +1,6 @@
-import { decodeType } from './decode.ts';
+import { decodeObject } from './decode.ts';
 import { at, equalJson, memberOf, objectOf, stringOf, withPath } from './json.ts';
-import { findSubresource, schemaType, type Kind } from './kinds.ts';
+import { findSubresource, type Kind } from './kinds.ts';
 import { rulesOf } from './kinds/rules-of.ts';
 import type { CreateContext } from './kinds/rules.ts';
 import { writeStatus } from './kinds/status-part.ts';
@@ -147,8 +147,12 @@ function keepsStatusOnCreate(kind: Kind): boolean {
 }
 
 function withInitialStatus(kind: Kind, object: JsonObject, context: CreateContext): JsonObject {
-  const field = schemaType(kind.typeName)?.f?.['status'];
-  if (typeof field !== 'string') return object;
-  const initial = rulesOf(kind).initialStatus?.(object, context) ?? {};
-  return { ...object, status: decodeType(field, initial).object };
+  const { schema, typeName } = kind;
+  const field = schema.find(typeName)?.fields?.get('status');
+  const initial = rulesOf(kind).initialStatus?.(object, context);
+  if (field === undefined || (initial === undefined && field.absent === 'nothing')) {
+    const { status: _status, ...rest } = object;
+    return rest;
+  }
+  return { ...object, status: decodeObject({ schema, typeName: field.type }, initial ?? {}).object };
 }

@@ -16,7 +16,7 @@ export function validateCreate(kind: Kind, object: JsonObject): readonly FieldEr
 function createFaults(kind: Kind, object: JsonObject): readonly FieldError[] {
   const { validate, validateCreate } = rulesOf(kind);
   const own = [...(validate?.(object) ?? []), ...(validateCreate?.(object) ?? [])];
-  return distinct([...validateMeta(kind, object), ...own], () => validateSchema(kind.typeName, object));
+  return distinct([...validateMeta(kind, object), ...own], () => validateSchema(kind, object));
 }
 
 /** Complaints about an update, after prepareUpdate; `subresource` where the write is to one. */
@@ -43,9 +43,7 @@ function updateFaults(
   // What is stored was accepted once: it must stay possible to label it, and to let go of it.
   const isSame = isSameBody(old, object);
   const own = isSame ? [] : (rules.validate?.(object) ?? []);
-  return distinct([...meta, ...own, ...changes()], () =>
-    isSame ? [] : validateSchema(kind.typeName, object),
-  );
+  return distinct([...meta, ...own, ...changes()], () => (isSame ? [] : validateSchema(kind, object)));
 }
 
 /** Whether the two say the same, but for metadata and status. */

@@ -177,13 +177,12 @@ function createServer(log: FakeLog, clock: Clock) {
     how: Parameters<ApiClient['patch']>[2],
   ): JsonObject => {
     const old = find(kind, where);
-    const typeName = findKind(kind.group, kind.version, kind.resource)?.typeName ?? '';
     const patched =
       how.kind === 'json'
         ? applyJsonPatch(old, how.body)
         : how.kind === 'merge'
           ? applyMergePatch(old, how.body)
-          : applyStrategicPatch({ typeName }, old, objectOf(how.body));
+          : applyStrategicPatch(knownKind(kind), old, objectOf(how.body));
     return update(kind, objectOf(patched), how.subresource);
   };
   const createSub = (

@@ -8,6 +8,7 @@ import { matchesFields, parseFieldSelector } from '#api/field-selector.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import { kinds, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { scaleOf } from '#api/scale.ts';
 import { prepareCreate, prepareUpdate } from '#api/strategy.ts';
 import { tableColumns, tableRow } from '#api/table.ts';
@@ -116,6 +117,8 @@ function custom(kind: string, namespaced: boolean): Kind {
   const names = { kind, resource: `${kind.toLowerCase()}s`, singular: kind.toLowerCase() };
   const status = {
     name: 'status',
+    schema: builtInTypes,
+    typeName: '',
     kind,
     group: 'example.com',
     version: 'v1',
@@ -130,6 +133,7 @@ function custom(kind: string, namespaced: boolean): Kind {
     categories: [],
     namespaced,
     verbs,
+    schema: builtInTypes,
     typeName: '',
     subresources: [status],
   };

@@ -1,5 +1,6 @@
-import { schemaFacts } from '#api/facts.ts';
 import { kinds as builtInKinds, type GroupVersion, type Kind } from '#api/kinds.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
+import type { GroupVersionKind, TypeRef } from '#api/schema/type-source.ts';
 
 /** The HTTP methods of the API. */
 export type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -14,9 +15,9 @@ export interface Operation {
   readonly group: string;
   readonly version: string;
   readonly kind: string;
-  /** Schema types; undefined where there is no body or it is no object. */
-  readonly request?: string | undefined;
-  readonly response?: string | undefined;
+  /** undefined where there is no body or it is no object. */
+  readonly request?: TypeRef | undefined;
+  readonly response?: TypeRef | undefined;
   readonly query: readonly QueryParameter[];
   /** Names of the path's parameters. */
   readonly pathParameters: readonly string[];
@@ -96,7 +97,7 @@ function resourceOperations(kind: Kind): readonly Operation[] {
   const ofVerbs = (verbs: typeof collectionVerbs, path: string): readonly Operation[] =>
     verbs
       .filter(([verb]) => kind.verbs.includes(verb))
-      .map(([, method, action]) => makeOperation({ kind, path, method, action, typeName: kind.typeName }));
+      .map(([, method, action]) => makeOperation({ kind, path, method, action, type: kind }));
   const everywhere =
     kind.namespaced && kind.verbs.includes('list')
       ? [
@@ -105,7 +106,7 @@ function resourceOperations(kind: Kind): readonly Operation[] {
             path: `${rootPath(kind)}/${kind.resource}`,
             method: 'get',
             action: 'list',
-            typeName: kind.typeName,
+            type: kind,
             suffix: 'ForAllNamespaces',
           }),
         ]
@@ -119,9 +120,9 @@ function resourceOperations(kind: Kind): readonly Operation[] {
 
 function subresourceOperations(kind: Kind): readonly Operation[] {
   return kind.subresources.flatMap((sub) => {
-    const typeName = schemaFacts().kinds[`${sub.group}/${sub.version}/${sub.kind}`];
+    const type = sub.typeName === '' ? undefined : sub;
     const path = `${collectionPath(kind)}/{name}/${sub.name}`;
-    const verbs = [...objectVerbs, ['create', 'post', typeName === undefined ? 'connect' : 'post'] as const];
+    const verbs = [...objectVerbs, ['create', 'post', type === undefined ? 'connect' : 'post'] as const];
     return verbs
       .filter(([verb]) => sub.verbs.includes(verb))
       .map(([, method, action]) =>
@@ -131,7 +132,7 @@ function subresourceOperations(kind: Kind): readonly Operation[] {
           path,
           method,
           action,
-          typeName,
+          type,
           suffix: capital(sub.name),
         }),
       );
@@ -139,18 +140,18 @@ function subresourceOperations(kind: Kind): readonly Operation[] {
 }
 
 interface OperationPlan {
-  readonly kind: Pick<Kind, 'group' | 'version' | 'kind'>;
+  readonly kind: GroupVersionKind;
   /** The kind that a subresource is of: operations are named after it. */
-  readonly owner?: Pick<Kind, 'group' | 'version' | 'kind'>;
+  readonly owner?: GroupVersionKind;
   readonly path: string;
   readonly method: Method;
   readonly action: string;
-  readonly typeName: string | undefined;
+  readonly type: TypeRef | undefined;
   readonly suffix?: string;
 }
 
 function makeOperation(plan: OperationPlan): Operation {
-  const { kind, path, method, action, typeName } = plan;
+  const { kind, path, method, action, type } = plan;
   const isStatus = action === 'delete' || action === 'deletecollection';
   const hasBody = action === 'post' || action === 'put';
   return {
@@ -161,11 +162,20 @@ function makeOperation(plan: OperationPlan): Operation {
     version: kind.version,
     kind: kind.kind,
     operationId: operationIdOf(plan),
-    request: isStatus ? 'meta.v1.DeleteOptions' : hasBody ? typeName : undefined,
-    response: isStatus ? 'meta.v1.Status' : action === 'list' ? `${typeName}List` : typeName,
+    request: isStatus ? metaType('DeleteOptions') : hasBody ? type : undefined,
+    response: isStatus ? metaType('Status') : action === 'list' ? listOf(type) : type,
     query: queries[action] ?? [],
     pathParameters: [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name),
   };
+}
+
+/** What all kinds share: `meta.v1.Status`. */
+export function metaType(name: string): TypeRef {
+  return { schema: builtInTypes, typeName: `meta.v1.${name}` };
+}
+
+function listOf(type: TypeRef | undefined): TypeRef | undefined {
+  return type && { schema: type.schema, typeName: `${type.typeName}List` };
 }
 
 /** `replaceAppsV1NamespacedDeploymentStatus` */

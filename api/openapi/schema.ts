@@ -1,6 +1,12 @@
-import { mergeFacts, schemaFacts, type FieldFact, type MergeFact } from '#api/facts.ts';
-import { parseGroupVersion, schemaType } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import {
+  containerOf,
+  type MergeRule,
+  type SchemaField,
+  type SchemaType,
+  type TypeRef,
+  type TypeSource,
+} from '#api/schema/type-source.ts';
 
 /** Which of the two specifications a schema is written for, and where its references point. */
 export type Dialect = 'v2' | 'v3';
@@ -48,73 +54,48 @@ const scalarSchemas: Readonly<Record<Dialect, Readonly<Record<string, JsonObject
   },
 };
 
-const groupPrefixes: Readonly<Record<string, string>> = {
-  meta: 'io.k8s.apimachinery.pkg.apis.',
-  version: 'io.k8s.apimachinery.pkg.',
-  apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.',
-  apiregistration: 'io.k8s.kube-aggregator.pkg.apis.',
-};
-
-/** `core.v1.Pod` as OpenAPI calls it: `io.k8s.api.core.v1.Pod`. */
-export function schemaName(typeName: string): string {
-  const named = namedScalars[typeName];
-  return named ?? `${groupPrefixes[typeName.split('.')[0] ?? ''] ?? 'io.k8s.api.'}${typeName}`;
+/** A reference to the schema of a type; undefined for a type that nothing is known of. */
+export function schemaRef({ schema, typeName }: TypeRef, dialect: Dialect): JsonObject | undefined {
+  const name = namedScalars[typeName] ?? schema.find(typeName)?.publicName;
+  return name === undefined ? undefined : { $ref: `${refPrefix[dialect]}${name}` };
 }
 
-/** A reference to the schema of a type. */
-export function schemaRef(typeName: string, dialect: Dialect): JsonObject {
-  return { $ref: `${refPrefix[dialect]}${schemaName(typeName)}` };
-}
-
-/** The types and all that they refer to, with the names that OpenAPI gives them. */
-export function schemasOf(typeNames: readonly string[], dialect: Dialect): JsonObject {
-  const wanted = [...typeNames];
+/** The types and all that they refer to, with the names that OpenAPI gives them. Types that nothing is known of are left out. */
+export function schemasOf(types: readonly TypeRef[], dialect: Dialect): JsonObject {
+  const wanted = [...types];
   const schemas = new Map<string, JsonObject>();
-  for (let typeName = wanted.pop(); typeName !== undefined; typeName = wanted.pop()) {
-    const name = schemaName(typeName);
-    if (schemas.has(name)) continue;
-    schemas.set(name, typeSchema(typeName, dialect));
-    for (const fact of Object.values(schemaType(typeName)?.f ?? {})) {
-      const inner = expressionOf(fact).replace(/^(\[\]|map:)+/, '');
-      if (isNamed(inner)) wanted.push(inner);
+  for (let ref = wanted.pop(); ref !== undefined; ref = wanted.pop()) {
+    const { schema, typeName } = ref;
+    const type = schema.find(typeName);
+    const name = namedScalars[typeName] ?? type?.publicName;
+    if (name === undefined || schemas.has(name)) continue;
+    schemas.set(name, scalarSchemas[dialect][typeName] ?? (type && typeSchema(type, schema, dialect)) ?? {});
+    for (const field of type?.fields?.values() ?? []) {
+      wanted.push({ schema, typeName: field.type.replace(/^(\[\]|map:)+/, '') });
     }
   }
   return Object.fromEntries([...schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function isNamed(expression: string): boolean {
-  return namedScalars[expression] !== undefined || schemaType(expression) !== undefined;
-}
-
-function typeSchema(typeName: string, dialect: Dialect): JsonObject {
-  const scalar = scalarSchemas[dialect][typeName];
-  if (scalar !== undefined) return scalar;
-  const type = schemaType(typeName);
-  const merge = mergeFacts().types[typeName] ?? {};
-  if (type?.f === undefined) return type?.alias === undefined ? {} : expressionSchema(type.alias, dialect);
-  const properties = Object.entries(type.f).map(([name, fact]) => [
-    name,
-    fieldSchema(fact, merge[name], dialect),
-  ]);
-  const kinds = kindsOfType(typeName);
+function typeSchema(type: SchemaType, source: TypeSource, dialect: Dialect): JsonObject {
+  const { fields, alias, required, merge, kinds } = type;
+  if (fields === undefined) return alias === undefined ? {} : expressionSchema(alias, source, dialect);
+  const properties = [...fields].map(([name, field]) => [name, fieldSchema(field, source, dialect)]);
   return {
     type: 'object',
-    ...(type.r === undefined || type.r.length === 0 ? {} : { required: type.r }),
+    ...(required.length === 0 ? {} : { required }),
     properties: Object.fromEntries(properties) as JsonObject,
-    ...mergeMarkers(merge['']),
+    ...mergeMarkers(merge),
     ...(kinds.length === 0 ? {} : { 'x-kubernetes-group-version-kind': kinds }),
   };
 }
 
-function fieldSchema(fact: FieldFact, merge: MergeFact | undefined, dialect: Dialect): JsonObject {
-  const [expression, extra] = typeof fact === 'string' ? [fact, undefined] : fact;
-  const schema = expressionSchema(expression, dialect);
-  const markers = mergeMarkers(merge);
-  const values = extra?.e === undefined ? undefined : schemaFacts().enums[extra.e];
+function fieldSchema(field: SchemaField, source: TypeSource, dialect: Dialect): JsonObject {
+  const schema = expressionSchema(field.type, source, dialect);
   const siblings = {
-    ...(values === undefined || dialect === 'v2' ? {} : { enum: values }),
-    ...(extra?.d === undefined ? {} : { default: extra.d }),
-    ...markers,
+    ...(field.allowed === undefined || dialect === 'v2' ? {} : { enum: field.allowed }),
+    ...(field.default === undefined ? {} : { default: field.default }),
+    ...mergeMarkers(field.merge),
   };
   if (Object.keys(siblings).length === 0) return schema;
   // What stands beside a $ref is ignored in OpenAPI 3.0: wrap it.
@@ -123,20 +104,17 @@ function fieldSchema(fact: FieldFact, merge: MergeFact | undefined, dialect: Dia
     : { ...schema, ...siblings };
 }
 
-function expressionSchema(expression: string, dialect: Dialect): JsonObject {
-  if (expression.startsWith('[]'))
-    return { type: 'array', items: expressionSchema(expression.slice(2), dialect) };
-  if (expression.startsWith('map:')) {
-    return { type: 'object', additionalProperties: expressionSchema(expression.slice(4), dialect) };
+function expressionSchema(expression: string, source: TypeSource, dialect: Dialect): JsonObject {
+  const { shape, item } = containerOf(expression);
+  if (shape === 'list') return { type: 'array', items: expressionSchema(item, source, dialect) };
+  if (shape === 'map') {
+    return { type: 'object', additionalProperties: expressionSchema(item, source, dialect) };
   }
-  return scalarTypes[expression] ?? (isNamed(expression) ? schemaRef(expression, dialect) : {});
+  const ref = { schema: source, typeName: expression };
+  return scalarTypes[expression] ?? schemaRef(ref, dialect) ?? {};
 }
 
-function expressionOf(fact: FieldFact): string {
-  return typeof fact === 'string' ? fact : fact[0];
-}
-
-function mergeMarkers(merge: MergeFact | undefined): JsonObject {
+function mergeMarkers(merge: MergeRule | undefined): JsonObject {
   if (merge === undefined) return {};
   return {
     ...(merge.lk === undefined ? {} : { 'x-kubernetes-list-map-keys': merge.lk }),
@@ -145,18 +123,4 @@ function mergeMarkers(merge: MergeFact | undefined): JsonObject {
     ...(merge.pk === undefined ? {} : { 'x-kubernetes-patch-merge-key': merge.pk }),
     ...(merge.ps === undefined ? {} : { 'x-kubernetes-patch-strategy': merge.ps }),
   };
-}
-
-let typeKinds: ReadonlyMap<string, readonly JsonObject[]> | undefined;
-
-function kindsOfType(typeName: string): readonly JsonObject[] {
-  typeKinds ??= Map.groupBy(
-    Object.entries(schemaFacts().kinds).map(([key, type]) => {
-      const slash = key.lastIndexOf('/');
-      const { group, version } = parseGroupVersion(key.slice(0, slash).replace(/^\//, ''));
-      return { type, group, kind: key.slice(slash + 1), version };
-    }),
-    ({ type }) => type,
-  );
-  return (typeKinds.get(typeName) ?? []).map(({ group, kind, version }) => ({ group, kind, version }));
 }

@@ -2,14 +2,16 @@ import { isPodwrightError } from '#base/errors.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#api/object.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
+import type { TypeRef } from '#api/schema/type-source.ts';
 import { applyStrategicPatch } from './strategic-patch.ts';
 
-const pod = { typeName: 'core.v1.Pod' };
-const deployment = { typeName: 'apps.v1.Deployment' };
+const pod = { schema: builtInTypes, typeName: 'core.v1.Pod' };
+const deployment = { schema: builtInTypes, typeName: 'apps.v1.Deployment' };
 
 interface Case {
   readonly name: string;
-  readonly kind?: { readonly typeName: string };
+  readonly kind?: TypeRef;
   readonly base: JsonObject;
   readonly patch: JsonObject;
   readonly want: JsonObject;

@@ -1,28 +1,23 @@
-import { mergeFacts, type MergeFact } from '#api/facts.ts';
-import { cloneJson, goJson, isObject, listOf, memberOf, setOwn, type Draft } from '#api/json.ts';
-import { schemaType, type Kind } from '#api/kinds.ts';
+import { cloneJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
 import type { JsonObject } from '#api/object.ts';
+import { containerOf, type SchemaField, type TypeRef } from '#api/schema/type-source.ts';
 import { badRequest, statusError } from '#api/status.ts';
 
 /**
  * Strategic merge patch: like a merge patch, but lists that have a merge key merge by it, lists of scalars marked so merge as sets,
  * and directives steer ($patch, $retainKeys, $setElementOrder/f, $deleteFromPrimitiveList/f). The base is not changed.
- * Source: k8s.io/apimachinery strategicpatch; which list merges how: merge-1.36.json.
+ * Source: k8s.io/apimachinery strategicpatch; which list merges how: the schema (`SchemaField.merge`).
  * @throws {E_API} 400 for a malformed directive, 500 for a list item without its merge key (as kube-apiserver answers)
  */
-export function applyStrategicPatch(
-  kind: Pick<Kind, 'typeName'>,
-  base: JsonObject,
-  patch: JsonObject,
-): JsonObject {
-  return mergeObject(cloneJson(base) as Draft, patch, kind.typeName);
+export function applyStrategicPatch(type: TypeRef, base: JsonObject, patch: JsonObject): JsonObject {
+  return mergeObject(cloneJson(base) as Draft, patch, type);
 }
 
 const deletePrimitives = '$deleteFromPrimitiveList/';
 const elementOrder = '$setElementOrder/';
 
-/** Changes `base`, which is part of a copy already. `type` is '' where the schema does not say what is there. */
-function mergeObject(base: Draft, patch: JsonObject, type: string): Draft {
+/** Changes `base`, which is part of a copy already. `type` has no name where the schema does not say what is there. */
+function mergeObject(base: Draft, patch: JsonObject, type: TypeRef): Draft {
   const directive = patch['$patch'];
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive === 'delete') return {};
@@ -44,21 +39,22 @@ function mergeObject(base: Draft, patch: JsonObject, type: string): Draft {
 }
 
 interface FieldPlace {
-  readonly type: string;
+  readonly type: TypeRef;
   readonly key: string;
   readonly patch: JsonObject;
 }
 
 function mergeField(base: unknown, value: unknown, place: FieldPlace): unknown {
   const { type, key } = place;
-  const fact = factOf(type, key);
+  const { merge } = fieldOf(type, key) ?? {};
   if (isObject(value)) {
     const target = isObject(base) ? (base as Draft) : {};
     return mergeObject(target, value, fieldType(type, key));
   }
-  if (!Array.isArray(value) || !isMerged(fact)) return stripDirectives(value);
-  if (fact?.pk === undefined) return mergePrimitives(listOf(base), value);
-  return mergeList(listOf(base), value, { mergeKey: fact.pk, type: itemType(type, key) });
+  if (!Array.isArray(value) || merge?.ps?.split(',').includes('merge') !== true)
+    return stripDirectives(value);
+  if (merge.pk === undefined) return mergePrimitives(listOf(base), value);
+  return mergeList(listOf(base), value, { mergeKey: merge.pk, type: itemType(type, key) });
 }
 
 /** Lists of scalars: what is new is appended. */
@@ -71,7 +67,7 @@ function mergePrimitives(base: readonly unknown[], patch: readonly unknown[]): r
 function mergeList(
   base: readonly unknown[],
   patch: readonly unknown[],
-  list: { readonly mergeKey: string; readonly type: string },
+  list: { readonly mergeKey: string; readonly type: TypeRef },
 ): readonly unknown[] {
   const isReplace = (item: unknown): boolean =>
     isObject(item) && item['$patch'] === 'replace' && item[list.mergeKey] === undefined;
@@ -111,7 +107,7 @@ function identityOf(value: unknown): unknown {
 function mergeItem(
   { merged, places }: MergedList,
   item: unknown,
-  list: { readonly mergeKey: string; readonly type: string },
+  list: { readonly mergeKey: string; readonly type: TypeRef },
 ): void {
   if (!isObject(item)) throw statusError(500, '', `cannot merge a list item that is no map: ${goJson(item)}`);
   const { mergeKey, type } = list;
@@ -148,7 +144,7 @@ function retainKeys(base: Draft, patch: JsonObject): Draft {
 function applyListDirective(
   merged: Draft,
   patch: JsonObject,
-  { key, type }: { key: string; type: string },
+  { key, type }: { key: string; type: TypeRef },
 ): void {
   if (key.startsWith(deletePrimitives)) {
     const field = key.slice(deletePrimitives.length);
@@ -157,7 +153,7 @@ function applyListDirective(
     merged[field] = listOf(merged[field]).filter((item) => !gone.has(identityOf(item)));
   } else if (key.startsWith(elementOrder)) {
     const field = key.slice(elementOrder.length);
-    const mergeKey = factOf(type, field)?.pk;
+    const mergeKey = fieldOf(type, field)?.merge?.pk;
     if (Array.isArray(merged[field])) merged[field] = orderList(merged[field], listOf(patch[key]), mergeKey);
   }
 }
@@ -193,27 +189,18 @@ function orderList(
   return [...sorted.flatMap(({ item, before }) => [...before, item]), ...waiting];
 }
 
-function factOf(type: string, key: string): MergeFact | undefined {
-  const facts = mergeFacts().types;
-  return memberOf(memberOf(facts, type), key);
+function fieldOf({ schema, typeName }: TypeRef, key: string): SchemaField | undefined {
+  return schema.find(typeName)?.fields?.get(key);
 }
 
-function isMerged(fact: MergeFact | undefined): boolean {
-  return fact?.ps?.split(',').includes('merge') === true;
+function fieldType(type: TypeRef, key: string): TypeRef {
+  const { type: typeName = '' } = fieldOf(type, key) ?? {};
+  return { schema: type.schema, typeName: containerOf(typeName).shape === 'map' ? '' : typeName };
 }
 
-function fieldExpression(type: string, key: string): string {
-  const field = memberOf(schemaType(type)?.f, key);
-  return field === undefined ? '' : typeof field === 'string' ? field : field[0];
-}
-
-function fieldType(type: string, key: string): string {
-  const expression = fieldExpression(type, key);
-  return expression.startsWith('map:') ? '' : expression;
-}
-
-function itemType(type: string, key: string): string {
-  return fieldExpression(type, key).replace(/^\[\]/, '');
+function itemType(type: TypeRef, key: string): TypeRef {
+  const { type: expression = '' } = fieldOf(type, key) ?? {};
+  return { schema: type.schema, typeName: containerOf(expression).item };
 }
 
 function isDirective(key: string): boolean {

@@ -3,6 +3,7 @@ import { at, withPath } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import { particularKinds } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { createTurns } from '#base/turns.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
@@ -34,7 +35,15 @@ function custom(kind: string): Kind {
   const singular = kind.toLowerCase();
   const verbs = ['create', 'delete', 'get', 'list', 'patch', 'update', 'watch'];
   return {
-    ...{ group: 'example.com', version: 'v1', kind, singular, resource: `${singular}s`, typeName: '' },
+    ...{
+      group: 'example.com',
+      version: 'v1',
+      kind,
+      singular,
+      resource: `${singular}s`,
+      schema: builtInTypes,
+      typeName: '',
+    },
     ...{ shortNames: [], categories: [], namespaced: true, verbs, subresources: [] },
   };
 }

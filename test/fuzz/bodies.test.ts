@@ -17,6 +17,7 @@ import { cloneJson, isObject } from '#api/json.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
+import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { statusOf } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { fuzz } from './fuzz.ts';
@@ -87,7 +88,7 @@ fuzz('patches: the base stays, and the answer is no fault', {
     expect(applyMergePatch(base, patch)).toEqual(merged(base, patch));
     answered(() => applyJsonPatch(base, operations));
     // 500 is what kube-apiserver answers to a list item without its merge key.
-    answered(() => applyStrategicPatch({ typeName: 'core.v1.Pod' }, base, patch), 500);
+    answered(() => applyStrategicPatch({ schema: builtInTypes, typeName: 'core.v1.Pod' }, base, patch), 500);
     expect(base).toEqual(before);
   },
 });

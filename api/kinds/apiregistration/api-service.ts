@@ -11,6 +11,7 @@ export const apiServiceRules: KindRules = {
   storageFolder: 'apiregistration.k8s.io/apiservices',
   defaults: [['spec.service.port', 443]],
   tracksGeneration: false,
+  initialStatus: () => ({}),
   nameFormat: pathSegment,
   takesAnyFinalizer: true,
   cells: (service, now) => [
