@@ -9,7 +9,7 @@ import {
   storageVersionHash,
 } from './discovery.ts';
 import { at, objectsOf } from './json.ts';
-import { groupVersions, kinds } from './kinds.ts';
+import { findKindByName, groupVersions, kinds } from './kinds.ts';
 
 describe('aggregatedDiscovery()', () => {
   const core = aggregatedDiscovery('core', 'v2');
@@ -107,7 +107,12 @@ describe('the classic documents', () => {
 });
 
 describe('storageVersionHash()', () => {
-  it('is the one of kube-apiserver', () => {
-    expect(storageVersionHash({ group: '', version: 'v1', kind: 'Pod' })).toBe('xPOwRZ+Yhw8=');
+  it.each([
+    ['v1', 'Pod', 'xPOwRZ+Yhw8='],
+    ['v1', 'Event', 'r2yiGXH7wu8='],
+    ['events.k8s.io/v1', 'Event', 'r2yiGXH7wu8='], // A view of the same objects.
+  ])('is the one of kube-apiserver: %s %s', (apiVersion, name, want) => {
+    const kind = findKindByName(apiVersion, name);
+    expect(kind && storageVersionHash(kind)).toBe(want);
   });
 });

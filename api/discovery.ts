@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import {
   formatGroupVersion,
   kinds as builtInKinds,
+  storedKind,
   type GroupVersion,
   type Kind,
   type Subresource,
@@ -93,9 +94,9 @@ export function apiResourceList(
 }
 
 /** base64(sha256("group/version/kind")[0:8]) of the version that is stored. */
-export function storageVersionHash(kind: Pick<Kind, 'group' | 'version' | 'kind'>): string {
-  const version = kind.group === 'autoscaling' ? 'v2' : kind.version; // v1 is a view of what is stored as v2.
-  const digest = createHash('sha256').update(`${kind.group}/${version}/${kind.kind}`).digest();
+export function storageVersionHash(kind: Kind): string {
+  const { group, version, kind: name } = storedKind(kind);
+  const digest = createHash('sha256').update(`${group}/${version}/${name}`).digest();
   return digest.subarray(0, 8).toString('base64');
 }
 

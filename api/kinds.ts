@@ -1,4 +1,6 @@
 import { resourceFacts, type ResourceFact } from './facts.ts';
+import { viewOf } from './kinds/views.ts';
+import type { JsonObject } from './object.ts';
 import { builtInTypeName, builtInTypes } from './schema/built-in-types.ts';
 import type { GroupVersionKind, TypeRef } from './schema/type-source.ts';
 
@@ -28,6 +30,15 @@ export interface Kind extends TypeRef {
   /** The type of its objects in `schema`; '' where nothing is known of them. */
   readonly typeName: string;
   readonly subresources: readonly Subresource[];
+  /** Of a version that shows what is stored as another's: how. */
+  readonly storedAs?: StoredForm;
+}
+
+/** The kind as which objects are stored, and what they look like on the way; kind and apiVersion are the caller's to set. */
+export interface StoredForm {
+  readonly kind: Kind;
+  readonly fromStored: (object: JsonObject) => JsonObject;
+  readonly toStored: (object: JsonObject) => JsonObject;
 }
 
 /** A group ('' is core) and one of its versions. */
@@ -37,8 +48,10 @@ export interface GroupVersion {
 }
 
 /** Every built-in kind, in discovery order. */
-export const kinds: readonly Kind[] = Object.entries(resourceFacts().groups).flatMap(
-  ([groupVersion, resources]) => kindsOfGroup(parseGroupVersion(groupVersion), resources),
+export const kinds: readonly Kind[] = withStoredForms(
+  Object.entries(resourceFacts().groups).flatMap(([groupVersion, resources]) =>
+    kindsOfGroup(parseGroupVersion(groupVersion), resources),
+  ),
 );
 
 /** The group versions served, in discovery order (which is priority order). */
@@ -74,6 +87,11 @@ export function kindOfSubresource(kind: Kind, sub: Subresource): Kind {
   if (sub.kind === kind.kind && sub.group === kind.group) return kind;
   const { group, version, schema, typeName, verbs } = sub;
   return { ...kind, group, version, kind: sub.kind, schema, typeName, verbs, subresources: [] };
+}
+
+/** The kind as which objects of this kind are stored: itself, but for versions that are views of another. */
+export function storedKind(kind: Kind): Kind {
+  return kind.storedAs?.kind ?? kind;
 }
 
 /** `apps/v1`, `v1` or `/v1` in its parts. */
@@ -118,6 +136,19 @@ function kindsOfGroup(gv: GroupVersion, resources: Readonly<Record<string, Resou
           return { name: path.slice(resource.length + 1), ...named, ...typeOf(named), verbs: sub.verbs };
         }),
     }));
+}
+
+function withStoredForms(plain: readonly Kind[]): readonly Kind[] {
+  return plain.map((kind) => {
+    const view = viewOf(kind);
+    if (view === undefined) return kind;
+    const { stored, fromStored, toStored } = view;
+    const found = plain.find(
+      ({ group, version, kind: name }) =>
+        group === stored.group && version === stored.version && name === stored.kind,
+    );
+    return found === undefined ? kind : { ...kind, storedAs: { kind: found, fromStored, toStored } };
+  });
 }
 
 function typeOf(named: GroupVersionKind): TypeRef {

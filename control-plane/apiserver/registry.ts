@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { objectOf, stringOf } from '#api/json.ts';
-import { formatGroupVersion, type Kind } from '#api/kinds.ts';
+import { formatGroupVersion, storedKind, type Kind } from '#api/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { serviceUnavailable, statusError } from '#api/status.ts';
@@ -8,7 +8,6 @@ import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
 import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
 import type { Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
-import { fromStored, storedKind, toStored } from './stored-kind.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
 
 /** An object as it is stored now. `object` is of the kind asked for, with kind and apiVersion. */
@@ -69,15 +68,15 @@ export class Registry {
 
   /** The parsed object of a stored value. Shared: not to be changed. */
   objectOf(kind: Kind, value: StoredBytes): JsonObject {
-    const stored = storedKind(kind);
-    const object = this.#parsed.read(stored, value);
-    if (stored === kind) return object;
-    return { ...fromStored(kind, object), kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+    const { storedAs } = kind;
+    if (storedAs === undefined) return this.#parsed.read(kind, value);
+    const object = storedAs.fromStored(this.#parsed.read(storedAs.kind, value));
+    return { ...object, kind: kind.kind, apiVersion: formatGroupVersion(kind) };
   }
 
   /** What is stored, as the kind asked for. */
   storedOf(kind: Kind, value: StoredValue): StoredBytes {
-    if (storedKind(kind) === kind) return value;
+    if (kind.storedAs === undefined) return value;
     let views = this.#converted.get(value.value);
     if (views === undefined) this.#converted.set(value.value, (views = new Map()));
     let bytes = views.get(kind);
@@ -159,7 +158,7 @@ export class Registry {
   }
 
   #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
-    return { op: 'put', key, value: encodeStored(toStored(kind, object)), lease };
+    return { op: 'put', key, value: encodeStored(kind.storedAs?.toStored(object) ?? object), lease };
   }
 
   /** The object's own write, with what it gives up and takes. */
