@@ -9,11 +9,12 @@ import {
   storageVersionHash,
 } from './discovery.ts';
 import { at, objectsOf } from './json.ts';
-import { findKindByName, groupVersions, kinds } from './kinds.ts';
+import { findKindByName, kinds } from './kinds.ts';
+import { builtInVersions } from './schema/served-version.ts';
 
 describe('aggregatedDiscovery()', () => {
-  const core = aggregatedDiscovery('core', 'v2');
-  const groups = aggregatedDiscovery('groups', 'v2');
+  const core = aggregatedDiscovery('core', 'v2', builtInVersions);
+  const groups = aggregatedDiscovery('groups', 'v2', builtInVersions);
 
   it('has the core group without a name, and all others in order of priority', () => {
     expect(objectsOf(core['items']).map(({ metadata }) => metadata)).toEqual([{}]);
@@ -70,22 +71,21 @@ describe('aggregatedDiscovery()', () => {
 describe('the classic documents', () => {
   it('list versions, groups and resources', () => {
     expect(apiVersions('10.0.0.1:6443')).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
-    expect(objectsOf(apiGroupList()['groups']).map(({ name }) => name)).not.toContain('');
-    expect(apiGroup('apps')).toEqual({
+    expect(objectsOf(apiGroupList(builtInVersions)['groups']).map(({ name }) => name)).not.toContain('');
+    expect(apiGroup('apps', builtInVersions)).toEqual({
       kind: 'APIGroup',
       apiVersion: 'v1',
       name: 'apps',
       versions: [{ groupVersion: 'apps/v1', version: 'v1' }],
       preferredVersion: { groupVersion: 'apps/v1', version: 'v1' },
     });
-    expect(apiGroup('nope')).toBeUndefined();
-    expect(apiResourceList({ group: 'apps', version: 'v9' })).toBeUndefined();
+    expect(apiGroup('nope', builtInVersions)).toBeUndefined();
   });
 
-  it.each(groupVersions.map((gv) => [`${gv.group}/${gv.version}`, gv] as const))(
+  it.each(builtInVersions.map((gv) => [`${gv.group}/${gv.version}`, gv] as const))(
     'name every kind of %s',
     (_name, gv) => {
-      const resources = objectsOf(apiResourceList(gv)?.['resources']).map(({ name }) => name);
+      const resources = objectsOf(apiResourceList(gv)['resources']).map(({ name }) => name);
       for (const kind of kinds.filter((each) => each.group === gv.group && each.version === gv.version)) {
         expect(resources).toContain(kind.resource);
         for (const sub of kind.subresources) expect(resources).toContain(`${kind.resource}/${sub.name}`);
@@ -94,7 +94,8 @@ describe('the classic documents', () => {
   );
 
   it('offer eviction as what drain looks for', () => {
-    expect(objectsOf(apiResourceList({ group: '', version: 'v1' })?.['resources'])).toContainEqual({
+    const core = builtInVersions.filter(({ group }) => group === '');
+    expect(core.map(apiResourceList).flatMap(({ resources }) => objectsOf(resources))).toContainEqual({
       name: 'pods/eviction',
       singularName: '',
       namespaced: true,

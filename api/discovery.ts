@@ -1,15 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  formatGroupVersion,
-  kinds as builtInKinds,
-  storedKind,
-  type GroupVersion,
-  type Kind,
-  type Subresource,
-} from './kinds.ts';
+import { formatGroupVersion, storedKind, type Kind, type Subresource } from './kinds.ts';
 import { rulesOf } from './kinds/rules-of.ts';
 import type { JsonObject } from './object.ts';
-import { resourceFacts } from './facts.ts';
+import type { ServedVersion } from './schema/served-version.ts';
 
 /** The version of apidiscovery.k8s.io that a client asked for. */
 export type DiscoveryVersion = 'v2' | 'v2beta1';
@@ -23,20 +16,18 @@ export function discoveryMediaType(version: DiscoveryVersion): string {
 export function aggregatedDiscovery(
   scope: 'core' | 'groups',
   version: DiscoveryVersion,
-  kinds: readonly Kind[] = builtInKinds,
+  served: readonly ServedVersion[],
 ): JsonObject {
-  const groups = groupsOf(kinds).filter((group) => (group.name === '') === (scope === 'core'));
+  const groups = groupsOf(served).filter((group) => (group.name === '') === (scope === 'core'));
   return {
     kind: 'APIGroupDiscoveryList',
     apiVersion: `apidiscovery.k8s.io/${version}`,
     metadata: {},
     items: groups.map((group) => ({
       metadata: group.name === '' ? {} : { name: group.name },
-      versions: group.versions.map((name) => ({
+      versions: group.versions.map(({ version: name, kinds }) => ({
         version: name,
-        resources: kinds
-          .filter((kind) => kind.group === group.name && kind.version === name)
-          .map(aggregatedResource),
+        resources: kinds.map(aggregatedResource),
         freshness: 'Current',
       })),
     })),
@@ -58,35 +49,29 @@ export function apiVersions(serverAddress: string): JsonObject {
 }
 
 /** The classic answer of `/apis`. */
-export function apiGroupList(kinds: readonly Kind[] = builtInKinds): JsonObject {
+export function apiGroupList(served: readonly ServedVersion[]): JsonObject {
   return {
     kind: 'APIGroupList',
     apiVersion: 'v1',
-    groups: groupsOf(kinds)
+    groups: groupsOf(served)
       .filter((group) => group.name !== '')
       .map(classicGroup),
   };
 }
 
 /** The classic answer of `/apis/GROUP`; undefined for an unknown group. */
-export function apiGroup(name: string, kinds: readonly Kind[] = builtInKinds): JsonObject | undefined {
-  const group = name === '' ? undefined : groupsOf(kinds).find((known) => known.name === name);
+export function apiGroup(name: string, served: readonly ServedVersion[]): JsonObject | undefined {
+  const group = name === '' ? undefined : groupsOf(served).find((known) => known.name === name);
   return group && { kind: 'APIGroup', apiVersion: 'v1', ...classicGroup(group) };
 }
 
-/** The classic answer of `/api/v1` and `/apis/GROUP/VERSION`; undefined for an unknown one. */
-export function apiResourceList(
-  groupVersion: GroupVersion,
-  kinds: readonly Kind[] = builtInKinds,
-): JsonObject | undefined {
-  const { group, version } = groupVersion;
-  const own = kinds.filter((kind) => kind.group === group && kind.version === version);
-  if (own.length === 0) return undefined;
+/** The classic answer of `/api/v1` and `/apis/GROUP/VERSION`. */
+export function apiResourceList(served: ServedVersion): JsonObject {
   return {
     kind: 'APIResourceList',
-    ...(group === '' ? {} : { apiVersion: 'v1' }),
-    groupVersion: formatGroupVersion(groupVersion),
-    resources: own.flatMap((kind) => [
+    ...(served.group === '' ? {} : { apiVersion: 'v1' }),
+    groupVersion: formatGroupVersion(served),
+    resources: served.kinds.flatMap((kind) => [
       classicResource(kind),
       ...kind.subresources.map((sub) => classicSubresource(kind, sub)),
     ]),
@@ -103,20 +88,11 @@ export function storageVersionHash(kind: Kind): string {
 interface Group {
   readonly name: string;
   /** In order of preference. */
-  readonly versions: readonly string[];
+  readonly versions: readonly ServedVersion[];
 }
 
-function groupsOf(kinds: readonly Kind[]): readonly Group[] {
-  const groups = new Map<string, Set<string>>(
-    Object.keys(resourceFacts().groups).map((gv) => [gv.split('/')[0] ?? '', new Set()]),
-  );
-  for (const kind of kinds) {
-    const versions = groups.get(kind.group) ?? new Set();
-    groups.set(kind.group, versions.add(kind.version));
-  }
-  return [...groups]
-    .filter(([, versions]) => versions.size > 0)
-    .map(([name, versions]) => ({ name, versions: [...versions] }));
+function groupsOf(served: readonly ServedVersion[]): readonly Group[] {
+  return [...Map.groupBy(served, ({ group }) => group)].map(([name, versions]) => ({ name, versions }));
 }
 
 function aggregatedResource(kind: Kind): JsonObject {
@@ -148,7 +124,10 @@ function scopeOf(kind: Kind): 'Namespaced' | 'Cluster' {
 }
 
 function classicGroup(group: Group): JsonObject {
-  const versions = group.versions.map((version) => ({ groupVersion: `${group.name}/${version}`, version }));
+  const versions = group.versions.map(({ version }) => ({
+    groupVersion: `${group.name}/${version}`,
+    version,
+  }));
   return { name: group.name, versions, preferredVersion: versions[0] };
 }
 

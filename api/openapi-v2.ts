@@ -1,14 +1,14 @@
-import { groupVersions } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { kubernetesVersion } from './openapi-v3.ts';
 import { metaType, operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
 import { schemaRef, schemasOf } from './openapi/schema.ts';
+import type { ServedVersion } from './schema/served-version.ts';
 
 export { encodeOpenApiV2, openApiV2ProtobufMediaType } from './openapi/gnostic.ts';
 
 /** The swagger 2.0 document of `/openapi/v2`, over all group versions. Made anew by each call: keep it. */
-export function openApiV2Document(): JsonObject {
-  const operations = groupVersions.flatMap(operationsOf);
+export function openApiV2Document(served: readonly ServedVersion[]): JsonObject {
+  const operations = served.flatMap(operationsOf);
   const types = operations
     .flatMap(({ request, response }) => [request, response])
     .filter((type) => type !== undefined);

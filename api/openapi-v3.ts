@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
-import { groupVersions, kinds, type GroupVersion } from './kinds.ts';
 import type { JsonObject } from './object.ts';
 import { operationsOf, patchMediaTypes, rootPath, type Operation } from './openapi/operation.ts';
 import { schemaRef, schemasOf } from './openapi/schema.ts';
+import type { ServedVersion } from './schema/served-version.ts';
 import type { TypeRef } from './schema/type-source.ts';
 
 /** The version of Kubernetes whose API this is. */
@@ -15,33 +15,30 @@ export interface OpenApiDocument {
   readonly hash: string;
 }
 
-/** The answer of `/openapi/v3`: where each document is. Computes all of them once (see `openApiV3Document`). */
-export function openApiV3Index(): JsonObject {
-  const paths = groupVersions.map((groupVersion) => {
-    const path = rootPath(groupVersion).slice(1);
-    const hash = openApiV3Document(groupVersion)?.hash ?? '';
+/** The answer of `/openapi/v3`: where each document is. Makes those that nobody asked for yet (see `openApiV3Document`). */
+export function openApiV3Index(served: readonly ServedVersion[]): JsonObject {
+  const paths = served.map((version) => {
+    const path = rootPath(version).slice(1);
+    const { hash } = openApiV3Document(version);
     return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }] as const;
   });
   return { paths: Object.fromEntries(paths) };
 }
 
-const documents = new Map<string, OpenApiDocument>();
+const documents = new WeakMap<ServedVersion, OpenApiDocument>();
 
-/** The document of a group version, made on first use; undefined for an unknown one. */
-export function openApiV3Document(groupVersion: GroupVersion): OpenApiDocument | undefined {
-  const { group, version } = groupVersion;
-  if (!kinds.some((kind) => kind.group === group && kind.version === version)) return undefined;
-  const key = rootPath(groupVersion);
-  const known = documents.get(key);
+/** The document of a group version, made on first use and kept as long as that. */
+export function openApiV3Document(served: ServedVersion): OpenApiDocument {
+  const known = documents.get(served);
   if (known !== undefined) return known;
-  const text = JSON.stringify(renderDocument(groupVersion));
+  const text = JSON.stringify(renderDocument(served));
   const made = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
-  documents.set(key, made);
+  documents.set(served, made);
   return made;
 }
 
-function renderDocument(groupVersion: GroupVersion): JsonObject {
-  const operations = operationsOf(groupVersion);
+function renderDocument(served: ServedVersion): JsonObject {
+  const operations = operationsOf(served);
   const types = operations
     .flatMap(({ request, response }) => [request, response])
     .filter((type) => type !== undefined);

@@ -8,6 +8,7 @@ import { matchesFields, parseFieldSelector } from '#api/field-selector.ts';
 import { effectWarnings } from '#api/kind-effects.ts';
 import { kinds, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { servedVersions } from '#api/schema/served-version.ts';
 import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { scaleOf } from '#api/scale.ts';
 import { prepareCreate, prepareUpdate } from '#api/strategy.ts';
@@ -158,8 +159,8 @@ describe('a custom kind', () => {
   it.each(names)('that is called %s is discovered as any', (name) => {
     const shown = (kind: Kind): string =>
       JSON.stringify([
-        aggregatedDiscovery('groups', 'v2', [kind]),
-        apiResourceList({ group: 'example.com', version: 'v1' }, [kind]),
+        aggregatedDiscovery('groups', 'v2', servedVersions([kind])),
+        servedVersions([kind]).map(apiResourceList),
       ])
         .replaceAll(kind.resource, 'PLURAL')
         .replaceAll(`"${kind.singular}"`, 'SINGULAR')

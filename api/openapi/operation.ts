@@ -1,5 +1,6 @@
-import { kinds as builtInKinds, type GroupVersion, type Kind } from '#api/kinds.ts';
+import type { GroupVersion, Kind } from '#api/kinds.ts';
 import { builtInTypes } from '#api/schema/built-in-types.ts';
+import type { ServedVersion } from '#api/schema/served-version.ts';
 import type { GroupVersionKind, TypeRef } from '#api/schema/type-source.ts';
 
 /** The HTTP methods of the API. */
@@ -79,10 +80,8 @@ const objectVerbs: readonly (readonly [verb: string, method: Method, action: str
 ];
 
 /** Every operation of a group version, in order of paths. */
-export function operationsOf(groupVersion: GroupVersion): readonly Operation[] {
-  const { group, version } = groupVersion;
-  return builtInKinds
-    .filter((kind) => kind.group === group && kind.version === version)
+export function operationsOf({ kinds }: ServedVersion): readonly Operation[] {
+  return kinds
     .flatMap((kind) => [...resourceOperations(kind), ...subresourceOperations(kind)])
     .toSorted((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
 }

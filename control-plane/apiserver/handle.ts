@@ -84,7 +84,7 @@ async function answer(
 ): Promise<ApiResponse> {
   try {
     const user = await authenticate(context, request);
-    const route = parseRoute(request.method, request.path, request.query);
+    const route = parseRoute(context.kinds, request);
     onRoute(route);
     if (!isLongRunning(route)) checkTimeout(request.query.get('timeout'));
     const authorized = new RequestOfUser(request, admitUser(request, route, user));

@@ -8,8 +8,9 @@ import {
   discoveryMediaType,
   type DiscoveryVersion,
 } from '#api/discovery.ts';
-import { groupVersions } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { rootPath } from '#api/openapi/operation.ts';
+import type { ServedVersion } from '#api/schema/served-version.ts';
 import { methodNotAllowed } from '#api/status.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
 import { answerHealth, healthPaths } from './health.ts';
@@ -25,7 +26,7 @@ import { versionInfo } from './version.ts';
 export async function handlePath(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
   const path =
     request.path.length > 1 && request.path.endsWith('/') ? request.path.slice(0, -1) : request.path;
-  const answer = fixedPaths[path] ?? prefixPath(path);
+  const answer = fixedPaths[path] ?? prefixPath(context, path);
   if (answer === undefined) return textResponse(404, '404 page not found\n');
   if (request.method !== 'GET' && request.method !== 'HEAD') throw methodNotAllowed();
   return answer(context, request);
@@ -50,8 +51,8 @@ const health = (path: string): Answer => {
 };
 
 const fixedPaths: Readonly<Record<string, Answer>> = {
-  '/': json(() => ({
-    paths: [...Object.keys(fixedPaths), ...groupVersions.map(pathOf), ...groupPaths()].toSorted(),
+  '/': json(({ kinds: { versions } }) => ({
+    paths: [...Object.keys(fixedPaths), ...versions.map(rootPath), ...groupPaths(versions)].toSorted(),
   })),
   ...Object.fromEntries(healthPaths.map((path) => [path, health(path)])),
   '/version': json(() => ({ ...versionInfo })),
@@ -59,10 +60,10 @@ const fixedPaths: Readonly<Record<string, Answer>> = {
     const { contentType, text } = await renderMetrics(context);
     return textResponse(200, text, contentType);
   },
-  '/api': (context, request) => discovery('core', () => apiVersions(addressOf(context)), request),
-  '/apis': (_context, request) => discovery('groups', () => apiGroupList(), request),
-  '/openapi/v2': (_context, request) => openApiV2(request),
-  '/openapi/v3': (_context, request) => openApiV3Paths(request),
+  '/api': (context, request) => discovery(context, 'core', request),
+  '/apis': (context, request) => discovery(context, 'groups', request),
+  '/openapi/v2': ({ kinds }, request) => openApiV2(kinds.versions, request),
+  '/openapi/v3': ({ kinds }, request) => openApiV3Paths(kinds.versions, request),
   '/.well-known/openid-configuration': json((context) => ({
     issuer: tokenIssuer,
     jwks_uri: `https://${addressOf(context)}/openid/v1/jwks`,
@@ -77,37 +78,53 @@ const fixedPaths: Readonly<Record<string, Answer>> = {
   }),
 };
 
-function prefixPath(path: string): Answer | undefined {
-  const openApi = /^\/openapi\/v3\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path);
-  if (openApi !== null)
-    return (_context, request) =>
-      openApiV3(path, { group: openApi[1] ?? '', version: openApi[2] ?? '' }, request);
-  const resources = /^\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path);
-  const list =
-    resources === null
-      ? undefined
-      : apiResourceList({ group: resources[1] ?? '', version: resources[2] ?? '' });
-  if (list !== undefined) return json(() => list);
-  const group = /^\/apis\/([^/]+)$/.exec(path)?.[1];
-  const found = group === undefined ? undefined : apiGroup(group);
+function prefixPath({ kinds }: ServerContext, path: string): Answer | undefined {
+  const [, prefix, group = '', version = ''] =
+    /^(\/openapi\/v3)?\/(?:api|apis\/([^/]+))\/([^/]+)$/.exec(path) ?? [];
+  const served = kinds.findVersion(group, version);
+  if (served !== undefined) {
+    if (prefix !== undefined) return (_context, request) => openApiV3(path, served, request);
+    return json(() => apiResourceList(served));
+  }
+  const name = /^\/apis\/([^/]+)$/.exec(path)?.[1];
+  const found = name === undefined ? undefined : apiGroup(name, kinds.versions);
   return found === undefined ? undefined : json(() => found);
 }
 
-const aggregatedTexts = new Map<string, { readonly text: string; readonly etag: string }>();
+interface AggregatedText {
+  readonly text: string;
+  readonly etag: string;
+}
+
+/** By what is served, then by scope and version. */
+const aggregatedTexts = new WeakMap<readonly ServedVersion[], Map<string, AggregatedText>>();
+
+function aggregatedText(
+  served: readonly ServedVersion[],
+  scope: 'core' | 'groups',
+  version: DiscoveryVersion,
+): AggregatedText {
+  let texts = aggregatedTexts.get(served);
+  if (texts === undefined) aggregatedTexts.set(served, (texts = new Map()));
+  const id = `${scope} ${version}`;
+  const known = texts.get(id);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(aggregatedDiscovery(scope, version, served));
+  const made = { text, etag: discoveryEtag(text) };
+  texts.set(id, made);
+  return made;
+}
 
 /** The aggregated document where the client knows it, the classic one where it does not. */
-function discovery(scope: 'core' | 'groups', classic: () => JsonObject, request: ApiRequest): ApiResponse {
+function discovery(context: ServerContext, scope: 'core' | 'groups', request: ApiRequest): ApiResponse {
+  const { versions } = context.kinds;
   const representation = negotiate(request.headers['accept'], ['APIGroupDiscoveryList']);
-  const style = styleOf(request, representation);
-  if (representation.as === undefined) return objectResponse(200, classic(), style, { vary: 'Accept' });
-  const version: DiscoveryVersion = representation.version === 'v2beta1' ? 'v2beta1' : 'v2';
-  const id = `${scope} ${version}`;
-  let document = aggregatedTexts.get(id);
-  if (document === undefined) {
-    const text = JSON.stringify(aggregatedDiscovery(scope, version));
-    document = { text, etag: discoveryEtag(text) };
-    aggregatedTexts.set(id, document);
+  if (representation.as === undefined) {
+    const classic = scope === 'core' ? apiVersions(addressOf(context)) : apiGroupList(versions);
+    return objectResponse(200, classic, styleOf(request, representation), { vary: 'Accept' });
   }
+  const version: DiscoveryVersion = representation.version === 'v2beta1' ? 'v2beta1' : 'v2';
+  const document = aggregatedText(versions, scope, version);
   const headers = { etag: document.etag, vary: 'Accept', 'cache-control': 'public' };
   if (request.headers['if-none-match'] === document.etag) return { status: 304, headers, body: emptyBody };
   return {
@@ -121,10 +138,6 @@ function addressOf(context: ServerContext): string {
   return `${context.advertise.host}:${context.advertise.port}`;
 }
 
-function pathOf({ group, version }: { readonly group: string; readonly version: string }): string {
-  return group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
-}
-
-function groupPaths(): readonly string[] {
-  return [...new Set(groupVersions.flatMap(({ group }) => (group === '' ? [] : [`/apis/${group}`])))];
+function groupPaths(served: readonly ServedVersion[]): readonly string[] {
+  return [...new Set(served.flatMap(({ group }) => (group === '' ? [] : [`/apis/${group}`])))];
 }

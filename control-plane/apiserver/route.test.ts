@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { kinds } from '#api/kinds.ts';
+import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import { parseRoute } from './route.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
 
+const catalogue = createKindCatalogue();
+
 const route = (method: string, target: string): unknown => {
   const [path = '', query = ''] = target.split('?');
-  const parsed = parseRoute(method, path, new URLSearchParams(query));
+  const parsed = parseRoute(catalogue, { method, path, query: new URLSearchParams(query) });
   if (parsed.kind === 'path') return 'path';
   const { verb, kind, namespace, name, subresource, rest } = parsed.route;
   return [verb, `${kind.group}/${kind.resource}`, namespace, name, subresource?.name ?? '', rest]

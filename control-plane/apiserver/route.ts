@@ -1,6 +1,9 @@
-import { findKind, findSubresource, groupVersions, type Kind, type Subresource } from '#api/kinds.ts';
+import { findSubresource, type Kind, type Subresource } from '#api/kinds.ts';
 import { queryBoolean } from '#api/query.ts';
+import type { KindCatalogue } from '#api/schema/kind-catalogue.ts';
+import type { ServedVersion } from '#api/schema/served-version.ts';
 import { methodNotAllowed, resourceNotFound } from '#api/status.ts';
+import type { ApiRequest } from './request.ts';
 
 export type Verb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'deletecollection';
 
@@ -25,24 +28,24 @@ export type Route =
 const connectSubresources: ReadonlySet<string> = new Set(['exec', 'attach', 'portforward', 'proxy', 'log']);
 /** The only subresources of a namespace: any other word after its name is a resource in it. */
 const namespaceSubresources: ReadonlySet<string> = new Set(['status', 'finalize']);
-const servedGroupVersions: ReadonlySet<string> = new Set(
-  groupVersions.map(({ group, version }) => `${group}/${version}`),
-);
 
 /**
  * Reads `/api/v1/namespaces/NS/pods/NAME/log` and its like.
  * @throws {E_API} 404 for an unknown resource of a known group version, 405 for a method that the resource lacks
  */
-export function parseRoute(method: string, path: string, query: URLSearchParams): Route {
+export function parseRoute(
+  kinds: KindCatalogue,
+  { method, path, query }: Pick<ApiRequest, 'method' | 'path' | 'query'>,
+): Route {
   const segments = path.split('/').slice(1);
   const skip = segments[0] === 'api' ? 2 : segments[0] === 'apis' ? 3 : 0;
   if (skip === 0 || segments.length <= skip) return { kind: 'path' };
   const [group, version] = skip === 2 ? ['', segments[1] ?? ''] : [segments[1] ?? '', segments[2] ?? ''];
-  const isKnown = servedGroupVersions.has(`${group}/${version}`);
+  const served = kinds.findVersion(group, version);
   const parts = segments.slice(skip);
-  if (!isKnown || parts[0] === '') return { kind: 'path' };
+  if (served === undefined || parts[0] === '') return { kind: 'path' };
   const isLegacyWatch = parts[0] === 'watch';
-  const target = parseTarget(group, version, isLegacyWatch ? parts.slice(1) : parts);
+  const target = parseTarget(served, isLegacyWatch ? parts.slice(1) : parts);
   const verb = isLegacyWatch ? 'watch' : verbOf(method, target, query);
   const allowed = target.subresource?.verbs ?? target.kind.verbs;
   if (!allowed.includes(verb === 'get' && target.rest !== '' ? 'get' : verb)) throw methodNotAllowed();
@@ -51,14 +54,14 @@ export function parseRoute(method: string, path: string, query: URLSearchParams)
 
 type Target = Omit<ResourceRoute, 'verb'>;
 
-function parseTarget(group: string, version: string, parts: readonly string[]): Target {
+function parseTarget({ group, byResource }: ServedVersion, parts: readonly string[]): Target {
   const isInNamespace =
     parts[0] === 'namespaces' && group === ''
       ? parts.length >= 3 && !(parts.length === 3 && namespaceSubresources.has(parts[2] ?? ''))
       : parts[0] === 'namespaces' && parts.length >= 3;
   const namespace = isInNamespace ? decode(parts[1] ?? '') : '';
   const [resource = '', rawName = '', sub = '', ...restParts] = isInNamespace ? parts.slice(2) : parts;
-  const kind = findKind(group, version, resource);
+  const kind = byResource.get(resource);
   if (kind === undefined) throw resourceNotFound();
   const name = decode(rawName);
   // A namespaced object is found in its namespace only; a cluster-scoped one never in one.

@@ -1,3 +1,4 @@
+import type { KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Turns } from '#base/turns.ts';
@@ -8,6 +9,8 @@ import type { Registry } from './registry.ts';
 
 /** What handlers work with. */
 export interface ServerContext {
+  /** What is served now. */
+  readonly kinds: KindCatalogue;
   readonly registry: Registry;
   readonly clock: Clock;
   readonly logger: Logger;

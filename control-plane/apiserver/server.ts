@@ -3,6 +3,7 @@ import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import { createKindCatalogue, type KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
@@ -64,6 +65,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly ports: readonly number[];
   readonly caCertPem: string;
   readonly store: Store;
+  /** What is served now; kinds may come and go. */
+  readonly kinds: KindCatalogue;
   /** Requests of this process, as that user, through the same chain of handlers as any other client's. */
   transport(user?: User): Transport;
   /** A kubeconfig of kubernetes-admin for a server URL. */
@@ -100,6 +103,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, nowMs: clock.now() });
   const closing = new AbortController();
   const context: Mutable<ServerContext> = {
+    kinds: createKindCatalogue(),
     registry: new Registry(store, () => clock.now()),
     clock,
     logger,
@@ -163,6 +167,7 @@ function runningServer(
     ports: servers.map((server) => server.port),
     caCertPem,
     store,
+    kinds: context.kinds,
     transport: (user = localAdmin) => createInProcessTransport((request) => handle(context, request), user),
     adminKubeconfig: (server) =>
       renderKubeconfig({ server, caCertPem, user: 'kubernetes-admin', client: pki.admin }),

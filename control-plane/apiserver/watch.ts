@@ -90,7 +90,7 @@ async function sendPresent(watch: Watch): Promise<number> {
 }
 
 async function sendChanges(watch: Watch, after: number): Promise<void> {
-  const { context, options, encoder, sink, signal } = watch;
+  const { context, kind, options, encoder, sink, signal } = watch;
   const { promise: ended, resolve: end } = Promise.withResolvers<void>();
   const fail = (compactRevision: number): void => {
     const { status } = statusOf(expired(`too old resource version: ${after} (${compactRevision})`));
@@ -126,8 +126,12 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
   });
   using _bookmarks = repeat(context, bookmarkMs, sendBookmark);
 
+  using _kinds = context.kinds.onChange(({ removed }) => {
+    if (removed.includes(kind)) end(); // Whoever watches asks again, and is told that there is no such kind.
+  });
+
   signal.addEventListener('abort', () => end(), { once: true });
-  if (signal.aborted) end();
+  if (signal.aborted || !context.kinds.has(kind)) end();
   await ended;
 }
 

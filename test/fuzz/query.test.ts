@@ -1,6 +1,7 @@
 import { constantFrom, oneof, string, stringMatching, tuple, array, type Arbitrary } from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseFieldSelector } from '#api/field-selector.ts';
+import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import { matchesLabels, parseLabelSelector, selectorWordCountMax } from '#api/selector.ts';
 import { statusOf } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
@@ -111,6 +112,8 @@ const path = array(
   { maxLength: 8 },
 ).map((parts) => `/${parts.join('/')}`);
 
+const kinds = createKindCatalogue();
+
 fuzz('paths and queries', {
   arbitrary: tuple(
     constantFrom('GET', 'POST', 'PATCH', 'DELETE', 'OPTIONS', 'X'),
@@ -120,7 +123,7 @@ fuzz('paths and queries', {
   check: ([method, target, parameters]) => {
     const query = new URLSearchParams(parameters.map(([name, text]) => [name, text]));
     answered(() => {
-      const route = parseRoute(method, target, query);
+      const route = parseRoute(kinds, { method, path: target, query });
       if (route.kind === 'resource') parseListOptions(route.route, query);
     });
   },

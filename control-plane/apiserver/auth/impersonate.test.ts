@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
 import { admitUser } from '#control-plane/apiserver/handle.ts';
 import { parseRoute } from '#control-plane/apiserver/route.ts';
@@ -169,7 +170,7 @@ describe('admitUser()', () => {
     },
   ])('does not let somebody without the right be $name', ({ given, want }) => {
     const request = requestWith(...given);
-    const route = parseRoute('GET', request.path, request.query);
+    const route = parseRoute(createKindCatalogue(), request);
     expect(() => admitUser(request, route, { name: 'bob', groups: [] })).toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );

@@ -37,7 +37,7 @@ export async function handleUpgrade(
   const startMs = context.clock.monotonic();
   const tell = (code: number): void => {
     const seconds = (context.clock.monotonic() - startMs) / 1000;
-    observeRequest(context, { verb: 'connect', resource: resourceOf(request), code, seconds });
+    observeRequest(context, { verb: 'connect', resource: resourceOf(context, request), code, seconds });
   };
   let target: Target;
   let node: Duplex;
@@ -100,9 +100,9 @@ export function checkRoom(context: JoinContext): void {
 }
 
 /** `pods`, from the path: that of a request that was refused may be no resource's. */
-function resourceOf({ method, path, query }: ApiRequest): string {
+function resourceOf({ kinds }: ServerContext, request: ApiRequest): string {
   try {
-    const route = parseRoute(method, path, query);
+    const route = parseRoute(kinds, request);
     return route.kind === 'resource' ? route.route.kind.resource : '';
   } catch (error) {
     if (isPodwrightError(error, 'E_API')) return '';
@@ -140,7 +140,7 @@ export function join(context: JoinContext, client: Duplex, node: Duplex): void {
 
 async function authorizeUpgrade(context: ServerContext, request: ApiRequest): Promise<ResourceRoute> {
   const user = await authenticate(context, request);
-  const route = parseRoute(request.method, request.path, request.query);
+  const route = parseRoute(context.kinds, request);
   admitUser(request, route, user);
   if (route.kind !== 'resource' || route.route.subresource === undefined) {
     throw badRequest(upgradable);
