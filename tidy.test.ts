@@ -57,6 +57,17 @@ describe('tidyFile()', () => {
     { name: 'api/a.ts', text: "  '/Service': validateService,", problem: /its file in api\/kinds/ },
     { name: 'bin/a.ts', text: "if (key === 'apps/DaemonSet') {", problem: /its file in api\/kinds/ },
     { name: 'api/a.ts', text: "const one = 'rbac.authorization.k8s.io/Role';", problem: /in api\/kinds/ },
+    {
+      name: 'control-plane/a.ts',
+      text: "import { findKind, type Kind } from '#api/kinds.ts';",
+      problem: /those of the catalogue/,
+    },
+    {
+      name: 'api/a.ts',
+      text: "import {\n  kinds,\n  storedKind,\n} from './kinds.ts';",
+      problem: /those of the catalogue/,
+    },
+    { name: 'api/a.ts', text: 'const type = schemaFacts().types[name];', problem: /TypeSource/ },
   ])('finds in $name: $problem', ({ name, text, problem }) => {
     expect(tidyFile(name, text).map((finding) => finding.text)).toEqual([expect.stringMatching(problem)]);
   });
@@ -69,6 +80,9 @@ describe('tidyFile()', () => {
       name: 'api/a.ts',
       text: 'return reference.kind === kind.kind && kinds.get(kindKey(kind)) !== undefined;',
     },
+    { name: 'control-plane/a.ts', text: "import { findSubresource, type Kind } from '#api/kinds.ts';" },
+    { name: 'control-plane/a.ts', text: "import { kinds } from './claim-kinds.ts';" },
+    { name: 'client/a.ts', text: "import { findKind } from '#api/kinds.ts';" },
     { name: 'agent/a.ts', text: "if (view.kind === 'init') {" },
     { name: 'api/a.ts', text: "accept === 'application/json' || path === '/healthz'" },
   ])('has nothing against $text in $name', ({ name, text }) => expect(tidyFile(name, text)).toEqual([]));

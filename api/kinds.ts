@@ -16,7 +16,7 @@ export interface Subresource extends TypeRef {
   readonly typeName: string;
 }
 
-/** A kind as the API serves it. Built-in kinds come from the facts; a custom one is data of the same shape. */
+/** A kind as the API serves it, with the types of its objects. Built-in kinds come from the facts; a custom one is data of the same shape. */
 export interface Kind extends TypeRef {
   readonly group: string; // '' is core
   readonly version: string;
@@ -47,14 +47,17 @@ export interface GroupVersion {
   readonly version: string;
 }
 
-/** Every built-in kind, in discovery order. */
+/**
+ * Every built-in kind, in discovery order. For who knows no others: agents, clients and tools. What a server has is in its catalogue
+ * (api/schema/kind-catalogue.ts), which begins with these.
+ */
 export const kinds: readonly Kind[] = withStoredForms(
   Object.entries(resourceFacts().groups).flatMap(([groupVersion, resources]) =>
     kindsOfGroup(parseGroupVersion(groupVersion), resources),
   ),
 );
 
-/** The group versions served, in discovery order (which is priority order). */
+/** The group versions of the built-in kinds, in discovery order (which is priority order). */
 export const groupVersions: readonly GroupVersion[] = Object.keys(resourceFacts().groups).map(
   parseGroupVersion,
 );
@@ -66,12 +69,12 @@ const byName: ReadonlyMap<string, Kind> = new Map(
   kinds.map((kind) => [`${kind.group}/${kind.version}/${kind.kind}`, kind]),
 );
 
-/** By group, version and plural name. */
+/** A built-in kind by group, version and plural name. */
 export function findKind(group: string, version: string, resource: string): Kind | undefined {
   return byResource.get(`${group}/${version}/${resource}`);
 }
 
-/** By `apps/v1` (or `v1`) and `Deployment`. */
+/** A built-in kind by `apps/v1` (or `v1`) and `Deployment`. */
 export function findKindByName(apiVersion: string, kind: string): Kind | undefined {
   const { group, version } = parseGroupVersion(apiVersion);
   return byName.get(`${group}/${version}/${kind}`);

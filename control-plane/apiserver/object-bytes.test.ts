@@ -95,6 +95,17 @@ describe('stored bytes', () => {
     expect(parsed.bytes).toBe(1024 * small.byteLength);
   });
 
+  it('are parsed as the kind that was asked for', () => {
+    const parsed = new ParsedObjects();
+    const value = encodeStored({ metadata: { name: 'n', uid: 'u' } });
+    const next = { ...configMaps, version: 'v2' };
+    for (const kind of [configMaps, next, configMaps]) {
+      const object = parsed.read(kind, { value, modRevision: 7 });
+      expect(object).toMatchObject({ kind: 'ConfigMap', apiVersion: kind.version });
+      expect(parsed.bytes).toBe(value.byteLength);
+    }
+  });
+
   it('are parsed with the revision that was asked for', () => {
     const parsed = new ParsedObjects();
     const value = encodeStored({ metadata: { name: 'n', uid: 'u', labels: {} }, data: {} });

@@ -229,12 +229,19 @@ export function eventBytes(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: Shown
 const parsedCountMax = 1024;
 export const parsedBytesMax = 16_777_216;
 
+interface ParsedObject {
+  /** What it was read as: a kind that is replaced may leave the objects where they are. */
+  readonly kind: Kind;
+  readonly object: JsonObject;
+  readonly revision: number;
+}
+
 /**
  * Parsed objects of stored values, kept for a while: watches with selectors, admission and the next write read what was just
  * written. Entries are found by the identity of the bytes, which never change.
  */
 export class ParsedObjects {
-  readonly #parsed = new Map<Uint8Array, { readonly object: JsonObject; readonly revision: number }>();
+  readonly #parsed = new Map<Uint8Array, ParsedObject>();
   #bytes = 0;
 
   /** How many stored bytes the objects have that are kept. */
@@ -246,11 +253,11 @@ export class ParsedObjects {
   read(kind: Kind, stored: StoredBytes): JsonObject {
     const { value, modRevision } = stored;
     const known = this.#parsed.get(value);
-    if (known !== undefined)
+    if (known !== undefined && known.kind === kind)
       return known.revision === modRevision ? known.object : asOf(known.object, modRevision);
     const object: JsonObject = JSON.parse(new Shown(typedShape(kind), stored).toBytes().toString());
-    this.#parsed.set(value, { object, revision: modRevision });
-    this.#bytes += value.byteLength;
+    this.#parsed.set(value, { kind, object, revision: modRevision });
+    if (known === undefined) this.#bytes += value.byteLength;
     for (const oldest of this.#parsed.keys()) {
       if (this.#parsed.size <= parsedCountMax && this.#bytes <= parsedBytesMax) break;
       this.#parsed.delete(oldest);

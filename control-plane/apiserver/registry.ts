@@ -41,7 +41,7 @@ const leaseShareMs = 60_000;
 export class Registry {
   readonly store: Store;
   readonly #parsed = new ParsedObjects();
-  readonly #converted = new WeakMap<Uint8Array, Map<Kind, Uint8Array>>();
+  readonly #converted = new WeakMap<Uint8Array, WeakMap<Kind, Uint8Array>>();
   readonly #now: () => number;
   /** By the seconds that objects stay. */
   readonly #leases = new Map<number, { readonly lease: Promise<number>; readonly untilMs: number }>();
@@ -78,7 +78,7 @@ export class Registry {
   storedOf(kind: Kind, value: StoredValue): StoredBytes {
     if (kind.storedAs === undefined) return value;
     let views = this.#converted.get(value.value);
-    if (views === undefined) this.#converted.set(value.value, (views = new Map()));
+    if (views === undefined) this.#converted.set(value.value, (views = new WeakMap()));
     let bytes = views.get(kind);
     if (bytes === undefined) {
       views.set(kind, (bytes = encodeStored(this.objectOf(kind, value))));
