@@ -101,6 +101,26 @@ describe.skipIf(noEtcd !== '')(`two API servers on one etcd ${noEtcd}`, () => {
     ]);
   });
 
+  it('give no address and no port to two Services', async () => {
+    await using one = await start();
+    await using other = await start();
+
+    const services = '/api/v1/namespaces/default/services';
+    const spec = { type: 'NodePort', ports: [{ port: 80 }] };
+    const made = await Promise.all(
+      Array.from({ length: 30 }, (_, at) =>
+        (at % 2 === 0 ? one : other).make(services, { metadata: { name: `s${at}` }, spec }),
+      ),
+    );
+    expect(new Set(made.map((service) => service['spec']?.['clusterIP'])).size).toBe(30);
+    expect(new Set(made.map((service) => service['spec']?.['ports']?.['0']?.['nodePort'])).size).toBe(30);
+    const taken = { clusterIP: made[0]?.['spec']?.['clusterIP'], ports: [{ port: 80 }] };
+    const refused = await other.call('POST', services, { body: { metadata: { name: 'x' }, spec: taken } });
+    expect(refused.status).toBe(422);
+    await one.call('DELETE', `${services}/s0`);
+    await other.make(services, { metadata: { name: 'x' }, spec: taken });
+  });
+
   it('knows a revision that the other has just given', async () => {
     await using one = await start();
     await using other = await start();
