@@ -104,7 +104,7 @@ const moduleKindReaders: ReadonlyMap<string, string> = new Map([
     'control-plane/controllers/disruption/scale-finder.ts',
     'what else has a scale is told apart by nobody yet',
   ],
-  ['control-plane/controllers/quota/plan.ts', 'quotas of custom kinds are not counted yet'],
+  ['control-plane/controllers/quota/kind-finder.ts', 'others it asks the server for'],
 ]);
 
 const linesMax = 500;

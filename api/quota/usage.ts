@@ -7,7 +7,8 @@ import { isRunningOrWill, podUsage, type Usage } from './pod-usage.ts';
 /** How much an object takes of what a quota limits. */
 export type ReadUsage = (object: JsonObject) => Usage;
 
-type KindName = Pick<Kind, 'group' | 'resource'>;
+/** A kind by group and plural, as the names of what a quota limits have it. */
+export type KindName = Pick<Kind, 'group' | 'resource'>;
 
 /** Kinds whose number a quota limits by their bare name. */
 const countedKinds = [

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { JsonObject } from '#api/object.ts';
-import { countedKinds, planQuotaStatus } from './plan.ts';
+import { countedNames, planQuotaStatus } from './plan.ts';
 
 const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
   spec: { containers: [{ name: 'c', resources: { requests } }], ...more },
@@ -88,11 +88,17 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
     used: { pods: '1' },
   },
 ])('planQuotaStatus() counts $name', ({ hard, more = {}, used }) => {
-  const status = planQuotaStatus({ spec: { hard, ...more } }, ({ resource }) => objects[resource] ?? []);
+  const quota = { spec: { hard, ...more } };
+  const known = countedNames(quota).filter(({ resource }) => objects[resource] !== undefined);
+  const status = planQuotaStatus(quota, known, ({ resource }) => objects[resource] ?? []);
   expect(status).toEqual({ hard, used });
 });
 
-it('countedKinds() gives each kind once', () => {
-  const hard = { pods: '1', cpu: '1', 'count/deployments.apps': '1', 'count/nodes': '1' };
-  expect(countedKinds({ spec: { hard } }).map(({ resource }) => resource)).toEqual(['pods', 'deployments']);
+it('countedNames() gives each kind once', () => {
+  const hard = { pods: '1', cpu: '1', 'count/deployments.apps': '1', 'count/widgets.example.com': '1' };
+  expect(countedNames({ spec: { hard } })).toEqual([
+    { group: '', resource: 'pods' },
+    { group: 'apps', resource: 'deployments' },
+    { group: 'example.com', resource: 'widgets' },
+  ]);
 });

@@ -1,34 +1,30 @@
-import { kinds, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/objects.ts';
 import { addQuantity, formatQuantity, zeroQuantity } from '#api/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
-import { kindOfQuotaResource, usageReader } from '#api/quota/usage.ts';
+import { kindOfQuotaResource, usageReader, type KindName } from '#api/quota/usage.ts';
 
-/** The kinds whose objects a quota counts, each once. Kinds that the server does not have are left out. */
-export function countedKinds(quota: ResourceQuota): readonly Kind[] {
-  const found = Object.keys(quota.spec?.hard ?? {}).flatMap((name) => {
-    const counted = kindOfQuotaResource(name);
-    if (counted === undefined) return [];
-    const { group, resource } = counted;
-    const kind = kinds.find((one) => one.group === group && one.resource === resource);
-    return kind === undefined || !kind.namespaced ? [] : [kind];
-  });
-  return [...new Set(found)];
+/** The names of the kinds whose objects a quota counts, each once. The server may not have them. */
+export function countedNames(quota: ResourceQuota): readonly KindName[] {
+  const names = Object.keys(quota.spec?.hard ?? {})
+    .map(kindOfQuotaResource)
+    .filter((name) => name !== undefined);
+  return [...new Map(names.map((name) => [`${name.group}/${name.resource}`, name])).values()];
 }
 
 /** Whether no more than the metadata of the kind's objects is needed to count them. */
-export function isCountedOnly({ group, resource }: Kind): boolean {
+export function isCountedOnly({ group, resource }: KindName): boolean {
   return group !== '' || !['pods', 'services', 'persistentvolumeclaims'].includes(resource);
 }
 
 /** The limits as they are, and how much of each is used. `objectsOf` gives a kind's objects in the quota's namespace. */
-export function planQuotaStatus(
+export function planQuotaStatus<K extends KindName>(
   quota: ResourceQuota & JsonObject,
-  objectsOf: (kind: Kind) => readonly JsonObject[],
+  kinds: readonly K[],
+  objectsOf: (kind: K) => readonly JsonObject[],
 ): ResourceQuotaStatus {
   const hard = quota.spec?.hard ?? {};
-  const objects = countedKinds(quota).map((kind) => ({
+  const objects = kinds.map((kind) => ({
     kind,
     own: objectsOf(kind).filter((object) => isInScope(quota, kind, object)),
   }));
