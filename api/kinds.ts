@@ -89,7 +89,8 @@ export function findSubresource(kind: Kind, name: string): Subresource | undefin
 export function kindOfSubresource(kind: Kind, sub: Subresource): Kind {
   if (sub.kind === kind.kind && sub.group === kind.group) return kind;
   const { group, version, schema, typeName, verbs } = sub;
-  return { ...kind, group, version, kind: sub.kind, schema, typeName, verbs, subresources: [] };
+  const { storedAs: _storedAs, ...own } = kind; // A Scale is not what is stored of its workload.
+  return { ...own, group, version, kind: sub.kind, schema, typeName, verbs, subresources: [] };
 }
 
 /** The kind as which objects of this kind are stored: itself, but for versions that are views of another. */
