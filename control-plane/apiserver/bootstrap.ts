@@ -4,6 +4,7 @@ import type { JsonObject } from '#api/object.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { classOfIp } from '#base/ip-class.ts';
 import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
+import { announceServer, withdrawServer } from './announced-servers.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './create.ts';
 import { repairClaims } from './services/claims.ts';
@@ -39,8 +40,9 @@ export async function bootstrap(context: ServerContext, caCertPem: string): Prom
 const reconcileMs = 10_000;
 
 /** Keeps the kubernetes Service and what it points to as they must be, whoever changes them. */
-export function keepKubernetesService(context: ServerContext): Disposable {
+export function keepKubernetesService(context: ServerContext): AsyncDisposable {
   let timer = context.clock.after(reconcileMs, step);
+  let isOver = false;
   function step(): void {
     void ensureKubernetesService(context)
       .catch((error: unknown) => {
@@ -50,10 +52,35 @@ export function keepKubernetesService(context: ServerContext): Disposable {
         );
       })
       .then(() => {
-        if (!context.closing.aborted) timer = context.clock.after(reconcileMs, step);
+        if (!isOver) timer = context.clock.after(reconcileMs, step);
       });
   }
-  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+  return {
+    [Symbol.asyncDispose]: async () => {
+      isOver = true;
+      timer[Symbol.dispose]();
+      const { store } = context.registry;
+      // Of a store that cannot be reached nobody waits for the end: the announcement ends by itself.
+      if (!context.isStoreShared || store.failure !== undefined) return;
+      await withdrawServer(store, context.advertise.host).catch((error: unknown) => {
+        context.logger.warn(
+          { error: describeError(error) },
+          'others will take this server for running a while',
+        );
+      });
+    },
+  };
+}
+
+/** Where pods reach the servers of this store, in order. */
+async function reachableHosts({
+  registry,
+  isStoreShared,
+  advertise,
+}: ServerContext): Promise<readonly string[]> {
+  const hosts = isStoreShared ? await announceServer(registry.store, advertise.host) : [advertise.host];
+  // Advertised on loopback, for clients of its host alone: no pod would reach it, and no slice may hold it.
+  return hosts.filter((host) => classOfIp(host) === 'ordinary');
 }
 
 function ensurePriority(context: ServerContext, name: string, value: number): Promise<void> {
@@ -61,12 +88,11 @@ function ensurePriority(context: ServerContext, name: string, value: number): Pr
   return ensure(context, priorityClasses, { metadata: { name }, value, description });
 }
 
-/** The Service by which pods find this server, with the endpoint that they reach it at. */
+/** The Service by which pods find the servers, with the endpoints that they reach them at; all have the same port. */
 async function ensureKubernetesService(context: ServerContext): Promise<void> {
   const labels = { component: 'apiserver', provider: 'kubernetes' };
-  const { host, port } = context.advertise;
-  // Advertised on loopback, for clients of this host alone: no pod would reach it, and no slice may hold it.
-  const isReachable = classOfIp(host) === 'ordinary';
+  const { port } = context.advertise;
+  const hosts = await reachableHosts(context);
   const own = { name: 'kubernetes', namespace: 'default' };
   await ensure(context, services, {
     metadata: { ...own, labels },
@@ -78,14 +104,15 @@ async function ensureKubernetesService(context: ServerContext): Promise<void> {
   // The fields that must follow the server when it moves, beside what defaulting adds to them.
   await ensureCurrent(context, endpoints, {
     metadata: { ...own, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
-    subsets: isReachable
-      ? [{ addresses: [{ ip: host }], ports: [{ name: 'https', port, protocol: 'TCP' }] }]
-      : [],
+    subsets:
+      hosts.length > 0
+        ? [{ addresses: hosts.map((ip) => ({ ip })), ports: [{ name: 'https', port, protocol: 'TCP' }] }]
+        : [],
   });
   await ensureCurrent(context, endpointSlices, {
     metadata: { ...own, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
     addressType: 'IPv4',
-    endpoints: isReachable ? [{ addresses: [host], conditions: { ready: true } }] : [],
+    endpoints: hosts.map((host) => ({ addresses: [host], conditions: { ready: true } })),
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   });
 }

@@ -12,6 +12,8 @@ export interface ServerContext {
   /** What is served now. */
   readonly kinds: KindCatalogue;
   readonly registry: Registry;
+  /** Whether other servers may have the same store. */
+  readonly isStoreShared: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly allocators: ServiceAllocators;

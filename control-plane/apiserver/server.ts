@@ -105,6 +105,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const context: Mutable<ServerContext> = {
     kinds: createKindCatalogue(),
     registry: new Registry(store, () => clock.now()),
+    isStoreShared: options.etcd !== undefined,
     clock,
     logger,
     allocators,

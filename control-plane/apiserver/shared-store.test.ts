@@ -121,6 +121,26 @@ describe.skipIf(noEtcd !== '')(`two API servers on one etcd ${noEtcd}`, () => {
     await other.make(services, { metadata: { name: 'x' }, spec: taken });
   });
 
+  it('are both behind the kubernetes Service, and one that closes is not any more', async () => {
+    await using one = await start({ advertiseAddress: '192.0.2.1' });
+    const addresses = async (): Promise<unknown> => {
+      const { json } = await one.call('GET', '/api/v1/namespaces/default/endpoints/kubernetes');
+      const { json: slice } = await one.call(
+        'GET',
+        '/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes',
+      );
+      return [json['subsets']?.['0']?.['addresses'], slice['endpoints']];
+    };
+    const want = (...ips: readonly string[]): unknown => [
+      ips.map((ip) => ({ ip })),
+      ips.map((ip) => ({ addresses: [ip], conditions: { ready: true } })),
+    ];
+    const other = await start({ advertiseAddress: '192.0.2.2' });
+    await expect.poll(addresses, patience).toEqual(want('192.0.2.1', '192.0.2.2'));
+    await other[Symbol.asyncDispose]();
+    await expect.poll(addresses, patience).toEqual(want('192.0.2.1'));
+  });
+
   it('knows a revision that the other has just given', async () => {
     await using one = await start();
     await using other = await start();
