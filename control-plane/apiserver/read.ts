@@ -6,7 +6,7 @@ import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
-import { bareShape, partialShape, Shown, typedShape } from './object-bytes.ts';
+import { addedBytesMax, bareShape, partialShape, Shown, typedShape } from './object-bytes.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
 import {
   bytesResponse,
@@ -14,7 +14,7 @@ import {
   piecesResponse,
   streamedResponse,
   styleOf,
-  type SizedPieces,
+  type BoundedPieces,
 } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -77,8 +77,11 @@ export async function listObjects(
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
   const shape = transform === undefined ? bareShape : partialShape(transform.apiVersion);
-  const items = page.values.map((value) => new Shown(shape, context.registry.storedOf(kind, value)));
-  return streamedResponse(joinItems(listHead(kind, transform, page.metadata), items), style);
+  const shown = function* (): Generator<Shown, void> {
+    for (const value of page.values) yield new Shown(shape, context.registry.storedOf(kind, value));
+  };
+  const bytesMax = page.values.reduce((sum, { value }) => sum + value.byteLength + addedBytesMax(shape), 0);
+  return streamedResponse(joinItems(listHead(kind, transform, page.metadata), shown(), bytesMax), style);
 }
 
 async function listTable(
@@ -99,7 +102,8 @@ async function listTable(
     rows.push(new Row(renderRow(table, context.registry.objectOf(kind, value))));
     if (slice.isOver()) await slice.next();
   }
-  return streamedResponse(joinItems(empty.slice(0, -listEnd.length), rows), style);
+  const bytes = rows.reduce((sum, { byteLength }) => sum + byteLength + 1, 0);
+  return streamedResponse(joinItems(empty.slice(0, -listEnd.length), rows, bytes), style);
 }
 
 function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['metadata']): string {
@@ -141,33 +145,26 @@ class Row implements Item {
   }
 }
 
-/** Head, items between commas and `]}`. */
-function joinItems(head: string, items: readonly Item[]): SizedPieces {
+/** Head, items between commas and `]}`; `bytesMax`: of the items and their commas, at most. */
+function joinItems(head: string, items: Iterable<Item>, bytesMax: number): BoundedPieces {
   const start = Buffer.from(head);
-  const commas = Math.max(0, items.length - 1);
-  const sizeBytes = items.reduce(
-    (sum, { byteLength }) => sum + byteLength,
-    start.length + commas + listEnd.length,
-  );
-  return { sizeBytes, pieces: join(start, items, sizeBytes) };
+  const allMax = start.length + bytesMax + listEnd.length;
+  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, roomBytes)) };
 }
 
 /** In pieces of a size to send at once; a large item is not copied. */
-function* join(head: Buffer, items: readonly Item[], sizeBytes: number): Generator<Uint8Array, void> {
-  let left = sizeBytes;
-  let piece = Buffer.allocUnsafe(Math.min(left, roomBytes));
+function* join(head: Buffer, items: Iterable<Item>, room: number): Generator<Uint8Array, void> {
+  let piece = Buffer.allocUnsafe(Math.max(room, head.length));
   let at = head.copy(piece);
-  for (const [index, item] of items.entries()) {
-    if (index > 0) piece[at++] = comma;
+  let isFirst = true;
+  for (const item of items) {
+    if (!isFirst) piece[at++] = comma;
+    isFirst = false;
     const isLarge = item.byteLength >= largeItemBytes;
     if (isLarge || at >= pieceBytes) {
       yield piece.subarray(0, at);
-      left -= at;
-      if (isLarge) {
-        yield* item.pieces();
-        left -= item.byteLength;
-      }
-      piece = Buffer.allocUnsafe(Math.min(left, roomBytes));
+      if (isLarge) yield* item.pieces();
+      piece = Buffer.allocUnsafe(room);
       at = 0;
     }
     if (!isLarge) at = item.copyTo(piece, at);

@@ -76,18 +76,19 @@ export function piecesResponse(pieces: readonly Uint8Array[], style: Style): Api
   };
 }
 
-export interface SizedPieces {
+export interface BoundedPieces {
   readonly pieces: Iterable<Uint8Array>;
-  readonly sizeBytes: number;
+  /** How many bytes they come to, at most. */
+  readonly bytesMax: number;
 }
 
-/** JSON made piece by piece as fast as the client takes it: a long list is never in memory as a whole. */
-export function streamedResponse({ pieces, sizeBytes }: SizedPieces, style: Style): ApiResponse {
-  const isShort = sizeBytes < streamedBytesMin;
+/** JSON made piece by piece as fast as the client takes it: a long list is never in memory as a whole, and its length not known ahead. */
+export function streamedResponse({ pieces, bytesMax }: BoundedPieces, style: Style): ApiResponse {
+  const isShort = bytesMax < streamedBytesMin;
   if (isShort || style.format !== 'json' || style.pretty) return piecesResponse([...pieces], style);
   return {
     status: 200,
-    headers: { ...jsonType, 'content-length': String(sizeBytes) },
+    headers: jsonType,
     body: async (sink) => {
       const slice = new TimeSlice();
       for (const piece of pieces) {
