@@ -14,7 +14,7 @@ import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/
 import type { Store } from '#control-plane/store/store.ts';
 import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
-import { handle } from './handle.ts';
+import { handle } from '#control-plane/apiserver/chain/handle.ts';
 import { createHttpServer } from './http-server.ts';
 import { createInProcessTransport } from './in-process.ts';
 import { serverMetrics } from './metrics.ts';

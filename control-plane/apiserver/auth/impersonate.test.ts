@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
-import { admitUser } from '#control-plane/apiserver/handle.ts';
+import { admitUser } from '#control-plane/apiserver/chain/handle.ts';
 import { parseRoute } from '#control-plane/apiserver/route.ts';
 import { impersonationOf } from './impersonate.ts';
 

@@ -4,7 +4,7 @@ import { STATUS_CODES } from 'node:http';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { badRequest, tooManyRequests } from '#api/status.ts';
 import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
-import { admitUser, takePlace } from '#control-plane/apiserver/handle.ts';
+import { admitUser, takePlace } from '#control-plane/apiserver/chain/handle.ts';
 import { observeRequest } from '#control-plane/apiserver/metrics.ts';
 import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';

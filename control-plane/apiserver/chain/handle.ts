@@ -4,22 +4,28 @@ import { badRequest, forbidden, resourceNotFound, statusError, tooManyRequests }
 import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
 import { impersonationOf, type Impersonation } from '#control-plane/apiserver/auth/impersonate.ts';
 import { authorize, describeDenial, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
-import { postObject } from './create.ts';
-import { deleteCollection, deleteOne } from './delete.ts';
+import { postObject } from '#control-plane/apiserver/create.ts';
+import { deleteCollection, deleteOne } from '#control-plane/apiserver/delete.ts';
 import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
-import { observeRequest } from './metrics.ts';
-import { handlePath } from './paths.ts';
-import { patchObject } from './patch.ts';
-import { getObject, listObjects } from './read.ts';
-import type { ApiRequest, ApiResponse, AuthorizedRequest, Caller, User } from './request.ts';
-import { compress, errorResponse } from './respond.ts';
-import { isLongRunning, parseRoute, type ResourceRoute, type Route } from './route.ts';
-import type { ServerContext } from './server-context.ts';
+import { observeRequest } from '#control-plane/apiserver/metrics.ts';
+import { handlePath } from '#control-plane/apiserver/paths.ts';
+import { patchObject } from '#control-plane/apiserver/patch.ts';
+import { getObject, listObjects } from '#control-plane/apiserver/read.ts';
+import type {
+  ApiRequest,
+  ApiResponse,
+  AuthorizedRequest,
+  Caller,
+  User,
+} from '#control-plane/apiserver/request.ts';
+import { compress, errorResponse } from '#control-plane/apiserver/respond.ts';
+import { isLongRunning, parseRoute, type ResourceRoute, type Route } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
-import { slowSeconds, tellRefusal, tellSlow } from './tell-request.ts';
-import { putObject } from './update.ts';
-import { handleVirtual, isVirtual } from './virtual.ts';
-import { watchObjects } from './watch.ts';
+import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/tell-request.ts';
+import { putObject } from '#control-plane/apiserver/update.ts';
+import { handleVirtual, isVirtual } from '#control-plane/apiserver/virtual.ts';
+import { watchObjects } from '#control-plane/apiserver/watch.ts';
 
 /** The whole chain, for any transport: route, authenticate, impersonate, authorize, handle. Never throws. */
 export async function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
