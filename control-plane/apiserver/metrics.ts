@@ -1,5 +1,4 @@
 import type { Counter, Gauge, Histogram, Registry as MetricRegistry } from 'prom-client';
-import type { ServerContext } from './server-context.ts';
 
 /** The metrics of one server, each under the name that dashboards for kube-apiserver know. */
 export interface ServerMetrics {
@@ -15,16 +14,62 @@ export interface ServerMetrics {
   readonly watches: Gauge;
 }
 
-const metricsOf = new WeakMap<ServerContext, Promise<ServerMetrics>>();
+/** The metrics of one server, loaded in the background when it has started: no request waits for them. */
+export class RequestMetrics {
+  readonly #revision: () => number;
+  #loading: Promise<ServerMetrics> | undefined;
+  #loaded: ServerMetrics | undefined;
 
-/** Loaded in the background when the server has started: no request waits for it. */
-export function serverMetrics(context: ServerContext): Promise<ServerMetrics> {
-  let metrics = metricsOf.get(context);
-  if (metrics === undefined) metricsOf.set(context, (metrics = loadMetrics(context)));
-  return metrics;
+  /** @param revision of the store, newest durable */
+  constructor(revision: () => number) {
+    this.#revision = revision;
+  }
+
+  load(): Promise<ServerMetrics> {
+    this.#loading ??= loadMetrics(this.#revision).then((metrics) => (this.#loaded = metrics));
+    return this.#loading;
+  }
+
+  /** Counts a request that was answered. Those of the first moments, before the metrics are loaded, are not counted. */
+  observeRequest({ verb, resource, code, seconds }: RequestObservation): void {
+    const metrics = this.#loaded;
+    if (metrics === undefined) return;
+    const id = `${verb} ${resource} ${code}`;
+    let series = metrics.seriesOf.get(id);
+    if (series === undefined) {
+      const request = metrics.requests.labels({ verb, resource, code: String(code) });
+      metrics.seriesOf.set(
+        id,
+        (series = { request, duration: metrics.durations.labels({ verb, resource }) }),
+      );
+    }
+    series.request.inc();
+    if (verb !== 'watch') series.duration.observe(seconds);
+  }
+
+  /** Counts a watch for as long as it is open. */
+  observeWatch(): Disposable {
+    const watches = this.#loaded?.watches;
+    watches?.inc();
+    return { [Symbol.dispose]: () => watches?.dec() };
+  }
+
+  /** What `/metrics` answers. */
+  async render(): Promise<{ readonly contentType: string; readonly text: string }> {
+    const { registry } = await this.load();
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  }
 }
 
-async function loadMetrics(context: ServerContext): Promise<ServerMetrics> {
+export interface RequestObservation {
+  readonly verb: string;
+  /** '' for a path that is no resource. */
+  readonly resource: string;
+  readonly code: number;
+  readonly seconds: number;
+}
+
+async function loadMetrics(newestRevision: () => number): Promise<ServerMetrics> {
   const prometheus = await import('prom-client');
   const registry = new prometheus.Registry();
   prometheus.collectDefaultMetrics({ register: registry });
@@ -32,9 +77,9 @@ async function loadMetrics(context: ServerContext): Promise<ServerMetrics> {
     name: 'podwright_store_revision',
     help: 'Newest durable revision of the store.',
     registers: [registry],
-    collect: (): void => revision.set(context.registry.store.revision),
+    collect: (): void => revision.set(newestRevision()),
   });
-  const metrics: ServerMetrics = {
+  return {
     registry,
     requests: new prometheus.Counter({
       name: 'apiserver_request_total',
@@ -56,46 +101,4 @@ async function loadMetrics(context: ServerContext): Promise<ServerMetrics> {
       registers: [registry],
     }),
   };
-  loaded.set(context, metrics);
-  return metrics;
-}
-
-const loaded = new WeakMap<ServerContext, ServerMetrics>();
-
-export interface RequestObservation {
-  readonly verb: string;
-  /** '' for a path that is no resource. */
-  readonly resource: string;
-  readonly code: number;
-  readonly seconds: number;
-}
-
-/** Counts a request that was answered. Those of the first moments, before the metrics are loaded, are not counted. */
-export function observeRequest(context: ServerContext, observation: RequestObservation): void {
-  const metrics = loaded.get(context);
-  if (metrics === undefined) return;
-  const { verb, resource, code, seconds } = observation;
-  const id = `${verb} ${resource} ${code}`;
-  let series = metrics.seriesOf.get(id);
-  if (series === undefined) {
-    const request = metrics.requests.labels({ verb, resource, code: String(code) });
-    metrics.seriesOf.set(id, (series = { request, duration: metrics.durations.labels({ verb, resource }) }));
-  }
-  series.request.inc();
-  if (verb !== 'watch') series.duration.observe(seconds);
-}
-
-/** Counts a watch for as long as it is open. */
-export function observeWatch(context: ServerContext): Disposable {
-  const watches = loaded.get(context)?.watches;
-  watches?.inc();
-  return { [Symbol.dispose]: () => watches?.dec() };
-}
-
-/** What `/metrics` answers. */
-export async function renderMetrics(
-  context: ServerContext,
-): Promise<{ readonly contentType: string; readonly text: string }> {
-  const { registry } = await serverMetrics(context);
-  return { contentType: registry.contentType, text: await registry.metrics() };
 }

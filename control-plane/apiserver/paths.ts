@@ -14,7 +14,6 @@ import type { ServedVersion } from '#api/schema/served-version.ts';
 import { methodNotAllowed } from '#api/status.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
 import { answerHealth, healthPaths } from './health.ts';
-import { renderMetrics } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
 import { openApiV2, openApiV3, openApiV3Paths } from './openapi.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from './request.ts';
@@ -57,7 +56,7 @@ const fixedPaths: Readonly<Record<string, Answer>> = {
   ...Object.fromEntries(healthPaths.map((path) => [path, health(path)])),
   '/version': json(() => ({ ...versionInfo })),
   '/metrics': async (context) => {
-    const { contentType, text } = await renderMetrics(context);
+    const { contentType, text } = await context.metrics.render();
     return textResponse(200, text, contentType);
   },
   '/api': (context, request) => discovery(context, 'core', request),

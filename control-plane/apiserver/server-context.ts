@@ -4,6 +4,10 @@ import type { Logger } from '#base/log.ts';
 import type { Turns } from '#base/turns.ts';
 import type { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
 import type { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
+import type { Authorizer } from '#control-plane/apiserver/auth/authorizer.ts';
+import type { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
+import type { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
+import type { RequestMetrics } from './metrics.ts';
 import type { NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
 import type { Registry } from './registry.ts';
 
@@ -20,7 +24,13 @@ export interface ServerContext {
   /** By namespace: creations that a quota counts. */
   readonly quotaTurns: Turns;
   readonly tokens: TokenAuthority;
+  /** Who may do what: the one that requests, upgrades, impersonation and reviews ask. */
+  readonly authorizer: Authorizer;
+  readonly inFlight: InFlight;
+  readonly metrics: RequestMetrics;
   readonly nodes: NodeDialer;
+  /** exec, attach, portforward and upgraded proxies that are open. */
+  readonly streams: NodeStreams;
   /** Whether what every cluster has was made. */
   readonly isBootstrapped: boolean;
   /** Aborts when the server closes: watches end. */

@@ -12,12 +12,15 @@ import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
+import { createAuthorizer } from '#control-plane/apiserver/auth/authorizers.ts';
+import { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
+import { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
 import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { handle } from '#control-plane/apiserver/chain/handle.ts';
 import { createHttpServer } from './http-server.ts';
 import { createInProcessTransport } from './in-process.ts';
-import { serverMetrics } from './metrics.ts';
+import { RequestMetrics } from './metrics.ts';
 import type { MayDial } from '#control-plane/apiserver/nodes/dialable.ts';
 import { createNodeDialer, type NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
 import { handleUpgrade } from '#control-plane/apiserver/nodes/upgrade.ts';
@@ -111,7 +114,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     allocators,
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
+    authorizer: createAuthorizer(),
+    inFlight: new InFlight(),
+    metrics: new RequestMetrics(() => store.revision),
     nodes: undo.use(nodeDialer(pki, options)),
+    streams: new NodeStreams({ clock, closing: closing.signal }),
     isBootstrapped: false,
     closing: closing.signal,
     advertise: { host: advertiseAddress, port: options.advertisePort ?? portOf(options.listeners) },
@@ -125,7 +132,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await bootstrap(context, pki.caCertPem);
   context.isBootstrapped = true;
   undo.use(keepKubernetesService(context));
-  void serverMetrics(context);
+  void context.metrics.load();
   return runningServer(context, { store, pki, servers, owned: undo.move() });
 }
 

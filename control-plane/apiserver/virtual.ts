@@ -1,12 +1,12 @@
 import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
-import { at, isObject, listOf, objectOf, stringMapOf, stringOf } from '#api/json.ts';
+import { at, listOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
 import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, methodNotAllowed } from '#api/status.ts';
 import { authenticateToken } from '#control-plane/apiserver/auth/authenticate.ts';
-import { authorize, type Attributes } from '#control-plane/apiserver/auth/authorize.ts';
+import { reviewAccess, reviewRules, subjectOf } from '#control-plane/apiserver/auth/access-review.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
 import { readComponentStatus } from './component-status.ts';
 import { negotiate } from './negotiate.ts';
@@ -25,7 +25,10 @@ type Answer = (
   user: User,
 ) => Promise<JsonObject> | JsonObject;
 
-const access: Answer = (_context, review) => ({ ...review, status: decide(review, subjectOf(review)) });
+const access: Answer = async ({ authorizer }, review) => ({
+  ...review,
+  status: await reviewAccess(authorizer, review, subjectOf(review)),
+});
 
 /** By group and name, as all tables of kinds: a custom Binding is stored as anything. */
 const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
@@ -37,11 +40,17 @@ const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ['authorization.k8s.io/LocalSubjectAccessReview', access],
   [
     'authorization.k8s.io/SelfSubjectAccessReview',
-    (_context, review, _route, user) => ({ ...review, status: decide(review, user) }),
+    async ({ authorizer }, review, _route, user) => ({
+      ...review,
+      status: await reviewAccess(authorizer, review, user),
+    }),
   ],
   [
     'authorization.k8s.io/SelfSubjectRulesReview',
-    (_context, review, _route, user) => ({ ...review, status: permissionsOf(user) }),
+    async ({ authorizer }, review, _route, user) => ({
+      ...review,
+      status: await reviewRules(authorizer, review, user),
+    }),
   ],
   ['authorization.k8s.io/SubjectAccessReview', access],
 ]);
@@ -87,50 +96,6 @@ function renderUser(user: User): JsonObject {
     ...(uid === undefined ? {} : { uid }),
     groups,
     ...(extra === undefined ? {} : { extra }),
-  };
-}
-
-function subjectOf(review: JsonObject): User {
-  const spec = objectOf(review['spec']);
-  const user = stringOf(spec['user']);
-  const groups = listOf(spec['groups']).map(stringOf);
-  if (user === '' && groups.length === 0) throw badRequest('at least one of user or group must be specified');
-  return { name: user, groups };
-}
-
-function decide(review: JsonObject, user: User): JsonObject {
-  const resource = at(review, 'spec.resourceAttributes');
-  const path = at(review, 'spec.nonResourceAttributes');
-  if (isObject(resource) === isObject(path)) {
-    throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
-  }
-  const asked = stringMapOf(isObject(resource) ? resource : path);
-  const verb = asked['verb'] ?? '';
-  const attributes: Attributes = isObject(resource)
-    ? {
-        kind: 'resource',
-        user,
-        verb,
-        group: asked['group'] ?? '',
-        resource: asked['resource'] ?? '',
-        subresource: asked['subresource'] ?? '',
-        namespace: asked['namespace'] ?? '',
-        name: asked['name'] ?? '',
-      }
-    : { kind: 'path', user, verb, path: asked['path'] ?? '' };
-  const { allowed, reason } = authorize(attributes);
-  return { allowed, ...(reason === '' ? {} : { reason }) };
-}
-
-function permissionsOf(user: User): JsonObject {
-  const everything = authorize({ kind: 'path', user, verb: 'get', path: '/' }).allowed;
-  const paths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
-  return {
-    resourceRules: everything ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : [],
-    nonResourceRules: everything
-      ? [{ verbs: ['*'], nonResourceURLs: ['*'] }]
-      : [{ verbs: ['get'], nonResourceURLs: paths }],
-    incomplete: false,
   };
 }
 

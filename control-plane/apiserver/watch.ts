@@ -3,7 +3,6 @@ import { expired, statusOf } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
 import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
-import { observeWatch } from './metrics.ts';
 import { negotiate } from './negotiate.ts';
 import { checkRevision, readRange } from './read.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from './request.ts';
@@ -53,7 +52,7 @@ export async function watchObjects(
     headers: { 'content-type': 'application/json' },
     body: async (sink) => {
       const signal = AbortSignal.any([request.signal, context.closing]);
-      using _open = observeWatch(context);
+      using _open = context.metrics.observeWatch();
 
       const watch: Watch = { context, kind, namespace, prefix, options, encoder, sink, signal };
       await runWatch(watch, after);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
-import { admitUser } from '#control-plane/apiserver/chain/handle.ts';
+import { impersonate } from '#control-plane/apiserver/chain/authorize-request.ts';
+import { createAuthorizer } from './authorizers.ts';
 import { parseRoute } from '#control-plane/apiserver/route.ts';
 import { impersonationOf } from './impersonate.ts';
 
@@ -155,7 +156,7 @@ describe('impersonationOf()', () => {
   });
 });
 
-describe('admitUser()', () => {
+describe('impersonate()', () => {
   it.each([
     { name: 'a user', given: ['Impersonate-User', 'eve'], want: 'impersonate-on:user-info:list' },
     {
@@ -168,10 +169,11 @@ describe('admitUser()', () => {
       given: ['Impersonate-User', 'system:node:a'],
       want: 'impersonate-on:arbitrary-node:list',
     },
-  ])('does not let somebody without the right be $name', ({ given, want }) => {
+  ])('does not let somebody without the right be $name', async ({ given, want }) => {
     const request = requestWith(...given);
     const route = parseRoute(createKindCatalogue(), request);
-    expect(() => admitUser(request, route, { name: 'bob', groups: [] })).toThrow(
+    const asked = { request, route, user: { name: 'bob', groups: [] } };
+    await expect(impersonate(createAuthorizer(), asked)).rejects.toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );
   });

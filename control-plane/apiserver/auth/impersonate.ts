@@ -1,7 +1,7 @@
 import { badRequest } from '#api/status.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/request.ts';
 import { anonymous, authenticated, serviceAccountGroups, withGroup } from './authenticate.ts';
-import type { Attributes } from './authorize.ts';
+import type { ResourceAttributes } from './authorizer.ts';
 
 const prefix = 'impersonate-';
 const extraPrefix = 'impersonate-extra-';
@@ -23,10 +23,7 @@ export interface Impersonation {
   readonly mode: 'user-info' | 'serviceaccount' | 'arbitrary-node';
 }
 
-type Needed = Pick<
-  Extract<Attributes, { kind: 'resource' }>,
-  'group' | 'resource' | 'subresource' | 'namespace' | 'name'
->;
+type Needed = Pick<ResourceAttributes, 'group' | 'resource' | 'subresource' | 'namespace' | 'name'>;
 
 /** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
 export function impersonationOf(request: ApiRequest): Impersonation | undefined {

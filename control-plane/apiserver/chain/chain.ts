@@ -1,0 +1,152 @@
+import { parseDurationMs } from '#api/duration.ts';
+import { badRequest } from '#api/status.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
+import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
+import type {
+  ApiRequest,
+  ApiResponse,
+  AuthorizedRequest,
+  Caller,
+  User,
+} from '#control-plane/apiserver/request.ts';
+import { errorResponse } from '#control-plane/apiserver/respond.ts';
+import { isLongRunning, parseRoute, type Route } from '#control-plane/apiserver/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/tell-request.ts';
+import { checkAccess, impersonate } from './authorize-request.ts';
+
+/** A request that has come through. */
+export interface Passed {
+  readonly route: Route;
+  readonly request: AuthorizedRequest;
+}
+
+/** What is behind the chain for one way in: answers of requests, connections of upgrades. */
+export interface WayIn<T extends { readonly status: number }> {
+  /** How metrics call what it does, where neither method nor route say it. */
+  readonly verb?: string;
+  readonly serve: (passed: Passed) => Promise<T>;
+}
+
+/**
+ * What every request passes, whatever brought it: HTTP/2, HTTP/1.1, an upgrade, the process itself. Never throws.
+ *
+ * ```
+ * cap in flight ─▶ metrics, log ─▶ authenticate ─▶ route ─▶ (audit) ─▶ impersonate ─▶ (fair queue) ─▶ authorize ─▶ serve
+ * ```
+ * The two in brackets have their place and are not built: audit is told of everybody whose name is known, also of who is
+ * refused; the queue goes by the user as whom the request is done. Connections are capped before (`http-server.ts`).
+ */
+export async function passChain<T extends { readonly status: number }>(
+  context: ServerContext,
+  request: ApiRequest,
+  way: WayIn<T>,
+): Promise<T | ApiResponse> {
+  try {
+    using _place = context.inFlight.take();
+
+    return await observed(context, request, way);
+  } catch (error) {
+    return errorResponse(error);
+  }
+}
+
+async function observed<T extends { readonly status: number }>(
+  context: ServerContext,
+  request: ApiRequest,
+  way: WayIn<T>,
+): Promise<T | ApiResponse> {
+  const startMs = context.clock.monotonic();
+  const routed = readRoute(context, request);
+  const response = await answer(context, { request, routed }, way);
+  const { verb, kind } =
+    routed.route?.kind === 'resource'
+      ? routed.route.route
+      : { verb: methodLabel(request.method), kind: undefined };
+  const told = way.verb ?? verb;
+  const seconds = (context.clock.monotonic() - startMs) / 1000;
+  const observation = { verb: told, resource: kind?.resource ?? '', code: response.status, seconds };
+  context.metrics.observeRequest(observation);
+  if (seconds >= slowSeconds) tellSlow(context, request, { verb: told, status: response.status, seconds });
+  return response;
+}
+
+/** What a path leads to, or what is wrong with it: nobody is told that before they said who they are. */
+type Routed = { readonly route: Route } | { readonly route: undefined; readonly error: unknown };
+
+function readRoute({ kinds }: ServerContext, request: ApiRequest): Routed {
+  try {
+    return { route: parseRoute(kinds, request) };
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_API')) throw error;
+    return { route: undefined, error };
+  }
+}
+
+const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** Clients may make up methods; labels are few. */
+function methodLabel(method: string): string {
+  return methods.has(method) ? method.toLowerCase() : 'other';
+}
+
+async function answer<T>(
+  context: ServerContext,
+  { request, routed }: { readonly request: ApiRequest; readonly routed: Routed },
+  way: { readonly serve: (passed: Passed) => Promise<T> },
+): Promise<T | ApiResponse> {
+  try {
+    const caller = await authenticate(context, request);
+    if (routed.route === undefined) throw routed.error;
+    const { route } = routed;
+    if (!isLongRunning(route)) checkTimeout(request.query.get('timeout'));
+    const effective = impersonate(context.authorizer, { request, route, user: caller });
+    const user = effective instanceof Promise ? await effective : effective;
+    const access = checkAccess(context.authorizer, { request, route, user });
+    if (access instanceof Promise) await access; // Not for nothing: most requests wait for nobody here.
+    return await way.serve({ route, request: new RequestOfUser(request, user) });
+  } catch (error) {
+    const response = errorResponse(error);
+    tellRefusal(context, request, { status: response.status, error });
+    return response;
+  }
+}
+
+/** @throws {E_API} 400 for a timeout that is no duration */
+function checkTimeout(text: string | null): void {
+  if (text === null || text === '') return;
+  try {
+    parseDurationMs(text);
+  } catch (error) {
+    throw badRequest(`invalid timeout specified in the request URL - ${describeError(error)}`);
+  }
+}
+
+/** Not by spreading the request, which would make the signal of one that has no use for it. */
+class RequestOfUser implements AuthorizedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ApiRequest['headers'];
+  readonly caller: Caller;
+  readonly user: User;
+  readonly #request: ApiRequest;
+
+  constructor(request: ApiRequest, user: User) {
+    this.method = request.method;
+    this.path = request.path;
+    this.query = request.query;
+    this.headers = request.headers;
+    this.caller = request.caller;
+    this.user = user;
+    this.#request = request;
+  }
+
+  get signal(): AbortSignal {
+    return this.#request.signal;
+  }
+
+  readBody(): Promise<Uint8Array> {
+    return this.#request.readBody();
+  }
+}
