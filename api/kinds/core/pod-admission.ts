@@ -3,35 +3,53 @@ import type { AdmissionOptions } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/object.ts';
 
 /** A new pod with its service account, its priority, the tolerations that all have, and the volume of its token. */
-export function admitPod(pod: JsonObject, options: AdmissionOptions): JsonObject {
+export function admitPod(pod: JsonObject, { tokenVolumeSuffix, priority }: AdmissionOptions): JsonObject {
+  const tolerant = withDefaultTolerations(withPriority(withServiceAccount(pod), priority));
+  return tokenVolumeSuffix === undefined ? tolerant : withTokenVolume(tolerant, tokenVolumeSuffix);
+}
+
+/** Whether it shows what a node runs from a file: nobody gives that one anything of the cluster. */
+export function isMirrorPod(pod: JsonObject): boolean {
+  return at(pod, ['metadata', 'annotations', 'kubernetes.io/config.mirror']) !== undefined;
+}
+
+/** The pod with the name of its service account in both fields. */
+export function withServiceAccount(pod: JsonObject): JsonObject {
+  if (isMirrorPod(pod)) return pod;
   const spec = objectOf(pod['spec']);
-  const isMirror = at(pod, ['metadata', 'annotations', mirrorPodAnnotation]) !== undefined;
   const account = stringOf(spec['serviceAccountName']) || 'default';
-  const accounts = isMirror ? {} : { serviceAccountName: account, serviceAccount: account };
-  const { value: priority, preemptionPolicy } = options.priority ?? {
-    value: 0,
-    preemptionPolicy: 'PreemptLowerPriority',
-  };
-  const admitted = {
-    ...spec,
-    ...accounts,
-    tolerations: [...objectsOf(spec['tolerations']), ...missingTolerations(objectsOf(spec['tolerations']))],
-    priority,
-    preemptionPolicy: spec['preemptionPolicy'] ?? preemptionPolicy,
-  };
-  const wantsToken =
-    options.tokenVolumeSuffix !== undefined && !isMirror && spec['automountServiceAccountToken'] !== false;
-  return { ...pod, spec: wantsToken ? withTokenVolume(admitted, options.tokenVolumeSuffix ?? '') : admitted };
+  return { ...pod, spec: { ...spec, serviceAccountName: account, serviceAccount: account } };
+}
+
+/** The pod with the priority of its class. */
+export function withPriority(
+  pod: JsonObject,
+  priority: AdmissionOptions['priority'] = { value: 0, preemptionPolicy: 'PreemptLowerPriority' },
+): JsonObject {
+  const spec = objectOf(pod['spec']);
+  const preemptionPolicy = spec['preemptionPolicy'] ?? priority.preemptionPolicy;
+  return { ...pod, spec: { ...spec, priority: priority.value, preemptionPolicy } };
+}
+
+/** Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise. */
+export function withDefaultTolerations(pod: JsonObject): JsonObject {
+  const spec = objectOf(pod['spec']);
+  const given = objectsOf(spec['tolerations']);
+  return { ...pod, spec: { ...spec, tolerations: [...given, ...missingTolerations(given)] } };
+}
+
+/** The pod with the volume of its token, unless it is a mirror or wants none. */
+export function withTokenVolume(pod: JsonObject, suffix: string): JsonObject {
+  const spec = objectOf(pod['spec']);
+  if (isMirrorPod(pod) || spec['automountServiceAccountToken'] === false) return pod;
+  return { ...pod, spec: specWithToken(spec, suffix) };
 }
 
 /** Where the token volume is mounted in every container. */
 const serviceAccountMountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
 
-const mirrorPodAnnotation = 'kubernetes.io/config.mirror';
-
 const defaultTolerationSeconds = 300;
 
-/** Pods stay on a node that is not ready or unreachable for five minutes, unless they say otherwise. */
 function missingTolerations(tolerations: readonly JsonObject[]): readonly JsonObject[] {
   return ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']
     .filter((key) => !tolerations.some((toleration) => coversNoExecute(toleration, key)))
@@ -49,7 +67,7 @@ function coversNoExecute(toleration: JsonObject, key: string): boolean {
   return coversKey && (effect === 'NoExecute' || effect === undefined || effect === '');
 }
 
-function withTokenVolume(spec: JsonObject, suffix: string): JsonObject {
+function specWithToken(spec: JsonObject, suffix: string): JsonObject {
   const name = `kube-api-access-${suffix}`;
   let isMounted = false;
   const mount = (container: JsonObject): JsonObject => {
