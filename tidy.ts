@@ -80,7 +80,8 @@ const namedKind = /'(?:apps|autoscaling|batch|policy|[a-z.]+\.k8s\.io)?\/[A-Z][A
 /** What is particular about a kind is in its file in api/kinds; who may name kinds elsewhere, and why. */
 const kindNamers: ReadonlyMap<string, string> = new Map([
   ['bin/plan/read-pods.ts', 'of a file it takes what a node makes something of'],
-  ['control-plane/apiserver/admission/admit-new.ts', 'what a pod names is looked up in the store'],
+  ['control-plane/apiserver/admission/pod.ts', 'what a pod names is looked up in the store'],
+  ['control-plane/apiserver/admission/taint-nodes-by-condition.ts', 'the plugin is about nodes'],
   ['control-plane/apiserver/nodes/target.ts', 'a proxy leads to nodes, pods and Services'],
   ['control-plane/apiserver/virtual.ts', 'answers need the server'],
 ]);

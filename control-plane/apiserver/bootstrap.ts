@@ -3,7 +3,7 @@ import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { classOfIp } from '#base/ip-class.ts';
-import { systemPriorities } from '#control-plane/apiserver/admission/admit-new.ts';
+import { systemPriorities } from '#control-plane/apiserver/admission/priority.ts';
 import { announceServer, withdrawServer } from './announced-servers.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './create.ts';
@@ -142,6 +142,7 @@ async function ensureCurrent(context: ServerContext, kind: Kind, object: JsonObj
     namespace: stringOf(namespace),
     name: stringOf(name),
     dryRun: false,
+    admittedAs: { user: serverUser, verb: 'update', subresource: '' },
     change: (current) => {
       const isCurrent = Object.entries(wanted).every(([field, value]) => equalJson(current[field], value));
       return isCurrent ? current : { ...current, ...wanted };

@@ -10,9 +10,7 @@ import type { JsonObject } from '#api/object.ts';
 import { alreadyExists, badRequest, invalid } from '#api/status.ts';
 import { prepareCreate } from '#api/strategy.ts';
 import { validateCreate } from '#api/validation.ts';
-import { admitNew } from '#control-plane/apiserver/admission/admit-new.ts';
-import { takeRoom } from '#control-plane/apiserver/admission/resource-quota.ts';
-import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
+import { admissionFor, admit, validate } from '#control-plane/apiserver/admission/run-admission.ts';
 import { randomSuffix } from './name-suffix.ts';
 import { workOnBody } from './large-body.ts';
 import { negotiate } from './negotiate.ts';
@@ -78,15 +76,20 @@ export async function postObject(
 export async function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
   const { kind, namespace } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
-  checkNodeWrite(input.user, { kind, namespace, name: given });
+  const admission = admissionFor(context, {
+    ...{ operation: 'create', verb: 'create', kind, subresource: '', namespace, name: given },
+    ...{ user: input.user, dryRun: input.dryRun },
+  });
   const defaulted = applyDefaults(kind, input.object);
   await input.pause?.();
-  const admitted = await admitNew(context, { ...input, object: defaulted });
+  const admitted = await admit(context, admission, { object: defaulted });
+  // After all who may change the object: who asked for it is nobody else's to say.
+  const signed = rulesOf(kind).signRequester?.(admitted, input.user) ?? admitted;
   await input.pause?.();
-  using _room = kind.namespaced ? await takeRoom(context, { kind, namespace, object: admitted }) : undefined;
-
   for (let tries = 1; ; tries++) {
-    const prepared = prepareCreate(kind, admitted, {
+    using held = new DisposableStack();
+
+    const prepared = prepareCreate(kind, signed, {
       now: context.clock.now(),
       uid: randomUUID(),
       ...(kind.namespaced ? { namespace } : {}),
@@ -94,6 +97,7 @@ export async function createObject(context: ServerContext, input: CreateInput): 
     });
     await input.pause?.();
     const object = applyNameDefaults(kind, prepared, given);
+    await validate(context, admission, { object, held });
     const created = await insert(context, { ...input, object });
     if (created !== undefined) return created;
     if (given !== '' || tries === generateTriesMax)

@@ -6,17 +6,26 @@ import { formatGroupVersion, type Kind } from '#api/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { queryBoolean } from '#api/query.ts';
-import { conflict, forbidden, invalidOptions, notFound, successStatus } from '#api/status.ts';
+import { conflict, invalidOptions, notFound, successStatus } from '#api/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import {
+  admissionFor,
+  admit,
+  admitAtOnce,
+  validate,
+  validateAtOnce,
+  type Admission,
+} from './admission/run-admission.ts';
 import { parseListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
 import { readPage } from './read.ts';
 import type { Decision, Entry } from './registry.ts';
-import type { ApiRequest, ApiResponse } from './request.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
 import { objectResponse, styleOf } from './respond.ts';
 import { integerOf } from './query.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
+import { writeObject } from './write.ts';
 
 /** What a DELETE asks for, from its body or its query. */
 export interface DeleteOptions extends DeletionWishes {
@@ -39,11 +48,14 @@ export interface Deletion {
 export async function deleteOne(
   context: ServerContext,
   route: ResourceRoute,
-  request: ApiRequest,
+  request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
   const options = await readDeleteOptions(request);
-  const { object, isGone } = await deleteObject(context, { kind, namespace, name, options });
+  const { object, isGone } = await deleteObject(context, {
+    ...{ kind, namespace, name, options },
+    user: request.user,
+  });
   const style = styleOf(request, negotiate(request.headers['accept'], []));
   if (!isGone || rulesOf(kind).answersDeleteWithObject === true) return objectResponse(200, object, style);
   const uid = stringOf(at(object, 'metadata.uid'));
@@ -55,9 +67,10 @@ export async function deleteOne(
 export async function deleteCollection(
   context: ServerContext,
   route: ResourceRoute,
-  request: ApiRequest,
+  request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const { kind } = route;
+  const { user } = request;
   const options = await readDeleteOptions(request);
   const listed = parseListOptions({ ...route, verb: 'list' }, request.query);
   const page = await readPage(context, route, listed);
@@ -67,7 +80,7 @@ export async function deleteCollection(
     const name = stringOf(at(found, 'metadata.name'));
     const namespace = stringOf(at(found, 'metadata.namespace'));
     try {
-      items.push((await deleteObject(context, { kind, namespace, name, options })).object);
+      items.push((await deleteObject(context, { kind, namespace, name, options, user })).object);
     } catch (error) {
       if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'NotFound') throw error; // Somebody else was faster.
     }
@@ -82,39 +95,58 @@ export async function deleteCollection(
   return objectResponse(200, list, styleOf(request, negotiate(request.headers['accept'], [])));
 }
 
-/** Deletes, or begins to where finalizers or grace keep the object. */
-export async function deleteObject(
-  context: ServerContext,
-  input: {
-    readonly kind: Kind;
-    readonly namespace: string;
-    readonly name: string;
-    readonly options: DeleteOptions;
-  },
-): Promise<Deletion> {
+export interface DeleteInput {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+  readonly options: DeleteOptions;
+  /** Who asks; undefined where the server does what follows from a request that was admitted. */
+  readonly user: User | undefined;
+}
+
+/** Deletes, or begins to where finalizers or grace keep the object. See writeObject. */
+export async function deleteObject(context: ServerContext, input: DeleteInput): Promise<Deletion> {
   const { kind, namespace, name, options } = input;
-  const refusal = rulesOf(kind).refuseDeletion?.(name);
-  if (refusal !== undefined) throw forbidden(kind, name, refusal);
-  const { decision, entry } = await context.registry.change(kind, { namespace, name }, (current) =>
-    decideDeletion({ kind, name, options, nowMs: context.clock.now() }, current),
-  );
+  const admission = admissionOf(context, input);
+  const { decision, entry } = await writeObject(context, {
+    ...{ kind, namespace, name },
+    path: admission?.mayWait === true ? 'mayWait' : 'atOnce',
+    prepare: async (current, held) => {
+      checkPreconditions(kind, current, options);
+      if (admission === undefined) return true;
+      await admit(context, admission, { object: undefined, old: current.object });
+      await validate(context, admission, { old: current.object, held });
+      return true;
+    },
+    decide: (current, _isClaimed, isAdmitted) => {
+      if (current === undefined) throw notFound(kind, name);
+      checkPreconditions(kind, current, options);
+      const { object: old } = current;
+      if (admission !== undefined && isAdmitted !== true) {
+        admitAtOnce(context, admission, { object: undefined, old });
+        validateAtOnce(context, admission, { old });
+      }
+      return decideDeletion(kind, old, { options, nowMs: context.clock.now() });
+    },
+  });
   const isPut = decision.write === 'put' && entry !== undefined;
   return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
 }
 
+function admissionOf(
+  context: ServerContext,
+  { kind, namespace, name, options: { dryRun }, user }: DeleteInput,
+): Admission | undefined {
+  if (user === undefined) return undefined;
+  const what = { operation: 'delete', verb: 'delete', subresource: '' } as const;
+  return admissionFor(context, { ...what, kind, namespace, name, user, dryRun });
+}
+
 function decideDeletion(
-  input: {
-    readonly kind: Kind;
-    readonly name: string;
-    readonly options: DeleteOptions;
-    readonly nowMs: number;
-  },
-  current: Entry | undefined,
+  kind: Kind,
+  object: JsonObject,
+  { options, nowMs }: { readonly options: DeleteOptions; readonly nowMs: number },
 ): Decision & Deletion {
-  const { kind, name, options, nowMs } = input;
-  if (current === undefined) throw notFound(kind, name);
-  checkPreconditions(kind, current, options);
-  const { object } = current;
   const next = planDeletion(kind, object, options, nowMs);
   const isGone = next !== object && isFinished(kind, next);
   if (next === object || options.dryRun) return { write: 'nothing', object: next, isGone };

@@ -19,7 +19,7 @@ import { workOnBody, type BodyWork } from './large-body.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
-import { checkNameOf, updateObject } from './update.ts';
+import { admittedAs, checkNameOf, updateObject } from './update.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 
 type PatchType = 'json' | 'merge' | 'strategic';
@@ -81,6 +81,7 @@ async function patchBytes(
     name,
     subresource,
     dryRun: options.dryRun,
+    admittedAs: admittedAs(route, request),
     work,
     change,
   });

@@ -4,6 +4,7 @@ import type { Logger } from '#base/log.ts';
 import type { Turns } from '#base/turns.ts';
 import type { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
 import type { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
+import type { AdmissionPlugin } from '#control-plane/apiserver/admission/admission.ts';
 import type { Authorizer } from '#control-plane/apiserver/auth/authorizer.ts';
 import type { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
 import type { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
@@ -26,6 +27,8 @@ export interface ServerContext {
   readonly tokens: TokenAuthority;
   /** Who may do what: the one that requests, upgrades, impersonation and reviews ask. */
   readonly authorizer: Authorizer;
+  /** Who has a say in writes, in order. */
+  readonly admission: readonly AdmissionPlugin[];
   readonly inFlight: InFlight;
   readonly metrics: RequestMetrics;
   readonly nodes: NodeDialer;

@@ -12,6 +12,7 @@ import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
+import { admissionPlugins } from '#control-plane/apiserver/admission/plugins.ts';
 import { createAuthorizer } from '#control-plane/apiserver/auth/authorizers.ts';
 import { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
 import { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
@@ -115,6 +116,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
     authorizer: createAuthorizer(),
+    admission: admissionPlugins,
     inFlight: new InFlight(),
     metrics: new RequestMetrics(() => store.revision),
     nodes: undo.use(nodeDialer(pki, options)),

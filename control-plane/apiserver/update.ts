@@ -10,16 +10,31 @@ import type { JsonObject } from '#api/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
 import { prepareUpdate } from '#api/strategy.ts';
 import { validateUpdate } from '#api/validation.ts';
-import { admitResize } from './admission/admit-resize.ts';
+import type { AdmissionAttributes } from './admission/admission.ts';
+import {
+  admissionFor,
+  admit,
+  admitAtOnce,
+  validate,
+  validateAtOnce,
+  type Admission,
+} from './admission/run-admission.ts';
 import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Decision, Entry } from './registry.ts';
-import type { IsClaimed } from './services/claims.ts';
 import type { ApiResponse, AuthorizedRequest } from './request.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
 import { workOnBody, type BodyWork } from './large-body.ts';
 import { storageKey } from './storage-key.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
+import { writeObject } from './write.ts';
+
+/** What admission knows of a change that the rest of it does not say. */
+export type AdmittedAs = Pick<AdmissionAttributes, 'user' | 'verb' | 'subresource'>;
+
+export function admittedAs({ verb, subresource }: ResourceRoute, { user }: AuthorizedRequest): AdmittedAs {
+  return { user, verb, subresource: subresource?.name ?? '' };
+}
 
 export interface UpdateInput {
   readonly kind: Kind;
@@ -28,12 +43,15 @@ export interface UpdateInput {
   /** Which part is written; undefined for the object itself. */
   readonly subresource?: string | undefined;
   readonly dryRun: boolean;
+  /**
+   * Who asks, how and for which part of the object. undefined: the change is the server's own, follows from a request that was admitted,
+   * and gives the object as it shall be: nothing of it is defaulted, kept or refused.
+   */
+  readonly admittedAs: AdmittedAs | undefined;
   /** The body that it comes from; a large one is changed ahead, in steps. */
   readonly work?: BodyWork;
   /** The new object, from the one that is there now. May be called again. */
   readonly change: (current: JsonObject) => JsonObject;
-  /** Whether `change` is the server's own and gives the object as it shall be: nothing of it is defaulted, kept or refused. */
-  readonly isOwn?: boolean;
 }
 
 /** PUT of an object or of its status and the like. */
@@ -70,7 +88,11 @@ async function putBytes(
   checkNamespaceOf(kind, namespace, object);
   const subresource = route.subresource?.name;
   const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
-  const input = { kind, namespace, name, subresource, dryRun: options.dryRun, work, change: () => object };
+  const input = {
+    ...{ kind, namespace, name, subresource, dryRun: options.dryRun, work },
+    admittedAs: admittedAs(route, request),
+    change: () => object,
+  };
   const mayCreate =
     subresource === undefined &&
     rulesOf(kind).createdByUpdate === true &&
@@ -84,79 +106,73 @@ async function putBytes(
   return writtenResponse(context, { status: 200, kind, written, warnings }, request);
 }
 
-/** Reads, changes, checks and writes as one step: writers of one object take turns, and each sees what the one before left. */
+/** Changes an object that is there: each writer sees what the one before left. See writeObject. */
 export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
-  const { kind, name, dryRun } = input;
-  using room = input.subresource === 'resize' ? await roomForResize(context, input) : undefined;
-
-  const ahead = input.work?.isLarge === true ? await changeAhead(context, input, input.work) : undefined;
-  const decide = (current: Entry | undefined, isClaimed: IsClaimed): Decision => {
-    if (current === undefined) throw notFound(kind, name);
-    // Admission counted with another object than the one that is there now.
-    if (room !== undefined && room.revision !== current.value.modRevision) throw conflict(kind, name);
-    const known = ahead?.revision === current.value.modRevision ? ahead : undefined;
-    const prepared = known?.prepared ?? prepareObject(input, current);
-    const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
-    // What was found valid ahead is so still, if nothing was added to it.
-    const isChecked = known !== undefined && allocated === prepared;
-    return decideUpdate({ ...input, isChecked }, current.object, allocated);
-  };
-  const { decision, entry } = await context.registry.change(kind, input, decide);
+  const { kind, namespace, name, dryRun } = input;
+  const admission = admissionOf(context, input);
+  const isLarge = input.work?.isLarge === true;
+  const { decision, entry } = await writeObject(context, {
+    ...{ kind, namespace, name },
+    path: admission?.mayWait === true ? 'mayWait' : isLarge ? 'steps' : 'atOnce',
+    prepare: (current, held) => prepareAhead(context, { ...input, admission, held }, current),
+    decide: (current, isClaimed, ahead: JsonObject | undefined) => {
+      if (current === undefined) throw notFound(kind, name);
+      const prepared = ahead ?? prepareAtOnce(context, { ...input, admission }, current);
+      const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
+      // What was found valid ahead is so still, if nothing was added to it.
+      const isChecked = ahead !== undefined && allocated === ahead;
+      return decideUpdate({ ...input, isChecked }, current.object, allocated);
+    },
+  });
   if (decision.write === 'put' && entry !== undefined) return writtenEntry(entry);
   return { object: decision.object, entry: dryRun ? undefined : entry };
 }
 
-/** What a change comes to, as of a revision. */
-interface Ahead {
-  readonly revision: number;
-  readonly prepared: JsonObject;
+type Admitting = UpdateInput & { readonly admission: Admission | undefined };
+
+function admissionOf(context: ServerContext, input: UpdateInput): Admission | undefined {
+  const { kind, namespace, name, dryRun, admittedAs } = input;
+  if (admittedAs === undefined) return undefined;
+  return admissionFor(context, { operation: 'update', ...admittedAs, kind, namespace, name, dryRun });
 }
 
 /**
- * Makes and checks a large change in steps before its turn at the object, which has none: if nobody else writes in between, that is
- * all there is to do.
+ * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step.
+ * @throws {E_API} 403, 409
  */
-async function changeAhead(
-  context: ServerContext,
-  input: UpdateInput,
-  { pause }: BodyWork,
-): Promise<Ahead | undefined> {
-  const { kind, namespace, name } = input;
-  const current = await context.registry.read(kind, namespace, name);
-  if (current === undefined) throw notFound(kind, name);
+function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject {
+  const { kind, subresource, admission } = input;
   const given = changeObject(input, current);
-  await pause();
+  if (admission === undefined) return given;
+  const old = current.object;
   const defaulted = applyDefaults(kind, given);
-  await pause();
-  const prepared = prepareUpdate(kind, current.object, defaulted, input.subresource);
-  await pause();
-  const errors = validateUpdate(kind, current.object, prepared, input.subresource);
-  if (errors.length > 0) throw invalid(kind, name, errors);
-  await pause();
-  return { revision: current.value.modRevision, prepared };
+  const admitted = admitAtOnce(context, admission, { object: defaulted, old });
+  const prepared = prepareUpdate(kind, old, admitted, subresource);
+  validateAtOnce(context, admission, { object: prepared, old });
+  return prepared;
 }
 
-interface ResizeRoom extends Disposable {
-  /** Of the object that the room was counted with. */
-  readonly revision: number;
-}
-
-/** Room in the namespace for what a resize adds, held until it is disposed of. @throws {E_API} 403, 404 */
-async function roomForResize(context: ServerContext, input: UpdateInput): Promise<ResizeRoom> {
-  const { kind, namespace, name } = input;
-  const current = await context.registry.read(kind, namespace, name);
-  if (current === undefined) throw notFound(kind, name);
-  const object = prepareObject(input, current);
-  const turn = await admitResize(context, { kind, namespace, current, object });
-  return { revision: current.value.modRevision, [Symbol.dispose]: () => turn?.[Symbol.dispose]() };
-}
-
-/** The object as the change makes it, with defaults, and with what it may not change as it was. @throws {E_API} 409 */
-function prepareObject(input: UpdateInput, current: Entry): JsonObject {
-  const { kind, subresource } = input;
+/** As `prepareAtOnce`, waiting for who has to be waited for, and in steps where it is large; and found valid. @throws {E_API} 422 too */
+async function prepareAhead(
+  context: ServerContext,
+  input: Admitting & { readonly held: DisposableStack },
+  current: Entry,
+): Promise<JsonObject> {
+  const { kind, name, subresource, admission, held } = input;
+  const old = current.object;
   const given = changeObject(input, current);
-  if (input.isOwn === true) return given;
-  return prepareUpdate(kind, current.object, applyDefaults(kind, given), subresource);
+  if (admission === undefined) return given;
+  await input.work?.pause();
+  const defaulted = applyDefaults(kind, given);
+  await input.work?.pause();
+  const admitted = await admit(context, admission, { object: defaulted, old });
+  const prepared = prepareUpdate(kind, old, admitted, subresource);
+  await input.work?.pause();
+  await validate(context, admission, { object: prepared, old, held });
+  const errors = validateUpdate(kind, old, prepared, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  await input.work?.pause();
+  return prepared;
 }
 
 function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject {
@@ -173,7 +189,9 @@ function decideUpdate(
 ): Decision {
   const { kind, name, dryRun, subresource } = input;
   const errors =
-    input.isOwn === true || input.isChecked ? [] : validateUpdate(kind, current, object, subresource);
+    input.admittedAs === undefined || input.isChecked
+      ? []
+      : validateUpdate(kind, current, object, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };

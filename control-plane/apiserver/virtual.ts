@@ -5,6 +5,7 @@ import type { Kind } from '#api/kinds.ts';
 import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import { badRequest, methodNotAllowed } from '#api/status.ts';
+import { admitWhole } from '#control-plane/apiserver/admission/run-admission.ts';
 import { authenticateToken } from '#control-plane/apiserver/auth/authenticate.ts';
 import { reviewAccess, reviewRules, subjectOf } from '#control-plane/apiserver/auth/access-review.ts';
 import { tokenIssuer } from '#control-plane/apiserver/auth/tokens.ts';
@@ -79,9 +80,20 @@ export async function handleVirtual(
   if (route.verb !== 'create') throw methodNotAllowed();
   const options = parseWriteOptions('CreateOptions', request.query);
   const body = decodeBodyOf(route.kind.kind, await request.readBody(), request.headers['content-type']);
-  const { object, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
+  const { object: given, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
+  const { kind, namespace } = route;
+  using admitted = await admitWhole(
+    context,
+    {
+      ...{ operation: 'create', verb: 'create', kind, subresource: '', namespace },
+      ...{ name: stringOf(at(given, 'metadata.name')), user: request.user, dryRun: options.dryRun },
+    },
+    given,
+  );
+  const { object } = admitted;
+
   if (key === binding) {
-    return bindPod(context, { namespace: route.namespace, binding: object, dryRun: options.dryRun }, style);
+    return await bindPod(context, { namespace, binding: object, dryRun: options.dryRun }, style);
   }
   const answer = answers.get(key);
   if (answer === undefined) throw methodNotAllowed();

@@ -5,7 +5,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of LimitRanges. */
 export const limitRangeRules: KindRules = {
-  effect: acted('control-plane/apiserver/admission/limit-range.ts'),
+  effect: acted('control-plane/apiserver/admission/limit-ranger.ts'),
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,

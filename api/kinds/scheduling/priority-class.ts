@@ -7,7 +7,7 @@ import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
 export const priorityClassRules: KindRules = {
-  effect: acted('control-plane/apiserver/admission/admit-new.ts'),
+  effect: acted('control-plane/apiserver/admission/priority.ts'),
   defaults: [['preemptionPolicy', 'PreemptLowerPriority']],
   validate: (priority) => {
     const isSystem = stringOf(at(priority, 'metadata.name')).startsWith('system-');

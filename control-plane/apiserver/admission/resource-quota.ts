@@ -1,5 +1,6 @@
 import { at, nameOrPrefix, objectOf, stringOf } from '#api/json.ts';
 import type { Kind } from '#api/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/object.ts';
 import {
   addQuantity,
@@ -15,8 +16,22 @@ import { usageReader } from '#api/quota/usage.ts';
 import { forbidden } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import { resizesPod } from './pod.ts';
 
 const quotas = builtIn('', 'v1', 'resourcequotas');
+
+/** What is made or grows has room in the quotas of its namespace. */
+export const resourceQuota: AdmissionPlugin = {
+  name: 'ResourceQuota',
+  handles: (attributes) => (makesCounted(attributes) || resizesPod(attributes) ? 'mayWait' : 'no'),
+  validate: (context, { attributes: { kind, namespace }, object = {}, old }) =>
+    takeRoom(context, { kind, namespace, object, before: old }),
+};
+
+function makesCounted({ operation, kind, subresource }: AdmissionAttributes): boolean {
+  return operation === 'create' && subresource === '' && kind.namespaced && rulesOf(kind).isStored !== false;
+}
 
 interface Subject {
   readonly kind: Kind;
@@ -29,9 +44,9 @@ interface Subject {
 /**
  * Refuses an object for which a quota of its namespace has no room: the number of its kind, and of pods what they request and
  * are limited to. Counted from the objects that are there, so that whoever is let in holds its namespace's turn until it is
- * stored or given up: the caller disposes it. Undefined where no quota counts the object. @throws {E_API} 403
+ * stored or given up: whoever asked disposes of it. Undefined where no quota counts the object. @throws {E_API} 403
  */
-export async function takeRoom(context: ServerContext, subject: Subject): Promise<Disposable | undefined> {
+async function takeRoom(context: ServerContext, subject: Subject): Promise<Disposable | undefined> {
   const { kind, object, namespace } = subject;
   const all = await context.registry.readAll(quotas, namespace);
   const present = all.filter(

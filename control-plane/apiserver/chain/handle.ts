@@ -1,5 +1,4 @@
 import { resourceNotFound } from '#api/status.ts';
-import { checkNodeWrite } from '#control-plane/apiserver/auth/node-restriction.ts';
 import { postObject } from '#control-plane/apiserver/create.ts';
 import { deleteCollection, deleteOne } from '#control-plane/apiserver/delete.ts';
 import { patchObject } from '#control-plane/apiserver/patch.ts';
@@ -27,17 +26,12 @@ async function serve(context: ServerContext, { route, request }: Passed): Promis
   return route.kind === 'path' ? handlePath(context, request) : handleResource(context, route.route, request);
 }
 
-function isWrite(verb: string): boolean {
-  return verb === 'update' || verb === 'patch' || verb === 'delete';
-}
-
 async function handleResource(
   context: ServerContext,
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   if (isVirtual(route.kind)) return handleVirtual(context, route, request);
-  if (isWrite(route.verb) && route.name !== '') checkNodeWrite(request.user, route);
   if (route.subresource !== undefined) return handleSubresource(context, route, request);
   switch (route.verb) {
     case 'get':

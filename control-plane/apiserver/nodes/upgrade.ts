@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
 import { badRequest } from '#api/status.ts';
 import { describeError } from '#base/errors.ts';
+import { admitConnection } from '#control-plane/apiserver/admission/admit-connection.ts';
 import { passChain, type Passed } from '#control-plane/apiserver/chain/chain.ts';
 import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
 import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/request.ts';
@@ -51,8 +52,11 @@ async function openUpgrade(
   upgrade: Upgrade,
 ): Promise<Opened> {
   if (route.kind !== 'resource' || route.route.subresource === undefined) throw badRequest(upgradable);
+  const isLog = route.route.subresource.name === 'log';
+  using _admitted = isLog ? undefined : await admitConnection(context, route.route, request);
+
   const target = await targetOf(context, route.route, request);
-  if (route.route.subresource.name === 'log') return openLogSocket(context, target, { request, upgrade });
+  if (isLog) return openLogSocket(context, target, { request, upgrade });
   context.streams.checkRoom();
   const node = await context.nodes.connect(target.endpoint);
   return {

@@ -29,7 +29,7 @@ export async function bindPod(
     namespace,
     name,
     dryRun,
-    isOwn: true,
+    admittedAs: undefined,
     change: (pod) => assign(pod, { binding, node, nowMs: context.clock.now() }),
   });
   return objectResponse(201, { ...successStatus(undefined, 201) }, style);

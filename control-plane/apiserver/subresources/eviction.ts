@@ -84,8 +84,8 @@ async function leaveFor(context: ServerContext, { namespace, pod, dryRun }: Evic
     name,
     subresource: 'status',
     dryRun,
+    admittedAs: undefined,
     change,
-    isOwn: true,
   });
   return 'granted';
 }
@@ -113,7 +113,7 @@ async function deleteMarked(
   const where = { kind: pods, namespace: namespace ?? '', name: name ?? '' };
   const isOver = ['Succeeded', 'Failed'].includes(stringOf(at(object, 'status.phase')));
   if (options.dryRun || isOver) {
-    await deleteObject(context, { ...where, options });
+    await deleteObject(context, { ...where, options, user: undefined });
     return true;
   }
   const isBound = leave === 'whileUnchanged' || options.preconditions.resourceVersion !== undefined;
@@ -123,7 +123,7 @@ async function deleteMarked(
     ? { ...options.preconditions, resourceVersion: marked }
     : options.preconditions;
   try {
-    await deleteObject(context, { ...where, options: { ...options, preconditions } });
+    await deleteObject(context, { ...where, options: { ...options, preconditions }, user: undefined });
     return true;
   } catch (error) {
     if (isBound && isPodwrightError(error, 'E_API') && error.detail['reason'] === 'Conflict') return false;
@@ -195,7 +195,10 @@ async function markTarget(
     const others = objectsOf(at(pod, 'status.conditions')).filter(({ type }) => type !== condition.type);
     return isOther ? pod : withPath(pod, 'status.conditions', [...others, condition]);
   };
-  const { object } = await updateObject(context, { ...where, dryRun: false, change, isOwn: true });
+  const { object } = await updateObject(context, {
+    ...where,
+    ...{ dryRun: false, admittedAs: undefined, change },
+  });
   return isOther ? undefined : versionOf(object);
 }
 

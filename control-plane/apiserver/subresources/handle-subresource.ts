@@ -2,8 +2,9 @@ import { decodeBodyOf } from '#api/body.ts';
 import { decodeRequest } from '#api/decode-request.ts';
 import { withPath } from '#api/json.ts';
 import { kindOfSubresource } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
 import { methodNotAllowed } from '#api/status.ts';
+import { admitWhole } from '#control-plane/apiserver/admission/run-admission.ts';
+import { admitConnection } from '#control-plane/apiserver/admission/admit-connection.ts';
 import { checkNameOf } from '#control-plane/apiserver/update.ts';
 import { negotiate } from '#control-plane/apiserver/negotiate.ts';
 import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
@@ -34,11 +35,15 @@ export async function handleSubresource(
     case 'token':
       return handlePosted(context, route, request);
     case 'log':
+      return connectToNode(context, route, request);
     case 'exec':
     case 'attach':
     case 'portforward':
-    case 'proxy':
-      return connectToNode(context, route, request);
+    case 'proxy': {
+      using _admitted = await admitConnection(context, route, request);
+
+      return await connectToNode(context, route, request);
+    }
     default:
       return handlePart(context, route, request);
   }
@@ -75,16 +80,25 @@ async function handlePosted(
   const body = decodeBodyOf(taken.kind, await request.readBody(), request.headers['content-type']);
   const { object } = decodeRequest(taken, body, options.fieldValidation);
   if (subresource.name !== 'token') checkNameOf(name, object);
-  const posted: JsonObject = withPath(object, 'metadata.name', name);
+  using admitted = await admitWhole(
+    context,
+    {
+      ...{ operation: 'create', verb: 'create', kind, subresource: subresource.name, namespace, name },
+      ...{ user: request.user, dryRun: options.dryRun },
+    },
+    subresource.name === 'token' ? object : withPath(object, 'metadata.name', name),
+  );
+  const posted = admitted.object;
+
   const style = styleOf(request, negotiate(request.headers['accept'], []));
   const input = { route, namespace, name, object: posted, dryRun: options.dryRun };
   switch (subresource.name) {
     case 'binding':
-      return bindPod(context, { namespace, binding: posted, dryRun: options.dryRun }, style);
+      return await bindPod(context, { namespace, binding: posted, dryRun: options.dryRun }, style);
     case 'eviction':
-      return evictPod(context, input, style);
+      return await evictPod(context, input, style);
     case 'token':
-      return requestToken(context, { ...input, object }, style);
+      return await requestToken(context, input, style);
     default:
       throw methodNotAllowed();
   }

@@ -11,7 +11,7 @@ import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/re
 import { objectResponse, styleOf } from '#control-plane/apiserver/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { checkNameOf, updateObject } from '#control-plane/apiserver/update.ts';
+import { admittedAs, checkNameOf, updateObject } from '#control-plane/apiserver/update.ts';
 import { parseWriteOptions, type WriteOptions } from '#control-plane/apiserver/write-options.ts';
 import { readExisting } from './read-existing.ts';
 
@@ -29,7 +29,10 @@ export async function handleScale(
   const scale = await readScale(route, request, options);
   const { kind, namespace, name } = route;
   const change = (current: JsonObject): JsonObject => withScaleOf(route, current, scale(current));
-  const { object } = await updateObject(context, { kind, namespace, name, dryRun: options.dryRun, change });
+  const { object } = await updateObject(context, {
+    ...{ kind, namespace, name, dryRun: options.dryRun, change },
+    admittedAs: admittedAs(route, request),
+  });
   return show(object);
 }
 

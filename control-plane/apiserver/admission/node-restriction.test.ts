@@ -27,12 +27,19 @@ describe('a node', () => {
     const transport = test.server.transport({ name: 'system:node:a', groups: ['system:nodes'] });
     for (const method of ['PATCH', 'DELETE'] as const) {
       if (method === 'DELETE' && path.endsWith('status')) continue;
-      const headers = { 'content-type': 'application/merge-patch+json' };
+      const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
+      const headers = { 'content-type': type };
       const answer = await transport.request({ method, path, headers, body: Buffer.from('{}') });
       expect(answer.status).toBe(403);
     }
     const read = await transport.request({ method: 'GET', path: '/api/v1/nodes/b', headers: {} });
     expect(read.status).toBe(200);
+  });
+
+  it('does not delete others with a collection', async () => {
+    const transport = test.server.transport({ name: 'system:node:a', groups: ['system:nodes'] });
+    const answer = await transport.request({ method: 'DELETE', path: '/api/v1/nodes', headers: {} });
+    expect(answer.status).toBe(403);
   });
 
   it('does not renew the lease of another', async () => {

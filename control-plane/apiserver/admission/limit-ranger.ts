@@ -5,29 +5,33 @@ import { forbidden } from '#api/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { podUsage } from '#api/quota/pod-usage.ts';
+import type { AdmissionPlugin } from './admission.ts';
+import { makesPod, resizesPod } from './pod.ts';
 
 const limitRanges = builtIn('', 'v1', 'limitranges');
 
-/**
- * The pod with the defaults that LimitRanges of its namespace give to its containers.
- * @throws {E_API} 403 when it is below their minimum or above their maximum
- */
-export async function applyLimitRanges(
-  context: ServerContext,
-  namespace: string,
-  pod: JsonObject,
-): Promise<JsonObject> {
+/** Containers have what LimitRanges of their namespace give them, and keep within their bounds. Defaults are for new pods. */
+export const limitRanger: AdmissionPlugin = {
+  name: 'LimitRanger',
+  handles: (attributes) => (makesPod(attributes) || resizesPod(attributes) ? 'mayWait' : 'no'),
+  admit: async (context, { attributes, object: pod = {} }) => {
+    if (attributes.operation !== 'create') return pod;
+    const limits = await limitsOf(context, attributes.namespace);
+    const ofContainers = limits.filter(({ type }) => type === 'Container');
+    return ofContainers.length === 0 ? pod : withLimitDefaults(pod, ofContainers);
+  },
+  validate: async (context, { attributes, object: pod = {} }) => {
+    const limits = await limitsOf(context, attributes.namespace);
+    const complaints = limits.flatMap((limit) => complaintsOf(pod, limit));
+    if (complaints.length === 0) return;
+    const cause = complaints.length === 1 ? (complaints[0] ?? '') : `[${complaints.join(', ')}]`;
+    throw forbidden({ group: '', resource: 'pods' }, nameOrPrefix(pod), cause);
+  },
+};
+
+async function limitsOf(context: ServerContext, namespace: string): Promise<readonly JsonObject[]> {
   const ranges = await context.registry.readAll(limitRanges, namespace);
-  if (ranges.length === 0) return pod;
-  const limits = ranges.flatMap((range) => objectsOf(at(range, 'spec.limits')));
-  const filled = withLimitDefaults(
-    pod,
-    limits.filter(({ type }) => type === 'Container'),
-  );
-  const complaints = limits.flatMap((limit) => complaintsOf(filled, limit));
-  if (complaints.length === 0) return filled;
-  const cause = complaints.length === 1 ? (complaints[0] ?? '') : `[${complaints.join(', ')}]`;
-  throw forbidden({ group: '', resource: 'pods' }, nameOrPrefix(pod), cause);
+  return ranges.flatMap((range) => objectsOf(at(range, 'spec.limits')));
 }
 
 /** Pure part: an absent limit or request of each container becomes the range's. */
