@@ -16,7 +16,7 @@ import { workOnBody } from './large-body.ts';
 import { negotiate } from './negotiate.ts';
 import { Shown, typedShape } from './object-bytes.ts';
 import type { Complete, Entry } from './registry.ts';
-import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, RequestScope, User } from './request.ts';
 import { bytesResponse, objectResponse, styleOf } from './respond.ts';
 import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from './server-context.ts';
@@ -36,6 +36,7 @@ export interface CreateInput {
   /** Decoded, with kind and apiVersion. */
   readonly object: JsonObject;
   readonly user: User;
+  readonly scope?: RequestScope;
   readonly dryRun: boolean;
   /** Called between two steps of a large one. */
   readonly pause?: () => Promise<void>;
@@ -64,6 +65,7 @@ export async function postObject(
       namespace,
       object,
       user: request.user,
+      scope: request,
       dryRun: options.dryRun,
       pause,
     });
@@ -78,7 +80,7 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   const given = stringOf(at(input.object, 'metadata.name'));
   const admission = admissionFor(context, {
     ...{ operation: 'create', verb: 'create', kind, subresource: '', namespace, name: given },
-    ...{ user: input.user, dryRun: input.dryRun },
+    ...{ user: input.user, scope: input.scope, dryRun: input.dryRun },
   });
   const defaulted = applyDefaults(kind, input.object);
   await input.pause?.();

@@ -20,7 +20,7 @@ import { parseListOptions } from './list-options.ts';
 import { negotiate } from './negotiate.ts';
 import { readPage } from './read.ts';
 import type { Decision, Entry } from './registry.ts';
-import type { ApiRequest, ApiResponse, AuthorizedRequest, User } from './request.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest, RequestScope, User } from './request.ts';
 import { objectResponse, styleOf } from './respond.ts';
 import { integerOf } from './query.ts';
 import type { ResourceRoute } from './route.ts';
@@ -55,6 +55,7 @@ export async function deleteOne(
   const { object, isGone } = await deleteObject(context, {
     ...{ kind, namespace, name, options },
     user: request.user,
+    scope: request,
   });
   const style = styleOf(request, negotiate(request.headers['accept'], []));
   if (!isGone || rulesOf(kind).answersDeleteWithObject === true) return objectResponse(200, object, style);
@@ -80,7 +81,9 @@ export async function deleteCollection(
     const name = stringOf(at(found, 'metadata.name'));
     const namespace = stringOf(at(found, 'metadata.namespace'));
     try {
-      items.push((await deleteObject(context, { kind, namespace, name, options, user })).object);
+      items.push(
+        (await deleteObject(context, { kind, namespace, name, options, user, scope: request })).object,
+      );
     } catch (error) {
       if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'NotFound') throw error; // Somebody else was faster.
     }
@@ -102,6 +105,7 @@ export interface DeleteInput {
   readonly options: DeleteOptions;
   /** Who asks; undefined where the server does what follows from a request that was admitted. */
   readonly user: User | undefined;
+  readonly scope?: RequestScope;
 }
 
 /** Deletes, or begins to where finalizers or grace keep the object. See writeObject. */
@@ -135,11 +139,11 @@ export async function deleteObject(context: ServerContext, input: DeleteInput): 
 
 function admissionOf(
   context: ServerContext,
-  { kind, namespace, name, options: { dryRun }, user }: DeleteInput,
+  { kind, namespace, name, options: { dryRun }, user, scope }: DeleteInput,
 ): Admission | undefined {
   if (user === undefined) return undefined;
   const what = { operation: 'delete', verb: 'delete', subresource: '' } as const;
-  return admissionFor(context, { ...what, kind, namespace, name, user, dryRun });
+  return admissionFor(context, { ...what, kind, namespace, name, user, scope, dryRun });
 }
 
 function decideDeletion(

@@ -6,6 +6,7 @@ import { nextTurn } from './time-slice.ts';
 /** From so many bytes on, a body is worked on in steps, and one at a time: each step may take a tenth of a second. */
 export const largeBytesMin = 65_536;
 
+/** Of the process and not of a server: they share one event loop. */
 const turns = createTurns();
 
 /** Work on a request with a body. */

@@ -45,7 +45,19 @@ export interface ApiRequest {
 }
 
 /** A request whose caller is known and may do what it asks. */
-export type AuthorizedRequest = ApiRequest & { readonly user: User };
+export interface AuthorizedRequest extends ApiRequest, RequestScope {
+  readonly user: User;
+  /** What was said by `warn`. */
+  readonly warnings: readonly string[];
+}
+
+/** What may be used of a request by who has a say in it. */
+export interface RequestScope {
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+  /** Something that the answer tells, in a Warning of its own; once, however often it is said. */
+  warn(text: string): void;
+}
 
 /** Where a streamed body goes. */
 export interface ByteSink {

@@ -5,6 +5,7 @@ import { statusOf } from '#api/status.ts';
 import type { Representation } from './negotiate.ts';
 import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink } from './request.ts';
 import { TimeSlice } from './time-slice.ts';
+import { warningHeaders } from './write-options.ts';
 
 type Headers = ApiResponse['headers'];
 
@@ -159,4 +160,12 @@ async function pipeGzip(body: ApiResponse['body'], sink: ByteSink): Promise<void
   else await body(into);
   gzip.end();
   await reading;
+}
+
+/** The answer with these warnings after its own. */
+export function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiResponse {
+  if (warnings.length === 0) return response;
+  const { warning: own = [], ...others } = response.headers;
+  const { warning: added = [] } = warningHeaders(warnings);
+  return { ...response, headers: { ...others, warning: [own, added].flat() } };
 }

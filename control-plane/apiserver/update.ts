@@ -30,10 +30,10 @@ import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 import { writeObject } from './write.ts';
 
 /** What admission knows of a change that the rest of it does not say. */
-export type AdmittedAs = Pick<AdmissionAttributes, 'user' | 'verb' | 'subresource'>;
+export type AdmittedAs = Pick<AdmissionAttributes, 'user' | 'scope' | 'verb' | 'subresource'>;
 
-export function admittedAs({ verb, subresource }: ResourceRoute, { user }: AuthorizedRequest): AdmittedAs {
-  return { user, verb, subresource: subresource?.name ?? '' };
+export function admittedAs({ verb, subresource }: ResourceRoute, request: AuthorizedRequest): AdmittedAs {
+  return { user: request.user, scope: request, verb, subresource: subresource?.name ?? '' };
 }
 
 export interface UpdateInput {
@@ -99,7 +99,13 @@ async function putBytes(
     stringOf(at(object, 'metadata.resourceVersion')) === '' &&
     (await context.registry.read(kind, namespace, name)) === undefined;
   if (mayCreate) {
-    const written = await createObject(context, { ...input, object, user: request.user, pause: work.pause });
+    const written = await createObject(context, {
+      ...input,
+      object,
+      user: request.user,
+      scope: request,
+      pause: work.pause,
+    });
     return writtenResponse(context, { status: 201, kind, written, warnings }, request);
   }
   const written = await updateObject(context, input);

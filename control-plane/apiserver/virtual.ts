@@ -86,7 +86,8 @@ export async function handleVirtual(
     context,
     {
       ...{ operation: 'create', verb: 'create', kind, subresource: '', namespace },
-      ...{ name: stringOf(at(given, 'metadata.name')), user: request.user, dryRun: options.dryRun },
+      ...{ name: stringOf(at(given, 'metadata.name')), user: request.user, scope: request },
+      dryRun: options.dryRun,
     },
     given,
   );

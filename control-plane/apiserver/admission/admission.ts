@@ -1,6 +1,6 @@
 import type { Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
-import type { User } from '#control-plane/apiserver/request.ts';
+import type { RequestScope, User } from '#control-plane/apiserver/request.ts';
 import type { Verb } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 
@@ -21,6 +21,8 @@ export interface AdmissionAttributes {
   readonly name: string;
   readonly user: User;
   readonly dryRun: boolean;
+  /** To be told of the end of who asked, and to warn them; undefined where the server asks itself. */
+  readonly scope?: RequestScope | undefined;
 }
 
 export interface AdmissionRequest {

@@ -7,10 +7,10 @@ import { admitWhole } from './run-admission.ts';
 export function admitConnection(
   context: ServerContext,
   { verb, kind, subresource, namespace, name }: ResourceRoute,
-  { user }: AuthorizedRequest,
+  request: AuthorizedRequest,
 ): Promise<Disposable> {
   return admitWhole(context, {
     ...{ operation: 'connect', verb, kind, subresource: subresource?.name ?? '' },
-    ...{ namespace, name, user, dryRun: false },
+    ...{ namespace, name, user: request.user, scope: request, dryRun: false },
   });
 }

@@ -18,7 +18,7 @@ export const namespaceLifecycle: AdmissionPlugin = {
 };
 
 function handlingOf({ operation, kind, subresource }: AdmissionAttributes): Handling {
-  if (subresource !== '') return 'no';
+  if (subresource !== '' || operation === 'update') return 'no';
   const { isStored, refuseDeletion } = rulesOf(kind);
   if (operation === 'create') return kind.namespaced && isStored !== false ? 'mayWait' : 'no';
   return operation === 'delete' && refuseDeletion !== undefined ? 'atOnce' : 'no';

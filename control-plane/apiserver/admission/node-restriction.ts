@@ -20,7 +20,7 @@ export function nodeNameOf({ name, groups }: User): string | undefined {
 }
 
 function handlingOf({ operation, verb, kind, user }: AdmissionAttributes): Handling {
-  if (rulesOf(kind).refuseNode === undefined || nodeNameOf(user) === undefined) return 'no';
+  if (nodeNameOf(user) === undefined || rulesOf(kind).refuseNode === undefined) return 'no';
   // Through a proxy nothing is written but by what is behind it.
   return operation === 'connect' && (verb === 'get' || verb === 'create') ? 'no' : 'atOnce';
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { groupVersions, kinds, type Kind } from '#api/kinds.ts';
 import type { JsonObject } from '#api/object.ts';
+import { forbidden } from '#api/status.ts';
 import type { User, ApiRequest } from '#control-plane/apiserver/request.ts';
 import { handle } from '#control-plane/apiserver/chain/handle.ts';
 import type { AdmissionAttributes, AdmissionPlugin, Operation } from './admission.ts';
@@ -141,6 +142,33 @@ describe('admission', () => {
       asked.push(`${request.method} ${request.path} ${status}`, ...lines.map((line) => `  ${line}`), '');
     }
     await expect(asked.join('\n')).toMatchFileSnapshot('golden/requests.txt');
+  });
+});
+
+describe('a plugin', () => {
+  it.each([
+    { name: 'of what is allowed', isRefused: false, want: 201 },
+    { name: 'of what it refuses', isRefused: true, want: 403 },
+  ])('warns who asks, once, $name', async ({ isRefused, want }) => {
+    const warning: AdmissionPlugin = {
+      name: 'Warning',
+      handles: () => 'mayWait',
+      admit: async (_context, { attributes: { scope } }) => {
+        scope?.signal.throwIfAborted();
+        for (const text of ['one', 'one', 'two']) scope?.warn(text);
+        return undefined;
+      },
+      validate: async (_context, { attributes: { kind, name } }) => {
+        if (isRefused) throw forbidden(kind, name, 'no');
+      },
+    };
+    const body = { metadata: { name: 'c' } };
+    const path = '/api/v1/namespaces/n/configmaps?fieldValidation=Warn';
+    const request = requestOf({ method: 'POST', path, body: { ...body, odd: 1 } });
+    const { status, headers } = await handle(await contextWith([warning]), request);
+    expect(status).toBe(want);
+    const own = isRefused ? [] : ['299 - "unknown field \\"odd\\""'];
+    expect(headers['warning']).toEqual([...own, '299 - "one"', '299 - "two"']);
   });
 });
 

@@ -9,7 +9,7 @@ import type {
   Caller,
   User,
 } from '#control-plane/apiserver/request.ts';
-import { errorResponse } from '#control-plane/apiserver/respond.ts';
+import { errorResponse, withWarnings } from '#control-plane/apiserver/respond.ts';
 import { isLongRunning, parseRoute, type Route } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/tell-request.ts';
@@ -95,6 +95,7 @@ async function answer<T>(
   { request, routed }: { readonly request: ApiRequest; readonly routed: Routed },
   way: { readonly serve: (passed: Passed) => Promise<T> },
 ): Promise<T | ApiResponse> {
+  let passed: AuthorizedRequest | undefined;
   try {
     const caller = await authenticate(context, request);
     if (routed.route === undefined) throw routed.error;
@@ -104,9 +105,10 @@ async function answer<T>(
     const user = effective instanceof Promise ? await effective : effective;
     const access = checkAccess(context.authorizer, { request, route, user });
     if (access instanceof Promise) await access; // Not for nothing: most requests wait for nobody here.
-    return await way.serve({ route, request: new RequestOfUser(request, user) });
+    passed = new RequestOfUser(request, user);
+    return await way.serve({ route, request: passed });
   } catch (error) {
-    const response = errorResponse(error);
+    const response = withWarnings(errorResponse(error), passed?.warnings ?? none);
     tellRefusal(context, request, { status: response.status, error });
     return response;
   }
@@ -122,6 +124,8 @@ function checkTimeout(text: string | null): void {
   }
 }
 
+const none: readonly string[] = [];
+
 /** Not by spreading the request, which would make the signal of one that has no use for it. */
 class RequestOfUser implements AuthorizedRequest {
   readonly method: string;
@@ -131,6 +135,7 @@ class RequestOfUser implements AuthorizedRequest {
   readonly caller: Caller;
   readonly user: User;
   readonly #request: ApiRequest;
+  #warnings: readonly string[] = none;
 
   constructor(request: ApiRequest, user: User) {
     this.method = request.method;
@@ -144,6 +149,14 @@ class RequestOfUser implements AuthorizedRequest {
 
   get signal(): AbortSignal {
     return this.#request.signal;
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  warn(text: string): void {
+    if (!this.#warnings.includes(text)) this.#warnings = [...this.#warnings, text];
   }
 
   readBody(): Promise<Uint8Array> {

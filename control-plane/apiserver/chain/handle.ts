@@ -5,7 +5,7 @@ import { patchObject } from '#control-plane/apiserver/patch.ts';
 import { handlePath } from '#control-plane/apiserver/paths.ts';
 import { getObject, listObjects } from '#control-plane/apiserver/read.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
-import { compress } from '#control-plane/apiserver/respond.ts';
+import { compress, withWarnings } from '#control-plane/apiserver/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
@@ -17,7 +17,8 @@ import { passChain, type Passed, type WayIn } from './chain.ts';
 /** The answer to a request that asks for no upgrade, whatever brought it. Never throws. */
 export function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
   const way: WayIn<ApiResponse> = {
-    serve: async (passed) => compress(request, await serve(context, passed)),
+    serve: async (passed) =>
+      compress(request, withWarnings(await serve(context, passed), passed.request.warnings)),
   };
   return passChain(context, request, way);
 }

@@ -84,7 +84,7 @@ async function handlePosted(
     context,
     {
       ...{ operation: 'create', verb: 'create', kind, subresource: subresource.name, namespace, name },
-      ...{ user: request.user, dryRun: options.dryRun },
+      ...{ user: request.user, scope: request, dryRun: options.dryRun },
     },
     subresource.name === 'token' ? object : withPath(object, 'metadata.name', name),
   );
