@@ -106,16 +106,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   ];
   const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, nowMs: clock.now() });
   const closing = new AbortController();
+  const registry = new Registry(store, () => clock.now());
   const context: Mutable<ServerContext> = {
     kinds: createKindCatalogue(),
-    registry: new Registry(store, () => clock.now()),
+    registry,
     isStoreShared: options.etcd !== undefined,
     clock,
     logger,
     allocators,
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
-    authorizer: createAuthorizer(),
+    authorizer: createAuthorizer({ registry, clock, logger }),
     admission: admissionPlugins,
     inFlight: new InFlight(),
     metrics: new RequestMetrics(() => store.revision),

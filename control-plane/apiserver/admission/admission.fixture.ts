@@ -18,7 +18,13 @@ export async function contextWith(admission: readonly AdmissionPlugin[]): Promis
   const clock = createFakeClock();
   const registry = new Registry(createFakeStore(), () => clock.now());
   const context = {
-    ...{ registry, clock, logger: silentLogger, admission, authorizer: createAuthorizer() },
+    ...{
+      registry,
+      clock,
+      logger: silentLogger,
+      admission,
+      authorizer: createAuthorizer({ registry, clock, logger: silentLogger }),
+    },
     allocators: new ServiceAllocators('10.0.0.0/24'),
     quotaTurns: createTurns(),
     kinds: createKindCatalogue(),

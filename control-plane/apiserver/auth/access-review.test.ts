@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#api/object.ts';
 import { reviewAccess, reviewRules, subjectOf } from './access-review.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import { emptyParts } from './authorizer-parts.fixture.ts';
 import { createAuthorizer } from './authorizers.ts';
 
 const user = { name: 'bob', groups: ['g'] };
@@ -106,7 +107,7 @@ describe('reviewAccess()', () => {
   });
 
   it('takes one question', async () => {
-    const authorizer = createAuthorizer();
+    const authorizer = createAuthorizer(emptyParts());
     await expect(reviewAccess(authorizer, { spec: {} }, user)).rejects.toThrow('exactly one of');
   });
 });
@@ -132,7 +133,7 @@ describe('reviewRules()', () => {
     },
   ])('lists what $groups may do', async ({ groups, want }) => {
     const review = { spec: { namespace: 'n' } };
-    expect(await reviewRules(createAuthorizer(), review, { name: 'x', groups })).toEqual(want);
+    expect(await reviewRules(createAuthorizer(emptyParts()), review, { name: 'x', groups })).toEqual(want);
   });
 });
 

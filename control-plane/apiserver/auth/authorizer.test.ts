@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { conformAuthorizer } from './authorizer.conformance.ts';
 import { describeDenial, unionOf, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
-import { authorizers, createAuthorizer } from './authorizers.ts';
+import { emptyParts } from './authorizer-parts.fixture.ts';
+import { createAuthorizer, createAuthorizers } from './authorizers.ts';
 
-for (const authorizer of authorizers) conformAuthorizer(() => authorizer);
-conformAuthorizer(createAuthorizer);
+const parts = emptyParts();
+for (const authorizer of createAuthorizers(parts)) conformAuthorizer(() => authorizer);
+conformAuthorizer(() => createAuthorizer(parts));
 
 const attributes: Attributes = {
   kind: 'resource',

@@ -1,11 +1,22 @@
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { authenticatedAuthorizer } from './authenticated-authorizer.ts';
 import { unionOf, type Authorizer } from './authorizer.ts';
 import { publicPathsAuthorizer } from './public-paths-authorizer.ts';
 
+/** What an authorizer may go by, beside what it is asked. */
+export type AuthorizerParts = Pick<ServerContext, 'registry' | 'clock' | 'logger'>;
+
 /** Who is asked, in this order. */
-export const authorizers: readonly Authorizer[] = [authenticatedAuthorizer, publicPathsAuthorizer];
+const makers: readonly ((parts: AuthorizerParts) => Authorizer)[] = [
+  () => authenticatedAuthorizer,
+  () => publicPathsAuthorizer,
+];
+
+export function createAuthorizers(parts: AuthorizerParts): readonly Authorizer[] {
+  return makers.map((make) => make(parts));
+}
 
 /** The one that everybody asks: requests, upgrades, impersonation, reviews. */
-export function createAuthorizer(): Authorizer {
-  return unionOf(authorizers);
+export function createAuthorizer(parts: AuthorizerParts): Authorizer {
+  return unionOf(createAuthorizers(parts));
 }

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/request.ts';
 import { impersonate } from '#control-plane/apiserver/chain/authorize-request.ts';
+import { emptyParts } from './authorizer-parts.fixture.ts';
 import { createAuthorizer } from './authorizers.ts';
 import { parseRoute } from '#control-plane/apiserver/route.ts';
 import { impersonationOf } from './impersonate.ts';
@@ -173,7 +174,7 @@ describe('impersonate()', () => {
     const request = requestWith(...given);
     const route = parseRoute(createKindCatalogue(), request);
     const asked = { request, route, user: { name: 'bob', groups: [] } };
-    await expect(impersonate(createAuthorizer(), asked)).rejects.toThrow(
+    await expect(impersonate(createAuthorizer(emptyParts()), asked)).rejects.toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );
   });
