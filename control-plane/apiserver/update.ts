@@ -116,14 +116,15 @@ async function putBytes(
 export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
   const { kind, namespace, name, dryRun } = input;
   const admission = admissionOf(context, input);
+  const admitting: Admitting = { ...input, admission };
   const isLarge = input.work?.isLarge === true;
   const { decision, entry } = await writeObject(context, {
     ...{ kind, namespace, name },
     path: admission?.mayWait === true ? 'mayWait' : isLarge ? 'steps' : 'atOnce',
-    prepare: (current, held) => prepareAhead(context, { ...input, admission, held }, current),
+    prepare: (current, held) => prepareAhead(context, { ...admitting, held }, current),
     decide: (current, isClaimed, ahead: JsonObject | undefined) => {
       if (current === undefined) throw notFound(kind, name);
-      const prepared = ahead ?? prepareAtOnce(context, { ...input, admission }, current);
+      const prepared = ahead ?? prepareAtOnce(context, admitting, current);
       const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
       // What was found valid ahead is so still, if nothing was added to it.
       const isChecked = ahead !== undefined && allocated === ahead;

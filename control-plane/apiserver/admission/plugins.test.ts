@@ -5,11 +5,14 @@ import { forbidden } from '#api/status.ts';
 import type { User, ApiRequest } from '#control-plane/apiserver/request.ts';
 import { handle } from '#control-plane/apiserver/chain/handle.ts';
 import type { AdmissionAttributes, AdmissionPlugin, Operation } from './admission.ts';
+import { conformAdmissionPlugin } from './admission.conformance.ts';
 import { contextWith, store } from './admission.fixture.ts';
 import { admissionPlugins } from './plugins.ts';
 
 const alice: User = { name: 'alice', groups: ['system:authenticated'] };
 const node: User = { name: 'system:node:a', groups: ['system:nodes', 'system:authenticated'] };
+
+for (const plugin of admissionPlugins) conformAdmissionPlugin(plugin);
 
 describe('admissionPlugins', () => {
   it('are those of upstream, in its order', () => {
