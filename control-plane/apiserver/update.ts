@@ -36,6 +36,15 @@ export function admittedAs({ verb, subresource }: ResourceRoute, request: Author
   return { user: request.user, scope: request, verb, subresource: subresource?.name ?? '' };
 }
 
+/** Something else as which an object can be read and written: its Scale. */
+export interface ObjectView {
+  readonly of: (object: JsonObject) => JsonObject;
+  /** The object as the view has it. */
+  readonly into: (object: JsonObject, view: JsonObject) => JsonObject;
+}
+
+const asItIs: ObjectView = { of: (object) => object, into: (_object, view) => view };
+
 export interface UpdateInput {
   readonly kind: Kind;
   readonly namespace: string;
@@ -48,6 +57,8 @@ export interface UpdateInput {
    * and gives the object as it shall be: nothing of it is defaulted, kept or refused.
    */
   readonly admittedAs: AdmittedAs | undefined;
+  /** What admission sees of the object instead of it. */
+  readonly view?: ObjectView;
   /** The body that it comes from; a large one is changed ahead, in steps. */
   readonly work?: BodyWork;
   /** The new object, from the one that is there now. May be called again. */
@@ -148,14 +159,16 @@ function admissionOf(context: ServerContext, input: UpdateInput): Admission | un
  * @throws {E_API} 403, 409
  */
 function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject {
-  const { kind, subresource, admission } = input;
+  const { kind, subresource, admission, view = asItIs } = input;
   const given = changeObject(input, current);
   if (admission === undefined) return given;
-  const old = current.object;
+  const old = view.of(current.object);
   const defaulted = applyDefaults(kind, given);
-  const admitted = admitAtOnce(context, admission, { object: defaulted, old });
-  const prepared = prepareUpdate(kind, old, admitted, subresource);
-  validateAtOnce(context, admission, { object: prepared, old });
+  const shown = view.of(defaulted);
+  const admitted = admitAtOnce(context, admission, { object: shown, old });
+  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
+  const prepared = prepareUpdate(kind, current.object, changed, subresource);
+  validateAtOnce(context, admission, { object: view.of(prepared), old });
   return prepared;
 }
 
@@ -165,18 +178,20 @@ async function prepareAhead(
   input: Admitting & { readonly held: DisposableStack },
   current: Entry,
 ): Promise<JsonObject> {
-  const { kind, name, subresource, admission, held } = input;
-  const old = current.object;
+  const { kind, name, subresource, admission, held, view = asItIs } = input;
+  const old = view.of(current.object);
   const given = changeObject(input, current);
   if (admission === undefined) return given;
   await input.work?.pause();
   const defaulted = applyDefaults(kind, given);
   await input.work?.pause();
-  const admitted = await admit(context, admission, { object: defaulted, old });
-  const prepared = prepareUpdate(kind, old, admitted, subresource);
+  const shown = view.of(defaulted);
+  const admitted = await admit(context, admission, { object: shown, old });
+  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
+  const prepared = prepareUpdate(kind, current.object, changed, subresource);
   await input.work?.pause();
-  await validate(context, admission, { object: prepared, old, held });
-  const errors = validateUpdate(kind, old, prepared, subresource);
+  await validate(context, admission, { object: view.of(prepared), old, held });
+  const errors = validateUpdate(kind, current.object, prepared, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
   await input.work?.pause();
   return prepared;

@@ -152,3 +152,27 @@ describe('a write for which nobody waits', () => {
     await expect(update(context, { ...asked, change: setData('n', '1') })).rejects.toThrow('Liar waits');
   });
 });
+
+describe('a write by another view of the object', () => {
+  it.each(['atOnce', 'mayWait'] as const)('is admitted as that view (%s)', async (handling) => {
+    const seen: unknown[] = [];
+    const view = {
+      of: (object: JsonObject): JsonObject => ({ size: at(object, 'data.size') ?? '0' }),
+      into: (object: JsonObject, { size }: JsonObject): JsonObject => withPath(object, 'data.size', size),
+    };
+    const plugin: AdmissionPlugin = {
+      name: 'Doubler',
+      handles: () => handling,
+      admit: (_context, { object = {}, old }) => {
+        seen.push(old, object);
+        return { size: String(2 * Number(object['size'])) };
+      },
+      validate: (_context, { object }) => void seen.push(object),
+    };
+    const context = await contextWith([plugin]);
+    await context.registry.create(kind, { metadata: { name: 'c', namespace: 'n', uid: 'u' } });
+    const object = await update(context, { ...asked, view, change: setData('size', '2') });
+    expect(object['data']).toEqual({ size: '4' });
+    expect(seen).toEqual([{ size: '0' }, { size: '2' }, { size: '4' }]);
+  });
+});

@@ -27,7 +27,7 @@ export interface AdmissionAttributes {
 
 export interface AdmissionRequest {
   readonly attributes: AdmissionAttributes;
-  /** As it is to be: of a create and an update; of a posted subresource what was posted (a Binding). Not to be changed. */
+  /** As it is to be, of a create and an update; of a subresource with objects of its own that one (a Binding, a Scale). Frozen to plugins. */
   readonly object?: JsonObject | undefined;
   /** As it is stored: of an update and a delete. */
   readonly old?: JsonObject | undefined;

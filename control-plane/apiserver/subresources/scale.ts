@@ -32,6 +32,10 @@ export async function handleScale(
   const { object } = await updateObject(context, {
     ...{ kind, namespace, name, dryRun: options.dryRun, change },
     admittedAs: admittedAs(route, request),
+    view: {
+      of: (object) => ({ ...scaleOf(kind, object) }),
+      into: (object, view) => withScale(kind, object, view),
+    },
   });
   return show(object);
 }
