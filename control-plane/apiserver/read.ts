@@ -31,8 +31,8 @@ import {
 const pieceBytes = 262_144;
 /** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
 const largeItemBytes = 65_536;
-/** A piece that is full, one more item, a comma and the end. */
-const roomBytes = pieceBytes + largeItemBytes + 4;
+/** A comma, or the end: what may follow an item in its piece. */
+const betweenBytes = 2;
 
 /** GET of one object. */
 export async function getObject(
@@ -80,7 +80,11 @@ export async function listObjects(
   const shown = function* (): Generator<Shown, void> {
     for (const value of page.values) yield new Shown(shape, context.registry.storedOf(kind, value));
   };
-  const bytesMax = page.values.reduce((sum, { value }) => sum + value.byteLength + addedBytesMax(shape), 0);
+  const added = addedBytesMax(shape);
+  const bytesMax = page.values.reduce(
+    (sum, value) => sum + context.registry.storedOf(kind, value).value.byteLength + added,
+    0,
+  );
   return streamedResponse(joinItems(listHead(kind, transform, page.metadata), shown(), bytesMax), style);
 }
 
@@ -149,22 +153,22 @@ class Row implements Item {
 function joinItems(head: string, items: Iterable<Item>, bytesMax: number): BoundedPieces {
   const start = Buffer.from(head);
   const allMax = start.length + bytesMax + listEnd.length;
-  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, roomBytes)) };
+  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, pieceBytes)) };
 }
 
-/** In pieces of a size to send at once; a large item is not copied. */
-function* join(head: Buffer, items: Iterable<Item>, room: number): Generator<Uint8Array, void> {
-  let piece = Buffer.allocUnsafe(Math.max(room, head.length));
+/** In pieces of about `size` bytes, to send at once; a large item is not copied. */
+function* join(head: Buffer, items: Iterable<Item>, size: number): Generator<Uint8Array, void> {
+  let piece = Buffer.allocUnsafe(Math.max(size, head.length + betweenBytes));
   let at = head.copy(piece);
   let isFirst = true;
   for (const item of items) {
     if (!isFirst) piece[at++] = comma;
     isFirst = false;
     const isLarge = item.byteLength >= largeItemBytes;
-    if (isLarge || at >= pieceBytes) {
+    if (isLarge || at + item.byteLength + betweenBytes > piece.length) {
       yield piece.subarray(0, at);
       if (isLarge) yield* item.pieces();
-      piece = Buffer.allocUnsafe(room);
+      piece = Buffer.allocUnsafe(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
       at = 0;
     }
     if (!isLarge) at = item.copyTo(piece, at);
