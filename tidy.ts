@@ -24,7 +24,7 @@ const direction: Readonly<Record<string, readonly string[]>> = {
 /** Folders that may import packages from npm, and which; base has node:* only. */
 const packages: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  api: ['js-yaml', 'rfc6902'],
+  api: ['js-yaml'],
   native: ['koffi'],
   proto: ['@grpc/grpc-js', '@grpc/proto-loader'],
   client: ['js-yaml'],

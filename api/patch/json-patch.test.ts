@@ -28,6 +28,17 @@ describe('applyJsonPatch()', () => {
     ['escapes', [{ op: 'replace', path: '/x~1y', value: 2 }], { ...base, 'x/y': 2 }],
     ['a test that holds', [{ op: 'test', path: '/a', value: { b: 1 } }], base],
     ['a test of what is absent against null', [{ op: 'test', path: '/nope', value: null }], base],
+    [
+      'members named as those of prototypes, as any other',
+      [
+        { op: 'add', path: '/a/constructor', value: 'c' },
+        { op: 'add', path: '/prototype', value: {} },
+        { op: 'move', from: '/a/constructor', path: '/prototype/toString' },
+        { op: 'copy', from: '/prototype', path: '/a/valueOf' },
+      ],
+      { ...base, a: { b: 1, valueOf: { toString: 'c' } }, prototype: { toString: 'c' } },
+    ],
+    ['a move to where it is', [{ op: 'move', from: '/a', path: '/a' }], base],
     ['nothing', [], base],
   ])('%s', (_name, patch, want) => {
     expect(applyJsonPatch(base, patch)).toEqual(want);
@@ -43,6 +54,10 @@ describe('applyJsonPatch()', () => {
     ['an index beyond the list', [{ op: 'add', path: '/l/9', value: 1 }], 422],
     ['an operation that is none', [{ op: 'mix', path: '/a' }], 422],
     ['a path that is none', [{ op: 'add', path: 'a', value: 1 }], 422],
+    ['a constructor that is not there', [{ op: 'move', from: '/constructor', path: '/c' }], 422],
+    ['a move into itself', [{ op: 'move', from: '/a', path: '/a/b' }], 422],
+    ['an index that is none', [{ op: 'add', path: '/l/x', value: 1 }], 422],
+    ['a removal behind the last', [{ op: 'remove', path: '/l/-' }], 422],
     ['a prototype', [{ op: 'add', path: '/__proto__/x', value: 1 }], 422],
     ['an object', {}, 400],
     ['a list of no objects', [1], 400],

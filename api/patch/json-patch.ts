@@ -1,5 +1,4 @@
-import { applyPatch } from 'rfc6902';
-import { cloneJson, equalJson, isObject } from '#api/json.ts';
+import { cloneJson, equalJson, isObject, setOwn, type Draft } from '#api/json.ts';
 import { badRequest, patchRejected, statusError } from '#api/status.ts';
 
 /** More operations than this are refused, as kube-apiserver does. */
@@ -38,37 +37,122 @@ interface Document {
   copiedBytes: number;
 }
 
+/**
+ * By hand: what a library does with members named `constructor` or `prototype`, which labels and data may have, is to pass them over, so
+ * that a move comes to be one of the whole into itself.
+ */
 function applyOperation(document: Document, operation: unknown): Document {
   if (!isObject(operation)) throw badRequest('error decoding patch: an operation is no object');
   const { op, path, from, value } = operation;
   if (typeof op !== 'string' || !operations.has(op) || !isPointer(path)) throw patchRejected();
-  const hasSource = op === 'move' || op === 'copy';
-  if (hasSource && !isPointer(from)) throw patchRejected();
   if (op === 'test') {
     if (!equalJson(readPointer(document.root, path), value ?? null)) throw patchRejected();
     return document;
   }
-  // The library throws a TypeError of its own for a member of a number or text.
-  const places = hasSource && isPointer(from) ? [path, from] : [path];
-  if (!places.every((place) => hasHolder(document.root, place))) throw patchRejected();
-  if (op === 'copy' && isPointer(from)) countCopy(document, from);
-  // The document is wrapped, so that an operation on the whole of it ('') is one on a member.
-  const wrapped = {
-    op,
-    path: `/root${path}`,
-    ...(isPointer(from) ? { from: `/root${from}` } : {}),
-    value: cloneJson(value ?? null),
-  };
-  let error: unknown;
+  switch (op) {
+    case 'remove':
+      removeAt(document, path);
+      return document;
+    case 'replace':
+      replaceAt(document, path, cloneJson(value ?? null));
+      return document;
+    case 'add':
+      addAt(document, path, cloneJson(value ?? null));
+      return document;
+    default: {
+      if (!isPointer(from) || !isThere(document.root, from)) throw patchRejected();
+      const given = readPointer(document.root, from);
+      if (op === 'copy') {
+        countCopy(document, from);
+        addAt(document, path, copyOf(given));
+      } else if (path !== from) {
+        removeAt(document, from); // Into itself it cannot be moved: its own place is gone then.
+        addAt(document, path, given);
+      }
+      return document;
+    }
+  }
+}
+
+function copyOf(value: unknown): unknown {
   try {
-    [error] = applyPatch(document, [wrapped as Parameters<typeof applyPatch>[1][number]]);
+    return cloneJson(value);
   } catch (thrown) {
-    // Copies into themselves double the depth, and the library goes down it by recursion.
+    // Copies into themselves double the depth.
     if (thrown instanceof RangeError) throw badRequest('exceeded max depth');
     throw thrown;
   }
-  if (error !== null && error !== undefined) throw patchRejected();
-  return document;
+}
+
+/** Sets a member, or puts an item before the one that is there (`-`: behind the last). @throws {E_API} 422 */
+function addAt(document: Document, pointer: string, value: unknown): void {
+  if (pointer === '') {
+    document.root = value;
+    return;
+  }
+  const { holder, key } = placeOf(document.root, pointer);
+  if (!Array.isArray(holder)) {
+    setOwn(holder, key, value);
+    return;
+  }
+  const index = key === '-' ? holder.length : indexOf(key);
+  if (index > holder.length) throw patchRejected();
+  holder.splice(index, 0, value);
+}
+
+/** @throws {E_API} 422 where nothing is there */
+function replaceAt(document: Document, pointer: string, value: unknown): void {
+  if (!isThere(document.root, pointer)) throw patchRejected();
+  if (pointer === '') {
+    document.root = value;
+    return;
+  }
+  const { holder, key } = placeOf(document.root, pointer);
+  if (Array.isArray(holder)) holder[indexOf(key)] = value;
+  else setOwn(holder, key, value);
+}
+
+/** @throws {E_API} 422 where nothing is there */
+function removeAt(document: Document, pointer: string): void {
+  if (!isThere(document.root, pointer)) throw patchRejected();
+  if (pointer === '') {
+    document.root = null;
+    return;
+  }
+  const { holder, key } = placeOf(document.root, pointer);
+  if (Array.isArray(holder)) holder.splice(indexOf(key), 1);
+  else delete holder[key];
+}
+
+/** What holds, or would hold, what a pointer names. @throws {E_API} 422 where that is neither object nor list */
+function placeOf(
+  root: unknown,
+  pointer: string,
+): { readonly holder: Draft | unknown[]; readonly key: string } {
+  const end = pointer.lastIndexOf('/');
+  const holder = readPointer(root, pointer.slice(0, end));
+  // A part of the document, which is a copy.
+  if (Array.isArray(holder) || isObject(holder)) return { holder, key: unescape(pointer.slice(end + 1)) };
+  throw patchRejected();
+}
+
+function isThere(root: unknown, pointer: string): boolean {
+  if (pointer === '') return true;
+  const end = pointer.lastIndexOf('/');
+  const holder = readPointer(root, pointer.slice(0, end));
+  const key = unescape(pointer.slice(end + 1));
+  if (Array.isArray(holder)) return /^\d+$/.test(key) && Number(key) < holder.length;
+  return isObject(holder) && Object.hasOwn(holder, key);
+}
+
+/** @throws {E_API} 422 */
+function indexOf(key: string): number {
+  if (!/^\d+$/.test(key)) throw patchRejected();
+  return Number(key);
+}
+
+function unescape(token: string): string {
+  return token.replaceAll('~1', '/').replaceAll('~0', '~');
 }
 
 function countCopy(document: Document, from: string): void {
@@ -82,18 +166,11 @@ function isPointer(value: unknown): value is string {
   return typeof value === 'string' && (value === '' || value.startsWith('/')) && !value.includes('__proto__');
 }
 
-/** Whether what the pointer names would be a member of an object or list; the whole document always may be named. */
-function hasHolder(root: unknown, pointer: string): boolean {
-  if (pointer === '') return true;
-  const holder = readPointer(root, pointer.slice(0, pointer.lastIndexOf('/')));
-  return Array.isArray(holder) || isObject(holder);
-}
-
 /** The value at a JSON pointer; null when there is none (Go's json-patch tests null against what is absent). */
 function readPointer(root: unknown, pointer: string): unknown {
   let current = root;
   for (const token of pointer.split('/').slice(1)) {
-    const key = token.replaceAll('~1', '/').replaceAll('~0', '~');
+    const key = unescape(token);
     if (Array.isArray(current)) current = /^\d+$/.test(key) ? current[Number(key)] : undefined;
     else current = isObject(current) && Object.hasOwn(current, key) ? current[key] : undefined;
   }
