@@ -17,10 +17,12 @@ import { removeDrafts, syncDirectorySync } from '#base/durable-file.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { DiskFailure, DiskOptions } from './disk-protocol.ts';
 import {
+  addVersions,
   adoptTables,
   checkStructure,
   createTables,
   formatNow,
+  formatWithoutVersions,
   readDisk,
   type DiskContents,
   type FoundRow,
@@ -109,9 +111,10 @@ export function openContents(options: DiskOptions, visit: (found: FoundRow) => v
     }
     case 'adopt': {
       const format = formatOf(directory);
-      if (format === formatNow && !plan.isMarked)
+      const isWithSums = format === formatNow || format === formatWithoutVersions;
+      if (isWithSums && !plan.isMarked)
         throw damaged(`${basename(markFile)}, which says how far it had come, is missing`);
-      if (format === formatNow) break;
+      if (isWithSums) break;
       if (format !== 0)
         throw new PodwrightError('E_UNSUPPORTED', `it is of format ${format}, which a later release wrote`);
       return {
@@ -163,7 +166,7 @@ function readWhole({ directory, markFile }: DiskOptions, visit: (found: FoundRow
   const format = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
   if (format > formatNow)
     throw new PodwrightError('E_UNSUPPORTED', `it is of format ${format}, which a later release wrote`);
-  if (format !== formatNow)
+  if (format !== formatNow && format !== formatWithoutVersions)
     throw damaged('store.db is of an earlier release, or damaged: it had another format');
   checkStructure(database);
   const reading = readDisk(database, { visit, mark });
@@ -195,6 +198,7 @@ export function openForWriting({ directory, sizeBytesMax }: DiskOptions): Databa
   syncDirectorySync(directory);
   const database = new DatabaseSync(databaseFile(directory));
   setUp(database);
+  if (formatOf(directory) === formatWithoutVersions) addVersions(database);
   if (sizeBytesMax > 0) {
     database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(sizeBytesMax / pageBytes))}`);
   }

@@ -16,6 +16,8 @@ export interface DiskRow {
   readonly row: number;
   readonly revision: number;
   readonly createRevision: number;
+  /** Puts of the key since its creation; 0 for a deletion, and in rows of earlier releases, which did not count. */
+  readonly version: number;
   readonly key: string;
   readonly lease: number;
   readonly deleted: boolean;
@@ -51,6 +53,8 @@ export type DiskReply =
   | { readonly kind: 'chunk'; readonly rows: readonly DiskRow[]; readonly values: Uint8Array<ArrayBuffer> }
   | {
       readonly kind: 'opened';
+      /** Whose store it is. */
+      readonly id: string;
       readonly revision: number;
       readonly compactRevision: number;
       /** The highest number that a row ever had. */

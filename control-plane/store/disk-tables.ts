@@ -12,14 +12,15 @@ import {
   type LogFound,
 } from './integrity.ts';
 
-/** `PRAGMA user_version`: 0 is a store of the releases before sums. */
-export const formatNow = 2;
+/** `PRAGMA user_version`: 0 is a store of the releases before sums, 2 of those that did not count the puts of a key. */
+export const formatNow = 3;
+export const formatWithoutVersions = 2;
 
 export const schema = `
   CREATE TABLE IF NOT EXISTS log (
     row INTEGER PRIMARY KEY, revision INTEGER NOT NULL, create_revision INTEGER NOT NULL,
     key TEXT NOT NULL, lease INTEGER NOT NULL, deleted INTEGER NOT NULL, value BLOB,
-    sum INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0) STRICT;
+    sum INTEGER NOT NULL DEFAULT 0, total INTEGER NOT NULL DEFAULT 0, version INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE IF NOT EXISTS lease (
     id INTEGER PRIMARY KEY, ttl_seconds INTEGER NOT NULL, expires_at_ms INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0) STRICT;
   CREATE TABLE IF NOT EXISTS mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL, sum INTEGER NOT NULL DEFAULT 0) STRICT;
@@ -114,6 +115,7 @@ export function toFoundRow(found: Readonly<Record<string, unknown>>): FoundRow {
     row: Number(found['row']),
     revision: Number(found['revision']),
     createRevision: Number(found['create_revision']),
+    version: Number(found['version'] ?? 0),
     key: String(found['key']),
     lease: Number(found['lease']),
     deleted: found['deleted'] === 1,
@@ -196,13 +198,9 @@ export function createTables(database: DatabaseSync, id: string): void {
  */
 export function adoptTables(database: DatabaseSync, id: string): void {
   database.exec('BEGIN IMMEDIATE');
-  const addColumn = (table: string, column: string): void => {
-    const columns = database.prepare(`PRAGMA table_info(${table})`).all();
-    if (columns.some(({ name }) => name === column)) return;
-    database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
-  };
-  for (const table of ['log', 'lease', 'mark']) addColumn(table, 'sum');
-  addColumn('log', 'total');
+  for (const table of ['log', 'lease', 'mark']) addColumn(database, table, 'sum');
+  addColumn(database, 'log', 'total');
+  addColumn(database, 'log', 'version');
   database.exec(schema);
   let [end, after] = [logStart, -1];
   const rows = database.prepare('SELECT * FROM log WHERE row > ? ORDER BY row LIMIT 512');
@@ -242,4 +240,17 @@ export function adoptTables(database: DatabaseSync, id: string): void {
   for (const [name, value] of Object.entries(marks)) put.run(name, value, sumOfMark(name, value));
   database.prepare('INSERT OR IGNORE INTO identity VALUES (?)').run(id);
   database.exec(`PRAGMA user_version=${formatNow}; COMMIT`);
+}
+
+/** Gives a store of a release that did not count puts the room for it; its rows stay as they are. */
+export function addVersions(database: DatabaseSync): void {
+  database.exec('BEGIN IMMEDIATE');
+  addColumn(database, 'log', 'version');
+  database.exec(`PRAGMA user_version=${formatNow}; COMMIT`);
+}
+
+function addColumn(database: DatabaseSync, table: string, column: string): void {
+  const columns = database.prepare(`PRAGMA table_info(${table})`).all();
+  if (columns.some(({ name }) => name === column)) return;
+  database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`);
 }

@@ -90,9 +90,9 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
     lock,
     begin: database.prepare('BEGIN IMMEDIATE'),
     commit: database.prepare('COMMIT'),
-    insertRow: database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)'),
+    insertRow: database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     deleteRow: database.prepare('DELETE FROM log WHERE row = ? RETURNING sum'),
-    putLease: database.prepare('INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?)'),
+    putLease: database.prepare('INSERT INTO lease VALUES (?, ?, ?, ?)'),
     deleteLease: database.prepare('DELETE FROM lease WHERE id = ? RETURNING sum'),
     putMark: database.prepare('INSERT OR REPLACE INTO mark VALUES (?, ?, ?)'),
     markFile: new MarkFile(options.markFile, (error) => declareDamaged(disk, describeError(error), reply)),
@@ -109,6 +109,7 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
   disk.markFile.sync();
   reply({
     kind: 'opened',
+    id,
     revision: end.revision,
     compactRevision: marks.compactRevision,
     lastRow: end.row,
@@ -177,7 +178,7 @@ function write(disk: Disk, request: DiskWrite): void {
 }
 
 function insertRow(disk: Disk, tally: Tally, row: DiskRow, value: Uint8Array | undefined): void {
-  const { revision, createRevision, key, lease, deleted } = row;
+  const { revision, createRevision, version, key, lease, deleted } = row;
   const sum = sumOfRow(row, value);
   const total = addToTotal(tally.end.total, sum);
   disk.insertRow.run(
@@ -190,6 +191,7 @@ function insertRow(disk: Disk, tally: Tally, row: DiskRow, value: Uint8Array | u
     value ?? null,
     sum,
     total,
+    version,
   );
   tally.end = { row: row.row, revision, total };
 }
@@ -197,6 +199,8 @@ function insertRow(disk: Disk, tally: Tally, row: DiskRow, value: Uint8Array | u
 function writeLeases(disk: Disk, tally: Tally, request: DiskWrite): void {
   for (const lease of request.leases) {
     const sum = sumOfLease(lease);
+    const before = disk.deleteLease.get(lease.id);
+    if (before !== undefined) tally.leaseTotal = takeFromTotal(tally.leaseTotal, Number(before['sum']));
     disk.putLease.run(lease.id, lease.ttlSeconds, lease.expiresAtMs, sum);
     tally.leaseTotal = addToTotal(tally.leaseTotal, sum);
   }

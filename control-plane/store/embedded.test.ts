@@ -4,12 +4,41 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
+import { toFoundRow } from './disk-tables.ts';
 import { openEmbeddedStore, type EmbeddedStoreOptions } from './embedded.ts';
+import { addToTotal, sumOfMark, sumOfRow } from './integrity.ts';
+import { readMark, createMark } from './mark-file.ts';
+import type { ServedStore } from './served-store.ts';
 import { describeStore, put, textOf } from './store.conformance.ts';
 import { createFakeStore } from './store.fake.ts';
-import type { Store, StoreEvent, StoreOp } from './store.ts';
+import type { StoreEvent, StoreOp } from './store.ts';
+
+const del = (key: string): StoreOp => ({ op: 'delete', key });
+
+/** Makes of a store's tables those of format 2, whose sums do not know versions. */
+function asBefore(): void {
+  using database = new DatabaseSync(join(directory, 'store.db'));
+
+  let total = Number(
+    database.prepare("SELECT value FROM mark WHERE name = 'removedTotal'").get()?.['value'] ?? 0,
+  );
+  const update = database.prepare('UPDATE log SET sum = ?, total = ? WHERE row = ?');
+  for (const { row, value } of database.prepare('SELECT * FROM log ORDER BY row').all().map(toFoundRow)) {
+    const sum = sumOfRow({ ...row, version: 0 }, value);
+    total = addToTotal(total, sum);
+    update.run(sum, total, row.row);
+  }
+  database.exec('ALTER TABLE log DROP COLUMN version; PRAGMA user_version=2');
+  database
+    .prepare("UPDATE mark SET value = ?, sum = ? WHERE name = 'lastTotal'")
+    .run(total, sumOfMark('lastTotal', total));
+  const markFile = join(directory, 'store.mark');
+  const mark = readMark(markFile);
+  if (mark !== 'absent' && mark !== 'damaged') createMark(markFile, { ...mark, total });
+}
 
 let directory = '';
 beforeEach(() => {
@@ -17,7 +46,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const open = (options: Partial<EmbeddedStoreOptions> = {}): Promise<Store> =>
+const open = (options: Partial<EmbeddedStoreOptions> = {}): Promise<ServedStore> =>
   openEmbeddedStore({ directory, clock: systemClock, ...options });
 
 describeStore('embedded engine', () => open());
@@ -86,6 +115,69 @@ describe('openEmbeddedStore()', () => {
     const again = await open();
     expect(again.compactRevision).toBe(1);
     await again[Symbol.asyncDispose]();
+  });
+
+  it('tells a watch from the compacted revision itself, a deletion too, also after a new start', async () => {
+    const first = await open();
+    for (const ops of [[put('/a', '1')], [put('/a', '2'), put('/b', '2')], [del('/a'), put('/b', '3')]])
+      await first.commit({ expect: [], ops });
+    await first.compact(3);
+    await first[Symbol.asyncDispose]();
+    for (let life = 0; life < 2; life++) {
+      await using store = await open();
+      const seen: string[] = [];
+      using _watch = store.watchFrom({
+        prefix: '/',
+        revision: 3 + life,
+        onEvents: (events) =>
+          seen.push(
+            ...events.map(
+              ({ type, key, current, previous }) =>
+                `${current.modRevision} ${type} ${key} ${previous === undefined}`,
+            ),
+          ),
+        onEnd: () => {},
+      });
+
+      const { revision } = await store.commit({ expect: [], ops: [put(`/c${life}`, 'x')] });
+      const want = life === 0 ? ['3 delete /a true', '3 put /b true'] : [`4 put /c0 true`];
+      await expect.poll(() => seen).toEqual([...want, `${revision} put /c${life} true`]);
+      expect(() => store.watch('/', 2, () => {})).toThrow(expect.objectContaining({ code: 'E_NOT_FOUND' }));
+      expect(await store.get('/a')).toBeUndefined();
+      expect(await store.get('/b')).toMatchObject({ version: 2 });
+      await store.compact(revision);
+    }
+  });
+
+  it('keeps leases that are renewed, in order with what ends them', async () => {
+    const clock = createFakeClock();
+    let store = await open({ clock });
+    const lease = await store.grantLease(60, 4711);
+    await expect(store.grantLease(60, 4711)).rejects.toMatchObject({ code: 'E_EXISTS' });
+    clock.advance(50_000);
+    expect(await store.renewLease(lease)).toBe(60);
+    await Promise.all([store.renewLease(lease), store.revokeLease(lease), store.grantLease(30, lease)]);
+    await store[Symbol.asyncDispose]();
+    store = await open({ clock });
+    expect(store.leases()).toMatchObject([{ id: 4711, ttlSeconds: 30 }]);
+    expect(await store.renewLease(1)).toBeUndefined();
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('takes over a store of the release that did not count puts', async () => {
+    let store = await open();
+    for (const text of ['1', '2', '3']) await store.commit({ expect: [], ops: [put('/a', text)] });
+    await store.commit({ expect: [], ops: [put('/b', '1')] });
+    await store.compact(2);
+    await store[Symbol.asyncDispose]();
+    asBefore();
+    for (const version of [3, 4]) {
+      store = await open();
+      expect(await store.get('/a')).toMatchObject({ version });
+      expect(await store.get('/b')).toMatchObject({ version: 1 });
+      await store.commit({ expect: [], ops: [put('/a', String(version))] });
+      await store[Symbol.asyncDispose]();
+    }
   });
 
   it('counts what remains of a range without what was deleted or is not durable yet', async () => {

@@ -7,22 +7,21 @@ import { silentLogger, type Logger } from '#base/log.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { shellWord } from '#base/shell-word.ts';
 import {
-  packValues,
   unpackValues,
   type DiskFailure,
   type DiskLease,
   type DiskOptions,
   type DiskReply,
   type DiskRequest,
-  type DiskRow,
 } from './disk-protocol.ts';
 import { HistoryWindow, type HistoryBounds } from './history-window.ts';
 import { LeaseBook } from './lease-book.ts';
+import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom } from './served-store.ts';
 import { Mvcc } from './mvcc.ts';
 import { WatchHub } from './watch-hub.ts';
+import { diskWriteOf, type Write } from './write-batch.ts';
 import type {
   RangeResult,
-  Store,
   StoreChange,
   StoredValue,
   StoreEvent,
@@ -46,19 +45,6 @@ export interface EmbeddedStoreOptions extends HistoryBounds {
   readonly sizeBytesMax?: number;
 }
 
-/** What waits for the disk: a transaction, leases, or the remains of a compaction. */
-interface Write {
-  readonly revision: number;
-  readonly rows: readonly DiskRow[];
-  readonly payloads: readonly (Uint8Array | undefined)[];
-  readonly leases: readonly DiskLease[];
-  readonly leasesGone: readonly number[];
-  readonly rowsGone: readonly number[];
-  /** Of the compaction that this is a part of; 0 for anything else. */
-  readonly compactRevision: number;
-  readonly settle: (failure: PodwrightError | undefined) => void;
-}
-
 const batchRowsMax = 4096;
 const housekeepingMs = 10_000;
 /** Every so many rounds of housekeeping all rows are read back: once in ten minutes. */
@@ -74,7 +60,7 @@ const expireKeysMax = 500;
  * @throws E_BUSY when another process (or this one) has the directory open; E_PERMISSION; E_NO_SPACE.
  * @throws E_DAMAGED when what is there is not what was written; it is left as it is. E_UNSUPPORTED of a later release's.
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ServedStore> {
   const { directory, sizeBytesMax = 0, mustExist = false, logger = silentLogger } = options;
   const markFile = options.markFile ?? join(directory, 'store.mark');
   const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
@@ -83,7 +69,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
   });
   const mvcc = new Mvcc();
-  const { promise, resolve, reject } = Promise.withResolvers<readonly DiskLease[]>();
+  const { promise, resolve, reject } = Promise.withResolvers<Extract<DiskReply, { kind: 'opened' }>>();
   const onMessage = (reply: DiskReply): void => {
     if (reply.kind === 'chunk') {
       const values = unpackValues(reply.rows, reply.values);
@@ -92,7 +78,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     } else if (reply.kind === 'opened') {
       mvcc.restoreMarks(reply.revision, reply.compactRevision, reply.lastRow);
       for (const note of reply.notes) logger.info({ directory }, note);
-      resolve(reply.leases);
+      resolve(reply);
     } else if (reply.kind === 'refused') {
       const remedy = reply.code === 'E_DAMAGED' ? remedyFor(directory) : '';
       reject(new PodwrightError(reply.code, `open store ${directory}: ${reply.message}${remedy}`));
@@ -100,10 +86,10 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
   };
   worker.on('message', onMessage);
   worker.once('error', reject);
-  const leases = await promise;
+  const opened = await promise;
   worker.off('message', onMessage);
   worker.off('error', reject);
-  return new EmbeddedStore(options, worker, mvcc, leases);
+  return new EmbeddedStore(options, worker, mvcc, opened);
 }
 
 /** What a person does about damage. */
@@ -112,7 +98,8 @@ function remedyFor(directory: string): string {
   return `; nothing was changed: put back a copy of all of ${dataDir}, or keep what is whole, and lose the rest, with podwright store salvage --data ${shellWord(dataDir)}`;
 }
 
-class EmbeddedStore implements Store {
+class EmbeddedStore implements ServedStore {
+  readonly identity: number;
   readonly #options: EmbeddedStoreOptions;
   readonly #logger: Logger;
   readonly #worker: Worker;
@@ -133,12 +120,18 @@ class EmbeddedStore implements Store {
   #rounds = 0;
   #isTrimming = false;
 
-  constructor(options: EmbeddedStoreOptions, worker: Worker, mvcc: Mvcc, leases: readonly DiskLease[]) {
+  constructor(
+    options: EmbeddedStoreOptions,
+    worker: Worker,
+    mvcc: Mvcc,
+    { id, leases }: { readonly id: string; readonly leases: readonly DiskLease[] },
+  ) {
+    this.identity = identityOf(id);
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
     this.#worker = worker;
     this.#mvcc = mvcc;
-    this.#hub = new WatchHub((revision) => mvcc.eventsAfter(revision));
+    this.#hub = new WatchHub((revision, mayLackPrevious) => mvcc.eventsAfter(revision, mayLackPrevious));
     this.#leases = new LeaseBook(leases);
     this.#window = new HistoryWindow(options);
     for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
@@ -218,7 +211,39 @@ class EmbeddedStore implements Store {
     onEnd?: (error: PodwrightError) => void,
   ): StoreWatch {
     this.#checkOpen();
-    return this.#hub.add(prefix, afterRevision, onEvents, onEnd);
+    return this.#hub.add(prefix, afterRevision, onEvents, { onEnd });
+  }
+
+  watchFrom({ prefix, revision, onEvents, onEnd }: WatchFrom): StoreWatch {
+    this.#checkOpen();
+    return this.#hub.add(prefix, revision - 1, onEvents, { onEnd, mayLackPrevious: true });
+  }
+
+  view(revision?: number): KeyView {
+    this.#checkOpen();
+    return this.#viewAt(this.#mvcc.readRevision(revision));
+  }
+
+  async transact<T>(
+    decide: (view: KeyView, nextRevision: number) => Decision<T>,
+  ): Promise<{ readonly revision: number; readonly answer: T }> {
+    this.#checkOpen();
+    const newest = this.#mvcc.assignedRevision;
+    let decision: Decision<T>;
+    try {
+      decision = decide(this.#viewAt(newest), newest + 1);
+    } catch (error) {
+      await this.commit({ expect: [], ops: [] }); // It may have been decided on what is not durable yet.
+      throw error;
+    }
+    // Staged in this very turn, hence on what was decided on.
+    const { revision } = await this.commit({ expect: [], ops: decision.ops });
+    return { revision, answer: decision.answer };
+  }
+
+  versions(): readonly KeptVersion[] {
+    this.#checkOpen();
+    return this.#mvcc.keptVersions();
   }
 
   async compact(revision: number): Promise<void> {
@@ -236,11 +261,32 @@ class EmbeddedStore implements Store {
     }
   }
 
-  async grantLease(ttlSeconds: number): Promise<number> {
+  async grantLease(ttlSeconds: number, id?: number): Promise<number> {
     this.#checkOpen();
-    const lease = this.#leases.grant(ttlSeconds, this.#options.clock.now());
+    const lease = this.#leases.grant(ttlSeconds, this.#options.clock.now(), id);
     await this.#enqueue({ leases: [lease] });
     return lease.id;
+  }
+
+  async renewLease(id: number): Promise<number | undefined> {
+    this.#checkOpen();
+    const lease = this.#leases.renew(id, this.#options.clock.now());
+    if (lease === undefined) return undefined;
+    await this.#enqueue({ leases: [lease] });
+    return lease.ttlSeconds;
+  }
+
+  lease(id: number): LeaseState | undefined {
+    const lease = this.#leases.get(id);
+    return lease && this.#leaseState(lease);
+  }
+
+  leases(): readonly LeaseState[] {
+    return this.#leases.all().map((lease) => this.#leaseState(lease));
+  }
+
+  async expireLeases(): Promise<void> {
+    for (const lease of this.#leases.expired(this.#options.clock.now())) await this.revokeLease(lease);
   }
 
   async revokeLease(lease: number): Promise<void> {
@@ -286,6 +332,20 @@ class EmbeddedStore implements Store {
     }
   }
 
+  #viewAt(revision: number): KeyView {
+    const mvcc = this.#mvcc;
+    return {
+      revision,
+      get: (key) => mvcc.at(key, revision),
+      scan: (from, to) => mvcc.scan(from, to, revision),
+    };
+  }
+
+  #leaseState(lease: DiskLease): LeaseState {
+    const keys = this.#leases.keysOf(lease.id) ?? [];
+    return { ...lease, keys: keys.filter((key) => this.#mvcc.leaseOf(key) === lease.id) };
+  }
+
   #enqueue(write: Partial<Omit<Write, 'settle'>>): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -318,20 +378,8 @@ class EmbeddedStore implements Store {
     if (this.#inFlight.length > 0 || this.#queue.length === 0) return;
     const batch = this.#queue.splice(0, batchRowsMax);
     this.#inFlight = batch;
-    const values = packValues(batch.flatMap((write) => write.payloads));
-    this.#post(
-      {
-        kind: 'write',
-        rows: batch.flatMap((write) => write.rows),
-        values,
-        leases: batch.flatMap((write) => write.leases),
-        leasesGone: batch.flatMap((write) => write.leasesGone),
-        rowsGone: batch.flatMap((write) => write.rowsGone),
-        compactRevision: Math.max(...batch.map((write) => write.compactRevision)),
-        revision: batch.at(-1)?.revision ?? 0,
-      },
-      [values.buffer],
-    );
+    const request = diskWriteOf(batch);
+    this.#post(request, [request.values.buffer]);
   }
 
   #post(request: DiskRequest, transfer: ArrayBuffer[] = []): void {
@@ -421,7 +469,7 @@ class EmbeddedStore implements Store {
   }
 
   async #runHousekeeping(nowMs: number): Promise<void> {
-    for (const lease of this.#leases.expired(nowMs)) await this.revokeLease(lease);
+    await this.expireLeases();
     const revision = this.#window.cut(nowMs, this.#mvcc);
     if (revision > this.compactRevision) await this.compact(revision);
   }
@@ -437,4 +485,9 @@ class EmbeddedStore implements Store {
       })
       .then(() => (this.#isTrimming = false));
   }
+}
+
+/** 48 bits of a UUID, which a number holds. */
+function identityOf(id: string): number {
+  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 }

@@ -15,8 +15,12 @@ import type { DiskLease, DiskRow } from './disk-protocol.ts';
 const totalModulus = 2 ** 48; // Below 2^53, so that a total is a number.
 
 export function sumOfRow(row: DiskRow, value: Uint8Array | undefined): number {
-  const { revision, createRevision, key, lease, deleted, size } = row;
-  const head = crc32(`${row.row} ${revision} ${createRevision} ${lease} ${deleted ? 1 : 0} ${size} ${key}`);
+  const { revision, createRevision, version, key, lease, deleted, size } = row;
+  // Rows of releases that did not count puts keep the sums that they have.
+  const counted = version === 0 ? '' : ` ${version}`;
+  const head = crc32(
+    `${row.row} ${revision} ${createRevision}${counted} ${lease} ${deleted ? 1 : 0} ${size} ${key}`,
+  );
   return value === undefined ? head : crc32(value, head);
 }
 

@@ -4,6 +4,8 @@ export interface Version {
   readonly row: number;
   readonly revision: number;
   readonly createRevision: number;
+  /** Puts since the creation. */
+  readonly version: number;
   readonly deleted: boolean;
   readonly value: Uint8Array;
   readonly lease: number;

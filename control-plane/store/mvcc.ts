@@ -1,6 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { DiskRow } from './disk-protocol.ts';
 import { KeyIndex, versionAt, type KeyHistory, type Version } from './key-index.ts';
+import type { KeptVersion } from './served-store.ts';
 import type { RangeResult, StoredValue, StoreEvent, StoreOp, StoreTxn } from './store.ts';
 
 /** A transaction that took its revision and waits to become durable. */
@@ -30,6 +31,8 @@ export interface Followed {
   /** undefined: it was deleted. */
   readonly value: Uint8Array | undefined;
   readonly lease: number;
+  /** Of a deletion: not looked at. */
+  readonly version: number;
 }
 
 interface LogEntry {
@@ -44,7 +47,7 @@ interface LogEntry {
  */
 export class Mvcc {
   readonly #index = new KeyIndex();
-  /** Events after compactRevision, by revision. */
+  /** Events from compactRevision on, by revision; those at it without what was before. */
   #log: LogEntry[] = [];
   #unsettled: LogEntry[] = [];
   /** Keys that are in the index only for their history. */
@@ -83,7 +86,16 @@ export class Mvcc {
     const previous = history.versions.at(-1);
     const value = payload ?? previous?.value ?? new Uint8Array();
     const { revision, createRevision, lease, deleted } = row;
-    const version: Version = { row: row.row, revision, createRevision, deleted, value, lease };
+    const puts = row.version > 0 || deleted ? row.version : uncounted(row, previous);
+    const version: Version = {
+      row: row.row,
+      revision,
+      createRevision,
+      version: puts,
+      deleted,
+      value,
+      lease,
+    };
     history.versions.push(version);
     this.#nextRow = Math.max(this.#nextRow, row.row + 1);
     this.#settledRevision = Math.max(this.#settledRevision, revision);
@@ -97,20 +109,21 @@ export class Mvcc {
     this.#settledRevision = Math.max(this.#settledRevision, revision);
     this.#assignedRevision = this.#settledRevision;
     this.#compactRevision = compactRevision;
-    this.#log = this.#log.filter((entry) => entry.version.revision > compactRevision);
+    this.#log = this.#log.filter((entry) => entry.version.revision >= compactRevision);
   }
 
   /**
    * Adds what another log says, in its order, at once visible: an index that follows stages nothing. Gives the event; undefined for
    * the deletion of what is not there.
    */
-  follow({ key, revision, createRevision, value, lease }: Followed): StoreEvent | undefined {
+  follow({ key, revision, createRevision, value, lease, version }: Followed): StoreEvent | undefined {
     const deleted = value === undefined;
     const previous = versionAt(this.#index.get(key), revision);
     if (deleted && previous === undefined) return undefined;
     const life = deleted ? (previous?.createRevision ?? 0) : createRevision;
     const size = value?.byteLength ?? -1;
-    this.restore({ row: 0, revision, createRevision: life, key, lease, deleted, size }, value);
+    const puts = deleted ? 0 : version;
+    this.restore({ row: 0, revision, createRevision: life, version: puts, key, lease, deleted, size }, value);
     const entry = this.#log.at(-1);
     return entry && eventOf(entry);
   }
@@ -136,6 +149,7 @@ export class Mvcc {
         row: this.#nextRow + rows.length,
         revision,
         createRevision: previous?.createRevision ?? revision,
+        version: op.op === 'put' ? (previous?.version ?? 0) + 1 : 0,
         deleted: op.op === 'delete',
         value: payload ?? previous?.value ?? new Uint8Array(),
         lease: op.op === 'put' ? (op.lease ?? 0) : 0,
@@ -176,21 +190,47 @@ export class Mvcc {
   }
 
   get(key: string, revision?: number): StoredValue | undefined {
-    const version = versionAt(this.#index.get(key), this.#readRevision(revision));
+    const version = versionAt(this.#index.get(key), this.readRevision(revision));
     return version === undefined ? undefined : storedValue(key, version);
   }
 
   /** The key as a transaction staged now would find it. */
   newest(key: string): StoredValue | undefined {
-    const version = versionAt(this.#index.get(key), this.#assignedRevision);
+    return this.at(key, this.#assignedRevision);
+  }
+
+  /** The key at a revision of which it is known that it can be read. */
+  at(key: string, revision: number): StoredValue | undefined {
+    const version = versionAt(this.#index.get(key), revision);
     return version === undefined ? undefined : storedValue(key, version);
+  }
+
+  /** All versions that are kept and durable, by revision and place in it. */
+  keptVersions(): readonly KeptVersion[] {
+    const kept: { readonly key: string; readonly version: Version }[] = [];
+    for (const { key, versions } of this.#index.scan('')) {
+      for (const version of versions)
+        if (version.revision <= this.#settledRevision) kept.push({ key, version });
+    }
+    return kept
+      .toSorted((a, b) => a.version.row - b.version.row)
+      .map(({ key, version }) => ({ ...storedValue(key, version), isDeletion: version.deleted }));
+  }
+
+  /** The keys from `from` on and before `to` (undefined: to the end), in order, as of a revision that can be read. */
+  *scan(from: string, to: string | undefined, revision: number): Generator<StoredValue, void> {
+    for (const history of this.#index.scan('', from)) {
+      if (to !== undefined && history.key >= to) return;
+      const version = versionAt(history, revision);
+      if (version !== undefined) yield storedValue(history.key, version);
+    }
   }
 
   range(
     prefix: string,
     options: { readonly from?: string; readonly limit?: number; readonly revision?: number },
   ): RangeResult {
-    const at = this.#readRevision(options.revision);
+    const at = this.readRevision(options.revision);
     const limit = options.limit === undefined || options.limit <= 0 ? Infinity : options.limit;
     const values: StoredValue[] = [];
     for (const history of this.#index.scan(prefix, options.from)) {
@@ -234,9 +274,13 @@ export class Mvcc {
     }
   }
 
-  /** Events after `revision`, in order. @throws E_NOT_FOUND { compacted: true } */
-  *eventsAfter(revision: number): Generator<StoreEvent, void> {
-    if (revision < this.#compactRevision) throw compacted(revision, this.#compactRevision);
+  /**
+   * Events after `revision`, in order. `mayLackPrevious`: from the compacted revision itself on, too, whose events come without
+   * what was there before them. @throws E_NOT_FOUND { compacted: true }
+   */
+  *eventsAfter(revision: number, mayLackPrevious: boolean = false): Generator<StoreEvent, void> {
+    const first = this.#compactRevision - (mayLackPrevious ? 1 : 0);
+    if (revision < first) throw compacted(revision, this.#compactRevision);
     const log = this.#log; // Compaction makes a new array: a replay under way keeps what it began with.
     const end = log.length;
     for (let at = firstAfter(log, revision); at < end; at++) {
@@ -260,23 +304,28 @@ export class Mvcc {
     this.#compactRevision = revision;
     const log = this.#log;
     const end = firstAfter(log, revision);
-    this.#log = log.slice(end);
+    const stay = firstAfter(log, revision - 1);
+    const atIt = log.slice(stay, end).map(({ key, version }) => ({ key, version, previous: undefined }));
+    this.#log = [...atIt, ...log.slice(end)];
     for (let start = 0; start < end; start += stepEntries) {
       const gone: number[] = [];
-      for (const entry of log.slice(start, Math.min(end, start + stepEntries))) this.#forget(entry, gone);
+      for (const entry of log.slice(start, Math.min(end, start + stepEntries))) {
+        this.#forget(entry, gone, revision);
+      }
       yield gone;
     }
   }
 
-  /** Drops what the entry superseded, and the entry itself when it is a deletion. */
-  #forget(entry: LogEntry, gone: number[]): void {
+  /** Drops what the entry superseded, and the entry itself when it is a deletion before `revision`. */
+  #forget(entry: LogEntry, gone: number[], revision: number): void {
     const history = this.#index.get(entry.key);
     this.#historyBytes -= entry.previous?.value.byteLength ?? 0;
     if (history === undefined) return;
     const { versions } = history;
     while (versions[0] !== undefined && versions[0].revision < entry.version.revision)
       gone.push(dropFirst(versions));
-    if (entry.version.deleted && versions[0] === entry.version) gone.push(dropFirst(versions));
+    const isOver = entry.version.deleted && entry.version.revision < revision;
+    if (isOver && versions[0] === entry.version) gone.push(dropFirst(versions));
     if (versions.length > 0) return;
     this.#index.remove(entry.key);
     this.#deletedKeys.delete(entry.key);
@@ -306,7 +355,8 @@ export class Mvcc {
     return { ok: false, isUnsettled, current };
   }
 
-  #readRevision(revision: number | undefined): number {
+  /** The revision to read at. @throws E_NOT_FOUND { compacted: true }; E_INVALID { future: true } */
+  readRevision(revision: number | undefined): number {
     if (revision === undefined) return this.#settledRevision;
     if (revision > this.#settledRevision) {
       throw new PodwrightError('E_INVALID', `read at revision ${revision}: beyond ${this.#settledRevision}`, {
@@ -348,11 +398,27 @@ function firstAfter(log: readonly LogEntry[], revision: number): number {
 
 function rowOf(key: string, version: Version, payload: Uint8Array | undefined): DiskRow {
   const { row, revision, createRevision, lease, deleted } = version;
-  return { row, revision, createRevision, key, lease, deleted, size: payload?.byteLength ?? -1 };
+  return {
+    row,
+    revision,
+    createRevision,
+    version: version.version,
+    key,
+    lease,
+    deleted,
+    size: payload?.byteLength ?? -1,
+  };
 }
 
 function storedValue(key: string, version: Version): StoredValue {
-  return { key, value: version.value, createRevision: version.createRevision, modRevision: version.revision };
+  const { value, createRevision, revision, lease } = version;
+  return { key, value, createRevision, modRevision: revision, version: version.version, lease };
+}
+
+/** Of a row of a release that did not count: as many puts as are known of. */
+function uncounted({ revision, createRevision }: DiskRow, previous: Version | undefined): number {
+  if (revision === createRevision) return 1;
+  return (previous?.version ?? 1) + 1;
 }
 
 function eventOf(entry: LogEntry): StoreEvent {

@@ -202,12 +202,13 @@ function writeStore(directory: string, { id, rows, leases, revision, rowAtLeast 
   database.exec('PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;');
   createTables(database, id);
   database.exec('BEGIN IMMEDIATE');
-  const insert = database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const insert = database.prepare('INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
   let total = 0;
   for (const { row, value } of rows) {
     const sum = sumOfRow(row, value);
     total = addToTotal(total, sum);
-    insert.run(row.row, row.revision, row.createRevision, row.key, row.lease, 0, value ?? null, sum, total);
+    const { revision: at, createRevision, key, lease, version } = row;
+    insert.run(row.row, at, createRevision, key, lease, 0, value ?? null, sum, total, version);
   }
   let leaseTotal = 0;
   for (const lease of leases) {

@@ -47,6 +47,24 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(await store.get('/a')).toMatchObject({ createRevision: 4, modRevision: 4 });
     });
 
+    it('values say how often their key was put since its creation, and under which lease', async () => {
+      const lease = await store.grantLease(60);
+      const told: string[] = [];
+      using _watch = store.watch('/', store.revision, (events) =>
+        told.push(...events.map(({ current }) => `${current.version} ${current.lease === lease}`)),
+      );
+
+      await write(put('/a', 'x', lease));
+      await write(put('/a', 'y', lease));
+      expect(await store.get('/a')).toMatchObject({ version: 2, lease });
+      await write(put('/a', 'z'));
+      expect(await store.get('/a')).toMatchObject({ version: 3, lease: 0 });
+      await write(del('/a'));
+      await write(put('/a', 'x'));
+      expect((await store.range('/')).values).toMatchObject([{ version: 1, lease: 0 }]);
+      await expect.poll(() => told).toEqual(['1 true', '2 true', '3 false', '0 false', '1 false']);
+    });
+
     it('commit() does nothing when an expectation does not hold, and says what is there', async () => {
       await write(put('/a', 'x'));
       const expected = [

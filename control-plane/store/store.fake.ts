@@ -28,8 +28,6 @@ interface Watcher {
   readonly tell: (events: readonly StoreEvent[]) => void;
 }
 
-type LeasedValue = StoredValue & { readonly lease: number };
-
 /**
  * The contract at its plainest: a list of everything that ever happened, and every question answered by reading it from the
  * start. Slow on purpose; the reference that the embedded engine is compared with. Leases do not expire by themselves.
@@ -50,7 +48,7 @@ class FakeStore implements Store {
 
   async get(key: string, at = this.revision): Promise<StoredValue | undefined> {
     this.#checkReadable(at);
-    return withoutLease(this.#state(at).get(key));
+    return this.#state(at).get(key);
   }
 
   async range(
@@ -64,7 +62,7 @@ class FakeStore implements Store {
       .toSorted((a, b) => (a.key < b.key ? -1 : 1));
     const limit = options.limit === undefined || options.limit <= 0 ? all.length : options.limit;
     const remaining = Math.max(0, all.length - limit);
-    const values = all.slice(0, limit).flatMap((value) => withoutLease(value) ?? []);
+    const values = all.slice(0, limit).flatMap((value) => value ?? []);
     return { revision: at, values, more: remaining > 0, remaining };
   }
 
@@ -78,7 +76,7 @@ class FakeStore implements Store {
     decide: (current: StoredValue | undefined, read: StoreReader) => StoreChange | undefined,
   ): Promise<UpdateResult> {
     this.#checkOpen();
-    const read: StoreReader = (asked) => withoutLease(this.#state(this.revision).get(asked));
+    const read: StoreReader = (asked) => this.#state(this.revision).get(asked);
     const previous = read(key);
     const { ops = [], expect = [] } = decide(previous, read) ?? {};
     const result = this.#commitNow({ expect, ops });
@@ -127,7 +125,7 @@ class FakeStore implements Store {
       throw new PodwrightError('E_INVALID', 'commit transaction: a key is written twice');
     }
     if (txn.expect.some(({ key, modRevision }) => (now.get(key)?.modRevision ?? 0) !== modRevision)) {
-      const current = txn.expect.map(({ key }) => withoutLease(now.get(key)));
+      const current = txn.expect.map(({ key }) => now.get(key));
       return { ok: false, revision: this.revision, current };
     }
     const happened = this.#happen(txn, now);
@@ -138,18 +136,18 @@ class FakeStore implements Store {
       if (events.length > 0 && this.revision > after) tell(events);
     }
     const written = this.#state(this.revision);
-    const values = txn.ops.map((op) => (op.op === 'put' ? withoutLease(written.get(op.key)) : undefined));
+    const values = txn.ops.map((op) => (op.op === 'put' ? written.get(op.key) : undefined));
     return { ok: true, revision: this.revision, values };
   }
 
-  #happen(txn: StoreTxn, now: ReadonlyMap<string, LeasedValue>): readonly Happening[] {
+  #happen(txn: StoreTxn, now: ReadonlyMap<string, StoredValue>): readonly Happening[] {
     const revision = this.revision + 1;
     return txn.ops.flatMap((op): Happening[] => {
       const { key } = op;
-      const previous = withoutLease(now.get(key));
+      const previous = now.get(key);
       if (op.op === 'delete') {
         if (previous === undefined) return [];
-        const current = { ...previous, modRevision: revision };
+        const current = { ...previous, modRevision: revision, version: 0, lease: 0 };
         return [
           { revision, key, value: undefined, lease: 0, event: { type: 'delete', key, current, previous } },
         ];
@@ -159,18 +157,20 @@ class FakeStore implements Store {
         throw new PodwrightError('E_NOT_FOUND', `put ${key}: lease ${lease} does not exist`);
       }
       const createRevision = previous?.createRevision ?? revision;
-      const current = { key, value: op.value, createRevision, modRevision: revision };
+      const version = (previous?.version ?? 0) + 1;
+      const current = { key, value: op.value, createRevision, modRevision: revision, version, lease };
       return [{ revision, key, value: current.value, lease, event: { type: 'put', key, current, previous } }];
     });
   }
 
-  #state(at: number): Map<string, LeasedValue> {
-    const keys = new Map<string, LeasedValue>();
+  #state(at: number): Map<string, StoredValue> {
+    const keys = new Map<string, StoredValue>();
     for (const { key, value, revision: modRevision, lease } of this.#history) {
       if (modRevision > at) break;
       const createRevision = keys.get(key)?.createRevision ?? modRevision;
+      const version = (keys.get(key)?.version ?? 0) + 1;
       if (value === undefined) keys.delete(key);
-      else keys.set(key, { key, value, createRevision, modRevision, lease });
+      else keys.set(key, { key, value, createRevision, modRevision, version, lease });
     }
     return keys;
   }
@@ -193,10 +193,4 @@ function beyond(revision: number, newest: number): PodwrightError {
 function compacted(revision: number): PodwrightError {
   const detail = { compacted: true };
   return new PodwrightError('E_NOT_FOUND', `read at revision ${revision}: compacted`, { detail });
-}
-
-function withoutLease(value: LeasedValue | undefined): StoredValue | undefined {
-  if (value === undefined) return undefined;
-  const { lease: _lease, ...stored } = value;
-  return stored;
 }

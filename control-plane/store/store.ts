@@ -9,6 +9,10 @@ export interface StoredValue {
   readonly value: Uint8Array;
   readonly createRevision: number;
   readonly modRevision: number;
+  /** How many times it was put since its creation; 1 at that. */
+  readonly version: number;
+  /** The lease under which it was put last; 0: none. */
+  readonly lease: number;
 }
 
 export type StoreOp =

@@ -9,6 +9,7 @@ interface Watcher {
   readonly prefix: string;
   readonly onEvents: OnEvents;
   readonly onEnd: OnEnd | undefined;
+  readonly mayLackPrevious: boolean;
   /** What is still to be told of the past; undefined once it is live. */
   replay: Iterator<StoreEvent, void> | undefined;
   /** The last revision that the watcher was told of, or started after. */
@@ -16,24 +17,35 @@ interface Watcher {
   isClosed: boolean;
 }
 
+/** A step goes on to the end of its last revision. */
 const replayEventsMax = 1000;
+
+type EventsAfter = (revision: number, mayLackPrevious: boolean) => Iterator<StoreEvent, void>;
+
+export interface WatchOptions {
+  readonly onEnd?: OnEnd | undefined;
+  /** The watch may begin with the compacted revision, whose events lack what was before them. */
+  readonly mayLackPrevious?: boolean;
+}
 
 /** Tells each watcher every event under its prefix exactly once and in order: first those of the past, in steps, then live. */
 export class WatchHub {
   /** Live watchers by prefix, so that a prefix that many share is matched once. */
   readonly #live = new Map<string, Set<Watcher>>();
-  readonly #eventsAfter: (revision: number) => Iterator<StoreEvent, void>;
+  readonly #eventsAfter: EventsAfter;
 
-  constructor(eventsAfter: (revision: number) => Iterator<StoreEvent, void>) {
+  constructor(eventsAfter: EventsAfter) {
     this.#eventsAfter = eventsAfter;
   }
 
   /** @throws what `eventsAfter` throws for the revision. */
-  add(prefix: string, afterRevision: number, onEvents: OnEvents, onEnd?: OnEnd): StoreWatch {
-    const replay = this.#eventsAfter(afterRevision);
+  add(prefix: string, afterRevision: number, onEvents: OnEvents, options: WatchOptions = {}): StoreWatch {
+    const { onEnd, mayLackPrevious = false } = options;
+    const replay = this.#eventsAfter(afterRevision, mayLackPrevious);
     const first = replay.next(); // Throws here, at once, when the past is gone.
     const revision = afterRevision;
-    const watcher: Watcher = { prefix, onEvents, onEnd, replay: undefined, revision, isClosed: false };
+    const asked = { prefix, onEvents, onEnd, mayLackPrevious };
+    const watcher: Watcher = { ...asked, replay: undefined, revision, isClosed: false };
     if (first.done === true) {
       this.#goLive(watcher);
     } else {
@@ -73,12 +85,16 @@ export class WatchHub {
   #replayStep(watcher: Watcher): void {
     if (watcher.isClosed || watcher.replay === undefined) return;
     const matching: StoreEvent[] = [];
-    for (let count = 0; count < replayEventsMax; count++) {
+    for (let count = 0; ; count++) {
       const next = watcher.replay.next();
       if (next.done === true) {
         tell(watcher, matching);
         this.#catchUp(watcher);
         return;
+      }
+      if (count >= replayEventsMax && next.value.current.modRevision > watcher.revision) {
+        watcher.replay = prepend(next.value, watcher.replay);
+        break;
       }
       if (next.value.key.startsWith(watcher.prefix)) matching.push(next.value);
       watcher.revision = next.value.current.modRevision;
@@ -90,7 +106,7 @@ export class WatchHub {
   /** What was published while the replay ran is past by now; only when nothing is left does the watcher go live. */
   #catchUp(watcher: Watcher): void {
     if (watcher.isClosed) return;
-    const rest = this.#eventsAfter(watcher.revision);
+    const rest = this.#eventsAfter(watcher.revision, watcher.mayLackPrevious);
     let first: IteratorResult<StoreEvent, void>;
     try {
       first = rest.next();

@@ -13,6 +13,8 @@ const stored = (key: string, text: string, modRevision: number): StoredValue => 
   value: bytes(text),
   createRevision: 1,
   modRevision,
+  version: 1,
+  lease: 0,
 });
 
 describe('parseEndpoints()', () => {

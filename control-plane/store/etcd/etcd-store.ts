@@ -169,7 +169,7 @@ class EtcdStore implements Store {
     onEnd?: (error: PodwrightError) => void,
   ): StoreWatch {
     this.#checkOpen();
-    return this.#image.hub.add(prefix, afterRevision, onEvents, onEnd);
+    return this.#image.hub.add(prefix, afterRevision, onEvents, { onEnd });
   }
 
   async compact(revision: number): Promise<void> {
@@ -359,7 +359,8 @@ class EtcdStore implements Store {
   #written(op: StoreOp, revision: number): StoredValue | undefined {
     if (op.op === 'delete') return undefined;
     const { key, value } = op;
-    const own = { key, value, createRevision: revision, modRevision: revision };
+    const { lease = 0 } = op;
+    const own = { key, value, createRevision: revision, modRevision: revision, version: 1, lease };
     // The image started anew since, and begins later: that something was there before is not known any more.
     if (revision < this.compactRevision) return own;
     return this.#image.mvcc.get(key, revision) ?? own;

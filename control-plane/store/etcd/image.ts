@@ -44,7 +44,7 @@ export class EtcdImage {
 
   constructor(options: ImageOptions) {
     this.#options = options;
-    this.hub = new WatchHub((revision) => this.#mvcc.eventsAfter(revision));
+    this.hub = new WatchHub((revision, mayLackPrevious) => this.#mvcc.eventsAfter(revision, mayLackPrevious));
   }
 
   get mvcc(): Mvcc {
@@ -87,7 +87,8 @@ export class EtcdImage {
         const revision = kv.mod_revision;
         const value = type === 'PUT' ? new Uint8Array(kv.value) : undefined;
         const createRevision = kv.create_revision;
-        const event = this.#mvcc.follow({ key, revision, createRevision, value, lease: kv.lease });
+        const { lease, version } = kv;
+        const event = this.#mvcc.follow({ key, revision, createRevision, value, lease, version });
         if (event !== undefined) told.push(event);
       }
     }
@@ -195,7 +196,7 @@ export class EtcdImage {
       }
       for (const found of page.kvs) {
         const { modRevision, ...stored } = decodeStored(found);
-        mvcc.follow({ ...stored, revision: modRevision, lease: found.lease });
+        mvcc.follow({ ...stored, revision: modRevision });
       }
       const last = page.kvs.at(-1)?.key;
       if (!page.more || last === undefined) return;

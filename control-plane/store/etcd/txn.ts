@@ -38,6 +38,8 @@ export function decodeStored(found: KeyValue): StoredValue {
     value: new Uint8Array(found.value),
     createRevision: found.create_revision,
     modRevision: found.mod_revision,
+    version: found.version,
+    lease: found.lease,
   };
 }
 
