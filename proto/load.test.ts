@@ -12,11 +12,25 @@ it("loadContract() gives a contract's methods with their paths, and messages as 
   });
   expect(Txn.requestDeserialize(bytes)).toEqual({
     compare: [
-      { result: 'EQUAL', target: 'MOD', key, mod_revision: 2 ** 53 - 1, target_union: 'mod_revision' },
+      {
+        result: 'EQUAL',
+        target: 'MOD',
+        key,
+        mod_revision: 2 ** 53 - 1,
+        target_union: 'mod_revision',
+        range_end: Buffer.of(),
+      },
     ],
     success: [
       {
-        request_put: { key, value: Buffer.from('x'), lease: 0, prev_kv: false },
+        request_put: {
+          key,
+          value: Buffer.from('x'),
+          lease: 0,
+          prev_kv: false,
+          ignore_value: false,
+          ignore_lease: false,
+        },
         request: 'request_put',
       },
     ],

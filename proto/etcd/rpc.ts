@@ -13,9 +13,15 @@ export interface RangeRequest {
   readonly range_end: Uint8Array;
   readonly limit: number;
   readonly revision: number;
+  readonly sort_order: 'NONE' | 'ASCEND' | 'DESCEND';
+  readonly sort_target: 'KEY' | 'VERSION' | 'CREATE' | 'MOD' | 'VALUE';
   readonly serializable: boolean;
   readonly keys_only: boolean;
   readonly count_only: boolean;
+  readonly min_mod_revision: number;
+  readonly max_mod_revision: number;
+  readonly min_create_revision: number;
+  readonly max_create_revision: number;
 }
 
 export interface RangeResponse {
@@ -30,6 +36,8 @@ export interface PutRequest {
   readonly value: Uint8Array;
   readonly lease: number;
   readonly prev_kv: boolean;
+  readonly ignore_value: boolean;
+  readonly ignore_lease: boolean;
 }
 
 export interface PutResponse {
@@ -53,12 +61,14 @@ export interface RequestOp {
   readonly request_range?: RangeRequest;
   readonly request_put?: PutRequest;
   readonly request_delete_range?: DeleteRangeRequest;
+  readonly request_txn?: TxnRequest;
 }
 
 export interface ResponseOp {
   readonly response_range?: RangeResponse;
   readonly response_put?: PutResponse;
   readonly response_delete_range?: DeleteRangeResponse;
+  readonly response_txn?: TxnResponse;
 }
 
 export interface Compare {
@@ -70,6 +80,7 @@ export interface Compare {
   readonly mod_revision?: number;
   readonly value?: Uint8Array;
   readonly lease?: number;
+  readonly range_end: Uint8Array;
 }
 
 export interface TxnRequest {
@@ -160,6 +171,54 @@ export interface LeaseTimeToLiveResponse {
   readonly keys: readonly Uint8Array[];
 }
 
+export interface LeaseKeepAliveRequest {
+  readonly ID: number;
+}
+
+export interface LeaseKeepAliveResponse {
+  readonly header: ResponseHeader | null;
+  readonly ID: number;
+  readonly TTL: number;
+}
+
+export interface LeaseLeasesRequest {}
+
+export interface LeaseStatus {
+  readonly ID: number;
+}
+
+export interface LeaseLeasesResponse {
+  readonly header: ResponseHeader | null;
+  readonly leases: readonly LeaseStatus[];
+}
+
+export interface Member {
+  readonly ID: number;
+  readonly name: string;
+  readonly peerURLs: readonly string[];
+  readonly clientURLs: readonly string[];
+  readonly isLearner: boolean;
+}
+
+export interface MemberListRequest {}
+
+export interface MemberListResponse {
+  readonly header: ResponseHeader | null;
+  readonly members: readonly Member[];
+}
+
+export interface AlarmRequest {}
+
+export interface AlarmResponse {
+  readonly header: ResponseHeader | null;
+}
+
+export interface DefragmentRequest {}
+
+export interface DefragmentResponse {
+  readonly header: ResponseHeader | null;
+}
+
 export interface StatusRequest {}
 
 export interface StatusResponse {
@@ -212,10 +271,17 @@ export interface Services {
   readonly 'etcdserverpb.Lease': {
     readonly LeaseGrant: Method<LeaseGrantRequest, LeaseGrantResponse>;
     readonly LeaseRevoke: Method<LeaseRevokeRequest, LeaseRevokeResponse>;
+    readonly LeaseKeepAlive: Method<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
     readonly LeaseTimeToLive: Method<LeaseTimeToLiveRequest, LeaseTimeToLiveResponse>;
+    readonly LeaseLeases: Method<LeaseLeasesRequest, LeaseLeasesResponse>;
+  };
+  readonly 'etcdserverpb.Cluster': {
+    readonly MemberList: Method<MemberListRequest, MemberListResponse>;
   };
   readonly 'etcdserverpb.Maintenance': {
+    readonly Alarm: Method<AlarmRequest, AlarmResponse>;
     readonly Status: Method<StatusRequest, StatusResponse>;
+    readonly Defragment: Method<DefragmentRequest, DefragmentResponse>;
     readonly Snapshot: Method<SnapshotRequest, SnapshotResponse>;
   };
 }
