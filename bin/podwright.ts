@@ -91,7 +91,22 @@ function serverOptions(command: Command): Command {
     )
     .option('--etcd-cafile <file>', "certificates that sign etcd's, PEM (default: those Node knows)")
     .option('--etcd-certfile <file>', 'what the server shows to etcd, PEM')
-    .option('--etcd-keyfile <file>', 'its key, PEM');
+    .option('--etcd-keyfile <file>', 'its key, PEM')
+    .option(
+      '--etcd-listen <unix:path|host:port>',
+      'serve the store as etcd v3 there, a port by TLS; unix: is DIR/etcd.sock; can be repeated',
+      collect,
+      [],
+    )
+    .option(
+      '--etcd-listen-cafile <file>',
+      "certificates that sign those who may call, PEM (default: the cluster's, of which administrators may)",
+    )
+    .option(
+      '--etcd-listen-certfile <file>',
+      'what those ports show, PEM (default: what the API server shows)',
+    )
+    .option('--etcd-listen-keyfile <file>', 'its key, PEM');
 }
 
 function agentOptions(command: Command): Command {

@@ -41,6 +41,13 @@ describe('serverOptionProblems()', () => {
         etcdCafile: '/ca',
       }),
     ).toEqual([]);
+    expect(
+      serverOptionProblems({
+        ...server,
+        etcdListen: ['unix:', 'unix:/run/etcd.sock', '[::1]:2379'],
+        etcdListenCafile: '/ca',
+      }),
+    ).toEqual([]);
   });
 
   it.each<{ readonly change: Partial<ServerCommandOptions>; readonly want: RegExp }>([
@@ -54,6 +61,12 @@ describe('serverOptionProblems()', () => {
     { change: { etcdCafile: '/ca' }, want: /^--etcd-cafile: give --etcd-servers too$/ },
     { change: { etcdServers: ['http://a'], etcdCafile: '/ca' }, want: /without TLS$/ },
     { change: { etcdServers: ['https://a'], etcdKeyfile: '/k' }, want: /give both or neither$/ },
+    { change: { etcdListen: ['unix:a'] }, want: /^--etcd-listen unix:a: write an absolute path/ },
+    { change: { etcdListen: [`unix:/${'a'.repeat(95)}`] }, want: /longer than 95 bytes$/ },
+    { change: { etcdListen: ['2379'] }, want: /^--etcd-listen 2379: write HOST:PORT$/ },
+    { change: { etcdListen: ['unix:'], etcdListenCafile: '/ca' }, want: /give --etcd-listen HOST:PORT too$/ },
+    { change: { etcdListen: ['a:1'], etcdListenKeyfile: '/k' }, want: /give both or neither$/ },
+    { change: { etcdListen: ['unix:'], etcdServers: ['http://a'] }, want: /^--etcd-listen: the store is in/ },
     { change: { listen: [] }, want: /^--listen: give HOST:PORT/ },
     { change: { listen: ['6443'] }, want: /write HOST:PORT/ },
     { change: { listen: ['192.0.2.10:70000'] }, want: /write HOST:PORT/ },

@@ -14,6 +14,7 @@ import {
 } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import type { AgentCommandOptions } from './agent.ts';
+import { etcdListenProblems } from './etcd-listen.ts';
 import type { Role } from './program.ts';
 import type { ServerCommandOptions } from './server.ts';
 
@@ -30,13 +31,14 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
   return [
     ...addressProblems('--advertise-address', advertiseAddress),
     ...(listen.length === 0 && listenFd === undefined ? ['--listen: give HOST:PORT at least once'] : []),
-    ...listen.flatMap(listenProblems),
+    ...listen.flatMap((text) => listenProblems('--listen', text)),
     ...nodeProblems(node),
     ...networkProblems(options),
     ...(adminServer === undefined || isHttpsUrl(adminServer)
       ? []
       : [`--admin-server ${adminServer}: not an https URL`]),
     ...etcdProblems(options),
+    ...etcdListenProblems(options, listenProblems),
   ];
 }
 
@@ -84,10 +86,10 @@ function addressProblems(option: string, text: string): readonly string[] {
   return ip.w3 >>> 24 >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
 }
 
-function listenProblems(text: string): readonly string[] {
+function listenProblems(option: string, text: string): readonly string[] {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (match === null || port < 1 || port > 65_535) return [`--listen ${text}: write HOST:PORT`];
+  if (match === null || port < 1 || port > 65_535) return [`${option} ${text}: write HOST:PORT`];
   const [, bracketed, bare = ''] = match;
   const host = bracketed ?? bare;
   const isHost =
@@ -95,7 +97,7 @@ function listenProblems(text: string): readonly string[] {
       ? familyOfIp(bare) === 4 || (!/^[\d.]+$/.test(bare) && dnsSubdomain(bare).length === 0)
       : familyOfIp(withoutZone(bracketed)) === 6 && !bracketed.endsWith('%');
   if (!isHost) {
-    return [`--listen ${text}: ${host} is neither an IP address nor a host name`];
+    return [`${option} ${text}: ${host} is neither an IP address nor a host name`];
   }
   return [];
 }

@@ -24,6 +24,7 @@ import { startControllers } from '#control-plane/controllers/start-controllers.t
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
 import { diskFullError } from './data-dir.ts';
+import { readEtcdListen } from './etcd-listen.ts';
 import { giveMemoryBack } from './give-memory-back.ts';
 import { createLogger } from './log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
@@ -49,6 +50,10 @@ export interface ServerCommandOptions {
   readonly etcdCafile?: string;
   readonly etcdCertfile?: string;
   readonly etcdKeyfile?: string;
+  readonly etcdListen?: readonly string[];
+  readonly etcdListenCafile?: string;
+  readonly etcdListenCertfile?: string;
+  readonly etcdListenKeyfile?: string;
 }
 
 /** The control plane in one process, until a signal ends it. */
@@ -78,6 +83,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       advertisePort: advertisedPort(listeners),
       serviceCidr: options.serviceCidr,
       ...readEtcdOptions(options),
+      ...readEtcdListen(options, { dataDir, file: readOption, hostPort: parseHostPort }),
       clock: systemClock,
       logger,
     }),
@@ -91,7 +97,8 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   for (const node of nodes)
     await writeNodeCredentials(server, join(dataDir, 'nodes', node.name), { ...node, serverUrl: url });
   const loops = { options, logger, clock: systemClock };
-  stack.use(options.etcdServers?.length ? startLoopsInTurn(server, loops) : startLoops(server, loops));
+  const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
+  stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));
   if (options.podRoutes === true) {
     stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
@@ -104,6 +111,10 @@ async function serve(options: ServerCommandOptions): Promise<void> {
 
 /** `10.0.0.1:6443`, `[::1]:6443`. @throws E_USAGE */
 export function parseListener(text: string): Listener {
+  return parseHostPort(text);
+}
+
+function parseHostPort(text: string): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65_535)

@@ -107,6 +107,9 @@ const pathOptions: ReadonlySet<string> = new Set([
   'etcdCafile',
   'etcdCertfile',
   'etcdKeyfile',
+  'etcdListenCafile',
+  'etcdListenCertfile',
+  'etcdListenKeyfile',
 ]);
 
 /** Parsed options back to words, in a stable order: `{ nodeName: 'a' }` → `--node-name a`. Pure but for the working directory. */

@@ -19,6 +19,7 @@ import { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
 import { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { handle } from '#control-plane/apiserver/chain/handle.ts';
+import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
 import { createHttpServer } from './http-server.ts';
 import { createInProcessTransport } from './in-process.ts';
 import { RequestMetrics } from './metrics.ts';
@@ -50,6 +51,8 @@ export interface ApiServerOptions {
   readonly extraHosts?: readonly string[];
   /** The etcd that holds the store, which other servers may share; by default the store is in `dataDir`. */
   readonly etcd?: Pick<EtcdStoreOptions, 'endpoints' | 'tls'>;
+  /** Serves the store as etcd, where it is not in one. */
+  readonly etcdListen?: EtcdListen;
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
@@ -71,6 +74,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly store: Store;
   /** What is served now; kinds may come and go. */
   readonly kinds: KindCatalogue;
+  /** Where the store is served as etcd. */
+  readonly etcdUrls: readonly string[];
   /** Requests of this process, as that user, through the same chain of handlers as any other client's. */
   transport(user?: User): Transport;
   /** A kubeconfig of kubernetes-admin for a server URL. */
@@ -105,12 +110,14 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
   ];
   const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, nowMs: clock.now() });
+  const etcd =
+    options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store, pki, clock }));
   const closing = new AbortController();
   const registry = new Registry(store, () => clock.now());
   const context: Mutable<ServerContext> = {
     kinds: createKindCatalogue(),
     registry,
-    isStoreShared: options.etcd !== undefined,
+    isStoreShared: options.etcd !== undefined || etcd !== undefined,
     clock,
     logger,
     allocators,
@@ -136,7 +143,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   context.isBootstrapped = true;
   undo.use(keepKubernetesService(context));
   void context.metrics.load();
-  return runningServer(context, { store, pki, servers, owned: undo.move() });
+  return runningServer(context, {
+    ...{ store, pki, servers, etcdUrls: etcd?.urls ?? [] },
+    owned: undo.move(),
+  });
 }
 
 function openStore({ dataDir, etcd, clock, logger = silentLogger }: ApiServerOptions): Promise<Store> {
@@ -163,11 +173,12 @@ function runningServer(
   parts: {
     readonly store: Store;
     readonly pki: ClusterPki;
+    readonly etcdUrls: readonly string[];
     readonly servers: readonly RunningServer[];
     readonly owned: AsyncDisposableStack;
   },
 ): ApiServer {
-  const { store, pki, servers, owned } = parts;
+  const { store, pki, servers, etcdUrls, owned } = parts;
   const { caCertPem } = pki;
   const close = (): Promise<void> => owned.disposeAsync();
   const issueKubeconfig = async (user: User, server: string): Promise<string> => {
@@ -178,6 +189,7 @@ function runningServer(
     ports: servers.map((server) => server.port),
     caCertPem,
     store,
+    etcdUrls,
     kinds: context.kinds,
     transport: (user = localAdmin) => createInProcessTransport((request) => handle(context, request), user),
     adminKubeconfig: (server) =>

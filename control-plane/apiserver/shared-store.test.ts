@@ -180,3 +180,25 @@ describe.skipIf(noEtcd !== '')(`two API servers on one etcd ${noEtcd}`, () => {
 function nameOf(object: Json | undefined): unknown {
   return object?.['metadata']?.['name'];
 }
+
+describe('an API server on the store of another, served as etcd', () => {
+  it('is one API with it', async () => {
+    await using one = await startTestServer({
+      etcdListen: { listeners: [{ host: '127.0.0.1', port: 0 }] },
+    });
+    const kubeconfig = one.server.adminKubeconfig('https://x');
+    const pem = (field: string): Uint8Array =>
+      Buffer.from(new RegExp(`${field}: (\\S+)`).exec(kubeconfig)?.[1] ?? '', 'base64');
+    const tls = {
+      ca: pem('certificate-authority-data'),
+      cert: pem('client-certificate-data'),
+      key: pem('client-key-data'),
+    };
+    await using other = await startTestServer({ etcd: { endpoints: one.server.etcdUrls, tls } });
+
+    const made = await other.make(configMaps, { metadata: { name: 'a' }, data: { by: 'other' } });
+    expect((await one.call('GET', `${configMaps}/a`)).json).toEqual(made);
+    await one.call('DELETE', `${configMaps}/a`);
+    expect((await other.call('GET', `${configMaps}/a`)).status).toBe(404);
+  });
+});

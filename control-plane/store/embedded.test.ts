@@ -213,6 +213,22 @@ describe('openEmbeddedStore()', () => {
     await store[Symbol.asyncDispose]();
   });
 
+  it('tells a revision of the past whole, however many keys it is of', async () => {
+    const store = await open();
+    for (let at = 0; at < 900; at++) void store.commit({ expect: [], ops: [put(`/a/${at}`, 'x')] });
+    const many = Array.from({ length: 1500 }, (_, at) => put(`/b/${at}`, 'x'));
+    await store.commit({ expect: [], ops: many });
+    await store.commit({ expect: [], ops: many });
+    const batches: number[][] = [];
+    store.watch('/', 0, (events) => batches.push(events.map(({ current }) => current.modRevision)));
+    await expect.poll(() => batches.flat().length).toBe(3900);
+    expect(batches.map((batch) => [batch.at(0), batch.at(-1), batch.length])).toEqual([
+      [1, 901, 2400],
+      [902, 902, 1500],
+    ]);
+    await store[Symbol.asyncDispose]();
+  });
+
   it('refuses a directory that is open, in one line, and opens it once it is free', async () => {
     const store = await open();
     await expect(open()).rejects.toMatchObject({

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
@@ -239,6 +240,10 @@ class EmbeddedStore implements ServedStore {
     // Staged in this very turn, hence on what was decided on.
     const { revision } = await this.commit({ expect: [], ops: decision.ops });
     return { revision, answer: decision.answer };
+  }
+
+  async sizeBytes(): Promise<number> {
+    return (await stat(join(this.#options.directory, 'store.db'))).size;
   }
 
   versions(): readonly KeptVersion[] {

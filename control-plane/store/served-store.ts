@@ -35,10 +35,17 @@ export interface KeptVersion extends StoredValue {
   readonly isDeletion: boolean;
 }
 
+/** Whether the engine can be served. */
+export function isServedStore(store: Store): store is ServedStore {
+  return 'transact' in store;
+}
+
 /** An engine that can be served as etcd: what etcd's v3 asks beyond the port. */
 export interface ServedStore extends Store {
   /** Whose store it is: a number that another store does not have, below 2^48. */
   readonly identity: number;
+  /** What it takes on disk, without its log. */
+  sizeBytes(): Promise<number>;
   /** What is durable, now or at a revision. @throws as `get` */
   view(revision?: number): KeyView;
   /**
