@@ -1,8 +1,9 @@
 import { chmodSync, lstatSync, mkdtempSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import type { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock } from '#base/clock.ts';
-import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
+import { describeError, PodwrightError, type ErrorCode } from '#base/errors.ts';
 import { loadContract, type LoadedContract } from '#proto/load.ts';
 import type { ServedStore } from '#control-plane/store/served-store.ts';
 import type { Caller, ServeContext } from './calls.ts';
@@ -48,7 +49,7 @@ const closeGraceMs = 500;
 
 /**
  * Serves an engine as one member of etcd v3. Loads gRPC.
- * @throws E_BUSY for a port or path that is in use; E_PERMISSION; E_USAGE for a port without `tls`, and for what is no socket
+ * @throws E_BUSY for a port or path that is in use; E_PERMISSION; E_USAGE for a port without `tls`, and for what is no socket or certificate
  */
 export async function startEtcdServer(options: EtcdServerOptions): Promise<EtcdServer> {
   const { store, clock, listeners } = options;
@@ -124,6 +125,9 @@ async function bindPath({ grpc }: LoadedContract<'etcd-v3'>, server: Server, pat
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
     throw new PodwrightError('E_USAGE', `serve etcd on ${path}: that is no socket`);
   }
+  if (await isAnswered(path)) {
+    throw new PodwrightError('E_BUSY', `serve etcd on ${path}: another process serves there`);
+  }
   let directory: string;
   try {
     directory = mkdtempSync(join(dirname(path), '.e'));
@@ -139,6 +143,17 @@ async function bindPath({ grpc }: LoadedContract<'etcd-v3'>, server: Server, pat
   return `unix://${path}`;
 }
 
+/** Whether somebody listens on the socket. */
+async function isAnswered(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect(path);
+  socket.once('connect', () => resolve(true));
+  socket.once('error', () => resolve(false));
+  const answer = await promise;
+  socket.destroy();
+  return answer;
+}
+
 async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   server.bindAsync(address, credentials, (cause, port) => {
@@ -146,11 +161,15 @@ async function bind(server: Server, address: string, credentials: ServerCredenti
       resolve(port);
       return;
     }
-    const code =
-      errnoOf(cause) === 'EADDRINUSE' || /EADDRINUSE/.test(cause.message) ? 'E_BUSY' : 'E_PERMISSION';
+    const code = bindErrorCode(cause);
     reject(new PodwrightError(code, `serve etcd on ${address}: ${cause.message}`, { cause }));
   });
   return promise;
+}
+
+function bindErrorCode({ message }: Error): ErrorCode {
+  if (message.includes('EADDRINUSE')) return 'E_BUSY';
+  return /PEM|key values mismatch|ASN1/i.test(message) ? 'E_USAGE' : 'E_PERMISSION';
 }
 
 /** Streams were told already; what is under way is answered, or cut. */
