@@ -185,8 +185,15 @@ function identityLength(stored: Uint8Array, at: number): number {
   }
 }
 
-/** The place behind those members of metadata that tell an object from others, found without parsing: this is done for every answer. */
-function identityEnd(stored: Uint8Array): number {
+const identityEndOf = Symbol('where its identity ends');
+
+/** The place behind those members of metadata that tell an object from others, remembered with the bytes: this is asked for every answer. */
+function identityEnd(stored: Uint8Array & { [identityEndOf]?: number }): number {
+  return (stored[identityEndOf] ??= findIdentityEnd(stored));
+}
+
+/** Found without parsing. */
+function findIdentityEnd(stored: Uint8Array): number {
   let place = metadataStart + 1;
   for (let at = place; stored[at] === quote; at = place + 1) {
     const length = identityLength(stored, at);
