@@ -33,6 +33,7 @@ export async function connectRaw(url: string, tls?: EtcdTls): Promise<RawClient>
           checkServerIdentity: () => undefined,
         });
   const client: Client = new grpc.Client(url.replace(/^https?:\/\//, ''), credentials, {
+    'grpc.enable_http_proxy': 0, // One of the environment is for other things.
     'grpc.max_receive_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.ssl_target_name_override': 'localhost',
