@@ -59,7 +59,7 @@ describe('tidyFile()', () => {
     { name: 'api/a.ts', text: "const one = 'rbac.authorization.k8s.io/Role';", problem: /in api\/kinds/ },
     {
       name: 'control-plane/a.ts',
-      text: "import { findKind, type Kind } from '#api/kinds.ts';",
+      text: "import { findKind, type Kind } from '#api/schema/kinds.ts';",
       problem: /those of the catalogue/,
     },
     {
@@ -75,14 +75,17 @@ describe('tidyFile()', () => {
   it.each([
     { name: 'api/kinds/rules-of.ts', text: "  ['/Pod', podRules]," },
     { name: 'api/a.test.ts', text: "if (kind.kind === 'Pod') {" },
-    { name: 'control-plane/apiserver/virtual.ts', text: "['/Binding', bind]," },
+    { name: 'control-plane/apiserver/verbs/virtual.ts', text: "['/Binding', bind]," },
     {
       name: 'api/a.ts',
       text: 'return reference.kind === kind.kind && kinds.get(kindKey(kind)) !== undefined;',
     },
-    { name: 'control-plane/a.ts', text: "import { findSubresource, type Kind } from '#api/kinds.ts';" },
+    {
+      name: 'control-plane/a.ts',
+      text: "import { findSubresource, type Kind } from '#api/schema/kinds.ts';",
+    },
     { name: 'control-plane/a.ts', text: "import { kinds } from './claim-kinds.ts';" },
-    { name: 'client/a.ts', text: "import { findKind } from '#api/kinds.ts';" },
+    { name: 'client/a.ts', text: "import { findKind } from '#api/schema/kinds.ts';" },
     { name: 'agent/a.ts', text: "if (view.kind === 'init') {" },
     { name: 'api/a.ts', text: "accept === 'application/json' || path === '/healthz'" },
   ])('has nothing against $text in $name', ({ name, text }) => expect(tidyFile(name, text)).toEqual([]));

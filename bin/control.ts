@@ -18,7 +18,7 @@ import { systemClock, type Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
 import { http } from '#base/http.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
-import { clearSocketPath } from './socket-path.ts';
+import { clearSocketPath } from './program/socket-path.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
 const answerBytesMax = 16 * 1_048_576;

@@ -6,7 +6,7 @@ import { createMounts } from '#native/mount/mount.linux.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker } from '#native/netlink/worker.ts';
 import type { TableRef } from '#native/nft/nft.ts';
-import { findCgroupRoot } from './cgroup-root.ts';
+import { findCgroupRoot } from './program/cgroup-root.ts';
 import { defaultCgroup, proveCgroup } from './ownership/own-cgroup.ts';
 import { type Owned, proveOwned, removeOwned } from './ownership/remove-owned.ts';
 import { isEntryOf } from './ownership/role.ts';

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { connectControl, type ControlClient } from './control.ts';
-import { dataDirError } from './data-dir.ts';
+import { dataDirError } from './program/data-dir.ts';
 
 export interface NodeHere {
   readonly name: string;

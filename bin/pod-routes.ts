@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import { nodes } from '#api/kind-ref.ts';
+import { nodes } from '#api/schema/kind-ref.ts';
 import { computeRoutes, planRoutes } from '#agent/network/fabric-plan.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';

@@ -160,14 +160,14 @@ function installCommands(program: Command): void {
     optionsOf[role](install.command(role))
       .description(`${descriptions[role]}; takes the options of podwright ${role}`)
       .option('--print', 'print the unit, and write and start nothing')
-      .action(async (options) => (await import('./install.ts')).runInstall(role, options));
+      .action(async (options) => (await import('./install/install.ts')).runInstall(role, options));
     uninstall
       .command(role)
       .description(
         `${descriptions[role]}${role === 'agent' ? ', its pods, mounts and cgroups' : ''}; its data stays`,
       )
       .option('--purge', 'remove its data as well')
-      .action(async (options) => (await import('./install.ts')).runUninstall(role, options));
+      .action(async (options) => (await import('./install/install.ts')).runUninstall(role, options));
   }
 }
 

@@ -23,15 +23,15 @@ import {
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
-import { diskFullError } from './data-dir.ts';
+import { diskFullError } from './program/data-dir.ts';
 import { readEtcdListen } from './etcd-listen.ts';
-import { giveMemoryBack } from './give-memory-back.ts';
-import { createLogger } from './log.ts';
+import { giveMemoryBack } from './program/give-memory-back.ts';
+import { createLogger } from './program/log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
-import { refuseOptions, serverOptionProblems } from './program-options.ts';
+import { refuseOptions, serverOptionProblems } from './program/program-options.ts';
 import { startPodRoutes } from './pod-routes.ts';
-import { announceReady } from './ready.ts';
-import { stopSignal } from './stop-signal.ts';
+import { announceReady } from './program/ready.ts';
+import { stopSignal } from './program/stop-signal.ts';
 import { version } from './version.ts';
 
 export interface ServerCommandOptions {

@@ -1,7 +1,7 @@
-import { apiVersionOf, objectPath, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import { isObject, listOf, objectOf, stringOf } from '#api/json.ts';
-import type { Status } from '#api/objects.ts';
+import { apiVersionOf, objectPath, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import { isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
+import type { Status } from '#api/generated/objects.ts';
 import { apiError } from './api-error.ts';
 import type { ApiClient, ListOptions, ListResult, PatchKind, WatchEvent, WatchOptions } from './client.ts';
 import { jsonLines } from './json-lines.ts';

@@ -1,5 +1,5 @@
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import type { Status } from '#api/objects.ts';
+import type { Status } from '#api/generated/objects.ts';
 
 /** The failure that a Status answer is: E_API with detail { status, httpCode, reason }. */
 export function apiError(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { configMaps, namespaces, pods, type KindRef } from '#api/kind-ref.ts';
-import type { ConfigMap, Pod } from '#api/objects.ts';
+import { configMaps, namespaces, pods, type KindRef } from '#api/schema/kind-ref.ts';
+import type { ConfigMap, Pod } from '#api/generated/objects.ts';
 import { isAlreadyExists, isConflict, isExpired, isNotFound } from './api-error.ts';
 import type { ApiClient, WatchEvent } from './client.ts';
 

@@ -1,5 +1,5 @@
-import type { KindRef } from '#api/kind-ref.ts';
-import type { DeleteOptions } from '#api/objects.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import type { DeleteOptions } from '#api/generated/objects.ts';
 
 /** Where an object is. */
 export interface ObjectRef {

@@ -1,6 +1,6 @@
-import { at, objectsOf, stringOf, listOf } from '#api/json.ts';
-import type { KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
+import { at, objectsOf, stringOf, listOf } from '#api/wire/json.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ApiClient } from './client.ts';
 

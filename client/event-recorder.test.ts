@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import { events, pods } from '#api/kind-ref.ts';
+import { events, pods } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from './client.fake.ts';
 import { createEventRecorder } from './event-recorder.ts';
 

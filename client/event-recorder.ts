@@ -3,9 +3,9 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import { apiVersionOf, events, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { Event, ObjectReference } from '#api/objects.ts';
+import { apiVersionOf, events, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { Event, ObjectReference } from '#api/generated/objects.ts';
 import { isNamespaceTerminating, isNotFound, statusOf } from './api-error.ts';
 import type { ApiClient } from './client.ts';
 

@@ -1,4 +1,4 @@
-import { formatGroupVersion, groupVersions, kinds } from '#api/kinds.ts';
+import { formatGroupVersion, groupVersions, kinds } from '#api/schema/kinds.ts';
 
 /** The classic discovery documents of the built-in kinds, with the fields that our clients read; undefined elsewhere. */
 export function answerDiscovery(path: string): string | undefined {

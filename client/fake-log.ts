@@ -1,6 +1,6 @@
-import type { JsonObject } from '#api/object.ts';
-import { objectOf } from '#api/json.ts';
-import { expired } from '#api/status.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { objectOf } from '#api/wire/json.ts';
+import { expired } from '#api/errors/status.ts';
 import type { WatchEvent, WatchOptions } from './client.ts';
 
 interface LogEntry {

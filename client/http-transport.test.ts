@@ -10,7 +10,7 @@ import * as x509 from '@peculiar/x509';
 import { expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { configMaps } from '#api/kind-ref.ts';
+import { configMaps } from '#api/schema/kind-ref.ts';
 import { createApiClient } from './api-client.ts';
 import { isExpired, isNotFound } from './api-error.ts';
 import type { ApiClient } from './client.ts';

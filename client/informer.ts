@@ -1,4 +1,4 @@
-import { objectKey, type KubeObject } from '#api/object.ts';
+import { objectKey, type KubeObject } from '#api/meta/object.ts';
 import type { Informer, WatchEvent } from './client.ts';
 import { createIndexes, type IndexFunction } from './indexes.ts';
 import type { ReflectorSink } from './reflector.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
-import { configMaps } from '#api/kind-ref.ts';
-import type { ConfigMap } from '#api/objects.ts';
+import { configMaps } from '#api/schema/kind-ref.ts';
+import type { ConfigMap } from '#api/generated/objects.ts';
 import { createFakeApiClient } from './client.fake.ts';
 import { createInformers } from './informers.ts';
 

@@ -1,8 +1,8 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
-import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
+import { apiVersionOf, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import type { ApiClient } from './client.ts';
 import type { IndexFunction } from './indexes.ts';
 import { createInformerCache, type WritableInformer } from './informer.ts';

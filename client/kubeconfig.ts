@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
-import { at, isObject, objectsOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, isObject, objectsOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { HttpTransportOptions } from './http-transport.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
-import { leases } from '#api/kind-ref.ts';
+import { leases } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from './client.fake.ts';
 import { runWithLease } from './lease.ts';
 

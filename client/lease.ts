@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
-import { leases } from '#api/kind-ref.ts';
-import type { Lease } from '#api/objects.ts';
+import { leases } from '#api/schema/kind-ref.ts';
+import type { Lease } from '#api/generated/objects.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './api-error.ts';
 import type { ApiClient, ObjectRef } from './client.ts';
 

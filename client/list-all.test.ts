@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { configMaps } from '#api/kind-ref.ts';
-import { expired } from '#api/status.ts';
+import { configMaps } from '#api/schema/kind-ref.ts';
+import { expired } from '#api/errors/status.ts';
 import type { ApiClient } from './client.ts';
 import { listAll } from './list-all.ts';
 

@@ -1,4 +1,4 @@
-import type { KindRef } from '#api/kind-ref.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
 import { isExpired } from './api-error.ts';
 import type { ApiClient, ListOptions, ListResult } from './client.ts';
 

@@ -1,7 +1,7 @@
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import type { KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { isExpired } from './api-error.ts';
 import type { ApiClient, ListOptions, WatchEvent } from './client.ts';
 import { listAll } from './list-all.ts';

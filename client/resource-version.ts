@@ -1,4 +1,4 @@
-import type { KubeObject } from '#api/object.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 
 /**
  * The resource version of an object as a number, 0 when it has none. Resource versions are one increasing sequence of

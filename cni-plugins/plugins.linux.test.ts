@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { CniCommand, CniInvocation, CniInvoker } from '#api/cni/invocation.ts';
 import { parseResult } from '#api/cni/result.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';

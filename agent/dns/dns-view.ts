@@ -1,4 +1,4 @@
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Service } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
 import { createServiceIndex, type ServiceIndex } from '#agent/proxy/service-index.ts';
 import { clusterIpsOf } from '#agent/proxy/service-map.ts';

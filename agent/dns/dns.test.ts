@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/objects.ts';
+import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';

@@ -5,7 +5,7 @@ import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { FrameAssembler } from '#base/frame-assembler.ts';
 import type { Logger } from '#base/log.ts';
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Service } from '#api/generated/objects.ts';
 import { bitsOf, familyOfIp } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink } from '#native/netlink/netlink.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import { services } from '#api/kind-ref.ts';
+import { services } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { ensureKubeDns } from './kube-dns.ts';
 

@@ -1,5 +1,5 @@
-import { services } from '#api/kind-ref.ts';
-import type { Service } from '#api/objects.ts';
+import { services } from '#api/schema/kind-ref.ts';
+import type { Service } from '#api/generated/objects.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 

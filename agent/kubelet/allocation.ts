@@ -1,11 +1,11 @@
 /** What the node has given a pod of cpu and memory, beside what its spec asks for (KEP-1287). Pure. */
-import { equalJson } from '#api/json.ts';
-import type { Container, Pod, ResourceRequirements } from '#api/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
+import type { Container, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import type { NodeFacts } from './ports.ts';
-import { resourceShortage } from './resource-admission.ts';
-import { amountsOf } from './resources.ts';
+import { resourceShortage } from './admit/resources.ts';
+import { amountsOf } from './render/resources.ts';
 
 /** Requests and limits of the pod as a whole, and of its containers by name. */
 export interface Allocation {

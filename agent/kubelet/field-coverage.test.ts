@@ -1,12 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { schemaFacts } from '#api/facts.ts';
-import type { Container, Pod, PodSpec, Volume } from '#api/objects.ts';
+import { schemaFacts } from '#api/facts/facts.ts';
+import type { Container, Pod, PodSpec, Volume } from '#api/generated/objects.ts';
 import { bindVolume } from '#agent/volume/volume-kinds.ts';
-import { refusalOf } from './admission.ts';
+import { refusalOf } from './admit/admission.ts';
 import { fieldCoverage, type Coverage } from './field-coverage.fixture.ts';
 import type { NodeFacts } from './ports.ts';
-import { unsupportedInContainers, unsupportedInPods } from './unsupported.ts';
+import { unsupportedInContainers, unsupportedInPods } from './admit/unsupported.ts';
 
 const prefix = 'core.v1.';
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Node, Pod } from '#api/objects.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { readMachine } from '#agent/node/machine.ts';
@@ -13,7 +13,7 @@ import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
-import { startPodWorkers } from './pod-workers.ts';
+import { startPodWorkers } from './sync/pod-workers.ts';
 import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
 import type { StatsInput } from './server/stats.ts';
 

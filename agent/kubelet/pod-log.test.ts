@@ -2,8 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PodwrightError } from '#base/errors.ts';
-import { secrets } from '#api/kind-ref.ts';
-import type { Container, PodSpec } from '#api/objects.ts';
+import { secrets } from '#api/schema/kind-ref.ts';
+import type { Container, PodSpec } from '#api/generated/objects.ts';
 import { startTestNode, type TestNode } from './test-node.fixture.ts';
 
 const main = (more: Partial<Container> = {}): Container => ({ name: 'main', image: 'busybox', ...more });

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 
 /** Where the agent keeps its files of pods. */
 export interface KubeletDirectories {

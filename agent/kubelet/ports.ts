@@ -1,13 +1,13 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Pod, Service } from '#api/objects.ts';
+import type { Pod, Service } from '#api/generated/objects.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
-import type { DnsSettings } from './host-files.ts';
-import type { ImagePuller } from './image-puller.ts';
-import type { PodEvents } from './pod-events.ts';
+import type { DnsSettings } from './render/host-files.ts';
+import type { ImagePuller } from './apply/image-puller.ts';
+import type { PodEvents } from './sync/pod-events.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
-import { configMaps, secrets, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { ConfigMap, Secret } from '#api/objects.ts';
+import { configMaps, secrets, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { ConfigMap, Secret } from '#api/generated/objects.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createKernelPod } from '#native/launch/kernel.fixture.ts';
-import { safeSysctls } from './sysctl-admission.ts';
+import { safeSysctls } from './admit/sysctls.ts';
 
 /** One that a fresh namespace does not begin with. */
 const values: Readonly<Record<string, string>> = {

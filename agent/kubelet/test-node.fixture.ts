@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { createRecordedLog, type RecordedLine } from '#base/recorded-log.fixture.ts';
-import { pods } from '#api/kind-ref.ts';
-import type { Pod, PodSpec } from '#api/objects.ts';
+import { pods } from '#api/schema/kind-ref.ts';
+import type { Pod, PodSpec } from '#api/generated/objects.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from '#agent/runtime/runtime.fake.ts';
 import type { ContainerConfig } from '#agent/runtime/runtime.ts';
 import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
-import { startPodWorkers, type PodWorkers } from './pod-workers.ts';
+import { startPodWorkers, type PodWorkers } from './sync/pod-workers.ts';
 
 /** A node without a kernel: fake API server, fake runtime, real kubelet, time that tests move. */
 export interface TestNode extends AsyncDisposable {

@@ -1,6 +1,6 @@
 import { timeoutSignal } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { CniCommand, CniInvoker } from '#api/cni/invocation.ts';
 import {
   renderPluginInput,

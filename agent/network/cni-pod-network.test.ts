@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { PodwrightError } from '#base/errors.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { CniInvocation, CniInvoker } from '#api/cni/invocation.ts';
 import { parseNetworkConfigList } from '#api/cni/network-config.ts';
 import { createPodNetwork } from './cni-pod-network.ts';

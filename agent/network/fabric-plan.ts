@@ -1,4 +1,4 @@
-import type { Node } from '#api/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { familyOfIp, formatCidr, formatIp, networkOf, parseCidr, parseIp } from '#base/ip.ts';
 import type { NetOp, RouteInfo } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftSet, NftTable } from '#native/nft/nft.ts';

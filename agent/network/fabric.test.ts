@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { Node } from '#api/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns, type RouteInfo } from '#native/netlink/netlink.ts';
 import { renderNetOp } from '#native/netlink/render.ts';

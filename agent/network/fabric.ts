@@ -2,7 +2,7 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Node } from '#api/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { parseCidr } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isDraft, removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { field, parseJsonObject } from '#api/cni/json-field.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 import { parseResult, renderResult, type CniResult } from '#api/cni/result.ts';

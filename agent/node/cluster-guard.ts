@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { isObject } from '#api/json.ts';
+import { isObject } from '#api/wire/json.ts';
 import type { AskPath } from '#client/http-transport.ts';
 
 /** What a server says of the namespace kube-system, whose uid is a cluster's identity: it is made once, with the cluster. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import { leases, nodes } from '#api/kind-ref.ts';
+import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { startNodeAgent } from './node-agent.ts';
 import type { NodeInput } from './node-status.ts';

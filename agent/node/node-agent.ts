@@ -1,10 +1,10 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { equalJson, isObject } from '#api/json.ts';
-import { leases, nodes } from '#api/kind-ref.ts';
-import type { Lease, Node, NodeStatus } from '#api/objects.ts';
-import { formatMicroTime } from '#api/time.ts';
+import { equalJson, isObject } from '#api/wire/json.ts';
+import { leases, nodes } from '#api/schema/kind-ref.ts';
+import type { Lease, Node, NodeStatus } from '#api/generated/objects.ts';
+import { formatMicroTime } from '#api/meta/time.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { withRemedy } from '#client/remedy.ts';

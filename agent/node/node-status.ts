@@ -1,5 +1,5 @@
-import type { Node, NodeCondition, NodeStatus } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
+import type { Node, NodeCondition, NodeStatus } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import type { MachineFacts } from './machine.ts';
 

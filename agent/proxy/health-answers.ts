@@ -1,4 +1,4 @@
-import type { Node } from '#api/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import type { ProxyHealthState } from './proxy-health.ts';
 
 /** What a load balancer may ask this node about a Service with spec.healthCheckNodePort. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Endpoint, ServiceSpec } from '#api/objects.ts';
+import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
 import type { NftTable } from '#native/nft/nft.ts';
 import { describeWalk, walkPacket, type Packet, type WalkOptions } from './packet-walk.ts';
 import { createRuleset } from './ruleset.ts';

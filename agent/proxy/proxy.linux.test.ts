@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { EndpointSlice, Node, Service, ServiceSpec } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service, ServiceSpec } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { EndpointSlice, Node, Service } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';

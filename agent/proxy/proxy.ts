@@ -1,8 +1,8 @@
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import type { EndpointSlice, Node, Service } from '#api/objects.ts';
-import { zoneOf } from '#api/zone.ts';
+import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
+import { zoneOf } from '#api/meta/zone.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ServiceSpec } from '#api/objects.ts';
+import type { ServiceSpec } from '#api/generated/objects.ts';
 import { kernelRuleCount } from '#native/nft/loads.ts';
 import type { NftElement, NftOp, NftTable } from '#native/nft/nft.ts';
 import { renderTable } from '#native/nft/render.ts';

@@ -1,4 +1,4 @@
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Service } from '#api/generated/objects.ts';
 import type { Informer } from '#client/client.ts';
 
 /** Services and the EndpointSlices that belong to them, by the Service's `namespace/name`. */

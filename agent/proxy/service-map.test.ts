@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Endpoint, ServiceSpec } from '#api/objects.ts';
+import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
 import { computeProxyPorts, countLocalReady, healthCheckPortOf } from './service-map.ts';
 import { endpoint, local, node, ports, remote, terminating } from './services.fixture.ts';
 

@@ -1,4 +1,4 @@
-import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/objects.ts';
+import type { Endpoint, EndpointSlice, ObjectMeta, Service, ServicePort } from '#api/generated/objects.ts';
 import { familyOfIp } from '#base/ip.ts';
 import { planAllowedSources, type Network } from './source-ranges.ts';
 

@@ -1,5 +1,11 @@
 /** Services and endpoints of one shape, for the tests of this folder. */
-import type { Endpoint, EndpointSlice, LoadBalancerIngress, Service, ServiceSpec } from '#api/objects.ts';
+import type {
+  Endpoint,
+  EndpointSlice,
+  LoadBalancerIngress,
+  Service,
+  ServiceSpec,
+} from '#api/generated/objects.ts';
 import { renderContribution, type Contribution } from './contribution.ts';
 import { computeProxyPorts, type ProxyNode, type ProxyPort } from './service-map.ts';
 import { familyFacts, type TableOptions } from './table-layout.ts';

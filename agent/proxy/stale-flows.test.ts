@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Endpoint, ServiceSpec } from '#api/objects.ts';
+import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
 import { local, ports, remote } from './services.fixture.ts';
 import { computeStaleFlows } from './stale-flows.ts';
 

@@ -1,4 +1,4 @@
-import type { ContainerPlan } from './plan-container.ts';
+import type { ContainerPlan } from './plan/plan-container.ts';
 import type { ContainerDocument } from './pod-state.ts';
 import type { ContainerConfig, SandboxConfig } from './runtime.ts';
 

@@ -21,9 +21,9 @@ import {
   type LogMonitorOptions,
 } from './logs/log-monitor.ts';
 import { defaultLogRotation, removeLogs, type ContainerLog, type LogRotation } from './logs/rotate-logs.ts';
-import { planFromImage } from './plan-from-image.ts';
-import { containersDirectory } from './plan-container.ts';
-import { layoutSandbox, planSandbox, podDirectoryOf, type RuntimePaths } from './plan-sandbox.ts';
+import { planFromImage } from './plan/plan-from-image.ts';
+import { containersDirectory } from './plan/plan-container.ts';
+import { layoutSandbox, planSandbox, podDirectoryOf, type RuntimePaths } from './plan/plan-sandbox.ts';
 import { execIdPrefix, Pod, type PodPorts } from './pod.ts';
 import {
   readPods,

@@ -13,7 +13,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { describeError, errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Device } from '#native/bpf/device-rules.ts';
-import { isObject } from '#api/json.ts';
+import { isObject } from '#api/wire/json.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { ContainerState, SandboxConfig, TerminationMessage } from './runtime.ts';

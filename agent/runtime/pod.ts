@@ -2,7 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ProcessExit, Supervisor } from '#native/launch/launch.ts';
-import { layoutSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan-sandbox.ts';
+import { layoutSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan/plan-sandbox.ts';
 import { writeContainer, writeSandbox, type ContainerDocument, type SandboxDocument } from './pod-state.ts';
 import { readTerminationMessage } from './termination-message.ts';
 import type { ContainerObservation, ContainerState, PodObservation } from './runtime.ts';

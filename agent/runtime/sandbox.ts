@@ -7,7 +7,7 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import { timeoutSignal, type Clock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
-import type { SandboxPlan } from './plan-sandbox.ts';
+import type { SandboxPlan } from './plan/plan-sandbox.ts';
 import type { RuntimeSystem } from './system.ts';
 
 export interface SandboxPorts {

@@ -10,7 +10,7 @@ import type {
   SecretVolumeSource,
   ServiceAccountTokenProjection,
   VolumeProjection,
-} from '#api/objects.ts';
+} from '#api/generated/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { inGroups } from './in-groups.ts';
 import {

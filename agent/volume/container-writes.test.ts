@@ -18,7 +18,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Volume } from '#api/objects.ts';
+import type { Volume } from '#api/generated/objects.ts';
 import { ensureInside } from '#native/fs/open-inside.ts';
 import { makeNode } from '#native/sys/file.ts';
 import { createFakeMounter } from './mounter.fake.ts';

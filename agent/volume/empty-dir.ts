@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { parseQuantity, quantityToInteger } from '#api/quantity.ts';
-import type { EmptyDirVolumeSource, Pod } from '#api/objects.ts';
+import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
+import type { EmptyDirVolumeSource, Pod } from '#api/generated/objects.ts';
 import { podLimits, resourceNumbers } from '#api/pod/requests.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { VolumeKind } from './volume.ts';

@@ -1,6 +1,6 @@
 import { lstatSync, type Stats } from 'node:fs';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
-import type { HostPathVolumeSource } from '#api/objects.ts';
+import type { HostPathVolumeSource } from '#api/generated/objects.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import type { VolumeKind } from './volume.ts';
 

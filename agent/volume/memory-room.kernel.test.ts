@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } f
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, describe, it } from 'vitest';
-import type { Volume } from '#api/objects.ts';
+import type { Volume } from '#api/generated/objects.ts';
 import { enterOwnMounts } from '#native/fs/own-mounts.fixture.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createMounter } from './mounter.ts';

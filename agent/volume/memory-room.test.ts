@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
 import { podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
 import { memoryRoomBytes, needsMemoryRoom } from './memory-room.ts';
 import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';

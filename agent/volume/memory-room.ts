@@ -1,7 +1,7 @@
 /** Where the memory volumes of a pod live: a tmpfs of the pod's own, so that no pod takes another's room. */
 import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Pod, Volume, VolumeProjection } from '#api/objects.ts';
+import type { Pod, Volume, VolumeProjection } from '#api/generated/objects.ts';
 import { podContentBytesMax } from './content-room.ts';
 import type { Mounter } from './volume.ts';
 

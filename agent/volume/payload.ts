@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import type { ConfigMap, KeyToPath, Secret } from '#api/objects.ts';
+import type { ConfigMap, KeyToPath, Secret } from '#api/generated/objects.ts';
 import type { ContentRoom } from './content-room.ts';
 
 /** A file of a volume made of API data. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { Pod } from '#api/objects.ts';
-import { isPodUid } from '#agent/runtime/plan-sandbox.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { isPodUid } from '#agent/runtime/plan/plan-sandbox.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';

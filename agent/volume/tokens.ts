@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { at, stringOf } from '#api/json.ts';
+import { at, stringOf } from '#api/wire/json.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { ServiceAccountToken, TokenWish } from './volume.ts';
 

@@ -1,4 +1,4 @@
-import type { Volume } from '#api/objects.ts';
+import type { Volume } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { configMap, downwardApi, projected, secret } from './api-data.ts';
 import { emptyDir } from './empty-dir.ts';

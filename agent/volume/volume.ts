@@ -1,4 +1,4 @@
-import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
 import type { ContentRoom } from './content-room.ts';
 
 /**

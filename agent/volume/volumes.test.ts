@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { ConfigMap, Pod, Secret, Volume } from '#api/objects.ts';
+import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
 import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';

@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError } from './cni-error.ts';
 import { field, parseJsonObject } from './json-field.ts';
 import type { PluginConfig } from './network-config.ts';

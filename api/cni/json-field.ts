@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from './cni-error.ts';
 
 /** @throws {E_INVALID} if the text is not a JSON object. */

@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from './cni-error.ts';
 import { asObject, field, parseJsonObject } from './json-field.ts';
 import { renderResult, type CniResult } from './result.ts';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { parseCidr, parseIp } from '#base/ip.ts';
 import { cniError, cniErrorCode } from './cni-error.ts';
 import { asObject, field } from './json-field.ts';

@@ -1,5 +1,5 @@
 import { isPodwrightError } from '#base/errors.ts';
-import { parseDurationMs } from '#api/duration.ts';
+import { parseDurationMs } from '#api/meta/duration.ts';
 
 /** When something is due, to the minute, by the clock of some time zone; or always after the same time. */
 export type CronSchedule = CronFields | { readonly kind: 'every'; readonly everyMs: number };

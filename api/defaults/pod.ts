@@ -1,5 +1,5 @@
-import { at, objectOf, stringOf, type Draft } from '#api/json.ts';
-import { formatQuantity } from '#api/quantity.ts';
+import { at, objectOf, stringOf, type Draft } from '#api/wire/json.ts';
+import { formatQuantity } from '#api/meta/quantity.ts';
 import { podUsage } from '#api/quota/pod-usage.ts';
 import { applyRules, holdersAt, type DefaultRule } from './rule.ts';
 

@@ -1,4 +1,4 @@
-import { cloneJson, isObject, type Draft } from '#api/json.ts';
+import { cloneJson, isObject, type Draft } from '#api/wire/json.ts';
 
 /**
  * One default: the path of the field (`spec.ports[].protocol`; `[]` walks a list, `{}` the values of a map) and its value, or what

@@ -1,4 +1,4 @@
-import { cloneJson, isObject, type Draft } from '#api/json.ts';
+import { cloneJson, isObject, type Draft } from '#api/wire/json.ts';
 import { containerOf, type TypeRef } from '#api/schema/type-source.ts';
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Writes api/objects.ts, the TypeScript interfaces of every built-in Kubernetes type, from schema-1.36.json.
+ * Writes api/generated/objects.ts, the TypeScript interfaces of every built-in Kubernetes type, from schema-1.36.json.
  * `node api/facts/generate.ts` writes; with `--check` it exits 1 when the file is not current.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -84,7 +84,7 @@ function fieldText(
   return options.required ? `  readonly ${key}: ${text};` : `  readonly ${key}?: ${text} | undefined;`;
 }
 
-/** Pure: the whole text of api/objects.ts. */
+/** Pure: the whole text of api/generated/objects.ts. */
 export function renderObjects(facts: SchemaFacts): string {
   const names = interfaceNames(Object.keys(facts.types));
   const kindOfType = new Map(Object.entries(facts.kinds).map(([kind, type]) => [type, kind]));
@@ -108,14 +108,14 @@ export function renderObjects(facts: SchemaFacts): string {
 
 function main(): void {
   const facts: SchemaFacts = JSON.parse(readFileSync(new URL('schema-1.36.json', import.meta.url), 'utf8'));
-  const target = new URL('../objects.ts', import.meta.url);
+  const target = new URL('../generated/objects.ts', import.meta.url);
   const text = renderObjects(facts);
   if (!process.argv.includes('--check')) {
     writeFileSync(target, text);
     return;
   }
   if (readFileSync(target, 'utf8') !== text) {
-    console.error('check api/objects.ts: not current; run node api/facts/generate.ts');
+    console.error('check api/generated/objects.ts: not current; run node api/facts/generate.ts');
     process.exitCode = 1;
   }
 }

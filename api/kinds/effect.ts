@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** What becomes of the objects of a kind once they are stored. */
 export type KindEffect =

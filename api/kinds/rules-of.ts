@@ -1,4 +1,4 @@
-import type { Kind } from '#api/kinds.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { policyBindingRules } from './admissionregistration/admission-policy-binding.ts';
 import { mutatingPolicyRules, validatingPolicyRules } from './admissionregistration/admission-policy.ts';
 import {

@@ -1,8 +1,8 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import type { FieldError } from '#api/field-error.ts';
-import type { Draft } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { ServiceClaims, ServiceGifts, ServiceNeeds } from '#api/service-allocation.ts';
+import type { FieldError } from '#api/errors/field-error.ts';
+import type { Draft } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ServiceClaims, ServiceGifts, ServiceNeeds } from '#api/service/allocation.ts';
 import type { Format } from '#api/validation/format.ts';
 import type { KindEffect, PartEffect } from './effect.ts';
 

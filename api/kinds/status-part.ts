@@ -1,5 +1,5 @@
-import { at, objectOf, withPath } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, objectOf, withPath } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** The status of all kinds that have it as a part. */
 export function writeStatus(old: JsonObject, object: JsonObject): JsonObject {

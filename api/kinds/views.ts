@@ -1,5 +1,5 @@
-import { at, objectOf, withPath } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, objectOf, withPath } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { GroupVersionKind } from '#api/schema/type-source.ts';
 
 /** A version of a kind that shows what is stored as another's. Its functions are pure, and leave kind and apiVersion to the caller. */

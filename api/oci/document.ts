@@ -2,7 +2,7 @@
  * Reading image documents at the edge: unknown JSON in, checked values out. Each reader names the place of what is wrong,
  * so that a person can find it: `image manifest: layers[2].digest: not a string`.
  */
-import { clip } from '#api/field-error.ts';
+import { clip } from '#api/errors/field-error.ts';
 import { PodwrightError } from '#base/errors.ts';
 
 /** Largest document of the registry protocol that we read, in bytes (distribution implementations bound manifests at 4 MiB). */

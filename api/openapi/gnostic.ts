@@ -1,6 +1,6 @@
-import { isObject, listOf, objectOf, objectsOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { ProtobufWriter } from '#api/protobuf-writer.ts';
+import { isObject, listOf, objectOf, objectsOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { ProtobufWriter } from '#api/wire/protobuf-writer.ts';
 
 /** The content type of `encodeOpenApiV2`. */
 export const openApiV2ProtobufMediaType = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';

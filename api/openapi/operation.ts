@@ -1,4 +1,4 @@
-import type { GroupVersion, Kind } from '#api/kinds.ts';
+import type { GroupVersion, Kind } from '#api/schema/kinds.ts';
 import { builtInTypes } from '#api/schema/built-in-types.ts';
 import type { ServedVersion } from '#api/schema/served-version.ts';
 import type { GroupVersionKind, TypeRef } from '#api/schema/type-source.ts';

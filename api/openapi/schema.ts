@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import {
   containerOf,
   type MergeRule,

@@ -1,5 +1,5 @@
-import { cloneJson, equalJson, isObject, setOwn, type Draft } from '#api/json.ts';
-import { badRequest, patchRejected, statusError } from '#api/status.ts';
+import { cloneJson, equalJson, isObject, setOwn, type Draft } from '#api/wire/json.ts';
+import { badRequest, patchRejected, statusError } from '#api/errors/status.ts';
 
 /** More operations than this are refused, as kube-apiserver does. */
 export const jsonPatchOperationCountMax = 10_000;

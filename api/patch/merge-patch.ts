@@ -1,4 +1,4 @@
-import { cloneJson, isObject, setOwn, type Draft } from '#api/json.ts';
+import { cloneJson, isObject, setOwn, type Draft } from '#api/wire/json.ts';
 
 /** RFC 7386: null deletes, objects merge, everything else replaces. The base is not changed. */
 export function applyMergePatch(base: unknown, patch: unknown): unknown {

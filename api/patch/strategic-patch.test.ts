@@ -1,7 +1,7 @@
 import { isPodwrightError } from '#base/errors.ts';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { builtInTypes } from '#api/schema/built-in-types.ts';
 import type { TypeRef } from '#api/schema/type-source.ts';
 import { applyStrategicPatch } from './strategic-patch.ts';

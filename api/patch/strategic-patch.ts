@@ -1,7 +1,7 @@
-import { cloneJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { cloneJson, goJson, isObject, listOf, setOwn, type Draft } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { containerOf, type SchemaField, type TypeRef } from '#api/schema/type-source.ts';
-import { badRequest, statusError } from '#api/status.ts';
+import { badRequest, statusError } from '#api/errors/status.ts';
 
 /**
  * Strategic merge patch: like a merge patch, but lists that have a merge key merge by it, lists of scalars marked so merge as sets,

@@ -1,4 +1,4 @@
-import type { Node, Pod } from '#api/objects.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 
 /** A port that a pod binds on its node. */
 export interface HostPort {

@@ -1,5 +1,5 @@
-import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#api/objects.ts';
-import { matchesLabels } from '#api/selector.ts';
+import type { Node, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#api/generated/objects.ts';
+import { matchesLabels } from '#api/meta/selector.ts';
 
 type Labels = Readonly<Record<string, string>>;
 

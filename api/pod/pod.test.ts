@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Container, Node, NodeSelectorTerm, Pod, Taint, Toleration } from '#api/objects.ts';
-import { formatQuantity } from '#api/quantity.ts';
+import type { Container, Node, NodeSelectorTerm, Pod, Taint, Toleration } from '#api/generated/objects.ts';
+import { formatQuantity } from '#api/meta/quantity.ts';
 import { expandVariables } from './expand.ts';
 import { matchesNodeAffinity, nodeAffinityScore } from './node-affinity.ts';
 import { qosClass } from './qos.ts';

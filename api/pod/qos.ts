@@ -1,7 +1,7 @@
-import { at, objectOf, objectsOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { Pod } from '#api/objects.ts';
-import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
+import { at, objectOf, objectsOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { compareQuantity, tryParseQuantity } from '#api/meta/quantity.ts';
 
 /** PodStatus.qosClass. */
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';

@@ -1,4 +1,4 @@
-import type { Container, Pod } from '#api/objects.ts';
+import type { Container, Pod } from '#api/generated/objects.ts';
 import {
   addQuantity,
   compareQuantity,
@@ -7,7 +7,7 @@ import {
   quantityToMilli,
   tryParseQuantity,
   type Quantity,
-} from '#api/quantity.ts';
+} from '#api/meta/quantity.ts';
 
 /** Amounts by resource name. */
 export type Resources = ReadonlyMap<string, Quantity>;

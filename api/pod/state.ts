@@ -1,5 +1,5 @@
-import { findCondition, isConditionTrue } from '#api/condition.ts';
-import type { Pod } from '#api/objects.ts';
+import { findCondition, isConditionTrue } from '#api/meta/condition.ts';
+import type { Pod } from '#api/generated/objects.ts';
 
 /** Succeeded or Failed: its containers will not run again. */
 export function isTerminal(pod: Pod): boolean {

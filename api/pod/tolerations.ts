@@ -1,4 +1,4 @@
-import type { Taint, Toleration } from '#api/objects.ts';
+import type { Taint, Toleration } from '#api/generated/objects.ts';
 
 /** Whether one toleration covers the taint; an empty key with Exists covers all, an empty effect every effect. */
 export function toleratesTaint(toleration: Toleration, taint: Taint): boolean {

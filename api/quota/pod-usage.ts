@@ -1,6 +1,12 @@
-import { at, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { addQuantity, compareQuantity, parseQuantity, zeroQuantity, type Quantity } from '#api/quantity.ts';
+import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import {
+  addQuantity,
+  compareQuantity,
+  parseQuantity,
+  zeroQuantity,
+  type Quantity,
+} from '#api/meta/quantity.ts';
 
 /** What a pod asks for or is limited to of one resource; `missing` are the containers that do not say. */
 export interface Usage {

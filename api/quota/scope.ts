@@ -1,6 +1,6 @@
-import { at, listOf, objectsOf, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
 
 /** Whether the quota counts the object: all of its namespace, or with scopes the pods that every one of them takes in. */

@@ -1,7 +1,7 @@
-import { at, objectsOf, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { parseQuantity, zeroQuantity, type Quantity } from '#api/quantity.ts';
+import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { parseQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
 import { isRunningOrWill, podUsage, type Usage } from './pod-usage.ts';
 
 /** How much an object takes of what a quota limits. */

@@ -5,8 +5,8 @@ import {
   type FieldFact,
   type ProtoField,
   type TypeFact,
-} from '#api/facts.ts';
-import { memberOf } from '#api/json.ts';
+} from '#api/facts/facts.ts';
+import { memberOf } from '#api/wire/json.ts';
 import {
   containerOf,
   type GroupVersionKind,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
-import { formatGroupVersion, groupVersions, kinds, type Kind } from '#api/kinds.ts';
+import { formatGroupVersion, groupVersions, kinds, type Kind } from './kinds.ts';
 import { createKindCatalogue, type KindCatalogue, type KindChange } from './kind-catalogue.ts';
 import { builtInVersions } from './served-version.ts';
 import { widgets } from './widget.fixture.ts';

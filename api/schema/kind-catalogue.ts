@@ -1,5 +1,5 @@
 import { PodwrightError } from '#base/errors.ts';
-import { formatGroupVersion, parseGroupVersion, type GroupVersion, type Kind } from '#api/kinds.ts';
+import { formatGroupVersion, parseGroupVersion, type GroupVersion, type Kind } from './kinds.ts';
 import { builtInVersions, servedVersion, type ServedVersion } from './served-version.ts';
 import { compareVersions } from './version-order.ts';
 

@@ -1,4 +1,4 @@
-import { kinds as builtInKinds, formatGroupVersion, type GroupVersion, type Kind } from '#api/kinds.ts';
+import { kinds as builtInKinds, formatGroupVersion, type GroupVersion, type Kind } from './kinds.ts';
 
 /**
  * A group version and its kinds, as they are at one moment. Never changed: what is made of it (a document, say) may be kept for as long

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { decodeRequest, type FieldValidation } from '#api/decode-request.ts';
-import { applyDefaults } from '#api/defaults.ts';
-import { isObject } from '#api/json.ts';
-import { kinds } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
+import { decodeRequest, type FieldValidation } from '#api/wire/decode-request.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { isObject } from '#api/wire/json.ts';
+import { kinds } from './kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { schemasOf } from '#api/openapi/schema.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
-import { prepareCreate } from '#api/strategy.ts';
-import { tableColumns, tableRow } from '#api/table.ts';
-import { validateCreate } from '#api/validation.ts';
+import { prepareCreate } from '#api/strategy/strategy.ts';
+import { tableColumns, tableRow } from '#api/table/table.ts';
+import { validateCreate } from '#api/validation/validation.ts';
 import { builtInTypes } from './built-in-types.ts';
 import { widgets, widgetTypes } from './widget.fixture.ts';
 

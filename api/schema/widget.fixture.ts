@@ -1,4 +1,4 @@
-import type { Kind } from '#api/kinds.ts';
+import type { Kind } from './kinds.ts';
 import { builtInTypes } from './built-in-types.ts';
 import type { SchemaField, SchemaType, TypeSource } from './type-source.ts';
 

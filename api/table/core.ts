@@ -12,7 +12,7 @@ import type {
   ResourceQuota,
   Secret,
   Service,
-} from '#api/objects.ts';
+} from '#api/generated/objects.ts';
 import { age, firstThree, joined, labelText, none, unknown, unset } from './text.ts';
 
 /** Cells of a config map. */

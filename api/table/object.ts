@@ -1,5 +1,5 @@
-import { at, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { age } from './text.ts';
 
 /** metadata.name, or ''. */

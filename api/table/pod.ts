@@ -1,5 +1,5 @@
-import { isConditionTrue } from '#api/condition.ts';
-import type { ContainerStateTerminated, ContainerStatus, Pod } from '#api/objects.ts';
+import { isConditionTrue } from '#api/meta/condition.ts';
+import type { ContainerStateTerminated, ContainerStatus, Pod } from '#api/generated/objects.ts';
 import { isSidecar } from '#api/pod/requests.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { age, none } from './text.ts';

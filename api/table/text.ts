@@ -1,6 +1,6 @@
-import { formatAge } from '#api/age.ts';
-import type { Container, LabelSelector } from '#api/objects.ts';
-import { formatLabelSelector, labelSelectorFromObject } from '#api/selector.ts';
+import { formatAge } from '#api/meta/age.ts';
+import type { Container, LabelSelector } from '#api/generated/objects.ts';
+import { formatLabelSelector, labelSelectorFromObject } from '#api/meta/selector.ts';
 
 /** Nothing is there. */
 export const none = '<none>';

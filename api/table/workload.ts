@@ -1,6 +1,6 @@
-import { formatAge } from '#api/age.ts';
-import { isConditionTrue } from '#api/condition.ts';
-import { controllerRef } from '#api/owner.ts';
+import { formatAge } from '#api/meta/age.ts';
+import { isConditionTrue } from '#api/meta/condition.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 import type {
   ControllerRevision,
   CronJob,
@@ -14,7 +14,7 @@ import type {
   ReplicaSet,
   ReplicationController,
   StatefulSet,
-} from '#api/objects.ts';
+} from '#api/generated/objects.ts';
 import { age, containerImages, containerNames, labelText, none, selectorText, unknown } from './text.ts';
 
 /** Cells of a deployment. */

@@ -1,6 +1,6 @@
-import { requiredField, type FieldError } from '#api/field-error.ts';
-import { at, listOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, listOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** How a volume, or a claim of one, may be mounted. */
 export function accessModeErrors(object: JsonObject): readonly FieldError[] {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { validateCreate, validateUpdate } from '#api/validation.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { validateCreate, validateUpdate } from './validation.ts';
 
 const metadata = { name: 'x', namespace: 'default' };
 const ip = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';

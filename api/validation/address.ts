@@ -1,6 +1,6 @@
-import { duplicateField, invalidField, type FieldError } from '#api/field-error.ts';
-import { at, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { duplicateField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { classOfIp } from '#base/ip-class.ts';
 import { familyOfIp } from '#base/ip.ts';
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { decodeObject } from '#api/decode.ts';
-import { applyDefaults } from '#api/defaults.ts';
-import { renderFieldError, type FieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { prepareCreate, prepareUpdate } from '#api/strategy.ts';
-import { validateCreate, validateUpdate } from '#api/validation.ts';
+import { decodeObject } from '#api/wire/decode.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
+import { validateCreate, validateUpdate } from './validation.ts';
 
 const kind = findKindByName('batch/v1', 'Job') ?? expect.unreachable();
 const pod = { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] };

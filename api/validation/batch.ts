@@ -1,6 +1,6 @@
 import { parseSchedule } from '#api/cron/schedule.ts';
 import { timeZoneError } from '#api/cron/time-zone.ts';
-import { invalidField, requiredField, notSupportedField, type FieldError } from '#api/field-error.ts';
+import { invalidField, requiredField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
 import {
   at,
   equalJson,
@@ -12,10 +12,10 @@ import {
   stringOf,
   typed,
   withPath,
-} from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { LabelSelector } from '#api/objects.ts';
-import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
+} from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { LabelSelector } from '#api/generated/objects.ts';
+import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
 import { dnsSubdomain, labelLengthMax } from './format.ts';
 import { immutable, nonNegative } from './field.ts';
 import { podFailurePolicyErrors, successPolicyErrors } from './job-policy.ts';

@@ -5,9 +5,9 @@ import {
   requiredField,
   tooLongField,
   type FieldError,
-} from '#api/field-error.ts';
-import { at, equalJson, isObject, objectOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+} from '#api/errors/field-error.ts';
+import { at, equalJson, isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { configKey, formatErrors } from './format.ts';
 
 /** All values of a ConfigMap or Secret together. */

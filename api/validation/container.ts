@@ -6,10 +6,10 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
-import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { compareQuantity, tryParseQuantity } from '#api/quantity.ts';
+} from '#api/errors/field-error.ts';
+import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { compareQuantity, tryParseQuantity } from '#api/meta/quantity.ts';
 import { ipErrors } from './address.ts';
 import { containerSecurityErrors } from './pod-security.ts';
 import {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { validateCreate, validateUpdate } from '#api/validation.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { validateCreate, validateUpdate } from './validation.ts';
 
 const core = findKindByName('v1', 'Event') ?? expect.unreachable();
 const events = findKindByName('events.k8s.io/v1', 'Event') ?? expect.unreachable();

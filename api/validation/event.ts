@@ -1,6 +1,6 @@
-import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, numberOf, objectOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { formatErrors, qualifiedName } from './format.ts';
 
 /** Bytes of what an event says (k8s.io/kubernetes pkg/apis/core/validation, NoteLengthLimit and its neighbours). */

@@ -1,6 +1,6 @@
-import { invalidField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, numberOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, numberOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** A field that stays as it was created. */
 export function immutable(

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
 import { validateMeta, validateMetaUpdate } from './meta.ts';
 
 const bare = 'name is neither a standard finalizer name nor is it fully qualified';

@@ -1,6 +1,6 @@
-import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /**
  * The formats of names and values, as functions from text to complaints (none: valid). Texts are those of

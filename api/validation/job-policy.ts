@@ -5,9 +5,9 @@ import {
   requiredField,
   tooLongField,
   type FieldError,
-} from '#api/field-error.ts';
-import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+} from '#api/errors/field-error.ts';
+import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { qualifiedName } from './format.ts';
 
 const ruleMax = 20;

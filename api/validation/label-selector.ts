@@ -1,7 +1,7 @@
-import { requiredField, type FieldError } from '#api/field-error.ts';
-import { isObject, typed } from '#api/json.ts';
-import type { LabelSelector } from '#api/objects.ts';
-import { labelSelectorFromObject } from '#api/selector.ts';
+import { requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { isObject, typed } from '#api/wire/json.ts';
+import type { LabelSelector } from '#api/generated/objects.ts';
+import { labelSelectorFromObject } from '#api/meta/selector.ts';
 
 /** A LabelSelector, which may be absent. */
 export function labelSelectorErrors(selector: unknown, field: string): readonly FieldError[] {

@@ -1,5 +1,5 @@
-import { tooLongField, type FieldError } from '#api/field-error.ts';
-import { stringMapOf } from '#api/json.ts';
+import { tooLongField, type FieldError } from '#api/errors/field-error.ts';
+import { stringMapOf } from '#api/wire/json.ts';
 import { formatErrors, labelValue, qualifiedName } from './format.ts';
 
 /** All annotations of an object together, keys and values. */

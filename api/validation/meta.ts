@@ -1,9 +1,9 @@
-import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
+import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, qualifiedName, type Format } from './format.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
 

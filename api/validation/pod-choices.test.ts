@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { applyDefaults } from '#api/defaults.ts';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { validateEphemeralContainers, validatePod } from './pod.ts';
 
 const kind = findKindByName('v1', 'Pod');

@@ -6,9 +6,9 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
-import { at, isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+} from '#api/errors/field-error.ts';
+import { at, isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { dnsSubdomain, formatErrors } from './format.ts';
 
 /** Complaints about choices of containers that hang together with each other or with the pod's. */

@@ -1,6 +1,6 @@
-import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ipErrors } from './address.ts';
 import { dnsSubdomain, dnsSubdomainWithUnderscore, formatErrors } from './format.ts';
 

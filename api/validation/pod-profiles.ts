@@ -1,6 +1,6 @@
-import { invalidField, requiredField, tooLongField, type FieldError } from '#api/field-error.ts';
-import { isObject, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { invalidField, requiredField, tooLongField, type FieldError } from '#api/errors/field-error.ts';
+import { isObject, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { localPathErrors } from './container.ts';
 
 /** PATH_MAX of linux/limits.h, without its end. */

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { admitCreate } from '#api/admission.ts';
-import { parseJsonStrict } from '#api/parse-json.ts';
-import { parseYaml } from '#api/yaml.ts';
-import { decodeObject } from '#api/decode.ts';
-import { applyDefaults } from '#api/defaults.ts';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { prepareCreate } from '#api/strategy.ts';
-import { validateCreate, validateUpdate } from '#api/validation.ts';
+import { admitCreate } from '#api/pod/admission.ts';
+import { parseJsonStrict } from '#api/wire/parse-json.ts';
+import { parseYaml } from '#api/wire/yaml.ts';
+import { decodeObject } from '#api/wire/decode.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { prepareCreate } from '#api/strategy/strategy.ts';
+import { validateCreate, validateUpdate } from './validation.ts';
 
 const kind = findKindByName('v1', 'Pod') ?? expect.unreachable();
 const ip = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';

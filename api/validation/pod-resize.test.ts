@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { applyDefaults } from '#api/defaults.ts';
-import { renderFieldError } from '#api/field-error.ts';
-import { at, objectsOf, withPath } from '#api/json.ts';
-import { findKindByName } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { at, objectsOf, withPath } from '#api/wire/json.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
-import { prepareCreate, prepareUpdate } from '#api/strategy.ts';
-import { validateUpdate } from '#api/validation.ts';
+import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
+import { validateUpdate } from './validation.ts';
 
 const kind = findKindByName('v1', 'Pod');
 if (kind === undefined) throw new Error('no kind Pod');

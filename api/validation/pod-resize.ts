@@ -1,6 +1,6 @@
-import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectOf, objectsOf, stringOf, withPath } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { forbiddenField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
 
 /** The resources that a resize may change (KEP-1287). */

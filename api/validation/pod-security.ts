@@ -1,6 +1,6 @@
-import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
-import { at, listOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
+import { at, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** User and group ids as Kubernetes takes them: the kernel has twice as many, and −1 is nobody there. */
 const idMax = 2 ** 31 - 1;

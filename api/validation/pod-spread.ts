@@ -4,9 +4,9 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
-import { objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+} from '#api/errors/field-error.ts';
+import { objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { formatErrors, qualifiedName } from './format.ts';
 
 const choices = ['DoNotSchedule', 'ScheduleAnyway'];

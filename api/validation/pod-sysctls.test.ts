@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { applyDefaults } from '#api/defaults.ts';
-import { renderFieldError } from '#api/field-error.ts';
-import { findKindByName } from '#api/kinds.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { findKindByName } from '#api/schema/kinds.ts';
 import { validatePod } from './pod.ts';
 
 const kind = findKindByName('v1', 'Pod');

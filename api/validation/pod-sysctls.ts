@@ -1,6 +1,6 @@
-import { duplicateField, invalidField, type FieldError } from '#api/field-error.ts';
-import { objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { duplicateField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { isSysctlName, sysctlNameFormat, sysctlNameMax } from '#api/pod/sysctls.ts';
 
 /** Complaints about the names of a pod's kernel parameters; that there is one is the schema's. Which a pod may set, its node says. */

@@ -5,7 +5,7 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
+} from '#api/errors/field-error.ts';
 import {
   at,
   equalJson,
@@ -16,9 +16,9 @@ import {
   objectsOf,
   stringOf,
   withPath,
-} from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { tryParseQuantity } from '#api/quantity.ts';
+} from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { hostPortErrors, localPathErrors, resourceErrors, validateContainer } from './container.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, requiredText } from './format.ts';
 import { labelErrors } from './labels.ts';

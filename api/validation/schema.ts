@@ -1,6 +1,6 @@
-import { notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
-import { isObject } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { isObject } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { containerOf, type SchemaField, type TypeRef, type TypeSource } from '#api/schema/type-source.ts';
 
 /**

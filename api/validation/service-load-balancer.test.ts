@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { renderFieldError, type FieldError } from '#api/field-error.ts';
-import type { JsonObject } from '#api/object.ts';
+import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import {
   loadBalancerErrors,
   loadBalancerUpdateErrors,

@@ -4,10 +4,10 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
-import { at, equalJson, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { needsHealthCheckPort } from '#api/service-allocation.ts';
+} from '#api/errors/field-error.ts';
+import { at, equalJson, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { needsHealthCheckPort } from '#api/service/allocation.ts';
 import { familyOfIp, parseCidr } from '#base/ip.ts';
 import { formatErrors, isPortNumber, portNumberText, qualifiedName } from './format.ts';
 

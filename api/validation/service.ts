@@ -5,9 +5,9 @@ import {
   notSupportedField,
   requiredField,
   type FieldError,
-} from '#api/field-error.ts';
-import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+} from '#api/errors/field-error.ts';
+import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { familyOfIp, isIpv4Mapped, parseIp } from '#base/ip.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, isPortNumber, portNumberText } from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';

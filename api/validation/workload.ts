@@ -1,8 +1,8 @@
-import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, isObject, objectOf, stringMapOf, stringOf, typed } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { LabelSelector } from '#api/objects.ts';
-import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
+import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, isObject, objectOf, stringMapOf, stringOf, typed } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { LabelSelector } from '#api/generated/objects.ts';
+import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
 import { validatePodSpec } from './pod.ts';
 

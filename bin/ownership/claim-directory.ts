@@ -6,7 +6,7 @@ import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { protectedPathProblem } from '#native/fs/protected-path.ts';
 import { lockFile } from '#native/sys/file.ts';
 import type { OwnedFd } from '#native/sys/fd.ts';
-import { dataDirError, ensureDataDir } from '#bin/data-dir.ts';
+import { dataDirError, ensureDataDir } from '#bin/program/data-dir.ts';
 import { directoryProblem, lstatIfThere, readMarker, writeMarker, type Marker } from './marker.ts';
 import { evidenceOf, foreignEntries, markerName, type OwnedRole } from './role.ts';
 

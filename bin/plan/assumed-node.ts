@@ -1,12 +1,12 @@
 /** What a plan cannot know before the pod has its node: placeholders, each of them said in the plan's header. */
 import { join } from 'node:path';
 
-import type { Service } from '#api/objects.ts';
+import type { Service } from '#api/generated/objects.ts';
 import type { ImageConfig } from '#api/oci/config.ts';
-import type { DnsSettings } from '#agent/kubelet/host-files.ts';
+import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { NodeFacts } from '#agent/kubelet/ports.ts';
-import type { RuntimePaths } from '#agent/runtime/plan-sandbox.ts';
+import type { RuntimePaths } from '#agent/runtime/plan/plan-sandbox.ts';
 import { agentPaths, dataDirDefault } from '#bin/paths.ts';
 
 const gib = 1_073_741_824;

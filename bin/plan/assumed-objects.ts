@@ -1,6 +1,6 @@
 /** ConfigMaps and Secrets that a container's environment refers to and that the file does not hold. Pure. */
-import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/objects.ts';
-import { envFileKey, environmentReferences } from '#agent/kubelet/environment.ts';
+import type { ConfigMap, Container, EphemeralContainer, Secret } from '#api/generated/objects.ts';
+import { envFileKey, environmentReferences } from '#agent/kubelet/render/environment.ts';
 import type { Manifest } from './read-pods.ts';
 
 export interface ReferencedValues {

@@ -1,7 +1,7 @@
-import type { StartAction } from '#agent/kubelet/action.ts';
-import type { ContainerKind } from '#agent/kubelet/pod-input.ts';
-import { planContainer } from '#agent/runtime/plan-container.ts';
-import type { SandboxPlan } from '#agent/runtime/plan-sandbox.ts';
+import type { StartAction } from '#agent/kubelet/render/action.ts';
+import type { ContainerKind } from '#agent/kubelet/sync/pod-input.ts';
+import { planContainer } from '#agent/runtime/plan/plan-container.ts';
+import type { SandboxPlan } from '#agent/runtime/plan/plan-sandbox.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
 import { normaliseDeviceRules, renderDeviceRules } from '#native/bpf/device-rules.ts';
 import { compileContainer, containerCloneFlags } from '#native/launch/compile-container.ts';

@@ -1,7 +1,7 @@
 /** What a container's image says: as a node's store has it, or assumed. */
 import { resolve } from 'node:path';
 
-import type { Container, EphemeralContainer, Pod } from '#api/objects.ts';
+import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
 import type { ImageConfig } from '#api/oci/config.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';

@@ -1,12 +1,12 @@
 /** A pod's plan as text: the actions of the node's own planner and what its compilers make of them, on assumptions that the header names. */
-import type { Action, ActionOf, TextFile } from '#agent/kubelet/action.ts';
-import { refusalOf } from '#agent/kubelet/admission.ts';
-import { isImageName } from '#agent/kubelet/container-view.ts';
-import { containersOf } from '#agent/kubelet/pod-input.ts';
-import type { StartReading } from '#agent/kubelet/render-start.ts';
-import { planSandbox, type SandboxPlan } from '#agent/runtime/plan-sandbox.ts';
+import type { Action, ActionOf, TextFile } from '#agent/kubelet/render/action.ts';
+import { refusalOf } from '#agent/kubelet/admit/admission.ts';
+import { isImageName } from '#agent/kubelet/sync/container-view.ts';
+import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
+import type { StartReading } from '#agent/kubelet/render/render-start.ts';
+import { planSandbox, type SandboxPlan } from '#agent/runtime/plan/plan-sandbox.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { renderSupervisorArguments } from '#native/launch/launcher.linux.ts';
 import type { Architecture } from '#native/launch/syscall-numbers.ts';

@@ -1,7 +1,7 @@
 /** Where a pod's volumes will be, and how they come there. Pure: agent/volume makes them so. */
 import { join } from 'node:path';
 
-import type { Pod, Volume, VolumeProjection } from '#api/objects.ts';
+import type { Pod, Volume, VolumeProjection } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { memoryRoomBytes, needsMemoryRoom } from '#agent/volume/memory-room.ts';
 import { bindVolume } from '#agent/volume/volume-kinds.ts';

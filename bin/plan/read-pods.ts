@@ -1,16 +1,16 @@
 /** A file as kubectl reads it: its Pods, as the API server would have stored them, and what they may refer to. Pure. */
-import { admitCreate } from '#api/admission.ts';
-import { decodeBody, type DecodedBody } from '#api/body.ts';
-import { decodeRequest } from '#api/decode-request.ts';
-import { applyDefaults } from '#api/defaults.ts';
-import { at, isObject, listOf, stringOf, typed } from '#api/json.ts';
-import { findKindByName, type Kind } from '#api/kinds.ts';
+import { admitCreate } from '#api/pod/admission.ts';
+import { decodeBody, type DecodedBody } from '#api/wire/body.ts';
+import { decodeRequest } from '#api/wire/decode-request.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { at, isObject, listOf, stringOf, typed } from '#api/wire/json.ts';
+import { findKindByName, type Kind } from '#api/schema/kinds.ts';
 import { kindKey } from '#api/kinds/rules-of.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { ConfigMap, Pod, Secret } from '#api/objects.ts';
-import { invalid } from '#api/status.ts';
-import { prepareCreate } from '#api/strategy.ts';
-import { validateCreate } from '#api/validation.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ConfigMap, Pod, Secret } from '#api/generated/objects.ts';
+import { invalid } from '#api/errors/status.ts';
+import { prepareCreate } from '#api/strategy/strategy.ts';
+import { validateCreate } from '#api/validation/validation.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { assumedUid, node } from './assumed-node.ts';
 

@@ -1,23 +1,23 @@
 /** A rehearsal: what the node's own planner does for a pod until nothing is left to do, on a node where each action succeeds at once. */
-import type { Action, StartAction } from '#agent/kubelet/action.ts';
-import { imageState, viewContainers } from '#agent/kubelet/container-view.ts';
-import { fold } from '#agent/kubelet/fold.ts';
-import type { Outcome } from '#agent/kubelet/outcome.ts';
-import { plan } from '#agent/kubelet/plan.ts';
+import type { Action, StartAction } from '#agent/kubelet/render/action.ts';
+import { imageState, viewContainers } from '#agent/kubelet/sync/container-view.ts';
+import { fold } from '#agent/kubelet/sync/fold.ts';
+import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
+import { plan } from '#agent/kubelet/sync/plan.ts';
 import {
   containersOf,
   emptyObservation,
   type Intent,
   type KnownFacts,
   type PodFacts,
-} from '#agent/kubelet/pod-input.ts';
-import { initialFacts } from '#agent/kubelet/pod-memory.ts';
-import { renderAction, type ReadIntent } from '#agent/kubelet/render-action.ts';
-import type { RenderInput } from '#agent/kubelet/render-input.ts';
-import type { StartReading } from '#agent/kubelet/render-start.ts';
+} from '#agent/kubelet/sync/pod-input.ts';
+import { initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
+import { renderAction, type ReadIntent } from '#agent/kubelet/render/render-action.ts';
+import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
+import type { StartReading } from '#agent/kubelet/render/render-start.ts';
 import type { ContainerObservation, PodObservation, SandboxObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { directories, dns, node } from './assumed-node.ts';
 

@@ -1,4 +1,4 @@
-import { findCgroupRoot } from '#bin/cgroup-root.ts';
+import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
 import { markerIdOf } from '#bin/ownership/marker.ts';
 import { findClusterCgroups } from '#bin/ownership/own-cgroup.ts';
 import { clusterCgroupName } from '#bin/paths.ts';

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 
 import { http } from '#base/http.ts';
-import { clearSocketPath } from '#bin/socket-path.ts';
+import { clearSocketPath } from '#bin/program/socket-path.ts';
 
 const connectionsMax = 256;
 const connectTimeoutMs = 30_000;

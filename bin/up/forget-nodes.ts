@@ -1,5 +1,5 @@
 import { systemClock } from '#base/clock.ts';
-import { nodes } from '#api/kind-ref.ts';
+import { nodes } from '#api/schema/kind-ref.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { createHttpTransport } from '#client/http-transport.ts';

@@ -6,7 +6,7 @@ import { open } from 'node:fs/promises';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import { logFileVariable } from '#bin/own-log.ts';
+import { logFileVariable } from '#bin/program/own-log.ts';
 
 const backoff: Backoff = { initialMs: 50, factor: 2, maxMs: 5000 };
 const lastWordsBytesMax = 64 * 1024;

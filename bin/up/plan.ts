@@ -5,7 +5,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { formatCidr, formatIp, knownCidr, nthIp } from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
-import { checkSocketPath } from '#bin/socket-path.ts';
+import { checkSocketPath } from '#bin/program/socket-path.ts';
 
 export const nodesMax = 64;
 export const serviceCidr = '10.96.0.0/16';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
-import { dataDirError } from '#bin/data-dir.ts';
+import { dataDirError } from '#bin/program/data-dir.ts';
 import { directoryProblem, fileProblem, lstatIfThere } from '#bin/ownership/marker.ts';
 import { clusterRunDir } from '#bin/paths.ts';
 

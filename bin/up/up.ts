@@ -6,7 +6,7 @@ import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
-import { programCommand, programEnvironment } from '#bin/program.ts';
+import { programCommand, programEnvironment } from '#bin/program/program.ts';
 import type { Progress } from '#bin/progress.ts';
 import { endCgroup, removeRunDirectory } from './cleanup.ts';
 import { waitForRefusal } from './cluster-refusal.ts';

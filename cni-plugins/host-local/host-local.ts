@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { CniAttachment } from '#api/cni/network-config.ts';

@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import {

@@ -2,7 +2,7 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
 import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';

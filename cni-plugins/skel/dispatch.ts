@@ -1,4 +1,4 @@
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode, renderCniError } from '#api/cni/cni-error.ts';
 import { cniCommands, parseArgs, type CniCommand, type CniInvocation } from '#api/cni/invocation.ts';
 import { field, parseJsonObject } from '#api/cni/json-field.ts';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { parseReply, renderEnvironment, type CniInvocation } from '#api/cni/invocation.ts';
 
 /** A plugin prints one document; more than this is not one. */

@@ -1,16 +1,16 @@
-import { at, equalJson, objectOf, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, equalJson, objectOf, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { classOfIp } from '#base/ip-class.ts';
-import { systemPriorities } from '#control-plane/apiserver/admission/priority.ts';
+import { systemPriorities } from './chain/admission/priority.ts';
 import { announceServer, withdrawServer } from './announced-servers.ts';
 import { builtIn } from './built-in.ts';
-import { createObject } from './create.ts';
+import { createObject } from './verbs/create.ts';
 import { repairClaims } from './services/claims.ts';
-import type { User } from './request.ts';
+import type { User } from './serve/request.ts';
 import type { ServerContext } from './server-context.ts';
-import { updateObject } from './update.ts';
+import { updateObject } from './verbs/update.ts';
 
 const namespaces = builtIn('', 'v1', 'namespaces');
 const configMaps = builtIn('', 'v1', 'configmaps');

@@ -1,4 +1,4 @@
-import { findKind, type Kind } from '#api/kinds.ts';
+import { findKind, type Kind } from '#api/schema/kinds.ts';
 import { PodwrightError } from '#base/errors.ts';
 
 /** A built-in kind that the server itself works with. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { at, objectsOf } from '#api/json.ts';
+import { at, objectsOf } from '#api/wire/json.ts';
 import { widgets } from '#api/schema/widget.fixture.ts';
 import { startTestServer, type TestServer } from './test-server.fixture.ts';
 

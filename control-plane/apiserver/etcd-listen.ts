@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import type { ClusterPki } from '#control-plane/apiserver/pki/cluster-pki.ts';
+import type { ClusterPki } from './pki/cluster-pki.ts';
 import type { EtcdListener, EtcdServer } from '#control-plane/store/etcd-server/serve.ts';
 import { isServedStore } from '#control-plane/store/served-store.ts';
 import type { Store } from '#control-plane/store/store.ts';

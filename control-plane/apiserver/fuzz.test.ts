@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { kinds } from '#api/kinds.ts';
+import { kinds } from '#api/schema/kinds.ts';
 import { deploymentNamed, podNamed, startTestServer, type TestServer } from './test-server.fixture.ts';
 
 /** Small and repeatable random numbers (xorshift32). */

@@ -2,15 +2,15 @@ import type { KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Turns } from '#base/turns.ts';
-import type { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
-import type { TokenAuthority } from '#control-plane/apiserver/auth/tokens.ts';
-import type { AdmissionPlugin } from '#control-plane/apiserver/admission/admission.ts';
-import type { Authorizer } from '#control-plane/apiserver/auth/authorizer.ts';
-import type { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
-import type { NodeStreams } from '#control-plane/apiserver/nodes/node-streams.ts';
-import type { RequestMetrics } from './metrics.ts';
-import type { NodeDialer } from '#control-plane/apiserver/nodes/node-dialer.ts';
-import type { Registry } from './registry.ts';
+import type { ServiceAllocators } from './services/allocators.ts';
+import type { TokenAuthority } from './chain/authn/tokens.ts';
+import type { AdmissionPlugin } from './chain/admission/admission.ts';
+import type { Authorizer } from './chain/authz/authorizer.ts';
+import type { InFlight } from './chain/in-flight.ts';
+import type { NodeStreams } from './nodes/node-streams.ts';
+import type { RequestMetrics } from './serve/metrics.ts';
+import type { NodeDialer } from './nodes/node-dialer.ts';
+import type { Registry } from './objects/registry.ts';
 
 /** What handlers work with. */
 export interface ServerContext {

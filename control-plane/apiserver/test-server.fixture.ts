@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { startApiServer, type ApiServer, type ApiServerOptions } from './server.ts';
-import type { User } from './request.ts';
+import type { User } from './serve/request.ts';
 
 /** What came back: parsed when it is JSON. */
 export interface Answer {

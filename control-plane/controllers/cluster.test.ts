@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import * as kinds from '#api/kind-ref.ts';
-import type { Deployment, Node, Pod } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
+import * as kinds from '#api/schema/kind-ref.ts';
+import type { Deployment, Node, Pod } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import { at } from '#api/json.ts';
+import { at } from '#api/wire/json.ts';
 import { widgets } from '#api/schema/widget.fixture.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { createInformers } from '#client/informers.ts';

@@ -1,5 +1,5 @@
-import { objectKey } from '#api/object.ts';
-import type { Node, Pod } from '#api/objects.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 import { nodeInfo, withPod, type NodeInfo } from './snapshot.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Node, Pod, Service } from '#api/objects.ts';
+import type { Node, Pod, Service } from '#api/generated/objects.ts';
 import { decide } from './decide.ts';
 import { nodeInfo, type Snapshot } from './snapshot.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { createPendingPods } from './pending-pods.ts';
 
 function pod(name: string, priority = 0): Pod {

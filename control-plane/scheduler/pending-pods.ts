@@ -1,8 +1,8 @@
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { equalJson } from '#api/json.ts';
-import { objectKey } from '#api/object.ts';
-import type { Pod } from '#api/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Pod } from '#api/generated/objects.ts';
 
 /** As kube-scheduler: 1 s, doubling, to 10 s. */
 const backoff: Backoff = { initialMs: 1000, factor: 2, maxMs: 10_000 };

@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { NodeInfo, Snapshot } from './snapshot.ts';
 
 /** What a decision is made on. */

@@ -1,5 +1,5 @@
-import { controllerRef } from '#api/owner.ts';
-import type { Node, Pod } from '#api/objects.ts';
+import { controllerRef } from '#api/meta/owner.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 import { podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
 import { parseResources, podTakenNumbers, resourceNumbers } from '#api/pod/requests.ts';
 

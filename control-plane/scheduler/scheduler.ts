@@ -1,11 +1,11 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { equalJson } from '#api/json.ts';
-import { namespaces, nodes, pods, services, type KindRef } from '#api/kind-ref.ts';
-import { objectKey } from '#api/object.ts';
-import type { Binding, Node, Pod, PodCondition } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Binding, Node, Pod, PodCondition } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Change } from '#client/informer.ts';

@@ -1,5 +1,5 @@
-import { objectKey } from '#api/object.ts';
-import type { Node, Pod, Service } from '#api/objects.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Node, Pod, Service } from '#api/generated/objects.ts';
 import {
   controllerUidOf,
   hostPortsOf,

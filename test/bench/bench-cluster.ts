@@ -1,6 +1,6 @@
 /** A cluster of ours, and pods in it by a plain client. */
 import { systemClock } from '#base/clock.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { openClient, type Access, type H2Client } from './h2-client.ts';

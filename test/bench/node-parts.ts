@@ -5,7 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { renderSecurity } from '#agent/kubelet/security.ts';
+import { renderSecurity } from '#agent/kubelet/render/security.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';

@@ -1,4 +1,4 @@
-import type { EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointSlice, Service } from '#api/generated/objects.ts';
 
 /** Service number `n` of a big cluster with so many endpoints, and its slice. Pure. */
 export function serviceObjects(

@@ -1,7 +1,7 @@
 /** Fields of pods that only a whole node shows to work, and those that it refuses. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { ContainerState, Pod, PodSpec } from '#api/objects.ts';
+import type { ContainerState, Pod, PodSpec } from '#api/generated/objects.ts';
 import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
 
 const canRun = canTestClusters();

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { findCgroupRoot } from '#bin/cgroup-root.ts';
+import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
 import { startRegistryProxy } from './registry-proxy.ts';
 
 export interface MachineOptions {

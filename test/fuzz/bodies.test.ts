@@ -12,13 +12,13 @@ import {
 } from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { expect } from 'vitest';
-import { decodeBodyOf } from '#api/body.ts';
-import { cloneJson, isObject } from '#api/json.ts';
+import { decodeBodyOf } from '#api/wire/body.ts';
+import { cloneJson, isObject } from '#api/wire/json.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
 import { builtInTypes } from '#api/schema/built-in-types.ts';
-import { statusOf } from '#api/status.ts';
+import { statusOf } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { fuzz } from './fuzz.ts';
 

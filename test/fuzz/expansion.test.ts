@@ -11,11 +11,11 @@ import {
   type Arbitrary,
 } from 'fast-check';
 import { expect, test } from 'vitest';
-import { createArgumentRoom } from '#agent/kubelet/argument-room.ts';
-import { subPathOf } from '#agent/kubelet/container-config.ts';
-import { downwardValues } from '#agent/kubelet/downward.ts';
-import { renderEnvironment } from '#agent/kubelet/environment.ts';
-import type { Pod } from '#api/objects.ts';
+import { createArgumentRoom } from '#agent/kubelet/render/argument-room.ts';
+import { subPathOf } from '#agent/kubelet/render/container-config.ts';
+import { downwardValues } from '#agent/kubelet/render/downward.ts';
+import { renderEnvironment } from '#agent/kubelet/render/environment.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { expandVariables } from '#api/pod/expand.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { fuzz } from './fuzz.ts';

@@ -1,12 +1,12 @@
 import { constantFrom, oneof, string, stringMatching, tuple, array, type Arbitrary } from 'fast-check';
 import { expect, test } from 'vitest';
-import { parseFieldSelector } from '#api/field-selector.ts';
+import { parseFieldSelector } from '#api/meta/field-selector.ts';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
-import { matchesLabels, parseLabelSelector, selectorWordCountMax } from '#api/selector.ts';
-import { statusOf } from '#api/status.ts';
+import { matchesLabels, parseLabelSelector, selectorWordCountMax } from '#api/meta/selector.ts';
+import { statusOf } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { parseListOptions } from '#control-plane/apiserver/list-options.ts';
-import { parseRoute } from '#control-plane/apiserver/route.ts';
+import { parseListOptions } from '#control-plane/apiserver/verbs/list-options.ts';
+import { parseRoute } from '#control-plane/apiserver/chain/route.ts';
 import { fuzz } from './fuzz.ts';
 
 /** What clients are told; anything else that is thrown is ours. */

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { namespaces, serviceAccounts } from '#api/kind-ref.ts';
+import { namespaces, serviceAccounts } from '#api/schema/kind-ref.ts';
 import { systemClock } from '#base/clock.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { describeApiClient, type ClientUnderTest } from '#client/client.conformance.ts';

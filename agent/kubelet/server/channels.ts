@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import type { Status } from '#api/objects.ts';
+import type { Status } from '#api/generated/objects.ts';
 
 /** What a client asks of exec or attach. */
 export interface StreamRequest {

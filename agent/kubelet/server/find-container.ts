@@ -1,6 +1,6 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation, Runtime } from '#agent/runtime/runtime.ts';
-import { containersOf } from '#agent/kubelet/pod-input.ts';
+import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 
 /** A refusal in the words that kubectl shows. */
 export interface HttpProblem {

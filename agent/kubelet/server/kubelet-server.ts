@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';

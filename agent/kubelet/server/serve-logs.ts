@@ -2,10 +2,10 @@ import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
-import type { Pod } from '#api/objects.ts';
-import { queryBoolean } from '#api/query.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { queryBoolean } from '#api/wire/query.ts';
 import { readLogs } from '#agent/runtime/logs/read-logs.ts';
-import { containersOf } from '#agent/kubelet/pod-input.ts';
+import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import {
   findPod,

@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import type { PodStats } from '#agent/runtime/runtime.ts';
 import type { MachineFacts } from '#agent/node/machine.ts';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { createFakeRuntime, type FakeRuntime } from '#agent/runtime/runtime.fake.ts';
 import type { ContainerConfig, ExecSession, SandboxConfig } from '#agent/runtime/runtime.ts';
 import { startKubeletServer, type KubeletServer } from './kubelet-server.ts';

@@ -1,9 +1,9 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { at, listOf, stringMapOf } from '#api/json.ts';
+import { at, listOf, stringMapOf } from '#api/wire/json.ts';
 import { noPolicies } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
 

@@ -1,9 +1,9 @@
 import { matchRulesOf } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { listOf } from '#api/json.ts';
+import { listOf } from '#api/wire/json.ts';
 import { noWebhooks } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 
 /** Rules of ValidatingWebhookConfigurations. */

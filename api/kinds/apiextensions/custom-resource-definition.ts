@@ -1,8 +1,8 @@
-import { invalidField, type FieldError } from '#api/field-error.ts';
-import { at, objectOf, objectsOf, stringOf } from '#api/json.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of CustomResourceDefinitions. */

@@ -1,7 +1,7 @@
-import { at, objectsOf, stringMapOf } from '#api/json.ts';
+import { at, objectsOf, stringMapOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
 

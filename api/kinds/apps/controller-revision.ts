@@ -1,5 +1,5 @@
-import { invalidField } from '#api/field-error.ts';
-import { numberOf, typed } from '#api/json.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { numberOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { controllerRevisionCells } from '#api/table/workload.ts';

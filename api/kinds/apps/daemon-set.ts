@@ -1,7 +1,7 @@
-import { at, equalJson, typed, withPath } from '#api/json.ts';
+import { at, equalJson, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { daemonSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';

@@ -1,8 +1,8 @@
-import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
-import { at, numberOf, objectOf, typed } from '#api/json.ts';
+import { forbiddenField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, numberOf, objectOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { deploymentCells } from '#api/table/workload.ts';
 import { immutable, intOrPercentErrors, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';

@@ -1,8 +1,8 @@
-import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/json.ts';
+import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { statefulSetCells } from '#api/table/workload.ts';
 import { intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';

@@ -1,5 +1,5 @@
-import { invalidField, type FieldError } from '#api/field-error.ts';
-import { numberOf, objectOf, typed, type Draft } from '#api/json.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { numberOf, objectOf, typed, type Draft } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';

@@ -1,4 +1,4 @@
-import { at } from '#api/json.ts';
+import { at } from '#api/wire/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 

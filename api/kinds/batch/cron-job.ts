@@ -1,4 +1,4 @@
-import { typed } from '#api/json.ts';
+import { typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { cronJobCells } from '#api/table/workload.ts';

@@ -1,8 +1,8 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { at, objectOf, stringOf, typed, withPath } from '#api/json.ts';
+import { at, objectOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { jobCells } from '#api/table/workload.ts';
 import { validateJob, validateJobUpdate } from '#api/validation/batch.ts';
 

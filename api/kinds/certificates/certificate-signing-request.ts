@@ -1,9 +1,9 @@
-import { formatAge } from '#api/age.ts';
-import { at, objectsOf, withPath } from '#api/json.ts';
+import { formatAge } from '#api/meta/age.ts';
+import { at, objectsOf, withPath } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules, Requester } from '#api/kinds/rules.ts';
 import { statusMetadata } from '#api/kinds/status-part.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { pathSegment } from '#api/validation/format.ts';

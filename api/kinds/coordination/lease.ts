@@ -1,5 +1,5 @@
-import { invalidField } from '#api/field-error.ts';
-import { numberOf, objectOf } from '#api/json.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { numberOf, objectOf } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';

@@ -1,7 +1,7 @@
-import { objectsOf, stringMapOf } from '#api/json.ts';
+import { objectsOf, stringMapOf } from '#api/wire/json.ts';
 import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { nameOf } from '#api/table/object.ts';
 
 /** Rules of ComponentStatuses: made up for each answer. */

@@ -1,4 +1,4 @@
-import { at, stringOf, typed } from '#api/json.ts';
+import { at, stringOf, typed } from '#api/wire/json.ts';
 import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { eventCells } from '#api/table/core.ts';

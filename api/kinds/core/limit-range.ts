@@ -1,11 +1,11 @@
 import { holdersAt } from '#api/defaults/rule.ts';
-import { objectOf, type Draft } from '#api/json.ts';
+import { objectOf, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 
 /** Rules of LimitRanges. */
 export const limitRangeRules: KindRules = {
-  effect: acted('control-plane/apiserver/admission/limit-ranger.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/limit-ranger.ts'),
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,

@@ -1,4 +1,4 @@
-import { at, listOf, objectOf, stringMapOf, typed, withPath, type Draft } from '#api/json.ts';
+import { at, listOf, objectOf, stringMapOf, typed, withPath, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { namespaceCells } from '#api/table/core.ts';

@@ -1,8 +1,8 @@
-import { forbiddenField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectsOf, stringOf, typed, withPath } from '#api/json.ts';
+import { forbiddenField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, objectsOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { nodeCells } from '#api/table/core.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 

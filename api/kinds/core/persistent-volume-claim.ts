@@ -1,8 +1,8 @@
-import { forbiddenField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, equalJson, objectOf, stringOf, typed } from '#api/json.ts';
+import { forbiddenField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, equalJson, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
 import { protectedBy } from './storage-protection.ts';

@@ -1,9 +1,9 @@
-import { requiredField } from '#api/field-error.ts';
-import { at, objectOf, typed } from '#api/json.ts';
+import { requiredField } from '#api/errors/field-error.ts';
+import { at, objectOf, typed } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { persistentVolumeCells } from '#api/table/core.ts';
-import { formatTime } from '#api/time.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { accessModeErrors } from '#api/validation/access-modes.ts';
 import { protectedBy } from './storage-protection.ts';
 

@@ -1,6 +1,6 @@
-import { at, objectOf, objectsOf, stringOf } from '#api/json.ts';
+import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { AdmissionOptions } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** A new pod with its service account, its priority, the tolerations that all have, and the volume of its token. */
 export function admitPod(pod: JsonObject, { tokenVolumeSuffix, priority }: AdmissionOptions): JsonObject {

@@ -1,6 +1,6 @@
-import { at, objectsOf, withPath } from '#api/json.ts';
+import { at, objectsOf, withPath } from '#api/wire/json.ts';
 import type { PartRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { validateEphemeralContainers } from '#api/validation/pod.ts';
 import { validatePodResize } from '#api/validation/pod-resize.ts';
 

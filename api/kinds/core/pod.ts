@@ -1,8 +1,8 @@
-import { forbiddenField } from '#api/field-error.ts';
-import { at, listOf, objectsOf, stringOf, typed } from '#api/json.ts';
+import { forbiddenField } from '#api/errors/field-error.ts';
+import { at, listOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { podParts } from './pod-parts.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
@@ -12,7 +12,7 @@ import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */
 export const podRules: KindRules = {
-  effect: acted('agent/kubelet/pod-workers.ts'),
+  effect: acted('agent/kubelet/sync/pod-workers.ts'),
   podSpec: { path: 'spec', isTemplate: false },
   admit: admitPod,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),

@@ -1,8 +1,8 @@
-import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, objectOf, stringMapOf, typed, type Draft } from '#api/json.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, objectOf, stringMapOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { replicationControllerCells } from '#api/table/workload.ts';
 import { nonNegative } from '#api/validation/field.ts';
 import { templateErrors } from '#api/validation/workload.ts';

@@ -1,14 +1,14 @@
-import { invalidField } from '#api/field-error.ts';
-import { at, objectOf, typed } from '#api/json.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { at, objectOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import { tryParseQuantity } from '#api/quantity.ts';
+import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { resourceQuotaCells } from '#api/table/core.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 /** Rules of ResourceQuotas. */
 export const resourceQuotaRules: KindRules = {
-  effect: acted('control-plane/apiserver/admission/resource-quota.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/resource-quota.ts'),
   tracksGeneration: false,
   validate: (quota) =>
     Object.entries(objectOf(at(quota, 'spec.hard'))).flatMap(([name, value]) => [

@@ -1,7 +1,7 @@
-import { objectOf, setOwn, stringMapOf, stringOf, typed, type Draft } from '#api/json.ts';
+import { objectOf, setOwn, stringMapOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { secretCells } from '#api/table/core.ts';
 import { validateSecret, validateSecretUpdate } from '#api/validation/config.ts';
 

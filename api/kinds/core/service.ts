@@ -1,9 +1,9 @@
 import { holdersAt } from '#api/defaults/rule.ts';
-import { at, listOf, stringOf, typed, type Draft } from '#api/json.ts';
+import { at, listOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service-allocation.ts';
-import { keepServiceAllocations } from '#api/strategy-service.ts';
+import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { keepServiceAllocations } from '#api/service/kept-allocation.ts';
 import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 import { validateServiceStatus } from '#api/validation/service-load-balancer.ts';

@@ -1,6 +1,6 @@
-import { at, withPath } from '#api/json.ts';
+import { at, withPath } from '#api/wire/json.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** Admission with the finalizer of a protection controller, where these run. */
 export function protectedBy(finalizer: string): NonNullable<KindRules['admit']> {

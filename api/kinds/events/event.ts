@@ -1,8 +1,8 @@
-import { typed } from '#api/json.ts';
+import { typed } from '#api/wire/json.ts';
 import { eventLifeSeconds } from '#api/kinds/core/event.ts';
 import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { eventCells } from '#api/table/core.ts';
 import { validateEvent, validateEventUpdate } from '#api/validation/event.ts';
 

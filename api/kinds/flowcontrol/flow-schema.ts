@@ -1,4 +1,4 @@
-import { at, objectsOf, stringOf } from '#api/json.ts';
+import { at, objectsOf, stringOf } from '#api/wire/json.ts';
 import { noFlowControl } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';

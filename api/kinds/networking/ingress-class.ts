@@ -1,7 +1,7 @@
-import { at, objectOf, stringMapOf } from '#api/json.ts';
+import { at, objectOf, stringMapOf } from '#api/wire/json.ts';
 import { inert } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 

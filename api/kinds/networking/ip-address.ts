@@ -1,4 +1,4 @@
-import { at, objectOf, stringMapOf } from '#api/json.ts';
+import { at, objectOf, stringMapOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { nameOf } from '#api/table/object.ts';

@@ -1,7 +1,7 @@
-import { at, listOf, objectOf } from '#api/json.ts';
+import { at, listOf, objectOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import { formatLabelSelector, labelSelectorFromObject } from '#api/selector.ts';
+import { formatLabelSelector, labelSelectorFromObject } from '#api/meta/selector.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { labelSelectorErrors } from '#api/validation/label-selector.ts';

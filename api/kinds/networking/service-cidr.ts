@@ -1,4 +1,4 @@
-import { at, listOf } from '#api/json.ts';
+import { at, listOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';

@@ -1,9 +1,9 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { notSupportedField, requiredField, type FieldError } from '#api/field-error.ts';
-import { at, objectsOf, stringMapOf, stringOf } from '#api/json.ts';
+import { notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
 import { noRbac } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 import { pathSegment } from '#api/validation/format.ts';

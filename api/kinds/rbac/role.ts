@@ -1,8 +1,8 @@
-import { invalidField, requiredField, type FieldError } from '#api/field-error.ts';
-import { listOf, objectsOf } from '#api/json.ts';
+import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { listOf, objectsOf } from '#api/wire/json.ts';
 import { noRbac } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of Roles. */

@@ -1,8 +1,8 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { at, listOf } from '#api/json.ts';
+import { at, listOf } from '#api/wire/json.ts';
 import { noDevices } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { joined } from '#api/table/text.ts';
 

@@ -1,5 +1,5 @@
-import { forbiddenField } from '#api/field-error.ts';
-import { at, numberOf, stringOf } from '#api/json.ts';
+import { forbiddenField } from '#api/errors/field-error.ts';
+import { at, numberOf, stringOf } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -7,7 +7,7 @@ import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
 export const priorityClassRules: KindRules = {
-  effect: acted('control-plane/apiserver/admission/priority.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/priority.ts'),
   defaults: [['preemptionPolicy', 'PreemptLowerPriority']],
   validate: (priority) => {
     const isSystem = stringOf(at(priority, 'metadata.name')).startsWith('system-');

@@ -1,5 +1,5 @@
-import { forbiddenField } from '#api/field-error.ts';
-import { at, equalJson } from '#api/json.ts';
+import { forbiddenField } from '#api/errors/field-error.ts';
+import { at, equalJson } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';

@@ -1,14 +1,10 @@
-import { parseFieldSelector, type FieldMatcher } from '#api/field-selector.ts';
-import { parseLabelSelector, type LabelMatcher } from '#api/selector.ts';
-import { forbidden, statusError } from '#api/status.ts';
+import { parseFieldSelector, type FieldMatcher } from '#api/meta/field-selector.ts';
+import { parseLabelSelector, type LabelMatcher } from '#api/meta/selector.ts';
+import { forbidden, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import {
-  describeDenial,
-  type Attributes,
-  type ResourceAttributes,
-} from '#control-plane/apiserver/auth/authorizer.ts';
-import type { ApiRequest, User } from '#control-plane/apiserver/request.ts';
-import type { Route, Verb } from '#control-plane/apiserver/route.ts';
+import { describeDenial, type Attributes, type ResourceAttributes } from './authz/authorizer.ts';
+import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
+import type { Route, Verb } from './route.ts';
 
 const selecting: ReadonlySet<Verb> = new Set(['list', 'watch', 'deletecollection']);
 

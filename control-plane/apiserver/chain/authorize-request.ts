@@ -1,7 +1,7 @@
-import type { Attributes, Authorizer, Decision } from '#control-plane/apiserver/auth/authorizer.ts';
-import { impersonationOf, type Impersonation } from '#control-plane/apiserver/auth/impersonate.ts';
-import type { ApiRequest, User } from '#control-plane/apiserver/request.ts';
-import type { Route } from '#control-plane/apiserver/route.ts';
+import type { Attributes, Authorizer, Decision } from './authz/authorizer.ts';
+import { impersonationOf, type Impersonation } from './impersonate.ts';
+import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
+import type { Route } from './route.ts';
 import { attributesOf, denial } from './attributes.ts';
 
 /** A request whose user has said who they are, and what it asks for. */

@@ -1,18 +1,18 @@
-import { parseDurationMs } from '#api/duration.ts';
-import { badRequest } from '#api/status.ts';
+import { parseDurationMs } from '#api/meta/duration.ts';
+import { badRequest } from '#api/errors/status.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
-import { authenticate } from '#control-plane/apiserver/auth/authenticate.ts';
+import { authenticate } from './authn/authenticate.ts';
 import type {
   ApiRequest,
   ApiResponse,
   AuthorizedRequest,
   Caller,
   User,
-} from '#control-plane/apiserver/request.ts';
-import { errorResponse, withWarnings } from '#control-plane/apiserver/respond.ts';
-import { isLongRunning, parseRoute, type Route } from '#control-plane/apiserver/route.ts';
+} from '#control-plane/apiserver/serve/request.ts';
+import { errorResponse, withWarnings } from '#control-plane/apiserver/serve/respond.ts';
+import { isLongRunning, parseRoute, type Route } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/tell-request.ts';
+import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/serve/tell-request.ts';
 import { checkAccess, impersonate } from './authorize-request.ts';
 
 /** A request that has come through. */

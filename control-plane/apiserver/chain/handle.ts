@@ -1,17 +1,17 @@
-import { resourceNotFound } from '#api/status.ts';
-import { postObject } from '#control-plane/apiserver/create.ts';
-import { deleteCollection, deleteOne } from '#control-plane/apiserver/delete.ts';
-import { patchObject } from '#control-plane/apiserver/patch.ts';
-import { handlePath } from '#control-plane/apiserver/paths.ts';
-import { getObject, listObjects } from '#control-plane/apiserver/read.ts';
-import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
-import { compress, withWarnings } from '#control-plane/apiserver/respond.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import { resourceNotFound } from '#api/errors/status.ts';
+import { postObject } from '#control-plane/apiserver/verbs/create.ts';
+import { deleteCollection, deleteOne } from '#control-plane/apiserver/verbs/delete.ts';
+import { patchObject } from '#control-plane/apiserver/verbs/patch.ts';
+import { handlePath } from '#control-plane/apiserver/paths/paths.ts';
+import { getObject, listObjects } from '#control-plane/apiserver/verbs/read.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
+import { compress, withWarnings } from '#control-plane/apiserver/serve/respond.ts';
+import type { ResourceRoute } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { handleSubresource } from '#control-plane/apiserver/subresources/handle-subresource.ts';
-import { putObject } from '#control-plane/apiserver/update.ts';
-import { handleVirtual, isVirtual } from '#control-plane/apiserver/virtual.ts';
-import { watchObjects } from '#control-plane/apiserver/watch.ts';
+import { putObject } from '#control-plane/apiserver/verbs/update.ts';
+import { handleVirtual, isVirtual } from '#control-plane/apiserver/verbs/virtual.ts';
+import { watchObjects } from '#control-plane/apiserver/verbs/watch.ts';
 import { passChain, type Passed, type WayIn } from './chain.ts';
 
 /** The answer to a request that asks for no upgrade, whatever brought it. Never throws. */

@@ -1,4 +1,4 @@
-import { tooManyRequests } from '#api/status.ts';
+import { tooManyRequests } from '#api/errors/status.ts';
 
 /** Requests worked on at once; a watch or log counts only until it has begun. Clients retry on 429 with Retry-After. */
 const inFlightMax = 1000;

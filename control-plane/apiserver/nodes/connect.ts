@@ -1,9 +1,9 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { badRequest, internalError, statusError } from '#api/status.ts';
+import { badRequest, internalError, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
-import { noContent } from '#control-plane/apiserver/respond.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
+import { noContent } from '#control-plane/apiserver/serve/respond.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { findTarget, type Target } from './target.ts';
 

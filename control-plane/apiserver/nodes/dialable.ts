@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { badRequest } from '#api/status.ts';
+import { badRequest } from '#api/errors/status.ts';
 import { classOfIp } from '#base/ip-class.ts';
 
 /** Whether the server lets itself be sent there. Who writes the status of a pod or node, or a slice, names any address. */

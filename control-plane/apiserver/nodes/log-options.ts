@@ -1,6 +1,6 @@
-import { forbiddenField, invalidField, type FieldError } from '#api/field-error.ts';
-import { invalid } from '#api/status.ts';
-import { integerOf } from '#control-plane/apiserver/query.ts';
+import { forbiddenField, invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { invalid } from '#api/errors/status.ts';
+import { integerOf } from '#control-plane/apiserver/verbs/query.ts';
 
 /** The least that each may be. */
 const minima = { tailLines: 0, limitBytes: 1, sinceSeconds: 1 } as const;

@@ -1,8 +1,8 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { badRequest } from '#api/status.ts';
-import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
+import { badRequest } from '#api/errors/status.ts';
+import type { Upgrade } from '#control-plane/apiserver/serve/http-server.ts';
 
 /** What a message of each subprotocol holds (apiserver wsstream, NewDefaultReaderProtocols); '' is none. */
 const encodings: ReadonlyMap<string, 'bytes' | 'base64'> = new Map([

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { tooManyRequests } from '#api/status.ts';
+import { tooManyRequests } from '#api/errors/status.ts';
 import type { Clock } from '#base/clock.ts';
 
 const lingerMs = 10_000;

@@ -1,7 +1,7 @@
-import { at, objectsOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { queryBoolean } from '#api/query.ts';
-import { badRequest } from '#api/status.ts';
+import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { queryBoolean } from '#api/wire/query.ts';
+import { badRequest } from '#api/errors/status.ts';
 
 /** The container that a log or exec is about: the one named, or the only one. @throws {E_API} 400 */
 export function chooseContainer(pod: JsonObject, asked: string): string {

@@ -1,11 +1,11 @@
-import { at, listOf, numberOf, objectsOf, stringOf } from '#api/json.ts';
+import { at, listOf, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { kindKey } from '#api/kinds/rules-of.ts';
-import type { JsonObject } from '#api/object.ts';
-import { badRequest, invalid, notFound, serviceUnavailable } from '#api/status.ts';
-import { requiredField } from '#api/field-error.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { badRequest, invalid, notFound, serviceUnavailable } from '#api/errors/status.ts';
+import { requiredField } from '#api/errors/field-error.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ApiRequest } from '#control-plane/apiserver/request.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { ApiRequest } from '#control-plane/apiserver/serve/request.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { checkLogOptions } from './log-options.ts';
 import { kubeletEndpoint, type Endpoint } from './node-dialer.ts';

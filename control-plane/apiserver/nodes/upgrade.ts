@@ -1,13 +1,13 @@
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
-import { badRequest } from '#api/status.ts';
+import { badRequest } from '#api/errors/status.ts';
 import { describeError } from '#base/errors.ts';
-import { admitConnection } from '#control-plane/apiserver/admission/admit-connection.ts';
+import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-connection.ts';
 import { passChain, type Passed } from '#control-plane/apiserver/chain/chain.ts';
-import type { Upgrade } from '#control-plane/apiserver/http-server.ts';
-import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/request.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { Upgrade } from '#control-plane/apiserver/serve/http-server.ts';
+import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/request.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { openLog } from './connect.ts';
 import { chooseLogProtocol, sendLog } from './log-socket.ts';

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { at, objectsOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
+import { at, objectsOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { formatIp, sizeOf } from '#base/ip.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import { Registry } from '#control-plane/apiserver/registry.ts';
+import { Registry } from '#control-plane/apiserver/objects/registry.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
 import type { Store } from '#control-plane/store/store.ts';
 import { NumberPool, parseServiceNetwork } from './address-pool.ts';

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { invalidField, type FieldError } from '#api/field-error.ts';
-import { at, objectsOf, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { ServiceClaims } from '#api/service-allocation.ts';
-import { internalError, invalid } from '#api/status.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ServiceClaims } from '#api/service/allocation.ts';
+import { internalError, invalid } from '#api/errors/status.ts';
 import { formatIp, indexOfIp, nthIp, parseIp, sizeOf, type Cidr } from '#base/ip.ts';
 import { NumberPool, parseServiceNetwork } from './address-pool.ts';
 import { addressKey, portKey, type IsClaimed } from './claims.ts';

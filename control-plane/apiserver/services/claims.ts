@@ -1,7 +1,7 @@
-import { at, stringOf } from '#api/json.ts';
-import type { Kind } from '#api/kinds.ts';
+import { at, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { Store, StoreChange, StoreOp, StoreReader } from '#control-plane/store/store.ts';
 
 /*

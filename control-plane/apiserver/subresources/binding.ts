@@ -1,12 +1,12 @@
-import { at, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { badRequest, conflict, successStatus } from '#api/status.ts';
-import { formatTime } from '#api/time.ts';
+import { at, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { badRequest, conflict, successStatus } from '#api/errors/status.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ApiResponse } from '#control-plane/apiserver/request.ts';
-import { objectResponse, type Style } from '#control-plane/apiserver/respond.ts';
+import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
+import { objectResponse, type Style } from '#control-plane/apiserver/serve/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { updateObject } from '#control-plane/apiserver/update.ts';
+import { updateObject } from '#control-plane/apiserver/verbs/update.ts';
 
 const pods = builtIn('', 'v1', 'pods');
 const podBindings = { group: '', resource: 'pods/binding' };

@@ -1,24 +1,33 @@
 import { isPodwrightError } from '#base/errors.ts';
-import { at, isObject, numberOf, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/json.ts';
-import { withDisruptionAllowed } from '#api/disruption.ts';
-import type { Kind } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import type { LabelSelector } from '#api/objects.ts';
-import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
-import { forbidden, internalError, notFound, successStatus, tooManyRequests } from '#api/status.ts';
-import { formatTime } from '#api/time.ts';
+import {
+  at,
+  isObject,
+  numberOf,
+  objectOf,
+  objectsOf,
+  stringMapOf,
+  stringOf,
+  withPath,
+} from '#api/wire/json.ts';
+import { withDisruptionAllowed } from '#api/pod/disruption.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { LabelSelector } from '#api/generated/objects.ts';
+import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
+import { forbidden, internalError, notFound, successStatus, tooManyRequests } from '#api/errors/status.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import {
   checkPreconditions,
   deleteObject,
   parseDeleteOptions,
   type DeleteOptions,
-} from '#control-plane/apiserver/delete.ts';
-import type { Entry } from '#control-plane/apiserver/registry.ts';
-import type { ApiResponse } from '#control-plane/apiserver/request.ts';
-import { objectResponse, type Style } from '#control-plane/apiserver/respond.ts';
+} from '#control-plane/apiserver/verbs/delete.ts';
+import type { Entry } from '#control-plane/apiserver/objects/registry.ts';
+import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
+import { objectResponse, type Style } from '#control-plane/apiserver/serve/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { updateObject } from '#control-plane/apiserver/update.ts';
+import { updateObject } from '#control-plane/apiserver/verbs/update.ts';
 import type { PostedInput } from './posted-input.ts';
 
 const pods = builtIn('', 'v1', 'pods');

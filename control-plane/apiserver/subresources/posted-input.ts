@@ -1,5 +1,5 @@
-import type { JsonObject } from '#api/object.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 
 /** An object that was POSTed to a subresource of another. */
 export interface PostedInput {

@@ -1,6 +1,6 @@
-import { notFound } from '#api/status.ts';
-import type { Entry } from '#control-plane/apiserver/registry.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import { notFound } from '#api/errors/status.ts';
+import type { Entry } from '#control-plane/apiserver/objects/registry.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 
 /** The object that a subresource belongs to. @throws {E_API} 404 */

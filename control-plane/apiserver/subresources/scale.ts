@@ -1,18 +1,18 @@
-import { decodeBodyOf } from '#api/body.ts';
-import { decodeRequest } from '#api/decode-request.ts';
-import { at, objectOf, stringOf, withPath } from '#api/json.ts';
-import { kindOfSubresource } from '#api/kinds.ts';
-import type { JsonObject } from '#api/object.ts';
-import { scaleOf, withScale } from '#api/scale.ts';
-import { methodNotAllowed } from '#api/status.ts';
-import { negotiate } from '#control-plane/apiserver/negotiate.ts';
-import { applyAndDecode, readPatch } from '#control-plane/apiserver/patch.ts';
-import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/request.ts';
-import { objectResponse, styleOf } from '#control-plane/apiserver/respond.ts';
-import type { ResourceRoute } from '#control-plane/apiserver/route.ts';
+import { decodeBodyOf } from '#api/wire/body.ts';
+import { decodeRequest } from '#api/wire/decode-request.ts';
+import { at, objectOf, stringOf, withPath } from '#api/wire/json.ts';
+import { kindOfSubresource } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { scaleOf, withScale } from '#api/strategy/scale.ts';
+import { methodNotAllowed } from '#api/errors/status.ts';
+import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
+import { applyAndDecode, readPatch } from '#control-plane/apiserver/verbs/patch.ts';
+import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
+import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { admittedAs, checkNameOf, updateObject } from '#control-plane/apiserver/update.ts';
-import { parseWriteOptions, type WriteOptions } from '#control-plane/apiserver/write-options.ts';
+import { admittedAs, checkNameOf, updateObject } from '#control-plane/apiserver/verbs/update.ts';
+import { parseWriteOptions, type WriteOptions } from '#control-plane/apiserver/verbs/write-options.ts';
 import { readExisting } from './read-existing.ts';
 
 /** GET, PUT and PATCH of the Scale of a workload: its replicas, and nothing else of it. */

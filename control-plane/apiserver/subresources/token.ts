@@ -1,19 +1,19 @@
-import { invalidField } from '#api/field-error.ts';
-import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/json.ts';
-import type { JsonObject } from '#api/object.ts';
-import { badRequest, conflict, invalid, notFound } from '#api/status.ts';
-import { formatTime } from '#api/time.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { badRequest, conflict, invalid, notFound } from '#api/errors/status.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { unreachable } from '#base/unreachable.ts';
-import { boundKinds, type BoundKind } from '#control-plane/apiserver/auth/bound-objects.ts';
+import { boundKinds, type BoundKind } from '#control-plane/apiserver/chain/authn/bound-objects.ts';
 import {
   tokenIssuer,
   type BoundReferences,
   type ObjectReference,
-} from '#control-plane/apiserver/auth/tokens.ts';
-import type { ApiResponse } from '#control-plane/apiserver/request.ts';
-import { objectResponse, type Style } from '#control-plane/apiserver/respond.ts';
+} from '#control-plane/apiserver/chain/authn/tokens.ts';
+import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
+import { objectResponse, type Style } from '#control-plane/apiserver/serve/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { warningHeaders } from '#control-plane/apiserver/write-options.ts';
+import { warningHeaders } from '#control-plane/apiserver/verbs/write-options.ts';
 import type { PostedInput } from './posted-input.ts';
 import { readExisting } from './read-existing.ts';
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { CronJob, CronJobSpec, CronJobStatus, Job } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
+import type { CronJob, CronJobSpec, CronJobStatus, Job } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { planCronJob } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2, 12, 0, 30);

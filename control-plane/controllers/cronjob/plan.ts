@@ -1,11 +1,11 @@
 import { latestTime, nextTime } from '#api/cron/next-time.ts';
 import { parseSchedule, type CronSchedule } from '#api/cron/schedule.ts';
 import { formatZonedTime, timeZoneError } from '#api/cron/time-zone.ts';
-import { isConditionTrue } from '#api/condition.ts';
-import { cronJobs } from '#api/kind-ref.ts';
-import type { CronJob, CronJobStatus, Job, ObjectReference } from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
-import { formatTime } from '#api/time.ts';
+import { isConditionTrue } from '#api/meta/condition.ts';
+import { cronJobs } from '#api/schema/kind-ref.ts';
+import type { CronJob, CronJobStatus, Job, ObjectReference } from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
+import { formatTime } from '#api/meta/time.ts';
 
 const scheduledAnnotation = 'batch.kubernetes.io/cronjob-scheduled-timestamp';
 /** More missed starts than this are told of, not made up for one by one. */

@@ -1,8 +1,8 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
-import { apiVersionOf, cronJobs, jobs } from '#api/kind-ref.ts';
-import type { CronJob, Job, ObjectReference } from '#api/objects.ts';
-import { isControlledBy } from '#api/owner.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { apiVersionOf, cronJobs, jobs } from '#api/schema/kind-ref.ts';
+import type { CronJob, Job, ObjectReference } from '#api/generated/objects.ts';
+import { isControlledBy } from '#api/meta/owner.ts';
 import {
   describeRefusal,
   isAlreadyExists,

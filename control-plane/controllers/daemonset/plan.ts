@@ -1,5 +1,5 @@
 import { parseResources, podRequestNumbers, resourceNumbers } from '#api/pod/requests.ts';
-import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from '#api/objects.ts';
+import type { DaemonSet, DaemonSetStatus, Node, Pod, PodSpec, Toleration } from '#api/generated/objects.ts';
 import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal } from '#api/pod/state.ts';
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';

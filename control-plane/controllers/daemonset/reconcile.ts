@@ -1,9 +1,9 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
-import { controllerRevisions, daemonSets, nodes, pods } from '#api/kind-ref.ts';
-import { objectKey } from '#api/object.ts';
-import type { Node } from '#api/objects.ts';
-import { labelSelectorFromObject } from '#api/selector.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { controllerRevisions, daemonSets, nodes, pods } from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Node } from '#api/generated/objects.ts';
+import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { describeRefusal, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';

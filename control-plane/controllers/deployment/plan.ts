@@ -1,7 +1,7 @@
-import { deployments } from '#api/kind-ref.ts';
-import { equalJson } from '#api/json.ts';
-import type { Deployment, LabelSelector, Pod, ReplicaSet } from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+import { deployments } from '#api/schema/kind-ref.ts';
+import { equalJson } from '#api/wire/json.ts';
+import type { Deployment, LabelSelector, Pod, ReplicaSet } from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import {
   byCreation,

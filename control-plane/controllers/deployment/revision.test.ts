@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { ReplicaSet } from '#api/objects.ts';
+import type { ReplicaSet } from '#api/generated/objects.ts';
 import { newReplicaSetAnnotations, revisionOf } from './revision.ts';
 
 const replicaSet = (revision?: string): ReplicaSet => ({

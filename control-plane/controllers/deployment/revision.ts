@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { equalJson, goJson } from '#api/json.ts';
-import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/objects.ts';
+import { equalJson, goJson } from '#api/wire/json.ts';
+import type { Deployment, PodTemplateSpec, ReplicaSet } from '#api/generated/objects.ts';
 
 export const revisionAnnotation = 'deployment.kubernetes.io/revision';
 export const revisionHistoryAnnotation = 'deployment.kubernetes.io/revision-history';

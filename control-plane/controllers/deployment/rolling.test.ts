@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Deployment, ReplicaSet } from '#api/objects.ts';
+import type { Deployment, ReplicaSet } from '#api/generated/objects.ts';
 import { fencepostsOf, newReplicas, planProportionalScale, planScaleDown } from './rolling.ts';
 
 const deployment = (

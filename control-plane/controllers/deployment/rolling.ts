@@ -1,4 +1,4 @@
-import type { Deployment, ReplicaSet } from '#api/objects.ts';
+import type { Deployment, ReplicaSet } from '#api/generated/objects.ts';
 import { desiredReplicasAnnotation, byCreation } from './revision.ts';
 
 /** How many pods more and fewer than wanted a rolling update may have. */

@@ -1,6 +1,11 @@
-import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
-import { findCondition, withCondition, withoutCondition } from '#api/condition.ts';
+import type {
+  Deployment,
+  DeploymentCondition,
+  DeploymentStatus,
+  ReplicaSet,
+} from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { findCondition, withCondition, withoutCondition } from '#api/meta/condition.ts';
 import { availableOf, fencepostsOf } from './rolling.ts';
 
 /** The value of progressDeadlineSeconds that means: no deadline. */

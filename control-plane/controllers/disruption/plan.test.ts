@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Pod, PodDisruptionBudget } from '#api/objects.ts';
+import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
 import { planBudget, staleTargetInMs } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);

@@ -1,9 +1,14 @@
-import { findCondition, withCondition } from '#api/condition.ts';
-import { withDisruptionAllowed } from '#api/disruption.ts';
-import type { OwnerReference, Pod, PodDisruptionBudget, PodDisruptionBudgetStatus } from '#api/objects.ts';
-import { controllerRef } from '#api/owner.ts';
+import { findCondition, withCondition } from '#api/meta/condition.ts';
+import { withDisruptionAllowed } from '#api/pod/disruption.ts';
+import type {
+  OwnerReference,
+  Pod,
+  PodDisruptionBudget,
+  PodDisruptionBudgetStatus,
+} from '#api/generated/objects.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
-import { formatTime } from '#api/time.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 
 /** An eviction that was allowed is forgotten when the pod's deletion has not begun by then (upstream's DeletionTimeout). */

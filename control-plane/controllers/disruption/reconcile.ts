@@ -1,5 +1,5 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
+import { equalJson } from '#api/wire/json.ts';
 import {
   deployments,
   podDisruptionBudgets,
@@ -7,11 +7,11 @@ import {
   replicaSets,
   replicationControllers,
   statefulSets,
-} from '#api/kind-ref.ts';
-import { objectKey, type KubeObject } from '#api/object.ts';
-import type { Pod, PodDisruptionBudget } from '#api/objects.ts';
-import { labelSelectorFromObject, matchesLabels } from '#api/selector.ts';
-import { formatTime } from '#api/time.ts';
+} from '#api/schema/kind-ref.ts';
+import { objectKey, type KubeObject } from '#api/meta/object.ts';
+import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
+import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';

@@ -4,17 +4,17 @@ import {
   replicationControllers,
   statefulSets,
   type KindRef,
-} from '#api/kind-ref.ts';
-import { findKindByName, findSubresource } from '#api/kinds.ts';
-import type { KubeObject } from '#api/object.ts';
+} from '#api/schema/kind-ref.ts';
+import { findKindByName, findSubresource } from '#api/schema/kinds.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import type {
   Deployment,
   OwnerReference,
   ReplicaSet,
   ReplicationController,
   StatefulSet,
-} from '#api/objects.ts';
-import { controllerRef } from '#api/owner.ts';
+} from '#api/generated/objects.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 import type { Informer } from '#client/client.ts';
 import { isKindOf } from '#control-plane/controllers/pods/claim.ts';
 import type { BudgetState, ControllerScale } from './plan.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { EndpointAddress, Endpoints, EndpointSlice, Service } from '#api/objects.ts';
+import type { EndpointAddress, Endpoints, EndpointSlice, Service } from '#api/generated/objects.ts';
 import { planMirror } from './plan.ts';
 
 const service: Service = {

@@ -1,4 +1,4 @@
-import { endpoints as endpointsKind } from '#api/kind-ref.ts';
+import { endpoints as endpointsKind } from '#api/schema/kind-ref.ts';
 import type {
   DiscoveryV1EndpointPort,
   Endpoint,
@@ -7,8 +7,8 @@ import type {
   EndpointSlice,
   EndpointSubset,
   Service,
-} from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+} from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 import { familyOfIp } from '#base/ip.ts';
 import {
   hasSelector,

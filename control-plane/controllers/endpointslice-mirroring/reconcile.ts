@@ -1,4 +1,4 @@
-import { endpoints, services } from '#api/kind-ref.ts';
+import { endpoints, services } from '#api/schema/kind-ref.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { EndpointSlice, Pod, Service } from '#api/objects.ts';
+import type { EndpointSlice, Pod, Service } from '#api/generated/objects.ts';
 import { computeEndpoints, planSlices } from './plan.ts';
 
 const service: Service = {

@@ -1,6 +1,6 @@
 import { classOfIp } from '#base/ip-class.ts';
 import { familyOfIp } from '#base/ip.ts';
-import { services } from '#api/kind-ref.ts';
+import { services } from '#api/schema/kind-ref.ts';
 import type {
   DiscoveryV1EndpointPort,
   Endpoint,
@@ -13,10 +13,10 @@ import type {
   Node,
   Pod,
   Service,
-} from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+} from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 import { belongsInEndpoints, endpointReadiness } from '#api/pod/state.ts';
-import { zoneOf } from '#api/zone.ts';
+import { zoneOf } from '#api/meta/zone.ts';
 import {
   isSameSlice,
   managedByLabel,

@@ -1,9 +1,9 @@
-import { equalJson } from '#api/json.ts';
-import { endpoints, nodes, pods, services } from '#api/kind-ref.ts';
-import { objectKey } from '#api/object.ts';
-import type { Pod, Service } from '#api/objects.ts';
-import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
-import { zoneOf } from '#api/zone.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { endpoints, nodes, pods, services } from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Pod, Service } from '#api/generated/objects.ts';
+import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
+import { zoneOf } from '#api/meta/zone.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';

@@ -1,5 +1,5 @@
-import { equalJson } from '#api/json.ts';
-import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Service } from '#api/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
+import type { DiscoveryV1EndpointPort, Endpoint, EndpointSlice, Service } from '#api/generated/objects.ts';
 
 export const serviceNameLabel = 'kubernetes.io/service-name';
 export const managedByLabel = 'endpointslice.kubernetes.io/managed-by';

@@ -1,5 +1,5 @@
-import { endpointSlices } from '#api/kind-ref.ts';
-import type { EndpointSlice } from '#api/objects.ts';
+import { endpointSlices } from '#api/schema/kind-ref.ts';
+import type { EndpointSlice } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { source, type Source } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';

@@ -1,6 +1,6 @@
-import { apiVersionOf } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { OwnerReference } from '#api/objects.ts';
+import { apiVersionOf } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { OwnerReference } from '#api/generated/objects.ts';
 import type { DiscoveredKind } from '#client/discover-kinds.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';

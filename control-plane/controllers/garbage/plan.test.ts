@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { KubeObject } from '#api/object.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { planGarbage, type GarbageAction, type OwnerState } from './plan.ts';
 
 const reference = (uid: string) => ({

@@ -1,5 +1,5 @@
-import type { KubeObject } from '#api/object.ts';
-import type { OwnerReference } from '#api/objects.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { OwnerReference } from '#api/generated/objects.ts';
 
 export const foregroundFinalizer = 'foregroundDeletion';
 export const orphanFinalizer = 'orphan';

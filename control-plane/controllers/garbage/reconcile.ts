@@ -1,7 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { unreachable } from '#base/unreachable.ts';
-import { splitKey, type KubeObject } from '#api/object.ts';
-import type { OwnerReference } from '#api/objects.ts';
+import { splitKey, type KubeObject } from '#api/meta/object.ts';
+import type { OwnerReference } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
 import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';

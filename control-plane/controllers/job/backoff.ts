@@ -1,5 +1,5 @@
-import { findCondition } from '#api/condition.ts';
-import type { Job, Pod } from '#api/objects.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import type { Job, Pod } from '#api/generated/objects.ts';
 import { isPodFailed, judgeFailure } from './failure-policy.ts';
 
 /** On the pods of an Indexed job with backoffLimitPerIndex: how often the index failed before, and how often that was ignored. */

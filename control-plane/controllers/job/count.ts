@@ -1,4 +1,4 @@
-import type { Job, Pod, UncountedTerminatedPods } from '#api/objects.ts';
+import type { Job, Pod, UncountedTerminatedPods } from '#api/generated/objects.ts';
 import { isActive } from '#api/pod/state.ts';
 import { failuresBefore, isIndexLost } from './backoff.ts';
 import { isPodFailed, judgeFailure } from './failure-policy.ts';

@@ -4,7 +4,7 @@ import type {
   Pod,
   PodFailurePolicyOnExitCodesRequirement,
   PodFailurePolicyRule,
-} from '#api/objects.ts';
+} from '#api/generated/objects.ts';
 import { isTerminating } from '#api/pod/state.ts';
 
 /** What a Job's podFailurePolicy says of a failed pod. Without a rule that matches, the failure counts. */

@@ -1,4 +1,4 @@
-import type { Job, Pod } from '#api/objects.ts';
+import type { Job, Pod } from '#api/generated/objects.ts';
 
 export const indexAnnotation = 'batch.kubernetes.io/job-completion-index';
 

@@ -1,5 +1,5 @@
-import { jobs } from '#api/kind-ref.ts';
-import type { Container, Job, Pod } from '#api/objects.ts';
+import { jobs } from '#api/schema/kind-ref.ts';
+import type { Container, Job, Pod } from '#api/generated/objects.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { trackingFinalizer } from './count.ts';
 import { indexAnnotation } from './indexes.ts';

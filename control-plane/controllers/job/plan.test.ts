@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Job, JobSpec, JobStatus, Pod } from '#api/objects.ts';
-import { formatTime } from '#api/time.ts';
+import type { Job, JobSpec, JobStatus, Pod } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { trackingFinalizer } from './count.ts';
 import { indexAnnotation } from './indexes.ts';
 import { planJob, type JobPlan } from './plan.ts';

@@ -1,7 +1,7 @@
-import { findCondition, isConditionTrue, withCondition } from '#api/condition.ts';
-import type { Job, JobCondition, JobStatus, Pod } from '#api/objects.ts';
+import { findCondition, isConditionTrue, withCondition } from '#api/meta/condition.ts';
+import type { Job, JobCondition, JobStatus, Pod } from '#api/generated/objects.ts';
 import { isActive, isPodReady, isTerminal } from '#api/pod/state.ts';
-import { formatTime } from '#api/time.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
 import { backoffLeftMs, failureAnnotations, indexBackoffLeftMs } from './backoff.ts';
 import { isTracked, planRelease, tally, type Tally } from './count.ts';

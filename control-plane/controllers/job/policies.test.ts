@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Job, Pod, PodFailurePolicyRule, SuccessPolicyRule } from '#api/objects.ts';
+import type { Job, Pod, PodFailurePolicyRule, SuccessPolicyRule } from '#api/generated/objects.ts';
 import { judgeFailure } from './failure-policy.ts';
 import { formatIndexes, parseIndexes } from './indexes.ts';
 import { metSuccessRule } from './success-policy.ts';

@@ -1,10 +1,10 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { findCondition } from '#api/condition.ts';
-import { equalJson } from '#api/json.ts';
-import { jobs, pods } from '#api/kind-ref.ts';
-import type { Job, OwnerReference, Pod } from '#api/objects.ts';
-import { controllerRef } from '#api/owner.ts';
-import { labelSelectorFromObject } from '#api/selector.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { jobs, pods } from '#api/schema/kind-ref.ts';
+import type { Job, OwnerReference, Pod } from '#api/generated/objects.ts';
+import { controllerRef } from '#api/meta/owner.ts';
+import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';

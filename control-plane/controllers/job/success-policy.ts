@@ -1,4 +1,4 @@
-import type { Job } from '#api/objects.ts';
+import type { Job } from '#api/generated/objects.ts';
 import { parseIndexes } from './indexes.ts';
 
 /** The first rule of a Job's successPolicy that is met, in kube-controller-manager's words; undefined: none. */

@@ -1,5 +1,5 @@
-import { findCondition, isConditionTrue } from '#api/condition.ts';
-import type { Job, JobCondition, Pod } from '#api/objects.ts';
+import { findCondition, isConditionTrue } from '#api/meta/condition.ts';
+import type { Job, JobCondition, Pod } from '#api/generated/objects.ts';
 import type { Tally } from './count.ts';
 import { isPodFailed, judgeFailure } from './failure-policy.ts';
 import { isIndexed } from './indexes.ts';

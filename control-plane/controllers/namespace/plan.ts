@@ -1,7 +1,7 @@
-import { equalJson } from '#api/json.ts';
-import { withCondition } from '#api/condition.ts';
-import type { Namespace, NamespaceCondition } from '#api/objects.ts';
-import type { KubeObject } from '#api/object.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { withCondition } from '#api/meta/condition.ts';
+import type { Namespace, NamespaceCondition } from '#api/generated/objects.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 
 export const kubernetesFinalizer = 'kubernetes';
 

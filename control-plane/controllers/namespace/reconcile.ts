@@ -1,8 +1,8 @@
 import { describeError } from '#base/errors.ts';
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { namespaces, pods } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { Namespace } from '#api/objects.ts';
+import { namespaces, pods } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { Namespace } from '#api/generated/objects.ts';
 import { isConflict, isMethodNotSupported, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';

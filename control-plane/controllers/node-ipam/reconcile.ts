@@ -1,4 +1,4 @@
-import { nodes } from '#api/kind-ref.ts';
+import { nodes } from '#api/schema/kind-ref.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';

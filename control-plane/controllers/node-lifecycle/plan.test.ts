@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Node, Pod } from '#api/objects.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 import { planEviction, planTaints, silentConditions } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 1, 0, 1);

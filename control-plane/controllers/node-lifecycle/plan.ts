@@ -1,8 +1,8 @@
-import { equalJson } from '#api/json.ts';
-import { findCondition, withCondition } from '#api/condition.ts';
-import type { Node, NodeCondition, Pod, Taint } from '#api/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { findCondition, withCondition } from '#api/meta/condition.ts';
+import type { Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts';
 import { toleratesTaint } from '#api/pod/tolerations.ts';
-import { formatTime } from '#api/time.ts';
+import { formatTime } from '#api/meta/time.ts';
 
 /** As kube-controller-manager's node-monitor-grace-period: four missed renewals of the lease. */
 export const gracePeriodMs = 40_000;

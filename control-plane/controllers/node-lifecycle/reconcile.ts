@@ -1,9 +1,9 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { withCondition, findCondition } from '#api/condition.ts';
-import { equalJson } from '#api/json.ts';
-import { leases, nodes, pods } from '#api/kind-ref.ts';
-import { objectKey } from '#api/object.ts';
-import type { Lease, Node, Pod } from '#api/objects.ts';
+import { withCondition, findCondition } from '#api/meta/condition.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { leases, nodes, pods } from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { Lease, Node, Pod } from '#api/generated/objects.ts';
 import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';

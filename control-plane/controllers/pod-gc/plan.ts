@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal, isTerminating } from '#api/pod/state.ts';
 
 /** As kube-controller-manager's terminated-pod-gc-threshold. */

@@ -1,7 +1,7 @@
-import { nodes, pods } from '#api/kind-ref.ts';
-import type { Pod } from '#api/objects.ts';
+import { nodes, pods } from '#api/schema/kind-ref.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
-import { formatTime } from '#api/time.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';

@@ -1,5 +1,5 @@
-import type { KubeObject } from '#api/object.ts';
-import { controllerRef } from '#api/owner.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 
 /** Index of owned objects by the uid of their controller; those without one are under `orphans/<namespace>`. */
 export const byController = (object: KubeObject): readonly string[] => [

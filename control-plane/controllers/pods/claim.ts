@@ -1,11 +1,11 @@
-import { matchesLabels, type LabelMatcher } from '#api/selector.ts';
-import { apiVersionOf, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
+import { matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
+import { apiVersionOf, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { isConflict, isInvalid, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import { orphansOf } from './by-controller.ts';
-import { controllerRef, ownerReference } from '#api/owner.ts';
+import { controllerRef, ownerReference } from '#api/meta/owner.ts';
 
 export interface ClaimPlan<T> {
   /** Controlled by the owner and selected. */

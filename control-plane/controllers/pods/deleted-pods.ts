@@ -1,6 +1,6 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
-import { pods } from '#api/kind-ref.ts';
+import { pods } from '#api/schema/kind-ref.ts';
 import type { ApiClient } from '#client/client.ts';
 
 /** Pods whose deletion was accepted but that the cache still shows as they were: they count as going. */

@@ -1,6 +1,6 @@
-import type { KindRef } from '#api/kind-ref.ts';
-import { objectKey, type KubeObject } from '#api/object.ts';
-import { controllerRef } from '#api/owner.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import { objectKey, type KubeObject } from '#api/meta/object.ts';
+import { controllerRef } from '#api/meta/owner.ts';
 import { source, type Source } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import { isKindOf } from './claim.ts';

@@ -1,7 +1,7 @@
-import type { KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { Pod, PodTemplateSpec } from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { Pod, PodTemplateSpec } from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 
 /** A pod as its owner's template says. The name is the server's to make unless it is given. */
 export function podFromTemplate(

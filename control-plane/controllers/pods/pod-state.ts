@@ -1,5 +1,5 @@
-import { findCondition } from '#api/condition.ts';
-import type { Pod } from '#api/objects.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import type { Pod } from '#api/generated/objects.ts';
 
 /** Since when the pod is ready, in milliseconds since the epoch; undefined when it is not. */
 export function readySinceMs(pod: Pod): number | undefined {

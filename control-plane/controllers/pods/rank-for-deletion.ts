@@ -1,4 +1,4 @@
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { isPodReady } from '#api/pod/state.ts';
 import { readySinceMs } from './pod-state.ts';
 

@@ -1,8 +1,8 @@
-import { equalJson } from '#api/json.ts';
-import { controllerRevisions, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { ControllerRevision, PodTemplateSpec } from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { controllerRevisions, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { ControllerRevision, PodTemplateSpec } from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';

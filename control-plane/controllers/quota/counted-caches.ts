@@ -1,5 +1,5 @@
-import type { KindRef } from '#api/kind-ref.ts';
-import type { JsonObject, KubeObject } from '#api/object.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import type { JsonObject, KubeObject } from '#api/meta/object.ts';
 import type { KindName } from '#api/quota/usage.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';

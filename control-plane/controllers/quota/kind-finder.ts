@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
-import type { KindRef } from '#api/kind-ref.ts';
-import { kinds as builtInKinds } from '#api/kinds.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import { kinds as builtInKinds } from '#api/schema/kinds.ts';
 import type { KindName } from '#api/quota/usage.ts';
 import type { ApiClient } from '#client/client.ts';
 import { discoverKinds, type Discovery } from '#client/discover-kinds.ts';

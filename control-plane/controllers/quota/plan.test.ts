@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { JsonObject } from '#api/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { countedNames, planQuotaStatus } from './plan.ts';
 
 const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({

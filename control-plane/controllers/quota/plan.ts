@@ -1,6 +1,6 @@
-import type { JsonObject } from '#api/object.ts';
-import type { ResourceQuota, ResourceQuotaStatus } from '#api/objects.ts';
-import { addQuantity, formatQuantity, zeroQuantity } from '#api/quantity.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ResourceQuota, ResourceQuotaStatus } from '#api/generated/objects.ts';
+import { addQuantity, formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
 import { kindOfQuotaResource, usageReader, type KindName } from '#api/quota/usage.ts';
 

@@ -1,6 +1,6 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
-import { resourceQuotas } from '#api/kind-ref.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { resourceQuotas } from '#api/schema/kind-ref.ts';
 import { isRunningOrWill } from '#api/quota/pod-usage.ts';
 import type { KindName } from '#api/quota/usage.ts';
 import { isNotFound } from '#client/api-error.ts';

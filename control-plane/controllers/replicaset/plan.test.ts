@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Pod } from '#api/objects.ts';
+import type { Pod } from '#api/generated/objects.ts';
 import { computeReplicaStatus, planReplicas } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);

@@ -1,6 +1,6 @@
-import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from '#api/objects.ts';
-import { matchesLabels, labelSelectorFromMap } from '#api/selector.ts';
-import { withCondition, withoutCondition } from '#api/condition.ts';
+import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from '#api/generated/objects.ts';
+import { matchesLabels, labelSelectorFromMap } from '#api/meta/selector.ts';
+import { withCondition, withoutCondition } from '#api/meta/condition.ts';
 import { isActive, isPodAvailable, isPodReady } from '#api/pod/state.ts';
 import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
 

@@ -1,7 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
-import { pods, replicaSets, replicationControllers, type KindRef } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { pods, replicaSets, replicationControllers, type KindRef } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import type {
   LabelSelector,
   Pod,
@@ -9,8 +9,8 @@ import type {
   ReplicaSet,
   ReplicaSetStatus,
   ReplicationController,
-} from '#api/objects.ts';
-import { labelSelectorFromMap, labelSelectorFromObject, type LabelMatcher } from '#api/selector.ts';
+} from '#api/generated/objects.ts';
+import { labelSelectorFromMap, labelSelectorFromObject, type LabelMatcher } from '#api/meta/selector.ts';
 import { describeRefusal, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';

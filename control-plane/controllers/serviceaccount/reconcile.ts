@@ -1,6 +1,6 @@
-import { configMaps, namespaces, serviceAccounts } from '#api/kind-ref.ts';
-import type { KubeObject } from '#api/object.ts';
-import type { ConfigMap } from '#api/objects.ts';
+import { configMaps, namespaces, serviceAccounts } from '#api/schema/kind-ref.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { ConfigMap } from '#api/generated/objects.ts';
 import { isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';

@@ -1,7 +1,7 @@
-import { equalJson } from '#api/json.ts';
-import { pods, statefulSets } from '#api/kind-ref.ts';
-import type { OwnerReference, PersistentVolumeClaim, Pod, StatefulSet } from '#api/objects.ts';
-import { ownerReference } from '#api/owner.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { pods, statefulSets } from '#api/schema/kind-ref.ts';
+import type { OwnerReference, PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
+import { ownerReference } from '#api/meta/owner.ts';
 import { isTerminating } from '#api/pod/state.ts';
 import { ordinalOf, ordinalsOf } from './plan.ts';
 import { statefulClaims } from './stateful-pod.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#api/objects.ts';
+import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#api/generated/objects.ts';
 import { claimsForNewPod, planClaims } from './claims.ts';
 import { planStateful, revisionLabel } from './plan.ts';
 

@@ -1,4 +1,4 @@
-import type { Pod, StatefulSet, StatefulSetStatus } from '#api/objects.ts';
+import type { Pod, StatefulSet, StatefulSetStatus } from '#api/generated/objects.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 

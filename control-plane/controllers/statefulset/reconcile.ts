@@ -1,9 +1,9 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/json.ts';
-import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/kind-ref.ts';
-import { objectKey } from '#api/object.ts';
-import type { PersistentVolumeClaim, Pod, StatefulSet } from '#api/objects.ts';
-import { labelSelectorFromObject } from '#api/selector.ts';
+import { equalJson } from '#api/wire/json.ts';
+import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
+import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
 import {

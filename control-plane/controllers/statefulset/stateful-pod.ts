@@ -1,12 +1,12 @@
-import { persistentVolumeClaims, statefulSets } from '#api/kind-ref.ts';
-import { objectOf } from '#api/json.ts';
+import { persistentVolumeClaims, statefulSets } from '#api/schema/kind-ref.ts';
+import { objectOf } from '#api/wire/json.ts';
 import type {
   ControllerRevision,
   PersistentVolumeClaim,
   Pod,
   PodTemplateSpec,
   StatefulSet,
-} from '#api/objects.ts';
+} from '#api/generated/objects.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { revisionLabel } from './plan.ts';
 

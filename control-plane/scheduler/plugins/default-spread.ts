@@ -1,4 +1,4 @@
-import { labelSelectorFromMap, matchesLabels } from '#api/selector.ts';
+import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { controllerUidOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 

@@ -1,6 +1,6 @@
-import { memberOf } from '#api/json.ts';
-import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/selector.ts';
-import type { Pod, PodAffinityTerm } from '#api/objects.ts';
+import { memberOf } from '#api/wire/json.ts';
+import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
+import type { Pod, PodAffinityTerm } from '#api/generated/objects.ts';
 import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 import type { NodeInfo, Snapshot } from '#control-plane/scheduler/snapshot.ts';
 

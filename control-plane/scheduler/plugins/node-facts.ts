@@ -1,5 +1,5 @@
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
-import type { Taint } from '#api/objects.ts';
+import type { Taint } from '#api/generated/objects.ts';
 import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 import { scoreMax } from '#control-plane/scheduler/plugin.ts';
 

@@ -1,4 +1,4 @@
-import type { Taint } from '#api/objects.ts';
+import type { Taint } from '#api/generated/objects.ts';
 import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
 import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 

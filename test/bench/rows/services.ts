@@ -7,7 +7,7 @@ import { startProxy, type Proxy } from '#agent/proxy/proxy.ts';
 import { createRuleset, type Ruleset } from '#agent/proxy/ruleset.ts';
 import { computeProxyPorts } from '#agent/proxy/service-map.ts';
 import { familyFacts } from '#agent/proxy/table-layout.ts';
-import type { EndpointSlice, Node, Service } from '#api/objects.ts';
+import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createInformerCache, type InformerCache } from '#client/informer.ts';

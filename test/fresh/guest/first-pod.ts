@@ -1,5 +1,5 @@
 /** Inside a fresh machine, where there is no kubectl: makes a pod of the demo image through the API and waits until it runs. KUBECONFIG says where. */
-import { pods } from '#api/kind-ref.ts';
+import { pods } from '#api/schema/kind-ref.ts';
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { createApiClient } from '#client/api-client.ts';

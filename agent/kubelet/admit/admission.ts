@@ -1,0 +1,56 @@
+import type { Pod } from '#api/generated/objects.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import { portConflict } from './host-ports.ts';
+import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { Refusal } from './refusal.ts';
+import { shortage } from './resources.ts';
+import { sysctlRefusal } from './sysctls.ts';
+import { unsupportedIn } from './unsupported.ts';
+
+export interface AdmissionRequest {
+  readonly pod: Pod;
+  /** The other pods of the node that have not ended. */
+  readonly active: readonly Pod[];
+  readonly node: NodeFacts;
+}
+
+/** One thing that a node asks before it takes a pod. Pure. */
+export interface AdmissionHandler {
+  readonly name: string;
+  readonly refuse: (request: AdmissionRequest) => Refusal | undefined;
+}
+
+/** Asked in this order; the first refusal is the pod's status. */
+export const admissionHandlers: readonly AdmissionHandler[] = [
+  { name: 'sysctls', refuse: ({ pod }) => sysctlRefusal(pod) },
+  { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
+  { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
+  { name: 'host ports', refuse: ({ pod, active }) => portConflict(pod, active) },
+  { name: 'resources', refuse: ({ pod, active, node }) => shortage(pod, active, node) },
+];
+
+/**
+ * Whether the node takes a new pod. The scheduler has decided the same before, but pods may name their node themselves, and
+ * two schedulers may have decided at once.
+ */
+export function refusalOf(pod: Pod, others: readonly Pod[], node: NodeFacts): Refusal | undefined {
+  const active = others.filter((other) => other.metadata?.uid !== pod.metadata?.uid && !isTerminal(other));
+  for (const { refuse } of admissionHandlers) {
+    const refusal = refuse({ pod, active, node });
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function otherSystem({ spec }: Pod): Refusal | undefined {
+  if (spec?.os?.name === undefined || spec.os.name === 'linux') return undefined;
+  const message = `Failed to admit pod as the OS field doesn't match node OS`;
+  return { reason: 'PodOSNotSupported', message };
+}
+
+/** Nothing that is asked for is silently left out. */
+function unsupported(pod: Pod, node: NodeFacts): Refusal | undefined {
+  const missing = unsupportedIn(pod, node);
+  if (missing === undefined) return undefined;
+  return { reason: 'UnexpectedAdmissionError', message: `${missing} is not supported by this node` };
+}

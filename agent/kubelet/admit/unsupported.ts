@@ -1,0 +1,111 @@
+/** What this node cannot do for a pod, field by field. Nothing that is asked for is silently left out. Pure. */
+import type { Container, EphemeralContainer, Pod, PodSpec } from '#api/generated/objects.ts';
+import type { NodeFacts } from '#agent/kubelet/ports.ts';
+
+type AnyContainer = Container | EphemeralContainer;
+type NodeAbilities = Pick<NodeFacts, 'isSelinuxEnabled'>;
+
+/** A field (`Type.field` of the API), and in whose words a pod asks for what is not there; undefined when it does not. */
+export interface UnsupportedField<Holder> {
+  readonly field: string;
+  readonly find: (holder: Holder, spec: PodSpec, node: NodeAbilities) => string | undefined;
+}
+
+export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
+  {
+    field: 'PodSpec.hostUsers',
+    find: ({ hostUsers }) => (hostUsers === false ? 'spec.hostUsers: false' : undefined),
+  },
+  {
+    field: 'PodSpec.resourceClaims',
+    find: ({ resourceClaims = [] }) => (resourceClaims.length > 0 ? 'spec.resourceClaims' : undefined),
+  },
+  {
+    field: 'PodSpec.runtimeClassName',
+    find: ({ runtimeClassName: name = '' }) => (name === '' ? undefined : `spec.runtimeClassName: ${name}`),
+  },
+  {
+    field: 'PodSpec.schedulingGroup',
+    find: ({ schedulingGroup }) => (schedulingGroup === undefined ? undefined : 'spec.schedulingGroup'),
+  },
+  {
+    field: 'SeccompProfile.localhostProfile',
+    find: ({ securityContext }) => localhostSeccomp(securityContext),
+  },
+  {
+    field: 'AppArmorProfile.type',
+    find: ({ securityContext }) => appArmor(securityContext),
+  },
+  {
+    field: 'PodSecurityContext.seLinuxOptions',
+    find: ({ securityContext }, _spec, node) => selinux(securityContext, node),
+  },
+];
+
+export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] = [
+  {
+    field: 'Container.volumeDevices',
+    find: ({ name, volumeDevices = [] }) =>
+      volumeDevices.length > 0 ? `spec.containers[${name}].volumeDevices` : undefined,
+  },
+  {
+    field: 'ContainerRestartRule.action',
+    find: ({ restartPolicyRules = [] }) => {
+      const other = restartPolicyRules.find(({ action }) => action !== 'Restart');
+      return other === undefined ? undefined : `restartPolicyRules.action: ${other.action}`;
+    },
+  },
+  {
+    field: 'ResourceRequirements.claims',
+    find: ({ name, resources }) =>
+      (resources?.claims ?? []).length > 0 ? `spec.containers[${name}].resources.claims` : undefined,
+  },
+  {
+    field: 'SeccompProfile.localhostProfile',
+    find: ({ securityContext }) => localhostSeccomp(securityContext),
+  },
+  { field: 'AppArmorProfile.type', find: ({ securityContext }) => appArmor(securityContext) },
+  {
+    field: 'SecurityContext.seLinuxOptions',
+    find: ({ securityContext }, _spec, node) => selinux(securityContext, node),
+  },
+];
+
+/** The first thing that the pod asks for and this node has not. Ephemeral containers come later, and are asked about one by one. */
+export function unsupportedIn({ spec }: Pod, node: NodeAbilities): string | undefined {
+  if (spec === undefined) return undefined;
+  const ofPod = unsupportedInPods.map(({ find }) => find(spec, spec, node));
+  const containers = [...(spec.initContainers ?? []), ...spec.containers];
+  const ofContainers = containers.map((container) => unsupportedInContainer(container, spec, node));
+  return [...ofPod, ...ofContainers].find((found) => found !== undefined);
+}
+
+export function unsupportedInContainer(
+  container: AnyContainer,
+  spec: PodSpec,
+  node: NodeAbilities,
+): string | undefined {
+  return unsupportedInContainers
+    .map(({ find }) => find(container, spec, node))
+    .find((found) => found !== undefined);
+}
+
+type Context =
+  | NonNullable<PodSpec['securityContext']>
+  | NonNullable<Container['securityContext']>
+  | undefined;
+
+function localhostSeccomp(context: Context): string | undefined {
+  return context?.seccompProfile?.type === 'Localhost' ? 'seccompProfile.type: Localhost' : undefined;
+}
+
+/** The kubelet refuses any profile but Unconfined where AppArmor is not enabled; here no profile is ever loaded. */
+function appArmor(context: Context): string | undefined {
+  const type = context?.appArmorProfile?.type;
+  return type === undefined || type === 'Unconfined' ? undefined : `appArmorProfile.type: ${type}`;
+}
+
+/** Labels mean nothing, to anybody, on a host without SELinux: container runtimes leave them out there. */
+function selinux(context: Context, { isSelinuxEnabled }: NodeAbilities): string | undefined {
+  return isSelinuxEnabled && context?.seLinuxOptions !== undefined ? 'seLinuxOptions' : undefined;
+}

@@ -1,0 +1,142 @@
+import type { Secret } from '#api/generated/objects.ts';
+import { isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** Pulls images: those of the same name and credentials once for all who wait, and not too many at once. */
+export interface ImagePuller {
+  pull(image: string, secrets: readonly Secret[], signal: AbortSignal): Promise<ImageRecord>;
+}
+
+const pullsAtOnceMax = 4;
+
+export function createImagePuller(images: ImageStore): ImagePuller {
+  const underway = new Map<
+    string,
+    { readonly done: Promise<ImageRecord>; readonly abort: AbortController; waiting: number }
+  >();
+  const queue: (() => void)[] = [];
+  let running = 0;
+
+  const run = async (
+    image: string,
+    secrets: readonly Secret[],
+    signal: AbortSignal,
+  ): Promise<ImageRecord> => {
+    if (running >= pullsAtOnceMax) await new Promise<void>((resolve) => queue.push(resolve));
+    running += 1;
+    try {
+      signal.throwIfAborted();
+      return await pullWithAny(images, image, credentialsFor(image, secrets), signal);
+    } finally {
+      running -= 1;
+      queue.shift()?.();
+    }
+  };
+  return {
+    pull: async (image, secrets, signal) => {
+      const key = JSON.stringify([
+        image,
+        secrets.map(({ metadata }) => [metadata?.uid, metadata?.resourceVersion]),
+      ]);
+      const entry = underway.get(key) ?? start(key, image, secrets);
+      entry.waiting += 1;
+      try {
+        return await Promise.race([entry.done, rejectOnAbort(signal)]);
+      } finally {
+        entry.waiting -= 1;
+        // Nobody waits for it any more.
+        if (entry.waiting === 0) entry.abort.abort(new DOMException('pull given up', 'AbortError'));
+      }
+    },
+  };
+
+  function start(key: string, image: string, secrets: readonly Secret[]) {
+    const abort = new AbortController();
+    const done = run(image, secrets, abort.signal).finally(() => underway.delete(key));
+    done.catch(() => undefined); // Told to those who wait.
+    const entry = { done, abort, waiting: 0 };
+    underway.set(key, entry);
+    return entry;
+  }
+}
+
+async function pullWithAny(
+  images: ImageStore,
+  image: string,
+  credentials: readonly (Credentials | undefined)[],
+  signal: AbortSignal,
+): Promise<ImageRecord> {
+  let failure: unknown;
+  for (const candidate of credentials) {
+    try {
+      return await images.pull(image, { credentials: candidate }, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  if (signal.aborted) reject(signal.reason);
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return promise;
+}
+
+/** The host that a reference names, as Docker completes it. */
+export function registryOf(image: string): string {
+  const [first = '', ...rest] = image.split('/');
+  const isHost = rest.length > 0 && (/[.:]/.test(first) || first === 'localhost');
+  return isHost ? first : 'docker.io';
+}
+
+/** The credentials that imagePullSecrets hold for an image's registry, in their order; then none. */
+export function credentialsFor(
+  image: string,
+  secrets: readonly Secret[],
+): readonly (Credentials | undefined)[] {
+  const host = registryOf(image);
+  const found = secrets.flatMap((secret) =>
+    authEntries(secret)
+      .filter(([server]) => matchesRegistry(server, host, image))
+      .flatMap(([, entry]) => decodeEntry(entry) ?? []),
+  );
+  return found.length > 0 ? found : [undefined];
+}
+
+function authEntries(secret: Secret): readonly [string, unknown][] {
+  const { '.dockerconfigjson': current, '.dockercfg': legacy } = secret.data ?? {};
+  const text = current ?? legacy;
+  if (text === undefined) return [];
+  try {
+    const document = objectOf(JSON.parse(Buffer.from(text, 'base64').toString('utf8')));
+    return Object.entries(objectOf(current === undefined ? document : document['auths']));
+  } catch (error) {
+    if (error instanceof SyntaxError) return []; // The API validates it; an unreadable one holds no credentials.
+    throw error;
+  }
+}
+
+function matchesRegistry(server: string, host: string, image: string): boolean {
+  const [serverHost = '', ...path] = server.replace(/^https?:\/\//, '').split('/');
+  const prefix = path.filter((part) => !['', 'v1', 'v2'].includes(part)).join('/');
+  const isDockerHub =
+    host === 'docker.io' && ['index.docker.io', 'docker.io', 'registry-1.docker.io'].includes(serverHost);
+  const isHost = serverHost === host || (serverHost.startsWith('*.') && host.endsWith(serverHost.slice(1)));
+  return (isDockerHub || isHost) && (prefix === '' || image.startsWith(`${host}/${prefix}`));
+}
+
+function decodeEntry(entry: unknown): Credentials | undefined {
+  if (!isObject(entry)) return undefined;
+  const [user = '', ...rest] = Buffer.from(stringOf(entry['auth']), 'base64').toString('utf8').split(':');
+  const username = stringOf(entry['username']) || user;
+  const password = stringOf(entry['password']) || rest.join(':');
+  return username === '' ? undefined : { username, password };
+}

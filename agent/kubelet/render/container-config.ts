@@ -1,0 +1,204 @@
+import type { Container, EphemeralContainer, Pod, VolumeMount } from '#api/generated/objects.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { expandVariables } from '#api/pod/expand.ts';
+import { normalizeSysctl } from '#api/pod/sysctls.ts';
+import type { LaunchMount } from '#native/launch/launch.ts';
+import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import { createArgumentRoom, expandWithin } from './argument-room.ts';
+import type { EnvEntry } from './environment.ts';
+import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
+import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
+import { renderSecurity, renderUser } from './security.ts';
+
+/** A volumeMount whose source is found: the volume, or the bind of a subPath. */
+export interface ResolvedMount {
+  readonly mount: VolumeMount;
+  readonly source: string;
+  readonly isFile: boolean;
+  readonly isReadOnly: boolean;
+}
+
+export interface ContainerConfigInput {
+  readonly pod: Pod;
+  readonly container: Container | EphemeralContainer;
+  readonly id: string;
+  readonly attempt: number;
+  readonly imageId: string;
+  readonly image: ImageRecord | undefined;
+  readonly env: readonly EnvEntry[];
+  readonly mounts: readonly ResolvedMount[];
+  readonly paths: PodPaths;
+  readonly nodeMemoryBytes: number;
+  readonly pidsMax: number | undefined;
+  /** The id of the container whose pid namespace it joins. */
+  readonly pidTarget?: string | undefined;
+}
+
+/** All that the runtime needs for one run of a container. Pure. @throws {E_INVALID} with the message of the event */
+export function renderContainer(input: ContainerConfigInput): ContainerConfig {
+  const { pod, container } = input;
+  const hasTty = container.tty === true;
+  return {
+    id: input.id,
+    name: container.name,
+    attempt: input.attempt,
+    imageId: input.imageId,
+    image: container.image ?? '',
+    ...renderArguments(input),
+    env: input.env,
+    workingDir: container.workingDir === '' ? undefined : container.workingDir,
+    mounts: renderMounts(input),
+    ...renderUser(pod, container, input.image),
+    security: renderSecurity(pod, container),
+    devices: [],
+    rlimits: [],
+    oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
+    pidTarget: input.pidTarget,
+    resources: {
+      ...containerCgroup(container),
+      ...(input.pidsMax === undefined ? {} : { pidsMax: input.pidsMax }),
+    },
+    stdio: {
+      logPath: input.paths.log(container.name, input.attempt),
+      stdin: container.stdin === true,
+      stdinOnce: container.stdinOnce === true,
+      tty: hasTty,
+    },
+    stopSignal: container.lifecycle?.stopSignal,
+    termination: {
+      path: input.paths.terminationMessage(container.name, input.id),
+      fallbackToLogsOnError: container.terminationMessagePolicy === 'FallbackToLogsOnError',
+    },
+  };
+}
+
+/** What execve(2) takes is for the arguments and the environment together. @throws {E_LIMIT} */
+function renderArguments({
+  container,
+  env,
+}: ContainerConfigInput): Pick<ContainerConfig, 'command' | 'args'> {
+  const variables = new Map(env.map(({ name, value }) => [name, value]));
+  const room = createArgumentRoom();
+  for (const { name, value } of env)
+    room.take(Buffer.byteLength(name) + 1 + Buffer.byteLength(value), `environment variable ${name}`);
+  const expand = (field: 'command' | 'args'): readonly string[] =>
+    (container[field] ?? []).map((text, index) => {
+      const what = `${field}[${index}]`;
+      const expanded = expandWithin(text, (name) => variables.get(name), what);
+      room.take(Buffer.byteLength(expanded), what);
+      return expanded;
+    });
+  return { command: expand('command'), args: expand('args') };
+}
+
+export const defaultTerminationMessagePath = '/dev/termination-log';
+
+function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): readonly LaunchMount[] {
+  const targets = new Set(mounts.map(({ mount }) => mount.mountPath));
+  const rbind = (source: string, target: string): LaunchMount => ({
+    type: 'bind',
+    source,
+    target,
+    isFile: true,
+    options: ['rbind', 'rprivate'],
+  });
+  const standard = [
+    rbind(paths.hosts, '/etc/hosts'),
+    rbind(paths.resolvConf, '/etc/resolv.conf'),
+    rbind(paths.hostname, '/etc/hostname'),
+    rbind(
+      paths.terminationMessage(container.name, id),
+      absolute(container.terminationMessagePath ?? defaultTerminationMessagePath),
+    ),
+  ];
+  // A volume at the same place stands for what the pod brings of its own.
+  return [...mounts.map(renderMount), ...standard.filter(({ target }) => !targets.has(target))];
+}
+
+const propagations = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
+
+/** A relative path is one from the container's root, as the kubelet has it (MakeAbsolutePath). */
+function absolute(path: string): string {
+  return path.startsWith('/') ? path : `/${path}`;
+}
+
+function renderMount({ mount, source, isFile, isReadOnly }: ResolvedMount): LaunchMount {
+  const readOnly = mount.readOnly === true || isReadOnly;
+  const target = absolute(mount.mountPath);
+  return {
+    type: 'bind',
+    source,
+    target,
+    isFile,
+    options: ['rbind', propagations[mount.mountPropagation ?? 'None'], ...readOnlyOptions(mount, readOnly)],
+  };
+}
+
+/** `rro` covers what is mounted below the volume too (mount_setattr(2), AT_RECURSIVE); any kernel that we run on has it. */
+function readOnlyOptions({ recursiveReadOnly }: VolumeMount, isReadOnly: boolean): readonly string[] {
+  if (!isReadOnly) return [];
+  return [recursiveReadOnly === 'Enabled' || recursiveReadOnly === 'IfPossible' ? 'rro' : 'ro'];
+}
+
+export interface SandboxConfigInput {
+  readonly pod: Pod;
+  readonly attempt: number;
+  readonly hostname: string;
+  readonly pidsMax: number | undefined;
+}
+
+/** All that the runtime needs for a pod's sandbox. Pure. */
+export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfigInput): SandboxConfig {
+  const { metadata = {}, spec } = pod;
+  const hostNetwork = spec?.hostNetwork === true;
+  const containers = [
+    ...(spec?.containers ?? []),
+    ...(spec?.initContainers ?? []).filter((c) => c.restartPolicy === 'Always'),
+  ];
+  return {
+    uid: metadata.uid ?? '',
+    namespace: metadata.namespace ?? '',
+    name: metadata.name ?? '',
+    attempt,
+    hostname,
+    labels: metadata.labels ?? {},
+    annotations: metadata.annotations ?? {},
+    hostNetwork,
+    hostPid: spec?.hostPID === true,
+    hostIpc: spec?.hostIPC === true,
+    sharePidNamespace: spec?.shareProcessNamespace === true,
+    sysctls: Object.fromEntries(
+      (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [normalizeSysctl(name), value]),
+    ),
+    portMappings: hostNetwork
+      ? []
+      : containers.flatMap(({ ports = [] }) =>
+          ports.flatMap(({ hostPort = 0, containerPort, protocol = 'TCP', hostIP = '' }) =>
+            hostPort === 0 ? [] : [{ hostPort, containerPort, protocol, hostIp: hostIP }],
+          ),
+        ),
+    cgroupParent: podCgroup(pod),
+    resources: podCgroupResources(pod, pidsMax),
+  };
+}
+
+/** PATH_MAX of linux/limits.h without its NUL. */
+const pathBytesMax = 4095;
+
+/** The subPath of a mount, with subPathExpr expanded. @throws {E_INVALID} when a variable of it is not known */
+export function subPathOf(mount: VolumeMount, env: readonly EnvEntry[]): string | undefined {
+  if (mount.subPathExpr === undefined || mount.subPathExpr === '') {
+    return mount.subPath === '' ? undefined : mount.subPath;
+  }
+  const variables = new Map(env.map(({ name, value }) => [name, value]));
+  const unknown = /\$\(([^)]*)\)/g;
+  for (const [, name = ''] of mount.subPathExpr.matchAll(unknown)) {
+    if (!variables.has(name)) throw new PodwrightError('E_INVALID', `missing value for "${name}"`);
+  }
+  const expanded = expandVariables(mount.subPathExpr, (name) => variables.get(name), pathBytesMax);
+  if (expanded !== undefined) return expanded;
+  throw new PodwrightError(
+    'E_LIMIT',
+    `subPathExpr of ${mount.name}: more than ${pathBytesMax} bytes, which is the length of a path`,
+  );
+}

@@ -1,0 +1,79 @@
+import { expect, it } from 'vitest';
+import type { ContainerStatus, Pod, PodStatus } from '#api/generated/objects.ts';
+import { isBookkeeping } from './status-writer.ts';
+
+const container: ContainerStatus = {
+  name: 'main',
+  image: 'i',
+  imageID: 'sha256:1',
+  containerID: 'podwright://a',
+  ready: true,
+  started: true,
+  restartCount: 0,
+  state: { running: { startedAt: '2026-01-01T00:00:00Z' } },
+};
+const base: PodStatus = {
+  phase: 'Running',
+  podIP: '10.244.0.5',
+  podIPs: [{ ip: '10.244.0.5' }],
+  conditions: [{ type: 'Ready', status: 'True', observedGeneration: 1 }],
+  containerStatuses: [container],
+  observedGeneration: 1,
+};
+const pod: Pod = { metadata: { name: 'p' }, status: base };
+
+it.each<{ name: string; wanted: PodStatus; metadata?: Pod['metadata']; want: boolean }>([
+  {
+    name: 'a generation that was seen',
+    wanted: {
+      ...base,
+      observedGeneration: 2,
+      conditions: [{ type: 'Ready', status: 'True', observedGeneration: 2 }],
+    },
+    want: true,
+  },
+  {
+    name: 'another run of a container, ready as before',
+    wanted: {
+      ...base,
+      containerStatuses: [
+        {
+          ...container,
+          containerID: 'podwright://b',
+          restartCount: 1,
+          state: { running: { startedAt: '2026-01-01T00:00:09Z' } },
+          lastState: { terminated: { exitCode: 1 } },
+        },
+      ],
+    },
+    want: true,
+  },
+  { name: 'a phase', wanted: { ...base, phase: 'Succeeded' }, want: false },
+  {
+    name: 'a condition',
+    wanted: { ...base, conditions: [{ type: 'Ready', status: 'False' }] },
+    want: false,
+  },
+  { name: 'an address', wanted: { ...base, podIPs: [{ ip: '10.244.0.6' }] }, want: false },
+  {
+    name: 'a container that is not ready',
+    wanted: { ...base, containerStatuses: [{ ...container, ready: false }] },
+    want: false,
+  },
+  {
+    name: 'a container that waits',
+    wanted: {
+      ...base,
+      containerStatuses: [{ ...container, state: { waiting: { reason: 'CrashLoopBackOff' } } }],
+    },
+    want: false,
+  },
+  {
+    name: 'anything of a pod that ends',
+    wanted: { ...base, observedGeneration: 2 },
+    metadata: { deletionTimestamp: '2026-01-01T00:00:00Z' },
+    want: false,
+  },
+])('isBookkeeping() of $name is $want', ({ wanted, metadata = {}, want }) => {
+  expect(isBookkeeping({ ...pod, metadata }, wanted)).toBe(want);
+});

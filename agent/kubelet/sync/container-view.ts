@@ -1,0 +1,181 @@
+import { createHash } from 'node:crypto';
+import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
+import { isImageId, parseReference } from '#api/oci/reference.ts';
+import { backoffMs } from '#base/backoff.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import type { ContainerObservation, PodObservation, SandboxObservation } from '#agent/runtime/runtime.ts';
+import { containersOf, type KnownFacts, type PodFacts, type SpecContainer } from './pod-input.ts';
+
+/** A container of the spec beside what the runtime knows of it. */
+export interface ContainerView extends SpecContainer {
+  readonly name: string;
+  /** The newest run, of this sandbox or an earlier one. */
+  readonly latest: ContainerObservation | undefined;
+  /** The newest run if it belongs to the present sandbox. */
+  readonly current: ContainerObservation | undefined;
+  /** The run before the newest, as far as it is still on the node. */
+  readonly previous: ContainerObservation | undefined;
+  readonly reported: ContainerStatus | undefined;
+}
+
+/** The CrashLoopBackOff of Kubernetes: at once, 10 s, 20 s, … 5 min; a run of 10 min starts it anew. */
+export const crashBackoff = { initialMs: 10_000, factor: 2, maxMs: 300_000 } as const;
+export const crashBackoffResetMs = 600_000;
+
+/** The containers of a pod in starting order, each with its runs. */
+export function viewContainers(pod: Pod, actual: PodObservation): readonly ContainerView[] {
+  return containersOf(pod).map((container) => viewContainer(container, pod, actual));
+}
+
+function viewContainer(container: SpecContainer, pod: Pod, actual: PodObservation): ContainerView {
+  const name = container.spec.name;
+  const runs = actual.containers.filter((c) => c.name === name).toSorted((a, b) => a.attempt - b.attempt);
+  const latest = runs.at(-1);
+  return {
+    ...container,
+    name,
+    latest,
+    current: latest !== undefined && belongsTo(latest, actual.sandbox) ? latest : undefined,
+    previous: runs.at(-2),
+    reported: reportedStatuses(pod).find((status) => status.name === name),
+  };
+}
+
+/** Records may be lost with the node's disk or a reboot: neither the count that the API knows nor that of the logs is undercut. */
+export function nextAttempt({ name, latest, reported }: ContainerView, facts: PodFacts): number {
+  const lostAttempt = reported?.containerID === undefined ? -1 : reported.restartCount;
+  return Math.max(latest?.attempt ?? -1, lostAttempt, facts.loggedAttempts?.get(name) ?? -1) + 1;
+}
+
+/** Containers die with their sandbox, so a run that ended before the present sandbox was made is of an earlier one. */
+function belongsTo(run: ContainerObservation, sandbox: SandboxObservation | undefined): boolean {
+  if (sandbox === undefined) return false;
+  return run.state.state !== 'exited' || run.state.finishedAtMs >= sandbox.createdAtMs;
+}
+
+function reportedStatuses(pod: Pod): readonly ContainerStatus[] {
+  const {
+    initContainerStatuses = [],
+    containerStatuses = [],
+    ephemeralContainerStatuses = [],
+  } = pod.status ?? {};
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses];
+}
+
+export function isRunning(view: ContainerView): boolean {
+  return view.latest !== undefined && view.latest.state.state !== 'exited';
+}
+
+/** The newest run's end, or undefined while it runs or was never started. */
+export function exitOf(
+  view: ContainerView,
+): (ContainerObservation['state'] & { state: 'exited' }) | undefined {
+  return view.latest?.state.state === 'exited' ? view.latest.state : undefined;
+}
+
+/** Whether the pod's policy starts a container again that ended so, or it was ended for that. */
+export function isRestarted(view: ContainerView, pod: Pod, facts: PodFacts): boolean {
+  const exit = exitOf(view);
+  if (exit === undefined || view.kind === 'ephemeral') return false;
+  if (isEndedForResize(view, facts)) return true;
+  if (view.kind === 'sidecar') return true;
+  const own = restartPolicyOf(view, pod, exit.exitCode);
+  if (own === 'Always') return view.kind === 'main' || exit.exitCode !== 0;
+  return own === 'OnFailure' && exit.exitCode !== 0;
+}
+
+function isEndedForResize({ latest }: ContainerView, facts: PodFacts): boolean {
+  return latest !== undefined && facts.resize.restarts.has(latest.id);
+}
+
+/** The container's own policy and rules (KEP-5307) before the pod's. */
+function restartPolicyOf(view: ContainerView, pod: Pod, exitCode: number): string {
+  for (const rule of view.spec.restartPolicyRules ?? []) {
+    const isIn = rule.exitCodes?.values?.includes(exitCode) === true;
+    if (isIn === (rule.exitCodes?.operator !== 'NotIn') && rule.action === 'Restart') return 'Always';
+  }
+  return view.spec.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
+}
+
+/** How long a container that ended waits for its next run, and until when. */
+export function restartWait(
+  view: ContainerView,
+  facts: PodFacts,
+): { readonly ms: number; readonly dueMs: number } {
+  const exit = exitOf(view);
+  if (exit === undefined || view.latest === undefined) return { ms: 0, dueMs: 0 };
+  if (isEndedForResize(view, facts)) return { ms: 0, dueMs: 0 };
+  const ranLong = exit.finishedAtMs - exit.startedAtMs >= crashBackoffResetMs;
+  const failures = ranLong ? 0 : view.latest.attempt - (facts.backoffBase.get(view.name) ?? 0);
+  const ms = backoffMs(crashBackoff, failures);
+  return { ms, dueMs: exit.finishedAtMs + ms };
+}
+
+/** Whether a run of the container counts as started: its hook has returned and its startup probe has passed. */
+export function hasStarted(view: ContainerView, facts: PodFacts): boolean {
+  const run = view.current;
+  if (run === undefined || run.state.state !== 'running') return false;
+  const hook = facts.postStart.get(run.id);
+  if (hook !== undefined && hook !== 'done') return false;
+  return facts.probes.get(run.id)?.hasStarted ?? view.spec.startupProbe === undefined;
+}
+
+export function isReady(view: ContainerView, facts: PodFacts): boolean {
+  const run = view.current;
+  if (run === undefined || !hasStarted(view, facts)) return false;
+  return facts.probes.get(run.id)?.isReady ?? view.spec.readinessProbe === undefined;
+}
+
+/** Where a container's image stands before a start. */
+export type ImageState =
+  | { readonly state: 'present'; readonly imageId: string }
+  | { readonly state: 'wanted' }
+  | { readonly state: 'pulling' }
+  | {
+      readonly state: 'failed';
+      readonly reason: string;
+      readonly message: string;
+      readonly retryAtMs: number;
+    };
+
+/** How long a failed pull is shown as ErrImagePull before it becomes ImagePullBackOff. */
+const pullErrorShownMs = 1000;
+
+export function imageState(view: ContainerView, now: number, facts: KnownFacts): ImageState {
+  const { image = '', imagePullPolicy: policy } = view.spec;
+  const pull = facts.pulls.get(view.name);
+  const present = facts.presentImages.get(view.name);
+  if (present !== undefined && policy !== 'Always') return { state: 'present', imageId: present };
+  if (!isImageName(image)) {
+    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
+    return { state: 'failed', reason: 'InvalidImageName', message, retryAtMs: Infinity };
+  }
+  if (policy === 'Never') {
+    const message = `Container image "${image}" is not present with pull policy of Never`;
+    return { state: 'failed', reason: 'ErrImageNeverPull', message, retryAtMs: now + 10_000 };
+  }
+  if (pull?.state === 'pulling') return { state: 'pulling' };
+  if (pull?.state === 'done' && pull.attempt === nextAttempt(view, facts))
+    return { state: 'present', imageId: pull.imageId };
+  if (pull?.state !== 'failed' || now >= pull.retryAtMs) return { state: 'wanted' };
+  const shownUntil = pull.failedAtMs + pullErrorShownMs;
+  if (now < shownUntil)
+    return { state: 'failed', reason: pull.reason, message: pull.message, retryAtMs: shownUntil };
+  const message = `Back-off pulling image "${image}": ${pull.reason}: ${pull.message}`;
+  return { state: 'failed', reason: 'ImagePullBackOff', message, retryAtMs: pull.retryAtMs };
+}
+
+export function isImageName(image: string): boolean {
+  try {
+    parseReference(image);
+    return true;
+  } catch (error) {
+    if (isPodwrightError(error, 'E_INVALID')) return isImageId(image);
+    throw error;
+  }
+}
+
+/** The id of one run of a container: 64 hex digits, the same whenever it is asked for. */
+export function containerId(podUid: string, name: string, attempt: number): string {
+  return createHash('sha256').update(`${podUid}\0${name}\0${attempt}`).digest('hex');
+}

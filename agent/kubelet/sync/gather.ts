@@ -1,0 +1,77 @@
+/** What is read before an intent becomes an action: the objects and files that a container's environment is made of. */
+import { PodwrightError } from '#base/errors.ts';
+import type { ConfigMap, FileKeySelector, Secret } from '#api/generated/objects.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
+import { readInside } from '#agent/volume/sub-path.ts';
+import type { IntentOf } from '#agent/kubelet/render/action.ts';
+import { parseEnvFile } from '#agent/kubelet/render/env-file.ts';
+import { envFileKey, environmentReferences } from '#agent/kubelet/render/environment.ts';
+import { containersOf } from './pod-input.ts';
+import type { PodMemory } from './pod-memory.ts';
+import type { KubeletPorts } from '#agent/kubelet/ports.ts';
+import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
+import type { StartReading, StartSources } from '#agent/kubelet/render/render-start.ts';
+
+/** The pod and the node as they are now. */
+export function renderInput(memory: PodMemory, actual: PodObservation, ports: KubeletPorts): RenderInput {
+  const { mounted, volumeChanges, resize } = memory.facts;
+  const { node, dns, directories } = ports;
+  const { pod } = memory.desired;
+  return { pod, allocated: resize.allocated, actual, mounted, volumeChanges, node, dns, directories };
+}
+
+/** What the start of a container takes. A failure is a reading, too: it is shown in the pod's status. */
+export async function gatherStart(
+  intent: IntentOf<'startContainer'>,
+  input: RenderInput,
+  ports: KubeletPorts,
+): Promise<StartReading> {
+  try {
+    return await readSources(intent, input, ports);
+  } catch (failure) {
+    return { failure };
+  }
+}
+
+async function readSources(
+  { container: name, imageId }: IntentOf<'startContainer'>,
+  { pod, mounted }: RenderInput,
+  { objects, services, runtime }: KubeletPorts,
+): Promise<StartSources> {
+  const { uid = '', namespace = '' } = pod.metadata ?? {};
+  const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
+  const references = environmentReferences(container ?? { name });
+  const configMaps = new Map<string, ConfigMap>();
+  const secrets = new Map<string, Secret>();
+  await Promise.all([
+    ...references.configMaps.map(async (each) => {
+      const object = await objects.configMap(uid, namespace, each);
+      if (object !== undefined) configMaps.set(each, object);
+    }),
+    ...references.secrets.map(async (each) => {
+      const object = await objects.secret(uid, namespace, each);
+      if (object !== undefined) secrets.set(each, object);
+    }),
+  ]);
+  const envFiles = await readEnvFiles(references.files, mounted);
+  return { configMaps, secrets, envFiles, services: services(), image: runtime.images.resolve(imageId) };
+}
+
+/** Bound of an env file, bytes: as the kubelet has it. */
+const envFileBytesMax = 64 * 1024;
+
+async function readEnvFiles(
+  files: readonly FileKeySelector[],
+  mounted: MountedVolumes | undefined,
+): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>> {
+  const read = new Map<string, ReadonlyMap<string, string>>();
+  for (const file of files) {
+    const volume = mounted?.byName.get(file.volumeName);
+    if (volume === undefined)
+      throw new PodwrightError('E_NOT_FOUND', `volume "${file.volumeName}" of an env file is not mounted`);
+    const text = await readInside(volume.path, file.path, envFileBytesMax);
+    if (text !== undefined) read.set(envFileKey(file), parseEnvFile(text));
+  }
+  return read;
+}

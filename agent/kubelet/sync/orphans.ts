@@ -1,0 +1,31 @@
+/** What a node has of pods that the API no longer has: deleted while no agent ran. */
+import type { Pod } from '#api/generated/objects.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { PodDesired } from './pod-input.ts';
+import { createPodMemory, type PodMemories } from './pod-memory.ts';
+import type { PodSource } from './pod-intake.ts';
+import type { KubeletPorts } from '#agent/kubelet/ports.ts';
+
+/** They end at once. */
+export function adoptOrphans(
+  source: PodSource,
+  memories: PodMemories,
+  { runtime, clock, enqueue }: KubeletPorts,
+): void {
+  const wanted = new Set(source.list().map((pod) => pod.metadata?.uid));
+  for (const orphan of runtime.observeAll()) {
+    if (wanted.has(orphan.uid)) continue;
+    const desired: PodDesired = { pod: orphanPod(orphan), isPresent: false };
+    memories.set(orphan.uid, createPodMemory(orphan.uid, desired, clock.now()));
+    enqueue(orphan.uid);
+  }
+}
+
+function orphanPod({ uid, namespace, name }: PodObservation): Pod {
+  return { metadata: { uid, namespace, name, deletionGracePeriodSeconds: 1 }, spec: { containers: [] } };
+}
+
+/** Volumes of pods of which nothing else is left. */
+export async function removeOrphanVolumes(memories: PodMemories, { volumes }: KubeletPorts): Promise<void> {
+  for (const uid of await volumes.uids()) if (!memories.has(uid)) await volumes.remove(uid);
+}

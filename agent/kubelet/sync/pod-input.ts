@@ -1,0 +1,191 @@
+import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
+import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
+import type { ResizeFact, ResizeStep } from '#agent/kubelet/render/resize.ts';
+
+/** What the API wants of a pod: the last object seen, and whether it is still there. */
+export interface PodDesired {
+  readonly pod: Pod;
+  /** False once the object is gone from the API, gracefully or by force. */
+  readonly isPresent: boolean;
+}
+
+/** The last pull for a container, by the worker. A pull counts for one attempt, so that `Always` pulls again at a restart. */
+export type PullFact =
+  | {
+      readonly state: 'pulling';
+      readonly image: string;
+      readonly attempt: number;
+      /** Of the attempts before it. */
+      readonly failures: number;
+    }
+  | { readonly state: 'done'; readonly attempt: number; readonly imageId: string }
+  | (RetriedFailure & {
+      readonly state: 'failed';
+      readonly attempt: number;
+      readonly reason: 'ErrImagePull' | 'InvalidImageName';
+      readonly failedAtMs: number;
+    });
+
+/** What went wrong so often in a row, and is tried again. */
+export interface RetriedFailure {
+  readonly message: string;
+  readonly failures: number;
+  readonly retryAtMs: number;
+}
+
+/** A container that could not be described or launched: shown as its waiting reason, tried again at `retryAtMs`. */
+export interface StartFailure extends RetriedFailure {
+  readonly reason: 'CreateContainerConfigError' | 'CreateContainerError';
+}
+
+export type VolumesFact =
+  | { readonly state: 'absent' }
+  | { readonly state: 'ready'; readonly isStale: boolean; readonly refreshAtMs: number | undefined }
+  | { readonly state: 'failed'; readonly message: string; readonly retryAtMs: number }
+  | { readonly state: 'removed' };
+
+/** What the probes of a running container say. Absent probes count as passed. */
+export interface ProbeFact {
+  readonly hasStarted: boolean;
+  readonly isReady: boolean;
+  /** Why the container must be killed: its liveness or startup probe failed. */
+  readonly failure: { readonly probe: 'liveness' | 'startup'; readonly message: string } | undefined;
+}
+
+/** Where the postStart hook of a run is. */
+export type HookFact = 'due' | 'running' | 'done' | { readonly failure: string };
+
+/** What the worker of a pod knows besides the API object and the runtime's observation. Values only; `fold` alone changes them. */
+export interface PodFacts {
+  /** When this agent first saw the pod: its start time, unless an earlier one was reported. */
+  readonly firstSeenAtMs: number;
+  /** By container name. */
+  readonly pulls: ReadonlyMap<string, PullFact>;
+  /** By container name. */
+  readonly startFailures: ReadonlyMap<string, StartFailure>;
+  readonly sandboxFailure: RetriedFailure | undefined;
+  readonly volumes: VolumesFact;
+  /** How often a referenced object, or the pod's labels, annotations or resources, changed what volumes show. */
+  readonly volumeChanges: number;
+  /** Attempts in a row that went wrong. */
+  readonly volumeFailures: number;
+  /** What containers mount; undefined before it was made. */
+  readonly mounted: MountedVolumes | undefined;
+  /** By container id. */
+  readonly probes: ReadonlyMap<string, ProbeFact>;
+  /** By container id; due: an earlier agent did not see its end; absent: there is none, or an earlier agent ran it. */
+  readonly postStart: ReadonlyMap<string, HookFact>;
+  /** By container id: when the stop under way will have killed it at the latest. */
+  readonly stopping: ReadonlyMap<string, { readonly deadlineMs: number }>;
+  /** By container name: the attempt at which its crash back-off starts to count (it ran long enough before). */
+  readonly backoffBase: ReadonlyMap<string, number>;
+  /** By container name: the newest run that had a log when this agent first looked; undefined before it looked. */
+  readonly loggedAttempts: ReadonlyMap<string, number> | undefined;
+  readonly resize: ResizeFact;
+  /** When this agent learned that the pod must end. */
+  readonly endingSinceMs: number | undefined;
+  /** Why the node refuses the pod. */
+  readonly rejection: Refusal | undefined;
+  /** The API object was deleted by us (finalizers may keep it). */
+  readonly isDeleted: boolean;
+  /** The status at the end was told, and is kept while the records that it came from are removed. */
+  readonly hasFinalStatus: boolean;
+}
+
+/** What stands around a pod: the node, its images, the API. */
+export interface Surroundings {
+  readonly nodeName: string;
+  readonly hostIps: readonly string[];
+  /** Container names → image id, where the image of the container is on the node. */
+  readonly presentImages: ReadonlyMap<string, string>;
+  /** The API has the last status of the pod; the object is not let go before. */
+  readonly isStatusCurrent: boolean;
+}
+
+/** All that is decided on besides the API object and the observation. */
+export interface KnownFacts extends PodFacts, Surroundings {}
+
+export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
+
+/**
+ * One thing to be done for a pod, by name: `renderAction` makes an Action of it, which has all that it takes. Those of one plan do not
+ * depend on each other.
+ */
+export type Intent =
+  | { readonly kind: 'prepareVolumes' }
+  | { readonly kind: 'refreshVolumes' }
+  | { readonly kind: 'removeVolumes' }
+  /** With `replaces` the dead sandbox before it is cleared away first. */
+  | { readonly kind: 'runSandbox'; readonly attempt: number; readonly replaces: boolean }
+  | { readonly kind: 'stopSandbox' }
+  | {
+      readonly kind: 'pullImage';
+      readonly container: string;
+      readonly image: string;
+      readonly attempt: number;
+    }
+  | {
+      readonly kind: 'startContainer';
+      readonly container: string;
+      readonly id: string;
+      readonly attempt: number;
+      readonly imageId: string;
+      /** Events told of a pull for this run. */
+      readonly isPullTold?: true;
+    }
+  /** The postStart hook that is due of a run. */
+  | { readonly kind: 'startHook'; readonly container: string; readonly id: string }
+  | {
+      readonly kind: 'stopContainer';
+      readonly container: string;
+      readonly id: string;
+      readonly graceSeconds: number;
+      readonly message: string;
+      /** It is started again whatever the restart policy says, with what it was given meanwhile. */
+      readonly isForResize?: true;
+      /** A stop is under way, with more grace than this. */
+      readonly isCut?: true;
+    }
+  /** The writes depend on each other, so they are one action. */
+  | {
+      readonly kind: 'resize';
+      readonly steps: readonly ResizeStep[];
+      /** What events told of the last attempt, which is not told again. */
+      readonly toldFailure?: string;
+    }
+  | { readonly kind: 'removeContainer'; readonly container: string; readonly id: string }
+  | { readonly kind: 'removePod' }
+  | { readonly kind: 'deleteObject' };
+
+/** What to do now, and when to look again if nothing happens before. */
+export interface Plan {
+  readonly intents: readonly Intent[];
+  readonly wakeAtMs: number | undefined;
+}
+
+/** A container of a pod's spec, of whichever list. */
+export interface SpecContainer {
+  readonly kind: ContainerKind;
+  readonly spec: Container | EphemeralContainer;
+}
+
+/** All containers of a pod in the order of starting: init and sidecars as written, main, ephemeral. */
+export function containersOf(pod: Pod): readonly SpecContainer[] {
+  const { initContainers = [], containers = [], ephemeralContainers = [] } = pod.spec ?? { containers: [] };
+  return [
+    ...initContainers.map((spec): SpecContainer => ({
+      kind: spec.restartPolicy === 'Always' ? 'sidecar' : 'init',
+      spec,
+    })),
+    ...containers.map((spec): SpecContainer => ({ kind: 'main', spec })),
+    ...ephemeralContainers.map((spec): SpecContainer => ({ kind: 'ephemeral', spec })),
+  ];
+}
+
+/** An observation of a pod of which nothing is on the node. */
+export function emptyObservation(pod: Pod): PodObservation {
+  const { uid = '', namespace = '', name = '' } = pod.metadata ?? {};
+  return { uid, namespace, name, sandbox: undefined, containers: [] };
+}

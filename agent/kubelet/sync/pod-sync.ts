@@ -1,0 +1,162 @@
+import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { apply } from '#agent/kubelet/apply/apply.ts';
+import { gatherStart, renderInput } from './gather.ts';
+import { findLoggedAttempts } from './logged-attempts.ts';
+import { isEnding, plan } from './plan.ts';
+import { containersOf, emptyObservation, type Intent, type KnownFacts } from './pod-input.ts';
+import type { PodMemory } from './pod-memory.ts';
+import type { KubeletPorts } from '#agent/kubelet/ports.ts';
+import { isImageName, viewContainers } from './container-view.ts';
+import { findDueHooks } from '#agent/kubelet/apply/post-start.ts';
+import type { Prober } from '#agent/kubelet/probe/prober.ts';
+import { renderAction } from '#agent/kubelet/render/render-action.ts';
+import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
+import { allocate, noteResized } from '#agent/kubelet/apply/resize-pod.ts';
+import { status } from '#agent/kubelet/status/status.ts';
+import type { StatusWriter } from '#agent/kubelet/status/status-writer.ts';
+
+export interface SyncPorts extends KubeletPorts {
+  readonly prober: Prober;
+  readonly statusWriter: StatusWriter;
+}
+
+/** A pod that is not at rest after so many rounds is looked at again in turn with the others. */
+const roundsMax = 32;
+
+/**
+ * One look at a pod: plan, apply, plan again, until nothing is left to do now; then the status. Whatever takes long
+ * (pulls, hooks, grace periods) runs beside it and comes back as a fact.
+ */
+export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
+  try {
+    await recall(memory, ports);
+    allocate(memory, ports);
+    for (let round = 0; round < roundsMax; round++) {
+      const actual = observe(memory, ports);
+      memory.report({ kind: 'runsSeen', runs: actual.containers });
+      updateProbes(memory, actual, ports);
+      abortPulls(memory);
+      const now = ports.clock.now();
+      const facts = known(memory, ports);
+      const next = plan(memory.desired, actual, now, facts);
+      memory.teller.tellRuns({ desired: memory.desired, actual, now, facts }, ports);
+      if (next.intents.length === 0) {
+        noteResized(memory, actual, ports);
+        report(memory, ports);
+        return next.wakeAtMs === undefined ? done : { kind: 'again', afterMs: next.wakeAtMs - now };
+      }
+      // What the end of a pod looks like must be known before its records go.
+      if (isEnding(memory.desired)) report(memory, ports);
+      const input = renderInput(memory, actual, ports);
+      const results = await Promise.allSettled(
+        next.intents.map((intent) => carryOut(intent, { memory, input, ports }, signal)),
+      );
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
+    }
+    return { kind: 'again', afterMs: 0 };
+  } finally {
+    ports.events.release();
+  }
+}
+
+/** Once, before this agent does anything for the pod: what earlier agents left on disk. */
+async function recall(memory: PodMemory, ports: SyncPorts): Promise<void> {
+  if (memory.facts.loggedAttempts !== undefined) return;
+  const { pod } = memory.desired;
+  const dueHooks = await findDueHooks(pod, observe(memory, ports), ports.directories);
+  const loggedAttempts = await findLoggedAttempts(pod, ports.directories);
+  memory.report({ kind: 'recalled', dueHooks, loggedAttempts });
+}
+
+interface CarryOut {
+  readonly memory: PodMemory;
+  readonly input: RenderInput;
+  readonly ports: SyncPorts;
+}
+
+/**
+ * Reads, renders, acts; what it came to is a fact as soon as it is there. One line per decision with consequence, at debug: where
+ * the time of a pod goes.
+ */
+async function carryOut(
+  intent: Intent,
+  { memory, input, ports }: CarryOut,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, logger } = ports;
+  const startMs = clock.monotonic();
+  const isStart = intent.kind === 'startContainer';
+  const read = isStart ? { ...intent, reading: await gatherStart(intent, input, ports) } : intent;
+  const { outcome, beside } = await apply(renderAction(read, input), { memory, ports }, signal);
+  memory.report(outcome);
+  beside?.();
+  const ms = Math.round((clock.monotonic() - startMs) * 100) / 100;
+  logger.debug({ uid: memory.uid, op: intent.kind, outcome: outcome.kind, ms }, 'pod action');
+}
+
+/** Whether nothing is left of a pod that the API no longer has. */
+export function isForgotten(memory: PodMemory, ports: SyncPorts): boolean {
+  const actual = observe(memory, ports);
+  if (memory.desired.isPresent || actual.sandbox !== undefined || actual.containers.length > 0) return false;
+  return memory.facts.isDeleted || memory.facts.volumes.state === 'removed';
+}
+
+function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
+  return runtime.observe(memory.uid) ?? emptyObservation(memory.desired.pod);
+}
+
+function known(memory: PodMemory, { node, runtime, statusWriter }: SyncPorts): KnownFacts {
+  const images = containersOf(memory.desired.pod).flatMap(({ spec }): [string, string][] => {
+    const { name, image = '' } = spec;
+    const id = isImageName(image) ? runtime.images.resolve(image)?.id : undefined;
+    return id === undefined ? [] : [[name, id]];
+  });
+  return {
+    ...memory.facts,
+    nodeName: node.name,
+    hostIps: node.ips,
+    presentImages: new Map(images),
+    isStatusCurrent: statusWriter.isCurrent(memory.uid),
+  };
+}
+
+function report(memory: PodMemory, ports: SyncPorts): void {
+  const { desired, facts, uid } = memory;
+  if (!desired.isPresent || facts.isDeleted || facts.hasFinalStatus) return;
+  const actual = observe(memory, ports);
+  const current = status(desired, actual, ports.clock.now(), known(memory, ports));
+  ports.statusWriter.set(uid, current);
+  memory.teller.tellImages(desired.pod, current, ports.events);
+  if (isEnding(desired) && actual.containers.every((c) => c.state.state === 'exited'))
+    memory.report({ kind: 'finalStatusTold' });
+}
+
+function updateProbes(memory: PodMemory, actual: PodObservation, { prober, node }: SyncPorts): void {
+  const { pod } = memory.desired;
+  const running = new Set<string>();
+  for (const view of viewContainers(pod, actual)) {
+    const run = view.current;
+    if (run?.state.state !== 'running') continue;
+    const hook = memory.facts.postStart.get(run.id);
+    running.add(run.id);
+    if (memory.facts.stopping.has(run.id) || (hook !== undefined && hook !== 'done')) continue;
+    const ips = pod.spec?.hostNetwork === true ? node.ips : (actual.sandbox?.ips ?? []);
+    const target = { pod, container: view.spec, containerId: run.id, podIp: ips[0] ?? '127.0.0.1' };
+    const isSeen = view.reported?.containerID?.endsWith(run.id) === true;
+    const seed = isSeen
+      ? { started: view.reported?.started === true, ready: view.reported?.ready === true }
+      : undefined;
+    prober.watch(target, run.state.startedAtMs, seed);
+  }
+  prober.keepOnly(memory.uid, running);
+  // Liveness of what ends anyway only disturbs its end; who still answers is told by its readiness (EndpointSlice, serving).
+  if (isEnding(memory.desired)) prober.endKilling(memory.uid);
+}
+
+/** A pod that ends needs no images. */
+function abortPulls(memory: PodMemory): void {
+  if (!isEnding(memory.desired)) return;
+  for (const abort of memory.beside.pulls.values())
+    abort.abort(new DOMException('pod deleted', 'AbortError'));
+}

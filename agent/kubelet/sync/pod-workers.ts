@@ -1,0 +1,73 @@
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import { pods, services } from '#api/schema/kind-ref.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
+import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { collectOrphanLogs } from './orphan-logs.ts';
+import { adoptOrphans, removeOrphanVolumes } from './orphans.ts';
+import { forgetPod, takePods } from './pod-intake.ts';
+import type { PodMemories } from './pod-memory.ts';
+import { isForgotten, syncPod } from './pod-sync.ts';
+import { createSyncPorts, tellRetry, type PodWorkersOptions } from './sync-ports.ts';
+import { watchLimits } from '#agent/kubelet/evict/watch-limits.ts';
+
+/** Pods of one node, kept as the API wants them. Disposing stops the work and leaves the pods running. */
+export interface PodWorkers extends AsyncDisposable {
+  /** The pods that the API has for this node, newest objects. */
+  pods(): readonly Pod[];
+  podByName(namespace: string, name: string): Pod | undefined;
+  /** Resolves when nothing is being worked on now; timers do not count. For tests. */
+  idle(): Promise<void>;
+}
+
+const workersMax = 16;
+const retryBackoff = { initialMs: 500, factor: 2, maxMs: 30_000 } as const;
+
+/** Takes the node's pods on: those that run are kept running, those that the API no longer has are ended. */
+export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWorkers> {
+  const { informers, runtime, clock, logger, node } = options;
+  await using undo = new AsyncDisposableStack();
+
+  const podInformer = informers.for(pods, { fieldSelector: `spec.nodeName=${node.name}` });
+  const serviceInformer = informers.for(services);
+  const memories: PodMemories = new Map();
+  const recorder = undo.use(
+    createEventRecorder({ client: informers.client, component: 'kubelet', host: node.name, clock, logger }),
+  );
+  const queue: KeyedQueue<string> = undo.use(
+    new KeyedQueue<string>({
+      clock,
+      concurrencyMax: workersMax,
+      backoff: retryBackoff,
+      work: async (uid, signal) => {
+        const memory = memories.get(uid);
+        if (memory === undefined) return undefined;
+        const outcome = await syncPod(memory, ports, signal);
+        if (isForgotten(memory, ports)) forgetPod(uid, memories, ports);
+        return outcome;
+      },
+      onError: tellRetry(logger, memories, 'pod worker failed'),
+    }),
+  );
+  const ports = await createSyncPorts(options, { memories, queue, podInformer, recorder, undo });
+
+  await Promise.all([podInformer.synced, serviceInformer.synced]);
+  adoptOrphans(podInformer, memories, ports);
+  undo.use(runtime.onChange((uid) => queue.add(uid)));
+  undo.use(takePods({ source: podInformer, memories, ports }));
+  await removeOrphanVolumes(memories, ports);
+  const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
+  const observed = (): readonly PodObservation[] => runtime.observeAll();
+  undo.use(
+    collectOrphanLogs({ directory: options.directories.logs, isKnown, pods: observed, clock, logger }),
+  );
+  undo.use(watchLimits(memories, ports));
+
+  const owned = undo.move();
+  return {
+    pods: () => podInformer.list(),
+    podByName: (namespace, name) => podInformer.get(`${namespace}/${name}`),
+    idle: () => queue.idle(),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}

@@ -1,0 +1,158 @@
+/** What the workers of a node's pods act on, wired. */
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { KeyedQueue } from '#base/keyed-queue.ts';
+import type { Logger } from '#base/log.ts';
+import { services } from '#api/schema/kind-ref.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import type { Informers } from '#client/informers.ts';
+import { withRemedy } from '#client/remedy.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
+import { createTokens } from '#agent/volume/tokens.ts';
+import type { Mounter } from '#agent/volume/volume.ts';
+import { createImagePuller } from '#agent/kubelet/apply/image-puller.ts';
+import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
+import { allocatedPod, type PodMemories } from './pod-memory.ts';
+import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
+import type { SyncPorts } from './pod-sync.ts';
+import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
+import { createReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
+import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
+
+export interface PodWorkersOptions {
+  /** Its client is the kubelet's; the pods of this node and all Services are watched through it. */
+  readonly informers: Informers;
+  readonly runtime: Runtime;
+  readonly mounter: Mounter;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly directories: KubeletDirectories;
+  readonly node: Omit<NodeFacts, 'hostsFile'>;
+  /** Addresses of the cluster DNS; none: pods resolve as the node does. */
+  readonly clusterDns: readonly string[];
+  readonly clusterDomain: string;
+  /** Paths of the node's own files; given by tests. */
+  readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
+}
+
+export interface SyncParts {
+  readonly memories: PodMemories;
+  readonly queue: KeyedQueue<string>;
+  readonly podInformer: WritableInformer<Pod>;
+  readonly recorder: Pick<EventRecorder, 'record'>;
+  readonly undo: AsyncDisposableStack;
+}
+
+/** The kubelet's own parts beside what it was given, each disposed with `undo`. */
+export async function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): Promise<SyncPorts> {
+  const { informers, runtime, clock, logger, directories, mounter } = options;
+  const { memories, queue, podInformer, recorder, undo } = parts;
+  const { client } = informers;
+  const files = options.hostFiles ?? { hosts: '/etc/hosts', resolvConf: '/etc/resolv.conf' };
+  const [hostsFile, hostResolvConf] = await Promise.all([readText(files.hosts), readText(files.resolvConf)]);
+  const events = createPodEvents(recorder, logger);
+  const enqueue = (uid: string, afterMs = 0): void => queue.addAfter(uid, afterMs);
+  const objects = undo.use(
+    createReferencedObjects({
+      informers,
+      clock,
+      onChange: (uid) => {
+        if (memories.get(uid)?.report({ kind: 'objectChanged' }) === true) queue.add(uid);
+      },
+    }),
+  );
+  const tokens = createTokens({ client, clock });
+  const statusWriter = undo.use(
+    createStatusWriter({
+      client,
+      clock,
+      podOf: (uid) => {
+        const desired = memories.get(uid)?.desired;
+        return desired?.isPresent === true ? desired.pod : undefined;
+      },
+      onWritten: (uid, pod) => {
+        podInformer.observe(pod);
+        queue.add(uid);
+      },
+      onError: tellRetry(logger, memories, 'status not written'),
+    }),
+  );
+  const prober = undo.use(createTellingProber(options, { events, memories, queue }));
+  const volumes = createPodVolumes({
+    directory: directories.pods,
+    memoryDirectory: directories.podsMemory,
+    mounter,
+    objects: (podUid) => ({
+      configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
+      secret: (namespace, name) => objects.secret(podUid, namespace, name),
+      serviceAccountToken: (wish) => tokens.get(wish),
+    }),
+  });
+  return {
+    client,
+    runtime,
+    volumes,
+    mounter,
+    objects,
+    services: () => informers.for(services).list(),
+    puller: createImagePuller(runtime.images),
+    events,
+    clock,
+    logger,
+    directories,
+    dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, hostResolvConf },
+    node: { ...options.node, hostsFile },
+    neighbours: (uid) =>
+      [...memories.values()]
+        .filter(
+          (other) => other.uid !== uid && other.desired.isPresent && other.facts.rejection === undefined,
+        )
+        .map(allocatedPod),
+    enqueue,
+    prober,
+    statusWriter,
+  };
+}
+
+/** Probes whose every failure is an event. */
+function createTellingProber(
+  { runtime, clock }: PodWorkersOptions,
+  { events, memories, queue }: Pick<SyncParts, 'memories' | 'queue'> & { readonly events: PodEvents },
+): Prober {
+  return createProber({
+    runtime,
+    clock,
+    report: (uid, outcome) => {
+      const isChanged = memories.get(uid)?.report(outcome) === true;
+      if (isChanged && outcome.kind === 'probed') queue.add(uid);
+    },
+    onUnhealthy: ({ pod, container }, type, output) => {
+      const kind = `${type[0]?.toUpperCase() ?? ''}${type.slice(1)}`;
+      const isQuoting = container[`${type}Probe`]?.exec !== undefined;
+      const place = { container: container.name, isQuoting };
+      events.warning(pod, 'Unhealthy', `${kind} probe failed: ${output}`, place);
+      events.release();
+    },
+  });
+}
+
+async function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch(() => ''); // A host without the file has nothing in it.
+}
+
+/** One line for each failure of what is tried again. */
+export function tellRetry(
+  logger: Logger,
+  memories: PodMemories,
+  message: string,
+): (uid: string, error: unknown, retryMs: number) => void {
+  return (uid, error, retryMs) => {
+    const names = podNames(memories.get(uid)?.desired.pod, uid);
+    logger.warn({ ...names, error: describeError(error), retryMs, ...withRemedy(error) }, message);
+  };
+}

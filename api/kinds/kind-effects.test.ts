@@ -1,0 +1,89 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { effectWarnings, kindEffects, partEffects, renderKindEffects } from './kind-effects.ts';
+import { findKindByName, kinds } from '#api/schema/kinds.ts';
+
+const served = [...new Set(kinds.map(({ group, kind }) => `${group}/${kind}`))];
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+describe('kindEffects', () => {
+  it('says of every served kind what becomes of it, and of no other', () => {
+    expect(Object.keys(kindEffects).toSorted()).toEqual(served.toSorted());
+    expect(Object.keys(partEffects).filter((key) => kindEffects[key]?.kind !== 'acted')).toEqual([]);
+  });
+
+  it('names files that are there', () => {
+    const files = Object.values(kindEffects).flatMap((effect) =>
+      effect.kind === 'acted' ? [effect.by] : [],
+    );
+    expect(files.filter((file) => !existsSync(`${root}${file}`))).toEqual([]);
+  });
+
+  it('names files that know the kind', () => {
+    const strange = kinds.filter(({ group, kind, resource }) => {
+      const effect = kindEffects[`${group}/${kind}`];
+      if (effect?.kind !== 'acted') return false;
+      const text = readFileSync(`${root}${effect.by}`, 'utf8').toLowerCase();
+      return !text.includes(kind.toLowerCase()) && !text.includes(resource);
+    });
+    expect(strange.map(({ kind }) => kind)).toEqual([]);
+  });
+
+  it('is what docs/kinds.md says', async () => {
+    await expect(renderKindEffects()).toMatchFileSnapshot('../../docs/kinds.md');
+  });
+});
+
+describe('effectWarnings()', () => {
+  const of = (apiVersion: string, kind: string, object: object = {}): readonly string[] =>
+    effectWarnings(findKindByName(apiVersion, kind) ?? expect.unreachable(), { ...object });
+
+  it.each(kinds.map((kind) => ({ kind, name: `${kind.group}/${kind.version} ${kind.kind}` })))(
+    'warns of $name only if nothing acts on it',
+    ({ kind }) => {
+      const isUnacted = kindEffects[`${kind.group}/${kind.kind}`]?.kind === 'unacted';
+      expect(effectWarnings(kind, {}).length).toBe(isUnacted ? 1 : 0);
+    },
+  );
+
+  it('says which and what', () => {
+    expect(of('networking.k8s.io/v1', 'NetworkPolicy')).toEqual([
+      'networking.k8s.io/v1 NetworkPolicy is stored, but podwright does not act on it yet: traffic is not restricted by it',
+    ]);
+  });
+
+  it.each([
+    [
+      'v1',
+      'Namespace',
+      { metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'restricted' } } },
+      /^metadata\.labels\[pod-security\.kubernetes\.io\/enforce\]: stored, but .* Pod Security/,
+    ],
+    ['v1', 'Secret', { type: 'kubernetes.io/service-account-token' }, /^type: .*no token is put into it/],
+    ['v1', 'Secret', { type: 'bootstrap.kubernetes.io/token' }, /nobody can authenticate with it$/],
+    ['apps/v1', 'StatefulSet', { spec: { volumeClaimTemplates: [{}] } }, /no volume is bound/],
+    [
+      'v1',
+      'Pod',
+      { spec: { terminationGracePeriodSeconds: -1 } },
+      /^spec\.termination.*: must be >= 0; negative values are invalid and will be treated as 1$/,
+    ],
+    [
+      'batch/v1',
+      'CronJob',
+      { spec: { jobTemplate: { spec: { template: { spec: { terminationGracePeriodSeconds: -1 } } } } } },
+      /^spec\.jobTemplate\.spec\.template\.spec\.termination/,
+    ],
+  ])('knows parts of %s %s', (apiVersion, kind, object, want) => {
+    expect(of(apiVersion, kind, object)).toEqual([expect.stringMatching(want)]);
+  });
+
+  it.each([
+    ['v1', 'Namespace', { metadata: { labels: { a: 'b' } } }],
+    ['v1', 'Secret', { type: 'Opaque' }],
+    ['apps/v1', 'StatefulSet', { spec: {} }],
+  ])('is silent of other %s %s', (apiVersion, kind, object) => {
+    expect(of(apiVersion, kind, object)).toEqual([]);
+  });
+});

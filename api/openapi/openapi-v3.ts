@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto';
+import type { JsonObject } from '#api/meta/object.ts';
+import { operationsOf, patchMediaTypes, rootPath, type Operation } from './operation.ts';
+import { schemaRef, schemasOf } from './schema.ts';
+import type { ServedVersion } from '#api/schema/served-version.ts';
+import type { TypeRef } from '#api/schema/type-source.ts';
+
+/** The version of Kubernetes whose API this is. */
+export const kubernetesVersion = 'v1.36.2';
+
+/** One document, ready to send. */
+export interface OpenApiDocument {
+  readonly text: string;
+  /** SHA-512 of the text in upper-case hex: the `hash` of its URL and its ETag. */
+  readonly hash: string;
+}
+
+/** The answer of `/openapi/v3`: where each document is. Makes those that nobody asked for yet (see `openApiV3Document`). */
+export function openApiV3Index(served: readonly ServedVersion[]): JsonObject {
+  const paths = served.map((version) => {
+    const path = rootPath(version).slice(1);
+    const { hash } = openApiV3Document(version);
+    return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }] as const;
+  });
+  return { paths: Object.fromEntries(paths) };
+}
+
+const documents = new WeakMap<ServedVersion, OpenApiDocument>();
+
+/** The document of a group version, made on first use and kept as long as that. */
+export function openApiV3Document(served: ServedVersion): OpenApiDocument {
+  const known = documents.get(served);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(renderDocument(served));
+  const made = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
+  documents.set(served, made);
+  return made;
+}
+
+function renderDocument(served: ServedVersion): JsonObject {
+  const operations = operationsOf(served);
+  const types = operations
+    .flatMap(({ request, response }) => [request, response])
+    .filter((type) => type !== undefined);
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: kubernetesVersion },
+    paths: renderPaths(operations),
+    components: { schemas: schemasOf(types, 'v3') },
+  };
+}
+
+function renderPaths(operations: readonly Operation[]): JsonObject {
+  const byPath = Map.groupBy(operations, ({ path }) => path);
+  return Object.fromEntries(
+    [...byPath].map(([path, ops]) => [
+      path,
+      {
+        ...Object.fromEntries(ops.map((operation) => [operation.method, renderOperation(operation)])),
+        parameters: (ops[0]?.pathParameters ?? []).map((name) => parameter(name, 'path', 'string')),
+      },
+    ]),
+  );
+}
+
+function renderOperation(operation: Operation): JsonObject {
+  const { action, group, version, kind, operationId, query } = operation;
+  return {
+    tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
+    operationId,
+    parameters: query.map(({ name, type }) => parameter(name, 'query', type)),
+    ...requestBody(operation),
+    responses: {
+      [action === 'post' ? '201' : '200']: {
+        description: 'OK',
+        ...content(operation.response, ['application/json']),
+      },
+    },
+    'x-kubernetes-action': action,
+    'x-kubernetes-group-version-kind': { group, kind, version },
+  };
+}
+
+function requestBody({ action, request }: Operation): JsonObject {
+  if (action === 'patch') {
+    const schema = { type: 'object' };
+    const entries = patchMediaTypes.map((mediaType) => [mediaType, { schema }]);
+    return { requestBody: { content: Object.fromEntries(entries), required: true } };
+  }
+  return request === undefined ? {} : { requestBody: content(request, ['*/*']) };
+}
+
+function content(type: TypeRef | undefined, mediaTypes: readonly string[]): JsonObject {
+  const schema = (type && schemaRef(type, 'v3')) ?? { type: 'string' };
+  return { content: Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema }])) };
+}
+
+function parameter(name: string, where: 'path' | 'query', type: string): JsonObject {
+  return {
+    name,
+    in: where,
+    ...(where === 'path' ? { required: true } : {}),
+    schema: { type, uniqueItems: true },
+  };
+}

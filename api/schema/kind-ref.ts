@@ -1,0 +1,122 @@
+import type {
+  ConfigMap,
+  ControllerRevision,
+  CronJob,
+  CSINode,
+  DaemonSet,
+  Deployment,
+  Endpoints,
+  EndpointSlice,
+  Event,
+  Job,
+  Lease,
+  LimitRange,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  PodDisruptionBudget,
+  PriorityClass,
+  ReplicaSet,
+  ReplicationController,
+  ResourceQuota,
+  RuntimeClass,
+  Secret,
+  Service,
+  ServiceAccount,
+  StatefulSet,
+} from '#api/generated/objects.ts';
+
+/** Names a kind for a typed client; T is the type of its objects. */
+export interface KindRef<T> {
+  readonly group: string; // '' is core
+  readonly version: string;
+  readonly kind: string;
+  readonly resource: string; // plural
+  readonly namespaced: boolean;
+  /** Never set: carries T. */
+  readonly __object?: T;
+}
+
+function ref<T>(path: string, kind: string, namespaced = true): KindRef<T> {
+  const [group = '', version = '', resource = ''] = path.split('/');
+  return { group, version, kind, resource, namespaced };
+}
+
+export const pods: KindRef<Pod> = ref('/v1/pods', 'Pod');
+export const services: KindRef<Service> = ref('/v1/services', 'Service');
+export const nodes: KindRef<Node> = ref('/v1/nodes', 'Node', false);
+export const namespaces: KindRef<Namespace> = ref('/v1/namespaces', 'Namespace', false);
+export const configMaps: KindRef<ConfigMap> = ref('/v1/configmaps', 'ConfigMap');
+export const secrets: KindRef<Secret> = ref('/v1/secrets', 'Secret');
+export const serviceAccounts: KindRef<ServiceAccount> = ref('/v1/serviceaccounts', 'ServiceAccount');
+export const endpoints: KindRef<Endpoints> = ref('/v1/endpoints', 'Endpoints');
+export const events: KindRef<Event> = ref('/v1/events', 'Event');
+export const limitRanges: KindRef<LimitRange> = ref('/v1/limitranges', 'LimitRange');
+export const resourceQuotas: KindRef<ResourceQuota> = ref('/v1/resourcequotas', 'ResourceQuota');
+export const replicationControllers: KindRef<ReplicationController> = ref(
+  '/v1/replicationcontrollers',
+  'ReplicationController',
+);
+export const persistentVolumes: KindRef<PersistentVolume> = ref(
+  '/v1/persistentvolumes',
+  'PersistentVolume',
+  false,
+);
+export const persistentVolumeClaims: KindRef<PersistentVolumeClaim> = ref(
+  '/v1/persistentvolumeclaims',
+  'PersistentVolumeClaim',
+);
+export const deployments: KindRef<Deployment> = ref('apps/v1/deployments', 'Deployment');
+export const replicaSets: KindRef<ReplicaSet> = ref('apps/v1/replicasets', 'ReplicaSet');
+export const daemonSets: KindRef<DaemonSet> = ref('apps/v1/daemonsets', 'DaemonSet');
+export const statefulSets: KindRef<StatefulSet> = ref('apps/v1/statefulsets', 'StatefulSet');
+export const controllerRevisions: KindRef<ControllerRevision> = ref(
+  'apps/v1/controllerrevisions',
+  'ControllerRevision',
+);
+export const jobs: KindRef<Job> = ref('batch/v1/jobs', 'Job');
+export const cronJobs: KindRef<CronJob> = ref('batch/v1/cronjobs', 'CronJob');
+export const endpointSlices: KindRef<EndpointSlice> = ref(
+  'discovery.k8s.io/v1/endpointslices',
+  'EndpointSlice',
+);
+export const leases: KindRef<Lease> = ref('coordination.k8s.io/v1/leases', 'Lease');
+export const csiNodes: KindRef<CSINode> = ref('storage.k8s.io/v1/csinodes', 'CSINode', false);
+export const runtimeClasses: KindRef<RuntimeClass> = ref(
+  'node.k8s.io/v1/runtimeclasses',
+  'RuntimeClass',
+  false,
+);
+export const priorityClasses: KindRef<PriorityClass> = ref(
+  'scheduling.k8s.io/v1/priorityclasses',
+  'PriorityClass',
+  false,
+);
+
+export const podDisruptionBudgets: KindRef<PodDisruptionBudget> = ref(
+  'policy/v1/poddisruptionbudgets',
+  'PodDisruptionBudget',
+);
+
+/** `/api/v1/namespaces/NS/pods/NAME` and its like. */
+export function objectPath(
+  kind: KindRef<unknown>,
+  where: {
+    readonly namespace?: string | undefined;
+    readonly name?: string | undefined;
+    readonly subresource?: string | undefined;
+  },
+): string {
+  const prefix = kind.group === '' ? `/api/${kind.version}` : `/apis/${kind.group}/${kind.version}`;
+  const scope = kind.namespaced && where.namespace !== undefined ? `/namespaces/${where.namespace}` : '';
+  const name = where.name === undefined ? '' : `/${encodeURIComponent(where.name)}`;
+  const sub = where.subresource === undefined ? '' : `/${where.subresource}`;
+  return `${prefix}${scope}/${kind.resource}${name}${sub}`;
+}
+
+/** `apps/v1`, or `v1` for core. */
+export function apiVersionOf(kind: KindRef<unknown>): string {
+  return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
+}

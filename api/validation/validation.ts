@@ -1,0 +1,63 @@
+import { collectFaults, type FieldError } from '#api/errors/field-error.ts';
+import { equalJson, memberOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { validateMeta, validateMetaUpdate } from './meta.ts';
+import { validateSchema } from './schema.ts';
+
+export type { FieldError } from '#api/errors/field-error.ts';
+
+/** Complaints about a new object, decoded, defaulted and prepared; none: it may be stored. */
+export function validateCreate(kind: Kind, object: JsonObject): readonly FieldError[] {
+  return collectFaults(() => createFaults(kind, object));
+}
+
+function createFaults(kind: Kind, object: JsonObject): readonly FieldError[] {
+  const { validate, validateCreate } = rulesOf(kind);
+  const own = [...(validate?.(object) ?? []), ...(validateCreate?.(object) ?? [])];
+  return distinct([...validateMeta(kind, object), ...own], () => validateSchema(kind, object));
+}
+
+/** Complaints about an update, after prepareUpdate; `subresource` where the write is to one. */
+export function validateUpdate(
+  kind: Kind,
+  old: JsonObject,
+  object: JsonObject,
+  subresource?: string,
+): readonly FieldError[] {
+  return collectFaults(() => updateFaults(kind, { old, object, subresource }));
+}
+
+function updateFaults(
+  kind: Kind,
+  { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string | undefined },
+): readonly FieldError[] {
+  const meta = [...validateMetaUpdate(old, object), ...validateMeta(kind, object)];
+  const rules = rulesOf(kind);
+  if (subresource === 'status') return [...meta, ...(rules.validateStatus?.(object) ?? [])];
+  const part = subresource === undefined ? undefined : memberOf(rules.parts, subresource);
+  const validate = subresource === undefined ? rules.validateUpdate : part?.validate;
+  const changes = (): readonly FieldError[] => validate?.(old, object) ?? [];
+  if (subresource !== undefined && part?.checksAll !== true) return [...meta, ...changes()];
+  // What is stored was accepted once: it must stay possible to label it, and to let go of it.
+  const isSame = isSameBody(old, object);
+  const own = isSame ? [] : (rules.validate?.(object) ?? []);
+  return distinct([...meta, ...own, ...changes()], () => (isSame ? [] : validateSchema(kind, object)));
+}
+
+/** Whether the two say the same, but for metadata and status. */
+function isSameBody(old: JsonObject, object: JsonObject): boolean {
+  const isSame = (key: string): boolean =>
+    key === 'metadata' || key === 'status' || equalJson(old[key], object[key]);
+  return Object.keys(old).every(isSame) && Object.keys(object).every(isSame);
+}
+
+/** The schema's complaints count only where nothing more particular was said of the same field. */
+function distinct(
+  particular: readonly FieldError[],
+  schema: () => readonly FieldError[],
+): readonly FieldError[] {
+  const fields = new Set(particular.map(({ field }) => field));
+  return [...particular, ...schema().filter(({ field }) => !fields.has(field))];
+}

@@ -1,6 +1,0 @@
-import type { Node } from './objects.ts';
-
-/** The zone that a node stands in, by its label topology.kubernetes.io/zone; undefined when nobody said. */
-export function zoneOf(node: Node | undefined): string | undefined {
-  return node?.metadata?.labels?.['topology.kubernetes.io/zone'];
-}

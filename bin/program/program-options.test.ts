@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+
+import type { AgentCommandOptions } from '#bin/agent.ts';
+import { agentOptionProblems, serverOptionProblems } from './program-options.ts';
+import type { ServerCommandOptions } from '#bin/server.ts';
+
+const server: ServerCommandOptions = {
+  data: '/var/lib/podwright/server',
+  listen: ['192.0.2.10:6443'],
+  advertiseAddress: '192.0.2.10',
+  serviceCidr: '10.96.0.0/16',
+  clusterCidr: '10.244.0.0/16',
+  clusterDns: '10.96.0.10',
+  node: ['a=192.0.2.11', 'b.example=192.0.2.12'],
+};
+
+const agent: AgentCommandOptions = {
+  data: '/var/lib/podwright/agent',
+  run: '/run/podwright',
+  nodeName: 'a',
+  nodeIp: '192.0.2.11',
+  credentials: '/etc/podwright/a',
+  clusterDns: '10.96.0.10',
+  clusterDomain: 'cluster.local',
+  clusterCidr: '10.244.0.0/16',
+  serviceCidr: '10.96.0.0/16',
+  insecureRegistry: ['localhost:5000', '[::1]:5000', 'registry.example'],
+  containerLogMaxSize: '10Mi',
+  containerLogMaxFiles: 5,
+};
+
+describe('serverOptionProblems()', () => {
+  it('has none for what is right', () => {
+    expect(serverOptionProblems(server)).toEqual([]);
+    expect(
+      serverOptionProblems({
+        ...server,
+        listen: ['[::1]:6443', 'host.example:1'],
+        adminServer: 'https://x:1',
+        etcdServers: ['https://a:2379', 'https://b:2379'],
+        etcdCafile: '/ca',
+      }),
+    ).toEqual([]);
+    expect(
+      serverOptionProblems({
+        ...server,
+        etcdListen: ['unix:', 'unix:/run/etcd.sock', '[::1]:2379'],
+        etcdListenCafile: '/ca',
+      }),
+    ).toEqual([]);
+  });
+
+  it.each<{ readonly change: Partial<ServerCommandOptions>; readonly want: RegExp }>([
+    { change: { advertiseAddress: 'nonsense' }, want: /^--advertise-address nonsense: not an IP address$/ },
+    { change: { advertiseAddress: '10.0.0.256' }, want: /not an IP address/ },
+    { change: { advertiseAddress: '0.0.0.0' }, want: /names no host/ },
+    { change: { advertiseAddress: '::1' }, want: /^--advertise-address ::1: only IPv4 addresses/ },
+    { change: { node: ['a=fd00::2'] }, want: /fd00::2: only IPv4 addresses/ },
+    { change: { advertiseAddress: '239.1.1.1' }, want: /multicast/ },
+    { change: { etcdServers: ['10.0.0.1:2379'] }, want: /^--etcd-servers: .*write http\[s\]:\/\/HOST:PORT$/ },
+    { change: { etcdCafile: '/ca' }, want: /^--etcd-cafile: give --etcd-servers too$/ },
+    { change: { etcdServers: ['http://a'], etcdCafile: '/ca' }, want: /without TLS$/ },
+    { change: { etcdServers: ['https://a'], etcdKeyfile: '/k' }, want: /give both or neither$/ },
+    { change: { etcdListen: ['unix:a'] }, want: /^--etcd-listen unix:a: write an absolute path/ },
+    { change: { etcdListen: [`unix:/${'a'.repeat(95)}`] }, want: /longer than 95 bytes$/ },
+    { change: { etcdListen: ['2379'] }, want: /^--etcd-listen 2379: write HOST:PORT$/ },
+    { change: { etcdListen: ['unix:'], etcdListenCafile: '/ca' }, want: /give --etcd-listen HOST:PORT too$/ },
+    { change: { etcdListen: ['a:1'], etcdListenKeyfile: '/k' }, want: /give both or neither$/ },
+    { change: { etcdListen: ['unix:'], etcdServers: ['http://a'] }, want: /^--etcd-listen: the store is in/ },
+    { change: { listen: [] }, want: /^--listen: give HOST:PORT/ },
+    { change: { listen: ['6443'] }, want: /write HOST:PORT/ },
+    { change: { listen: ['192.0.2.10:70000'] }, want: /write HOST:PORT/ },
+    { change: { listen: ['192.0.2.10:0'] }, want: /write HOST:PORT/ },
+    { change: { listen: ['10.0.0.999:6443'] }, want: /neither an IP address nor a host name/ },
+    { change: { listen: ['[192.0.2.1]:6443'] }, want: /neither/ },
+    { change: { listen: ['a_b:6443'] }, want: /neither/ },
+    { change: { node: ['A=192.0.2.11'] }, want: /^--node A=192.0.2.11: "A": not a name/ },
+    { change: { node: ['a'] }, want: /write NAME=IP/ },
+    { change: { node: ['a=b=c'] }, want: /write NAME=IP/ },
+    { change: { node: ['../x=192.0.2.11'] }, want: /not a name/ },
+    { change: { node: ['a=x'] }, want: /x: not an IP address/ },
+    { change: { node: ['a=192.0.2.11', 'a=192.0.2.12'] }, want: /a is that of --node a=192.0.2.11/ },
+    { change: { node: ['a=192.0.2.11', 'b=192.0.2.11'] }, want: /192.0.2.11 is that of --node a=/ },
+    { change: { serviceCidr: '10.96.0.0' }, want: /write ADDRESS\/PREFIX/ },
+    { change: { serviceCidr: '10.96.0.1/16' }, want: /bits behind the prefix/ },
+    { change: { serviceCidr: 'fd00::/64' }, want: /only IPv4/ },
+    {
+      change: { serviceCidr: '10.244.128.0/17', clusterDns: '10.244.128.10' },
+      want: /overlaps --cluster-cidr/,
+    },
+    { change: { clusterCidr: '10.96.0.0/12' }, want: /overlaps/ },
+    { change: { clusterCidr: '10.244.0.0/25' }, want: /too small/ },
+    { change: { clusterDns: '10.97.0.10' }, want: /not in --service-cidr/ },
+    { change: { clusterDns: '10.96.0.1' }, want: /the API server's own Service/ },
+    { change: { clusterDns: 'x' }, want: /not an IPv4 address/ },
+    { change: { adminServer: 'http://x' }, want: /not an https URL/ },
+  ])('of $change', ({ change, want }) => {
+    expect(serverOptionProblems({ ...server, ...change })).toEqual([expect.stringMatching(want)]);
+  });
+});
+
+describe('agentOptionProblems()', () => {
+  it('has none for what is right, with a name or without', () => {
+    const { nodeName: _, ...unnamed } = agent;
+    expect([agentOptionProblems(agent), agentOptionProblems(unnamed)]).toEqual([[], []]);
+  });
+
+  it.each<{ readonly change: Partial<AgentCommandOptions>; readonly want: RegExp }>([
+    { change: { nodeName: 'Node_1' }, want: /^--node-name "Node_1": not a name/ },
+    { change: { nodeName: '' }, want: /not a name/ },
+    { change: { nodeName: '..' }, want: /not a name/ },
+    { change: { nodeName: `${'a'.repeat(254)}` }, want: /not a name/ },
+    { change: { nodeIp: '10.0.0' }, want: /not an IP address/ },
+    { change: { nodeIp: '::ffff:192.0.2.11' }, want: /only IPv4 addresses/ },
+    { change: { linkCidr: '10.0.0.0/8' }, want: /--node-ip 192.0.2.11 is not in it/ },
+    { change: { nodeIp: '10.244.3.1' }, want: /lies in --cluster-cidr/ },
+    { change: { nodeIp: '10.96.3.1' }, want: /lies in --service-cidr/ },
+    { change: { clusterDomain: 'cluster local' }, want: /--cluster-domain/ },
+    { change: { linkCidr: '192.0.2.5/24' }, want: /--link-cidr/ },
+    { change: { insecureRegistry: ['http://x'] }, want: /write HOST or HOST:PORT/ },
+    { change: { containerLogMaxSize: '10 MB' }, want: /^--container-log-max-size 10 MB: not a number/ },
+    { change: { containerLogMaxSize: '0' }, want: /not a number of bytes/ },
+    { change: { containerLogMaxSize: '-1Mi' }, want: /not a number of bytes/ },
+  ])('of $change', ({ change, want }) => {
+    expect(agentOptionProblems({ ...agent, ...change })).toEqual([expect.stringMatching(want)]);
+  });
+});

@@ -1,0 +1,62 @@
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { RequestScope, User } from '#control-plane/apiserver/serve/request.ts';
+import type { Verb } from '#control-plane/apiserver/chain/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+
+export type Operation = 'create' | 'update' | 'delete' | 'connect';
+
+/** What is to be done, known before any object is. */
+export interface AdmissionAttributes {
+  readonly operation: Operation;
+  /** As the request says it: a `connect` may be any, an `update` may be a patch. */
+  readonly verb: Verb;
+  /** Of the object that the path names: of `pods/p/binding` Pod. */
+  readonly kind: Kind;
+  /** '' for the object itself. */
+  readonly subresource: string;
+  /** '' for cluster-scoped kinds. */
+  readonly namespace: string;
+  /** '' where it is not chosen yet (generateName). */
+  readonly name: string;
+  readonly user: User;
+  readonly dryRun: boolean;
+  /** To be told of the end of who asked, and to warn them; undefined where the server asks itself. */
+  readonly scope?: RequestScope | undefined;
+}
+
+export interface AdmissionRequest {
+  readonly attributes: AdmissionAttributes;
+  /** As it is to be, of a create and an update; of a subresource with objects of its own that one (a Binding, a Scale). Frozen to plugins. */
+  readonly object?: JsonObject | undefined;
+  /** As it is stored: of an update and a delete. */
+  readonly old?: JsonObject | undefined;
+}
+
+/** Whether a plugin has something to say, and whether it says it at once or may look elsewhere first. */
+export type Handling = 'no' | 'atOnce' | 'mayWait';
+
+/**
+ * One who has a say in writes and connections. Those of an object run in the order of the list: first all of `admit`, each on what the
+ * one before left, then, on the object as it would be stored, all of `validate`. Both may be called again with a newer `old`, when somebody
+ * else was first.
+ */
+export interface AdmissionPlugin {
+  /** As upstream calls it. */
+  readonly name: string;
+  /** Pure. `mayWait` takes an update off its fast path. */
+  handles(attributes: AdmissionAttributes): Handling;
+  /** The object as changed, or undefined where it stays as it is. @throws {E_API} to refuse */
+  admit?(
+    context: ServerContext,
+    request: AdmissionRequest,
+  ): JsonObject | undefined | Promise<JsonObject | undefined>;
+  /**
+   * Changes nothing. What it gives is disposed of when the object is stored or given up: room that was taken. Only one that may wait gives
+   * something. @throws {E_API} to refuse
+   */
+  validate?(
+    context: ServerContext,
+    request: AdmissionRequest,
+  ): Disposable | undefined | void | Promise<Disposable | undefined | void>;
+}

@@ -1,0 +1,68 @@
+import { at, stringOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import type { ObjectReference, TokenClaims } from './tokens.ts';
+
+const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
+
+/** What a token may be bound to, each by the claim that names it. */
+export const boundKinds: Readonly<Record<BoundKind, Kind>> = {
+  Pod: builtIn('', 'v1', 'pods'),
+  Secret: builtIn('', 'v1', 'secrets'),
+  Node: builtIn('', 'v1', 'nodes'),
+};
+
+export type BoundKind = 'Pod' | 'Secret' | 'Node';
+
+/** An object that is being deleted still vouches for its tokens this long past its deletionTimestamp (jwt.DefaultLeeway). */
+const leewayMs = 60_000;
+
+/**
+ * Why a token whose signature and time are in order is worth nothing all the same: its account, or what it is bound to, has
+ * gone or is another one of that name. The texts are those of pkg/serviceaccount/claims.go.
+ */
+export async function invalidation(context: ServerContext, claims: TokenClaims): Promise<string | undefined> {
+  const { namespace, name, uid, secret, pod, node } = claims;
+  const account = (await context.registry.read(serviceAccounts, namespace, name))?.object;
+  if (account === undefined) return `serviceaccounts ${JSON.stringify(name)} not found`;
+  if (isPastDeletion(context, account)) return 'service account has been deleted';
+  const found = stringOf(at(account, 'metadata.uid'));
+  if (found !== uid) return `service account UID (${found}) does not match claim (${uid})`;
+  return (
+    (await missing(context, claims, 'Secret', secret)) ??
+    (await missing(context, claims, 'Pod', pod)) ??
+    // The node of a pod's token says where the pod ran; what the token is bound to is the pod.
+    (pod === undefined ? await missing(context, claims, 'Node', node) : undefined)
+  );
+}
+
+const claimWords: Readonly<Record<BoundKind, readonly [subject: string, claim: string]>> = {
+  Secret: ['secret', 'service account secret'],
+  Pod: ['pod', 'service account pod'],
+  Node: ['node', 'service account node'],
+};
+
+async function missing(
+  context: ServerContext,
+  { namespace }: TokenClaims,
+  kindName: BoundKind,
+  reference: ObjectReference | undefined,
+): Promise<string | undefined> {
+  if (reference === undefined) return undefined;
+  const kind = boundKinds[kindName];
+  const entry = await context.registry.read(kind, kind.namespaced ? namespace : '', reference.name);
+  if (entry === undefined || isPastDeletion(context, entry.object)) {
+    return 'service account token has been invalidated';
+  }
+  const uid = stringOf(at(entry.object, 'metadata.uid'));
+  const [subject, claim] = claimWords[kindName];
+  return uid === reference.uid
+    ? undefined
+    : `${subject} UID (${uid}) does not match ${claim} ref claim (${reference.uid})`;
+}
+
+function isPastDeletion({ clock }: ServerContext, object: object): boolean {
+  const deletion = stringOf(at(object, 'metadata.deletionTimestamp'));
+  return deletion !== '' && Date.parse(deletion) < clock.now() - leewayMs;
+}

@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '#api/meta/object.ts';
+import { reviewAccess, reviewRules, subjectOf } from './access-review.ts';
+import type { Attributes, Authorizer, Decision } from './authorizer.ts';
+import { emptyParts } from './authorizer-parts.fixture.ts';
+import { createAuthorizer } from './authorizers.ts';
+
+const user = { name: 'bob', groups: ['g'] };
+const pods = { verb: 'list', resource: 'pods', namespace: 'n' };
+const plain = {
+  ...{ kind: 'resource', user, verb: 'list', group: '', resource: 'pods', subresource: '' },
+  ...{ namespace: 'n', name: '' },
+};
+
+const questions: readonly { readonly name: string; readonly given: JsonObject; readonly want: object }[] = [
+  { name: 'a resource', given: { resourceAttributes: pods }, want: plain },
+  {
+    name: 'a path',
+    given: { nonResourceAttributes: { verb: 'get', path: '/x' } },
+    want: { kind: 'path', user, verb: 'get', path: '/x' },
+  },
+  {
+    name: 'selectors as text',
+    given: {
+      resourceAttributes: {
+        ...pods,
+        labelSelector: { rawSelector: 'a=b' },
+        fieldSelector: { rawSelector: 'spec.nodeName=x' },
+      },
+    },
+    want: {
+      ...plain,
+      labelSelector: { requirements: [{ key: 'a', operator: 'In', values: ['b'] }] },
+      fieldSelector: [{ field: 'spec.nodeName', equal: true, value: 'x' }],
+    },
+  },
+  {
+    name: 'selectors in parts, of which what is not known limits nothing',
+    given: {
+      resourceAttributes: {
+        ...pods,
+        labelSelector: {
+          requirements: [
+            { key: 'a', operator: 'Exists' },
+            { key: 'b', operator: 'Near' },
+          ],
+        },
+        fieldSelector: {
+          requirements: [
+            { key: 'f', operator: 'NotIn', values: ['x'] },
+            { key: 'g', operator: 'In', values: ['x', 'y'] },
+          ],
+        },
+      },
+    },
+    want: {
+      ...plain,
+      labelSelector: { requirements: [{ key: 'a', operator: 'Exists', values: [] }] },
+      fieldSelector: [{ field: 'f', equal: false, value: 'x' }],
+    },
+  },
+  {
+    name: 'a selector that cannot be read',
+    given: { resourceAttributes: { ...pods, labelSelector: { rawSelector: 'a in' } } },
+    want: plain,
+  },
+];
+
+const answers: readonly { readonly given: Decision; readonly want: object }[] = [
+  { given: { decision: 'allow', reason: '' }, want: { allowed: true } },
+  { given: { decision: 'allow', reason: 'by a role' }, want: { allowed: true, reason: 'by a role' } },
+  { given: { decision: 'deny', reason: 'never' }, want: { allowed: false, denied: true, reason: 'never' } },
+  { given: { decision: 'noOpinion', reason: '' }, want: { allowed: false } },
+];
+
+function authorizerOf(decide: Authorizer['decide']): Authorizer {
+  return { name: 'test', decide, rulesOf: () => expect.unreachable() };
+}
+
+describe('reviewAccess()', () => {
+  it.each(questions)('asks the authorizer of $name', async ({ given, want }) => {
+    const asked: Attributes[] = [];
+    const authorizer = authorizerOf((attributes) => {
+      asked.push(attributes);
+      return { decision: 'noOpinion', reason: '' };
+    });
+    await reviewAccess(authorizer, { spec: given }, user);
+    expect(asked).toEqual([want]);
+  });
+
+  it.each(answers)('tells $given as $want', async ({ given, want }) => {
+    const review = { spec: { resourceAttributes: pods } };
+    expect(
+      await reviewAccess(
+        authorizerOf(() => given),
+        review,
+        user,
+      ),
+    ).toEqual(want);
+    expect(
+      await reviewAccess(
+        authorizerOf(async () => given),
+        review,
+        user,
+      ),
+    ).toEqual(want);
+  });
+
+  it('takes one question', async () => {
+    const authorizer = createAuthorizer(emptyParts());
+    await expect(reviewAccess(authorizer, { spec: {} }, user)).rejects.toThrow('exactly one of');
+  });
+});
+
+describe('reviewRules()', () => {
+  const paths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];
+  it.each([
+    {
+      groups: ['system:authenticated'],
+      want: {
+        resourceRules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }],
+        nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
+        incomplete: false,
+      },
+    },
+    {
+      groups: ['system:unauthenticated'],
+      want: {
+        resourceRules: [],
+        nonResourceRules: [{ verbs: ['get'], nonResourceURLs: paths }],
+        incomplete: false,
+      },
+    },
+  ])('lists what $groups may do', async ({ groups, want }) => {
+    const review = { spec: { namespace: 'n' } };
+    expect(await reviewRules(createAuthorizer(emptyParts()), review, { name: 'x', groups })).toEqual(want);
+  });
+});
+
+describe('subjectOf()', () => {
+  it('is the user, the groups, or a complaint', () => {
+    expect(subjectOf({ spec: { user: 'a', groups: ['b'] } })).toEqual({ name: 'a', groups: ['b'] });
+    expect(() => subjectOf({ spec: {} })).toThrow('at least one of user or group must be specified');
+  });
+});

@@ -1,0 +1,116 @@
+import type { FieldMatcher } from '#api/meta/field-selector.ts';
+import type { LabelMatcher } from '#api/meta/selector.ts';
+import type { User } from '#control-plane/apiserver/serve/request.ts';
+
+/** What is to be done, in the words of an authorizer. */
+export type Attributes = ResourceAttributes | PathAttributes;
+
+export interface ResourceAttributes {
+  readonly kind: 'resource';
+  readonly user: User;
+  /** `get`, `list`, `impersonate`, …; in a review any word. */
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  /** '' for the object itself. */
+  readonly subresource: string;
+  /** '' for cluster-scoped kinds and for all namespaces. */
+  readonly namespace: string;
+  /** '' for all of a collection. */
+  readonly name: string;
+  /** What a list, watch or deletion of a collection is limited to; undefined without, and where it cannot be read. */
+  readonly labelSelector?: LabelMatcher | undefined;
+  readonly fieldSelector?: FieldMatcher | undefined;
+}
+
+export interface PathAttributes {
+  readonly kind: 'path';
+  readonly user: User;
+  /** The method in small letters; in a review any word. */
+  readonly verb: string;
+  readonly path: string;
+}
+
+/** An answer. `deny` ends the question, `noOpinion` leaves it to the next; nobody's opinion is a refusal. */
+export interface Decision {
+  readonly decision: 'allow' | 'deny' | 'noOpinion';
+  /** For who is refused, or who reads a review; '' where there is nothing to add. */
+  readonly reason: string;
+}
+
+/** What a user may do, as far as it can be listed (authorization/v1 SubjectRulesReviewStatus). */
+export interface Rules {
+  readonly resourceRules: readonly ResourceRule[];
+  readonly nonResourceRules: readonly NonResourceRule[];
+  /** Whether it may do more than is listed. */
+  readonly incomplete: boolean;
+}
+
+export interface ResourceRule {
+  readonly verbs: readonly string[];
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+export interface NonResourceRule {
+  readonly verbs: readonly string[];
+  readonly nonResourceURLs: readonly string[];
+}
+
+/** Somebody who has an opinion on who may do what. Asked for every request: answers at once wherever it can. */
+export interface Authorizer {
+  readonly name: string;
+  /** Never throws and never rejects: what could not be looked up is no opinion, with a reason. */
+  decide(attributes: Attributes): Decision | Promise<Decision>;
+  rulesOf(user: User, namespace: string): Rules | Promise<Rules>;
+}
+
+/** The first opinion counts. Answers at once unless one that is asked waits. */
+export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
+  return {
+    name: 'union',
+    decide: (attributes) => decideFrom(authorizers, attributes, []),
+    rulesOf: async (user, namespace) =>
+      joinRules(await Promise.all(authorizers.map((authorizer) => authorizer.rulesOf(user, namespace)))),
+  };
+}
+
+/** @param reasons of those who had no opinion */
+function decideFrom(
+  authorizers: readonly Authorizer[],
+  attributes: Attributes,
+  reasons: readonly string[],
+): Decision | Promise<Decision> {
+  const [first, ...others] = authorizers;
+  if (first === undefined) return { decision: 'noOpinion', reason: reasons.join('\n') };
+  const goOn = (answer: Decision): Decision | Promise<Decision> => {
+    if (answer.decision !== 'noOpinion') return answer;
+    return decideFrom(others, attributes, answer.reason === '' ? reasons : [...reasons, answer.reason]);
+  };
+  const answer = first.decide(attributes);
+  return answer instanceof Promise ? answer.then(goOn) : goOn(answer);
+}
+
+function joinRules(all: readonly Rules[]): Rules {
+  return {
+    resourceRules: all.flatMap((rules) => rules.resourceRules),
+    nonResourceRules: all.flatMap((rules) => rules.nonResourceRules),
+    incomplete: all.some((rules) => rules.incomplete),
+  };
+}
+
+/** `User "bob" cannot get resource "pods/log" in API group "" in the namespace "default"`, with the reason where there is one. */
+export function describeDenial(attributes: Attributes, reason = ''): string {
+  return reason === '' ? denialOf(attributes) : `${denialOf(attributes)}: ${reason}`;
+}
+
+function denialOf(attributes: Attributes): string {
+  const who = `User ${JSON.stringify(attributes.user.name)}`;
+  if (attributes.kind === 'path')
+    return `${who} cannot ${attributes.verb} path ${JSON.stringify(attributes.path)}`;
+  const { verb, group, resource, subresource, namespace } = attributes;
+  const what = JSON.stringify(subresource === '' ? resource : `${resource}/${subresource}`);
+  const where = namespace === '' ? 'at the cluster scope' : `in the namespace ${JSON.stringify(namespace)}`;
+  return `${who} cannot ${verb} resource ${what} in API group ${JSON.stringify(group)} ${where}`;
+}

@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { objectOf, stringOf } from '#api/wire/json.ts';
+import { formatGroupVersion, storedKind, type Kind } from '#api/schema/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { serviceUnavailable, statusError } from '#api/errors/status.ts';
+import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
+import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
+import type { Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
+import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
+import { keyPrefix, storageKey } from './storage-key.ts';
+
+/** An object as it is stored now. `object` is of the kind asked for, with kind and apiVersion. */
+export interface Entry {
+  readonly object: JsonObject;
+  readonly value: StoredValue;
+}
+
+/** What to make of an object. `object`: what is put, what whoever removes it is told, or what is left as it is. */
+export interface Decision {
+  readonly write: 'put' | 'remove' | 'nothing';
+  readonly object: JsonObject;
+}
+
+/** The object as it is stored at last, of what nobody holds. Does not wait; throws what is wrong with it. */
+export type Complete = (object: JsonObject, isClaimed: IsClaimed) => JsonObject;
+
+const asItIs: Complete = (object) => object;
+
+export interface Changed<D extends Decision> {
+  readonly decision: D;
+  readonly previous: Entry | undefined;
+  /** undefined: nothing is there. */
+  readonly entry: Entry | undefined;
+}
+
+/** Objects (events) written within this time share a lease, as kube-apiserver's do: fewer leases, and they end a little later. */
+const leaseShareMs = 60_000;
+
+/** Objects of all kinds in the store: reading, and writing what was decided on what is there. */
+export class Registry {
+  readonly store: Store;
+  readonly #parsed = new ParsedObjects();
+  readonly #converted = new WeakMap<Uint8Array, WeakMap<Kind, Uint8Array>>();
+  readonly #now: () => number;
+  /** By the seconds that objects stay. */
+  readonly #leases = new Map<number, { readonly lease: Promise<number>; readonly untilMs: number }>();
+
+  constructor(store: Store, now: () => number) {
+    this.store = store;
+    this.#now = now;
+  }
+
+  async read(kind: Kind, namespace: string, name: string): Promise<Entry | undefined> {
+    const value = await this.store.get(storageKey(storedKind(kind), namespace, name));
+    return this.#entry(kind, value);
+  }
+
+  /** All objects of a kind in a namespace ('' for all). For kinds of which there are few. */
+  async readAll(kind: Kind, namespace: string): Promise<readonly JsonObject[]> {
+    const { values } = await this.store.range(this.prefixOf(kind, namespace));
+    return values.map((value) => this.objectOf(kind, value));
+  }
+
+  prefixOf(kind: Kind, namespace: string): string {
+    return keyPrefix(storedKind(kind), namespace);
+  }
+
+  /** The parsed object of a stored value. Shared: not to be changed. */
+  objectOf(kind: Kind, value: StoredBytes): JsonObject {
+    const { storedAs } = kind;
+    if (storedAs === undefined) return this.#parsed.read(kind, value);
+    const object = storedAs.fromStored(this.#parsed.read(storedAs.kind, value));
+    return { ...object, kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+  }
+
+  /** What is stored, as the kind asked for. */
+  storedOf(kind: Kind, value: StoredValue): StoredBytes {
+    if (kind.storedAs === undefined) return value;
+    let views = this.#converted.get(value.value);
+    if (views === undefined) this.#converted.set(value.value, (views = new WeakMap()));
+    let bytes = views.get(kind);
+    if (bytes === undefined) {
+      views.set(kind, (bytes = encodeStored(this.objectOf(kind, value))));
+    }
+    return { value: bytes, modRevision: value.modRevision };
+  }
+
+  /**
+   * Stores a new object, as `complete` makes it of what nobody holds in the same step, with what it claims.
+   * @returns undefined when the name is taken.
+   */
+  async create(
+    kind: Kind,
+    object: JsonObject,
+    {
+      complete = asItIs,
+      isDryRun = false,
+    }: { readonly complete?: Complete; readonly isDryRun?: boolean } = {},
+  ): Promise<{ readonly object: JsonObject; readonly entry: Entry | undefined } | undefined> {
+    const key = this.#keyOf(kind, object);
+    const { lifeSeconds } = rulesOf(kind);
+    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
+    let completed = object;
+    const { previous, value } = await storing(
+      this.store.update(key, (current, read) => {
+        if (current !== undefined) return undefined;
+        completed = complete(object, isClaimedBy(read));
+        if (isDryRun) return undefined;
+        const { expect, ops } = claimChange(kind, undefined, completed);
+        return { expect, ops: [this.#put(kind, key, completed, lease), ...ops] };
+      }),
+    );
+    return previous === undefined ? { object: completed, entry: this.#entry(kind, value) } : undefined;
+  }
+
+  /**
+   * Reads an object, decides and writes as one step, in the order of the calls: see Store.update. `decide` does not wait. What it
+   * gives last is `decision`; `previous` is what it was shown, `entry` what is there now.
+   */
+  async change<D extends Decision>(
+    kind: Kind,
+    { namespace, name }: { readonly namespace: string; readonly name: string },
+    decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
+  ): Promise<Changed<D>> {
+    const key = storageKey(storedKind(kind), namespace, name);
+    const { lifeSeconds } = rulesOf(kind);
+    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
+    const decisions: D[] = [];
+    const { previous, value } = await storing(
+      this.store.update(key, (current, read) => {
+        const entry = this.#entry(kind, current);
+        const decision = decide(entry, isClaimedBy(read));
+        decisions.push(decision);
+        return this.#changeOf(kind, { key, lease, entry, decision });
+      }),
+    );
+    const decision = decisions.at(-1);
+    assert(decision !== undefined);
+    return { decision, previous: this.#entry(kind, previous), entry: this.#entry(kind, value) };
+  }
+
+  #entry(kind: Kind, value: StoredValue | undefined): Entry | undefined {
+    if (value === undefined) return undefined;
+    const objectOf = (): JsonObject => this.objectOf(kind, value);
+    return {
+      // Parsed only when it is asked for: most answers need nothing but the bytes.
+      get object() {
+        return objectOf();
+      },
+      value,
+    };
+  }
+
+  #keyOf(kind: Kind, object: JsonObject): string {
+    const metadata = objectOf(object['metadata']);
+    return storageKey(storedKind(kind), stringOf(metadata['namespace']), stringOf(metadata['name']));
+  }
+
+  #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
+    return { op: 'put', key, value: encodeStored(kind.storedAs?.toStored(object) ?? object), lease };
+  }
+
+  /** The object's own write, with what it gives up and takes. */
+  #changeOf(
+    kind: Kind,
+    change: {
+      readonly key: string;
+      readonly lease: number;
+      readonly entry: Entry | undefined;
+      readonly decision: Decision;
+    },
+  ): StoreChange | undefined {
+    const { key, lease, entry, decision } = change;
+    const { write, object } = decision;
+    if (write === 'nothing') return undefined;
+    const own: StoreOp = write === 'put' ? this.#put(kind, key, object, lease) : { op: 'delete', key };
+    if (rulesOf(kind).allocation === undefined) return { ops: [own] };
+    const { expect, ops } = claimChange(kind, entry?.object, write === 'put' ? object : undefined);
+    return { expect, ops: [own, ...ops] };
+  }
+
+  #leaseFor(lifeSeconds: number): Promise<number> {
+    const nowMs = this.#now();
+    const shared = this.#leases.get(lifeSeconds);
+    if (shared !== undefined && nowMs < shared.untilMs) return shared.lease;
+    const lease = this.store.grantLease(lifeSeconds + leaseShareMs / 1000);
+    this.#leases.set(lifeSeconds, { lease, untilMs: nowMs + leaseShareMs });
+    lease.catch(() => this.#leases.delete(lifeSeconds)); // The next object asks again.
+    return lease;
+  }
+}
+
+/** The store says what happened, and where: a full disk, one that is read-only, damage. */
+const storeFailures: ReadonlySet<ErrorCode> = new Set(['E_NO_SPACE', 'E_PERMISSION', 'E_DAMAGED']);
+
+/** The answer of the store, its refusals as the API tells them. */
+async function storing<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isPodwrightError(error) && storeFailures.has(error.code)) {
+      throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
+    }
+    if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');
+    throw error;
+  }
+}

@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { ServerHttp2Stream } from 'node:http2';
+import type { Readable, Writable } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import { requestTooLarge, tooManyRequests } from '#api/errors/status.ts';
+import type { ByteRoom } from '#base/byte-room.ts';
+import type { RequestTurns } from './request-turns.ts';
+import type { AnswerStream, UnreadAnswers } from './unread-answers.ts';
+import {
+  bodyBytesMax,
+  emptyBody,
+  type ApiRequest,
+  type ApiResponse,
+  type ByteSink,
+  type Caller,
+} from './request.ts';
+
+/*
+ * What HTTP/1.1 and HTTP/2 have in common: the request as the handlers see it, the headers of an answer, and where its body goes.
+ */
+
+/** A body that is on its way. */
+export type IncomingBody = Readable & Pick<IncomingMessage | ServerHttp2Stream, 'setTimeout'>;
+
+export interface Exchange {
+  readonly method: string;
+  /** Path and query. */
+  readonly target: string;
+  readonly headers: ApiRequest['headers'];
+  readonly rawHeaders: readonly string[];
+  readonly caller: Caller;
+  readonly body: IncomingBody;
+  readonly client: WaitingClient;
+  /** What the bodies of all requests may take. */
+  readonly room: ByteRoom;
+}
+
+/** Bytes of the bodies of all requests that are worked on; what comes then is to try again. */
+export const bodiesBytesMax = 33_554_432;
+
+/** A client that stops in the middle of its body for this long is cut off. */
+const bodyIdleMs = 30_000;
+/** How long a body may take in all: who sends a byte now and then is never idle, and is cut off by the next. */
+const bodyTotalMs = 300_000;
+/** Made once: an exception with its stack for each request that ends would cost more than many a request. */
+const gone = new DOMException('the client has gone', 'AbortError');
+
+/** Somebody who waits for an answer; disposed when it has been given. */
+export class WaitingClient {
+  /** Called when it is disposed of. */
+  onEnd: (() => void) | undefined;
+  readonly #connection: Writable;
+  #controller: AbortController | undefined;
+  #leave: (() => void) | undefined;
+
+  constructor(connection: Writable) {
+    this.#connection = connection;
+  }
+
+  /** Aborts when the client leaves before that. Made when it is first asked for: most requests never do, and it costs. */
+  get signal(): AbortSignal {
+    const controller = (this.#controller ??= new AbortController());
+    if (this.#leave === undefined) {
+      this.#leave = (): void => controller.abort(gone);
+      if (this.#connection.destroyed) this.#leave();
+      else this.#connection.once('close', this.#leave);
+    }
+    return controller.signal;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#leave !== undefined) this.#connection.off('close', this.#leave);
+    this.onEnd?.();
+  }
+}
+
+/** The request as the handlers see it. */
+export function readExchange(exchange: Exchange): ApiRequest {
+  return new ExchangeRequest(exchange);
+}
+
+class ExchangeRequest implements ApiRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly headers: ApiRequest['headers'];
+  readonly rawHeaders: readonly string[];
+  readonly caller: Caller;
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    const { method, target, headers, rawHeaders, caller } = exchange;
+    const mark = target.indexOf('?');
+    this.method = method;
+    this.path = mark < 0 ? target : target.slice(0, mark);
+    this.query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+    this.headers = headers;
+    this.rawHeaders = rawHeaders;
+    this.caller = caller;
+    this.#exchange = exchange;
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.client.signal;
+  }
+
+  readBody(): Promise<Uint8Array> {
+    const hasBody = this.method !== 'GET' && this.method !== 'HEAD';
+    return hasBody ? readBody(this.#exchange) : Promise.resolve(emptyBody);
+  }
+}
+
+function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {
+  // Whoever left before has said so, and will not again.
+  if (body.destroyed) return Promise.reject(gone);
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const chunks: Buffer[] = [];
+  let size = 0;
+  const lastMs = performance.now() + bodyTotalMs;
+  const take = (chunk: Buffer): void => {
+    if (performance.now() > lastMs) {
+      body.destroy();
+      return;
+    }
+    if (!room.take(chunk.length)) {
+      refuse(tooManyRequests('Too many bytes in the bodies of requests, please try again later.', 1));
+      return;
+    }
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > bodyBytesMax) refuse(requestTooLarge(bodyBytesMax));
+  };
+  const refuse = (reason: Error): void => {
+    body.pause();
+    forget();
+    reject(reason);
+  };
+  const leave = (): void => refuse(gone);
+  const end = (): void => {
+    forget();
+    const [only] = chunks;
+    resolve(chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks));
+  };
+  // What listens keeps the bytes, and a stream stays in memory long after its end (docs/kernel-notes.md#http2-garbage).
+  const forget = (): void => {
+    body.setTimeout(0);
+    body.off('data', take).off('error', refuse).off('close', leave).off('end', end);
+  };
+  client.onEnd = () => room.give(size);
+  body.setTimeout(bodyIdleMs, () => body.destroy());
+  body.on('data', take).once('error', refuse).once('close', leave).once('end', end);
+  return promise;
+}
+
+/** One value for each name. Both protocols have joined what came several times already, but for one kind of cookies. */
+export function joinHeaders(headers: IncomingHttpHeaders): ApiRequest['headers'] {
+  if (isSingle(headers)) return headers;
+  return { ...headers, 'set-cookie': headers['set-cookie']?.join(', ') };
+}
+
+function isSingle(headers: IncomingHttpHeaders): headers is IncomingHttpHeaders & ApiRequest['headers'] {
+  return headers['set-cookie'] === undefined;
+}
+
+/** What the requests of one server share. */
+export interface ServerRooms {
+  readonly bodies: ByteRoom;
+  readonly unread: UnreadAnswers;
+  readonly turns: RequestTurns;
+}
+
+/** Whether it is a question whether the server lives, which waits for no other request. */
+export function isUrgent(target: string): boolean {
+  return /^\/(?:livez|readyz|healthz)(?:[/?]|$)/.test(target);
+}
+
+/** The headers of an answer, those among them that every answer has. */
+export function headersOf({
+  status,
+  headers,
+  body,
+}: ApiResponse): Record<string, string | number | string[]> {
+  const all: Record<string, string | number | string[]> = {
+    'audit-id': randomUUID(),
+    'cache-control': 'no-cache, private',
+  };
+  for (const name of Object.keys(headers)) {
+    const value = headers[name] ?? '';
+    all[name] = typeof value === 'string' ? value : [...value];
+  }
+  const isEmptyByStatus = status === 204 || status === 304;
+  if (body instanceof Uint8Array && !isEmptyByStatus) all['content-length'] = body.byteLength;
+  return all;
+}
+
+/** Where a streamed body goes. */
+export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
+  return {
+    write: (bytes) => {
+      if (!stream.writable || stream.write(bytes)) return true;
+      unread.waiting(stream, stream.writableLength);
+      return false;
+    },
+    drained: async () => {
+      if (!stream.writableNeedDrain || stream.destroyed) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      stream.on('drain', resolve).on('close', resolve);
+      await promise;
+      stream.off('drain', resolve).off('close', resolve);
+      unread.waiting(stream, stream.writableLength);
+    },
+    get pendingBytes() {
+      return stream.writableLength;
+    },
+  };
+}
+
+const callers = new WeakMap<object, Caller>();
+
+/** Who is at the other end; found out once for a connection. */
+export function callerOf(connection: object, socket: unknown): Caller {
+  const known = callers.get(connection);
+  if (known !== undefined) return known;
+  const address = (socket as Partial<TLSSocket> | undefined)?.remoteAddress;
+  const caller = { ...certificateCaller(socket), ...(address === undefined ? {} : { address }) };
+  callers.set(connection, caller);
+  return caller;
+}
+
+function certificateCaller(socket: unknown): Caller {
+  if (!isTls(socket)) return { kind: 'network' };
+  const certificate = socket.getPeerCertificate();
+  const { subject } = certificate;
+  if (subject === undefined) return { kind: 'network' }; // None was shown.
+  if (!socket.authorized) return { kind: 'network', hasForeignCertificate: true };
+  const list = (value: unknown): readonly string[] =>
+    Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)];
+  return {
+    kind: 'network',
+    certificate: {
+      commonName: list(subject.CN)[0] ?? '',
+      organizations: list(subject.O),
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    },
+  };
+}
+
+function isTls(socket: unknown): socket is TLSSocket {
+  // Asked for by value: the socket of an HTTP/2 session is a proxy without an answer to `in`.
+  return typeof (socket as Partial<TLSSocket> | undefined)?.getPeerCertificate === 'function';
+}

@@ -1,0 +1,108 @@
+import { describe, expect, it } from 'vitest';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { isFinished, planDeletion } from '#api/strategy/deletion.ts';
+import { parseDeleteOptions, plainDelete } from './delete.ts';
+
+const pods = builtIn('', 'v1', 'pods');
+const configMaps = builtIn('', 'v1', 'configmaps');
+const namespaces = builtIn('', 'v1', 'namespaces');
+const nowMs = Date.parse('2026-11-20T10:00:00Z');
+const running = {
+  metadata: { name: 'p', generation: 1 },
+  spec: { nodeName: 'n', terminationGracePeriodSeconds: 10 },
+  status: { phase: 'Running' },
+};
+
+describe('planDeletion()', () => {
+  it.each([
+    ['a pod that runs gets its own grace', pods, running, {}, '2026-11-20T10:00:10Z', 10],
+    [
+      'a pod that runs gets the grace asked for',
+      pods,
+      running,
+      { gracePeriodSeconds: 3 },
+      '2026-11-20T10:00:03Z',
+      3,
+    ],
+    ['a pod without a node needs none', pods, { ...running, spec: {} }, {}, '2026-11-20T10:00:00Z', 0],
+    [
+      'a pod that is over needs none',
+      pods,
+      { ...running, status: { phase: 'Failed' } },
+      {},
+      '2026-11-20T10:00:00Z',
+      0,
+    ],
+    [
+      'another kind needs none',
+      configMaps,
+      { metadata: { name: 'c' } },
+      { gracePeriodSeconds: 9 },
+      '2026-11-20T10:00:00Z',
+      0,
+    ],
+  ])('%s', (_name, kind, object, options, deletionTimestamp, deletionGracePeriodSeconds) => {
+    const planned = planDeletion(kind, object, { ...plainDelete, ...options }, nowMs);
+    expect(planned['metadata']).toMatchObject({ deletionTimestamp, deletionGracePeriodSeconds });
+    expect(isFinished(kind, planned)).toBe(deletionGracePeriodSeconds === 0);
+  });
+
+  it('moves the end closer, never farther', () => {
+    const going = planDeletion(pods, running, plainDelete, nowMs);
+    expect(planDeletion(pods, going, { ...plainDelete, gracePeriodSeconds: 60 }, nowMs + 1000)).toBe(going);
+    const sooner = planDeletion(pods, going, { ...plainDelete, gracePeriodSeconds: 4 }, nowMs + 1000);
+    expect(sooner['metadata']).toMatchObject({
+      deletionTimestamp: '2026-11-20T10:00:04Z',
+      deletionGracePeriodSeconds: 4,
+    });
+  });
+
+  it('keeps the finalizers of others, and sets that of the propagation', () => {
+    const object = { metadata: { name: 'c', finalizers: ['a.b/c', 'orphan'] } };
+    const plan = (propagationPolicy?: 'Background' | 'Foreground' | 'Orphan'): unknown =>
+      planDeletion(configMaps, object, { ...plainDelete, propagationPolicy }, nowMs)['metadata'];
+    expect(plan()).toMatchObject({ finalizers: ['a.b/c', 'orphan'] });
+    expect(plan('Background')).toMatchObject({ finalizers: ['a.b/c'] });
+    expect(plan('Foreground')).toMatchObject({ finalizers: ['a.b/c', 'foregroundDeletion'] });
+    expect(plan('Orphan')).toMatchObject({ finalizers: ['a.b/c', 'orphan'] });
+  });
+
+  it('leaves a namespace until its content is gone', () => {
+    const namespace = {
+      metadata: { name: 't' },
+      spec: { finalizers: ['kubernetes'] },
+      status: { phase: 'Active' },
+    };
+    const planned = planDeletion(namespaces, namespace, plainDelete, nowMs);
+    expect(planned).toMatchObject({ status: { phase: 'Terminating' } });
+    expect(isFinished(namespaces, planned)).toBe(false);
+    expect(isFinished(namespaces, { ...planned, spec: { finalizers: [] } })).toBe(true);
+  });
+});
+
+describe('parseDeleteOptions()', () => {
+  it('reads what kubectl sends', () => {
+    const options = {
+      propagationPolicy: 'Background',
+      gracePeriodSeconds: 1,
+      preconditions: { uid: 'u' },
+      dryRun: ['All'],
+    };
+    expect(parseDeleteOptions(options)).toEqual({
+      propagationPolicy: 'Background',
+      gracePeriodSeconds: 1,
+      preconditions: { uid: 'u', resourceVersion: undefined },
+      dryRun: true,
+    });
+    expect(parseDeleteOptions({ orphanDependents: true }).propagationPolicy).toBe('Orphan');
+  });
+
+  it.each([
+    [{ propagationPolicy: 'Nope' }, 'propagationPolicy: Unsupported value: "Nope"'],
+    [{ dryRun: ['Some'] }, 'dryRun: Unsupported value: ["Some"]'],
+    [{ gracePeriodSeconds: 'x' }, 'gracePeriodSeconds: Invalid value: "x": must be an integer'],
+    [{ propagationPolicy: 'Orphan', orphanDependents: true }, 'cannot be both set'],
+  ])('refuses %j', (options, message) => {
+    expect(() => parseDeleteOptions(options)).toThrow(message);
+  });
+});

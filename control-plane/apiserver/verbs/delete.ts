@@ -1,0 +1,235 @@
+import { decodeBodyOf } from '#api/wire/body.ts';
+import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/strategy/deletion.ts';
+import { forbiddenField, invalidField, notSupportedField } from '#api/errors/field-error.ts';
+import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
+import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { queryBoolean } from '#api/wire/query.ts';
+import { conflict, invalidOptions, notFound, successStatus } from '#api/errors/status.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import {
+  admissionFor,
+  admit,
+  admitAtOnce,
+  validate,
+  validateAtOnce,
+  type Admission,
+} from '#control-plane/apiserver/chain/admission/run-admission.ts';
+import { parseListOptions } from './list-options.ts';
+import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
+import { readPage } from './read.ts';
+import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
+import type {
+  ApiRequest,
+  ApiResponse,
+  AuthorizedRequest,
+  RequestScope,
+  User,
+} from '#control-plane/apiserver/serve/request.ts';
+import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
+import { integerOf } from './query.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { writeObject } from './write.ts';
+
+/** What a DELETE asks for, from its body or its query. */
+export interface DeleteOptions extends DeletionWishes {
+  readonly preconditions: {
+    readonly uid?: string | undefined;
+    readonly resourceVersion?: string | undefined;
+  };
+  readonly dryRun: boolean;
+}
+
+export const plainDelete: DeleteOptions = { preconditions: {}, dryRun: false };
+
+/** What a deletion came to: the object is gone, or has begun to go. */
+export interface Deletion {
+  readonly object: JsonObject;
+  readonly isGone: boolean;
+}
+
+/** DELETE of one object. */
+export async function deleteOne(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace, name } = route;
+  const options = await readDeleteOptions(request);
+  const { object, isGone } = await deleteObject(context, {
+    ...{ kind, namespace, name, options },
+    user: request.user,
+    scope: request,
+  });
+  const style = styleOf(request, negotiate(request.headers['accept'], []));
+  if (!isGone || rulesOf(kind).answersDeleteWithObject === true) return objectResponse(200, object, style);
+  const uid = stringOf(at(object, 'metadata.uid'));
+  const details = { name, ...(kind.group === '' ? {} : { group: kind.group }), kind: kind.resource, uid };
+  return objectResponse(200, { ...successStatus(details) }, style);
+}
+
+/** DELETE of a collection: each object as if by itself; answers with the list of them. */
+export async function deleteCollection(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const { kind } = route;
+  const { user } = request;
+  const options = await readDeleteOptions(request);
+  const listed = parseListOptions({ ...route, verb: 'list' }, request.query);
+  const page = await readPage(context, route, listed);
+  const items: JsonObject[] = [];
+  for (const value of page.values) {
+    const found = context.registry.objectOf(kind, value);
+    const name = stringOf(at(found, 'metadata.name'));
+    const namespace = stringOf(at(found, 'metadata.namespace'));
+    try {
+      items.push(
+        (await deleteObject(context, { kind, namespace, name, options, user, scope: request })).object,
+      );
+    } catch (error) {
+      if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'NotFound') throw error; // Somebody else was faster.
+    }
+  }
+  const bare = items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item);
+  const list = {
+    kind: `${kind.kind}List`,
+    apiVersion: formatGroupVersion(kind),
+    metadata: page.metadata,
+    items: bare,
+  };
+  return objectResponse(200, list, styleOf(request, negotiate(request.headers['accept'], [])));
+}
+
+export interface DeleteInput {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+  readonly options: DeleteOptions;
+  /** Who asks; undefined where the server does what follows from a request that was admitted. */
+  readonly user: User | undefined;
+  readonly scope?: RequestScope;
+}
+
+/** Deletes, or begins to where finalizers or grace keep the object. See writeObject. */
+export async function deleteObject(context: ServerContext, input: DeleteInput): Promise<Deletion> {
+  const { kind, namespace, name, options } = input;
+  const admission = admissionOf(context, input);
+  const { decision, entry } = await writeObject(context, {
+    ...{ kind, namespace, name },
+    path: admission?.mayWait === true ? 'mayWait' : 'atOnce',
+    prepare: async (current, held) => {
+      checkPreconditions(kind, current, options);
+      if (admission === undefined) return true;
+      await admit(context, admission, { object: undefined, old: current.object });
+      await validate(context, admission, { old: current.object, held });
+      return true;
+    },
+    decide: (current, _isClaimed, isAdmitted) => {
+      if (current === undefined) throw notFound(kind, name);
+      checkPreconditions(kind, current, options);
+      const { object: old } = current;
+      if (admission !== undefined && isAdmitted !== true) {
+        admitAtOnce(context, admission, { object: undefined, old });
+        validateAtOnce(context, admission, { old });
+      }
+      return decideDeletion(kind, old, { options, nowMs: context.clock.now() });
+    },
+  });
+  const isPut = decision.write === 'put' && entry !== undefined;
+  return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
+}
+
+function admissionOf(
+  context: ServerContext,
+  { kind, namespace, name, options: { dryRun }, user, scope }: DeleteInput,
+): Admission | undefined {
+  if (user === undefined) return undefined;
+  const what = { operation: 'delete', verb: 'delete', subresource: '' } as const;
+  return admissionFor(context, { ...what, kind, namespace, name, user, scope, dryRun });
+}
+
+function decideDeletion(
+  kind: Kind,
+  object: JsonObject,
+  { options, nowMs }: { readonly options: DeleteOptions; readonly nowMs: number },
+): Decision & Deletion {
+  const next = planDeletion(kind, object, options, nowMs);
+  const isGone = next !== object && isFinished(kind, next);
+  if (next === object || options.dryRun) return { write: 'nothing', object: next, isGone };
+  if (!isGone) return { write: 'put', object: next, isGone };
+  // Kinds without grace go as they are; the others (pods) show when they were told to go.
+  return { write: 'remove', object: hasGrace(kind) ? next : object, isGone };
+}
+
+/** @throws {E_API} 409 when the object is not the one that the options are about */
+export function checkPreconditions(kind: Kind, current: Entry, { preconditions }: DeleteOptions): void {
+  const { uid, resourceVersion } = preconditions;
+  const name = stringOf(at(current.object, 'metadata.name'));
+  const record = stringOf(at(current.object, 'metadata.uid'));
+  const named = { group: kind.group, resource: kind.kind };
+  if (uid !== undefined && uid !== record) {
+    const cause = `the UID in the precondition (${uid}) does not match the UID in record (${record}). The object might have been deleted and then recreated`;
+    throw conflict(named, name, cause);
+  }
+  const revision = String(current.value.modRevision);
+  if (resourceVersion !== undefined && resourceVersion !== revision) {
+    const cause = `the ResourceVersion in the precondition (${resourceVersion}) does not match the ResourceVersion in record (${revision}). The object might have been modified`;
+    throw conflict(named, name, cause);
+  }
+}
+
+/** @throws {E_API} 400 or 422 */
+export async function readDeleteOptions(request: ApiRequest): Promise<DeleteOptions> {
+  const bytes = await request.readBody();
+  const { query } = request;
+  if (bytes.byteLength > 0) {
+    const { value } = decodeBodyOf('DeleteOptions', bytes, request.headers['content-type']);
+    return parseDeleteOptions(objectOf(value));
+  }
+  return parseDeleteOptions({
+    gracePeriodSeconds: integerOf(query, 'gracePeriodSeconds'),
+    propagationPolicy: query.get('propagationPolicy') ?? undefined,
+    orphanDependents: queryBoolean(query, 'orphanDependents'),
+    dryRun: query.getAll('dryRun'),
+  });
+}
+
+/** Reads DeleteOptions. @throws {E_API} 422 naming every field that is wrong */
+export function parseDeleteOptions(value: JsonObject): DeleteOptions {
+  const { gracePeriodSeconds, propagationPolicy, orphanDependents, dryRun, preconditions } = value;
+  const policies = ['Background', 'Foreground', 'Orphan'] as const;
+  const policy = policies.find((known) => known === propagationPolicy);
+  const dryRuns = listOf(dryRun);
+  const errors = [
+    ...(dryRuns.some((text) => text !== 'All') ? [notSupportedField('dryRun', dryRuns, ['All'])] : []),
+    ...(stringOf(propagationPolicy) !== '' && policy === undefined
+      ? [notSupportedField('propagationPolicy', propagationPolicy, [...policies])]
+      : []),
+    ...(policy !== undefined && typeof orphanDependents === 'boolean'
+      ? [forbiddenField('propagationPolicy', 'orphanDependents and deletionPropagation cannot be both set')]
+      : []),
+    ...(gracePeriodSeconds !== undefined &&
+    gracePeriodSeconds !== null &&
+    !Number.isInteger(gracePeriodSeconds)
+      ? [invalidField('gracePeriodSeconds', gracePeriodSeconds, 'must be an integer')]
+      : []),
+  ];
+  if (errors.length > 0) throw invalidOptions('DeleteOptions', errors);
+  const conditions = isObject(preconditions) ? preconditions : {};
+  return {
+    gracePeriodSeconds: typeof gracePeriodSeconds === 'number' ? numberOf(gracePeriodSeconds) : undefined,
+    propagationPolicy:
+      policy ??
+      (typeof orphanDependents === 'boolean' ? (orphanDependents ? 'Orphan' : 'Background') : undefined),
+    preconditions: {
+      uid: typeof conditions['uid'] === 'string' ? conditions['uid'] : undefined,
+      resourceVersion:
+        typeof conditions['resourceVersion'] === 'string' ? conditions['resourceVersion'] : undefined,
+    },
+    dryRun: dryRuns.length > 0,
+  };
+}

@@ -1,0 +1,97 @@
+import { at, objectOf } from '#api/wire/json.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { tableColumns, tableRow } from '#api/table/table.ts';
+import type { Representation } from '#control-plane/apiserver/serve/negotiate.ts';
+
+/** Another shape in which objects can be asked for (`as=` in Accept). */
+export type Transform =
+  | { readonly kind: 'table'; readonly apiVersion: string; readonly include: 'Metadata' | 'Object' | 'None' }
+  | { readonly kind: 'partial'; readonly apiVersion: string };
+
+/** The transforms of an object and of a list or watch. */
+export const transformNames: readonly string[] = [
+  'Table',
+  'PartialObjectMetadata',
+  'PartialObjectMetadataList',
+];
+
+export function transformOf(representation: Representation, query: URLSearchParams): Transform | undefined {
+  const apiVersion = `meta.k8s.io/${representation.version === 'v1beta1' ? 'v1beta1' : 'v1'}`;
+  switch (representation.as) {
+    case 'Table': {
+      const asked = query.get('includeObject');
+      const include = asked === 'Object' || asked === 'None' ? asked : 'Metadata';
+      return { kind: 'table', apiVersion, include };
+    }
+    case 'PartialObjectMetadata':
+    case 'PartialObjectMetadataList':
+      return { kind: 'partial', apiVersion };
+    default:
+      return undefined;
+  }
+}
+
+export interface TableOptions {
+  readonly kind: Kind;
+  readonly transform: Extract<Transform, { kind: 'table' }>;
+  readonly nowMs: number;
+}
+
+/** One row of a Table, with the object as far as it is asked for. */
+export function renderRow(options: TableOptions, object: JsonObject): JsonObject {
+  const { kind, transform, nowMs } = options;
+  const row = tableRow(kind, object, nowMs);
+  const { conditions } = row;
+  return {
+    cells: row.cells,
+    ...(conditions === undefined || conditions.length === 0 ? {} : { conditions }),
+    object: included(transform, object),
+  };
+}
+
+function included(transform: TableOptions['transform'], object: JsonObject): JsonObject | null {
+  switch (transform.include) {
+    case 'None':
+      return null;
+    case 'Object':
+      return object;
+    case 'Metadata':
+      return renderPartial(transform, object);
+    default:
+      return null;
+  }
+}
+
+/** A Table; `columns` false leaves the definitions out, as later events of a watch do. */
+export function renderTable(
+  options: TableOptions,
+  metadata: JsonObject,
+  rows: readonly JsonObject[],
+  columns = true,
+): JsonObject {
+  const columnDefinitions = columns ? tableColumns(options.kind) : null;
+  return { kind: 'Table', apiVersion: options.transform.apiVersion, metadata, columnDefinitions, rows };
+}
+
+/** The object with nothing but its metadata. */
+export function renderPartial(transform: Transform, object: JsonObject): JsonObject {
+  return {
+    kind: 'PartialObjectMetadata',
+    apiVersion: transform.apiVersion,
+    metadata: objectOf(object['metadata']),
+  };
+}
+
+/** One object as the transform shows it. */
+export function transformObject(
+  kind: Kind,
+  transform: Transform,
+  object: JsonObject,
+  nowMs: number,
+): JsonObject {
+  if (transform.kind === 'partial') return renderPartial(transform, object);
+  const options = { kind, transform, nowMs };
+  const resourceVersion = at(object, 'metadata.resourceVersion');
+  return renderTable(options, { resourceVersion }, [renderRow(options, object)]);
+}

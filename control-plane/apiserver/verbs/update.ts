@@ -1,0 +1,243 @@
+import { decodeBodyOf } from '#api/wire/body.ts';
+import { decodeRequest } from '#api/wire/decode-request.ts';
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { isFinished } from '#api/strategy/deletion.ts';
+import { at, equalJson, stringOf, withPath } from '#api/wire/json.ts';
+import { effectWarnings } from '#api/kinds/kind-effects.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { badRequest, conflict, invalid, notFound } from '#api/errors/status.ts';
+import { prepareUpdate } from '#api/strategy/strategy.ts';
+import { validateUpdate } from '#api/validation/validation.ts';
+import type { AdmissionAttributes } from '#control-plane/apiserver/chain/admission/admission.ts';
+import {
+  admissionFor,
+  admit,
+  admitAtOnce,
+  validate,
+  validateAtOnce,
+  type Admission,
+} from '#control-plane/apiserver/chain/admission/run-admission.ts';
+import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
+import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
+import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-body.ts';
+import { storageKey } from '#control-plane/apiserver/objects/storage-key.ts';
+import { parseWriteOptions, type WriteOptions } from './write-options.ts';
+import { writeObject } from './write.ts';
+
+/** What admission knows of a change that the rest of it does not say. */
+export type AdmittedAs = Pick<AdmissionAttributes, 'user' | 'scope' | 'verb' | 'subresource'>;
+
+export function admittedAs({ verb, subresource }: ResourceRoute, request: AuthorizedRequest): AdmittedAs {
+  return { user: request.user, scope: request, verb, subresource: subresource?.name ?? '' };
+}
+
+/** Something else as which an object can be read and written: its Scale. */
+export interface ObjectView {
+  readonly of: (object: JsonObject) => JsonObject;
+  /** The object as the view has it. */
+  readonly into: (object: JsonObject, view: JsonObject) => JsonObject;
+}
+
+const asItIs: ObjectView = { of: (object) => object, into: (_object, view) => view };
+
+export interface UpdateInput {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+  /** Which part is written; undefined for the object itself. */
+  readonly subresource?: string | undefined;
+  readonly dryRun: boolean;
+  /**
+   * Who asks, how and for which part of the object. undefined: the change is the server's own, follows from a request that was admitted,
+   * and gives the object as it shall be: nothing of it is defaulted, kept or refused.
+   */
+  readonly admittedAs: AdmittedAs | undefined;
+  /** What admission sees of the object instead of it. */
+  readonly view?: ObjectView;
+  /** The body that it comes from; a large one is changed ahead, in steps. */
+  readonly work?: BodyWork;
+  /** The new object, from the one that is there now. May be called again. */
+  readonly change: (current: JsonObject) => JsonObject;
+}
+
+/** PUT of an object or of its status and the like. */
+export async function putObject(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: AuthorizedRequest,
+): Promise<ApiResponse> {
+  const options = parseWriteOptions('UpdateOptions', request.query);
+  const bytes = await request.readBody();
+  return workOnBody({ bytes: bytes.byteLength, request }, (work) =>
+    putBytes(context, { route, request, options, bytes, work }),
+  );
+}
+
+async function putBytes(
+  context: ServerContext,
+  put: {
+    readonly route: ResourceRoute;
+    readonly request: AuthorizedRequest;
+    readonly options: WriteOptions;
+    readonly bytes: Uint8Array;
+    readonly work: BodyWork;
+  },
+): Promise<ApiResponse> {
+  const { route, request, options, bytes, work } = put;
+  const { kind, namespace, name } = route;
+  const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
+  await work.pause();
+  const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
+  await work.pause();
+  checkNameOf(name, given);
+  const object = withPath(given, 'metadata.name', name);
+  checkNamespaceOf(kind, namespace, object);
+  const subresource = route.subresource?.name;
+  const warnings = [...ofFields, ...(subresource === undefined ? effectWarnings(kind, object) : [])];
+  const input = {
+    ...{ kind, namespace, name, subresource, dryRun: options.dryRun, work },
+    admittedAs: admittedAs(route, request),
+    change: () => object,
+  };
+  const mayCreate =
+    subresource === undefined &&
+    rulesOf(kind).createdByUpdate === true &&
+    stringOf(at(object, 'metadata.resourceVersion')) === '' &&
+    (await context.registry.read(kind, namespace, name)) === undefined;
+  if (mayCreate) {
+    const written = await createObject(context, {
+      ...input,
+      object,
+      user: request.user,
+      scope: request,
+      pause: work.pause,
+    });
+    return writtenResponse(context, { status: 201, kind, written, warnings }, request);
+  }
+  const written = await updateObject(context, input);
+  return writtenResponse(context, { status: 200, kind, written, warnings }, request);
+}
+
+/** Changes an object that is there: each writer sees what the one before left. See writeObject. */
+export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
+  const { kind, namespace, name, dryRun } = input;
+  const admission = admissionOf(context, input);
+  const admitting: Admitting = { ...input, admission };
+  const isLarge = input.work?.isLarge === true;
+  const { decision, entry } = await writeObject(context, {
+    ...{ kind, namespace, name },
+    path: admission?.mayWait === true ? 'mayWait' : isLarge ? 'steps' : 'atOnce',
+    prepare: (current, held) => prepareAhead(context, { ...admitting, held }, current),
+    decide: (current, isClaimed, ahead: JsonObject | undefined) => {
+      if (current === undefined) throw notFound(kind, name);
+      const prepared = ahead ?? prepareAtOnce(context, admitting, current);
+      const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
+      // What was found valid ahead is so still, if nothing was added to it.
+      const isChecked = ahead !== undefined && allocated === ahead;
+      return decideUpdate({ ...input, isChecked }, current.object, allocated);
+    },
+  });
+  if (decision.write === 'put' && entry !== undefined) return writtenEntry(entry);
+  return { object: decision.object, entry: dryRun ? undefined : entry };
+}
+
+type Admitting = UpdateInput & { readonly admission: Admission | undefined };
+
+function admissionOf(context: ServerContext, input: UpdateInput): Admission | undefined {
+  const { kind, namespace, name, dryRun, admittedAs } = input;
+  if (admittedAs === undefined) return undefined;
+  return admissionFor(context, { operation: 'update', ...admittedAs, kind, namespace, name, dryRun });
+}
+
+/**
+ * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step.
+ * @throws {E_API} 403, 409
+ */
+function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject {
+  const { kind, subresource, admission, view = asItIs } = input;
+  const given = changeObject(input, current);
+  if (admission === undefined) return given;
+  const old = view.of(current.object);
+  const defaulted = applyDefaults(kind, given);
+  const shown = view.of(defaulted);
+  const admitted = admitAtOnce(context, admission, { object: shown, old });
+  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
+  const prepared = prepareUpdate(kind, current.object, changed, subresource);
+  validateAtOnce(context, admission, { object: view.of(prepared), old });
+  return prepared;
+}
+
+/** As `prepareAtOnce`, waiting for who has to be waited for, and in steps where it is large; and found valid. @throws {E_API} 422 too */
+async function prepareAhead(
+  context: ServerContext,
+  input: Admitting & { readonly held: DisposableStack },
+  current: Entry,
+): Promise<JsonObject> {
+  const { kind, name, subresource, admission, held, view = asItIs } = input;
+  const old = view.of(current.object);
+  const given = changeObject(input, current);
+  if (admission === undefined) return given;
+  await input.work?.pause();
+  const defaulted = applyDefaults(kind, given);
+  await input.work?.pause();
+  const shown = view.of(defaulted);
+  const admitted = await admit(context, admission, { object: shown, old });
+  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
+  const prepared = prepareUpdate(kind, current.object, changed, subresource);
+  await input.work?.pause();
+  await validate(context, admission, { object: view.of(prepared), old, held });
+  const errors = validateUpdate(kind, current.object, prepared, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  await input.work?.pause();
+  return prepared;
+}
+
+function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject {
+  const given = change(current.object);
+  checkIdentity(kind, current, given);
+  return given;
+}
+
+/** @throws {E_API} 422 for an object that is not valid after this one */
+function decideUpdate(
+  input: UpdateInput & { readonly isChecked: boolean },
+  current: JsonObject,
+  object: JsonObject,
+): Decision {
+  const { kind, name, dryRun, subresource } = input;
+  const errors =
+    input.admittedAs === undefined || input.isChecked
+      ? []
+      : validateUpdate(kind, current, object, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
+  if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
+  if (isFinished(kind, object)) return { write: 'remove', object };
+  return equalJson(current, object) ? { write: 'nothing', object: current } : { write: 'put', object };
+}
+
+/** A write that names a revision or uid means that very object. */
+function checkIdentity(kind: Kind, current: Entry, given: JsonObject): void {
+  const name = stringOf(at(current.object, 'metadata.name'));
+  const uid = stringOf(at(given, 'metadata.uid'));
+  const currentUid = stringOf(at(current.object, 'metadata.uid'));
+  if (uid !== '' && uid !== currentUid) {
+    const key = storageKey(kind, stringOf(at(current.object, 'metadata.namespace')), name);
+    const cause = `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`;
+    throw conflict(kind, name, cause);
+  }
+  const revision = stringOf(at(given, 'metadata.resourceVersion'));
+  if (revision !== '' && revision !== String(current.value.modRevision)) throw conflict(kind, name);
+}
+
+/** @throws {E_API} 400 when the object has another name than the URL */
+export function checkNameOf(name: string, object: JsonObject): void {
+  const own = stringOf(at(object, 'metadata.name'));
+  if (own === '') return; // Filled in from the URL.
+  if (own !== name)
+    throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);
+}

@@ -1,0 +1,169 @@
+import type { Kind } from '#api/schema/kinds.ts';
+import { expired, statusOf } from '#api/errors/status.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
+import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
+import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
+import { checkRevision, readRange } from './read.ts';
+import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
+import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
+import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { TimeSlice } from '#control-plane/apiserver/serve/time-slice.ts';
+import { transformNames, transformOf } from './transform.ts';
+import { createEventEncoder, type EventEncoder, type WatchEventType } from './watch-encoder.ts';
+
+const bookmarkMs = 60_000;
+/** Bytes that a client may leave unread before it is cut off; it resumes from where it was. */
+const pendingBytesMax = 16_777_216;
+/** Without timeoutSeconds a watch ends after 30 to 60 minutes, so that clients spread again over servers. */
+const lifeMinMs = 1_800_000;
+
+interface Watch {
+  readonly context: ServerContext;
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly prefix: string;
+  readonly options: ListOptions;
+  readonly encoder: EventEncoder;
+  readonly sink: ByteSink;
+  readonly signal: AbortSignal;
+}
+
+/** GET ?watch=true: what is there now, where that is asked for, then every change, one JSON per line. */
+export async function watchObjects(
+  context: ServerContext,
+  route: ResourceRoute,
+  request: ApiRequest,
+): Promise<ApiResponse> {
+  const { kind, namespace } = route;
+  const transform = transformOf(negotiate(request.headers['accept'], transformNames), request.query);
+  const options = parseListOptions(route, request.query);
+  const after = parseResourceVersion(options.resourceVersion, true) ?? 0;
+  if (options.sendInitialEvents === true) await checkRevision(context, after);
+  const prefix = context.registry.prefixOf(kind, namespace);
+  const encoder = createEventEncoder({
+    registry: context.registry,
+    kind,
+    transform,
+    now: () => context.clock.now(),
+  });
+  return {
+    status: 200,
+    headers: { 'content-type': 'application/json' },
+    body: async (sink) => {
+      const signal = AbortSignal.any([request.signal, context.closing]);
+      using _open = context.metrics.observeWatch();
+
+      const watch: Watch = { context, kind, namespace, prefix, options, encoder, sink, signal };
+      await runWatch(watch, after);
+    },
+  };
+}
+
+async function runWatch(watch: Watch, asked: number): Promise<void> {
+  const { options, context } = watch;
+  const isFromNow = asked === 0 && options.sendInitialEvents === false;
+  let after = isFromNow ? context.registry.store.revision : asked;
+  if (options.sendInitialEvents ?? asked === 0) {
+    after = await sendPresent(watch);
+    if (options.allowBookmarks && options.sendInitialEvents === true)
+      watch.sink.write(watch.encoder.bookmark(after, true));
+  }
+  if (!watch.signal.aborted) await sendChanges(watch, after);
+}
+
+/** ADDED for each object that is there; gives the revision at which that was so. */
+async function sendPresent(watch: Watch): Promise<number> {
+  const { context, kind, options, encoder, sink } = watch;
+  const present = await readRange(context, watch, options, {});
+  const nameEnd = options.name === '' ? '' : `/${options.name}`;
+  const slice = new TimeSlice();
+  for (const value of present.values) {
+    if (watch.signal.aborted) break;
+    if (slice.isOver()) await slice.next();
+    if (nameEnd !== '' && !value.key.endsWith(nameEnd)) continue;
+    if (options.hasSelector && !selects(kind, options, context.registry.objectOf(kind, value))) continue;
+    if (!sink.write(encoder.encode('ADDED', value))) await sink.drained();
+  }
+  return present.revision;
+}
+
+async function sendChanges(watch: Watch, after: number): Promise<void> {
+  const { context, kind, options, encoder, sink, signal } = watch;
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  const fail = (compactRevision: number): void => {
+    const { status } = statusOf(expired(`too old resource version: ${after} (${compactRevision})`));
+    sink.write(encoder.error(status));
+    end();
+  };
+  let told = after;
+  const onEvents = (events: readonly StoreEvent[]): void => {
+    sendEvents(watch, events);
+    told = events.at(-1)?.current.modRevision ?? told;
+    if (sink.pendingBytes > pendingBytesMax) end();
+  };
+  const { store } = context.registry;
+  let live: ReturnType<typeof store.watch>;
+  try {
+    live = store.watch(watch.prefix, after, onEvents, () => fail(store.compactRevision));
+  } catch (error) {
+    if (isPodwrightError(error, 'E_NOT_FOUND')) fail(store.compactRevision);
+    else if (!isPodwrightError(error, 'E_CLOSED')) throw error;
+    return;
+  }
+  using _live = live;
+
+  const sendBookmark = (): void => {
+    // A watch that has seen all there is stands at the newest revision, whatever kind that was of.
+    const revision = live.isCurrent ? Math.max(told, store.revision) : told;
+    if (options.allowBookmarks && revision > 0) sink.write(encoder.bookmark(revision, false));
+  };
+  const lifeMs = options.timeoutSeconds > 0 ? options.timeoutSeconds * 1000 : lifeMinMs * (1 + Math.random());
+  using _life = context.clock.after(lifeMs, () => {
+    sendBookmark();
+    end();
+  });
+  using _bookmarks = repeat(context, bookmarkMs, sendBookmark);
+
+  using _kinds = context.kinds.onChange(({ removed }) => {
+    if (removed.includes(kind)) end(); // Whoever watches asks again, and is told that there is no such kind.
+  });
+
+  signal.addEventListener('abort', () => end(), { once: true });
+  if (signal.aborted || !context.kinds.has(kind)) end();
+  await ended;
+}
+
+function sendEvents(watch: Watch, events: readonly StoreEvent[]): void {
+  const { options, encoder, sink } = watch;
+  if (!options.hasSelector) {
+    sink.write(encoder.encodeAll(events));
+    return;
+  }
+  for (const event of events) {
+    const seen = seenAs(watch, event);
+    if (seen !== undefined) sink.write(seen);
+  }
+}
+
+/** An object that comes to match is new to the watcher, one that no longer does is gone. */
+function seenAs(watch: Watch, event: StoreEvent): Uint8Array | undefined {
+  const { kind, options, context, encoder } = watch;
+  if (options.name !== '' && !event.key.endsWith(`/${options.name}`)) return undefined;
+  const matches = (value: StoredValue | undefined): boolean =>
+    value !== undefined && selects(kind, options, context.registry.objectOf(kind, value));
+  const was = matches(event.previous);
+  const is = event.type === 'put' && matches(event.current);
+  if (!was && !is) return undefined;
+  const type: WatchEventType = was && is ? 'MODIFIED' : is ? 'ADDED' : 'DELETED';
+  return encoder.encodeEvent(type, event);
+}
+
+function repeat(context: ServerContext, everyMs: number, run: () => void): Disposable {
+  let timer = context.clock.after(everyMs, step);
+  function step(): void {
+    timer = context.clock.after(everyMs, step);
+    run();
+  }
+  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+}
