@@ -48,28 +48,8 @@ import { agentPaths, type AgentPaths } from './paths.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
 import { stopSignal } from './program/stop-signal.ts';
+import type { AgentCommandOptions } from './program/command-options.ts';
 import { version } from './version.ts';
-
-export interface AgentCommandOptions {
-  readonly data: string;
-  readonly run: string;
-  /** Default: the one in the certificate. */
-  readonly nodeName?: string;
-  readonly nodeIp: string;
-  readonly credentials: string;
-  readonly cgroup?: string;
-  readonly clusterDns: string;
-  readonly clusterDomain: string;
-  readonly clusterCidr: string;
-  readonly serviceCidr: string;
-  readonly linkCidr?: string;
-  readonly egressSocket?: string;
-  readonly insecureRegistry: readonly string[];
-  /** A quantity of bytes. */
-  readonly containerLogMaxSize: string;
-  /** With the one being written. */
-  readonly containerLogMaxFiles: number;
-}
 
 const kubeletPort = 10_250;
 /** kube-proxy's --healthz-bind-address, which load balancers of clouds ask at /healthz. */

@@ -32,29 +32,8 @@ import { refuseOptions, serverOptionProblems } from './program/program-options.t
 import { startPodRoutes } from './pod-routes.ts';
 import { announceReady } from './program/ready.ts';
 import { stopSignal } from './program/stop-signal.ts';
+import type { ServerCommandOptions } from './program/command-options.ts';
 import { version } from './version.ts';
-
-export interface ServerCommandOptions {
-  readonly data: string;
-  readonly listen: readonly string[];
-  readonly listenFd?: number;
-  readonly advertiseAddress: string;
-  readonly serviceCidr: string;
-  readonly clusterCidr: string;
-  readonly clusterDns: string;
-  readonly node: readonly string[];
-  readonly adminKubeconfig?: string;
-  readonly adminServer?: string;
-  readonly podRoutes?: boolean;
-  readonly etcdServers?: readonly string[];
-  readonly etcdCafile?: string;
-  readonly etcdCertfile?: string;
-  readonly etcdKeyfile?: string;
-  readonly etcdListen?: readonly string[];
-  readonly etcdListenCafile?: string;
-  readonly etcdListenCertfile?: string;
-  readonly etcdListenKeyfile?: string;
-}
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {

@@ -3,7 +3,7 @@ import { equalJson } from '#api/wire/json.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
-import type { NodeFacts } from './ports.ts';
+import type { NodeFacts } from './node-facts.ts';
 import { resourceShortage } from './admit/resources.ts';
 import { amountsOf } from './render/resources.ts';
 

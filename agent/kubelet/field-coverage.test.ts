@@ -5,7 +5,7 @@ import type { Container, Pod, PodSpec, Volume } from '#api/generated/objects.ts'
 import { bindVolume } from '#agent/volume/volume-kinds.ts';
 import { refusalOf } from './admit/admission.ts';
 import { fieldCoverage, type Coverage } from './field-coverage.fixture.ts';
-import type { NodeFacts } from './ports.ts';
+import type { NodeFacts } from './node-facts.ts';
 import { unsupportedInContainers, unsupportedInPods } from './admit/unsupported.ts';
 
 const prefix = 'core.v1.';

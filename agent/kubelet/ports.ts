@@ -8,27 +8,9 @@ import type { Mounter } from '#agent/volume/volume.ts';
 import type { DnsSettings } from './render/host-files.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
 import type { PodEvents } from './sync/pod-events.ts';
+import type { NodeFacts } from './node-facts.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
-
-/** What a pod may count on the node having. */
-export interface NodeFacts {
-  readonly name: string;
-  readonly ips: readonly string[];
-  readonly allocatable: {
-    readonly cpuMilli: number;
-    readonly memoryBytes: number;
-    readonly storageBytes: number;
-  };
-  readonly memoryBytes: number;
-  readonly podsMax: number;
-  /** Processes of one pod; undefined: no limit. */
-  readonly podPidsMax: number | undefined;
-  /** The kernel enforces SELinux labels, which containers here do not get. */
-  readonly isSelinuxEnabled: boolean;
-  /** The node's own /etc/hosts, for pods on its network. */
-  readonly hostsFile: string;
-}
 
 /** Everything that the worker of a pod acts on. */
 export interface KubeletPorts {

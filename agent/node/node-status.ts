@@ -98,27 +98,21 @@ function renderConditions(
     runtimeProblem ??
     (network.isReady ? undefined : `container runtime network not ready: ${network.reason}`);
   const conditions: readonly Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
-    pressure(
-      'MemoryPressure',
-      isMemoryLow,
-      'KubeletHasInsufficientMemory',
-      'KubeletHasSufficientMemory',
-      'kubelet has sufficient memory available',
-    ),
-    pressure(
-      'DiskPressure',
-      isDiskLow,
-      'KubeletHasDiskPressure',
-      'KubeletHasNoDiskPressure',
-      'kubelet has no disk pressure',
-    ),
-    pressure(
-      'PIDPressure',
-      arePidsLow,
-      'KubeletHasInsufficientPID',
-      'KubeletHasSufficientPID',
-      'kubelet has sufficient PID available',
-    ),
+    pressure('MemoryPressure', isMemoryLow, {
+      pressed: 'KubeletHasInsufficientMemory',
+      free: 'KubeletHasSufficientMemory',
+      message: 'kubelet has sufficient memory available',
+    }),
+    pressure('DiskPressure', isDiskLow, {
+      pressed: 'KubeletHasDiskPressure',
+      free: 'KubeletHasNoDiskPressure',
+      message: 'kubelet has no disk pressure',
+    }),
+    pressure('PIDPressure', arePidsLow, {
+      pressed: 'KubeletHasInsufficientPID',
+      free: 'KubeletHasSufficientPID',
+      message: 'kubelet has sufficient PID available',
+    }),
     network.isReady
       ? {
           type: 'NetworkUnavailable',
@@ -145,15 +139,13 @@ function renderConditions(
 function pressure(
   type: string,
   isPressed: boolean,
-  pressedReason: string,
-  freeReason: string,
-  freeMessage: string,
+  says: { readonly pressed: string; readonly free: string; readonly message: string },
 ): Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'> {
-  if (!isPressed) return { type, status: 'False', reason: freeReason, message: freeMessage };
+  if (!isPressed) return { type, status: 'False', reason: says.free, message: says.message };
   return {
     type,
     status: 'True',
-    reason: pressedReason,
+    reason: says.pressed,
     message: `kubelet has ${type.replace(/(?!^)([A-Z])/g, ' $1').toLowerCase()}`,
   };
 }

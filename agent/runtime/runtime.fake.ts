@@ -91,14 +91,15 @@ export class FakeRuntime implements Runtime {
     );
     if (container === undefined)
       throw new PodwrightError('E_NOT_FOUND', `exit ${containerName}: not running`);
-    this.#end(uid, container, exitCode, reason);
+    this.#end(uid, container, { exitCode, ...(reason === undefined ? {} : { reason }) });
   }
 
   /** The supervisor of the pod is killed: the sandbox is dead and its containers' ends are unknown. */
   killSandbox(uid: string): void {
     const pod = this.#pod(uid);
     pod.sandbox = { ...pod.sandbox, state: 'dead' };
-    for (const container of pod.containers.values()) this.#end(uid, container, 137, 'ContainerStatusUnknown');
+    for (const container of pod.containers.values())
+      this.#end(uid, container, { exitCode: 137, reason: 'ContainerStatusUnknown' });
     this.#changed(uid);
   }
 
@@ -161,7 +162,7 @@ export class FakeRuntime implements Runtime {
     const pod = this.#pods.get(uid);
     if (pod === undefined) return;
     this.#call(`stopSandbox ${uid}`);
-    for (const container of pod.containers.values()) this.#end(uid, container, 137);
+    for (const container of pod.containers.values()) this.#end(uid, container, { exitCode: 137 });
     pod.sandbox = { ...pod.sandbox, state: 'stopped' };
     this.#changed(uid);
   }
@@ -209,12 +210,12 @@ export class FakeRuntime implements Runtime {
     container.output.resume();
     pod.containers.set(config.id, container);
     if (behaviour.startError !== undefined) {
-      this.#end(uid, container, 128, 'StartError', behaviour.startError);
+      this.#end(uid, container, { exitCode: 128, reason: 'StartError', message: behaviour.startError });
       throw new PodwrightError('E_LAUNCH', behaviour.startError);
     }
     if (behaviour.exitAfterMs !== undefined)
       container.timer = this.#options.clock.after(behaviour.exitAfterMs, () =>
-        this.#end(uid, container, behaviour.exitCode ?? 0),
+        this.#end(uid, container, { exitCode: behaviour.exitCode ?? 0 }),
       );
     this.#changed(uid);
   }
@@ -229,10 +230,12 @@ export class FakeRuntime implements Runtime {
     if (container === undefined || container.state.state !== 'running') return;
     this.#call(`stopContainer ${uid} ${container.config.name} ${gracePeriodSeconds}`);
     const onTerm = container.behaviour.onTerm ?? 143;
-    if (gracePeriodSeconds > 0 && onTerm !== 'ignore') this.#end(uid, container, onTerm);
-    else if (gracePeriodSeconds <= 0) this.#end(uid, container, 137);
+    if (gracePeriodSeconds > 0 && onTerm !== 'ignore') this.#end(uid, container, { exitCode: onTerm });
+    else if (gracePeriodSeconds <= 0) this.#end(uid, container, { exitCode: 137 });
     else {
-      const late = this.#options.clock.after(gracePeriodSeconds * 1000, () => this.#end(uid, container, 137));
+      const late = this.#options.clock.after(gracePeriodSeconds * 1000, () =>
+        this.#end(uid, container, { exitCode: 137 }),
+      );
       signal.addEventListener('abort', () => container.ended.resolve(), { once: true });
       await container.ended.promise;
       late[Symbol.dispose]();
@@ -381,10 +384,13 @@ export class FakeRuntime implements Runtime {
   #end(
     uid: string,
     container: FakeContainer,
-    exitCode: number,
-    reason?: (ContainerState & { state: 'exited' })['reason'],
-    message?: string,
+    end: {
+      readonly exitCode: number;
+      readonly reason?: (ContainerState & { state: 'exited' })['reason'];
+      readonly message?: string;
+    },
   ): void {
+    const { exitCode, reason, message } = end;
     if (container.state.state !== 'running') return;
     container.timer?.[Symbol.dispose]();
     container.state = {
@@ -399,7 +405,7 @@ export class FakeRuntime implements Runtime {
     container.output.end();
     container.ended.resolve();
     for (const other of this.#pods.get(uid)?.containers.values() ?? [])
-      if (other.config.pidTarget === container.config.id) this.#end(uid, other, 137);
+      if (other.config.pidTarget === container.config.id) this.#end(uid, other, { exitCode: 137 });
     this.#changed(uid);
   }
 }

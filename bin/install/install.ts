@@ -9,14 +9,13 @@ import { systemClock } from '#base/clock.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
-import type { AgentCommandOptions } from '#bin/agent.ts';
+import type { AgentCommandOptions, ServerCommandOptions } from '#bin/program/command-options.ts';
 import { endNode, proveRemains, type NodeRemains } from '#bin/end-node.ts';
 import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/print.ts';
 import { programCommand, programEnvironment, type Role } from '#bin/program/program.ts';
-import type { ServerCommandOptions } from '#bin/server.ts';
 import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
 
 /** Where an administrator's units go, before those of packages. systemd.unit(5) */

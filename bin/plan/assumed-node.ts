@@ -5,7 +5,7 @@ import type { Service } from '#api/generated/objects.ts';
 import type { ImageConfig } from '#api/oci/config.ts';
 import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { RuntimePaths } from '#agent/runtime/plan/plan-sandbox.ts';
 import { agentPaths, dataDirDefault } from '#bin/paths.ts';
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import type { AgentCommandOptions } from '#bin/agent.ts';
+import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
 import { agentOptionProblems, serverOptionProblems } from './program-options.ts';
-import type { ServerCommandOptions } from '#bin/server.ts';
 
 const server: ServerCommandOptions = {
   data: '/var/lib/podwright/server',

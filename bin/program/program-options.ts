@@ -13,10 +13,9 @@ import {
   withoutZone,
 } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
-import type { AgentCommandOptions } from '#bin/agent.ts';
+import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
 import type { Role } from './program.ts';
-import type { ServerCommandOptions } from '#bin/server.ts';
 
 const prefixBitsOfNode = 24;
 

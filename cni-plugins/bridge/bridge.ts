@@ -23,7 +23,9 @@ export const bridge: CniPlugin = {
     await using undo = new AsyncDisposableStack();
 
     if (config.ipam !== undefined)
-      undo.defer(() => delegate('DEL', config, call, host, undoSignal()).then(() => undefined));
+      undo.defer(() =>
+        delegate('DEL', { plugin: config.ipam, call }, host, undoSignal()).then(() => undefined),
+      );
     const ipam = config.ipam === undefined ? emptyResult : await addressesFor(config, call, host, signal);
     const plan = planBridgeAdd(config, call, ipam);
     undo.defer(() => host.netlink.apply(ownNetns, planBridgeDel(call)));
@@ -43,7 +45,7 @@ export const bridge: CniPlugin = {
   async del(call, host, signal) {
     const config = parseBridgeConfig(call.config, call.args);
     // The address first: should the rest fail and be repeated, host-local's DEL succeeds again.
-    if (config.ipam !== undefined) await delegate('DEL', config, call, host, signal);
+    if (config.ipam !== undefined) await delegate('DEL', { plugin: config.ipam, call }, host, signal);
     if (config.ipMasq) {
       const plans = planMasquerade(config.network, config.bridge, call.prevResult?.ips ?? []);
       await removeFromTable(
@@ -60,7 +62,7 @@ export const bridge: CniPlugin = {
     const config = parseBridgeConfig(call.config, call.args);
     if (call.prevResult === undefined)
       throw cniError(cniErrorCode.invalidNetworkConfig, 'bridge CHECK: prevResult is missing');
-    if (config.ipam !== undefined) await delegate('CHECK', config, call, host, signal);
+    if (config.ipam !== undefined) await delegate('CHECK', { plugin: config.ipam, call }, host, signal);
     const container = await host.netlink.state({ kind: 'path', path: call.netns });
     const differences = [
       ...compareContainer(call, call.prevResult, container),
@@ -72,7 +74,8 @@ export const bridge: CniPlugin = {
 
   async gc(call, valid, host, signal) {
     const config = parseBridgeConfig(call.config);
-    if (config.ipam !== undefined) await delegate('GC', config, toNetwork(call), host, signal);
+    if (config.ipam !== undefined)
+      await delegate('GC', { plugin: config.ipam, call: toNetwork(call) }, host, signal);
     const kept = new Set(
       valid.map((item) => hostVethName({ containerId: item.containerID, ifname: item.ifname })),
     );
@@ -93,7 +96,8 @@ export const bridge: CniPlugin = {
 
   async status(call, host, signal) {
     const config = parseBridgeConfig(call.config);
-    if (config.ipam !== undefined) await delegate('STATUS', config, toNetwork(call), host, signal);
+    if (config.ipam !== undefined)
+      await delegate('STATUS', { plugin: config.ipam, call: toNetwork(call) }, host, signal);
   },
 };
 
@@ -108,7 +112,7 @@ async function addressesFor(
   host: PluginHost,
   signal: AbortSignal,
 ): Promise<CniResult> {
-  const result = parseResult((await delegate('ADD', config, call, host, signal)) ?? {});
+  const result = parseResult((await delegate('ADD', { plugin: config.ipam, call }, host, signal)) ?? {});
   if (result.ips.length > 0) return result;
   throw cniError(cniErrorCode.invalidNetworkConfig, `bridge: IPAM plugin ${config.ipam} gave no address`);
 }
@@ -119,16 +123,20 @@ function toNetwork(call: NetworkCall): Attachment {
   return { ...call, containerId: '', netns: '', ifname: '', args: {} };
 }
 
+/** What is passed on to the IPAM plugin. */
+interface Delegated {
+  readonly plugin: string | undefined;
+  readonly call: Attachment;
+}
+
 async function delegate(
   command: CniCommand,
-  config: BridgeConfig,
-  call: Attachment,
+  { plugin, call }: Delegated,
   host: PluginHost,
   signal: AbortSignal,
 ): Promise<Awaited<ReturnType<PluginHost['invoke']>>> {
-  const { containerId, netns, ifname, args, path } = call;
-  const invocation = { command, containerId, netns, ifname, args, path, config: call.config };
-  return host.invoke(config.ipam ?? '', invocation, signal);
+  const { containerId, netns, ifname, args, path, config } = call;
+  return host.invoke(plugin ?? '', { command, containerId, netns, ifname, args, path, config }, signal);
 }
 
 async function removeContainerLink(call: PluginCall, host: PluginHost): Promise<void> {

@@ -114,7 +114,7 @@ async function allocate(
   try {
     const ips: CniIp[] = [];
     for (const [i, set] of config.rangeSets.entries()) {
-      const { ip, range } = await allocateOne(set, i, config.requested, owner, leases);
+      const { ip, range } = await allocateOne({ set, index: i }, config.requested, owner, leases);
       taken.push(ip);
       ips.push({
         address: formatCidr({ ip, prefix: range.subnet.prefix }),
@@ -133,8 +133,7 @@ async function allocate(
 }
 
 async function allocateOne(
-  set: RangeSet,
-  rangeIndex: number,
+  { set, index }: { readonly set: RangeSet; readonly index: number },
   requested: readonly Ip[],
   owner: CniAttachment,
   leases: Leases,
@@ -142,17 +141,17 @@ async function allocateOne(
   for (const ip of requested) {
     const range = rangeOf(set, ip);
     if (range === undefined) continue;
-    if (compareIps(ip, range.gateway) === 0 || !(await leases.reserve(ip, owner, rangeIndex))) {
+    if (compareIps(ip, range.gateway) === 0 || !(await leases.reserve(ip, owner, index))) {
       throw cniError(cniErrorCode.invalidNetworkConfig, `requested ${formatIp(ip)} is taken`);
     }
     return { ip, range };
   }
   const taken = new Set((await leases.list()).map(formatIp));
-  for (const candidate of candidates(set, await leases.lastReserved(rangeIndex))) {
-    if (!taken.has(formatIp(candidate.ip)) && (await leases.reserve(candidate.ip, owner, rangeIndex)))
+  for (const candidate of candidates(set, await leases.lastReserved(index))) {
+    if (!taken.has(formatIp(candidate.ip)) && (await leases.reserve(candidate.ip, owner, index)))
       return candidate;
   }
-  throw cniError(cniErrorCode.tryAgainLater, `range set ${rangeIndex}: no free address`);
+  throw cniError(cniErrorCode.tryAgainLater, `range set ${index}: no free address`);
 }
 
 function ownerOf(call: PluginCall): CniAttachment {

@@ -1,29 +1,24 @@
 import type { KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Turns } from '#base/turns.ts';
 import type { ServiceAllocators } from './services/allocators.ts';
 import type { TokenAuthority } from './chain/authn/tokens.ts';
-import type { AdmissionPlugin } from './chain/admission/admission.ts';
+import type { AdmissionContext, AdmissionPlugin } from './chain/admission/admission.ts';
 import type { Authorizer } from './chain/authz/authorizer.ts';
 import type { InFlight } from './chain/in-flight.ts';
 import type { NodeStreams } from './nodes/node-streams.ts';
 import type { RequestMetrics } from './serve/metrics.ts';
 import type { NodeDialer } from './nodes/node-dialer.ts';
-import type { Registry } from './objects/registry.ts';
 
 /** What handlers work with. */
-export interface ServerContext {
+export interface ServerContext extends AdmissionContext {
   /** What is served now. */
   readonly kinds: KindCatalogue;
-  readonly registry: Registry;
   /** Whether other servers may have the same store. */
   readonly isStoreShared: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly allocators: ServiceAllocators;
-  /** By namespace: creations that a quota counts. */
-  readonly quotaTurns: Turns;
   readonly tokens: TokenAuthority;
   /** Who may do what: the one that requests, upgrades, impersonation and reviews ask. */
   readonly authorizer: Authorizer;

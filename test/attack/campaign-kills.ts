@@ -2,22 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { TestCluster } from '#test/cluster/cluster.ts';
-import type { Random } from '#test/fuzz/damage.ts';
 import { killInRotation } from './campaign-rotation.ts';
-import { countKill, victimsOf, type Kills } from './campaign-victims.ts';
+import { countKill, victimsOf, type KillOptions } from './campaign-victims.ts';
 
 const kinds = ['agent', 'supervisor', 'server', 'rotation', 'agent', 'supervisor', 'holder'] as const;
 
 /** As long as a program takes to start on a busy machine; most get that long, or nothing would ever be done. */
 const startMs = 6000;
-
-export interface KillOptions {
-  readonly random: Random;
-  /** Between kills, on average. */
-  readonly paceMs: number;
-  readonly kills: Kills;
-  readonly say: (line: string) => void;
-}
 
 /** Kills something of the cluster now and then, until it is disposed. */
 export function killOften(cluster: TestCluster, options: KillOptions): AsyncDisposable {

@@ -4,8 +4,7 @@ import { join } from 'node:path';
 
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import type { TestCluster } from '#test/cluster/cluster.ts';
-import type { KillOptions } from './campaign-kills.ts';
-import { agentsOf, countKill, signalTo, supervisorsOf } from './campaign-victims.ts';
+import { agentsOf, countKill, signalTo, supervisorsOf, type KillOptions } from './campaign-victims.ts';
 import { logSizeBytesMax } from './campaign-pods.ts';
 
 /** Longer than an agent waits between two looks at logs. */

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import type { TestCluster } from '#test/cluster/cluster.ts';
+import type { Random } from '#test/fuzz/damage.ts';
 import { pidsOf } from '#test/cluster/processes.ts';
 import { cgroupsBelow } from './left-behind.ts';
 
@@ -23,6 +24,14 @@ export interface Kills {
   readonly counts: Record<string, number>;
   /** Uids of pods whose supervisor was killed: what they were doing is theirs to repeat. */
   readonly struck: Set<string>;
+}
+
+export interface KillOptions {
+  readonly random: Random;
+  /** Between kills, on average. */
+  readonly paceMs: number;
+  readonly kills: Kills;
+  readonly say: (line: string) => void;
 }
 
 /** False when it ended by itself before. */

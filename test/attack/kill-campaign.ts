@@ -17,7 +17,7 @@ import { clusterCgroupsOf } from '#bin/up/cluster-cgroups.ts';
 import { eventually, run, startCluster, type TestCluster } from '#test/cluster/cluster.ts';
 import { pidsOf } from '#test/cluster/processes.ts';
 import { randomFrom } from '#test/fuzz/damage.ts';
-import { killOften, type KillOptions } from './campaign-kills.ts';
+import { killOften } from './campaign-kills.ts';
 import { checkLogs } from './campaign-logs.ts';
 import {
   campaignPod,
@@ -32,7 +32,7 @@ import {
   type CampaignPod,
   type FoundPod,
 } from './campaign-pods.ts';
-import type { Kills } from './campaign-victims.ts';
+import type { KillOptions, Kills } from './campaign-victims.ts';
 import { inNetwork, lookAtNode, moreThan, processOf, type Counts } from './left-behind.ts';
 
 export interface CampaignOptions {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
 import { admissionHandlers, refusalOf } from './admission.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 
 const node: NodeFacts = {
   name: 'n',

@@ -1,7 +1,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { portConflict } from './host-ports.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { Refusal } from './refusal.ts';
 import { shortage } from './resources.ts';
 import { sysctlRefusal } from './sysctls.ts';

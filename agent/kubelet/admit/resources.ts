@@ -1,7 +1,7 @@
 /** Whether a node has what a pod asks for, beside its others. Pure. */
 import type { Pod } from '#api/generated/objects.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { Refusal } from './refusal.ts';
 
 /** `OutOfpods`, `OutOfcpu` and their like. */

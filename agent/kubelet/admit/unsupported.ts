@@ -1,6 +1,6 @@
 /** What this node cannot do for a pod, field by field. Nothing that is asked for is silently left out. Pure. */
 import type { Container, EphemeralContainer, Pod, PodSpec } from '#api/generated/objects.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 
 type AnyContainer = Container | EphemeralContainer;
 type NodeAbilities = Pick<NodeFacts, 'isSelinuxEnabled'>;

@@ -8,7 +8,8 @@ import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
 import { isEnding } from '#agent/kubelet/sync/plan.ts';
 import type { PodMemory } from '#agent/kubelet/sync/pod-memory.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
-import { isResizing, type ResizeStep } from '#agent/kubelet/render/resize.ts';
+import { isResizing } from '#agent/kubelet/render/resize.ts';
+import type { ResizeStep } from '#agent/kubelet/sync/pod-input.ts';
 
 /** Gives the pod what its spec asks for now, if the node has it; otherwise keeps why it waits. */
 export function allocate(memory: PodMemory, ports: KubeletPorts): void {

@@ -9,7 +9,7 @@ import { downwardValues } from './downward.ts';
 import type { DnsSettings } from './host-files.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 
 /** The pod and the node that an intent is about: the same for all of one plan. */
 export interface RenderInput {

@@ -10,8 +10,9 @@ import {
   type PendingResize,
 } from '#agent/kubelet/allocation.ts';
 import { viewContainers } from '#agent/kubelet/sync/container-view.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
-import { planResize, type ResizeFact } from './resize.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
+import { planResize } from './resize.ts';
+import type { ResizeFact } from '#agent/kubelet/sync/pod-input.ts';
 import { podCgroupResources } from './resources.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
 

@@ -1,44 +1,10 @@
 /** How a pod's cgroups come from what they are to what the pod was given (KEP-1287). Pure. */
 import type { Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import type { CgroupResources } from '#agent/runtime/runtime.ts';
-import {
-  changedResources,
-  withAllocation,
-  type Allocation,
-  type PendingResize,
-} from '#agent/kubelet/allocation.ts';
+import { changedResources, withAllocation } from '#agent/kubelet/allocation.ts';
 import type { ContainerView } from '#agent/kubelet/sync/container-view.ts';
-import type { RetriedFailure } from '#agent/kubelet/sync/pod-input.ts';
+import type { ResizeFact, ResizeStep } from '#agent/kubelet/sync/pod-input.ts';
 import { amountsOf, cgroupResources, podCgroupResources } from './resources.ts';
-
-/** What the kubelet keeps of a pod's resources. */
-export interface ResizeFact {
-  readonly allocated: Allocation;
-  /** The pod's own cgroup, as it was last written. */
-  readonly podCgroup: CgroupResources;
-  /** By container id, as its cgroup was last written; absent: an earlier agent wrote it, and the status tells. */
-  readonly actuated: ReadonlyMap<string, ResourceRequirements>;
-  /** A resize that the node does not give, or not yet. */
-  readonly pending: PendingResize | undefined;
-  /** The last attempt went wrong. */
-  readonly failure: RetriedFailure | undefined;
-  /** The metadata.generation that asked for what was given. */
-  readonly generation: number | undefined;
-  /** Runs that were ended so that the next has other resources. */
-  readonly restarts: ReadonlySet<string>;
-  /** False: all that was given is in place, as far as this agent knows. */
-  readonly isUnderWay: boolean;
-  /** An event told of its begin, and one is due at its end. */
-  readonly isAnnounced: boolean;
-}
-
-/** One write. The pod's own cgroup where no container is named. */
-export interface ResizeStep {
-  readonly container: { readonly name: string; readonly id: string } | undefined;
-  readonly resources: CgroupResources;
-  /** Memory in use above the new limit would be reclaimed or killed: looked at before anything is written. */
-  readonly lowersMemory: boolean;
-}
 
 export interface ResizePlan {
   readonly steps: readonly ResizeStep[];

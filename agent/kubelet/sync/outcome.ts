@@ -3,9 +3,8 @@ import type { Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import type { CgroupResources, ContainerObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Allocation, PendingResize } from '#agent/kubelet/allocation.ts';
-import type { PodDesired, ProbeFact, PullFact, StartFailure } from './pod-input.ts';
+import type { PodDesired, ProbeFact, PullFact, StartFailure, ResizeStep } from './pod-input.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
-import type { ResizeStep } from '#agent/kubelet/render/resize.ts';
 
 /** What came of an action: each action gives one of these. */
 export type ActionOutcome =

@@ -1,8 +1,8 @@
-import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '#api/generated/objects.ts';
+import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
-import type { ResizeFact, ResizeStep } from '#agent/kubelet/render/resize.ts';
+import type { Allocation, PendingResize } from '#agent/kubelet/allocation.ts';
 
 /** What the API wants of a pod: the last object seen, and whether it is still there. */
 export interface PodDesired {
@@ -56,6 +56,35 @@ export interface ProbeFact {
 
 /** Where the postStart hook of a run is. */
 export type HookFact = 'due' | 'running' | 'done' | { readonly failure: string };
+
+/** What the kubelet keeps of a pod's resources. */
+export interface ResizeFact {
+  readonly allocated: Allocation;
+  /** The pod's own cgroup, as it was last written. */
+  readonly podCgroup: CgroupResources;
+  /** By container id, as its cgroup was last written; absent: an earlier agent wrote it, and the status tells. */
+  readonly actuated: ReadonlyMap<string, ResourceRequirements>;
+  /** A resize that the node does not give, or not yet. */
+  readonly pending: PendingResize | undefined;
+  /** The last attempt went wrong. */
+  readonly failure: RetriedFailure | undefined;
+  /** The metadata.generation that asked for what was given. */
+  readonly generation: number | undefined;
+  /** Runs that were ended so that the next has other resources. */
+  readonly restarts: ReadonlySet<string>;
+  /** False: all that was given is in place, as far as this agent knows. */
+  readonly isUnderWay: boolean;
+  /** An event told of its begin, and one is due at its end. */
+  readonly isAnnounced: boolean;
+}
+
+/** One write. The pod's own cgroup where no container is named. */
+export interface ResizeStep {
+  readonly container: { readonly name: string; readonly id: string } | undefined;
+  readonly resources: CgroupResources;
+  /** Memory in use above the new limit would be reclaimed or killed: looked at before anything is written. */
+  readonly lowersMemory: boolean;
+}
 
 /** What the worker of a pod knows besides the API object and the runtime's observation. Values only; `fold` alone changes them. */
 export interface PodFacts {

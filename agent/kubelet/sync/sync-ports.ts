@@ -19,7 +19,7 @@ import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { SyncPorts } from './pod-sync.ts';
-import type { NodeFacts } from '#agent/kubelet/ports.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
 import { createReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
 import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';

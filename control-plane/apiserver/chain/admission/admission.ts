@@ -2,7 +2,8 @@ import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { RequestScope, User } from '#control-plane/apiserver/serve/request.ts';
 import type { Verb } from '#control-plane/apiserver/chain/route.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
+import type { Turns } from '#base/turns.ts';
 
 export type Operation = 'create' | 'update' | 'delete' | 'connect';
 
@@ -36,6 +37,13 @@ export interface AdmissionRequest {
 /** Whether a plugin has something to say, and whether it says it at once or may look elsewhere first. */
 export type Handling = 'no' | 'atOnce' | 'mayWait';
 
+/** What a plugin may look into. */
+export interface AdmissionContext {
+  readonly registry: Registry;
+  /** By namespace: creations that a quota counts. */
+  readonly quotaTurns: Turns;
+}
+
 /**
  * One who has a say in writes and connections. Those of an object run in the order of the list: first all of `admit`, each on what the
  * one before left, then, on the object as it would be stored, all of `validate`. Both may be called again with a newer `old`, when somebody
@@ -48,7 +56,7 @@ export interface AdmissionPlugin {
   handles(attributes: AdmissionAttributes): Handling;
   /** The object as changed, or undefined where it stays as it is. @throws {E_API} to refuse */
   admit?(
-    context: ServerContext,
+    context: AdmissionContext,
     request: AdmissionRequest,
   ): JsonObject | undefined | Promise<JsonObject | undefined>;
   /**
@@ -56,7 +64,7 @@ export interface AdmissionPlugin {
    * something. @throws {E_API} to refuse
    */
   validate?(
-    context: ServerContext,
+    context: AdmissionContext,
     request: AdmissionRequest,
   ): Disposable | undefined | void | Promise<Disposable | undefined | void>;
 }

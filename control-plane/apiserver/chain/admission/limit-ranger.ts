@@ -3,9 +3,8 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { compareQuantity, formatQuantity, parseQuantity } from '#api/meta/quantity.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { podUsage } from '#api/quota/pod-usage.ts';
-import type { AdmissionPlugin } from './admission.ts';
+import type { AdmissionContext, AdmissionPlugin } from './admission.ts';
 import { makesPod, resizesPod } from './pod.ts';
 
 const limitRanges = builtIn('', 'v1', 'limitranges');
@@ -29,7 +28,7 @@ export const limitRanger: AdmissionPlugin = {
   },
 };
 
-async function limitsOf(context: ServerContext, namespace: string): Promise<readonly JsonObject[]> {
+async function limitsOf(context: AdmissionContext, namespace: string): Promise<readonly JsonObject[]> {
   const ranges = await context.registry.readAll(limitRanges, namespace);
   return ranges.flatMap((range) => objectsOf(at(range, 'spec.limits')));
 }

@@ -2,8 +2,13 @@ import { at, nameOrPrefix } from '#api/wire/json.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import { forbidden, namespaceTerminating, notFound } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionAttributes, AdmissionPlugin, AdmissionRequest, Handling } from './admission.ts';
+import type {
+  AdmissionContext,
+  AdmissionAttributes,
+  AdmissionPlugin,
+  AdmissionRequest,
+  Handling,
+} from './admission.ts';
 
 const namespaces = builtIn('', 'v1', 'namespaces');
 
@@ -30,7 +35,7 @@ function checkDeletion({ kind, name }: AdmissionAttributes): undefined {
 }
 
 async function checkNamespace(
-  context: ServerContext,
+  context: AdmissionContext,
   { attributes, object = {} }: AdmissionRequest,
 ): Promise<undefined> {
   const { kind, namespace } = attributes;

@@ -3,8 +3,7 @@ import { withPriority } from '#api/kinds/core/pod-admission.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionPlugin } from './admission.ts';
+import type { AdmissionContext, AdmissionPlugin } from './admission.ts';
 import { makesPod } from './pod.ts';
 
 /** Built-in priority classes (scheduling/v1 SystemPriorityClasses). */
@@ -23,7 +22,7 @@ export const priority: AdmissionPlugin = {
 };
 
 async function priorityOf(
-  context: ServerContext,
+  context: AdmissionContext,
   pod: JsonObject,
 ): Promise<{ readonly value: number; readonly preemptionPolicy: string }> {
   const name = stringOf(at(pod, 'spec.priorityClassName'));

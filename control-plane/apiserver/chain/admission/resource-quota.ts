@@ -15,8 +15,7 @@ import { isInScope } from '#api/quota/scope.ts';
 import { usageReader } from '#api/quota/usage.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import type { AdmissionContext, AdmissionAttributes, AdmissionPlugin } from './admission.ts';
 import { resizesPod } from './pod.ts';
 
 const quotas = builtIn('', 'v1', 'resourcequotas');
@@ -46,7 +45,7 @@ interface Subject {
  * are limited to. Counted from the objects that are there, so that whoever is let in holds its namespace's turn until it is
  * stored or given up: whoever asked disposes of it. Undefined where no quota counts the object. @throws {E_API} 403
  */
-async function takeRoom(context: ServerContext, subject: Subject): Promise<Disposable | undefined> {
+async function takeRoom(context: AdmissionContext, subject: Subject): Promise<Disposable | undefined> {
   const { kind, object, namespace } = subject;
   const all = await context.registry.readAll(quotas, namespace);
   const present = all.filter(

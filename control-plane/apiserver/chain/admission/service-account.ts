@@ -4,8 +4,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { randomSuffix } from '#control-plane/apiserver/verbs/name-suffix.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import type { AdmissionContext, AdmissionPlugin, AdmissionRequest } from './admission.ts';
 import { makesPod } from './pod.ts';
 
 const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
@@ -18,7 +17,7 @@ export const serviceAccount: AdmissionPlugin = {
 };
 
 async function admitPod(
-  context: ServerContext,
+  context: AdmissionContext,
   { attributes, object: pod = {} }: AdmissionRequest,
 ): Promise<JsonObject> {
   if (isMirrorPod(pod)) return pod;
@@ -29,7 +28,7 @@ async function admitPod(
 
 /** What the account says, of pods that say nothing themselves. @throws {E_API} 403 */
 async function accountWantsToken(
-  context: ServerContext,
+  context: AdmissionContext,
   pod: JsonObject,
   namespace: string,
 ): Promise<boolean> {

@@ -1,0 +1,44 @@
+/** What `podwright agent` was told. */
+export interface AgentCommandOptions {
+  readonly data: string;
+  readonly run: string;
+  /** Default: the one in the certificate. */
+  readonly nodeName?: string;
+  readonly nodeIp: string;
+  readonly credentials: string;
+  readonly cgroup?: string;
+  readonly clusterDns: string;
+  readonly clusterDomain: string;
+  readonly clusterCidr: string;
+  readonly serviceCidr: string;
+  readonly linkCidr?: string;
+  readonly egressSocket?: string;
+  readonly insecureRegistry: readonly string[];
+  /** A quantity of bytes. */
+  readonly containerLogMaxSize: string;
+  /** With the one being written. */
+  readonly containerLogMaxFiles: number;
+}
+
+/** What `podwright server` was told. */
+export interface ServerCommandOptions {
+  readonly data: string;
+  readonly listen: readonly string[];
+  readonly listenFd?: number;
+  readonly advertiseAddress: string;
+  readonly serviceCidr: string;
+  readonly clusterCidr: string;
+  readonly clusterDns: string;
+  readonly node: readonly string[];
+  readonly adminKubeconfig?: string;
+  readonly adminServer?: string;
+  readonly podRoutes?: boolean;
+  readonly etcdServers?: readonly string[];
+  readonly etcdCafile?: string;
+  readonly etcdCertfile?: string;
+  readonly etcdKeyfile?: string;
+  readonly etcdListen?: readonly string[];
+  readonly etcdListenCafile?: string;
+  readonly etcdListenCertfile?: string;
+  readonly etcdListenKeyfile?: string;
+}
