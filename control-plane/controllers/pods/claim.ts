@@ -21,6 +21,7 @@ export function planClaim<T extends KubeObject>(
   owner: KubeObject,
   selector: LabelMatcher,
   candidates: readonly T[],
+  isMember: (owner: KubeObject, object: T) => boolean = () => true,
 ): ClaimPlan<T> {
   const isDeleting = owner.metadata?.deletionTimestamp !== undefined;
   const owned: T[] = [];
@@ -28,7 +29,7 @@ export function planClaim<T extends KubeObject>(
   const release: T[] = [];
   for (const object of candidates) {
     const controller = controllerRef(object);
-    const isSelected = matchesLabels(selector, object.metadata?.labels);
+    const isSelected = matchesLabels(selector, object.metadata?.labels) && isMember(owner, object);
     const isGoing = object.metadata?.deletionTimestamp !== undefined;
     if (controller?.uid === owner.metadata?.uid) {
       if (isSelected || isDeleting || isGoing) owned.push(object);
@@ -44,11 +45,13 @@ export interface Claimer<O, T> {
   readonly kind: KindRef<T>;
   /** With the index `controller` (`byController`). */
   readonly informer: WritableInformer<T>;
+  /** What an object must be besides selected; anything when it is left out. */
+  readonly isMember?: (owner: KubeObject, object: T) => boolean;
 }
 
 /** The objects of the owner, after adopting and releasing as the plan says. */
 export async function claim<O extends KubeObject, T extends KubeObject>(
-  { client, ownerKind, kind, informer }: Claimer<O, T>,
+  { client, ownerKind, kind, informer, isMember }: Claimer<O, T>,
   owner: O,
   selector: LabelMatcher,
 ): Promise<readonly T[]> {
@@ -57,7 +60,7 @@ export async function claim<O extends KubeObject, T extends KubeObject>(
     ...informer.byIndex('controller', uid),
     ...informer.byIndex('controller', orphansOf(namespace)),
   ];
-  const plan = planClaim(owner, selector, candidates);
+  const plan = planClaim(owner, selector, candidates, isMember);
   for (const object of plan.release)
     await patchOwners(informer, { client, kind, object, owners: releaseBody(object, uid) });
   if (plan.adopt.length === 0) return plan.owned;

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { PersistentVolumeClaim, Pod, StatefulSet, StatefulSetSpec } from '#api/generated/objects.ts';
+import { labelSelectorFromObject } from '#api/meta/selector.ts';
+import { planClaim } from '#control-plane/controllers/pods/claim.ts';
 import { claimsForNewPod, planClaims } from './claims.ts';
-import { planStateful, revisionLabel } from './plan.ts';
+import { isPodOf, planStateful, revisionLabel } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
 
@@ -108,22 +110,106 @@ const rows: readonly {
   },
 ];
 
+/** What is planned, as `+1new -0`. */
+function toldOf(statefulSet: StatefulSet, pods: string): string {
+  const actions = planStateful({
+    statefulSet,
+    pods: pods.split(' ').filter(Boolean).map(podOf),
+    updateRevision: 'new',
+    currentRevision: 'old',
+    deletedUids: new Set(),
+    nowMs,
+  });
+  const told = actions.map((action) =>
+    action.kind === 'create'
+      ? `+${action.ordinal}${action.revision}`
+      : `-${(action.pod.metadata?.name ?? '').slice('set-'.length)}`,
+  );
+  return told.join(' ');
+}
+
 describe('planStateful()', () => {
   it.each(rows)('$name', ({ spec = {}, pods, want }) => {
-    const actions = planStateful({
-      statefulSet: setOf(spec),
-      pods: pods.split(' ').filter(Boolean).map(podOf),
-      updateRevision: 'new',
-      currentRevision: 'old',
-      deletedUids: new Set(),
-      nowMs,
+    expect(toldOf(setOf(spec), pods)).toBe(want);
+  });
+});
+
+const policies = [
+  { policy: 'OrderedReady', update: 'RollingUpdate' },
+  { policy: 'OrderedReady', update: 'OnDelete' },
+  { policy: 'Parallel', update: 'RollingUpdate' },
+  { policy: 'Parallel', update: 'OnDelete' },
+] as const;
+
+/** What is done by ordered and by parallel sets, of all replicas and of minReadySeconds 5. */
+const scaling: readonly {
+  readonly replicas: number;
+  readonly pods: string;
+  readonly ordered: string;
+  readonly parallel: string;
+}[] = [
+  // Down: the highest goes, unless it is unhealthy and one below it is so, too.
+  { replicas: 0, pods: '0 1 2', ordered: '-2', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0 1! 2', ordered: '-2', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0 1 2!', ordered: '-2', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0 1! 2!', ordered: '', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0! 1! 2!', ordered: '', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0! 1 2!', ordered: '', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0young 1 2young', ordered: '', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0! 1 2', ordered: '-2', parallel: '-2 -1 -0' },
+  { replicas: 0, pods: '0! 1!', ordered: '', parallel: '-1 -0' },
+  { replicas: 0, pods: '0 1!', ordered: '-1', parallel: '-1 -0' },
+  { replicas: 0, pods: '0!', ordered: '-0', parallel: '-0' },
+  { replicas: 0, pods: '0 1 2-', ordered: '', parallel: '-1 -0' },
+  { replicas: 0, pods: '0! 1- 2!', ordered: '', parallel: '-2 -0' },
+  // A pod that stays is waited for before any goes.
+  { replicas: 1, pods: '0! 1 2', ordered: '', parallel: '-2 -1' },
+  { replicas: 1, pods: '0 1! 2!', ordered: '', parallel: '-2 -1' },
+  { replicas: 1, pods: '1 2', ordered: '+0new', parallel: '+0new -2 -1' },
+  { replicas: 2, pods: '0young 1 2', ordered: '', parallel: '-2' },
+  { replicas: 2, pods: '0 1x 2', ordered: '-1', parallel: '-1 -2' },
+  // Up: from the lowest that is missing, when all below it are healthy.
+  { replicas: 3, pods: '0! 2', ordered: '', parallel: '+1new' },
+  { replicas: 3, pods: '0young', ordered: '', parallel: '+1new +2new' },
+  { replicas: 3, pods: '0- 1', ordered: '', parallel: '+2new' },
+  { replicas: 3, pods: '0x 1', ordered: '-0', parallel: '-0 +2new' },
+];
+
+describe.each(policies)('planStateful() of $policy, $update', ({ policy, update }) => {
+  it.each(scaling)('$replicas of $pods', ({ replicas, pods, ordered, parallel: together }) => {
+    const statefulSet = setOf({
+      replicas,
+      minReadySeconds: 5,
+      podManagementPolicy: policy,
+      updateStrategy: { type: update },
     });
-    const told = actions.map((action) =>
-      action.kind === 'create'
-        ? `+${action.ordinal}${action.revision}`
-        : `-${(action.pod.metadata?.name ?? '').slice('set-'.length)}`,
-    );
-    expect(told.join(' ')).toBe(want);
+    const told = toldOf(statefulSet, pods);
+    expect(told).toBe(policy === 'OrderedReady' ? ordered : together);
+  });
+});
+
+describe('isPodOf()', () => {
+  it.each([
+    ['set-0', true],
+    ['set-12', true],
+    ['set', false],
+    ['set-', false],
+    ['set-a', false],
+    ['set-a-0', false],
+    ['other-0', false],
+  ])('%s: %s', (name, want) => {
+    expect(isPodOf(setOf({}), { metadata: { name } })).toBe(want);
+  });
+
+  it('decides who is adopted, and who is let go, though the labels fit', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'set', uid: 'set', controller: true };
+    const named = (name: string, ...ownerReferences: (typeof owner)[]): Pod => ({
+      metadata: { name, labels: { a: 'b' }, ownerReferences },
+    });
+    const pods = [named('set-0', owner), named('stray'), named('other-1', owner), named('set-1')];
+    const selector = labelSelectorFromObject({ matchLabels: { a: 'b' } });
+    const plan = planClaim(setOf({}), selector, pods, isPodOf);
+    expect(plan).toEqual({ owned: [pods[0]], adopt: [pods[3]], release: [pods[2]] });
   });
 });
 

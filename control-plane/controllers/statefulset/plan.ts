@@ -1,4 +1,5 @@
 import type { Pod, StatefulSet, StatefulSetStatus } from '#api/generated/objects.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import { isActive, isPodAvailable, isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { intOrPercent } from '#control-plane/controllers/deployment/rolling.ts';
 
@@ -21,7 +22,8 @@ export type StatefulAction =
 
 /**
  * The next steps: missing pods in order of ordinals, surplus ones in reverse, then updates in reverse. With OrderedReady each
- * step waits for the one before to be ready, or gone; with Parallel only updates do.
+ * step waits for the one before to be ready, or gone, and for a surplus pod that is unhealthy unless all below it are healthy;
+ * with Parallel only updates do.
  */
 export function planStateful(state: StatefulState): readonly StatefulAction[] {
   const { statefulSet, deletedUids, updateRevision, currentRevision, nowMs } = state;
@@ -43,11 +45,14 @@ export function planStateful(state: StatefulState): readonly StatefulAction[] {
     if (isOrdered) return actions; // Until this one is ready.
   }
   const surplus = state.pods
-    .filter((pod) => !wanted.includes(ordinalOf(pod)))
+    .filter((pod) => ordinalOf(pod) >= 0 && !wanted.includes(ordinalOf(pod)))
     .toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
+  // An ordered set loses no pod while another, below it, is unhealthy as well: two would be away at once.
+  const firstUnhealthy = surplus.findLast((pod) => !isHealthy(pod));
   for (const pod of surplus) {
-    if (!isGoing(pod)) actions.push({ kind: 'delete', pod });
-    if (isOrdered) return actions; // Until this one is gone.
+    const mayGo = !isOrdered || isHealthy(pod) || pod === firstUnhealthy;
+    if (!isGoing(pod) && mayGo) actions.push({ kind: 'delete', pod });
+    if (isOrdered) return actions; // Until this one is healthy, and then gone.
   }
   if (actions.length > 0 || statefulSet.spec?.updateStrategy?.type === 'OnDelete') return actions;
   const present = wanted.toReversed().map((ordinal) => byOrdinal.get(ordinal));
@@ -105,6 +110,13 @@ export function ordinalsOf({ spec }: StatefulSet): readonly number[] {
 export function ordinalOf({ metadata }: Pod): number {
   const digits = /-(\d+)$/.exec(metadata?.name ?? '')?.[1];
   return digits === undefined ? -1 : Number(digits);
+}
+
+/** Whether the pod's name is one of the set's: of others, whatever their labels, no ordinal is known. */
+export function isPodOf({ metadata }: KubeObject, pod: Pod): boolean {
+  const prefix = `${metadata?.name ?? ''}-`;
+  const name = pod.metadata?.name ?? '';
+  return name.startsWith(prefix) && /^\d+$/.test(name.slice(prefix.length));
 }
 
 export function revisionOfPod({ metadata }: Pod): string | undefined {

@@ -25,6 +25,7 @@ import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
 import {
   computeStatefulStatus,
+  isPodOf,
   planStateful,
   revisionLabel,
   revisionOfPod,
@@ -48,7 +49,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
     if (statefulSet.metadata?.deletionTimestamp !== undefined) return undefined;
     const selector = labelSelectorFromObject(statefulSet.spec?.selector);
     if (selector.requirements.length === 0) return undefined;
-    const claimer = { client, ownerKind: statefulSets, kind: pods, informer: podInformer };
+    const claimer = { client, ownerKind: statefulSets, kind: pods, informer: podInformer, isMember: isPodOf };
     const owned = await claim(claimer, statefulSet, selector);
     const { currentRevision: known } = statefulSet.status ?? {};
     const used = [...owned.map(revisionOfPod), known].map((name) => hashIn(statefulSet, name));
