@@ -51,6 +51,12 @@ it.each([
     want: ['oo 0'],
   },
   { name: 'goes on when new ones are available', old: [set('o', 3)], now: set('nn', 2, 2), want: ['o 1'] },
+  {
+    name: 'takes nothing that an old one still tells of, scaled down a moment ago',
+    old: [set('o', 3, 4)],
+    now: set('nn', 2, 1),
+    want: ['o 2'],
+  },
   { name: 'ends with none', old: [set('o', 1)], now: set('nn', 4, 4), want: ['o 0'] },
 ])('planScaleDown() $name', ({ old, now, want }) => {
   const scales = planScaleDown(deployment(4, 1, 1), now, old);

@@ -62,7 +62,8 @@ export function planScaleDown(
     unhealthy.set(one, down);
     left -= down;
   }
-  let spare = all.reduce((sum, one) => sum + availableOf(one), 0) - minAvailable;
+  // A ReplicaSet that was scaled down a moment ago may still tell of pods that go.
+  let spare = Math.min(left, all.reduce((sum, one) => sum + availableOf(one), 0) - minAvailable);
   return active.flatMap((replicaSet) => {
     const withoutUnhealthy = replicasOf(replicaSet) - (unhealthy.get(replicaSet) ?? 0);
     const down = Math.max(0, Math.min(withoutUnhealthy, spare));

@@ -1,26 +1,15 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/wire/json.ts';
-import { controllerRevisions, persistentVolumeClaims, pods, statefulSets } from '#api/schema/kind-ref.ts';
+import { controllerRevisions, persistentVolumeClaims, statefulSets } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
+import type { ControllerRevision, PersistentVolumeClaim, Pod, StatefulSet } from '#api/generated/objects.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
-import { describeRefusal, isAlreadyExists, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
+import { isAlreadyExists } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
-import {
-  onlySynced,
-  ownKey,
-  runController,
-  source,
-  type Controller,
-  type Source,
-} from '#client/controller.ts';
+import { onlySynced, source, type Controller, type Source } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
-import { claim } from '#control-plane/controllers/pods/claim.ts';
-import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
-import { nextAvailableMs } from '#control-plane/controllers/pods/pod-state.ts';
+import { PodOwner, type PodDeed } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
 import {
@@ -35,95 +24,81 @@ import { isClaimOf, statefulPod, templateOf } from './stateful-pod.ts';
 
 /** Pods with names and claims of their own, made and removed in order. */
 export function runStatefulSets(context: ControllerContext): Controller {
-  const { informers, clock, logger, client } = context;
-  const owners = informers.for(statefulSets, { indexes: { namespace: byNamespace } });
-  const podInformer = informers.for(pods, { indexes: { controller: byController } });
+  const { informers } = context;
+  const replicas = new PodOwner(context, {
+    kind: statefulSets,
+    name: 'statefulset-controller',
+    isMember: isPodOf,
+    say: messageOf,
+  });
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
   const claims = informers.for(persistentVolumeClaims);
-  const deleted = createDeletedPods();
-  const recorder = context.recorder('statefulset-controller');
+  const loop: Loop = { context, replicas, revisions, claims };
+  return replicas.run(
+    (statefulSet, key) => reconcile(loop, statefulSet, key),
+    [onlySynced(revisions), goneClaims(replicas.owners, claims)],
+  );
+}
 
-  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
-    const statefulSet = owners.get(key);
-    if (statefulSet === undefined) return deleted.forget(key);
-    if (statefulSet.metadata?.deletionTimestamp !== undefined) return undefined;
-    const selector = labelSelectorFromObject(statefulSet.spec?.selector);
-    if (selector.requirements.length === 0) return undefined;
-    const claimer = { client, ownerKind: statefulSets, kind: pods, informer: podInformer, isMember: isPodOf };
-    const owned = await claim(claimer, statefulSet, selector);
-    const { currentRevision: known } = statefulSet.status ?? {};
-    const used = [...owned.map(revisionOfPod), known].map((name) => hashIn(statefulSet, name));
-    const { name: updateRevision } = await ensureRevision(context, revisions, {
-      kind: statefulSets,
-      owner: statefulSet,
-      template: statefulSet.spec?.template ?? {},
-      historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
-      hashLabel: revisionLabel,
-      usedHashes: new Set(used),
-    });
-    const currentRevision = known === undefined || known === '' ? updateRevision : known;
-    const more = { updateRevision, currentRevision, nowMs: clock.now() };
-    const deletedUids = deleted.still(key, owned);
-    for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
-      await applyClaim(context, action);
-    for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
-      await apply(key, statefulSet, action);
-    }
-    await writeStatus(key, more);
-    const waitMs = nextAvailableMs(owned, statefulSet.spec?.minReadySeconds ?? 0, more.nowMs);
-    return waitMs === undefined ? undefined : { kind: 'again', afterMs: waitMs };
-  };
-  const apply = async (key: string, statefulSet: StatefulSet, action: StatefulAction): Promise<void> => {
-    const regarding = { kind: statefulSets, object: statefulSet };
-    if (action.kind === 'delete') {
-      await deleted.delete(client, key, action.pod);
-      const message = messageOf('delete', action.pod, statefulSet, 'successful');
-      recorder.record(regarding, 'Normal', 'SuccessfulDelete', message);
-      return;
-    }
-    const missing = claimsForNewPod(statefulSet, action.ordinal, findClaim(claims, statefulSet));
-    if (missing === undefined) return; // Its deletion comes here again.
-    for (const claim of missing) await applyClaim(context, { kind: 'createClaim', claim });
-    const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
-    const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
-    const pod = statefulPod(statefulSet, template, action);
-    const created = await client.create(pods, pod).catch((error: unknown) => {
-      const message = messageOf('create', pod, statefulSet, `failed error: ${describeRefusal(error)}`);
-      if (!isNamespaceTerminating(error)) recorder.record(regarding, 'Warning', 'FailedCreate', message);
-      throw error;
-    });
-    podInformer.observe(created);
-    const message = messageOf('create', created, statefulSet, 'successful');
-    recorder.record(regarding, 'Normal', 'SuccessfulCreate', message);
-  };
-  const writeStatus = async (
-    key: string,
-    more: { readonly updateRevision: string; readonly currentRevision: string; readonly nowMs: number },
-  ): Promise<void> => {
-    const statefulSet = owners.get(key);
-    if (statefulSet === undefined) return;
-    const owned = podInformer.byIndex('controller', statefulSet.metadata?.uid ?? '');
-    const status = computeStatefulStatus({ statefulSet, pods: owned, deletedUids: new Set(), ...more });
-    if (equalJson(status, statefulSet.status)) return;
-    try {
-      const next = { ...statefulSet, status };
-      owners.observe(await client.update(statefulSets, next, { subresource: 'status' }));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
-  };
-  return runController({
-    name: 'statefulset-controller',
-    clock,
-    logger,
-    sources: [
-      ownKey(owners),
-      ownedSource(statefulSets, owners, podInformer),
-      onlySynced(revisions),
-      goneClaims(owners, claims),
-    ],
-    reconcile,
+interface Loop {
+  readonly context: ControllerContext;
+  readonly replicas: PodOwner<StatefulSet>;
+  readonly revisions: WritableInformer<ControllerRevision>;
+  readonly claims: WritableInformer<PersistentVolumeClaim>;
+}
+
+async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Promise<KeyOutcome | void> {
+  const { context, replicas, claims } = loop;
+  if (statefulSet.metadata?.deletionTimestamp !== undefined) return;
+  const selector = labelSelectorFromObject(statefulSet.spec?.selector);
+  if (selector.requirements.length === 0) return;
+  const owned = await replicas.claim(statefulSet, selector);
+  const more = { ...(await revisionsOf(loop, statefulSet, owned)), nowMs: context.clock.now() };
+  const deletedUids = replicas.deletedAmong(key, owned);
+  for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
+    await applyClaim(context, action);
+  for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
+    if (action.kind === 'delete') await replicas.delete(statefulSet, key, action.pod);
+    else await createPod(loop, statefulSet, action);
+  }
+  await replicas.writeStatus(key, (latest, pods) => ({
+    ...latest,
+    status: computeStatefulStatus({ statefulSet: latest, pods, deletedUids: new Set(), ...more }),
+  }));
+  return replicas.againWhenAvailable(owned, statefulSet.spec?.minReadySeconds, more.nowMs);
+}
+
+/** Names of the revision that its template is and of the one that its pods are still of. */
+async function revisionsOf(
+  { context, revisions }: Loop,
+  statefulSet: StatefulSet,
+  owned: readonly Pod[],
+): Promise<{ readonly updateRevision: string; readonly currentRevision: string }> {
+  const { currentRevision: known } = statefulSet.status ?? {};
+  const used = [...owned.map(revisionOfPod), known].map((name) => hashIn(statefulSet, name));
+  const { name: updateRevision } = await ensureRevision(context, revisions, {
+    kind: statefulSets,
+    owner: statefulSet,
+    template: statefulSet.spec?.template ?? {},
+    historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
+    hashLabel: revisionLabel,
+    usedHashes: new Set(used),
   });
+  return { updateRevision, currentRevision: known === undefined || known === '' ? updateRevision : known };
+}
+
+/** With its claims before it; not while one of the pod before is still going: its deletion comes here again. */
+async function createPod(
+  { context, replicas, revisions, claims }: Loop,
+  statefulSet: StatefulSet,
+  action: StatefulAction & { readonly kind: 'create' },
+): Promise<void> {
+  const missing = claimsForNewPod(statefulSet, action.ordinal, findClaim(claims, statefulSet));
+  if (missing === undefined) return;
+  for (const claim of missing) await applyClaim(context, { kind: 'createClaim', claim });
+  const revision = revisions.get(`${statefulSet.metadata?.namespace ?? ''}/${action.revision}`);
+  const template = templateOf(revision) ?? statefulSet.spec?.template ?? {};
+  await replicas.create(statefulSet, statefulPod(statefulSet, template, action));
 }
 
 function findClaim(claims: Informer<PersistentVolumeClaim>, { metadata }: StatefulSet) {
@@ -160,7 +135,8 @@ function hashIn({ metadata }: StatefulSet, revision: string | undefined): string
   return (revision ?? '').slice((metadata?.name ?? '').length + 1);
 }
 
-/** An event's message, as Kubernetes has it: `create Pod web-0 in StatefulSet web successful`. */
-function messageOf(verb: string, pod: Pod, { metadata }: StatefulSet, result: string): string {
-  return `${verb} Pod ${pod.metadata?.name ?? ''} in StatefulSet ${metadata?.name ?? ''} ${result}`;
+/** As Kubernetes has it: `create Pod web-0 in StatefulSet web successful`. */
+function messageOf(deed: PodDeed, pod: Pod, { metadata }: StatefulSet, refusal?: string): string {
+  const result = refusal === undefined ? 'successful' : `failed error: ${refusal}`;
+  return `${deed} Pod ${pod.metadata?.name ?? ''} in StatefulSet ${metadata?.name ?? ''} ${result}`;
 }
