@@ -749,6 +749,29 @@ it('a Job that is deleted while its pods run takes them along', async () => {
   expect([...client.all(kinds.jobs), ...client.all(kinds.pods)]).toEqual([]);
 });
 
+const tracking = 'batch.kubernetes.io/job-tracking';
+
+it.each([
+  { name: 'lost its labels', change: { labels: { app: null } }, isOwned: false },
+  { name: 'lost its owner and labels', change: { labels: null, ownerReferences: null }, isOwned: false },
+  { name: 'lost its owner', change: { ownerReferences: null }, isOwned: true },
+])('a pod that $name is held by the finalizer of its Job only if it has one', async (row) => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const template = podTemplate('ok', { restartPolicy: 'OnFailure' });
+  const spec = { parallelism: 1, selector, manualSelector: true, template };
+  await client.create(kinds.jobs, { metadata: setWhere, spec });
+  await cluster.settle(1000);
+  const [pod] = client.all(kinds.pods);
+  const where = { namespace: 'default', name: pod?.metadata?.name ?? '' };
+  expect(pod?.metadata?.finalizers).toEqual([tracking]);
+  await client.patch(kinds.pods, where, { kind: 'merge', body: { metadata: row.change } });
+  await cluster.settle(2000);
+  const { metadata } = await client.get(kinds.pods, where);
+  expect(metadata?.ownerReferences?.[0]?.name).toBe(row.isOwned ? setWhere.name : undefined);
+  expect(metadata?.finalizers).toEqual(row.isOwned ? [tracking] : undefined);
+});
+
 it('a disruption budget follows its pods and the scale of their Deployment', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

@@ -2,11 +2,12 @@ import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { jobs, pods } from '#api/schema/kind-ref.ts';
-import type { Job, OwnerReference, Pod } from '#api/generated/objects.ts';
+import type { Job, Pod } from '#api/generated/objects.ts';
 import { controllerRef } from '#api/meta/owner.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
-import { ownKey, runController, type Controller } from '#client/controller.ts';
+import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { claim, isKindOf } from '#control-plane/controllers/pods/claim.ts';
@@ -30,7 +31,9 @@ export function runJobs(context: ControllerContext): Controller {
 
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const job = owners.get(key);
-    for (const pod of podInformer.byIndex('tracked', key)) if (isStray(pod, job)) await release(context, pod);
+    for (const pod of podInformer.byIndex('tracked', key)) {
+      if (job === undefined || controllerRef(pod)?.uid !== job.metadata?.uid) await release(context, pod);
+    }
     if (job === undefined) return deleted.forget(key);
     const { namespace, name = '', uid, deletionTimestamp } = job.metadata ?? {};
     const leftMs = timeToLiveMs(job, clock.now());
@@ -40,7 +43,8 @@ export function runJobs(context: ControllerContext): Controller {
     if ((job.spec?.managedBy ?? ownManager) !== ownManager) {
       return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
     }
-    const claimer = { client, ownerKind: jobs, kind: pods, informer: podInformer };
+    const ownerKind = jobs;
+    const claimer = { client, ownerKind, kind: pods, informer: podInformer, finalizer: trackingFinalizer };
     const owned = await claim(claimer, job, labelSelectorFromObject(job.spec?.selector));
     if (deletionTimestamp !== undefined) {
       // Nobody counts any more: the pods must be able to go.
@@ -95,28 +99,30 @@ export function runJobs(context: ControllerContext): Controller {
     name: 'job-controller',
     clock,
     logger,
-    sources: [ownKey(owners), ownedSource(jobs, owners, podInformer)],
+    sources: [ownKey(owners), ownedSource(jobs, owners, podInformer), trackedSource(podInformer)],
     reconcile,
   });
 }
 
-/** Index of the pods that carry the Job's finalizer, by `namespace/name` of the Job that they were made for. */
+/**
+ * Index of the pods that carry the Job's finalizer, by `namespace/name` of the Job that controls them; those that nobody
+ * controls are under `namespace/`, which is no Job: nobody will count them, and the finalizer would keep them for ever.
+ * What another kind controls is its own.
+ */
 function byTrackingJob(pod: Pod): readonly string[] {
-  const { namespace = '', labels, finalizers = [] } = pod.metadata ?? {};
+  const { namespace = '', finalizers = [] } = pod.metadata ?? {};
   if (!finalizers.includes(trackingFinalizer)) return [];
-  return [`${namespace}/${jobOwnerOf(pod)?.name ?? labels?.['batch.kubernetes.io/job-name'] ?? ''}`];
-}
-
-/** Whether nobody will ever count the pod, so that its finalizer would keep it for ever: its Job is gone. */
-function isStray(pod: Pod, job: Job | undefined): boolean {
-  if (job === undefined) return true;
-  const owner = jobOwnerOf(pod);
-  return owner !== undefined && owner.uid !== job.metadata?.uid;
-}
-
-function jobOwnerOf(pod: Pod): OwnerReference | undefined {
   const owner = controllerRef(pod);
-  return owner !== undefined && isKindOf(jobs, owner) ? owner : undefined;
+  if (owner === undefined) return [`${namespace}/`];
+  return isKindOf(jobs, owner) ? [`${namespace}/${owner.name}`] : [];
+}
+
+/** Pods that come to have nobody to count them. */
+function trackedSource(podInformer: WritableInformer<Pod>): Source {
+  return source(podInformer, ({ current }) => {
+    if (current === undefined || controllerRef(current) !== undefined) return [];
+    return byTrackingJob(current);
+  });
 }
 
 /** Takes the Job's finalizer off a pod. */

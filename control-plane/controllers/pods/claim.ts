@@ -45,57 +45,74 @@ export interface Claimer<O, T> {
   readonly kind: KindRef<T>;
   /** With the index `controller` (`byController`). */
   readonly informer: WritableInformer<T>;
+  /** Given to what is adopted, and taken from what is let go: the owner sees that they do not go uncounted. */
+  readonly finalizer?: string;
   /** What an object must be besides selected; anything when it is left out. */
   readonly isMember?: (owner: KubeObject, object: T) => boolean;
 }
 
 /** The objects of the owner, after adopting and releasing as the plan says. */
 export async function claim<O extends KubeObject, T extends KubeObject>(
-  { client, ownerKind, kind, informer, isMember }: Claimer<O, T>,
+  claimer: Claimer<O, T>,
   owner: O,
   selector: LabelMatcher,
 ): Promise<readonly T[]> {
+  const { client, ownerKind, informer } = claimer;
   const { namespace, name = '', uid = '' } = owner.metadata ?? {};
   const candidates = [
     ...informer.byIndex('controller', uid),
     ...informer.byIndex('controller', orphansOf(namespace)),
   ];
-  const plan = planClaim(owner, selector, candidates, isMember);
-  for (const object of plan.release)
-    await patchOwners(informer, { client, kind, object, owners: releaseBody(object, uid) });
+  const plan = planClaim(owner, selector, candidates, claimer.isMember);
+  for (const object of plan.release) await patchOwners(claimer, object, releaseBody(claimer, object, uid));
   if (plan.adopt.length === 0) return plan.owned;
   // The cache may not know yet that the owner is going: adopting for it would have the objects deleted.
   const fresh = await client.get(ownerKind, { namespace, name });
   if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp !== undefined) return plan.owned;
   const adopted: T[] = [];
   for (const object of plan.adopt) {
-    const owners = [...(object.metadata?.ownerReferences ?? []), ownerReference(owner, ownerKind)];
-    const done = await patchOwners(informer, { client, kind, object, owners });
+    const done = await patchOwners(claimer, object, adoptBody(claimer, object, owner));
     if (done !== undefined) adopted.push(done);
   }
   return [...plan.owned, ...adopted];
 }
 
-function releaseBody(object: KubeObject, uid: string): readonly object[] | null {
-  const kept = (object.metadata?.ownerReferences ?? []).filter((reference) => reference.uid !== uid);
-  return kept.length === 0 ? null : kept;
+type Membership = Pick<NonNullable<KubeObject['metadata']>, 'ownerReferences' | 'finalizers'>;
+type MembershipPatch = { readonly [Key in keyof Membership]: Membership[Key] | null };
+
+export function releaseBody(
+  { finalizer }: { readonly finalizer?: string | undefined },
+  { metadata: { ownerReferences = [], finalizers = [] } = {} }: KubeObject,
+  uid: string,
+): MembershipPatch {
+  const owners = ownerReferences.filter((reference) => reference.uid !== uid);
+  const body = { ownerReferences: owners.length === 0 ? null : owners };
+  if (finalizer === undefined || !finalizers.includes(finalizer)) return body;
+  const kept = finalizers.filter((one) => one !== finalizer);
+  return { ...body, finalizers: kept.length === 0 ? null : kept };
+}
+
+export function adoptBody(
+  { finalizer, ownerKind }: Pick<Claimer<unknown, unknown>, 'finalizer' | 'ownerKind'>,
+  { metadata: { ownerReferences = [], finalizers = [] } = {} }: KubeObject,
+  owner: KubeObject,
+): MembershipPatch {
+  const body = { ownerReferences: [...ownerReferences, ownerReference(owner, ownerKind)] };
+  if (finalizer === undefined || finalizers.includes(finalizer)) return body;
+  return { ...body, finalizers: [...finalizers, finalizer] };
 }
 
 /** Undefined when the object went, or was taken by another, meanwhile. */
 async function patchOwners<T extends KubeObject>(
-  informer: WritableInformer<T>,
-  write: {
-    readonly client: ApiClient;
-    readonly kind: KindRef<T>;
-    readonly object: T;
-    readonly owners: readonly object[] | null;
-  },
+  { client, kind, informer }: Pick<Claimer<unknown, T>, 'client' | 'kind' | 'informer'>,
+  object: T,
+  membership: MembershipPatch,
 ): Promise<T | undefined> {
-  const { namespace, name = '', uid, resourceVersion } = write.object.metadata ?? {};
-  // A merge patch replaces the whole list, so it holds only for the version that the list was read at.
-  const body = { metadata: { uid, resourceVersion, ownerReferences: write.owners } };
+  const { namespace, name = '', uid, resourceVersion } = object.metadata ?? {};
+  // A merge patch replaces whole lists, so it holds only for the version that they were read at.
+  const body = { metadata: { uid, resourceVersion, ...membership } };
   try {
-    const patched = await write.client.patch(write.kind, { namespace, name }, { kind: 'merge', body });
+    const patched = await client.patch(kind, { namespace, name }, { kind: 'merge', body });
     informer.observe(patched);
     return patched;
   } catch (error) {
