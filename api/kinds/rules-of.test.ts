@@ -14,6 +14,7 @@ import { scaleOf } from '#api/strategy/scale.ts';
 import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
 import { tableColumns, tableRow } from '#api/table/table.ts';
 import { validateCreate, validateUpdate } from '#api/validation/validation.ts';
+import type { KindRules } from './rules.ts';
 import { kindKey, particularKinds, rulesOf } from './rules-of.ts';
 
 const served = [...new Set(kinds.map(kindKey))];
@@ -47,6 +48,43 @@ describe('particularKinds', () => {
 
   it('say what becomes of their objects: every kind that is served', () => {
     expect(served.filter((key) => particularKinds.get(key)?.effect === undefined)).toEqual([]);
+  });
+});
+
+describe('DELETE, of every kind', () => {
+  const which = (has: (rules: KindRules) => boolean): readonly string[] =>
+    served.filter((key) => has(particularKinds.get(key) ?? {})).toSorted();
+
+  it('lets dependents be, when nothing is said, of two kinds; of events it knows none', () => {
+    expect(which(({ propagation }) => propagation?.unsaid === 'Orphan')).toEqual([
+      '/ReplicationController',
+      'batch/Job',
+    ]);
+    expect(which(({ propagation }) => propagation?.unsaid === 'none')).toEqual([
+      '/Event',
+      'events.k8s.io/Event',
+    ]);
+  });
+
+  it('answers with what is gone for those whose stores say so, with a Status for the others', () => {
+    expect(which(({ answersDeleteWithObject }) => answersDeleteWithObject === true)).toEqual([
+      '/PersistentVolume',
+      '/PersistentVolumeClaim',
+      '/Pod',
+      '/PodTemplate',
+      '/ResourceQuota',
+      '/Service',
+      '/ServiceAccount',
+      'resource.k8s.io/DeviceClass',
+      'resource.k8s.io/ResourceClaim',
+      'resource.k8s.io/ResourceClaimTemplate',
+      'resource.k8s.io/ResourceSlice',
+      'storage.k8s.io/CSIDriver',
+      'storage.k8s.io/CSINode',
+      'storage.k8s.io/StorageClass',
+      'storage.k8s.io/VolumeAttachment',
+      'storage.k8s.io/VolumeAttributesClass',
+    ]);
   });
 });
 

@@ -57,6 +57,14 @@ export interface AdmissionOptions {
   readonly storageProtection?: boolean | undefined;
 }
 
+/** What becomes of the dependents of a deleted object. */
+export interface PropagationRules {
+  /** Where the deletion does not say (DefaultGarbageCollectionPolicy of Kubernetes' strategies). `none`: it is not heard either. */
+  readonly unsaid: 'Orphan' | 'none';
+  /** What is then told to who asks. */
+  readonly warning?: string;
+}
+
 /** Who makes an object. */
 export interface Requester {
   readonly name: string;
@@ -140,6 +148,8 @@ export interface KindRules {
   readonly markDeleted?: (marked: JsonObject) => JsonObject;
   /** Whether something beyond grace and metadata.finalizers keeps an object that goes. */
   readonly holdsDeletion?: (object: JsonObject) => boolean;
+  /** What becomes of dependents, other than that they go too when nothing is said. */
+  readonly propagation?: PropagationRules;
   /** DELETE answers with the object, and not a Status, even when it is gone at once (ReturnDeletedObject of Kubernetes' stores). */
   readonly answersDeleteWithObject?: true;
   /** Fields beyond metadata that objects can be selected by (measured on kube-apiserver 1.36.2). */

@@ -22,13 +22,16 @@ export function planDeletion(
   nowMs: number,
 ): JsonObject {
   const graceSeconds = rulesOf(kind).graceSeconds?.(object, options.gracePeriodSeconds) ?? 0;
-  const finalizers = finalizersOf(object, options);
-  if (at(object, 'metadata.deletionTimestamp') !== undefined) return shortenGrace(kind, object, graceSeconds);
-  const withFinalizers = withPath(
-    object,
-    'metadata.finalizers',
-    finalizers.length === 0 ? undefined : finalizers,
-  );
+  const finalizers = finalizersOf(kind, object, options);
+  const isSame =
+    new Set(finalizers).symmetricDifference(new Set(listOf(at(object, 'metadata.finalizers')))).size === 0;
+  const withFinalizers = isSame
+    ? object
+    : withPath(object, 'metadata.finalizers', finalizers.length === 0 ? undefined : finalizers);
+  if (at(object, 'metadata.deletionTimestamp') !== undefined) {
+    const hasTime = Number(at(object, 'metadata.deletionGracePeriodSeconds') ?? 0) > 0;
+    return shortenGrace(kind, hasTime ? object : withFinalizers, graceSeconds);
+  }
   const marked = markDeleted(withFinalizers, { now: nowMs, gracePeriodSeconds: graceSeconds });
   return rulesOf(kind).markDeleted?.(marked) ?? marked;
 }
@@ -53,19 +56,25 @@ function shortenGrace(
   return { ...object, metadata };
 }
 
-function finalizersOf(object: JsonObject, options: DeletionWishes): readonly unknown[] {
+/** An explicit policy decides, then a finalizer that the object has, then the kind (kube-apiserver's order). */
+function finalizersOf(
+  kind: Pick<Kind, 'group' | 'kind'>,
+  object: JsonObject,
+  { propagationPolicy }: DeletionWishes,
+): readonly unknown[] {
   const present = listOf(at(object, 'metadata.finalizers'));
-  if (options.propagationPolicy === undefined) return present;
-  const others = present.filter((finalizer) => finalizer !== 'orphan' && finalizer !== 'foregroundDeletion');
-  switch (options.propagationPolicy) {
-    case 'Orphan':
-      return [...others, 'orphan'];
-    case 'Foreground':
-      return [...others, 'foregroundDeletion'];
-    case 'Background':
-    default:
-      return others;
-  }
+  const others = present.filter((finalizer) => !isOfPropagation(finalizer));
+  const unsaid = rulesOf(kind).propagation?.unsaid;
+  if (unsaid === 'none' || propagationPolicy === 'Background') return others;
+  if (propagationPolicy !== undefined) return [...others, finalizerOf[propagationPolicy]];
+  const kept = present.find(isOfPropagation) ?? (unsaid === 'Orphan' ? finalizerOf.Orphan : undefined);
+  return kept === undefined ? others : [...others, kept];
+}
+
+const finalizerOf = { Orphan: 'orphan', Foreground: 'foregroundDeletion' } as const;
+
+function isOfPropagation(finalizer: unknown): boolean {
+  return finalizer === finalizerOf.Orphan || finalizer === finalizerOf.Foreground;
 }
 
 /** Whether objects of the kind have time to go, and show meanwhile that they do; the others go at once. */

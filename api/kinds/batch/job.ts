@@ -29,6 +29,11 @@ export const jobRules: KindRules = {
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,
+  propagation: {
+    unsaid: 'Orphan',
+    warning:
+      'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning',
+  },
   selectableFields: [['status.successful', (job) => String(at(job, 'status.succeeded') ?? 0)]],
   cells: (object, now) => jobCells(typed(object), now),
 };

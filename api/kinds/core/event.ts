@@ -13,6 +13,7 @@ export const eventRules: KindRules = {
   tracksGeneration: false,
   validate: validateCoreEvent,
   createdByUpdate: true,
+  propagation: { unsaid: 'none' },
   lifeSeconds: eventLifeSeconds,
   selectableFields: [
     ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(

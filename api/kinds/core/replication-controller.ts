@@ -23,6 +23,7 @@ export const replicationControllerRules: KindRules = {
     ...templateErrors(controller, 'spec.template', ['Always']),
   ],
   selectableFields: [['status.replicas', (object) => String(at(object, 'status.replicas') ?? 0)]],
+  propagation: { unsaid: 'Orphan' },
   hasPlainSelector: true,
   cells: (object, now) => replicationControllerCells(typed(object), now),
 };

@@ -13,6 +13,7 @@ export const eventV1Rules: KindRules = {
   validate: validateEvent,
   validateUpdate: validateEventUpdate,
   createdByUpdate: true,
+  propagation: { unsaid: 'none' },
   lifeSeconds: eventLifeSeconds,
   selectableFields: [
     ...['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'].map(

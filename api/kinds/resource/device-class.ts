@@ -4,4 +4,5 @@ import type { KindRules } from '#api/kinds/rules.ts';
 /** Rules of DeviceClasses. */
 export const deviceClassRules: KindRules = {
   effect: noDevices,
+  answersDeleteWithObject: true,
 };

@@ -9,6 +9,7 @@ import { joined } from '#api/table/text.ts';
 /** Rules of ResourceClaims. */
 export const resourceClaimRules: KindRules = {
   effect: noDevices,
+  answersDeleteWithObject: true,
   defaults: claimRules('spec'),
   tracksGeneration: false,
   cells: (claim, now) => [nameOf(claim), claimState(claim), ageOfObject(claim, now)],
@@ -17,6 +18,7 @@ export const resourceClaimRules: KindRules = {
 /** Rules of ResourceClaimTemplates. */
 export const resourceClaimTemplateRules: KindRules = {
   effect: noDevices,
+  answersDeleteWithObject: true,
   defaults: claimRules('spec.spec'),
   tracksGeneration: false,
 };

@@ -6,6 +6,7 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 /** Rules of ResourceSlices. */
 export const resourceSliceRules: KindRules = {
   effect: noDevices,
+  answersDeleteWithObject: true,
   selectableFields: ['spec.nodeName', 'spec.driver'],
   cells: (slice, now) => [
     nameOf(slice),

@@ -7,6 +7,7 @@ import { unset } from '#api/table/text.ts';
 /** Rules of CSIDrivers. */
 export const csiDriverRules: KindRules = {
   effect: noVolumes,
+  answersDeleteWithObject: true,
   defaults: [
     ['spec.attachRequired', true],
     ['spec.podInfoOnMount', false],

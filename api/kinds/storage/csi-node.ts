@@ -6,6 +6,7 @@ import { ageOfObject, nameOf } from '#api/table/object.ts';
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
   effect: noVolumes,
+  answersDeleteWithObject: true,
   tracksGeneration: false,
   cells: (node, now) => [nameOf(node), listOf(at(node, 'spec.drivers')).length, ageOfObject(node, now)],
 };

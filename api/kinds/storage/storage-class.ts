@@ -8,6 +8,7 @@ import { immutable } from '#api/validation/field.ts';
 /** Rules of StorageClasses. */
 export const storageClassRules: KindRules = {
   effect: noVolumes,
+  answersDeleteWithObject: true,
   defaults: [
     ['reclaimPolicy', 'Delete'],
     ['volumeBindingMode', 'Immediate'],

@@ -6,6 +6,7 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: noVolumes,
+  answersDeleteWithObject: true,
   tracksGeneration: false,
   cells: (attachment, now) => [
     nameOf(attachment),

@@ -5,6 +5,7 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 /** Rules of VolumeAttributesClasses. */
 export const volumeAttributesClassRules: KindRules = {
   effect: noVolumes,
+  answersDeleteWithObject: true,
   tracksGeneration: false,
   cells: (attributes, now) => [
     nameOf(attributes),

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { isFinished, planDeletion } from '#api/strategy/deletion.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import { at } from '#api/wire/json.ts';
 import { parseDeleteOptions, plainDelete } from './delete.ts';
 
 const pods = builtIn('', 'v1', 'pods');
@@ -65,6 +67,45 @@ describe('planDeletion()', () => {
     expect(plan('Background')).toMatchObject({ finalizers: ['a.b/c'] });
     expect(plan('Foreground')).toMatchObject({ finalizers: ['a.b/c', 'foregroundDeletion'] });
     expect(plan('Orphan')).toMatchObject({ finalizers: ['a.b/c', 'orphan'] });
+  });
+
+  it.each([
+    { key: '', first: ['orphan'], orphan: ['orphan'], foreground: ['foregroundDeletion'] },
+    {
+      key: 'a/b',
+      first: ['a/b', 'orphan'],
+      orphan: ['a/b', 'orphan'],
+      foreground: ['a/b', 'foregroundDeletion'],
+    },
+  ])('an unsaid propagation is that of the kind, unless finalizers say another: "$key"', (row) => {
+    const plan = (kind: Pick<Kind, 'group' | 'kind'>, ...more: string[]): unknown => {
+      const finalizers = [...(row.key === '' ? [] : [row.key]), ...more];
+      const object = { metadata: { name: 'c', finalizers } };
+      return at(planDeletion(kind, object, plainDelete, nowMs), 'metadata.finalizers') ?? [];
+    };
+    const jobs = builtIn('batch', 'v1', 'jobs');
+    expect(plan(jobs)).toEqual(row.first);
+    expect(plan(jobs, 'orphan')).toEqual(row.orphan);
+    expect(plan(jobs, 'foregroundDeletion')).toEqual(row.foreground);
+    expect(plan(jobs, 'foregroundDeletion', 'orphan')).toEqual(row.foreground);
+    expect(plan(configMaps)).toEqual(row.key === '' ? [] : [row.key]);
+    expect(plan(configMaps, 'orphan', 'foregroundDeletion')).toEqual(row.orphan);
+    const events = builtIn('', 'v1', 'events');
+    expect(plan(events, 'orphan')).toEqual(row.key === '' ? [] : [row.key]);
+  });
+
+  it('changes its mind about dependents when it is told again, while the object waits', () => {
+    const object = { metadata: { name: 'c', finalizers: ['a/b'] } };
+    const going = planDeletion(
+      configMaps,
+      object,
+      { ...plainDelete, propagationPolicy: 'Foreground' },
+      nowMs,
+    );
+    const again = planDeletion(configMaps, going, { ...plainDelete, propagationPolicy: 'Background' }, nowMs);
+    expect(at(going, 'metadata.finalizers')).toEqual(['a/b', 'foregroundDeletion']);
+    expect(at(again, 'metadata.finalizers')).toEqual(['a/b']);
+    expect(planDeletion(configMaps, again, plainDelete, nowMs)).toBe(again);
   });
 
   it('leaves a namespace until its content is gone', () => {

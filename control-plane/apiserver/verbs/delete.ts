@@ -58,6 +58,7 @@ export async function deleteOne(
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
   const options = await readDeleteOptions(request);
+  warnOfDependents(kind, options, request);
   const { object, isGone } = await deleteObject(context, {
     ...{ kind, namespace, name, options },
     user: request.user,
@@ -79,6 +80,7 @@ export async function deleteCollection(
   const { kind } = route;
   const { user } = request;
   const options = await readDeleteOptions(request);
+  warnOfDependents(kind, options, request);
   const listed = parseListOptions({ ...route, verb: 'list' }, request.query);
   const page = await readPage(context, route, listed);
   const items: JsonObject[] = [];
@@ -141,6 +143,11 @@ export async function deleteObject(context: ServerContext, input: DeleteInput): 
   });
   const isPut = decision.write === 'put' && entry !== undefined;
   return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
+}
+
+function warnOfDependents(kind: Kind, { propagationPolicy }: DeleteOptions, scope: RequestScope): void {
+  const { warning } = rulesOf(kind).propagation ?? {};
+  if (warning !== undefined && propagationPolicy === undefined) scope.warn(warning);
 }
 
 function admissionOf(

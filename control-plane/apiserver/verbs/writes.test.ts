@@ -35,6 +35,52 @@ describe('writes', () => {
     expect((await test.call('GET', `${cms}/dry`)).status).toBe(404);
   });
 
+  it.each([
+    { path: '/apis/batch/v1/namespaces/default/jobs', suffix: '', finalizers: ['orphan'], isWarned: true },
+    {
+      path: '/apis/batch/v1/namespaces/default/jobs',
+      suffix: '?propagationPolicy=Orphan',
+      finalizers: ['orphan'],
+      isWarned: false,
+    },
+    { path: `${ns}/replicationcontrollers`, suffix: '', finalizers: ['orphan'], isWarned: false },
+  ])('DELETE $path$suffix lets its pods be, and answers with the object', async (row) => {
+    const template = {
+      metadata: { labels: { a: 'b' } },
+      spec: {
+        containers: [{ name: 'c', image: 'i' }],
+        restartPolicy: row.path.endsWith('jobs') ? 'Never' : 'Always',
+      },
+    };
+    const answers = await Promise.all(
+      ['one', 'many'].map(async (name) => {
+        const metadata = { name, labels: { [name]: '' } };
+        await test.make(row.path, { metadata, spec: { template } });
+        const where = name === 'one' ? `${row.path}/one` : row.path;
+        const select = name === 'one' ? '' : `${row.suffix === '' ? '?' : '&'}labelSelector=many`;
+        return test.call('DELETE', `${where}${row.suffix}${select}`);
+      }),
+    );
+    for (const { status, json, headers } of answers) {
+      expect(status).toBe(200);
+      const going = [json['items']].flat()[0] ?? json;
+      expect(going).toMatchObject({
+        metadata: { deletionTimestamp: expect.any(String), finalizers: row.finalizers },
+      });
+      const warning =
+        'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning';
+      expect(headers['warning']).toBe(row.isWarned ? `299 - "${warning}"` : undefined);
+    }
+    await Promise.all(
+      ['one', 'many'].map((name) =>
+        test.call('PATCH', `${row.path}/${name}`, {
+          body: { metadata: { finalizers: null } },
+          headers: merge,
+        }),
+      ),
+    );
+  });
+
   it('POST warns of unknown fields, takes YAML, and answers YAML', async () => {
     const body = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-yaml, bogus: 1}\ndata: {a: "1"}\n';
     const headers = { 'content-type': 'application/yaml', accept: 'application/yaml' };
