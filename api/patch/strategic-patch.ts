@@ -7,7 +7,7 @@ import { badRequest, statusError } from '#api/errors/status.ts';
  * Strategic merge patch: like a merge patch, but lists that have a merge key merge by it, lists of scalars marked so merge as sets,
  * and directives steer ($patch, $retainKeys, $setElementOrder/f, $deleteFromPrimitiveList/f). The base is not changed.
  * Source: k8s.io/apimachinery strategicpatch; which list merges how: the schema (`SchemaField.merge`).
- * @throws {E_API} 400 for a malformed directive, 500 for a list item without its merge key (as kube-apiserver answers)
+ * @throws {E_API} 400 for malformed $retainKeys, 500 for another directive or a list item without its merge key (as kube-apiserver answers)
  */
 export function applyStrategicPatch(type: TypeRef, base: JsonObject, patch: JsonObject): JsonObject {
   return mergeObject(cloneJson(base) as Draft, patch, type);
@@ -15,17 +15,21 @@ export function applyStrategicPatch(type: TypeRef, base: JsonObject, patch: Json
 
 const deletePrimitives = '$deleteFromPrimitiveList/';
 const elementOrder = '$setElementOrder/';
+/** Items of a list that an error shows at most. */
+const toldItemsMax = 100;
 
 /** Changes `base`, which is part of a copy already. `type` has no name where the schema does not say what is there. */
 function mergeObject(base: Draft, patch: JsonObject, type: TypeRef): Draft {
   const directive = patch['$patch'];
   if (directive === 'replace') return withoutDirectives(patch);
   if (directive === 'delete') return {};
-  if (directive !== undefined && directive !== 'merge') throw unknownDirective(directive);
+  if (directive !== undefined) throw unknownDirective(directive, patch);
   const merged = retainKeys(base, patch);
+  const live = liveLists(merged, patch);
   for (const key of Object.keys(patch)) {
     if (isDirective(key)) continue;
     const value = patch[key];
+    checkOrder(patch, { key, type });
     if (value === null) delete merged[key];
     else
       setOwn(
@@ -34,8 +38,16 @@ function mergeObject(base: Draft, patch: JsonObject, type: TypeRef): Draft {
         mergeField(Object.hasOwn(merged, key) ? merged[key] : undefined, value, { type, key, patch }),
       );
   }
-  for (const key of Object.keys(patch)) applyListDirective(merged, patch, { key, type });
+  for (const key of Object.keys(patch)) applyListDirective(merged, patch, { key, type, live });
   return merged;
+}
+
+/** The lists as they stood whose order the patch sets. */
+function liveLists(base: JsonObject, patch: JsonObject): ReadonlyMap<string, readonly unknown[]> {
+  const fields = Object.keys(patch)
+    .filter((key) => key.startsWith(elementOrder))
+    .map((key) => key.slice(elementOrder.length));
+  return new Map(fields.map((field) => [field, listOf(base[field])]));
 }
 
 interface FieldPlace {
@@ -57,11 +69,11 @@ function mergeField(base: unknown, value: unknown, place: FieldPlace): unknown {
   return mergeList(listOf(base), value, { mergeKey: merge.pk, type: itemType(type, key) });
 }
 
-/** Lists of scalars: what is new is appended. */
+/** Lists of scalars merge as sets. */
 function mergePrimitives(base: readonly unknown[], patch: readonly unknown[]): readonly unknown[] {
   const known = new Set(base.map(identityOf));
   const fresh = patch.filter((item) => !known.has(identityOf(item)));
-  return [...base, ...new Set(fresh)];
+  return orderMerged([...base, ...new Set(fresh)], { wanted: patch, live: base });
 }
 
 function mergeList(
@@ -69,16 +81,19 @@ function mergeList(
   patch: readonly unknown[],
   list: { readonly mergeKey: string; readonly type: TypeRef },
 ): readonly unknown[] {
-  const isReplace = (item: unknown): boolean =>
-    isObject(item) && item['$patch'] === 'replace' && item[list.mergeKey] === undefined;
-  if (patch.some(isReplace)) return patch.filter((item) => !isReplace(item)).map(stripDirectives);
+  // One item that says so replaces the whole list; of itself nothing is taken.
+  if (patch.some((item) => isObject(item) && item['$patch'] === 'replace'))
+    return patch.filter((item) => !isObject(item) || item['$patch'] === undefined).map(stripDirectives);
   const merged: (unknown | typeof removed)[] = [...base];
   const places = new Map<unknown, number[]>();
   for (const [index, item] of merged.entries()) {
     if (isObject(item)) place(places, identityOf(item[list.mergeKey]), index);
   }
   for (const item of patch) mergeItem({ merged, places }, item, list);
-  return merged.filter((item) => item !== removed);
+  const { mergeKey } = list;
+  const kept = merged.filter((item) => item !== removed);
+  const wanted = patch.filter((item) => isObject(item) && item['$patch'] !== 'delete');
+  return orderMerged(kept, { wanted, live: base, mergeKey });
 }
 
 const removed = Symbol('removed');
@@ -115,9 +130,13 @@ function mergeItem(
   if (value === undefined) {
     throw statusError(500, '', `map: ${goMap(item)} does not contain declared merge key: ${mergeKey}`);
   }
+  const directive = item['$patch'];
+  if (directive === 'merge') {
+    throw statusError(500, '', 'merging lists cannot yet be specified in the patch');
+  }
   const identity = identityOf(value);
   const found = places.get(identity) ?? [];
-  if (item['$patch'] === 'delete') {
+  if (directive === 'delete') {
     for (const at of found) merged[at] = removed;
     places.delete(identity);
     return;
@@ -144,7 +163,7 @@ function retainKeys(base: Draft, patch: JsonObject): Draft {
 function applyListDirective(
   merged: Draft,
   patch: JsonObject,
-  { key, type }: { key: string; type: TypeRef },
+  { key, type, live: lists }: { key: string; type: TypeRef; live: ReadonlyMap<string, readonly unknown[]> },
 ): void {
   if (key.startsWith(deletePrimitives)) {
     const field = key.slice(deletePrimitives.length);
@@ -154,39 +173,65 @@ function applyListDirective(
   } else if (key.startsWith(elementOrder)) {
     const field = key.slice(elementOrder.length);
     const mergeKey = fieldOf(type, field)?.merge?.pk;
-    if (Array.isArray(merged[field])) merged[field] = orderList(merged[field], listOf(patch[key]), mergeKey);
+    const live = lists.get(field) ?? [];
+    const list = merged[field];
+    if (Array.isArray(list))
+      merged[field] = orderMerged(list, { wanted: listOf(patch[key]), live, mergeKey });
   }
 }
 
+interface ListOrder {
+  /** The order that the patch, or its directive, has. */
+  readonly wanted: readonly unknown[];
+  /** The order of the list that was there. */
+  readonly live: readonly unknown[];
+  readonly mergeKey?: string | undefined;
+}
+
 /**
- * Puts the listed items in the listed order. An item that is not listed (the server's own) stays before the listed one that it
- * stood before, or at the end.
+ * The items of a merged list in their order: those of the patch as it has them, the server's own as they stood, each of these as soon as
+ * the next of the patch's stood behind it. So what the patch brings anew comes before what it does not name (strategicpatch's
+ * normalizeElementOrder, which clients count on: the first container is that of the patch).
  */
-function orderList(
-  items: readonly unknown[],
-  order: readonly unknown[],
-  mergeKey: string | undefined,
-): readonly unknown[] {
+function orderMerged(items: readonly unknown[], { wanted, live, mergeKey }: ListOrder): readonly unknown[] {
   const keyOf = (item: unknown): unknown =>
-    mergeKey !== undefined && isObject(item) ? item[mergeKey] : item;
-  const ranks = new Map(
-    order.map((wanted, index) => [identityOf(keyOf(wanted)), index] as const).toReversed(),
-  );
-  const rank = (item: unknown): number => ranks.get(identityOf(keyOf(item))) ?? -1;
-  // Before each listed item, and at the end, come those that are not listed and stood there.
-  const listed: { readonly item: unknown; readonly rank: number; readonly before: readonly unknown[] }[] = [];
-  let waiting: unknown[] = [];
-  for (const item of items) {
-    const own = rank(item);
-    if (own < 0) {
-      waiting.push(item);
-      continue;
+    identityOf(mergeKey !== undefined && isObject(item) ? item[mergeKey] : item);
+  const ranksOf = (list: readonly unknown[]): ReadonlyMap<unknown, number> =>
+    new Map(list.map((item, index) => [keyOf(item), index] as const).toReversed());
+  const wantedRanks = ranksOf(wanted);
+  const liveRanks = ranksOf(live);
+  const byRank = (ranks: ReadonlyMap<unknown, number>) => (a: unknown, b: unknown) =>
+    (ranks.get(keyOf(a)) ?? Infinity) < (ranks.get(keyOf(b)) ?? Infinity) ? -1 : 1;
+  const ofPatch = items.filter((item) => wantedRanks.has(keyOf(item))).toSorted(byRank(wantedRanks));
+  const ofServer = items.filter((item) => !wantedRanks.has(keyOf(item)));
+  const ordered: unknown[] = [];
+  let next = 0;
+  for (const item of ofPatch) {
+    const rank = liveRanks.get(keyOf(item)) ?? -1;
+    while (next < ofServer.length && (liveRanks.get(keyOf(ofServer[next])) ?? Infinity) < rank) {
+      ordered.push(ofServer[next++]);
     }
-    listed.push({ item, rank: own, before: waiting });
-    waiting = [];
+    ordered.push(item);
   }
-  const sorted = listed.toSorted((a, b) => a.rank - b.rank);
-  return [...sorted.flatMap(({ item, before }) => [...before, item]), ...waiting];
+  return [...ordered, ...ofServer.slice(next)];
+}
+
+/** The items of a list in the patch must stand as its order directive has them, which names them all. */
+function checkOrder(patch: JsonObject, { key, type }: { key: string; type: TypeRef }): void {
+  const order = patch[`${elementOrder}${key}`];
+  const items = patch[key];
+  if (!Array.isArray(order) || !Array.isArray(items) || order.length === 0) return;
+  const mergeKey = fieldOf(type, key)?.merge?.pk;
+  const keyOf = (item: unknown): unknown =>
+    identityOf(mergeKey !== undefined && isObject(item) ? item[mergeKey] : item);
+  const steered = (item: unknown): boolean => isObject(item) && item['$patch'] !== undefined;
+  let at = 0;
+  for (const item of items.filter((one) => !steered(one))) {
+    while (at < order.length && keyOf(order[at]) !== keyOf(item)) at++;
+    if (at++ < order.length) continue;
+    const text = `The order in patch list:\n${goText(items.slice(0, toldItemsMax))}\n doesn't match $setElementOrder list:\n${goText(order.slice(0, toldItemsMax))}\n`;
+    throw statusError(500, '', text);
+  }
 }
 
 function fieldOf({ schema, typeName }: TypeRef, key: string): SchemaField | undefined {
@@ -239,6 +284,6 @@ function goText(value: unknown): string {
   return Array.isArray(value) ? `[${value.map(goText).join(' ')}]` : String(value);
 }
 
-function unknownDirective(directive: unknown): Error {
-  return badRequest(`unable to understand directive ${JSON.stringify(directive)}`);
+function unknownDirective(directive: unknown, patch: JsonObject): Error {
+  return statusError(500, '', `unknown patch type: ${goText(directive)} in map: ${goMap(patch)}`);
 }

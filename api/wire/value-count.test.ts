@@ -161,7 +161,9 @@ describe('patches of long lists', () => {
           {
             name: 'c',
             '$setElementOrder/env': env.toReversed().map(({ name }) => ({ name })),
-            env: env.map(({ name }, i) => (i % 2 === 0 ? { name, $patch: 'delete' } : { name, value: 'b' })),
+            env: env
+              .map(({ name }, i) => (i % 2 === 0 ? { name, $patch: 'delete' } : { name, value: 'b' }))
+              .toReversed(),
           },
         ],
       },
