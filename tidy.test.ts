@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { importProblem, tidyFile } from './tidy.ts';
+import { importProblem, tidyFile, tidyFolders } from './tidy.ts';
 
 describe('importProblem()', () => {
   it.each([
@@ -89,4 +89,13 @@ describe('tidyFile()', () => {
     { name: 'agent/a.ts', text: "if (view.kind === 'init') {" },
     { name: 'api/a.ts', text: "accept === 'application/json' || path === '/healthz'" },
   ])('has nothing against $text in $name', ({ name, text }) => expect(tidyFile(name, text)).toEqual([]));
+});
+
+it('tidyFolders() finds a folder of more than 25 source files; tests do not count', () => {
+  const named = (count: number, ending: string): readonly string[] =>
+    Array.from({ length: count }, (_, index) => `api/x/f${index}${ending}`);
+  expect(tidyFolders([...named(25, '.ts'), ...named(9, '.test.ts')])).toEqual([]);
+  expect(tidyFolders(named(26, '.ts'))).toMatchObject([
+    { file: 'api/x', text: expect.stringContaining('26') },
+  ]);
 });

@@ -1,6 +1,7 @@
 /**
  * Fails `npm run check` when the tree breaks a rule that no other tool knows: import direction between folders, who may
- * load koffi, names and sizes of files, leftovers. `node tidy.ts`; each finding is one line with its remedy.
+ * load koffi, names and sizes of files, sizes of folders, leftovers. `node tidy.ts`; each finding is one line with its remedy. Sizes of
+ * functions, numbers of parameters and circles, by type imports too, are in .oxlintrc.json.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -109,6 +110,8 @@ const moduleKindReaders: ReadonlyMap<string, string> = new Map([
 ]);
 
 const linesMax = 500;
+/** Source files of one folder: past that nobody finds the door. Tests stand beside what they test and do not count. */
+const filesMax = 25;
 /** What overflows at 2^31 ms: base/clock.ts waits in pieces. A socket's own setTimeout is another matter. */
 const bareTimers =
   /(?<![.\w])set(?:Timeout|Interval)\(|AbortSignal\.timeout\(|\bset(?:Timeout|Interval)\b.*'node:timer[s]/;
@@ -226,12 +229,28 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
   return findings;
 }
 
+/** Folders that hold more source files than a newcomer finds the door of. */
+export function tidyFolders(files: readonly string[]): readonly Finding[] {
+  const counts = new Map<string, number>();
+  for (const file of files)
+    if (!isTestFile(file)) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
+  return [...counts]
+    .filter(([, count]) => count > filesMax)
+    .map(([folder, count]) => ({
+      file: folder,
+      line: 1,
+      text: `${count} source files, at most ${filesMax}: what changes together goes into a folder of its own`,
+    }));
+}
+
 function main(): void {
-  const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.ts'], { encoding: 'utf8' });
-  const findings = files
-    .split('\n')
-    .filter((file) => file !== '' && existsSync(file)) // git lists what was deleted and not yet committed, too
-    .flatMap((file) => tidyFile(file, readFileSync(file, 'utf8')));
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.ts'], { encoding: 'utf8' });
+  // git lists what was deleted and not yet committed, too
+  const files = listed.split('\n').filter((file) => file !== '' && existsSync(file));
+  const findings = [
+    ...files.flatMap((file) => tidyFile(file, readFileSync(file, 'utf8'))),
+    ...tidyFolders(files),
+  ];
   for (const { file, line, text } of findings) console.error(`${file}:${line}: ${text}`);
   if (findings.length > 0) process.exitCode = 1;
 }

@@ -15,7 +15,7 @@ import { matchesLabels, parseLabelSelector } from '#api/meta/selector.ts';
 import * as failure from '#api/errors/status.ts';
 import { prepareUpdate, tracksGeneration } from '#api/strategy/strategy.ts';
 import type { Clock } from '#base/clock.ts';
-import type { ApiClient, ListOptions, ObjectRef } from './client.ts';
+import type { ApiClient, ListOptions, ObjectRef, ListResult } from './client.ts';
 import { answerDiscovery } from './fake-discovery.ts';
 import { createFakeLog, type FakeLog } from './fake-log.ts';
 
@@ -62,29 +62,16 @@ export function createFakeApiClient(clock: Clock): FakeApiClient {
     },
     list: async <T>(kind: KindRef<T>, options: ListOptions = {}) => {
       await ask('list', kind, {});
-      const { items, version } = log.list(
-        idOf(kind),
-        options.continue === undefined ? undefined : continueAt(options),
-      );
-      const matching = items.filter(matcher(kind, options)).map((item) => withoutType(item, options));
-      const from = options.continue === undefined ? 0 : Number(options.continue.split(':')[1]);
-      const to = from + (options.limit ?? Number.POSITIVE_INFINITY);
-      return {
-        items: matching.slice(from, to) as readonly unknown[] as readonly T[],
-        resourceVersion: String(version),
-        continue: to < matching.length ? `${version}:${to}` : undefined,
-      };
+      return listPage<T>(log, kind, options);
     },
     create: async (kind, object, options = {}) => {
       const { where, subresource } = options;
       const namespace = options.namespace ?? where?.namespace ?? metadataOf(object).namespace;
       const name = where?.name ?? metadataOf(object).name ?? '';
       await ask('create', kind, { namespace, name, subresource });
-      const done =
-        subresource === undefined
-          ? server.create(kind, objectOf(object), namespace)
-          : server.createSub(kind, { namespace, name }, subresource, objectOf(object));
-      return done as typeof object;
+      const made = objectOf(object);
+      if (subresource === undefined) return server.create(kind, made, namespace) as typeof object;
+      return server.createSub(kind, { namespace, name }, subresource, made) as typeof object;
     },
     update: async (kind, object, { subresource } = {}) => {
       const { namespace, name = '' } = metadataOf(object);
@@ -114,18 +101,39 @@ export function createFakeApiClient(clock: Clock): FakeApiClient {
   const ask = async (
     verb: FakeVerb,
     kind: KindRef<unknown>,
-    target: { namespace?: string | undefined; name?: string | undefined; subresource?: string | undefined },
+    target: Partial<ObjectRef> & { readonly subresource?: string | undefined },
   ): Promise<void> => {
     await Promise.resolve(); // As over a wire: never done when the call returns.
     const { namespace, name = '', subresource } = target;
     const error = fake.intercept({ verb, resource: kind.resource, name, subresource });
     if (error !== undefined) throw error;
     if (!['create', 'update', 'patch', 'delete'].includes(verb)) return;
-    const sub = subresource === undefined ? '' : `/${subresource}`;
-    const key = namespace === undefined ? name : `${namespace}/${name}`;
-    writes.push(`${verb} ${kind.resource}${sub} ${key}`);
+    const path = [kind.resource, ...(subresource === undefined ? [] : [subresource])].join('/');
+    writes.push(`${verb} ${path} ${objectKey({ metadata: { namespace, name } })}`);
   };
   return fake;
+}
+
+/** Whether the stored object is the one that a write names, where it names one. */
+function isMeant(
+  object: JsonObject,
+  named: { readonly uid?: string | undefined; readonly resourceVersion?: string | undefined },
+): boolean {
+  const { uid, resourceVersion } = metadataOf(object);
+  return (named.uid ?? uid) === uid && (named.resourceVersion ?? resourceVersion) === resourceVersion;
+}
+
+function listPage<T>(log: FakeLog, kind: KindRef<T>, options: ListOptions): ListResult<T> {
+  const at = options.continue === undefined ? undefined : continueAt(options);
+  const { items, version } = log.list(idOf(kind), at);
+  const matching = items.filter(matcher(kind, options)).map((item) => withoutType(item, options));
+  const from = options.continue === undefined ? 0 : Number(options.continue.split(':')[1]);
+  const to = from + (options.limit ?? Number.POSITIVE_INFINITY);
+  return {
+    items: matching.slice(from, to) as readonly unknown[] as readonly T[],
+    resourceVersion: String(version),
+    continue: to < matching.length ? `${version}:${to}` : undefined,
+  };
 }
 
 /** What the server does with a write, on whole objects. */
@@ -162,13 +170,7 @@ function createServer(log: FakeLog, clock: Clock) {
   ): JsonObject => {
     const { namespace, name = '', resourceVersion, uid } = metadataOf(object);
     const old = find(kind, { namespace, name });
-    const before = metadataOf(old);
-    if (
-      (resourceVersion ?? before.resourceVersion) !== before.resourceVersion ||
-      (uid ?? before.uid) !== before.uid
-    ) {
-      throw failure.conflict(kind, name);
-    }
+    if (!isMeant(old, { uid, resourceVersion })) throw failure.conflict(kind, name);
     return store(kind, old, prepareUpdate(knownKind(kind), old, object, subresource));
   };
   const patch = (
@@ -176,14 +178,7 @@ function createServer(log: FakeLog, clock: Clock) {
     where: ObjectRef,
     how: Parameters<ApiClient['patch']>[2],
   ): JsonObject => {
-    const old = find(kind, where);
-    const patched =
-      how.kind === 'json'
-        ? applyJsonPatch(old, how.body)
-        : how.kind === 'merge'
-          ? applyMergePatch(old, how.body)
-          : applyStrategicPatch(knownKind(kind), old, objectOf(how.body));
-    return update(kind, objectOf(patched), how.subresource);
+    return update(kind, objectOf(patchOf(kind, find(kind, where), how)), how.subresource);
   };
   const createSub = (
     kind: KindRef<unknown>,
@@ -201,14 +196,23 @@ function createServer(log: FakeLog, clock: Clock) {
   };
   const remove = (kind: KindRef<unknown>, where: ObjectRef, options: Partial<DeleteOptions>): void => {
     const old = find(kind, where);
-    const before = metadataOf(old);
-    const { uid = before.uid, resourceVersion = before.resourceVersion } = options.preconditions ?? {};
-    if (uid !== before.uid || resourceVersion !== before.resourceVersion) {
+    if (!isMeant(old, options.preconditions ?? {})) {
       throw failure.conflict(kind, where.name, 'the precondition of the deletion does not hold');
     }
     store(kind, old, planDeletion(kind, old, wishesOf(options), clock.now()));
   };
   return { find, put, initial, create, update, patch, createSub, remove };
+}
+
+function patchOf(kind: KindRef<unknown>, old: JsonObject, how: Parameters<ApiClient['patch']>[2]): unknown {
+  switch (how.kind) {
+    case 'json':
+      return applyJsonPatch(old, how.body);
+    case 'merge':
+      return applyMergePatch(old, how.body);
+    case 'strategic':
+      return applyStrategicPatch(knownKind(kind), old, objectOf(how.body));
+  }
 }
 
 /** What a server sets on a new object. */

@@ -102,16 +102,7 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       const nowMs = clock.now();
       if (!takeToken(budgets, `${involved.uid ?? ''}/${involved.name}`, nowMs)) return;
       const text = message.slice(0, messageLengthMax);
-      const key = [
-        involved.kind,
-        involved.namespace,
-        involved.name,
-        involved.uid,
-        involved.fieldPath,
-        type,
-        reason,
-        text,
-      ].join('/');
+      const key = keyOf(involved, [type, reason, text]);
       const entry = known.get(key) ?? newEntry(options, involved, { type, reason, message: text, nowMs });
       known.delete(key);
       known.set(key, entry);
@@ -129,6 +120,12 @@ export function createEventRecorder(options: EventRecorderOptions): EventRecorde
       await Promise.race([queue[Symbol.asyncDispose](), isLate.promise]);
     },
   };
+}
+
+/** What tells one thing said of an object from another. */
+function keyOf(about: ObjectReference, said: readonly string[]): string {
+  const { kind, namespace, name, uid, fieldPath } = about;
+  return [kind, namespace, name, uid, fieldPath, ...said].join('/');
 }
 
 async function writeEvent(client: ApiClient, entry: Known, at: string): Promise<void> {

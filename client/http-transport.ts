@@ -105,17 +105,16 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     request,
     [Symbol.asyncDispose]: async () => {
       isClosed = true;
-      const open = [...sessions.keys()];
-      await Promise.all(
-        open.map((session) => {
-          const { promise, resolve } = Promise.withResolvers<void>();
-          session.once('close', resolve);
-          session.destroy();
-          return promise;
-        }),
-      );
+      await Promise.all([...sessions.keys()].map(destroySession));
     },
   };
+}
+
+function destroySession(session: ClientHttp2Session): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  session.once('close', resolve);
+  session.destroy();
+  return promise;
 }
 
 /** Holds requests until the admission, which a connection that breaks ends as well. */

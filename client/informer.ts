@@ -26,85 +26,111 @@ export function createInformerCache<T extends KubeObject>(
   /** Told of a handler that threw: the others and the cache are not affected. */
   onHandlerError: (error: unknown) => void,
 ): InformerCache<T> {
-  const objects = new Map<string, T>();
-  const indexes = createIndexes<T>();
-  const handlers = new Set<Handler<T>>();
-  const { promise: synced, resolve: setSynced } = Promise.withResolvers<void>();
-  let hasSynced = false;
-  let version = 0; // Everything up to it is in the cache; objects of later versions were observed.
+  return new Cache<T>(onHandlerError);
+}
 
-  const notify = (to: Iterable<Handler<T>>, change: Change<T>): void => {
-    for (const handler of to) {
-      try {
-        handler(change);
-      } catch (error) {
-        onHandlerError(error);
-      }
-    }
-  };
-  const put = (key: string, current: T | undefined): void => {
-    const old = objects.get(key);
-    indexes.change(key, old, current);
-    if (current === undefined) objects.delete(key);
-    else objects.set(key, current);
-    // Another uid is another object: whoever counts must see the one go before the other comes.
-    if (old !== undefined && current !== undefined && old.metadata?.uid !== current.metadata?.uid) {
-      notify(handlers, { key, old, current: undefined });
-      notify(handlers, { key, old: undefined, current });
-    } else if (old !== undefined || current !== undefined) notify(handlers, { key, old, current });
-  };
-  const isNews = (key: string, object: T): boolean => {
-    const cached = objects.get(key);
-    return cached === undefined || versionOf(object) > versionOf(cached);
-  };
-  const replace = (items: readonly T[], resourceVersion: string): void => {
+class Cache<T extends KubeObject> implements InformerCache<T> {
+  readonly synced: Promise<void>;
+  hasSynced = false;
+  readonly #objects = new Map<string, T>();
+  readonly #indexes = createIndexes<T>();
+  readonly #handlers = new Set<Handler<T>>();
+  readonly #setSynced: () => void;
+  readonly #onHandlerError: (error: unknown) => void;
+  /** Everything up to it is in the cache; objects of later versions were observed. */
+  #version = 0;
+
+  constructor(onHandlerError: (error: unknown) => void) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.synced = promise;
+    this.#setSynced = resolve;
+    this.#onHandlerError = onHandlerError;
+  }
+
+  get(key: string): T | undefined {
+    return this.#objects.get(key);
+  }
+
+  list(): readonly T[] {
+    return [...this.#objects.values()];
+  }
+
+  byIndex(name: string, value: string): readonly T[] {
+    return this.#indexes.keys(name, value).flatMap((key) => this.#objects.get(key) ?? []);
+  }
+
+  ensureIndex(name: string, values: IndexFunction<T>): void {
+    this.#indexes.ensure(name, values, this.#objects);
+  }
+
+  onChange(handler: Handler<T>): Disposable {
+    this.#handlers.add(handler);
+    for (const [key, current] of this.#objects) this.#notify([handler], { key, old: undefined, current });
+    return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
+  }
+
+  observe(object: T): void {
+    const key = objectKey(object);
+    if (this.hasSynced && versionOf(object) > this.#version && this.#isNews(key, object))
+      this.#put(key, object);
+  }
+
+  replace(items: readonly T[], resourceVersion: string): void {
     const listed = parseVersion(resourceVersion);
-    const isReset = listed < version; // The server's data began anew: nothing of the cache counts.
+    const isReset = listed < this.#version; // The server's data began anew: nothing of the cache counts.
     const present = new Map(items.map((item) => [objectKey(item), item]));
-    for (const [key, object] of objects) {
+    for (const [key, object] of this.#objects) {
       // What was observed after the list was made stays: the watch will tell of it.
-      if (!present.has(key) && (isReset || versionOf(object) <= listed)) put(key, undefined);
+      if (!present.has(key) && (isReset || versionOf(object) <= listed)) this.#put(key, undefined);
     }
-    for (const [key, object] of present) if (isReset || isNews(key, object)) put(key, object);
-    version = listed;
-    hasSynced = true;
-    setSynced();
-  };
-  const apply = (event: WatchEvent<T>): void => {
+    for (const [key, object] of present) if (isReset || this.#isNews(key, object)) this.#put(key, object);
+    this.#version = listed;
+    this.hasSynced = true;
+    this.#setSynced();
+  }
+
+  apply(event: WatchEvent<T>): void {
     if (event.type === 'BOOKMARK') {
-      version = Math.max(version, parseVersion(event.resourceVersion));
+      this.#version = Math.max(this.#version, parseVersion(event.resourceVersion));
       return;
     }
     const { object } = event;
     const key = objectKey(object);
-    version = Math.max(version, versionOf(object));
+    this.#version = Math.max(this.#version, versionOf(object));
     if (event.type !== 'DELETED') {
-      if (isNews(key, object)) put(key, object);
+      if (this.#isNews(key, object)) this.#put(key, object);
       return;
     }
     // The deletion of an earlier object of the name must not remove a later one that was observed.
-    const cached = objects.get(key);
-    if (cached !== undefined && versionOf(cached) <= versionOf(object)) put(key, undefined);
-  };
-  return {
-    get: (key) => objects.get(key),
-    list: () => [...objects.values()],
-    byIndex: (name, value) => indexes.keys(name, value).flatMap((key) => objects.get(key) ?? []),
-    onChange: (handler) => {
-      handlers.add(handler);
-      for (const [key, current] of objects) notify([handler], { key, old: undefined, current });
-      return { [Symbol.dispose]: () => void handlers.delete(handler) };
-    },
-    ensureIndex: (name, values) => indexes.ensure(name, values, objects),
-    observe: (object) => {
-      const key = objectKey(object);
-      if (hasSynced && versionOf(object) > version && isNews(key, object)) put(key, object);
-    },
-    replace,
-    apply,
-    synced,
-    get hasSynced() {
-      return hasSynced;
-    },
-  };
+    const cached = this.#objects.get(key);
+    if (cached !== undefined && versionOf(cached) <= versionOf(object)) this.#put(key, undefined);
+  }
+
+  #isNews(key: string, object: T): boolean {
+    const cached = this.#objects.get(key);
+    return cached === undefined || versionOf(object) > versionOf(cached);
+  }
+
+  #put(key: string, current: T | undefined): void {
+    const old = this.#objects.get(key);
+    this.#indexes.change(key, old, current);
+    if (current === undefined) this.#objects.delete(key);
+    else this.#objects.set(key, current);
+    // Another uid is another object: whoever counts must see the one go before the other comes.
+    if (old !== undefined && current !== undefined && old.metadata?.uid !== current.metadata?.uid) {
+      this.#notify(this.#handlers, { key, old, current: undefined });
+      this.#notify(this.#handlers, { key, old: undefined, current });
+    } else if (old !== undefined || current !== undefined)
+      this.#notify(this.#handlers, { key, old, current });
+  }
+
+  #notify(to: Iterable<Handler<T>>, change: Change<T>): void {
+    for (const handler of to) {
+      try {
+        handler(change);
+      } catch (error) {
+        this.#onHandlerError(error);
+      }
+    }
+  }
 }

@@ -1,8 +1,8 @@
 import { kernelRuleCount } from '#native/nft/loads.ts';
-import type { NftOp, NftRule, NftTable } from '#native/nft/nft.ts';
+import type { NftOp, NftRule, NftTable, TableRef } from '#native/nft/nft.ts';
 import { createChainSet } from './chain-set.ts';
 import type { Contribution, SharedSet } from './contribution.ts';
-import { createElementClaims } from './element-claims.ts';
+import { createElementClaims, type SetDiff } from './element-claims.ts';
 import { renderLayout, tableRef, type TableOptions } from './table-layout.ts';
 
 /** The table as it should be, kept per Service: replacing one Service's contribution costs what that Service has. */
@@ -49,17 +49,10 @@ export function createRuleset(options: TableOptions): Ruleset {
       const added = [...newShared];
       newShared.clear();
       const { before, after } = chains.takeChanges();
-      const diffs = elements.takeDiff();
       return [
         ...added.map(({ set }): NftOp => ({ op: 'addSet', table, set })),
         ...before,
-        // Removals first: a key may move from one Service to another within one transaction.
-        ...diffs
-          .filter(({ removed }) => removed.length > 0)
-          .map(({ set, removed }): NftOp => ({ op: 'removeElements', table, set, elements: removed })),
-        ...diffs
-          .filter((diff) => diff.added.length > 0)
-          .map((diff): NftOp => ({ op: 'addElements', table, set: diff.set, elements: diff.added })),
+        ...elementOps(table, elements.takeDiff()),
         ...added.map(({ chain, rule }): NftOp => ({ op: 'addRule', table, chain, rule })),
         ...after,
       ];
@@ -87,6 +80,18 @@ export function createRuleset(options: TableOptions): Ruleset {
       };
     },
   };
+}
+
+/** Removals first: a key may move from one Service to another within one transaction. */
+function elementOps(table: TableRef, diffs: readonly SetDiff[]): readonly NftOp[] {
+  return [
+    ...diffs
+      .filter(({ removed }) => removed.length > 0)
+      .map(({ set, removed }): NftOp => ({ op: 'removeElements', table, set, elements: removed })),
+    ...diffs
+      .filter(({ added }) => added.length > 0)
+      .map(({ set, added }): NftOp => ({ op: 'addElements', table, set, elements: added })),
+  ];
 }
 
 function countRules(chains: NftTable['chains']): number {

@@ -157,19 +157,18 @@ async function makeWorld(): Promise<World> {
 
 /** Each request that acts is a step. */
 function withSteps(supervisor: Supervisor, step: (name: string) => void): Supervisor {
-  const act = <A extends readonly unknown[], R>(name: string, call: (...args: A) => Promise<R>) => {
-    return async (...args: A): Promise<R> => {
-      step(name);
-      return call(...args);
-    };
-  };
-  return {
-    ...supervisor,
-    launch: act('launch', supervisor.launch),
-    kill: act('kill', supervisor.kill),
-    stop: act('stop', supervisor.stop),
-    [Symbol.dispose]: () => supervisor[Symbol.dispose](),
-  };
+  return new Proxy(supervisor, {
+    get: (target, name) => {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      const call = member.bind(target);
+      if (name !== 'launch' && name !== 'kill' && name !== 'stop') return call;
+      return async (...args: readonly unknown[]) => {
+        step(name);
+        return call(...args);
+      };
+    },
+  });
 }
 
 /** What the fake supervisor wrote down; undefined connections have written nothing here. */

@@ -39,89 +39,111 @@ interface Entry {
 }
 
 export function createPendingPods(clock: Clock, onReady: () => void): PendingPods {
-  const entries = new Map<string, Entry>();
-  const ready = new Set<string>();
-  let nextOrder = 0;
+  return new Queue(clock, onReady);
+}
 
-  const set = (key: string, entry: Entry): void => {
-    entries.get(key)?.timer?.[Symbol.dispose]();
-    entries.set(key, entry);
-    if (entry.state !== 'ready') ready.delete(key);
-    else {
-      const wasEmpty = ready.size === 0;
-      ready.add(key);
-      if (wasEmpty) onReady();
+class Queue implements PendingPods {
+  readonly #clock: Clock;
+  readonly #onReady: () => void;
+  readonly #entries = new Map<string, Entry>();
+  readonly #ready = new Set<string>();
+  #nextOrder = 0;
+
+  constructor(clock: Clock, onReady: () => void) {
+    this.#clock = clock;
+    this.#onReady = onReady;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  put(pod: Pod): void {
+    const key = objectKey(pod);
+    const before = this.#entries.get(key);
+    if (before === undefined || before.pod.metadata?.uid !== pod.metadata?.uid)
+      this.#set(key, { pod, attempts: 0, notBeforeMs: 0, order: this.#nextOrder++, state: 'ready' });
+    else if (before.state === 'unschedulable' && isChanged(before.pod, pod))
+      this.#requeue(key, { ...before, pod });
+    else this.#entries.set(key, { ...before, pod });
+  }
+
+  delete(key: string): void {
+    this.#entries.get(key)?.timer?.[Symbol.dispose]();
+    this.#entries.delete(key);
+    this.#ready.delete(key);
+  }
+
+  take(): Pod | undefined {
+    let best: { readonly key: string; readonly entry: Entry } | undefined;
+    for (const key of this.#ready) {
+      const entry = this.#entries.get(key);
+      if (entry !== undefined && (best === undefined || isBefore(entry, best.entry))) best = { key, entry };
     }
-  };
-  const makeReady = (key: string): void => {
-    const entry = entries.get(key);
+    if (best === undefined) return undefined;
+    this.#ready.delete(best.key);
+    this.#entries.set(best.key, { ...best.entry, state: 'taken' });
+    return best.entry.pod;
+  }
+
+  putUnschedulable(pod: Pod): void {
+    const { key, entry } = this.#tried(pod);
+    const timer = this.#clock.after(unschedulableMaxMs, () => this.#makeReady(key));
+    this.#set(key, { ...entry, state: 'unschedulable', timer });
+  }
+
+  putFailed(pod: Pod): void {
+    const { key, entry } = this.#tried(pod);
+    this.#requeue(key, entry);
+  }
+
+  wakeUnschedulable(): void {
+    for (const [key, entry] of this.#entries) if (entry.state === 'unschedulable') this.#requeue(key, entry);
+  }
+
+  [Symbol.dispose](): void {
+    for (const { timer } of this.#entries.values()) timer?.[Symbol.dispose]();
+    this.#entries.clear();
+    this.#ready.clear();
+  }
+
+  #set(key: string, entry: Entry): void {
+    this.#entries.get(key)?.timer?.[Symbol.dispose]();
+    this.#entries.set(key, entry);
+    if (entry.state !== 'ready') {
+      this.#ready.delete(key);
+      return;
+    }
+    const wasEmpty = this.#ready.size === 0;
+    this.#ready.add(key);
+    if (wasEmpty) this.#onReady();
+  }
+
+  #makeReady(key: string): void {
+    const entry = this.#entries.get(key);
     if (entry === undefined) return;
     const { timer: _timer, ...rest } = entry;
-    set(key, { ...rest, state: 'ready' });
-  };
+    this.#set(key, { ...rest, state: 'ready' });
+  }
+
   /** Ready once the back-off has passed. */
-  const requeue = (key: string, entry: Entry): void => {
-    const waitMs = entry.notBeforeMs - clock.monotonic();
-    if (waitMs <= 0) set(key, { ...entry, state: 'ready' });
-    else set(key, { ...entry, state: 'backoff', timer: clock.after(waitMs, () => makeReady(key)) });
-  };
-  const tried = (pod: Pod): { readonly key: string; readonly entry: Entry } => {
+  #requeue(key: string, entry: Entry): void {
+    const waitMs = entry.notBeforeMs - this.#clock.monotonic();
+    if (waitMs <= 0) this.#set(key, { ...entry, state: 'ready' });
+    else {
+      const timer = this.#clock.after(waitMs, () => this.#makeReady(key));
+      this.#set(key, { ...entry, state: 'backoff', timer });
+    }
+  }
+
+  #tried(pod: Pod): { readonly key: string; readonly entry: Entry } {
     const key = objectKey(pod);
-    const before = entries.get(key);
+    const before = this.#entries.get(key);
     const attempts = (before?.attempts ?? 0) + 1;
-    const notBeforeMs = clock.monotonic() + backoffMs(backoff, attempts);
-    return {
-      key,
-      entry: { pod, attempts, notBeforeMs, order: before?.order ?? nextOrder++, state: 'taken' },
-    };
-  };
-  return {
-    put: (pod) => {
-      const key = objectKey(pod);
-      const before = entries.get(key);
-      if (before?.pod.metadata?.uid !== pod.metadata?.uid || before === undefined) {
-        set(key, { pod, attempts: 0, notBeforeMs: 0, order: nextOrder++, state: 'ready' });
-      } else if (before.state === 'unschedulable' && isChanged(before.pod, pod))
-        requeue(key, { ...before, pod });
-      else entries.set(key, { ...before, pod });
-    },
-    delete: (key) => {
-      entries.get(key)?.timer?.[Symbol.dispose]();
-      entries.delete(key);
-      ready.delete(key);
-    },
-    take: () => {
-      let best: { readonly key: string; readonly entry: Entry } | undefined;
-      for (const key of ready) {
-        const entry = entries.get(key);
-        if (entry !== undefined && (best === undefined || isBefore(entry, best.entry))) best = { key, entry };
-      }
-      if (best === undefined) return undefined;
-      ready.delete(best.key);
-      entries.set(best.key, { ...best.entry, state: 'taken' });
-      return best.entry.pod;
-    },
-    putUnschedulable: (pod) => {
-      const { key, entry } = tried(pod);
-      const timer = clock.after(unschedulableMaxMs, () => makeReady(key));
-      set(key, { ...entry, state: 'unschedulable', timer });
-    },
-    putFailed: (pod) => {
-      const { key, entry } = tried(pod);
-      requeue(key, entry);
-    },
-    wakeUnschedulable: () => {
-      for (const [key, entry] of entries) if (entry.state === 'unschedulable') requeue(key, entry);
-    },
-    get size() {
-      return entries.size;
-    },
-    [Symbol.dispose]: () => {
-      for (const { timer } of entries.values()) timer?.[Symbol.dispose]();
-      entries.clear();
-      ready.clear();
-    },
-  };
+    const notBeforeMs = this.#clock.monotonic() + backoffMs(backoff, attempts);
+    const order = before?.order ?? this.#nextOrder++;
+    return { key, entry: { pod, attempts, notBeforeMs, order, state: 'taken' } };
+  }
 }
 
 /** Its status does not matter, and is written by the scheduler itself. */

@@ -4,10 +4,11 @@ import type { Logger } from '#base/log.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Binding, Node, Pod, PodCondition } from '#api/generated/objects.ts';
+import type { Binding, Namespace, Node, Pod, PodCondition, Service } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
+import type { Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
@@ -29,94 +30,107 @@ const sliceMaxMs = 10;
 
 /** Binds each pod that waits for a node as soon as its informer tells of it. Runs until disposed. */
 export function startScheduler(options: SchedulerOptions): AsyncDisposable {
-  const { informers, clock, logger, schedulerName = defaultSchedulerName } = options;
-  const podInformer = informers.for(pods);
-  const nodeInformer = informers.for(nodes);
-  const serviceInformer = informers.for(services, {
-    indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
-  });
-  const namespaceInformer = informers.for(namespaces);
-  const cache = createClusterCache();
-  const recorder = createEventRecorder({
-    client: informers.client,
-    component: schedulerName,
-    clock,
-    logger,
-  });
-  const snapshot = (): Snapshot => ({
-    nodes: cache.nodes(),
-    services: (namespace) => serviceInformer.byIndex('namespace', namespace),
-    namespaceLabels: (namespace) => namespaceInformer.get(namespace)?.metadata?.labels ?? {},
-  });
-  const binding = new Set<Promise<void>>();
-  let isRunning = false;
-  let isClosed = false;
+  return new Scheduler(options);
+}
 
-  const run = async (): Promise<void> => {
-    await Promise.resolve(); // All pods that one event loop turn brings are in the queue first.
-    let sliceStartMs = clock.monotonic();
-    // Nothing is pending any more once disposed.
-    for (let pod = pending.take(); pod !== undefined; pod = pending.take()) {
-      scheduleOne(pod);
-      if (clock.monotonic() - sliceStartMs < sliceMaxMs) continue;
-      await clock.sleep(0);
-      sliceStartMs = clock.monotonic();
-    }
-    isRunning = false;
-  };
-  const start = (): void => {
-    if (isRunning || isClosed) return;
-    isRunning = true;
-    void run();
-  };
-  const pending = createPendingPods(clock, start);
-  const scheduleOne = (pod: Pod): void => {
-    const work = tryOne(pod).catch((error: unknown) => {
-      // A pod that breaks a plugin must not stop the others.
-      logger.error({ pod: objectKey(pod), error: describeError(error) }, 'schedule failed');
-      pending.putFailed(pod);
+class Scheduler implements AsyncDisposable {
+  readonly #parts: Parts;
+  readonly #services: Informer<Service>;
+  readonly #namespaces: Informer<Namespace>;
+  readonly #binding = new Set<Promise<void>>();
+  readonly #attached = new DisposableStack();
+  #isRunning = false;
+  #isClosed = false;
+
+  constructor({ informers, clock, logger, schedulerName = defaultSchedulerName }: SchedulerOptions) {
+    const recorder = createEventRecorder({
+      client: informers.client,
+      component: schedulerName,
+      clock,
+      logger,
     });
-    binding.add(work);
-    void work.finally(() => binding.delete(work));
-  };
-  /** Decides, and counts the pod on its node, before it returns; the writes follow. */
-  const tryOne = async (pod: Pod): Promise<void> => {
-    const decision = decide({ pod, snapshot: snapshot() });
-    if (decision.kind === 'node') {
-      await bindPod({ informers, cache, pending, recorder, logger }, pod, decision.nodeName);
-    } else await refusePod({ informers, pending, recorder, logger, clock }, pod, decision.message);
-  };
-  const attached = new DisposableStack();
-  void Promise.all([
-    podInformer.synced,
-    nodeInformer.synced,
-    serviceInformer.synced,
-    namespaceInformer.synced,
-  ]).then(() => {
-    if (isClosed) return;
-    attached.use(
-      nodeInformer.onChange(({ key, old, current }) => {
+    const pending = createPendingPods(clock, () => this.#start());
+    const cache = createClusterCache();
+    this.#parts = { informers, cache, pending, recorder, logger, clock, schedulerName };
+    this.#services = informers.for(services, {
+      indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
+    });
+    this.#namespaces = informers.for(namespaces);
+    const caches = [informers.for(pods), informers.for(nodes), this.#services, this.#namespaces];
+    void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    this.#attached.dispose();
+    this.#parts.pending[Symbol.dispose]();
+    await Promise.allSettled(this.#binding);
+    await this.#parts.recorder[Symbol.asyncDispose]();
+  }
+
+  #attach(): void {
+    if (this.#isClosed) return;
+    const { informers, cache, pending } = this.#parts;
+    this.#attached.use(
+      informers.for(nodes).onChange(({ key, old, current }) => {
         cache.setNode(key, current);
         if (current !== undefined && mayHelp(old, current)) pending.wakeUnschedulable();
       }),
     );
-    attached.use(
-      podInformer.onChange((change) => {
-        if (takePodChange({ cache, pending, schedulerName }, change)) pending.wakeUnschedulable();
+    this.#attached.use(
+      informers.for(pods).onChange((change) => {
+        if (takePodChange(this.#parts, change)) pending.wakeUnschedulable();
         const { current } = change;
-        if (current !== undefined && isGated(current)) void noteGated({ informers, clock, logger }, current);
+        if (current !== undefined && isGated(current)) void noteGated(this.#parts, current);
       }),
     );
-  });
-  return {
-    [Symbol.asyncDispose]: async () => {
-      isClosed = true;
-      attached.dispose();
-      pending[Symbol.dispose]();
-      await Promise.allSettled(binding);
-      await recorder[Symbol.asyncDispose]();
-    },
-  };
+  }
+
+  #start(): void {
+    if (this.#isRunning || this.#isClosed) return;
+    this.#isRunning = true;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { pending, clock } = this.#parts;
+    await Promise.resolve(); // All pods that one event loop turn brings are in the queue first.
+    let sliceStartMs = clock.monotonic();
+    // Nothing is pending any more once disposed.
+    for (let pod = pending.take(); pod !== undefined; pod = pending.take()) {
+      this.#schedule(pod);
+      if (clock.monotonic() - sliceStartMs < sliceMaxMs) continue;
+      await clock.sleep(0);
+      sliceStartMs = clock.monotonic();
+    }
+    this.#isRunning = false;
+  }
+
+  #schedule(pod: Pod): void {
+    const { pending, logger } = this.#parts;
+    const work = this.#tryOne(pod).catch((error: unknown) => {
+      // A pod that breaks a plugin must not stop the others.
+      logger.error({ pod: objectKey(pod), error: describeError(error) }, 'schedule failed');
+      pending.putFailed(pod);
+    });
+    this.#binding.add(work);
+    void work.finally(() => this.#binding.delete(work));
+  }
+
+  /** Decides, and counts the pod on its node, before it returns; the writes follow. */
+  async #tryOne(pod: Pod): Promise<void> {
+    const decision = decide({ pod, snapshot: this.#snapshot() });
+    if (decision.kind === 'node') await bindPod(this.#parts, pod, decision.nodeName);
+    else await refusePod(this.#parts, pod, decision.message);
+  }
+
+  #snapshot(): Snapshot {
+    return {
+      nodes: this.#parts.cache.nodes(),
+      services: (namespace) => this.#services.byIndex('namespace', namespace),
+      namespaceLabels: (namespace) => this.#namespaces.get(namespace)?.metadata?.labels ?? {},
+    };
+  }
 }
 
 interface Parts {

@@ -96,11 +96,11 @@ type Greeted =
 function greet(socket: Socket, path: string, decode: typeof decodeChunk): Promise<Greeted> {
   const decoder = createFrameDecoder();
   const { promise, resolve } = Promise.withResolvers<Greeted>();
-  let live: { readonly connection: Connection; readonly feed: Feed } | undefined;
+  let live: LiveConnection | undefined;
   let failure: unknown;
   socket.on('error', (error) => void (failure = error));
   socket.on('close', () => {
-    if (live !== undefined) return live.feed.onClose(failure);
+    if (live !== undefined) return live.onClose(failure);
     resolve({ kind: 'closed', failure });
   });
   socket.on('data', (chunk: Buffer) => {
@@ -108,11 +108,11 @@ function greet(socket: Socket, path: string, decode: typeof decodeChunk): Promis
       live === undefined ? decode(decoder, chunk, socket) : decodeChunk(decoder, chunk, socket);
     for (const message of messages) {
       if (live !== undefined) {
-        live.feed.onMessage(message);
+        live.onMessage(message);
       } else if (message.kind === 'hello') {
         socket.setTimeout(0);
-        live = createConnection(socket, path, message);
-        resolve({ kind: 'connected', connection: live.connection });
+        live = new LiveConnection(socket, path, message);
+        resolve({ kind: 'connected', connection: live });
       }
     }
   });
@@ -129,38 +129,82 @@ function decodeChunk(decoder: FrameDecoder, chunk: Buffer, socket: Socket): read
   }
 }
 
-interface Feed {
-  onMessage(message: EventMessage): void;
-  onClose(cause: unknown): void;
-}
-
 interface Waiting {
   readonly settle: (answer: Answer) => void;
   readonly reject: (error: PodwrightError) => void;
 }
 
-function createConnection(
-  socket: Socket,
-  path: string,
-  hello: Connection['hello'],
-): { readonly connection: Connection; readonly feed: Feed } {
-  const waiting = new Map<number, Waiting>();
-  const receivers = new Map<number, StreamReceiver>();
-  const listeners = new Set<(exit: ProcessExit | undefined) => void>();
-  let nextTag = 1;
-  let end: PodwrightError | undefined;
+/** A connection, and what feeds it: the reader of its socket. */
+class LiveConnection implements Connection {
+  readonly hello: Connection['hello'];
+  readonly #socket: Socket;
+  readonly #path: string;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #receivers = new Map<number, StreamReceiver>();
+  readonly #listeners = new Set<(exit: ProcessExit | undefined) => void>();
+  #nextTag = 1;
+  #end: PodwrightError | undefined;
 
-  const ask = <T>(message: UntaggedRequest, accept: (answer: Answer) => T): Promise<T> => {
+  constructor(socket: Socket, path: string, hello: Connection['hello']) {
+    this.#socket = socket;
+    this.#path = path;
+    this.hello = hello;
+  }
+
+  request<T>(message: UntaggedRequest, accept: (reply: Reply) => T): Promise<T> {
+    return this.#ask(message, (answer) => accept(expectReply(answer)));
+  }
+
+  list(): ReturnType<Connection['list']> {
+    return this.#ask({ kind: 'list' }, (answer) => (answer.kind === 'running' ? answer.processes : []));
+  }
+
+  send(message: Parameters<Connection['send']>[0]): boolean {
+    return this.#end === undefined && this.#socket.write(encodeRequest(message));
+  }
+
+  receive(handle: number, receiver: StreamReceiver): void {
+    this.#receivers.set(handle, receiver);
+  }
+
+  forget(handle: number): void {
+    this.#receivers.delete(handle);
+  }
+
+  onExit(listener: (exit: ProcessExit | undefined) => void): Disposable {
+    if (this.#end !== undefined) throw this.#end;
+    this.#listeners.add(listener);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#listeners.clear();
+    this.#finish(new PodwrightError('E_CLOSED', `use supervisor ${this.#path}: disposed`));
+    this.#socket.destroy();
+  }
+
+  onMessage(message: EventMessage): void {
+    dispatch(message, { waiting: this.#waiting, receivers: this.#receivers, listeners: this.#listeners });
+  }
+
+  onClose(cause: unknown): void {
+    const text = `use supervisor ${this.#path}: the connection ended`;
+    this.#finish(new PodwrightError('E_CONNECTION', text, { cause }));
+    const told = [...this.#listeners];
+    this.#listeners.clear();
+    for (const listener of told) listener(undefined);
+  }
+
+  #ask<T>(message: UntaggedRequest, accept: (answer: Answer) => T): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    if (end !== undefined) return Promise.reject(end);
-    if (waiting.size >= requestsMax) {
-      return Promise.reject(
-        new PodwrightError('E_LIMIT', `ask supervisor ${path}: ${requestsMax} requests wait`),
-      );
+    if (this.#end !== undefined) return Promise.reject(this.#end);
+    if (this.#waiting.size >= requestsMax) {
+      const text = `ask supervisor ${this.#path}: ${requestsMax} requests wait`;
+      return Promise.reject(new PodwrightError('E_LIMIT', text));
     }
-    const tag = nextTag;
-    nextTag = (nextTag % 0xffff_ffff) + 1;
-    const frame = encodeRequest({ ...message, tag }, hello.frameBytesMax);
+    const tag = this.#nextTag;
+    this.#nextTag = (tag % 0xffff_ffff) + 1;
+    const frame = encodeRequest({ ...message, tag }, this.hello.frameBytesMax);
     const settle = (answer: Answer): void => {
       try {
         resolve(accept(answer));
@@ -169,60 +213,29 @@ function createConnection(
       }
     };
     const giveUp = (): void => {
-      waiting.set(tag, { settle: onLate(message), reject: () => undefined });
-      const text = `ask supervisor ${path} for ${message.kind}: no answer in ${requestMs} ms`;
+      const late = { settle: (answer: Answer) => this.#undo(message, answer), reject: () => undefined };
+      this.#waiting.set(tag, late);
+      const text = `ask supervisor ${this.#path} for ${message.kind}: no answer in ${requestMs} ms`;
       reject(new PodwrightError('E_TIMEOUT', text));
     };
-    waiting.set(tag, withDeadline({ settle, reject }, giveUp));
-    socket.write(frame);
+    this.#waiting.set(tag, withDeadline({ settle, reject }, giveUp));
+    this.#socket.write(frame);
     return promise;
-  };
+  }
 
-  const onLate =
-    (message: UntaggedRequest) =>
-    (answer: Answer): void => {
-      const kill = undoOf(message, answer);
-      if (kill !== undefined) ask(kill, () => undefined).catch(() => undefined); // Already ended, or the supervisor is.
-    };
+  #undo(message: UntaggedRequest, answer: Answer): void {
+    const kill = undoOf(message, answer);
+    if (kill !== undefined) this.#ask(kill, () => undefined).catch(() => undefined); // Already ended, or the supervisor is.
+  }
 
-  const finish = (error: PodwrightError): void => {
-    if (end !== undefined) return;
-    end = error;
-    for (const { reject } of waiting.values()) reject(error);
-    for (const receiver of receivers.values()) receiver.onEnd(error);
-    waiting.clear();
-    receivers.clear();
-  };
-
-  const connection: Connection = {
-    hello,
-    request: (message, accept) => ask(message, (answer) => accept(expectReply(answer))),
-    list: () => ask({ kind: 'list' }, (answer) => (answer.kind === 'running' ? answer.processes : [])),
-    send: (message) => end === undefined && socket.write(encodeRequest(message)),
-    receive: (handle, receiver) => void receivers.set(handle, receiver),
-    forget: (handle) => void receivers.delete(handle),
-    onExit: (listener) => {
-      if (end !== undefined) throw end;
-      listeners.add(listener);
-      return { [Symbol.dispose]: () => void listeners.delete(listener) };
-    },
-    [Symbol.dispose]: () => {
-      listeners.clear();
-      finish(new PodwrightError('E_CLOSED', `use supervisor ${path}: disposed`));
-      socket.destroy();
-    },
-  };
-
-  const feed: Feed = {
-    onMessage: (message) => dispatch(message, { waiting, receivers, listeners }),
-    onClose: (cause) => {
-      finish(new PodwrightError('E_CONNECTION', `use supervisor ${path}: the connection ended`, { cause }));
-      const told = [...listeners];
-      listeners.clear();
-      for (const listener of told) listener(undefined);
-    },
-  };
-  return { connection, feed };
+  #finish(error: PodwrightError): void {
+    if (this.#end !== undefined) return;
+    this.#end = error;
+    for (const { reject } of this.#waiting.values()) reject(error);
+    for (const receiver of this.#receivers.values()) receiver.onEnd(error);
+    this.#waiting.clear();
+    this.#receivers.clear();
+  }
 }
 
 function withDeadline({ settle, reject }: Waiting, giveUp: () => void): Waiting {

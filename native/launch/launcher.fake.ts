@@ -171,78 +171,106 @@ function endSupervisor(state: FakeState): void {
 }
 
 function connectFake(state: FakeState, context: FakeContext): Supervisor {
-  let isOpen = true;
-  const own = new Set<(exit: ProcessExit | undefined) => void>();
-  const check = (): void => {
-    if (!isOpen) throw new PodwrightError('E_CLOSED', `use supervisor ${state.spec.directory}: disposed`);
-    if (!state.isAlive)
-      throw new PodwrightError('E_CONNECTION', `use supervisor ${state.spec.directory}: it is gone`);
-    if (state.isHung)
-      throw new PodwrightError('E_TIMEOUT', `ask supervisor ${state.spec.directory}: no answer`);
-  };
-  const find = (id: string, what: string): RunningFake => {
-    const process = state.processes.get(id);
+  return new FakeSupervisor(state, context);
+}
+
+class FakeSupervisor implements Supervisor {
+  readonly #state: FakeState;
+  readonly #context: FakeContext;
+  readonly #own = new Set<(exit: ProcessExit | undefined) => void>();
+  #isOpen = true;
+
+  constructor(state: FakeState, context: FakeContext) {
+    this.#state = state;
+    this.#context = context;
+  }
+
+  get pid(): number {
+    return this.#state.pid;
+  }
+
+  get directory(): string {
+    return this.#state.spec.directory;
+  }
+
+  async launch(...[id, launch, stdio]: Parameters<Supervisor['launch']>): Promise<RunningProcess> {
+    this.#check();
+    const [state, context] = [this.#state, this.#context];
+    if (typeof launch.pidNamespace === 'object') checkTarget(state, id, launch.pidNamespace.ofPid);
+    return describeProcess(startFake({ state, context, id, launch, stdio }));
+  }
+
+  async exec(...[id, launch, stdio]: Parameters<Supervisor['exec']>): ReturnType<Supervisor['exec']> {
+    this.#check();
+    const [state, context] = [this.#state, this.#context];
+    checkTarget(state, id, launch.targetPid);
+    let streams: ProcessStreams | undefined;
+    const attach = (process: RunningFake): void => void (streams = attachFake(process, true));
+    const process = startFake({ state, context, id, launch, stdio, attach });
+    if (streams === undefined) throw new PodwrightError('E_INTERNAL', `exec ${id}: no streams`);
+    return { process: describeProcess(process), streams };
+  }
+
+  async attach(id: string): Promise<ProcessStreams> {
+    this.#check();
+    const process = this.#find(id, 'attach');
+    return attachFake(process, process.stdio.stdinOnce);
+  }
+
+  async kill(id: string, signal: Parameters<Supervisor['kill']>[1]): Promise<void> {
+    this.#check();
+    const process = this.#state.processes.get(id);
+    if (process !== undefined) signalFake(this.#state, this.#context, process, signal);
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    this.#check();
+    this.#find(id, 'reopen log of');
+  }
+
+  async running(): Promise<readonly RunningProcess[]> {
+    this.#check();
+    return [...this.#state.processes.values()].map(describeProcess);
+  }
+
+  async exits(): Promise<readonly ProcessExit[]> {
+    return [...this.#state.exits];
+  }
+
+  onExit(listener: (exit: ProcessExit | undefined) => void): Disposable {
+    this.#check();
+    this.#state.listeners.add(listener);
+    this.#own.add(listener);
+    return {
+      [Symbol.dispose]: () => void (this.#state.listeners.delete(listener), this.#own.delete(listener)),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#check();
+    const { size } = this.#state.processes;
+    if (size > 0) throw new PodwrightError('E_BUSY', `stop supervisor ${this.directory}: ${size} running`);
+    endSupervisor(this.#state);
+  }
+
+  [Symbol.dispose](): void {
+    this.#isOpen = false;
+    for (const listener of this.#own) this.#state.listeners.delete(listener);
+  }
+
+  #check(): void {
+    const { directory } = this;
+    if (!this.#isOpen) throw new PodwrightError('E_CLOSED', `use supervisor ${directory}: disposed`);
+    if (!this.#state.isAlive)
+      throw new PodwrightError('E_CONNECTION', `use supervisor ${directory}: it is gone`);
+    if (this.#state.isHung) throw new PodwrightError('E_TIMEOUT', `ask supervisor ${directory}: no answer`);
+  }
+
+  #find(id: string, what: string): RunningFake {
+    const process = this.#state.processes.get(id);
     if (process === undefined) throw new PodwrightError('E_NOT_FOUND', `${what} ${id}: no such process`);
     return process;
-  };
-  return {
-    pid: state.pid,
-    directory: state.spec.directory,
-    launch: async (id, container, stdio) => {
-      check();
-      if (typeof container.pidNamespace === 'object') checkTarget(state, id, container.pidNamespace.ofPid);
-      const process = startFake({ state, context, id, launch: container, stdio });
-      return describeProcess(process);
-    },
-    exec: async (id, exec, stdio) => {
-      check();
-      checkTarget(state, id, exec.targetPid);
-      let streams: ProcessStreams | undefined;
-      const attach = (process: RunningFake): void => void (streams = attachFake(process, true));
-      const process = startFake({ state, context, id, launch: exec, stdio, attach });
-      if (streams === undefined) throw new PodwrightError('E_INTERNAL', `exec ${id}: no streams`);
-      return { process: describeProcess(process), streams };
-    },
-    attach: async (id) => {
-      check();
-      const process = find(id, 'attach');
-      return attachFake(process, process.stdio.stdinOnce);
-    },
-    kill: async (id, signal) => {
-      check();
-      const process = state.processes.get(id);
-      if (process !== undefined) signalFake(state, context, process, signal);
-    },
-    reopenLog: async (id) => {
-      check();
-      find(id, 'reopen log of');
-    },
-    running: async () => {
-      check();
-      return [...state.processes.values()].map(describeProcess);
-    },
-    exits: async () => [...state.exits],
-    onExit: (listener) => {
-      check();
-      state.listeners.add(listener);
-      own.add(listener);
-      return { [Symbol.dispose]: () => void (state.listeners.delete(listener), own.delete(listener)) };
-    },
-    stop: async () => {
-      check();
-      if (state.processes.size > 0) {
-        throw new PodwrightError(
-          'E_BUSY',
-          `stop supervisor ${state.spec.directory}: ${state.processes.size} running`,
-        );
-      }
-      endSupervisor(state);
-    },
-    [Symbol.dispose]: () => {
-      isOpen = false;
-      for (const listener of own) state.listeners.delete(listener);
-    },
-  };
+  }
 }
 
 function describeProcess(process: RunningFake): RunningProcess {

@@ -45,87 +45,103 @@ export function websocketChannels(
   request: StreamRequest,
   clock: Clock = systemClock,
 ): CommandChannels {
-  const version = websocketProtocols.get(socket.protocol) ?? { isBase64: false, hasStatus: false };
-  const closed = Promise.withResolvers<void>();
-  let hasEnded = false;
-  let resize: ((chunk: Buffer) => void) | undefined;
-  const stdin = request.stdin ? new Readable({ read: () => socket.resume() }) : undefined;
-  let settled = version.isHasty === true ? canTake(socket, clock) : undefined;
-  settled?.then(
-    () => (settled = undefined),
-    () => undefined,
-  );
-  const send = (channel: number, data: Buffer, done: (error?: Error | null) => void): void => {
-    if (settled !== undefined) {
-      settled.then(() => send(channel, data, done), done);
+  return new WebSocketChannels(socket, request, clock);
+}
+
+class WebSocketChannels implements CommandChannels {
+  readonly stdin: Readable | undefined;
+  readonly stdout: Writable | undefined;
+  readonly stderr: Writable | undefined;
+  readonly closed: Promise<void>;
+  readonly #socket: WebSocket;
+  readonly #version: WebSocketVersion;
+  /** Until it has resolved nothing is sent. */
+  #settled: Promise<void> | undefined;
+  #hasEnded = false;
+  #resize: ((chunk: Buffer) => void) | undefined;
+
+  constructor(socket: WebSocket, request: StreamRequest, clock: Clock) {
+    this.#socket = socket;
+    this.#version = websocketProtocols.get(socket.protocol) ?? { isBase64: false, hasStatus: false };
+    this.stdin = request.stdin ? new Readable({ read: () => socket.resume() }) : undefined;
+    this.stdout = request.stdout ? this.#output(stdoutChannel) : undefined;
+    this.stderr = request.stderr ? this.#output(stderrChannel) : undefined;
+    this.#settled = this.#version.isHasty === true ? canTake(socket, clock) : undefined;
+    this.#settled?.then(
+      () => (this.#settled = undefined),
+      () => undefined,
+    );
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    socket.on('message', (raw) => this.#take(decode(raw, this.#version.isBase64)));
+    socket.on('close', () => {
+      this.#endInput();
+      resolve();
+    });
+    socket.on('error', () => socket.terminate());
+    socket.resume();
+  }
+
+  onResize(listener: Parameters<typeof parseResizes>[0]): void {
+    this.#resize = parseResizes(listener);
+  }
+
+  async finish(status: Parameters<CommandChannels['finish']>[0]): Promise<void> {
+    // A stream that the socket was too slow for holds what it was given: the close that follows would cut it off.
+    await Promise.allSettled(
+      [this.stdout, this.stderr].flatMap((stream) => (stream ? [finished(stream.end())] : [])),
+    );
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const message = status.status === 'Success' ? '' : (status.message ?? '');
+    const text = this.#version.hasStatus ? JSON.stringify(status) : message;
+    this.#send(errorChannel, Buffer.from(text), () => resolve());
+    await promise;
+    this.#endInput();
+    this.#socket.close(1000);
+    await this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#socket.readyState === this.#socket.OPEN) this.#socket.close(1000);
+    else if (this.#socket.readyState !== this.#socket.CLOSED) this.#socket.terminate();
+  }
+
+  #output(channel: number): Writable {
+    return new Writable({
+      write: (chunk: Buffer, _encoding, callback) => this.#send(channel, chunk, callback),
+    });
+  }
+
+  #send(channel: number, data: Buffer, done: (error?: Error | null) => void): void {
+    if (this.#settled !== undefined) {
+      this.#settled.then(() => this.#send(channel, data, done), done);
       return;
     }
-    if (socket.readyState !== socket.OPEN) {
+    if (this.#socket.readyState !== this.#socket.OPEN) {
       done(new Error('connection closed'));
       return;
     }
-    if (version.isBase64) socket.send(`${channel}${data.toString('base64')}`, done);
-    else socket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true }, done);
-  };
-  const output = (channel: number): Writable =>
-    new Writable({ write: (chunk: Buffer, _encoding, callback) => send(channel, chunk, callback) });
+    if (this.#version.isBase64) this.#socket.send(`${channel}${data.toString('base64')}`, done);
+    else this.#socket.send(Buffer.concat([Buffer.from([channel]), data]), { binary: true }, done);
+  }
 
-  const stdout = request.stdout ? output(stdoutChannel) : undefined;
-  const stderr = request.stderr ? output(stderrChannel) : undefined;
-
-  // Nobody reads on then, and yet the client's close has to be seen.
-  const endInput = (): void => {
-    if (stdin !== undefined && !hasEnded) stdin.push(null);
-    hasEnded = true;
-    socket.resume();
-  };
-
-  socket.on('message', (raw) => {
-    const message = decode(raw, version.isBase64);
+  #take(message: Buffer): void {
     const [channel] = message;
     const data = message.subarray(1);
     if (channel === stdinChannel) {
       // A reader that lags stops the socket; `read` lets it go on.
-      if (stdin !== undefined && data.length > 0 && !hasEnded && !stdin.push(data)) socket.pause();
-    } else if (channel === resizeChannel) resize?.(data);
-    else if (channel === closeChannel && data[0] === stdinChannel) endInput();
-  });
-  socket.on('close', () => {
-    endInput();
-    closed.resolve();
-  });
-  socket.on('error', () => socket.terminate());
-  socket.resume();
-  return {
-    stdin,
-    stdout,
-    stderr,
-    onResize: (listener) => {
-      resize = parseResizes(listener);
-    },
-    finish: async (status) => {
-      // A stream that the socket was too slow for holds what it was given: the close that follows would cut it off.
-      await Promise.allSettled(
-        [stdout, stderr].flatMap((stream) => (stream ? [finished(stream.end())] : [])),
-      );
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const text = version.hasStatus
-        ? JSON.stringify(status)
-        : status.status === 'Success'
-          ? ''
-          : (status.message ?? '');
-      send(errorChannel, Buffer.from(text), () => resolve());
-      await promise;
-      endInput();
-      socket.close(1000);
-      await closed.promise;
-    },
-    closed: closed.promise,
-    [Symbol.asyncDispose]: async () => {
-      if (socket.readyState === socket.OPEN) socket.close(1000);
-      else if (socket.readyState !== socket.CLOSED) socket.terminate();
-    },
-  };
+      if (this.stdin !== undefined && data.length > 0 && !this.#hasEnded && !this.stdin.push(data))
+        this.#socket.pause();
+    } else if (channel === resizeChannel) this.#resize?.(data);
+    else if (channel === closeChannel && data[0] === stdinChannel) this.#endInput();
+  }
+
+  /** Nobody reads on then, and yet the client's close has to be seen. */
+  #endInput(): void {
+    if (this.stdin !== undefined && !this.#hasEnded) this.stdin.push(null);
+    this.#hasEnded = true;
+    this.#socket.resume();
+  }
 }
 
 /** Resolves when a hasty client can take what it is sent, or is gone. */

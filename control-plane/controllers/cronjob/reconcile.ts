@@ -11,90 +11,109 @@ import {
   isNotFound,
 } from '#client/api-error.ts';
 import { ownKey, runController, type Controller } from '#client/controller.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
 import { endOf, lostActive, planCronJob, type CronEvent, type CronPlan } from './plan.ts';
 
+interface Loop {
+  readonly context: ControllerContext;
+  readonly owners: WritableInformer<CronJob>;
+  readonly jobInformer: WritableInformer<Job>;
+  readonly record: (object: CronJob, event: CronEvent) => void;
+}
+
 /** Starts Jobs when they are due. */
 export function runCronJobs(context: ControllerContext): Controller {
-  const { informers, clock, logger, client } = context;
+  const { informers, clock, logger } = context;
   const owners = informers.for(cronJobs, { indexes: { namespace: byNamespace } });
   const jobInformer = informers.for(jobs, { indexes: { controller: byController } });
   const recorder = context.recorder('cronjob-controller');
-
-  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
-    const cronJob = owners.get(key);
-    if (cronJob === undefined) return undefined;
-    const known = jobInformer.byIndex('controller', cronJob.metadata?.uid ?? '');
-    const found = await Promise.all(lostActive(cronJob, known).map((one) => readJob(context, one)));
-    const all = [...known, ...found.flatMap((job) => (job === undefined ? [] : [job]))];
-    const plan = planCronJob({ cronJob, jobs: all, nowMs: clock.now() });
-    for (const event of plan.events) record(cronJob, event);
-    const status = await start(cronJob, plan);
-    if (!equalJson(status, cronJob.status)) {
-      owners.observe(await client.update(cronJobs, { ...cronJob, status }, { subresource: 'status' }));
-    }
-    for (const { metadata } of plan.history) {
-      await remove(cronJob, { name: metadata?.name, namespace: metadata?.namespace, uid: metadata?.uid });
-    }
-    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
-  };
-  /** The status after what is due was started. */
-  const start = async (cronJob: CronJob, plan: CronPlan): Promise<CronJob['status']> => {
-    if (plan.start === undefined) return plan.status;
-    for (const one of plan.replace) await remove(cronJob, one);
-    const job = await create(cronJob, plan.start.job);
-    if (job === undefined) return plan.status;
-    const kept = (plan.status.active ?? []).filter((one) => !plan.replace.includes(one));
-    const isNew = endOf(job) === undefined && !kept.some(({ uid }) => uid === job.metadata?.uid);
-    const active = isNew ? [...kept, referenceTo(job)] : kept;
-    return {
-      ...plan.status,
-      active: active.length === 0 ? undefined : active,
-      lastScheduleTime: plan.start.scheduleTime,
-    };
-  };
-  const create = async (cronJob: CronJob, wanted: Job): Promise<Job | undefined> => {
-    try {
-      const job = await client.create(jobs, wanted);
-      jobInformer.observe(job);
-      const message = `Created job ${job.metadata?.name ?? ''}`;
-      record(cronJob, { type: 'Normal', reason: 'SuccessfulCreate', message });
-      return job;
-    } catch (error) {
-      if (isNamespaceTerminating(error)) return undefined;
-      if (isAlreadyExists(error)) {
-        const job = await readJob(context, wanted.metadata ?? {});
-        // Made by us before, and not noted; a stranger's of that name is in the way.
-        if (job !== undefined && isControlledBy(job, cronJob.metadata?.uid)) return job;
-      }
-      const message = `Error creating job: ${describeRefusal(error)}`;
-      record(cronJob, { type: 'Warning', reason: 'FailedCreate', message });
-      throw error;
-    }
-  };
-  const remove = async (cronJob: CronJob, { namespace, name = '', uid }: ObjectReference): Promise<void> => {
-    try {
-      await client.delete(
-        jobs,
-        { namespace, name },
-        { preconditions: { uid }, propagationPolicy: 'Background' },
-      );
-      record(cronJob, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` });
-    } catch (error) {
-      if (!isNotFound(error) && !isConflict(error)) throw error;
-    }
-  };
   const record = (object: CronJob, { type, reason, message }: CronEvent): void =>
     recorder.record({ kind: cronJobs, object }, type, reason, message);
+  const loop: Loop = { context, owners, jobInformer, record };
   return runController({
     name: 'cronjob-controller',
     clock,
     logger,
     sources: [ownKey(owners), ownedSource(cronJobs, owners, jobInformer)],
-    reconcile,
+    reconcile: (key) => reconcile(loop, key),
   });
+}
+
+async function reconcile(loop: Loop, key: string): Promise<KeyOutcome | void> {
+  const { context, owners, jobInformer, record } = loop;
+  const cronJob = owners.get(key);
+  if (cronJob === undefined) return;
+  const known = jobInformer.byIndex('controller', cronJob.metadata?.uid ?? '');
+  const found = await Promise.all(lostActive(cronJob, known).map((one) => readJob(context, one)));
+  const all = [...known, ...found.flatMap((job) => (job === undefined ? [] : [job]))];
+  const plan = planCronJob({ cronJob, jobs: all, nowMs: context.clock.now() });
+  for (const event of plan.events) record(cronJob, event);
+  const status = await start(loop, cronJob, plan);
+  if (!equalJson(status, cronJob.status)) {
+    const next = { ...cronJob, status };
+    owners.observe(await context.client.update(cronJobs, next, { subresource: 'status' }));
+  }
+  for (const { metadata } of plan.history) {
+    await remove(loop, cronJob, { name: metadata?.name, namespace: metadata?.namespace, uid: metadata?.uid });
+  }
+  return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+}
+
+/** The status after what is due was started. */
+async function start(loop: Loop, cronJob: CronJob, plan: CronPlan): Promise<CronJob['status']> {
+  if (plan.start === undefined) return plan.status;
+  for (const one of plan.replace) await remove(loop, cronJob, one);
+  const job = await create(loop, cronJob, plan.start.job);
+  if (job === undefined) return plan.status;
+  const kept = (plan.status.active ?? []).filter((one) => !plan.replace.includes(one));
+  const isNew = endOf(job) === undefined && !kept.some(({ uid }) => uid === job.metadata?.uid);
+  const active = isNew ? [...kept, referenceTo(job)] : kept;
+  return {
+    ...plan.status,
+    active: active.length === 0 ? undefined : active,
+    lastScheduleTime: plan.start.scheduleTime,
+  };
+}
+
+async function create(
+  { context, jobInformer, record }: Loop,
+  cronJob: CronJob,
+  wanted: Job,
+): Promise<Job | undefined> {
+  try {
+    const job = await context.client.create(jobs, wanted);
+    jobInformer.observe(job);
+    const message = `Created job ${job.metadata?.name ?? ''}`;
+    record(cronJob, { type: 'Normal', reason: 'SuccessfulCreate', message });
+    return job;
+  } catch (error) {
+    if (isNamespaceTerminating(error)) return undefined;
+    if (isAlreadyExists(error)) {
+      const job = await readJob(context, wanted.metadata ?? {});
+      // Made by us before, and not noted; a stranger's of that name is in the way.
+      if (job !== undefined && isControlledBy(job, cronJob.metadata?.uid)) return job;
+    }
+    const message = `Error creating job: ${describeRefusal(error)}`;
+    record(cronJob, { type: 'Warning', reason: 'FailedCreate', message });
+    throw error;
+  }
+}
+
+async function remove(
+  { context, record }: Loop,
+  cronJob: CronJob,
+  { namespace, name = '', uid }: ObjectReference,
+): Promise<void> {
+  const options = { preconditions: { uid }, propagationPolicy: 'Background' } as const;
+  try {
+    await context.client.delete(jobs, { namespace, name }, options);
+    record(cronJob, { type: 'Normal', reason: 'SuccessfulDelete', message: `Deleted job ${name}` });
+  } catch (error) {
+    if (!isNotFound(error) && !isConflict(error)) throw error;
+  }
 }
 
 async function readJob(

@@ -5,15 +5,13 @@ import { jobs, pods } from '#api/schema/kind-ref.ts';
 import type { Job, Pod } from '#api/generated/objects.ts';
 import { controllerRef } from '#api/meta/owner.ts';
 import { labelSelectorFromObject } from '#api/meta/selector.ts';
-import { describeRefusal, isConflict, isNamespaceTerminating, isNotFound } from '#client/api-error.ts';
-import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import { source, type Controller, type Source } from '#client/controller.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { byController } from '#control-plane/controllers/pods/by-controller.ts';
-import { claim, isKindOf } from '#control-plane/controllers/pods/claim.ts';
-import { createDeletedPods } from '#control-plane/controllers/pods/deleted-pods.ts';
-import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
-import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
+import { isKindOf } from '#control-plane/controllers/pods/claim.ts';
+import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
 import { trackingFinalizer } from './count.ts';
 import { jobPod } from './job-pod.ts';
 import { planJob, timeToLiveMs } from './plan.ts';
@@ -23,85 +21,67 @@ const ownManager = 'kubernetes.io/job-controller';
 
 /** Runs pods until as many as a Job wants have succeeded. */
 export function runJobs(context: ControllerContext): Controller {
-  const { informers, clock, logger, client } = context;
-  const owners = informers.for(jobs, { indexes: { namespace: byNamespace } });
-  const podInformer = informers.for(pods, { indexes: { controller: byController, tracked: byTrackingJob } });
-  const deleted = createDeletedPods();
-  const recorder = context.recorder('job-controller');
-
-  const reconcile = async (key: string): Promise<KeyOutcome | void> => {
-    const job = owners.get(key);
-    for (const pod of podInformer.byIndex('tracked', key)) {
+  const runs = new PodOwner(context, {
+    kind: jobs,
+    name: 'job-controller',
+    podIndexes: { tracked: byTrackingJob },
+    claims: { finalizer: trackingFinalizer },
+  });
+  const releaseStrays = async (job: Job | undefined, key: string): Promise<void> => {
+    for (const pod of runs.pods.byIndex('tracked', key)) {
       if (job === undefined || controllerRef(pod)?.uid !== job.metadata?.uid) await release(context, pod);
     }
-    if (job === undefined) return deleted.forget(key);
-    const { namespace, name = '', uid, deletionTimestamp } = job.metadata ?? {};
-    const leftMs = timeToLiveMs(job, clock.now());
-    if (leftMs !== undefined && leftMs <= 0 && deletionTimestamp === undefined) {
-      return remove(context, { namespace, name }, uid);
-    }
-    if ((job.spec?.managedBy ?? ownManager) !== ownManager) {
-      return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
-    }
-    const ownerKind = jobs;
-    const claimer = { client, ownerKind, kind: pods, informer: podInformer, finalizer: trackingFinalizer };
-    const owned = await claim(claimer, job, labelSelectorFromObject(job.spec?.selector));
-    if (deletionTimestamp !== undefined) {
-      // Nobody counts any more: the pods must be able to go.
-      for (const pod of owned) await release(context, pod);
-      return undefined;
-    }
-    const deletedUids = deleted.still(key, owned);
-    const plan = planJob({ job, pods: owned, deletedUids, nowMs: clock.now() });
-    if (!equalJson(plan.status, job.status)) {
-      const written = await client.update(jobs, { ...job, status: plan.status }, { subresource: 'status' });
-      owners.observe(written);
-      recordChange(job, written);
-    }
-    for (const pod of plan.releasePods) await release(context, pod);
-    for (const pod of plan.deletePods) {
-      await deleted.delete(client, key, pod);
-      recorder.record(
-        { kind: jobs, object: job },
-        'Normal',
-        'SuccessfulDelete',
-        `Deleted pod: ${pod.metadata?.name ?? ''}`,
-      );
-    }
-    const { error } = await slowStart(plan.createPods.length, async (nth) => {
-      const wanted = plan.createPods[nth];
-      if (wanted === undefined) return;
-      const created = await client.create(pods, jobPod(job, wanted)).catch((refusal: unknown) => {
-        const text = `Error creating: ${describeRefusal(refusal)}`;
-        if (!isNamespaceTerminating(refusal)) {
-          recorder.record({ kind: jobs, object: job }, 'Warning', 'FailedCreate', text);
-        }
-        throw refusal;
-      });
-      podInformer.observe(created);
-      const message = `Created pod: ${created.metadata?.name ?? ''}`;
-      recorder.record({ kind: jobs, object: job }, 'Normal', 'SuccessfulCreate', message);
-    });
-    if (error !== undefined && !isNamespaceTerminating(error)) throw error;
-    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
   };
-  const recordChange = (before: Job, job: Job): void => {
-    for (const { type, status, reason = type, message = '' } of job.status?.conditions ?? []) {
-      if (findCondition(before.status?.conditions, type)?.status === status) continue;
-      const regarding = { kind: jobs, object: job };
-      if (type === 'Suspended') {
-        recorder.record(regarding, 'Normal', status === 'True' ? 'Suspended' : 'Resumed', message);
-      } else if (type === 'Complete') recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
-      else if (type === 'Failed') recorder.record(regarding, 'Warning', reason, message);
-    }
-  };
-  return runController({
-    name: 'job-controller',
-    clock,
-    logger,
-    sources: [ownKey(owners), ownedSource(jobs, owners, podInformer), trackedSource(podInformer)],
-    reconcile,
+  return runs.run(
+    (job, key) => reconcile({ context, runs }, job, key),
+    [trackedSource(runs.pods)],
+    releaseStrays,
+  );
+}
+
+async function reconcile(
+  { context, runs }: { readonly context: ControllerContext; readonly runs: PodOwner<Job> },
+  job: Job,
+  key: string,
+): Promise<KeyOutcome | void> {
+  const nowMs = context.clock.now();
+  const isDeleting = job.metadata?.deletionTimestamp !== undefined;
+  const leftMs = timeToLiveMs(job, nowMs);
+  if (leftMs !== undefined && leftMs <= 0 && !isDeleting) return remove(context, job);
+  if ((job.spec?.managedBy ?? ownManager) !== ownManager)
+    return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
+  const owned = await runs.claim(job, labelSelectorFromObject(job.spec?.selector));
+  if (isDeleting) {
+    // Nobody counts any more: the pods must be able to go.
+    for (const pod of owned) await release(context, pod);
+    return;
+  }
+  const plan = planJob({ job, pods: owned, deletedUids: runs.deletedAmong(key, owned), nowMs });
+  if (!equalJson(plan.status, job.status)) {
+    const next = { ...job, status: plan.status };
+    const written = await context.client.update(jobs, next, { subresource: 'status' });
+    runs.owners.observe(written);
+    recordChange(runs.recorder, job, written);
+  }
+  for (const pod of plan.releasePods) await release(context, pod);
+  for (const pod of plan.deletePods) await runs.delete(job, key, pod);
+  const error = await runs.createAll(job, plan.createPods.length, (nth) => {
+    const wanted = plan.createPods[nth];
+    return wanted === undefined ? undefined : jobPod(job, wanted);
   });
+  if (error !== undefined) throw error;
+  return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
+}
+
+function recordChange(recorder: EventRecorder, before: Job, job: Job): void {
+  for (const { type, status, reason = type, message = '' } of job.status?.conditions ?? []) {
+    if (findCondition(before.status?.conditions, type)?.status === status) continue;
+    const regarding = { kind: jobs, object: job };
+    if (type === 'Suspended') {
+      recorder.record(regarding, 'Normal', status === 'True' ? 'Suspended' : 'Resumed', message);
+    } else if (type === 'Complete') recorder.record(regarding, 'Normal', 'Completed', 'Job completed');
+    else if (type === 'Failed') recorder.record(regarding, 'Warning', reason, message);
+  }
 }
 
 /**
@@ -140,13 +120,11 @@ async function release({ client, informers }: ControllerContext, pod: Pod): Prom
   }
 }
 
-async function remove(
-  { client }: ControllerContext,
-  where: { readonly namespace: string | undefined; readonly name: string },
-  uid: string | undefined,
-): Promise<void> {
+async function remove({ client }: ControllerContext, { metadata }: Job): Promise<void> {
+  const { namespace, name = '', uid } = metadata ?? {};
+  const options = { preconditions: { uid }, propagationPolicy: 'Foreground' } as const;
   try {
-    await client.delete(jobs, where, { preconditions: { uid }, propagationPolicy: 'Foreground' });
+    await client.delete(jobs, { namespace, name }, options);
   } catch (error) {
     if (!isNotFound(error) && !isConflict(error)) throw error;
   }

@@ -11,7 +11,7 @@ import type { IndexFunction } from '#client/indexes.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from './by-controller.ts';
-import { claim } from './claim.ts';
+import { claim, type Claimer } from './claim.ts';
 import { createDeletedPods } from './deleted-pods.ts';
 import { byNamespace, ownedSource } from './owner-keys.ts';
 import { nextAvailableMs } from './pod-state.ts';
@@ -25,8 +25,8 @@ export interface PodOwnerOptions<O> {
   readonly name: string;
   /** More indexes of pods than that by controller. */
   readonly podIndexes?: Readonly<Record<string, IndexFunction<Pod>>>;
-  /** Whether a pod can be the owner's, beside what its labels say. */
-  readonly isMember?: (owner: KubeObject, pod: Pod) => boolean;
+  /** What else decides who is claimed, and is done to them. */
+  readonly claims?: Pick<Claimer<O, Pod>, 'isMember' | 'finalizer'>;
   /** An event's message, where it is not that of pkg/controller's RealPodControl. `refusal`: why it was not done. */
   readonly say?: (deed: PodDeed, pod: Pod, owner: O, refusal?: string) => string;
 }
@@ -52,10 +52,11 @@ export class PodOwner<O extends KubeObject> {
     this.recorder = context.recorder(options.name);
   }
 
-  /** The control loop: of owners that are there; what is kept of one that went is forgotten. */
+  /** The control loop. What is kept of an owner that went is forgotten. `before`: whether it is there or not. */
   run(
     reconcile: (owner: O, key: string) => Promise<KeyOutcome | void>,
     sources: readonly Source[] = [],
+    before?: (owner: O | undefined, key: string) => Promise<void>,
   ): Controller {
     const { clock, logger } = this.#context;
     return runController({
@@ -65,6 +66,7 @@ export class PodOwner<O extends KubeObject> {
       sources: [ownKey(this.owners), ownedSource(this.#options.kind, this.owners, this.pods), ...sources],
       reconcile: async (key) => {
         const owner = this.owners.get(key);
+        await before?.(owner, key);
         if (owner !== undefined) return reconcile(owner, key);
         this.#deleted.forget(key);
       },
@@ -74,9 +76,8 @@ export class PodOwner<O extends KubeObject> {
   /** The pods of the owner, after adopting and releasing. */
   claim(owner: O, selector: LabelMatcher): Promise<readonly Pod[]> {
     const { client } = this.#context;
-    const { kind, isMember } = this.#options;
-    const claimer = { client, ownerKind: kind, kind: pods, informer: this.pods };
-    return claim(isMember === undefined ? claimer : { ...claimer, isMember }, owner, selector);
+    const { kind, claims } = this.#options;
+    return claim({ ...claims, client, ownerKind: kind, kind: pods, informer: this.pods }, owner, selector);
   }
 
   /** Uids of those whose deletion was accepted and that still look as they were. */

@@ -28,7 +28,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
   const replicas = new PodOwner(context, {
     kind: statefulSets,
     name: 'statefulset-controller',
-    isMember: isPodOf,
+    claims: { isMember: isPodOf },
     say: messageOf,
   });
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
