@@ -81,8 +81,6 @@ const namedKind = /'(?:apps|autoscaling|batch|policy|[a-z.]+\.k8s\.io)?\/[A-Z][A
 /** What is particular about a kind is in its file in api/kinds; who may name kinds elsewhere, and why. */
 const kindNamers: ReadonlyMap<string, string> = new Map([
   ['bin/plan/read-pods.ts', 'of a file it takes what a node makes something of'],
-  ['control-plane/apiserver/chain/admission/pod.ts', 'what a pod names is looked up in the store'],
-  ['control-plane/apiserver/chain/admission/taint-nodes-by-condition.ts', 'the plugin is about nodes'],
   ['control-plane/apiserver/nodes/target.ts', 'a proxy leads to nodes, pods and Services'],
   ['control-plane/apiserver/verbs/virtual.ts', 'answers need the server'],
 ]);

@@ -1,12 +1,16 @@
 import { kindKey } from '#api/kinds/rules-of.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { AdmissionAttributes } from './admission.ts';
+import { makes } from './made.ts';
+
+const pods = builtIn('', 'v1', 'pods');
 
 /** Whether a pod is made, not something of one. */
-export function makesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'create' && subresource === '' && kindKey(kind) === '/Pod';
+export function makesPod(attributes: AdmissionAttributes): boolean {
+  return makes(pods, attributes);
 }
 
 /** Whether the resources of a pod are changed. */
 export function resizesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'update' && subresource === 'resize' && kindKey(kind) === '/Pod';
+  return operation === 'update' && subresource === 'resize' && kindKey(kind) === kindKey(pods);
 }
