@@ -16,22 +16,53 @@ for (const plugin of admissionPlugins) conformAdmissionPlugin(plugin);
 
 describe('admissionPlugins', () => {
   it('are those of upstream, in its order', () => {
-    expect(admissionPlugins.map(({ name }) => name)).toEqual([
-      'NamespaceLifecycle',
-      'LimitRanger',
-      'ServiceAccount',
-      'NodeRestriction',
-      'TaintNodesByCondition',
-      'Priority',
-      'DefaultTolerationSeconds',
-      'ResourceQuota',
-    ]);
+    const names = admissionPlugins.map(({ name }) => name);
+    expect(names).toEqual(upstream.filter((name) => names.includes(name)));
   });
 
   it('handle what the golden file says', async () => {
     await expect(renderHandling()).toMatchFileSnapshot('golden/handling.txt');
   });
 });
+
+/** AllOrderedPlugins of kubernetes pkg/kubeapiserver/options/plugins.go, 1.34. What is newer stands before the webhooks. */
+const upstream = [
+  'NamespaceAutoProvision',
+  'NamespaceLifecycle',
+  'NamespaceExists',
+  'LimitPodHardAntiAffinityTopology',
+  'LimitRanger',
+  'ServiceAccount',
+  'NodeRestriction',
+  'TaintNodesByCondition',
+  'AlwaysPullImages',
+  'ImagePolicyWebhook',
+  'PodSecurity',
+  'PodNodeSelector',
+  'Priority',
+  'DefaultTolerationSeconds',
+  'PodTolerationRestriction',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'DefaultStorageClass',
+  'StorageObjectInUseProtection',
+  'OwnerReferencesPermissionEnforcement',
+  'PersistentVolumeClaimResize',
+  'RuntimeClass',
+  'CertificateApproval',
+  'CertificateSigning',
+  'ClusterTrustBundleAttest',
+  'CertificateSubjectRestriction',
+  'DefaultIngressClass',
+  'DenyServiceExternalIPs',
+  'PodTopologyLabels',
+  'MutatingAdmissionPolicy',
+  'MutatingAdmissionWebhook',
+  'ValidatingAdmissionPolicy',
+  'ValidatingAdmissionWebhook',
+  'ResourceQuota',
+  'AlwaysDeny',
+];
 
 /** Who has a say in what: the plugins in order, then all that they have the same say in. */
 function renderHandling(): string {
