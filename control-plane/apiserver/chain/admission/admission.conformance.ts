@@ -140,6 +140,13 @@ async function clusterOfAll(): Promise<ServerContext> {
   await store(context, 'v1/namespaces', { metadata: { name: 'kube-node-lease' } });
   const high = { metadata: { name: 'high' }, value: 7, preemptionPolicy: 'Never' };
   await store(context, 'scheduling.k8s.io/v1/priorityclasses', high);
+  const annotations = {
+    'storageclass.kubernetes.io/is-default-class': 'true',
+    'ingressclass.kubernetes.io/is-default-class': 'true',
+  };
+  for (const classes of ['storage.k8s.io/v1/storageclasses', 'networking.k8s.io/v1/ingressclasses']) {
+    await store(context, classes, { metadata: { name: 'default', annotations } });
+  }
   const limits = [{ type: 'Container', defaultRequest: { memory: '1Mi' }, max: { cpu: '2' } }];
   await store(context, 'v1/limitranges', { metadata: named('l'), spec: { limits } });
   const hard = { pods: '5', configmaps: '5', 'limits.cpu': '4' };
