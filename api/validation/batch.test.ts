@@ -134,6 +134,13 @@ const rows: readonly {
     spec: { managedBy: 'me' },
     want: ['spec.managedBy: Invalid value: "me": must be a domain-prefixed path (such as "acme.io/foo")'],
   },
+  {
+    name: 'a manager whose path is none of HTTP',
+    spec: { managedBy: 'acme.io/a b' },
+    want: [
+      `spec.managedBy: Invalid value: "a b": Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')`,
+    ],
+  },
 ];
 
 describe('validateCreate() of a Job', () => {

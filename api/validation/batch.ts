@@ -1,6 +1,12 @@
 import { parseSchedule } from '#api/cron/schedule.ts';
 import { timeZoneError } from '#api/cron/time-zone.ts';
-import { invalidField, requiredField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  invalidField,
+  notSupportedField,
+  requiredField,
+  tooLongField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
 import {
   at,
   equalJson,
@@ -16,7 +22,7 @@ import {
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
-import { dnsSubdomain, labelLengthMax } from './format.ts';
+import { domainPrefixedPathErrors, labelLengthMax } from './format.ts';
 import { immutable, nonNegative } from './field.ts';
 import { podFailurePolicyErrors, successPolicyErrors } from './job-policy.ts';
 import { templateErrors } from './workload.ts';
@@ -99,13 +105,8 @@ function managedByErrors(spec: JsonObject, path: string): readonly FieldError[] 
   if (value === undefined) return [];
   const field = `${path}.managedBy`;
   const text = stringOf(value);
-  const [domain = '', ...rest] = text.split('/');
-  const isPath = rest.length > 0 && rest.join('/') !== '';
-  const wrong = isPath
-    ? dnsSubdomain(domain).map((detail) => invalidField(field, domain, detail))
-    : [invalidField(field, text, 'must be a domain-prefixed path (such as "acme.io/foo")')];
-  const detail = `may not be more than ${labelLengthMax} bytes`;
-  return text.length > labelLengthMax ? [...wrong, { type: 'TooLong', field, detail }] : wrong;
+  const wrong = domainPrefixedPathErrors(field, text);
+  return text.length > labelLengthMax ? [...wrong, tooLongField(field, labelLengthMax)] : wrong;
 }
 
 function indexedErrors(spec: JsonObject, path: string): readonly FieldError[] {

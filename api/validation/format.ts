@@ -137,6 +137,25 @@ export function formatErrors(field: string, text: string, format: Format): reado
   return format(text).map((detail) => invalidField(field, text, detail));
 }
 
+// Characters of a path by RFC 3986 section 3.3, and the slash.
+const httpPathSyntax = String.raw`[A-Za-z0-9/\-._~%!$&'()*+,;=:]+`;
+const isHttpPath = whole(httpPathSyntax);
+
+/** `acme.io/foo`: a subdomain, and a path below it (IsDomainPrefixedPath). What is wrong is said of the part that is. */
+export function domainPrefixedPathErrors(field: string, text: string): readonly FieldError[] {
+  if (text === '') return [requiredField(field)];
+  const [domain = '', ...segments] = text.split('/');
+  const path = segments.join('/');
+  if (domain === '' || path === '') {
+    return [invalidField(field, text, 'must be a domain-prefixed path (such as "acme.io/foo")')];
+  }
+  const detail = `Invalid path (regex used for validation is '${httpPathSyntax}')`;
+  return [
+    ...formatErrors(field, domain, dnsSubdomain),
+    ...(isHttpPath(path) ? [] : [invalidField(field, path, detail)]),
+  ];
+}
+
 /** A required text of some format. */
 export function requiredText(
   object: JsonObject,

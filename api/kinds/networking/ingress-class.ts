@@ -4,11 +4,15 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
+import { immutable } from '#api/validation/field.ts';
+import { validateIngressClass } from '#api/validation/ingress-class.ts';
 
 /** Rules of IngressClasses. */
 export const ingressClassRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   defaults: [['spec.parameters.scope', 'Cluster']],
+  validate: validateIngressClass,
+  validateUpdate: immutable('spec.controller'),
   cells: (ingressClass, now) => [
     nameOf(ingressClass),
     text(ingressClass, 'spec.controller', ''),
