@@ -1,5 +1,5 @@
 /** A pod's plan as text: the actions of the node's own planner and what its compilers make of them, on assumptions that the header names. */
-import type { Action, ActionOf, TextFile } from '#agent/kubelet/render/action.ts';
+import type { ActionOf, StartAction, TextFile } from '#agent/kubelet/render/action.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
 import { isImageName } from '#agent/kubelet/sync/container-view.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
@@ -8,6 +8,7 @@ import { planSandbox, type SandboxPlan } from '#agent/runtime/plan/plan-sandbox.
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
 import { renderSupervisorArguments } from '#native/launch/launcher.linux.ts';
 import type { Architecture } from '#native/launch/syscall-numbers.ts';
 import { apiServerService, cgroupRoot, node, nodeAssumptions, runtimePaths } from './assumed-node.ts';
@@ -18,7 +19,7 @@ import type { ImageSource, PlannedImage } from './plan-image.ts';
 import { planVolumes, type PlannedVolume } from './plan-volumes.ts';
 import type { Manifest } from './read-pods.ts';
 import type { PlannedNetwork } from './recorder.ts';
-import { rehearsePod, type AssumedPod } from './rehearse.ts';
+import { rehearsePod, type AssumedPod, type RehearsedAction } from './rehearse.ts';
 
 export interface PlanContext {
   readonly manifest: Manifest;
@@ -90,18 +91,17 @@ interface ActionsInput {
 
 function renderActions(
   pod: Pod,
-  actions: readonly Action[],
+  actions: readonly RehearsedAction[],
   { assumed, architecture }: ActionsInput,
 ): string {
   const { volumes, network } = assumed;
-  const of = <K extends Action['kind']>(kind: K): readonly ActionOf<K>[] =>
-    actions.filter((action): action is ActionOf<K> => action.kind === kind);
-  const [run] = of('runSandbox');
+  const { runs, pulls, starts } = printedOf(actions);
+  const [run] = runs;
   if (run === undefined) throw new PodwrightError('E_INTERNAL', 'plan pod: it gets no sandbox');
   const { config } = run;
   const plan = planSandbox(config, runtimePaths);
   const kinds = new Map(containersOf(pod).map(({ kind, spec }) => [spec.name, kind]));
-  const containers = of('startContainer').map((action) => {
+  const containers = starts.map((action) => {
     const image = assumed.images.get(action.container);
     const kind = kinds.get(action.container) ?? 'main';
     if (image === undefined) throw new PodwrightError('E_INTERNAL', `plan ${action.container}: no image`);
@@ -112,8 +112,7 @@ function renderActions(
     `pod uid ${config.uid}, address ${network.ips.join(', ')}`,
     ...[...assumed.assumptions.values()].flat(),
   ];
-  const pulls = of('pullImage').map(({ image }) => `pull ${image}`);
-  const files = of('startContainer')[0]?.podFiles.files ?? [];
+  const files = starts[0]?.podFiles.files ?? [];
   return [
     `# plan of pod ${config.namespace}/${config.name}`,
     ...[...new Set(assumptions)].map((line) => `# assuming: ${line}`),
@@ -127,11 +126,42 @@ function renderActions(
       `cgroups below ${cgroupRoot}`,
       planCgroups([...plan.cgroups, ...containers.map(({ cgroup }) => cgroup)]),
     ),
-    ...(pulls.length === 0 ? [] : section('images', [...new Set(pulls)])),
+    ...(pulls.length === 0 ? [] : section('images', [...new Set(pulls.map(({ image }) => `pull ${image}`))])),
     ...section('files of the pod', files.flatMap(renderFile)),
     ...containers.flatMap(({ sections }) => sections.flatMap(({ title, lines }) => section(title, lines))),
     '',
   ].join('\n');
+}
+
+interface PrintedActions {
+  readonly runs: readonly ActionOf<'runSandbox'>[];
+  readonly pulls: readonly ActionOf<'pullImage'>[];
+  readonly starts: readonly StartAction[];
+}
+
+/** The actions by what is printed of them: none is left out. */
+function printedOf(actions: readonly RehearsedAction[]): PrintedActions {
+  const runs: ActionOf<'runSandbox'>[] = [];
+  const pulls: ActionOf<'pullImage'>[] = [];
+  const starts: StartAction[] = [];
+  for (const action of actions) {
+    switch (action.kind) {
+      case 'prepareVolumes':
+        break; // What is made of them is known beforehand (`PlannedVolume`).
+      case 'runSandbox':
+        runs.push(action);
+        break;
+      case 'pullImage':
+        pulls.push(action);
+        break;
+      case 'startContainer':
+        starts.push(action);
+        break;
+      default:
+        unreachable(action);
+    }
+  }
+  return { runs, pulls, starts };
 }
 
 function renderFile({ path, content }: TextFile): readonly string[] {

@@ -1,5 +1,5 @@
 /** A rehearsal: what the node's own planner does for a pod until nothing is left to do, on a node where each action succeeds at once. */
-import type { Action, StartAction } from '#agent/kubelet/render/action.ts';
+import type { Action, ActionOf, StartAction } from '#agent/kubelet/render/action.ts';
 import { imageState, viewContainers } from '#agent/kubelet/sync/container-view.ts';
 import { fold } from '#agent/kubelet/sync/fold.ts';
 import type { Outcome } from '#agent/kubelet/sync/outcome.ts';
@@ -19,6 +19,7 @@ import type { ContainerObservation, PodObservation, SandboxObservation } from '#
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { unreachable } from '#base/unreachable.ts';
 import { directories, dns, node } from './assumed-node.ts';
 
 /** What actions find and make: everything that a plan has to assume. */
@@ -30,6 +31,9 @@ export interface AssumedPod {
   read(container: string): StartReading;
 }
 
+/** What is done for a pod that is new, where nothing goes wrong. */
+export type RehearsedAction = ActionOf<'prepareVolumes' | 'runSandbox' | 'pullImage' | 'startContainer'>;
+
 interface State {
   readonly facts: PodFacts;
   readonly actual: PodObservation;
@@ -40,8 +44,8 @@ const roundsMax = 10_000;
 const now = 0;
 
 /** The actions in the order in which the node carries them out. @throws {E_INVALID} with the node's words, for what it does not start */
-export async function rehearsePod(pod: Pod, assumed: AssumedPod): Promise<readonly Action[]> {
-  const actions: Action[] = [];
+export async function rehearsePod(pod: Pod, assumed: AssumedPod): Promise<readonly RehearsedAction[]> {
+  const actions: RehearsedAction[] = [];
   let state: State = { facts: initialFacts(pod, now), actual: emptyObservation(pod) };
   for (let round = 0; round < roundsMax; round++) {
     const { intents } = plan({ pod, isPresent: true }, state.actual, now, knownFacts(state, assumed));
@@ -50,7 +54,7 @@ export async function rehearsePod(pod: Pod, assumed: AssumedPod): Promise<readon
       return actions;
     }
     const input = inputOf(pod, state);
-    const planned = intents.map((intent) => renderAction(readIntent(intent, assumed), input));
+    const planned = intents.map((intent) => rehearsed(renderAction(readIntent(intent, assumed), input)));
     for (const action of planned) state = await carryOut(action, pod, { state, assumed });
     actions.push(...planned);
   }
@@ -80,8 +84,34 @@ function readIntent(intent: Intent, assumed: AssumedPod): ReadIntent {
   return { ...intent, reading: assumed.read(intent.container) };
 }
 
+/** @throws {E_INVALID} with the node's words, for what it does not start */
+function rehearsed(action: Action): RehearsedAction {
+  switch (action.kind) {
+    case 'prepareVolumes':
+    case 'runSandbox':
+    case 'pullImage':
+    case 'startContainer':
+      return action;
+    case 'failSandbox':
+    case 'failStart':
+      throw new PodwrightError('E_INVALID', action.message);
+    case 'refreshVolumes':
+    case 'removeVolumes':
+    case 'stopSandbox':
+    case 'startHook':
+    case 'stopContainer':
+    case 'resize':
+    case 'removeContainer':
+    case 'removePod':
+    case 'deleteObject':
+      throw new PodwrightError('E_INTERNAL', `plan pod: ${action.kind} of a pod that is new`);
+    default:
+      return unreachable(action);
+  }
+}
+
 async function carryOut(
-  action: Action,
+  action: RehearsedAction,
   pod: Pod,
   { state, assumed }: { readonly state: State; readonly assumed: AssumedPod },
 ): Promise<State> {
@@ -107,11 +137,8 @@ async function carryOut(
       const containers = [...actual.containers, observationOf(action, pod)];
       return { actual: { ...actual, containers }, facts: learn(...outcomesOf(action)) };
     }
-    case 'failSandbox':
-    case 'failStart':
-      throw new PodwrightError('E_INVALID', action.message);
     default:
-      throw new PodwrightError('E_INTERNAL', `plan pod: ${action.kind} of a pod that is new`);
+      return unreachable(action);
   }
 }
 
