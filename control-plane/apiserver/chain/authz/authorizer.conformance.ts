@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import type { Attributes, Authorizer, Rules } from './authorizer.ts';
 
+/** Who asks: whoever an authorizer makes a difference of is here. */
 const users: readonly User[] = [
   { name: 'system:anonymous', groups: ['system:unauthenticated'] },
   { name: 'alice', groups: ['system:authenticated'] },
@@ -32,6 +33,11 @@ const rows = users.flatMap((user) =>
 /** What every authorizer does, whatever it allows. */
 export function conformAuthorizer(make: () => Authorizer): void {
   describe(`${make().name} as an authorizer`, () => {
+    it('has an opinion on something that is asked here', async () => {
+      const answers = await Promise.all(rows.map(async ({ attributes }) => make().decide(attributes)));
+      expect(answers.filter(({ decision }) => decision !== 'noOpinion')).not.toEqual([]);
+    });
+
     it.each(rows)('has the same opinion on "$user" twice, of $question', async ({ attributes }) => {
       const authorizer = make();
       const first = await authorizer.decide(attributes);

@@ -63,6 +63,7 @@ export interface Authorizer {
   readonly name: string;
   /** Never throws and never rejects: what could not be looked up is no opinion, with a reason. */
   decide(attributes: Attributes): Decision | Promise<Decision>;
+  /** Who denies something takes it out of nobody's list: of whom it denies, its own is incomplete. */
   rulesOf(user: User, namespace: string): Rules | Promise<Rules>;
 }
 
