@@ -112,7 +112,9 @@ async function serve(pod: Pod): Promise<void> {
      require('net').createServer(s => { s.on('error', () => {}); s.end(name + ' ' + s.remoteAddress.replace('::ffff:', '')); }).listen(8080, '0.0.0.0', () => {
        const u = require('dgram').createSocket('udp4');
        u.on('message', (m, from) => u.send(name + ' ' + from.address, from.port, from.address));
-       u.bind(8080, () => console.log('ready'));
+       const other = require('dgram').createSocket('udp4');
+       other.on('message', (m, from) => other.send(name + 2 + ' ' + from.address, from.port, from.address));
+       u.bind(8080, () => other.bind(8082, () => console.log('ready')));
      });`,
   );
   servers.push(server);
@@ -152,13 +154,14 @@ async function get(
   return JSON.parse(data.toString()) ?? undefined;
 }
 
-/** A client that sends a packet every 20 ms from the same port; resolves `heard(name)` when that pod answers. */
+/** A client that sends a packet every 20 ms from the same port to `address[:port]`; resolves `heard(name)` when that pod answers. */
 function sendForEver(netns: string, to: string): { readonly heard: (name: string) => Promise<void> } {
   const client = runIn(
     netns,
     `const u = require('dgram').createSocket('udp4');
      u.on('message', m => console.log(String(m)));
-     setInterval(() => u.send('x', 80, ${JSON.stringify(to)}, () => {}), 20); u.on('error', () => {});`,
+     setInterval(() => u.send('x', ${to.split(':')[1] ?? 80}, ${JSON.stringify(to.split(':')[0])}, () => {}), 20);
+     u.on('error', () => {});`,
   );
   servers.push(client);
   const stdout = client.stdout as Readable;
@@ -201,6 +204,7 @@ function putEndpoints(
   name: string,
   backends: readonly Pod[],
   protocol: 'TCP' | 'UDP' = 'TCP',
+  port = 8080,
 ): Promise<void> {
   slices.apply({
     type: 'MODIFIED',
@@ -213,7 +217,7 @@ function putEndpoints(
         resourceVersion: String(++version),
         labels: { 'kubernetes.io/service-name': name },
       },
-      ports: [{ port: 8080, protocol }],
+      ports: [{ port, protocol }],
       endpoints: backends.map((pod) => ({
         addresses: [pod.ip],
         conditions: { ready: true },
@@ -351,12 +355,44 @@ describe.skipIf(!isRoot)('proxy on the kernel (needs root)', () => {
     await heard('b');
   });
 
+  test.each([
+    { name: 'its address', from: podC.netns, to: '10.96.0.92:80' },
+    { name: 'an external address', from: outside.netns, to: '203.0.113.92:80' },
+    { name: 'the address of a load balancer', from: outside.netns, to: '203.0.113.80:80' },
+    { name: 'a node port', from: outside.netns, to: '192.0.2.1:30092' },
+    { name: 'a node port of another address of the node', from: podC.netns, to: '10.244.0.1:30092' },
+  ])('a UDP client that came by $name moves on when the port that answers changes', async ({ from, to }) => {
+    const ports = [{ port: 80, nodePort: 30_092 }];
+    const spec: ServiceSpec = {
+      type: 'LoadBalancer',
+      clusterIP: '10.96.0.92',
+      externalIPs: ['203.0.113.92'],
+      ports,
+    };
+    await put('udp-port', spec, [podA], 'UDP');
+    const { heard } = sendForEver(from, to);
+    await heard('a');
+    await putEndpoints('udp-port', [podA], 'UDP', 8082);
+    await heard('a2');
+    await remove('udp-port');
+  });
+
+  test('UDP flows end when their Service turns to TCP', async () => {
+    await put('udp-tcp', { clusterIP: '10.96.0.93' }, [podA], 'UDP');
+    await sendForEver(podC.netns, '10.96.0.93').heard('a');
+    await put('udp-tcp', { clusterIP: '10.96.0.93' }, [podA], 'TCP');
+    const flow = { protocol: 17, originalDestination: '10.96.0.93', port: 80 };
+    const only = [{ ip: podA.ip, port: 8080 }];
+    expect(await nft.flushConntrack(ownNetns, [{ ...flow, replies: { only } }])).toBe(0);
+  });
+
   test('UDP flows end with their Service', async () => {
     await put('udp-gone', { clusterIP: '10.96.0.89' }, [podA], 'UDP');
     await sendForEver(podC.netns, '10.96.0.89').heard('a');
     await remove('udp-gone');
-    const flow = { protocol: 17, originalDestination: '10.96.0.89', port: 80, replySource: podA.ip };
-    expect(await nft.flushConntrack(ownNetns, flow)).toBe(0);
+    const flow = { protocol: 17, originalDestination: '10.96.0.89', port: 80 };
+    const only = [{ ip: podA.ip, port: 8080 }];
+    expect(await nft.flushConntrack(ownNetns, [{ ...flow, replies: { only } }])).toBe(0);
   });
 
   test('loadBalancerSourceRanges lets in who is in one', async () => {

@@ -5,7 +5,7 @@ import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
-import type { Nft } from '#native/nft/nft.ts';
+import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
 import { renderContribution } from './contribution.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
@@ -20,7 +20,7 @@ import {
   type ProxyNode,
   type ProxyPort,
 } from './service-map.ts';
-import { computeStaleFlows, type StaleFlow } from './stale-flows.ts';
+import { computeStaleFlows } from './stale-flows.ts';
 import { familyFacts, tableRef } from './table-layout.ts';
 
 export interface ProxyOptions {
@@ -142,7 +142,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
   const { nodes, nodeName, nft, nodeIps, log, clusterCidr, serviceCidr, family = 'ip' } = options;
   const ruleset = createRuleset({ family, clusterCidr, serviceCidr });
   const portsOf = new Map<string, readonly ProxyPort[]>();
-  const stale: StaleFlow[] = [];
+  const stale = new Map<string, ConntrackMatch>();
   let needsWhole = true;
 
   const update = (key: string, node: ProxyNode): void => {
@@ -156,7 +156,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
       key,
       checkPort === undefined ? undefined : { namespace, name, port: checkPort, localEndpoints },
     );
-    stale.push(...computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps));
+    for (const flow of computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps)) noteStale(flow);
     if (ports.length === 0) portsOf.delete(key);
     else portsOf.set(key, ports);
     ruleset.set(key, ports.length === 0 ? undefined : renderContribution(ports, familyFacts[family]));
@@ -178,7 +178,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
       needsWhole = false;
     }
     // After the rules: before, a packet in between would make the old entry again.
-    for (const flow of stale.splice(0)) await flush(flow);
+    await flushStale();
     log.debug({ services: keys.length, ms: options.clock.monotonic() - startMs }, 'Service rules committed');
   };
 
@@ -192,12 +192,21 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     }
   };
 
-  const flush = async (flow: StaleFlow): Promise<void> => {
+  /** What is to be kept at an address is what was last said of it. */
+  const noteStale = (flow: ConntrackMatch): void => {
+    const { originalDestination, port, replies } = flow;
+    const place = originalDestination === undefined ? JSON.stringify(replies) : originalDestination;
+    stale.set(`${place} ${port}`, flow);
+  };
+
+  const flushStale = async (): Promise<void> => {
+    const flows = [...stale.values()];
+    stale.clear();
     try {
-      await nft.flushConntrack(ownNetns, flow);
+      if (flows.length > 0) await nft.flushConntrack(ownNetns, flows);
     } catch (error) {
       // A client that keeps its port stays with the old backend until the entry times out: worse, but no reason to stop.
-      log.warn({ error, flow }, 'stale UDP flow not removed');
+      log.warn({ error, flows: flows.length }, 'stale UDP flows not removed');
     }
   };
 

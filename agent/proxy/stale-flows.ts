@@ -1,66 +1,72 @@
-import type { Backend, ProxyPort } from './service-map.ts';
+import type { ConntrackMatch } from '#native/nft/nft.ts';
+import type { Backend, Frontend, ProxyPort } from './service-map.ts';
 
 const UDP = 17;
 
-/** A UDP flow that conntrack still sends to where nobody is, or nowhere. */
-export interface StaleFlow {
-  readonly protocol: 17;
-  readonly originalDestination: string;
-  readonly port: number;
-  /** The backend that is gone; absent: flows that went untranslated before there was one. */
-  readonly replySource?: string;
-}
-
 /**
- * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so its old backend, even when the
- * address that it sends to is no longer the Service's. Pure. `nodeIps` are the addresses that node ports are reached by.
+ * UDP has no end of connection: a client that keeps sending keeps its conntrack entry, and so the address and port that answered
+ * before, whatever has become of the Service since. These are the flows of one Service that do not lead where they should: to what
+ * answers no more, or untranslated to an address that nobody answered at. Pure. `nodeIps` are the addresses that node ports are known
+ * to be reached by; by others, only flows to backends that are gone are told from flows that are nobody's business.
  */
 export function computeStaleFlows(
   old: readonly ProxyPort[],
   current: readonly ProxyPort[],
   nodeIps: readonly string[],
-): readonly StaleFlow[] {
-  const now = new Map(current.map((port) => [port.id, port]));
-  const before = new Map(old.map((port) => [port.id, port]));
-  const gone = old.filter(isUdp).flatMap((port) => {
-    const successor = now.get(port.id);
-    const kept = new Set(backendIps(successor));
-    const reached = new Set(frontends(successor, nodeIps).map(keyOf));
-    return frontends(port, nodeIps).flatMap((flow) =>
-      backendIps(port)
-        .filter((ip) => !kept.has(ip) || !reached.has(keyOf(flow)))
-        .map((replySource): StaleFlow => ({ ...flow, replySource })),
-    );
-  });
-  const first = current
-    .filter(isUdp)
-    .filter((port) => backendIps(port).length > 0 && backendIps(before.get(port.id)).length === 0)
-    .flatMap((port) => frontends(port, nodeIps));
-  return [...gone, ...first];
+): readonly ConntrackMatch[] {
+  const before = backendsByFrontend(old, nodeIps);
+  const now = backendsByFrontend(current, nodeIps);
+  const stale: ConntrackMatch[] = [];
+  for (const key of new Set([...before.keys(), ...now.keys()])) {
+    const was = before.get(key);
+    const is = now.get(key);
+    const gone = [...(was?.backends ?? [])].filter(([backend]) => is?.backends.has(backend) !== true);
+    const isFirst = (was?.backends.size ?? 0) === 0 && (is?.backends.size ?? 0) > 0;
+    if (gone.length === 0 && !isFirst) continue;
+    const { address, port } = (was ?? is)?.frontend ?? {};
+    if (port === undefined) continue;
+    if (address !== undefined) {
+      const except = [...(is?.backends.values() ?? [])];
+      stale.push({ protocol: UDP, originalDestination: address, port, replies: { except } });
+    } else if (gone.length > 0) {
+      stale.push({ protocol: UDP, port, replies: { only: gone.map(([, backend]) => backend) } });
+    }
+  }
+  return stale;
 }
 
-function isUdp(port: ProxyPort): boolean {
-  return port.protocol === UDP;
+/** Without an address: a port of any address of this node. */
+type Place = Pick<Frontend, 'port'> & Partial<Frontend>;
+
+interface Reached {
+  readonly frontend: Place;
+  /** By `ip port`. */
+  readonly backends: Map<string, ConntrackBackend>;
 }
 
-function backendIps(port: ProxyPort | undefined): readonly string[] {
-  const all: readonly Backend[] = port === undefined ? [] : [...port.backends, ...port.localBackends];
-  return [...new Set(all.map((backend) => backend.ip))];
-}
+type ConntrackBackend = Pick<Backend, 'ip' | 'port'>;
 
-const keyOf = (flow: StaleFlow): string => `${flow.originalDestination} ${flow.port}`;
-
-function frontends(port: ProxyPort | undefined, nodeIps: readonly string[]): readonly StaleFlow[] {
-  if (port === undefined) return [];
-  const { nodePort } = port;
-  const services = [...port.clusterIps, ...port.externals].map((item): StaleFlow => ({
-    protocol: UDP,
-    originalDestination: item.address,
-    port: item.port,
-  }));
-  if (nodePort === undefined) return services;
-  return [
-    ...services,
-    ...nodeIps.map((ip): StaleFlow => ({ protocol: UDP, originalDestination: ip, port: nodePort })),
-  ];
+/** What answers at each address and port, whichever port of the Service it belongs to, and however that is called. */
+function backendsByFrontend(
+  ports: readonly ProxyPort[],
+  nodeIps: readonly string[],
+): ReadonlyMap<string, Reached> {
+  const reached = new Map<string, Reached>();
+  const add = (frontend: Place, backends: readonly Backend[]): void => {
+    const key = `${frontend.address ?? '*'} ${frontend.port}`;
+    const known = reached.get(key) ?? { frontend, backends: new Map() };
+    for (const { ip, port } of backends) known.backends.set(`${ip} ${port}`, { ip, port });
+    reached.set(key, known);
+  };
+  for (const item of ports.filter(({ protocol }) => protocol === UDP)) {
+    for (const frontend of item.clusterIps)
+      add(frontend, item.isInternalLocal ? item.localBackends : item.backends);
+    // Clients of the cluster reach all backends by these, whatever the policy for those from outside.
+    const outer = [...item.backends, ...item.localBackends];
+    for (const frontend of item.externals) add(frontend, outer);
+    if (item.nodePort === undefined) continue;
+    for (const address of nodeIps) add({ address, port: item.nodePort }, outer);
+    add({ port: item.nodePort }, outer);
+  }
+  return reached;
 }

@@ -40,8 +40,8 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
       hasTable: (netns, table) => thread.call({ port: 'nft', method: 'hasTable', args: [netns, table] }),
       ruleCount: (netns, table) => thread.call({ port: 'nft', method: 'ruleCount', args: [netns, table] }),
       generation: (netns) => thread.call({ port: 'nft', method: 'generation', args: [netns] }),
-      flushConntrack: (netns, match) =>
-        thread.call({ port: 'nft', method: 'flushConntrack', args: [netns, match] }),
+      flushConntrack: (netns, matches) =>
+        thread.call({ port: 'nft', method: 'flushConntrack', args: [netns, matches] }),
     },
     [Symbol.asyncDispose]: () => thread[Symbol.asyncDispose](),
   };

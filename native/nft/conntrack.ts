@@ -3,11 +3,8 @@ import { formatAddress, parseAddress } from '#native/netlink/address.ts';
 import { MessageWriter, type NetlinkMessage, parseAttributes } from '#native/netlink/codec.ts';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '#native/netlink/netlink-constants.ts';
 import { nfgenmsg, nfgenmsgBytes } from './batch.ts';
-import type { Nft } from './nft.ts';
+import type { ConntrackMatch } from './nft.ts';
 import * as nft from './nftables-constants.ts';
-
-/** What Nft.flushConntrack selects by. */
-export type ConntrackMatch = Parameters<Nft['flushConntrack']>[1];
 
 const messageType = (type: number): number => (nft.NFNL_SUBSYS_CTNETLINK << 8) | type;
 
@@ -17,15 +14,16 @@ export interface ConntrackEntry {
   readonly originalDestination: string;
   readonly originalDestinationPort: number | undefined;
   readonly replySource: string;
+  readonly replySourcePort: number | undefined;
   /** As the kernel wrote them: they name this very entry in a deletion. */
   readonly identity: readonly (readonly [type: number, value: Buffer])[];
 }
 
-/** A dump of all entries of the address's family. */
-export function encodeConntrackDump(address: string, sequence: number): Buffer {
+/** A dump of all entries of a family (AF_INET, AF_INET6). */
+export function encodeConntrackDump(family: number, sequence: number): Buffer {
   return new MessageWriter(32)
     .message(messageType(nft.IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, sequence)
-    .raw(nfgenmsg(parseAddress(address).family))
+    .raw(nfgenmsg(family))
     .finish()
     .bytes();
 }
@@ -51,6 +49,7 @@ export function decodeConntrack(message: NetlinkMessage): ConntrackEntry | undef
     originalDestination: original.destination,
     originalDestinationPort: original.destinationPort,
     replySource: reply.source,
+    replySourcePort: reply.sourcePort,
     // A copy: the message is a view of a buffer that the next receive overwrites.
     identity: [nft.CTA_TUPLE_ORIG, nft.CTA_ID, nft.CTA_ZONE].flatMap((type) => {
       const value = attributes.get(type);
@@ -63,6 +62,7 @@ interface Tuple {
   readonly source: string;
   readonly destination: string;
   readonly protocol: number;
+  readonly sourcePort: number | undefined;
   readonly destinationPort: number | undefined;
 }
 
@@ -74,24 +74,58 @@ function decodeTuple(data: Buffer | undefined): Tuple | undefined {
   const source = ip.get(nft.CTA_IP_V4_SRC) ?? ip.get(nft.CTA_IP_V6_SRC);
   const destination = ip.get(nft.CTA_IP_V4_DST) ?? ip.get(nft.CTA_IP_V6_DST);
   const number = protocol.get(nft.CTA_PROTO_NUM);
-  const port = protocol.get(nft.CTA_PROTO_DST_PORT);
   if (source === undefined || destination === undefined || number === undefined) return undefined;
   return {
     source: formatAddress(source),
     destination: formatAddress(destination),
     protocol: number[0] ?? 0,
-    destinationPort: port !== undefined && port.length === 2 ? port.readUInt16BE(0) : undefined,
+    sourcePort: portOf(protocol.get(nft.CTA_PROTO_SRC_PORT)),
+    destinationPort: portOf(protocol.get(nft.CTA_PROTO_DST_PORT)),
   };
 }
 
-/** Whether an entry is one of the flows meant. */
-export function matchesConntrack(entry: ConntrackEntry, match: ConntrackMatch): boolean {
-  const sameAddress = (a: string, b: string): boolean =>
-    a === b || parseAddress(a).bytes.equals(parseAddress(b).bytes);
-  return (
-    entry.protocol === match.protocol &&
-    sameAddress(entry.originalDestination, match.originalDestination) &&
-    (match.port === undefined || entry.originalDestinationPort === match.port) &&
-    (match.replySource === undefined || sameAddress(entry.replySource, match.replySource))
-  );
+function portOf(value: Buffer | undefined): number | undefined {
+  return value !== undefined && value.length === 2 ? value.readUInt16BE(0) : undefined;
 }
+
+/** The address families (AF_INET, AF_INET6) that matches are about. @throws E_INVALID */
+export function familiesOf(matches: readonly ConntrackMatch[]): ReadonlySet<number> {
+  const addresses = matches.flatMap(({ originalDestination, replies }) =>
+    originalDestination !== undefined
+      ? [originalDestination]
+      : 'only' in replies
+        ? replies.only.map(({ ip }) => ip)
+        : [],
+  );
+  return new Set(addresses.map((address) => parseAddress(address).family));
+}
+
+/** Whether an entry is one of the flows meant. It takes the same time however many matches there are. */
+export function conntrackMatcher(matches: readonly ConntrackMatch[]): (entry: ConntrackEntry) => boolean {
+  const groups = Map.groupBy(matches, ({ protocol, port, originalDestination: to }) =>
+    placeKey(protocol, port, to === undefined ? undefined : canonical(to)),
+  );
+  const wanted = new Map(
+    [...groups].map(([key, group]) => [key, group.map(({ replies }) => replyMatcher(replies))] as const),
+  );
+  return ({ protocol, originalDestination, originalDestinationPort: port, ...reply }) => {
+    if (port === undefined) return false;
+    const source = sourceKey(reply.replySource, reply.replySourcePort);
+    return [originalDestination, undefined].some((to) =>
+      wanted.get(placeKey(protocol, port, to))?.some((isMeant) => isMeant(source)),
+    );
+  };
+}
+
+function replyMatcher(replies: ConntrackMatch['replies']): (source: string) => boolean {
+  const isOnly = 'only' in replies;
+  const named = new Set(
+    (isOnly ? replies.only : replies.except).map(({ ip, port }) => sourceKey(canonical(ip), port)),
+  );
+  return (source) => named.has(source) === isOnly;
+}
+
+const placeKey = (protocol: number, port: number, to: string | undefined): string =>
+  `${protocol} ${port} ${to ?? '*'}`;
+const sourceKey = (ip: string, port: number | undefined): string => `${ip} ${port ?? ''}`;
+const canonical = (address: string): string => formatAddress(parseAddress(address).bytes);

@@ -284,8 +284,9 @@ export function proveNft(name: string, open: () => Promise<NftGiven>): void {
     it('flushConntrack() of no flows deletes none', async () => {
       await using given = await open();
 
-      const match = { protocol: 17, originalDestination: '172.16.0.1', port: 53 };
-      expect(await given.nft.flushConntrack(given.netns, match)).toBe(0);
+      const match = { protocol: 17, originalDestination: '172.16.0.1', port: 53, replies: { except: [] } };
+      expect(await given.nft.flushConntrack(given.netns, [match])).toBe(0);
+      expect(await given.nft.flushConntrack(given.netns, [])).toBe(0);
     });
   });
 }

@@ -3,10 +3,9 @@ import { unreachable } from '#base/unreachable.ts';
 import type { NetnsRef } from '#native/netlink/netlink.ts';
 import { renderNetns } from '#native/netlink/render.ts';
 import { kernelError } from '#native/sys/errno.ts';
-import type { ConntrackMatch } from './conntrack.ts';
 import { encodeBatch } from './encode.ts';
 import { FakeTable } from './fake-table.ts';
-import type { Nft, NftOp, NftTable, TableRef } from './nft.ts';
+import type { ConntrackMatch, Nft, NftOp, NftTable, TableRef } from './nft.ts';
 import { kernelRuleCount } from './loads.ts';
 import { renderNftOp } from './render.ts';
 
@@ -63,8 +62,8 @@ export function createFakeNft(): FakeNft {
         .flatMap(({ rules }) => rules)
         .reduce((sum, rule) => sum + kernelRuleCount(rule), 0),
     generation: async (netns) => generations.get(renderNetns(netns)) ?? 0,
-    flushConntrack: async (_netns, match) => {
-      flushes.push(match);
+    flushConntrack: async (_netns, matches) => {
+      flushes.push(...matches);
       return 0;
     },
     table: (netns, table) => tablesOf(netns).get(keyOf(table))?.value,

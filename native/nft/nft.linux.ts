@@ -21,15 +21,15 @@ import { errnoName, kernelError } from '#native/sys/errno.ts';
 import type { NetlinkSocket } from '#native/sys/socket.ts';
 import {
   type ConntrackEntry,
-  type ConntrackMatch,
+  conntrackMatcher,
   decodeConntrack,
   encodeConntrackDump,
   encodeConntrackRemoval,
-  matchesConntrack,
+  familiesOf,
 } from './conntrack.ts';
 import { familyNumbers, nfgenmsg, nfgenmsgBytes } from './batch.ts';
 import { encodeBatch, type EncodedBatch } from './encode.ts';
-import type { Nft, NftOp, TableRef } from './nft.ts';
+import type { ConntrackMatch, Nft, NftOp, TableRef } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 import { renderNftOp } from './render.ts';
 
@@ -66,7 +66,7 @@ export function createSyncNft(): Nft {
     hasTable: async (netns, table) => hasTable(netns, table),
     ruleCount: async (netns, table) => withSocket(netns, (socket) => ruleCount(socket, table)),
     generation: async (netns) => withSocket(netns, generation),
-    flushConntrack: async (netns, match) => flushConntrack(netns, match),
+    flushConntrack: async (netns, matches) => flushConntrack(netns, matches),
   };
 }
 
@@ -187,14 +187,18 @@ function generation(socket: NetlinkSocket): number {
   throw kernelError('get nft generation', 'ENODATA');
 }
 
-function flushConntrack(netns: NetnsRef, match: ConntrackMatch): number {
+function flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): number {
   using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
 
   socket.reserve({ receiveBytes });
-  const entries = dumpConntrack(socket, match);
+  const isMeant = conntrackMatcher(matches);
+  const families = [...familiesOf(matches)];
+  const entries = families.flatMap((family, index) =>
+    dumpConntrack(socket, family, index + 1).filter(isMeant),
+  );
   let removed = 0;
   entries.forEach((entry, index) => {
-    const sequence = index + 2;
+    const sequence = index + 1 + families.length;
     socket.send(encodeConntrackRemoval(entry, sequence));
     const errno = acknowledgedErrno(socket, sequence);
     if (errno === 0) removed += 1;
@@ -203,15 +207,15 @@ function flushConntrack(netns: NetnsRef, match: ConntrackMatch): number {
   return removed;
 }
 
-function dumpConntrack(socket: NetlinkSocket, match: ConntrackMatch): readonly ConntrackEntry[] {
+function dumpConntrack(socket: NetlinkSocket, family: number, sequence: number): readonly ConntrackEntry[] {
   const entries: ConntrackEntry[] = [];
-  socket.send(encodeConntrackDump(match.originalDestination, 1));
-  for (const message of replies(socket, 1)) {
+  socket.send(encodeConntrackDump(family, sequence));
+  for (const message of replies(socket, sequence)) {
     if (message.type === NLMSG_DONE) break;
     const ack = parseAcknowledgement(message);
     if (ack !== undefined) throw kernelError('dump conntrack', ack.errno, { why: ack.text });
     const entry = decodeConntrack(message);
-    if (entry !== undefined && matchesConntrack(entry, match)) entries.push(entry);
+    if (entry !== undefined) entries.push(entry);
   }
   return entries;
 }

@@ -142,6 +142,23 @@ export interface TableRef {
   readonly name: string;
 }
 
+/** Flows by where their first packet went and who answers. */
+export interface ConntrackMatch {
+  /** IP protocol number. */
+  readonly protocol: number;
+  /** Absent: whatever address it went to; then `only` says the family. */
+  readonly originalDestination?: string;
+  readonly port: number;
+  readonly replies:
+    | { readonly only: readonly SocketAddress[] }
+    | { readonly except: readonly SocketAddress[] };
+}
+
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
 export interface Nft {
   /** All or nothing. @throws E_EXISTS, E_NOT_FOUND, E_UNSUPPORTED, E_KERNEL; detail { index, errno } of the op refused. */
   commit(netns: NetnsRef, ops: readonly NftOp[]): Promise<void>;
@@ -151,14 +168,6 @@ export interface Nft {
   ruleCount(netns: NetnsRef, table: TableRef): Promise<number>;
   /** A number that is another after each transaction in the namespace, whoever commits it. */
   generation(netns: NetnsRef): Promise<number>;
-  /** Deletes conntrack entries of UDP flows to a Service address whose backend is gone; how many were deleted. */
-  flushConntrack(
-    netns: NetnsRef,
-    match: {
-      readonly protocol: number;
-      readonly originalDestination: string;
-      readonly port?: number;
-      readonly replySource?: string;
-    },
-  ): Promise<number>;
+  /** Deletes the conntrack entries that one of the matches means, by one dump of each family; how many were deleted. */
+  flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): Promise<number>;
 }

@@ -190,4 +190,5 @@ export const CTA_IP_V4_DST = 2;
 export const CTA_IP_V6_SRC = 3;
 export const CTA_IP_V6_DST = 4;
 export const CTA_PROTO_NUM = 1;
+export const CTA_PROTO_SRC_PORT = 2;
 export const CTA_PROTO_DST_PORT = 3;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
 import { createSyncNft } from './nft.linux.ts';
-import type { NftExpr, NftLoad, NftTable } from './nft.ts';
+import type { ConntrackMatch, NftExpr, NftLoad, NftTable } from './nft.ts';
 
 const service: readonly NftLoad[] = [{ load: 'ip daddr' }, { load: 'meta l4proto' }, { load: 'th dport' }];
 const serviceTypes = ['ipv4_addr', 'inet_proto', 'inet_service'] as const;
@@ -114,8 +114,18 @@ describe.skipIf(process.getuid?.() !== 0)('packets through our rules (needs root
     expect(refused).toEqual(['ECONNREFUSED', 'EPERM']);
     expect(answer).toMatch(/^hello from 10\.0\.0\.[567]$/);
     const flow = { protocol: 17, originalDestination: '172.16.0.1', port: 53 };
-    expect(await nft.flushConntrack(netns, { ...flow, replySource: '10.9.9.9' })).toBe(0);
-    expect(await nft.flushConntrack(netns, flow)).toBe(1);
-    expect(await nft.flushConntrack(netns, flow)).toBe(0);
+    const backends = (port: number) => [5, 6, 7].map((last) => ({ ip: `10.0.0.${last}`, port }));
+    const flush = (replies: ConntrackMatch['replies'], more: Partial<ConntrackMatch> = {}) =>
+      nft.flushConntrack(netns, [{ ...flow, replies, ...more }]);
+    expect(await flush({ only: [{ ip: '10.9.9.9', port: 1053 }] })).toBe(0);
+    expect(await flush({ only: backends(9) })).toBe(0);
+    expect(await flush({ except: backends(1053) })).toBe(0);
+    expect(await flush({ except: [] }, { port: 54 })).toBe(0);
+    expect(await flush({ except: [] }, { protocol: 6 })).toBe(0);
+    expect(await flush({ except: [] }, { originalDestination: '172.16.0.2' })).toBe(0);
+    const { originalDestination: _any, ...anywhere } = flow;
+    const match = { ...anywhere, replies: { only: backends(1053) } };
+    expect(await nft.flushConntrack(netns, [match])).toBe(1);
+    expect(await nft.flushConntrack(netns, [match])).toBe(0);
   });
 });

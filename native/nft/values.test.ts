@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PodwrightError } from '#base/errors.ts';
 import { parseMessages } from '#native/netlink/codec.ts';
+import { AF_INET } from '#native/sys/constants.ts';
 import { decodeConntrack, encodeConntrackDump } from './conntrack.ts';
 import { encodeBatch } from './encode.ts';
 import { everyExpression } from './fixtures/tables.ts';
@@ -109,7 +110,7 @@ describe('encodeBatch()', () => {
 
 describe('decodeConntrack()', () => {
   it('survives truncation at every byte', () => {
-    const [message] = parseMessages(encodeConntrackDump('10.0.0.1', 1));
+    const [message] = parseMessages(encodeConntrackDump(AF_INET, 1));
     const whole = Buffer.concat([
       message?.payload ?? Buffer.alloc(4),
       Buffer.from('1c000180080001800c00028005000100110000000600030000350000', 'hex'),
