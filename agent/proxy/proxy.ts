@@ -142,7 +142,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
   const { nodes, nodeName, nft, nodeIps, log, clusterCidr, serviceCidr, family = 'ip' } = options;
   const ruleset = createRuleset({ family, clusterCidr, serviceCidr });
   const portsOf = new Map<string, readonly ProxyPort[]>();
-  const stale = new Map<string, ConntrackMatch>();
+  const stale = new StaleFlows(nft, log);
   let needsWhole = true;
 
   const update = (key: string, node: ProxyNode): void => {
@@ -156,7 +156,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
       key,
       checkPort === undefined ? undefined : { namespace, name, port: checkPort, localEndpoints },
     );
-    for (const flow of computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps)) noteStale(flow);
+    for (const flow of computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps)) stale.note(flow);
     if (ports.length === 0) portsOf.delete(key);
     else portsOf.set(key, ports);
     ruleset.set(key, ports.length === 0 ? undefined : renderContribution(ports, familyFacts[family]));
@@ -178,7 +178,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
       needsWhole = false;
     }
     // After the rules: before, a packet in between would make the old entry again.
-    await flushStale();
+    await stale.flush();
     log.debug({ services: keys.length, ms: options.clock.monotonic() - startMs }, 'Service rules committed');
   };
 
@@ -192,28 +192,40 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     }
   };
 
-  /** What is to be kept at an address is what was last said of it. */
-  const noteStale = (flow: ConntrackMatch): void => {
-    const { originalDestination, port, replies } = flow;
-    const place = originalDestination === undefined ? JSON.stringify(replies) : originalDestination;
-    stale.set(`${place} ${port}`, flow);
-  };
-
-  const flushStale = async (): Promise<void> => {
-    const flows = [...stale.values()];
-    stale.clear();
-    try {
-      if (flows.length > 0) await nft.flushConntrack(ownNetns, flows);
-    } catch (error) {
-      // A client that keeps its port stays with the old backend until the entry times out: worse, but no reason to stop.
-      log.warn({ error, flows: flows.length }, 'stale UDP flows not removed');
-    }
-  };
-
   return Object.assign(commit, {
     noteLost: () => {
       needsWhole = true;
     },
     ruleCount: () => ruleset.ruleCount(),
   });
+}
+
+/** Flows of connectionless protocols that the kernel would go on sending to where they went. */
+class StaleFlows {
+  readonly #nft: Nft;
+  readonly #log: Logger;
+  readonly #flows = new Map<string, ConntrackMatch>();
+
+  constructor(nft: Nft, log: Logger) {
+    this.#nft = nft;
+    this.#log = log;
+  }
+
+  /** What is to be kept at an address is what was last said of it. */
+  note(flow: ConntrackMatch): void {
+    const { originalDestination, port, replies } = flow;
+    const place = originalDestination === undefined ? JSON.stringify(replies) : originalDestination;
+    this.#flows.set(`${place} ${port}`, flow);
+  }
+
+  async flush(): Promise<void> {
+    const flows = [...this.#flows.values()];
+    this.#flows.clear();
+    try {
+      if (flows.length > 0) await this.#nft.flushConntrack(ownNetns, flows);
+    } catch (error) {
+      // A client that keeps its port stays with the old backend until the entry times out: worse, but no reason to stop.
+      this.#log.warn({ error, flows: flows.length }, 'stale UDP flows not removed');
+    }
+  }
 }

@@ -11,7 +11,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { familyOfIp, isIpv4Mapped, parseIp } from '#base/ip.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, isPortNumber, portNumberText } from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';
-import { portReferenceErrors } from './container.ts';
+import { portReferenceErrors } from './pod/container.ts';
 import { labelErrors } from './labels.ts';
 import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
 

@@ -4,7 +4,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
-import { validatePodSpec } from './pod.ts';
+import { validatePodSpec } from './pod/pod.ts';
 
 /** The selector of a workload and its template, which must fit; `kind` is how messages call it. */
 export function selectorErrors(object: JsonObject, kind: string): readonly FieldError[] {

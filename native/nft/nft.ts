@@ -149,12 +149,10 @@ export interface ConntrackMatch {
   /** Absent: whatever address it went to; then `only` says the family. */
   readonly originalDestination?: string;
   readonly port: number;
-  readonly replies:
-    | { readonly only: readonly SocketAddress[] }
-    | { readonly except: readonly SocketAddress[] };
+  readonly replies: { readonly only: readonly IpPort[] } | { readonly except: readonly IpPort[] };
 }
 
-export interface SocketAddress {
+export interface IpPort {
   readonly ip: string;
   readonly port: number;
 }

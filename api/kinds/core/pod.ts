@@ -7,7 +7,7 @@ import { podParts } from './pod-parts.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { podAddressErrors } from '#api/validation/address.ts';
-import { validatePod, validatePodUpdate } from '#api/validation/pod.ts';
+import { validatePod, validatePodUpdate } from '#api/validation/pod/pod.ts';
 import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */

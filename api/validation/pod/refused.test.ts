@@ -8,7 +8,7 @@ import { renderFieldError } from '#api/errors/field-error.ts';
 import { findKindByName } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
-import { validateCreate, validateUpdate } from './validation.ts';
+import { validateCreate, validateUpdate } from '#api/validation/validation.ts';
 
 const kind = findKindByName('v1', 'Pod') ?? expect.unreachable();
 const ip = 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)';

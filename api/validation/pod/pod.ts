@@ -20,14 +20,14 @@ import {
 import type { JsonObject } from '#api/meta/object.ts';
 import { tryParseQuantity } from '#api/meta/quantity.ts';
 import { hostPortErrors, localPathErrors, resourceErrors, validateContainer } from './container.ts';
-import { dnsLabel, dnsSubdomain, formatErrors, requiredText } from './format.ts';
-import { labelErrors } from './labels.ts';
-import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './pod-choices.ts';
-import { nameServiceErrors } from './pod-dns.ts';
-import { contextErrors, profileErrors } from './pod-profiles.ts';
-import { podSecurityErrors } from './pod-security.ts';
-import { spreadErrors } from './pod-spread.ts';
-import { sysctlErrors } from './pod-sysctls.ts';
+import { dnsLabel, dnsSubdomain, formatErrors, requiredText } from '#api/validation/format.ts';
+import { labelErrors } from '#api/validation/labels.ts';
+import { choiceErrorsOfContainers, ephemeralErrors, hostnameErrors, windowsErrors } from './choices.ts';
+import { nameServiceErrors } from './dns.ts';
+import { contextErrors, profileErrors } from './profiles.ts';
+import { podSecurityErrors } from './security.ts';
+import { spreadErrors } from './spread.ts';
+import { sysctlErrors } from './sysctls.ts';
 
 /** Complaints about a pod. */
 export function validatePod(pod: JsonObject): readonly FieldError[] {

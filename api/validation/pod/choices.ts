@@ -9,7 +9,7 @@ import {
 } from '#api/errors/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { dnsSubdomain, formatErrors } from './format.ts';
+import { dnsSubdomain, formatErrors } from '#api/validation/format.ts';
 
 /** Complaints about choices of containers that hang together with each other or with the pod's. */
 export function choiceErrorsOfContainers(spec: JsonObject, path: string): readonly FieldError[] {

@@ -6,7 +6,7 @@ import { findKindByName } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
 import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
-import { validateUpdate } from './validation.ts';
+import { validateUpdate } from '#api/validation/validation.ts';
 
 const kind = findKindByName('v1', 'Pod');
 if (kind === undefined) throw new Error('no kind Pod');

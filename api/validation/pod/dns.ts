@@ -1,8 +1,8 @@
 import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { ipErrors } from './address.ts';
-import { dnsSubdomain, dnsSubdomainWithUnderscore, formatErrors } from './format.ts';
+import { ipErrors } from '#api/validation/address.ts';
+import { dnsSubdomain, dnsSubdomainWithUnderscore, formatErrors } from '#api/validation/format.ts';
 
 /** What resolvers of C libraries take (validation.MaxDNSNameservers and its neighbours). */
 const nameserversMax = 3;

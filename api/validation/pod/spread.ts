@@ -7,7 +7,7 @@ import {
 } from '#api/errors/field-error.ts';
 import { objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { formatErrors, qualifiedName } from './format.ts';
+import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 const choices = ['DoNotSchedule', 'ScheduleAnyway'];
 const positiveText = 'must be greater than zero';

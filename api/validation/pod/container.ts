@@ -10,8 +10,8 @@ import {
 import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { compareQuantity, tryParseQuantity } from '#api/meta/quantity.ts';
-import { ipErrors } from './address.ts';
-import { containerSecurityErrors } from './pod-security.ts';
+import { ipErrors } from '#api/validation/address.ts';
+import { containerSecurityErrors } from './security.ts';
 import {
   dnsLabel,
   envName,
@@ -21,7 +21,7 @@ import {
   portNumberText,
   qualifiedName,
   requiredText,
-} from './format.ts';
+} from '#api/validation/format.ts';
 
 /** Where a container is, and what is around it. */
 export interface ContainerContext {
