@@ -3,6 +3,7 @@ import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
+import { validateCsiDriver, validateCsiDriverUpdate } from './storage-validation.ts';
 
 /** Rules of CSIDrivers. */
 export const csiDriverRules: KindRules = {
@@ -18,6 +19,8 @@ export const csiDriverRules: KindRules = {
     ['spec.seLinuxMount', false],
   ],
   tracksGeneration: false,
+  validate: validateCsiDriver,
+  validateUpdate: validateCsiDriverUpdate,
   cells: (driver, now) => {
     const spec = objectOf(driver['spec']);
     const audiences = objectsOf(spec['tokenRequests']).map(({ audience }) => stringOf(audience));

@@ -1,9 +1,9 @@
-import { forbiddenField } from '#api/errors/field-error.ts';
-import { at, equalJson } from '#api/wire/json.ts';
+import { at } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
+import { changeErrors, validateStorageClass } from './storage-validation.ts';
 
 /** Rules of StorageClasses. */
 export const storageClassRules: KindRules = {
@@ -14,12 +14,9 @@ export const storageClassRules: KindRules = {
     ['volumeBindingMode', 'Immediate'],
   ],
   tracksGeneration: false,
+  validate: validateStorageClass,
   validateUpdate: (old, storageClass) => [
-    ...['parameters', 'provisioner', 'reclaimPolicy'].flatMap((field) =>
-      equalJson(old[field], storageClass[field])
-        ? []
-        : [forbiddenField(field, `updates to ${field} are forbidden.`)],
-    ),
+    ...changeErrors(old, storageClass, ['parameters', 'provisioner', 'reclaimPolicy']),
     ...immutable('volumeBindingMode')(old, storageClass),
   ],
   cells: (storageClass, now) => [

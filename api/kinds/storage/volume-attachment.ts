@@ -2,12 +2,14 @@ import { at } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { immutable } from '#api/validation/field.ts';
 
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: noVolumes,
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  validateUpdate: immutable('spec'),
   cells: (attachment, now) => [
     nameOf(attachment),
     text(attachment, 'spec.attacher', ''),

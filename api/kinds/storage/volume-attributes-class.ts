@@ -1,12 +1,15 @@
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { changeErrors, validateVolumeAttributesClass } from './storage-validation.ts';
 
 /** Rules of VolumeAttributesClasses. */
 export const volumeAttributesClassRules: KindRules = {
   effect: noVolumes,
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  validate: validateVolumeAttributesClass,
+  validateUpdate: (old, attributes) => changeErrors(old, attributes, ['driverName', 'parameters']),
   cells: (attributes, now) => [
     nameOf(attributes),
     text(attributes, 'driverName', ''),
