@@ -39,7 +39,7 @@ function startTimer(ms: number, callback: () => void, keepsProcess: boolean): Di
   const dueMs = performance.now() + (Number.isNaN(ms) ? Infinity : ms);
   let timer: NodeJS.Timeout;
   const wait = (leftMs: number): void => {
-    timer = leftMs > timerMsMax ? setTimeout(next, timerMsMax) : setTimeout(callback, leftMs);
+    timer = leftMs > timerMsMax ? setTimeout(next, timerMsMax) : setTimeout(callback, Math.max(0, leftMs));
     if (!keepsProcess) timer.unref();
   };
   const next = (): void => wait(dueMs - performance.now());
