@@ -8,7 +8,7 @@ import { lockFile } from '#native/sys/file.ts';
 import type { OwnedFd } from '#native/sys/fd.ts';
 import { dataDirError, ensureDataDir } from '#bin/program/data-dir.ts';
 import { directoryProblem, lstatIfThere, readMarker, writeMarker, type Marker } from './marker.ts';
-import { evidenceOf, foreignEntries, markerName, type OwnedRole } from './role.ts';
+import { evidenceOf, foreignEntries, givenName, isGiven, markerName, type OwnedRole } from './role.ts';
 
 /** A directory of ours in use. Disposing it lets others use it; the directory stays. */
 export interface Claim extends Disposable {
@@ -80,7 +80,7 @@ export function checkClaim(path: string, { role, option }: Pick<ClaimOptions, 'r
   const unfit = stats === undefined ? 'it is no directory' : directoryProblem(stats, owner);
   if (unfit !== undefined) throw refuse('E_PERMISSION', unfit);
   if (readMarker(path, role, owner) !== undefined || isFromBeforeMarkers(path, role, owner)) return;
-  const foreign = foreignEntries(readdirSync(path), role);
+  const foreign = foreignIn(path, role, owner);
   if (foreign.length > 0)
     throw refuse('E_USAGE', `it holds files that are not podwright's (${listSome(foreign)})`);
 }
@@ -115,13 +115,24 @@ function markDirectory(
   const { role, owner, isNew, refuse } = context;
   const known = readMarker(path, role, owner);
   if (known !== undefined) return known;
-  const foreign = foreignEntries(readdirSync(path), role);
+  const foreign = foreignIn(path, role, owner);
   if (foreign.length > 0 && !isFromBeforeMarkers(path, role, owner)) {
     throw refuse('E_USAGE', `it holds files that are not podwright's (${listSome(foreign)})`);
   }
   const marker: Marker = { version: 1, role, id: randomUUID(), made: isNew };
   writeMarker(path, marker);
   return marker;
+}
+
+/** Names in a directory without our marker that say it is somebody else's. */
+function foreignIn(path: string, role: OwnedRole, owner: number): readonly string[] {
+  const foreign = foreignEntries(readdirSync(path), role);
+  const given = givenName(role);
+  if (given === undefined || !foreign.includes(given)) return foreign;
+  const found = lstatIfThere(join(path, given));
+  const isOurs =
+    found?.isDirectory() === true && found.uid === owner && isGiven(role, readdirSync(join(path, given)));
+  return isOurs ? foreign.filter((name) => name !== given) : foreign;
 }
 
 /** Directories from before there were markers are known by files that nobody else writes, all of them the owner's. */

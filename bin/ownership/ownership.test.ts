@@ -120,6 +120,25 @@ describe('claimDirectory()', () => {
     expect(thrown(() => claim(scratch.at('shop'), 'server'))).toContain('(pki, store)');
   });
 
+  it('takes the authority of other servers that was copied there, and no pki of anybody else', () => {
+    using scratch = openScratch();
+
+    const authority = ['ca.crt', 'ca.key', 'sa.key'].map((name) => `pki/${name}`);
+    const below = (directory: string, names: readonly string[]) =>
+      names.map((name) => `${directory}/${name}`);
+    scratch.make(...below('copied', authority), ...below('whole', [...authority, 'pki/apiserver.crt']));
+    scratch.make(
+      ...below('kubeadm', [...authority, 'pki/sa.pub']),
+      ...below('beside', [...authority, 'admin.conf']),
+    );
+    scratch.make('part/pki/ca.crt');
+    for (const name of ['copied', 'whole']) claim(scratch.at(name), 'server')[Symbol.dispose]();
+    for (const name of ['kubeadm', 'part']) {
+      expect(thrown(() => claim(scratch.at(name), 'server'))).toContain('(pki)');
+    }
+    expect(thrown(() => claim(scratch.at('beside'), 'server'))).toContain('(admin.conf)');
+  });
+
   it('lets a server and an agent share one, and log files be there first', () => {
     using scratch = openScratch();
 

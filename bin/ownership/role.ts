@@ -12,7 +12,19 @@ interface RoleEntries {
   readonly evidence: readonly (readonly string[])[];
   /** Written by who starts the role, before it claims its directory. */
   readonly early?: RegExp;
+  /** A directory that whoever sets the role up may put there first: it has all of `must`, and nothing but `may` beside them. */
+  readonly given?: {
+    readonly name: string;
+    readonly must: readonly string[];
+    readonly may: readonly string[];
+  };
 }
+
+const authorityFiles = ['ca.crt', 'ca.key', 'sa.key'];
+const issuedFiles = ['admin', 'apiserver', 'apiserver-kubelet-client'].flatMap((name) => [
+  `${name}.crt`,
+  `${name}.key`,
+]);
 
 const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
   up: {
@@ -28,6 +40,7 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
       ['pki/ca.key', 'store.mark'],
     ],
     early: /^server\.log(\..*)?$/,
+    given: { name: 'pki', must: authorityFiles, may: issuedFiles }, // Of the other servers of a cluster.
   },
   agent: {
     names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
@@ -51,6 +64,19 @@ export function isEntryOf(role: OwnedRole, name: string): boolean {
 }
 
 export const evidenceOf = (role: OwnedRole): readonly (readonly string[])[] => entriesByRole[role].evidence;
+
+/** The directory that may be there before a role claims the one around it; undefined: none. */
+export const givenName = (role: OwnedRole): string | undefined => entriesByRole[role].given?.name;
+
+/** Whether what is in that directory is what it is for: of somebody else's it is not taken by its name alone. */
+export function isGiven(role: OwnedRole, names: readonly string[]): boolean {
+  const { must = [], may = [] } = entriesByRole[role].given ?? {};
+  return (
+    must.length > 0 &&
+    must.every((name) => names.includes(name)) &&
+    names.every((name) => [...must, ...may].includes(name))
+  );
+}
 
 /**
  * Names in a directory without the role's marker that say it is somebody else's: all but markers and entries of the roles that
