@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFakeClock, systemClock } from '#base/clock.ts';
+import { createFakeClock, type Clock, systemClock } from '#base/clock.ts';
 import { toFoundRow } from './disk-tables.ts';
 import { openEmbeddedStore, type EmbeddedStoreOptions } from './embedded.ts';
 import { addToTotal, sumOfMark, sumOfRow } from './integrity.ts';
@@ -282,6 +282,25 @@ describe('openEmbeddedStore()', () => {
     expect(await store.get('/e')).toBeDefined();
     clock.advance(20_000);
     await expect.poll(() => seen).toEqual(['delete /e']);
+    await store[Symbol.asyncDispose]();
+  });
+
+  it('ends no lease and cuts no history because somebody sets the clock', async () => {
+    const clock = createFakeClock(1_000_000);
+    let wrongMs = 0;
+    const set: Clock = { ...clock, now: () => clock.now() + wrongMs };
+    const store = await open({ clock: set, historyMs: 60_000 });
+    const lease = await store.grantLease(60);
+    await store.commit({ expect: [], ops: [put('/e', 'x', lease)] });
+    for (const ms of [3_600_000, -3_600_000]) {
+      wrongMs = ms;
+      clock.advance(10_000);
+      await store.expireLeases();
+      expect(store.lease(lease)).toMatchObject({ ttlSeconds: 60, leftMs: ms > 0 ? 50_000 : 40_000 });
+      expect(store.compactRevision).toBe(0);
+    }
+    clock.advance(60_000);
+    await expect.poll(() => store.lease(lease)).toBeUndefined();
     await store[Symbol.asyncDispose]();
   });
 

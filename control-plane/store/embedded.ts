@@ -133,7 +133,7 @@ class EmbeddedStore implements ServedStore {
     this.#worker = worker;
     this.#mvcc = mvcc;
     this.#hub = new WatchHub((revision, mayLackPrevious) => mvcc.eventsAfter(revision, mayLackPrevious));
-    this.#leases = new LeaseBook(leases);
+    this.#leases = new LeaseBook(leases, options.clock);
     this.#window = new HistoryWindow(options);
     for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
     worker.on('message', (reply: DiskReply) => this.#onReply(reply));
@@ -268,14 +268,14 @@ class EmbeddedStore implements ServedStore {
 
   async grantLease(ttlSeconds: number, id?: number): Promise<number> {
     this.#checkOpen();
-    const lease = this.#leases.grant(ttlSeconds, this.#options.clock.now(), id);
+    const lease = this.#leases.grant(ttlSeconds, id);
     await this.#enqueue({ leases: [lease] });
     return lease.id;
   }
 
   async renewLease(id: number): Promise<number | undefined> {
     this.#checkOpen();
-    const lease = this.#leases.renew(id, this.#options.clock.now());
+    const lease = this.#leases.renew(id);
     if (lease === undefined) return undefined;
     await this.#enqueue({ leases: [lease] });
     return lease.ttlSeconds;
@@ -291,7 +291,7 @@ class EmbeddedStore implements ServedStore {
   }
 
   async expireLeases(): Promise<void> {
-    for (const lease of this.#leases.expired(this.#options.clock.now())) await this.revokeLease(lease);
+    for (const lease of this.#leases.expired()) await this.revokeLease(lease);
   }
 
   async revokeLease(lease: number): Promise<void> {
@@ -346,9 +346,9 @@ class EmbeddedStore implements ServedStore {
     };
   }
 
-  #leaseState(lease: DiskLease): LeaseState {
-    const keys = this.#leases.keysOf(lease.id) ?? [];
-    return { ...lease, keys: keys.filter((key) => this.#mvcc.leaseOf(key) === lease.id) };
+  #leaseState({ id, ttlSeconds }: DiskLease): LeaseState {
+    const keys = (this.#leases.keysOf(id) ?? []).filter((key) => this.#mvcc.leaseOf(key) === id);
+    return { id, ttlSeconds, leftMs: this.#leases.leftMs(id), keys };
   }
 
   #enqueue(write: Partial<Omit<Write, 'settle'>>): Promise<void> {
@@ -463,7 +463,7 @@ class EmbeddedStore implements ServedStore {
 
   #housekeep(): void {
     if (this.#stop.signal.aborted) return;
-    const nowMs = this.#options.clock.now();
+    const nowMs = this.#options.clock.monotonic();
     this.#window.note(nowMs, this.revision);
     void this.#runHousekeeping(nowMs).catch((error: unknown) => {
       this.#logger.warn({ error: String(error) }, 'store housekeeping will be tried again');

@@ -8,7 +8,7 @@ export interface HistoryBounds {
   readonly historyBytesMax?: number;
 }
 
-/** Where compaction may cut: it is told from time to time which revision is the newest. */
+/** Where compaction may cut: it is told from time to time which revision is the newest. Times are monotonic. */
 export class HistoryWindow {
   readonly #bounds: HistoryBounds;
   /** When each revision was the newest, oldest first. */

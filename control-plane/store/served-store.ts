@@ -17,7 +17,7 @@ export interface Decision<T> {
 export interface LeaseState {
   readonly id: number;
   readonly ttlSeconds: number;
-  readonly expiresAtMs: number;
+  readonly leftMs: number;
   readonly keys: readonly string[];
 }
 

@@ -25,7 +25,7 @@ const expiryMs = 500;
 
 /** etcdserverpb.Lease */
 export function leaseHandlers(context: ServeContext): Handlers {
-  const { store, clock } = context;
+  const { store } = context;
   const grant = async ({ TTL, ID }: LeaseGrantRequest): Promise<Outgoing<LeaseGrantResponse>> => {
     if (TTL > ttlSecondsMax) throw refusal('leaseTtlTooLarge');
     if (!Number.isSafeInteger(ID)) throw refusal('leaseIdNotExact');
@@ -44,7 +44,7 @@ export function leaseHandlers(context: ServeContext): Handlers {
     return {
       header: headerOf(store),
       ID,
-      TTL: Math.max(0, Math.floor((lease.expiresAtMs - clock.now()) / 1000)),
+      TTL: Math.floor(lease.leftMs / 1000),
       grantedTTL: lease.ttlSeconds,
       keys: keys ? lease.keys.map((key) => Buffer.from(key)) : [],
     };

@@ -64,7 +64,7 @@ describe('renderBolt()', () => {
       { key: '/b', text: 'y', modRevision: 2, version: 3, isDeletion: false },
       { key: '/a', text: '', modRevision: 300, version: 0, isDeletion: true },
     ].map(({ text, ...rest }) => ({ ...rest, value: Buffer.from(text), createRevision: 1, lease: 0 }));
-    const leases = [{ id: 4711, ttlSeconds: 60, expiresAtMs: 0, keys: [] }];
+    const leases = [{ id: 4711, ttlSeconds: 60, leftMs: 0, keys: [] }];
     const file = Buffer.concat([...renderSnapshot({ versions, leases, compactRevision: 2 })]);
     expect(readBucket(file, 'key').map(([key]) => Buffer.from(key, 'latin1').toString('hex'))).toEqual([
       '00000000000000025f0000000000000000',

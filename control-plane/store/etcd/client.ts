@@ -1,11 +1,5 @@
 import { checkServerIdentity } from 'node:tls';
-import type {
-  CallOptions,
-  ChannelCredentials,
-  Client,
-  ClientDuplexStream,
-  ServiceError,
-} from '@grpc/grpc-js';
+import type { ChannelCredentials, Client, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
@@ -93,17 +87,21 @@ export class EtcdClient implements Disposable {
     this.#checkOpen(what);
     const member = this.#member();
     const { promise, resolve, reject } = Promise.withResolvers<R>();
+    let isLate = false;
     const onAnswer = (error: ServiceError | null, response?: R): void => {
       this.#calls.delete(call);
+      timer[Symbol.dispose]();
       if (error === null && response !== undefined) {
         resolve(response);
         return;
       }
-      const failure = this.#failureOf(`${what} in etcd ${member.address}`, error);
+      const where = `${what} in etcd ${member.address}`;
+      const failure = isLate
+        ? new PodwrightError('E_TIMEOUT', `${where}: no answer in ${Math.round(ms)} ms`)
+        : this.#failureOf(where, error);
       if (isTransient(failure)) this.leave(member.address);
       reject(failure);
     };
-    const options: CallOptions = { deadline: this.#clock.now() + ms };
     const { path, requestSerialize, responseDeserialize } = method;
     const call = member.client.makeUnaryRequest(
       path,
@@ -111,10 +109,14 @@ export class EtcdClient implements Disposable {
       responseDeserialize,
       request,
       new this.#grpc.Metadata(),
-      options,
       onAnswer,
     );
     this.#calls.add(call);
+    // Not by gRPC's deadline, which is a time of day: who sets the clock would end or keep what is under way.
+    const timer = this.#clock.after(ms, () => {
+      isLate = true;
+      call.cancel();
+    });
     return promise;
   }
 
@@ -131,6 +133,7 @@ export class EtcdClient implements Disposable {
         const isOver = this.#clock.monotonic() + waitMs >= endMs;
         if (isOver || !isPodwrightError(error) || !isTransient(error)) throw error;
         await this.#clock.sleep(waitMs, this.#closed.signal);
+        if (this.#clock.monotonic() >= endMs) throw error; // A busy process wakes late.
       }
     }
   }

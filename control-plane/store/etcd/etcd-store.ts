@@ -398,7 +398,7 @@ class EtcdStore implements Store {
 
   #housekeep(): void {
     this.#housekeeping = this.#clock.after(housekeepingMs, () => this.#housekeep());
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.monotonic();
     this.#window.note(nowMs, this.revision);
     this.#cutHistory(this.#window.cut(nowMs, this.#image.mvcc));
   }
