@@ -2,11 +2,15 @@ import type { Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { EtcdClient } from './client.ts';
+import { prefixEnd } from './image.ts';
+import { marksFolder } from './txn.ts';
 
 /** kube-apiserver's (apiserver/pkg/storage/etcd3/compact.go), so that servers of both kinds agree on one etcd. */
 const compactKey: Uint8Array = new TextEncoder().encode('compact_rev_key');
 /** How long etcd keeps history; kube-apiserver's --etcd-compaction-interval. */
 const compactionMs = 300_000;
+/** Below the 128 operations that etcd takes in a transaction. */
+const marksAtOnce = 100;
 
 /** What a server knows of the compactions: the version of the key, and the revision that was the newest when it learned it. */
 export interface CompactionTurn {
@@ -40,8 +44,34 @@ export async function takeCompactionTurn(
     } catch (error) {
       if (!isPodwrightError(error, 'E_NOT_FOUND')) throw error; // It is compacted further already.
     }
+    await removeOldMarks(client, revision);
   }
   return { version: version + 1, revision: newest };
+}
+
+/**
+ * Removes marks of transactions (writer.ts) that nobody moved since `revision`, a round ago: a transaction asks for its mark within seconds,
+ * and finds one that is gone where it is not under way as one that somebody moved. Those of servers that are no more go so.
+ */
+async function removeOldMarks(client: EtcdClient, revision: number): Promise<void> {
+  const { Range, Txn } = client.services['etcdserverpb.KV'];
+  const folder = Buffer.from(marksFolder);
+  for (;;) {
+    const { response } = await client.ask('find old marks', Range, {
+      key: folder,
+      range_end: prefixEnd(marksFolder),
+      max_mod_revision: revision,
+      limit: marksAtOnce,
+      keys_only: true,
+    });
+    const { kvs } = response;
+    if (kvs.length === 0) return;
+    const removed = await client.ask('remove old marks', Txn, {
+      compare: kvs.map(({ key, mod_revision }) => ({ target: 'MOD' as const, key, mod_revision })),
+      success: kvs.map(({ key }) => ({ request_delete_range: { key } })),
+    });
+    if (!removed.response.succeeded || kvs.length < marksAtOnce) return; // Some are in use again: a round later.
+  }
 }
 
 /** Takes a turn every five minutes until it is disposed. */

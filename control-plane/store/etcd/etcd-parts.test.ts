@@ -1,22 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Event } from '#proto/etcd/rpc.ts';
-import type { StoredValue, StoreTxn } from '#control-plane/store/store.ts';
 import { parseEndpoints } from './endpoints.ts';
 import { createGatherer } from './follow.ts';
 import { prefixEnd } from './image.ts';
 import { etcdError } from './status.ts';
-import { isGuarded, wasDone } from './txn.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
-const stored = (key: string, text: string, modRevision: number): StoredValue => ({
-  key,
-  value: bytes(text),
-  createRevision: 1,
-  modRevision,
-  version: 1,
-  lease: 0,
-});
-
 describe('parseEndpoints()', () => {
   it.each([
     { urls: ['http://10.0.0.1:2379'], want: { addresses: ['10.0.0.1:2379'], isSecure: false } },
@@ -61,56 +50,6 @@ describe('etcdError()', () => {
     expect(error.code).toBe(want);
     expect(error.message).toBe(`read /a: ${status.details}`);
     expect(error.detail['compacted'] === true).toBe(status.details.includes('compacted'));
-  });
-});
-
-describe('wasDone()', () => {
-  const txn: StoreTxn = {
-    expect: [
-      { key: '/a', modRevision: 4 },
-      { key: '/b', modRevision: 0 },
-      { key: '/c', modRevision: 3 },
-    ],
-    ops: [
-      { op: 'put', key: '/a', value: bytes('x') },
-      { op: 'put', key: '/b', value: bytes('y') },
-      { op: 'delete', key: '/c' },
-    ],
-  };
-  it.each([
-    {
-      name: 'all as it was wanted',
-      current: [stored('/a', 'x', 9), stored('/b', 'y', 9), undefined],
-      want: true,
-    },
-    {
-      name: 'another value',
-      current: [stored('/a', 'z', 9), stored('/b', 'y', 9), undefined],
-      want: false,
-    },
-    {
-      name: 'the old value, which was the same',
-      current: [stored('/a', 'x', 4), stored('/b', 'y', 9), undefined],
-      want: false,
-    },
-    {
-      name: 'put at two revisions',
-      current: [stored('/a', 'x', 8), stored('/b', 'y', 9), undefined],
-      want: false,
-    },
-    { name: 'not put', current: [stored('/a', 'x', 9), undefined, undefined], want: false },
-    {
-      name: 'not deleted',
-      current: [stored('/a', 'x', 9), stored('/b', 'y', 9), stored('/c', 'z', 3)],
-      want: false,
-    },
-  ])('$name: $want', ({ current, want }) => {
-    expect(wasDone(txn, current)).toBe(want);
-  });
-
-  it('isGuarded() asks for an expectation of each key that is written', () => {
-    expect(isGuarded(txn)).toBe(true);
-    expect(isGuarded({ ...txn, expect: txn.expect.slice(1) })).toBe(false);
   });
 });
 

@@ -28,9 +28,11 @@ export async function startEtcd(
     readonly members?: number;
     /** With them clients are asked by TLS, and show a certificate of the same authority. */
     readonly tls?: { readonly cert: string; readonly key: string; readonly ca: string };
+    /** Between heartbeats; an election begins after ten without one. Default 20: quick, where the machine is not busy. */
+    readonly heartbeatMs?: number;
   } = {},
 ): Promise<EtcdServers> {
-  const { members = 1, tls } = options;
+  const { members = 1, tls, heartbeatMs = 20 } = options;
   const directory = mkdtempSync(join(tmpdir(), 'podwright-etcd-'));
   const ports = await freePorts(members * 2);
   const urlOf = (port: number | undefined): string => `http://127.0.0.1:${port}`;
@@ -48,7 +50,8 @@ export async function startEtcd(
     const own = ['--name', `m${member}`, '--data-dir', dataDir];
     const listen = ['--listen-client-urls', client, '--advertise-client-urls', client];
     const meet = ['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer];
-    const pace = ['--heartbeat-interval', '20', '--election-timeout', '200', '--pre-vote'];
+    const [heartbeat, election] = [String(heartbeatMs), String(10 * heartbeatMs)];
+    const pace = ['--heartbeat-interval', heartbeat, '--election-timeout', election, '--pre-vote'];
     const log = ['--logger', 'zap', '--log-level', 'error'];
     const secure =
       tls === undefined

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { createTurns } from '#base/turns.ts';
-import type { Event, TxnResponse } from '#proto/etcd/rpc.ts';
+import type { Event } from '#proto/etcd/rpc.ts';
 import { HistoryWindow } from '#control-plane/store/history-window.ts';
 import type {
   RangeResult,
@@ -22,7 +22,7 @@ import { createEtcdClient, requestMsMax, type EtcdClient, type EtcdClientOptions
 import { keepCompacting } from './compactor.ts';
 import { followEtcd } from './follow.ts';
 import { EtcdImage } from './image.ts';
-import { decodeCurrent, encodeTxn, isGuarded, wasDone } from './txn.ts';
+import { EtcdWriter, type Written } from './writer.ts';
 
 export interface EtcdStoreOptions extends EtcdClientOptions {
   readonly logger?: Logger;
@@ -60,6 +60,7 @@ class EtcdStore implements Store {
   readonly #logger: Logger;
   readonly #client: EtcdClient;
   readonly #image: EtcdImage;
+  readonly #writer: EtcdWriter;
   readonly #turns = createTurns();
   /** Keys that an update is writing now, with its end. */
   readonly #writing = new Map<string, Promise<void>>();
@@ -90,6 +91,7 @@ class EtcdStore implements Store {
     this.#logger = logger ?? silentLogger;
     this.#client = client;
     this.#image = image;
+    this.#writer = new EtcdWriter(client);
     const follower = {
       next: () => image.revision + 1,
       onEvents: (events: readonly Event[]) => {
@@ -132,16 +134,8 @@ class EtcdStore implements Store {
     return this.#image.mvcc.range(prefix, options);
   }
 
-  async commit(txn: StoreTxn): Promise<TxnResult> {
-    const { result, isInDoubt } = await this.#attempt(txn);
-    if (isInDoubt) {
-      // Refusing would say that it was not done.
-      throw new PodwrightError(
-        'E_CONNECTION',
-        'write in etcd: an answer was lost, and what is there now does not say whether it was done',
-      );
-    }
-    return result;
+  commit(txn: StoreTxn): Promise<TxnResult> {
+    return this.#attempt(txn);
   }
 
   async update(
@@ -285,7 +279,7 @@ class EtcdStore implements Store {
     }
     using _marks = this.#markWriting(ops.map((op) => op.key));
 
-    const { result } = await this.#attempt({ expect, ops });
+    const result = await this.#attempt({ expect, ops });
     if (!result.ok) {
       // Decided again on the answer: the image has it later, and others would be first for ever.
       const states = new Map(expect.map((one, index) => [one.key, result.current[index]]));
@@ -319,36 +313,20 @@ class EtcdStore implements Store {
     };
   }
 
-  /** `isInDoubt`: it was refused, but an earlier try may have been carried out, and overwritten since. */
-  async #attempt(txn: StoreTxn): Promise<{ readonly result: TxnResult; readonly isInDoubt: boolean }> {
+  async #attempt(txn: StoreTxn): Promise<TxnResult> {
     this.#checkWrite(txn);
-    const response = await this.#transact(txn);
-    const revision = response.header?.revision ?? 0;
-    if (response.succeeded) {
-      await this.#image.reached(revision, requestMsMax);
-      const values = txn.ops.map((op) => this.#written(op, revision));
-      return { result: { ok: true, revision, values }, isInDoubt: false };
-    }
-    const current = decodeCurrent(response);
-    const isDoubtful = response.tries > 1 && txn.ops.length > 0;
-    if (!isDoubtful || !wasDone(txn, current)) {
-      return { result: { ok: false, revision, current }, isInDoubt: isDoubtful };
-    }
+    const written = await this.#write(txn);
+    const { revision } = written;
+    if (!written.isDone) return { ok: false, revision, current: written.current };
     await this.#image.reached(revision, requestMsMax);
-    const values = txn.ops.map(({ key }) => current[txn.expect.findIndex((one) => one.key === key)]);
-    const putAt = values.find((value) => value !== undefined)?.modRevision;
-    return { result: { ok: true, revision: putAt ?? revision, values }, isInDoubt: false };
+    return { ok: true, revision, values: txn.ops.map((op) => this.#written(op, revision)) };
   }
 
-  async #transact(txn: StoreTxn): Promise<TxnResponse & { readonly tries: number }> {
-    const { Txn } = this.#client.services['etcdserverpb.KV'];
-    const request = encodeTxn(txn);
+  async #write(txn: StoreTxn): Promise<Written> {
     try {
-      const answer = isGuarded(txn)
-        ? await this.#client.ask('write', Txn, request)
-        : { response: await this.#client.once('write', Txn, request), tries: 1 };
+      const written = await this.#writer.write(txn);
       if (txn.ops.length > 0) this.#noteWritten();
-      return { ...answer.response, tries: answer.tries };
+      return written;
     } catch (error) {
       if (isPodwrightError(error, 'E_NO_SPACE')) this.#noteRefused(error);
       throw error;
