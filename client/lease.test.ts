@@ -1,8 +1,9 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { leases } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from './client.fake.ts';
-import { runWithLease } from './lease.ts';
+import type { ApiClient } from './client.ts';
+import { holderEndsMs, leaseSeconds, runWithLease, waitForLease } from './lease.ts';
 
 const where = { namespace: 'kube-system', name: 'l' };
 
@@ -70,4 +71,72 @@ it('who was stopped for longer than the term stops leading before it asks again'
   stop.abort();
   await pass(clock, 3000);
   await running;
+});
+
+/** Whose requests come to nothing once it is killed: answers never come, as those of a store without a majority. */
+function mortal(client: ApiClient): ApiClient & { kill(): void } {
+  let isKilled = false;
+  const mayNever = <T>(answer: () => Promise<T>): Promise<T> =>
+    isKilled ? Promise.withResolvers<T>().promise : answer();
+  return {
+    ...client,
+    get: (kind, where) => mayNever(() => client.get(kind, where)),
+    update: (kind, object) => mayNever(() => client.update(kind, object)),
+    kill: () => {
+      isKilled = true;
+    },
+  };
+}
+
+it('who waits for a renewal ends in its time, and another begins after that and well before the term', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const told: [string, number][] = [];
+  const stop = new AbortController();
+  const run = (identity: string, own: ApiClient, offsetMs: number) => {
+    const lead = async (term: AbortSignal): Promise<void> => {
+      told.push([`${identity} begins`, clock.monotonic()]);
+      await new Promise((resolve) => term.addEventListener('abort', resolve, { once: true }));
+      told.push([`${identity} ends`, clock.monotonic()]);
+    };
+    const wrong = { ...clock, now: () => clock.now() + offsetMs };
+    const options = { client: own, where, identity, clock: wrong, onError: () => undefined };
+    return runWithLease(options, lead, stop.signal);
+  };
+  const first = mortal(client);
+  void run('a', first, -3_600_000); // It waits for ever in the end.
+  await pass(clock, 1000);
+  const other = run('b', client, 0);
+  await pass(clock, 5000);
+  first.kill();
+  const killedMs = clock.monotonic();
+  await pass(clock, leaseSeconds * 1000 - 1000);
+  expect(told.map(([what]) => what)).toEqual(['a begins', 'a ends', 'b begins']);
+  const [, [, endedMs] = ['', 0], [, begunMs] = ['', 0]] = told;
+  expect(endedMs - killedMs).toBeLessThanOrEqual(holderEndsMs);
+  expect(begunMs).toBeGreaterThan(endedMs);
+  stop.abort();
+  await pass(clock, 3000);
+  await other;
+});
+
+describe('waitForLease()', () => {
+  const annotations = { 'podwright.holder-ends-ms': 'a 7000' };
+  it.each([
+    { name: 'free', holder: '', want: 0 },
+    { name: 'ours', holder: 'b', want: 0 },
+    { name: "another's, which says when it ends", holder: 'a', annotations, want: 9000 },
+    { name: "another's, of whom nothing is known", holder: 'a', want: 15_000 },
+    { name: "another program's, after one of ours", holder: 'c', annotations, want: 15_000 },
+    { name: 'of a shorter term', holder: 'a', annotations, seconds: 5, want: 5000 },
+    {
+      name: 'of a promise that is none',
+      holder: 'a',
+      annotations: { 'podwright.holder-ends-ms': 'a -1' },
+      want: 15_000,
+    },
+  ])('$name', ({ holder, annotations: given = {}, seconds = 15, want }) => {
+    const spec = { holderIdentity: holder, leaseDurationSeconds: seconds };
+    expect(waitForLease({ metadata: { name: 'l', annotations: given }, spec }, 'b')).toBe(want);
+  });
 });

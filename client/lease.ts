@@ -9,13 +9,21 @@ export interface LeaderElectionOptions {
   readonly where: ObjectRef;
   readonly identity: string;
   readonly clock: Clock;
-  readonly leaseSeconds?: number;
-  readonly retryMs?: number;
   readonly onError: (error: unknown) => void;
 }
 
-const defaultLeaseSeconds = 15;
-const defaultRetryMs = 2000;
+/** What the Lease says: how long anybody waits for a holder of whom nothing more is known. As client-go's. */
+export const leaseSeconds = 15;
+const renewMs = 2000;
+const lookMs = 1000;
+/**
+ * A holder of ours has ended by itself when it could not renew for so long, and the Lease says so; another of ours need not wait for the
+ * whole term then, only for what clocks may differ in their pace and a busy process be late.
+ */
+export const holderEndsMs = 7000;
+const marginMs = 2000;
+/** `IDENTITY MILLISECONDS`: what it promises holds for that holder only, as others leave annotations as they are. */
+const endsAnnotation = 'podwright.holder-ends-ms';
 
 /**
  * Runs `lead` while the lease is held, again each time it is won, until the signal aborts. The signal of `lead` aborts when
@@ -26,50 +34,94 @@ export async function runWithLease(
   lead: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, leaseSeconds = defaultLeaseSeconds, retryMs = defaultRetryMs } = options;
+  const { clock } = options;
   // The holder's clock may be wrong: what counts is how long we have seen the lease unchanged.
-  const seen: Seen = { renewTime: undefined, atMs: 0 };
+  const seen: Seen = { version: undefined, atMs: 0 };
   while (!signal.aborted) {
-    if (await tryAcquire(options, seen)) {
-      using term = new DisposableStack();
-      const ended = new AbortController();
-      term.defer(() => ended.abort(new DOMException('lease lost', 'AbortError')));
-      const leading = lead(AbortSignal.any([signal, ended.signal]));
-      let heldAtMs = clock.monotonic();
-      for (;;) {
-        await sleepQuietly(clock, retryMs, signal);
-        const askedAtMs = clock.monotonic();
-        // Given up at two thirds of the term, so that another cannot begin before this one stopped; and before asking, as a
-        // process that was stopped itself leads on until it looks.
-        if (signal.aborted || askedAtMs - heldAtMs >= (leaseSeconds * 1000 * 2) / 3) break;
-        if (await tryAcquire(options, seen)) heldAtMs = askedAtMs;
-      }
-      ended.abort(new DOMException('lease lost', 'AbortError'));
-      await leading.catch(options.onError);
-      if (signal.aborted) await release(options);
-    } else await sleepQuietly(clock, retryMs, signal);
+    const askedAtMs = clock.monotonic();
+    const attempt = await tryAcquire(options, seen);
+    if (attempt.isHeld) await holdLease(options, lead, { seen, signal, heldAtMs: askedAtMs });
+    else await sleepQuietly(clock, Math.min(lookMs, attempt.dueMs), signal);
   }
 }
 
-/** Whether `lease` may be taken: it is ours, free, or unchanged for longer than its term. */
-export function canAcquireLease(lease: Lease, identity: string, unchangedMs: number): boolean {
-  const { holderIdentity = '', leaseDurationSeconds = defaultLeaseSeconds } = lease.spec ?? {};
-  return holderIdentity === '' || holderIdentity === identity || unchangedMs > leaseDurationSeconds * 1000;
+interface Term {
+  readonly seen: Seen;
+  readonly signal: AbortSignal;
+  readonly heldAtMs: number;
+}
+
+/** One term. It ends in its time, whatever a renewal is waiting for. */
+async function holdLease(
+  options: LeaderElectionOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+  { seen, signal, heldAtMs }: Term,
+): Promise<void> {
+  const { clock, onError } = options;
+  const ended = new AbortController();
+  const end = (): void => ended.abort(new DOMException('lease lost', 'AbortError'));
+  const termOver = AbortSignal.any([signal, ended.signal]);
+  const endAfter = (fromMs: number): Disposable =>
+    clock.after(fromMs + holderEndsMs - clock.monotonic(), end);
+  let ending = endAfter(heldAtMs);
+  using _term = { [Symbol.dispose]: () => ending[Symbol.dispose]() };
+
+  const leading = termOver.aborted ? Promise.resolve() : lead(termOver);
+  let endsAtMs = heldAtMs + holderEndsMs;
+  while (!termOver.aborted) {
+    await sleepQuietly(clock, renewMs, termOver);
+    const askedAtMs = clock.monotonic();
+    // Before asking, too: a process that was stopped itself finds its timers late.
+    if (termOver.aborted || askedAtMs >= endsAtMs) break;
+    const attempt = await tryAcquire(options, seen);
+    if (attempt.isAnothers) break;
+    if (!attempt.isHeld || termOver.aborted) continue;
+    ending[Symbol.dispose]();
+    ending = endAfter(askedAtMs);
+    endsAtMs = askedAtMs + holderEndsMs;
+  }
+  end();
+  await leading.catch(onError);
+  if (signal.aborted) await release(options);
+}
+
+/** For how long a lease has to be seen unchanged before it may be taken; 0: it is ours or free. */
+export function waitForLease({ metadata, spec }: Lease, identity: string): number {
+  const { holderIdentity = '', leaseDurationSeconds = leaseSeconds } = spec ?? {};
+  if (holderIdentity === '' || holderIdentity === identity) return 0;
+  const [holder, endsMs] = metadata?.annotations?.[endsAnnotation]?.split(' ') ?? [];
+  const promisedMs = Number(endsMs);
+  const wholeMs = leaseDurationSeconds * 1000;
+  return holder === holderIdentity && promisedMs > 0 ? Math.min(wholeMs, promisedMs + marginMs) : wholeMs;
 }
 
 interface Seen {
-  renewTime: string | undefined;
+  version: string | undefined;
   atMs: number;
 }
 
-async function tryAcquire(options: LeaderElectionOptions, seen: Seen): Promise<boolean> {
-  const { client, where, identity, clock, leaseSeconds = defaultLeaseSeconds } = options;
+interface Attempt {
+  readonly isHeld: boolean;
+  /** Somebody else holds it. */
+  readonly isAnothers: boolean;
+  /** When it may be taken unless it is renewed, from now on. */
+  readonly dueMs: number;
+}
+
+const held: Attempt = { isHeld: true, isAnothers: false, dueMs: 0 };
+const notNow: Attempt = { isHeld: false, isAnothers: false, dueMs: Infinity };
+
+async function tryAcquire(options: LeaderElectionOptions, seen: Seen): Promise<Attempt> {
+  const { client, where, identity, clock } = options;
   const renewTime = microTime(clock.now());
   try {
     const lease = await client.get(leases, where);
-    const { renewTime: theirs } = lease.spec ?? {};
-    if (theirs !== seen.renewTime) Object.assign(seen, { renewTime: theirs, atMs: clock.monotonic() });
-    if (!canAcquireLease(lease, identity, clock.monotonic() - seen.atMs)) return false;
+    const { resourceVersion } = lease.metadata ?? {};
+    if (resourceVersion !== seen.version)
+      Object.assign(seen, { version: resourceVersion, atMs: clock.monotonic() });
+    const waitMs = waitForLease(lease, identity);
+    const dueMs = seen.atMs + waitMs - clock.monotonic();
+    if (waitMs > 0 && dueMs > 0) return { isHeld: false, isAnothers: true, dueMs };
     const isOurs = lease.spec?.holderIdentity === identity;
     const spec = {
       ...lease.spec,
@@ -79,20 +131,30 @@ async function tryAcquire(options: LeaderElectionOptions, seen: Seen): Promise<b
       leaseTransitions: (lease.spec?.leaseTransitions ?? 0) + (isOurs ? 0 : 1),
       renewTime,
     };
-    await client.update(leases, { ...lease, spec });
-    return true;
+    await client.update(leases, {
+      ...lease,
+      metadata: { ...lease.metadata, ...promiseOf(identity, lease) },
+      spec,
+    });
+    return held;
   } catch (error) {
     if (isNotFound(error)) return createLease(options, renewTime);
     if (!isConflict(error)) options.onError(error);
-    return false;
+    return notNow;
   }
 }
 
-async function createLease(options: LeaderElectionOptions, renewTime: string): Promise<boolean> {
-  const { client, where, identity, leaseSeconds = defaultLeaseSeconds } = options;
+function promiseOf(identity: string, lease?: Lease): Pick<NonNullable<Lease['metadata']>, 'annotations'> {
+  return {
+    annotations: { ...lease?.metadata?.annotations, [endsAnnotation]: `${identity} ${holderEndsMs}` },
+  };
+}
+
+async function createLease(options: LeaderElectionOptions, renewTime: string): Promise<Attempt> {
+  const { client, where, identity } = options;
   try {
     await client.create(leases, {
-      metadata: { ...where },
+      metadata: { ...where, ...promiseOf(identity) },
       spec: {
         holderIdentity: identity,
         leaseDurationSeconds: leaseSeconds,
@@ -101,10 +163,10 @@ async function createLease(options: LeaderElectionOptions, renewTime: string): P
         leaseTransitions: 0,
       },
     });
-    return true;
+    return held;
   } catch (error) {
     if (!isAlreadyExists(error)) options.onError(error);
-    return false;
+    return notNow;
   }
 }
 
