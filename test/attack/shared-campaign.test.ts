@@ -1,0 +1,53 @@
+/** The campaign on a shared store with few writes: its long forms are run by hand (docs/hacking.md). */
+import { describe, expect, it } from 'vitest';
+
+import { noEtcd } from '#control-plane/store/etcd/etcd-server.fixture.ts';
+import { runSharedCampaign, type SharedCampaignReport } from './shared-campaign.ts';
+import { noEtcdctl } from './shared/etcdctl.ts';
+import type { Engine } from './shared/place.ts';
+
+const seed = 7;
+const timeoutMs = 600_000;
+
+async function campaign(engine: Engine): Promise<SharedCampaignReport> {
+  const lines: string[] = [`seed ${seed}`];
+  const report = await runSharedCampaign({
+    engine,
+    writes: 600,
+    seed,
+    clients: 16,
+    paceMs: 300,
+    killMs: 2500,
+    say: (line) => lines.push(line),
+  });
+  const { kills, writes, takeovers, seconds } = report;
+  console.log(JSON.stringify({ engine, seed, seconds, kills, writes, takeovers }));
+  expect(report.faults, `${lines.join('\n')}\n${JSON.stringify(report, undefined, 2)}`).toEqual([]);
+  return report;
+}
+
+describe.skipIf(noEtcd !== '' || noEtcdctl !== '')(
+  `a campaign on a shared store ${noEtcd}${noEtcdctl}`,
+  () => {
+    it(
+      'loses nothing that was acknowledged, over kills of members and servers and with a wrong clock',
+      async () => {
+        const { takeovers, kills, writes } = await campaign('etcd');
+        expect(takeovers.length).toBeGreaterThan(0);
+        expect(kills['member']).toBeGreaterThan(0);
+        expect(writes.done).toBeGreaterThan(0);
+      },
+      timeoutMs,
+    );
+
+    it(
+      'loses nothing of the embedded engine',
+      async () => {
+        const { kills, writes } = await campaign('embedded');
+        expect(kills['leader']).toBeGreaterThan(0);
+        expect(writes.done).toBeGreaterThan(0);
+      },
+      timeoutMs,
+    );
+  },
+);
