@@ -149,10 +149,10 @@ export interface ConntrackMatch {
   /** Absent: whatever address it went to; then `only` says the family. */
   readonly originalDestination?: string;
   readonly port: number;
-  readonly replies: { readonly only: readonly IpPort[] } | { readonly except: readonly IpPort[] };
+  readonly replies: { readonly only: readonly FlowEnd[] } | { readonly except: readonly FlowEnd[] };
 }
 
-export interface IpPort {
+export interface FlowEnd {
   readonly ip: string;
   readonly port: number;
 }
