@@ -1,4 +1,8 @@
-import { at, equalJson, objectOf, stringOf } from '#api/wire/json.ts';
+import { apiServices } from './api-services.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import type { ServiceCIDRStatus } from '#api/generated/objects.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { at, equalJson, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
@@ -17,16 +21,25 @@ const configMaps = builtIn('', 'v1', 'configmaps');
 const services = builtIn('', 'v1', 'services');
 const endpoints = builtIn('', 'v1', 'endpoints');
 const endpointSlices = builtIn('discovery.k8s.io', 'v1', 'endpointslices');
+const serviceCidrs = builtIn('networking.k8s.io', 'v1', 'servicecidrs');
+const apiServiceKind = builtIn('apiregistration.k8s.io', 'v1', 'apiservices');
 const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
 
 /** As whom the server writes what it needs itself. */
 export const serverUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
+const priorityUses: Readonly<Record<string, string>> = {
+  'system-cluster-critical': 'run in the cluster, but can be moved to another node if necessary',
+  'system-node-critical': 'not be moved from their current node',
+};
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 /** Makes what every cluster has, where it is not there yet, and points the kubernetes Service at this server. */
 export async function bootstrap(context: ServerContext, caCertPem: string): Promise<void> {
   const { registry, logger } = context;
-  const repaired = await repairClaims(registry.store, services, () => registry.readAll(services, ''));
+  const repaired = await repairClaims(registry.store, services, {
+    list: () => registry.readAll(services, ''),
+    nowMs: context.clock.now(),
+  });
   if (repaired.made + repaired.removed > 0) logger.info(repaired, 'claims of addresses and ports put right');
   for (const name of systemNamespaces) await ensure(context, namespaces, { metadata: { name } });
   await ensure(context, configMaps, {
@@ -34,6 +47,8 @@ export async function bootstrap(context: ServerContext, caCertPem: string): Prom
     data: { 'client-ca-file': caCertPem },
   });
   for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
+  for (const object of apiServices()) await ensure(context, apiServiceKind, object);
+  await ensureServiceCidr(context);
   await ensureKubernetesService(context);
 }
 
@@ -84,8 +99,36 @@ async function reachableHosts({
 }
 
 function ensurePriority(context: ServerContext, name: string, value: number): Promise<void> {
-  const description = 'Used for system critical pods that must not be moved from their current node.';
+  const description = `Used for system critical pods that must ${priorityUses[name] ?? 'run'}.`;
   return ensure(context, priorityClasses, { metadata: { name }, value, description });
+}
+
+/** The network that Services have their addresses of, for clients to see. */
+async function ensureServiceCidr(context: ServerContext): Promise<void> {
+  const name = 'kubernetes';
+  const { cidr } = context.allocators;
+  const finalizers = ['networking.k8s.io/service-cidr-finalizer'];
+  await ensure(context, serviceCidrs, { metadata: { name, finalizers }, spec: { cidrs: [cidr] } });
+  const ready = {
+    type: 'Ready',
+    status: 'True',
+    lastTransitionTime: formatTime(context.clock.now()),
+    reason: '',
+    message: 'Kubernetes Service CIDR is ready',
+  };
+  await updateObject(context, {
+    kind: serviceCidrs,
+    namespace: '',
+    name,
+    dryRun: false,
+    subresource: 'status',
+    admittedAs: { user: serverUser, verb: 'update', subresource: 'status' },
+    change: (current) =>
+      findCondition(typed<ServiceCIDRStatus>(objectOf(current['status'])).conditions, ready.type) ===
+      undefined
+        ? { ...current, status: { conditions: [ready] } }
+        : current,
+  });
 }
 
 /** The Service by which pods find the servers, with the endpoints that they reach them at; all have the same port. */

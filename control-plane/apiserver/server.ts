@@ -17,6 +17,8 @@ import { createAuthorizer } from './chain/authz/authorizers.ts';
 import { InFlight } from './chain/in-flight.ts';
 import { NodeStreams } from './nodes/node-streams.ts';
 import { TokenAuthority } from './chain/authn/tokens.ts';
+import { keepAddressObjects } from './services/address-objects.ts';
+import { addressKey } from './services/claims.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { handle } from './chain/handle.ts';
 import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
@@ -142,6 +144,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   await bootstrap(context, pki.caCertPem);
   context.isBootstrapped = true;
   undo.use(keepKubernetesService(context));
+  undo.use(keepAddressObjects(store, { claimKeyOf: addressKey, logger }));
   void context.metrics.load();
   return runningServer(context, {
     ...{ store, pki, servers, etcdUrls: etcd?.urls ?? [] },

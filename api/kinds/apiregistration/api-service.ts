@@ -2,6 +2,7 @@ import { at, objectsOf, stringMapOf } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
@@ -11,7 +12,9 @@ export const apiServiceRules: KindRules = {
   storageFolder: 'apiregistration.k8s.io/apiservices',
   defaults: [['spec.service.port', 443]],
   tracksGeneration: false,
-  initialStatus: () => ({}),
+  // What the server answers itself is there at once (kube-aggregator's PrepareForCreate).
+  initialStatus: (service, { now }) =>
+    at(service, 'spec.service') === undefined ? locallyAvailable(now) : {},
   nameFormat: pathSegment,
   takesAnyFinalizer: true,
   cells: (service, now) => [
@@ -23,6 +26,17 @@ export const apiServiceRules: KindRules = {
     ageOfObject(service, now),
   ],
 };
+
+function locallyAvailable(nowMs: number): JsonObject {
+  const condition = {
+    type: 'Available',
+    status: 'True',
+    lastTransitionTime: formatTime(nowMs),
+    reason: 'Local',
+    message: 'Local APIServices are always available',
+  };
+  return { conditions: [condition] };
+}
 
 function availability(service: JsonObject): string {
   const condition = objectsOf(at(service, 'status.conditions')).find(({ type }) => type === 'Available');

@@ -1,5 +1,5 @@
 import { at, objectOf, stringMapOf } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { nameOf } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
@@ -11,7 +11,7 @@ const anyIp: Format = (text) =>
 
 /** Rules of IPAddresses: their name is the address. */
 export const ipAddressRules: KindRules = {
-  effect: unacted('the addresses of Services are kept without it'),
+  effect: acted('control-plane/apiserver/services/address-objects.ts'),
   tracksGeneration: false,
   nameFormat: anyIp,
   validateUpdate: immutable('spec.parentRef'),

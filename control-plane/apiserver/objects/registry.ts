@@ -107,7 +107,7 @@ export class Registry {
         if (current !== undefined) return undefined;
         completed = complete(object, isClaimedBy(read));
         if (isDryRun) return undefined;
-        const { expect, ops } = claimChange(kind, undefined, completed);
+        const { expect, ops } = claimChange(kind, { old: undefined, object: completed, nowMs: this.#now() });
         return { expect, ops: [this.#put(kind, key, completed, lease), ...ops] };
       }),
     );
@@ -176,7 +176,8 @@ export class Registry {
     if (write === 'nothing') return undefined;
     const own: StoreOp = write === 'put' ? this.#put(kind, key, object, lease) : { op: 'delete', key };
     if (rulesOf(kind).allocation === undefined) return { ops: [own] };
-    const { expect, ops } = claimChange(kind, entry?.object, write === 'put' ? object : undefined);
+    const after = write === 'put' ? object : undefined;
+    const { expect, ops } = claimChange(kind, { old: entry?.object, object: after, nowMs: this.#now() });
     return { expect, ops: [own, ...ops] };
   }
 

@@ -21,7 +21,7 @@ function setUp(cidr = '10.0.0.0/24') {
   const allocators = new ServiceAllocators(cidr);
   const claimed = new Set<string>();
   const write = (old: JsonObject | undefined, object: JsonObject | undefined): void => {
-    for (const { op, key } of claimChange(services, old, object).ops) {
+    for (const { op, key } of claimChange(services, { old, object, nowMs: 0 }).ops) {
       if (op === 'put') claimed.add(key);
       else claimed.delete(key);
     }
@@ -75,6 +75,7 @@ describe('ServiceAllocators', () => {
     create({ type: 'NodePort', clusterIP: '10.0.0.5', ports: ports.slice(0, 1) });
     expect([...claimed]).toEqual([
       '/registry/ranges/serviceips/10.0.0.5',
+      '/registry/ipaddresses/10.0.0.5',
       '/registry/ranges/servicenodeports/30000',
     ]);
   });
@@ -87,7 +88,7 @@ describe('ServiceAllocators', () => {
       'provided port is already allocated',
     );
     update(held, { clusterIP: '10.0.0.5', clusterIPs: ['10.0.0.5'] });
-    expect([...claimed]).toEqual(['/registry/ranges/serviceips/10.0.0.5']);
+    expect([...claimed]).toEqual(['/registry/ranges/serviceips/10.0.0.5', '/registry/ipaddresses/10.0.0.5']);
     create({ type: 'NodePort', clusterIP: '10.0.0.6', ports });
   });
 
@@ -158,8 +159,9 @@ describe('claims in a store', () => {
   it('are made up for by objects of a release that kept them in memory, once', async () => {
     await using store = createFakeStore();
     const stored = [service(node), service({ ...node, clusterIP: '10.0.0.6' })];
-    const repair = (): ReturnType<typeof repairClaims> => repairClaims(store, services, async () => stored);
-    expect(await repair()).toEqual({ made: 3, removed: 0 });
+    const repair = (): ReturnType<typeof repairClaims> =>
+      repairClaims(store, services, { list: async () => stored, nowMs: 0 });
+    expect(await repair()).toEqual({ made: 5, removed: 0 });
     expect(await repair()).toEqual({ made: 0, removed: 0 });
     expect(await keys(store)).toHaveLength(3);
   });
@@ -167,7 +169,10 @@ describe('claims in a store', () => {
   it('go when a salvage has lost who held them', async () => {
     await using store = createFakeStore();
     await new Registry(store, () => 0).create(services, service(node));
-    expect(await repairClaims(store, services, async () => [])).toEqual({ made: 0, removed: 2 });
+    expect(await repairClaims(store, services, { list: async () => [], nowMs: 0 })).toEqual({
+      made: 0,
+      removed: 3,
+    });
     expect(await keys(store)).toEqual([]);
   });
 

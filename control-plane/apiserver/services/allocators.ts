@@ -8,6 +8,7 @@ import type { ServiceClaims } from '#api/service/allocation.ts';
 import { internalError, invalid } from '#api/errors/status.ts';
 import { formatIp, indexOfIp, nthIp, parseIp, sizeOf, type Cidr } from '#base/ip.ts';
 import { NumberPool, parseServiceNetwork } from './address-pool.ts';
+import { addressObjectKey } from './address-objects.ts';
 import { addressKey, portKey, type IsClaimed } from './claims.ts';
 
 const nodePortFirst = 30_000;
@@ -36,6 +37,11 @@ export class ServiceAllocators {
     // The first is the network's own, the last its broadcast: neither is a host's.
     this.#addresses = new NumberPool({ first: 1, size: size - 2, reserved });
     this.#cidr = serviceCidr;
+  }
+
+  /** The network, as it was given. */
+  get cidr(): string {
+    return this.#cidr;
   }
 
   /** The address of the kubernetes Service: the first of the network. */
@@ -85,7 +91,7 @@ export class ServiceAllocators {
           `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${this.#cidr}`,
         );
       }
-      if (isClaimed(addressKey(ip))) return fault('provided IP is already allocated');
+      if (isHeld(ip, isClaimed)) return fault('provided IP is already allocated');
     }
     const ports = [
       ...objectsOf(at(object, 'spec.ports')).map(
@@ -108,7 +114,7 @@ export class ServiceAllocators {
   }
 
   #findAddress(isClaimed: IsClaimed): string {
-    const value = this.#addresses.find((each) => !isClaimed(addressKey(this.#addressOf(each))));
+    const value = this.#addresses.find((each) => !isHeld(this.#addressOf(each), isClaimed));
     if (value === undefined) throw internalError('failed to allocate a serviceIP: range is full');
     return this.#addressOf(value);
   }
@@ -124,4 +130,9 @@ export class ServiceAllocators {
     assert(ip !== undefined);
     return formatIp(ip);
   }
+}
+
+/** By an object of ours, or by an IPAddress that somebody made. */
+function isHeld(ip: string, isClaimed: IsClaimed): boolean {
+  return isClaimed(addressKey(ip)) || isClaimed(addressObjectKey(ip));
 }
