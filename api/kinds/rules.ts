@@ -128,6 +128,8 @@ export interface KindRules {
   readonly validateCreate?: Validate;
   /** Complaints about what an update by the main endpoint changes. */
   readonly validateUpdate?: ValidateUpdate;
+  /** An update may have it take more of what quotas count (a Service that turns to a load balancer). */
+  readonly growsByUpdate?: true;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
   /** Parts beside the status that are written by themselves, by subresource. */

@@ -25,6 +25,7 @@ export const persistentVolumeClaimRules: KindRules = {
       : []),
   ],
   validateUpdate: claimUpdateErrors,
+  growsByUpdate: true,
   answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeClaimCells(typed(object), now),
 };

@@ -43,6 +43,7 @@ export const serviceRules: KindRules = {
     give: withServiceAllocation,
   },
   createdByUpdate: true,
+  growsByUpdate: true,
   answersDeleteWithObject: true,
   selectableFields: ['spec.clusterIP', 'spec.type'],
   cells: (object, now) => serviceCells(typed(object), now),

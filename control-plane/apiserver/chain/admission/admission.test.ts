@@ -113,6 +113,50 @@ describe('admitNew()', () => {
     expect((await resize('1500m')).status).toBe(200);
   });
 
+  it('an updated pod gets what a new one gets, and keeps what it was given', async () => {
+    const made = await test.make(`${ns}/pods`, podNamed('put'));
+    const { tolerations, priority, preemptionPolicy, ...spec } = Object(made['spec']);
+    const put = await test.call('PUT', `${ns}/pods/put`, { body: { ...made, spec } });
+    expect(put).toMatchObject({ status: 200, json: { spec: { tolerations, priority, preemptionPolicy } } });
+    const body = { spec: { tolerations: null, priority: null } };
+    const headers = { 'content-type': 'application/merge-patch+json' };
+    const patched = await test.call('PATCH', `${ns}/pods/put`, { body, headers });
+    expect(patched).toMatchObject({ status: 200, json: { spec: { tolerations, priority } } });
+  });
+
+  it('one priority class is for all pods, however it comes to be', async () => {
+    const classes = '/apis/scheduling.k8s.io/v1/priorityclasses';
+    await test.make(classes, { metadata: { name: 'one' }, value: 1, globalDefault: true });
+    const body = { metadata: { name: 'two' }, value: 2, globalDefault: true };
+    const message =
+      'priorityclasses.scheduling.k8s.io "two" is forbidden: PriorityClass one is already marked as default. Only one default can exist';
+    expect((await test.call('POST', classes, { body })).json).toMatchObject({ code: 403, message });
+    const made = await test.make(classes, { metadata: { name: 'two' }, value: 2 });
+    const change = { body: { ...made, globalDefault: true } };
+    expect((await test.call('PUT', `${classes}/two`, change)).json).toMatchObject({ code: 403, message });
+    for (const name of ['one', 'two']) await test.call('DELETE', `${classes}/${name}`);
+  });
+
+  it('a Service that comes to take more is counted as a new one is', async () => {
+    await test.make('/api/v1/namespaces', { metadata: { name: 'grows' } });
+    const here = '/api/v1/namespaces/grows';
+    await test.make(`${here}/resourcequotas`, {
+      metadata: { name: 'q' },
+      spec: { hard: { 'services.nodeports': '0', services: '1' } },
+    });
+    const made = await test.make(`${here}/services`, {
+      metadata: { name: 's' },
+      spec: { ports: [{ port: 80 }] },
+    });
+    const body = { ...made, spec: { ...Object(made['spec']), type: 'NodePort' } };
+    expect((await test.call('PUT', `${here}/services/s`, { body })).json).toMatchObject({
+      code: 403,
+      message:
+        'services "s" is forbidden: exceeded quota: q, requested: services.nodeports=1, used: services.nodeports=0, limited: services.nodeports=0',
+    });
+    expect(await test.call('PUT', `${here}/services/s`, { body: made })).toMatchObject({ status: 200 });
+  });
+
   it('a pod gets its account, token volume, tolerations and priority', async () => {
     const pod = await test.make(`${ns}/pods`, podNamed('p'));
     expect(pod['spec']).toMatchObject({

@@ -10,6 +10,11 @@ export function makesPod(attributes: AdmissionAttributes): boolean {
   return makes(pods, attributes);
 }
 
+/** Whether a pod is changed by the main endpoint. */
+export function updatesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
+  return operation === 'update' && subresource === '' && kindKey(kind) === '/Pod';
+}
+
 /** Whether the resources of a pod are changed. */
 export function resizesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
   return operation === 'update' && subresource === 'resize' && kindKey(kind) === kindKey(pods);

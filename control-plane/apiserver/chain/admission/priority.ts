@@ -1,10 +1,11 @@
-import { at, memberOf, nameOrPrefix, numberOf, stringOf } from '#api/wire/json.ts';
+import { kindKey } from '#api/kinds/rules-of.ts';
+import { at, memberOf, nameOrPrefix, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
 import { withPriority } from '#api/kinds/core/pod-admission.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { forbidden } from '#api/errors/status.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { AdmissionContext, AdmissionPlugin } from './admission.ts';
-import { makesPod } from './pod.ts';
+import type { AdmissionAttributes, AdmissionContext, AdmissionPlugin } from './admission.ts';
+import { makesPod, updatesPod } from './pod.ts';
 
 /** Built-in priority classes (scheduling/v1 SystemPriorityClasses). */
 export const systemPriorities: Readonly<Record<string, number>> = {
@@ -14,12 +15,48 @@ export const systemPriorities: Readonly<Record<string, number>> = {
 
 const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
 
-/** A pod has the priority of its class, or of the one that is for all. */
+/** A pod has the priority of its class, or of the one that is for all; one class may be that. What was given once stays. */
 export const priority: AdmissionPlugin = {
   name: 'Priority',
-  handles: (attributes) => (makesPod(attributes) ? 'mayWait' : 'no'),
-  admit: async (context, { object: pod = {} }) => withPriority(pod, await priorityOf(context, pod)),
+  handles: (attributes) => {
+    if (updatesPod(attributes)) return 'atOnce';
+    return makesPod(attributes) || writesClass(attributes) ? 'mayWait' : 'no';
+  },
+  admit: (context, { attributes, object = {}, old }) => {
+    if (updatesPod(attributes)) return withPriorityOf(object, old);
+    return makesPod(attributes)
+      ? priorityOf(context, object).then((found) => withPriority(object, found))
+      : undefined;
+  },
+  validate: (context, { attributes, object = {} }) =>
+    writesClass(attributes) ? checkGlobalDefault(context, object) : undefined,
 };
+
+function writesClass({ operation, kind, subresource }: AdmissionAttributes): boolean {
+  const isWrite = operation === 'create' || operation === 'update';
+  return isWrite && subresource === '' && kindKey(kind) === kindKey(priorityClasses);
+}
+
+/** An updated pod with the priority that it had, where the update does not name one. */
+function withPriorityOf(pod: JsonObject, old: JsonObject | undefined): JsonObject {
+  const spec = objectOf(pod['spec']);
+  const before = objectOf(at(old, 'spec'));
+  const kept = (['priority', 'preemptionPolicy'] as const).filter(
+    (field) => spec[field] === undefined && before[field] !== undefined,
+  );
+  if (kept.length === 0) return pod;
+  return { ...pod, spec: { ...spec, ...Object.fromEntries(kept.map((field) => [field, before[field]])) } };
+}
+
+async function checkGlobalDefault(context: AdmissionContext, object: JsonObject): Promise<void> {
+  if (object['globalDefault'] !== true) return;
+  const name = nameOrPrefix(object);
+  const others = await context.registry.readAll(priorityClasses, '');
+  const other = others.find((found) => found['globalDefault'] === true && nameOrPrefix(found) !== name);
+  if (other === undefined) return;
+  const cause = `PriorityClass ${nameOrPrefix(other)} is already marked as default. Only one default can exist`;
+  throw forbidden(priorityClasses, name, cause);
+}
 
 async function priorityOf(
   context: AdmissionContext,

@@ -23,13 +23,14 @@ const quotas = builtIn('', 'v1', 'resourcequotas');
 /** What is made or grows has room in the quotas of its namespace. */
 export const resourceQuota: AdmissionPlugin = {
   name: 'ResourceQuota',
-  handles: (attributes) => (makesCounted(attributes) || resizesPod(attributes) ? 'mayWait' : 'no'),
+  handles: (attributes) => (writesCounted(attributes) || resizesPod(attributes) ? 'mayWait' : 'no'),
   validate: (context, { attributes: { kind, namespace }, object = {}, old }) =>
     takeRoom(context, { kind, namespace, object, before: old }),
 };
 
-function makesCounted({ operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'create' && subresource === '' && kind.namespaced && rulesOf(kind).isStored !== false;
+function writesCounted({ operation, kind, subresource }: AdmissionAttributes): boolean {
+  if (subresource !== '' || !kind.namespaced || rulesOf(kind).isStored === false) return false;
+  return operation === 'create' || (operation === 'update' && rulesOf(kind).growsByUpdate === true);
 }
 
 interface Subject {
