@@ -59,18 +59,15 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
       const { host, port, scheme } = endpoint;
       checkHost(host, mayDial);
       const options = { host, port, method, path, headers, signal, lookup };
-      const open = (): http.ClientRequest =>
-        scheme === 'http'
-          ? http.request(options)
-          : https.request(
-              scheme === 'kubelet'
-                ? { ...options, agent: kubeletAgent }
-                : { ...options, rejectUnauthorized: false },
-            );
-      // One that was kept may have been closed by the other end while the request was on its way: it was read by nobody.
-      const openFresh = (): http.ClientRequest => https.request({ ...options, ...kubeletTls, agent: false });
-      const first = await answerOf(open(), body);
-      const outcome = isStale(first, method) ? await answerOf(openFresh(), body) : first;
+      // `agent: false`: a connection of its own, which is not kept.
+      const open = (fresh: { readonly agent?: false }): http.ClientRequest => {
+        if (scheme === 'http') return http.request({ ...options, ...fresh });
+        if (scheme === 'https') return https.request({ ...options, rejectUnauthorized: false, ...fresh });
+        return https.request({ ...options, ...kubeletTls, agent: kubeletAgent, ...fresh });
+      };
+      const first = await answerOf(open({}), body);
+      const isAgain = mayAskAgain(first, { method, bodyBytes: body?.byteLength ?? 0 });
+      const outcome = isAgain ? await answerOf(open({ agent: false }), body) : first;
       if (outcome.kind === 'broken') throw dialError(endpoint, outcome.error);
       return outcome.answer;
     },
@@ -104,20 +101,25 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
 /** What may be sent twice (RFC 9110 9.2.1). */
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const staleErrors: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE']);
+/** What a socket takes in one write; of more, a part may be sent before a write fails (tcp(7), tcp_wmem's least). */
+const oneWriteBytesMax = 4096;
 
 /** What came of a request: the head of its answer, or the end of its connection without one. */
-type Outcome =
+export type Outcome =
   | { readonly kind: 'answer'; readonly answer: http.IncomingMessage }
   | { readonly kind: 'broken'; readonly error: Error; readonly isReused: boolean };
 
-/** Whether a request met a connection that the other end was closing, and may be sent again. */
-function isStale(outcome: Outcome, method: string): boolean {
-  return (
-    outcome.kind === 'broken' &&
-    outcome.isReused &&
-    safeMethods.has(method) &&
-    staleErrors.has(errnoOf(outcome.error))
-  );
+/**
+ * Whether a request met a kept connection that the other end was closing, and may be sent again: nothing was sent, as the very write failed,
+ * or nobody minds when it is done twice.
+ */
+export function mayAskAgain(
+  outcome: Outcome,
+  { method, bodyBytes }: { readonly method: string; readonly bodyBytes: number },
+): boolean {
+  if (outcome.kind !== 'broken' || !outcome.isReused || !staleErrors.has(errnoOf(outcome.error))) return false;
+  const { syscall } = outcome.error as NodeJS.ErrnoException;
+  return safeMethods.has(method) || (syscall === 'write' && bodyBytes <= oneWriteBytesMax);
 }
 
 /** Sends a request. */
