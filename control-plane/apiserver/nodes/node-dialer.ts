@@ -117,7 +117,8 @@ export function mayAskAgain(
   outcome: Outcome,
   { method, bodyBytes }: { readonly method: string; readonly bodyBytes: number },
 ): boolean {
-  if (outcome.kind !== 'broken' || !outcome.isReused || !staleErrors.has(errnoOf(outcome.error))) return false;
+  if (outcome.kind !== 'broken' || !outcome.isReused || !staleErrors.has(errnoOf(outcome.error)))
+    return false;
   const { syscall } = outcome.error as NodeJS.ErrnoException;
   return safeMethods.has(method) || (syscall === 'write' && bodyBytes <= oneWriteBytesMax);
 }

@@ -4,6 +4,7 @@ import { reviewAccess, reviewRules, subjectOf } from './access-review.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 import { emptyParts } from './authorizer-parts.fixture.ts';
 import { createAuthorizer } from './authorizers.ts';
+import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/authenticate.ts';
 
 const user = { name: 'bob', groups: ['g'] };
 const pods = { verb: 'list', resource: 'pods', namespace: 'n' };
@@ -137,9 +138,33 @@ describe('reviewRules()', () => {
   });
 });
 
+describe('a review and the requests of whom it is about', () => {
+  const authorizer = createAuthorizer(emptyParts());
+  it.each([
+    {
+      name: 'system:serviceaccount:n:a',
+      groups: ['system:serviceaccounts', 'system:serviceaccounts:n', authenticated],
+    },
+    { name: 'system:node:n', groups: ['system:nodes', authenticated] },
+    { name: 'bob', groups: ['g', authenticated] },
+    { name: 'bob', groups: [authenticated] },
+    anonymous,
+  ])('$name: the same, whatever groups the review leaves out', async (requester) => {
+    const { decision } = await authorizer.decide({ ...plain, kind: 'resource', user: requester });
+    for (const groups of [requester.groups, requester.groups.slice(1), []]) {
+      const review = { spec: { user: requester.name, groups, resourceAttributes: pods } };
+      const status = await reviewAccess(authorizer, review, subjectOf(review));
+      expect(status['allowed']).toBe(decision === 'allow');
+    }
+  });
+});
+
 describe('subjectOf()', () => {
   it('is the user, the groups, or a complaint', () => {
     expect(subjectOf({ spec: { user: 'a', groups: ['b'] } })).toEqual({ name: 'a', groups: ['b'] });
+    expect(subjectOf({ spec: { user: 'a', uid: 'u', extra: { k: ['v', 'w'] } } })).toEqual({
+      ...{ name: 'a', uid: 'u', groups: [], extra: { k: ['v', 'w'] } },
+    });
     expect(() => subjectOf({ spec: {} })).toThrow('at least one of user or group must be specified');
   });
 });

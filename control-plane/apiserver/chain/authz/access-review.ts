@@ -13,7 +13,16 @@ export function subjectOf(review: JsonObject): User {
   const user = stringOf(spec['user']);
   const groups = listOf(spec['groups']).map(stringOf);
   if (user === '' && groups.length === 0) throw badRequest('at least one of user or group must be specified');
-  return { name: user, groups };
+  const extra = Object.entries(objectOf(spec['extra'])).map(
+    ([key, values]) => [key, listOf(values).map(stringOf)] as const,
+  );
+  const uid = stringOf(spec['uid']);
+  return {
+    name: user,
+    groups,
+    ...(uid === '' ? {} : { uid }),
+    ...(extra.length === 0 ? {} : { extra: Object.fromEntries(extra) }),
+  };
 }
 
 /** The status of an access review: what the authorizer says of the user. @throws {E_API} 400 */
