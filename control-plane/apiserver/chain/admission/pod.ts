@@ -12,7 +12,7 @@ export function makesPod(attributes: AdmissionAttributes): boolean {
 
 /** Whether a pod is changed by the main endpoint. */
 export function updatesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
-  return operation === 'update' && subresource === '' && kindKey(kind) === '/Pod';
+  return operation === 'update' && subresource === '' && kindKey(kind) === kindKey(pods);
 }
 
 /** Whether the resources of a pod are changed. */
