@@ -124,19 +124,12 @@ async function insert(
   input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'>,
 ): Promise<Written | undefined> {
   const { kind, object, dryRun: isDryRun } = input;
-  const check = (completed: JsonObject): JsonObject => {
-    const errors = validateCreate(kind, completed);
-    if (errors.length > 0) throw invalid(kind, stringOf(at(completed, 'metadata.name')), errors);
-    return completed;
-  };
-  const complete: Complete = (given, isClaimed) => check(context.allocators.allocate(kind, given, isClaimed));
-  const isComplete = rulesOf(kind).allocation === undefined;
-  if (isComplete) {
-    check(object);
-    await input.pause?.();
-  }
-  const how = isComplete ? { isDryRun } : { isDryRun, complete };
-  const created = await context.registry.create(kind, object, how);
+  // What the allocator adds is valid by its making.
+  const errors = validateCreate(kind, object);
+  if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
+  await input.pause?.();
+  const complete: Complete = (given, isClaimed) => context.allocators.allocate(kind, given, isClaimed);
+  const created = await context.registry.create(kind, object, { isDryRun, complete });
   return created?.entry === undefined ? created : writtenEntry(created.entry);
 }
 
