@@ -186,6 +186,20 @@ export function timeout(message: string, details: StatusDetails = {}): Podwright
   return statusError(504, 'Timeout', `Timeout: ${message}`, details);
 }
 
+/** Seconds after which what the server could not do now may be asked again (as kube-apiserver's registry has it). */
+const tryAgainSeconds = 2;
+
+/** 500, of what was not done and may be asked again: who knows no better waits and does. */
+export function serverTimeout(kind: ResourceName | undefined, operation: string): PodwrightError {
+  const what = kind === undefined ? 'the store' : qualifiedResource(kind);
+  const message = `The ${operation} operation against ${what} could not be completed at this time, please try again.`;
+  return statusError(500, 'ServerTimeout', message, {
+    name: operation,
+    ...(kind === undefined ? {} : detailsOf(kind, '')),
+    retryAfterSeconds: tryAgainSeconds,
+  });
+}
+
 /** A list that asks for a revision that does not exist yet. */
 export function tooLargeResourceVersion(asked: number | string, current: number): PodwrightError {
   return timeout(`Too large resource version: ${asked}, current: ${current}`, {

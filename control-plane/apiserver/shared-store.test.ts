@@ -172,6 +172,21 @@ describe.skipIf(noEtcd !== '')(`two API servers on one etcd ${noEtcd}`, () => {
     expect((await one.call('GET', '/readyz')).status).toBe(200);
     await etcd.kill(0);
     await expect.poll(async () => (await one.call('GET', '/readyz/etcd')).status, patience).toBe(500);
+    const told = async (method: string, path: string, body?: object): Promise<unknown> => {
+      const { status, headers, json } = await one.call(method, path, body && { body });
+      return [status, json['reason'], headers['retry-after']];
+    };
+    const silent = await Promise.all([
+      told('GET', configMaps),
+      told('POST', configMaps, { metadata: { name: 'unseen' } }),
+      told('DELETE', `${configMaps}/raced`),
+    ]);
+    // What only asked may be sent again by any library; of what may have been done somebody has to think.
+    expect(silent).toEqual([
+      [500, 'ServerTimeout', '2'],
+      [500, 'ServerTimeout', '2'],
+      [504, 'Timeout', undefined],
+    ]);
     await etcd.start(0);
     await expect.poll(async () => (await one.call('GET', '/readyz/etcd')).status, patience).toBe(200);
   });

@@ -3,12 +3,11 @@ import { objectOf, stringOf } from '#api/wire/json.ts';
 import { formatGroupVersion, storedKind, type Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { serviceUnavailable, statusError } from '#api/errors/status.ts';
-import { isPodwrightError, type ErrorCode } from '#base/errors.ts';
 import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
-import type { Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
+import type { RangeResult, Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
+import { reading, storing } from './store-answer.ts';
 
 /** An object as it is stored now. `object` is of the kind asked for, with kind and apiVersion. */
 export interface Entry {
@@ -52,14 +51,20 @@ export class Registry {
   }
 
   async read(kind: Kind, namespace: string, name: string): Promise<Entry | undefined> {
-    const value = await this.store.get(storageKey(storedKind(kind), namespace, name));
+    const key = storageKey(storedKind(kind), namespace, name);
+    const value = await reading(this.store.get(key), kind, 'get');
     return this.#entry(kind, value);
   }
 
   /** All objects of a kind in a namespace ('' for all). For kinds of which there are few. */
   async readAll(kind: Kind, namespace: string): Promise<readonly JsonObject[]> {
-    const { values } = await this.store.range(this.prefixOf(kind, namespace));
+    const { values } = await this.range(kind, this.prefixOf(kind, namespace));
     return values.map((value) => this.objectOf(kind, value));
+  }
+
+  /** The values of a kind whose keys begin so. */
+  range(kind: Kind, prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
+    return reading(this.store.range(prefix, options), kind, 'list');
   }
 
   prefixOf(kind: Kind, namespace: string): string {
@@ -99,8 +104,7 @@ export class Registry {
     }: { readonly complete?: Complete; readonly isDryRun?: boolean } = {},
   ): Promise<{ readonly object: JsonObject; readonly entry: Entry | undefined } | undefined> {
     const key = this.#keyOf(kind, object);
-    const { lifeSeconds } = rulesOf(kind);
-    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
+    const lease = await this.#leaseOf(kind);
     let completed = object;
     const { previous, value } = await storing(
       this.store.update(key, (current, read) => {
@@ -124,8 +128,7 @@ export class Registry {
     decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
   ): Promise<Changed<D>> {
     const key = storageKey(storedKind(kind), namespace, name);
-    const { lifeSeconds } = rulesOf(kind);
-    const lease = lifeSeconds === undefined ? 0 : await this.#leaseFor(lifeSeconds);
+    const lease = await this.#leaseOf(kind);
     const decisions: D[] = [];
     const { previous, value } = await storing(
       this.store.update(key, (current, read) => {
@@ -181,6 +184,12 @@ export class Registry {
     return { expect, ops: [own, ...ops] };
   }
 
+  /** Under which objects of the kind are put; 0: they stay. */
+  async #leaseOf(kind: Kind): Promise<number> {
+    const { lifeSeconds } = rulesOf(kind);
+    return lifeSeconds === undefined ? 0 : storing(this.#leaseFor(lifeSeconds));
+  }
+
   #leaseFor(lifeSeconds: number): Promise<number> {
     const nowMs = this.#now();
     const shared = this.#leases.get(lifeSeconds);
@@ -189,21 +198,5 @@ export class Registry {
     this.#leases.set(lifeSeconds, { lease, untilMs: nowMs + leaseShareMs });
     lease.catch(() => this.#leases.delete(lifeSeconds)); // The next object asks again.
     return lease;
-  }
-}
-
-/** The store says what happened, and where: a full disk, one that is read-only, damage. */
-const storeFailures: ReadonlySet<ErrorCode> = new Set(['E_NO_SPACE', 'E_PERMISSION', 'E_DAMAGED']);
-
-/** The answer of the store, its refusals as the API tells them. */
-async function storing<T>(answer: Promise<T>): Promise<T> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (isPodwrightError(error) && storeFailures.has(error.code)) {
-      throw statusError(500, 'InternalError', `Internal error occurred: ${error.message}`);
-    }
-    if (isPodwrightError(error, 'E_CLOSED')) throw serviceUnavailable('the server is shutting down');
-    throw error;
   }
 }

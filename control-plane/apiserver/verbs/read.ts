@@ -13,6 +13,7 @@ import {
   Shown,
   typedShape,
 } from '#control-plane/apiserver/objects/object-bytes.ts';
+import { reading } from '#control-plane/apiserver/objects/store-answer.ts';
 import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import {
   bytesResponse,
@@ -236,11 +237,11 @@ export async function readRange(
 ): Promise<RangeResult> {
   const { registry } = context;
   if (name === '' || (kind.namespaced && namespace === '')) {
-    return registry.store.range(registry.prefixOf(kind, namespace), asked);
+    return registry.range(kind, registry.prefixOf(kind, namespace), asked);
   }
   const key = `${registry.prefixOf(kind, namespace)}${name}`;
   const { from = '', ...rest } = asked;
-  const found = await registry.store.range(key, { ...rest, limit: 1 }); // Where it is there it is the first.
+  const found = await registry.range(kind, key, { ...rest, limit: 1 }); // Where it is there it is the first.
   const values = found.values.filter((value) => value.key === key && value.key >= from);
   return { revision: found.revision, values, more: false, remaining: 0 };
 }
@@ -257,7 +258,7 @@ async function exactRevision(context: ServerContext, options: ListOptions): Prom
 export async function checkRevision({ registry }: ServerContext, revision: number): Promise<void> {
   const { store } = registry;
   // Another server on the same store may have told of it: a read of now knows all that anybody has.
-  if (revision > store.revision) await store.get('');
+  if (revision > store.revision) await reading(store.get(''), undefined, 'list');
   if (revision > store.revision) throw tooLargeResourceVersion(revision, store.revision);
 }
 
