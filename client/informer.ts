@@ -13,6 +13,8 @@ export interface WritableInformer<T> extends Informer<T> {
    * the watch has passed and that is not in the cache has been deleted since. Must be within the informer's selection.
    */
   observe(object: T): void;
+  /** All that was written up to this version is in the cache; perhaps also more. */
+  readonly version: number;
   /** Makes the index if it is not there yet. The same name must mean the same function. */
   ensureIndex(name: string, values: IndexFunction<T>): void;
 }
@@ -67,6 +69,10 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
     this.#handlers.add(handler);
     for (const [key, current] of this.#objects) this.#notify([handler], { key, old: undefined, current });
     return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
+  }
+
+  get version(): number {
+    return this.#version;
   }
 
   observe(object: T): void {

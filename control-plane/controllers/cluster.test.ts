@@ -814,6 +814,27 @@ it('a quota tells how much of it is used', async () => {
   });
 });
 
+it('a quota that says more than the caches know is left to be right for a while', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const where = { namespace: 'default', name: 'q' };
+  await client.create(kinds.resourceQuotas, { metadata: where, spec: { hard: { pods: '9', secrets: '9' } } });
+  await cluster.settle(500);
+  const usedNow = async () => (await client.get(kinds.resourceQuotas, where)).status?.used;
+  expect(await usedNow()).toEqual({ pods: '0', secrets: '0' });
+  // As the API server says it of a pod of which the watch has not told yet.
+  const body = { status: { used: { pods: '1' } } };
+  const patch = { kind: 'merge', body, subresource: 'status' } as const;
+  await client.patch(kinds.resourceQuotas, where, patch);
+  await cluster.settle(500);
+  expect(await usedNow()).toEqual({ pods: '1', secrets: '0' });
+  await client.create(kinds.secrets, { metadata: { name: 's', namespace: 'default' } });
+  await cluster.settle(0);
+  expect(await usedNow()).toEqual({ pods: '1', secrets: '1' });
+  await cluster.settle(2000);
+  expect(await usedNow()).toEqual({ pods: '0', secrets: '1' });
+});
+
 it('an Indexed Job gives each completion its index, and goes after its time to live', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

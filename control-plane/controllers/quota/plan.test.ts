@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { JsonObject } from '#api/meta/object.ts';
-import { countedNames, planQuotaStatus } from './plan.ts';
+import { asToldOf, countedNames, planQuotaStatus } from './plan.ts';
 
 const pod = (requests: JsonObject = {}, more: JsonObject = {}): JsonObject => ({
   spec: { containers: [{ name: 'c', resources: { requests } }], ...more },
@@ -101,4 +101,15 @@ it('countedNames() gives each kind once', () => {
     { group: 'apps', resource: 'deployments' },
     { group: 'example.com', resource: 'widgets' },
   ]);
+});
+
+it('asToldOf() keeps what was told of kinds whose objects are not all known', () => {
+  const status = { hard: { pods: '9', cpu: '9', secrets: '9' }, used: { pods: '1', cpu: '1', secrets: '1' } };
+  const pods = { group: '', resource: 'pods' };
+  expect(asToldOf([pods], status, { used: { pods: '2', secrets: '2' } })).toEqual({
+    hard: status.hard,
+    used: { pods: '2', cpu: '1', secrets: '1' },
+  });
+  expect(asToldOf([pods], status, undefined)).toEqual(status);
+  expect(asToldOf([], status, { used: { pods: '2' } })).toEqual(status);
 });

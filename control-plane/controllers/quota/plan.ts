@@ -38,3 +38,16 @@ export function planQuotaStatus<K extends KindName>(
   );
   return { hard, used: Object.fromEntries(used) };
 }
+
+/** The status with what is used by objects of these kinds as it was told before, if it was. */
+export function asToldOf(
+  kinds: readonly KindName[],
+  status: ResourceQuotaStatus,
+  told: ResourceQuotaStatus | undefined,
+): ResourceQuotaStatus {
+  const used = Object.entries(status.used ?? {}).map(([name, quantity]) => {
+    const isTold = kinds.some((kind) => usageReader(kind, name) !== undefined);
+    return [name, isTold ? (told?.used?.[name] ?? quantity) : quantity] as const;
+  });
+  return { ...status, used: Object.fromEntries(used) };
+}

@@ -3,17 +3,26 @@ import { equalJson } from '#api/wire/json.ts';
 import { resourceQuotas } from '#api/schema/kind-ref.ts';
 import { isRunningOrWill } from '#api/quota/pod-usage.ts';
 import type { KindName } from '#api/quota/usage.ts';
+import type { ResourceQuota } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { Change } from '#client/informer.ts';
+import { versionOf } from '#client/resource-version.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
 import { createCountedCaches, type Counted } from './counted-caches.ts';
 import { createKindFinder, discoverEveryMs, isBuiltIn, isNamed } from './kind-finder.ts';
-import { countedNames, planQuotaStatus } from './plan.ts';
+import { createPatience } from './patience.ts';
+import { asToldOf, countedNames, planQuotaStatus } from './plan.ts';
 
 /** The cache of a kind that no quota counted before is asked again after this. */
 const unsyncedRetryMs = 50;
+
+/**
+ * The API server says in a quota what is used of it as it lets an object in, so a quota may be ahead of the caches, which would tell the
+ * past; so long at most, as no cache learns that nothing of its kind has changed.
+ */
+const behindMsMax = 1000;
 
 /** Tells in each quota's status how much of it is used. What is refused, the API server decides by itself. */
 export function runResourceQuotas(context: ControllerContext): Controller {
@@ -35,9 +44,13 @@ export function runResourceQuotas(context: ControllerContext): Controller {
         .flatMap(countedNames)
         .filter((name) => !missing.some((one) => isNamed(one, name))),
     );
+  const behind = createPatience(clock, behindMsMax);
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const quota = quotas.get(key);
-    if (quota === undefined) return endOthers([]).then(() => undefined);
+    if (quota === undefined) {
+      behind.end(key);
+      return endOthers([]);
+    }
     if (quota.metadata?.deletionTimestamp !== undefined) return undefined;
     const namespace = quota.metadata?.namespace ?? '';
     const names = countedNames(quota);
@@ -51,12 +64,13 @@ export function runResourceQuotas(context: ControllerContext): Controller {
     );
     // A kind that is not always there may come or go, and nobody tells.
     const outcome: KeyOutcome = names.every(isBuiltIn) ? done : { kind: 'again', afterMs: discoverEveryMs };
-    if (equalJson({ ...quota.status }, { ...status })) return outcome;
-    try {
-      quotas.observe(await client.update(resourceQuotas, { ...quota, status }, { subresource: 'status' }));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const isNews = !equalJson({ ...quota.status }, { ...status });
+    const late = isNews ? kinds.filter((kind) => caches.of(kind).version < versionOf(quota)) : [];
+    const waitMs = late.length === 0 ? 0 : behind.leftMs(key);
+    const told = waitMs > 0 ? asToldOf(late, status, quota.status) : status;
+    if (!equalJson({ ...quota.status }, { ...told })) await tell(context, { ...quota, status: told });
+    if (!equalJson({ ...told }, { ...status })) return { kind: 'again', afterMs: waitMs };
+    behind.end(key);
     return outcome;
   };
   const controller = runController({
@@ -73,6 +87,16 @@ export function runResourceQuotas(context: ControllerContext): Controller {
       await controller[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whoever deletes it meanwhile is right. */
+async function tell({ informers, client }: ControllerContext, quota: ResourceQuota): Promise<void> {
+  try {
+    const told = await client.update(resourceQuotas, quota, { subresource: 'status' });
+    informers.for(resourceQuotas).observe(told);
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
 }
 
 /** Pods report all the time what costs nothing: only another spec and an end matter. */
