@@ -1,7 +1,7 @@
 import { at, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { parseQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
+import { compareQuantity, parseQuantity, zeroQuantity, type Quantity } from '#api/meta/quantity.ts';
 import { isRunningOrWill, podUsage, type Usage } from './pod-usage.ts';
 
 /** How much an object takes of what a quota limits. */
@@ -30,6 +30,33 @@ export function kindOfQuotaResource(name: string): KindName | undefined {
   const core = [...countedKinds].find((resource) => usageReader({ group: '', resource }, name) !== undefined);
   return core === undefined ? undefined : { group: '', resource: core };
 }
+
+/** Whether an update of the object itself, not of a part of it, can make it take more. */
+export function isCountedAsUpdated({ group, resource }: KindName): boolean {
+  return group === '' && Object.hasOwn(growing, resource);
+}
+
+/** Whether the object may take more of something than before it was changed. */
+export function mayTakeMore(kind: KindName, before: JsonObject, after: JsonObject): boolean {
+  if (!isCountedAsUpdated(kind)) return true;
+  const { resource } = kind;
+  return (growing[resource]?.(after) ?? []).some((name) => {
+    const read = usageReader(kind, name);
+    return read !== undefined && compareQuantity(read(after).total, read(before).total) > 0;
+  });
+}
+
+/** What an object of these kinds can come to take more of, as it is after. */
+const growing: Readonly<Record<string, (after: JsonObject) => readonly string[]>> = {
+  services: () => ['services.loadbalancers', 'services.nodeports'],
+  persistentvolumeclaims: (claim) => {
+    const className = stringOf(at(claim, 'spec.storageClassName'));
+    const ofClass = ['persistentvolumeclaims', 'requests.storage'].map(
+      (what) => `${className}.storageclass.storage.k8s.io/${what}`,
+    );
+    return ['requests.storage', ...(className === '' ? [] : ofClass)];
+  },
+};
 
 /** How much of the named resource an object takes; undefined when objects of the kind take none. */
 export function usageReader({ group, resource }: KindName, name: string): ReadUsage | undefined {

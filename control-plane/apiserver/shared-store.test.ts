@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { widgets } from '#api/schema/widget.fixture.ts';
 import { systemClock } from '#base/clock.ts';
 import { createEtcdClient } from '#control-plane/store/etcd/client.ts';
 import { noEtcd, startEtcd, type EtcdServers } from '#control-plane/store/etcd/etcd-server.fixture.ts';
@@ -189,6 +190,40 @@ describe.skipIf(noEtcd !== '')(`two API servers on one etcd ${noEtcd}`, () => {
     ]);
     await etcd.start(0);
     await expect.poll(async () => (await one.call('GET', '/readyz/etcd')).status, patience).toBe(200);
+  });
+
+  it('let no more in than a quota has room for, and say so in it at once', async () => {
+    await using one = await start();
+    await using other = await start();
+
+    const path = '/api/v1/namespaces/quota';
+    await one.make('/api/v1/namespaces', { metadata: { name: 'quota' } });
+    await one.make(`${path}/serviceaccounts`, { metadata: { name: 'default' } });
+    const hard = { configmaps: '50', 'limits.memory': '5Gi', 'count/widgets.example.com': '20' };
+    await one.make(`${path}/resourcequotas`, { metadata: { name: 'q' }, spec: { hard } });
+    for (const { server } of [one, other]) server.kinds.change({ added: [widgets] });
+    const race = async (at: string, count: number, body: (name: string) => object): Promise<unknown> => {
+      const answers = await Promise.all(
+        Array.from({ length: count }, (_, index) =>
+          (index % 2 === 0 ? one : other).call('POST', at, { body: body(`o-${index}`) }),
+        ),
+      );
+      return answers.reduce<Record<number, number>>(
+        (counts, { status }) => ({ ...counts, [status]: (counts[status] ?? 0) + 1 }),
+        {},
+      );
+    };
+    const named = (name: string): object => ({ metadata: { name } });
+    const resources = { limits: { memory: '512Mi' } };
+    const pod = (name: string): object =>
+      podNamed(name, { spec: { containers: [{ name: 'c', image: 'i', resources }] } });
+    expect(await race(`${path}/configmaps`, 200, named)).toEqual({ 201: 50, 403: 150 });
+    expect(await race(`${path}/pods`, 40, pod)).toEqual({ 201: 10, 403: 30 });
+    const ofWidgets = '/apis/example.com/v1/namespaces/quota/widgets';
+    const widget = (name: string): object => ({ ...named(name), spec: { color: 'red' } });
+    expect(await race(ofWidgets, 60, widget)).toEqual({ 201: 20, 403: 40 });
+    const { json: quota } = await other.call('GET', `${path}/resourcequotas/q`);
+    expect(quota['status']).toEqual({ hard, used: hard });
   });
 });
 

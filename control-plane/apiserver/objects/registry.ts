@@ -4,7 +4,14 @@ import { formatGroupVersion, storedKind, type Kind } from '#api/schema/kinds.ts'
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { claimChange, isClaimedBy, type IsClaimed } from '#control-plane/apiserver/services/claims.ts';
-import type { RangeResult, Store, StoreChange, StoredValue, StoreOp } from '#control-plane/store/store.ts';
+import type {
+  RangeResult,
+  Store,
+  StoreChange,
+  StoredValue,
+  StoreOp,
+  StoreReader,
+} from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
 import { reading, storing } from './store-answer.ts';
@@ -25,6 +32,17 @@ export interface Decision {
 export type Complete = (object: JsonObject, isClaimed: IsClaimed) => JsonObject;
 
 const asItIs: Complete = (object) => object;
+
+/** What came of a new object. `late`: what should hold besides does not any more. */
+export type Created =
+  | { readonly outcome: 'created'; readonly object: JsonObject; readonly entry: Entry | undefined }
+  | { readonly outcome: 'nameTaken' | 'late' };
+
+/** When an object is changed: as it was at `revision` (0: absent), and what is to hold, and is written, besides. */
+export interface Condition {
+  readonly revision: number;
+  readonly beside: StoreChange | undefined;
+}
 
 export interface Changed<D extends Decision> {
   readonly decision: D;
@@ -62,6 +80,20 @@ export class Registry {
     return values.map((value) => this.objectOf(kind, value));
   }
 
+  /** As `readAll`, with what each is stored as, and the revision at which it is so: that one, or the newest. */
+  async readEntries(
+    kind: Kind,
+    namespace: string,
+    revision?: number,
+  ): Promise<{ readonly revision: number; readonly entries: readonly Entry[] }> {
+    const asked = revision === undefined ? {} : { revision };
+    const { values, ...range } = await this.range(kind, this.prefixOf(kind, namespace), asked);
+    return {
+      revision: range.revision,
+      entries: values.flatMap((value) => this.#entry(kind, value) ?? []),
+    };
+  }
+
   /** The values of a kind whose keys begin so. */
   range(kind: Kind, prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
     return reading(this.store.range(prefix, options), kind, 'list');
@@ -92,8 +124,8 @@ export class Registry {
   }
 
   /**
-   * Stores a new object, as `complete` makes it of what nobody holds in the same step, with what it claims.
-   * @returns undefined when the name is taken.
+   * Stores a new object, as `complete` makes it of what nobody holds in the same step, with what it claims and what is to be written
+   * `beside` it.
    */
   async create(
     kind: Kind,
@@ -101,21 +133,38 @@ export class Registry {
     {
       complete = asItIs,
       isDryRun = false,
-    }: { readonly complete?: Complete; readonly isDryRun?: boolean } = {},
-  ): Promise<{ readonly object: JsonObject; readonly entry: Entry | undefined } | undefined> {
+      beside = nothing,
+    }: {
+      readonly complete?: Complete;
+      readonly isDryRun?: boolean;
+      readonly beside?: StoreChange | undefined;
+    } = {},
+  ): Promise<Created> {
     const key = this.#keyOf(kind, object);
     const lease = await this.#leaseOf(kind);
     let completed = object;
-    const { previous, value } = await storing(
+    const done: { outcome: Created['outcome'] } = { outcome: 'nameTaken' };
+    const { value } = await storing(
       this.store.update(key, (current, read) => {
-        if (current !== undefined) return undefined;
+        if (current !== undefined) {
+          // Decided again, as an answer was lost: what was written is there, and somebody has changed what went with it.
+          const uid = uidOf(object);
+          const isOwn =
+            done.outcome === 'created' && uid !== '' && uidOf(this.objectOf(kind, current)) === uid;
+          if (!isOwn) done.outcome = 'nameTaken';
+          return undefined;
+        }
+        done.outcome = holds(beside, read) ? 'created' : 'late';
+        if (done.outcome === 'late') return undefined;
         completed = complete(object, isClaimedBy(read));
         if (isDryRun) return undefined;
         const { expect, ops } = claimChange(kind, { old: undefined, object: completed, nowMs: this.#now() });
-        return { expect, ops: [this.#put(kind, key, completed, lease), ...ops] };
+        return withBeside({ expect, ops: [this.#put(kind, key, completed, lease), ...ops] }, beside);
       }),
     );
-    return previous === undefined ? { object: completed, entry: this.#entry(kind, value) } : undefined;
+    const { outcome } = done;
+    if (outcome !== 'created') return { outcome };
+    return { outcome, object: completed, entry: this.#entry(kind, value) };
   }
 
   /**
@@ -124,22 +173,58 @@ export class Registry {
    */
   async change<D extends Decision>(
     kind: Kind,
-    { namespace, name }: { readonly namespace: string; readonly name: string },
+    where: { readonly namespace: string; readonly name: string },
     decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
   ): Promise<Changed<D>> {
+    const changed = await this.#change(kind, { ...where, condition: undefined }, decide);
+    assert(changed !== undefined);
+    return changed;
+  }
+
+  /** As `change`, when the condition holds; undefined, and nothing is decided, where it does not. */
+  changeIf<D extends Decision>(
+    kind: Kind,
+    where: { readonly namespace: string; readonly name: string; readonly condition: Condition },
+    decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
+  ): Promise<Changed<D> | undefined> {
+    return this.#change(kind, where, decide);
+  }
+
+  /** What puts an object in place of one that was read, for who writes it beside another. */
+  replacing(
+    kind: Kind,
+    { value: { key, modRevision, lease } }: Entry,
+    object: JsonObject,
+  ): Required<StoreChange> {
+    return { expect: [{ key, modRevision }], ops: [this.#put(kind, key, object, lease)] };
+  }
+
+  async #change<D extends Decision>(
+    kind: Kind,
+    where: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly condition: Condition | undefined;
+    },
+    decide: (current: Entry | undefined, isClaimed: IsClaimed) => D,
+  ): Promise<Changed<D> | undefined> {
+    const { namespace, name, condition } = where;
+    const beside = condition?.beside ?? nothing;
     const key = storageKey(storedKind(kind), namespace, name);
     const lease = await this.#leaseOf(kind);
-    const decisions: D[] = [];
+    let decision: D | undefined;
     const { previous, value } = await storing(
       this.store.update(key, (current, read) => {
+        decision = undefined;
+        if (condition !== undefined && (current?.modRevision ?? 0) !== condition.revision) return undefined;
+        if (!holds(beside, read)) return undefined;
         const entry = this.#entry(kind, current);
-        const decision = decide(entry, isClaimedBy(read));
-        decisions.push(decision);
-        return this.#changeOf(kind, { key, lease, entry, decision });
+        decision = decide(entry, isClaimedBy(read));
+        const change = this.#changeOf(kind, { key, lease, entry, decision });
+        return change && withBeside(change, beside);
       }),
     );
-    const decision = decisions.at(-1);
-    assert(decision !== undefined);
+    if (decision === undefined) return undefined;
     return { decision, previous: this.#entry(kind, previous), entry: this.#entry(kind, value) };
   }
 
@@ -199,4 +284,19 @@ export class Registry {
     lease.catch(() => this.#leases.delete(lifeSeconds)); // The next object asks again.
     return lease;
   }
+}
+
+const nothing: StoreChange = { ops: [] };
+
+function holds({ expect = [] }: StoreChange, read: StoreReader): boolean {
+  return expect.every(({ key, modRevision }) => (read(key)?.modRevision ?? 0) === modRevision);
+}
+
+function withBeside({ ops, expect = [] }: StoreChange, beside: StoreChange): StoreChange {
+  if (beside === nothing) return { ops, expect };
+  return { ops: [...ops, ...beside.ops], expect: [...expect, ...(beside.expect ?? [])] };
+}
+
+function uidOf(object: JsonObject): string {
+  return stringOf(objectOf(object['metadata'])['uid']);
 }

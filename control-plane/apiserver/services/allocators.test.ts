@@ -188,7 +188,7 @@ describe('claims in a store', () => {
         }),
       ),
     );
-    const of = (path: string): unknown[] => made.map((each) => at(each?.object, path));
+    const of = (path: string): unknown[] => made.map((each) => at({ ...each }, `object.${path}`));
     expect(new Set(of('spec.clusterIP')).size).toBe(60);
     expect(new Set(of('spec.ports').map((ports) => at(objectsOf(ports)[0], 'nodePort'))).size).toBe(60);
   });

@@ -10,7 +10,13 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { alreadyExists, badRequest, invalid } from '#api/errors/status.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
 import { validateCreate } from '#api/validation/validation.ts';
-import { admissionFor, admit, validate } from '#control-plane/apiserver/chain/admission/run-admission.ts';
+import { Held } from '#control-plane/apiserver/chain/admission/held.ts';
+import {
+  admissionFor,
+  admit,
+  validate,
+  type Admission,
+} from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { randomSuffix } from './name-suffix.ts';
 import { workOnBody } from '#control-plane/apiserver/serve/large-body.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
@@ -50,6 +56,9 @@ export interface CreateInput {
 
 /** Tries at a generated name before the server gives up (kube-apiserver's own number). */
 const generateTriesMax = 8;
+
+/** Times that an object is validated again as somebody else wrote what it is to be written beside (a quota of its namespace). */
+const besideTriesMax = 100;
 
 /** POST to a collection. */
 export async function postObject(
@@ -95,8 +104,6 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   const signed = rulesOf(kind).signRequester?.(admitted, input.user) ?? admitted;
   await input.pause?.();
   for (let tries = 1; ; tries++) {
-    using held = new DisposableStack();
-
     const prepared = prepareCreate(kind, signed, {
       now: context.clock.now(),
       uid: randomUUID(),
@@ -105,8 +112,7 @@ export async function createObject(context: ServerContext, input: CreateInput): 
     });
     await input.pause?.();
     const object = applyNameDefaults(kind, prepared, given);
-    await validate(context, admission, { object, held });
-    const created = await insert(context, { ...input, object });
+    const created = await insert(context, { ...input, object, admission });
     if (created !== undefined) return created;
     if (given !== '' || tries === generateTriesMax)
       throw alreadyExists(kind, stringOf(at(object, 'metadata.name')));
@@ -118,19 +124,31 @@ function applyNameDefaults(kind: Kind, object: JsonObject, given: string): JsonO
   return given === '' && rulesOf(kind).defaultsFollowName === true ? applyDefaults(kind, object) : object;
 }
 
-/** @returns undefined when the name is taken. */
+/**
+ * Stores the object if it is valid and nobody who validates objects against, with what they took for it.
+ * @returns undefined when the name is taken.
+ */
 async function insert(
   context: ServerContext,
-  input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'>,
+  input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'> & { readonly admission: Admission },
 ): Promise<Written | undefined> {
-  const { kind, object, dryRun: isDryRun } = input;
+  const { kind, object, dryRun: isDryRun, admission } = input;
   // What the allocator adds is valid by its making.
   const errors = validateCreate(kind, object);
   if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
   await input.pause?.();
   const complete: Complete = (given, isClaimed) => context.allocators.allocate(kind, given, isClaimed);
-  const created = await context.registry.create(kind, object, { isDryRun, complete });
-  return created?.entry === undefined ? created : writtenEntry(created.entry);
+  for (let tries = 1; ; tries++) {
+    using held = new Held();
+
+    await validate(context, admission, { object, held });
+    const { beside } = held;
+    const created = await context.registry.create(kind, object, { isDryRun, complete, beside });
+    if (created.outcome === 'created')
+      return created.entry === undefined ? created : writtenEntry(created.entry);
+    if (created.outcome === 'nameTaken') return undefined;
+    if (beside !== undefined && tries === besideTriesMax) throw beside.conflict();
+  }
 }
 
 /** What was written, without reading it again before somebody asks. */

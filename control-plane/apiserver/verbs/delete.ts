@@ -136,7 +136,7 @@ export async function deleteObject(context: ServerContext, input: DeleteInput): 
       const { object: old } = current;
       if (admission !== undefined && isAdmitted !== true) {
         admitAtOnce(context, admission, { object: undefined, old });
-        validateAtOnce(context, admission, { old });
+        if (!validateAtOnce(context, admission, { old })) return undefined;
       }
       return decideDeletion(kind, old, { options, nowMs: context.clock.now() });
     },

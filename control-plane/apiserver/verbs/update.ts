@@ -19,6 +19,7 @@ import {
   validateAtOnce,
   type Admission,
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
+import type { Held } from '#control-plane/apiserver/chain/admission/held.ts';
 import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
@@ -136,6 +137,7 @@ export async function updateObject(context: ServerContext, input: UpdateInput): 
     decide: (current, isClaimed, ahead: JsonObject | undefined) => {
       if (current === undefined) throw notFound(kind, name);
       const prepared = ahead ?? prepareAtOnce(context, admitting, current);
+      if (prepared === undefined) return undefined;
       const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
       // What was found valid ahead is so still, if nothing was added to it.
       const isChecked = ahead !== undefined && allocated === ahead;
@@ -155,10 +157,10 @@ function admissionOf(context: ServerContext, input: UpdateInput): Admission | un
 }
 
 /**
- * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step.
- * @throws {E_API} 403, 409
+ * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step. undefined: somebody
+ * has to be waited for. @throws {E_API} 403, 409
  */
-function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject {
+function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject | undefined {
   const { kind, subresource, admission, view = asItIs } = input;
   const given = changeObject(input, current);
   if (admission === undefined) return given;
@@ -168,14 +170,13 @@ function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry)
   const admitted = admitAtOnce(context, admission, { object: shown, old });
   const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
   const prepared = prepareUpdate(kind, current.object, changed, subresource);
-  validateAtOnce(context, admission, { object: view.of(prepared), old });
-  return prepared;
+  return validateAtOnce(context, admission, { object: view.of(prepared), old }) ? prepared : undefined;
 }
 
 /** As `prepareAtOnce`, waiting for who has to be waited for, and in steps where it is large; and found valid. @throws {E_API} 422 too */
 async function prepareAhead(
   context: ServerContext,
-  input: Admitting & { readonly held: DisposableStack },
+  input: Admitting & { readonly held: Held },
   current: Entry,
 ): Promise<JsonObject> {
   const { kind, name, subresource, admission, held, view = asItIs } = input;

@@ -87,6 +87,10 @@ export function conformAdmissionPlugin(plugin: AdmissionPlugin): void {
     it.each(handled)('$what by $who: keeps its promises', async (request) => {
       const handling = plugin.handles(request.attributes);
       expect(plugin.handles(request.attributes)).toBe(handling);
+      if (handling === 'seldomWaits') {
+        expect(plugin.mustWait?.(request)).toBeTypeOf('boolean');
+        expect(request.attributes.operation).toBe('update');
+      }
       const object = await admitOnce(context, { plugin, handling }, request);
       // Called again after a lost race, or after a webhook: of its own work there is nothing more to do.
       const again = await admitOnce(context, { plugin, handling }, { ...request, object });

@@ -11,12 +11,16 @@ import { Registry } from '#control-plane/apiserver/objects/registry.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { ServiceAllocators } from '#control-plane/apiserver/services/allocators.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
+import type { Store } from '#control-plane/store/store.ts';
 import type { AdmissionPlugin } from './admission.ts';
 
 /** As much of a server as stores objects, with these plugins. It has namespace `n`. */
-export async function contextWith(admission: readonly AdmissionPlugin[]): Promise<ServerContext> {
+export async function contextWith(
+  admission: readonly AdmissionPlugin[],
+  objects: Store = createFakeStore(),
+): Promise<ServerContext> {
   const clock = createFakeClock();
-  const registry = new Registry(createFakeStore(), () => clock.now());
+  const registry = new Registry(objects, () => clock.now());
   const context = {
     ...{
       registry,

@@ -4,6 +4,7 @@ import type { RequestScope, User } from '#control-plane/apiserver/serve/request.
 import type { Verb } from '#control-plane/apiserver/chain/route.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
 import type { Turns } from '#base/turns.ts';
+import type { Taken } from './held.ts';
 
 export type Operation = 'create' | 'update' | 'delete' | 'connect';
 
@@ -34,8 +35,11 @@ export interface AdmissionRequest {
   readonly old?: JsonObject | undefined;
 }
 
-/** Whether a plugin has something to say, and whether it says it at once or may look elsewhere first. */
-export type Handling = 'no' | 'atOnce' | 'mayWait';
+/**
+ * Whether a plugin has something to say, and whether it says it at once or may look elsewhere first. `seldomWaits`: nearly always at once,
+ * and nothing then; `mustWait` says when not.
+ */
+export type Handling = 'no' | 'atOnce' | 'seldomWaits' | 'mayWait';
 
 /** What a plugin may look into. */
 export interface AdmissionContext {
@@ -54,17 +58,19 @@ export interface AdmissionPlugin {
   readonly name: string;
   /** Pure. `mayWait` takes an update off its fast path. */
   handles(attributes: AdmissionAttributes): Handling;
+  /** Pure. Of an update that is handled `seldomWaits`: whether `validate` has something to say of it. */
+  mustWait?(request: AdmissionRequest): boolean;
   /** The object as changed, or undefined where it stays as it is. @throws {E_API} to refuse */
   admit?(
     context: AdmissionContext,
     request: AdmissionRequest,
   ): JsonObject | undefined | Promise<JsonObject | undefined>;
   /**
-   * Changes nothing. What it gives is disposed of when the object is stored or given up: room that was taken. Only one that may wait gives
-   * something. @throws {E_API} to refuse
+   * Changes nothing. What it gives is disposed of when the object is stored or given up, and may have something written with it: room that
+   * was taken. Only one that may wait gives something. @throws {E_API} to refuse
    */
   validate?(
     context: AdmissionContext,
     request: AdmissionRequest,
-  ): Disposable | undefined | void | Promise<Disposable | undefined | void>;
+  ): Taken | undefined | void | Promise<Taken | undefined | void>;
 }

@@ -64,6 +64,8 @@ const upstream = [
   'AlwaysDeny',
 ];
 
+const waits = { atOnce: '', seldomWaits: ' (seldom waits)', mayWait: ' (may wait)' };
+
 /** Who has a say in what: the plugins in order, then all that they have the same say in. */
 function renderHandling(): string {
   const served = kinds.filter(({ group, version }) =>
@@ -75,7 +77,7 @@ function renderHandling(): string {
       for (const [what, attributes] of operationsOf(kind, user)) {
         const handling = admissionPlugins.flatMap((plugin) => {
           const how = plugin.handles(attributes);
-          return how === 'no' ? [] : [how === 'mayWait' ? `${plugin.name} (may wait)` : plugin.name];
+          return how === 'no' ? [] : [`${plugin.name}${waits[how]}`];
         });
         // Of a node what others do not have, and of nobody nothing.
         if (handling.length === 0 || (user === node && !handling.includes('NodeRestriction'))) continue;

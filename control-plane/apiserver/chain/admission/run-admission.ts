@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import type { AdmissionAttributes, AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import { Held } from './held.ts';
 
 /** The plugins that have something to say of one write, in order. */
 export interface Admission {
@@ -62,7 +63,7 @@ export function admitAtOnce<T extends JsonObject | undefined>(
 export async function validate(
   context: ServerContext,
   { attributes, plugins }: Admission,
-  { held, ...objects }: Objects & { readonly held: DisposableStack },
+  { held, ...objects }: Objects & { readonly held: Held },
 ): Promise<void> {
   for (const plugin of plugins) {
     const answer = plugin.validate?.(context, { ...objects, attributes });
@@ -71,16 +72,21 @@ export async function validate(
   }
 }
 
-/** As `validate`, where nobody may wait. */
+/** As `validate`, where nobody may wait; false: one who seldom does has to, and all are to be asked by `validate`. */
 export function validateAtOnce(
   context: ServerContext,
   { attributes, plugins }: Admission,
   objects: Objects,
-): void {
+): boolean {
   for (const plugin of plugins) {
+    if (plugin.mustWait !== undefined) {
+      if (plugin.mustWait({ ...objects, attributes })) return false;
+      continue;
+    }
     const answer = plugin.validate?.(context, { ...objects, attributes });
     assert(answer === undefined, `${plugin.name} waits or takes something`);
   }
+  return true;
 }
 
 /** What is to be disposed of when it is over, of something that is done and stores no object of its own: a connection, a question, a Binding. */
@@ -96,9 +102,10 @@ export async function admitWhole(
 ): Promise<Admitted> {
   using undo = new DisposableStack();
 
+  const held = undo.use(new Held());
   const admission = admissionFor(context, attributes);
   const admitted = await admit(context, admission, { object });
-  await validate(context, admission, { object: admitted, held: undo });
-  const held = undo.move();
+  await validate(context, admission, { object: admitted, held });
+  undo.move();
   return { object: admitted, [Symbol.dispose]: () => held[Symbol.dispose]() };
 }
