@@ -4,6 +4,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { digestOf, historyOf, type Dump, type Operation, type Told, type Written } from './history.ts';
 import { judge, type Seen } from './judge.ts';
 import { judgeEnd } from './judge-watchers.ts';
+import { outageOf } from './pulse.ts';
 
 const configMap = (uid: string, writer: string, data: JsonObject = {}): JsonObject => ({
   metadata: { uid, annotations: { writer } },
@@ -76,7 +77,7 @@ const healthy: Seen = {
     resource: 'configmaps' as const,
     stretches: [{ from: 11, listed, events: told('configmaps') }],
   })),
-  takeovers: [{ leaseMs: 15_000, boundMs: 9000, replicaSetMs: 9100 }],
+  takeovers: [{ leaseMs: 15_000, outageMs: 0, boundMs: 9000, replicaSetMs: 9100 }],
 };
 
 /** The operation at an index, otherwise. */
@@ -125,6 +126,13 @@ describe('judge()', () => {
     {
       name: 'not found while it was being deleted',
       seen: and({ ...done(15, { verb: 'patch', key: 'configmaps/a', token: '9' }), ...refused, status: 404 }),
+    },
+    {
+      name: 'a takeover that the store held up',
+      seen: {
+        ...healthy,
+        takeovers: [{ leaseMs: 15_000, outageMs: 9000, boundMs: 20_000, replicaSetMs: 21_000 }],
+      },
     },
     { name: 'a watcher that is behind', seen: tellsOther((events) => events.slice(0, 2)) },
   ])('finds nothing in $name', ({ seen }) => {
@@ -246,7 +254,10 @@ describe('judge()', () => {
     },
     {
       name: 'a late takeover',
-      seen: { ...healthy, takeovers: [{ leaseMs: 15_000, boundMs: 15_000, replicaSetMs: 14_000 }] },
+      seen: {
+        ...healthy,
+        takeovers: [{ leaseMs: 15_000, outageMs: 0, boundMs: 15_000, replicaSetMs: 14_000 }],
+      },
       want: 'a pod was bound 15000 ms after the kill',
     },
   ])('finds $name', ({ seen, want }) => {
@@ -303,4 +314,13 @@ describe('judgeEnd()', () => {
       'serviceips/10.0.0.9 is claimed by gone',
     );
   });
+});
+
+it('outageOf() counts what no write came through, after the time of an election', () => {
+  const beats = [0, 500, 1000, 9000, 9500];
+  expect(outageOf(beats, 0, 9600)).toBe(6000);
+  expect(outageOf(beats, 4000, 9600)).toBe(5000);
+  expect(outageOf(beats, 0, 5000)).toBe(2000);
+  expect(outageOf(beats, 9000, 15_000)).toBe(3500);
+  expect(outageOf(beats, 9000, 9600)).toBe(0);
 });

@@ -239,9 +239,12 @@ export function judgeClaims(written: readonly Written[]): readonly string[] {
 
 /** The lease says how long nobody may have led. */
 function judgeTakeovers(takeovers: readonly Takeover[]): readonly string[] {
-  return takeovers.flatMap(({ leaseMs, boundMs, replicaSetMs }) =>
+  return takeovers.flatMap(({ leaseMs, outageMs, boundMs, replicaSetMs }) =>
     Object.entries({ 'a pod was bound': boundMs, 'a ReplicaSet was made': replicaSetMs })
-      .filter(([, ms]) => ms >= leaseMs)
-      .map(([what, ms]) => `${what} ${Math.round(ms)} ms after the kill, and the lease is ${leaseMs} ms`),
+      .filter(([, ms]) => ms - outageMs >= leaseMs)
+      .map(
+        ([what, ms]) =>
+          `${what} ${Math.round(ms)} ms after the kill, ${Math.round(outageMs)} ms of them without a store, and the lease is ${leaseMs} ms`,
+      ),
   );
 }

@@ -16,6 +16,8 @@ export interface Members {
   start(member: number): Promise<void>;
   /** Whether it has a leader and answers. */
   isHealthy(member: number): Promise<boolean>;
+  /** How long between two moments they took no write. */
+  outageMs(fromMs: number, toMs: number): number;
 }
 
 export interface KillOptions {
@@ -131,7 +133,7 @@ class Killer {
 
   /** The one server of a cluster is followed by itself. */
   async #killServer(victim: 'leader' | 'follower'): Promise<void> {
-    const { servers, random, say } = this.#options;
+    const { servers, members, random, say } = this.#options;
     for (const server of servers) await this.#isReady(server);
     const leads = await eventually(
       'a leader',
@@ -151,7 +153,10 @@ class Killer {
     if (victim === 'leader') {
       await using transport = other.connect();
 
-      const takeover = await measureTakeover(transport, asked, killedMs);
+      const measured = await measureTakeover(transport, asked, killedMs);
+      const lastedMs = Math.max(measured.boundMs, measured.replicaSetMs);
+      const outageMs = members?.outageMs(killedMs, killedMs + lastedMs) ?? 0;
+      const takeover = { ...measured, outageMs };
       this.takeovers.push(takeover);
       say(`taken over ${JSON.stringify(takeover, roundNumbers)}`);
     }

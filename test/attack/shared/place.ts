@@ -6,10 +6,12 @@ import { join } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { createAuthority, issueCertificate } from '#control-plane/apiserver/pki/certificate.ts';
+import { createEtcdClient } from '#control-plane/store/etcd/client.ts';
 import { startEtcd, type EtcdServers } from '#control-plane/store/etcd/etcd-server.fixture.ts';
 import { eventually, freePort } from '#test/cluster/cluster.ts';
 import type { EtcdctlArgs } from './etcdctl.ts';
 import type { Members } from './kills.ts';
+import { startPulse } from './pulse.ts';
 import { CampaignServer, compileShiftedClock, shareAuthority } from './servers.ts';
 
 export type Engine = 'etcd' | 'embedded';
@@ -111,15 +113,29 @@ async function startMembers(directory: string): Promise<Store> {
   const ca = save('ca.crt', authority.certPem);
   const tls = { cert: save('etcd.crt', serving.certPem), key: save('etcd.key', serving.keyPem), ca };
   const [cert, key] = [save('client.crt', client.certPem), save('client.key', client.keyPem)];
-  const etcd = await startEtcd({ members: memberCount, tls, heartbeatMs });
+  await using stack = new AsyncDisposableStack();
+
+  const etcd = stack.use(await startEtcd({ members: memberCount, tls, heartbeatMs }));
   const urls = etcd.urls.join(',');
   const isHealthy = (member: number): Promise<boolean> =>
     askHealth(etcd, member, { ca: authority.certPem, cert: client.certPem, key: client.keyPem });
+  const pem = (text: string): Uint8Array => Buffer.from(text);
+  const own = stack.use(
+    await createEtcdClient({
+      endpoints: etcd.urls,
+      tls: { ca: pem(authority.certPem), cert: pem(client.certPem), key: pem(client.keyPem) },
+      clock: systemClock,
+    }),
+  );
+  const { Put } = own.services['etcdserverpb.KV'];
+  const beat = { key: Buffer.from('pulse'), value: Buffer.from('x') };
+  const pulse = stack.use(startPulse(() => own.ask('write', Put, beat)));
+  const owned = stack.move();
   return {
-    members: { count: memberCount, kill: etcd.kill, start: etcd.start, isHealthy },
+    members: { count: memberCount, kill: etcd.kill, start: etcd.start, isHealthy, outageMs: pulse.outageMs },
     serverArgs: ['--etcd-servers', urls, '--etcd-cafile', ca, '--etcd-certfile', cert, '--etcd-keyfile', key],
     etcdctlArgs: ['--endpoints', urls, '--cacert', ca, '--cert', cert, '--key', key],
-    [Symbol.asyncDispose]: () => etcd[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
 

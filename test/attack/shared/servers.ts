@@ -1,7 +1,7 @@
 /** API servers as processes of their own on loopback, which can be killed at any time and be told a wrong time. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createWriteStream, cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -142,10 +142,15 @@ export class CampaignServer implements AsyncDisposable {
   }
 }
 
+const compiler = '/usr/bin/gcc';
+
+/** Why no clock can be wrong; '' where there is a compiler. */
+export const noCompiler: string = existsSync(compiler) ? '' : 'gcc is not installed';
+
 export function compileShiftedClock(directory: string): string {
   const source = fileURLToPath(new URL('shifted-clock.c', import.meta.url));
   const library = join(directory, 'shifted-clock.so');
-  execFileSync('gcc', ['-O2', '-shared', '-fPIC', '-o', library, source, '-ldl']);
+  execFileSync(compiler, ['-O2', '-shared', '-fPIC', '-o', library, source, '-ldl']);
   return library;
 }
 

@@ -30,7 +30,7 @@ export async function measureTakeover(
   transport: Transport,
   asked: string,
   killedMs: number,
-): Promise<Takeover> {
+): Promise<Omit<Takeover, 'outageMs'>> {
   const name = `takeover-${asked}`;
   const spec = {
     tolerations: [{ operator: 'Exists' }],
