@@ -12,7 +12,7 @@ export function documentOf(
       readonly cgroup: Pick<ContainerPlan['cgroup'], 'path'>;
       readonly launch: ContainerDocument['exec'];
     };
-    readonly diffIds: readonly string[];
+    readonly layerIds: readonly string[];
     readonly sandbox: SandboxConfig;
     readonly nowMs: number;
   },
@@ -25,7 +25,7 @@ export function documentOf(
     attempt: config.attempt,
     image: config.image,
     imageId: config.imageId,
-    diffIds: how.diffIds,
+    diffIds: how.layerIds,
     createdAtMs: how.nowMs,
     logPath: config.stdio.logPath,
     tty: config.stdio.tty,
@@ -49,5 +49,5 @@ export function failedDocumentOf(
   const user = { uid: 0, gid: 0, additionalGids: [] };
   const launch = { env: [], cwd: '/', user, security: config.security };
   const cgroup = { path: `${sandbox.cgroupParent}/${config.id}` };
-  return documentOf(config, { plan: { launch, cgroup, stopSignal: SIGTERM }, diffIds: [], sandbox, nowMs });
+  return documentOf(config, { plan: { launch, cgroup, stopSignal: SIGTERM }, layerIds: [], sandbox, nowMs });
 }

@@ -30,7 +30,7 @@ describe.skipIf(process.getuid?.() !== 0)('environments of a pod (needs root)', 
     const config = containerConfig({ imageId: 'sha256:0', directory: '/logs' }, { id, name: id });
     const launch = { env, cwd: '/', user, security: config.security };
     const plan = { launch, cgroup: { path: 'c', resources: {} }, stopSignal: 15 };
-    return documentOf(config, { plan, diffIds: [], sandbox: sandboxConfig('u'), nowMs: 0 });
+    return documentOf(config, { plan, layerIds: [], sandbox: sandboxConfig('u'), nowMs: 0 });
   };
   const large = Array.from({ length: 16 }, (_, index) => `V${index}=${'ü'.repeat(65_000)}`);
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { lstat, open, readlink } from 'node:fs/promises';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
-import { getXattr } from '#native/sys/file.ts';
+import { isOpaque } from '#agent/runtime/images/lower-layers.ts';
 
 const linksMax = 40; // MAXSYMLINKS of Linux
 
@@ -87,10 +87,6 @@ async function kindOf(path: string): Promise<Found['kind'] | 'whiteout' | undefi
 async function opaqueCut(layers: readonly string[]): Promise<Merged> {
   const opaque = layers.findIndex(isOpaque);
   return opaque < 0 ? layers : layers.slice(0, opaque + 1);
-}
-
-function isOpaque(directory: string): boolean {
-  return getXattr(directory, 'trusted.overlay.opaque')?.toString('latin1') === 'y';
 }
 
 async function readBounded(file: string, path: string, bytesMax: number): Promise<string> {

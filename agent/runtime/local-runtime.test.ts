@@ -119,7 +119,10 @@ async function makeWorld(): Promise<World> {
     },
   };
   const openImages = (): ReturnType<typeof openImageStore> =>
-    openImageStore({ directory: `${directory}/data`, unpack: async () => ({ entries: 0, bytes: 0 }) });
+    openImageStore({
+      directory: `${directory}/data`,
+      unpack: async () => ({ entries: 0, bytes: 0, hasAskedBelow: false }),
+    });
   const [image] = await (
     await openImages()
   ).importArchive(

@@ -290,9 +290,9 @@ export class LocalRuntime implements Runtime {
     let isPlanned = false;
     let isRecorded = false;
     try {
-      const { plan, diffIds } = await planFromImage(pod, config, this.#options);
+      const { plan, layerIds } = await planFromImage(pod, config, this.#options);
       isPlanned = true;
-      const whole = documentOf(config, { plan, diffIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
+      const whole = documentOf(config, { plan, layerIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
       const { system } = this.#options;
       const document = await keepEnvironment(pod.directory, whole, { others: pod.containers, system });
       await pod.addContainer(document);

@@ -34,7 +34,7 @@ export interface ContainerDocument {
   readonly attempt: number;
   readonly image: string;
   readonly imageId: string;
-  /** Layers that its root is made of: they stay as long as this document. */
+  /** Layers (ids of the image store) that its root is made of: they stay as long as this document. */
   readonly diffIds: readonly string[];
   readonly createdAtMs: number;
   readonly logPath: string | undefined;

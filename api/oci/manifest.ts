@@ -51,8 +51,8 @@ export type Manifest =
   | { readonly kind: 'manifest'; readonly config: Descriptor; readonly layers: readonly Descriptor[] }
   | { readonly kind: 'index'; readonly manifests: readonly Descriptor[] };
 
-/** Bound of layers in an image: overlayfs takes 500 lower directories, Docker images have at most 127. */
-export const layerCountMax = 127;
+/** Layers of an image: as many lower directories as overlayfs takes (OVL_MAX_STACK); Docker makes at most 127. */
+export const layerCountMax = 500;
 
 /** @throws E_INVALID, E_UNSUPPORTED (schema 1, artifacts that are no image) */
 export function parseManifest(bytes: Uint8Array): Manifest {

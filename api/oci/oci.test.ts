@@ -98,8 +98,8 @@ describe('parseManifest()', () => {
     [{ schemaVersion: 2, config: descriptor, layers: {} }, 'layers: not an array'],
     [{ schemaVersion: 2, config: descriptor, layers: [null] }, 'layers[0]: not an object'],
     [
-      { schemaVersion: 2, config: descriptor, layers: Array.from({ length: 200 }, () => descriptor) },
-      'more than 127 layers',
+      { schemaVersion: 2, config: descriptor, layers: Array.from({ length: 501 }, () => descriptor) },
+      'more than 500 layers',
     ],
     [{ schemaVersion: 2, manifests: [], layers: [] }, 'both an index and a manifest'],
     [[], 'not an object'],

@@ -175,8 +175,8 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
   if (isMasking) compileCovers(builder, place);
   builder.label(`mount the root on ${place}`);
   if (root.kind === 'overlay') {
-    const { directory, data } = overlayData({ ...root, lower: lowerOf(root) });
-    if (directory !== undefined) builder.op('chdir', [text(directory)]);
+    const { links, data } = overlayData({ ...root, lower: lowerOf(root) });
+    if (links.length > 0) linkLayers(builder, root, links);
     builder.op('mount', [text('overlay'), text(place), text('overlay'), 0, text(data)]);
   } else {
     const onPlace = [AT_FDCWD, text(place), flags(MOVE, 'MOVE_MOUNT_F_EMPTY_PATH')];
@@ -219,6 +219,20 @@ function lowerOf({ lower, make }: OverlayRoot): readonly string[] {
   if (make === undefined)
     throw new PodwrightError('E_INVALID', 'compile overlay: no layer, and none is to be made');
   return [emptyLayer(make.directory)];
+}
+
+/** Short names of the layers beside the writable one, with which they go. */
+function linkLayers(
+  builder: ProgramBuilder,
+  { make }: OverlayRoot,
+  links: readonly { readonly name: string; readonly target: string }[],
+): void {
+  if (make === undefined)
+    throw new PodwrightError('E_LIMIT', `compile overlay: ${links.length} layers do not fit a mount's data`);
+  const directory = `${make.directory}/layers`;
+  builder.op('mkdirat', [AT_FDCWD, text(directory), octal(0o700)]);
+  builder.op('chdir', [text(directory)]);
+  for (const { name, target } of links) builder.op('symlinkat', [text(target), AT_FDCWD, text(name)]);
 }
 
 function emptyLayer(directory: string): string {

@@ -2,7 +2,6 @@
  * Mounts as ops. Everything is made through descriptors (fsopen, open_tree, move_mount): a target is looked up once, inside the root
  * (openat2 RESOLVE_IN_ROOT), and what is mounted on is that descriptor, so no symbolic link in an image or volume leads out of it.
  */
-import { posix } from 'node:path';
 import { PodwrightError } from '#base/errors.ts';
 import { AT_FDCWD, MOUNT_ATTR, MOUNT_ATTR__ATIME, MOVE, MS, S_IFCHR, TREE } from './kernel-constants.ts';
 import { bytes, flags, number, register, text, textList } from './program.ts';
@@ -334,34 +333,28 @@ export function compileReadonlyPaths(builder: ProgramBuilder, paths: readonly st
 const mountDataBytesMax = 4095;
 
 /**
- * The overlay's data string, and the directory that its lower paths are relative to where they would not fit otherwise.
+ * The overlay's data string. Where the names of its layers would not fit, `links` are to be made in the directory that is then the
+ * working one: short names for them (overlayfs follows a link to a layer as it is mounted, and never again).
  * `volatile` (since 5.10): nothing of the writable layer is synced. It goes with its container, and without it the kernel waits
  * for the disk whenever a directory is copied up, as making a mount point does (docs/kernel-notes.md#overlay-volatile).
+ * @throws E_LIMIT for more layers than fit even so
  */
 export function overlayData(overlay: {
   readonly lower: readonly string[];
   readonly upper: string;
   readonly work: string;
-}): { readonly directory: string | undefined; readonly data: string } {
+}): { readonly links: readonly { readonly name: string; readonly target: string }[]; readonly data: string } {
   const escape = (path: string): string => path.replace(/[\\:,]/g, '\\$&');
   const render = (lower: readonly string[]): string =>
     `lowerdir=${lower.map(escape).join(':')},upperdir=${escape(overlay.upper)},workdir=${escape(overlay.work)},volatile`;
   const data = render(overlay.lower);
-  if (Buffer.byteLength(data) <= mountDataBytesMax) return { directory: undefined, data };
-  const directory = commonDirectory(overlay.lower);
-  const short = render(overlay.lower.map((path) => posix.relative(directory, path)));
-  if (Buffer.byteLength(short) > mountDataBytesMax) {
-    throw new PodwrightError(
-      'E_LIMIT',
-      `compile overlay: ${overlay.lower.length} layers do not fit a mount's data`,
-    );
-  }
-  return { directory, data: short };
+  if (Buffer.byteLength(data) <= mountDataBytesMax) return { links: [], data };
+  const links = overlay.lower.map((target, at) => ({ name: at.toString(36), target }));
+  const short = render(links.map(({ name }) => name));
+  if (Buffer.byteLength(short) <= mountDataBytesMax && links.length <= layersMax)
+    return { links, data: short };
+  throw new PodwrightError('E_LIMIT', `compile overlay: ${links.length} layers do not fit a mount's data`);
 }
 
-function commonDirectory(paths: readonly string[]): string {
-  const parts = paths.map((path) => posix.dirname(path).split('/'));
-  const [first = []] = parts;
-  const length = first.findIndex((part, index) => parts.some((other) => other[index] !== part));
-  return first.slice(0, length < 0 ? first.length : length).join('/') || '/';
-}
+/** OVL_MAX_STACK of fs/overlayfs. */
+const layersMax = 500;

@@ -211,16 +211,19 @@ describe('overlayData()', () => {
     expect(data).toBe('lowerdir=/a\\:b:/c\\,d,upperdir=/u,workdir=/w,volatile');
   });
 
-  it('names layers relative to their directory where they would not fit a page', () => {
-    const lower = Array.from(
-      { length: 100 },
-      (_, index) => `/var/lib/podwright/snapshots/long-name/${index}/layer`,
+  it('gives layers short names where theirs would not fit a page', () => {
+    const lower = Array.from({ length: 500 }, (_, index) => `/layers/${String(index).padStart(64, '0')}`);
+    const { links, data } = overlayData({ lower, upper: '/u', work: '/w' });
+    expect(links[499]).toEqual({ name: 'dv', target: lower[499] });
+    expect(data).toMatch(/^lowerdir=0:1:.*:du:dv,upperdir=/);
+    const program = renderProgram(
+      compileContainer({ ...typical, root: { ...typical.root, ...{ lower } } }, stdio, 'x86_64'),
     );
-    const { directory, data } = overlayData({ lower, upper: '/u', work: '/w' });
-    expect(directory).toBe('/var/lib/podwright/snapshots/long-name');
-    expect(data).toMatch(/^lowerdir=0\/layer:1\/layer:.*:99\/layer,upperdir=/);
-    const many = Array.from({ length: 2000 }, (_, index) => `/layers/${index}`);
-    expect(() => overlayData({ lower: many, upper: '/u', work: '/w' })).toThrow('do not fit');
+    expect(program).toMatch(
+      /mkdirat\(-100, "\/c\/layers", 0700\).*\n.*chdir\("\/c\/layers"\).*\n.*symlinkat\("\/layers\/0+", -100, "0"\)/,
+    );
+    const many = [...lower, '/layers/one-more'];
+    expect(() => overlayData({ lower: many, upper: '/u', work: '/w' })).toThrow('501 layers do not fit');
   });
 });
 

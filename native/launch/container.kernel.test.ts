@@ -184,6 +184,25 @@ describe.skipIf(process.getuid?.() !== 0)('a container on the kernel (needs root
     rmSync(at('own/work'), { recursive: true });
   });
 
+  it('runs from an overlay of more layers than a page names', async () => {
+    const at = (name: string): string => join(pod.directory, 'deep', name);
+    const layers = Array.from({ length: 299 }, (_, layer) =>
+      at(`${'layer-of-a-long-name-'.repeat(3)}${layer}`),
+    );
+    for (const name of [at('merged'), ...layers]) mkdirSync(name, { recursive: true });
+    layers.forEach((layer, index) => writeFileSync(join(layer, `file-${index}`), ''));
+    const root: ContainerLaunch['root'] = {
+      kind: 'overlay',
+      lower: [...layers, join(pod.directory, 'root')],
+      upper: at('own/upper'),
+      work: at('own/work'),
+      merged: at('merged'),
+      make: { directory: at('own'), mode: 0o755, uid: 0, gid: 0 },
+    };
+    const { code, stdout } = await pod.run({ ...secured('set -- /file-*; echo $#', {}), root });
+    expect({ code, stdout }).toEqual({ code: 0, stdout: ['299'] });
+  });
+
   it('runs from an overlay without layers', async () => {
     const at = (name: string): string => join(pod.directory, 'scratch', name);
     mkdirSync(at('merged'), { recursive: true });

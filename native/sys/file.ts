@@ -13,10 +13,22 @@ import {
 } from './constants.ts';
 import { checked, kernelError } from './errno.ts';
 import { openFd, type OwnedFd } from './fd.ts';
-import { flock, ioctl, lastErrno, lchown, lgetxattr, lsetxattr, mknod, statfs, utimensat } from './libc.ts';
+import {
+  flock,
+  ioctl,
+  lastErrno,
+  lchown,
+  lgetxattr,
+  llistxattr,
+  lsetxattr,
+  mknod,
+  statfs,
+  utimensat,
+} from './libc.ts';
 
 const EWOULDBLOCK = 11;
 const ENODATA = 61;
+const EOPNOTSUPP = 95;
 
 export interface DeviceNode {
   readonly type: 'c' | 'b' | 'p'; // character, block, FIFO
@@ -57,14 +69,26 @@ export function setXattr(path: string | Buffer, name: string, value: Uint8Array)
   checked(lsetxattr(pathArgument(path), name, value, value.length, 0), () => `set xattr ${name} of ${path}`);
 }
 
+/** Where a value is put before it is copied: most are a few bytes, and many are asked for. */
+const attribute = Buffer.alloc(65_536);
+
 /** lgetxattr(2), up to 64 KiB (XATTR_SIZE_MAX); undefined when the attribute is not there. */
-export function getXattr(path: string, name: string): Buffer | undefined {
-  const value = Buffer.alloc(65_536);
-  const length = lgetxattr(path, name, value, value.length);
-  if (length >= 0) return value.subarray(0, length);
+export function getXattr(path: string | Buffer, name: string): Buffer | undefined {
+  const length = lgetxattr(pathArgument(path), name, attribute, attribute.length);
+  if (length >= 0) return Buffer.from(attribute.subarray(0, length));
   const errno = lastErrno();
   if (errno === ENODATA) return undefined;
   throw kernelError(`get xattr ${name} of ${path}`, errno);
+}
+
+/** llistxattr(2): the names of all attributes, none where the file system has no such. */
+export function listXattrs(path: string | Buffer): readonly string[] {
+  const list = Buffer.alloc(65_536); // XATTR_LIST_MAX
+  const length = llistxattr(pathArgument(path), list, list.length);
+  if (length >= 0) return list.toString('utf8', 0, length).split('\0').slice(0, -1);
+  const errno = lastErrno();
+  if (errno === EOPNOTSUPP) return [];
+  throw kernelError(`list xattrs of ${path}`, errno);
 }
 
 /** utimensat(2) on the path itself, links not followed; nanoseconds since the epoch. */

@@ -100,8 +100,13 @@ export const lsetxattr: (
 ) => number = bind(
   'int lsetxattr(const char *path, const char *name, const void *value, size_t length, int flags)',
 );
+/** llistxattr(2) */
+export const llistxattr: (path: string | Buffer, list: Bytes, length: number) => number = bind(
+  'long llistxattr(const char *path, void *list, size_t length)',
+);
+
 /** lgetxattr(2) */
-export const lgetxattr: (path: string, name: string, value: Bytes, length: number) => number = bind(
+export const lgetxattr: (path: string | Buffer, name: string, value: Bytes, length: number) => number = bind(
   'long lgetxattr(const char *path, const char *name, void *value, size_t length)',
 );
 /** utimensat(2) */

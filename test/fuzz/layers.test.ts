@@ -77,6 +77,7 @@ async function unpack(blob: Buffer, tar: Buffer): Promise<string | undefined> {
     const work = unpackLayer({
       blob: join(root, 'blob'),
       target,
+      below: [],
       digest: undefined,
       diffId: digestOf(tar),
       limits,

@@ -129,7 +129,7 @@ const imageOf = (id: string): StoredImage => ({
   sizeBytes: 1000,
   createdAtMs: 0,
   user: '',
-  diffIds: ['sha256:a', 'sha256:b'],
+  layerIds: ['sha256:a', 'sha256:b'],
   manifests: [],
 });
 

@@ -9,7 +9,7 @@ function image(id: string, change: Partial<StoredImage> = {}): StoredImage {
     sizeBytes: 1,
     createdAtMs: 0,
     user: '',
-    diffIds: ['base', `layer-${id}`],
+    layerIds: ['base', `layer-${id}`],
     manifests: [`manifest-${id}`],
     ...change,
   };
@@ -37,14 +37,14 @@ describe('planGarbage()', () => {
   };
 
   it('is what no image reaches', () => {
-    expect(planGarbage({ images: [image('a')], pinnedDiffIds: new Set(), ...present })).toEqual({
+    expect(planGarbage({ images: [image('a')], pinnedLayers: new Set(), ...present })).toEqual({
       layers: ['layer-b', 'stray'],
       blobs: ['b', 'manifest-b'],
     });
   });
 
   it('spares what containers use', () => {
-    const { layers } = planGarbage({ images: [], pinnedDiffIds: new Set(['base', 'layer-b']), ...present });
+    const { layers } = planGarbage({ images: [], pinnedLayers: new Set(['base', 'layer-b']), ...present });
     expect(layers).toEqual(['layer-a', 'stray']);
   });
 });

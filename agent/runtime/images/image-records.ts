@@ -7,7 +7,7 @@ import { writeImageFile } from './blob-store.ts';
 
 /** What the store knows of an image beyond the port's record. */
 export interface StoredImage extends ImageRecord {
-  readonly diffIds: readonly string[]; // bottom first
+  readonly layerIds: readonly string[]; // bottom first; the names of their directories
   readonly manifests: readonly string[]; // digests of manifests in the blob store
 }
 
@@ -55,7 +55,13 @@ async function readDocument(path: string): Promise<readonly StoredImage[] | 'mis
   if (found !== version) {
     throw new PodwrightError('E_UNSUPPORTED', `read ${path}: version ${found} is not known`);
   }
-  return Array.isArray(images) ? images : 'damaged';
+  return Array.isArray(images) ? images.map(upgraded) : 'damaged';
+}
+
+/** Releases before called them by their diffIds. */
+function upgraded(image: StoredImage & { readonly diffIds?: readonly string[] }): StoredImage {
+  const { diffIds, ...rest } = image;
+  return diffIds === undefined ? rest : { ...rest, layerIds: diffIds };
 }
 
 interface ImageDocument {
@@ -117,8 +123,8 @@ function union(a: readonly string[] | undefined, b: readonly string[]): readonly
 export interface GarbageRequest {
   readonly images: readonly StoredImage[];
   /** Layers that containers use, whether or not their image is still recorded. */
-  readonly pinnedDiffIds: ReadonlySet<string>;
-  readonly presentLayers: readonly string[]; // diffIds
+  readonly pinnedLayers: ReadonlySet<string>; // ids, as those that are present
+  readonly presentLayers: readonly string[];
   readonly presentBlobs: readonly string[]; // digests
 }
 
@@ -127,7 +133,7 @@ export function planGarbage(request: GarbageRequest): {
   readonly layers: readonly string[];
   readonly blobs: readonly string[];
 } {
-  const layers = new Set([...request.pinnedDiffIds, ...request.images.flatMap((image) => image.diffIds)]);
+  const layers = new Set([...request.pinnedLayers, ...request.images.flatMap((image) => image.layerIds)]);
   const blobs = new Set(request.images.flatMap((image) => [image.id, ...image.manifests]));
   return {
     layers: request.presentLayers.filter((layer) => !layers.has(layer)),

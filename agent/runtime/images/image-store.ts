@@ -9,6 +9,7 @@ import type { ImageAccounts } from '#agent/runtime/image-user.ts';
 import { readAccounts } from '#agent/runtime/read-accounts.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
+import { getXattr } from '#native/sys/file.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
 import { imageError } from './image-error.ts';
@@ -21,7 +22,9 @@ import {
   type StoredImage,
 } from './image-records.ts';
 import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
+import { layerIdOn, layOn } from './layer-stack.ts';
 import { LayerTurns } from './layer-turns.ts';
+import { impliedRootXattr } from './layer-writer.ts';
 import type { Credentials, RegistryClient } from './registry.ts';
 import { defaultUnpackLimits, type UnpackLimits } from './unpack-layer.ts';
 import { unpackOnThread, type Unpack } from './unpack-thread.ts';
@@ -39,6 +42,12 @@ export interface ImageStoreOptions {
   readonly tell?: (text: string) => void;
 }
 
+/** The names that a layer's directory may have (layer-stack.ts): of its own, and on the layers of the image below it. */
+interface LayerIds {
+  readonly diffId: string;
+  readonly onBelow: string;
+}
+
 /** A pull, whatever progress it makes: nobody needs an image that takes longer, and its place is wanted. */
 const pullMsMax = 12 * 3_600_000;
 
@@ -46,6 +55,8 @@ const pullMsMax = 12 * 3_600_000;
 export interface ImageContent {
   readonly id: string;
   readonly config: ImageConfig;
+  /** What keeps its layers, bottom first. */
+  readonly layerIds: readonly string[];
   /** Directories of the layers, top first, as overlayfs lists lower directories. */
   readonly lower: readonly string[];
   readonly accounts: ImageAccounts;
@@ -59,7 +70,7 @@ export interface ImageContent {
  *     DIR/images/images.json          names, digests, layers of each image
  *     DIR/images/blobs/sha256/HEX     configs and manifests
  *     DIR/images/tmp/                 archives and downloads in progress; emptied at start
- *     DIR/layers/HEX/                 one layer, unpacked, by the digest of its tar (diffID)
+ *     DIR/layers/HEX/                 one layer, unpacked, by the digest of its tar (diffID), or of those below it as well (layer-stack.ts)
  *
  * A layer directory that is there is whole. Nothing refers to it until images.json does, so a crash at any point leaves
  * garbage at most, which the next start collects.
@@ -87,7 +98,7 @@ export class LocalImageStore implements ImageStore {
     this.#blobs = new BlobStore(`${options.directory}/images/blobs`);
   }
 
-  /** Tells which layers (diffIds) containers use; asked before anything is collected. */
+  /** Tells which layers (ids) containers use; asked before anything is collected. */
   pinLayers(pinned: () => Iterable<string>): void {
     this.#pinned = pinned;
   }
@@ -112,7 +123,7 @@ export class LocalImageStore implements ImageStore {
   async load(): Promise<string | undefined> {
     const { images: records, damage } = await readImageRecords(this.#recordsPath);
     const present = new Set(await this.#presentLayers());
-    this.#images = records.filter((image) => image.diffIds.every((diffId) => present.has(diffId)));
+    this.#images = records.filter((image) => image.layerIds.every((layerId) => present.has(layerId)));
     return damage;
   }
 
@@ -141,11 +152,13 @@ export class LocalImageStore implements ImageStore {
     const known = this.#contents.get(image.id);
     if (known !== undefined) return known;
     const config = parseImageConfig(await this.#blobs.read(image.id));
-    const lower = config.diffIds.toReversed().map((diffId) => this.#layerPath(diffId));
-    const [top] = lower;
-    const { mode, uid, gid } = top === undefined ? emptyRoot : await lstat(top);
+    const lower = image.layerIds.map((layerId) => this.#layerPath(layerId)).reduce(layOn, noLayers);
+    const saying = lower.find((layer) => getXattr(layer, impliedRootXattr) === undefined);
+    const { mode, uid, gid } = saying === undefined ? emptyRoot : await lstat(saying);
     const root = { mode: mode & 0o7777, uid, gid };
-    const content = { id: image.id, config, lower, accounts: await readAccounts(lower), root };
+    const { layerIds } = image;
+    const accounts = await readAccounts(lower);
+    const content = { id: image.id, config, layerIds, lower, accounts, root };
     this.#contents.set(image.id, content);
     return content;
   }
@@ -225,14 +238,14 @@ export class LocalImageStore implements ImageStore {
   async #collect(): Promise<void> {
     const present = { presentLayers: await this.#presentLayers(), presentBlobs: await this.#blobs.list() };
     if (this.#installs > 0) return;
-    const pinnedDiffIds = new Set(this.#pinned());
-    const garbage = planGarbage({ images: this.#images, pinnedDiffIds, ...present });
+    const pinnedLayers = new Set(this.#pinned());
+    const garbage = planGarbage({ images: this.#images, pinnedLayers, ...present });
     for (const digest of garbage.blobs) await this.#blobs.remove(digest);
-    for (const diffId of garbage.layers) {
+    for (const layerId of garbage.layers) {
       await using gone = await this.#temporaryDirectory();
 
       // Out of sight in one step: a layer directory that is there is always whole.
-      await rename(this.#layerPath(diffId), `${gone.path}/layer`);
+      await rename(this.#layerPath(layerId), `${gone.path}/layer`);
     }
   }
 
@@ -244,8 +257,8 @@ export class LocalImageStore implements ImageStore {
     return `${this.#options.directory}/images/images.json`;
   }
 
-  #layerPath(diffId: string): string {
-    return `${this.#options.directory}/layers/${hexOf(diffId)}`;
+  #layerPath(layerId: string): string {
+    return `${this.#options.directory}/layers/${hexOf(layerId)}`;
   }
 
   async #presentLayers(): Promise<readonly string[]> {
@@ -283,15 +296,21 @@ export class LocalImageStore implements ImageStore {
       const counts = `${image.layers.length} layers, its config ${config.diffIds.length}`;
       throw new PodwrightError('E_INVALID', `read image ${image.label}: its manifest has ${counts}`);
     }
+    const layerIds: string[] = [];
+    let below = noLayers;
     for (const [at, layer] of image.layers.entries()) {
-      const diffId = config.diffIds[at] ?? '';
+      const ids = { diffId: config.diffIds[at] ?? '', onBelow: layerIdOn(config.diffIds.slice(0, at + 1)) };
+      const place = { ...ids, below };
       const work = {
-        diffId,
+        diffId: ids.diffId,
         source: image.source,
-        isPresent: () => this.#hasLayer(diffId),
-        bring: (each: AbortSignal) => this.#unpackLayer(diffId, layer, each),
+        isPresent: async () => (await this.#presentLayer(ids)) !== undefined,
+        bring: (each: AbortSignal) => this.#unpackLayer(place, layer, each),
       };
       await this.#turns.ensure(work, signal);
+      const layerId = (await this.#presentLayer(ids)) ?? ids.diffId;
+      layerIds.push(layerId);
+      below = layOn(below, this.#layerPath(layerId));
     }
     const id = await this.#blobs.put(image.config, digestOf(image.config));
     if (image.manifest !== undefined) await this.#blobs.put(image.manifest.bytes, image.manifest.digest);
@@ -303,16 +322,25 @@ export class LocalImageStore implements ImageStore {
       sizeBytes: image.layers.reduce((sum, layer) => sum + layer.sizeBytes, image.config.length),
       createdAtMs: Number.isNaN(createdAtMs) ? 0 : createdAtMs,
       user: config.user,
-      diffIds: config.diffIds,
+      layerIds,
       manifests: image.manifest === undefined ? [] : [image.manifest.digest],
     };
   }
 
-  async #hasLayer(diffId: string): Promise<boolean> {
-    return (await stat(this.#layerPath(diffId)).catch(() => undefined)) !== undefined;
+  /** Which of a layer's two ids is that of a directory. */
+  async #presentLayer({ diffId, onBelow }: LayerIds): Promise<string | undefined> {
+    for (const id of [diffId, onBelow]) {
+      if ((await stat(this.#layerPath(id)).catch(() => undefined)) !== undefined) return id;
+    }
+    return undefined;
   }
 
-  async #unpackLayer(diffId: string, layer: IncomingLayer, signal: AbortSignal): Promise<void> {
+  async #unpackLayer(
+    { below, ...ids }: LayerIds & { readonly below: readonly string[] },
+    layer: IncomingLayer,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { diffId, onBelow } = ids;
     const unpack = this.#options.unpack ?? unpackOnThread;
     const limits = this.#options.limits ?? defaultUnpackLimits;
     try {
@@ -321,8 +349,10 @@ export class LocalImageStore implements ImageStore {
 
       const target = `${directory.path}/layer`;
       await mkdir(target, { mode: 0o755 });
-      await unpack({ blob: blob.path, target, digest: layer.digest, diffId, limits }, signal);
-      if (!(await this.#hasLayer(diffId))) await rename(target, this.#layerPath(diffId));
+      const request = { blob: blob.path, target, below, digest: layer.digest, diffId, limits };
+      const { hasAskedBelow } = await unpack(request, signal);
+      if ((await this.#presentLayer(ids)) === undefined)
+        await rename(target, this.#layerPath(hasAskedBelow ? onBelow : diffId));
     } catch (error) {
       signal.throwIfAborted();
       throw imageError(`unpack layer ${diffId}`, error, this.#temporary);
@@ -342,6 +372,7 @@ export class LocalImageStore implements ImageStore {
   }
 }
 
+const noLayers: readonly string[] = [];
 const emptyRoot = { mode: 0o755, uid: 0, gid: 0 } as const;
 
 /** Opens (or makes) the image store in a data directory. Collecting is left to who knows what containers use. */

@@ -6,6 +6,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { tarText } from './tar-block.ts';
 import type { TarHeader } from './tar-reader.ts';
+import type { SparseMap } from './tar-sparse.ts';
 
 export interface LayerAttributes {
   readonly mode: number;
@@ -18,7 +19,7 @@ export interface LayerAttributes {
 /** Names and targets are bytes, written as latin1. */
 export type LayerNode =
   | { readonly kind: 'directory' }
-  | { readonly kind: 'file'; readonly sizeBytes: number }
+  | { readonly kind: 'file'; readonly sizeBytes: number; readonly sparse: SparseMap | undefined }
   | { readonly kind: 'symlink'; readonly target: string }
   /** Path components of another entry of the same layer. */
   | { readonly kind: 'hardlink'; readonly target: readonly string[] }
@@ -48,6 +49,8 @@ export const layerPathDepthMax = 255;
 
 const whiteoutPrefix = '.wh.';
 const opaqueName = '.wh..wh..opq';
+/** Where aufs kept what has several names; entries are hard links to files in it, and it is no part of the image. */
+export const aufsLinksName = '.wh..wh.plnk';
 const idMax = 0xffff_fffe;
 
 /** @throws E_INVALID, E_UNSUPPORTED naming the entry */
@@ -56,7 +59,9 @@ export function planLayerEntry(header: TarHeader): LayerOp {
   const name = path.at(-1) ?? '';
   const parent = path.slice(0, -1);
   if (name === opaqueName) return { op: 'opaque', path: parent };
-  if (name.startsWith(`${whiteoutPrefix}${whiteoutPrefix}`)) return { op: 'skip' }; // aufs' own records
+  const isAufs = path.some((component) => component.startsWith(`${whiteoutPrefix}${whiteoutPrefix}`));
+  if (isAufs && path[0] !== aufsLinksName) return { op: 'skip' }; // aufs' own records
+  if (isAufs) return { op: 'put', path, node: nodeOf(header), attributes: attributesOf(header) };
   if (name.startsWith(whiteoutPrefix)) {
     return { op: 'whiteout', path: [...parent, ...whiteoutTarget(header.name, name)] };
   }
@@ -75,7 +80,7 @@ function nodeOf(header: TarHeader): LayerNode {
       return { kind: 'directory' };
     case 'file':
     case 'contiguous-file':
-      return { kind: 'file', sizeBytes: header.sizeBytes };
+      return { kind: 'file', sizeBytes: header.sizeBytes, sparse: header.sparse };
     case 'symlink':
       if (header.linkname === '' || header.linkname.includes('\0'))
         throw refuse(header.name, 'a symbolic link to nothing');
@@ -93,7 +98,7 @@ function nodeOf(header: TarHeader): LayerNode {
     case 'fifo':
       return { kind: 'device', type: 'p', major: 0, minor: 0 };
     case 'sparse':
-      throw unsupported(header, 'is a sparse file, of which only parts are in the archive');
+      throw unsupported(header, 'is a sparse file in a format of its own (star)');
     case 'unknown':
       throw unsupported(header, 'is of an unknown kind');
     default:
@@ -132,10 +137,14 @@ function attributesOf(header: TarHeader): LayerAttributes {
     if (name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.')) {
       throw refuse(header.name, `it sets ${name}`);
     }
-    // Labels of the builder's host (SELinux, IMA, ACLs by its uids) mean nothing on this one.
-    if (name === 'security.capability' || name.startsWith('user.')) xattrs.set(name, value);
+    if (isOfImages(name)) xattrs.set(name, value);
   }
   return { mode: header.mode, uid: header.uid, gid: header.gid, mtimeNs: header.mtimeNs, xattrs };
+}
+
+/** Labels of the builder's host (SELinux, IMA, ACLs by its uids) mean nothing on this one; overlayfs' own are its own. */
+export function isOfImages(xattr: string): boolean {
+  return xattr === 'security.capability' || (xattr.startsWith('user.') && !xattr.startsWith('user.overlay.'));
 }
 
 /** `entry`: bytes as latin1. */

@@ -32,6 +32,8 @@ export interface TarBlock {
   readonly mtimeSeconds: number;
   readonly devmajor: number;
   readonly devminor: number;
+  /** Of the format with `ustar  `, whose sparse files have their map in the header. */
+  readonly isGnu: boolean;
 }
 
 const types: Readonly<Record<string, TarType>> = {
@@ -44,6 +46,7 @@ const types: Readonly<Record<string, TarType>> = {
   '5': 'directory',
   '6': 'fifo',
   '7': 'contiguous-file',
+  D: 'directory', // GNU tar --listed-incremental: with the names in it, which mean nothing here
   S: 'sparse',
 };
 
@@ -54,12 +57,12 @@ const checksumBytes = 8;
 export function decodeTarBlock(block: Buffer): TarBlock | 'empty' {
   const { unsigned, signed } = sumsOf(block);
   if (unsigned === checksumBytes * 0x20 && block.every((byte) => byte === 0)) return 'empty';
-  const sum = numberOf(block, checksumAt, checksumBytes);
+  const sum = octalOf(block, checksumAt, checksumBytes);
   // Some old tars added bytes up as signed ones.
   if (sum !== unsigned && sum !== signed) throw invalid('its checksum is wrong, so it is damaged or none');
   const magic = block.toString('latin1', 257, 265);
   const isUstar = magic.startsWith('ustar\0');
-  const hasNumbersOfDevices = isUstar || magic === 'ustar  \0';
+  const isGnu = magic === 'ustar  \0';
   const isStar = isUstar && block.toString('latin1', 508, 512) === 'tar\0';
   const prefix = isUstar ? textOf(block, 345, isStar ? 131 : 155) : '';
   const name = textOf(block, 0, 100);
@@ -70,12 +73,13 @@ export function decodeTarBlock(block: Buffer): TarBlock | 'empty' {
     typeFlag,
     type: Object.hasOwn(types, typeFlag) ? (types[typeFlag] ?? 'unknown') : 'unknown',
     sizeBytes: sizeOf(block),
-    mode: numberOf(block, 100, 8),
-    uid: numberOf(block, 108, 8),
-    gid: numberOf(block, 116, 8),
-    mtimeSeconds: numberOf(block, 136, 12),
-    devmajor: hasNumbersOfDevices ? numberOf(block, 329, 8) : 0,
-    devminor: hasNumbersOfDevices ? numberOf(block, 337, 8) : 0,
+    mode: octalOf(block, 100, 8),
+    uid: octalOf(block, 108, 8),
+    gid: octalOf(block, 116, 8),
+    mtimeSeconds: octalOf(block, 136, 12),
+    devmajor: isUstar || isGnu ? octalOf(block, 329, 8) : 0,
+    devminor: isUstar || isGnu ? octalOf(block, 337, 8) : 0,
+    isGnu,
   };
 }
 
@@ -92,13 +96,13 @@ function sumsOf(block: Buffer): { readonly unsigned: number; readonly signed: nu
 }
 
 function sizeOf(block: Buffer): number {
-  const size = numberOf(block, 124, 12);
+  const size = octalOf(block, 124, 12);
   if (size < 0) throw invalid('its size is negative');
   return size;
 }
 
-/** Octal digits between spaces and zeros, or with the highest bit set (GNU) two's complement of base 256. */
-function numberOf(block: Buffer, at: number, bytes: number): number {
+/** A field of a header: octal digits between spaces and zeros, or with the highest bit set (GNU) two's complement of base 256. */
+export function octalOf(block: Buffer, at: number, bytes: number): number {
   if (((block[at] ?? 0) & 0x80) !== 0) return largeNumberOf(block.subarray(at, at + bytes));
   const text = block.toString('latin1', at, at + bytes).replaceAll(/^[ \0]+|[ \0]+$/g, '');
   const end = text.indexOf('\0');

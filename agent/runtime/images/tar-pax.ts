@@ -10,11 +10,14 @@ export interface PaxRecords {
 }
 
 const xattrPrefix = 'SCHILY.xattr.';
+/** Of sparse files of version 0.0, in turn and again and again: the map that later versions have in one record. */
+const sparseKeys: readonly string[] = ['GNU.sparse.offset', 'GNU.sparse.numbytes'];
 
 /** @throws Error where they do not hold together */
 export function decodePaxRecords(bytes: Buffer): PaxRecords {
   const text = new Map<string, string>();
   const xattrs = new Map<string, Buffer>();
+  const sparse: string[] = [];
   for (let at = 0; at < bytes.length;) {
     const space = bytes.subarray(at, at + lengthDigitsMax + 1).indexOf(0x20);
     const digits = bytes.toString('latin1', at, at + Math.max(0, space));
@@ -27,10 +30,13 @@ export function decodePaxRecords(bytes: Buffer): PaxRecords {
     // A name that goes on behind a zero byte is another one to each who reads it.
     if (key.includes('\0')) throw malformed(at);
     if (key.startsWith(xattrPrefix)) xattrs.set(tarText(key.slice(xattrPrefix.length)), value);
+    else if (key === sparseKeys[sparse.length % 2]) sparse.push(value.toString('latin1'));
+    else if (sparseKeys.includes(key)) throw malformed(at);
     else if (value.length === 0) text.delete(key);
     else text.set(key, value.toString('latin1'));
     at = end;
   }
+  if (sparse.length > 0) text.set('GNU.sparse.map', sparse.join(','));
   return { text, xattrs };
 }
 

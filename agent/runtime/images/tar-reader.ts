@@ -8,13 +8,23 @@ import { PodwrightError } from '#base/errors.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { blockBytes, decodeTarBlock, type TarBlock, type TarType } from './tar-block.ts';
 import { decodePaxRecords, paxInteger, paxTime, type PaxRecords } from './tar-pax.ts';
+import {
+  checkSparseBody,
+  paxSparseOf,
+  readOldSparseMap,
+  readSparseMap,
+  type SparseMap,
+} from './tar-sparse.ts';
 
 /** A header with what records before it say. Names are bytes, written as latin1: those of Linux need be no text. */
 export interface TarHeader {
   readonly name: string;
   readonly type: TarType;
   readonly linkname: string;
+  /** Of the body; of a sparse file, what its map's parts have. */
   readonly sizeBytes: number;
+  /** Where the body's bytes belong in a file that has holes. */
+  readonly sparse: SparseMap | undefined;
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -39,10 +49,12 @@ export async function* readTar(source: Readable, bytesMax: number = Infinity): A
   try {
     let said = nothingSaid;
     for (;;) {
-      const block = await readBlock(queue);
-      if (block === undefined) break;
+      const read = await readBlock(queue);
+      if (read === undefined) break;
+      const { block, bytes } = read;
       switch (block.typeFlag) {
         case 'x':
+        case 'X': // Solaris, before POSIX had it
           said = { ...said, pax: decodePaxRecords(await readRecord(queue, block)) };
           continue;
         case 'g': // Not taken over by other runtimes either; git writes its commit into one.
@@ -54,9 +66,12 @@ export async function* readTar(source: Readable, bytesMax: number = Infinity): A
         case 'K':
           said = { ...said, linkname: cutAtZero(await readRecord(queue, block)) };
           continue;
+        case 'V': // GNU tar --label: the name of a volume
+          await readRecord(queue, block);
+          continue;
         default:
       }
-      const header = headerOf(block, said);
+      const header = await withSparseMap(queue, { block, bytes }, headerOf(block, said), said);
       said = nothingSaid;
       queue.startBody(header.sizeBytes);
       yield { header, body: queue.body() };
@@ -69,10 +84,13 @@ export async function* readTar(source: Readable, bytesMax: number = Infinity): A
 }
 
 /** Undefined: the archive ends, by its two empty blocks or by the end of the stream. */
-async function readBlock(queue: ByteQueue): Promise<TarBlock | undefined> {
+async function readBlock(
+  queue: ByteQueue,
+): Promise<{ readonly block: TarBlock; readonly bytes: Buffer } | undefined> {
   const bytes = await queue.take(blockBytes);
-  const block = bytes === undefined ? undefined : decodeTarBlock(bytes);
-  if (block !== 'empty') return block;
+  if (bytes === undefined) return undefined;
+  const block = decodeTarBlock(bytes);
+  if (block !== 'empty') return { block, bytes };
   const second = await queue.take(blockBytes);
   if (second === undefined || decodeTarBlock(second) === 'empty') return undefined;
   throw new Error('invalid tar header: one empty block, which ends nothing');
@@ -115,15 +133,17 @@ const headerOnly: ReadonlySet<TarType> = new Set([
 ]);
 
 function headerOf(block: TarBlock, { name, linkname, pax }: Said): TarHeader {
-  const path = pax.text.get('path') ?? name ?? block.name;
+  const path = pax.text.get('GNU.sparse.name') ?? pax.text.get('path') ?? name ?? block.name;
   const isFile = block.type === 'file' || block.type === 'contiguous-file';
   // Old tars write directories as files so.
-  const type = isFile && path.endsWith('/') ? 'directory' : isSparse(pax) ? 'sparse' : block.type;
+  const type = isFile && path.endsWith('/') ? 'directory' : block.type;
   return {
     name: path,
     type,
     linkname: pax.text.get('linkpath') ?? linkname ?? block.linkname,
-    sizeBytes: headerOnly.has(type) ? 0 : (paxInteger(pax, 'size') ?? block.sizeBytes),
+    sizeBytes:
+      headerOnly.has(type) && block.typeFlag !== 'D' ? 0 : (paxInteger(pax, 'size') ?? block.sizeBytes),
+    sparse: undefined,
     mode: block.mode & 0o7777,
     uid: paxInteger(pax, 'uid') ?? block.uid,
     gid: paxInteger(pax, 'gid') ?? block.gid,
@@ -134,8 +154,33 @@ function headerOf(block: TarBlock, { name, linkname, pax }: Said): TarHeader {
   };
 }
 
-function isSparse(pax: PaxRecords): boolean {
-  return [...pax.text.keys()].some((key) => key.startsWith('GNU.sparse.'));
+/** A file with holes is a file, with a map that is read before its bytes. @throws Error where that is none */
+async function withSparseMap(
+  queue: ByteQueue,
+  { block, bytes }: { readonly block: TarBlock; readonly bytes: Buffer },
+  header: TarHeader,
+  { pax }: Said,
+): Promise<TarHeader> {
+  const take = async (): Promise<Buffer> => {
+    const next = await queue.take(blockBytes);
+    if (next === undefined) throw new Error('unexpected end of tar');
+    return next;
+  };
+  if (header.type === 'sparse') {
+    if (!block.isGnu) return header; // That of star is another one.
+    return asSparse(header, await readOldSparseMap(bytes, take), 0);
+  }
+  const said = header.type === 'file' ? paxSparseOf(pax.text) : undefined;
+  if (said === undefined) return header;
+  if (said.kind === 'map') return asSparse(header, said.map, 0);
+  const read = await readSparseMap(said.sizeBytes, take);
+  return asSparse(header, read.map, read.bytes);
+}
+
+function asSparse(header: TarHeader, sparse: SparseMap, mapBytes: number): TarHeader {
+  const sizeBytes = header.sizeBytes - mapBytes;
+  checkSparseBody(sparse, sizeBytes);
+  return { ...header, type: 'file', sizeBytes, sparse };
 }
 
 function cutAtZero(bytes: Buffer): string {

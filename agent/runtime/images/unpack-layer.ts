@@ -11,6 +11,8 @@ import { readTar } from './tar-reader.ts';
 export interface UnpackRequest {
   readonly blob: string; // path of the layer's tar, plain or compressed
   readonly target: string; // an empty directory
+  /** Of the layers that it lies on in the image, topmost first: what an entry leaves unsaid, they say. */
+  readonly below: readonly string[];
   /** Digest of the blob as the manifest names it; undefined where nothing names it (docker-archive). */
   readonly digest: string | undefined;
   readonly diffId: string; // digest of the tar within
@@ -33,6 +35,8 @@ export function tarBytesMax(bytesMax: number): number {
 export interface UnpackResult {
   readonly entries: number;
   readonly bytes: number; // of all files
+  /** Whether it would be another directory on other layers. */
+  readonly hasAskedBelow: boolean;
 }
 
 /**
@@ -55,7 +59,7 @@ async function unpack(request: UnpackRequest): Promise<UnpackResult> {
   const tarHash = createHash('sha256');
   const file = createReadStream(request.blob, { highWaterMark: 256 * 1024 });
   const plain = await decompress(tap(file, blobHash));
-  const writer = new LayerWriter(request.target);
+  const writer = new LayerWriter(request.target, request.below);
   const tar = tap(plain, tarHash);
   let entries = 0;
   let bytes = 0;
@@ -69,24 +73,22 @@ async function unpack(request: UnpackRequest): Promise<UnpackResult> {
   writer.finish();
   verify('layer content', request.diffId, tarHash);
   if (request.digest !== undefined) verify('layer', request.digest, blobHash);
-  return { entries, bytes };
+  return { entries, bytes, hasAskedBelow: writer.hasAskedBelow };
 }
 
 async function writeEntry(writer: LayerWriter, op: LayerOp, body: AsyncIterable<Buffer>): Promise<void> {
   if (op.op === 'skip') return;
   if (op.op === 'whiteout') return writer.whiteout(op.path);
   if (op.op === 'opaque') return writer.opaque(op.path);
-  const fd = writer.put(op);
-  if (fd === undefined) return;
+  const file = writer.put(op);
+  if (file === undefined || op.node.kind !== 'file') return;
   let isOpen = true;
   try {
-    if (op.node.kind === 'file' && op.node.sizeBytes > 0) {
-      for await (const chunk of body) writer.write(fd, chunk);
-    }
+    await writer.writeFile(file, op.node, body);
     isOpen = false; // finishFile closes, also when it throws after the close
-    writer.finishFile(fd, op);
+    writer.finishFile(file, op);
   } finally {
-    if (isOpen) closeSync(fd);
+    if (isOpen) closeSync(file.fd);
   }
 }
 

@@ -29,7 +29,7 @@ export async function planFromImage(
     targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
     image,
   });
-  return { plan, diffIds: image.config.diffIds };
+  return { plan, layerIds: image.layerIds };
 }
 
 /**
@@ -54,6 +54,6 @@ async function checkPropagation(
 
 export interface PlannedContainer {
   readonly plan: ContainerPlan;
-  /** Of the image's layers. */
-  readonly diffIds: readonly string[];
+  /** Of the image's layers, which the container keeps. */
+  readonly layerIds: readonly string[];
 }
