@@ -10,7 +10,8 @@ import {
   stringMap,
   strings,
 } from './document.ts';
-import { isPlatformEqual, layerCountMax, platformError, type Platform } from './manifest.ts';
+import { layerCountMax } from './manifest.ts';
+import { isUnnamed, platformError, rankPlatform, type Platform } from './platform.ts';
 
 export interface ImageConfig {
   readonly platform: Platform;
@@ -35,8 +36,11 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   const of = (name: string): ReturnType<typeof field> =>
     config.value === undefined ? { value: undefined, path: name } : field(config, name);
   const rootfs = field(document, 'rootfs');
+  if (rootfs.value === undefined)
+    throw invalid('image config', 'it names no layers (rootfs), so it is none of an image');
   const type = optionalString(field(rootfs, 'type'));
-  if (type !== 'layers') throw invalid('image config', `rootfs type ${JSON.stringify(type)} is not "layers"`);
+  if (type !== undefined && type !== 'layers')
+    throw invalid('image config', `rootfs type ${JSON.stringify(type)} is not "layers"`);
   const diffIds = items(field(rootfs, 'diff_ids')).map(digest);
   if (diffIds.length > layerCountMax) throw invalid('image config', `more than ${layerCountMax} layers`);
   return {
@@ -64,13 +68,8 @@ function commandOf(place: ReturnType<typeof field>): readonly string[] {
   return typeof place.value === 'string' ? [place.value] : strings(place);
 }
 
-/** @throws E_INVALID when the image was built for another kind of machine */
-export function requirePlatform(config: ImageConfig, wanted: Platform, image: string): void {
-  const { os, architecture } = config.platform;
-  if (isPlatformEqual(config.platform, wanted)) return;
-  throw platformError(
-    image,
-    os === '' && architecture === '' ? 'no platform' : `${os}/${architecture}`,
-    wanted,
-  );
+/** An image that names no platform says nothing against any. @throws E_INVALID when it was built for another kind of machine */
+export function requirePlatform({ platform }: ImageConfig, wanted: Platform, image: string): void {
+  if (isUnnamed(platform) || rankPlatform(platform, wanted) !== undefined) return;
+  throw platformError(image, [platform], wanted);
 }

@@ -2,6 +2,7 @@
  * Image manifests and indexes: OCI image specification 1.1 and Docker schema 2, which differ only in media types.
  */
 import { PodwrightError } from '#base/errors.ts';
+import { isUnnamed, rankPlatform, type Platform } from './platform.ts';
 import {
   digest,
   field,
@@ -9,7 +10,6 @@ import {
   items,
   optionalString,
   parseDocument,
-  shortened,
   size,
   stringMap,
   type Place,
@@ -31,13 +31,6 @@ export const manifestAccept: string = [
   mediaTypes.ociManifest,
   mediaTypes.dockerManifest,
 ].join(', ');
-
-/** As in a platform object of an index: Go's GOOS and GOARCH names. */
-export interface Platform {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant: string | undefined;
-}
 
 export interface Descriptor {
   readonly mediaType: string;
@@ -94,49 +87,17 @@ function readDescriptor(place: Place): Descriptor {
   };
 }
 
-/** The platform of a machine, from Node's `process.arch`. */
-export function platformOf(nodeArchitecture: string): Platform {
-  const architecture = { x64: 'amd64', arm64: 'arm64' }[nodeArchitecture] ?? nodeArchitecture;
-  return { os: 'linux', architecture, variant: architecture === 'arm64' ? 'v8' : undefined };
-}
-
-export function formatPlatform(platform: Platform): string {
-  return `${platform.os}/${platform.architecture}`;
-}
-
-export function isPlatformEqual(offered: Platform, wanted: Platform): boolean {
-  return (
-    offered.os === wanted.os &&
-    offered.architecture === wanted.architecture &&
-    (offered.variant === undefined || wanted.variant === undefined || offered.variant === wanted.variant)
-  );
-}
-
 /**
- * The manifest of an index for a machine: the first that names its platform, else the only one that names none.
- * @throws E_INVALID with what the index offers
+ * The manifests of an index that may be an image for a machine, best first: those that name its platform, then those that name none,
+ * which must be looked at. The order of the index decides between equals.
  */
-export function choosePlatform(
-  manifests: readonly Descriptor[],
-  wanted: Platform,
-  image: string,
-): Descriptor {
-  // BuildKit adds attestations as unknown/unknown; they are not for running.
-  const images = manifests.filter((each) => each.platform?.os !== 'unknown');
-  const named = images.find((each) => each.platform !== undefined && isPlatformEqual(each.platform, wanted));
-  const unnamed = images.filter((each) => each.platform === undefined);
-  const chosen = named ?? (unnamed.length === 1 ? unnamed[0] : undefined);
-  if (chosen !== undefined) return chosen;
-  const offers = [
-    ...new Set(images.flatMap((each) => (each.platform ? [formatPlatform(each.platform)] : []))),
-  ];
-  throw platformError(image, offers.length === 0 ? 'no platform' : offers.join(', '), wanted);
-}
-
-export function platformError(image: string, offered: string, wanted: Platform): PodwrightError {
-  return new PodwrightError(
-    'E_INVALID',
-    `use image ${shortened(image)}: it is for ${shortened(offered)}, this machine is ${formatPlatform(wanted)}`,
-    { detail: { reason: 'platform' } },
-  );
+export function orderManifests(manifests: readonly Descriptor[], machine: Platform): readonly Descriptor[] {
+  const ranked = manifests.flatMap((manifest) => {
+    const { platform } = manifest;
+    if (platform === undefined || isUnnamed(platform)) return [{ manifest, rank: Infinity }];
+    // BuildKit's attestations are for unknown/unknown, which no machine is.
+    const rank = rankPlatform(platform, machine);
+    return rank === undefined ? [] : [{ manifest, rank }];
+  });
+  return ranked.toSorted((a, b) => (a.rank === b.rank ? 0 : a.rank - b.rank)).map(({ manifest }) => manifest);
 }

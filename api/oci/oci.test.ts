@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
 import { parseImageConfig, requirePlatform } from './config.ts';
 import { parseDockerArchive } from './docker-archive.ts';
-import { choosePlatform, parseManifest, platformOf, type Descriptor } from './manifest.ts';
+import { orderManifests, parseManifest, type Descriptor } from './manifest.ts';
+import { platformOf, rankPlatform } from './platform.ts';
 import { formatReference, isImageId, parseReference } from './reference.ts';
 
 const hex = 'a'.repeat(64);
@@ -123,36 +124,57 @@ describe('parseManifest()', () => {
   });
 });
 
-describe('choosePlatform()', () => {
-  const of = (platform: Descriptor['platform'], sizeBytes: number): Descriptor => ({
-    mediaType: '',
-    digest,
-    sizeBytes,
-    annotations: {},
-    platform,
-  });
-  const amd64 = of({ os: 'linux', architecture: 'amd64', variant: undefined }, 1);
-  const arm64 = of({ os: 'linux', architecture: 'arm64', variant: 'v8' }, 2);
-  const attestation = of({ os: 'unknown', architecture: 'unknown', variant: undefined }, 3);
-  const unnamed = of(undefined, 4);
+describe('rankPlatform()', () => {
+  const of = (text: string): Descriptor['platform'] & object => {
+    const [os = '', architecture = '', variant] = text.split('/');
+    return { os, architecture, variant };
+  };
+  const flags = (text: string): ReadonlySet<string> => new Set(text.split(' '));
+  const v2 = 'cx16 lahf_lm popcnt pni sse4_1 sse4_2 ssse3';
+  const v3 = `${v2} avx avx2 bmi1 bmi2 f16c fma abm movbe xsave`;
 
   it.each([
-    ['the one for this machine', [attestation, arm64, amd64], 1],
-    ['the only one that names none', [attestation, unnamed], 4],
-  ])('takes %s', (_name, manifests, want) => {
-    expect(choosePlatform(manifests, platformOf('x64'), 'a').sizeBytes).toBe(want);
-  });
-
-  it('takes arm64 with and without a variant', () => {
-    const plain = of({ os: 'linux', architecture: 'arm64', variant: undefined }, 5);
-    expect(choosePlatform([amd64, arm64], platformOf('arm64'), 'a').sizeBytes).toBe(2);
-    expect(choosePlatform([amd64, plain], platformOf('arm64'), 'a').sizeBytes).toBe(5);
-  });
-
-  it('says in one line what there is and what is needed', () => {
-    expect(() => choosePlatform([arm64, attestation], platformOf('x64'), 'example.com/a:1')).toThrow(
-      'use image example.com/a:1: it is for linux/arm64, this machine is linux/amd64',
+    {
+      machine: platformOf('x64', flags(v3)),
+      order: ['linux/amd64', 'linux/amd64/v3', 'linux/amd64/v2', 'linux/386'],
+    },
+    { machine: platformOf('x64', flags(v2)), order: ['linux/amd64/v1', 'linux/amd64/v2', 'linux/386'] },
+    { machine: platformOf('x64'), order: ['linux/x86_64', 'linux/i386'] },
+    {
+      machine: platformOf('arm64'),
+      order: ['linux/arm64/v8', 'linux/arm/v8', 'linux/arm/v7', 'linux/arm/v6', 'linux/arm/v5'],
+    },
+    { machine: platformOf('arm64'), order: ['linux/aarch64', 'linux/arm', 'linux/armel'] },
+    { machine: of('linux/arm/v6'), order: ['linux/arm/v6', 'linux/arm/v5'] },
+    { machine: of('linux/riscv64'), order: ['Linux/riscv64'] },
+  ])('$machine.architecture $machine.variant takes $order', ({ machine, order }) => {
+    const all = [...'amd64 amd64/v2 amd64/v3 amd64/v4 arm64 arm64/v9 s390x arm/v7 386'.split(' ')].map(
+      (each) => `linux/${each}`,
     );
+    const ranks = order.map((each) => rankPlatform(of(each), machine) ?? NaN);
+    expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+    expect(new Set(ranks).size).toBe(order.length);
+    expect(rankPlatform(of(`windows/${machine.architecture}`), machine)).toBeUndefined();
+    expect(all.filter((each) => rankPlatform(of(each), machine) === 0).length).toBeLessThan(2);
+  });
+
+  it('takes the best of an index, then those that name nothing, in its order', () => {
+    const named = (text: string | undefined, sizeBytes: number): Descriptor => ({
+      mediaType: '',
+      digest,
+      sizeBytes,
+      annotations: {},
+      platform: text === undefined ? undefined : of(text),
+    });
+    const manifests = [
+      named(undefined, 1),
+      named('linux/386', 2),
+      named('linux/amd64', 3),
+      named('unknown/unknown', 4),
+      named('linux/amd64/v1', 5),
+      named('linux/arm64', 6),
+    ];
+    expect(orderManifests(manifests, platformOf('x64')).map((each) => each.sizeBytes)).toEqual([3, 5, 2, 1]);
   });
 });
 
@@ -193,7 +215,7 @@ describe('parseImageConfig()', () => {
     [{ ...base, rootfs: { type: 'other' } }, 'is not "layers"'],
     [{ ...base, rootfs: { type: 'layers', diff_ids: ['../x'] } }, 'diff_ids[0]'],
     [{ ...base, config: { Env: 'A=1' } }, 'Env: not an array'],
-    [{}, 'rootfs'],
+    [{}, 'it names no layers (rootfs)'],
   ])('refuses %j', (value, why) => {
     expect(() => parseImageConfig(json(value))).toThrow(why);
   });

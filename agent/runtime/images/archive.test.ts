@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { platformOf } from '#api/oci/manifest.ts';
+import { platformOf } from '#api/oci/platform.ts';
 import { makeNode } from '#native/sys/file.ts';
 import { archiveLimits, directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { digestOf, hexOf } from './blob-store.ts';

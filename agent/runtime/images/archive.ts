@@ -6,10 +6,12 @@ import { open, readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseDockerArchive, type DockerArchiveImage } from '#api/oci/docker-archive.ts';
 import { documentBytesMax, field, parseDocument, shortened } from '#api/oci/document.ts';
-import { choosePlatform, parseManifest, type Descriptor, type Platform } from '#api/oci/manifest.ts';
+import { parseManifest, type Descriptor } from '#api/oci/manifest.ts';
+import type { Platform } from '#api/oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { digestOf, hexOf } from './blob-store.ts';
+import { chooseImage, type DocumentSource } from './choose-image.ts';
 import { decompress } from './decompress.ts';
 import { imageError } from './image-error.ts';
 import { archiveSource, type IncomingImage, type IncomingLayer } from './incoming-image.ts';
@@ -151,11 +153,10 @@ async function readLayout(
   for (const [name, descriptors] of byName) {
     const label = options.name ?? (name === '' ? 'in the OCI layout' : shortened(name));
     const names = namesOf(options.name ?? (isFullName(name) ? name : undefined));
-    const nameless = name === '' && descriptors.every((each) => each.platform === undefined);
-    const chosen = nameless ? descriptors : [choosePlatform(descriptors, options.platform, label)];
-    for (const descriptor of chosen) {
-      images.push(await readLayoutImage(parts, descriptor, { label, names, platform: options.platform }));
-    }
+    const context = { label, names, platform: options.platform };
+    const isEach = name === '' && descriptors.every((each) => each.platform === undefined);
+    const groups = isEach ? descriptors.map((each) => [each]) : [descriptors];
+    for (const group of groups) images.push(await readLayoutImage(parts, group, context));
   }
   return images;
 }
@@ -166,33 +167,41 @@ interface LayoutContext {
   readonly platform: Platform;
 }
 
+/** What one name of the index stands for. */
 async function readLayoutImage(
   parts: ArchiveParts,
-  descriptor: Descriptor,
+  descriptors: readonly Descriptor[],
   context: LayoutContext,
-  depth = 0,
 ): Promise<IncomingImage> {
-  const bytes = await readBlob(parts, descriptor);
-  const manifest = parseManifest(bytes);
-  if (manifest.kind === 'index') {
-    if (depth > 1)
-      throw new PodwrightError('E_INVALID', `read image ${context.label}: indexes nested too deep`);
-    const inner = choosePlatform(manifest.manifests, context.platform, context.label);
-    return readLayoutImage(parts, inner, context, depth + 1);
-  }
+  const [only] = descriptors;
+  const top =
+    descriptors.length === 1 && only !== undefined && only.platform === undefined
+      ? { bytes: await readBlob(parts, only), digest: only.digest }
+      : { bytes: indexOf(descriptors), digest: '' };
+  const documents: DocumentSource = {
+    manifest: async (descriptor) => ({ bytes: await readBlob(parts, descriptor), digest: descriptor.digest }),
+    config: (descriptor) => readBlob(parts, descriptor),
+  };
+  const { label, platform: machine } = context;
+  const { manifest, layers, config, isNamed } = await chooseImage(top, documents, { label, machine });
   return {
-    label: context.label,
+    label,
     source: archiveSource,
-    config: await readBlob(parts, manifest.config),
-    manifest: { bytes, digest: descriptor.digest },
+    config,
+    isNamed,
+    manifest,
     names: context.names,
-    digests: context.names.map((name) => `${repositoryOf(parseReference(name))}@${descriptor.digest}`),
+    digests: context.names.map((name) => `${repositoryOf(parseReference(name))}@${manifest.digest}`),
     layers: await Promise.all(
-      manifest.layers.map(async (layer) =>
-        stagedLayer(parts, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest),
-      ),
+      layers.map(async (layer) => stagedLayer(parts, `blobs/sha256/${hexOf(layer.digest)}`, layer.digest)),
     ),
   };
+}
+
+/** Of the layout's own index, the part that one name stands for. */
+function indexOf(descriptors: readonly Descriptor[]): Buffer {
+  const manifests = descriptors.map(({ sizeBytes, ...descriptor }) => ({ ...descriptor, size: sizeBytes }));
+  return Buffer.from(JSON.stringify({ schemaVersion: 2, manifests }));
 }
 
 async function readDockerImage(
@@ -205,6 +214,7 @@ async function readDockerImage(
     label: names[0] ?? shortened(image.config),
     source: archiveSource,
     config: await readPart(parts, normalise(image.config)),
+    isNamed: false,
     manifest: undefined,
     names,
     digests: [],

@@ -1,7 +1,7 @@
 import { lstat, mkdir, mkdtemp, readdir, rename, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
-import { platformOf, type Platform } from '#api/oci/manifest.ts';
+import type { Platform } from '#api/oci/platform.ts';
 import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
@@ -25,6 +25,7 @@ import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
 import { layerIdOn, layOn } from './layer-stack.ts';
 import { LayerTurns } from './layer-turns.ts';
 import { impliedRootXattr } from './layer-writer.ts';
+import { machinePlatform } from './machine-platform.ts';
 import type { Credentials, RegistryClient } from './registry.ts';
 import { defaultUnpackLimits, type UnpackLimits } from './unpack-layer.ts';
 import { unpackOnThread, type Unpack } from './unpack-thread.ts';
@@ -92,7 +93,7 @@ export class LocalImageStore implements ImageStore {
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
-    this.#platform = options.platform ?? platformOf(process.arch);
+    this.#platform = options.platform ?? machinePlatform();
     this.#clock = options.clock ?? systemClock;
     this.#turns = new LayerTurns(this.#clock);
     this.#blobs = new BlobStore(`${options.directory}/images/blobs`);
@@ -291,7 +292,7 @@ export class LocalImageStore implements ImageStore {
 
   async #unpackImage(image: IncomingImage, signal: AbortSignal): Promise<StoredImage> {
     const config = parseImageConfig(image.config);
-    requirePlatform(config, this.#platform, image.label);
+    if (!image.isNamed) requirePlatform(config, this.#platform, image.label);
     if (config.diffIds.length !== image.layers.length) {
       const counts = `${image.layers.length} layers, its config ${config.diffIds.length}`;
       throw new PodwrightError('E_INVALID', `read image ${image.label}: its manifest has ${counts}`);

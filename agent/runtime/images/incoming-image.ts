@@ -5,6 +5,8 @@ export interface IncomingImage {
   /** Where its layers come from: a registry's host, or `archive`. */
   readonly source: string;
   readonly config: Buffer;
+  /** An index said that it is for this machine; otherwise its config is asked. */
+  readonly isNamed: boolean;
   readonly manifest: { readonly bytes: Buffer; readonly digest: string } | undefined;
   readonly names: readonly string[]; // canonical
   readonly digests: readonly string[]; // docker.io/library/busybox@sha256:…

@@ -5,9 +5,9 @@ import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 
 /** A small answer, from its first byte to its last. */
 const documentMsMax = 120_000;
-/** What of a layer comes in five minutes (containerd's image_pull_progress_timeout), at least: a byte now and then is no progress. */
 const progressMs = 300_000;
-const progressBytesMin = 65_536;
+/** What of a layer comes in five minutes (containerd's image_pull_progress_timeout), at least: a byte now and then is no progress. */
+export const progressBytesMin = 65_536;
 
 /** All of a small answer. @throws E_LIMIT, E_CONNECTION where it ends before its end, or goes on too long */
 export async function readBody(

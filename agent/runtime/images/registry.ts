@@ -3,22 +3,18 @@ import { createWriteStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import {
-  choosePlatform,
-  manifestAccept,
-  parseManifest,
-  type Descriptor,
-  type Platform,
-} from '#api/oci/manifest.ts';
+import { manifestAccept, type Descriptor } from '#api/oci/manifest.ts';
+import type { Platform } from '#api/oci/platform.ts';
 import { formatReference, repositoryOf, type ImageReference } from '#api/oci/reference.ts';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { digestOf, hexOf } from './blob-store.ts';
+import { chooseImage, type ManifestDocument } from './choose-image.ts';
 import { imageError } from './image-error.ts';
 import type { BlobFile, IncomingImage } from './incoming-image.ts';
 import { authorize, type Credentials } from './registry-auth.ts';
-import { expectProgress, readBody } from './registry-body.ts';
+import { expectProgress, progressBytesMin, readBody } from './registry-body.ts';
 import {
   createTransport,
   isSameServer,
@@ -72,6 +68,8 @@ class Pull {
   readonly #label: string;
   /** By origin: the registry's own, and those of hosts that it redirects to. */
   readonly #authorizations = new Map<string, string>();
+  /** By digest: layers that are still to be made of a blob which several are made of. */
+  readonly #usesLeft = new Map<string, number>();
 
   constructor(options: RegistryOptions, transport: Transport, request: PullRequest) {
     this.#options = options;
@@ -86,36 +84,31 @@ class Pull {
   async resolve(signal: AbortSignal): Promise<IncomingImage> {
     const { reference, platform } = this.#request;
     const top = await this.#manifest(reference.digest ?? reference.tag ?? 'latest', signal);
-    const parsed = parseManifest(top.bytes);
-    const chosen =
-      parsed.kind === 'manifest'
-        ? top
-        : await this.#manifest(choosePlatform(parsed.manifests, platform, this.#label).digest, signal);
-    const manifest = parsed.kind === 'manifest' ? parsed : parseManifest(chosen.bytes);
-    if (manifest.kind === 'index') {
-      throw new PodwrightError('E_INVALID', `pull ${this.#label}: indexes nested too deep`);
-    }
+    const documents = {
+      manifest: ({ digest }: Descriptor) => this.#manifest(digest, signal),
+      config: (descriptor: Descriptor) => this.#document(descriptor, signal),
+    };
+    const chosen = await chooseImage(top, documents, { label: this.#label, machine: platform });
     const repository = repositoryOf(reference);
+    const uses = Map.groupBy(chosen.layers, (layer) => layer.digest);
     return {
       label: this.#label,
       source: reference.host,
-      config: await this.#document(manifest.config, signal),
-      manifest: chosen,
+      config: chosen.config,
+      isNamed: chosen.isNamed,
+      manifest: chosen.manifest,
       names: reference.digest === undefined ? [this.#label] : [],
       // A pod may name the index or the platform's own manifest: both are this image here.
-      digests: [...new Set([`${repository}@${top.digest}`, `${repository}@${chosen.digest}`])],
-      layers: manifest.layers.map((layer) => ({
+      digests: [...new Set([`${repository}@${top.digest}`, `${repository}@${chosen.manifest.digest}`])],
+      layers: chosen.layers.map((layer) => ({
         digest: layer.digest,
         sizeBytes: layer.sizeBytes,
-        fetch: (fetchSignal) => this.#download(layer, fetchSignal),
+        fetch: (fetchSignal) => this.#download(layer, uses.get(layer.digest) ?? [], fetchSignal),
       })),
     };
   }
 
-  async #manifest(
-    name: string,
-    signal: AbortSignal,
-  ): Promise<{ readonly bytes: Buffer; readonly digest: string }> {
+  async #manifest(name: string, signal: AbortSignal): Promise<ManifestDocument> {
     const url = `${this.#base}/manifests/${name}`;
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal), this.#options.clock),
@@ -137,15 +130,28 @@ class Pull {
     return bytes;
   }
 
-  /** Into a file; a connection that breaks goes on where it stopped. The digest is verified as the layer is unpacked. */
-  async #download(layer: Descriptor, signal: AbortSignal): Promise<BlobFile> {
+  /**
+   * Into a file; a connection that breaks goes on where it stopped, for as long as more comes each time. The digest is verified as the
+   * layer is unpacked. `uses`: one for each layer of the image that is this blob, the last of which takes the file away.
+   */
+  async #download(layer: Descriptor, uses: readonly Descriptor[], signal: AbortSignal): Promise<BlobFile> {
     const path = `${this.#request.directory}/${hexOf(layer.digest)}`;
-    await this.#retry(async () => {
-      const have = (await stat(path).catch(() => undefined))?.size ?? 0;
+    const size = async (): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0;
+    let most = 0;
+    const hasProgress = async (): Promise<boolean> => {
+      const came = (await size()) - most;
+      most = Math.max(most, most + came);
+      return came >= progressBytesMin;
+    };
+    const append = async (): Promise<void> => {
+      const have = await size();
       if (have === layer.sizeBytes && have > 0) return;
       await this.#append(layer, { path, have: have < layer.sizeBytes ? have : 0 }, signal);
-    }, signal);
-    return { path, [Symbol.asyncDispose]: () => rm(path, { force: true }) };
+    };
+    await this.#retry(append, signal, hasProgress);
+    const left = (this.#usesLeft.get(layer.digest) ?? uses.length) - 1;
+    this.#usesLeft.set(layer.digest, left);
+    return { path, [Symbol.asyncDispose]: async () => void (left > 0 || (await rm(path, { force: true }))) };
   }
 
   async #append(
@@ -156,6 +162,12 @@ class Pull {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
     const response = await this.#answer(`${this.#base}/blobs/${layer.digest}`, headers, signal);
     const isResumed = response.status === 206;
+    const start = startOf(response) ?? have;
+    if (isResumed && start !== have) {
+      response.body.destroy();
+      await rm(path, { force: true });
+      throw this.#connectionError(new Error(`${response.url.host} sends another part than was asked for`));
+    }
     const file = createWriteStream(path, { flags: isResumed && have > 0 ? 'a' : 'w', mode: 0o600 });
     let left = layer.sizeBytes - (isResumed ? have : 0);
     const { body } = response;
@@ -232,13 +244,18 @@ class Pull {
     );
   }
 
-  async #retry<T>(attempt: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  /** `hasProgress`: what was got so far is worth it to begin counting anew. */
+  async #retry<T>(
+    attempt: () => Promise<T>,
+    signal: AbortSignal,
+    hasProgress: () => Promise<boolean> = async () => false,
+  ): Promise<T> {
     for (let failures = 0; ;) {
       try {
         return await attempt();
       } catch (error) {
         signal.throwIfAborted();
-        failures += 1;
+        failures = (await hasProgress()) ? 1 : failures + 1;
         if (failures >= triesMax || !isWorthRetrying(error)) throw error;
         await this.#options.clock.sleep(backoffMs(this.#options.retry ?? defaultRetry, failures), signal);
       }
@@ -275,6 +292,12 @@ class Pull {
     const why = errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
     return new PodwrightError('E_CONNECTION', `pull ${this.#label}: ${why}`, { cause });
   }
+}
+
+/** Where a part begins (RFC 9110, 14.4); what was asked for where it does not say. */
+function startOf({ headers }: RegistryResponse): number | undefined {
+  const said = headers['content-range'];
+  return said === undefined ? undefined : Number(/^bytes (\d+)-/.exec(said)?.[1] ?? Number.NaN);
 }
 
 function isWorthRetrying(error: unknown): boolean {
