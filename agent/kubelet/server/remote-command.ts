@@ -10,6 +10,11 @@ export interface CommandTarget {
   readonly containerId: string;
 }
 
+export interface AttachTarget extends CommandTarget {
+  /** The container's stdin stays open when a client has sent all: without stdinOnce, or as it is a terminal. */
+  readonly keepsStdin: boolean;
+}
+
 /** Runs a command in a container with a client's streams; ends when the command does, or with the client. */
 export async function serveExec(
   runtime: Runtime,
@@ -40,10 +45,13 @@ export async function serveExec(
   if (status !== undefined) await channels.finish(status);
 }
 
-/** Joins a client to the streams of a running container, until either ends. */
+/**
+ * Joins a client to the streams of a running container, until either ends. Of a container that keeps its stdin, a client that has sent all
+ * is done, too: the container might wait for the next one for ever (containerd's attach ends so, and kubectl counts on it).
+ */
 export async function serveAttach(
-  runtime: Runtime,
-  target: CommandTarget,
+  runtime: Pick<Runtime, 'attach'>,
+  target: AttachTarget,
   channels: CommandChannels,
 ): Promise<void> {
   let streams: ProcessStreams;
@@ -55,27 +63,30 @@ export async function serveAttach(
   }
   await using attached = streams;
 
-  const output = connect(attached, channels).then(
+  const sent = Promise.withResolvers<typeof success>();
+  const onSent = target.keepsStdin ? () => sent.resolve(success) : undefined;
+  const output = connect(attached, channels, onSent).then(
     () => success,
     (error: unknown) => internalError(describeError(error)),
   );
-  const status = await Promise.race([output, channels.closed.then(() => undefined)]);
+  const status = await Promise.race([output, sent.promise, channels.closed.then(() => undefined)]);
   if (status !== undefined) await channels.finish(status);
 }
 
-/** Pipes both ways. Resolves when all output has been handed on. */
-function connect(streams: ProcessStreams, channels: CommandChannels): Promise<unknown> {
+/** Pipes both ways. Resolves when all output has been handed on. `onSent`: the client has sent all, and it was taken. */
+function connect(streams: ProcessStreams, channels: CommandChannels, onSent?: () => void): Promise<unknown> {
   channels.onResize((columns, rows) => streams.resize(columns, rows));
-  if (streams.stdin !== undefined && channels.stdin !== undefined) pipeInput(channels.stdin, streams.stdin);
+  if (streams.stdin !== undefined && channels.stdin !== undefined)
+    pipeInput(channels.stdin, streams.stdin, onSent);
   return Promise.all([
     forward(streams.stdout, channels.stdout),
     streams.stderr === undefined ? undefined : forward(streams.stderr, channels.stderr),
   ]);
 }
 
-function pipeInput(source: Readable, target: Writable): void {
+function pipeInput(source: Readable, target: Writable, onSent?: () => void): void {
   // A command may end or close its stdin before the client has sent all: that is no failure.
-  pipeline(source, target).catch(() => source.resume());
+  pipeline(source, target).then(onSent, () => source.resume());
 }
 
 /** What nobody asked for is read and dropped, so that the command does not block on it. */

@@ -1,5 +1,6 @@
 import type { StreamRequest } from './channels.ts';
 import { findPod, findRunning, isProblem, type ContainerSearch, type HttpProblem } from './find-container.ts';
+import { containersOf, type SpecContainer } from '#agent/kubelet/sync/pod-input.ts';
 import type { StreamCall } from './upgrade.ts';
 
 /** `/exec/NS/POD[/UID]/CONTAINER?command=…`, `/attach/…`, `/portForward/NS/POD[/UID]?port=…` as a call, or why not. */
@@ -33,10 +34,22 @@ export function parseStreamCall(url: URL, search: ContainerSearch): StreamCall |
   if (!request.stdin && !request.stdout && !request.stderr) {
     return { status: 400, message: 'you must specify at least 1 of stdin, stdout, stderr' };
   }
-  if (kind === 'attach') return { kind, target, request };
+  if (kind === 'attach') {
+    const { stdinOnce, tty } = containerSpec(search, { namespace, pod }, container) ?? {};
+    return { kind, target: { ...target, keepsStdin: stdinOnce !== true || tty === true }, request };
+  }
   const args = url.searchParams.getAll('command');
   if (args.length === 0) return { status: 400, message: 'you must specify a command' };
   return { kind, target, args, request };
+}
+
+function containerSpec(
+  search: ContainerSearch,
+  { namespace, pod }: { readonly namespace: string; readonly pod: string },
+  container: string,
+): SpecContainer['spec'] | undefined {
+  const found = search.podByName(namespace, pod);
+  return found && containersOf(found).find(({ spec }) => spec.name === container)?.spec;
 }
 
 /** By the kubelet's names (`input=1`) or the API's (`stdin=true`). */

@@ -7,7 +7,7 @@ import type { Logger } from '#base/log.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { CommandChannels, StreamRequest } from './channels.ts';
 import { servePortChannels, servePortForward } from './port-forward.ts';
-import { serveAttach, serveExec, type CommandTarget } from './remote-command.ts';
+import { serveAttach, serveExec, type AttachTarget, type CommandTarget } from './remote-command.ts';
 import { spdyChannels } from './spdy-channels.ts';
 import { websocketChannels, websocketProtocols } from './websocket-channels.ts';
 import { websocketTransport } from './websocket-transport.ts';
@@ -20,7 +20,7 @@ export type StreamCall =
       readonly args: readonly string[];
       readonly request: StreamRequest;
     }
-  | { readonly kind: 'attach'; readonly target: CommandTarget; readonly request: StreamRequest }
+  | { readonly kind: 'attach'; readonly target: AttachTarget; readonly request: StreamRequest }
   | { readonly kind: 'portForward'; readonly podUid: string; readonly ports: readonly number[] };
 
 export interface UpgradePorts {
