@@ -58,7 +58,7 @@ const bannedNames = new Set([
  * others write into) or bin/ownership (what a user named).
  */
 const removers = new Set([
-  'agent/runtime/images/layer-writer.ts', // The layer that this thread is unpacking.
+  'agent/runtime/images/unpack/layer-writer.ts', // The layer that this thread is unpacking.
   'agent/volume/mounter.fake.ts',
   'bin/setup/bring-busybox.ts',
   'control-plane/store/salvage.ts',

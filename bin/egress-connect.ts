@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 
 import { PodwrightError, errnoOf } from '#base/errors.ts';
 import { http } from '#base/http.ts';
-import type { Connect } from '#agent/runtime/images/registry-transport.ts';
+import type { Connect } from '#agent/runtime/images/registry/registry-transport.ts';
 
 /** Connects through the launcher's proxy socket (up/egress.ts). @throws E_CONNECTION with the proxy's reason */
 export function connectThrough(socketPath: string): Connect {

@@ -8,7 +8,7 @@ export async function runLoad(): Promise<void> {
     import('./agent.ts'),
     import('./server.ts'),
     import('./up/command.ts'),
-    import('#agent/runtime/images/unpack-worker.ts'),
+    import('#agent/runtime/images/unpack/unpack-worker.ts'),
     import('#control-plane/store/disk.worker.ts'),
     import('#native/netlink/worker-thread.ts'),
   ]);

@@ -12,7 +12,7 @@ import { pack } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { openImageStore } from '#agent/runtime/images/image-store.ts';
-import { createRegistryClient } from '#agent/runtime/images/registry.ts';
+import { createRegistryClient } from '#agent/runtime/images/registry/registry.ts';
 import { systemClock } from '#base/clock.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { freePort, run, startCluster, type CommandResult, type TestCluster } from './cluster.ts';

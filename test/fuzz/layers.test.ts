@@ -23,7 +23,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
 import { digestOf } from '#agent/runtime/images/blob-store.ts';
-import { unpackLayer } from '#agent/runtime/images/unpack-layer.ts';
+import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import { fuzz } from './fuzz.ts';
 import { layerStream } from './tar-stream.fixture.ts';

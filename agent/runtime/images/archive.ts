@@ -12,11 +12,11 @@ import { formatReference, parseReference, repositoryOf } from '#api/oci/referenc
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { digestOf, hexOf } from './blob-store.ts';
 import { chooseImage, type DocumentSource } from './choose-image.ts';
-import { decompress } from './decompress.ts';
+import { decompress } from './unpack/decompress.ts';
 import { imageError } from './image-error.ts';
 import { archiveSource, type IncomingImage, type IncomingLayer } from './incoming-image.ts';
-import { tarText } from './tar-block.ts';
-import { readTar } from './tar-reader.ts';
+import { tarText } from './unpack/tar-block.ts';
+import { readTar } from './unpack/tar-reader.ts';
 
 /** Bounds of an archive's own entries; those of its layers are unpack-layer.ts's. */
 export const archiveLimits: Readonly<

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isPodwrightError } from '#base/errors.ts';
 import { openImageStore, type LocalImageStore } from './image-store.ts';
 import { ociArchive, tarOf } from './test-archive.ts';
-import { unpackLayer } from './unpack-layer.ts';
+import { unpackLayer } from './unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const signal = AbortSignal.timeout(120_000);

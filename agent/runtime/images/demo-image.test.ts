@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { buildDemoArchive, createDemoImage } from './demo-image.ts';
-import { readTar } from './tar-reader.ts';
+import { readTar } from './unpack/tar-reader.ts';
 
 const input = {
   busybox: Buffer.from('busybox'),

@@ -19,8 +19,8 @@ import { getXattr } from '#native/sys/file.ts';
 import { digestOf, hexOf } from './blob-store.ts';
 import { openImageStore, type LocalImageStore } from './image-store.ts';
 import { dockerArchive, ociArchive, tarOf, type TestEntry } from './test-archive.ts';
-import { unpackLayer } from './unpack-layer.ts';
-import type { Unpack } from './unpack-thread.ts';
+import { unpackLayer } from './unpack/unpack-layer.ts';
+import type { Unpack } from './unpack/unpack-thread.ts';
 
 const isRoot = process.getuid?.() === 0;
 const signal = AbortSignal.timeout(120_000);

@@ -22,13 +22,13 @@ import {
   type StoredImage,
 } from './image-records.ts';
 import type { IncomingImage, IncomingLayer } from './incoming-image.ts';
-import { layerIdOn, layOn } from './layer-stack.ts';
-import { LayerTurns } from './layer-turns.ts';
-import { impliedRootXattr } from './layer-writer.ts';
+import { layerIdOn, layOn } from './unpack/layer-stack.ts';
+import { LayerTurns } from './unpack/layer-turns.ts';
+import { impliedRootXattr } from './unpack/layer-writer.ts';
 import { machinePlatform } from './machine-platform.ts';
-import type { Credentials, RegistryClient } from './registry.ts';
-import { defaultUnpackLimits, type UnpackLimits } from './unpack-layer.ts';
-import { unpackOnThread, type Unpack } from './unpack-thread.ts';
+import type { Credentials, RegistryClient } from './registry/registry.ts';
+import { defaultUnpackLimits, type UnpackLimits } from './unpack/unpack-layer.ts';
+import { unpackOnThread, type Unpack } from './unpack/unpack-thread.ts';
 
 export interface ImageStoreOptions {
   /** The node's data directory: `images/` and `layers/` in it are the store's. */

@@ -1,6 +1,6 @@
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { getXattr } from '#native/sys/file.ts';
-import { layerPath, layerRoot, type LayerPath } from './layer-path.ts';
+import { layerPath, layerRoot, type LayerPath } from './unpack/layer-path.ts';
 
 /** What the layers below make of a name. */
 export interface BelowNode {

@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { digestOf } from './blob-store.ts';
 import { openImageStore, type LocalImageStore } from './image-store.ts';
-import { serveImages, type FakeRegistry, type RequestHandler } from './registry.fixture.ts';
-import { createRegistryClient } from './registry.ts';
+import { serveImages, type FakeRegistry, type RequestHandler } from './registry/registry.fixture.ts';
+import { createRegistryClient } from './registry/registry.ts';
 import { ociArchive, tarOf, type TestLayer } from './test-archive.ts';
-import { unpackLayer } from './unpack-layer.ts';
+import { unpackLayer } from './unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const signal = AbortSignal.timeout(120_000);

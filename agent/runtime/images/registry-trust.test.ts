@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
-import { authorize } from './registry-auth.ts';
-import { createTransport, isSameServer, type Transport } from './registry-transport.ts';
-import { createRegistryClient } from './registry.ts';
+import { authorize } from './registry/registry-auth.ts';
+import { createTransport, isSameServer, type Transport } from './registry/registry-transport.ts';
+import { createRegistryClient } from './registry/registry.ts';
 
 const signal = AbortSignal.timeout(30_000);
 const credentials = { username: 'ada', password: 'secret' };

@@ -6,10 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { platformOf } from '#api/oci/platform.ts';
 import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
 import { openImageStore } from '#agent/runtime/images/image-store.ts';
-import { serveImages } from '#agent/runtime/images/registry.fixture.ts';
-import { createRegistryClient } from '#agent/runtime/images/registry.ts';
+import { serveImages } from '#agent/runtime/images/registry/registry.fixture.ts';
+import { createRegistryClient } from '#agent/runtime/images/registry/registry.ts';
 import { tarOf } from '#agent/runtime/images/test-archive.ts';
-import { unpackLayer } from '#agent/runtime/images/unpack-layer.ts';
+import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 import { systemClock } from '#base/clock.ts';
 
 const isRoot = process.getuid?.() === 0;

@@ -11,11 +11,11 @@ import { openImageStore, type LocalImageStore } from '#agent/runtime/images/imag
 import { layerQuirks } from './layer-quirks.fixture.ts';
 import { tarOfQuirk, type LayerQuirk } from './quirk.fixture.ts';
 import type { Snapshot } from './overlay-snapshot.fixture.ts';
-import { createRegistryClient } from '#agent/runtime/images/registry.ts';
-import { serveImages, type FakeRegistry } from '#agent/runtime/images/registry.fixture.ts';
+import { createRegistryClient } from '#agent/runtime/images/registry/registry.ts';
+import { serveImages, type FakeRegistry } from '#agent/runtime/images/registry/registry.fixture.ts';
 import { ociArchive } from '#agent/runtime/images/test-archive.ts';
 import { unpackByTar } from './tar-reference.fixture.ts';
-import { unpackLayer } from '#agent/runtime/images/unpack-layer.ts';
+import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const signal = AbortSignal.timeout(600_000);

@@ -1,7 +1,7 @@
 /** What GNU tar makes of the layers of an image, one over the other, with whiteouts by the words of the OCI specification (layer.md). */
 import { spawnSync } from 'node:child_process';
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
-import { layerPath } from '#agent/runtime/images/layer-path.ts';
+import { layerPath } from '#agent/runtime/images/unpack/layer-path.ts';
 import { endOfTar, rawEntry, type RawEntry } from './raw-tar.fixture.ts';
 
 /** Unpacks the entries of a layer over what is in `root`. @throws Error with tar's words */

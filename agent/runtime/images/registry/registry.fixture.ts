@@ -1,7 +1,7 @@
 /** A registry of what a test puts into it. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { digestOf } from './blob-store.ts';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
 
 export interface FakeRegistry extends AsyncDisposable {
   readonly host: string;

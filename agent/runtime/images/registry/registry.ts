@@ -9,10 +9,10 @@ import { formatReference, repositoryOf, type ImageReference } from '#api/oci/ref
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import { digestOf, hexOf } from './blob-store.ts';
-import { chooseImage, type ManifestDocument } from './choose-image.ts';
-import { imageError } from './image-error.ts';
-import type { BlobFile, IncomingImage } from './incoming-image.ts';
+import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { chooseImage, type ManifestDocument } from '#agent/runtime/images/choose-image.ts';
+import { imageError } from '#agent/runtime/images/image-error.ts';
+import type { BlobFile, IncomingImage } from '#agent/runtime/images/incoming-image.ts';
 import { authorize, type Credentials } from './registry-auth.ts';
 import { expectProgress, progressBytesMin, readBody } from './registry-body.ts';
 import {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { rawTar, type RawEntry } from './quirks/raw-tar.fixture.ts';
+import { rawTar, type RawEntry } from '#agent/runtime/images/quirks/raw-tar.fixture.ts';
 import { readTar } from './tar-reader.ts';
 
 type Records = NonNullable<RawEntry['pax']>;

@@ -3,7 +3,7 @@ import { closeSync, createReadStream } from 'node:fs';
 import { Transform } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
 import { decompress } from './decompress.ts';
-import { imageError } from './image-error.ts';
+import { imageError } from '#agent/runtime/images/image-error.ts';
 import { planLayerEntry, type LayerOp } from './layer-entry.ts';
 import { LayerWriter } from './layer-writer.ts';
 import { readTar } from './tar-reader.ts';

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { tarOf } from './test-archive.ts';
+import { tarOf } from '#agent/runtime/images/test-archive.ts';
 import { readTar, type TarHeader } from './tar-reader.ts';
 
 async function headersOf(bytes: Buffer): Promise<readonly TarHeader[]> {

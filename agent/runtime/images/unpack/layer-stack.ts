@@ -1,5 +1,5 @@
-import { digestOf } from './blob-store.ts';
-import { isOpaque } from './lower-layers.ts';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
+import { isOpaque } from '#agent/runtime/images/lower-layers.ts';
 
 /**
  * The id of a layer that is what it is by the layers below it, as of one that names files in directories that it says nothing of. One

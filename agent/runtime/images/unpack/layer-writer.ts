@@ -29,7 +29,7 @@ import {
 import { unreachable } from '#base/unreachable.ts';
 import { getXattr, listXattrs, makeNode, setTimes, setXattr } from '#native/sys/file.ts';
 import { isAscii, layerPath, layerRoot, type LayerPath } from './layer-path.ts';
-import { isWhiteout, LowerLayers, type BelowNode } from './lower-layers.ts';
+import { isWhiteout, LowerLayers, type BelowNode } from '#agent/runtime/images/lower-layers.ts';
 import { tarText } from './tar-block.ts';
 import type { SparsePart } from './tar-sparse.ts';
 import {

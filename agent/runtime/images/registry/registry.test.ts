@@ -6,13 +6,13 @@ import { createServer as createTcpServer, connect, type AddressInfo } from 'node
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
-import { digestOf, hexOf } from './blob-store.ts';
-import { openImageStore, type LocalImageStore } from './image-store.ts';
+import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
+import { openImageStore, type LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import { parseChallenges } from './registry-auth.ts';
 import { schemeOf } from './registry-transport.ts';
 import { createRegistryClient, type RegistryOptions } from './registry.ts';
-import { ociArchive, tarOf } from './test-archive.ts';
-import { unpackLayer } from './unpack-layer.ts';
+import { ociArchive, tarOf } from '#agent/runtime/images/test-archive.ts';
+import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
 const registryBinary = '/usr/bin/docker-registry';
