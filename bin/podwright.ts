@@ -1,10 +1,11 @@
 /** The one program: reads argv, signals and the environment, and starts what was asked for. */
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { dataDirDefault } from './paths.ts';
 import { printText } from './print.ts';
 import { unknownCommand } from './unknown-command.ts';
+import { runVersion, versionLine } from './version.ts';
 
 const exitFailed = 1;
 const exitUsage = 2;
@@ -225,10 +226,15 @@ function toolCommands(program: Command): void {
     .action(async () => (await import('./setup.ts')).runSetup());
   program.command('load', { hidden: true }).action(async () => (await import('./load.ts')).runLoad());
   program
-    .command('version')
-    .description('print the version')
-    .action(async () => (await import('./version.ts')).runVersion());
+    .command('completion')
+    .description('print a script by which a shell completes commands and options')
+    .addArgument(new Argument('<shell>').choices(completionShells))
+    .action(async (shell) => (await import('./completion.ts')).runCompletion(program, shell));
+  program.command('version').description('print the version').action(runVersion);
 }
+
+/** Those that `completion` writes for. */
+const completionShells = ['bash', 'zsh', 'fish'] as const;
 
 /** What containers see of the files that a node makes is for their users too; each secret is made with a mode of its own. */
 const ownUmask = 0o022;
@@ -238,6 +244,7 @@ async function main(): Promise<void> {
   const program = new Command('podwright')
     .description('Kubernetes in TypeScript, from the kernel up')
     .showSuggestionAfterError()
+    .version(versionLine(), '--version', 'print the version')
     .configureOutput({ writeOut: printText })
     .exitOverride();
   clusterCommands(program);

@@ -12,6 +12,10 @@ export function version(): string {
   return manifest.version;
 }
 
+export function versionLine(): string {
+  return `podwright ${version()} (Node ${process.versions.node}, Kubernetes API 1.36)`;
+}
+
 export function runVersion(): void {
-  print(`podwright ${version()} (Node ${process.versions.node}, Kubernetes API 1.36)`);
+  print(versionLine());
 }
