@@ -160,7 +160,11 @@ describe('startApiServer()', () => {
     await test.call('GET', '/metrics');
     await test.call('GET', `${cms}/nope`);
     const { text } = await test.call('GET', '/metrics');
-    expect(text).toContain('apiserver_request_total{verb="get",resource="configmaps",code="404"} 1');
+    expect(text).toContain(
+      'apiserver_request_total{verb="GET",group="",version="v1",resource="configmaps",subresource="",scope="resource",' +
+        'component="apiserver",dry_run="",system_client="",code="404"} 1',
+    );
+    expect(text).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
     expect(text).toMatch(/podwright_store_revision \d+/);
   });
 });

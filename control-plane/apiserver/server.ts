@@ -116,6 +116,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store, pki, clock }));
   const closing = new AbortController();
   const registry = new Registry(store, () => clock.now());
+  const inFlight = new InFlight();
   const context: Mutable<ServerContext> = {
     kinds: createKindCatalogue(),
     registry,
@@ -127,8 +128,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
     authorizer: createAuthorizer({ registry, clock, logger }),
     admission: admissionPlugins,
-    inFlight: new InFlight(),
-    metrics: new RequestMetrics(() => store.revision),
+    inFlight,
+    metrics: new RequestMetrics({ revision: () => store.revision, inFlight: () => inFlight.taken() }),
     nodes: undo.use(nodeDialer(pki, options)),
     streams: new NodeStreams({ clock, closing: closing.signal }),
     isBootstrapped: false,

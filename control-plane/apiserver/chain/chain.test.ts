@@ -1,3 +1,4 @@
+import type { RequestObservation } from '#control-plane/apiserver/serve/metrics.ts';
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
@@ -13,13 +14,12 @@ import { InFlight } from './in-flight.ts';
 /** Ways into the server, by which the same request comes. */
 const entries: readonly {
   readonly entry: string;
-  readonly verb: string;
+
   readonly enter: (context: ServerContext, request: ApiRequest) => Promise<unknown>;
 }[] = [
-  { entry: 'a request', verb: 'get', enter: handle },
+  { entry: 'a request', enter: handle },
   {
     entry: 'an upgrade',
-    verb: 'connect',
     enter: (context, request) =>
       handleUpgrade(context, request, {
         socket: new PassThrough(),
@@ -43,7 +43,7 @@ function recordingContext(links: string[], decision: Decision['decision']): Serv
     inFlight: {
       take: () => {
         links.push('in flight');
-        const place = inFlight.take();
+        const place = inFlight.take('GET');
         return {
           [Symbol.dispose]: () => {
             links.push('done');
@@ -53,7 +53,7 @@ function recordingContext(links: string[], decision: Decision['decision']): Serv
       },
     },
     metrics: {
-      observeRequest: ({ verb, resource, code }: { verb: string; resource: string; code: number }) =>
+      observeRequest: ({ labels: { verb, resource }, code }: RequestObservation) =>
         links.push(`counted ${verb} ${resource} ${code}`),
     },
     authorizer: {
@@ -89,17 +89,17 @@ const requestOf = (given: Partial<ApiRequest>): ApiRequest => ({
   ...given,
 });
 
-describe.each(entries)('$entry', ({ enter, verb }) => {
+describe.each(entries)('$entry', ({ enter }) => {
   it('passes every link, in order', async () => {
     const links: string[] = [];
     await enter(recordingContext(links, 'allow'), requestOf({}));
-    expect(links).toEqual(['in flight', 'alice get pods p', 'serve', `counted ${verb} pods 404`, 'done']);
+    expect(links).toEqual(['in flight', 'alice get pods p', 'serve', 'counted GET pods 404', 'done']);
   });
 
   it.each(['deny', 'noOpinion'] as const)('ends where the authorizer says %s', async (decision) => {
     const links: string[] = [];
     await enter(recordingContext(links, decision), requestOf({}));
-    const want = ['in flight', 'alice get pods p', 'request refused', `counted ${verb} pods 403`, 'done'];
+    const want = ['in flight', 'alice get pods p', 'request refused', 'counted GET pods 403', 'done'];
     expect(links).toEqual(want);
   });
 
@@ -107,7 +107,7 @@ describe.each(entries)('$entry', ({ enter, verb }) => {
     const links: string[] = [];
     const [headers, caller] = [{ authorization: 'Bearer x' }, { kind: 'network' } as const];
     await enter(recordingContext(links, 'allow'), requestOf({ headers, caller }));
-    const want = ['in flight', 'authenticate', 'authentication failed', `counted ${verb} pods 401`, 'done'];
+    const want = ['in flight', 'authenticate', 'authentication failed', 'counted GET pods 401', 'done'];
     expect(links).toEqual(want);
   });
 
@@ -122,14 +122,14 @@ describe.each(entries)('$entry', ({ enter, verb }) => {
       'alice impersonate uids u',
       'eve get pods p',
       'serve',
-      `counted ${verb} pods 404`,
+      'counted GET pods 404',
       'done',
     ]);
   });
 
   it('has a place among those in flight, or is told to come again', async () => {
     const context = recordingContext([], 'allow');
-    const places = Array.from({ length: 1000 }, () => context.inFlight.take());
+    const places = Array.from({ length: 1000 }, () => context.inFlight.take('GET'));
     const links: string[] = [];
     await enter({ ...recordingContext(links, 'allow'), inFlight: context.inFlight }, requestOf({}));
     expect(links).toEqual([]);

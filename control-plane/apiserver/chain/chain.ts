@@ -14,6 +14,7 @@ import { isLongRunning, parseRoute, type Route } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/serve/tell-request.ts';
 import { checkAccess, impersonate } from './authorize-request.ts';
+import { labelsOf } from './request-labels.ts';
 
 /** A request that has come through. */
 export interface Passed {
@@ -23,8 +24,6 @@ export interface Passed {
 
 /** What is behind the chain for one way in: answers of requests, connections of upgrades. */
 export interface WayIn<T extends { readonly status: number }> {
-  /** How metrics call what it does, where neither method nor route say it. */
-  readonly verb?: string;
   readonly serve: (passed: Passed) => Promise<T>;
 }
 
@@ -43,7 +42,7 @@ export async function passChain<T extends { readonly status: number }>(
   way: WayIn<T>,
 ): Promise<T | ApiResponse> {
   try {
-    using _place = context.inFlight.take();
+    using _place = context.inFlight.take(request.method);
 
     return await observed(context, request, way);
   } catch (error) {
@@ -59,15 +58,11 @@ async function observed<T extends { readonly status: number }>(
   const startMs = context.clock.monotonic();
   const routed = readRoute(context, request);
   const response = await answer(context, { request, routed }, way);
-  const { verb, kind } =
-    routed.route?.kind === 'resource'
-      ? routed.route.route
-      : { verb: methodLabel(request.method), kind: undefined };
-  const told = way.verb ?? verb;
+  const labels = labelsOf(request, routed.route);
   const seconds = (context.clock.monotonic() - startMs) / 1000;
-  const observation = { verb: told, resource: kind?.resource ?? '', code: response.status, seconds };
-  context.metrics.observeRequest(observation);
-  if (seconds >= slowSeconds) tellSlow(context, request, { verb: told, status: response.status, seconds });
+  const { status } = response;
+  context.metrics.observeRequest({ labels, code: status, seconds, bytes: bytesOf(response) });
+  if (seconds >= slowSeconds) tellSlow(context, request, { verb: labels.verb, status, seconds });
   return response;
 }
 
@@ -83,11 +78,9 @@ function readRoute({ kinds }: ServerContext, request: ApiRequest): Routed {
   }
 }
 
-const methods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-
-/** Clients may make up methods; labels are few. */
-function methodLabel(method: string): string {
-  return methods.has(method) ? method.toLowerCase() : 'other';
+/** Of an answer that is there as a whole. */
+function bytesOf(response: object): number | undefined {
+  return 'body' in response && response.body instanceof Uint8Array ? response.body.length : undefined;
 }
 
 async function answer<T>(

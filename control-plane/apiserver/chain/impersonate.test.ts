@@ -173,7 +173,7 @@ describe('impersonate()', () => {
   ])('does not let somebody without the right be $name', async ({ given, want }) => {
     const request = requestWith(...given);
     const route = parseRoute(createKindCatalogue(), request);
-    const asked = { request, route, user: { name: 'bob', groups: [] } };
+    const asked = { request, route, user: { name: 'bob', groups: ['system:unauthenticated'] } };
     await expect(impersonate(createAuthorizer(emptyParts()), asked)).rejects.toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );

@@ -32,7 +32,7 @@ export async function handleUpgrade(
   upgrade: Upgrade,
 ): Promise<void> {
   const serve = (passed: Passed): Promise<Opened> => openUpgrade(context, passed, upgrade);
-  const answer = await passChain(context, request, { verb: 'connect', serve });
+  const answer = await passChain(context, request, { serve });
   if ('begin' in answer) await answer.begin();
   else refuse(upgrade.socket, answer);
 }

@@ -1,3 +1,4 @@
+import { labelsOf } from '#control-plane/apiserver/chain/request-labels.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { expired, statusOf } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
@@ -52,7 +53,7 @@ export async function watchObjects(
     headers: { 'content-type': 'application/json' },
     body: async (sink) => {
       const signal = AbortSignal.any([request.signal, context.closing]);
-      using _open = context.metrics.observeWatch();
+      using _open = context.metrics.observeLongRunning(labelsOf(request, { kind: 'resource', route }));
 
       const watch: Watch = { context, kind, namespace, prefix, options, encoder, sink, signal };
       await runWatch(watch, after);

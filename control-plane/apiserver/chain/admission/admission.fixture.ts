@@ -33,7 +33,7 @@ export async function contextWith(
     quotaTurns: createTurns(),
     kinds: createKindCatalogue(),
     inFlight: new InFlight(),
-    metrics: new RequestMetrics(() => 0),
+    metrics: new RequestMetrics({ revision: () => 0, inFlight: () => ({ mutating: 0, readOnly: 0 }) }),
     tokens: { sign: async () => ({ token: 't', expiresAtMs: 0 }) },
     closing: new AbortController().signal,
   };
