@@ -8,6 +8,8 @@ import type { Logger } from '#base/log.ts';
 import { endpointSlices, nodes, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
+import { parseDurationMs } from '#api/meta/duration.ts';
+import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
@@ -274,6 +276,13 @@ function startPods(parts: Parts): Promise<Kubelet> {
     directories: { pods: join(paths.data, 'pods'), podsMemory: join(paths.run, 'volumes'), logs: paths.logs },
     clusterDns: [options.clusterDns],
     clusterDomain: options.clusterDomain,
+    imageGc: {
+      highThresholdPercent: options.imageGcHighThreshold,
+      lowThresholdPercent: options.imageGcLowThreshold,
+      minAgeMs: parseDurationMs(options.minimumImageTtlDuration),
+      maxAgeMs: parseDurationMs(options.imageMaximumGcAge),
+    },
+    pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
     server: {
       host: options.nodeIp,
       port: kubeletPort,

@@ -138,6 +138,31 @@ function agentOptions(command: Command): Command {
         .env('PODWRIGHT_CONTAINER_LOG_MAX_FILES')
         .argParser(integer(2, 1000))
         .default(5),
+    )
+    .addOption(
+      new Option(
+        '--image-gc-high-threshold <percent>',
+        'unused images go from so much of the disk in use; 100: never',
+      )
+        .env('PODWRIGHT_IMAGE_GC_HIGH_THRESHOLD')
+        .argParser(integer(0, 100))
+        .default(85),
+    )
+    .addOption(
+      new Option('--image-gc-low-threshold <percent>', 'and until no more than this is')
+        .env('PODWRIGHT_IMAGE_GC_LOW_THRESHOLD')
+        .argParser(integer(0, 100))
+        .default(80),
+    )
+    .addOption(
+      new Option('--minimum-image-ttl-duration <duration>', 'no image goes that is younger')
+        .env('PODWRIGHT_MINIMUM_IMAGE_TTL_DURATION')
+        .default('2m'),
+    )
+    .addOption(
+      new Option('--image-maximum-gc-age <duration>', 'an image goes that is unused for longer; 0: none does')
+        .env('PODWRIGHT_IMAGE_MAXIMUM_GC_AGE')
+        .default('0s'),
     );
 }
 

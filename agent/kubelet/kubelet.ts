@@ -3,15 +3,20 @@ import { mkdir, readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
+import { formatDuration } from '#api/meta/duration.ts';
+import { nodes } from '#api/schema/kind-ref.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
-import { readMachine } from '#agent/node/machine.ts';
+import { readDisk, readMachine } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
-import type { NodeInput } from '#agent/node/node-status.ts';
+import { isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
+import { ImageCollector, watchImages } from './images/collect-images.ts';
+import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { startPodWorkers } from './sync/pod-workers.ts';
 import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
@@ -42,6 +47,10 @@ export interface KubeletOptions {
   readonly podsMax?: number;
   /** kubelet's podPidsLimit; undefined: none. */
   readonly podPidsMax?: number;
+  /** Undefined: the kubelet's defaults. */
+  readonly imageGc?: ImageGcPolicy;
+  /** Names of images that are never collected. */
+  readonly pinnedImages?: readonly string[];
   /** Paths of the node's own files, where they are not the machine's. */
   readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
 }
@@ -91,6 +100,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     ...(options.hostFiles === undefined ? {} : { hostFiles: options.hostFiles }),
   });
   undo.use(workers);
+  const { collector, stop } = startImageCollection(options);
+  undo.use(stop);
   const startedAtMs = clock.now();
   const server = await startKubeletServer({
     ...options.server,
@@ -102,7 +113,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     podByName: workers.podByName,
     readStats: () => readStats(options, { startedAtMs, pods: workers.pods }),
     config: configOf(options),
-    metrics: () => renderMetrics(workers.pods().length, runtime),
+    metrics: () => renderMetrics(workers.pods().length, runtime, collector),
   });
   undo.use(server);
   const agent = startNodeAgent({
@@ -120,6 +131,33 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Images that nothing uses make room before anything else has to go. */
+function startImageCollection(options: KubeletOptions): {
+  readonly collector: ImageCollector;
+  readonly stop: AsyncDisposable;
+} {
+  const { runtime, clock, logger, nodeName, directories } = options;
+  const { client } = options.informers;
+  const recorder = createEventRecorder({ client, component: 'kubelet', host: nodeName, clock, logger });
+  // As the kubelet refers to its node.
+  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+  const collector = new ImageCollector({
+    runtime,
+    policy: options.imageGc ?? defaultImageGcPolicy,
+    pinned: options.pinnedImages ?? [],
+    readDisk: () => readDisk(directories.pods),
+    isPressed: ({ bytes, availableBytes }) =>
+      isDiskLow({ diskBytes: bytes, diskAvailableBytes: availableBytes }),
+    warn: (reason, message) => recorder.record({ kind: nodes, object: node }, 'Warning', reason, message),
+    clock,
+    logger,
+  });
+  const stop = new AsyncDisposableStack();
+  stop.use(recorder);
+  stop.use(watchImages(collector, { clock, logger }));
+  return { collector, stop };
 }
 
 async function readNode(options: KubeletOptions, server: KubeletServer): Promise<NodeInput> {
@@ -174,6 +212,7 @@ async function readNodeCpu(): Promise<number> {
 
 /** The part of KubeletConfiguration that has a meaning here. */
 function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
+  const { imageGc = defaultImageGcPolicy } = options;
   return {
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
@@ -186,6 +225,10 @@ function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
     nodeStatusUpdateFrequency: '10s',
     nodeStatusReportFrequency: '5m0s',
     nodeLeaseDurationSeconds: 40,
+    imageMinimumGCAge: formatDuration(imageGc.minAgeMs),
+    imageMaximumGCAge: formatDuration(imageGc.maxAgeMs),
+    imageGCHighThresholdPercent: imageGc.highThresholdPercent,
+    imageGCLowThresholdPercent: imageGc.lowThresholdPercent,
     configMapAndSecretChangeDetectionStrategy: 'Watch',
     cgroupDriver: 'cgroupfs',
     authentication: { anonymous: { enabled: false }, webhook: { enabled: false } },
@@ -193,7 +236,7 @@ function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
 }
 
 /** /metrics: what this kubelet knows of itself. */
-function renderMetrics(podCount: number, runtime: Runtime): string {
+function renderMetrics(podCount: number, runtime: Runtime, { removed }: ImageCollector): string {
   const containers = runtime.observeAll().flatMap((pod) => pod.containers.map(({ state }) => state.state));
   const count = (state: string): number => containers.filter((found) => found === state).length;
   const memory = process.memoryUsage();
@@ -208,6 +251,11 @@ function renderMetrics(podCount: number, runtime: Runtime): string {
     '# TYPE kubelet_running_containers gauge',
     ...['created', 'running', 'exited'].map(
       (state) => `kubelet_running_containers{container_state="${state}"} ${count(state)}`,
+    ),
+    '# HELP kubelet_image_garbage_collected_total [ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
+    '# TYPE kubelet_image_garbage_collected_total counter',
+    ...(['age', 'space'] as const).map(
+      (reason) => `kubelet_image_garbage_collected_total{reason="${reason}"} ${removed[reason]}`,
     ),
     '# HELP process_resident_memory_bytes Resident memory size in bytes.',
     '# TYPE process_resident_memory_bytes gauge',

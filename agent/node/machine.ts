@@ -21,6 +21,14 @@ export interface MachineFacts {
   readonly architecture: string;
 }
 
+/** Of the file system that a path is on. */
+export async function readDisk(
+  path: string,
+): Promise<{ readonly bytes: number; readonly availableBytes: number }> {
+  const { blocks, bavail, bsize } = await statfs(path);
+  return { bytes: blocks * bsize, availableBytes: bavail * bsize };
+}
+
 const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 
 /** Reads the machine: a handful of small files. */
@@ -29,7 +37,7 @@ export async function readMachine(
   diskPath: string,
 ): Promise<MachineFacts> {
   const [disk, machineId, systemUuid, osRelease, pidMax, loadavg] = await Promise.all([
-    statfs(diskPath),
+    readDisk(diskPath),
     readText('/etc/machine-id'),
     readText('/sys/class/dmi/id/product_uuid'),
     readText('/etc/os-release'),
@@ -42,8 +50,8 @@ export async function readMachine(
     cpuCount: proc.cpuCount(),
     memoryBytes: memory.totalBytes,
     memoryAvailableBytes: memory.availableBytes,
-    diskBytes: disk.blocks * disk.bsize,
-    diskAvailableBytes: disk.bavail * disk.bsize,
+    diskBytes: disk.bytes,
+    diskAvailableBytes: disk.availableBytes,
     pidsMax: Number(pidMax) || 32_768,
     // proc_loadavg(5): the fourth field is runnable/existing kernel scheduling entities.
     pidsUsed: Number(/\/(\d+) /.exec(loadavg)?.[1] ?? 0),

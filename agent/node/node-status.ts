@@ -86,13 +86,20 @@ export function renderNodeStatus(
   };
 }
 
+/** Whether the disk of pods and images is short (evictionHard nodefs.available<10%). */
+export function isDiskLow({
+  diskBytes,
+  diskAvailableBytes,
+}: Pick<MachineFacts, 'diskBytes' | 'diskAvailableBytes'>): boolean {
+  return diskAvailableBytes < diskBytes * diskAvailableMinFraction;
+}
+
 function renderConditions(
   { machine, network, runtimeProblem }: NodeInput,
   reported: readonly NodeCondition[],
   now: number,
 ): readonly NodeCondition[] {
   const isMemoryLow = machine.memoryAvailableBytes < memoryAvailableMinBytes;
-  const isDiskLow = machine.diskAvailableBytes < machine.diskBytes * diskAvailableMinFraction;
   const arePidsLow = machine.pidsMax - machine.pidsUsed < machine.pidsMax * pidsAvailableMinFraction;
   const problem =
     runtimeProblem ??
@@ -103,7 +110,7 @@ function renderConditions(
       free: 'KubeletHasSufficientMemory',
       message: 'kubelet has sufficient memory available',
     }),
-    pressure('DiskPressure', isDiskLow, {
+    pressure('DiskPressure', isDiskLow(machine), {
       pressed: 'KubeletHasDiskPressure',
       free: 'KubeletHasNoDiskPressure',
       message: 'kubelet has no disk pressure',

@@ -39,3 +39,10 @@ export function parseDurationMs(text: string): number {
   }
   return sign * sum;
 }
+
+/** Whole seconds as Go prints a duration: `2m0s`, `1h0m0s`, `0s`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return `${h > 0 ? `${h}h` : ''}${seconds >= 60 ? `${m}m` : ''}${s}s`;
+}

@@ -18,6 +18,12 @@ export interface AgentCommandOptions {
   readonly containerLogMaxSize: string;
   /** With the one being written. */
   readonly containerLogMaxFiles: number;
+  /** Percent of the disk. */
+  readonly imageGcHighThreshold: number;
+  readonly imageGcLowThreshold: number;
+  /** Durations as Go writes them. */
+  readonly minimumImageTtlDuration: string;
+  readonly imageMaximumGcAge: string;
 }
 
 /** What `podwright server` was told. */

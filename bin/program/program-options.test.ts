@@ -26,6 +26,10 @@ const agent: AgentCommandOptions = {
   insecureRegistry: ['localhost:5000', '[::1]:5000', 'registry.example'],
   containerLogMaxSize: '10Mi',
   containerLogMaxFiles: 5,
+  imageGcHighThreshold: 85,
+  imageGcLowThreshold: 80,
+  minimumImageTtlDuration: '2m',
+  imageMaximumGcAge: '0s',
 };
 
 describe('serverOptionProblems()', () => {

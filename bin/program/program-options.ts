@@ -1,4 +1,5 @@
 /** What is wrong with the options of `server` and `agent`, before anything is written or started. Pure. */
+import { parseDurationMs } from '#api/meta/duration.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -73,7 +74,34 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
       .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
       .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
     ...sizeProblems('--container-log-max-size', containerLogMaxSize),
+    ...imageGcProblems(options),
   ];
+}
+
+function imageGcProblems(options: AgentCommandOptions): readonly string[] {
+  const { imageGcHighThreshold: high, imageGcLowThreshold: low } = options;
+  const { minimumImageTtlDuration: least, imageMaximumGcAge: most } = options;
+  const problems = [
+    ...durationProblems('--minimum-image-ttl-duration', least),
+    ...durationProblems('--image-maximum-gc-age', most),
+  ];
+  if (low >= high)
+    problems.push(
+      `--image-gc-low-threshold ${low}: must be below --image-gc-high-threshold, which is ${high}`,
+    );
+  if (problems.length > 0) return problems;
+  const [leastMs, mostMs] = [parseDurationMs(least), parseDurationMs(most)];
+  return mostMs === 0 || leastMs <= mostMs
+    ? []
+    : [`--image-maximum-gc-age ${most}: must not be below --minimum-image-ttl-duration, which is ${least}`];
+}
+
+function durationProblems(option: string, text: string): string[] {
+  try {
+    return parseDurationMs(text) >= 0 ? [] : [`${option} ${text}: must not be negative`];
+  } catch {
+    return [`${option} ${text}: not a duration; write 2m, 1h30m`];
+  }
 }
 
 function addressProblems(option: string, text: string): readonly string[] {
