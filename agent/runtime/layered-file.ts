@@ -24,13 +24,27 @@ export async function readLayeredFile(
   path: string,
   bytesMax: number,
 ): Promise<string | undefined> {
+  const found = await findLayered(layers, path);
+  return found?.kind === 'file' ? readBounded(found.path, path, bytesMax) : undefined;
+}
+
+/** The directories that make one up, topmost first; undefined where the path leads to none. @throws E_INVALID when links go round */
+export async function findLayeredDirectory(
+  layers: readonly string[],
+  path: string,
+): Promise<Merged | undefined> {
+  const found = await findLayered(layers, path);
+  return found?.kind === 'directory' ? found.merged : undefined;
+}
+
+async function findLayered(layers: readonly string[], path: string): Promise<Found | undefined> {
   const root: Merged = await opaqueCut(layers);
   let above: Merged[] = [];
   let here: Merged = root;
   const rest = split(path);
   for (let links = 0; ;) {
     const name = rest.shift();
-    if (name === undefined) return undefined; // A directory.
+    if (name === undefined) return { kind: 'directory', merged: here };
     if (name === '..') {
       here = above.pop() ?? root;
       continue;
@@ -48,7 +62,7 @@ export async function readLayeredFile(
       if (target.startsWith('/')) [above, here] = [[], root];
       rest.unshift(...split(target));
     } else {
-      return rest.length === 0 && found.kind === 'file' ? readBounded(found.path, path, bytesMax) : undefined;
+      return rest.length === 0 ? found : undefined;
     }
   }
 }

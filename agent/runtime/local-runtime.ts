@@ -12,6 +12,7 @@ import { documentOf, failedDocumentOf } from './container-document.ts';
 import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
 import { createLargeStarts, type LargeStarts } from './large-starts.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
+import { fillImageVolumes } from './image-volumes.ts';
 import type { LocalImageStore } from './images/image-store.ts';
 import {
   defaultLogMonitorIntervalMs,
@@ -290,7 +291,7 @@ export class LocalRuntime implements Runtime {
     let isPlanned = false;
     let isRecorded = false;
     try {
-      const { plan, layerIds } = await planFromImage(pod, config, this.#options);
+      const { plan, layerIds, lower } = await planFromImage(pod, config, this.#options);
       isPlanned = true;
       const whole = documentOf(config, { plan, layerIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
       const { system } = this.#options;
@@ -302,6 +303,7 @@ export class LocalRuntime implements Runtime {
       // Before any process is in it; for execs too, which are in the same.
       await this.#options.system.filterDevices(path, devices);
       signal.throwIfAborted();
+      if (plan.volumes.length > 0) await fillImageVolumes(plan.volumes, lower, signal);
       const process = await supervisor.launch(config.id, { ...plan.launch, cgroup }, plan.stdio);
       pod.started(config.id, process);
     } catch (cause) {

@@ -7,6 +7,8 @@ import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import { defaultMounts } from '#native/launch/compile-container.ts';
 import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
+import { volumesDirectory } from '#agent/runtime/container-root.ts';
+import { planImageVolumes, type ImageVolume } from '#agent/runtime/image-volumes.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from '#agent/runtime/image-user.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { CgroupResources, ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
@@ -21,6 +23,8 @@ export interface ContainerPlan {
     readonly devices: readonly DeviceRule[];
   };
   readonly launch: Omit<ContainerLaunch, 'cgroup'>;
+  /** Of the image, to be filled with what it has there before the launch, which mounts them. */
+  readonly volumes: readonly ImageVolume[];
   readonly stdio: LaunchStdio;
   readonly stopSignal: number;
 }
@@ -62,6 +66,11 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
   const directory = `${containersDirectory(paths)}/${config.id}`;
   const [args, env] = [argsOf(config, image.config), envOf(config, context, user.home)];
   checkArguments(args, env);
+  const volumes = planImageVolumes(
+    image.config.volumes,
+    config.mounts,
+    volumesDirectory(containersDirectory(paths), config.id),
+  );
   return {
     id: config.id,
     cgroup: {
@@ -78,7 +87,7 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
         merged: context.supervisorDirectory,
         make: { directory, ...image.root },
       },
-      mounts: mountsOf(config, context),
+      mounts: mountsOf({ ...config, mounts: [...config.mounts, ...volumes.map(mountOf)] }, context),
       devices: devicesOf(config, context.hostDevices),
       args,
       env,
@@ -90,9 +99,14 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
       oomScoreAdj: config.oomScoreAdj,
       pidNamespace: pidNamespaceOf(config, context),
     },
+    volumes,
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
   };
+}
+
+function mountOf({ path, directory }: ImageVolume): LaunchMount {
+  return { type: 'bind', source: directory, target: path, options: ['rbind', 'rprivate'] };
 }
 
 /** Its own, and of a privileged one all of the host's but where it mounts something itself. */

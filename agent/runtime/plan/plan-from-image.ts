@@ -29,7 +29,7 @@ export async function planFromImage(
     targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
     image,
   });
-  return { plan, layerIds: image.layerIds };
+  return { plan, layerIds: image.layerIds, lower: image.lower };
 }
 
 /**
@@ -56,4 +56,6 @@ export interface PlannedContainer {
   readonly plan: ContainerPlan;
   /** Of the image's layers, which the container keeps. */
   readonly layerIds: readonly string[];
+  /** Their directories, topmost first. */
+  readonly lower: readonly string[];
 }

@@ -348,6 +348,7 @@ describe('planContainer()', () => {
           "tty": false,
         },
         "stopSignal": 15,
+        "volumes": [],
       }
     `);
   });
