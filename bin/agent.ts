@@ -101,6 +101,11 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   stack.use(
     await startControl(paths.controlSocket, {
       images: runtime.images,
+      containersOf: (imageId) =>
+        runtime
+          .observeAll()
+          .flatMap((pod) => pod.containers)
+          .filter((container) => runtime.images.resolve(container.imageId)?.id === imageId).length,
       status: () => ({
         node: options.nodeName,
         pid: process.pid,

@@ -3,7 +3,7 @@
  *
  *   GET    /images                     → ImageRecord[]
  *   POST   /images?name=REF            body: an archive → ImageRecord[]
- *   DELETE /images?reference=REF       → 204
+ *   DELETE /images?reference=REF       → RemovedImage
  *   GET    /status                     → AgentStatus
  *
  * Failures are { code, message } with status 400.
@@ -37,8 +37,15 @@ export interface AgentStatus {
   readonly clusterProblem?: string;
 }
 
+export interface RemovedImage {
+  /** Of the image, which keep its layers until they are removed. */
+  readonly containers: number;
+}
+
 export interface ControlPorts {
   readonly images: ImageStore;
+  /** How many containers, running or ended, are made of an image. */
+  readonly containersOf: (imageId: string) => number;
   readonly status: () => AgentStatus;
 }
 
@@ -98,8 +105,7 @@ async function dispatch(
         signal,
       );
     case 'DELETE /images':
-      await removeImage(ports.images, url.searchParams.get('reference') ?? '');
-      return undefined;
+      return removeImage(ports, url.searchParams.get('reference') ?? '');
     case 'GET /status':
       return ports.status();
     default:
@@ -107,14 +113,18 @@ async function dispatch(
   }
 }
 
-async function removeImage(images: ImageStore, reference: string): Promise<void> {
-  if (images.resolve(reference) === undefined) {
+async function removeImage({ images, containersOf }: ControlPorts, reference: string): Promise<RemovedImage> {
+  const found = images.resolve(reference);
+  if (found === undefined) {
     throw new PodwrightError(
       'E_NOT_FOUND',
       `remove image ${reference}: no such image; podwright image ls lists them`,
     );
   }
+  const containers = containersOf(found.id);
   await images.remove(reference);
+  // One that has other names is still there.
+  return { containers: images.resolve(found.id) === undefined ? containers : 0 };
 }
 
 interface AskOptions {
@@ -174,7 +184,7 @@ async function readAll(response: IncomingMessage): Promise<string> {
 export interface ControlClient {
   images(): Promise<readonly ImageRecord[]>;
   importArchive(archive: Readable, name: string | undefined): Promise<readonly ImageRecord[]>;
-  removeImage(reference: string): Promise<void>;
+  removeImage(reference: string): Promise<RemovedImage>;
   status(): Promise<AgentStatus>;
 }
 
@@ -188,7 +198,7 @@ export function connectControl(socketPath: string, clock: Clock = systemClock): 
       return (await call({ method: 'POST', path, body })) as readonly ImageRecord[];
     },
     removeImage: async (reference) =>
-      void (await call({ method: 'DELETE', path: `/images?${query({ reference })}` })),
+      (await call({ method: 'DELETE', path: `/images?${query({ reference })}` })) as RemovedImage,
     status: async () => (await call({ method: 'GET', path: '/status' })) as AgentStatus,
   };
 }

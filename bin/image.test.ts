@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { PodwrightError } from '#base/errors.ts';
 import type { NodeHere } from './nodes-here.ts';
-import { importInto, removeImages, renderImage } from './image.ts';
+import { importInto, removeImages, renderImage, renderRemoved } from './image.ts';
 
 const image = {
   id: `sha256:${'0123456789ab'.repeat(5)}0123`,
@@ -47,6 +47,7 @@ it('removeImages() removes what it can, says what is gone and all that is not th
   const node = nodeWith({
     removeImage: async (reference) => {
       if (reference !== 'there') throw new PodwrightError('E_NOT_FOUND', `remove image ${reference}: none`);
+      return { containers: 0 };
     },
   });
   const gone: string[] = [];
@@ -63,6 +64,7 @@ it('removeImages() removes an image from the nodes that have it, and is content'
     ...nodeWith({
       removeImage: async () => {
         if (error !== undefined) throw error;
+        return { containers: name === 'node-4' ? 2 : 0 };
       },
     }),
     name,
@@ -71,15 +73,17 @@ it('removeImages() removes an image from the nodes that have it, and is content'
   const broken = new PodwrightError('E_CONNECTION', 'node-3: gone');
   const remove = async (nodes: readonly NodeHere[]): Promise<readonly string[]> => {
     const gone: string[] = [];
-    await removeImages(nodes, ['a'], (reference) => gone.push(reference)).catch((error: unknown) =>
-      gone.push(String(error)),
-    );
+    const say = (...said: Parameters<typeof renderRemoved>): void => void gone.push(renderRemoved(...said));
+    await removeImages(nodes, ['a'], say).catch((error: unknown) => gone.push(String(error)));
     return gone;
   };
-  expect(await remove([having('node-1', none), having('node-2')])).toEqual(['a']);
+  expect(await remove([having('node-1', none), having('node-2')])).toEqual(['removed a']);
+  expect(await remove([having('node-1', none), having('node-4')])).toEqual([
+    'removed a; in use by containers (2 on node-4), which keep its layers until they are gone',
+  ]);
   expect(await remove([having('node-1', none), having('node-2', none)])).toEqual([String(none)]);
   expect(await remove([having('node-1'), having('node-2', none), having('node-3', broken)])).toEqual([
-    'a',
+    'removed a',
     String(broken),
   ]);
 });

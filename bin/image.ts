@@ -88,14 +88,29 @@ export function renderImage(
 export async function runImageRemove(references: readonly string[], options: ImageOptions): Promise<void> {
   const nodes = await nodesHere(options.data);
   const progress = createProgress(systemClock, options.output, print);
-  await removeImages(nodes, references, (reference) => progress.say(`removed ${reference}`, { reference }));
+  await removeImages(nodes, references, (reference, inUse) =>
+    progress.say(renderRemoved(reference, inUse), { reference, inUse }),
+  );
+}
+
+/** Containers of an image that was removed, by node. */
+export interface ImageInUse {
+  readonly node: string;
+  readonly containers: number;
+}
+
+/** Pure. */
+export function renderRemoved(reference: string, inUse: readonly ImageInUse[]): string {
+  if (inUse.length === 0) return `removed ${reference}`;
+  const places = inUse.map(({ node, containers }) => `${containers} on ${node}`).join(', ');
+  return `removed ${reference}; in use by containers (${places}), which keep its layers until they are gone`;
 }
 
 /** @throws the first reason of each reference that no node has, or that some node did not remove, in one line */
 export async function removeImages(
   nodes: readonly NodeHere[],
   references: readonly string[],
-  onRemoved: (reference: string) => void,
+  onRemoved: (reference: string, inUse: readonly ImageInUse[]) => void,
 ): Promise<void> {
   const failures: unknown[] = [];
   for (const reference of references) {
@@ -106,7 +121,11 @@ export async function removeImages(
     const others = reasons.filter((reason) => !isPodwrightError(reason, 'E_NOT_FOUND'));
     // A node that never had it is as it should be, where another had.
     const isGone = reasons.length < outcomes.length;
-    if (isGone) onRemoved(reference);
+    const inUse = outcomes.flatMap((outcome, at) => {
+      const containers = outcome.status === 'fulfilled' ? outcome.value.containers : 0;
+      return containers > 0 ? [{ node: nodes[at]?.name ?? '', containers }] : [];
+    });
+    if (isGone) onRemoved(reference, inUse);
     const [failure = isGone ? undefined : reasons[0]] = others;
     if (failure !== undefined) failures.push(failure);
   }
