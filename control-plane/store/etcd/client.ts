@@ -44,6 +44,13 @@ const channelOptions = {
   'grpc.use_local_subchannel_pool': 1,
 };
 
+interface Member {
+  readonly address: string;
+  readonly client: Client;
+  /** When it last answered anything. */
+  heardAtMs: number;
+}
+
 /** Loads gRPC. Nothing is connected yet. @throws E_USAGE when a URL is none */
 export async function createEtcdClient(options: EtcdClientOptions): Promise<EtcdClient> {
   parseEndpoints(options.endpoints);
@@ -55,7 +62,7 @@ export class EtcdClient implements Disposable {
   readonly services: Services;
   readonly #clock: Clock;
   readonly #grpc: LoadedContract<'etcd-v3'>['grpc'];
-  readonly #members: readonly { readonly address: string; readonly client: Client }[];
+  readonly #members: readonly Member[];
   readonly #calls = new Set<{ cancel(): void }>();
   readonly #watches = new Set<{ cancel(): void }>();
   readonly #closed = new AbortController();
@@ -68,6 +75,7 @@ export class EtcdClient implements Disposable {
     this.#grpc = grpc;
     this.#members = addresses.map((address) => ({
       address,
+      heardAtMs: -Infinity,
       client: new grpc.Client(address, credentialsFor(grpc, address, isSecure ? (tls ?? {}) : undefined), {
         ...channelOptions,
         ...(familyOfIp(hostOf(address)) === undefined
@@ -88,10 +96,12 @@ export class EtcdClient implements Disposable {
     const member = this.#member();
     const { promise, resolve, reject } = Promise.withResolvers<R>();
     let isLate = false;
+    const askedAtMs = this.#clock.monotonic();
     const onAnswer = (error: ServiceError | null, response?: R): void => {
       this.#calls.delete(call);
       timer[Symbol.dispose]();
       if (error === null && response !== undefined) {
+        member.heardAtMs = this.#clock.monotonic();
         resolve(response);
         return;
       }
@@ -99,7 +109,9 @@ export class EtcdClient implements Disposable {
       const failure = isLate
         ? new PodwrightError('E_TIMEOUT', `${where}: no answer in ${Math.round(ms)} ms`)
         : this.#failureOf(where, error);
-      if (isTransient(failure)) this.leave(member.address);
+      // One that answers others meanwhile is slow, not away: to leave it would only make every member do more, and end the watches.
+      const isSlow = isLate && member.heardAtMs > askedAtMs;
+      if (isTransient(failure) && !isSlow) this.leave(member.address);
       reject(failure);
     };
     const { path, requestSerialize, responseDeserialize } = method;
@@ -144,9 +156,11 @@ export class EtcdClient implements Disposable {
     const { path, requestSerialize, responseDeserialize } = this.services['etcdserverpb.Watch'].Watch;
     const metadata = new this.#grpc.Metadata();
     metadata.set('hasleader', 'true');
-    const { client } = this.#member();
+    const member = this.#member();
+    const { client } = member;
     const stream = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata, {});
     this.#watches.add(stream);
+    stream.on('data', () => (member.heardAtMs = this.#clock.monotonic()));
     stream.on('status', () => this.#watches.delete(stream));
     return stream;
   }
@@ -169,7 +183,7 @@ export class EtcdClient implements Disposable {
     for (const { client } of this.#members) client.close();
   }
 
-  #member(): { readonly address: string; readonly client: Client } {
+  #member(): Member {
     const member = this.#members[this.#at];
     if (member === undefined) throw new PodwrightError('E_INTERNAL', 'choose an etcd member: there is none');
     return member;
