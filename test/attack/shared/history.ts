@@ -78,7 +78,7 @@ export interface Watched {
 /** From the kill of who ran the controllers to what another did. */
 export interface Takeover {
   readonly leaseMs: number;
-  /** How long of it the store took no write from anybody; nobody can lead then. */
+  /** How long of it nobody could write, but for the time of an election: nobody can lead then. */
   readonly outageMs: number;
   readonly boundMs: number;
   readonly replicaSetMs: number;

@@ -3,6 +3,7 @@ import { systemClock } from '#base/clock.ts';
 import { eventually } from '#test/cluster/cluster.ts';
 import type { Random } from '#test/fuzz/damage.ts';
 import type { Takeover } from './history.ts';
+import { electionMs } from './pulse.ts';
 import type { CampaignServer } from './servers.ts';
 import { measureTakeover } from './takeover.ts';
 
@@ -153,9 +154,13 @@ class Killer {
     if (victim === 'leader') {
       await using transport = other.connect();
 
-      const measured = await measureTakeover(transport, asked, killedMs);
+      const { madeMs, ...measured } = await measureTakeover(transport, asked, killedMs);
       const lastedMs = Math.max(measured.boundMs, measured.replicaSetMs);
-      const outageMs = members?.outageMs(killedMs, killedMs + lastedMs) ?? 0;
+      const outageMs = Math.max(
+        members?.outageMs(killedMs, killedMs + lastedMs) ?? 0,
+        madeMs - electionMs,
+        0,
+      );
       const takeover = { ...measured, outageMs };
       this.takeovers.push(takeover);
       say(`taken over ${JSON.stringify(takeover, roundNumbers)}`);

@@ -8,7 +8,7 @@ export interface Pulse extends AsyncDisposable {
 
 const paceMs = 300;
 /** etcd's election timeout, and as much again until a write is answered on a machine that does other things as well. */
-const electionMs = 2000;
+export const electionMs = 2000;
 
 /** `write` resolves when a write is done, and throws when it is given up. Times are of systemClock.monotonic(). */
 export function startPulse(write: () => Promise<unknown>): Pulse {

@@ -25,12 +25,12 @@ export async function makeNode(transport: Transport): Promise<void> {
   });
 }
 
-/** `asked` is part of the names of what is made; `killedMs` of systemClock.monotonic(). */
+/** `asked` is part of the names of what is made; `killedMs` of systemClock.monotonic(); `madeMs`: when there was something to act on. */
 export async function measureTakeover(
   transport: Transport,
   asked: string,
   killedMs: number,
-): Promise<Omit<Takeover, 'outageMs'>> {
+): Promise<Omit<Takeover, 'outageMs'> & { readonly madeMs: number }> {
   const name = `takeover-${asked}`;
   const spec = {
     tolerations: [{ operator: 'Exists' }],
@@ -45,6 +45,7 @@ export async function measureTakeover(
       spec: { replicas: 0, selector: { matchLabels: labels }, template },
     }),
   );
+  const madeMs = systemClock.monotonic() - killedMs;
   const isBound = (pod: JsonObject): boolean =>
     at(pod, 'metadata.name') === name && stringOf(at(pod, 'spec.nodeName')) !== '';
   const isOurs = (set: JsonObject): boolean =>
@@ -58,6 +59,7 @@ export async function measureTakeover(
   );
   return {
     leaseMs: leaseSeconds * 1000,
+    madeMs,
     boundMs: boundMs - killedMs,
     replicaSetMs: replicaSetMs - killedMs,
   };
