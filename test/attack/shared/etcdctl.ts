@@ -9,19 +9,19 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { run } from '#test/cluster/cluster.ts';
 import { keyOf, namespace, type Dump, type Written } from './history.ts';
 
-const program = '/usr/bin/etcdctl';
+export const program = '/usr/bin/etcdctl';
 
 /** Why there is no campaign; '' where it is installed. */
 export const noEtcdctl: string = existsSync(program) ? '' : 'etcdctl is not installed (Debian: etcd-client)';
 
-/** What etcdctl needs to reach the members: `--endpoints` and files. */
-export type EtcdctlArgs = readonly string[];
+/** etcdctl, with what it needs to reach the store. */
+export type EtcdctlCommand = readonly string[];
 
 const environment = { ETCDCTL_API: '3' };
 
 /** All keys of Kubernetes. Values that are no JSON are left out: addresses of servers. */
-export async function readStore(args: EtcdctlArgs): Promise<Dump> {
-  const command = [program, ...args, 'get', '/registry', '--prefix', '-w', 'json'];
+export async function readStore(etcdctl: EtcdctlCommand): Promise<Dump> {
+  const command = [...etcdctl, 'get', '/registry', '--prefix', '-w', 'json'];
   const { code, stdout, stderr } = await run(command, { environment });
   if (code !== 0) throw new Error(`etcdctl get: ${stderr}`);
   return new Map(
@@ -41,8 +41,9 @@ export interface StoreWatcher extends AsyncDisposable {
 }
 
 /** Follows the store by etcdctl's own watch, from its first revision on. */
-export function watchStore(args: EtcdctlArgs): StoreWatcher {
-  const child = spawn(program, [...args, 'watch', '/registry', '--prefix', '--rev=1', '-w', 'json'], {
+export function watchStore(etcdctl: EtcdctlCommand): StoreWatcher {
+  const [first = program, ...args] = etcdctl;
+  const child = spawn(first, [...args, 'watch', '/registry', '--prefix', '--rev=1', '-w', 'json'], {
     stdio: ['ignore', 'pipe', 'ignore'],
     env: { ...process.env, ...environment },
   });

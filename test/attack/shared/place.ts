@@ -9,7 +9,7 @@ import { createAuthority, issueCertificate } from '#control-plane/apiserver/pki/
 import { createEtcdClient } from '#control-plane/store/etcd/client.ts';
 import { startEtcd, type EtcdServers } from '#control-plane/store/etcd/etcd-server.fixture.ts';
 import { eventually, freePort } from '#test/cluster/cluster.ts';
-import type { EtcdctlArgs } from './etcdctl.ts';
+import { program as etcdctlProgram, type EtcdctlCommand } from './etcdctl.ts';
 import type { Members } from './kills.ts';
 import { startPulse } from './pulse.ts';
 import { CampaignServer, compileShiftedClock, shareAuthority } from './servers.ts';
@@ -21,7 +21,7 @@ export interface Place extends AsyncDisposable {
   readonly servers: readonly CampaignServer[];
   readonly members: Members | undefined;
   /** How etcdctl reads the store; of the embedded engine only after its server was started anew to serve it. */
-  readStoreBy(): Promise<EtcdctlArgs>;
+  readStoreBy(): Promise<EtcdctlCommand>;
 }
 
 const memberCount = 3;
@@ -69,7 +69,7 @@ export async function makePlace(engine: Engine, keep: string | undefined): Promi
     directory,
     servers,
     members: store?.members,
-    readStoreBy: async () => store?.etcdctlArgs ?? serveStore(first),
+    readStoreBy: async () => store?.etcdctl ?? serveStore(first),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -84,17 +84,18 @@ async function started(server: CampaignServer): Promise<void> {
 }
 
 /** The store of the embedded engine, as etcd at a socket. */
-async function serveStore(server: CampaignServer): Promise<EtcdctlArgs> {
+async function serveStore(server: CampaignServer): Promise<EtcdctlCommand> {
   await server.kill('SIGTERM');
   server.start(['--etcd-listen', 'unix:']);
   await eventually('the store is served', async () => server.isReady, startMs);
-  return ['--endpoints', `unix://${join(server.dataDir, 'etcd.sock')}`];
+  // By its name in its directory: etcdctl 3.4 sends the path as the name of the host, which HTTP/2 refuses with a slash.
+  return ['/usr/bin/env', '-C', server.dataDir, etcdctlProgram, '--endpoints', 'unix://etcd.sock'];
 }
 
 interface Store extends AsyncDisposable {
   readonly members: Members;
   readonly serverArgs: readonly string[];
-  readonly etcdctlArgs: EtcdctlArgs;
+  readonly etcdctl: EtcdctlCommand;
 }
 
 /** Three members that speak TLS only, to those whom their authority knows. */
@@ -134,7 +135,7 @@ async function startMembers(directory: string): Promise<Store> {
   return {
     members: { count: memberCount, kill: etcd.kill, start: etcd.start, isHealthy, outageMs: pulse.outageMs },
     serverArgs: ['--etcd-servers', urls, '--etcd-cafile', ca, '--etcd-certfile', cert, '--etcd-keyfile', key],
-    etcdctlArgs: ['--endpoints', urls, '--cacert', ca, '--cert', cert, '--key', key],
+    etcdctl: [etcdctlProgram, '--endpoints', urls, '--cacert', ca, '--cert', cert, '--key', key],
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
