@@ -208,6 +208,9 @@ async function historyComplete(written: readonly Written[], dump: Dump): Promise
 function writtenOf(watched: readonly Watched[]): readonly Written[] {
   const byRevision = new Map<number, Written>();
   for (const { stretches } of watched) {
+    for (const [key, { revision, object }] of stretches[0]?.listed ?? []) {
+      byRevision.set(revision, { revision, key, value: object });
+    }
     for (const { events } of stretches) {
       for (const { revision, key, type, object } of events) {
         byRevision.set(revision, { revision, key, value: type === 'DELETED' ? undefined : object });

@@ -2,6 +2,7 @@
 import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { systemClock } from '#base/clock.ts';
+import { errnoOf } from '#base/errors.ts';
 import type { Transport } from '#client/transport.ts';
 import type { Random } from '#test/fuzz/damage.ts';
 import { countIn, keyOf, namespace, revisionOf, type Operation, type Resource } from './history.ts';
@@ -34,6 +35,8 @@ interface Answer {
   readonly body: JsonObject;
   readonly startMs: number;
   readonly endMs: number;
+  /** Nobody was there to be asked: it is as if it had not been. */
+  readonly isUnsent?: boolean;
 }
 
 type Asked = Pick<Operation, 'verb' | 'key'> & Partial<Pick<Operation, 'token' | 'base' | 'count'>>;
@@ -186,6 +189,10 @@ class CampaignClient {
     const path = method === 'POST' ? pathOf(asked.key).replace(/\/[^/]*$/, '') : pathOf(asked.key);
     const answer = await this.#ask(method, path, body === undefined ? undefined : { body, type });
     const { status } = answer;
+    if (answer.isUnsent === true) {
+      this.#options.budget.writes++;
+      return;
+    }
     if (status >= 400 && status < 500) return this.#note(asked, answer, { fate: 'refused' });
     if (status !== 200 && status !== 201) return this.#note(asked, answer, { fate: 'unknown' });
     if (method !== 'DELETE') {
@@ -219,12 +226,13 @@ class CampaignClient {
       const endMs = systemClock.monotonic();
       const text = answer?.body instanceof Uint8Array ? Buffer.from(answer.body).toString() : '';
       return { status: answer?.status ?? 0, body: objectOf(JSON.parse(text)), startMs, endMs };
-    } catch {
-      // Whatever broke, what matters is that nobody knows.
+    } catch (error) {
+      // Whatever broke, what matters is whether anybody can know.
+      const isUnsent = error instanceof Error && errnoOf(error.cause) === 'ECONNREFUSED';
       const endMs = systemClock.monotonic();
       this.#transport = (this.#transport + 1) % this.#options.transports.length;
       await systemClock.sleep(retryMs);
-      return { status: 0, body: {}, startMs, endMs };
+      return { status: 0, body: {}, startMs, endMs, isUnsent };
     }
   }
 }

@@ -67,6 +67,8 @@ export interface Stretch {
 export interface Held {
   readonly revision: number;
   readonly digest: string;
+  /** Of what a watcher listed. */
+  readonly object?: JsonObject;
 }
 
 export interface Watched {

@@ -78,7 +78,7 @@ async function list(transport: Transport | undefined, resource: Resource): Promi
   const listed = new Map(
     objectsOf(body['items']).map((item) => [
       nameIn(resource, item),
-      { revision: revisionOf(item), digest: digestOf(item) },
+      { revision: revisionOf(item), digest: digestOf(item), object: item },
     ]),
   );
   const from = revisionOf(body);
