@@ -3,7 +3,7 @@ import { describeError } from '#base/errors.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
-import { computeRoutes, planRoutes } from '#agent/network/fabric-plan.ts';
+import { computeRoutes, concernsFabric, planRoutes } from '#agent/network/fabric-plan.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
@@ -36,6 +36,10 @@ export async function startPodRoutes(
         logger.warn({ error: describeError(error), retryMs }, 'routes to pods not as wanted'),
     }),
   );
-  stack.use(cache.onChange(() => queue.add('routes')));
+  stack.use(
+    cache.onChange(({ old, current }) => {
+      if (concernsFabric(old, current)) queue.add('routes');
+    }),
+  );
   return stack.move();
 }

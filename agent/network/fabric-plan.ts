@@ -1,4 +1,5 @@
 import type { Node } from '#api/generated/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
 import { familyOfIp, formatCidr, formatIp, networkOf, parseCidr, parseIp } from '#base/ip.ts';
 import type { NetOp, RouteInfo } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftSet, NftTable } from '#native/nft/nft.ts';
@@ -98,6 +99,13 @@ function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): reado
   const addresses = nodes.flatMap(internalIpsOf).filter((ip) => familyOfIp(ip) === 4);
   const keys = new Set([options.clusterCidr, '224.0.0.0/4', ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
+}
+
+/** Whether a change of a Node can change a route or a rule: a node writes its status far more often than either. */
+export function concernsFabric(old: Node | undefined, current: Node | undefined): boolean {
+  const facts = (node: Node | undefined): unknown =>
+    node === undefined ? undefined : [podCidrsOf(node), internalIpsOf(node)];
+  return old === undefined || current === undefined || !equalJson(facts(old), facts(current));
 }
 
 /** The addresses of a node that others reach it by. */

@@ -1,17 +1,19 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '#base/clock.ts';
+import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
+import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
 import { ownNetns, type RouteInfo } from '#native/netlink/netlink.ts';
 import { renderNetOp } from '#native/netlink/render.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
+import { createFakeNft } from '#native/nft/nft.fake.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { renderTable } from '#native/nft/render.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
-import { computeRoutes, planRoutes, renderMasquerade } from './fabric-plan.ts';
+import { computeRoutes, concernsFabric, planRoutes, renderMasquerade } from './fabric-plan.ts';
 import { startFabric } from './fabric.ts';
 
 function node(name: string, podCIDR: string | undefined, ip: string | undefined, version = '1'): Node {
@@ -94,6 +96,66 @@ describe('renderMasquerade()', () => {
     expect(text).toContain(want);
     for (const kept of ['10.244.0.0/16', '192.0.2.1', '192.0.2.2']) expect(text).toContain(kept);
   });
+});
+
+test.each([
+  ['a heartbeat', { conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: 't' }] }, false],
+  ['images', { images: [{ names: ['i'] }] }, false],
+  ['an address', { addresses: [{ type: 'InternalIP', address: '192.0.2.9' }] }, true],
+])('concernsFabric() judges %s', (_name, status, want) => {
+  expect(concernsFabric(other, { ...other, status: { ...other.status, ...status } })).toBe(want);
+});
+
+test('startFabric() reads no routes and walks no nodes for a status, and once for a new range', async () => {
+  const nodes = createInformerCache<Node>((error) => {
+    throw error;
+  });
+  const names = Array.from({ length: 100 }, (_, index) => String(index + 1));
+  const made = (name: string): Node => node(`node-${name}`, `10.244.${name}.0/24`, `192.0.2.${name}`);
+  nodes.replace(names.map(made), '1');
+  let work = 0;
+  const counted = <T extends object>(port: T, ...calls: readonly (keyof T)[]): T =>
+    new Proxy(port, {
+      get: (target, name) => {
+        if (calls.some((call) => call === name)) work += 1;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  const netlink = counted(createFakeNetlink(), 'state', 'apply');
+  await using _fabric = await startFabric({
+    nodeName: 'node-1',
+    nodes: counted(nodes, 'list'),
+    netlink,
+    nft: createFakeNft(),
+    clock: createFakeClock(),
+    log: silentLogger,
+    clusterCidr: '10.244.0.0/16',
+    serviceCidr: '10.96.0.0/12',
+    nodeIp: '192.0.2.10',
+    hasEgress: false,
+  });
+  const settle = (): Promise<unknown> => delay(5);
+  await settle();
+  work = 0;
+  for (const [index, name] of names.entries()) {
+    const { metadata, ...rest } = made(name);
+    const conditions = [{ type: 'Ready', status: 'True' }];
+    const object: Node = {
+      ...rest,
+      metadata: { ...metadata, resourceVersion: String(index + 2) },
+      status: { ...rest.status, conditions },
+    };
+    nodes.apply({ type: 'MODIFIED', object });
+    await settle();
+  }
+  expect(work).toBe(0);
+  nodes.apply({ type: 'MODIFIED', object: node('node-7', '10.244.200.0/24', '192.0.2.7', '900') });
+  await settle();
+  expect((await netlink.state(ownNetns)).routes.map(({ destination }) => destination)).toContain(
+    '10.244.200.0/24',
+  );
+  expect(work).toBeGreaterThan(0);
 });
 
 describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs root)', () => {

@@ -6,15 +6,17 @@ import type { Node } from '#api/generated/objects.ts';
 import { parseCidr } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
-import type { Nft } from '#native/nft/nft.ts';
+import type { Nft, NftTable } from '#native/nft/nft.ts';
 import { renderTable } from '#native/nft/render.ts';
 import {
   computeRoutes,
+  concernsFabric,
   masqueradeTable,
   planRoutes,
   podCidrsOf,
   podwrightRouteProtocol,
   renderMasquerade,
+  type FabricRoute,
 } from './fabric-plan.ts';
 
 export interface FabricOptions {
@@ -51,18 +53,16 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
 
   await netlink.apply(ownNetns, planForwarding(options));
   await nodes.synced;
-  let committed = '';
+  const wanted = createWanted(options);
+  let committed: NftTable | undefined;
   const work: Record<Key, () => Promise<void>> = {
-    routes: () => applyRoutes(options),
+    routes: () => applyRoutes(options, wanted.routes()),
     masquerade: async () => {
-      const podCidr = podCidrsOf(ownNode(options) ?? {}).find((cidr) => parseCidr(cidr)?.ip.family === 4);
-      if (podCidr === undefined) return;
-      const { clusterCidr, linkCidr, hasEgress } = options;
-      const table = renderMasquerade({ podCidr, clusterCidr, linkCidr, hasEgress }, nodes.list());
-      const text = renderTable(table);
-      if (text === committed && (await nft.hasTable(ownNetns, masqueradeTable))) return;
+      const table = wanted.masquerade();
+      if (table === undefined) return;
+      if (table === committed && (await nft.hasTable(ownNetns, masqueradeTable))) return;
       await nft.commit(ownNetns, [{ op: 'replaceTable', table }]);
-      committed = text;
+      committed = table;
     },
   };
   const queue = stack.use(
@@ -75,7 +75,9 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
     }),
   );
   stack.use(
-    nodes.onChange(() => {
+    nodes.onChange(({ old, current }) => {
+      if (!concernsFabric(old, current)) return;
+      wanted.forget();
       queue.add('routes');
       queue.add('masquerade');
     }),
@@ -83,7 +85,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   stack.use(
     await netlink.watch(ownNetns, (event) => {
       if (event.kind === 'route') {
-        if (event.removed && isOurs(options, event.destination)) queue.add('routes');
+        if (event.removed && wanted.hasRouteTo(event.destination)) queue.add('routes');
         return;
       }
       // A link that comes back has lost its routes, and its own events may be all that says so. But each pod makes and ends a
@@ -98,16 +100,44 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   return stack.move();
 }
 
-/** Whether a route to the destination is one that the fabric keeps. */
-function isOurs(options: FabricOptions, destination: string): boolean {
-  if (destination === options.serviceCidr) return true;
-  return computeRoutes(options.nodes.list(), options.nodeName).some(
-    (route) => route.destination === destination,
-  );
+/** What all Nodes together ask for: worked out once after each change that concerns the fabric. */
+interface Wanted {
+  routes(): readonly FabricRoute[];
+  hasRouteTo(destination: string): boolean;
+  /** The same value until the rules must be others. */
+  masquerade(): NftTable | undefined;
+  forget(): void;
 }
 
-function ownNode(options: FabricOptions): Node | undefined {
-  return options.nodes.get(options.nodeName);
+function createWanted({ nodes, nodeName, serviceCidr, ...options }: FabricOptions): Wanted {
+  let routes: readonly FabricRoute[] | undefined;
+  let destinations: ReadonlySet<string> | undefined;
+  let masquerade: { readonly table: NftTable; readonly text: string } | undefined;
+  let isStale = true;
+  const routesNow = (): readonly FabricRoute[] => (routes ??= computeRoutes(nodes.list(), nodeName));
+  return {
+    routes: routesNow,
+    hasRouteTo: (destination) => {
+      destinations ??= new Set([serviceCidr, ...routesNow().map((route) => route.destination)]);
+      return destinations.has(destination);
+    },
+    masquerade: () => {
+      if (!isStale) return masquerade?.table;
+      const podCidr = podCidrsOf(nodes.get(nodeName) ?? {}).find((cidr) => parseCidr(cidr)?.ip.family === 4);
+      if (podCidr === undefined) return undefined;
+      const { clusterCidr, linkCidr, hasEgress } = options;
+      const table = renderMasquerade({ podCidr, clusterCidr, linkCidr, hasEgress }, nodes.list());
+      const text = renderTable(table);
+      if (text !== masquerade?.text) masquerade = { table, text };
+      isStale = false;
+      return masquerade.table;
+    },
+    forget: () => {
+      routes = undefined;
+      destinations = undefined;
+      isStale = true;
+    },
+  };
 }
 
 function planForwarding(options: FabricOptions): readonly NetOp[] {
@@ -135,8 +165,7 @@ function serviceRoute(options: FabricOptions): NetOp {
 }
 
 /** A node that is not on our link refuses its route (ENETUNREACH); the others get theirs all the same. */
-async function applyRoutes(options: FabricOptions): Promise<void> {
-  const wanted = computeRoutes(options.nodes.list(), options.nodeName);
+async function applyRoutes(options: FabricOptions, wanted: readonly FabricRoute[]): Promise<void> {
   const { routes } = await options.netlink.state(ownNetns);
   const service = routes.some((route) => route.destination === options.serviceCidr)
     ? []
