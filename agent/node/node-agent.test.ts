@@ -58,8 +58,8 @@ test('startNodeAgent() registers the node and keeps its lease', async () => {
   });
   expect(node?.status?.capacity).toEqual({
     cpu: '2',
-    memory: '4194304Ki',
-    'ephemeral-storage': '10485760Ki',
+    memory: '4Gi',
+    'ephemeral-storage': '10Gi',
     pods: '110',
   });
   expect(node?.status?.conditions?.find((c) => c.type === 'Ready')).toMatchObject({
@@ -121,6 +121,22 @@ test('startNodeAgent() puts right what others wrote while it was silent', async 
   await advance(9_000);
   await advance(1_000);
   expect(client.writes.slice(written)).toEqual(['update leases kube-node-lease/n1']);
+  await agent[Symbol.asyncDispose]();
+});
+
+test('startNodeAgent() says that the last image went, once', async () => {
+  const demo = { id: 'i', names: ['demo:1'], digests: [], sizeBytes: 5, createdAtMs: 0, user: '' };
+  let images: NodeInput['images'] = [demo];
+  const { client, agent, settle, advance } = start(() => ({ ...input, images }));
+  await agent.registered;
+  await settle();
+  expect(client.all(nodes)[0]?.status?.images).toHaveLength(1);
+  images = [];
+  await advance(10_000);
+  expect(client.all(nodes)[0]?.status?.images).toBeUndefined();
+  const written = client.writes.length;
+  for (let turn = 0; turn < 6; turn++) await advance(10_000);
+  expect(client.writes.slice(written).filter((write) => write.includes('nodes'))).toEqual([]);
   await agent[Symbol.asyncDispose]();
 });
 

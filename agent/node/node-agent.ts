@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { equalJson, isObject } from '#api/wire/json.ts';
+import { equalJson, equalStored, isObject } from '#api/wire/json.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import type { Lease, Node, NodeStatus } from '#api/generated/objects.ts';
 import { formatMicroTime } from '#api/meta/time.ts';
@@ -139,14 +139,14 @@ function says(status: NodeStatus, { conditions = [], ...fields }: NodeStatus): b
   const isSame = (own: unknown, there: unknown): boolean =>
     isObject(own) && isObject(there)
       ? Object.entries(own).every(([name, value]) => isSame(value, there[name]))
-      : equalJson(own, there);
+      : equalStored(own, there);
   const verdicts = conditions.map(({ type, status: state, reason, message }) => ({
     own: [state, reason, message],
     there: status.conditions?.find((one) => one.type === type),
   }));
   return (
     isSame(fields, status) &&
-    verdicts.every(({ own, there }) => equalJson(own, [there?.status, there?.reason, there?.message]))
+    verdicts.every(({ own, there }) => equalStored(own, [there?.status, there?.reason, there?.message]))
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Node, NodeCondition, NodeStatus } from '#api/generated/objects.ts';
+import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import type { MachineFacts } from './machine.ts';
@@ -51,11 +52,12 @@ export function renderNodeStatus(
   now: number,
 ): NodeStatus {
   const { machine, ips, hostname, images } = input;
+  // In canonical form, as the server keeps them: 4194304Ki is 4Gi, and would be reported again and again.
   const capacity = {
-    cpu: String(machine.cpuCount),
-    memory: `${Math.floor(machine.memoryBytes / 1024)}Ki`,
-    'ephemeral-storage': `${Math.floor(machine.diskBytes / 1024)}Ki`,
-    pods: String(input.podsMax),
+    cpu: canonicalQuantity(String(machine.cpuCount)),
+    memory: canonicalQuantity(`${Math.floor(machine.memoryBytes / 1024)}Ki`),
+    'ephemeral-storage': canonicalQuantity(`${Math.floor(machine.diskBytes / 1024)}Ki`),
+    pods: canonicalQuantity(String(input.podsMax)),
   };
   return {
     addresses: [

@@ -134,3 +134,27 @@ const empty: JsonObject = Object.freeze({});
 export function nameOrPrefix(object: JsonObject): string {
   return stringOf(at(object, 'metadata.name')) || stringOf(at(object, 'metadata.generateName'));
 }
+
+/** Whether a server stores the same of both: whoever compares what is stored with what is to be there asks this. */
+export function equalStored(a: unknown, b: unknown): boolean {
+  return equalJson(withoutEmpty({ value: a }), withoutEmpty({ value: b }));
+}
+
+/**
+ * Without the members that a server may leave out of what it stores (Go's omitempty): null, absent, an empty text or list.
+ */
+export function withoutEmpty(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutEmpty);
+  if (typeof value !== 'object' || value === null) return value ?? undefined;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => !isEmpty(member))
+      .map(([key, member]) => [key, withoutEmpty(member)]),
+  );
+}
+
+function isEmpty(member: unknown): boolean {
+  return (
+    member === undefined || member === null || member === '' || (Array.isArray(member) && member.length === 0)
+  );
+}

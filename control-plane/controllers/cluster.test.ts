@@ -3,7 +3,7 @@ import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Deployment, Node, Pod } from '#api/generated/objects.ts';
-import { formatTime } from '#api/meta/time.ts';
+import { formatMicroTime, formatTime } from '#api/meta/time.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
@@ -306,7 +306,7 @@ it('Endpoints of a Service without a selector become slices, until the Service g
     client
       .all(kinds.endpointSlices)
       .filter(({ metadata }) => metadata?.labels?.['endpointslice.kubernetes.io/managed-by'] === manager)
-      .map(({ endpoints }) => endpoints?.map(({ addresses }) => addresses[0]));
+      .map(({ endpoints = [] }) => endpoints.map(({ addresses }) => addresses[0]));
   const mirrored = () => slicesBy('endpointslicemirroring-controller.k8s.io');
   const spec = { ports: [{ port: 80 }], clusterIP: '10.96.0.10' };
 
@@ -489,7 +489,7 @@ it('a silent node is marked, tainted and emptied; pods move to the other', async
   const beat = async (): Promise<void> => {
     const lease = {
       metadata: { name: 'node-2', namespace: 'kube-node-lease' },
-      spec: { renewTime: String(cluster.clock.now()) },
+      spec: { renewTime: formatMicroTime(cluster.clock.now()) },
     };
     await client.create(kinds.leases, lease).catch(() => client.update(kinds.leases, lease));
   };

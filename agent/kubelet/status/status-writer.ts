@@ -1,6 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/wire/json.ts';
+import { equalJson, equalStored, withoutEmpty } from '#api/wire/json.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import type { ContainerStatus, Pod, PodCondition, PodStatus } from '#api/generated/objects.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
@@ -139,7 +139,7 @@ const ownFields = [
 export function planStatusPatch(pod: Pod, wanted: PodStatus): unknown {
   const reported = pod.status ?? {};
   const changed = ownFields
-    .filter((field) => !equalJson(withoutEmpty(reported[field]), withoutEmpty(wanted[field])))
+    .filter((field) => !equalStored(reported[field], wanted[field]))
     .map((field): [string, unknown] => [field, wanted[field] ?? null]);
   const conditions = changedConditions(reported.conditions ?? [], wanted.conditions ?? []);
   const ips = changedIps(reported, wanted);
@@ -165,7 +165,7 @@ function changedConditions(
   const deletions = gone.map(({ type }) => ({ $patch: 'delete', type }));
   const changes = wanted.flatMap((condition) => {
     const old = reported.find(({ type }) => type === condition.type);
-    if (old !== undefined && equalJson(withoutEmpty(old), withoutEmpty(condition))) return [];
+    if (old !== undefined && equalStored(old, condition)) return [];
     const cleared = Object.fromEntries(
       (['reason', 'message'] as const)
         .filter((field) => old?.[field] !== undefined && condition[field] === undefined)
@@ -184,15 +184,4 @@ function changedIps(reported: PodStatus, wanted: PodStatus): readonly unknown[] 
     ...old.filter((ip) => !now.includes(ip)).map((ip) => ({ $patch: 'delete', ip })),
     ...now.map((ip) => ({ ip })),
   ];
-}
-
-/** Without null and absent members, which a server may or may not keep. */
-function withoutEmpty(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutEmpty);
-  if (typeof value !== 'object' || value === null) return value ?? undefined;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== undefined && member !== null)
-      .map(([key, member]) => [key, withoutEmpty(member)]),
-  );
 }
