@@ -288,6 +288,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       maxAgeMs: parseDurationMs(options.imageMaximumGcAge),
     },
     pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
+    podsMax: options.maxPods,
     server: {
       host: options.nodeIp,
       port: kubeletPort,

@@ -70,7 +70,8 @@ function serverOptions(command: Command): Command {
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
     .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
-    .option('--cluster-cidr <cidr>', 'addresses of pods; each node gets a /24', '10.244.0.0/16')
+    .option('--cluster-cidr <cidr>', 'addresses of pods; each node gets a part', '10.244.0.0/16')
+    .option('--node-cidr-mask-size <bits>', "prefix of each node's part", integer(8, 30), 24)
     .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
     .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
     .option(
@@ -127,6 +128,7 @@ function agentOptions(command: Command): Command {
     .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option('--link-cidr <cidr>', "network of the nodes' link")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
+    .option('--max-pods <n>', 'pods that the node takes', integer(1, 65_536), 110)
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
     .addOption(
       new Option('--container-log-max-size <quantity>', "a container's log is rotated when it has this size")

@@ -227,6 +227,7 @@ function startLoops(server: ApiServer, { options, logger, clock }: LoopOptions):
       clock,
       logger,
       clusterCidr: options.clusterCidr,
+      nodePrefixLength: options.nodeCidrMaskSize,
       rootCaPem: server.caCertPem,
     }),
   );

@@ -24,6 +24,7 @@ export interface AgentCommandOptions {
   /** Durations as Go writes them. */
   readonly minimumImageTtlDuration: string;
   readonly imageMaximumGcAge: string;
+  readonly maxPods: number;
 }
 
 /** What `podwright server` was told. */
@@ -34,6 +35,8 @@ export interface ServerCommandOptions {
   readonly advertiseAddress: string;
   readonly serviceCidr: string;
   readonly clusterCidr: string;
+  /** The prefix of each node's range of pod addresses. */
+  readonly nodeCidrMaskSize: number;
   readonly clusterDns: string;
   readonly node: readonly string[];
   readonly adminKubeconfig?: string;

@@ -9,6 +9,7 @@ const server: ServerCommandOptions = {
   advertiseAddress: '192.0.2.10',
   serviceCidr: '10.96.0.0/16',
   clusterCidr: '10.244.0.0/16',
+  nodeCidrMaskSize: 24,
   clusterDns: '10.96.0.10',
   node: ['a=192.0.2.11', 'b.example=192.0.2.12'],
 };
@@ -30,6 +31,7 @@ const agent: AgentCommandOptions = {
   imageGcLowThreshold: 80,
   minimumImageTtlDuration: '2m',
   imageMaximumGcAge: '0s',
+  maxPods: 110,
 };
 
 describe('serverOptionProblems()', () => {
@@ -56,6 +58,14 @@ describe('serverOptionProblems()', () => {
   it.each<{ readonly change: Partial<ServerCommandOptions>; readonly want: RegExp }>([
     { change: { advertiseAddress: 'nonsense' }, want: /^--advertise-address nonsense: not an IP address$/ },
     { change: { advertiseAddress: '10.0.0.256' }, want: /not an IP address/ },
+    {
+      change: { nodeCidrMaskSize: 15 },
+      want: /^--cluster-cidr 10.244.0.0\/16: too small; each node gets a \/15$/,
+    },
+    {
+      change: { clusterCidr: '10.128.0.0/9', nodeCidrMaskSize: 26 },
+      want: /^--node-cidr-mask-size 26: divides --cluster-cidr 10.128.0.0\/9 into too many; at most 25$/,
+    },
     { change: { advertiseAddress: '0.0.0.0' }, want: /names no host/ },
     { change: { advertiseAddress: '::1' }, want: /^--advertise-address ::1: only IPv4 addresses/ },
     { change: { node: ['a=fd00::2'] }, want: /fd00::2: only IPv4 addresses/ },

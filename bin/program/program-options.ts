@@ -13,12 +13,11 @@ import {
   parseIp,
   withoutZone,
 } from '#base/ip.ts';
+import { nodePrefixBitsMax } from '#control-plane/controllers/node-ipam/node-ranges.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
 import type { Role } from './program.ts';
-
-const prefixBitsOfNode = 24;
 
 /** @throws E_USAGE with all that is wrong, in one line */
 export function refuseOptions(role: Role, problems: readonly string[]): void {
@@ -34,6 +33,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...listen.flatMap((text) => listenProblems('--listen', text)),
     ...nodeProblems(node),
     ...networkProblems(options),
+    ...nodePrefixProblems(options),
     ...(adminServer === undefined || isHttpsUrl(adminServer)
       ? []
       : [`--admin-server ${adminServer}: not an https URL`]),
@@ -187,8 +187,6 @@ function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): re
   const problems: string[] = [];
   if (cidrsOverlap(services, pods))
     problems.push(`--service-cidr ${serviceCidr}: overlaps --cluster-cidr ${clusterCidr}`);
-  if (pods.prefix > prefixBitsOfNode)
-    problems.push(`--cluster-cidr ${clusterCidr}: too small; each node gets a /${prefixBitsOfNode}`);
   if (services.prefix > 28) problems.push(`--service-cidr ${serviceCidr}: too small; a /28 at least`);
   if (dns === undefined || dns.family !== 4)
     problems.push(`--cluster-dns ${clusterDns}: not an IPv4 address`);
@@ -199,6 +197,19 @@ function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): re
       `--cluster-dns ${clusterDns}: that is the API server's own Service; take another of ${serviceCidr}`,
     );
   return problems;
+}
+
+function nodePrefixProblems({ clusterCidr, nodeCidrMaskSize }: ServerCommandOptions): readonly string[] {
+  const cluster = parseCidr(clusterCidr);
+  if (cluster === undefined) return [];
+  if (cluster.prefix > nodeCidrMaskSize)
+    return [`--cluster-cidr ${clusterCidr}: too small; each node gets a /${nodeCidrMaskSize}`];
+  return nodeCidrMaskSize - cluster.prefix > nodePrefixBitsMax
+    ? [
+        `--node-cidr-mask-size ${nodeCidrMaskSize}: divides --cluster-cidr ${clusterCidr} into too many; ` +
+          `at most ${cluster.prefix + nodePrefixBitsMax}`,
+      ]
+    : [];
 }
 
 /** A host's address is not one that pods or Services have. */

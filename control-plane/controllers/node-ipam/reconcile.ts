@@ -1,43 +1,62 @@
 import { nodes } from '#api/schema/kind-ref.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
-import { ownKey, runController, type Controller } from '#client/controller.ts';
+import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { allocatePodCidr } from './plan.ts';
+import { NodeRanges } from './node-ranges.ts';
 
 export interface NodeIpamOptions {
   /** `10.244.0.0/16` */
   readonly clusterCidr: string;
-  /** Of each node's part; 24 by default: 254 pods. */
+  /** Of each node's part. */
   readonly nodePrefixLength?: number | undefined;
 }
 
-/** Gives each node its part of the cluster's pod addresses. What is taken is read off the nodes: nothing else to keep. */
+/** As kube-controller-manager's --node-cidr-mask-size: 254 pods. */
+export const nodePrefixDefault = 24;
+
+/**
+ * Gives each node its part of the cluster's pod addresses. What is taken is counted off the nodes of the cache. Nodes for which none is
+ * left wait, in order of asking, until a range becomes free: one is looked at for each that does.
+ */
 export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions): Controller {
   const { informers, client, clock, logger } = context;
+  const { clusterCidr, nodePrefixLength = nodePrefixDefault } = options;
   const informer = informers.for(nodes);
   const recorder = context.recorder('node-ipam-controller');
+  const ranges = new NodeRanges(clusterCidr, nodePrefixLength);
+  const waiting = new Set<string>();
+  const nextWaiting = (): readonly string[] => {
+    const [next] = ranges.firstFree() === undefined ? [] : waiting;
+    return next === undefined ? [] : [next];
+  };
   return runController({
     name: 'node-ipam-controller',
     clock,
     logger,
     concurrencyMax: 1, // Two at once would give the same range twice.
-    sources: [ownKey(informer)],
+    sources: [
+      source(informer, ({ key, old, current }) => {
+        ranges.claim(claimsOf(current));
+        ranges.release(claimsOf(old));
+        if (!isWanting(current)) waiting.delete(key);
+        return [...(isWanting(current) && !waiting.has(key) ? [key] : []), ...nextWaiting()];
+      }),
+    ],
     reconcile: async (name) => {
       const node = informer.get(name);
-      if (
-        node === undefined ||
-        (node.spec?.podCIDR ?? '') !== '' ||
-        node.metadata?.deletionTimestamp !== undefined
-      ) {
+      if (!isWanting(node)) return;
+      const cidr = ranges.firstFree();
+      if (cidr === undefined) {
+        if (waiting.has(name)) return;
+        waiting.add(name);
+        const message =
+          `Node ${name} status is now: CIDRNotAvailable: all ${ranges.count} ranges /${nodePrefixLength} of ` +
+          `${clusterCidr} are taken (--cluster-cidr, --node-cidr-mask-size)`;
+        recorder.record({ kind: nodes, object: node }, 'Normal', 'CIDRNotAvailable', message);
         return;
       }
-      const used = informer.list().flatMap(({ spec }) => spec?.podCIDRs ?? spec?.podCIDR ?? []);
-      const cidr = allocatePodCidr(options.clusterCidr, options.nodePrefixLength ?? 24, used);
-      if (cidr === undefined) {
-        const message = `Node ${name} status is now: CIDRNotAvailable`;
-        recorder.record({ kind: nodes, object: node }, 'Normal', 'CIDRNotAvailable', message);
-        return { kind: 'again', afterMs: 10_000 };
-      }
+      waiting.delete(name);
       // The version guards against a range given meanwhile: it can be set but once.
       const { uid, resourceVersion } = node.metadata ?? {};
       const body = { metadata: { uid, resourceVersion }, spec: { podCIDR: cidr, podCIDRs: [cidr] } };
@@ -46,7 +65,15 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
-      return undefined;
     },
   });
+}
+
+function isWanting(node: Node | undefined): node is Node {
+  return node !== undefined && claimsOf(node).length === 0 && node.metadata?.deletionTimestamp === undefined;
+}
+
+function claimsOf(node: Node | undefined): readonly string[] {
+  const { podCIDR = '', podCIDRs = [] } = node?.spec ?? {};
+  return podCIDRs.length > 0 ? podCIDRs : podCIDR === '' ? [] : [podCIDR];
 }

@@ -1,0 +1,74 @@
+import { PodwrightError } from '#base/errors.ts';
+import { formatCidr, indexOfIp, lastOf, firstOf, nthSubnet, parseCidr, type Cidr } from '#base/ip.ts';
+
+/** Bits by which a node's prefix may be longer than the cluster's: 65,536 ranges. As kube-controller-manager's clusterSubnetMaxDiff. */
+export const nodePrefixBitsMax = 16;
+
+/**
+ * The ranges that a cluster's pod addresses are divided into, and how many nodes claim each. A node that brings its own range
+ * claims all that it overlaps; what lies outside, or is no network, claims nothing.
+ */
+export class NodeRanges {
+  readonly #cluster: Cidr;
+  readonly #prefix: number;
+  /** Claims of each range: nodes may claim the same. */
+  readonly #claims: Uint32Array;
+  /** No range before it is free. */
+  #firstFree = 0;
+
+  /** @throws {E_INVALID} when the cluster's is no IPv4 range, or cannot be divided so. */
+  constructor(clusterCidr: string, nodePrefixLength: number) {
+    const cluster = parseCidr(clusterCidr);
+    if (cluster?.ip.family !== 4)
+      throw new PodwrightError('E_INVALID', `read address range ${clusterCidr}: not an IPv4 CIDR`);
+    const bits = nodePrefixLength - cluster.prefix;
+    if (bits < 0 || bits > nodePrefixBitsMax || nodePrefixLength > 30)
+      throw new PodwrightError('E_INVALID', `divide ${clusterCidr} into /${nodePrefixLength}: does not fit`);
+    this.#cluster = cluster;
+    this.#prefix = nodePrefixLength;
+    this.#claims = new Uint32Array(2 ** bits);
+  }
+
+  get count(): number {
+    return this.#claims.length;
+  }
+
+  claim(cidrs: readonly string[]): void {
+    this.#change(cidrs, 1);
+  }
+
+  release(cidrs: readonly string[]): void {
+    this.#change(cidrs, -1);
+  }
+
+  /** The first range that nobody claims; it stays free until it is claimed. Undefined: there is none. */
+  firstFree(): string | undefined {
+    const index = this.#claims.indexOf(0, this.#firstFree);
+    this.#firstFree = index === -1 ? this.count : index;
+    const range = nthSubnet(this.#cluster, this.#prefix, this.#firstFree);
+    return range === undefined ? undefined : formatCidr(range);
+  }
+
+  #change(cidrs: readonly string[], by: 1 | -1): void {
+    for (const { first, last } of cidrs.flatMap((text) => this.#indexesOf(text))) {
+      for (let index = first; index <= last; index++) {
+        const claims = (this.#claims[index] ?? 0) + by;
+        this.#claims[index] = claims;
+        if (claims === 0 && index < this.#firstFree) this.#firstFree = index;
+      }
+    }
+  }
+
+  #indexesOf(text: string): { readonly first: number; readonly last: number } | [] {
+    const cidr = parseCidr(text);
+    if (cidr?.ip.family !== 4) return [];
+    // One of two networks that overlap contains the other.
+    const from = indexOfIp(this.#cluster, firstOf(cidr));
+    const to = indexOfIp(this.#cluster, lastOf(cidr));
+    const isAround = indexOfIp(cidr, firstOf(this.#cluster)) !== undefined;
+    const size = 2 ** (32 - this.#prefix);
+    if (from !== undefined && to !== undefined)
+      return { first: Math.floor(from / size), last: Math.floor(to / size) };
+    return isAround ? { first: 0, last: this.count - 1 } : [];
+  }
+}
