@@ -1,37 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { admitCreate } from '#api/pod/admission.ts';
 import { decodeObject } from '#api/wire/decode.ts';
 import { applyDefaults } from '#api/defaults/defaults.ts';
 import { renderFieldError } from '#api/errors/field-error.ts';
 import { withPath } from '#api/wire/json.ts';
-import { findKindByName, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
 import { invalid } from '#api/errors/status.ts';
-import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
+import { prepareUpdate } from '#api/strategy/strategy.ts';
+import { created, kindOf } from './rules/rule-table.fixture.ts';
 import { validateCreate, validateUpdate } from './validation.ts';
 
 const observed: {
   readonly objects: Readonly<Record<string, { readonly in: JsonObject; readonly out: JsonObject }>>;
 } = JSON.parse(readFileSync(new URL('../fixtures/defaults-observed-1.36.2.json', import.meta.url), 'utf8'));
-
-function kindOf(object: JsonObject): Kind {
-  const kind = findKindByName(String(object['apiVersion']), String(object['kind']));
-  if (kind === undefined) throw new Error(`no kind ${String(object['kind'])}`);
-  return kind;
-}
-
-function create(object: JsonObject): JsonObject {
-  const kind = kindOf(object);
-  const admitted = admitCreate(kind, applyDefaults(kind, decodeObject(kind, object).object));
-  const namespace = kind.namespaced ? 'default' : undefined;
-  const created = prepareCreate(kind, admitted, { now: 0, uid: 'u', namespace });
-  if (kind.kind !== 'Service') return created;
-  return serviceNeeds(created).clusterIp
-    ? withServiceAllocation(created, { clusterIp: '10.96.0.1' })
-    : created;
-}
 
 function update(old: JsonObject, object: JsonObject): readonly string[] {
   const kind = kindOf(old);
@@ -43,14 +24,14 @@ describe('validateCreate()', () => {
   it.each(Object.entries(observed.objects))(
     'accepts what kube-apiserver accepted: %s',
     (_name, { in: given }) => {
-      expect(validateCreate(kindOf(given), create(given))).toEqual([]);
+      expect(validateCreate(kindOf(given), created(given))).toEqual([]);
     },
   );
 });
 
 describe('validateUpdate()', () => {
   it.each(Object.entries(observed.objects))('accepts no change: %s', (_name, { in: given }) => {
-    const object = create(given);
+    const object = created(given);
     expect(validateUpdate(kindOf(given), object, object)).toEqual([]);
   });
 });
@@ -109,9 +90,9 @@ const messages: readonly { readonly name: string; readonly object: JsonObject; r
 
 describe('validateCreate() and invalid() give the observed message', () => {
   it.each(messages)('$name', ({ object, want }) => {
-    const created = create(object);
-    const { name = '' } = created['metadata'] as { readonly name?: string };
-    expect(invalid(kindOf(object), name, validateCreate(kindOf(object), created)).message).toBe(want);
+    const made = created(object);
+    const { name = '' } = made['metadata'] as { readonly name?: string };
+    expect(invalid(kindOf(object), name, validateCreate(kindOf(object), made)).message).toBe(want);
   });
 });
 
@@ -269,7 +250,7 @@ const cases: readonly Case[] = [
 
 describe('validateCreate()', () => {
   it.each(cases)('complains of $name', ({ object, want }) => {
-    const errors = validateCreate(kindOf(object), create(object));
+    const errors = validateCreate(kindOf(object), created(object));
     expect(errors.map((error) => `${error.field}: ${renderFieldError(error)}`)).toEqual(want);
   });
 });
@@ -277,7 +258,7 @@ describe('validateCreate()', () => {
 describe('validateUpdate()', () => {
   it('keeps the selector of a Deployment', () => {
     const changed = withPath(deployment, 'spec.selector', { matchLabels: { a: 'b', q: 'z' } });
-    expect(update(create(deployment), changed)).toEqual([
+    expect(update(created(deployment), changed)).toEqual([
       'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`',
       'spec.selector: Invalid value: {"matchLabels":{"a":"b","q":"z"}}: field is immutable',
     ]);
@@ -290,14 +271,14 @@ describe('validateUpdate()', () => {
       metadata: { name: 's' },
       spec: { ports: [{ port: 1 }] },
     };
-    const moved = withPath(create(service), 'spec.clusterIP', '10.96.0.77');
-    expect(update(create(service), withPath(moved, 'spec.clusterIPs', ['10.96.0.77']))).toEqual([
+    const moved = withPath(created(service), 'spec.clusterIP', '10.96.0.77');
+    expect(update(created(service), withPath(moved, 'spec.clusterIPs', ['10.96.0.77']))).toEqual([
       'spec.clusterIPs[0]: Invalid value: ["10.96.0.77"]: may not change once set',
     ]);
   });
 
   it('lets the images of a pod change, and nothing else', () => {
-    const old = create(pod);
+    const old = created(pod);
     const image = withPath(old, 'spec.containers', [{ ...container, image: 'j', imagePullPolicy: 'Always' }]);
     expect(update(old, image)).toEqual([]);
     expect(update(old, withPath(old, 'spec.dnsPolicy', 'Default'))).toEqual([
@@ -309,7 +290,7 @@ describe('validateUpdate()', () => {
 
   it('names the fields of a StatefulSet that may change', () => {
     const set = { ...deployment, kind: 'StatefulSet' };
-    expect(update(create(set), withPath(set, 'spec.serviceName', 'x'))).toEqual([
+    expect(update(created(set), withPath(set, 'spec.serviceName', 'x'))).toEqual([
       "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
     ]);
   });
@@ -322,7 +303,7 @@ describe('validateUpdate()', () => {
       immutable: true,
       data: { a: '1' },
     };
-    expect(update(create(map), { ...map, data: { a: '2' } })).toEqual([
+    expect(update(created(map), { ...map, data: { a: '2' } })).toEqual([
       'data: Forbidden: field is immutable when `immutable` is set',
     ]);
   });

@@ -53,11 +53,13 @@ function isSameBody(old: JsonObject, object: JsonObject): boolean {
   return Object.keys(old).every(isSame) && Object.keys(object).every(isSame);
 }
 
-/** The schema's complaints count only where nothing more particular was said of the same field. */
+/** The schema's complaints count only where nothing more particular was said of the same field, with its places in lists or without. */
 function distinct(
   particular: readonly FieldError[],
   schema: () => readonly FieldError[],
 ): readonly FieldError[] {
   const fields = new Set(particular.map(({ field }) => field));
-  return [...particular, ...schema().filter(({ field }) => !fields.has(field))];
+  const isSaid = (field: string): boolean =>
+    fields.has(field) || fields.has(field.replaceAll(/\[\d+\]/g, ''));
+  return [...particular, ...schema().filter(({ field }) => !isSaid(field))];
 }

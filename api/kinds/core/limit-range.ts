@@ -2,6 +2,7 @@ import { holdersAt } from '#api/defaults/rule.ts';
 import { objectOf, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import { validateLimitRange } from '#api/validation/limit-range.ts';
 
 /** Rules of LimitRanges. */
 export const limitRangeRules: KindRules = {
@@ -9,6 +10,7 @@ export const limitRangeRules: KindRules = {
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,
+  validate: validateLimitRange,
 };
 
 /** LimitRange: default follows max, defaultRequest follows default and then min, for containers only. */

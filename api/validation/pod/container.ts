@@ -11,6 +11,7 @@ import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/jso
 import type { JsonObject } from '#api/meta/object.ts';
 import { compareQuantity, tryParseQuantity } from '#api/meta/quantity.ts';
 import { ipErrors } from '#api/validation/address.ts';
+import { amountErrors, containerResourceErrors, mayBeOvercommitted } from '#api/validation/resource-name.ts';
 import { containerSecurityErrors } from './security.ts';
 import {
   dnsLabel,
@@ -19,7 +20,6 @@ import {
   isPortNumber,
   portName,
   portNumberText,
-  qualifiedName,
   requiredText,
 } from '#api/validation/format.ts';
 
@@ -54,15 +54,15 @@ export function resourceErrors(resources: JsonObject, path: string): readonly Fi
   const limits = objectOf(resources['limits']);
   const requests = objectOf(resources['requests']);
   return [
-    ...amountErrors(limits, `${path}.limits`),
-    ...amountErrors(requests, `${path}.requests`),
-    ...hugePageErrors(limits, requests, path),
+    ...listErrors(limits, `${path}.limits`),
+    ...listErrors(requests, `${path}.requests`),
+    ...uncommittedErrors(limits, requests, path),
   ].concat(
     Object.entries(requests).flatMap(([name, value]) => {
       const request = tryParseQuantity(value);
       const limit = tryParseQuantity(limits[name]);
       if (request === undefined || limit === undefined || compareQuantity(request, limit) <= 0) return [];
-      if (isHugePages(name)) return []; // Said by hugePageErrors.
+      if (!mayBeOvercommitted(name)) return []; // Said by uncommittedErrors.
       const detail = `must be less than or equal to ${name} limit of ${String(limits[name])}`;
       return [invalidField(`${path}.requests`, value, detail)];
     }),
@@ -73,20 +73,21 @@ function isHugePages(name: string): boolean {
   return name.startsWith('hugepages-');
 }
 
-/** They are not given out twice: what is asked for is the limit, and with memory or cpu beside it. */
-function hugePageErrors(limits: JsonObject, requests: JsonObject, path: string): readonly FieldError[] {
+/** What is not given out twice: what is asked for is the limit; of huge pages with memory or cpu beside it. */
+function uncommittedErrors(limits: JsonObject, requests: JsonObject, path: string): readonly FieldError[] {
   const names = [...new Set([...Object.keys(limits), ...Object.keys(requests)])];
-  const huge = names.filter(isHugePages);
-  const errors = huge.flatMap((name) => {
-    if (limits[name] === undefined) {
-      return [requiredField(`${path}.limits`, 'Limit must be set for non overcommitable resources')];
-    }
-    const [request, limit] = [tryParseQuantity(requests[name]), tryParseQuantity(limits[name])];
-    if (request === undefined || limit === undefined || compareQuantity(request, limit) === 0) return [];
-    const detail = `must be equal to ${name} limit of ${String(limits[name])}`;
-    return [invalidField(`${path}.requests`, requests[name], detail)];
-  });
-  return huge.length > 0 && !names.includes('cpu') && !names.includes('memory')
+  const errors = Object.keys(requests)
+    .filter((name) => !mayBeOvercommitted(name))
+    .flatMap((name) => {
+      if (limits[name] === undefined) {
+        return [requiredField(`${path}.limits`, 'Limit must be set for non overcommitable resources')];
+      }
+      const [request, limit] = [tryParseQuantity(requests[name]), tryParseQuantity(limits[name])];
+      if (request === undefined || limit === undefined || compareQuantity(request, limit) === 0) return [];
+      const detail = `must be equal to ${name} limit of ${String(limits[name])}`;
+      return [invalidField(`${path}.requests`, requests[name], detail)];
+    });
+  return names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')
     ? [...errors, forbiddenField(path, 'HugePages require cpu or memory')]
     : errors;
 }
@@ -98,23 +99,12 @@ function imageErrors(container: JsonObject, path: string): readonly FieldError[]
   return [invalidField(`${path}.image`, image, 'must not have leading or trailing whitespace')];
 }
 
-function amountErrors(amounts: JsonObject, path: string): readonly FieldError[] {
-  return Object.entries(amounts).flatMap(([name, value]) => {
-    const field = `${path}[${name}]`;
-    const amount = tryParseQuantity(value);
-    return [
-      ...formatErrors(path, name, qualifiedName),
-      ...(name.includes('/') || standardResources.test(name)
-        ? []
-        : [invalidField(field, name, 'must be a standard resource for containers')]),
-      ...(amount !== undefined && amount.nanos < 0n
-        ? [invalidField(field, value, 'must be greater than or equal to 0')]
-        : []),
-    ];
-  });
+function listErrors(amounts: JsonObject, path: string): readonly FieldError[] {
+  return Object.entries(amounts).flatMap(([name, value]) => [
+    ...containerResourceErrors(`${path}[${name}]`, name),
+    ...amountErrors(`${path}[${name}]`, name, value),
+  ]);
 }
-
-const standardResources = /^(cpu|memory|ephemeral-storage|hugepages-.+)$/;
 
 function portErrors(ports: readonly JsonObject[], path: string): readonly FieldError[] {
   const names = new Set<string>();

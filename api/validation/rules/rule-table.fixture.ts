@@ -1,0 +1,170 @@
+import { applyDefaults } from '#api/defaults/defaults.ts';
+import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { admitCreate } from '#api/pod/admission.ts';
+import { builtInTypeName, builtInTypes } from '#api/schema/built-in-types.ts';
+import { findKindByName, type Kind } from '#api/schema/kinds.ts';
+import { containerOf } from '#api/schema/type-source.ts';
+import { serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
+import { validateCreate, validateUpdate } from '#api/validation/validation.ts';
+import { decodeObject } from '#api/wire/decode.ts';
+import { isObject, listOf, objectOf } from '#api/wire/json.ts';
+
+/** What is different from the table's base object: path (`spec.limits[0].max[cpu]`) to value; undefined takes it away. */
+export type Edits = Readonly<Record<string, unknown>>;
+
+/** One rule about one field. */
+export interface RuleRow {
+  /** The field by the schema, without places in lists: `spec.limits.type`. */
+  readonly field: string;
+  readonly rule: string;
+  /** The rule is about updates: what was there before. */
+  readonly from?: Edits;
+  /** The rule is about writes to this subresource. */
+  readonly subresource?: string;
+  /** What the rule lets pass; the base object without. */
+  readonly passes?: Edits;
+  readonly fails: Edits;
+  /** All that is answered then, in order; what ends in `…` is how it begins. */
+  readonly message: string | readonly string[];
+}
+
+/** The rules of one kind (kubernetes 1.36 pkg/apis/GROUP/validation, and the enums of its OpenAPI). */
+export interface RuleTable {
+  readonly apiVersion: string;
+  readonly kind: string;
+  /** An object to which none of the rules objects. */
+  readonly base: JsonObject;
+  readonly rows: readonly RuleRow[];
+  /** Why fields have no rule of their own: reason to fields; `spec.template.*` is all below. */
+  readonly none?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The kind that a table is about. */
+export function kindOf({
+  apiVersion,
+  kind,
+}: {
+  readonly apiVersion?: unknown;
+  readonly kind?: unknown;
+}): Kind {
+  const found = findKindByName(String(apiVersion), String(kind));
+  if (found === undefined) throw new Error(`no kind ${String(apiVersion)} ${String(kind)}`);
+  return found;
+}
+
+/** The object as it would be stored, before it is validated. */
+export function created(object: JsonObject): JsonObject {
+  const kind = kindOf(object);
+  const admitted = admitCreate(kind, applyDefaults(kind, decodeObject(kind, object).object));
+  const namespace = kind.namespaced ? 'default' : undefined;
+  const prepared = prepareCreate(kind, admitted, { now: 0, uid: 'u', namespace });
+  return kind.kind === 'Service' && serviceNeeds(prepared).clusterIp
+    ? withServiceAllocation(prepared, { clusterIp: '10.96.0.1' })
+    : prepared;
+}
+
+/** What is said of an object of the table that is made, or changed if the row says from what. */
+export function answersTo(table: RuleTable, row: RuleRow, edits: Edits): readonly string[] {
+  const { apiVersion, kind: name, base } = table;
+  const object = edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, edits);
+  const kind = kindOf(table);
+  if (row.from === undefined) return rendered(validateCreate(kind, created(object)));
+  const old = created(edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, row.from));
+  const kept = edited(old, edits);
+  const decoded = applyDefaults(kind, decodeObject(kind, kept).object);
+  const next = prepareUpdate(kind, old, decoded, row.subresource);
+  return rendered(validateUpdate(kind, old, next, row.subresource));
+}
+
+/** `spec.type: Unsupported value: "X"…`, one by one. */
+export function rendered(errors: readonly FieldError[]): readonly string[] {
+  return errors.map((error) => `${error.field}: ${renderFieldError(error)}`);
+}
+
+/** A copy with the edits made, in order. */
+export function edited(object: JsonObject, edits: Edits): JsonObject {
+  return Object.entries(edits).reduce<JsonObject>(
+    (next, [path, value]) => objectOf(withEdit(next, stepsOf(path), value)),
+    object,
+  );
+}
+
+function stepsOf(path: string): readonly string[] {
+  return [...path.matchAll(/\[([^\]]+)\]|([^.[\]]+)/g)].map(([, key, name]) => key ?? name ?? '');
+}
+
+function withEdit(value: unknown, [head, ...rest]: readonly string[], next: unknown): unknown {
+  if (head === undefined) return next;
+  if (Array.isArray(value) || (value === undefined && /^\d+$/.test(head))) {
+    const items = [...listOf(value)];
+    items[Number(head)] = withEdit(items[Number(head)], rest, next);
+    return items;
+  }
+  const object = isObject(value) ? value : {};
+  const { [head]: old, ...others } = object;
+  const made = withEdit(old, rest, next);
+  return made === undefined ? others : { ...object, [head]: made };
+}
+
+/** A field of a kind that holds no struct: its path, and whether it can only be true or false. */
+export interface LeafField {
+  readonly path: string;
+  readonly isFlag: boolean;
+}
+
+/** All fields of a kind but metadata and status; a type within itself is walked once. */
+export function leafFields(kind: Kind): readonly LeafField[] {
+  const name = builtInTypeName(kind) ?? '';
+  const fields = [...(builtInTypes.find(name)?.fields ?? [])];
+  return fields
+    .filter(([field]) => !['apiVersion', 'kind', 'metadata', 'status'].includes(field))
+    .flatMap(([field, { type }]) => leavesBelow(field, type, [name]));
+}
+
+function leavesBelow(path: string, type: string, within: readonly string[]): readonly LeafField[] {
+  const { item } = containerOf(type);
+  const fields = builtInTypes.find(item)?.fields;
+  if (fields === undefined) return [{ path, isFlag: item === 'bool' }];
+  if (within.includes(item)) return [];
+  return [...fields].flatMap(([field, below]) =>
+    leavesBelow(`${path}.${field}`, below.type, [...within, item]),
+  );
+}
+
+/** How much of a kind its table is about. */
+export interface Coverage {
+  readonly rules: number;
+  readonly fields: number;
+  readonly ruled: readonly string[];
+  readonly none: readonly string[];
+  /** Fields that have neither. */
+  readonly open: readonly string[];
+  /** What the table names although the kind has no such field. */
+  readonly strange: readonly string[];
+}
+
+/** Compares a table with the schema of its kind. */
+export function coverageOf(table: RuleTable): Coverage {
+  const leaves = leafFields(kindOf(table));
+  const ruled = new Set(table.rows.map(({ field }) => field));
+  const without = Object.values(table.none ?? {}).flat();
+  const covers = (pattern: string, path: string): boolean =>
+    pattern.endsWith('.*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  const isNone = ({ path, isFlag }: LeafField): boolean =>
+    isFlag || without.some((pattern) => covers(pattern, path));
+  const paths = leaves.map(({ path }) => path);
+  const isKnown = (named: string): boolean =>
+    /^(metadata|status)\b/.test(named) ||
+    paths.some((path) => covers(named, path) || path.startsWith(`${named}.`));
+  const rest = leaves.filter(({ path }) => !ruled.has(path));
+  return {
+    rules: table.rows.length,
+    fields: leaves.length,
+    ruled: paths.filter((path) => ruled.has(path)),
+    none: rest.filter(isNone).map(({ path }) => path),
+    open: rest.filter((leaf) => !isNone(leaf)).map(({ path }) => path),
+    strange: [...ruled, ...without].filter((named) => !isKnown(named)),
+  };
+}
