@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
-import type { Node, Pod } from '#api/generated/objects.ts';
+import type { Node } from '#api/generated/objects.ts';
 import { formatDuration } from '#api/meta/duration.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
@@ -20,7 +20,7 @@ import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { startPodWorkers } from './sync/pod-workers.ts';
 import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
-import type { StatsInput } from './server/stats.ts';
+import { createStatsReader } from './stats/read-stats.ts';
 
 export interface KubeletOptions {
   readonly nodeName: string;
@@ -102,7 +102,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(workers);
   const { collector, stop } = startImageCollection(options);
   undo.use(stop);
-  const startedAtMs = clock.now();
   const server = await startKubeletServer({
     ...options.server,
     runtime,
@@ -111,7 +110,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     directories,
     pods: workers.pods,
     podByName: workers.podByName,
-    readStats: () => readStats(options, { startedAtMs, pods: workers.pods }),
+    readStats: createStatsReader({ ...options, pods: workers.pods }),
     config: configOf(options),
     metrics: () => renderMetrics(workers.pods().length, runtime, collector),
   });
@@ -178,36 +177,6 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
     network,
     runtimeProblem: undefined, // It is in this process: while this runs, so does it.
   };
-}
-
-async function readStats(
-  { nodeName, runtime, clock, proc, directories }: KubeletOptions,
-  { startedAtMs, pods }: { readonly startedAtMs: number; readonly pods: () => readonly Pod[] },
-): Promise<StatsInput> {
-  const found = await Promise.all(
-    pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
-  );
-  const [machine, nodeCpuNanoseconds] = await Promise.all([
-    readMachine(proc, directories.pods),
-    readNodeCpu(),
-  ]);
-  return {
-    nodeName,
-    nowMs: clock.now(),
-    startedAtMs,
-    machine,
-    nodeCpuNanoseconds,
-    pods: found.flatMap(({ pod, stats }) => (stats === undefined ? [] : [{ pod, stats }])),
-  };
-}
-
-/** All CPU time but idle and I/O wait, from the first line of /proc/stat, in ticks of 10 ms (proc_stat(5)). */
-async function readNodeCpu(): Promise<number> {
-  const [first = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = first
-    .split(/\s+/)
-    .map(Number);
-  return (user + nice + system + irq + softirq + steal) * 10_000_000;
 }
 
 /** The part of KubeletConfiguration that has a meaning here. */

@@ -322,15 +322,18 @@ export class FakeRuntime implements Runtime {
               cpuUsageNanoseconds: 1_000_000,
               memoryBytes: this.#memoryOf(config.name),
               workingSetBytes: this.#memoryOf(config.name),
-              startedAtMs: state.startedAtMs,
+              ...{ rssBytes: this.#memoryOf(config.name), pageFaults: 0, majorPageFaults: 0, processes: 1 },
+              ...{ startedAtMs: state.startedAtMs, pid: state.pid },
             },
           ]
         : [],
     );
+    const memoryBytes = containers.reduce((total, each) => total + each.memoryBytes, 0);
     return {
       containers,
       cpuUsageNanoseconds: containers.length * 1_000_000,
-      memoryBytes: containers.reduce((total, { memoryBytes }) => total + memoryBytes, 0),
+      ...{ memoryBytes, workingSetBytes: memoryBytes, rssBytes: memoryBytes },
+      ...{ pageFaults: 0, majorPageFaults: 0, processes: containers.length },
     };
   }
 

@@ -188,17 +188,30 @@ export interface Runtime extends AsyncDisposable {
   readonly images: ImageStore;
 }
 
-export interface PodStats {
-  readonly containers: readonly {
-    readonly id: string;
-    readonly name: string;
-    readonly cpuUsageNanoseconds: number;
-    readonly memoryBytes: number;
-    readonly workingSetBytes: number;
-    readonly startedAtMs: number;
-  }[];
+/** What a cgroup used; bytes and nanoseconds. */
+export interface CgroupUsage {
   readonly cpuUsageNanoseconds: number;
   readonly memoryBytes: number;
+  readonly workingSetBytes: number;
+  /** Anonymous memory, which no file backs. */
+  readonly rssBytes: number;
+  readonly pageFaults: number;
+  readonly majorPageFaults: number;
+  readonly processes: number;
+}
+
+export interface ContainerStats extends CgroupUsage {
+  readonly id: string;
+  readonly name: string;
+  readonly startedAtMs: number;
+  /** Of its first process, in the node's numbers. */
+  readonly pid: number;
+}
+
+/** What a pod uses, containers that are gone and what belongs to none of them included. */
+export interface PodStats extends CgroupUsage {
+  /** Those that run. */
+  readonly containers: readonly ContainerStats[];
 }
 
 export interface ImageRecord {

@@ -4,7 +4,8 @@ import { PodwrightError } from '#base/errors.ts';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
 import type { CgroupResources } from './runtime.ts';
-import type { CgroupUsage, RuntimeSystem } from './system.ts';
+import type { RuntimeSystem } from './system.ts';
+import type { CgroupUsage } from './runtime.ts';
 
 /** Cgroups, mounts and sockets as sets of names; `left()` says what was not given back. */
 export class FakeSystem implements RuntimeSystem {
@@ -71,7 +72,8 @@ export class FakeSystem implements RuntimeSystem {
 
   async cgroupUsage(path: string): Promise<CgroupUsage | undefined> {
     if (!this.cgroups.has(path)) return undefined;
-    return { cpuUsageNanoseconds: 1_000_000, memoryBytes: 4096, workingSetBytes: 4096 };
+    const memory = { memoryBytes: 4096, workingSetBytes: 4096, rssBytes: 1024 };
+    return { cpuUsageNanoseconds: 1_000_000, ...memory, pageFaults: 3, majorPageFaults: 1, processes: 1 };
   }
 
   async oomKills(path: string): Promise<number> {

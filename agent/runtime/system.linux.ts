@@ -15,7 +15,8 @@ import { withNetns } from '#native/sys/namespace.ts';
 import { kernelResources, wantedControllers } from './cgroup-resources.ts';
 import { listHostDevices } from './host-devices.ts';
 import type { CgroupResources } from './runtime.ts';
-import type { CgroupUsage, RuntimeSystem } from './system.ts';
+import type { RuntimeSystem } from './system.ts';
+import type { CgroupUsage } from './runtime.ts';
 
 export interface LinuxSystemPorts {
   /** Undefined: this host has no cgroup v2. Everything runs, nothing is limited. */
@@ -111,6 +112,10 @@ async function usageOf(cgroups: Cgroups, path: string): Promise<CgroupUsage | un
     cpuUsageNanoseconds: (stats.cpu?.usageUs ?? 0) * 1000,
     memoryBytes,
     workingSetBytes: stats.memory?.workingSetBytes ?? memoryBytes,
+    rssBytes: stats.memory?.anonBytes ?? memoryBytes,
+    pageFaults: stats.memory?.pageFaults ?? 0,
+    majorPageFaults: stats.memory?.majorPageFaults ?? 0,
+    processes: stats.pidsCurrent ?? 0,
   };
 }
 

@@ -5,14 +5,7 @@
 import type { Socket } from 'node:net';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
-import type { CgroupResources } from './runtime.ts';
-
-/** What a cgroup used; bytes and nanoseconds. */
-export interface CgroupUsage {
-  readonly cpuUsageNanoseconds: number;
-  readonly memoryBytes: number;
-  readonly workingSetBytes: number;
-}
+import type { CgroupResources, CgroupUsage } from './runtime.ts';
 
 export interface RuntimeSystem {
   /**

@@ -1,13 +1,10 @@
-import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { errnoOf, isPodwrightError } from '#base/errors.ts';
-import { createTrees } from '#native/fs/tree.linux.ts';
-import { type Place, walkTree } from '#native/fs/walk-tree.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { podLimits } from '#api/pod/requests.ts';
 import { formatQuantity, parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
+import { usedBelow } from './used-below.ts';
 
 /** kubelet's eviction monitoring period. */
 export const evictionCheckMs = 10_000;
@@ -73,49 +70,8 @@ async function isOver(directories: readonly string[], limitBytes: number): Promi
   if (limitBytes <= 0) return false;
   let used = 0;
   for (const directory of directories) {
-    used += await usedBytes(directory, limitBytes - used);
+    used += (await usedBelow(directory, limitBytes - used)).bytes;
     if (used > limitBytes) return true;
   }
   return false;
 }
-
-/**
- * Disk blocks below a directory; stops counting once it is more than `enough`. Of other file systems mounted there, nothing. By
- * descriptors, since containers write there: nothing leads the count elsewhere or keeps the agent busy. A file counts once.
- */
-async function usedBytes(directory: string, enough: number): Promise<number> {
-  let used = 0;
-  const counted = new Set<bigint>();
-  const count = ({ directory: parent, entry }: Place): void => {
-    const found = parent.statOf(entry.name);
-    if (found === undefined || counted.has(found.inode)) return;
-    if (found.links > 1 && found.type !== 'directory' && counted.size < linksMax) counted.add(found.inode);
-    used += found.usedBytes;
-    if (used > enough) throw new CountedEnough();
-  };
-  const enter = (place: Place): boolean => {
-    count(place);
-    return true;
-  };
-  try {
-    // The pod's /etc/hosts and its like; what a container made of it is still one file.
-    const itself = await lstat(directory);
-    if (!itself.isDirectory()) return itself.blocks * blockBytes;
-    using root = createTrees().open(directory);
-
-    await walkTree(root, { visit: count, enter });
-  } catch (error) {
-    // What is removed meanwhile is not used any more; of what is moved away meanwhile, what was seen counts.
-    const isMoved = isPodwrightError(error, 'E_CONFLICT');
-    if (errnoOf(error) !== 'ENOENT' && !isMoved && !(error instanceof CountedEnough)) throw error;
-  }
-  return used;
-}
-
-/** Unit of st_blocks, stat(2). */
-const blockBytes = 512;
-
-class CountedEnough extends Error {}
-
-/** Files of several names that are remembered; more of them count by each name, which is their maker's loss. */
-const linksMax = 65_536;

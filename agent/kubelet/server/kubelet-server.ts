@@ -12,7 +12,9 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
 import { parseLogCall, serveLogs, type LogFollowers } from './serve-logs.ts';
-import { renderResourceMetrics, renderSummary, type StatsInput } from './stats.ts';
+import { renderResourceMetrics } from '#agent/kubelet/stats/resource-metrics.ts';
+import type { StatsInput } from '#agent/kubelet/stats/stats-input.ts';
+import { renderSummary } from '#agent/kubelet/stats/summary.ts';
 import { parseStreamCall } from './stream-call.ts';
 import { refuse, serveUpgrade } from './upgrade.ts';
 

@@ -1,55 +1,5 @@
 import type { Pod } from '#api/generated/objects.ts';
-import type { PodStats } from '#agent/runtime/runtime.ts';
-import type { MachineFacts } from '#agent/node/machine.ts';
-
-/** What stats and metrics are made of. */
-export interface StatsInput {
-  readonly nodeName: string;
-  readonly nowMs: number;
-  readonly startedAtMs: number;
-  readonly machine: MachineFacts;
-  /** All CPU time that the machine has spent working. */
-  readonly nodeCpuNanoseconds: number;
-  readonly pods: readonly { readonly pod: Pod; readonly stats: PodStats }[];
-}
-
-/** /stats/summary, as much of it as is known here; absent fields are absent, not zero. Pure. */
-export function renderSummary(input: StatsInput): unknown {
-  const { machine } = input;
-  const time = new Date(input.nowMs).toISOString();
-  const used = machine.memoryBytes - machine.memoryAvailableBytes;
-  return {
-    node: {
-      nodeName: input.nodeName,
-      startTime: new Date(input.startedAtMs).toISOString(),
-      cpu: { time, usageCoreNanoSeconds: input.nodeCpuNanoseconds },
-      memory: { time, availableBytes: machine.memoryAvailableBytes, usageBytes: used, workingSetBytes: used },
-      fs: {
-        time,
-        availableBytes: machine.diskAvailableBytes,
-        capacityBytes: machine.diskBytes,
-        usedBytes: machine.diskBytes - machine.diskAvailableBytes,
-      },
-      rlimit: { time, maxpid: machine.pidsMax, curproc: machine.pidsUsed },
-    },
-    pods: input.pods.map(({ pod, stats }) => ({
-      podRef: { name: pod.metadata?.name, namespace: pod.metadata?.namespace, uid: pod.metadata?.uid },
-      startTime: pod.status?.startTime,
-      containers: stats.containers.map((container) => ({
-        name: container.name,
-        startTime: new Date(container.startedAtMs).toISOString(),
-        cpu: { time, usageCoreNanoSeconds: container.cpuUsageNanoseconds },
-        memory: { time, usageBytes: container.memoryBytes, workingSetBytes: container.workingSetBytes },
-      })),
-      cpu: { time, usageCoreNanoSeconds: stats.cpuUsageNanoseconds },
-      memory: { time, usageBytes: stats.memoryBytes, workingSetBytes: workingSet(stats) },
-    })),
-  };
-}
-
-function workingSet(stats: PodStats): number {
-  return stats.containers.reduce((sum, container) => sum + container.workingSetBytes, 0);
-}
+import type { StatsInput } from './stats-input.ts';
 
 /** /metrics/resource: what metrics-server reads. Pure. */
 export function renderResourceMetrics(input: StatsInput): string {
@@ -100,7 +50,7 @@ export function renderResourceMetrics(input: StatsInput): string {
       'pod_memory_working_set_bytes',
       'gauge',
       'Current working set of the pod in bytes',
-      pods.map(({ labels: text, stats }) => [text, workingSet(stats), nowMs]),
+      pods.map(({ labels: text, stats }) => [text, stats.workingSetBytes, nowMs]),
     ),
     ...family(
       'resource_scrape_error',

@@ -1,0 +1,145 @@
+import { readFile, statfs } from 'node:fs/promises';
+import type { Clock } from '#base/clock.ts';
+import { errnoOf } from '#base/errors.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { usedBelow, type DiskUse } from '#agent/kubelet/evict/used-below.ts';
+import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
+import { readMachine } from '#agent/node/machine.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import type { Proc } from '#native/proc/proc.ts';
+import { CpuRates } from './cpu-rates.ts';
+import { parseInterfaceCounters, type InterfaceCounters } from './interface-counters.ts';
+import type { FileSystemFacts, PodFacts, StatsInput, SystemProcess } from './stats-input.ts';
+
+export interface StatsSources {
+  readonly nodeName: string;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>;
+  readonly directories: KubeletDirectories;
+  readonly pods: () => readonly Pod[];
+}
+
+/** What a container wrote is counted file by file: no more often than this. */
+const diskUseMs = 60_000;
+
+/** Reads what a node and its pods use; made once, as it remembers what was before. */
+export function createStatsReader(sources: StatsSources): () => Promise<StatsInput> {
+  const { nodeName, runtime, clock, proc, directories } = sources;
+  const startedAtMs = clock.now();
+  const rates = new CpuRates();
+  const disks = new DiskUses(clock);
+  return async () => {
+    const found = await Promise.all(
+      sources.pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
+    );
+    const pods: PodFacts[] = [];
+    for (const { pod, stats } of found) {
+      if (stats === undefined) continue;
+      const [rootfs, logs] = [new Map<string, DiskUse>(), new Map<string, DiskUse>()];
+      for (const { id, name } of stats.containers) {
+        rootfs.set(name, await disks.of(runtime.writableLayer(id)));
+        logs.set(name, await disks.of(`${podPaths(pod, directories).logs}/${name}`));
+      }
+      pods.push({ pod, stats, interfaces: await interfacesOf(stats.containers[0]?.pid), rootfs, logs });
+    }
+    disks.forgetOthers();
+    rates.forgetOthers();
+    const nowMs = clock.now();
+    return {
+      ...{ nodeName, startedAtMs, nowMs, pods },
+      machine: await readMachine(proc, directories.pods),
+      nodeCpuNanoseconds: await readNodeCpu(),
+      nodeMemory: await readNodeMemory(),
+      nodeInterfaces: await interfacesOf('self'),
+      disk: await readDisk(directories.pods),
+      agent: readAgent(),
+      imageBytes: runtime.images.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      cpuRate: (name, usageNanoseconds, sinceMs) => rates.rate(name, { usageNanoseconds, sinceMs, nowMs }),
+    };
+  };
+}
+
+interface CountedUse {
+  readonly atMs: number;
+  readonly use: Promise<DiskUse>;
+}
+
+/** Counts kept for a while, by directory. */
+class DiskUses {
+  readonly #clock: Clock;
+  #known = new Map<string, CountedUse>();
+  #kept = new Map<string, CountedUse>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  of(directory: string): Promise<DiskUse> {
+    const nowMs = this.#clock.monotonic();
+    const known = this.#known.get(directory);
+    const counted =
+      known !== undefined && nowMs - known.atMs < diskUseMs
+        ? known
+        : { atMs: nowMs, use: usedBelow(directory, Infinity) };
+    this.#kept.set(directory, counted);
+    return counted.use;
+  }
+
+  forgetOthers(): void {
+    this.#known = this.#kept;
+    this.#kept = new Map();
+  }
+}
+
+/** Those of a process's network namespace; none when it has ended. */
+async function interfacesOf(pid: number | 'self' | undefined): Promise<readonly InterfaceCounters[]> {
+  if (pid === undefined) return [];
+  try {
+    return parseInterfaceCounters(await readFile(`/proc/${pid}/net/dev`, 'utf8'));
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EINVAL'].includes(errnoOf(error) ?? '')) return [];
+    throw error;
+  }
+}
+
+/** All CPU time but idle and I/O wait, from the first line of /proc/stat, in ticks of 10 ms (proc_stat(5)). */
+async function readNodeCpu(): Promise<number> {
+  const [first = ''] = (await readFile('/proc/stat', 'utf8')).split('\n');
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = first
+    .split(/\s+/)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * 10_000_000;
+}
+
+/** From proc_meminfo(5) and proc_vmstat(5). */
+async function readNodeMemory(): Promise<StatsInput['nodeMemory']> {
+  const [memory, events] = await Promise.all([
+    readFile('/proc/meminfo', 'utf8'),
+    readFile('/proc/vmstat', 'utf8'),
+  ]);
+  const numberOf = (text: string, name: string): number =>
+    Number(new RegExp(`^${name}:?\\s+(\\d+)`, 'm').exec(text)?.[1] ?? 0);
+  return {
+    rssBytes: numberOf(memory, 'AnonPages') * 1024,
+    pageFaults: numberOf(events, 'pgfault'),
+    majorPageFaults: numberOf(events, 'pgmajfault'),
+    swapBytes: numberOf(memory, 'SwapTotal') * 1024,
+    swapFreeBytes: numberOf(memory, 'SwapFree') * 1024,
+  };
+}
+
+async function readDisk(directory: string): Promise<FileSystemFacts> {
+  const { blocks, bavail, bsize, files, ffree } = await statfs(directory);
+  return { capacityBytes: blocks * bsize, availableBytes: bavail * bsize, inodes: files, inodesFree: ffree };
+}
+
+function readAgent(): SystemProcess {
+  const { userCPUTime, systemCPUTime, minorPageFault, majorPageFault } = process.resourceUsage();
+  return {
+    cpuUsageNanoseconds: (userCPUTime + systemCPUTime) * 1000,
+    rssBytes: process.memoryUsage.rss(),
+    pageFaults: minorPageFault,
+    majorPageFaults: majorPageFault,
+  };
+}

@@ -1,0 +1,56 @@
+import type { Pod } from '#api/generated/objects.ts';
+import type { MachineFacts } from '#agent/node/machine.ts';
+import type { PodStats } from '#agent/runtime/runtime.ts';
+import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
+import type { InterfaceCounters } from './interface-counters.ts';
+
+/** A file system, and how much of it is taken. */
+export interface FileSystemFacts {
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+  readonly inodes: number;
+  readonly inodesFree: number;
+}
+
+/** What a pod has on the node, beside what its cgroups say. */
+export interface PodFacts {
+  readonly pod: Pod;
+  readonly stats: PodStats;
+  readonly interfaces: readonly InterfaceCounters[];
+  /** By the container's name: what its runs wrote to their own file systems, and to their logs. */
+  readonly rootfs: ReadonlyMap<string, DiskUse>;
+  readonly logs: ReadonlyMap<string, DiskUse>;
+}
+
+/** A process of the node that is no pod's. */
+export interface SystemProcess {
+  readonly cpuUsageNanoseconds: number;
+  readonly rssBytes: number;
+  readonly pageFaults: number;
+  readonly majorPageFaults: number;
+}
+
+/** What stats and metrics are made of. */
+export interface StatsInput {
+  readonly nodeName: string;
+  readonly nowMs: number;
+  readonly startedAtMs: number;
+  readonly machine: MachineFacts;
+  /** All CPU time that the machine has spent working. */
+  readonly nodeCpuNanoseconds: number;
+  readonly nodeMemory: {
+    readonly rssBytes: number;
+    readonly pageFaults: number;
+    readonly majorPageFaults: number;
+    readonly swapBytes: number;
+    readonly swapFreeBytes: number;
+  };
+  readonly nodeInterfaces: readonly InterfaceCounters[];
+  readonly disk: FileSystemFacts;
+  /** Of the agent, which is kubelet and runtime in one. */
+  readonly agent: SystemProcess;
+  readonly imageBytes: number;
+  readonly pods: readonly PodFacts[];
+  /** Nanoseconds of CPU a second, of what is called so (`node`, `agent`, `pods`, `UID`, `UID/NAME`). */
+  readonly cpuRate: (name: string, usageNanoseconds: number, sinceMs: number) => number;
+}

@@ -1,0 +1,157 @@
+import { describe, expect, it } from 'vitest';
+import { CpuRates } from './cpu-rates.ts';
+import { parseInterfaceCounters } from './interface-counters.ts';
+import { renderResourceMetrics } from './resource-metrics.ts';
+import type { StatsInput } from './stats-input.ts';
+import { renderSummary } from './summary.ts';
+
+const usage = {
+  ...{ cpuUsageNanoseconds: 5_000_000_000, memoryBytes: 400, workingSetBytes: 300, rssBytes: 200 },
+  ...{ pageFaults: 7, majorPageFaults: 1, processes: 2 },
+};
+const eth0 = { name: 'eth0', rxBytes: 10, rxErrors: 1, txBytes: 20, txErrors: 2 };
+const input: StatsInput = {
+  nodeName: 'n',
+  nowMs: 20_000,
+  startedAtMs: 10_000,
+  machine: {
+    ...{
+      cpuCount: 2,
+      memoryBytes: 4000,
+      memoryAvailableBytes: 1000,
+      diskBytes: 900,
+      diskAvailableBytes: 500,
+    },
+    ...{
+      pidsMax: 99,
+      pidsUsed: 9,
+      machineId: '',
+      systemUuid: '',
+      bootId: '',
+      kernelRelease: '',
+      osImage: '',
+    },
+    architecture: 'amd64',
+  },
+  nodeCpuNanoseconds: 8_000_000_000,
+  nodeMemory: { rssBytes: 70, pageFaults: 71, majorPageFaults: 72, swapBytes: 50, swapFreeBytes: 40 },
+  nodeInterfaces: [{ ...eth0, name: 'ens1' }],
+  disk: { capacityBytes: 900, availableBytes: 500, inodes: 90, inodesFree: 50 },
+  agent: { cpuUsageNanoseconds: 1_000_000_000, rssBytes: 80, pageFaults: 81, majorPageFaults: 82 },
+  imageBytes: 123,
+  pods: [
+    {
+      pod: {
+        metadata: { name: 'p', namespace: 'd', uid: 'u' },
+        status: { startTime: '1970-01-01T00:00:10Z' },
+      },
+      stats: { ...usage, containers: [{ ...usage, id: 'c1', name: 'c', startedAtMs: 15_000, pid: 1 }] },
+      interfaces: [eth0],
+      rootfs: new Map([['c', { bytes: 30, inodes: 3 }]]),
+      logs: new Map([['c', { bytes: 40, inodes: 4 }]]),
+    },
+  ],
+  cpuRate: (_name, used, sinceMs) => used / ((20_000 - sinceMs) / 1000),
+};
+
+/** The paths of all values, lists by their first item. */
+function pathsOf(value: unknown, path = ''): readonly string[] {
+  if (Array.isArray(value)) return value.length === 0 ? [`${path}[]`] : pathsOf(value[0], `${path}[]`);
+  if (typeof value !== 'object' || value === null) return value === undefined ? [] : [path];
+  return Object.entries(value).flatMap(([key, one]) => pathsOf(one, path === '' ? key : `${path}.${key}`));
+}
+
+const cpu = ['cpu.time', 'cpu.usageNanoCores', 'cpu.usageCoreNanoSeconds'];
+const memory = ['time', 'usageBytes', 'workingSetBytes', 'rssBytes', 'pageFaults', 'majorPageFaults'].map(
+  (field) => `memory.${field}`,
+);
+const counters = ['name', 'rxBytes', 'rxErrors', 'txBytes', 'txErrors'];
+const network = ['time', ...counters, ...counters.map((field) => `interfaces[].${field}`)].map(
+  (field) => `network.${field}`,
+);
+const files = (path: string): readonly string[] =>
+  ['time', 'availableBytes', 'capacityBytes', 'usedBytes', 'inodesFree', 'inodes', 'inodesUsed'].map(
+    (field) => `${path}.${field}`,
+  );
+
+describe('renderSummary()', () => {
+  it('has all that clients look for', () => {
+    const below = (prefix: string, paths: readonly string[]): readonly string[] =>
+      paths.map((path) => `${prefix}.${path}`);
+    expect([...pathsOf(renderSummary(input))].toSorted()).toEqual(
+      [
+        ...below('node', ['nodeName', 'startTime', ...cpu, ...memory, 'memory.availableBytes', ...network]),
+        ...below('node', [...files('fs'), ...files('runtime.containerFs')]),
+        ...below(
+          'node',
+          files('runtime.imageFs').filter((path) => !path.endsWith('inodesUsed')),
+        ),
+        ...below('node', ['swap.time', 'swap.swapAvailableBytes', 'swap.swapUsageBytes']),
+        ...below('node', ['rlimit.time', 'rlimit.maxpid', 'rlimit.curproc']),
+        ...below('node.systemContainers[]', ['name', 'startTime', ...cpu, ...memory]),
+        ...below('pods[]', ['podRef.name', 'podRef.namespace', 'podRef.uid', 'startTime', ...cpu, ...memory]),
+        ...below('pods[]', [...network, ...files('ephemeral-storage'), 'process_stats.process_count']),
+        ...below('pods[].containers[]', ['name', 'startTime', ...cpu, ...memory]),
+        ...below('pods[].containers[]', [...files('rootfs'), ...files('logs')]),
+      ].toSorted(),
+    );
+  });
+
+  it('says what is used, of what, and how fast', () => {
+    expect(renderSummary(input)).toMatchObject({
+      node: {
+        cpu: { usageNanoCores: 800_000_000 },
+        network: { name: 'ens1', rxBytes: 10 },
+        systemContainers: [
+          { name: 'kubelet', memory: { rssBytes: 80 }, cpu: { usageNanoCores: 100_000_000 } },
+          { name: 'pods', memory: { usageBytes: 400, rssBytes: 200 } },
+        ],
+        fs: { usedBytes: 400, inodesUsed: 40 },
+        swap: { swapUsageBytes: 10 },
+      },
+      pods: [
+        {
+          network: eth0,
+          'ephemeral-storage': { usedBytes: 70, inodesUsed: 7 },
+          containers: [
+            { cpu: { usageNanoCores: 1_000_000_000 }, rootfs: { usedBytes: 30 }, logs: { usedBytes: 40 } },
+          ],
+        },
+      ],
+    });
+  });
+});
+
+describe('CpuRates', () => {
+  it('is since the last sample, which stays for a while; since the beginning at first and after a reset', () => {
+    const rates = new CpuRates();
+    const ask = (nowMs: number, usageNanoseconds: number): number => {
+      rates.forgetOthers();
+      return rates.rate('x', { usageNanoseconds, sinceMs: 0, nowMs });
+    };
+    expect(ask(10_000, 5e9)).toBe(5e8);
+    expect(ask(11_000, 9e9)).toBe(5e8);
+    expect(ask(20_000, 25e9)).toBe(2e9);
+    rates.forgetOthers();
+    rates.forgetOthers();
+    expect(ask(40_000, 2e9)).toBe(5e7);
+  });
+});
+
+describe('parseInterfaceCounters()', () => {
+  it('reads what went in and out, but of the loopback', () => {
+    const text = `Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo:    5      1    0    0    0     0          0         0     5       1    0    0    0     0       0          0
+  eth0:   10      2    1    0    0     0          0         0    20       3    2    0    0     0       0          0
+`;
+    expect(parseInterfaceCounters(text)).toEqual([eth0]);
+    expect(parseInterfaceCounters('')).toEqual([]);
+  });
+});
+
+it('renderResourceMetrics() has a sample of each container', () => {
+  const text = renderResourceMetrics(input);
+  expect(text).toContain('container_cpu_usage_seconds_total{container="c",namespace="d",pod="p"} 5 20000');
+  expect(text).toContain('pod_memory_working_set_bytes{namespace="d",pod="p"} 300 20000');
+});
