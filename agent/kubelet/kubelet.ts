@@ -20,6 +20,7 @@ import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { startPodWorkers } from './sync/pod-workers.ts';
 import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
+import { ProbeCounts } from './probe/probe-counts.ts';
 import { createStatsReader } from './stats/read-stats.ts';
 
 export interface KubeletOptions {
@@ -75,7 +76,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     [directories.pods, directories.podsMemory].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
   );
   const machine = await readMachine(options.proc, directories.pods);
+  const probeCounts = new ProbeCounts();
   const workers = await startPodWorkers({
+    probeCounts,
     informers: options.informers,
     runtime,
     mounter: createMounter(options.mounts),
@@ -112,6 +115,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     podByName: workers.podByName,
     readStats: createStatsReader({ ...options, pods: workers.pods }),
     config: configOf(options),
+    probeMetrics: () => probeCounts.render(),
     metrics: () => renderMetrics(workers.pods().length, runtime, collector),
   });
   undo.use(server);

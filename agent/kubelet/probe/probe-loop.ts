@@ -28,6 +28,8 @@ export interface ProbeLoopOptions extends HandlerPorts {
   readonly killing: AbortSignal;
   /** A verdict: what changes of the fact. */
   readonly note: (change: Partial<ProbeFact>) => void;
+  /** Every single result. */
+  readonly onResult?: (type: ProbeType, isSuccess: boolean) => void;
   /** Every single failure. */
   readonly onUnhealthy: (type: ProbeType, output: string) => void;
 }
@@ -83,6 +85,7 @@ async function* results(
     const began = clock.monotonic();
     const result = await runProbe(probe, run.target, options, signal);
     signal.throwIfAborted();
+    options.onResult?.(type, result.isSuccess);
     if (!result.isSuccess) options.onUnhealthy(type, result.output);
     streak = result.isSuccess === wasSuccess ? streak + 1 : 1;
     wasSuccess = result.isSuccess;

@@ -1,11 +1,13 @@
 import type { HandlerPorts, HandlerTarget } from './handler.ts';
 import type { BesideOutcome } from '#agent/kubelet/sync/outcome.ts';
 import type { ProbeFact } from '#agent/kubelet/sync/pod-input.ts';
+import type { ProbeCounts } from './probe-counts.ts';
 import { followProbes, type ProbeType } from './probe-loop.ts';
 
 export interface ProberOptions extends HandlerPorts {
   /** Told of each run that is probed, of its verdicts, and of its end. */
   readonly report: (podUid: string, outcome: ProbeOutcome) => void;
+  readonly counts?: ProbeCounts;
   readonly onUnhealthy: (target: HandlerTarget, type: ProbeType, output: string) => void;
 }
 
@@ -55,8 +57,11 @@ export function createProber(options: ProberOptions): Prober {
         options.report(entry.podUid, { kind: 'probed', id, change });
       const onUnhealthy = (type: ProbeType, output: string): void =>
         options.onUnhealthy(target, type, output);
+      const onResult = (type: ProbeType, isSuccess: boolean): void =>
+        options.counts?.count(target, type, isSuccess);
       const signals = { signal, killing: entry.killing.signal };
-      followProbes({ target, startedAtMs, hasStarted }, { ...options, ...signals, note, onUnhealthy }).catch(
+      const told = { note, onResult, onUnhealthy };
+      followProbes({ target, startedAtMs, hasStarted }, { ...options, ...signals, ...told }).catch(
         () => undefined, // Ends by abort only.
       );
     },
@@ -68,6 +73,7 @@ export function createProber(options: ProberOptions): Prober {
     keepOnly: (podUid, containerIds) => {
       for (const [id, entry] of watched) {
         if (entry.podUid !== podUid || containerIds.has(id)) continue;
+        options.counts?.forget(id);
         entry.abort.abort(new DOMException('container ended', 'AbortError'));
         watched.delete(id);
         options.report(podUid, { kind: 'probesEnded', id });

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import path from 'node:path';
 import { TLSSocket } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
@@ -11,7 +12,9 @@ import type { Pod } from '#api/generated/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
+import { serveFiles } from './serve-files.ts';
 import { parseLogCall, serveLogs, type LogFollowers } from './serve-logs.ts';
+import { renderCadvisorMetrics } from '#agent/kubelet/stats/cadvisor-metrics.ts';
 import { renderResourceMetrics } from '#agent/kubelet/stats/resource-metrics.ts';
 import type { StatsInput } from '#agent/kubelet/stats/stats-input.ts';
 import { renderSummary } from '#agent/kubelet/stats/summary.ts';
@@ -34,6 +37,8 @@ export interface KubeletServerOptions {
   readonly config: Readonly<Record<string, unknown>>;
   /** The text of /metrics. */
   readonly metrics: () => Promise<string> | string;
+  /** The text of /metrics/probes. */
+  readonly probeMetrics: () => string;
 }
 
 /** PEM. */
@@ -219,6 +224,7 @@ async function serveRequest(
       ? sendText(response, call.status, call.message)
       : serveLogs(call, response, options);
   }
+  if (first === 'logs') return serveFiles(path.dirname(options.directories.logs), rest, response);
   const route = routes[`/${[first, ...rest].join('/')}`];
   if (route !== undefined) {
     const { type, body } = await route(options);
@@ -257,6 +263,11 @@ const routes: Readonly<Record<string, (options: KubeletServerOptions) => Answer 
     type: prometheus,
     body: renderResourceMetrics(await readStats()),
   }),
+  '/metrics/cadvisor': async ({ readStats }) => ({
+    type: prometheus,
+    body: renderCadvisorMetrics(await readStats()),
+  }),
+  '/metrics/probes': ({ probeMetrics }) => ({ type: prometheus, body: probeMetrics() }),
   '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
 };
 

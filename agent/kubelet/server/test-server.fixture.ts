@@ -116,6 +116,7 @@ export async function startTestServer(): Promise<TestServer> {
     podByName: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     readStats: () => Promise.reject(new Error('not asked for here')),
     config: {},
+    probeMetrics: () => '',
     metrics: () => '',
   });
   undo.use(server);

@@ -1,4 +1,5 @@
 import type { Pod } from '#api/generated/objects.ts';
+import { family as plainFamily, labels, type Sample } from './exposition.ts';
 import type { StatsInput } from './stats-input.ts';
 
 /** /metrics/resource: what metrics-server reads. Pure. */
@@ -66,21 +67,6 @@ function podLabels(pod: Pod): Readonly<Record<string, string>> {
   return { namespace: pod.metadata?.namespace ?? '', pod: pod.metadata?.name ?? '' };
 }
 
-function labels(pairs: Readonly<Record<string, string>>): string {
-  // Names of the API hold no quote, backslash or newline.
-  return `{${Object.entries(pairs)
-    .map(([key, value]) => `${key}="${value}"`)
-    .join(',')}}`;
-}
-
-type Sample = readonly [labels: string, value: number, timeMs: number | undefined];
-
 function family(name: string, type: string, help: string, samples: readonly Sample[]): readonly string[] {
-  return [
-    `# HELP ${name} [STABLE] ${help}`,
-    `# TYPE ${name} ${type}`,
-    ...samples.map(
-      ([text, value, timeMs]) => `${name}${text} ${value}${timeMs === undefined ? '' : ` ${timeMs}`}`,
-    ),
-  ];
+  return plainFamily(name, { type, help: `[STABLE] ${help}` }, samples);
 }

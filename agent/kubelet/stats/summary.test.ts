@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { CpuRates } from './cpu-rates.ts';
 import { parseInterfaceCounters } from './interface-counters.ts';
+import { renderCadvisorMetrics } from './cadvisor-metrics.ts';
 import { renderResourceMetrics } from './resource-metrics.ts';
 import type { StatsInput } from './stats-input.ts';
 import { renderSummary } from './summary.ts';
@@ -154,4 +156,36 @@ it('renderResourceMetrics() has a sample of each container', () => {
   const text = renderResourceMetrics(input);
   expect(text).toContain('container_cpu_usage_seconds_total{container="c",namespace="d",pod="p"} 5 20000');
   expect(text).toContain('pod_memory_working_set_bytes{namespace="d",pod="p"} 300 20000');
+});
+
+it('renderCadvisorMetrics() has a sample of each container, and of the pod as a whole', () => {
+  const text = renderCadvisorMetrics(input);
+  for (const line of [
+    'container_cpu_usage_seconds_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",cpu="total"} 5 20000',
+    'container_memory_rss{container="",id="/podu",image="",name="",namespace="d",pod="p"} 200 20000',
+    'container_memory_failures_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",failure_type="pgfault",scope="container"} 7 20000',
+    'container_network_receive_bytes_total{container="",id="/podu",image="",name="",namespace="d",pod="p",interface="eth0"} 10 20000',
+    'container_fs_usage_bytes{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",device=""} 30 20000',
+    'machine_cpu_cores{boot_id="",machine_id="",system_uuid=""} 2',
+  ])
+    expect(text.split('\n')).toContain(line);
+  const names = [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name);
+  expect(new Set(names).size).toBe(names.length);
+});
+
+it('ProbeCounts counts results of a run until its probes end', () => {
+  const counts = new ProbeCounts();
+  const pod = { metadata: { name: 'p', namespace: 'd', uid: 'u' } };
+  const target = { pod, container: { name: 'c' }, containerId: 'c1', podIp: '' };
+  counts.count(target, 'readiness', true);
+  counts.count(target, 'readiness', true);
+  counts.count(target, 'liveness', false);
+  const labels = 'container="c",namespace="d",pod="p",pod_uid="u"';
+  expect(counts.render().split('\n').slice(2)).toEqual([
+    `prober_probe_total{${labels},probe_type="Readiness",result="successful"} 2`,
+    `prober_probe_total{${labels},probe_type="Liveness",result="failed"} 1`,
+    '',
+  ]);
+  counts.forget('c1');
+  expect(counts.render()).not.toContain('{');
 });

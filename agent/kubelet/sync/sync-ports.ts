@@ -20,11 +20,13 @@ import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
+import type { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
 import { createReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
 import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
 
 export interface PodWorkersOptions {
+  readonly probeCounts?: ProbeCounts;
   /** Its client is the kubelet's; the pods of this node and all Services are watched through it. */
   readonly informers: Informers;
   readonly runtime: Runtime;
@@ -121,12 +123,13 @@ export async function createSyncPorts(options: PodWorkersOptions, parts: SyncPar
 
 /** Probes whose every failure is an event. */
 function createTellingProber(
-  { runtime, clock }: PodWorkersOptions,
+  { runtime, clock, probeCounts }: PodWorkersOptions,
   { events, memories, queue }: Pick<SyncParts, 'memories' | 'queue'> & { readonly events: PodEvents },
 ): Prober {
   return createProber({
     runtime,
     clock,
+    ...(probeCounts === undefined ? {} : { counts: probeCounts }),
     report: (uid, outcome) => {
       const isChanged = memories.get(uid)?.report(outcome) === true;
       if (isChanged && outcome.kind === 'probed') queue.add(uid);

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { answerHealth, healthPaths, type ServerHealth } from './health.ts';
+import { renderFlags, renderStatus } from './pages.ts';
+import { answerHealth, HealthIndicators, healthPaths, type ServerHealth } from './health.ts';
 
 const healthy: ServerHealth = {
   storeFailure: undefined,
@@ -78,4 +79,38 @@ it.each([
   { path: '/livez', given: { isClosing: true }, status: 200, text: 'ok' },
 ])('answerHealth() of $path with $given', ({ path, given, status, text }) => {
   expect(ask(path, given)).toEqual({ status, text });
+});
+
+it('HealthIndicators tell of each check, and count what was found', () => {
+  const own = new HealthIndicators();
+  own.render(healthy);
+  const lines = own.render({ ...healthy, storeFailure: 'full' }).split('\n');
+  for (const line of [
+    'kubernetes_healthcheck{name="ping",type="livez"} 1',
+    'kubernetes_healthcheck{name="etcd",type="readyz"} 0',
+    'kubernetes_healthchecks_total{name="ping",status="success",type="healthz"} 2',
+    'kubernetes_healthchecks_total{name="etcd",status="success",type="readyz"} 1',
+    'kubernetes_healthchecks_total{name="etcd",status="error",type="readyz"} 1',
+  ])
+    expect(lines).toContain(line);
+});
+
+it('renderStatus() says since when the server runs, and which paths there are', () => {
+  const text = renderStatus({
+    nowMs: 3_661_000,
+    upSeconds: 3661,
+    paths: ['/', '/livez', '/livez/ping', '/api'],
+  });
+  expect(text.split('\n')).toEqual(
+    expect.arrayContaining([
+      'kube-apiserver statusz',
+      'Started: Thu, 01 Jan 1970 00:00:00 GMT',
+      'Up: 1 hr 01 min 01 sec',
+      'Paths: /api /livez',
+    ]),
+  );
+});
+
+it('renderFlags() lists them in order', () => {
+  expect(renderFlags({ b: '2', a: '1' })).toMatch(/\n\na=1\nb=2\n$/);
 });

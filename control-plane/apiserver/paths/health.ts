@@ -42,6 +42,36 @@ const endpoints: Readonly<Record<string, readonly HealthCheck[]>> = {
   readyz: [...checks, shutdown],
 };
 
+/** /metrics/slis: whether each check passes now, and how often it did and did not when it was asked for here (KEP-3466). */
+export class HealthIndicators {
+  readonly #counts = new Map<string, number>();
+
+  render(health: ServerHealth): string {
+    const rows = Object.entries(endpoints).flatMap(([type, its]) =>
+      its.map(({ name, failureOf }) => ({ name, type, isGood: failureOf(health) === undefined })),
+    );
+    const gauges = rows.map(
+      ({ name, type, isGood }) => `kubernetes_healthcheck{name="${name}",type="${type}"} ${isGood ? 1 : 0}`,
+    );
+    for (const { name, type, isGood } of rows) {
+      const labels = `{name="${name}",status="${isGood ? 'success' : 'error'}",type="${type}"}`;
+      this.#counts.set(labels, (this.#counts.get(labels) ?? 0) + 1);
+    }
+    const counters = [...this.#counts].map(
+      ([labels, count]) => `kubernetes_healthchecks_total${labels} ${count}`,
+    );
+    return [
+      '# HELP kubernetes_healthcheck [STABLE] This metric records the result of a single healthcheck.',
+      '# TYPE kubernetes_healthcheck gauge',
+      ...gauges,
+      '# HELP kubernetes_healthchecks_total [STABLE] This metric records the results of all healthcheck.',
+      '# TYPE kubernetes_healthchecks_total counter',
+      ...counters,
+      '',
+    ].join('\n');
+  }
+}
+
 /** `/readyz`, `/readyz/ping` and so on. */
 export const healthPaths: readonly string[] = Object.entries(endpoints).flatMap(([endpoint, its]) => [
   `/${endpoint}`,

@@ -13,7 +13,8 @@ import { rootPath } from '#api/openapi/operation.ts';
 import type { ServedVersion } from '#api/schema/served-version.ts';
 import { methodNotAllowed } from '#api/errors/status.ts';
 import { tokenIssuer } from '#control-plane/apiserver/chain/authn/tokens.ts';
-import { answerHealth, healthPaths } from './health.ts';
+import { answerHealth, HealthIndicators, healthPaths, type ServerHealth } from './health.ts';
+import { renderFlags, renderStatus } from './pages.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { openApiV2, openApiV3, openApiV3Paths } from './openapi.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from '#control-plane/apiserver/serve/request.ts';
@@ -39,15 +40,29 @@ const json = (make: (context: ServerContext) => JsonObject): Answer => {
 };
 
 const health = (path: string): Answer => {
-  return ({ registry, isBootstrapped, closing }, { query }) => {
-    const failure = registry.store.failure;
-    const storeFailure = failure?.message;
-    const storeDamage = failure?.code === 'E_DAMAGED' ? failure.message : undefined;
-    const own = { storeFailure, storeDamage, isBootstrapped, isClosing: closing.aborted };
-    const { status, text } = answerHealth(path, query, own);
+  return (context, { query }) => {
+    const { status, text } = answerHealth(path, query, healthOf(context));
     return textResponse(status, text);
   };
 };
+
+function healthOf({ registry, isBootstrapped, closing }: ServerContext): ServerHealth {
+  const failure = registry.store.failure;
+  const storeFailure = failure?.message;
+  const storeDamage = failure?.code === 'E_DAMAGED' ? failure.message : undefined;
+  return { storeFailure, storeDamage, isBootstrapped, isClosing: closing.aborted };
+}
+
+/** By server: what it counts. */
+const indicators = new WeakMap<ServerContext['metrics'], HealthIndicators>();
+
+function indicatorsOf({ metrics }: ServerContext): HealthIndicators {
+  let own = indicators.get(metrics);
+  if (own === undefined) indicators.set(metrics, (own = new HealthIndicators()));
+  return own;
+}
+
+const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
 
 const fixedPaths: Readonly<Record<string, Answer>> = {
   '/': json(({ kinds: { versions } }) => ({
@@ -59,6 +74,14 @@ const fixedPaths: Readonly<Record<string, Answer>> = {
     const { contentType, text } = await context.metrics.render();
     return textResponse(200, text, contentType);
   },
+  '/metrics/slis': (context) =>
+    textResponse(200, indicatorsOf(context).render(healthOf(context)), prometheus),
+  '/statusz': ({ clock }) =>
+    textResponse(
+      200,
+      renderStatus({ nowMs: clock.now(), upSeconds: process.uptime(), paths: Object.keys(fixedPaths) }),
+    ),
+  '/flagz': (context) => textResponse(200, renderFlags(flagsOf(context))),
   '/api': (context, request) => discovery(context, 'core', request),
   '/apis': (context, request) => discovery(context, 'groups', request),
   '/openapi/v2': ({ kinds }, request) => openApiV2(kinds.versions, request),
@@ -130,6 +153,17 @@ function discovery(context: ServerContext, scope: 'core' | 'groups', request: Ap
     status: 200,
     headers: { ...headers, 'content-type': discoveryMediaType(version) },
     body: Buffer.from(document.text),
+  };
+}
+
+/** What the server was started with, by the names of kube-apiserver's flags. */
+function flagsOf({ advertise, allocators, isStoreShared }: ServerContext): Readonly<Record<string, string>> {
+  return {
+    'advertise-address': advertise.host,
+    'secure-port': String(advertise.port),
+    'service-account-issuer': tokenIssuer,
+    'service-cluster-ip-range': allocators.cidr,
+    'storage-backend': isStoreShared ? 'etcd3' : 'embedded',
   };
 }
 
