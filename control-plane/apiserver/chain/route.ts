@@ -87,6 +87,9 @@ function verbOf(method: string, target: Target, query: URLSearchParams): Verb {
       return isObject ? 'update' : refuse();
     case 'PATCH':
       return isObject ? 'patch' : refuse();
+    case 'OPTIONS':
+      // What is asked of what runs there, not of the API (browsers ask before they send).
+      return target.subresource?.name === 'proxy' ? 'get' : refuse();
     case 'DELETE':
       return isObject || connects ? 'delete' : 'deletecollection';
     default:

@@ -1,10 +1,13 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { pipeline, type Duplex } from 'node:stream';
+import { createGunzip, createInflate } from 'node:zlib';
 import { badRequest, internalError, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import { noContent } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { LinkRewriter, rewriteUrl, type ProxyPlace } from './rewrite-links.ts';
 import { findTarget, type Target } from './target.ts';
 
 /** Headers that are between two neighbours only (RFC 9110 7.6.1), or that are ours to say. */
@@ -38,8 +41,63 @@ export async function connectToNode(
     body,
     signal: AbortSignal.any([request.signal, context.closing]),
   });
-  const headers = answerHeaders(answer);
-  return { status: answer.statusCode ?? 502, headers, body: (sink) => pipe(answer, sink) };
+  return passedAnswer(answer, proxyPlace(target, route, request));
+}
+
+/** Where what is got leads: below the path that was asked, without what of it went on. */
+function proxyPlace(
+  { endpoint }: Target,
+  { rest }: ResourceRoute,
+  { path, headers }: AuthorizedRequest,
+): ProxyPlace {
+  const prefix = path.slice(0, path.length - rest.length).replace(/\/$/, '');
+  const named = headers['host'] ?? headers[':authority'];
+  const host = typeof named === 'string' ? named : '';
+  return {
+    prefix,
+    hosts: [`${endpoint.host}:${endpoint.port}`, endpoint.host, ...(host === '' ? [] : [host])],
+  };
+}
+
+/** An answer with its links, and where it leads to, as they are through the proxy. */
+function passedAnswer(answer: IncomingMessage, place: ProxyPlace): ApiResponse {
+  const status = answer.statusCode ?? 502;
+  const { location } = answer.headers;
+  const headers: ApiResponse['headers'] = {
+    ...answerHeaders(answer),
+    ...(location === undefined ? {} : { location: rewriteUrl(location, place) }),
+  };
+  const isPage = /^text\/html\b/i.test(answer.headers['content-type'] ?? '');
+  const encoding = answer.headers['content-encoding']?.toLowerCase() ?? '';
+  const decoder = decoders[encoding];
+  // What cannot be read stays as it is.
+  if (!isPage || (encoding !== '' && decoder === undefined)) {
+    return { status, headers, body: (sink) => pipe(answer, sink) };
+  }
+  const { 'content-length': _length, 'content-encoding': _encoding, ...kept } = headers;
+  return { status, headers: kept, body: (sink) => pipe(rewritten(answer, decoder?.(), place), sink) };
+}
+
+const decoders: Readonly<Record<string, () => Duplex>> = {
+  gzip: () => createGunzip(),
+  deflate: () => createInflate(),
+};
+
+async function* rewritten(
+  answer: IncomingMessage,
+  decoder: Duplex | undefined,
+  place: ProxyPlace,
+): AsyncGenerator<Uint8Array, void> {
+  const rewriter = new LinkRewriter(place);
+  try {
+    const pieces: AsyncIterable<Buffer> =
+      decoder === undefined ? answer : pipeline(answer, decoder, () => undefined);
+    for await (const piece of pieces) yield Buffer.from(rewriter.push(piece.toString('latin1')), 'latin1');
+    yield Buffer.from(rewriter.end(), 'latin1');
+  } finally {
+    answer.destroy();
+    decoder?.destroy();
+  }
 }
 
 /**
@@ -63,13 +121,13 @@ export async function openLog(
 }
 
 async function pipe(
-  answer: IncomingMessage,
+  answer: AsyncIterable<Uint8Array> & Partial<Pick<IncomingMessage, 'destroy'>>,
   sink: { write(bytes: Uint8Array): boolean; drained(): Promise<void> },
 ): Promise<void> {
   try {
     for await (const chunk of answer) if (!sink.write(chunk)) await sink.drained();
   } finally {
-    answer.destroy();
+    answer.destroy?.();
   }
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage } from 'node:http';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { once } from 'node:events';
 import tls from 'node:tls';
 import { WebSocket } from 'ws';
@@ -29,7 +30,20 @@ function startKubelet(
   });
   server.on('request', (request, response) => {
     seen.push(request);
-    if (request.url?.startsWith('/containerLogs/default/p/waiting') === true) {
+    const coding = /^\/page\/(.*)/.exec(request.url ?? '')?.[1];
+    if (coding !== undefined) {
+      const page = Buffer.from('<a href="/x">x</a>');
+      const coders = new Map([
+        ['gzip', gzipSync],
+        ['deflate', deflateSync],
+        ['br', brotliCompressSync],
+      ]);
+      const coded = coders.get(coding)?.(page) ?? page;
+      const headers = { location: '/next?x', 'content-type': 'text/html; charset=utf-8' };
+      response
+        .writeHead(302, { ...headers, ...(coding === '' ? {} : { 'content-encoding': coding }) })
+        .end(coded);
+    } else if (request.url?.startsWith('/containerLogs/default/p/waiting') === true) {
       response.writeHead(400).end('container "waiting" in pod "p" is waiting to start: ContainerCreating');
     } else response.end(`${request.method} ${request.url}`);
   });
@@ -168,6 +182,27 @@ describe('requests that go on to a node', () => {
       'kube-apiserver-kubelet-client',
     );
   });
+
+  it.each(['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])(
+    'passes %s on through a proxy',
+    async (method) => {
+      const { status, text } = await test.call(method, '/api/v1/nodes/n1/proxy/x');
+      expect([status, text]).toEqual([200, `${method} /x`]);
+      if (method === 'OPTIONS') expect((await test.call(method, `${ns}/pods`)).status).toBe(405);
+    },
+  );
+
+  it.each(['', 'gzip', 'deflate', 'br'])(
+    'has links and redirects of a page lead through the proxy: "%s"',
+    async (coding) => {
+      const prefix = '/api/v1/nodes/n1/proxy';
+      const { status, text, headers } = await test.call('GET', `${prefix}/page/${coding}`);
+      expect(status).toBe(302);
+      expect(headers['location']).toBe(`${prefix}/next?x`);
+      if (coding === 'br') expect(headers['content-encoding']).toBe('br');
+      else expect(text).toBe(`<a href="${prefix}/x">x</a>`);
+    },
+  );
 
   const spdy = ['Upgrade: SPDY/3.1', 'X-Stream-Protocol-Version: v4.channel.k8s.io'];
   const upgrade = async (
