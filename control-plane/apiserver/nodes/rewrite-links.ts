@@ -113,7 +113,8 @@ export class LinkRewriter {
     if (rawElements.has(name) && !tag.endsWith('/>')) this.#raw = name;
     const wanted = urlAttributes[name];
     if (wanted === undefined) return tag;
-    return tag.replaceAll(attribute, (whole, before: string, key: string, equals: string, value: string) => {
+    return tag.replaceAll(attribute, (whole: string, ...groups: readonly string[]) => {
+      const [before = '', key = '', equals = '', value = ''] = groups;
       if (!wanted.includes(key.toLowerCase())) return whole;
       const quote = /^["']/.exec(value)?.[0] ?? '';
       const url = quote === '' ? value : value.slice(1, -1);

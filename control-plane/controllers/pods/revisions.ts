@@ -1,4 +1,4 @@
-import { equalJson } from '#api/wire/json.ts';
+import { equalJson, isObject, objectOf } from '#api/wire/json.ts';
 import { controllerRevisions, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { ControllerRevision, PodTemplateSpec } from '#api/generated/objects.ts';
@@ -8,10 +8,22 @@ import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { templateHash } from '#control-plane/controllers/deployment/revision.ts';
 
-/** A template as the data of a ControllerRevision holds it: a strategic merge patch that puts it back (kubectl rollout undo). */
+/**
+ * A template as the data of a ControllerRevision holds it: a strategic merge patch that puts it back (kubectl rollout undo). Its members
+ * are in the order of their names, as Go writes maps: clients compare the bytes with those that they make of a template.
+ */
 export function revisionData(template: PodTemplateSpec): object {
-  return { spec: { template: { ...template, $patch: 'replace' } } };
+  return { spec: { template: objectOf(sorted({ ...template, $patch: 'replace' })) } };
 }
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (!isObject(value)) return value;
+  const names = Object.keys(value).filter((name) => value[name] !== undefined);
+  return Object.fromEntries(names.toSorted(byBytes).map((name) => [name, sorted(value[name])]));
+}
+
+const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 export interface RevisionOwner<O> {
   readonly kind: KindRef<O>;
