@@ -57,7 +57,7 @@ function renderPaths(operations: readonly Operation[]): JsonObject {
       path,
       {
         ...Object.fromEntries(ops.map((operation) => [operation.method, renderOperation(operation)])),
-        parameters: (ops[0]?.pathParameters ?? []).map((name) => parameter(name, 'path', 'string')),
+        ...parametersOf((ops[0]?.pathParameters ?? []).map((name) => parameter(name, 'path', 'string'))),
       },
     ]),
   );
@@ -68,7 +68,7 @@ function renderOperation(operation: Operation): JsonObject {
   return {
     tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
     operationId,
-    parameters: query.map(({ name, type }) => parameter(name, 'query', type)),
+    ...parametersOf(query.map(({ name, type }) => parameter(name, 'query', type))),
     ...requestBody(operation),
     responses: {
       [action === 'post' ? '201' : '200']: {
@@ -93,6 +93,11 @@ function requestBody({ action, request }: Operation): JsonObject {
 function content(type: TypeRef | undefined, mediaTypes: readonly string[]): JsonObject {
   const schema = (type && schemaRef(type, 'v3')) ?? { type: 'string' };
   return { content: Object.fromEntries(mediaTypes.map((mediaType) => [mediaType, { schema }])) };
+}
+
+/** Typed readers do not keep a list that is empty: after them, the document would be another. */
+function parametersOf(parameters: readonly JsonObject[]): JsonObject {
+  return parameters.length === 0 ? {} : { parameters };
 }
 
 function parameter(name: string, where: 'path' | 'query', type: string): JsonObject {

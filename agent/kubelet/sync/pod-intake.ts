@@ -55,7 +55,9 @@ function admit(memory: PodMemory, intake: Intake): void {
   if (pod.status?.containerStatuses !== undefined) return; // It ran here before a reboot.
   const refusal = refusalOf(pod, admittedPods(intake), node);
   if (refusal === undefined) return;
-  memory.report({ kind: 'refused', refusal });
+  // As the kubelet says it (rejectPod); the event has the message alone.
+  const message = `Pod was rejected: ${refusal.message}`;
+  memory.report({ kind: 'refused', refusal: { ...refusal, message } });
   events.warning(pod, refusal.reason, refusal.message);
 }
 

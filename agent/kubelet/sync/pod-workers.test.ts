@@ -449,7 +449,7 @@ describe('kubelet', () => {
     expect(node.get('web')?.status).toMatchObject({
       phase: 'Failed',
       reason: 'UnexpectedAdmissionError',
-      message: 'spec.hostUsers: false is not supported by this node',
+      message: 'Pod was rejected: spec.hostUsers: false is not supported by this node',
     });
     expect(node.get('web')?.status?.containerStatuses).toBeUndefined();
     expect(node.runtime.calls).toEqual([]);
