@@ -52,6 +52,17 @@ export function matchesFields(kind: Kind, selector: FieldMatcher, object: JsonOb
   });
 }
 
+/** What the object has in the fields, beyond name and namespace, that its kind can be selected by: in step with `ownFieldsOf`. */
+export function readOwnFields(kind: Kind, object: JsonObject): readonly string[] {
+  const { fields, own } = fieldsOf(kind);
+  return own.map((field) => fields.get(field)?.(object) ?? '');
+}
+
+/** The names of those fields. */
+export function ownFieldsOf(kind: Kind): readonly string[] {
+  return fieldsOf(kind).own;
+}
+
 /** Terms of a field selector: each may be asked of every object and every change. */
 export const fieldTermCountMax = 100;
 
@@ -64,6 +75,8 @@ type ReadField = (object: JsonObject) => string;
 /** The fields that a kind can be selected by. */
 interface KnownFields {
   readonly fields: ReadonlyMap<string, ReadField>;
+  /** Those that not every kind has. */
+  readonly own: readonly string[];
   /** A kind with only the two fields that all have answers an unknown field with another text. */
   readonly isPlain: boolean;
 }
@@ -81,7 +94,8 @@ function fieldsOf(kind: Kind): KnownFields {
       typeof field === 'string' ? [field, (object) => stringOf(at(object, field))] : [...field],
     ),
   );
-  const made = { fields, isPlain };
+  const own = [...fields.keys()].filter((name) => name !== 'metadata.name' && name !== 'metadata.namespace');
+  const made = { fields, own, isPlain };
   knownFieldsOf.set(kind, made);
   return made;
 }

@@ -29,6 +29,7 @@ import type {
   StoreReader,
   StoreTxn,
   StoreWatch,
+  StoreWatchOptions,
   TxnResult,
   UpdateResult,
 } from './store.ts';
@@ -209,10 +210,10 @@ class EmbeddedStore implements ServedStore {
     prefix: string,
     afterRevision: number,
     onEvents: (events: readonly StoreEvent[]) => void,
-    onEnd?: (error: PodwrightError) => void,
+    options?: StoreWatchOptions,
   ): StoreWatch {
     this.#checkOpen();
-    return this.#hub.add(prefix, afterRevision, onEvents, { onEnd });
+    return this.#hub.add(prefix, afterRevision, onEvents, options);
   }
 
   watchFrom({ prefix, revision, onEvents, onEnd }: WatchFrom): StoreWatch {

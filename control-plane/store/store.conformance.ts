@@ -232,6 +232,39 @@ export function describeStore(name: string, open: () => Promise<Store>): void {
       expect(seen).toEqual(['2 put /a x@1 -> y@2']);
     });
 
+    it('watch() of a topic tells what is about it before or after, of the past and live, each once', async () => {
+      const topicsOf = ({ current, previous }: StoreEvent): readonly string[] => [
+        ...new Set([current, previous].flatMap((value) => value?.value.toString() ?? [])),
+      ];
+      const topicOf = (text: string): string => encoder.encode(text).toString();
+      await write(put('/p/a', 'red'), put('/p/b', 'blue'));
+      await write(put('/p/a', 'blue'));
+      const seen: Record<string, string[]> = { red: [], blue: [], other: [] };
+      const watches = Object.entries(seen).map(([topic, lines]) =>
+        store.watch('/p/', 0, (events) => lines.push(...events.map(renderEvent)), {
+          interest: { topicsOf, topic: topicOf(topic) },
+        }),
+      );
+      await expect.poll(() => watches.every(({ isCurrent }) => isCurrent)).toBe(true);
+      await write(put('/p/b', 'red'), put('/q/x', 'red'));
+      await write(del('/p/b'));
+      await expect
+        .poll(() => seen)
+        .toEqual({
+          red: [
+            '1 put /p/a - -> red@1',
+            '2 put /p/a red@1 -> blue@2',
+            '3 put /p/b blue@1 -> red@3',
+            '4 delete /p/b red@3 -> red@4',
+          ],
+          blue: ['1 put /p/b - -> blue@1', '2 put /p/a red@1 -> blue@2', '3 put /p/b blue@1 -> red@3'],
+          other: [],
+        });
+      for (const watch of watches) watch[Symbol.dispose]();
+      await write(put('/p/c', 'red'));
+      expect(seen['red']).toHaveLength(4);
+    });
+
     it('watch() refuses a compacted revision at once', async () => {
       for (const text of ['1', '2', '3']) await write(put('/a', text));
       await store.compact(2);

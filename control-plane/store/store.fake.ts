@@ -9,8 +9,10 @@ import type {
   StoreReader,
   StoreTxn,
   StoreWatch,
+  StoreWatchOptions,
   TxnResult,
   UpdateResult,
+  WatchInterest,
 } from './store.ts';
 
 /** What happened at one revision to one key; `value` undefined: it was deleted. */
@@ -26,6 +28,7 @@ interface Watcher {
   readonly prefix: string;
   readonly after: number;
   readonly tell: (events: readonly StoreEvent[]) => void;
+  readonly interest: WatchInterest | undefined;
 }
 
 /**
@@ -85,12 +88,17 @@ class FakeStore implements Store {
     return { revision: result.revision, previous, value: at < 0 ? previous : result.values[at] };
   }
 
-  watch(prefix: string, after: number, tell: Watcher['tell']): StoreWatch {
+  watch(
+    prefix: string,
+    after: number,
+    tell: Watcher['tell'],
+    { interest }: StoreWatchOptions = {},
+  ): StoreWatch {
     this.#checkOpen();
     if (after < this.compactRevision) throw compacted(after);
-    const watcher = { prefix, after, tell };
+    const watcher = { prefix, after, tell, interest };
     const past = this.#history.flatMap(({ revision, event }) =>
-      revision > after && event.key.startsWith(prefix) ? [event] : [],
+      revision > after && isFor(watcher, event) ? [event] : [],
     );
     if (past.length > 0) tell(past);
     this.#watchers.add(watcher);
@@ -131,9 +139,9 @@ class FakeStore implements Store {
     const happened = this.#happen(txn, now);
     if (happened.length > 0) this.revision++;
     this.#history.push(...happened);
-    for (const { prefix, after, tell } of this.#watchers) {
-      const events = happened.flatMap(({ event }) => (event.key.startsWith(prefix) ? [event] : []));
-      if (events.length > 0 && this.revision > after) tell(events);
+    for (const watcher of this.#watchers) {
+      const events = happened.flatMap(({ event }) => (isFor(watcher, event) ? [event] : []));
+      if (events.length > 0 && this.revision > watcher.after) watcher.tell(events);
     }
     const written = this.#state(this.revision);
     const values = txn.ops.map((op) => (op.op === 'put' ? written.get(op.key) : undefined));
@@ -184,6 +192,11 @@ class FakeStore implements Store {
     if (at > this.revision) throw beyond(at, this.revision);
     if (at < this.compactRevision) throw compacted(at);
   }
+}
+
+function isFor({ prefix, interest }: Watcher, event: StoreEvent): boolean {
+  if (!event.key.startsWith(prefix)) return false;
+  return interest === undefined || interest.topicsOf(event).includes(interest.topic);
 }
 
 function beyond(revision: number, newest: number): PodwrightError {

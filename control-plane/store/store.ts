@@ -69,6 +69,27 @@ export interface StoreWatch extends Disposable {
   readonly isCurrent: boolean;
 }
 
+/**
+ * What a watch wants of the events under its prefix, so that it is found and not asked: of many watches of one prefix, an event costs
+ * those that want it.
+ */
+export interface WatchInterest {
+  /**
+   * What an event is about, as it was before and as it is after, each once. Pure. Watches that share the function share its answer:
+   * it is asked once for an event and a prefix, however many they are.
+   */
+  readonly topicsOf: (event: StoreEvent) => readonly string[];
+  /** Only events about this are told. */
+  readonly topic: string;
+}
+
+export interface StoreWatchOptions {
+  /** Told once when the store has to end the watch: compaction overtook its replay. */
+  readonly onEnd?: ((error: PodwrightError) => void) | undefined;
+  /** All events under the prefix without. */
+  readonly interest?: WatchInterest | undefined;
+}
+
 export interface Store extends AsyncDisposable {
   readonly revision: number;
   /** Reads below this revision are E_NOT_FOUND with detail { compacted: true }. */
@@ -102,8 +123,7 @@ export interface Store extends AsyncDisposable {
     prefix: string,
     afterRevision: number,
     onEvents: (events: readonly StoreEvent[]) => void,
-    /** Told once when the store has to end the watch: compaction overtook its replay. */
-    onEnd?: (error: PodwrightError) => void,
+    options?: StoreWatchOptions,
   ): StoreWatch;
   /** Forgets what only reads below `revision` need. The engine also does so by itself, after some minutes. */
   compact(revision: number): Promise<void>;

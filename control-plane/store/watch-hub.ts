@@ -1,14 +1,15 @@
 import type { PodwrightError } from '#base/errors.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import type { StoreEvent, StoreWatch } from './store.ts';
+import type { StoreEvent, StoreWatch, StoreWatchOptions, WatchInterest } from './store.ts';
+import { LiveWatchers } from './live-watchers.ts';
 
 type OnEvents = (events: readonly StoreEvent[]) => void;
-type OnEnd = (error: PodwrightError) => void;
 
 interface Watcher {
   readonly prefix: string;
+  readonly interest: WatchInterest | undefined;
   readonly onEvents: OnEvents;
-  readonly onEnd: OnEnd | undefined;
+  readonly onEnd: StoreWatchOptions['onEnd'];
   readonly mayLackPrevious: boolean;
   /** What is still to be told of the past; undefined once it is live. */
   replay: Iterator<StoreEvent, void> | undefined;
@@ -22,16 +23,14 @@ const replayEventsMax = 1000;
 
 type EventsAfter = (revision: number, mayLackPrevious: boolean) => Iterator<StoreEvent, void>;
 
-export interface WatchOptions {
-  readonly onEnd?: OnEnd | undefined;
+export interface WatchOptions extends StoreWatchOptions {
   /** The watch may begin with the compacted revision, whose events lack what was before them. */
   readonly mayLackPrevious?: boolean;
 }
 
 /** Tells each watcher every event under its prefix exactly once and in order: first those of the past, in steps, then live. */
 export class WatchHub {
-  /** Live watchers by prefix, so that a prefix that many share is matched once. */
-  readonly #live = new Map<string, Set<Watcher>>();
+  readonly #live = new LiveWatchers<Watcher>();
   readonly #eventsAfter: EventsAfter;
 
   constructor(eventsAfter: EventsAfter) {
@@ -40,14 +39,14 @@ export class WatchHub {
 
   /** @throws what `eventsAfter` throws for the revision. */
   add(prefix: string, afterRevision: number, onEvents: OnEvents, options: WatchOptions = {}): StoreWatch {
-    const { onEnd, mayLackPrevious = false } = options;
+    const { onEnd, interest, mayLackPrevious = false } = options;
     const replay = this.#eventsAfter(afterRevision, mayLackPrevious);
     const first = replay.next(); // Throws here, at once, when the past is gone.
     const revision = afterRevision;
-    const asked = { prefix, onEvents, onEnd, mayLackPrevious };
+    const asked = { prefix, interest, onEvents, onEnd, mayLackPrevious };
     const watcher: Watcher = { ...asked, replay: undefined, revision, isClosed: false };
     if (first.done === true) {
-      this.#goLive(watcher);
+      this.#live.add(watcher);
     } else {
       watcher.replay = prepend(first.value, replay);
       setImmediate(() => this.#replayStep(watcher));
@@ -62,23 +61,27 @@ export class WatchHub {
 
   /** Tells live watchers; those that still replay find the events in the past. */
   publish(events: readonly StoreEvent[]): void {
-    if (events.length === 0) return;
-    for (const [prefix, watchers] of this.#live) {
-      const matching = events.filter((event) => event.key.startsWith(prefix));
-      if (matching.length === 0) continue;
-      for (const watcher of watchers) tell(watcher, matching);
+    // What those who want the same get is one array: what they make of it they need make once.
+    const news = new Map<ReadonlySet<Watcher>, StoreEvent[]>();
+    for (const event of events) {
+      for (const watchers of this.#live.wanting(event)) {
+        const own = news.get(watchers);
+        if (own === undefined) news.set(watchers, [event]);
+        else own.push(event);
+      }
     }
+    for (const [watchers, own] of news) for (const watcher of watchers) tell(watcher, own);
   }
 
   /** Ends the watches that are live: the past has a gap from here on. Those that still replay come upon it themselves. */
   end(error: PodwrightError): void {
-    const ended = [...this.#live.values()].flatMap((watchers) => [...watchers]);
+    const ended = this.#live.all();
     this.close();
     for (const { onEnd } of ended) onEnd?.(error);
   }
 
   close(): void {
-    for (const watchers of this.#live.values()) for (const watcher of watchers) watcher.isClosed = true;
+    for (const watcher of this.#live.all()) watcher.isClosed = true;
     this.#live.clear();
   }
 
@@ -96,7 +99,7 @@ export class WatchHub {
         watcher.replay = prepend(next.value, watcher.replay);
         break;
       }
-      if (next.value.key.startsWith(watcher.prefix)) matching.push(next.value);
+      if (isFor(watcher, next.value)) matching.push(next.value);
       watcher.revision = next.value.current.modRevision;
     }
     tell(watcher, matching);
@@ -118,24 +121,22 @@ export class WatchHub {
     }
     if (first.done === true) {
       watcher.replay = undefined;
-      this.#goLive(watcher);
+      this.#live.add(watcher);
       return;
     }
     watcher.replay = prepend(first.value, rest);
     setImmediate(() => this.#replayStep(watcher));
   }
 
-  #goLive(watcher: Watcher): void {
-    const group = this.#live.get(watcher.prefix);
-    if (group === undefined) this.#live.set(watcher.prefix, new Set([watcher]));
-    else group.add(watcher);
-  }
-
   #remove(watcher: Watcher): void {
     watcher.isClosed = true;
-    const group = this.#live.get(watcher.prefix);
-    if (group?.delete(watcher) === true && group.size === 0) this.#live.delete(watcher.prefix);
+    this.#live.delete(watcher);
   }
+}
+
+function isFor({ prefix, interest }: Watcher, event: StoreEvent): boolean {
+  if (!event.key.startsWith(prefix)) return false;
+  return interest === undefined || interest.topicsOf(event).includes(interest.topic);
 }
 
 function tell(watcher: Watcher, events: readonly StoreEvent[]): void {

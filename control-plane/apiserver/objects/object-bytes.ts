@@ -55,9 +55,8 @@ function typePrefix(kind: string, apiVersion: string): Buffer {
   return prefix;
 }
 
-const [quote, backslash, openBrace, closeBrace, comma, dash, zero] = [
-  0x22, 0x5c, 0x7b, 0x7d, 0x2c, 0x2d, 0x30,
-] as const;
+const [quote, backslash, comma, dash, zero] = [0x22, 0x5c, 0x2c, 0x2d, 0x30] as const;
+const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x5d] as const;
 
 /** The object without its type, as lists have it. */
 export const bareShape: Shape = { prefix: Buffer.alloc(0), isPartial: false };
@@ -232,6 +231,41 @@ function metadataEnd(stored: Uint8Array): number {
     else if (byte === closeBrace && --depth === 0) return at + 1;
   }
   assert.fail('stored bytes begin with metadata');
+}
+
+/** Where the value of a member of metadata is, other than those that tell the object from others; found without parsing. */
+export function metadataMember(
+  stored: Uint8Array,
+  name: string,
+): { readonly start: number; readonly end: number } | undefined {
+  let before = identityEnd(stored);
+  while (stored[before] === comma && stored[before + 1] === quote) {
+    const nameEnd = stringEnd(stored, before + 1);
+    const start = nameEnd + 2; // Behind the quote and the colon.
+    const end = valueEnd(stored, start);
+    if (isText(stored, before + 2, nameEnd, name)) return { start, end };
+    before = end;
+  }
+  return undefined;
+}
+
+function isText(stored: Uint8Array, start: number, end: number, text: string): boolean {
+  if (end - start !== text.length) return false;
+  for (let at = 0; at < text.length; at++) if (stored[start + at] !== text.charCodeAt(at)) return false;
+  return true;
+}
+
+/** The place behind the value that begins here. */
+function valueEnd(stored: Uint8Array, start: number): number {
+  let depth = 0;
+  for (let at = start; at < stored.length; at++) {
+    const byte = stored[at];
+    if (byte === quote) at = stringEnd(stored, at);
+    else if (byte === openBrace || byte === openBracket) depth++;
+    else if ((byte === closeBrace || byte === closeBracket) && --depth <= 0) return depth === 0 ? at + 1 : at;
+    if (depth === 0 && stored[at + 1] === comma) return at + 1;
+  }
+  return stored.length;
 }
 
 /** Where the string that begins here has its closing quote. */

@@ -13,6 +13,7 @@ import type {
   StoreReader,
 } from '#control-plane/store/store.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
+import { fieldsOf, rememberSelectable } from './selectable.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
 import { reading, storing } from './store-answer.ts';
 
@@ -109,6 +110,11 @@ export class Registry {
     if (storedAs === undefined) return this.#parsed.read(kind, value);
     const object = storedAs.fromStored(this.#parsed.read(storedAs.kind, value));
     return { ...object, kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+  }
+
+  /** What the object has in the fields of `ownFieldsOf(kind)`. */
+  fieldsOf(kind: Kind, value: StoredBytes): readonly string[] {
+    return fieldsOf(kind, value.value, () => this.objectOf(kind, value));
   }
 
   /** What is stored, as the kind asked for. */
@@ -246,7 +252,9 @@ export class Registry {
   }
 
   #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
-    return { op: 'put', key, value: encodeStored(kind.storedAs?.toStored(object) ?? object), lease };
+    const value = encodeStored(kind.storedAs?.toStored(object) ?? object);
+    if (kind.storedAs === undefined) rememberSelectable(kind, value, object);
+    return { op: 'put', key, value, lease };
   }
 
   /** The object's own write, with what it gives up and takes. */

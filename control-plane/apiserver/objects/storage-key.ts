@@ -24,3 +24,14 @@ export function keyPrefix(kind: Kind, namespace: string): string {
 export function storageKey(kind: Kind, namespace: string, name: string): string {
   return `${keyPrefix(kind, namespace)}${name}`;
 }
+
+/** The name of the object with this key. */
+export function nameInKey(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
+/** The namespace of the object with this key, of a kind that has one. */
+export function namespaceInKey(key: string): string {
+  const end = key.lastIndexOf('/');
+  return key.slice(key.lastIndexOf('/', end - 1) + 1, end);
+}

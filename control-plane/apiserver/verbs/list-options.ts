@@ -1,14 +1,6 @@
 import { forbiddenField, notSupportedField } from '#api/errors/field-error.ts';
-import type { Kind } from '#api/schema/kinds.ts';
-import {
-  checkFieldSelector,
-  matchesFields,
-  parseFieldSelector,
-  type FieldMatcher,
-} from '#api/meta/field-selector.ts';
-import { matchesLabels, parseLabelSelector, type LabelMatcher } from '#api/meta/selector.ts';
-import { at, stringMapOf } from '#api/wire/json.ts';
-import type { JsonObject } from '#api/meta/object.ts';
+import { checkFieldSelector, parseFieldSelector, type FieldMatcher } from '#api/meta/field-selector.ts';
+import { parseLabelSelector, type LabelMatcher } from '#api/meta/selector.ts';
 import { queryBoolean } from '#api/wire/query.ts';
 import { badRequest, invalidOptions, statusError } from '#api/errors/status.ts';
 import { integerOf } from './query.ts';
@@ -18,7 +10,7 @@ import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 export interface ListOptions {
   readonly labels: LabelMatcher;
   readonly fields: FieldMatcher;
-  /** Whether there is anything to select by that needs the object. */
+  /** Whether there is anything to select by. */
   readonly hasSelector: boolean;
   /** The one name asked for, by fieldSelector or path; '' for any. */
   readonly name: string;
@@ -100,14 +92,6 @@ export function parseResourceVersion(text: string, isWatch: boolean): number | u
   if (!Number.isNaN(revision)) return revision;
   const cause = `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`;
   throw isWatch ? statusError(500, '', cause) : badRequest(`invalid resource version: ${cause}`);
-}
-
-/** Whether the object is asked for. */
-export function selects(kind: Kind, options: ListOptions, object: JsonObject): boolean {
-  return (
-    matchesLabels(options.labels, stringMapOf(at(object, 'metadata.labels'))) &&
-    (options.fields.length === 0 || matchesFields(kind, options.fields, object))
-  );
 }
 
 /** None, and one below it, is no bound. */

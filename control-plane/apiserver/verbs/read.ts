@@ -1,18 +1,12 @@
 import { at, objectOf } from '#api/wire/json.ts';
-import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { expired, notFound, statusError, tooLargeResourceVersion } from '#api/errors/status.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
-import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
+import { parseListOptions, parseResourceVersion, type ListOptions } from './list-options.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
-import {
-  addedBytesMax,
-  bareShape,
-  partialShape,
-  Shown,
-  typedShape,
-} from '#control-plane/apiserver/objects/object-bytes.ts';
+import { Shown, typedShape } from '#control-plane/apiserver/objects/object-bytes.ts';
 import { reading } from '#control-plane/apiserver/objects/store-answer.ts';
 import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import {
@@ -21,10 +15,11 @@ import {
   piecesResponse,
   streamedResponse,
   styleOf,
-  type BoundedPieces,
 } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { largeItemBytes, listOfRows, listOfStored, Row, type ListMetadata } from './list-body.ts';
+import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#control-plane/apiserver/serve/time-slice.ts';
 import {
   renderRow,
@@ -34,12 +29,6 @@ import {
   transformOf,
   type Transform,
 } from './transform.ts';
-
-const pieceBytes = 262_144;
-/** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
-const largeItemBytes = 65_536;
-/** A comma, or the end: what may follow an item in its piece. */
-const betweenBytes = 2;
 
 /** GET of one object. */
 export async function getObject(
@@ -63,11 +52,7 @@ export async function getObject(
 
 interface Page {
   readonly values: readonly StoredValue[];
-  readonly metadata: {
-    readonly resourceVersion: string;
-    readonly continue?: string;
-    readonly remainingItemCount?: number;
-  };
+  readonly metadata: ListMetadata;
 }
 
 /** GET of a collection. */
@@ -83,16 +68,9 @@ export async function listObjects(
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
-  const shape = transform === undefined ? bareShape : partialShape(transform.apiVersion);
-  const shown = function* (): Generator<Shown, void> {
-    for (const value of page.values) yield new Shown(shape, context.registry.storedOf(kind, value));
-  };
-  const added = addedBytesMax(shape);
-  const bytesMax = page.values.reduce(
-    (sum, value) => sum + context.registry.storedOf(kind, value).value.byteLength + added,
-    0,
-  );
-  return streamedResponse(joinItems(listHead(kind, transform, page.metadata), shown(), bytesMax), style);
+  const { registry } = context;
+  const stored = page.values.map((value) => registry.storedOf(kind, value));
+  return streamedResponse(listOfStored({ kind, transform, metadata: page.metadata }, stored), style);
 }
 
 async function listTable(
@@ -106,81 +84,14 @@ async function listTable(
 ): Promise<ApiResponse> {
   const { kind, transform, page } = list;
   const table = { kind, transform, nowMs: context.clock.now() };
-  const empty = JSON.stringify(renderTable(table, page.metadata, []));
+  const empty = JSON.stringify(renderTable(table, { ...page.metadata }, []));
   const rows: Row[] = [];
   const slice = new TimeSlice();
   for (const value of page.values) {
     rows.push(new Row(renderRow(table, context.registry.objectOf(kind, value))));
     if (slice.isOver()) await slice.next();
   }
-  const bytes = rows.reduce((sum, { byteLength }) => sum + byteLength + 1, 0);
-  return streamedResponse(joinItems(empty.slice(0, -listEnd.length), rows, bytes), style);
-}
-
-function listHead(kind: Kind, transform: Transform | undefined, metadata: Page['metadata']): string {
-  const listKind = transform === undefined ? `${kind.kind}List` : 'PartialObjectMetadataList';
-  const apiVersion = transform === undefined ? formatGroupVersion(kind) : transform.apiVersion;
-  return `${JSON.stringify({ kind: listKind, apiVersion, metadata }).slice(0, -1)},"items":[`;
-}
-
-const comma = 0x2c;
-const listEnd = Buffer.from(']}');
-
-/** What a list has of each object. */
-interface Item {
-  readonly byteLength: number;
-  /** @returns the place behind it */
-  copyTo(out: Buffer, at: number): number;
-  /** The same, not copied. */
-  pieces(): readonly Uint8Array[];
-}
-
-/** A row of a table. */
-class Row implements Item {
-  readonly #bytes: Buffer;
-
-  constructor(row: object) {
-    this.#bytes = Buffer.from(JSON.stringify(row));
-  }
-
-  get byteLength(): number {
-    return this.#bytes.length;
-  }
-
-  copyTo(out: Buffer, at: number): number {
-    return at + this.#bytes.copy(out, at);
-  }
-
-  pieces(): readonly Uint8Array[] {
-    return [this.#bytes];
-  }
-}
-
-/** Head, items between commas and `]}`; `bytesMax`: of the items and their commas, at most. */
-function joinItems(head: string, items: Iterable<Item>, bytesMax: number): BoundedPieces {
-  const start = Buffer.from(head);
-  const allMax = start.length + bytesMax + listEnd.length;
-  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, pieceBytes)) };
-}
-
-/** In pieces of about `size` bytes, to send at once; a large item is not copied. */
-function* join(head: Buffer, items: Iterable<Item>, size: number): Generator<Uint8Array, void> {
-  let piece = Buffer.allocUnsafe(Math.max(size, head.length + betweenBytes));
-  let at = head.copy(piece);
-  let isFirst = true;
-  for (const item of items) {
-    if (!isFirst) piece[at++] = comma;
-    isFirst = false;
-    const isLarge = item.byteLength >= largeItemBytes;
-    if (isLarge || at + item.byteLength + betweenBytes > piece.length) {
-      yield piece.subarray(0, at);
-      if (isLarge) yield* item.pieces();
-      piece = Buffer.allocUnsafe(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
-      at = 0;
-    }
-    if (!isLarge) at = item.copyTo(piece, at);
-  }
-  yield piece.subarray(0, at + listEnd.copy(piece, at));
+  return streamedResponse(listOfRows(empty, rows), style);
 }
 
 /** The objects of one answer, all of one revision. */
@@ -208,7 +119,8 @@ export async function readPage(
   const range = await readRange(context, route, options, asked).catch((error: unknown) => {
     throw rangeError(context, error, { start, isContinued: token !== undefined });
   });
-  const selected = options.hasSelector ? await select(context, route.kind, options, { range, limit }) : range;
+  const selection = selectionOf(context.registry, route.kind, options);
+  const selected = selection === undefined ? range : await select(selection, range.values, limit);
   const last = selected.values.at(-1);
   const isCut = selected.more && last !== undefined;
   return {
@@ -263,19 +175,15 @@ export async function checkRevision({ registry }: ServerContext, revision: numbe
 }
 
 async function select(
-  context: ServerContext,
-  kind: Kind,
-  options: ListOptions,
-  found: { readonly range: RangeResult; readonly limit: number },
+  { selects }: Selection,
+  all: readonly StoredValue[],
+  limit: number,
 ): Promise<{ readonly values: readonly StoredValue[]; readonly more: boolean; readonly remaining: number }> {
-  const { range, limit } = found;
-  const nameEnd = options.name === '' ? '' : `/${options.name}`;
   const slice = new TimeSlice();
   const values: StoredValue[] = [];
-  for (const value of range.values) {
-    if (nameEnd !== '' && !value.key.endsWith(nameEnd)) continue; // No need to parse it.
+  for (const value of all) {
     if (slice.isOver()) await slice.next();
-    if (!selects(kind, options, context.registry.objectOf(kind, value))) continue;
+    if (!selects(value)) continue;
     if (limit > 0 && values.length === limit) return { values, more: true, remaining: 0 };
     values.push(value);
   }

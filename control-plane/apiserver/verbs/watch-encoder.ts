@@ -77,10 +77,11 @@ function shapeEncoder(
   },
 ): EventEncoder {
   const { id, shape, show } = shown;
+  const forms = { ADDED: `ADDED ${id}`, MODIFIED: `MODIFIED ${id}`, DELETED: `DELETED ${id}` };
   const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
     eventBytes(type, new Shown(shape, registry.storedOf(kind, value)));
   const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
-    once(linesOfEvent, event, `${type} ${id}`, () => encode(type, shownValue(type, event)));
+    once(linesOfEvent, event, forms[type], () => encode(type, shownValue(type, event)));
   return {
     encode,
     encodeEvent,

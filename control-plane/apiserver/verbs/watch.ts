@@ -2,13 +2,14 @@ import { labelsOf } from '#control-plane/apiserver/chain/request-labels.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { expired, statusOf } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import type { StoredValue, StoreEvent } from '#control-plane/store/store.ts';
-import { parseListOptions, parseResourceVersion, selects, type ListOptions } from './list-options.ts';
+import type { StoreEvent } from '#control-plane/store/store.ts';
+import { parseListOptions, parseResourceVersion, type ListOptions } from './list-options.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { checkRevision, readRange } from './read.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#control-plane/apiserver/serve/time-slice.ts';
 import { transformNames, transformOf } from './transform.ts';
 import { createEventEncoder, type EventEncoder, type WatchEventType } from './watch-encoder.ts';
@@ -25,6 +26,8 @@ interface Watch {
   readonly namespace: string;
   readonly prefix: string;
   readonly options: ListOptions;
+  /** undefined: everything is asked for. */
+  readonly selection: Selection | undefined;
   readonly encoder: EventEncoder;
   readonly sink: ByteSink;
   readonly signal: AbortSignal;
@@ -42,6 +45,7 @@ export async function watchObjects(
   const after = parseResourceVersion(options.resourceVersion, true) ?? 0;
   if (options.sendInitialEvents === true) await checkRevision(context, after);
   const prefix = context.registry.prefixOf(kind, namespace);
+  const selection = selectionOf(context.registry, kind, options);
   const encoder = createEventEncoder({
     registry: context.registry,
     kind,
@@ -55,7 +59,8 @@ export async function watchObjects(
       const signal = AbortSignal.any([request.signal, context.closing]);
       using _open = context.metrics.observeLongRunning(labelsOf(request, { kind: 'resource', route }));
 
-      const watch: Watch = { context, kind, namespace, prefix, options, encoder, sink, signal };
+      const asked = { kind, namespace, prefix, options, selection };
+      const watch: Watch = { ...asked, context, encoder, sink, signal };
       await runWatch(watch, after);
     },
   };
@@ -75,15 +80,13 @@ async function runWatch(watch: Watch, asked: number): Promise<void> {
 
 /** ADDED for each object that is there; gives the revision at which that was so. */
 async function sendPresent(watch: Watch): Promise<number> {
-  const { context, kind, options, encoder, sink } = watch;
+  const { context, options, selection, encoder, sink } = watch;
   const present = await readRange(context, watch, options, {});
-  const nameEnd = options.name === '' ? '' : `/${options.name}`;
   const slice = new TimeSlice();
   for (const value of present.values) {
     if (watch.signal.aborted) break;
     if (slice.isOver()) await slice.next();
-    if (nameEnd !== '' && !value.key.endsWith(nameEnd)) continue;
-    if (options.hasSelector && !selects(kind, options, context.registry.objectOf(kind, value))) continue;
+    if (selection?.selects(value) === false) continue;
     if (!sink.write(encoder.encode('ADDED', value))) await sink.drained();
   }
   return present.revision;
@@ -106,7 +109,10 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
   const { store } = context.registry;
   let live: ReturnType<typeof store.watch>;
   try {
-    live = store.watch(watch.prefix, after, onEvents, () => fail(store.compactRevision));
+    live = store.watch(watch.prefix, after, onEvents, {
+      onEnd: () => fail(store.compactRevision),
+      interest: watch.selection?.interest,
+    });
   } catch (error) {
     if (isPodwrightError(error, 'E_NOT_FOUND')) fail(store.compactRevision);
     else if (!isPodwrightError(error, 'E_CLOSED')) throw error;
@@ -135,29 +141,25 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
   await ended;
 }
 
-function sendEvents(watch: Watch, events: readonly StoreEvent[]): void {
-  const { options, encoder, sink } = watch;
-  if (!options.hasSelector) {
+function sendEvents({ selection, encoder, sink }: Watch, events: readonly StoreEvent[]): void {
+  if (selection === undefined) {
     sink.write(encoder.encodeAll(events));
     return;
   }
-  for (const event of events) {
-    const seen = seenAs(watch, event);
-    if (seen !== undefined) sink.write(seen);
-  }
+  const lines = events.flatMap((event) => {
+    const type = seenAs(selection, event);
+    return type === undefined ? [] : [encoder.encodeEvent(type, event)];
+  });
+  const [only] = lines;
+  if (only !== undefined) sink.write(lines.length === 1 ? only : Buffer.concat(lines));
 }
 
 /** An object that comes to match is new to the watcher, one that no longer does is gone. */
-function seenAs(watch: Watch, event: StoreEvent): Uint8Array | undefined {
-  const { kind, options, context, encoder } = watch;
-  if (options.name !== '' && !event.key.endsWith(`/${options.name}`)) return undefined;
-  const matches = (value: StoredValue | undefined): boolean =>
-    value !== undefined && selects(kind, options, context.registry.objectOf(kind, value));
-  const was = matches(event.previous);
-  const is = event.type === 'put' && matches(event.current);
-  if (!was && !is) return undefined;
-  const type: WatchEventType = was && is ? 'MODIFIED' : is ? 'ADDED' : 'DELETED';
-  return encoder.encodeEvent(type, event);
+function seenAs({ selects }: Selection, { type, current, previous }: StoreEvent): WatchEventType | undefined {
+  const was = previous !== undefined && selects(previous);
+  const is = type === 'put' && selects(current);
+  if (!was) return is ? 'ADDED' : undefined;
+  return is ? 'MODIFIED' : 'DELETED';
 }
 
 function repeat(context: ServerContext, everyMs: number, run: () => void): Disposable {

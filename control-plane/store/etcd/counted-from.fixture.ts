@@ -63,8 +63,8 @@ export function countedFrom(store: Store): Store {
       });
       return { revision: less(done.revision), previous: value(done.previous), value: value(done.value) };
     },
-    watch: (prefix, afterRevision, onEvents, onEnd) =>
-      store.watch(prefix, afterRevision + first, (events) => onEvents(events.map(event)), onEnd),
+    watch: (prefix, afterRevision, onEvents, options) =>
+      store.watch(prefix, afterRevision + first, (events) => onEvents(events.map(event)), options),
     compact: (revision) => store.compact(revision + first),
     grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
     revokeLease: (lease) => store.revokeLease(lease),

@@ -135,12 +135,7 @@ describe.skipIf(noEtcd !== '')(`three members ${noEtcd}`, () => {
 
     await there.commit({ expect: [], ops: [put('/gap/a', '1'), put('/gap/b', '1')] });
     const ends: PodwrightError[] = [];
-    using _watch = there.watch(
-      '/gap/',
-      there.revision,
-      () => {},
-      (error) => ends.push(error),
-    );
+    using _watch = there.watch('/gap/', there.revision, () => {}, { onEnd: (error) => ends.push(error) });
 
     await etcd.kill(0);
     await elsewhere.update('/gap/a', () => ({ ops: [put('/gap/a', '2')] }));

@@ -15,6 +15,7 @@ import type {
   StoreReader,
   StoreTxn,
   StoreWatch,
+  StoreWatchOptions,
   TxnResult,
   UpdateResult,
 } from '#control-plane/store/store.ts';
@@ -160,10 +161,10 @@ class EtcdStore implements Store {
     prefix: string,
     afterRevision: number,
     onEvents: (events: readonly StoreEvent[]) => void,
-    onEnd?: (error: PodwrightError) => void,
+    options?: StoreWatchOptions,
   ): StoreWatch {
     this.#checkOpen();
-    return this.#image.hub.add(prefix, afterRevision, onEvents, { onEnd });
+    return this.#image.hub.add(prefix, afterRevision, onEvents, options);
   }
 
   async compact(revision: number): Promise<void> {
