@@ -7,6 +7,7 @@ import type { AdmissionContext, AdmissionPlugin } from './chain/admission/admiss
 import type { Authorizer } from './chain/authz/authorizer.ts';
 import type { InFlight } from './chain/in-flight.ts';
 import type { NodeStreams } from './nodes/node-streams.ts';
+import type { RequestTurns } from './serve/request-turns.ts';
 import type { RequestMetrics } from './serve/metrics.ts';
 import type { NodeDialer } from './nodes/node-dialer.ts';
 
@@ -24,6 +25,8 @@ export interface ServerContext extends AdmissionContext {
   readonly authorizer: Authorizer;
   /** Who has a say in writes, in order. */
   readonly admission: readonly AdmissionPlugin[];
+  /** In which requests begin, whatever way they come. */
+  readonly turns: RequestTurns;
   readonly inFlight: InFlight;
   readonly metrics: RequestMetrics;
   readonly nodes: NodeDialer;

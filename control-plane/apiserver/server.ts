@@ -24,6 +24,7 @@ import { handle } from './chain/handle.ts';
 import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
 import { createHttpServer } from './serve/http-server.ts';
 import { createInProcessTransport } from './serve/in-process.ts';
+import { RequestTurns } from './serve/request-turns.ts';
 import { RequestMetrics } from './serve/metrics.ts';
 import type { MayDial } from './nodes/dialable.ts';
 import { createNodeDialer, type NodeDialer } from './nodes/node-dialer.ts';
@@ -130,6 +131,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     admission: admissionPlugins,
     inFlight,
     metrics: new RequestMetrics({ revision: () => store.revision, inFlight: () => inFlight.taken() }),
+    turns: new RequestTurns(),
     nodes: undo.use(nodeDialer(pki, options)),
     streams: new NodeStreams({ clock, closing: closing.signal }),
     isBootstrapped: false,
@@ -195,7 +197,8 @@ function runningServer(
     store,
     etcdUrls,
     kinds: context.kinds,
-    transport: (user = localAdmin) => createInProcessTransport((request) => handle(context, request), user),
+    transport: (user = localAdmin) =>
+      createInProcessTransport((request) => handle(context, request), { user, turns: context.turns }),
     adminKubeconfig: (server) =>
       renderKubeconfig({ server, caCertPem, user: 'kubernetes-admin', client: pki.admin }),
     issueNodeCredentials: async (name, { serverUrl, hosts }) => {
@@ -221,6 +224,7 @@ async function listen(context: ServerContext, pki: ClusterPki, listener: Listene
     serving: pki.serving,
     caCertPem: pki.caCertPem,
     logger: context.logger,
+    turns: context.turns,
     handle: (request) => handle(context, request),
     upgrade: (request, upgrade) => handleUpgrade(context, request, upgrade),
   });

@@ -21,6 +21,7 @@ import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom
 import { Mvcc } from './mvcc.ts';
 import { WatchHub } from './watch-hub.ts';
 import { diskWriteOf, type Write } from './write-batch.ts';
+import { WritePump } from './write-pump.ts';
 import type {
   RangeResult,
   StoreChange,
@@ -47,7 +48,6 @@ export interface EmbeddedStoreOptions extends HistoryBounds {
   readonly sizeBytesMax?: number;
 }
 
-const batchRowsMax = 4096;
 const housekeepingMs = 10_000;
 /** Every so many rounds of housekeeping all rows are read back: once in ten minutes. */
 const scrubRounds = 60;
@@ -110,9 +110,7 @@ class EmbeddedStore implements ServedStore {
   readonly #leases: LeaseBook;
   readonly #window: HistoryWindow;
   readonly #stop = new AbortController();
-  #queue: Write[] = [];
-  #inFlight: readonly Write[] = [];
-  #isPumpPlanned = false;
+  readonly #pump: WritePump;
   #compaction: Promise<void> = Promise.resolve();
   #housekeeping: Disposable;
   /** For good. */
@@ -136,6 +134,13 @@ class EmbeddedStore implements ServedStore {
     this.#hub = new WatchHub((revision, mayLackPrevious) => mvcc.eventsAfter(revision, mayLackPrevious));
     this.#leases = new LeaseBook(leases, options.clock);
     this.#window = new HistoryWindow(options);
+    this.#pump = new WritePump({
+      post: (batch) => {
+        const request = diskWriteOf(batch);
+        this.#post(request, [request.values.buffer]);
+      },
+      tell: (writes) => this.#tell(writes),
+    });
     for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
     worker.on('message', (reply: DiskReply) => this.#onReply(reply));
     worker.on('error', (error) => this.#fail('E_INTERNAL', describeError(error)));
@@ -316,14 +321,12 @@ class EmbeddedStore implements ServedStore {
     this.#stop.abort();
     this.#housekeeping[Symbol.dispose]();
     this.#hub.close();
-    while (this.#failure === undefined && (this.#queue.length > 0 || this.#inFlight.length > 0)) {
-      await this.#settled();
-    }
+    while (this.#failure === undefined && !this.#pump.isIdle) await this.#settled();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#worker.once('exit', () => resolve());
     this.#post({ kind: 'close' });
     await promise;
-    if (this.#queue.length > 0) this.#refuseAll('E_DAMAGED', 'it is closed, and was damaged');
+    if (this.#pump.isWaiting) this.#refuseAll('E_DAMAGED', 'it is closed, and was damaged');
   }
 
   #checkOpen(): void {
@@ -355,7 +358,7 @@ class EmbeddedStore implements ServedStore {
   #enqueue(write: Partial<Omit<Write, 'settle'>>): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#queue.push({
+    this.#pump.enqueue({
       revision: this.#mvcc.assignedRevision,
       rows: [],
       payloads: [],
@@ -366,26 +369,7 @@ class EmbeddedStore implements ServedStore {
       ...write,
       settle: (failure) => (failure === undefined ? resolve() : reject(failure)),
     });
-    this.#planPump();
     return promise;
-  }
-
-  /** After this turn, so that all writes of one turn share a transaction. */
-  #planPump(): void {
-    if (this.#isPumpPlanned || this.#inFlight.length > 0) return;
-    this.#isPumpPlanned = true;
-    queueMicrotask(() => {
-      this.#isPumpPlanned = false;
-      this.#pump();
-    });
-  }
-
-  #pump(): void {
-    if (this.#inFlight.length > 0 || this.#queue.length === 0) return;
-    const batch = this.#queue.splice(0, batchRowsMax);
-    this.#inFlight = batch;
-    const request = diskWriteOf(batch);
-    this.#post(request, [request.values.buffer]);
   }
 
   #post(request: DiskRequest, transfer: ArrayBuffer[] = []): void {
@@ -394,16 +378,9 @@ class EmbeddedStore implements ServedStore {
 
   #onReply(reply: DiskReply): void {
     switch (reply.kind) {
-      case 'written': {
-        const batch = this.#inFlight;
-        this.#inFlight = [];
-        this.#noteSuccess(batch);
-        this.#pump(); // The disk works on while this thread tells the watchers.
-        this.#hub.publish(this.#mvcc.settle(batch.at(-1)?.revision ?? 0));
-        for (const write of batch) write.settle(undefined);
-        this.#trimHistory();
+      case 'written':
+        this.#noteSuccess(this.#pump.written());
         return;
-      }
       case 'failed':
         this.#refuseAll(reply.code, reply.message);
         return;
@@ -420,12 +397,16 @@ class EmbeddedStore implements ServedStore {
     }
   }
 
+  #tell(writes: readonly Write[]): void {
+    this.#hub.publish(this.#mvcc.settle(writes.at(-1)?.revision ?? 0));
+    for (const write of writes) write.settle(undefined);
+    this.#trimHistory();
+  }
+
   /** Nothing that was assigned since the last durable revision has happened. Later writes may succeed again. */
   #refuseAll(code: DiskFailure, message: string): void {
     const failure = new PodwrightError(code, `write to store ${this.#options.directory}: ${message}`);
-    const refused = [...this.#inFlight, ...this.#queue];
-    this.#inFlight = [];
-    this.#queue = [];
+    const refused = this.#pump.takeAll();
     this.#mvcc.rollback();
     // One line for a disk that stays full, however many try.
     if (this.failure?.message !== failure.message) {

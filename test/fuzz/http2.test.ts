@@ -6,6 +6,7 @@ import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { silentLogger } from '#base/log.ts';
 import { createHttpServer } from '#control-plane/apiserver/serve/http-server.ts';
+import { RequestTurns } from '#control-plane/apiserver/serve/request-turns.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
 import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
 import { textResponse } from '#control-plane/apiserver/serve/respond.ts';
@@ -22,6 +23,7 @@ const sockets = new Set<Socket>();
 beforeAll(async () => {
   const serving = await createAuthority('test', Date.now());
   server = createHttpServer({
+    turns: new RequestTurns(),
     serving,
     caCertPem: serving.certPem,
     logger: silentLogger,

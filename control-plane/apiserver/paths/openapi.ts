@@ -4,7 +4,7 @@ import type { ServedVersion } from '#api/schema/served-version.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { emptyBody, type ApiRequest, type ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
-import { inSlices } from '#control-plane/apiserver/serve/time-slice.ts';
+import { inSlices } from '#base/time-slice.ts';
 
 /*
  * The documents that describe the API. Each is made when it is first asked for, in slices, and kept as long as what it is of is served.

@@ -10,6 +10,7 @@ import { silentLogger } from '#base/log.ts';
 import { createAuthority } from '#control-plane/apiserver/pki/certificate.ts';
 import { bodiesBytesMax } from './http-exchange.ts';
 import { connectionIdleMs, createHttpServer } from './http-server.ts';
+import { RequestTurns } from './request-turns.ts';
 import { bodyBytesMax, type ApiRequest, type ApiResponse } from './request.ts';
 import { errorResponse, textResponse } from './respond.ts';
 
@@ -23,6 +24,7 @@ async function serve(handle: (request: ApiRequest) => Promise<ApiResponse>): Pro
   const serving = await createAuthority('test', Date.now());
   const answer = (request: ApiRequest): Promise<ApiResponse> => handle(request).catch(errorResponse);
   const server = createHttpServer({
+    turns: new RequestTurns(),
     serving,
     caCertPem: serving.certPem,
     logger: silentLogger,
@@ -204,6 +206,7 @@ describe('createHttpServer()', () => {
   it('cuts off a client that says nothing and does not answer, while its request waits', async () => {
     const serving = await createAuthority('test', Date.now());
     const server = createHttpServer({
+      turns: new RequestTurns(),
       serving,
       caCertPem: serving.certPem,
       logger: silentLogger,

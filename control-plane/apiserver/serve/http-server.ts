@@ -24,7 +24,7 @@ import {
 import { endQuietConnections } from './quiet-connections.ts';
 import { serveStream } from './http-stream.ts';
 import type { ApiRequest, ApiResponse } from './request.ts';
-import { RequestTurns } from './request-turns.ts';
+import type { RequestTurns } from './request-turns.ts';
 import { UnreadAnswers } from './unread-answers.ts';
 
 export interface HttpServerOptions {
@@ -32,6 +32,8 @@ export interface HttpServerOptions {
   readonly caCertPem: string;
   readonly logger: Logger;
   readonly handle: (request: ApiRequest) => Promise<ApiResponse>;
+  /** In which requests begin: shared by all ways in. */
+  readonly turns: RequestTurns;
   /** A connection that asks to become something else (exec, attach, port-forward over HTTP/1.1). Owns the socket. */
   readonly upgrade: (request: ApiRequest, upgrade: Upgrade) => Promise<void>;
   /** Instead of `connectionIdleMs` and `answeringMs`, of HTTP/2: for tests. */
@@ -101,7 +103,7 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   const rooms: ServerRooms = {
     bodies: new ByteRoom(bodiesBytesMax),
     unread: new UnreadAnswers(systemClock, (why) => options.logger.debug({ why }, 'answer cut off')),
-    turns: new RequestTurns(),
+    turns: options.turns,
   };
   const shared: Serving = { ...options, rooms };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {

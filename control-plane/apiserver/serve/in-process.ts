@@ -1,16 +1,23 @@
 import { PodwrightError } from '#base/errors.ts';
+import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import { isUrgent } from './http-exchange.ts';
+import type { RequestTurns } from './request-turns.ts';
 import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink, type User } from './request.ts';
 
 /** Bytes that a streamed body may hold ready before its producer is told to wait. */
 const readyBytesMax = 1_048_576;
+/** In a turn of the event loop, all streams together are read this long: who reads them is in this process, too. */
+const readingMs = 8;
+const readingTime = new TurnTime(readingMs);
 
-/** A transport to the API server of this process: no socket, and the same handlers. */
+/** A transport to the API server of this process: no socket, and the same handlers and turns. */
 export function createInProcessTransport(
   handle: (request: ApiRequest) => Promise<ApiResponse>,
-  user: User,
+  { user, turns }: { readonly user: User; readonly turns: RequestTurns },
 ): Transport {
   const closing = new AbortController();
+  const connection = {};
   return {
     request: async (request) => {
       if (closing.signal.aborted)
@@ -22,7 +29,10 @@ export function createInProcessTransport(
         ...(request.signal === undefined ? [] : [request.signal]),
       ];
       const signal = AbortSignal.any(signals);
-      const response = await handle(apiRequest(request, user, signal));
+      const { promise: begun, resolve: begin } = Promise.withResolvers<Promise<ApiResponse>>();
+      const start = (): void => begin(handle(apiRequest(request, user, signal)));
+      turns.begin(connection, start, { isUrgent: isUrgent(request.path) });
+      const response = await begun;
       const { body } = response;
       if (body instanceof Uint8Array) return { ...head(response), body };
       const stream = readStream(body, signal, () => ended.abort(new DOMException('stopped', 'AbortError')));
@@ -108,7 +118,10 @@ async function* readStream(
       readyBytes = 0;
       room.resolve();
       room = Promise.withResolvers<void>();
-      yield* taken;
+      for (const bytes of taken) {
+        while (!readingTime.isLeft()) await nextTurn();
+        yield bytes; // What its reader does with it at once has been done when it asks for the next.
+      }
       if (signal.aborted) throw signal.reason;
       if (isEnded && ready.length === 0) {
         if (failure !== undefined) throw failure;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { nextTurn } from './time-slice.ts';
+import { nextTurn } from '#base/time-slice.ts';
 import { largeBytesMin, workOnBody } from './large-body.ts';
 import { startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
 import { RequestTurns } from './request-turns.ts';
-import { nextTurn } from './time-slice.ts';
+import { nextTurn } from '#base/time-slice.ts';
 
 const ordinary = { isUrgent: false };
 
@@ -11,11 +11,30 @@ function work(ms: number): void {
 }
 
 describe('RequestTurns', () => {
-  test('begins at once where there is time', () => {
+  test('begins at once where there is time', async () => {
     const begun: number[] = [];
     const turns = new RequestTurns();
-    for (const id of [1, 2, 3]) turns.begin({}, () => void begun.push(id), ordinary);
-    expect(begun).toEqual([1, 2, 3]);
+    for (const id of [1, 2, 3]) {
+      turns.begin({}, () => void begun.push(id), ordinary);
+      expect(begun).toHaveLength(id);
+      await nextTurn();
+    }
+  });
+
+  test('counts as the time of a request what it does after waiting for what is there', async () => {
+    const turns = new RequestTurns();
+    const connection = {};
+    const done: number[] = [];
+    const start = async (i: number): Promise<void> => {
+      for (let hop = 0; hop < 5; hop++) await undefined;
+      work(3);
+      done.push(i);
+    };
+    for (let i = 0; i < 50; i++) turns.begin(connection, () => void start(i), ordinary);
+    await nextTurn();
+    expect(done.length).toBeLessThan(10);
+    for (let i = 0; done.length < 50 && i < 1000; i++) await nextTurn();
+    expect(done).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
   test('takes of many only what a turn has time for, and leaves the rest to the next', async () => {

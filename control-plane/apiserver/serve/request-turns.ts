@@ -1,24 +1,29 @@
-import { performance } from 'node:perf_hooks';
-import { nextTurn } from './time-slice.ts';
+import { nextTurn, promisesSettled, TurnTime } from '#base/time-slice.ts';
 
 /** How long requests may begin in one turn of the event loop: what they do before they first wait is a part of it. */
 const sliceMs = 8;
 
 /**
- * When requests begin. One read of an HTTP/2 connection may bring a thousand, which Node hands over in one turn of the event loop;
- * done at once, nobody else would be served meanwhile. What has no time in this turn waits for the next: of each connection one,
+ * When requests begin. One read of an HTTP/2 connection may bring a thousand, which Node hands over in one turn of the event loop, as a
+ * controller asks for five hundred pods; done at once, nobody else would be served meanwhile. What has no time in this turn waits for the next: of each connection one,
  * in turns, so that a connection with many waits for itself. Most of what a client resets at once has gone by then.
  */
 export class RequestTurns {
   readonly #waiting = new Map<object, (() => void)[]>();
-  /** The turn of the event loop that requests began in last, and since when. */
-  #turn = -1;
-  #startMs = 0;
+  readonly #time = new TurnTime(sliceMs);
   #isDraining = false;
+  /** What the last one that began does at once has not been done yet, so that its time is not known. */
+  #isBeginning = false;
 
   /** Begins it now or later. What is `urgent` (a health check) waits for nobody. */
   begin(connection: object, start: () => void, { isUrgent }: { readonly isUrgent: boolean }): void {
-    if (isUrgent || (this.#waiting.size === 0 && this.#hasTime())) {
+    if (isUrgent) {
+      start();
+      return;
+    }
+    if (this.#waiting.size === 0 && !this.#isBeginning && this.#time.isLeft()) {
+      this.#isBeginning = true;
+      process.nextTick(() => (this.#isBeginning = false)); // As promisesSettled().
       start();
       return;
     }
@@ -28,22 +33,13 @@ export class RequestTurns {
     if (!this.#isDraining) void this.#drain();
   }
 
-  #hasTime(): boolean {
-    const turn = performance.nodeTiming.uvMetricsInfo.loopCount;
-    if (turn !== this.#turn) {
-      this.#turn = turn;
-      this.#startMs = performance.now();
-      return true;
-    }
-    return performance.now() - this.#startMs < sliceMs;
-  }
-
   async #drain(): Promise<void> {
     this.#isDraining = true;
+    await promisesSettled();
     while (this.#waiting.size > 0) {
-      if (!this.#hasTime()) await nextTurn();
+      while (!this.#time.isLeft()) await nextTurn();
       this.#takeFirst()?.();
-      await undefined; // What it does next is done before the time is looked at again.
+      await promisesSettled(); // What it does at once is done before the time is looked at again.
     }
     this.#isDraining = false;
   }

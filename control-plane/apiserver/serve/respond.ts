@@ -4,7 +4,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { statusOf } from '#api/errors/status.ts';
 import type { Representation } from './negotiate.ts';
 import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink } from './request.ts';
-import { TimeSlice } from './time-slice.ts';
+import { TimeSlice } from '#base/time-slice.ts';
 import { warningHeaders } from '#control-plane/apiserver/verbs/write-options.ts';
 
 type Headers = ApiResponse['headers'];

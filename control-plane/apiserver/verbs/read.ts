@@ -20,7 +20,7 @@ import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { largeItemBytes, listOfRows, listOfStored, Row, type ListMetadata } from './list-body.ts';
 import { selectionOf, type Selection } from './selection.ts';
-import { TimeSlice } from '#control-plane/apiserver/serve/time-slice.ts';
+import { TimeSlice } from '#base/time-slice.ts';
 import {
   renderRow,
   renderTable,

@@ -10,7 +10,7 @@ import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { selectionOf, type Selection } from './selection.ts';
-import { TimeSlice } from '#control-plane/apiserver/serve/time-slice.ts';
+import { TimeSlice } from '#base/time-slice.ts';
 import { transformNames, transformOf } from './transform.ts';
 import { createEventEncoder, type EventEncoder, type WatchEventType } from './watch-encoder.ts';
 
