@@ -27,6 +27,7 @@ import {
   type DiskContents,
   type FoundRow,
 } from './disk-tables.ts';
+import { incrementalVacuum, rebuild } from './free-pages.ts';
 import { damaged, logStart, lossBefore } from './integrity.ts';
 import { findLostCommits } from './log-tail.ts';
 import { createMark, readMark, type StoreMark } from './mark-file.ts';
@@ -188,7 +189,7 @@ function formatOf(directory: string): number {
 }
 
 function setUp(database: DatabaseSync): void {
-  database.exec(`PRAGMA page_size=${pageBytes}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
+  database.exec(`PRAGMA page_size=${pageBytes}; ${incrementalVacuum}; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;
     PRAGMA wal_autocheckpoint=${checkpointPages}; PRAGMA cell_size_check=ON;`);
 }
 
@@ -199,6 +200,7 @@ export function openForWriting({ directory, sizeBytesMax }: DiskOptions): Databa
   const database = new DatabaseSync(databaseFile(directory));
   setUp(database);
   if (formatOf(directory) === formatWithoutVersions) addVersions(database);
+  rebuild(database);
   if (sizeBytesMax > 0) {
     database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(sizeBytesMax / pageBytes))}`);
   }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { DiskLease, DiskRow } from './disk-protocol.ts';
+import { incrementalVacuum } from './free-pages.ts';
 import {
   addToTotal,
   damaged,
@@ -184,6 +185,7 @@ export function checkStructure(database: DatabaseSync): void {
 
 /** Writes the tables of an empty database, in one transaction. */
 export function createTables(database: DatabaseSync, id: string): void {
+  database.exec(incrementalVacuum);
   database.exec('BEGIN IMMEDIATE');
   database.exec(schema);
   database.prepare('INSERT OR IGNORE INTO identity VALUES (?)').run(id);

@@ -12,6 +12,7 @@ import {
   type DiskWrite,
 } from './disk-protocol.ts';
 import { readDisk, type DiskContents, type Marks } from './disk-tables.ts';
+import { FreePages } from './free-pages.ts';
 import {
   addToTotal,
   damaged,
@@ -36,6 +37,7 @@ interface Disk {
   readonly deleteLease: StatementSync;
   readonly putMark: StatementSync;
   readonly markFile: MarkFile;
+  readonly freePages: FreePages;
   /** By path, as they were opened. */
   readonly inodes: ReadonlyMap<string, number | undefined>;
   end: LogEnd;
@@ -96,6 +98,7 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
     deleteLease: database.prepare('DELETE FROM lease WHERE id = ? RETURNING sum'),
     putMark: database.prepare('INSERT OR REPLACE INTO mark VALUES (?, ?, ?)'),
     markFile: new MarkFile(options.markFile, (error) => declareDamaged(disk, describeError(error), reply)),
+    freePages: new FreePages(database, (error) => noteVacuumFailure(disk, error, reply)),
     inodes: new Map(
       [databaseFile(options.directory), logFile(options.directory)].map((path) => [path, inodeOf(path)]),
     ),
@@ -116,6 +119,7 @@ function openDisk(options: DiskOptions, reply: Reply): Disk {
     leases,
     notes,
   });
+  disk.freePages.look();
   return disk;
 }
 
@@ -130,6 +134,7 @@ function answerWrite(disk: Disk, request: DiskWrite, reply: Reply): void {
   }
   // It is on the disk, so it has happened, whatever becomes of the mark; while the other thread wakes, that is written.
   reply({ kind: 'written' });
+  if (request.rowsGone.length > 0) disk.freePages.look();
   try {
     disk.markFile.raise(disk.end);
   } catch (error) {
@@ -215,6 +220,12 @@ function putMarks(disk: Disk, marks: Partial<Marks>): void {
   for (const [name, value] of Object.entries(marks)) disk.putMark.run(name, value, sumOfMark(name, value));
 }
 
+/** A full disk is told to who writes; the next compaction tries again. */
+function noteVacuumFailure(disk: Disk, error: unknown, reply: Reply): void {
+  const failure = classify(error);
+  if (failure.code === 'E_DAMAGED') declareDamaged(disk, failure.message, reply);
+}
+
 function declareDamaged(disk: Disk, message: string, reply: Reply): void {
   if (disk.isDamaged) return;
   disk.isDamaged = true;
@@ -268,6 +279,7 @@ function inodeOf(path: string): number | undefined {
 
 function closeDisk(disk: Disk): void {
   if (disk.isScrubbing) disk.stopScrub?.();
+  disk.freePages.close();
   if (!disk.isDamaged) {
     disk.markFile.raise({ state: 'closing' });
     disk.markFile.sync();

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { isFinished, planDeletion } from '#api/strategy/deletion.ts';
 import type { Kind } from '#api/schema/kinds.ts';
-import { at } from '#api/wire/json.ts';
+import { at, objectsOf } from '#api/wire/json.ts';
+import { podNamed, startTestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 import { parseDeleteOptions, plainDelete } from './delete.ts';
 
 const pods = builtIn('', 'v1', 'pods');
@@ -145,5 +146,59 @@ describe('parseDeleteOptions()', () => {
     [{ propagationPolicy: 'Orphan', orphanDependents: true }, 'cannot be both set'],
   ])('refuses %j', (options, message) => {
     expect(() => parseDeleteOptions(options)).toThrow(message);
+  });
+});
+
+describe('deleteCollection()', () => {
+  const path = '/api/v1/namespaces/default/configmaps';
+  const count = 300;
+
+  it('answers with the objects in order, as they were or as they are now, and leaves what is not asked for', async () => {
+    await using test = await startTestServer();
+
+    for (let index = 0; index < count; index++) {
+      const name = `c${String(index).padStart(3, '0')}`;
+      const finalizers = index % 50 === 7 ? ['a.b/c'] : [];
+      await test.make(path, {
+        metadata: { name, labels: { third: String(index % 3) }, finalizers },
+        data: { index: `${index} ü` },
+      });
+    }
+    const asked = `${path}?labelSelector=third%21%3D0`;
+    const before = objectsOf((await test.call('GET', asked)).json['items']);
+    const dry = await test.call('DELETE', `${asked}&dryRun=All`);
+    expect(objectsOf(dry.json['items'])).toHaveLength(200);
+    expect(objectsOf((await test.call('GET', asked)).json['items'])).toEqual(before);
+
+    const { status, json } = await test.call('DELETE', asked);
+    expect(status).toBe(200);
+    expect(json).toMatchObject({ kind: 'ConfigMapList', apiVersion: 'v1' });
+    const answered = objectsOf(json['items']);
+    expect(answered.map((item) => at(item, 'metadata.name'))).toEqual(
+      before.map((item) => at(item, 'metadata.name')),
+    );
+    const held = objectsOf((await test.call('GET', asked)).json['items']);
+    expect(held).toHaveLength(4);
+    expect(answered.filter((item) => at(item, 'metadata.deletionTimestamp') !== undefined)).toEqual(held);
+    const isHeld = new Set(held.map((item) => at(item, 'metadata.name')));
+    const isGone = (item: object): boolean => !isHeld.has(at(item, 'metadata.name'));
+    expect(answered.filter(isGone)).toEqual(before.filter(isGone));
+    expect(objectsOf((await test.call('GET', path)).json['items'])).toHaveLength(100 + 4);
+  });
+
+  it('shows pods that went when they were told to go, and of a view what it shows', async () => {
+    await using test = await startTestServer();
+
+    await test.make('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } });
+    await test.make('/api/v1/namespaces/default/pods', podNamed('p'));
+    const pods = await test.call('DELETE', '/api/v1/namespaces/default/pods');
+    expect(pods.json['items']).toMatchObject([{ metadata: { name: 'p', deletionGracePeriodSeconds: 0 } }]);
+    const involvedObject = { kind: 'Pod', namespace: 'default', name: 'p' };
+    await test.make('/api/v1/namespaces/default/events', {
+      metadata: { name: 'e', namespace: 'default' },
+      ...{ involvedObject, type: 'Normal', reason: 'r', message: 'n', source: { component: 'c' } },
+    });
+    const events = await test.call('DELETE', '/apis/events.k8s.io/v1/namespaces/default/events');
+    expect(events.json['items']).toMatchObject([{ regarding: { name: 'p' }, note: 'n' }]);
   });
 });

@@ -1,13 +1,15 @@
+import assert from 'node:assert/strict';
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/strategy/deletion.ts';
 import { forbiddenField, invalidField, notSupportedField } from '#api/errors/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
-import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
+import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { queryBoolean } from '#api/wire/query.ts';
 import { conflict, invalidOptions, notFound, successStatus } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import {
   admissionFor,
   admit,
@@ -18,8 +20,11 @@ import {
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { parseListOptions } from './list-options.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
+import { listOfStored } from './list-body.ts';
 import { readPage } from './read.ts';
-import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
+import { encodeStored, type StoredBytes } from '#control-plane/apiserver/objects/object-bytes.ts';
+import type { Changed, Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
+import { nameInKey, namespaceInKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import type {
   ApiRequest,
   ApiResponse,
@@ -27,7 +32,7 @@ import type {
   RequestScope,
   User,
 } from '#control-plane/apiserver/serve/request.ts';
-import { objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
+import { objectResponse, streamedResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
 import { integerOf } from './query.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
@@ -71,7 +76,10 @@ export async function deleteOne(
   return objectResponse(200, { ...successStatus(details) }, style);
 }
 
-/** DELETE of a collection: each object as if by itself; answers with the list of them. */
+/** Objects of a collection that go at once: they share what a write costs the disk. */
+const deletedAtOnce = 64;
+
+/** DELETE of a collection: each object as if by itself; answers with the list of them, when all have gone or begun to go. */
 export async function deleteCollection(
   context: ServerContext,
   route: ResourceRoute,
@@ -83,27 +91,45 @@ export async function deleteCollection(
   warnOfDependents(kind, options, request);
   const listed = parseListOptions({ ...route, verb: 'list' }, request.query);
   const page = await readPage(context, route, listed);
-  const items: JsonObject[] = [];
-  for (const value of page.values) {
-    const found = context.registry.objectOf(kind, value);
-    const name = stringOf(at(found, 'metadata.name'));
-    const namespace = stringOf(at(found, 'metadata.namespace'));
-    try {
-      items.push(
-        (await deleteObject(context, { kind, namespace, name, options, user, scope: request })).object,
-      );
-    } catch (error) {
-      if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'NotFound') throw error; // Somebody else was faster.
+  const gone: (StoredBytes | undefined)[] = [];
+  let next = 0;
+  let failure: unknown;
+  const time = new TurnTime();
+  const work = async (): Promise<void> => {
+    while (next < page.values.length && failure === undefined && !request.signal.aborted) {
+      const at = next++;
+      const key = page.values[at]?.key ?? '';
+      const [name, namespace] = [nameInKey(key), kind.namespaced ? namespaceInKey(key) : ''];
+      while (!time.isLeft()) await nextTurn();
+      try {
+        const input = { kind, namespace, name, options, user, scope: request };
+        gone[at] = storedAfter(context, kind, await changeToDelete(context, input));
+      } catch (error) {
+        if (isPodwrightError(error, 'E_API') && error.detail['reason'] === 'NotFound') continue; // Somebody else was faster.
+        failure ??= error;
+      }
     }
-  }
-  const bare = items.map(({ kind: _kind, apiVersion: _apiVersion, ...item }) => item);
-  const list = {
-    kind: `${kind.kind}List`,
-    apiVersion: formatGroupVersion(kind),
-    metadata: page.metadata,
-    items: bare,
   };
-  return objectResponse(200, list, styleOf(request, negotiate(request.headers['accept'], [])));
+  await Promise.all(Array.from({ length: deletedAtOnce }, work));
+  if (failure !== undefined) throw failure;
+  const stored = gone.filter((each) => each !== undefined);
+  const style = styleOf(request, negotiate(request.headers['accept'], []));
+  return streamedResponse(
+    listOfStored({ kind, transform: undefined, metadata: page.metadata }, stored),
+    style,
+  );
+}
+
+/** What is shown of an object that goes: as it is stored now, or as it last was. */
+function storedAfter(
+  { registry }: ServerContext,
+  kind: Kind,
+  { decision, previous, entry }: Changed<Decision & Deletion>,
+): StoredBytes {
+  if (decision.write === 'put' && entry !== undefined) return registry.storedOf(kind, entry.value);
+  assert(previous !== undefined);
+  if (decision.object === previous.object) return registry.storedOf(kind, previous.value);
+  return { value: encodeStored(decision.object), modRevision: previous.value.modRevision };
 }
 
 export interface DeleteInput {
@@ -118,9 +144,15 @@ export interface DeleteInput {
 
 /** Deletes, or begins to where finalizers or grace keep the object. See writeObject. */
 export async function deleteObject(context: ServerContext, input: DeleteInput): Promise<Deletion> {
+  const { decision, entry } = await changeToDelete(context, input);
+  const isPut = decision.write === 'put' && entry !== undefined;
+  return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
+}
+
+function changeToDelete(context: ServerContext, input: DeleteInput): Promise<Changed<Decision & Deletion>> {
   const { kind, namespace, name, options } = input;
   const admission = admissionOf(context, input);
-  const { decision, entry } = await writeObject(context, {
+  return writeObject(context, {
     ...{ kind, namespace, name },
     path: admission?.mayWait === true ? 'mayWait' : 'atOnce',
     prepare: async (current, held) => {
@@ -141,8 +173,6 @@ export async function deleteObject(context: ServerContext, input: DeleteInput): 
       return decideDeletion(kind, old, { options, nowMs: context.clock.now() });
     },
   });
-  const isPut = decision.write === 'put' && entry !== undefined;
-  return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
 }
 
 function warnOfDependents(kind: Kind, { propagationPolicy }: DeleteOptions, scope: RequestScope): void {
