@@ -1,0 +1,97 @@
+/**
+ * `npm run scale [-- --rows a,b --json FILE]`: what operations cost against the size of what is there. Costs are processor time and
+ * turns of the event loop, not time on the wall, so that they mean something on a busy machine, too. How to add a row: docs/hacking.md.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import type { Cost, ScaleRow, SizedCost } from './row.ts';
+import { deleteCollection } from './rows/delete-collection.ts';
+import { deployment } from './rows/deployment.ts';
+import { eventDelivery } from './rows/event-delivery.ts';
+import { listByField } from './rows/list-by-field.ts';
+import { listByLabel } from './rows/list-by-label.ts';
+import { namespaceWatches } from './rows/namespace-watches.ts';
+import { nodeWatches } from './rows/node-watches.ts';
+import { renderRow } from './table.ts';
+
+const rows: readonly ScaleRow[] = [
+  listByLabel,
+  listByField,
+  nodeWatches,
+  namespaceWatches,
+  eventDelivery,
+  deployment,
+  deleteCollection,
+];
+
+/** A size that takes longer hangs. */
+const sizeTimeoutMs = 300_000;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rows: { type: 'string' },
+      json: { type: 'string' },
+      one: { type: 'string' },
+      size: { type: 'string' },
+      result: { type: 'string' },
+    },
+  });
+  if (values.one !== undefined && values.size !== undefined && values.result !== undefined) {
+    writeFileSync(values.result, JSON.stringify(await rowNamed(values.one).run(Number(values.size))));
+    process.exit(); // oxlint-disable-line unicorn/no-process-exit -- what a row left open must not keep it alive
+  }
+  const all: { readonly row: string; readonly costs: readonly SizedCost[] }[] = [];
+  for (const row of values.rows?.split(',').map(rowNamed) ?? rows) {
+    const costs: SizedCost[] = [];
+    for (const size of row.sizes) costs.push({ size, cost: await measure(row, size) });
+    all.push({ row: row.name, costs });
+    console.log(`${renderRow(row, costs)}\n`);
+  }
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(all, undefined, 1)}\n`);
+  if (all.some(({ costs }) => costs.some(({ cost }) => typeof cost === 'string'))) process.exitCode = 1;
+}
+
+function rowNamed(name: string): ScaleRow {
+  const found = rows.find((row) => row.name === name);
+  if (found !== undefined) return found;
+  throw new Error(`run row ${name}: there are ${rows.map((row) => row.name).join(', ')}`);
+}
+
+/** In a process of its own, with a directory of its own. */
+async function measure(row: ScaleRow, size: number): Promise<Cost | string> {
+  const directory = mkdtempSync(join(tmpdir(), 'podwright-scale-'));
+  const result = join(directory, 'result.json');
+  const child = spawn(
+    process.execPath,
+    [
+      '--disable-warning=ExperimentalWarning',
+      import.meta.filename,
+      `--one=${row.name}`,
+      `--size=${size}`,
+      `--result=${result}`,
+    ],
+    {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      timeout: sizeTimeoutMs,
+      env: { ...process.env, TMPDIR: directory },
+    },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => void (said = (said + chunk.toString()).slice(-2000)));
+  const [code] = await once(child, 'close');
+  try {
+    if (code === 0 && existsSync(result)) return JSON.parse(readFileSync(result, 'utf8'));
+    console.error(said.trim());
+    return `ended with ${String(code)}`;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+if (import.meta.main) await main();

@@ -1,0 +1,48 @@
+import type { ScaleRow, SizedCost } from './row.ts';
+
+/** A row as lines for a terminal: what one operation costs at each size, and how that grew. Pure. */
+export function renderRow(
+  row: Pick<ScaleRow, 'name' | 'operation' | 'of'>,
+  costs: readonly SizedCost[],
+): string {
+  const header = [row.of, 'µs per operation', 'longest turn', 'bytes'];
+  const lines = costs.map(({ size, cost }) => {
+    if (typeof cost === 'string') return [count(size), cost];
+    const bytes = Object.entries(cost.bytes ?? {}).map(([what, value]) => `${what} ${count(value)}`);
+    return [
+      count(size),
+      count(perOperationUs(cost)),
+      `${cost.longestTurnMs.toFixed(1)} ms`,
+      bytes.join(', '),
+    ];
+  });
+  const widths = header.map((_, column) =>
+    Math.max(...[header, ...lines].map((line) => (line[column] ?? '').length)),
+  );
+  const table = [header, ...lines].map((line) =>
+    `  ${line.map((cell, column) => cell.padStart(column === 3 ? 0 : (widths[column] ?? 0))).join('  ')}`.trimEnd(),
+  );
+  return [`${row.name}: ${row.operation}${growthOf(costs)}`, ...table].join('\n');
+}
+
+/** Times what an operation costs at the largest size of what it costs at the smallest. */
+function growthOf(costs: readonly SizedCost[]): string {
+  const measured = costs.flatMap(({ cost }) => (typeof cost === 'string' ? [] : [perOperationUs(cost)]));
+  const [first, last] = [measured.at(0), measured.at(-1)];
+  if (first === undefined || last === undefined || measured.length < 2 || first === 0) return '';
+  return ` (×${(last / first).toFixed(1)} from the smallest to the largest)`;
+}
+
+function perOperationUs({
+  processorMs,
+  operations,
+}: {
+  readonly processorMs: number;
+  readonly operations: number;
+}): number {
+  return (processorMs * 1000) / operations;
+}
+
+function count(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : String(Number(value.toPrecision(3)));
+}
