@@ -10,6 +10,8 @@ import type { ListOptions } from './list-options.ts';
 
 /** The selectors of a list or watch, asked of what is kept beside stored bytes: no object is parsed for them. */
 export interface Selection {
+  /** The same for selectors that are asked for in the same words. */
+  readonly id: string;
   readonly selects: (value: StoredValue) => boolean;
   /** By which a watch is found among those of its prefix: one of the things that must be so; undefined: there is none to find it by. */
   readonly interest: WatchInterest | undefined;
@@ -23,6 +25,7 @@ export function selectionOf(registry: Registry, kind: Kind, options: ListOptions
   if (options.labels.requirements.length > 0)
     conditions.push(({ value }) => matchesLabels(options.labels, labelsOf(value)));
   return {
+    id: JSON.stringify([options.fields, options.labels.requirements]),
     selects: (value) => conditions.every((holds) => holds(value)),
     interest: interestOf(registry, kind, own, options),
   };

@@ -10,6 +10,7 @@ import {
   type Shape,
 } from '#control-plane/apiserver/objects/object-bytes.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
+import type { Selection } from './selection.ts';
 import { renderPartial, renderRow, renderTable, type Transform } from './transform.ts';
 
 export type WatchEventType = 'ADDED' | 'MODIFIED' | 'DELETED';
@@ -22,6 +23,8 @@ export interface EventEncoder {
   encodeEvent(type: WatchEventType, event: StoreEvent): Uint8Array;
   /** Changes, for a watch that sees all. */
   encodeAll(events: readonly StoreEvent[]): Uint8Array;
+  /** Changes, for a watch that sees some; empty where these are none of them. */
+  encodeSelected(events: readonly StoreEvent[], selection: Selection): Uint8Array;
   bookmark(revision: number, isInitialEnd: boolean): Uint8Array;
   error(status: Status): Uint8Array;
 }
@@ -92,6 +95,9 @@ function shapeEncoder(
         Buffer.concat(events.map((event) => encodeEvent(typeOf(event), event))),
       );
     },
+    // Those who ask the same are found together, and told of the same batch.
+    encodeSelected: (events, selection) =>
+      once(linesOfBatch, events, `${id} ${selection.id}`, () => encodeSeen(events, selection, encodeEvent)),
     bookmark: (revision, isInitialEnd) =>
       line('BOOKMARK', show(bookmarkObject(kind, revision, isInitialEnd))),
     error: (status) => line('ERROR', status),
@@ -118,10 +124,32 @@ function tableEncoder(
     encode,
     encodeEvent,
     encodeAll: (events) => Buffer.concat(events.map((event) => encodeEvent(typeOf(event), event))),
+    encodeSelected: (events, selection) => encodeSeen(events, selection, encodeEvent),
     bookmark: (revision, isInitialEnd) =>
       line('BOOKMARK', show(bookmarkObject(kind, revision, isInitialEnd), String(revision))),
     error: (status) => line('ERROR', status),
   };
+}
+
+function encodeSeen(
+  events: readonly StoreEvent[],
+  selection: Selection,
+  encodeEvent: EventEncoder['encodeEvent'],
+): Uint8Array {
+  const lines = events.flatMap((event) => {
+    const type = seenAs(selection, event);
+    return type === undefined ? [] : [encodeEvent(type, event)];
+  });
+  const [only] = lines;
+  return only !== undefined && lines.length === 1 ? only : Buffer.concat(lines);
+}
+
+/** An object that comes to match is new to the watcher, one that no longer does is gone. */
+function seenAs({ selects }: Selection, { type, current, previous }: StoreEvent): WatchEventType | undefined {
+  const was = previous !== undefined && selects(previous);
+  const is = type === 'put' && selects(current);
+  if (!was) return is ? 'ADDED' : undefined;
+  return is ? 'MODIFIED' : 'DELETED';
 }
 
 function typeOf(event: StoreEvent): WatchEventType {

@@ -12,7 +12,7 @@ import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#base/time-slice.ts';
 import { transformNames, transformOf } from './transform.ts';
-import { createEventEncoder, type EventEncoder, type WatchEventType } from './watch-encoder.ts';
+import { createEventEncoder, type EventEncoder } from './watch-encoder.ts';
 
 const bookmarkMs = 60_000;
 /** Bytes that a client may leave unread before it is cut off; it resumes from where it was. */
@@ -142,24 +142,9 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
 }
 
 function sendEvents({ selection, encoder, sink }: Watch, events: readonly StoreEvent[]): void {
-  if (selection === undefined) {
-    sink.write(encoder.encodeAll(events));
-    return;
-  }
-  const lines = events.flatMap((event) => {
-    const type = seenAs(selection, event);
-    return type === undefined ? [] : [encoder.encodeEvent(type, event)];
-  });
-  const [only] = lines;
-  if (only !== undefined) sink.write(lines.length === 1 ? only : Buffer.concat(lines));
-}
-
-/** An object that comes to match is new to the watcher, one that no longer does is gone. */
-function seenAs({ selects }: Selection, { type, current, previous }: StoreEvent): WatchEventType | undefined {
-  const was = previous !== undefined && selects(previous);
-  const is = type === 'put' && selects(current);
-  if (!was) return is ? 'ADDED' : undefined;
-  return is ? 'MODIFIED' : 'DELETED';
+  const lines =
+    selection === undefined ? encoder.encodeAll(events) : encoder.encodeSelected(events, selection);
+  if (lines.byteLength > 0) sink.write(lines);
 }
 
 function repeat(context: ServerContext, everyMs: number, run: () => void): Disposable {
