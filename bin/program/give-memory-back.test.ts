@@ -9,18 +9,23 @@ function setUp(trim?: () => Promise<unknown>) {
   const clock = createFakeClock();
   const memory = { rss: 150 * mib, heapTotal: 40 * mib, external: 10 * mib, heapUsed: 0, arrayBuffers: 0 };
   let trims = 0;
+  const sweeps = { asked: 0, isDue: false };
   const ports = {
     clock,
     logger: silentLogger,
     usage: () => memory,
     trim: trim ?? (async () => void trims++),
+    sweep: () => {
+      sweeps.asked++;
+      return sweeps.isDue;
+    },
   };
   const advance = async (): Promise<number> => {
     clock.advance(15_000);
     await new Promise(setImmediate);
     return trims;
   };
-  return { memory, advance, giving: giveMemoryBack(ports), clock };
+  return { memory, sweeps, advance, giving: giveMemoryBack(ports), clock };
 }
 
 it('trims when much is held beyond the heap, and again only when it has grown', async () => {
@@ -37,6 +42,20 @@ it('trims when much is held beyond the heap, and again only when it has grown', 
   giving[Symbol.dispose]();
   memory.rss = 2000 * mib;
   expect(await advance()).toBe(2);
+});
+
+it('has the heap swept when it is quiet, and then gives back what that left', async () => {
+  const { memory, sweeps, advance } = setUp();
+  for (const heapUsed of [100, 200, 50]) {
+    memory.heapUsed = heapUsed * mib;
+    await advance();
+  }
+  expect(sweeps.asked).toBe(0);
+  memory.heapUsed = 53 * mib;
+  expect(await advance()).toBe(0);
+  expect(sweeps.asked).toBe(1);
+  sweeps.isDue = true;
+  expect(await advance()).toBe(1);
 });
 
 it('asks no more where the C library cannot', async () => {

@@ -1,17 +1,22 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError } from '#base/errors.ts';
+import { sweepIfGrown } from '#control-plane/apiserver/serve/sweep.ts';
 
 const lookEveryMs = 15_000;
 /** What the C library holds is worth a look from so many bytes on, and again when it has grown by so many. */
 const heldBytesMin = 201_326_592;
 const grownBytesMin = 33_554_432;
+/** V8's heap is quiet when it has changed by less than this since the last look. */
+const quietBytesMax = 8_388_608;
 
 export interface MemoryPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly usage?: () => NodeJS.MemoryUsage;
   readonly trim?: () => Promise<unknown>;
+  /** Sweeps V8's heap where it has grown since it was swept last; whether it did. */
+  readonly sweep?: () => boolean;
 }
 
 /** Loaded when it is first wanted: most servers never need it. */
@@ -21,25 +26,34 @@ async function trimHeap(): Promise<unknown> {
 }
 
 /**
- * Gives the kernel what a flood of requests left: V8 gives its heap back by itself, but what buffers stood in is free in the C
- * library's heap, which shrinks at its end only.
+ * Gives the kernel what a flood of requests left, or a large deletion: V8 sweeps its heap as objects are made, so not where nothing
+ * happens any more, and with the objects stay the buffers that they hold; and what buffers stood in is free in the C library's heap,
+ * which shrinks at its end only. The sweep waits for a quiet moment, as nobody is served meanwhile.
  */
 export function giveMemoryBack({
   clock,
   logger,
   usage = process.memoryUsage,
   trim = trimHeap,
+  sweep = sweepIfGrown,
 }: MemoryPorts): Disposable {
   let isStopped = false;
   let timer: Disposable | undefined;
   let leftBytes = 0;
+  let lastHeapBytes = 0;
   const held = (): number => {
     const { rss, heapTotal, external } = usage();
     return rss - heapTotal - external;
   };
+  const isSwept = (): boolean => {
+    const { heapUsed, external } = usage();
+    const isQuiet = Math.abs(heapUsed + external - lastHeapBytes) < quietBytesMax;
+    lastHeapBytes = heapUsed + external;
+    return isQuiet && sweep();
+  };
   const look = async (): Promise<void> => {
     try {
-      if (held() > Math.max(heldBytesMin, leftBytes + grownBytesMin)) {
+      if (isSwept() || held() > Math.max(heldBytesMin, leftBytes + grownBytesMin)) {
         await trim();
         leftBytes = held();
       }
