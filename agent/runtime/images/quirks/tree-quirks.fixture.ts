@@ -71,6 +71,41 @@ export const whiteouts: readonly LayerQuirk[] = [
       '/.wh..wh.orph': undefined,
     },
   },
+  {
+    name: 'kaniko: a directory is replaced by a link, and has whiteouts below it',
+    layers: [
+      [directory('d'), file('d/x', 'x'), directory('e'), file('e/x', 'kept')],
+      [symlink('d', 'e'), file('d/.wh.x', '')],
+    ],
+  },
+  {
+    name: 'kaniko: a directory is replaced by a file, and has whiteouts below it',
+    layers: [some, [file('a', 'file'), file('a/.wh.x', ''), file('a/z/.wh..wh..opq', '')]],
+  },
+  {
+    name: 'CMS: a whiteout that is a hard link',
+    layers: [
+      [...some, file('b', 'b')],
+      [directory('a'), hardlink('a/.wh.x', 'b')],
+    ],
+  },
+  {
+    name: 'go-containerregistry: the target of a hard link is gone in a later layer',
+    layers: [[file('a', 'one'), hardlink('b', 'a')], [file('.wh.a', '')]],
+  },
+  {
+    name: 'Domino: an opaque directory with a link and whiteouts, which a later layer has again',
+    layers: [
+      [directory('doc'), directory('doc/curl'), file('doc/curl/old', 'o')],
+      [
+        directory('doc/curl'),
+        file('doc/curl/.wh..wh..opq', ''),
+        symlink('doc/curl/NEWS', 'x'),
+        file('doc/curl/.wh.old', ''),
+      ],
+      [directory('doc/curl'), file('doc/curl/.wh..wh..opq', ''), symlink('doc/curl/NEWS', 'y')],
+    ],
+  },
 ];
 
 export const parents: readonly LayerQuirk[] = [
@@ -170,6 +205,27 @@ export const parents: readonly LayerQuirk[] = [
     layers: [
       [directory('usr'), directory('usr/lib'), symlink('lib', 'usr/lib')],
       [directory('lib'), file('lib/own', 'o')],
+    ],
+  },
+  {
+    name: 'rules_img: a hard link whose parents have no entries',
+    layers: [
+      [file('bin/app', 'app'), file('bin/files/main.go', 'm'), hardlink('bin/files/app_/app', 'bin/app')],
+    ],
+  },
+  {
+    name: 'kaniko: an entry for / and absolute targets of hard links',
+    layers: [some, [{ ...directory('x'), name: '/' }, file('/a/new', 'n'), hardlink('/a/hard', '/a/new')]],
+  },
+  {
+    name: 'kaniko: a link to a directory whose files come by the way of the link',
+    layers: [
+      [
+        directory('jvm'),
+        symlink('jvm/default', 'java-9'),
+        directory('jvm/java-9'),
+        file('jvm/default/bin', 'b'),
+      ],
     ],
   },
 ];

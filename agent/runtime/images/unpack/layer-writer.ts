@@ -145,7 +145,7 @@ export class LayerWriter {
    * that has none below it, overlayfs would show the device's name.
    */
   whiteout(path: readonly string[]): void {
-    if (this.#isBelowWhiteout(path.slice(0, -1))) return;
+    if (this.#isBelowGone(path.slice(0, -1))) return;
     const relative = this.#place(path);
     const parent = parentOf(relative);
     if (this.#whiteouts.has(relative)) return;
@@ -159,7 +159,7 @@ export class LayerWriter {
   }
 
   opaque(path: readonly string[]): void {
-    if (this.#isBelowWhiteout(path)) return;
+    if (this.#isBelowGone(path)) return;
     this.#setOpaque(this.#directory(path, path.join('/')));
   }
 
@@ -172,15 +172,21 @@ export class LayerWriter {
     this.#hasAskedBelow = true;
   }
 
-  /** Whether a directory of a path is gone by a whiteout of this layer: then so is all below it. */
-  #isBelowWhiteout(path: readonly string[]): boolean {
+  /**
+   * Whether a directory of a path is gone by this layer, by a whiteout or something else in its place: then so is all below it, and a link
+   * there leads to what is not meant.
+   */
+  #isBelowGone(path: readonly string[]): boolean {
     for (let depth = 1; depth <= path.length; depth++) {
       const relative = path.slice(0, depth).join('/');
       if (this.#directories.has(relative)) continue;
       const existing = lstat(this.#absolute(relative));
-      if (existing !== undefined) {
-        if (!existing.isDirectory()) return isWhiteout(existing);
-      } else return this.#whiteouts.has(relative);
+      if (existing === undefined) return this.#whiteouts.has(relative);
+      if (existing.isSymbolicLink()) {
+        this.#hasAskedBelow = true;
+        return this.#below.isDirectory(relative);
+      }
+      if (!existing.isDirectory()) return true;
     }
     return false;
   }
