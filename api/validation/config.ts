@@ -39,11 +39,10 @@ export function validateConfigMapUpdate(old: JsonObject, map: JsonObject): reado
 const requiredKeys: Readonly<Record<string, readonly string[]>> = {
   'kubernetes.io/dockercfg': ['.dockercfg'],
   'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
   'kubernetes.io/tls': ['tls.crt', 'tls.key'],
 };
 
-/** Complaints about a Secret. */
+/** Complaints about a Secret. `%s` is in the names of fields as kube-apiserver has them. */
 export function validateSecret(secret: JsonObject): readonly FieldError[] {
   const data = objectOf(secret['data']);
   const type = stringOf(secret['type']);
@@ -54,12 +53,15 @@ export function validateSecret(secret: JsonObject): readonly FieldError[] {
     ...(requiredKeys[type] ?? [])
       .filter((key) => !Object.hasOwn(data, key))
       .map((key) => requiredField(`data[${key}]`)),
+    ...(type === 'kubernetes.io/ssh-auth' && stringOf(data['ssh-privatekey']) === ''
+      ? [requiredField('data[%s][ssh-privatekey]')]
+      : []),
     ...jsonKeyErrors(data, type),
     ...accountErrors(secret, type),
     ...(type === 'kubernetes.io/basic-auth' &&
     !Object.hasOwn(data, 'username') &&
     !Object.hasOwn(data, 'password')
-      ? [requiredField('data[username]'), requiredField('data[password]')]
+      ? [requiredField('data[%s][username]'), requiredField('data[%s][password]')]
       : []),
   ];
 }

@@ -18,6 +18,8 @@ const configKeySyntax = '[-._a-zA-Z0-9]+';
 
 const isLabel1123 = whole(label1123);
 const isSubdomain1123 = whole(subdomain1123);
+const wildcard1123 = String.raw`\*\.${subdomain1123}`;
+const isWildcard = whole(wildcard1123);
 const isUnderscored = whole(underscored);
 const isQualifiedPart = whole(qualifiedPart);
 const isLabelValue = whole(labelValueSyntax);
@@ -25,6 +27,7 @@ const isConfigKey = whole(configKeySyntax);
 
 const label1123Text = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${label1123}')`;
 const subdomain1123Text = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain1123}')`;
+const wildcardText = `a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '${wildcard1123}')`;
 const underscoredText = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${underscored}')`;
 const qualifiedText = `must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${qualifiedPart}')`;
 const labelValueText = `a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '${labelValueSyntax}')`;
@@ -45,6 +48,12 @@ export const dnsLabel: Format = (text) => [
 export const dnsSubdomain: Format = (text) => [
   ...tooLong(text, subdomainLengthMax),
   ...(isSubdomain1123(text) ? [] : [subdomain1123Text]),
+];
+
+/** `*.` and a subdomain. */
+export const wildcardSubdomain: Format = (text) => [
+  ...tooLong(text, subdomainLengthMax),
+  ...(isWildcard(text) ? [] : [wildcardText]),
 ];
 
 /** RFC 1123 subdomain whose labels may have underscores, as names of services in DNS do (RFC 2782). */
@@ -79,7 +88,8 @@ export const labelValue: Format = (text) => [
 
 /** Keys of ConfigMaps and Secrets. */
 export const configKey: Format = (text) => {
-  if (text === '.' || text === '..' || text.startsWith('..')) return [`must not be '${text.slice(0, 2)}'`];
+  if (text === '.' || text === '..') return [`must not be '${text}'`];
+  if (text.startsWith('..')) return ["must not start with '..'"];
   return [...tooLong(text, subdomainLengthMax), ...(isConfigKey(text) ? [] : [configKeyText])];
 };
 

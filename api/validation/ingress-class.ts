@@ -26,11 +26,15 @@ export function validateIngressClass(ingressClass: JsonObject): readonly FieldEr
 
 function parametersErrors(parameters: unknown, path: string): readonly FieldError[] {
   if (!isObject(parameters)) return [];
-  const { apiGroup } = parameters;
+  return [...typedReferenceErrors(parameters, path), ...scopeErrors(parameters, path)];
+}
+
+/** A reference to an object of any group and kind. */
+export function typedReferenceErrors(reference: JsonObject, path: string): readonly FieldError[] {
+  const { apiGroup } = reference;
   return [
     ...(apiGroup === undefined ? [] : formatErrors(`${path}.apiGroup`, stringOf(apiGroup), dnsSubdomain)),
-    ...['kind', 'name'].flatMap((field) => segmentErrors(parameters, field, path)),
-    ...scopeErrors(parameters, path),
+    ...['kind', 'name'].flatMap((field) => segmentErrors(reference, field, path)),
   ];
 }
 

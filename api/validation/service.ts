@@ -6,10 +6,17 @@ import {
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
-import { at, listOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
+import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { familyOfIp, isIpv4Mapped, parseIp } from '#base/ip.ts';
-import { dnsLabel, dnsSubdomain, formatErrors, isPortNumber, portNumberText } from './format.ts';
+import { familyOfIp } from '#base/ip.ts';
+import {
+  dnsLabel,
+  dnsSubdomain,
+  formatErrors,
+  isPortNumber,
+  portNumberText,
+  qualifiedName,
+} from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';
 import { portReferenceErrors } from './pod/container.ts';
 import { labelErrors } from './labels.ts';
@@ -54,6 +61,7 @@ function portsErrors(spec: JsonObject): readonly FieldError[] {
     return [requiredField('spec.ports')];
   const names = new Set<unknown>();
   const keys = new Set<string>();
+  const nodePorts = new Set<string>();
   return ports.flatMap((port, index) => {
     const field = `spec.ports[${index}]`;
     const errors = [...portErrors(port, { field, isNamed: ports.length > 1, spec })];
@@ -64,9 +72,17 @@ function portsErrors(spec: JsonObject): readonly FieldError[] {
     const key = `${String(protocol)}/${String(number)}`;
     if (keys.has(key)) errors.push(duplicateField(field, { protocol, port: number }));
     keys.add(key);
+    const nodePort = `${String(protocol)}/${String(port['nodePort'])}`;
+    if (numberOf(port['nodePort']) !== 0 && nodePorts.has(nodePort))
+      errors.push(duplicateField(`${field}.nodePort`, port['nodePort']));
+    nodePorts.add(nodePort);
     return errors;
   });
 }
+
+/** What a load balancer of a cloud would open to the world. */
+const kubeletPort = 10_250;
+const kubeletText = `may not expose port ${kubeletPort} externally since it is used by kubelet`;
 
 function portErrors(
   port: JsonObject,
@@ -78,6 +94,10 @@ function portErrors(
   else if (name !== '') errors.push(...formatErrors(`${field}.name`, name, dnsLabel));
   const number = numberOf(port['port']);
   if (!isPortNumber(number)) errors.push(invalidField(`${field}.port`, number, portNumberText));
+  if (spec['type'] === 'LoadBalancer' && number === kubeletPort)
+    errors.push(invalidField(field, number, kubeletText));
+  if (port['appProtocol'] !== undefined)
+    errors.push(...formatErrors(`${field}.appProtocol`, stringOf(port['appProtocol']), qualifiedName));
   const isHeadless = spec['clusterIP'] === 'None';
   if (isHeadless ? port['targetPort'] !== undefined && port['targetPort'] !== 0 : true) {
     errors.push(...portReferenceErrors(port['targetPort'], `${field}.targetPort`));
@@ -150,70 +170,4 @@ function trafficErrors(spec: JsonObject): readonly FieldError[] {
     errors.push(invalidField('spec.externalTrafficPolicy', spec['externalTrafficPolicy'], detail));
   }
   return errors;
-}
-
-/** Complaints about an EndpointSlice. */
-export function validateEndpointSlice(slice: JsonObject): readonly FieldError[] {
-  const { addressType } = slice;
-  const family = addressType === 'IPv4' ? 4 : addressType === 'IPv6' ? 6 : 0;
-  const endpoints = objectsOf(slice['endpoints']);
-  if (endpoints.length > 1000) {
-    return [{ type: 'TooMany', field: 'endpoints', detail: 'must have at most 1000 items' }];
-  }
-  const badPorts = objectsOf(slice['ports']).flatMap(({ port }, index) =>
-    port === undefined || isPortNumber(port)
-      ? []
-      : [invalidField(`ports[${index}].port`, port, portNumberText)],
-  );
-  const endpointErrors = endpoints.flatMap((endpoint, index) => {
-    const field = `endpoints[${index}].addresses`;
-    const addresses = listOf(endpoint['addresses']);
-    if (addresses.length === 0) return [requiredField(field, 'must contain at least 1 address')];
-    return addresses.flatMap((address, position) => {
-      const place = `${field}[${position}]`;
-      const text = stringOf(address);
-      if (family === 0) return formatErrors(place, text, dnsSubdomain);
-      const ip = parseIp(text);
-      return ip?.family === family && !isIpv4Mapped(ip)
-        ? endpointIpErrors(place, text)
-        : [invalidField(place, text, `must be an IPv${family} address`)];
-    });
-  });
-  return [...badPorts, ...endpointErrors];
-}
-
-/** Complaints about an Endpoints object. */
-export function validateEndpoints(endpoints: JsonObject): readonly FieldError[] {
-  return objectsOf(endpoints['subsets']).flatMap((subset, index) => [
-    ...['addresses', 'notReadyAddresses'].flatMap((list) =>
-      objectsOf(subset[list]).flatMap((address, position) =>
-        endpointIpErrors(`subsets[${index}].${list}[${position}].ip`, address['ip']),
-      ),
-    ),
-    ...objectsOf(subset['ports']).flatMap(({ port }, position) =>
-      isPortNumber(port)
-        ? []
-        : [invalidField(`subsets[${index}].ports[${position}].port`, port ?? 0, portNumberText)],
-    ),
-  ]);
-}
-
-/** The Ingress rules that clients meet: something to route to, and absolute paths. */
-export function validateIngress(ingress: JsonObject): readonly FieldError[] {
-  const spec = objectOf(ingress['spec']);
-  const rules = objectsOf(spec['rules']);
-  if (rules.length === 0 && spec['defaultBackend'] === undefined) {
-    return [invalidField('spec', [], 'either `defaultBackend` or `rules` must be specified')];
-  }
-  return rules.flatMap((rule, index) =>
-    objectsOf(at(rule, 'http.paths')).flatMap((entry, position) => {
-      const field = `spec.rules[${index}].http.paths[${position}]`;
-      const { path, pathType } = stringMapOf(entry);
-      if (pathType === undefined) return [requiredField(`${field}.pathType`, 'pathType must be specified')];
-      const needsSlash = pathType === 'Prefix' || pathType === 'Exact' || (path ?? '') !== '';
-      return needsSlash && !(path ?? '').startsWith('/')
-        ? [invalidField(`${field}.path`, path ?? '', 'must be an absolute path')]
-        : [];
-    }),
-  );
 }

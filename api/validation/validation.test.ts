@@ -161,7 +161,17 @@ const cases: readonly Case[] = [
       apiVersion: 'networking.k8s.io/v1',
       kind: 'Ingress',
       metadata: { name: 'i' },
-      spec: { rules: [{ http: { paths: [{ path: 'x', pathType: 'Prefix', backend: {} }] } }] },
+      spec: {
+        rules: [
+          {
+            http: {
+              paths: [
+                { path: 'x', pathType: 'Prefix', backend: { service: { name: 's', port: { number: 80 } } } },
+              ],
+            },
+          },
+        ],
+      },
     },
     want: ['spec.rules[0].http.paths[0].path: Invalid value: "x": must be an absolute path'],
   },
@@ -205,7 +215,7 @@ const cases: readonly Case[] = [
       kind: 'EndpointSlice',
       metadata: { name: 's' },
       addressType: 'IPv4',
-      ports: [{ port: 80 }, { port: 70_000 }, {}],
+      ports: [{ name: 'a', port: 80 }, { name: 'b', port: 70_000 }, {}],
       endpoints: [],
     },
     want: ['ports[1].port: Invalid value: 70000: must be between 1 and 65535, inclusive'],

@@ -2,7 +2,7 @@ import { typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointsCells } from '#api/table/core.ts';
-import { validateEndpoints } from '#api/validation/service.ts';
+import { validateEndpoints, validateEndpointsUpdate } from '#api/validation/endpoints.ts';
 
 /** Rules of Endpoints. */
 export const endpointsRules: KindRules = {
@@ -11,6 +11,7 @@ export const endpointsRules: KindRules = {
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,
   validate: validateEndpoints,
+  validateUpdate: validateEndpointsUpdate,
   createdByUpdate: true,
   cells: (object, now) => endpointsCells(typed(object), now),
 };

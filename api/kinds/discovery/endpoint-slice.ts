@@ -3,7 +3,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { endpointSliceCells } from '#api/table/core.ts';
 import { immutable } from '#api/validation/field.ts';
-import { validateEndpointSlice } from '#api/validation/service.ts';
+import { validateEndpointSlice } from '#api/validation/endpoints.ts';
 
 /** Rules of EndpointSlices. */
 export const endpointSliceRules: KindRules = {

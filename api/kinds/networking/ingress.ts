@@ -5,7 +5,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { loadBalancerText } from '#api/table/core.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { firstThree, none } from '#api/table/text.ts';
-import { validateIngress } from '#api/validation/service.ts';
+import { validateIngress } from '#api/validation/ingress.ts';
 
 /** Rules of Ingresses. */
 export const ingressRules: KindRules = {

@@ -4,7 +4,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { formatLabelSelector, labelSelectorFromObject } from '#api/meta/selector.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
-import { labelSelectorErrors } from '#api/validation/label-selector.ts';
+import { validateNetworkPolicy } from '#api/validation/network-policy.ts';
 
 /** Rules of NetworkPolicies. */
 export const networkPolicyRules: KindRules = {
@@ -14,7 +14,7 @@ export const networkPolicyRules: KindRules = {
     ['spec.egress[].ports[].protocol', 'TCP'],
     ['spec.policyTypes', (spec) => (listOf(spec['egress']).length > 0 ? ['Ingress', 'Egress'] : ['Ingress'])],
   ],
-  validate: (policy) => labelSelectorErrors(at(policy, 'spec.podSelector'), 'spec.podSelector'),
+  validate: validateNetworkPolicy,
   cells: (policy, now) => [
     nameOf(policy),
     formatLabelSelector(labelSelectorFromObject(objectOf(at(policy, 'spec.podSelector')))) || none,
