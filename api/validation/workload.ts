@@ -1,8 +1,15 @@
-import { invalidField, notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  forbiddenField,
+  invalidField,
+  notSupportedField,
+  requiredField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
 import { at, isObject, objectOf, stringMapOf, stringOf, typed } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
+import { labelSelectorErrors } from './label-selector.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
 import { validatePodSpec } from './pod/pod.ts';
 
@@ -10,8 +17,10 @@ import { validatePodSpec } from './pod/pod.ts';
 export function selectorErrors(object: JsonObject, kind: string): readonly FieldError[] {
   const selector = at(object, 'spec.selector');
   const labels = stringMapOf(at(object, 'spec.template.metadata.labels'));
-  const template = templateErrors(object, 'spec.template', ['Always']);
+  const template = [...templateErrors(object, 'spec.template', ['Always']), ...deadlineErrors(object, kind)];
   if (!isObject(selector)) return [requiredField('spec.selector'), ...template];
+  const wrong = labelSelectorErrors(selector, 'spec.selector');
+  if (wrong.length > 0) return [...wrong, ...template];
   const matcher = labelSelectorFromObject(typed<LabelSelector>(selector));
   if (matcher.requirements.length === 0) {
     return [invalidField('spec.selector', selector, `empty selector is invalid for ${kind}`), ...template];
@@ -22,6 +31,14 @@ export function selectorErrors(object: JsonObject, kind: string): readonly Field
         invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
         ...template,
       ];
+}
+
+/** Pods that are there to stay have no end. */
+function deadlineErrors(object: JsonObject, kind: string): readonly FieldError[] {
+  const field = 'spec.template.spec.activeDeadlineSeconds';
+  if (at(object, field) === undefined) return [];
+  const owner = { daemonset: 'DaemonSet', statefulset: 'StatefulSet' }[kind] ?? 'ReplicaSet';
+  return [forbiddenField(field, `activeDeadlineSeconds in ${owner} is not Supported`)];
 }
 
 /** The template of a workload; `restartPolicies` empty allows all. */

@@ -4,7 +4,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { deploymentCells } from '#api/table/workload.ts';
-import { immutable, intOrPercentErrors, nonNegative } from '#api/validation/field.ts';
+import { immutable, intOrPercentErrors, shareErrors, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
 /** Rules of Deployments. */
@@ -49,6 +49,7 @@ function strategyErrors(deployment: JsonObject): readonly FieldError[] {
     ...(isZero(maxUnavailable) && isZero(maxSurge)
       ? [invalidField(`${path}.maxUnavailable`, maxUnavailable, 'may not be 0 when `maxSurge` is 0')]
       : []),
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
   ];
 }
 

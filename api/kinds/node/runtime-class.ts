@@ -1,12 +1,14 @@
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import { validateRuntimeClass } from '#api/validation/runtime-class.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules = {
   effect: unacted('pods that name it are refused by their node'),
   tracksGeneration: false,
+  validate: validateRuntimeClass,
   validateUpdate: immutable('handler'),
   cells: (runtime, now) => [nameOf(runtime), text(runtime, 'handler', ''), ageOfObject(runtime, now)],
 };

@@ -6,7 +6,9 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
-import { pathSegment } from '#api/validation/format.ts';
+import { dnsSubdomain, formatErrors, pathSegment } from '#api/validation/format.ts';
+
+const rbacGroup = 'rbac.authorization.k8s.io';
 
 const bindingDefaults: readonly DefaultRule[] = [
   ['roleRef.apiGroup', 'rbac.authorization.k8s.io'],
@@ -44,8 +46,12 @@ function bindingErrors(
   { kinds, isNamespaced }: { readonly kinds: readonly string[]; readonly isNamespaced: boolean },
 ): readonly FieldError[] {
   const kind = stringOf(at(binding, 'roleRef.kind'));
+  const group = stringOf(at(binding, 'roleRef.apiGroup'));
+  const name = stringOf(at(binding, 'roleRef.name'));
   return [
+    ...(group === rbacGroup ? [] : [notSupportedField('roleRef.apiGroup', group, [rbacGroup])]),
     ...(kind === '' || kinds.includes(kind) ? [] : [notSupportedField('roleRef.kind', kind, kinds)]),
+    ...(name === '' ? [] : formatErrors('roleRef.name', name, pathSegment)),
     ...objectsOf(binding['subjects']).flatMap((subject, index) => {
       const field = `subjects[${index}]`;
       const allowed = ['Group', 'ServiceAccount', 'User'];
@@ -53,10 +59,21 @@ function bindingErrors(
       if (subjectKind !== '' && !allowed.includes(subjectKind)) {
         return [notSupportedField(`${field}.kind`, subjectKind, ['ServiceAccount', 'User', 'Group'])];
       }
-      const lacksNamespace =
-        !isNamespaced && subjectKind === 'ServiceAccount' && stringOf(subject['namespace']) === '';
-      return lacksNamespace ? [requiredField(`${field}.namespace`)] : [];
+      return subjectErrors(subject, field, isNamespaced);
     }),
+  ];
+}
+
+function subjectErrors(subject: JsonObject, field: string, isNamespaced: boolean): readonly FieldError[] {
+  const { kind } = subject;
+  const [name, group] = [stringOf(subject['name']), stringOf(subject['apiGroup'])];
+  const isAccount = kind === 'ServiceAccount';
+  const wanted = isAccount ? '' : rbacGroup;
+  const lacksNamespace = !isNamespaced && isAccount && stringOf(subject['namespace']) === '';
+  return [
+    ...(isAccount && name !== '' ? formatErrors(`${field}.name`, name, dnsSubdomain) : []),
+    ...(group === wanted ? [] : [notSupportedField(`${field}.apiGroup`, group, [wanted])]),
+    ...(lacksNamespace ? [requiredField(`${field}.namespace`)] : []),
   ];
 }
 

@@ -40,6 +40,19 @@ function ruleErrors(role: JsonObject, isCluster: boolean): readonly FieldError[]
           ),
         );
       }
+      if (
+        [groups, resources, listOf(rule['resourceNames'])].some(
+          (list) => list !== undefined && list.length > 0,
+        )
+      ) {
+        errors.push(
+          invalidField(
+            `${field}.nonResourceURLs`,
+            urls,
+            'rules cannot apply to both regular resources and non-resource URLs',
+          ),
+        );
+      }
       return errors;
     }
     if (groups?.length === 0)

@@ -1,8 +1,9 @@
-import { forbiddenField } from '#api/errors/field-error.ts';
+import { forbiddenField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
 import { at, numberOf, stringOf } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
@@ -10,10 +11,17 @@ export const priorityClassRules: KindRules = {
   effect: acted('control-plane/apiserver/chain/admission/priority.ts'),
   defaults: [['preemptionPolicy', 'PreemptLowerPriority']],
   validate: (priority) => {
-    const isSystem = stringOf(at(priority, 'metadata.name')).startsWith('system-');
-    return !isSystem && numberOf(priority['value']) > userPriorityMax
-      ? [forbiddenField('value', `maximum allowed value of a user defined priority is ${userPriorityMax}`)]
-      : [];
+    const name = stringOf(at(priority, 'metadata.name'));
+    const isSystem = name.startsWith('system-');
+    const large = `maximum allowed value of a user defined priority is ${userPriorityMax}`;
+    const policy = stringOf(priority['preemptionPolicy']);
+    return [
+      ...(isSystem ? systemErrors(priority, name) : []),
+      ...(!isSystem && numberOf(priority['value']) > userPriorityMax ? [forbiddenField('value', large)] : []),
+      ...(policy === '' || policies.includes(policy)
+        ? []
+        : [notSupportedField('preemptionPolicy', policy, policies)]),
+    ];
   },
   validateUpdate: (old, priority) => [
     ...(old['value'] === priority['value']
@@ -30,4 +38,26 @@ export const priorityClassRules: KindRules = {
   ],
 };
 
+const policies = ['PreemptLowerPriority', 'Never'];
+
+/** The classes of the system are known by name and value. */
+function systemErrors(priority: JsonObject, name: string): readonly FieldError[] {
+  const known = systemPriorities.get(name);
+  const reserved = `priority class names with 'system-' prefix are reserved for system use only. error: `;
+  if (known === undefined)
+    return [forbiddenField('metadata.name', `${reserved}${name} is not a known system priority class`)];
+  const complain = (what: string): readonly FieldError[] => [
+    forbiddenField('metadata.name', `${reserved}${what}`),
+  ];
+  if (numberOf(priority['value']) !== known)
+    return complain(`value of ${name} PriorityClass must be ${known}`);
+  return priority['globalDefault'] === true
+    ? complain(`globalDefault of ${name} PriorityClass must be false`)
+    : [];
+}
+
+const systemPriorities: ReadonlyMap<string, number> = new Map([
+  ['system-node-critical', 2_000_001_000],
+  ['system-cluster-critical', 2_000_000_000],
+]);
 const userPriorityMax = 1_000_000_000;

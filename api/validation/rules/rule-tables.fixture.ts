@@ -1,3 +1,6 @@
+import { deployment, replicaSet } from './apps/workloads.fixture.ts';
+import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
+import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
 import { service } from './core/service.fixture.ts';
@@ -21,4 +24,13 @@ export const ruleTables: readonly RuleTable[] = [
   ingress,
   networkPolicy,
   podDisruptionBudget,
+  deployment,
+  replicaSet,
+  priorityClass,
+  lease,
+  runtimeClass,
+  role,
+  clusterRole,
+  roleBinding,
+  clusterRoleBinding,
 ];

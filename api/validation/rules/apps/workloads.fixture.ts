@@ -1,0 +1,131 @@
+import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
+
+const base = {
+  spec: {
+    selector: { matchLabels: { a: 'b' } },
+    template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'c', image: 'i' }] } },
+  },
+};
+const template = { 'as a Pod has it': ['spec.template.*'] };
+
+function countRows(names: readonly string[]): readonly RuleRow[] {
+  return names.map((name) => ({
+    field: `spec.${name}`,
+    rule: 'not negative',
+    passes: { [`spec.${name}`]: 0 },
+    fails: { [`spec.${name}`]: -1 },
+    message: `spec.${name}: Invalid value: -1: must be greater than or equal to 0`,
+  }));
+}
+
+/** What all owners of pods that are there to stay have in common. */
+function workloadRows(word: string, owner: string, changes: string | undefined): readonly RuleRow[] {
+  const kept: RuleRow = {
+    field: 'spec.selector',
+    rule: 'stays',
+    from: {},
+    fails: { 'spec.selector.matchLabels': { a: 'c' }, 'spec.template.metadata.labels': { a: 'c' } },
+    message: changes ?? 'spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable',
+  };
+  return [
+    ...selectorRows('spec.selector'),
+    {
+      field: 'spec.selector',
+      rule: 'there',
+      fails: { 'spec.selector': undefined },
+      message: 'spec.selector: Required value',
+    },
+    {
+      field: 'spec.selector',
+      rule: 'not empty',
+      fails: { 'spec.selector': {} },
+      message: `spec.selector: Invalid value: {}: empty selector is invalid for ${word}`,
+    },
+    {
+      field: 'spec.selector',
+      rule: 'selects the template',
+      fails: { 'spec.template.metadata.labels': { a: 'c' } },
+      message:
+        'spec.template.metadata.labels: Invalid value: {"a":"c"}: `selector` does not match template `labels`',
+    },
+    kept,
+    {
+      field: 'spec.template',
+      rule: 'pods that start again',
+      fails: { 'spec.template.spec.restartPolicy': 'Never' },
+      message: 'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
+    },
+    {
+      field: 'spec.template',
+      rule: 'pods without an end',
+      fails: { 'spec.template.spec.activeDeadlineSeconds': 5 },
+      message: `spec.template.spec.activeDeadlineSeconds: Forbidden: activeDeadlineSeconds in ${owner} is not Supported`,
+    },
+  ];
+}
+
+const rolling = 'spec.strategy.rollingUpdate';
+
+export const deployment: RuleTable = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  base,
+  rows: [
+    ...countRows(['replicas', 'minReadySeconds', 'revisionHistoryLimit']),
+    ...workloadRows('deployment', 'ReplicaSet', undefined),
+    {
+      field: 'spec.progressDeadlineSeconds',
+      rule: 'longer than a pod takes to be ready',
+      passes: { 'spec.minReadySeconds': 5, 'spec.progressDeadlineSeconds': 6 },
+      fails: { 'spec.minReadySeconds': 5, 'spec.progressDeadlineSeconds': 5 },
+      message: 'spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds',
+    },
+    {
+      field: 'spec.strategy.type',
+      rule: 'one of two',
+      passes: { 'spec.strategy': { type: 'Recreate' } },
+      fails: { 'spec.strategy': { type: 'X' } },
+      message: 'spec.strategy.type: Unsupported value: "X": supported values: "Recreate", "RollingUpdate"',
+    },
+    {
+      field: rolling,
+      rule: 'not for Recreate',
+      fails: { 'spec.strategy': { type: 'Recreate', rollingUpdate: {} } },
+      message: `${rolling}: Forbidden: may not be specified when strategy \`type\` is 'Recreate'`,
+    },
+    {
+      field: `${rolling}.maxSurge`,
+      rule: 'a number or a percentage',
+      passes: { [rolling]: { maxSurge: '150%' } },
+      fails: { [rolling]: { maxSurge: 'x' } },
+      message: `${rolling}.maxSurge: Invalid value: "x": a valid percent string must be a numeric string…`,
+    },
+    {
+      field: `${rolling}.maxUnavailable`,
+      rule: 'not nothing beside nothing',
+      passes: { [rolling]: { maxUnavailable: 0, maxSurge: 1 } },
+      fails: { [rolling]: { maxUnavailable: 0, maxSurge: 0 } },
+      message: `${rolling}.maxUnavailable: Invalid value: 0: may not be 0 when \`maxSurge\` is 0`,
+    },
+    {
+      field: `${rolling}.maxUnavailable`,
+      rule: 'a share of a whole',
+      passes: { [rolling]: { maxUnavailable: '100%' } },
+      fails: { [rolling]: { maxUnavailable: '101%' } },
+      message: `${rolling}.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
+    },
+  ],
+  none: template,
+};
+
+export const replicaSet: RuleTable = {
+  apiVersion: 'apps/v1',
+  kind: 'ReplicaSet',
+  base,
+  rows: [
+    ...countRows(['replicas', 'minReadySeconds']),
+    ...workloadRows('replicaset', 'ReplicaSet', undefined),
+  ],
+  none: template,
+};

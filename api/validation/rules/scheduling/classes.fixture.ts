@@ -1,0 +1,125 @@
+import type { RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+
+export const priorityClass: RuleTable = {
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  base: { value: 5 },
+  rows: [
+    {
+      field: 'value',
+      rule: 'up to a thousand million',
+      passes: { value: 1_000_000_000 },
+      fails: { value: 1_000_000_001 },
+      message: 'value: Forbidden: maximum allowed value of a user defined priority is 1000000000',
+    },
+    {
+      field: 'value',
+      rule: 'stays',
+      from: {},
+      passes: { description: 'x' },
+      fails: { value: 6 },
+      message: 'value: Forbidden: may not be changed in an update.',
+    },
+    {
+      field: 'metadata.name',
+      rule: 'the prefix system- is for two that are known',
+      passes: { 'metadata.name': 'system-node-critical', value: 2_000_001_000 },
+      fails: { 'metadata.name': 'system-x' },
+      message:
+        "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: system-x is not a known system priority class",
+    },
+    {
+      field: 'preemptionPolicy',
+      rule: 'one of two',
+      passes: { preemptionPolicy: 'Never' },
+      fails: { preemptionPolicy: 'Foo' },
+      message:
+        'preemptionPolicy: Unsupported value: "Foo": supported values: "PreemptLowerPriority", "Never"',
+    },
+    {
+      field: 'preemptionPolicy',
+      rule: 'stays',
+      from: {},
+      fails: { preemptionPolicy: 'Never' },
+      message: 'preemptionPolicy: Invalid value: "Never": field is immutable',
+    },
+  ],
+  none: { 'free text': ['description'] },
+};
+
+export const lease: RuleTable = {
+  apiVersion: 'coordination.k8s.io/v1',
+  kind: 'Lease',
+  base: { spec: {} },
+  rows: [
+    {
+      field: 'spec.leaseDurationSeconds',
+      rule: 'more than nothing',
+      passes: { 'spec.leaseDurationSeconds': 1 },
+      fails: { 'spec.leaseDurationSeconds': 0 },
+      message: 'spec.leaseDurationSeconds: Invalid value: 0: must be greater than 0',
+    },
+    {
+      field: 'spec.leaseTransitions',
+      rule: 'not negative',
+      passes: { 'spec.leaseTransitions': 0 },
+      fails: { 'spec.leaseTransitions': -1 },
+      message: 'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
+    },
+    {
+      field: 'spec.strategy',
+      rule: 'a known one, or a qualified name',
+      passes: { 'spec.strategy': 'a.b/c' },
+      fails: { 'spec.strategy': 'X' },
+      message: 'spec.strategy: Unsupported value: "X": supported values: "OldestEmulationVersion"',
+    },
+    {
+      field: 'spec.preferredHolder',
+      rule: 'only with a strategy',
+      passes: { 'spec.strategy': 'OldestEmulationVersion', 'spec.preferredHolder': 'x' },
+      fails: { 'spec.preferredHolder': 'x' },
+      message: 'spec.preferredHolder: Forbidden: may only be specified if `strategy` is defined',
+    },
+  ],
+  none: {
+    'free text': ['spec.holderIdentity'],
+    times: ['spec.acquireTime', 'spec.renewTime'],
+  },
+};
+
+export const runtimeClass: RuleTable = {
+  apiVersion: 'node.k8s.io/v1',
+  kind: 'RuntimeClass',
+  base: { handler: 'runc' },
+  rows: [
+    {
+      field: 'handler',
+      rule: 'a DNS label',
+      passes: { handler: 'kata-2' },
+      fails: { handler: 'a.b' },
+      message: 'handler: Invalid value: "a.b": a lowercase RFC 1123 label must consist…',
+    },
+    {
+      field: 'handler',
+      rule: 'stays',
+      from: {},
+      fails: { handler: 'crun' },
+      message: 'handler: Invalid value: "crun": field is immutable',
+    },
+    {
+      field: 'overhead.podFixed',
+      rule: 'resources of containers',
+      passes: { 'overhead.podFixed': { memory: '1Mi' } },
+      fails: { 'overhead.podFixed': { memory: '-1Mi' } },
+      message: 'overhead.podFixed.limits[memory]: Invalid value: "-1Mi": must be greater than or equal to 0',
+    },
+    {
+      field: 'scheduling.nodeSelector',
+      rule: 'labels',
+      passes: { 'scheduling.nodeSelector': { a: 'b' } },
+      fails: { 'scheduling.nodeSelector': { a: 'b c' } },
+      message: 'scheduling.nodeSelector: Invalid value: "b c": a valid label must be an empty string…',
+    },
+  ],
+  none: { 'not compared yet': ['scheduling.tolerations.*'] },
+};

@@ -1,0 +1,16 @@
+import type { FieldError } from '#api/errors/field-error.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { at, objectOf, stringOf } from '#api/wire/json.ts';
+import { dnsLabel, formatErrors } from './format.ts';
+import { labelErrors } from './labels.ts';
+import { resourceErrors } from './pod/container.ts';
+
+/** Complaints about a RuntimeClass. */
+export function validateRuntimeClass(runtimeClass: JsonObject): readonly FieldError[] {
+  const handler = stringOf(runtimeClass['handler']);
+  return [
+    ...formatErrors('handler', handler, dnsLabel),
+    ...resourceErrors({ limits: objectOf(at(runtimeClass, 'overhead.podFixed')) }, 'overhead.podFixed'),
+    ...labelErrors(at(runtimeClass, 'scheduling.nodeSelector'), 'scheduling.nodeSelector'),
+  ];
+}
