@@ -183,8 +183,9 @@ export class LayerWriter {
       const existing = lstat(this.#absolute(relative));
       if (existing === undefined) return this.#whiteouts.has(relative);
       if (existing.isSymbolicLink()) {
-        this.#hasAskedBelow = true;
-        return this.#below.isDirectory(relative);
+        const isInItsPlace = this.#below.isDirectory(relative);
+        this.#hasAskedBelow ||= isInItsPlace;
+        return isInItsPlace;
       }
       if (!existing.isDirectory()) return true;
     }
