@@ -468,7 +468,9 @@ describe('writes', () => {
   });
 
   it('reviews answer who may do what, and are not kept', async () => {
-    const review = { spec: { user: 'bob', resourceAttributes: { verb: 'get', resource: 'pods' } } };
+    const review = {
+      spec: { user: 'system:anonymous', resourceAttributes: { verb: 'get', resource: 'pods' } },
+    };
     const sar = await test.call('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
       body: review,
     });

@@ -300,9 +300,10 @@ describe.skipIf(!isRoot)('documents of all builders (needs root: owners)', () =>
         content,
       })),
     ]);
+    const [forPull, forImport] = [await open('pulled'), await open('imported')];
     const [pulled, imported] = await Promise.allSettled([
-      (await open('pulled')).pull(`${registry.host}/team/app:1`, {}, signal),
-      (await open('imported')).importArchive(Readable.from([archive]), {}, signal).then(([image]) => image),
+      forPull.pull(`${registry.host}/team/app:1`, {}, signal),
+      forImport.importArchive(Readable.from([archive]), {}, signal).then(([image]) => image),
     ]);
     for (const outcome of [pulled, imported]) {
       if (typeof want !== 'string') {
