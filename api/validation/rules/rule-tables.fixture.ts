@@ -1,4 +1,4 @@
-import { deployment, replicaSet } from './apps/workloads.fixture.ts';
+import { daemonSet, deployment, replicaSet, statefulSet } from './apps/workloads.fixture.ts';
 import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
 import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
@@ -26,6 +26,8 @@ export const ruleTables: readonly RuleTable[] = [
   podDisruptionBudget,
   deployment,
   replicaSet,
+  statefulSet,
+  daemonSet,
   priorityClass,
   lease,
   runtimeClass,

@@ -129,3 +129,104 @@ export const replicaSet: RuleTable = {
   ],
   none: template,
 };
+
+const daemons = 'spec.updateStrategy.rollingUpdate';
+
+export const daemonSet: RuleTable = {
+  apiVersion: 'apps/v1',
+  kind: 'DaemonSet',
+  base,
+  rows: [
+    ...countRows(['minReadySeconds', 'revisionHistoryLimit']),
+    ...workloadRows('daemonset', 'DaemonSet', undefined),
+    {
+      field: 'spec.updateStrategy.type',
+      rule: 'one of two',
+      passes: { 'spec.updateStrategy': { type: 'OnDelete' } },
+      fails: { 'spec.updateStrategy': { type: 'X' } },
+      message:
+        'spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"',
+    },
+    {
+      field: `${daemons}.maxSurge`,
+      rule: 'not beside maxUnavailable',
+      passes: { [daemons]: { maxUnavailable: 0, maxSurge: 1 } },
+      fails: { [daemons]: { maxUnavailable: 1, maxSurge: 1 } },
+      message: `${daemons}.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero`,
+    },
+    {
+      field: `${daemons}.maxUnavailable`,
+      rule: 'not nothing beside nothing',
+      passes: { [daemons]: { maxUnavailable: '10%' } },
+      fails: { [daemons]: { maxUnavailable: 0, maxSurge: 0 } },
+      message: `${daemons}.maxUnavailable: Required value: cannot be 0 when maxSurge is 0`,
+    },
+    {
+      field: `${daemons}.maxUnavailable`,
+      rule: 'a share of a whole',
+      fails: { [daemons]: { maxUnavailable: '101%' } },
+      message: `${daemons}.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
+    },
+  ],
+  none: template,
+};
+
+const sets = 'spec.updateStrategy.rollingUpdate';
+const otherFields =
+  "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+
+export const statefulSet: RuleTable = {
+  apiVersion: 'apps/v1',
+  kind: 'StatefulSet',
+  base,
+  rows: [
+    ...countRows(['replicas', 'minReadySeconds', 'revisionHistoryLimit', 'ordinals.start']),
+    ...workloadRows('statefulset', 'StatefulSet', otherFields),
+    {
+      field: 'spec.serviceName',
+      rule: 'stays',
+      from: {},
+      passes: { 'spec.replicas': 3 },
+      fails: { 'spec.serviceName': 'x' },
+      message: otherFields,
+    },
+    {
+      field: 'spec.podManagementPolicy',
+      rule: 'one of two',
+      passes: { 'spec.podManagementPolicy': 'Parallel' },
+      fails: { 'spec.podManagementPolicy': 'X' },
+      message:
+        'spec.podManagementPolicy: Unsupported value: "X": supported values: "OrderedReady", "Parallel"',
+    },
+    ...['whenDeleted', 'whenScaled'].map((name) => ({
+      field: `spec.persistentVolumeClaimRetentionPolicy.${name}`,
+      rule: 'one of two',
+      passes: { [`spec.persistentVolumeClaimRetentionPolicy.${name}`]: 'Delete' },
+      fails: { [`spec.persistentVolumeClaimRetentionPolicy.${name}`]: 'X' },
+      message: `spec.persistentVolumeClaimRetentionPolicy.${name}: Unsupported value: "X": supported values: "Delete", "Retain"`,
+    })),
+    {
+      field: 'spec.updateStrategy.type',
+      rule: 'one of two',
+      passes: { 'spec.updateStrategy': { type: 'OnDelete' } },
+      fails: { 'spec.updateStrategy': { type: 'X' } },
+      message:
+        'spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"',
+    },
+    {
+      field: `${sets}.partition`,
+      rule: 'not negative',
+      passes: { [sets]: { partition: 0 } },
+      fails: { [sets]: { partition: -1 } },
+      message: `${sets}.partition: Invalid value: -1: must be greater than or equal to 0`,
+    },
+    {
+      field: `${sets}.maxUnavailable`,
+      rule: 'not nothing',
+      passes: { [sets]: { maxUnavailable: '10%' } },
+      fails: { [sets]: { maxUnavailable: 0 } },
+      message: `${sets}.maxUnavailable: Invalid value: 0: cannot be 0`,
+    },
+  ],
+  none: { ...template, 'not compared yet': ['spec.volumeClaimTemplates.*'] },
+};
