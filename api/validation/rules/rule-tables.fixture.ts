@@ -8,6 +8,7 @@ import { endpoints, endpointSlice } from './discovery/endpoints.fixture.ts';
 import { ingress } from './networking/ingress.fixture.ts';
 import { networkPolicy } from './networking/network-policy.fixture.ts';
 import { podDisruptionBudget } from './policy/disruption-budget.fixture.ts';
+import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
 import type { RuleTable } from './rule-table.fixture.ts';
 
 /** The tables there are, in the order of docs/validation.md. */
@@ -35,4 +36,8 @@ export const ruleTables: readonly RuleTable[] = [
   clusterRole,
   roleBinding,
   clusterRoleBinding,
+  storageClass,
+  csiDriver,
+  volumeAttributesClass,
+  ingressClass,
 ];
