@@ -83,6 +83,10 @@ function checkCombination(options: ListOptions, isWatch: boolean): void {
       refuse('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided');
     }
   }
+  const isAny = options.resourceVersion === '' || options.resourceVersion === '0';
+  // The token says of which revision its pages are.
+  if (!isWatch && options.continue !== '' && !isAny)
+    throw badRequest('specifying resource version is not allowed when using continue');
 }
 
 /** @returns undefined for '' @throws {E_API} when it is no revision */

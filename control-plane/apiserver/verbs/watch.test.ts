@@ -193,6 +193,18 @@ describe('listObjects()', () => {
     expect(json).toMatchObject({ kind: 'ConfigMapList', apiVersion: 'v1' });
   });
 
+  it('refuses a token with a revision beside it', async () => {
+    const first = (await test.call('GET', `${cms}?limit=1`)).json;
+    const token = String(first['metadata']?.['continue']);
+    expect((await test.call('GET', `${cms}?limit=1&continue=${token}&resourceVersion=5`)).json).toMatchObject(
+      {
+        code: 400,
+        message: 'specifying resource version is not allowed when using continue',
+      },
+    );
+    expect((await test.call('GET', `${cms}?limit=1&continue=${token}&resourceVersion=0`)).status).toBe(200);
+  });
+
   it('refuses a token that is not its own', async () => {
     expect((await test.call('GET', `${cms}?continue=zzz`)).json).toMatchObject({
       code: 400,
