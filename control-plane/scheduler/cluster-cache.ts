@@ -1,10 +1,11 @@
 import { objectKey } from '#api/meta/object.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { nodeInfo, withPod, type NodeInfo } from './snapshot.ts';
+import { countsTheSame, nodeInfo, withPod, type NodeInfo } from './snapshot.ts';
 
 /**
  * Nodes and the pods on them, as the informers tell, with the pods assumed: those decided but not yet seen bound. An
- * assumed pod counts until the watch shows it bound or gone, or its binding fails.
+ * assumed pod counts until the watch shows it bound or gone, or its binding fails. A change costs as much as its node has pods at most,
+ * however many nodes there are.
  */
 export interface ClusterCache {
   setNode(name: string, node: Node | undefined): void;
@@ -13,52 +14,54 @@ export interface ClusterCache {
   assume(pod: Pod, nodeName: string): void;
   forget(key: string): void;
   isAssumed(key: string): boolean;
+  /** Until the next change only: the list is kept, not made. */
   nodes(): readonly NodeInfo[];
+  /** Those of the nodes that have pods with required anti-affinity. */
+  antiAffineNodes(): readonly NodeInfo[];
 }
 
 export function createClusterCache(): ClusterCache {
-  const nodes = new Map<string, Node>();
   const podsByNode = new Map<string, Map<string, Pod>>();
   const placed = new Map<string, { readonly nodeName: string; readonly isAssumed: boolean }>();
-  const infos = new Map<string, NodeInfo>(); // worked out when asked for
-  let listed: readonly NodeInfo[] | undefined;
+  const infos = createInfoList();
 
-  const touch = (nodeName: string): void => {
-    infos.delete(nodeName);
-    listed = undefined;
+  const podsOf = (name: string): Map<string, Pod> => {
+    const known = podsByNode.get(name) ?? new Map<string, Pod>();
+    podsByNode.set(name, known);
+    return known;
+  };
+  const recount = (name: string, node: Node | undefined): void => {
+    if (node !== undefined) infos.set(name, nodeInfo(node, podsOf(name)));
   };
   const take = (key: string): void => {
     const where = placed.get(key);
     if (where === undefined) return;
     placed.delete(key);
-    const pods = podsByNode.get(where.nodeName);
-    pods?.delete(key);
-    if (pods?.size === 0) podsByNode.delete(where.nodeName);
-    touch(where.nodeName);
+    const pods = podsOf(where.nodeName);
+    pods.delete(key);
+    const info = infos.get(where.nodeName);
+    if (info === undefined && pods.size === 0) podsByNode.delete(where.nodeName);
+    recount(where.nodeName, info?.node);
   };
   const place = (pod: Pod, nodeName: string, isAssumed: boolean): void => {
     const key = objectKey(pod);
-    take(key);
-    const pods = podsByNode.get(nodeName) ?? new Map<string, Pod>();
-    const before = infos.get(nodeName);
-    pods.set(key, pod);
-    podsByNode.set(nodeName, pods);
+    const before = placed.get(key)?.nodeName === nodeName ? podsOf(nodeName).get(key) : undefined;
+    if (before === undefined) take(key);
+    podsOf(nodeName).set(key, pod);
     placed.set(key, { nodeName, isAssumed });
-    touch(nodeName);
-    if (before !== undefined && isAssumed) infos.set(nodeName, withPod(before, pod));
-  };
-  const infoOf = (name: string, node: Node): NodeInfo => {
-    const known = infos.get(name);
-    if (known !== undefined) return known;
-    const info = nodeInfo(node, new Map(podsByNode.get(name)));
-    infos.set(name, info);
-    return info;
+    const info = infos.get(nodeName);
+    if (info === undefined) return;
+    if (before === undefined) infos.set(nodeName, withPod(info, pod));
+    else if (!countsTheSame(before, pod)) recount(nodeName, info.node);
   };
   return {
     setNode: (name, node) => {
-      if (node === undefined) nodes.delete(name);
-      else nodes.set(name, node);
-      touch(name);
+      const info = infos.get(name);
+      if (node === undefined) {
+        infos.remove(name);
+        if (podsByNode.get(name)?.size === 0) podsByNode.delete(name);
+      } else if (info !== undefined) infos.set(name, { ...info, node });
+      else recount(name, node);
     },
     setPod: (key, pod) => {
       const nodeName = pod?.spec?.nodeName;
@@ -70,6 +73,45 @@ export function createClusterCache(): ClusterCache {
       if (placed.get(key)?.isAssumed === true) take(key);
     },
     isAssumed: (key) => placed.get(key)?.isAssumed === true,
-    nodes: () => (listed ??= [...nodes].map(([name, node]) => infoOf(name, node))),
+    nodes: () => infos.all,
+    antiAffineNodes: () => infos.antiAffine(),
+  };
+}
+
+/** States of nodes by name, and as a list that is changed in one place at a time. */
+interface InfoList {
+  readonly all: readonly NodeInfo[];
+  get(name: string): NodeInfo | undefined;
+  set(name: string, info: NodeInfo): void;
+  remove(name: string): void;
+  antiAffine(): readonly NodeInfo[];
+}
+
+function createInfoList(): InfoList {
+  const all: NodeInfo[] = [];
+  const slots = new Map<string, number>(); // places in the list, by name
+  const antiAffine = new Set<string>();
+  const get = (name: string): NodeInfo | undefined => all[slots.get(name) ?? -1];
+  return {
+    all,
+    get,
+    set: (name, info) => {
+      const slot = slots.get(name) ?? all.length;
+      slots.set(name, slot);
+      all[slot] = info;
+      if (info.antiAffinePods.size > 0) antiAffine.add(name);
+      else antiAffine.delete(name);
+    },
+    remove: (name) => {
+      const slot = slots.get(name);
+      const last = all.at(-1);
+      if (slot === undefined || last === undefined) return;
+      all[slot] = last;
+      slots.set(last.name, slot);
+      all.pop();
+      slots.delete(name);
+      antiAffine.delete(name);
+    },
+    antiAffine: () => [...antiAffine].flatMap((name) => get(name) ?? []),
   };
 }

@@ -2,43 +2,74 @@ import { filterPlugins, scorePlugins } from './plugins.ts';
 import { scoreMax, type Normalization, type SchedulingContext, type ScorePlugin } from './plugin.ts';
 import type { NodeInfo } from './snapshot.ts';
 
-export type Decision =
+export type Decision = (
   | { readonly kind: 'node'; readonly nodeName: string }
   /** `message` is for the event and the condition; `reasons` counts the nodes that each reason keeps out. */
   | {
       readonly kind: 'unschedulable';
       readonly message: string;
       readonly reasons: ReadonlyMap<string, number>;
-    };
-
-/** Where a pod should run. Equal scores go to the node first in order of names, so that a decision can be repeated. */
-export function decide(context: SchedulingContext): Decision {
-  const { nodes } = context.snapshot;
-  const tests = filterPlugins.flatMap(({ filter }) => filter(context) ?? []);
-  const reasons = new Map<string, number>();
-  const feasible = nodes.filter((node) => {
-    for (const test of tests) {
-      const failed = test(node);
-      for (const reason of failed) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-      if (failed.length > 0) return false;
+      /** Names of the filter plugins that kept nodes out: what they wait for may help. */
+      readonly refusedBy: ReadonlySet<string>;
     }
-    return true;
-  });
-  const best = pickBest(context, feasible);
-  return best === undefined
-    ? { kind: 'unschedulable', message: renderReasons(nodes.length, reasons), reasons }
-    : { kind: 'node', nodeName: best.name };
+) & { /** Nodes that were looked at. */ readonly examined: number };
+
+/** As kube-scheduler's minFeasibleNodesToFind and minFeasibleNodesPercentageToFind. */
+const feasibleMin = 100;
+const feasiblePercentMin = 5;
+
+/**
+ * How many possible nodes are compared: all of up to 100, then a share that falls from half to a twentieth as the cluster grows, but 100
+ * at least. Source: kube-scheduler numFeasibleNodesToFind, percentageOfNodesToScore 0.
+ */
+export function feasibleWanted(nodeCount: number): number {
+  if (nodeCount < feasibleMin) return nodeCount;
+  const percent = Math.max(feasiblePercentMin, 50 - Math.floor(nodeCount / 125));
+  return Math.max(feasibleMin, Math.floor((nodeCount * percent) / 100));
 }
 
-/** The sum of all plugins' scores, by node. Exported to be printed and tested. */
-export function scoreNodes(
-  context: SchedulingContext,
-  nodes: readonly NodeInfo[],
-): ReadonlyMap<string, number> {
-  const totals = new Map(nodes.map((node) => [node.name, 0]));
+/**
+ * Where a pod should run. Nodes are looked at from `start` on, around, until enough are possible. Equal scores go to the node first in
+ * order of names, so that a decision can be repeated.
+ */
+export function decide(context: SchedulingContext, start = 0): Decision {
+  const { nodes } = context.snapshot;
+  const tests = filterPlugins.flatMap(({ name, filter }) => {
+    const test = filter(context);
+    return test === undefined ? [] : [{ name, test }];
+  });
+  const reasons = new Map<string, number>();
+  const refusedBy = new Set<string>();
+  const refusal = (node: NodeInfo): boolean => {
+    for (const { name, test } of tests) {
+      const failed = test(node);
+      for (const reason of failed) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+      if (failed.length === 0) continue;
+      refusedBy.add(name);
+      return true;
+    }
+    return false;
+  };
+  const feasible: NodeInfo[] = [];
+  const wanted = feasibleWanted(nodes.length);
+  let examined = 0;
+  for (; examined < nodes.length && feasible.length < wanted; examined++) {
+    const node = nodes[(start + examined) % nodes.length];
+    if (node !== undefined && !refusal(node)) feasible.push(node);
+  }
+  const best = pickBest(context, feasible);
+  if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
+  const message = renderReasons(nodes.length, reasons);
+  return { kind: 'unschedulable', message, reasons, refusedBy, examined };
+}
+
+/** The sum of all plugins' scores, in the order of the nodes. */
+function scoreNodes(context: SchedulingContext, nodes: readonly NodeInfo[]): readonly number[] {
+  const totals = nodes.map(() => 0);
   for (const plugin of scorePlugins) {
     const scores = scoresOf(plugin, context, nodes);
-    for (const [name, score] of scores) totals.set(name, (totals.get(name) ?? 0) + score * plugin.weight);
+    for (const [index, score] of scores.entries())
+      totals[index] = (totals[index] ?? 0) + score * plugin.weight;
   }
   return totals;
 }
@@ -46,38 +77,35 @@ export function scoreNodes(
 function pickBest(context: SchedulingContext, feasible: readonly NodeInfo[]): NodeInfo | undefined {
   if (feasible.length <= 1) return feasible[0];
   const totals = scoreNodes(context, feasible);
-  const scoreOf = (node: NodeInfo): number => totals.get(node.name) ?? 0;
-  return feasible.reduce((best, node) => {
-    const difference = scoreOf(node) - scoreOf(best);
-    return difference > 0 || (difference === 0 && node.name < best.name) ? node : best;
-  });
+  let best = { node: feasible[0], total: totals[0] ?? 0 };
+  for (const [index, node] of feasible.entries()) {
+    const difference = (totals[index] ?? 0) - best.total;
+    if (difference > 0 || (difference === 0 && node.name < (best.node?.name ?? '')))
+      best = { node, total: totals[index] ?? 0 };
+  }
+  return best.node;
 }
 
 function scoresOf(
   plugin: ScorePlugin,
   context: SchedulingContext,
   nodes: readonly NodeInfo[],
-): readonly (readonly [string, number])[] {
+): readonly number[] {
   const score = plugin.score(context);
-  if (score === undefined) return [];
-  const raw = nodes.map((node) => [node.name, score(node)] as const);
-  return normalize(plugin.normalization, raw);
+  return score === undefined ? [] : normalize(plugin.normalization, nodes.map(score));
 }
 
-function normalize(
-  how: Normalization,
-  raw: readonly (readonly [string, number])[],
-): readonly (readonly [string, number])[] {
-  const highest = Math.max(...raw.map(([, score]) => score));
-  const lowest = Math.min(0, ...raw.map(([, score]) => score)); // Preferences may be against a node.
+function normalize(how: Normalization, raw: readonly number[]): readonly number[] {
+  if (how === 'none') return raw;
+  const highest = Math.max(...raw);
+  const lowest = Math.min(0, ...raw); // Preferences may be against a node.
   const range = highest - lowest;
+  if (range === 0) return [];
   switch (how) {
-    case 'none':
-      return raw;
     case 'proportional':
-      return range === 0 ? [] : raw.map(([name, score]) => [name, ((score - lowest) * scoreMax) / range]);
+      return raw.map((score) => ((score - lowest) * scoreMax) / range);
     case 'reversed':
-      return range === 0 ? [] : raw.map(([name, score]) => [name, ((highest - score) * scoreMax) / range]);
+      return raw.map((score) => ((highest - score) * scoreMax) / range);
   }
 }
 

@@ -22,13 +22,41 @@ it('takes the highest priority first, then in order of arrival', () => {
   expect(readyCount()).toBe(1);
 });
 
+it('takes by the priority that a pod has when it is taken', () => {
+  const { pending, takeName } = setUp();
+  for (const one of [pod('a', 1), pod('b', 2), pod('a', 3), pod('b', 0)]) pending.put(one);
+  expect([takeName(), takeName(), takeName()]).toEqual(['a', 'b', undefined]);
+});
+
+it('takes each pod once, however often it came and went before', () => {
+  const { pending, takeName } = setUp();
+  for (let round = 0; round < 5_000; round++) {
+    pending.put(pod(`p-${round % 3}`, round % 7));
+    if (round % 2 === 0) pending.delete(`default/p-${round % 3}`);
+  }
+  const taken = [takeName(), takeName(), takeName(), takeName()].filter((name) => name !== undefined);
+  expect(new Set(taken).size).toBe(taken.length);
+  expect(taken.length).toBe(pending.size);
+});
+
+it('wakes only the unschedulable pods that a change may help', () => {
+  const { clock, pending, takeName } = setUp();
+  for (const name of ['a', 'b']) {
+    pending.put(pod(name));
+    pending.putUnschedulable(pending.take() ?? pod(name), new Set([`refuses-${name}`]));
+  }
+  clock.advance(2000);
+  pending.wakeUnschedulable((_pod, refusedBy) => refusedBy.has('refuses-b'));
+  expect([takeName(), takeName()]).toEqual(['b', undefined]);
+});
+
 it('an unschedulable pod waits for a change, and then for its back-off', () => {
   const { clock, pending, takeName } = setUp();
   pending.put(pod('a'));
-  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
   clock.advance(500);
   expect(takeName()).toBeUndefined();
-  pending.wakeUnschedulable();
+  pending.wakeUnschedulable(() => true);
   expect(takeName()).toBeUndefined();
   clock.advance(500);
   expect(takeName()).toBe('a');
@@ -37,7 +65,7 @@ it('an unschedulable pod waits for a change, and then for its back-off', () => {
 it('an unschedulable pod is tried again in the end though nothing changed', () => {
   const { clock, pending, takeName } = setUp();
   pending.put(pod('a'));
-  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
   clock.advance(299_000);
   expect(takeName()).toBeUndefined();
   clock.advance(1000);
@@ -47,7 +75,7 @@ it('an unschedulable pod is tried again in the end though nothing changed', () =
 it('a new status does not wake an unschedulable pod, a new spec does', () => {
   const { clock, pending, takeName } = setUp();
   pending.put(pod('a'));
-  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
   pending.put({ ...pod('a'), status: { message: 'm' } });
   clock.advance(2000);
   expect(takeName()).toBeUndefined();
@@ -70,7 +98,7 @@ it('back-off doubles to ten seconds', () => {
 it('another pod of the name begins anew, a deleted one is forgotten', () => {
   const { pending, takeName } = setUp();
   pending.put(pod('a'));
-  pending.putUnschedulable(pending.take() ?? pod('a'));
+  pending.putUnschedulable(pending.take() ?? pod('a'), new Set());
   pending.put({ ...pod('a'), metadata: { name: 'a', namespace: 'default', uid: 'other' } });
   expect(takeName()).toBe('a');
   pending.put(pod('b'));

@@ -3,11 +3,14 @@ import type { Clock } from '#base/clock.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Pod } from '#api/generated/objects.ts';
+import { Heap } from './heap.ts';
 
 /** As kube-scheduler: 1 s, doubling, to 10 s. */
 const backoff: Backoff = { initialMs: 1000, factor: 2, maxMs: 10_000 };
 /** An unschedulable pod is tried again after this long even if nothing happened that should help it. */
 const unschedulableMaxMs = 300_000;
+/** Turns without effect that are kept, beside as many again as there are with. */
+const staleTurnsMax = 1000;
 
 /**
  * Pods that wait for a node. A pod is ready, or backing off (with a timer), or unschedulable: waiting for a change of the
@@ -19,12 +22,12 @@ export interface PendingPods extends Disposable {
   delete(key: string): void;
   /** The pod to try next: highest priority, then longest waiting. It is out of the queue until put back. */
   take(): Pod | undefined;
-  /** No node does: waits for `wakeUnschedulable`. */
-  putUnschedulable(pod: Pod): void;
+  /** No node does, by the plugins named: waits for `wakeUnschedulable`. */
+  putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void;
   /** The try failed for a passing reason. */
   putFailed(pod: Pod): void;
-  /** Something changed that may help: all unschedulable pods are tried again, each after its back-off. */
-  wakeUnschedulable(): void;
+  /** Something changed: the unschedulable pods that it may help are tried again, each after its back-off. */
+  wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean): void;
   readonly size: number;
 }
 
@@ -36,6 +39,14 @@ interface Entry {
   /** Not tried before (monotonic). */
   readonly notBeforeMs: number;
   readonly timer?: Disposable;
+  readonly refusedBy?: ReadonlySet<string>;
+}
+
+/** A place in the heap; without effect once the pod is not ready any more, or has another priority. */
+interface Turn {
+  readonly key: string;
+  readonly priority: number;
+  readonly order: number;
 }
 
 export function createPendingPods(clock: Clock, onReady: () => void): PendingPods {
@@ -47,6 +58,8 @@ class Queue implements PendingPods {
   readonly #onReady: () => void;
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
+  readonly #unschedulable = new Set<string>();
+  readonly #turns = new Heap<Turn>(isBefore);
   #nextOrder = 0;
 
   constructor(clock: Clock, onReady: () => void) {
@@ -65,31 +78,36 @@ class Queue implements PendingPods {
       this.#set(key, { pod, attempts: 0, notBeforeMs: 0, order: this.#nextOrder++, state: 'ready' });
     else if (before.state === 'unschedulable' && isChanged(before.pod, pod))
       this.#requeue(key, { ...before, pod });
-    else this.#entries.set(key, { ...before, pod });
+    else {
+      this.#entries.set(key, { ...before, pod });
+      if (before.state === 'ready' && priorityOf(before.pod) !== priorityOf(pod)) this.#addTurn(key);
+    }
   }
 
   delete(key: string): void {
     this.#entries.get(key)?.timer?.[Symbol.dispose]();
     this.#entries.delete(key);
     this.#ready.delete(key);
+    this.#unschedulable.delete(key);
   }
 
   take(): Pod | undefined {
-    let best: { readonly key: string; readonly entry: Entry } | undefined;
-    for (const key of this.#ready) {
+    for (let turn = this.#turns.pop(); turn !== undefined; turn = this.#turns.pop()) {
+      const { key, priority, order } = turn;
       const entry = this.#entries.get(key);
-      if (entry !== undefined && (best === undefined || isBefore(entry, best.entry))) best = { key, entry };
+      if (entry === undefined || !this.#ready.has(key)) continue;
+      if (entry.order !== order || priorityOf(entry.pod) !== priority) continue;
+      this.#ready.delete(key);
+      this.#entries.set(key, { ...entry, state: 'taken' });
+      return entry.pod;
     }
-    if (best === undefined) return undefined;
-    this.#ready.delete(best.key);
-    this.#entries.set(best.key, { ...best.entry, state: 'taken' });
-    return best.entry.pod;
+    return undefined;
   }
 
-  putUnschedulable(pod: Pod): void {
+  putUnschedulable(pod: Pod, refusedBy: ReadonlySet<string>): void {
     const { key, entry } = this.#tried(pod);
     const timer = this.#clock.after(unschedulableMaxMs, () => this.#makeReady(key));
-    this.#set(key, { ...entry, state: 'unschedulable', timer });
+    this.#set(key, { ...entry, state: 'unschedulable', timer, refusedBy });
   }
 
   putFailed(pod: Pod): void {
@@ -97,26 +115,48 @@ class Queue implements PendingPods {
     this.#requeue(key, entry);
   }
 
-  wakeUnschedulable(): void {
-    for (const [key, entry] of this.#entries) if (entry.state === 'unschedulable') this.#requeue(key, entry);
+  wakeUnschedulable(mayHelp: (pod: Pod, refusedBy: ReadonlySet<string>) => boolean): void {
+    for (const key of this.#unschedulable) {
+      const entry = this.#entries.get(key);
+      if (entry !== undefined && mayHelp(entry.pod, entry.refusedBy ?? new Set())) this.#requeue(key, entry);
+    }
   }
 
   [Symbol.dispose](): void {
     for (const { timer } of this.#entries.values()) timer?.[Symbol.dispose]();
     this.#entries.clear();
     this.#ready.clear();
+    this.#unschedulable.clear();
+    this.#turns.clear();
   }
 
   #set(key: string, entry: Entry): void {
     this.#entries.get(key)?.timer?.[Symbol.dispose]();
     this.#entries.set(key, entry);
+    if (entry.state === 'unschedulable') this.#unschedulable.add(key);
+    else this.#unschedulable.delete(key);
     if (entry.state !== 'ready') {
       this.#ready.delete(key);
       return;
     }
     const wasEmpty = this.#ready.size === 0;
     this.#ready.add(key);
+    this.#addTurn(key);
     if (wasEmpty) this.#onReady();
+  }
+
+  /** Turns without effect go when they come up; when most are, all at once. */
+  #addTurn(key: string): void {
+    const turnOf = (one: string): Turn | undefined => {
+      const entry = this.#entries.get(one);
+      return entry && { key: one, priority: priorityOf(entry.pod), order: entry.order };
+    };
+    const isFull = this.#turns.size > 2 * this.#ready.size + staleTurnsMax;
+    if (isFull) this.#turns.clear();
+    for (const one of isFull ? this.#ready : [key]) {
+      const turn = turnOf(one);
+      if (turn !== undefined) this.#turns.push(turn);
+    }
   }
 
   #makeReady(key: string): void {
@@ -151,7 +191,10 @@ function isChanged(old: Pod, current: Pod): boolean {
   return !equalJson(old.spec, current.spec) || !equalJson(old.metadata?.labels, current.metadata?.labels);
 }
 
-function isBefore(a: Entry, b: Entry): boolean {
-  const priority = (entry: Entry): number => entry.pod.spec?.priority ?? 0;
-  return priority(a) !== priority(b) ? priority(a) > priority(b) : a.order < b.order;
+function priorityOf(pod: Pod): number {
+  return pod.spec?.priority ?? 0;
+}
+
+function isBefore(a: Turn, b: Turn): boolean {
+  return a.priority === b.priority ? a.order < b.order : a.priority > b.priority;
 }

@@ -1,4 +1,5 @@
 import type { Pod } from '#api/generated/objects.ts';
+import type { ClusterEvent } from './cluster-event.ts';
 import type { NodeInfo, Snapshot } from './snapshot.ts';
 
 /** What a decision is made on. */
@@ -14,6 +15,11 @@ export interface SchedulingContext {
 export interface FilterPlugin {
   readonly name: string;
   readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
+  /**
+   * Whether the event may let a pod run that this plugin refused (kube-scheduler's queueing hint). It is asked of every such pod at
+   * every event, so it looks at the two only; when in doubt, yes: a pod that is not woken waits for five minutes.
+   */
+  readonly mayHelp: (pod: Pod, event: ClusterEvent, namespaceLabels: Snapshot['namespaceLabels']) => boolean;
 }
 
 /** How raw scores become 0 to 100: as they are, in proportion to the highest, or that reversed (fewer is better). */

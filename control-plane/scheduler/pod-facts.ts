@@ -1,5 +1,6 @@
 import { controllerRef } from '#api/meta/owner.ts';
-import type { Node, Pod } from '#api/generated/objects.ts';
+import { labelSelectorFromMap, type LabelMatcher } from '#api/meta/selector.ts';
+import type { Node, Pod, Service } from '#api/generated/objects.ts';
 import { podHostPorts, type HostPort } from '#api/pod/host-ports.ts';
 import { parseResources, podTakenNumbers, resourceNumbers } from '#api/pod/requests.ts';
 
@@ -34,6 +35,21 @@ export const scoringRequestsOf: (pod: Pod) => ResourceAmounts = remembered((pod)
 
 export const allocatableOf: (node: Node) => ResourceAmounts = remembered(({ status }) =>
   resourceNumbers(parseResources(status?.allocatable ?? status?.capacity)),
+);
+
+/** Bytes of the images that the node has, by each of their names. */
+export const imageSizesOf: (node: Node) => ReadonlyMap<string, number> = remembered(
+  ({ status }) =>
+    new Map(
+      (status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) =>
+        names.map((name) => [name, sizeBytes] as const),
+      ),
+    ),
+);
+
+/** The pods that a Service selects. */
+export const serviceSelectorOf: (service: Service) => LabelMatcher = remembered(({ spec }) =>
+  labelSelectorFromMap(spec?.selector),
 );
 
 /** The uid of the pod's controller; undefined for a pod on its own. */

@@ -1,10 +1,9 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
-import { equalJson } from '#api/wire/json.ts';
 import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Binding, Namespace, Node, Pod, PodCondition, Service } from '#api/generated/objects.ts';
+import type { Binding, Namespace, Pod, PodCondition, Service } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
@@ -12,8 +11,10 @@ import type { Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
-import { decide } from './decide.ts';
+import { nodeEvent, placedPodEvents, type ClusterEvent } from './cluster-event.ts';
+import { decide, type Decision } from './decide.ts';
 import { createPendingPods, type PendingPods } from './pending-pods.ts';
+import { filterPlugins } from './plugins.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface SchedulerOptions {
@@ -39,6 +40,10 @@ class Scheduler implements AsyncDisposable {
   readonly #namespaces: Informer<Namespace>;
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
+  readonly #namespaceLabels: Snapshot['namespaceLabels'] = (namespace) =>
+    this.#namespaces.get(namespace)?.metadata?.labels ?? {};
+  /** Where the next pod begins to look. */
+  #nextNode = 0;
   #isRunning = false;
   #isClosed = false;
 
@@ -70,20 +75,31 @@ class Scheduler implements AsyncDisposable {
 
   #attach(): void {
     if (this.#isClosed) return;
-    const { informers, cache, pending } = this.#parts;
+    const { informers, cache } = this.#parts;
     this.#attached.use(
       informers.for(nodes).onChange(({ key, old, current }) => {
         cache.setNode(key, current);
-        if (current !== undefined && mayHelp(old, current)) pending.wakeUnschedulable();
+        this.#wake(nodeEvent(old, current));
       }),
     );
     this.#attached.use(
       informers.for(pods).onChange((change) => {
-        if (takePodChange(this.#parts, change)) pending.wakeUnschedulable();
+        this.#wake(takePodChange(this.#parts, change));
         const { current } = change;
         if (current !== undefined && isGated(current)) void noteGated(this.#parts, current);
       }),
     );
+  }
+
+  /** Tries again the pods that one of the events may help. A pod that no plugin refused had no nodes to be refused by. */
+  #wake(events: readonly ClusterEvent[]): void {
+    const labelsOf = this.#namespaceLabels;
+    for (const event of events)
+      this.#parts.pending.wakeUnschedulable((pod, refusedBy) =>
+        refusedBy.size === 0
+          ? event.kind === 'node'
+          : filterPlugins.some(({ name, mayHelp }) => refusedBy.has(name) && mayHelp(pod, event, labelsOf)),
+      );
   }
 
   #start(): void {
@@ -119,16 +135,20 @@ class Scheduler implements AsyncDisposable {
 
   /** Decides, and counts the pod on its node, before it returns; the writes follow. */
   async #tryOne(pod: Pod): Promise<void> {
-    const decision = decide({ pod, snapshot: this.#snapshot() });
-    if (decision.kind === 'node') await bindPod(this.#parts, pod, decision.nodeName);
-    else await refusePod(this.#parts, pod, decision.message);
+    const snapshot = this.#snapshot();
+    const decision = decide({ pod, snapshot }, this.#nextNode);
+    // The next pod begins where this one ended, so that each node has its turn.
+    this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
+    if (decision.kind === 'unschedulable') await refusePod(this.#parts, pod, decision);
+    else if (!(await bindPod(this.#parts, pod, decision.nodeName))) this.#wake([{ kind: 'podGone', pod }]);
   }
 
   #snapshot(): Snapshot {
     return {
       nodes: this.#parts.cache.nodes(),
+      antiAffineNodes: this.#parts.cache.antiAffineNodes(),
       services: (namespace) => this.#services.byIndex('namespace', namespace),
-      namespaceLabels: (namespace) => this.#namespaces.get(namespace)?.metadata?.labels ?? {},
+      namespaceLabels: this.#namespaceLabels,
     };
   }
 }
@@ -143,29 +163,28 @@ interface Parts {
   readonly schedulerName: string;
 }
 
-/** Takes a change of a pod into cache and queue. Whether it may help pods that no node did for. */
+/** Takes a change of a pod into cache and queue. What of it may help pods that no node did for. */
 function takePodChange(
   { cache, pending, schedulerName }: Pick<Parts, 'cache' | 'pending' | 'schedulerName'>,
   { key, old, current }: Change<Pod>,
-): boolean {
-  const isPlaced = current !== undefined && (current.spec?.nodeName ?? '') !== '' && !isFinished(current);
-  if (isPlaced) {
+): readonly ClusterEvent[] {
+  const before = old !== undefined && isPlaced(old) ? old : undefined;
+  if (current !== undefined && isPlaced(current)) {
     cache.setPod(key, current);
     pending.delete(key);
-    // A new pod on a node can only help those that want to be near it; a changed label, both ways.
-    return (
-      old?.spec?.nodeName !== current.spec?.nodeName ||
-      !equalJson(old?.metadata?.labels, current.metadata?.labels)
-    );
+    return placedPodEvents(before, current);
   }
   const isOurs = current !== undefined && isWaiting(current, schedulerName);
   // An assumed pod is on its way to its node: an older event must not take it out again.
-  if (isOurs && cache.isAssumed(key)) return false;
-  const wasPlaced = old !== undefined && (old.spec?.nodeName ?? '') !== '' && !isFinished(old);
+  if (isOurs && cache.isAssumed(key)) return [];
   cache.setPod(key, undefined);
   if (isOurs) pending.put(current);
   else pending.delete(key);
-  return wasPlaced;
+  return placedPodEvents(before, undefined);
+}
+
+function isPlaced(pod: Pod): boolean {
+  return (pod.spec?.nodeName ?? '') !== '' && !isFinished(pod);
 }
 
 function isWaiting(pod: Pod, schedulerName: string): boolean {
@@ -186,18 +205,6 @@ function isFinished(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
 
-/** Heartbeats change only conditions: they help nobody. */
-function mayHelp(old: Node | undefined, current: Node): boolean {
-  if (old === undefined) return true;
-  const relevant = ({ metadata, spec, status }: Node): unknown => [
-    metadata?.labels,
-    spec?.taints,
-    spec?.unschedulable,
-    status?.allocatable,
-  ];
-  return !equalJson(relevant(old), relevant(current));
-}
-
 const bindings: KindRef<Binding> = {
   group: '',
   version: 'v1',
@@ -206,11 +213,12 @@ const bindings: KindRef<Binding> = {
   namespaced: true,
 };
 
+/** Whether it was bound; what it would have taken of the node is free again otherwise. */
 async function bindPod(
   parts: Pick<Parts, 'informers' | 'cache' | 'pending' | 'recorder' | 'logger'>,
   pod: Pod,
   nodeName: string,
-): Promise<void> {
+): Promise<boolean> {
   const { informers, cache, pending, recorder, logger } = parts;
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   const key = objectKey(pod);
@@ -229,26 +237,30 @@ async function bindPod(
       'Scheduled',
       `Successfully assigned ${key} to ${nodeName}`,
     );
+    return true;
   } catch (error) {
     cache.forget(key);
     if (isNotFound(error)) {
       pending.delete(key);
-      return;
+      return false;
     }
     if (!isConflict(error))
       logger.warn({ pod: key, node: nodeName, error: describeError(error) }, 'bind failed');
     const latest = informers.for(pods).get(key);
     if (latest?.metadata?.uid === uid && (latest?.spec?.nodeName ?? '') === '')
       pending.putFailed(latest ?? pod);
+    return false;
   }
 }
 
 async function refusePod(
   parts: Pick<Parts, 'informers' | 'pending' | 'recorder' | 'logger' | 'clock'>,
   pod: Pod,
-  message: string,
+  { message, refusedBy }: Pick<Extract<Decision, { kind: 'unschedulable' }>, 'message' | 'refusedBy'>,
 ): Promise<void> {
-  parts.pending.putUnschedulable(pod);
+  parts.pending.putUnschedulable(pod, refusedBy);
+  // Whom it was told already need not hear it at every try.
+  if (conditionOf(pod)?.message === message) return;
   parts.recorder.record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
   await setCondition(parts, pod, { reason: 'Unschedulable', message });
 }

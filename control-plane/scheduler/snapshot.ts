@@ -1,5 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
-import type { Node, Pod, Service } from '#api/generated/objects.ts';
+import { equalJson } from '#api/wire/json.ts';
+import type { Node, Pod, PodAffinityTerm, Service } from '#api/generated/objects.ts';
 import {
   controllerUidOf,
   hostPortsOf,
@@ -20,56 +21,86 @@ export interface NodeInfo {
   readonly hostPorts: ReadonlyMap<string, readonly string[]>;
   /** How many of its pods each controller owns. */
   readonly podCountByController: ReadonlyMap<string, number>;
+  /** Keys of those of its pods that refuse others by required anti-affinity. */
+  readonly antiAffinePods: ReadonlySet<string>;
 }
 
 /** All that a decision may read. */
 export interface Snapshot {
   readonly nodes: readonly NodeInfo[];
+  /** Those of the nodes that have pods with required anti-affinity; looked for if it is not given. */
+  readonly antiAffineNodes?: readonly NodeInfo[];
   /** Services of a namespace: their pods are spread. */
   readonly services: (namespace: string) => readonly Service[];
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
 }
 
-/** The state of a node with these pods on it. */
+/** The state of a node with these pods on it; keeps the map, which its owner may change together with the state. */
 export function nodeInfo(node: Node, pods: ReadonlyMap<string, Pod>): NodeInfo {
   const name = objectKey(node);
-  const empty: NodeInfo = {
-    name,
-    node,
-    pods,
+  const counts = noCounts();
+  for (const pod of pods.values()) addPod(counts, pod);
+  return { name, node, pods, ...counts };
+}
+
+/** The node with one more pod, which is in its map already, without counting the others again. */
+export function withPod(info: NodeInfo, pod: Pod): NodeInfo {
+  const counts: Counts = {
+    requested: new Map(info.requested),
+    requestedForScore: new Map(info.requestedForScore),
+    hostPorts: new Map(info.hostPorts),
+    podCountByController: new Map(info.podCountByController),
+    antiAffinePods: new Set(info.antiAffinePods),
+  };
+  addPod(counts, pod);
+  return { ...info, ...counts };
+}
+
+/** Whether a new version of a pod changes nothing of what is counted of it: most are of a status. */
+export function countsTheSame(old: Pod, current: Pod): boolean {
+  const counted = (pod: Pod): unknown => [
+    [...requestsOf(pod)],
+    [...scoringRequestsOf(pod)],
+    hostPortsOf(pod),
+    controllerUidOf(pod),
+    antiAffinityOf(pod).length > 0,
+  ];
+  return equalJson(counted(old), counted(current));
+}
+
+/** Required anti-affinity that a pod states. */
+export function antiAffinityOf(pod: Pod): readonly PodAffinityTerm[] {
+  return pod.spec?.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+}
+
+interface Counts {
+  readonly requested: Map<string, number>;
+  readonly requestedForScore: Map<string, number>;
+  readonly hostPorts: Map<string, readonly string[]>;
+  readonly podCountByController: Map<string, number>;
+  readonly antiAffinePods: Set<string>;
+}
+
+function noCounts(): Counts {
+  return {
     requested: new Map(),
     requestedForScore: new Map(),
     hostPorts: new Map(),
     podCountByController: new Map(),
+    antiAffinePods: new Set(),
   };
-  return [...pods.values()].reduce(countPod, empty);
 }
 
-/** The node with one more pod, without counting the others again. */
-export function withPod(info: NodeInfo, pod: Pod): NodeInfo {
-  return { ...countPod(info, pod), pods: new Map(info.pods).set(objectKey(pod), pod) };
-}
-
-function countPod(info: NodeInfo, pod: Pod): NodeInfo {
+function addPod(counts: Counts, pod: Pod): void {
   const controller = controllerUidOf(pod);
-  const hostPorts = new Map(info.hostPorts);
-  for (const { port, address } of hostPortsOf(pod)) {
-    hostPorts.set(port, [...(hostPorts.get(port) ?? []), address]);
-  }
-  return {
-    ...info,
-    requested: addAmounts(info.requested, requestsOf(pod)),
-    requestedForScore: addAmounts(info.requestedForScore, scoringRequestsOf(pod)),
-    hostPorts,
-    podCountByController:
-      controller === undefined
-        ? info.podCountByController
-        : addAmounts(info.podCountByController, new Map([[controller, 1]])),
-  };
+  for (const { port, address } of hostPortsOf(pod))
+    counts.hostPorts.set(port, [...(counts.hostPorts.get(port) ?? []), address]);
+  addAmounts(counts.requested, requestsOf(pod));
+  addAmounts(counts.requestedForScore, scoringRequestsOf(pod));
+  if (controller !== undefined) addAmounts(counts.podCountByController, new Map([[controller, 1]]));
+  if (antiAffinityOf(pod).length > 0) counts.antiAffinePods.add(objectKey(pod));
 }
 
-function addAmounts(a: ResourceAmounts, b: ResourceAmounts): ResourceAmounts {
-  const total = new Map(a);
-  for (const [name, amount] of b) total.set(name, (total.get(name) ?? 0) + amount);
-  return total;
+function addAmounts(total: Map<string, number>, more: ResourceAmounts): void {
+  for (const [name, amount] of more) total.set(name, (total.get(name) ?? 0) + amount);
 }

@@ -1,5 +1,5 @@
-import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
-import { controllerUidOf } from '#control-plane/scheduler/pod-facts.ts';
+import { matchesLabels } from '#api/meta/selector.ts';
+import { controllerUidOf, serviceSelectorOf } from '#control-plane/scheduler/pod-facts.ts';
 import type { ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 /**
@@ -17,7 +17,7 @@ export const defaultSpreadScore: ScorePlugin = {
     const controller = controllerUidOf(pod);
     const selectors = snapshot
       .services(namespace)
-      .map((service) => labelSelectorFromMap(service.spec?.selector))
+      .map(serviceSelectorOf)
       .filter((selector) => matchesLabels(selector, labels));
     if (controller === undefined && selectors.length === 0) return undefined;
     return (node) => {

@@ -2,7 +2,7 @@ import { memberOf } from '#api/wire/json.ts';
 import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import type { Pod, PodAffinityTerm } from '#api/generated/objects.ts';
 import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
-import type { NodeInfo, Snapshot } from '#control-plane/scheduler/snapshot.ts';
+import { antiAffinityOf, type NodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
 
 /** A term, ready to be asked whether it selects a pod. */
 interface Term {
@@ -17,6 +17,25 @@ const existingAntiAffinityMismatch = "node(s) didn't satisfy existing pods anti-
 /** Required affinity and anti-affinity of the pod, and required anti-affinity of the pods that are there already. */
 export const interPodAffinityFilter: FilterPlugin = {
   name: 'InterPodAffinity',
+  mayHelp: (pod, event, namespaceLabels) => {
+    const { podAffinity } = pod.spec?.affinity ?? {};
+    const wanted = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+    const selects = (terms: readonly PodAffinityTerm[], owner: Pod, other: Pod): boolean =>
+      termsOf(terms, owner, { namespaceLabels }).some((term) => term.selects(other));
+    switch (event.kind) {
+      case 'node':
+        return true;
+      case 'podPlaced':
+        return selects(wanted, pod, event.pod);
+      case 'podGone':
+        return (
+          selects(antiAffinityOf(pod), pod, event.pod) || selects(antiAffinityOf(event.pod), event.pod, pod)
+        );
+      case 'nodeGone':
+      case 'podShrunk':
+        return false;
+    }
+  },
   filter: ({ pod, snapshot }) => {
     const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
     const wanted = termsOf(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution, pod, snapshot);
@@ -73,11 +92,12 @@ export const interPodAffinityScore: ScorePlugin = {
 /** Topology domains in which a running pod refuses this one, by label key. */
 function domainsThatRefuse(pod: Pod, snapshot: Snapshot): ReadonlyMap<string, ReadonlySet<string>> {
   const refused = new Map<string, Set<string>>();
-  for (const node of snapshot.nodes) {
-    for (const other of node.pods.values()) {
-      const required = other.spec?.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-      if (required === undefined) continue;
-      for (const term of termsOf(required, other, snapshot)) {
+  const nodes = snapshot.antiAffineNodes ?? snapshot.nodes.filter((node) => node.antiAffinePods.size > 0);
+  for (const node of nodes) {
+    for (const key of node.antiAffinePods) {
+      const other = node.pods.get(key);
+      if (other === undefined) continue;
+      for (const term of termsOf(antiAffinityOf(other), other, snapshot)) {
         const value = labelOf(node, term.topologyKey);
         if (value === undefined || !term.selects(pod)) continue;
         refused.set(term.topologyKey, (refused.get(term.topologyKey) ?? new Set()).add(value));
@@ -106,7 +126,7 @@ function countsByDomain(term: Term, snapshot: Snapshot): ReadonlyMap<string, num
 function termsOf(
   terms: readonly PodAffinityTerm[] | undefined,
   owner: Pod,
-  snapshot: Snapshot,
+  snapshot: Pick<Snapshot, 'namespaceLabels'>,
 ): readonly Term[] {
   return (terms ?? []).map((term) => {
     const selector = selectorOf(term, owner);
@@ -122,7 +142,7 @@ function termsOf(
 function namespaceTest(
   term: PodAffinityTerm,
   owner: Pod,
-  snapshot: Snapshot,
+  snapshot: Pick<Snapshot, 'namespaceLabels'>,
 ): (namespace: string) => boolean {
   const { namespaces = [], namespaceSelector } = term;
   if (namespaces.length === 0 && namespaceSelector === undefined) {

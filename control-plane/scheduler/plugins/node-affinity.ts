@@ -3,6 +3,10 @@ import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.
 
 export const nodeAffinityFilter: FilterPlugin = {
   name: 'NodeAffinity',
+  mayHelp: (pod, event) =>
+    event.kind === 'node' &&
+    matchesNodeAffinity(pod, event.current) &&
+    (event.old === undefined || !matchesNodeAffinity(pod, event.old)),
   filter: ({ pod }) => {
     const { nodeSelector, affinity } = pod.spec ?? {};
     const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;

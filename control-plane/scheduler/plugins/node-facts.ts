@@ -1,10 +1,12 @@
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Taint } from '#api/generated/objects.ts';
 import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import { imageSizesOf } from '#control-plane/scheduler/pod-facts.ts';
 import { scoreMax } from '#control-plane/scheduler/plugin.ts';
 
 export const nodeNameFilter: FilterPlugin = {
   name: 'NodeName',
+  mayHelp: (pod, event) => event.kind === 'node' && event.current.metadata?.name === pod.spec?.nodeName,
   filter: ({ pod }) => {
     const wanted = pod.spec?.nodeName;
     if (wanted === undefined || wanted === '') return undefined;
@@ -17,6 +19,10 @@ const cordonTaint: Taint = { key: 'node.kubernetes.io/unschedulable', effect: 'N
 /** A cordoned node takes only pods that tolerate the taint that stands for it. */
 export const nodeUnschedulableFilter: FilterPlugin = {
   name: 'NodeUnschedulable',
+  mayHelp: (_pod, event) =>
+    event.kind === 'node' &&
+    event.current.spec?.unschedulable !== true &&
+    (event.old === undefined || event.old.spec?.unschedulable === true),
   filter: ({ pod }) => {
     if (findUntoleratedTaint(pod.spec?.tolerations, [cordonTaint], ['NoSchedule']) === undefined)
       return undefined;
@@ -34,16 +40,11 @@ export const imageLocalityScore: ScorePlugin = {
   name: 'ImageLocality',
   weight: 1,
   normalization: 'none',
-  score: ({ pod, snapshot }) => {
+  score: ({ pod }) => {
     const images = (pod.spec?.containers ?? []).map(({ image = '' }) => normalizedImage(image));
-    const hasImages = snapshot.nodes.some(({ node }) => (node.status?.images ?? []).length > 0);
-    if (images.length === 0 || !hasImages) return undefined;
+    if (images.length === 0) return undefined;
     return ({ node }) => {
-      const sizes = new Map(
-        (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) =>
-          names.map((name) => [name, sizeBytes] as const),
-        ),
-      );
+      const sizes = imageSizesOf(node);
       const bytes = images.reduce((sum, image) => sum + (sizes.get(image) ?? 0), 0);
       const max = sizeMaxBytes * images.length;
       const clamped = Math.min(Math.max(bytes, sizeMinBytes), max);

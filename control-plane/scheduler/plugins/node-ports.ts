@@ -5,6 +5,12 @@ import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 /** Host ports that are free on the node. */
 export const nodePortsFilter: FilterPlugin = {
   name: 'NodePorts',
+  mayHelp: (pod, event) => {
+    if (event.kind === 'node') return true;
+    if (event.kind !== 'podGone') return false;
+    const freed = hostPortsOf(event.pod);
+    return hostPortsOf(pod).some((one) => freed.some((other) => conflictsWith(one, other)));
+  },
   filter: ({ pod }) => {
     const wanted = hostPortsOf(pod);
     if (wanted.length === 0) return undefined;

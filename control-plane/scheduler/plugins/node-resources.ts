@@ -11,6 +11,13 @@ import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 /** Requests fit into what is allocatable and not yet requested. The number of pods is a resource like the others. */
 export const nodeResourcesFilter: FilterPlugin = {
   name: 'NodeResourcesFit',
+  mayHelp: (pod, event) => {
+    if (event.kind === 'podGone' || event.kind === 'podShrunk') return true;
+    if (event.kind !== 'node') return false;
+    const [before, after] = [event.old && allocatableOf(event.old), allocatableOf(event.current)];
+    const fits = [...requestsOf(pod)].every(([name, amount]) => amount <= (after.get(name) ?? 0));
+    return fits && [...after].some(([name, amount]) => amount > (before?.get(name) ?? 0));
+  },
   filter: ({ pod }) => {
     const requests = requestsOf(pod);
     return (info) => {

@@ -1,4 +1,4 @@
-import type { Taint } from '#api/generated/objects.ts';
+import type { Node, Taint } from '#api/generated/objects.ts';
 import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
 import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
@@ -6,6 +6,12 @@ const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
 
 export const taintTolerationFilter: FilterPlugin = {
   name: 'TaintToleration',
+  mayHelp: (pod, event) => {
+    const isTolerated = (node: Node): boolean =>
+      findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, refusingEffects) === undefined;
+    if (event.kind !== 'node' || !isTolerated(event.current)) return false;
+    return event.old === undefined || !isTolerated(event.old);
+  },
   filter:
     ({ pod }) =>
     ({ node }) => {

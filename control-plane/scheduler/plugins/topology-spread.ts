@@ -19,6 +19,19 @@ interface Domains {
 /** DoNotSchedule: the domain must not get more than maxSkew ahead of the emptiest one. */
 export const topologySpreadFilter: FilterPlugin = {
   name: 'PodTopologySpread',
+  mayHelp: (pod, event) => {
+    if (event.kind === 'nodeGone') return true; // It may have been the emptiest domain.
+    const constraints = constraintsOf(pod, 'DoNotSchedule');
+    if (event.kind === 'node')
+      return constraints.some(({ topologyKey }) =>
+        [event.current, event.old].some(
+          (node) => memberOf(node?.metadata?.labels, topologyKey) !== undefined,
+        ),
+      );
+    if (event.kind === 'podShrunk' || event.pod.metadata?.namespace !== pod.metadata?.namespace) return false;
+    const { labels } = event.pod.metadata ?? {};
+    return constraints.some((constraint) => matchesLabels(selectorOf(constraint, pod), labels));
+  },
   filter: (context) => {
     const all = domainsOf(context, 'DoNotSchedule');
     if (all.length === 0) return undefined;
@@ -54,14 +67,20 @@ export const topologySpreadScore: ScorePlugin = {
   },
 };
 
+function constraintsOf(
+  pod: Pod,
+  when: TopologySpreadConstraint['whenUnsatisfiable'],
+): readonly TopologySpreadConstraint[] {
+  return (pod.spec?.topologySpreadConstraints ?? []).filter(
+    ({ whenUnsatisfiable }) => whenUnsatisfiable === when,
+  );
+}
+
 function domainsOf(
   { pod, snapshot }: SchedulingContext,
   when: TopologySpreadConstraint['whenUnsatisfiable'],
 ): readonly Domains[] {
-  const constraints = (pod.spec?.topologySpreadConstraints ?? []).filter(
-    ({ whenUnsatisfiable }) => whenUnsatisfiable === when,
-  );
-  return constraints.map((constraint) => {
+  return constraintsOf(pod, when).map((constraint) => {
     const selector = selectorOf(constraint, pod);
     const counts = new Map<string, number>();
     for (const info of snapshot.nodes) {

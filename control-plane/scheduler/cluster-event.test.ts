@@ -1,0 +1,101 @@
+import { expect, it } from 'vitest';
+import type { Node, Pod } from '#api/generated/objects.ts';
+import { nodeEvent, placedPodEvents, type ClusterEvent } from './cluster-event.ts';
+import { filterPlugins } from './plugins.ts';
+
+const node = (change: Partial<Node> = {}): Node => ({
+  metadata: { name: 'n', labels: { zone: 'a' } },
+  status: { allocatable: { cpu: '2', pods: '10' } },
+  ...change,
+});
+const pod = (labels: Record<string, string>, spec: Partial<Pod['spec']> = {}): Pod => ({
+  metadata: { name: 'p', namespace: 'default', labels },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+const asking = (cpu: string): Partial<Pod['spec']> => ({
+  containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }],
+});
+const term = { labelSelector: { matchLabels: { app: 'db' } }, topologyKey: 'zone' };
+const near = pod(
+  {},
+  { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } } },
+);
+const far = pod(
+  {},
+  { affinity: { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } } },
+);
+const spread = pod(
+  { app: 'db' },
+  {
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        topologyKey: 'zone',
+        whenUnsatisfiable: 'DoNotSchedule',
+        labelSelector: term.labelSelector,
+      },
+    ],
+  },
+);
+const onPort = (hostPort: number): Pod =>
+  pod({}, { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort }] }] });
+const [db, web] = [pod({ app: 'db' }), pod({ app: 'web' })];
+const added = nodeEvent(undefined, node());
+const became = (change: Partial<Node>, from: Partial<Node> = {}): readonly ClusterEvent[] =>
+  nodeEvent(node(from), node(change));
+const tainted: Partial<Node> = { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } };
+const large: Partial<Node> = { status: { allocatable: { cpu: '8', pods: '10' } } };
+const gone = (one: Pod) => placedPodEvents(one, undefined);
+const placed = (one: Pod) => placedPodEvents(undefined, one);
+
+it.each<{
+  readonly plugin: string;
+  readonly of?: Pod;
+  readonly after: readonly ClusterEvent[];
+  readonly want: boolean;
+}>([
+  { plugin: 'NodeUnschedulable', after: became({}, { spec: { unschedulable: true } }), want: true },
+  { plugin: 'NodeUnschedulable', after: became(large), want: false },
+  { plugin: 'TaintToleration', after: became({}, tainted), want: true },
+  { plugin: 'TaintToleration', after: became(tainted), want: false },
+  { plugin: 'TaintToleration', after: gone(web), want: false },
+  { plugin: 'NodeAffinity', of: pod({}, { nodeSelector: { zone: 'b' } }), after: added, want: false },
+  {
+    plugin: 'NodeAffinity',
+    of: pod({}, { nodeSelector: { zone: 'b' } }),
+    after: became({ metadata: { name: 'n', labels: { zone: 'b' } } }),
+    want: true,
+  },
+  { plugin: 'NodePorts', of: onPort(80), after: gone(onPort(80)), want: true },
+  { plugin: 'NodePorts', of: onPort(80), after: gone(onPort(81)), want: false },
+  { plugin: 'NodeResourcesFit', of: pod({}, asking('4')), after: became(large), want: true },
+  { plugin: 'NodeResourcesFit', of: pod({}, asking('9')), after: became(large), want: false },
+  { plugin: 'NodeResourcesFit', of: pod({}, asking('4')), after: became(tainted, large), want: false },
+  { plugin: 'NodeResourcesFit', after: gone(web), want: true },
+  { plugin: 'NodeResourcesFit', after: placed(web), want: false },
+  {
+    plugin: 'NodeResourcesFit',
+    after: placedPodEvents(pod({}, asking('2')), pod({}, asking('1'))),
+    want: true,
+  },
+  { plugin: 'PodTopologySpread', of: spread, after: placed(db), want: true },
+  { plugin: 'PodTopologySpread', of: spread, after: placed(web), want: false },
+  { plugin: 'PodTopologySpread', of: spread, after: nodeEvent(node(), undefined), want: true },
+  { plugin: 'InterPodAffinity', of: near, after: placed(db), want: true },
+  { plugin: 'InterPodAffinity', of: near, after: placed(web), want: false },
+  { plugin: 'InterPodAffinity', of: near, after: placedPodEvents(web, db), want: true },
+  { plugin: 'InterPodAffinity', of: far, after: gone(db), want: true },
+  { plugin: 'InterPodAffinity', of: far, after: gone(web), want: false },
+  { plugin: 'InterPodAffinity', of: db, after: gone(far), want: true },
+  { plugin: 'InterPodAffinity', of: near, after: nodeEvent(node(), node({ ...tainted })), want: true },
+])('$plugin: $want', ({ plugin, of = pod({}), after, want }) => {
+  const hints = filterPlugins.filter(({ name }) => name === plugin);
+  const answers = after.map((event) => hints.some(({ mayHelp }) => mayHelp(of, event, () => ({}))));
+  expect(answers.includes(true)).toBe(want);
+});
+
+it('a heartbeat, and a status of a pod that runs, are no event', () => {
+  const heard = { ...node().status, conditions: [{ type: 'Ready', status: 'True' }] };
+  expect(nodeEvent(node(), node({ status: heard }))).toEqual([]);
+  expect(placedPodEvents(web, { ...web, status: { phase: 'Running' } })).toEqual([]);
+});
