@@ -7,6 +7,7 @@ import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { onlySynced, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
 import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
@@ -15,7 +16,7 @@ import { computeDaemonStatus, planDaemons, podSpecOf, revisionHashLabel } from '
 /** One pod of each DaemonSet on each node that fits it. */
 export function runDaemonSets(context: ControllerContext): Controller {
   const { informers, clock } = context;
-  const daemons = new PodOwner(context, { kind: daemonSets, name: 'daemonset-controller' });
+  const daemons = new PodOwner(context, { kind: daemonSets, name: 'daemonset-controller', selectorOf });
   const nodeInformer = informers.for(nodes);
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
 

@@ -13,7 +13,7 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { claim, isKindOf } from '#control-plane/controllers/pods/claim.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { controllerRef } from '#api/meta/owner.ts';
-import { byNamespace, ownedSource } from '#control-plane/controllers/pods/owner-keys.ts';
+import { byNamespace, ownedSource, selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { planDeployment, type DeploymentAction } from './plan.ts';
 import { findNewReplicaSet, templateHash } from './revision.ts';
 import { computeDeploymentStatus, progressDeadlineMs } from './status.ts';
@@ -43,7 +43,7 @@ export function runDeployments(context: ControllerContext): Controller {
     logger,
     sources: [
       ownKey(loop.deploymentInformer),
-      ownedSource(deployments, loop.deploymentInformer, loop.replicaSetInformer),
+      ownedSource(deployments, loop.deploymentInformer, loop.replicaSetInformer, selectorOf),
       // Recreate waits for the last old pod to be gone.
       source(loop.podInformer, ({ old, current }) =>
         current === undefined ? deploymentOfPod(loop, old) : [],

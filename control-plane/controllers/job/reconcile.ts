@@ -11,6 +11,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { isKindOf } from '#control-plane/controllers/pods/claim.ts';
+import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
 import { trackingFinalizer } from './count.ts';
 import { jobPod } from './job-pod.ts';
@@ -24,6 +25,7 @@ export function runJobs(context: ControllerContext): Controller {
   const runs = new PodOwner(context, {
     kind: jobs,
     name: 'job-controller',
+    selectorOf,
     podIndexes: { tracked: byTrackingJob },
     claims: { finalizer: trackingFinalizer },
   });

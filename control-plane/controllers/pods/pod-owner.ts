@@ -23,6 +23,8 @@ export type PodDeed = 'create' | 'delete';
 export interface PodOwnerOptions<O> {
   readonly kind: KindRef<O>;
   readonly name: string;
+  /** Whom an owner may adopt. */
+  readonly selectorOf: (owner: O) => LabelMatcher;
   /** More indexes of pods than that by controller. */
   readonly podIndexes?: Readonly<Record<string, IndexFunction<Pod>>>;
   /** What else decides who is claimed, and is done to them. */
@@ -63,7 +65,11 @@ export class PodOwner<O extends KubeObject> {
       name: this.#options.name,
       clock,
       logger,
-      sources: [ownKey(this.owners), ownedSource(this.#options.kind, this.owners, this.pods), ...sources],
+      sources: [
+        ownKey(this.owners),
+        ownedSource(this.#options.kind, this.owners, this.pods, this.#options.selectorOf),
+        ...sources,
+      ],
       reconcile: async (key) => {
         const owner = this.owners.get(key);
         await before?.(owner, key);

@@ -66,7 +66,7 @@ export function runReplicationControllers(context: ControllerContext): Controlle
 }
 
 function runReplicas<O extends KubeObject>(context: ControllerContext, of: ReplicaKind<O>): Controller {
-  const replicas = new PodOwner(context, of);
+  const replicas = new PodOwner(context, { ...of, selectorOf: (owner) => of.read(owner).selector });
   return replicas.run((owner, key) => reconcile({ context, of, replicas }, owner, key));
 }
 

@@ -9,6 +9,7 @@ import { onlySynced, source, type Controller, type Source } from '#client/contro
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
+import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { PodOwner, type PodDeed } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
@@ -28,6 +29,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
   const replicas = new PodOwner(context, {
     kind: statefulSets,
     name: 'statefulset-controller',
+    selectorOf,
     claims: { isMember: isPodOf },
     say: messageOf,
   });
