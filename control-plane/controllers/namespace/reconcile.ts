@@ -5,11 +5,12 @@ import type { KubeObject } from '#api/meta/object.ts';
 import type { Namespace } from '#api/generated/objects.ts';
 import { isConflict, isMethodNotSupported, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
-import { ownKey, runController, source, type Controller } from '#client/controller.ts';
-import { discoverKinds, type DiscoveredKind } from '#client/discover-kinds.ts';
+import { runController, source, type Controller } from '#client/controller.ts';
+import type { DiscoveredKind, Discovery } from '#client/discover-kinds.ts';
 import { listAll } from '#client/list-all.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { slowStart } from '#control-plane/controllers/pods/slow-start.ts';
+import { createRecentDiscovery, type RecentDiscovery } from './recent-discovery.ts';
 import { isEmptied, kubernetesFinalizer, namespaceConditions, type NamespaceContents } from './plan.ts';
 
 /** How soon a namespace that still holds something is looked at again; pods that go are seen at once. */
@@ -22,30 +23,48 @@ export function runNamespaces(context: ControllerContext): Controller {
   const podInformer = informers.for(pods);
   const isGoing = (name: string): boolean =>
     namespaceInformer.get(name)?.metadata?.deletionTimestamp !== undefined;
+  const loop: Loop = {
+    context,
+    discovery: createRecentDiscovery(context.client, clock),
+    seenGoing: new Map(),
+  };
   return runController({
     name: 'namespace-controller',
     clock,
     logger,
     sources: [
-      ownKey(namespaceInformer),
+      source(namespaceInformer, ({ key, current }) => {
+        if (current?.metadata?.deletionTimestamp === undefined) loop.seenGoing.delete(key);
+        else if (!loop.seenGoing.has(key)) loop.seenGoing.set(key, clock.monotonic());
+        return [key];
+      }),
       source(podInformer, ({ old, current }) =>
         current === undefined && isGoing(old?.metadata?.namespace ?? '')
           ? [old?.metadata?.namespace ?? '']
           : [],
       ),
     ],
-    reconcile: (key) => reconcile(context, namespaceInformer.get(key)),
+    reconcile: (key) => reconcile(loop, namespaceInformer.get(key)),
   });
 }
 
+interface Loop {
+  readonly context: ControllerContext;
+  readonly discovery: RecentDiscovery;
+  /** When each namespace was seen going (monotonic). Nothing is made in it from then on, so that it has no kinds but those of then. */
+  readonly seenGoing: Map<string, number>;
+}
+
 async function reconcile(
-  { client, clock, informers }: ControllerContext,
+  { context, discovery, seenGoing }: Loop,
   namespace: Namespace | undefined,
 ): Promise<KeyOutcome | void> {
+  const { client, clock, informers } = context;
   if (namespace?.metadata?.deletionTimestamp === undefined) return;
   const { name = '' } = namespace.metadata;
   if (!(namespace.spec?.finalizers ?? []).includes(kubernetesFinalizer)) return;
-  const contents = await deleteContents(client, name);
+  const found = await discovery.since(seenGoing.get(name) ?? clock.monotonic());
+  const contents = await deleteContents(client, name, found);
   const conditions = namespaceConditions(namespace, contents, clock.now());
   try {
     let latest = namespace;
@@ -70,8 +89,11 @@ async function reconcile(
 }
 
 /** Asks for the deletion of all that is in the namespace; what is there afterwards. */
-async function deleteContents(client: ApiClient, namespace: string): Promise<NamespaceContents> {
-  const { kinds, failed } = await discoverKinds(client);
+async function deleteContents(
+  client: ApiClient,
+  namespace: string,
+  { kinds, failed }: Discovery,
+): Promise<NamespaceContents> {
   const deletable = kinds.filter(
     ({ namespaced, verbs }) => namespaced && verbs.includes('list') && verbs.includes('delete'),
   );
