@@ -205,7 +205,7 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
     });
     expect((await inPhase('confined', 'Failed')).status).toMatchObject({
       reason: 'UnexpectedAdmissionError',
-      message: 'appArmorProfile.type: RuntimeDefault is not supported by this node',
+      message: 'Pod was rejected: appArmorProfile.type: RuntimeDefault is not supported by this node',
     });
   });
 });

@@ -111,16 +111,17 @@ describe.skipIf(!isRoot)('refusals (needs root)', () => {
     );
   });
 
-  it('refuses a layer that writes through its own absolute link, or keeps the write inside', async () => {
+  it('keeps inside what a layer writes through its own absolute link', async () => {
     const target = join(scratch, 'outside');
     mkdirSync(target);
     const path = file(
       'link.tar',
       await imageWith([{ name: 'dir', type: 'symlink', linkname: target }, { name: 'dir/planted' }]),
     );
-    const result = await importing(path);
-    expectOneLine(result, /dir\/planted/);
+    const result = await podwright('image', 'import', '--data', cluster.dataDir, path);
+    expect(result).toMatchObject({ code: 0 });
     expect(execFileSync('ls', [target]).toString()).toBe('');
+    await podwright('image', 'rm', '--data', cluster.dataDir, 'bad:latest');
   });
 
   it('refuses an image of another architecture', async () => {

@@ -121,8 +121,14 @@ describe('what the server does not let itself be sent to', () => {
     await test.make('/apis/discovery.k8s.io/v1/namespaces/default/endpointslices', {
       metadata: { name: 's-1', labels: { 'kubernetes.io/service-name': 's' } },
       addressType: 'FQDN',
-      endpoints: [{ addresses: ['localhost'] }],
+      endpoints: [{ addresses: ['a.localhost'] }],
       ports: [{ port }],
+    });
+    const key = '/registry/endpointslices/default/s-1';
+    await test.server.store.update(key, (current) => {
+      const text = Buffer.from(current?.value ?? []).toString();
+      const value = Buffer.from(text.replace('a.localhost', 'localhost')); // As no server of today takes it.
+      return { expect: [], ops: [{ op: 'put', key, value }] };
     });
     expect((await test.call('GET', `${ns}/services/s/proxy/`)).json).toMatchObject(refused);
   });
