@@ -57,7 +57,8 @@ const breaking =
       ...(from > 0 ? range : {}),
     });
     response.write(blob.subarray(from, from + bytesEach), () =>
-      from + bytesEach >= blob.length ? response.end() : response.destroy(),
+      // By a FIN, behind the bytes: a reset may overtake them.
+      from + bytesEach >= blob.length ? response.end() : response.socket?.end(),
     );
     return true;
   };
