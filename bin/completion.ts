@@ -45,13 +45,12 @@ function renderBash(places: readonly Place[], shell: 'bash' | 'zsh'): string {
   });
   const choices = places.flatMap(({ path, options }) =>
     options
+      .filter(({ required, optional }) => required || optional)
       .flatMap((option) =>
-        flagsOf(option).map((flag) => {
-          const words = option.argChoices?.join(' ') ?? '';
-          return option.required || option.optional ? `    '${path} '${flag}) words='${words}' ;;` : [];
-        }),
-      )
-      .flat(),
+        flagsOf(option).map(
+          (flag) => `    '${path} '${flag}) words='${option.argChoices?.join(' ') ?? ''}' ;;`,
+        ),
+      ),
   );
   return [
     shell === 'bash'

@@ -2,6 +2,7 @@
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { describeError, isPodwrightError } from '#base/errors.ts';
+import type { CompletionShell } from './completion.ts';
 import { dataDirDefault } from './paths.ts';
 import { printText } from './print.ts';
 import { unknownCommand } from './unknown-command.ts';
@@ -261,7 +262,7 @@ function toolCommands(program: Command): void {
 }
 
 /** Those that `completion` writes for. */
-const completionShells = ['bash', 'zsh', 'fish'] as const;
+const completionShells: readonly CompletionShell[] = ['bash', 'zsh', 'fish'];
 
 /** What containers see of the files that a node makes is for their users too; each secret is made with a mode of its own. */
 const ownUmask = 0o022;

@@ -32,7 +32,7 @@ export function kindOfQuotaResource(name: string): KindName | undefined {
 }
 
 /** Whether an update of the object itself, not of a part of it, can make it take more. */
-export function isCountedAsUpdated({ group, resource }: KindName): boolean {
+function isCountedAsUpdated({ group, resource }: KindName): boolean {
   return group === '' && Object.hasOwn(growing, resource);
 }
 
