@@ -1,6 +1,7 @@
 /** The real runtime on this kernel: supervisors, namespaces, overlay roots. The pod network is a loopback. */
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readlinkSync, statSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { Readable } from 'node:stream';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -381,6 +382,27 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     expect(stats?.containers[0]?.memoryBytes).toBeGreaterThan(0);
     const attached = await node.runtime.attach(uid, id);
     await attached[Symbol.asyncDispose]();
+  });
+
+  it.each([
+    [
+      'whose directions end by themselves',
+      `nc -l -p 9300 -e sh -c 'cat; echo more'`,
+      'sent, ',
+      /^sent, more\n$/,
+    ],
+    ['on ::1 alone', 'httpd -f -p [::1]:9300', 'GET / HTTP/1.0\r\n\r\n', /^HTTP\/1\.[01] /],
+  ])('connectPort gives a connection %s', async (_how, command, request, answer) => {
+    await using node = await makeNode();
+
+    await node.runtime.runSandbox(sandboxConfig(uid), signal);
+    await startOn(node, shell(command));
+    const connect = async (): Promise<Socket | undefined> =>
+      node.runtime.connectPort(uid, 9300).catch(() => undefined);
+    const socket = await waitFor(connect);
+    socket.end(request);
+    const chunks = await Array.fromAsync(socket as AsyncIterable<Buffer>);
+    expect(Buffer.concat(chunks).toString()).toMatch(answer);
   });
 
   it('a log is rotated under a writer, and no line of it is lost to a follower', async () => {

@@ -7,7 +7,7 @@ import { allDeviceRules } from '#native/bpf/device-rules.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { MountInfo } from '#native/mount/mountinfo.ts';
-import { AF_INET, SOCK_CLOEXEC, SOCK_STREAM } from '#native/sys/constants.ts';
+import { AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_STREAM } from '#native/sys/constants.ts';
 import { checked } from '#native/sys/errno.ts';
 import { OwnedFd } from '#native/sys/fd.ts';
 import { socket } from '#native/sys/libc.ts';
@@ -129,17 +129,30 @@ async function residentBytes(pids: readonly number[]): Promise<number> {
   return pages * pageBytes;
 }
 
-/** A socket belongs to the namespace that it was made in, wherever it is connected from. */
+/** 127.0.0.1, or ::1 where nobody listens there: a server may be of one family only. */
 async function connectLoopback(netnsPath: string | undefined, port: number): Promise<Socket> {
-  const attempt = `connect to 127.0.0.1:${port} in ${netnsPath ?? "the host's network"}`;
-  const make = (): OwnedFd => new OwnedFd(checked(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), attempt));
+  try {
+    return await connectInside(netnsPath, { family: AF_INET, host: '127.0.0.1', port });
+  } catch (refused) {
+    const other = { family: AF_INET6, host: '::1', port };
+    return await connectInside(netnsPath, other).catch(() => Promise.reject(refused));
+  }
+}
+
+/** A socket belongs to the namespace that it was made in, wherever it is connected from. Each direction of it ends by itself. */
+async function connectInside(
+  netnsPath: string | undefined,
+  { family, host, port }: { readonly family: number; readonly host: string; readonly port: number },
+): Promise<Socket> {
+  const attempt = `connect to ${host}:${port} in ${netnsPath ?? "the host's network"}`;
+  const make = (): OwnedFd => new OwnedFd(checked(socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), attempt));
   const fd = netnsPath === undefined ? make() : withNetns(netnsPath, make);
   const { promise, resolve, reject } = Promise.withResolvers<Socket>();
-  const connection = new Socket({ fd: fd.takeFd(), readable: true, writable: true });
+  const connection = new Socket({ fd: fd.takeFd(), readable: true, writable: true, allowHalfOpen: true });
   connection.once('connect', () => resolve(connection));
   connection.once('error', (cause) => {
     reject(new PodwrightError('E_CONNECTION', `${attempt}: ${errnoOf(cause) ?? cause.message}`, { cause }));
   });
-  connection.connect({ host: '127.0.0.1', port });
+  connection.connect({ host, port });
   return promise;
 }

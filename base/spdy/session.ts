@@ -99,7 +99,7 @@ export class SpdySession implements AsyncDisposable {
 
       await this.#writing.catch(() => undefined); // The transport is closed in any case.
     }
-    for (const stream of this.#streams.values()) stream.destroy(connectionClosed());
+    for (const stream of this.#streams.values()) stream.lose(connectionClosed());
     this.#transport.end();
     using _linger = clock.after(lingerMs, () => this.#transport.destroy());
 
@@ -290,6 +290,7 @@ class StreamEnd extends Duplex implements SpdyStream {
 
   /** The connection is gone: what the peer has sent to the end can still be read, all else fails. */
   lose(reason: Error): void {
+    this.#isReset = true; // There is nobody to tell.
     if (this.#isFinished && !this.readableEnded) this.once('end', () => this.destroy(reason));
     else this.destroy(reason);
   }
@@ -323,8 +324,8 @@ class StreamEnd extends Duplex implements SpdyStream {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#resume?.();
     this.#resume = undefined;
-    const isOpen = !this.#isReset && error === null && !(this.readableEnded && this.writableFinished);
-    if (isOpen) settle(this.#ports.cancel(), () => undefined); // If the connection is gone, there is nobody to tell.
+    const isOpen = !this.#isReset && !(this.readableEnded && this.writableFinished);
+    if (isOpen) settle(this.#ports.cancel(), () => undefined); // Also when it failed here: the peer waits for an end.
     callback(error);
   }
 }

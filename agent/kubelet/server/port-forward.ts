@@ -1,74 +1,153 @@
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { WebSocket } from 'ws';
 import type { Clock } from '#base/clock.ts';
-import { describeError, errnoOf } from '#base/errors.ts';
+import { describeError } from '#base/errors.ts';
 import { SpdySession, type SpdyStream } from '#base/spdy/session.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
-/** Half-opened connections (an error stream without its data stream) of one client. */
+/** Half-opened connections (an error stream without its data stream) of one client, and how long one may stay so (kubelet's streamCreationTimeout). */
 const pendingMax = 1000;
+export const pairMs = 30_000;
+/** How long a pod may take to read what a client sent before it gave its connection up. */
+export const drainMs = 10_000;
+
+interface ForwardPorts {
+  readonly runtime: Pick<Runtime, 'connectPort'>;
+  readonly clock: Clock;
+}
 
 /**
  * Port-forward over SPDY, raw or through a WebSocket. Each connection is a pair of streams with one `requestid`: `error`,
- * which stays empty unless something fails, and `data`, which is the connection. Resolves when the client is gone.
+ * which stays empty unless the port cannot be reached, and `data`, which is the connection. Resolves when the client is gone.
  */
 export async function servePortForward(
   transport: Duplex,
   podUid: string,
-  { runtime, clock }: { readonly runtime: Runtime; readonly clock: Clock },
+  ports: ForwardPorts,
 ): Promise<void> {
-  const waiting = new Map<string, SpdyStream>(); // By request id: the first stream of a pair.
-  let counter = 0;
+  const pairs = new StreamPairs(ports.clock);
   await using session = new SpdySession({
     transport,
-    clock,
+    clock: ports.clock,
     isServer: true,
     onStream: (stream) => {
-      const { streamtype = '', requestid } = stream.headers;
-      // Clients before 1.? send no request id: streams then come in pairs.
-      const key = requestid ?? String(Math.floor(counter++ / 2));
-      const other = waiting.get(key);
-      if (other === undefined) {
-        if (waiting.size >= pendingMax) stream.destroy();
-        else waiting.set(key, stream);
-        return;
-      }
-      waiting.delete(key);
-      const [error, data] = streamtype === 'data' ? [other, stream] : [stream, other];
-      forward({ data, error, port: Number(data.headers['port']), podUid }, runtime).catch(() =>
-        stream.destroy(),
-      );
+      const pair = pairs.add(stream);
+      if (pair === undefined) return;
+      forward({ ...pair, port: Number(stream.headers['port']), podUid }, ports).catch(() => {
+        pair.data.destroy();
+        pair.error.destroy();
+      });
     },
   });
 
   await session.closed;
 }
 
-interface Forward {
+interface StreamPair {
   readonly data: SpdyStream;
   readonly error: SpdyStream;
+}
+
+/** The streams of a client that wait for their other half. What is no stream of a port-forward is reset, as by kubelet. */
+class StreamPairs {
+  readonly #waiting = new Map<string, SpdyStream>(); // By request id: the first stream of a pair.
+  readonly #clock: Clock;
+  #counter = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The pair that a new stream makes whole. */
+  add(stream: SpdyStream): StreamPair | undefined {
+    const { streamtype = '', requestid, port = '' } = stream.headers;
+    const number = /^\d{1,5}$/.test(port) ? Number(port) : 0;
+    if (!['data', 'error'].includes(streamtype) || number < 1 || number > 65_535) {
+      stream.destroy();
+      return undefined;
+    }
+    // Clients before 1.? send no request id: streams then come in pairs.
+    const key = requestid ?? String(Math.floor(this.#counter++ / 2));
+    const other = this.#waiting.get(key);
+    if (other === undefined) {
+      this.#wait(key, stream);
+      return undefined;
+    }
+    if (other.headers['streamtype'] === streamtype) {
+      stream.destroy(); // Twice the same half.
+      return undefined;
+    }
+    this.#waiting.delete(key);
+    return streamtype === 'data' ? { error: other, data: stream } : { error: stream, data: other };
+  }
+
+  #wait(key: string, stream: SpdyStream): void {
+    if (this.#waiting.size >= pendingMax) {
+      stream.destroy();
+      return;
+    }
+    this.#waiting.set(key, stream);
+    const isAlone = (): boolean => this.#waiting.get(key) === stream;
+    const timer = this.#clock.after(pairMs, () => isAlone() && stream.destroy());
+    stream.once('close', () => {
+      timer[Symbol.dispose]();
+      if (isAlone()) this.#waiting.delete(key);
+    });
+  }
+}
+
+interface Forward extends StreamPair {
   readonly port: number;
   readonly podUid: string;
 }
 
-async function forward({ data, error, port, podUid }: Forward, runtime: Runtime): Promise<void> {
+/** Says why on the error stream if the port cannot be reached. What happens later is the connection's end, and kubectl would end all others for it. */
+async function forward(
+  { data, error, port, podUid }: Forward,
+  { runtime, clock }: ForwardPorts,
+): Promise<void> {
   error.resume();
+  let socket: Socket;
   try {
-    const socket = await runtime.connectPort(podUid, port);
-    // Each direction ends by itself: a client may half-close and still read the answer.
-    await Promise.all([pipeline(data, socket, { end: true }), pipeline(socket, data, { end: true })]);
-    error.end();
+    socket = await runtime.connectPort(podUid, port);
   } catch (failure) {
-    // The client gave the connection up: what kubectl does with each one, and no error to tell.
-    if (errnoOf(failure) === 'ERR_STREAM_PREMATURE_CLOSE') {
-      error.end();
-      data.destroy();
-      return;
-    }
     error.end(`error forwarding port ${port} to pod ${podUid}: ${describeError(failure)}`);
-    data.end();
+    data.resume();
+    data.end(() => data.destroy());
+    return;
   }
+  await join(data, socket, clock);
+  error.end();
+}
+
+/**
+ * Joins a client's stream and a pod's connection until both have ended. Either side may end its own direction and still take what the
+ * other sends. A reset of the pod's reaches the client as the end, behind the bytes that came before it (there is no more that kubectl
+ * could show of it); a stream that the client gave up ends the connection behind what was handed on.
+ */
+async function join(data: SpdyStream, socket: Socket, clock: Clock): Promise<void> {
+  const socketClosed = Promise.withResolvers<void>();
+  const dataClosed = Promise.withResolvers<void>();
+  socket.on('error', () => undefined); // Told by its close.
+  socket.once('close', () => {
+    // Its last bytes go first. What the client still sends has no reader, and would hold up its other streams.
+    data.end(() => data.destroy());
+    data.resume();
+    socketClosed.resolve();
+  });
+  const giveUp = (): void => {
+    socket.destroySoon();
+    dataClosed.resolve();
+  };
+  if (data.closed) giveUp();
+  else data.once('close', giveUp);
+  data.pipe(socket);
+  socket.pipe(data);
+  await dataClosed.promise;
+  using _drain = clock.after(drainMs, () => socket.destroy());
+
+  await socketClosed.promise;
 }
 
 /**
@@ -78,7 +157,7 @@ async function forward({ data, error, port, podUid }: Forward, runtime: Runtime)
 export async function servePortChannels(
   socket: WebSocket,
   ports: readonly number[],
-  { runtime, podUid }: { readonly runtime: Runtime; readonly podUid: string },
+  { runtime, podUid }: { readonly runtime: Pick<Runtime, 'connectPort'>; readonly podUid: string },
 ): Promise<void> {
   const closed = Promise.withResolvers<void>();
   socket.on('close', () => closed.resolve());
@@ -107,9 +186,10 @@ export async function servePortChannels(
     const channel = message[0] ?? 0;
     connections[channel / 2]?.then(
       (connection) => {
-        if (connection === undefined || connection.write(message.subarray(1))) return;
+        if (connection === undefined || connection.destroyed) return;
+        if (connection.write(message.subarray(1))) return;
         socket.pause();
-        connection.once('drain', () => socket.resume());
+        for (const event of ['drain', 'close']) connection.once(event, () => socket.resume());
       },
       () => undefined,
     );
