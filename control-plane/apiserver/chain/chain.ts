@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { badRequest } from '#api/errors/status.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
@@ -154,5 +155,13 @@ class RequestOfUser implements AuthorizedRequest {
 
   readBody(): Promise<Uint8Array> {
     return this.#request.readBody();
+  }
+
+  get rawQuery(): string {
+    return this.#request.rawQuery ?? this.query.toString();
+  }
+
+  openBody(): Readable | undefined {
+    return this.#request.openBody?.();
   }
 }

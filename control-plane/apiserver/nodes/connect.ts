@@ -1,12 +1,18 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { pipeline, type Duplex } from 'node:stream';
+import { pipeline, type Duplex, type Readable } from 'node:stream';
 import { createGunzip, createInflate } from 'node:zlib';
 import { badRequest, internalError, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
+import {
+  emptyBody,
+  type ApiResponse,
+  type AuthorizedRequest,
+} from '#control-plane/apiserver/serve/request.ts';
 import { noContent } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { askedHost, forwardedHeaders } from './forwarded.ts';
+import { oneWriteBytesMax } from './node-dialer.ts';
 import { LinkRewriter, rewriteUrl, type ProxyPlace } from './rewrite-links.ts';
 import { findTarget, type Target } from './target.ts';
 
@@ -33,15 +39,31 @@ export async function connectToNode(
     const log = await openLog(context, target, request.signal);
     return { status: 200, headers: { 'content-type': 'text/plain' }, body: (sink) => pipe(log, sink) };
   }
-  const body = await request.readBody();
+  const { method, path } = request;
+  // So that relative links of the page lead below it.
+  if (route.rest === '' && (method === 'GET' || method === 'HEAD')) return moved(request);
+  const place = proxyPlace(target, route, request);
+  const body = await bodyOf(request);
   const answer = await context.nodes.request(target.endpoint, {
-    method: request.method,
+    method,
     path: target.path,
-    headers: passedHeaders(request, body),
+    headers: { ...passedHeaders(request, body), 'x-forwarded-uri': path },
     body,
     signal: AbortSignal.any([request.signal, context.closing]),
   });
-  return passedAnswer(answer, proxyPlace(target, route, request));
+  return passedAnswer(answer, place);
+}
+
+function moved({ path, rawQuery = '' }: AuthorizedRequest): ApiResponse {
+  const location = `${path}/${rawQuery === '' ? '' : `?${rawQuery}`}`;
+  return { status: 301, headers: { location }, body: emptyBody };
+}
+
+/** A small body is read first: it can be sent again by a fresh connection. What is larger, or of unsaid length, goes on as it comes. */
+async function bodyOf(request: AuthorizedRequest): Promise<Uint8Array | Readable> {
+  const isRead = request.method !== 'GET' && request.method !== 'HEAD';
+  const isSmall = Number(request.headers['content-length'] ?? Infinity) <= oneWriteBytesMax;
+  return isRead && isSmall ? request.readBody() : (request.openBody?.() ?? emptyBody);
 }
 
 /** Where what is got leads: below the path that was asked, without what of it went on. */
@@ -51,8 +73,7 @@ function proxyPlace(
   { path, headers }: AuthorizedRequest,
 ): ProxyPlace {
   const prefix = path.slice(0, path.length - rest.length).replace(/\/$/, '');
-  const named = headers['host'] ?? headers[':authority'];
-  const host = typeof named === 'string' ? named : '';
+  const host = askedHost(headers);
   return {
     prefix,
     hosts: [`${endpoint.host}:${endpoint.port}`, endpoint.host, ...(host === '' ? [] : [host])],
@@ -148,20 +169,30 @@ async function logError(status: number, answer: IncomingMessage): Promise<Error>
   return status === 500 ? internalError(text) : statusError(status, 'Unknown', text);
 }
 
-function passedHeaders(request: AuthorizedRequest, body: Uint8Array): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = {};
+function passedHeaders(request: AuthorizedRequest, body: Uint8Array | Readable): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = forwardedHeaders(request);
   for (const [name, value] of Object.entries(request.headers)) {
     if (
       value === undefined ||
       ownHeaders.has(name) ||
       name.startsWith(':') ||
-      name.startsWith('impersonate-')
+      name.startsWith('impersonate-') ||
+      name === 'x-forwarded-for'
     )
       continue;
     headers[name] = value;
   }
-  if (body.byteLength > 0) headers['content-length'] = body.byteLength;
-  return headers;
+  return { ...headers, ...lengthHeaders(request, body) };
+}
+
+function lengthHeaders(
+  { headers }: AuthorizedRequest,
+  body: Uint8Array | Readable,
+): Readonly<Record<string, string>> {
+  if (body instanceof Uint8Array)
+    return body.byteLength === 0 ? {} : { 'content-length': `${body.byteLength}` };
+  const length = headers['content-length'];
+  return length === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': length };
 }
 
 function answerHeaders(answer: IncomingMessage): ApiResponse['headers'] {

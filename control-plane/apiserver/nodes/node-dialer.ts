@@ -1,6 +1,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
+import type { Readable } from 'node:stream';
 import tls from 'node:tls';
 import { systemClock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
@@ -24,7 +25,8 @@ export interface NodeRequest {
   /** With the query. */
   readonly path: string;
   readonly headers: http.OutgoingHttpHeaders;
-  readonly body?: Uint8Array;
+  /** What comes by and by is sent by a connection of its own: it cannot be sent again. */
+  readonly body?: Uint8Array | Readable;
   readonly signal: AbortSignal;
 }
 
@@ -65,8 +67,9 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
         if (scheme === 'https') return https.request({ ...options, rejectUnauthorized: false, ...fresh });
         return https.request({ ...options, ...kubeletTls, agent: kubeletAgent, ...fresh });
       };
-      const first = await answerOf(open({}), body);
-      const isAgain = mayAskAgain(first, { method, bodyBytes: body?.byteLength ?? 0 });
+      const isWhole = body === undefined || body instanceof Uint8Array;
+      const first = await answerOf(open(isWhole ? {} : { agent: false }), body);
+      const isAgain = isWhole && mayAskAgain(first, { method, bodyBytes: body?.byteLength ?? 0 });
       const outcome = isAgain ? await answerOf(open({ agent: false }), body) : first;
       if (outcome.kind === 'broken') throw dialError(endpoint, outcome.error);
       return outcome.answer;
@@ -102,7 +105,7 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
 const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const staleErrors: ReadonlySet<unknown> = new Set(['ECONNRESET', 'EPIPE']);
 /** What a socket takes in one write; of more, a part may be sent before a write fails (tcp(7), tcp_wmem's least). */
-const oneWriteBytesMax = 4096;
+export const oneWriteBytesMax = 4096;
 
 /** What came of a request: the head of its answer, or the end of its connection without one. */
 export type Outcome =
@@ -124,7 +127,7 @@ export function mayAskAgain(
 }
 
 /** Sends a request. */
-function answerOf(outgoing: http.ClientRequest, body: Uint8Array | undefined): Promise<Outcome> {
+function answerOf(outgoing: http.ClientRequest, body: Uint8Array | Readable | undefined): Promise<Outcome> {
   const { promise, resolve } = Promise.withResolvers<Outcome>();
   outgoing.once('socket', (socket) => {
     if (!socket.connecting) return;
@@ -134,8 +137,19 @@ function answerOf(outgoing: http.ClientRequest, body: Uint8Array | undefined): P
   });
   outgoing.once('response', (answer) => resolve({ kind: 'answer', answer }));
   outgoing.on('error', (error) => resolve({ kind: 'broken', error, isReused: outgoing.reusedSocket }));
-  outgoing.end(body);
+  if (body === undefined || body instanceof Uint8Array) outgoing.end(body);
+  else sendOn(body, outgoing);
   return promise;
+}
+
+/** A body as it comes. What the other end does not want any more is read nevertheless: some clients look for the answer only then. */
+function sendOn(body: Readable, outgoing: http.ClientRequest): void {
+  outgoing.once('close', () => body.unpipe(outgoing).resume());
+  body.once('error', (error) => outgoing.destroy(error));
+  body.once('close', () => {
+    if (!body.readableEnded) outgoing.destroy(new Error('the body was cut off'));
+  });
+  body.pipe(outgoing);
 }
 
 const addressTypes = ['InternalIP', 'ExternalIP', 'Hostname', 'InternalDNS', 'ExternalDNS'];

@@ -1,5 +1,6 @@
-import { createServer, type Server } from 'node:https';
-import type { IncomingMessage } from 'node:http';
+import { createServer, request as httpsRequest, type Server } from 'node:https';
+import type { IncomingMessage, RequestOptions } from 'node:http';
+import { text } from 'node:stream/consumers';
 import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { once } from 'node:events';
 import tls from 'node:tls';
@@ -45,6 +46,11 @@ function startKubelet(
         .end(coded);
     } else if (request.url?.startsWith('/containerLogs/default/p/waiting') === true) {
       response.writeHead(400).end('container "waiting" in pod "p" is waiting to start: ContainerCreating');
+    } else if (request.url === '/count') {
+      let count = 0;
+      request
+        .on('data', (chunk: Buffer) => (count += chunk.length))
+        .on('end', () => response.end(`${count}`));
     } else response.end(`${request.method} ${request.url}`);
   });
   server.on('upgrade', (request, socket, head) => {
@@ -137,7 +143,7 @@ describe('requests that go on to a node', () => {
     ['lost/log', 500, 'no preferred addresses found; known addresses: []'],
     ['free/exec?command=ls', 400, 'pod free does not have a host assigned'],
     ['nope/log', 404, 'pods "nope" not found'],
-    ['deaf:1/proxy', 503, expect.stringContaining('error trying to reach service: dial tcp 127.0.0.1:1')],
+    ['deaf:1/proxy/', 503, expect.stringContaining('error trying to reach service: dial tcp 127.0.0.1:1')],
   ])('answers %s with %i', async (path, status, message) => {
     const answer = await test.call('GET', `${ns}/pods/${path}`);
     expect(answer.status).toBe(status);
@@ -203,6 +209,48 @@ describe('requests that go on to a node', () => {
       else expect(text).toBe(`<a href="${prefix}/x">x</a>`);
     },
   );
+
+  it('passes the query of a proxied request on as it came', async () => {
+    const path = '/a%2Fb//c?x=%20&flag&y=a+b';
+    const { text } = await test.call('GET', `/api/v1/nodes/n1/proxy${path}`);
+    expect(text).toBe(`GET ${path}`);
+  });
+
+  it('has the root of what is proxied end in a slash', async () => {
+    const path = '/api/v1/nodes/n1/proxy';
+    const { status, headers } = await test.call('GET', `${path}?x=%20`);
+    expect([status, headers['location']]).toEqual([301, `${path}/?x=%20`]);
+    expect((await test.call('POST', path)).text).toBe('POST /');
+  });
+
+  /** Over the network, by HTTP/1.1. */
+  const ask = async (path: string, options: RequestOptions, body?: Buffer): Promise<string> => {
+    const request = httpsRequest({ ...admin, path, ...options });
+    request.end(body);
+    const [response] = await once(request, 'response');
+    return text(response);
+  };
+
+  it('says for whom and by which path a request is proxied', async () => {
+    await ask('/api/v1/nodes/n1/proxy/x', { headers: { 'x-forwarded-for': '192.0.2.7' } });
+    expect(seen.at(-1)?.headers).toMatchObject({
+      host: `127.0.0.1:${test.server.ports[0]}`,
+      'x-forwarded-for': expect.stringMatching(/^192\.0\.2\.7, (::ffff:)?127\.0\.0\.1$/),
+      'x-forwarded-uri': '/api/v1/nodes/n1/proxy/x',
+    });
+  });
+
+  it.each([
+    ['POST', 10, {}],
+    ['PUT', 5_000_000, { 'content-length': 5_000_000 }],
+    ['POST', 5_000_000, { 'transfer-encoding': 'chunked' }],
+    ['GET', 7, { 'content-length': 7 }],
+  ])('passes %s with a body of %i bytes on: %j', async (method, size, headers) => {
+    const path = '/api/v1/nodes/n1/proxy/count';
+    expect(await ask(path, { method, headers }, Buffer.alloc(size))).toBe(`${size}`);
+    const body = Buffer.alloc(size);
+    if (method !== 'GET') expect((await test.call(method, path, { body })).text).toBe(`${size}`);
+  });
 
   const spdy = ['Upgrade: SPDY/3.1', 'X-Stream-Protocol-Version: v4.channel.k8s.io'];
   const upgrade = async (

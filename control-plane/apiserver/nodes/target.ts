@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
 import { at, listOf, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { kindKey } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -58,7 +60,8 @@ async function proxyTarget(
   request: ApiRequest,
 ): Promise<Target> {
   const { scheme, name, port } = splitProxyName(route.name);
-  const query = request.query.toString();
+  // As it came: what it means, only who answers knows.
+  const query = request.rawQuery ?? request.query.toString();
   const path = `${route.rest === '' ? '/' : route.rest}${query === '' ? '' : `?${query}`}`;
   switch (kindKey(route.kind)) {
     case '/Node': {
@@ -122,16 +125,26 @@ async function serviceEndpoint(
   const own = slices.filter(
     (slice) => at(slice, ['metadata', 'labels', 'kubernetes.io/service-name']) === asked.name,
   );
-  for (const slice of own) {
-    const target = objectsOf(slice['ports']).find(({ name }) => stringOf(name) === stringOf(port['name']));
-    const ready = objectsOf(slice['endpoints']).find(
-      (endpoint) => at(endpoint, 'conditions.ready') !== false,
-    );
-    const host = stringOf(listOf(at(ready, 'addresses'))[0]);
-    if (target !== undefined && host !== '')
-      return { host, port: numberOf(target['port']), scheme: asked.scheme };
+  const ready = own.flatMap((slice) => readyEndpoints(slice, stringOf(port['name'])));
+  if (ready.length === 0) {
+    throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(asked.name)}`);
   }
-  throw serviceUnavailable(`no endpoints available for service ${JSON.stringify(asked.name)}`);
+  const chosen = ready[randomInt(ready.length)];
+  assert(chosen !== undefined);
+  return { ...chosen, scheme: asked.scheme };
+}
+
+/** Those of a slice that answer at a port of this name. */
+function readyEndpoints(slice: JsonObject, portName: string): readonly Omit<Endpoint, 'scheme'>[] {
+  const target = objectsOf(slice['ports']).find(({ name }) => stringOf(name) === portName);
+  if (target === undefined) return [];
+  return objectsOf(slice['endpoints'])
+    .filter((endpoint) => at(endpoint, 'conditions.ready') !== false)
+    .map((endpoint) => ({
+      host: stringOf(listOf(at(endpoint, 'addresses'))[0]),
+      port: numberOf(target['port']),
+    }))
+    .filter(({ host }) => host !== '');
 }
 
 async function readNamed(context: ServerContext, route: ResourceRoute, name: string): Promise<JsonObject> {

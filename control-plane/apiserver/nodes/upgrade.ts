@@ -10,11 +10,12 @@ import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/req
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { openLog } from './connect.ts';
+import { forwardedHeaders } from './forwarded.ts';
 import { chooseLogProtocol, sendLog } from './log-socket.ts';
 import { findTarget, type Target } from './target.ts';
 
 /** Headers that the node must not see: who the client is, is settled here. */
-const withheld = /^(host|authorization|impersonate-.*|content-length|transfer-encoding)$/i;
+const withheld = /^(host|x-forwarded-for|authorization|impersonate-.*|content-length|transfer-encoding)$/i;
 
 /**
  * exec, attach, port-forward and proxied upgrades. Once the request is found in order, the connection belongs to the node: the
@@ -101,9 +102,12 @@ async function targetOf(context: ServerContext, route: ResourceRoute, request: A
 
 /** The request as the node gets it. Pure. */
 export function renderHead(request: ApiRequest, target: Target, rawHeaders: readonly string[]): string {
+  const { host = `${target.endpoint.host}:${target.endpoint.port}`, ...forwarded } =
+    forwardedHeaders(request);
   const lines = [
     `${request.method} ${target.path} HTTP/1.1`,
-    `Host: ${target.endpoint.host}:${target.endpoint.port}`,
+    `Host: ${host}`,
+    ...Object.entries(forwarded).map(([name, value]) => `${name}: ${value}`),
   ];
   for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? '';

@@ -43,6 +43,8 @@ export const bodiesBytesMax = 33_554_432;
 const bodyIdleMs = 30_000;
 /** How long a body may take in all: who sends a byte now and then is never idle, and is cut off by the next. */
 const bodyTotalMs = 300_000;
+/** A body that is passed on may pause for this long, also because its receiver does. */
+const passedIdleMs = 300_000;
 /** Made once: an exception with its stack for each request that ends would cost more than many a request. */
 const gone = new DOMException('the client has gone', 'AbortError');
 
@@ -84,6 +86,7 @@ class ExchangeRequest implements ApiRequest {
   readonly method: string;
   readonly path: string;
   readonly query: URLSearchParams;
+  readonly rawQuery: string;
   readonly headers: ApiRequest['headers'];
   readonly rawHeaders: readonly string[];
   readonly caller: Caller;
@@ -94,7 +97,8 @@ class ExchangeRequest implements ApiRequest {
     const mark = target.indexOf('?');
     this.method = method;
     this.path = mark < 0 ? target : target.slice(0, mark);
-    this.query = new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1));
+    this.rawQuery = mark < 0 ? '' : target.slice(mark + 1);
+    this.query = new URLSearchParams(this.rawQuery);
     this.headers = headers;
     this.rawHeaders = rawHeaders;
     this.caller = caller;
@@ -109,6 +113,21 @@ class ExchangeRequest implements ApiRequest {
     const hasBody = this.method !== 'GET' && this.method !== 'HEAD';
     return hasBody ? readBody(this.#exchange) : Promise.resolve(emptyBody);
   }
+
+  openBody(): Readable | undefined {
+    const { body } = this.#exchange;
+    if (!isBodyToCome(this.headers, body)) return undefined;
+    // A client that stops in the middle is cut off, as is one whose bytes nobody takes.
+    body.setTimeout(passedIdleMs, () => body.destroy());
+    return body.once('end', () => body.setTimeout(0));
+  }
+}
+
+/** Of HTTP/2 the stream knows, of HTTP/1.1 the headers say. */
+function isBodyToCome(headers: ApiRequest['headers'], body: IncomingBody): boolean {
+  if ('endAfterHeaders' in body) return !body.endAfterHeaders;
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = headers;
+  return encoding !== undefined || Number(length) > 0;
 }
 
 function readBody({ body, client, room }: Exchange): Promise<Uint8Array> {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
@@ -54,14 +55,17 @@ function head(response: ApiResponse): Pick<TransportResponse, 'status' | 'header
 
 function apiRequest(request: TransportRequest, user: User, signal: AbortSignal): ApiRequest {
   const mark = request.path.indexOf('?');
+  const rawQuery = mark < 0 ? '' : request.path.slice(mark + 1);
   const body = request.body ?? emptyBody;
   return {
     method: request.method,
     path: mark < 0 ? request.path : request.path.slice(0, mark),
-    query: new URLSearchParams(mark < 0 ? '' : request.path.slice(mark + 1)),
+    query: new URLSearchParams(rawQuery),
+    rawQuery,
     headers: request.headers,
     caller: { kind: 'in-process', user },
     readBody: async () => body,
+    openBody: () => (body.byteLength === 0 ? undefined : Readable.from([body])),
     signal,
   };
 }

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 /** Who asks, as authentication found out. */
 export interface User {
   readonly name: string;
@@ -33,6 +35,8 @@ export interface ApiRequest {
   /** As on the wire: percent-encoded, without the query. */
   readonly path: string;
   readonly query: URLSearchParams;
+  /** The query as on the wire, for those that pass it on. Absent in process. */
+  readonly rawQuery?: string;
   /** By lower-case name; of several of one name, all joined by `, `. */
   readonly headers: Readonly<Record<string, string | undefined>>;
   /** As they came, name and value in turns, of any case: for those that may come several times. Absent in process. */
@@ -40,6 +44,8 @@ export interface ApiRequest {
   readonly caller: Caller;
   /** @throws {E_API} 413 beyond 3 MiB */
   readBody(): Promise<Uint8Array>;
+  /** Instead, for those that pass it on: as it comes, of any length and with any method; undefined where there is none. Absent in process. */
+  openBody?(): Readable | undefined;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
 }
