@@ -53,7 +53,7 @@ export interface AdmissionOptions {
   readonly tokenVolumeSuffix?: string | undefined;
   /** From the pod's PriorityClass; 0 and PreemptLowerPriority without. */
   readonly priority?: { readonly value: number; readonly preemptionPolicy: string } | undefined;
-  /** Adds the finalizers that the pv- and pvc-protection controllers remove. Set it only where these run. */
+  /** Adds the finalizers that the pv- and pvc-protection controllers remove. */
   readonly storageProtection?: boolean | undefined;
 }
 

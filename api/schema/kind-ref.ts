@@ -8,6 +8,7 @@ import type {
   Endpoints,
   EndpointSlice,
   Event,
+  IPAddress,
   Job,
   Lease,
   LimitRange,
@@ -25,6 +26,7 @@ import type {
   Secret,
   Service,
   ServiceAccount,
+  ServiceCIDR,
   StatefulSet,
 } from '#api/generated/objects.ts';
 
@@ -99,6 +101,13 @@ export const podDisruptionBudgets: KindRef<PodDisruptionBudget> = ref(
   'policy/v1/poddisruptionbudgets',
   'PodDisruptionBudget',
 );
+
+export const serviceCidrs: KindRef<ServiceCIDR> = ref(
+  'networking.k8s.io/v1/servicecidrs',
+  'ServiceCIDR',
+  false,
+);
+export const ipAddresses: KindRef<IPAddress> = ref('networking.k8s.io/v1/ipaddresses', 'IPAddress', false);
 
 /** `/api/v1/namespaces/NS/pods/NAME` and its like. */
 export function objectPath(

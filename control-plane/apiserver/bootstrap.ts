@@ -59,7 +59,9 @@ export function keepKubernetesService(context: ServerContext): AsyncDisposable {
   let timer = context.clock.after(reconcileMs, step);
   let isOver = false;
   function step(): void {
-    void ensureKubernetesService(context)
+    // The range may have been deleted, and let go.
+    void ensureServiceCidr(context)
+      .then(() => ensureKubernetesService(context))
       .catch((error: unknown) => {
         context.logger.warn(
           { error: describeError(error) },

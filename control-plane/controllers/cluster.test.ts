@@ -772,6 +772,40 @@ it.each([
   expect(metadata?.finalizers).toEqual(row.isOwned ? [tracking] : undefined);
 });
 
+it('a claim, a volume and a range of addresses that go stay while they are used, and no longer', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const claim = { namespace: 'default', name: 'data' };
+  await client.create(kinds.persistentVolumeClaims, { metadata: claim, spec: {} });
+  client.seed(kinds.persistentVolumes, { metadata: { name: 'v' }, spec: {}, status: { phase: 'Bound' } });
+  const finalizers = ['networking.k8s.io/service-cidr-finalizer'];
+  client.seed(kinds.serviceCidrs, { metadata: { name: 'c', finalizers }, spec: { cidrs: ['10.9.0.0/16'] } });
+  const parentRef = { resource: 'services', name: 's' };
+  client.seed(kinds.ipAddresses, { metadata: { name: '10.9.0.1' }, spec: { parentRef } });
+  const user = podTemplate('ok', { volumes: [{ name: 'a', persistentVolumeClaim: { claimName: 'data' } }] });
+  const pod = { namespace: 'default', name: 'user' };
+  await client.create(kinds.pods, { metadata: pod, ...(user.spec === undefined ? {} : { spec: user.spec }) });
+  await cluster.settle(500);
+  await client.delete(kinds.persistentVolumeClaims, claim);
+  await client.delete(kinds.persistentVolumes, { name: 'v' });
+  await client.delete(kinds.serviceCidrs, { name: 'c' });
+  await cluster.settle(500);
+  const [kept] = client.all(kinds.serviceCidrs);
+  expect(kept?.status?.conditions).toMatchObject([{ type: 'Ready', status: 'False', reason: 'Terminating' }]);
+  const left = (): readonly number[] => [
+    client.all(kinds.persistentVolumeClaims).length,
+    client.all(kinds.persistentVolumes).length,
+    client.all(kinds.serviceCidrs).length,
+  ];
+  expect(left()).toEqual([1, 1, 1]);
+  await client.delete(kinds.pods, pod);
+  const released = { kind: 'merge', body: { status: { phase: 'Released' } }, subresource: 'status' } as const;
+  await client.patch(kinds.persistentVolumes, { name: 'v' }, released);
+  await client.delete(kinds.ipAddresses, { name: '10.9.0.1' });
+  await cluster.settle(500);
+  expect(left()).toEqual([0, 0, 0]);
+});
+
 it('a disruption budget follows its pods and the scale of their Deployment', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

@@ -17,6 +17,7 @@ import { runNamespaces } from './namespace/reconcile.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
 import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
+import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } from './protection/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
@@ -66,6 +67,9 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runDisruptionBudgets(context),
     runStaleDisruptions(context),
     runResourceQuotas(context),
+    runClaimProtection(context),
+    runVolumeProtection(context),
+    runServiceCidrProtection(context),
     runGarbageCollector(context),
   ];
   return {

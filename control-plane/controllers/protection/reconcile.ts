@@ -1,0 +1,157 @@
+import {
+  ipAddresses,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  serviceCidrs,
+  type KindRef,
+} from '#api/schema/kind-ref.ts';
+import type { ServiceCIDR } from '#api/generated/objects.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { isNotFound } from '#client/api-error.ts';
+import { ownKey, runController, source, type Controller } from '#client/controller.ts';
+import { listAll } from '#client/list-all.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import {
+  cidrFinalizer,
+  claimFinalizer,
+  claimsOf,
+  holdsAddresses,
+  planProtection,
+  volumeFinalizer,
+} from './plan.ts';
+
+/** Keeps claims while pods use them, and lets go those that are deleted and unused. */
+export function runClaimProtection(context: ControllerContext): Controller {
+  const { informers, client, clock, logger } = context;
+  const claimInformer = informers.for(persistentVolumeClaims);
+  const podInformer = informers.for(pods, { indexes: { claim: claimsOf } });
+  return runController({
+    name: 'pvc-protection-controller',
+    clock,
+    logger,
+    sources: [
+      ownKey(claimInformer),
+      source(podInformer, ({ old, current }) => {
+        const [before, now] = [old, current].map((pod) => (pod === undefined ? [] : claimsOf(pod)));
+        return (before ?? []).filter((claim) => now?.includes(claim) !== true);
+      }),
+    ],
+    reconcile: async (key) => {
+      const claim = claimInformer.get(key);
+      if (claim === undefined) return;
+      const step = planProtection(claim, claimFinalizer, () => podInformer.byIndex('claim', key).length > 0);
+      if (step === 'none') return;
+      // A pod may be newer than the cache: what is let go here is gone.
+      const namespace = claim.metadata?.namespace;
+      const isUsed = async (): Promise<boolean> =>
+        (await listAll(client, pods, { namespace })).items.some((pod) => claimsOf(pod).includes(key));
+      if (step === 'add' || !(await isUsed())) {
+        await write(context, {
+          kind: persistentVolumeClaims,
+          object: claim,
+          finalizer: claimFinalizer,
+          step,
+        });
+      }
+    },
+  });
+}
+
+/** Keeps volumes while a claim is bound to them. */
+export function runVolumeProtection(context: ControllerContext): Controller {
+  const { informers, clock, logger } = context;
+  const volumeInformer = informers.for(persistentVolumes);
+  return runController({
+    name: 'pv-protection-controller',
+    clock,
+    logger,
+    sources: [ownKey(volumeInformer)],
+    reconcile: async (key) => {
+      const volume = volumeInformer.get(key);
+      if (volume === undefined) return;
+      const step = planProtection(volume, volumeFinalizer, () => volume.status?.phase === 'Bound');
+      if (step !== 'none') {
+        await write(context, { kind: persistentVolumes, object: volume, finalizer: volumeFinalizer, step });
+      }
+    },
+  });
+}
+
+/**
+ * Lets ServiceCIDRs go that no address is of, and says of the others why they stay. The server protects the one that it gives addresses of;
+ * others are not acted on, so they are not protected either.
+ */
+export function runServiceCidrProtection(context: ControllerContext): Controller {
+  const { informers, clock, logger } = context;
+  const cidrInformer = informers.for(serviceCidrs);
+  const addressInformer = informers.for(ipAddresses);
+  const going = (): readonly string[] =>
+    cidrInformer
+      .list()
+      .filter(({ metadata }) => metadata?.deletionTimestamp !== undefined)
+      .map(({ metadata }) => metadata?.name ?? '');
+  return runController({
+    name: 'service-cidr-controller',
+    clock,
+    logger,
+    sources: [
+      // What one has of addresses may be what keeps another.
+      source(cidrInformer, ({ key }) => [key, ...going()]),
+      source(addressInformer, ({ current }) => (current === undefined ? going() : [])),
+    ],
+    reconcile: async (key) => {
+      const cidr = cidrInformer.get(key);
+      if (cidr?.metadata?.deletionTimestamp === undefined) return;
+      const [addresses, cidrs] = [addressInformer.list(), cidrInformer.list()];
+      const isUsed = holdsAddresses(cidr, { addresses, cidrs });
+      const step = planProtection(cidr, cidrFinalizer, () => isUsed);
+      if (step === 'remove') {
+        await write(context, { kind: serviceCidrs, object: cidr, finalizer: cidrFinalizer, step });
+      } else if (isUsed) await tellTerminating(context, cidr);
+    },
+  });
+}
+
+/** As kube-controller-manager says it. */
+async function tellTerminating(
+  { client, informers, clock }: ControllerContext,
+  cidr: ServiceCIDR,
+): Promise<void> {
+  if (findCondition(cidr.status?.conditions, 'Ready')?.status === 'False') return;
+  const ready = {
+    type: 'Ready',
+    status: 'False',
+    lastTransitionTime: formatTime(clock.now()),
+    reason: 'Terminating',
+    message:
+      'There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR',
+  };
+  const next = { ...cidr, status: { conditions: [ready] } };
+  informers.for(serviceCidrs).observe(await client.update(serviceCidrs, next, { subresource: 'status' }));
+}
+
+interface Write<T> {
+  readonly kind: KindRef<T>;
+  readonly object: T;
+  readonly finalizer: string;
+  readonly step: 'add' | 'remove';
+}
+
+/** Only of the revision that was looked at: whoever wrote since may use it. */
+async function write<T extends KubeObject>(
+  { client, informers }: ControllerContext,
+  { kind, object, finalizer, step }: Write<T>,
+): Promise<void> {
+  const { namespace, name = '', uid, resourceVersion, finalizers = [] } = object.metadata ?? {};
+  const kept = finalizers.filter((one) => one !== finalizer);
+  const next = step === 'add' ? [...kept, finalizer] : kept;
+  const body = { metadata: { uid, resourceVersion, finalizers: next.length === 0 ? null : next } };
+  try {
+    informers.for(kind).observe(await client.patch(kind, { namespace, name }, { kind: 'merge', body }));
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  }
+}
