@@ -25,6 +25,7 @@ export async function statsOf(pod: Pod, system: RuntimeSystem): Promise<PodStats
     pageFaults: most('pageFaults'),
     majorPageFaults: most('majorPageFaults'),
     processes: most('processes'),
+    ...(own?.stats === undefined ? {} : { stats: own.stats }),
   };
 }
 

@@ -2,6 +2,7 @@
  * The runtime port: what the kubelet asks of sandboxes, containers, images and logs. Observation is event-driven: the
  * runtime tells which pod changed, and `observe` answers from what it knows (never a polling loop).
  */
+import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type {
@@ -200,7 +201,12 @@ export interface CgroupUsage {
   readonly processes: number;
 }
 
-export interface ContainerStats extends CgroupUsage {
+/** What a cgroup's files say beyond that. */
+export interface MeasuredUsage extends CgroupUsage {
+  readonly stats?: CgroupStats;
+}
+
+export interface ContainerStats extends MeasuredUsage {
   readonly id: string;
   readonly name: string;
   readonly startedAtMs: number;
@@ -209,7 +215,7 @@ export interface ContainerStats extends CgroupUsage {
 }
 
 /** What a pod uses, containers that are gone and what belongs to none of them included. */
-export interface PodStats extends CgroupUsage {
+export interface PodStats extends MeasuredUsage {
   /** Those that run. */
   readonly containers: readonly ContainerStats[];
 }

@@ -16,7 +16,7 @@ import { kernelResources, wantedControllers } from './cgroup-resources.ts';
 import { listHostDevices } from './host-devices.ts';
 import type { CgroupResources } from './runtime.ts';
 import type { RuntimeSystem } from './system.ts';
-import type { CgroupUsage } from './runtime.ts';
+import type { MeasuredUsage } from './runtime.ts';
 
 export interface LinuxSystemPorts {
   /** Undefined: this host has no cgroup v2. Everything runs, nothing is limited. */
@@ -102,12 +102,12 @@ function limitedControllers(resources: CgroupResources): readonly string[] {
   ];
 }
 
-async function usageOf(cgroups: Cgroups, path: string): Promise<CgroupUsage | undefined> {
+async function usageOf(cgroups: Cgroups, path: string): Promise<MeasuredUsage | undefined> {
   const stats = await cgroups.stats(path);
   if (stats === undefined) return undefined;
+  const pids = await cgroups.processes(path).catch(() => []);
   // Without the memory controller, what the processes hold: shared pages count for each of them.
-  const memoryBytes =
-    stats.memory?.currentBytes ?? (await residentBytes(await cgroups.processes(path).catch(() => [])));
+  const memoryBytes = stats.memory?.currentBytes ?? (await residentBytes(pids));
   return {
     cpuUsageNanoseconds: (stats.cpu?.usageUs ?? 0) * 1000,
     memoryBytes,
@@ -115,7 +115,8 @@ async function usageOf(cgroups: Cgroups, path: string): Promise<CgroupUsage | un
     rssBytes: stats.memory?.anonBytes ?? memoryBytes,
     pageFaults: stats.memory?.pageFaults ?? 0,
     majorPageFaults: stats.memory?.majorPageFaults ?? 0,
-    processes: stats.pidsCurrent ?? 0,
+    processes: pids.length,
+    stats,
   };
 }
 

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
-import type { CgroupResources, CgroupUsage } from './runtime.ts';
+import type { CgroupResources, MeasuredUsage } from './runtime.ts';
 
 export interface RuntimeSystem {
   /**
@@ -31,7 +31,7 @@ export interface RuntimeSystem {
   killCgroup(path: string): Promise<void>;
   /** Removes it and what is below, once empty. Succeeds if it is gone. @throws E_BUSY */
   removeCgroup(path: string): Promise<void>;
-  cgroupUsage(path: string): Promise<CgroupUsage | undefined>;
+  cgroupUsage(path: string): Promise<MeasuredUsage | undefined>;
   /** oom_kill of memory.events; 0 where there is no memory controller. */
   oomKills(path: string): Promise<number>;
 

@@ -166,8 +166,12 @@ class FakeTree {
     const cgroup = this.#cgroups.get(path);
     if (cgroup === undefined) return undefined;
     return {
-      cpu: { usageUs: 0, throttledUs: undefined, throttledCount: undefined },
+      cpu: {
+        ...{ usageUs: 0, userUs: 0, systemUs: 0 },
+        ...{ throttledUs: undefined, throttledCount: undefined, periodCount: undefined },
+      },
       memory: undefined,
+      io: [],
       memoryEvents: this.hasController(path, 'memory') ? cgroup.memoryEvents : undefined,
       pidsCurrent: this.hasController(path, 'pids') ? cgroup.processes.size : undefined,
       ...cgroup.stats,

@@ -264,13 +264,15 @@ async function readStats(directory: string): Promise<CgroupStats | undefined> {
     'memory.current',
     'memory.stat',
     'memory.events',
+    'memory.swap.current',
     'pids.current',
+    'io.stat',
   ];
-  const [events, cpuStat, memoryCurrent, memoryStat, memoryEvents, pidsCurrent] = await Promise.all(
-    files.map((file) => readIfThere(directory, file)),
-  );
+  const [events, cpuStat, memoryCurrent, memoryStat, memoryEvents, memorySwap, pidsCurrent, ioStat] =
+    await Promise.all(files.map((file) => readIfThere(directory, file)));
   if (events === undefined) return undefined;
-  return parseStats({ events, cpuStat, memoryCurrent, memoryStat, memoryEvents, pidsCurrent });
+  const memory = { memoryCurrent, memoryStat, memoryEvents, memorySwap };
+  return parseStats({ events, cpuStat, ...memory, pidsCurrent, ioStat });
 }
 
 const eventFiles = [

@@ -153,17 +153,26 @@ describe('parsing', () => {
   it('parseStats() takes the page cache that can go from the working set', () => {
     const stats = parseStats({
       events: 'populated 1\nfrozen 0\n',
-      cpuStat: 'usage_usec 5\nnr_periods 3\nnr_throttled 2\nthrottled_usec 7\n',
+      cpuStat: 'usage_usec 5\nuser_usec 4\nsystem_usec 1\nnr_periods 3\nnr_throttled 2\nthrottled_usec 7\n',
       memoryCurrent: '1000\n',
-      memoryStat: 'anon 300\ninactive_file 400\npgfault 9\npgmajfault 1\n',
+      memoryStat: 'anon 300\nfile 500\nfile_mapped 20\ninactive_file 400\npgfault 9\npgmajfault 1\n',
       memoryEvents: undefined,
+      memorySwap: '8\n',
       pidsCurrent: '3\n',
+      ioStat: '8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n259:1 \n',
     });
     expect(stats).toEqual({
-      cpu: { usageUs: 5, throttledUs: 7, throttledCount: 2 },
-      memory: { currentBytes: 1000, workingSetBytes: 600, anonBytes: 300, pageFaults: 9, majorPageFaults: 1 },
+      cpu: { usageUs: 5, userUs: 4, systemUs: 1, throttledUs: 7, throttledCount: 2, periodCount: 3 },
+      memory: {
+        ...{ currentBytes: 1000, workingSetBytes: 600, anonBytes: 300, fileBytes: 500, mappedBytes: 20 },
+        ...{ swapBytes: 8, pageFaults: 9, majorPageFaults: 1 },
+      },
       memoryEvents: undefined,
       pidsCurrent: 3,
+      io: [
+        { device: '8:0', readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 },
+        { device: '259:1', readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 },
+      ],
       isPopulated: true,
     });
   });

@@ -47,8 +47,12 @@ export interface CgroupStats {
   readonly cpu:
     | {
         readonly usageUs: number;
+        readonly userUs: number;
+        readonly systemUs: number;
         readonly throttledUs: number | undefined;
         readonly throttledCount: number | undefined;
+        /** Periods of the bandwidth limit in which something ran. */
+        readonly periodCount: number | undefined;
       }
     | undefined;
   readonly memory:
@@ -57,13 +61,29 @@ export interface CgroupStats {
         /** current minus inactive_file: what the kubelet calls the working set. */
         readonly workingSetBytes: number;
         readonly anonBytes: number;
+        readonly fileBytes: number;
+        readonly mappedBytes: number;
+        /** 0 where the kernel counts none. */
+        readonly swapBytes: number;
         readonly pageFaults: number;
         readonly majorPageFaults: number;
       }
     | undefined;
   readonly memoryEvents: MemoryEvents | undefined;
   readonly pidsCurrent: number | undefined;
+  /** io.stat, by device; [] without the controller, or before anything was read or written. */
+  readonly io: readonly CgroupIo[];
   readonly isPopulated: boolean;
+}
+
+/** What a device did for a cgroup. */
+export interface CgroupIo {
+  /** `major:minor` */
+  readonly device: string;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+  readonly reads: number;
+  readonly writes: number;
 }
 
 /** Counters of memory.events. */

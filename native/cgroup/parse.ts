@@ -1,6 +1,6 @@
 /** cgroup v2 files as values. Pure. */
 import type { MountInfo } from '#native/mount/mountinfo.ts';
-import type { CgroupStats, MemoryEvents } from './cgroup.ts';
+import type { CgroupIo, CgroupStats, MemoryEvents } from './cgroup.ts';
 
 /** Words separated by white space: cgroup.controllers, cgroup.procs. */
 export function parseWords(text: string): readonly string[] {
@@ -38,17 +38,20 @@ export interface StatTexts {
   readonly cpuStat: string | undefined;
   readonly memoryCurrent: string | undefined;
   readonly memoryStat: string | undefined;
+  readonly memorySwap: string | undefined;
   readonly memoryEvents: string | undefined;
   readonly pidsCurrent: string | undefined;
+  readonly ioStat: string | undefined;
   readonly events: string;
 }
 
 export function parseStats(texts: StatTexts): CgroupStats {
   return {
     cpu: parseCpu(texts.cpuStat),
-    memory: parseMemory(texts.memoryCurrent, texts.memoryStat),
+    memory: parseMemory(texts),
     memoryEvents: texts.memoryEvents === undefined ? undefined : parseMemoryEvents(texts.memoryEvents),
     pidsCurrent: texts.pidsCurrent === undefined ? undefined : Number(texts.pidsCurrent),
+    io: parseIo(texts.ioStat ?? ''),
     isPopulated: parseIsPopulated(texts.events),
   };
 }
@@ -59,12 +62,19 @@ function parseCpu(text: string | undefined): CgroupStats['cpu'] {
   const values = parseFlatKeyed(text);
   return {
     usageUs: values.get('usage_usec') ?? 0,
+    userUs: values.get('user_usec') ?? 0,
+    systemUs: values.get('system_usec') ?? 0,
     throttledUs: values.get('throttled_usec'),
     throttledCount: values.get('nr_throttled'),
+    periodCount: values.get('nr_periods'),
   };
 }
 
-function parseMemory(current: string | undefined, stat: string | undefined): CgroupStats['memory'] {
+function parseMemory({
+  memoryCurrent: current,
+  memoryStat: stat,
+  memorySwap: swap,
+}: StatTexts): CgroupStats['memory'] {
   if (current === undefined || stat === undefined) return undefined;
   const currentBytes = Number(current);
   const values = parseFlatKeyed(stat);
@@ -72,9 +82,25 @@ function parseMemory(current: string | undefined, stat: string | undefined): Cgr
     currentBytes,
     workingSetBytes: Math.max(0, currentBytes - (values.get('inactive_file') ?? 0)),
     anonBytes: values.get('anon') ?? 0,
+    fileBytes: values.get('file') ?? 0,
+    mappedBytes: values.get('file_mapped') ?? 0,
+    swapBytes: Number(swap ?? 0),
     pageFaults: values.get('pgfault') ?? 0,
     majorPageFaults: values.get('pgmajfault') ?? 0,
   };
+}
+
+/** Lines of io.stat: `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`. */
+function parseIo(text: string): readonly CgroupIo[] {
+  return text.split('\n').flatMap((line) => {
+    const [device = '', ...pairs] = parseWords(line);
+    if (!/^\d+:\d+$/.test(device)) return [];
+    const of = (name: string): number =>
+      Number(pairs.find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1) ?? 0);
+    return [
+      { device, readBytes: of('rbytes'), writtenBytes: of('wbytes'), reads: of('rios'), writes: of('wios') },
+    ];
+  });
 }
 
 /** Where a cgroup2 hierarchy is mounted, the topmost such mount last in the file; undefined on a v1-only host. */

@@ -1,20 +1,14 @@
+import type { Container } from '#api/generated/objects.ts';
 import type { CgroupUsage } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
 import type { PodFacts, StatsInput } from './stats-input.ts';
-
-/** What uses something: a container, or a pod as a whole (its name then is empty, as cadvisor has it). */
-interface Subject {
-  readonly pairs: Readonly<Record<string, string>>;
-  readonly usage: CgroupUsage;
-  readonly startedAtMs: number;
-  readonly diskBytes: number | undefined;
-}
+import { counter, deviceMetrics, gauge, subjectMetrics, type Subject } from './subject-metrics.ts';
 
 /** /metrics/cadvisor: what dashboards of containers read, by the names of cadvisor's. Pure. */
 export function renderCadvisorMetrics(input: StatsInput): string {
   const { machine, nowMs } = input;
-  const subjects = input.pods.flatMap(subjectsOf);
+  const subjects = [...input.pods.flatMap(subjectsOf), nodeSubject(input)];
   const versions = { cadvisorVersion: '', kernelVersion: machine.kernelRelease, osVersion: machine.osImage };
   const errors = '1 if there was an error while getting container metrics, 0 otherwise';
   return [
@@ -32,66 +26,14 @@ export function renderCadvisorMetrics(input: StatsInput): string {
       ),
     ),
     ...failureMetrics(subjects, nowMs),
+    ...ioMetrics(subjects, input),
+    ...fileSystemMetrics(input),
     ...networkMetrics(input),
     ...machineMetrics(input),
     ...family('container_scrape_error', gauge(errors), [['', 0, undefined]]),
     '',
   ].join('\n');
 }
-
-interface About {
-  readonly type: 'counter' | 'gauge';
-  readonly help: string;
-}
-
-const counter = (help: string): About => ({ type: 'counter', help });
-const gauge = (help: string): About => ({ type: 'gauge', help });
-
-const subjectMetrics: readonly {
-  readonly name: string;
-  readonly about: About;
-  readonly read: (subject: Subject, nowMs: number) => number | undefined;
-  readonly more?: Readonly<Record<string, string>>;
-}[] = [
-  {
-    name: 'cpu_usage_seconds_total',
-    about: counter('Cumulative cpu time consumed in seconds.'),
-    read: ({ usage }) => usage.cpuUsageNanoseconds / 1e9,
-    more: { cpu: 'total' },
-  },
-  {
-    name: 'fs_usage_bytes',
-    about: gauge('Number of bytes that are consumed by the container on this filesystem.'),
-    read: ({ diskBytes }) => diskBytes,
-    more: { device: '' },
-  },
-  {
-    name: 'last_seen',
-    about: gauge('Last time a container was seen by the exporter'),
-    read: (_subject, nowMs) => Math.floor(nowMs / 1000),
-  },
-  { name: 'memory_rss', about: gauge('Size of RSS in bytes.'), read: ({ usage }) => usage.rssBytes },
-  {
-    name: 'memory_usage_bytes',
-    about: gauge('Current memory usage in bytes, including all memory regardless of when it was accessed'),
-    read: ({ usage }) => usage.memoryBytes,
-  },
-  {
-    name: 'memory_working_set_bytes',
-    about: gauge('Current working set in bytes.'),
-    read: ({ usage }) => usage.workingSetBytes,
-  },
-  {
-    name: 'processes',
-    about: gauge('Number of processes running inside the container.'),
-    read: ({ usage }) => usage.processes,
-  },
-  {
-    name: 'start_time_seconds',
-    about: gauge('Start time of the container since unix epoch in seconds.'),
-    read: ({ startedAtMs }) => startedAtMs / 1000,
-  },
-];
 
 function failureMetrics(subjects: readonly Subject[], nowMs: number): readonly string[] {
   const of = (type: string, read: (usage: CgroupUsage) => number): Sample[] =>
@@ -105,6 +47,37 @@ function failureMetrics(subjects: readonly Subject[], nowMs: number): readonly s
     counter('Cumulative count of memory allocation failures.'),
     [...of('pgfault', (usage) => usage.pageFaults), ...of('pgmajfault', (usage) => usage.majorPageFaults)],
   );
+}
+
+/** What devices did for containers; of the whole node nobody counts it by cgroup. */
+function ioMetrics(subjects: readonly Subject[], { devices, nowMs }: StatsInput): readonly string[] {
+  return deviceMetrics.flatMap(({ name, help, read }) =>
+    family(
+      `container_fs_${name}_total`,
+      counter(help),
+      subjects.flatMap(({ pairs, usage }) =>
+        (usage.stats?.io ?? []).map((io): Sample => {
+          const device = devices.get(io.device) ?? io.device;
+          return [labels({ ...pairs, device }), read(io), nowMs];
+        }),
+      ),
+    ),
+  );
+}
+
+/** The file system that containers and images are on. */
+function fileSystemMetrics({ disk, nowMs }: StatsInput): readonly string[] {
+  const one = (name: string, help: string, value: number): readonly string[] =>
+    family(`container_fs_${name}`, gauge(help), [[labels({ ...nodePairs, device: '' }), value, nowMs]]);
+  return [
+    ...one(
+      'limit_bytes',
+      'Number of bytes that can be consumed by the container on this filesystem.',
+      disk.capacityBytes,
+    ),
+    ...one('inodes_total', 'Number of Inodes', disk.inodes),
+    ...one('inodes_free', 'Number of available Inodes', disk.inodesFree),
+  ];
 }
 
 function machineMetrics({ machine }: StatsInput): readonly string[] {
@@ -121,37 +94,73 @@ function machineMetrics({ machine }: StatsInput): readonly string[] {
   ];
 }
 
-function networkMetrics({ pods, nowMs }: StatsInput): readonly string[] {
-  const metric = (
-    name: string,
-    help: string,
-    read: (counters: InterfaceCounters) => number,
-  ): readonly string[] =>
+const networkCounters: readonly {
+  readonly name: string;
+  readonly help: string;
+  readonly read: (counters: InterfaceCounters) => number;
+}[] = [
+  { name: 'receive_bytes', help: 'Cumulative count of bytes received', read: ({ rxBytes }) => rxBytes },
+  {
+    name: 'receive_errors',
+    help: 'Cumulative count of errors encountered while receiving',
+    read: ({ rxErrors }) => rxErrors,
+  },
+  {
+    name: 'receive_packets',
+    help: 'Cumulative count of packets received',
+    read: ({ rxPackets }) => rxPackets,
+  },
+  {
+    name: 'receive_packets_dropped',
+    help: 'Cumulative count of packets dropped while receiving',
+    read: ({ rxDropped }) => rxDropped,
+  },
+  { name: 'transmit_bytes', help: 'Cumulative count of bytes transmitted', read: ({ txBytes }) => txBytes },
+  {
+    name: 'transmit_errors',
+    help: 'Cumulative count of errors encountered while transmitting',
+    read: ({ txErrors }) => txErrors,
+  },
+  {
+    name: 'transmit_packets',
+    help: 'Cumulative count of packets transmitted',
+    read: ({ txPackets }) => txPackets,
+  },
+  {
+    name: 'transmit_packets_dropped',
+    help: 'Cumulative count of packets dropped while transmitting',
+    read: ({ txDropped }) => txDropped,
+  },
+];
+
+function networkMetrics({ pods, nodeInterfaces, nowMs }: StatsInput): readonly string[] {
+  const all = [
+    ...pods.map((facts) => ({ pairs: podPairs(facts), interfaces: facts.interfaces })),
+    { pairs: nodePairs, interfaces: nodeInterfaces },
+  ];
+  return networkCounters.flatMap(({ name, help, read }) =>
     family(
       `container_network_${name}_total`,
-      { type: 'counter', help },
-      pods.flatMap((facts) =>
-        facts.interfaces.map((one): Sample => [
-          labels({ ...podPairs(facts), interface: one.name }),
-          read(one),
-          nowMs,
-        ]),
+      counter(help),
+      all.flatMap(({ pairs, interfaces }) =>
+        interfaces.map((one): Sample => [labels({ ...pairs, interface: one.name }), read(one), nowMs]),
       ),
-    );
-  return [
-    ...metric('receive_bytes', 'Cumulative count of bytes received', ({ rxBytes }) => rxBytes),
-    ...metric(
-      'receive_errors',
-      'Cumulative count of errors encountered while receiving',
-      ({ rxErrors }) => rxErrors,
     ),
-    ...metric('transmit_bytes', 'Cumulative count of bytes transmitted', ({ txBytes }) => txBytes),
-    ...metric(
-      'transmit_errors',
-      'Cumulative count of errors encountered while transmitting',
-      ({ txErrors }) => txErrors,
-    ),
-  ];
+  );
+}
+
+/** Of the node as a whole. */
+const nodePairs = { container: '', id: '/', image: '', name: '', namespace: '', pod: '' };
+
+function nodeSubject({ nodeCpuNanoseconds, nodeMemory, machine, startedAtMs, disk }: StatsInput): Subject {
+  const memoryBytes = machine.memoryBytes - machine.memoryAvailableBytes;
+  const usage = {
+    ...{ cpuUsageNanoseconds: nodeCpuNanoseconds, memoryBytes, workingSetBytes: memoryBytes },
+    ...{ rssBytes: nodeMemory.rssBytes, pageFaults: nodeMemory.pageFaults },
+    ...{ majorPageFaults: nodeMemory.majorPageFaults, processes: machine.pidsUsed },
+  };
+  const diskBytes = disk.capacityBytes - disk.availableBytes;
+  return { pairs: nodePairs, usage, startedAtMs, diskBytes, spec: undefined };
 }
 
 function podPairs({ pod }: PodFacts): Readonly<Record<string, string>> {
@@ -164,7 +173,10 @@ function subjectsOf(facts: PodFacts): readonly Subject[] {
   const statuses = [pod.status?.containerStatuses, pod.status?.initContainerStatuses].flatMap(
     (list) => list ?? [],
   );
+  const { containers: main = [], initContainers: init = [] } = pod.spec ?? {};
+  const specs: ReadonlyMap<string, Container> = new Map([...init, ...main].map((spec) => [spec.name, spec]));
   const containers = stats.containers.map((usage): Subject => ({
+    spec: specs.get(usage.name),
     pairs: {
       ...podPairs(facts),
       container: usage.name,
@@ -177,5 +189,8 @@ function subjectsOf(facts: PodFacts): readonly Subject[] {
     diskBytes: rootfs.get(usage.name)?.bytes,
   }));
   const startedAtMs = Date.parse(pod.status?.startTime ?? '') || 0;
-  return [...containers, { pairs: podPairs(facts), usage: stats, startedAtMs, diskBytes: undefined }];
+  return [
+    ...containers,
+    { pairs: podPairs(facts), usage: stats, startedAtMs, diskBytes: undefined, spec: undefined },
+  ];
 }

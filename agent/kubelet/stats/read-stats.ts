@@ -54,6 +54,7 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
       nodeInterfaces: await interfacesOf('self'),
       disk: await readDisk(directories.pods),
       agent: readAgent(),
+      devices: await readDevices(),
       imageBytes: runtime.images.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       cpuRate: (name, usageNanoseconds, sinceMs) => rates.rate(name, { usageNanoseconds, sinceMs, nowMs }),
     };
@@ -132,6 +133,17 @@ async function readNodeMemory(): Promise<StatsInput['nodeMemory']> {
 async function readDisk(directory: string): Promise<FileSystemFacts> {
   const { blocks, bavail, bsize, files, ffree } = await statfs(directory);
   return { capacityBytes: blocks * bsize, availableBytes: bavail * bsize, inodes: files, inodesFree: ffree };
+}
+
+/** Block devices: the lines `major minor #blocks name` of proc_partitions(5), after a head. */
+async function readDevices(): Promise<ReadonlyMap<string, string>> {
+  const lines = (await readFile('/proc/partitions', 'utf8')).split('\n');
+  return new Map(
+    lines.flatMap((line) => {
+      const match = /^\s*(\d+)\s+(\d+)\s+\d+\s+(\S+)$/.exec(line);
+      return match === null ? [] : [[`${match[1]}:${match[2]}`, `/dev/${match[3]}`] as const];
+    }),
+  );
 }
 
 function readAgent(): SystemProcess {

@@ -50,6 +50,8 @@ export interface StatsInput {
   /** Of the agent, which is kubelet and runtime in one. */
   readonly agent: SystemProcess;
   readonly imageBytes: number;
+  /** Names of block devices (`/dev/vda`), by `major:minor`. */
+  readonly devices: ReadonlyMap<string, string>;
   readonly pods: readonly PodFacts[];
   /** Nanoseconds of CPU a second, of what is called so (`node`, `agent`, `pods`, `UID`, `UID/NAME`). */
   readonly cpuRate: (name: string, usageNanoseconds: number, sinceMs: number) => number;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { CpuRates } from './cpu-rates.ts';
+import { parseStats } from '#native/cgroup/parse.ts';
 import { parseInterfaceCounters } from './interface-counters.ts';
 import { renderCadvisorMetrics } from './cadvisor-metrics.ts';
 import { renderResourceMetrics } from './resource-metrics.ts';
@@ -12,6 +13,17 @@ const usage = {
   ...{ pageFaults: 7, majorPageFaults: 1, processes: 2 },
 };
 const eth0 = { name: 'eth0', rxBytes: 10, rxErrors: 1, txBytes: 20, txErrors: 2 };
+const counted = { ...eth0, rxPackets: 2, rxDropped: 4, txPackets: 3, txDropped: 5 };
+const stats = parseStats({
+  events: 'populated 1\n',
+  cpuStat: 'usage_usec 5\nuser_usec 3000000\nsystem_usec 1\nnr_periods 9\nnr_throttled 4\nthrottled_usec 7\n',
+  memoryCurrent: '400\n',
+  memoryStat: 'anon 200\nfile 150\nfile_mapped 20\n',
+  memoryEvents: 'oom_kill 1\nmax 6\n',
+  memorySwap: '8\n',
+  pidsCurrent: '12\n',
+  ioStat: '254:0 rbytes=1 wbytes=2 rios=3 wios=4\n',
+});
 const input: StatsInput = {
   nodeName: 'n',
   nowMs: 20_000,
@@ -37,18 +49,23 @@ const input: StatsInput = {
   },
   nodeCpuNanoseconds: 8_000_000_000,
   nodeMemory: { rssBytes: 70, pageFaults: 71, majorPageFaults: 72, swapBytes: 50, swapFreeBytes: 40 },
-  nodeInterfaces: [{ ...eth0, name: 'ens1' }],
+  nodeInterfaces: [{ ...counted, name: 'ens1' }],
   disk: { capacityBytes: 900, availableBytes: 500, inodes: 90, inodesFree: 50 },
   agent: { cpuUsageNanoseconds: 1_000_000_000, rssBytes: 80, pageFaults: 81, majorPageFaults: 82 },
   imageBytes: 123,
+  devices: new Map([['254:0', '/dev/vda']]),
   pods: [
     {
       pod: {
         metadata: { name: 'p', namespace: 'd', uid: 'u' },
+        spec: { containers: [{ name: 'c', resources: { limits: { cpu: '500m', memory: '1Ki' } } }] },
         status: { startTime: '1970-01-01T00:00:10Z' },
       },
-      stats: { ...usage, containers: [{ ...usage, id: 'c1', name: 'c', startedAtMs: 15_000, pid: 1 }] },
-      interfaces: [eth0],
+      stats: {
+        ...usage,
+        containers: [{ ...usage, stats, id: 'c1', name: 'c', startedAtMs: 15_000, pid: 1 }],
+      },
+      interfaces: [counted],
       rootfs: new Map([['c', { bytes: 30, inodes: 3 }]]),
       logs: new Map([['c', { bytes: 40, inodes: 4 }]]),
     },
@@ -145,9 +162,9 @@ describe('parseInterfaceCounters()', () => {
     const text = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:    5      1    0    0    0     0          0         0     5       1    0    0    0     0       0          0
-  eth0:   10      2    1    0    0     0          0         0    20       3    2    0    0     0       0          0
+  eth0:   10      2    1    4    0     0          0         0    20       3    2    5    0     0       0          0
 `;
-    expect(parseInterfaceCounters(text)).toEqual([eth0]);
+    expect(parseInterfaceCounters(text)).toEqual([counted]);
     expect(parseInterfaceCounters('')).toEqual([]);
   });
 });
@@ -166,6 +183,16 @@ it('renderCadvisorMetrics() has a sample of each container, and of the pod as a 
     'container_memory_failures_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",failure_type="pgfault",scope="container"} 7 20000',
     'container_network_receive_bytes_total{container="",id="/podu",image="",name="",namespace="d",pod="p",interface="eth0"} 10 20000',
     'container_fs_usage_bytes{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",device=""} 30 20000',
+    'container_cpu_cfs_throttled_periods_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 4 20000',
+    'container_cpu_user_seconds_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 3 20000',
+    'container_memory_cache{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 150 20000',
+    'container_memory_swap{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 8 20000',
+    'container_spec_cpu_quota{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 50000 20000',
+    'container_spec_memory_limit_bytes{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 1024 20000',
+    'container_fs_writes_bytes_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",device="/dev/vda"} 2 20000',
+    'container_network_transmit_packets_dropped_total{container="",id="/podu",image="",name="",namespace="d",pod="p",interface="eth0"} 5 20000',
+    'container_cpu_usage_seconds_total{container="",id="/",image="",name="",namespace="",pod="",cpu="total"} 8 20000',
+    'container_network_receive_packets_total{container="",id="/",image="",name="",namespace="",pod="",interface="ens1"} 2 20000',
     'machine_cpu_cores{boot_id="",machine_id="",system_uuid=""} 2',
   ])
     expect(text.split('\n')).toContain(line);

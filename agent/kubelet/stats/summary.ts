@@ -118,8 +118,11 @@ function cpu(
 
 /** The numbers of one interface stand for all where clients look at one: eth0, else the first. */
 function network(time: string, interfaces: readonly InterfaceCounters[]): unknown {
-  const main = interfaces.find(({ name }) => name === 'eth0') ?? interfaces[0];
-  return { time, ...main, interfaces };
+  const told = interfaces.map(({ name, rxBytes, rxErrors, txBytes, txErrors }) => ({
+    ...{ name, rxBytes, rxErrors, txBytes, txErrors },
+  }));
+  const main = told.find(({ name }) => name === 'eth0') ?? told[0];
+  return { time, ...main, interfaces: told };
 }
 
 function fileSystem({ nowMs, disk }: StatsInput, used: DiskUse | undefined): object {
