@@ -70,6 +70,34 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
     want: '0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint {k: v}.',
   },
   {
+    name: 'lower priority on a full node',
+    given: {
+      pod: { ...plain, ...requests({ cpu: '1500m' }), priority: 10 },
+      running: [
+        { on: 'a', pod: labelled('r', {}, requests({ cpu: '1' })) },
+        { on: 'b', pod: labelled('s', {}, { ...plain, ...requests({ cpu: '1' }), priority: 10 }) },
+      ],
+    },
+    want: '0/2 nodes are available: 2 Insufficient cpu. preemption: 1 node(s) have pods of lower priority, which are not evicted yet.',
+  },
+  {
+    name: 'lower priority on a full node, of a pod that does not preempt',
+    given: {
+      pod: { ...plain, ...requests({ cpu: '3' }), priority: 10, preemptionPolicy: 'Never' },
+      running: [{ on: 'a', pod: labelled('r', {}) }],
+    },
+    want: '0/2 nodes are available: 2 Insufficient cpu.',
+  },
+  {
+    name: 'lower priority on a node that has a taint',
+    given: {
+      pod: { ...plain, priority: 10 },
+      nodes: [node('a', tainted('NoSchedule'))],
+      running: [{ on: 'a', pod: labelled('r', {}) }],
+    },
+    want: '0/1 nodes are available: 1 node(s) had untolerated taint {k: v}.',
+  },
+  {
     name: 'extended resources',
     given: { pod: requests({ 'x.io/gpu': '2' }) },
     want: '0/2 nodes are available: 2 Insufficient x.io/gpu.',

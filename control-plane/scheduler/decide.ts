@@ -1,6 +1,6 @@
 import { filterPlugins, scorePlugins } from './plugins.ts';
 import { scoreMax, type Normalization, type SchedulingContext, type ScorePlugin } from './plugin.ts';
-import type { NodeInfo } from './snapshot.ts';
+import { priorityOf, type NodeInfo } from './snapshot.ts';
 
 export type Decision = (
   | { readonly kind: 'node'; readonly nodeName: string }
@@ -59,7 +59,7 @@ export function decide(context: SchedulingContext, start = 0): Decision {
   }
   const best = pickBest(context, feasible);
   if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
-  const message = renderReasons(nodes.length, reasons);
+  const message = renderReasons(nodes.length, reasons) + preemptionNote(context, refusedBy);
   return { kind: 'unschedulable', message, reasons, refusedBy, examined };
 }
 
@@ -114,4 +114,22 @@ function renderReasons(nodeCount: number, reasons: ReadonlyMap<string, number>):
   if (nodeCount === 0) return 'no nodes available to schedule pods';
   const counted = [...reasons].map(([reason, count]) => `${count} ${reason}`).toSorted();
   return `0/${nodeCount} nodes are available: ${counted.join(', ')}.`;
+}
+
+/** Filters that a node passes once some of its pods are gone. */
+const helpedByEviction: ReadonlySet<string> = new Set([
+  'NodeResourcesFit',
+  'NodePorts',
+  'InterPodAffinity',
+  'PodTopologySpread',
+]);
+
+/** Where kube-scheduler would look whom to evict for a pod of higher priority, it is said that nobody is. */
+function preemptionNote({ pod, snapshot }: SchedulingContext, refusedBy: ReadonlySet<string>): string {
+  if (pod.spec?.preemptionPolicy === 'Never' || refusedBy.isDisjointFrom(helpedByEviction)) return '';
+  const priority = priorityOf(pod);
+  const count = snapshot.nodes.filter(({ lowestPriority }) => lowestPriority < priority).length;
+  return count === 0
+    ? ''
+    : ` preemption: ${count} node(s) have pods of lower priority, which are not evicted yet.`;
 }

@@ -23,6 +23,8 @@ export interface NodeInfo {
   readonly podCountByController: ReadonlyMap<string, number>;
   /** Keys of those of its pods that refuse others by required anti-affinity. */
   readonly antiAffinePods: ReadonlySet<string>;
+  /** Of its pods; Infinity without any. */
+  readonly lowestPriority: number;
 }
 
 /** All that a decision may read. */
@@ -39,8 +41,12 @@ export interface Snapshot {
 export function nodeInfo(node: Node, pods: ReadonlyMap<string, Pod>): NodeInfo {
   const name = objectKey(node);
   const counts = noCounts();
-  for (const pod of pods.values()) addPod(counts, pod);
-  return { name, node, pods, ...counts };
+  let lowestPriority = Infinity;
+  for (const pod of pods.values()) {
+    addPod(counts, pod);
+    lowestPriority = Math.min(lowestPriority, priorityOf(pod));
+  }
+  return { name, node, pods, ...counts, lowestPriority };
 }
 
 /** The node with one more pod, which is in its map already, without counting the others again. */
@@ -53,7 +59,12 @@ export function withPod(info: NodeInfo, pod: Pod): NodeInfo {
     antiAffinePods: new Set(info.antiAffinePods),
   };
   addPod(counts, pod);
-  return { ...info, ...counts };
+  return { ...info, ...counts, lowestPriority: Math.min(info.lowestPriority, priorityOf(pod)) };
+}
+
+/** Of a pod without one, which admission gives every pod: 0. */
+export function priorityOf(pod: Pod): number {
+  return pod.spec?.priority ?? 0;
 }
 
 /** Whether a new version of a pod changes nothing of what is counted of it: most are of a status. */
@@ -64,6 +75,7 @@ export function countsTheSame(old: Pod, current: Pod): boolean {
     hostPortsOf(pod),
     controllerUidOf(pod),
     antiAffinityOf(pod).length > 0,
+    priorityOf(pod),
   ];
   return equalJson(counted(old), counted(current));
 }
