@@ -86,7 +86,7 @@ function jobSpecErrors(object: JsonObject, path: string): readonly FieldError[] 
     ...(spec['podFailurePolicy'] !== undefined && (spec['podReplacementPolicy'] ?? 'Failed') !== 'Failed'
       ? [notSupportedField(`${path}.podReplacementPolicy`, spec['podReplacementPolicy'], ['Failed'])]
       : []),
-    ...templateErrors(object, `${path}.template`, []),
+    ...templateErrors(object, `${path}.template`),
     ...restartPolicyErrors(spec, path),
   ];
 }

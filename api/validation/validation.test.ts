@@ -104,7 +104,35 @@ interface Case {
   readonly want: readonly string[];
 }
 
+const mounting = {
+  ...deployment,
+  kind: 'StatefulSet',
+  spec: {
+    ...deployment.spec,
+    template: {
+      ...deployment.spec.template,
+      spec: { containers: [{ ...container, volumeMounts: [{ name: 'x', mountPath: '/x' }] }] },
+    },
+  },
+};
+
 const cases: readonly Case[] = [
+  {
+    name: 'mount of a claim that each pod of a StatefulSet gets',
+    object: {
+      ...mounting,
+      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'x' } }] },
+    },
+    want: [],
+  },
+  {
+    name: 'mount of neither volume nor claim in a StatefulSet',
+    object: {
+      ...mounting,
+      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'y' } }] },
+    },
+    want: ['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "x"'],
+  },
   {
     name: 'mount of no volume',
     object: {

@@ -13,11 +13,21 @@ import { labelSelectorErrors } from './label-selector.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
 import { validatePodSpec } from './pod/pod.ts';
 
-/** The selector of a workload and its template, which must fit; `kind` is how messages call it. */
-export function selectorErrors(object: JsonObject, kind: string): readonly FieldError[] {
+/**
+ * The selector of a workload and its template, which must fit; `kind` is how messages call it, `volumes` are the names of those that each of
+ * its pods gets beside the template's.
+ */
+export function selectorErrors(
+  object: JsonObject,
+  kind: string,
+  volumes: readonly string[] = [],
+): readonly FieldError[] {
   const selector = at(object, 'spec.selector');
   const labels = stringMapOf(at(object, 'spec.template.metadata.labels'));
-  const template = [...templateErrors(object, 'spec.template', ['Always']), ...deadlineErrors(object, kind)];
+  const template = [
+    ...templateErrors(object, 'spec.template', { restartPolicies: ['Always'], volumes }),
+    ...deadlineErrors(object, kind),
+  ];
   if (!isObject(selector)) return [requiredField('spec.selector'), ...template];
   const wrong = labelSelectorErrors(selector, 'spec.selector');
   if (wrong.length > 0) return [...wrong, ...template];
@@ -41,11 +51,14 @@ function deadlineErrors(object: JsonObject, kind: string): readonly FieldError[]
   return [forbiddenField(field, `activeDeadlineSeconds in ${owner} is not Supported`)];
 }
 
-/** The template of a workload; `restartPolicies` empty allows all. */
+/** The template of a workload; without `restartPolicies` all are allowed. `volumes` may be mounted though the template has none of that name. */
 export function templateErrors(
   object: JsonObject,
   path: string,
-  restartPolicies: readonly string[],
+  {
+    restartPolicies = [],
+    volumes = [],
+  }: { readonly restartPolicies?: readonly string[]; readonly volumes?: readonly string[] } = {},
 ): readonly FieldError[] {
   const template = at(object, path);
   if (!isObject(template)) return [requiredField(path)];
@@ -54,7 +67,7 @@ export function templateErrors(
   return [
     ...labelErrors(at(template, 'metadata.labels'), `${path}.metadata.labels`),
     ...annotationErrors(at(template, 'metadata.annotations'), `${path}.metadata.annotations`),
-    ...validatePodSpec(objectOf(template['spec']), `${path}.spec`),
+    ...validatePodSpec(objectOf(template['spec']), `${path}.spec`, volumes),
     ...(isAllowed ? [] : [notSupportedField(`${path}.spec.restartPolicy`, policy, restartPolicies)]),
   ];
 }

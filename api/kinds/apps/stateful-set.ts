@@ -49,7 +49,13 @@ export const statefulSetRules: KindRules = {
     ]),
     ...statefulUpdateErrors(set),
     ...retentionErrors(set),
-    ...selectorErrors(set, 'statefulset'),
+    ...selectorErrors(
+      set,
+      'statefulset',
+      listOf(at(set, 'spec.volumeClaimTemplates')).map((claim) =>
+        stringOf(at(objectOf(claim), 'metadata.name')),
+      ),
+    ),
   ],
   validateUpdate: (old, set) => {
     const fixed = (object: JsonObject): readonly unknown[] =>

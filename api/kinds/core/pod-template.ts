@@ -8,7 +8,7 @@ import { templateErrors } from '#api/validation/workload.ts';
 export const podTemplateRules: KindRules = {
   effect: inert('a template to copy from; no controller of Kubernetes reads it'),
   podSpec: { path: 'template.spec', isTemplate: true },
-  validate: (template) => templateErrors(template, 'template', []),
+  validate: (template) => templateErrors(template, 'template'),
   answersDeleteWithObject: true,
   cells: (object) => podTemplateCells(typed(object)),
 };

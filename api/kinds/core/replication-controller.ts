@@ -20,7 +20,7 @@ export const replicationControllerRules: KindRules = {
   validate: (controller) => [
     ...selectorMapErrors(controller),
     ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
-    ...templateErrors(controller, 'spec.template', ['Always']),
+    ...templateErrors(controller, 'spec.template', { restartPolicies: ['Always'] }),
   ],
   selectableFields: [['status.replicas', (object) => String(at(object, 'status.replicas') ?? 0)]],
   propagation: { unsaid: 'Orphan' },

@@ -34,10 +34,14 @@ export function validatePod(pod: JsonObject): readonly FieldError[] {
   return validatePodSpec(objectOf(pod['spec']), 'spec');
 }
 
-/** Complaints about the spec of a pod or template at `path`. */
-export function validatePodSpec(spec: JsonObject, path: string): readonly FieldError[] {
+/** Complaints about the spec of a pod or template at `path`; `givenVolumes` are the names of those that its pods get from elsewhere. */
+export function validatePodSpec(
+  spec: JsonObject,
+  path: string,
+  givenVolumes: readonly string[] = [],
+): readonly FieldError[] {
   const volumes = objectsOf(spec['volumes']);
-  const names = new Set(volumes.map(({ name }) => stringOf(name)));
+  const names = new Set([...volumes.map(({ name }) => stringOf(name)), ...givenVolumes]);
   return [
     ...volumeErrors(volumes, `${path}.volumes`),
     ...containerErrors(spec, { path, volumes: names }),
