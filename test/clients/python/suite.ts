@@ -1,0 +1,25 @@
+/** Debian's python3-kubernetes. */
+import { join } from 'node:path';
+
+import { runGuest } from '#test/clients/guest.ts';
+import { manifests, shellIn } from '#test/clients/kubectl/suites.ts';
+import type { Programs } from '#test/clients/programs.ts';
+import type { Suite } from '#test/clients/suite.ts';
+
+const expected = {
+  'works by the dynamic client server side': { issue: 9, why: 'server-side apply' },
+  'has custom objects': { issue: 9, why: 'kinds that clients bring' },
+};
+
+export function pythonSuite({ python, kubectls }: Programs): Suite {
+  const suite = 'python';
+  return {
+    name: suite,
+    run: async (context) => {
+      const { environment } = await shellIn(suite, kubectls.at(-1)?.directory ?? '', context);
+      const program = join(import.meta.dirname, 'examples.py');
+      const command = [python, program, context.kubeconfig, suite, manifests];
+      await runGuest({ suite, command, directory: context.scratch, environment, expected }, context.tally);
+    },
+  };
+}

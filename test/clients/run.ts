@@ -1,0 +1,76 @@
+/**
+ * `npm run test:clients`: what users of five clients do, against one cluster of two nodes. `-- --only kubectl-1.20,helm` some of them,
+ * `--short` without the kubectls between the oldest and the newest, `--kubeconfig FILE` against a cluster that runs already.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { describeError } from '#base/errors.ts';
+import { startCluster } from '#test/cluster/cluster.ts';
+import { fetchPrograms } from './programs.ts';
+import type { Suite, SuiteContext } from './suite.ts';
+import { suitesOf } from './suites.ts';
+import { Tally } from './tally.ts';
+
+/** Suites that run at the same time: each waits for the cluster most of its time. */
+const atOnce = 3;
+/** On two quiet cores it takes about three minutes; what hangs is ended. */
+const minutesMax = 60;
+
+async function runSuites(suites: readonly Suite[], context: SuiteContext): Promise<void> {
+  const queue = [...suites];
+  const work = async (): Promise<void> => {
+    for (let suite = queue.shift(); suite !== undefined; suite = queue.shift()) {
+      const directory = join(context.scratch, suite.name);
+      mkdirSync(directory, { recursive: true });
+      try {
+        await suite.run({ ...context, scratch: directory });
+        context.tally.note('', `${suite.name}: through`);
+      } catch (error) {
+        context.tally.add(suite.name, 'set-up', { kind: 'failed', why: describeError(error) });
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+}
+
+function ends<T>(list: readonly T[]): readonly T[] {
+  return list.filter((_each, index) => index === 0 || index === list.length - 1);
+}
+
+async function main(tally: Tally): Promise<void> {
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, kubeconfig: { type: 'string' }, short: { type: 'boolean' } },
+  });
+  const fetched = await fetchPrograms((text) => tally.note('', text));
+  const programs = values.short === true ? { ...fetched, kubectls: ends(fetched.kubectls) } : fetched;
+  const only = values.only?.split(',');
+  const suites = suitesOf(programs).filter(({ name }) => only === undefined || only.includes(name));
+  const scratch = mkdtempSync(join(tmpdir(), 'podwright-clients-'));
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => rmSync(scratch, { recursive: true, force: true }));
+  let { kubeconfig } = values;
+  if (kubeconfig === undefined) {
+    const cluster = undo.use(await startCluster({ nodes: 2 }));
+    ({ kubeconfig } = cluster);
+    tally.note('', 'the cluster is ready');
+  }
+
+  await runSuites(suites, { kubeconfig, scratch, tally });
+}
+
+const tally = new Tally((line) => console.log(line));
+const deadline = setTimeout(() => {
+  console.log(`FAIL not through within ${minutesMax} minutes\n${tally.closing()}`);
+  process.exit(1);
+}, minutesMax * 60_000);
+try {
+  await main(tally);
+} catch (error) {
+  tally.add('lane', 'set-up', { kind: 'failed', why: describeError(error) });
+}
+clearTimeout(deadline);
+console.log(tally.closing());
+process.exitCode = tally.isGood ? 0 : 1;
