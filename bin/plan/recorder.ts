@@ -99,6 +99,7 @@ function createPlannedLeases(say: (line: string) => void): LeaseStore {
       return true;
     },
     lastReserved: async () => last,
+    isTaken: async (ip) => owners.has(formatIp(ip)),
     ownedBy: async (owner) =>
       [...owners.values()].filter((each) => isSame(each.owner, owner)).map(({ ip }) => ip),
     release: async (ips) => ips.forEach((ip) => owners.delete(formatIp(ip))),

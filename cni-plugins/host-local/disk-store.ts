@@ -1,10 +1,10 @@
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
-import type { CniAttachment } from '#api/cni/network-config.ts';
 import { formatIp, parseIp, type Ip } from '#base/ip.ts';
 import { lockFile } from '#native/sys/file.ts';
+import { LeaseIndex, renderOwner } from './lease-index.ts';
 import type { Leases, LeaseStore } from './lease-store.ts';
 
 /** Where host-local of the CNI project keeps its leases too. */
@@ -18,21 +18,30 @@ const lockWaitMs = 10_000;
 /**
  * Leases as files, in the layout of the CNI project's host-local, so that either may release what the other reserved:
  * `<dataDir>/<network>/<ip>` holds `<container id>\r\n<interface>`, `last_reserved_ip.<n>` the cursor of range set n, and
- * `lock` is held by flock(2) while anything changes.
+ * `lock` is held by flock(2) while anything changes. What they say is kept in mind (lease-index.ts).
  *
  * File operations are synchronous: a dozen of microseconds each, where a trip through libuv's pool costs ten times that.
  */
 export function createDiskStore(dataDir: string, clock: Clock = systemClock): LeaseStore {
   // Waiting in line here spares our own calls the polling of the file lock.
   const tails = new Map<string, Promise<unknown>>();
+  const indexes = new Map<string, LeaseIndex>();
   return {
     async withLock(network, signal, work) {
       const dir = join(dataDir, network);
       const run = (tails.get(dir) ?? Promise.resolve()).then(async () => {
-        mkdirSync(dir, { recursive: true, mode: 0o755 });
-        using _lock = await takeLock(join(dir, 'lock'), clock, signal);
+        using _lock = await takeLock(dir, clock, signal);
 
-        return work(openLeases(dir));
+        const known = indexes.get(dir);
+        const isKnown = known?.isCurrent() === true;
+        const index = isKnown ? known : new LeaseIndex(dir);
+        indexes.delete(dir); // Of a call that fails in between nothing is believed.
+        const open: OpenState = { hasChanged: !isKnown, isDoubtful: false };
+        const result = await work(openLeases(dir, index, open));
+        if (open.isDoubtful) return result;
+        if (open.hasChanged) index.mark();
+        indexes.set(dir, index);
+        return result;
       });
       const tail = run.catch(() => undefined);
       tails.set(dir, tail);
@@ -44,12 +53,17 @@ export function createDiskStore(dataDir: string, clock: Clock = systemClock): Le
   };
 }
 
-async function takeLock(path: string, clock: Clock, signal: AbortSignal): Promise<Disposable> {
+async function takeLock(dir: string, clock: Clock, signal: AbortSignal): Promise<Disposable> {
+  const path = join(dir, 'lock');
   const deadline = clock.monotonic() + lockWaitMs;
   for (;;) {
     try {
       return lockFile(path);
     } catch (cause) {
+      if (isPodwrightError(cause, 'E_NOT_FOUND')) {
+        mkdirSync(dir, { recursive: true, mode: 0o755 });
+        continue;
+      }
       if (!isPodwrightError(cause, 'E_BUSY')) throw cause;
       if (clock.monotonic() > deadline)
         throw new PodwrightError('E_BUSY', `lock ${path}: held for ${lockWaitMs} ms`, { cause });
@@ -58,39 +72,59 @@ async function takeLock(path: string, clock: Clock, signal: AbortSignal): Promis
   }
 }
 
-function openLeases(dir: string): Leases {
-  const names = (): readonly Ip[] => readdirSync(dir).flatMap((name) => parseIp(name) ?? []);
-  const pathOf = (ip: Ip): string => join(dir, formatIp(ip));
-  const ownerOf = (ip: Ip): CniAttachment => readOwner(pathOf(ip));
-  const release = (ip: Ip): void => rmSync(pathOf(ip), { force: true });
+interface OpenState {
+  /** Since the directory was marked. */
+  hasChanged: boolean;
+  /** Whether somebody changes it without the lock. */
+  isDoubtful: boolean;
+}
+
+/** The files and what is known of them, changed together. */
+function openLeases(dir: string, index: LeaseIndex, open: OpenState): Leases {
+  const release = (ip: Ip): void => {
+    open.hasChanged = true;
+    removeIfThere(join(dir, formatIp(ip)));
+    index.remove(ip);
+  };
   return {
     async reserve(ip, owner, rangeIndex) {
-      if (!createWhole(dir, formatIp(ip), renderOwner(owner))) return false;
-      writeFileSync(join(dir, `last_reserved_ip.${rangeIndex}`), formatIp(ip), { mode: 0o600 });
+      if (index.has(ip)) return false;
+      open.hasChanged = true;
+      if (!createWhole(dir, formatIp(ip), renderOwner(owner))) {
+        open.isDoubtful = true;
+        return false;
+      }
+      index.add(ip, owner);
+      writeFileSync(cursorPath(dir, rangeIndex), formatIp(ip), { mode: 0o600 });
+      index.setCursor(rangeIndex, ip);
       return true;
     },
     async release(ips) {
       ips.forEach(release);
     },
-    async lastReserved(rangeIndex) {
-      try {
-        return parseIp(readFileSync(join(dir, `last_reserved_ip.${rangeIndex}`), 'utf8').trim());
-      } catch (error) {
-        if (errnoOf(error) === 'ENOENT') return undefined;
-        throw error;
-      }
-    },
-    async ownedBy(owner) {
-      return names().filter((ip) => isSame(ownerOf(ip), owner));
-    },
+    lastReserved: async (rangeIndex) => index.cursor(rangeIndex, () => readCursor(dir, rangeIndex)),
+    isTaken: async (ip) => index.has(ip),
+    ownedBy: async (owner) => index.ownedBy(owner),
     async retain(isKept) {
+      open.hasChanged = true;
       // The lock is ours: whoever left a draft was killed.
       for (const name of readdirSync(dir))
         if (name.startsWith(draftPrefix)) rmSync(join(dir, name), { force: true });
-      for (const ip of names()) if (!isKept(ownerOf(ip))) release(ip);
+      for (const { ip, owner } of index.list()) if (!isKept(owner)) release(ip);
     },
-    list: async () => names(),
+    list: async () => index.list().map(({ ip }) => ip),
   };
+}
+
+const cursorPath = (dir: string, rangeIndex: number): string => join(dir, `last_reserved_ip.${rangeIndex}`);
+
+function readCursor(dir: string, rangeIndex: number): Ip | undefined {
+  try {
+    return parseIp(readFileSync(cursorPath(dir, rangeIndex), 'utf8').trim());
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** A lease appears with its content or not at all: link(2) refuses a name that is there, and a crash leaves no empty file. */
@@ -104,38 +138,15 @@ function createWhole(dir: string, name: string, content: string): boolean {
     if (errnoOf(error) === 'EEXIST') return false;
     throw error;
   } finally {
-    rmSync(draft, { force: true });
+    removeIfThere(draft);
   }
 }
 
-/** What was read last of each lease, with what shows that it is another file by now. */
-const owners = new Map<
-  string,
-  { readonly inode: number; readonly changedMs: number; readonly owner: CniAttachment }
->();
-const ownersMax = 4096;
-
-/** A lease is written once (createWhole), so a look at its inode spares the reading of hundreds of files for each pod. */
-function readOwner(path: string): CniAttachment {
-  const { ino: inode, ctimeMs: changedMs } = statSync(path);
-  const known = owners.get(path);
-  if (known !== undefined && known.inode === inode && known.changedMs === changedMs) return known.owner;
-  const owner = parseOwner(readFileSync(path, 'utf8'));
-  if (owners.size >= ownersMax) owners.clear();
-  owners.set(path, { inode, changedMs, owner });
-  return owner;
-}
-
-function renderOwner(owner: CniAttachment): string {
-  return `${owner.containerID}\r\n${owner.ifname}`;
-}
-
-/** Files of old versions have no interface. */
-function parseOwner(text: string): CniAttachment {
-  const [containerID = '', ifname = ''] = text.trim().split(/\r?\n/);
-  return { containerID, ifname };
-}
-
-function isSame(stored: CniAttachment, asked: CniAttachment): boolean {
-  return stored.containerID === asked.containerID && (stored.ifname === '' || stored.ifname === asked.ifname);
+/** One call, where rmSync looks at the file first. */
+function removeIfThere(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
 }

@@ -146,10 +146,9 @@ async function allocateOne(
     }
     return { ip, range };
   }
-  const taken = new Set((await leases.list()).map(formatIp));
   for (const candidate of candidates(set, await leases.lastReserved(index))) {
-    if (!taken.has(formatIp(candidate.ip)) && (await leases.reserve(candidate.ip, owner, index)))
-      return candidate;
+    if (await leases.isTaken(candidate.ip)) continue;
+    if (await leases.reserve(candidate.ip, owner, index)) return candidate;
   }
   throw cniError(cniErrorCode.tryAgainLater, `range set ${index}: no free address`);
 }

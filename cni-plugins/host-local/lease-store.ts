@@ -11,6 +11,7 @@ export interface Leases {
   /** False if somebody has the address. */
   reserve(ip: Ip, owner: CniAttachment, rangeIndex: number): Promise<boolean>;
   lastReserved(rangeIndex: number): Promise<Ip | undefined>;
+  isTaken(ip: Ip): Promise<boolean>;
   ownedBy(owner: CniAttachment): Promise<readonly Ip[]>;
   release(ips: readonly Ip[]): Promise<void>;
   /** Frees the addresses whose owner does not pass. */
