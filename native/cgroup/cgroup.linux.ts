@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, watch, writeFileSync } from 'node:
 import { readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { type Clock, systemClock } from '#base/clock.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { fromNodeError } from '#native/sys/errno.ts';
 import { checkedCgroupPath } from './path.ts';
 import type {
@@ -29,12 +29,12 @@ const emptyPollMs = 5;
 export function createCgroups(root: string, options: { readonly clock?: Clock } = {}): Cgroups {
   const clock = options.clock ?? systemClock;
   const directory = (path: string): string => join(root, checkedCgroupPath(path));
-  const tree: Tree = { root, handedDown: new Map() };
+  const tree: Tree = { root, handedDown: new Map(), fresh: new Map() };
   return {
     directory,
     available: async () => readControllers(root),
     ensure: async (path, controllers) => ensureCgroup(tree, directory(path), controllers),
-    apply: (path, resources) => applyResources(directory(path), resources),
+    apply: (path, resources) => applyResources(tree, directory(path), resources),
     kill: (path) => killCgroup(directory(path)),
     remove: (path, timeoutMs) => {
       forget(tree, directory(path));
@@ -123,6 +123,8 @@ interface Tree {
   readonly root: string;
   /** By directory that `ensure` made children in: what they were asked to have, and what they got. */
   readonly handedDown: Map<string, HandedDown>;
+  /** What those were given that `ensure` made itself and that hand nothing down yet: nothing has to be read of them. */
+  readonly fresh: Map<string, ReadonlySet<string>>;
 }
 
 interface HandedDown {
@@ -130,18 +132,18 @@ interface HandedDown {
   readonly given: ReadonlySet<string>;
 }
 
-function forget({ handedDown }: Tree, directory: string): void {
-  for (const known of handedDown.keys()) {
-    if (known === directory || known.startsWith(`${directory}/`)) handedDown.delete(known);
+function forget({ handedDown, fresh }: Tree, directory: string): void {
+  for (const known of [handedDown, fresh]) {
+    known.delete(directory);
+    for (const path of known.keys()) if (path.startsWith(`${directory}/`)) known.delete(path);
   }
 }
 
 function ensureCgroup(tree: Tree, directory: string, wanted: readonly CgroupController[]): CgroupReport {
-  const parent = dirname(directory);
-  const known = directory === tree.root ? undefined : tree.handedDown.get(parent);
-  if (known !== undefined && wanted.every((controller) => known.wanted.has(controller))) {
-    // Remembered from the last child of the same parent, which may be gone meanwhile.
-    if (makeDirectory(tree, directory)) return reportOf(wanted, known.given);
+  const known = directory === tree.root ? undefined : knownAbove(tree, directory, wanted);
+  if (known !== undefined) {
+    // Remembered of the parent, which may be gone meanwhile.
+    if (makeDirectory(tree, directory, known)) return reportOf(wanted, known);
     forget(tree, tree.root);
   }
   let here = tree.root;
@@ -150,10 +152,30 @@ function ensureCgroup(tree: Tree, directory: string, wanted: readonly CgroupCont
     if (name === '') continue;
     given = handDown(tree, here, wanted);
     here = join(here, name);
-    if (makeDirectory(tree, here)) continue;
+    if (makeDirectory(tree, here, given)) continue;
     throw new PodwrightError('E_NOT_FOUND', `create cgroup ${here}: its parent is gone`);
   }
   return reportOf(wanted, given);
+}
+
+/** What a child of the parent is given, without a look at those above it. */
+function knownAbove(
+  tree: Tree,
+  directory: string,
+  wanted: readonly CgroupController[],
+): ReadonlySet<string> | undefined {
+  const parent = dirname(directory);
+  const known = tree.handedDown.get(parent);
+  if (known !== undefined && wanted.every((controller) => known.wanted.has(controller))) return known.given;
+  const own = tree.fresh.get(parent);
+  if (own === undefined) return undefined;
+  const lacking = wanted.filter((controller) => own.has(controller));
+  try {
+    return enable(tree, { directory: parent, enabled: [], lacking, wanted });
+  } catch (error) {
+    if (isPodwrightError(error, 'E_NOT_FOUND')) return undefined; // It is gone: made anew from above.
+    throw error;
+  }
 }
 
 function reportOf(wanted: readonly CgroupController[], given: ReadonlySet<string>): CgroupReport {
@@ -161,10 +183,11 @@ function reportOf(wanted: readonly CgroupController[], given: ReadonlySet<string
 }
 
 /** False when there is no parent. */
-function makeDirectory(tree: Tree, path: string): boolean {
+function makeDirectory(tree: Tree, path: string, given: ReadonlySet<string>): boolean {
   try {
     mkdirSync(path);
-    forget(tree, path); // An earlier one of this name handed down what this one does not yet.
+    tree.handedDown.delete(path); // An earlier one of this name handed down what this one does not yet.
+    tree.fresh.set(path, given);
     return true;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return false;
@@ -178,19 +201,38 @@ function handDown(tree: Tree, directory: string, wanted: readonly CgroupControll
   const here = readControllers(directory);
   const enabled = readControllers(directory, 'cgroup.subtree_control');
   const lacking = wanted.filter((controller) => here.includes(controller) && !enabled.includes(controller));
+  return enable(tree, { directory, enabled, lacking, wanted });
+}
+
+function enable(
+  tree: Tree,
+  what: {
+    readonly directory: string;
+    readonly enabled: readonly string[];
+    readonly lacking: readonly CgroupController[];
+    readonly wanted: readonly CgroupController[];
+  },
+): ReadonlySet<string> {
+  const { directory, enabled, lacking, wanted } = what;
   if (lacking.length > 0) {
     writeNow(directory, 'cgroup.subtree_control', lacking.map((name) => `+${name}`).join(' '));
   }
   const given = new Set([...enabled, ...lacking]);
+  tree.fresh.delete(directory);
   tree.handedDown.set(directory, { wanted: new Set(wanted), given });
   return given;
 }
 
-async function applyResources(directory: string, resources: CgroupResources): Promise<CgroupReport> {
+async function applyResources(
+  tree: Tree,
+  directory: string,
+  resources: CgroupResources,
+): Promise<CgroupReport> {
   const writes = planCgroupWrites(resources);
   if (writes.length === 0) return { missing: [] };
   const controllers = writes.map((write) => write.controller);
-  const { missing } = reportOf(controllers, new Set(readControllers(directory)));
+  const given = tree.fresh.get(directory) ?? new Set(readControllers(directory));
+  const { missing } = reportOf(controllers, given);
   for (const { controller, file, value } of writes) {
     if (missing.includes(controller)) continue;
     // A limit below what is in use makes the writer reclaim, however long that takes.
@@ -208,8 +250,9 @@ async function killCgroup(directory: string): Promise<void> {
   }
 }
 
+/** Nearly all are empty by then, and go at the first try; what lives in one, or below it, is killed. */
 async function removeCgroup(directory: string, clock: Clock, timeoutMs: number): Promise<void> {
-  if (!existsSync(directory)) return;
+  if (!existsSync(directory) || (await removeEmpty(directory))) return;
   const deadline = clock.monotonic() + timeoutMs;
   await killCgroup(directory);
   for (;;) {
@@ -233,6 +276,11 @@ async function removeTree(directory: string): Promise<boolean> {
   for (const child of await listChildren(directory)) {
     if (!(await removeTree(join(directory, child)))) return false;
   }
+  return removeEmpty(directory);
+}
+
+/** False when there is something in it. */
+async function removeEmpty(directory: string): Promise<boolean> {
   try {
     await rmdir(directory);
     return true;
