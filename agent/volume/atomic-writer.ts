@@ -35,17 +35,28 @@ export async function writeAtomically(
   payload: Payload,
   fsGroup: number | undefined,
 ): Promise<boolean> {
-  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  const isNew = mkdirSync(directory, { recursive: true, mode: 0o755 }) !== undefined;
   const data = path.join(directory, '..data');
+  if (isNew) {
+    // Nothing is replaced, and nobody reads yet: `..data` comes last, and who is cut off before leaves none.
+    const first = mkdtempSync(`${directory}/..`);
+    await writeFiles(first, payload, fsGroup);
+    await linkNames(directory, payload, noNames);
+    symlinkSync(path.basename(first), data);
+    return true;
+  }
   const old = currentTarget(data);
-  if (old !== undefined && (await isEqual(path.join(directory, old), payload))) return false;
+  if (old !== undefined && (await isEqual(path.join(directory, old), payload))) {
+    await linkNames(directory, payload, namesIn(directory)); // Those that a writer did not live to make.
+    return false;
+  }
   const fresh = mkdtempSync(`${directory}/..`); // Not join(), which would take the dots for the parent.
   await writeFiles(fresh, payload, fsGroup);
   const link = `${data}_tmp`;
   rmSync(link, { force: true });
   symlinkSync(path.basename(fresh), link);
   renameSync(link, data);
-  await linkNames(directory, payload);
+  await linkNames(directory, payload, namesIn(directory));
   await removeOthers(directory, path.basename(fresh));
   return true;
 }
@@ -71,8 +82,10 @@ function createTurns(): (bytes: number) => Promise<void> | undefined {
 
 async function writeFiles(root: string, payload: Payload, fsGroup: number | undefined): Promise<void> {
   const turn = createTurns();
+  const umask = process.umask();
   chmodSync(root, 0o755);
   const directories = new Set([...payload.keys()].map((name) => path.dirname(path.join(root, name))));
+  directories.delete(root);
   for (const directory of directories) {
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     const pause = turn(0);
@@ -80,19 +93,28 @@ async function writeFiles(root: string, payload: Payload, fsGroup: number | unde
   }
   for (const [name, file] of payload) {
     const target = path.join(root, name);
-    writeFileSync(target, file.data);
-    if (fsGroup !== undefined || file.uid !== undefined) lchownSync(target, file.uid ?? 0, fsGroup ?? 0);
-    // The group of the pod may read what its owner may; chmod after chown, and whatever the umask is.
-    chmodSync(target, fsGroup === undefined ? file.mode : file.mode | 0o440);
+    // The group of the pod may read what its owner may.
+    const mode = fsGroup === undefined ? file.mode : file.mode | 0o440;
+    writeFileSync(target, file.data, { mode });
+    const isGiven = fsGroup !== undefined || file.uid !== undefined;
+    if (isGiven) lchownSync(target, file.uid ?? 0, fsGroup ?? 0);
+    // After chown, which takes bits away, as does the umask.
+    if (isGiven || (mode & umask) !== 0) chmodSync(target, mode);
     const pause = turn(file.data.length);
     if (pause !== undefined) await pause;
   }
 }
 
-async function linkNames(directory: string, payload: Payload): Promise<void> {
+const noNames: ReadonlySet<string> = new Set();
+
+/** What readers see of a volume. */
+function namesIn(directory: string): ReadonlySet<string> {
+  return new Set(readdirSync(directory).filter((name) => !name.startsWith('..')));
+}
+
+async function linkNames(directory: string, payload: Payload, present: ReadonlySet<string>): Promise<void> {
   const turn = createTurns();
   const wanted = new Set([...payload.keys()].map((name) => name.split('/')[0] ?? name));
-  const present = new Set(readdirSync(directory).filter((name) => !name.startsWith('..')));
   for (const name of wanted) {
     if (present.has(name)) continue;
     symlinkSync(path.join('..data', name), path.join(directory, name));

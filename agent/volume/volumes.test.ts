@@ -326,6 +326,16 @@ describe('writeAtomically()', () => {
     expect(await writeAtomically(directory, payload('200'), undefined)).toBe(false);
   });
 
+  test('names that a writer did not live to make are made by the next, though the files are as wanted', async () => {
+    const directory = path.join(root, 'v');
+    const payload = new Map(['a', 'b'].map((name) => [name, { data: Buffer.from(name), mode: 0o600 }]));
+    await writeAtomically(directory, payload, undefined);
+    rmSync(path.join(directory, 'b'));
+    expect(await writeAtomically(directory, payload, undefined)).toBe(false);
+    expect(readFileSync(path.join(directory, 'b'), 'utf8')).toBe('b');
+    expect(statSync(path.join(directory, 'b')).mode & 0o777).toBe(0o600);
+  });
+
   test('removes what a writer left that was cut off, and nothing that a forged link names', async () => {
     const directory = path.join(root, 'v');
     mkdirSync(path.join(root, 'host'), { recursive: true });

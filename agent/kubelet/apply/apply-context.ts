@@ -20,13 +20,14 @@ export interface Applied {
 /** Makes the directory of a file, then the file. */
 export async function ensureFile(file: string, content: string, mode: number): Promise<void> {
   try {
-    await writeFile(file, content);
+    await writeFile(file, content, { mode });
   } catch (error) {
     if (errnoOf(error) !== 'ENOENT') throw error;
     await mkdir(path.dirname(file), { recursive: true });
-    await writeFile(file, content);
+    await writeFile(file, content, { mode });
   }
-  await chmod(file, mode); // The mode at creation would lose what the agent's umask takes away.
+  // A file that was there is ours, and has it; a new one lacks what the agent's umask takes away.
+  if ((mode & process.umask()) !== 0) await chmod(file, mode);
 }
 
 /** Whether the failure is the container's own (its command, its user), which the runtime then reports as a run that ended. */
