@@ -40,8 +40,19 @@ export function reportedAllocation(pod: Pod): Allocation {
   return { pod: asked.pod === undefined ? undefined : (resources ?? asked.pod), containers: known };
 }
 
+/** The last answer for a pod: all of a node are asked about at each that comes. */
+const answers = new WeakMap<Pod, { readonly given: Allocation; readonly answer: Pod }>();
+
 /** The pod as it would be if its spec asked for what it was given. */
-export function withAllocation(pod: Pod, { pod: whole, containers: given }: Allocation): Pod {
+export function withAllocation(pod: Pod, given: Allocation): Pod {
+  const known = answers.get(pod);
+  if (known?.given === given) return known.answer;
+  const answer = applyAllocation(pod, given);
+  answers.set(pod, { given, answer });
+  return answer;
+}
+
+function applyAllocation(pod: Pod, { pod: whole, containers: given }: Allocation): Pod {
   const { spec } = pod;
   if (spec === undefined) return pod;
   const give = (container: Container): Container => {
@@ -94,12 +105,12 @@ export interface PendingResize {
 
 /**
  * Whether the node gives the pod what its spec asks for now: 'same' when it has that already. What shrinks is always given.
- * `others` are the node's other pods, with what they were given.
+ * `others` are the node's other pods, with what they were given; asked for only where a pod grows.
  */
 export function decideResize(
   pod: Pod,
   given: Allocation,
-  { others, node }: { readonly others: readonly Pod[]; readonly node: NodeFacts },
+  { others, node }: { readonly others: () => readonly Pod[]; readonly node: NodeFacts },
 ): 'same' | 'give' | PendingResize {
   if (isSameAllocation(allocationOf(pod), given)) return 'same';
   const wanted = podRequestNumbers(pod);
@@ -112,7 +123,7 @@ export function decideResize(
     const message = `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacities[name]}`;
     return { reason: 'Infeasible', message };
   }
-  const active = others.filter((other) => !isTerminal(other));
+  const active = others().filter((other) => !isTerminal(other));
   const shortage = resourceShortage(pod, active, node, grows);
   return shortage === undefined ? 'give' : { reason: 'Deferred', message: shortage.message };
 }

@@ -213,6 +213,21 @@ describe('createPodNetwork()', () => {
     await network.del(request, signal);
   });
 
+  test('a DEL after the collection of the start looks at no file of others', async () => {
+    await (await open()).add({ ...request, sandboxId: 's1' }, signal);
+    const network = await open();
+    await network.collect(['s1'], signal);
+    await network.add({ ...request, sandboxId: 's2' }, signal);
+    rmSync(join(dir, 'net.d'), { recursive: true });
+    for (const name of resultFiles()) writeFileSync(join(dir, 'cache/results', name), 'not read again');
+    for (const sandboxId of ['s1', 's2']) {
+      calls = [];
+      await network.del({ ...request, sandboxId }, signal);
+      expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    }
+    expect(resultFiles()).toEqual([]);
+  });
+
   test('del() and collect() do not insist on a configuration that cannot be read', async () => {
     const network = await open();
     writeFileSync(join(dir, 'net.d', '10-broken.conflist'), '{"cniVersion":');

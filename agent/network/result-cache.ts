@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDraft, removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
@@ -21,8 +21,9 @@ export interface CachedAttachment {
 }
 
 /**
- * Attachments as files, one each, in libcni's format (`cniCacheV1`): cnitool and other runtimes can read them. What an ADD
- * asks is synchronous: the agent keeps them on a tmpfs, where a file costs less than one trip through libuv's pool.
+ * Attachments as files, one each, in libcni's format (`cniCacheV1`): cnitool and other runtimes can read them, and the next agent
+ * does, once. What an ADD asks is synchronous: the agent keeps them on a tmpfs, where a file costs less than one trip through
+ * libuv's pool.
  */
 export interface ResultCache {
   save(attachment: CachedAttachment, configText: string): Promise<void>;
@@ -39,27 +40,47 @@ export function createResultCache(cacheDir: string): ResultCache {
   if (existsSync(dir)) removeDrafts(dir);
   const pathOf = (network: string, containerId: string, ifname: string): string =>
     join(dir, `${network}-${containerId}-${ifname}`);
+  /** By container and file: what was written, and once all was read, all. Nobody else writes here. */
+  const known = new Map<string, Map<string, CachedAttachment>>();
+  let isComplete = false;
+  const note = (path: string, attachment: CachedAttachment): void => {
+    const own = known.get(attachment.containerId) ?? new Map<string, CachedAttachment>();
+    known.set(attachment.containerId, own.set(path, attachment));
+  };
+  const readAll = async (): Promise<void> => {
+    for (const name of await namesIn(dir)) {
+      const path = join(dir, name);
+      const attachment = isDraft(name) ? undefined : await read(path);
+      // What was written or removed meanwhile is known better.
+      if (attachment === undefined || known.get(attachment.containerId)?.has(path)) continue;
+      if (existsSync(path)) note(path, attachment);
+    }
+    isComplete = true;
+  };
   return {
     async save(attachment, configText) {
       const path = pathOf(attachment.list.name, attachment.containerId, attachment.ifname);
       mkdirSync(dir, { recursive: true, mode: 0o700 });
       writeDurablySync(path, render(attachment, configText), { survives: 'kill' });
+      note(path, attachment);
     },
     load: async (network, containerId, ifname) => {
       const path = pathOf(network, containerId, ifname);
+      const own = known.get(containerId)?.get(path);
+      if (own !== undefined || isComplete) return own;
       return existsSync(path) ? read(path) : undefined;
     },
-    remove: (network, containerId, ifname) => rm(pathOf(network, containerId, ifname), { force: true }),
+    async remove(network, containerId, ifname) {
+      const path = pathOf(network, containerId, ifname);
+      if (existsSync(path)) unlinkSync(path);
+      const own = known.get(containerId);
+      own?.delete(path);
+      if (own?.size === 0) known.delete(containerId);
+    },
     async list(containerId) {
-      const found: CachedAttachment[] = [];
-      for (const name of await namesIn(dir)) {
-        // Only the files that may be meant are read: a node that ends its pods asks once for each.
-        if (isDraft(name) || (containerId !== undefined && !name.includes(`-${containerId}-`))) continue;
-        const attachment = await read(join(dir, name));
-        if (attachment === undefined) continue;
-        if (containerId === undefined || attachment.containerId === containerId) found.push(attachment);
-      }
-      return found;
+      if (!isComplete) await readAll();
+      const wanted = containerId === undefined ? [...known.values()] : [known.get(containerId)];
+      return wanted.flatMap((own) => [...(own?.values() ?? [])]);
     },
   };
 }

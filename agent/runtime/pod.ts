@@ -5,7 +5,7 @@ import type { ProcessExit, Supervisor } from '#native/launch/launch.ts';
 import { layoutSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan/plan-sandbox.ts';
 import { writeContainer, writeSandbox, type ContainerDocument, type SandboxDocument } from './pod-state.ts';
 import { readTerminationMessage } from './termination-message.ts';
-import type { ContainerObservation, ContainerState, PodObservation } from './runtime.ts';
+import type { ContainerObservation, ContainerState, PodObservation, SandboxConfig } from './runtime.ts';
 import type { RuntimeSystem } from './system.ts';
 
 /** What a pod asks of its surroundings. */
@@ -46,6 +46,7 @@ export class Pod {
   readonly #containers = new Map<string, ContainerRecord>();
   readonly #execs = new Map<string, PromiseWithResolvers<number>>();
   #sandbox: SandboxDocument;
+  #layout: { readonly config: SandboxConfig; readonly plan: SandboxPlan } | undefined;
   #supervisor: Supervisor | undefined;
   #watch: Disposable | undefined;
 
@@ -59,8 +60,12 @@ export class Pod {
     return this.#sandbox;
   }
 
+  /** Asked for at each look at the pod. */
   get plan(): SandboxPlan {
-    return layoutSandbox(this.#sandbox.config, this.#ports.paths);
+    const { config } = this.#sandbox;
+    if (this.#layout?.config !== config)
+      this.#layout = { config, plan: layoutSandbox(config, this.#ports.paths) };
+    return this.#layout.plan;
   }
 
   get directory(): string {

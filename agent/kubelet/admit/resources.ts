@@ -4,6 +4,15 @@ import { podRequestNumbers } from '#api/pod/requests.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { Refusal } from './refusal.ts';
 
+/** Those of a node are added up anew for each pod that comes. */
+const known = new WeakMap<Pod, ReadonlyMap<string, number>>();
+
+function numbersOf(pod: Pod): ReadonlyMap<string, number> {
+  const numbers = known.get(pod) ?? podRequestNumbers(pod);
+  known.set(pod, numbers);
+  return numbers;
+}
+
 /** `OutOfpods`, `OutOfcpu` and their like. */
 export function shortage(pod: Pod, active: readonly Pod[], node: NodeFacts): Refusal | undefined {
   if (active.length >= node.podsMax) {
@@ -33,7 +42,7 @@ export function resourceShortage(
   for (const [name, capacity] of Object.entries(capacities)) {
     const requested = wanted.get(name) ?? 0;
     if (requested === 0 || only?.has(name) === false) continue;
-    const used = active.reduce((sum, other) => sum + (podRequestNumbers(other).get(name) ?? 0), 0);
+    const used = active.reduce((sum, other) => sum + (numbersOf(other).get(name) ?? 0), 0);
     if (used + requested <= capacity) continue;
     const message = `Node didn't have enough resource: ${name}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
     return { reason: `OutOf${name}`, message };

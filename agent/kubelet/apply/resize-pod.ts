@@ -17,7 +17,10 @@ export function allocate(memory: PodMemory, ports: KubeletPorts): void {
   const { resize, rejection } = memory.facts;
   const { pod } = desired;
   if (isEnding(desired) || rejection !== undefined) return;
-  const decision = decideResize(pod, resize.allocated, { others: ports.neighbours(uid), node: ports.node });
+  const decision = decideResize(pod, resize.allocated, {
+    others: () => ports.neighbours(uid),
+    node: ports.node,
+  });
   if (decision === 'same') {
     memory.report({ kind: 'resourcesPending', pending: undefined });
   } else if (decision === 'give') {
