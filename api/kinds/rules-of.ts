@@ -1,5 +1,8 @@
 import type { Kind } from '#api/schema/kinds.ts';
-import { policyBindingRules } from './admissionregistration/admission-policy-binding.ts';
+import {
+  mutatingBindingRules,
+  validatingBindingRules,
+} from './admissionregistration/admission-policy-binding.ts';
 import { mutatingPolicyRules, validatingPolicyRules } from './admissionregistration/admission-policy.ts';
 import {
   mutatingWebhookRules,
@@ -13,6 +16,11 @@ import { daemonSetRules } from './apps/daemon-set.ts';
 import { deploymentRules } from './apps/deployment.ts';
 import { replicaSetRules } from './apps/replica-set.ts';
 import { statefulSetRules } from './apps/stateful-set.ts';
+import {
+  localSubjectAccessReviewRules,
+  selfSubjectAccessReviewRules,
+  subjectAccessReviewRules,
+} from './authorization/access-review.ts';
 import { horizontalPodAutoscalerRules } from './autoscaling/horizontal-pod-autoscaler.ts';
 import { scaleRules } from './autoscaling/scale.ts';
 import { cronJobRules } from './batch/cron-job.ts';
@@ -81,10 +89,10 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['/Service', serviceRules],
   ['/ServiceAccount', serviceAccountRules],
   ['admissionregistration.k8s.io/MutatingAdmissionPolicy', mutatingPolicyRules],
-  ['admissionregistration.k8s.io/MutatingAdmissionPolicyBinding', policyBindingRules],
+  ['admissionregistration.k8s.io/MutatingAdmissionPolicyBinding', mutatingBindingRules],
   ['admissionregistration.k8s.io/MutatingWebhookConfiguration', mutatingWebhookRules],
   ['admissionregistration.k8s.io/ValidatingAdmissionPolicy', validatingPolicyRules],
-  ['admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding', policyBindingRules],
+  ['admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding', validatingBindingRules],
   ['admissionregistration.k8s.io/ValidatingWebhookConfiguration', validatingWebhookRules],
   ['apiextensions.k8s.io/CustomResourceDefinition', customResourceDefinitionRules],
   ['apiregistration.k8s.io/APIService', apiServiceRules],
@@ -95,10 +103,10 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['apps/StatefulSet', statefulSetRules],
   ['authentication.k8s.io/SelfSubjectReview', answeredRules],
   ['authentication.k8s.io/TokenReview', answeredRules],
-  ['authorization.k8s.io/LocalSubjectAccessReview', answeredRules],
-  ['authorization.k8s.io/SelfSubjectAccessReview', answeredRules],
+  ['authorization.k8s.io/LocalSubjectAccessReview', localSubjectAccessReviewRules],
+  ['authorization.k8s.io/SelfSubjectAccessReview', selfSubjectAccessReviewRules],
   ['authorization.k8s.io/SelfSubjectRulesReview', answeredRules],
-  ['authorization.k8s.io/SubjectAccessReview', answeredRules],
+  ['authorization.k8s.io/SubjectAccessReview', subjectAccessReviewRules],
   ['autoscaling/HorizontalPodAutoscaler', horizontalPodAutoscalerRules],
   ['autoscaling/Scale', scaleRules],
   ['batch/CronJob', cronJobRules],

@@ -17,8 +17,8 @@ export interface CreateContext {
   readonly nameSuffix?: string | undefined;
 }
 
-/** Complaints about an object, decoded, defaulted and prepared. */
-export type Validate = (object: JsonObject) => readonly FieldError[];
+/** Complaints about an object, decoded, defaulted and prepared; `old` is what an update found, whose own faults may stay. */
+export type Validate = (object: JsonObject, old?: JsonObject) => readonly FieldError[];
 /** Complaints about what an update changes. */
 export type ValidateUpdate = (old: JsonObject, object: JsonObject) => readonly FieldError[];
 
@@ -132,6 +132,10 @@ export interface KindRules {
   readonly growsByUpdate?: true;
   /** Complaints about the object after its status was written. */
   readonly validateStatus?: Validate;
+  /** Complaints about what a write of the status changes. */
+  readonly validateStatusUpdate?: ValidateUpdate;
+  /** `validate` says all that the schema would of what is missing or none of an enum's: that is not asked beside it. */
+  readonly validatesAll?: true;
   /** Parts beside the status that are written by themselves, by subresource. */
   readonly parts?: Readonly<Record<string, PartRules>>;
   /** What objects hold of the cluster's addresses and ports. */

@@ -1,6 +1,35 @@
-import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { duplicateField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
 import { at, equalJson, numberOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+
+/** The complaint where it is one; it is made only then. */
+export function when(isWrong: boolean, complaint: () => FieldError): readonly FieldError[] {
+  return isWrong ? [complaint()] : [];
+}
+
+/** A text that, where it is given, must be one of a set; an empty one is none of it. */
+export function givenChoiceErrors(
+  field: string,
+  value: unknown,
+  allowed: readonly string[],
+): readonly FieldError[] {
+  return value === undefined || allowed.includes(stringOf(value))
+    ? []
+    : [notSupportedField(field, value, allowed)];
+}
+
+/** Values of a list that were in it before; `fieldOf` says what the one at a place is called. */
+export function repeatedErrors(
+  values: readonly unknown[],
+  fieldOf: (index: number) => string,
+): readonly FieldError[] {
+  const seen = new Set<unknown>();
+  return values.flatMap((value, index) => {
+    const isRepeated = seen.has(value);
+    seen.add(value);
+    return when(isRepeated, () => duplicateField(fieldOf(index), value));
+  });
+}
 
 /** A field that stays as it was created. */
 export function immutable(

@@ -10,6 +10,7 @@ export type Format = (text: string) => readonly string[];
 
 const label1123 = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
 const subdomain1123 = String.raw`${label1123}(\.${label1123})*`;
+const label1035 = '[a-z]([-a-z0-9]*[a-z0-9])?';
 const underscoredLabel = '_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?';
 const underscored = String.raw`${underscoredLabel}(\.${underscoredLabel})*`;
 const qualifiedPart = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
@@ -17,6 +18,7 @@ const labelValueSyntax = `(${qualifiedPart})?`;
 const configKeySyntax = '[-._a-zA-Z0-9]+';
 
 const isLabel1123 = whole(label1123);
+const isLabel1035 = whole(label1035);
 const isSubdomain1123 = whole(subdomain1123);
 const wildcard1123 = String.raw`\*\.${subdomain1123}`;
 const isWildcard = whole(wildcard1123);
@@ -26,6 +28,7 @@ const isLabelValue = whole(labelValueSyntax);
 const isConfigKey = whole(configKeySyntax);
 
 const label1123Text = `a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${label1123}')`;
+const label1035Text = `a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '${label1035}')`;
 const subdomain1123Text = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${subdomain1123}')`;
 const wildcardText = `a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for validation is '${wildcard1123}')`;
 const underscoredText = `a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '${underscored}')`;
@@ -42,6 +45,12 @@ export const subdomainLengthMax = 253;
 export const dnsLabel: Format = (text) => [
   ...tooLong(text, labelLengthMax),
   ...(isLabel1123(text) ? [] : [label1123Text]),
+];
+
+/** RFC 1035 label, which begins with a letter: versions of APIs, kinds in lower case. */
+export const dns1035Label: Format = (text) => [
+  ...tooLong(text, labelLengthMax),
+  ...(isLabel1035(text) ? [] : [label1035Text]),
 ];
 
 /** RFC 1123 subdomain: the name of most objects. */

@@ -16,7 +16,7 @@ export function validateCreate(kind: Kind, object: JsonObject): readonly FieldEr
 function createFaults(kind: Kind, object: JsonObject): readonly FieldError[] {
   const { validate, validateCreate } = rulesOf(kind);
   const own = [...(validate?.(object) ?? []), ...(validateCreate?.(object) ?? [])];
-  return distinct([...validateMeta(kind, object), ...own], () => validateSchema(kind, object));
+  return distinct([...validateMeta(kind, object), ...own], () => schemaErrors(kind, object));
 }
 
 /** Complaints about an update, after prepareUpdate; `subresource` where the write is to one. */
@@ -35,15 +35,22 @@ function updateFaults(
 ): readonly FieldError[] {
   const meta = [...validateMetaUpdate(old, object), ...validateMeta(kind, object)];
   const rules = rulesOf(kind);
-  if (subresource === 'status') return [...meta, ...(rules.validateStatus?.(object) ?? [])];
+  if (subresource === 'status') {
+    const { validateStatus, validateStatusUpdate } = rules;
+    return [...meta, ...(validateStatus?.(object) ?? []), ...(validateStatusUpdate?.(old, object) ?? [])];
+  }
   const part = subresource === undefined ? undefined : memberOf(rules.parts, subresource);
   const validate = subresource === undefined ? rules.validateUpdate : part?.validate;
   const changes = (): readonly FieldError[] => validate?.(old, object) ?? [];
   if (subresource !== undefined && part?.checksAll !== true) return [...meta, ...changes()];
   // What is stored was accepted once: it must stay possible to label it, and to let go of it.
   const isSame = isSameBody(old, object);
-  const own = isSame ? [] : (rules.validate?.(object) ?? []);
-  return distinct([...meta, ...own, ...changes()], () => (isSame ? [] : validateSchema(kind, object)));
+  const own = isSame ? [] : (rules.validate?.(object, old) ?? []);
+  return distinct([...meta, ...own, ...changes()], () => (isSame ? [] : schemaErrors(kind, object)));
+}
+
+function schemaErrors(kind: Kind, object: JsonObject): readonly FieldError[] {
+  return rulesOf(kind).validatesAll === true ? [] : validateSchema(kind, object);
 }
 
 /** Whether the two say the same, but for metadata and status. */

@@ -5,14 +5,24 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
+import { validateMutatingBinding, validateValidatingBinding } from './policy-binding-validation.ts';
 
-/** Rules of both kinds of bindings of admission policies. */
-export const policyBindingRules: KindRules = {
+const policyBindingRules: KindRules = {
   effect: noPolicies,
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
+  validatesAll: true,
   cells: policyBindingCells,
 };
+
+/** Rules of ValidatingAdmissionPolicyBindings. */
+export const validatingBindingRules: KindRules = {
+  ...policyBindingRules,
+  validate: validateValidatingBinding,
+};
+
+/** Rules of MutatingAdmissionPolicyBindings. */
+export const mutatingBindingRules: KindRules = { ...policyBindingRules, validate: validateMutatingBinding };
 
 function policyBindingCells(binding: JsonObject, now: number): readonly unknown[] {
   const { namespace, name } = stringMapOf(at(binding, 'spec.paramRef'));

@@ -6,20 +6,30 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
+import {
+  validateMutatingPolicy,
+  validatePolicyStatus,
+  validateValidatingPolicy,
+} from './policy-validation.ts';
 
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
   effect: noPolicies,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
+  validate: validateValidatingPolicy,
+  validatesAll: true,
+  validateStatus: validatePolicyStatus,
   cells: (policy, now) => policyCells(policy, 'validations', now),
 };
 
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
   effect: noPolicies,
-  defaults: [...policyRules('spec.matchConstraints'), ['spec.reinvocationPolicy', 'Never']],
+  defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
+  validate: validateMutatingPolicy,
+  validatesAll: true,
   cells: (policy, now) => policyCells(policy, 'mutations', now),
 };
 

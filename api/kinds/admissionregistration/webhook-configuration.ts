@@ -5,12 +5,15 @@ import { noWebhooks } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { validateWebhookConfiguration } from './webhook-validation.ts';
 
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
   effect: noWebhooks,
   defaults: webhookRules(),
   takesAnyFinalizer: true,
+  validate: validateWebhookConfiguration,
+  validatesAll: true,
   cells: webhookCells,
 };
 
@@ -19,6 +22,8 @@ export const mutatingWebhookRules: KindRules = {
   effect: noWebhooks,
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
+  validate: validateWebhookConfiguration,
+  validatesAll: true,
   cells: webhookCells,
 };
 

@@ -5,6 +5,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
+import { validateApiService, validateApiServiceStatus } from './api-service-validation.ts';
 
 /** Rules of APIServices. */
 export const apiServiceRules: KindRules = {
@@ -17,6 +18,9 @@ export const apiServiceRules: KindRules = {
     at(service, 'spec.service') === undefined ? locallyAvailable(now) : {},
   nameFormat: pathSegment,
   takesAnyFinalizer: true,
+  validate: validateApiService,
+  validateStatus: validateApiServiceStatus,
+  validatesAll: true,
   cells: (service, now) => [
     nameOf(service),
     at(service, 'spec.service') === undefined

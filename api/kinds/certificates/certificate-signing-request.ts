@@ -7,6 +7,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { pathSegment } from '#api/validation/format.ts';
+import { validateApproval, validateSigningRequest, validateSigningRequestStatus } from './csr-validation.ts';
 
 /** Rules of CertificateSigningRequests. */
 export const certificateSigningRequestRules: KindRules = {
@@ -14,12 +15,18 @@ export const certificateSigningRequestRules: KindRules = {
   signRequester: withRequester,
   tracksGeneration: false,
   nameFormat: pathSegment,
+  // What was asked for is what is signed.
+  prepareUpdate: (old, request) => ({ ...request, spec: old['spec'] }),
+  validate: validateSigningRequest,
+  validatesAll: true,
+  validateStatusUpdate: validateSigningRequestStatus,
   parts: {
     approval: {
       write: (old, request) => ({
         ...withPath(old, 'status.conditions', at(request, 'status.conditions')),
         metadata: statusMetadata(old, request),
       }),
+      validate: validateApproval,
     },
   },
   selectableFields: ['spec.signerName'],

@@ -3,11 +3,16 @@ import { noFlowControl } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
+import { flowControlConditionErrors } from './flow-control-conditions.ts';
+import { validateFlowSchema } from './flow-schema-validation.ts';
 
 /** Rules of FlowSchemas. */
 export const flowSchemaRules: KindRules = {
   effect: noFlowControl,
   defaults: [['spec.matchingPrecedence', 1000, 'zero']],
+  validate: validateFlowSchema,
+  validateStatus: flowControlConditionErrors,
+  validatesAll: true,
   cells: (schema, now) => {
     const dangling = objectsOf(at(schema, 'status.conditions')).find(({ type }) => type === 'Dangling');
     return [

@@ -3,6 +3,8 @@ import { noFlowControl } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
+import { flowControlConditionErrors } from './flow-control-conditions.ts';
+import { validatePriorityLevel } from './priority-level-validation.ts';
 
 /** Rules of PriorityLevelConfigurations. */
 export const priorityLevelConfigurationRules: KindRules = {
@@ -16,6 +18,9 @@ export const priorityLevelConfigurationRules: KindRules = {
     ['spec.exempt.nominalConcurrencyShares', 0],
     ['spec.exempt.lendablePercent', 0],
   ],
+  validate: validatePriorityLevel,
+  validateStatus: flowControlConditionErrors,
+  validatesAll: true,
   cells: (level, now) => {
     const queuing = 'spec.limited.limitResponse.queuing';
     const shares =

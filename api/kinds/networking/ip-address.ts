@@ -5,6 +5,7 @@ import { nameOf } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
 import type { Format } from '#api/validation/format.ts';
 import { familyOfIp } from '#base/ip.ts';
+import { validateIpAddress } from './ip-address-validation.ts';
 
 const anyIp: Format = (text) =>
   familyOfIp(text) !== undefined ? [] : ['must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)'];
@@ -14,6 +15,8 @@ export const ipAddressRules: KindRules = {
   effect: acted('control-plane/apiserver/services/address-objects.ts'),
   tracksGeneration: false,
   nameFormat: anyIp,
+  validate: validateIpAddress,
+  validatesAll: true,
   validateUpdate: immutable('spec.parentRef'),
   cells: (address) => {
     const parent = objectOf(at(address, 'spec.parentRef'));

@@ -2,11 +2,15 @@ import { at, listOf } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
+import { validateCsiNode, validateCsiNodeUpdate } from './csi-validation.ts';
 
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
   effect: noVolumes,
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  validate: validateCsiNode,
+  validateUpdate: validateCsiNodeUpdate,
+  validatesAll: true,
   cells: (node, now) => [nameOf(node), listOf(at(node, 'spec.drivers')).length, ageOfObject(node, now)],
 };

@@ -1,11 +1,14 @@
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { immutable } from '#api/validation/field.ts';
+import { validateCsiStorageCapacity } from './csi-validation.ts';
 
 /** Rules of CSIStorageCapacities. */
 export const csiStorageCapacityRules: KindRules = {
   effect: noVolumes,
   tracksGeneration: false,
+  validate: validateCsiStorageCapacity,
+  validatesAll: true,
   validateUpdate: (old, capacity) => [
     ...immutable('nodeTopology')(old, capacity),
     ...immutable('storageClassName')(old, capacity),

@@ -3,13 +3,22 @@ import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
+import {
+  validateNewVolumeAttachment,
+  validateVolumeAttachment,
+  validateVolumeAttachmentStatus,
+} from './volume-attachment-validation.ts';
 
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: noVolumes,
   answersDeleteWithObject: true,
   tracksGeneration: false,
+  validate: validateVolumeAttachment,
+  validateCreate: validateNewVolumeAttachment,
   validateUpdate: immutable('spec'),
+  validateStatus: validateVolumeAttachmentStatus,
+  validatesAll: true,
   cells: (attachment, now) => [
     nameOf(attachment),
     text(attachment, 'spec.attacher', ''),

@@ -1,6 +1,7 @@
 import { applyDefaults } from '#api/defaults/defaults.ts';
 import { renderFieldError, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { rulesOf } from '#api/kinds/rules-of.ts';
 import { admitCreate } from '#api/pod/admission.ts';
 import { builtInTypeName, builtInTypes } from '#api/schema/built-in-types.ts';
 import { findKindByName, type Kind } from '#api/schema/kinds.ts';
@@ -9,7 +10,7 @@ import { serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts'
 import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
 import { validateCreate, validateUpdate } from '#api/validation/validation.ts';
 import { decodeObject } from '#api/wire/decode.ts';
-import { isObject, listOf, objectOf } from '#api/wire/json.ts';
+import { at, isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
 
 /** What is different from the table's base object: path (`spec.limits[0].max[cpu]`) to value; undefined takes it away. */
 export type Edits = Readonly<Record<string, unknown>>;
@@ -39,6 +40,8 @@ export interface RuleTable {
   readonly rows: readonly RuleRow[];
   /** Why fields have no rule of their own: reason to fields; `spec.template.*` is all below. */
   readonly none?: Readonly<Record<string, readonly string[]>>;
+  /** What upstream asks of fields beside the rules, and we do not: reason to fields. */
+  readonly lacks?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** The kind that a table is about. */
@@ -58,7 +61,8 @@ export function kindOf({
 export function created(object: JsonObject): JsonObject {
   const kind = kindOf(object);
   const admitted = admitCreate(kind, applyDefaults(kind, decodeObject(kind, object).object));
-  const namespace = kind.namespaced ? 'default' : undefined;
+  const given = stringOf(at(object, 'metadata.namespace')) || 'default';
+  const namespace = kind.namespaced ? given : undefined;
   const prepared = prepareCreate(kind, admitted, { now: 0, uid: 'u', namespace });
   return kind.kind === 'Service' && serviceNeeds(prepared).clusterIp
     ? withServiceAllocation(prepared, { clusterIp: '10.96.0.1' })
@@ -70,8 +74,13 @@ export function answersTo(table: RuleTable, row: RuleRow, edits: Edits): readonl
   const { apiVersion, kind: name, base } = table;
   const object = edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, edits);
   const kind = kindOf(table);
+  const { isStored, validate } = rulesOf(kind);
+  if (isStored === false) return rendered(validate?.(decodeObject(kind, object).object) ?? []);
   if (row.from === undefined) return rendered(validateCreate(kind, created(object)));
-  const old = created(edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, row.from));
+  const made = created(edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, row.from));
+  const status = Object.entries(row.from).filter(([path]) => path.startsWith('status'));
+  // A status is not made with an object.
+  const old = edited(made, Object.fromEntries(status));
   const kept = edited(old, edits);
   const decoded = applyDefaults(kind, decodeObject(kind, kept).object);
   const next = prepareUpdate(kind, old, decoded, row.subresource);
@@ -150,6 +159,7 @@ export function coverageOf(table: RuleTable): Coverage {
   const leaves = leafFields(kindOf(table));
   const ruled = new Set(table.rows.map(({ field }) => field));
   const without = Object.values(table.none ?? {}).flat();
+  const lacking = Object.values(table.lacks ?? {}).flat();
   const covers = (pattern: string, path: string): boolean =>
     pattern.endsWith('.*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
   const isNone = ({ path, isFlag }: LeafField): boolean =>
@@ -165,6 +175,6 @@ export function coverageOf(table: RuleTable): Coverage {
     ruled: paths.filter((path) => ruled.has(path)),
     none: rest.filter(isNone).map(({ path }) => path),
     open: rest.filter((leaf) => !isNone(leaf)).map(({ path }) => path),
-    strange: [...ruled, ...without].filter((named) => !isKnown(named)),
+    strange: [...ruled, ...without, ...lacking].filter((named) => !isKnown(named)),
   };
 }

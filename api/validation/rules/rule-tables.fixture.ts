@@ -1,13 +1,39 @@
 import { daemonSet, deployment, replicaSet, statefulSet } from './apps/workloads.fixture.ts';
+import {
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+} from './admissionregistration/policies.fixture.ts';
+import {
+  mutatingWebhookConfiguration,
+  validatingWebhookConfiguration,
+} from './admissionregistration/webhooks.fixture.ts';
+import { apiService } from './apiregistration/api-service.fixture.ts';
+import {
+  localSubjectAccessReview,
+  selfSubjectAccessReview,
+  selfSubjectReview,
+  selfSubjectRulesReview,
+  subjectAccessReview,
+  tokenReview,
+} from './authorization/reviews.fixture.ts';
+import { binding, componentStatus, coreEvent, event } from './events/events.fixture.ts';
+import { certificateSigningRequest } from './certificates/signing-request.fixture.ts';
 import { clusterRole, clusterRoleBinding, role, roleBinding } from './rbac/roles.fixture.ts';
 import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture.ts';
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
+import { node } from './core/node.fixture.ts';
+import { persistentVolume, persistentVolumeClaim, volumeAttachment } from './core/volumes.fixture.ts';
 import { service } from './core/service.fixture.ts';
 import { endpoints, endpointSlice } from './discovery/endpoints.fixture.ts';
+import { flowSchema, priorityLevelConfiguration } from './flowcontrol/flow-control.fixture.ts';
+import { ipAddress, serviceCidr } from './networking/addresses.fixture.ts';
 import { ingress } from './networking/ingress.fixture.ts';
 import { networkPolicy } from './networking/network-policy.fixture.ts';
 import { podDisruptionBudget } from './policy/disruption-budget.fixture.ts';
+import { csiNode, csiStorageCapacity } from './storage/csi.fixture.ts';
 import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
 import type { RuleTable } from './rule-table.fixture.ts';
 
@@ -40,4 +66,32 @@ export const ruleTables: readonly RuleTable[] = [
   csiDriver,
   volumeAttributesClass,
   ingressClass,
+  validatingWebhookConfiguration,
+  mutatingWebhookConfiguration,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  certificateSigningRequest,
+  apiService,
+  flowSchema,
+  priorityLevelConfiguration,
+  serviceCidr,
+  ipAddress,
+  csiNode,
+  csiStorageCapacity,
+  node,
+  coreEvent,
+  event,
+  binding,
+  componentStatus,
+  subjectAccessReview,
+  localSubjectAccessReview,
+  selfSubjectAccessReview,
+  selfSubjectRulesReview,
+  tokenReview,
+  selfSubjectReview,
+  persistentVolume,
+  persistentVolumeClaim,
+  volumeAttachment,
 ];

@@ -54,16 +54,22 @@ function renderTables(tables: readonly RuleTable[]): string {
     '',
     '## Fields without a rule',
     '',
-    ...tables.flatMap((table) =>
-      Object.entries(table.none ?? {}).map(
-        ([reason, fields]) =>
-          `- **${nameOf(table)}**, ${reason}: ${fields.map((field) => `\`${field}\``).join(', ')}`,
-      ),
-    ),
+    ...tables.flatMap((table) => reasonLines(table, table.none)),
+    '',
+    '## Rules of kubernetes that are not there',
+    '',
+    ...tables.flatMap((table) => reasonLines(table, table.lacks)),
     '',
     '## Kinds without a table',
     '',
     [...missing].toSorted().join(', '),
     '',
   ].join('\n');
+}
+
+function reasonLines(table: RuleTable, reasons: RuleTable['none'] = {}): readonly string[] {
+  return Object.entries(reasons).map(
+    ([reason, fields]) =>
+      `- **${nameOf(table)}**, ${reason}: ${fields.map((field) => `\`${field}\``).join(', ')}`,
+  );
 }

@@ -1,5 +1,7 @@
 import { at, objectOf, objectsOf, stringMapOf, stringOf, withPath } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { renderFieldError } from '#api/errors/field-error.ts';
+import { bindingRules } from '#api/kinds/core/binding.ts';
 import { badRequest, conflict, successStatus } from '#api/errors/status.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
@@ -20,10 +22,9 @@ export async function bindPod(
   const { namespace, binding, dryRun } = input;
   const name = stringOf(at(binding, 'metadata.name'));
   const node = stringOf(at(binding, 'target.name'));
-  const kind = stringOf(at(binding, 'target.kind'));
-  if (node === '') throw badRequest('target.name: Required value');
-  if (kind !== '' && kind !== 'Node')
-    throw badRequest(`target.kind: Unsupported value: ${JSON.stringify(kind)}`);
+  const faults = bindingRules.validate?.(binding) ?? [];
+  const texts = faults.map((fault) => `${fault.field}: ${renderFieldError(fault)}`);
+  if (texts.length > 0) throw badRequest(texts.length === 1 ? texts.join('') : `[${texts.join(', ')}]`);
   await updateObject(context, {
     kind: pods,
     namespace,

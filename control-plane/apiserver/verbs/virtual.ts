@@ -1,10 +1,11 @@
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
-import { at, listOf, stringOf } from '#api/wire/json.ts';
+import { at, listOf, stringOf, withPath } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { kindKey, rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { badRequest, methodNotAllowed } from '#api/errors/status.ts';
+import { collectFaults } from '#api/errors/field-error.ts';
+import { badRequest, invalid, methodNotAllowed } from '#api/errors/status.ts';
 import { admitWhole } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { authenticateToken } from '#control-plane/apiserver/chain/authn/authenticate.ts';
 import { reviewAccess, reviewRules, subjectOf } from '#control-plane/apiserver/chain/authz/access-review.ts';
@@ -48,10 +49,10 @@ const answers: ReadonlyMap<string, Answer> = new Map<string, Answer>([
   ],
   [
     'authorization.k8s.io/SelfSubjectRulesReview',
-    async ({ authorizer }, review, _route, user) => ({
-      ...review,
-      status: await reviewRules(authorizer, review, user),
-    }),
+    async ({ authorizer }, review, _route, user) => {
+      if (stringOf(at(review, 'spec.namespace')) === '') throw badRequest('no namespace on request');
+      return { ...review, status: await reviewRules(authorizer, review, user) };
+    },
   ],
   ['authorization.k8s.io/SubjectAccessReview', access],
 ]);
@@ -98,6 +99,10 @@ export async function handleVirtual(
   }
   const answer = answers.get(key);
   if (answer === undefined) throw methodNotAllowed();
+  const placed = withPath(object, 'metadata.namespace', namespace === '' ? undefined : namespace);
+  const faults = collectFaults(() => rulesOf(kind).validate?.(placed) ?? []);
+  // kube-apiserver says no kind there.
+  if (faults.length > 0) throw invalid({ group: kind.group, kind: '' }, '', faults);
   const reviewed = await answer(context, object, route, request.user);
   return objectResponse(201, { metadata: {}, ...reviewed }, style, warningHeaders(warnings));
 }

@@ -475,6 +475,13 @@ describe('writes', () => {
       body: review,
     });
     expect(sar).toMatchObject({ status: 201, json: { status: { allowed: false } } });
+    const nameless = await test.call('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', {
+      body: { spec: { resourceAttributes: { verb: 'list' } } },
+    });
+    const noUser = 'spec.user: Invalid value: "": at least one of user or group must be specified';
+    expect(nameless).toMatchObject({
+      ...{ status: 422, json: { message: `.authorization.k8s.io "" is invalid: ${noUser}` } },
+    });
     const own = { spec: { resourceAttributes: { verb: 'get', resource: 'pods' } } };
     const self = await test.call('POST', '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews', {
       body: own,

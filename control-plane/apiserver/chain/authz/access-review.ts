@@ -2,17 +2,15 @@ import { at, isObject, listOf, objectOf, objectsOf, stringMapOf, stringOf } from
 import type { FieldMatcher } from '#api/meta/field-selector.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelMatcher } from '#api/meta/selector.ts';
-import { badRequest } from '#api/errors/status.ts';
 import { readFields, readLabels } from '#control-plane/apiserver/chain/attributes.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import type { Attributes, Authorizer } from './authorizer.ts';
 
-/** Of whom a SubjectAccessReview asks. @throws {E_API} 400 where it is nobody */
+/** Of whom a SubjectAccessReview asks. */
 export function subjectOf(review: JsonObject): User {
   const spec = objectOf(review['spec']);
   const user = stringOf(spec['user']);
   const groups = listOf(spec['groups']).map(stringOf);
-  if (user === '' && groups.length === 0) throw badRequest('at least one of user or group must be specified');
   const extra = Object.entries(objectOf(spec['extra'])).map(
     ([key, values]) => [key, listOf(values).map(stringOf)] as const,
   );
@@ -25,7 +23,7 @@ export function subjectOf(review: JsonObject): User {
   };
 }
 
-/** The status of an access review: what the authorizer says of the user. @throws {E_API} 400 */
+/** The status of an access review that was found to be whole: what the authorizer says of the user. */
 export async function reviewAccess(
   authorizer: Authorizer,
   review: JsonObject,
@@ -51,9 +49,6 @@ export async function reviewRules(
 function attributesOfReview(review: JsonObject, user: User): Attributes {
   const resource = at(review, 'spec.resourceAttributes');
   const path = at(review, 'spec.nonResourceAttributes');
-  if (isObject(resource) === isObject(path)) {
-    throw badRequest('exactly one of nonResourceAttributes or resourceAttributes must be specified');
-  }
   const asked = stringMapOf(isObject(resource) ? resource : path);
   const verb = asked['verb'] ?? '';
   if (!isObject(resource)) return { kind: 'path', user, verb, path: asked['path'] ?? '' };
