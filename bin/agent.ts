@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
@@ -25,7 +25,7 @@ import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createApiClient } from '#client/api-client.ts';
-import type { Informer } from '#client/client.ts';
+import type { ApiClient, Informer } from '#client/client.ts';
 import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
@@ -46,7 +46,7 @@ import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
-import { agentPaths, type AgentPaths } from './paths.ts';
+import { agentPaths, proxyKubeconfigName, type AgentPaths } from './paths.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
 import { stopSignal } from './program/stop-signal.ts';
@@ -69,6 +69,8 @@ interface Parts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly informers: Informers;
+  /** What is not the node's alone: all Nodes, Services and their endpoints, as who may read them. */
+  readonly clusterInformers: Informers;
   readonly kernel: NetlinkWorker;
   readonly network: PodNetwork;
   readonly runtime: Runtime;
@@ -95,7 +97,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
 
   const parts = await startParts(stack, { options, supervisorPath, access, logger });
-  const { runtime, informers, paths } = parts;
+  const { runtime, paths } = parts;
   const demoImageProblem = await ensureDemoImage(runtime, logger);
   // Before the first thing that the server says: a node that refuses its cluster can be asked why.
   stack.use(
@@ -117,7 +119,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
       }),
     }),
   );
-  const nodeInformer = informers.for(nodes);
+  const nodeInformer = parts.clusterInformers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
   const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
   await writeDefaultConflist(conflistDir(paths), {
@@ -152,9 +154,13 @@ async function startParts(
   removeDrafts(paths.data);
   stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
   const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
-  const transport = stack.use(createHttpTransport({ ...access, admit: cluster.admit }));
-  const client = createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
+  const client = clientOf(stack, access, cluster);
   const informers = stack.use(createInformers({ client, clock, logger }));
+  const proxy = proxyAccess(options);
+  const clusterInformers =
+    proxy === undefined
+      ? informers
+      : stack.use(createInformers({ client: clientOf(stack, proxy, cluster), clock, logger }));
   const kernel = stack.use(
     await createNetlinkWorker({
       onDeath: (error) => {
@@ -194,7 +200,22 @@ async function startParts(
       new AbortController().signal,
     ),
   );
-  return { options, paths, clock, logger, informers, kernel, network, runtime, cluster };
+  return { options, paths, clock, logger, informers, clusterInformers, kernel, network, runtime, cluster };
+}
+
+function clientOf(
+  stack: AsyncDisposableStack,
+  access: HttpTransportOptions,
+  { admit }: ClusterGuard,
+): ApiClient {
+  const transport = stack.use(createHttpTransport({ ...access, admit }));
+  return createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
+}
+
+/** As whom the node's proxy, DNS and routes ask, where there is such an identity: a node may not read all Nodes. */
+function proxyAccess({ credentials }: NodeOptions): HttpTransportOptions | undefined {
+  const path = join(credentials, proxyKubeconfigName);
+  return existsSync(path) ? loadKubeconfig(path, systemClock) : undefined;
 }
 
 /** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
@@ -229,10 +250,13 @@ async function startNetwork(
   parts: Parts,
   nodeInformer: Informer<Node>,
 ): Promise<void> {
-  const { options, clock, logger: log, informers, kernel } = parts;
+  const { options, clock, logger: log, clusterInformers, kernel } = parts;
   const { clusterCidr, serviceCidr, nodeName, nodeIp } = options;
   const shared = { clock, log, clusterCidr, serviceCidr, ...kernel };
-  const caches = { services: informers.for(services), endpointSlices: informers.for(endpointSlices) };
+  const caches = {
+    services: clusterInformers.for(services),
+    endpointSlices: clusterInformers.for(endpointSlices),
+  };
   stack.use(
     await startFabric({
       ...shared,

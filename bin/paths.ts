@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 export const dataDirDefault = '/var/lib/podwright';
 
+/** Among a node's credentials: as whom its proxy, DNS and routes ask. */
+export const proxyKubeconfigName = 'proxy.kubeconfig';
+
 /** The repository's root, from which every program of ours is run. */
 export const repositoryRoot: string = join(import.meta.dirname, '..');
 

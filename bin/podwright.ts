@@ -87,6 +87,11 @@ function serverOptions(command: Command): Command {
     )
     .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)')
     .option(
+      '--authorization-mode <mode,mode>',
+      'who is asked what a request may do: Node, RBAC, AlwaysAllow, AlwaysDeny, Authenticated',
+      'Node,RBAC',
+    )
+    .option(
       '--etcd-servers <url,url>',
       'keep the store in this etcd, which several servers may share (default: in DIR)',
       collectAll,

@@ -14,6 +14,7 @@ import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createInformers } from '#client/informers.ts';
 import { runWithLease } from '#client/lease.ts';
+import { readModes } from '#control-plane/apiserver/chain/authz/modes.ts';
 import {
   startApiServer,
   type ApiServer,
@@ -29,6 +30,7 @@ import { giveMemoryBack } from './program/give-memory-back.ts';
 import { createLogger } from './program/log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { refuseOptions, serverOptionProblems } from './program/program-options.ts';
+import { proxyKubeconfigName } from './paths.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { announceReady } from './program/ready.ts';
 import { stopSignal } from './program/stop-signal.ts';
@@ -61,6 +63,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
       serviceCidr: options.serviceCidr,
+      authorizationModes: readModes(options.authorizationMode),
       ...readEtcdOptions(options),
       ...readEtcdListen(options, { dataDir, file: readOption, hostPort: parseHostPort }),
       clock: systemClock,
@@ -167,6 +170,7 @@ async function writeNodeCredentials(
     hosts: [node.ip],
   });
   await writePrivate(join(directory, 'kubeconfig'), credentials.kubeconfig);
+  await writePrivate(join(directory, proxyKubeconfigName), credentials.proxyKubeconfig);
   await writePrivate(join(directory, 'serving.crt'), credentials.serving.certPem);
   await writePrivate(join(directory, 'serving.key'), credentials.serving.keyPem);
   await writePrivate(join(directory, 'ca.crt'), credentials.caCertPem);

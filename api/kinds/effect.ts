@@ -34,7 +34,7 @@ export function unacted(what: string): KindEffect {
 /** What several kinds say. */
 export const noWebhooks: KindEffect = unacted('the webhook is not called');
 export const noPolicies: KindEffect = unacted('requests are not checked against it, nor changed by it');
-export const noRbac: KindEffect = unacted('whoever is authenticated may do everything, whatever roles say');
+export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac/rbac-book.ts');
 export const noVolumes: KindEffect = unacted('no volumes are provisioned, bound, attached or mounted');
 export const noDevices: KindEffect = unacted(
   'no devices are allocated, and pods that claim some are refused',

@@ -73,12 +73,26 @@ export interface Requester {
   readonly extra?: Readonly<Record<string, readonly string[]>> | undefined;
 }
 
-/** A write by a node, to an object that is not called like it. */
+/** A write by a node. */
 export interface NodeWrite {
   readonly node: string;
+  readonly operation: 'create' | 'update' | 'delete' | 'connect';
+  /** '' for the object itself. */
+  readonly subresource: string;
   /** Of the object; '' for cluster-scoped kinds. */
   readonly namespace: string;
   readonly name: string;
+  /** As it is to be; of a subresource with objects of its own that one. */
+  readonly object?: JsonObject | undefined;
+  /** As it is stored: of an update and a delete. */
+  readonly old?: JsonObject | undefined;
+}
+
+/** Where a write by a node is judged by another object. @throws {E_API} 404 */
+export interface NodeLookUp {
+  /** In the namespace of what is written. */
+  readonly pod: (name: string) => Promise<JsonObject>;
+  readonly node: (name: string) => Promise<JsonObject>;
 }
 
 /**
@@ -104,8 +118,12 @@ export interface KindRules {
   readonly admit?: (object: JsonObject, options: AdmissionOptions) => JsonObject;
   /** A new object with who makes it: the server's word, not the client's. */
   readonly signRequester?: (object: JsonObject, user: Requester) => JsonObject;
-  /** Why a node may not write an object that is not its own; undefined: it may. Called where its name is not the node's. */
+  /** Why a node may not write so; undefined: it may (plugin NodeRestriction). */
   readonly refuseNode?: (write: NodeWrite) => string | undefined;
+  /** As `refuseNode`, of a create that is judged by another object besides. */
+  readonly refuseNodeLate?: (write: NodeWrite, lookUp: NodeLookUp) => Promise<string | undefined>;
+  /** The objects are judged as being in the namespace of their name (RequestInfo). */
+  readonly namesItsNamespace?: true;
   /** false: objects carry no metadata.generation. */
   readonly tracksGeneration?: false;
   /** A new object keeps the status that it comes with, although status is a subresource. */

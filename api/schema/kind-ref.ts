@@ -1,4 +1,5 @@
 import type {
+  ClusterRole,
   ConfigMap,
   ControllerRevision,
   CronJob,
@@ -97,6 +98,11 @@ export const priorityClasses: KindRef<PriorityClass> = ref(
   false,
 );
 
+export const clusterRoles: KindRef<ClusterRole> = ref(
+  'rbac.authorization.k8s.io/v1/clusterroles',
+  'ClusterRole',
+  false,
+);
 export const podDisruptionBudgets: KindRef<PodDisruptionBudget> = ref(
   'policy/v1/poddisruptionbudgets',
   'PodDisruptionBudget',

@@ -42,6 +42,8 @@ export interface ServerCommandOptions {
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
   readonly podRoutes?: boolean;
+  /** Who is asked what a request may do: `Node,RBAC`. */
+  readonly authorizationMode: string;
   readonly etcdServers?: readonly string[];
   readonly etcdCafile?: string;
   readonly etcdCertfile?: string;

@@ -8,6 +8,7 @@ const server: ServerCommandOptions = {
   listen: ['192.0.2.10:6443'],
   advertiseAddress: '192.0.2.10',
   serviceCidr: '10.96.0.0/16',
+  authorizationMode: 'Node,RBAC',
   clusterCidr: '10.244.0.0/16',
   nodeCidrMaskSize: 24,
   clusterDns: '10.96.0.10',

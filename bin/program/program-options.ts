@@ -17,6 +17,7 @@ import { nodePrefixBitsMax } from '#control-plane/controllers/node-ipam/node-ran
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
+import { readModes } from '#control-plane/apiserver/chain/authz/modes.ts';
 import type { Role } from './program.ts';
 
 /** @throws E_USAGE with all that is wrong, in one line */
@@ -37,9 +38,19 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...(adminServer === undefined || isHttpsUrl(adminServer)
       ? []
       : [`--admin-server ${adminServer}: not an https URL`]),
+    ...modeProblems(options),
     ...etcdProblems(options),
     ...etcdListenProblems(options, listenProblems),
   ];
+}
+
+function modeProblems({ authorizationMode }: ServerCommandOptions): readonly string[] {
+  try {
+    readModes(authorizationMode);
+    return [];
+  } catch (error) {
+    return [`--authorization-mode ${authorizationMode}: ${describeError(error)}`];
+  }
 }
 
 function etcdProblems(options: ServerCommandOptions): readonly string[] {

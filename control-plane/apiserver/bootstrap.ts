@@ -2,17 +2,17 @@ import { apiServices } from './api-services.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import type { ServiceCIDRStatus } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
-import { at, equalJson, objectOf, stringOf, typed } from '#api/wire/json.ts';
+import { equalJson, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { describeError, isPodwrightError } from '#base/errors.ts';
+import { describeError } from '#base/errors.ts';
 import { classOfIp } from '#base/ip-class.ts';
 import { systemPriorities } from './chain/admission/priority.ts';
 import { announceServer, withdrawServer } from './announced-servers.ts';
+import { ensureAccess } from './bootstrap-access.ts';
 import { builtIn } from './built-in.ts';
-import { createObject } from './verbs/create.ts';
+import { ensure, serverUser } from './ensure.ts';
 import { repairClaims } from './services/claims.ts';
-import type { User } from './serve/request.ts';
 import type { ServerContext } from './server-context.ts';
 import { updateObject } from './verbs/update.ts';
 
@@ -25,8 +25,6 @@ const serviceCidrs = builtIn('networking.k8s.io', 'v1', 'servicecidrs');
 const apiServiceKind = builtIn('apiregistration.k8s.io', 'v1', 'apiservices');
 const priorityClasses = builtIn('scheduling.k8s.io', 'v1', 'priorityclasses');
 
-/** As whom the server writes what it needs itself. */
-export const serverUser: User = { name: 'system:apiserver', groups: ['system:masters'] };
 const priorityUses: Readonly<Record<string, string>> = {
   'system-cluster-critical': 'run in the cluster, but can be moved to another node if necessary',
   'system-node-critical': 'not be moved from their current node',
@@ -46,6 +44,7 @@ export async function bootstrap(context: ServerContext, caCertPem: string): Prom
     metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
     data: { 'client-ca-file': caCertPem },
   });
+  await ensureAccess(context);
   for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
   for (const object of apiServices()) await ensure(context, apiServiceKind, object);
   await ensureServiceCidr(context);
@@ -160,22 +159,6 @@ async function ensureKubernetesService(context: ServerContext): Promise<void> {
     endpoints: hosts.map((host) => ({ addresses: [host], conditions: { ready: true } })),
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   });
-}
-
-async function ensure(context: ServerContext, kind: Kind, object: JsonObject): Promise<void> {
-  const namespace = stringOf(at(object, 'metadata.namespace'));
-  const present = await context.registry.read(kind, namespace, stringOf(at(object, 'metadata.name')));
-  if (present !== undefined) return;
-  const typed = {
-    kind: kind.kind,
-    apiVersion: kind.group === '' ? kind.version : `${kind.group}/${kind.version}`,
-    ...object,
-  };
-  try {
-    await createObject(context, { kind, namespace, object: typed, user: serverUser, dryRun: false });
-  } catch (error) {
-    if (!isPodwrightError(error, 'E_API') || error.detail['reason'] !== 'AlreadyExists') throw error;
-  }
 }
 
 async function ensureCurrent(context: ServerContext, kind: Kind, object: JsonObject): Promise<void> {

@@ -133,6 +133,11 @@ const objects: readonly { readonly path: string; readonly want: readonly object[
   },
 ];
 
+/** bootstrap-policy.test.ts has them. */
+const access = ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'].map(
+  (resource) => `/apis/rbac.authorization.k8s.io/v1/${resource}`,
+);
+
 describe('a cluster that nobody has used', () => {
   let test: TestServer;
   beforeAll(async () => {
@@ -162,7 +167,8 @@ describe('a cluster that nobody has used', () => {
         if ((await itemsOf(path)).length > 0) found.push(path);
       }
     }
-    expect(found.toSorted()).toEqual([...objects.map(({ path }) => path), '/api/v1/configmaps'].toSorted());
+    const known = [...objects.map(({ path }) => path), ...access, '/api/v1/configmaps'];
+    expect(found.toSorted()).toEqual(known.toSorted());
   });
 
   it('an IPAddress comes and goes with its Service, and comes back while that has it', async () => {

@@ -4,7 +4,6 @@ import type { Logger } from '#base/log.ts';
 import type { ServiceAllocators } from './services/allocators.ts';
 import type { TokenAuthority } from './chain/authn/tokens.ts';
 import type { AdmissionContext, AdmissionPlugin } from './chain/admission/admission.ts';
-import type { Authorizer } from './chain/authz/authorizer.ts';
 import type { InFlight } from './chain/in-flight.ts';
 import type { NodeStreams } from './nodes/node-streams.ts';
 import type { RequestTurns } from './serve/request-turns.ts';
@@ -21,8 +20,6 @@ export interface ServerContext extends AdmissionContext {
   readonly logger: Logger;
   readonly allocators: ServiceAllocators;
   readonly tokens: TokenAuthority;
-  /** Who may do what: the one that requests, upgrades, impersonation and reviews ask. */
-  readonly authorizer: Authorizer;
   /** Who has a say in writes, in order. */
   readonly admission: readonly AdmissionPlugin[];
   /** In which requests begin, whatever way they come. */

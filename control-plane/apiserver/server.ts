@@ -12,8 +12,10 @@ import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
-import { admissionPlugins } from './chain/admission/plugins.ts';
+import { allPlugins } from './chain/admission/plugins.ts';
+import { emptyBooks, keepBooks } from './chain/authz/access-books.ts';
 import { createAuthorizer } from './chain/authz/authorizers.ts';
+import type { AuthorizationMode } from './chain/authz/modes.ts';
 import { InFlight } from './chain/in-flight.ts';
 import { NodeStreams } from './nodes/node-streams.ts';
 import { TokenAuthority } from './chain/authn/tokens.ts';
@@ -56,6 +58,8 @@ export interface ApiServerOptions {
   readonly etcd?: Pick<EtcdStoreOptions, 'endpoints' | 'tls'>;
   /** Serves the store as etcd, where it is not in one. */
   readonly etcdListen?: EtcdListen;
+  /** Who is asked what a request may do, in order. Default Node, RBAC. */
+  readonly authorizationModes?: readonly AuthorizationMode[];
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
@@ -65,6 +69,8 @@ export interface ApiServerOptions {
 /** What a node needs to join: its kubeconfig, and the certificate that its own server shows. */
 export interface NodeCredentials {
   readonly kubeconfig: string;
+  /** As `system:kube-proxy`, for what a node's proxy, DNS and routes read of others. */
+  readonly proxyKubeconfig: string;
   readonly serving: KeyPair;
   /** Verifies the API server, and the client certificates of whoever asks the node. */
   readonly caCertPem: string;
@@ -117,6 +123,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store, pki, clock }));
   const closing = new AbortController();
   const registry = new Registry(store, () => clock.now());
+  const books = emptyBooks();
+  undo.use(await keepBooks({ registry, clock, logger }, books));
   const inFlight = new InFlight();
   const context: Mutable<ServerContext> = {
     kinds: createKindCatalogue(),
@@ -127,8 +135,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     allocators,
     quotaTurns: createTurns(),
     tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
-    authorizer: createAuthorizer({ registry, clock, logger }),
-    admission: admissionPlugins,
+    authorizer: createAuthorizer(books, options.authorizationModes),
+    books,
+    admission: allPlugins,
     inFlight,
     metrics: new RequestMetrics({ revision: () => store.revision, inFlight: () => inFlight.taken() }),
     turns: new RequestTurns(),
@@ -204,7 +213,12 @@ function runningServer(
     issueNodeCredentials: async (name, { serverUrl, hosts }) => {
       const user = { name: `system:node:${name}`, groups: ['system:nodes'] };
       const serving = await pki.issueServing(user.name, user.groups, [...new Set([name, ...hosts])]);
-      return { kubeconfig: await issueKubeconfig(user, serverUrl), serving, caCertPem };
+      return {
+        kubeconfig: await issueKubeconfig(user, serverUrl),
+        proxyKubeconfig: await issueKubeconfig({ name: 'system:kube-proxy', groups: [] }, serverUrl),
+        serving,
+        caCertPem,
+      };
     },
     issueKubeconfig,
     close,

@@ -5,6 +5,7 @@ import type { Controller } from '#client/controller.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ControllerContext } from './controller-context.ts';
+import { runClusterRoleAggregation } from './clusterrole-aggregation/reconcile.ts';
 import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
@@ -71,6 +72,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runVolumeProtection(context),
     runServiceCidrProtection(context),
     runGarbageCollector(context),
+    runClusterRoleAggregation(context),
   ];
   return {
     [Symbol.asyncDispose]: async () => {

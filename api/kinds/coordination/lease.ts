@@ -8,8 +8,8 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 /** Rules of Leases. */
 export const leaseRules: KindRules = {
   effect: acted('control-plane/controllers/node-lifecycle/reconcile.ts'),
-  refuseNode: ({ namespace }) =>
-    namespace === 'kube-node-lease'
+  refuseNode: ({ node, namespace, name }) =>
+    namespace === 'kube-node-lease' && name !== node
       ? 'can only access node lease with the same name as the requesting node'
       : undefined,
   tracksGeneration: false,

@@ -21,6 +21,7 @@ export const namespaceRules: KindRules = {
   ],
   completeDefaults: labelNamespace,
   defaultsFollowName: true,
+  namesItsNamespace: true,
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Active' }),
   prepareCreate: (namespace) => withPath(namespace, 'spec.finalizers', ['kubernetes']),

@@ -1,5 +1,6 @@
 import { at, objectsOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
+import { refuseNodeWrite } from '#api/kinds/node-writes/node.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { nodeCells } from '#api/table/core.ts';
@@ -19,8 +20,7 @@ export const nodeRules: KindRules = {
     ['spec.podCIDRs', (spec) => (stringOf(spec['podCIDR']) === '' ? undefined : [spec['podCIDR']])],
   ],
   admit: taintNode,
-  refuseNode: ({ node, name }) =>
-    `node ${JSON.stringify(node)} is not allowed to modify node ${JSON.stringify(name)}`,
+  refuseNode: refuseNodeWrite,
   tracksGeneration: false,
   keepsStatusOnCreate: true,
   validate: taintErrors,

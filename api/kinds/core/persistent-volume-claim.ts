@@ -1,6 +1,7 @@
-import { typed } from '#api/wire/json.ts';
+import { equalJson, objectOf, typed } from '#api/wire/json.ts';
 import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
 import { protectedBy } from './storage-protection.ts';
 import { validateClaim, validateClaimStatus, validateClaimUpdate } from './volumes/claim-validation.ts';
@@ -14,6 +15,12 @@ export const persistentVolumeClaimRules: KindRules = {
     ['spec.volumeMode', 'Filesystem'],
   ],
   admit: protectedBy('kubernetes.io/pvc-protection'),
+  refuseNode: ({ node, subresource, old = {}, object = {} }) => {
+    if (subresource !== 'status') return 'may only update PVC status';
+    return equalJson(withoutNodesPart(old), withoutNodesPart(object))
+      ? undefined
+      : `node ${JSON.stringify(node)} is not allowed to update fields other than status.capacity and status.conditions`;
+  },
   tracksGeneration: false,
   initialStatus: () => ({ phase: 'Pending' }),
   validate: validateClaim,
@@ -24,3 +31,16 @@ export const persistentVolumeClaimRules: KindRules = {
   answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeClaimCells(typed(object), now),
 };
+
+/** Without what a node may say of a claim that it has mounted. */
+function withoutNodesPart(claim: JsonObject): JsonObject {
+  const { resourceVersion: _version, managedFields: _fields, ...metadata } = objectOf(claim['metadata']);
+  const {
+    capacity: _capacity,
+    conditions: _conditions,
+    allocatedResources: _allocated,
+    allocatedResourceStatuses: _statuses,
+    ...status
+  } = objectOf(claim['status']);
+  return { ...claim, metadata, status };
+}

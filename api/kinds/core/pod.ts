@@ -1,6 +1,7 @@
 import { forbiddenField } from '#api/errors/field-error.ts';
 import { at, listOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
+import { refusePodLate, refusePodWrite } from '#api/kinds/node-writes/pod.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { podParts } from './pod-parts.ts';
@@ -15,6 +16,8 @@ export const podRules: KindRules = {
   effect: acted('agent/kubelet/sync/pod-workers.ts'),
   podSpec: { path: 'spec', isTemplate: false },
   admit: admitPod,
+  refuseNode: refusePodWrite,
+  refuseNodeLate: refusePodLate,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
   validate: validatePod,
   validateCreate: (pod) =>

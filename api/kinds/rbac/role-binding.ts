@@ -1,7 +1,7 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { notSupportedField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { at, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
-import { noRbac } from '#api/kinds/effect.ts';
+import { ruled } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -20,7 +20,7 @@ const bindingDefaults: readonly DefaultRule[] = [
 
 /** Rules of RoleBindings. */
 export const roleBindingRules: KindRules = {
-  effect: noRbac,
+  effect: ruled,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,
@@ -31,7 +31,7 @@ export const roleBindingRules: KindRules = {
 
 /** Rules of ClusterRoleBindings. */
 export const clusterRoleBindingRules: KindRules = {
-  effect: noRbac,
+  effect: ruled,
   defaults: bindingDefaults,
   tracksGeneration: false,
   nameFormat: pathSegment,

@@ -1,13 +1,13 @@
 import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import { listOf, objectsOf } from '#api/wire/json.ts';
-import { noRbac } from '#api/kinds/effect.ts';
+import { ruled } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { pathSegment } from '#api/validation/format.ts';
 
 /** Rules of Roles. */
 export const roleRules: KindRules = {
-  effect: noRbac,
+  effect: ruled,
   tracksGeneration: false,
   nameFormat: pathSegment,
   validate: (role) => ruleErrors(role, false),
@@ -15,7 +15,7 @@ export const roleRules: KindRules = {
 
 /** Rules of ClusterRoles. */
 export const clusterRoleRules: KindRules = {
-  effect: noRbac,
+  effect: ruled,
   tracksGeneration: false,
   nameFormat: pathSegment,
   validate: (role) => ruleErrors(role, true),

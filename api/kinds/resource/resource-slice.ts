@@ -7,6 +7,10 @@ import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 export const resourceSliceRules: KindRules = {
   effect: noDevices,
   answersDeleteWithObject: true,
+  refuseNode: ({ node, operation, object = {} }) =>
+    operation === 'create' && at(object, 'spec.nodeName') !== node
+      ? 'can only create ResourceSlice with the same NodeName as the requesting node'
+      : undefined,
   selectableFields: ['spec.nodeName', 'spec.driver'],
   cells: (slice, now) => [
     nameOf(slice),

@@ -8,6 +8,8 @@ import { validateCsiNode, validateCsiNodeUpdate } from './csi-validation.ts';
 export const csiNodeRules: KindRules = {
   effect: noVolumes,
   answersDeleteWithObject: true,
+  refuseNode: ({ node, name }) =>
+    name === node ? undefined : 'can only access CSINode with the same name as the requesting node',
   tracksGeneration: false,
   validate: validateCsiNode,
   validateUpdate: validateCsiNodeUpdate,

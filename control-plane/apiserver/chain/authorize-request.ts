@@ -19,7 +19,11 @@ export function impersonate(authorizer: Authorizer, asked: Asked): User | Promis
 
 /** Waits only where an authorizer does. @throws {E_API} 403 */
 export function checkAccess(authorizer: Authorizer, { request, route, user }: Asked): void | Promise<void> {
-  const attributes = attributesOf(request, route, user);
+  return checkAccessTo(authorizer, attributesOf(request, route, user));
+}
+
+/** As `checkAccess`, of what is asked for in an authorizer's words. @throws {E_API} 403 */
+export function checkAccessTo(authorizer: Authorizer, attributes: Attributes): void | Promise<void> {
   const answer = authorizer.decide(attributes);
   return answer instanceof Promise
     ? answer.then((decision) => enforce(attributes, decision))

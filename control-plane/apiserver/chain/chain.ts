@@ -14,7 +14,8 @@ import { errorResponse, withWarnings } from '#control-plane/apiserver/serve/resp
 import { isLongRunning, parseRoute, type Route } from './route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { slowSeconds, tellRefusal, tellSlow } from '#control-plane/apiserver/serve/tell-request.ts';
-import { checkAccess, impersonate } from './authorize-request.ts';
+import { attributesOfPath } from './attributes.ts';
+import { checkAccess, checkAccessTo, impersonate } from './authorize-request.ts';
 import { labelsOf } from './request-labels.ts';
 
 /** A request that has come through. */
@@ -92,7 +93,10 @@ async function answer<T>(
   let passed: AuthorizedRequest | undefined;
   try {
     const caller = await authenticate(context, request);
-    if (routed.route === undefined) throw routed.error;
+    if (routed.route === undefined) {
+      await checkAccessTo(context.authorizer, attributesOfPath(request, caller));
+      throw routed.error;
+    }
     const { route } = routed;
     if (!isLongRunning(route)) checkTimeout(request.query.get('timeout'));
     const effective = impersonate(context.authorizer, { request, route, user: caller });

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/serve/request.ts';
 import { impersonate } from './authorize-request.ts';
-import { emptyParts } from './authz/authorizer-parts.fixture.ts';
+
+import { emptyBooks } from './authz/access-books.ts';
 import { createAuthorizer } from './authz/authorizers.ts';
 import { parseRoute } from './route.ts';
 import { impersonationOf } from './impersonate.ts';
@@ -174,7 +175,7 @@ describe('impersonate()', () => {
     const request = requestWith(...given);
     const route = parseRoute(createKindCatalogue(), request);
     const asked = { request, route, user: { name: 'bob', groups: ['system:unauthenticated'] } };
-    await expect(impersonate(createAuthorizer(emptyParts()), asked)).rejects.toThrow(
+    await expect(impersonate(createAuthorizer(emptyBooks()), asked)).rejects.toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );
   });

@@ -3,6 +3,7 @@ import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { createTurns } from '#base/turns.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { emptyBooks } from '#control-plane/apiserver/chain/authz/access-books.ts';
 import { createAuthorizer } from '#control-plane/apiserver/chain/authz/authorizers.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { InFlight } from '#control-plane/apiserver/chain/in-flight.ts';
@@ -20,6 +21,7 @@ export async function contextWith(
   objects: Store = createFakeStore(),
 ): Promise<ServerContext> {
   const clock = createFakeClock();
+  const books = emptyBooks();
   const registry = new Registry(objects, () => clock.now());
   const context = {
     ...{
@@ -27,7 +29,8 @@ export async function contextWith(
       clock,
       logger: silentLogger,
       admission,
-      authorizer: createAuthorizer({ registry, clock, logger: silentLogger }),
+      authorizer: createAuthorizer(books, ['Authenticated']),
+      books,
     },
     allocators: new ServiceAllocators('10.0.0.0/24'),
     quotaTurns: createTurns(),

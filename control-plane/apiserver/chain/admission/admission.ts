@@ -1,5 +1,7 @@
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import type { Authorizer } from '#control-plane/apiserver/chain/authz/authorizer.ts';
+import type { AccessBooks } from '#control-plane/apiserver/chain/authz/access-books.ts';
 import type { RequestScope, User } from '#control-plane/apiserver/serve/request.ts';
 import type { Verb } from '#control-plane/apiserver/chain/route.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
@@ -46,6 +48,9 @@ export interface AdmissionContext {
   readonly registry: Registry;
   /** By namespace: creations that a quota counts. */
   readonly quotaTurns: Turns;
+  /** Whether who asks might do something else as well. */
+  readonly authorizer: Authorizer;
+  readonly books: AccessBooks;
 }
 
 /**

@@ -1,33 +1,65 @@
 import { rulesOf } from '#api/kinds/rules-of.ts';
-import { forbidden } from '#api/errors/status.ts';
-import type { User } from '#control-plane/apiserver/serve/request.ts';
-import type { AdmissionAttributes, AdmissionPlugin, Handling } from './admission.ts';
+import { forbidden, notFound } from '#api/errors/status.ts';
+import type { NodeLookUp } from '#api/kinds/rules.ts';
+import type { Kind } from '#api/schema/kinds.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { builtIn } from '#control-plane/apiserver/built-in.ts';
+import { nodeNameOf } from '#control-plane/apiserver/chain/authz/node/node-authorizer.ts';
+import type {
+  AdmissionAttributes,
+  AdmissionContext,
+  AdmissionPlugin,
+  AdmissionRequest,
+  Handling,
+} from './admission.ts';
+
+const pods = builtIn('', 'v1', 'pods');
+const nodes = builtIn('', 'v1', 'nodes');
 
 /**
- * A node writes its own Node and its own heartbeat, not those of others (plugin/pkg/admission/noderestriction). The rest of what
- * that plugin refuses comes with Node authorisation.
+ * A node writes what is its own: its Node, its heartbeat, its pods' status, tokens of its pods (plugin/pkg/admission/noderestriction). What
+ * that is for each kind is in the kind's file.
  */
 export const nodeRestriction: AdmissionPlugin = {
   name: 'NodeRestriction',
   handles: handlingOf,
-  admit: (_context, { attributes }) => checkWrite(attributes),
+  admit: (context, request) => {
+    const { kind, name } = request.attributes;
+    const write = writeOf(request);
+    if (write === undefined) return undefined;
+    const cause = rulesOf(kind).refuseNode?.(write);
+    if (cause !== undefined) throw forbidden(kind, name, cause);
+    const { refuseNodeLate } = rulesOf(kind);
+    if (refuseNodeLate === undefined || write.operation !== 'create') return undefined;
+    return refuseNodeLate(write, lookUpIn(context, request.attributes)).then((late) => {
+      if (late !== undefined) throw forbidden(kind, name, late);
+      return undefined;
+    });
+  },
 };
 
-/** Which node a user is, by name and group; undefined for everybody else. */
-export function nodeNameOf({ name, groups }: User): string | undefined {
-  const prefix = 'system:node:';
-  return name.startsWith(prefix) && groups.includes('system:nodes') ? name.slice(prefix.length) : undefined;
-}
-
 function handlingOf({ operation, verb, kind, user }: AdmissionAttributes): Handling {
-  if (nodeNameOf(user) === undefined || rulesOf(kind).refuseNode === undefined) return 'no';
+  const { refuseNode, refuseNodeLate } = rulesOf(kind);
+  if ((refuseNode ?? refuseNodeLate) === undefined || nodeNameOf(user) === undefined) return 'no';
   // Through a proxy nothing is written but by what is behind it.
-  return operation === 'connect' && (verb === 'get' || verb === 'create') ? 'no' : 'atOnce';
+  if (operation === 'connect' && (verb === 'get' || verb === 'create')) return 'no';
+  return refuseNodeLate !== undefined && operation === 'create' ? 'mayWait' : 'atOnce';
 }
 
-function checkWrite({ kind, namespace, name, user }: AdmissionAttributes): undefined {
+function writeOf({
+  attributes: { user, operation, subresource, namespace, name },
+  object,
+  old,
+}: AdmissionRequest): Parameters<NonNullable<ReturnType<typeof rulesOf>['refuseNode']>>[0] | undefined {
   const node = nodeNameOf(user);
-  if (node === undefined || name === node) return;
-  const cause = rulesOf(kind).refuseNode?.({ node, namespace, name });
-  if (cause !== undefined) throw forbidden(kind, name, cause);
+  return node === undefined ? undefined : { node, operation, subresource, namespace, name, object, old };
+}
+
+function lookUpIn({ registry }: AdmissionContext, { namespace }: AdmissionAttributes): NodeLookUp {
+  const read = async (kind: Kind, where: string, name: string): Promise<JsonObject> => {
+    const entry = await registry.read(kind, where, name);
+    if (entry === undefined) throw notFound(kind, name);
+    return entry.object;
+  };
+  return { pod: (name) => read(pods, namespace, name), node: (name) => read(nodes, '', name) };
 }

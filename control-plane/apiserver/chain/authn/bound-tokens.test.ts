@@ -40,7 +40,7 @@ describe('tokens of service accounts', () => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const options = {
       port: test.server.ports[0],
-      path: `${ns}/pods`,
+      path: '/api', // Which everybody may ask for who said who they are.
       headers,
       ca: test.server.caCertPem,
       ...tls,

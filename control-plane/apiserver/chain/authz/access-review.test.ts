@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#api/meta/object.ts';
 import { reviewAccess, reviewRules, subjectOf } from './access-review.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
-import { emptyParts } from './authorizer-parts.fixture.ts';
+
+import { emptyBooks } from './access-books.ts';
 import { createAuthorizer } from './authorizers.ts';
 import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/authenticate.ts';
 
@@ -108,7 +109,7 @@ describe('reviewAccess()', () => {
   });
 
   it('takes one question', async () => {
-    const authorizer = createAuthorizer(emptyParts());
+    const authorizer = createAuthorizer(emptyBooks(), ['Authenticated']);
     await expect(reviewAccess(authorizer, { spec: {} }, user)).rejects.toThrow('exactly one of');
   });
 });
@@ -134,12 +135,14 @@ describe('reviewRules()', () => {
     },
   ])('lists what $groups may do', async ({ groups, want }) => {
     const review = { spec: { namespace: 'n' } };
-    expect(await reviewRules(createAuthorizer(emptyParts()), review, { name: 'x', groups })).toEqual(want);
+    expect(
+      await reviewRules(createAuthorizer(emptyBooks(), ['Authenticated']), review, { name: 'x', groups }),
+    ).toEqual(want);
   });
 });
 
 describe('a review and the requests of whom it is about', () => {
-  const authorizer = createAuthorizer(emptyParts());
+  const authorizer = createAuthorizer(emptyBooks(), ['Authenticated']);
   it.each([
     {
       name: 'system:serviceaccount:n:a',

@@ -8,6 +8,7 @@ const users: readonly User[] = [
   { name: 'alice', groups: ['system:authenticated'] },
   { name: 'system:node:a', groups: ['system:nodes', 'system:authenticated'] },
   { name: '', groups: [] },
+  { name: 'root', groups: ['system:masters'] },
 ];
 const pods = { kind: 'resource', group: '', resource: 'pods', subresource: '', namespace: 'n', name: '' };
 const questions = [

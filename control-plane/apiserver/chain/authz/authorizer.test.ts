@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { conformAuthorizer } from './authorizer.conformance.ts';
 import { describeDenial, unionOf, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
-import { emptyParts } from './authorizer-parts.fixture.ts';
+
+import { emptyBooks } from './access-books.ts';
 import { createAuthorizer, createAuthorizers } from './authorizers.ts';
 
-const parts = emptyParts();
+const parts = emptyBooks();
+parts.rbac.putRole('', 'reader', [{ verbs: ['list'], apiGroups: [''], resources: ['pods'] }]);
+parts.rbac.putBinding({
+  metadata: { name: 'b' },
+  roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' },
+  subjects: [{ kind: 'User', name: 'alice' }],
+});
 for (const authorizer of createAuthorizers(parts)) conformAuthorizer(() => authorizer);
 conformAuthorizer(() => createAuthorizer(parts));
 

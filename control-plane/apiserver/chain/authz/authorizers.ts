@@ -1,22 +1,38 @@
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { authenticatedAuthorizer } from './authenticated.ts';
+import type { AccessBooks } from './access-books.ts';
 import { unionOf, type Authorizer } from './authorizer.ts';
+import { authenticatedAuthorizer } from './authenticated.ts';
+import { defaultModes, type AuthorizationMode } from './modes.ts';
+import { nodeAuthorizer } from './node/node-authorizer.ts';
+import { everything, nothing, privilegedAuthorizer } from './privileged.ts';
 import { publicPathsAuthorizer } from './public-paths.ts';
+import { rbacAuthorizer } from './rbac/rbac-authorizer.ts';
 
-/** What an authorizer may go by, beside what it is asked. */
-export type AuthorizerParts = Pick<ServerContext, 'registry' | 'clock' | 'logger'>;
+const makers: Readonly<Record<AuthorizationMode, (books: AccessBooks) => Authorizer>> = {
+  Node: ({ nodes, nodeRules }) => nodeAuthorizer(nodes, nodeRules),
+  RBAC: ({ rbac }) => rbacAuthorizer(rbac),
+  AlwaysAllow: () => ({
+    name: 'AlwaysAllow',
+    decide: () => ({ decision: 'allow', reason: '' }),
+    rulesOf: () => everything,
+  }),
+  AlwaysDeny: () => ({
+    name: 'AlwaysDeny',
+    decide: () => ({ decision: 'noOpinion', reason: 'Everything is forbidden.' }),
+    rulesOf: () => nothing,
+  }),
+  /** Whoever said who they are may do everything, and anybody may ask whether the server is well. */
+  Authenticated: () => unionOf([authenticatedAuthorizer, publicPathsAuthorizer]),
+};
 
-/** Who is asked, in this order. */
-const makers: readonly ((parts: AuthorizerParts) => Authorizer)[] = [
-  () => authenticatedAuthorizer,
-  () => publicPathsAuthorizer,
-];
-
-export function createAuthorizers(parts: AuthorizerParts): readonly Authorizer[] {
-  return makers.map((make) => make(parts));
+/** Each of those who are asked, in order. */
+export function createAuthorizers(
+  books: AccessBooks,
+  modes: readonly AuthorizationMode[] = defaultModes,
+): readonly Authorizer[] {
+  return [privilegedAuthorizer, ...modes.map((mode) => makers[mode](books))];
 }
 
 /** The one that everybody asks: requests, upgrades, impersonation, reviews. */
-export function createAuthorizer(parts: AuthorizerParts): Authorizer {
-  return unionOf(createAuthorizers(parts));
+export function createAuthorizer(books: AccessBooks, modes?: readonly AuthorizationMode[]): Authorizer {
+  return unionOf(createAuthorizers(books, modes));
 }

@@ -1,0 +1,51 @@
+import { at, stringOf, typed } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import {
+  bootstrapPolicy,
+  reconcile,
+  type Present,
+  type Wanted,
+} from './chain/authz/rbac/bootstrap-policy.ts';
+import { makeUnlessThere } from './ensure.ts';
+import type { ServerContext } from './server-context.ts';
+
+/**
+ * Roles and bindings that every cluster has, made or given what they lack. What somebody deleted comes back with the next start. Those of
+ * a kind are written together, as the store then makes one write of them to the disk.
+ */
+export async function ensureAccess(context: ServerContext): Promise<void> {
+  const byKind = Map.groupBy(bootstrapPolicy(), ({ kind }) => kind);
+  for (const [kind, wanted] of byKind) {
+    const present = new Map(
+      (await context.registry.readAll(kind, '')).map((object) => [keyOf(object), object]),
+    );
+    await Promise.all(
+      wanted.map(async (one) => {
+        const found = present.get(`${one.namespace ?? ''}/${one.name}`);
+        await (found === undefined ? makeUnlessThere(context, kind, objectOf(one)) : bringUp(context, one));
+      }),
+    );
+  }
+}
+
+function keyOf(object: JsonObject): string {
+  return `${stringOf(at(object, 'metadata.namespace'))}/${stringOf(at(object, 'metadata.name'))}`;
+}
+
+function objectOf({ kind: _kind, name, namespace, labels, annotations, ...rest }: Wanted): JsonObject {
+  const metadata = { name, ...(namespace === undefined ? {} : { namespace }), labels, annotations };
+  return { metadata, ...rest };
+}
+
+async function bringUp(context: ServerContext, wanted: Wanted): Promise<void> {
+  const { kind, namespace = '', name } = wanted;
+  const { decision } = await context.registry.change(kind, { namespace, name }, (current) => {
+    const object = current?.object ?? {};
+    if (current === undefined) return { write: 'nothing', object } as const;
+    const next = reconcile(typed<Present>(object), wanted);
+    if (next.action === 'keep') return { write: 'nothing', object } as const;
+    if (next.action === 'recreate') return { write: 'remove', object } as const;
+    return { write: 'put', object: { ...object, ...next.object } } as const;
+  });
+  if (decision.write === 'remove') await makeUnlessThere(context, kind, objectOf(wanted));
+}
