@@ -6,12 +6,15 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import type { Probe } from '#api/generated/objects.ts';
 import { createFakeRuntime } from '#agent/runtime/runtime.fake.ts';
+import { headersOf } from './handler.ts';
 import { runProbe } from './probe-loop.ts';
 
 const closed: string[] = [];
+let seen: readonly string[] = [];
 const runtime = createFakeRuntime({ clock: systemClock });
 const web = http.createServer((request, response) => {
   const { pathname } = new URL(request.url ?? '/', 'http://x');
+  seen = request.rawHeaders;
   if (pathname === '/slow') return;
   if (pathname === '/endless' || pathname === '/endless-bad') {
     response.writeHead(pathname === '/endless' ? 200 : 500);
@@ -140,5 +143,73 @@ describe('runProbe()', () => {
     closed.length = 0;
     await run(get('/endless'));
     await vi.waitFor(() => expect(closed).toEqual(['/endless']), 10_000);
+  });
+
+  test('sends headers as often as they are given, as bytes', async () => {
+    await run(
+      get('/ok', [
+        { name: 'X-A', value: '1' },
+        { name: 'x-a', value: 'ä' },
+        { name: 'User-Agent', value: '' },
+        { name: 'Host', value: 'h' },
+      ]),
+    );
+    expect(seen).toEqual([
+      'Host',
+      'h',
+      'Accept',
+      '*/*',
+      'Connection',
+      'close',
+      'X-A',
+      '1',
+      'x-a',
+      '\u00c3\u00a4',
+    ]);
+  });
+});
+
+describe('headersOf()', () => {
+  const url = new URL('http://10.0.0.1:8080/');
+  const own = ['User-Agent', 'u', 'Accept', '*/*', 'Connection', 'close'];
+  const host = ['Host', '10.0.0.1:8080'];
+  test.each<[string, readonly (readonly [string, string])[], boolean, readonly string[]]>([
+    ['nothing', [], false, [...host, ...own]],
+    [
+      'another Host, of which the first counts',
+      [
+        ['host', 'a'],
+        ['Host', 'b'],
+      ],
+      false,
+      ['Host', 'a', ...own],
+    ],
+    ['an empty Host', [['Host', '']], false, [...host, ...own]],
+    ['a Host where a redirect names another', [['Host', 'a']], true, [...host, ...own]],
+    ['its own User-Agent', [['user-agent', 'x']], false, [...host, 'User-Agent', 'x', ...own.slice(2)]],
+    ['no User-Agent', [['User-Agent', '']], false, [...host, ...own.slice(2)]],
+    ['no Accept', [['Accept', '']], false, [...host, ...own.slice(0, 2), ...own.slice(4)]],
+    [
+      'its own Accept, twice',
+      [
+        ['Accept', 'a'],
+        ['Accept', 'b'],
+      ],
+      false,
+      [...host, ...own.slice(0, 2), ...own.slice(4), 'Accept', 'a', 'Accept', 'b'],
+    ],
+    ['its own Connection', [['Connection', 'x']], false, [...host, ...own.slice(0, 4), 'Connection', 'x']],
+    [
+      'a length of a body',
+      [
+        ['Content-Length', '9'],
+        ['Transfer-Encoding', 'chunked'],
+      ],
+      false,
+      [...host, ...own],
+    ],
+  ])('%s', (_name, given, isElsewhere, want) => {
+    const action = { port: 8080, httpHeaders: given.map(([name, value]) => ({ name, value })) };
+    expect(headersOf(action, url, { userAgent: 'u', isElsewhere })).toEqual(want);
   });
 });

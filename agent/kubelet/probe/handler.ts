@@ -112,9 +112,10 @@ export function resolvePort(port: number | string, container: Container | Epheme
 export async function runHttpGet(
   action: HTTPGetAction,
   target: HandlerTarget,
-  options: { readonly userAgent: string },
+  probe: ProbeOptions,
   signal: AbortSignal,
 ): Promise<HandlerResult> {
+  let options = probe;
   const scheme = (action.scheme ?? 'HTTP').toLowerCase();
   const host = action.host === undefined || action.host === '' ? target.podIp : action.host;
   const port = resolvePort(action.port, target.container);
@@ -122,7 +123,7 @@ export async function runHttpGet(
   const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   let url = new URL(`${scheme}://${authority}${path.startsWith('/') ? path : `/${path}`}`);
   for (let requests = 1; ; requests++) {
-    const answer = await getOnce(url, headersOf(action, options.userAgent), signal);
+    const answer = await getOnce(url, headersOf(action, url, options), signal);
     const { location } = answer;
     if (!followedStatuses.has(answer.status) || location === undefined) return verdict(answer);
     const next = new URL(location, url);
@@ -130,6 +131,8 @@ export async function runHttpGet(
     if (next.hostname !== url.hostname) return verdict(answer);
     if (requests >= requestsMax)
       return { isSuccess: false, output: `Get "${next.href}": stopped after ${requestsMax} redirects` };
+    // A Host of the action's stays where the redirect names no host (net/http).
+    if (URL.canParse(location) || location.startsWith('//')) options = { ...options, isElsewhere: true };
     url = next;
   }
 }
@@ -141,11 +144,45 @@ function verdict({ status, body }: { readonly status: number; readonly body: str
   return { isSuccess: false, output: `HTTP probe failed with statuscode: ${status}` };
 }
 
-function headersOf(action: HTTPGetAction, userAgent: string): Record<string, string> {
-  const given = Object.fromEntries(
-    (action.httpHeaders ?? []).map(({ name, value }) => [name.toLowerCase(), value]),
+interface ProbeOptions {
+  readonly userAgent: string;
+  /** The request is a redirect's, to a host that it names: no longer of the action's Host. */
+  readonly isElsewhere?: boolean;
+}
+
+/** Go's client writes these itself, whatever the action says of them. */
+const unsentHeaders: ReadonlySet<string> = new Set([
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'trailer',
+]);
+
+/**
+ * The lines of the request, name after value: each header of the action as often as it has it; its Host, User-Agent and Accept instead of
+ * ours, and none of the last two where it has them empty (newProbeRequest of the kubelet, and net/http).
+ */
+export function headersOf(
+  { httpHeaders = [] }: HTTPGetAction,
+  url: URL,
+  { userAgent, isElsewhere = false }: ProbeOptions,
+): readonly string[] {
+  const given = httpHeaders.map(({ name, value }) => ({ name, value, key: name.toLowerCase() }));
+  const first = (key: string): string | undefined => given.find((header) => header.key === key)?.value;
+  const own = [
+    ['Host', (isElsewhere ? '' : first('host')) || url.host],
+    ['User-Agent', first('user-agent') ?? userAgent],
+    ['Accept', first('accept') === undefined ? '*/*' : ''],
+    ['Connection', first('connection') === undefined ? 'close' : ''],
+  ].filter(([, value]) => value !== '');
+  const sent = given.filter(
+    ({ key, value }) =>
+      !unsentHeaders.has(key) &&
+      key !== 'user-agent' &&
+      !(key === 'accept' && first('accept') === '' && value === ''),
   );
-  return { 'user-agent': userAgent, accept: '*/*', connection: 'close', ...given };
+  // Values are bytes: Node writes one a character.
+  return [...own, ...sent.map(({ name, value }) => [name, Buffer.from(value).toString('latin1')])].flat();
 }
 
 interface HttpAnswer {
@@ -155,7 +192,7 @@ interface HttpAnswer {
 }
 
 /** Resolves with the answer's beginning, and closes: whether it ever ends is not asked. */
-function getOnce(url: URL, headers: Record<string, string>, signal: AbortSignal): Promise<HttpAnswer> {
+function getOnce(url: URL, headers: readonly string[], signal: AbortSignal): Promise<HttpAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<HttpAnswer>();
   const options = {
     headers,
