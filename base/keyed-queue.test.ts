@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { createFakeClock } from './clock.ts';
 import { KeyedQueue, type KeyOutcome } from './keyed-queue.ts';
+import { currentTurn, nextTurn } from './time-slice.ts';
+import { busyMs } from './time-slice.fixture.ts';
 
 const backoff = { initialMs: 100, factor: 2, maxMs: 1000 };
 
@@ -16,6 +18,11 @@ function setUp(work: (key: string) => Promise<KeyOutcome | void>, concurrencyMax
     onError: (_key, _error, retryMs) => void retries.push(retryMs),
   });
   return { clock, queue, retries };
+}
+
+/** Work has begun by then, whatever others did in this turn. */
+async function begun(): Promise<void> {
+  for (let turns = 0; turns < 3; turns++) await nextTurn();
 }
 
 describe('KeyedQueue', () => {
@@ -33,8 +40,7 @@ describe('KeyedQueue', () => {
     let runs = 0;
     const { queue } = setUp(async () => gates[runs++]?.promise);
     queue.add('a');
-    await Promise.resolve();
-    await Promise.resolve();
+    await begun();
     queue.add('a');
     queue.add('a');
     expect(runs).toBe(1);
@@ -54,11 +60,40 @@ describe('KeyedQueue', () => {
       running--;
     });
     for (const key of ['a', 'b', 'c', 'd']) queue.add(key);
-    await Promise.resolve();
-    await Promise.resolve();
+    await begun();
     gate.resolve();
     await queue.idle();
     expect(most).toBe(2);
+  });
+
+  it('works on a key once in a turn of the event loop, however often it is added', async () => {
+    const turns: number[] = [];
+    const { queue } = setUp(async () => void turns.push(currentTurn()));
+    const { promise: told, resolve } = Promise.withResolvers<void>();
+    setImmediate(async () => {
+      for (let change = 0; change < 100; change++) {
+        queue.add('a');
+        await Promise.resolve(); // As the changes of one read come, each with its promises.
+      }
+      resolve();
+    });
+    await told;
+    await queue.idle();
+    expect(turns.length).toBe(new Set(turns).size);
+    expect(turns.length).toBeLessThan(5);
+  });
+
+  it('works on many keys in several turns of the event loop', async () => {
+    const { queue } = setUp(async () => busyMs(1), 5);
+    let turns = 0;
+    const count = (): void => {
+      turns++;
+      if (queue.size > 0) setImmediate(count);
+    };
+    for (let key = 0; key < 60; key++) queue.add(`${key}`);
+    setImmediate(count);
+    await queue.idle();
+    expect(turns).toBeGreaterThan(3);
   });
 
   it('tries a key that failed again with growing waits, from the start again after a success', async () => {
@@ -110,7 +145,7 @@ describe('KeyedQueue', () => {
     });
     queue.add('a');
     queue.add('b');
-    await Promise.resolve();
+    await begun();
     await queue[Symbol.asyncDispose]();
     expect(reason).toBeInstanceOf(DOMException);
     expect(queue.size).toBe(0);

@@ -1,5 +1,6 @@
 import { backoffMs, type Backoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
+import { currentTurn, nextTurn, TurnTime } from './time-slice.ts';
 
 /** What a worker says of a key: done, look again later, or (by throwing) try again with back-off. */
 export type KeyOutcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
@@ -15,9 +16,13 @@ export interface KeyedQueueOptions<K> {
   readonly onError: (key: K, error: unknown, retryMs: number) => void;
 }
 
+/** Of all queues of the process: what their keys have done at once is a part of one turn of the event loop. */
+const workTime = new TurnTime();
+
 /**
  * Level-triggered work by key: a key is worked on by one worker at a time; added while it is worked on, it is worked on
- * once more; added twice while it waits, once. (The contract of client-go's workqueue.)
+ * once more; added twice while it waits, once. (The contract of client-go's workqueue.) In one turn of the event loop a key is worked on
+ * once: of a thousand changes that come together the first may not have a look at all for itself, and the next another.
  */
 export class KeyedQueue<K extends string> implements AsyncDisposable {
   readonly #options: KeyedQueueOptions<K>;
@@ -25,6 +30,7 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
   readonly #running = new Map<K, Promise<void>>();
   readonly #chosen = new Set<K>(); // in #running, and its work has not begun
   readonly #dirty = new Set<K>(); // added while its work ran
+  readonly #worked = { turn: -1, keys: new Set<K>() }; // on which keys work began in that turn
   readonly #timers = new Map<K, { readonly dueMs: number; readonly timer: Disposable }>();
   readonly #failures = new Map<K, number>();
   readonly #abort = new AbortController();
@@ -99,9 +105,11 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
 
   async #run(key: K): Promise<void> {
     await Promise.resolve(); // The caller of add() never runs work itself.
+    while (!this.#mayWork(key)) await nextTurn();
     this.#chosen.delete(key);
     let afterMs: number | undefined;
     try {
+      this.#abort.signal.throwIfAborted();
       const outcome = (await this.#options.work(key, this.#abort.signal)) ?? done;
       this.#failures.delete(key);
       if (outcome.kind === 'again') afterMs = outcome.afterMs;
@@ -113,6 +121,18 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
     if (this.#dirty.delete(key)) this.add(key);
     else if (afterMs !== undefined) this.addAfter(key, afterMs);
     this.#pump();
+  }
+
+  /** Notes that it does, if it may. */
+  #mayWork(key: K): boolean {
+    const turn = currentTurn();
+    if (turn !== this.#worked.turn) {
+      this.#worked.turn = turn;
+      this.#worked.keys.clear();
+    }
+    if (!this.#abort.signal.aborted && (this.#worked.keys.has(key) || !workTime.isLeft())) return false;
+    this.#worked.keys.add(key);
+    return true;
   }
 
   #noteFailure(key: K, error: unknown): number {

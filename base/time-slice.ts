@@ -1,13 +1,38 @@
 import { performance } from 'node:perf_hooks';
 
-const sliceMs = 8;
+/** What all kinds of work together take of one turn of the event loop, before they leave the rest to the next. */
+const turnMsMax = 8;
+/** What each of them has of a turn, however long the others took: so that all go on. */
+const ownMsMin = 2;
+
+const turn = { number: -1, startMs: 0 };
+
+/** Which turn of the event loop this is: sockets, timers and `setImmediate` are looked at once in each. */
+export function currentTurn(): number {
+  return performance.nodeTiming.uvMetricsInfo.loopCount;
+}
+
+/** How long this turn has been worked in by those who ask here: the first who does begins it. */
+function spentMs(nowMs: number): number {
+  const number = currentTurn();
+  if (number !== turn.number) {
+    turn.number = number;
+    turn.startMs = nowMs;
+  }
+  return nowMs - turn.startMs;
+}
 
 /** Lets others run now and then in a long loop: `if (slice.isOver()) await slice.next()`. */
 export class TimeSlice {
   #startMs = performance.now();
 
+  constructor() {
+    spentMs(this.#startMs);
+  }
+
   isOver(): boolean {
-    return performance.now() - this.#startMs > sliceMs;
+    const nowMs = performance.now();
+    return spentMs(nowMs) > turnMsMax && nowMs - this.#startMs > ownMsMin;
   }
 
   async next(): Promise<void> {
@@ -18,27 +43,23 @@ export class TimeSlice {
 
 /**
  * How much of a turn of the event loop one kind of work takes, however many places do it: what comes in one read, or in messages that
- * follow each other, is all of one turn.
+ * follow each other, is all of one turn. All kinds share the turn, so that many of them make it no longer.
  */
 export class TurnTime {
-  readonly #ms: number;
   /** The turn that was asked about last, and since when. */
   #turn = -1;
   #startMs = 0;
 
-  constructor(ms: number = sliceMs) {
-    this.#ms = ms;
-  }
-
-  /** Whether there is some left. The first who asks in a turn begins it. */
+  /** Whether there is some left. The first time in a turn there is. */
   isLeft(): boolean {
-    const turn = performance.nodeTiming.uvMetricsInfo.loopCount;
-    if (turn !== this.#turn) {
-      this.#turn = turn;
-      this.#startMs = performance.now();
+    const nowMs = performance.now();
+    const ofAllMs = spentMs(nowMs);
+    if (turn.number !== this.#turn) {
+      this.#turn = turn.number;
+      this.#startMs = nowMs;
       return true;
     }
-    return performance.now() - this.#startMs < this.#ms;
+    return ofAllMs < turnMsMax || nowMs - this.#startMs < ownMsMin;
   }
 }
 

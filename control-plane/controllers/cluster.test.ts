@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
+import { nextTurn } from '#base/time-slice.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Deployment, Node, Pod } from '#api/generated/objects.ts';
@@ -37,7 +38,7 @@ async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2'])
   });
   const settle = async (ms = 0): Promise<void> => {
     for (let passed = 0; ; passed += 100) {
-      for (let turn = 0; turn < 400; turn++) await Promise.resolve();
+      for (let turn = 0; turn < 30; turn++) await nextTurn();
       if (passed >= ms) return;
       clock.advance(100);
     }

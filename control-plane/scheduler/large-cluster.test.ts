@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { nextTurn } from '#base/time-slice.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
@@ -53,7 +54,7 @@ async function startCluster(nodes: readonly Node[]) {
   const scheduler = startScheduler({ informers, clock, logger: silentLogger });
   const settle = async (ms = 0): Promise<void> => {
     for (let passed = 0; ; passed += 500) {
-      for (let turn = 0; turn < 200; turn++) await Promise.resolve();
+      for (let turn = 0; turn < 20; turn++) await nextTurn();
       await new Promise((resolve) => setImmediate(resolve));
       if (passed >= ms) return;
       clock.advance(500);

@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
+import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Logger } from '#base/log.ts';
 import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
@@ -26,8 +27,8 @@ export interface SchedulerOptions {
 }
 
 export const defaultSchedulerName = 'default-scheduler';
-/** The event loop is given back after this long, so that 10,000 pods at once do not stop the server. */
-const sliceMaxMs = 10;
+/** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
+const decidingTime = new TurnTime();
 
 /** Binds each pod that waits for a node as soon as its informer tells of it. Runs until disposed. */
 export function startScheduler(options: SchedulerOptions): AsyncDisposable {
@@ -109,15 +110,12 @@ class Scheduler implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { pending, clock } = this.#parts;
+    const { pending } = this.#parts;
     await Promise.resolve(); // All pods that one event loop turn brings are in the queue first.
-    let sliceStartMs = clock.monotonic();
     // Nothing is pending any more once disposed.
     for (let pod = pending.take(); pod !== undefined; pod = pending.take()) {
       this.#schedule(pod);
-      if (clock.monotonic() - sliceStartMs < sliceMaxMs) continue;
-      await clock.sleep(0);
-      sliceStartMs = clock.monotonic();
+      while (!decidingTime.isLeft()) await nextTurn();
     }
     this.#isRunning = false;
   }

@@ -4,8 +4,8 @@ import type { Write } from './write-batch.ts';
 
 /** Writes that share an fsync. */
 const batchWritesMax = 4096;
-/** How long watchers and writers are told in one turn of the event loop: what they do at once is a part of it. */
-const turnMsMax = 8;
+/** What is told together, and done at once because of it, is to take no longer. */
+const tellingMsMax = 4;
 /** Writes that are told together: watchers get what there is of them as one. Fewer where that takes long, one at least. */
 export const toldMax = 64;
 
@@ -27,7 +27,7 @@ export interface WritePumpPorts {
  */
 export class WritePump {
   readonly #ports: WritePumpPorts;
-  readonly #time = new TurnTime(turnMsMax);
+  readonly #time = new TurnTime();
   #queue: Write[] = [];
   #inFlight: readonly Write[] = [];
   #durable: Write[] = [];
@@ -94,8 +94,8 @@ export class WritePump {
         if (this.#durable.length === 0) return;
         await promisesSettled();
         const tookMs = performance.now() - startMs;
-        if (tookMs > turnMsMax / 2) this.#tellAtOnce = Math.max(1, this.#tellAtOnce >> 1);
-        else if (tookMs < turnMsMax / 8) this.#tellAtOnce = Math.min(toldMax, this.#tellAtOnce * 2);
+        if (tookMs > tellingMsMax) this.#tellAtOnce = Math.max(1, this.#tellAtOnce >> 1);
+        else if (tookMs < tellingMsMax / 4) this.#tellAtOnce = Math.min(toldMax, this.#tellAtOnce * 2);
       }
     } finally {
       this.#isTelling = false;

@@ -8,9 +8,8 @@ import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink, type User 
 
 /** Bytes that a streamed body may hold ready before its producer is told to wait. */
 const readyBytesMax = 1_048_576;
-/** In a turn of the event loop, all streams together are read this long: who reads them is in this process, too. */
-const readingMs = 8;
-const readingTime = new TurnTime(readingMs);
+/** Of all streams together: who reads them is in this process, too. */
+const readingTime = new TurnTime();
 
 /** A transport to the API server of this process: no socket, and the same handlers and turns. */
 export function createInProcessTransport(

@@ -1,16 +1,13 @@
 import { nextTurn, promisesSettled, TurnTime } from '#base/time-slice.ts';
 
-/** How long requests may begin in one turn of the event loop: what they do before they first wait is a part of it. */
-const sliceMs = 8;
-
 /**
- * When requests begin. One read of an HTTP/2 connection may bring a thousand, which Node hands over in one turn of the event loop, as a
+ * When requests begin; what they do before they first wait is a part of the turn. One read of an HTTP/2 connection may bring a thousand, which Node hands over in one turn of the event loop, as a
  * controller asks for five hundred pods; done at once, nobody else would be served meanwhile. What has no time in this turn waits for the next: of each connection one,
  * in turns, so that a connection with many waits for itself. Most of what a client resets at once has gone by then.
  */
 export class RequestTurns {
   readonly #waiting = new Map<object, (() => void)[]>();
-  readonly #time = new TurnTime(sliceMs);
+  readonly #time = new TurnTime();
   #isDraining = false;
   /** What the last one that began does at once has not been done yet, so that its time is not known. */
   #isBeginning = false;

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { nextTurn } from '#base/time-slice.ts';
 import { silentLogger } from '#base/log.ts';
 import { watchPresence } from '#base/presence.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
@@ -28,7 +29,7 @@ function setUp(nodeCount: number, clusterCidr: string) {
   const patches = () => client.writes.filter((write) => write.startsWith('patch nodes')).length;
   const settle = async (): Promise<void> => {
     await controller.idle();
-    for (let turn = 0; turn < 50; turn++) await Promise.resolve();
+    for (let turn = 0; turn < 10; turn++) await nextTurn();
     await controller.idle();
   };
   const rangeOf = (name: string) =>

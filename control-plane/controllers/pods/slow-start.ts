@@ -1,3 +1,8 @@
+import { nextTurn, TurnTime } from '#base/time-slice.ts';
+
+/** Of all owners: what a write does before it waits is a part of the turn. */
+const writingTime = new TurnTime();
+
 /** Writes of one batch that are under way at once. */
 const batchMax = 64;
 
@@ -12,7 +17,11 @@ export async function slowStart(
   let done = 0;
   for (let size = 1; done < count; size = Math.min(size * 2, batchMax)) {
     const start = done;
-    const batch = Array.from({ length: Math.min(size, count - start) }, (_, index) => act(start + index));
+    const batch: Promise<void>[] = [];
+    for (let index = start; index < Math.min(start + size, count); index++) {
+      while (!writingTime.isLeft()) await nextTurn();
+      batch.push(act(index));
+    }
     const results = await Promise.allSettled(batch);
     const failed = results.filter((result) => result.status === 'rejected');
     done += results.length - failed.length;
