@@ -7,8 +7,11 @@ export interface Indexes<T> {
   ensure(name: string, values: IndexFunction<T>, objects: ReadonlyMap<string, T>): void;
   /** The object of a key changed; undefined: absent. */
   change(key: string, old: T | undefined, current: T | undefined): void;
-  keys(name: string, value: string): readonly string[];
+  /** Changes with the objects. */
+  keys(name: string, value: string): ReadonlySet<string>;
 }
+
+const none: ReadonlySet<string> = new Set();
 
 export function createIndexes<T>(): Indexes<T> {
   const indexes = new Map<
@@ -43,6 +46,6 @@ export function createIndexes<T>(): Indexes<T> {
         if (current !== undefined) add(index, key, current);
       }
     },
-    keys: (name, value) => [...(indexes.get(name)?.keys.get(value) ?? [])],
+    keys: (name, value) => indexes.get(name)?.keys.get(value) ?? none,
   };
 }

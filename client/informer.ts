@@ -58,7 +58,12 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
   }
 
   byIndex(name: string, value: string): readonly T[] {
-    return this.#indexes.keys(name, value).flatMap((key) => this.#objects.get(key) ?? []);
+    const found: T[] = [];
+    for (const key of this.#indexes.keys(name, value)) {
+      const object = this.#objects.get(key);
+      if (object !== undefined) found.push(object);
+    }
+    return found;
   }
 
   ensureIndex(name: string, values: IndexFunction<T>): void {

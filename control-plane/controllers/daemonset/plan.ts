@@ -30,9 +30,11 @@ export function planDaemons(state: DaemonState): DaemonPlan {
   const createOn: string[] = [];
   const deletePods: Pod[] = [];
   const pods = state.pods.filter(({ metadata }) => !deletedUids.has(metadata?.uid ?? ''));
-  const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placementOf(daemonSet, node)]));
+  const placement = placementsOf(daemonSet);
+  const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placement(node)]));
+  const podsHere = Map.groupBy(pods, nodeNameOf);
   for (const [name, placement] of wanted) {
-    const here = pods.filter((pod) => nodeNameOf(pod) === name);
+    const here = podsHere.get(name) ?? [];
     const active = here.filter(isActive).toSorted(byCreation);
     deletePods.push(
       ...here.filter((pod) => isTerminal(pod) && pod.metadata?.deletionTimestamp === undefined),
@@ -56,18 +58,17 @@ function planUpdate(
 ): readonly Pod[] {
   const { updateStrategy, minReadySeconds = 0 } = daemonSet.spec ?? {};
   if (updateStrategy?.type === 'OnDelete') return [];
-  const nodes = [...wanted].filter(([, { shouldRun }]) => shouldRun).map(([name]) => name);
+  const nodes = new Set([...wanted].filter(([, { shouldRun }]) => shouldRun).map(([name]) => name));
   const limit = Math.max(
     1,
-    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes.length, Math.ceil),
+    intOrPercent(updateStrategy?.rollingUpdate?.maxUnavailable ?? 1, nodes.size, Math.ceil),
   );
-  const current = pods.filter(
-    (pod) => isActive(pod) && !going.includes(pod) && nodes.includes(nodeNameOf(pod)),
-  );
+  const leaving = new Set(going);
+  const current = pods.filter((pod) => isActive(pod) && !leaving.has(pod) && nodes.has(nodeNameOf(pod)));
   const isAvailable = (pod: Pod): boolean => isPodAvailable(pod, minReadySeconds, nowMs);
   const old = current.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] !== hash);
   const availableCount = new Set(current.filter(isAvailable).map(nodeNameOf)).size;
-  const room = Math.max(0, limit - (nodes.length - availableCount));
+  const room = Math.max(0, limit - (nodes.size - availableCount));
   return [...old.filter((pod) => !isAvailable(pod)), ...old.filter(isAvailable).slice(0, room)];
 }
 
@@ -77,26 +78,30 @@ export interface Placement {
   readonly shouldContinue: boolean;
 }
 
-export function placementOf(daemonSet: DaemonSet, node: Node): Placement {
+/** Where its pods are to be. What the DaemonSet asks of each node is worked out once. */
+export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
   const spec = podSpecOf(daemonSet);
   const pod: Pod = { spec };
-  const name = node.metadata?.name;
-  const isFitting =
-    (spec.nodeName === undefined || spec.nodeName === '' || spec.nodeName === name) &&
-    matchesNodeAffinity(pod, node);
-  const untolerated = (effects: readonly string[]): boolean =>
-    findUntoleratedTaint(spec.tolerations, node.spec?.taints, effects) !== undefined;
-  if (!isFitting) return { shouldRun: false, shouldContinue: false };
-  return {
-    shouldRun: !untolerated(['NoSchedule', 'NoExecute']) && fitsAtAll(pod, node),
-    shouldContinue: !untolerated(['NoExecute']),
+  const requests = [...podRequestNumbers(pod)];
+  return (node) => {
+    const isFitting =
+      (spec.nodeName === undefined || spec.nodeName === '' || spec.nodeName === node.metadata?.name) &&
+      matchesNodeAffinity(pod, node);
+    const untolerated = (effects: readonly string[]): boolean =>
+      findUntoleratedTaint(spec.tolerations, node.spec?.taints, effects) !== undefined;
+    if (!isFitting) return { shouldRun: false, shouldContinue: false };
+    return {
+      shouldRun: !untolerated(['NoSchedule', 'NoExecute']) && fitsAtAll(requests, node),
+      shouldContinue: !untolerated(['NoExecute']),
+    };
   };
 }
 
 /** Whether the empty node would be large enough. */
-function fitsAtAll(pod: Pod, node: Node): boolean {
+function fitsAtAll(requests: readonly (readonly [string, number])[], node: Node): boolean {
+  if (requests.length === 0) return true;
   const allocatable = resourceNumbers(parseResources(node.status?.allocatable));
-  return [...podRequestNumbers(pod)].every(
+  return requests.every(
     ([name, amount]) =>
       amount <= (allocatable.get(name) ?? (name === 'cpu' || name === 'memory' ? amount : 0)),
   );
@@ -151,23 +156,23 @@ export function nodeNameOf({ spec }: Pod): string {
 
 export function computeDaemonStatus({ daemonSet, nodes, pods, hash, nowMs }: DaemonState): DaemonSetStatus {
   const { minReadySeconds = 0 } = daemonSet.spec ?? {};
-  const active = pods.filter(isActive);
-  const onNode = (node: Node): readonly Pod[] =>
-    active.filter((pod) => nodeNameOf(pod) === node.metadata?.name);
-  const wanted = nodes.filter((node) => placementOf(daemonSet, node).shouldRun);
-  const first = wanted.flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));
-  const misscheduled = nodes.filter((node) => !wanted.includes(node) && onNode(node).length > 0);
+  const active = Map.groupBy(pods.filter(isActive), nodeNameOf);
+  const onNode = (node: Node): readonly Pod[] => active.get(node.metadata?.name ?? '') ?? [];
+  const placement = placementsOf(daemonSet);
+  const wanted = new Set(nodes.filter((node) => placement(node).shouldRun));
+  const first = [...wanted].flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));
+  const misscheduled = nodes.filter((node) => !wanted.has(node) && onNode(node).length > 0);
   const available = first.filter((pod) => isPodAvailable(pod, minReadySeconds, nowMs)).length;
   const updated = first.filter(({ metadata }) => metadata?.labels?.[revisionHashLabel] === hash).length;
   const orNothing = (count: number): number | undefined => (count === 0 ? undefined : count);
   return {
     ...daemonSet.status,
     currentNumberScheduled: first.length,
-    desiredNumberScheduled: wanted.length,
+    desiredNumberScheduled: wanted.size,
     numberMisscheduled: misscheduled.length,
     numberReady: first.filter(isPodReady).length,
     numberAvailable: orNothing(available),
-    numberUnavailable: orNothing(wanted.length - available),
+    numberUnavailable: orNothing(wanted.size - available),
     updatedNumberScheduled: orNothing(updated),
     observedGeneration: daemonSet.metadata?.generation,
   };

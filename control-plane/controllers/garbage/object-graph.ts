@@ -86,13 +86,16 @@ export function createObjectGraph(
       return found === undefined || object === undefined ? undefined : { kind: found.kind, key, object };
     },
     kindOf: (reference) =>
-      [...known.values()].find(
-        ({ kind }) => kind.kind === reference.kind && groupOf(reference.apiVersion) === kind.group,
-      )?.kind,
-    dependentsOf: (uid) =>
-      [...known.values()].flatMap(({ kind, informer }) =>
-        informer.byIndex('owner', uid).map((object) => ({ kind, key: keyOf(object), object })),
-      ),
+      known
+        .values()
+        .find(({ kind }) => kind.kind === reference.kind && groupOf(reference.apiVersion) === kind.group)
+        ?.kind,
+    dependentsOf: (uid) => {
+      const found: Vertex[] = [];
+      for (const { kind, informer } of known.values())
+        for (const object of informer.byIndex('owner', uid)) found.push({ kind, key: keyOf(object), object });
+      return found;
+    },
     get hasSynced() {
       return [...known.values()].every(({ informer }) => informer.hasSynced);
     },

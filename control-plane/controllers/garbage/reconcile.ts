@@ -126,8 +126,10 @@ async function apply(
 ): Promise<void> {
   const { client, logger } = context;
   const { uid = '' } = vertex.object.metadata ?? {};
-  const of = (objects: readonly KubeObject[]): readonly Vertex[] =>
-    dependents.filter(({ object }) => objects.includes(object));
+  const of = (objects: readonly KubeObject[]): readonly Vertex[] => {
+    const wanted = new Set(objects);
+    return dependents.filter(({ object }) => wanted.has(object));
+  };
   switch (action.kind) {
     case 'none':
       return;

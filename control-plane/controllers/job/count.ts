@@ -36,7 +36,8 @@ export function tally(job: Job, pods: readonly Pod[]): Tally {
     gone: uids.filter((uid) => !present.has(uid)).length,
   });
   const [good, bad] = [split(before.succeeded), split(before.failed)];
-  const fresh = tracked.filter((pod) => ![...good.still, ...bad.still].includes(uidOf(pod)));
+  const isNoted = new Set([...good.still, ...bad.still]);
+  const fresh = tracked.filter((pod) => !isNoted.has(uidOf(pod)));
   const counted = { succeeded: (status.succeeded ?? 0) + good.gone, failed: (status.failed ?? 0) + bad.gone };
   const indexes = indexesOf(job, pods);
   const newSucceeded = fresh.filter((pod) => pod.status?.phase === 'Succeeded').length;
@@ -69,9 +70,10 @@ export function planRelease(
   const failed = [...noted.failed];
   const released: Pod[] = [];
   const held = new Set([...replaced.values()].map(uidOf));
+  const before = new Set([...succeeded, ...failed]);
   for (const pod of pods.filter(isTracked)) {
     const uid = uidOf(pod);
-    const isNoted = succeeded.includes(uid) || failed.includes(uid);
+    const isNoted = before.has(uid);
     const isSucceeded = pod.status?.phase === 'Succeeded';
     const isFailed = isPodFailed(pod, job);
     if (!isNoted && end === undefined && !isSucceeded && (!isFailed || held.has(uid))) continue;

@@ -61,7 +61,8 @@ export function planJob(state: JobState): JobPlan {
       ? planCreation(state, running, counts)
       : { createPods: [], waitMs: undefined };
   const release = planRelease(job, pods, counts, verdict?.type);
-  const left = running.active.filter((pod) => !deletePods.includes(pod));
+  const deleted = new Set(deletePods);
+  const left = running.active.filter((pod) => !deleted.has(pod));
   const terminating = running.terminating.length + deletePods.length;
   // The end is told only when every pod is gone and counted: who waits for the Job may read the numbers then.
   const isTold = Object.keys(release.uncounted).length === 0 && left.length + terminating === 0;

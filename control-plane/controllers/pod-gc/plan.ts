@@ -22,8 +22,9 @@ export function planPodGc(
     ({ spec }) => (spec?.nodeName ?? '') !== '' && isNodeGone(spec?.nodeName ?? ''),
   );
   const unscheduled = pods.filter((pod) => isTerminating(pod) && (pod.spec?.nodeName ?? '') === '');
+  const others = new Set([...orphaned, ...unscheduled]);
   const finished = pods
-    .filter((pod) => isTerminal(pod) && !orphaned.includes(pod) && !unscheduled.includes(pod))
+    .filter((pod) => isTerminal(pod) && !others.has(pod))
     .toSorted((a, b) => (createdAt(a) < createdAt(b) ? -1 : 1));
   return { orphaned, unscheduled, finished: finished.slice(0, Math.max(0, finished.length - finishedLimit)) };
 }

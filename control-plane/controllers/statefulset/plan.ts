@@ -44,8 +44,9 @@ export function planStateful(state: StatefulState): readonly StatefulAction[] {
     else if (isHealthy(pod)) continue;
     if (isOrdered) return actions; // Until this one is ready.
   }
+  const ordinals = new Set(wanted);
   const surplus = state.pods
-    .filter((pod) => ordinalOf(pod) >= 0 && !wanted.includes(ordinalOf(pod)))
+    .filter((pod) => ordinalOf(pod) >= 0 && !ordinals.has(ordinalOf(pod)))
     .toSorted((a, b) => ordinalOf(b) - ordinalOf(a));
   // An ordered set loses no pod while another, below it, is unhealthy as well: two would be away at once.
   const firstUnhealthy = surplus.findLast((pod) => !isHealthy(pod));
@@ -87,9 +88,9 @@ function planUpdate(
   }
   const unavailable = pods.filter((pod) => pod === undefined || !is.isHealthy(pod)).length;
   const mayGo = Math.max(0, Math.max(1, intOrPercent(maxUnavailable, replicas, Math.floor)) - unavailable);
-  const healthy = reached.filter((pod) => isOld(pod) && is.isHealthy(pod)).slice(0, mayGo);
+  const healthy = new Set(reached.filter((pod) => isOld(pod) && is.isHealthy(pod)).slice(0, mayGo));
   return reached
-    .filter((pod) => isOld(pod) && (!is.isHealthy(pod) || healthy.includes(pod)))
+    .filter((pod) => isOld(pod) && (!is.isHealthy(pod) || healthy.has(pod)))
     .map((pod) => ({ kind: 'delete', pod }));
 }
 
