@@ -16,6 +16,7 @@ export interface ClusterCache {
   isAssumed(key: string): boolean;
   /** Until the next change only: the list is kept, not made. */
   nodes(): readonly NodeInfo[];
+  node(name: string): NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity. */
   antiAffineNodes(): readonly NodeInfo[];
 }
@@ -74,6 +75,7 @@ export function createClusterCache(): ClusterCache {
     },
     isAssumed: (key) => placed.get(key)?.isAssumed === true,
     nodes: () => infos.all,
+    node: infos.get,
     antiAffineNodes: () => infos.antiAffine(),
   };
 }

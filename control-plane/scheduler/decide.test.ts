@@ -58,6 +58,18 @@ const affinityTo = (labels: Record<string, string>) => [
   { labelSelector: { matchLabels: labels }, topologyKey: 'kubernetes.io/hostname' },
 ];
 
+const pinnedTo = (...values: string[]): Pod['spec'] => ({
+  ...plain,
+  affinity: {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: values.map((value) => ({
+          matchFields: [{ key: 'metadata.name', operator: 'In', values: [value] }],
+        })),
+      },
+    },
+  },
+});
 const rows: readonly { readonly name: string; readonly given: Given; readonly want: string }[] = [
   { name: 'takes the first of equal nodes', given: {}, want: 'a' },
   { name: 'no nodes', given: { nodes: [] }, want: 'no nodes available to schedule pods' },
@@ -326,7 +338,32 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
     },
     want: 'a',
   },
+  { name: 'a node that the pod names', given: { pod: pinnedTo('b') }, want: 'b' },
+  { name: 'one of two that the pod names', given: { pod: pinnedTo('none', 'a') }, want: 'a' },
+  {
+    name: 'a named node that has no room: the others count as one reason',
+    given: { pod: { ...plain, ...requests({ cpu: '3' }), affinity: pinnedTo('b')?.affinity } },
+    want: "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+  },
+  {
+    name: 'a named node that is not there',
+    given: { pod: pinnedTo('c') },
+    want: "0/2 nodes are available: 2 node(s) didn't satisfy plugin(s) [NodeAffinity].",
+  },
 ];
+
+it('decide() looks at no node but those that the pod names', () => {
+  const nodes = Array.from({ length: 1_000 }, (_, index) => nodeInfo(node(`n${index}`), new Map()));
+  const byName = new Map(nodes.map((one) => [one.name, one]));
+  const snapshot: Snapshot = {
+    nodes,
+    nodeNamed: (name) => byName.get(name),
+    services: () => [],
+    namespaceLabels: () => ({}),
+  };
+  const decision = decide({ pod: { metadata: { name: 'p' }, spec: pinnedTo('n700') }, snapshot });
+  expect(decision).toEqual({ kind: 'node', nodeName: 'n700', examined: 1 });
+});
 
 it.each(rows)('decide() $name', ({ given, want }) => {
   expect(run(given)).toBe(want);

@@ -33,13 +33,17 @@ export function feasibleWanted(nodeCount: number): number {
  * order of names, so that a decision can be repeated.
  */
 export function decide(context: SchedulingContext, start = 0): Decision {
-  const { nodes } = context.snapshot;
+  const { all, nodes, left } = nodesFor(context);
   const tests = filterPlugins.flatMap(({ name, filter }) => {
     const test = filter(context);
     return test === undefined ? [] : [{ name, test }];
   });
   const reasons = new Map<string, number>();
   const refusedBy = new Set<string>();
+  if (left !== undefined && left.count > 0) {
+    for (const name of left.by) refusedBy.add(name);
+    reasons.set(`node(s) didn't satisfy plugin(s) [${left.by.join(' ')}]`, left.count);
+  }
   const refusal = (node: NodeInfo): boolean => {
     for (const { name, test } of tests) {
       const failed = test(node);
@@ -59,8 +63,28 @@ export function decide(context: SchedulingContext, start = 0): Decision {
   }
   const best = pickBest(context, feasible);
   if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
-  const message = renderReasons(nodes.length, reasons) + preemptionNote(context, refusedBy);
+  const message = renderReasons(all.length, reasons) + preemptionNote(context, refusedBy);
   return { kind: 'unschedulable', message, reasons, refusedBy, examined };
+}
+
+/** The nodes to look at: all of them, or those that the pod names. Of the others, how many there are, and by which plugins. */
+function nodesFor({ pod, snapshot }: SchedulingContext): {
+  readonly all: readonly NodeInfo[];
+  readonly nodes: readonly NodeInfo[];
+  readonly left?: { readonly count: number; readonly by: readonly string[] };
+} {
+  const all = snapshot.nodes;
+  const named = filterPlugins.flatMap(({ name, onlyNodes }) => {
+    const names = onlyNodes?.(pod);
+    return names === undefined ? [] : [{ name, names }];
+  });
+  const [first, ...more] = named;
+  if (first === undefined) return { all, nodes: all };
+  const find = snapshot.nodeNamed ?? ((name: string) => all.find((node) => node.name === name));
+  const nodes = [...first.names]
+    .filter((name) => more.every(({ names }) => names.has(name)))
+    .flatMap((name) => find(name) ?? []);
+  return { all, nodes, left: { count: all.length - nodes.length, by: named.map(({ name }) => name) } };
 }
 
 /** The sum of all plugins' scores, in the order of the nodes. */

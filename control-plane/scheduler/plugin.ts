@@ -15,6 +15,8 @@ export interface SchedulingContext {
 export interface FilterPlugin {
   readonly name: string;
   readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
+  /** Names of the only nodes that may do, where the pod says them: no others are looked at (PreFilterResult of kube-scheduler). */
+  readonly onlyNodes?: (pod: Pod) => ReadonlySet<string> | undefined;
   /**
    * Whether the event may let a pod run that this plugin refused (kube-scheduler's queueing hint). It is asked of every such pod at
    * every event, so it looks at the two only; when in doubt, yes: a pod that is not woken waits for five minutes.

@@ -144,6 +144,7 @@ class Scheduler implements AsyncDisposable {
   #snapshot(): Snapshot {
     return {
       nodes: this.#parts.cache.nodes(),
+      nodeNamed: this.#parts.cache.node,
       antiAffineNodes: this.#parts.cache.antiAffineNodes(),
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,

@@ -30,6 +30,8 @@ export interface NodeInfo {
 /** All that a decision may read. */
 export interface Snapshot {
   readonly nodes: readonly NodeInfo[];
+  /** One of the nodes; looked for if it is not given. */
+  readonly nodeNamed?: (name: string) => NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity; looked for if it is not given. */
   readonly antiAffineNodes?: readonly NodeInfo[];
   /** Services of a namespace: their pods are spread. */
