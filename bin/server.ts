@@ -233,6 +233,7 @@ function startLoops(server: ApiServer, { options, logger, clock }: LoopOptions):
       clusterCidr: options.clusterCidr,
       nodePrefixLength: options.nodeCidrMaskSize,
       rootCaPem: server.caCertPem,
+      mayHold: server.mayHold,
     }),
   );
   stack.use(startScheduler({ informers, clock, logger }));

@@ -3,6 +3,7 @@ import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { Kind } from '#api/schema/kinds.ts';
 import { createKindCatalogue, type KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
@@ -83,6 +84,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly store: Store;
   /** What is served now; kinds may come and go. */
   readonly kinds: KindCatalogue;
+  /** Whether there may be objects of the kind in the namespace: what is kept elsewhere may be anywhere. */
+  mayHold(kind: Pick<Kind, 'group' | 'version' | 'resource'>, namespace: string): Promise<boolean>;
   /** Where the store is served as etcd. */
   readonly etcdUrls: readonly string[];
   /** Requests of this process, as that user, through the same chain of handlers as any other client's. */
@@ -206,6 +209,10 @@ function runningServer(
     store,
     etcdUrls,
     kinds: context.kinds,
+    mayHold: async ({ group, version, resource }, namespace) => {
+      const kind = context.kinds.find(group, version, resource);
+      return kind === undefined || context.registry.hasAny(kind, namespace);
+    },
     transport: (user = localAdmin) =>
       createInProcessTransport((request) => handle(context, request), { user, turns: context.turns }),
     adminKubeconfig: (server) =>

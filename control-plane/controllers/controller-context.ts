@@ -3,7 +3,11 @@ import type { Logger } from '#base/log.ts';
 import type { Presence } from '#base/presence.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { Informers } from '#client/informers.ts';
+
+/** Whether there may be objects of the kind in the namespace now. Whoever is not sure says yes: then they are asked for. */
+export type MayHold = (kind: KindRef<unknown>, namespace: string) => Promise<boolean>;
 
 /** What every control loop is given. */
 export interface ControllerContext {
@@ -13,6 +17,8 @@ export interface ControllerContext {
   readonly logger: Logger;
   /** Whether the silence of others may be our own. */
   readonly presence: Presence;
+  /** Of a server in this process; others are asked kind by kind. */
+  readonly mayHold?: MayHold | undefined;
   /** A recorder that speaks in the name of the component; owned by the caller of the controllers. */
   readonly recorder: (component: string) => EventRecorder;
 }

@@ -28,7 +28,8 @@ beforeAll(async () => {
   };
   const client = createApiClient({ transport: told, userAgent: 'controllers' });
   const informers = stack.use(createInformers({ client, clock }));
-  stack.use(startControllers({ informers, clock, logger: silentLogger, rootCaPem: 'PEM' }));
+  const { mayHold } = test.server;
+  stack.use(startControllers({ informers, clock, logger: silentLogger, rootCaPem: 'PEM', mayHold }));
   await informers.synced();
   test.server.kinds.change({ added: [widgets] });
 });
@@ -98,9 +99,14 @@ it('a quota counts its objects, and lets no more be made', async () => {
 it('its objects go with their namespace', async () => {
   await test.make('/api/v1/namespaces', { metadata: { name: 'doomed' } });
   await test.make(`${widgetsPath}/doomed/widgets`, widget('held'));
+  asked = [];
   await test.call('DELETE', '/api/v1/namespaces/doomed');
   await until('/api/v1/namespaces/doomed', ({ status }) => status === 404);
   expect((await test.call('GET', `${widgetsPath}/doomed/widgets/held`)).status).toBe(404);
+  const listed = new Set(asked.flatMap((path) => /\/doomed\/(\w+)\?/.exec(path)?.[1] ?? []));
+  expect(listed).toContain('widgets');
+  // All others of thirty kinds and more are known to have none.
+  expect([...listed.difference(new Set(['widgets', 'configmaps', 'serviceaccounts']))]).toEqual([]);
 });
 
 it('a quota of it counts nothing once it went', async () => {

@@ -4,7 +4,7 @@ import type { Logger } from '#base/log.ts';
 import type { Controller } from '#client/controller.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
-import type { ControllerContext } from './controller-context.ts';
+import type { ControllerContext, MayHold } from './controller-context.ts';
 import { runClusterRoleAggregation } from './clusterrole-aggregation/reconcile.ts';
 import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
@@ -34,11 +34,13 @@ export interface ControllersOptions {
   readonly nodePrefixLength?: number | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
   readonly rootCaPem: string;
+  /** Where the server is in this process: what a namespace may hold, so that most of its kinds need not be listed as it goes. */
+  readonly mayHold?: MayHold | undefined;
 }
 
 /** Runs every controller until disposed. */
 export function startControllers(options: ControllersOptions): AsyncDisposable {
-  const { informers, clock, logger, clusterCidr, nodePrefixLength } = options;
+  const { informers, clock, logger, clusterCidr, nodePrefixLength, mayHold } = options;
   const { client } = informers;
   const recorders = new Map<string, EventRecorder>();
   const recorder = (component: string): EventRecorder => {
@@ -47,7 +49,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     return found;
   };
   const presence = watchPresence(clock);
-  const context: ControllerContext = { client, informers, clock, logger, presence, recorder };
+  const context: ControllerContext = { client, informers, clock, logger, presence, mayHold, recorder };
   const controllers: readonly Controller[] = [
     runDeployments(context),
     runReplicaSets(context),

@@ -104,6 +104,12 @@ export class Registry {
     return keyPrefix(storedKind(kind), namespace);
   }
 
+  /** Whether there is an object of the kind in the namespace, without a look at any. */
+  async hasAny(kind: Kind, namespace: string): Promise<boolean> {
+    const { values } = await this.range(kind, this.prefixOf(kind, namespace), { limit: 1 });
+    return values.length > 0;
+  }
+
   /** The parsed object of a stored value. Shared: not to be changed. */
   objectOf(kind: Kind, value: StoredBytes): JsonObject {
     const { storedAs } = kind;

@@ -64,7 +64,7 @@ async function reconcile(
   const { name = '' } = namespace.metadata;
   if (!(namespace.spec?.finalizers ?? []).includes(kubernetesFinalizer)) return;
   const found = await discovery.since(seenGoing.get(name) ?? clock.monotonic());
-  const contents = await deleteContents(client, name, found);
+  const contents = await deleteContents(context, name, found);
   const conditions = namespaceConditions(namespace, contents, clock.now());
   try {
     let latest = namespace;
@@ -90,7 +90,7 @@ async function reconcile(
 
 /** Asks for the deletion of all that is in the namespace; what is there afterwards. */
 async function deleteContents(
-  client: ApiClient,
+  { client, mayHold = async () => true }: Pick<ControllerContext, 'client' | 'mayHold'>,
   namespace: string,
   { kinds, failed }: Discovery,
 ): Promise<NamespaceContents> {
@@ -101,6 +101,7 @@ async function deleteContents(
   const remaining = new Map<string, readonly KubeObject[]>();
   const visit = async (kind: DiscoveredKind): Promise<void> => {
     try {
+      if (!(await mayHold(kind, namespace))) return;
       const left = await deleteAll(client, kind, namespace);
       if (left.length > 0) remaining.set(`${kind.resource}.${kind.group}`.replace(/\.$/, ''), left);
     } catch (error) {
