@@ -58,7 +58,8 @@ export async function openWatch(
 }
 
 export function linesIn(bytes: Uint8Array): number {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let lines = 0;
-  for (const byte of bytes) if (byte === 0x0a) lines++;
+  for (let at = buffer.indexOf(0x0a); at >= 0; at = buffer.indexOf(0x0a, at + 1)) lines++;
   return lines;
 }

@@ -7,8 +7,8 @@ export interface Cost {
   readonly processorMs: number;
   /** The longest turn of the event loop, in processor time. */
   readonly longestTurnMs: number;
-  /** What else is worth a look: how many bytes, by what they are. */
-  readonly bytes?: Readonly<Record<string, number>>;
+  /** What else is worth a look: bytes, writes, …, by what they are. */
+  readonly also?: Readonly<Record<string, number>>;
 }
 
 /** A load of several sizes. Each size is measured in a process of its own. */

@@ -1,5 +1,5 @@
 /**
- * `npm run scale [-- --rows a,b --json FILE]`: what operations cost against the size of what is there. Costs are processor time and
+ * `npm run scale [-- --rows a,b --size N --quick --turns --json FILE]`: what operations cost against the size of what is there. Costs are processor time and
  * turns of the event loop, not time on the wall, so that they mean something on a busy machine, too. How to add a row: docs/hacking.md.
  */
 import { spawn } from 'node:child_process';
@@ -10,35 +10,53 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import type { Cost, ScaleRow, SizedCost } from './row.ts';
+import { binds } from './rows/binds.ts';
+import { daemonSet } from './rows/daemon-set.ts';
 import { deleteCollection } from './rows/delete-collection.ts';
 import { deployment } from './rows/deployment.ts';
 import { eventDelivery } from './rows/event-delivery.ts';
+import { foreground } from './rows/foreground.ts';
+import { givenBack } from './rows/given-back.ts';
 import { listByField } from './rows/list-by-field.ts';
 import { listByLabel } from './rows/list-by-label.ts';
 import { namespaceWatches } from './rows/namespace-watches.ts';
+import { namespaces } from './rows/namespaces.ts';
 import { nodeWatches } from './rows/node-watches.ts';
+import { podCidrs } from './rows/pod-cidrs.ts';
+import { waitingPods } from './rows/waiting-pods.ts';
 import { renderRow } from './table.ts';
+import { turnsVariable } from './turn-meter.ts';
 
-const rows: readonly ScaleRow[] = [
+export const rows: readonly ScaleRow[] = [
   listByLabel,
   listByField,
   nodeWatches,
   namespaceWatches,
   eventDelivery,
   deployment,
+  daemonSet,
+  binds,
+  waitingPods,
+  podCidrs,
+  namespaces,
+  foreground,
   deleteCollection,
+  givenBack,
 ];
 
 /** A size that takes longer hangs. */
 const sizeTimeoutMs = 300_000;
+const quickDivisor = 20;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rows: { type: 'string' },
       json: { type: 'string' },
-      one: { type: 'string' },
       size: { type: 'string' },
+      turns: { type: 'boolean' },
+      quick: { type: 'boolean' },
+      one: { type: 'string' },
       result: { type: 'string' },
     },
   });
@@ -46,10 +64,12 @@ async function main(): Promise<void> {
     writeFileSync(values.result, JSON.stringify(await rowNamed(values.one).run(Number(values.size))));
     process.exit(); // oxlint-disable-line unicorn/no-process-exit -- what a row left open must not keep it alive
   }
+  if (values.turns === true) process.env[turnsVariable] = '1';
   const all: { readonly row: string; readonly costs: readonly SizedCost[] }[] = [];
   for (const row of values.rows?.split(',').map(rowNamed) ?? rows) {
     const costs: SizedCost[] = [];
-    for (const size of row.sizes) costs.push({ size, cost: await measure(row, size) });
+    const sizes = values.size === undefined ? sizesOf(row, values.quick === true) : [Number(values.size)];
+    for (const size of sizes) costs.push({ size, cost: await measure(row, size) });
     all.push({ row: row.name, costs });
     console.log(`${renderRow(row, costs)}\n`);
   }
@@ -61,6 +81,12 @@ function rowNamed(name: string): ScaleRow {
   const found = rows.find((row) => row.name === name);
   if (found !== undefined) return found;
   throw new Error(`run row ${name}: there are ${rows.map((row) => row.name).join(', ')}`);
+}
+
+/** With `--quick` two that are small: whether it runs, not what it costs. */
+function sizesOf({ sizes: [first = 1, ...more] }: ScaleRow, isQuick: boolean): readonly number[] {
+  const small = Math.ceil(first / quickDivisor);
+  return isQuick ? [small, small * 4] : [first, ...more];
 }
 
 /** In a process of its own, with a directory of its own. */

@@ -10,11 +10,11 @@ describe('renderRow()', () => {
   it('shows what an operation costs at each size, and how that grew', () => {
     const text = renderRow(row, [
       { size: 10, cost: costOf(5) },
-      { size: 10_000, cost: { ...costOf(20), bytes: { before: 4096, after: 12_345 } } },
+      { size: 10_000, cost: { ...costOf(20), also: { before: 4096, after: 12_345 } } },
     ]);
     expect(text.split('\n')).toEqual([
       'list: object looked at (×4.0 from the smallest to the largest)',
-      '  objects  µs per operation  longest turn  bytes',
+      '  objects  µs per operation  longest turn  also',
       '       10                 5        7.3 ms',
       '   10,000                20        7.3 ms  before 4,096, after 12,345',
     ]);

@@ -5,16 +5,11 @@ export function renderRow(
   row: Pick<ScaleRow, 'name' | 'operation' | 'of'>,
   costs: readonly SizedCost[],
 ): string {
-  const header = [row.of, 'µs per operation', 'longest turn', 'bytes'];
+  const header = [row.of, 'µs per operation', 'longest turn', 'also'];
   const lines = costs.map(({ size, cost }) => {
     if (typeof cost === 'string') return [count(size), cost];
-    const bytes = Object.entries(cost.bytes ?? {}).map(([what, value]) => `${what} ${count(value)}`);
-    return [
-      count(size),
-      count(perOperationUs(cost)),
-      `${cost.longestTurnMs.toFixed(1)} ms`,
-      bytes.join(', '),
-    ];
+    const also = Object.entries(cost.also ?? {}).map(([what, value]) => `${what} ${count(value)}`);
+    return [count(size), count(perOperationUs(cost)), `${cost.longestTurnMs.toFixed(1)} ms`, also.join(', ')];
   });
   const widths = header.map((_, column) =>
     Math.max(...[header, ...lines].map((line) => (line[column] ?? '').length)),

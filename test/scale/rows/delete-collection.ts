@@ -11,7 +11,7 @@ export const deleteCollection: ScaleRow = {
   name: 'delete-collection',
   operation: 'object deleted by DELETE of the collection',
   of: 'objects',
-  sizes: [1_000, 10_000, 50_000],
+  sizes: [3_000, 12_000, 50_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 
@@ -25,6 +25,10 @@ export const deleteCollection: ScaleRow = {
       if (body instanceof Uint8Array) answer = body.byteLength;
       else for await (const piece of body) answer += piece.byteLength;
     });
-    return { operations: size, ...cost, bytes: { answer, before, after: sizeNow() } };
+    return {
+      operations: size,
+      ...cost,
+      also: { 'bytes of the answer': answer, 'of the store before': before, 'and after': sizeNow() },
+    };
   },
 };

@@ -9,7 +9,7 @@ export const eventDelivery: ScaleRow = {
   name: 'event-delivery',
   operation: 'event told to a watch by metadata.name',
   of: 'watches',
-  sizes: [10, 100, 500, 2_000],
+  sizes: [30, 125, 500, 2_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 

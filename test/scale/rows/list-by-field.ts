@@ -12,7 +12,7 @@ export const listByField: ScaleRow = {
   name: 'list-by-field',
   operation: 'pod looked at by a LIST with spec.nodeName, of which a hundredth is sent',
   of: 'pods',
-  sizes: [1_000, 5_000, 15_000],
+  sizes: [1_000, 4_000, 16_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 

@@ -10,7 +10,7 @@ export const listByLabel: ScaleRow = {
   name: 'list-by-label',
   operation: 'object looked at by a LIST with labelSelector, of which a tenth is sent',
   of: 'objects',
-  sizes: [1_000, 10_500, 30_000],
+  sizes: [1_000, 4_000, 16_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 

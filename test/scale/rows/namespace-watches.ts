@@ -9,7 +9,7 @@ export const namespaceWatches: ScaleRow = {
   name: 'namespace-watches',
   operation: 'write of a ConfigMap that nobody watches',
   of: 'watches of other namespaces',
-  sizes: [1, 100, 1_000, 5_000],
+  sizes: [1, 312, 1_250, 5_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 

@@ -9,7 +9,7 @@ export const nodeWatches: ScaleRow = {
   name: 'node-watches',
   operation: "write of a pod's status",
   of: 'watches by spec.nodeName',
-  sizes: [1, 100, 1_000, 5_000],
+  sizes: [1, 312, 1_250, 5_000],
   run: async (size) => {
     await using test = await startLoaded('load');
 
