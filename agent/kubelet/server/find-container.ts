@@ -1,5 +1,6 @@
-import type { Pod } from '#api/generated/objects.ts';
+import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation, Runtime } from '#agent/runtime/runtime.ts';
+import { runtimeName } from '#agent/kubelet/status/container-status.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 
 /** A refusal in the words that kubectl shows. */
@@ -53,4 +54,18 @@ export function findRunning(
 export function runsOf(runtime: Runtime, podUid: string, container: string): readonly ContainerObservation[] {
   const runs = runtime.observe(podUid)?.containers.filter((run) => run.name === container) ?? [];
   return runs.toSorted((a, b) => a.attempt - b.attempt);
+}
+
+/**
+ * What `kubectl logs --previous` is about: the run that the status shows as the last state. While a container waits for its next run that is
+ * the newest one, and the one before may be on its way out. `runs` are those of `runsOf`; status: of the container, as it was reported.
+ */
+export function previousRun(
+  runs: readonly ContainerObservation[],
+  status: ContainerStatus | undefined,
+): ContainerObservation | undefined {
+  const latest = runs.at(-1);
+  const shown = status?.state?.waiting === undefined ? undefined : status.lastState?.terminated?.containerID;
+  const isWaiting = latest?.state.state === 'exited' && shown === `${runtimeName}://${latest.id}`;
+  return isWaiting ? latest : runs.at(-2);
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Clock } from '#base/clock.ts';
-import type { Pod } from '#api/generated/objects.ts';
+import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
 import { queryBoolean } from '#api/wire/query.ts';
 import { readLogs } from '#agent/runtime/logs/read-logs.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
@@ -10,6 +10,7 @@ import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import {
   findPod,
   isProblem,
+  previousRun,
   runsOf,
   type ContainerName,
   type ContainerSearch,
@@ -56,7 +57,7 @@ export function parseLogCall(
   }
   const isSet = (key: string): boolean => queryBoolean(query, key) === true;
   const runs = runsOf(ports.runtime, pod.metadata?.uid ?? '', container);
-  const run = runs.at(isSet('previous') ? -2 : -1);
+  const run = isSet('previous') ? previousRun(runs, statusOf(pod, container)) : runs.at(-1);
   if (run === undefined) {
     const kind = isSet('previous') ? 'previous terminated container' : 'container';
     return isSet('previous')
@@ -79,10 +80,16 @@ export function parseLogCall(
   };
 }
 
+function statusOf({ status }: Pod, container: string): ContainerStatus | undefined {
+  return [
+    ...(status?.initContainerStatuses ?? []),
+    ...(status?.containerStatuses ?? []),
+    ...(status?.ephemeralContainerStatuses ?? []),
+  ].find(({ name }) => name === container);
+}
+
 function waitingMessage(pod: Pod, container: string, podName: string): string {
-  const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-  const reason =
-    statuses.find((status) => status.name === container)?.state?.waiting?.reason ?? 'ContainerCreating';
+  const reason = statusOf(pod, container)?.state?.waiting?.reason ?? 'ContainerCreating';
   const detail: Readonly<Record<string, string>> = {
     ErrImagePull: "image can't be pulled",
     ImagePullBackOff: 'trying and failing to pull image',
