@@ -2,7 +2,7 @@
  * `npm run test:clients`: what users of five clients do, against one cluster of two nodes. `-- --only kubectl-1.20,helm` some of them,
  * `--short` without the kubectls between the oldest and the newest, `--kubeconfig FILE` against a cluster that runs already.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -51,6 +51,9 @@ async function main(tally: Tally): Promise<void> {
   const scratch = mkdtempSync(join(tmpdir(), 'podwright-clients-'));
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rmSync(scratch, { recursive: true, force: true }));
+  // A copy: whoever edits the tree meanwhile changes nothing of this run.
+  const manifests = join(scratch, 'manifests');
+  cpSync(join(import.meta.dirname, 'manifests'), manifests, { recursive: true });
   let { kubeconfig } = values;
   if (kubeconfig === undefined) {
     const cluster = undo.use(await startCluster({ nodes: 2 }));
@@ -58,7 +61,7 @@ async function main(tally: Tally): Promise<void> {
     tally.note('', 'the cluster is ready');
   }
 
-  await runSuites(suites, { kubeconfig, scratch, tally });
+  await runSuites(suites, { kubeconfig, manifests, scratch, tally });
 }
 
 const tally = new Tally((line) => console.log(line));

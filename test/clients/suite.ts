@@ -4,6 +4,8 @@ import { runRow, type Row, type Shell } from './rows.ts';
 
 export interface SuiteContext {
   readonly kubeconfig: string;
+  /** The directory of `test/clients/manifests`, or a copy. */
+  readonly manifests: string;
   /** Of the suite alone; removed after all. */
   readonly scratch: string;
   readonly tally: Tally;

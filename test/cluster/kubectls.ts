@@ -12,7 +12,11 @@ export async function debianKubectl(): Promise<string> {
   const program = join(cache, 'usr', 'bin', 'kubectl');
   if (existsSync(program)) return program;
   mkdirSync(cache, { recursive: true });
-  const download = await run(['sh', '-c', `cd '${cache}' && apt-get -qq download kubernetes-client`]);
+  const fetch = `cd '${cache}' && apt-get -qq download kubernetes-client`;
+  // A fresh machine has no lists yet.
+  const download = await run(['sh', '-c', `(${fetch}) 2>/dev/null || (apt-get -qq update && ${fetch})`], {
+    timeoutMs: 300_000,
+  });
   const archive = readdirSync(cache).find((name) => name.endsWith('.deb'));
   if (download.code !== 0 || archive === undefined)
     throw new Error(`download kubernetes-client: ${download.stderr}`);

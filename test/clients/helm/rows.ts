@@ -41,7 +41,7 @@ const created: readonly Row[] = [
     sh: `helm upgrade shop ./shop --reuse-values --set ingress.enabled=true,autoscaling.enabled=false && kubectl get ingress shop; kubectl get hpa`,
     says: [/chart-example.local/, /No resources found/],
   },
-  { sh: 'helm history shop', says: [/1\s.*superseded/, /4\s.*deployed/] },
+  { sh: 'helm history shop', says: [/^1\s.*superseded/m, /^4\s.*deployed/m] },
   {
     sh: `helm rollback shop 1 ${ready}; kubectl get deployment shop -o jsonpath={.spec.replicas}`,
     says: [/Rollback was a success/, /1$/],
@@ -95,7 +95,7 @@ const stack: readonly Row[] = [
   },
   {
     sh: 'kubectl rollout status sts stack --timeout=80s; helm history stack',
-    says: [/roll(ing update|ed out| out) complete|complete/, /4\s.*failed/, /5\s.*deployed/],
+    says: [/roll(ing update|ed out| out) complete|complete/, /^4\s.*failed/m, /^5\s.*deployed/m],
   },
   {
     sh: 'helm uninstall stack --wait --timeout 80s; kubectl get sts,pdb,svc -o name',

@@ -34,7 +34,8 @@ export const endRows: readonly Row[] = [
     says: /No resources found/,
   },
   {
-    sh: 'kubectl delete deployment web --cascade=background && kubectl wait pod -l app=web --for=delete --timeout=80s',
+    sh: 'kubectl delete deployment web --cascade=background; for i in $(seq 100); do [ -z "$(kubectl get pods -l app=web -o name)" ] && break; sleep 0.2; done; kubectl get pods -l app=web',
+    says: [/deleted/, /No resources found/],
   },
   {
     sh: 'kubectl delete -f $FILES/sets.yaml --wait=false',

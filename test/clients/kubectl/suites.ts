@@ -1,7 +1,6 @@
 /** What users type at kubectl, by five versions of it. */
 import { join } from 'node:path';
 
-import { repositoryRoot } from '#bin/paths.ts';
 import { run } from '#test/cluster/cluster.ts';
 import type { Kubectl, Programs } from '#test/clients/programs.ts';
 import { rowsFor, type Row, type Shell } from '#test/clients/rows.ts';
@@ -12,13 +11,11 @@ import { nodeRows } from './node-rows.ts';
 import { runningRows } from './running-rows.ts';
 import { writeRows } from './write-rows.ts';
 
-export const manifests: string = join(repositoryRoot, 'test', 'clients', 'manifests');
-
 /** A shell whose kubectl is that of `directory`, in a namespace that is made for it; $NS is its name. */
 export async function shellIn(
   namespace: string,
   directory: string,
-  { kubeconfig, scratch }: SuiteContext,
+  { kubeconfig, manifests, scratch }: SuiteContext,
 ): Promise<Shell> {
   const own = join(scratch, 'kubeconfig');
   const environment = {

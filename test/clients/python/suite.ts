@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import { runGuest } from '#test/clients/guest.ts';
-import { manifests, shellIn } from '#test/clients/kubectl/suites.ts';
+import { shellIn } from '#test/clients/kubectl/suites.ts';
 import type { Programs } from '#test/clients/programs.ts';
 import type { Suite } from '#test/clients/suite.ts';
 
@@ -18,7 +18,7 @@ export function pythonSuite({ python, kubectls }: Programs): Suite {
     run: async (context) => {
       const { environment } = await shellIn(suite, kubectls.at(-1)?.directory ?? '', context);
       const program = join(import.meta.dirname, 'examples.py');
-      const command = [python, program, context.kubeconfig, suite, manifests];
+      const command = [python, program, context.kubeconfig, suite, context.manifests];
       await runGuest({ suite, command, directory: context.scratch, environment, expected }, context.tally);
     },
   };
