@@ -63,18 +63,6 @@ describe('effectWarnings()', () => {
     ['v1', 'Secret', { type: 'kubernetes.io/service-account-token' }, /^type: .*no token is put into it/],
     ['v1', 'Secret', { type: 'bootstrap.kubernetes.io/token' }, /nobody can authenticate with it$/],
     ['apps/v1', 'StatefulSet', { spec: { volumeClaimTemplates: [{}] } }, /no volume is bound/],
-    [
-      'v1',
-      'Pod',
-      { spec: { terminationGracePeriodSeconds: -1 } },
-      /^spec\.termination.*: must be >= 0; negative values are invalid and will be treated as 1$/,
-    ],
-    [
-      'batch/v1',
-      'CronJob',
-      { spec: { jobTemplate: { spec: { template: { spec: { terminationGracePeriodSeconds: -1 } } } } } },
-      /^spec\.jobTemplate\.spec\.template\.spec\.termination/,
-    ],
   ])('knows parts of %s %s', (apiVersion, kind, object, want) => {
     expect(of(apiVersion, kind, object)).toEqual([expect.stringMatching(want)]);
   });

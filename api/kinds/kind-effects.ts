@@ -1,4 +1,3 @@
-import { at } from '#api/wire/json.ts';
 import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { KindEffect, PartEffect } from './effect.ts';
 import { particularKinds, rulesOf } from './rules-of.ts';
@@ -13,7 +12,7 @@ export const partEffects: Readonly<Record<string, readonly PartEffect[]>> = memb
 
 /** What a client that writes the object is told of what will not come of it: texts of Warning headers. */
 export function effectWarnings(kind: Kind, object: JsonObject): readonly string[] {
-  const { effect, unactedParts = [], podSpec } = rulesOf(kind);
+  const { effect, unactedParts = [] } = rulesOf(kind);
   if (effect?.kind === 'unacted') {
     const name = `${formatGroupVersion(kind)} ${kind.kind}`;
     return [`${name} is stored, but podwright does not act on it yet: ${effect.what}`];
@@ -21,17 +20,7 @@ export function effectWarnings(kind: Kind, object: JsonObject): readonly string[
   const parts = unactedParts.flatMap(({ what, find }) =>
     find(object).map((part) => `${part}: stored, but podwright does not act on it yet: ${what}`),
   );
-  return [...parts, ...(podSpec === undefined ? [] : graceWarnings(object, podSpec.path))];
-}
-
-/** Such pods are from before there was a rule; pod warnings of kube-apiserver. */
-function graceWarnings(object: JsonObject, path: string): readonly string[] {
-  const grace = at(object, `${path}.terminationGracePeriodSeconds`);
-  return typeof grace === 'number' && grace < 0
-    ? [
-        `${path}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
-      ]
-    : [];
+  return parts;
 }
 
 /** The table of docs/kinds.md. */

@@ -104,6 +104,10 @@ export interface KindRules {
   readonly effect?: KindEffect;
   /** Parts of objects that have no effect yet. */
   readonly unactedParts?: readonly PartEffect[];
+  /** What a client that creates or updates an object is told, beside what every object with the spec of a pod is told of it. */
+  readonly warnings?: (object: JsonObject, old: JsonObject | undefined) => readonly string[];
+  /** Every request for the kind is told that it is another's work now. */
+  readonly deprecated?: { readonly since: string; readonly use?: string };
   /** Where a real cluster's etcd has objects, other than under their plural name (kubernetes pkg/registry, storage prefixes). */
   readonly storageFolder?: string;
   /** Defaults of single fields, on every write, in this order (kube-apiserver 1.36.2; see fixtures/defaults-observed). */

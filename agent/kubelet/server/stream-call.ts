@@ -1,3 +1,4 @@
+import { queryBoolean } from '#api/wire/query.ts';
 import type { StreamRequest } from './channels.ts';
 import { findPod, findRunning, isProblem, type ContainerSearch, type HttpProblem } from './find-container.ts';
 import { containersOf, type SpecContainer } from '#agent/kubelet/sync/pod-input.ts';
@@ -55,7 +56,7 @@ function containerSpec(
 /** By the kubelet's names (`input=1`) or the API's (`stdin=true`). */
 function parseStreams(query: URLSearchParams): StreamRequest {
   const isSet = (...names: readonly string[]): boolean =>
-    names.some((name) => ['1', 'true'].includes(query.get(name) ?? ''));
+    names.some((name) => queryBoolean(query, name) === true);
   const tty = isSet('tty');
   return {
     stdin: isSet('input', 'stdin'),

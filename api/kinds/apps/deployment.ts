@@ -6,6 +6,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { deploymentCells } from '#api/table/workload.ts';
 import { immutable, intOrPercentErrors, shareErrors, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
+import { newNameWarnings } from '#api/warnings/name.ts';
 
 /** Rules of Deployments. */
 export const deploymentRules: KindRules = {
@@ -21,6 +22,7 @@ export const deploymentRules: KindRules = {
     ['spec.progressDeadlineSeconds', 600],
   ],
   podSpec: { path: 'spec.template.spec', isTemplate: true },
+  warnings: newNameWarnings,
   keepsLabelsOnStatus: true,
   validate: (deployment) => [
     ...nonNegative(deployment, ['spec.replicas']),

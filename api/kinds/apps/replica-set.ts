@@ -4,12 +4,14 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import { replicaSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
+import { newNameWarnings } from '#api/warnings/name.ts';
 
 /** Rules of ReplicaSets. */
 export const replicaSetRules: KindRules = {
   effect: acted('control-plane/controllers/replicaset/reconcile.ts'),
   defaults: [['spec.replicas', 1]],
   podSpec: { path: 'spec.template.spec', isTemplate: true },
+  warnings: newNameWarnings,
   validate: (set) => [
     ...nonNegative(set, ['spec.replicas', 'spec.minReadySeconds']),
     ...selectorErrors(set, 'replicaset'),

@@ -1,9 +1,10 @@
 import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
-import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, equalJson, listOf, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { statefulSetCells } from '#api/table/workload.ts';
+import { claimSpecWarnings } from '#api/warnings/pod.ts';
 import { intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
 import { selectorErrors } from '#api/validation/workload.ts';
 
@@ -40,6 +41,10 @@ export const statefulSetRules: KindRules = {
     ['spec.volumeClaimTemplates[].status.phase', 'Pending'],
   ],
   podSpec: { path: 'spec.template.spec', isTemplate: true },
+  warnings: (set) =>
+    objectsOf(at(set, 'spec.volumeClaimTemplates')).flatMap(({ spec }, index) =>
+      claimSpecWarnings(objectOf(spec), `spec.volumeClaimTemplates[${index}].spec`),
+    ),
   validate: (set) => [
     ...nonNegative(set, [
       'spec.replicas',

@@ -2,6 +2,7 @@ import { typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { cronJobCells } from '#api/table/workload.ts';
+import { jobWarnings } from '#api/warnings/job.ts';
 import { validateCronJob } from '#api/validation/batch.ts';
 import { dnsSubdomain, type Format } from '#api/validation/format.ts';
 
@@ -19,6 +20,7 @@ export const cronJobRules: KindRules = {
     ['spec.failedJobsHistoryLimit', 1],
   ],
   podSpec: { path: 'spec.jobTemplate.spec.template.spec', isTemplate: true },
+  warnings: (cronJob, old) => jobWarnings(cronJob, old, 'spec.jobTemplate.spec'),
   nameFormat: cronJobName,
   validate: validateCronJob,
   cells: (object, now) => cronJobCells(typed(object), now),

@@ -4,6 +4,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { jobCells } from '#api/table/workload.ts';
+import { jobWarnings } from '#api/warnings/job.ts';
 import { validateJob, validateJobUpdate } from '#api/validation/batch.ts';
 
 const jobDefaults: readonly DefaultRule[] = [
@@ -26,6 +27,7 @@ export const jobRules: KindRules = {
   effect: acted('control-plane/controllers/job/reconcile.ts'),
   defaults: jobDefaults,
   podSpec: { path: 'spec.template.spec', isTemplate: true },
+  warnings: (job, old) => jobWarnings(job, old),
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,

@@ -7,6 +7,7 @@ import { nameOf } from '#api/table/object.ts';
 /** Rules of ComponentStatuses: made up for each answer. */
 export const componentStatusRules: KindRules = {
   effect: inert('made up for each answer; cannot be written'),
+  deprecated: { since: 'v1.19' },
   isStored: false,
   cells: componentStatusCells,
 };

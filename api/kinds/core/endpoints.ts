@@ -7,6 +7,7 @@ import { validateEndpoints, validateEndpointsUpdate } from '#api/validation/endp
 /** Rules of Endpoints. */
 export const endpointsRules: KindRules = {
   effect: acted('control-plane/controllers/endpointslice-mirroring/reconcile.ts'),
+  deprecated: { since: 'v1.33', use: 'discovery.k8s.io/v1 EndpointSlice' },
   storageFolder: 'services/endpoints',
   defaults: [['subsets[].ports[].protocol', 'TCP']],
   tracksGeneration: false,

@@ -3,6 +3,7 @@ import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
+import { claimWarnings } from '#api/warnings/storage.ts';
 import { protectedBy } from './storage-protection.ts';
 import { validateClaim, validateClaimStatus, validateClaimUpdate } from './volumes/claim-validation.ts';
 
@@ -27,6 +28,7 @@ export const persistentVolumeClaimRules: KindRules = {
   validateUpdate: validateClaimUpdate,
   validateStatus: validateClaimStatus,
   validatesAll: true,
+  warnings: claimWarnings,
   growsByUpdate: true,
   answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeClaimCells(typed(object), now),

@@ -3,6 +3,7 @@ import { noVolumes } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { persistentVolumeCells } from '#api/table/core.ts';
 import { formatTime } from '#api/meta/time.ts';
+import { persistentVolumeWarnings } from '#api/warnings/storage.ts';
 import { protectedBy } from './storage-protection.ts';
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './volumes/volume-validation.ts';
 
@@ -26,6 +27,7 @@ export const persistentVolumeRules: KindRules = {
   validate: validatePersistentVolume,
   validateUpdate: validatePersistentVolumeUpdate,
   validatesAll: true,
+  warnings: persistentVolumeWarnings,
   answersDeleteWithObject: true,
   cells: (object, now) => persistentVolumeCells(typed(object), now),
 };

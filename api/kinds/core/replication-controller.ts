@@ -6,6 +6,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { replicationControllerCells } from '#api/table/workload.ts';
 import { nonNegative } from '#api/validation/field.ts';
 import { templateErrors } from '#api/validation/workload.ts';
+import { newNameWarnings } from '#api/warnings/name.ts';
 
 /** Rules of ReplicationControllers: their selector is a map. */
 export const replicationControllerRules: KindRules = {
@@ -17,6 +18,7 @@ export const replicationControllerRules: KindRules = {
     ['metadata.labels', (_metadata, object) => templateLabels(object)],
   ],
   podSpec: { path: 'spec.template.spec', isTemplate: true },
+  warnings: newNameWarnings,
   validate: (controller) => [
     ...selectorMapErrors(controller),
     ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),

@@ -7,6 +7,7 @@ import { keepServiceAllocations } from '#api/service/kept-allocation.ts';
 import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
 import { validateServiceStatus } from '#api/validation/service-load-balancer.ts';
+import { serviceWarnings } from '#api/warnings/service.ts';
 import { validateService, validateServiceUpdate } from '#api/validation/service.ts';
 
 /** Rules of Services: they hold addresses and ports of the cluster. */
@@ -36,6 +37,7 @@ export const serviceRules: KindRules = {
   validate: validateService,
   validateUpdate: validateServiceUpdate,
   validateStatus: validateServiceStatus,
+  warnings: serviceWarnings,
   allocation: {
     errors: familyErrors,
     claims: serviceClaims,

@@ -12,6 +12,10 @@ export const ingressRules: KindRules = {
   effect: inert('for an ingress controller, which Kubernetes does not bring either'),
   storageFolder: 'ingress',
   validate: validateIngress,
+  warnings: (ingress, old) =>
+    old === undefined && at(ingress, ['metadata', 'annotations', 'kubernetes.io/ingress.class']) !== undefined
+      ? [`annotation "kubernetes.io/ingress.class" is deprecated, please use 'spec.ingressClassName' instead`]
+      : [],
   cells: (ingress, now) => [
     nameOf(ingress),
     text(ingress, 'spec.ingressClassName', none),

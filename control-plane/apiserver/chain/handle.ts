@@ -1,3 +1,4 @@
+import { deprecationWarning } from '#api/warnings/warnings.ts';
 import { resourceNotFound } from '#api/errors/status.ts';
 import { postObject } from '#control-plane/apiserver/verbs/create.ts';
 import { deleteCollection, deleteOne } from '#control-plane/apiserver/verbs/delete.ts';
@@ -32,6 +33,8 @@ async function handleResource(
   route: ResourceRoute,
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
+  const deprecation = deprecationWarning(route.kind);
+  if (deprecation !== undefined) request.warn(deprecation);
   if (isVirtual(route.kind)) return handleVirtual(context, route, request);
   if (route.subresource !== undefined) return handleSubresource(context, route, request);
   switch (route.verb) {

@@ -9,6 +9,7 @@ import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { alreadyExists, badRequest, invalid } from '#api/errors/status.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
+import { objectWarnings } from '#api/warnings/warnings.ts';
 import { validateCreate } from '#api/validation/validation.ts';
 import { Held } from '#control-plane/apiserver/chain/admission/held.ts';
 import {
@@ -130,12 +131,15 @@ function applyNameDefaults(kind: Kind, object: JsonObject, given: string): JsonO
  */
 async function insert(
   context: ServerContext,
-  input: Pick<CreateInput, 'kind' | 'object' | 'dryRun' | 'pause'> & { readonly admission: Admission },
+  input: Pick<CreateInput, 'kind' | 'object' | 'scope' | 'dryRun' | 'pause'> & {
+    readonly admission: Admission;
+  },
 ): Promise<Written | undefined> {
   const { kind, object, dryRun: isDryRun, admission } = input;
   // What the allocator adds is valid by its making.
   const errors = validateCreate(kind, object);
   if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
+  for (const text of objectWarnings(kind, object)) input.scope?.warn(text);
   await input.pause?.();
   const complete: Complete = (given, isClaimed) => context.allocators.allocate(kind, given, isClaimed);
   for (let tries = 1; ; tries++) {

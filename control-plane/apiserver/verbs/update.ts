@@ -9,6 +9,7 @@ import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/errors/status.ts';
 import { prepareUpdate } from '#api/strategy/strategy.ts';
+import { objectWarnings } from '#api/warnings/warnings.ts';
 import { validateUpdate } from '#api/validation/validation.ts';
 import type { AdmissionAttributes } from '#control-plane/apiserver/chain/admission/admission.ts';
 import {
@@ -216,6 +217,9 @@ function decideUpdate(
       ? []
       : validateUpdate(kind, current, object, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
+  if (subresource === undefined && input.admittedAs !== undefined) {
+    for (const text of objectWarnings(kind, object, current)) input.admittedAs.scope?.warn(text);
+  }
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };
   return equalJson(current, object) ? { write: 'nothing', object: current } : { write: 'put', object };

@@ -1,0 +1,293 @@
+import { tryParseQuantity } from '#api/meta/quantity.ts';
+import { at, memberOf, numberOf, objectOf, objectsOf, stringMapOf, stringOf } from '#api/wire/json.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { labelDeprecation, nodeTermWarnings } from './node-labels.ts';
+
+/** Kinds of volumes that are no more, and since when (pkg/api/pod/warnings.go). */
+const goneVolumes: Readonly<Record<string, string>> = {
+  photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
+  gitRepo: 'deprecated in v1.11',
+  scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
+  flocker: 'deprecated in v1.22, non-functional in v1.25+',
+  storageos: 'deprecated in v1.22, non-functional in v1.25+',
+  quobyte: 'deprecated in v1.22, non-functional in v1.25+',
+  glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
+  cephfs: 'deprecated in v1.28, non-functional in v1.31+',
+  rbd: 'deprecated in v1.28, non-functional in v1.31+',
+};
+
+/** Fields of the API whose path in these texts is Go's name of them. */
+const pathOfVolume: Readonly<Record<string, string>> = { storageos: 'storageOS' };
+
+const sysctls = 'non-functional in v1.11+; use the "sysctls" field instead';
+
+const goneAnnotations: Readonly<Record<string, string>> = {
+  'scheduler.alpha.kubernetes.io/critical-pod':
+    'non-functional in v1.16+; use the "priorityClassName" field instead',
+  'security.alpha.kubernetes.io/sysctls': sysctls,
+  'security.alpha.kubernetes.io/unsafe-sysctls': sysctls,
+};
+
+const seccompPodAnnotation = 'seccomp.security.alpha.kubernetes.io/pod';
+const seccompContainerAnnotation = 'container.seccomp.security.alpha.kubernetes.io/';
+const appArmorAnnotation = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** Warnings of a pod, or of a template: its metadata and spec. `base` is where it is (`spec.template.`; '' for a pod). Pure. */
+export function podWarnings(pod: JsonObject, base: string): readonly string[] {
+  const spec = objectOf(pod['spec']);
+  const at = `${base}spec`;
+  return [
+    ...nodeWarnings(spec, at),
+    ...annotationWarnings(pod, base),
+    ...volumeWarnings(spec, at),
+    ...duplicates(spec, { list: 'hostAliases', key: 'ip', at }),
+    ...duplicates(spec, { list: 'imagePullSecrets', key: 'name', at }),
+    ...objectsOf(spec['imagePullSecrets']).flatMap(({ name }, index) =>
+      stringOf(name) === '' ? [`${at}.imagePullSecrets[${index}].name: invalid empty name ""`] : [],
+    ),
+    ...fractions(spec['overhead'], `${at}.overhead`),
+    ...containersIn(spec, at).flatMap(({ container, path }) => containerWarnings(container, path)),
+    ...portWarnings(spec, at),
+    ...(numberOf(spec['terminationGracePeriodSeconds']) < 0
+      ? [
+          `${at}.terminationGracePeriodSeconds: must be >= 0; negative values are invalid and will be treated as 1`,
+        ]
+      : []),
+    ...['podAffinity', 'podAntiAffinity'].flatMap((name) =>
+      termWarnings(objectOf(objectOf(spec['affinity'])[name]), `${at}.affinity.${name}`),
+    ),
+  ];
+}
+
+/** Of a volume, or of the spec of a PersistentVolume. */
+export function goneVolumeWarnings(
+  holder: JsonObject,
+  path: string,
+  untold: ReadonlySet<string> = new Set(),
+): readonly string[] {
+  return Object.entries(goneVolumes).flatMap(([name, text]) =>
+    holder[name] === undefined || untold.has(name)
+      ? []
+      : [`${path}.${memberOf(pathOfVolume, name) ?? name}: ${text}`],
+  );
+}
+
+/** Amounts in bytes of a list of resources that are none of whole bytes. */
+export function fractions(
+  amounts: unknown,
+  path: string,
+  names: readonly string[] = ['memory', 'ephemeral-storage'],
+): readonly string[] {
+  return names.flatMap((name) => {
+    const text = objectOf(amounts)[name];
+    const quantity = tryParseQuantity(text);
+    return quantity === undefined || (quantity.nanos / 1_000_000n) % 1000n === 0n
+      ? []
+      : [`${path}[${name}]: fractional byte value ${JSON.stringify(text)} is invalid, must be an integer`];
+  });
+}
+
+function nodeWarnings(spec: JsonObject, path: string): readonly string[] {
+  const affinity = objectOf(at(spec, 'affinity.nodeAffinity'));
+  const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+  const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
+  const prefix = `${path}.affinity.nodeAffinity`;
+  return [
+    ...Object.keys(stringMapOf(spec['nodeSelector'])).flatMap((key) => {
+      const text = labelDeprecation(key);
+      return text === undefined ? [] : [`${path}.nodeSelector[${key}]: ${text}`];
+    }),
+    ...objectsOf(at(affinity, [required, 'nodeSelectorTerms'])).flatMap((term, index) =>
+      nodeTermWarnings(term, `${prefix}.${required}.nodeSelectorTerms[${index}]`),
+    ),
+    ...objectsOf(affinity[preferred]).flatMap(({ preference }, index) =>
+      nodeTermWarnings(objectOf(preference), `${prefix}.${preferred}[${index}].preference`),
+    ),
+    ...objectsOf(spec['topologySpreadConstraints']).flatMap((constraint, index) => {
+      const where = `${path}.topologySpreadConstraints[${index}]`;
+      const key = stringOf(constraint['topologyKey']);
+      const text = labelDeprecation(key);
+      return [
+        ...(text === undefined ? [] : [`${where}.topologyKey: ${key} is ${text}`]),
+        ...(constraint['labelSelector'] === undefined ? [`${where}.${noSelector}`] : []),
+      ];
+    }),
+  ];
+}
+
+const noSelector = 'labelSelector: a null labelSelector results in matching no pod';
+
+function termWarnings(affinity: JsonObject, path: string): readonly string[] {
+  const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+  const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
+  return [
+    ...objectsOf(affinity[required]).flatMap(({ labelSelector }, index) =>
+      labelSelector === undefined ? [`${path}.${required}[${index}].${noSelector}`] : [],
+    ),
+    ...objectsOf(affinity[preferred]).flatMap((term, index) =>
+      at(term, 'podAffinityTerm.labelSelector') === undefined
+        ? [`${path}.${preferred}[${index}].podAffinityTerm.${noSelector}`]
+        : [],
+    ),
+  ];
+}
+
+function annotationWarnings(pod: JsonObject, base: string): readonly string[] {
+  const annotations = stringMapOf(at(pod, 'metadata.annotations'));
+  const spec = objectOf(pod['spec']);
+  const tell = (key: string, text: string | undefined): readonly string[] =>
+    text === undefined || annotations[key] === undefined
+      ? []
+      : [`${base}metadata.annotations[${key}]: ${text}`];
+  const seccomp = 'non-functional in v1.27+; use the "seccompProfile" field instead';
+  const appArmor = 'deprecated since v1.30; use the "appArmorProfile" field instead';
+  const has = (holder: JsonObject, field: string): boolean =>
+    at(holder, ['securityContext', field]) !== undefined;
+  return [
+    ...Object.keys(goneAnnotations).flatMap((key) => tell(key, memberOf(goneAnnotations, key))),
+    ...(has(spec, 'seccompProfile') ? [] : tell(seccompPodAnnotation, seccomp)),
+    ...containersIn(spec, '').flatMap(({ container }) => {
+      const name = stringOf(container['name']);
+      const isProfiled = has(spec, 'appArmorProfile') || has(container, 'appArmorProfile');
+      return [
+        ...(has(container, 'seccompProfile') ? [] : tell(`${seccompContainerAnnotation}${name}`, seccomp)),
+        ...(isProfiled ? [] : tell(`${appArmorAnnotation}${name}`, appArmor)),
+      ];
+    }),
+  ];
+}
+
+function volumeWarnings(spec: JsonObject, path: string): readonly string[] {
+  const volumes = objectsOf(spec['volumes']);
+  const sources = volumes.map((volume) => objectsOf(at(volume, 'projected.sources')));
+  const tokens = new Set(
+    sources
+      .flat()
+      .flatMap(({ serviceAccountToken: token }) => (token === undefined ? [] : [at(token, 'path')])),
+  );
+  return volumes.flatMap((volume, index) => {
+    const where = `${path}.volumes[${index}]`;
+    const claim = objectOf(at(volume, 'ephemeral.volumeClaimTemplate.spec'));
+    return [
+      ...goneVolumeWarnings(volume, where),
+      ...claimSpecWarnings(claim, `${where}.ephemeral.volumeClaimTemplate.spec`),
+      ...(sources[index] ?? []).flatMap((source) =>
+        pathWarnings(source, `${where}.projected.sources`, tokens),
+      ),
+    ];
+  });
+}
+
+/** Files of a projected volume that a token of the pod is called like. */
+function pathWarnings(source: JsonObject, path: string, tokens: ReadonlySet<unknown>): readonly string[] {
+  const tell = (where: string, file: unknown): readonly string[] =>
+    tokens.has(file)
+      ? [`${path}.${where}: has duplicated path with ServiceAccountToken ${JSON.stringify(file)}`]
+      : [];
+  const items = (field: string, name: string): readonly string[] =>
+    objectsOf(at(source, [field, 'items'])).flatMap((item, index) => tell(`${name}[${index}]`, item['path']));
+  return [
+    ...items('configMap', 'configMap'),
+    ...items('secret', 'secrets'),
+    ...items('downwardAPI', 'downwardAPI'),
+    ...(source['clusterTrustBundle'] === undefined
+      ? []
+      : tell('ClusterTrustBundle', at(source, 'clusterTrustBundle.path'))),
+  ];
+}
+
+/** Of a claim, or of the template of one. */
+export function claimSpecWarnings(spec: JsonObject, path: string): readonly string[] {
+  return ['requests', 'limits'].flatMap((list) =>
+    fractions(at(spec, ['resources', list]), `${path}.resources.${list}`, ['storage']),
+  );
+}
+
+function duplicates(
+  spec: JsonObject,
+  { list, key, at: path }: { readonly list: string; readonly key: string; readonly at: string },
+): readonly string[] {
+  const seen = new Set<unknown>();
+  return objectsOf(spec[list]).flatMap((item, index) => {
+    const value = stringOf(item[key]);
+    const isSeen = seen.has(value);
+    seen.add(value);
+    return isSeen ? [`${path}.${list}[${index}].${key}: duplicate ${key} ${JSON.stringify(value)}`] : [];
+  });
+}
+
+interface ContainerAt {
+  readonly container: JsonObject;
+  readonly path: string;
+}
+
+function containersIn(spec: JsonObject, path: string): readonly ContainerAt[] {
+  return ['initContainers', 'containers', 'ephemeralContainers'].flatMap((list) =>
+    objectsOf(spec[list]).map((container, index) => ({ container, path: `${path}.${list}[${index}]` })),
+  );
+}
+
+function containerWarnings(container: JsonObject, path: string): readonly string[] {
+  const seen = new Set<string>();
+  const hidden = objectsOf(container['env']).flatMap((variable, index) => {
+    const name = stringOf(variable['name']);
+    const value = stringOf(variable['value']);
+    const reference = `$(${name})`;
+    const isSeen = seen.has(name);
+    seen.add(name);
+    // X="$(X)more" goes on from the one before.
+    const goesOn = variable['valueFrom'] === undefined && value !== reference && value.includes(reference);
+    return isSeen && !goesOn
+      ? [
+          `${path}.env[${index}]: hides previous definition of ${JSON.stringify(name)}, which may be dropped when using apply`,
+        ]
+      : [];
+  });
+  const amounts = ['memory', 'ephemeral-storage'].flatMap((name) =>
+    ['limits', 'requests'].flatMap((list) =>
+      fractions(at(container, ['resources', list]), `${path}.resources.${list}`, [name]),
+    ),
+  );
+  return [...amounts, ...hidden];
+}
+
+interface PortAt {
+  readonly path: string;
+  readonly hostIp: string;
+  readonly hostPort: number;
+}
+
+/** Ports of all containers that are, or may be, the same. */
+function portWarnings(spec: JsonObject, path: string): readonly string[] {
+  const known = new Map<string, PortAt[]>();
+  return containersIn(spec, path).flatMap(({ container, path: where }) =>
+    objectsOf(container['ports']).flatMap((port, index) => {
+      const { name, protocol, hostIP } = stringMapOf(port);
+      const hostPort = numberOf(port['hostPort']);
+      const one: PortAt = { path: `${where}.ports[${index}]`, hostIp: hostIP ?? '', hostPort };
+      const containerPort = numberOf(port['containerPort']);
+      const key = `${containerPort}/${protocol ?? ''}`;
+      const others = known.get(key) ?? [];
+      known.set(key, [...others, one]);
+      const shown = `{Name:${name ?? ''} HostPort:0 ContainerPort:${containerPort} Protocol:${protocol ?? ''} HostIP:${one.hostIp}}`;
+      return [
+        ...(one.hostIp !== '' && hostPort === 0
+          ? [`${one.path}: hostIP set without hostPort: ${shown}`]
+          : []),
+        ...others.flatMap((other) => overlapOf(one, other)),
+      ];
+    }),
+  );
+}
+
+function overlapOf(one: PortAt, other: PortAt): readonly string[] {
+  const isOnePort = one.hostPort === other.hostPort;
+  if (isOnePort && one.hostIp === other.hostIp)
+    return [`${one.path}: duplicate port definition with ${other.path}`];
+  if (one.hostPort === 0 || other.hostPort === 0)
+    return [`${one.path}: overlapping port definition with ${other.path}`];
+  const isAnywhere = (one.hostIp === '') !== (other.hostIp === '');
+  return isOnePort && isAnywhere
+    ? [`${one.path}: dangerously ambiguous port definition with ${other.path}`]
+    : [];
+}
