@@ -15,6 +15,11 @@ export function updatesPod({ operation, kind, subresource }: AdmissionAttributes
   return operation === 'update' && subresource === '' && kindKey(kind) === kindKey(pods);
 }
 
+/** Whether a pod is given ephemeral containers. */
+export function debugsPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
+  return operation === 'update' && subresource === 'ephemeralcontainers' && kindKey(kind) === kindKey(pods);
+}
+
 /** Whether the resources of a pod are changed. */
 export function resizesPod({ operation, kind, subresource }: AdmissionAttributes): boolean {
   return operation === 'update' && subresource === 'resize' && kindKey(kind) === kindKey(pods);
