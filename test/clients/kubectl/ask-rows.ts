@@ -117,7 +117,6 @@ const api: readonly Row[] = [
     sh: 'kubectl auth can-i delete nodes --as=system:serviceaccount:$NS:robot',
     code: 1,
     says: /no/,
-    expected: { issue: 8, why: 'authorisation by roles' },
   },
   { sh: 'kubectl auth whoami', since: 28, says: /Username\s+\S+/ },
   // Newer ones do not ask which kinds have a namespace: the file has to say it.

@@ -511,6 +511,17 @@ spec:
     assert.ok(pods.length > 0);
   },
 
+  async 'lets the pods of a namespace read in it'() {
+    await config.makeApiClient(k8s.RbacAuthorizationV1Api).createNamespacedRoleBinding({
+      namespace,
+      body: {
+        metadata: { name: 'pods-read' },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'view' },
+        subjects: [{ kind: 'ServiceAccount', name: 'default', namespace }],
+      },
+    });
+  },
+
   async 'knows itself by a token'() {
     const { status } = await core.createNamespacedServiceAccountToken({
       name: 'default',

@@ -361,8 +361,18 @@ def forwards_ports_as_sockets():
         socket.create_connection = original
 
 
+def lets_read(account):
+    # As users do: the role that every cluster has, in this namespace.
+    client.RbacAuthorizationV1Api().create_namespaced_role_binding(NAMESPACE, {
+        'metadata': {'name': f'{account}-reads'},
+        'roleRef': {'apiGroup': 'rbac.authorization.k8s.io', 'kind': 'ClusterRole', 'name': 'view'},
+        'subjects': [{'kind': 'ServiceAccount', 'name': account, 'namespace': NAMESPACE}],
+    })
+
+
 def uses_a_token():
     core.create_namespaced_service_account(NAMESPACE, client.V1ServiceAccount(metadata=client.V1ObjectMeta(name='robot')))
+    lets_read('robot')
     token = client.ApiClient().call_api(
         '/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token', 'POST', {'namespace': NAMESPACE, 'name': 'robot'},
         body={'apiVersion': 'authentication.k8s.io/v1', 'kind': 'TokenRequest', 'spec': {'expirationSeconds': 600}},
@@ -380,6 +390,7 @@ def uses_a_token():
 def finds_itself_in_a_cluster():
     # What a pod has, read from a directory of ours: host and port by environment, token and certificate by files.
     from kubernetes.config.incluster_config import InClusterConfigLoader
+    lets_read('default')
     token = core.api_client.call_api(
         '/api/v1/namespaces/{namespace}/serviceaccounts/default/token', 'POST', {'namespace': NAMESPACE},
         body={'apiVersion': 'authentication.k8s.io/v1', 'kind': 'TokenRequest', 'spec': {}},
