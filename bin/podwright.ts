@@ -45,6 +45,12 @@ function clusterCommands(program: Command): void {
     .option('--nodes <n>', 'how many nodes (default: 1, or as many as the kept data has)', integer(1, 64))
     .addOption(data())
     .option('--port <port>', 'of the API server on 127.0.0.1 (default: 6443, or as last time)', port)
+    .option(
+      '--node-cidr-mask-size <bits>',
+      "prefix of each node's part of 10.244.0.0/16 (default: 24, or as last time)",
+      integer(16, 30),
+    )
+    .option('--max-pods <n>', 'pods that each node takes (default: 110, or as last time)', integer(1, 65_536))
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())

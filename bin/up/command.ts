@@ -33,6 +33,8 @@ export interface UpCommandOptions {
   readonly nodes?: number;
   readonly data: string;
   readonly port?: number;
+  readonly nodeCidrMaskSize?: number;
+  readonly maxPods?: number;
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -116,9 +118,19 @@ async function stayUp(
 }
 
 /** What was said on this command line; what was not is as it was at the last `up`. */
-function givenOptions({ nodes, port }: UpCommandOptions): Partial<KeptOptions> {
-  return { ...(nodes === undefined ? {} : { nodes }), ...(port === undefined ? {} : { port }) };
+function givenOptions(options: UpCommandOptions): Partial<KeptOptions> {
+  const given = keptNames.filter((name) => options[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
+
+/** What is remembered, with its words on a command line. */
+const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
+  nodes: '--nodes',
+  port: '--port',
+  nodeCidrMaskSize: '--node-cidr-mask-size',
+  maxPods: '--max-pods',
+};
+const keptNames = Object.keys(keptFlags) as readonly (keyof KeptOptions)[];
 
 /** At the end: a directory that this `up` made goes with what it put there; any other stays as it is. */
 async function leaveDataDir(
@@ -142,11 +154,10 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
 
   const logFile = join(dataDir, 'up.log');
   const log = openSync(logFile, 'w', 0o600);
-  const { nodes, port } = options;
+  const given = keptNames.filter((name) => options[name] !== undefined);
   const args = [
     ...['up', '--keep', '--data', dataDir],
-    ...(nodes === undefined ? [] : ['--nodes', String(nodes)]),
-    ...(port === undefined ? [] : ['--port', String(port)]),
+    ...given.flatMap((name) => [keptFlags[name], String(options[name])]),
     ...['--output', options.output],
   ];
   const child = spawn(

@@ -4,30 +4,43 @@ import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
-import { nodesMax } from './plan.ts';
+import { nodesMax, podsMax } from './plan.ts';
 
 export interface KeptOptions {
   readonly nodes: number;
   readonly port: number;
+  /** The prefix of each node's range of pod addresses. */
+  readonly nodeCidrMaskSize: number;
+  /** Of each node. */
+  readonly maxPods: number;
 }
 
-export const defaultOptions: KeptOptions = { nodes: 1, port: 6443 };
+export const defaultOptions: KeptOptions = { nodes: 1, port: 6443, nodeCidrMaskSize: 24, maxPods: 110 };
 
 const fileOf = (dataDir: string): string => join(dataDir, 'options.json');
 
-/** Pure. undefined when it is none. */
+/** Pure. undefined when it is none. What earlier releases did not keep has its default. */
 export function parseKeptOptions(text: string): KeptOptions | undefined {
-  let value: unknown;
+  let given: unknown;
   try {
-    value = JSON.parse(text);
+    given = JSON.parse(text);
   } catch {
     return undefined;
   }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const { nodes, port } = value as Partial<Record<keyof KeptOptions, unknown>>;
+  if (typeof given !== 'object' || given === null) return undefined;
+  const { nodes, port, nodeCidrMaskSize, maxPods } = { ...defaultOptions, ...given } as Record<
+    keyof KeptOptions,
+    unknown
+  >;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
-  return isWithin(nodes, nodesMax) && isWithin(port, 65_535) ? { nodes, port } : undefined;
+  if (!('nodes' in given && 'port' in given)) return undefined;
+  return isWithin(nodes, nodesMax) &&
+    isWithin(port, 65_535) &&
+    isWithin(nodeCidrMaskSize, 30) &&
+    isWithin(maxPods, podsMax)
+    ? { nodes, port, nodeCidrMaskSize, maxPods }
+    : undefined;
 }
 
 /** undefined when there are none; damaged ones are as good as none, and are written anew. The directory is claimed. */

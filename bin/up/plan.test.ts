@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
+import { defaultOptions } from './options.ts';
 import { agentArguments, planBridge, planCable, planUp, serverArguments } from './plan.ts';
 
-const options = { nodes: 2, dataDir: '/var/lib/podwright', port: 6443 };
+const options = { ...defaultOptions, nodes: 2, dataDir: '/var/lib/podwright' };
 
 describe('planUp()', () => {
   it('gives every host a name, an address, a cgroup and a directory of its own', () => {
@@ -23,6 +24,25 @@ describe('planUp()', () => {
 
   it.each([0, 65, 1.5, Number.NaN])('refuses %d nodes', (nodes) => {
     expect(() => planUp({ ...options, nodes }, '/')).toThrow(expect.objectContaining({ code: 'E_USAGE' }));
+  });
+
+  it.each([
+    { nodes: 2, nodeCidrMaskSize: 24, maxPods: 254, why: /has addresses for 253; take a smaller one/ },
+    { nodes: 64, nodeCidrMaskSize: 20, maxPods: 110, why: /too few ranges; take a larger one/ },
+    { nodes: 1, nodeCidrMaskSize: 15, maxPods: 110, why: /too few ranges/ },
+  ])('refuses $nodes nodes of $maxPods pods in /$nodeCidrMaskSize each', ({ why, ...asked }) => {
+    expect(() => planUp({ ...options, ...asked }, '/')).toThrow(why);
+  });
+
+  it.each([
+    { nodes: 64, nodeCidrMaskSize: 22, maxPods: 1021 },
+    { nodes: 1, nodeCidrMaskSize: 16, maxPods: 65_533 },
+  ])('takes $nodes nodes of $maxPods pods in /$nodeCidrMaskSize each', (asked) => {
+    const plan = planUp({ ...options, ...asked }, '/');
+    expect(serverArguments(plan).join(' ')).toContain(`--node-cidr-mask-size ${asked.nodeCidrMaskSize}`);
+    const [node] = plan.nodes;
+    if (node === undefined) expect.unreachable();
+    expect(agentArguments(plan, node).join(' ')).toContain(`--max-pods ${asked.maxPods}`);
   });
 
   it('refuses a data directory in which no socket can be', () => {

@@ -8,6 +8,8 @@ import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
 
 export const nodesMax = 64;
+/** Of a node. */
+export const podsMax = 65_536;
 export const serviceCidr = '10.96.0.0/16';
 export const clusterCidr = '10.244.0.0/16';
 export const clusterDnsIp = '10.96.0.10';
@@ -19,6 +21,10 @@ export interface UpOptions {
   readonly nodes: number;
   readonly dataDir: string; // absolute
   readonly port: number; // on 127.0.0.1
+  /** The prefix of each node's range of pod addresses. */
+  readonly nodeCidrMaskSize: number;
+  /** Of each node. */
+  readonly maxPods: number;
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
@@ -40,6 +46,8 @@ export interface UpPlan {
   readonly runDir: string;
   readonly kubeconfig: string;
   readonly egressSocket: string;
+  readonly nodeCidrMaskSize: number;
+  readonly maxPods: number;
   readonly server: HostPlan;
   readonly nodes: readonly HostPlan[];
 }
@@ -49,6 +57,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
   if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > nodesMax) {
     throw new PodwrightError('E_USAGE', `start ${options.nodes} nodes: --nodes takes 1 to ${nodesMax}`);
   }
+  checkRanges(options);
   const egressSocket = join(options.dataDir, 'egress.sock');
   for (const path of [egressSocket, join(options.dataDir, `node-${options.nodes}`, 'agent.sock')])
     checkSocketPath(path);
@@ -70,11 +79,30 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     runDir,
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     egressSocket,
+    nodeCidrMaskSize: options.nodeCidrMaskSize,
+    maxPods: options.maxPods,
     server: host('server', fabricAddress(1)),
     nodes: Array.from({ length: options.nodes }, (_, index) =>
       host(`node-${index + 1}`, fabricAddress(index + 11)),
     ),
   };
+}
+
+/** Each node has a range, and in it an address for each of its pods. @throws E_USAGE */
+function checkRanges({ nodes, nodeCidrMaskSize, maxPods }: UpOptions): void {
+  const { prefix } = knownCidr(clusterCidr);
+  if (nodeCidrMaskSize < prefix || 2 ** (nodeCidrMaskSize - prefix) < nodes)
+    throw new PodwrightError(
+      'E_USAGE',
+      `start ${nodes} nodes: --node-cidr-mask-size ${nodeCidrMaskSize} divides ${clusterCidr} into too few ranges; take a larger one`,
+    );
+  // Of the network, its gateway and its broadcast.
+  const addresses = 2 ** (32 - nodeCidrMaskSize) - 3;
+  if (maxPods > addresses)
+    throw new PodwrightError(
+      'E_USAGE',
+      `start nodes of ${maxPods} pods: a range of --node-cidr-mask-size ${nodeCidrMaskSize} has addresses for ${addresses}; take a smaller one`,
+    );
 }
 
 function fabricAddress(index: number): string {
@@ -132,6 +160,8 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     clusterCidr,
     '--cluster-dns',
     clusterDnsIp,
+    '--node-cidr-mask-size',
+    String(plan.nodeCidrMaskSize),
     '--pod-routes',
     ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ip}`]),
   ];
@@ -161,5 +191,7 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     formatCidr(fabric),
     '--egress-socket',
     plan.egressSocket,
+    '--max-pods',
+    String(plan.maxPods),
   ];
 }

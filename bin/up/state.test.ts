@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 
 import { systemClock } from '#base/clock.ts';
 import { bringDown } from './down.ts';
-import { parseKeptOptions } from './options.ts';
+import { defaultOptions, parseKeptOptions } from './options.ts';
 import { hasEnded, isAlive, isEnded, parseState, readState, startTicksOf } from './state.ts';
 
 const healthy = {
@@ -65,7 +65,12 @@ it.each([
 });
 
 it.each([
-  ['{"nodes":2,"port":7443}', { nodes: 2, port: 7443 }],
+  ['{"nodes":2,"port":7443}', { ...defaultOptions, nodes: 2, port: 7443 }],
+  [
+    '{"nodes":2,"port":7443,"nodeCidrMaskSize":22,"maxPods":400}',
+    { nodes: 2, port: 7443, nodeCidrMaskSize: 22, maxPods: 400 },
+  ],
+  ['{"nodes":2,"port":7443,"maxPods":0}', undefined],
   ['{"nodes":0,"port":7443}', undefined],
   ['{"nodes":2}', undefined],
   ['{', undefined],

@@ -14,6 +14,8 @@ import { binds } from './rows/binds.ts';
 import { daemonSet } from './rows/daemon-set.ts';
 import { deleteCollection } from './rows/delete-collection.ts';
 import { deployment } from './rows/deployment.ts';
+import { hostLocal } from './rows/host-local.ts';
+import { nodeWrites } from './rows/node-writes.ts';
 import { eventDelivery } from './rows/event-delivery.ts';
 import { foreground } from './rows/foreground.ts';
 import { givenBack } from './rows/given-back.ts';
@@ -42,6 +44,8 @@ export const rows: readonly ScaleRow[] = [
   foreground,
   deleteCollection,
   givenBack,
+  hostLocal,
+  nodeWrites,
 ];
 
 /** A size that takes longer hangs. */
