@@ -107,11 +107,6 @@ describe('reviewAccess()', () => {
       ),
     ).toEqual(want);
   });
-
-  it('takes one question', async () => {
-    const authorizer = createAuthorizer(emptyBooks(), ['Authenticated']);
-    await expect(reviewAccess(authorizer, { spec: {} }, user)).rejects.toThrow('exactly one of');
-  });
 });
 
 describe('reviewRules()', () => {
