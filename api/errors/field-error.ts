@@ -21,6 +21,8 @@ export interface FieldError {
   /** What is wrong; shown for the types that name a value. */
   readonly value?: unknown;
   readonly detail: string;
+  /** The value as it stands in the text, where that is not its JSON (`go-struct.ts`). */
+  readonly shown?: string;
   /** The value is not shown although the type names one (Go's field.OmitValueType). */
   readonly omitsValue?: true;
 }
@@ -71,6 +73,21 @@ export function invalidField(field: string, value: unknown, detail: string): Fie
   return note({ type: 'Invalid', field, value, detail });
 }
 
+/** A struct that is wrong, and why; `shown` is what `goStruct` makes of it. */
+export function invalidStruct(field: string, shown: string, detail: string): FieldError {
+  return note({ type: 'Invalid', field, shown, detail });
+}
+
+/** A value that is wrong, and is not shown (Go's field.OmitValueType). */
+export function invalidHidden(field: string, detail: string): FieldError {
+  return note({ type: 'Invalid', field, detail, omitsValue: true });
+}
+
+/** A struct that is none of those supported, which are listed in the order given. */
+export function notSupportedStruct(field: string, shown: string, supported: readonly string[]): FieldError {
+  return note({ ...notSupported(field, undefined, supported), shown });
+}
+
 /** A value that is missing. */
 export function requiredField(field: string, detail = ''): FieldError {
   return note({ type: 'Required', field, detail });
@@ -87,8 +104,8 @@ export function duplicateField(field: string, value: unknown): FieldError {
 }
 
 /** A value that refers to nothing. */
-export function notFoundField(field: string, value: unknown): FieldError {
-  return note({ type: 'NotFound', field, value, detail: '' });
+export function notFoundField(field: string, value: unknown, detail = ''): FieldError {
+  return note({ type: 'NotFound', field, value, detail });
 }
 
 /** A value of too many bytes. */
@@ -103,18 +120,17 @@ export function tooManyField(field: string, count: number, countMax: number): Fi
 
 /** `supported` is listed in the order given. */
 export function notSupportedField(field: string, value: unknown, supported: readonly string[]): FieldError {
+  return note(notSupported(field, value, supported));
+}
+
+function notSupported(field: string, value: unknown, supported: readonly string[]): FieldError {
   const list = supported.map((text) => JSON.stringify(text)).join(', ');
-  return note({
-    type: 'NotSupported',
-    field,
-    value,
-    detail: list === '' ? '' : `supported values: ${list}`,
-  });
+  return { type: 'NotSupported', field, value, detail: list === '' ? '' : `supported values: ${list}` };
 }
 
 /** `Invalid value: "A": what is wrong`: the text after the field's path. */
 export function renderFieldError(error: FieldError): string {
-  const value = withoutValue.has(error.type) || error.omitsValue ? '' : `: ${renderValue(error.value)}`;
+  const value = withoutValue.has(error.type) || error.omitsValue ? '' : `: ${shownValue(error)}`;
   return clip(`${words[error.type]}${value}${error.detail === '' ? '' : `: ${error.detail}`}`);
 }
 
@@ -131,6 +147,10 @@ export function clip(text: string, lengthMax: number = textLengthMax): string {
   if (text.length <= lengthMax) return text;
   const half = lengthMax / 2;
   return `${text.slice(0, half)}… (${text.length - lengthMax} characters) …${text.slice(-half)}`;
+}
+
+function shownValue({ shown, value }: FieldError): string {
+  return shown === undefined ? renderValue(value) : clip(shown);
 }
 
 /** A large value may stand in many faults; it is rendered once. */

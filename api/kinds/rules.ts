@@ -138,6 +138,8 @@ export interface KindRules {
   readonly prepareCreate?: (object: JsonObject, context: CreateContext) => JsonObject;
   /** The new object with what an update by the main endpoint may not change, or does not name, as it was. */
   readonly prepareUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
+  /** The object with its new status, and with what a status may not leave out, as it was. */
+  readonly prepareStatusUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
   /** No subresource changes the labels; those of other kinds take labels along with a status. */
   readonly keepsLabelsOnStatus?: true;
   /** What names look like; RFC 1123 subdomains without. */

@@ -1,4 +1,4 @@
-import type { Container, Pod } from '#api/generated/objects.ts';
+import type { Container, Pod, PodSpec } from '#api/generated/objects.ts';
 import {
   addQuantity,
   compareQuantity,
@@ -99,7 +99,17 @@ export function isSidecar(container: Container): boolean {
 }
 
 function podAmounts(pod: Pod, field: 'requests' | 'limits'): Resources {
-  const { containers = [], initContainers = [], overhead, resources } = pod.spec ?? {};
+  const { overhead, resources } = pod.spec ?? {};
+  const own = pod.spec === undefined ? new Map() : runningAmounts(pod.spec, field);
+  const needed = new Map([...own, ...parseResources(resources?.[field])]);
+  return field === 'requests' || needed.size > 0 ? sum(needed, parseResources(overhead)) : needed;
+}
+
+/** What the containers of a pod ask for at most at one time, without what the pod itself does. */
+export function runningAmounts(
+  { containers = [], initContainers = [] }: Partial<Pick<PodSpec, 'containers' | 'initContainers'>>,
+  field: 'requests' | 'limits',
+): Resources {
   let running: Resources = new Map();
   for (const container of containers) running = sum(running, parseResources(container.resources?.[field]));
   let sidecars: Resources = new Map();
@@ -112,8 +122,7 @@ function podAmounts(pod: Pod, field: 'requests' | 'limits'): Resources {
       peak = larger(peak, sidecars);
     } else peak = larger(peak, sum(sidecars, own));
   }
-  const needed = new Map([...larger(running, peak), ...parseResources(resources?.[field])]);
-  return field === 'requests' || needed.size > 0 ? sum(needed, parseResources(overhead)) : needed;
+  return larger(running, peak);
 }
 
 function sum(a: Resources, b: Resources): Resources {

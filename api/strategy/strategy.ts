@@ -125,7 +125,10 @@ function updatePart(
   kind: Kind,
   { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string },
 ): JsonObject {
-  if (subresource === 'status') return writeStatus(old, object);
+  if (subresource === 'status') {
+    const written = writeStatus(old, object);
+    return rulesOf(kind).prepareStatusUpdate?.(old, written) ?? written;
+  }
   return memberOf(rulesOf(kind).parts, subresource)?.write(old, object) ?? old;
 }
 

@@ -1,6 +1,5 @@
-import { duplicateField, invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { at, objectsOf, stringOf } from '#api/wire/json.ts';
-import type { JsonObject } from '#api/meta/object.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
+import { stringOf } from '#api/wire/json.ts';
 import { classOfIp } from '#base/ip-class.ts';
 import { familyOfIp } from '#base/ip.ts';
 
@@ -38,34 +37,4 @@ function specialText(address: string): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** Complaints about the addresses that the status of a pod claims (validatePodIPs, validateHostIPs). */
-export function podAddressErrors(pod: JsonObject): readonly FieldError[] {
-  const listed = (list: string, single: string): readonly unknown[] => {
-    const addresses = objectsOf(at(pod, ['status', list])).map(({ ip }) => ip ?? '');
-    const one = stringOf(at(pod, ['status', single]));
-    // The list stands for both, and the one where there is no list, or another one.
-    return one !== '' && addresses[0] !== one ? [one] : addresses;
-  };
-  return [
-    ...familyErrors('status.podIPs', listed('podIPs', 'podIP')),
-    ...familyErrors('status.hostIPs', listed('hostIPs', 'hostIP')),
-  ];
-}
-
-function familyErrors(field: string, addresses: readonly unknown[]): readonly FieldError[] {
-  const errors = addresses.flatMap((address, index) => [...ipErrors(`${field}[${index}]`, address)]);
-  const families = new Set(addresses.map((address) => familyOfIp(stringOf(address))));
-  if (addresses.length > 1 && (addresses.length > 2 || families.size !== 2)) {
-    const detail = 'may specify no more than one IP for each IP family';
-    const value = addresses.map((ip) => ({ ip }));
-    errors.push(invalidField(field, value, detail));
-  }
-  const seen = new Set<unknown>();
-  addresses.forEach((address, index) => {
-    if (seen.has(address)) errors.push(duplicateField(`${field}[${index}]`, { ip: address }));
-    seen.add(address);
-  });
-  return errors;
 }

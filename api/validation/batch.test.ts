@@ -87,15 +87,15 @@ const rows: readonly {
     spec: { backoffLimitPerIndex: 1, successPolicy: { rules: [{ succeededCount: 1 }] } },
     want: [
       'spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode',
-      'spec.successPolicy: Invalid value: {"rules":[{"succeededCount":1}]}: requires indexed completion mode',
+      'spec.successPolicy: Invalid value: {"Rules":[{"SucceededIndexes":null,"SucceededCount":1}]}: requires indexed completion mode',
     ],
   },
   {
     name: 'maxFailedIndexes alone, and too many',
     spec: { ...indexed, maxFailedIndexes: 4 },
     want: [
-      'spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions',
       'spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified',
+      'spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions',
     ],
   },
   {
@@ -171,8 +171,8 @@ describe('validateCreate() of a CronJob', () => {
       name: 'a zone that is none, and numbers below 0',
       spec: { schedule: '@daily', timeZone: 'X/Y', startingDeadlineSeconds: -1 },
       want: [
-        'spec.timeZone: Invalid value: "X/Y": unknown time zone X/Y',
         'spec.startingDeadlineSeconds: Invalid value: -1: must be greater than or equal to 0',
+        'spec.timeZone: Invalid value: "X/Y": unknown time zone X/Y',
       ],
     },
     {

@@ -2,19 +2,20 @@ import { parseSchedule } from '#api/cron/schedule.ts';
 import { timeZoneError } from '#api/cron/time-zone.ts';
 import {
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
   tooLongField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { goStruct, type GoShape } from '#api/errors/go-struct.ts';
 import {
   at,
-  equalJson,
+  equalStored,
   isObject,
   numberOf,
   objectOf,
   objectsOf,
-  stringMapOf,
   stringOf,
   typed,
   withPath,
@@ -22,14 +23,21 @@ import {
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
-import { domainPrefixedPathErrors, labelLengthMax } from './format.ts';
-import { immutable, nonNegative } from './field.ts';
+import { dnsLabel, domainPrefixedPathErrors, labelLengthMax } from './format.ts';
+import { choiceErrors, givenChoiceErrors, immutable, negativeErrors } from './field.ts';
 import { podFailurePolicyErrors, successPolicyErrors } from './job-policy.ts';
-import { templateErrors } from './workload.ts';
+import { labelSelectorErrors } from './label-selector.ts';
+import { validateTemplate } from './pod/pod.ts';
+import { labelMatchErrors, labelMismatch } from './workload.ts';
 
-/** Complaints about a new or changed Job. */
+/** Complaints about a new or changed Job (ValidateJob). */
 export function validateJob(job: JsonObject): readonly FieldError[] {
-  return [...jobSpecErrors(job, 'spec'), ...selectorErrors(job)];
+  return [
+    ...generatedErrors(job),
+    ...jobSpecErrors(objectOf(job['spec']), 'spec'),
+    ...selectorErrors(job),
+    ...hostnameErrors(job),
+  ];
 }
 
 /** Complaints about what an update changes of a Job. */
@@ -38,24 +46,76 @@ export function validateJobUpdate(old: JsonObject, job: JsonObject): readonly Fi
     ...completionsErrors(old, job),
     ...immutable('spec.selector')(old, job),
     ...jobTemplateUpdateErrors(old, job),
-    ...['completionMode', 'podFailurePolicy', 'backoffLimitPerIndex', 'managedBy', 'successPolicy'].flatMap(
-      (field) => immutable(`spec.${field}`)(old, job),
-    ),
+    ...immutable('spec.completionMode')(old, job),
+    ...samePolicy(old, job, 'podFailurePolicy', 'PodFailurePolicy'),
+    ...immutable('spec.backoffLimitPerIndex')(old, job),
+    ...immutable('spec.managedBy')(old, job),
+    ...samePolicy(old, job, 'successPolicy', 'SuccessPolicy'),
   ];
 }
 
-/** Complaints about a new or changed CronJob. */
+function samePolicy(old: JsonObject, job: JsonObject, name: string, shape: GoShape): readonly FieldError[] {
+  const [before, after] = [old, job].map((one) => at(one, ['spec', name]));
+  return equalStored(before, after)
+    ? []
+    : [invalidStruct(`spec.${name}`, goStruct(shape, after), 'field is immutable')];
+}
+
+/** Complaints about a new or changed CronJob (validateCronJobSpec). */
 export function validateCronJob(cronJob: JsonObject): readonly FieldError[] {
+  const spec = objectOf(cronJob['spec']);
+  const job = objectOf(at(spec, 'jobTemplate.spec'));
   return [
-    ...scheduleErrors(cronJob),
-    ...nonNegative(cronJob, [
-      'spec.startingDeadlineSeconds',
-      'spec.successfulJobsHistoryLimit',
-      'spec.failedJobsHistoryLimit',
-    ]),
-    ...jobSpecErrors(cronJob, 'spec.jobTemplate.spec'),
-    ...jobTemplateErrors(cronJob),
+    ...scheduleErrors(stringOf(spec['schedule'])),
+    ...negativeErrors(spec, ['startingDeadlineSeconds'], 'spec'),
+    ...zoneErrors(spec['timeZone']),
+    ...choiceErrors('spec.concurrencyPolicy', spec['concurrencyPolicy'], ['Allow', 'Forbid', 'Replace']),
+    ...jobSpecErrors(job, 'spec.jobTemplate.spec'),
+    ...jobTemplateErrors(job, 'spec.jobTemplate.spec'),
+    ...negativeErrors(spec, ['successfulJobsHistoryLimit', 'failedJobsHistoryLimit'], 'spec'),
   ];
+}
+
+/** The labels of a Job's pods by which it knows them, with what they say of it. */
+export function jobLabels(uid: string, name: string): Readonly<Record<string, string>> {
+  return {
+    'controller-uid': uid,
+    'job-name': name,
+    'batch.kubernetes.io/controller-uid': uid,
+    'batch.kubernetes.io/job-name': name,
+  };
+}
+
+/** A Job that does not bring its own selector has that of its uid, and its pods have its labels (validateGeneratedSelector). */
+function generatedErrors(job: JsonObject): readonly FieldError[] {
+  const selector = at(job, 'spec.selector');
+  if (at(job, 'spec.manualSelector') === true || !isObject(selector)) return [];
+  const [uid, name] = ['uid', 'name'].map((field) => stringOf(at(job, ['metadata', field])));
+  const expected = jobLabels(uid ?? '', name ?? '');
+  const given = objectOf(at(job, 'spec.template.metadata.labels'));
+  const matcher = labelSelectorFromObject(typed<LabelSelector>(selector));
+  return [
+    ...(uid === '' ? [requiredField('metadata.uid')] : []),
+    ...Object.entries(expected).flatMap(([key, value]) => {
+      const field = `spec.template.metadata.labels[${key}]`;
+      const detail = `must be '${value}'`;
+      if (given[key] === undefined) return [requiredField(field, detail)];
+      return given[key] === value ? [] : [invalidField(field, given, detail)];
+    }),
+    ...(matchesLabels(matcher, expected)
+      ? []
+      : [invalidField('spec.selector', selector, '`selector` not auto-generated')]),
+  ];
+}
+
+/** The pods of an Indexed Job are called after it and their index, and so are their hosts. */
+function hostnameErrors(job: JsonObject): readonly FieldError[] {
+  const completions = numberOf(at(job, 'spec.completions'));
+  if (at(job, 'spec.completionMode') !== 'Indexed' || completions <= 0) return [];
+  const name = stringOf(at(job, 'metadata.name'));
+  const last = `${name}-${completions - 1}`;
+  const detail = `will not able to create pod with invalid DNS label: ${last}`;
+  return dnsLabel(last).length === 0 ? [] : [invalidField('metadata.name', name, detail)];
 }
 
 /** As k8s.io/kubernetes batch validation: limits of Indexed jobs. */
@@ -63,41 +123,56 @@ const indexedMax = 100_000;
 const indexedParallelismMax = 10_000;
 const restartPolicies = ['OnFailure', 'Never'];
 
-function jobSpecErrors(object: JsonObject, path: string): readonly FieldError[] {
-  const spec = objectOf(at(object, path));
-  const fields = [
-    'parallelism',
-    'completions',
-    'activeDeadlineSeconds',
-    'backoffLimit',
-    'ttlSecondsAfterFinished',
-  ];
-  const counts = [...fields, 'backoffLimitPerIndex', 'maxFailedIndexes'].map((name) => `${path}.${name}`);
-  const isIndexed = spec['completionMode'] === 'Indexed';
+const counts = [
+  'parallelism',
+  'completions',
+  'activeDeadlineSeconds',
+  'backoffLimit',
+  'ttlSecondsAfterFinished',
+  'backoffLimitPerIndex',
+  'maxFailedIndexes',
+];
+
+function jobSpecErrors(spec: JsonObject, path: string): readonly FieldError[] {
+  const { completionMode: mode, maxFailedIndexes, backoffLimitPerIndex, successPolicy } = spec;
+  const isIndexed = mode === 'Indexed';
+  const isPlain = mode === undefined || mode === 'NonIndexed';
+  const indexed = 'requires indexed completion mode';
   return [
-    ...nonNegative(object, counts),
-    ...managedByErrors(spec, path),
-    ...(isIndexed ? indexedErrors(spec, path) : notIndexedErrors(spec, path)),
-    ...(spec['maxFailedIndexes'] !== undefined && spec['backoffLimitPerIndex'] === undefined
+    ...negativeErrors(spec, counts, path),
+    ...(maxFailedIndexes !== undefined && backoffLimitPerIndex === undefined
       ? [requiredField(`${path}.backoffLimitPerIndex`, 'when maxFailedIndexes is specified')]
       : []),
+    ...managedByErrors(spec, path),
+    ...givenChoiceErrors(`${path}.completionMode`, mode, ['NonIndexed', 'Indexed']),
+    ...(isIndexed ? indexedErrors(spec, path) : []),
+    ...['backoffLimitPerIndex', 'maxFailedIndexes'].flatMap((name) =>
+      isPlain && spec[name] !== undefined ? [invalidField(`${path}.${name}`, spec[name], indexed)] : [],
+    ),
     ...podFailurePolicyErrors(spec, path),
     ...(isIndexed ? successPolicyErrors(spec, path) : []),
-    ...(spec['podFailurePolicy'] !== undefined && (spec['podReplacementPolicy'] ?? 'Failed') !== 'Failed'
-      ? [notSupportedField(`${path}.podReplacementPolicy`, spec['podReplacementPolicy'], ['Failed'])]
+    ...(!isIndexed && successPolicy !== undefined
+      ? [invalidStruct(`${path}.successPolicy`, goStruct('SuccessPolicy', successPolicy), indexed)]
       : []),
-    ...templateErrors(object, `${path}.template`),
+    ...replacementErrors(spec, `${path}.podReplacementPolicy`),
+    ...validateTemplate(objectOf(spec['template']), `${path}.template`),
     ...restartPolicyErrors(spec, path),
   ];
 }
 
+/** A Job that judges failures waits until they are there. */
+function replacementErrors(spec: JsonObject, field: string): readonly FieldError[] {
+  const allowed = spec['podFailurePolicy'] === undefined ? ['Failed', 'TerminatingOrFailed'] : ['Failed'];
+  return givenChoiceErrors(field, spec['podReplacementPolicy'], allowed);
+}
+
 function selectorErrors(job: JsonObject): readonly FieldError[] {
   const selector = at(job, 'spec.selector');
-  if (!isObject(selector)) return [requiredField('spec.selector')];
-  const labels = stringMapOf(at(job, 'spec.template.metadata.labels'));
-  return matchesLabels(labelSelectorFromObject(typed<LabelSelector>(selector)), labels)
-    ? []
-    : [invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+  const template = objectOf(at(job, 'spec.template'));
+  // No selector selects nothing.
+  if (!isObject(selector)) return [requiredField('spec.selector'), labelMismatch(template)];
+  const wrong = labelSelectorErrors(selector, 'spec.selector');
+  return wrong.length > 0 ? wrong : labelMatchErrors(selector, template);
 }
 
 function managedByErrors(spec: JsonObject, path: string): readonly FieldError[] {
@@ -141,16 +216,7 @@ function indexedErrors(spec: JsonObject, path: string): readonly FieldError[] {
   ];
 }
 
-function notIndexedErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  return ['backoffLimitPerIndex', 'maxFailedIndexes', 'successPolicy'].flatMap((name) =>
-    spec[name] === undefined
-      ? []
-      : [invalidField(`${path}.${name}`, spec[name], 'requires indexed completion mode')],
-  );
-}
-
 function restartPolicyErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  if (spec['template'] === undefined) return [];
   const field = `${path}.template.spec.restartPolicy`;
   const policy = stringOf(at(spec, 'template.spec.restartPolicy'));
   if (policy === '' || policy === 'Always')
@@ -191,7 +257,10 @@ function jobTemplateUpdateErrors(old: JsonObject, job: JsonObject): readonly Fie
     const stripped = whileSuspended.reduce((next, field) => withPath(next, field, undefined), template);
     return withoutResources(['metadata', 'spec.affinity'].reduce(withoutEmpty, stripped));
   };
-  return equalJson(fixed(old), fixed(job)) ? [] : [invalidField(path, at(job, path), 'field is immutable')];
+  if (equalStored(fixed(old), fixed(job))) return [];
+  // What is compared of an idle Job is the spec.
+  const place = isIdle ? `${path}.spec` : path;
+  return [invalidField(place, at(job, place), 'field is immutable')];
 }
 
 /** An object that was only there for what was taken out of it counts as absent. */
@@ -206,27 +275,26 @@ function withoutResources(template: JsonObject): JsonObject {
   }, template);
 }
 
-function scheduleErrors(cronJob: JsonObject): readonly FieldError[] {
+function scheduleErrors(schedule: string): readonly FieldError[] {
   const field = 'spec.schedule';
-  const schedule = stringOf(at(cronJob, field));
-  const zone = at(cronJob, 'spec.timeZone');
-  const wrong = zone === undefined ? undefined : timeZoneError(stringOf(zone));
-  const zoneErrors = wrong === undefined ? [] : [invalidField('spec.timeZone', zone, wrong)];
-  if (schedule === '') return [requiredField(field), ...zoneErrors];
+  if (schedule === '') return [requiredField(field)];
   // A zone in the schedule is known, and refused.
   const parsed = parseSchedule(schedule.replace(/^(CRON_)?TZ=\S+\s*/, ''));
   const detail = 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead';
   return [
     ...(parsed.kind === 'invalid' ? [invalidField(field, schedule, parsed.message)] : []),
     ...(schedule.includes('TZ') ? [invalidField(field, schedule, detail)] : []),
-    ...zoneErrors,
   ];
 }
 
+function zoneErrors(zone: unknown): readonly FieldError[] {
+  const wrong = zone === undefined ? undefined : timeZoneError(stringOf(zone));
+  return wrong === undefined ? [] : [invalidField('spec.timeZone', zone, wrong)];
+}
+
 /** The Jobs' own selectors are generated. */
-function jobTemplateErrors(cronJob: JsonObject): readonly FieldError[] {
-  const path = 'spec.jobTemplate.spec';
-  const { selector, manualSelector } = objectOf(at(cronJob, path));
+function jobTemplateErrors(job: JsonObject, path: string): readonly FieldError[] {
+  const { selector, manualSelector } = job;
   return [
     ...(selector === undefined
       ? []

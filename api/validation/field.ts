@@ -1,4 +1,12 @@
-import { duplicateField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  duplicateField,
+  invalidField,
+  notSupportedField,
+  requiredField,
+  tooLongField,
+  tooManyField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
 import { at, equalJson, numberOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
@@ -60,8 +68,66 @@ export function intOrPercentErrors(value: unknown, field: string): readonly Fiel
   return [invalidField(field, value, detail)];
 }
 
+/** The number of a count or a percentage (getIntOrPercentValue); what is neither counts as 0. */
+export function amountOf(value: unknown): number {
+  if (typeof value === 'number') return value;
+  return /^\d+%?$/.test(stringOf(value)) ? Number.parseInt(stringOf(value), 10) : 0;
+}
+
 /** A percentage that is one of a whole. */
 export function shareErrors(value: unknown, field: string): readonly FieldError[] {
   const isOver = /^\d+%$/.test(stringOf(value)) && Number.parseInt(stringOf(value), 10) > 100;
   return isOver ? [invalidField(field, value, 'must not be greater than 100%')] : [];
+}
+
+/** Texts of an object that must be there and not empty; `path` is the object's. */
+export function missingErrors(
+  object: JsonObject,
+  names: readonly string[],
+  path: string,
+): readonly FieldError[] {
+  return names.flatMap((name) => (stringOf(object[name]) === '' ? [requiredField(`${path}.${name}`)] : []));
+}
+
+/** A text that must be one of a set; an empty one is missing. */
+export function choiceErrors(
+  field: string,
+  value: unknown,
+  allowed: readonly string[],
+): readonly FieldError[] {
+  return stringOf(value) === '' ? [requiredField(field)] : givenChoiceErrors(field, value, allowed);
+}
+
+/** Numbers of an object that may be absent but not negative; `path` is the object's. */
+export function negativeErrors(
+  object: JsonObject,
+  names: readonly string[],
+  path: string,
+): readonly FieldError[] {
+  return names.flatMap((name) =>
+    numberOf(object[name]) < 0
+      ? [invalidField(`${path}.${name}`, object[name], 'must be greater than or equal to 0')]
+      : [],
+  );
+}
+
+/** A number that, where it is given, lies within bounds, both included (validation.InclusiveRangeError). */
+export function rangeErrors(
+  field: string,
+  value: unknown,
+  [min, max]: readonly [number, number],
+): readonly FieldError[] {
+  return typeof value !== 'number' || (value >= min && value <= max)
+    ? []
+    : [invalidField(field, value, `must be between ${min} and ${max}, inclusive`)];
+}
+
+/** A list that is not longer than it may be. */
+export function tooManyErrors(field: string, count: number, countMax: number): readonly FieldError[] {
+  return count > countMax ? [tooManyField(field, count, countMax)] : [];
+}
+
+/** A text that is not longer than it may be, in bytes. */
+export function tooLongErrors(field: string, text: string, byteCountMax: number): readonly FieldError[] {
+  return Buffer.byteLength(text) > byteCountMax ? [tooLongField(field, byteCountMax)] : [];
 }

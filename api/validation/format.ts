@@ -108,6 +108,14 @@ export const envName: Format = (text) =>
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 
+/** Name of a header of HTTP. */
+export const headerName: Format = (text) =>
+  /^[-A-Za-z0-9]+$/.test(text)
+    ? []
+    : [
+        "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for validation is '[-A-Za-z0-9]+')",
+      ];
+
 /** IANA service name: names of container ports. */
 export const portName: Format = (text) => [
   ...(text.length > 15 ? ['must be no more than 15 characters'] : []),

@@ -1,6 +1,7 @@
 import {
   duplicateField,
   invalidField,
+  invalidHidden,
   notSupportedField,
   requiredField,
   tooLongField,
@@ -8,6 +9,7 @@ import {
 } from '#api/errors/field-error.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { tooManyErrors } from './field.ts';
 import { qualifiedName } from './format.ts';
 
 const ruleMax = 20;
@@ -24,20 +26,28 @@ export function podFailurePolicyErrors(spec: JsonObject, path: string): readonly
   );
   const names = containers.map(({ name }) => stringOf(name));
   return [
-    ...tooMany(rules, ruleMax, field),
+    ...tooManyErrors(field, rules.length, ruleMax),
     ...rules.flatMap((rule, index) => [
-      ...(rule['action'] === 'FailIndex' && spec['backoffLimitPerIndex'] === undefined
-        ? [
-            invalidField(
-              `${field}[${index}].action`,
-              'FailIndex',
-              'requires the backoffLimitPerIndex to be set',
-            ),
-          ]
-        : []),
+      ...actionErrors(stringOf(rule['action']), spec, `${field}[${index}].action`),
       ...failureRuleErrors(rule, `${field}[${index}]`, names),
     ]),
   ];
+}
+
+const actions = ['Count', 'FailIndex', 'FailJob', 'Ignore'];
+
+function actionErrors(action: string, spec: JsonObject, field: string): readonly FieldError[] {
+  if (action !== 'FailIndex') return listedErrors(field, action, actions);
+  return spec['backoffLimitPerIndex'] === undefined
+    ? [invalidField(field, action, 'requires the backoffLimitPerIndex to be set')]
+    : [];
+}
+
+/** A value of a set; what may stand where there is none is listed as Go prints a list. */
+function listedErrors(field: string, value: string, allowed: readonly string[]): readonly FieldError[] {
+  if (value !== '') return allowed.includes(value) ? [] : [notSupportedField(field, value, allowed)];
+  const list = allowed.map((text) => JSON.stringify(text)).join(' ');
+  return [requiredField(field, `valid values: [${list}]`)];
 }
 
 /** Complaints about `successPolicy` of an Indexed job's spec at `path` (batch/v1 SuccessPolicy). */
@@ -48,7 +58,7 @@ export function successPolicyErrors(spec: JsonObject, path: string): readonly Fi
   const empty = 'at least one rules must be specified when the successPolicy is specified';
   return [
     ...(rules.length === 0 ? [requiredField(field, empty)] : []),
-    ...tooMany(rules, ruleMax, field),
+    ...tooManyErrors(field, rules.length, ruleMax),
     ...rules.flatMap((rule, index) =>
       successRuleErrors(rule, `${field}[${index}]`, numberOf(spec['completions'])),
     ),
@@ -60,23 +70,41 @@ export function countIndexes(text: string, completions: number): number | string
   if (text === '') return 0;
   let [count, last] = [0, -1];
   for (const part of text.split(',')) {
-    const limits = part.split('-');
-    if (limits.length > 2) {
-      return `the fragment ${JSON.stringify(part)} violates the requirement that an index interval can have at most two parts separated by '-'`;
-    }
-    for (const [nth, limit] of limits.entries()) {
-      if (!/^[+]?\d+$/.test(limit))
-        return `cannot convert string to integer for index: ${JSON.stringify(limit)}`;
-      const index = Number(limit);
-      if (index >= completions) return `too large index: ${JSON.stringify(limit)}`;
-      if (nth === 0 ? index <= last : index < last) {
-        return `non-increasing order, previous: ${last}, current: ${index}`;
-      }
-      count += nth === 0 ? 1 : index - last;
-      last = index;
-    }
+    const interval = parseInterval(part, completions);
+    if (typeof interval === 'string') return interval;
+    const [first, end] = interval;
+    if (first <= last) return `non-increasing order, previous: ${last}, current: ${first}`;
+    count += end - first + 1;
+    last = end;
   }
   return count;
+}
+
+/** The first and the last index of each part of the text that is an interval. */
+export function intervalsOf(text: string, completions: number): readonly (readonly [number, number])[] {
+  if (text === '') return [];
+  return text.split(',').flatMap((part) => {
+    const interval = parseInterval(part, completions);
+    return typeof interval === 'string' ? [] : [interval];
+  });
+}
+
+/** `3` or `0-2`, or what is wrong with it. */
+function parseInterval(part: string, completions: number): readonly [number, number] | string {
+  const limits = part.split('-');
+  if (limits.length > 2) {
+    return `the fragment ${JSON.stringify(part)} violates the requirement that an index interval can have at most two parts separated by '-'`;
+  }
+  for (const limit of limits) {
+    if (!/^\+?\d+$/.test(limit)) {
+      return `cannot convert string to integer for index: ${JSON.stringify(limit)}`;
+    }
+    if (Number(limit) >= completions) return `too large index: ${JSON.stringify(limit)}`;
+  }
+  const [first = 0, last = first] = limits.map(Number);
+  return limits.length === 2 && first >= last
+    ? `non-increasing order, previous: ${first}, current: ${last}`
+    : [first, last];
 }
 
 function failureRuleErrors(
@@ -92,20 +120,18 @@ function failureRuleErrors(
     ...(hasExitCodes
       ? exitCodeErrors(objectOf(rule['onExitCodes']), `${field}.onExitCodes`, containers)
       : []),
-    ...tooMany(patterns, patternMax, `${field}.onPodConditions`),
+    ...tooManyErrors(`${field}.onPodConditions`, patterns.length, patternMax),
     ...patterns.flatMap((pattern, index) => conditionErrors(pattern, `${field}.onPodConditions[${index}]`)),
-    ...(hasExitCodes && patterns.length > 0 ? [withoutValue(field, both)] : []),
-    ...(!hasExitCodes && patterns.length === 0 ? [withoutValue(field, none)] : []),
+    ...(hasExitCodes && patterns.length > 0 ? [invalidHidden(field, both)] : []),
+    ...(!hasExitCodes && patterns.length === 0 ? [invalidHidden(field, none)] : []),
   ];
 }
 
 function conditionErrors(pattern: JsonObject, field: string): readonly FieldError[] {
   const type = stringOf(pattern['type']);
-  const status = stringOf(pattern['status']);
-  const allowed = ['False', 'True', 'Unknown'];
   return [
     ...qualifiedName(type).map((detail) => invalidField(`${field}.type`, type, detail)),
-    ...(allowed.includes(status) ? [] : [notSupportedField(`${field}.status`, status, allowed)]),
+    ...listedErrors(`${field}.status`, stringOf(pattern['status']), ['False', 'True', 'Unknown']),
   ];
 }
 
@@ -122,11 +148,12 @@ function exitCodeErrors(
   const isOrdered = codes.every((code, index) => code >= (codes[index - 1] ?? code));
   const unknown = 'must be one of the container or initContainer names in the pod template';
   return [
+    ...listedErrors(`${field}.operator`, stringOf(requirement['operator']), ['In', 'NotIn']),
     ...(name === undefined || containers.includes(stringOf(name))
       ? []
       : [invalidField(`${field}.containerName`, name, unknown)]),
     ...(codes.length === 0 ? [invalidField(values, codes, 'at least one value is required')] : []),
-    ...tooMany(codes, exitCodeMax, values),
+    ...tooManyErrors(values, codes.length, exitCodeMax),
     ...codes.flatMap((code, index) => [
       ...(isIn && code === 0
         ? [invalidField(`${values}[${index}]`, code, 'must not be 0 for the In operator')]
@@ -166,16 +193,4 @@ function successRuleErrors(rule: JsonObject, field: string, completions: number)
       ? []
       : over(typeof total === 'string' ? 0 : total, 'indexes in the specified succeededIndexes field')),
   ];
-}
-
-function tooMany(items: readonly unknown[], max: number, field: string): readonly FieldError[] {
-  const { length } = items;
-  return length > max
-    ? [{ type: 'TooMany', field, detail: `${length}: must have at most ${max} items` }]
-    : [];
-}
-
-/** As Go's field.OmitValueType: the complaint does not show the value. */
-function withoutValue(field: string, detail: string): FieldError {
-  return { type: 'Invalid', field, detail, omitsValue: true };
 }

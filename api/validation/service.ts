@@ -18,7 +18,7 @@ import {
   qualifiedName,
 } from './format.ts';
 import { endpointIpErrors, ipText } from './address.ts';
-import { portReferenceErrors } from './pod/container.ts';
+import { portReferenceErrors } from './pod/handlers.ts';
 import { labelErrors } from './labels.ts';
 import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
 

@@ -116,12 +116,14 @@ const mounting = {
   },
 };
 
+const claimed = { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } };
+
 const cases: readonly Case[] = [
   {
     name: 'mount of a claim that each pod of a StatefulSet gets',
     object: {
       ...mounting,
-      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'x' } }] },
+      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'x' }, spec: claimed }] },
     },
     want: [],
   },
@@ -129,7 +131,7 @@ const cases: readonly Case[] = [
     name: 'mount of neither volume nor claim in a StatefulSet',
     object: {
       ...mounting,
-      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'y' } }] },
+      spec: { ...mounting.spec, volumeClaimTemplates: [{ metadata: { name: 'y' }, spec: claimed }] },
     },
     want: ['spec.template.spec.containers[0].volumeMounts[0].name: Not found: "x"'],
   },

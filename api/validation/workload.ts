@@ -5,69 +5,127 @@ import {
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
-import { at, isObject, objectOf, stringMapOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, isObject, listOf, numberOf, objectOf, stringMapOf, stringOf, typed } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { LabelSelector } from '#api/generated/objects.ts';
 import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
+import { negativeErrors } from './field.ts';
 import { labelSelectorErrors } from './label-selector.ts';
-import { annotationErrors, labelErrors } from './labels.ts';
-import { validatePodSpec } from './pod/pod.ts';
+import { templateMetaErrors, validateTemplate } from './pod/pod.ts';
 
-/**
- * The selector of a workload and its template, which must fit; `kind` is how messages call it, `volumes` are the names of those that each of
- * its pods gets beside the template's.
- */
+/** How messages call the owners of pods that are there to stay; a ReplicaSet's are written once for both. */
+export type WorkloadWord = 'deployment' | 'daemonset' | 'statefulset';
+
+/** Complaints about the selector of an owner of pods and about its template, which must fit. */
 export function selectorErrors(
   object: JsonObject,
-  kind: string,
-  volumes: readonly string[] = [],
+  word: WorkloadWord,
+  template: JsonObject = objectOf(at(object, 'spec.template')),
 ): readonly FieldError[] {
   const selector = at(object, 'spec.selector');
-  const labels = stringMapOf(at(object, 'spec.template.metadata.labels'));
-  const template = [
-    ...templateErrors(object, 'spec.template', { restartPolicies: ['Always'], volumes }),
-    ...deadlineErrors(object, kind),
-  ];
-  if (!isObject(selector)) return [requiredField('spec.selector'), ...template];
-  const wrong = labelSelectorErrors(selector, 'spec.selector');
-  if (wrong.length > 0) return [...wrong, ...template];
-  const matcher = labelSelectorFromObject(typed<LabelSelector>(selector));
-  if (matcher.requirements.length === 0) {
-    return [invalidField('spec.selector', selector, `empty selector is invalid for ${kind}`), ...template];
+  // No selector selects nothing.
+  if (!isObject(selector)) {
+    return [requiredField('spec.selector'), labelMismatch(template), ...stayingErrors(template, word)];
   }
-  return matchesLabels(matcher, labels)
-    ? template
-    : [
-        invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`'),
-        ...template,
-      ];
+  const wrong = labelSelectorErrors(selector, 'spec.selector');
+  const empty = isEmptySelector(selector)
+    ? [invalidField('spec.selector', selector, `empty selector is invalid for ${word}`)]
+    : [];
+  // What is no selector selects nothing that could be compared; a template is not looked at then, but for the end of a set's pods.
+  if (wrong.length > 0) {
+    const bad = invalidField('spec.selector', selector, badSelector[word]);
+    return [...wrong, ...empty, bad, ...(word === 'statefulset' ? endErrors(template, word) : [])];
+  }
+  return [...empty, ...labelMatchErrors(selector, template), ...stayingErrors(template, word)];
 }
 
-/** Pods that are there to stay have no end. */
-function deadlineErrors(object: JsonObject, kind: string): readonly FieldError[] {
-  const field = 'spec.template.spec.activeDeadlineSeconds';
-  if (at(object, field) === undefined) return [];
-  const owner = { daemonset: 'DaemonSet', statefulset: 'StatefulSet' }[kind] ?? 'ReplicaSet';
-  return [forbiddenField(field, `activeDeadlineSeconds in ${owner} is not Supported`)];
+const badSelector: Readonly<Record<WorkloadWord, string>> = {
+  deployment: 'invalid label selector',
+  daemonset: 'invalid label selector',
+  statefulset: '',
+};
+
+/** Whether a selector says nothing, and so selects all. */
+export function isEmptySelector({ matchLabels, matchExpressions }: JsonObject): boolean {
+  return Object.keys(objectOf(matchLabels)).length === 0 && listOf(matchExpressions).length === 0;
 }
 
-/** The template of a workload; without `restartPolicies` all are allowed. `volumes` may be mounted though the template has none of that name. */
-export function templateErrors(
-  object: JsonObject,
-  path: string,
-  {
-    restartPolicies = [],
-    volumes = [],
-  }: { readonly restartPolicies?: readonly string[]; readonly volumes?: readonly string[] } = {},
-): readonly FieldError[] {
-  const template = at(object, path);
-  if (!isObject(template)) return [requiredField(path)];
-  const policy = stringOf(at(template, 'spec.restartPolicy'));
-  const isAllowed = restartPolicies.length === 0 || policy === '' || restartPolicies.includes(policy);
+/** A template carries the labels that its owner selects. */
+export function labelMatchErrors(selector: JsonObject, template: JsonObject): readonly FieldError[] {
+  const labels = stringMapOf(at(template, 'metadata.labels'));
+  const matcher = labelSelectorFromObject(typed<LabelSelector>(selector));
+  return matchesLabels(matcher, labels) ? [] : [labelMismatch(template)];
+}
+
+/** What is said of a template that its owner does not select. */
+export function labelMismatch(template: JsonObject): FieldError {
+  const labels = at(template, 'metadata.labels') ?? null;
+  return invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
+}
+
+const owners: Readonly<Record<WorkloadWord | 'controller', string>> = {
+  deployment: 'ReplicaSet',
+  daemonset: 'DaemonSet',
+  statefulset: 'StatefulSet',
+  controller: 'ReplicationController',
+};
+
+/** The template of pods that are there to stay: they start again, and have no end. */
+export function stayingErrors(template: JsonObject, word: keyof typeof owners): readonly FieldError[] {
+  const path = 'spec.template';
   return [
-    ...labelErrors(at(template, 'metadata.labels'), `${path}.metadata.labels`),
-    ...annotationErrors(at(template, 'metadata.annotations'), `${path}.metadata.annotations`),
-    ...validatePodSpec(objectOf(template['spec']), `${path}.spec`, volumes),
-    ...(isAllowed ? [] : [notSupportedField(`${path}.spec.restartPolicy`, policy, restartPolicies)]),
+    ...validateTemplate(template, path),
+    // Upstream looks at those of a set twice.
+    ...(word === 'statefulset' ? templateMetaErrors(template, path) : []),
+    ...endErrors(template, word),
   ];
+}
+
+function endErrors(template: JsonObject, word: keyof typeof owners): readonly FieldError[] {
+  const spec = objectOf(template['spec']);
+  const path = 'spec.template.spec';
+  const policy = stringOf(spec['restartPolicy']);
+  const detail = `activeDeadlineSeconds in ${owners[word]} is not Supported`;
+  return [
+    ...(policy === 'Always' ? [] : [notSupportedField(`${path}.restartPolicy`, policy, ['Always'])]),
+    ...(spec['activeDeadlineSeconds'] === undefined
+      ? []
+      : [forbiddenField(`${path}.activeDeadlineSeconds`, detail)]),
+  ];
+}
+
+/** What the status of an owner of pods counts. */
+export interface StatusCounts {
+  /** None of them below 0. */
+  readonly counts: readonly string[];
+  /** None of them above `replicas`. */
+  readonly parts?: readonly string[];
+  /** What is said of more that are available than ready. */
+  readonly ready?: string;
+}
+
+/** Complaints about the counts of a status, and about a count of collisions that goes back. */
+export function statusCountErrors({
+  counts,
+  parts = [],
+  ready,
+}: StatusCounts): (old: JsonObject, object: JsonObject) => readonly FieldError[] {
+  return (old, object) => {
+    const status = objectOf(object['status']);
+    const over = (name: string, most: string, detail: string): readonly FieldError[] =>
+      numberOf(status[name]) > numberOf(status[most])
+        ? [invalidField(`status.${name}`, status[name] ?? 0, detail)]
+        : [];
+    const before = at(old, 'status.collisionCount');
+    const after = status['collisionCount'];
+    const isLess = typeof before === 'number' && numberOf(after) < before;
+    const goesBack =
+      counts.includes('collisionCount') && (isLess || (before !== undefined && after === undefined));
+    return [
+      ...negativeErrors(status, counts, 'status'),
+      ...parts.flatMap((name) => over(name, 'replicas', 'cannot be greater than status.replicas')),
+      ...(ready === undefined ? [] : over('availableReplicas', 'readyReplicas', ready)),
+      ...(goesBack ? [invalidField('status.collisionCount', after ?? 0, 'cannot be decremented')] : []),
+    ];
+  };
 }

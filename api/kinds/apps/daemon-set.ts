@@ -1,11 +1,19 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
-import { at, equalJson, objectOf, typed, withPath } from '#api/wire/json.ts';
+import { invalidField, notSupportedStruct, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { goStruct } from '#api/errors/go-struct.ts';
+import { at, equalJson, isObject, objectOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { daemonSetCells } from '#api/table/workload.ts';
-import { immutable, intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
-import { selectorErrors } from '#api/validation/workload.ts';
+import { amountOf, immutable, intOrPercentErrors, nonNegative, shareErrors } from '#api/validation/field.ts';
+import { labelSelectorErrors } from '#api/validation/label-selector.ts';
+import {
+  isEmptySelector,
+  labelMatchErrors,
+  labelMismatch,
+  statusCountErrors,
+  stayingErrors,
+} from '#api/validation/workload.ts';
 
 /** Rules of DaemonSets: they count the changes of their template. */
 export const daemonSetRules: KindRules = {
@@ -29,11 +37,26 @@ export const daemonSetRules: KindRules = {
     return withTemplateGeneration(set, isSame ? generation : generation + 1);
   },
   validate: (set) => [
-    ...selectorErrors(set, 'daemonset'),
-    ...nonNegative(set, ['spec.minReadySeconds', 'spec.revisionHistoryLimit']),
-    ...rollingErrors(set),
+    ...selectionErrors(set),
+    ...nonNegative(set, ['spec.minReadySeconds']),
+    ...strategyErrors(set),
+    ...nonNegative(set, ['spec.revisionHistoryLimit']),
   ],
   validateUpdate: immutable('spec.selector'),
+  validateStatusUpdate: statusCountErrors({
+    counts: [
+      'currentNumberScheduled',
+      'numberMisscheduled',
+      'desiredNumberScheduled',
+      'numberReady',
+      'observedGeneration',
+      'updatedNumberScheduled',
+      'numberAvailable',
+      'numberUnavailable',
+      'collisionCount',
+    ],
+  }),
+  validatesAll: true,
   cells: (object, now) => daemonSetCells(typed(object), now),
 };
 
@@ -44,23 +67,44 @@ function withTemplateGeneration(set: JsonObject, generation: number): JsonObject
   return withPath(set, ['metadata', 'annotations', templateGenerationAnnotation], String(generation));
 }
 
-/** Old pods go first, or new ones come first: one of the two, and not none. */
-function rollingErrors(set: JsonObject): readonly FieldError[] {
-  if (at(set, 'spec.updateStrategy.type') !== 'RollingUpdate') return [];
-  const path = 'spec.updateStrategy.rollingUpdate';
-  const { maxUnavailable, maxSurge } = objectOf(at(set, path));
-  const some = (value: unknown): boolean => Number.parseInt(String(value ?? 0), 10) !== 0;
-  const errors = [
-    ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
-    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
-    ...intOrPercentErrors(maxSurge, `${path}.maxSurge`),
-    ...shareErrors(maxSurge, `${path}.maxSurge`),
+/** The selector is looked at in another order than others' are, and what is missing is said of the labels that nothing selects. */
+function selectionErrors(set: JsonObject): readonly FieldError[] {
+  const selector = at(set, 'spec.selector');
+  const template = objectOf(at(set, 'spec.template'));
+  const wrong = labelSelectorErrors(selector, 'spec.selector');
+  if (!isObject(selector)) return [labelMismatch(template), ...stayingErrors(template, 'daemonset')];
+  return [
+    ...wrong,
+    ...(wrong.length > 0 ? [] : labelMatchErrors(selector, template)),
+    ...(isEmptySelector(selector)
+      ? [invalidField('spec.selector', selector, 'empty selector is invalid for daemonset')]
+      : []),
+    ...stayingErrors(template, 'daemonset'),
   ];
-  if (some(maxUnavailable) && some(maxSurge)) {
-    const detail = 'may not be set when maxUnavailable is non-zero';
-    return [...errors, invalidField(`${path}.maxSurge`, maxSurge, detail)];
+}
+
+const strategies = ['RollingUpdate', 'OnDelete'];
+
+/** Old pods go first, or new ones come first: one of the two, and not none. */
+function strategyErrors(set: JsonObject): readonly FieldError[] {
+  const strategy = objectOf(at(set, 'spec.updateStrategy'));
+  const { type, rollingUpdate } = strategy;
+  const path = 'spec.updateStrategy.rollingUpdate';
+  if (type === 'OnDelete') return [];
+  if (type !== 'RollingUpdate') {
+    const shown = goStruct('Strategy', strategy, { RollingUpdate: 'RollingUpdate' });
+    return [notSupportedStruct('spec.updateStrategy', shown, strategies)];
   }
-  return some(maxUnavailable) || some(maxSurge)
-    ? errors
-    : [...errors, requiredField(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0')];
+  if (rollingUpdate === undefined) return [requiredField(path)];
+  const { maxUnavailable, maxSurge } = objectOf(rollingUpdate);
+  const [goes, comes] = [amountOf(maxUnavailable) !== 0, amountOf(maxSurge) !== 0];
+  const both = 'may not be set when maxUnavailable is non-zero';
+  return [
+    ...intOrPercentErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...intOrPercentErrors(maxSurge, `${path}.maxSurge`),
+    ...shareErrors(maxUnavailable, `${path}.maxUnavailable`),
+    ...shareErrors(maxSurge, `${path}.maxSurge`),
+    ...(goes && comes ? [invalidField(`${path}.maxSurge`, maxSurge, both)] : []),
+    ...(goes || comes ? [] : [requiredField(`${path}.maxUnavailable`, 'cannot be 0 when maxSurge is 0')]),
+  ];
 }

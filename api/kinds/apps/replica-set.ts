@@ -3,7 +3,7 @@ import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { replicaSetCells } from '#api/table/workload.ts';
 import { immutable, nonNegative } from '#api/validation/field.ts';
-import { selectorErrors } from '#api/validation/workload.ts';
+import { selectorErrors, statusCountErrors } from '#api/validation/workload.ts';
 import { newNameWarnings } from '#api/warnings/name.ts';
 
 /** Rules of ReplicaSets. */
@@ -14,8 +14,22 @@ export const replicaSetRules: KindRules = {
   warnings: newNameWarnings,
   validate: (set) => [
     ...nonNegative(set, ['spec.replicas', 'spec.minReadySeconds']),
-    ...selectorErrors(set, 'replicaset'),
+    // Upstream calls both so.
+    ...selectorErrors(set, 'deployment'),
   ],
   validateUpdate: immutable('spec.selector'),
+  validateStatusUpdate: statusCountErrors({
+    counts: [
+      'replicas',
+      'fullyLabeledReplicas',
+      'readyReplicas',
+      'availableReplicas',
+      'observedGeneration',
+      'terminatingReplicas',
+    ],
+    parts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
+    ready: 'cannot be greater than readyReplicas',
+  }),
+  validatesAll: true,
   cells: (object, now) => replicaSetCells(typed(object), now),
 };

@@ -1,8 +1,13 @@
-import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { numberOf, objectOf, typed, type Draft } from '#api/wire/json.ts';
+import { objectOf, typed, type Draft } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';
+import {
+  autoscalerErrors,
+  autoscalerStatusErrors,
+  targetUpdateErrors,
+  targetVersionErrors,
+} from './autoscaler-validation.ts';
 
 /** Rules of HorizontalPodAutoscalers, of both versions. */
 export const horizontalPodAutoscalerRules: KindRules = {
@@ -26,21 +31,11 @@ export const horizontalPodAutoscalerRules: KindRules = {
     ['spec.behavior.scaleDown.policies', [{ type: 'Percent', value: 100, periodSeconds: 15 }]],
   ],
   tracksGeneration: false,
-  validate: (hpa) => {
-    const { minReplicas, maxReplicas } = objectOf(hpa['spec']);
-    const errors: FieldError[] = [];
-    if (typeof minReplicas === 'number' && minReplicas < 1) {
-      errors.push(invalidField('spec.minReplicas', minReplicas, 'must be greater than or equal to 1'));
-    }
-    if (numberOf(maxReplicas) < 1)
-      errors.push(invalidField('spec.maxReplicas', maxReplicas ?? 0, 'must be greater than 0'));
-    else if (numberOf(maxReplicas) < numberOf(minReplicas)) {
-      errors.push(
-        invalidField('spec.maxReplicas', maxReplicas, 'must be greater than or equal to `minReplicas`'),
-      );
-    }
-    return errors;
-  },
+  validate: (scaler) => autoscalerErrors(objectOf(scaler['spec'])),
+  validateCreate: targetVersionErrors,
+  validateUpdate: targetUpdateErrors,
+  validateStatus: autoscalerStatusErrors,
+  validatesAll: true,
   cells: (object, now) => autoscalerCells(typed(object), now),
 };
 

@@ -23,5 +23,6 @@ export const cronJobRules: KindRules = {
   warnings: (cronJob, old) => jobWarnings(cronJob, old, 'spec.jobTemplate.spec'),
   nameFormat: cronJobName,
   validate: validateCronJob,
+  validatesAll: true,
   cells: (object, now) => cronJobCells(typed(object), now),
 };

@@ -4,8 +4,9 @@ import { acted } from '#api/kinds/effect.ts';
 import type { CreateContext, KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { jobCells } from '#api/table/workload.ts';
+import { jobLabels, validateJob, validateJobUpdate } from '#api/validation/batch.ts';
+import { validateJobStatus } from '#api/validation/job-status.ts';
 import { jobWarnings } from '#api/warnings/job.ts';
-import { validateJob, validateJobUpdate } from '#api/validation/batch.ts';
 
 const jobDefaults: readonly DefaultRule[] = [
   // Both unset means one pod that has to succeed; completions alone means a fixed count, one at a time.
@@ -31,6 +32,8 @@ export const jobRules: KindRules = {
   prepareCreate: labelJob,
   validate: validateJob,
   validateUpdate: validateJobUpdate,
+  validateStatusUpdate: validateJobStatus,
+  validatesAll: true,
   propagation: {
     unsaid: 'Orphan',
     warning:
@@ -40,18 +43,20 @@ export const jobRules: KindRules = {
   cells: (object, now) => jobCells(typed(object), now),
 };
 
-/** A Job without manualSelector selects its pods by its own uid. */
+/**
+ * A Job without manualSelector selects its pods by its own uid. Labels and selectors that say otherwise are left for validation to
+ * refuse (generateSelector).
+ */
 function labelJob(job: JsonObject, { uid }: CreateContext): JsonObject {
   if (at(job, 'spec.manualSelector') === true) return job;
-  const name = stringOf(at(job, 'metadata.name'));
-  const labels = {
-    'batch.kubernetes.io/controller-uid': uid,
-    'batch.kubernetes.io/job-name': name,
-    'controller-uid': uid,
-    'job-name': name,
-  };
-  const merge = (object: JsonObject, path: string): JsonObject =>
-    withPath(object, path, { ...objectOf(at(object, path)), ...labels });
-  const labelled = merge(merge(job, 'metadata.labels'), 'spec.template.metadata.labels');
-  return withPath(labelled, 'spec.selector', { matchLabels: { 'batch.kubernetes.io/controller-uid': uid } });
+  const labels = jobLabels(uid, stringOf(at(job, 'metadata.name')));
+  const [own, pods] = ['metadata.labels', 'spec.template.metadata.labels'];
+  const labelled = withPath(job, own, { ...objectOf(at(job, own)), ...labels });
+  const complete = withPath(labelled, pods, { ...labels, ...objectOf(at(job, pods)) });
+  const key = 'batch.kubernetes.io/controller-uid';
+  const selected = { [key]: uid, ...objectOf(at(job, 'spec.selector.matchLabels')) };
+  return withPath(complete, 'spec.selector', {
+    ...objectOf(at(job, 'spec.selector')),
+    matchLabels: selected,
+  });
 }

@@ -1,14 +1,15 @@
 import { at, objectsOf, withPath } from '#api/wire/json.ts';
 import type { PartRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { validateEphemeralContainers } from '#api/validation/pod/pod.ts';
 import { validatePodResize } from '#api/validation/pod/resize.ts';
+import { validateEphemeralContainers } from '#api/validation/pod/update.ts';
 
 /** The parts of a pod that are written by themselves, by subresource. */
 export const podParts: Readonly<Record<string, PartRules>> = {
   ephemeralcontainers: {
     write: (old, pod) => withPath(old, 'spec.ephemeralContainers', at(pod, 'spec.ephemeralContainers')),
     validate: validateEphemeralContainers,
+    checksAll: true,
   },
   resize: { write: resizeContainers, validate: validatePodResize, checksAll: true },
 };

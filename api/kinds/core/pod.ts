@@ -1,5 +1,4 @@
-import { forbiddenField } from '#api/errors/field-error.ts';
-import { at, listOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, listOf, stringOf, typed, withPath } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import { refusePodLate, refusePodWrite } from '#api/kinds/node-writes/pod.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -7,8 +6,9 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { podParts } from './pod-parts.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
-import { podAddressErrors } from '#api/validation/address.ts';
-import { validatePod, validatePodUpdate } from '#api/validation/pod/pod.ts';
+import { validateNewPod, validatePod } from '#api/validation/pod/pod.ts';
+import { validatePodStatus } from '#api/validation/pod/status.ts';
+import { validatePodUpdate } from '#api/validation/pod/update.ts';
 import { admitPod } from './pod-admission.ts';
 
 /** Rules of Pods. */
@@ -19,13 +19,16 @@ export const podRules: KindRules = {
   refuseNode: refusePodWrite,
   refuseNodeLate: refusePodLate,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
+  // Kubelets of old left it out when they refused a pod.
+  prepareStatusUpdate: (old, pod) =>
+    stringOf(at(pod, 'status.qosClass')) === ''
+      ? withPath(pod, 'status.qosClass', at(old, 'status.qosClass'))
+      : pod,
   validate: validatePod,
-  validateCreate: (pod) =>
-    objectsOf(at(pod, 'spec.ephemeralContainers')).length > 0
-      ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]
-      : [],
+  validateCreate: validateNewPod,
   validateUpdate: validatePodUpdate,
-  validateStatus: podAddressErrors,
+  validateStatusUpdate: validatePodStatus,
+  validatesAll: true,
   parts: podParts,
   graceSeconds: podGraceSeconds,
   answersDeleteWithObject: true,

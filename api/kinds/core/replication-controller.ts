@@ -1,11 +1,11 @@
-import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
-import { at, objectOf, stringMapOf, typed, type Draft } from '#api/wire/json.ts';
+import { requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { at, isObject, objectOf, stringMapOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { replicationControllerCells } from '#api/table/workload.ts';
 import { nonNegative } from '#api/validation/field.ts';
-import { templateErrors } from '#api/validation/workload.ts';
+import { labelMismatch, statusCountErrors, stayingErrors } from '#api/validation/workload.ts';
 import { newNameWarnings } from '#api/warnings/name.ts';
 
 /** Rules of ReplicationControllers: their selector is a map. */
@@ -20,10 +20,19 @@ export const replicationControllerRules: KindRules = {
   podSpec: { path: 'spec.template.spec', isTemplate: true },
   warnings: newNameWarnings,
   validate: (controller) => [
-    ...selectorMapErrors(controller),
-    ...nonNegative(controller, ['spec.replicas', 'spec.minReadySeconds']),
-    ...templateErrors(controller, 'spec.template', { restartPolicies: ['Always'] }),
+    ...nonNegative(controller, ['spec.minReadySeconds']),
+    ...(Object.keys(stringMapOf(at(controller, 'spec.selector'))).length === 0
+      ? [requiredField('spec.selector')]
+      : []),
+    ...nonNegative(controller, ['spec.replicas']),
+    ...templateErrors(controller),
   ],
+  validateStatusUpdate: statusCountErrors({
+    counts: ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'],
+    parts: ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'],
+    ready: 'cannot be greater than readyReplicas',
+  }),
+  validatesAll: true,
   selectableFields: [['status.replicas', (object) => String(at(object, 'status.replicas') ?? 0)]],
   propagation: { unsaid: 'Orphan' },
   hasPlainSelector: true,
@@ -35,11 +44,13 @@ function templateLabels(object: Draft): unknown {
   return Object.keys(labels).length === 0 ? undefined : { ...labels };
 }
 
-function selectorMapErrors(controller: JsonObject): readonly FieldError[] {
-  const selector = stringMapOf(at(controller, 'spec.selector'));
-  if (Object.keys(selector).length === 0) return [requiredField('spec.selector')];
-  const labels = stringMapOf(at(controller, 'spec.template.metadata.labels'));
-  return Object.entries(selector).every(([key, value]) => labels[key] === value)
-    ? []
-    : [invalidField('spec.template.metadata.labels', labels, '`selector` does not match template `labels`')];
+function templateErrors(controller: JsonObject): readonly FieldError[] {
+  const template = at(controller, 'spec.template');
+  if (!isObject(template)) return [requiredField('spec.template')];
+  const labels = stringMapOf(at(template, 'metadata.labels'));
+  const selector = Object.entries(stringMapOf(at(controller, 'spec.selector')));
+  return [
+    ...(selector.every(([key, value]) => labels[key] === value) ? [] : [labelMismatch(template)]),
+    ...stayingErrors(template, 'controller'),
+  ];
 }

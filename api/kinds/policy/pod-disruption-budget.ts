@@ -1,4 +1,5 @@
-import { invalidField } from '#api/errors/field-error.ts';
+import { invalidStruct } from '#api/errors/field-error.ts';
+import { goStruct } from '#api/errors/go-struct.ts';
 import { at, objectOf, typed } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
@@ -13,7 +14,13 @@ export const podDisruptionBudgetRules: KindRules = {
     const { minAvailable, maxUnavailable } = objectOf(budget['spec']);
     return [
       ...(minAvailable !== undefined && maxUnavailable !== undefined
-        ? [invalidField('spec', budget['spec'], 'minAvailable and maxUnavailable cannot be both set')]
+        ? [
+            invalidStruct(
+              'spec',
+              goStruct('PodDisruptionBudgetSpec', budget['spec']),
+              'minAvailable and maxUnavailable cannot be both set',
+            ),
+          ]
         : []),
       ...intOrPercentErrors(minAvailable, 'spec.minAvailable'),
       ...shareErrors(minAvailable, 'spec.minAvailable'),

@@ -7,130 +7,93 @@ import {
   requiredField,
   type FieldError,
 } from '#api/errors/field-error.ts';
-import { isObject, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { isObject, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { compareQuantity, tryParseQuantity } from '#api/meta/quantity.ts';
 import { ipErrors } from '#api/validation/address.ts';
-import { amountErrors, containerResourceErrors, mayBeOvercommitted } from '#api/validation/resource-name.ts';
+import { choiceErrors, givenChoiceErrors, tooManyErrors } from '#api/validation/field.ts';
+import { dnsLabel, isPortNumber, portName, portNumberText, requiredText } from '#api/validation/format.ts';
+import { envErrors, envFromErrors } from './env.ts';
+import { backstepErrors, localPathErrors } from './paths.ts';
+import { resourceErrors, type ClaimNames } from './resources.ts';
 import { containerSecurityErrors } from './security.ts';
-import {
-  dnsLabel,
-  envName,
-  formatErrors,
-  isPortNumber,
-  portName,
-  portNumberText,
-  requiredText,
-} from '#api/validation/format.ts';
 
-/** Where a container is, and what is around it. */
+/** What is around a container. */
 export interface ContainerContext {
-  readonly path: string;
-  /** Names of the pod's volumes. */
-  readonly volumes: ReadonlySet<string>;
-  readonly isInit: boolean;
+  readonly spec: JsonObject;
+  /** The pod's volumes by name, without those that are refused themselves. */
+  readonly volumes: ReadonlyMap<string, JsonObject>;
+  readonly claims: ClaimNames;
 }
 
-/** Complaints about one container, without its name's uniqueness. */
-export function validateContainer(container: JsonObject, context: ContainerContext): readonly FieldError[] {
-  const { path } = context;
+/** Complaints about a container of any kind, without its name's uniqueness (validateContainerCommon). */
+export function validateContainer(
+  container: JsonObject,
+  path: string,
+  context: ContainerContext,
+): readonly FieldError[] {
+  const { spec, claims } = context;
   return [
     ...requiredText(container, 'name', path, dnsLabel),
-    ...imageErrors(container, path),
+    ...(stringOf(container['image']) === '' ? [requiredField(`${path}.image`)] : []),
+    ...choiceErrors(`${path}.terminationMessagePolicy`, container['terminationMessagePolicy'], [
+      'File',
+      'FallbackToLogsOnError',
+    ]),
     ...portErrors(objectsOf(container['ports']), `${path}.ports`),
     ...envErrors(objectsOf(container['env']), `${path}.env`),
     ...envFromErrors(objectsOf(container['envFrom']), `${path}.envFrom`),
-    ...mountErrors(objectsOf(container['volumeMounts']), context),
-    ...containerSecurityErrors(container, path),
-    ...probeErrors(container, context),
-    ...lifecycleErrors(container, context),
-    ...policyErrors(container, path),
-    ...resourceErrors(objectOf(container['resources']), `${path}.resources`),
+    ...mountErrors(container, path, context),
+    ...deviceErrors(container, path, context),
+    ...pullPolicyErrors(container['imagePullPolicy'], `${path}.imagePullPolicy`),
+    ...resourceErrors(objectOf(container['resources']), `${path}.resources`, claims),
+    ...resizePolicyErrors(container, spec, `${path}.resizePolicy`),
+    ...containerSecurityErrors(container['securityContext'], spec, `${path}.securityContext`),
   ];
 }
 
-/** Complaints about requests and limits. */
-export function resourceErrors(resources: JsonObject, path: string): readonly FieldError[] {
-  const limits = objectOf(resources['limits']);
-  const requests = objectOf(resources['requests']);
-  return [
-    ...listErrors(limits, `${path}.limits`),
-    ...listErrors(requests, `${path}.requests`),
-    ...uncommittedErrors(limits, requests, path),
-  ].concat(
-    Object.entries(requests).flatMap(([name, value]) => {
-      const request = tryParseQuantity(value);
-      const limit = tryParseQuantity(limits[name]);
-      if (request === undefined || limit === undefined || compareQuantity(request, limit) <= 0) return [];
-      if (!mayBeOvercommitted(name)) return []; // Said by uncommittedErrors.
-      const detail = `must be less than or equal to ${name} limit of ${String(limits[name])}`;
-      return [invalidField(`${path}.requests`, value, detail)];
-    }),
-  );
+/** When an image is fetched. */
+export function pullPolicyErrors(policy: unknown, field: string): readonly FieldError[] {
+  return choiceErrors(field, policy, ['Always', 'IfNotPresent', 'Never']);
 }
 
-function isHugePages(name: string): boolean {
-  return name.startsWith('hugepages-');
-}
-
-/** What is not given out twice: what is asked for is the limit; of huge pages with memory or cpu beside it. */
-function uncommittedErrors(limits: JsonObject, requests: JsonObject, path: string): readonly FieldError[] {
-  const names = [...new Set([...Object.keys(limits), ...Object.keys(requests)])];
-  const errors = Object.keys(requests)
-    .filter((name) => !mayBeOvercommitted(name))
-    .flatMap((name) => {
-      if (limits[name] === undefined) {
-        return [requiredField(`${path}.limits`, 'Limit must be set for non overcommitable resources')];
-      }
-      const [request, limit] = [tryParseQuantity(requests[name]), tryParseQuantity(limits[name])];
-      if (request === undefined || limit === undefined || compareQuantity(request, limit) === 0) return [];
-      const detail = `must be equal to ${name} limit of ${String(limits[name])}`;
-      return [invalidField(`${path}.requests`, requests[name], detail)];
-    });
-  return names.some(isHugePages) && !names.includes('cpu') && !names.includes('memory')
-    ? [...errors, forbiddenField(path, 'HugePages require cpu or memory')]
-    : errors;
-}
-
-function imageErrors(container: JsonObject, path: string): readonly FieldError[] {
+/** What only pods have to mind; templates may have it otherwise (validateContainerOnlyForPod). */
+export function imageErrors(container: JsonObject, path: string): readonly FieldError[] {
   const image = stringOf(container['image']);
-  if (image === '') return [requiredField(`${path}.image`)];
-  if (image === image.trim()) return [];
-  return [invalidField(`${path}.image`, image, 'must not have leading or trailing whitespace')];
+  return image === image.trim()
+    ? []
+    : [invalidField(`${path}.image`, image, 'must not have leading or trailing whitespace')];
 }
 
-function listErrors(amounts: JsonObject, path: string): readonly FieldError[] {
-  return Object.entries(amounts).flatMap(([name, value]) => [
-    ...containerResourceErrors(`${path}[${name}]`, name),
-    ...amountErrors(`${path}[${name}]`, name, value),
-  ]);
-}
+const protocols = ['SCTP', 'TCP', 'UDP'];
 
 function portErrors(ports: readonly JsonObject[], path: string): readonly FieldError[] {
   const names = new Set<string>();
   return ports.flatMap((port, index) => {
     const field = `${path}[${index}]`;
-    const name = stringOf(port['name']);
-    const errors: FieldError[] = [];
-    if (name !== '') {
-      errors.push(...formatErrors(`${field}.name`, name, portName));
-      if (names.has(name)) errors.push(duplicateField(`${field}.name`, name));
-      names.add(name);
-    }
-    const number = numberOf(port['containerPort']);
-    if (number === 0) errors.push(requiredField(`${field}.containerPort`));
-    else if (!isPortNumber(number))
-      errors.push(invalidField(`${field}.containerPort`, number, portNumberText));
-    const hostPort = numberOf(port['hostPort']);
-    if (hostPort !== 0 && !isPortNumber(hostPort)) {
-      errors.push(invalidField(`${field}.hostPort`, hostPort, portNumberText));
-    }
-    if (stringOf(port['hostIP']) !== '') errors.push(...ipErrors(`${field}.hostIP`, port['hostIP']));
-    return errors;
+    const [number, hostPort] = [numberOf(port['containerPort']), numberOf(port['hostPort'])];
+    const wrong = (name: string, value: number): readonly FieldError[] =>
+      isPortNumber(value) ? [] : [invalidField(`${field}.${name}`, value, portNumberText)];
+    return [
+      ...portNameErrors(stringOf(port['name']), `${field}.name`, names),
+      ...(number === 0 ? [requiredField(`${field}.containerPort`)] : wrong('containerPort', number)),
+      ...(hostPort === 0 ? [] : wrong('hostPort', hostPort)),
+      ...choiceErrors(`${field}.protocol`, port['protocol'], protocols),
+      // More than kube-apiserver asks for: a node must be able to open it (docs/bugs.md).
+      ...(stringOf(port['hostIP']) === '' ? [] : ipErrors(`${field}.hostIP`, port['hostIP'])),
+    ];
   });
 }
 
-/** Complaints about ports of the node that two containers of one pod ask for (AccumulateUniqueHostPorts). */
+function portNameErrors(name: string, field: string, names: Set<string>): readonly FieldError[] {
+  if (name === '') return [];
+  const errors = portName(name).map((detail) => invalidField(field, name, detail));
+  if (errors.length > 0) return errors;
+  if (names.has(name)) return [duplicateField(field, name)];
+  names.add(name);
+  return [];
+}
+
+/** Complaints about ports of the node that two containers ask for (checkHostPortConflicts). */
 export function hostPortErrors(containers: readonly JsonObject[], path: string): readonly FieldError[] {
   const seen = new Set<string>();
   return containers.flatMap((container, index) =>
@@ -145,164 +108,156 @@ export function hostPortErrors(containers: readonly JsonObject[], path: string):
   );
 }
 
-const envSources = ['fieldRef', 'resourceFieldRef', 'configMapKeyRef', 'secretKeyRef', 'fileKeyRef'];
-const podFieldPaths =
-  /^(metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['.+'\]|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs))$/;
-
-function envErrors(variables: readonly JsonObject[], path: string): readonly FieldError[] {
-  return variables.flatMap((variable, index) => {
-    const field = `${path}[${index}]`;
-    const name = requiredText(variable, 'name', field, envName);
-    return variable['valueFrom'] === undefined ? name : [...name, ...valueFromErrors(variable, field)];
+/** What is said of paths within a volume, and of how it is shared, has no index (ValidateVolumeMounts). */
+function mountErrors(
+  container: JsonObject,
+  path: string,
+  { volumes }: ContainerContext,
+): readonly FieldError[] {
+  const devices = objectsOf(container['volumeDevices']);
+  const taken = new Set(devices.map(({ name }) => name));
+  const devicePaths = new Set(devices.map(({ devicePath }) => devicePath));
+  const seen = new Set<string>();
+  const base = `${path}.volumeMounts`;
+  return objectsOf(container['volumeMounts']).flatMap((mount, index) => {
+    const [name, mountPath] = [stringOf(mount['name']), stringOf(mount['mountPath'])];
+    const field = (key: string): string => `${base}[${index}].${key}`;
+    const isTwice = seen.has(mountPath);
+    seen.add(mountPath);
+    return [
+      ...(name === '' ? [requiredField(field('name'))] : []),
+      ...(volumes.has(name) ? [] : [notFoundField(field('name'), name)]),
+      ...(mountPath === '' ? [requiredField(field('mountPath'))] : []),
+      ...(isTwice ? [invalidField(field('mountPath'), mountPath, 'must be unique')] : []),
+      ...(taken.has(name)
+        ? [invalidField(field('name'), name, 'must not already exist in volumeDevices')]
+        : []),
+      ...(devicePaths.has(mountPath)
+        ? [invalidField(field('mountPath'), mountPath, 'must not already exist as a path in volumeDevices')]
+        : []),
+      ...subPathErrors(mount, base, field('subPathExpr')),
+      ...propagationErrors(mount, container, `${base}.mountPropagation`),
+      ...recursiveErrors(mount, `${base}.recursiveReadOnly`),
+    ];
   });
 }
 
-function valueFromErrors(variable: JsonObject, path: string): readonly FieldError[] {
-  const field = `${path}.valueFrom`;
-  const source = objectOf(variable['valueFrom']);
-  const given = envSources.filter((name) => source[name] !== undefined);
-  if (given.length === 0)
-    return [invalidField(field, '', `must specify one of: ${envSources.map(quote).join(', ')}`)];
-  if (stringOf(variable['value']) !== '') {
-    return [invalidField(field, '', 'may not be specified when `value` is not empty')];
-  }
-  if (given.length > 1)
-    return [invalidField(field, '', 'may not have more than one field specified at a time')];
-  const { fieldPath } = objectOf(source['fieldRef']);
-  if (typeof fieldPath !== 'string' || fieldPath === '' || podFieldPaths.test(fieldPath)) return [];
+function subPathErrors(mount: JsonObject, base: string, both: string): readonly FieldError[] {
+  const [plain, expression] = [stringOf(mount['subPath']), stringOf(mount['subPathExpr'])];
   return [
-    notSupportedField(`${field}.fieldRef.fieldPath`, fieldPath, [
-      'metadata.name',
-      'metadata.namespace',
-      'metadata.uid',
-      'spec.nodeName',
-      'spec.serviceAccountName',
-      'status.hostIP',
-      'status.hostIPs',
-      'status.podIP',
-      'status.podIPs',
-    ]),
+    ...localPathErrors(plain, `${base}.subPath`),
+    ...(plain !== '' && expression !== ''
+      ? [invalidField(both, expression, 'subPathExpr and subPath are mutually exclusive')]
+      : []),
+    ...localPathErrors(expression, `${base}.subPathExpr`),
   ];
 }
 
-function quote(text: string): string {
-  return `\`${text}\``;
+function propagationErrors(mount: JsonObject, container: JsonObject, field: string): readonly FieldError[] {
+  const { mountPropagation: mode } = mount;
+  const isPrivileged = objectOf(container['securityContext'])['privileged'] === true;
+  const detail = 'Bidirectional mount propagation is available only to privileged containers';
+  return [
+    ...givenChoiceErrors(field, mode, ['Bidirectional', 'HostToContainer', 'None']),
+    ...(mode === 'Bidirectional' && !isPrivileged ? [forbiddenField(field, detail)] : []),
+  ];
 }
 
-function envFromErrors(sources: readonly JsonObject[], path: string): readonly FieldError[] {
-  return sources.flatMap((source, index) => {
-    const field = `${path}[${index}]`;
-    const kinds = ['configMapRef', 'secretRef'].filter((kind) => source[kind] !== undefined);
-    if (kinds.length === 0)
-      return [invalidField(field, '', 'must specify one of: `configMapRef` or `secretRef`')];
-    if (kinds.length > 1)
-      return [invalidField(field, '', 'may not have more than one field specified at a time')];
-    const [kind = ''] = kinds;
-    return requiredText(objectOf(source[kind]), 'name', `${field}.${kind}`);
-  });
+function recursiveErrors(mount: JsonObject, field: string): readonly FieldError[] {
+  const { recursiveReadOnly: mode, mountPropagation = 'None', readOnly } = mount;
+  if (mode !== 'Enabled' && mode !== 'IfPossible') {
+    return givenChoiceErrors(field, mode, ['Disabled', 'Enabled', 'IfPossible']);
+  }
+  const propagated = 'may only be specified when mountPropagation is None or not specified';
+  return [
+    ...(readOnly === true ? [] : [forbiddenField(field, 'may only be specified when readOnly is true')]),
+    ...(mountPropagation === 'None' ? [] : [forbiddenField(field, propagated)]),
+  ];
 }
 
-function mountErrors(
-  mounts: readonly JsonObject[],
-  { path, volumes }: ContainerContext,
+/** Volumes as block devices (ValidateVolumeDevices). */
+function deviceErrors(
+  container: JsonObject,
+  path: string,
+  { volumes }: ContainerContext,
 ): readonly FieldError[] {
-  const seen = new Set<string>();
-  return mounts.flatMap((mount, index) => {
-    const field = `${path}.volumeMounts[${index}]`;
-    const [name, mountPath] = ['name', 'mountPath'].map((key) => stringOf(mount[key]));
-    const errors: FieldError[] = [];
-    if (name === undefined || name === '') errors.push(requiredField(`${field}.name`));
-    else if (!volumes.has(name)) errors.push(notFoundField(`${field}.name`, name));
-    if (mountPath === undefined || mountPath === '') errors.push(requiredField(`${field}.mountPath`));
-    else if (seen.has(mountPath))
-      errors.push(invalidField(`${field}.mountPath`, mountPath, 'must be unique'));
-    seen.add(mountPath ?? '');
-    for (const kind of ['subPath', 'subPathExpr']) {
-      // Without an index, as kube-apiserver has it.
-      errors.push(...localPathErrors(stringOf(mount[kind]), `${path}.volumeMounts.${kind}`));
-    }
+  const mounts = objectsOf(container['volumeMounts']);
+  const taken = new Set(mounts.map(({ name }) => name));
+  const mountPaths = new Set(mounts.map(({ mountPath }) => mountPath));
+  const [names, paths] = [new Set<string>(), new Set<string>()];
+  return objectsOf(container['volumeDevices']).flatMap((device, index) => {
+    const [name, devicePath] = [stringOf(device['name']), stringOf(device['devicePath'])];
+    const field = (key: string): string => `${path}.volumeDevices[${index}].${key}`;
+    const volume = volumes.get(name);
+    const isClaim = isObject(volume?.['persistentVolumeClaim']) || isObject(volume?.['ephemeral']);
+    const notClaim = 'can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode';
+    const climbs = backstepErrors(devicePath, '').length > 0;
+    const errors = [
+      ...(name === '' ? [requiredField(field('name'))] : []),
+      ...(names.has(name) ? [invalidField(field('name'), name, 'must be unique')] : []),
+      ...(volume !== undefined && !isClaim ? [invalidField(field('name'), name, notClaim)] : []),
+      ...(volume === undefined ? [notFoundField(field('name'), name)] : []),
+      ...(devicePath === '' ? [requiredField(field('devicePath'))] : []),
+      ...(paths.has(devicePath) ? [invalidField(field('devicePath'), devicePath, 'must be unique')] : []),
+      ...(climbs ? [invalidField(field('devicePath'), devicePath, "can not contain backsteps ('..')")] : []),
+      ...(taken.has(name)
+        ? [invalidField(field('name'), name, 'must not already exist in volumeMounts')]
+        : []),
+      ...(mountPaths.has(devicePath)
+        ? [invalidField(field('devicePath'), devicePath, 'must not already exist as a path in volumeMounts')]
+        : []),
+    ];
+    if (!climbs) paths.add(devicePath);
+    if (name !== '') names.add(name);
     return errors;
   });
 }
 
-/** A path within a volume: relative, and not up and out of it. */
-export function localPathErrors(path: string, field: string): readonly FieldError[] {
-  if (path.startsWith('/')) return [invalidField(field, path, 'must be a relative path')];
-  return path.split('/').includes('..') ? [invalidField(field, path, "must not contain '..'")] : [];
-}
-
-const handlers = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'];
-
-function probeErrors(container: JsonObject, { path, isInit }: ContainerContext): readonly FieldError[] {
-  const isSidecar = container['restartPolicy'] === 'Always';
-  return ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap((name) => {
-    const probe = container[name];
-    if (!isObject(probe)) return [];
-    const field = `${path}.${name}`;
-    if (isInit && !isSidecar)
-      return [forbiddenField(field, 'may not be set for init containers without restartPolicy=Always')];
-    const counts = [
-      'initialDelaySeconds',
-      'timeoutSeconds',
-      'periodSeconds',
-      'successThreshold',
-      'failureThreshold',
-    ];
-    const errors = counts.flatMap((count) =>
-      numberOf(probe[count]) < 0
-        ? [invalidField(`${field}.${count}`, probe[count], 'must be greater than or equal to 0')]
-        : [],
-    );
-    if (name !== 'readinessProbe' && numberOf(probe['successThreshold']) > 1) {
-      errors.push(invalidField(`${field}.successThreshold`, probe['successThreshold'], 'must be 1'));
-    }
-    return [...handlerErrors(probe, field), ...errors];
-  });
-}
-
-function lifecycleErrors(container: JsonObject, { path, isInit }: ContainerContext): readonly FieldError[] {
-  const lifecycle = objectOf(container['lifecycle']);
-  if (isInit && container['lifecycle'] !== undefined && container['restartPolicy'] !== 'Always') {
+/** What is wrong with one is said of all; only one that is there twice has its place (validateResizePolicy). */
+function resizePolicyErrors(container: JsonObject, spec: JsonObject, field: string): readonly FieldError[] {
+  const seen = new Set<string>();
+  return objectsOf(container['resizePolicy']).flatMap((policy, index) => {
+    const [resource, restart] = [stringOf(policy['resourceName']), stringOf(policy['restartPolicy'])];
+    const isDuplicate = seen.has(resource);
+    seen.add(resource);
+    const never = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
     return [
-      forbiddenField(`${path}.lifecycle`, 'may not be set for init containers without restartPolicy=Always'),
+      ...(isDuplicate ? [duplicateField(`${field}[${index}]`, resource)] : []),
+      ...choiceErrors(field, resource, ['cpu', 'memory']),
+      ...choiceErrors(field, restart, ['NotRequired', 'RestartContainer']),
+      ...(spec['restartPolicy'] === 'Never' && restart !== 'NotRequired'
+        ? [invalidField(field, restart, never)]
+        : []),
     ];
-  }
-  return ['postStart', 'preStop'].flatMap((hook) => {
-    const handler = lifecycle[hook];
-    return isObject(handler) ? handlerErrors(handler, `${path}.lifecycle.${hook}`) : [];
   });
 }
 
-function handlerErrors(holder: JsonObject, path: string): readonly FieldError[] {
-  const given = handlers.filter((handler) => holder[handler] !== undefined);
-  const [first = ''] = given;
-  if (first === '') return [requiredField(path, 'must specify a handler type')];
-  const more = given
-    .slice(1)
-    .map((name) => forbiddenField(`${path}.${name}`, 'may not specify more than 1 handler type'));
-  const handler = objectOf(holder[first]);
-  const field = `${path}.${first}`;
-  if (first === 'exec') {
-    return Array.isArray(handler['command']) ? more : [requiredField(`${field}.command`), ...more];
-  }
-  return first === 'sleep' ? more : [...portReferenceErrors(handler['port'], `${field}.port`), ...more];
-}
-
-/** A port by number or by name. */
-export function portReferenceErrors(port: unknown, field: string): readonly FieldError[] {
-  if (typeof port === 'string') return formatErrors(field, port, portName);
-  return isPortNumber(port) ? [] : [invalidField(field, port ?? 0, portNumberText)];
-}
-
-/** Checked in this order by kube-apiserver; the values sorted. */
-function policyErrors(container: JsonObject, path: string): readonly FieldError[] {
-  const policies: readonly (readonly [string, readonly string[]])[] = [
-    ['imagePullPolicy', ['Always', 'IfNotPresent', 'Never']],
-    ['terminationMessagePolicy', ['FallbackToLogsOnError', 'File']],
+/** What becomes of a container that ends (validateContainerRestartPolicy, KEP-5307 and KEP-5532). */
+export function restartErrors(container: JsonObject, path: string): readonly FieldError[] {
+  const rules = objectsOf(container['restartPolicyRules']);
+  const { restartPolicy: policy } = container;
+  const field = `${path}.restartPolicyRules`;
+  return [
+    ...(policy === undefined && rules.length > 0
+      ? [requiredField(`${path}.restartPolicy`, 'must specify restartPolicy when restart rules are used')]
+      : givenChoiceErrors(`${path}.restartPolicy`, policy, ['Always', 'Never', 'OnFailure'])),
+    ...tooManyErrors(field, rules.length, 20),
+    ...rules.flatMap((rule, index) => restartRuleErrors(rule, `${field}[${index}]`)),
   ];
-  return policies.flatMap(([name, allowed]) => {
-    const value = stringOf(container[name]);
-    if (value === '') return [requiredField(`${path}.${name}`)];
-    return allowed.includes(value) ? [] : [notSupportedField(`${path}.${name}`, value, allowed)];
-  });
+}
+
+const actions = ['Restart', 'RestartAllContainers'];
+const operators = ['In', 'NotIn'];
+
+function restartRuleErrors(rule: JsonObject, path: string): readonly FieldError[] {
+  const [action, codes] = [stringOf(rule['action']), rule['exitCodes']];
+  const field = `${path}.exitCodes`;
+  const errors = actions.includes(action) ? [] : [notSupportedField(`${path}.action`, action, actions)];
+  if (!isObject(codes)) return [...errors, requiredField(field, 'must be specified')];
+  const operator = stringOf(codes['operator']);
+  return [
+    ...errors,
+    ...(operators.includes(operator) ? [] : [notSupportedField(`${field}.operator`, operator, operators)]),
+    ...tooManyErrors(`${field}.values`, listOf(codes['values']).length, 255),
+  ];
 }

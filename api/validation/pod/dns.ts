@@ -9,21 +9,21 @@ const nameserversMax = 3;
 const searchesMax = 32;
 const searchCharsMax = 2048;
 
-/**
- * Complaints about what of a pod becomes lines of /etc/hosts and /etc/resolv.conf (ValidateHostAliases, validatePodDNSConfig).
- * That options are words is more than kube-apiserver asks for: with a line break, one is a line of its own.
- */
-export function nameServiceErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  const aliases = objectsOf(spec['hostAliases']).flatMap((alias, index) => [
+/** Complaints about names of a pod's own for addresses (ValidateHostAliases). */
+export function aliasErrors(spec: JsonObject, path: string): readonly FieldError[] {
+  return objectsOf(spec['hostAliases']).flatMap((alias, index) => [
     ...ipErrors(`${path}.hostAliases[${index}].ip`, alias['ip']),
-    ...listOf(alias['hostnames']).flatMap((name) =>
-      formatErrors(`${path}.hostAliases[${index}].hostnames`, stringOf(name), dnsSubdomain),
+    ...listOf(alias['hostnames']).flatMap((name, place) =>
+      formatErrors(`${path}.hostAliases[${index}].hostnames[${place}]`, stringOf(name), dnsSubdomain),
     ),
   ]);
-  return [...aliases, ...dnsErrors(spec, `${path}.dnsConfig`)];
 }
 
-function dnsErrors(spec: JsonObject, field: string): readonly FieldError[] {
+/**
+ * Complaints about what becomes lines of /etc/resolv.conf (validatePodDNSConfig). That options are words is more than kube-apiserver
+ * asks for: with a line break, one is a line of its own.
+ */
+export function dnsErrors(spec: JsonObject, field: string): readonly FieldError[] {
   const config = objectOf(spec['dnsConfig']);
   const nameservers = listOf(config['nameservers']);
   if (spec['dnsPolicy'] === 'None') {

@@ -1,81 +1,110 @@
-import { forbiddenField, invalidField, notSupportedField, type FieldError } from '#api/errors/field-error.ts';
-import { at, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import {
+  forbiddenField,
+  invalidField,
+  invalidStruct,
+  tooLongField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
+import { goStruct } from '#api/errors/go-struct.ts';
+import { at, isObject, listOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { givenChoiceErrors } from '#api/validation/field.ts';
+import { dnsSubdomain, formatErrors } from '#api/validation/format.ts';
+import { appArmorErrors, seccompErrors } from './profiles.ts';
+import { sysctlErrors } from './sysctls.ts';
+import { windowsOptionErrors } from './windows.ts';
 
 /** User and group ids as Kubernetes takes them: the kernel has twice as many, and −1 is nobody there. */
 const idMax = 2 ** 31 - 1;
 const idText = `must be between 0 and ${idMax}, inclusive`;
 
-/** Complaints about the security context of a pod, and about what it shares (ValidatePodSecurityContext). */
-export function podSecurityErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  const context = objectOf(spec['securityContext']);
-  const field = `${path}.securityContext`;
+/** Complaints about the security context of a pod (validatePodSpecSecurityContext). */
+export function podSecurityErrors(spec: JsonObject, field: string): readonly FieldError[] {
+  const context = spec['securityContext'];
+  const isShared = spec['shareProcessNamespace'] === true && spec['hostPID'] === true;
+  const shared = isShared
+    ? [
+        invalidField(
+          `${field}.shareProcessNamespace`,
+          true,
+          'ShareProcessNamespace and HostPID cannot both be enabled',
+        ),
+      ]
+    : [];
+  if (!isObject(context)) return shared;
+  const choice = (name: string, allowed: readonly string[]): readonly FieldError[] =>
+    givenChoiceErrors(`${field}.${name}`, context[name], allowed);
   return [
-    ...idErrors(context, ['runAsUser', 'runAsGroup', 'fsGroup'], field),
+    ...idErrors(context, ['fsGroup', 'runAsUser', 'runAsGroup'], field),
     ...listOf(context['supplementalGroups']).flatMap((id, index) =>
       isId(id) ? [] : [invalidField(`${field}.supplementalGroups[${index}]`, id, idText)],
     ),
-    ...(spec['shareProcessNamespace'] === true && spec['hostPID'] === true
-      ? [
-          invalidField(
-            `${field}.shareProcessNamespace`,
-            true,
-            'ShareProcessNamespace and HostPID cannot both be enabled',
-          ),
-        ]
-      : []),
-    ...seLinuxErrors(context, field),
-    ...hostUsersErrors(spec, path),
+    ...shared,
+    ...sysctlErrors(context, spec, `${field}.sysctls`),
+    ...choice('fsGroupChangePolicy', ['Always', 'OnRootMismatch']),
+    ...seccompErrors(context['seccompProfile'], `${field}.seccompProfile`),
+    ...windowsOptionErrors(context['windowsOptions'], `${field}.windowsOptions`),
+    ...appArmorErrors(context['appArmorProfile'], `${field}.appArmorProfile`),
+    ...choice('supplementalGroupsPolicy', ['Merge', 'Strict']),
+    ...choice('seLinuxChangePolicy', ['MountOption', 'Recursive']),
   ];
 }
 
-const changePolicies = ['MountOption', 'Recursive'];
-
-function seLinuxErrors(context: JsonObject, field: string): readonly FieldError[] {
-  const policy = stringOf(context['seLinuxChangePolicy']);
-  return policy === '' || changePolicies.includes(policy)
-    ? []
-    : [notSupportedField(`${field}.seLinuxChangePolicy`, policy, changePolicies)];
-}
-
-/** Users of its own beside other namespaces of the host (validateHostUsers). */
-function hostUsersErrors(spec: JsonObject, path: string): readonly FieldError[] {
-  if (spec['hostUsers'] !== false) return [];
-  return ['hostNetwork', 'hostPID', 'hostIPC']
-    .filter((name) => spec[name] === true)
-    .map((name) => forbiddenField(`${path}.${name}`, 'when `hostUsers` is false'));
-}
-
-/** Complaints about the security context of a container (ValidateSecurityContext, validateMountPropagation). */
-export function containerSecurityErrors(container: JsonObject, path: string): readonly FieldError[] {
-  const context = objectOf(container['securityContext']);
-  const field = `${path}.securityContext`;
+/** Complaints about the security context of a container (ValidateSecurityContext). */
+export function containerSecurityErrors(
+  context: unknown,
+  spec: JsonObject,
+  field: string,
+): readonly FieldError[] {
+  if (!isObject(context)) return [];
+  const { procMount } = context;
+  const isUnmasked = procMount === 'Unmasked' && spec['hostUsers'] !== false;
   return [
     ...idErrors(context, ['runAsUser', 'runAsGroup'], field),
+    ...givenChoiceErrors(`${field}.procMount`, procMount, ['Default', 'Unmasked']),
+    ...(isUnmasked
+      ? [invalidField(`${field}.procMount`, procMount, '`hostUsers` must be false to use `Unmasked`')]
+      : []),
+    ...seccompErrors(context['seccompProfile'], `${field}.seccompProfile`),
     ...escalationErrors(context, field),
-    ...objectsOf(container['volumeMounts']).flatMap((mount) =>
-      mount['mountPropagation'] === 'Bidirectional' && context['privileged'] !== true
-        ? [
-            forbiddenField(
-              `${path}.volumeMounts.mountPropagation`, // Without an index, as kube-apiserver has it.
-              'Bidirectional mount propagation is available only to privileged containers',
-            ),
-          ]
-        : [],
-    ),
+    ...windowsOptionErrors(context['windowsOptions'], `${field}.windowsOptions`),
+    ...appArmorErrors(context['appArmorProfile'], `${field}.appArmorProfile`),
   ];
 }
 
 /** More rights at once, and a promise of never getting more. */
 function escalationErrors(context: JsonObject, field: string): readonly FieldError[] {
   if (context['allowPrivilegeEscalation'] !== false) return [];
-  const text = (what: string): string => `cannot set \`allowPrivilegeEscalation\` to false and ${what}`;
-  const added = listOf(at(context, 'capabilities.add'));
+  const wrong = (what: string): FieldError =>
+    invalidStruct(
+      field,
+      goStruct('SecurityContext', context),
+      `cannot set \`allowPrivilegeEscalation\` to false and ${what}`,
+    );
   return [
-    ...(context['privileged'] === true ? [invalidField(field, context, text('`privileged` to true'))] : []),
-    ...(added.includes('CAP_SYS_ADMIN')
-      ? [invalidField(field, context, text('`capabilities.Add` CAP_SYS_ADMIN'))]
-      : []),
+    ...(context['privileged'] === true ? [wrong('`privileged` to true')] : []),
+    ...listOf(at(context, 'capabilities.add')).flatMap((name) =>
+      name === 'CAP_SYS_ADMIN' ? [wrong('`capabilities.Add` CAP_SYS_ADMIN')] : [],
+    ),
+  ];
+}
+
+/** Users of its own beside other namespaces of the host, and devices (validateHostUsers); the paths are upstream's. */
+export function hostUsersErrors(
+  spec: JsonObject,
+  path: string,
+  containers: readonly (readonly [JsonObject, string])[],
+): readonly FieldError[] {
+  if (spec['hostUsers'] !== false) return [];
+  const detail = 'when `hostUsers` is false';
+  const names = { hostNetwork: 'hostNetwork', hostPID: 'HostPID', hostIPC: 'HostIPC' };
+  return [
+    ...Object.entries(names).flatMap(([name, said]) =>
+      spec[name] === true ? [forbiddenField(`${path}.${said}`, detail)] : [],
+    ),
+    ...containers.flatMap(([container, place]) =>
+      listOf(container['volumeDevices']).length > 0 ? [forbiddenField(`${place}.volumeDevices`, detail)] : [],
+    ),
   ];
 }
 
@@ -88,4 +117,19 @@ function idErrors(context: JsonObject, names: readonly string[], field: string):
 
 function isId(value: unknown): boolean {
   return typeof value === 'number' && value >= 0 && value <= idMax;
+}
+
+/** The name that a pod may give itself instead (validatePodHostName, KEP-4762). */
+export function hostnameErrors(spec: JsonObject, path: string): readonly FieldError[] {
+  const field = `${path}.hostnameOverride`;
+  const { hostnameOverride: name } = spec;
+  if (name === undefined) return [];
+  const text = stringOf(name);
+  return [
+    ...['setHostnameAsFQDN', 'hostNetwork'].flatMap((other) =>
+      spec[other] === true ? [forbiddenField(field, `may not be specified when ${other} is true`)] : [],
+    ),
+    ...(Buffer.byteLength(text) > 64 ? [tooLongField(field, 64)] : []),
+    ...formatErrors(field, text, dnsSubdomain),
+  ];
 }

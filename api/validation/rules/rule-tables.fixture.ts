@@ -26,14 +26,18 @@ import { configMap, namespace, secret, serviceAccount } from './core/config.fixt
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
 import { node } from './core/node.fixture.ts';
 import { persistentVolume, persistentVolumeClaim, volumeAttachment } from './core/volumes.fixture.ts';
+import { controllerRevision, podTemplate, replicationController } from './core/templates.fixture.ts';
 import { service } from './core/service.fixture.ts';
 import { endpoints, endpointSlice } from './discovery/endpoints.fixture.ts';
 import { flowSchema, priorityLevelConfiguration } from './flowcontrol/flow-control.fixture.ts';
 import { ipAddress, serviceCidr } from './networking/addresses.fixture.ts';
 import { ingress } from './networking/ingress.fixture.ts';
 import { networkPolicy } from './networking/network-policy.fixture.ts';
+import { pod } from './pod/pod.fixture.ts';
 import { podDisruptionBudget } from './policy/disruption-budget.fixture.ts';
 import { csiNode, csiStorageCapacity } from './storage/csi.fixture.ts';
+import { horizontalPodAutoscaler } from './autoscaling/autoscaler.fixture.ts';
+import { cronJob, job } from './batch/job.fixture.ts';
 import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
 import type { RuleTable } from './rule-table.fixture.ts';
 
@@ -50,11 +54,18 @@ export const ruleTables: readonly RuleTable[] = [
   endpointSlice,
   ingress,
   networkPolicy,
+  pod,
   podDisruptionBudget,
   deployment,
   replicaSet,
   statefulSet,
   daemonSet,
+  controllerRevision,
+  replicationController,
+  podTemplate,
+  job,
+  cronJob,
+  horizontalPodAutoscaler,
   priorityClass,
   lease,
   runtimeClass,

@@ -1,4 +1,5 @@
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+import { ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 
 const base = {
@@ -19,8 +20,64 @@ function countRows(names: readonly string[]): readonly RuleRow[] {
   }));
 }
 
+/** Counts of a status: none below 0, and these not above those. */
+export function statusRows(
+  counts: readonly string[],
+  over: readonly (readonly [name: string, most: string, detail: string])[] = [],
+): readonly RuleRow[] {
+  const rows = [
+    ...counts.map((name) =>
+      ruleAt(`status.${name}`, 'not negative', { passes: 0, fails: -1 }, [
+        `status.${name}: Invalid value: -1: ${says.notNegative}`,
+        ...over
+          .filter(([part, most]) => most === name && counts.includes(part))
+          .map(([part, , detail]) => `status.${part}: Invalid value: 0: ${detail}`),
+      ]),
+    ),
+    ...over.map(([name, most]) =>
+      ruleAt(
+        `status.${name}`,
+        `not more than ${most}`,
+        { passes: 2, fails: 3 },
+        // With two of all, what is more than one of them may be more than another.
+        over
+          .filter(([part, all]) => part === name && (all === most || most === 'replicas'))
+          .map(([, , detail]) => `status.${name}: Invalid value: 3: ${detail}`),
+        { 'status.replicas': 9, 'status.readyReplicas': 2, [`status.${most}`]: 2 },
+      ),
+    ),
+  ];
+  return rows.map((row) => ({ ...row, from: {}, subresource: 'status' }));
+}
+
+/** Parts of all replicas, and what is available, of what is ready. */
+export function partsOf(
+  ready: string,
+  names: readonly string[],
+): readonly (readonly [name: string, most: string, detail: string])[] {
+  return [
+    ...names.map((name) => [name, 'replicas', 'cannot be greater than status.replicas'] as const),
+    ['availableReplicas', 'readyReplicas', `cannot be greater than ${ready}`],
+  ];
+}
+
+const collisions: readonly RuleRow[] = [
+  ['less', 1, 1],
+  ['gone', undefined, 0],
+].map(([rule, fails, shown]) => ({
+  ...ruleAt('status.collisionCount', `not ${rule} than before`, { passes: 3, fails }, [
+    `status.collisionCount: Invalid value: ${shown}: cannot be decremented`,
+  ]),
+  from: { 'status.collisionCount': 2 },
+  subresource: 'status',
+}));
+
 /** What all owners of pods that are there to stay have in common. */
-function workloadRows(word: string, owner: string, changes: string | undefined): readonly RuleRow[] {
+function workloadRows(word: string, owner: string, changes?: string): readonly RuleRow[] {
+  const mismatch =
+    'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`';
+  const required = owner === 'DaemonSet' ? [] : ['spec.selector: Required value'];
+  const also = owner === 'DaemonSet' ? [] : ['spec.selector: Invalid value: {…'];
   const kept: RuleRow = {
     field: 'spec.selector',
     rule: 'stays',
@@ -29,12 +86,12 @@ function workloadRows(word: string, owner: string, changes: string | undefined):
     message: changes ?? 'spec.selector: Invalid value: {"matchLabels":{"a":"c"}}: field is immutable',
   };
   return [
-    ...selectorRows('spec.selector'),
+    ...selectorRows('spec.selector').map((row) => ({ ...row, message: [row.message, also].flat() })),
     {
       field: 'spec.selector',
       rule: 'there',
       fails: { 'spec.selector': undefined },
-      message: 'spec.selector: Required value',
+      message: [...required, mismatch],
     },
     {
       field: 'spec.selector',
@@ -73,7 +130,7 @@ export const deployment: RuleTable = {
   base,
   rows: [
     ...countRows(['replicas', 'minReadySeconds', 'revisionHistoryLimit']),
-    ...workloadRows('deployment', 'ReplicaSet', undefined),
+    ...workloadRows('deployment', 'ReplicaSet'),
     {
       field: 'spec.progressDeadlineSeconds',
       rule: 'longer than a pod takes to be ready',
@@ -86,7 +143,8 @@ export const deployment: RuleTable = {
       rule: 'one of two',
       passes: { 'spec.strategy': { type: 'Recreate' } },
       fails: { 'spec.strategy': { type: 'X' } },
-      message: 'spec.strategy.type: Unsupported value: "X": supported values: "Recreate", "RollingUpdate"',
+      message:
+        'spec.strategy: Unsupported value: {"Type":"X","RollingUpdate":null}: supported values: "Recreate", "RollingUpdate"',
     },
     {
       field: rolling,
@@ -115,6 +173,20 @@ export const deployment: RuleTable = {
       fails: { [rolling]: { maxUnavailable: '101%' } },
       message: `${rolling}.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
     },
+    ...statusRows(
+      [
+        'observedGeneration',
+        'replicas',
+        'updatedReplicas',
+        'readyReplicas',
+        'availableReplicas',
+        'unavailableReplicas',
+        'terminatingReplicas',
+        'collisionCount',
+      ],
+      partsOf('readyReplicas', ['updatedReplicas', 'readyReplicas', 'availableReplicas']),
+    ),
+    ...collisions,
   ],
   none: template,
 };
@@ -125,7 +197,18 @@ export const replicaSet: RuleTable = {
   base,
   rows: [
     ...countRows(['replicas', 'minReadySeconds']),
-    ...workloadRows('replicaset', 'ReplicaSet', undefined),
+    ...workloadRows('deployment', 'ReplicaSet'),
+    ...statusRows(
+      [
+        'replicas',
+        'fullyLabeledReplicas',
+        'readyReplicas',
+        'availableReplicas',
+        'observedGeneration',
+        'terminatingReplicas',
+      ],
+      partsOf('readyReplicas', ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas']),
+    ),
   ],
   none: template,
 };
@@ -138,14 +221,14 @@ export const daemonSet: RuleTable = {
   base,
   rows: [
     ...countRows(['minReadySeconds', 'revisionHistoryLimit']),
-    ...workloadRows('daemonset', 'DaemonSet', undefined),
+    ...workloadRows('daemonset', 'DaemonSet'),
     {
       field: 'spec.updateStrategy.type',
       rule: 'one of two',
       passes: { 'spec.updateStrategy': { type: 'OnDelete' } },
       fails: { 'spec.updateStrategy': { type: 'X' } },
       message:
-        'spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"',
+        'spec.updateStrategy: Unsupported value: {"Type":"X","RollingUpdate":null}: supported values: "RollingUpdate", "OnDelete"',
     },
     {
       field: `${daemons}.maxSurge`,
@@ -167,6 +250,18 @@ export const daemonSet: RuleTable = {
       fails: { [daemons]: { maxUnavailable: '101%' } },
       message: `${daemons}.maxUnavailable: Invalid value: "101%": must not be greater than 100%`,
     },
+    ...statusRows([
+      'currentNumberScheduled',
+      'numberMisscheduled',
+      'desiredNumberScheduled',
+      'numberReady',
+      'observedGeneration',
+      'updatedNumberScheduled',
+      'numberAvailable',
+      'numberUnavailable',
+      'collisionCount',
+    ]),
+    ...collisions,
   ],
   none: template,
 };
@@ -175,12 +270,27 @@ const sets = 'spec.updateStrategy.rollingUpdate';
 const otherFields =
   "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
 
+const claims = 'spec.volumeClaimTemplates';
+const claim = {
+  metadata: { name: 'd' },
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+};
+const claimRows: readonly RuleRow[] = [
+  ruleAt(
+    `${claims}[0].spec.accessModes`,
+    'some',
+    { passes: ['ReadOnlyMany'], fails: [] },
+    [`${claims}[0].spec.accessModes: Required value: at least 1 access mode is required`],
+    { [`${claims}[0]`]: claim },
+  ),
+];
+
 export const statefulSet: RuleTable = {
   apiVersion: 'apps/v1',
   kind: 'StatefulSet',
   base,
   rows: [
-    ...countRows(['replicas', 'minReadySeconds', 'revisionHistoryLimit', 'ordinals.start']),
+    ...countRows(['replicas', 'minReadySeconds', 'ordinals.start']),
     ...workloadRows('statefulset', 'StatefulSet', otherFields),
     {
       field: 'spec.serviceName',
@@ -195,23 +305,21 @@ export const statefulSet: RuleTable = {
       rule: 'one of two',
       passes: { 'spec.podManagementPolicy': 'Parallel' },
       fails: { 'spec.podManagementPolicy': 'X' },
-      message:
-        'spec.podManagementPolicy: Unsupported value: "X": supported values: "OrderedReady", "Parallel"',
+      message: `spec.podManagementPolicy: Invalid value: "X": must be 'OrderedReady' or 'Parallel'`,
     },
     ...['whenDeleted', 'whenScaled'].map((name) => ({
       field: `spec.persistentVolumeClaimRetentionPolicy.${name}`,
       rule: 'one of two',
       passes: { [`spec.persistentVolumeClaimRetentionPolicy.${name}`]: 'Delete' },
       fails: { [`spec.persistentVolumeClaimRetentionPolicy.${name}`]: 'X' },
-      message: `spec.persistentVolumeClaimRetentionPolicy.${name}: Unsupported value: "X": supported values: "Delete", "Retain"`,
+      message: `spec.persistentVolumeClaimRetentionPolicy.${name}: Unsupported value: "X": supported values: "Retain", "Delete"`,
     })),
     {
       field: 'spec.updateStrategy.type',
       rule: 'one of two',
       passes: { 'spec.updateStrategy': { type: 'OnDelete' } },
       fails: { 'spec.updateStrategy': { type: 'X' } },
-      message:
-        'spec.updateStrategy.type: Unsupported value: "X": supported values: "OnDelete", "RollingUpdate"',
+      message: `spec.updateStrategy: Invalid value: {"Type":"X","RollingUpdate":null}: must be 'RollingUpdate' or 'OnDelete'`,
     },
     {
       field: `${sets}.partition`,
@@ -227,6 +335,41 @@ export const statefulSet: RuleTable = {
       fails: { [sets]: { maxUnavailable: 0 } },
       message: `${sets}.maxUnavailable: Invalid value: 0: cannot be 0`,
     },
+    ruleAt(
+      `${sets}.maxUnavailable`,
+      'a share of a whole',
+      { passes: '100%', fails: '101%' },
+      'Invalid value: "101%": must not be greater than 100%',
+    ),
+    ruleAt(
+      'spec.serviceName',
+      'a label',
+      { passes: 'a-b', fails: 'a.b' },
+      `Invalid value: "a.b": ${says.label}`,
+    ),
+    ...claimRows,
+    ...statusRows(
+      [
+        'replicas',
+        'readyReplicas',
+        'currentReplicas',
+        'updatedReplicas',
+        'availableReplicas',
+        'observedGeneration',
+        'collisionCount',
+      ],
+      partsOf('status.readyReplicas', [
+        'readyReplicas',
+        'currentReplicas',
+        'updatedReplicas',
+        'availableReplicas',
+      ]),
+    ),
+    ...collisions,
   ],
-  none: { ...template, 'not compared yet': ['spec.volumeClaimTemplates.*'] },
+  none: {
+    ...template,
+    'as a PersistentVolumeClaim has it': ['spec.volumeClaimTemplates.*'],
+    'a limit below 0 keeps none': ['spec.revisionHistoryLimit'],
+  },
 };

@@ -12,7 +12,7 @@ export const podDisruptionBudget: RuleTable = {
       passes: { 'spec.minAvailable': 1 },
       fails: { spec: { minAvailable: 1, maxUnavailable: 1 } },
       message:
-        'spec: Invalid value: {"maxUnavailable":1,"minAvailable":1}: minAvailable and maxUnavailable cannot be both set',
+        'spec: Invalid value: {"MinAvailable":1,"Selector":null,"MaxUnavailable":1,"UnhealthyPodEvictionPolicy":null}: minAvailable and maxUnavailable cannot be both set',
     },
     ...['minAvailable', 'maxUnavailable'].flatMap((name) => [
       {
