@@ -1,9 +1,8 @@
-import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, listOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { immutable } from '#api/validation/field.ts';
+import { validateDefinition, validateDefinitionUpdate } from './definition-validation.ts';
 
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
@@ -19,37 +18,25 @@ export const customResourceDefinitionRules: KindRules = {
   initialStatus: (definition) => ({
     conditions: [],
     acceptedNames: { plural: '', kind: '' },
-    storedVersions: objectsOf(at(definition, 'spec.versions'))
-      .filter((version) => version['storage'] === true)
-      .map((version) => version['name']),
+    storedVersions: storageVersions(definition).slice(0, 1),
   }),
+  prepareUpdate: withStoredVersion,
   takesAnyFinalizer: true,
-  validate: definitionErrors,
-  validateUpdate: (old, definition) => [
-    ...immutable('spec.group')(old, definition),
-    ...immutable('spec.names.plural')(old, definition),
-    ...immutable('spec.names.kind')(old, definition),
-    ...immutable('spec.scope')(old, definition),
-  ],
+  validate: validateDefinition,
+  validateUpdate: validateDefinitionUpdate,
+  validatesAll: true,
 };
 
-function definitionErrors(definition: JsonObject): readonly FieldError[] {
-  const spec = objectOf(definition['spec']);
-  const wanted = `${stringOf(at(spec, 'names.plural'))}.${stringOf(spec['group'])}`;
-  const name = stringOf(at(definition, 'metadata.name'));
-  const stored = objectsOf(spec['versions']).filter((version) => version['storage'] === true);
-  return [
-    ...(name === wanted
-      ? []
-      : [invalidField('metadata.name', name, 'must be spec.names.plural+"."+spec.group')]),
-    ...(stored.length === 1
-      ? []
-      : [
-          invalidField(
-            'spec.versions',
-            spec['versions'] ?? [],
-            'must have exactly one version marked as storage version',
-          ),
-        ]),
-  ];
+function storageVersions(definition: JsonObject): readonly string[] {
+  return objectsOf(at(definition, 'spec.versions'))
+    .filter(({ storage }) => storage === true)
+    .map(({ name }) => stringOf(name));
+}
+
+/** What objects are stored in from now on is told, beside what they were stored in. */
+function withStoredVersion(_old: JsonObject, definition: JsonObject): JsonObject {
+  const path = 'status.storedVersions';
+  const told = listOf(at(definition, path));
+  const [next] = storageVersions(definition);
+  return next === undefined || told.includes(next) ? definition : withPath(definition, path, [...told, next]);
 }

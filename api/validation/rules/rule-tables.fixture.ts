@@ -9,6 +9,7 @@ import {
   mutatingWebhookConfiguration,
   validatingWebhookConfiguration,
 } from './admissionregistration/webhooks.fixture.ts';
+import { customResourceDefinition } from './apiextensions/definition.fixture.ts';
 import { apiService } from './apiregistration/api-service.fixture.ts';
 import {
   localSubjectAccessReview,
@@ -105,4 +106,5 @@ export const ruleTables: readonly RuleTable[] = [
   persistentVolume,
   persistentVolumeClaim,
   volumeAttachment,
+  customResourceDefinition,
 ];
