@@ -661,8 +661,12 @@ it('claims go with the pods that a StatefulSet scales away, and with the set; ol
     revisionHistoryLimit: 1,
   };
   const claims = () => client.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata?.name);
-  await client.create(kinds.statefulSets, { metadata: setWhere, spec });
+  const annotations = { 'kubernetes.io/change-cause': 'tried' };
+  await client.create(kinds.statefulSets, { metadata: { ...setWhere, annotations }, spec });
   await cluster.settle(1000);
+  const [made] = client.all(kinds.controllerRevisions);
+  expect(made?.metadata?.annotations).toEqual(annotations);
+  expect(made?.metadata?.name).toBe(`set-${made?.metadata?.labels?.['controller.kubernetes.io/hash']}`);
   expect(claims()).toEqual(['data-set-0', 'data-set-1']);
   await client.patch(kinds.statefulSets, setWhere, { kind: 'merge', body: { spec: { replicas: 1 } } });
   await cluster.settle(3000);

@@ -25,6 +25,9 @@ function sorted(value: unknown): unknown {
 
 const byBytes = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Where those that a StatefulSet made before have their hash. */
+const olderHashLabel = 'controller-revision-hash';
+
 export interface RevisionOwner<O> {
   readonly kind: KindRef<O>;
   readonly owner: O;
@@ -45,20 +48,23 @@ export async function ensureRevision<O extends KubeObject>(
   wanted: RevisionOwner<O>,
 ): Promise<{ readonly name: string; readonly hash: string }> {
   const { kind, owner, template } = wanted;
-  const { name: ownerName = '', namespace, uid = '' } = owner.metadata ?? {};
+  const { name: ownerName = '', namespace, uid = '', annotations } = owner.metadata ?? {};
   const existing = informer.byIndex('controller', uid).toSorted((a, b) => a.revision - b.revision);
   const data = revisionData(template);
   const hash = templateHash(template);
   const name = `${ownerName}-${hash}`;
   const last = existing.at(-1);
   const found = existing.find((one) => one.metadata?.name === name || equalJson(one.data, data));
-  const foundHash = found?.metadata?.labels?.[wanted.hashLabel];
+  const hashOf = ({ metadata }: ControllerRevision): string | undefined =>
+    metadata?.labels?.[wanted.hashLabel] ?? metadata?.labels?.[olderHashLabel];
   const next = (last?.revision ?? 0) + 1;
   if (found === undefined) {
     const metadata = {
       name,
       namespace,
       labels: { ...template.metadata?.labels, [wanted.hashLabel]: hash },
+      // `kubectl rollout history` reads there why it was made.
+      ...(annotations === undefined ? {} : { annotations }),
       ownerReferences: [ownerReference(owner, kind)],
     };
     try {
@@ -70,8 +76,7 @@ export async function ensureRevision<O extends KubeObject>(
     // Rolled back to: the same template is the newest again.
     informer.observe(await client.update(controllerRevisions, { ...found, revision: next }));
   }
-  const isUsed = ({ metadata }: ControllerRevision): boolean =>
-    wanted.usedHashes.has(metadata?.labels?.[wanted.hashLabel] ?? '');
+  const isUsed = (one: ControllerRevision): boolean => wanted.usedHashes.has(hashOf(one) ?? '');
   const old = existing.filter((one) => one !== found && !isUsed(one));
   for (const one of old.slice(0, Math.max(0, old.length - wanted.historyLimit))) {
     try {
@@ -80,5 +85,5 @@ export async function ensureRevision<O extends KubeObject>(
       if (!isNotFound(error)) throw error;
     }
   }
-  return { name: found?.metadata?.name ?? name, hash: foundHash ?? hash };
+  return { name: found?.metadata?.name ?? name, hash: (found && hashOf(found)) ?? hash };
 }

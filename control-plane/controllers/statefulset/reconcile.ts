@@ -13,14 +13,7 @@ import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { PodOwner, type PodDeed } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
 import { claimsForNewPod, planClaims, type ClaimAction } from './claims.ts';
-import {
-  computeStatefulStatus,
-  isPodOf,
-  planStateful,
-  revisionLabel,
-  revisionOfPod,
-  type StatefulAction,
-} from './plan.ts';
+import { computeStatefulStatus, isPodOf, planStateful, revisionOfPod, type StatefulAction } from './plan.ts';
 import { isClaimOf, statefulPod, templateOf } from './stateful-pod.ts';
 
 /** Pods with names and claims of their own, made and removed in order. */
@@ -83,7 +76,7 @@ async function revisionsOf(
     owner: statefulSet,
     template: statefulSet.spec?.template ?? {},
     historyLimit: statefulSet.spec?.revisionHistoryLimit ?? 10,
-    hashLabel: revisionLabel,
+    hashLabel: 'controller.kubernetes.io/hash',
     usedHashes: new Set(used),
   });
   return { updateRevision, currentRevision: known === undefined || known === '' ? updateRevision : known };
