@@ -20,6 +20,12 @@ import { podCidrsOf } from '#agent/network/fabric-plan.ts';
 import { startFabric } from '#agent/network/fabric.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { createClusterGuard, type ClusterGuard } from '#agent/node/cluster-guard.ts';
+import {
+  followHostNames,
+  hostNameFiles,
+  type HostNameFiles,
+  type HostNames,
+} from '#agent/node/host-names.ts';
 import { startProxy } from '#agent/proxy/proxy.ts';
 import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
@@ -46,9 +52,10 @@ import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
-import { agentPaths, proxyKubeconfigName, type AgentPaths } from './paths.ts';
+import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
+import { resolvConfProblems } from './program/resolv-conf-option.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { AgentCommandOptions } from './program/command-options.ts';
 import { version } from './version.ts';
@@ -75,6 +82,7 @@ interface Parts {
   readonly network: PodNetwork;
   readonly runtime: Runtime;
   readonly cluster: ClusterGuard;
+  readonly hostNames: HostNames;
 }
 
 /** A node in one process, until a signal ends it. Its pods go on. */
@@ -88,7 +96,7 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
 
 async function runNode(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
-  refuseOptions('agent', agentOptionProblems(given));
+  refuseOptions('agent', [...agentOptionProblems(given), ...resolvConfProblems(given)]);
   const access = loadKubeconfig(join(given.credentials, 'kubeconfig'), systemClock);
   const options = { ...given, nodeName: nodeNameOf(access.clientCertPem, given) };
   const startedAtMs = systemClock.now();
@@ -149,10 +157,13 @@ async function startParts(
   { options, supervisorPath, access, logger }: StartInput,
 ): Promise<Parts> {
   const clock = systemClock;
-  const paths = agentPaths(resolve(options.data), resolve(options.run));
+  const logs = options.podLogsDir === undefined ? undefined : resolve(options.podLogsDir);
+  const paths = agentPaths(resolve(options.data), resolve(options.run), logs);
   stack.use(claimDirectory(paths.data, { role: 'agent', mode: 0o700, option: '--data' }));
   removeDrafts(paths.data);
   stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
+  if (logs !== undefined)
+    stack.use(claimDirectory(logs, { role: 'logs', mode: 0o755, option: '--pod-logs-dir' }));
   const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
   const client = clientOf(stack, access, cluster);
   const informers = stack.use(createInformers({ client, clock, logger }));
@@ -200,7 +211,9 @@ async function startParts(
       new AbortController().signal,
     ),
   );
-  return { options, paths, clock, logger, informers, clusterInformers, kernel, network, runtime, cluster };
+  const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
+  const own = { options, paths, clock, logger, hostNames };
+  return { ...own, informers, clusterInformers, kernel, network, runtime, cluster };
 }
 
 function clientOf(
@@ -216,6 +229,11 @@ function clientOf(
 function proxyAccess({ credentials }: NodeOptions): HttpTransportOptions | undefined {
   const path = join(credentials, proxyKubeconfigName);
   return existsSync(path) ? loadKubeconfig(path, systemClock) : undefined;
+}
+
+/** A file that was named is taken as it is. */
+function filesOfNames({ resolvConf }: NodeOptions): HostNameFiles {
+  return resolvConf === undefined ? hostNameFiles : { ...hostNameFiles, resolvConf, resolved: undefined };
 }
 
 /** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
@@ -250,7 +268,7 @@ async function startNetwork(
   parts: Parts,
   nodeInformer: Informer<Node>,
 ): Promise<void> {
-  const { options, clock, logger: log, clusterInformers, kernel } = parts;
+  const { options, clock, logger: log, clusterInformers, kernel, hostNames } = parts;
   const { clusterCidr, serviceCidr, nodeName, nodeIp } = options;
   const shared = { clock, log, clusterCidr, serviceCidr, ...kernel };
   const caches = {
@@ -263,7 +281,7 @@ async function startNetwork(
       nodeName,
       nodeIp,
       nodes: nodeInformer,
-      hasEgress: false,
+      hasEgress: options.podEgress === 'masquerade',
       ...(options.linkCidr === undefined ? {} : { linkCidr: options.linkCidr }),
     }),
   );
@@ -284,13 +302,13 @@ async function startNetwork(
       ...caches,
       address: options.clusterDns,
       zone: options.clusterDomain,
-      upstreams: [],
+      upstreams: () => (options.podEgress === 'none' ? [] : hostNames.nameservers()),
     }),
   );
 }
 
 function startPods(parts: Parts): Promise<Kubelet> {
-  const { options, paths, clock, logger, informers, network, runtime } = parts;
+  const { options, paths, clock, logger, informers, network, runtime, hostNames } = parts;
   const read = (name: string): string => readFileSync(join(options.credentials, name), 'utf8');
   return startKubelet({
     nodeName: options.nodeName,
@@ -302,9 +320,15 @@ function startPods(parts: Parts): Promise<Kubelet> {
     proc: createProc(),
     clock,
     logger,
-    directories: { pods: join(paths.data, 'pods'), podsMemory: join(paths.run, 'volumes'), logs: paths.logs },
+    directories: {
+      pods: join(paths.data, 'pods'),
+      podsMemory: join(paths.run, 'volumes'),
+      logs: paths.logs,
+      formerLogs: ownLogsDir(paths.data),
+    },
     clusterDns: [options.clusterDns],
     clusterDomain: options.clusterDomain,
+    hostNames,
     imageGc: {
       highThresholdPercent: options.imageGcHighThreshold,
       lowThresholdPercent: options.imageGcLowThreshold,

@@ -20,6 +20,12 @@ export const clusterCgroupName = (dataDir: string): string => `podwright-${clust
 /** Where the sockets and sandboxes of its nodes are, in mount namespaces of their own. */
 export const clusterRunDir = (dataDir: string): string => `/run/podwright-${clusterId(dataDir)}`;
 
+/** Where collectors of logs look for those of pods: the kubelet's podLogsDir. */
+export const podLogsDirInstalled = '/var/log/pods';
+
+/** Where an agent has them that was told of no other place. */
+export const ownLogsDir = (dataDir: string): string => join(dataDir, 'logs', 'pods');
+
 /** Where an agent keeps what is its own. `run` is volatile (sockets, sandboxes), `data` survives a reboot. */
 export interface AgentPaths {
   readonly data: string;
@@ -30,11 +36,12 @@ export interface AgentPaths {
   readonly clusterFile: string;
 }
 
-export function agentPaths(dataDir: string, runDir: string): AgentPaths {
+/** `podLogsDir`: where the logs of pods are, when not in the data directory. */
+export function agentPaths(dataDir: string, runDir: string, podLogsDir?: string): AgentPaths {
   return {
     data: dataDir,
     run: runDir,
-    logs: join(dataDir, 'logs', 'pods'),
+    logs: podLogsDir ?? ownLogsDir(dataDir),
     controlSocket: join(dataDir, 'agent.sock'),
     clusterFile: join(dataDir, 'cluster.json'),
   };

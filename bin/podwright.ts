@@ -124,7 +124,7 @@ function serverOptions(command: Command): Command {
 }
 
 function agentOptions(command: Command): Command {
-  return command
+  return agentNetworkOptions(command)
     .requiredOption('--data <dir>', 'images, containers, logs')
     .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
     .option('--node-name <name>', 'name of the Node object (default: the one in the credentials)')
@@ -134,11 +134,10 @@ function agentOptions(command: Command): Command {
       "the node's kubeconfig and serving certificate, as the server's --node wrote them",
     )
     .option('--cgroup <dir>', "cgroup v2 directory for the node's pods (default: podwright below the mount)")
-    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
-    .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
-    .option('--cluster-cidr <cidr>', 'addresses of all pods', '10.244.0.0/16')
-    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
-    .option('--link-cidr <cidr>', "network of the nodes' link")
+    .option(
+      '--pod-logs-dir <dir>',
+      'logs of pods, with links beside it in containers/ (default: DIR/logs/pods; of an installed agent /var/log/pods)',
+    )
     .option('--egress-socket <path>', 'pull images through this proxy socket')
     .option('--max-pods <n>', 'pods that the node takes', integer(1, 65_536), 110)
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
@@ -177,6 +176,30 @@ function agentOptions(command: Command): Command {
       new Option('--image-maximum-gc-age <duration>', 'an image goes that is unused for longer; 0: none does')
         .env('PODWRIGHT_IMAGE_MAXIMUM_GC_AGE')
         .default('0s'),
+    );
+}
+
+function agentNetworkOptions(command: Command): Command {
+  return command
+    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
+    .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
+    .option('--cluster-cidr <cidr>', 'addresses of all pods', '10.244.0.0/16')
+    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
+    .option(
+      '--link-cidr <cidr>',
+      "network of the nodes' link, for pods that reach the server's machine there without --pod-egress masquerade",
+    )
+    .addOption(
+      new Option(
+        '--pod-egress <how>',
+        "how pods reach what is outside: with the node's address, with their own, or not at all, names neither",
+      )
+        .choices(['masquerade', 'routed', 'none'])
+        .default('masquerade'),
+    )
+    .option(
+      '--resolv-conf <file>',
+      "resolvers for names outside, and for pods with dnsPolicy Default (default: the host's /etc/resolv.conf, or what systemd-resolved asks)",
     );
 }
 

@@ -223,6 +223,7 @@ describe('resolver', () => {
 
   test('other names go to the upstream with the id of the client, and a CNAME is followed there', async () => {
     const upstream: Upstream = {
+      isThere: () => true,
       ask: async (message) => {
         const asked = decode(message);
         const name = asked.questions?.[0]?.name ?? '';
@@ -240,7 +241,7 @@ describe('resolver', () => {
   });
 
   test('an upstream that does not answer is SERVFAIL', async () => {
-    const upstream: Upstream = { ask: () => Promise.reject(new Error('timeout')) };
+    const upstream: Upstream = { isThere: () => true, ask: () => Promise.reject(new Error('timeout')) };
     expect(rcodeOf(await resolve(query('example.com'), 'udp', upstream))).toBe('SERVFAIL');
   });
 
@@ -338,7 +339,7 @@ describe.skipIf(process.getuid?.() !== 0)('DNS server in a namespace (needs root
       zone: 'cluster.local',
       clusterCidr: '10.244.0.0/16',
       serviceCidr: '10.96.0.0/12',
-      upstreams: [],
+      upstreams: () => [],
     });
     const udp = createSocket('udp4');
     udp.send(query('web.default.svc.cluster.local'), 53, '10.96.0.10');

@@ -26,8 +26,8 @@ export interface DnsServerOptions {
   readonly ttlSeconds?: number;
   readonly clusterCidr: string;
   readonly serviceCidr: string;
-  /** Resolvers for names outside the cluster; none: such names are refused at once. */
-  readonly upstreams: readonly string[];
+  /** Resolvers for names outside the cluster, as they are now; none: such names are refused at once. */
+  readonly upstreams: () => readonly string[];
 }
 
 /** TTL of answers: the CoreDNS plugin's default. Short, because Services change. */
@@ -52,13 +52,13 @@ export async function startDns(options: DnsServerOptions): Promise<AsyncDisposab
 
   const view = stack.use(createDnsView(options.services, options.endpointSlices));
   // Asking ourselves for what we do not know would go round in circles.
-  const others = upstreams.filter((server) => server !== address);
+  const others = (): readonly string[] => upstreams().filter((server) => server !== address);
   const resolve = createResolver({
     view,
     zone: options.zone,
     ttlSeconds: options.ttlSeconds ?? ttlDefaultSeconds,
     ownCidrs: [options.clusterCidr, options.serviceCidr],
-    upstream: others.length === 0 ? undefined : createUpstream(others, clock),
+    upstream: createUpstream(others, clock),
   });
   await Promise.all([options.services.synced, options.endpointSlices.synced]);
   await netlink.apply(ownNetns, [

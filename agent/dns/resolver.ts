@@ -7,7 +7,7 @@ import type { Upstream } from './upstream.ts';
 
 export interface ResolverOptions extends DnsOptions {
   readonly view: DnsView;
-  /** Absent: names outside the cluster are refused at once. */
+  /** Absent, or nobody there: names outside the cluster are refused at once. */
   readonly upstream: Upstream | undefined;
 }
 
@@ -21,6 +21,7 @@ export type Resolver = (
 export function createResolver(options: ResolverOptions): Resolver {
   let rotation = 0;
   return async (message, transport, signal) => {
+    const upstream = options.upstream?.isThere() === true ? options.upstream : undefined;
     const query = parseQuery(message);
     if (query === undefined) return undefined;
     if (query.refusal !== undefined || query.question === undefined) {
@@ -28,9 +29,8 @@ export function createResolver(options: ResolverOptions): Resolver {
     }
     const found = answer(query.question, options.view, options);
     try {
-      if (found.kind === 'forward')
-        return await forward(message, query, { transport, signal, upstream: options.upstream });
-      const reply = await toReply(found, query, { upstream: options.upstream, signal });
+      if (found.kind === 'forward') return await forward(message, query, { transport, signal, upstream });
+      const reply = await toReply(found, query, { upstream, signal });
       // Clients that take the first address should not all take the same.
       return renderReply(query, { ...reply, answers: rotate(reply.answers, rotation++) }, transport);
     } catch {

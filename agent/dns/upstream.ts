@@ -7,6 +7,8 @@ import { familyOfIp, withoutZone } from '#base/ip.ts';
 
 /** Resolvers that other names are asked of, as they were asked of us. */
 export interface Upstream {
+  /** Whether there is anybody to ask now. */
+  isThere(): boolean;
   /** The reply with the query's own id. @throws E_TIMEOUT, E_LIMIT, E_CONNECTION if none of the resolvers answered */
   ask(query: Buffer, transport: 'udp' | 'tcp', signal: AbortSignal): Promise<Buffer>;
 }
@@ -17,16 +19,21 @@ const timeoutMs = 2_000;
 /** Queries under way at once: more are refused at once, rather than late. */
 const inFlightMax = 1_000;
 
-/** `servers` are addresses, in order of preference. */
-export function createUpstream(servers: readonly string[], clock: Clock): Upstream {
+/** How long one that did not answer is asked after the others. */
+const restMs = 10_000;
+
+/** `servers` are addresses, in order of preference, as they are when they are asked for. */
+export function createUpstream(servers: () => readonly string[], clock: Clock): Upstream {
   let inFlight = 0;
+  const silent = new SilentServers(clock);
   return {
+    isThere: () => servers().length > 0,
     async ask(query, transport, signal) {
       if (inFlight >= inFlightMax)
         throw new PodwrightError('E_LIMIT', `forward DNS query: ${inFlightMax} under way`);
       inFlight++;
       try {
-        return await askInTurn({ servers, clock, query, transport, signal });
+        return await askInTurn({ servers: silent.last(servers()), silent, clock, query, transport, signal });
       } finally {
         inFlight--;
       }
@@ -34,15 +41,42 @@ export function createUpstream(servers: readonly string[], clock: Clock): Upstre
   };
 }
 
+/** Who did not answer lately: else each question would first wait for a server that is down. */
+class SilentServers {
+  readonly #untilMs = new Map<string, number>();
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  note(server: string): void {
+    this.#untilMs.set(server, this.#clock.monotonic() + restMs);
+  }
+
+  forget(server: string): void {
+    this.#untilMs.delete(server);
+  }
+
+  /** The servers in their order, the silent ones behind the others. */
+  last(servers: readonly string[]): readonly string[] {
+    const nowMs = this.#clock.monotonic();
+    for (const [server, untilMs] of this.#untilMs) if (untilMs <= nowMs) this.#untilMs.delete(server);
+    const isSilent = (server: string): boolean => this.#untilMs.has(server);
+    return [...servers.filter((server) => !isSilent(server)), ...servers.filter(isSilent)];
+  }
+}
+
 interface Request {
   readonly servers: readonly string[];
+  readonly silent: SilentServers;
   readonly clock: Clock;
   readonly query: Buffer;
   readonly transport: 'udp' | 'tcp';
   readonly signal: AbortSignal;
 }
 
-async function askInTurn({ servers, clock, query, transport, signal }: Request): Promise<Buffer> {
+async function askInTurn({ servers, silent, clock, query, transport, signal }: Request): Promise<Buffer> {
   const failures: unknown[] = [];
   for (const server of servers) {
     signal.throwIfAborted();
@@ -51,8 +85,10 @@ async function askInTurn({ servers, clock, query, transport, signal }: Request):
     const sent = withId(query, id);
     try {
       const reply = await (transport === 'udp' ? askUdp : askTcp)(server, sent, clock);
+      silent.forget(server);
       return withId(reply, query.readUInt16BE(0));
     } catch (error) {
+      silent.note(server);
       failures.push(error);
     }
   }

@@ -8,6 +8,7 @@ import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
@@ -52,8 +53,7 @@ export interface KubeletOptions {
   readonly imageGc?: ImageGcPolicy;
   /** Names of images that are never collected. */
   readonly pinnedImages?: readonly string[];
-  /** Paths of the node's own files, where they are not the machine's. */
-  readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
+  readonly hostNames: HostNames;
 }
 
 /** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
@@ -100,7 +100,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     },
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
-    ...(options.hostFiles === undefined ? {} : { hostFiles: options.hostFiles }),
+    hostNames: options.hostNames,
   });
   undo.use(workers);
   const { collector, stop } = startImageCollection(options);

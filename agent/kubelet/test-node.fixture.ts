@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
@@ -59,8 +59,6 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
   const mounter = createFakeMounter();
   runtime.images.add('busybox');
   let informers: Informers = createInformers({ client, clock, random: () => 0.5 });
-  await writeFile(path.join(directory, 'hosts'), '127.0.0.1 localhost\n');
-  await writeFile(path.join(directory, 'resolv.conf'), 'nameserver 192.0.2.1\n');
   const start = (): Promise<PodWorkers> =>
     startPodWorkers({
       informers,
@@ -76,7 +74,11 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
       node: nodeFacts,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
-      hostFiles: { hosts: path.join(directory, 'hosts'), resolvConf: path.join(directory, 'resolv.conf') },
+      hostNames: {
+        hosts: () => '127.0.0.1 localhost\n',
+        resolvConf: () => 'nameserver 192.0.2.1\n',
+        nameservers: () => ['192.0.2.1'],
+      },
     });
   let kubelet = await start();
   const settle = async (): Promise<void> => {

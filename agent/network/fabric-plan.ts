@@ -57,6 +57,8 @@ export interface MasqueradeOptions {
   readonly podCidr: string;
   /** All pods of the cluster. */
   readonly clusterCidr: string;
+  /** Addresses of Services: what the proxy did not translate goes nowhere, and is not made to look like the node's. */
+  readonly serviceCidr: string;
   /** The nodes' link: what lives there has no route back to pods, unless it is a node. */
   readonly linkCidr: string | undefined;
   /** Whether pods may leave the cluster with the node's address. */
@@ -97,7 +99,7 @@ export const masqueradeTable = { family: 'ip', name: 'podwright-fabric' } as con
 
 function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): readonly NftElement[] {
   const addresses = nodes.flatMap(internalIpsOf).filter((ip) => familyOfIp(ip) === 4);
-  const keys = new Set([options.clusterCidr, '224.0.0.0/4', ...addresses]);
+  const keys = new Set([options.clusterCidr, options.serviceCidr, '224.0.0.0/4', ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
 }
 

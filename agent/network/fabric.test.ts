@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
@@ -13,7 +13,13 @@ import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { renderTable } from '#native/nft/render.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
-import { computeRoutes, concernsFabric, planRoutes, renderMasquerade } from './fabric-plan.ts';
+import {
+  computeRoutes,
+  concernsFabric,
+  masqueradeTable,
+  planRoutes,
+  renderMasquerade,
+} from './fabric-plan.ts';
 import { startFabric } from './fabric.ts';
 
 function node(name: string, podCIDR: string | undefined, ip: string | undefined, version = '1'): Node {
@@ -83,7 +89,12 @@ describe('planRoutes()', () => {
 });
 
 describe('renderMasquerade()', () => {
-  const options = { podCidr: '10.244.0.0/24', clusterCidr: '10.244.0.0/16', linkCidr: '192.0.2.0/24' };
+  const options = {
+    podCidr: '10.244.0.0/24',
+    clusterCidr: '10.244.0.0/16',
+    serviceCidr: '10.96.0.0/16',
+    linkCidr: '192.0.2.0/24',
+  };
   test.each([
     [
       'without egress only towards the link',
@@ -94,7 +105,8 @@ describe('renderMasquerade()', () => {
   ])('%s', (_name, hasEgress, want) => {
     const text = renderTable(renderMasquerade({ ...options, hasEgress }, [own, other]));
     expect(text).toContain(want);
-    for (const kept of ['10.244.0.0/16', '192.0.2.1', '192.0.2.2']) expect(text).toContain(kept);
+    for (const kept of ['10.244.0.0/16', '10.96.0.0/16', '192.0.2.1', '192.0.2.2'])
+      expect(text).toContain(kept);
   });
 });
 
@@ -203,5 +215,40 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
     nodes.apply({ type: 'DELETED', object: node('node-2', '10.244.1.0/24', '192.0.2.22', '3') });
     await until(['10.96.0.0/12']);
     await fabric[Symbol.asyncDispose]();
+  });
+
+  test('masquerades, and does again when somebody flushed or removed its table', async () => {
+    expect(unshare(CLONE_NEWNET)).toBe(0);
+    const nodes = createInformerCache<Node>((error) => {
+      throw error;
+    });
+    nodes.replace([own, other], '1');
+    const nft = createSyncNft();
+    await using _fabric = await startFabric({
+      nodeName: 'node-1',
+      nodes,
+      netlink: createSyncNetlink(),
+      nft,
+      clock: systemClock,
+      log: silentLogger,
+      clusterCidr: '10.244.0.0/16',
+      serviceCidr: '10.96.0.0/12',
+      nodeIp: '127.0.0.1',
+      hasEgress: true,
+    });
+
+    const rules = async (): Promise<number> => {
+      const isThere = await nft.hasTable(ownNetns, masqueradeTable);
+      return isThere ? nft.ruleCount(ownNetns, masqueradeTable) : 0;
+    };
+    const isBack = (): Promise<void> =>
+      vi.waitFor(async () => expect(await rules()).toBe(1), { timeout: 20_000 });
+    await isBack();
+    await nft.commit(ownNetns, [{ op: 'flushChain', table: masqueradeTable, name: 'postrouting' }]);
+    expect(await rules()).toBe(0);
+    await isBack();
+    await nft.commit(ownNetns, [{ op: 'removeTable', table: masqueradeTable }]);
+    expect(await rules()).toBe(0);
+    await isBack();
   });
 });

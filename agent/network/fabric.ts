@@ -18,6 +18,7 @@ import {
   renderMasquerade,
   type FabricRoute,
 } from './fabric-plan.ts';
+import { watchTable } from './watch-table.ts';
 
 export interface FabricOptions {
   readonly nodeName: string;
@@ -32,13 +33,11 @@ export interface FabricOptions {
   readonly nodeIp: string;
   /** The network of the nodes' link, e.g. `10.89.0.0/24`. */
   readonly linkCidr?: string;
+  /** Whether pods leave the cluster with the node's address, rather than with their own. */
   readonly hasEgress: boolean;
 }
 
 type Key = 'routes' | 'masquerade';
-
-/** How long after somebody removed our table it is made again, at most. */
-const repairIntervalMs = 10_000;
 
 /** How long link and address events are gathered before the routes are read. */
 const linkSettleMs = 200;
@@ -59,8 +58,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
     routes: () => applyRoutes(options, wanted.routes()),
     masquerade: async () => {
       const table = wanted.masquerade();
-      if (table === undefined) return;
-      if (table === committed && (await nft.hasTable(ownNetns, masqueradeTable))) return;
+      if (table === undefined || table === committed) return;
       await nft.commit(ownNetns, [{ op: 'replaceTable', table }]);
       committed = table;
     },
@@ -93,10 +91,16 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
       queue.addAfter('routes', linkSettleMs);
     }),
   );
-  stack.use(repeat(clock, () => queue.add('masquerade')));
   queue.add('routes');
   queue.add('masquerade');
   await queue.idle();
+  const onLost = (): void => {
+    committed = undefined;
+    queue.add('masquerade');
+  };
+  stack.use(
+    watchTable({ nft, clock, log, table: masqueradeTable, ruleCount: () => countRules(committed), onLost }),
+  );
   return stack.move();
 }
 
@@ -126,7 +130,8 @@ function createWanted({ nodes, nodeName, serviceCidr, ...options }: FabricOption
       const podCidr = podCidrsOf(nodes.get(nodeName) ?? {}).find((cidr) => parseCidr(cidr)?.ip.family === 4);
       if (podCidr === undefined) return undefined;
       const { clusterCidr, linkCidr, hasEgress } = options;
-      const table = renderMasquerade({ podCidr, clusterCidr, linkCidr, hasEgress }, nodes.list());
+      const kept = { podCidr, clusterCidr, serviceCidr, linkCidr, hasEgress };
+      const table = renderMasquerade(kept, nodes.list());
       const text = renderTable(table);
       if (text !== masquerade?.text) masquerade = { table, text };
       isStale = false;
@@ -185,12 +190,6 @@ async function applyRoutes(options: FabricOptions, wanted: readonly FabricRoute[
     throw new AggregateError(failures, `change ${failures.length} routes to other nodes`);
 }
 
-/** Calls back at every interval until disposed. */
-function repeat(clock: Clock, callback: () => void): Disposable {
-  let timer = clock.after(repairIntervalMs, tick);
-  function tick(): void {
-    callback();
-    timer = clock.after(repairIntervalMs, tick);
-  }
-  return { [Symbol.dispose]: () => timer[Symbol.dispose]() };
+function countRules(table: NftTable | undefined): number {
+  return (table?.chains ?? []).reduce((count, chain) => count + chain.rules.length, 0);
 }

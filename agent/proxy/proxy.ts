@@ -3,6 +3,7 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
+import { watchTable } from '#agent/network/watch-table.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
@@ -10,7 +11,6 @@ import { renderContribution } from './contribution.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { createProxyHealth, type ProxyHealth } from './proxy-health.ts';
-import { watchTable } from './repair.ts';
 import { createRuleset } from './ruleset.ts';
 import { createServiceIndex, type ServiceIndex } from './service-index.ts';
 import {

@@ -15,6 +15,7 @@ import { nodeNameOf } from '#bin/node-identity.ts';
 import { checkClaim } from '#bin/ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup } from '#bin/ownership/own-cgroup.ts';
 import { agentOptionProblems, serverOptionProblems } from '#bin/program/program-options.ts';
+import { resolvConfProblems } from '#bin/program/resolv-conf-option.ts';
 
 /** A supervisor's socket lies below it, and a socket's path has 107 bytes. unix(7) */
 const runBytesMax = 40;
@@ -35,7 +36,12 @@ export async function checkServerInstall(
 /** @throws E_USAGE with all that is wrong, in one line */
 export function checkAgentInstall(options: AgentCommandOptions): void {
   const [data, run] = [resolve(options.data), resolve(options.run)];
-  const wrong = [...agentOptionProblems(options), ...credentialProblems(options)];
+  const logs = options.podLogsDir === undefined ? undefined : resolve(options.podLogsDir);
+  const wrong = [
+    ...agentOptionProblems(options),
+    ...resolvConfProblems(options),
+    ...credentialProblems(options),
+  ];
   if (!isOwnAddress(options.nodeIp)) {
     wrong.push(`--node-ip ${options.nodeIp}: no interface of this host has it`);
   }
@@ -43,6 +49,8 @@ export function checkAgentInstall(options: AgentCommandOptions): void {
   if (run === data) wrong.push(`--run ${run}: the same directory as --data`);
   wrong.push(...problemOf(() => checkClaim(data, { role: 'agent', option: '--data' })));
   wrong.push(...problemOf(() => checkClaim(run, { role: 'run', option: '--run' })));
+  if (logs !== undefined)
+    wrong.push(...problemOf(() => checkClaim(logs, { role: 'logs', option: '--pod-logs-dir' })));
   wrong.push(
     ...problemOf(() => {
       const root = findCgroupRoot();

@@ -131,14 +131,17 @@ cat /tmp/asked; ls -d /run/foreign /var/lib/foreign/x/outside $unit`.replace('$C
       const said = inSandbox(
         `
 mkdir -p /var/lib/p/pods/u/volumes/v /var/lib/p/images /run/p/volumes/m /run/p/netns
-for role in agent:/var/lib/p run:/run/p; do
+mkdir -p /tmp/log/pods/default_web_u/main /tmp/log/containers
+ln -s ../pods/default_web_u/main /tmp/log/containers/web_default_main-id.log
+ln -s /var/log/pods/of/others /tmp/log/containers/other.log
+for role in agent:/var/lib/p run:/run/p logs:/tmp/log/pods; do
   printf '{"version":1,"role":"%s","id":"b4f43e0e-2ffc-4f44-9a5d-8a86a1ddf8a6","made":true}' \${role%%:*} > \${role#*:}/.podwright-\${role%%:*}
 done
 echo mine > /var/lib/p/notes
 for place in /var/lib/p/pods/u/volumes/v /run/p/volumes/m; do mount --bind /mnt $place; done
-unit_with --data /var/lib/p --run /run/p --cgroup $CGROUP/none
+unit_with --data /var/lib/p --run /run/p --cgroup $CGROUP/none --pod-logs-dir /tmp/log/pods
 podwright uninstall agent --purge
-cat /tmp/asked; ls -A /var/lib/p /run /mnt; ls $unit; grep -c '/run/p\\|/var/lib/p' /proc/self/mountinfo; true`.replaceAll(
+cat /tmp/asked; ls -A /tmp/log /tmp/log/containers; ls -A /var/lib/p /run /mnt; ls $unit; grep -c '/run/p\\|/var/lib/p' /proc/self/mountinfo; true`.replaceAll(
           '$CGROUP',
           foreignCgroup(),
         ),
@@ -148,6 +151,7 @@ cat /tmp/asked; ls -A /var/lib/p /run /mnt; ls $unit; grep -c '/run/p\\|/var/lib
       );
       expect(said).toContain('disable --now --quiet podwright-agent.service\ndaemon-reload\n');
       expect(said).toMatch(/\/mnt:\noutside\n/);
+      expect(said).toContain('/tmp/log:\ncontainers\n\n/tmp/log/containers:\nother.log\n');
       expect(said).toMatch(/\/run:\n(mount\n)?systemd\n/);
       expect(said).toMatch(/\/var\/lib\/p:\nnotes\n/);
       expect(said).toMatch(/^0$/m);

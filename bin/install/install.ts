@@ -8,12 +8,13 @@ import { promisify } from 'node:util';
 import { systemClock } from '#base/clock.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { removeDeadLogLinks } from '#agent/kubelet/apply/log-links.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from '#bin/program/command-options.ts';
 import { endNode, proveRemains, type NodeRemains } from '#bin/end-node.ts';
 import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
-import { repositoryRoot } from '#bin/paths.ts';
+import { podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/print.ts';
 import { programCommand, programEnvironment, type Role } from '#bin/program/program.ts';
 import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
@@ -31,8 +32,9 @@ type InstallOptions = (AgentCommandOptions | ServerCommandOptions) & { readonly 
  */
 export async function runInstall(
   role: Role,
-  { print: isPrintOnly, ...options }: InstallOptions,
+  { print: isPrintOnly, ...given }: InstallOptions,
 ): Promise<void> {
+  const options = role === 'agent' ? { podLogsDir: podLogsDirInstalled, ...given } : given;
   if (isPrintOnly !== true) requireSystemd();
   const path = join(unitDirectory, unitName(role));
   const installed = await readIfThere(path);
@@ -82,12 +84,19 @@ export async function runUninstall(role: Role, options: { readonly purge?: boole
   const isPurge = options.purge === true;
   const remains = role === 'agent' ? proveRemains(remainsOf(words, path)) : undefined;
   const owned = isPurge ? proveOwned(data, role) : undefined;
+  const logs = role === 'agent' ? argumentOf(words, '--pod-logs-dir') : undefined;
+  const ownedLogs = isPurge && logs !== undefined ? proveOwned(logs, 'logs', '--pod-logs-dir') : undefined;
   await systemctl('disable', '--now', '--quiet', unitName(role));
   if (remains !== undefined) await endNode(remains, systemClock);
   const kept = owned === undefined ? undefined : describeKept(data, await removeOwned(owned));
+  if (ownedLogs !== undefined) {
+    await removeOwned(ownedLogs);
+    await removeDeadLogLinks(ownedLogs.path);
+  }
   await rm(path);
   await systemctl('daemon-reload');
-  const rest = isPurge ? (kept ?? `${data} removed`) : `its data stays in ${data}`;
+  const places = logs === undefined ? data : `${data} and ${logs}`;
+  const rest = isPurge ? (kept ?? `${places} removed`) : `its data stays in ${places}`;
   print(`${unitName(role)} removed; ${rest}`);
 }
 

@@ -104,6 +104,8 @@ const pathOptions: ReadonlySet<string> = new Set([
   'cgroup',
   'adminKubeconfig',
   'egressSocket',
+  'resolvConf',
+  'podLogsDir',
   'etcdCafile',
   'etcdCertfile',
   'etcdKeyfile',

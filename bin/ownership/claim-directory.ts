@@ -8,7 +8,15 @@ import { lockFile } from '#native/sys/file.ts';
 import type { OwnedFd } from '#native/sys/fd.ts';
 import { dataDirError, ensureDataDir } from '#bin/program/data-dir.ts';
 import { directoryProblem, lstatIfThere, readMarker, writeMarker, type Marker } from './marker.ts';
-import { evidenceOf, foreignEntries, givenName, isGiven, markerName, type OwnedRole } from './role.ts';
+import {
+  evidenceOf,
+  foreignEntries,
+  givenName,
+  isGiven,
+  markerName,
+  programOf,
+  type OwnedRole,
+} from './role.ts';
 
 /** A directory of ours in use. Disposing it lets others use it; the directory stays. */
 export interface Claim extends Disposable {
@@ -149,7 +157,7 @@ function takeLock(path: string, role: OwnedRole, refuse: Refuse): OwnedFd {
     return lockFile(join(path, markerName(role)));
   } catch (error) {
     if (errnoOf(error) !== 'EBUSY') throw error;
-    throw refuse('E_BUSY', `podwright ${role === 'run' ? 'agent' : role} uses it already`);
+    throw refuse('E_BUSY', `podwright ${programOf(role)} uses it already`);
   }
 }
 

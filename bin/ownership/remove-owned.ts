@@ -8,7 +8,7 @@ import { createTrees } from '#native/fs/tree.linux.ts';
 import { lockFile } from '#native/sys/file.ts';
 import { homeDirectories, isFromBeforeMarkers, listSome } from './claim-directory.ts';
 import { directoryProblem, lstatIfThere, readMarker, type Marker } from './marker.ts';
-import { isEntryOf, markerName, type OwnedRole, roles } from './role.ts';
+import { isEntryOf, markerName, type OwnedRole, programOf, roles } from './role.ts';
 
 /** A directory that is proven ours. */
 export interface Owned {
@@ -45,7 +45,7 @@ export function proveOwned(path: string, role: OwnedRole, option = '--data'): Ow
   const mount = isMountPoint(path) ? 'something is mounted on it, and ' : '';
   throw refuse(
     'E_USAGE',
-    `${mount}it is not a directory of podwright ${nameOf(role)} (no file ${markerName(role)} in it); name the right one with ${option}, or remove it yourself`,
+    `${mount}it is not a directory of podwright ${programOf(role)} (no file ${markerName(role)} in it); name the right one with ${option}, or remove it yourself`,
   );
 }
 
@@ -54,8 +54,6 @@ export function isOwned(path: string, role: OwnedRole): boolean {
   const owner = process.geteuid?.() ?? 0;
   return readMarker(path, role, owner) !== undefined || isFromBeforeMarkers(path, role, owner);
 }
-
-const nameOf = (role: OwnedRole): string => (role === 'run' ? 'agent' : role);
 
 /**
  * Removes what podwright put into a directory of its own, whatever that holds by now (see removeTree); the marker last, so that

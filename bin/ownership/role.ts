@@ -2,8 +2,8 @@
 
 import { isDraft } from '#base/durable-file.ts';
 
-/** `up`: --data of podwright up; `server`, `agent`: --data of these; `run`: --run of an agent, volatile and wholly its own. */
-export type OwnedRole = 'up' | 'server' | 'agent' | 'run';
+/** `up`: --data of podwright up; `server`, `agent`: --data of these; `run`: --run of an agent, volatile and wholly its own; `logs`: its --pod-logs-dir. */
+export type OwnedRole = 'up' | 'server' | 'agent' | 'run' | 'logs';
 
 interface RoleEntries {
   readonly names: readonly string[];
@@ -49,9 +49,13 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
     early: /^(agent\.log(\..*)?|logs)$/,
   },
   run: { names: [], pattern: /^/, evidence: [['pods', 'netns']] },
+  logs: { names: [], pattern: /^[a-z0-9.-]{1,253}_[a-z0-9.-]{1,253}_[^_]+$/, evidence: [] },
 };
 
-export const roles: readonly OwnedRole[] = ['up', 'server', 'agent', 'run'];
+export const roles: readonly OwnedRole[] = ['up', 'server', 'agent', 'run', 'logs'];
+
+/** The program that uses a directory of the role. */
+export const programOf = (role: OwnedRole): string => (role === 'run' || role === 'logs' ? 'agent' : role);
 
 /** Holds who made the directory; the process that uses it holds a lock on it. */
 export const markerName = (role: OwnedRole): string => `.podwright-${role}`;
@@ -83,7 +87,7 @@ export function isGiven(role: OwnedRole, names: readonly string[]): boolean {
  * have one, logs that are begun before, and what a new file system has.
  */
 export function foreignEntries(names: readonly string[], role: OwnedRole): readonly string[] {
-  const here = roles.filter((each) => each !== 'run' && names.includes(markerName(each)));
+  const here = roles.filter((each) => each !== 'run' && each !== 'logs' && names.includes(markerName(each)));
   const isKnown = (name: string): boolean =>
     name === 'lost+found' ||
     entriesByRole[role].early?.test(name) === true ||

@@ -1,3 +1,5 @@
+export type PodEgress = 'masquerade' | 'routed' | 'none';
+
 /** What `podwright agent` was told. */
 export interface AgentCommandOptions {
   readonly data: string;
@@ -12,8 +14,14 @@ export interface AgentCommandOptions {
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly linkCidr?: string;
+  /** How pods reach what is outside the cluster: with the node's address, with their own, or not. */
+  readonly podEgress: PodEgress;
+  /** Default: the host's, with systemd-resolved's real resolvers. */
+  readonly resolvConf?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** Default: in `data`; /var/log/pods of an installed agent. */
+  readonly podLogsDir?: string;
   /** A quantity of bytes. */
   readonly containerLogMaxSize: string;
   /** With the one being written. */

@@ -189,6 +189,8 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     serviceCidr,
     '--link-cidr',
     formatCidr(fabric),
+    '--pod-egress',
+    'none',
     '--egress-socket',
     plan.egressSocket,
     '--max-pods',

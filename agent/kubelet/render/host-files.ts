@@ -1,12 +1,13 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { isLoopbackServer, parseResolvConf, type ResolvConf } from '#agent/node/resolv-conf.ts';
 
 /** Who the node is to its pods' name resolution. */
 export interface DnsSettings {
   /** Address of the cluster DNS; undefined: pods resolve as the node does. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
-  /** The node's own /etc/resolv.conf. */
+  /** What the node itself resolves by, as resolv.conf(5). */
   readonly hostResolvConf: string;
 }
 
@@ -41,41 +42,23 @@ function isWord(text: string): boolean {
   return text !== '' && !/[\s\0]/.test(text);
 }
 
-interface ResolvConf {
-  readonly nameservers: readonly string[];
-  readonly searches: readonly string[];
-  readonly options: readonly string[];
-}
-
 function baseConf(pod: Pod, { clusterDns, clusterDomain, hostResolvConf }: DnsSettings): ResolvConf {
   const { dnsPolicy = 'ClusterFirst', hostNetwork } = pod.spec ?? {};
   const host = parseResolvConf(hostResolvConf);
   if (dnsPolicy === 'None') return { nameservers: [], searches: [], options: [] };
   const isCluster =
     dnsPolicy === 'ClusterFirstWithHostNet' || (dnsPolicy === 'ClusterFirst' && hostNetwork !== true);
-  if (!isCluster || clusterDns.length === 0) return host;
+  if (clusterDns.length === 0 || (!isCluster && hostNetwork === true)) return host;
+  // The node's own loopback is nobody in a pod: the node's DNS asks it for them.
+  if (!isCluster) {
+    const nameservers = host.nameservers.flatMap((server) =>
+      isLoopbackServer(server) ? clusterDns : [server],
+    );
+    return { ...host, nameservers };
+  }
   const namespace = pod.metadata?.namespace ?? 'default';
   const searches = [`${namespace}.svc.${clusterDomain}`, `svc.${clusterDomain}`, clusterDomain];
   return { nameservers: clusterDns, searches: [...searches, ...host.searches], options: ['ndots:5'] };
-}
-
-export function parseResolvConf(text: string): ResolvConf {
-  const words = text
-    .split('\n')
-    .map((line) =>
-      line
-        .replace(/[#;].*/, '')
-        .trim()
-        .split(/\s+/),
-    )
-    .filter(([keyword]) => keyword !== '');
-  const of = (keyword: string): readonly string[][] =>
-    words.filter(([first]) => first === keyword).map(([, ...rest]) => rest);
-  return {
-    nameservers: of('nameserver').flat(),
-    searches: (of('search').at(-1) ?? of('domain').at(-1) ?? []).filter((search) => search !== '.'),
-    options: of('options').flat(),
-  };
 }
 
 /** The later value of an option wins. */

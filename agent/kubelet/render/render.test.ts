@@ -179,6 +179,14 @@ describe('files of a pod', () => {
     ],
   ])('resolv.conf: %s', (_name, spec, want) => expect(renderResolvConf(podOf(spec), dns)).toBe(want));
 
+  test("resolv.conf: the node's loopback is asked for a pod by the node, and by the host's own processes", () => {
+    const stub = { ...dns, hostResolvConf: 'nameserver 127.0.0.53\nnameserver 192.0.2.53\noptions edns0\n' };
+    const rest = 'nameserver 192.0.2.53\noptions edns0\n';
+    expect(renderResolvConf(podOf({ dnsPolicy: 'Default' }), stub)).toBe(`nameserver 10.96.0.10\n${rest}`);
+    const onHost = podOf({ dnsPolicy: 'Default', hostNetwork: true });
+    expect(renderResolvConf(onHost, stub)).toBe(`nameserver 127.0.0.53\n${rest}`);
+  });
+
   test.each([
     ['its name', {}, { hostname: 'p', fqdn: undefined }],
     [

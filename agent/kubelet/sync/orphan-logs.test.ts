@@ -1,6 +1,8 @@
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { removeOrphanLogs } from './orphan-logs.ts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { collectOrphanLogs, removeOrphanLogs } from './orphan-logs.ts';
 
 const known = '11111111-1111-4111-8111-111111111111';
 const gone = '22222222-2222-4222-8222-222222222222';
@@ -31,6 +33,22 @@ describe('removeOrphanLogs()', () => {
     const left = [`default_web_${known}`, `default_link_${gone}`, `default_file_${gone}`, ...others];
     expect((await readdir(`${root}/logs`)).toSorted()).toEqual(left.toSorted());
     expect(await readdir(`${root}/outside`)).toEqual(['precious']);
+  });
+
+  it('is done where an earlier agent had them, too', async () => {
+    for (const place of ['logs', 'former'])
+      for (const uid of [known, gone])
+        await mkdir(`${root}/${place}/default_web_${uid}`, { recursive: true });
+    await using _collecting = collectOrphanLogs({
+      directories: { logs: `${root}/logs`, formerLogs: `${root}/former` },
+      isKnown: (uid) => uid === known,
+      pods: () => [],
+      clock: createFakeClock(),
+      logger: silentLogger,
+    });
+
+    await vi.waitFor(async () => expect(await readdir(`${root}/former`)).toEqual([`default_web_${known}`]));
+    expect(await readdir(`${root}/logs`)).toEqual([`default_web_${known}`]);
   });
 
   it('of a directory that is not there removes nothing', async () => {

@@ -7,6 +7,7 @@ import { namesIn } from '#base/names-in.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { isPodUid } from '#agent/runtime/plan/plan-sandbox.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
+import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { linkKnownLogs, removeDeadLogLinks } from '#agent/kubelet/apply/log-links.ts';
 
 /** How often log directories of pods are looked through that nobody knows. */
@@ -39,7 +40,7 @@ export async function removeOrphanLogs(
 }
 
 export interface OrphanLogsOptions {
-  readonly directory: string;
+  readonly directories: Pick<KubeletDirectories, 'logs' | 'formerLogs'>;
   readonly isKnown: (uid: string) => boolean;
   readonly pods: () => readonly PodObservation[];
   readonly clock: Clock;
@@ -48,7 +49,7 @@ export interface OrphanLogsOptions {
 
 /** Now, and again and again until disposed. */
 export function collectOrphanLogs({
-  directory,
+  directories: { logs: directory, formerLogs = directory },
   isKnown,
   pods,
   clock,
@@ -59,9 +60,12 @@ export function collectOrphanLogs({
     for (;;) {
       try {
         await linkKnownLogs(directory, pods());
-        const directories = await removeOrphanLogs(directory, isKnown);
-        await removeDeadLogLinks(directory);
-        if (directories.length > 0) logger.info({ directories }, 'logs of pods that are gone removed');
+        const removed: string[] = [];
+        for (const each of new Set([directory, formerLogs])) {
+          removed.push(...(await removeOrphanLogs(each, isKnown)));
+          await removeDeadLogLinks(each);
+        }
+        if (removed.length > 0) logger.info({ directories: removed }, 'logs of pods that are gone removed');
       } catch (error) {
         logger.warn({ directory, error: describeError(error) }, 'logs of pods that are gone not removed');
       }

@@ -49,7 +49,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
       onError: tellRetry(logger, memories, 'pod worker failed'),
     }),
   );
-  const ports = await createSyncPorts(options, { memories, queue, podInformer, recorder, undo });
+  const ports = createSyncPorts(options, { memories, queue, podInformer, recorder, undo });
 
   await Promise.all([podInformer.synced, serviceInformer.synced]);
   adoptOrphans(podInformer, memories, ports);
@@ -58,9 +58,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
   await removeOrphanVolumes(memories, ports);
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
   const observed = (): readonly PodObservation[] => runtime.observeAll();
-  undo.use(
-    collectOrphanLogs({ directory: options.directories.logs, isKnown, pods: observed, clock, logger }),
-  );
+  undo.use(collectOrphanLogs({ directories: options.directories, isKnown, pods: observed, clock, logger }));
   undo.use(watchLimits(memories, ports));
 
   const owned = undo.move();

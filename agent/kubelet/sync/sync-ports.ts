@@ -1,5 +1,4 @@
 /** What the workers of a node's pods act on, wired. */
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { KeyedQueue } from '#base/keyed-queue.ts';
@@ -10,6 +9,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { withRemedy } from '#client/remedy.ts';
+import type { HostNames } from '#agent/node/host-names.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
@@ -38,8 +38,7 @@ export interface PodWorkersOptions {
   /** Addresses of the cluster DNS; none: pods resolve as the node does. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
-  /** Paths of the node's own files; given by tests. */
-  readonly hostFiles?: { readonly hosts: string; readonly resolvConf: string };
+  readonly hostNames: HostNames;
 }
 
 export interface SyncParts {
@@ -51,12 +50,10 @@ export interface SyncParts {
 }
 
 /** The kubelet's own parts beside what it was given, each disposed with `undo`. */
-export async function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): Promise<SyncPorts> {
+export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): SyncPorts {
   const { informers, runtime, clock, logger, directories, mounter } = options;
   const { memories, queue, podInformer, recorder, undo } = parts;
   const { client } = informers;
-  const files = options.hostFiles ?? { hosts: '/etc/hosts', resolvConf: '/etc/resolv.conf' };
-  const [hostsFile, hostResolvConf] = await Promise.all([readText(files.hosts), readText(files.resolvConf)]);
   const events = createPodEvents(recorder, logger);
   const enqueue = (uid: string, afterMs = 0): void => queue.addAfter(uid, afterMs);
   const objects = undo.use(
@@ -107,8 +104,7 @@ export async function createSyncPorts(options: PodWorkersOptions, parts: SyncPar
     clock,
     logger,
     directories,
-    dns: { clusterDns: options.clusterDns, clusterDomain: options.clusterDomain, hostResolvConf },
-    node: { ...options.node, hostsFile },
+    ...nodeOf(options),
     neighbours: (uid) =>
       [...memories.values()]
         .filter(
@@ -144,8 +140,28 @@ function createTellingProber(
   });
 }
 
-async function readText(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch(() => ''); // A host without the file has nothing in it.
+/** Who the node is to its pods, each time with the host's files as they are then. */
+function nodeOf({
+  hostNames,
+  clusterDns,
+  clusterDomain,
+  node,
+}: PodWorkersOptions): Pick<SyncPorts, 'dns' | 'node'> {
+  return {
+    dns: {
+      clusterDns,
+      clusterDomain,
+      get hostResolvConf() {
+        return hostNames.resolvConf();
+      },
+    },
+    node: {
+      ...node,
+      get hostsFile() {
+        return hostNames.hosts();
+      },
+    },
+  };
 }
 
 /** One line for each failure of what is tried again. */

@@ -22,7 +22,7 @@ const lookIntervalMs = 1_000;
 
 /** Looks now and then whether the table is still there with all its rules. Costs one request while nobody commits anything. */
 export function watchTable(options: RepairOptions): Disposable {
-  const { clock, log } = options;
+  const { clock, log, table } = options;
   let isOpen = true;
   let timer = clock.after(lookIntervalMs, tick);
   let soundGeneration: number | undefined;
@@ -32,17 +32,17 @@ export function watchTable(options: RepairOptions): Disposable {
     const generation = await options.nft.generation(ownNetns);
     if (generation === soundGeneration || !isOpen) return;
     const wanted = options.ruleCount();
-    const found = await options.nft.ruleCount(ownNetns, options.table);
+    const found = await options.nft.ruleCount(ownNetns, table);
     if (found === wanted) {
       soundGeneration = generation;
     } else if (isOpen) {
-      log.warn({ found, wanted }, 'Service rules were removed by somebody; made again');
+      log.warn({ table: table.name, found, wanted }, 'rules were removed by somebody; made again');
       options.onLost();
     }
   };
   function tick(): void {
     void look()
-      .catch((error: unknown) => log.warn({ error }, 'Service table cannot be looked at'))
+      .catch((error: unknown) => log.warn({ table: table.name, error }, 'table cannot be looked at'))
       .then(() => {
         if (isOpen) timer = clock.after(lookIntervalMs, tick);
       });
