@@ -112,7 +112,8 @@ export async function startHosts(): Promise<TestHosts> {
   const ownKubeconfig = join(directory, 'server', 'kubeconfig');
   const endNode = (): Promise<CommandResult> => {
     const script = join(repositoryRoot, 'test', 'cluster', 'end-node.fixture.ts');
-    return inHost('node', [process.execPath, script, cgroup, join(directory, 'run', 'agent'), agentData]);
+    const command = [process.execPath, script, cgroup, join(directory, 'run', 'agent'), agentData];
+    return inHost('node', command, { timeoutMs: 200_000 });
   };
   undo.defer(async () => {
     if (!existsSync(agentData)) return;
@@ -181,12 +182,12 @@ function createPrograms({ directory, inside, undo }: ProgramsInput): Programs {
             throw new Error(`${role} ended:\n${readFileSync(join(directory, `${role}.log`), 'utf8')}`);
           return readFileSync(ready, 'utf8') !== '';
         },
-        120_000,
+        240_000,
       );
     },
     stop: async (role, signal) => {
       const child = running.get(role);
-      if (child === undefined || child.exitCode !== null) return;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, 'exit');
       child.kill(signal);
       await ended;

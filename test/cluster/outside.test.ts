@@ -10,7 +10,7 @@ const canTest = canTestClusters();
 /** As `install agent` gives it. */
 const atVarLog = ['--pod-logs-dir', '/var/log/pods', '--container-log-max-size', '10Ki'];
 
-describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', () => {
+describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', { timeout: 300_000 }, () => {
   let hosts: TestHosts;
   beforeAll(async () => {
     hosts = await startHosts();
@@ -23,7 +23,7 @@ describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', () 
       await hosts.kubectl('create -f -', { input: podOf(name ?? '', policy ?? '') });
     await hosts.kubectl('wait --for=condition=Ready pod/cluster pod/default --timeout=120s');
   }, 300_000);
-  afterAll(async () => hosts?.[Symbol.asyncDispose](), 60_000);
+  afterAll(async () => hosts?.[Symbol.asyncDispose](), 300_000);
 
   const inPod = (name: string, command: string): Promise<string> =>
     hosts.kubectl(`exec ${name} -- sh -c '${command}'`).catch((error: unknown) => String(error));
@@ -80,7 +80,7 @@ describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', () 
     );
     const rotated = async (): Promise<boolean> =>
       (await look(`ls pods/default_writer_${uid}/main`)).includes('0.log.2');
-    await eventually('a rotation', rotated, 60_000);
+    await eventually('a rotation', rotated, 120_000);
     const last = async (): Promise<number> =>
       Number(/line-(\d+)\s*$/.exec(await look(`tail -n 1 containers/${link}`))?.[1] ?? 0);
     await hosts.stopAgent('SIGKILL');
