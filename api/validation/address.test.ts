@@ -105,14 +105,14 @@ describe('addresses', () => {
     {
       name: 'a name for the host',
       status: { hostIP: 'x', hostIPs: [{ ip: '10.0.0.1' }] },
-      want: [`status.hostIPs[0]: Invalid value: "x": ${ip}`],
+      want: ['status.hostIPs[0].ip: Invalid value: "10.0.0.1": must be equal to `hostIP`'],
     },
     {
       name: 'two of a family',
       status: { podIP: '10.0.0.1', podIPs: [{ ip: '10.0.0.1' }, { ip: '10.0.0.1' }] },
       want: [
-        'status.podIPs: Invalid value: [{"ip":"10.0.0.1"},{"ip":"10.0.0.1"}]: may specify no more than one IP for each IP family',
-        'status.podIPs[1]: Duplicate value: {"ip":"10.0.0.1"}',
+        'status.podIPs: Invalid value: [{"IP":"10.0.0.1"},{"IP":"10.0.0.1"}]: may specify no more than one IP for each IP family',
+        'status.podIPs[1]: Duplicate value: {"IP":"10.0.0.1"}',
       ],
     },
   ])('that a pod claims: $name', ({ status, want }) => {

@@ -33,7 +33,7 @@ export function validatePodStatus(old: JsonObject, pod: JsonObject): readonly Fi
     ...transitionErrors(before, after, objectOf(old['spec'])),
     ...claimErrors(after, spec),
     ...extendedClaimErrors(after['extendedResourceClaimStatus'], spec),
-    ...addressErrors('podIPs', objectsOf(after['podIPs'])),
+    ...podAddressErrors(after['podIP'], objectsOf(after['podIPs'])),
     ...hostAddressErrors(after),
     ...lists.flatMap((list) => userErrors(objectsOf(after[list]), `status.${list}`, at(spec, 'os.name'))),
     ...lists.slice(0, 2).flatMap((list, index) => {
@@ -148,6 +148,19 @@ function mappingErrors(mapping: JsonObject, spec: JsonObject, path: string): rea
     : [];
 }
 
+/** The one address counts where the list does not begin with it (conversion of core/v1 PodStatus). */
+function allAddresses(one: unknown, list: readonly JsonObject[]): readonly JsonObject[] {
+  const text = stringOf(one);
+  return text === '' || list[0]?.['ip'] === text ? list : [{ ip: text }];
+}
+
+/** The list is looked at too where upstream has the one address instead: it is stored as it is. */
+function podAddressErrors(one: unknown, list: readonly JsonObject[]): readonly FieldError[] {
+  const counted = allAddresses(one, list);
+  const wrong = addressErrors('podIPs', counted);
+  return wrong.length > 0 || counted === list ? wrong : addressErrors('podIPs', list);
+}
+
 function addressErrors(list: string, addresses: readonly JsonObject[]): readonly FieldError[] {
   const field = `status.${list}`;
   const texts = addresses.map(({ ip }) => stringOf(ip));
@@ -158,6 +171,9 @@ function addressErrors(list: string, addresses: readonly JsonObject[]): readonly
     ...(texts.length > 2 || (texts.length === 2 && families.size === 1)
       ? [invalidStruct(field, goStruct('PodIP', addresses), detail)]
       : []),
+    ...texts.flatMap((text, index) =>
+      texts.indexOf(text) < index ? [duplicateField(`${field}[${index}]`, { IP: text })] : [],
+    ),
   ];
 }
 
@@ -168,7 +184,7 @@ function hostAddressErrors(status: JsonObject): readonly FieldError[] {
     ...(addresses.length > 0 && first !== stringOf(status['hostIP'])
       ? [invalidField('status.hostIPs[0].ip', first, 'must be equal to `hostIP`')]
       : []),
-    ...addressErrors('hostIPs', addresses),
+    ...addressErrors('hostIPs', addresses.length === 0 ? allAddresses(status['hostIP'], []) : addresses),
   ];
 }
 
