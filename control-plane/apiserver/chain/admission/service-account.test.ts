@@ -77,12 +77,6 @@ const rows: readonly {
     spec: { containers: [variable('x')] },
     want: 'a mirror pod may not reference secrets',
   },
-  {
-    name: 'a mirror with a token',
-    annotations: mirror,
-    spec: { volumes: [{ name: 'v', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } }] },
-    want: 'a mirror pod may not use ServiceAccountToken volume projections',
-  },
 ];
 
 describe('serviceAccount', () => {
