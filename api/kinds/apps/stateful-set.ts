@@ -20,7 +20,7 @@ import {
   shareErrors,
 } from '#api/validation/field.ts';
 import { dnsLabel, formatErrors } from '#api/validation/format.ts';
-import { claimSpecErrors } from '#api/validation/pod/claim-template.ts';
+import { claimSpecErrors } from '#api/validation/parts/claim-spec.ts';
 import { selectorErrors, statusCountErrors } from '#api/validation/workload.ts';
 import { claimSpecWarnings } from '#api/warnings/pod.ts';
 

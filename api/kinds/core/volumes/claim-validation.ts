@@ -1,13 +1,11 @@
-import { forbiddenField, invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
+import { forbiddenField, invalidField, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { compareQuantity, tryParseQuantity, zeroQuantity } from '#api/meta/quantity.ts';
-import { at, equalJson, equalStored, isObject, objectOf, stringOf } from '#api/wire/json.ts';
+import { at, equalJson, equalStored, objectOf, stringOf } from '#api/wire/json.ts';
 import { givenChoiceErrors, when } from '#api/validation/field.ts';
-import { dnsLabel, dnsSubdomain, formatErrors, qualifiedName, requiredText } from '#api/validation/format.ts';
-import { labelSelectorErrors } from '#api/validation/label-selector.ts';
-import { accessModeErrors } from './volume-validation.ts';
+import { formatErrors, qualifiedName } from '#api/validation/format.ts';
+import { claimSpecErrors } from '#api/validation/parts/claim-spec.ts';
 
-const volumeModes = ['Block', 'Filesystem'];
 const resizeStates = [
   'ControllerResizeInProgress',
   'ControllerResizeInfeasible',
@@ -15,35 +13,13 @@ const resizeStates = [
   'NodeResizeInProgress',
   'NodeResizeInfeasible',
 ].toSorted();
-const claimKind = 'PersistentVolumeClaim';
 
 /** Complaints about a PersistentVolumeClaim; groups of sources that an update found may stay (kubernetes pkg/apis/core/validation). */
 export function validateClaim(claim: JsonObject, old?: JsonObject): readonly FieldError[] {
-  const spec = objectOf(claim['spec']);
   const hadGroup = ['dataSource', 'dataSourceRef'].some(
     (name) => at(old, ['spec', name, 'apiGroup']) !== undefined,
   );
-  const named = (field: string): readonly FieldError[] => {
-    const name = stringOf(spec[field]);
-    return name === '' ? [] : formatErrors(`spec.${field}`, name, dnsSubdomain);
-  };
-  const modes = accessModeErrors(
-    spec['accessModes'],
-    'spec.accessModes',
-    'at least 1 access mode is required',
-  );
-  return [
-    ...modes.filter(({ type }) => type === 'Required'),
-    ...labelSelectorErrors(spec['selector'], 'spec.selector'),
-    ...modes.filter(({ type }) => type !== 'Required'),
-    ...storageErrors(at(spec, 'resources.requests.storage'), 'spec.resources[storage]'),
-    ...named('storageClassName'),
-    ...givenChoiceErrors('spec.volumeMode', spec['volumeMode'], volumeModes),
-    ...sourceErrors(spec['dataSource'], 'spec.dataSource', hadGroup),
-    ...sourceErrors(spec['dataSourceRef'], 'spec.dataSourceRef', hadGroup),
-    ...bothErrors(spec),
-    ...named('volumeAttributesClassName'),
-  ];
+  return claimSpecErrors(objectOf(claim['spec']), 'spec', hadGroup);
 }
 
 /** Complaints about what an update of a claim changes: it is bound by a volume's name once, and grows by its requests. */
@@ -90,41 +66,6 @@ export function validateClaimStatus(claim: JsonObject): readonly FieldError[] {
       ...givenChoiceErrors(path, state, resizeStates).map((error) => ({ ...error, value: name })),
     ]),
     ...negative('allocatedResources'),
-  ];
-}
-
-function storageErrors(size: unknown, field: string): readonly FieldError[] {
-  if (size === undefined) return [requiredField(field)];
-  const { nanos } = tryParseQuantity(size) ?? zeroQuantity;
-  return when(nanos <= 0n, () => invalidField(field, size, 'must be greater than zero'));
-}
-
-/** What the volume is to be filled from. */
-function sourceErrors(source: unknown, path: string, hadGroup: boolean): readonly FieldError[] {
-  if (!isObject(source)) return [];
-  const [group, kind, namespace] = ['apiGroup', 'kind', 'namespace'].map((name) =>
-    stringOf(source[name]),
-  ) as [string, string, string];
-  const own = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
-  return [
-    ...requiredText(source, 'name', path),
-    ...requiredText(source, 'kind', path),
-    ...when(group === '' && kind !== claimKind, () => invalidField(path, kind, own)),
-    ...(group === '' || hadGroup ? [] : formatErrors(`${path}.apiGroup`, group, dnsSubdomain)),
-    ...(namespace === '' ? [] : formatErrors(`${path}.namespace`, namespace, dnsLabel)),
-  ];
-}
-
-/** Both fields say the same, where both are there. kube-apiserver shows an inner value of its own for the field. */
-function bothErrors({ dataSource: source, dataSourceRef: reference }: JsonObject): readonly FieldError[] {
-  if (!isObject(source) || !isObject(reference)) return [];
-  const isElsewhere = stringOf(reference['namespace']) !== '';
-  const isSame = ['apiGroup', 'kind', 'name'].every((name) => equalJson(source[name], reference[name]));
-  return [
-    ...when(isElsewhere, () =>
-      invalidField('spec', {}, 'may not be specified when dataSourceRef.namespace is specified'),
-    ),
-    ...when(!isElsewhere && !isSame, () => invalidField('spec', {}, 'must match dataSourceRef')),
   ];
 }
 

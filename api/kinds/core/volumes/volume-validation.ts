@@ -7,13 +7,13 @@ import {
 } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { tryParseQuantity } from '#api/meta/quantity.ts';
-import { at, equalStored, isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
+import { at, equalStored, isObject, objectOf, stringOf } from '#api/wire/json.ts';
 import { givenChoiceErrors, immutable, when } from '#api/validation/field.ts';
 import { dnsSubdomain, formatErrors } from '#api/validation/format.ts';
-import { nodeSelectorErrors } from '#api/validation/parts/node-selector.ts';
+import { accessModeErrors } from '#api/validation/parts/claim-spec.ts';
+import { nodeSelectorErrors } from '#api/validation/pod/affinity.ts';
 import { volumeSources } from './volume-sources.ts';
 
-const accessModes = ['ReadOnlyMany', 'ReadWriteMany', 'ReadWriteOnce', 'ReadWriteOncePod'];
 const reclaimPolicies = ['Delete', 'Recycle', 'Retain'];
 const volumeModes = ['Block', 'Filesystem'];
 const sourceFields: ReadonlySet<string> = new Set(volumeSources.map(({ field }) => field));
@@ -80,19 +80,6 @@ export function inlineVolumeErrors(spec: JsonObject, path: string): readonly Fie
     ...when(stringOf(storageClassName) !== '', () => unwanted('storageClassName')),
     ...when(volumeMode !== undefined && volumeMode !== 'Filesystem', () =>
       forbiddenField(`${path}.volumeMode`, `may not specify volumeMode other than Filesystem ${inline}`),
-    ),
-  ];
-}
-
-/** How it may be mounted; by one pod alone, or by others. `missing` is what is said where nothing is. */
-export function accessModeErrors(given: unknown, field: string, missing = ''): readonly FieldError[] {
-  const modes = listOf(given).map(stringOf);
-  const others = modes.filter((mode) => mode !== 'ReadWriteOncePod' && accessModes.includes(mode));
-  return [
-    ...when(modes.length === 0, () => requiredField(field, missing)),
-    ...modes.flatMap((mode) => givenChoiceErrors(field, mode, accessModes)),
-    ...when(modes.includes('ReadWriteOncePod') && others.length > 0, () =>
-      forbiddenField(field, 'may not use ReadWriteOncePod with other access modes'),
     ),
   ];
 }
