@@ -1,4 +1,3 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
@@ -14,6 +13,7 @@ import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
+import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { podCidrsOf } from '#agent/network/fabric-plan.ts';
@@ -34,7 +34,6 @@ import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
-import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { createInvoker } from '#cni-plugins/registry.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
@@ -46,13 +45,19 @@ import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './program/cgroup-root.ts';
 import { startControl } from './control.ts';
 import { connectThrough } from './egress-connect.ts';
+import {
+  followCredentials,
+  readCredentials,
+  type Credentials,
+  type FollowedCredentials,
+} from './credentials/follow-credentials.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { holdSupervisor } from './program/hold-supervisor.ts';
 import { createLogger } from './program/log.ts';
-import { nodeNameOf } from './node-identity.ts';
+import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
-import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
+import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
 import { resolvConfProblems } from './program/resolv-conf-option.ts';
@@ -83,6 +88,9 @@ interface Parts {
   readonly runtime: Runtime;
   readonly cluster: ClusterGuard;
   readonly hostNames: HostNames;
+  readonly credentials: FollowedCredentials;
+  /** Told when the credentials were renewed. */
+  readonly renewed: Set<(tls: KubeletTls) => void>;
 }
 
 /** A node in one process, until a signal ends it. Its pods go on. */
@@ -97,14 +105,14 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
 async function runNode(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
   refuseOptions('agent', [...agentOptionProblems(given), ...resolvConfProblems(given)]);
-  const access = loadKubeconfig(join(given.credentials, 'kubeconfig'), systemClock);
-  const options = { ...given, nodeName: nodeNameOf(access.clientCertPem, given) };
+  const credentials = readCredentials(given.credentials, systemClock);
+  const options = { ...given, nodeName: nodeNameOf(credentials.access.clientCertPem, given) };
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
   const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
   await using stack = new AsyncDisposableStack();
 
-  const parts = await startParts(stack, { options, supervisorPath, access, logger });
+  const parts = await startParts(stack, { options, supervisorPath, credentials, logger });
   const { runtime, paths } = parts;
   const demoImageProblem = await ensureDemoImage(runtime, logger);
   // Before the first thing that the server says: a node that refuses its cluster can be asked why.
@@ -129,6 +137,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   );
   const nodeInformer = parts.clusterInformers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
+  parts.renewed.add((tls) => kubelet.setTls(tls));
   const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
   await writeDefaultConflist(conflistDir(paths), {
     podCidrs: podCidrsOf(own),
@@ -147,31 +156,34 @@ const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.
 interface StartInput {
   readonly options: NodeOptions;
   readonly supervisorPath: string;
-  readonly access: HttpTransportOptions;
+  readonly credentials: Credentials;
   readonly logger: Logger;
 }
 
 /** The node's ports to kernel and API, and the runtime with everything that an earlier agent left. */
 async function startParts(
   stack: AsyncDisposableStack,
-  { options, supervisorPath, access, logger }: StartInput,
+  { options, supervisorPath, credentials, logger }: StartInput,
 ): Promise<Parts> {
   const clock = systemClock;
-  const logs = options.podLogsDir === undefined ? undefined : resolve(options.podLogsDir);
-  const paths = agentPaths(resolve(options.data), resolve(options.run), logs);
-  stack.use(claimDirectory(paths.data, { role: 'agent', mode: 0o700, option: '--data' }));
-  removeDrafts(paths.data);
-  stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
-  if (logs !== undefined)
-    stack.use(claimDirectory(logs, { role: 'logs', mode: 0o755, option: '--pod-logs-dir' }));
-  const cluster = createClusterGuard({ file: paths.clusterFile, server: access.server, clock, logger });
-  const client = clientOf(stack, access, cluster);
+  const paths = claimPaths(stack, options);
+  const cluster = createClusterGuard({
+    file: paths.clusterFile,
+    server: credentials.access.server,
+    clock,
+    logger,
+  });
+  const { client, proxyClient, followed, renewed } = connectByFiles(stack, {
+    options,
+    credentials,
+    cluster,
+    logger,
+  });
   const informers = stack.use(createInformers({ client, clock, logger }));
-  const proxy = proxyAccess(options);
   const clusterInformers =
-    proxy === undefined
+    proxyClient === undefined
       ? informers
-      : stack.use(createInformers({ client: clientOf(stack, proxy, cluster), clock, logger }));
+      : stack.use(createInformers({ client: proxyClient, clock, logger }));
   const kernel = stack.use(
     await createNetlinkWorker({
       onDeath: (error) => {
@@ -212,28 +224,75 @@ async function startParts(
     ),
   );
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
-  const own = { options, paths, clock, logger, hostNames };
-  return { ...own, informers, clusterInformers, kernel, network, runtime, cluster };
+  const own = { options, paths, clock, logger, credentials: followed, renewed };
+  return { ...own, informers, clusterInformers, kernel, network, runtime, cluster, hostNames };
 }
 
-function clientOf(
+interface FilesToConnectBy {
+  readonly options: NodeOptions;
+  readonly credentials: Credentials;
+  readonly cluster: ClusterGuard;
+  readonly logger: Logger;
+}
+
+/** The way to the API server, by credentials that may be renewed in their files. */
+function connectByFiles(
   stack: AsyncDisposableStack,
-  access: HttpTransportOptions,
-  { admit }: ClusterGuard,
-): ApiClient {
-  const transport = stack.use(createHttpTransport({ ...access, admit }));
-  return createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
-}
-
-/** As whom the node's proxy, DNS and routes ask, where there is such an identity: a node may not read all Nodes. */
-function proxyAccess({ credentials }: NodeOptions): HttpTransportOptions | undefined {
-  const path = join(credentials, proxyKubeconfigName);
-  return existsSync(path) ? loadKubeconfig(path, systemClock) : undefined;
+  { options, credentials, cluster, logger }: FilesToConnectBy,
+): {
+  readonly client: ApiClient;
+  /** As whom the node's proxy, DNS and routes ask, where there is such an identity: a node may not read all Nodes. */
+  readonly proxyClient: ApiClient | undefined;
+  readonly followed: FollowedCredentials;
+  readonly renewed: Parts['renewed'];
+} {
+  const renewed: Parts['renewed'] = new Set();
+  const followed = stack.use(
+    followCredentials(credentials, {
+      directory: resolve(options.credentials),
+      nodeName: options.nodeName,
+      clock: systemClock,
+      logger,
+      onChange: ({ tls }) => renewed.forEach((tell) => tell(tls)),
+    }),
+  );
+  const clientBy = (
+    first: HttpTransportOptions,
+    now: (held: Credentials) => HttpTransportOptions | undefined,
+  ): ApiClient => {
+    const transport = stack.use(
+      createHttpTransport({
+        ...first,
+        credentials: () => now(followed.current()) ?? first,
+        admit: cluster.admit,
+      }),
+    );
+    return createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
+  };
+  const { proxyAccess } = credentials;
+  return {
+    client: clientBy(credentials.access, ({ access }) => access),
+    proxyClient: proxyAccess && clientBy(proxyAccess, (held) => held.proxyAccess),
+    followed,
+    renewed,
+  };
 }
 
 /** A file that was named is taken as it is. */
 function filesOfNames({ resolvConf }: NodeOptions): HostNameFiles {
   return resolvConf === undefined ? hostNameFiles : { ...hostNameFiles, resolvConf, resolved: undefined };
+}
+
+/** The node's directories, proven ours and nobody else's. */
+function claimPaths(stack: AsyncDisposableStack, { data, run, podLogsDir }: NodeOptions): AgentPaths {
+  const logs = podLogsDir === undefined ? undefined : resolve(podLogsDir);
+  const paths = agentPaths(resolve(data), resolve(run), logs);
+  stack.use(claimDirectory(paths.data, { role: 'agent', mode: 0o700, option: '--data' }));
+  removeDrafts(paths.data);
+  stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
+  if (logs !== undefined)
+    stack.use(claimDirectory(logs, { role: 'logs', mode: 0o755, option: '--pod-logs-dir' }));
+  return paths;
 }
 
 /** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
@@ -309,7 +368,6 @@ async function startNetwork(
 
 function startPods(parts: Parts): Promise<Kubelet> {
   const { options, paths, clock, logger, informers, network, runtime, hostNames } = parts;
-  const read = (name: string): string => readFileSync(join(options.credentials, name), 'utf8');
   return startKubelet({
     nodeName: options.nodeName,
     nodeIps: [options.nodeIp],
@@ -340,7 +398,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     server: {
       host: options.nodeIp,
       port: kubeletPort,
-      tls: { cert: read('serving.crt'), key: read('serving.key'), clientCa: read('ca.crt') },
+      tls: parts.credentials.current().tls,
     },
     versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
   });

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
-import { removeDrafts, writeDurably } from '#base/durable-file.ts';
+import { removeDrafts } from '#base/durable-file.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
@@ -26,11 +25,11 @@ import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { readEtcdListen } from './etcd-listen.ts';
+import { keepCertificates, writeNodeCredentials, writePrivate } from './credentials/keep-certificates.ts';
 import { giveMemoryBack } from './program/give-memory-back.ts';
 import { createLogger } from './program/log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { refuseOptions, serverOptionProblems } from './program/program-options.ts';
-import { proxyKubeconfigName } from './paths.ts';
 import { startPodRoutes } from './pod-routes.ts';
 import { announceReady } from './program/ready.ts';
 import { stopSignal } from './program/stop-signal.ts';
@@ -72,12 +71,14 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   );
   removeDrafts(dataDir); // The store's lock says that nobody else writes here.
   const url = `https://${options.advertiseAddress}:${advertisedPort(listeners)}`;
-  await writePrivate(
-    adminKubeconfigPath(options, dataDir, logger),
-    server.adminKubeconfig(options.adminServer ?? url),
-  );
-  for (const node of nodes)
-    await writeNodeCredentials(server, join(dataDir, 'nodes', node.name), { ...node, serverUrl: url });
+  const adminPath = adminKubeconfigPath(options, dataDir, logger);
+  const writeAdmin = (): Promise<void> =>
+    writePrivate(adminPath, server.adminKubeconfig(options.adminServer ?? url));
+  await writeAdmin();
+  const nodesDirectory = join(dataDir, 'nodes');
+  for (const { name, ip } of nodes)
+    await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: [ip], serverUrl: url });
+  stack.use(keepCertificates({ server, nodesDirectory, writeAdmin, clock: systemClock, logger }));
   const loops = { options, logger, clock: systemClock };
   const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
   stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
@@ -152,28 +153,6 @@ function adminKubeconfigPath(
   if (problem === undefined) return resolve(adminKubeconfig ?? own);
   logger.warn({ problem, written: own }, 'the kubeconfig is in the data directory');
   return own;
-}
-
-async function writePrivate(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeDurably(path, text);
-}
-
-/** What `podwright agent --credentials` reads. */
-async function writeNodeCredentials(
-  server: ApiServer,
-  directory: string,
-  node: { readonly name: string; readonly ip: string; readonly serverUrl: string },
-): Promise<void> {
-  const credentials = await server.issueNodeCredentials(node.name, {
-    serverUrl: node.serverUrl,
-    hosts: [node.ip],
-  });
-  await writePrivate(join(directory, 'kubeconfig'), credentials.kubeconfig);
-  await writePrivate(join(directory, proxyKubeconfigName), credentials.proxyKubeconfig);
-  await writePrivate(join(directory, 'serving.crt'), credentials.serving.certPem);
-  await writePrivate(join(directory, 'serving.key'), credentials.serving.keyPem);
-  await writePrivate(join(directory, 'ca.crt'), credentials.caCertPem);
 }
 
 function clientOf(server: ApiServer, user: string): ApiClient {

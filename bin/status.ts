@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
+import { readAges, renderAges } from './credentials/certificate-ages.ts';
 import { nodesHere, type NodeHere } from './nodes-here.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
@@ -25,6 +26,10 @@ export async function runStatus(options: {
       up: { running, pid: state.pid, port: state.port },
     });
   }
+  const ages = await readAges(resolve(options.data));
+  const [first, ...troubles] = renderAges(ages, systemClock.now());
+  if (first !== undefined) say(`certificates ${first}`, { certificates: ages });
+  if (options.output === 'text') for (const trouble of troubles) print(`          ${trouble}`);
   for (const node of await nodesOf(options, say)) {
     try {
       const status = await node.control.status();

@@ -12,6 +12,8 @@ export interface HttpTransportOptions {
   readonly insecureSkipTlsVerify?: boolean | undefined;
   readonly clientCertPem?: string | undefined;
   readonly clientKeyPem?: string | undefined;
+  /** Instead of the three above, as they are when a connection is made: they are renewed while it runs. */
+  readonly credentials?: () => ClientCredentials;
   /** A bearer token, or where to get the current one: service account tokens are renewed in their file. */
   readonly token?: string | (() => string) | undefined;
   readonly clock: Clock;
@@ -22,6 +24,9 @@ export interface HttpTransportOptions {
    */
   readonly admit?: (ask: AskPath) => Promise<void>;
 }
+
+/** PEM. */
+export type ClientCredentials = Pick<HttpTransportOptions, 'caPem' | 'clientCertPem' | 'clientKeyPem'>;
 
 export type AskPath = (path: string) => Promise<{ readonly status: number; readonly body: string }>;
 
@@ -236,10 +241,11 @@ function requestHeaders(
 }
 
 function tlsOptions(options: HttpTransportOptions): Readonly<Record<string, unknown>> {
+  const { caPem, clientCertPem, clientKeyPem } = options.credentials?.() ?? options;
   return {
-    ...(options.caPem === undefined ? {} : { ca: options.caPem }),
-    ...(options.clientCertPem === undefined ? {} : { cert: options.clientCertPem }),
-    ...(options.clientKeyPem === undefined ? {} : { key: options.clientKeyPem }),
+    ...(caPem === undefined ? {} : { ca: caPem }),
+    ...(clientCertPem === undefined ? {} : { cert: clientCertPem }),
+    ...(clientKeyPem === undefined ? {} : { key: clientKeyPem }),
     ...(options.serverName === undefined ? {} : { servername: options.serverName }),
     rejectUnauthorized: options.insecureSkipTlsVerify !== true,
     ALPNProtocols: ['h2'],

@@ -62,6 +62,8 @@ export interface Kubelet extends AsyncDisposable {
   readonly registered: Promise<Node>;
   /** Where the HTTPS server listens. */
   readonly port: number;
+  /** What its server shows and believes, from the next connection on. */
+  setTls(tls: KubeletTls): void;
   /** Looks at the state of runtime and network at once, instead of within ten seconds. */
   refreshNode(): void;
 }
@@ -131,6 +133,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   return {
     registered: agent.registered,
     port: server.port,
+    setTls: (tls) => server.setTls(tls),
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -11,7 +11,7 @@ import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from '#bin/program/command-options.ts';
 import { adminKubeconfigProblems } from '#bin/admin-kubeconfig.ts';
 import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
-import { nodeNameOf } from '#bin/node-identity.ts';
+import { nodeNameOf } from '#bin/credentials/node-identity.ts';
 import { checkClaim } from '#bin/ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup } from '#bin/ownership/own-cgroup.ts';
 import { agentOptionProblems, serverOptionProblems } from '#bin/program/program-options.ts';

@@ -25,7 +25,7 @@ import { addressKey } from './services/claims.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
 import { handle } from './chain/handle.ts';
 import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
-import { createHttpServer } from './serve/http-server.ts';
+import { createHttpServer, servingContext } from './serve/http-server.ts';
 import { createInProcessTransport } from './serve/in-process.ts';
 import { RequestTurns } from './serve/request-turns.ts';
 import { RequestMetrics } from './serve/metrics.ts';
@@ -99,6 +99,13 @@ export interface ApiServer extends AsyncDisposable {
   ): Promise<NodeCredentials>;
   /** A kubeconfig for any user, by a new client certificate. */
   issueKubeconfig(user: User, serverUrl: string): Promise<string>;
+  /** Whether a node's serving certificate is of this cluster, for those hosts, and needs no renewal yet. */
+  isNodeServingUsable(pair: KeyPair, hosts: readonly string[]): boolean;
+  /**
+   * Makes anew what of the server's own certificates is about to expire, and shows it from the next handshake on; connections that
+   * are open go on. @returns the names of those made anew, as in `pki/`
+   */
+  renewCertificates(): Promise<readonly string[]>;
   /** Ends watches, answers what is under way, closes the store. */
   close(): Promise<void>;
 }
@@ -121,7 +128,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const hosts = [
     ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
   ];
-  const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, nowMs: clock.now() });
+  const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, now: () => clock.now() });
   const etcd =
     options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store, pki, clock }));
   const closing = new AbortController();
@@ -178,10 +185,9 @@ function openStore({ dataDir, etcd, clock, logger = silentLogger }: ApiServerOpt
   });
 }
 
-function nodeDialer({ caCertPem, kubeletClient }: ClusterPki, { mayDial }: ApiServerOptions): NodeDialer {
+function nodeDialer(pki: ClusterPki, { mayDial }: ApiServerOptions): NodeDialer {
   return createNodeDialer({
-    caCertPem,
-    client: kubeletClient,
+    credentials: () => ({ caCertPem: pki.caCertPem, client: pki.kubeletClient }),
     ...(mayDial === undefined ? {} : { mayDial }),
   });
 }
@@ -197,15 +203,16 @@ function runningServer(
   },
 ): ApiServer {
   const { store, pki, servers, etcdUrls, owned } = parts;
-  const { caCertPem } = pki;
   const close = (): Promise<void> => owned.disposeAsync();
   const issueKubeconfig = async (user: User, server: string): Promise<string> => {
     const client = await pki.issueClient(user.name, user.groups);
-    return renderKubeconfig({ server, caCertPem, user: user.name, client });
+    return renderKubeconfig({ server, caCertPem: pki.caCertPem, user: user.name, client });
   };
   return {
     ports: servers.map((server) => server.port),
-    caCertPem,
+    get caCertPem() {
+      return pki.caCertPem;
+    },
     store,
     etcdUrls,
     kinds: context.kinds,
@@ -216,7 +223,12 @@ function runningServer(
     transport: (user = localAdmin) =>
       createInProcessTransport((request) => handle(context, request), { user, turns: context.turns }),
     adminKubeconfig: (server) =>
-      renderKubeconfig({ server, caCertPem, user: 'kubernetes-admin', client: pki.admin }),
+      renderKubeconfig({
+        server,
+        caCertPem: pki.caCertPem,
+        user: 'kubernetes-admin',
+        client: pki.admin,
+      }),
     issueNodeCredentials: async (name, { serverUrl, hosts }) => {
       const user = { name: `system:node:${name}`, groups: ['system:nodes'] };
       const serving = await pki.issueServing(user.name, user.groups, [...new Set([name, ...hosts])]);
@@ -224,8 +236,14 @@ function runningServer(
         kubeconfig: await issueKubeconfig(user, serverUrl),
         proxyKubeconfig: await issueKubeconfig({ name: 'system:kube-proxy', groups: [] }, serverUrl),
         serving,
-        caCertPem,
+        caCertPem: pki.caCertPem,
       };
+    },
+    isNodeServingUsable: (pair, hosts) => pki.isUsable(pair, hosts),
+    renewCertificates: async () => {
+      const renewed = await pki.renew();
+      if (renewed.length > 0) for (const { server } of servers) server.setSecureContext(servingContext(pki));
+      return renewed;
     },
     issueKubeconfig,
     close,

@@ -4,7 +4,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import path from 'node:path';
-import { TLSSocket } from 'node:tls';
+import { TLSSocket, type SecureContextOptions } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
@@ -51,6 +51,8 @@ export interface KubeletTls {
 
 export interface KubeletServer extends AsyncDisposable {
   readonly port: number;
+  /** From the next handshake on; connections that are open go on. */
+  setTls(tls: KubeletTls): void;
 }
 
 /** The group of administrators, of which the API server's client certificate is one (kubeadm's PKI). */
@@ -76,12 +78,9 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   const open = new Set<Duplex>();
   const followers: LogFollowers = new Set();
   const server = https.createServer({
-    key: tls.key,
-    cert: tls.cert,
-    ca: tls.clientCa,
+    ...secureContext(tls),
     requestCert: true,
     rejectUnauthorized: false, // Answered with 401, which says more than a broken handshake.
-    minVersion: 'TLSv1.2',
     maxHeaderSize: headerBytesMax,
     handshakeTimeout: handshakeMs,
     headersTimeout: headersMs,
@@ -112,6 +111,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   await once(server, 'listening');
   return {
     port: portOf(server.address()),
+    setTls: (renewed) => server.setSecureContext(secureContext(renewed)),
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close');
       server.close();
@@ -119,6 +119,10 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
       await closed;
     },
   };
+}
+
+function secureContext({ key, cert, clientCa }: KubeletTls): SecureContextOptions {
+  return { key, cert, ca: clientCa, minVersion: 'TLSv1.2' };
 }
 
 function portOf(address: AddressInfo | string | null): number {

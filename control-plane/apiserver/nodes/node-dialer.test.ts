@@ -37,7 +37,10 @@ describe('createNodeDialer()', () => {
       issueCertificate(authority, { commonName, hosts: ['127.0.0.1'], usages, nowMs: Date.now() });
     serving = await issue('kubelet', ['server']);
     const client = await issue('apiserver', ['client']);
-    dialer = createNodeDialer({ caCertPem: authority.certPem, client, mayDial: () => true });
+    dialer = createNodeDialer({
+      credentials: () => ({ caCertPem: authority.certPem, client }),
+      mayDial: () => true,
+    });
   });
   afterAll(() => {
     dialer[Symbol.dispose]();

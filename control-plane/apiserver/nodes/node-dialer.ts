@@ -42,8 +42,8 @@ export interface NodeDialer extends Disposable {
 }
 
 export interface NodeDialerOptions {
-  readonly caCertPem: string;
-  readonly client: KeyPair;
+  /** As they are now: asked for each connection. */
+  readonly credentials: () => { readonly caCertPem: string; readonly client: KeyPair };
   /** Default `isDialable`; for tests, whose kubelets and pods are on loopback. */
   readonly mayDial?: MayDial;
 }
@@ -52,10 +52,14 @@ const connectTimeoutMs = 10_000;
 const socketsPerNodeMax = 256;
 
 export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
-  const { caCertPem, client, mayDial = isDialable } = options;
+  const { credentials, mayDial = isDialable } = options;
   const lookup = guardedLookup(mayDial);
-  const kubeletTls = { ca: caCertPem, cert: client.certPem, key: client.keyPem };
-  const kubeletAgent = new https.Agent({ ...kubeletTls, keepAlive: true, maxSockets: socketsPerNodeMax });
+  const kubeletTls = (): Pick<tls.SecureContextOptions, 'ca' | 'cert' | 'key'> => {
+    const { caCertPem: ca, client } = credentials();
+    return { ca, cert: client.certPem, key: client.keyPem };
+  };
+  // Keeps a connection for those alone who show the same certificate.
+  const kubeletAgent = new https.Agent({ keepAlive: true, maxSockets: socketsPerNodeMax });
   return {
     request: async (endpoint, { method, path, headers, body, signal }) => {
       const { host, port, scheme } = endpoint;
@@ -65,7 +69,7 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
       const open = (fresh: { readonly agent?: false }): http.ClientRequest => {
         if (scheme === 'http') return http.request({ ...options, ...fresh });
         if (scheme === 'https') return https.request({ ...options, rejectUnauthorized: false, ...fresh });
-        return https.request({ ...options, ...kubeletTls, agent: kubeletAgent, ...fresh });
+        return https.request({ ...options, ...kubeletTls(), agent: kubeletAgent, ...fresh });
       };
       const isWhole = body === undefined || body instanceof Uint8Array;
       const first = await answerOf(open(isWhole ? {} : { agent: false }), body);
@@ -86,7 +90,7 @@ export function createNodeDialer(options: NodeDialerOptions): NodeDialer {
               port,
               lookup,
               timeout: connectTimeoutMs,
-              ...(scheme === 'kubelet' ? kubeletTls : { rejectUnauthorized: false }),
+              ...(scheme === 'kubelet' ? kubeletTls() : { rejectUnauthorized: false }),
             });
       socket.once(scheme === 'http' ? 'connect' : 'secureConnect', () => {
         socket.setTimeout(0);

@@ -1,4 +1,11 @@
-import { createPrivateKey, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  KeyObject,
+  randomBytes,
+  webcrypto,
+  X509Certificate,
+} from 'node:crypto';
 import type * as X509Module from '@peculiar/x509';
 import { familyOfIp } from '#base/ip.ts';
 
@@ -28,11 +35,21 @@ const backdateMs = 300_000;
 export async function createAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
   const x509 = await loadX509();
   const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certPem = await signAuthority(new x509.Name([{ CN: [commonName] }]), keys, nowMs);
+  return { certPem, keyPem: keyPemOf(keys.privateKey) };
+}
+
+async function signAuthority(
+  name: X509Module.Name,
+  keys: webcrypto.CryptoKeyPair,
+  nowMs: number,
+): Promise<string> {
+  const x509 = await loadX509();
   const usage =
     x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature;
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: [{ CN: [commonName] }],
+    name: name.toString(),
     notBefore: new Date(nowMs - backdateMs),
     notAfter: new Date(nowMs + caLifeMs),
     signingAlgorithm: algorithm,
@@ -43,7 +60,26 @@ export async function createAuthority(commonName: string, nowMs: number): Promis
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certPem: `${certificate.toString('pem')}\n`, keyPem: keyPemOf(keys.privateKey) };
+  return `${certificate.toString('pem')}\n`;
+}
+
+/**
+ * The authority again with its own key and name, for another ten years: what it signed stays good, and those who know the old
+ * certificate believe what is signed from now on.
+ */
+export async function renewAuthority(authority: KeyPair, nowMs: number): Promise<KeyPair> {
+  const x509 = await loadX509();
+  const spki = createPublicKey(authority.certPem).export({ type: 'spki', format: 'der' });
+  const publicKey = await webcrypto.subtle.importKey('spki', spki, algorithm, true, ['verify']);
+  const keys = { privateKey: await importKey(authority.keyPem), publicKey };
+  const certPem = await signAuthority(new x509.X509Certificate(authority.certPem).subjectName, keys, nowMs);
+  return { certPem, keyPem: authority.keyPem };
+}
+
+/** Whether an authority should be renewed: it signed itself, and outlives what it signs no more. */
+export function isAuthorityOld(authority: KeyPair, nowMs: number): boolean {
+  const certificate = new X509Certificate(authority.certPem);
+  return certificate.subject === certificate.issuer && certificate.validToDate.getTime() - nowMs < leafLifeMs;
 }
 
 /** A new certificate with a new key, signed by the authority. */
@@ -83,6 +119,9 @@ async function signPublicKey(
   return `${certificate.toString('pem')}\n`;
 }
 
+/** A certificate is renewed when it has no longer left. */
+export const renewBeforeMs: number = 30 * dayMs;
+
 /** Whether the pair can serve for the hosts for a while yet, and is of the authority. */
 export function isUsable(
   pair: KeyPair,
@@ -92,7 +131,7 @@ export function isUsable(
 ): boolean {
   const certificate = new X509Certificate(pair.certPem);
   const issuer = new X509Certificate(authority.certPem);
-  const isFresh = certificate.validToDate.getTime() - nowMs > 30 * dayMs;
+  const isFresh = certificate.validToDate.getTime() - nowMs > renewBeforeMs;
   const covers = (host: string): boolean =>
     (isAddress(host) ? certificate.checkIP(host) : certificate.checkHost(host)) !== undefined;
   // Renewed key first, certificate last: cut off between, they are not of each other.

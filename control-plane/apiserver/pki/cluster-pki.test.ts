@@ -13,8 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const open = (): Promise<ClusterPki> =>
-  ensureClusterPki({ directory, hosts: ['localhost'], nowMs: Date.now() });
+const open = (): Promise<ClusterPki> => ensureClusterPki({ directory, hosts: ['localhost'], now: Date.now });
 
 it('a key whose certificate was not written any more gets a new one, and drafts of a killed start go', async () => {
   const first = await open();

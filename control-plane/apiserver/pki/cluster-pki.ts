@@ -5,13 +5,15 @@ import { removeDrafts, writeDurablySync } from '#base/durable-file.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import {
   createAuthority,
+  isAuthorityOld,
   isUsable,
   issueCertificate,
+  renewAuthority,
   type CertificateRequest,
   type KeyPair,
 } from './certificate.ts';
 
-/** The keys and certificates of a cluster, kept in one directory and reused for as long as they serve. */
+/** The keys and certificates of a cluster, as they are now, kept in one directory and reused for as long as they serve. */
 export interface ClusterPki {
   readonly caCertPem: string;
   /** What the API server shows to its clients. */
@@ -29,47 +31,95 @@ export interface ClusterPki {
     organizations: readonly string[],
     hosts: readonly string[],
   ): Promise<KeyPair>;
+  /** Makes anew what is about to expire. @returns which: `ca`, `apiserver`, `admin`, `apiserver-kubelet-client` */
+  renew(): Promise<readonly string[]>;
+  /** Whether a pair is of this authority, fits the hosts, and needs no renewal yet. */
+  isUsable(pair: KeyPair, hosts: readonly string[]): boolean;
 }
 
 export interface PkiOptions {
   readonly directory: string;
   /** DNS names and addresses by which clients reach the API server. */
   readonly hosts: readonly string[];
-  readonly nowMs: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 /** Opens the directory, making what it lacks, what is about to expire, and a serving certificate that misses a host. */
 export async function ensureClusterPki(options: PkiOptions): Promise<ClusterPki> {
-  const { directory, hosts, nowMs } = options;
+  const { directory, hosts, now } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   removeDrafts(directory);
-  const authority =
-    readPair(directory, 'ca') ?? savePair(directory, 'ca', await createAuthority('podwright-ca', nowMs));
-  const ensure = async (name: string, request: Omit<CertificateRequest, 'nowMs'>): Promise<KeyPair> => {
-    const present = readPair(directory, name);
-    if (present !== undefined && isUsable(present, authority, request.hosts ?? [], nowMs)) return present;
-    return savePair(directory, name, await issueCertificate(authority, { ...request, nowMs }));
+  const held = {
+    authority:
+      readPair(directory, 'ca') ?? savePair(directory, 'ca', await createAuthority('podwright-ca', now())),
   };
+  const ensure = async (wanted: Wanted): Promise<KeyPair> => {
+    const present = readPair(directory, wanted.name);
+    if (present !== undefined && isUsable(present, held.authority, wanted.hosts ?? [], now())) return present;
+    const issued = await issueCertificate(held.authority, { ...wanted, nowMs: now() });
+    return savePair(directory, wanted.name, issued);
+  };
+  const wantedPairs = wantedOf(hosts);
+  const ensureAll = async (): Promise<Pairs> => {
+    const [serving, admin, kubeletClient] = await Promise.all([
+      ensure(wantedPairs.serving),
+      ensure(wantedPairs.admin),
+      ensure(wantedPairs.kubeletClient),
+    ]);
+    return { serving, admin, kubeletClient };
+  };
+  let pairs = await ensureAll();
+  return {
+    get caCertPem() {
+      return held.authority.certPem;
+    },
+    get serving() {
+      return pairs.serving;
+    },
+    get admin() {
+      return pairs.admin;
+    },
+    get kubeletClient() {
+      return pairs.kubeletClient;
+    },
+    serviceAccountKeyPem: ensureServiceAccountKey(directory),
+    issueClient: (commonName, organizations) =>
+      issueCertificate(held.authority, { commonName, organizations, usages: ['client'], nowMs: now() }),
+    issueServing: (commonName, organizations, names) => {
+      const request = { commonName, organizations, hosts: names, usages: ['server'] as const, nowMs: now() };
+      return issueCertificate(held.authority, request);
+    },
+    renew: async () => {
+      const isOld = isAuthorityOld(held.authority, now());
+      if (isOld) held.authority = savePair(directory, 'ca', await renewAuthority(held.authority, now()));
+      const before = pairs;
+      pairs = await ensureAll();
+      const names = (['serving', 'admin', 'kubeletClient'] as const).filter(
+        (each) => before[each].certPem !== pairs[each].certPem,
+      );
+      return [...(isOld ? ['ca'] : []), ...names.map((each) => wantedPairs[each].name)];
+    },
+    isUsable: (pair, names) => isUsable(pair, held.authority, names, now()),
+  };
+}
+
+type Pairs = Readonly<Record<'serving' | 'admin' | 'kubeletClient', KeyPair>>;
+
+/** A certificate with the name of its files. */
+type Wanted = Omit<CertificateRequest, 'nowMs'> & { readonly name: string };
+
+function wantedOf(hosts: readonly string[]): Readonly<Record<keyof Pairs, Wanted>> {
   const masters = ['system:masters'];
-  const [serving, admin, kubeletClient] = await Promise.all([
-    ensure('apiserver', { commonName: 'kube-apiserver', hosts, usages: ['server'] }),
-    ensure('admin', { commonName: 'kubernetes-admin', organizations: masters, usages: ['client'] }),
-    ensure('apiserver-kubelet-client', {
+  return {
+    serving: { name: 'apiserver', commonName: 'kube-apiserver', hosts, usages: ['server'] },
+    admin: { name: 'admin', commonName: 'kubernetes-admin', organizations: masters, usages: ['client'] },
+    kubeletClient: {
+      name: 'apiserver-kubelet-client',
       commonName: 'kube-apiserver-kubelet-client',
       organizations: masters,
       usages: ['client'],
-    }),
-  ]);
-  return {
-    caCertPem: authority.certPem,
-    serving,
-    admin,
-    kubeletClient,
-    serviceAccountKeyPem: ensureServiceAccountKey(directory),
-    issueClient: (commonName, organizations) =>
-      issueCertificate(authority, { commonName, organizations, usages: ['client'], nowMs }),
-    issueServing: (commonName, organizations, names) =>
-      issueCertificate(authority, { commonName, organizations, hosts: names, usages: ['server'], nowMs }),
+    },
   };
 }
 

@@ -76,16 +76,23 @@ const answeringMs = 15_000;
 const resetsBurstMax = 1000;
 const resetsPerSecond = 100;
 
+/** What a listener shows, and whose clients it believes: of tls.createServer, and of setSecureContext while it runs. */
+export function servingContext({ serving, caCertPem }: Pick<HttpServerOptions, 'serving' | 'caCertPem'>): {
+  readonly key: string;
+  readonly cert: string;
+  readonly ca: string;
+  readonly minVersion: 'TLSv1.2';
+} {
+  return { key: serving.keyPem, cert: serving.certPem, ca: caCertPem, minVersion: 'TLSv1.2' };
+}
+
 /** HTTP/2 and HTTP/1.1 on one TLS port, each request through `handle`. Not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Http2SecureServer {
   const server = createSecureServer({
     allowHTTP1: true,
-    key: options.serving.keyPem,
-    cert: options.serving.certPem,
-    ca: options.caCertPem,
+    ...servingContext(options),
     requestCert: true,
     rejectUnauthorized: false, // Authentication decides: a token may stand in for a certificate.
-    minVersion: 'TLSv1.2',
     settings: {
       maxConcurrentStreams: streamsMax,
       initialWindowSize: windowBytes,

@@ -27,7 +27,7 @@ export async function startServed(directory: string): Promise<Served> {
   const pki = await ensureClusterPki({
     directory: join(directory, 'pki'),
     hosts: ['127.0.0.1', 'localhost'],
-    nowMs: systemClock.now(),
+    now: Date.now,
   });
   const { certPem: cert, keyPem: key } = pki.serving;
   const server = undo.use(

@@ -281,7 +281,7 @@ describe('ensureClusterPki()', () => {
     'names the file when %s is cut off',
     async (file) => {
       const directory = mkdtempSync(join(tmpdir(), 'podwright-pki-'));
-      const options = { directory, hosts: ['localhost'], nowMs: Date.now() };
+      const options = { directory, hosts: ['localhost'], now: Date.now };
       await ensureClusterPki(options);
       const path = join(directory, file);
       const whole = readFileSync(path, 'utf8');
