@@ -1,5 +1,6 @@
 import type { PolicyRule } from '#api/generated/objects.ts';
 import type {
+  Attributes,
   Authorizer,
   Decision,
   ResourceAttributes,
@@ -10,6 +11,8 @@ import type { User } from '#control-plane/apiserver/serve/request.ts';
 import type { NodeGraph } from './node-graph.ts';
 
 const leaseNamespace = 'kube-node-lease';
+/** As whom an agent's proxy, DNS and routes ask. */
+const proxyUser = 'system:kube-proxy';
 const allowed: Decision = { decision: 'allow', reason: '' };
 
 /** What a node asks for, where the answer depends on the node. */
@@ -34,6 +37,8 @@ export function nodeAuthorizer(graph: NodeGraph, rules: readonly PolicyRule[]): 
     name: 'Node',
     decide: (attributes) => {
       const node = nodeNameOf(attributes.user);
+      if (asksWhichCluster(attributes) && (node !== undefined || attributes.user.name === proxyUser))
+        return allowed;
       if (node === undefined) return noOpinion('');
       if (node === '') return noOpinion(`unknown node for user ${JSON.stringify(attributes.user.name)}`);
       if (attributes.kind === 'resource') {
@@ -43,8 +48,25 @@ export function nodeAuthorizer(graph: NodeGraph, rules: readonly PolicyRule[]): 
       }
       return rules.some((rule) => allows(rule, attributes)) ? allowed : noOpinion('');
     },
-    rulesOf: (user) => (nodeNameOf(user) === undefined ? nothing : { ...nothing, incomplete: true }),
+    rulesOf: (user) =>
+      nodeNameOf(user) === undefined && user.name !== proxyUser ? nothing : { ...nothing, incomplete: true },
   };
+}
+
+/**
+ * Whether it is the uid of kube-system that is asked for, by which an agent knows its cluster before it acts on anything that a server says
+ * (agent/node/cluster-guard.ts). Upstream's kubelets do not ask; a role of ours for it would be an object that no other cluster has.
+ */
+function asksWhichCluster(attributes: Attributes): boolean {
+  if (attributes.kind === 'path') return false;
+  const { verb, group, resource, subresource, name } = attributes;
+  return (
+    verb === 'get' &&
+    group === '' &&
+    resource === 'namespaces' &&
+    subresource === '' &&
+    name === 'kube-system'
+  );
 }
 
 function noOpinion(reason: string): Decision {
