@@ -137,6 +137,16 @@ describe.each(Object.entries(transports))('port-forward over %s', (_name, makeTr
     await expectServing(client);
   });
 
+  test('the pod ends first: both streams end, for a client that gives the connection up only then', async () => {
+    await using client = await startClient();
+
+    const { data, error } = await client.connect(5);
+    expect([await readText(data), await readText(error)]).toEqual(['bye', '']);
+    data.end(); // kubectl 1.20 closes the connection of whom it forwards, and hears that this one has ended.
+    await takenAll.promise;
+    await expectServing(client);
+  });
+
   test('the pod ends first, and takes what the client sends then', async () => {
     await using client = await startClient();
 

@@ -117,8 +117,10 @@ async function forward(
     data.end(() => data.destroy());
     return;
   }
+  // kubectl before 1.30 gives its connection up only when both streams have ended: that of errors ends with what the pod sends.
+  socket.once('end', () => error.end());
   await join(data, socket, clock);
-  error.end();
+  if (!error.writableEnded) error.end();
 }
 
 /**
