@@ -7,10 +7,10 @@ const env = (secret: string): object => ({ envFrom: [{ secretRef: { name: secret
 
 describe('what a node may read', () => {
   let test: TestServer;
-  const reads = async (secret: string, node = 'a'): Promise<boolean> => {
+  const reads = async (secret: string, node = 'a', of = test): Promise<boolean> => {
     const path = `/api/v1/namespaces/default/secrets/${secret}`;
     const user = { name: `system:node:${node}`, groups: ['system:nodes'] };
-    const { status } = await test.server.transport(user).request({ method: 'GET', path, headers: {} });
+    const { status } = await of.server.transport(user).request({ method: 'GET', path, headers: {} });
     return status !== 403;
   };
   beforeAll(async () => {
@@ -42,9 +42,10 @@ describe('what a node may read', () => {
       podNamed('q', { spec: { nodeName: 'a', containers: [{ name: 'c', image: 'i', ...env('later') }] } }),
     );
     await test.server.close();
-    test = await startTestServer({ dataDir: test.directory });
-    expect(await reads('later')).toBe(true);
-    await test.call('DELETE', `${pods}/q`, { body: { gracePeriodSeconds: 0 } });
-    expect(await reads('later')).toBe(false);
+    await using again = await startTestServer({ dataDir: test.directory });
+
+    expect(await reads('later', 'a', again)).toBe(true);
+    await again.call('DELETE', `${pods}/q`, { body: { gracePeriodSeconds: 0 } });
+    expect(await reads('later', 'a', again)).toBe(false);
   });
 });

@@ -98,13 +98,14 @@ describe('a cluster', () => {
       subjects: [],
     });
     await test.server.close();
-    test = await startTestServer({ dataDir: test.directory });
+    await using again = await startTestServer({ dataDir: test.directory });
+
     for (const name of ['system:discovery', 'system:basic-user']) {
-      expect((await test.call('GET', `${path}/${name}`)).json['rules']).toEqual(
+      expect((await again.call('GET', `${path}/${name}`)).json['rules']).toEqual(
         named('clusterroles', name).rules,
       );
     }
-    const bound = await test.call(
+    const bound = await again.call(
       'GET',
       '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/system:basic-user',
     );
