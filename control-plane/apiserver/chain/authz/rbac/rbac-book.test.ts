@@ -104,6 +104,18 @@ describe('RbacBook', () => {
     expect(made.held(alice, '')).toEqual([]);
   });
 
+  it('looks once at a role, however many bindings of one group there are', () => {
+    const made = book();
+    for (let index = 0; index < 1_000; index++)
+      made.putBinding(binding(`b${index}`, 'n', { kind: 'Group', name: 'g' }));
+    const looked = vi.spyOn(made, 'rulesOfRole');
+    expect(made.find({ ...asks('n'), verb: 'delete' })).toBeUndefined();
+    expect(looked).toHaveBeenCalledTimes(1);
+    for (let index = 0; index < 999; index++)
+      made.removeBinding(binding(`b${index}`, 'n', { kind: 'Group', name: 'g' }));
+    expect(through(made, asks('n'))).toContain('"b999/n"');
+  });
+
   it('looks at no binding of others, of which there are 10,000', () => {
     const own = binding('own', 'n', { kind: 'User', name: 'alice' });
     const made = book(own);

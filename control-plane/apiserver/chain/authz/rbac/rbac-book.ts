@@ -28,8 +28,8 @@ const groupPrefix = 'g:';
 export class RbacBook {
   /** By `namespace/name`; of ClusterRoles the namespace is ''. */
   readonly #roles = new Map<string, readonly PolicyRule[]>();
-  /** By subject, then by the namespace of the binding, then by binding. */
-  readonly #grants = new Map<string, Map<string, Map<string, Grant>>>();
+  /** By subject, then by the namespace of the binding, then by role (many bindings are of few), then by binding. */
+  readonly #grants = new Map<string, Map<string, Map<string, Map<string, Grant>>>>();
 
   putRole(namespace: string, name: string, rules: readonly PolicyRule[] = []): void {
     this.#roles.set(`${namespace}/${name}`, rules);
@@ -40,8 +40,8 @@ export class RbacBook {
   }
 
   /** undefined: there is none. */
-  rulesOfRole(namespace: string, { kind, name }: RoleRef): readonly PolicyRule[] | undefined {
-    return this.#roles.get(`${kind === 'Role' ? namespace : ''}/${name}`);
+  rulesOfRole(namespace: string, roleRef: RoleRef): readonly PolicyRule[] | undefined {
+    return this.#roles.get(roleKey(namespace, roleRef));
   }
 
   putBinding({
@@ -52,20 +52,29 @@ export class RbacBook {
     for (const subject of subjects) {
       const key = keyOf(subject, namespace);
       if (key === undefined) continue;
-      const byNamespace = ensure(this.#grants, key, () => new Map<string, Map<string, Grant>>());
-      const grant = { namespace, binding: name, role: roleRef, subject };
-      ensure(byNamespace, namespace, () => new Map<string, Grant>()).set(name, grant);
+      const byNamespace = ensure(this.#grants, key, () => new Map<string, Map<string, Map<string, Grant>>>());
+      const byRole = ensure(byNamespace, namespace, () => new Map<string, Map<string, Grant>>());
+      const grants = ensure(byRole, roleKey(namespace, roleRef), () => new Map<string, Grant>());
+      grants.set(name, { namespace, binding: name, role: roleRef, subject });
     }
   }
 
-  removeBinding({ metadata: { name = '', namespace = '' } = {}, subjects = [] }: ClusterRoleBinding): void {
+  removeBinding({
+    metadata: { name = '', namespace = '' } = {},
+    roleRef,
+    subjects = [],
+  }: ClusterRoleBinding): void {
     for (const subject of subjects) {
       const key = keyOf(subject, namespace);
       const byNamespace = key === undefined ? undefined : this.#grants.get(key);
-      const grants = byNamespace?.get(namespace);
-      if (key === undefined || byNamespace === undefined || grants === undefined) continue;
+      const byRole = byNamespace?.get(namespace);
+      const role = roleKey(namespace, roleRef);
+      const grants = byRole?.get(role);
+      if (key === undefined || byNamespace === undefined || byRole === undefined || grants === undefined)
+        continue;
       grants.delete(name);
-      if (grants.size === 0) byNamespace.delete(namespace);
+      if (grants.size === 0) byRole.delete(role);
+      if (byRole.size === 0) byNamespace.delete(namespace);
       if (byNamespace.size === 0) this.#grants.delete(key);
     }
   }
@@ -85,16 +94,27 @@ export class RbacBook {
     return [...this.#grantsOf(user, namespace)].flatMap((grant) => this.#rulesOf(grant));
   }
 
+  /** One for each role. */
   *#grantsOf({ name, groups }: User, namespace: string): Generator<Grant> {
     const keys = [`${userPrefix}${name}`, ...groups.map((group) => `${groupPrefix}${group}`)];
     for (const where of namespace === '' ? [''] : ['', namespace]) {
-      for (const key of keys) yield* this.#grants.get(key)?.get(where)?.values() ?? [];
+      for (const key of keys) {
+        for (const grants of this.#grants.get(key)?.get(where)?.values() ?? []) {
+          const [first] = grants.values();
+          if (first !== undefined) yield first;
+        }
+      }
     }
   }
 
   #rulesOf({ namespace, role }: Grant): readonly PolicyRule[] {
     return this.rulesOfRole(namespace, role) ?? [];
   }
+}
+
+/** Where the rules of a role are kept, that is named by a binding of a namespace. */
+function roleKey(namespace: string, { kind, name }: RoleRef): string {
+  return `${kind === 'Role' ? namespace : ''}/${name}`;
 }
 
 /** Whom a subject is; undefined for what nobody is. An account without a namespace is one of the binding's. */
