@@ -1,4 +1,6 @@
-import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { referencesOf } from '#api/pod/references.ts';
+import { at, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
 /** On a ServiceAccount, with a true value: its pods may use no Secrets but those that it lists. */
@@ -79,30 +81,7 @@ function refusedVariable(
   return undefined;
 }
 
-/** Whether a pod names a Secret anywhere (VisitPodSecretNames). */
+/** Whether a pod names a Secret anywhere. */
 function usesSecrets(pod: JsonObject): boolean {
-  if (objectsOf(at(pod, 'spec.imagePullSecrets')).length > 0) return true;
-  const containers = ['initContainers', 'containers', 'ephemeralContainers'].flatMap((list) =>
-    objectsOf(at(pod, ['spec', list])),
-  );
-  const isInEnvironment = containers.some(
-    (container) =>
-      objectsOf(container['envFrom']).some(({ secretRef }) => secretRef !== undefined) ||
-      objectsOf(container['env']).some((variable) => at(variable, 'valueFrom.secretKeyRef') !== undefined),
-  );
-  return isInEnvironment || objectsOf(at(pod, 'spec.volumes')).some(namesSecret);
-}
-
-const secretFields = [
-  'secret.secretName',
-  'azureFile.secretName',
-  ...['cephfs', 'flexVolume', 'rbd', 'scaleIO', 'iscsi', 'storageos'].map((kind) => `${kind}.secretRef.name`),
-  'csi.nodePublishSecretRef.name',
-];
-
-function namesSecret(volume: JsonObject): boolean {
-  return (
-    secretFields.some((field) => stringOf(at(volume, field)) !== '') ||
-    objectsOf(at(volume, 'projected.sources')).some(({ secret }) => secret !== undefined)
-  );
+  return [...referencesOf(typed<Pod>(pod))].some((reference) => reference.startsWith('secrets/'));
 }
