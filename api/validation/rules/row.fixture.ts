@@ -52,3 +52,7 @@ export const says = {
   mode: 'must be a number between 0 and 0777 (octal), both inclusive',
   notNegative: 'must be greater than or equal to 0',
 } as const;
+
+/** `Invalid value: "x": must …`, as JSON has the value. */
+export const invalid = (value: unknown, detail: string): string =>
+  `Invalid value: ${JSON.stringify(value)}: ${detail}`;

@@ -1,10 +1,12 @@
 import { daemonSet, deployment, replicaSet, statefulSet } from './apps/workloads.fixture.ts';
 import {
   mutatingAdmissionPolicy,
-  mutatingAdmissionPolicyBinding,
   validatingAdmissionPolicy,
-  validatingAdmissionPolicyBinding,
 } from './admissionregistration/policies.fixture.ts';
+import {
+  mutatingAdmissionPolicyBinding,
+  validatingAdmissionPolicyBinding,
+} from './admissionregistration/policy-bindings.fixture.ts';
 import {
   mutatingWebhookConfiguration,
   validatingWebhookConfiguration,
@@ -26,7 +28,9 @@ import { lease, priorityClass, runtimeClass } from './scheduling/classes.fixture
 import { configMap, namespace, secret, serviceAccount } from './core/config.fixture.ts';
 import { limitRange, resourceQuota } from './core/limits.fixture.ts';
 import { node } from './core/node.fixture.ts';
-import { persistentVolume, persistentVolumeClaim, volumeAttachment } from './core/volumes.fixture.ts';
+import { persistentVolumeClaim } from './core/persistent-volume-claim.fixture.ts';
+import { persistentVolume } from './core/persistent-volume.fixture.ts';
+import { volumeAttachment } from './storage/volume-attachment.fixture.ts';
 import { controllerRevision, podTemplate, replicationController } from './core/templates.fixture.ts';
 import { service } from './core/service.fixture.ts';
 import { endpoints, endpointSlice } from './discovery/endpoints.fixture.ts';
@@ -38,7 +42,8 @@ import { pod } from './pod/pod.fixture.ts';
 import { podDisruptionBudget } from './policy/disruption-budget.fixture.ts';
 import { csiNode, csiStorageCapacity } from './storage/csi.fixture.ts';
 import { horizontalPodAutoscaler } from './autoscaling/autoscaler.fixture.ts';
-import { cronJob, job } from './batch/job.fixture.ts';
+import { cronJob } from './batch/cron-job.fixture.ts';
+import { job } from './batch/job.fixture.ts';
 import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
 import type { RuleTable } from './rule-table.fixture.ts';
 

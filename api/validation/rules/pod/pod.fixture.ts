@@ -1,4 +1,4 @@
-import { ruleAt, says } from '#api/validation/rules/row.fixture.ts';
+import { invalid, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 import { containerRows } from './containers.fixture.ts';
 import { schedulingRows } from './scheduling.fixture.ts';
@@ -6,8 +6,6 @@ import { annotationRows, securityRows } from './security.fixture.ts';
 import { updateRows } from './update.fixture.ts';
 import { volumeNone, volumeRows } from './volumes.fixture.ts';
 
-const invalid = (value: unknown, detail: string): string =>
-  `Invalid value: ${JSON.stringify(value)}: ${detail}`;
 const c = 'spec.resourceClaims[0]';
 const named = (name: string, format: string, passes: string): RuleRow =>
   ruleAt(`spec.${name}`, 'a name', { passes, fails: 'A b' }, invalid('A b', format));

@@ -1,9 +1,7 @@
-import { oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
+import { invalid, oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow } from '#api/validation/rules/rule-table.fixture.ts';
 import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 
-const invalid = (value: unknown, detail: string): string =>
-  `Invalid value: ${JSON.stringify(value)}: ${detail}`;
 const required = 'requiredDuringSchedulingIgnoredDuringExecution';
 const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
 

@@ -1,8 +1,6 @@
-import { oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
+import { invalid, oneOfAt, ruleAt, says } from '#api/validation/rules/row.fixture.ts';
 import type { RuleRow } from '#api/validation/rules/rule-table.fixture.ts';
 
-const invalid = (value: unknown, detail: string): string =>
-  `Invalid value: ${JSON.stringify(value)}: ${detail}`;
 const id = 'must be between 0 and 2147483647, inclusive';
 
 /** What contexts of pods and of containers have in common. */

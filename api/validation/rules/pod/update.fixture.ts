@@ -1,8 +1,5 @@
-import { ruleAt } from '#api/validation/rules/row.fixture.ts';
+import { invalid, ruleAt } from '#api/validation/rules/row.fixture.ts';
 import type { Edits, RuleRow } from '#api/validation/rules/rule-table.fixture.ts';
-
-const invalid = (value: unknown, detail: string): string =>
-  `Invalid value: ${JSON.stringify(value)}: ${detail}`;
 
 /** The row as one of an update, of a pod that has what is beside it. */
 function changing(from: Edits, row: RuleRow, subresource?: string): RuleRow {

@@ -1,0 +1,165 @@
+import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
+import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
+import { modeRows } from './persistent-volume.fixture.ts';
+
+const source = { kind: 'PersistentVolumeClaim', name: 'c' };
+const dataRows: readonly RuleRow[] = ['dataSource', 'dataSourceRef'].flatMap((field): readonly RuleRow[] => {
+  const path = `spec.${field}`;
+  const one = (rule: string, name: string, fails: object, message: string): RuleRow => ({
+    field: `${path}.${name}`,
+    rule,
+    passes: { [path]: source },
+    fails: { [path]: { ...source, ...fails } },
+    message: `${path}${message}`,
+  });
+  return [
+    one('there', 'name', { name: '' }, '.name: Required value'),
+    one('there', 'kind', { apiGroup: 'a.b', kind: '' }, '.kind: Required value'),
+    one(
+      'a claim, where no group is named',
+      'kind',
+      { kind: 'Foo' },
+      ': Invalid value: "Foo": must be \'PersistentVolumeClaim\' when referencing the default apiGroup',
+    ),
+    one(
+      'a DNS subdomain',
+      'apiGroup',
+      { apiGroup: 'A' },
+      '.apiGroup: Invalid value: "A": a lowercase RFC 1123 subdomain must consist…',
+    ),
+  ];
+});
+const size = 'spec.resources.requests.storage';
+const bound = { 'status.phase': 'Bound', 'status.capacity': { storage: '1Gi' } };
+
+export const persistentVolumeClaim: RuleTable = {
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  base: { spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } } },
+  rows: [
+    {
+      field: 'spec.accessModes',
+      rule: 'some',
+      fails: { 'spec.accessModes': [] },
+      message: 'spec.accessModes: Required value: at least 1 access mode is required',
+    },
+    ...modeRows,
+    ...selectorRows('spec.selector'),
+    {
+      field: 'spec.resources.requests',
+      rule: 'of storage',
+      fails: { 'spec.resources': {} },
+      message: 'spec.resources[storage]: Required value',
+    },
+    {
+      field: 'spec.resources.requests',
+      rule: 'more than nothing',
+      passes: { [size]: '1' },
+      fails: { [size]: '0' },
+      message: 'spec.resources[storage]: Invalid value: "0": must be greater than zero',
+    },
+    {
+      field: 'spec.resources.requests',
+      rule: 'grow once bound',
+      from: {},
+      fails: { [size]: '2Gi' },
+      message: 'spec: Forbidden: spec is immutable after creation except resources.requests and…',
+    },
+    {
+      field: 'spec.resources.requests',
+      rule: 'go back, but not to less than there is',
+      from: { ...bound, [size]: '3Gi' },
+      passes: { [size]: '2Gi' },
+      fails: { [size]: '1Gi' },
+      message: 'spec.resources.requests.storage: Forbidden: field can not be less than status.capacity',
+    },
+    {
+      field: 'spec.volumeName',
+      rule: 'is given once',
+      from: { 'spec.volumeName': 'a' },
+      fails: { 'spec.volumeName': 'b' },
+      message: 'spec: Forbidden: spec is immutable after creation except…',
+    },
+    {
+      field: 'spec.volumeName',
+      rule: 'and nothing else',
+      from: {},
+      passes: { 'spec.volumeName': 'a', 'spec.storageClassName': 'c' },
+      fails: { 'spec.accessModes': ['ReadOnlyMany'] },
+      message: 'spec: Forbidden: spec is immutable after creation except…',
+    },
+    {
+      field: 'spec.volumeMode',
+      rule: 'stays',
+      from: {},
+      fails: { 'spec.volumeMode': 'Block' },
+      message: [
+        'spec: Forbidden: spec is immutable after creation except…',
+        'volumeMode: Invalid value: "Block": field is immutable',
+      ],
+    },
+    ...dataRows,
+    {
+      field: 'spec.dataSource',
+      rule: 'what dataSourceRef says, too',
+      passes: { 'spec.dataSource': source, 'spec.dataSourceRef': source },
+      fails: { 'spec.dataSource': source, 'spec.dataSourceRef': { ...source, name: 'd' } },
+      message: 'spec: Invalid value: {}: must match dataSourceRef',
+    },
+    {
+      field: 'spec.dataSourceRef.namespace',
+      rule: 'a DNS label',
+      passes: { 'spec.dataSourceRef': { ...source, namespace: 'n' } },
+      fails: { 'spec.dataSourceRef': { ...source, namespace: 'a.b' } },
+      message: 'spec.dataSourceRef.namespace: Invalid value: "a.b": a lowercase RFC 1123 label must consist…',
+    },
+    {
+      field: 'spec.dataSourceRef.namespace',
+      rule: 'not beside dataSource',
+      fails: { 'spec.dataSource': source, 'spec.dataSourceRef': { ...source, namespace: 'n' } },
+      message: 'spec: Invalid value: {}: may not be specified when dataSourceRef.namespace is specified',
+    },
+    {
+      field: 'spec.volumeAttributesClassName',
+      rule: 'a DNS subdomain',
+      passes: { 'spec.volumeAttributesClassName': 'a.b' },
+      fails: { 'spec.volumeAttributesClassName': 'A' },
+      message:
+        'spec.volumeAttributesClassName: Invalid value: "A": a lowercase RFC 1123 subdomain must consist…',
+    },
+    ...(
+      [
+        [undefined, 'nil'],
+        ['', 'an empty string'],
+      ] as const
+    ).map(([value, what]) => ({
+      field: 'spec.volumeAttributesClassName',
+      rule: `not taken away by ${what}`,
+      from: { 'spec.volumeAttributesClassName': 'a' },
+      passes: { 'spec.volumeAttributesClassName': 'b' },
+      fails: { 'spec.volumeAttributesClassName': value },
+      message: `spec.volumeAttributesClassName: Forbidden: update from non-nil value to ${what} is forbidden`,
+    })),
+    {
+      field: 'status.capacity',
+      rule: 'not negative',
+      from: {},
+      subresource: 'status',
+      passes: { 'status.capacity': { storage: '1Gi' } },
+      fails: { 'status.capacity': { storage: '-1' } },
+      message: 'status.capacity[storage]: Invalid value: "-1": must be a valid resource quantity',
+    },
+    {
+      field: 'status.allocatedResourceStatuses',
+      rule: 'known ones',
+      from: {},
+      subresource: 'status',
+      passes: { 'status.allocatedResourceStatuses': { storage: 'NodeResizePending' } },
+      fails: { 'status.allocatedResourceStatuses': { storage: 'Foo' } },
+      message:
+        'status.allocatedResourceStatus: Unsupported value: "storage": supported values: "ControllerResizeInProgress", "ControllerResizeInfeasible", "NodeResizeInProgress", "NodeResizeInfeasible", "NodeResizePending"',
+    },
+  ],
+  none: { 'any amount': ['spec.resources.limits'] },
+  lacks: { 'the difference that is told of a change': ['spec'] },
+};
