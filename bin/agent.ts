@@ -57,7 +57,7 @@ import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
-import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
+import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
 import { resolvConfProblems } from './program/resolv-conf-option.ts';
@@ -270,6 +270,13 @@ function connectByFiles(
     return createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
   };
   const { proxyAccess } = credentials;
+  if (proxyAccess === undefined) {
+    const file = join(resolve(options.credentials), proxyKubeconfigName);
+    logger.warn(
+      { file },
+      'not there: Nodes, Services and their endpoints are asked for as the node, which Node authorisation forbids; copy the directory of credentials from the server again',
+    );
+  }
   return {
     client: clientBy(credentials.access, ({ access }) => access),
     proxyClient: proxyAccess && clientBy(proxyAccess, (held) => held.proxyAccess),
