@@ -1,13 +1,37 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { LongestFirst } from './test/longest-first.ts';
+
+/**
+ * Files that share a process, one after the other: half of the processor time of such a file is the loading of modules that the one
+ * before has loaded. They leave nothing in their process that a next one would see (docs/decisions/0058-test-files-share-a-process.md).
+ */
+const shared = [
+  '{api,base,client}/**',
+  'control-plane/{apiserver,controllers,scheduler}/**',
+  'agent/{kubelet,node,volume}/**',
+].map((folder) => `${folder}/!(*.kernel|*.linux).test.ts`);
+
+const nobodys = ['node_modules/**', 'node_modules.new-*/**', 'build/**'];
 
 const config: ViteUserConfig = defineConfig({
   test: {
     pool: 'forks',
-    include: ['**/*.test.ts'],
-    exclude: ['node_modules/**', 'node_modules.new-*/**', 'build/**'],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    // Deadlines are for what never comes: on a machine that is busy with other things all takes twenty times as long.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 60_000 } },
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
+    projects: [
+      {
+        extends: true,
+        test: { name: 'shared', include: shared, exclude: nobodys, isolate: false },
+      },
+      {
+        extends: true,
+        test: { name: 'alone', include: ['**/*.test.ts'], exclude: [...nobodys, ...shared], isolate: true },
+      },
+    ],
   },
 });
 export default config;

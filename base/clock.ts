@@ -19,6 +19,7 @@ export interface Clock {
   after(ms: number, callback: () => void): Disposable;
 }
 
+/** That of this process. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

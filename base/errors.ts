@@ -39,6 +39,7 @@ export class PodwrightError extends Error {
   }
 }
 
+/** Whether it is one of ours, of that code. */
 export function isPodwrightError(error: unknown, code?: ErrorCode): error is PodwrightError {
   return error instanceof PodwrightError && (code === undefined || error.code === code);
 }

@@ -148,6 +148,11 @@ export function parseCidr(text: string): Cidr | undefined {
   return ip === undefined || prefix > bitsOf(ip.family) ? undefined : { ip, prefix };
 }
 
+/** The family of a network in text; undefined: it is none. */
+export function familyOfNetwork(text: string): IpFamily | undefined {
+  return parseCidr(text)?.ip.family;
+}
+
 /** A network that is written in the program. @throws E_INVALID */
 export function knownCidr(text: string): Cidr {
   const cidr = parseCidr(text);

@@ -2,18 +2,20 @@ import { describe, expect, it } from 'vitest';
 
 import { createFakeClock } from './clock.ts';
 import { KeyedQueue, type KeyOutcome } from './keyed-queue.ts';
-import { currentTurn, nextTurn } from './time-slice.ts';
+import { untilTurnsEnd } from './quiet.fixture.ts';
+import { currentTurn } from './time-slice.ts';
 import { busyMs } from './time-slice.fixture.ts';
 
 const backoff = { initialMs: 100, factor: 2, maxMs: 1000 };
 
-function setUp(work: (key: string) => Promise<KeyOutcome | void>, concurrencyMax = 2) {
+function setUp(work: (key: string) => Promise<KeyOutcome | void>, concurrencyMax = 2, random?: () => number) {
   const clock = createFakeClock();
   const retries: number[] = [];
   const queue = new KeyedQueue<string>({
     clock,
     concurrencyMax,
     backoff,
+    random,
     work,
     onError: (_key, _error, retryMs) => void retries.push(retryMs),
   });
@@ -21,9 +23,7 @@ function setUp(work: (key: string) => Promise<KeyOutcome | void>, concurrencyMax
 }
 
 /** Work has begun by then, whatever others did in this turn. */
-async function begun(): Promise<void> {
-  for (let turns = 0; turns < 3; turns++) await nextTurn();
-}
+const begun = untilTurnsEnd;
 
 describe('KeyedQueue', () => {
   it('works once on a key that was added twice while it waited', async () => {
@@ -48,6 +48,37 @@ describe('KeyedQueue', () => {
     gates[1]?.resolve();
     await queue.idle();
     expect(runs).toBe(2);
+  });
+
+  it('spreads retries over the second half of their back-off', async () => {
+    const dice = [0, 0.5, 0.99];
+    const { clock, queue, retries } = setUp(
+      async () => Promise.reject(new Error('no')),
+      2,
+      () => dice.shift() ?? 0,
+    );
+    queue.add('a');
+    for (let tries = 0; tries < 3; tries++) {
+      await queue.idle();
+      clock.advance(1000);
+    }
+    expect(retries.slice(0, 3)).toEqual([50, 150, 398]);
+    await queue[Symbol.asyncDispose]();
+  });
+
+  it('forgets failures when work asks to be done again, as when it is done', async () => {
+    const outcomes = ['fail', 'fail', 'again', 'fail'];
+    const { clock, queue, retries } = setUp(async () => {
+      if (outcomes.shift() === 'fail') throw new Error('no');
+      return { kind: 'again', afterMs: 10 };
+    });
+    queue.add('a');
+    for (let runs = 0; runs < 4; runs++) {
+      await queue.idle();
+      clock.advance(1000);
+    }
+    expect(retries.slice(0, 3)).toEqual([100, 200, 100]);
+    await queue[Symbol.asyncDispose]();
   });
 
   it('runs no more keys at once than it may', async () => {

@@ -5,12 +5,15 @@ import { currentTurn, nextTurn, TurnTime } from './time-slice.ts';
 /** What a worker says of a key: done, look again later, or (by throwing) try again with back-off. */
 export type KeyOutcome = { readonly kind: 'done' } | { readonly kind: 'again'; readonly afterMs: number };
 
+/** There is nothing more to do for the key until something changes. */
 export const done: KeyOutcome = { kind: 'done' };
 
 export interface KeyedQueueOptions<K> {
   readonly clock: Clock;
   readonly concurrencyMax: number;
   readonly backoff: Backoff;
+  /** 0 ≤ random() < 1: a retry waits between half of its back-off and all of it, so that keys that failed together part. Default: all. */
+  readonly random?: (() => number) | undefined;
   readonly work: (key: K, signal: AbortSignal) => Promise<KeyOutcome | void>;
   /** Told of each failure; the key is retried after `retryMs`. */
   readonly onError: (key: K, error: unknown, retryMs: number) => void;
@@ -138,7 +141,8 @@ export class KeyedQueue<K extends string> implements AsyncDisposable {
   #noteFailure(key: K, error: unknown): number {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
-    const retryMs = backoffMs(this.#options.backoff, failures);
+    const spread = 0.5 + (this.#options.random?.() ?? 1) / 2;
+    const retryMs = backoffMs(this.#options.backoff, failures) * spread;
     this.#options.onError(key, error, retryMs);
     return retryMs;
   }

@@ -7,6 +7,7 @@ export interface Logger {
   child(fields: Readonly<Record<string, unknown>>): Logger;
 }
 
+/** Says nothing. */
 export const silentLogger: Logger = {
   error: () => {},
   warn: () => {},

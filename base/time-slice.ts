@@ -1,9 +1,9 @@
 import { performance } from 'node:perf_hooks';
 
 /** What all kinds of work together take of one turn of the event loop, before they leave the rest to the next. */
-const turnMsMax = 8;
+const turnMsMax = 4;
 /** What each of them has of a turn, however long the others took: so that all go on. */
-const ownMsMin = 2;
+const ownMsMin = 1;
 
 const turn = { number: -1, startMs: 0 };
 

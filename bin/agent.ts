@@ -3,22 +3,31 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { describeError } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
-import { endpointSlices, nodes, services } from '#api/schema/kind-ref.ts';
+import { configMaps, endpointSlices, nodes, pods, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
+import { DnsCounts, serveDnsMetrics } from '#agent/dns/dns-counts.ts';
+import { dnsConfigSelection } from '#agent/dns/follow-dns-config.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
+import { podIpIndex, podIpsOf, searchesOfPod } from '#agent/dns/pod-searches.ts';
+import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
+import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { podCidrsOf } from '#agent/network/fabric-plan.ts';
 import { startFabric } from '#agent/network/fabric.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import type { Policies } from '#agent/network/policy/enforce-policies.ts';
+import { renderPolicyCounts } from '#agent/network/policy/policy-counts.ts';
+import { withPolicies } from '#agent/network/policy/policy-network.ts';
 import { createClusterGuard, type ClusterGuard } from '#agent/node/cluster-guard.ts';
 import {
   followHostNames,
@@ -33,7 +42,7 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
-import { createInformers, type Informers } from '#client/informers.ts';
+import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { createInvoker } from '#cni-plugins/registry.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
@@ -43,14 +52,18 @@ import { createMounts } from '#native/mount/mount.linux.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './program/cgroup-root.ts';
+import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
+import { kubeletAccessOf } from './authorization/kubelet-access.ts';
 import { connectThrough } from './egress-connect.ts';
+import { awaitCredentials } from './credentials/await-credentials.ts';
 import {
   followCredentials,
   readCredentials,
   type Credentials,
   type FollowedCredentials,
 } from './credentials/follow-credentials.ts';
+import { requireCurrent, rotateCertificates } from './credentials/rotate-certificates.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { holdSupervisor } from './program/hold-supervisor.ts';
 import { createLogger } from './program/log.ts';
@@ -58,6 +71,7 @@ import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
 import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
+import { attachedPods, openNetworkPolicies } from './program/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { announceReady } from './program/ready.ts';
 import { resolvConfProblems } from './program/resolv-conf-option.ts';
@@ -85,6 +99,7 @@ interface Parts {
   readonly clusterInformers: Informers;
   readonly kernel: NetlinkWorker;
   readonly network: PodNetwork;
+  readonly policies: Policies;
   readonly runtime: Runtime;
   readonly cluster: ClusterGuard;
   readonly hostNames: HostNames;
@@ -105,7 +120,10 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
 async function runNode(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
   refuseOptions('agent', [...agentOptionProblems(given), ...resolvConfProblems(given)]);
-  const credentials = readCredentials(given.credentials, systemClock);
+  await awaitCredentials(given.credentials, process.env, systemClock);
+  const credentials = readCredentials(given.credentials, systemClock, given.clientCaFile);
+  if (given.rotateCertificates === true)
+    requireCurrent(credentials.access.clientCertPem, given.credentials, systemClock.now());
   const options = { ...given, nodeName: nodeNameOf(credentials.access.clientCertPem, given) };
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
@@ -135,6 +153,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
       }),
     }),
   );
+  stack.use(await startCniSocket(join(paths.run, 'cni.sock'), parts.kernel));
   const nodeInformer = parts.clusterInformers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
   parts.renewed.add((tls) => kubelet.setTls(tls));
@@ -147,8 +166,26 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   kubelet.refreshNode();
   await waitForNode(nodeInformer, options.nodeName, isReady);
   logger.info({ ms: systemClock.now() - startedAtMs }, 'node ready');
+  if (options.rotateCertificates === true) stack.use(startRotation(parts));
   await announceReady(process.env);
   logger.info({ signal: await stop }, 'stopping; pods go on');
+}
+
+/** Once the Node is there: what it shows is approved by what the Node says. */
+function startRotation({ options, credentials, informers, clock, logger }: Parts): AsyncDisposable {
+  const { access, proxyAccess, tls } = credentials.current();
+  return rotateCertificates({
+    directory: resolve(options.credentials),
+    nodeName: options.nodeName,
+    nodeIps: options.nodeIp,
+    place: { server: access.server, caCertPem: access.caPem ?? tls.clientCa },
+    held: { client: access.clientCertPem, proxy: proxyAccess?.clientCertPem, serving: tls.cert },
+    client: informers.client,
+    clock,
+    logger,
+    random: Math.random,
+    onWritten: () => credentials.look(),
+  });
 }
 
 const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.d');
@@ -179,11 +216,11 @@ async function startParts(
     cluster,
     logger,
   });
-  const informers = stack.use(createInformers({ client, clock, logger }));
+  const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
   const clusterInformers =
     proxyClient === undefined
       ? informers
-      : stack.use(createInformers({ client: proxyClient, clock, logger }));
+      : stack.use(createInformers({ client: proxyClient, clock, logger, transform: withoutManagedFields }));
   const kernel = stack.use(
     await createNetlinkWorker({
       onDeath: (error) => {
@@ -193,12 +230,10 @@ async function startParts(
       },
     }),
   );
-  const network = createPodNetwork({
-    invoke: createInvoker({ ...kernel, isNetnsRemovedByCaller: true }),
-    conflistDir: conflistDir(paths),
-    binDirs: ['/opt/cni/bin', '/usr/lib/cni'],
-    cacheDir: join(paths.run, 'cni'),
-  });
+  const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
+  const shared = { informers, clusterInformers, kernel, clock, logger };
+  const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });
+  const network = withPolicies(openPodNetwork(paths, kernel, nodeIp), policies);
   const runtime = stack.use(
     await createRuntime(
       {
@@ -223,9 +258,10 @@ async function startParts(
       new AbortController().signal,
     ),
   );
+  policies.start(attachedPods(runtime));
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
-  const own = { options, paths, clock, logger, credentials: followed, renewed };
-  return { ...own, informers, clusterInformers, kernel, network, runtime, cluster, hostNames };
+  const own = { options, paths, credentials: followed, renewed };
+  return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
 }
 
 interface FilesToConnectBy {
@@ -233,6 +269,17 @@ interface FilesToConnectBy {
   readonly credentials: Credentials;
   readonly cluster: ClusterGuard;
   readonly logger: Logger;
+}
+
+function openPodNetwork(paths: AgentPaths, kernel: NetlinkWorker, nodeIps: readonly string[]): PodNetwork {
+  return createPodNetwork({
+    invoke: createInvoker({ ...kernel, isNetnsRemovedByCaller: true }),
+    conflistDir: conflistDir(paths),
+    // The node's own first: several nodes of one machine share the others.
+    binDirs: [join(paths.data, 'cni', 'bin'), '/opt/cni/bin', '/usr/lib/cni'],
+    cacheDir: join(paths.run, 'cni'),
+    firstFamily: familyOfIp(nodeIps[0] ?? '') ?? 4,
+  });
 }
 
 /** The way to the API server, by credentials that may be renewed in their files. */
@@ -250,6 +297,7 @@ function connectByFiles(
   const followed = stack.use(
     followCredentials(credentials, {
       directory: resolve(options.credentials),
+      clientCaFile: options.clientCaFile,
       nodeName: options.nodeName,
       clock: systemClock,
       logger,
@@ -257,6 +305,7 @@ function connectByFiles(
     }),
   );
   const clientBy = (
+    program: 'kubelet' | 'kube-proxy', // What managedFields call the manager.
     first: HttpTransportOptions,
     now: (held: Credentials) => HttpTransportOptions | undefined,
   ): ApiClient => {
@@ -267,7 +316,7 @@ function connectByFiles(
         admit: cluster.admit,
       }),
     );
-    return createApiClient({ transport, userAgent: `podwright-agent/${version()}` });
+    return createApiClient({ transport, userAgent: `${program}/${gitVersion} (linux/${process.arch})` });
   };
   const { proxyAccess } = credentials;
   if (proxyAccess === undefined) {
@@ -278,8 +327,8 @@ function connectByFiles(
     );
   }
   return {
-    client: clientBy(credentials.access, ({ access }) => access),
-    proxyClient: proxyAccess && clientBy(proxyAccess, (held) => held.proxyAccess),
+    client: clientBy('kubelet', credentials.access, ({ access }) => access),
+    proxyClient: proxyAccess && clientBy('kube-proxy', proxyAccess, (held) => held.proxyAccess),
     followed,
     renewed,
   };
@@ -334,21 +383,32 @@ async function startNetwork(
   parts: Parts,
   nodeInformer: Informer<Node>,
 ): Promise<void> {
-  const { options, clock, logger: log, clusterInformers, kernel, hostNames } = parts;
-  const { clusterCidr, serviceCidr, nodeName, nodeIp } = options;
-  const shared = { clock, log, clusterCidr, serviceCidr, ...kernel };
+  const { options, clock, logger: log, informers, clusterInformers, kernel, hostNames } = parts;
+  const { nodeName, nodeIp: nodeIps } = options;
+  const networks = clusterNetworksOf(options.clusterCidr, options.serviceCidr);
+  const shared = { clock, log, networks, ...kernel };
   const caches = {
     services: clusterInformers.for(services),
     endpointSlices: clusterInformers.for(endpointSlices),
   };
+  const ownPods = informers.for(pods, {
+    fieldSelector: `spec.nodeName=${nodeName}`,
+    indexes: { [podIpIndex]: podIpsOf },
+  });
+  const resolution = (): DnsSettings => ({
+    clusterDns: options.clusterDns,
+    clusterDomain: options.clusterDomain,
+    hostResolvConf: hostNames.resolvConf(),
+  });
+  const dnsCounts = new DnsCounts();
   stack.use(
     await startFabric({
       ...shared,
       nodeName,
-      nodeIp,
+      nodeIps,
       nodes: nodeInformer,
       hasEgress: options.podEgress === 'masquerade',
-      ...(options.linkCidr === undefined ? {} : { linkCidr: options.linkCidr }),
+      ...(options.linkCidr === undefined ? {} : { linkCidrs: options.linkCidr }),
     }),
   );
   stack.use(
@@ -357,7 +417,7 @@ async function startNetwork(
       ...caches,
       nodes: nodeInformer,
       nodeName,
-      nodeIps: [nodeIp],
+      nodeIps,
       ownServices,
       healthPort: proxyHealthPort,
     }),
@@ -366,18 +426,22 @@ async function startNetwork(
     await startDns({
       ...shared,
       ...caches,
-      address: options.clusterDns,
+      addresses: options.clusterDns,
       zone: options.clusterDomain,
       upstreams: () => (options.podEgress === 'none' ? [] : hostNames.nameservers()),
+      configMaps: clusterInformers.for(configMaps, dnsConfigSelection),
+      searchesOf: (ip) => searchesOfPod(ownPods, ip, resolution),
+      counts: dnsCounts,
     }),
   );
+  for (const host of nodeIps) stack.use(serveDnsMetrics({ host, counts: dnsCounts, clock, log }));
 }
 
 function startPods(parts: Parts): Promise<Kubelet> {
   const { options, paths, clock, logger, informers, network, runtime, hostNames } = parts;
   return startKubelet({
     nodeName: options.nodeName,
-    nodeIps: [options.nodeIp],
+    nodeIps: options.nodeIp,
     informers,
     runtime,
     network,
@@ -391,7 +455,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       logs: paths.logs,
       formerLogs: ownLogsDir(paths.data),
     },
-    clusterDns: [options.clusterDns],
+    clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames,
     imageGc: {
@@ -403,10 +467,12 @@ function startPods(parts: Parts): Promise<Kubelet> {
     pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
     podsMax: options.maxPods,
     server: {
-      host: options.nodeIp,
+      hosts: options.nodeIp,
       port: kubeletPort,
       tls: parts.credentials.current().tls,
+      access: kubeletAccessOf(options),
     },
+    moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
     versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
   });
 }

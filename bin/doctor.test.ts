@@ -12,6 +12,7 @@ const healthy: HostFacts = {
   hasNftables: true,
   seccomp: true,
   deviceRefusal: undefined,
+  flowRefusal: undefined,
 };
 
 describe('examine()', () => {
@@ -76,6 +77,13 @@ describe('examine()', () => {
       what: 'devices',
       state: 'limited',
       remedy: /without CAP_MKNOD/,
+    },
+    {
+      name: 'no list of connections',
+      facts: { flowRefusal: 'dump conntrack: EINVAL' },
+      what: 'policies',
+      state: 'limited',
+      remedy: /modprobe nf_conntrack_netlink/,
     },
     { name: 'no seccomp', facts: { seccomp: false }, what: 'seccomp', state: 'limited', remedy: /kernel/ },
   ])('says what to do about $name', ({ facts, what, state, remedy }) => {

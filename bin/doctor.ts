@@ -1,13 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
+import { systemClock } from '#base/clock.ts';
 import { describeError, errnoOf } from '#base/errors.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
+import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { findBusybox } from '#native/launch/busybox.ts';
 import { compileDeviceProgram } from '#native/bpf/device-program.ts';
 import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
 import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
 import { print } from './print.ts';
 import type { OutputFormat } from './progress.ts';
+import { version } from './version.ts';
 
 export interface Finding {
   readonly what: string;
@@ -29,6 +33,8 @@ export interface HostFacts {
   readonly seccomp: boolean;
   /** Why devices of containers cannot be filtered; undefined: they can, or only root can tell. */
   readonly deviceRefusal: string | undefined;
+  /** Why connections that the kernel tracks cannot be listed; undefined: they can, or only root can tell. */
+  readonly flowRefusal: string | undefined;
 }
 
 const wantedControllers = ['cpu', 'memory', 'pids'];
@@ -54,6 +60,7 @@ export function examine(facts: HostFacts): readonly Finding[] {
           remedy: 'modprobe overlay',
         },
     examineNft(facts),
+    examinePolicies(facts),
     facts.seccomp
       ? ok('seccomp', 'in this kernel')
       : {
@@ -145,6 +152,18 @@ function examineNft(facts: HostFacts): Finding {
   };
 }
 
+/** Rules and counters are nftables'; what NetworkPolicy needs besides is the kernel's list of connections. */
+function examinePolicies({ isRoot, hasNftables, flowRefusal }: HostFacts): Finding {
+  const what = 'policies';
+  if (!isRoot) return { what, state: 'limited', detail: 'can be told by root only', remedy: 'run with sudo' };
+  if (hasNftables === false)
+    return { what, state: 'missing', detail: 'no nftables', remedy: 'modprobe nf_tables' };
+  if (flowRefusal === undefined) return ok(what, 'NetworkPolicies hold, and cut what they come to forbid');
+  const remedy =
+    'NetworkPolicies hold for new connections, but those that a change forbids go on; modprobe nf_conntrack_netlink';
+  return { what, state: 'limited', detail: flowRefusal, remedy };
+}
+
 const packages: Readonly<Record<string, string>> = {
   unshare: 'util-linux',
   nsenter: 'util-linux',
@@ -165,7 +184,7 @@ function isInPath(program: string): boolean {
 }
 
 /** Looks at this machine; changes nothing. */
-export function gatherFacts(): HostFacts {
+export async function gatherFacts(): Promise<HostFacts> {
   const mountinfo = readOr('/proc/self/mountinfo', '');
   const cgroup2 = mountinfo
     .split('\n')
@@ -192,6 +211,7 @@ export function gatherFacts(): HostFacts {
       readOr('/proc/self/status', '').includes('Seccomp_filters:') ||
       readOr('/proc/self/status', '').includes('Seccomp:'),
     deviceRefusal: probeDevices(),
+    flowRefusal: await probeFlows(),
   };
 }
 
@@ -200,6 +220,17 @@ function probeDevices(): string | undefined {
   try {
     const program = compileDeviceProgram(normaliseDeviceRules(allDeviceRules));
     loadProgram(BPF_PROG_TYPE_CGROUP_DEVICE, program)[Symbol.dispose]();
+    return undefined;
+  } catch (error) {
+    return describeError(error);
+  }
+}
+
+/** Of an address that nobody has: the list is empty, if there is one. */
+async function probeFlows(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return undefined;
+  try {
+    await createSyncNft().flows(ownNetns, ['0.0.0.0']);
     return undefined;
   } catch (error) {
     return describeError(error);
@@ -220,8 +251,12 @@ function probeNftables(): boolean | undefined {
 
 const marks: Readonly<Record<Finding['state'], string>> = { ok: 'ok', limited: '--', missing: '!!' };
 
-export function runDoctor(options: { readonly output: OutputFormat }): void {
-  const findings = examine(gatherFacts());
+export async function runDoctor(options: {
+  readonly output: OutputFormat;
+  readonly kubeconfig?: string | undefined;
+}): Promise<void> {
+  const ofCluster = options.kubeconfig === undefined ? [] : await examineCluster(options.kubeconfig);
+  const findings = [...examine(await gatherFacts()), ...ofCluster];
   for (const finding of findings) {
     if (options.output === 'json') {
       print(JSON.stringify(finding));
@@ -231,4 +266,15 @@ export function runDoctor(options: { readonly output: OutputFormat }): void {
     print(`${marks[finding.state]}  ${finding.what.padEnd(12)} ${finding.detail}${remedy}`);
   }
   if (findings.some(({ state }) => state === 'missing')) process.exitCode = 1;
+}
+
+async function examineCluster(kubeconfig: string): Promise<readonly Finding[]> {
+  const { examineWebhooks, gatherClusterFacts } = await import('./doctor/cluster-findings.ts');
+  const { createApiClient } = await import('#client/api-client.ts');
+  const { createHttpTransport } = await import('#client/http-transport.ts');
+  const { loadKubeconfig } = await import('#client/kubeconfig.ts');
+  await using transport = createHttpTransport(loadKubeconfig(kubeconfig, systemClock));
+
+  const client = createApiClient({ transport, userAgent: `podwright-doctor/${version()}` });
+  return examineWebhooks(await gatherClusterFacts(client));
 }

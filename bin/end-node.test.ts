@@ -10,23 +10,25 @@ it("planNetworkRemoval() takes the node's routes, bridge and DNS address, and no
       addresses: [
         { linkIndex: 1, address: '127.0.0.1/8' },
         { linkIndex: 1, address: '10.96.0.10/32' },
+        { linkIndex: 1, address: 'fd00:10:96::a/128' },
       ],
       routes: [
         { ...route, destination: 'default', gateway: '192.0.2.1', protocol: 3 },
         { ...route, destination: '10.244.1.0/24', gateway: '192.0.2.12', protocol: 112 },
       ],
     },
-    '10.96.0.10',
+    ['10.96.0.10', 'fd00:10:96::a'],
   );
   expect(ops).toEqual([
     { op: 'removeRoute', destination: '10.244.1.0/24', gateway: '192.0.2.12' },
     { op: 'removeLink', name: 'cni0' },
     { op: 'removeAddress', name: 'lo', address: '10.96.0.10/32' },
+    { op: 'removeAddress', name: 'lo', address: 'fd00:10:96::a/128' },
   ]);
 });
 
 it('planNetworkRemoval() on a host where the node left nothing asks for what is safe to repeat only', () => {
-  expect(planNetworkRemoval({ links: [], addresses: [], routes: [] }, '10.96.0.10')).toEqual([
+  expect(planNetworkRemoval({ links: [], addresses: [], routes: [] }, ['10.96.0.10'])).toEqual([
     { op: 'removeLink', name: 'cni0' },
   ]);
 });

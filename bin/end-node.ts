@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts';
-import { masqueradeTable, podwrightRouteProtocol } from '#agent/network/fabric-plan.ts';
+import { formatCidr, hostCidr, parseIp } from '#base/ip.ts';
+import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric-plan.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
 import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
@@ -18,16 +19,18 @@ export interface NodeRemains {
   readonly cgroup: string | undefined;
   readonly run: string;
   readonly data: string;
-  /** The address that its DNS answered on. */
-  readonly clusterDns: string | undefined;
+  /** The addresses that its DNS answered on. */
+  readonly clusterDns: readonly string[];
 }
 
 const bridge = 'cni0';
 const tables: readonly TableRef[] = [
   tableRef('ip'),
   tableRef('ip6'),
-  masqueradeTable,
+  masqueradeTableOf(4),
+  masqueradeTableOf(6),
   { family: 'ip', name: 'cni-portmap' },
+  { family: 'ip6', name: 'cni-portmap' },
 ];
 
 /** A node's remains, each proven to be one that podwright made. */
@@ -35,7 +38,7 @@ export interface ProvenRemains {
   readonly cgroup: string;
   readonly run: Owned | undefined; // undefined: there is none
   readonly data: Owned | undefined;
-  readonly clusterDns: string | undefined;
+  readonly clusterDns: readonly string[];
 }
 
 /** Looks and changes nothing. @throws E_USAGE, E_PERMISSION: see proveOwned, proveCgroup */
@@ -77,8 +80,11 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
 }
 
 /** Pure: what of the host's network is the node's. */
-export function planNetworkRemoval(state: NetworkState, clusterDns: string | undefined): readonly NetOp[] {
-  const hasDns = state.addresses.some(({ address }) => address === `${clusterDns}/32`);
+export function planNetworkRemoval(state: NetworkState, clusterDns: readonly string[]): readonly NetOp[] {
+  const answered = new Set(
+    clusterDns.flatMap((text) => parseIp(text) ?? []).map((ip) => formatCidr(hostCidr(ip))),
+  );
+  const own = state.addresses.map(({ address }) => address).filter((address) => answered.has(address));
   return [
     ...state.routes
       .filter((route) => route.protocol === podwrightRouteProtocol)
@@ -88,6 +94,6 @@ export function planNetworkRemoval(state: NetworkState, clusterDns: string | und
         ...(gateway === undefined ? {} : { gateway }),
       })),
     { op: 'removeLink', name: bridge },
-    ...(hasDns ? [{ op: 'removeAddress', name: 'lo', address: `${clusterDns}/32` } as const] : []),
+    ...own.map((address): NetOp => ({ op: 'removeAddress', name: 'lo', address })),
   ];
 }

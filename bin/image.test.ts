@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 
 import { PodwrightError } from '#base/errors.ts';
 import type { NodeHere } from './nodes-here.ts';
-import { importInto, removeImages, renderImage, renderRemoved } from './image.ts';
+import { importInto, removeImages, renderImage, renderImported, renderRemoved } from './image.ts';
 
 const image = {
   id: `sha256:${'0123456789ab'.repeat(5)}0123`,
@@ -18,6 +18,17 @@ it.each([
   { name: 'a row where it has neither', given: { ...image, names: [], digests: [] }, want: ['<none>'] },
 ])('renderImage() gives an image $name', ({ given, want }) => {
   expect(renderImage('node-1', given)).toEqual(want.map(rowOf));
+});
+
+it.each([
+  { name: 'the names it has', records: [image], want: image.names.join(', ') },
+  {
+    name: 'its digest, and how to name it, where it has none',
+    records: [image, { ...image, names: [] }],
+    want: `${image.names.join(', ')}, ${image.id}; no name that a pod could use: podwright image import --name REPOSITORY:TAG a.tar`,
+  },
+])('renderImported() says of an image $name', ({ records, want }) => {
+  expect(renderImported('node-1', 'a.tar', records)).toBe(`node-1: ${want}`);
 });
 
 const nodeWith = (control: Partial<NodeHere['control']>): NodeHere => {

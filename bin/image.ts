@@ -28,10 +28,25 @@ export async function runImageImport(
     if (!existsSync(archive)) throw new PodwrightError('E_NOT_FOUND', `import ${archive}: no such file`);
     for (const node of nodes) {
       const records = await importInto(node, archive, options.name);
-      const names = records.flatMap(({ names, id }) => (names.length > 0 ? names : [id]));
-      progress.say(`${node.name}: ${names.join(', ')}`, { node: node.name, names });
+      const names = records.flatMap(namesOrId);
+      progress.say(renderImported(node.name, archive, records), { node: node.name, names });
     }
   }
+}
+
+function namesOrId({ names, id }: Pick<ImageRecord, 'names' | 'id'>): readonly string[] {
+  return names.length > 0 ? names : [id];
+}
+
+/** What came of an archive, and how what it has no name for gets one: no pod can ask for it otherwise. Pure. */
+export function renderImported(
+  node: string,
+  archive: string,
+  records: readonly Pick<ImageRecord, 'names' | 'id'>[],
+): string {
+  const come = `${node}: ${records.flatMap(namesOrId).join(', ')}`;
+  if (records.every(({ names }) => names.length > 0)) return come;
+  return `${come}; no name that a pod could use: podwright image import --name REPOSITORY:TAG ${archive}`;
 }
 
 /** @throws what the node said, with the archive and the node before it */

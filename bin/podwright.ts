@@ -1,11 +1,24 @@
+#!/usr/bin/env node
 /** The one program: reads argv, signals and the environment, and starts what was asked for. */
+import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { describeError, isPodwrightError } from '#base/errors.ts';
+import { addAdmissionOptions } from './admission/add-options.ts';
+import { addAuthorizationOptions } from './authorization/add-options.ts';
+import { addAuditFlags } from './audit/audit-flags.ts';
+import { addEncryptionFlags } from './encryption/encryption-flags.ts';
+import { addKubeletAccessOptions } from './authorization/kubelet-access.ts';
+import { addFlowControlOptions } from './program/flow-control-options.ts';
+import { addClusterNetworkOptions, addNodePrefixOptions } from './program/network-options.ts';
 import type { CompletionShell } from './completion.ts';
+import { authenticationOptions } from './program/authentication-options.ts';
 import { dataDirDefault } from './paths.ts';
+import { pathOptions } from './program/path-options.ts';
 import { printText } from './print.ts';
 import { unknownCommand } from './unknown-command.ts';
+import { parseExposed } from './up/outside/exposed.ts';
+import { serverOptionProblem } from './up/server-option.ts';
 import { runVersion, versionLine } from './version.ts';
 
 const exitFailed = 1;
@@ -25,9 +38,31 @@ function collect(text: string, earlier: readonly string[]): readonly string[] {
   return [...earlier, text];
 }
 
+function commas(text: string): readonly string[] {
+  return text.split(',');
+}
+
 /** Also several in one, with commas between. */
-function collectAll(text: string, earlier: readonly string[]): readonly string[] {
+function collectAll(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, ...text.split(',')];
+}
+
+/** Paths become whole: the server has another working directory. */
+function collectServerOption(text: string, earlier: readonly string[] = []): readonly string[] {
+  const { options } = serverOptions(new Command());
+  const known = new Map(options.map((option) => [(option.long ?? '').slice('--'.length), option]));
+  const takesValue = new Map([...known].map(([name, { required }]) => [name, required]));
+  const problem = serverOptionProblem(text, takesValue);
+  if (problem !== undefined) throw new InvalidArgumentError(problem);
+  const [name = '', ...value] = text.split('=');
+  const isPath = pathOptions.has(known.get(name)?.attributeName() ?? '');
+  return [...earlier, isPath ? `${name}=${resolve(value.join('='))}` : text];
+}
+
+function collectExposed(text: string, earlier: readonly string[] = []): readonly string[] {
+  if (parseExposed(text) === undefined)
+    throw new InvalidArgumentError('write PORT, PORT:NODEPORT or services');
+  return [...earlier, text];
 }
 
 const port = integer(1, 65_535);
@@ -50,7 +85,28 @@ function clusterCommands(program: Command): void {
       "prefix of each node's part of 10.244.0.0/16 (default: 24, or as last time)",
       integer(16, 30),
     )
+    .addOption(
+      new Option(
+        '--ip-family <family>',
+        'addresses of nodes, pods and Services (default: ipv4, or as last time)',
+      ).choices(['ipv4', 'ipv6', 'dual']),
+    )
     .option('--max-pods <n>', 'pods that each node takes (default: 110, or as last time)', integer(1, 65_536))
+    .option(
+      '--server-option <name=value>',
+      'tell the server this too, as enable-admission-plugins=AlwaysPullImages; can be repeated (default: as last time)',
+      collectServerOption,
+    )
+    .option(
+      '--egress',
+      'pods reach by TCP what this machine reaches, and ask its resolvers, through podwright up itself (default: as last time, at first not)',
+    )
+    .option('--no-egress', 'they do not')
+    .option(
+      '--expose <[port:]nodePort>',
+      'open a node port, by TCP, at 127.0.0.1 too; "services": those of all Services, and the ports of LoadBalancers; can be repeated (default: as last time)',
+      collectExposed,
+    )
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())
@@ -71,19 +127,20 @@ function clusterCommands(program: Command): void {
 }
 
 function serverOptions(command: Command): Command {
-  return command
+  const known = addAdmissionOptions(addAuthorizationOptions(authenticationOptions(command)));
+  const asked = addNodePrefixOptions(
+    addClusterNetworkOptions(addAuditFlags(addEncryptionFlags(known))),
+    integer,
+  );
+  return addFlowControlOptions(asked, integer)
     .requiredOption('--data <dir>', 'where it keeps store, keys and certificates')
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
-    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
-    .option('--cluster-cidr <cidr>', 'addresses of pods; each node gets a part', '10.244.0.0/16')
-    .option('--node-cidr-mask-size <bits>', "prefix of each node's part", integer(8, 30), 24)
-    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
     .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
     .option(
       '--node <name=ip>',
-      'write credentials for this node to DIR/nodes/NAME; can be repeated',
+      'write credentials for this node, of one address or one of each family (NAME=IPv4,IPv6), to DIR/nodes/NAME; can be repeated',
       collect,
       [],
     )
@@ -93,9 +150,9 @@ function serverOptions(command: Command): Command {
     )
     .option('--admin-server <url>', 'the address in that kubeconfig (default: the first --listen)')
     .option(
-      '--authorization-mode <mode,mode>',
-      'who is asked what a request may do: Node, RBAC, AlwaysAllow, AlwaysDeny, Authenticated',
-      'Node,RBAC',
+      '--cluster-signing-duration <duration>',
+      'how long what is signed for CertificateSigningRequests is good for',
+      '8760h',
     )
     .option(
       '--etcd-servers <url,url>',
@@ -124,15 +181,28 @@ function serverOptions(command: Command): Command {
 }
 
 function agentOptions(command: Command): Command {
-  return agentNetworkOptions(command)
+  return agentHostOptions(command)
     .requiredOption('--data <dir>', 'images, containers, logs')
-    .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
     .option('--node-name <name>', 'name of the Node object (default: the one in the credentials)')
-    .requiredOption('--node-ip <ip>', 'address of this host towards the other nodes')
+    .requiredOption(
+      '--node-ip <ip>',
+      'address of this host towards the other nodes; one, or one of each family (IPv4,IPv6)',
+      collectAll,
+    )
     .requiredOption(
       '--credentials <dir>',
-      "the node's kubeconfig and serving certificate, as the server's --node wrote them",
+      "the node's kubeconfig and serving certificate, as the server's --node or podwright join wrote them",
     )
+    .option(
+      '--rotate-certificates',
+      'ask the cluster for certificates anew before they end, as a node that joined does',
+    );
+}
+
+/** What an agent is told of its host, whatever way it comes to its cluster. */
+function agentHostOptions(command: Command): Command {
+  return addKubeletAccessOptions(agentNetworkOptions(command))
+    .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
     .option('--cgroup <dir>', "cgroup v2 directory for the node's pods (default: podwright below the mount)")
     .option(
       '--pod-logs-dir <dir>',
@@ -180,14 +250,12 @@ function agentOptions(command: Command): Command {
 }
 
 function agentNetworkOptions(command: Command): Command {
-  return command
-    .option('--cluster-dns <ip>', 'address of the kube-dns Service', '10.96.0.10')
+  return addClusterNetworkOptions(command)
     .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
-    .option('--cluster-cidr <cidr>', 'addresses of all pods', '10.244.0.0/16')
-    .option('--service-cidr <cidr>', 'addresses of Services', '10.96.0.0/16')
     .option(
       '--link-cidr <cidr>',
-      "network of the nodes' link, for pods that reach the server's machine there without --pod-egress masquerade",
+      "network of the nodes' link, one or one of each family, for pods that reach the server's machine there without --pod-egress masquerade",
+      collectAll,
     )
     .addOption(
       new Option(
@@ -210,6 +278,61 @@ function processCommands(program: Command): void {
   agentOptions(program.command('agent'))
     .description('run a node: kubelet, runtime, network, Service proxy, DNS')
     .action(async (options) => (await import('./agent.ts')).runAgent(options));
+  agentHostOptions(program.command('join'))
+    .description(
+      'make this host a node of a cluster, by a token; then run its agent, with the options of podwright agent',
+    )
+    .argument('<url>', "https://HOST:PORT of the cluster's API server")
+    .requiredOption('--token <token>', 'as podwright token create prints it')
+    .requiredOption('--ca-hash <hash>', "sha256:HEX of the public key of the cluster's authority")
+    .option('--data <dir>', 'images, containers, logs', `${dataDirDefault}/agent`)
+    .option('--name <name>', "name of the Node object (default: the host's)")
+    .option(
+      '--node-ip <ip>',
+      'address of this host towards the other nodes; one, or one of each family (default: the one by which it reaches the server)',
+      collectAll,
+    )
+    .option('--credentials <dir>', 'where to put what the node gets (default: credentials in --data)')
+    .option('--install', 'make a systemd unit of the agent, and start that')
+    .action(async (url, options) => (await import('./join/join.ts')).runJoin(url, options));
+}
+
+const joinersGroup = 'system:bootstrappers:kubeadm:default-node-token';
+
+function tokenCommands(program: Command): void {
+  const token = program.command('token').description('bootstrap tokens, by which nodes join');
+  const kubeconfig = (): Option =>
+    new Option('--kubeconfig <file>', "the administrator's (default: $KUBECONFIG, or kubeconfig in --data)");
+  token
+    .command('create')
+    .description('make a token and print it')
+    .argument('[token]', 'ID.SECRET (default: a random one)')
+    .option('--ttl <duration>', 'after that it ends; 0: never', '24h')
+    .option('--usages <usage,usage>', 'what it is for (default: signing,authentication)', commas)
+    .option('--groups <group,group>', `groups of who shows it (default: ${joinersGroup})`, commas)
+    .option('--description <text>', 'what it was made for')
+    .option('--print-join-command', 'print the line by which a host joins with it')
+    .addOption(kubeconfig())
+    .addOption(data())
+    .action(async (text, options) => {
+      const { usages = ['signing', 'authentication'] } = options;
+      const { groups = usages.includes('authentication') ? [joinersGroup] : [] } = options;
+      await (await import('./token.ts')).runTokenCreate(text, { ...options, usages, groups });
+    });
+  token
+    .command('list')
+    .description('tokens that there are')
+    .addOption(kubeconfig())
+    .addOption(data())
+    .addOption(output())
+    .action(async (options) => (await import('./token.ts')).runTokenList(options));
+  token
+    .command('revoke')
+    .description('take tokens away, by id or whole')
+    .argument('<token...>')
+    .addOption(kubeconfig())
+    .addOption(data())
+    .action(async (texts, options) => (await import('./token.ts')).runTokenRevoke(texts, options));
 }
 
 function installCommands(program: Command): void {
@@ -232,6 +355,19 @@ function installCommands(program: Command): void {
       .option('--purge', 'remove its data as well')
       .action(async (options) => (await import('./install/install.ts')).runUninstall(role, options));
   }
+  const binDir = (): Option =>
+    new Option('--bin-dir <dir>', 'where runtimes look for CNI plugins').default('/opt/cni/bin');
+  install
+    .command('cni')
+    .description('the CNI plugins as programs, for any container runtime')
+    .addOption(binDir())
+    .addOption(new Option('--run <dir>', 'of an agent that answers their calls').default('/run/podwright'))
+    .action(async (options) => (await import('./install/install-cni.ts')).runInstallCni(options));
+  uninstall
+    .command('cni')
+    .description("podwright's CNI programs; those of others stay")
+    .addOption(binDir())
+    .action(async (options) => (await import('./install/install-cni.ts')).runUninstallCni(options));
 }
 
 function imageCommands(program: Command): void {
@@ -260,14 +396,25 @@ function imageCommands(program: Command): void {
 }
 
 function storeCommands(program: Command): void {
-  program
-    .command('store')
-    .description("the control plane's store, while no server runs")
+  const store = program.command('store').description("the control plane's store, while no server runs");
+  store
     .command('salvage')
     .description('keep what is whole of a damaged store and lose the rest; the damaged files are set aside')
     .addOption(data())
     .addOption(output())
     .action(async (options) => (await import('./store.ts')).runStoreSalvage(options));
+  store
+    .command('rewrite')
+    .description(
+      'encrypt everything with the first key of a configuration, and leave nothing of what was there before',
+    )
+    .addOption(data())
+    .requiredOption(
+      '--encryption-provider-config <file>',
+      'the EncryptionConfiguration, with the keys that read what is there',
+    )
+    .addOption(output())
+    .action(async (options) => (await import('./store.ts')).runStoreRewrite(options));
 }
 
 function toolCommands(program: Command): void {
@@ -278,8 +425,17 @@ function toolCommands(program: Command): void {
     .option('--image-store <dir>', "a node's data directory: take what its images say from there")
     .action(async (options) => (await import('./plan.ts')).runPlan(options));
   program
+    .command('types')
+    .description('print TypeScript types of the custom kinds that a file defines, for podwright/client')
+    .argument('<file>', 'CustomResourceDefinitions; - for standard input')
+    .option('--api-version <name>', 'of their versions this one (default: the one that is stored)')
+    .action(async (filename, options) =>
+      (await import('./package/write-types.ts')).runTypes(filename, options.apiVersion),
+    );
+  program
     .command('doctor')
     .description("what this host's kernel and set-up have and lack, with the remedy")
+    .option('--kubeconfig <file>', 'also what may lock the cluster that it names')
     .addOption(output())
     .action(async (options) => (await import('./doctor.ts')).runDoctor(options));
   program
@@ -312,6 +468,7 @@ async function main(): Promise<void> {
   clusterCommands(program);
   processCommands(program);
   installCommands(program);
+  tokenCommands(program);
   imageCommands(program);
   storeCommands(program);
   toolCommands(program);

@@ -4,37 +4,39 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { systemClock, type Clock } from '#base/clock.ts';
+import { systemClock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { ensureKubeDns } from '#agent/dns/kube-dns.ts';
-import { createApiClient } from '#client/api-client.ts';
-import type { ApiClient } from '#client/client.ts';
-import { createInformers } from '#client/informers.ts';
 import { runWithLease } from '#client/lease.ts';
-import { readModes } from '#control-plane/apiserver/chain/authz/modes.ts';
 import {
   startApiServer,
   type ApiServer,
   type ApiServerOptions,
   type Listener,
 } from '#control-plane/apiserver/server.ts';
-import { startControllers } from '#control-plane/controllers/start-controllers.ts';
-import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
+import { readAdmission } from './admission/admission-options.ts';
+import { readAuthorization } from './authorization/authorization-options.ts';
 import { adminKubeconfigProblems } from './admin-kubeconfig.ts';
+import { readEncryption } from './encryption/encryption-flags.ts';
+import { readAudit } from './audit/read-audit.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { readEtcdListen } from './etcd-listen.ts';
 import { keepCertificates, writeNodeCredentials, writePrivate } from './credentials/keep-certificates.ts';
 import { giveMemoryBack } from './program/give-memory-back.ts';
 import { createLogger } from './program/log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
+import { authenticationSettings } from './program/authentication-settings.ts';
 import { refuseOptions, serverOptionProblems } from './program/program-options.ts';
 import { startPodRoutes } from './pod-routes.ts';
+import { readFlowControl } from './program/flow-control-options.ts';
 import { announceReady } from './program/ready.ts';
+import { startLoops, type LoopOptions } from './program/start-loops.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { ServerCommandOptions } from './program/command-options.ts';
-import { version } from './version.ts';
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {
@@ -54,6 +56,9 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const dataDir = resolve(options.data);
   const listeners = parseListeners(options);
   const nodes = options.node.map(parseNode);
+  const admission = readAdmission(options);
+  for (const plugin of admission.idle)
+    logger.warn({ plugin }, 'the plugin is off: its configuration has no effect');
   stack.use(claimDirectory(dataDir, { role: 'server', mode: 0o700, option: '--data' }));
   const server = stack.use(
     await startApiServer({
@@ -61,35 +66,47 @@ async function serve(options: ServerCommandOptions): Promise<void> {
       listeners,
       advertiseAddress: options.advertiseAddress,
       advertisePort: advertisedPort(listeners),
-      serviceCidr: options.serviceCidr,
-      authorizationModes: readModes(options.authorizationMode),
+      serviceCidrs: options.serviceCidr,
+      authentication: authenticationSettings(options),
+      authorization: readAuthorization(options),
+      admissionPlugins: admission.plugins,
+      flowControl: readFlowControl(options),
       ...readEtcdOptions(options),
+      ...readAudit(options, readOption),
+      ...readEncryption(options),
+      hasMetricsApi: true,
       ...readEtcdListen(options, { dataDir, file: readOption, hostPort: parseHostPort }),
       clock: systemClock,
       logger,
     }),
   );
   removeDrafts(dataDir); // The store's lock says that nobody else writes here.
-  const url = `https://${options.advertiseAddress}:${advertisedPort(listeners)}`;
+  const url = `https://${urlHost(options.advertiseAddress)}:${advertisedPort(listeners)}`;
   const adminPath = adminKubeconfigPath(options, dataDir, logger);
   const writeAdmin = (): Promise<void> =>
     writePrivate(adminPath, server.adminKubeconfig(options.adminServer ?? url));
   await writeAdmin();
   const nodesDirectory = join(dataDir, 'nodes');
-  for (const { name, ip } of nodes)
-    await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: [ip], serverUrl: url });
+  for (const { name, ips } of nodes)
+    await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: ips, serverUrl: url });
   stack.use(keepCertificates({ server, nodesDirectory, writeAdmin, clock: systemClock, logger }));
-  const loops = { options, logger, clock: systemClock };
+  const clients = createOwnClients(server);
+  const loops = { options, clients, logger, clock: systemClock };
   const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
   stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));
   if (options.podRoutes === true) {
-    stack.use(await startPodRoutes(clientOf(server, 'system:podwright:pod-routes'), systemClock, logger));
+    stack.use(await startPodRoutes(clients.own('pod-routes'), systemClock, logger));
   }
-  await ensureKubeDns(clientOf(server, 'system:podwright:dns'), options.clusterDns);
+  await ensureKubeDns(clients.own('kube-dns'), options.clusterDns);
   logger.info({ url, ports: server.ports }, 'serving');
   await announceReady(process.env);
   logger.info({ signal: await stop }, 'stopping');
+}
+
+/** An address as a URL has it. */
+function urlHost(address: string): string {
+  return familyOfIp(address) === 6 ? `[${address}]` : address;
 }
 
 /** `10.0.0.1:6443`, `[::1]:6443`. @throws E_USAGE */
@@ -135,11 +152,11 @@ function advertisedPort(listeners: readonly Listener[]): number {
   return listeners.flatMap((listener) => ('port' in listener ? [listener.port] : []))[0] ?? 6443;
 }
 
-/** `node-1=10.0.0.11`. @throws E_USAGE */
-function parseNode(text: string): { readonly name: string; readonly ip: string } {
-  const [name = '', ip = ''] = text.split('=');
-  if (name === '' || ip === '') throw new PodwrightError('E_USAGE', `add node ${text}: write NAME=IP`);
-  return { name, ip };
+/** `node-1=10.0.0.11`, `node-1=10.0.0.11,fd00::11`. @throws E_USAGE */
+function parseNode(text: string): { readonly name: string; readonly ips: readonly string[] } {
+  const [name = '', ips = ''] = text.split('=');
+  if (name === '' || ips === '') throw new PodwrightError('E_USAGE', `add node ${text}: write NAME=IP`);
+  return { name, ips: ips.split(',') };
 }
 
 /** Where it may be written. A server that is started again, with a file that has changed since, goes on. */
@@ -155,24 +172,13 @@ function adminKubeconfigPath(
   return own;
 }
 
-function clientOf(server: ApiServer, user: string): ApiClient {
-  const transport = server.transport({ name: user, groups: ['system:masters'] });
-  return createApiClient({ transport, userAgent: `podwright/${version()}` });
-}
-
-interface LoopOptions {
-  readonly options: ServerCommandOptions;
-  readonly logger: Logger;
-  readonly clock: Clock;
-}
-
 /** Scheduler and controllers where several servers share a store: on one of them, and on another when that one falls silent. */
 function startLoopsInTurn(server: ApiServer, loops: LoopOptions): AsyncDisposable {
   const { clock, logger } = loops;
   const stop = new AbortController();
   const identity = `${hostname()}_${randomUUID()}`;
   const election = {
-    client: clientOf(server, 'system:kube-controller-manager'),
+    client: loops.clients.controllerManager,
     where: { namespace: 'kube-system', name: 'kube-controller-manager' }, // As the program of that name calls its own.
     identity,
     clock,
@@ -197,24 +203,4 @@ function startLoopsInTurn(server: ApiServer, loops: LoopOptions): AsyncDisposabl
       await leading;
     },
   };
-}
-
-/** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
-function startLoops(server: ApiServer, { options, logger, clock }: LoopOptions): AsyncDisposableStack {
-  const stack = new AsyncDisposableStack();
-  const client = clientOf(server, 'system:kube-controller-manager');
-  const informers = stack.use(createInformers({ client, clock, logger }));
-  stack.use(
-    startControllers({
-      informers,
-      clock,
-      logger,
-      clusterCidr: options.clusterCidr,
-      nodePrefixLength: options.nodeCidrMaskSize,
-      rootCaPem: server.caCertPem,
-      mayHold: server.mayHold,
-    }),
-  );
-  stack.use(startScheduler({ informers, clock, logger }));
-  return stack;
 }

@@ -1,4 +1,5 @@
-import { resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { describeError, isPodwrightError } from '#base/errors.ts';
@@ -26,6 +27,10 @@ export async function runStatus(options: {
       up: { running, pid: state.pid, port: state.port },
     });
   }
+  const kubeconfig = join(resolve(options.data), 'kubeconfig');
+  const server = await serverIn(kubeconfig);
+  if (server !== undefined)
+    say(`API       ${server}, by KUBECONFIG=${shellWord(kubeconfig)}`, { kubeconfig, server });
   const ages = await readAges(resolve(options.data));
   const [first, ...troubles] = renderAges(ages, systemClock.now());
   if (first !== undefined) say(`certificates ${first}`, { certificates: ages });
@@ -49,6 +54,12 @@ export async function runStatus(options: {
       process.exitCode = 1;
     }
   }
+}
+
+/** The URL that the administrator's kubeconfig names; undefined where there is none, or not for us to read. */
+async function serverIn(kubeconfig: string): Promise<string | undefined> {
+  const text = await readFile(kubeconfig, 'utf8').catch(() => '');
+  return /^ {4}server: (\S+)$/m.exec(text)?.[1];
 }
 
 /** A program that reads JSON gets some where nothing runs, too. */

@@ -3,6 +3,12 @@ import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { Encryption } from '#control-plane/apiserver/encryption/encryption.ts';
+import { EncryptionMetrics } from '#control-plane/apiserver/encryption/encryption-metrics.ts';
+import { rewriteSealed } from '#control-plane/apiserver/encryption/rewrite.ts';
+import { silentLogger } from '#base/log.ts';
+import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+import { vacuum } from '#control-plane/store/free-pages.ts';
 import { salvageStore } from '#control-plane/store/salvage.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { print } from './print.ts';
@@ -42,4 +48,57 @@ export async function runStoreSalvage(options: {
   if (result.isPartial) print('parts of store.db could not be read and are lost');
   if (result.damagedDirectory !== undefined)
     print(`the damaged files are in ${result.damagedDirectory}; remove them when nothing is missed`);
+}
+
+/** Seals every value as a server with this configuration would write it, and leaves nothing of what was there before. */
+export async function runStoreRewrite(options: {
+  readonly data: string;
+  readonly encryptionProviderConfig: string;
+  readonly output: OutputFormat;
+}): Promise<void> {
+  const directory = serverDirectory(options.data);
+  using _claim = claimDirectory(directory, { role: 'server', mode: 0o700, option: '--data' });
+
+  const result = await rewriteStore(directory, resolve(options.encryptionProviderConfig));
+  if (options.output === 'json') print(JSON.stringify(result));
+  else {
+    print(
+      `${result.values} values are encrypted as the configuration says; ${result.rewritten} were written anew`,
+    );
+  }
+  if (result.failed.length === 0) return;
+  throw new PodwrightError(
+    'E_DAMAGED',
+    `rewrite the store: these cannot be read, and stay as they are; give the keys that wrote them, behind the first:\n${result.failed.join('\n')}`,
+  );
+}
+
+async function rewriteStore(directory: string, path: string): ReturnType<typeof rewriteSealed> {
+  const storeDirectory = join(directory, 'store');
+  const parts = { clock: systemClock, logger: silentLogger, metrics: new EncryptionMetrics() };
+  using encryption = new Encryption({ path, isReloaded: false }, parts);
+
+  await encryption.start();
+  if (encryption.kmsFailure !== undefined) {
+    throw new PodwrightError('E_CONNECTION', `rewrite the store: ${encryption.kmsFailure}`);
+  }
+  const result = await openAndRewrite(directory, storeDirectory, encryption);
+  vacuum(join(storeDirectory, 'store.db'));
+  return result;
+}
+
+async function openAndRewrite(
+  directory: string,
+  storeDirectory: string,
+  encryption: Encryption,
+): ReturnType<typeof rewriteSealed> {
+  await using store = await openEmbeddedStore({
+    directory: storeDirectory,
+    markFile: join(directory, 'store.mark'),
+    mustExist: true,
+    erasesDeleted: true,
+    clock: systemClock,
+  });
+
+  return await rewriteSealed(store, encryption);
 }

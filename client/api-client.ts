@@ -1,37 +1,47 @@
+import type { Clock } from '#base/clock.ts';
 import { apiVersionOf, objectPath, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import { isObject, listOf, objectOf, stringOf } from '#api/wire/json.ts';
 import type { Status } from '#api/generated/objects.ts';
 import { apiError } from './api-error.ts';
-import type { ApiClient, ListOptions, ListResult, PatchKind, WatchEvent, WatchOptions } from './client.ts';
+import type {
+  ApiClient,
+  ListOptions,
+  ListResult,
+  PatchKind,
+  WatchEvent,
+  WatchOptions,
+  WriteOptions,
+} from './client.ts';
 import { jsonLines } from './json-lines.ts';
+import { impersonationHeaders, type Impersonation } from './requests/impersonation.ts';
+import { retryAfterMs } from './requests/retry-after.ts';
+import { parseWarnings } from './requests/warning-header.ts';
 import type { Transport, TransportResponse } from './transport.ts';
 
 export interface ApiClientOptions {
   /** Not owned: whoever made it closes it. */
   readonly transport: Transport;
   readonly userAgent: string;
+  /** As whom managedFields know this client, where a write does not say. Default: the first word of the user agent. */
+  readonly fieldManager?: string | undefined;
+  /** As whom everything is asked. */
+  readonly impersonate?: Impersonation | undefined;
+  /** Told of each Warning header, in order. */
+  readonly onWarning?: ((text: string) => void) | undefined;
+  /**
+   * How often what a busy server refused with Retry-After is asked again, after the time that it says, at most a minute. Without,
+   * the refusal is the answer: control loops come again by themselves.
+   */
+  readonly busyRetries?: { readonly triesMax: number; readonly clock: Pick<Clock, 'sleep'> } | undefined;
 }
 
 /** A typed client of any API server that the transport reaches. */
-export function createApiClient({ transport, userAgent }: ApiClientOptions): ApiClient {
-  const call = async (
-    method: string,
-    path: string,
-    more: { readonly body?: unknown; readonly contentType?: string; readonly accept?: string } = {},
-  ): Promise<{ readonly status: number; readonly text: string }> => {
-    const response = await transport.request({
-      method,
-      path,
-      headers: {
-        accept: more.accept ?? 'application/json',
-        'user-agent': userAgent,
-        ...(more.body === undefined ? {} : { 'content-type': more.contentType ?? 'application/json' }),
-      },
-      body: more.body === undefined ? undefined : Buffer.from(JSON.stringify(more.body)),
-    });
-    return { status: response.status, text: await textOf(response) };
-  };
+export function createApiClient(options: ApiClientOptions): ApiClient {
+  const { transport } = options;
+  const headers = { 'user-agent': options.userAgent, ...impersonationHeaders(options.impersonate) };
+  const call = createCall(options, headers);
+  const writeQuery = (write: WriteOptions): Query => queryOf(write, options.fieldManager);
   const callJson = async (...[method, path, more]: Parameters<typeof call>): Promise<unknown> => {
     const { status, text } = await call(method, path, more);
     if (status >= 400) throw failure(`${method} ${path}`, status, text);
@@ -49,23 +59,32 @@ export function createApiClient({ transport, userAgent }: ApiClientOptions): Api
       const { where, subresource } = options;
       const namespace = options.namespace ?? where?.namespace ?? metadataOf(object).namespace;
       const path = objectPath(kind, { namespace, name: where?.name, subresource });
-      return (await callJson('POST', withQuery(path, dryRunQuery(options.dryRun)), {
+      return (await callJson('POST', withQuery(path, writeQuery(options)), {
         body: typed(kind, object),
       })) as typeof object;
     },
     update: async (kind, object, options = {}) => {
       const { namespace, name } = metadataOf(object);
       const path = objectPath(kind, { namespace, name: name ?? '', subresource: options.subresource });
-      return (await callJson('PUT', withQuery(path, dryRunQuery(options.dryRun)), {
+      return (await callJson('PUT', withQuery(path, writeQuery(options)), {
         body: typed(kind, object),
       })) as typeof object;
     },
     patch: async <T>(...[kind, where, patch]: Parameters<ApiClient['patch']>) => {
       const path = objectPath(kind, { ...where, subresource: patch.subresource });
-      return (await callJson('PATCH', withQuery(path, dryRunQuery(patch.dryRun)), {
+      return (await callJson('PATCH', withQuery(path, writeQuery(patch)), {
         body: patch.body,
         contentType: patchContentTypes[patch.kind],
       })) as T;
+    },
+    apply: async (kind, object, options) => {
+      const { namespace, name = '' } = metadataOf(object);
+      const path = objectPath(kind, { namespace, name, subresource: options.subresource });
+      const force = options.force === true ? { force: 'true' } : {};
+      return (await callJson('PATCH', withQuery(path, { ...writeQuery(options), ...force }), {
+        body: typed(kind, object),
+        contentType: 'application/apply-patch+yaml', // JSON is YAML.
+      })) as typeof object;
     },
     delete: async (kind, where, options) => {
       const body =
@@ -73,18 +92,67 @@ export function createApiClient({ transport, userAgent }: ApiClientOptions): Api
       await callJson('DELETE', objectPath(kind, where), body === undefined ? {} : { body });
     },
     watch: <T>(kind: KindRef<T>, options: WatchOptions, signal: AbortSignal) =>
-      watchEvents<T>(transport, { userAgent, kind, options, signal }),
+      watchEvents<T>(transport, { headers, kind, options, signal }),
     raw: async (method, path, body) => {
       const { status, text } = await call(method, path, body === undefined ? {} : { body });
       return { status, body: text };
     },
+    stream: (path, signal) => streamBody(transport, { path, headers, signal }),
   };
 }
+
+/** One request with a body of JSON, and again where a busy server asks for that. */
+function createCall({ transport, onWarning, busyRetries }: ApiClientOptions, headers: Headers) {
+  return async (
+    method: string,
+    path: string,
+    more: { readonly body?: unknown; readonly contentType?: string; readonly accept?: string } = {},
+  ): Promise<{ readonly status: number; readonly text: string }> => {
+    const request = {
+      method,
+      path,
+      headers: {
+        accept: more.accept ?? 'application/json',
+        ...headers,
+        ...(more.body === undefined ? {} : { 'content-type': more.contentType ?? 'application/json' }),
+      },
+      body: more.body === undefined ? undefined : Buffer.from(JSON.stringify(more.body)),
+    };
+    for (let tries = 0; ; tries++) {
+      const response = await transport.request(request);
+      const text = await textOf(response);
+      for (const warning of parseWarnings(response.headers['warning'])) onWarning?.(warning);
+      const waitMs = retryAfterMs(response.status, response.headers['retry-after'], text);
+      if (waitMs === undefined || busyRetries === undefined || tries >= busyRetries.triesMax)
+        return { status: response.status, text };
+      await busyRetries.clock.sleep(waitMs);
+    }
+  };
+}
+
+async function* streamBody(
+  transport: Transport,
+  {
+    path,
+    headers,
+    signal,
+  }: { readonly path: string; readonly headers: Headers; readonly signal: AbortSignal },
+): AsyncGenerator<Uint8Array, void, void> {
+  const response = await transport.request({ method: 'GET', path, headers, signal, stream: true });
+  if (response.status >= 400) throw failure(`GET ${path}`, response.status, await textOf(response));
+  if (response.body instanceof Uint8Array) yield response.body;
+  else yield* response.body;
+}
+
+type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+/** Of a watch; it may have had to wait for its turn. */
+const watchBeginsMsMax = 60_000;
 
 async function* watchEvents<T>(
   transport: Transport,
   request: {
-    readonly userAgent: string;
+    readonly headers: Headers;
     readonly kind: KindRef<T>;
     readonly options: WatchOptions;
     readonly signal: AbortSignal;
@@ -97,10 +165,11 @@ async function* watchEvents<T>(
     path,
     headers: {
       accept: options.metadataOnly === true ? metadataAccept : 'application/json',
-      'user-agent': request.userAgent,
+      ...request.headers,
     },
     signal,
     stream: true,
+    headMsMax: watchBeginsMsMax,
   });
   if (response.status >= 400) throw failure(`watch ${path}`, response.status, await textOf(response));
   for await (const event of jsonLines(response.body)) yield parseWatchEvent<T>(`watch ${path}`, event);
@@ -160,8 +229,12 @@ function watchQuery(options: WatchOptions): Query {
   };
 }
 
-function dryRunQuery(dryRun: boolean | undefined): Query {
-  return dryRun === true ? { dryRun: 'All' } : {};
+function queryOf(write: WriteOptions, fieldManager: string | undefined): Query {
+  return {
+    ...(write.dryRun === true ? { dryRun: 'All' } : {}),
+    fieldManager: write.fieldManager ?? fieldManager,
+    fieldValidation: write.fieldValidation,
+  };
 }
 
 function withQuery(path: string, query: Query): string {

@@ -1,5 +1,5 @@
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
-import type { Status } from '#api/generated/objects.ts';
+import type { Status, StatusCause } from '#api/generated/objects.ts';
 
 /** The failure that a Status answer is: E_API with detail { status, httpCode, reason }. */
 export function apiError(
@@ -32,6 +32,7 @@ export function reasonOf(error: unknown): string | undefined {
   return typeof reason === 'string' ? reason : undefined;
 }
 
+/** There is no such object, or no such kind. */
 export function isNotFound(error: unknown): boolean {
   return reasonOf(error) === 'NotFound';
 }
@@ -41,14 +42,27 @@ export function isConflict(error: unknown): boolean {
   return reasonOf(error) === 'Conflict';
 }
 
+/** Who asks is nobody that the server knows. */
+export function isUnauthorized(error: unknown): boolean {
+  return reasonOf(error) === 'Unauthorized';
+}
+
+/** Who asks may not. */
+export function isForbidden(error: unknown): boolean {
+  return reasonOf(error) === 'Forbidden';
+}
+
+/** There is one of that name. */
 export function isAlreadyExists(error: unknown): boolean {
   return reasonOf(error) === 'AlreadyExists';
 }
 
+/** The object is refused for what its fields say (`apiFailureOf` gives each as a cause). */
 export function isInvalid(error: unknown): boolean {
   return reasonOf(error) === 'Invalid';
 }
 
+/** The server does not do that with this kind. */
 export function isMethodNotSupported(error: unknown): boolean {
   return reasonOf(error) === 'MethodNotAllowed';
 }
@@ -82,3 +96,41 @@ const reasonOfCode: Readonly<Record<number, string>> = {
   503: 'ServiceUnavailable',
   504: 'Timeout',
 };
+
+/** What the server answered, as one value. */
+export interface ApiFailure {
+  /** `NotFound`, `Conflict`, `Invalid`, …: what programs go by. */
+  readonly reason: string;
+  /** Of HTTP. */
+  readonly code: number;
+  /** For people; its words change between versions. */
+  readonly message: string;
+  /** One for each field that is wrong, or that another manager owns. */
+  readonly causes: readonly StatusCause[];
+  /** How long the server asks to be left alone. */
+  readonly retryAfterSeconds: number | undefined;
+}
+
+/** The answer that an error is; undefined when the error is of another kind, such as a connection that broke. */
+export function apiFailureOf(error: unknown): ApiFailure | undefined {
+  const status = statusOf(error);
+  if (status === undefined || !isPodwrightError(error)) return undefined;
+  const { httpCode } = error.detail;
+  return {
+    reason: reasonOf(error) ?? 'Unknown',
+    code: typeof httpCode === 'number' ? httpCode : (status.code ?? 500),
+    message: status.message ?? error.message,
+    causes: status.details?.causes ?? [],
+    retryAfterSeconds: status.details?.retryAfterSeconds,
+  };
+}
+
+/** Nobody answered: the connection broke, or none could be made. What was asked for may have been done. */
+export function isConnectionFailure(error: unknown): boolean {
+  return isPodwrightError(error, 'E_CONNECTION');
+}
+
+/** The server has too much to do, or a budget of disruptions is spent. */
+export function isTooManyRequests(error: unknown): boolean {
+  return reasonOf(error) === 'TooManyRequests';
+}

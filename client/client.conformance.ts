@@ -1,13 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { configMaps, namespaces, pods, type KindRef } from '#api/schema/kind-ref.ts';
 import type { ConfigMap, Pod } from '#api/generated/objects.ts';
-import { isAlreadyExists, isConflict, isExpired, isNotFound } from './api-error.ts';
+import { apiFailureOf, isAlreadyExists, isConflict, isExpired, isNotFound } from './api-error.ts';
 import type { ApiClient, WatchEvent } from './client.ts';
+import { listAll, listPages } from './list-all.ts';
+import { updateAgain } from './operator/update-again.ts';
 
 export interface ClientUnderTest extends AsyncDisposable {
   readonly client: ApiClient;
   /** Makes watches from before now expire; undefined where that cannot be done at will. */
   readonly compact?: (() => void | Promise<void>) | undefined;
+  /** Whether there is server-side apply. */
+  readonly applies?: boolean | undefined;
 }
 
 /** What every ApiClient over every server must do: run on the fake, and on real servers in test/. */
@@ -138,6 +142,79 @@ export function describeApiClient(name: string, open: () => Promise<ClientUnderT
       expect(seen.map((event) => event.type)).toEqual(['ADDED', 'DELETED']);
     });
 
+    it('pages are read one after another, and all of them at one version', async () => {
+      await using under = await setUp();
+      const { client } = under;
+      for (const name of ['p1', 'p2', 'p3']) await client.create(configMaps, map(name));
+      const options = { namespace: 'client-conformance', labelSelector: '!none', limit: 2 };
+      const pages = await Array.fromAsync(listPages(client, configMaps, options));
+      const names = pages.map(({ items }) =>
+        items.map(({ metadata }) => metadata?.name).filter((name) => name?.startsWith('p')),
+      );
+      expect(names.flat()).toEqual(['p1', 'p2', 'p3']);
+      expect(pages.length).toBeGreaterThan(1);
+      const all = await listAll(client, configMaps, options);
+      expect(all.items.map(({ metadata }) => metadata?.name)).toEqual(expect.arrayContaining(names.flat()));
+      expect(all.continue).toBeUndefined();
+    });
+
+    it('a list of metadata has no more of its objects', async () => {
+      await using under = await setUp();
+      await under.client.create(configMaps, map('slim'));
+      const { items } = await under.client.list(configMaps, {
+        namespace: 'client-conformance',
+        metadataOnly: true,
+      });
+      const slim = items.find(({ metadata }) => metadata?.name === 'slim');
+      expect([slim?.metadata?.uid !== undefined, slim?.data]).toEqual([true, undefined]);
+    });
+
+    it('an update is done again on what somebody else wrote meanwhile', async () => {
+      await using under = await setUp();
+      const { client } = under;
+      await client.create(configMaps, map('eight', { n: '0' }));
+      const add = (): Promise<ConfigMap> =>
+        updateAgain(client, { kind: configMaps, ...where('eight') }, (current) => ({
+          ...current,
+          data: { n: String(Number(current.data?.['n']) + 1) },
+        }));
+      await Promise.all([add(), add(), add()]);
+      expect((await client.get(configMaps, where('eight'))).data).toEqual({ n: '3' });
+    });
+
+    it('a stream of what is not there is refused', async () => {
+      await using under = await setUp();
+      const stream = under.client.stream(
+        '/api/v1/namespaces/none/pods/none/log',
+        AbortSignal.timeout(150_000),
+      );
+      await expect(Array.fromAsync(stream)).rejects.toSatisfy(isNotFound);
+    });
+
+    it('apply makes and owns what it gives, and is refused what others own unless it takes it', async () => {
+      await using under = await setUp();
+      if (under.applies !== true) return;
+      const { client } = under;
+      const given = (data: Record<string, string>): ConfigMap => map('applied', data);
+      await client.apply(configMaps, given({ a: '1', b: '1' }), { fieldManager: 'one' });
+      expect((await client.apply(configMaps, given({ b: '1' }), { fieldManager: 'one' })).data).toEqual({
+        b: '1',
+      });
+      const refused: unknown = await client
+        .apply(configMaps, given({ b: '2' }), { fieldManager: 'two' })
+        .catch((error: unknown) => error);
+      expect(isConflict(refused)).toBe(true);
+      expect(apiFailureOf(refused)?.causes).toEqual([expect.objectContaining({ field: '.data.b' })]);
+      const taken = await client.apply(configMaps, given({ b: '2' }), { fieldManager: 'two', force: true });
+      expect(taken.data).toEqual({ b: '2' });
+      // A plain write takes what it changes, and what is applied no more stays where others own it.
+      await client.update(configMaps, { ...taken, data: { b: '3', c: '3' } }, { fieldManager: 'three' });
+      const left = await client.apply(configMaps, given({}), { fieldManager: 'two' });
+      expect(left.data).toEqual({ b: '3', c: '3' });
+      const entries = left.metadata?.managedFields?.map(({ manager, operation }) => [manager, operation]);
+      expect(entries).toContainEqual(['three', 'Update']);
+    });
+
     it('a watch from before compaction expires', async () => {
       await using under = await setUp();
       if (under.compact === undefined) return;
@@ -158,7 +235,7 @@ async function take<T>(
 ): Promise<readonly WatchEvent<T>[]> {
   const events: WatchEvent<T>[] = [];
   const { count, ...more } = options;
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(150_000);
   for await (const event of client.watch(kind, { namespace: 'client-conformance', ...more }, signal)) {
     if (event.type !== 'BOOKMARK') events.push(event);
     if (events.length === count) break;

@@ -4,5 +4,10 @@ import { createFakeApiClient } from './client.fake.ts';
 
 describeApiClient('fake', async () => {
   const client = createFakeApiClient(createFakeClock(Date.UTC(2026, 0, 1)));
-  return { client, compact: () => client.compact(), [Symbol.asyncDispose]: async () => undefined };
+  return {
+    client,
+    applies: true,
+    compact: () => client.compact(),
+    [Symbol.asyncDispose]: async () => undefined,
+  };
 });

@@ -15,12 +15,14 @@ import { matchesFields, parseFieldSelector } from '#api/meta/field-selector.ts';
 import { matchesLabels, parseLabelSelector } from '#api/meta/selector.ts';
 import * as failure from '#api/errors/status.ts';
 import { prepareUpdate, tracksGeneration } from '#api/strategy/strategy.ts';
+import type { Writer } from '#api/patch/apply/manage.ts';
 import type { Clock } from '#base/clock.ts';
-import type { ApiClient, ListOptions, ObjectRef, ListResult } from './client.ts';
+import type { ApiClient, ApplyOptions, ListOptions, ObjectRef, ListResult, WriteOptions } from './client.ts';
 import { answerDiscovery } from './fake-discovery.ts';
 import { createFakeLog, type FakeLog } from './fake-log.ts';
+import { applied, owned } from './fake-owners.ts';
 
-export type FakeVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete' | 'raw';
+export type FakeVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'apply' | 'delete' | 'raw';
 
 export interface FakeRequest {
   readonly verb: FakeVerb;
@@ -74,15 +76,21 @@ export function createFakeApiClient(clock: Clock): FakeApiClient {
       if (subresource === undefined) return server.create(kind, made, namespace) as typeof object;
       return server.createSub(kind, { namespace, name }, subresource, made) as typeof object;
     },
-    update: async (kind, object, { subresource } = {}) => {
+    update: async (kind, object, options = {}) => {
+      const { subresource } = options;
       const { namespace, name = '' } = metadataOf(object);
       await ask('update', kind, { namespace, name, subresource });
-      return server.update(kind, objectOf(object), subresource) as typeof object;
+      return server.update(kind, objectOf(object), options) as typeof object;
     },
     patch: async <T>(...[kind, where, patch]: Parameters<ApiClient['patch']>) => {
       const { subresource } = patch;
       await ask('patch', kind, { ...where, subresource });
       return server.patch(kind, where, patch) as T;
+    },
+    apply: async (kind, object, options) => {
+      const { namespace, name = '' } = metadataOf(object);
+      await ask('apply', kind, { namespace, name, subresource: options.subresource });
+      return server.apply(kind, objectOf(object), options) as typeof object;
     },
     delete: async (kind, where, options = {}) => {
       await ask('delete', kind, where);
@@ -92,12 +100,7 @@ export function createFakeApiClient(clock: Clock): FakeApiClient {
       await ask('watch', kind, {});
       yield* log.watch<T>(idOf(kind), { ...options, matches: matcher(kind, options) }, signal);
     },
-    raw: async (method, path) => {
-      const error = fake.intercept({ verb: 'raw', resource: path, name: '', subresource: undefined });
-      if (error !== undefined) throw error;
-      const body = method === 'GET' ? answerDiscovery(path) : undefined;
-      return body === undefined ? { status: 404, body: '404 page not found' } : { status: 200, body };
-    },
+    ...rawVerbs((request) => fake.intercept(request)),
   };
   const ask = async (
     verb: FakeVerb,
@@ -108,11 +111,29 @@ export function createFakeApiClient(clock: Clock): FakeApiClient {
     const { namespace, name = '', subresource } = target;
     const error = fake.intercept({ verb, resource: kind.resource, name, subresource });
     if (error !== undefined) throw error;
-    if (!['create', 'update', 'patch', 'delete'].includes(verb)) return;
+    if (!['create', 'update', 'patch', 'apply', 'delete'].includes(verb)) return;
     const path = [kind.resource, ...(subresource === undefined ? [] : [subresource])].join('/');
     writes.push(`${verb} ${path} ${objectKey({ metadata: { namespace, name } })}`);
   };
   return fake;
+}
+
+/** What asks by path: of discovery only. */
+function rawVerbs(intercept: FakeApiClient['intercept']): Pick<ApiClient, 'raw' | 'stream'> {
+  const refusal = (path: string): Error | undefined =>
+    intercept({ verb: 'raw', resource: path, name: '', subresource: undefined });
+  return {
+    raw: async (method, path) => {
+      const error = refusal(path);
+      if (error !== undefined) throw error;
+      const body = method === 'GET' ? answerDiscovery(path) : undefined;
+      return body === undefined ? { status: 404, body: '404 page not found' } : { status: 200, body };
+    },
+    // oxlint-disable-next-line require-yield -- What there is to be read in pieces, the fake has not.
+    stream: async function* (path) {
+      throw refusal(path) ?? failure.resourceNotFound();
+    },
+  };
 }
 
 /** Whether the stored object is the one that a write names, where it names one. */
@@ -165,22 +186,28 @@ function createServer(log: FakeLog, clock: Clock) {
     if (equalJson(old, next)) return old;
     return isFinished(kind, next) ? log.remove(idOf(kind), objectKey(next), next) : put(kind, next);
   };
-  const update = (
-    kind: KindRef<unknown>,
-    object: JsonObject,
-    subresource: string | undefined,
-  ): JsonObject => {
+  const update = (kind: KindRef<unknown>, object: JsonObject, how: WriteOptions): JsonObject => {
     const { namespace, name = '', resourceVersion, uid } = metadataOf(object);
     const old = find(kind, { namespace, name });
     if (!isMeant(old, { uid, resourceVersion })) throw failure.conflict(kind, name);
-    return store(kind, old, prepareUpdate(knownKind(kind), old, object, subresource));
+    const next = owned(kind, { live: old, next: object }, writerOf(how, clock.now()));
+    return store(kind, old, prepared(kind, old, next, how.subresource));
+  };
+  const apply = (kind: KindRef<unknown>, config: JsonObject, how: ApplyOptions): JsonObject => {
+    const { namespace = kind.namespaced ? 'default' : undefined, name = '' } = metadataOf(config);
+    const live = log.get(idOf(kind), objectKey({ metadata: { namespace, name } }));
+    if (live === undefined && how.subresource !== undefined) throw failure.notFound(kind, name);
+    const next = applied(kind, { live, config, isForced: how.force === true }, writerOf(how, clock.now()));
+    if (live === undefined) return create(kind, next, namespace);
+    if (!isMeant(live, metadataOf(config))) throw failure.conflict(kind, name);
+    return store(kind, live, prepared(kind, live, next, how.subresource));
   };
   const patch = (
     kind: KindRef<unknown>,
     where: ObjectRef,
     how: Parameters<ApiClient['patch']>[2],
   ): JsonObject => {
-    return update(kind, objectOf(patchOf(kind, find(kind, where), how)), how.subresource);
+    return update(kind, objectOf(patchOf(kind, find(kind, where), how)), how);
   };
   const createSub = (
     kind: KindRef<unknown>,
@@ -190,10 +217,7 @@ function createServer(log: FakeLog, clock: Clock) {
   ): JsonObject => {
     const old = find(kind, where);
     if (subresource !== 'binding') throw failure.resourceNotFound();
-    if (stringOf(objectOf(old['spec'])['nodeName']) !== '') {
-      throw failure.conflict(kind, where.name, 'pod is already assigned to a node');
-    }
-    put(kind, bound(old, objectOf(object['target'])['name'], clock.now()));
+    put(kind, bound(kind, old, { nodeName: objectOf(object['target'])['name'], nowMs: clock.now() }));
     return failure.successStatus() as JsonObject;
   };
   const remove = (kind: KindRef<unknown>, where: ObjectRef, options: Partial<DeleteOptions>): void => {
@@ -203,7 +227,22 @@ function createServer(log: FakeLog, clock: Clock) {
     }
     store(kind, old, planDeletion(kind, old, wishesOf(options), clock.now()));
   };
-  return { find, put, initial, create, update, patch, createSub, remove };
+  return { find, put, initial, create, update, apply, patch, createSub, remove };
+}
+
+function writerOf({ fieldManager = 'fake', subresource = '' }: WriteOptions, nowMs: number): Writer {
+  return { manager: fieldManager, subresource, nowMs };
+}
+
+/** With what an update does not change as it was; of a kind that clients bring nobody knows what that is. */
+function prepared(
+  kind: KindRef<unknown>,
+  old: JsonObject,
+  next: JsonObject,
+  subresource: string | undefined,
+): JsonObject {
+  const known = findKind(kind.group, kind.version, kind.resource);
+  return known === undefined ? next : prepareUpdate(known, old, next, subresource);
 }
 
 /** As a server stores what it is sent: whoever compares it with what was sent would write again and again. */
@@ -249,7 +288,14 @@ function withIdentity(
     : { ...prepared, status: { ...status, ...objectOf(object['status']) } };
 }
 
-function bound(pod: JsonObject, nodeName: unknown, nowMs: number): JsonObject {
+/** @throws {E_API} 409 for a pod that has a node */
+function bound(
+  kind: KindRef<unknown>,
+  pod: JsonObject,
+  { nodeName, nowMs }: { readonly nodeName: unknown; readonly nowMs: number },
+): JsonObject {
+  if (stringOf(objectOf(pod['spec'])['nodeName']) !== '')
+    throw failure.conflict(kind, stringOf(metadataOf(pod).name), 'pod is already assigned to a node');
   const status = objectOf(pod['status']);
   const scheduled = { type: 'PodScheduled', status: 'True', lastTransitionTime: formatTime(nowMs) };
   const others = listOf(status['conditions']).filter(

@@ -1,7 +1,7 @@
 import type { Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
-import { KeyedQueue, type KeyOutcome } from '#base/keyed-queue.ts';
+import { done, KeyedQueue, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import { isAlreadyExists, isConflict, isNamespaceTerminating, isNotFound } from './api-error.ts';
 import type { Informer } from './client.ts';
@@ -13,6 +13,7 @@ export interface Source {
   attach(enqueue: (key: string) => void): Disposable;
 }
 
+/** The changes of an informer's objects enqueue the keys that `keysOf` makes of them. */
 export function source<T>(informer: Informer<T>, keysOf: (change: Change<T>) => Iterable<string>): Source {
   return {
     synced: informer.synced,
@@ -40,8 +41,23 @@ export interface ControllerOptions {
   readonly reconcile: (key: string, signal: AbortSignal) => Promise<KeyOutcome | void>;
   readonly concurrencyMax?: number;
   readonly backoff?: Backoff;
+  /** 0 ≤ random() < 1: spreads retries. */
+  readonly random?: (() => number) | undefined;
+  /** The signal of a `reconcile` aborts after so long; what it then throws is a failure like any other. Default: never. */
+  readonly timeoutMs?: number | undefined;
+  /** Told of each end of `reconcile`: what metrics are made of. */
+  readonly onReconciled?: ((reconciled: Reconciled) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+export interface Reconciled {
+  readonly controller: string;
+  readonly key: string;
+  readonly outcome: 'done' | 'again' | 'failed';
+  readonly durationMs: number;
+  /** Keys that wait, run, or are due later. */
+  readonly queueLength: number;
 }
 
 export interface Controller extends AsyncDisposable {
@@ -66,11 +82,12 @@ function isOrdinary(error: unknown): boolean {
 export function runController(options: ControllerOptions): Controller {
   const logger = options.logger.child({ controller: options.name });
   const ready = Promise.all(options.sources.map(({ synced }) => synced));
-  const queue = new KeyedQueue<string>({
+  const queue: KeyedQueue<string> = new KeyedQueue<string>({
     clock: options.clock,
     concurrencyMax: options.concurrencyMax ?? 5,
     backoff: options.backoff ?? defaultBackoff,
-    work: (key, signal) => options.reconcile(key, signal),
+    random: options.random,
+    work: (key, signal) => reconcileOnce(options, { key, signal, queueLength: () => queue.size }),
     onError: (key, error, retryMs) => {
       const fields = { key, error: describeError(error), retryMs };
       // Somebody wrote or deleted first: the watch brings the news, and trying again is the ordinary course, for a while.
@@ -100,4 +117,29 @@ export function runController(options: ControllerOptions): Controller {
       await queue[Symbol.asyncDispose]();
     },
   };
+}
+
+/** In its time, and told of. */
+async function reconcileOnce(
+  { name, reconcile, timeoutMs, clock, onReconciled }: ControllerOptions,
+  { key, signal, queueLength }: { key: string; signal: AbortSignal; queueLength: () => number },
+): Promise<KeyOutcome> {
+  const late = new AbortController();
+  using _timer =
+    timeoutMs === undefined
+      ? undefined
+      : clock.after(timeoutMs, () =>
+          late.abort(new DOMException(`not done in ${timeoutMs} ms`, 'TimeoutError')),
+        );
+  const startMs = clock.monotonic();
+  let outcome: Reconciled['outcome'] = 'failed';
+  try {
+    const bounded = timeoutMs === undefined ? signal : AbortSignal.any([signal, late.signal]);
+    const end = (await reconcile(key, bounded)) ?? done;
+    outcome = end.kind;
+    return end;
+  } finally {
+    const durationMs = clock.monotonic() - startMs;
+    onReconciled?.({ controller: name, key, outcome, durationMs, queueLength: queueLength() });
+  }
 }

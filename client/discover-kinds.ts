@@ -1,9 +1,10 @@
 import { at, objectsOf, stringOf, listOf } from '#api/wire/json.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { apiError } from './api-error.ts';
 import type { ApiClient } from './client.ts';
 
+/** A kind that a server has, and what can be done with it. */
 export interface DiscoveredKind extends KindRef<KubeObject> {
   readonly verbs: readonly string[];
 }
@@ -24,7 +25,7 @@ export async function discoverKinds(client: ApiClient): Promise<Discovery> {
   const results = await Promise.all(
     ['v1', ...preferred].map(async (groupVersion) => ({
       groupVersion,
-      kinds: await kindsOf(client, groupVersion).catch(() => undefined),
+      kinds: await discoverKindsOf(client, groupVersion).catch(() => undefined),
     })),
   );
   return {
@@ -33,7 +34,11 @@ export async function discoverKinds(client: ApiClient): Promise<Discovery> {
   };
 }
 
-async function kindsOf(client: ApiClient, groupVersion: string): Promise<readonly DiscoveredKind[]> {
+/** The kinds of one group version. @throws {E_API} NotFound where it is not served */
+export async function discoverKindsOf(
+  client: ApiClient,
+  groupVersion: string,
+): Promise<readonly DiscoveredKind[]> {
   const slash = groupVersion.indexOf('/');
   const group = slash < 0 ? '' : groupVersion.slice(0, slash);
   const version = groupVersion.slice(slash + 1);
@@ -52,7 +57,6 @@ async function kindsOf(client: ApiClient, groupVersion: string): Promise<readonl
 
 async function getJson(client: ApiClient, path: string): Promise<unknown> {
   const { status, body } = await client.raw('GET', path);
-  if (status !== 200)
-    throw new PodwrightError('E_API', `GET ${path}: HTTP ${status}`, { detail: { httpCode: status } });
+  if (status !== 200) throw apiError(`GET ${path}`, {}, status);
   return JSON.parse(body);
 }

@@ -45,11 +45,11 @@ it('a Normal event waits for half a second, a Warning for nothing', async () => 
   recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm');
   recorder.record({ kind: pods, object }, 'Warning', 'Failed', 'm');
   const reasons = (): readonly unknown[] => client.all(events).map(({ reason }) => reason);
-  await vi.waitFor(() => expect(reasons()).toEqual(['Failed']));
+  await vi.waitFor(() => expect(reasons()).toEqual(['Failed']), { timeout: 60_000 });
   clock.advance(499);
   recorder.record({ kind: pods, object }, 'Normal', 'Pulled', 'm'); // Said again, it waits no longer for that.
   clock.advance(1);
-  await vi.waitFor(() => expect(client.all(events)).toHaveLength(2));
+  await vi.waitFor(() => expect(client.all(events)).toHaveLength(2), { timeout: 60_000 });
   expect(client.all(events)).toContainEqual(
     expect.objectContaining({ reason: 'Pulled', count: 2, firstTimestamp: '2026-01-01T00:00:00Z' }),
   );

@@ -58,6 +58,7 @@ const normalDelayMs = 500;
 const closeMsMax = 2_000;
 const retryBackoff: Backoff = { initialMs: 100, factor: 4, maxMs: 5000 };
 
+/** Records Events of a component; dispose it last, so that what was said is written. */
 export function createEventRecorder(options: EventRecorderOptions): EventRecorder {
   const { client, clock, logger } = options;
   const known = new Map<string, Known>(); // by what is said, least recently said first

@@ -1,4 +1,3 @@
-import 'reflect-metadata';
 import {
   createSecureServer,
   type Http2SecureServer,
@@ -6,7 +5,6 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import * as x509 from '@peculiar/x509';
 import { expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
@@ -15,10 +13,13 @@ import { createApiClient } from './api-client.ts';
 import { isExpired, isNotFound } from './api-error.ts';
 import type { ApiClient } from './client.ts';
 import { createHttpTransport } from './http-transport.ts';
+import type { Transport } from './transport.ts';
+import { selfSigned } from './self-signed.fixture.ts';
 
 interface TestServer extends AsyncDisposable {
   readonly url: string;
   readonly client: ApiClient;
+  readonly transport: Transport;
   readonly seen: readonly string[];
   /** Cuts every connection, as a server that is killed does. */
   cut(): void;
@@ -26,7 +27,7 @@ interface TestServer extends AsyncDisposable {
 }
 
 async function startServer(
-  answer: (path: string) => { status: number; body: string } | 'hang',
+  answer: (path: string) => { status: number; body: string } | 'hang' | 'silence',
 ): Promise<TestServer> {
   const { certPem, keyPem } = await selfSigned();
   const server: Http2SecureServer = createSecureServer({ cert: certPem, key: keyPem });
@@ -42,6 +43,7 @@ async function startServer(
     const path = String(head[':path']);
     seen.push(`${String(head[':method'])} ${path} ${String(head['authorization'] ?? '')}`.trim());
     const result = answer(path);
+    if (result === 'silence') return undefined;
     if (result === 'hang') return stream.respond({ ':status': 200 });
     stream.respond({ ':status': result.status, 'content-type': 'application/json' });
     return stream.end(result.body);
@@ -58,6 +60,7 @@ async function startServer(
   return {
     url: `https://127.0.0.1:${port}`,
     client: createApiClient({ transport, userAgent: 'test' }),
+    transport,
     seen,
     cut: () => sessions.forEach((session) => session.destroy()),
     connectionCount: () => connectionCount,
@@ -68,24 +71,20 @@ async function startServer(
   };
 }
 
-async function selfSigned(): Promise<{ readonly certPem: string; readonly keyPem: string }> {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const cert = await x509.X509CertificateGenerator.createSelfSigned({
-    name: 'CN=test',
-    keys,
-    signingAlgorithm: algorithm,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
-  });
-  const key = Buffer.from(await crypto.subtle.exportKey('pkcs8', keys.privateKey)).toString('base64');
-  return {
-    certPem: cert.toString('pem'),
-    keyPem: `-----BEGIN PRIVATE KEY-----\n${key}\n-----END PRIVATE KEY-----\n`,
-  };
-}
-
 const where = { namespace: 'default', name: 'a' };
 const event = (type: string, object: object): string => `${JSON.stringify({ type, object })}\n`;
+
+it('a watch that is never begun fails, so that it is begun anew', async () => {
+  await using server = await startServer(() => 'silence');
+  const stream = server.transport.request({
+    method: 'GET',
+    path: '/x',
+    headers: {},
+    stream: true,
+    headMsMax: 50,
+  });
+  await expect(stream).rejects.toThrow(/not begun in 50 ms/);
+});
 
 it('requests share one connection and carry the token', async () => {
   await using server = await startServer(() => ({ status: 200, body: '{"metadata":{"name":"a"}}' }));
@@ -132,7 +131,7 @@ it('a watch gives events and bookmarks as they come, and an ERROR event as an er
     for await (const one of server.client.watch(
       configMaps,
       { resourceVersion: '1' },
-      AbortSignal.timeout(5000),
+      AbortSignal.timeout(150_000),
     )) {
       seen.push(one);
     }
@@ -154,7 +153,7 @@ it('a watch ends by its signal, and by a broken connection with E_CONNECTION', a
   await expect.poll(() => server.seen.length).toBe(1);
   abort.abort(new Error('enough'));
   await expect(aborted).rejects.toThrow('enough');
-  const cut = drain(AbortSignal.timeout(5000));
+  const cut = drain(AbortSignal.timeout(150_000));
   await expect.poll(() => server.seen.length).toBe(2);
   server.cut();
   await expect(cut).rejects.toSatisfy((error) => isPodwrightError(error, 'E_CONNECTION'));

@@ -31,6 +31,8 @@ export type ClientCredentials = Pick<HttpTransportOptions, 'caPem' | 'clientCert
 export type AskPath = (path: string) => Promise<{ readonly status: number; readonly body: string }>;
 
 interface SessionEntry {
+  /** The client certificate that was shown. */
+  readonly certPem: string | undefined;
   streams: number;
   readonly ping: Disposable;
   /** Undefined once it may be used. */
@@ -71,7 +73,12 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     session.once('close', drop);
     session.once('goaway', drop); // Streams under way may finish; new ones go to a new connection.
     session.on('error', drop); // Each stream on it gets the error itself.
-    const entry: SessionEntry = { streams: 0, ping: keepAlive(session, options.clock), admission: undefined };
+    const entry: SessionEntry = {
+      certPem: certificateOf(options),
+      streams: 0,
+      ping: keepAlive(session, options.clock),
+      admission: undefined,
+    };
     sessions.set(session, entry);
     const ask = (path: string): ReturnType<AskPath> =>
       askOn(path, session, (wanted) => send(session, wanted));
@@ -90,17 +97,11 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
     if (wanted.body !== undefined) stream.end(wanted.body);
     return respond(stream, wanted, options.requestTimeoutMs ?? 60_000);
   };
-  const takeSession = (): ClientHttp2Session => {
-    for (const [session, { streams }] of sessions) {
-      if (streams < streamsPerSessionMax && !session.closed && !session.destroyed) return session;
-    }
-    return openSession();
-  };
   const request = async (wanted: TransportRequest): Promise<TransportResponse> => {
     for (;;) {
       if (isClosed) throw new PodwrightError('E_CLOSED', `${wanted.method} ${wanted.path}: client closed`);
       wanted.signal?.throwIfAborted();
-      const session = takeSession();
+      const session = sessionIn(sessions, certificateOf(options)) ?? openSession();
       const admission = sessions.get(session)?.admission;
       if (admission === undefined) return send(session, wanted);
       await untilAborted(admission, wanted.signal);
@@ -113,6 +114,20 @@ export function createHttpTransport(options: HttpTransportOptions): Transport {
       await Promise.all([...sessions.keys()].map(destroySession));
     },
   };
+}
+
+/** One on which another request may begin. */
+function sessionIn(
+  sessions: ReadonlyMap<ClientHttp2Session, SessionEntry>,
+  certPem: string | undefined,
+): ClientHttp2Session | undefined {
+  for (const [session, entry] of sessions) {
+    if (session.closed || session.destroyed) continue;
+    // With a certificate that was renewed since: what is under way ends, nothing new begins, or it would be refused one day.
+    if (entry.certPem !== certPem) session.close();
+    else if (entry.streams < streamsPerSessionMax) return session;
+  }
+  return undefined;
 }
 
 function destroySession(session: ClientHttp2Session): Promise<void> {
@@ -182,6 +197,14 @@ function respond(
       stream.close(constants.NGHTTP2_CANCEL);
     });
   }
+  if (wanted.stream === true && wanted.headMsMax !== undefined) {
+    const { headMsMax } = wanted;
+    stream.setTimeout(headMsMax, () => {
+      brokenBy = new PodwrightError('E_TIMEOUT', `not begun in ${headMsMax} ms`);
+      stream.close(constants.NGHTTP2_CANCEL);
+    });
+    stream.once('response', () => stream.setTimeout(0));
+  }
   stream.on('error', (error) => (brokenBy ??= error));
   const chunks: Buffer[] = [];
   stream.once('close', () => {
@@ -225,14 +248,23 @@ async function* streamBody(
   if (stream.rstCode !== constants.NGHTTP2_NO_ERROR || stream.aborted) throw asError();
 }
 
+function certificateOf({ credentials, clientCertPem }: HttpTransportOptions): string | undefined {
+  return credentials === undefined ? clientCertPem : credentials().clientCertPem;
+}
+
 function requestHeaders(
   options: HttpTransportOptions,
   basePath: string,
   wanted: TransportRequest,
-): Record<string, string> {
+): Record<string, string | string[]> {
   const token = typeof options.token === 'function' ? options.token() : options.token;
   return {
-    ...wanted.headers,
+    ...Object.fromEntries(
+      Object.entries(wanted.headers).map(([name, value]) => [
+        name,
+        typeof value === 'string' ? value : [...value],
+      ]),
+    ),
     ':method': wanted.method,
     ':path': basePath + wanted.path,
     ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),

@@ -4,6 +4,7 @@ import { createIndexes, type IndexFunction } from './indexes.ts';
 import type { ReflectorSink } from './reflector.ts';
 import { parseVersion, versionOf } from './resource-version.ts';
 
+/** What a handler is told: what was under the key, and what is now; undefined: absent. */
 export type Change<T> = Parameters<Parameters<Informer<T>['onChange']>[0]>[0];
 
 /** An informer that its user also tells of its own writes, so that it reads them back at once. */
@@ -27,8 +28,10 @@ type Handler<T> = (change: Change<T>) => void;
 export function createInformerCache<T extends KubeObject>(
   /** Told of a handler that threw: the others and the cache are not affected. */
   onHandlerError: (error: unknown) => void,
+  /** What is kept of an object; what it throws keeps the object whole, and is told as a handler's. */
+  transform?: (object: T) => T,
 ): InformerCache<T> {
-  return new Cache<T>(onHandlerError);
+  return new Cache<T>(onHandlerError, transform);
 }
 
 class Cache<T extends KubeObject> implements InformerCache<T> {
@@ -39,14 +42,16 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
   readonly #handlers = new Set<Handler<T>>();
   readonly #setSynced: () => void;
   readonly #onHandlerError: (error: unknown) => void;
+  readonly #transform: ((object: T) => T) | undefined;
   /** Everything up to it is in the cache; objects of later versions were observed. */
   #version = 0;
 
-  constructor(onHandlerError: (error: unknown) => void) {
+  constructor(onHandlerError: (error: unknown) => void, transform: ((object: T) => T) | undefined) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.synced = promise;
     this.#setSynced = resolve;
     this.#onHandlerError = onHandlerError;
+    this.#transform = transform;
   }
 
   get(key: string): T | undefined {
@@ -122,7 +127,17 @@ class Cache<T extends KubeObject> implements InformerCache<T> {
     return cached === undefined || versionOf(object) > versionOf(cached);
   }
 
-  #put(key: string, current: T | undefined): void {
+  #kept(object: T): T {
+    try {
+      return this.#transform?.(object) ?? object;
+    } catch (error) {
+      this.#onHandlerError(error);
+      return object;
+    }
+  }
+
+  #put(key: string, next: T | undefined): void {
+    const current = next === undefined ? undefined : this.#kept(next);
     const old = this.#objects.get(key);
     this.#indexes.change(key, old, current);
     if (current === undefined) this.#objects.delete(key);

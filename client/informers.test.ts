@@ -3,7 +3,7 @@ import { createFakeClock, type FakeClock } from '#base/clock.ts';
 import { configMaps } from '#api/schema/kind-ref.ts';
 import type { ConfigMap } from '#api/generated/objects.ts';
 import { createFakeApiClient } from './client.fake.ts';
-import { createInformers } from './informers.ts';
+import { createInformers, withoutManagedFields } from './informers.ts';
 
 /** A generator of numbers that a test can repeat (mulberry32). */
 function seeded(seed: number): () => number {
@@ -78,4 +78,41 @@ it('informer ignores an observed object that has been deleted since', async () =
   await settle(clock);
   informer.observe(made);
   expect(informer.list()).toEqual([]);
+});
+
+it('keeps of objects what transforms leave, the first for all kinds and the second for one', async () => {
+  const client = createFakeApiClient(createFakeClock());
+  const managedFields = [{ manager: 'm' }];
+  client.seed(configMaps, {
+    metadata: { namespace: 'n', name: 'm', managedFields },
+    data: { large: 'x', small: 'y' },
+  });
+  await using informers = createInformers({
+    client,
+    clock: createFakeClock(),
+    transform: withoutManagedFields,
+  });
+  const withoutLarge = (map: ConfigMap): ConfigMap => ({
+    ...map,
+    data: { small: map.data?.['small'] ?? '' },
+  });
+  const informer = informers.for(configMaps, { transform: withoutLarge });
+  await informer.synced;
+  expect(informer.get('n/m')).toMatchObject({ metadata: { name: 'm' }, data: { small: 'y' } });
+  expect(informer.get('n/m')?.metadata?.managedFields).toBeUndefined();
+  expect(informers.for(configMaps)).toBe(informer);
+  expect(() => informers.for(configMaps, { transform: (map) => map })).toThrow(/keeps something else/);
+});
+
+it('an object that a transform throws on stays whole', async () => {
+  const client = createFakeApiClient(createFakeClock());
+  client.seed(configMaps, { metadata: { namespace: 'n', name: 'm' }, data: { a: '1' } });
+  await using informers = createInformers({ client, clock: createFakeClock() });
+  const informer = informers.for(configMaps, {
+    transform: () => {
+      throw new Error('no');
+    },
+  });
+  await informer.synced;
+  expect(informer.get('n/m')?.data).toEqual({ a: '1' });
 });

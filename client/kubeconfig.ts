@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { load } from 'js-yaml';
-import { at, isObject, objectsOf } from '#api/wire/json.ts';
+import { at, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import type { HttpTransportOptions } from './http-transport.ts';
+import type { Impersonation } from './requests/impersonation.ts';
 
 /** How a kubeconfig says to reach a cluster and as whom; data inline, files by absolute path. */
 export interface KubeconfigAccess {
@@ -17,6 +18,10 @@ export interface KubeconfigAccess {
   readonly token: PemSource;
   readonly serverName: string | undefined;
   readonly insecureSkipTlsVerify: boolean;
+  /** The program that says who asks; `loadKubeconfig` refuses it, `connect` runs it. */
+  readonly exec: ExecPlugin | undefined;
+  /** As whom to ask; the same. */
+  readonly impersonate: Impersonation | undefined;
 }
 
 export type PemSource =
@@ -24,9 +29,33 @@ export type PemSource =
   | { readonly kind: 'inline'; readonly text: string }
   | { readonly kind: 'file'; readonly path: string };
 
+/** `user.exec` (KEP-541): a program that prints an ExecCredential. */
+export interface ExecPlugin {
+  readonly apiVersion: string;
+  /** Absolute, or a name to be found in PATH. */
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly provideClusterInfo: boolean;
+  readonly installHint: string;
+}
+
+/** Text of a kubeconfig, and the directory at which its relative paths begin. */
+export interface KubeconfigText {
+  readonly text: string;
+  readonly directory: string;
+}
+
 /** Reads the kubeconfig at `path` and what it refers to. @throws {E_INVALID} naming what is wrong in it. */
 export function loadKubeconfig(path: string, clock: Clock, context?: string): HttpTransportOptions {
   const access = parseKubeconfig(readText(path), { directory: dirname(resolve(path)), context });
+  if (access.exec !== undefined) throw unsupported('user field exec');
+  if (access.impersonate !== undefined) throw unsupported('user field as');
+  return transportOptionsOf(access, clock);
+}
+
+/** How to connect so, with the files read. @throws {E_INVALID} for a file that cannot be read */
+export function transportOptionsOf(access: KubeconfigAccess, clock: Clock): HttpTransportOptions {
   const { token } = access;
   return {
     server: access.server,
@@ -41,61 +70,125 @@ export function loadKubeconfig(path: string, clock: Clock, context?: string): Ht
   };
 }
 
-/** @throws {E_INVALID} naming what is wrong. */
+/** @throws {E_INVALID} {E_UNSUPPORTED} naming what is wrong. */
 export function parseKubeconfig(
   text: string,
   options: { readonly directory: string; readonly context?: string | undefined },
 ): KubeconfigAccess {
-  const config = parseYaml(text);
-  const contextName = options.context ?? stringAt(config, 'current-context');
-  const context = named(config, 'context', contextName);
-  const cluster = named(config, 'cluster', stringAt(context, 'cluster'));
-  const user = named(config, 'user', stringAt(context, 'user'));
-  for (const unsupported of ['exec', 'auth-provider', 'username']) {
-    if (user[unsupported] !== undefined) {
-      throw new PodwrightError(
-        'E_UNSUPPORTED',
-        `read kubeconfig: user field ${unsupported} is not supported`,
-      );
-    }
-  }
-  const server = stringAt(cluster, 'server');
+  return parseKubeconfigs([{ text, directory: options.directory }], options.context);
+}
+
+/**
+ * Several files as one, as kubectl reads KUBECONFIG: of what two have by one name, the first one's counts.
+ * @throws {E_INVALID} {E_UNSUPPORTED} naming what is wrong
+ */
+export function parseKubeconfigs(
+  texts: readonly KubeconfigText[],
+  contextGiven?: string | undefined,
+): KubeconfigAccess {
+  const configs = texts.map(({ text, directory }) => ({ config: parseYaml(text), directory }));
+  const current = configs.map(({ config }) => stringAt(config, 'current-context')).find(Boolean);
+  const contextName = contextGiven ?? current;
+  const { value: context } = named(configs, 'context', contextName);
+  const cluster = named(configs, 'cluster', stringAt(context, 'cluster'));
+  const user = named(configs, 'user', stringAt(context, 'user'));
+  for (const field of ['auth-provider', 'username'])
+    if (user.value[field] !== undefined) throw unsupported(`user field ${field}`);
+  if (stringAt(cluster.value, 'proxy-url') !== undefined) throw unsupported('cluster field proxy-url');
+  const server = stringAt(cluster.value, 'server');
   if (server === undefined) throw invalid(`cluster of context ${contextName} has no server`);
-  const source = (object: JsonObject, name: string): PemSource => {
-    const data = stringAt(object, `${name}-data`);
-    if (data !== undefined) return { kind: 'inline', text: Buffer.from(data, 'base64').toString('utf8') };
-    const file = stringAt(object, name);
-    return file === undefined ? { kind: 'none' } : { kind: 'file', path: resolve(options.directory, file) };
-  };
-  const token = stringAt(user, 'token');
-  const tokenFile = stringAt(user, 'tokenFile');
   return {
     server,
     namespace: stringAt(context, 'namespace') ?? 'default',
-    ca: source(cluster, 'certificate-authority'),
-    clientCert: source(user, 'client-certificate'),
-    clientKey: source(user, 'client-key'),
-    token:
-      tokenFile !== undefined
-        ? { kind: 'file', path: resolve(options.directory, tokenFile) }
-        : token === undefined
-          ? { kind: 'none' }
-          : { kind: 'inline', text: token },
-    serverName: stringAt(cluster, 'tls-server-name'),
-    insecureSkipTlsVerify: cluster['insecure-skip-tls-verify'] === true,
+    ca: sourceAt(cluster, 'certificate-authority'),
+    clientCert: sourceAt(user, 'client-certificate'),
+    clientKey: sourceAt(user, 'client-key'),
+    token: tokenOf(user),
+    serverName: stringAt(cluster.value, 'tls-server-name'),
+    insecureSkipTlsVerify: cluster.value['insecure-skip-tls-verify'] === true,
+    exec: execOf(user),
+    impersonate: impersonationOf(user.value),
+  };
+}
+
+/** An entry of a file, and the directory at which its relative paths begin. */
+interface Entry {
+  readonly value: JsonObject;
+  readonly directory: string;
+}
+
+function sourceAt({ value, directory }: Entry, name: string): PemSource {
+  const data = stringAt(value, `${name}-data`);
+  if (data !== undefined) return { kind: 'inline', text: Buffer.from(data, 'base64').toString('utf8') };
+  const file = stringAt(value, name);
+  return file === undefined ? { kind: 'none' } : { kind: 'file', path: resolve(directory, file) };
+}
+
+function tokenOf({ value, directory }: Entry): PemSource {
+  const file = stringAt(value, 'tokenFile');
+  if (file !== undefined) return { kind: 'file', path: resolve(directory, file) };
+  const token = stringAt(value, 'token');
+  return token === undefined ? { kind: 'none' } : { kind: 'inline', text: token };
+}
+
+const execVersions = ['client.authentication.k8s.io/v1', 'client.authentication.k8s.io/v1beta1'];
+
+function execOf({ value, directory }: Entry): ExecPlugin | undefined {
+  const exec = value['exec'];
+  if (exec === undefined || exec === null) return undefined;
+  if (!isObject(exec)) throw invalid('user field exec is no mapping');
+  const command = stringAt(exec, 'command');
+  const apiVersion = stringAt(exec, 'apiVersion');
+  if (command === undefined) throw invalid('user field exec has no command');
+  if (apiVersion === undefined || !execVersions.includes(apiVersion))
+    throw unsupported(`exec apiVersion ${apiVersion ?? '""'}`);
+  if (stringAt(exec, 'interactiveMode') === 'Always') throw unsupported('exec interactiveMode Always');
+  const environment = objectsOf(exec['env']).map(({ name, value: given }) => [
+    stringOf(name),
+    stringOf(given),
+  ]);
+  return {
+    apiVersion,
+    // As kubectl: a path is relative to the file, a name is looked up.
+    command: command.includes('/') ? resolve(directory, command) : command,
+    args: listOf(exec['args']).map(String),
+    environment: Object.fromEntries(environment) as Readonly<Record<string, string>>,
+    provideClusterInfo: exec['provideClusterInfo'] === true,
+    installHint: stringAt(exec, 'installHint') ?? '',
+  };
+}
+
+function impersonationOf(user: JsonObject): Impersonation | undefined {
+  const name = stringAt(user, 'as');
+  if (name === undefined) {
+    const stray = ['as-uid', 'as-groups', 'as-user-extra'].find((field) => user[field] !== undefined);
+    if (stray !== undefined) throw invalid(`user field ${stray} without as`);
+    return undefined;
+  }
+  const extra = Object.entries(objectOf(user['as-user-extra'])).map(([key, values]) => [
+    key,
+    listOf(values).map(String),
+  ]);
+  return {
+    user: name,
+    uid: stringAt(user, 'as-uid'),
+    groups: listOf(user['as-groups']).map(String),
+    extra: Object.fromEntries(extra) as Readonly<Record<string, readonly string[]>>,
   };
 }
 
 function named(
-  config: JsonObject,
+  configs: readonly { readonly config: JsonObject; readonly directory: string }[],
   what: 'context' | 'cluster' | 'user',
   name: string | undefined,
-): JsonObject {
+): Entry {
   if (name === undefined) throw invalid(`no ${what} is named`);
-  const entry = objectsOf(config[`${what}s`]).find((candidate) => candidate['name'] === name);
-  const value = at(entry, [what]);
-  if (!isObject(value)) throw invalid(`no ${what} ${name}`);
-  return value;
+  for (const { config, directory } of configs) {
+    const entry = objectsOf(config[`${what}s`]).find((candidate) => candidate['name'] === name);
+    const value = at(entry, [what]);
+    if (isObject(value)) return { value, directory };
+  }
+  throw invalid(`no ${what} ${name}`);
 }
 
 function stringAt(object: JsonObject, name: string): string | undefined {
@@ -135,4 +228,8 @@ function textOf(source: PemSource): string | undefined {
 
 function invalid(why: string): PodwrightError {
   return new PodwrightError('E_INVALID', `read kubeconfig: ${why}`);
+}
+
+function unsupported(what: string): PodwrightError {
+  return new PodwrightError('E_UNSUPPORTED', `read kubeconfig: ${what} is not supported`);
 }

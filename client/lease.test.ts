@@ -120,6 +120,94 @@ it('who waits for a renewal ends in its time, and another begins after that and 
   await other;
 });
 
+it('work that throws gives the lease back, and another has its turn', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const stop = new AbortController();
+  const told: string[] = [];
+  const failing = async (): Promise<void> => {
+    told.push('a begins');
+    throw new Error('no disk');
+  };
+  const leading = async (term: AbortSignal): Promise<void> => {
+    told.push('b begins');
+    await new Promise((resolve) => term.addEventListener('abort', resolve, { once: true }));
+  };
+  const options = { client, where, clock, onError: (error: unknown) => void told.push(String(error)) };
+  const a = runWithLease({ ...options, identity: 'a' }, failing, stop.signal);
+  await pass(clock, 0);
+  const b = runWithLease({ ...options, identity: 'b' }, leading, stop.signal);
+  await pass(clock, 5000);
+  expect(told).toEqual(['a begins', 'Error: no disk', 'b begins']);
+  stop.abort();
+  await pass(clock, 3000);
+  await Promise.all([a, b]);
+});
+
+it('work that does not end is told of when another may lead, and not before', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const told: number[] = [];
+  const gate = Promise.withResolvers<void>();
+  const onOverrun = (): void => void told.push(clock.monotonic());
+  const options = { client, where, clock, identity: 'a', onError: () => undefined, onOverrun };
+  const stop = new AbortController();
+  const running = runWithLease(options, () => gate.promise, stop.signal);
+  await pass(clock, 1000);
+  client.intercept = () => new Error('unreachable');
+  await pass(clock, holderEndsMs + 1000);
+  expect(told).toEqual([]);
+  await pass(clock, 8000);
+  expect(told).toHaveLength(1);
+  expect(told[0]).toBeLessThanOrEqual(leaseSeconds * 1000 + 1000);
+  gate.resolve();
+  stop.abort();
+  await pass(clock, 3000);
+  await running;
+});
+
+it('work that is done ends, and the lease is free', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = createFakeApiClient(clock);
+  const options = { client, where, clock, identity: 'a', onError: () => undefined };
+  const running = runWithLease(options, async () => undefined, new AbortController().signal);
+  await pass(clock, 2000);
+  await running;
+  expect((await client.get(leases, where)).spec?.holderIdentity).toBe('');
+});
+
+it('the end does not wait for an API that does not answer', async () => {
+  const clock = createFakeClock(Date.UTC(2026, 0, 1));
+  const client = mortal(createFakeApiClient(clock));
+  const stop = new AbortController();
+  const lead = async (term: AbortSignal): Promise<void> => {
+    await new Promise((resolve) => term.addEventListener('abort', resolve, { once: true }));
+  };
+  const options = { client, where, clock, identity: 'a', onError: () => undefined };
+  const running = runWithLease(options, lead, stop.signal);
+  await pass(clock, 1000);
+  client.kill();
+  stop.abort();
+  await pass(clock, 6000);
+  await running;
+});
+
+it('refuses times in which two could lead', async () => {
+  const clock = createFakeClock();
+  const options = {
+    client: createFakeApiClient(clock),
+    where,
+    clock,
+    identity: 'a',
+    onError: () => undefined,
+  };
+  const times = { lookMs: 1000, renewMs: 2000, holderEndsMs: 16_000, leaseMs: 15_000 };
+  const stop = new AbortController();
+  await expect(runWithLease({ ...options, times }, async () => undefined, stop.signal)).rejects.toThrow(
+    /does not hold/,
+  );
+});
+
 describe('waitForLease()', () => {
   const annotations = { 'podwright.holder-ends-ms': 'a 7000' };
   it.each([

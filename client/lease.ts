@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { leases } from '#api/schema/kind-ref.ts';
 import type { Lease } from '#api/generated/objects.ts';
 import { isAlreadyExists, isConflict, isNotFound } from './api-error.ts';
@@ -10,6 +11,24 @@ export interface LeaderElectionOptions {
   readonly identity: string;
   readonly clock: Clock;
   readonly onError: (error: unknown) => void;
+  /**
+   * Told when work goes on although another may lead by now (`leaseMs` after the last renewal): its signal has aborted, and it did not
+   * end. Whatever it still does is done by two; a process that cannot make it end had better end itself.
+   */
+  readonly onOverrun?: (() => void) | undefined;
+  /** Default `defaultLeaseTimes`. */
+  readonly times?: LeaseTimes | undefined;
+}
+
+/** Each longer than the one before. */
+export interface LeaseTimes {
+  /** Between two looks at a lease that another holds. */
+  readonly lookMs: number;
+  readonly renewMs: number;
+  /** Without a renewal for so long, the term ends. */
+  readonly holderEndsMs: number;
+  /** For how long others wait for a holder of whom nothing is known: whole seconds. */
+  readonly leaseMs: number;
 }
 
 /** What the Lease says: how long anybody waits for a holder of whom nothing more is known. As client-go's. */
@@ -22,12 +41,18 @@ const lookMs = 1000;
  */
 export const holderEndsMs = 7000;
 const marginMs = 2000;
+/** What the end of a term waits for an API that does not answer, so that others need not wait. */
+const releaseMsMax = 5000;
+/** Those of client-go, and a holder that ends in half of its term. */
+export const defaultLeaseTimes: LeaseTimes = { lookMs, renewMs, holderEndsMs, leaseMs: leaseSeconds * 1000 };
 /** `IDENTITY MILLISECONDS`: what it promises holds for that holder only, as others leave annotations as they are. */
 const endsAnnotation = 'podwright.holder-ends-ms';
 
 /**
- * Runs `lead` while the lease is held, again each time it is won, until the signal aborts. The signal of `lead` aborts when
- * the lease could not be renewed in time; whoever led must then stop before another begins.
+ * Runs `lead` while the lease is held, again each time it is won, until the signal aborts or `lead` ends by itself. The signal of `lead`
+ * aborts when the lease could not be renewed in time; whoever led must then stop before another begins. A `lead` that throws gives the
+ * lease back, and waits its turn like the others.
+ * @throws {E_INVALID} for times that do not fit together
  */
 export async function runWithLease(
   options: LeaderElectionOptions,
@@ -35,15 +60,38 @@ export async function runWithLease(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = options;
+  const { lookMs } = checkTimes(timesOf(options));
   // The holder's clock may be wrong: what counts is how long we have seen the lease unchanged.
   const seen: Seen = { version: undefined, atMs: 0 };
   while (!signal.aborted) {
     const askedAtMs = clock.monotonic();
     const attempt = await tryAcquire(options, seen);
-    if (attempt.isHeld) await holdLease(options, lead, { seen, signal, heldAtMs: askedAtMs });
-    else await sleepQuietly(clock, Math.min(lookMs, attempt.dueMs), signal);
+    if (!attempt.isHeld) {
+      await sleepQuietly(clock, Math.min(lookMs, attempt.dueMs), signal);
+      continue;
+    }
+    const ending = await holdLease(options, lead, { seen, signal, heldAtMs: askedAtMs });
+    if (ending === 'done') return;
+    if (ending === 'failed') await sleepQuietly(clock, lookMs * 2, signal); // The others look before.
   }
 }
+
+function timesOf({ times = defaultLeaseTimes }: LeaderElectionOptions): LeaseTimes {
+  return times;
+}
+
+function checkTimes(times: LeaseTimes): LeaseTimes {
+  const { lookMs, renewMs, holderEndsMs, leaseMs } = times;
+  if (lookMs > 0 && renewMs > 0 && renewMs < holderEndsMs && holderEndsMs < leaseMs && leaseMs % 1000 === 0)
+    return times;
+  throw new PodwrightError(
+    'E_INVALID',
+    `hold a lease: renewMs ${renewMs} < holderEndsMs ${holderEndsMs} < leaseMs ${leaseMs}, in whole seconds, does not hold`,
+  );
+}
+
+/** How a term came to its end: by the signal or without a renewal, or because the work did. */
+type Ending = 'over' | 'done' | 'failed';
 
 interface Term {
   readonly seen: Seen;
@@ -56,8 +104,9 @@ async function holdLease(
   options: LeaderElectionOptions,
   lead: (signal: AbortSignal) => Promise<void>,
   { seen, signal, heldAtMs }: Term,
-): Promise<void> {
-  const { clock, onError } = options;
+): Promise<Ending> {
+  const { clock } = options;
+  const { renewMs, holderEndsMs, leaseMs } = timesOf(options);
   const ended = new AbortController();
   const end = (): void => ended.abort(new DOMException('lease lost', 'AbortError'));
   const termOver = AbortSignal.any([signal, ended.signal]);
@@ -66,7 +115,8 @@ async function holdLease(
   let ending = endAfter(heldAtMs);
   using _term = { [Symbol.dispose]: () => ending[Symbol.dispose]() };
 
-  const leading = termOver.aborted ? Promise.resolve() : lead(termOver);
+  const leading = leadUntilOver(options, lead, termOver);
+  void leading.then(end);
   let endsAtMs = heldAtMs + holderEndsMs;
   while (!termOver.aborted) {
     await sleepQuietly(clock, renewMs, termOver);
@@ -81,8 +131,32 @@ async function holdLease(
     endsAtMs = askedAtMs + holderEndsMs;
   }
   end();
-  await leading.catch(onError);
-  if (signal.aborted) await release(options);
+  const lastMs = leaseMs - holderEndsMs - Math.max(0, clock.monotonic() - endsAtMs);
+  using _overrun = signal.aborted ? undefined : clock.after(lastMs, () => options.onOverrun?.());
+  const how = await leading;
+  if (signal.aborted || how !== 'over') await releaseSoon(options);
+  return how;
+}
+
+async function leadUntilOver(
+  { onError }: LeaderElectionOptions,
+  lead: (signal: AbortSignal) => Promise<void>,
+  over: AbortSignal,
+): Promise<Ending> {
+  if (over.aborted) return 'over';
+  try {
+    await lead(over);
+    return over.aborted ? 'over' : 'done';
+  } catch (error) {
+    onError(error);
+    return over.aborted ? 'over' : 'failed';
+  }
+}
+
+async function releaseSoon(options: LeaderElectionOptions): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  using _timer = options.clock.after(releaseMsMax, late.resolve);
+  await Promise.race([release(options), late.promise]);
 }
 
 /** For how long a lease has to be seen unchanged before it may be taken; 0: it is ours or free. */
@@ -126,14 +200,14 @@ async function tryAcquire(options: LeaderElectionOptions, seen: Seen): Promise<A
     const spec = {
       ...lease.spec,
       holderIdentity: identity,
-      leaseDurationSeconds: leaseSeconds,
+      leaseDurationSeconds: timesOf(options).leaseMs / 1000,
       acquireTime: isOurs ? lease.spec?.acquireTime : renewTime,
       leaseTransitions: (lease.spec?.leaseTransitions ?? 0) + (isOurs ? 0 : 1),
       renewTime,
     };
     await client.update(leases, {
       ...lease,
-      metadata: { ...lease.metadata, ...promiseOf(identity, lease) },
+      metadata: { ...lease.metadata, ...promiseOf(options, lease) },
       spec,
     });
     return held;
@@ -144,20 +218,22 @@ async function tryAcquire(options: LeaderElectionOptions, seen: Seen): Promise<A
   }
 }
 
-function promiseOf(identity: string, lease?: Lease): Pick<NonNullable<Lease['metadata']>, 'annotations'> {
-  return {
-    annotations: { ...lease?.metadata?.annotations, [endsAnnotation]: `${identity} ${holderEndsMs}` },
-  };
+function promiseOf(
+  options: LeaderElectionOptions,
+  lease?: Lease,
+): Pick<NonNullable<Lease['metadata']>, 'annotations'> {
+  const promise = `${options.identity} ${timesOf(options).holderEndsMs}`;
+  return { annotations: { ...lease?.metadata?.annotations, [endsAnnotation]: promise } };
 }
 
 async function createLease(options: LeaderElectionOptions, renewTime: string): Promise<Attempt> {
   const { client, where, identity } = options;
   try {
     await client.create(leases, {
-      metadata: { ...where, ...promiseOf(identity) },
+      metadata: { ...where, ...promiseOf(options) },
       spec: {
         holderIdentity: identity,
-        leaseDurationSeconds: leaseSeconds,
+        leaseDurationSeconds: timesOf(options).leaseMs / 1000,
         acquireTime: renewTime,
         renewTime,
         leaseTransitions: 0,

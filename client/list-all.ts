@@ -13,24 +13,41 @@ export async function listAll<T>(
 ): Promise<ListResult<T>> {
   for (let restarts = 0; ; restarts++) {
     try {
-      return await listPages(client, kind, options);
+      return await listOnce(client, kind, options);
     } catch (error) {
       if (!isExpired(error) || restarts >= restartsMax) throw error;
     }
   }
 }
 
-async function listPages<T>(
+/**
+ * The pages of a list at one resource version, one after another: for who does not need all at once.
+ * @throws {E_API} Expired (`isExpired`) when it takes longer than the server keeps its history; then begin again
+ */
+export async function* listPages<T>(
+  client: ApiClient,
+  kind: KindRef<T>,
+  options: ListOptions = {},
+): AsyncGenerator<ListResult<T>, void, void> {
+  let page = await client.list(kind, { limit: pageSize, ...options });
+  yield page;
+  while (page.continue !== undefined) {
+    page = await client.list(kind, { limit: pageSize, ...options, continue: page.continue });
+    yield page;
+  }
+}
+
+async function listOnce<T>(
   client: ApiClient,
   kind: KindRef<T>,
   options: ListOptions,
 ): Promise<ListResult<T>> {
-  let page = await client.list(kind, { limit: pageSize, ...options });
-  if (page.continue === undefined) return page;
-  const items = [...page.items];
-  while (page.continue !== undefined) {
-    page = await client.list(kind, { limit: pageSize, ...options, continue: page.continue });
-    items.push(...page.items);
+  const items: T[] = [];
+  let resourceVersion = '';
+  for await (const page of listPages(client, kind, options)) {
+    if (page.continue === undefined && items.length === 0) return page;
+    for (const item of page.items) items.push(item);
+    resourceVersion = page.resourceVersion;
   }
-  return { items, resourceVersion: page.resourceVersion, continue: undefined };
+  return { items, resourceVersion, continue: undefined };
 }

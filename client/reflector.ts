@@ -1,5 +1,6 @@
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import { isExpired } from './api-error.ts';
@@ -29,7 +30,7 @@ export interface ReflectorOptions<T> {
   readonly clock: Clock;
   /** 0 ≤ random() < 1: spreads the retries of many clients of one server. */
   readonly random: () => number;
-  /** Told of each failure that is waited out. */
+  /** Told of a failure that is waited out, once however often it comes again. */
   readonly onError: (error: unknown, retryMs: number) => void;
   readonly backoff?: Backoff;
 }
@@ -38,6 +39,8 @@ export interface ReflectorOptions<T> {
 const defaultBackoff: Backoff = { initialMs: 100, factor: 1.6, maxMs: 5000 };
 /** As client-go: 5 to 10 minutes, so that watches of many clients do not end together. */
 const watchTimeoutMinSeconds = 300;
+/** What a watch is given beyond its time: something on the way may keep a connection open that carries nothing. */
+const watchGraceMs = 30_000;
 /** A watch that ended sooner than this, without an event, failed. */
 const watchLifeMinMs = 1000;
 
@@ -52,6 +55,7 @@ export async function runReflector<T extends KubeObject>(
   const { clock, random, sink } = options;
   let version: string | undefined; // undefined: list first
   let failures = 0;
+  let told: string | undefined;
   while (!signal.aborted) {
     try {
       if (version === undefined) {
@@ -59,13 +63,17 @@ export async function runReflector<T extends KubeObject>(
         if (signal.aborted) return;
         sink.replace(listed.items, listed.resourceVersion);
         version = listed.resourceVersion;
+        told = undefined;
       }
       const startedMs = clock.monotonic();
       const from: string = version;
-      for await (const event of watch(options, from, signal)) {
+      const overtime = new AbortController();
+      using _timer = endLate(clock, overtime);
+      for await (const event of watch(options, from, AbortSignal.any([signal, overtime.signal]))) {
         sink.apply(event);
         version = event.type === 'BOOKMARK' ? event.resourceVersion : versionIn(event.object, version);
         failures = 0;
+        told = undefined;
       }
       if (version !== from || clock.monotonic() - startedMs >= watchLifeMinMs) continue;
       failures += 1;
@@ -75,11 +83,18 @@ export async function runReflector<T extends KubeObject>(
         version = undefined;
         if (failures++ === 0) continue;
       } else failures += 1;
-      options.onError(error, backoffMs(options.backoff ?? defaultBackoff, failures));
+      const text = describeError(error);
+      if (text !== told) options.onError(error, backoffMs(options.backoff ?? defaultBackoff, failures));
+      told = text;
     }
     const waitMs = backoffMs(options.backoff ?? defaultBackoff, failures) * (0.5 + random() / 2);
     await clock.sleep(waitMs, signal).catch(() => undefined); // Only an abort rejects, and the loop asks for it.
   }
+}
+
+function endLate(clock: Clock, overtime: AbortController): Disposable {
+  const late = new PodwrightError('E_TIMEOUT', 'watch: still open after its time');
+  return clock.after(watchTimeoutMinSeconds * 2000 + watchGraceMs, () => overtime.abort(late));
 }
 
 function watch<T>(

@@ -2,13 +2,15 @@
 export interface TransportRequest {
   readonly method: string;
   readonly path: string;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
+  /** Names in lower case. Several values are several lines. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   readonly body?: Uint8Array | undefined;
   /** Ends the request, and the body of its response, at once. */
   readonly signal?: AbortSignal | undefined;
   /** Whether the caller wants the body as it comes (watches, followed logs). */
   readonly stream?: boolean;
+  /** With `stream`: for how long its beginning is waited for, where the server begins at once (watches). Default: as long as it takes. */
+  readonly headMsMax?: number | undefined;
 }
 
 export interface TransportResponse {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +12,8 @@ import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
-import { installPlugins } from './install.ts';
+import { installPlugins } from './program/install.ts';
+import { createResident } from './program/resident.ts';
 import { createInvoker, createPluginRegistry } from './registry.ts';
 import type { CniPlugin } from './skel/plugin.ts';
 import { invokeProgram } from './skel/run-program.ts';
@@ -23,7 +25,7 @@ const hasDebian = existsSync(join(debianDir, 'bridge'));
 
 const netlink = createSyncNetlink();
 const nft = createSyncNft();
-const signal = AbortSignal.timeout(120_000);
+const { signal } = new AbortController(); // The deadline is that of each test.
 const netns = `/run/netns/podwright-test-cni-${process.pid}`;
 const dir = mkdtempSync(join(tmpdir(), 'podwright-test-cni-'));
 const ourDir = join(dir, 'bin');
@@ -79,12 +81,19 @@ async function links(of = ownNetns as Parameters<typeof netlink.state>[0]): Prom
 const callers = [
   { name: 'in process', invoke: inProcess, path: [debianDir] },
   { name: 'as programs', invoke: invokeProgram, path: [ourDir] },
+  { name: 'as programs of a resident', invoke: invokeProgram, path: [ourDir], isResident: true },
 ] as const;
+const residentSocket = join(dir, 'resident.sock');
 
 describe.skipIf(!isRoot)('CNI plugins on the kernel (needs root)', () => {
   beforeAll(async () => {
     expect(unshare(CLONE_NEWNET)).toBe(0);
-    await installPlugins({ binDir: ourDir, nodePath: process.execPath });
+    await installPlugins({
+      binDir: ourDir,
+      nodePath: process.execPath,
+      root: join(import.meta.dirname, '..'),
+      sockets: [join(dir, 'no.sock'), residentSocket],
+    });
   });
   beforeEach(async () => {
     await netlink.removeNetns(netns);
@@ -96,7 +105,17 @@ describe.skipIf(!isRoot)('CNI plugins on the kernel (needs root)', () => {
     rmSync(dir, { recursive: true, force: true });
   });
 
-  describe.each(callers)('bridge and host-local $name', ({ invoke, path }) => {
+  describe.each(callers)('bridge and host-local $name', ({ invoke, path, ...caller }) => {
+    let calls = 0;
+    const resident = createResident({ ports: { netlink, nft }, onCalls: (count) => (calls += count) });
+    beforeAll(async () => {
+      if ('isResident' in caller) await once(resident.listen(residentSocket), 'listening');
+    });
+    afterAll(() => {
+      resident.close();
+      expect(calls > 0).toBe('isResident' in caller);
+    });
+
     test('ADD gives what CHECK wants and what a packet needs; DEL twice leaves nothing', async () => {
       const document = await invoke('bridge', call('ADD', bridgeConfig, { path }), signal);
       const result = parseResult(document ?? {});

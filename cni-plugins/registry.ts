@@ -1,20 +1,50 @@
 import type { CniInvoker } from '#api/cni/invocation.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
+import { bandwidth } from './bandwidth/bandwidth.ts';
 import { bridge } from './bridge/bridge.ts';
+import { dummy } from './dummy/dummy.ts';
+import { firewall } from './firewall/firewall.ts';
+import { flannel } from './flannel/flannel.ts';
+import { hostDevice } from './host-device/host-device.ts';
 import { createHostLocal } from './host-local/host-local.ts';
 import type { LeaseStore } from './host-local/lease-store.ts';
+import { ipvlan } from './ipvlan/ipvlan.ts';
 import { loopback } from './loopback/loopback.ts';
+import { macvlan } from './macvlan/macvlan.ts';
 import { portmap } from './portmap/portmap.ts';
+import { ptp } from './ptp/ptp.ts';
+import { sbr } from './sbr/sbr.ts';
 import { dispatch } from './skel/dispatch.ts';
 import type { CniPlugin } from './skel/plugin.ts';
 import { invokeProgram } from './skel/run-program.ts';
+import { staticIpam } from './static-ipam/static-ipam.ts';
+import { tap } from './tap/tap.ts';
+import { tuning } from './tuning/tuning.ts';
+import { vlan } from './vlan/vlan.ts';
+import { vrf } from './vrf/vrf.ts';
+
+/** They make an interface. */
+const linkPlugins: readonly CniPlugin[] = [
+  bridge,
+  dummy,
+  flannel,
+  hostDevice,
+  ipvlan,
+  loopback,
+  macvlan,
+  ptp,
+  tap,
+  vlan,
+];
+/** They come after those. */
+const chainedPlugins: readonly CniPlugin[] = [bandwidth, firewall, portmap, sbr, tuning, vrf];
 
 /** Our plugins by the `type` that configurations name. Without `openLeases` host-local keeps its leases on disk. */
 export function createPluginRegistry(
   openLeases?: (dataDir: string) => LeaseStore,
 ): ReadonlyMap<string, CniPlugin> {
-  const plugins = [bridge, createHostLocal(openLeases), loopback, portmap];
+  const plugins = [...linkPlugins, ...chainedPlugins, createHostLocal(openLeases), staticIpam];
   return new Map(plugins.map((plugin) => [plugin.name, plugin]));
 }
 

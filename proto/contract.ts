@@ -4,6 +4,7 @@ import type { Options } from '@grpc/proto-loader';
 /** The .proto files that there are, and the interfaces that generate.ts makes of them. */
 export const contracts = {
   'etcd-v3': { file: 'etcd/rpc.proto', types: 'etcd/rpc.ts' },
+  'kms-v2': { file: 'kms/kms.proto', types: 'kms/kms.ts' },
 } as const;
 
 export type ContractName = keyof typeof contracts;

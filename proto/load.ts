@@ -2,9 +2,11 @@ import { dirname, join } from 'node:path';
 import type * as Grpc from '@grpc/grpc-js';
 import { contracts, decoding, type ContractName } from './contract.ts';
 import type { Services as EtcdServices } from './etcd/rpc.ts';
+import type { Services as KmsServices } from './kms/kms.ts';
 
 interface ServicesOf {
   readonly 'etcd-v3': EtcdServices;
+  readonly 'kms-v2': KmsServices;
 }
 
 export interface LoadedContract<Name extends ContractName> {

@@ -77,7 +77,8 @@ function look(labels: readonly string[], view: DnsView, options: DnsOptions): Fo
   if (name === undefined) return view.hasNamespace(namespace) ? nothing : undefined;
   const service = view.service(namespace, name);
   if (service === undefined) return undefined;
-  return lookService(service, rest, `${name}.${namespace}.svc.${options.zone}`);
+  const fqdn = `${name}.${namespace}.svc.${options.zone}`;
+  return lookService(service, { rest, fqdn, endpoints: () => view.endpoints(namespace, name) });
 }
 
 /** `10-244-0-5.namespace.pod`: says what the name says, whether or not there is such a pod (CoreDNS: `pods insecure`). */
@@ -92,8 +93,15 @@ function lookPod(
   return familyOfIp(ip) === undefined || length > 3 ? undefined : { ...nothing, ips: [ip] };
 }
 
-/** `rest`: labels left of the Service's name, nearest first: an endpoint, or `_tcp` and `_port`. */
-function lookService(service: DnsService, rest: readonly string[], fqdn: string): Found | undefined {
+interface BelowService {
+  /** Labels left of the Service's name, nearest first: an endpoint, or `_tcp` and `_port`. */
+  readonly rest: readonly string[];
+  readonly fqdn: string;
+  readonly endpoints: () => readonly DnsEndpoint[];
+}
+
+/** Endpoints have names below a Service that has an address, too: the specification asks it of headless ones, CoreDNS does it for all. */
+function lookService(service: DnsService, { rest, fqdn, endpoints }: BelowService): Found | undefined {
   const [first, second, ...more] = rest;
   if (service.kind === 'external')
     return first === undefined ? { ...nothing, cname: service.target } : undefined;
@@ -106,8 +114,8 @@ function lookService(service: DnsService, rest: readonly string[], fqdn: string)
   if (more.length > 0) return undefined;
   if (first.startsWith('_'))
     return lookPorts(service, { protocol: first.slice(1), name: second?.replace(/^_/, '') }, fqdn);
-  if (second !== undefined || service.kind === 'cluster') return undefined;
-  const ips = service.endpoints.filter((item) => item.label === first).map((item) => item.ip);
+  if (second !== undefined) return undefined;
+  const ips = endpoints().flatMap(({ label, ip }) => (label === first ? [ip] : []));
   return ips.length === 0 ? undefined : { ...nothing, ips: unique(ips) };
 }
 
@@ -209,7 +217,7 @@ function answerReverse(question: DnsQuestion, ip: Ip, { view, options }: Context
 }
 
 /** `4.3.2.1.in-addr.arpa` and its ip6.arpa like, complete ones only. */
-function parseReverse(labels: readonly string[]): Ip | undefined {
+export function parseReverse(labels: readonly string[]): Ip | undefined {
   const suffix = labels.slice(-2).join('.');
   const digits = labels.slice(0, -2).toReversed();
   if (suffix === 'in-addr.arpa' && digits.length === 4) return parseIp(digits.join('.'));
@@ -240,7 +248,8 @@ function soaOf(name: string, { zone, ttlSeconds }: DnsOptions): Answer {
   };
 }
 
-function splitName(name: string): readonly string[] {
+/** Its labels, small letters. */
+export function splitName(name: string): readonly string[] {
   const text = name.replace(/\.$/, '').toLowerCase();
   return text === '' ? [] : text.split('.');
 }

@@ -31,6 +31,8 @@ export interface ReverseName {
 /** What the answers are made from. */
 export interface DnsView {
   service(namespace: string, name: string): DnsService | undefined;
+  /** Those of a Service that are ready, whether or not it has an address of its own. */
+  endpoints(namespace: string, name: string): readonly DnsEndpoint[];
   /** Whether any Service lives in it. */
   hasNamespace(namespace: string): boolean;
   reverse(ip: string): readonly ReverseName[];
@@ -73,6 +75,7 @@ export function createDnsView(
   for (const key of index.keys()) update(key);
   return {
     service: (namespace, name) => find(`${namespace}/${name}`),
+    endpoints: (namespace, name) => (index?.slices(`${namespace}/${name}`) ?? []).flatMap(toEndpoints),
     hasNamespace: (namespace) => namespaces.has(namespace),
     reverse: (ip) =>
       [...(namesByIp.get(ip)?.entries() ?? [])]

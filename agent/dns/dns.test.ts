@@ -4,19 +4,23 @@ import { connect, createServer } from 'node:net';
 import { decode, encode, type DecodedPacket, type RecordType } from 'dns-packet';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { systemClock } from '#base/clock.ts';
+import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
-import type { Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/generated/objects.ts';
+import type { ConfigMap, Endpoint, EndpointSlice, Service, ServiceSpec } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { CLONE_NEWNET } from '#native/sys/constants.ts';
 import { unshare } from '#native/sys/libc.ts';
 import { answer } from './answer.ts';
 import { createDnsView } from './dns-view.ts';
-import { serveConnection, startDns } from './dns.ts';
+import { startDns } from './dns.ts';
+import { serveConnection } from './listen.ts';
 import { parseQuery } from './message.ts';
 import { createResolver } from './resolver.ts';
-import type { Upstream } from './upstream.ts';
+import { DnsCounts } from './dns-counts.ts';
+import { createForwarder } from './outside/forwarder.ts';
+import { ednsOf } from './outside/messages.fixture.ts';
+import type { Upstream } from './outside/upstream.ts';
 
 const throwIt = (error: unknown): void => {
   throw error;
@@ -57,6 +61,11 @@ slices.replace(
       { addresses: ['10.244.1.6'], conditions: {} },
       { addresses: ['10.244.1.7'], hostname: 'db-2', conditions: { ready: false } },
     ]),
+    slice('web', [
+      { addresses: ['10.244.2.8'], hostname: 'web-0', conditions: { ready: true } },
+      { addresses: ['10.244.2.9'], conditions: { ready: true } },
+      { addresses: ['10.244.2.10'], hostname: 'web-2', conditions: { ready: false } },
+    ]),
   ],
   '5',
 );
@@ -91,6 +100,10 @@ describe('answer()', () => {
     ['A', '10-244-1-6.db.default.svc.cluster.local', 'A 10.244.1.6'],
     ['A', 'db-2.db.default.svc.cluster.local', 'no such name'],
     ['A', 'x.web.default.svc.cluster.local', 'no such name'],
+    ['A', 'web-0.web.default.svc.cluster.local', 'A 10.244.2.8'],
+    ['A', '10-244-2-9.web.default.svc.cluster.local', 'A 10.244.2.9'],
+    ['A', 'web-2.web.default.svc.cluster.local', 'no such name'],
+    ['A', 'x.web-0.web.default.svc.cluster.local', 'no such name'],
     ['A', 'empty.default.svc.cluster.local', 'no data'],
     ['SRV', '_http._tcp.web.default.svc.cluster.local', 'SRV 0 100 80 web.default.svc.cluster.local'],
     [
@@ -141,14 +154,16 @@ function query(name: string, type: RecordType = 'A', extra: object = {}): Buffer
   return encode({ type: 'query', id: 7, flags: 0x100, questions: [{ name, type }], ...extra });
 }
 
-const signal = new AbortController().signal;
+const { signal } = new AbortController();
+const byUdp = { transport: 'udp', address: undefined, signal } as const;
 
 async function resolve(
   message: Buffer,
   transport: 'udp' | 'tcp' = 'udp',
   upstream?: Upstream,
 ): Promise<DecodedPacket> {
-  const reply = await createResolver({ ...options, view, upstream })(message, transport, signal);
+  const forwarder = upstream && createForwarder({ upstreamOf: () => upstream, clock: createFakeClock() });
+  const reply = await createResolver({ ...options, view, forwarder })(message, { ...byUdp, transport });
   if (reply === undefined) throw new Error('no reply');
   return decode(reply);
 }
@@ -157,17 +172,7 @@ const rcodeOf = (packet: DecodedPacket): unknown => (packet as { rcode?: unknown
 
 describe('resolver', () => {
   test('echoes the question, says that it knows, and answers EDNS with EDNS', async () => {
-    const opt = {
-      type: 'OPT',
-      name: '.',
-      udpPayloadSize: 4096,
-      extendedRcode: 0,
-      ednsVersion: 0,
-      flags: 0,
-      flag_do: false,
-      options: [],
-    };
-    const reply = await resolve(query('Web.default.svc.cluster.local', 'A', { additionals: [opt] }));
+    const reply = await resolve(query('Web.default.svc.cluster.local', 'A', { additionals: [ednsOf()] }));
     expect(reply).toMatchObject({ id: 7, flag_aa: true, flag_rd: true, flag_ra: false, flag_tc: false });
     expect(reply.questions?.[0]?.name).toBe('Web.default.svc.cluster.local');
     expect(reply.additionals?.map((record) => record.type)).toEqual(['OPT']);
@@ -223,15 +228,11 @@ describe('resolver', () => {
 
   test('other names go to the upstream with the id of the client, and a CNAME is followed there', async () => {
     const upstream: Upstream = {
-      isThere: () => true,
+      servers: () => ['192.0.2.53'],
       ask: async (message) => {
-        const asked = decode(message);
-        const name = asked.questions?.[0]?.name ?? '';
-        return encode({
-          type: 'response',
-          id: asked.id,
-          answers: [{ type: 'A', name, data: '192.0.2.1' }],
-        } as never);
+        const { questions = [] } = decode(message);
+        const answers = questions.map(({ name }) => ({ type: 'A', name, ttl: 60, data: '192.0.2.1' }));
+        return encode({ type: 'response', questions, answers } as never);
       },
     };
     const reply = await resolve(query('example.com'), 'udp', upstream);
@@ -241,17 +242,20 @@ describe('resolver', () => {
   });
 
   test('an upstream that does not answer is SERVFAIL', async () => {
-    const upstream: Upstream = { isThere: () => true, ask: () => Promise.reject(new Error('timeout')) };
+    const upstream: Upstream = {
+      servers: () => ['192.0.2.53'],
+      ask: () => Promise.reject(new Error('timeout')),
+    };
     expect(rcodeOf(await resolve(query('example.com'), 'udp', upstream))).toBe('SERVFAIL');
   });
 
   test('any bytes get an answer or none, and never an exception', async () => {
-    const resolver = createResolver({ ...options, view, upstream: undefined });
+    const resolver = createResolver({ ...options, view, forwarder: undefined });
     const whole = query('_http._tcp.web.default.svc.cluster.local', 'SRV');
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 80 }), fc.nat(whole.length), async (noise, cut) => {
         for (const bytes of [Buffer.from(noise), Buffer.concat([whole.subarray(0, cut), noise])]) {
-          const reply = await resolver(bytes, 'udp', signal);
+          const reply = await resolver(bytes, byUdp);
           if (reply !== undefined) expect(reply.length).toBeLessThanOrEqual(1232);
         }
       }),
@@ -274,8 +278,8 @@ describe('resolver', () => {
     const name = labels.flatMap((label) => [Buffer.of(label.length), label]);
     const question = Buffer.concat([...name, Buffer.of(0, type >> 8, type & 0xff, 0, 1)]);
     const head = Buffer.from('abcd01000001000000000000', 'hex');
-    const resolver = createResolver({ ...options, view, upstream: undefined });
-    const reply = (await resolver(Buffer.concat([head, question]), 'udp', signal)) ?? head;
+    const resolver = createResolver({ ...options, view, forwarder: undefined });
+    const reply = (await resolver(Buffer.concat([head, question]), byUdp)) ?? head;
     expect(reply.subarray(12, 12 + question.length)).toEqual(question);
     expect([reply.readUInt16BE(4), reply.readUInt16BE(2) & 0xf]).toEqual([1, code]);
     expect(decode(reply).questions).toHaveLength(1);
@@ -335,11 +339,13 @@ describe.skipIf(process.getuid?.() !== 0)('DNS server in a namespace (needs root
       netlink: createSyncNetlink(),
       clock: systemClock,
       log: silentLogger,
-      address: '10.96.0.10',
+      addresses: ['10.96.0.10', 'fd00:10:96::a'],
       zone: 'cluster.local',
-      clusterCidr: '10.244.0.0/16',
-      serviceCidr: '10.96.0.0/12',
+      networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
       upstreams: () => [],
+      configMaps: createInformerCache<ConfigMap>(throwIt),
+      searchesOf: () => [],
+      counts: new DnsCounts(),
     });
     const udp = createSocket('udp4');
     udp.send(query('web.default.svc.cluster.local'), 53, '10.96.0.10');

@@ -6,7 +6,13 @@ import { ensureKubeDns } from './kube-dns.ts';
 
 test('ensureKubeDns() makes the Service once', async () => {
   const client = createFakeApiClient(createFakeClock());
-  await ensureKubeDns(client, '10.96.0.10');
-  await ensureKubeDns(client, '10.96.0.99');
-  expect(client.all(services).map((service) => service.spec?.clusterIP)).toEqual(['10.96.0.10']);
+  await ensureKubeDns(client, ['10.96.0.10', 'fd00:10:96::a']);
+  await ensureKubeDns(client, ['10.96.0.99']);
+  const [service, ...others] = client.all(services);
+  expect(service?.spec).toMatchObject({
+    clusterIP: '10.96.0.10',
+    clusterIPs: ['10.96.0.10', 'fd00:10:96::a'],
+    ipFamilyPolicy: 'RequireDualStack',
+  });
+  expect(others).toEqual([]);
 });

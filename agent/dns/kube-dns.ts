@@ -7,7 +7,7 @@ import type { ApiClient } from '#client/client.ts';
 export const kubeDnsKey = 'kube-system/kube-dns';
 
 /** No selector: every node answers for itself, and the proxy makes no rules for it (`ownServices`). Pure. */
-export function renderKubeDns(address: string): Service {
+export function renderKubeDns(addresses: readonly string[]): Service {
   return {
     apiVersion: 'v1',
     kind: 'Service',
@@ -21,8 +21,9 @@ export function renderKubeDns(address: string): Service {
       },
     },
     spec: {
-      clusterIP: address,
-      clusterIPs: [address],
+      clusterIP: addresses[0],
+      clusterIPs: addresses,
+      ipFamilyPolicy: addresses.length > 1 ? 'RequireDualStack' : 'SingleStack',
       ports: [
         { name: 'dns', port: 53, protocol: 'UDP', targetPort: 53 },
         { name: 'dns-tcp', port: 53, protocol: 'TCP', targetPort: 53 },
@@ -35,7 +36,7 @@ export function renderKubeDns(address: string): Service {
  * Makes the Service unless it is there; one that is there stays as somebody made it. It is looked for first, because a server
  * refuses an address that is taken before it looks at the name.
  */
-export async function ensureKubeDns(client: ApiClient, address: string): Promise<void> {
+export async function ensureKubeDns(client: ApiClient, addresses: readonly string[]): Promise<void> {
   const [namespace = '', name = ''] = kubeDnsKey.split('/');
   try {
     await client.get(services, { namespace, name });
@@ -44,7 +45,7 @@ export async function ensureKubeDns(client: ApiClient, address: string): Promise
     if (!isNotFound(error)) throw error;
   }
   try {
-    await client.create(services, renderKubeDns(address), { namespace });
+    await client.create(services, renderKubeDns(addresses), { namespace });
   } catch (error) {
     if (!isAlreadyExists(error)) throw error;
   }

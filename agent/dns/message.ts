@@ -1,5 +1,7 @@
 import {
+  AUTHENTIC_DATA,
   AUTHORITATIVE_ANSWER,
+  CHECKING_DISABLED,
   decode,
   encode,
   RECURSION_AVAILABLE,
@@ -31,6 +33,9 @@ export interface DnsQuery {
   readonly isRecursionDesired: boolean;
   /** Present: the client speaks EDNS and takes UDP answers of this size. */
   readonly ednsBytes: number | undefined;
+  /** The client takes signatures (RFC 3225), and checks them itself (RFC 4035 section 3.2.2). */
+  readonly isDnssecOk: boolean;
+  readonly isCheckingDisabled: boolean;
   readonly refusal: number | undefined;
 }
 
@@ -50,12 +55,15 @@ export function parseQuery(bytes: Buffer): DnsQuery | undefined {
   if ((flags & 0x8000) !== 0) return undefined;
   const id = bytes.readUInt16BE(0);
   const isRecursionDesired = (flags & RECURSION_DESIRED) !== 0;
+  const isCheckingDisabled = (flags & CHECKING_DISABLED) !== 0;
   const refuse = (refusal: number): DnsQuery => ({
     id,
     question: undefined,
     questionBytes: undefined,
     isRecursionDesired,
     ednsBytes: undefined,
+    isDnssecOk: false,
+    isCheckingDisabled,
     refusal,
   });
   if (((flags >> 11) & 0xf) !== 0) return refuse(rcode.notImplemented);
@@ -69,11 +77,16 @@ export function parseQuery(bytes: Buffer): DnsQuery | undefined {
   const ednsBytes = edns === undefined ? undefined : Math.max(udpBytesDefault, edns.udpPayloadSize);
   const isTransfer = ['AXFR', 'IXFR'].includes(question.type);
   const refusal = isTransfer || question.class !== 'IN' ? rcode.refused : undefined;
-  return { id, question, questionBytes: asked.bytes, isRecursionDesired, ednsBytes, refusal };
+  const isDnssecOk = edns?.flag_do === true;
+  const asIs = { isRecursionDesired, isDnssecOk, isCheckingDisabled };
+  return { id, question, questionBytes: asked.bytes, ...asIs, ednsBytes, refusal };
 }
 
 const headerBytes = 12;
+const isResponse = 0x8000;
 const questionCountOffset = 4;
+const answerCountOffset = 6;
+const additionalCountOffset = 10;
 const labelBytesMax = 63;
 
 /**
@@ -94,12 +107,61 @@ function readQuestion(message: Buffer): { readonly name: string; readonly bytes:
 
 /** The reply as bytes; over UDP one that is too long becomes an empty one that says so, and the client comes by TCP. */
 export function renderReply(query: DnsQuery, reply: DnsReply, transport: 'udp' | 'tcp'): Buffer {
-  const bytesMax = transport === 'tcp' ? 65_535 : Math.min(query.ednsBytes ?? udpBytesDefault, udpBytesMax);
+  const bytesMax = bytesMaxOf(query, transport);
   const whole = encodeReply(query, reply, 0);
   if (whole.length <= bytesMax) return whole;
   const lean = encodeReply(query, { ...reply, additionals: [] }, 0);
   if (lean.length <= bytesMax) return lean;
   return encodeReply(query, { ...reply, answers: [], authorities: [], additionals: [] }, TRUNCATED_RESPONSE);
+}
+
+/** The most bytes that a client takes. */
+function bytesMaxOf(query: DnsQuery, transport: 'udp' | 'tcp'): number {
+  return transport === 'tcp' ? 65_535 : Math.min(query.ednsBytes ?? udpBytesDefault, udpBytesMax);
+}
+
+/** What another resolver said, without an OPT of its own, as a reply to this query. Cut as renderReply() cuts. */
+export function renderForwarded(query: DnsQuery, said: Buffer, transport: 'udp' | 'tcp'): Buffer {
+  if (query.questionBytes === undefined)
+    return renderReply(query, emptyReply(rcode.serverFailure), transport);
+  const opt = query.ednsBytes === undefined ? Buffer.alloc(0) : encodeOpt(query.isDnssecOk);
+  const whole = Buffer.concat([said, opt]);
+  const kept = whole.length <= bytesMaxOf(query, transport);
+  const reply = kept
+    ? whole
+    : Buffer.concat([said.subarray(0, headerBytes + query.questionBytes.length), opt]);
+  if (!kept) reply.fill(0, answerCountOffset, headerBytes);
+  reply.writeUInt16BE(query.id, 0);
+  reply.writeUInt16BE(forwardedFlags(query, said) | (kept ? 0 : TRUNCATED_RESPONSE), 2);
+  query.questionBytes.copy(reply, headerBytes);
+  if (opt.length > 0)
+    reply.writeUInt16BE(reply.readUInt16BE(additionalCountOffset) + 1, additionalCountOffset);
+  return reply;
+}
+
+/** Of what was said: its code, and whether it was verified, for those who ask. Nothing that is forwarded is from our authority. */
+function forwardedFlags(query: DnsQuery, said: Buffer): number {
+  return (
+    isResponse |
+    RECURSION_AVAILABLE |
+    (query.isRecursionDesired ? RECURSION_DESIRED : 0) |
+    (query.isCheckingDisabled ? CHECKING_DISABLED : 0) |
+    (said.readUInt16BE(2) & (0xf | (query.isDnssecOk ? AUTHENTIC_DATA : 0)))
+  );
+}
+
+/** The question of a query, as we ask it of another resolver: in our own words, without what else the client put beside it. */
+export function renderOuterQuestion(query: DnsQuery): Buffer {
+  const head = Buffer.alloc(headerBytes);
+  head.writeUInt16BE(RECURSION_DESIRED | (query.isCheckingDisabled ? CHECKING_DISABLED : 0), 2);
+  head.writeUInt16BE(1, questionCountOffset);
+  head.writeUInt16BE(1, additionalCountOffset);
+  return Buffer.concat([head, query.questionBytes ?? Buffer.alloc(0), encodeOpt(query.isDnssecOk)]);
+}
+
+/** The root's name, type OPT, bytes that we take, no extended code, version 0, flags, no options (RFC 6891 section 6.1.2). */
+function encodeOpt(isDnssecOk: boolean): Buffer {
+  return Buffer.of(0, 0, 41, udpBytesMax >> 8, udpBytesMax & 0xff, 0, 0, isDnssecOk ? 0x80 : 0, 0, 0, 0);
 }
 
 /** A reply without records. */

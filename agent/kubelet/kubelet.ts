@@ -19,9 +19,15 @@ import type { Proc } from '#native/proc/proc.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
 import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
-import { startPodWorkers } from './sync/pod-workers.ts';
+import { startPodWorkers, type PodWorkers } from './sync/pod-workers.ts';
+import type { PodWorkersOptions } from './sync/sync-ports.ts';
+import { createAccess, defaultAccess, type AccessOptions } from './server/access/access.ts';
+import { cacheTimes, createReviews } from './server/access/reviews.ts';
 import { startKubeletServer, type KubeletServer, type KubeletTls } from './server/kubelet-server.ts';
 import { ProbeCounts } from './probe/probe-counts.ts';
+import { HttpCounts } from './stats/http-counts.ts';
+import { KubeletCounts } from './stats/kubelet-counts.ts';
+import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
 import { createStatsReader } from './stats/read-stats.ts';
 
 export interface KubeletOptions {
@@ -42,7 +48,15 @@ export interface KubeletOptions {
   /** Addresses of the cluster DNS; none: pods resolve as the node does. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
-  readonly server: { readonly host: string; readonly port: number; readonly tls: KubeletTls };
+  readonly server: {
+    readonly hosts: readonly string[];
+    readonly port: number;
+    readonly tls: KubeletTls;
+    /** Default: certificates and tokens, reviewed by the API server. */
+    readonly access?: AccessOptions;
+  };
+  /** What other parts of the node count, for /metrics. */
+  readonly moreMetrics?: () => Promise<string>;
   /** `v1.36.2+podwright-0.1.0`, `podwright://0.1.0` */
   readonly versions: NodeInput['versions'];
   /** kubelet's maxPods. */
@@ -79,27 +93,17 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   );
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
+  const counts = new KubeletCounts();
   const workers = await startPodWorkers({
     probeCounts,
+    counts,
     informers: options.informers,
     runtime,
     mounter: createMounter(options.mounts),
     clock,
     logger,
     directories,
-    node: {
-      name: nodeName,
-      ips: options.nodeIps,
-      allocatable: {
-        cpuMilli: machine.cpuCount * 1000,
-        memoryBytes: machine.memoryBytes,
-        storageBytes: machine.diskBytes,
-      },
-      memoryBytes: machine.memoryBytes,
-      podPidsMax: options.podPidsMax,
-      isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
-      podsMax: options.podsMax ?? podsMaxDefault,
-    },
+    node: nodeFactsOf(options, machine),
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
@@ -107,19 +111,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(workers);
   const { collector, stop } = startImageCollection(options);
   undo.use(stop);
-  const server = await startKubeletServer({
-    ...options.server,
-    runtime,
-    clock,
-    logger,
-    directories,
-    pods: workers.pods,
-    podByName: workers.podByName,
-    readStats: createStatsReader({ ...options, pods: workers.pods }),
-    config: configOf(options),
-    probeMetrics: () => probeCounts.render(),
-    metrics: () => renderMetrics(workers.pods().length, runtime, collector),
-  });
+  const server = await startServer(options, { workers, collector, probeCounts, counts });
   undo.use(server);
   const agent = startNodeAgent({
     client: options.informers.client,
@@ -137,6 +129,69 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function nodeFactsOf(
+  options: KubeletOptions,
+  machine: Awaited<ReturnType<typeof readMachine>>,
+): PodWorkersOptions['node'] {
+  return {
+    name: options.nodeName,
+    ips: options.nodeIps,
+    allocatable: {
+      cpuMilli: machine.cpuCount * 1000,
+      memoryBytes: machine.memoryBytes,
+      storageBytes: machine.diskBytes,
+    },
+    memoryBytes: machine.memoryBytes,
+    podPidsMax: options.podPidsMax,
+    isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
+    podsMax: options.podsMax ?? podsMaxDefault,
+  };
+}
+
+interface Served {
+  readonly workers: PodWorkers;
+  readonly collector: ImageCollector;
+  readonly probeCounts: ProbeCounts;
+  readonly counts: KubeletCounts;
+}
+
+/** The node's port. Who may call it, the API server says. */
+function startServer(
+  options: KubeletOptions,
+  { workers, collector, probeCounts, counts }: Served,
+): Promise<KubeletServer> {
+  const { runtime, clock, logger, nodeName, directories } = options;
+  const { access = defaultAccess, ...listen } = options.server;
+  const requests = new HttpCounts();
+  const reviews = createReviews({ client: options.informers.client, nodeName, clock });
+  return startKubeletServer({
+    ...listen,
+    access: createAccess(access, reviews, logger),
+    runtime,
+    clock,
+    logger,
+    directories,
+    pods: workers.pods,
+    podByName: workers.podByName,
+    readStats: createStatsReader({ ...options, pods: workers.pods }),
+    config: configOf(options),
+    flags: flagsOf(options),
+    requests,
+    probeMetrics: () => probeCounts.render(),
+    metrics: async () =>
+      requests.render() +
+      ((await options.moreMetrics?.()) ?? '') +
+      renderKubeletMetrics({
+        nodeName,
+        desiredPods: workers.pods().length,
+        pods: runtime.observeAll(),
+        counts,
+        imagesRemoved: collector.removed,
+        process: readProcess(clock.now()),
+      }),
+  });
 }
 
 /** Images that nothing uses make room before anything else has to go. */
@@ -186,13 +241,36 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
   };
 }
 
+/** What it was started with, by the kubelet's names. */
+function flagsOf(options: KubeletOptions): Readonly<Record<string, string>> {
+  const { imageGc = defaultImageGcPolicy } = options;
+  const { access = defaultAccess, hosts, port } = options.server;
+  return {
+    address: hosts.join(','),
+    port: String(port),
+    'anonymous-auth': String(access.anonymous),
+    'authentication-token-webhook': String(access.tokenWebhook),
+    'authorization-mode': access.mode,
+    'cluster-dns': `[${options.clusterDns.join(',')}]`,
+    'cluster-domain': options.clusterDomain,
+    'hostname-override': options.nodeName,
+    'image-gc-high-threshold': String(imageGc.highThresholdPercent),
+    'image-gc-low-threshold': String(imageGc.lowThresholdPercent),
+    'max-pods': String(options.podsMax ?? podsMaxDefault),
+    'minimum-image-ttl-duration': formatDuration(imageGc.minAgeMs),
+    'node-ip': options.nodeIps.join(','),
+    'pod-max-pids': String(options.podPidsMax ?? -1),
+  };
+}
+
 /** The part of KubeletConfiguration that has a meaning here. */
 function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
   const { imageGc = defaultImageGcPolicy } = options;
+  const { access = defaultAccess } = options.server;
   return {
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
-    address: options.server.host,
+    address: options.server.hosts[0],
     port: options.server.port,
     maxPods: options.podsMax ?? podsMaxDefault,
     podPidsLimit: options.podPidsMax ?? -1,
@@ -207,35 +285,16 @@ function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
     imageGCLowThresholdPercent: imageGc.lowThresholdPercent,
     configMapAndSecretChangeDetectionStrategy: 'Watch',
     cgroupDriver: 'cgroupfs',
-    authentication: { anonymous: { enabled: false }, webhook: { enabled: false } },
+    authentication: {
+      anonymous: { enabled: access.anonymous },
+      webhook: { enabled: access.tokenWebhook, cacheTTL: formatDuration(cacheTimes.tokenMs) },
+    },
+    authorization: {
+      mode: access.mode,
+      webhook: {
+        cacheAuthorizedTTL: formatDuration(cacheTimes.allowedMs),
+        cacheUnauthorizedTTL: formatDuration(cacheTimes.deniedMs),
+      },
+    },
   };
-}
-
-/** /metrics: what this kubelet knows of itself. */
-function renderMetrics(podCount: number, runtime: Runtime, { removed }: ImageCollector): string {
-  const containers = runtime.observeAll().flatMap((pod) => pod.containers.map(({ state }) => state.state));
-  const count = (state: string): number => containers.filter((found) => found === state).length;
-  const memory = process.memoryUsage();
-  return [
-    '# HELP kubelet_running_pods [ALPHA] Number of pods that have a running pod sandbox',
-    '# TYPE kubelet_running_pods gauge',
-    `kubelet_running_pods ${runtime.observeAll().filter((pod) => pod.sandbox?.state === 'ready').length}`,
-    '# HELP kubelet_desired_pods [ALPHA] The number of pods the kubelet is being instructed to run',
-    '# TYPE kubelet_desired_pods gauge',
-    `kubelet_desired_pods ${podCount}`,
-    '# HELP kubelet_running_containers [ALPHA] Number of containers currently running',
-    '# TYPE kubelet_running_containers gauge',
-    ...['created', 'running', 'exited'].map(
-      (state) => `kubelet_running_containers{container_state="${state}"} ${count(state)}`,
-    ),
-    '# HELP kubelet_image_garbage_collected_total [ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.',
-    '# TYPE kubelet_image_garbage_collected_total counter',
-    ...(['age', 'space'] as const).map(
-      (reason) => `kubelet_image_garbage_collected_total{reason="${reason}"} ${removed[reason]}`,
-    ),
-    '# HELP process_resident_memory_bytes Resident memory size in bytes.',
-    '# TYPE process_resident_memory_bytes gauge',
-    `process_resident_memory_bytes ${memory.rss}`,
-    '',
-  ].join('\n');
 }

@@ -7,6 +7,7 @@ import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
 import type { DnsSettings } from './render/host-files.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
+import type { OutcomeObserver } from './sync/pod-memory.ts';
 import type { PodEvents } from './sync/pod-events.ts';
 import type { NodeFacts } from './node-facts.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
@@ -31,4 +32,5 @@ export interface KubeletPorts {
   readonly neighbours: (uid: string) => readonly Pod[];
   /** Looks at the pod again, at once or later. */
   readonly enqueue: (uid: string, afterMs?: number) => void;
+  readonly onOutcome?: OutcomeObserver | undefined;
 }

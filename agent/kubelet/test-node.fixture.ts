@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { createRecordedLog, type RecordedLine } from '#base/recorded-log.fixture.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
@@ -82,12 +83,12 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
     });
   let kubelet = await start();
   const settle = async (): Promise<void> => {
-    // File writes take real turns of the event loop, so that quiet has to last for some of them.
-    for (let quiet = 0; quiet < 6; quiet++) {
-      const before = client.writes.length + runtime.calls.length;
+    for (let before = -1; ;) {
       await kubelet.idle();
-      await new Promise((resolve) => setTimeout(resolve, 3));
-      if (client.writes.length + runtime.calls.length !== before) quiet = -1;
+      await untilQuiet();
+      const count = client.writes.length + runtime.calls.length;
+      if (count === before) return;
+      before = count;
     }
   };
   return {

@@ -36,6 +36,13 @@ export interface CniNetwork {
     previous: CniResult | undefined,
     signal: AbortSignal,
   ): Promise<void>;
+  /** Nothing where the list says disableCheck, or is older than CHECK. @throws if the kernel differs from what ADD said */
+  check(
+    list: NetworkConfigList,
+    attachment: Attachment,
+    previous: CniResult,
+    signal: AbortSignal,
+  ): Promise<void>;
   gc(list: NetworkConfigList, valid: readonly CniAttachment[], signal: AbortSignal): Promise<void>;
   status(list: NetworkConfigList, signal: AbortSignal): Promise<void>;
 }
@@ -86,6 +93,13 @@ export function createCniNetwork(invoke: CniInvoker, binDirs: readonly string[])
       }
     },
     del,
+    async check(list, attachment, previous, signal) {
+      if (list.disableCheck || !isAtLeast(list.cniVersion, '0.4.0')) return;
+      for (const plugin of list.plugins) {
+        const input = { prevResult: previous, capabilityArgs: attachment.capabilityArgs };
+        await call('CHECK', attachment, renderPluginInput(list, plugin, input), signal);
+      }
+    },
     async gc(list, validAttachments, signal) {
       if (list.disableGc || !isAtLeast(list.cniVersion, '1.1.0')) return;
       const failures: unknown[] = [];

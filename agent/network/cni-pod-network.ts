@@ -4,7 +4,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import type { CniInvoker } from '#api/cni/invocation.ts';
 import type { NetworkConfigList } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
-import { formatIp, parseCidr } from '#base/ip.ts';
+import { formatIp, parseCidr, type IpFamily } from '#base/ip.ts';
 import { createCniNetwork, type Attachment, type CniNetwork } from './cni-network.ts';
 import { loadConflist } from './conflist-dir.ts';
 import type { PodNetwork, PodNetworkRequest } from './pod-network.ts';
@@ -19,6 +19,8 @@ export interface PodNetworkOptions {
   readonly binDirs: readonly string[];
   /** Where results are kept for DEL: `<cacheDir>/results`, libcni's layout (its default: /var/lib/cni). */
   readonly cacheDir: string;
+  /** That of status.podIP, where a pod has addresses of both; default 4. */
+  readonly firstFamily?: IpFamily;
 }
 
 /** The interface that pods reach their network by. */
@@ -29,6 +31,7 @@ const loopbackList: NetworkConfigList = {
   cniVersion: '1.1.0',
   disableCheck: true,
   disableGc: true,
+  loadOnlyInlinedPlugins: true,
   plugins: [{ type: 'loopback' }],
 };
 
@@ -41,7 +44,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       const list = requireConflist(options.conflistDir);
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
-      if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result) };
+      if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result, options.firstFamily) };
       const attachment = toAttachment(request);
       // Only portmap's DEL needs to know what its ADD was told; whoever has no ports is spared the write.
       const onResult = async (result: CniResult): Promise<void> =>
@@ -56,7 +59,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
         },
       );
       await saveOrUndo({ cache, cni, list, attachment, result });
-      return { ips: ipsOf(result) };
+      return { ips: ipsOf(result, options.firstFamily) };
     },
 
     async del(request, signal) {
@@ -189,12 +192,12 @@ function toCapabilityArgs(request: PodNetworkRequest): JsonObject {
   return portMappings.length === 0 ? {} : { portMappings };
 }
 
-/** IPv4 first: status.podIP is the first, and that is what the cluster's Services use. */
-export function ipsOf(result: CniResult): readonly string[] {
+/** The given family first: status.podIP is the first, and of the family of status.hostIP (kubelet's sortPodIPs). */
+export function ipsOf(result: CniResult, firstFamily: IpFamily = 4): readonly string[] {
   const own = result.interfaces.findIndex((item) => item.sandbox !== undefined && item.name === podIfname);
   const ips = result.ips.filter((ip) => own < 0 || ip.interface === undefined || ip.interface === own);
   return ips
     .flatMap((ip) => parseCidr(ip.address)?.ip ?? [])
-    .toSorted((a, b) => a.family - b.family)
+    .toSorted((a, b) => Number(a.family !== firstFamily) - Number(b.family !== firstFamily))
     .map(formatIp);
 }

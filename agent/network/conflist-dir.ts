@@ -3,6 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeDrafts, writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { parseJsonObject } from '#api/cni/json-field.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 
 /**
@@ -17,10 +19,18 @@ export function loadConflist(dir: string): NetworkConfigList | undefined {
   if (name === undefined) return undefined;
   const path = join(dir, name);
   try {
-    return parseNetworkConfigList(readFileSync(path, 'utf8'));
+    return parseNetworkConfigList(readFileSync(path, 'utf8'), (network) => pluginsIn(join(dir, network)));
   } catch (cause) {
     throw new PodwrightError('E_INVALID', `read network configuration ${path}`, { cause });
   }
+}
+
+/** The plugins that files `*.conf` of a directory add, by their names. */
+function pluginsIn(dir: string): readonly JsonObject[] {
+  return namesIn(dir)
+    .filter((entry) => entry.endsWith('.conf'))
+    .toSorted()
+    .map((entry) => parseJsonObject(readFileSync(join(dir, entry), 'utf8'), join(dir, entry)));
 }
 
 function namesIn(dir: string): readonly string[] {

@@ -1,8 +1,18 @@
 import type { Node } from '#api/generated/objects.ts';
 import { equalJson } from '#api/wire/json.ts';
-import { familyOfIp, formatCidr, formatIp, networkOf, parseCidr, parseIp } from '#base/ip.ts';
-import type { NetOp, RouteInfo } from '#native/netlink/netlink.ts';
-import type { NftElement, NftExpr, NftSet, NftTable } from '#native/nft/nft.ts';
+import {
+  compareIps,
+  formatCidr,
+  formatIp,
+  knownCidr,
+  networkOf,
+  parseCidr,
+  parseIp,
+  type IpFamily,
+} from '#base/ip.ts';
+import type { NetOp, NetworkState, RouteInfo } from '#native/netlink/netlink.ts';
+import type { NftElement, NftExpr, NftTable, TableRef } from '#native/nft/nft.ts';
+import { nftFamilies, ofFamily, type ClusterNetwork } from './cluster-network.ts';
 
 /** Marks routes as ours (RTA protocol), so that repair removes no route of anybody else. */
 export const podwrightRouteProtocol = 112;
@@ -52,38 +62,49 @@ export function planRoutes(wanted: readonly FabricRoute[], actual: readonly Rout
   ];
 }
 
-export interface MasqueradeOptions {
-  /** This node's pods (IPv4). */
+export interface MasqueradeOptions extends ClusterNetwork {
+  /** This node's pods of the family. */
   readonly podCidr: string;
-  /** All pods of the cluster. */
-  readonly clusterCidr: string;
-  /** Addresses of Services: what the proxy did not translate goes nowhere, and is not made to look like the node's. */
-  readonly serviceCidr: string;
   /** The nodes' link: what lives there has no route back to pods, unless it is a node. */
   readonly linkCidr: string | undefined;
   /** Whether pods may leave the cluster with the node's address. */
   readonly hasEgress: boolean;
 }
 
-const keepSet: NftSet = { name: 'keep-source', keyTypes: ['ipv4_addr'], interval: true };
+/** What differs between the families. */
+const familyFacts = {
+  4: {
+    keySet: { name: 'keep-source', keyTypes: ['ipv4_addr'], interval: true },
+    source: { load: 'ip saddr' },
+    target: { load: 'ip daddr' },
+    /** Nobody's address behind another router. */
+    kept: ['224.0.0.0/4'],
+  },
+  6: {
+    keySet: { name: 'keep-source', keyTypes: ['ipv6_addr'], interval: true },
+    source: { load: 'ip6 saddr' },
+    target: { load: 'ip6 daddr' },
+    kept: ['fe80::/10', 'ff00::/8'],
+  },
+} as const satisfies Readonly<Record<IpFamily, unknown>>;
 
 /**
  * Pods keep their address towards pods and nodes, which have routes back. Towards others on the nodes' link (an API server
- * that is no node) they take the node's address; towards the rest of the world only with egress.
+ * that is no node) they take the node's address; towards the rest of the world only with egress. What the proxy did not translate of
+ * Services' addresses goes nowhere, and is not made to look like the node's.
  */
 export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Node[]): NftTable {
-  const target = { load: 'ip daddr' } as const;
-  const source: NftExpr = { expr: 'match', left: { load: 'ip saddr' }, op: '==', right: options.podCidr };
-  const outside: NftExpr = { expr: 'lookup', key: [target], set: keepSet.name, negate: true };
+  const { family, podCidr, linkCidr, hasEgress } = options;
+  const { keySet, source, target } = familyFacts[family];
+  const fromPods: NftExpr = { expr: 'match', left: source, op: '==', right: podCidr };
+  const outside: NftExpr = { expr: 'lookup', key: [target], set: keySet.name, negate: true };
   const onLink: readonly NftExpr[] =
-    options.linkCidr === undefined
-      ? []
-      : [{ expr: 'match', left: target, op: '==', right: options.linkCidr }];
-  const isNeeded = options.hasEgress || options.linkCidr !== undefined;
-  const exprs = [source, outside, ...(options.hasEgress ? [] : onLink), { expr: 'masquerade' } as const];
+    linkCidr === undefined ? [] : [{ expr: 'match', left: target, op: '==', right: linkCidr }];
+  const isNeeded = hasEgress || linkCidr !== undefined;
+  const exprs = [fromPods, outside, ...(hasEgress ? [] : onLink), { expr: 'masquerade' } as const];
   return {
-    ...masqueradeTable,
-    sets: [keepSet],
+    ...masqueradeTableOf(family),
+    sets: [keySet],
     chains: [
       {
         name: 'postrouting',
@@ -91,16 +112,79 @@ export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Nod
         rules: isNeeded ? [{ exprs }] : [],
       },
     ],
-    elements: { [keepSet.name]: keepElements(options, nodes) },
+    elements: { [keySet.name]: keepElements(options, nodes) },
   };
 }
 
-export const masqueradeTable = { family: 'ip', name: 'podwright-fabric' } as const;
+export function masqueradeTableOf(family: IpFamily): TableRef {
+  return { family: nftFamilies[family], name: 'podwright-fabric' };
+}
 
 function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): readonly NftElement[] {
-  const addresses = nodes.flatMap(internalIpsOf).filter((ip) => familyOfIp(ip) === 4);
-  const keys = new Set([options.clusterCidr, options.serviceCidr, '224.0.0.0/4', ...addresses]);
+  const { family, clusterCidr, serviceCidr } = options;
+  const addresses = ofFamily(nodes.flatMap(internalIpsOf), family);
+  const keys = new Set([clusterCidr, serviceCidr, ...familyFacts[family].kept, ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
+}
+
+/** Where the fabric's own routes go, as far as a node can say now. */
+export interface ServiceRouteOptions {
+  readonly networks: readonly ClusterNetwork[];
+  readonly nodeIps: readonly string[];
+}
+
+/**
+ * A process of the node that connects to a Service address needs a route before netfilter's output hook can translate it;
+ * the node's address as source is what other nodes can answer to. IPv4's leads to lo, where what is not translated ends. Through lo
+ * IPv6 has no routes but such as refuse (fib6_is_reject() of net/ipv6/route.c): its leads to the link of the node's address, and
+ * what is not translated is rejected by the proxy's rules.
+ */
+export function planServiceRoutes(
+  { networks, nodeIps }: ServiceRouteOptions,
+  { links, addresses }: Pick<NetworkState, 'links' | 'addresses'>,
+): readonly Extract<NetOp, { readonly op: 'ensureRoute' }>[] {
+  return networks.flatMap(({ family, serviceCidr }) => {
+    const [source] = ofFamily(nodeIps, family);
+    const own = addresses.find(({ address }) => source !== undefined && isAddressOf(address, source));
+    const link = links.find(({ index }) => index === own?.linkIndex)?.name;
+    const dev = family === 4 ? 'lo' : link;
+    if (source === undefined || dev === undefined) return [];
+    const destination = formatCidr(networkOf(knownCidr(serviceCidr)));
+    return [{ op: 'ensureRoute', destination, dev, scope: 'link', source, protocol: podwrightRouteProtocol }];
+  });
+}
+
+function isAddressOf(withPrefix: string, address: string): boolean {
+  const [own, ip] = [parseCidr(withPrefix)?.ip, parseIp(address)];
+  return own !== undefined && ip !== undefined && compareIps(own, ip) === 0;
+}
+
+/** RTPROT_RA of linux/rtnetlink.h: a route that a router advertised. */
+const advertisedProtocol = 9;
+
+/**
+ * Packets of pods pass the node. An IPv6 host that forwards forgets the routers that advertised themselves to it, unless it is told
+ * that it listens to them all the same (accept_ra of Documentation/networking/ip-sysctl.rst): first that.
+ */
+export function planForwarding(
+  networks: readonly ClusterNetwork[],
+  { links, routes }: Pick<NetworkState, 'links' | 'routes'>,
+): readonly NetOp[] {
+  const has = (family: IpFamily): boolean => networks.some((network) => network.family === family);
+  const advertised = new Set(
+    routes.filter(({ protocol }) => protocol === advertisedProtocol).map(({ linkIndex }) => linkIndex),
+  );
+  const listening = links.filter(({ index }) => advertised.has(index));
+  const v6 = [
+    ...listening.map(({ name }) => ({ key: `net/ipv6/conf/${name}/accept_ra`, value: '2' })),
+    { key: 'net.ipv6.conf.all.forwarding', value: '1' },
+  ];
+  return [
+    ...(has(4) ? [{ op: 'setSysctl', key: 'net.ipv4.ip_forward', value: '1' } as const] : []),
+    ...(has(6) ? v6.map((setting) => ({ op: 'setSysctl', ...setting }) as const) : []),
+    // lo may be down in a fresh namespace, and a route over it needs it up.
+    { op: 'setLink', name: 'lo', up: true },
+  ];
 }
 
 /** Whether a change of a Node can change a route or a rule: a node writes its status far more often than either. */

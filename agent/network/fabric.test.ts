@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
@@ -16,8 +17,10 @@ import { unshare } from '#native/sys/libc.ts';
 import {
   computeRoutes,
   concernsFabric,
-  masqueradeTable,
+  masqueradeTableOf,
+  planForwarding,
   planRoutes,
+  planServiceRoutes,
   renderMasquerade,
 } from './fabric-plan.ts';
 import { startFabric } from './fabric.ts';
@@ -90,11 +93,12 @@ describe('planRoutes()', () => {
 
 describe('renderMasquerade()', () => {
   const options = {
+    family: 4,
     podCidr: '10.244.0.0/24',
     clusterCidr: '10.244.0.0/16',
     serviceCidr: '10.96.0.0/16',
     linkCidr: '192.0.2.0/24',
-  };
+  } as const;
   test.each([
     [
       'without egress only towards the link',
@@ -107,6 +111,77 @@ describe('renderMasquerade()', () => {
     expect(text).toContain(want);
     for (const kept of ['10.244.0.0/16', '10.96.0.0/16', '192.0.2.1', '192.0.2.2'])
       expect(text).toContain(kept);
+  });
+});
+
+test('renderMasquerade() says the same of IPv6, of which nodes have other addresses', () => {
+  const dual = {
+    ...other,
+    status: { addresses: [...(other.status?.addresses ?? []), { type: 'InternalIP', address: 'fd00::2' }] },
+  };
+  const cidrs = { podCidr: 'fd00:1::/64', clusterCidr: 'fd00:1::/56', serviceCidr: 'fd00:2::/112' };
+  const table = renderMasquerade({ family: 6, ...cidrs, linkCidr: undefined, hasEgress: true }, [own, dual]);
+  expect(renderTable(table)).toMatchInlineSnapshot(`
+    "table ip6 podwright-fabric {
+    	set keep-source {
+    		type ipv6_addr
+    		flags interval
+    		elements = { fd00:1::/56,
+    			     fd00:2::/112,
+    			     fd00::2,
+    			     fe80::/10,
+    			     ff00::/8 }
+    	}
+
+    	chain postrouting {
+    		type nat hook postrouting priority 100; policy accept;
+    		ip6 saddr fd00:1::/64 ip6 daddr != @keep-source masquerade
+    	}
+    }"
+  `);
+});
+
+describe('planServiceRoutes()', () => {
+  const links = [
+    {
+      index: 2,
+      name: 'eth0',
+      kind: undefined,
+      mac: undefined,
+      mtu: 1500,
+      isUp: true,
+      master: undefined,
+      peerIndex: undefined,
+    },
+  ];
+  const networks = [
+    { family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/16' },
+    { family: 6, clusterCidr: 'fd00:1::/56', serviceCidr: 'fd00:2::/112' },
+  ] as const;
+  const nodeIps = ['192.0.2.1', 'fd00::1'];
+  test.each([
+    [
+      'leads through lo, and of IPv6 through the link of the node',
+      'fd00::1/64',
+      ['lo 192.0.2.1', 'eth0 fd00::1'],
+    ],
+    ['waits for the link to have the address', 'fd00::9/64', ['lo 192.0.2.1']],
+  ])('%s', (_name, address, want) => {
+    const routes = planServiceRoutes(
+      { networks, nodeIps },
+      { links, addresses: [{ linkIndex: 2, address }] },
+    );
+    expect(routes.map(({ dev, source }) => `${dev} ${source}`)).toEqual(want);
+  });
+
+  test('comes after forwarding, before which a host is told to go on listening to routers', () => {
+    const routes = [{ ...route('default', 'fe80::1', 9), linkIndex: 2 }];
+    expect(planForwarding(networks, { links, routes }).map(renderNetOp)).toEqual([
+      'set sysctl net.ipv4.ip_forward = 1',
+      'set sysctl net/ipv6/conf/eth0/accept_ra = 2',
+      'set sysctl net.ipv6.conf.all.forwarding = 1',
+      'set link lo up',
+    ]);
   });
 });
 
@@ -142,12 +217,11 @@ test('startFabric() reads no routes and walks no nodes for a status, and once fo
     nft: createFakeNft(),
     clock: createFakeClock(),
     log: silentLogger,
-    clusterCidr: '10.244.0.0/16',
-    serviceCidr: '10.96.0.0/12',
-    nodeIp: '192.0.2.10',
+    networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
+    nodeIps: ['192.0.2.10'],
     hasEgress: false,
   });
-  const settle = (): Promise<unknown> => delay(5);
+  const settle = (): Promise<void> => untilQuiet();
   await settle();
   work = 0;
   for (const [index, name] of names.entries()) {
@@ -190,10 +264,9 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
       nft: createSyncNft(),
       clock: systemClock,
       log: silentLogger,
-      clusterCidr: '10.244.0.0/16',
-      serviceCidr: '10.96.0.0/12',
-      nodeIp: '192.0.2.1',
-      linkCidr: '192.0.2.0/24',
+      networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
+      nodeIps: ['192.0.2.1'],
+      linkCidrs: ['192.0.2.0/24'],
       hasEgress: false,
     });
     const routes = async (): Promise<readonly string[]> =>
@@ -202,7 +275,7 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
         .map((item) => `${item.destination} ${item.gateway ?? ''}`.trim())
         .toSorted();
     const until = async (want: readonly string[]): Promise<void> => {
-      const deadline = AbortSignal.timeout(5_000);
+      const deadline = AbortSignal.timeout(150_000);
       while (JSON.stringify(await routes()) !== JSON.stringify(want))
         await delay(10, undefined, { signal: deadline });
     };
@@ -231,23 +304,22 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
       nft,
       clock: systemClock,
       log: silentLogger,
-      clusterCidr: '10.244.0.0/16',
-      serviceCidr: '10.96.0.0/12',
-      nodeIp: '127.0.0.1',
+      networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
+      nodeIps: ['127.0.0.1'],
       hasEgress: true,
     });
 
     const rules = async (): Promise<number> => {
-      const isThere = await nft.hasTable(ownNetns, masqueradeTable);
-      return isThere ? nft.ruleCount(ownNetns, masqueradeTable) : 0;
+      const isThere = await nft.hasTable(ownNetns, masqueradeTableOf(4));
+      return isThere ? nft.ruleCount(ownNetns, masqueradeTableOf(4)) : 0;
     };
     const isBack = (): Promise<void> =>
-      vi.waitFor(async () => expect(await rules()).toBe(1), { timeout: 20_000 });
+      vi.waitFor(async () => expect(await rules()).toBe(1), { timeout: 60_000 });
     await isBack();
-    await nft.commit(ownNetns, [{ op: 'flushChain', table: masqueradeTable, name: 'postrouting' }]);
+    await nft.commit(ownNetns, [{ op: 'flushChain', table: masqueradeTableOf(4), name: 'postrouting' }]);
     expect(await rules()).toBe(0);
     await isBack();
-    await nft.commit(ownNetns, [{ op: 'removeTable', table: masqueradeTable }]);
+    await nft.commit(ownNetns, [{ op: 'removeTable', table: masqueradeTableOf(4) }]);
     expect(await rules()).toBe(0);
     await isBack();
   });

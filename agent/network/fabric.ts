@@ -3,18 +3,20 @@ import { errnoOf, isPodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { parseCidr } from '#base/ip.ts';
+import { familyOfNetwork, type IpFamily } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
-import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
+import { ownNetns, type Netlink } from '#native/netlink/netlink.ts';
 import type { Nft, NftTable } from '#native/nft/nft.ts';
 import { renderTable } from '#native/nft/render.ts';
+import type { ClusterNetwork } from './cluster-network.ts';
 import {
   computeRoutes,
   concernsFabric,
-  masqueradeTable,
+  masqueradeTableOf,
+  planForwarding,
   planRoutes,
+  planServiceRoutes,
   podCidrsOf,
-  podwrightRouteProtocol,
   renderMasquerade,
   type FabricRoute,
 } from './fabric-plan.ts';
@@ -27,12 +29,11 @@ export interface FabricOptions {
   readonly nft: Nft;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly clusterCidr: string;
-  /** Service addresses: they get a route, so that the node's own processes can send to them at all. */
-  readonly serviceCidr: string;
-  readonly nodeIp: string;
-  /** The network of the nodes' link, e.g. `10.89.0.0/24`. */
-  readonly linkCidr?: string;
+  /** Service addresses get a route, so that the node's own processes can send to them at all. */
+  readonly networks: readonly ClusterNetwork[];
+  readonly nodeIps: readonly string[];
+  /** The networks of the nodes' link, e.g. `10.89.0.0/24`. */
+  readonly linkCidrs?: readonly string[];
   /** Whether pods leave the cluster with the node's address, rather than with their own. */
   readonly hasEgress: boolean;
 }
@@ -50,17 +51,22 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   const { nodes, netlink, nft, clock, log } = options;
   await using stack = new AsyncDisposableStack();
 
-  await netlink.apply(ownNetns, planForwarding(options));
+  const { networks } = options;
+  await netlink.apply(ownNetns, planForwarding(networks, await netlink.state(ownNetns)));
   await nodes.synced;
   const wanted = createWanted(options);
-  let committed: NftTable | undefined;
+  let committed: readonly NftTable[] = [];
   const work: Record<Key, () => Promise<void>> = {
     routes: () => applyRoutes(options, wanted.routes()),
     masquerade: async () => {
-      const table = wanted.masquerade();
-      if (table === undefined || table === committed) return;
-      await nft.commit(ownNetns, [{ op: 'replaceTable', table }]);
-      committed = table;
+      const tables = wanted.masquerade();
+      const changed = tables.filter((table) => !committed.includes(table));
+      if (changed.length === 0) return;
+      await nft.commit(
+        ownNetns,
+        changed.map((table) => ({ op: 'replaceTable', table })),
+      );
+      committed = tables;
     },
   };
   const queue = stack.use(
@@ -94,13 +100,16 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   queue.add('routes');
   queue.add('masquerade');
   await queue.idle();
-  const onLost = (): void => {
-    committed = undefined;
-    queue.add('masquerade');
-  };
-  stack.use(
-    watchTable({ nft, clock, log, table: masqueradeTable, ruleCount: () => countRules(committed), onLost }),
-  );
+  for (const { family } of networks) {
+    const table = masqueradeTableOf(family);
+    const isOwn = (each: NftTable): boolean => each.family === table.family;
+    const onLost = (): void => {
+      committed = committed.filter((each) => !isOwn(each));
+      queue.add('masquerade');
+    };
+    const ruleCount = (): number => countRules(committed.find(isOwn));
+    stack.use(watchTable({ nft, clock, log, table, ruleCount, onLost }));
+  }
   return stack.move();
 }
 
@@ -108,34 +117,37 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
 interface Wanted {
   routes(): readonly FabricRoute[];
   hasRouteTo(destination: string): boolean;
-  /** The same value until the rules must be others. */
-  masquerade(): NftTable | undefined;
+  /** One of each family; the same value until its rules must be others. */
+  masquerade(): readonly NftTable[];
   forget(): void;
 }
 
-function createWanted({ nodes, nodeName, serviceCidr, ...options }: FabricOptions): Wanted {
+function createWanted({ nodes, nodeName, networks, linkCidrs = [], hasEgress }: FabricOptions): Wanted {
   let routes: readonly FabricRoute[] | undefined;
   let destinations: ReadonlySet<string> | undefined;
-  let masquerade: { readonly table: NftTable; readonly text: string } | undefined;
+  const rendered = new Map<IpFamily, { readonly table: NftTable; readonly text: string }>();
   let isStale = true;
   const routesNow = (): readonly FabricRoute[] => (routes ??= computeRoutes(nodes.list(), nodeName));
+  const render = (network: ClusterNetwork): void => {
+    const ofSame = (cidr: string): boolean => familyOfNetwork(cidr) === network.family;
+    const podCidr = podCidrsOf(nodes.get(nodeName) ?? {}).find(ofSame);
+    if (podCidr === undefined) return;
+    const kept = { ...network, podCidr, linkCidr: linkCidrs.find(ofSame), hasEgress };
+    const table = renderMasquerade(kept, nodes.list());
+    const text = renderTable(table);
+    if (text !== rendered.get(network.family)?.text) rendered.set(network.family, { table, text });
+  };
   return {
     routes: routesNow,
     hasRouteTo: (destination) => {
-      destinations ??= new Set([serviceCidr, ...routesNow().map((route) => route.destination)]);
+      const services = networks.map(({ serviceCidr }) => serviceCidr);
+      destinations ??= new Set([...services, ...routesNow().map((route) => route.destination)]);
       return destinations.has(destination);
     },
     masquerade: () => {
-      if (!isStale) return masquerade?.table;
-      const podCidr = podCidrsOf(nodes.get(nodeName) ?? {}).find((cidr) => parseCidr(cidr)?.ip.family === 4);
-      if (podCidr === undefined) return undefined;
-      const { clusterCidr, linkCidr, hasEgress } = options;
-      const kept = { podCidr, clusterCidr, serviceCidr, linkCidr, hasEgress };
-      const table = renderMasquerade(kept, nodes.list());
-      const text = renderTable(table);
-      if (text !== masquerade?.text) masquerade = { table, text };
+      if (isStale) networks.forEach(render);
       isStale = false;
-      return masquerade.table;
+      return [...rendered.values()].map(({ table }) => table);
     },
     forget: () => {
       routes = undefined;
@@ -145,38 +157,13 @@ function createWanted({ nodes, nodeName, serviceCidr, ...options }: FabricOption
   };
 }
 
-function planForwarding(options: FabricOptions): readonly NetOp[] {
-  return [
-    { op: 'setSysctl', key: 'net.ipv4.ip_forward', value: '1' },
-    // lo may be down in a fresh namespace, and a route over it needs it up.
-    { op: 'setLink', name: 'lo', up: true },
-    serviceRoute(options),
-  ];
-}
-
-/**
- * A process of the node that connects to a Service address needs a route before netfilter's output hook can translate it;
- * the node's address as source is what other nodes can answer to. What is not translated ends at lo.
- */
-function serviceRoute(options: FabricOptions): NetOp {
-  return {
-    op: 'ensureRoute',
-    destination: options.serviceCidr,
-    dev: 'lo',
-    scope: 'link',
-    source: options.nodeIp,
-    protocol: podwrightRouteProtocol,
-  };
-}
-
 /** A node that is not on our link refuses its route (ENETUNREACH); the others get theirs all the same. */
 async function applyRoutes(options: FabricOptions, wanted: readonly FabricRoute[]): Promise<void> {
-  const { routes } = await options.netlink.state(ownNetns);
-  const service = routes.some((route) => route.destination === options.serviceCidr)
-    ? []
-    : [serviceRoute(options)];
+  const state = await options.netlink.state(ownNetns);
+  const there = new Set(state.routes.map(({ destination }) => destination));
+  const services = planServiceRoutes(options, state).filter(({ destination }) => !there.has(destination));
   const failures: unknown[] = [];
-  for (const op of [...service, ...planRoutes(wanted, routes)]) {
+  for (const op of [...services, ...planRoutes(wanted, state.routes)]) {
     try {
       await options.netlink.apply(ownNetns, [op]);
       options.log.info({ op }, 'fabric route changed');

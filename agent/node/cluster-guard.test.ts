@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import type { AskPath } from '#client/http-transport.ts';
 import { createClusterGuard, judgeCluster, type ClusterGuard } from './cluster-guard.ts';
@@ -74,7 +75,7 @@ describe('admit()', () => {
       .toMatch(/another cluster \(kube-system b\).*\(a\).*untouched.*remove .*cluster.json/);
     for (let round = 0; round < 3; round++) {
       clock.advance(2000);
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await untilQuiet();
     }
     expect([isAdmitted, lines.length]).toEqual([false, 1]);
     answer = of('a');

@@ -49,10 +49,13 @@ test('a file written anew, one renamed to its place, and a link turned are follo
   using names = await followHostNames({ files: files(), clock, log: silentLogger });
 
   const seen = (want: readonly string[]): Promise<void> =>
-    vi.waitFor(() => {
-      clock.advance(5_000);
-      expect(names.nameservers()).toEqual(want);
-    });
+    vi.waitFor(
+      () => {
+        clock.advance(5_000);
+        expect(names.nameservers()).toEqual(want);
+      },
+      { timeout: 60_000 },
+    );
   writeFileSync(at('resolv.conf'), 'nameserver 192.0.2.2\n');
   await seen(['192.0.2.2']);
   writeFileSync(at('draft'), 'nameserver 192.0.2.3\n');
@@ -65,10 +68,13 @@ test('a file written anew, one renamed to its place, and a link turned are follo
   rmSync(at('resolv.conf'));
   await seen([]);
   writeFileSync(at('hosts'), '192.0.2.7 seven\n');
-  await vi.waitFor(() => {
-    clock.advance(5_000);
-    expect(names.hosts()).toBe('192.0.2.7 seven\n');
-  });
+  await vi.waitFor(
+    () => {
+      clock.advance(5_000);
+      expect(names.hosts()).toBe('192.0.2.7 seven\n');
+    },
+    { timeout: 60_000 },
+  );
 });
 
 test('nameserversOf() takes addresses, each once, as the kernel writes them', () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
@@ -38,7 +39,7 @@ function start(read: () => NodeInput) {
   const clock = createFakeClock(Date.parse('2026-01-01T00:00:00Z'));
   const client = createFakeApiClient(clock);
   const agent = startNodeAgent({ client, clock, logger: silentLogger, name: 'n1', read: async () => read() });
-  const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+  const settle = (): Promise<void> => untilQuiet();
   const advance = async (ms: number): Promise<void> => {
     clock.advance(ms);
     await settle();

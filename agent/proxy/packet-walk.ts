@@ -1,4 +1,4 @@
-import { cidrContains, firstOf, formatIp, parseCidr, parseIp } from '#base/ip.ts';
+import { cidrContains, compareIps, firstOf, formatIp, parseCidr, parseIp } from '#base/ip.ts';
 import { unreachable } from '#base/unreachable.ts';
 import type { NftChain, NftExpr, NftLoad, NftTable, NftValue } from '#native/nft/nft.ts';
 
@@ -154,8 +154,9 @@ function verdict(
 function translate(targets: readonly string[], state: State): Step {
   const unique = [...new Set(targets)].toSorted();
   state.targets = unique;
-  const [address = '', port = ''] = (unique[0] ?? '').split(':');
-  [state.target, state.port] = [address, Number(port)];
+  const [first = ''] = unique;
+  const end = first.lastIndexOf(':');
+  [state.target, state.port] = [first.slice(0, end), Number(first.slice(end + 1))];
   return 'done';
 }
 
@@ -172,15 +173,27 @@ function matches(
 ): boolean {
   const value = load(expr.left, state, protocol);
   const isEqual =
-    expr.mask === undefined ? equals(value, expr.right) : (Number(value) & expr.mask) === Number(expr.right);
+    expr.mask === undefined
+      ? isWithin(value, expr.right)
+      : (Number(value) & expr.mask) === Number(expr.right);
   return isEqual === (expr.op === '==');
 }
 
-function equals(value: NftValue, right: NftValue): boolean {
-  const cidr = typeof right === 'string' ? parseCidr(right) : undefined;
+/** Whether a value is what a comparison or an element says: the same, one of a network or range, or a protocol by its name. */
+function isWithin(value: NftValue, right: NftValue): boolean {
+  if (String(value) === String(right)) return true;
+  if (typeof right !== 'string') return false;
+  if (typeof value === 'number' && Object.hasOwn(protocols, value))
+    return protocols[value as keyof typeof protocols] === right;
   const ip = parseIp(String(value));
-  if (cidr !== undefined && ip !== undefined) return cidrContains(cidr, ip);
-  return value === right;
+  const cidr = parseCidr(right);
+  if (cidr !== undefined) return ip !== undefined && cidrContains(cidr, ip);
+  const [from, to] = right.split('-');
+  if (from === undefined || to === undefined) return false;
+  const [first, last] = [parseIp(from), parseIp(to)];
+  if (ip === undefined || first === undefined || last === undefined)
+    return Number(from) <= Number(value) && Number(value) <= Number(to);
+  return compareIps(first, ip) <= 0 && compareIps(ip, last) <= 0;
 }
 
 /** Data of the elements that the key finds; with `numgen` in the key, of every number it could draw. */
@@ -190,10 +203,10 @@ function find(
   state: State,
   protocol: Packet['protocol'],
 ): readonly NonNullable<NftTable['elements'][string][number]['data'] | readonly []>[] {
-  const wanted = key.map((item) => ('modulus' in item ? undefined : String(load(item, state, protocol))));
+  const wanted = key.map((item) => ('modulus' in item ? undefined : load(item, state, protocol)));
   const elements = state.table.elements[name] ?? [];
   const found = elements.filter((element) =>
-    element.key.every((part, i) => wanted[i] === undefined || wanted[i] === String(part)),
+    element.key.every((part, i) => wanted[i] === undefined || isWithin(wanted[i], part)),
   );
   return found.map((element) => element.data ?? []);
 }
@@ -217,8 +230,12 @@ function load(what: NftLoad, state: State, protocol: Packet['protocol']): NftVal
       return state.port;
     case 'meta mark':
       return state.mark;
+    case 'meta iifname':
+      return 'eth0'; // What comes from the node itself passes no hook that asks.
     case 'ct state':
       return 'new';
+    case 'tcp flags':
+      return 0x02; // SYN
     case 'fib daddr type':
       return state.options.nodeIps.includes(state.target) ? 'local' : 'unicast';
     case 'numgen random':

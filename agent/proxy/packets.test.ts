@@ -2,25 +2,18 @@ import { describe, expect, test } from 'vitest';
 import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
 import type { NftTable } from '#native/nft/nft.ts';
 import { describeWalk, walkPacket, type Packet, type WalkOptions } from './packet-walk.ts';
-import { createRuleset } from './ruleset.ts';
 import {
   balanced,
-  contribution,
   endpoint,
+  inFamily,
   limited,
   local,
   localPolicy,
   nodePort,
   remote,
-  tableOptions,
+  tableIn,
   terminating,
 } from './services.fixture.ts';
-
-function tableOf(spec: ServiceSpec, endpoints: readonly Endpoint[]): NftTable {
-  const ruleset = createRuleset(tableOptions);
-  ruleset.set('d/web', contribution(spec, endpoints));
-  return ruleset.takeTable();
-}
 
 const sources = {
   pod: '10.244.0.9',
@@ -30,26 +23,29 @@ const sources = {
   node: '192.0.2.1',
   'far away': '198.51.100.9',
   'the VIP': '203.0.113.80',
+  'a forged loopback': '127.0.0.5',
 };
 
-/** `from <whom>, to <address:port>`, in words. */
-function walk(
-  table: NftTable,
-  from: keyof typeof sources,
-  to: string,
-  protocol: Packet['protocol'] = 6,
-): string {
+interface Walk {
+  readonly family: 'ip' | 'ip6';
+  readonly from: keyof typeof sources;
+  /** IPv4 address and port, which stand for those of the family. */
+  readonly to: string;
+  readonly protocol?: Packet['protocol'];
+}
+
+/** What becomes of the packet, in words. */
+function walk(table: NftTable, { family, from, to, protocol = 6 }: Walk): string {
   const [target = '', port = ''] = to.split(':');
-  const options: WalkOptions = { from: from === 'node' ? 'node' : 'interface', nodeIps: ['192.0.2.1'] };
-  return describeWalk(
-    walkPacket(table, { source: sources[from], target, protocol, port: Number(port) }, options),
-  );
+  const given = inFamily(family, { source: sources[from], target, nodeIps: ['192.0.2.1'] });
+  const options: WalkOptions = { from: from === 'node' ? 'node' : 'interface', nodeIps: given.nodeIps };
+  return describeWalk(walkPacket(table, { ...given, protocol, port: Number(port) }, options));
 }
 
 const viaNode = "10.244.0.5:8080 with the node's address";
 const both = 'one of 10.244.0.5:8080, 10.244.1.5:8080';
 
-describe('packets', () => {
+describe.each(['ip', 'ip6'] as const)('packets of %s', (family) => {
   test.each<[string, ServiceSpec, readonly Endpoint[], keyof typeof sources, string, string]>([
     ['ClusterIP', {}, [local, remote], 'pod', '10.96.0.80:80', both],
     ['ClusterIP', {}, [local, remote], 'node', '10.96.0.80:80', both],
@@ -233,16 +229,27 @@ describe('packets', () => {
     ],
     ['not a Service', {}, [local], 'pod', '198.51.100.7:80', '198.51.100.7:80'],
   ])('%s, from %4$s to %5$s', (_name, spec, endpoints, from, to, want) => {
-    expect(walk(tableOf(spec, endpoints), from, to)).toBe(want);
+    expect(walk(tableIn(family, spec, endpoints), { family, from, to })).toBe(inFamily(family, want));
   });
 
   test('SCTP as TCP', () => {
     const spec = { ports: [{ port: 80, protocol: 'SCTP' }] } as const;
-    expect(walk(tableOf(spec, [local, remote]), 'pod', '10.96.0.80:80', 132)).toBe(both);
-    expect(walk(tableOf(spec, []), 'pod', '10.96.0.80:80', 132)).toBe('reject');
+    const asked = { family, from: 'pod', to: '10.96.0.80:80', protocol: 132 } as const;
+    expect(walk(tableIn(family, spec, [local, remote]), asked)).toBe(inFamily(family, both));
+    expect(walk(tableIn(family, spec, []), asked)).toBe('reject');
   });
 
   test('another protocol of the same port is another Service', () => {
-    expect(walk(tableOf({}, [local]), 'pod', '10.96.0.80:80', 17)).toBe('reject');
+    const asked = { family, from: 'pod', to: '10.96.0.80:80', protocol: 17 } as const;
+    expect(walk(tableIn(family, {}, [local]), asked)).toBe('reject');
   });
+});
+
+// IPv6 has no network of it, and the kernel takes no packet of ::1 from the wire.
+test.each<[string, keyof typeof sources, string, string]>([
+  ['by the wire', 'pod', '127.0.0.1:80', 'drop'],
+  ['forged', 'a forged loopback', '10.96.0.80:80', 'drop'],
+  ["the node's own", 'node', '127.0.0.1:80', '127.0.0.1:80'],
+])('packets of IPv4 loopback, %s', (_name, from, to, want) => {
+  expect(walk(tableIn('ip', {}, [local]), { family: 'ip', from, to })).toBe(want);
 });

@@ -54,8 +54,7 @@ async function start() {
     nodes,
     nodeName: 'n1',
     nodeIps: ['192.0.2.1'],
-    clusterCidr: '10.244.0.0/16',
-    serviceCidr: '10.96.0.0/12',
+    networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
     nft,
     clock,
     log: silentLogger,
@@ -109,7 +108,7 @@ test('a table that somebody else removed or flushed is made again; others do not
         clock.advance(1_000);
         expect(looks.mock.calls.length).toBeGreaterThan(1);
       },
-      { timeout: 30_000 },
+      { timeout: 60_000 },
     );
     looks.mockRestore();
     await proxy.idle();

@@ -3,15 +3,17 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
+import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { watchTable } from '#agent/network/watch-table.ts';
+import type { IpFamily } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
 import { renderContribution } from './contribution.ts';
-import { answerNodeCheck, isNodeEligible, type HealthAnswer } from './health-answers.ts';
+import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { createProxyHealth, type ProxyHealth } from './proxy-health.ts';
-import { createRuleset } from './ruleset.ts';
+import { createRuleset, type Ruleset } from './ruleset.ts';
 import { createServiceIndex, type ServiceIndex } from './service-index.ts';
 import {
   computeProxyPorts,
@@ -31,9 +33,8 @@ export interface ProxyOptions {
   readonly nodeName: string;
   /** Addresses that node ports are reached by (for conntrack; the rules ask the kernel). */
   readonly nodeIps: readonly string[];
-  readonly clusterCidr: string;
-  readonly serviceCidr: string;
-  readonly family?: 'ip' | 'ip6';
+  /** Each family has a table of its own. */
+  readonly networks: readonly ClusterNetwork[];
   /** Services (`namespace/name`) that the node answers itself, such as kube-dns: they get no rules. */
   readonly ownServices?: ReadonlySet<string>;
   /** Port of /healthz and /livez (kube-proxy's is 10256); absent: none. */
@@ -53,7 +54,7 @@ export interface Proxy extends AsyncDisposable {
  * that the kernel refuses is followed by the whole table, in one transaction too. Resolves after the first commit.
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { services, endpointSlices, nodes, clock, log, nft, family = 'ip' } = options;
+  const { services, endpointSlices, nodes, clock, log, nft, networks } = options;
   await using stack = new AsyncDisposableStack();
 
   const health = createProxyHealth(clock);
@@ -102,20 +103,23 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     commit.noteLost();
     enqueue();
   };
-  stack.use(watchTable({ nft, clock, log, table: tableRef(family), ruleCount: commit.ruleCount, onLost }));
+  for (const { family } of networks) {
+    const [table, ruleCount] = [tableRef(nftFamilies[family]), () => commit.ruleCount(family)];
+    stack.use(watchTable({ nft, clock, log, table, ruleCount, onLost }));
+  }
   const moved = stack.move();
   return { idle, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }
 
 function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
-  const { clock, log, healthPort: port, nodes, nodeName, family = 'ip' } = options;
+  const { clock, log, healthPort: port, nodes, nodeName, networks } = options;
   const answer = (path: string): HealthAnswer =>
     answerNodeCheck(path, health.state(), {
       isEligible: isNodeEligible(nodes.get(nodeName)),
       nowMs: clock.now(),
     });
   return createHealthServer({
-    host: family === 'ip' ? '0.0.0.0' : '::',
+    host: networks.every(({ family }) => family === 4) ? '0.0.0.0' : '::', // The latter is both.
     ...(port === undefined ? {} : { node: { port, answer } }),
     isHealthy: () => health.state().isHealthy,
     clock,
@@ -127,8 +131,8 @@ interface Committer {
   (): Promise<void>;
   /** The kernel's table is not what was committed: the next commit makes it whole. */
   noteLost(): void;
-  /** Rules that the kernel has after what was committed so far. */
-  ruleCount(): number;
+  /** Rules that the kernel has in the family's table after what was committed so far. */
+  ruleCount(family: IpFamily): number;
 }
 
 interface CommitterParts {
@@ -138,28 +142,67 @@ interface CommitterParts {
   readonly checks: HealthServer;
 }
 
+/** The table of a family, and the ports that are in it. */
+interface FamilyTable {
+  readonly family: IpFamily;
+  readonly ruleset: Ruleset;
+  readonly portsOf: Map<string, readonly ProxyPort[]>;
+}
+
+function createTables(networks: readonly ClusterNetwork[]): readonly FamilyTable[] {
+  return networks.map(({ family, ...cidrs }) => {
+    const ruleset = createRuleset({ family: nftFamilies[family], ...cidrs });
+    return { family, ruleset, portsOf: new Map() };
+  });
+}
+
+/** A Service as it is now; undefined: there is none that concerns the node. */
+interface ServiceNow {
+  readonly key: string;
+  readonly service: Service | undefined;
+  readonly slices: readonly EndpointSlice[];
+}
+
+/** Brings a table to a Service, and gives flows that the kernel would go on sending elsewhere. */
+function updateTable(
+  { family, ruleset, portsOf }: FamilyTable,
+  { key, service, slices }: ServiceNow,
+  node: ProxyNode,
+): readonly ConntrackMatch[] {
+  const name = nftFamilies[family];
+  const old = portsOf.get(key) ?? [];
+  const ports = service === undefined ? [] : computeProxyPorts(service, slices, node, name);
+  if (ports.length === 0) portsOf.delete(key);
+  else portsOf.set(key, ports);
+  ruleset.set(key, ports.length === 0 ? undefined : renderContribution(ports, familyFacts[name]));
+  return computeStaleFlows(old, ports, ofFamily(node.ips, family));
+}
+
+/** What load balancers are told of a Service; undefined: they need not ask. */
+function checkOf(
+  { key, service, slices }: ServiceNow,
+  nodeName: string,
+  networks: readonly ClusterNetwork[],
+): ServiceCheck | undefined {
+  const port = service === undefined ? undefined : healthCheckPortOf(service);
+  if (port === undefined) return undefined;
+  const [namespace = '', name = ''] = key.split('/');
+  // A pod of both families is one endpoint, whichever a load balancer sends to.
+  const counts = networks.map(({ family }) => countLocalReady(slices, nodeName, nftFamilies[family]));
+  return { namespace, name, port, localEndpoints: Math.max(0, ...counts) };
+}
+
 function createCommitter(options: ProxyOptions, { index, dirty, checks }: CommitterParts): Committer {
-  const { nodes, nodeName, nft, nodeIps, log, clusterCidr, serviceCidr, family = 'ip' } = options;
-  const ruleset = createRuleset({ family, clusterCidr, serviceCidr });
-  const portsOf = new Map<string, readonly ProxyPort[]>();
+  const { nodes, nodeName, nft, nodeIps, log, networks } = options;
+  const tables = createTables(networks);
   const stale = new StaleFlows(nft, log);
   let needsWhole = true;
 
   const update = (key: string, node: ProxyNode): void => {
     const service = options.ownServices?.has(key) === true ? undefined : index.service(key);
-    const slices = index.slices(key);
-    const ports = service === undefined ? [] : computeProxyPorts(service, slices, node, family);
-    const checkPort = service === undefined ? undefined : healthCheckPortOf(service);
-    const [namespace = '', name = ''] = key.split('/');
-    const localEndpoints = checkPort === undefined ? 0 : countLocalReady(slices, node.name, family);
-    checks.set(
-      key,
-      checkPort === undefined ? undefined : { namespace, name, port: checkPort, localEndpoints },
-    );
-    for (const flow of computeStaleFlows(portsOf.get(key) ?? [], ports, nodeIps)) stale.note(flow);
-    if (ports.length === 0) portsOf.delete(key);
-    else portsOf.set(key, ports);
-    ruleset.set(key, ports.length === 0 ? undefined : renderContribution(ports, familyFacts[family]));
+    const now = { key, service, slices: index.slices(key) };
+    checks.set(key, checkOf(now, nodeName, networks));
+    for (const table of tables) updateTable(table, now, node).forEach((flow) => stale.note(flow));
   };
 
   const commit = async (): Promise<void> => {
@@ -169,12 +212,16 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     const node = { name: nodeName, zone: zoneOf(nodes.get(nodeName)), ips: nodeIps };
     for (const key of keys) update(key, node);
     if (!needsWhole) {
-      const changes = ruleset.takeChanges();
+      const changes = tables.flatMap(({ ruleset }) => ruleset.takeChanges());
       needsWhole = true; // Until the kernel has said yes.
       if (await tryCommit(changes)) needsWhole = false;
     }
     if (needsWhole) {
-      await nft.commit(ownNetns, [{ op: 'replaceTable', table: ruleset.takeTable() }]);
+      const whole = tables.map(({ ruleset }) => ruleset.takeTable());
+      await nft.commit(
+        ownNetns,
+        whole.map((table) => ({ op: 'replaceTable', table })),
+      );
       needsWhole = false;
     }
     // After the rules: before, a packet in between would make the old entry again.
@@ -196,7 +243,8 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     noteLost: () => {
       needsWhole = true;
     },
-    ruleCount: () => ruleset.ruleCount(),
+    ruleCount: (family: IpFamily) =>
+      tables.find((table) => table.family === family)?.ruleset.ruleCount() ?? 0,
   });
 }
 

@@ -14,6 +14,7 @@ import {
   localPolicy,
   nodePort,
   remote,
+  tableIn,
   tableOptions,
 } from './services.fixture.ts';
 
@@ -27,6 +28,12 @@ test('the table of a Service of each kind', async () => {
   ruleset.set('d/limited', contribution({ clusterIP: '10.96.0.83', ...limited }, [remote], 'limited'));
   ruleset.set('d/empty', contribution({ clusterIP: '10.96.0.82' }, [], 'empty'));
   await expect(`${renderTable(ruleset.takeTable())}\n`).toMatchFileSnapshot('golden/services.nft');
+});
+
+test('the table of IPv6, of a load balancer whose traffic stays and whose sources are limited', async () => {
+  const spec = { ...limited, ports: nodePort.ports, externalTrafficPolicy: 'Local' } as const;
+  const table = tableIn('ip6', spec, [local, remote]);
+  await expect(`${renderTable(table)}\n`).toMatchFileSnapshot('golden/load-balancer-ip6.nft');
 });
 
 describe('slotCount()', () => {

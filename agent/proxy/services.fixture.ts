@@ -6,7 +6,10 @@ import type {
   Service,
   ServiceSpec,
 } from '#api/generated/objects.ts';
+import { formatIp, parseIp } from '#base/ip.ts';
+import type { NftTable } from '#native/nft/nft.ts';
 import { renderContribution, type Contribution } from './contribution.ts';
+import { createRuleset } from './ruleset.ts';
 import { computeProxyPorts, type ProxyNode, type ProxyPort } from './service-map.ts';
 import { familyFacts, type TableOptions } from './table-layout.ts';
 
@@ -43,13 +46,13 @@ export const terminating: NonNullable<Endpoint['conditions']> = {
   terminating: true,
 };
 
-/** The ports of a Service `d/NAME` with these endpoints, as `node` serves them. */
-export function ports(
+/** A Service `d/NAME` with these endpoints. */
+function serviceOf(
   spec: ServiceSpec,
   endpoints: readonly Endpoint[],
-  name = 'web',
+  name: string,
   labels: Readonly<Record<string, string>> = {},
-): readonly ProxyPort[] {
+): { readonly service: Service; readonly slice: EndpointSlice } {
   const service: Service = {
     metadata: { namespace: 'd', name, labels },
     ...(spec.type === 'LoadBalancer' ? { status: { loadBalancer: { ingress } } } : {}),
@@ -65,7 +68,54 @@ export function ports(
     ports: [{ port: 8080, protocol: spec.ports?.[0]?.protocol ?? 'TCP' }],
     endpoints,
   };
+  return { service, slice };
+}
+
+/** Its ports, as `node` serves them. */
+export function ports(
+  spec: ServiceSpec,
+  endpoints: readonly Endpoint[],
+  name = 'web',
+  labels: Readonly<Record<string, string>> = {},
+): readonly ProxyPort[] {
+  const { service, slice } = serviceOf(spec, endpoints, name, labels);
   return computeProxyPorts(service, [slice], node, 'ip');
+}
+
+/**
+ * The same in a family: `10.244.0.5` is `fd00::a:f4:0:5` of IPv6, `10.96.0.0/12` the network of as many such octets, and what was of the
+ * other family is of this one's other.
+ */
+export function inFamily<T>(family: 'ip' | 'ip6', value: T): T {
+  if (family === 'ip') return value;
+  const text = JSON.stringify(value)
+    .replaceAll('"IPv4"', '"IPv6"')
+    .replaceAll(/fd00::\/8|(\d+\.\d+\.\d+\.\d+)(?:\/(\d+))?/g, (found, octets?: string, prefix?: string) =>
+      octets === undefined
+        ? '10.0.0.0/8'
+        : inIpv6(octets, prefix === undefined ? undefined : Number(prefix)) || found,
+    );
+  return JSON.parse(text) as T;
+}
+
+function inIpv6(octets: string, prefix: number | undefined): string {
+  const groups = octets.split('.').map((octet) => Number(octet).toString(16));
+  const ip = parseIp(`fd00:0:0:0:${groups.join(':')}`);
+  const address = ip === undefined ? '' : formatIp(ip);
+  if (prefix === undefined) return address;
+  // Each octet is the low half of a group.
+  const bits =
+    prefix === 0 ? 0 : 64 + 16 * Math.floor(prefix / 8) + (prefix % 8 === 0 ? 0 : 8 + (prefix % 8));
+  return `${address}/${bits}`;
+}
+
+/** The table with that Service alone, in a family. */
+export function tableIn(family: 'ip' | 'ip6', spec: ServiceSpec, endpoints: readonly Endpoint[]): NftTable {
+  const given = inFamily(family, { ...serviceOf(spec, endpoints, 'web'), node, options: tableOptions });
+  const ruleset = createRuleset({ ...given.options, family });
+  const served = computeProxyPorts(given.service, [given.slice], given.node, family);
+  ruleset.set('d/web', renderContribution(served, familyFacts[family]));
+  return ruleset.takeTable();
 }
 
 export function contribution(spec: ServiceSpec, endpoints: readonly Endpoint[], name = 'web'): Contribution {

@@ -8,6 +8,7 @@ import type {
   NftType,
   TableRef,
 } from '#native/nft/nft.ts';
+import { loopbackGuard } from '#native/nft/loopback-guard.ts';
 
 /** What differs between IPv4 and IPv6. */
 export interface FamilyFacts {
@@ -142,6 +143,8 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
       limitedSet(facts),
     ],
     chains: [
+      // Also here, where whatever removes a table is noticed: host ports on loopback (CNI portmap) are safe by it alone.
+      ...(facts.family === 'ip' ? [loopbackGuard] : []),
       ...limitChains(facts),
       ...rejectChains(facts),
       ...natChains(options, facts),

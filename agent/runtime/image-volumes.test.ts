@@ -75,7 +75,7 @@ describe.skipIf(!isRoot)('fillImageVolumes() (needs root: owners, devices, trust
     await fillImageVolumes(
       [{ path, directory }],
       [`${root}/above`, `${root}/below`],
-      AbortSignal.timeout(60_000),
+      AbortSignal.timeout(150_000),
     );
     return directory;
   };

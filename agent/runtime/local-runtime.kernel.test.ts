@@ -78,7 +78,7 @@ async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Node> {
     supervisor?.[Symbol.dispose]();
     return supervisor?.pid ?? 0;
   };
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(150_000);
   let runtime = await createRuntime(options, signal);
   const [image] = await runtime.images.importArchive(await createDemoImage(), {}, signal);
   return {
@@ -99,8 +99,8 @@ async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Node> {
     },
     [Symbol.asyncDispose]: async () => {
       for (const { uid } of runtime.observeAll()) {
-        await runtime.stopSandbox(uid, AbortSignal.timeout(10_000));
-        await runtime.removePod(uid, AbortSignal.timeout(10_000));
+        await runtime.stopSandbox(uid, AbortSignal.timeout(150_000));
+        await runtime.removePod(uid, AbortSignal.timeout(150_000));
       }
       await runtime[Symbol.asyncDispose]();
       await netlink[Symbol.asyncDispose]();
@@ -261,8 +261,9 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
         '(exec 3</tmp/n) 2>/dev/null && echo open $node; done; echo x >/dev/null && echo null';
       const all = `${'made\n'.repeat(6)}open c 1 5\nnull`;
       const id = await startOn(node, { ...shell(`(${tries}) >/tmp/first; exec sleep 1000`), security });
-      await vi.waitFor(async () =>
-        expect(await output(node.runtime, id, 'cat /tmp/first')).toContain('null'),
+      await vi.waitFor(
+        async () => expect(await output(node.runtime, id, 'cat /tmp/first')).toContain('null'),
+        { timeout: 60_000 },
       );
       expect((await output(node.runtime, id, 'cat /tmp/first')).trim()).toBe(all);
       expect((await output(node.runtime, id, tries)).trim()).toBe(all);
@@ -440,13 +441,13 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
       );
       const logPath = node.runtime.observe(uid)?.containers[0]?.logPath ?? '';
       const read = (): Promise<string> => collect(readLogs(logPath, { clock: systemClock }, signal));
-      await vi.waitFor(async () => expect(await read()).toContain('line 20'), 10_000);
+      await vi.waitFor(async () => expect(await read()).toContain('line 20'), 60_000);
       await rename(logPath, `${logPath}.20260101-000000`);
       const { supervisorPid } = await node.detach();
       if (fate === 'is killed too') process.kill(supervisorPid, 'SIGKILL');
       const runtime = await node.restart();
       if (fate === 'lives on') {
-        await vi.waitFor(async () => expect(await read()).toContain('line 400'), 20_000);
+        await vi.waitFor(async () => expect(await read()).toContain('line 400'), 60_000);
         const lines = (
           await Promise.all([...(await rotatedLogs(logPath)), logPath].map((file) => readFile(file, 'utf8')))
         )
@@ -509,7 +510,7 @@ async function collect(logs: AsyncIterable<Uint8Array>): Promise<string> {
 
 /** Asks again until the answer is neither undefined nor false, for what no event tells. */
 async function waitFor<T>(ask: () => T | Promise<T>): Promise<NonNullable<T>> {
-  const deadline = AbortSignal.timeout(15_000);
+  const deadline = AbortSignal.timeout(150_000);
   for (;;) {
     const answer = await ask();
     if (answer !== undefined && answer !== false && answer !== null) return answer;

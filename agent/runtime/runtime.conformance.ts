@@ -11,7 +11,7 @@ export interface RuntimeUnderTest extends AsyncDisposable {
   readonly directory: string;
 }
 
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 
 export function sandboxConfig(uid: string, change: Partial<SandboxConfig> = {}): SandboxConfig {
   return {

@@ -9,6 +9,8 @@ export const cniErrorCode = {
   ioFailure: 5,
   decodingFailure: 6,
   invalidNetworkConfig: 7,
+  /** libcni's, since 1.2. */
+  invalidNetns: 8,
   tryAgainLater: 11,
   pluginNotAvailable: 50,
   limitedConnectivity: 51,
@@ -31,6 +33,7 @@ const podwrightCode: Readonly<Record<number, ErrorCode>> = {
   5: 'E_KERNEL',
   6: 'E_INVALID',
   7: 'E_INVALID',
+  8: 'E_INVALID',
   11: 'E_BUSY',
   50: 'E_UNSUPPORTED',
   51: 'E_UNSUPPORTED',

@@ -15,6 +15,8 @@ export interface NetworkConfigList {
   readonly cniVersion: CniVersion;
   readonly disableCheck: boolean;
   readonly disableGc: boolean;
+  /** Whether what stands in `plugins` is all; else files of a directory with the network's name are of it, too (libcni 1.3). */
+  readonly loadOnlyInlinedPlugins: boolean;
   readonly plugins: readonly PluginConfig[];
 }
 
@@ -24,10 +26,15 @@ export interface CniAttachment {
   readonly ifname: string;
 }
 
-/** Reads a `.conflist`, or a `.conf` of one plugin. @throws {E_INVALID, E_UNSUPPORTED} */
-export function parseNetworkConfigList(text: string): NetworkConfigList {
+/**
+ * Reads a `.conflist`, or a `.conf` of one plugin. `othersOf` gives the plugins that files of the network's name add to those of a
+ * list which has not `loadOnlyInlinedPlugins`. @throws {E_INVALID, E_UNSUPPORTED}
+ */
+export function parseNetworkConfigList(
+  text: string,
+  othersOf: (name: string) => readonly JsonObject[] = () => [],
+): NetworkConfigList {
   const document = parseJsonObject(text, 'network configuration');
-  const isSingle = document['plugins'] === undefined;
   const name = field.string(document, 'name') ?? '';
   if (!isNetworkName(name)) {
     throw cniError(
@@ -35,13 +42,18 @@ export function parseNetworkConfigList(text: string): NetworkConfigList {
       `network name ${JSON.stringify(name)}: must match [a-zA-Z0-9][a-zA-Z0-9_.-]*`,
     );
   }
-  const plugins = isSingle ? [document] : field.objects(document, 'plugins');
+  const isComplete = readFlag(document, 'loadOnlyInlinedPlugins') || document['type'] !== undefined;
+  const others = isComplete ? [] : othersOf(name);
+  // A single plugin has a type; a list may leave its plugins to files.
+  const isSingle = document['plugins'] === undefined && document['type'] !== undefined;
+  const plugins = [...(isSingle ? [document] : field.objects(document, 'plugins')), ...others];
   if (plugins.length === 0) throw cniError(cniErrorCode.invalidNetworkConfig, `network ${name}: no plugins`);
   return {
     name,
     cniVersion: negotiateVersion(document, name),
     disableCheck: readFlag(document, 'disableCheck'),
     disableGc: readFlag(document, 'disableGC'),
+    loadOnlyInlinedPlugins: readFlag(document, 'loadOnlyInlinedPlugins'),
     plugins: plugins.map((plugin, i) => toPluginConfig(plugin, `network ${name}: plugins[${i}]`)),
   };
 }

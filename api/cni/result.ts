@@ -24,6 +24,9 @@ export interface CniRoute {
   readonly gw?: string | undefined;
   readonly mtu?: number | undefined;
   readonly scope?: number | undefined;
+  /** The lowest is taken. */
+  readonly priority?: number | undefined;
+  readonly table?: number | undefined;
 }
 
 export interface CniDns {
@@ -88,16 +91,15 @@ export function parseRoute(route: JsonObject): CniRoute {
   if (parseCidr(dst) === undefined) throw invalid(`route to ${JSON.stringify(dst)}: not a CIDR`);
   if (gw !== undefined && parseIp(gw) === undefined)
     throw invalid(`route via ${JSON.stringify(gw)}: not an address`);
-  for (const name of ['advmss', 'priority', 'table']) {
-    if (route[name] !== undefined) {
-      throw cniError(cniErrorCode.unsupportedField, `route to ${dst}: ${name} is not supported`);
-    }
-  }
+  if (route['advmss'] !== undefined)
+    throw cniError(cniErrorCode.unsupportedField, `route to ${dst}: advmss is not supported`);
   return compact({
     dst,
     gw,
     mtu: field.number(route, 'mtu'),
     scope: field.number(route, 'scope'),
+    priority: field.number(route, 'priority'),
+    table: field.number(route, 'table'),
   }) as unknown as CniRoute;
 }
 

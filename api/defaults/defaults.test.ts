@@ -7,6 +7,7 @@ import { at } from '#api/wire/json.ts';
 import { findKindByName } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { settleFamilies } from '#api/service/families.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
 
 interface Observed {
@@ -92,9 +93,10 @@ function create(given: Observed): JsonObject {
 }
 
 function allocate(service: JsonObject): JsonObject {
-  const needs = serviceNeeds(service);
-  return withServiceAllocation(service, {
-    ...(needs.clusterIp ? { clusterIp: '10.96.0.0' } : {}),
+  const settled = settleFamilies(service, undefined, [4]).service;
+  const needs = serviceNeeds(settled);
+  return withServiceAllocation(settled, {
+    clusterIps: needs.clusterIps.map(() => '10.96.0.0'),
     nodePorts: new Map(needs.nodePorts.map((index) => [index, 32_769 + index])),
   });
 }

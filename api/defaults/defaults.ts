@@ -11,11 +11,13 @@ import type { JsonObject } from '#api/meta/object.ts';
  * What depends on the rest of the cluster (addresses, classes, service accounts) is no default: see admission.
  */
 export function applyDefaults(
-  kind: Pick<Kind, 'group' | 'kind' | 'schema' | 'typeName'>,
+  kind: Pick<Kind, 'group' | 'kind' | 'schema' | 'typeName' | 'custom'>,
   object: JsonObject,
 ): JsonObject {
-  const draft = draftOf(object);
-  if (kind.schema.fillsDefaults) fillSchemaDefaults(kind, draft);
+  const whole = kind.schema.fillDefaults?.(kind.typeName, object);
+  if (whole !== undefined && kind.custom !== undefined) return whole;
+  const draft = draftOf(whole ?? object);
+  if (whole === undefined && kind.schema.fillsDefaults) fillSchemaDefaults(kind, draft);
   const { defaults = [], podSpec, completeDefaults } = rulesOf(kind);
   applyRules(draft, defaults);
   if (podSpec !== undefined) {

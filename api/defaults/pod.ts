@@ -1,6 +1,7 @@
-import { at, objectOf, stringOf, type Draft } from '#api/wire/json.ts';
-import { formatQuantity } from '#api/meta/quantity.ts';
-import { podUsage } from '#api/quota/pod-usage.ts';
+import type { PodSpec } from '#api/generated/objects.ts';
+import { at, objectOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
+import { formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
+import { runningAmounts } from '#api/pod/requests.ts';
 import { applyRules, holdersAt, type DefaultRule } from './rule.ts';
 
 const probeRules = ['livenessProbe', 'readinessProbe', 'startupProbe'].flatMap(
@@ -93,11 +94,11 @@ function defaultPodRequests(spec: Draft): void {
   const containers = [...holdersAt(spec, 'containers[]'), ...holdersAt(spec, 'initContainers[]')];
   const isRequested = (name: string): boolean =>
     containers.some((container) => at(container, ['resources', 'requests', name]) !== undefined);
-  const { resources: _resources, ...parts } = spec;
+  const running = runningAmounts(typed<PodSpec>(spec), 'requests');
   const requests = Object.fromEntries(
     Object.entries(limits).map(([name, limit]): [string, unknown] => {
       if (!isRequested(name)) return [name, limit];
-      return [name, formatQuantity(podUsage({ spec: parts }, 'requests', name).total)];
+      return [name, formatQuantity(running.get(name) ?? zeroQuantity)];
     }),
   );
   if (Object.keys(requests).length === 0) return;

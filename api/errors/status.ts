@@ -146,9 +146,11 @@ export function namespaceTerminating(kind: ResourceName, name: string, namespace
   ]);
 }
 
-/** 401: nobody, or nobody known. */
-export function unauthorized(): PodwrightError {
-  return statusError(401, 'Unauthorized', 'Unauthorized');
+/** 401: nobody, or nobody known. Why is for the log alone: in `detail.why`. */
+export function unauthorized(why?: string): PodwrightError {
+  const error = statusError(401, 'Unauthorized', 'Unauthorized');
+  if (why === undefined) return error;
+  return new PodwrightError(error.code, error.message, { detail: { ...error.detail, why } });
 }
 
 /** 400: the request makes no sense. */
@@ -234,9 +236,24 @@ export function unsupportedMediaType(): PodwrightError {
   return statusError(415, 'UnsupportedMediaType', message);
 }
 
+/** 406 of custom objects, which no protobuf is made of. */
+export function customNotAcceptable(): PodwrightError {
+  const message = `only the following media types are accepted: ${bodyMediaTypes}`;
+  return statusError(406, 'NotAcceptable', message);
+}
+
 /** A PATCH whose content type is no patch type. */
 export function unsupportedPatchType(): PodwrightError {
   return statusError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+}
+
+/** 415 of a patch of a custom object, which takes no strategic merge patches. */
+export function unsupportedCustomPatchType(): PodwrightError {
+  const types = ['json-patch+json', 'merge-patch+json', 'apply-patch+yaml'].map(
+    (type) => `application/${type}`,
+  );
+  const message = `the body of the request was in an unknown format - accepted media types include: ${types.join(', ')}`;
+  return statusError(415, 'UnsupportedMediaType', message);
 }
 
 /** 406: no representation that the client takes. */
@@ -256,6 +273,11 @@ export function internalError(cause: string): PodwrightError {
   return statusError(500, 'InternalError', `Internal error occurred: ${cause}`, {
     causes: [{ message: cause }],
   });
+}
+
+/** 500 with nothing but a text: what upstream's code says by an error that is no Status. */
+export function bareError(text: string): PodwrightError {
+  return statusError(500, '', text);
 }
 
 /** Short for `internalError`. */

@@ -6,3 +6,6 @@ export const answeredRules: KindRules = {
   effect: answered,
   isStored: false,
 };
+
+/** Of those that bring a token. */
+export const tokenReviewRules: KindRules = { ...answeredRules, secretFields: ['token'] };

@@ -32,12 +32,12 @@ export function unacted(what: string): KindEffect {
 }
 
 /** What several kinds say. */
-export const noWebhooks: KindEffect = unacted('the webhook is not called');
-export const noPolicies: KindEffect = unacted('requests are not checked against it, nor changed by it');
+export const policies: KindEffect = acted('control-plane/apiserver/chain/admission/policies/policy-book.ts');
 export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac/rbac-book.ts');
 export const noVolumes: KindEffect = unacted('no volumes are provisioned, bound, attached or mounted');
 export const noDevices: KindEffect = unacted(
   'no devices are allocated, and pods that claim some are refused',
 );
-export const noFlowControl: KindEffect = unacted('requests are not classified or queued by it');
+/** Where requests are given their turn. */
+export const shares: KindEffect = acted('control-plane/apiserver/chain/flow-control/shared-seats.ts');
 export const answered: KindEffect = inert('a question, answered at once and not stored');

@@ -8,7 +8,7 @@ import {
   mutatingWebhookRules,
   validatingWebhookRules,
 } from './admissionregistration/webhook-configuration.ts';
-import { answeredRules } from './answered.ts';
+import { answeredRules, tokenReviewRules } from './answered.ts';
 import { customResourceDefinitionRules } from './apiextensions/custom-resource-definition.ts';
 import { apiServiceRules } from './apiregistration/api-service.ts';
 import { controllerRevisionRules } from './apps/controller-revision.ts';
@@ -16,6 +16,7 @@ import { daemonSetRules } from './apps/daemon-set.ts';
 import { deploymentRules } from './apps/deployment.ts';
 import { replicaSetRules } from './apps/replica-set.ts';
 import { statefulSetRules } from './apps/stateful-set.ts';
+import { tokenRequestRules } from './authentication/token-request.ts';
 import {
   localSubjectAccessReviewRules,
   selfSubjectAccessReviewRules,
@@ -102,7 +103,8 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
   ['apps/ReplicaSet', replicaSetRules],
   ['apps/StatefulSet', statefulSetRules],
   ['authentication.k8s.io/SelfSubjectReview', answeredRules],
-  ['authentication.k8s.io/TokenReview', answeredRules],
+  ['authentication.k8s.io/TokenRequest', tokenRequestRules],
+  ['authentication.k8s.io/TokenReview', tokenReviewRules],
   ['authorization.k8s.io/LocalSubjectAccessReview', localSubjectAccessReviewRules],
   ['authorization.k8s.io/SelfSubjectAccessReview', selfSubjectAccessReviewRules],
   ['authorization.k8s.io/SelfSubjectRulesReview', answeredRules],
@@ -144,9 +146,12 @@ export const particularKinds: ReadonlyMap<string, KindRules> = new Map([
 /** The kinds that nothing is particular about: some of Kubernetes, and all that clients bring. */
 const generic: KindRules = {};
 
-/** What is particular about a kind. By group and name, so that a custom kind meets nothing of a built-in one that is called the same. */
-export function rulesOf(kind: Pick<Kind, 'group' | 'kind'>): KindRules {
-  return particularKinds.get(kindKey(kind)) ?? generic;
+/**
+ * What is particular about a kind: of a custom one what its definition says. By group and name, so that a custom kind meets nothing of a
+ * built-in one that is called the same.
+ */
+export function rulesOf(kind: Pick<Kind, 'group' | 'kind' | 'custom'>): KindRules {
+  return kind.custom?.rules ?? particularKinds.get(kindKey(kind)) ?? generic;
 }
 
 /** `apps/Deployment`, `/Pod`: what tables of kinds are keyed by. */

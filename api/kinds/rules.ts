@@ -3,7 +3,9 @@ import type { FieldError } from '#api/errors/field-error.ts';
 import type { Draft } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ServiceClaims, ServiceGifts, ServiceNeeds } from '#api/service/allocation.ts';
+import type { SettledFamilies } from '#api/service/families.ts';
 import type { Format } from '#api/validation/format.ts';
+import type { IpFamily } from '#base/ip.ts';
 import type { KindEffect, PartEffect } from './effect.ts';
 
 /** What a new object gets from the server. */
@@ -37,8 +39,12 @@ export type SelectableField = string | readonly [path: string, read: (object: Js
 
 /** What a kind's objects need from a pool that the server keeps. */
 export interface AllocationRules {
-  /** Complaints before anything is taken. */
-  readonly errors: Validate;
+  /** The object with what follows from what it says, or complaints, before anything is taken. */
+  readonly settle: (
+    object: JsonObject,
+    old: JsonObject | undefined,
+    cluster: readonly IpFamily[],
+  ) => SettledFamilies;
   /** What the object names itself, or holds. */
   readonly claims: (object: JsonObject) => ServiceClaims;
   /** What it lacks. */
@@ -56,6 +62,9 @@ export interface AdmissionOptions {
   /** Adds the finalizers that the pv- and pvc-protection controllers remove. */
   readonly storageProtection?: boolean | undefined;
 }
+
+/** Which fields a write leaves as they were, whatever it says: all of some (`metadata.labels`), or all but some (`spec.containers.*.resources`). */
+export type ResetRule = { readonly fields: readonly string[] } | { readonly only: readonly string[] };
 
 /** What becomes of the dependents of a deleted object. */
 export interface PropagationRules {
@@ -93,6 +102,13 @@ export interface NodeLookUp {
   /** In the namespace of what is written. */
   readonly pod: (name: string) => Promise<JsonObject>;
   readonly node: (name: string) => Promise<JsonObject>;
+  /** Claims in that namespace, volumes and drivers; undefined: there is none. */
+  readonly find: (
+    resource: 'persistentvolumeclaims' | 'persistentvolumes' | 'csidrivers',
+    name: string,
+  ) => Promise<JsonObject | undefined>;
+  /** Whether the node was given the right to ask for tokens of the account for that audience. */
+  readonly mayRequestAudience: (audience: string) => Promise<boolean>;
 }
 
 /**
@@ -106,6 +122,8 @@ export interface KindRules {
   readonly unactedParts?: readonly PartEffect[];
   /** What a client that creates or updates an object is told, beside what every object with the spec of a pod is told of it. */
   readonly warnings?: (object: JsonObject, old: JsonObject | undefined) => readonly string[];
+  /** The same of a new object as its client gave it, where `prepareCreate` says it otherwise. */
+  readonly earlyWarnings?: (object: JsonObject) => readonly string[];
   /** Every request for the kind is told that it is another's work now. */
   readonly deprecated?: { readonly since: string; readonly use?: string };
   /** Where a real cluster's etcd has objects, other than under their plural name (kubernetes pkg/registry, storage prefixes). */
@@ -140,8 +158,15 @@ export interface KindRules {
   readonly prepareUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
   /** The object with its new status, and with what a status may not leave out, as it was. */
   readonly prepareStatusUpdate?: (old: JsonObject, object: JsonObject) => JsonObject;
+  /** The object as an update of it or of a part leaves it, with dates that the writer left to the server; `now` in milliseconds. */
+  readonly dateUpdate?: (old: JsonObject, object: JsonObject, now: number) => JsonObject;
   /** No subresource changes the labels; those of other kinds take labels along with a status. */
   readonly keepsLabelsOnStatus?: true;
+  /**
+   * What writes of the object ('') and of its parts, by subresource, leave as it was: nobody owns it for having said it (GetResetFields of
+   * Kubernetes' strategies). Without: api/kinds/reset.ts.
+   */
+  readonly reset?: Readonly<Record<string, ResetRule>>;
   /** What names look like; RFC 1123 subdomains without. */
   readonly nameFormat?: Format;
   /** A finalizer may be any qualified name, as kube-apiserver has it for kinds that it checks as it does custom resources. */
@@ -168,6 +193,8 @@ export interface KindRules {
   readonly createdByUpdate?: true;
   /** How long an object stays after it was last written; for ever without. */
   readonly lifeSeconds?: number;
+  /** Members, at any depth, that hold what is secret: a text, or values by key; of what is posted to its subresources, too. No record shows them. */
+  readonly secretFields?: readonly string[];
   /** false: objects are never stored, each request is answered at once. */
   readonly isStored?: false;
   /** Why the object of this name may not be deleted; undefined: it may. */

@@ -1,6 +1,6 @@
-import { at, objectOf, withPath } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { GroupVersionKind } from '#api/schema/type-source.ts';
+import { autoscalerFromV1, autoscalerToV1 } from './autoscaling/v1-view.ts';
 
 /** A version of a kind that shows what is stored as another's. Its functions are pure, and leave kind and apiVersion to the caller. */
 export interface View {
@@ -25,8 +25,6 @@ const eventFields: readonly (readonly [served: string, stored: string])[] = [
   ['deprecatedCount', 'count'],
 ];
 
-const cpuPercent = 'spec.targetCPUUtilizationPercentage';
-
 const views: ReadonlyMap<string, View> = new Map([
   [
     'events.k8s.io/v1/Event',
@@ -44,23 +42,8 @@ const views: ReadonlyMap<string, View> = new Map([
     'autoscaling/v1/HorizontalPodAutoscaler',
     {
       stored: { group: 'autoscaling', version: 'v2', kind: 'HorizontalPodAutoscaler' },
-      fromStored: (scaler) => {
-        const { metrics, behavior: _behavior, ...spec } = objectOf(scaler['spec']);
-        const percent = at(
-          Array.isArray(metrics) ? metrics[0] : undefined,
-          'resource.target.averageUtilization',
-        );
-        const { currentMetrics: _metrics, conditions: _conditions, ...status } = objectOf(scaler['status']);
-        return withPath({ ...scaler, spec, status }, cpuPercent, percent);
-      },
-      toStored: (scaler) => {
-        const { targetCPUUtilizationPercentage: percent, ...spec } = objectOf(scaler['spec']);
-        const target = { type: 'Utilization', averageUtilization: percent };
-        const metrics =
-          percent === undefined ? undefined : [{ type: 'Resource', resource: { name: 'cpu', target } }];
-        const { currentCPUUtilizationPercentage: _percent, ...status } = objectOf(scaler['status']);
-        return { ...withPath({ ...scaler, spec }, 'spec.metrics', metrics), status };
-      },
+      fromStored: autoscalerToV1,
+      toStored: autoscalerFromV1,
     },
   ],
 ]);

@@ -35,7 +35,7 @@ export function checkFieldSelector(kind: Kind, selector: FieldMatcher): void {
   for (const { field } of selector) {
     if (known.fields.has(field)) continue;
     throw badRequest(
-      known.isPlain
+      known.isPlain && kind.custom === undefined
         ? `"${field}" is not a known field selector: only "metadata.name", "metadata.namespace"`
         : `field label not supported: ${field}`,
     );

@@ -22,9 +22,17 @@ function isoTime(ms: number): string {
   return new Date(Math.min(Math.max(ms, writtenMsMin), writtenMsMax)).toISOString();
 }
 
+/** What was written last: a server writes the same second many times. */
+const latest = { second: Number.NaN, text: '' };
+
 /** meta.v1.Time: UTC, whole seconds (`2026-11-20T08:49:56Z`). */
 export function formatTime(ms: number): string {
-  return `${isoTime(ms).slice(0, 19)}Z`;
+  const second = Math.floor(ms / 1000);
+  if (second !== latest.second) {
+    latest.text = `${isoTime(ms).slice(0, 19)}Z`;
+    latest.second = second;
+  }
+  return latest.text;
 }
 
 /** meta.v1.MicroTime: UTC, six decimals; `text` (what `ms` was parsed from) gives the digits below a millisecond. */

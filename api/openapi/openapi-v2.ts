@@ -1,6 +1,6 @@
 import type { JsonObject } from '#api/meta/object.ts';
 import { kubernetesVersion } from './openapi-v3.ts';
-import { metaType, operationsOf, patchMediaTypes, rootPath, type Operation } from './operation.ts';
+import { metaType, operationsOf, rootPath, type Operation } from './operation.ts';
 import { schemaRef, schemasOf } from './schema.ts';
 import type { ServedVersion } from '#api/schema/served-version.ts';
 
@@ -40,7 +40,7 @@ function renderOperation(operation: Operation): JsonObject {
   return {
     tags: [rootPath(operation).slice(1).replaceAll(/[/.]/g, '_')],
     operationId,
-    consumes: action === 'patch' ? patchMediaTypes : ['*/*'],
+    consumes: action === 'patch' ? operation.patchTypes : ['*/*'],
     produces: ['application/json'],
     parameters: [
       ...(body === undefined ? [] : [{ name: 'body', in: 'body', required: action !== 'delete', schema }]),

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { JsonObject } from '#api/meta/object.ts';
-import { operationsOf, patchMediaTypes, rootPath, type Operation } from './operation.ts';
+import { operationsOf, rootPath, type Operation } from './operation.ts';
 import { schemaRef, schemasOf } from './schema.ts';
 import type { ServedVersion } from '#api/schema/served-version.ts';
 import type { TypeRef } from '#api/schema/type-source.ts';
@@ -8,33 +8,26 @@ import type { TypeRef } from '#api/schema/type-source.ts';
 /** The version of Kubernetes whose API this is. */
 export const kubernetesVersion = 'v1.36.2';
 
-/** One document, ready to send. */
+/** One document as its text. */
 export interface OpenApiDocument {
   readonly text: string;
   /** SHA-512 of the text in upper-case hex: the `hash` of its URL and its ETag. */
   readonly hash: string;
 }
 
-/** The answer of `/openapi/v3`: where each document is. Makes those that nobody asked for yet (see `openApiV3Document`). */
-export function openApiV3Index(served: readonly ServedVersion[]): JsonObject {
-  const paths = served.map((version) => {
+/** The answer of `/openapi/v3`: where each document is, by its hash. */
+export function openApiV3Index(documents: ReadonlyMap<ServedVersion, { readonly hash: string }>): JsonObject {
+  const paths = [...documents].map(([version, { hash }]) => {
     const path = rootPath(version).slice(1);
-    const { hash } = openApiV3Document(version);
     return [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }] as const;
   });
   return { paths: Object.fromEntries(paths) };
 }
 
-const documents = new WeakMap<ServedVersion, OpenApiDocument>();
-
-/** The document of a group version, made on first use and kept as long as that. */
+/** The document of a group version. Made anew by each call: keep it. */
 export function openApiV3Document(served: ServedVersion): OpenApiDocument {
-  const known = documents.get(served);
-  if (known !== undefined) return known;
   const text = JSON.stringify(renderDocument(served));
-  const made = { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
-  documents.set(served, made);
-  return made;
+  return { text, hash: createHash('sha512').update(text).digest('hex').toUpperCase() };
 }
 
 function renderDocument(served: ServedVersion): JsonObject {
@@ -81,10 +74,10 @@ function renderOperation(operation: Operation): JsonObject {
   };
 }
 
-function requestBody({ action, request }: Operation): JsonObject {
+function requestBody({ action, request, patchTypes }: Operation): JsonObject {
   if (action === 'patch') {
     const schema = { type: 'object' };
-    const entries = patchMediaTypes.map((mediaType) => [mediaType, { schema }]);
+    const entries = patchTypes.map((mediaType) => [mediaType, { schema }]);
     return { requestBody: { content: Object.fromEntries(entries), required: true } };
   }
   return request === undefined ? {} : { requestBody: content(request, ['*/*']) };

@@ -70,6 +70,7 @@ describe('openApiV3Document()', () => {
       at(core, ['components', 'schemas', 'io.k8s.api.core.v1.PodSpec', 'properties']),
     );
     expect(properties['containers']).toEqual({
+      description: expect.stringMatching(/^List of containers belonging to the pod\./),
       type: 'array',
       items: { $ref: '#/components/schemas/io.k8s.api.core.v1.Container' },
       'x-kubernetes-list-map-keys': ['name'],
@@ -90,6 +91,7 @@ describe('openApiV3Document()', () => {
       'strategy',
     ]);
     expect(strategy).toEqual({
+      description: 'The deployment strategy to use to replace existing pods with new ones.',
       allOf: [{ $ref: '#/components/schemas/io.k8s.api.apps.v1.DeploymentStrategy' }],
       'x-kubernetes-patch-strategy': 'retainKeys',
     });
@@ -98,11 +100,11 @@ describe('openApiV3Document()', () => {
 
 describe('openApiV3Index()', () => {
   it('leads to every document by its hash', () => {
-    const paths = objectOf(openApiV3Index(builtInVersions)['paths']);
+    const hashes = new Map(builtInVersions.map((served, index) => [served, { hash: `HASH${index}` }]));
+    const paths = objectOf(openApiV3Index(hashes)['paths']);
     expect(Object.keys(paths)).toHaveLength(builtInVersions.length);
-    const apps = builtInVersions.find(({ group }) => group === 'apps');
-    const hash = apps && openApiV3Document(apps).hash;
-    expect(paths['apis/apps/v1']).toEqual({ serverRelativeURL: `/openapi/v3/apis/apps/v1?hash=${hash}` });
+    const apps = builtInVersions.findIndex(({ group }) => group === 'apps');
+    expect(paths['apis/apps/v1']).toEqual({ serverRelativeURL: `/openapi/v3/apis/apps/v1?hash=HASH${apps}` });
   });
 });
 
@@ -113,6 +115,27 @@ describe('openApiV2Document() and encodeOpenApiV2()', () => {
     const definitions = objectOf(document['definitions']);
     const refs = [...new Set(refsOf(document))];
     expect(refs.filter((ref) => definitions[ref.replace('#/definitions/', '')] === undefined)).toEqual([]);
+  });
+
+  it('says what types and fields are, as v3 does', () => {
+    const spec = objectOf(at(document, ['definitions', 'io.k8s.api.apps.v1.DeploymentSpec']));
+    expect(spec['description']).toBe(
+      'DeploymentSpec is the specification of the desired behavior of the Deployment.',
+    );
+    expect(at(spec, 'properties.strategy')).toEqual({
+      $ref: '#/definitions/io.k8s.api.apps.v1.DeploymentStrategy',
+      description: 'The deployment strategy to use to replace existing pods with new ones.',
+      'x-kubernetes-patch-strategy': 'retainKeys',
+    });
+    expect(Buffer.from(encodeWhole(document)).includes('The deployment strategy to use to replace')).toBe(
+      true,
+    );
+  });
+
+  it('stays short enough for clients that ask for it at every command', () => {
+    expect(JSON.stringify(document).length).toBeLessThan(documentBytesMax);
+    const longest = Math.max(...builtInVersions.map((served) => openApiV3Document(served).text.length));
+    expect(longest).toBeLessThan(documentBytesMax);
   });
 
   it('encodes all paths and definitions', () => {
@@ -134,6 +157,9 @@ describe('openApiV2Document() and encodeOpenApiV2()', () => {
     expect(counts.get(9)).toBe(Object.keys(objectOf(document['definitions'])).length);
   });
 });
+
+/** kubectl before 1.27 reads v2 at each apply, later ones the group version of what they apply. */
+const documentBytesMax = 2_000_000;
 
 function encodeWhole(document: JsonObject): Uint8Array {
   const steps = encodeOpenApiV2(document);

@@ -20,6 +20,8 @@ export interface Operation {
   readonly request?: TypeRef | undefined;
   readonly response?: TypeRef | undefined;
   readonly query: readonly QueryParameter[];
+  /** Media types of the body, of a PATCH. */
+  readonly patchTypes: readonly string[];
   /** Names of the path's parameters. */
   readonly pathParameters: readonly string[];
 }
@@ -30,13 +32,14 @@ export interface QueryParameter {
   readonly type: 'string' | 'boolean' | 'integer';
 }
 
-/** What a PATCH may carry (kubectl looks for the strategic one). */
-export const patchMediaTypes: readonly string[] = [
+/** What a PATCH of a custom object may carry: nobody knows how its lists merge. */
+const customPatchTypes: readonly string[] = [
   'application/apply-patch+yaml',
   'application/json-patch+json',
   'application/merge-patch+json',
-  'application/strategic-merge-patch+json',
 ];
+/** What a PATCH may carry (kubectl looks for the strategic one). */
+const patchMediaTypes: readonly string[] = [...customPatchTypes, 'application/strategic-merge-patch+json'];
 
 const pretty: QueryParameter = { name: 'pretty', type: 'string' };
 
@@ -139,9 +142,9 @@ function subresourceOperations(kind: Kind): readonly Operation[] {
 }
 
 interface OperationPlan {
-  readonly kind: GroupVersionKind;
+  readonly kind: GroupVersionKind & Pick<Kind, 'custom'>;
   /** The kind that a subresource is of: operations are named after it. */
-  readonly owner?: GroupVersionKind;
+  readonly owner?: GroupVersionKind & Pick<Kind, 'custom'>;
   readonly path: string;
   readonly method: Method;
   readonly action: string;
@@ -164,6 +167,7 @@ function makeOperation(plan: OperationPlan): Operation {
     request: isStatus ? metaType('DeleteOptions') : hasBody ? type : undefined,
     response: isStatus ? metaType('Status') : action === 'list' ? listOf(type) : type,
     query: queries[action] ?? [],
+    patchTypes: (plan.owner ?? kind).custom === undefined ? patchMediaTypes : customPatchTypes,
     pathParameters: [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name),
   };
 }

@@ -1,11 +1,12 @@
 import type { JsonObject } from '#api/meta/object.ts';
+import { memberOf } from '#api/wire/json.ts';
 import {
   containerOf,
   type MergeRule,
-  type SchemaField,
   type SchemaType,
   type TypeRef,
   type TypeSource,
+  type TypeTexts,
 } from '#api/schema/type-source.ts';
 
 /** Which of the two specifications a schema is written for, and where its references point. */
@@ -69,18 +70,45 @@ export function schemasOf(types: readonly TypeRef[], dialect: Dialect): JsonObje
     const type = schema.find(typeName);
     const name = namedScalars[typeName] ?? type?.publicName;
     if (name === undefined || schemas.has(name)) continue;
-    schemas.set(name, scalarSchemas[dialect][typeName] ?? (type && typeSchema(type, schema, dialect)) ?? {});
-    for (const field of type?.fields?.values() ?? []) {
-      wanted.push({ schema, typeName: field.type.replace(/^(\[\]|map:)+/, '') });
-    }
+    const texts = schema.textsOf?.(typeName) ?? {};
+    const made =
+      scalarSchemas[dialect][typeName] ??
+      type?.document?.render(dialect) ??
+      (type && typeSchema({ type, texts, schema, dialect }));
+    schemas.set(name, { ...textMember(texts['']), ...made });
+    for (const each of refersTo(type)) wanted.push({ schema, typeName: each.replace(/^(\[\]|map:)+/, '') });
   }
   return Object.fromEntries([...schemas].toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-function typeSchema(type: SchemaType, source: TypeSource, dialect: Dialect): JsonObject {
+/** The types of a type, as fields have them. */
+function refersTo(type: SchemaType | undefined): readonly string[] {
+  return type?.document?.refersTo ?? [...(type?.fields?.values() ?? [])].map((field) => field.type);
+}
+
+interface SchemaPlan {
+  readonly type: SchemaType;
+  readonly texts: TypeTexts;
+  readonly schema: TypeSource;
+  readonly dialect: Dialect;
+}
+
+function typeSchema({ type, texts, schema, dialect }: SchemaPlan): JsonObject {
   const { fields, alias, required, merge, kinds } = type;
-  if (fields === undefined) return alias === undefined ? {} : expressionSchema(alias, source, dialect);
-  const properties = [...fields].map(([name, field]) => [name, fieldSchema(field, source, dialect)]);
+  if (fields === undefined) return alias === undefined ? {} : expressionSchema(alias, schema, dialect);
+  const properties = [...fields].map(([name, field]) => [
+    name,
+    fieldSchema(
+      expressionSchema(field.type, schema, dialect),
+      {
+        ...textMember(memberOf(texts, name)),
+        ...(field.allowed === undefined || dialect === 'v2' ? {} : { enum: field.allowed }),
+        ...(field.default === undefined ? {} : { default: field.default }),
+        ...mergeMarkers(field.merge),
+      },
+      dialect,
+    ),
+  ]);
   return {
     type: 'object',
     ...(required.length === 0 ? {} : { required }),
@@ -90,18 +118,17 @@ function typeSchema(type: SchemaType, source: TypeSource, dialect: Dialect): Jso
   };
 }
 
-function fieldSchema(field: SchemaField, source: TypeSource, dialect: Dialect): JsonObject {
-  const schema = expressionSchema(field.type, source, dialect);
-  const siblings = {
-    ...(field.allowed === undefined || dialect === 'v2' ? {} : { enum: field.allowed }),
-    ...(field.default === undefined ? {} : { default: field.default }),
-    ...mergeMarkers(field.merge),
-  };
+/** The schema of a field: that of its type, and what is said of the field alone. */
+function fieldSchema(schema: JsonObject, siblings: JsonObject, dialect: Dialect): JsonObject {
   if (Object.keys(siblings).length === 0) return schema;
   // What stands beside a $ref is ignored in OpenAPI 3.0: wrap it.
   return dialect === 'v3' && schema['$ref'] !== undefined
     ? { allOf: [schema], ...siblings }
     : { ...schema, ...siblings };
+}
+
+function textMember(text: string | undefined): JsonObject {
+  return text === undefined ? {} : { description: text };
 }
 
 function expressionSchema(expression: string, source: TypeSource, dialect: Dialect): JsonObject {

@@ -1,4 +1,4 @@
-import type { Container, Pod, PodSpec } from '#api/generated/objects.ts';
+import type { Container, ContainerStatus, Pod, PodSpec } from '#api/generated/objects.ts';
 import {
   addQuantity,
   compareQuantity,
@@ -29,46 +29,60 @@ export function podLimits(pod: Pod): Resources {
 /**
  * What a pod takes of its node while it is resized: the most of what it asks for, what the node gave it and what it has. What the
  * node never gives (PodResizePending, Infeasible) is not counted. The numbers of `podRequestNumbers`.
- * Source: KEP-1287, Scheduler and API Server Interaction; component-helpers resource.PodRequests with UseStatusResources.
  */
 export function podTakenNumbers(pod: Pod): ReadonlyMap<string, number> {
+  return resourceNumbers(podTaken(pod, 'requests'));
+}
+
+/**
+ * The same as amounts, or what it is limited to meanwhile.
+ * Source: KEP-1287, Scheduler and API Server Interaction; component-helpers resource.PodRequests and PodLimits with UseStatusResources.
+ */
+export function podTaken(pod: Pod, field: 'requests' | 'limits'): Resources {
   const { spec, status } = pod;
   const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
-  if (spec === undefined || statuses.length === 0) return podRequestNumbers(pod);
+  if (spec === undefined || statuses.length === 0) return podAmounts(pod, field);
   const isInfeasible = (status?.conditions ?? []).some(
     ({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible',
   );
   const take = (container: Container): Container => {
-    const known = statuses.find(({ name }) => name === container.name);
-    const held = [known?.allocatedResources, known?.resources?.requests].filter((list) => list !== undefined);
+    const held = heldOf(
+      statuses.find(({ name }) => name === container.name),
+      field,
+    );
     if (held.length === 0) return container;
-    const asked = isInfeasible ? [] : [container.resources?.requests];
-    return { ...container, resources: { ...container.resources, requests: largestOf([...held, ...asked]) } };
+    const asked = isInfeasible ? [] : [container.resources?.[field]];
+    return { ...container, resources: { ...container.resources, [field]: largestOf([...held, ...asked]) } };
   };
-  const wholeHeld = [status?.allocatedResources, status?.resources?.requests].filter(
-    (list) => list !== undefined,
-  );
+  const wholeHeld = heldOf(status, field);
   const whole =
     spec.resources === undefined || wholeHeld.length === 0
       ? spec.resources
       : {
           ...spec.resources,
-          requests: largestOf([...wholeHeld, ...(isInfeasible ? [] : [spec.resources.requests])]),
+          [field]: largestOf([...wholeHeld, ...(isInfeasible ? [] : [spec.resources[field]])]),
         };
-  return podRequestNumbers({
-    ...pod,
-    spec: {
-      ...spec,
-      containers: spec.containers.map(take),
-      initContainers: (spec.initContainers ?? []).map(take),
-      ...(whole === undefined ? {} : { resources: whole }),
-    },
-  });
+  const taken = {
+    ...spec,
+    containers: spec.containers.map(take),
+    initContainers: (spec.initContainers ?? []).map(take),
+    ...(whole === undefined ? {} : { resources: whole }),
+  };
+  return podAmounts({ ...pod, spec: taken }, field);
 }
 
-function largestOf(
-  lists: readonly (Readonly<Record<string, string>> | undefined)[],
-): Readonly<Record<string, string>> {
+type Amounts = Readonly<Record<string, string>>;
+
+/** What a status says that its container, or the pod as a whole, was given and has. */
+function heldOf(
+  status: Pick<ContainerStatus, 'allocatedResources' | 'resources'> | undefined,
+  field: 'requests' | 'limits',
+): readonly Amounts[] {
+  const given = field === 'requests' ? status?.allocatedResources : undefined;
+  return [given, status?.resources?.[field]].filter((list) => list !== undefined);
+}
+
+function largestOf(lists: readonly (Amounts | undefined)[]): Amounts {
   const most = lists.map(parseResources).reduce(larger, new Map());
   return Object.fromEntries([...most].map(([name, amount]) => [name, formatQuantity(amount)]));
 }

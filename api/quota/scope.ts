@@ -1,51 +1,65 @@
 import { at, listOf, objectsOf, stringOf } from '#api/wire/json.ts';
-import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { qosClass } from '#api/pod/qos.ts';
+import { attributesClassesOf } from './claim-usage.ts';
+import type { KindName } from './usage.ts';
 
-/** Whether the quota counts the object: all of its namespace, or with scopes the pods that every one of them takes in. */
-export function isInScope(
-  quota: JsonObject,
-  { group, resource }: Pick<Kind, 'group' | 'resource'>,
-  object: JsonObject,
-): boolean {
-  const selectors = selectorsOf(quota);
-  if (selectors.length === 0) return true;
-  return group === '' && resource === 'pods' && selectors.every((selector) => takesIn(selector, object));
-}
-
-interface ScopeSelector {
+/** What a quota, or a limit of a server's configuration, says of the objects that it is about. */
+export interface ScopeSelector {
   readonly scope: string;
+  /** In, NotIn, Exists or DoesNotExist. */
   readonly operator: string;
-  readonly values: readonly unknown[];
+  readonly values: readonly string[];
 }
 
-function selectorsOf(quota: JsonObject): readonly ScopeSelector[] {
+/** Whether the quota counts the object: all of its namespace, or with scopes what every one of them takes in. */
+export function isInScope(quota: JsonObject, kind: KindName, object: JsonObject): boolean {
+  return selectorsOf(quota).every((selector) => takesIn(selector, kind, object));
+}
+
+/** The scopes of a quota, those of the older field first. */
+export function selectorsOf(quota: JsonObject): readonly ScopeSelector[] {
   const plain = listOf(at(quota, 'spec.scopes')).map((scope) => ({
-    scope: stringOf(scope),
-    operator: 'Exists',
-    values: [],
+    ...{ scope: stringOf(scope), operator: 'Exists', values: [] },
   }));
-  const selected = objectsOf(at(quota, 'spec.scopeSelector.matchExpressions')).map((one) => ({
-    scope: stringOf(one['scopeName']),
-    operator: stringOf(one['operator']),
-    values: listOf(one['values']),
-  }));
-  return [...plain, ...selected];
+  return [...plain, ...objectsOf(at(quota, 'spec.scopeSelector.matchExpressions')).map(selectorOf)];
 }
 
-function takesIn({ scope, operator, values }: ScopeSelector, pod: JsonObject): boolean {
-  if (scope !== 'PriorityClass') return scopes[scope]?.(pod) === true;
-  const name = stringOf(at(pod, 'spec.priorityClassName'));
+/** Of a core/v1 ScopedResourceSelectorRequirement. */
+export function selectorOf(requirement: JsonObject): ScopeSelector {
+  return {
+    scope: stringOf(requirement['scopeName']),
+    operator: stringOf(requirement['operator']),
+    values: listOf(requirement['values']).map(stringOf),
+  };
+}
+
+/** Whether the scope takes the object in. Pods have scopes, and claims of volumes; no scope takes in anything else. */
+export function takesIn(selector: ScopeSelector, { group, resource }: KindName, object: JsonObject): boolean {
+  const { scope } = selector;
+  switch (`${group}/${resource}`) {
+    case '/pods':
+      return scope === 'PriorityClass'
+        ? namesOne(selector, [stringOf(at(object, 'spec.priorityClassName'))].filter(Boolean))
+        : scopes[scope]?.(object) === true;
+    case '/persistentvolumeclaims':
+      return scope === 'VolumeAttributesClass' && namesOne(selector, attributesClassesOf(object));
+    default:
+      return false;
+  }
+}
+
+/** As a label selector judges each of the names, or a label that is not there. */
+function namesOne({ operator, values }: ScopeSelector, names: readonly string[]): boolean {
   switch (operator) {
     case 'In':
-      return values.includes(name);
+      return names.some((name) => values.includes(name));
     case 'NotIn':
-      return !values.includes(name);
+      return names.length === 0 || names.some((name) => !values.includes(name));
     case 'DoesNotExist':
-      return name === '';
+      return names.length === 0;
     default:
-      return name !== '';
+      return names.length > 0;
   }
 }
 

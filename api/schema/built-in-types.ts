@@ -6,6 +6,7 @@ import {
   type ProtoField,
   type TypeFact,
 } from '#api/facts/facts.ts';
+import { builtInTexts } from '#api/facts/texts.ts';
 import { memberOf } from '#api/wire/json.ts';
 import {
   containerOf,
@@ -30,6 +31,7 @@ export const builtInTypes: TypeSource = {
     types.set(name, made);
     return made;
   },
+  textsOf: builtInTexts,
 };
 
 /** The name of the type of a kind's objects, of kinds that only subresources have as well; undefined for an unknown kind. */
@@ -43,11 +45,27 @@ function makeType(name: string, fact: TypeFact): SchemaType {
     publicName: `${publicPrefixes[name.split('.')[0] ?? ''] ?? 'io.k8s.api.'}${name}`,
     fields: fact.f === undefined ? undefined : makeFields(name, fact, merge),
     alias: fact.alias,
+    ...(schemaUnions.has(name) ? { objectsAre: 'apiextensions.v1.JSONSchemaProps' } : {}),
     required: fact.r ?? [],
     merge: memberOf(merge, ''),
     kinds: kindsOfType(name),
   };
 }
+
+/** Fields of JSON schemas that Go tells zero from absent of. Protobuf has no say in them. */
+const schemaPointers: ReadonlySet<string> = new Set([
+  '$ref',
+  'x-kubernetes-list-type',
+  'x-kubernetes-map-type',
+  'x-kubernetes-preserve-unknown-fields',
+]);
+
+/** JSON schemas, or something else. */
+const schemaUnions: ReadonlySet<string> = new Set([
+  'apiextensions.v1.JSONSchemaPropsOrArray',
+  'apiextensions.v1.JSONSchemaPropsOrBool',
+  'apiextensions.v1.JSONSchemaPropsOrStringArray',
+]);
 
 const publicPrefixes: Readonly<Record<string, string>> = {
   meta: 'io.k8s.apimachinery.pkg.apis.',
@@ -110,7 +128,10 @@ function encodingOf({
     return { omitsEmpty: false, absent: isShown ? 'zero' : 'nothing' };
   }
   const isShown = flag === 2 || isTimeAlwaysShown(name, type, flag);
-  return { omitsEmpty: flag === 1, absent: isShown ? 'zero' : 'nothing' };
+  const isFlagOrText = type === 'bool' || type === 'string';
+  const isOfSchema = isFlagOrText && typeName === 'apiextensions.v1.JSONSchemaProps';
+  const isLeftOut = flag === 1 || (isOfSchema && !schemaPointers.has(name));
+  return { omitsEmpty: isLeftOut, absent: isShown ? 'zero' : 'nothing' };
 }
 
 /**

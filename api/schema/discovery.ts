@@ -80,7 +80,8 @@ export function apiResourceList(served: ServedVersion): JsonObject {
 
 /** base64(sha256("group/version/kind")[0:8]) of the version that is stored. */
 export function storageVersionHash(kind: Kind): string {
-  const { group, version, kind: name } = storedKind(kind);
+  const { group, version: shown, kind: name } = storedKind(kind);
+  const version = kind.custom?.storageVersion ?? shown;
   const digest = createHash('sha256').update(`${group}/${version}/${name}`).digest();
   return digest.subarray(0, 8).toString('base64');
 }
@@ -98,7 +99,7 @@ function groupsOf(served: readonly ServedVersion[]): readonly Group[] {
 function aggregatedResource(kind: Kind): JsonObject {
   return {
     resource: kind.resource,
-    responseKind: { group: '', version: '', kind: kind.kind },
+    responseKind: responseKindOf(kind, kind),
     scope: scopeOf(kind),
     singularResource: kind.singular,
     verbs: kind.verbs,
@@ -111,12 +112,20 @@ function aggregatedResource(kind: Kind): JsonObject {
 }
 
 function aggregatedSubresource(kind: Kind, sub: Subresource): JsonObject {
-  const isOwn = sub.group === kind.group && sub.version === kind.version;
   return {
     subresource: sub.name,
-    responseKind: { group: isOwn ? '' : sub.group, version: isOwn ? '' : sub.version, kind: sub.kind },
+    responseKind: responseKindOf(kind, sub),
     verbs: sub.verbs,
   };
+}
+
+/** Of what Kubernetes brings, its own group and version are left out. */
+function responseKindOf(kind: Kind, response: Kind | Subresource): JsonObject {
+  const isOwn = response.group === kind.group && response.version === kind.version;
+  const { group, version, kind: name } = response;
+  return isOwn && kind.custom === undefined
+    ? { group: '', version: '', kind: name }
+    : { group, version, kind: name };
 }
 
 function scopeOf(kind: Kind): 'Namespaced' | 'Cluster' {

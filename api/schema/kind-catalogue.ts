@@ -32,20 +32,27 @@ export interface KindCatalogue {
   onChange(handler: (change: KindChange) => void): Disposable;
 }
 
-/** A catalogue that begins with the given kinds. Others come after them: groups by the alphabet, versions by preference. */
+/**
+ * A catalogue that begins with the given kinds. Others come after them: groups by the alphabet, versions by preference. A change costs what
+ * changes: the list of all is put in order when somebody asks for it.
+ */
 export function createKindCatalogue(initial: readonly ServedVersion[] = builtInVersions): KindCatalogue {
   const handlers = new Set<(change: KindChange) => void>();
-  let versions = initial;
-  let byGroup = indexOf(versions);
+  const order = orderAfter(initial);
+  const byGroup = indexOf(initial);
+  let versions: readonly ServedVersion[] | undefined = initial;
   const findVersion = (group: string, version: string): ServedVersion | undefined =>
     byGroup.get(group)?.get(version);
-  const has = (kind: Kind): boolean => findVersion(kind.group, kind.version)?.kinds.includes(kind) === true;
+  const find = (group: string, version: string, resource: string): Kind | undefined =>
+    findVersion(group, version)?.byResource.get(resource);
+  const has = (kind: Kind): boolean => find(kind.group, kind.version, kind.resource) === kind;
   return {
     get versions() {
+      versions ??= [...byGroup.values()].flatMap((own) => [...own.values()]).toSorted(order);
       return versions;
     },
     findVersion,
-    find: (group, version, resource) => findVersion(group, version)?.byResource.get(resource),
+    find,
     findByName: (apiVersion, kind) => {
       const { group, version } = parseGroupVersion(apiVersion);
       return findVersion(group, version)?.byName.get(kind);
@@ -54,8 +61,8 @@ export function createKindCatalogue(initial: readonly ServedVersion[] = builtInV
     change: ({ removed = [], added = [] }) => {
       const real = { removed: removed.filter(has), added };
       if (real.removed.length === 0 && added.length === 0) return;
-      versions = changed(versions, real).toSorted(orderAfter(initial));
-      byGroup = indexOf(versions);
+      for (const served of changed(findVersion, real)) replace(byGroup, served);
+      versions = undefined;
       for (const handler of handlers) handler(real);
     },
     onChange: (handler) => {
@@ -67,29 +74,38 @@ export function createKindCatalogue(initial: readonly ServedVersion[] = builtInV
   };
 }
 
-function indexOf(
-  versions: readonly ServedVersion[],
-): ReadonlyMap<string, ReadonlyMap<string, ServedVersion>> {
+type ByGroup = Map<string, Map<string, ServedVersion>>;
+
+function indexOf(versions: readonly ServedVersion[]): ByGroup {
   const byGroup = Map.groupBy(versions, ({ group }) => group);
   return new Map(
     [...byGroup].map(([group, own]) => [group, new Map(own.map((served) => [served.version, served]))]),
   );
 }
 
-/** What is served then, in no order. Group versions that nothing happens to stay the same values. */
-function changed(versions: readonly ServedVersion[], { removed, added }: KindChange): ServedVersion[] {
+/** Puts a group version in its place; one without kinds goes. */
+function replace(byGroup: ByGroup, served: ServedVersion): void {
+  const { group, version, kinds } = served;
+  let own = byGroup.get(group);
+  if (own === undefined) byGroup.set(group, (own = new Map()));
+  if (kinds.length > 0) own.set(version, served);
+  else own.delete(version);
+  if (own.size === 0) byGroup.delete(group);
+}
+
+/** The group versions that something happens to, as they are then. */
+function changed(
+  findVersion: KindCatalogue['findVersion'],
+  { removed, added }: KindChange,
+): readonly ServedVersion[] {
   const gone = new Set(removed);
   const additions = Map.groupBy(added, formatGroupVersion);
-  const kept = versions.flatMap((served) => {
-    const own = additions.get(formatGroupVersion(served)) ?? [];
-    const left = served.kinds.filter((kind) => !gone.has(kind));
-    if (own.length === 0 && left.length === served.kinds.length) return [served];
-    const kinds = [...left, ...own];
-    return kinds.length === 0 ? [] : [checked(served, kinds)];
+  const touched = new Set([...removed, ...added].map(formatGroupVersion));
+  return [...touched].map((groupVersion) => {
+    const { group, version } = parseGroupVersion(groupVersion);
+    const left = findVersion(group, version)?.kinds.filter((kind) => !gone.has(kind)) ?? [];
+    return checked({ group, version }, [...left, ...(additions.get(groupVersion) ?? [])]);
   });
-  const known = new Set(versions.map(formatGroupVersion));
-  const fresh = [...additions].filter(([groupVersion]) => !known.has(groupVersion));
-  return [...kept, ...fresh.map(([groupVersion, kinds]) => checked(parseGroupVersion(groupVersion), kinds))];
 }
 
 function checked(groupVersion: GroupVersion, kinds: readonly Kind[]): ServedVersion {

@@ -1,34 +1,54 @@
 import type {
+  APIService,
+  CertificateSigningRequest,
   ClusterRole,
+  ClusterRoleBinding,
   ConfigMap,
   ControllerRevision,
   CronJob,
+  CSIDriver,
   CSINode,
+  CustomResourceDefinition,
   DaemonSet,
   Deployment,
   Endpoints,
   EndpointSlice,
   Event,
+  HorizontalPodAutoscaler,
+  Ingress,
+  IngressClass,
   IPAddress,
   Job,
   Lease,
   LimitRange,
+  MutatingWebhookConfiguration,
   Namespace,
+  NetworkPolicy,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
   Pod,
   PodDisruptionBudget,
+  PodTemplate,
   PriorityClass,
   ReplicaSet,
   ReplicationController,
+  ResourceClaim,
   ResourceQuota,
+  Role,
+  RoleBinding,
   RuntimeClass,
   Secret,
   Service,
   ServiceAccount,
   ServiceCIDR,
   StatefulSet,
+  StorageClass,
+  SubjectAccessReview,
+  TokenReview,
+  ValidatingAdmissionPolicy,
+  ValidatingWebhookConfiguration,
+  VolumeAttachment,
 } from '#api/generated/objects.ts';
 
 /** Names a kind for a typed client; T is the type of its objects. */
@@ -113,7 +133,79 @@ export const serviceCidrs: KindRef<ServiceCIDR> = ref(
   'ServiceCIDR',
   false,
 );
+export const certificateSigningRequests: KindRef<CertificateSigningRequest> = ref(
+  'certificates.k8s.io/v1/certificatesigningrequests',
+  'CertificateSigningRequest',
+  false,
+);
 export const ipAddresses: KindRef<IPAddress> = ref('networking.k8s.io/v1/ipaddresses', 'IPAddress', false);
+
+// Of clients outside this repository.
+export const apiServices: KindRef<APIService> = ref(
+  'apiregistration.k8s.io/v1/apiservices',
+  'APIService',
+  false,
+);
+export const clusterRoleBindings: KindRef<ClusterRoleBinding> = ref(
+  'rbac.authorization.k8s.io/v1/clusterrolebindings',
+  'ClusterRoleBinding',
+  false,
+);
+export const csiDrivers: KindRef<CSIDriver> = ref('storage.k8s.io/v1/csidrivers', 'CSIDriver', false);
+export const customResourceDefinitions: KindRef<CustomResourceDefinition> = ref(
+  'apiextensions.k8s.io/v1/customresourcedefinitions',
+  'CustomResourceDefinition',
+  false,
+);
+export const horizontalPodAutoscalers: KindRef<HorizontalPodAutoscaler> = ref(
+  'autoscaling/v2/horizontalpodautoscalers',
+  'HorizontalPodAutoscaler',
+);
+export const ingressClasses: KindRef<IngressClass> = ref(
+  'networking.k8s.io/v1/ingressclasses',
+  'IngressClass',
+  false,
+);
+export const ingresses: KindRef<Ingress> = ref('networking.k8s.io/v1/ingresses', 'Ingress');
+export const mutatingWebhookConfigurations: KindRef<MutatingWebhookConfiguration> = ref(
+  'admissionregistration.k8s.io/v1/mutatingwebhookconfigurations',
+  'MutatingWebhookConfiguration',
+  false,
+);
+export const networkPolicies: KindRef<NetworkPolicy> = ref(
+  'networking.k8s.io/v1/networkpolicies',
+  'NetworkPolicy',
+);
+export const podTemplates: KindRef<PodTemplate> = ref('/v1/podtemplates', 'PodTemplate');
+export const resourceClaims: KindRef<ResourceClaim> = ref(
+  'resource.k8s.io/v1/resourceclaims',
+  'ResourceClaim',
+);
+export const roleBindings: KindRef<RoleBinding> = ref(
+  'rbac.authorization.k8s.io/v1/rolebindings',
+  'RoleBinding',
+);
+export const roles: KindRef<Role> = ref('rbac.authorization.k8s.io/v1/roles', 'Role');
+export const storageClasses: KindRef<StorageClass> = ref(
+  'storage.k8s.io/v1/storageclasses',
+  'StorageClass',
+  false,
+);
+export const validatingAdmissionPolicies: KindRef<ValidatingAdmissionPolicy> = ref(
+  'admissionregistration.k8s.io/v1/validatingadmissionpolicies',
+  'ValidatingAdmissionPolicy',
+  false,
+);
+export const validatingWebhookConfigurations: KindRef<ValidatingWebhookConfiguration> = ref(
+  'admissionregistration.k8s.io/v1/validatingwebhookconfigurations',
+  'ValidatingWebhookConfiguration',
+  false,
+);
+export const volumeAttachments: KindRef<VolumeAttachment> = ref(
+  'storage.k8s.io/v1/volumeattachments',
+  'VolumeAttachment',
+  false,
+);
 
 /** `/api/v1/namespaces/NS/pods/NAME` and its like. */
 export function objectPath(
@@ -135,3 +227,14 @@ export function objectPath(
 export function apiVersionOf(kind: KindRef<unknown>): string {
   return kind.group === '' ? kind.version : `${kind.group}/${kind.version}`;
 }
+
+export const tokenReviews: KindRef<TokenReview> = ref(
+  'authentication.k8s.io/v1/tokenreviews',
+  'TokenReview',
+  false,
+);
+export const subjectAccessReviews: KindRef<SubjectAccessReview> = ref(
+  'authorization.k8s.io/v1/subjectaccessreviews',
+  'SubjectAccessReview',
+  false,
+);

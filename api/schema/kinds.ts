@@ -1,4 +1,5 @@
 import { resourceFacts, type ResourceFact } from '#api/facts/facts.ts';
+import type { CustomForm } from '#api/custom/custom-form.ts';
 import { viewOf } from '#api/kinds/views.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { builtInTypeName, builtInTypes } from './built-in-types.ts';
@@ -32,6 +33,8 @@ export interface Kind extends TypeRef {
   readonly subresources: readonly Subresource[];
   /** Of a version that shows what is stored as another's: how. */
   readonly storedAs?: StoredForm;
+  /** Of a kind that a client brought: what its definition says. */
+  readonly custom?: CustomForm;
 }
 
 /** The kind as which objects are stored, and what they look like on the way; kind and apiVersion are the caller's to set. */
@@ -89,7 +92,7 @@ export function findSubresource(kind: Kind, name: string): Subresource | undefin
 export function kindOfSubresource(kind: Kind, sub: Subresource): Kind {
   if (sub.kind === kind.kind && sub.group === kind.group) return kind;
   const { group, version, schema, typeName, verbs } = sub;
-  const { storedAs: _storedAs, ...own } = kind; // A Scale is not what is stored of its workload.
+  const { storedAs: _storedAs, custom: _custom, ...own } = kind; // A Scale is not what is stored of its workload.
   return { ...own, group, version, kind: sub.kind, schema, typeName, verbs, subresources: [] };
 }
 

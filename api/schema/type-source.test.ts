@@ -62,7 +62,7 @@ describe('a kind with types of its own', () => {
     {
       at: { places: { a: 1 } },
       complaint:
-        'json: cannot unmarshal number into Go struct field WidgetSpec.spec.places.a of type v1.WidgetPart',
+        'json: cannot unmarshal number into Go struct field WidgetSpec.spec.places of type v1.WidgetPart',
     },
   ])('has no field of another type: $complaint', ({ at, complaint }) => {
     expect(() => decode({ spec: at }, 'Ignore')).toThrow(complaint);

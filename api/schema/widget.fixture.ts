@@ -1,6 +1,6 @@
 import type { Kind } from './kinds.ts';
 import { builtInTypes } from './built-in-types.ts';
-import type { SchemaField, SchemaType, TypeSource } from './type-source.ts';
+import type { SchemaField, SchemaType, TypeSource, TypeTexts } from './type-source.ts';
 
 /*
  * A kind that no facts know: what a client would bring. Its fields are shown as they were given, as those of custom resources are.
@@ -54,10 +54,15 @@ const types: ReadonlyMap<string, SchemaType> = new Map([
   struct('WidgetStatus', { ready: field('bool') }),
 ]);
 
+const texts: Readonly<Record<string, TypeTexts>> = {
+  'example.com.v1.Widget': { '': 'Widget is what a client brought.', spec: 'spec says what it is to be.' },
+};
+
 /** Its types, and what they refer to of Kubernetes'. */
 export const widgetTypes: TypeSource = {
   fillsDefaults: true,
   find: (name) => types.get(name) ?? builtInTypes.find(name),
+  textsOf: (name) => texts[name] ?? builtInTypes.textsOf?.(name),
 };
 
 const type = { schema: widgetTypes, typeName: 'example.com.v1.Widget' };

@@ -1,11 +1,10 @@
-import { familyOfIp } from '#base/ip.ts';
-import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { familiesToServe, type ServiceFamily } from './families.ts';
 
-/** What a Service still lacks and an allocator has to give. */
+/** What a Service still lacks and an allocator has to give: an address of each of the families, ports. */
 export interface ServiceNeeds {
-  readonly clusterIp: boolean;
+  readonly clusterIps: readonly ServiceFamily[];
   /** Indexes into spec.ports. */
   readonly nodePorts: readonly number[];
   readonly healthCheckPort: boolean;
@@ -18,9 +17,9 @@ export interface ServiceClaims {
   readonly nodePorts: readonly number[];
 }
 
-/** What a Service was given: an address, node ports by index into spec.ports, the port of its health checks. */
+/** What a Service was given: addresses, node ports by index into spec.ports, the port of its health checks. */
 export interface ServiceGifts {
-  readonly clusterIp?: string;
+  readonly clusterIps?: readonly string[];
   readonly nodePorts?: ReadonlyMap<number, number>;
   readonly healthCheckPort?: number;
 }
@@ -39,39 +38,12 @@ export function serviceNeeds(service: JsonObject): ServiceNeeds {
   const lacksNodePort = (port: JsonObject): boolean =>
     port['nodePort'] === undefined || port['nodePort'] === 0;
   return {
-    clusterIp: spec['type'] !== 'ExternalName' && stringOf(spec['clusterIP']) === '',
+    clusterIps: familiesToServe(spec),
     nodePorts: wantsNodePorts
       ? objectsOf(spec['ports']).flatMap((port, index) => (lacksNodePort(port) ? [index] : []))
       : [],
     healthCheckPort: needsHealthCheckPort(spec) && numberOf(spec['healthCheckNodePort']) === 0,
   };
-}
-
-/**
- * Complaints about address families that this cluster does not have: it has IPv4. A headless Service whose endpoints somebody
- * else writes may have any. (registry/core/service initIPFamilyFields)
- */
-export function familyErrors(service: JsonObject): readonly FieldError[] {
-  const spec = objectOf(service['spec']);
-  const hasSelector = Object.keys(objectOf(spec['selector'])).length > 0;
-  if (spec['type'] === 'ExternalName' || (spec['clusterIP'] === 'None' && !hasSelector)) return [];
-  const policy = spec['ipFamilyPolicy'];
-  return [
-    ...(policy === 'RequireDualStack'
-      ? [
-          invalidField(
-            'spec.ipFamilyPolicy',
-            policy,
-            'this cluster is not configured for dual-stack services',
-          ),
-        ]
-      : []),
-    ...listOf(spec['ipFamilies']).flatMap((family, index) =>
-      family === 'IPv6'
-        ? [invalidField(`spec.ipFamilies[${index}]`, family, 'not configured on this cluster')]
-        : [],
-    ),
-  ];
 }
 
 /** What the Service has, to be reserved or released. */
@@ -86,12 +58,11 @@ export function serviceClaims(service: JsonObject): ServiceClaims {
   };
 }
 
-/** The Service with what was allocated, and clusterIPs, ipFamilies and ipFamilyPolicy that follow from it. */
+/** The Service, whose families are settled, with what was allocated. */
 export function withServiceAllocation(service: JsonObject, given: ServiceGifts): JsonObject {
   const spec = objectOf(service['spec']);
   if (spec['type'] === 'ExternalName') return service;
-  const clusterIp = stringOf(spec['clusterIP']) || stringOf(listOf(spec['clusterIPs'])[0]) || given.clusterIp;
-  const family = familyOfIp(clusterIp ?? '') === 6 ? 'IPv6' : 'IPv4';
+  const clusterIPs = [...listOf(spec['clusterIPs']), ...(given.clusterIps ?? [])];
   const ports = objectsOf(spec['ports']).map((port, index) => {
     const nodePort = given.nodePorts?.get(index);
     return nodePort === undefined ? port : { ...port, nodePort };
@@ -99,11 +70,7 @@ export function withServiceAllocation(service: JsonObject, given: ServiceGifts):
   return withPath(service, 'spec', {
     ...spec,
     ...(at(spec, 'ports') === undefined ? {} : { ports }),
-    ...(clusterIp === undefined ? {} : { clusterIP: clusterIp }),
+    ...(clusterIPs.length === 0 ? {} : { clusterIP: clusterIPs[0], clusterIPs }),
     ...(given.healthCheckPort === undefined ? {} : { healthCheckNodePort: given.healthCheckPort }),
-    clusterIPs:
-      listOf(spec['clusterIPs']).length > 0 ? spec['clusterIPs'] : clusterIp === undefined ? [] : [clusterIp],
-    ipFamilies: listOf(spec['ipFamilies']).length > 0 ? spec['ipFamilies'] : [family],
-    ipFamilyPolicy: spec['ipFamilyPolicy'] ?? 'SingleStack',
   });
 }

@@ -61,20 +61,16 @@ function isExternal(spec: JsonObject): boolean {
   return needsNodePorts(spec) || (needsClusterIp(spec) && listOf(spec['externalIPs']).length > 0);
 }
 
+/** Both fields of addresses, as who knows one of them meant it. What families follow is settled later (families.ts). */
 function keepClusterIps(before: JsonObject, spec: JsonObject): JsonObject {
-  const first = stringOf(listOf(spec['clusterIPs'])[0]);
-  const given = stringOf(spec['clusterIP']) || first;
-  const kept = given === '' ? before['clusterIP'] : given;
-  const isSame = kept === before['clusterIP'];
-  const withIp = withDefault(
-    { ...spec, clusterIP: kept },
-    'clusterIPs',
-    isSame ? before['clusterIPs'] : [kept],
-  );
-  return ['ipFamilies', 'ipFamilyPolicy'].reduce(
-    (next, field) => withDefault(next, field, before[field]),
-    withIp,
-  );
+  const given = stringOf(spec['clusterIP']);
+  const kept = given === '' ? stringOf(before['clusterIP']) : given;
+  const isListLeft = equalJson(before['clusterIPs'], spec['clusterIPs']);
+  if (kept === before['clusterIP'])
+    return withDefault({ ...spec, clusterIP: kept }, 'clusterIPs', before['clusterIPs']);
+  return isListLeft || listOf(spec['clusterIPs']).length === 0
+    ? { ...spec, clusterIP: kept, clusterIPs: [kept] }
+    : { ...spec, clusterIP: kept };
 }
 
 function keepNodePorts(before: JsonObject, spec: JsonObject): JsonObject {

@@ -1,6 +1,7 @@
 import { decodeObject } from '#api/wire/decode.ts';
 import { at, equalJson, memberOf, objectOf, stringOf, withPath } from '#api/wire/json.ts';
 import { findSubresource, type Kind } from '#api/schema/kinds.ts';
+import { keepsMetadata } from '#api/kinds/reset.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { CreateContext } from '#api/kinds/rules.ts';
 import { writeStatus } from '#api/kinds/status-part.ts';
@@ -34,7 +35,7 @@ export function prepareUpdate(
       : updatePart(kind, { old, object: withoutForeignLabels(kind, old, object), subresource });
   const updated = {
     ...written,
-    metadata: updateMetadata(objectOf(old['metadata']), objectOf(written['metadata'])),
+    metadata: withOwnersOf(object, updateMetadata(objectOf(old['metadata']), objectOf(written['metadata']))),
   };
   return withGeneration(kind, old, updated);
 }
@@ -69,6 +70,7 @@ function createMetadata(kind: Kind, given: JsonObject, context: CreateContext): 
     deletionTimestamp: _deletionTimestamp,
     deletionGracePeriodSeconds: _deletionGracePeriodSeconds,
     generation: _generation,
+    managedFields,
     ...rest
   } = given;
   const prefix = stringOf(given['generateName']);
@@ -80,6 +82,7 @@ function createMetadata(kind: Kind, given: JsonObject, context: CreateContext): 
     uid: context.uid,
     ...(tracksGeneration(kind) ? { generation: 1 } : {}),
     creationTimestamp: formatTime(context.now),
+    ...(managedFields === undefined ? {} : { managedFields }),
   };
 }
 
@@ -93,6 +96,13 @@ function updateMetadata(old: JsonObject, given: JsonObject): JsonObject {
   }
   delete kept['selfLink'];
   return kept;
+}
+
+/** Who owns what is told by whoever changes the object, whatever part of it is written. Last, as the API shows it. */
+function withOwnersOf(object: JsonObject, metadata: JsonObject): JsonObject {
+  const { managedFields: _old, ...rest } = metadata;
+  const managedFields = at(object, 'metadata.managedFields');
+  return managedFields === undefined ? rest : { ...rest, managedFields };
 }
 
 const serverOwned = [
@@ -126,7 +136,8 @@ function updatePart(
   { old, object, subresource }: { old: JsonObject; object: JsonObject; subresource: string },
 ): JsonObject {
   if (subresource === 'status') {
-    const written = writeStatus(old, object);
+    const parts = writeStatus(old, object);
+    const written = keepsMetadata(kind, subresource) ? { ...parts, metadata: old['metadata'] } : parts;
     return rulesOf(kind).prepareStatusUpdate?.(old, written) ?? written;
   }
   return memberOf(rulesOf(kind).parts, subresource)?.write(old, object) ?? old;
@@ -134,14 +145,14 @@ function updatePart(
 
 function withGeneration(kind: Kind, old: JsonObject, updated: JsonObject): JsonObject {
   const generation = at(old, 'metadata.generation');
-  if (!tracksGeneration(kind) || equalJson(desiredOf(old), desiredOf(updated))) return updated;
+  if (!tracksGeneration(kind) || equalJson(desiredOf(kind, old), desiredOf(kind, updated))) return updated;
   const next = (typeof generation === 'number' ? generation : 0) + 1;
   return withPath(updated, 'metadata.generation', next);
 }
 
-function desiredOf(object: JsonObject): JsonObject {
-  const { metadata: _metadata, status: _status, kind: _kind, apiVersion: _apiVersion, ...desired } = object;
-  return desired;
+function desiredOf(kind: Kind, object: JsonObject): JsonObject {
+  const { metadata: _metadata, status, kind: _kind, apiVersion: _apiVersion, ...desired } = object;
+  return kind.custom?.statusIsBody === true ? { ...desired, status } : desired;
 }
 
 /** Kubelets register Nodes with their status; kinds without the subresource (reviews) have a status of their own. */

@@ -21,7 +21,10 @@ export interface TableRow {
 }
 
 /** The columns of a kind's Table; a kind without a printer of its own has Name and Created At. */
-export function tableColumns(kind: Pick<Kind, 'group' | 'version' | 'resource'>): readonly TableColumn[] {
+export function tableColumns(
+  kind: Pick<Kind, 'group' | 'version' | 'resource' | 'custom'>,
+): readonly TableColumn[] {
+  if (kind.custom !== undefined) return kind.custom.columns;
   const path = `${kind.group === '' ? '' : kind.group}/${kind.version}/${kind.resource}`;
   const columns = columnFacts().columns[path] ?? [
     ['Name', 'string', 0],
@@ -38,19 +41,23 @@ export function tableColumns(kind: Pick<Kind, 'group' | 'version' | 'resource'>)
 
 /** The cells (and conditions) of one object; `now` is in milliseconds since the epoch. */
 export function tableRow(
-  kind: Pick<Kind, 'group' | 'version' | 'kind' | 'resource'>,
+  kind: Pick<Kind, 'group' | 'version' | 'kind' | 'resource' | 'custom'>,
   object: JsonObject,
   now: number,
 ): TableRow {
   const rules = rulesOf(kind);
   const cells = rules.cells?.(object, now) ?? plainCells(kind, object, now);
   const conditions = rules.rowConditions?.(object);
-  return { cells: cells.map((cell) => cell ?? ''), ...(conditions === undefined ? {} : { conditions }) };
+  const isCustom = kind.custom !== undefined; // Whose cells may be null.
+  return {
+    cells: isCustom ? cells : cells.map((cell) => cell ?? ''),
+    ...(conditions === undefined ? {} : { conditions }),
+  };
 }
 
 /** A kind without a printer: its name, then its age, or its timestamp where the column is a date. */
 function plainCells(
-  kind: Pick<Kind, 'group' | 'version' | 'resource'>,
+  kind: Pick<Kind, 'group' | 'version' | 'resource' | 'custom'>,
   object: JsonObject,
   now: number,
 ): readonly unknown[] {

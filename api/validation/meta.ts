@@ -6,6 +6,7 @@ import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { dnsLabel, dnsSubdomain, formatErrors, qualifiedName, type Format } from './format.ts';
 import { annotationErrors, labelErrors } from './labels.ts';
+import { managedFieldsErrors } from './managed-fields.ts';
 
 /** Complaints about the metadata of an object of the kind. */
 export function validateMeta(
@@ -22,6 +23,7 @@ export function validateMeta(
     ...annotationErrors(metadata['annotations'], 'metadata.annotations'),
     ...ownerErrors(objectsOf(metadata['ownerReferences'])),
     ...finalizerErrors(rules, listOf(metadata['finalizers']).map(stringOf)),
+    ...managedFieldsErrors(metadata['managedFields'], 'metadata.managedFields'),
   ];
 }
 

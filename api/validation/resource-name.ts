@@ -56,7 +56,8 @@ function isNative(name: string): boolean {
   return !name.includes('/') || name.includes('kubernetes.io/');
 }
 
-function isExtendedResource(name: string): boolean {
+/** Whether it is a device or the like of somebody else, named by a domain. */
+export function isExtendedResource(name: string): boolean {
   // It must be a name behind `requests.`, too: as a quota has it.
   return !isNative(name) && !name.startsWith('requests.') && qualifiedName(`requests.${name}`).length === 0;
 }

@@ -8,7 +8,6 @@ import {
 } from '#api/errors/field-error.ts';
 import { at, listOf, numberOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { familyOfIp } from '#base/ip.ts';
 import {
   dnsLabel,
   dnsSubdomain,
@@ -17,9 +16,10 @@ import {
   portNumberText,
   qualifiedName,
 } from './format.ts';
-import { endpointIpErrors, ipText } from './address.ts';
+import { endpointIpErrors, ipErrors } from './address.ts';
 import { portReferenceErrors } from './pod/handlers.ts';
 import { labelErrors } from './labels.ts';
+import { clusterAddressErrors, clusterAddressUpdateErrors } from '#api/service/cluster-addresses.ts';
 import { loadBalancerErrors, loadBalancerUpdateErrors } from './service-load-balancer.ts';
 
 /** Complaints about a Service. */
@@ -38,20 +38,7 @@ export function validateService(service: JsonObject): readonly FieldError[] {
 /** Complaints about an update of a Service. */
 export function validateServiceUpdate(old: JsonObject, service: JsonObject): readonly FieldError[] {
   const [before, after] = [objectOf(old['spec']), objectOf(service['spec'])];
-  return [...clusterIpUpdateErrors(before, after), ...loadBalancerUpdateErrors(before, after)];
-}
-
-function clusterIpUpdateErrors(before: JsonObject, after: JsonObject): readonly FieldError[] {
-  const hadIp = before['type'] !== 'ExternalName' && stringOf(before['clusterIP']) !== '';
-  if (!hadIp || after['type'] === 'ExternalName') return [];
-  const isSame = listOf(before['clusterIPs'])[0] === listOf(after['clusterIPs'])[0];
-  const errors = isSame
-    ? []
-    : [invalidField('spec.clusterIPs[0]', after['clusterIPs'] ?? [], 'may not change once set')];
-  const [oldFamily, newFamily] = [before, after].map((spec) => listOf(spec['ipFamilies'])[0]);
-  return oldFamily === newFamily
-    ? errors
-    : [...errors, invalidField('spec.ipFamilies[0]', after['ipFamilies'] ?? [], 'may not change once set')];
+  return [...clusterAddressUpdateErrors(before, after), ...loadBalancerUpdateErrors(before, after)];
 }
 
 function portsErrors(spec: JsonObject): readonly FieldError[] {
@@ -113,10 +100,9 @@ function typeErrors(spec: JsonObject): readonly FieldError[] {
   const { type, clusterIP } = spec;
   if (type === 'ExternalName') {
     const name = stringOf(spec['externalName']).replace(/\.$/, '');
-    const address =
-      stringOf(clusterIP) === ''
-        ? []
-        : [forbiddenField('spec.clusterIPs', 'may not be set when `type` is ExternalName')];
+    const address = namelessFields(spec).map((field) =>
+      forbiddenField(`spec.${field}`, 'may not be set when `type` is ExternalName'),
+    );
     if (name === '') return [...address, requiredField('spec.externalName')];
     return [...address, ...formatErrors('spec.externalName', name, dnsSubdomain)];
   }
@@ -126,21 +112,22 @@ function typeErrors(spec: JsonObject): readonly FieldError[] {
   return [];
 }
 
-function addressErrors(spec: JsonObject): readonly FieldError[] {
-  const addresses = listOf(spec['clusterIPs']);
-  const first = stringOf(spec['clusterIP']);
-  if (addresses.length > 0 && first !== '' && addresses[0] !== first) {
-    return [invalidField('spec.clusterIPs', addresses, 'first value must match `clusterIP`')];
-  }
-  const isAddress = (value: unknown): boolean =>
-    value === 'None' || value === '' || familyOfIp(stringOf(value)) !== undefined;
+/** What is said of addresses of a Service that has none. */
+function namelessFields(spec: JsonObject): readonly string[] {
+  const { clusterIP, clusterIPs, ipFamilies, ipFamilyPolicy } = spec;
   return [
-    ...addresses.flatMap((address, index) =>
-      isAddress(address) ? [] : [invalidField(`spec.clusterIPs[${index}]`, address, ipText)],
-    ),
-    ...(addresses.length === 0 && !isAddress(first)
-      ? [invalidField('spec.clusterIPs[0]', first, ipText)]
-      : []),
+    ...(stringOf(clusterIP) === '' && listOf(clusterIPs).length === 0 ? [] : ['clusterIPs']),
+    ...(listOf(ipFamilies).length === 0 ? [] : ['ipFamilies']),
+    ...(ipFamilyPolicy === undefined ? [] : ['ipFamilyPolicy']),
+  ];
+}
+
+function addressErrors(spec: JsonObject): readonly FieldError[] {
+  const first = stringOf(spec['clusterIP']);
+  const isLone = listOf(spec['clusterIPs']).length === 0 && first !== '' && first !== 'None';
+  return [
+    ...clusterAddressErrors(spec),
+    ...(isLone ? ipErrors('spec.clusterIPs[0]', first) : []),
     ...listOf(spec['externalIPs']).flatMap((address, index) =>
       endpointIpErrors(`spec.externalIPs[${index}]`, address),
     ),

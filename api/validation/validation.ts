@@ -44,7 +44,7 @@ function updateFaults(
   const changes = (): readonly FieldError[] => validate?.(old, object) ?? [];
   if (subresource !== undefined && part?.checksAll !== true) return [...meta, ...changes()];
   // What is stored was accepted once: it must stay possible to label it, and to let go of it.
-  const isSame = isSameBody(old, object);
+  const isSame = isSameBody(old, object, kind.custom?.statusIsBody);
   const own = isSame ? [] : (rules.validate?.(object, old) ?? []);
   return distinct([...meta, ...own, ...changes()], () => (isSame ? [] : schemaErrors(kind, object)));
 }
@@ -54,9 +54,9 @@ function schemaErrors(kind: Kind, object: JsonObject): readonly FieldError[] {
 }
 
 /** Whether the two say the same, but for metadata and status. */
-function isSameBody(old: JsonObject, object: JsonObject): boolean {
+function isSameBody(old: JsonObject, object: JsonObject, statusIsBody = false): boolean {
   const isSame = (key: string): boolean =>
-    key === 'metadata' || key === 'status' || equalJson(old[key], object[key]);
+    key === 'metadata' || (key === 'status' && !statusIsBody) || equalJson(old[key], object[key]);
   return Object.keys(old).every(isSame) && Object.keys(object).every(isSame);
 }
 

@@ -23,6 +23,7 @@ export function objectWarnings(
 
 /** What every request for a kind is told that goes by another name now (prerelease-lifecycle of k8s.io/api). */
 export function deprecationWarning(kind: Kind): string | undefined {
+  if (kind.custom !== undefined) return kind.custom.deprecation;
   const { deprecated } = rulesOf(kind);
   if (deprecated === undefined) return undefined;
   const { since, use } = deprecated;

@@ -141,7 +141,11 @@ describe('parseYaml()', () => {
   });
 
   it('names a key that was given twice, and keeps the last', () => {
-    expect(parseYaml('a:\n  b: 1\n  b: 2')).toEqual({ value: { a: { b: 2 } }, duplicateFields: ['b'] });
+    expect(parseYaml('a:\n  b: 1\n  b: 2')).toEqual({
+      value: { a: { b: 2 } },
+      duplicateFields: ['b'],
+      duplicateLine: 3,
+    });
   });
 
   it('refuses documents that grow without bound', () => {
@@ -199,6 +203,10 @@ describe('encodeYaml()', () => {
     expect(text).toBe(
       'apiVersion: v1\ndata:\n  a: "yes"\n  "n": |\n    l1\n    l2\nkind: ConfigMap\nl:\n- b: 1\nmetadata:\n  name: x\n',
     );
+  });
+
+  it.each(['+0o7', '-0o0', '0o1', '+0x1', '0b1', '1_0', '08'])('quotes %s, a number to go-yaml', (text) => {
+    expect(encodeYaml({ [text]: text })).toBe(`"${text}": "${text}"\n`);
   });
 
   it('is read back as it was', () => {

@@ -1,5 +1,5 @@
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
-import type { NumberLiterals } from './decode.ts';
+import type { NumberLiterals } from '#api/schema/type-source.ts';
 import { isObject } from './json.ts';
 import { parseJsonStrict } from './parse-json.ts';
 import { decodeProtobufBody, protobufMediaType } from './protobuf.ts';

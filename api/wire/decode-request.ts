@@ -1,8 +1,8 @@
 import { isPodwrightError } from '#base/errors.ts';
 import type { DecodedBody } from './body.ts';
 import { decodeObject } from './decode.ts';
-import { tooManyField } from '#api/errors/field-error.ts';
-import { at, numberOf, stringOf } from './json.ts';
+import { invalidField, tooManyField } from '#api/errors/field-error.ts';
+import { at, isObject, numberOf, stringOf, withPath } from './json.ts';
 import { currentApiVersion, formatGroupVersion, parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { badRequest, cannotBeHandled, invalid } from '#api/errors/status.ts';
@@ -20,7 +20,8 @@ export function decodeRequest(
   body: DecodedBody,
   fieldValidation: FieldValidation,
 ): { readonly object: JsonObject; readonly warnings: readonly string[] } {
-  checkKind(kind, body);
+  if (kind.custom === undefined) checkKind(kind, body);
+  else checkCustomKind(kind, body);
   const { object, unknownFields } = decodeOrRefuse(kind, body);
   const complaints = [
     ...unknownFields.map((path) => `unknown field "${path}"`),
@@ -29,8 +30,23 @@ export function decodeRequest(
   if (fieldValidation === 'Strict' && complaints.length > 0) {
     throw cannotBeHandled(kind, `strict decoding error: ${complaints.join(', ')}`);
   }
-  const typed = { ...object, apiVersion: formatGroupVersion(kind), kind: kind.kind };
+  const owned = withEmptyOwners(body.value, object);
+  const typed = {
+    ...(kind.custom === undefined || kind.namespaced
+      ? owned
+      : withPath(owned, 'metadata.namespace', undefined)),
+    apiVersion: formatGroupVersion(kind),
+    kind: kind.kind,
+  };
   return { object: typed, warnings: fieldValidation === 'Warn' ? complaints : [] };
+}
+
+/** An empty list of owners is not the same as none: it wipes them. */
+function withEmptyOwners(given: unknown, object: JsonObject): JsonObject {
+  const managedFields = at(given, 'metadata.managedFields');
+  return Array.isArray(managedFields) && managedFields.length === 0
+    ? withPath(object, 'metadata.managedFields', [])
+    : object;
 }
 
 function decodeOrRefuse(
@@ -49,6 +65,35 @@ function decodeOrRefuse(
     throw error;
   }
 }
+
+/** Custom objects have to say what they are, and the version must be that of the URL. @throws {E_API} 400 or 422, as upstream's decoder */
+function checkCustomKind(kind: Kind, { value, kind: name, apiVersion = '' }: DecodedBody): void {
+  const text = (JSON.stringify(value) ?? '').slice(0, bodyCharsMax);
+  const start = `${text.slice(0, bodyStartChars)} ...`;
+  const unrecognized = `the object provided is unrecognized (must be of type ${kind.kind})`;
+  if (!isObject(value)) {
+    const type = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value;
+    const struct = String.raw`struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }`;
+    throw badRequest(
+      `${unrecognized}: couldn't get version/kind; json parse error: json: cannot unmarshal ${type} into Go value of type ${struct} (${Buffer.from(text).toString('hex')})`,
+    );
+  }
+  if (name === undefined)
+    throw badRequest(`${unrecognized}: Object 'Kind' is missing in '${text}' (${start})`);
+  const wanted = formatGroupVersion(kind);
+  if (apiVersion !== wanted) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${wanted})`,
+    );
+  }
+  if (name === kind.kind) return;
+  const fault = invalidField('kind', name, `must be ${kind.kind}`);
+  throw invalid({ group: kind.group, kind: name }, stringOf(at(value, 'metadata.name')), [fault]);
+}
+
+/** Of a body that is no object of a custom kind: how much an error shows of it. */
+const bodyCharsMax = 1000;
+const bodyStartChars = 30;
 
 /** Missing ones are filled from the URL; others must be the kind's own. */
 function checkKind(kind: Kind, body: DecodedBody): void {

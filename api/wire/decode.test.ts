@@ -59,7 +59,7 @@ describe('decodeObject()', () => {
     ],
     [
       { metadata: { labels: { a: 1 } } },
-      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels.a of type string',
+      'json: cannot unmarshal number into Go struct field ObjectMeta.metadata.labels of type string',
     ],
     [
       { spec: { template: { spec: { containers: {} } } } },

@@ -2,16 +2,15 @@ import { PodwrightError } from '#base/errors.ts';
 import { cloneJson, isObject, setOwn, type Draft } from './json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
-import { containerOf, type SchemaField, type TypeRef, type TypeSource } from '#api/schema/type-source.ts';
+import {
+  containerOf,
+  type DecodedObject,
+  type NumberLiterals,
+  type SchemaField,
+  type TypeRef,
+  type TypeSource,
+} from '#api/schema/type-source.ts';
 import { formatMicroTime, formatTime, parseTime } from '#api/meta/time.ts';
-
-/** What came of a JSON value. */
-export interface DecodedObject {
-  /** Normalised, with only known fields; shares nothing with the input. kind and apiVersion stay as they came. */
-  readonly object: JsonObject;
-  /** Paths of the fields that were dropped: `spec.containers[0].bogus`. At most `unknownFieldCountMax`. */
-  readonly unknownFields: readonly string[];
-}
 
 /** Beyond this many unknown fields, more are dropped without mention. */
 export const unknownFieldCountMax = 100;
@@ -23,17 +22,19 @@ export const unknownFieldCountMax = 100;
  * @throws {E_INVALID} with Go's text: `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`
  */
 export function decodeObject(type: TypeRef, input: unknown, literals?: NumberLiterals): DecodedObject {
+  const whole = type.schema.decode?.(type.typeName, input, literals);
+  if (whole !== undefined) return whole;
   const walk: Walk = { path: [], struct: '', unknownFields: [], literals };
   const object = typeDecoder(scopeOf(type.schema), type.typeName)(input, walk);
   return { object: isObject(object) ? object : {}, unknownFields: walk.unknownFields };
 }
 
-/** Whole numbers that were written as fractions or with an exponent, by their paths: Go takes them for no integers. */
-export type NumberLiterals = ReadonlyMap<string, string>;
+/** A field, an item, or what stands under a key of a map: Go's errors do not name keys. */
+type PathPart = string | number | { readonly key: string };
 
 /** Where the walk is, and what it has dropped. */
 interface Walk {
-  readonly path: (string | number)[];
+  readonly path: PathPart[];
   struct: string;
   readonly unknownFields: string[];
   readonly literals: NumberLiterals | undefined;
@@ -79,8 +80,9 @@ function typeDecoder(scope: Scope, typeName: string): Decode {
 }
 
 function makeTypeDecoder(scope: Scope, typeName: string): Decode {
-  const fields = scope.source.find(typeName)?.fields;
-  if (fields === undefined) return cloneJson; // A union of shapes (JSONSchemaPropsOrBool) or free-form JSON.
+  const { fields, objectsAre } = scope.source.find(typeName) ?? {};
+  if (objectsAre !== undefined) return unionDecoder(scope, objectsAre);
+  if (fields === undefined) return cloneJson; // Free-form JSON.
   const short = typeName.slice(typeName.lastIndexOf('.') + 1);
   let plan: StructPlan | undefined; // Made on first use, for types contain themselves.
   return (value, walk) => {
@@ -88,6 +90,16 @@ function makeTypeDecoder(scope: Scope, typeName: string): Decode {
     plan ??= planStruct(scope, fields);
     return decodeStruct(value, walk, { plan, short });
   };
+}
+
+/** A bool, a text, a struct, or a list of these. */
+function unionDecoder(scope: Scope, objectsAre: string): Decode {
+  const decode: Decode = (value, walk) => {
+    if (Array.isArray(value)) return value.map((item: unknown) => decode(item, walk));
+    if (!isObject(value)) return value;
+    return typeDecoder(scope, objectsAre)(value, { ...walk, unknownFields: [] });
+  };
+  return decode;
 }
 
 function decodeStruct(value: JsonObject, walk: Walk, type: { plan: StructPlan; short: string }): Draft {
@@ -218,7 +230,7 @@ function mapDecoder(scope: Scope, item: string): Decode {
     const { struct } = walk;
     const out: Draft = {};
     for (const key of Object.keys(value)) {
-      walk.path.push(key);
+      walk.path.push({ key });
       walk.struct = struct;
       setOwn(out, key, value[key] === null ? zero(walk) : decode(value[key], walk));
       walk.path.pop();
@@ -300,9 +312,13 @@ function noteUnknown(walk: Walk, key: string): void {
     walk.unknownFields.push(formatPath([...walk.path, key]));
 }
 
-function formatPath(path: readonly (string | number)[]): string {
+function formatPath(path: readonly PathPart[]): string {
   return path
-    .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .map((part, index) => {
+      if (typeof part === 'number') return `[${part}]`;
+      const name = typeof part === 'string' ? part : part.key;
+      return index === 0 ? name : `.${name}`;
+    })
     .join('');
 }
 

@@ -8,10 +8,13 @@ import {
   mergeTag,
   NOT_RESOLVED,
   nullYaml11Tag,
+  SCALAR_STYLE_DOUBLE_QUOTED,
   Schema,
   seqTag,
   strTag,
+  visit,
   YAMLException,
+  type Document,
 } from 'js-yaml';
 import type { StrictJson } from './parse-json.ts';
 import { tooManyValues, valueCountMax } from './value-count.ts';
@@ -60,12 +63,17 @@ const kubernetesSchema = new Schema([
   floatTag,
 ]);
 
+/** As of JSON, with the line, from 1, of what was said twice. */
+export interface YamlDocument extends StrictJson {
+  readonly duplicateLine?: number;
+}
+
 /**
  * YAML as Kubernetes reads it (sigs.k8s.io/yaml). An empty document is null; of duplicate keys the last counts.
  * @throws {E_API} 413 for more values than `valueCountMax`
  * @throws {E_INVALID}
  */
-export function parseYaml(text: string): StrictJson {
+export function parseYaml(text: string): YamlDocument {
   checkSigns(text);
   const first = tryLoad(text, false);
   if (first.error === undefined) return { value: valueOf(first.value, text), duplicateFields: [] };
@@ -74,7 +82,11 @@ export function parseYaml(text: string): StrictJson {
   if (second.error !== undefined) throw notYaml(second.error);
   const line = text.split('\n')[first.error.mark?.line ?? 0] ?? '';
   const key = /^[\s-]*["']?([^"':\s]+)/.exec(line)?.[1] ?? '';
-  return { value: valueOf(second.value, text), duplicateFields: [key] };
+  return {
+    value: valueOf(second.value, text),
+    duplicateFields: [key],
+    duplicateLine: (first.error.mark?.line ?? 0) + 1,
+  };
 }
 
 function valueOf(loaded: unknown, text: string): unknown {
@@ -90,6 +102,15 @@ export function encodeYaml(value: unknown): string {
     noRefs: true,
     lineWidth: -1,
     quoteStyle: 'double',
+    transform: quoteIntegers,
+  });
+}
+
+/** Texts that are numbers to go-yaml and none to the library: `+0o7`. */
+function quoteIntegers(documents: Document[]): void {
+  visit(documents, (node) => {
+    if (node.kind === 'scalar' && node.tag === strTag.tagName && resolveInteger(node.value) !== undefined)
+      node.style = SCALAR_STYLE_DOUBLE_QUOTED;
   });
 }
 

@@ -88,14 +88,14 @@ test('all that a server issued is renewed while it runs, and a watch goes on', a
     for await (const event of watch) if (event.type !== 'BOOKMARK') seen.push(event.object.metadata?.name);
   })().catch(() => undefined);
   await client.create(configMaps, { metadata: { name: 'before', namespace: 'a' } });
-  await vi.waitFor(() => expect(seen).toEqual(['before']));
+  await vi.waitFor(() => expect(seen).toEqual(['before']), { timeout: 60_000 });
 
   expect(await renewOnce(keeping())).toEqual([]); // Nothing is due.
   ageing.advance(344 * dayMs);
   using _keeping = keepCertificates(keeping());
   ageing.advance(dayMs / 4);
   // The key is written after the certificate.
-  await vi.waitFor(() => expect(nodeFiles()[2]).not.toBe(node[2]), { timeout: 20_000 });
+  await vi.waitFor(() => expect(nodeFiles()[2]).not.toBe(node[2]), { timeout: 60_000 });
 
   expect(await shownSerial()).not.toBe(serial);
   expect(readFileSync(kubeconfig(), 'utf8')).not.toBe(admin);
@@ -105,7 +105,7 @@ test('all that a server issued is renewed while it runs, and a watch goes on', a
   expect(certificate.validToDate.getTime() - Date.now()).toBeGreaterThan(300 * dayMs);
   expect(renewed.access.server).toBe(url());
   await client.create(configMaps, { metadata: { name: 'after', namespace: 'a' } });
-  await vi.waitFor(() => expect(seen).toEqual(['before', 'after']));
+  await vi.waitFor(() => expect(seen).toEqual(['before', 'after']), { timeout: 60_000 });
   const anew = createHttpTransport(renewed.access);
   expect((await anew.request({ method: 'GET', path: '/version', headers: {} })).status).toBe(200);
   await anew[Symbol.asyncDispose]();

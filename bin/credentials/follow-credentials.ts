@@ -20,11 +20,22 @@ export interface Credentials {
   readonly tls: KubeletTls;
 }
 
-/** @throws E_INVALID for files that are not there, damaged, or not of each other */
-export function readCredentials(directory: string, clock: Clock): Credentials {
+/**
+ * @param clientCaFile of those whose certificates the kubelet's server believes; default the cluster's
+ * @throws E_INVALID for files that are not there, damaged, or not of each other
+ */
+export function readCredentials(
+  directory: string,
+  clock: Clock,
+  clientCaFile: string = join(directory, 'ca.crt'),
+): Credentials {
   const read = (name: string): string => readFileSync(join(directory, name), 'utf8');
   const access = loadKubeconfig(join(directory, 'kubeconfig'), clock);
-  const tls = { cert: read('serving.crt'), key: read('serving.key'), clientCa: read('ca.crt') };
+  const tls = {
+    cert: read('serving.crt'),
+    key: read('serving.key'),
+    clientCa: readFileSync(clientCaFile, 'utf8'),
+  };
   requirePair(tls.cert, tls.key, join(directory, 'serving.crt'));
   requireOwnKey(access, join(directory, 'kubeconfig'));
   const proxyPath = join(directory, proxyKubeconfigName);
@@ -46,6 +57,7 @@ function requirePair(certPem: string, keyPem: string, path: string): void {
 
 export interface FollowOptions {
   readonly directory: string;
+  readonly clientCaFile?: string | undefined;
   readonly nodeName: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -55,6 +67,8 @@ export interface FollowOptions {
 export interface FollowedCredentials extends Disposable {
   /** As they are now. */
   current(): Credentials;
+  /** Looks now: somebody knows that there are others. */
+  look(): void;
 }
 
 /** How soon renewed files are taken. */
@@ -62,13 +76,14 @@ const lookMs = 30_000;
 
 /** Reads the directory every 30 s until disposed; what is not whole, or another node's, leaves what there was. */
 export function followCredentials(first: Credentials, options: FollowOptions): FollowedCredentials {
-  const { directory, nodeName, clock, logger } = options;
+  const { directory, clientCaFile, nodeName, clock, logger } = options;
   let held = first;
   let timer = clock.after(lookMs, look);
   function look(): void {
+    timer[Symbol.dispose]();
     timer = clock.after(lookMs, look);
     try {
-      const found = readCredentials(directory, clock);
+      const found = readCredentials(directory, clock, clientCaFile);
       if (textOf(found) === textOf(held)) return;
       nodeNameOf(found.access.clientCertPem, { nodeName, credentials: directory });
       held = found;
@@ -79,7 +94,7 @@ export function followCredentials(first: Credentials, options: FollowOptions): F
       logger.warn({ directory, error: describeError(error) }, 'credentials not read again');
     }
   }
-  return { current: () => held, [Symbol.dispose]: () => timer[Symbol.dispose]() };
+  return { current: () => held, look, [Symbol.dispose]: () => timer[Symbol.dispose]() };
 }
 
 function textOf({ access, proxyAccess, tls }: Credentials): string {

@@ -34,17 +34,19 @@ export async function checkServerInstall(
 }
 
 /** @throws E_USAGE with all that is wrong, in one line */
-export function checkAgentInstall(options: AgentCommandOptions): void {
+export function checkAgentInstall(
+  options: AgentCommandOptions,
+  { hasCredentials = true }: { readonly hasCredentials?: boolean } = {},
+): void {
   const [data, run] = [resolve(options.data), resolve(options.run)];
   const logs = options.podLogsDir === undefined ? undefined : resolve(options.podLogsDir);
   const wrong = [
     ...agentOptionProblems(options),
     ...resolvConfProblems(options),
-    ...credentialProblems(options),
+    ...(hasCredentials ? credentialProblems(options) : []),
   ];
-  if (!isOwnAddress(options.nodeIp)) {
-    wrong.push(`--node-ip ${options.nodeIp}: no interface of this host has it`);
-  }
+  for (const ip of options.nodeIp)
+    if (!isOwnAddress(ip)) wrong.push(`--node-ip ${ip}: no interface of this host has it`);
   if (Buffer.byteLength(run) > runBytesMax) wrong.push(`--run ${run}: longer than ${runBytesMax} bytes`);
   if (run === data) wrong.push(`--run ${run}: the same directory as --data`);
   wrong.push(...problemOf(() => checkClaim(data, { role: 'agent', option: '--data' })));

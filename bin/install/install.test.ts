@@ -74,6 +74,22 @@ ls /etc/systemd/system /var/lib; cat /tmp/asked`);
       expect(lines.slice(-3)).toEqual(['/etc/systemd/system:', '', '/var/lib:']);
     });
 
+    it('a node does not join where its unit could not be made', () => {
+      const hash = `sha256:${'0'.repeat(64)}`;
+      const line = `join https://127.0.0.1:1 --token abcdef.0123456789abcdef --ca-hash ${hash} --install --node-ip 127.0.0.1 --data /var/lib/p`;
+      const said = inSandbox(`
+podwright ${line} --run /run/${'x'.repeat(60)}
+rmdir /run/systemd/system
+podwright ${line}
+ls -A /etc/systemd/system /var/lib; cat /tmp/asked`);
+      const lines = said.trim().split('\n');
+      expect(lines[0]).toMatch(
+        /^podwright: install agent: --run .*: longer than 40 bytes;.* nothing was written$/,
+      );
+      expect(lines[2]).toMatch(/^podwright: use systemd: this host was not booted with it/);
+      expect(lines.slice(-3)).toEqual(['/etc/systemd/system:', '', '/var/lib:']);
+    });
+
     it('--print shows the unit and writes and starts nothing; without it the unit is written and started; a port in use is told', () => {
       const said = inSandbox(`
 set -- install server --data /var/lib/p --listen 127.0.0.1:7597 --advertise-address 127.0.0.1 --node a=127.0.0.2

@@ -1,9 +1,6 @@
 /** `podwright install` and `uninstall`: a unit of systemd's put in place, and everything of it taken away. */
-import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 
 import { systemClock } from '#base/clock.ts';
 import { writeDurably } from '#base/durable-file.ts';
@@ -17,10 +14,15 @@ import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-own
 import { podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/print.ts';
 import { programCommand, programEnvironment, type Role } from '#bin/program/program.ts';
-import { argumentOf, argumentsOf, parseUnitArguments, renderUnit, unitName } from './systemd.ts';
-
-/** Where an administrator's units go, before those of packages. systemd.unit(5) */
-const unitDirectory = '/etc/systemd/system';
+import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
+import {
+  argumentOf,
+  argumentsNamed,
+  argumentsOf,
+  parseUnitArguments,
+  renderUnit,
+  unitName,
+} from './systemd.ts';
 
 type InstallOptions = (AgentCommandOptions | ServerCommandOptions) & { readonly print?: boolean };
 
@@ -67,6 +69,17 @@ export async function runInstall(
 }
 
 /**
+ * What `runInstall` of an agent refuses, asked before there are credentials: a node that joins is one, whatever becomes of its unit.
+ * @throws E_USAGE with all that is wrong
+ */
+export async function checkInstallAhead(given: AgentCommandOptions): Promise<void> {
+  requireSystemd();
+  const installed = await readIfThere(join(unitDirectory, unitName('agent')));
+  if (installed !== undefined) parseUnitArguments(installed, 'agent');
+  checkAgentInstall({ podLogsDir: podLogsDirInstalled, ...given }, { hasCredentials: false });
+}
+
+/**
  * Stops the unit, ends what an agent's node has on this host (pods, cgroups, mounts, network), and removes the unit last, so
  * that a run that was cut short can be repeated. Data stays unless `purge`. Succeeds if there is no unit. Nothing is stopped
  * before every directory and cgroup that the unit names is proven to be podwright's.
@@ -105,7 +118,7 @@ function remainsOf(words: readonly string[], unit: string): NodeRemains {
     cgroup: argumentOf(words, '--cgroup'),
     run: requiredArgument(words, '--run', unit),
     data: requiredArgument(words, '--data', unit),
-    clusterDns: argumentOf(words, '--cluster-dns'),
+    clusterDns: argumentsNamed(words, '--cluster-dns'),
   };
 }
 
@@ -119,9 +132,8 @@ function requiredArgument(words: readonly string[], flag: string, unit: string):
   );
 }
 
-/** sd_booted(3) looks at the same directory. */
 function requireSystemd(): void {
-  if (existsSync('/run/systemd/system')) return;
+  if (isBootedWithSystemd()) return;
   throw new PodwrightError(
     'E_UNSUPPORTED',
     'use systemd: this host was not booted with it; run podwright server and agent yourself',
@@ -134,18 +146,5 @@ async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
-  }
-}
-
-async function systemctl(...args: readonly string[]): Promise<void> {
-  try {
-    await promisify(execFile)('systemctl', args);
-  } catch (cause) {
-    const said = cause instanceof Error && 'stderr' in cause ? String(cause.stderr).trim() : '';
-    throw new PodwrightError(
-      'E_INTERNAL',
-      `systemctl ${args.join(' ')}: ${said.split('\n')[0] ?? String(cause)}`,
-      { cause },
-    );
   }
 }

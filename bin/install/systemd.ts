@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
+import { pathOptions } from '#bin/program/path-options.ts';
 import type { Role } from '#bin/program/program.ts';
 
 export interface UnitOptions {
@@ -67,7 +68,7 @@ WantedBy=multi-user.target
 }
 
 /** One word of ExecStart: quoted, and with systemd's specifiers and variables taken literally. systemd.syntax(7) */
-function quoteArgument(word: string): string {
+export function quoteArgument(word: string): string {
   if (/[\0-\x1f]/.test(word))
     throw new PodwrightError('E_USAGE', `write ${JSON.stringify(word)} to a unit: control characters`);
   const literal = word
@@ -96,23 +97,13 @@ export function argumentOf(words: readonly string[], flag: string): string | und
   return at < 0 ? undefined : words[at + 1];
 }
 
-/** Options that are paths: a unit has no working directory to take them relative to. */
-const pathOptions: ReadonlySet<string> = new Set([
-  'data',
-  'run',
-  'credentials',
-  'cgroup',
-  'adminKubeconfig',
-  'egressSocket',
-  'resolvConf',
-  'podLogsDir',
-  'etcdCafile',
-  'etcdCertfile',
-  'etcdKeyfile',
-  'etcdListenCafile',
-  'etcdListenCertfile',
-  'etcdListenKeyfile',
-]);
+/** All that a flag was given, by itself or with commas between. */
+export function argumentsNamed(words: readonly string[], flag: string): readonly string[] {
+  return words.flatMap((word, index) => (word === flag ? (words[index + 1] ?? '').split(',') : []));
+}
+
+/** Options that may be on by default. */
+const saysNo = /^(audit|encryption)/;
 
 /** Parsed options back to words, in a stable order: `{ nodeName: 'a' }` → `--node-name a`. Pure but for the working directory. */
 export function argumentsOf(options: Readonly<Record<string, unknown>>): readonly string[] {
@@ -120,9 +111,10 @@ export function argumentsOf(options: Readonly<Record<string, unknown>>): readonl
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, value]) => {
       const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-      if (value === undefined || value === false) return [];
+      if (value === undefined) return [];
+      if (value === false) return saysNo.test(name) ? [`${flag}=false`] : [];
       if (value === true) return [flag];
       const texts = Array.isArray(value) ? value.map(String) : [String(value)];
-      return texts.flatMap((text) => [flag, pathOptions.has(name) ? resolve(text) : text]);
+      return texts.flatMap((text) => [flag, pathOptions.has(name) && text !== '-' ? resolve(text) : text]);
     });
 }

@@ -126,7 +126,10 @@ describe('claimDirectory()', () => {
     const authority = ['ca.crt', 'ca.key', 'sa.key'].map((name) => `pki/${name}`);
     const below = (directory: string, names: readonly string[]) =>
       names.map((name) => `${directory}/${name}`);
-    scratch.make(...below('copied', authority), ...below('whole', [...authority, 'pki/apiserver.crt']));
+    scratch.make(
+      ...below('copied', authority),
+      ...below('whole', [...authority, 'pki/apiserver.crt', 'pki/front-proxy-ca.key']),
+    );
     scratch.make(
       ...below('kubeadm', [...authority, 'pki/sa.pub']),
       ...below('beside', [...authority, 'admin.conf']),

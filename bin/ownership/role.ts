@@ -21,14 +21,17 @@ interface RoleEntries {
 }
 
 const authorityFiles = ['ca.crt', 'ca.key', 'sa.key'];
-const issuedFiles = ['admin', 'apiserver', 'apiserver-kubelet-client'].flatMap((name) => [
-  `${name}.crt`,
-  `${name}.key`,
-]);
+const issuedFiles = [
+  'admin',
+  'apiserver',
+  'apiserver-kubelet-client',
+  'front-proxy-ca',
+  'front-proxy-client',
+].flatMap((name) => [`${name}.crt`, `${name}.key`]);
 
 const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
   up: {
-    names: ['server', 'kubeconfig', 'egress.sock', 'up.json', 'options.json'],
+    names: ['server', 'kubeconfig', 'egress.sock', 'resolv.conf', 'up.json', 'options.json'],
     pattern: /^(node-\d{1,3}|up\.log(\..*)?|(up|options)\.json\.new)$/,
     evidence: [['server/pki/ca.key', 'server/store/store.db']],
   },
@@ -43,8 +46,9 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
     given: { name: 'pki', must: authorityFiles, may: issuedFiles }, // Of the other servers of a cluster.
   },
   agent: {
-    names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock'],
-    pattern: /^(agent\.log(\..*)?|cluster\.json[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
+    names: ['images', 'layers', 'containers', 'pods', 'logs', 'cni', 'agent.sock', 'credentials'],
+    pattern:
+      /^(\.credentials\.draft(\.old)?|agent\.log(\..*)?|cluster\.json[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
     evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],
     early: /^(agent\.log(\..*)?|logs)$/,
   },

@@ -1,9 +1,10 @@
 /** A file as kubectl reads it: its Pods, as the API server would have stored them, and what they may refer to. Pure. */
 import { admitCreate } from '#api/pod/admission.ts';
-import { decodeBody, type DecodedBody } from '#api/wire/body.ts';
+import type { DecodedBody } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
+import { objectsOfDocument, splitDocuments } from '#api/wire/documents.ts';
 import { applyDefaults } from '#api/defaults/defaults.ts';
-import { at, isObject, listOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, isObject, stringOf, typed } from '#api/wire/json.ts';
 import { findKindByName, type Kind } from '#api/schema/kinds.ts';
 import { kindKey } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -31,7 +32,7 @@ export function readPods(text: string, source: string): Manifest {
   const others: string[] = [];
   for (const [index, document] of splitDocuments(text).entries()) {
     try {
-      for (const body of objectsOfBody(decodeDocument(document))) {
+      for (const body of objectsOfDocument(document)) {
         const { kind, object } = decodeOne(body, pods.length + 1);
         // By group and name: what another group calls a Pod is none.
         const key = kind === undefined ? undefined : kindKey(kind);
@@ -48,43 +49,6 @@ export function readPods(text: string, source: string): Manifest {
   if (pods.length > 0) return { pods, configMaps, secrets, others };
   const found = others.length === 0 ? '' : `, only ${others.join(', ')}`;
   throw new PodwrightError('E_INVALID', `plan ${source}: there is no Pod in it${found}`);
-}
-
-/** YAML documents end at a line that begins with `---`; JSON values follow one another. */
-function splitDocuments(text: string): readonly string[] {
-  const documents = /^\s*\{/.test(text) ? splitJson(text) : text.split(/^---(?:[ \t].*)?\r?$/m);
-  return documents.filter((document) => document.replace(/^\s*#.*$/gm, '').trim() !== '');
-}
-
-function splitJson(text: string): readonly string[] {
-  const documents: string[] = [];
-  let [depth, start] = [0, 0];
-  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}]/g)) {
-    if (token === '{') depth += 1;
-    else if (token === '}') depth -= 1;
-    if (token !== '}' || depth !== 0) continue;
-    documents.push(text.slice(start, index + 1));
-    start = index + 1;
-  }
-  return [...documents, text.slice(start)];
-}
-
-function decodeDocument(document: string): DecodedBody {
-  const isJson = /^\s*\{/.test(document);
-  return decodeBody(Buffer.from(document), isJson ? 'application/json' : 'application/yaml');
-}
-
-/** The members of a List, or the object itself. */
-function objectsOfBody(body: DecodedBody): readonly DecodedBody[] {
-  if (!isObject(body.value)) throw new PodwrightError('E_INVALID', 'it is no object');
-  if (body.kind?.endsWith('List') !== true) return [body];
-  const { duplicateFields } = body;
-  return listOf(body.value['items']).map((value) => ({
-    value,
-    duplicateFields,
-    kind: stringOf(at(value, 'kind')) || body.kind?.slice(0, -'List'.length) || '',
-    apiVersion: stringOf(at(value, 'apiVersion')) || body.apiVersion || '',
-  }));
 }
 
 /** As a strict `kubectl create` and the API server treat it; `podCount` numbers the pod's uid. */

@@ -60,6 +60,7 @@ function recordNetlink(say: Say): Netlink {
     removeNetns: async (path) => say({ kind: 'own' }, [`remove network namespace ${path}`]),
     apply: async (netns, ops) => say(netns, ops.map(renderNetOp)),
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => say(netns, ops.map(renderNetOp))),
+    policy: async () => ({ rules: [], routes: [] }),
     state: async () => ({ links: [], addresses: [], routes: [] }),
     watch: async () => ({ [Symbol.asyncDispose]: async () => {} }),
   };
@@ -80,6 +81,9 @@ function recordNft(say: Say): Nft {
     hasTable: async (_netns, table) => tables.has(`${table.family} ${table.name}`),
     ruleCount: async () => 0,
     generation: async () => 0,
+    counters: async () => [],
+    flows: async () => [],
+    removeFlows: async () => 0,
     flushConntrack: async () => 0,
   };
 }

@@ -1,19 +1,32 @@
+import type { AdmissionCommandOptions } from '#bin/admission/add-options.ts';
+import type { KubeletAccessCommandOptions } from '#bin/authorization/kubelet-access.ts';
+import type { AuthorizationCommandOptions } from '#bin/authorization/add-options.ts';
+import type { AuthenticationCommandOptions } from './authentication-options.ts';
+import type { FlowControlCommandOptions } from './flow-control-options.ts';
+import type { NodePrefixOptions } from './network-options.ts';
+import type { AuditFlags } from '#bin/audit/audit-flags.ts';
+import type { EncryptionFlags } from '#bin/encryption/encryption-flags.ts';
+
 export type PodEgress = 'masquerade' | 'routed' | 'none';
 
 /** What `podwright agent` was told. */
-export interface AgentCommandOptions {
+export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly data: string;
   readonly run: string;
   /** Default: the one in the certificate. */
   readonly nodeName?: string;
-  readonly nodeIp: string;
+  /** One, or one of each family; the first is the InternalIP that all use who know but one. */
+  readonly nodeIp: readonly string[];
   readonly credentials: string;
+  /** The node asks for its certificates anew before they end. */
+  readonly rotateCertificates?: boolean;
   readonly cgroup?: string;
-  readonly clusterDns: string;
+  /** As these: one, or one of each family. */
+  readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
-  readonly clusterCidr: string;
-  readonly serviceCidr: string;
-  readonly linkCidr?: string;
+  readonly clusterCidr: readonly string[];
+  readonly serviceCidr: readonly string[];
+  readonly linkCidr?: readonly string[];
   /** How pods reach what is outside the cluster: with the node's address, with their own, or not. */
   readonly podEgress: PodEgress;
   /** Default: the host's, with systemd-resolved's real resolvers. */
@@ -36,22 +49,29 @@ export interface AgentCommandOptions {
 }
 
 /** What `podwright server` was told. */
-export interface ServerCommandOptions {
+export interface ServerCommandOptions
+  extends
+    AuthenticationCommandOptions,
+    AuthorizationCommandOptions,
+    AdmissionCommandOptions,
+    FlowControlCommandOptions,
+    NodePrefixOptions,
+    AuditFlags,
+    EncryptionFlags {
   readonly data: string;
   readonly listen: readonly string[];
   readonly listenFd?: number;
   readonly advertiseAddress: string;
-  readonly serviceCidr: string;
-  readonly clusterCidr: string;
-  /** The prefix of each node's range of pod addresses. */
-  readonly nodeCidrMaskSize: number;
-  readonly clusterDns: string;
+  /** One network, or one of each family, the default first. */
+  readonly serviceCidr: readonly string[];
+  readonly clusterCidr: readonly string[];
+  readonly clusterDns: readonly string[];
   readonly node: readonly string[];
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
   readonly podRoutes?: boolean;
-  /** Who is asked what a request may do: `Node,RBAC`. */
-  readonly authorizationMode: string;
+  /** A duration as Go writes it. */
+  readonly clusterSigningDuration: string;
   readonly etcdServers?: readonly string[];
   readonly etcdCafile?: string;
   readonly etcdCertfile?: string;

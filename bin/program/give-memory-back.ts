@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError } from '#base/errors.ts';
-import { sweepIfGrown } from '#control-plane/apiserver/serve/sweep.ts';
+import { grownQuietBytesMax, sweepIfGrown } from '#control-plane/apiserver/serve/sweep.ts';
 
 const lookEveryMs = 15_000;
 /** What the C library holds is worth a look from so many bytes on, and again when it has grown by so many. */
@@ -35,7 +35,7 @@ export function giveMemoryBack({
   logger,
   usage = process.memoryUsage,
   trim = trimHeap,
-  sweep = sweepIfGrown,
+  sweep = () => sweepIfGrown(grownQuietBytesMax),
 }: MemoryPorts): Disposable {
   let isStopped = false;
   let timer: Disposable | undefined;

@@ -3,21 +3,26 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import {
-  cidrContains,
-  cidrsOverlap,
-  familyOfIp,
-  indexOfIp,
-  isNetwork,
-  parseCidr,
-  parseIp,
-  withoutZone,
-} from '#base/ip.ts';
-import { nodePrefixBitsMax } from '#control-plane/controllers/node-ipam/node-ranges.ts';
+import { familyOfIp, withoutZone } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
+import { authenticationProblems } from './authentication-settings.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
+import {
+  addressProblems,
+  advertisedFamilyProblems,
+  linkProblems,
+  networkProblems,
+  nodeAddressProblems,
+  nodePrefixProblems,
+  nodeProblems,
+} from './network-problems.ts';
+import { auditFlagProblems } from '#bin/audit/read-audit.ts';
+import { encryptionFlagProblems } from '#bin/encryption/encryption-flags.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
-import { readModes } from '#control-plane/apiserver/chain/authz/modes.ts';
+import { admissionProblems } from '#bin/admission/admission-options.ts';
+import { authorizationProblems } from '#bin/authorization/authorization-options.ts';
+import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
+import { flowControlProblems } from './flow-control-options.ts';
 import type { Role } from './program.ts';
 
 /** @throws E_USAGE with all that is wrong, in one line */
@@ -32,25 +37,31 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...addressProblems('--advertise-address', advertiseAddress),
     ...(listen.length === 0 && listenFd === undefined ? ['--listen: give HOST:PORT at least once'] : []),
     ...listen.flatMap((text) => listenProblems('--listen', text)),
-    ...nodeProblems(node),
+    ...nodeProblems(node, nameProblems),
     ...networkProblems(options),
     ...nodePrefixProblems(options),
+    ...advertisedFamilyProblems(options),
     ...(adminServer === undefined || isHttpsUrl(adminServer)
       ? []
       : [`--admin-server ${adminServer}: not an https URL`]),
-    ...modeProblems(options),
+    ...authenticationProblems(options),
+    ...authorizationProblems(options),
+    ...admissionProblems(options),
+    ...flowControlProblems(options),
+    ...signingProblems(options),
     ...etcdProblems(options),
     ...etcdListenProblems(options, listenProblems),
+    ...auditFlagProblems(options),
+    ...encryptionFlagProblems(options),
   ];
 }
 
-function modeProblems({ authorizationMode }: ServerCommandOptions): readonly string[] {
-  try {
-    readModes(authorizationMode);
-    return [];
-  } catch (error) {
-    return [`--authorization-mode ${authorizationMode}: ${describeError(error)}`];
-  }
+function signingProblems({ clusterSigningDuration: text }: ServerCommandOptions): readonly string[] {
+  const option = '--cluster-signing-duration';
+  const problems = durationProblems(option, text);
+  return problems.length === 0 && parseDurationMs(text) === 0
+    ? [`${option} ${text}: must be more than 0`]
+    : problems;
 }
 
 function etcdProblems(options: ServerCommandOptions): readonly string[] {
@@ -73,19 +84,19 @@ function etcdProblems(options: ServerCommandOptions): readonly string[] {
 }
 
 export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {
-  const { nodeName, nodeIp, clusterDomain, linkCidr, insecureRegistry, containerLogMaxSize } = options;
+  const { nodeName, nodeIp, clusterDomain, linkCidr = [], insecureRegistry, containerLogMaxSize } = options;
   return [
     ...(nodeName === undefined ? [] : nameProblems('--node-name', nodeName)),
-    ...addressProblems('--node-ip', nodeIp),
+    ...nodeAddressProblems(options),
     ...networkProblems(options),
-    ...insideProblems(options),
     ...nameProblems('--cluster-domain', clusterDomain),
-    ...(linkCidr === undefined ? [] : linkProblems(linkCidr, nodeIp)),
+    ...linkProblems(linkCidr, nodeIp),
     ...insecureRegistry
       .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
       .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
     ...sizeProblems('--container-log-max-size', containerLogMaxSize),
     ...imageGcProblems(options),
+    ...kubeletAccessProblems(options),
   ];
 }
 
@@ -115,15 +126,6 @@ function durationProblems(option: string, text: string): string[] {
   }
 }
 
-function addressProblems(option: string, text: string): readonly string[] {
-  const ip = parseIp(text);
-  if (ip === undefined) return [`${option} ${text}: not an IP address`];
-  if (ip.family === 6) return [`${option} ${text}: only IPv4 addresses are supported`];
-  if (['0.0.0.0', '255.255.255.255'].includes(text))
-    return [`${option} ${text}: names no host; give an address that others reach`];
-  return ip.w3 >>> 24 >= 224 ? [`${option} ${text}: a multicast or reserved address`] : [];
-}
-
 function listenProblems(option: string, text: string): readonly string[] {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -151,91 +153,6 @@ function sizeProblems(option: string, text: string): readonly string[] {
   return size !== undefined && quantityToInteger(size) >= 1
     ? []
     : [`${option} ${text}: not a number of bytes; write as 10Mi`];
-}
-
-function nodeProblems(nodes: readonly string[]): readonly string[] {
-  const seen = new Map<string, string>();
-  return nodes.flatMap((text) => {
-    const match = /^([^=]+)=([^=]+)$/.exec(text);
-    const [, name = '', ip = ''] = match ?? [];
-    if (match === null) return [`--node ${text}: write NAME=IP`];
-    const twice = [name, ip]
-      .filter((word) => seen.has(word))
-      .map((word) => `--node ${text}: ${word} is that of --node ${seen.get(word) ?? ''}`);
-    for (const word of [name, ip]) seen.set(word, text);
-    return [...nameProblems(`--node ${text}:`, name), ...addressProblems(`--node ${text}:`, ip), ...twice];
-  });
-}
-
-function cidrProblems(option: string, text: string): readonly string[] {
-  const cidr = parseCidr(text);
-  if (cidr === undefined) return [`${option} ${text}: not a network; write ADDRESS/PREFIX, as 10.96.0.0/16`];
-  if (cidr.ip.family !== 4) return [`${option} ${text}: only IPv4 networks are supported`];
-  return isNetwork(cidr) ? [] : [`${option} ${text}: bits behind the prefix are set`];
-}
-
-function linkProblems(linkCidr: string, nodeIp: string): readonly string[] {
-  const broken = cidrProblems('--link-cidr', linkCidr);
-  const [cidr, ip] = [parseCidr(linkCidr), parseIp(nodeIp)];
-  if (broken.length > 0 || cidr === undefined || ip === undefined || cidrContains(cidr, ip)) return broken;
-  return [`--link-cidr ${linkCidr}: --node-ip ${nodeIp} is not in it`];
-}
-
-interface Networks {
-  readonly serviceCidr: string;
-  readonly clusterCidr: string;
-  readonly clusterDns: string;
-}
-
-function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): readonly string[] {
-  const broken = [
-    ...cidrProblems('--service-cidr', serviceCidr),
-    ...cidrProblems('--cluster-cidr', clusterCidr),
-  ];
-  const [services, pods] = [parseCidr(serviceCidr), parseCidr(clusterCidr)];
-  if (broken.length > 0 || services === undefined || pods === undefined) return broken;
-  const dns = parseIp(clusterDns);
-  const problems: string[] = [];
-  if (cidrsOverlap(services, pods))
-    problems.push(`--service-cidr ${serviceCidr}: overlaps --cluster-cidr ${clusterCidr}`);
-  if (services.prefix > 28) problems.push(`--service-cidr ${serviceCidr}: too small; a /28 at least`);
-  if (dns === undefined || dns.family !== 4)
-    problems.push(`--cluster-dns ${clusterDns}: not an IPv4 address`);
-  else if (!cidrContains(services, dns))
-    problems.push(`--cluster-dns ${clusterDns}: not in --service-cidr ${serviceCidr}`);
-  else if ((indexOfIp(services, dns) ?? 0) <= 1)
-    problems.push(
-      `--cluster-dns ${clusterDns}: that is the API server's own Service; take another of ${serviceCidr}`,
-    );
-  return problems;
-}
-
-function nodePrefixProblems({ clusterCidr, nodeCidrMaskSize }: ServerCommandOptions): readonly string[] {
-  const cluster = parseCidr(clusterCidr);
-  if (cluster === undefined) return [];
-  if (cluster.prefix > nodeCidrMaskSize)
-    return [`--cluster-cidr ${clusterCidr}: too small; each node gets a /${nodeCidrMaskSize}`];
-  return nodeCidrMaskSize - cluster.prefix > nodePrefixBitsMax
-    ? [
-        `--node-cidr-mask-size ${nodeCidrMaskSize}: divides --cluster-cidr ${clusterCidr} into too many; ` +
-          `at most ${cluster.prefix + nodePrefixBitsMax}`,
-      ]
-    : [];
-}
-
-/** A host's address is not one that pods or Services have. */
-function insideProblems({ nodeIp, serviceCidr, clusterCidr }: AgentCommandOptions): readonly string[] {
-  const ip = parseIp(nodeIp);
-  if (ip === undefined) return [];
-  return [
-    { option: '--service-cidr', text: serviceCidr },
-    { option: '--cluster-cidr', text: clusterCidr },
-  ].flatMap(({ option, text }) => {
-    const cidr = parseCidr(text);
-    return cidr !== undefined && cidrContains(cidr, ip)
-      ? [`--node-ip ${nodeIp}: lies in ${option} ${text}`]
-      : [];
-  });
 }
 
 function isHttpsUrl(text: string): boolean {

@@ -8,6 +8,7 @@ import { join, relative, resolve } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
+import { createSyncNft } from '#native/nft/nft.linux.ts';
 import { createSyncNetlink } from '#native/netlink/sync.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { findCgroupRoot, findClusterParent } from '#bin/program/cgroup-root.ts';
@@ -26,6 +27,7 @@ import { clusterCgroupsOf } from './cluster-cgroups.ts';
 import { bringDown } from './down.ts';
 import { forgetNodes } from './forget-nodes.ts';
 import { defaultOptions, readKeptOptions, writeKeptOptions, type KeptOptions } from './options.ts';
+import type { UpIpFamily } from './plan.ts';
 import { startUp } from './up.ts';
 
 export interface UpCommandOptions {
@@ -33,8 +35,12 @@ export interface UpCommandOptions {
   readonly nodes?: number;
   readonly data: string;
   readonly port?: number;
+  readonly ipFamily?: UpIpFamily;
   readonly nodeCidrMaskSize?: number;
   readonly maxPods?: number;
+  readonly serverOption?: readonly string[];
+  readonly egress?: boolean;
+  readonly expose?: readonly string[];
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -81,6 +87,7 @@ async function stayUp(
   undo.defer(() => leaveDataDir(dataDir, claim, { keepsData: options.keep === true, progress }));
   const netlink = undo.use(createSyncNetlink());
   const earlier = await readKeptOptions(dataDir);
+  checkFamily(dataDir, earlier, options.ipFamily);
   const told = { ...defaultOptions, ...earlier, ...givenOptions(options) };
   const running = undo.use(
     await startUp(
@@ -95,6 +102,7 @@ async function stayUp(
           markClusterCgroup(path, markerId);
         },
         netlink,
+        nft: createSyncNft(),
         progress,
         environment: process.env,
       },
@@ -117,6 +125,16 @@ async function stayUp(
   progress.say(`${signal}: stopping`);
 }
 
+/** Nodes keep their ranges of addresses for life, and Services theirs. @throws E_CONFLICT */
+function checkFamily(dataDir: string, earlier: KeptOptions | undefined, asked: UpIpFamily | undefined): void {
+  if (earlier === undefined || asked === undefined || asked === earlier.ipFamily) return;
+  throw new PodwrightError(
+    'E_CONFLICT',
+    `start a cluster with --ip-family ${asked}: the one that is kept in ${dataDir} has ${earlier.ipFamily}; ` +
+      'choose another directory with --data, or remove that one with podwright down --purge',
+  );
+}
+
 /** What was said on this command line; what was not is as it was at the last `up`. */
 function givenOptions(options: UpCommandOptions): Partial<KeptOptions> {
   const given = keptNames.filter((name) => options[name] !== undefined);
@@ -127,9 +145,20 @@ function givenOptions(options: UpCommandOptions): Partial<KeptOptions> {
 const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   nodes: '--nodes',
   port: '--port',
+  ipFamily: '--ip-family',
   nodeCidrMaskSize: '--node-cidr-mask-size',
   maxPods: '--max-pods',
+  serverOption: '--server-option',
+  egress: '--egress',
+  expose: '--expose',
 };
+
+/** `--egress` or `--no-egress` for what is on or off. */
+function flagWords(flag: string, value: unknown): readonly string[] {
+  if (typeof value === 'boolean') return [value ? flag : flag.replace('--', '--no-')];
+  return [flag, String(value)];
+}
+
 const keptNames = Object.keys(keptFlags) as readonly (keyof KeptOptions)[];
 
 /** At the end: a directory that this `up` made goes with what it put there; any other stays as it is. */
@@ -157,7 +186,7 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
   const given = keptNames.filter((name) => options[name] !== undefined);
   const args = [
     ...['up', '--keep', '--data', dataDir],
-    ...given.flatMap((name) => [keptFlags[name], String(options[name])]),
+    ...given.flatMap((name) => [options[name]].flat().flatMap((value) => flagWords(keptFlags[name], value))),
     ...['--output', options.output],
   ];
   const child = spawn(

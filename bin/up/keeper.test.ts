@@ -7,7 +7,7 @@ import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { Keeper, type KeptProcess } from './keeper.ts';
 
-const deadline = { timeout: 30_000 };
+const deadline = { timeout: 60_000 };
 const never = new AbortController().signal;
 
 /** A directory for its log, a keeper of a shell script, and what it said of ends that nobody asked for. */

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import { createServer } from 'node:net';
 
 import { PodwrightError, errnoOf } from '#base/errors.ts';
+import { descriptorOf } from '#native/sys/descriptor.ts';
 
 /**
  * Opens the port on 127.0.0.1 in the machine's network, to be handed to a server process that lives in another one.
@@ -21,14 +22,5 @@ export async function takeLoopbackListener(
         : String(errnoOf(cause));
     throw new PodwrightError('E_BUSY', `listen on 127.0.0.1:${port}: ${why}`);
   }
-  return { fd: fdOf(server), release: () => void server.close() };
-}
-
-/** Node has no public way to ask a listening server for its descriptor; child_process takes the same `_handle.fd`. */
-function fdOf(server: Server): number {
-  const handle: unknown = Reflect.get(server, '_handle');
-  const fd: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
-  if (typeof fd !== 'number' || fd < 0)
-    throw new PodwrightError('E_INTERNAL', 'read the descriptor of a listening socket: this Node hides it');
-  return fd;
+  return { fd: descriptorOf(server), release: () => void server.close() };
 }

@@ -4,18 +4,33 @@ import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
-import { nodesMax, podsMax } from './plan.ts';
+import { parseExposed } from './outside/exposed.ts';
+import { ipFamilies, nodesMax, podsMax, type UpIpFamily } from './plan.ts';
+import { isServerOption } from './server-option.ts';
 
 export interface KeptOptions {
   readonly nodes: number;
   readonly port: number;
+  readonly ipFamily: UpIpFamily;
   /** The prefix of each node's range of pod addresses. */
   readonly nodeCidrMaskSize: number;
   /** Of each node. */
   readonly maxPods: number;
+  /** More for the server: `enable-admission-plugins=AlwaysPullImages`. */
+  readonly serverOption: readonly string[];
+  /** Whether pods reach what the machine reaches. */
+  readonly egress: boolean;
+  /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
+  readonly expose: readonly string[];
 }
 
-export const defaultOptions: KeptOptions = { nodes: 1, port: 6443, nodeCidrMaskSize: 24, maxPods: 110 };
+export const defaultOptions: KeptOptions = {
+  ...{ nodes: 1, port: 6443, nodeCidrMaskSize: 24, maxPods: 110 },
+  ipFamily: 'ipv4',
+  serverOption: [],
+  egress: false,
+  expose: [],
+};
 
 const fileOf = (dataDir: string): string => join(dataDir, 'options.json');
 
@@ -28,19 +43,31 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     return undefined;
   }
   if (typeof given !== 'object' || given === null) return undefined;
-  const { nodes, port, nodeCidrMaskSize, maxPods } = { ...defaultOptions, ...given } as Record<
-    keyof KeptOptions,
-    unknown
-  >;
+  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, serverOption, egress, expose } = {
+    ...defaultOptions,
+    ...given,
+  } as Record<keyof KeptOptions, unknown>;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
   if (!('nodes' in given && 'port' in given)) return undefined;
   return isWithin(nodes, nodesMax) &&
     isWithin(port, 65_535) &&
+    isIpFamily(ipFamily) &&
     isWithin(nodeCidrMaskSize, 30) &&
-    isWithin(maxPods, podsMax)
-    ? { nodes, port, nodeCidrMaskSize, maxPods }
+    isWithin(maxPods, podsMax) &&
+    areStrings(serverOption, isServerOption) &&
+    typeof egress === 'boolean' &&
+    areStrings(expose, (text) => parseExposed(text) !== undefined)
+    ? { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, serverOption, egress, expose }
     : undefined;
+}
+
+function isIpFamily(value: unknown): value is UpIpFamily {
+  return typeof value === 'string' && Object.hasOwn(ipFamilies, value);
+}
+
+function areStrings(value: unknown, isOne: (text: string) => boolean): value is readonly string[] {
+  return Array.isArray(value) && value.every((text) => typeof text === 'string' && isOne(text));
 }
 
 /** undefined when there are none; damaged ones are as good as none, and are written anew. The directory is claimed. */

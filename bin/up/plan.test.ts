@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { defaultOptions } from './options.ts';
-import { agentArguments, planBridge, planCable, planUp, serverArguments } from './plan.ts';
+import { agentArguments, ownCidrs, planBridge, planCable, planUp, serverArguments } from './plan.ts';
 
 const options = { ...defaultOptions, nodes: 2, dataDir: '/var/lib/podwright' };
 
@@ -9,10 +9,29 @@ describe('planUp()', () => {
   it('gives every host a name, an address, a cgroup and a directory of its own', () => {
     const plan = planUp(options, '/sys/fs/cgroup');
     const hosts = [plan.server, ...plan.nodes];
-    for (const field of ['name', 'ip', 'cgroup', 'dataDir'] as const) {
-      expect(new Set(hosts.map((host) => host[field])).size).toBe(3);
+    for (const field of ['name', 'ips', 'cgroup', 'dataDir'] as const) {
+      expect(new Set(hosts.map((host) => String(host[field]))).size).toBe(3);
     }
-    expect(plan.nodes.map(({ ip }) => ip)).toEqual(['172.31.255.11', '172.31.255.12']);
+    expect(plan.nodes.flatMap(({ ips }) => ips)).toEqual(['172.31.255.11', '172.31.255.12']);
+  });
+
+  it.each([
+    { ipFamily: 'dual', want: ['172.31.255.11', 'fd00:172:31:255::b'] },
+    { ipFamily: 'ipv6', want: ['fd00:172:31:255::b'] },
+  ] as const)('gives hosts of $ipFamily addresses of it', ({ ipFamily, want }) => {
+    const plan = planUp({ ...options, ipFamily }, '/sys/fs/cgroup');
+    expect(plan.nodes[0]?.ips).toEqual(want);
+    const [server, agent] = [serverArguments(plan), agentArguments(plan, plan.nodes[0] ?? plan.server)];
+    expect({ server, agent }).toMatchSnapshot();
+  });
+
+  it('has a way out of IPv4 alone, and none from a cluster without', () => {
+    expect(ownCidrs).toEqual(['10.96.0.0/16', '10.244.0.0/16', '172.31.255.0/24']);
+    const dual = planUp({ ...options, ipFamily: 'dual', egress: true }, '/');
+    expect(dual.egress?.gateway).toBe('172.31.255.1');
+    expect(() => planUp({ ...options, ipFamily: 'ipv6', egress: true }, '/')).toThrow(
+      'take --ip-family dual',
+    );
   });
 
   it('keeps two data directories apart', () => {
@@ -39,10 +58,16 @@ describe('planUp()', () => {
     { nodes: 1, nodeCidrMaskSize: 16, maxPods: 65_533 },
   ])('takes $nodes nodes of $maxPods pods in /$nodeCidrMaskSize each', (asked) => {
     const plan = planUp({ ...options, ...asked }, '/');
-    expect(serverArguments(plan).join(' ')).toContain(`--node-cidr-mask-size ${asked.nodeCidrMaskSize}`);
+    expect(serverArguments(plan).join(' ')).toContain(`--node-cidr-mask-size-ipv4 ${asked.nodeCidrMaskSize}`);
     const [node] = plan.nodes;
     if (node === undefined) expect.unreachable();
     expect(agentArguments(plan, node).join(' ')).toContain(`--max-pods ${asked.maxPods}`);
+  });
+
+  it('tells the server what else it was told', () => {
+    const serverOption = ['enable-admission-plugins=A,B', 'quick'];
+    const words = serverArguments(planUp({ ...options, serverOption }, '/'));
+    expect(words.slice(-2)).toEqual(['--enable-admission-plugins=A,B', '--quick']);
   });
 
   it('refuses a data directory in which no socket can be', () => {
@@ -60,7 +85,7 @@ describe('planBridge() and planCable()', () => {
     const plan = planUp(options, '/');
     const [node] = plan.nodes;
     if (node === undefined) expect.unreachable();
-    const cable = planCable(node, { kind: 'path', path: '/proc/7/ns/net' });
+    const cable = planCable(plan, node, { kind: 'path', path: '/proc/7/ns/net' });
     expect([...planBridge(plan), ...cable.atBridge, ...cable.atNode]).toMatchSnapshot();
   });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
-import { formatCidr, formatIp, knownCidr, nthIp } from '#base/ip.ts';
+import { familyOfIp, formatCidr, formatIp, knownCidr, nthIp, type Cidr, type IpFamily } from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
@@ -10,27 +10,67 @@ import { checkSocketPath } from '#bin/program/socket-path.ts';
 export const nodesMax = 64;
 /** Of a node. */
 export const podsMax = 65_536;
-export const serviceCidr = '10.96.0.0/16';
-export const clusterCidr = '10.244.0.0/16';
-export const clusterDnsIp = '10.96.0.10';
-/** Lives in the cluster's own namespaces only. */
-const fabric = knownCidr('172.31.255.0/24');
+/** Of what families nodes, pods and Services have addresses, the first being the one of who takes but one. */
+export const ipFamilies: Readonly<Record<UpIpFamily, readonly IpFamily[]>> = {
+  ipv4: [4],
+  ipv6: [6],
+  dual: [4, 6],
+};
+
+export type UpIpFamily = 'ipv4' | 'ipv6' | 'dual';
+
+interface UpNetwork {
+  readonly services: string;
+  readonly pods: string;
+  readonly dns: string;
+  /** Of the hosts; lives in the cluster's own namespaces only. */
+  readonly fabric: Cidr;
+}
+
+const networks: Readonly<Record<IpFamily, UpNetwork>> = {
+  4: {
+    services: '10.96.0.0/16',
+    pods: '10.244.0.0/16',
+    dns: '10.96.0.10',
+    fabric: knownCidr('172.31.255.0/24'),
+  },
+  6: {
+    services: 'fd00:10:96::/112',
+    pods: 'fd00:10:244::/56', // A /64 for each node.
+    dns: 'fd00:10:96::a',
+    fabric: knownCidr('fd00:172:31:255::/64'),
+  },
+};
+/** What is the cluster's own of IPv4, which the way out is of, of all that pods may name. */
+export const ownCidrs: readonly string[] = [
+  networks[4].services,
+  networks[4].pods,
+  formatCidr(networks[4].fabric),
+];
 const bridge = 'podwright0';
 
 export interface UpOptions {
   readonly nodes: number;
   readonly dataDir: string; // absolute
   readonly port: number; // on 127.0.0.1
-  /** The prefix of each node's range of pod addresses. */
+  readonly ipFamily: UpIpFamily;
+  /** The prefix of each node's range of IPv4 pod addresses. */
   readonly nodeCidrMaskSize: number;
   /** Of each node. */
   readonly maxPods: number;
+  /** `enable-admission-plugins=AlwaysPullImages`: more for the server. */
+  readonly serverOption: readonly string[];
+  /** Whether pods reach what the machine reaches. */
+  readonly egress: boolean;
+  /** What of its ports is at 127.0.0.1, as parseExposed() reads it. */
+  readonly expose: readonly string[];
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
 export interface HostPlan {
   readonly name: string;
-  readonly ip: string;
+  /** One of each family of the cluster. */
+  readonly ips: readonly string[];
   readonly dataDir: string;
   readonly runDir: string; // a tmpfs in the host's own mount namespace
   readonly cgroup: string; // absolute, cgroup v2
@@ -46,8 +86,15 @@ export interface UpPlan {
   readonly runDir: string;
   readonly kubeconfig: string;
   readonly egressSocket: string;
+  readonly ipFamily: UpIpFamily;
   readonly nodeCidrMaskSize: number;
   readonly maxPods: number;
+  readonly serverOption: readonly string[];
+  readonly expose: readonly string[];
+  /** The way out, if there is one. */
+  readonly egress:
+    | { readonly gateway: string; readonly link: string; readonly resolvConf: string }
+    | undefined;
   readonly server: HostPlan;
   readonly nodes: readonly HostPlan[];
 }
@@ -63,9 +110,9 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     checkSocketPath(path);
   const runDir = clusterRunDir(options.dataDir);
   const cgroup = join(cgroupRoot, clusterCgroupName(options.dataDir));
-  const host = (name: string, ip: string): HostPlan => ({
+  const host = (name: string, index: number): HostPlan => ({
     name,
-    ip,
+    ips: ipFamilies[options.ipFamily].map((family) => fabricAddress(family, index)),
     dataDir: join(options.dataDir, name),
     runDir,
     cgroup: join(cgroup, name),
@@ -79,22 +126,33 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     runDir,
     kubeconfig: join(options.dataDir, 'kubeconfig'),
     egressSocket,
+    ipFamily: options.ipFamily,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     maxPods: options.maxPods,
-    server: host('server', fabricAddress(1)),
-    nodes: Array.from({ length: options.nodes }, (_, index) =>
-      host(`node-${index + 1}`, fabricAddress(index + 11)),
-    ),
+    serverOption: options.serverOption,
+    expose: options.expose,
+    egress: options.egress ? planEgress(options) : undefined,
+    server: host('server', 1),
+    nodes: Array.from({ length: options.nodes }, (_, index) => host(`node-${index + 1}`, index + 11)),
   };
 }
 
+/** @throws E_USAGE: the way out is of IPv4 */
+function planEgress({ dataDir, ipFamily }: UpOptions): UpPlan['egress'] {
+  if (ipFamily === 'ipv6')
+    throw new PodwrightError('E_USAGE', 'start with --egress: the way out is of IPv4; take --ip-family dual');
+  return { gateway: fabricAddress(4, 1), link: bridge, resolvConf: join(dataDir, 'resolv.conf') };
+}
+
 /** Each node has a range, and in it an address for each of its pods. @throws E_USAGE */
-function checkRanges({ nodes, nodeCidrMaskSize, maxPods }: UpOptions): void {
-  const { prefix } = knownCidr(clusterCidr);
+function checkRanges({ nodes, nodeCidrMaskSize, maxPods, ipFamily }: UpOptions): void {
+  if (ipFamily === 'ipv6') return; // 256 ranges, of which each has more addresses than a node takes pods.
+  const { pods } = networks[4];
+  const { prefix } = knownCidr(pods);
   if (nodeCidrMaskSize < prefix || 2 ** (nodeCidrMaskSize - prefix) < nodes)
     throw new PodwrightError(
       'E_USAGE',
-      `start ${nodes} nodes: --node-cidr-mask-size ${nodeCidrMaskSize} divides ${clusterCidr} into too few ranges; take a larger one`,
+      `start ${nodes} nodes: --node-cidr-mask-size ${nodeCidrMaskSize} divides ${pods} into too few ranges; take a larger one`,
     );
   // Of the network, its gateway and its broadcast.
   const addresses = 2 ** (32 - nodeCidrMaskSize) - 3;
@@ -105,10 +163,23 @@ function checkRanges({ nodes, nodeCidrMaskSize, maxPods }: UpOptions): void {
     );
 }
 
-function fabricAddress(index: number): string {
-  const ip = nthIp(fabric, index);
+function fabricAddress(family: IpFamily, index: number): string {
+  const ip = nthIp(networks[family].fabric, index);
   assert(ip !== undefined);
   return formatIp(ip);
+}
+
+/** A host's addresses on its link. */
+function planAddresses(host: HostPlan, link: string): readonly NetOp[] {
+  return host.ips.map((ip): NetOp => {
+    const { fabric } = networks[familyOfIp(ip) ?? 4];
+    return { op: 'ensureAddress', name: link, address: `${ip}/${fabric.prefix}` };
+  });
+}
+
+/** No link waits until it knows that nobody else has its addresses: `up` gives each out once. The machine may have no IPv6. */
+function withoutWaiting(link: string): NetOp {
+  return { op: 'setSysctl', key: `net/ipv6/conf/${link}/accept_dad`, value: '0', isOptional: true };
 }
 
 /** The bridge, in the server's namespace. */
@@ -116,13 +187,18 @@ export function planBridge(plan: UpPlan): readonly NetOp[] {
   return [
     { op: 'setLink', name: 'lo', up: true },
     { op: 'ensureLink', name: bridge, link: { kind: 'bridge' } },
+    withoutWaiting(bridge),
     { op: 'setLink', name: bridge, up: true },
-    { op: 'ensureAddress', name: bridge, address: `${plan.server.ip}/${fabric.prefix}` },
+    ...planAddresses(plan.server, bridge),
   ];
 }
 
+/** RTPROT_STATIC (linux/rtnetlink.h): no route of the agent's, whose others it removes. */
+const staticRoute = 4;
+
 /** A node's cable: the end on the bridge, made in the server's namespace together with its peer in the node's. */
 export function planCable(
+  { egress }: Pick<UpPlan, 'egress'>,
   node: HostPlan,
   nodeNetns: NetnsRef,
 ): { readonly atBridge: readonly NetOp[]; readonly atNode: readonly NetOp[] } {
@@ -133,10 +209,32 @@ export function planCable(
     ],
     atNode: [
       { op: 'setLink', name: 'lo', up: true },
+      withoutWaiting('eth0'),
       { op: 'setLink', name: 'eth0', up: true },
-      { op: 'ensureAddress', name: 'eth0', address: `${node.ip}/${fabric.prefix}` },
+      ...planAddresses(node, 'eth0'),
+      ...(egress === undefined
+        ? []
+        : ([
+            { op: 'ensureRoute', destination: '0.0.0.0/0', gateway: egress.gateway, protocol: staticRoute },
+          ] as const)),
     ],
   };
+}
+
+function ofPlan(plan: UpPlan, fact: (network: UpNetwork) => string): string {
+  return ipFamilies[plan.ipFamily].map((family) => fact(networks[family])).join(',');
+}
+
+/** What server and agents must agree on. */
+function networkArguments(plan: UpPlan): readonly string[] {
+  return [
+    '--service-cidr',
+    ofPlan(plan, ({ services }) => services),
+    '--cluster-cidr',
+    ofPlan(plan, ({ pods }) => pods),
+    '--cluster-dns',
+    ofPlan(plan, ({ dns }) => dns),
+  ];
 }
 
 /** What follows the role on the command line of a program of ours inside a host. */
@@ -146,24 +244,19 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     plan.server.dataDir,
     '--listen-fd',
     '3',
-    '--listen',
-    `${plan.server.ip}:6443`,
+    ...plan.server.ips.flatMap((ip) => ['--listen', `${familyOfIp(ip) === 6 ? `[${ip}]` : ip}:6443`]),
     '--advertise-address',
-    plan.server.ip,
+    plan.server.ips[0] ?? '',
     '--admin-kubeconfig',
     plan.kubeconfig,
     '--admin-server',
     `https://127.0.0.1:${plan.port}`,
-    '--service-cidr',
-    serviceCidr,
-    '--cluster-cidr',
-    clusterCidr,
-    '--cluster-dns',
-    clusterDnsIp,
-    '--node-cidr-mask-size',
+    ...networkArguments(plan),
+    '--node-cidr-mask-size-ipv4',
     String(plan.nodeCidrMaskSize),
     '--pod-routes',
-    ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ip}`]),
+    ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ips.join(',')}`]),
+    ...plan.serverOption.map((option) => `--${option}`),
   ];
 }
 
@@ -176,21 +269,17 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     '--node-name',
     node.name,
     '--node-ip',
-    node.ip,
+    node.ips.join(','),
     '--credentials',
     join(plan.server.dataDir, 'nodes', node.name),
     '--cgroup',
     node.cgroup,
-    '--cluster-dns',
-    clusterDnsIp,
-    '--cluster-cidr',
-    clusterCidr,
-    '--service-cidr',
-    serviceCidr,
+    ...networkArguments(plan),
     '--link-cidr',
-    formatCidr(fabric),
-    '--pod-egress',
-    'none',
+    ofPlan(plan, ({ fabric }) => formatCidr(fabric)),
+    ...(plan.egress === undefined
+      ? ['--pod-egress', 'none']
+      : ['--pod-egress', 'masquerade', '--resolv-conf', plan.egress.resolvConf]),
     '--egress-socket',
     plan.egressSocket,
     '--max-pods',

@@ -23,12 +23,18 @@ describe('parseState()', () => {
   });
 
   const [host] = healthy.hosts;
+  it('takes hosts of IPv6, as up writes them', () => {
+    const state = { ...healthy, hosts: [{ ...host, ip: 'fd00:172:31:255::b' }] };
+    expect(parseState(JSON.stringify(state))).toEqual(state);
+  });
+
   it.each<{ readonly name: string; readonly change: object }>([
     ...[-1, 0, 1, 1.5, '4711', null, 2 ** 31].map((pid) => ({ name: `pid ${pid}`, change: { pid } })),
     ...['', 'x', '-1', 5].map((startTicks) => ({ name: `startTicks ${startTicks}`, change: { startTicks } })),
     ...[0, 65_536, '6443'].map((port) => ({ name: `port ${port}`, change: { port } })),
     { name: 'no hosts', change: { hosts: undefined } },
     { name: 'a host with pid 1', change: { hosts: [{ ...host, pid: 1 }] } },
+    { name: 'a host without an address', change: { hosts: [{ ...host, ip: '172.31.255.1111' }] } },
     { name: 'a host with another name', change: { hosts: [{ ...host, name: '../x' }] } },
   ])('refuses $name', ({ change }) => {
     expect(typeof parseState(JSON.stringify({ ...healthy, ...change }))).toBe('string');
@@ -68,8 +74,14 @@ it.each([
   ['{"nodes":2,"port":7443}', { ...defaultOptions, nodes: 2, port: 7443 }],
   [
     '{"nodes":2,"port":7443,"nodeCidrMaskSize":22,"maxPods":400}',
-    { nodes: 2, port: 7443, nodeCidrMaskSize: 22, maxPods: 400 },
+    { ...defaultOptions, nodes: 2, port: 7443, nodeCidrMaskSize: 22, maxPods: 400 },
   ],
+  [
+    '{"nodes":2,"port":7443,"serverOption":["anonymous-auth=false"]}',
+    { ...defaultOptions, nodes: 2, port: 7443, serverOption: ['anonymous-auth=false'] },
+  ],
+  ['{"nodes":2,"port":7443,"serverOption":["data=/x"]}', undefined],
+  ['{"nodes":2,"port":7443,"serverOption":"x"}', undefined],
   ['{"nodes":2,"port":7443,"maxPods":0}', undefined],
   ['{"nodes":0,"port":7443}', undefined],
   ['{"nodes":2}', undefined],

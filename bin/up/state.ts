@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { shellWord } from '#base/shell-word.ts';
 import { dataDirError } from '#bin/program/data-dir.ts';
 import { directoryProblem, fileProblem, lstatIfThere } from '#bin/ownership/marker.ts';
@@ -145,12 +146,16 @@ export function parseState(text: string): WrittenState | string {
 function parseHost(value: unknown): UpHost | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   const { name, ip, pid, dataDir } = value as Partial<Record<keyof UpHost, unknown>>;
-  if (!isText(name, /^(server|node-\d{1,3})$/) || !isText(ip, /^[\d.]{7,15}$/)) return undefined;
+  if (!isText(name, /^(server|node-\d{1,3})$/) || !isAddress(ip)) return undefined;
   return isPid(pid) && isText(dataDir, /^\//) ? { name, ip, pid, dataDir } : undefined;
 }
 
 export async function writeState(dataDir: string, state: WrittenState): Promise<void> {
   await writeDurably(stateFile(dataDir), JSON.stringify(state, undefined, 2));
+}
+
+function isAddress(value: unknown): value is string {
+  return typeof value === 'string' && familyOfIp(value) !== undefined;
 }
 
 /** As readState, but a damaged one is no reason to stop: names of cgroup and launcher are known without it. */

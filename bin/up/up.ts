@@ -1,11 +1,22 @@
-import { chown, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { services } from '#api/schema/kind-ref.ts';
+import type { Service } from '#api/generated/objects.ts';
 import type { Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
+import { hostNameFiles } from '#agent/node/host-names.ts';
+import { createApiClient } from '#client/api-client.ts';
+import type { Informer } from '#client/client.ts';
+import { createHttpTransport } from '#client/http-transport.ts';
+import { createInformers } from '#client/informers.ts';
+import { loadKubeconfig } from '#client/kubeconfig.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
+import type { Nft } from '#native/nft/nft.ts';
+import { awaitVariable } from '#bin/credentials/await-credentials.ts';
 import { programCommand, programEnvironment } from '#bin/program/program.ts';
 import type { Progress } from '#bin/progress.ts';
 import { endCgroup, removeRunDirectory } from './cleanup.ts';
@@ -15,8 +26,13 @@ import { startEgress } from './egress.ts';
 import { insideHost, startHost, type Host } from './host.ts';
 import { Keeper, type KeptProcess } from './keeper.ts';
 import { takeLoopbackListener } from './listener.ts';
+import { exposePorts } from './outside/expose.ts';
+import { parseExposed } from './outside/exposed.ts';
+import { renderNodeResolvConf } from './outside/render-resolv-conf.ts';
+import { startWayOut } from './outside/way-out.ts';
 import {
   agentArguments,
+  ownCidrs,
   planBridge,
   planCable,
   planUp,
@@ -34,6 +50,7 @@ export interface UpPorts {
   readonly findEarlier: () => readonly string[];
   readonly makeCgroup: (path: string) => Promise<void>;
   readonly netlink: Netlink;
+  readonly nft: Nft;
   readonly progress: Progress;
   readonly environment: NodeJS.ProcessEnv;
 }
@@ -73,18 +90,36 @@ export async function startUp(options: UpOptions, ports: UpPorts, signal: AbortS
   signal.throwIfAborted();
   await recordState(plan, hosts);
   undo.use(await startEgress(plan.egressSocket));
+  if (plan.egress !== undefined) undo.use(await openWayOut(plan.egress, hosts.server, ports));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
-  await progress.step('API server, scheduler, controllers', () => server.start(signal));
-  await giveToSudoUser(plan.kubeconfig, ports.environment);
   const agents = hosts.nodes.map((host) =>
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
   );
+  const startNodes = (): Promise<void> => startAgents(agents, { plan, clock: ports.clock }, signal);
+  const early = mayStartBeside(plan) ? startNodes() : undefined;
+  early?.catch(() => undefined); // Told below, unless the server fails first.
+  await progress.step('API server, scheduler, controllers', () => server.start(signal));
+  await giveToSudoUser(plan.kubeconfig, ports.environment);
   const what = agents.length === 1 ? 'node-1 Ready' : `node-1 to node-${agents.length} Ready`;
-  await progress.step(what, () => startAgents(agents, { plan, clock: ports.clock }, signal));
+  await progress.step(what, () => early ?? startNodes());
+  undo.use(openPorts(plan, hosts, ports));
   const withoutDemoImage = await findMissingDemoImages(plan.nodes);
   signal.throwIfAborted();
   const started = undo.move();
   return { plan, withoutDemoImage, [Symbol.asyncDispose]: () => started.disposeAsync() };
+}
+
+/** A server that takes longer has a store that is read for long: its nodes are tried again. */
+const credentialsMsMax = 60_000;
+/** More than these would take the processor from the server that they wait for. */
+const nodesBesideMax = 2;
+
+/**
+ * Whether nodes are started while the server starts: they load meanwhile, and wait for their credentials. Not where there are some from an
+ * earlier life, which the server is about to replace.
+ */
+function mayStartBeside({ nodes, server }: UpPlan): boolean {
+  return nodes.length <= nodesBesideMax && !existsSync(join(server.dataDir, 'nodes'));
 }
 
 /** @throws E_CONFLICT when a node belongs to another cluster; see Keeper.start */
@@ -135,11 +170,43 @@ async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableSta
   if (server === undefined) throw new TypeError('a cluster has a server');
   await ports.netlink.apply(server.netns, planBridge(plan));
   for (const node of nodes) {
-    const cable = planCable(node.plan, node.netns);
+    const cable = planCable(plan, node.plan, node.netns);
     await ports.netlink.apply(server.netns, cable.atBridge);
     await ports.netlink.apply(node.netns, cable.atNode);
   }
   return { server, nodes };
+}
+
+/** The way out of the pods, before the first of them. */
+async function openWayOut(
+  { gateway, link, resolvConf }: NonNullable<UpPlan['egress']>,
+  server: Host,
+  { clock, nft }: UpPorts,
+): Promise<AsyncDisposable> {
+  const machine = await readFile(hostNameFiles.resolvConf, 'utf8').catch(() => '');
+  await writeFile(resolvConf, renderNodeResolvConf(machine, gateway));
+  return startWayOut({ netns: server.namespaces.net, gateway, link, ownCidrs, nft, clock });
+}
+
+/** What was asked for at 127.0.0.1, by way of the first node. */
+function openPorts(plan: UpPlan, { server }: Hosts, { clock, progress }: UpPorts): AsyncDisposable {
+  const undo = new AsyncDisposableStack();
+  const exposed = plan.expose.flatMap((text) => parseExposed(text) ?? []);
+  const follow = (): Informer<Service> => {
+    const transport = undo.use(createHttpTransport(loadKubeconfig(plan.kubeconfig, clock)));
+    const client = createApiClient({ transport, userAgent: 'podwright-up' });
+    return undo.use(createInformers({ client, clock })).for(services);
+  };
+  const ports = exposePorts({
+    exposed,
+    services: exposed.includes('services') ? follow() : undefined,
+    netns: server.namespaces.net,
+    nodeIp: plan.nodes[0]?.ips[0] ?? '',
+    clock,
+    say: (text) => progress.say(text),
+  });
+  undo.use(ports);
+  return undo;
 }
 
 async function recordState(plan: UpPlan, hosts: Hosts): Promise<void> {
@@ -147,9 +214,9 @@ async function recordState(plan: UpPlan, hosts: Hosts): Promise<void> {
     pid: process.pid,
     startTicks: startTicksOf(process.pid) ?? '',
     port: plan.port,
-    hosts: [hosts.server, ...hosts.nodes].map(({ pid, plan: { name, ip, dataDir } }) => ({
+    hosts: [hosts.server, ...hosts.nodes].map(({ pid, plan: { name, ips, dataDir } }) => ({
       name,
-      ip,
+      ip: ips[0] ?? '',
       pid,
       dataDir,
     })),
@@ -193,7 +260,7 @@ function agentProcess(plan: UpPlan, host: Host): KeptProcess {
       ...programCommand('agent', process.execArgv),
       ...agentArguments(plan, host.plan),
     ]),
-    environment: programEnvironment('agent'),
+    environment: { ...programEnvironment('agent'), [awaitVariable]: String(credentialsMsMax) },
     logFile: join(host.plan.dataDir, 'agent.log'),
   };
 }

@@ -1,21 +1,17 @@
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import { field } from '#api/cni/json-field.ts';
 import type { PluginConfig } from '#api/cni/network-config.ts';
+import { parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
 
 /** The configuration of the bridge plugin, as the CNI project documents it, and `routed`. */
-export interface BridgeConfig {
-  readonly network: string;
+export interface BridgeConfig extends LinkConfig {
   readonly bridge: string;
   readonly isGateway: boolean;
   readonly isDefaultGateway: boolean;
   readonly ipMasq: boolean;
-  readonly mtu: number | undefined;
   readonly hairpinMode: boolean;
   readonly promiscMode: boolean;
   readonly portIsolation: boolean;
-  readonly mac: string | undefined;
-  /** The IPAM plugin; undefined: the container gets a link and no address. */
-  readonly ipam: string | undefined;
   /**
    * Ours: containers have single addresses (/32) and reach each other through the gateway, as with the ptp plugin. So every
    * packet passes the host's netfilter and Service replies find their conntrack entry; without it a reply between two
@@ -39,9 +35,7 @@ export function parseBridgeConfig(
   config: PluginConfig,
   args: Readonly<Record<string, string>> = {},
 ): BridgeConfig {
-  const refused = unsupported.find((name) => (config[name] ?? false) !== false && config[name] !== 0);
-  if (refused !== undefined)
-    throw cniError(cniErrorCode.unsupportedField, `bridge: ${refused} is not supported`);
+  refuseFields(config, unsupported);
   const backend = field.string(config, 'ipMasqBackend') ?? 'nftables';
   if (backend !== 'nftables')
     throw cniError(cniErrorCode.unsupportedField, `bridge: ipMasqBackend ${backend} is not supported`);
@@ -52,20 +46,15 @@ export function parseBridgeConfig(
       'bridge: hairpinMode and promiscMode exclude each other',
     );
   }
-  const runtime = field.object(config, 'runtimeConfig') ?? {};
-  const ipam = field.string(field.object(config, 'ipam') ?? {}, 'type');
   return {
-    network: field.string(config, 'name') ?? '',
+    ...parseLinkConfig(config, args),
     bridge: field.string(config, 'bridge') ?? 'cni0',
     isGateway: flag('isGateway') || flag('isDefaultGateway') || flag('routed'),
     isDefaultGateway: flag('isDefaultGateway'),
     ipMasq: flag('ipMasq'),
-    mtu: field.number(config, 'mtu') || undefined, // 0: the kernel's own
     hairpinMode: flag('hairpinMode'),
     promiscMode: flag('promiscMode'),
     portIsolation: flag('portIsolation'),
-    mac: field.string(runtime, 'mac') ?? args['MAC'] ?? field.string(config, 'mac'),
-    ipam: ipam === '' ? undefined : ipam,
     routed: flag('routed'),
   };
 }

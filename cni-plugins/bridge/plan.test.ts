@@ -2,15 +2,21 @@ import { describe, expect, test } from 'vitest';
 import { emptyResult, type CniResult } from '#api/cni/result.ts';
 import { renderNetOp } from '#native/netlink/render.ts';
 import { parseBridgeConfig } from './bridge-config.ts';
-import { hostVethName, planBridgeAdd } from './plan.ts';
+import { hostVethName } from '#cni-plugins/skel/link-plan.ts';
+import { planBridgeAdd } from './plan.ts';
 
 const request = { containerId: 'c1', ifname: 'eth0', netns: '/run/netns/c1' };
 const ipam: CniResult = { ...emptyResult, ips: [{ address: '10.1.0.2/24', gateway: '10.1.0.1' }] };
 
 function plan(options: object, from: CniResult = ipam): string {
   const config = parseBridgeConfig({ type: 'bridge', name: 'net', ...options });
-  const { host, container } = planBridgeAdd(config, request, from);
-  return ['host', ...host.map(renderNetOp), 'container', ...container.map(renderNetOp)].join('\n');
+  const [host, container] = planBridgeAdd({ config, request, ipam: from }).changes;
+  return [
+    'host',
+    ...(host?.ops ?? []).map(renderNetOp),
+    'container',
+    ...(container?.ops ?? []).map(renderNetOp),
+  ].join('\n');
 }
 
 describe('planBridgeAdd()', () => {
@@ -20,6 +26,7 @@ describe('planBridgeAdd()', () => {
       ensure link cni0 mac 02:cf:f4:9f:b1:ef type bridge
       set sysctl net/ipv6/conf/cni0/accept_ra = 0
       set sysctl net/ipv6/conf/cni0/accept_redirects = 0
+      set sysctl net/ipv6/conf/cni0/accept_dad = 0
       set link cni0 up
       remove link veth042df0179a
       add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
@@ -27,6 +34,7 @@ describe('planBridgeAdd()', () => {
       container
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+      set sysctl net/ipv6/conf/eth0/accept_dad = 0
       set link eth0 up
       ensure address 10.1.0.2/24 dev eth0"
     `);
@@ -38,6 +46,7 @@ describe('planBridgeAdd()', () => {
       ensure link cni0 mtu 1400 mac 0a:58:0a:01:00:01 type bridge
       set sysctl net/ipv6/conf/cni0/accept_ra = 0
       set sysctl net/ipv6/conf/cni0/accept_redirects = 0
+      set sysctl net/ipv6/conf/cni0/accept_dad = 0
       set link cni0 up
       ensure address 10.1.0.1/24 dev cni0
       set sysctl net.ipv4.ip_forward = 1
@@ -49,6 +58,7 @@ describe('planBridgeAdd()', () => {
       set link eth0 mtu 1400
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+      set sysctl net/ipv6/conf/eth0/accept_dad = 0
       set link eth0 up
       ensure address 10.1.0.2/24 dev eth0
       ensure route default via 10.1.0.1 dev eth0"
@@ -61,6 +71,7 @@ describe('planBridgeAdd()', () => {
       ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
       set sysctl net/ipv6/conf/cni0/accept_ra = 0
       set sysctl net/ipv6/conf/cni0/accept_redirects = 0
+      set sysctl net/ipv6/conf/cni0/accept_dad = 0
       set link cni0 up
       ensure address 10.1.0.1/24 dev cni0
       set sysctl net.ipv4.ip_forward = 1
@@ -72,6 +83,7 @@ describe('planBridgeAdd()', () => {
       container
       set sysctl net/ipv6/conf/eth0/accept_ra = 0
       set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+      set sysctl net/ipv6/conf/eth0/accept_dad = 0
       set link eth0 up
       ensure address 10.1.0.2/32 dev eth0
       ensure route 10.1.0.1/32 dev eth0 scope link
@@ -88,6 +100,7 @@ describe('planBridgeAdd()', () => {
         ensure link cni0 mac 0a:58:0a:01:00:01 type bridge
         set sysctl net/ipv6/conf/cni0/accept_ra = 0
         set sysctl net/ipv6/conf/cni0/accept_redirects = 0
+        set sysctl net/ipv6/conf/cni0/accept_dad = 0
         set link cni0 promisc on up
         ensure address 10.1.0.1/24 dev cni0
         ensure address fd00::1/64 dev cni0
@@ -100,6 +113,7 @@ describe('planBridgeAdd()', () => {
         container
         set sysctl net/ipv6/conf/eth0/accept_ra = 0
         set sysctl net/ipv6/conf/eth0/accept_redirects = 0
+        set sysctl net/ipv6/conf/eth0/accept_dad = 0
         set link eth0 up
         ensure address 10.1.0.2/24 dev eth0
         ensure address fd00::2/64 dev eth0

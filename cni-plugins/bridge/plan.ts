@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
-import type { CniIp, CniResult, CniRoute } from '#api/cni/result.ts';
+import type { CniIp, CniRoute } from '#api/cni/result.ts';
 import {
   addToIp,
   bitsOf,
-  bytesOfIp,
   firstOf,
   formatCidr,
   formatIp,
@@ -14,23 +12,20 @@ import {
   parseCidr,
   parseIp,
   type Cidr,
-  type Ip,
 } from '#base/ip.ts';
-import type { NetOp } from '#native/netlink/netlink.ts';
+import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
+import {
+  containerMacOf,
+  hostMacOf,
+  hostVethName,
+  macOf,
+  macOfIp,
+  planNoRouters,
+  toRouteOp,
+  type LinkRequest,
+} from '#cni-plugins/skel/link-plan.ts';
+import type { LinkPlan, LinkPlugin, PlanInput } from '#cni-plugins/skel/link-plugin.ts';
 import type { BridgeConfig } from './bridge-config.ts';
-
-export interface BridgeRequest {
-  readonly containerId: string;
-  readonly ifname: string;
-  readonly netns: string;
-}
-
-/** What ADD does: `host` in the host's namespace, then `container` in the container's. */
-export interface BridgePlan {
-  readonly host: readonly NetOp[];
-  readonly container: readonly NetOp[];
-  readonly result: CniResult;
-}
 
 interface PlannedIp extends CniIp {
   readonly cidr: Cidr;
@@ -38,7 +33,7 @@ interface PlannedIp extends CniIp {
 }
 
 /** Pure: names, addresses and hardware addresses are all in it. */
-export function planBridgeAdd(config: BridgeConfig, request: BridgeRequest, ipam: CniResult): BridgePlan {
+export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeConfig>, 'host'>): LinkPlan {
   const ips = ipam.ips.map((ip) => planIp(config, ip));
   const routes = planRoutes(config, ips, ipam.routes);
   const veth = hostVethName(request);
@@ -47,37 +42,46 @@ export function planBridgeAdd(config: BridgeConfig, request: BridgeRequest, ipam
   const { mtu } = config;
   const size = mtu === undefined ? {} : { mtu };
   return {
-    host: [
-      ...planBridge(config, ips, bridgeMac),
-      // What is left of an earlier attachment of this container: the kernel removes it some time after its namespace.
-      { op: 'removeLink', name: veth },
+    changes: [
       {
-        op: 'addLink',
-        name: veth,
-        link: {
-          kind: 'veth',
-          peerName: request.ifname,
-          peerNetns: { kind: 'path', path: request.netns },
-          peerMac: containerMac,
-        },
-        ...size,
-        mac: macOf('02', `host ${attachmentText(request)}`),
+        netns: ownNetns,
+        ops: [
+          ...planBridge(config, ips, bridgeMac),
+          // What is left of an earlier attachment of this container: the kernel removes it some time after its namespace.
+          { op: 'removeLink', name: veth },
+          {
+            op: 'addLink',
+            name: veth,
+            link: {
+              kind: 'veth',
+              peerName: request.ifname,
+              peerNetns: { kind: 'path', path: request.netns },
+              peerMac: containerMac,
+            },
+            ...size,
+            mac: hostMacOf(request),
+          },
+          { op: 'setLink', name: veth, master: config.bridge, up: true },
+          ...planPort(config, veth),
+        ],
       },
-      { op: 'setLink', name: veth, master: config.bridge, up: true },
-      ...planPort(config, veth),
-    ],
-    container: [
-      ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
-      ...planNoRouters(request.ifname),
-      { op: 'setLink', name: request.ifname, up: true },
-      ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
-      ...planGatewayRoutes(config, request, ips),
-      ...routes.map((route): NetOp => toRouteOp(route, request.ifname)),
+      {
+        netns: { kind: 'path', path: request.netns },
+        ops: [
+          ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
+          ...planNoRouters(request.ifname),
+          withoutWaiting(request.ifname),
+          { op: 'setLink', name: request.ifname, up: true },
+          ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
+          ...planGatewayRoutes(config, request, ips),
+          ...routes.map((route): NetOp => toRouteOp(route, request.ifname)),
+        ],
+      },
     ],
     result: {
       interfaces: [
         { name: config.bridge, mac: bridgeMac, mtu },
-        { name: veth, mac: macOf('02', `host ${attachmentText(request)}`), mtu },
+        { name: veth, mac: hostMacOf(request), mtu },
         { name: request.ifname, mac: containerMac, mtu, sandbox: request.netns },
       ],
       ips: ips.map(({ address, gateway }) => ({ address, gateway, interface: 2 })),
@@ -87,14 +91,20 @@ export function planBridgeAdd(config: BridgeConfig, request: BridgeRequest, ipam
   };
 }
 
-/** DEL: `host` where the container's namespace is gone or its interface has another name by now. */
-export function planBridgeDel(request: BridgeRequest): readonly NetOp[] {
-  return [{ op: 'removeLink', name: hostVethName(request) }];
+/** On the host where the container's namespace is gone or its interface has another name by now. */
+export function planBridgeDel(request: LinkRequest): ReturnType<LinkPlugin<BridgeConfig>['planDel']> {
+  return {
+    host: [{ op: 'removeLink', name: hostVethName(request) }],
+    container: [{ op: 'removeLink', name: request.ifname }],
+  };
 }
 
-/** The host's end: derived from the attachment, so that DEL finds it with no state. 15 characters at most. */
-export function hostVethName(request: Pick<BridgeRequest, 'containerId' | 'ifname'>): string {
-  return `veth${digest(attachmentText(request)).toString('hex').slice(0, 10)}`;
+/**
+ * A link waits a second or two until it knows that nobody else has the address that it gives itself, and asks for no neighbour
+ * meanwhile (docs/kernel-notes.md#v6-neighbour-source). The kernel may have no IPv6.
+ */
+function withoutWaiting(link: string): NetOp {
+  return { op: 'setSysctl', key: `net/ipv6/conf/${link}/accept_dad`, value: '0', isOptional: true };
 }
 
 function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string): readonly NetOp[] {
@@ -105,6 +115,7 @@ function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string
     // A fixed address: a bridge without one takes the lowest of its ports', and containers' ARP entries go stale.
     { op: 'ensureLink', name: bridge, link: { kind: 'bridge' }, ...(mtu === undefined ? {} : { mtu }), mac },
     ...planNoRouters(bridge),
+    withoutWaiting(bridge),
     { op: 'setLink', name: bridge, up: true, ...(config.promiscMode ? { promiscuous: true } : {}) },
     ...gateways.map((ip): NetOp => ({
       op: 'ensureAddress',
@@ -121,19 +132,6 @@ function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string
         ]
       : []),
   ];
-}
-
-/**
- * Any container with CAP_NET_RAW can say that it is an IPv6 router, or that there is a better one; neither the host nor another
- * container may send its packets there (CVE-2020-10749). The kernel may have no IPv6.
- */
-function planNoRouters(link: string): readonly NetOp[] {
-  return ['accept_ra', 'accept_redirects'].map((name) => ({
-    op: 'setSysctl',
-    key: `net/ipv6/conf/${link}/${name}`,
-    value: '0',
-    isOptional: true,
-  }));
 }
 
 function planPort(config: BridgeConfig, veth: string): readonly NetOp[] {
@@ -177,7 +175,7 @@ function planRoutes(
 /** `routed`: the gateway is on the link, and the rest of the subnet is behind it. */
 function planGatewayRoutes(
   config: BridgeConfig,
-  request: BridgeRequest,
+  request: LinkRequest,
   ips: readonly PlannedIp[],
 ): readonly NetOp[] {
   if (!config.routed) return [];
@@ -195,46 +193,11 @@ function planGatewayRoutes(
   });
 }
 
-function toRouteOp(route: CniRoute, dev: string): NetOp {
-  const { dst, gw: gateway, mtu } = route;
-  return {
-    op: 'ensureRoute',
-    destination: dst === '0.0.0.0/0' || dst === '::/0' ? 'default' : dst,
-    ...(gateway === undefined ? { scope: 'link' } : { gateway }),
-    dev,
-    ...(mtu === undefined ? {} : { mtu }),
-  };
-}
-
-/** 0a:58 and the IPv4 address: when an address is given out again, the neighbours' entries for it still hold. */
-function containerMacOf(request: BridgeRequest, ips: readonly PlannedIp[]): string {
-  const ip = ips.find(({ cidr }) => cidr.ip.family === 4);
-  return ip === undefined ? macOf('02', `container ${attachmentText(request)}`) : macOfIp(ip.cidr.ip);
-}
-
 function bridgeMacOf(config: BridgeConfig, ips: readonly PlannedIp[]): string {
   const gateway = ips.find((ip) => ip.cidr.ip.family === 4)?.gateway;
   return gateway === undefined || !config.isGateway
-    ? macOf('02', `bridge ${config.bridge}`)
+    ? macOf(`bridge ${config.bridge}`)
     : macOfIp(parseIp(gateway) ?? ipv4Of(0));
-}
-
-function macOfIp(ip: Ip): string {
-  const bytes = [...bytesOfIp(ip)].map((byte) => byte.toString(16).padStart(2, '0'));
-  return ['0a', '58', ...bytes].join(':');
-}
-
-/** A locally administered unicast address. */
-function macOf(first: string, seed: string): string {
-  return [first, ...(digest(seed).toString('hex').slice(0, 10).match(/../g) ?? [])].join(':');
-}
-
-function attachmentText(request: Pick<BridgeRequest, 'containerId' | 'ifname'>): string {
-  return `${request.containerId} ${request.ifname}`;
-}
-
-function digest(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }
 
 function sysctl(key: string, value: string): NetOp {

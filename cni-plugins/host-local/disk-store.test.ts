@@ -12,7 +12,7 @@ let directory: string;
 beforeEach(() => (directory = mkdtempSync(join(tmpdir(), 'leases-'))));
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-const signal = AbortSignal.timeout(30_000);
+const { signal } = new AbortController(); // The deadline is that of each test.
 const ipOf = (text: string): Ip => parseIp(text) ?? expect.fail(text);
 const ownerOf = (containerID: string) => ({ containerID, ifname: 'eth0' });
 const within = <T>(store: LeaseStore, work: (leases: Leases) => Promise<T>): Promise<T> =>

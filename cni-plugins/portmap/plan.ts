@@ -4,8 +4,10 @@ import type { PluginConfig } from '#api/cni/network-config.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { formatIp, parseCidr, parseIp, type Ip } from '#base/ip.ts';
-import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, TableRef } from '#native/nft/nft.ts';
+import { formatIp, isIpv4Mapped, parseCidr, parseIp, type Ip, type IpFamily } from '#base/ip.ts';
+import type { NetOp } from '#native/netlink/netlink.ts';
+import { loopbackGuard, loopbackMasquerade, loopbackStays } from '#native/nft/loopback-guard.ts';
+import type { NftElement, NftExpr, NftLoad, NftRule, NftSet, NftTable, NftType } from '#native/nft/nft.ts';
 
 /** A port of the host that leads to a port of a container (capability portMappings). */
 export interface PortMapping {
@@ -14,74 +16,120 @@ export interface PortMapping {
   readonly protocol: 'tcp' | 'udp' | 'sctp';
   /** undefined: every address of the host. */
   readonly hostIp: string | undefined;
+  /** Of host and container; undefined: whichever the container has. */
+  readonly family: IpFamily | undefined;
 }
 
-/** What one container has in the table, by set. */
+/** What one container has in the table of a family, by set. */
 export interface PortmapElements {
-  readonly table: TableRef;
+  readonly table: NftTable;
   readonly sets: readonly { readonly set: NftSet; readonly elements: readonly NftElement[] }[];
 }
 
 const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
 
-const table: TableRef = { family: 'ip', name: 'cni-portmap' };
+/** What differs between the families. */
+const familyFacts = {
+  4: {
+    family: 'ip',
+    address: 'ipv4_addr',
+    source: { load: 'ip saddr' },
+    target: { load: 'ip daddr' },
+    /** Nothing that is an address of the host is left out: see `planLoopback`. */
+    isElsewhere: [],
+  },
+  6: {
+    family: 'ip6',
+    address: 'ipv6_addr',
+    source: { load: 'ip6 saddr' },
+    target: { load: 'ip6 daddr' },
+    // No sysctl lets packets of ::1 leave the host: its ports are refused there, rather than silent.
+    isElsewhere: [{ expr: 'match', left: { load: 'ip6 daddr' }, op: '!=', right: '::1' }],
+  },
+} as const satisfies Readonly<Record<IpFamily, unknown>>;
 
-/** Port of every host address → container. */
-const portSet: NftSet = {
-  name: 'ports',
-  keyTypes: ['inet_proto', 'inet_service'],
-  dataTypes: ['ipv4_addr', 'inet_service'],
-};
+interface PortmapSets {
+  /** Port of every host address → container. */
+  readonly ports: NftSet;
+  /** Port of one host address → container. */
+  readonly addressPorts: NftSet;
+  /**
+   * Containers that reach themselves through the host: source and target after translation. By this set a container's own elements
+   * are known: its address is nobody else's.
+   */
+  readonly hairpin: NftSet;
+}
 
-/** Port of one host address → container. */
-const addressPortSet: NftSet = {
-  name: 'address-ports',
-  keyTypes: ['ipv4_addr', 'inet_proto', 'inet_service'],
-  dataTypes: ['ipv4_addr', 'inet_service'],
-};
+/** Of the set that containers are known by. */
+export const ownedSetName = 'hairpin';
 
-/** By this set a container's own elements are known: its address is nobody else's. */
-export { hairpinSet as ownedSet };
+function setsOf(family: IpFamily): PortmapSets {
+  const { address } = familyFacts[family];
+  const port: readonly NftType[] = ['inet_proto', 'inet_service'];
+  const dataTypes: readonly NftType[] = [address, 'inet_service'];
+  return {
+    ports: { name: 'ports', keyTypes: port, dataTypes },
+    addressPorts: { name: 'address-ports', keyTypes: [address, ...port], dataTypes },
+    hairpin: { name: ownedSetName, keyTypes: [address, address] },
+  };
+}
 
-/** Containers that reach themselves through the host: source and target after translation. */
-const hairpinSet: NftSet = { name: 'hairpin', keyTypes: ['ipv4_addr', 'ipv4_addr'] };
-
-const source: NftLoad = { load: 'ip saddr' };
-const target: NftLoad = { load: 'ip daddr' };
 const protocol: NftLoad = { load: 'meta l4proto' };
 const targetPort: NftLoad = { load: 'th dport' };
 
-const translate: readonly NftRule[] = [
-  { exprs: [{ expr: 'dnat map', key: [target, protocol, targetPort], map: addressPortSet.name }] },
-  {
-    exprs: [
-      isLocal(),
-      // 127.0.0.0/8 cannot leave through another interface unless route_localnet is set, which is the host's to decide.
-      { expr: 'match', left: target, op: '!=', right: '127.0.0.0/8' },
-      { expr: 'dnat map', key: [protocol, targetPort], map: portSet.name },
-    ],
-  },
-];
-
-/** The table with nothing mapped. */
-export const portmapTable: NftTable = {
-  ...table,
-  sets: [portSet, addressPortSet, hairpinSet],
-  chains: [
-    { name: 'prerouting', hook: { type: 'nat', hook: 'prerouting', priority: -101 }, rules: translate },
-    { name: 'output', hook: { type: 'nat', hook: 'output', priority: -101 }, rules: translate },
-    {
-      name: 'postrouting',
-      hook: { type: 'nat', hook: 'postrouting', priority: 100 },
-      rules: [
-        { exprs: [{ expr: 'lookup', key: [source, target], set: hairpinSet.name }, { expr: 'masquerade' }] },
-      ],
-    },
-  ],
+/** What must be there before an interface is told that packets of 127.0.0.0/8 may pass it. Nobody's elements are in it. */
+export const loopbackTable: NftTable = {
+  family: 'ip',
+  name: 'cni-portmap-loopback',
+  sets: [],
+  chains: [loopbackGuard, loopbackMasquerade, loopbackStays],
   elements: {},
 };
 
-/** What ADD makes. One for an IPv6 address of the host is left out: there is no such container behind it. @throws {E_INVALID} */
+/**
+ * The host's ports answer on its loopback, too (as upstream's portmap with snat): packets from there may leave by the interface behind
+ * which the container is, and no other. Nothing where the result names none. Pure.
+ */
+export function planLoopback({ interfaces }: CniResult): readonly NetOp[] {
+  const link = interfaces.find(({ sandbox }) => sandbox === undefined || sandbox === '')?.name;
+  if (link === undefined || !isLinkName(link)) return [];
+  return [{ op: 'setSysctl', key: `net/ipv4/conf/${link}/route_localnet`, value: '1' }];
+}
+
+/** What the kernel takes for one (dev_valid_name of net/core/dev.c), but for the names of all interfaces in /proc/sys. */
+function isLinkName(name: string): boolean {
+  return /^[^/:\s\0]{1,15}$/.test(name) && !['.', '..', 'all', 'default', 'lo'].includes(name);
+}
+
+/** The table of a family with nothing mapped. */
+export function portmapTable(family: IpFamily): NftTable {
+  const { source, target, isElsewhere, family: name } = familyFacts[family];
+  const { ports, addressPorts, hairpin } = setsOf(family);
+  const rules: readonly NftRule[] = [
+    { exprs: [{ expr: 'dnat map', key: [target, protocol, targetPort], map: addressPorts.name }] },
+    {
+      exprs: [isLocal(), ...isElsewhere, { expr: 'dnat map', key: [protocol, targetPort], map: ports.name }],
+    },
+  ];
+  const toItself: NftExpr = { expr: 'lookup', key: [source, target], set: hairpin.name };
+  return {
+    family: name,
+    name: 'cni-portmap',
+    sets: [ports, addressPorts, hairpin],
+    chains: [
+      { name: 'prerouting', hook: { type: 'nat', hook: 'prerouting', priority: -101 }, rules },
+      { name: 'output', hook: { type: 'nat', hook: 'output', priority: -101 }, rules },
+      {
+        name: 'postrouting',
+        hook: { type: 'nat', hook: 'postrouting', priority: 100 },
+        rules: [{ exprs: [toItself, { expr: 'masquerade' }] }],
+      },
+    ],
+    elements: {},
+  };
+}
+
+/** What ADD makes. One for an address of IPv4 within IPv6 is left out: no packet has it. @throws {E_INVALID} */
 export function parsePortMappings(config: PluginConfig): readonly PortMapping[] {
   return mappingsIn(config).flatMap(parseMapping);
 }
@@ -117,22 +165,33 @@ function parseMapping(item: JsonObject): readonly PortMapping[] {
     );
   }
   const hostIp = field.string(item, 'hostIP') ?? '';
-  if (hostIp === '' || hostIp === '0.0.0.0' || hostIp === '::')
-    return [{ hostPort, containerPort, protocol: known, hostIp: undefined }];
+  const mapping = { hostPort, containerPort, protocol: known };
+  // As a socket that listens there: at :: on both families.
+  if (hostIp === '' || hostIp === '::') return [{ ...mapping, hostIp: undefined, family: undefined }];
+  if (hostIp === '0.0.0.0') return [{ ...mapping, hostIp: undefined, family: 4 }];
   const ip = parseIp(hostIp);
   if (ip === undefined) {
     throw cniError(cniErrorCode.unsupportedField, `portmap: host address ${hostIp} is not an IP address`);
   }
-  return ip.family === 4 ? [{ hostPort, containerPort, protocol: known, hostIp: formatIp(ip) }] : [];
+  return isIpv4Mapped(ip) ? [] : [{ ...mapping, hostIp: formatIp(ip), family: ip.family }];
 }
 
-/** Pure: what a container with these addresses needs in the table. IPv4 only: an IPv6 container's ports are refused. */
-export function planPortmap(mappings: readonly PortMapping[], result: CniResult): PortmapElements {
-  const address = ipv4Of(result);
-  if (address === undefined) {
-    if (mappings.length === 0) return { table, sets: [] };
-    throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no IPv4 address');
-  }
+/**
+ * Pure: what a container with these addresses needs in the table of each family that it has. Mappings of the family that it lacks are
+ * left out.
+ */
+export function planPortmap(mappings: readonly PortMapping[], result: CniResult): readonly PortmapElements[] {
+  const addresses = addressesOf(result);
+  if (addresses.length === 0 && mappings.length > 0)
+    throw cniError(cniErrorCode.unsupportedField, 'portmap: the container has no address');
+  return addresses.flatMap((address) => {
+    const own = mappings.filter(({ family }) => family === undefined || family === address.family);
+    return own.length === 0 ? [] : [elementsOf(own, address)];
+  });
+}
+
+function elementsOf(mappings: readonly PortMapping[], address: Ip): PortmapElements {
+  const { ports, addressPorts, hairpin } = setsOf(address.family);
   const containerIp = formatIp(address);
   const everywhere: NftElement[] = [];
   const somewhere: NftElement[] = [];
@@ -143,21 +202,18 @@ export function planPortmap(mappings: readonly PortMapping[], result: CniResult)
     else somewhere.push({ key: [hostIp, ...key], data });
   }
   const sets = [
-    { set: portSet, elements: everywhere },
-    { set: addressPortSet, elements: somewhere },
+    { set: ports, elements: everywhere },
+    { set: addressPorts, elements: somewhere },
     // Last, so that a removal that was cut off is known to have more to remove.
-    { set: hairpinSet, elements: mappings.length === 0 ? [] : [{ key: [containerIp, containerIp] }] },
+    { set: hairpin, elements: [{ key: [containerIp, containerIp] }] },
   ];
-  return { table, sets: sets.filter(({ elements }) => elements.length > 0) };
+  return { table: portmapTable(address.family), sets: sets.filter(({ elements }) => elements.length > 0) };
 }
 
-/** Whether the container can have ports of the host at all. */
-export function hasIpv4(result: CniResult): boolean {
-  return ipv4Of(result) !== undefined;
-}
-
-function ipv4Of(result: CniResult): Ip | undefined {
-  return result.ips.map((ip) => parseCidr(ip.address)?.ip).find((ip) => ip?.family === 4);
+/** The first of each family. */
+function addressesOf(result: CniResult): readonly Ip[] {
+  const all = result.ips.flatMap((ip) => parseCidr(ip.address)?.ip ?? []);
+  return all.filter((ip, index) => all.findIndex(({ family }) => family === ip.family) === index);
 }
 
 function isLocal(): NftExpr {

@@ -2,16 +2,17 @@ import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
+import { kernelRuleCount } from '#native/nft/loads.ts';
 import type { NftOp } from '#native/nft/nft.ts';
 import type { CniPlugin, PluginCall, PluginHost } from '#cni-plugins/skel/plugin.ts';
 import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.ts';
 import {
-  hasIpv4,
+  loopbackTable,
   madePortMappings,
-  ownedSet,
+  ownedSetName,
   parsePortMappings,
+  planLoopback,
   planPortmap,
-  portmapTable,
   type PortmapElements,
 } from './plan.ts';
 
@@ -20,31 +21,26 @@ export const portmap: CniPlugin = {
   name: 'portmap',
   async add(call, host) {
     const previous = previousOf(call);
-    const plan = planPortmap(parsePortMappings(call.config), previous);
-    if (plan.sets.length > 0) await commitAdd(plan, host);
+    const plans = planPortmap(parsePortMappings(call.config), previous);
+    if (plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
+    for (const plan of plans) await commitAdd(plan, host);
     return previous;
   },
   async del(call, host) {
     // Without the result of ADD there is no address, and nothing that could be told from what is another container's.
     if (call.prevResult === undefined) return;
-    // Nor anything where ADD refused: the container has no IPv4 address.
-    if (!hasIpv4(call.prevResult)) return;
-    const plan = planPortmap(madePortMappings(call.config), call.prevResult);
-    if (!(await hasMappings(plan, host))) return;
-    const ops = plan.sets.flatMap(({ set, elements }) =>
-      elements.map((element): NftOp => ({
-        op: 'removeElements',
-        table: plan.table,
-        set,
-        elements: [element],
-      })),
-    );
-    await removeFromTable(host.nft, ops);
+    // Nor anything where ADD refused: the container has no address.
+    if (call.prevResult.ips.length === 0) return;
+    for (const plan of planPortmap(madePortMappings(call.config), call.prevResult))
+      await removeMappings(plan, host);
   },
   async check(call, host) {
-    if (parsePortMappings(call.config).length === 0 || (await host.nft.hasTable(ownNetns, portmapTable)))
-      return;
-    throw cniError(cniErrorCode.unknownContainer, `portmap CHECK: table ${portmapTable.name} is missing`);
+    const wanted = planPortmap(parsePortMappings(call.config), previousOf(call));
+    for (const { table } of wanted) {
+      if (await host.nft.hasTable(ownNetns, table)) continue;
+      const name = `${table.family} ${table.name}`;
+      throw cniError(cniErrorCode.unknownContainer, `portmap CHECK: table ${name} is missing`);
+    }
   },
   async gc() {
     // Elements do not say whose they are; DEL with the cached result removes them, which the runtime's GC calls first.
@@ -62,12 +58,23 @@ function previousOf(call: PluginCall): CniResult {
   );
 }
 
+/** First the guard, then what it guards: whoever removed it or a part of it meanwhile finds it made anew. */
+async function openLoopback(previous: CniResult, { nft, netlink }: PluginHost): Promise<void> {
+  const ops = planLoopback(previous);
+  if (ops.length === 0) return;
+  const rules = loopbackTable.chains.flatMap((chain) => chain.rules);
+  const wanted = rules.reduce((sum, rule) => sum + kernelRuleCount(rule), 0);
+  if ((await nft.ruleCount(ownNetns, loopbackTable)) !== wanted)
+    await nft.commit(ownNetns, [{ op: 'replaceTable', table: loopbackTable }]);
+  await netlink.apply(ownNetns, ops);
+}
+
 /**
  * Whether the container's ADD put its elements in. Ports are removed by their number alone: those of an ADD that found them
  * taken are another container's.
  */
 async function hasMappings({ table, sets }: PortmapElements, host: PluginHost): Promise<boolean> {
-  const own = sets.find(({ set }) => set === ownedSet);
+  const own = sets.find(({ set }) => set.name === ownedSetName);
   if (own === undefined) return false;
   try {
     await host.nft.commit(ownNetns, [
@@ -81,10 +88,19 @@ async function hasMappings({ table, sets }: PortmapElements, host: PluginHost): 
   }
 }
 
+async function removeMappings(plan: PortmapElements, host: PluginHost): Promise<void> {
+  if (!(await hasMappings(plan, host))) return;
+  const { table } = plan;
+  const ops = plan.sets.flatMap(({ set, elements }) =>
+    elements.map((element): NftOp => ({ op: 'removeElements', table, set, elements: [element] })),
+  );
+  await removeFromTable(host.nft, ops);
+}
+
 async function commitAdd(plan: PortmapElements, host: PluginHost): Promise<void> {
   const elements = plan.sets.map((item): NftOp => ({ op: 'addElements', table: plan.table, ...item }));
   try {
-    await commitInTable(host.nft, portmapTable, elements);
+    await commitInTable(host.nft, plan.table, elements);
   } catch (cause) {
     if (!isPodwrightError(cause, 'E_EXISTS')) throw cause;
     throw cniError(cniErrorCode.invalidNetworkConfig, 'portmap: a host port is taken', { cause });

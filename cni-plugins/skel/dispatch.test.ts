@@ -59,6 +59,17 @@ describe('runPlugin()', () => {
     expect(calls).toEqual([want]);
   });
 
+  test("the host's own namespace is no container's: ADD and CHECK refuse it, DEL goes without", async () => {
+    const own = { CNI_NETNS: '/proc/thread-self/ns/net' };
+    for (const command of ['ADD', 'CHECK']) {
+      const { exitCode, stdout } = await run({ CNI_COMMAND: command, ...own });
+      expect([exitCode, JSON.parse(stdout)]).toMatchObject([1, { code: 8 }]);
+      expect(calls).toEqual([]);
+    }
+    await run({ CNI_COMMAND: 'DEL', ...own });
+    expect(calls).toEqual(['DEL ']);
+  });
+
   test('VERSION needs no host and answers in the asked version', async () => {
     const output = await run({ CNI_COMMAND: 'VERSION' }, { cniVersion: '0.3.1' });
     expect(JSON.parse(output.stdout)).toMatchObject({

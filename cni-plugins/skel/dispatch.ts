@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { JsonObject } from '#api/meta/object.ts';
 import { cniError, cniErrorCode, renderCniError } from '#api/cni/cni-error.ts';
 import { cniCommands, parseArgs, type CniCommand, type CniInvocation } from '#api/cni/invocation.ts';
@@ -73,8 +74,12 @@ export async function runPlugin(
     const invocation = parseInvocation(command, input.env, config);
     return success(await dispatch(plugin, invocation, host(), signal));
   } catch (error) {
-    return { exitCode: 1, stdout: `${JSON.stringify(renderCniError(error, version), undefined, 2)}\n` };
+    return renderFailure(error, version);
   }
+}
+
+export function renderFailure(error: unknown, version: string = latestCniVersion): PluginOutput {
+  return { exitCode: 1, stdout: `${JSON.stringify(renderCniError(error, version), undefined, 2)}\n` };
 }
 
 /** Runs one call of a plugin in this process: the same checks, without text in between. */
@@ -193,7 +198,8 @@ function checkConfig(config: JsonObject, command: CniCommand): CniVersion {
 
 function toCall(invocation: CniInvocation): PluginCall {
   const previous = field.object(invocation.config, 'prevResult');
-  const { containerId, netns, ifname, args, path, config } = invocation;
+  const { containerId, ifname, args, path, config } = invocation;
+  const netns = checkedNetns(invocation);
   return {
     containerId,
     netns,
@@ -203,6 +209,23 @@ function toCall(invocation: CniInvocation): PluginCall {
     config,
     prevResult: previous === undefined ? undefined : parseResult(previous),
   };
+}
+
+/**
+ * The path of a container that is gone may lead to the host's namespace by now (/proc/PID/ns/net of another process): nothing of the
+ * host is taken for the container's. DEL gives back what is known without it. @throws code 8
+ */
+function checkedNetns({ command, netns }: CniInvocation): string {
+  if (netns === '' || !isOwnNetns(netns)) return netns;
+  if (command === 'DEL') return '';
+  throw cniError(cniErrorCode.invalidNetns, `${command}: CNI_NETNS ${netns} is the namespace of the host`);
+}
+
+function isOwnNetns(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return false;
+  const own = statSync('/proc/thread-self/ns/net', { throwIfNoEntry: false });
+  return own?.ino === found.ino && own.dev === found.dev;
 }
 
 function readAttachments(config: JsonObject): readonly CniAttachment[] {

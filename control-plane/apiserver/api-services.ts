@@ -1,3 +1,4 @@
+import type { GroupVersion } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
 /*
@@ -27,6 +28,28 @@ const served = [
   ['storage.k8s.io', 'v1', 16_800, 15],
   ['autoscaling', 'v2', 17_500, 30],
 ] as const;
+
+/** Which of several groups, and of the versions of one, clients are to take first: the higher. */
+export interface Priorities {
+  readonly groupPriority: number;
+  readonly versionPriority: number;
+}
+
+/** Of all groups that clients bring (kube-apiserver, apiServicePriority for CRDs). */
+const ofCustomKinds: Priorities = { groupPriority: 1000, versionPriority: 100 };
+
+const ofServed: ReadonlyMap<string, Priorities> = new Map<string, Priorities>([
+  ['apiregistration.k8s.io/v1', { groupPriority: 20_000, versionPriority: 18 }],
+  ...served.map(
+    ([group, version, groupPriority, versionPriority]) =>
+      [`${group}/${version}`, { groupPriority, versionPriority }] as const,
+  ),
+]);
+
+/** What a group version that this server answers itself has: that of custom kinds, where it is none of Kubernetes. */
+export function ownPriorities({ group, version }: GroupVersion): Priorities {
+  return ofServed.get(`${group}/${version}`) ?? ofCustomKinds;
+}
 
 /** The APIServices of a new cluster. */
 export function apiServices(): readonly JsonObject[] {

@@ -2,22 +2,24 @@ import { apiServices } from './api-services.ts';
 import { findCondition } from '#api/meta/condition.ts';
 import type { ServiceCIDRStatus } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
-import { equalJson, objectOf, stringOf, typed } from '#api/wire/json.ts';
+import { at, equalJson, listOf, objectOf, stringOf, typed } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { describeError } from '#base/errors.ts';
 import { classOfIp } from '#base/ip-class.ts';
-import { systemPriorities } from './chain/admission/priority.ts';
+import { familyOfIp } from '#base/ip.ts';
+import { systemPriorities } from './chain/admission/pods/priority.ts';
 import { announceServer, withdrawServer } from './announced-servers.ts';
 import { ensureAccess } from './bootstrap-access.ts';
 import { builtIn } from './built-in.ts';
+import { ensureClusterInfo } from './cluster-info.ts';
 import { ensure, serverUser } from './ensure.ts';
+import { ensureMetricsApi } from './metrics-api/metrics-api.ts';
 import { repairClaims } from './services/claims.ts';
 import type { ServerContext } from './server-context.ts';
 import { updateObject } from './verbs/update.ts';
 
 const namespaces = builtIn('', 'v1', 'namespaces');
-const configMaps = builtIn('', 'v1', 'configmaps');
 const services = builtIn('', 'v1', 'services');
 const endpoints = builtIn('', 'v1', 'endpoints');
 const endpointSlices = builtIn('discovery.k8s.io', 'v1', 'endpointslices');
@@ -32,7 +34,11 @@ const priorityUses: Readonly<Record<string, string>> = {
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
 /** Makes what every cluster has, where it is not there yet, and points the kubernetes Service at this server. */
-export async function bootstrap(context: ServerContext, caCertPem: string): Promise<void> {
+export async function bootstrap(
+  context: ServerContext,
+  caCertPem: string,
+  { hasMetricsApi = false }: { readonly hasMetricsApi?: boolean } = {},
+): Promise<void> {
   const { registry, logger } = context;
   const repaired = await repairClaims(registry.store, services, {
     list: () => registry.readAll(services, ''),
@@ -40,13 +46,11 @@ export async function bootstrap(context: ServerContext, caCertPem: string): Prom
   });
   if (repaired.made + repaired.removed > 0) logger.info(repaired, 'claims of addresses and ports put right');
   for (const name of systemNamespaces) await ensure(context, namespaces, { metadata: { name } });
-  await ensure(context, configMaps, {
-    metadata: { name: 'extension-apiserver-authentication', namespace: 'kube-system' },
-    data: { 'client-ca-file': caCertPem },
-  });
+  await ensureClusterInfo(context, caCertPem);
   await ensureAccess(context);
   for (const [name, value] of Object.entries(systemPriorities)) await ensurePriority(context, name, value);
   for (const object of apiServices()) await ensure(context, apiServiceKind, object);
+  if (hasMetricsApi) await ensureMetricsApi(context);
   await ensureServiceCidr(context);
   await ensureKubernetesService(context);
 }
@@ -107,9 +111,9 @@ function ensurePriority(context: ServerContext, name: string, value: number): Pr
 /** The network that Services have their addresses of, for clients to see. */
 async function ensureServiceCidr(context: ServerContext): Promise<void> {
   const name = 'kubernetes';
-  const { cidr } = context.allocators;
+  const { cidrs } = context.allocators;
   const finalizers = ['networking.k8s.io/service-cidr-finalizer'];
-  await ensure(context, serviceCidrs, { metadata: { name, finalizers }, spec: { cidrs: [cidr] } });
+  await ensure(context, serviceCidrs, { metadata: { name, finalizers }, spec: { cidrs } });
   const ready = {
     type: 'Ready',
     status: 'True',
@@ -117,11 +121,19 @@ async function ensureServiceCidr(context: ServerContext): Promise<void> {
     reason: '',
     message: 'Kubernetes Service CIDR is ready',
   };
+  const object = { kind: serviceCidrs, namespace: '', name, dryRun: false };
+  // A cluster that got its second family: the network of the first stays.
   await updateObject(context, {
-    kind: serviceCidrs,
-    namespace: '',
-    name,
-    dryRun: false,
+    ...object,
+    admittedAs: { user: serverUser, verb: 'update', subresource: '' },
+    change: (current) => {
+      const old = listOf(at(current, 'spec.cidrs'));
+      const isGrown = old.length < cidrs.length && old.every((cidr, index) => cidr === cidrs[index]);
+      return isGrown ? { ...current, spec: { cidrs } } : current;
+    },
+  });
+  await updateObject(context, {
+    ...object,
     subresource: 'status',
     admittedAs: { user: serverUser, verb: 'update', subresource: 'status' },
     change: (current) =>
@@ -155,7 +167,7 @@ async function ensureKubernetesService(context: ServerContext): Promise<void> {
   });
   await ensureCurrent(context, endpointSlices, {
     metadata: { ...own, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-    addressType: 'IPv4',
+    addressType: familyOfIp(context.advertise.host) === 6 ? 'IPv6' : 'IPv4',
     endpoints: hosts.map((host) => ({ addresses: [host], conditions: { ready: true } })),
     ports: [{ name: 'https', port, protocol: 'TCP' }],
   });

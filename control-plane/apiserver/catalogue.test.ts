@@ -79,6 +79,10 @@ describe('a kind that comes while the server runs', () => {
       const { json } = await test.call('GET', `/openapi/v3${root}`);
       const schema = at(json, ['paths', `${path.replace('default', '{namespace}')}`, 'post']);
       expect(JSON.stringify(schema)).toContain('#/components/schemas/com.example.v1.Widget"');
+      expect(at(json, ['components', 'schemas', 'com.example.v1.Widget'])).toMatchObject({
+        description: 'Widget is what a client brought.',
+        properties: { spec: { description: 'spec says what it is to be.' } },
+      });
     });
   });
 
@@ -137,7 +141,7 @@ describe('a kind that comes while the server runs', () => {
     const seen: unknown[] = [];
     await whileServed(async () => {
       const watching = (async () => {
-        const events = test.watch(`${path}?watch=true&resourceVersion=0`, AbortSignal.timeout(10_000));
+        const events = test.watch(`${path}?watch=true&resourceVersion=0`, AbortSignal.timeout(150_000));
         for await (const event of events) {
           seen.push([event['type'], at(event, 'object.metadata.name')]);
           if (seen.length === 2) test.server.kinds.change({ removed: [widgets] });

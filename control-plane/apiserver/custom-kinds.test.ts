@@ -7,8 +7,9 @@ import { builtInTypes } from '#api/schema/built-in-types.ts';
 import { createFakeClock } from '#base/clock.ts';
 import { createTurns } from '#base/turns.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
+import { nothingStored } from './chain/admission/admission.fixture.ts';
 import { nodeRestriction } from './chain/admission/node-restriction.ts';
-import { admissionPlugins } from './chain/admission/plugins.ts';
+import { defaultPlugins } from './chain/admission/plugins.ts';
 import { builtIn } from './built-in.ts';
 import { createObject } from './verbs/create.ts';
 import { deleteObject, plainDelete } from './verbs/delete.ts';
@@ -27,14 +28,16 @@ const namespace = 'kube-node-lease';
 async function contextOfFakes(): Promise<ServerContext> {
   const clock = createFakeClock();
   const registry = new Registry(createFakeStore(), () => clock.now());
-  const allocators = new ServiceAllocators('10.0.0.0/24');
+  const allocators = new ServiceAllocators(['10.0.0.0/24']);
   await registry.create(namespaces, { metadata: { name: namespace } });
   return {
     registry,
     clock,
     allocators,
     quotaTurns: createTurns(),
-    admission: admissionPlugins,
+    admission: defaultPlugins(),
+    ...nothingStored,
+    metrics: { count: () => undefined, measure: () => undefined },
   } as unknown as ServerContext;
 }
 
@@ -102,7 +105,9 @@ describe('a custom kind', () => {
       expect(isVirtual(kind)).toBe(false);
       expect(keyPrefix(kind, 'n')).toBe(`/registry/example.com/${kind.resource}/n/`);
       const write = { operation: 'update', verb: 'update', kind, subresource: '', namespace } as const;
-      expect(nodeRestriction.handles({ ...write, name: 'other', user, dryRun: false })).toBe('no');
+      expect(nodeRestriction.handles({ ...write, name: 'other', user, dryRun: false }, nothingStored)).toBe(
+        'no',
+      );
     },
   );
 });

@@ -1,11 +1,19 @@
+import { hostname } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { apiServices } from './api-services.ts';
+import { identityOf } from './identity.ts';
 import { startTestServer, type Json, type TestServer } from './test-server.fixture.ts';
 
 /** An object without what differs from cluster to cluster. */
 function trimmed(object: Json): unknown {
   const { metadata, ...rest } = object;
-  const { uid: _uid, creationTimestamp: _made, resourceVersion: _revision, ...kept } = metadata ?? {};
+  const {
+    uid: _uid,
+    creationTimestamp: _made,
+    resourceVersion: _revision,
+    managedFields: _owners,
+    ...kept
+  } = metadata ?? {};
   return JSON.parse(
     JSON.stringify({ metadata: kept, ...rest }, (key, value: unknown) =>
       key === 'lastTransitionTime' ? 'T' : value,
@@ -133,9 +141,16 @@ const objects: readonly { readonly path: string; readonly want: readonly object[
   },
 ];
 
+const leases = '/apis/coordination.k8s.io/v1/leases';
+
 /** bootstrap-policy.test.ts has them. */
 const access = ['roles', 'rolebindings', 'clusterroles', 'clusterrolebindings'].map(
   (resource) => `/apis/rbac.authorization.k8s.io/v1/${resource}`,
+);
+
+/** fair-shares.test.ts has them. */
+const flowControl = ['flowschemas', 'prioritylevelconfigurations'].map(
+  (resource) => `/apis/flowcontrol.apiserver.k8s.io/v1/${resource}`,
 );
 
 describe('a cluster that nobody has used', () => {
@@ -150,6 +165,30 @@ describe('a cluster that nobody has used', () => {
 
   it.each(objects)('has $path as Kubernetes has them', async ({ path, want }) => {
     expect(await itemsOf(path)).toEqual(want);
+  });
+
+  it('has the lease of its server, and the day since when unused tokens are known', async () => {
+    const [lease] = await itemsOf(leases);
+    const name = identityOf(hostname());
+    expect(lease).toEqual({
+      metadata: {
+        name,
+        namespace: 'kube-system',
+        labels: {
+          'apiserver.kubernetes.io/identity': 'kube-apiserver',
+          'kubernetes.io/hostname': hostname(),
+        },
+        annotations: { 'kubernetes.io/peer-advertise-address': '192.0.2.1:6443' },
+      },
+      spec: {
+        holderIdentity: expect.stringMatching(new RegExp(`^${name}_[0-9a-f-]{36}$`)),
+        leaseDurationSeconds: 3600,
+        renewTime: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{6}Z$/),
+      },
+    });
+    const tracking = 'configmaps/kube-apiserver-legacy-service-account-token-tracking';
+    const { json } = await test.call('GET', `/api/v1/namespaces/kube-system/${tracking}`);
+    expect(json['data']).toEqual({ since: expect.stringMatching(/^\d{4}-\d\d-\d\d$/) });
   });
 
   it('has nothing else, but for what is known', async () => {
@@ -167,7 +206,13 @@ describe('a cluster that nobody has used', () => {
         if ((await itemsOf(path)).length > 0) found.push(path);
       }
     }
-    const known = [...objects.map(({ path }) => path), ...access, '/api/v1/configmaps'];
+    const known = [
+      ...objects.map(({ path }) => path),
+      ...access,
+      ...flowControl,
+      '/api/v1/configmaps',
+      leases,
+    ];
     expect(found.toSorted()).toEqual(known.toSorted());
   });
 

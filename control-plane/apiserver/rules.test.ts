@@ -2,6 +2,7 @@ import { connect, type ClientHttp2Session } from 'node:http2';
 import https from 'node:https';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { at } from '#api/wire/json.ts';
 import { parseKubeconfig } from '#client/kubeconfig.ts';
 import { deploymentNamed, startTestServer, type Json, type TestServer } from './test-server.fixture.ts';
 
@@ -160,6 +161,19 @@ describe('startApiServer(): the rules of the wire', () => {
     const v2 = await send('GET', '/openapi/v2', undefined, { accept });
     expect(v2.headers['content-type']).toBe('application/com.github.proto-openapi.spec.v2.v1.0+protobuf');
     expect(v2.bytes.length).toBeGreaterThan(10_000);
+    const packed = { accept, 'accept-encoding': 'gzip' };
+    for (const [target, plain] of [
+      [relative, document],
+      ['/openapi/v2', v2],
+    ] as const) {
+      const reply = await send('GET', target, undefined, packed);
+      expect(reply.headers).toMatchObject({
+        'content-encoding': 'gzip',
+        vary: 'Accept, Accept-Encoding',
+        'content-type': plain.headers['content-type'],
+      });
+      expect(gunzipSync(reply.bytes)).toEqual(plain.bytes);
+    }
   });
 
   it('7: serves aggregated and classic discovery', async () => {
@@ -184,6 +198,10 @@ describe('startApiServer(): the rules of the wire', () => {
     const scale = (await send('GET', path)).json;
     const put = await send('PUT', path, JSON.stringify({ ...scale, spec: { replicas: 2 } }));
     expect(put).toMatchObject({ status: 200, json: { kind: 'Scale', spec: { replicas: 2 } } });
+    const below = await send('PUT', path, JSON.stringify({ ...scale, spec: { replicas: -1 } }));
+    expect(below.json['message']).toBe(
+      'Scale.autoscaling "web" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0',
+    );
     const before = (await send('GET', `${ns}/configmaps/a`)).json;
     const type = { 'content-type': 'application/strategic-merge-patch+json' };
     const patched = await send('PATCH', `${ns}/configmaps/a`, '{}', type);
@@ -264,6 +282,33 @@ describe('startApiServer(): the rules of the wire', () => {
     expect(JSON.parse(gunzipSync(reply.bytes).toString())).toMatchObject({ kind: 'ConfigMapList' });
   });
 
+  it('writes texts as Go does, byte by byte, in every answer', async () => {
+    const list = '/apis/apps/v1/namespaces/default/controllerrevisions';
+    const { metadata } = await test.make(list, {
+      metadata: { name: 'signs', annotations: { say: 'a & b' } },
+      data: { spec: { template: { $patch: 'replace', args: ['<a>\u2028'] } } },
+      revision: 1,
+    });
+    const data = String.raw`"data":{"spec":{"template":{"$patch":"replace","args":["\u003ca\u003e\u2028"]}}}`;
+    const since = Number(at(metadata, 'resourceVersion')) - 1;
+    const table = 'application/json;as=Table;g=meta.k8s.io;v=v1';
+    for (const [target, accept] of [
+      [list, 'application/json'],
+      [`${list}/signs`, 'application/json'],
+      [`${list}?watch=1&timeoutSeconds=1&resourceVersion=${since}`, 'application/json'],
+      [`${list}?includeObject=Object`, table],
+      [`${list}/signs?includeObject=Object`, table],
+    ] as const) {
+      const text = (await send('GET', target, undefined, { accept })).bytes.toString();
+      expect(text, target).toContain(data);
+      expect(text, target).toContain(String.raw`"say":"a \u0026 b"`);
+    }
+    const status = await send('GET', `${ns}/configmaps/${encodeURIComponent('<b>')}`);
+    expect(status.bytes.toString()).toContain(String.raw`\u003cb\u003e`);
+    const yaml = await send('GET', `${list}/signs`, undefined, { accept: 'application/yaml' });
+    expect(yaml.bytes.toString()).toContain('say: a & b');
+  });
+
   it('refuses a body beyond 3 MiB', async () => {
     const body = JSON.stringify({ metadata: { name: 'huge' }, data: { k: 'x'.repeat(3_200_000) } });
     expect(await send('POST', `${ns}/configmaps`, body)).toMatchObject({
@@ -284,6 +329,23 @@ describe('startApiServer(): the rules of the wire', () => {
       200,
       '[+]ping ok\n[+]etcd excluded: ok\n[+]store-integrity ok\n[+]poststarthook/bootstrap-controller ok\n[+]shutdown ok\nreadyz check passed\n',
     ]);
+  });
+
+  it('is profiled by administrators alone, and tells nobody of it at /', async () => {
+    const profile = await send('GET', '/debug/pprof/profile?seconds=0.1');
+    expect(profile).toMatchObject({
+      status: 200,
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-disposition': 'attachment; filename="profile"',
+      },
+    });
+    expect(gunzipSync(profile.bytes).length).toBeGreaterThan(50);
+    expect((await send('GET', '/debug/pprof')).bytes.toString()).toContain('go tool pprof');
+    expect((await send('GET', '/debug/pprof/nothing')).status).toBe(404);
+    const asAlice = { 'impersonate-user': 'alice', 'impersonate-group': 'system:authenticated' };
+    expect((await send('GET', '/debug/pprof/profile', undefined, asAlice)).status).toBe(403);
+    expect((await send('GET', '/')).bytes.toString()).not.toContain('/debug');
   });
 
   it('shows the components as a Table, a list and one by one', async () => {

@@ -166,6 +166,7 @@ describe('startApiServer()', () => {
     );
     expect(text).toContain('apiserver_current_inflight_requests{request_kind="readOnly"} 1');
     expect(text).toMatch(/podwright_store_revision \d+/);
+    expect(text).not.toMatch(/^# TYPE \S+_total gauge$/m);
   });
 });
 

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { networkInterfaces, hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Http2SecureServer, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
@@ -12,33 +11,62 @@ import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
 import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
+import { SealedStore } from '#control-plane/store/sealed/sealed-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
-import { allPlugins } from './chain/admission/plugins.ts';
-import { emptyBooks, keepBooks } from './chain/authz/access-books.ts';
-import { createAuthorizer } from './chain/authz/authorizers.ts';
-import type { AuthorizationMode } from './chain/authz/modes.ts';
+import { Encryption, type EncryptionOptions } from './encryption/encryption.ts';
+import { EncryptionMetrics } from './encryption/encryption-metrics.ts';
+import { Audit, type AuditOptions } from './chain/audit/audit.ts';
+import { auditMetrics } from './chain/audit/audit-metrics.ts';
+import type { ReadMetric } from './serve/read-metric.ts';
+import type { AdmissionPlugin } from './chain/admission/admission.ts';
+import { defaultPlugins, withFixedPlugins } from './chain/admission/plugins.ts';
+import { keepFacts } from './chain/keep-facts.ts';
+import { createHookCaller } from './chain/admission/webhooks/hook-caller.ts';
+import { openAuthorizer, type AuthorizationOptions } from './chain/authz/authorizers.ts';
+import {
+  createFlowControl,
+  type FlowControlOptions,
+  type RunningFlowControl,
+} from './chain/flow-control/create-flow-control.ts';
+import { ListTurns } from './chain/list-turns.ts';
 import { InFlight } from './chain/in-flight.ts';
 import { NodeStreams } from './nodes/node-streams.ts';
-import { TokenAuthority } from './chain/authn/tokens.ts';
+import type { AuthenticationOptions } from './chain/authn/authentication-options.ts';
+import type { FrontProxyOptions } from './chain/authn/front-proxy.ts';
+import { openAuthentication, type ServerAuthentication } from './chain/authn/server-authentication.ts';
+import type { LegacyTokenInput } from './chain/authn/tokens.ts';
+import { keepBootstrapTokens } from './chain/authn/bootstrap-tokens.ts';
+import { countReload, keepAuthenticationObjects, markTokenUsed } from './authentication-objects.ts';
 import { keepAddressObjects } from './services/address-objects.ts';
 import { addressKey } from './services/claims.ts';
+import { convertObjects } from './custom/convert-objects.ts';
+import { askConverter } from './custom/ask-converter.ts';
+import { DefinitionBook } from './custom/definition-book.ts';
+import { keepDefinitions } from './custom/keep-definitions.ts';
+import { aggregationMetrics } from './aggregation/aggregation-metrics.ts';
+import { Aggregation } from './aggregation/aggregation.ts';
+import { keepAggregation } from './aggregation/keep-aggregation.ts';
+import { createRemoteConnections } from './aggregation/remote-connections.ts';
 import { bootstrap, keepKubernetesService } from './bootstrap.ts';
+import { keepIdentity } from './identity-lease.ts';
 import { handle } from './chain/handle.ts';
 import { serveStoreAsEtcd, type EtcdListen } from './etcd-listen.ts';
-import { createHttpServer, servingContext } from './serve/http-server.ts';
+import { createHttpServer, servingContext, type HttpServerOptions } from './serve/http-server.ts';
 import { createInProcessTransport } from './serve/in-process.ts';
 import { RequestTurns } from './serve/request-turns.ts';
-import { RequestMetrics } from './serve/metrics.ts';
+import { RequestMetrics, type MetricSource } from './serve/metrics.ts';
 import type { MayDial } from './nodes/dialable.ts';
 import { createNodeDialer, type NodeDialer } from './nodes/node-dialer.ts';
 import { handleUpgrade } from './nodes/upgrade.ts';
 import { ensureClusterPki, type ClusterPki } from './pki/cluster-pki.ts';
 import { renderKubeconfig } from './pki/kubeconfig.ts';
+import { servingHosts } from './pki/serving-hosts.ts';
 import type { KeyPair } from './pki/certificate.ts';
 import { Registry } from './objects/registry.ts';
 import type { User } from './serve/request.ts';
 import type { ServerContext } from './server-context.ts';
 import { ServiceAllocators } from './services/allocators.ts';
+import { keepServiceRanges } from './services/service-ranges.ts';
 
 /** Where to listen: an address, or a socket that was opened by whoever started this process. */
 export type Listener = { readonly host: string; readonly port: number } | { readonly fd: number };
@@ -51,16 +79,28 @@ export interface ApiServerOptions {
   readonly advertiseAddress: string;
   /** The port there; by default that of the first listener with a port. */
   readonly advertisePort?: number;
-  /** IPv4 network of Service addresses. Default 10.96.0.0/16. */
-  readonly serviceCidr?: string;
+  /** Networks of Service addresses: one, or one of each family, the default first. Default 10.96.0.0/16. */
+  readonly serviceCidrs?: readonly string[];
   /** More DNS names and addresses for the serving certificate. */
   readonly extraHosts?: readonly string[];
   /** The etcd that holds the store, which other servers may share; by default the store is in `dataDir`. */
   readonly etcd?: Pick<EtcdStoreOptions, 'endpoints' | 'tls'>;
   /** Serves the store as etcd, where it is not in one. */
   readonly etcdListen?: EtcdListen;
-  /** Who is asked what a request may do, in order. Default Node, RBAC. */
-  readonly authorizationModes?: readonly AuthorizationMode[];
+  /** Who is asked what a request may do. Default Node, RBAC. */
+  readonly authorization?: AuthorizationOptions;
+  /** Who has a say in writes, in order, beside those that are always there. Default `defaultPlugins()`. */
+  readonly admissionPlugins?: readonly AdmissionPlugin[];
+  /** By what it knows who asks. */
+  readonly authentication?: AuthenticationOptions;
+  /** How many requests are worked on at once, and whose turn it is. */
+  readonly flowControl?: FlowControlOptions;
+  /** Which values are sealed in the store, and how. Default: none. */
+  readonly encryption?: EncryptionOptions;
+  /** What is recorded of requests, and where. Default: nothing. */
+  readonly audit?: AuditOptions;
+  /** Whether it says itself what nodes and pods use (metrics.k8s.io), where no other server does. Default no. */
+  readonly hasMetricsApi?: boolean;
   readonly clock: Clock;
   readonly logger?: Logger;
   /** Which addresses of nodes, pods and Services requests are passed on to. Default `isDialable`. */
@@ -99,6 +139,10 @@ export interface ApiServer extends AsyncDisposable {
   ): Promise<NodeCredentials>;
   /** A kubeconfig for any user, by a new client certificate. */
   issueKubeconfig(user: User, serverUrl: string): Promise<string>;
+  /** Signs what a CertificateSigningRequest asks for, with the key of the cluster's authority. @returns PEM */
+  readonly signRequest: ClusterPki['signRequest'];
+  /** A token without end for a service account, to lie in a Secret of that name. */
+  signSecretToken(input: LegacyTokenInput): Promise<string>;
   /** Whether a node's serving certificate is of this cluster, for those hosts, and needs no renewal yet. */
   isNodeServingUsable(pair: KeyPair, hosts: readonly string[]): boolean;
   /**
@@ -120,36 +164,46 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
  * @throws E_BUSY when the data directory or a port is in use
  */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { dataDir, clock, advertiseAddress, serviceCidr = '10.96.0.0/16', logger = silentLogger } = options;
+  const { dataDir, clock, advertiseAddress, logger = silentLogger } = options;
   await using undo = new AsyncDisposableStack();
 
-  const allocators = new ServiceAllocators(serviceCidr);
-  const store = undo.use(await openStore(options));
-  const hosts = [
-    ...new Set([...servingHosts(advertiseAddress, allocators.firstAddress()), ...(options.extraHosts ?? [])]),
-  ];
+  const allocators = new ServiceAllocators(options.serviceCidrs ?? ['10.96.0.0/16']);
+  const { engine, store, encryption, ...sealed } = await openStores(options, undo);
+  const hosts = servingHosts(advertiseAddress, allocators.firstAddress(), options.extraHosts);
   const pki = await ensureClusterPki({ directory: join(dataDir, 'pki'), hosts, now: () => clock.now() });
   const etcd =
-    options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store, pki, clock }));
+    options.etcdListen && undo.use(await serveStoreAsEtcd(options.etcdListen, { store: engine, pki, clock }));
   const closing = new AbortController();
   const registry = new Registry(store, () => clock.now());
-  const books = emptyBooks();
-  undo.use(await keepBooks({ registry, clock, logger }, books));
+  const known = undo.use(
+    await openAuthentication(options.authentication ?? {}, {
+      ...{ registry, clock, logger, ownCaPem: () => pki.caCertPem, ownKeyPem: pki.serviceAccountKeyPem },
+      markUsed: (secret, day) => markTokenUsed(context, secret, day),
+      bootstrapTokens: undo.use(await keepBootstrapTokens({ registry, clock, logger })).book,
+      onReload: (isTaken) => countReload(context.metrics, isTaken),
+    }),
+  );
+  const { authentication, tokens, tokenPolicy } = known;
+  const admission = withFixedPlugins(options.admissionPlugins ?? defaultPlugins());
+  const { facts, metrics: ofFacts } = await keepFacts({ registry, clock, logger }, undo, admission);
   const inFlight = new InFlight();
+  const flow = undo.use(await createFlowControl(options.flowControl, { registry, clock, logger }));
+  const audit = await openAudit(options, undo);
+  const kinds = createKindCatalogue();
+  const aggregation = undo.use(aggregationOf(pki, registry, { kinds, mayDial: options.mayDial }));
+  await aggregation.follow({ registry, clock, logger });
   const context: Mutable<ServerContext> = {
-    kinds: createKindCatalogue(),
-    registry,
+    kinds,
+    aggregation,
     isStoreShared: options.etcd !== undefined || etcd !== undefined,
-    clock,
-    logger,
-    allocators,
+    ...{ registry, clock, logger, allocators },
     quotaTurns: createTurns(),
-    tokens: new TokenAuthority(pki.serviceAccountKeyPem, () => clock.now()),
-    authorizer: createAuthorizer(books, options.authorizationModes),
-    books,
-    admission: allPlugins,
-    inFlight,
-    metrics: new RequestMetrics({ revision: () => store.revision, inFlight: () => inFlight.taken() }),
+    ...{ authentication, tokens, tokenPolicy },
+    authorizer: undo.use(openAuthorizer({ ...facts, clock, logger }, options.authorization)),
+    ...facts,
+    hookCaller: undo.use(createHookCaller({ registry, mayDial: options.mayDial })),
+    ...{ admission, inFlight, audit, encryption, flowControl: flow.control, listTurns: new ListTurns() },
+    metrics: metricsOf(store, { inFlight, flow, audit, known, ofFacts, aggregation, ...sealed }),
     turns: new RequestTurns(),
     nodes: undo.use(nodeDialer(pki, options)),
     streams: new NodeStreams({ clock, closing: closing.signal }),
@@ -157,32 +211,140 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     closing: closing.signal,
     advertise: { host: advertiseAddress, port: options.advertisePort ?? portOf(options.listeners) },
   };
+  registry.custom.convert = convertObjects(askConverter(context.hookCaller));
+  undo.use(await keepDefinitions(context, new DefinitionBook(context.kinds)));
   const servers: RunningServer[] = [];
   undo.defer(() => closeAll(servers, closing, clock));
-  for (const listener of options.listeners) servers.push(await listen(context, pki, listener));
+  const shown = (): ServingCertificates => shownBy(pki, known);
+  for (const listener of options.listeners) servers.push(await listen(context, shown(), listener));
   const port = servers[0]?.port ?? 0;
   // With port 0 asked for, only now is it known where the server is.
   if (context.advertise.port === 0) context.advertise = { host: advertiseAddress, port };
-  await bootstrap(context, pki.caCertPem);
-  context.isBootstrapped = true;
-  undo.use(keepKubernetesService(context));
-  undo.use(keepAddressObjects(store, { claimKeyOf: addressKey, logger }));
+  await bootstrap(context, pki.caCertPem, options);
+  context.isBootstrapped = await keepObjects(context, undo, {
+    ...{ store, known, flow },
+    frontProxy: options.authentication?.frontProxy,
+    ownProxyCaPem: () => pki.frontProxy.caCertPem,
+    show: () => showAll(servers, shown()),
+  });
   void context.metrics.load();
   return runningServer(context, {
-    ...{ store, pki, servers, etcdUrls: etcd?.urls ?? [] },
+    ...{ store, pki, servers, known, etcdUrls: etcd?.urls ?? [] },
     owned: undo.move(),
   });
 }
 
-function openStore({ dataDir, etcd, clock, logger = silentLogger }: ApiServerOptions): Promise<Store> {
+function metricsOf(
+  store: Store,
+  {
+    inFlight,
+    flow,
+    audit,
+    known,
+    ofFacts,
+    aggregation,
+    sources,
+  }: {
+    readonly inFlight: InFlight;
+    readonly flow: RunningFlowControl;
+    readonly audit: Audit | undefined;
+    readonly known: ServerAuthentication;
+    readonly ofFacts: readonly ReadMetric[];
+    readonly aggregation: Aggregation;
+    readonly sources: readonly MetricSource[];
+  },
+): RequestMetrics {
+  return new RequestMetrics({
+    revision: () => store.revision,
+    inFlight: () => inFlight.taken(),
+    read: [...flow.metrics, ...known.counts.metrics, ...ofFacts, ...aggregationMetrics(aggregation)],
+    sources: [...sources, ...(audit === undefined ? [] : [auditMetrics(audit)])],
+  });
+}
+
+/** What a server keeps in the store while it runs, apart from what is made once. */
+async function keepObjects(
+  context: ServerContext,
+  undo: AsyncDisposableStack,
+  given: {
+    readonly store: Store;
+    readonly known: ServerAuthentication;
+    readonly flow: RunningFlowControl;
+    readonly frontProxy: FrontProxyOptions | undefined;
+    readonly ownProxyCaPem: () => string;
+    /** Shows certificates as they are now. */
+    readonly show: () => void;
+  },
+): Promise<true> {
+  const { store, known, flow, frontProxy, ownProxyCaPem, show } = given;
+  undo.use(await keepIdentity(context));
+  undo.use(await keepServiceRanges(context, context.allocators));
+  const kept = undo.use(await keepAuthenticationObjects(context, { known, frontProxy, ownProxyCaPem }));
+  known.onTrustChange = () => {
+    show();
+    kept.changed();
+  };
+  undo.use(await flow.keep(context));
+  undo.use(keepKubernetesService(context));
+  undo.use(keepAggregation(context));
+  undo.use(keepAddressObjects(store, { claimKeyOf: addressKey, logger: context.logger }));
+  return true;
+}
+
+/** The engine, and the store as the server sees it, where values are sealed. @throws {E_USAGE} for a configuration that is wrong */
+async function openStores(
+  options: ApiServerOptions,
+  undo: AsyncDisposableStack,
+): Promise<{
+  readonly engine: Store;
+  readonly store: Store;
+  readonly encryption: Encryption | undefined;
+  readonly sources: readonly MetricSource[];
+}> {
+  const { clock, logger = silentLogger } = options;
+  const metrics = new EncryptionMetrics();
+  const encryption =
+    options.encryption && undo.use(new Encryption(options.encryption, { clock, logger, metrics }));
+  await encryption?.start();
+  const engine = undo.use(await openStore(options));
+  if (encryption === undefined) return { engine, store: engine, encryption, sources: [] };
+  return { engine, store: new SealedStore(engine, encryption), encryption, sources: [metrics.source] };
+}
+
+async function openAudit(
+  { audit: options, clock, logger = silentLogger }: ApiServerOptions,
+  undo: AsyncDisposableStack,
+): Promise<Audit | undefined> {
+  const audit = options && undo.use(new Audit(options, { clock, logger }));
+  await audit?.begin();
+  return audit;
+}
+
+function openStore({
+  dataDir,
+  etcd,
+  encryption,
+  clock,
+  logger = silentLogger,
+}: ApiServerOptions): Promise<Store> {
   if (etcd !== undefined) return openEtcdStore({ ...etcd, clock, logger });
   return openEmbeddedStore({
     directory: join(dataDir, 'store'),
     markFile: join(dataDir, 'store.mark'),
+    erasesDeleted: encryption !== undefined, // Of what was plain once.
     mustExist: existsSync(join(dataDir, 'pki', 'sa.key')), // The last that a first start makes there.
     clock,
     logger,
   });
+}
+
+function aggregationOf(
+  pki: ClusterPki,
+  registry: Registry,
+  { kinds, mayDial }: { readonly kinds: KindCatalogue; readonly mayDial: MayDial | undefined },
+): Aggregation {
+  const connections = createRemoteConnections({ registry, client: () => pki.frontProxy.client, mayDial });
+  return new Aggregation(connections, kinds);
 }
 
 function nodeDialer(pki: ClusterPki, { mayDial }: ApiServerOptions): NodeDialer {
@@ -199,10 +361,11 @@ function runningServer(
     readonly pki: ClusterPki;
     readonly etcdUrls: readonly string[];
     readonly servers: readonly RunningServer[];
+    readonly known: ServerAuthentication;
     readonly owned: AsyncDisposableStack;
   },
 ): ApiServer {
-  const { store, pki, servers, etcdUrls, owned } = parts;
+  const { store, pki, servers, known, etcdUrls, owned } = parts;
   const close = (): Promise<void> => owned.disposeAsync();
   const issueKubeconfig = async (user: User, server: string): Promise<string> => {
     const client = await pki.issueClient(user.name, user.groups);
@@ -239,10 +402,12 @@ function runningServer(
         caCertPem: pki.caCertPem,
       };
     },
+    signRequest: (order) => pki.signRequest(order),
+    signSecretToken: (input) => context.tokens.signLegacy(input),
     isNodeServingUsable: (pair, hosts) => pki.isUsable(pair, hosts),
     renewCertificates: async () => {
       const renewed = await pki.renew();
-      if (renewed.length > 0) for (const { server } of servers) server.setSecureContext(servingContext(pki));
+      if (renewed.length > 0) known.onTrustChange?.();
       return renewed;
     },
     issueKubeconfig,
@@ -258,10 +423,24 @@ interface RunningServer {
   readonly sockets: ReadonlySet<Socket>;
 }
 
-async function listen(context: ServerContext, pki: ClusterPki, listener: Listener): Promise<RunningServer> {
+/** What listeners show, and whose clients a handshake takes for its own: those of clients, and of a proxy in front. */
+type ServingCertificates = Pick<HttpServerOptions, 'serving' | 'caCertPem'>;
+
+function shownBy({ serving }: ClusterPki, known: ServerAuthentication): ServingCertificates {
+  return { serving, caCertPem: `${known.clientCaPem()}${known.frontProxyCaPem() ?? ''}` };
+}
+
+function showAll(servers: readonly RunningServer[], shown: ServingCertificates): void {
+  for (const { server } of servers) server.setSecureContext(servingContext(shown));
+}
+
+async function listen(
+  context: ServerContext,
+  shown: ServingCertificates,
+  listener: Listener,
+): Promise<RunningServer> {
   const server = createHttpServer({
-    serving: pki.serving,
-    caCertPem: pki.caCertPem,
+    ...shown,
     logger: context.logger,
     turns: context.turns,
     handle: (request) => handle(context, request),
@@ -317,24 +496,4 @@ async function closeAll(
 
 function portOf(listeners: readonly Listener[]): number {
   return listeners.flatMap((listener) => ('port' in listener ? [listener.port] : []))[0] ?? 0;
-}
-
-/** Every name and address by which a client may have reached this host. */
-function servingHosts(advertiseAddress: string, firstServiceAddress: string): readonly string[] {
-  const local = Object.values(networkInterfaces()).flatMap((addresses) =>
-    (addresses ?? []).flatMap(({ family, address }) => (family === 'IPv4' ? [address] : [])),
-  );
-  return [
-    '127.0.0.1',
-    '::1',
-    'localhost',
-    hostname(),
-    advertiseAddress,
-    firstServiceAddress,
-    'kubernetes',
-    'kubernetes.default',
-    'kubernetes.default.svc',
-    'kubernetes.default.svc.cluster.local',
-    ...local,
-  ];
 }

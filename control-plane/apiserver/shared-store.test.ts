@@ -12,7 +12,7 @@ import { podNamed, startTestServer, type Json, type TestServer } from './test-se
 
 const configMaps = '/api/v1/namespaces/default/configmaps';
 
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 
 let directory = '';
 let etcd: EtcdServers;

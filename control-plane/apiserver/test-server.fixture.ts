@@ -45,6 +45,9 @@ export async function startTestServer(options: Partial<ApiServerOptions> = {}): 
     advertiseAddress: '192.0.2.1', // Of documentation (RFC 5737): nobody goes there.
     clock: systemClock,
     ...options,
+  }).catch((error: unknown) => {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
   });
   const user: User = { name: 'tester', groups: ['system:masters'] };
   const transport = server.transport(user);

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock, type FakeClock } from '#base/clock.ts';
-import { nextTurn } from '#base/time-slice.ts';
+import { untilTurnsEnd } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Deployment, Node, Pod } from '#api/generated/objects.ts';
@@ -8,6 +8,7 @@ import { formatMicroTime, formatTime } from '#api/meta/time.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { createRoledClients } from './roled-clients.fixture.ts';
 import { startControllers } from './start-controllers.ts';
 
 interface Cluster extends AsyncDisposable {
@@ -22,23 +23,26 @@ interface Cluster extends AsyncDisposable {
 async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2']): Promise<Cluster> {
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
-  const informers = createInformers({ client, clock, random: () => 0.5 });
+  const { clients, refused } = createRoledClients(client);
+  const informers = createInformers({ client: clients.controllerManager, clock, random: () => 0.5 });
   client.seed(kinds.namespaces, {
     metadata: { name: 'default' },
     spec: { finalizers: ['kubernetes'] },
     status: { phase: 'Active' },
   });
   for (const name of nodeNames) client.seed(kinds.nodes, readyNode(name));
-  const scheduler = startScheduler({ informers, clock, logger: silentLogger });
-  const rootCaPem = 'PEM';
-  const options = { informers, clock, logger: silentLogger, clusterCidr: '10.244.0.0/16', rootCaPem };
-  const controllers = startControllers(options);
+  const shared = { informers, clock, logger: silentLogger };
+  const scheduler = startScheduler({ ...shared, client: clients.scheduler });
+  const controllers = startControllers({
+    ...{ ...shared, clientAs: clients.controller },
+    ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM' },
+  });
   const kubelet = informers.for(kinds.pods).onChange(({ current }) => {
     if (current !== undefined) void runPod(client, current);
   });
   const settle = async (ms = 0): Promise<void> => {
     for (let passed = 0; ; passed += 100) {
-      for (let turn = 0; turn < 30; turn++) await nextTurn();
+      await untilTurnsEnd();
       if (passed >= ms) return;
       clock.advance(100);
     }
@@ -54,6 +58,7 @@ async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2'])
       await scheduler[Symbol.asyncDispose]();
       await controllers[Symbol.asyncDispose]();
       await informers[Symbol.asyncDispose]();
+      expect(refused).toEqual([]); // Of their roles: see access.test.ts.
     },
   };
 }

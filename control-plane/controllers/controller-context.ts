@@ -11,7 +11,9 @@ export type MayHold = (kind: KindRef<unknown>, namespace: string) => Promise<boo
 
 /** What every control loop is given. */
 export interface ControllerContext {
+  /** As the controller's own account. */
   readonly client: ApiClient;
+  /** As somebody who may read everything; of all controllers together. */
   readonly informers: Informers;
   readonly clock: Clock;
   readonly logger: Logger;

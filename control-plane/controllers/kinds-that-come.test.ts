@@ -4,10 +4,12 @@ import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { at } from '#api/wire/json.ts';
 import { widgets } from '#api/schema/widget.fixture.ts';
-import { createApiClient } from '#client/api-client.ts';
 import { createInformers } from '#client/informers.ts';
 import type { Transport } from '#client/transport.ts';
+import type { User } from '#control-plane/apiserver/serve/request.ts';
+import { definitionOf, definitionsPath } from '#control-plane/apiserver/custom/definition.fixture.ts';
 import { startTestServer, type Json, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import { createOwnClients } from './own-clients.ts';
 import { startControllers } from './start-controllers.ts';
 
 const stack = new AsyncDisposableStack();
@@ -18,18 +20,23 @@ let test: TestServer;
 
 beforeAll(async () => {
   test = stack.use(await startTestServer());
-  const transport = stack.use(test.server.transport());
-  const told: Transport = {
-    request: (request) => {
-      asked.push(request.path);
-      return transport.request(request);
-    },
-    [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
+  const transport = (user: User): Transport => {
+    const own = stack.use(test.server.transport(user));
+    return {
+      request: (request) => {
+        asked.push(request.path);
+        return own.request(request);
+      },
+      [Symbol.asyncDispose]: () => own[Symbol.asyncDispose](),
+    };
   };
-  const client = createApiClient({ transport: told, userAgent: 'controllers' });
-  const informers = stack.use(createInformers({ client, clock }));
+  const clients = createOwnClients({ transport });
+  const informers = stack.use(createInformers({ client: clients.controllerManager, clock }));
   const { mayHold } = test.server;
-  stack.use(startControllers({ informers, clock, logger: silentLogger, rootCaPem: 'PEM', mayHold }));
+  const clientAs = clients.controller;
+  stack.use(
+    startControllers({ informers, clientAs, clock, logger: silentLogger, rootCaPem: 'PEM', mayHold }),
+  );
   await informers.synced();
   test.server.kinds.change({ added: [widgets] });
 });
@@ -42,7 +49,7 @@ async function until(
   path: string,
   isWanted: (answer: { readonly status: number; readonly json: Json }) => boolean,
 ): Promise<void> {
-  const deadline = AbortSignal.timeout(20_000);
+  const deadline = AbortSignal.timeout(150_000);
   for (;;) {
     const answer = await test.call('GET', path);
     if (isWanted(answer)) return;
@@ -120,4 +127,76 @@ it('a quota of it counts nothing once it went', async () => {
   expect(asked).toContain('/apis');
   test.server.kinds.change({ added: [widgets] });
   await until(path, ({ json }) => at(json, ['status', 'used', 'count/widgets.example.com']) === '1');
+});
+
+it('a disruption budget goes by the scale of an owner that clients brought', async () => {
+  const counts = { type: 'object', properties: { replicas: { type: 'integer' } } };
+  const schema = { openAPIV3Schema: { type: 'object', properties: { spec: counts, status: counts } } };
+  const scale = { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' };
+  const define = async (plural: string, kind: string, subresources: object): Promise<void> => {
+    await test.make('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', {
+      metadata: { name: `${plural}.pods.example.com` },
+      spec: {
+        ...{ group: 'pods.example.com', scope: 'Namespaced', names: { plural, kind } },
+        versions: [{ name: 'v1', served: true, storage: true, schema, subresources }],
+      },
+    });
+  };
+  await define('herds', 'Herd', { status: {}, scale });
+  await define('flocks', 'Flock', { status: {} });
+  const root = '/apis/pods.example.com/v1/namespaces/default';
+  const apiVersion = 'pods.example.com/v1';
+  await until(`${root}/herds`, ({ status }) => status === 200);
+  await until(`${root}/flocks`, ({ status }) => status === 200);
+  await test
+    .make('/api/v1/namespaces/default/serviceaccounts', { metadata: { name: 'default' } })
+    .catch(() => undefined);
+  for (const [kind, plural] of [
+    ['Herd', 'herds'],
+    ['Flock', 'flocks'],
+  ] as const) {
+    const owner = await test.make(`${root}/${plural}`, {
+      apiVersion,
+      kind,
+      metadata: { name: 'o' },
+      spec: { replicas: 4 },
+    });
+    const ownerReferences = [
+      { apiVersion, kind, name: 'o', uid: at(owner, 'metadata.uid'), controller: true },
+    ];
+    const labels = { of: plural };
+    const pod = {
+      metadata: { name: plural, labels, ownerReferences },
+      spec: { containers: [{ name: 'c', image: 'i' }] },
+    };
+    await test.make('/api/v1/namespaces/default/pods', pod);
+    await test.make('/apis/policy/v1/namespaces/default/poddisruptionbudgets', {
+      metadata: { name: plural },
+      spec: { maxUnavailable: 1, selector: { matchLabels: labels } },
+    });
+  }
+  const budgets = '/apis/policy/v1/namespaces/default/poddisruptionbudgets';
+  await until(
+    `${budgets}/herds`,
+    ({ json }) => at(json, 'status.expectedPods') === 4 && at(json, 'status.desiredHealthy') === 3,
+  );
+  await until(`${budgets}/flocks`, ({ json }) =>
+    JSON.stringify(json).includes('flocks.pods.example.com does not implement the scale subresource'),
+  );
+});
+
+it('nobody asks for objects of a kind whose definition was deleted', async () => {
+  await test.make(definitionsPath, definitionOf('gadgets', 'Gadget'));
+  const deadline = AbortSignal.timeout(20_000);
+  const isWatched = (): boolean => asked.some((path) => path.includes('/gadgets') && path.includes('watch'));
+  asked = [];
+  while (!isWatched() && !deadline.aborted) await pass(1);
+  expect(isWatched()).toBe(true);
+  const path = `${definitionsPath}/gadgets.crd.example.com`;
+  await test.call('DELETE', path);
+  await until(path, ({ status }) => status === 404);
+  await pass(2);
+  asked = [];
+  await pass(20);
+  expect(asked.filter((one) => one.includes('/gadgets'))).toEqual([]);
 });

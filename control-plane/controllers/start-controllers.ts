@@ -2,10 +2,16 @@ import type { Clock } from '#base/clock.ts';
 import { watchPresence } from '#base/presence.ts';
 import type { Logger } from '#base/log.ts';
 import type { Controller } from '#client/controller.ts';
+import type { ApiClient } from '#client/client.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ControllerContext, MayHold } from './controller-context.ts';
+import { runBootstrapSigner, runBootstrapTokenCleaner } from './bootstrap-token/reconcile.ts';
+import { runCsrApproving, runNodeCertificateApproving } from './certificates/approve.ts';
+import { runCsrCleaner } from './certificates/clean.ts';
+import { runCsrSigning, type SignRequest } from './certificates/sign.ts';
 import { runClusterRoleAggregation } from './clusterrole-aggregation/reconcile.ts';
+import { runPolicyTypes } from './policy-types/reconcile.ts';
 import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
@@ -15,6 +21,7 @@ import { runEndpointsMirroring } from './endpointslice-mirroring/reconcile.ts';
 import { runGarbageCollector } from './garbage/reconcile.ts';
 import { runJobs } from './job/reconcile.ts';
 import { runNamespaces } from './namespace/reconcile.ts';
+import type { NodePrefixLengths } from './node-ipam/node-ranges.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
 import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
@@ -23,64 +30,125 @@ import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
+import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
+import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
 
 export interface ControllersOptions {
-  /** Not owned. Shared with the scheduler, so that a pod just created is seen by it at once. */
+  /**
+   * Not owned. Read for all of them, as kube-controller-manager reads, by one user who may; shared with the scheduler, so that a pod just
+   * created is seen by it at once.
+   */
   readonly informers: Informers;
+  /** A client as that service account of kube-system: what a controller asks and writes beyond its caches goes by its own. */
+  readonly clientAs: (account: string) => ApiClient;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Pod addresses of the cluster (`10.244.0.0/16`), shared out to nodes; undefined: nodes bring their own. */
-  readonly clusterCidr?: string | undefined;
-  readonly nodePrefixLength?: number | undefined;
+  readonly clusterCidrs?: readonly string[] | undefined;
+  readonly nodePrefixLengths?: NodePrefixLengths | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
   readonly rootCaPem: string;
+  /** By the cluster's authority; undefined: nothing is signed. */
+  readonly signRequest?: SignRequest | undefined;
+  /** Signs tokens that lie in Secrets. Without it none are filled or cleaned. */
+  readonly signToken?: TokenSecretsOptions['signToken'] | undefined;
   /** Where the server is in this process: what a namespace may hold, so that most of its kinds need not be listed as it goes. */
   readonly mayHold?: MayHold | undefined;
 }
 
-/** Runs every controller until disposed. */
+/** Runs every controller until disposed. Each asks as the account that it has in kube-controller-manager. */
 export function startControllers(options: ControllersOptions): AsyncDisposable {
-  const { informers, clock, logger, clusterCidr, nodePrefixLength, mayHold } = options;
-  const { client } = informers;
-  const recorders = new Map<string, EventRecorder>();
-  const recorder = (component: string): EventRecorder => {
-    const found = recorders.get(component) ?? createEventRecorder({ client, component, clock, logger });
-    recorders.set(component, found);
-    return found;
-  };
+  const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCaPem, signToken } =
+    options;
   const presence = watchPresence(clock);
-  const context: ControllerContext = { client, informers, clock, logger, presence, mayHold, recorder };
+  const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold });
   const controllers: readonly Controller[] = [
-    runDeployments(context),
-    runReplicaSets(context),
-    runReplicationControllers(context),
-    runDaemonSets(context),
-    runStatefulSets(context),
-    runJobs(context),
-    runCronJobs(context),
-    runEndpoints(context),
-    runEndpointsMirroring(context),
-    runDefaultServiceAccounts(context),
-    runRootCa(context, options.rootCaPem),
-    runNamespaces(context),
-    runNodeLifecycle(context),
-    runTaintEviction(context),
-    ...(clusterCidr === undefined ? [] : [runNodeIpam(context, { clusterCidr, nodePrefixLength })]),
-    runPodGc(context),
-    runDisruptionBudgets(context),
-    runStaleDisruptions(context),
-    runResourceQuotas(context),
-    runClaimProtection(context),
-    runVolumeProtection(context),
-    runServiceCidrProtection(context),
-    runGarbageCollector(context),
-    runClusterRoleAggregation(context),
+    runDeployments(as('deployment-controller')),
+    runReplicaSets(as('replicaset-controller')),
+    runReplicationControllers(as('replication-controller')),
+    runDaemonSets(as('daemon-set-controller')),
+    runStatefulSets(as('statefulset-controller')),
+    runJobs(as('job-controller'), as('ttl-after-finished-controller')),
+    runCronJobs(as('cronjob-controller')),
+    runEndpoints(as('endpointslice-controller'), as('endpoint-controller')),
+    runEndpointsMirroring(as('endpointslicemirroring-controller')),
+    runDefaultServiceAccounts(as('service-account-controller')),
+    runRootCa(as('root-ca-cert-publisher'), rootCaPem),
+    ...(signToken === undefined ? [] : tokenControllers(as, informers, { rootCaPem, signToken })),
+    runNamespaces(as('namespace-controller')),
+    runNodeLifecycle(as('node-controller')),
+    runTaintEviction(as('node-controller')),
+    ...(clusterCidrs === undefined
+      ? []
+      : [runNodeIpam(as('node-controller'), { clusterCidrs, nodePrefixLengths })]),
+    runPodGc(as('pod-garbage-collector')),
+    runDisruptionBudgets(as('disruption-controller')),
+    runStaleDisruptions(as('disruption-controller')),
+    runResourceQuotas(as('resourcequota-controller')),
+    runClaimProtection(as('pvc-protection-controller')),
+    runVolumeProtection(as('pv-protection-controller')),
+    runServiceCidrProtection(as('service-cidrs-controller')),
+    runGarbageCollector(as('generic-garbage-collector')),
+    runClusterRoleAggregation(as('clusterrole-aggregation-controller')),
+    runCsrApproving(as('certificate-controller')),
+    runNodeCertificateApproving(as('node-certificate-approver')),
+    ...(options.signRequest === undefined
+      ? []
+      : [runCsrSigning(as('certificate-controller'), options.signRequest)]),
+    runCsrCleaner(as('certificate-controller')),
+    runBootstrapTokenCleaner(as('token-cleaner')),
+    runBootstrapSigner(as('bootstrap-signer')),
+    runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
   ];
   return {
     [Symbol.asyncDispose]: async () => {
       presence[Symbol.dispose]();
       await Promise.all(controllers.map((controller) => controller[Symbol.asyncDispose]()));
-      await Promise.all([...recorders.values()].map((one) => one[Symbol.asyncDispose]()));
+      await Promise.all(recorders().map((one) => one[Symbol.asyncDispose]()));
     },
+  };
+}
+
+/** Of Secrets with tokens. Who fills them asks as kube-controller-manager itself: its account could have no token before. */
+function tokenControllers(
+  as: (account: string) => ControllerContext,
+  { client }: Informers,
+  options: TokenSecretsOptions,
+): readonly Controller[] {
+  const cleaner = as('legacy-service-account-token-cleaner');
+  return [runTokenSecrets({ ...cleaner, client }, options), runLegacyTokenCleaner(cleaner)];
+}
+
+/** What a controller is given of an account: made once for each, with a recorder for each name that it speaks in. */
+function contexts(
+  { clientAs }: Pick<ControllersOptions, 'clientAs'>,
+  shared: Omit<ControllerContext, 'client' | 'recorder'>,
+): {
+  readonly as: (account: string) => ControllerContext;
+  readonly recorders: () => readonly EventRecorder[];
+} {
+  const { clock, logger } = shared;
+  const made = new Map<string, ControllerContext>();
+  const recorders: EventRecorder[] = [];
+  const make = (account: string): ControllerContext => {
+    const client = clientAs(account);
+    const own = new Map<string, EventRecorder>();
+    const recorder = (component: string): EventRecorder => {
+      const found = own.get(component);
+      if (found !== undefined) return found;
+      const one = createEventRecorder({ client, component, clock, logger });
+      own.set(component, one);
+      recorders.push(one);
+      return one;
+    };
+    return { ...shared, client, recorder };
+  };
+  return {
+    as: (account) => {
+      const context = made.get(account) ?? make(account);
+      made.set(account, context);
+      return context;
+    },
+    recorders: () => recorders,
   };
 }

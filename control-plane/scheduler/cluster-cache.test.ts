@@ -45,7 +45,8 @@ it('whatever came and went, each node counts as if it were counted anew', () => 
   for (let step = 0; step < 2_000; step++) {
     const name = `n-${random(5)}`;
     const key = `p-${random(12)}`;
-    const one = pod(key, name, String(1 + random(6)));
+    const asked = pod(key, name, String(1 + random(6)));
+    const one = { ...asked, spec: { containers: [], ...asked.spec, priority: random(4) } };
     switch (random(6)) {
       case 0:
         cache.setNode(name, node(name, String(step)));
@@ -63,6 +64,10 @@ it('whatever came and went, each node counts as if it were counted anew', () => 
         if (random(2) === 0) cache.assume(one, name);
         else cache.setPod(objectKey(one), one);
         pods.set(objectKey(one), one);
+    }
+    for (const priority of [0, 1, 3, 9]) {
+      const below = cache.nodes().filter(({ lowestPriority }) => lowestPriority < priority);
+      expect(cache.nodesBelow(priority), `step ${step}, priority ${priority}`).toBe(below.length);
     }
   }
   const counted = [...nodes].map(([name, one]) => {

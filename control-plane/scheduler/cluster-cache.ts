@@ -19,6 +19,8 @@ export interface ClusterCache {
   node(name: string): NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity. */
   antiAffineNodes(): readonly NodeInfo[];
+  /** How many nodes have a pod of lower priority than this; costs as many priorities as there are. */
+  nodesBelow(priority: number): number;
 }
 
 export function createClusterCache(): ClusterCache {
@@ -77,6 +79,7 @@ export function createClusterCache(): ClusterCache {
     nodes: () => infos.all,
     node: infos.get,
     antiAffineNodes: () => infos.antiAffine(),
+    nodesBelow: infos.below,
   };
 }
 
@@ -87,12 +90,20 @@ interface InfoList {
   set(name: string, info: NodeInfo): void;
   remove(name: string): void;
   antiAffine(): readonly NodeInfo[];
+  below(priority: number): number;
 }
 
 function createInfoList(): InfoList {
   const all: NodeInfo[] = [];
   const slots = new Map<string, number>(); // places in the list, by name
   const antiAffine = new Set<string>();
+  const byLowest = new Map<number, number>(); // how many nodes have it, by the lowest priority of their pods
+  const count = (info: NodeInfo | undefined, change: 1 | -1): void => {
+    if (info === undefined) return;
+    const left = (byLowest.get(info.lowestPriority) ?? 0) + change;
+    if (left === 0) byLowest.delete(info.lowestPriority);
+    else byLowest.set(info.lowestPriority, left);
+  };
   const get = (name: string): NodeInfo | undefined => all[slots.get(name) ?? -1];
   return {
     all,
@@ -100,6 +111,8 @@ function createInfoList(): InfoList {
     set: (name, info) => {
       const slot = slots.get(name) ?? all.length;
       slots.set(name, slot);
+      count(all[slot], -1);
+      count(info, 1);
       all[slot] = info;
       if (info.antiAffinePods.size > 0) antiAffine.add(name);
       else antiAffine.delete(name);
@@ -108,6 +121,7 @@ function createInfoList(): InfoList {
       const slot = slots.get(name);
       const last = all.at(-1);
       if (slot === undefined || last === undefined) return;
+      count(all[slot], -1);
       all[slot] = last;
       slots.set(last.name, slot);
       all.pop();
@@ -115,5 +129,10 @@ function createInfoList(): InfoList {
       antiAffine.delete(name);
     },
     antiAffine: () => [...antiAffine].flatMap((name) => get(name) ?? []),
+    below: (priority) => {
+      let nodes = 0;
+      for (const [lowest, number] of byLowest) if (lowest < priority) nodes += number;
+      return nodes;
+    },
   };
 }

@@ -152,7 +152,9 @@ const helpedByEviction: ReadonlySet<string> = new Set([
 function preemptionNote({ pod, snapshot }: SchedulingContext, refusedBy: ReadonlySet<string>): string {
   if (pod.spec?.preemptionPolicy === 'Never' || refusedBy.isDisjointFrom(helpedByEviction)) return '';
   const priority = priorityOf(pod);
-  const count = snapshot.nodes.filter(({ lowestPriority }) => lowestPriority < priority).length;
+  const count =
+    snapshot.nodesBelow?.(priority) ??
+    snapshot.nodes.filter(({ lowestPriority }) => lowestPriority < priority).length;
   return count === 0
     ? ''
     : ` preemption: ${count} node(s) have pods of lower priority, which are not evicted yet.`;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import { nextTurn } from '#base/time-slice.ts';
+import { untilTurnsEnd } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import * as kinds from '#api/schema/kind-ref.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
@@ -51,11 +51,10 @@ async function startCluster(nodes: readonly Node[]) {
   const informers = createInformers({ client, clock, random: () => 0.5 });
   client.seed(kinds.namespaces, { metadata: { name: 'default' } });
   for (const one of nodes) client.seed(kinds.nodes, one);
-  const scheduler = startScheduler({ informers, clock, logger: silentLogger });
+  const scheduler = startScheduler({ informers, client, clock, logger: silentLogger });
   const settle = async (ms = 0): Promise<void> => {
     for (let passed = 0; ; passed += 500) {
-      for (let turn = 0; turn < 20; turn++) await nextTurn();
-      await new Promise((resolve) => setImmediate(resolve));
+      await untilTurnsEnd();
       if (passed >= ms) return;
       clock.advance(500);
     }

@@ -8,7 +8,7 @@ import type { Binding, Namespace, Pod, PodCondition, Service } from '#api/genera
 import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
-import type { Informer } from '#client/client.ts';
+import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
@@ -19,7 +19,10 @@ import { filterPlugins } from './plugins.ts';
 import type { Snapshot } from './snapshot.ts';
 
 export interface SchedulerOptions {
+  /** Read for it by somebody who may, who shares them with the controllers. */
   readonly informers: Informers;
+  /** As whom it binds pods and says why others wait. */
+  readonly client: ApiClient;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Pods that name another scheduler are left alone. */
@@ -48,16 +51,11 @@ class Scheduler implements AsyncDisposable {
   #isRunning = false;
   #isClosed = false;
 
-  constructor({ informers, clock, logger, schedulerName = defaultSchedulerName }: SchedulerOptions) {
-    const recorder = createEventRecorder({
-      client: informers.client,
-      component: schedulerName,
-      clock,
-      logger,
-    });
+  constructor({ informers, client, clock, logger, schedulerName = defaultSchedulerName }: SchedulerOptions) {
+    const recorder = createEventRecorder({ client, component: schedulerName, clock, logger });
     const pending = createPendingPods(clock, () => this.#start());
     const cache = createClusterCache();
-    this.#parts = { informers, cache, pending, recorder, logger, clock, schedulerName };
+    this.#parts = { informers, client, cache, pending, recorder, logger, clock, schedulerName };
     this.#services = informers.for(services, {
       indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
     });
@@ -146,6 +144,7 @@ class Scheduler implements AsyncDisposable {
       nodes: this.#parts.cache.nodes(),
       nodeNamed: this.#parts.cache.node,
       antiAffineNodes: this.#parts.cache.antiAffineNodes(),
+      nodesBelow: this.#parts.cache.nodesBelow,
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,
     };
@@ -154,6 +153,7 @@ class Scheduler implements AsyncDisposable {
 
 interface Parts {
   readonly informers: Informers;
+  readonly client: ApiClient;
   readonly cache: ClusterCache;
   readonly pending: PendingPods;
   readonly recorder: EventRecorder;
@@ -214,11 +214,11 @@ const bindings: KindRef<Binding> = {
 
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
 async function bindPod(
-  parts: Pick<Parts, 'informers' | 'cache' | 'pending' | 'recorder' | 'logger'>,
+  parts: Pick<Parts, 'informers' | 'client' | 'cache' | 'pending' | 'recorder' | 'logger'>,
   pod: Pod,
   nodeName: string,
 ): Promise<boolean> {
-  const { informers, cache, pending, recorder, logger } = parts;
+  const { informers, client, cache, pending, recorder, logger } = parts;
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   const key = objectKey(pod);
   // Before the write: the next decision must count this one, and the watch may be faster than the answer.
@@ -228,7 +228,7 @@ async function bindPod(
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
     };
-    await informers.client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
+    await client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
     pending.delete(key);
     recorder.record(
       { kind: pods, object: pod },
@@ -253,7 +253,7 @@ async function bindPod(
 }
 
 async function refusePod(
-  parts: Pick<Parts, 'informers' | 'pending' | 'recorder' | 'logger' | 'clock'>,
+  parts: Pick<Parts, 'informers' | 'client' | 'pending' | 'recorder' | 'logger' | 'clock'>,
   pod: Pod,
   { message, refusedBy }: Pick<Extract<Decision, { kind: 'unschedulable' }>, 'message' | 'refusedBy'>,
 ): Promise<void> {
@@ -264,14 +264,14 @@ async function refusePod(
   await setCondition(parts, pod, { reason: 'Unschedulable', message });
 }
 
-function noteGated(parts: Pick<Parts, 'informers' | 'logger' | 'clock'>, pod: Pod): Promise<void> {
+function noteGated(parts: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>, pod: Pod): Promise<void> {
   const message = 'Scheduling is blocked due to non-empty scheduling gates';
   return setCondition(parts, pod, { reason: 'SchedulingGated', message });
 }
 
 /** PodScheduled=False on the pod, unless it says so already. */
 async function setCondition(
-  { informers, logger, clock }: Pick<Parts, 'informers' | 'logger' | 'clock'>,
+  { informers, client, logger, clock }: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>,
   pod: Pod,
   why: { readonly reason: string; readonly message: string },
 ): Promise<void> {
@@ -281,7 +281,7 @@ async function setCondition(
   const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : formatTime(clock.now());
   const conditions = [{ type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }];
   try {
-    const patched = await informers.client.patch(
+    const patched = await client.patch(
       pods,
       { namespace, name },
       { kind: 'strategic', body: { metadata: { uid }, status: { conditions } }, subresource: 'status' },

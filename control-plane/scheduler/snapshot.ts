@@ -34,6 +34,8 @@ export interface Snapshot {
   readonly nodeNamed?: (name: string) => NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity; looked for if it is not given. */
   readonly antiAffineNodes?: readonly NodeInfo[];
+  /** How many of the nodes have a pod of lower priority than this; counted if it is not given. */
+  readonly nodesBelow?: (priority: number) => number;
   /** Services of a namespace: their pods are spread. */
   readonly services: (namespace: string) => readonly Service[];
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;

@@ -194,13 +194,18 @@ function setUp(database: DatabaseSync): void {
 }
 
 /** The connection that writes. The log has its length, on the disk, before the mark says that it is needed. */
-export function openForWriting({ directory, sizeBytesMax }: DiskOptions): DatabaseSync {
+export function openForWriting({
+  directory,
+  sizeBytesMax,
+  erasesDeleted = false,
+}: DiskOptions): DatabaseSync {
   lengthenLog(logFile(directory));
   syncDirectorySync(directory);
   const database = new DatabaseSync(databaseFile(directory));
   setUp(database);
   if (formatOf(directory) === formatWithoutVersions) addVersions(database);
   rebuild(database);
+  if (erasesDeleted) database.exec('PRAGMA secure_delete=ON');
   if (sizeBytesMax > 0) {
     database.exec(`PRAGMA max_page_count=${Math.max(16, Math.floor(sizeBytesMax / pageBytes))}`);
   }

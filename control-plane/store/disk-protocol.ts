@@ -47,7 +47,8 @@ export interface DiskWrite {
 export type DiskRequest =
   | DiskWrite
   | { readonly kind: 'inspect'; readonly isDeep: boolean }
-  | { readonly kind: 'close' };
+  /** `isClosed` becomes 1, for who cannot be told otherwise any more. */
+  | { readonly kind: 'close'; readonly isClosed?: Int32Array<SharedArrayBuffer> };
 
 export type DiskReply =
   | { readonly kind: 'chunk'; readonly rows: readonly DiskRow[]; readonly values: Uint8Array<ArrayBuffer> }
@@ -79,6 +80,8 @@ export interface DiskOptions {
   readonly markFile: string;
   /** There are signs of an earlier life: a store that is missing is not a new one. */
   readonly mustExist: boolean;
+  /** What is deleted is overwritten with zeros. */
+  readonly erasesDeleted?: boolean;
 }
 
 /** Packs values one after another into a buffer of its own, ready to be transferred. */

@@ -60,10 +60,18 @@ function serve(port: MessagePort, options: DiskOptions): void {
     port.close();
     return;
   }
+  // An error that nobody caught ends the thread, and with it SQLite's log (close-at-exit.ts).
+  const close = (): void => closeDisk(disk);
+  process.once('exit', close);
   port.on('message', (request: DiskRequest) => {
     switch (request.kind) {
       case 'close':
-        closeDisk(disk);
+        process.off('exit', close);
+        close();
+        if (request.isClosed !== undefined) {
+          Atomics.store(request.isClosed, 0, 1);
+          Atomics.notify(request.isClosed, 0);
+        }
         reply({ kind: 'closed' });
         port.close();
         return;

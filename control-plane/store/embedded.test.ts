@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { Worker } from 'node:worker_threads';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createFakeClock, type Clock, systemClock } from '#base/clock.ts';
@@ -336,6 +337,41 @@ describe('openEmbeddedStore()', () => {
     for (let i = 1; i <= 40; i++) await store.commit({ expect: [], ops: [put('/a', 'x'.repeat(1000))] });
     await expect.poll(() => store.compactRevision).toBeGreaterThan(20);
     await store[Symbol.asyncDispose]();
+  });
+
+  it.each([
+    ['an error that nobody caught', `throw new Error('planted')`],
+    ['exit(3)', 'process.exit(3)'],
+  ])('is whole after a process that ended by %s', async (_how, end) => {
+    const program = `
+      import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+      import { systemClock } from '#base/clock.ts';
+      const store = await openEmbeddedStore({ directory: process.argv[1], clock: systemClock });
+      await store.commit({ expect: [], ops: [{ op: 'put', key: '/a', value: Buffer.from('done') }] });
+      void store.commit({ expect: [], ops: [{ op: 'put', key: '/b', value: Buffer.from('under way') }] });
+      setImmediate(() => { ${end} });`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program, directory], {
+      cwd: join(import.meta.dirname, '../..'),
+      stdio: 'ignore',
+    });
+    const [code] = await once(child, 'exit');
+    expect(code).toBeGreaterThan(0);
+    await using store = await open();
+
+    expect(textOf(await store.get('/a'))).toBe('done@1');
+  });
+
+  it('is whole after its thread ended by an error that nobody caught', async () => {
+    await (await open())[Symbol.asyncDispose]();
+    const thread = new Worker(new URL('./disk.worker.ts', import.meta.url), {
+      workerData: { directory, sizeBytesMax: 0, markFile: join(directory, 'store.mark'), mustExist: true },
+      execArgv: [],
+    });
+    await once(thread, 'message');
+    const failed = once(thread, 'error');
+    thread.postMessage({ kind: 'planted' }, []);
+    await failed;
+    await (await open())[Symbol.asyncDispose]();
   });
 
   it('has every acknowledged write after kill -9 in the middle of writes', async () => {

@@ -7,6 +7,7 @@ import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { shellWord } from '#base/shell-word.ts';
+import { closeAtExit } from './close-at-exit.ts';
 import {
   unpackValues,
   type DiskFailure,
@@ -19,6 +20,7 @@ import { HistoryWindow, type HistoryBounds } from './history-window.ts';
 import { LeaseBook } from './lease-book.ts';
 import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom } from './served-store.ts';
 import { Mvcc } from './mvcc.ts';
+import { packIdleValues } from './value-packer.ts';
 import { WatchHub } from './watch-hub.ts';
 import { diskWriteOf, type Write } from './write-batch.ts';
 import { WritePump } from './write-pump.ts';
@@ -44,6 +46,8 @@ export interface EmbeddedStoreOptions extends HistoryBounds {
   readonly mustExist?: boolean;
   readonly clock: Clock;
   readonly logger?: Logger;
+  /** What is deleted is overwritten, too, for nobody to find it in the files. */
+  readonly erasesDeleted?: boolean;
   /** Bytes that the database may take before writes are refused with E_NO_SPACE; 0: as many as the disk has. */
   readonly sizeBytesMax?: number;
 }
@@ -63,10 +67,16 @@ const expireKeysMax = 500;
  * @throws E_DAMAGED when what is there is not what was written; it is left as it is. E_UNSUPPORTED of a later release's.
  */
 export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ServedStore> {
-  const { directory, sizeBytesMax = 0, mustExist = false, logger = silentLogger } = options;
+  const {
+    directory,
+    sizeBytesMax = 0,
+    mustExist = false,
+    erasesDeleted = false,
+    logger = silentLogger,
+  } = options;
   const markFile = options.markFile ?? join(directory, 'store.mark');
   const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
-    workerData: { directory, sizeBytesMax, markFile, mustExist } satisfies DiskOptions,
+    workerData: { directory, sizeBytesMax, markFile, mustExist, erasesDeleted } satisfies DiskOptions,
     resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytesMax },
     execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
   });
@@ -105,6 +115,7 @@ class EmbeddedStore implements ServedStore {
   readonly #options: EmbeddedStoreOptions;
   readonly #logger: Logger;
   readonly #worker: Worker;
+  readonly #atExit: Disposable;
   readonly #mvcc: Mvcc;
   readonly #hub: WatchHub;
   readonly #leases: LeaseBook;
@@ -113,6 +124,7 @@ class EmbeddedStore implements ServedStore {
   readonly #pump: WritePump;
   #compaction: Promise<void> = Promise.resolve();
   #housekeeping: Disposable;
+  readonly #packing: Disposable;
   /** For good. */
   #failure: PodwrightError | undefined;
   /** Of the last write, until one succeeds. */
@@ -144,7 +156,10 @@ class EmbeddedStore implements ServedStore {
     for (const [key, lease] of mvcc.leasedKeys()) this.#leases.attach(lease, key);
     worker.on('message', (reply: DiskReply) => this.#onReply(reply));
     worker.on('error', (error) => this.#fail('E_INTERNAL', describeError(error)));
+    this.#atExit = closeAtExit(worker);
+    worker.on('exit', () => this.#atExit[Symbol.dispose]());
     this.#housekeeping = options.clock.after(housekeepingMs, () => this.#housekeep());
+    this.#packing = packIdleValues(options.clock, () => mvcc.packable);
   }
 
   get revision(): number {
@@ -320,6 +335,7 @@ class EmbeddedStore implements ServedStore {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort();
     this.#housekeeping[Symbol.dispose]();
+    this.#packing[Symbol.dispose]();
     this.#hub.close();
     while (this.#failure === undefined && !this.#pump.isIdle) await this.#settled();
     const { promise, resolve } = Promise.withResolvers<void>();

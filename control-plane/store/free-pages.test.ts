@@ -42,7 +42,7 @@ describe('pages of what was deleted', () => {
     await fill(store);
     await store.commit({ expect: [], ops: [put('/stays', value)] });
     await empty(store);
-    await expect.poll(pages, { timeout: 30_000 }).toBeLessThan(keptPages + 600);
+    await expect.poll(pages, { timeout: 60_000 }).toBeLessThan(keptPages + 600);
     expect((await store.range('/')).values.map(({ key }) => key)).toEqual(['/last', '/stays']);
   });
 
@@ -62,6 +62,6 @@ describe('pages of what was deleted', () => {
 
     expect((await store.range('/k/')).values).toHaveLength(count);
     await empty(store);
-    await expect.poll(pages, { timeout: 30_000 }).toBeLessThan(keptPages + 600);
+    await expect.poll(pages, { timeout: 60_000 }).toBeLessThan(keptPages + 600);
   });
 });

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 
 /**
  * Pages that compaction left empty go back to the file system: what a step moves, and how many may stay for what is written next (the
@@ -76,4 +76,11 @@ export class FreePages {
 
 function pragma(database: DatabaseSync, name: 'auto_vacuum' | 'freelist_count' | 'page_count'): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
+}
+
+/** Writes a store's file anew, without anything of what was deleted in it: neither there nor in its log. Nobody else has it open. */
+export function vacuum(file: string): void {
+  using database = new DatabaseSync(file);
+
+  database.exec('PRAGMA secure_delete=ON; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)');
 }

@@ -1,3 +1,5 @@
+import type { KeptValue } from './packable-value.ts';
+
 /** One version of a key. A deletion is a version too (a tombstone); its value is the last state that watchers are told. */
 export interface Version {
   /** The row on disk that holds it. */
@@ -7,7 +9,7 @@ export interface Version {
   /** Puts since the creation. */
   readonly version: number;
   readonly deleted: boolean;
-  readonly value: Uint8Array;
+  readonly value: KeptValue;
   readonly lease: number;
 }
 

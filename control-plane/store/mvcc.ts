@@ -1,6 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { DiskRow } from './disk-protocol.ts';
 import { KeyIndex, versionAt, type KeyHistory, type Version } from './key-index.ts';
+import { kept, PackableValue, type KeptValue } from './packable-value.ts';
 import type { KeptVersion } from './served-store.ts';
 import type { RangeResult, StoredValue, StoreEvent, StoreOp, StoreTxn } from './store.ts';
 
@@ -57,6 +58,8 @@ export class Mvcc {
   #compactRevision = 0;
   #nextRow = 1;
   #historyBytes = 0;
+  /** Long values, of all versions. */
+  readonly #packable = new Set<PackableValue>();
 
   get revision(): number {
     return this.#settledRevision;
@@ -80,11 +83,16 @@ export class Mvcc {
     return this.#historyBytes;
   }
 
+  /** Long values, which are packed while nobody reads them. */
+  get packable(): Iterable<PackableValue> {
+    return this.#packable;
+  }
+
   /** Adds a row found on disk; rows come in order, after `restoreMarks`. */
   restore(row: DiskRow, payload: Uint8Array | undefined): void {
     const history = this.#index.ensure(row.key);
     const previous = history.versions.at(-1);
-    const value = payload ?? previous?.value ?? new Uint8Array();
+    const value = payload === undefined ? (previous?.value ?? new Uint8Array()) : this.#keep(payload);
     const { revision, createRevision, lease, deleted } = row;
     const puts = row.version > 0 || deleted ? row.version : uncounted(row, previous);
     const version: Version = {
@@ -151,7 +159,7 @@ export class Mvcc {
         createRevision: previous?.createRevision ?? revision,
         version: op.op === 'put' ? (previous?.version ?? 0) + 1 : 0,
         deleted: op.op === 'delete',
-        value: payload ?? previous?.value ?? new Uint8Array(),
+        value: payload === undefined ? (previous?.value ?? new Uint8Array()) : this.#keep(payload),
         lease: op.op === 'put' ? (op.lease ?? 0) : 0,
       };
       entries.push({ key: op.key, version, previous });
@@ -182,7 +190,7 @@ export class Mvcc {
   rollback(): void {
     for (const entry of this.#unsettled.toReversed()) {
       const history = this.#index.get(entry.key);
-      history?.versions.pop();
+      this.#letGo(history?.versions.pop());
       if (history?.versions.length === 0) this.#index.remove(entry.key);
     }
     this.#unsettled = [];
@@ -323,12 +331,29 @@ export class Mvcc {
     if (history === undefined) return;
     const { versions } = history;
     while (versions[0] !== undefined && versions[0].revision < entry.version.revision)
-      gone.push(dropFirst(versions));
+      gone.push(this.#dropFirst(versions));
     const isOver = entry.version.deleted && entry.version.revision < revision;
-    if (isOver && versions[0] === entry.version) gone.push(dropFirst(versions));
+    if (isOver && versions[0] === entry.version) gone.push(this.#dropFirst(versions));
     if (versions.length > 0) return;
     this.#index.remove(entry.key);
     this.#deletedKeys.delete(entry.key);
+  }
+
+  #dropFirst(versions: Version[]): number {
+    const version = versions.shift();
+    this.#letGo(version);
+    return version?.row ?? 0;
+  }
+
+  #keep(payload: Uint8Array): KeptValue {
+    const value = kept(payload);
+    if (value instanceof PackableValue) this.#packable.add(value);
+    return value;
+  }
+
+  /** Of a version that is no more. A tombstone may still tell of its value. */
+  #letGo(version: Version | undefined): void {
+    if (version?.value instanceof PackableValue) this.#packable.delete(version.value);
   }
 
   #append(entry: LogEntry): void {
@@ -379,10 +404,6 @@ function isUnsettledKey(history: KeyHistory | undefined, settledRevision: number
   return last !== undefined && last.revision > settledRevision;
 }
 
-function dropFirst(versions: Version[]): number {
-  return versions.shift()?.row ?? 0;
-}
-
 /** The first place in the log whose revision is greater. */
 function firstAfter(log: readonly LogEntry[], revision: number): number {
   let low = 0;
@@ -412,7 +433,15 @@ function rowOf(key: string, version: Version, payload: Uint8Array | undefined): 
 
 function storedValue(key: string, version: Version): StoredValue {
   const { value, createRevision, revision, lease } = version;
-  return { key, value, createRevision, modRevision: revision, version: version.version, lease };
+  const known = { key, createRevision, modRevision: revision, version: version.version, lease };
+  if (!(value instanceof PackableValue)) return { ...known, value };
+  // Whoever keeps it does not keep the bytes.
+  return {
+    ...known,
+    get value() {
+      return value.bytes;
+    },
+  };
 }
 
 /** Of a row of a release that did not count: as many puts as are known of. */

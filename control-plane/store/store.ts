@@ -13,6 +13,8 @@ export interface StoredValue {
   readonly version: number;
   /** The lease under which it was put last; 0: none. */
   readonly lease: number;
+  /** Whether a write of the same bytes would store others: it was sealed with another key (`sealed/sealed-store.ts`). */
+  readonly isStale?: boolean;
 }
 
 export type StoreOp =

@@ -47,6 +47,7 @@ export async function removeEntry(
   const removal = new Removal();
   const place = { directory, entry: { name, type: found.type, inode: found.inode, next: 0n }, depth: -1 };
   if (found.type === 'directory') {
+    if (options.keepsRoot !== true && removal.goesAtOnce(place)) return removal.removed;
     do await removeContent(place, removal, options);
     while (options.keepsRoot !== true && removal.leave(place) === 'again');
   } else await removal.visit(place);
@@ -81,9 +82,21 @@ class Removal implements TreeVisitor {
   #first: unknown;
   #failures = 0;
 
+  /** Most directories are empty, and go by one call; what speaks against it is looked at on the long way. */
+  enter(place: Place): boolean {
+    return !this.goesAtOnce(place);
+  }
+
+  goesAtOnce({ directory, entry }: Place): boolean {
+    if (!directory.removeEmpty(entry.name)) return false;
+    this.removed++;
+    return true;
+  }
+
   visit(place: Place): void | Promise<void> {
     try {
-      const done = place.directory.removeFile(place.entry.name);
+      const { directory, entry } = place;
+      const done = directory.removeFile(entry.name, entry.type);
       if (!(done instanceof Promise)) {
         this.removed++;
         return undefined;

@@ -61,6 +61,7 @@ function proveDirectories(open: (canMount: boolean) => Promise<GivenTrees>): voi
       expect(() => root.openDirectory(Buffer.from(bad))).toThrow(/names no entry/);
       expect(() => root.removeFile(Buffer.from(bad))).toThrow(/names no entry/);
       expect(() => root.removeDirectory(Buffer.from(bad))).toThrow(/names no entry/);
+      expect(() => root.removeEmpty(Buffer.from(bad))).toThrow(/names no entry/);
     }
   });
 
@@ -92,6 +93,17 @@ function proveDirectories(open: (canMount: boolean) => Promise<GivenTrees>): voi
     expect(errnoFrom(() => root.removeFile(none))).toBe('ENOENT');
     expect(errnoFrom(() => root.removeDirectory(none))).toBe('ENOENT');
     expect(root.unmount(d)).toBe(false);
+  });
+
+  it('removes a directory at once only when it is one, and empty', async () => {
+    await using given = await open(false);
+
+    for (const [path, type] of [['d/f', 'file'], ['l', 'link'], ['e', 'directory']] as const) given.make(path, type); // prettier-ignore
+    using root = given.trees.open(given.directory);
+
+    const went = ['d', 'l', 'none', 'e'].filter((name) => root.removeEmpty(Buffer.from(name)));
+    expect(went).toEqual(['e']);
+    expect(root.read(0n).map(({ name }) => name.toString()).toSorted()).toEqual(['d', 'l']); // prettier-ignore
   });
 }
 

@@ -124,6 +124,12 @@ function openNode(node: Node, count: (change: number) => void): TreeDirectory {
       if (childOf(name, 'remove').type === 'directory') fail('remove', 'EISDIR');
       remove(name);
     },
+    removeEmpty: (name) => {
+      const child = node.children.get(checkedName(name).toString('latin1'));
+      const goes = child?.type === 'directory' && child.mounts === 0 && child.children.size === 0;
+      if (goes) remove(name);
+      return goes;
+    },
     removeDirectory: (name) => {
       const child = childOf(name, 'remove');
       if (child.type !== 'directory') fail('remove', 'ENOTDIR');

@@ -3,6 +3,7 @@ import { errnoOf } from '#base/errors.ts';
 import {
   chownAt,
   clearAttributes,
+  isRemovedAt,
   openBeneathFd,
   openDirectoryFd,
   readEntries,
@@ -98,8 +99,9 @@ class LinuxDirectory implements TreeDirectory {
     return readLinkAt(this.fd, checkedName(name));
   }
 
-  removeFile(name: Buffer): void | Promise<void> {
-    const found = statAt(this.fd, checkedName(name));
+  removeFile(name: Buffer, type: EntryType = 'file'): void | Promise<void> {
+    checkedName(name);
+    const found = type === 'file' ? statAt(this.fd, name) : undefined;
     if (found !== undefined && found.blocks > blocksOnLoopMax && found.links === 1) {
       return this.#removeLargeFile(name);
     }
@@ -114,6 +116,10 @@ class LinuxDirectory implements TreeDirectory {
       if (errnoOf(error) !== 'EPERM') throw fromNodeError(error, `remove ${JSON.stringify(name.toString())}`);
       this.#remove(name, 'file');
     }
+  }
+
+  removeEmpty(name: Buffer): boolean {
+    return isRemovedAt(this.fd, checkedName(name));
   }
 
   removeDirectory(name: Buffer): void {

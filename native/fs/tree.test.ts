@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { currentTurn } from '#base/time-slice.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { enterOwnMounts } from './own-mounts.fixture.ts';
 import { protectedPathProblem } from './protected-path.ts';
@@ -139,6 +140,27 @@ describe.skipIf(process.getuid?.() !== 0)('on the kernel (needs root)', () => {
     writeFileSync(given.at('t/sparse'), '');
     truncateSync(given.at('t/sparse'), 2 ** 40);
     expect(await removeTree(given.at('t'))).toBe(3);
+  });
+
+  it('many walks at once share the turns of the event loop', async () => {
+    await using given = await openFake();
+
+    for (let walk = 0; walk < 20; walk++)
+      for (let file = 0; file < 32; file++) given.make(`w${walk}/f${file}`, 'file');
+    const seen = new Map<number, number>();
+    const visit = (): void => {
+      seen.set(currentTurn(), (seen.get(currentTurn()) ?? 0) + 1);
+      const endMs = performance.now() + 0.3;
+      while (performance.now() < endMs);
+    };
+    await Promise.all(
+      Array.from({ length: 20 }, async (_, walk) => {
+        using root = given.trees.open(join(given.directory, `w${walk}`));
+        await walkTree(root, { visit });
+      }),
+    );
+    expect([...seen.values()].reduce((sum, count) => sum + count, 0)).toBe(640);
+    expect(Math.max(...seen.values())).toBeLessThanOrEqual(64); // Each alone would have sixteen and more.
   });
 
   it('walkTree() ends when a directory above it is moved away', async () => {

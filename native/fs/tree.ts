@@ -49,9 +49,11 @@ export interface TreeDirectory extends Disposable {
   readLink(name: Buffer): Buffer;
   /**
    * Removes what is no directory, also where it or this directory is immutable or append-only. What takes a disk long is done off the
-   * event loop. @throws errno EBUSY when something is mounted on it, EISDIR, ENOENT
+   * event loop; `type`, as it was read: what is no file takes none. @throws errno EBUSY when something is mounted on it, EISDIR, ENOENT
    */
-  removeFile(name: Buffer): void | Promise<void>;
+  removeFile(name: Buffer, type?: EntryType): void | Promise<void>;
+  /** Whether it was an empty directory that nothing speaks for, and went. */
+  removeEmpty(name: Buffer): boolean;
   /** As above. @throws errno ENOTEMPTY, EBUSY, ENOTDIR, ENOENT */
   removeDirectory(name: Buffer): void;
   /** Detaches the topmost mount on an entry. Whether there was one. */

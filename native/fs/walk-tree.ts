@@ -1,7 +1,7 @@
 /** Walks a tree of any depth and width, by descriptors, with a bounded number of them and little memory per level. */
-import { setImmediate } from 'node:timers/promises';
-import { type Clock, systemClock } from '#base/clock.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { nextTurn, TurnTime } from '#base/time-slice.ts';
+import { createTurns } from '#base/turns.ts';
 import type { Entry, TreeDirectory } from './tree.ts';
 
 /** Where the walk stands: an entry in a directory that is open for the call. */
@@ -26,14 +26,11 @@ export interface TreeVisitor {
 }
 
 export interface WalkOptions {
-  readonly clock?: Clock;
   readonly signal?: AbortSignal;
 }
 
 /** Directories held open at once; those above are opened again through `..` and compared. */
 const openMax = 32;
-/** The event loop is given back after this long. */
-const sliceMs = 4;
 /** Between looks at the clock. */
 const entriesPerLook = 16;
 
@@ -65,16 +62,25 @@ export async function walkTree(
 ): Promise<void> {
   await using walk = new Walk(root, visitor);
 
-  const { clock = systemClock, signal } = options;
-  let sliceEndMs = clock.monotonic() + sliceMs;
+  const { signal } = options;
+  await timeLeft();
   for (let steps = 1; ; steps++) {
     const step = walk.step();
     if (step === false || (step !== true && !(await step))) return;
-    if (steps % entriesPerLook !== 0 || clock.monotonic() < sliceEndMs) continue;
-    await setImmediate();
+    if (steps % entriesPerLook !== 0 || walksTime.isLeft()) continue;
+    await timeLeft();
     signal?.throwIfAborted();
-    sliceEndMs = clock.monotonic() + sliceMs;
   }
+}
+
+/** Of all walks of the process, which share a turn of the event loop with other work: many that are small make it no longer, either. */
+const walksTime = new TurnTime();
+const walksTurns = createTurns();
+
+/** Resolves when there is time left in a turn, for who has waited longest: a walk of a million files does not keep others waiting. */
+async function timeLeft(): Promise<void> {
+  using _turn = await walksTurns.take('walk');
+  while (!walksTime.isLeft()) await nextTurn();
 }
 
 class Walk implements AsyncDisposable {

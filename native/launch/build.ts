@@ -1,12 +1,12 @@
 /**
- * The supervisor's binary. It comes with the repository, built by `prebuild.ts` under a name that has the hash of its source; a
- * source that was changed since is compiled on the machine, into build/. A new version never replaces the file that an older,
- * still running one is executing.
+ * The binaries of the C programs, supervisor and forwarder. They come with the repository, built by `prebuild.ts` under names that
+ * have the hash of their source; a source that was changed since is compiled on the machine, into build/. A new version never
+ * replaces the file that an older, still running one is executing.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { access, chmod, constants, copyFile, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -33,6 +33,8 @@ export interface BuildOptions {
 }
 
 interface Source {
+  /** The directory's name. */
+  readonly program: string;
   readonly directory: string;
   /** Names of all C files and headers, sorted. */
   readonly names: readonly string[];
@@ -41,6 +43,9 @@ interface Source {
 }
 
 const sourceDirectoryDefault = fileURLToPath(new URL('supervisor', import.meta.url));
+const forwarderDirectory = fileURLToPath(new URL('forwarder', import.meta.url));
+/** Where the sources of each program are. */
+export const sourceDirectories: readonly string[] = [sourceDirectoryDefault, forwarderDirectory];
 export const prebuiltDirectoryDefault: string = fileURLToPath(new URL('prebuilt', import.meta.url));
 const buildDirectoryDefault = fileURLToPath(new URL('../../build', import.meta.url));
 
@@ -50,7 +55,7 @@ const buildDirectoryDefault = fileURLToPath(new URL('../../build', import.meta.u
  */
 export async function ensureSupervisor(options: BuildOptions = {}): Promise<string> {
   const source = await readSource(options.sourceDirectory);
-  const name = supervisorName(process.arch, source);
+  const name = binaryName(process.arch, source);
   const prebuilt = join(options.prebuiltDirectory ?? prebuiltDirectoryDefault, name);
   if (await isThere(prebuilt, constants.X_OK)) return prebuilt;
   const directory = options.buildDirectory ?? buildDirectoryDefault;
@@ -64,43 +69,52 @@ export async function ensureSupervisor(options: BuildOptions = {}): Promise<stri
     await copyFile(prebuilt, temporary);
     await chmod(temporary, 0o755);
   } else {
-    await compileSupervisor(source, options.compiler ?? 'gcc', temporary);
+    await compileProgram(source, options.compiler ?? 'gcc', temporary);
   }
   await rename(temporary, target);
   return target;
+}
+
+/** The path of a forwarder (forwarder.ts) built from the present source. @throws as ensureSupervisor */
+export function ensureForwarder(options: BuildOptions = {}): Promise<string> {
+  return ensureSupervisor({ sourceDirectory: forwarderDirectory, ...options });
 }
 
 /** @throws errno of reading it */
 export async function readSource(directory: string = sourceDirectoryDefault): Promise<Source> {
   const names = (await readdir(directory)).filter((name) => /\.[ch]$/.test(name)).toSorted();
   const hash = createHash('sha256').update(compilerFlags.join(' '));
-  for (const name of names) hash.update(`\0${name}\0`).update(await readFile(join(directory, name)));
-  return { directory, names, hash: hash.digest('hex').slice(0, 16) };
+  const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')));
+  const shared = texts.flatMap((text) =>
+    [...text.matchAll(/^#include "(\.\.\/[^"]+)"/gm)].map(([, path = '']) => path),
+  );
+  for (const name of [...names, ...new Set(shared)])
+    hash.update(`\0${name}\0`).update(await readFile(join(directory, name)));
+  return { program: basename(directory), directory, names, hash: hash.digest('hex').slice(0, 16) };
 }
 
-export function supervisorName(arch: string, source: Source): string {
-  return `supervisor-${arch}-${source.hash}`;
+export function binaryName(arch: string, { program, hash }: Source): string {
+  return `${program}-${arch}-${hash}`;
 }
 
 /** Compiles to `target`, and leaves nothing there where that fails. @throws E_UNSUPPORTED, E_INTERNAL */
-export async function compileSupervisor(source: Source, compiler: string, target: string): Promise<void> {
+export async function compileProgram(source: Source, compiler: string, target: string): Promise<void> {
   const files = source.names.filter((name) => name.endsWith('.c'));
   try {
     await run(compiler, [...compilerFlags, '-o', target, ...files], { cwd: source.directory });
   } catch (error) {
     await rm(target, { force: true });
-    throw compileError(compiler, error);
+    throw compileError(source.program, compiler, error);
   }
 }
 
-function compileError(compiler: string, error: unknown): PodwrightError {
-  const why =
-    'the sources in native/launch/supervisor are not those of the binaries in native/launch/prebuilt';
+function compileError(program: string, compiler: string, error: unknown): PodwrightError {
+  const why = `the sources in native/launch/${program} are not those of the binaries in native/launch/prebuilt`;
   const remedy = 'git checkout native/launch, or apt-get install gcc linux-libc-dev to compile them';
   if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
     return new PodwrightError(
       'E_UNSUPPORTED',
-      `build supervisor: ${why}, and ${compiler} is not installed; ${remedy}`,
+      `build ${program}: ${why}, and ${compiler} is not installed; ${remedy}`,
     );
   }
   const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr).trim() : '';
@@ -108,12 +122,12 @@ function compileError(compiler: string, error: unknown): PodwrightError {
   if (missing !== undefined) {
     return new PodwrightError(
       'E_UNSUPPORTED',
-      `build supervisor: ${why}, and ${compiler} does not find ${missing}; ${remedy}`,
+      `build ${program}: ${why}, and ${compiler} does not find ${missing}; ${remedy}`,
     );
   }
   return new PodwrightError(
     'E_INTERNAL',
-    `build supervisor with ${compiler}: ${stderr || describeError(error)}`,
+    `build ${program} with ${compiler}: ${stderr || describeError(error)}`,
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * The supervisor's binaries that come with the repository: `npm run supervisor` writes them, `--check` says whether they are those
+ * The binaries that come with the repository: `npm run supervisor` writes them, `--check` says whether they are those
  * of the present source (part of `npm run check`; needs no compiler), `--compare` compiles again and compares the bytes, where
  * this machine has the same compilers.
  */
@@ -9,10 +9,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describeError } from '#base/errors.ts';
 import {
-  compileSupervisor,
+  binaryName,
+  compileProgram,
   prebuiltDirectoryDefault,
   readSource,
-  supervisorName,
+  sourceDirectories,
   type SupervisorArch,
 } from './build.ts';
 
@@ -32,10 +33,23 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 /** What compiled the binaries, beside them: a compiler and a linker per line. */
 const compilersFile = 'compilers.txt';
 
+interface Binary {
+  readonly name: string;
+  readonly arch: SupervisorArch;
+  readonly source: Awaited<ReturnType<typeof readSource>>;
+}
+
+/** Of each program for each processor. */
+async function listBinaries(): Promise<readonly Binary[]> {
+  const sources = await Promise.all(sourceDirectories.map((directory) => readSource(directory)));
+  return sources.flatMap((source) =>
+    arches.map((arch) => ({ name: binaryName(arch, source), arch, source })),
+  );
+}
+
 /** Findings, each a sentence with its remedy; none when the binaries are those of the source. */
 export async function findStale(prebuilt: string = prebuiltDirectoryDefault): Promise<readonly string[]> {
-  const source = await readSource();
-  const wanted = new Set([...arches.map((arch) => supervisorName(arch, source)), compilersFile]);
+  const wanted = new Set([...(await listBinaries()).map(({ name }) => name), compilersFile]);
   const there = new Set(await readdir(prebuilt));
   const findings = [
     ...[...wanted].filter((name) => !there.has(name)).map((name) => `${name} is missing`),
@@ -65,18 +79,18 @@ async function describeCompilers(): Promise<string> {
   return `${lines.join('\n')}\n`;
 }
 
-/** Writes both binaries, then removes those of other sources. */
+/** Writes the binaries, then removes those of other sources. */
 async function writePrebuilt(directory: string): Promise<void> {
-  const source = await readSource();
+  const binaries = await listBinaries();
   await mkdir(directory, { recursive: true });
-  for (const arch of arches) {
-    const target = join(directory, supervisorName(arch, source));
-    await compileSupervisor(source, `${triplets[arch]}-gcc`, `${target}.tmp`);
+  for (const { name, arch, source } of binaries) {
+    const target = join(directory, name);
+    await compileProgram(source, `${triplets[arch]}-gcc`, `${target}.tmp`);
     await rename(`${target}.tmp`, target);
     say(target);
   }
   await writeFile(join(directory, compilersFile), await describeCompilers());
-  const kept = new Set([...arches.map((arch) => supervisorName(arch, source)), compilersFile]);
+  const kept = new Set([...binaries.map(({ name }) => name), compilersFile]);
   for (const name of await readdir(directory)) if (!kept.has(name)) await rm(join(directory, name));
 }
 
@@ -95,11 +109,9 @@ async function compare(prebuilt: string): Promise<readonly string[]> {
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(directory, { recursive: true }));
 
-  const source = await readSource();
   const findings: string[] = [];
-  for (const arch of arches) {
-    const name = supervisorName(arch, source);
-    await compileSupervisor(source, `${triplets[arch]}-gcc`, join(directory, name));
+  for (const { name, arch, source } of await listBinaries()) {
+    await compileProgram(source, `${triplets[arch]}-gcc`, join(directory, name));
     const [ours, again] = await Promise.all([prebuilt, directory].map((each) => readFile(join(each, name))));
     if (ours === undefined || again === undefined || !ours.equals(again)) {
       findings.push(`native/launch/prebuilt/${name}: its bytes are not those of its source; ${regenerate}`);

@@ -61,14 +61,14 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
   it('tells an exit though a child of the process writes on without end', async () => {
     await using pod = await createKernelPod({ pidNamespace: true });
 
-    const container = { ...pod.container('timeout 3 yes & exit 3'), pidNamespace: 'pod' as const };
+    const container = { ...pod.container('timeout 60 yes & exit 3'), pidNamespace: 'pod' as const };
     const logPath = join(pod.directory, 'endless.log');
     await pod.supervisor.launch('endless', container, { ...quiet, logPath });
     expect(await pod.exitOf('endless')).toMatchObject({ code: 3 });
     // It still writes: the exit did not wait for its end.
     const size = (): number => statSync(logPath).size;
     const atExit = size();
-    await expect.poll(size, { timeout: 5000 }).toBeGreaterThan(atExit);
+    await expect.poll(size, { timeout: 60_000 }).toBeGreaterThan(atExit);
   });
 
   it('that is stopped is given up after two minutes, and kills what it starts later', async () => {
@@ -103,7 +103,7 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
     const rss = (): number =>
       Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pod.supervisor.pid}/status`, 'utf8'))?.[1]);
     // 60 or 64 KiB; the kernel counts pages by processor, and is some off.
-    await expect.poll(rss, { timeout: 5000 }).toBeLessThanOrEqual(96);
+    await expect.poll(rss, { timeout: 60_000 }).toBeLessThanOrEqual(96);
     const status = readFileSync(`/proc/${pod.supervisor.pid}/status`, 'utf8');
     expect(status).toMatch(/Name:\tpodwright-pod\n/);
     expect(readFileSync(`/proc/${pod.supervisor.pid}/cmdline`, 'latin1')).toMatch(/^podwright-pod\0/);
@@ -141,7 +141,7 @@ describe.skipIf(process.getuid?.() !== 0)('the supervisor (needs root and busybo
 
     const { pid } = await pod.supervisor.launch('c1', pod.container('exec sleep 1000'), quiet);
     process.kill(pod.supervisor.pid, 'SIGKILL');
-    await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isAlive(pid), { timeout: 60_000 }).toBe(false);
   });
 
   it('kills everything of a process that shares its pid namespace, where asked to', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { askHeaders, type HeaderQuestion, ourValues } from '#native/sys/header-check.ts';
 import * as constants from './netlink-constants.ts';
-import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-encode.ts';
+import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
 
 const question: HeaderQuestion = {
   headers: [
@@ -11,6 +11,10 @@ const question: HeaderQuestion = {
     'linux/veth.h',
     'linux/if_addr.h',
     'linux/if.h',
+    'linux/fib_rules.h',
+    'linux/pkt_sched.h',
+    'linux/pkt_cls.h',
+    'linux/tc_act/tc_mirred.h',
   ],
   constants: Object.keys(constants),
   structs: {

@@ -3,7 +3,15 @@ import { bitsOf, cidrContains, formatCidr, formatIp, networkOf } from '#base/ip.
 import { kernelError } from '#native/sys/errno.ts';
 import { cidrOf, ipOf } from './address.ts';
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './netlink-constants.ts';
-import type { AddressInfo, LinkInfo, NetEvent, NetOp, NetworkState, RouteInfo } from './netlink.ts';
+import type {
+  AddressInfo,
+  LinkInfo,
+  NetEvent,
+  NetOp,
+  NetworkState,
+  RouteInfo,
+  RoutingPolicy,
+} from './netlink.ts';
 import { routeProtocolPodwright } from './rtnetlink-encode.ts';
 
 const protocolKernel = 2; // RTPROT_KERNEL
@@ -12,8 +20,8 @@ export interface FakeLink extends LinkInfo {
   /** The other end of a veth. */
   readonly peer?: { readonly namespace: FakeNamespace; readonly index: number };
   readonly port?: { readonly hairpin: boolean; readonly isolated: boolean };
-  readonly alias?: string;
-  readonly promiscuous?: boolean;
+  readonly queue?: string;
+  readonly redirectedTo?: number;
 }
 
 const noDevice = (name: string): Error => kernelError(`find link ${name}`, 'ENODEV');
@@ -25,27 +33,33 @@ export class FakeNamespace {
   #addresses: readonly AddressInfo[] = [];
   #routes: readonly RouteInfo[] = [];
   #lastIndex = 0;
+  #rules: RoutingPolicy['rules'] = [];
+  #tableRoutes: RoutingPolicy['routes'] = [];
 
   constructor() {
     this.addLink({ name: 'lo', mtu: 65_536, mac: '00:00:00:00:00:00' });
   }
 
   get state(): NetworkState {
-    const plain = ({ index, name, kind, mac, mtu, isUp, master, peerIndex }: FakeLink): LinkInfo => ({
-      index,
-      name,
-      kind,
-      mac,
-      mtu,
-      isUp,
-      master,
-      peerIndex,
-    });
+    const plain = (link: FakeLink): LinkInfo => {
+      const { peer: _peer, port: _port, queue: _queue, redirectedTo: _to, ...rest } = link;
+      return rest;
+    };
     return {
       links: [...this.#links.values()].map(plain),
       addresses: this.#addresses,
       routes: this.#routes,
     };
+  }
+
+  get policy(): RoutingPolicy {
+    return { rules: this.#rules, routes: this.#tableRoutes };
+  }
+
+  changeRule({ op, source, table }: Extract<NetOp, { readonly op: 'ensureRule' | 'removeRule' }>): void {
+    const rule = { source: formatCidr(networkOf(cidrOf(source))), table };
+    const others = this.#rules.filter((each) => each.source !== rule.source || each.table !== table);
+    this.#rules = op === 'ensureRule' ? [...others, rule] : others;
   }
 
   get links(): readonly FakeLink[] {
@@ -84,6 +98,9 @@ export class FakeNamespace {
       isUp: false,
       master: undefined,
       peerIndex: undefined,
+      isPromiscuous: false,
+      isAllMulticast: false,
+      txQueueLength: 1000,
     });
     this.tell({ kind: 'link', name: link.name, removed: false });
     return index;
@@ -104,6 +121,7 @@ export class FakeNamespace {
     const link = this.#links.get(index);
     if (link === undefined) return undefined;
     this.#dropRoutes((route) => route.linkIndex === index);
+    this.#tableRoutes = this.#tableRoutes.filter((route) => route.linkIndex !== index);
     for (const address of this.#addresses.filter((entry) => entry.linkIndex === index)) {
       this.removeAddress(link.name, address.address);
     }
@@ -162,6 +180,14 @@ export class FakeNamespace {
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: scopes[op.scope ?? (direct ? 'link' : 'global')],
     };
+    if (op.table !== undefined) {
+      const { table } = op;
+      const others = this.#tableRoutes.filter(
+        (other) => other.table !== table || other.destination !== destination,
+      );
+      this.#tableRoutes = [...others, { ...route, table }];
+      return;
+    }
     const isSameFamily = (other: RouteInfo): boolean => isIpv6Route(other) === isIpv6Route(route);
     const replaced = this.#routes.find((other) => other.destination === destination && isSameFamily(other));
     this.#routes =
@@ -176,6 +202,12 @@ export class FakeNamespace {
     const gateway = op.gateway === undefined ? undefined : formatIp(ipOf(op.gateway));
     const dev = op.dev === undefined ? undefined : this.find(op.dev)?.index;
     if (op.dev !== undefined && dev === undefined) return;
+    if (op.table !== undefined) {
+      this.#tableRoutes = this.#tableRoutes.filter(
+        (route) => route.table !== op.table || route.destination !== destination,
+      );
+      return;
+    }
     const found = this.#routes.find(
       (route) =>
         route.destination === destination &&

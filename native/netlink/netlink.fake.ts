@@ -2,7 +2,15 @@ import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { type FakeLink, FakeNamespace } from './fake-namespace.ts';
-import type { NetChange, NetEvent, Netlink, NetnsRef, NetOp, NetworkState } from './netlink.ts';
+import type {
+  NetChange,
+  NetEvent,
+  Netlink,
+  NetnsRef,
+  NetOp,
+  NetworkState,
+  RoutingPolicy,
+} from './netlink.ts';
 import { opError } from './op-error.ts';
 import { renderNetns, renderNetOp } from './render.ts';
 import { checkedName, encodeNetOp, type Resolver } from './rtnetlink-encode.ts';
@@ -71,6 +79,10 @@ class MemoryNetlink implements FakeNetlink {
     return this.#find(netns).state;
   }
 
+  async policy(netns: NetnsRef): Promise<RoutingPolicy> {
+    return this.#find(netns).policy;
+  }
+
   async watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable> {
     const { watchers } = this.#find(netns);
     watchers.add(onEvent);
@@ -106,6 +118,7 @@ class MemoryNetlink implements FakeNetlink {
   #checkValues(op: NetOp): void {
     const anything: Resolver = { linkIndex: (name) => checkedName(name).length, netnsFd: () => 1 };
     if (op.op === 'setSysctl') sysctlPath(op.key);
+    else if (op.op === 'addTap') checkedName(op.name);
     else encodeNetOp(op, anything, 1);
   }
 
@@ -135,6 +148,17 @@ class MemoryNetlink implements FakeNetlink {
         return namespace.ensureRoute(op);
       case 'removeRoute':
         return namespace.removeRoute(op);
+      case 'ensureRule':
+      case 'removeRule':
+        return namespace.changeRule(op);
+      case 'addTap':
+        if (namespace.find(op.name) !== undefined) throw kernelError(renderNetOp(op), 'EBUSY');
+        namespace.addLink({ name: op.name, kind: 'tun' });
+        return;
+      case 'setQueue':
+        return namespace.change(namespace.get(op.name).index, { queue: op.queue.kind });
+      case 'redirectIngress':
+        return namespace.change(namespace.get(op.name).index, { redirectedTo: namespace.get(op.to).index });
       case 'setSysctl':
         namespace.sysctls.set(sysctlPath(op.key), op.value);
         return;
@@ -146,16 +170,17 @@ class MemoryNetlink implements FakeNetlink {
   #addLink(namespace: FakeNamespace, op: Extract<NetOp, { readonly op: 'addLink' | 'ensureLink' }>): void {
     const { link } = op;
     const exists = kernelError(renderNetOp(op), 'EEXIST');
-    if (namespace.find(op.name) !== undefined) throw exists;
+    const place = op.op === 'addLink' && op.netns !== undefined ? this.#find(op.netns) : namespace;
+    if (place.find(op.name) !== undefined) throw exists;
     const settings = {
       name: op.name,
       kind: link.kind,
       ...(op.mtu !== undefined && { mtu: op.mtu }),
       ...(op.mac !== undefined && { mac: op.mac }),
     };
-    if (link.kind === 'vxlan') namespace.get(link.dev);
+    if ('dev' in link) namespace.get(link.dev);
     if (link.kind !== 'veth') {
-      namespace.addLink(settings);
+      place.addLink(settings);
       return;
     }
     const other = link.peerNetns === undefined ? namespace : this.#find(link.peerNetns);
@@ -218,7 +243,9 @@ class MemoryNetlink implements FakeNetlink {
       ...(op.mtu !== undefined && { mtu: op.mtu }),
       ...(op.mac !== undefined && { mac: op.mac.toLowerCase() }),
       ...(op.alias !== undefined && { alias: op.alias }),
-      ...(op.promiscuous !== undefined && { promiscuous: op.promiscuous }),
+      ...(op.promiscuous !== undefined && { isPromiscuous: op.promiscuous }),
+      ...(op.allMulticast !== undefined && { isAllMulticast: op.allMulticast }),
+      ...(op.txQueueLength !== undefined && { txQueueLength: op.txQueueLength }),
     });
   }
 }

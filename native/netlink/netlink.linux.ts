@@ -11,13 +11,21 @@ import { threadNetnsPath, withFreshNetns, withNetns } from '#native/sys/namespac
 import type { NetlinkSocket } from '#native/sys/socket.ts';
 import { parseMessages } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import type { NetEvent, Netlink, NetnsRef, NetOp, NetworkState } from './netlink.ts';
+import type { NetEvent, Netlink, NetnsRef, NetOp, NetworkState, RoutingPolicy } from './netlink.ts';
 import { opError } from './op-error.ts';
 import { renderNetOp } from './render.ts';
 import { openNetlinkSocket, RouteSocket } from './route-socket.linux.ts';
-import { decodeAddress, decodeEvent, decodeLink, decodeRoute } from './rtnetlink-decode.ts';
+import {
+  decodeAddress,
+  decodeEvent,
+  decodeLink,
+  decodeRoute,
+  decodeRule,
+  decodeTableRoute,
+} from './rtnetlink-decode.ts';
 import { createSpareNetns } from './spare-netns.linux.ts';
 import { sysctlPath } from './sysctl.ts';
+import { addTap } from './tap.linux.ts';
 
 /** How often a watch looks for events. libuv cannot poll a netlink socket, and a blocking read would hold a pool thread. */
 const watchIntervalMs = 50;
@@ -45,6 +53,7 @@ export function createSyncNetlink(options: SyncNetlinkOptions = {}): Netlink & A
     apply: async (netns, ops) => applyOps(netns, ops),
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => applyOps(netns, ops)),
     state: async (netns) => readState(netns),
+    policy: async (netns) => readPolicy(netns),
     watch: async (netns, onEvent) => {
       const watch = watchEvents(netns, onEvent, clock);
       watches.add(watch);
@@ -102,6 +111,7 @@ function applyOps(netns: NetnsRef, ops: readonly NetOp[]): void {
   ops.forEach((op, index) => {
     try {
       if (op.op === 'setSysctl') setSysctl(netns, op);
+      else if (op.op === 'addTap') addTap(netns, op);
       else if (op.op === 'ensureLink') ensureLink(route, op);
       else route.apply(op);
     } catch (error) {
@@ -149,6 +159,16 @@ function readState(netns: NetnsRef): NetworkState {
     links: route.dump('link', decodeLink),
     addresses: route.dump('address', decodeAddress),
     routes: route.dump('route', decodeRoute),
+  };
+}
+
+function readPolicy(netns: NetnsRef): RoutingPolicy {
+  using route = new RouteSocket(netns);
+
+  const known = new Set([nl.RT_TABLE_MAIN, nl.RT_TABLE_LOCAL, nl.RT_TABLE_DEFAULT]);
+  return {
+    rules: route.dump('rule', decodeRule),
+    routes: route.dump('route', decodeTableRoute).filter(({ table }) => !known.has(table)),
   };
 }
 

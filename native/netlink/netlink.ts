@@ -24,7 +24,26 @@ export type LinkKind =
       readonly local: string;
       readonly dev: string;
       readonly port: number;
-    };
+    }
+  /** On the link `dev` of the namespace that the op is applied in. */
+  | { readonly kind: 'macvlan'; readonly dev: string; readonly mode: MacvlanMode }
+  | { readonly kind: 'ipvlan'; readonly dev: string; readonly mode: IpvlanMode }
+  | { readonly kind: 'vlan'; readonly dev: string; readonly id: number }
+  | { readonly kind: 'dummy' | 'ifb' }
+  | { readonly kind: 'vrf'; readonly table: number };
+
+/** MACVLAN_MODE_* of linux/if_link.h, by ip(8)'s names. */
+export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru';
+/** IPVLAN_MODE_*. */
+export type IpvlanMode = 'l2' | 'l3' | 'l3s';
+
+/** tc-tbf(8): bytes a second, the most at once, and how many wait. */
+export interface TokenBucket {
+  readonly kind: 'tbf';
+  readonly rateBytes: number;
+  readonly burstBytes: number;
+  readonly limitBytes: number;
+}
 
 /**
  * One change. `ensure*` is idempotent, `remove*` succeeds if the thing is gone, `add*` fails with E_EXISTS if it is there.
@@ -37,6 +56,8 @@ export type NetOp =
       readonly link: LinkKind;
       readonly mtu?: number;
       readonly mac?: string;
+      /** Where it is made; by default where the op is applied. */
+      readonly netns?: NetnsRef;
     }
   | {
       readonly op: 'ensureLink';
@@ -56,6 +77,8 @@ export type NetOp =
       readonly rename?: string;
       readonly moveTo?: NetnsRef;
       readonly promiscuous?: boolean;
+      readonly allMulticast?: boolean;
+      readonly txQueueLength?: number; // packets
       readonly alias?: string;
     }
   | {
@@ -76,13 +99,34 @@ export type NetOp =
       readonly mtu?: number;
       readonly type?: 'unicast' | 'blackhole' | 'unreachable' | 'local';
       readonly protocol?: number; // RTPROT_*; ours is 112 ("podwright") so that repair touches only our routes
+      readonly table?: number; // the main one without
+      readonly priority?: number; // the lowest is taken
     }
   | {
       readonly op: 'removeRoute';
       readonly destination: string;
       readonly gateway?: string;
       readonly dev?: string;
+      readonly table?: number;
     }
+  /** Packets from `source` (CIDR) are routed by `table`; ip-rule(8). */
+  | { readonly op: 'ensureRule' | 'removeRule'; readonly source: string; readonly table: number }
+  /** A TAP device that stays when nobody has it open; owner and group may open it. linux/if_tun.h */
+  | {
+      readonly op: 'addTap';
+      readonly name: string;
+      readonly owner?: number;
+      readonly group?: number;
+      readonly multiQueue?: boolean;
+    }
+  /** What leaves by a link, or for `ingress`, a place for what comes in. Replaces what was there. */
+  | {
+      readonly op: 'setQueue';
+      readonly name: string;
+      readonly queue: TokenBucket | { readonly kind: 'ingress' };
+    }
+  /** All that comes in by a link leaves by `to` instead; needs the queue `ingress`. */
+  | { readonly op: 'redirectIngress'; readonly name: string; readonly to: string }
   /** `net.ipv4.ip_forward` = `1`; written through /proc/sys of that namespace. Optional: nothing where the kernel has no such key. */
   | {
       readonly op: 'setSysctl';
@@ -106,6 +150,10 @@ export interface LinkInfo {
   readonly isUp: boolean;
   readonly master: number | undefined;
   readonly peerIndex: number | undefined; // IFLA_LINK
+  readonly isPromiscuous?: boolean;
+  readonly isAllMulticast?: boolean;
+  readonly txQueueLength?: number | undefined;
+  readonly alias?: string | undefined;
 }
 
 export interface AddressInfo {
@@ -125,6 +173,14 @@ export interface NetworkState {
   readonly links: readonly LinkInfo[];
   readonly addresses: readonly AddressInfo[];
   readonly routes: readonly RouteInfo[]; // main table, IPv4 and IPv6
+}
+
+/** How packets are routed besides by the main table. */
+export interface RoutingPolicy {
+  /** Of those with a source. */
+  readonly rules: readonly { readonly source: string; readonly table: number }[];
+  /** Of tables that are neither main, local nor default. */
+  readonly routes: readonly (RouteInfo & { readonly table: number })[];
 }
 
 export type NetEvent =
@@ -150,6 +206,7 @@ export interface Netlink {
    */
   applyAll(changes: readonly NetChange[]): Promise<void>;
   state(netns: NetnsRef): Promise<NetworkState>;
+  policy(netns: NetnsRef): Promise<RoutingPolicy>;
   /** Link, address and route events of a namespace until disposed. */
   watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable>;
 }

@@ -14,6 +14,7 @@ export function renderNetOp(op: NetOp): string {
         setting('mtu', op.mtu),
         setting('mac', op.mac),
         renderKind(op.link),
+        'netns' in op && op.netns !== undefined ? `in ${renderNetns(op.netns)}` : undefined,
       );
     }
     case 'removeLink':
@@ -37,9 +38,33 @@ export function renderNetOp(op: NetOp): string {
         setting('src', op.source),
         setting('mtu', op.mtu),
         setting('proto', op.protocol),
+        setting('table', op.table),
+        setting('metric', op.priority),
       );
     case 'removeRoute':
-      return words('remove route', op.destination, setting('via', op.gateway), setting('dev', op.dev));
+      return words(
+        'remove route',
+        op.destination,
+        setting('via', op.gateway),
+        setting('dev', op.dev),
+        setting('table', op.table),
+      );
+    case 'ensureRule':
+      return `ensure rule from ${op.source} table ${op.table}`;
+    case 'removeRule':
+      return `remove rule from ${op.source} table ${op.table}`;
+    case 'addTap':
+      return words(
+        'add tap',
+        op.name,
+        setting('user', op.owner),
+        setting('group', op.group),
+        onOff('multi_queue', op.multiQueue),
+      );
+    case 'setQueue':
+      return words('set queue', op.name, ...queueWords(op.queue));
+    case 'redirectIngress':
+      return `redirect ingress ${op.name} to ${op.to}`;
     case 'setSysctl':
       return `set sysctl ${op.key} = ${op.value}`;
     default:
@@ -71,14 +96,31 @@ function linkChanges(op: Extract<NetOp, { readonly op: 'setLink' }>): readonly W
     op.master === null ? 'nomaster' : setting('master', op.master),
     op.moveTo === undefined ? undefined : `netns ${renderNetns(op.moveTo)}`,
     onOff('promisc', op.promiscuous),
+    onOff('allmulticast', op.allMulticast),
+    setting('txqueuelen', op.txQueueLength),
     op.up === undefined ? undefined : op.up ? 'up' : 'down',
   ];
+}
+
+function queueWords(queue: Extract<NetOp, { readonly op: 'setQueue' }>['queue']): readonly Word[] {
+  if (queue.kind === 'ingress') return ['ingress'];
+  const { rateBytes, burstBytes, limitBytes } = queue;
+  return ['tbf', `rate ${rateBytes}Bps`, setting('burst', burstBytes), setting('limit', limitBytes)];
 }
 
 function renderKind(link: LinkKind): string {
   switch (link.kind) {
     case 'bridge':
-      return 'type bridge';
+    case 'dummy':
+    case 'ifb':
+      return `type ${link.kind}`;
+    case 'macvlan':
+    case 'ipvlan':
+      return `type ${link.kind} link ${link.dev} mode ${link.mode}`;
+    case 'vlan':
+      return `type vlan link ${link.dev} id ${link.id}`;
+    case 'vrf':
+      return `type vrf table ${link.table}`;
     case 'veth':
       return words(
         'type veth peer',

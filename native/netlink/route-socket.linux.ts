@@ -10,7 +10,14 @@ import * as nl from './netlink-constants.ts';
 import type { LinkInfo, NetnsRef, NetOp } from './netlink.ts';
 import { renderNetOp } from './render.ts';
 import { decodeLink } from './rtnetlink-decode.ts';
-import { encodeDump, encodeGetLink, encodeNetOp, type MessageOp, type Resolver } from './rtnetlink-encode.ts';
+import {
+  type Dumped,
+  encodeDump,
+  encodeGetLink,
+  encodeNetOp,
+  type MessageOp,
+  type Resolver,
+} from './rtnetlink-encode.ts';
 
 /** A dump that a change cut through (NLM_F_DUMP_INTR) is made again at most this often. */
 const dumpTriesMax = 5;
@@ -26,6 +33,11 @@ const toleratedByOp: Readonly<Record<NetOp['op'], readonly string[]>> = {
   removeAddress: ['EADDRNOTAVAIL', 'ENODEV'],
   ensureRoute: [],
   removeRoute: ['ESRCH', 'ENODEV'],
+  ensureRule: ['EEXIST'],
+  removeRule: ['ENOENT'],
+  addTap: [],
+  setQueue: [],
+  redirectIngress: ['EEXIST'],
   setSysctl: [],
 };
 
@@ -82,10 +94,7 @@ export class RouteSocket implements Disposable {
     return undefined;
   }
 
-  dump<T>(
-    what: 'link' | 'address' | 'route',
-    decode: (message: NetlinkMessage) => T | undefined,
-  ): readonly T[] {
+  dump<T>(what: Dumped, decode: (message: NetlinkMessage) => T | undefined): readonly T[] {
     for (let tries = 1; tries <= dumpTriesMax; tries++) {
       const items = this.#dumpOnce(what, decode);
       if (items !== undefined) return items;
@@ -94,10 +103,7 @@ export class RouteSocket implements Disposable {
   }
 
   /** undefined: a change cut through the dump. */
-  #dumpOnce<T>(
-    what: 'link' | 'address' | 'route',
-    decode: (message: NetlinkMessage) => T | undefined,
-  ): T[] | undefined {
+  #dumpOnce<T>(what: Dumped, decode: (message: NetlinkMessage) => T | undefined): T[] | undefined {
     const items: T[] = [];
     let isConsistent = true;
     const sequence = ++this.#sequence;

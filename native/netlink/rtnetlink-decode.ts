@@ -4,8 +4,11 @@ import { AF_INET, AF_INET6 } from '#native/sys/constants.ts';
 import { formatAddress, formatMac } from './address.ts';
 import { type NetlinkMessage, parseAttributes, textOf, u32Of } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import type { AddressInfo, LinkInfo, NetEvent, RouteInfo } from './netlink.ts';
-import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-encode.ts';
+import type { AddressInfo, LinkInfo, NetEvent, RouteInfo, RoutingPolicy } from './netlink.ts';
+import { ruleSourceLength } from './rule-encode.ts';
+import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
+
+type PolicyRoute = RoutingPolicy['routes'][number];
 
 function checkedPayload(message: NetlinkMessage, headerBytes: number): Buffer {
   if (message.payload.length >= headerBytes) return message.payload;
@@ -19,15 +22,21 @@ export function decodeLink(message: NetlinkMessage): LinkInfo | undefined {
   const attributes = parseAttributes(payload, ifinfomsgLayout.size);
   const info = attributes.get(nl.IFLA_LINKINFO);
   const mac = attributes.get(nl.IFLA_ADDRESS);
+  const flags = payload.readUInt32LE(ifinfomsgLayout.ifi_flags);
+  const hasFlag = (flag: number): boolean => (flags & flag) !== 0;
   return {
     index: payload.readInt32LE(ifinfomsgLayout.ifi_index),
     name: textOf(attributes.get(nl.IFLA_IFNAME)) ?? '',
     kind: info === undefined ? undefined : textOf(parseAttributes(info).get(nl.IFLA_INFO_KIND)),
     mac: mac === undefined ? undefined : formatMac(mac),
     mtu: u32Of(attributes.get(nl.IFLA_MTU)) ?? 0,
-    isUp: (payload.readUInt32LE(ifinfomsgLayout.ifi_flags) & nl.IFF_UP) !== 0,
+    isUp: hasFlag(nl.IFF_UP),
     master: u32Of(attributes.get(nl.IFLA_MASTER)),
     peerIndex: u32Of(attributes.get(nl.IFLA_LINK)),
+    isPromiscuous: hasFlag(nl.IFF_PROMISC),
+    isAllMulticast: hasFlag(nl.IFF_ALLMULTI),
+    alias: textOf(attributes.get(nl.IFLA_IFALIAS)),
+    txQueueLength: u32Of(attributes.get(nl.IFLA_TXQLEN)),
   };
 }
 
@@ -46,13 +55,20 @@ export function decodeAddress(message: NetlinkMessage): AddressInfo | undefined 
 
 /** RTM_NEWROUTE or RTM_DELROUTE. undefined: not of the main table, a cached clone, or not IPv4 or IPv6. */
 export function decodeRoute(message: NetlinkMessage): RouteInfo | undefined {
+  const route = decodeTableRoute(message);
+  if (route?.table !== nl.RT_TABLE_MAIN) return undefined;
+  const { table: _main, ...rest } = route;
+  return rest;
+}
+
+/** The same of any table. */
+export function decodeTableRoute(message: NetlinkMessage): PolicyRoute | undefined {
   const payload = checkedPayload(message, rtmsgLayout.size);
   const family = payload[rtmsgLayout.rtm_family];
   if (family !== AF_INET && family !== AF_INET6) return undefined;
   if ((payload.readUInt32LE(rtmsgLayout.rtm_flags) & nl.RTM_F_CLONED) !== 0) return undefined;
   const attributes = parseAttributes(payload, rtmsgLayout.size);
-  const table = u32Of(attributes.get(nl.RTA_TABLE)) ?? payload[rtmsgLayout.rtm_table];
-  if (table !== nl.RT_TABLE_MAIN) return undefined;
+  const table = u32Of(attributes.get(nl.RTA_TABLE)) ?? payload[rtmsgLayout.rtm_table] ?? 0;
   const destination = attributes.get(nl.RTA_DST);
   const gateway = attributes.get(nl.RTA_GATEWAY);
   return {
@@ -64,7 +80,18 @@ export function decodeRoute(message: NetlinkMessage): RouteInfo | undefined {
     linkIndex: u32Of(attributes.get(nl.RTA_OIF)),
     protocol: payload[rtmsgLayout.rtm_protocol] ?? 0,
     scope: payload[rtmsgLayout.rtm_scope] ?? 0,
+    table,
   };
+}
+
+/** RTM_NEWRULE; undefined for one without a source, or that does not lead to a table. */
+export function decodeRule(message: NetlinkMessage): RoutingPolicy['rules'][number] | undefined {
+  const payload = checkedPayload(message, rtmsgLayout.size);
+  const attributes = parseAttributes(payload, rtmsgLayout.size);
+  const source = attributes.get(nl.FRA_SRC);
+  if (source === undefined || payload[rtmsgLayout.rtm_type] !== nl.FR_ACT_TO_TBL) return undefined;
+  const table = u32Of(attributes.get(nl.FRA_TABLE)) ?? payload[rtmsgLayout.rtm_table] ?? 0;
+  return { source: `${formatAddress(source)}/${payload[ruleSourceLength]}`, table };
 }
 
 /** A multicast message as an event; undefined for what the port does not speak of. */

@@ -12,7 +12,11 @@ import {
 } from './address.ts';
 import { MessageWriter } from './codec.ts';
 import * as nl from './netlink-constants.ts';
+import { ifaddrmsgLayout, linkHeader, rtmsgLayout } from './rtnetlink-headers.ts';
+import { lowerLinkOf, writeKindData } from './link-kind-encode.ts';
 import type { LinkKind, NetnsRef, NetOp } from './netlink.ts';
+import { writeRule } from './rule-encode.ts';
+import { writeTraffic } from './traffic-encode.ts';
 
 /** RTPROT of the routes that we make, so that repair touches no others (linux/rtnetlink.h leaves 4-255 to user space). */
 export const routeProtocolPodwright = 112;
@@ -26,7 +30,7 @@ export interface Resolver {
 }
 
 /** The ops that are one rtnetlink message. */
-export type MessageOp = Exclude<NetOp, { readonly op: 'setSysctl' }>;
+export type MessageOp = Exclude<NetOp, { readonly op: 'setSysctl' | 'addTap' }>;
 
 const acknowledged = nl.NLM_F_REQUEST | nl.NLM_F_ACK;
 const created = acknowledged | nl.NLM_F_CREATE | nl.NLM_F_EXCL;
@@ -66,6 +70,14 @@ export function encodeNetOp(op: MessageOp, resolver: Resolver, sequence: number)
     case 'removeRoute':
       writeRouteRemoval(writer.message(nl.RTM_DELROUTE, acknowledged, sequence), op, resolver);
       break;
+    case 'ensureRule':
+    case 'removeRule':
+      writeRule(writer, op, sequence);
+      break;
+    case 'setQueue':
+    case 'redirectIngress':
+      writeTraffic(writer, op, { resolver, sequence });
+      break;
     default:
       return unreachable(op);
   }
@@ -83,53 +95,22 @@ export function encodeGetLink(name: string, sequence: number): Buffer {
     .bytes();
 }
 
-/** A dump of all links, addresses or routes. */
-export function encodeDump(what: 'link' | 'address' | 'route', sequence: number): Buffer {
-  const type = { link: nl.RTM_GETLINK, address: nl.RTM_GETADDR, route: nl.RTM_GETROUTE }[what];
+export type Dumped = 'link' | 'address' | 'route' | 'rule';
+
+const dumpTypes: Readonly<Record<Dumped, number>> = {
+  link: nl.RTM_GETLINK,
+  address: nl.RTM_GETADDR,
+  route: nl.RTM_GETROUTE,
+  rule: nl.RTM_GETRULE,
+};
+
+/** A dump of all links, addresses, routes or rules. */
+export function encodeDump(what: Dumped, sequence: number): Buffer {
+  const type = dumpTypes[what];
   const writer = new MessageWriter(64).message(type, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, sequence);
   if (what === 'link') writer.raw(linkHeader({})).u32(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS);
   else writer.raw(Buffer.alloc(what === 'address' ? ifaddrmsgLayout.size : rtmsgLayout.size));
   return writer.finish().bytes();
-}
-
-/** struct ifinfomsg (linux/rtnetlink.h) */
-export const ifinfomsgLayout = {
-  size: 16,
-  ifi_family: 0,
-  ifi_index: 4,
-  ifi_flags: 8,
-  ifi_change: 12,
-} as const;
-/** struct ifaddrmsg (linux/if_addr.h) */
-export const ifaddrmsgLayout = {
-  size: 8,
-  ifa_family: 0,
-  ifa_prefixlen: 1,
-  ifa_scope: 3,
-  ifa_index: 4,
-} as const;
-/** struct rtmsg (linux/rtnetlink.h) */
-export const rtmsgLayout = {
-  size: 12,
-  rtm_family: 0,
-  rtm_dst_len: 1,
-  rtm_table: 4,
-  rtm_protocol: 5,
-  rtm_scope: 6,
-  rtm_type: 7,
-  rtm_flags: 8,
-} as const;
-
-function linkHeader(link: {
-  readonly index?: number;
-  readonly flags?: number;
-  readonly change?: number;
-}): Buffer {
-  const header = Buffer.alloc(ifinfomsgLayout.size);
-  header.writeInt32LE(link.index ?? 0, ifinfomsgLayout.ifi_index);
-  header.writeUInt32LE(link.flags ?? 0, ifinfomsgLayout.ifi_flags);
-  header.writeUInt32LE(link.change ?? 0, ifinfomsgLayout.ifi_change);
-  return header;
 }
 
 /** dev_valid_name() of net/core/dev.c: the kernel's EINVAL does not say which name it did not like. */
@@ -139,7 +120,7 @@ export function checkedName(name: string): string {
   throw new PodwrightError('E_INVALID', `use link name '${name}': 1 to 15 bytes without white space, / or :`);
 }
 
-interface LinkSettings {
+export interface LinkSettings {
   readonly name: string;
   readonly mtu?: number;
   readonly mac?: string;
@@ -153,52 +134,17 @@ function writeLinkSettings(writer: MessageWriter, settings: LinkSettings): void 
 
 function writeNewLink(
   writer: MessageWriter,
-  op: LinkSettings & { readonly link: LinkKind },
+  op: LinkSettings & { readonly link: LinkKind; readonly netns?: NetnsRef },
   resolver: Resolver,
 ): void {
   writeLinkSettings(writer, op);
+  const below = lowerLinkOf(op.link);
+  if (below !== undefined) writer.u32(nl.IFLA_LINK, resolver.linkIndex(below));
+  if (op.netns !== undefined) writer.u32(nl.IFLA_NET_NS_FD, resolver.netnsFd(op.netns));
   writer.nested(nl.IFLA_LINKINFO, () => {
     writer.text(nl.IFLA_INFO_KIND, op.link.kind);
-    writeKindData(writer, op, resolver);
+    writeKindData(writer, { ...op, writePeer: writeLinkSettings }, resolver);
   });
-}
-
-function writeKindData(
-  writer: MessageWriter,
-  op: LinkSettings & { readonly link: LinkKind },
-  resolver: Resolver,
-): void {
-  const { link } = op;
-  switch (link.kind) {
-    case 'bridge':
-      return;
-    case 'veth':
-      writer.nested(nl.IFLA_INFO_DATA, () =>
-        writer.nested(nl.VETH_INFO_PEER, () => {
-          writer.raw(linkHeader({}));
-          // The kernel gives each end its own default MTU: both get ours.
-          writeLinkSettings(writer, {
-            name: link.peerName,
-            ...(op.mtu !== undefined && { mtu: op.mtu }),
-            ...(link.peerMac !== undefined && { mac: link.peerMac }),
-          });
-          if (link.peerNetns !== undefined) writer.u32(nl.IFLA_NET_NS_FD, resolver.netnsFd(link.peerNetns));
-        }),
-      );
-      return;
-    case 'vxlan':
-      writer.nested(nl.IFLA_INFO_DATA, () => {
-        const local = parseAddress(link.local);
-        const localType = local.family === AF_INET6 ? nl.IFLA_VXLAN_LOCAL6 : nl.IFLA_VXLAN_LOCAL;
-        writer.u32(nl.IFLA_VXLAN_ID, link.vni);
-        writer.u32(nl.IFLA_VXLAN_LINK, resolver.linkIndex(link.dev));
-        writer.attribute(localType, local.bytes);
-        writer.u16Be(nl.IFLA_VXLAN_PORT, link.port);
-      });
-      return;
-    default:
-      unreachable(link);
-  }
 }
 
 function writeSetLink(
@@ -214,11 +160,13 @@ function writeSetLink(
   };
   setFlag(nl.IFF_UP, op.up);
   setFlag(nl.IFF_PROMISC, op.promiscuous);
+  setFlag(nl.IFF_ALLMULTI, op.allMulticast);
   // By index, so that IFLA_IFNAME is free to mean the new name.
   writer.raw(linkHeader({ index: resolver.linkIndex(op.name), flags, change }));
   if (op.rename !== undefined) writer.text(nl.IFLA_IFNAME, checkedName(op.rename));
   if (op.mtu !== undefined) writer.u32(nl.IFLA_MTU, op.mtu);
   if (op.mac !== undefined) writer.attribute(nl.IFLA_ADDRESS, parseMac(op.mac));
+  if (op.txQueueLength !== undefined) writer.u32(nl.IFLA_TXQLEN, op.txQueueLength);
   if (op.alias !== undefined) writer.text(nl.IFLA_IFALIAS, op.alias);
   if (op.master !== undefined) {
     writer.u32(nl.IFLA_MASTER, op.master === null ? 0 : resolver.linkIndex(op.master));
@@ -279,14 +227,16 @@ function writeRoute(
   const scope = op.scope ?? (type === 'local' ? 'host' : isDirect ? 'link' : 'global');
   writer.raw(
     routeHeader(destination, {
-      table: type === 'local' ? nl.RT_TABLE_LOCAL : nl.RT_TABLE_MAIN,
+      table: type === 'local' ? nl.RT_TABLE_LOCAL : (op.table ?? nl.RT_TABLE_MAIN),
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: routeScopes[scope],
       type: routeTypes[type],
     }),
   );
+  if (op.table !== undefined) writer.u32(nl.RTA_TABLE, op.table); // The header has room for 255 of them.
   writeNextHop(writer, { destination, gateway, dev: op.dev }, resolver);
   if (op.source !== undefined) writer.attribute(nl.RTA_PREFSRC, parseAddress(op.source).bytes);
+  if (op.priority !== undefined) writer.u32(nl.RTA_PRIORITY, op.priority);
   const { mtu } = op;
   if (mtu !== undefined) writer.nested(nl.RTA_METRICS, () => writer.u32(nl.RTAX_MTU, mtu));
 }
@@ -300,8 +250,14 @@ function writeRouteRemoval(
   const destination = parseDestination(op.destination, gateway);
   // Zero and RT_SCOPE_NOWHERE match any protocol, type and scope.
   writer.raw(
-    routeHeader(destination, { table: nl.RT_TABLE_MAIN, protocol: 0, scope: nl.RT_SCOPE_NOWHERE, type: 0 }),
+    routeHeader(destination, {
+      table: op.table ?? nl.RT_TABLE_MAIN,
+      protocol: 0,
+      scope: nl.RT_SCOPE_NOWHERE,
+      type: 0,
+    }),
   );
+  if (op.table !== undefined) writer.u32(nl.RTA_TABLE, op.table);
   writeNextHop(writer, { destination, gateway, dev: op.dev }, resolver);
 }
 
@@ -320,7 +276,7 @@ function routeHeader(
   const header = Buffer.alloc(rtmsgLayout.size);
   header[rtmsgLayout.rtm_family] = destination.family;
   header[rtmsgLayout.rtm_dst_len] = destination.length;
-  header[rtmsgLayout.rtm_table] = route.table;
+  header[rtmsgLayout.rtm_table] = route.table > 255 ? 0 : route.table;
   header[rtmsgLayout.rtm_protocol] = route.protocol;
   header[rtmsgLayout.rtm_scope] = route.scope;
   header[rtmsgLayout.rtm_type] = route.type;

@@ -33,6 +33,7 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
       apply: (netns, ops) => thread.call({ port: 'netlink', method: 'apply', args: [netns, ops] }),
       applyAll: (changes) => thread.call({ port: 'netlink', method: 'applyAll', args: [changes] }),
       state: (netns) => thread.call({ port: 'netlink', method: 'state', args: [netns] }),
+      policy: (netns) => thread.call({ port: 'netlink', method: 'policy', args: [netns] }),
       watch: (netns, onEvent) => thread.watch(netns, onEvent),
     },
     nft: {
@@ -40,6 +41,10 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
       hasTable: (netns, table) => thread.call({ port: 'nft', method: 'hasTable', args: [netns, table] }),
       ruleCount: (netns, table) => thread.call({ port: 'nft', method: 'ruleCount', args: [netns, table] }),
       generation: (netns) => thread.call({ port: 'nft', method: 'generation', args: [netns] }),
+      counters: (netns, table) => thread.call({ port: 'nft', method: 'counters', args: [netns, table] }),
+      flows: (netns, addresses) => thread.call({ port: 'nft', method: 'flows', args: [netns, addresses] }),
+      removeFlows: (netns, flows) =>
+        thread.call({ port: 'nft', method: 'removeFlows', args: [netns, flows] }),
       flushConntrack: (netns, matches) =>
         thread.call({ port: 'nft', method: 'flushConntrack', args: [netns, matches] }),
     },

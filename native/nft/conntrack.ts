@@ -3,7 +3,7 @@ import { formatAddress, parseAddress } from '#native/netlink/address.ts';
 import { MessageWriter, type NetlinkMessage, parseAttributes } from '#native/netlink/codec.ts';
 import { NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST } from '#native/netlink/netlink-constants.ts';
 import { nfgenmsg, nfgenmsgBytes } from './batch.ts';
-import type { ConntrackMatch } from './nft.ts';
+import type { ConntrackMatch, Flow } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 
 const messageType = (type: number): number => (nft.NFNL_SUBSYS_CTNETLINK << 8) | type;
@@ -11,6 +11,7 @@ const messageType = (type: number): number => (nft.NFNL_SUBSYS_CTNETLINK << 8) |
 export interface ConntrackEntry {
   readonly family: number;
   readonly protocol: number;
+  readonly originalSource: string;
   readonly originalDestination: string;
   readonly originalDestinationPort: number | undefined;
   readonly replySource: string;
@@ -29,11 +30,11 @@ export function encodeConntrackDump(family: number, sequence: number): Buffer {
 }
 
 /** The deletion of one entry; CTA_ID keeps it from hitting a newer one with the same addresses. */
-export function encodeConntrackRemoval(entry: ConntrackEntry, sequence: number): Buffer {
+export function encodeConntrackRemoval(entry: Pick<Flow, 'family' | 'identity'>, sequence: number): Buffer {
   const writer = new MessageWriter(256)
     .message(messageType(nft.IPCTNL_MSG_CT_DELETE), NLM_F_REQUEST | NLM_F_ACK, sequence)
     .raw(nfgenmsg(entry.family));
-  for (const [type, value] of entry.identity) writer.attribute(type, value);
+  for (const [type, value] of entry.identity) writer.attribute(type, Buffer.from(value));
   return writer.finish().bytes();
 }
 
@@ -46,6 +47,7 @@ export function decodeConntrack(message: NetlinkMessage): ConntrackEntry | undef
   return {
     family: message.payload[0] ?? 0,
     protocol: original.protocol,
+    originalSource: original.source,
     originalDestination: original.destination,
     originalDestinationPort: original.destinationPort,
     replySource: reply.source,
@@ -56,6 +58,12 @@ export function decodeConntrack(message: NetlinkMessage): ConntrackEntry | undef
       return value === undefined ? [] : [[type, Buffer.from(value)] as const];
     }),
   };
+}
+
+/** An entry without what translation made of it: replies come from who really answers. */
+export function flowOf({ family, protocol, originalSource, identity, ...reply }: ConntrackEntry): Flow {
+  const { replySource, replySourcePort } = reply;
+  return { family, protocol, source: originalSource, target: replySource, port: replySourcePort, identity };
 }
 
 interface Tuple {
@@ -88,6 +96,11 @@ function portOf(value: Buffer | undefined): number | undefined {
   return value !== undefined && value.length === 2 ? value.readUInt16BE(0) : undefined;
 }
 
+/** The address families (AF_INET, AF_INET6) of addresses. @throws E_INVALID */
+export function familiesOfAddresses(addresses: readonly string[]): ReadonlySet<number> {
+  return new Set(addresses.map((address) => parseAddress(address).family));
+}
+
 /** The address families (AF_INET, AF_INET6) that matches are about. @throws E_INVALID */
 export function familiesOf(matches: readonly ConntrackMatch[]): ReadonlySet<number> {
   const addresses = matches.flatMap(({ originalDestination, replies }) =>
@@ -97,7 +110,7 @@ export function familiesOf(matches: readonly ConntrackMatch[]): ReadonlySet<numb
         ? replies.only.map(({ ip }) => ip)
         : [],
   );
-  return new Set(addresses.map((address) => parseAddress(address).family));
+  return familiesOfAddresses(addresses);
 }
 
 /** Whether an entry is one of the flows meant. It takes the same time however many matches there are. */
@@ -128,4 +141,4 @@ function replyMatcher(replies: ConntrackMatch['replies']): (source: string) => b
 const placeKey = (protocol: number, port: number, to: string | undefined): string =>
   `${protocol} ${port} ${to ?? '*'}`;
 const sourceKey = (ip: string, port: number | undefined): string => `${ip} ${port ?? ''}`;
-const canonical = (address: string): string => formatAddress(parseAddress(address).bytes);
+export const canonical = (address: string): string => formatAddress(parseAddress(address).bytes);

@@ -7,7 +7,7 @@ import { Batch } from './batch.ts';
 import { encodeElements } from './elements.ts';
 import { writeExpressions } from './expressions.ts';
 import { splitReject } from './loads.ts';
-import type { NftChain, NftOp, NftRule, NftSet, NftTable, TableRef } from './nft.ts';
+import type { NftChain, NftCounter, NftOp, NftRule, NftSet, NftTable, TableRef } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 import { dataValueTypes, keyBytes, keyValueTypes, printedType } from './set-layout.ts';
 import { typeFacts, type ValueType } from './values.ts';
@@ -74,6 +74,15 @@ function writeOp(batch: Batch, op: NftOp): void {
       return batch.message(nft.NFT_MSG_DELSET, 0, op.table, (writer) =>
         writer.text(nft.NFTA_SET_TABLE, op.table.name).text(nft.NFTA_SET_NAME, op.name),
       );
+    case 'addCounter':
+      return writeCounter(batch, op.table, op.counter);
+    case 'removeCounter':
+      return batch.message(nft.NFT_MSG_DELOBJ, 0, op.table, (writer) =>
+        writer
+          .text(nft.NFTA_OBJ_TABLE, op.table.name)
+          .text(nft.NFTA_OBJ_NAME, op.name)
+          .u32Be(nft.NFTA_OBJ_TYPE, nft.NFT_OBJECT_COUNTER),
+      );
     case 'addChain':
       return writeChain(batch, op.table, op.chain);
     case 'flushChain':
@@ -94,10 +103,11 @@ function writeOp(batch: Batch, op: NftOp): void {
   }
 }
 
-/** Chains before elements and rules, which may jump to them; sets before the rules that look them up. */
+/** Counters and chains before elements and rules, which name them; sets before the rules that look them up. */
 function writeWholeTable(batch: Batch, table: NftTable): void {
   writeOp(batch, { op: 'removeTable', table });
   writeTable(batch, table);
+  for (const counter of table.counters ?? []) writeCounter(batch, table, counter);
   for (const chain of table.chains) writeChain(batch, table, chain);
   const sets = new Map(table.sets.map((set) => [set.name, set]));
   for (const set of table.sets) writeSet(batch, table, set);
@@ -117,6 +127,17 @@ function writeTable(batch: Batch, table: TableRef): void {
   batch.message(nft.NFT_MSG_NEWTABLE, NLM_F_CREATE, table, (writer) =>
     writer.text(nft.NFTA_TABLE_NAME, table.name),
   );
+}
+
+function writeCounter(batch: Batch, table: TableRef, counter: NftCounter): void {
+  batch.message(nft.NFT_MSG_NEWOBJ, NLM_F_CREATE | NLM_F_EXCL, table, (writer) => {
+    writer.text(nft.NFTA_OBJ_TABLE, table.name).text(nft.NFTA_OBJ_NAME, counter.name);
+    writer.u32Be(nft.NFTA_OBJ_TYPE, nft.NFT_OBJECT_COUNTER);
+    writer.nested(nft.NFTA_OBJ_DATA, () => {
+      writer.u64Be(nft.NFTA_COUNTER_BYTES, BigInt(counter.bytes));
+      writer.u64Be(nft.NFTA_COUNTER_PACKETS, BigInt(counter.packets));
+    });
+  });
 }
 
 function writeChain(batch: Batch, table: TableRef, chain: NftChain): void {

@@ -28,6 +28,13 @@ function expression(writer: MessageWriter, name: string, attributes: Attributes)
   });
 }
 
+function writeCount(writer: MessageWriter, name: string | undefined): void {
+  if (name === undefined) return expression(writer, 'counter', () => {});
+  return expression(writer, 'objref', () => {
+    writer.u32Be(nft.NFTA_OBJREF_IMM_TYPE, nft.NFT_OBJECT_COUNTER).text(nft.NFTA_OBJREF_IMM_NAME, name);
+  });
+}
+
 /** All expressions of a rule that `splitReject` has made plain. */
 export function writeExpressions(writer: MessageWriter, family: Family, rule: PlainRule): void {
   const network = family === 'ip' || family === 'ip6' ? family : undefined;
@@ -63,7 +70,7 @@ function writeExpression(context: RuleContext, expr: NftExpr): void {
     case 'update':
       return writeUpdate(context, expr);
     case 'counter':
-      return expression(writer, 'counter', () => {});
+      return writeCount(writer, expr.name);
     case 'reject':
       return writeReject(context);
     case 'verdict':

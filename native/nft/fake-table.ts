@@ -1,7 +1,16 @@
 /** One table of the fake: existence rules as the kernel's nf_tables_api.c has them. */
 import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
-import type { NftChain, NftElement, NftExpr, NftRule, NftSet, NftTable, TableRef } from './nft.ts';
+import type {
+  NftChain,
+  NftCounter,
+  NftElement,
+  NftExpr,
+  NftRule,
+  NftSet,
+  NftTable,
+  TableRef,
+} from './nft.ts';
 import { keyValueTypes } from './set-layout.ts';
 import { valueRange } from './values.ts';
 
@@ -21,11 +30,13 @@ export class FakeTable {
   readonly ref: TableRef;
   readonly #sets: Map<string, FakeSet>;
   readonly #chains: Map<string, FakeChain>;
+  readonly #counters: Map<string, NftCounter>;
 
   constructor(ref: TableRef, from?: FakeTable) {
     this.ref = { family: ref.family, name: ref.name };
     this.#sets = new Map(from?.copySets());
     this.#chains = new Map(from?.copyChains());
+    this.#counters = new Map(from?.copyCounters());
   }
 
   /** What it holds is never changed in place: entries can be shared between a table and its copy. */
@@ -37,6 +48,10 @@ export class FakeTable {
     return this.#chains;
   }
 
+  copyCounters(): ReadonlyMap<string, NftCounter> {
+    return this.#counters;
+  }
+
   get value(): NftTable {
     const elements = [...this.#sets].map(([name, { elements }]) => [name, [...elements.values()]] as const);
     return {
@@ -44,10 +59,12 @@ export class FakeTable {
       sets: [...this.#sets.values()].map(({ set }) => set),
       chains: [...this.#chains.values()].map(({ chain, rules }) => ({ ...chain, rules })),
       elements: Object.fromEntries(elements.filter(([, list]) => list.length > 0)),
+      ...(this.#counters.size > 0 && { counters: [...this.#counters.values()] }),
     };
   }
 
   addWhole(table: NftTable): void {
+    for (const counter of table.counters ?? []) this.addCounter(counter);
     for (const chain of table.chains) this.addChain(chain);
     for (const set of table.sets) this.addSet(set);
     for (const [name, elements] of Object.entries(table.elements)) this.addElements(name, elements);
@@ -64,6 +81,18 @@ export class FakeTable {
     const uses = (expr: NftExpr): boolean => setOf(expr) === name;
     if (this.#rules().some((rule) => rule.exprs.some(uses))) throw refuse('EBUSY', `remove set ${name}`);
     this.#sets.delete(name);
+  }
+
+  addCounter(counter: NftCounter): void {
+    if (this.#counters.has(counter.name)) throw refuse('EEXIST', `add counter ${counter.name}`);
+    this.#counters.set(counter.name, counter);
+  }
+
+  removeCounter(name: string): void {
+    if (!this.#counters.has(name)) throw refuse('ENOENT', `find counter ${name}`);
+    const isUsed = this.#rules().some((rule) => rule.exprs.some((expr) => counterOf(expr) === name));
+    if (isUsed) throw refuse('EBUSY', `remove counter ${name}`);
+    this.#counters.delete(name);
   }
 
   addChain({ name, hook }: NftChain): void {
@@ -125,6 +154,9 @@ export class FakeTable {
     const set = name === undefined ? undefined : this.#set(name).set;
     const target = jumpOf(expr);
     if (target !== undefined) this.#jumpTarget(target);
+    const counter = counterOf(expr);
+    if (counter !== undefined && !this.#counters.has(counter))
+      throw refuse('ENOENT', `find counter ${counter}`);
     switch (expr.expr) {
       case 'lookup':
         if (set?.dataTypes !== undefined) throw refuse('EINVAL', `look up in map ${name} as in a set`);
@@ -178,6 +210,10 @@ function setOf(expr: NftExpr): string | undefined {
 
 function jumpOf(expr: NftExpr): string | undefined {
   return expr.expr === 'verdict' && 'chain' in expr.verdict ? expr.verdict.chain : undefined;
+}
+
+function counterOf(expr: NftExpr): string | undefined {
+  return expr.expr === 'counter' ? expr.name : undefined;
 }
 
 function chainOf(element: NftElement): string | undefined {

@@ -27,6 +27,8 @@ const factsByLoad: Readonly<Record<NftLoad['load'], LoadFacts>> = {
   'ip6 daddr': { ...networkHeader, type: 'ipv6_addr', offset: 24, network: 'ip6' },
   'th sport': { ...transportHeader, type: 'inet_service', offset: 0 },
   'th dport': { ...transportHeader, type: 'inet_service', offset: 2 },
+  // RFC 9293 section 3.1
+  'tcp flags': { ...transportHeader, type: 'tcp_flag', offset: 13 },
   'meta l4proto': { kind: 'meta', type: 'inet_proto', key: nft.NFT_META_L4PROTO },
   'meta mark': { kind: 'meta', type: 'mark', key: nft.NFT_META_MARK },
   'meta iifname': { kind: 'meta', type: 'ifname', key: nft.NFT_META_IIFNAME },

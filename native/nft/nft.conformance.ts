@@ -108,6 +108,44 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    name: 'a counter, and a rule that counts on it',
+    ops: [
+      { op: 'addCounter', table: ref, counter: { name: 'some/packets', packets: 0, bytes: 0 } },
+      rule({ expr: 'counter', name: 'some/packets' }),
+    ],
+  },
+  {
+    name: 'a counter twice',
+    ops: [
+      { op: 'addCounter', table: ref, counter: { name: 'some/packets', packets: 0, bytes: 0 } },
+      { op: 'addCounter', table: ref, counter: { name: 'some/packets', packets: 1, bytes: 1 } },
+    ],
+    want: { code: 'E_EXISTS', index: 1 },
+  },
+  {
+    name: 'a rule that counts on no counter',
+    ops: [rule({ expr: 'counter', name: 'none' })],
+    want: { code: 'E_NOT_FOUND', index: 0 },
+  },
+  {
+    name: 'a counter removed that a rule counts on',
+    ops: [
+      { op: 'addCounter', table: ref, counter: { name: 'some/packets', packets: 0, bytes: 0 } },
+      rule({ expr: 'counter', name: 'some/packets' }),
+      { op: 'removeCounter', table: ref, name: 'some/packets' },
+    ],
+    want: { code: 'E_BUSY', index: 2 },
+  },
+  {
+    name: 'a counter removed once its rule is gone',
+    ops: [
+      { op: 'addCounter', table: ref, counter: { name: 'some/packets', packets: 0, bytes: 0 } },
+      rule({ expr: 'counter', name: 'some/packets' }),
+      { op: 'flushChain', table: ref, name: 'service' },
+      { op: 'removeCounter', table: ref, name: 'some/packets' },
+    ],
+  },
+  {
     name: 'an unknown chain flushed',
     ops: [{ op: 'flushChain', table: ref, name: 'none' }],
     want: { code: 'E_NOT_FOUND', index: 0 },
@@ -279,6 +317,32 @@ export function proveNft(name: string, open: () => Promise<NftGiven>): void {
       expect(await nft.generation(netns)).toBe(before);
       await nft.commit(netns, [elements('addElements', blocked, { key: ['10.0.0.1'] })]);
       expect(await nft.generation(netns)).not.toBe(before);
+    });
+
+    it('counters() tells names and counts of one table, and of none that is not there', async () => {
+      await using given = await open();
+
+      const counters = [
+        { name: 'in/default/web', packets: 3, bytes: 180 },
+        { name: 'out/default/web', packets: 0, bytes: 0 },
+      ];
+      expect(await given.nft.counters(given.netns, ref)).toEqual([]);
+      await given.nft.commit(given.netns, [
+        { op: 'replaceTable', table: { ...base, counters } },
+        {
+          op: 'replaceTable',
+          table: { ...base, name: 'another', counters: [{ name: 'other', packets: 1, bytes: 1 }] },
+        },
+      ]);
+      const listed = await given.nft.counters(given.netns, ref);
+      expect(listed.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual(counters);
+    });
+
+    it('removeFlows() of none removes none', async () => {
+      await using given = await open();
+
+      expect(await given.nft.flows(given.netns, ['10.0.0.1', 'fd00::1'])).toEqual([]);
+      expect(await given.nft.removeFlows(given.netns, [])).toBe(0);
     });
 
     it('flushConntrack() of no flows deletes none', async () => {

@@ -5,7 +5,7 @@ import { renderNetns } from '#native/netlink/render.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { encodeBatch } from './encode.ts';
 import { FakeTable } from './fake-table.ts';
-import type { ConntrackMatch, Nft, NftOp, NftTable, TableRef } from './nft.ts';
+import type { ConntrackMatch, Flow, Nft, NftOp, NftTable, TableRef } from './nft.ts';
 import { kernelRuleCount } from './loads.ts';
 import { renderNftOp } from './render.ts';
 
@@ -16,6 +16,8 @@ export interface FakeNft extends Nft {
   readonly commits: readonly { readonly netns: string; readonly ops: readonly NftOp[] }[];
   /** What flushConntrack was asked for. */
   readonly flushes: readonly ConntrackMatch[];
+  /** What the kernel tracks; removeFlows takes from it. */
+  readonly tracked: Set<Flow>;
   /** Lets the next commit fail at the op of that index. */
   failOnce(errno: string, index?: number): void;
   /** Somebody else removes a table. */
@@ -31,6 +33,7 @@ export function createFakeNft(): FakeNft {
   const namespaces = new Map<string, Tables>();
   const commits: { readonly netns: string; readonly ops: readonly NftOp[] }[] = [];
   const flushes: ConntrackMatch[] = [];
+  const tracked = new Set<Flow>();
   let failure: { readonly errno: string; readonly index: number } | undefined;
   const generations = new Map<string, number>();
   const replace = (netns: NetnsRef, tables: Tables): void => {
@@ -62,6 +65,10 @@ export function createFakeNft(): FakeNft {
         .flatMap(({ rules }) => rules)
         .reduce((sum, rule) => sum + kernelRuleCount(rule), 0),
     generation: async (netns) => generations.get(renderNetns(netns)) ?? 0,
+    counters: async (netns, table) => tablesOf(netns).get(keyOf(table))?.value.counters ?? [],
+    flows: async (_netns, addresses) =>
+      [...tracked].filter(({ source, target }) => addresses.includes(source) || addresses.includes(target)),
+    removeFlows: async (_netns, flows) => flows.filter((flow) => tracked.delete(flow)).length,
     flushConntrack: async (_netns, matches) => {
       flushes.push(...matches);
       return 0;
@@ -69,6 +76,7 @@ export function createFakeNft(): FakeNft {
     table: (netns, table) => tablesOf(netns).get(keyOf(table))?.value,
     commits,
     flushes,
+    tracked,
     failOnce: (errno, index = 0) => {
       failure = { errno, index };
     },
@@ -114,6 +122,10 @@ function applyOp(tables: Map<string, FakeTable>, op: NftOp): void {
       return change((table) => table.addSet(op.set));
     case 'removeSet':
       return change((table) => table.removeSet(op.name));
+    case 'addCounter':
+      return change((table) => table.addCounter(op.counter));
+    case 'removeCounter':
+      return change((table) => table.removeCounter(op.name));
     case 'addChain':
       return change((table) => table.addChain(op.chain));
     case 'flushChain':

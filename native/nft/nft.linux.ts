@@ -7,6 +7,7 @@ import {
   parseAcknowledgement,
   parseAttributes,
   parseMessages,
+  textOf,
 } from '#native/netlink/codec.ts';
 import { openNetlinkSocket } from '#native/netlink/route-socket.linux.ts';
 import {
@@ -20,16 +21,19 @@ import type { NetnsRef } from '#native/netlink/netlink.ts';
 import { errnoName, kernelError } from '#native/sys/errno.ts';
 import type { NetlinkSocket } from '#native/sys/socket.ts';
 import {
+  canonical,
   type ConntrackEntry,
   conntrackMatcher,
   decodeConntrack,
   encodeConntrackDump,
   encodeConntrackRemoval,
   familiesOf,
+  familiesOfAddresses,
+  flowOf,
 } from './conntrack.ts';
 import { familyNumbers, nfgenmsg, nfgenmsgBytes } from './batch.ts';
 import { encodeBatch, type EncodedBatch } from './encode.ts';
-import type { ConntrackMatch, Nft, NftOp, TableRef } from './nft.ts';
+import type { ConntrackMatch, Flow, Nft, NftCounter, NftOp, TableRef } from './nft.ts';
 import * as nft from './nftables-constants.ts';
 import { renderNftOp } from './render.ts';
 
@@ -66,6 +70,9 @@ export function createSyncNft(): Nft {
     hasTable: async (netns, table) => hasTable(netns, table),
     ruleCount: async (netns, table) => withSocket(netns, (socket) => ruleCount(socket, table)),
     generation: async (netns) => withSocket(netns, generation),
+    counters: async (netns, table) => withSocket(netns, (socket) => listCounters(socket, table)),
+    flows: async (netns, addresses) => listFlows(netns, addresses),
+    removeFlows: async (netns, flows) => removeFlows(netns, flows),
     flushConntrack: async (netns, matches) => flushConntrack(netns, matches),
   };
 }
@@ -187,6 +194,60 @@ function generation(socket: NetlinkSocket): number {
   throw kernelError('get nft generation', 'ENODATA');
 }
 
+/** Objects of other kinds are left out. What somebody commits meanwhile may be missing: counts are told, not decided by. */
+function listCounters(socket: NetlinkSocket, table: TableRef): readonly NftCounter[] {
+  socket.reserve({ receiveBytes });
+  const counters: NftCounter[] = [];
+  socket.send(
+    new MessageWriter(64)
+      .message((nft.NFNL_SUBSYS_NFTABLES << 8) | nft.NFT_MSG_GETOBJ, NLM_F_REQUEST | NLM_F_DUMP, 1)
+      .raw(nfgenmsg(familyNumbers[table.family]))
+      .text(nft.NFTA_OBJ_TABLE, table.name)
+      .u32Be(nft.NFTA_OBJ_TYPE, nft.NFT_OBJECT_COUNTER)
+      .finish()
+      .bytes(),
+  );
+  for (const message of replies(socket, 1)) {
+    if (message.type === NLMSG_DONE) break;
+    const ack = parseAcknowledgement(message);
+    if (ack !== undefined)
+      throw kernelError(`list counters of table ${table.name}`, ack.errno, { why: ack.text });
+    const counter = decodeCounter(message, table);
+    if (counter !== undefined) counters.push(counter);
+  }
+  return counters;
+}
+
+/** undefined for that of another table: kernels before 5.4 tell of all that the family has. */
+function decodeCounter(message: NetlinkMessage, table: TableRef): NftCounter | undefined {
+  const attributes = parseAttributes(message.payload, nfgenmsgBytes);
+  const name = textOf(attributes.get(nft.NFTA_OBJ_NAME));
+  const data = attributes.get(nft.NFTA_OBJ_DATA);
+  if (name === undefined || data === undefined) return undefined;
+  if (textOf(attributes.get(nft.NFTA_OBJ_TABLE)) !== table.name) return undefined;
+  const counts = parseAttributes(data);
+  const count = (type: number): number => Number(counts.get(type)?.readBigUInt64BE(0) ?? 0n);
+  return { name, packets: count(nft.NFTA_COUNTER_PACKETS), bytes: count(nft.NFTA_COUNTER_BYTES) };
+}
+
+function listFlows(netns: NetnsRef, addresses: readonly string[]): readonly Flow[] {
+  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+  socket.reserve({ receiveBytes });
+  const wanted = new Set(addresses.map(canonical));
+  return [...familiesOfAddresses(addresses)].flatMap((family, index) =>
+    dumpConntrack(socket, family, index + 1)
+      .filter(({ originalSource, replySource }) => wanted.has(originalSource) || wanted.has(replySource))
+      .map(flowOf),
+  );
+}
+
+function removeFlows(netns: NetnsRef, flows: readonly Flow[]): number {
+  using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
+
+  return removeEntries(socket, flows, 1);
+}
+
 function flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): number {
   using socket = openNetlinkSocket(netns, NETLINK_NETFILTER);
 
@@ -196,9 +257,17 @@ function flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): nu
   const entries = families.flatMap((family, index) =>
     dumpConntrack(socket, family, index + 1).filter(isMeant),
   );
+  return removeEntries(socket, entries, families.length + 1);
+}
+
+function removeEntries(
+  socket: NetlinkSocket,
+  entries: readonly Pick<Flow, 'family' | 'identity'>[],
+  firstSequence: number,
+): number {
   let removed = 0;
   entries.forEach((entry, index) => {
-    const sequence = index + 1 + families.length;
+    const sequence = index + firstSequence;
     socket.send(encodeConntrackRemoval(entry, sequence));
     const errno = acknowledgedErrno(socket, sequence);
     if (errno === 0) removed += 1;

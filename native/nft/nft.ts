@@ -63,7 +63,7 @@ export type NftLoad =
       /** Only so many of the first bits; the others are zero. */
       readonly prefixLength?: number;
     }
-  | { readonly load: 'ip protocol' | 'th sport' | 'th dport' }
+  | { readonly load: 'ip protocol' | 'th sport' | 'th dport' | 'tcp flags' }
   | { readonly load: 'meta l4proto' | 'meta mark' | 'meta iifname' | 'meta oifname' }
   | { readonly load: 'ct state' | 'ct mark' | 'ct status' | 'fib daddr type' }
   | { readonly load: 'numgen random' | 'numgen inc'; readonly modulus: number };
@@ -95,13 +95,21 @@ export type NftExpr =
       readonly key: readonly NftLoad[];
       readonly data?: readonly NftLoad[];
     }
-  | { readonly expr: 'counter' }
+  | { readonly expr: 'counter'; readonly name?: string } // with a name: that of the table's counters
   | { readonly expr: 'reject' } // tcp reset for tcp, icmp port-unreachable otherwise
   | { readonly expr: 'verdict'; readonly verdict: Verdict };
 
 export interface NftRule {
   readonly exprs: readonly NftExpr[];
   readonly comment?: string;
+}
+
+/** A named counter of a table, and what it has counted. */
+export interface NftCounter {
+  /** At most 255 bytes (NFT_OBJ_MAXNAMELEN of linux/netfilter/nf_tables.h): letters, digits and `/-_.`, the first a letter. */
+  readonly name: string;
+  readonly packets: number;
+  readonly bytes: number;
 }
 
 /** A whole table as a value. Order of chains and rules is meaning; of sets and elements not. */
@@ -111,6 +119,7 @@ export interface NftTable {
   readonly sets: readonly NftSet[];
   readonly chains: readonly (NftChain & { readonly rules: readonly NftRule[] })[];
   readonly elements: Readonly<Record<string, readonly NftElement[]>>; // by set name
+  readonly counters?: readonly NftCounter[];
 }
 
 /** One change inside a transaction; `table` names family and table. */
@@ -120,6 +129,8 @@ export type NftOp =
   | { readonly op: 'removeTable'; readonly table: TableRef } // succeeds if gone
   | { readonly op: 'addSet'; readonly table: TableRef; readonly set: NftSet }
   | { readonly op: 'removeSet'; readonly table: TableRef; readonly name: string }
+  | { readonly op: 'addCounter'; readonly table: TableRef; readonly counter: NftCounter }
+  | { readonly op: 'removeCounter'; readonly table: TableRef; readonly name: string }
   | { readonly op: 'addChain'; readonly table: TableRef; readonly chain: NftChain }
   | { readonly op: 'flushChain'; readonly table: TableRef; readonly name: string }
   | { readonly op: 'removeChain'; readonly table: TableRef; readonly name: string }
@@ -157,6 +168,21 @@ export interface FlowEnd {
   readonly port: number;
 }
 
+/** A connection as the kernel tracks it, all translation undone. */
+export interface Flow {
+  /** IP protocol number. */
+  readonly protocol: number;
+  /** Who began it. */
+  readonly source: string;
+  /** Who answers. */
+  readonly target: string;
+  /** The port of who answers; undefined where the protocol has none. */
+  readonly port: number | undefined;
+  readonly family: number; // AF_INET, AF_INET6
+  /** As the kernel wrote them: they name this very entry in a deletion. */
+  readonly identity: readonly (readonly [type: number, value: Uint8Array])[];
+}
+
 export interface Nft {
   /** All or nothing. @throws E_EXISTS, E_NOT_FOUND, E_UNSUPPORTED, E_KERNEL; detail { index, errno } of the op refused. */
   commit(netns: NetnsRef, ops: readonly NftOp[]): Promise<void>;
@@ -166,6 +192,12 @@ export interface Nft {
   ruleCount(netns: NetnsRef, table: TableRef): Promise<number>;
   /** A number that is another after each transaction in the namespace, whoever commits it. */
   generation(netns: NetnsRef): Promise<number>;
+  /** The named counters of a table; none if it is not there. */
+  counters(netns: NetnsRef, table: TableRef): Promise<readonly NftCounter[]>;
+  /** The flows that one of the addresses began or answers, by one dump of each family that is among them. */
+  flows(netns: NetnsRef, addresses: readonly string[]): Promise<readonly Flow[]>;
+  /** Has the kernel forget flows: their next packet begins a new one. How many were still there. */
+  removeFlows(netns: NetnsRef, flows: readonly Flow[]): Promise<number>;
   /** Deletes the conntrack entries that one of the matches means, by one dump of each family; how many were deleted. */
   flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): Promise<number>;
 }

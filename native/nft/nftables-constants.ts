@@ -192,3 +192,17 @@ export const CTA_IP_V6_DST = 4;
 export const CTA_PROTO_NUM = 1;
 export const CTA_PROTO_SRC_PORT = 2;
 export const CTA_PROTO_DST_PORT = 3;
+
+// Named objects (enum nft_object_attributes, nft_objref_attributes, nft_counter_attributes)
+export const NFT_MSG_NEWOBJ = 18;
+export const NFT_MSG_GETOBJ = 19;
+export const NFT_MSG_DELOBJ = 20;
+export const NFTA_OBJ_TABLE = 1;
+export const NFTA_OBJ_NAME = 2;
+export const NFTA_OBJ_TYPE = 3;
+export const NFTA_OBJ_DATA = 4;
+export const NFT_OBJECT_COUNTER = 1;
+export const NFTA_OBJREF_IMM_TYPE = 1;
+export const NFTA_OBJREF_IMM_NAME = 2;
+export const NFTA_COUNTER_BYTES = 1;
+export const NFTA_COUNTER_PACKETS = 2;

@@ -6,6 +6,7 @@ import { loadFacts, prefixMask, splitReject, type PlainRule } from './loads.ts';
 import type {
   Family,
   NftChain,
+  NftCounter,
   NftElement,
   NftExpr,
   NftLoad,
@@ -23,7 +24,9 @@ import { renderValue, typeFacts, type ValueType } from './values.ts';
 export function renderTable(table: NftTable): string {
   const sets = table.sets.map((set) => renderSet(set, table.elements[set.name] ?? [])).sort();
   const chains = table.chains.map((chain) => renderChain(table.family, chain, chain.rules));
-  return [`table ${table.family} ${table.name} {`, [...sets, ...chains].join('\n\n'), '}'].join('\n');
+  const counters = (table.counters ?? []).map(renderCounter).sort();
+  const parts = [...counters, ...sets, ...chains].join('\n\n');
+  return [`table ${table.family} ${table.name} {`, parts, '}'].join('\n');
 }
 
 /** One change as an nft command; `replaceTable` as the table it makes. */
@@ -40,6 +43,10 @@ export function renderNftOp(op: NftOp): string {
       return `add ${setKind(op.set)} ${place(op.table)} ${op.set.name} { ${setBody(op.set).join('; ')}; }`;
     case 'removeSet':
       return `delete set ${place(op.table)} ${op.name}`;
+    case 'addCounter':
+      return `add counter ${place(op.table)} ${op.counter.name}`;
+    case 'removeCounter':
+      return `delete counter ${place(op.table)} ${op.name}`;
     case 'addChain': {
       const body = op.chain.hook === undefined ? '' : ` { ${renderHook(op.chain)} }`;
       return `add chain ${place(op.table)} ${op.chain.name}${body}`;
@@ -63,6 +70,9 @@ export function renderNftOp(op: NftOp): string {
       return unreachable(op);
   }
 }
+
+const renderCounter = ({ name, packets, bytes }: NftCounter): string =>
+  [`\tcounter ${name} {`, `\t\tpackets ${packets} bytes ${bytes}`, '\t}'].join('\n');
 
 const setKind = (set: NftSet): string => (set.dataTypes === undefined ? 'set' : 'map');
 
@@ -168,7 +178,7 @@ function renderExpression(family: Family, expr: NftExpr, rejectsTcp: boolean): s
       return `update @${expr.set} { ${renderKey(expr.key)}${data} }`;
     }
     case 'counter':
-      return 'counter';
+      return expr.name === undefined ? 'counter' : `counter name "${expr.name}"`;
     case 'reject':
       return rejectsTcp ? 'reject with tcp reset' : rejectText[family];
     case 'verdict':
@@ -191,6 +201,10 @@ function renderMatch(expr: Extract<NftExpr, { readonly expr: 'match' }>): string
   const not = expr.op === '!=' ? '!= ' : '';
   if (expr.mask === undefined) return `${renderLoad(expr.left)} ${not}${right}`;
   const op = expr.op === '!=' ? '!=' : '==';
+  if (typeFacts[type].isBitmask === true) {
+    const bits = renderValue(type, expr.mask).replaceAll(',', ' | ');
+    return `${renderLoad(expr.left)} & (${bits}) ${op} ${right}`;
+  }
   return `${renderLoad(expr.left)} and ${renderValue(type, expr.mask)} ${op} ${right}`;
 }
 

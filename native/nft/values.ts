@@ -5,7 +5,7 @@ import { addressBytes, cidrOf } from '#native/netlink/address.ts';
 import type { NftType, NftValue } from './nft.ts';
 
 /** The port's types and those that only a load has. */
-export type ValueType = Exclude<NftType, 'verdict'> | 'ct_state' | 'ct_status' | 'fib_addrtype';
+export type ValueType = Exclude<NftType, 'verdict'> | 'ct_state' | 'ct_status' | 'fib_addrtype' | 'tcp_flag';
 
 interface TypeFacts {
   readonly bytes: number;
@@ -27,6 +27,8 @@ const protocols = { icmp: 1, tcp: 6, udp: 17, 'ipv6-icmp': 58, sctp: 132 };
 const ctStates = { invalid: 1, established: 2, related: 4, new: 8, untracked: 64 };
 /** IPS_* of linux/netfilter/nf_conntrack_common.h */
 const ctStatuses = { expected: 1, 'seen-reply': 2, assured: 4, confirmed: 8, snat: 16, dnat: 32, dying: 512 };
+/** RFC 9293 section 3.1 */
+const tcpFlags = { fin: 1, syn: 2, rst: 4, psh: 8, ack: 16, urg: 32, ecn: 64, cwr: 128 };
 /** RTN_* of linux/rtnetlink.h */
 const addressTypes = {
   unicast: 1,
@@ -43,6 +45,7 @@ export const typeFacts: Readonly<Record<ValueType, TypeFacts>> = {
   ipv6_addr: { bytes: 16, nftId: 8, nftName: 'ipv6_addr' },
   inet_proto: { bytes: 1, nftId: 12, nftName: 'inet_proto', names: protocols },
   inet_service: { bytes: 2, nftId: 13, nftName: 'inet_service' },
+  tcp_flag: { bytes: 1, nftId: 15, nftName: 'tcp_flag', names: tcpFlags, isBitmask: true },
   mark: { bytes: 4, nftId: 19, nftName: 'mark', isHostOrder: true },
   // nft cannot declare a set of a plain integer without naming the expression; mark is the same four bytes.
   integer: { bytes: 4, nftId: 19, nftName: 'mark', isHostOrder: true },
@@ -85,6 +88,7 @@ export function writeValue(type: ValueType, value: NftValue, target: Buffer, off
       target.writeUInt16BE(numberOf(type, value), offset);
       return;
     case 'inet_proto':
+    case 'tcp_flag':
       target[offset] = numberOf(type, value);
       return;
     default:

@@ -27,7 +27,7 @@ export function proveProc(
       expect(handle?.isRunning()).toBe(true);
       expect(handle?.signal(0)).toBe(true);
       expect(handle?.signal(15)).toBe(true);
-      await handle?.ended(AbortSignal.timeout(5_000));
+      await handle?.ended(AbortSignal.timeout(150_000));
       expect(handle?.isRunning()).toBe(false);
     });
 

@@ -177,6 +177,11 @@ export function unlinkAt(directory: number, name: Uint8Array, kind: 'file' | 'di
   checked(libc.unlinkat(directory, cString(name), flags), () => `remove ${show(name)}`);
 }
 
+/** unlinkat(2) of a directory; whether it went: of one that did not the reason is not told, for which an error would be made. */
+export function isRemovedAt(directory: number, name: Uint8Array): boolean {
+  return libc.unlinkat(directory, cString(name), AT_REMOVEDIR) === 0;
+}
+
 /** fchownat(2), of a link itself. */
 export function chownAt(
   directory: number,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import * as constants from './constants.ts';
 import { askHeaders, type HeaderQuestion, ourValues } from './header-check.ts';
 import { direntLayout, openHowLayout, statxLayout } from './at.ts';
+import { sockaddrIn6Layout, sockaddrInLayout } from './inet-socket.ts';
 import { siginfoLayout } from './process.ts';
 import { sockaddrNlLayout } from './socket.ts';
 
@@ -18,6 +19,7 @@ const question: HeaderQuestion = {
     'sys/prctl.h',
     'sys/ioctl.h',
     'sys/syscall.h',
+    'netinet/in.h',
     'linux/netlink.h',
     'linux/stat.h',
     'dirent.h',
@@ -30,6 +32,8 @@ const question: HeaderQuestion = {
   structs: {
     siginfo_t: siginfoLayout,
     'struct sockaddr_nl': sockaddrNlLayout,
+    'struct sockaddr_in': sockaddrInLayout,
+    'struct sockaddr_in6': sockaddrIn6Layout,
     'struct open_how': openHowLayout,
     'struct statx': statxLayout,
     'struct dirent64': direntLayout,

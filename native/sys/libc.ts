@@ -55,6 +55,9 @@ export const send: (fd: number, data: Bytes, length: number, flags: number) => n
 export const recv: (fd: number, data: Bytes, length: number, flags: number) => number = bind(
   'long recv(int fd, void *data, size_t length, int flags)',
 );
+/** getsockopt(2); `length` holds the bytes of `value`, and those written, as socklen_t. */
+export const getsockopt: (fd: number, level: number, name: number, value: Bytes, length: Bytes) => number =
+  bind('int getsockopt(int fd, int level, int name, void *value, void *length)');
 /** setsockopt(2) */
 export const setsockopt: (fd: number, level: number, name: number, value: Bytes, length: number) => number =
   bind('int setsockopt(int fd, int level, int name, const void *value, uint length)');
@@ -121,6 +124,10 @@ export const statfs: (path: string, buffer: Bytes) => number = bind(
 /** ioctl(2) with a pointer argument */
 export const ioctl: (fd: number, request: number, argument: Bytes) => number = bind(
   'int ioctl(int fd, ulong request, void *argument)',
+);
+/** ioctl(2) with an integer argument */
+export const ioctlValue: (fd: number, request: number, argument: number) => number = bind(
+  'int ioctl(int fd, ulong request, ulong argument)',
 );
 /** prctl(2) */
 export const prctl: (option: number, a: number, b: number, c: number, d: number) => number = bind(

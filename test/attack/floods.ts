@@ -16,6 +16,8 @@ import {
 /** One attack: floods until `untilMs`; what it holds open is closed by then. The pod `victim` writes without end. */
 export interface Flood {
   readonly name: string;
+  /** How long it takes at least to show in memory what it would do; `PODWRIGHT_ATTACK_SECONDS` may say more. */
+  readonly secondsMin?: number;
   readonly run: (access: Access, untilMs: number) => Promise<void>;
 }
 
@@ -175,7 +177,7 @@ function pouring(headers: () => readonly string[], chunk: Buffer): Flood['run'] 
 export const floods: readonly Flood[] = [
   { name: 'SPDY pings', run: pouring(() => spdyHeaders, spdyPings) },
   { name: 'WebSocket pings', run: pouring(webSocketHeaders, webSocketPing) },
-  { name: 'output of exec by WebSocket', run: upgrades(exec(['yes']), webSocketHeaders, 5) },
+  { name: 'output of exec by WebSocket', secondsMin: 3, run: upgrades(exec(['yes']), webSocketHeaders, 5) },
   {
     name: 'attach by many',
     run: upgrades(`${pods}/victim/attach?stdout=true`, webSocketHeaders, 20),
@@ -189,7 +191,7 @@ export const floods: readonly Flood[] = [
         return socket;
       }),
   },
-  { name: 'watches', run: deafWatches },
+  { name: 'watches', secondsMin: 3, run: deafWatches },
   {
     name: 'HTTP/2 pings',
     run: http2Flood(Buffer.concat(many(4000).map(() => http2Frame(6, 0, 0, Buffer.alloc(8))))),
@@ -208,7 +210,7 @@ export const floods: readonly Flood[] = [
     ),
   },
   { name: 'HTTP/2 rapid reset', run: rapidReset },
-  { name: 'HTTP/2 closed windows', run: closedWindows },
-  { name: 'heads without end', run: slowHeads },
+  { name: 'HTTP/2 closed windows', secondsMin: 3, run: closedWindows },
+  { name: 'heads without end', secondsMin: 3, run: slowHeads },
   ...Object.entries(faulty).map(([name, request]) => ({ name: `faults: ${name}`, run: postFaults(request) })),
 ];

@@ -24,7 +24,7 @@ describe.skipIf(process.getuid?.() !== 0)('the host’s inodes (needs root and b
     const logPath = join(pod.directory, 'log');
     const launched = { ...container, args: ['/bin/sh', '-c', script] };
     const { pid } = await pod.supervisor.launch('c', launched, { ...quiet, logPath });
-    await expect.poll(() => readFileSync(logPath, 'utf8'), { timeout: 20_000 }).toContain('F end');
+    await expect.poll(() => readFileSync(logPath, 'utf8'), { timeout: 60_000 }).toContain('F end');
     const first = readFileSync(logPath, 'utf8').replaceAll(/^\S+ std\w+ F /gm, '');
     const second = await pod.exec(execOf(container, pid, listing));
     for (const listed of [first, second.stdout]) {

@@ -194,9 +194,45 @@ async function routersBelieved(cluster: TestCluster): Promise<readonly string[]>
   const inNode = async (command: string): Promise<string> =>
     (await run(['nsenter', `--target=${node?.pid}`, '--net', 'sh', '-c', command])).stdout.trim();
   const routes = await inNode('ip -6 route show default');
-  const localnet = await inNode('grep -l 1 /proc/sys/net/ipv4/conf/*/route_localnet');
   return [
     ...(routes === '' ? [] : [`router: the node's packets go by a container: ${routes}`]),
-    ...(localnet === '' ? [] : [`router: the node's loopback is its neighbours': ${localnet}`]),
+    ...(await loopbackReached(cluster, inNode)),
+  ];
+}
+
+const loopbackPort = 29_127;
+const listenMs = 15_000;
+
+/** A host port of loopback has route_localnet set on the bridge; what a container sends to 127.0.0.1 by the wire the node still has not. */
+async function loopbackReached(
+  cluster: TestCluster,
+  inNode: (command: string) => Promise<string>,
+): Promise<readonly string[]> {
+  // Its own loopback out of the way, and the node as the router to it.
+  const send = `gateway=$(ip route | sed -n 's/^default via \\([0-9.]*\\).*/\\1/p'); ip address del 127.0.0.1/8 dev lo; ip route add 127.0.0.0/8 via $gateway; for i in 1 2 3 4 5 6; do echo reached | nc -u -w 1 127.0.0.1 ${loopbackPort}; done; echo sent; sleep 600`;
+  const server = `const s=require('dgram').createSocket('udp4');s.on('message',(t)=>{console.log(String(t));process.exit(0)});s.bind(${loopbackPort},'127.0.0.1');setTimeout(()=>process.exit(0),${listenMs})`;
+  const heard = inNode(`${process.execPath} -e "${server}"`);
+  const container = {
+    name: 'breaker',
+    image: 'podwright/demo:1',
+    command: ['sh', '-c', send],
+    ports: [{ containerPort: 8080, hostPort: 29_128, hostIP: '127.0.0.1' }],
+    securityContext: { capabilities: { add: ['NET_ADMIN', 'NET_RAW'] } },
+  };
+  await create(cluster, [
+    {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'localnet', labels: { lane: 'attack' } },
+      spec: { nodeName: 'node-1', terminationGracePeriodSeconds: 1, containers: [container] },
+    },
+  ]);
+  const reached = (await heard).includes('reached');
+  const log = await logOf(cluster, 'localnet');
+  const settings = await inNode('cat /proc/sys/net/ipv4/conf/*/route_localnet');
+  const isTried = settings.includes('1') && log.includes('sent');
+  return [
+    ...(isTried ? [] : [`loopback: nothing was tried: ${log.join(' ')}`]),
+    ...(reached ? ["loopback: a container reached the node's by the wire"] : []),
   ];
 }

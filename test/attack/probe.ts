@@ -1,26 +1,28 @@
-/** Asks for /livez on a connection of its own, in a thread of its own; what it found is in shared memory. */
+/** Asks for /livez on a connection of its own, in a thread of its own; what it found is in shared memory.
+ * Time is that of the server's processor: on a machine that does other things, too, an answer takes as long as those please. */
 import { Agent, get } from 'node:https';
-import { performance } from 'node:perf_hooks';
 import { workerData } from 'node:worker_threads';
+import { processorMs } from './processor-ms.ts';
 
 interface ProbeData {
   readonly url: string;
   readonly ca: string;
   readonly cert: string;
   readonly key: string;
-  /** Doubles: the slowest answer in milliseconds, the failures, when (by Date.now) that was asked which waits now. */
+  readonly pid: number;
+  /** Doubles: the most that the server did during an answer, in ms; the failures; what it had done when that was asked which waits now. */
   readonly told: SharedArrayBuffer;
 }
 
-const { url, ca, cert, key, told } = workerData as ProbeData;
+const { url, ca, cert, key, pid, told } = workerData as ProbeData;
 const agent = new Agent({ keepAlive: true, ca, cert, key });
 const figures = new Float64Array(told);
 
 function ask(): void {
-  const startMs = performance.now();
-  figures[2] = Date.now();
+  const startMs = processorMs(pid);
+  figures[2] = startMs;
   const end = (hasFailed: boolean): void => {
-    figures[0] = Math.max(figures[0] ?? 0, performance.now() - startMs);
+    figures[0] = Math.max(figures[0] ?? 0, processorMs(pid) - startMs);
     figures[2] = 0;
     if (hasFailed) figures[1] = (figures[1] ?? 0) + 1;
     setTimeout(ask, 20);

@@ -74,7 +74,7 @@ describe.skipIf(!canRun)('whoever may trace (needs root, busybox-static and gcc)
     await pod.run({ ...past, env: [...past.env, `SECRET=${secret}`], pidNamespace: attacker.pidNamespace });
     const logPath = join(pod.directory, 'attacker.log');
     const { pid } = await pod.supervisor.launch('attacker', attacker, { ...quiet, logPath });
-    await expect.poll(() => readFileSync(logPath, 'utf8'), { timeout: 20_000 }).toContain('ready');
+    await expect.poll(() => readFileSync(logPath, 'utf8'), { timeout: 60_000 }).toContain('ready');
     const state = { isOver: false };
     const over = pod.exitOf('attacker').then(() => (state.isOver = true));
     for (let round = 0; !state.isOver; round++) await victim(pid, round).catch(() => undefined);

@@ -22,13 +22,38 @@ export interface BenchServer extends AsyncDisposable {
 
 const readyTimeoutMs = 60_000;
 
-export async function startOurServer(directory: string): Promise<BenchServer> {
+export interface BenchServerOptions {
+  /** Every request is recorded, at level Metadata, in a file. */
+  readonly isAudited?: boolean;
+}
+
+/** The flags by which both servers record every request; the files are beside their directory, which is the server's own. */
+function auditFlags(directory: string, { isAudited = false }: BenchServerOptions): readonly string[] {
+  if (!isAudited) return [];
+  const policy = `${directory}-audit-policy.yaml`;
+  writeFileSync(policy, 'apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{ level: Metadata }]\n');
+  return [`--audit-policy-file=${policy}`, `--audit-log-path=${directory}-audit.log`];
+}
+
+export async function startOurServer(
+  directory: string,
+  options: BenchServerOptions = {},
+): Promise<BenchServer> {
   const port = await freePort();
   mkdirSync(directory, { recursive: true });
   const kubeconfig = join(directory, 'kubeconfig');
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', 'bin/podwright.ts', 'server'];
   const server = start(
-    [...command, '--data', directory, '--listen', `127.0.0.1:${port}`, '--advertise-address', '127.0.0.1'],
+    [
+      ...command,
+      '--data',
+      directory,
+      '--listen',
+      `127.0.0.1:${port}`,
+      '--advertise-address',
+      '127.0.0.1',
+      ...auditFlags(directory, options),
+    ],
     join(directory, 'server.log'), // A name that a server takes for its own.
   );
   await eventually('podwright server', () => existsSync(kubeconfig), [server]);
@@ -45,7 +70,7 @@ export function missingKube(): string | undefined {
   return findProgram('etcd') === undefined ? 'etcd not installed' : undefined;
 }
 
-export async function startKube(directory: string): Promise<BenchServer> {
+export async function startKube(directory: string, options: BenchServerOptions = {}): Promise<BenchServer> {
   mkdirSync(directory, { recursive: true });
   const [clientPort, peerPort, port] = [await freePort(), await freePort(), await freePort()];
   const etcdUrl = `http://127.0.0.1:${clientPort}`;
@@ -83,6 +108,7 @@ export async function startKube(directory: string): Promise<BenchServer> {
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-signing-key-file=${key}`,
       `--service-account-key-file=${key}`,
+      ...auditFlags(directory, options),
     ],
     join(directory, 'apiserver.log'),
   );

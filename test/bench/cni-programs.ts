@@ -1,16 +1,16 @@
-/** Debian's CNI plugins, called one after another as a runtime calls them: loopback, then bridge with host-local, then portmap. */
+/** CNI plugins as programs, Debian's or ours, called one after another as a runtime calls them: loopback, then bridge with host-local, then portmap. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { outputOf } from './oci-runtime.ts';
 
-const pluginDirectory = '/usr/lib/cni';
+export const debianPlugins = '/usr/lib/cni';
 
 /** Why the chain cannot be run here; undefined if it can. */
 export function missingPlugins(): string | undefined {
   const missing = ['loopback', 'bridge', 'host-local', 'portmap'].filter(
-    (name) => !existsSync(join(pluginDirectory, name)),
+    (name) => !existsSync(join(debianPlugins, name)),
   );
-  return missing.length === 0 ? undefined : `no ${missing.join(', ')} in ${pluginDirectory}`;
+  return missing.length === 0 ? undefined : `no ${missing.join(', ')} in ${debianPlugins}`;
 }
 
 export interface CniPrograms {
@@ -19,15 +19,23 @@ export interface CniPrograms {
 }
 
 /** No port is mapped, on either side: most pods map none. */
-export function createCniPrograms(leases: string): CniPrograms {
-  const network = { cniVersion: '1.0.0', name: 'peer' };
+export function createCniPrograms(
+  leases: string,
+  pluginDirectory: string = debianPlugins,
+  name: string = 'peer',
+): CniPrograms {
+  const network = { cniVersion: '1.0.0', name };
   const bridge = {
     ...network,
     type: 'bridge',
-    bridge: 'peer0',
+    bridge: `${name}0`,
     isDefaultGateway: true,
     hairpinMode: true,
-    ipam: { type: 'host-local', dataDir: leases, ranges: [[{ subnet: '10.245.0.0/16' }]] },
+    ipam: {
+      type: 'host-local',
+      dataDir: leases,
+      ranges: [[{ subnet: name === 'peer' ? '10.245.0.0/16' : '10.246.0.0/16' }]],
+    },
   };
   const call = (
     command: 'ADD' | 'DEL',

@@ -8,6 +8,8 @@ export interface Access {
   readonly clientCertPem?: string | undefined;
   readonly clientKeyPem?: string | undefined;
   readonly token?: string | undefined;
+  /** Of every request, besides. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface H2Client extends AsyncDisposable {
@@ -32,6 +34,7 @@ export async function openClient(access: Access): Promise<H2Client> {
   const common = {
     accept: 'application/json',
     'content-type': 'application/json',
+    ...access.headers,
     ...(access.token === undefined ? {} : { authorization: `Bearer ${access.token}` }),
   };
   return {

@@ -12,17 +12,37 @@ import { parseArgs } from 'node:util';
 import { machineFacts } from './machine.ts';
 import type { Measurement, Row, Scale } from './row.ts';
 import { api } from './rows/api.ts';
+import { apiAccess } from './rows/api-access.ts';
 import { exec } from './rows/exec.ts';
+import { fair } from './rows/fair.ts';
 import { launch } from './rows/launch.ts';
 import { memory } from './rows/memory.ts';
+import { owners } from './rows/owners.ts';
+import { cniProgramRow } from './rows/cni-programs.ts';
 import { podNetwork } from './rows/pod-network.ts';
 import { podRunning } from './rows/pod-running.ts';
+import { policies } from './rows/policies.ts';
 import { services } from './rows/services.ts';
 import { up } from './rows/up.ts';
 import { wholePod } from './rows/whole-pod.ts';
 import { isKept, renderTable } from './table.ts';
 
-const rows: readonly Row[] = [launch, exec, podNetwork, wholePod, services, podRunning, up, memory, api];
+const rows: readonly Row[] = [
+  launch,
+  exec,
+  podNetwork,
+  cniProgramRow,
+  wholePod,
+  services,
+  policies,
+  podRunning,
+  up,
+  memory,
+  api,
+  apiAccess,
+  owners,
+  fair,
+];
 
 /** A row that takes longer hangs. */
 const rowTimeoutMs = 240_000;

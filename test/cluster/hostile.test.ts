@@ -79,10 +79,10 @@ describe.skipIf(!canTestClusters())('hostile pods (needs root, kubectl, ip and n
     await cluster.must('create -f -', {
       input: JSON.stringify(podOf('first', { container: port({ hostPort: 8000 }) })),
     });
-    await cluster.must('wait --for=condition=Ready pod/first --timeout=60s');
+    await cluster.must('wait --for=condition=Ready pod/first --timeout=120s');
     await cluster.must('delete pod first --grace-period=1');
     await eventually('it has gone', async () => (await count()).includes('pods 0\nnetns 0\n'));
-  }, 120_000);
+  }, 180_000);
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();
   });
@@ -110,7 +110,7 @@ describe.skipIf(!canTestClusters())('hostile pods (needs root, kubectl, ip and n
           const lines = (await cluster.must('get pods --no-headers')).trim().split('\n');
           return lines.every((line) => !/\s(ContainerCreating)\s/.test(line) || line.startsWith('no-'));
         },
-        60_000,
+        180_000,
       );
       expect(existsSync('/tmp/podwright-hostile')).toBe(false);
       const names = Object.keys(pods).join(' ');
@@ -118,12 +118,12 @@ describe.skipIf(!canTestClusters())('hostile pods (needs root, kubectl, ip and n
       await eventually(
         'none is left',
         async () => (await cluster.must('get pods --no-headers')).trim() === '',
-        60_000,
+        180_000,
       );
       await eventually('nothing is left', async () => (await count()) === before, 60_000).catch(async () => {
         expect(await count()).toBe(before);
       });
     },
-    200_000,
+    600_000,
   );
 });

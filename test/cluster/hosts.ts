@@ -19,7 +19,7 @@ import { eventually, findKubectl, run, words, type CommandResult, type RunOption
 export const outsideIp = '203.0.113.7';
 export const nodeIpOutside = '198.51.100.1';
 export const serverIp = '192.0.2.1';
-const nodeIp = '192.0.2.11';
+export const nodeIp = '192.0.2.11';
 
 type HostName = 'server' | 'node' | 'outside';
 
@@ -34,6 +34,8 @@ export interface TestHosts extends AsyncDisposable {
   stopAgent(signal?: NodeJS.Signals): Promise<void>;
   /** What `uninstall agent` does once the unit is stopped. */
   endNode(): Promise<CommandResult>;
+  /** A program that stays, in the namespaces of a host; what it says goes to a file in the directory. Killed at the end. */
+  spawn(host: HostName, command: readonly string[], log: string): ChildProcess;
   /** Runs a command in the namespaces of a host. */
   inHost(host: HostName, command: readonly string[], options?: RunOptions): Promise<CommandResult>;
   /** Throws with stderr when it fails; gives stdout. */
@@ -53,7 +55,7 @@ exec sleep infinity
 `;
 
 /** Answers every question about an A record with its own address, and every request with who asked. */
-const outsideScript = `
+export const outsideScript = `
 const dns = require('node:dgram').createSocket('udp4');
 dns.on('message', (query, from) => {
   const end = query.indexOf(0, 12) + 5;
@@ -120,12 +122,17 @@ export async function startHosts(): Promise<TestHosts> {
     const { code, stderr } = await endNode();
     if (code !== 0) throw new Error(`end the node: ${stderr}`);
   });
-  const programs = createPrograms({ directory, inside, undo: undo.use(new AsyncDisposableStack()) });
+  const running = undo.use(new AsyncDisposableStack());
+  const programs = createPrograms({ directory, inside, undo: running });
   const owned = undo.move();
   return {
     directory,
     resolvConf,
     inHost,
+    spawn: (host, command, log) => {
+      const file = openSync(join(directory, log), 'a');
+      return start(inside(host, command), running, { stdio: ['ignore', file, file, 'ignore'] });
+    },
     endNode,
     startServer: (more = []) =>
       programs.start('server', [
@@ -197,7 +204,7 @@ function createPrograms({ directory, inside, undo }: ProgramsInput): Programs {
 
 interface StartOptions {
   readonly environment?: Readonly<Record<string, string>>;
-  readonly stdio?: readonly ['ignore', number, number, number];
+  readonly stdio?: readonly ['ignore', number, number, number | 'ignore'];
 }
 
 /** nsenter executes what it is given, so the child is the program itself. */

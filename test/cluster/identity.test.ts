@@ -35,7 +35,7 @@ describe.skipIf(!canRun)('a store that is not what it was (needs kubectl)', () =
     await cluster.must(
       `run stays --image=${image} -- sh -c "while true; do sleep 3600; echo ${marker}; done"`,
     );
-    await cluster.must('wait --for=condition=Ready pod/stays --timeout=30s');
+    await cluster.must('wait --for=condition=Ready pod/stays --timeout=120s');
   });
   afterAll(async () => {
     await cluster?.[Symbol.asyncDispose]();

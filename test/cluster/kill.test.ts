@@ -72,7 +72,7 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
 
   it('of the agent while it removes pods: the next one goes on with it', async () => {
     await cluster.must(`create deployment many --image=${image} --replicas=12`);
-    await cluster.must('rollout status deployment many --timeout=60s');
+    await cluster.must('rollout status deployment many --timeout=120s');
     const uids = (await cluster.must('get pods -l app=many -o jsonpath={.items[*].metadata.uid}')).split(' ');
     expect(uids.length).toBe(12);
     await cluster.must('delete deployment many --cascade=foreground --wait=false');
@@ -98,7 +98,7 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
       },
     });
     await cluster.must('apply -f -', { input: manifest });
-    await cluster.must('wait --for=condition=Ready pod/pair --timeout=30s');
+    await cluster.must('wait --for=condition=Ready pod/pair --timeout=120s');
     const uid = await cluster.must('get pod pair -o jsonpath={.metadata.uid}');
     const containers = pidsOf(/^sleep 3600/);
     const [supervisor] = pidsOf(new RegExp(`${uid}`)).filter((pid) => !containers.includes(pid));
@@ -112,7 +112,7 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
         (await cluster.must('get pod pair -o jsonpath={.status.containerStatuses[*].restartCount}')) ===
         '1 1',
     );
-    await cluster.must('wait --for=condition=Ready pod/pair --timeout=30s');
+    await cluster.must('wait --for=condition=Ready pod/pair --timeout=120s');
     const events = await eventually('the event', async () => {
       const told = await cluster.must('get events --field-selector involvedObject.name=pair');
       return told.includes('SandboxChanged') && told;
@@ -143,13 +143,13 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
     expect(acknowledged.length).toBeGreaterThan(20);
     // Controllers and the agent go on from where they were.
     await cluster.must(`create deployment after --image=${image}`);
-    await cluster.must('rollout status deployment after --timeout=30s');
+    await cluster.must('rollout status deployment after --timeout=120s');
     await cluster.must('delete deployment after');
   });
 
   it('of what stands in the hosts for their namespaces, and of what runs there: it is started again, its pods go on', async () => {
     await cluster.must(`run stays --image=${image} -- sleep 3600`);
-    await cluster.must('wait --for=condition=Ready pod/stays --timeout=30s');
+    await cluster.must('wait --for=condition=Ready pod/stays --timeout=120s');
     const killed = [agent(), server()];
     for (const { pid } of (await cluster.state()).hosts) process.kill(pid, 'SIGKILL');
     for (const pid of killed) process.kill(pid, 'SIGKILL');
@@ -160,7 +160,7 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
     );
     await eventually('an answer', async () => (await cluster.kubectl('get --raw /readyz')).code === 0);
     await cluster.must(`run later --image=${image} -- sleep 3600`);
-    await cluster.must('wait --for=condition=Ready pod/later --timeout=60s');
+    await cluster.must('wait --for=condition=Ready pod/later --timeout=120s');
     expect(await cluster.must('get pod stays -o jsonpath={.status.containerStatuses[0].restartCount}')).toBe(
       '0',
     );
@@ -172,7 +172,7 @@ describe.skipIf(!canRun)('kill -9 (needs kubectl)', () => {
     const { repositoryRoot } = await import('#bin/paths.ts');
     const lost = await startCluster();
     await lost.must(`run stays --image=${image} -- sleep 3600`);
-    await lost.must('wait --for=condition=Ready pod/stays --timeout=30s');
+    await lost.must('wait --for=condition=Ready pod/stays --timeout=120s');
     const { hosts, pid } = await lost.state();
     process.kill(pid, 'SIGKILL');
     const down = await run([`${repositoryRoot}/podwright`, 'down', '--purge', '--data', lost.dataDir]);

@@ -74,7 +74,7 @@ describe.skipIf(!canRun)('kubectl against podwright up --nodes 2 (needs kubectl)
       await must(`create deployment web --image=${image}`);
       await must('scale deployment web --replicas=4');
       await eventually('four pods', async () => (await readyPods('app=web')).length === 4);
-      await must('rollout status deployment web --timeout=30s');
+      await must('rollout status deployment web --timeout=120s');
       const wide = await must('get pods -l app=web -o wide --no-headers');
       expect(new Set(wide.match(/node-\d/g))).toEqual(new Set(['node-1', 'node-2']));
     });

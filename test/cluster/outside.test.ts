@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canTestClusters, eventually } from './cluster.ts';
-import { nodeIpOutside, outsideIp, serverIp, startHosts, type TestHosts } from './hosts.ts';
+import { nodeIp, nodeIpOutside, outsideIp, serverIp, startHosts, type TestHosts } from './hosts.ts';
 
 const canTest = canTestClusters();
 
@@ -39,6 +39,22 @@ describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', { t
     const command = `nc -w 5 ${serverIp} 6443 < /dev/null && echo open`;
     expect(await inPod('cluster', command)).toContain('open');
     expect(await inPod('cluster', command.replace(`${serverIp} 6443`, '10.96.0.1 443'))).toContain('open');
+  });
+
+  test('names that the cluster is told are known, and how often its DNS was asked', async () => {
+    const metadata = { name: 'kube-dns', namespace: 'kube-system' };
+    const data = { hosts: '203.0.113.99 registry.corp' };
+    await hosts.kubectl('create -f -', {
+      input: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data }),
+    });
+    await eventually('the name', async () =>
+      (await inPod('cluster', 'nslookup registry.corp.')).includes('203.0.113.99'),
+    );
+    const metrics = await inPod(
+      'cluster',
+      `printf "GET /metrics HTTP/1.0\\r\\n\\r\\n" | nc -w 5 ${nodeIp} 9153`,
+    );
+    expect(metrics).toMatch(/coredns_dns_requests_total\{.*type="A"\} [1-9]/);
   });
 
   test('new resolvers of the host are followed, by pods that run and by those to come', async () => {
@@ -93,7 +109,7 @@ describe.skipIf(!canTest)('a node by itself (needs root, kubectl, ip, nft)', { t
     await eventually(
       'no log',
       async () => !(await look('ls pods; ls containers')).includes('writer'),
-      90_000,
+      120_000,
     );
   });
 

@@ -23,7 +23,7 @@ describe.skipIf(!canRun)('Services on podwright up --nodes 2 (needs kubectl)', (
 
   /** Status and body of a GET from the server's host, which is no node; status 0: no connection, or no answer. */
   const get = async (url: string): Promise<{ readonly status: number; readonly body: string }> => {
-    const script = `fetch(${JSON.stringify(url)}, { signal: AbortSignal.timeout(2000) })
+    const script = `fetch(${JSON.stringify(url)}, { signal: AbortSignal.timeout(10_000) })
       .then(async (r) => ({ status: r.status, body: await r.text() }), () => ({ status: 0, body: '' }))
       .then((answer) => { console.log(JSON.stringify(answer)); process.exit(); })`;
     const { stdout } = await cluster.inHost('server', [process.execPath, '-e', script]);
@@ -37,7 +37,7 @@ describe.skipIf(!canRun)('Services on podwright up --nodes 2 (needs kubectl)', (
     await cluster.must('label node node-1 topology.kubernetes.io/zone=a');
     await cluster.must('label node node-2 topology.kubernetes.io/zone=b');
     await cluster.must(`create deployment web --image=${image} --replicas=4`);
-    await cluster.must('rollout status deployment web --timeout=60s');
+    await cluster.must('rollout status deployment web --timeout=120s');
   });
 
   afterAll(() => cluster?.[Symbol.asyncDispose]());
@@ -80,8 +80,9 @@ describe.skipIf(!canRun)('Services on podwright up --nodes 2 (needs kubectl)', (
 
   it('prefers endpoints of its zone where trafficDistribution says so', async () => {
     await cluster.must('scale deployment web --replicas=0');
+    await eventually('no pods', async () => (await cluster.must('get pods -l app=web -o name')) === '');
     await cluster.must('scale deployment web --replicas=4');
-    await cluster.must('rollout status deployment web --timeout=60s');
+    await cluster.must('rollout status deployment web --timeout=120s');
     await apply({ type: 'ClusterIP', trafficDistribution: 'PreferSameZone' });
     const address = await cluster.must('get service web -o jsonpath={.spec.clusterIP}');
     const map = async (host: string): Promise<ReadonlySet<string>> => {

@@ -29,7 +29,7 @@ describe.skipIf(!canRun)('workloads of podwright up (needs kubectl)', () => {
   it('a Job fails at the exit code that its podFailurePolicy names', async () => {
     const rules = [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [42] } }];
     await makeJob('failing', 'exit 42', { podFailurePolicy: { rules } });
-    await cluster.must('wait job/failing --for=condition=Failed --timeout=60s');
+    await cluster.must('wait job/failing --for=condition=Failed --timeout=120s');
     expect(await reasonOf('failing', 'Failed')).toBe('PodFailurePolicy');
   });
 
@@ -37,7 +37,7 @@ describe.skipIf(!canRun)('workloads of podwright up (needs kubectl)', () => {
     const script = 'test $JOB_COMPLETION_INDEX = 1 || sleep 3600';
     const spec = { completions: 2, parallelism: 2, completionMode: 'Indexed' };
     await makeJob('leading', script, { ...spec, successPolicy: { rules: [{ succeededIndexes: '1' }] } });
-    await cluster.must('wait job/leading --for=condition=Complete --timeout=60s');
+    await cluster.must('wait job/leading --for=condition=Complete --timeout=120s');
     expect(await reasonOf('leading', 'Complete')).toBe('SuccessPolicy');
     const left = await cluster.must('get pods -l job-name=leading -o jsonpath={.items[*].status.phase}');
     expect(left).toBe('Succeeded');
@@ -68,7 +68,7 @@ describe.skipIf(!canRun)('workloads of podwright up (needs kubectl)', () => {
     await eventually('a successful run', async () => (await succeeded()) !== '');
     await cluster.must('patch cronjob tick -p {"spec":{"suspend":true}}');
     await cluster.must('create job manual --from=cronjob/tick');
-    await cluster.must('wait job/manual --for=condition=Complete --timeout=60s');
+    await cluster.must('wait job/manual --for=condition=Complete --timeout=120s');
     await cluster.must('delete cronjob tick');
     await eventually(
       'its Jobs to go',
@@ -85,7 +85,7 @@ describe.skipIf(!canRun)('workloads of podwright up (needs kubectl)', () => {
     const refused = await cluster.kubectl('drain node-1 --timeout=1s');
     expect(refused.stderr).toContain("Cannot evict pod as it would violate the pod's disruption budget.");
     await cluster.must('patch pdb guarded -p {"spec":{"maxUnavailable":1}}');
-    await cluster.must('drain node-1 --timeout=60s');
+    await cluster.must('drain node-1 --timeout=120s');
     await eventually('no healthy pod', async () => (await status('currentHealthy')) === '0');
     await cluster.must('uncordon node-1');
   });

@@ -50,7 +50,8 @@ async function main(): Promise<void> {
   const programs = await unpack();
   const images = await makeImages(programs);
   const report = mkdtempSync(join(tmpdir(), 'podwright-conformance-'));
-  await using cluster = await startCluster({ nodes: 2 });
+  const { CONFORMANCE_IP_FAMILY: family = 'ipv4' } = process.env; // ipv4 or dual.
+  await using cluster = await startCluster({ nodes: 2, more: ['--ip-family', family] });
 
   console.log('importing images');
   await must([join(repositoryRoot, 'podwright'), 'image', 'import', '--data', cluster.dataDir, ...images]);

@@ -32,7 +32,7 @@ const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'p
 const node = join(root, 'node');
 const layout = join(root, 'layout');
 const outside = join(root, 'outside');
-const deadlineMs = 10_000;
+const deadlineMs = 60_000;
 /** Of a line for a person. */
 const messageLengthMax = 4096;
 const told = new Map<string, number>();

@@ -28,7 +28,7 @@ export function fuzz<T>(name: string, { arbitrary, check, seconds = secondsOfSho
   registered++;
   const asked = numberOf('PODWRIGHT_FUZZ_SECONDS');
   // Longer than any share of it can be: how many there are is known only when they run.
-  const timeout = (asked ?? seconds) * 1000 + 60_000;
+  const timeout = (asked ?? seconds) * 1000 + 180_000;
   test(`fuzz: ${name}`, { timeout }, async () => {
     const ownSeconds = asked === undefined ? seconds : asked / registered;
     const seed = numberOf('PODWRIGHT_FUZZ_SEED') ?? randomInt(0x7fff_ffff);

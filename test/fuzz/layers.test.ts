@@ -31,7 +31,7 @@ import { layerStream } from './tar-stream.fixture.ts';
 const root = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'podwright-fuzz-'));
 const outside = join(root, 'outside');
 const limits = { entriesMax: 50, bytesMax: 1_000_000 };
-const deadlineMs = 20_000;
+const deadlineMs = 60_000;
 const told = new Map<string, number>();
 
 beforeAll(() => {

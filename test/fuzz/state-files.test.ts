@@ -194,7 +194,7 @@ fuzz('leases of host-local', {
     const directory = join(root, 'leases');
     rmSync(directory, { recursive: true, force: true });
     const store = createDiskStore(directory);
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(150_000);
     const owner = (id: string) => ({ containerID: id, ifname: 'eth0' });
     const ipOf = (text: string) => parseIp(text) ?? expect.fail(text);
     const addresses = ['10.0.0.2', '10.0.0.3', '10.0.0.4'];

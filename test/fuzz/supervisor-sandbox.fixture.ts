@@ -32,7 +32,7 @@ const firstUser = 1_879_048_192;
 const userCount = 65_536;
 const processesMax = 200;
 const fileBytesMax = 16 * 1024 * 1024;
-const startMs = 20_000;
+const startMs = 60_000;
 
 /** Why there can be no sandbox; undefined where there can. */
 export function sandboxRefusal(): string | undefined {
@@ -233,7 +233,7 @@ export interface Client extends Disposable {
   ended(): Promise<void>;
 }
 
-const answerMs = 10_000;
+const answerMs = 60_000;
 
 export function connectClient(path: string): Client {
   const socket = connect(path);

@@ -31,7 +31,7 @@ const sanitized = refusal === undefined ? await buildSanitized(join(root, 'built
 const plain = refusal === undefined ? await ensureSupervisor() : '';
 /** Cases before it is started anew: what is found must not be hidden by what is left of others. */
 const casesMax = 300;
-const quietMs = 10_000;
+const quietMs = 60_000;
 
 const open: Sandbox[] = [];
 afterAll(async () => {

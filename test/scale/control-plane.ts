@@ -3,9 +3,10 @@ import { silentLogger } from '#base/log.ts';
 import { watchPresence } from '#base/presence.ts';
 import { createApiClient } from '#client/api-client.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
-import { createInformers, type Informers } from '#client/informers.ts';
+import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import type { TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { inParallel, linesIn, openWatch, startLoaded } from './api-load.ts';
@@ -15,10 +16,14 @@ const [clock, logger] = [systemClock, silentLogger];
 /** A server with scheduler and controllers in its process, as `podwright server` runs them. */
 export async function startControlPlane(stack: AsyncDisposableStack, namespace: string): Promise<TestServer> {
   const test = stack.use(await startLoaded(namespace));
-  const informers = informersOf(stack, test);
+  const clients = createOwnClients(test.server);
+  const client = clients.controllerManager;
+  const informers = stack.use(createInformers({ client, clock, logger, transform: withoutManagedFields }));
   const { caCertPem: rootCaPem, mayHold } = test.server;
-  stack.use(startControllers({ informers, clock, logger, clusterCidr: '10.0.0.0/8', rootCaPem, mayHold }));
-  stack.use(startScheduler({ informers, clock, logger }));
+  const shared = { informers, clock, logger };
+  const clientAs = clients.controller;
+  stack.use(startControllers({ ...shared, clientAs, clusterCidrs: ['10.0.0.0/8'], rootCaPem, mayHold }));
+  stack.use(startScheduler({ ...shared, client: clients.scheduler }));
   return test;
 }
 

@@ -12,18 +12,22 @@ import { parseArgs } from 'node:util';
 import type { Cost, ScaleRow, SizedCost } from './row.ts';
 import { binds } from './rows/binds.ts';
 import { daemonSet } from './rows/daemon-set.ts';
+import { definitions } from './rows/definitions.ts';
 import { deleteCollection } from './rows/delete-collection.ts';
 import { deployment } from './rows/deployment.ts';
 import { hostLocal } from './rows/host-local.ts';
+import { nodesUp } from './rows/nodes-up.ts';
 import { nodeWrites } from './rows/node-writes.ts';
 import { eventDelivery } from './rows/event-delivery.ts';
 import { foreground } from './rows/foreground.ts';
 import { givenBack } from './rows/given-back.ts';
 import { listByField } from './rows/list-by-field.ts';
 import { listByLabel } from './rows/list-by-label.ts';
+import { mixedLoad } from './rows/mixed-load.ts';
 import { namespaceWatches } from './rows/namespace-watches.ts';
 import { namespaces } from './rows/namespaces.ts';
 import { nodeWatches } from './rows/node-watches.ts';
+import { ownerLooks } from './rows/owner-looks.ts';
 import { podCidrs } from './rows/pod-cidrs.ts';
 import { waitingPods } from './rows/waiting-pods.ts';
 import { renderRow } from './table.ts';
@@ -37,15 +41,19 @@ export const rows: readonly ScaleRow[] = [
   eventDelivery,
   deployment,
   daemonSet,
+  ...ownerLooks,
   binds,
   waitingPods,
   podCidrs,
   namespaces,
   foreground,
   deleteCollection,
+  definitions,
   givenBack,
+  mixedLoad,
   hostLocal,
   nodeWrites,
+  nodesUp,
 ];
 
 /** A size that takes longer hangs. */

@@ -35,7 +35,7 @@ async function open(connect: (server: ApiServer, directory: string) => Transport
   await client.create(namespaces, { metadata: { name: namespace } });
   await client.create(serviceAccounts, { metadata: { name: 'default', namespace } });
   const owned = stack.move();
-  return { client, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { client, applies: true, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 describeApiClient('real server, over TLS', () =>

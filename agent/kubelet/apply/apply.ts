@@ -8,6 +8,7 @@ import { removeTree } from '#native/fs/remove-tree.ts';
 import type { Action, ActionOf, VolumesToMount } from '#agent/kubelet/render/action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
+import { removeLinksOfPod } from './log-links.ts';
 import { startHook } from './post-start.ts';
 import { pullImage } from './pull-image.ts';
 import { resizePod } from './resize-pod.ts';
@@ -69,6 +70,7 @@ async function applyWhole(
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
       await removeTree(action.logs);
+      await removeLinksOfPod(action.logs);
       await ports.runtime.removePod(uid, signal);
       return { kind: 'podRemoved' };
     case 'deleteObject':

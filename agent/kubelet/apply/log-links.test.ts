@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, readFile, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { linkKnownLogs, linkLog, removeDeadLogLinks, renderLogLink } from './log-links.ts';
+import { linkKnownLogs, linkLog, removeDeadLogLinks, removeLinksOfPod, renderLogLink } from './log-links.ts';
 
 let root = '';
 let logs = '';
@@ -45,6 +45,31 @@ describe('links to logs of containers', () => {
     const containers = [{ ...run, logPath: path }, elsewhere, { ...run, id: 'n', logPath: undefined }];
     await linkKnownLogs(logs, [{ ...observation, containers }]);
     expect(await links()).toEqual([`web_default_main-${id}.log`]);
+  });
+
+  it('of a pod go with the pod, and no others', async () => {
+    await removeLinksOfPod(`${logs}/default_web_u`);
+    await linkLog(logs, log());
+    const others = [`../pods/default_web_later/main/0.log`, '../pods/default_web_u2/main/0.log', '/nowhere'];
+    for (const [at, target] of others.entries())
+      await symlink(target, `${root}/log/containers/web_default_main-${at}.log`);
+    await rm(`${logs}/default_web_u`, { recursive: true });
+    await removeLinksOfPod(`${logs}/default_web_u`);
+    expect((await links()).toSorted()).toEqual([0, 1, 2].map((at) => `web_default_main-${at}.log`));
+  });
+
+  it('of a pod with the longest names go, too', async () => {
+    const [name, namespace] = ['n'.repeat(253), 's'.repeat(63)];
+    const path = `${logs}/${namespace}_${name}_u/main/0.log`;
+    await linkLog(logs, {
+      ...log(),
+      pod: { metadata: { name, namespace } },
+      container: 'c'.repeat(63),
+      path,
+    });
+    expect(await links()).toHaveLength(1);
+    await removeLinksOfPod(`${logs}/${namespace}_${name}_u`);
+    expect(await links()).toEqual([]);
   });
 
   it('go with their logs, and nothing else does', async () => {

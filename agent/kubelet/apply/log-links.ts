@@ -59,6 +59,25 @@ export async function linkKnownLogs(logs: string, pods: readonly PodObservation[
   }
 }
 
+/**
+ * Removes the links into the directory of a pod's logs, which may be gone already.
+ * @param podLogs `.../pods/NAMESPACE_NAME_UID`
+ */
+export async function removeLinksOfPod(podLogs: string): Promise<void> {
+  const logs = dirname(podLogs);
+  const directory = logLinksDirectory(logs);
+  const inside = join('..', basename(logs), basename(podLogs), '/');
+  const [, podName = ''] = basename(podLogs).split('_');
+  // A node has links of many pods, and to read one is a system call. Of the longest name 58 characters are in the link's.
+  const start = podName.slice(0, 50);
+  for (const name of await namesIn(directory)) {
+    if (!name.startsWith(start)) continue;
+    const link = join(directory, name);
+    const target = await orUndefined(() => readlink(link));
+    if (target?.startsWith(inside) === true) await orUndefined(() => unlink(link));
+  }
+}
+
 /** Removes links to logs that are gone; whatever else is there stays. */
 export async function removeDeadLogLinks(logs: string): Promise<void> {
   const directory = logLinksDirectory(logs);

@@ -44,7 +44,12 @@ async function run(
   const { pod } = memory.desired;
   const began = ports.clock.monotonic();
   try {
-    const found = await pullSecrets(secrets, memory, ports);
+    const { found, missing } = await pullSecrets(secrets, memory, ports);
+    if (missing.length > 0) {
+      // As the kubelet says it: a registry that anybody may read needs none.
+      const text = `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`;
+      ports.events.warning(pod, 'FailedToRetrieveImagePullSecret', text);
+    }
     const record = await ports.puller.pull(image, found, signal);
     const seconds = ((ports.clock.monotonic() - began) / 1000).toFixed(3);
     const message = `Successfully pulled image "${image}" in ${seconds}s (${seconds}s including waiting). Image size: ${record.sizeBytes} bytes.`;
@@ -62,13 +67,16 @@ async function run(
   }
 }
 
-/** Those that exist. */
+/** Those that exist, and the names of the others. */
 async function pullSecrets(
   names: readonly string[],
   { uid, desired }: ApplyContext['memory'],
   { objects }: ApplyContext['ports'],
-): Promise<readonly Secret[]> {
+): Promise<{ readonly found: readonly Secret[]; readonly missing: readonly string[] }> {
   const namespace = desired.pod.metadata?.namespace ?? '';
-  const found = await Promise.all(names.map((name) => objects.secret(uid, namespace, name)));
-  return found.filter((secret) => secret !== undefined);
+  const secrets = await Promise.all(names.map((name) => objects.secret(uid, namespace, name)));
+  return {
+    found: secrets.filter((secret) => secret !== undefined),
+    missing: names.filter((_, index) => secrets[index] === undefined),
+  };
 }

@@ -15,13 +15,13 @@ export interface DnsSettings {
 const nameserversMax = 3;
 const searchesMax = 32;
 
-/** resolv.conf of a pod by its dnsPolicy and dnsConfig. Pure. */
-export function renderResolvConf(pod: Pod, settings: DnsSettings): string {
+/** What a pod resolves by, after its dnsPolicy and dnsConfig. Pure. */
+export function resolvConfOf(pod: Pod, settings: DnsSettings): ResolvConf {
   const base = baseConf(pod, settings);
   const { nameservers: servers = [], searches: ends = [], options: given = [] } = pod.spec?.dnsConfig ?? {};
   const [nameservers, searches] = [servers.filter(isWord), ends.filter(isWord)];
   const options = given.filter(({ name = '', value = 'x' }) => isWord(name) && isWord(value));
-  const merged = {
+  return {
     nameservers: unique([...base.nameservers, ...nameservers]).slice(0, nameserversMax),
     searches: unique([...base.searches, ...searches]).slice(0, searchesMax),
     options: mergeOptions(
@@ -29,10 +29,15 @@ export function renderResolvConf(pod: Pod, settings: DnsSettings): string {
       options.map(({ name = '', value }) => (value === undefined ? name : `${name}:${value}`)),
     ),
   };
+}
+
+/** resolv.conf of a pod. Pure. */
+export function renderResolvConf(pod: Pod, settings: DnsSettings): string {
+  const { nameservers, searches, options } = resolvConfOf(pod, settings);
   const lines = [
-    ...(merged.searches.length === 0 ? [] : [`search ${merged.searches.join(' ')}`]),
-    ...merged.nameservers.map((server) => `nameserver ${server}`),
-    ...(merged.options.length === 0 ? [] : [`options ${merged.options.join(' ')}`]),
+    ...(searches.length === 0 ? [] : [`search ${searches.join(' ')}`]),
+    ...nameservers.map((server) => `nameserver ${server}`),
+    ...(options.length === 0 ? [] : [`options ${options.join(' ')}`]),
   ];
   return lines.map((line) => `${line}\n`).join('');
 }

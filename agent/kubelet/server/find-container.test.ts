@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { ContainerStatus } from '#api/generated/objects.ts';
 import type { ContainerObservation } from '#agent/runtime/runtime.ts';
-import { previousRun } from './find-container.ts';
+import { findRunning, previousRun, type ContainerSearch } from './find-container.ts';
 
 const run = (attempt: number, state: 'running' | 'exited'): ContainerObservation => ({
   id: `r${attempt}`,
@@ -29,6 +29,28 @@ const last = (attempt: number): Pick<ContainerStatus, 'lastState'> => ({
   lastState: { terminated: { exitCode: 1, containerID: `podwright://r${attempt}` } },
 });
 const waiting = { state: { waiting: { reason: 'CrashLoopBackOff' } } };
+
+describe('findRunning()', () => {
+  const search = (runs: readonly ContainerObservation[]): ContainerSearch => ({
+    runtime: { observe: () => ({ containers: runs }) } as unknown as ContainerSearch['runtime'],
+    podByName: (_namespace, name) => (name === 'p' ? { metadata: { uid: 'u' } } : undefined),
+  });
+  const name = { namespace: 'n', pod: 'p', uid: undefined, container: 'c' };
+
+  it('gives the run that goes on', () => {
+    const runs = [run(0, 'exited'), run(1, 'running')];
+    expect(findRunning(search(runs), name, 'exec')).toEqual({ podUid: 'u', containerId: 'r1' });
+  });
+
+  it.each([
+    ['exec', 'container not found ("c")'],
+    ['attach', 'container c not found in pod p_n'],
+  ] as const)('tells %s of one that does not run in the words of the kubelet', (purpose, message) => {
+    for (const runs of [[], [run(0, 'exited')]])
+      expect(findRunning(search(runs), name, purpose)).toEqual({ status: 500, message });
+    expect(findRunning(search([]), { ...name, pod: 'q' }, purpose)).toMatchObject({ status: 404 });
+  });
+});
 
 describe('previousRun()', () => {
   it.each([

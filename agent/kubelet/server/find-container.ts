@@ -1,7 +1,6 @@
 import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation, Runtime } from '#agent/runtime/runtime.ts';
 import { runtimeName } from '#agent/kubelet/status/container-status.ts';
-import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 
 /** A refusal in the words that kubectl shows. */
 export interface HttpProblem {
@@ -33,10 +32,11 @@ export function isProblem(value: object): value is HttpProblem {
   return 'message' in value && 'status' in value && typeof value.status === 'number';
 }
 
-/** The running container of that name. */
+/** The running container of that name, for an exec or attach. */
 export function findRunning(
   search: ContainerSearch,
   name: ContainerName,
+  purpose: 'exec' | 'attach',
 ): { readonly podUid: string; readonly containerId: string } | HttpProblem {
   const pod = findPod(search, name);
   if (isProblem(pod)) return pod;
@@ -44,11 +44,14 @@ export function findRunning(
   const runs = runsOf(search.runtime, podUid, name.container);
   const running = runs.findLast((run) => run.state.state === 'running');
   if (running !== undefined) return { podUid, containerId: running.id };
-  if (!containersOf(pod).some(({ spec }) => spec.name === name.container)) {
-    return { status: 404, message: `container not found ("${name.container}")` };
-  }
-  return { status: 500, message: `container "${name.container}" in pod "${name.pod}" is not running` };
+  return { status: 500, message: notRunning[purpose](name) };
 }
+
+/** The kubelet's words (GetExec, GetAttach in kubelet_pods.go): programs find out by them whether to try again. */
+const notRunning: Readonly<Record<'exec' | 'attach', (name: ContainerName) => string>> = {
+  exec: ({ container }) => `container not found ("${container}")`,
+  attach: ({ container, pod, namespace }) => `container ${container} not found in pod ${pod}_${namespace}`,
+};
 
 /** The runs of a container that are still on the node, oldest first. */
 export function runsOf(runtime: Runtime, podUid: string, container: string): readonly ContainerObservation[] {

@@ -38,10 +38,47 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     return { status: response.statusCode, body: await readText(response) };
   };
 
-  test('answers only administrators of the cluster authority', async () => {
-    expect(await get('/healthz')).toEqual({ status: 200, body: 'ok' });
-    expect((await get('/healthz', 'none')).status).toBe(401);
-    expect((await get('/healthz', 'nobody')).status).toBe(403);
+  test('tells what it is and was started with, as text or as an object', async () => {
+    const ask = async (path: string, accept?: string) => {
+      const request = https.get({
+        ...options('admin'),
+        path,
+        headers: accept === undefined ? {} : { accept },
+      });
+      const [response] = await once(request, 'response');
+      return {
+        status: response.statusCode,
+        type: response.headers['content-type'],
+        body: await readText(response),
+      };
+    };
+    const plain = 'text/plain; charset=utf-8';
+    expect(await ask('/flagz')).toEqual({
+      ...{ status: 200, type: plain },
+      body: expect.stringMatching(/^\nkubelet flagz\nWarning: [^\n]*\n\nmax-pods=110\n$/),
+    });
+    expect((await ask('/statusz', 'application/json, */*')).body).toMatch(/^\nkubelet statusz\n/);
+    expect((await ask('/statusz')).body).toMatch(/\nPaths: \/attach .*\/healthz.*\/statusz\n$/);
+    const structured = await ask('/statusz', 'application/json;v=v1beta1;g=config.k8s.io;as=Statusz');
+    expect(structured.type).toBe('application/json');
+    expect(JSON.parse(structured.body)).toMatchObject({ kind: 'Statusz', metadata: { name: 'kubelet' } });
+    expect((await ask('/statusz', 'application/json')).status).toBe(406);
+  });
+
+  test('counts what it is asked, whatever clients make up', async () => {
+    await get('/pods');
+    await get('/made/up');
+    await get('/metrics/probes');
+    const { body } = await get('/metrics');
+    for (const path of ['pods', 'other', 'metrics/probes', 'metrics'])
+      expect(body).toMatch(
+        new RegExp(
+          `kubelet_http_requests_total\\{long_running="false",method="GET",path="${path}",server_type="readwrite"\\} [1-9]`,
+        ),
+      );
+    expect(body).toMatch(/kubelet_http_inflight_requests\{[^}]*path="metrics",[^}]*\} 1/);
+    expect(body).toMatch(/kubelet_http_requests_duration_seconds_count\{[^}]*path="pods"/);
+    expect(body).not.toContain('made');
   });
 
   test('lists pods and sends logs', async () => {
@@ -54,7 +91,10 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
       status: 404,
       body: 'pod "no" does not exist\n',
     });
-    expect((await get('/containerLogs/default/web/main?previous=true')).status).toBe(400);
+    expect(await get('/containerLogs/default/web/main?previous=true')).toEqual({
+      status: 400,
+      body: 'previous terminated container "main" in pod "web" not found',
+    });
     expect((await get('/containerLogs/default/web/main?tailLines=x')).status).toBe(400);
   });
 
@@ -69,7 +109,7 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     expect((await get('/exec/default/web/main?command=true')).body).toMatch(
       'at least 1 of stdin, stdout, stderr',
     );
-    expect((await get('/exec/default/web/other?command=true&output=1')).status).toBe(404);
+    expect((await get('/exec/default/web/other?command=true&output=1')).status).toBe(500);
     expect((await get('/exec/default/web/main?command=true&output=1')).body).toMatch(
       'missing upgrade headers',
     );

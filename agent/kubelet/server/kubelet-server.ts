@@ -1,16 +1,19 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import path from 'node:path';
 import { TLSSocket, type SecureContextOptions } from 'node:tls';
 import type { Clock } from '#base/clock.ts';
+import { answerProfile } from '#base/profile/serve-profile.ts';
 import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
+import { pageForm, renderFlags, renderStatus, type PageForm, type PageKind } from '#api/config/z-pages.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
+import type { Access, Refusal } from './access/access.ts';
 import { isProblem, type HttpProblem } from './find-container.ts';
 import { serveFiles } from './serve-files.ts';
 import { parseLogCall, serveLogs, type LogFollowers } from './serve-logs.ts';
@@ -18,14 +21,19 @@ import { renderCadvisorMetrics } from '#agent/kubelet/stats/cadvisor-metrics.ts'
 import { renderResourceMetrics } from '#agent/kubelet/stats/resource-metrics.ts';
 import type { StatsInput } from '#agent/kubelet/stats/stats-input.ts';
 import { renderSummary } from '#agent/kubelet/stats/summary.ts';
+import type { HttpCounts } from '#agent/kubelet/stats/http-counts.ts';
+import { badTarget, targetOf } from './target.ts';
 import { parseStreamCall } from './stream-call.ts';
 import { refuse, serveUpgrade } from './upgrade.ts';
 
 export interface KubeletServerOptions {
-  readonly host: string;
-  /** 0: any. */
+  /** Addresses to listen at, one or more. */
+  readonly hosts: readonly string[];
+  /** 0: any, at the first address. */
   readonly port: number;
   readonly tls: KubeletTls;
+  /** Who may call. */
+  readonly access: Access;
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,17 +43,21 @@ export interface KubeletServerOptions {
   readonly readStats: () => Promise<StatsInput>;
   /** The body of /configz. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** What /flagz tells, by the kubelet's names. */
+  readonly flags: Readonly<Record<string, string>>;
   /** The text of /metrics. */
   readonly metrics: () => Promise<string> | string;
   /** The text of /metrics/probes. */
   readonly probeMetrics: () => string;
+  /** Told of what is asked of this port. */
+  readonly requests: HttpCounts;
 }
 
 /** PEM. */
 export interface KubeletTls {
   readonly key: string;
   readonly cert: string;
-  /** Who may call: clients of this authority in group system:masters. */
+  /** Whose client certificates say who calls. */
   readonly clientCa: string;
 }
 
@@ -54,9 +66,6 @@ export interface KubeletServer extends AsyncDisposable {
   /** From the next handshake on; connections that are open go on. */
   setTls(tls: KubeletTls): void;
 }
-
-/** The group of administrators, of which the API server's client certificate is one (kubeadm's PKI). */
-const allowedGroup = 'system:masters';
 
 /** Request line and headers together: what the API server takes, it passes on. */
 const headerBytesMax = 1_048_576;
@@ -74,7 +83,7 @@ const streamIdleMs = 4 * 60 * 60 * 1000;
 
 /** The node's HTTPS server: logs, exec, attach, port-forward, pods, stats. */
 export async function startKubeletServer(options: KubeletServerOptions): Promise<KubeletServer> {
-  const { tls, logger } = options;
+  const { tls, logger, clock } = options;
   const open = new Set<Duplex>();
   const followers: LogFollowers = new Set();
   const server = https.createServer({
@@ -94,6 +103,8 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     socket.once('close', () => open.delete(socket));
   });
   server.on('request', (request, response) => {
+    const end = options.requests.begin(request.method, firstOf(request), clock.monotonic());
+    response.once('close', () => end(clock.monotonic()));
     serveRequest(request, response, { ...options, followers }).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'request ended early');
       response.destroy();
@@ -101,24 +112,44 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
+    const end = options.requests.begin(request.method, firstOf(request), clock.monotonic());
+    socket.once('close', () => end(clock.monotonic()));
     if (socket instanceof TLSSocket) socket.setTimeout(streamIdleMs, () => socket.destroy());
     serveStream(request, { socket, head }, options).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'stream ended early');
       socket.destroy();
     });
   });
-  server.listen(options.port, options.host);
+  const [first, ...others] = options.hosts;
+  server.listen(options.port, first);
   await once(server, 'listening');
+  const port = portOf(server.address());
+  const doors = await Promise.all(others.map((host) => openDoor(server, host, port)));
   return {
-    port: portOf(server.address()),
+    port,
     setTls: (renewed) => server.setSecureContext(secureContext(renewed)),
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, 'close');
       server.close();
       for (const socket of open) socket.destroy();
-      await closed;
+      await Promise.all([closed, ...doors.map(closeDoor)]);
     },
   };
+}
+
+/** Another address of the same server. */
+async function openDoor(server: https.Server, host: string, port: number): Promise<NetServer> {
+  const door = createServer((socket) => server.emit('connection', socket));
+  door.maxConnections = connectionsMax;
+  door.listen(port, host);
+  await once(door, 'listening');
+  return door;
+}
+
+async function closeDoor(door: NetServer): Promise<void> {
+  const closed = once(door, 'close');
+  door.close();
+  await closed;
 }
 
 function secureContext({ key, cert, clientCa }: KubeletTls): SecureContextOptions {
@@ -129,77 +160,32 @@ function portOf(address: AddressInfo | string | null): number {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** Why the client may not call; undefined when it may. */
-function refusalOf(request: IncomingMessage): HttpProblem | 'unauthorized' | undefined {
-  const { socket } = request;
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return 'unauthorized';
-  const { subject } = socket.getPeerCertificate();
-  const groups = [subject.O].flat();
-  if (groups.includes(allowedGroup)) return undefined;
-  const user = String(subject.CN);
-  return {
-    status: 403,
-    message: `Forbidden (user=${user}, verb=${verbOf(request)}, resource=nodes, subresource(s)=[proxy])`,
-  };
+/** Of a path, for counting. */
+function firstOf({ url = '/' }: IncomingMessage): string {
+  return url.split('?', 1)[0]?.split('/', 3).slice(1).join('/') ?? '';
 }
-
-function tellRefusal(
-  request: IncomingMessage,
-  refusal: HttpProblem | 'unauthorized',
-  { logger }: KubeletServerOptions,
-): void {
-  const from = request.socket.remoteAddress;
-  const error = refusal === 'unauthorized' ? 'no client certificate of this cluster' : refusal.message;
-  const path = request.url?.split('/', 2).join('/').split('?', 1)[0]; // Of /exec/… no more: its command may hold secrets.
-  logger.warn({ from, path, error }, 'request to this node refused');
-}
-
-function verbOf({ method = 'GET' }: IncomingMessage): string {
-  const verbs: Readonly<Record<string, string>> = {
-    POST: 'create',
-    PUT: 'update',
-    PATCH: 'patch',
-    DELETE: 'delete',
-  };
-  return verbs[method] ?? 'get';
-}
-
-/** Undefined where the target is none (`//`), or its escapes are no text (`%zz`). */
-function urlOf({ url: target = '/' }: IncomingMessage): URL | undefined {
-  if (!URL.canParse(target, 'https://node')) return undefined;
-  const url = new URL(target, 'https://node');
-  try {
-    decodeURIComponent(url.pathname);
-    return url;
-  } catch {
-    return undefined;
-  }
-}
-
-const badTarget: HttpProblem = { status: 400, message: 'the path of the request is malformed' };
 
 async function serveStream(
   request: IncomingMessage,
   { socket, head }: { readonly socket: Duplex; readonly head: Buffer },
   options: KubeletServerOptions,
 ): Promise<void> {
-  const refusal = refusalOf(request);
-  if (refusal !== undefined) tellRefusal(request, refusal, options);
-  if (refusal === 'unauthorized') {
-    refuse(socket, 401, 'Unauthorized', 'Unauthorized');
+  const target = targetOf(request);
+  const refusal = await options.access(request, target?.segments ?? []);
+  if (refusal !== undefined) {
+    refuse(socket, refusal.status, reasons[refusal.status], refusal.message.trimEnd());
     return;
   }
-  const url = urlOf(request);
   const call =
-    refusal ??
-    (url === undefined ? badTarget : parseStreamCall(url, options)) ??
+    (target === undefined ? badTarget : parseStreamCall(target.url, options)) ??
     ({ status: 404, message: '404 page not found' } as const);
   if (isProblem(call)) refuse(socket, call.status, reasons[call.status], call.message);
   else await serveUpgrade(call, { request, socket, head }, options);
 }
 
-const reasons: Readonly<Record<HttpProblem['status'], string>> = {
+const reasons: Readonly<Record<HttpProblem['status'] | Refusal['status'], string>> = {
   400: 'Bad Request',
+  401: 'Unauthorized',
   403: 'Forbidden',
   404: 'Not Found',
   405: 'Method Not Allowed',
@@ -211,29 +197,30 @@ async function serveRequest(
   response: ServerResponse,
   options: KubeletServerOptions & { readonly followers: LogFollowers },
 ): Promise<void> {
-  const refusal = refusalOf(request);
-  if (refusal !== undefined) tellRefusal(request, refusal, options);
-  if (refusal === 'unauthorized') return sendText(response, 401, 'Unauthorized');
-  if (refusal !== undefined) return sendText(response, refusal.status, refusal.message);
-  const url = urlOf(request);
-  if (url === undefined) return sendText(response, badTarget.status, badTarget.message);
-  const [first = '', ...rest] = url.pathname
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decodeURIComponent);
+  const target = targetOf(request);
+  const refusal = await options.access(request, target?.segments ?? []);
+  if (refusal !== undefined)
+    return send(response, { status: refusal.status, type: plain, body: refusal.message });
+  if (target === undefined) return sendText(response, badTarget.status, badTarget.message);
+  const { url, segments } = target;
+  const [first = '', ...rest] = segments;
   if (first === 'containerLogs') {
     const [namespace = '', pod = '', container = ''] = rest;
     const call = parseLogCall({ namespace, pod, uid: undefined, container }, url.searchParams, options);
     return isProblem(call)
-      ? sendText(response, call.status, call.message)
+      ? send(response, { status: call.status, type: plain, body: renderLogProblem(call) })
       : serveLogs(call, response, options);
   }
   if (first === 'logs') return serveFiles(path.dirname(options.directories.logs), rest, response);
-  const route = routes[`/${[first, ...rest].join('/')}`];
-  if (route !== undefined) {
-    const { type, body } = await route(options);
-    return send(response, { status: 200, type, body });
+  if (first === 'debug') {
+    const gone = new AbortController();
+    response.once('close', () => gone.abort());
+    const call = { clock: options.clock, signal: gone.signal };
+    const answer = await answerProfile(url.pathname, url.searchParams, call);
+    if (answer !== undefined) return send(response, answer);
   }
+  const route = routes[`/${[first, ...rest].join('/')}`];
+  if (route !== undefined) return send(response, { status: 200, ...(await route(options, request)) });
   if (['exec', 'attach', 'portForward'].includes(first)) {
     const call = parseStreamCall(url, options);
     if (call !== undefined && isProblem(call)) return sendText(response, call.status, call.message);
@@ -243,15 +230,19 @@ async function serveRequest(
 }
 
 interface Answer {
+  readonly status?: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Uint8Array;
 }
 
+type Route = (options: KubeletServerOptions, request: IncomingMessage) => Answer | Promise<Answer>;
+
 const json = (value: unknown): Answer => ({ type: 'application/json', body: JSON.stringify(value) });
-const ok = (): Answer => ({ type: 'text/plain; charset=utf-8', body: 'ok' });
+const plain = 'text/plain; charset=utf-8';
+const ok = (): Answer => ({ type: plain, body: 'ok' });
 const prometheus = 'text/plain; version=0.0.4; charset=utf-8';
 
-const routes: Readonly<Record<string, (options: KubeletServerOptions) => Answer | Promise<Answer>>> = {
+const routes: Readonly<Record<string, Route>> = {
   '/healthz': ok,
   '/healthz/ping': ok,
   '/healthz/log': ok,
@@ -273,14 +264,42 @@ const routes: Readonly<Record<string, (options: KubeletServerOptions) => Answer 
   }),
   '/metrics/probes': ({ probeMetrics }) => ({ type: prometheus, body: probeMetrics() }),
   '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
+  '/statusz': ({ clock }, { headers }) =>
+    page('Statusz', headers.accept, (form) =>
+      renderStatus({ component, nowMs: clock.now(), upSeconds: process.uptime(), paths: paths() }, form),
+    ),
+  '/flagz': ({ flags }, { headers }) =>
+    page('Flagz', headers.accept, (form) => renderFlags(component, flags, form)),
 };
+
+const component = 'kubelet';
+
+/** As text, or as the object that Accept asks for. */
+function page(kind: PageKind, accept: string | undefined, render: (form: PageForm) => string): Answer {
+  const form = pageForm(accept, kind);
+  if (form === undefined) return { status: 406, type: plain, body: 'media type not acceptable\n' };
+  return { type: form === 'text' ? plain : 'application/json', body: render(form) };
+}
+
+/** All that there are, but for what is below the first segment. */
+function paths(): readonly string[] {
+  return [
+    ...Object.keys(routes),
+    ...['exec', 'attach', 'portForward', 'containerLogs', 'logs', 'debug'].map((one) => `/${one}`),
+  ];
+}
 
 function podList(items: readonly Pod[]): unknown {
   return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items: items.length === 0 ? null : items };
 }
 
+/** What becomes the message of the API server's answer: as the kubelet's getContainerLogs has it, with a line's end only of what is not there. */
+function renderLogProblem({ status, message }: HttpProblem): string {
+  return status === 404 ? `${message}\n` : message;
+}
+
 function sendText(response: ServerResponse, status: number, message: string): void {
-  send(response, { status, type: 'text/plain; charset=utf-8', body: `${message}\n` });
+  send(response, { status, type: plain, body: `${message}\n` });
 }
 
 function send(response: ServerResponse, answer: Answer & { readonly status: number }): void {

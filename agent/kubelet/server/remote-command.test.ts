@@ -1,9 +1,10 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import type { Status } from '#api/generated/objects.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { ProcessStreams } from '#native/launch/launch.ts';
 import { success, type CommandChannels } from './channels.ts';
-import { serveAttach } from './remote-command.ts';
+import { serveAttach, serveExec } from './remote-command.ts';
 
 /** A client with its streams, and how the server ended it. */
 function connectClient() {
@@ -28,6 +29,25 @@ function startProcess() {
   };
   return { runtime: { attach: async () => streams }, stdin, stdout };
 }
+
+it('serveExec() of a command that has written both already hands on its errors first', async () => {
+  const client = connectClient();
+  const process = startProcess();
+  const [stderr, told] = [new PassThrough(), new PassThrough()];
+  const order: string[] = [];
+  for (const stream of [client.stdout, told]) stream.on('data', (chunk) => order.push(String(chunk)));
+  process.stdout.end('archive');
+  stderr.end('no such file');
+  const streams: ProcessStreams = { ...(await process.runtime.attach()), stderr };
+  const runtime = { exec: async () => ({ streams, exitCode: Promise.resolve(1) }) };
+  const request = { stdin: false, stdout: true, stderr: true, tty: false };
+  await serveExec(
+    runtime as unknown as Runtime,
+    { podUid: 'u', containerId: 'c', args: ['tar'], request },
+    { ...client.channels, stderr: told },
+  );
+  expect(order).toEqual(['no such file', 'archive']);
+});
 
 describe('serveAttach()', () => {
   const target = { podUid: 'u', containerId: 'c' };

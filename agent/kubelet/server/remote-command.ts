@@ -78,10 +78,9 @@ function connect(streams: ProcessStreams, channels: CommandChannels, onSent?: ()
   channels.onResize((columns, rows) => streams.resize(columns, rows));
   if (streams.stdin !== undefined && channels.stdin !== undefined)
     pipeInput(channels.stdin, streams.stdin, onSent);
-  return Promise.all([
-    forward(streams.stdout, channels.stdout),
-    streams.stderr === undefined ? undefined : forward(streams.stderr, channels.stderr),
-  ]);
+  // A quick command has written to both before the first is read: errors go first, for clients that end with the data (kubectl cp).
+  const errors = streams.stderr === undefined ? undefined : forward(streams.stderr, channels.stderr);
+  return Promise.all([errors, forward(streams.stdout, channels.stdout)]);
 }
 
 function pipeInput(source: Readable, target: Writable, onSent?: () => void): void {

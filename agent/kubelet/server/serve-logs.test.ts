@@ -66,7 +66,7 @@ describe('serveLogs()', () => {
     const [response] = await once(request, 'response');
     expect(followers.size).toBe(1);
     response.destroy();
-    await vi.waitFor(() => expect(endings).toEqual(['Premature close']), 10_000);
+    await vi.waitFor(() => expect(endings).toEqual(['Premature close']), 60_000);
     expect(followers.size).toBe(0);
   });
 

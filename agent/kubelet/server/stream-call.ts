@@ -24,12 +24,8 @@ export function parseStreamCall(url: URL, search: ContainerSearch): StreamCall |
   }
   if (kind !== 'exec' && kind !== 'attach') return undefined;
   const container = rest.at(-1) ?? '';
-  const target = findRunning(search, {
-    namespace,
-    pod,
-    uid: rest.length > 1 ? rest[0] : undefined,
-    container,
-  });
+  const uid = rest.length > 1 ? rest[0] : undefined;
+  const target = findRunning(search, { namespace, pod, uid, container }, kind);
   if (isProblem(target)) return target;
   const request = parseStreams(url.searchParams);
   if (!request.stdin && !request.stdout && !request.stderr) {

@@ -4,11 +4,18 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { systemClock } from '#base/clock.ts';
+import { systemClock, type Clock } from '#base/clock.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Pod } from '#api/generated/objects.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { objectOf } from '#api/wire/json.ts';
+import type { ApiClient } from '#client/client.ts';
 import { createFakeRuntime, type FakeRuntime } from '#agent/runtime/runtime.fake.ts';
 import type { ContainerConfig, ExecSession, SandboxConfig } from '#agent/runtime/runtime.ts';
+import { HttpCounts } from '#agent/kubelet/stats/http-counts.ts';
+import { createAccess, defaultAccess, type AccessOptions } from './access/access.ts';
+import { createReviews } from './access/reviews.ts';
 import { startKubeletServer, type KubeletServer } from './kubelet-server.ts';
 
 /** PEM texts of an authority, a server for 127.0.0.1, and clients of two groups. */
@@ -44,7 +51,7 @@ export function makePki(directory: string): TestPki {
   return {
     ca: read(directory, 'ca.pem'),
     server: issue('server', '/O=system:nodes/CN=system:node:n'),
-    admin: issue('admin', '/O=system:masters/CN=kube-apiserver-kubelet-client'),
+    admin: issue('admin', '/CN=kube-apiserver-kubelet-client'),
     nobody: issue('nobody', '/O=system:nodes/CN=system:node:other'),
   };
 }
@@ -59,9 +66,50 @@ export interface TestServer extends AsyncDisposable {
   readonly pki: TestPki;
   readonly pod: Pod;
   readonly runtime: FakeRuntime;
+  readonly reviews: FakeReviews;
 }
 
-export async function startTestServer(): Promise<TestServer> {
+/** Whom the tests' API server knows. */
+export const tokens: Readonly<Record<string, string>> = { t1: 'system:serviceaccount:monitoring:prometheus' };
+
+/** An API server that answers reviews: those in `tokens` may read metrics, `admin` everything. */
+export interface FakeReviews extends Pick<ApiClient, 'create'> {
+  /** What it was asked, in short. */
+  readonly asked: string[];
+  isDown: boolean;
+}
+
+export function createFakeReviews(): FakeReviews {
+  const asked: string[] = [];
+  const fake: FakeReviews = {
+    asked,
+    isDown: false,
+    create: async (_kind, object) => {
+      if (fake.isDown) throw new PodwrightError('E_CONNECTION', 'nobody answers');
+      return { ...object, status: answer(objectOf(objectOf(object)['spec'])) };
+    },
+  };
+  const answer = (spec: JsonObject): unknown => {
+    if (spec['token'] !== undefined) {
+      asked.push(`who is ${String(spec['token'])}`);
+      const username = tokens[String(spec['token'])];
+      return username === undefined
+        ? { authenticated: false }
+        : { authenticated: true, user: { username, uid: 'u', groups: ['system:serviceaccounts'] } };
+    }
+    const { verb, subresource, resource, name } = objectOf(spec['resourceAttributes']);
+    asked.push(
+      `${String(spec['user'])} ${String(verb)} ${String(resource)}/${String(name)}/${String(subresource)}`,
+    );
+    const isReader = Object.values(tokens).includes(String(spec['user'])) && subresource === 'metrics';
+    return { allowed: spec['user'] === 'kube-apiserver-kubelet-client' || isReader };
+  };
+  return fake;
+}
+
+export async function startTestServer(
+  more: { readonly access?: AccessOptions; readonly clock?: Clock } = {},
+): Promise<TestServer> {
   await using undo = new AsyncDisposableStack();
 
   const directory = mkdtempSync(path.join(tmpdir(), 'kubelet-server-'));
@@ -104,8 +152,12 @@ export async function startTestServer(): Promise<TestServer> {
     { ...containerConfig, imageId: id, stdio: { ...containerConfig.stdio, logPath } },
     signal,
   );
+  const reviews = createFakeReviews();
+  const requests = new HttpCounts();
+  const { access = defaultAccess, clock = systemClock } = more;
   const server = await startKubeletServer({
-    host: '127.0.0.1',
+    access: createAccess(access, createReviews({ client: reviews, nodeName: 'n', clock }), silentLogger),
+    hosts: ['127.0.0.1'],
     port: 0,
     tls: { ...pki.server, clientCa: pki.ca },
     runtime,
@@ -116,12 +168,14 @@ export async function startTestServer(): Promise<TestServer> {
     podByName: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     readStats: () => Promise.reject(new Error('not asked for here')),
     config: {},
+    flags: { 'max-pods': '110' },
+    requests,
     probeMetrics: () => '',
-    metrics: () => '',
+    metrics: () => requests.render(),
   });
   undo.use(server);
   const owned = undo.move();
-  return { server, pki, pod, runtime, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { server, pki, pod, runtime, reviews, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
 /** A command of this machine in place of one in a container. */

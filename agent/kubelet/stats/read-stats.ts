@@ -1,3 +1,4 @@
+import { uptime } from 'node:os';
 import { readFile, statfs } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
@@ -47,7 +48,7 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
     rates.forgetOthers();
     const nowMs = clock.now();
     return {
-      ...{ nodeName, startedAtMs, nowMs, pods },
+      ...{ nodeName, startedAtMs, nowMs, pods, bootedAtMs: nowMs - uptime() * 1000 },
       machine: await readMachine(proc, directories.pods),
       nodeCpuNanoseconds: await readNodeCpu(),
       nodeMemory: await readNodeMemory(),

@@ -34,7 +34,10 @@ export interface SystemProcess {
 export interface StatsInput {
   readonly nodeName: string;
   readonly nowMs: number;
+  /** When the agent began. */
   readonly startedAtMs: number;
+  /** When the machine did: since then its CPU time is counted. */
+  readonly bootedAtMs: number;
   readonly machine: MachineFacts;
   /** All CPU time that the machine has spent working. */
   readonly nodeCpuNanoseconds: number;

@@ -28,6 +28,7 @@ const input: StatsInput = {
   nodeName: 'n',
   nowMs: 20_000,
   startedAtMs: 10_000,
+  bootedAtMs: 0,
   machine: {
     ...{
       cpuCount: 2,
@@ -119,7 +120,7 @@ describe('renderSummary()', () => {
   it('says what is used, of what, and how fast', () => {
     expect(renderSummary(input)).toMatchObject({
       node: {
-        cpu: { usageNanoCores: 800_000_000 },
+        cpu: { usageNanoCores: 400_000_000 }, // Since the machine began.
         network: { name: 'ens1', rxBytes: 10 },
         systemContainers: [
           { name: 'kubelet', memory: { rssBytes: 80 }, cpu: { usageNanoCores: 100_000_000 } },

@@ -8,7 +8,7 @@ import type { PodFacts, StatsInput } from './stats-input.ts';
  * not known of a container is left out, what is counted nowhere is 0. Pure.
  */
 export function renderSummary(input: StatsInput): unknown {
-  const { machine, nodeMemory, disk, startedAtMs } = input;
+  const { machine, nodeMemory, disk, startedAtMs, bootedAtMs } = input;
   const time = timeOf(input.nowMs);
   const used = machine.memoryBytes - machine.memoryAvailableBytes;
   const fs = fileSystem(input, undefined);
@@ -17,7 +17,7 @@ export function renderSummary(input: StatsInput): unknown {
       nodeName: input.nodeName,
       systemContainers: systemContainers(input),
       startTime: timeOf(startedAtMs),
-      cpu: cpu(input, { name: 'node', usageNanoseconds: input.nodeCpuNanoseconds, sinceMs: startedAtMs }),
+      cpu: cpu(input, { name: 'node', usageNanoseconds: input.nodeCpuNanoseconds, sinceMs: bootedAtMs }),
       memory: {
         time,
         availableBytes: machine.memoryAvailableBytes,

@@ -47,7 +47,9 @@ describe('removeOrphanLogs()', () => {
       logger: silentLogger,
     });
 
-    await vi.waitFor(async () => expect(await readdir(`${root}/former`)).toEqual([`default_web_${known}`]));
+    await vi.waitFor(async () => expect(await readdir(`${root}/former`)).toEqual([`default_web_${known}`]), {
+      timeout: 60_000,
+    });
     expect(await readdir(`${root}/logs`)).toEqual([`default_web_${known}`]);
   });
 

@@ -10,13 +10,13 @@ import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 export function adoptOrphans(
   source: PodSource,
   memories: PodMemories,
-  { runtime, clock, enqueue }: KubeletPorts,
+  { runtime, clock, enqueue, onOutcome }: KubeletPorts,
 ): void {
   const wanted = new Set(source.list().map((pod) => pod.metadata?.uid));
   for (const orphan of runtime.observeAll()) {
     if (wanted.has(orphan.uid)) continue;
     const desired: PodDesired = { pod: orphanPod(orphan), isPresent: false };
-    memories.set(orphan.uid, createPodMemory(orphan.uid, desired, clock.now()));
+    memories.set(orphan.uid, createPodMemory(orphan.uid, desired, clock.now(), onOutcome));
     enqueue(orphan.uid);
   }
 }

@@ -35,7 +35,7 @@ function note(pod: Pod, isPresent: boolean, intake: Intake): void {
   const desired = { pod, isPresent };
   const known = memories.get(uid);
   if (known === undefined && !isPresent) return; // Never seen here.
-  const memory = known ?? createPodMemory(uid, desired, now);
+  const memory = known ?? createPodMemory(uid, desired, now, ports.onOutcome);
   if (known === undefined) {
     memories.set(uid, memory);
     admit(memory, intake);

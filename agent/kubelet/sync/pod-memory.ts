@@ -33,11 +33,20 @@ export interface WorkBeside {
 /** Of all pods that are worked on, by uid. */
 export type PodMemories = Map<string, PodMemory>;
 
-export function createPodMemory(uid: string, first: PodDesired, nowMs: number): PodMemory {
+/** Told of every outcome before the facts learn of it. */
+export type OutcomeObserver = (outcome: Outcome, pod: Pod, facts: PodFacts) => void;
+
+export function createPodMemory(
+  uid: string,
+  first: PodDesired,
+  nowMs: number,
+  observe?: OutcomeObserver,
+): PodMemory {
   let desired = first;
   let facts = initialFacts(first.pod, nowMs);
   const report = (outcome: Outcome): boolean => {
     const before = facts;
+    observe?.(outcome, desired.pod, before);
     facts = fold(before, outcome);
     return facts !== before;
   };

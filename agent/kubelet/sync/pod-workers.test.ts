@@ -323,6 +323,23 @@ describe('kubelet', () => {
     expect(await reasons(node)).toEqual(expect.arrayContaining(['Pulling', 'Failed', 'BackOff', 'Pulled']));
   });
 
+  test('names the pull secrets that are not there', async () => {
+    await using node = await startTestNode();
+
+    node.runtime.images.serve('nginx:1');
+    const imagePullSecrets = [{ name: 'one' }, { name: 'two' }];
+    node.create('web', { imagePullSecrets, containers: [main({ image: 'nginx:1' })] });
+    await node.settle();
+    expect(node.get('web')?.status?.phase).toBe('Running');
+    await node.advance(500);
+    const told = node.client.all(events).find((e) => e.reason === 'FailedToRetrieveImagePullSecret');
+    expect(told).toMatchObject({
+      type: 'Warning',
+      message:
+        'Unable to retrieve some image pull secrets (one, two); attempting to pull the image may not succeed.',
+    });
+  });
+
   test('a pull of what the pod asked for before comes to nothing', async () => {
     await using node = await startTestNode();
 
@@ -466,7 +483,7 @@ describe('kubelet', () => {
     const pod = node.create('web', { containers: ['a', 'b', 'c'].map((name) => main({ name })) });
     await node.settle();
     expect(node.get('web')?.status?.containerStatuses?.every(({ ready }) => ready)).toBe(true);
-    const id = node.startedConfigs[0]?.id.slice(0, 12) ?? '';
+    const id = node.startedConfigs.find(({ name }) => name === 'a')?.id.slice(0, 12) ?? '';
     const message = path.join(node.directory, 'pods', pod.metadata?.uid ?? '', 'containers/a', id);
     expect(statSync(message).mode & 0o777).toBe(0o666);
   });

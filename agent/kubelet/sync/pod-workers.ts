@@ -42,7 +42,9 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
       work: async (uid, signal) => {
         const memory = memories.get(uid);
         if (memory === undefined) return undefined;
+        const startMs = clock.monotonic();
         const outcome = await syncPod(memory, ports, signal);
+        options.counts?.podSync.observe((clock.monotonic() - startMs) / 1000);
         if (isForgotten(memory, ports)) forgetPod(uid, memories, ports);
         return outcome;
       },

@@ -20,6 +20,7 @@ import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
+import type { KubeletCounts } from '#agent/kubelet/stats/kubelet-counts.ts';
 import type { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
 import { createReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
@@ -27,6 +28,7 @@ import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
 
 export interface PodWorkersOptions {
   readonly probeCounts?: ProbeCounts;
+  readonly counts?: KubeletCounts;
   /** Its client is the kubelet's; the pods of this node and all Services are watched through it. */
   readonly informers: Informers;
   readonly runtime: Runtime;
@@ -51,7 +53,7 @@ export interface SyncParts {
 
 /** The kubelet's own parts beside what it was given, each disposed with `undo`. */
 export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): SyncPorts {
-  const { informers, runtime, clock, logger, directories, mounter } = options;
+  const { informers, runtime, clock, logger, directories, mounter, counts } = options;
   const { memories, queue, podInformer, recorder, undo } = parts;
   const { client } = informers;
   const events = createPodEvents(recorder, logger);
@@ -112,6 +114,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
         )
         .map(allocatedPod),
     enqueue,
+    onOutcome: counts && ((outcome, pod, facts) => counts.count(outcome, pod, { facts, nowMs: clock.now() })),
     prober,
     statusWriter,
   };

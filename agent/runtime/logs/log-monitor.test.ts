@@ -31,11 +31,14 @@ describe('monitorLogs()', () => {
     write();
     using _monitor = monitorLogs(options);
 
-    await vi.waitFor(async () => expect(await rotatedLogs(path)).toHaveLength(1));
+    await vi.waitFor(async () => expect(await rotatedLogs(path)).toHaveLength(1), { timeout: 60_000 });
     write();
-    await vi.waitFor(async () => {
-      clock.advance(10_000);
-      expect(await rotatedLogs(path)).toHaveLength(2);
-    });
+    await vi.waitFor(
+      async () => {
+        clock.advance(10_000);
+        expect(await rotatedLogs(path)).toHaveLength(2);
+      },
+      { timeout: 60_000 },
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import { at, stringMapOf } from '#api/wire/json.ts';
-import { noPolicies } from '#api/kinds/effect.ts';
+import { policies } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -8,7 +8,7 @@ import { unset } from '#api/table/text.ts';
 import { validateMutatingBinding, validateValidatingBinding } from './policy-binding-validation.ts';
 
 const policyBindingRules: KindRules = {
-  effect: noPolicies,
+  effect: policies,
   defaults: matchRules('spec.matchResources'),
   takesAnyFinalizer: true,
   validatesAll: true,
@@ -22,7 +22,10 @@ export const validatingBindingRules: KindRules = {
 };
 
 /** Rules of MutatingAdmissionPolicyBindings. */
-export const mutatingBindingRules: KindRules = { ...policyBindingRules, validate: validateMutatingBinding };
+export const mutatingBindingRules: KindRules = {
+  ...policyBindingRules,
+  validate: validateMutatingBinding,
+};
 
 function policyBindingCells(binding: JsonObject, now: number): readonly unknown[] {
   const { namespace, name } = stringMapOf(at(binding, 'spec.paramRef'));

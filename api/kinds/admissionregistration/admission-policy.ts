@@ -1,7 +1,7 @@
 import { matchRules } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, listOf, stringMapOf } from '#api/wire/json.ts';
-import { noPolicies } from '#api/kinds/effect.ts';
+import { policies } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -14,7 +14,7 @@ import {
 
 /** Rules of ValidatingAdmissionPolicies. */
 export const validatingPolicyRules: KindRules = {
-  effect: noPolicies,
+  effect: policies,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
   validate: validateValidatingPolicy,
@@ -25,7 +25,7 @@ export const validatingPolicyRules: KindRules = {
 
 /** Rules of MutatingAdmissionPolicies. */
 export const mutatingPolicyRules: KindRules = {
-  effect: noPolicies,
+  effect: policies,
   defaults: policyRules('spec.matchConstraints'),
   takesAnyFinalizer: true,
   validate: validateMutatingPolicy,

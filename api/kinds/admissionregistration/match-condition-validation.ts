@@ -1,12 +1,27 @@
-import { duplicateField, requiredField, tooManyField, type FieldError } from '#api/errors/field-error.ts';
+import {
+  duplicateField,
+  invalidField,
+  requiredField,
+  tooManyField,
+  type FieldError,
+} from '#api/errors/field-error.ts';
 import { objectsOf, stringOf } from '#api/wire/json.ts';
 import { when } from '#api/validation/field.ts';
 import { formatErrors, qualifiedName } from '#api/validation/format.ts';
 
 const conditionsMax = 64;
 
-/** Conditions under which requests are matched. Their expressions are not compiled. */
-export function matchConditionErrors(list: unknown, path: string): readonly FieldError[] {
+/** What is wrong with an expression, or with that at a place; undefined: nothing, or it was not compiled. */
+export type ExpressionProblems = (expression: string, path: string) => string | undefined;
+
+const none: ExpressionProblems = () => undefined;
+
+/** Conditions under which requests are matched. */
+export function matchConditionErrors(
+  list: unknown,
+  path: string,
+  problemOf: ExpressionProblems = none,
+): readonly FieldError[] {
   const conditions = objectsOf(list);
   const names = new Set<string>();
   return [
@@ -17,12 +32,24 @@ export function matchConditionErrors(list: unknown, path: string): readonly Fiel
       const isRepeated = name !== '' && names.has(name);
       names.add(name);
       return [
-        ...when(isBlank(condition['expression']), () => requiredField(`${path}[${index}].expression`)),
+        ...(isBlank(condition['expression'])
+          ? [requiredField(`${path}[${index}].expression`)]
+          : expressionErrors(`${path}[${index}].expression`, condition['expression'], problemOf)),
         ...(name === '' ? [requiredField(field)] : formatErrors(field, name, qualifiedName)),
         ...when(isRepeated, () => duplicateField(field, name)),
       ];
     }),
   ];
+}
+
+/** That an expression cannot be compiled, or comes to what it may not. */
+export function expressionErrors(
+  field: string,
+  text: unknown,
+  problemOf: ExpressionProblems,
+): readonly FieldError[] {
+  const problem = problemOf(stringOf(text), field);
+  return problem === undefined ? [] : [invalidField(field, text, problem)];
 }
 
 /** Whether the text is missing or nothing but spaces. */

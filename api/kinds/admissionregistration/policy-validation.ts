@@ -1,10 +1,16 @@
+import { compilePolicy } from '#api/cel/admission/compile-policy.ts';
 import { duplicateField, invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import { conditionErrors } from '#api/validation/parts/conditions.ts';
 import { givenChoiceErrors, when } from '#api/validation/field.ts';
 import { dns1035Label, dnsSubdomain, formatErrors, qualifiedName } from '#api/validation/format.ts';
-import { isBlank, matchConditionErrors } from './match-condition-validation.ts';
+import {
+  expressionErrors,
+  isBlank,
+  matchConditionErrors,
+  type ExpressionProblems,
+} from './match-condition-validation.ts';
 import { matchResourcesErrors, mutableOperationErrors } from './request-rule-validation.ts';
 
 const failurePolicies = ['Fail', 'Ignore'];
@@ -21,26 +27,33 @@ const reservedWords: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Complaints about a ValidatingAdmissionPolicy (kubernetes pkg/apis/admissionregistration/validation). CEL is not compiled. */
+/** Complaints about a ValidatingAdmissionPolicy (kubernetes pkg/apis/admissionregistration/validation). */
 export function validateValidatingPolicy(policy: JsonObject, old?: JsonObject): readonly FieldError[] {
   const spec = objectOf(policy['spec']);
+  const problemOf = problemsOf(spec);
   return [
-    ...commonErrors(spec, objectOf(old?.['spec']), old !== undefined),
-    ...outcomeErrors(spec, stringOf(at(policy, 'metadata.name'))),
+    ...commonErrors(spec, { old: old === undefined ? undefined : objectOf(old['spec']), problemOf }),
+    ...outcomeErrors(spec, stringOf(at(policy, 'metadata.name')), problemOf),
   ];
 }
 
-/** Complaints about a MutatingAdmissionPolicy. CEL is not compiled. */
+/** Complaints about a MutatingAdmissionPolicy. */
 export function validateMutatingPolicy(policy: JsonObject, old?: JsonObject): readonly FieldError[] {
   const spec = objectOf(policy['spec']);
   const mutations = objectsOf(spec['mutations']);
   const reinvocation = stringOf(spec['reinvocationPolicy']);
+  const problemOf = problemsOf(spec);
   return [
-    ...commonErrors(spec, objectOf(old?.['spec']), old !== undefined, 'mutates'),
+    ...commonErrors(spec, {
+      ...{ old: old === undefined ? undefined : objectOf(old['spec']), problemOf },
+      mutates: true,
+    }),
     ...when(mutations.length === 0, () =>
       requiredField('spec.mutations', 'mutations must contain at least one item'),
     ),
-    ...mutations.flatMap((mutation, index) => mutationErrors(mutation, `spec.mutations[${index}]`)),
+    ...mutations.flatMap((mutation, index) =>
+      mutationErrors(mutation, `spec.mutations[${index}]`, problemOf),
+    ),
     ...(reinvocation === ''
       ? [requiredField('spec.reinvocationPolicy')]
       : givenChoiceErrors('spec.reinvocationPolicy', reinvocation, reinvocationPolicies)),
@@ -60,16 +73,34 @@ export function validatePolicyStatus(policy: JsonObject): readonly FieldError[] 
   ];
 }
 
+/** What is wrong with the expressions of a policy. */
+function problemsOf(spec: JsonObject): ExpressionProblems {
+  const { conditions, variables, validations, annotations, mutations } = compilePolicy(spec, {
+    uses: 'compatible',
+  });
+  const messages = validations.flatMap(({ messageExpression }) => messageExpression ?? []);
+  const all = [...conditions, ...variables, ...validations, ...messages, ...annotations, ...mutations];
+  const problems = new Map(all.map(({ path, error }) => [path, error]));
+  return (_, path) => problems.get(path);
+}
+
+interface CommonContext {
+  /** The spec as it was; undefined of a creation. */
+  readonly old: JsonObject | undefined;
+  readonly problemOf: ExpressionProblems;
+  readonly mutates?: boolean;
+}
+
 function commonErrors(
   spec: JsonObject,
-  old: JsonObject,
-  isUpdate: boolean,
-  mutates?: 'mutates',
+  { old, problemOf, mutates = false }: CommonContext,
 ): readonly FieldError[] {
   const { failurePolicy, paramKind, matchConstraints: match, matchConditions } = spec;
   // Conditions that are as they were are left alone, while they may name what they did.
   const isKept =
-    isUpdate && equalJson(paramKind, old['paramKind']) && equalJson(matchConditions, old['matchConditions']);
+    old !== undefined &&
+    equalJson(paramKind, old['paramKind']) &&
+    equalJson(matchConditions, old['matchConditions']);
   const path = 'spec.matchConstraints';
   return [
     ...givenChoiceErrors('spec.failurePolicy', failurePolicy, failurePolicies),
@@ -78,10 +109,10 @@ function commonErrors(
     ...when(isObject(match) && listOf(match['resourceRules']).length === 0, () =>
       requiredField(`${path}.resourceRules`),
     ),
-    ...(mutates === undefined ? [] : mutableOperationErrors(match, path)),
-    ...(isKept ? [] : matchConditionErrors(matchConditions, 'spec.matchConditions')),
+    ...(mutates ? mutableOperationErrors(match, path) : []),
+    ...(isKept ? [] : matchConditionErrors(matchConditions, 'spec.matchConditions', problemOf)),
     ...objectsOf(spec['variables']).flatMap((variable, index) =>
-      variableErrors(variable, `spec.variables[${index}]`),
+      variableErrors(variable, `spec.variables[${index}]`, problemOf),
     ),
   ];
 }
@@ -117,7 +148,11 @@ function groupVersionErrors(apiVersion: string, field: string): readonly FieldEr
   ];
 }
 
-function variableErrors(variable: JsonObject, path: string): readonly FieldError[] {
+function variableErrors(
+  variable: JsonObject,
+  path: string,
+  problemOf: ExpressionProblems,
+): readonly FieldError[] {
   const name = stringOf(variable['name']);
   const isName = identifier.test(name) && !reservedWords.has(name);
   return [
@@ -127,10 +162,11 @@ function variableErrors(variable: JsonObject, path: string): readonly FieldError
     ...when(isBlank(variable['expression']), () =>
       requiredField(`${path}.expression`, 'expression is not specified'),
     ),
+    ...expressionErrors(`${path}.expression`, variable['expression'], problemOf),
   ];
 }
 
-function outcomeErrors(spec: JsonObject, name: string): readonly FieldError[] {
+function outcomeErrors(spec: JsonObject, name: string, problemOf: ExpressionProblems): readonly FieldError[] {
   const validations = objectsOf(spec['validations']);
   const annotations = objectsOf(spec['auditAnnotations']);
   if (validations.length === 0 && annotations.length === 0) {
@@ -139,7 +175,9 @@ function outcomeErrors(spec: JsonObject, name: string): readonly FieldError[] {
   }
   const keys = new Set<string>();
   return [
-    ...validations.flatMap((validation, index) => validationErrors(validation, `spec.validations[${index}]`)),
+    ...validations.flatMap((validation, index) =>
+      validationErrors(validation, `spec.validations[${index}]`, problemOf),
+    ),
     ...when(annotations.length > annotationsMax, () =>
       invalidField(
         'spec.auditAnnotations',
@@ -153,14 +191,18 @@ function outcomeErrors(spec: JsonObject, name: string): readonly FieldError[] {
       const isRepeated = keys.has(key);
       keys.add(key);
       return [
-        ...annotationErrors(annotation, name, path),
+        ...annotationErrors(annotation, { name, path, problemOf }),
         ...when(isRepeated, () => duplicateField(`${path}.key`, key)),
       ];
     }),
   ];
 }
 
-function validationErrors(validation: JsonObject, path: string): readonly FieldError[] {
+function validationErrors(
+  validation: JsonObject,
+  path: string,
+  problemOf: ExpressionProblems,
+): readonly FieldError[] {
   const message = stringOf(validation['message']);
   const messageExpression = stringOf(validation['messageExpression']);
   const filled = 'must be non-empty if specified';
@@ -168,9 +210,11 @@ function validationErrors(validation: JsonObject, path: string): readonly FieldE
     ...when(isBlank(validation['expression']), () =>
       requiredField(`${path}.expression`, 'expression is not specified'),
     ),
+    ...expressionErrors(`${path}.expression`, validation['expression'], problemOf),
     ...when(messageExpression !== '' && isBlank(messageExpression), () =>
       invalidField(`${path}.messageExpression`, messageExpression, filled),
     ),
+    ...expressionErrors(`${path}.messageExpression`, messageExpression, problemOf),
     ...when(message !== '' && isBlank(message), () => invalidField(`${path}.message`, message, filled)),
     ...when(/[\n\r]/.test(message.trim()), () =>
       invalidField(`${path}.message`, message, 'must not contain line breaks'),
@@ -180,7 +224,14 @@ function validationErrors(validation: JsonObject, path: string): readonly FieldE
 }
 
 /** An audit event has annotations under the policy's name, so that has to be one of those. */
-function annotationErrors(annotation: JsonObject, name: string, path: string): readonly FieldError[] {
+function annotationErrors(
+  annotation: JsonObject,
+  {
+    name,
+    path,
+    problemOf,
+  }: { readonly name: string; readonly path: string; readonly problemOf: ExpressionProblems },
+): readonly FieldError[] {
   const key = stringOf(annotation['key']);
   const field = `${path}.valueExpression`;
   const expression = stringOf(annotation['valueExpression']).trim();
@@ -192,10 +243,15 @@ function annotationErrors(annotation: JsonObject, name: string, path: string): r
     ...when(Buffer.byteLength(expression) > annotationBytesMax, () =>
       requiredField(field, `must not exceed ${annotationBytesMax} bytes in length`),
     ),
+    ...expressionErrors(field, annotation['valueExpression'], problemOf),
   ];
 }
 
-function mutationErrors(mutation: JsonObject, path: string): readonly FieldError[] {
+function mutationErrors(
+  mutation: JsonObject,
+  path: string,
+  problemOf: ExpressionProblems,
+): readonly FieldError[] {
   const type = stringOf(mutation['patchType']);
   if (type === '') return [requiredField(`${path}.patchType`)];
   const [body, other] =
@@ -204,7 +260,10 @@ function mutationErrors(mutation: JsonObject, path: string): readonly FieldError
   const patch = mutation[body];
   return [
     ...(isObject(patch)
-      ? when(isBlank(patch['expression']), () => requiredField(`${path}.${body}.expression`))
+      ? [
+          ...when(isBlank(patch['expression']), () => requiredField(`${path}.${body}.expression`)),
+          ...expressionErrors(`${path}.${body}.expression`, patch['expression'], problemOf),
+        ]
       : [requiredField(`${path}.${body}`, `must be specified when patchType is ${type}`)]),
     ...when(isObject(mutation[other]), () =>
       invalidField(`${path}.${other}`, `{${other}}`, `must not be specified when patchType is ${type}`),

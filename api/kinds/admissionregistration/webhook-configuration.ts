@@ -1,15 +1,17 @@
 import { matchRulesOf } from '#api/defaults/match-rules.ts';
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { listOf } from '#api/wire/json.ts';
-import { noWebhooks } from '#api/kinds/effect.ts';
+import { acted, type KindEffect } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { validateWebhookConfiguration } from './webhook-validation.ts';
 
+const called: KindEffect = acted('control-plane/apiserver/chain/admission/webhooks/hook-book.ts');
+
 /** Rules of ValidatingWebhookConfigurations. */
 export const validatingWebhookRules: KindRules = {
-  effect: noWebhooks,
+  effect: called,
   defaults: webhookRules(),
   takesAnyFinalizer: true,
   validate: validateWebhookConfiguration,
@@ -19,7 +21,7 @@ export const validatingWebhookRules: KindRules = {
 
 /** Rules of MutatingWebhookConfigurations. */
 export const mutatingWebhookRules: KindRules = {
-  effect: noWebhooks,
+  effect: called,
   defaults: [...webhookRules(), ['webhooks[].reinvocationPolicy', 'Never']],
   takesAnyFinalizer: true,
   validate: validateWebhookConfiguration,

@@ -12,6 +12,7 @@ import { dns1035Label, dnsSubdomain, formatErrors } from '#api/validation/format
 import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 import { webhookClientErrors } from '#api/validation/parts/webhook-client.ts';
 import { matchConditionErrors } from './match-condition-validation.ts';
+import { compileCondition } from '#api/cel/admission/compile-policy.ts';
 import { matchPolicyErrors, requestRuleErrors } from './request-rule-validation.ts';
 
 const failurePolicies = ['Fail', 'Ignore'];
@@ -98,7 +99,11 @@ function hookErrors(hook: JsonObject, path: string, tolerance: Tolerance): reado
     ...webhookClientErrors(objectOf(hook['clientConfig']), `${path}.clientConfig`),
     ...(tolerance.matchConditions
       ? []
-      : matchConditionErrors(hook['matchConditions'], `${path}.matchConditions`)),
+      : matchConditionErrors(
+          hook['matchConditions'],
+          `${path}.matchConditions`,
+          (expression) => compileCondition(expression, {}).error,
+        )),
   ];
 }
 

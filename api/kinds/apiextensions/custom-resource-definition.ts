@@ -1,12 +1,19 @@
-import { at, listOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
+import { unknownFormats } from '#api/structural/definition/formats.ts';
+import { at, listOf, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { validateDefinition, validateDefinitionUpdate } from './definition-validation.ts';
+import { markDefinitionDeleted } from './definition-deletion.ts';
+import {
+  validateDefinition,
+  validateDefinitionName,
+  validateDefinitionUpdate,
+} from './definition-validation.ts';
 
 /** Rules of CustomResourceDefinitions. */
 export const customResourceDefinitionRules: KindRules = {
-  effect: unacted('the kind that it defines is not served'),
+  effect: acted('control-plane/apiserver/custom/keep-definitions.ts'),
+  reset: { status: { fields: ['metadata', 'spec'] } },
   storageFolder: 'apiextensions.k8s.io/customresourcedefinitions',
   defaults: [
     ['spec.names.singular', (names) => stringOf(names['kind']).toLowerCase()],
@@ -21,11 +28,22 @@ export const customResourceDefinitionRules: KindRules = {
     storedVersions: storageVersions(definition).slice(0, 1),
   }),
   prepareUpdate: withStoredVersion,
+  markDeleted: markDefinitionDeleted,
   takesAnyFinalizer: true,
   validate: validateDefinition,
+  validateCreate: validateDefinitionName,
   validateUpdate: validateDefinitionUpdate,
   validatesAll: true,
+  warnings: formatWarnings,
 };
+
+/** What is said of formats that nobody checks (customresourcedefinition strategy, WarningsOnCreate). */
+function formatWarnings(definition: JsonObject): readonly string[] {
+  return objectsOf(at(definition, 'spec.versions'))
+    .map((version) => objectOf(at(version, 'schema.openAPIV3Schema')))
+    .flatMap(unknownFormats)
+    .map((format) => `unrecognized format ${JSON.stringify(format)}`);
+}
 
 function storageVersions(definition: JsonObject): readonly string[] {
   return objectsOf(at(definition, 'spec.versions'))

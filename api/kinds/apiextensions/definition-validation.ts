@@ -1,13 +1,17 @@
 import {
   forbiddenField,
   invalidField,
+  invalidStruct,
   notSupportedField,
   requiredField,
-  tooLongField,
   type FieldError,
 } from '#api/errors/field-error.ts';
+import { approvalOf } from '#api/custom/approval.ts';
+import { approvalAnnotation } from '#api/custom/definition.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, equalJson, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { goVersions } from './go-versions.ts';
+import { ownPartErrors, sharedPartErrors } from './version-parts.ts';
 import { immutable, when } from '#api/validation/field.ts';
 import { dns1035Label, dnsSubdomain, type Format } from '#api/validation/format.ts';
 import { webhookClientErrors } from '#api/validation/parts/webhook-client.ts';
@@ -15,32 +19,23 @@ import { webhookClientErrors } from '#api/validation/parts/webhook-client.ts';
 const scopes = ['Cluster', 'Namespaced'];
 const strategies = ['None', 'Webhook'];
 const reviewVersions = ['v1', 'v1beta1'];
-const columnTypes = ['boolean', 'date', 'integer', 'number', 'string'];
-const columnFormats = ['byte', 'date', 'date-time', 'double', 'float', 'int32', 'int64', 'password'];
 const warningBytesMax = 256;
-const approval = 'api-approved.kubernetes.io';
-const approvalHelp = 'see https://github.com/kubernetes/enhancements/pull/1111';
 
-/** Complaints about a CustomResourceDefinition, but for its schemas (apiextensions-apiserver pkg/apis/apiextensions/validation). */
-export function validateDefinition(definition: JsonObject): readonly FieldError[] {
+/** Complaints about a CustomResourceDefinition; `old` is what it replaces (apiextensions-apiserver pkg/apis/apiextensions/validation). */
+export function validateDefinition(definition: JsonObject, old?: JsonObject): readonly FieldError[] {
   const spec = objectOf(definition['spec']);
   const versions = objectsOf(spec['versions']);
   const group = stringOf(spec['group']);
-  const name = stringOf(at(definition, 'metadata.name'));
-  const wanted = `${stringOf(at(spec, 'names.plural'))}.${group}`;
   return [
-    ...when(name !== wanted, () =>
-      invalidField('metadata.name', name, 'must be spec.names.plural+"."+spec.group'),
-    ),
     ...groupErrors(group, 'spec.group'),
     ...enumErrors('spec.scope', stringOf(spec['scope']), scopes),
-    ...versionErrors(versions, 'spec.versions'),
+    ...versionErrors(versions, old === undefined ? undefined : objectsOf(at(old, 'spec.versions'))),
     ...nameErrors(objectOf(spec['names']), 'spec.names'),
-    ...columnErrors(versions),
-    ...conversionErrors(objectOf(spec['conversion']), 'spec.conversion'),
+    ...sharedPartErrors(versions, old === undefined ? [] : objectsOf(at(old, 'spec.versions'))),
+    ...conversionErrors(objectOf(spec['conversion']), 'spec.conversion', old),
     ...storedErrors(listOf(at(definition, 'status.storedVersions')).map(stringOf), versions),
-    ...approvalErrors(group, at(definition, ['metadata', 'annotations', approval])),
-    ...when(spec['preserveUnknownFields'] === true, () =>
+    ...approvalErrors(group, annotationOf(definition), old && annotationOf(old)),
+    ...when(spec['preserveUnknownFields'] === true && at(old, 'spec.preserveUnknownFields') !== true, () =>
       invalidField(
         'spec.preserveUnknownFields',
         true,
@@ -48,6 +43,19 @@ export function validateDefinition(definition: JsonObject): readonly FieldError[
       ),
     ),
   ];
+}
+
+function annotationOf(definition: JsonObject): string {
+  return stringOf(at(definition, ['metadata', 'annotations', approvalAnnotation]));
+}
+
+/** Complaints about the name of a new one: an update cannot change what it is made of. */
+export function validateDefinitionName(definition: JsonObject): readonly FieldError[] {
+  const name = stringOf(at(definition, 'metadata.name'));
+  const wanted = `${stringOf(at(definition, 'spec.names.plural'))}.${stringOf(at(definition, 'spec.group'))}`;
+  return when(name !== wanted, () =>
+    invalidField('metadata.name', name, 'must be spec.names.plural+"."+spec.group'),
+  );
 }
 
 /** Complaints about what an update changes: what objects are stored under, once there are some. */
@@ -82,23 +90,38 @@ function joinedErrors(field: string, text: string, format: Format, before = ''):
   return when(text !== '' && texts.length > 0, () => invalidField(field, text, before + texts.join(',')));
 }
 
-function versionErrors(versions: readonly JsonObject[], field: string): readonly FieldError[] {
+function versionErrors(
+  versions: readonly JsonObject[],
+  old: readonly JsonObject[] | undefined,
+): readonly FieldError[] {
+  const field = 'spec.versions';
   const names = versions.map(({ name }) => stringOf(name));
   const stored = versions.filter(({ storage }) => storage === true);
+  const isSchemaAsked = old === undefined || old.every(hasSchema);
+  const first = names[0] ?? '';
+  const firstTexts = first === '' ? [] : dns1035Label(first);
   return [
     ...versions.flatMap((version, index) =>
-      when(!isObject(at(version, 'schema.openAPIV3Schema')), () =>
+      when(!hasSchema(version) && (isSchemaAsked || version['served'] === true), () =>
         requiredField(`${field}[${index}].schema.openAPIV3Schema`),
       ),
     ),
-    ...versions.flatMap((version, index) => oneVersionErrors(version, `${field}[${index}]`)),
+    ...versions.flatMap((version, index) => [
+      ...oneVersionErrors(version, `${field}[${index}]`),
+      ...ownPartErrors({ versions, index, path: `${field}[${index}]`, old: old ?? [] }),
+    ]),
     ...when(new Set(names).size < names.length, () =>
-      invalidField(field, versions, 'must contain unique version names'),
+      invalidStruct(field, goVersions(versions), 'must contain unique version names'),
     ),
     ...when(stored.length !== 1, () =>
-      invalidField(field, versions, 'must have exactly one version marked as storage version'),
+      invalidStruct(field, goVersions(versions), 'must have exactly one version marked as storage version'),
     ),
+    ...when(firstTexts.length > 0, () => invalidField('spec.version', first, firstTexts.join(','))),
   ];
+}
+
+function hasSchema(version: JsonObject): boolean {
+  return isObject(at(version, 'schema.openAPIV3Schema'));
 }
 
 function oneVersionErrors(version: JsonObject, path: string): readonly FieldError[] {
@@ -108,12 +131,25 @@ function oneVersionErrors(version: JsonObject, path: string): readonly FieldErro
   const field = `${path}.deprecationWarning`;
   return [
     ...when(texts.length > 0, () => invalidField(`${path}.name`, name, texts.join(','))),
-    ...when(warning !== undefined && version['deprecated'] !== true, () =>
-      invalidField(field, warning, 'can only be set for deprecated versions'),
+    ...warningTexts(version['deprecated'] === true, warning).map((text) =>
+      invalidField(field, warning, text),
     ),
-    ...when(Buffer.byteLength(stringOf(warning)) > warningBytesMax, () =>
-      tooLongField(field, warningBytesMax),
-    ),
+  ];
+}
+
+function warningTexts(isDeprecated: boolean, warning: unknown): readonly string[] {
+  if (typeof warning !== 'string') return [];
+  if (!isDeprecated) return ['can only be set for deprecated versions'];
+  const bad = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.exec(warning)?.index ?? -1;
+  const at = Buffer.byteLength(warning.slice(0, Math.max(bad, 0)));
+  return [
+    ...(Buffer.byteLength(warning) > warningBytesMax
+      ? [`must be <= ${warningBytesMax} characters long`]
+      : []),
+    ...(warning === '' ? ['must not be an empty string'] : []),
+    ...(bad < 0
+      ? []
+      : [`must only contain printable UTF-8 characters; non-printable character found at index ${at}`]),
   ];
 }
 
@@ -141,34 +177,12 @@ function nameErrors(names: JsonObject, path: string): readonly FieldError[] {
   ];
 }
 
-/** Columns that are the same in all versions are complained of at once, as kube-apiserver keeps them. */
-function columnErrors(versions: readonly JsonObject[]): readonly FieldError[] {
-  const lists = versions.map(({ additionalPrinterColumns: columns }) => columns);
-  const isShared = lists.every((list) => equalJson(list, lists[0]));
-  const paths = isShared
-    ? ['spec.additionalPrinterColumns']
-    : lists.map((_, index) => `spec.versions[${index}].additionalPrinterColumns`);
-  return paths.flatMap((path, place) =>
-    objectsOf(lists[place]).flatMap((column, index) => oneColumnErrors(column, `${path}[${index}]`)),
-  );
-}
-
-function oneColumnErrors(column: JsonObject, path: string): readonly FieldError[] {
-  const [type, format] = [stringOf(column['type']), stringOf(column['format'])];
-  const typeText = `must be one of ${columnTypes.join(',')}`;
-  return [
-    ...when(stringOf(column['name']) === '', () => requiredField(`${path}.name`)),
-    ...when(type === '', () => requiredField(`${path}.type`, typeText)),
-    ...when(type !== '' && !columnTypes.includes(type), () => invalidField(`${path}.type`, type, typeText)),
-    ...when(format !== '' && !columnFormats.includes(format), () =>
-      invalidField(`${path}.format`, format, `must be one of ${columnFormats.join(',')}`),
-    ),
-    ...when(stringOf(column['jsonPath']) === '', () => requiredField(`${path}.JSONPath`)),
-  ];
-}
-
 /** The paths are those of kube-apiserver's own form of it, which has no `webhook`. */
-function conversionErrors(conversion: JsonObject, path: string): readonly FieldError[] {
+function conversionErrors(
+  conversion: JsonObject,
+  path: string,
+  old: JsonObject | undefined,
+): readonly FieldError[] {
   const strategy = stringOf(conversion['strategy']);
   const webhook = objectOf(conversion['webhook']);
   const { clientConfig: client } = webhook;
@@ -187,11 +201,19 @@ function conversionErrors(conversion: JsonObject, path: string): readonly FieldE
     ...(isObject(client)
       ? webhookClientErrors(client, field)
       : [requiredField(field, 'required when strategy is set to Webhook')]),
-    ...reviewErrors(versions, `${path}.conversionReviewVersions`),
+    ...reviewErrors(versions, `${path}.conversionReviewVersions`, oldReviewVersions(old)),
   ];
 }
 
-function reviewErrors(versions: readonly string[], field: string): readonly FieldError[] {
+function oldReviewVersions(old: JsonObject | undefined): readonly string[] {
+  return listOf(at(old, 'spec.conversion.webhook.conversionReviewVersions')).map(stringOf);
+}
+
+function reviewErrors(
+  versions: readonly string[],
+  field: string,
+  old: readonly string[],
+): readonly FieldError[] {
   if (versions.length === 0) return [requiredField(field)];
   const seen = new Set<string>();
   const each = versions.flatMap((version, index) => {
@@ -202,10 +224,15 @@ function reviewErrors(versions: readonly string[], field: string): readonly Fiel
   });
   return [
     ...each,
-    ...when(!versions.some((version) => reviewVersions.includes(version)), () =>
+    ...when(isKnownReview(old) && !isKnownReview(versions), () =>
       invalidField(field, versions, `must include at least one of ${reviewVersions.join(', ')}`),
     ),
   ];
+}
+
+/** One that is known is among them, or there are none. */
+function isKnownReview(versions: readonly string[]): boolean {
+  return versions.length === 0 || versions.some((version) => reviewVersions.includes(version));
 }
 
 /** Objects may be stored in each version that was ever told; none of them may go before somebody says that there are none. */
@@ -230,19 +257,13 @@ function storedErrors(stored: readonly string[], versions: readonly JsonObject[]
   ];
 }
 
-/** Groups of Kubernetes' own are given out by its community. */
-function approvalErrors(group: string, given: unknown): readonly FieldError[] {
-  const isProtected = /(^|\.)(k8s|kubernetes)\.io$/.test(group);
-  const field = `metadata.annotations[${approval}]`;
-  const need = `protected groups must have approval annotation "${approval}"`;
-  if (!isProtected) return [];
-  if (stringOf(given) === '') return [requiredField(field, `${need}, ${approvalHelp}`)];
-  const isApproved = stringOf(given).startsWith('unapproved') || /^https?:\/\/[^/]+/.test(stringOf(given));
-  return when(!isApproved, () =>
-    invalidField(
-      field,
-      given,
-      `${need} with either a URL or a reason starting with "unapproved", ${approvalHelp}`,
-    ),
-  );
+/** Groups of Kubernetes' own are given out by its community. Whatever it is, it may stay as it was. */
+function approvalErrors(group: string, given: string, old: string | undefined): readonly FieldError[] {
+  const { reason, message = '' } = approvalOf({ group, annotation: given }) ?? {};
+  if (old !== undefined && reason === approvalOf({ group, annotation: old })?.reason) return [];
+  const field = `metadata.annotations[${approvalAnnotation}]`;
+  return [
+    ...when(reason === 'MissingAnnotation', () => requiredField(field, message)),
+    ...when(reason === 'InvalidAnnotation', () => invalidField(field, given, message)),
+  ];
 }

@@ -1,5 +1,5 @@
 import { at, objectsOf, stringMapOf } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { formatTime } from '#api/meta/time.ts';
@@ -9,7 +9,8 @@ import { validateApiService, validateApiServiceStatus } from './api-service-vali
 
 /** Rules of APIServices. */
 export const apiServiceRules: KindRules = {
-  effect: unacted('no requests are passed on to the server that it names'),
+  effect: acted('control-plane/apiserver/aggregation/aggregation.ts'),
+  reset: { status: { fields: ['metadata', 'spec'] } },
   storageFolder: 'apiregistration.k8s.io/apiservices',
   defaults: [['spec.service.port', 443]],
   tracksGeneration: false,

@@ -1,5 +1,6 @@
 import { objectOf, typed, type Draft } from '#api/wire/json.ts';
 import { unacted } from '#api/kinds/effect.ts';
+import { hasOtherMetrics } from './v1-view.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';
 import {
@@ -14,7 +15,10 @@ export const horizontalPodAutoscalerRules: KindRules = {
   effect: unacted('nothing is scaled by it'),
   defaults: [
     ['spec.minReplicas', 1],
-    ['spec.targetCPUUtilizationPercentage', (_spec, object) => (isAutoscalingV1(object) ? 80 : undefined)],
+    [
+      'spec.targetCPUUtilizationPercentage',
+      (_spec, object) => (isAutoscalingV1(object) && !hasOtherMetrics(object) ? 80 : undefined),
+    ],
     ['spec.metrics', (_spec, object) => (isAutoscalingV1(object) ? undefined : [cpuMetric])],
     ['spec.behavior.scaleUp', {}],
     ['spec.behavior.scaleUp.stabilizationWindowSeconds', 0],

@@ -1,22 +1,27 @@
 import { formatAge } from '#api/meta/age.ts';
+import { formatTime } from '#api/meta/time.ts';
 import { at, objectsOf, withPath } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
-import type { KindRules, Requester } from '#api/kinds/rules.ts';
+import { acted } from '#api/kinds/effect.ts';
+import type { KindRules, NodeWrite, Requester } from '#api/kinds/rules.ts';
 import { statusMetadata } from '#api/kinds/status-part.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
 import { pathSegment } from '#api/validation/format.ts';
+import { readSigningRequest } from './request-contents.ts';
+import { isSignerOfNodes } from './signers.ts';
 import { validateApproval, validateSigningRequest, validateSigningRequestStatus } from './csr-validation.ts';
 
 /** Rules of CertificateSigningRequests. */
 export const certificateSigningRequestRules: KindRules = {
-  effect: unacted('no certificate is signed, also when it is approved'),
+  effect: acted('control-plane/controllers/certificates/sign.ts'),
+  refuseNode: refuseRequestOfNode,
   signRequester: withRequester,
   tracksGeneration: false,
   nameFormat: pathSegment,
   // What was asked for is what is signed.
   prepareUpdate: (old, request) => ({ ...request, spec: old['spec'] }),
+  dateUpdate: withDatedConditions,
   validate: validateSigningRequest,
   validatesAll: true,
   validateStatusUpdate: validateSigningRequestStatus,
@@ -28,6 +33,11 @@ export const certificateSigningRequestRules: KindRules = {
       }),
       validate: validateApproval,
     },
+  },
+  reset: {
+    '': { fields: ['spec', 'status'] },
+    status: { fields: ['spec', 'status.conditions', 'metadata.ownerReferences'] },
+    approval: { fields: ['spec', 'status.certificate', 'metadata.ownerReferences'] },
   },
   selectableFields: ['spec.signerName'],
   cells: (request, now) => {
@@ -57,4 +67,43 @@ function withRequester(request: JsonObject, { name, uid, groups, extra }: Reques
     (next, [field, value]) => withPath(next, ['spec', field], value),
     request,
   );
+}
+
+/** A node asks for its own certificates alone (plugin/pkg/admission/noderestriction, admitCSR). */
+function refuseRequestOfNode({ node, operation, subresource, object = {} }: NodeWrite): string | undefined {
+  if (operation !== 'create' || subresource !== '') return undefined;
+  if (!isSignerOfNodes(text(object, 'spec.signerName', ''))) return undefined;
+  const contents = readSigningRequest(text(object, 'spec.request', ''));
+  if (contents === undefined) return 'unable to parse csr: PEM block type must be CERTIFICATE REQUEST';
+  return contents.commonName === `system:node:${node}`
+    ? undefined
+    : `can only create a node CSR with CN=system:node:${node}`;
+}
+
+/** Conditions say when they were written, and since when they are so (pkg/registry/certificates, populateConditionTimestamps). */
+function withDatedConditions(old: JsonObject, request: JsonObject, now: number): JsonObject {
+  const conditions = objectsOf(at(request, 'status.conditions'));
+  const isDated = ({ lastUpdateTime, lastTransitionTime }: JsonObject): boolean =>
+    isGiven(lastUpdateTime) && isGiven(lastTransitionTime);
+  if (conditions.every(isDated)) return request;
+  const time = formatTime(now);
+  const known = objectsOf(at(old, 'status.conditions'));
+  const dated = conditions.map((condition) => {
+    const { type, status, lastUpdateTime, lastTransitionTime } = condition;
+    const same = known.find(
+      (one) => one['type'] === type && one['status'] === status && isGiven(one['lastTransitionTime']),
+    );
+    return {
+      ...condition,
+      lastUpdateTime: isGiven(lastUpdateTime) ? lastUpdateTime : time,
+      lastTransitionTime: isGiven(lastTransitionTime)
+        ? lastTransitionTime
+        : (same?.['lastTransitionTime'] ?? time),
+    };
+  });
+  return withPath(request, 'status.conditions', dated);
+}
+
+function isGiven(time: unknown): boolean {
+  return typeof time === 'string' && time !== '';
 }

@@ -59,6 +59,30 @@ export function signingRequestFault(pem: string): string | undefined {
   return signatureFault({ signed: info.whole, signature: signature.content.subarray(1), key }, algorithm);
 }
 
+/** The organizations that a request without a fault names as its subject's (RFC 5280, id-at-organizationName): groups, to Kubernetes. */
+export function organizationsOf(pem: string): readonly string[] {
+  const [block] = pemBlocks(pem);
+  const outer = block === undefined ? undefined : firstDerElement(block.bytes);
+  const [info] = childrenOf(outer);
+  const [, subject] = childrenOf(info);
+  return childrenOf(subject)
+    .flatMap((set) => derElements(set.content) ?? [])
+    .flatMap((attribute) => {
+      const [type, value] = childrenOf(attribute);
+      const isOrganization = type?.tag === derTags.oid && oidText(type.content) === organizationName;
+      return isOrganization && value !== undefined ? [textOf(value)] : [];
+    });
+}
+
+const organizationName = '2.5.4.10';
+const bmpString = 0x1e;
+
+function textOf({ tag, content }: DerElement): string {
+  return tag === bmpString && content.length % 2 === 0
+    ? Buffer.from(content).swap16().toString('utf16le')
+    : Buffer.from(content).toString('utf8');
+}
+
 function childrenOf(element: DerElement | undefined): readonly DerElement[] {
   return element?.tag === derTags.sequence ? (derElements(element.content) ?? []) : [];
 }

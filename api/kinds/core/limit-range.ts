@@ -6,7 +6,7 @@ import { validateLimitRange } from '#api/validation/limit-range.ts';
 
 /** Rules of LimitRanges. */
 export const limitRangeRules: KindRules = {
-  effect: acted('control-plane/apiserver/chain/admission/limit-ranger.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/pods/limit-ranger.ts'),
   completeDefaults: (range) => holdersAt(range, 'spec.limits[]').forEach(defaultLimits),
   tracksGeneration: false,
   createdByUpdate: true,

@@ -1,4 +1,4 @@
-import { at, listOf, objectOf, stringMapOf, stringOf, typed, withPath, type Draft } from '#api/wire/json.ts';
+import { at, listOf, objectOf, stringOf, typed, withPath, type Draft } from '#api/wire/json.ts';
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { acted } from '#api/kinds/effect.ts';
@@ -9,16 +9,6 @@ import { dnsLabel, formatErrors, qualifiedName } from '#api/validation/format.ts
 /** Rules of Namespaces: they go when their content is gone, and spec.finalizers stand for that. */
 export const namespaceRules: KindRules = {
   effect: acted('control-plane/controllers/namespace/reconcile.ts'),
-  unactedParts: [
-    {
-      part: 'labels pod-security.kubernetes.io/*',
-      what: 'pods are not checked against Pod Security Standards',
-      find: (namespace) =>
-        Object.keys(stringMapOf(at(namespace, 'metadata.labels')))
-          .filter((label) => podSecurity.test(label))
-          .map((label) => `metadata.labels[${label}]`),
-    },
-  ],
   completeDefaults: labelNamespace,
   defaultsFollowName: true,
   namesItsNamespace: true,
@@ -40,6 +30,7 @@ export const namespaceRules: KindRules = {
       validate: (_old, namespace) => finalizerErrors(namespace),
     },
   },
+  reset: { finalize: { only: ['spec.finalizers'] } },
   selectableFields: ['status.phase'],
   cells: (object, now) => namespaceCells(typed(object), now),
 };
@@ -75,5 +66,3 @@ function labelNamespace(namespace: Draft): void {
   const labels = { ...objectOf(metadata['labels']), 'kubernetes.io/metadata.name': metadata['name'] };
   namespace['metadata'] = { ...metadata, labels };
 }
-
-const podSecurity = /^pod-security\.kubernetes\.io\/(enforce|warn|audit)(-version)?$/;

@@ -1,6 +1,7 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { referencesOf } from '#api/pod/references.ts';
 import { at, objectOf, objectsOf, stringOf, typed } from '#api/wire/json.ts';
+import { parseBool } from '#api/wire/parse-bool.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 
 /** On a ServiceAccount, with a true value: its pods may use no Secrets but those that it lists. */
@@ -52,11 +53,8 @@ export function mirrorRefused(pod: JsonObject): string | undefined {
   return isToken ? 'a mirror pod may not use ServiceAccountToken volume projections' : undefined;
 }
 
-/** As Go reads a truth (strconv.ParseBool). */
-const yes: ReadonlySet<string> = new Set(['1', 't', 'T', 'true', 'TRUE', 'True']);
-
 function isEnforced(account: JsonObject): boolean {
-  return yes.has(stringOf(at(account, ['metadata', 'annotations', enforceMountableSecrets])));
+  return parseBool(stringOf(at(account, ['metadata', 'annotations', enforceMountableSecrets]))) === true;
 }
 
 function namesIn(account: JsonObject, list: string): ReadonlySet<string> {

@@ -4,6 +4,7 @@ import { refusePodLate, refusePodWrite } from '#api/kinds/node-writes/pod.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { podParts } from './pod-parts.ts';
+import { appArmorWarnings, withAppArmorFields } from '#api/pod/app-armor.ts';
 import { qosClass } from '#api/pod/qos.ts';
 import { podCells, podRowConditions } from '#api/table/pod.ts';
 import { validateNewPod, validatePod } from '#api/validation/pod/pod.ts';
@@ -19,6 +20,8 @@ export const podRules: KindRules = {
   refuseNode: refusePodWrite,
   refuseNodeLate: refusePodLate,
   initialStatus: (pod) => ({ phase: 'Pending', qosClass: qosClass(pod) }),
+  earlyWarnings: appArmorWarnings,
+  prepareCreate: withAppArmorFields,
   // Kubelets of old left it out when they refused a pod.
   prepareStatusUpdate: (old, pod) =>
     stringOf(at(pod, 'status.qosClass')) === ''
@@ -30,6 +33,19 @@ export const podRules: KindRules = {
   validateStatusUpdate: validatePodStatus,
   validatesAll: true,
   parts: podParts,
+  reset: {
+    status: { fields: ['spec', 'metadata.deletionTimestamp', 'metadata.ownerReferences'] },
+    ephemeralcontainers: { only: ['spec.ephemeralContainers'] },
+    resize: {
+      only: [
+        'spec.resources',
+        ...['containers', 'initContainers'].flatMap((list) => [
+          `spec.${list}.*.resources`,
+          `spec.${list}.*.resizePolicy`,
+        ]),
+      ],
+    },
+  },
   graceSeconds: podGraceSeconds,
   answersDeleteWithObject: true,
   selectableFields: [

@@ -10,7 +10,7 @@ import {
 
 /** Rules of ResourceQuotas. */
 export const resourceQuotaRules: KindRules = {
-  effect: acted('control-plane/apiserver/chain/admission/resource-quota.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/quota/resource-quota.ts'),
   tracksGeneration: false,
   validate: validateResourceQuota,
   validateUpdate: validateResourceQuotaUpdate,

@@ -15,4 +15,5 @@ export const serviceAccountRules: KindRules = {
   warnings: (account, old) =>
     at(account, mountable) === undefined || at(old, mountable) !== undefined ? [] : [mountableWarning],
   answersDeleteWithObject: true,
+  secretFields: ['token'], // Of a TokenRequest.
 };

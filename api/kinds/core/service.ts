@@ -2,7 +2,8 @@ import { holdersAt } from '#api/defaults/rule.ts';
 import { at, listOf, stringOf, typed, type Draft } from '#api/wire/json.ts';
 import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
-import { familyErrors, serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { serviceClaims, serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { settleFamilies } from '#api/service/families.ts';
 import { keepServiceAllocations } from '#api/service/kept-allocation.ts';
 import { serviceCells } from '#api/table/core.ts';
 import { dnsLabel } from '#api/validation/format.ts';
@@ -39,7 +40,7 @@ export const serviceRules: KindRules = {
   validateStatus: validateServiceStatus,
   warnings: serviceWarnings,
   allocation: {
-    errors: familyErrors,
+    settle: settleFamilies,
     claims: serviceClaims,
     needs: serviceNeeds,
     give: withServiceAllocation,

@@ -1,5 +1,5 @@
 import { at, objectsOf, stringOf } from '#api/wire/json.ts';
-import { noFlowControl } from '#api/kinds/effect.ts';
+import { shares } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
@@ -8,7 +8,8 @@ import { validateFlowSchema } from './flow-schema-validation.ts';
 
 /** Rules of FlowSchemas. */
 export const flowSchemaRules: KindRules = {
-  effect: noFlowControl,
+  effect: shares,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   defaults: [['spec.matchingPrecedence', 1000, 'zero']],
   validate: validateFlowSchema,
   validateStatus: flowControlConditionErrors,

@@ -1,5 +1,5 @@
 import { at } from '#api/wire/json.ts';
-import { noFlowControl } from '#api/kinds/effect.ts';
+import { shares } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { none } from '#api/table/text.ts';
@@ -8,7 +8,8 @@ import { validatePriorityLevel } from './priority-level-validation.ts';
 
 /** Rules of PriorityLevelConfigurations. */
 export const priorityLevelConfigurationRules: KindRules = {
-  effect: noFlowControl,
+  effect: shares,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   defaults: [
     ['spec.limited.nominalConcurrencyShares', 30],
     ['spec.limited.lendablePercent', 0],

@@ -1,5 +1,5 @@
 import { at, listOf, objectOf } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { formatLabelSelector, labelSelectorFromObject } from '#api/meta/selector.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -8,7 +8,7 @@ import { validateNetworkPolicy } from '#api/validation/network-policy.ts';
 
 /** Rules of NetworkPolicies. */
 export const networkPolicyRules: KindRules = {
-  effect: unacted('traffic is not restricted by it'),
+  effect: acted('agent/network/policy/enforce-policies.ts'),
   defaults: [
     ['spec.ingress[].ports[].protocol', 'TCP'],
     ['spec.egress[].ports[].protocol', 'TCP'],

@@ -4,6 +4,7 @@ import { at, listOf } from '#api/wire/json.ts';
 import { cidrErrors, familiesOf } from '#api/validation/parts/cidr.ts';
 
 const field = 'spec.cidrs';
+const immutableText = 'field is immutable';
 
 /** Complaints about a ServiceCIDR: one network, or one of each family (kubernetes pkg/apis/networking/validation). */
 export function validateServiceCidr(cidr: JsonObject): readonly FieldError[] {
@@ -18,4 +19,14 @@ export function validateServiceCidr(cidr: JsonObject): readonly FieldError[] {
     );
   }
   return cidrs.flatMap((value, index) => cidrErrors(`${field}[${index}]`, value));
+}
+
+/** Networks stay; one of the other family may join a first. */
+export function validateServiceCidrUpdate(old: JsonObject, cidr: JsonObject): readonly FieldError[] {
+  const [before, after] = [old, cidr].map((each) => listOf(at(each, field)));
+  if (before === undefined || after === undefined || before.length > after.length)
+    return [invalidField(field, after ?? [], immutableText)];
+  return before.flatMap((value, index) =>
+    value === after[index] ? [] : [invalidField(`${field}[${index}]`, after[index], immutableText)],
+  );
 }

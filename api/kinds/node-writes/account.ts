@@ -1,6 +1,6 @@
 import type { NodeLookUp, NodeWrite } from '#api/kinds/rules.ts';
-import type { JsonObject } from '#api/meta/object.ts';
-import { at, isObject, listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, listOf, objectOf, stringOf } from '#api/wire/json.ts';
+import { audienceProblem } from './token-audience.ts';
 
 /** A node gets tokens for pods that it runs, bound to them, for whom these name (noderestriction, admitServiceAccount). */
 export async function refuseTokenLate(
@@ -22,23 +22,6 @@ export async function refuseTokenLate(
   if (stringOf(at(pod, 'spec.nodeName')) !== node) {
     return 'node requested token bound to a pod scheduled on a different node';
   }
-  const known = audiencesOf(pod);
-  const unknown = listOf(at(object, 'spec.audiences'))
-    .map(stringOf)
-    .find((audience) => !known.has(audience));
-  return unknown === undefined
-    ? undefined
-    : `audience ${JSON.stringify(unknown)} not found in pod spec volume`;
-}
-
-/** For whom a pod asks tokens, in its volumes. */
-function audiencesOf(pod: JsonObject): ReadonlySet<string> {
-  const sources = objectsOf(at(pod, 'spec.volumes')).flatMap((volume) =>
-    objectsOf(at(volume, 'projected.sources')),
-  );
-  return new Set(
-    sources.flatMap(({ serviceAccountToken: token }) =>
-      isObject(token) ? [stringOf(token['audience'])] : [],
-    ),
-  );
+  const audiences = listOf(at(object, 'spec.audiences')).map(stringOf);
+  return audienceProblem({ node, pod, audiences }, lookUp);
 }

@@ -8,7 +8,7 @@ import { immutable } from '#api/validation/field.ts';
 
 /** Rules of RuntimeClasses. */
 export const runtimeClassRules: KindRules = {
-  effect: unacted('pods that name it are refused by their node'),
+  effect: unacted('pods that name it get its overhead and places, and are refused by their node'),
   tracksGeneration: false,
   validate: validateRuntimeClass,
   validateUpdate: immutable('handler'),

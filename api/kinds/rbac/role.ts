@@ -1,9 +1,11 @@
 import { invalidField, requiredField, type FieldError } from '#api/errors/field-error.ts';
-import { listOf, objectsOf } from '#api/wire/json.ts';
+import { isObject, listOf, objectsOf } from '#api/wire/json.ts';
 import { ruled } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { when } from '#api/validation/field.ts';
 import { pathSegment } from '#api/validation/format.ts';
+import { labelSelectorErrors } from '#api/validation/label-selector.ts';
 
 /** Rules of Roles. */
 export const roleRules: KindRules = {
@@ -18,8 +20,20 @@ export const clusterRoleRules: KindRules = {
   effect: ruled,
   tracksGeneration: false,
   nameFormat: pathSegment,
-  validate: (role) => ruleErrors(role, true),
+  validate: (role) => [...ruleErrors(role, true), ...aggregationErrors(role['aggregationRule'])],
 };
+
+/** Which roles are gathered, by labels (ValidateClusterRole). */
+function aggregationErrors(aggregation: unknown): readonly FieldError[] {
+  if (!isObject(aggregation)) return [];
+  const field = 'aggregationRule.clusterRoleSelectors';
+  const selectors = objectsOf(aggregation['clusterRoleSelectors']);
+  const none = 'at least one clusterRoleSelector required if aggregationRule is non-nil';
+  return [
+    ...when(selectors.length === 0, () => requiredField(field, none)),
+    ...selectors.flatMap((selector, index) => labelSelectorErrors(selector, `${field}[${index}]`)),
+  ];
+}
 
 function ruleErrors(role: JsonObject, isCluster: boolean): readonly FieldError[] {
   return objectsOf(role['rules']).flatMap((rule, index) => {

@@ -1,10 +1,14 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
-import { at, listOf } from '#api/wire/json.ts';
+import { at, listOf, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
 import { noDevices } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { joined } from '#api/table/text.ts';
+import { immutable } from '#api/validation/field.ts';
+import { annotationErrors, labelErrors } from '#api/validation/labels.ts';
+import { claimStatusErrors } from './claim-status-validation.ts';
+import { deviceClaimErrors } from './device-claim-validation.ts';
 
 /** Rules of ResourceClaims. */
 export const resourceClaimRules: KindRules = {
@@ -12,6 +16,11 @@ export const resourceClaimRules: KindRules = {
   answersDeleteWithObject: true,
   defaults: claimRules('spec'),
   tracksGeneration: false,
+  prepareStatusUpdate: withoutTakenBack,
+  validate: (claim) => deviceClaimErrors(objectOf(at(claim, 'spec.devices')), 'spec.devices'),
+  validateUpdate: immutable('spec'),
+  validateStatusUpdate: claimStatusErrors,
+  validatesAll: true,
   cells: (claim, now) => [nameOf(claim), claimState(claim), ageOfObject(claim, now)],
 };
 
@@ -21,7 +30,28 @@ export const resourceClaimTemplateRules: KindRules = {
   answersDeleteWithObject: true,
   defaults: claimRules('spec.spec'),
   tracksGeneration: false,
+  validate: (template) => [
+    ...labelErrors(at(template, 'spec.metadata.labels'), 'spec.metadata.labels'),
+    ...annotationErrors(at(template, 'spec.metadata.annotations'), 'spec.metadata.annotations'),
+    ...deviceClaimErrors(objectOf(at(template, 'spec.spec.devices')), 'spec.spec.devices'),
+  ],
+  validateUpdate: immutable('spec'),
+  validatesAll: true,
 };
+
+/** What drivers told of devices goes with them (dropDeallocatedStatusDevices). */
+function withoutTakenBack(old: JsonObject, claim: JsonObject): JsonObject {
+  const given = (object: JsonObject): readonly JsonObject[] =>
+    objectsOf(at(object, 'status.allocation.devices.results'));
+  const isSame = (a: JsonObject, b: JsonObject): boolean =>
+    ['driver', 'pool', 'device'].every((name) => stringOf(a[name]) === stringOf(b[name]));
+  const isGiven = (object: JsonObject, device: JsonObject): boolean =>
+    given(object).some((result) => isSame(result, device));
+  const devices = objectsOf(at(claim, 'status.devices'));
+  const kept = devices.filter((device) => !isGiven(old, device) || isGiven(claim, device));
+  if (kept.length === devices.length) return claim;
+  return withPath(claim, 'status.devices', kept.length === 0 ? undefined : kept);
+}
 
 function claimRules(spec: string): readonly DefaultRule[] {
   const requests = `${spec}.devices.requests[]`;

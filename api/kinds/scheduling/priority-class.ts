@@ -8,7 +8,7 @@ import { immutable } from '#api/validation/field.ts';
 
 /** Rules of PriorityClasses. */
 export const priorityClassRules: KindRules = {
-  effect: acted('control-plane/apiserver/chain/admission/priority.ts'),
+  effect: acted('control-plane/apiserver/chain/admission/pods/priority.ts'),
   defaults: [['preemptionPolicy', 'PreemptLowerPriority']],
   validate: (priority) => {
     const name = stringOf(at(priority, 'metadata.name'));
@@ -29,6 +29,8 @@ export const priorityClassRules: KindRules = {
       : [forbiddenField('value', 'may not be changed in an update.')]),
     ...immutable('preemptionPolicy')(old, priority),
   ],
+  refuseDeletion: (name) =>
+    systemPriorities.has(name) ? 'this is a system priority class and cannot be deleted' : undefined,
   cells: (priority, now) => [
     nameOf(priority),
     priority['value'] ?? 0,

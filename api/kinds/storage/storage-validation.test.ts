@@ -200,7 +200,7 @@ const updated: readonly Row[] = [
     name: 'the ranges',
     of: 'ServiceCIDR',
     given: { spec: { cidrs: ['10.0.1.0/24'] } },
-    want: ['spec.cidrs: Invalid value: ["10.0.1.0/24"]: field is immutable'],
+    want: ['spec.cidrs[0]: Invalid value: "10.0.1.0/24": field is immutable'],
   },
 ];
 

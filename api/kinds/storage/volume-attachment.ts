@@ -12,6 +12,7 @@ import {
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
   effect: noVolumes,
+  reset: { status: { fields: ['metadata', 'spec'] } },
   answersDeleteWithObject: true,
   tracksGeneration: false,
   validate: validateVolumeAttachment,

@@ -21,9 +21,14 @@ const reasonText = `a condition reason must start with alphabetic character, opt
 
 /** The conditions of a status that are `metav1.Condition`s, each type once (ValidateConditions). */
 export function conditionErrors(object: JsonObject): readonly FieldError[] {
+  return conditionListErrors(objectsOf(at(object, 'status.conditions')), 'status.conditions');
+}
+
+/** The same of a list anywhere. */
+export function conditionListErrors(conditions: readonly JsonObject[], field: string): readonly FieldError[] {
   const types = new Set<string>();
-  return objectsOf(at(object, 'status.conditions')).flatMap((condition, index) => {
-    const path = `status.conditions[${index}]`;
+  return conditions.flatMap((condition, index) => {
+    const path = `${field}[${index}]`;
     const type = stringOf(condition['type']);
     const isRepeated = types.has(type);
     types.add(type);

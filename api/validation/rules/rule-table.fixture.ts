@@ -4,9 +4,16 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import { admitCreate } from '#api/pod/admission.ts';
 import { builtInTypeName, builtInTypes } from '#api/schema/built-in-types.ts';
-import { findKindByName, type Kind } from '#api/schema/kinds.ts';
+import {
+  findKindByName,
+  formatGroupVersion,
+  kindOfSubresource,
+  kinds,
+  type Kind,
+} from '#api/schema/kinds.ts';
 import { containerOf } from '#api/schema/type-source.ts';
 import { serviceNeeds, withServiceAllocation } from '#api/service/allocation.ts';
+import { settleFamilies } from '#api/service/families.ts';
 import { prepareCreate, prepareUpdate } from '#api/strategy/strategy.ts';
 import { validateCreate, validateUpdate } from '#api/validation/validation.ts';
 import { decodeObject } from '#api/wire/decode.ts';
@@ -44,7 +51,7 @@ export interface RuleTable {
   readonly lacks?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** The kind that a table is about. */
+/** The kind that a table is about; of a subresource's objects as well. */
 export function kindOf({
   apiVersion,
   kind,
@@ -52,7 +59,11 @@ export function kindOf({
   readonly apiVersion?: unknown;
   readonly kind?: unknown;
 }): Kind {
-  const found = findKindByName(String(apiVersion), String(kind));
+  const found =
+    findKindByName(String(apiVersion), String(kind)) ??
+    kinds
+      .flatMap((owner) => owner.subresources.map((sub) => kindOfSubresource(owner, sub)))
+      .find((posted) => formatGroupVersion(posted) === apiVersion && posted.kind === kind);
   if (found === undefined) throw new Error(`no kind ${String(apiVersion)} ${String(kind)}`);
   return found;
 }
@@ -64,8 +75,9 @@ export function created(object: JsonObject): JsonObject {
   const given = stringOf(at(object, 'metadata.namespace')) || 'default';
   const namespace = kind.namespaced ? given : undefined;
   const prepared = prepareCreate(kind, admitted, { now: 0, uid: 'u', namespace });
-  return kind.kind === 'Service' && serviceNeeds(prepared).clusterIp
-    ? withServiceAllocation(prepared, { clusterIp: '10.96.0.1' })
+  const settled = kind.kind === 'Service' ? settleFamilies(prepared, undefined, [4]).service : prepared;
+  return kind.kind === 'Service' && serviceNeeds(settled).clusterIps.length > 0
+    ? withServiceAllocation(settled, { clusterIps: ['10.96.0.1'] })
     : prepared;
 }
 
@@ -75,7 +87,8 @@ export function answersTo(table: RuleTable, row: RuleRow, edits: Edits): readonl
   const object = edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, edits);
   const kind = kindOf(table);
   const { isStored, validate } = rulesOf(kind);
-  if (isStored === false) return rendered(validate?.(decodeObject(kind, object).object) ?? []);
+  const isPosted = findKindByName(apiVersion, name) === undefined;
+  if (isStored === false || isPosted) return rendered(validate?.(decodeObject(kind, object).object) ?? []);
   if (row.from === undefined) return rendered(validateCreate(kind, created(object)));
   const made = created(edited({ apiVersion, kind: name, metadata: { name: 'x' }, ...base }, row.from));
   const status = Object.entries(row.from).filter(([path]) => path.startsWith('status'));

@@ -45,6 +45,10 @@ import { horizontalPodAutoscaler } from './autoscaling/autoscaler.fixture.ts';
 import { cronJob } from './batch/cron-job.fixture.ts';
 import { job } from './batch/job.fixture.ts';
 import { csiDriver, ingressClass, storageClass, volumeAttributesClass } from './storage/classes.fixture.ts';
+import { deviceClass } from './resource/device-class.fixture.ts';
+import { resourceClaim, resourceClaimTemplate } from './resource/claims.fixture.ts';
+import { resourceSlice } from './resource/resource-slice.fixture.ts';
+import { eviction, scale, tokenRequest } from './posted.fixture.ts';
 import type { RuleTable } from './rule-table.fixture.ts';
 
 /** The tables there are, in the order of docs/validation.md. */
@@ -112,4 +116,11 @@ export const ruleTables: readonly RuleTable[] = [
   persistentVolumeClaim,
   volumeAttachment,
   customResourceDefinition,
+  deviceClass,
+  resourceClaim,
+  resourceClaimTemplate,
+  resourceSlice,
+  tokenRequest,
+  eviction,
+  scale,
 ];

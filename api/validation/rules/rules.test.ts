@@ -60,10 +60,7 @@ function renderTables(tables: readonly RuleTable[]): string {
     '',
     ...tables.flatMap((table) => reasonLines(table, table.lacks)),
     '',
-    '## Kinds without a table',
-    '',
-    [...missing].toSorted().join(', '),
-    '',
+    ...(missing.size === 0 ? [] : ['## Kinds without a table', '', [...missing].toSorted().join(', '), '']),
   ].join('\n');
 }
 

@@ -1,5 +1,6 @@
 import { parseFieldSelector, type FieldMatcher } from '#api/meta/field-selector.ts';
 import { parseLabelSelector, type LabelMatcher } from '#api/meta/selector.ts';
+import { queryBoolean } from '#api/wire/query.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import { forbidden, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
@@ -13,13 +14,14 @@ const selecting: ReadonlySet<Verb> = new Set(['list', 'watch', 'deletecollection
 export function attributesOf(request: ApiRequest, route: Route, user: User): Attributes {
   if (route.kind === 'path') return attributesOfPath(request, user);
   const { verb, kind, subresource, namespace, name } = route.route;
-  const { group, resource } = kind;
+  const { group, version, resource } = kind;
   const isNamespace = rulesOf(kind).namesItsNamespace === true;
   const plain: ResourceAttributes = {
     kind: 'resource',
     user,
     verb,
     group,
+    version,
     resource,
     subresource: subresource?.name ?? '',
     namespace: isNamespace ? name : namespace,
@@ -57,10 +59,11 @@ function resourceOfPath({
   const isInNamespace = parts[0] === 'namespaces' && parts.length > 2;
   const [resource = '', name = '', subresource = ''] = isInNamespace ? parts.slice(2) : parts;
   const [ofCollection, ofObject] = verbs[method] ?? [method.toLowerCase(), method.toLowerCase()];
-  const isWatch = ofCollection === 'list' && name === '' && query.has('watch');
+  const isWatch = ofCollection === 'list' && name === '' && queryBoolean(query, 'watch') === true;
   return {
     verb: isWatch ? 'watch' : name === '' ? ofCollection : ofObject,
     group: root === 'api' ? '' : (segments[0] ?? ''),
+    version: (root === 'api' ? segments[0] : segments[1]) ?? '',
     resource,
     subresource,
     namespace: isInNamespace ? (parts[1] ?? '') : '',

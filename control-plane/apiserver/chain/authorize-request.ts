@@ -1,11 +1,19 @@
+import { internalError } from '#api/errors/status.ts';
 import type { Attributes, Authorizer, Decision } from './authz/authorizer.ts';
 import { impersonationOf, type Impersonation } from './impersonate.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
 import type { Route } from './route.ts';
 import { attributesOf, denial } from './attributes.ts';
 
+/** Told what is decided. */
+export interface DecisionRecord {
+  impersonates(user: User, mode: string): void;
+  decided(decision: Decision): void;
+}
+
 /** A request whose user has said who they are, and what it asks for. */
 export interface Asked {
+  readonly record: DecisionRecord | undefined;
   readonly request: ApiRequest;
   readonly route: Route;
   readonly user: User;
@@ -17,27 +25,30 @@ export function impersonate(authorizer: Authorizer, asked: Asked): User | Promis
   return impersonation === undefined ? asked.user : impersonatedUser(authorizer, asked, impersonation);
 }
 
-/** Waits only where an authorizer does. @throws {E_API} 403 */
-export function checkAccess(authorizer: Authorizer, { request, route, user }: Asked): void | Promise<void> {
-  return checkAccessTo(authorizer, attributesOf(request, route, user));
-}
-
-/** As `checkAccess`, of what is asked for in an authorizer's words. @throws {E_API} 403 */
-export function checkAccessTo(authorizer: Authorizer, attributes: Attributes): void | Promise<void> {
+/** Of what is asked for in an authorizer's words. Waits only where an authorizer does. @throws {E_API} 403; 500 where an authorizer failed */
+export function checkAccessTo(
+  authorizer: Authorizer,
+  attributes: Attributes,
+  record: DecisionRecord | undefined,
+): void | Promise<void> {
   const answer = authorizer.decide(attributes);
   return answer instanceof Promise
-    ? answer.then((decision) => enforce(attributes, decision))
-    : enforce(attributes, answer);
+    ? answer.then((decision) => enforce(attributes, decision, record))
+    : enforce(attributes, answer, record);
 }
 
-function enforce(attributes: Attributes, { decision, reason }: Decision): void {
-  if (decision !== 'allow') throw denial(attributes, reason);
+/** An authorizer that failed refuses nobody: it is not known what they may. */
+function enforce(attributes: Attributes, answer: Decision, record: DecisionRecord | undefined): void {
+  record?.decided(answer);
+  const { decision, reason, error } = answer;
+  if (decision === 'allow') return;
+  throw error === undefined ? denial(attributes, reason) : internalError(error);
 }
 
 /** @throws {E_API} 403 where the user lacks one of the rights that it takes, in the words of constrained impersonation */
 async function impersonatedUser(
   authorizer: Authorizer,
-  { request, route, user }: Asked,
+  { request, route, user, record }: Asked,
   impersonation: Impersonation,
 ): Promise<User> {
   for (const needed of impersonation.needed) {
@@ -51,5 +62,6 @@ async function impersonatedUser(
     const attributes = attributesOf(request, route, user);
     throw denial({ ...attributes, verb: `impersonate-on:${impersonation.mode}:${attributes.verb}` }, reason);
   }
+  record?.impersonates(impersonation.user, impersonation.mode);
   return impersonation.user;
 }

@@ -18,8 +18,12 @@ import { passChain, type Passed, type WayIn } from './chain.ts';
 /** The answer to a request that asks for no upgrade, whatever brought it. Never throws. */
 export function handle(context: ServerContext, request: ApiRequest): Promise<ApiResponse> {
   const way: WayIn<ApiResponse> = {
-    serve: async (passed) =>
-      compress(request, withWarnings(await serve(context, passed), passed.request.warnings)),
+    serve: async (passed) => {
+      const { record } = passed.request;
+      const response = await serve(context, passed);
+      const recorded = record === undefined ? response : record.sawResponse(response);
+      return passed.seat.answer(request, compress(request, withWarnings(recorded, passed.request.warnings)));
+    },
   };
   return passChain(context, request, way);
 }
@@ -34,14 +38,17 @@ async function handleResource(
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const deprecation = deprecationWarning(route.kind);
-  if (deprecation !== undefined) request.warn(deprecation);
+  if (deprecation !== undefined) {
+    request.warn(deprecation);
+    request.annotate('k8s.io/deprecated', 'true');
+  }
   if (isVirtual(route.kind)) return handleVirtual(context, route, request);
   if (route.subresource !== undefined) return handleSubresource(context, route, request);
   switch (route.verb) {
     case 'get':
       return getObject(context, route, request);
     case 'list':
-      return listObjects(context, route, request);
+      return context.listTurns.serve(request.user.name, () => listObjects(context, route, request));
     case 'watch':
       return watchObjects(context, route, request);
     case 'create':

@@ -3,6 +3,7 @@ import { createKindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { ApiRequest } from '#control-plane/apiserver/serve/request.ts';
 import { impersonate } from './authorize-request.ts';
 
+import { systemClock } from '#base/clock.ts';
 import { emptyBooks } from './authz/access-books.ts';
 import { createAuthorizer } from './authz/authorizers.ts';
 import { parseRoute } from './route.ts';
@@ -174,8 +175,15 @@ describe('impersonate()', () => {
   ])('does not let somebody without the right be $name', async ({ given, want }) => {
     const request = requestWith(...given);
     const route = parseRoute(createKindCatalogue(), request);
-    const asked = { request, route, user: { name: 'bob', groups: ['system:unauthenticated'] } };
-    await expect(impersonate(createAuthorizer(emptyBooks()), asked)).rejects.toThrow(
+    const asked = {
+      request,
+      route,
+      record: undefined,
+      user: { name: 'bob', groups: ['system:unauthenticated'] },
+    };
+    await expect(
+      impersonate(createAuthorizer({ books: emptyBooks(), clock: systemClock }), asked),
+    ).rejects.toThrow(
       `pods is forbidden: User "bob" cannot ${want} resource "pods" in API group "" in the namespace "acc"`,
     );
   });

@@ -1,6 +1,7 @@
 import { badRequest } from '#api/errors/status.ts';
 import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
-import { anonymous, authenticated, serviceAccountGroups, withGroup } from './authn/authenticate.ts';
+import { anonymous, authenticated, serviceAccountGroups, withGroup } from './authn/groups.ts';
+import { readHeaders, unescapeKey } from './authn/headers.ts';
 import type { ResourceAttributes } from './authz/authorizer.ts';
 
 const prefix = 'impersonate-';
@@ -28,7 +29,7 @@ type Needed = Pick<ResourceAttributes, 'group' | 'resource' | 'subresource' | 'n
 /** The user that Impersonate-* headers name; undefined without them. @throws {E_API} 400 for groups of nobody */
 export function impersonationOf(request: ApiRequest): Impersonation | undefined {
   if (!isAsked(request)) return undefined;
-  const asked = readHeaders(request);
+  const asked = readAsked(request);
   const { name, uid, groups, extra } = asked;
   if (name === '') {
     if (groups.length === 0 && uid === '' && Object.keys(extra).length === 0) return undefined;
@@ -54,22 +55,8 @@ function isAsked({ headers, rawHeaders }: ApiRequest): boolean {
 }
 
 /** Of names and uids the first counts; each value is a group of its own, a comma in it is a part of it. */
-function readHeaders({ headers, rawHeaders }: ApiRequest): Asked {
-  const values = new Map<string, string[]>();
-  const take = (name: string, value: string): void => {
-    const known = values.get(name);
-    if (known === undefined) values.set(name, [value]);
-    else known.push(value);
-  };
-  if (rawHeaders === undefined) {
-    for (const [name, value] of Object.entries(headers)) if (value !== undefined) take(name, value);
-  } else {
-    for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-      const name = rawHeaders[index]?.toLowerCase() ?? '';
-      // Bytes on the wire, of which Node makes characters one by one.
-      if (name.startsWith(prefix)) take(name, Buffer.from(rawHeaders[index + 1] ?? '', 'latin1').toString());
-    }
-  }
+function readAsked(request: ApiRequest): Asked {
+  const values = readHeaders(request);
   const extra = new Map<string, readonly string[]>();
   for (const [name, given] of values) {
     if (!name.startsWith(extraPrefix)) continue;
@@ -82,14 +69,6 @@ function readHeaders({ headers, rawHeaders }: ApiRequest): Asked {
     groups: values.get('impersonate-group') ?? [],
     extra: Object.fromEntries(extra),
   };
-}
-
-function unescapeKey(key: string): string {
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key; // Taken as it is, as the real server does.
-  }
 }
 
 /** What follows from the name is added where nothing else was asked for. */

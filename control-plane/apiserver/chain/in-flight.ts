@@ -1,7 +1,10 @@
 import { tooManyRequests } from '#api/errors/status.ts';
 
-/** Requests worked on at once; a watch or log counts only until it has begun. Clients retry on 429 with Retry-After. */
-const inFlightMax = 1000;
+/**
+ * Requests that were not answered yet, those that wait for their turn among them; a watch or log counts only until it has begun. Whose turn it
+ * is, flow control decides: this is for what comes before, and leaves room for the queues of all levels. Clients retry on 429 with Retry-After.
+ */
+export const inFlightMax = 6_000;
 
 const readOnlyMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 

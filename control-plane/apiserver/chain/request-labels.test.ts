@@ -12,6 +12,7 @@ it.each([
   ['GET', pods, 'LIST /v1/pods namespace'],
   ['GET', `${pods}?watch=1`, 'WATCH /v1/pods namespace'],
   ['GET', `${pods}?watch=1&sendInitialEvents=true`, 'WATCHLIST /v1/pods namespace'],
+  ['GET', `${pods}?watch&sendInitialEvents=T`, 'WATCHLIST /v1/pods namespace'],
   ['POST', `${pods}?dryRun=All`, 'POST /v1/pods namespace All'],
   ['GET', `${pods}/p`, 'GET /v1/pods resource'],
   ['PUT', `${pods}/p/status`, 'PUT /v1/pods/status resource'],

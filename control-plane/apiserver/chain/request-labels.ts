@@ -1,5 +1,6 @@
+import { queryBoolean } from '#api/wire/query.ts';
 import type { ApiRequest } from '#control-plane/apiserver/serve/request.ts';
-import type { RequestLabels } from '#control-plane/apiserver/serve/metrics.ts';
+import type { RequestLabels } from '#control-plane/apiserver/serve/request-counts.ts';
 import type { Route, Verb } from './route.ts';
 
 /** Upper case, and a write by its method: kube-apiserver's metrics (apiserver/pkg/endpoints/metrics, CanonicalVerb and CleanVerb). */
@@ -44,7 +45,7 @@ export function labelsOf(request: ApiRequest, route: Route | undefined): Request
 const nothing = { group: '', version: '', resource: '', subresource: '', scope: '' } as const;
 
 function verbOf(verb: Verb, { query, headers }: ApiRequest): string {
-  if (verb === 'watch' && query.get('sendInitialEvents') === 'true') return 'WATCHLIST';
+  if (verb === 'watch' && queryBoolean(query, 'sendInitialEvents') === true) return 'WATCHLIST';
   const isApply = verb === 'patch' && headers['content-type']?.startsWith('application/apply-patch') === true;
   return isApply ? 'APPLY' : verbs[verb];
 }

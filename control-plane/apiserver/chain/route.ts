@@ -46,15 +46,24 @@ export function parseRoute(
   if (served === undefined || parts[0] === '') return { kind: 'path' };
   const isLegacyWatch = parts[0] === 'watch';
   const target = parseTarget(served, isLegacyWatch ? parts.slice(1) : parts);
+  if (target === undefined) {
+    // Upstream's server of custom kinds knows no such path.
+    if (served.kinds.every(({ custom }) => custom !== undefined)) return { kind: 'path' };
+    throw resourceNotFound();
+  }
+  const isAmongAll = target.kind.namespaced && target.namespace === '';
+  if (target.kind.custom !== undefined && isAmongAll && method !== 'GET' && method !== 'HEAD')
+    return { kind: 'path' };
   const verb = isLegacyWatch ? 'watch' : verbOf(method, target, query);
-  const allowed = target.subresource?.verbs ?? target.kind.verbs;
+  const allowed = target.subresource?.verbs ?? target.kind.custom?.verbs ?? target.kind.verbs;
   if (!allowed.includes(verb === 'get' && target.rest !== '' ? 'get' : verb)) throw methodNotAllowed();
   return { kind: 'resource', route: { ...target, verb } };
 }
 
 type Target = Omit<ResourceRoute, 'verb'>;
 
-function parseTarget({ group, byResource }: ServedVersion, parts: readonly string[]): Target {
+/** undefined: there is no such resource. */
+function parseTarget({ group, byResource }: ServedVersion, parts: readonly string[]): Target | undefined {
   const isInNamespace =
     parts[0] === 'namespaces' && group === ''
       ? parts.length >= 3 && !(parts.length === 3 && namespaceSubresources.has(parts[2] ?? ''))
@@ -62,13 +71,13 @@ function parseTarget({ group, byResource }: ServedVersion, parts: readonly strin
   const namespace = isInNamespace ? decode(parts[1] ?? '') : '';
   const [resource = '', rawName = '', sub = '', ...restParts] = isInNamespace ? parts.slice(2) : parts;
   const kind = byResource.get(resource);
-  if (kind === undefined) throw resourceNotFound();
+  if (kind === undefined) return undefined;
   const name = decode(rawName);
   // A namespaced object is found in its namespace only; a cluster-scoped one never in one.
-  if (kind.namespaced ? namespace === '' && name !== '' : isInNamespace) throw resourceNotFound();
+  if (kind.namespaced ? namespace === '' && name !== '' : isInNamespace) return undefined;
   const subresource = sub === '' ? undefined : findSubresource(kind, sub);
-  if (sub !== '' && subresource === undefined) throw resourceNotFound();
-  if (restParts.length > 0 && subresource?.name !== 'proxy') throw resourceNotFound();
+  if (sub !== '' && subresource === undefined) return undefined;
+  if (restParts.length > 0 && subresource?.name !== 'proxy') return undefined;
   return { kind, namespace, name, subresource, rest: restParts.length > 0 ? `/${restParts.join('/')}` : '' };
 }
 

@@ -47,7 +47,11 @@ export async function connectToNode(
   const answer = await context.nodes.request(target.endpoint, {
     method,
     path: target.path,
-    headers: { ...passedHeaders(request, body), 'x-forwarded-uri': path },
+    headers: {
+      ...passedHeaders(request, context.authentication.isIdentityHeader),
+      ...lengthHeaders(request, body),
+      'x-forwarded-uri': path,
+    },
     body,
     signal: AbortSignal.any([request.signal, context.closing]),
   });
@@ -60,7 +64,7 @@ function moved({ path, rawQuery = '' }: AuthorizedRequest): ApiResponse {
 }
 
 /** A small body is read first: it can be sent again by a fresh connection. What is larger, or of unsaid length, goes on as it comes. */
-async function bodyOf(request: AuthorizedRequest): Promise<Uint8Array | Readable> {
+export async function bodyOf(request: AuthorizedRequest): Promise<Uint8Array | Readable> {
   const isRead = request.method !== 'GET' && request.method !== 'HEAD';
   const isSmall = Number(request.headers['content-length'] ?? Infinity) <= oneWriteBytesMax;
   return isRead && isSmall ? request.readBody() : (request.openBody?.() ?? emptyBody);
@@ -141,7 +145,7 @@ export async function openLog(
   return answer;
 }
 
-async function pipe(
+export async function pipe(
   answer: AsyncIterable<Uint8Array> & Partial<Pick<IncomingMessage, 'destroy'>>,
   sink: { write(bytes: Uint8Array): boolean; drained(): Promise<void> },
 ): Promise<void> {
@@ -169,23 +173,26 @@ async function logError(status: number, answer: IncomingMessage): Promise<Error>
   return status === 500 ? internalError(text) : statusError(status, 'Unknown', text);
 }
 
-function passedHeaders(request: AuthorizedRequest, body: Uint8Array | Readable): OutgoingHttpHeaders {
+export function passedHeaders(
+  request: AuthorizedRequest,
+  isIdentityHeader: (name: string) => boolean,
+): OutgoingHttpHeaders {
   const headers: OutgoingHttpHeaders = forwardedHeaders(request);
   for (const [name, value] of Object.entries(request.headers)) {
     if (
       value === undefined ||
       ownHeaders.has(name) ||
       name.startsWith(':') ||
-      name.startsWith('impersonate-') ||
+      isIdentityHeader(name) ||
       name === 'x-forwarded-for'
     )
       continue;
     headers[name] = value;
   }
-  return { ...headers, ...lengthHeaders(request, body) };
+  return headers;
 }
 
-function lengthHeaders(
+export function lengthHeaders(
   { headers }: AuthorizedRequest,
   body: Uint8Array | Readable,
 ): Readonly<Record<string, string>> {
@@ -195,7 +202,7 @@ function lengthHeaders(
   return length === undefined ? { 'transfer-encoding': 'chunked' } : { 'content-length': length };
 }
 
-function answerHeaders(answer: IncomingMessage): ApiResponse['headers'] {
+export function answerHeaders(answer: IncomingMessage): ApiResponse['headers'] {
   return Object.fromEntries(
     Object.entries(answer.headers).flatMap(([name, value]) =>
       value === undefined || (ownHeaders.has(name) && name !== 'content-length') ? [] : [[name, value]],

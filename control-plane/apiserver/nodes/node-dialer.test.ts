@@ -84,7 +84,7 @@ describe('createNodeDialer()', () => {
       expect(await ask(endpoint, 'GET')).toBe('ok');
       expect(seen).toEqual(['GET /x', 'GET /x', 'GET /x']);
       expect(await ask(endpoint, 'GET')).toBe('ok');
-      await expect(ask(endpoint, 'POST')).rejects.toThrow('socket hang up');
+      await expect(ask(endpoint, 'POST')).rejects.toThrow('EOF');
       expect(seen.filter((each) => each === 'POST /x')).toHaveLength(1);
     },
   );

@@ -9,6 +9,7 @@ import { at, numberOf, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { internalError, serviceUnavailable, statusError } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
+import { describeFailure } from '#control-plane/apiserver/chain/admission/webhooks/http-failure.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
 import { checkHost, guardedLookup, isDialable, type MayDial } from './dialable.ts';
 
@@ -174,7 +175,8 @@ export function kubeletEndpoint(node: JsonObject): Endpoint {
 /** A kubelet ought to answer; a pod or Service that does not is the user's to look after. */
 function dialError({ host, port, scheme }: Endpoint, error: Error): Error {
   if (isPodwrightError(error, 'E_API')) return error;
-  const cause = `dial tcp ${host}:${port}: ${error.message}`;
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const cause = describeFailure(error, { address, host });
   return scheme === 'kubelet'
     ? internalError(`error dialing backend: ${cause}`)
     : serviceUnavailable(`error trying to reach service: ${cause}`);

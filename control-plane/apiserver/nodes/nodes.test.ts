@@ -143,7 +143,11 @@ describe('requests that go on to a node', () => {
     ['lost/log', 500, 'no preferred addresses found; known addresses: []'],
     ['free/exec?command=ls', 400, 'pod free does not have a host assigned'],
     ['nope/log', 404, 'pods "nope" not found'],
-    ['deaf:1/proxy/', 503, expect.stringContaining('error trying to reach service: dial tcp 127.0.0.1:1')],
+    [
+      'deaf:1/proxy/',
+      503,
+      'error trying to reach service: dial tcp 127.0.0.1:1: connect: connection refused',
+    ],
   ])('answers %s with %i', async (path, status, message) => {
     const answer = await test.call('GET', `${ns}/pods/${path}`);
     expect(answer.status).toBe(status);
@@ -339,6 +343,12 @@ describe('kubeletPath()', () => {
     ['portforward', 'ports=80&ports=81', '/portForward/n/p?port=80&port=81'],
     ['portforward', '', '/portForward/n/p'],
     ['log', 'previous=true&limitBytes=9&pretty=true', '/containerLogs/n/p/c?previous=true&limitBytes=9'],
+    [
+      'log',
+      'follow&previous=&timestamps=T&tailLines=',
+      '/containerLogs/n/p/c?follow=true&previous=true&timestamps=true',
+    ],
+    ['log', 'follow=False&previous=0', '/containerLogs/n/p/c'],
   ] as const)('renders %s?%s', (action, query, want) => {
     expect(kubeletPath(action, target, new URLSearchParams(query))).toBe(want);
   });

@@ -30,16 +30,8 @@ const streamFlags: readonly (readonly [api: string, kubelet: string])[] = [
   ['stderr', 'error'],
   ['tty', 'tty'],
 ];
-const logParameters = [
-  'follow',
-  'previous',
-  'timestamps',
-  'sinceSeconds',
-  'sinceTime',
-  'tailLines',
-  'limitBytes',
-  'stream',
-];
+const logFlags = ['follow', 'previous', 'timestamps'];
+const logParameters = ['sinceSeconds', 'sinceTime', 'tailLines', 'limitBytes', 'stream'];
 
 /** The kubelet's path for a request to a pod's subresource, query included. Pure. */
 export function kubeletPath(
@@ -52,6 +44,9 @@ export function kubeletPath(
   const asked = new URLSearchParams();
   switch (subresource) {
     case 'log':
+      for (const name of logFlags) {
+        if (queryBoolean(query, name) === true) asked.set(name, 'true');
+      }
       for (const name of logParameters) {
         const value = query.get(name);
         if (value !== null && value !== '') asked.set(name, value);

@@ -3,19 +3,18 @@ import type { Duplex } from 'node:stream';
 import { STATUS_CODES } from 'node:http';
 import { badRequest } from '#api/errors/status.ts';
 import { describeError } from '#base/errors.ts';
+import { openRemoteStream } from '#control-plane/apiserver/aggregation/proxy-remote.ts';
+import type { RemoteService } from '#control-plane/apiserver/aggregation/remote-service.ts';
 import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-connection.ts';
 import { passChain, type Passed } from '#control-plane/apiserver/chain/chain.ts';
 import type { Upgrade } from '#control-plane/apiserver/serve/http-server.ts';
-import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/request.ts';
+import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { openLog } from './connect.ts';
-import { forwardedHeaders } from './forwarded.ts';
 import { chooseLogProtocol, sendLog } from './log-socket.ts';
 import { findTarget, type Target } from './target.ts';
-
-/** Headers that the node must not see: who the client is, is settled here. */
-const withheld = /^(host|x-forwarded-for|authorization|impersonate-.*|content-length|transfer-encoding)$/i;
+import { renderHead, withoutHeaders } from './upgrade-head.ts';
 
 /**
  * exec, attach, port-forward and proxied upgrades. Once the request is found in order, the connection belongs to the node: the
@@ -52,20 +51,56 @@ async function openUpgrade(
   { route, request }: Passed,
   upgrade: Upgrade,
 ): Promise<Opened> {
+  const { record } = request;
+  const remote = context.aggregation.find(request.path);
+  if (remote !== undefined) return openRemote(context, remote, { request, upgrade });
   if (route.kind !== 'resource' || route.route.subresource === undefined) throw badRequest(upgradable);
   const isLog = route.route.subresource.name === 'log';
   using _admitted = isLog ? undefined : await admitConnection(context, route.route, request);
 
   const target = await targetOf(context, route.route, request);
-  if (isLog) return openLogSocket(context, target, { request, upgrade });
+  const opened = isLog
+    ? await openLogSocket(context, target, { request, upgrade })
+    : await openStream(context, target, { request, upgrade });
+  if (record !== undefined) upgrade.socket.once('close', () => void record.complete());
+  return opened;
+}
+
+async function openStream(
+  context: ServerContext,
+  target: Target,
+  { request, upgrade }: { readonly request: ApiRequest; readonly upgrade: Upgrade },
+): Promise<Opened> {
   context.streams.checkRoom();
   const node = await context.nodes.connect(target.endpoint);
   return {
     status: 101,
     begin: () => {
-      node.write(renderHead(request, target, upgrade.message.rawHeaders));
+      const { isIdentityHeader } = context.authentication;
+      node.write(renderHead(request, target, withoutHeaders(upgrade.message.rawHeaders, isIdentityHeader)));
       if (upgrade.head.byteLength > 0) node.write(upgrade.head);
       context.streams.join(upgrade.socket, node);
+    },
+  };
+}
+
+/** The connection belongs to the server that answers the group version. */
+async function openRemote(
+  context: ServerContext,
+  remote: RemoteService,
+  { request, upgrade }: { readonly request: AuthorizedRequest; readonly upgrade: Upgrade },
+): Promise<Opened> {
+  context.streams.checkRoom();
+  const { rawHeaders } = upgrade.message;
+  const { socket, head } = await openRemoteStream(context, remote, { request, rawHeaders });
+  const { record } = request;
+  if (record !== undefined) upgrade.socket.once('close', () => void record.complete());
+  return {
+    status: 101,
+    begin: () => {
+      socket.write(head);
+      if (upgrade.head.byteLength > 0) socket.write(upgrade.head);
+      context.streams.join(upgrade.socket, socket);
     },
   };
 }
@@ -98,22 +133,6 @@ async function targetOf(context: ServerContext, route: ResourceRoute, request: A
   const target = await findTarget(context, route, request);
   if (target === undefined) throw badRequest(`pod ${route.name} does not have a host assigned`);
   return target;
-}
-
-/** The request as the node gets it. Pure. */
-export function renderHead(request: ApiRequest, target: Target, rawHeaders: readonly string[]): string {
-  const { host = `${target.endpoint.host}:${target.endpoint.port}`, ...forwarded } =
-    forwardedHeaders(request);
-  const lines = [
-    `${request.method} ${target.path} HTTP/1.1`,
-    `Host: ${host}`,
-    ...Object.entries(forwarded).map(([name, value]) => `${name}: ${value}`),
-  ];
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? '';
-    if (!withheld.test(name)) lines.push(`${name}: ${rawHeaders[index + 1] ?? ''}`);
-  }
-  return `${lines.join('\r\n')}\r\n\r\n`;
 }
 
 /** Tells a refused client why. */

@@ -39,7 +39,7 @@ const retryMs = 1_000;
  */
 export async function mirrorKind(parts: MirrorParts, kind: Kind, sink: MirrorSink): Promise<Disposable> {
   const mirror = new Mirror(parts, kind, sink);
-  await mirror.load();
+  await mirror.begin();
   return mirror;
 }
 
@@ -68,6 +68,16 @@ class Mirror implements Disposable {
     this.#kind = kind;
     this.#sink = sink;
     this.#prefix = parts.registry.prefixOf(kind, '');
+  }
+
+  /** As `load`; what cannot be read now (sealed, and its key is not there) is waited for, and the server begins without. */
+  async begin(): Promise<void> {
+    try {
+      await this.load();
+    } catch (error) {
+      if (!isPodwrightError(error, 'E_API')) throw error;
+      this.#retryLater(error);
+    }
   }
 
   /** Brings the picture up to what is there, and follows from there on. */
@@ -105,7 +115,9 @@ class Mirror implements Disposable {
     this.#known.add(value.key);
     this.#sink.put({
       key: value.key,
-      bytes: value.value,
+      get bytes() {
+        return value.value;
+      },
       get object() {
         return registry.objectOf(kind, value);
       },
@@ -123,12 +135,16 @@ class Mirror implements Disposable {
     if (this.#isOver) return;
     this.load().catch((error: unknown) => {
       if (this.#isOver || isPodwrightError(error, 'E_CLOSED')) return;
-      const { clock, logger } = this.#parts;
-      logger.warn(
-        { kind: this.#kind.kind, error: describeError(error) },
-        'objects are looked at again in a second',
-      );
-      this.#retry = clock.after(retryMs, () => this.#again());
+      this.#retryLater(error);
     });
+  }
+
+  #retryLater(error: unknown): void {
+    const { clock, logger } = this.#parts;
+    logger.warn(
+      { kind: this.#kind.kind, error: describeError(error) },
+      'objects are looked at again in a second',
+    );
+    this.#retry = clock.after(retryMs, () => this.#again());
   }
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { objectOf } from '#api/wire/json.ts';
+import { isObject, objectOf, structJson } from '#api/wire/json.ts';
+import type { FieldSet } from '#api/patch/apply/field-set.ts';
+import { textOfSet } from '#api/patch/apply/set-text.ts';
 import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { StoredValue } from '#control-plane/store/store.ts';
@@ -26,19 +28,44 @@ export interface Shape {
   readonly isPartial: boolean;
 }
 
-/** The bytes to store for an object. */
-export function encodeStored(object: JsonObject): Uint8Array {
-  const { kind: _kind, apiVersion: _apiVersion, metadata, ...rest } = object;
-  const text = JSON.stringify({ metadata: storedMetadata(objectOf(metadata)), ...rest });
+/** The bytes to store for an object; of a custom one they say of which version it is. */
+export function encodeStored(object: JsonObject, isCustom = false): Uint8Array {
+  const { kind: _kind, apiVersion, metadata, ...rest } = object;
+  const members = isCustom ? { apiVersion, ...rest } : rest;
+  const text = textOf(storedMetadata(objectOf(metadata)), objectOf(metadata)['managedFields'], members);
   // In memory of its own: a piece of Node's pool would keep the whole pool, and what it is kept for may stay for days.
   const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
   bytes.write(text);
   return bytes;
 }
 
+/** Owners come last in metadata, as the API shows it, and by texts that are there already. */
+function textOf(metadata: JsonObject, managedFields: unknown, rest: JsonObject): string {
+  if (!Array.isArray(managedFields)) return structJson({ metadata, ...rest });
+  const entries = managedFields.map(ownerText).join(',');
+  const members = structJson(rest).slice(1);
+  const more = members === '}' ? members : `,${members}`;
+  return `{"metadata":${structJson(metadata).slice(0, -1)},"managedFields":[${entries}]}${more}`;
+}
+
+function ownerText(entry: unknown): string {
+  const { fieldsV1, subresource, ...named } = objectOf(entry);
+  if (!isObject(fieldsV1)) return structJson(entry);
+  const part = subresource === undefined ? '' : `,"subresource":${structJson(subresource)}`;
+  return `${structJson(named).slice(0, -1)},"fieldsV1":${textOfSet(fieldsV1 as FieldSet)}${part}}`;
+}
+
 /** Metadata in the order in which the API shows it. */
 function storedMetadata(metadata: JsonObject): JsonObject {
-  const { name, generateName, namespace, uid, resourceVersion: _resourceVersion, ...rest } = metadata;
+  const {
+    name,
+    generateName,
+    namespace,
+    uid,
+    resourceVersion: _resourceVersion,
+    managedFields: _managedFields,
+    ...rest
+  } = metadata;
   return { name, generateName, namespace, uid, ...rest };
 }
 
@@ -61,8 +88,9 @@ const [openBrace, closeBrace, openBracket, closeBracket] = [0x7b, 0x7d, 0x5b, 0x
 /** The object without its type, as lists have it. */
 export const bareShape: Shape = { prefix: Buffer.alloc(0), isPartial: false };
 
-/** The whole object. */
+/** The whole object; what `storedOf` gives of a custom one is whole. */
 export function typedShape(kind: Kind): Shape {
+  if (kind.custom !== undefined) return bareShape;
   return { prefix: typePrefix(kind.kind, formatGroupVersion(kind)), isPartial: false };
 }
 
@@ -191,6 +219,12 @@ function identityEnd(stored: Uint8Array & { [identityEndOf]?: number }): number 
   return (stored[identityEndOf] ??= findIdentityEnd(stored));
 }
 
+/** The bytes, which are not as they are stored, with the place where the revision belongs. */
+export function splicedAt(bytes: Uint8Array, place: number): Uint8Array {
+  Object.assign(bytes, { [identityEndOf]: place });
+  return bytes;
+}
+
 /** Found without parsing. */
 function findIdentityEnd(stored: Uint8Array): number {
   let place = metadataStart + 1;
@@ -290,7 +324,18 @@ export function eventBytes(type: 'ADDED' | 'MODIFIED' | 'DELETED', object: Shown
 
 /** How many parsed objects are kept, and of how many stored bytes: parsed, an object takes several times as many. */
 const parsedCountMax = 1024;
-export const parsedBytesMax = 16_777_216;
+export const parsedBytesMax = 4_194_304;
+
+type Parse = (kind: Kind, stored: StoredBytes) => JsonObject;
+
+function parseStored(kind: Kind, stored: StoredBytes): JsonObject {
+  return JSON.parse(new Shown(typedShape(kind), stored).toBytes().toString());
+}
+
+/** What is stored of a custom object, with its revision and the apiVersion that it was stored in. */
+export function parseCustom(stored: StoredBytes): JsonObject {
+  return JSON.parse(new Shown(bareShape, stored).toBytes().toString());
+}
 
 interface ParsedObject {
   /** What it was read as: a kind that is replaced may leave the objects where they are. */
@@ -312,13 +357,13 @@ export class ParsedObjects {
     return this.#bytes;
   }
 
-  /** The object of a stored value, with kind, apiVersion and resourceVersion. */
-  read(kind: Kind, stored: StoredBytes): JsonObject {
+  /** The object of a stored value, with kind, apiVersion and resourceVersion; `parse` where it is not in the bytes as it is shown. */
+  read(kind: Kind, stored: StoredBytes, parse: Parse = parseStored): JsonObject {
     const { value, modRevision } = stored;
     const known = this.#parsed.get(value);
     if (known !== undefined && known.kind === kind)
       return known.revision === modRevision ? known.object : asOf(known.object, modRevision);
-    const object: JsonObject = JSON.parse(new Shown(typedShape(kind), stored).toBytes().toString());
+    const object = parse(kind, stored);
     this.#parsed.set(value, { kind, object, revision: modRevision });
     if (known === undefined) this.#bytes += value.byteLength;
     for (const oldest of this.#parsed.keys()) {

@@ -12,6 +12,8 @@ import type {
   StoreOp,
   StoreReader,
 } from '#control-plane/store/store.ts';
+import { SentObjects } from './custom-bytes.ts';
+import { CustomObjects } from './custom-objects.ts';
 import { encodeStored, ParsedObjects, type StoredBytes } from './object-bytes.ts';
 import { fieldsOf, rememberSelectable } from './selectable.ts';
 import { keyPrefix, storageKey } from './storage-key.ts';
@@ -59,6 +61,9 @@ const leaseShareMs = 60_000;
 export class Registry {
   readonly store: Store;
   readonly #parsed = new ParsedObjects();
+  readonly #sent = new SentObjects();
+  /** What custom objects are in other versions than they are stored in. */
+  readonly custom: CustomObjects = new CustomObjects();
   readonly #converted = new WeakMap<Uint8Array, WeakMap<Kind, Uint8Array>>();
   readonly #now: () => number;
   /** By the seconds that objects stay. */
@@ -72,7 +77,7 @@ export class Registry {
   async read(kind: Kind, namespace: string, name: string): Promise<Entry | undefined> {
     const key = storageKey(storedKind(kind), namespace, name);
     const value = await reading(this.store.get(key), kind, 'get');
-    return this.#entry(kind, value);
+    return this.entryOf(kind, value);
   }
 
   /** All objects of a kind in a namespace ('' for all). For kinds of which there are few. */
@@ -96,8 +101,16 @@ export class Registry {
   }
 
   /** The values of a kind whose keys begin so. */
-  range(kind: Kind, prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
-    return reading(this.store.range(prefix, options), kind, 'list');
+  async range(kind: Kind, prefix: string, options: Parameters<Store['range']>[1] = {}): Promise<RangeResult> {
+    const range = await reading(this.store.range(prefix, options), kind, 'list');
+    await this.custom.prepare(kind, range.values);
+    return range;
+  }
+
+  /** A stored value as an object of the kind, once that can be known. @throws {E_API} 500 where it cannot be converted */
+  async entryOf(kind: Kind, value: StoredValue | undefined): Promise<Entry | undefined> {
+    if (value !== undefined) await this.custom.prepare(kind, [value]);
+    return this.#entry(kind, value);
   }
 
   prefixOf(kind: Kind, namespace: string): string {
@@ -106,13 +119,14 @@ export class Registry {
 
   /** Whether there is an object of the kind in the namespace, without a look at any. */
   async hasAny(kind: Kind, namespace: string): Promise<boolean> {
-    const { values } = await this.range(kind, this.prefixOf(kind, namespace), { limit: 1 });
-    return values.length > 0;
+    const range = this.store.range(this.prefixOf(kind, namespace), { limit: 1 });
+    return (await reading(range, kind, 'list')).values.length > 0;
   }
 
   /** The parsed object of a stored value. Shared: not to be changed. */
   objectOf(kind: Kind, value: StoredBytes): JsonObject {
-    const { storedAs } = kind;
+    const { storedAs, custom } = kind;
+    if (custom !== undefined) return this.#parsed.read(kind, value, this.custom.parse);
     if (storedAs === undefined) return this.#parsed.read(kind, value);
     const object = storedAs.fromStored(this.#parsed.read(storedAs.kind, value));
     return { ...object, kind: kind.kind, apiVersion: formatGroupVersion(kind) };
@@ -123,8 +137,10 @@ export class Registry {
     return fieldsOf(kind, value.value, () => this.objectOf(kind, value));
   }
 
-  /** What is stored, as the kind asked for. */
-  storedOf(kind: Kind, value: StoredValue): StoredBytes {
+  /** What is stored, as the kind asked for; of a custom one whole, where not its metadata alone is wanted. */
+  storedOf(kind: Kind, value: StoredBytes, isPartial = false): StoredBytes {
+    if (kind.custom !== undefined)
+      return isPartial ? value : this.#sent.get(kind, value, () => this.objectOf(kind, value));
     if (kind.storedAs === undefined) return value;
     let views = this.#converted.get(value.value);
     if (views === undefined) this.#converted.set(value.value, (views = new WeakMap()));
@@ -154,6 +170,7 @@ export class Registry {
   ): Promise<Created> {
     const key = this.#keyOf(kind, object);
     const lease = await this.#leaseOf(kind);
+    await this.custom.prepareToStore(kind, object);
     let completed = object;
     const done: { outcome: Created['outcome'] } = { outcome: 'nameTaken' };
     const { value } = await storing(
@@ -176,7 +193,7 @@ export class Registry {
     );
     const { outcome } = done;
     if (outcome !== 'created') return { outcome };
-    return { outcome, object: completed, entry: this.#entry(kind, value) };
+    return { outcome, object: completed, entry: await this.entryOf(kind, value) };
   }
 
   /**
@@ -237,7 +254,8 @@ export class Registry {
       }),
     );
     if (decision === undefined) return undefined;
-    return { decision, previous: this.#entry(kind, previous), entry: this.#entry(kind, value) };
+    const entry = value === previous ? this.#entry(kind, value) : await this.entryOf(kind, value);
+    return { decision, previous: this.#entry(kind, previous), entry };
   }
 
   #entry(kind: Kind, value: StoredValue | undefined): Entry | undefined {
@@ -258,7 +276,10 @@ export class Registry {
   }
 
   #put(kind: Kind, key: string, object: JsonObject, lease: number): StoreOp {
-    const value = encodeStored(kind.storedAs?.toStored(object) ?? object);
+    const value =
+      kind.custom === undefined
+        ? encodeStored(kind.storedAs?.toStored(object) ?? object)
+        : encodeStored(this.custom.toStored(kind, object), true);
     if (kind.storedAs === undefined) rememberSelectable(kind, value, object);
     return { op: 'put', key, value, lease };
   }

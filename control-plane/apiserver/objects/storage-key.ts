@@ -1,4 +1,4 @@
-import { findKind, type Kind } from '#api/schema/kinds.ts';
+import { findKind, kinds, storedKind, type Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 
 const folders = new WeakMap<Kind, string>();
@@ -34,4 +34,36 @@ export function nameInKey(key: string): string {
 export function namespaceInKey(key: string): string {
   const end = key.lastIndexOf('/');
   return key.slice(key.lastIndexOf('/', end - 1) + 1, end);
+}
+
+/** A resource by its group, as keys tell it. */
+export interface KeyResource {
+  readonly group: string;
+  readonly resource: string;
+}
+
+const byFolder: ReadonlyMap<string, KeyResource> = new Map(
+  kinds
+    .filter((kind) => rulesOf(kind).isStored !== false)
+    .map((kind) => [folderOf(storedKind(kind)), storedKind(kind)]),
+);
+/** Folders that hold folders. */
+const outerFolders: ReadonlySet<string> = new Set(
+  [...byFolder.keys()].flatMap((folder) => (folder.includes('/') ? [folder.split('/', 1)[0] ?? ''] : [])),
+);
+
+/**
+ * Whose objects have keys like this, or keys under this prefix: a kind of Kubernetes, or one of a group with a dot. `none`: nobody's, what
+ * the server keeps for itself. `several`: the prefix says too little.
+ */
+export function resourceOfKey(keyOrPrefix: string): KeyResource | 'none' | 'several' {
+  const [, root = '', outer = '', inner = '', rest] = keyOrPrefix.split('/', 5);
+  if (root !== 'registry') return '/registry/'.startsWith(keyOrPrefix) ? 'several' : 'none';
+  const isOuter = outer.includes('.') || outerFolders.has(outer);
+  const isWhole = keyOrPrefix.length > `/registry/${outer}`.length;
+  if (!isWhole) return 'several';
+  if (!isOuter) return byFolder.get(outer) ?? 'none';
+  if (rest === undefined) return 'several';
+  const known = byFolder.get(`${outer}/${inner}`);
+  return known ?? (outer.includes('.') ? { group: outer, resource: inner } : 'none');
 }

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { renderFlags, renderStatus } from './pages.ts';
 import { answerHealth, HealthIndicators, healthPaths, type ServerHealth } from './health.ts';
 
 const healthy: ServerHealth = {
   storeFailure: undefined,
   storeDamage: undefined,
+  kms: undefined,
   isBootstrapped: true,
   isClosing: false,
 };
@@ -93,24 +93,4 @@ it('HealthIndicators tell of each check, and count what was found', () => {
     'kubernetes_healthchecks_total{name="etcd",status="error",type="readyz"} 1',
   ])
     expect(lines).toContain(line);
-});
-
-it('renderStatus() says since when the server runs, and which paths there are', () => {
-  const text = renderStatus({
-    nowMs: 3_661_000,
-    upSeconds: 3661,
-    paths: ['/', '/livez', '/livez/ping', '/api'],
-  });
-  expect(text.split('\n')).toEqual(
-    expect.arrayContaining([
-      'kube-apiserver statusz',
-      'Started: Thu, 01 Jan 1970 00:00:00 GMT',
-      'Up: 1 hr 01 min 01 sec',
-      'Paths: /api /livez',
-    ]),
-  );
-});
-
-it('renderFlags() lists them in order', () => {
-  expect(renderFlags({ b: '2', a: '1' })).toMatch(/\n\na=1\nb=2\n$/);
 });

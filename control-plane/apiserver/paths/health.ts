@@ -7,6 +7,8 @@ export interface ServerHealth {
   /** Whether what every cluster has was made: system namespaces, the kubernetes Service. */
   readonly isBootstrapped: boolean;
   readonly isClosing: boolean;
+  /** Whether keys are held by plugins, and why one of these does not serve. */
+  readonly kms: { readonly failure: string | undefined } | undefined;
 }
 
 export interface HealthAnswer {
@@ -19,12 +21,19 @@ interface HealthCheck {
   readonly name: string;
   /** Why it fails, or undefined. */
   readonly failureOf: (health: ServerHealth) => string | undefined;
+  /** Whether it is among them at all; always without. */
+  readonly isThere?: (health: ServerHealth) => boolean;
 }
 
 const checks: readonly HealthCheck[] = [
   { name: 'ping', failureOf: () => undefined },
   { name: 'etcd', failureOf: ({ storeFailure }) => storeFailure },
   { name: 'store-integrity', failureOf: ({ storeDamage }) => storeDamage },
+  {
+    name: 'kms-providers',
+    failureOf: ({ kms }) => kms?.failure,
+    isThere: ({ kms }) => kms !== undefined,
+  },
   {
     name: 'poststarthook/bootstrap-controller',
     failureOf: ({ isBootstrapped }) => (isBootstrapped ? undefined : 'not finished'),
@@ -42,13 +51,21 @@ const endpoints: Readonly<Record<string, readonly HealthCheck[]>> = {
   readyz: [...checks, shutdown],
 };
 
+function thereOf(checks: readonly HealthCheck[], health: ServerHealth): readonly HealthCheck[] {
+  return checks.filter(({ isThere }) => isThere === undefined || isThere(health));
+}
+
 /** /metrics/slis: whether each check passes now, and how often it did and did not when it was asked for here (KEP-3466). */
 export class HealthIndicators {
   readonly #counts = new Map<string, number>();
 
   render(health: ServerHealth): string {
     const rows = Object.entries(endpoints).flatMap(([type, its]) =>
-      its.map(({ name, failureOf }) => ({ name, type, isGood: failureOf(health) === undefined })),
+      thereOf(its, health).map(({ name, failureOf }) => ({
+        name,
+        type,
+        isGood: failureOf(health) === undefined,
+      })),
     );
     const gauges = rows.map(
       ({ name, type, isGood }) => `kubernetes_healthcheck{name="${name}",type="${type}"} ${isGood ? 1 : 0}`,
@@ -84,7 +101,7 @@ export const healthPaths: readonly string[] = Object.entries(endpoints).flatMap(
  */
 export function answerHealth(path: string, query: URLSearchParams, health: ServerHealth): HealthAnswer {
   const [, endpoint = '', ...rest] = path.split('/');
-  const its = endpoints[endpoint] ?? [];
+  const its = thereOf(endpoints[endpoint] ?? [], health);
   const one = its.find(({ name }) => name === rest.join('/'));
   if (one === undefined) return answerAll(endpoint, query, { its, health });
   const failure = one.failureOf(health);

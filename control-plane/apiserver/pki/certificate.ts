@@ -1,13 +1,22 @@
 import {
   createPrivateKey,
   createPublicKey,
+  generateKeyPair,
   KeyObject,
   randomBytes,
   webcrypto,
   X509Certificate,
 } from 'node:crypto';
+import { promisify } from 'node:util';
 import type * as X509Module from '@peculiar/x509';
 import { familyOfIp } from '#base/ip.ts';
+import {
+  authorityExtensions,
+  encodeCertificate,
+  encodeName,
+  issuerFactsOf,
+  leafExtensions,
+} from './encode-certificate.ts';
 
 /** A certificate and its private key, both PEM. */
 export interface KeyPair {
@@ -24,43 +33,38 @@ export interface CertificateRequest {
   readonly nowMs: number;
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+/** What keys of ours are, and how they sign. */
+export const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const dayMs = 86_400_000;
 const caLifeMs = 3650 * dayMs;
-const leafLifeMs = 365 * dayMs;
+/** How long what an authority signs is good for, where nothing shorter was asked for. */
+export const leafLifeMs: number = 365 * dayMs;
 /** Clocks of hosts differ: a certificate is valid from a while ago. */
-const backdateMs = 300_000;
+export const backdateMs = 300_000;
 
 /** A new self-signed certificate authority. */
 export async function createAuthority(commonName: string, nowMs: number): Promise<KeyPair> {
-  const x509 = await loadX509();
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certPem = await signAuthority(new x509.Name([{ CN: [commonName] }]), keys, nowMs);
-  return { certPem, keyPem: keyPemOf(keys.privateKey) };
+  const { publicKey, privateKey } = await newKeys();
+  const certPem = signAuthority(encodeName(commonName), { publicKey, privateKey }, nowMs);
+  return { certPem, keyPem: pkcs8Of(privateKey) };
 }
 
-async function signAuthority(
-  name: X509Module.Name,
-  keys: webcrypto.CryptoKeyPair,
-  nowMs: number,
-): Promise<string> {
-  const x509 = await loadX509();
-  const usage =
-    x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature;
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: serialNumber(),
-    name: name.toString(),
-    notBefore: new Date(nowMs - backdateMs),
-    notAfter: new Date(nowMs + caLifeMs),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(usage, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return `${certificate.toString('pem')}\n`;
+interface Keys {
+  readonly publicKey: KeyObject;
+  readonly privateKey: KeyObject;
+}
+
+function newKeys(): Promise<Keys> {
+  return promisify(generateKeyPair)('ec', { namedCurve: algorithm.namedCurve });
+}
+
+function signAuthority(name: Uint8Array, { publicKey, privateKey }: Keys, nowMs: number): string {
+  const content = {
+    ...{ serial: serialBytes(), issuer: name, subject: name, publicKey },
+    ...{ notBeforeMs: nowMs - backdateMs, notAfterMs: nowMs + caLifeMs },
+    extensions: authorityExtensions(publicKey),
+  };
+  return encodeCertificate(content, privateKey);
 }
 
 /**
@@ -68,11 +72,10 @@ async function signAuthority(
  * certificate believe what is signed from now on.
  */
 export async function renewAuthority(authority: KeyPair, nowMs: number): Promise<KeyPair> {
-  const x509 = await loadX509();
-  const spki = createPublicKey(authority.certPem).export({ type: 'spki', format: 'der' });
-  const publicKey = await webcrypto.subtle.importKey('spki', spki, algorithm, true, ['verify']);
-  const keys = { privateKey: await importKey(authority.keyPem), publicKey };
-  const certPem = await signAuthority(new x509.X509Certificate(authority.certPem).subjectName, keys, nowMs);
+  const publicKey = createPublicKey(authority.certPem);
+  const privateKey = createPrivateKey(authority.keyPem);
+  const { name } = issuerFactsOf(authority.certPem);
+  const certPem = signAuthority(name, { publicKey, privateKey }, nowMs);
   return { certPem, keyPem: authority.keyPem };
 }
 
@@ -84,39 +87,18 @@ export function isAuthorityOld(authority: KeyPair, nowMs: number): boolean {
 
 /** A new certificate with a new key, signed by the authority. */
 export async function issueCertificate(authority: KeyPair, request: CertificateRequest): Promise<KeyPair> {
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certPem = await signPublicKey(authority, keys.publicKey, request);
-  return { certPem, keyPem: keyPemOf(keys.privateKey) };
-}
-
-async function signPublicKey(
-  authority: KeyPair,
-  publicKey: webcrypto.CryptoKey,
-  request: CertificateRequest,
-): Promise<string> {
-  const x509 = await loadX509();
-  const issuer = new x509.X509Certificate(authority.certPem);
-  const signingKey = await importKey(authority.keyPem);
-  const purposes = { server: x509.ExtendedKeyUsage.serverAuth, client: x509.ExtendedKeyUsage.clientAuth };
-  const { organizations = [], hosts = [], nowMs } = request;
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: serialNumber(),
-    subject: [...organizations.map((name) => ({ O: [name] })), { CN: [request.commonName] }],
-    issuer: issuer.subjectName,
-    notBefore: new Date(nowMs - backdateMs),
-    notAfter: new Date(Math.min(nowMs + leafLifeMs, issuer.notAfter.getTime())),
-    signingAlgorithm: algorithm,
-    publicKey,
-    signingKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(false, undefined, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension(request.usages.map((usage) => purposes[usage])),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer),
-      ...(hosts.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(hosts.map(generalName))]),
-    ],
-  });
-  return `${certificate.toString('pem')}\n`;
+  const { publicKey, privateKey } = await newKeys();
+  const { commonName, organizations, hosts = [], usages, nowMs } = request;
+  const issuer = issuerFactsOf(authority.certPem);
+  const content = {
+    ...{ serial: serialBytes(), issuer: issuer.name, publicKey },
+    subject: encodeName(commonName, organizations),
+    notBeforeMs: nowMs - backdateMs,
+    notAfterMs: Math.min(nowMs + leafLifeMs, issuer.notAfterMs),
+    extensions: leafExtensions({ usedFor: usages, hosts, issuerKeyId: issuer.keyId }),
+  };
+  const certPem = encodeCertificate(content, createPrivateKey(authority.keyPem));
+  return { certPem, keyPem: pkcs8Of(privateKey) };
 }
 
 /** A certificate is renewed when it has no longer left. */
@@ -139,10 +121,22 @@ export function isUsable(
   return isFresh && isPair && certificate.verify(issuer.publicKey) && hosts.every(covers);
 }
 
+/** What limits an authority in whom it may vouch for (RFC 5280, 4.2.1.9 and 4.2.1.10). */
+export async function constraintsOf(
+  certificate: X509Certificate,
+): Promise<{ readonly pathLength: number | undefined; readonly hasNames: boolean }> {
+  const x509 = await loadX509();
+  const parsed = new x509.X509Certificate(certificate.raw);
+  return {
+    pathLength: parsed.getExtension(x509.BasicConstraintsExtension)?.pathLength,
+    hasNames: parsed.getExtension('2.5.29.30') !== null,
+  };
+}
+
 let loaded: Promise<typeof X509Module> | undefined;
 
-/** Loaded when first needed: a restart that finds its certificates on disk never pays for it. */
-function loadX509(): Promise<typeof X509Module> {
+/** Loaded when first needed: to sign what others ask for. Its own certificates a server encodes without. */
+export function loadX509(): Promise<typeof X509Module> {
   loaded ??= (async () => {
     await import('reflect-metadata'); // The module asks for its metadata API while it loads.
     const x509 = await import('@peculiar/x509');
@@ -152,7 +146,8 @@ function loadX509(): Promise<typeof X509Module> {
   return loaded;
 }
 
-function generalName(host: string): { readonly type: 'ip' | 'dns'; readonly value: string } {
+/** How a name or an address stands in a certificate. */
+export function generalName(host: string): { readonly type: 'ip' | 'dns'; readonly value: string } {
   return { type: isAddress(host) ? 'ip' : 'dns', value: host };
 }
 
@@ -160,18 +155,27 @@ function isAddress(host: string): boolean {
   return familyOfIp(host) !== undefined;
 }
 
-function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
+/** A private key of ours, to sign with. */
+export function importKey(keyPem: string): Promise<webcrypto.CryptoKey> {
   const pkcs8 = createPrivateKey(keyPem).export({ type: 'pkcs8', format: 'der' });
   return webcrypto.subtle.importKey('pkcs8', pkcs8, algorithm, false, ['sign']);
 }
 
-function keyPemOf(key: webcrypto.CryptoKey): string {
-  return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' }).toString();
+export function keyPemOf(key: webcrypto.CryptoKey): string {
+  return pkcs8Of(KeyObject.from(key));
+}
+
+function pkcs8Of(key: KeyObject): string {
+  return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 /** 127 random bits: positive, as RFC 5280 4.1.2.2 asks. */
-function serialNumber(): string {
+export function serialNumber(): string {
+  return serialBytes().toString('hex');
+}
+
+function serialBytes(): Buffer {
   const bytes = randomBytes(16);
   bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x01;
-  return bytes.toString('hex');
+  return bytes;
 }

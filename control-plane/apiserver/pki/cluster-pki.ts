@@ -12,6 +12,7 @@ import {
   type CertificateRequest,
   type KeyPair,
 } from './certificate.ts';
+import { signRequest, type SigningOrder } from './sign-request.ts';
 
 /** The keys and certificates of a cluster, as they are now, kept in one directory and reused for as long as they serve. */
 export interface ClusterPki {
@@ -22,6 +23,8 @@ export interface ClusterPki {
   readonly admin: KeyPair;
   /** What the API server shows to kubelets. */
   readonly kubeletClient: KeyPair;
+  /** What the API server shows to servers behind it, which believe it who asks, and who signed that: nobody else's authority. */
+  readonly frontProxy: { readonly caCertPem: string; readonly client: KeyPair };
   /** Signs service account tokens; PEM, PKCS #8. */
   readonly serviceAccountKeyPem: string;
   issueClient(commonName: string, organizations: readonly string[]): Promise<KeyPair>;
@@ -31,6 +34,8 @@ export interface ClusterPki {
     organizations: readonly string[],
     hosts: readonly string[],
   ): Promise<KeyPair>;
+  /** Signs a request that somebody approved. @returns PEM */
+  signRequest(order: Omit<SigningOrder, 'nowMs'>): Promise<string>;
   /** Makes anew what is about to expire. @returns which: `ca`, `apiserver`, `admin`, `apiserver-kubelet-client` */
   renew(): Promise<readonly string[]>;
   /** Whether a pair is of this authority, fits the hosts, and needs no renewal yet. */
@@ -70,7 +75,12 @@ export async function ensureClusterPki(options: PkiOptions): Promise<ClusterPki>
     return { serving, admin, kubeletClient };
   };
   let pairs = await ensureAll();
+  const ensureProxy = (): Promise<FrontProxyPairs> => ensureFrontProxy(directory, now());
+  let frontProxy = await ensureProxy();
   return {
+    get frontProxy() {
+      return { caCertPem: frontProxy.authority.certPem, client: frontProxy.client };
+    },
     get caCertPem() {
       return held.authority.certPem;
     },
@@ -90,18 +100,46 @@ export async function ensureClusterPki(options: PkiOptions): Promise<ClusterPki>
       const request = { commonName, organizations, hosts: names, usages: ['server'] as const, nowMs: now() };
       return issueCertificate(held.authority, request);
     },
+    signRequest: (order) => signRequest(held.authority, { ...order, nowMs: now() }),
     renew: async () => {
       const isOld = isAuthorityOld(held.authority, now());
       if (isOld) held.authority = savePair(directory, 'ca', await renewAuthority(held.authority, now()));
       const before = pairs;
       pairs = await ensureAll();
+      const proxyBefore = frontProxy;
+      frontProxy = await ensureProxy();
+      const isProxyNew = proxyBefore.client.certPem !== frontProxy.client.certPem;
       const names = (['serving', 'admin', 'kubeletClient'] as const).filter(
         (each) => before[each].certPem !== pairs[each].certPem,
       );
-      return [...(isOld ? ['ca'] : []), ...names.map((each) => wantedPairs[each].name)];
+      return [
+        ...(isOld ? ['ca'] : []),
+        ...names.map((each) => wantedPairs[each].name),
+        ...(isProxyNew ? [frontProxyName] : []),
+      ];
     },
     isUsable: (pair, names) => isUsable(pair, held.authority, names, now()),
   };
+}
+
+/** As whom it shows itself: the one name that is to be believed. */
+export const frontProxyName = 'front-proxy-client';
+
+interface FrontProxyPairs {
+  readonly authority: KeyPair;
+  readonly client: KeyPair;
+}
+
+async function ensureFrontProxy(directory: string, nowMs: number): Promise<FrontProxyPairs> {
+  const file = 'front-proxy-ca';
+  const found = readPair(directory, file) ?? savePair(directory, file, await createAuthority(file, nowMs));
+  const isOld = isAuthorityOld(found, nowMs);
+  const authority = isOld ? savePair(directory, file, await renewAuthority(found, nowMs)) : found;
+  const present = readPair(directory, frontProxyName);
+  if (present !== undefined && isUsable(present, authority, [], nowMs)) return { authority, client: present };
+  const request = { commonName: frontProxyName, usages: ['client'] as const, nowMs };
+  const client = savePair(directory, frontProxyName, await issueCertificate(authority, request));
+  return { authority, client };
 }
 
 type Pairs = Readonly<Record<'serving' | 'admin' | 'kubeletClient', KeyPair>>;
@@ -116,8 +154,8 @@ function wantedOf(hosts: readonly string[]): Readonly<Record<keyof Pairs, Wanted
     admin: { name: 'admin', commonName: 'kubernetes-admin', organizations: masters, usages: ['client'] },
     kubeletClient: {
       name: 'apiserver-kubelet-client',
+      // Of no group: bound by name to system:kubelet-api-admin (rbac/podwright-policy.json).
       commonName: 'kube-apiserver-kubelet-client',
-      organizations: masters,
       usages: ['client'],
     },
   };

@@ -1,11 +1,14 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, type X509Certificate } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { ServerHttp2Stream } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { requestTooLarge, tooManyRequests } from '#api/errors/status.ts';
 import type { ByteRoom } from '#base/byte-room.ts';
-import type { RequestTurns } from './request-turns.ts';
+import { shareOf } from './connection-share.ts';
+import type { ReadSource } from './read-turns.ts';
+import type { Beginner, RequestTurns } from './request-turns.ts';
 import type { AnswerStream, UnreadAnswers } from './unread-answers.ts';
 import {
   bodyBytesMax,
@@ -247,22 +250,72 @@ export function callerOf(connection: object, socket: unknown): Caller {
   return caller;
 }
 
+/** Of a request that comes on this connection. Who it is of is not looked for, which costs. */
+export function beginnerOf(connection: object, target: string): Beginner {
+  return { connection, sourceOf, share: shareOf(callers.get(connection)), isUrgent: isUrgent(target) };
+}
+
+/**
+ * Stops and starts reading beneath HTTP: neither a session of HTTP/2 nor a server of HTTP/1.1 lets its socket be paused. The handle
+ * (lib/net.js: `socket._handle`, a TLSWrap of src/crypto/crypto_tls.cc) has no public name; without it a connection is read on.
+ */
+function sourceOf(connection: object): ReadSource {
+  const { socket = connection } = connection as { readonly socket?: object };
+  // The socket of a session that is destroyed must not be touched (ERR_HTTP2_SOCKET_UNBOUND).
+  const handle = (): ReadHandle | null | undefined =>
+    (connection as { readonly destroyed?: boolean }).destroyed === true
+      ? undefined
+      : (socket as { readonly _handle?: ReadHandle })._handle;
+  return {
+    stopReading: () => void handle()?.readStop?.(),
+    startReading: () => void handle()?.readStart?.(),
+    onceEnded: (listener) => void (connection as Partial<EventEmitter>).once?.('close', listener),
+  };
+}
+
+/** Of a StreamBase (src/stream_base.cc). */
+interface ReadHandle {
+  readStop?(): number;
+  readStart?(): number;
+}
+
+/** A user's uid in the subject of a certificate (apiserver authentication/request/x509). */
+const uidOid = '1.3.6.1.4.1.57683.2';
+/** Certificates that are looked at of those that a client sends. */
+const chainMax = 6;
+
 function certificateCaller(socket: unknown): Caller {
   if (!isTls(socket)) return { kind: 'network' };
-  const certificate = socket.getPeerCertificate();
-  const { subject } = certificate;
-  if (subject === undefined) return { kind: 'network' }; // None was shown.
-  if (!socket.authorized) return { kind: 'network', hasForeignCertificate: true };
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return { kind: 'network' }; // None was shown.
+  const { subject } = socket.getPeerCertificate();
   const list = (value: unknown): readonly string[] =>
     Array.isArray(value) ? value.map(String) : value === undefined ? [] : [String(value)];
+  const named: Readonly<Record<string, unknown>> = subject === undefined ? {} : { ...subject };
   return {
     kind: 'network',
     certificate: {
-      commonName: list(subject.CN)[0] ?? '',
-      organizations: list(subject.O),
+      ...(socket.authorized ? {} : { problem: String(socket.authorizationError) }),
+      chain: chainOf(certificate),
+      commonName: list(named['CN']).at(-1) ?? '',
+      organizations: list(named['O']),
+      uids: list(named[uidOid]),
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     },
   };
+}
+
+function chainOf(certificate: X509Certificate): readonly X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (
+    let each: X509Certificate | undefined = certificate;
+    each !== undefined && chain.length < chainMax;
+    each = each.issuerCertificate
+  ) {
+    chain.push(each);
+    if (each.issuerCertificate?.fingerprint256 === each.fingerprint256) break;
+  }
+  return chain;
 }
 
 function isTls(socket: unknown): socket is TLSSocket {

@@ -10,11 +10,13 @@ import { ByteRoom } from '#base/byte-room.ts';
 import { systemClock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { KeyPair } from '#control-plane/apiserver/pki/certificate.ts';
+import { limitConnectionsByAddress } from './connections-by-address.ts';
+import { doorLimits, type DoorLimits } from './door-limits.ts';
 import {
+  beginnerOf,
   bodiesBytesMax,
   callerOf,
   headersOf,
-  isUrgent,
   joinHeaders,
   readExchange,
   sinkOf,
@@ -36,9 +38,8 @@ export interface HttpServerOptions {
   readonly turns: RequestTurns;
   /** A connection that asks to become something else (exec, attach, port-forward over HTTP/1.1). Owns the socket. */
   readonly upgrade: (request: ApiRequest, upgrade: Upgrade) => Promise<void>;
-  /** Instead of `connectionIdleMs` and `answeringMs`, of HTTP/2: for tests. */
-  readonly idleMs?: number;
-  readonly pingMs?: number;
+  /** Others than `doorLimits`: for tests. */
+  readonly limits?: Partial<DoorLimits>;
 }
 
 /** What is left of an HTTP/1.1 connection whose request asked for an upgrade: raw bytes both ways. */
@@ -50,31 +51,9 @@ export interface Upgrade {
   readonly message: IncomingMessage;
 }
 
-/** Bounds of one HTTP/2 connection; a client that needs more opens another. */
-const streamsMax = 1000;
-const headerPairsMax = 200;
-/**
- * Request line and headers together, as Go's server takes them; the arguments of `kubectl exec` stand in the request line. Of
- * HTTP/2, nghttp2 takes no single value of more than 64 KiB.
- */
-const headerBytesMax = 1_048_576;
 const windowBytes = 1_048_576;
 /** Node's own 10 MB refuse further streams while one large list is on its way. */
 const sessionMegabytesMax = 256;
-
-/** Connections at once; each costs some 70 KB. What comes then is closed. */
-const connectionsMax = 10_000;
-const handshakeMs = 10_000;
-/** Of HTTP/1.1: the request line and headers; the whole request (Kubernetes' ReadHeaderTimeout is 32 s). */
-const headersMs = 32_000;
-const requestMs = 300_000;
-/** A connection without a request: what kube-apiserver keeps it, announced by `Keep-Alive: timeout=90`. */
-export const connectionIdleMs = 90_000;
-/** How long a client that is asked whether it is there may take to say so. */
-const answeringMs = 15_000;
-/** Streams that a client may reset at once, and a second (CVE-2023-44487); a client that resets more is sent away. */
-const resetsBurstMax = 1000;
-const resetsPerSecond = 100;
 
 /** What a listener shows, and whose clients it believes: of tls.createServer, and of setSecureContext while it runs. */
 export function servingContext({ serving, caCertPem }: Pick<HttpServerOptions, 'serving' | 'caCertPem'>): {
@@ -82,31 +61,42 @@ export function servingContext({ serving, caCertPem }: Pick<HttpServerOptions, '
   readonly cert: string;
   readonly ca: string;
   readonly minVersion: 'TLSv1.2';
+  readonly allowPartialTrustChain: true;
 } {
-  return { key: serving.keyPem, cert: serving.certPem, ca: caCertPem, minVersion: 'TLSv1.2' };
+  return {
+    key: serving.keyPem,
+    cert: serving.certPem,
+    ca: caCertPem,
+    minVersion: 'TLSv1.2',
+    allowPartialTrustChain: true, // A bundle may hold an authority that another one signed, without that one.
+  };
 }
 
 /** HTTP/2 and HTTP/1.1 on one TLS port, each request through `handle`. Not yet listening. */
 export function createHttpServer(options: HttpServerOptions): Http2SecureServer {
+  const limits: DoorLimits = { ...doorLimits, ...options.limits };
   const server = createSecureServer({
     allowHTTP1: true,
     ...servingContext(options),
     requestCert: true,
     rejectUnauthorized: false, // Authentication decides: a token may stand in for a certificate.
     settings: {
-      maxConcurrentStreams: streamsMax,
+      maxConcurrentStreams: limits.streamsMax,
       initialWindowSize: windowBytes,
-      maxHeaderListSize: headerBytesMax,
+      maxHeaderListSize: limits.headerBytesMax,
     },
-    ...{ maxHeaderSize: headerBytesMax }, // Of HTTP/1.1; Node passes it on, its types do not know.
+    ...{ maxHeaderSize: limits.headerBytesMax }, // Of HTTP/1.1; Node passes it on, its types do not know.
     maxSessionMemory: sessionMegabytesMax,
-    maxHeaderListPairs: headerPairsMax,
-    handshakeTimeout: handshakeMs,
-    streamResetBurst: resetsBurstMax,
-    streamResetRate: resetsPerSecond,
-    ...http1Times,
+    maxSessionRejectedStreams: limits.refusedStreamsMax,
+    maxSessionInvalidFrames: limits.invalidFramesMax,
+    maxHeaderListPairs: limits.headerPairsMax,
+    handshakeTimeout: limits.handshakeMs,
+    streamResetBurst: limits.resetsBurstMax,
+    streamResetRate: limits.resetsPerSecond,
+    ...http1Times(limits),
   });
-  server.maxConnections = connectionsMax;
+  server.maxConnections = limits.connectionsMax;
+  limitConnectionsByAddress(server, limits.connectionsPerAddressMax);
   const rooms: ServerRooms = {
     bodies: new ByteRoom(bodiesBytesMax),
     unread: new UnreadAnswers(systemClock, (why) => options.logger.debug({ why }, 'answer cut off')),
@@ -115,8 +105,9 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
   const shared: Serving = { ...options, rooms };
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const start = (): void => void serve(shared, request, response);
-    rooms.turns.begin(request.socket, start, { isUrgent: isUrgent(request.url ?? '/') });
+    rooms.turns.begin(beginnerOf(request.socket, request.url ?? '/'), start);
   });
+  server.on('session', (session) => rooms.turns.meet(beginnerOf(session, '')));
   // The listener for requests brought one for streams that gives them the face of HTTP/1.1, at half their cost again.
   server.removeAllListeners('stream');
   server.on(
@@ -126,11 +117,13 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
     },
   );
   endQuietConnections(server, systemClock, {
-    idleMs: options.idleMs ?? connectionIdleMs,
-    answeringMs: options.pingMs ?? answeringMs,
+    idleMs: limits.connectionIdleMs,
+    answeringMs: limits.answeringMs,
+    emptyBytesMax: limits.emptyBytesMax,
   });
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy());
+    rooms.turns.forget(socket);
     void options.upgrade(readRequest(request, new WaitingClient(socket), rooms), {
       socket,
       head,
@@ -147,12 +140,19 @@ export function createHttpServer(options: HttpServerOptions): Http2SecureServer 
 }
 
 /** Passed on to the server of HTTP/1.1; the types of HTTP/2 do not know them. */
-const http1Times = {
-  keepAliveTimeout: connectionIdleMs,
-  headersTimeout: headersMs,
-  requestTimeout: requestMs,
-  connectionsCheckingInterval: 5_000,
-};
+function http1Times({ connectionIdleMs, headersMs, requestMs }: DoorLimits): {
+  readonly keepAliveTimeout: number;
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly connectionsCheckingInterval: number;
+} {
+  return {
+    keepAliveTimeout: connectionIdleMs,
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    connectionsCheckingInterval: Math.min(5_000, headersMs),
+  };
+}
 
 type Serving = HttpServerOptions & { readonly rooms: ServerRooms };
 

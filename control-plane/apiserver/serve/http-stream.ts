@@ -1,9 +1,9 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Logger } from '#base/log.ts';
 import {
+  beginnerOf,
   callerOf,
   headersOf,
-  isUrgent,
   joinHeaders,
   readExchange,
   sinkOf,
@@ -35,7 +35,7 @@ export function serveStream(options: StreamOptions, stream: ServerHttp2Stream, g
   const start = (): void => {
     if (!stream.closed) void answerStream(options, stream, given).catch(cutOff);
   };
-  options.rooms.turns.begin(stream.session ?? stream, start, { isUrgent: isUrgent(path) });
+  options.rooms.turns.begin(beginnerOf(stream.session ?? stream, path), start);
 }
 
 async function answerStream(

@@ -2,9 +2,17 @@ import { Readable } from 'node:stream';
 import { PodwrightError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Transport, TransportRequest, TransportResponse } from '#client/transport.ts';
+import { shareOf } from './connection-share.ts';
 import { isUrgent } from './http-exchange.ts';
 import type { RequestTurns } from './request-turns.ts';
-import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink, type User } from './request.ts';
+import {
+  emptyBody,
+  type ApiRequest,
+  type ApiResponse,
+  type ByteSink,
+  type Caller,
+  type User,
+} from './request.ts';
 
 /** Bytes that a streamed body may hold ready before its producer is told to wait. */
 const readyBytesMax = 1_048_576;
@@ -17,7 +25,7 @@ export function createInProcessTransport(
   { user, turns }: { readonly user: User; readonly turns: RequestTurns },
 ): Transport {
   const closing = new AbortController();
-  const connection = {};
+  const caller: Caller = { kind: 'in-process', user };
   return {
     request: async (request) => {
       if (closing.signal.aborted)
@@ -30,8 +38,8 @@ export function createInProcessTransport(
       ];
       const signal = AbortSignal.any(signals);
       const { promise: begun, resolve: begin } = Promise.withResolvers<Promise<ApiResponse>>();
-      const start = (): void => begin(handle(apiRequest(request, user, signal)));
-      turns.begin(connection, start, { isUrgent: isUrgent(request.path) });
+      const start = (): void => begin(handle(apiRequest(request, caller, signal)));
+      turns.begin({ connection: caller, share: shareOf(caller), isUrgent: isUrgent(request.path) }, start);
       const response = await begun;
       const { body } = response;
       if (body instanceof Uint8Array) return { ...head(response), body };
@@ -52,7 +60,11 @@ function head(response: ApiResponse): Pick<TransportResponse, 'status' | 'header
   return { status: response.status, headers };
 }
 
-function apiRequest(request: TransportRequest, user: User, signal: AbortSignal): ApiRequest {
+function joinedHeaders(headers: TransportRequest['headers']): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
+
+function apiRequest(request: TransportRequest, caller: Caller, signal: AbortSignal): ApiRequest {
   const mark = request.path.indexOf('?');
   const rawQuery = mark < 0 ? '' : request.path.slice(mark + 1);
   const body = request.body ?? emptyBody;
@@ -61,8 +73,8 @@ function apiRequest(request: TransportRequest, user: User, signal: AbortSignal):
     path: mark < 0 ? request.path : request.path.slice(0, mark),
     query: new URLSearchParams(rawQuery),
     rawQuery,
-    headers: request.headers,
-    caller: { kind: 'in-process', user },
+    headers: joinedHeaders(request.headers),
+    caller,
     readBody: async () => body,
     openBody: () => (body.byteLength === 0 ? undefined : Readable.from([body])),
     signal,

@@ -1,27 +1,17 @@
-import type { Counter, Gauge, Histogram, Registry as MetricRegistry } from 'prom-client';
+import type { Counter, Gauge, Registry as MetricRegistry } from 'prom-client';
+import type * as Prometheus from 'prom-client';
+import { counterRows, histogramRows, type CounterRow, type Counting, type HistogramRow } from './counters.ts';
 
-/** Who and what a request is, as kube-apiserver's metrics say it. '' for a path that is no resource. */
-export interface RequestLabels {
-  readonly verb: string;
-  readonly group: string;
-  readonly version: string;
-  readonly resource: string;
-  readonly subresource: string;
-  /** `resource`, `namespace` or `cluster`. */
-  readonly scope: string;
-  /** `All` or ''. */
-  readonly dryRun: string;
-  /** The scheduler or the controllers, by their user agent; '' are all others. */
-  readonly systemClient: string;
-}
-
-export interface RequestObservation {
-  readonly labels: RequestLabels;
-  readonly code: number;
-  readonly seconds: number;
-  /** Of the answer; undefined where it is a stream. */
-  readonly bytes: number | undefined;
-}
+import { registerRead, type ReadMetric } from './read-metric.ts';
+import {
+  aboutLabels,
+  aboutOf,
+  HistogramCounts,
+  RequestCounts,
+  type AboutLabel,
+  type RequestLabels,
+  type RequestObservation,
+} from './request-counts.ts';
 
 /** What metrics ask of the server when somebody reads them. */
 export interface ServerFacts {
@@ -29,43 +19,29 @@ export interface ServerFacts {
   readonly revision: () => number;
   /** Requests that are worked on. */
   readonly inFlight: () => { readonly mutating: number; readonly readOnly: number };
+  /** Those whose numbers others keep. */
+  readonly read?: readonly ReadMetric[];
+  /** What other parts of the server have counted. */
+  readonly sources?: readonly MetricSource[];
 }
 
-interface RequestSeries {
-  readonly request: Counter.Internal;
-  readonly durations: readonly Histogram.Internal<string>[];
-  readonly bytes: Histogram.Internal<string> | undefined;
-}
-
-type AboutLabel = 'verb' | 'group' | 'version' | 'resource' | 'subresource' | 'scope' | 'component';
-const aboutLabels: readonly AboutLabel[] = [
-  'verb',
-  'group',
-  'version',
-  'resource',
-  'subresource',
-  'scope',
-  'component',
-];
+/** A part of the server that counts by itself, and tells when somebody reads. */
+export type MetricSource = (prometheus: typeof Prometheus, registers: MetricRegistry[]) => void;
 
 /** Under the names, labels and buckets that dashboards and alerts for kube-apiserver know (apiserver/pkg/endpoints/metrics). */
 interface ServerMetrics {
   readonly registry: MetricRegistry;
-  readonly requests: Counter<AboutLabel | 'dry_run' | 'system_client' | 'code'>;
-  readonly durations: Histogram<AboutLabel | 'dry_run'>;
-  readonly slis: Histogram<AboutLabel>;
-  readonly sizes: Histogram<AboutLabel>;
   readonly longRunning: Gauge<AboutLabel>;
-  /** Those of each set of labels that occurred: looking them up by labels costs more than counting. */
-  readonly seriesOf: Map<string, RequestSeries>;
+  readonly counters: ReadonlyMap<string, Counter>;
 }
 
-/** Requests that take as long as their client wants say nothing of the server by their duration. */
-const endless: ReadonlySet<string> = new Set(['WATCH', 'WATCHLIST', 'CONNECT']);
-
 /** The metrics of one server, loaded in the background when it has started: no request waits for them. */
-export class RequestMetrics {
+export class RequestMetrics implements Counting {
   readonly #facts: ServerFacts;
+  readonly #requests = new RequestCounts();
+  readonly #measured = new Map(
+    histogramRows.map(({ name, buckets, labelNames }) => [name, new HistogramCounts(buckets, labelNames)]),
+  );
   #loading: Promise<ServerMetrics> | undefined;
   #loaded: ServerMetrics | undefined;
 
@@ -74,28 +50,42 @@ export class RequestMetrics {
   }
 
   load(): Promise<ServerMetrics> {
-    this.#loading ??= loadMetrics(this.#facts).then((metrics) => (this.#loaded = metrics));
+    this.#loading ??= this.#load();
     return this.#loading;
   }
 
-  /** Counts a request that was answered. Those of the first moments, before the metrics are loaded, are not counted. */
-  observeRequest({ labels, code, seconds, bytes }: RequestObservation): void {
-    const metrics = this.#loaded;
-    if (metrics === undefined) return;
-    const { verb, group, version, resource, subresource, scope, dryRun, systemClient } = labels;
-    const id = `${verb} ${code} ${group}/${version}/${resource}/${subresource} ${scope} ${dryRun} ${systemClient}`;
-    let series = metrics.seriesOf.get(id);
-    if (series === undefined) metrics.seriesOf.set(id, (series = seriesFor(metrics, labels, code)));
-    series.request.inc();
-    for (const durations of series.durations) durations.observe(seconds);
-    if (bytes !== undefined) series.bytes?.observe(bytes);
+  async #load(): Promise<ServerMetrics> {
+    const metrics = await loadMetrics(this.#facts);
+    const measured = histogramRows.flatMap(
+      ({ name, help }) => this.#measured.get(name)?.metric(name, help) ?? [],
+    );
+    for (const metric of [...this.#requests.metrics, ...measured, ...(this.#facts.read ?? [])])
+      await registerRead(metrics.registry, metric);
+    const { sources = [] } = this.#facts;
+    if (sources.length > 0) {
+      const prometheus = await import('prom-client');
+      for (const source of sources) source(prometheus, [metrics.registry]);
+    }
+    return (this.#loaded = metrics);
+  }
+
+  /** Counts a request that was answered. */
+  observeRequest(observation: RequestObservation): void {
+    this.#requests.observe(observation);
+  }
+
+  /** What happens in the first moments, before the metrics are loaded, is not counted. */
+  count<L extends string>(row: CounterRow<L>, labels: Readonly<Record<L, string>>): void {
+    this.#loaded?.counters.get(row.name)?.inc(inOrder(row, labels));
+  }
+
+  measure<L extends string>(row: HistogramRow<L>, labels: Readonly<Record<L, string>>, value: number): void {
+    this.#measured.get(row.name)?.of(labels).add(value);
   }
 
   /** Counts a watch, a log or a connection for as long as it is open. */
   observeLongRunning(labels: RequestLabels): Disposable {
-    const { verb, group, version, resource, subresource, scope } = labels;
-    const about = { verb, group, version, resource, subresource, scope, component };
-    const open = this.#loaded?.longRunning.labels(about);
+    const open = this.#loaded?.longRunning.labels(aboutOf(labels));
     open?.inc();
     return { [Symbol.dispose]: () => open?.dec() };
   }
@@ -107,31 +97,27 @@ export class RequestMetrics {
   }
 }
 
-const component = 'apiserver';
-
-function seriesFor(metrics: ServerMetrics, labels: RequestLabels, code: number): RequestSeries {
-  const { verb, group, version, resource, subresource, scope, dryRun, systemClient } = labels;
-  const about = { verb, group, version, resource, subresource, scope, component };
-  const dry = { ...about, dry_run: dryRun };
-  const isRead = verb === 'GET' || verb === 'LIST';
-  return {
-    request: metrics.requests.labels({ ...dry, system_client: systemClient, code: String(code) }),
-    durations: endless.has(verb) ? [] : [metrics.durations.labels(dry), metrics.slis.labels(about)],
-    bytes: isRead ? metrics.sizes.labels(about) : undefined,
-  };
+/** The library shows labels in the order in which it was given them first. */
+function inOrder<L extends string>(
+  { labelNames }: Pick<CounterRow<L>, 'labelNames'>,
+  labels: Readonly<Record<L, string>>,
+): Record<string, string> {
+  return Object.fromEntries(labelNames.map((name) => [name, labels[name]]));
 }
 
-const durationBuckets: readonly number[] = [
-  0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60,
+/** Gauges that prom-client calls as counters are called; the same by type are `nodejs_active_resources` and so on. */
+const misnamed = [
+  'nodejs_active_resources_total',
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
 ];
-/** 1 kB, ten times as much, … 1 GB. */
-const sizeBuckets: readonly number[] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 async function loadMetrics(facts: ServerFacts): Promise<ServerMetrics> {
-  const { Registry, Counter, Gauge, Histogram, collectDefaultMetrics } = await import('prom-client');
+  const { Registry, Counter, Gauge, collectDefaultMetrics } = await import('prom-client');
   const registry = new Registry();
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
+  for (const name of misnamed) registry.removeSingleMetric(name);
   const revision: Gauge = new Gauge({
     name: 'podwright_store_revision',
     help: 'Newest durable revision of the store.',
@@ -149,45 +135,19 @@ async function loadMetrics(facts: ServerFacts): Promise<ServerMetrics> {
       inFlight.set({ request_kind: 'readOnly' }, readOnly);
     },
   });
-  const histogram = <T extends string>(about: {
-    readonly name: string;
-    readonly help: string;
-    readonly labelNames: readonly T[];
-    readonly buckets: readonly number[];
-  }): Histogram<T> =>
-    new Histogram({ ...about, labelNames: [...about.labelNames], buckets: [...about.buckets], registers });
+  const counterOf = ({ name, help, labelNames, shown = [] }: CounterRow): Counter => {
+    const counter = new Counter({ name, help, labelNames: [...labelNames], registers });
+    for (const labels of shown) counter.inc(inOrder({ labelNames }, labels), 0);
+    return counter;
+  };
   return {
     registry,
-    requests: new Counter({
-      name: 'apiserver_request_total',
-      help: 'Requests answered.',
-      labelNames: [...aboutLabels, 'dry_run', 'system_client', 'code'],
-      registers,
-    }),
-    durations: histogram({
-      name: 'apiserver_request_duration_seconds',
-      help: 'Time from request to answer, of those that are no watch and no connection.',
-      labelNames: [...aboutLabels, 'dry_run'],
-      buckets: durationBuckets,
-    }),
-    slis: histogram({
-      name: 'apiserver_request_sli_duration_seconds',
-      help: 'The same, for objectives of the service.',
-      labelNames: aboutLabels,
-      buckets: durationBuckets,
-    }),
-    sizes: histogram({
-      name: 'apiserver_response_sizes',
-      help: 'Bytes of answers to reads.',
-      labelNames: aboutLabels,
-      buckets: sizeBuckets,
-    }),
     longRunning: new Gauge({
       name: 'apiserver_longrunning_requests',
       help: 'Watches and other streams that are open.',
       labelNames: [...aboutLabels],
       registers,
     }),
-    seriesOf: new Map(),
+    counters: new Map(counterRows.map((row) => [row.name, counterOf(row)])),
   };
 }

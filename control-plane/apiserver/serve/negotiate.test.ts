@@ -47,10 +47,13 @@ describe('encodeContinue()', () => {
 describe('parseWriteOptions()', () => {
   it('reads what a write asks for', () => {
     const read = (query: string): unknown => parseWriteOptions('CreateOptions', new URLSearchParams(query));
-    expect(read('')).toEqual({ dryRun: false, fieldValidation: 'Warn' });
+    const plain = { dryRun: false, fieldValidation: 'Warn', fieldManager: '', force: false };
+    expect(read('')).toEqual(plain);
     expect(read('dryRun=All&fieldValidation=Strict&fieldManager=k')).toEqual({
+      ...plain,
       dryRun: true,
       fieldValidation: 'Strict',
+      fieldManager: 'k',
     });
     expect(() => read('fieldValidation=x')).toThrow('fieldValidation: Unsupported value: "x"');
     expect(() => read(`fieldManager=${'x'.repeat(129)}`)).toThrow('may not be more than 128 bytes');
@@ -61,6 +64,10 @@ describe('warningHeaders()', () => {
   it('quotes, and stops where there is no more room', () => {
     expect(warningHeaders(['unknown field "a"'])).toEqual({ warning: ['299 - "unknown field \\"a\\""'] });
     expect(warningHeaders([])).toEqual({});
-    expect(warningHeaders(['x'.repeat(3000), 'y'.repeat(3000)])['warning']).toHaveLength(1);
+    const long = warningHeaders(['x'.repeat(3000), 'y'.repeat(3000), 'short'])['warning'] ?? [];
+    expect(long.map(({ length }) => length)).toEqual([264, 264, 13]);
+    const many = Array.from({ length: 100 }, (_, index) => `${index}`.padEnd(300, 'x'));
+    expect(warningHeaders(many)['warning']).toHaveLength(16);
+    expect(warningHeaders(['ü\n\\'])).toEqual({ warning: ['299 - "\u00c3\u00bc \\\\"'] });
   });
 });

@@ -15,6 +15,7 @@ class Socket extends EventEmitter {
 
 class Session {
   destroyed = false;
+  state = { lastProcStreamID: 0, effectiveRecvDataLength: 0 };
   readonly calls: string[] = [];
   close(): void {
     this.calls.push('close');
@@ -40,6 +41,7 @@ describe('endQuietConnections()', () => {
     endQuietConnections(server as unknown as Http2SecureServer, clock, {
       idleMs: 90_000,
       answeringMs: 15_000,
+      emptyBytesMax: 1_000,
     });
     connect = () => {
       const connection = { socket: new Socket(), session: new Session() };

@@ -1,9 +1,14 @@
 import { performance } from 'node:perf_hooks';
 import { describe, expect, test } from 'vitest';
-import { RequestTurns } from './request-turns.ts';
+import type { ConnectionShare } from './connection-share.ts';
+import { RequestTurns, type Beginner } from './request-turns.ts';
 import { nextTurn } from '#base/time-slice.ts';
 
-const ordinary = { isUrgent: false };
+const nobody: ConnectionShare = { level: '', user: '' };
+
+function of(connection: object, share = nobody): Beginner {
+  return { connection, share, isUrgent: false };
+}
 
 /** Takes the time of a turn, as a long list does. */
 function work(ms: number): void {
@@ -15,7 +20,7 @@ describe('RequestTurns', () => {
     const begun: number[] = [];
     const turns = new RequestTurns();
     for (const id of [1, 2, 3]) {
-      turns.begin({}, () => void begun.push(id), ordinary);
+      turns.begin(of({}), () => void begun.push(id));
       expect(begun).toHaveLength(id);
       for (let half = 0; half < 2; half++) await nextTurn(); // The first may be of the same turn, with its time used up.
     }
@@ -30,7 +35,7 @@ describe('RequestTurns', () => {
       work(3);
       done.push(i);
     };
-    for (let i = 0; i < 50; i++) turns.begin(connection, () => void start(i), ordinary);
+    for (let i = 0; i < 50; i++) turns.begin(of(connection), () => void start(i));
     await nextTurn();
     expect(done.length).toBeLessThan(10);
     for (let i = 0; done.length < 50 && i < 1000; i++) await nextTurn();
@@ -42,14 +47,10 @@ describe('RequestTurns', () => {
     const connection = {};
     const begun: number[] = [];
     for (let i = 0; i < 20; i++) {
-      turns.begin(
-        connection,
-        () => {
-          begun.push(i);
-          work(5);
-        },
-        ordinary,
-      );
+      turns.begin(of(connection), () => {
+        begun.push(i);
+        work(5);
+      });
     }
     expect(begun.length).toBeLessThan(4);
     await nextTurn();
@@ -64,23 +65,38 @@ describe('RequestTurns', () => {
     const order: string[] = [];
     const flood = {};
     for (let i = 0; i < 100; i++) {
-      turns.begin(
-        flood,
-        () => {
-          order.push(`flood ${i}`);
-          work(3);
-        },
-        ordinary,
-      );
+      turns.begin(of(flood), () => {
+        order.push(`flood ${i}`);
+        work(3);
+      });
     }
-    turns.begin({}, () => void order.push('other'), ordinary);
+    turns.begin(of({}), () => void order.push('other'));
     const before = order.length;
-    turns.begin(flood, () => void order.push('livez'), { isUrgent: true });
+    turns.begin({ ...of(flood), isUrgent: true }, () => void order.push('livez'));
     expect(order[before]).toBe('livez');
     for (let i = 0; order.length < 102 && i < 1000; i++) await nextTurn();
     expect(order.indexOf('other')).toBeLessThan(before + 4);
     expect(order.filter((name) => name.startsWith('flood'))).toEqual(
       Array.from({ length: 100 }, (_, i) => `flood ${i}`),
     );
+  });
+
+  test('levels take turns, in them users, whose connections are many or few', async () => {
+    const turns = new RequestTurns();
+    const order: string[] = [];
+    const begin = (share: ConnectionShare): void =>
+      turns.begin(of({}, share), () => {
+        order.push(share.user);
+        work(3);
+      });
+    for (let i = 0; i < 100; i++) begin({ level: 'low', user: 'many' });
+    for (let i = 0; i < 20; i++) begin({ level: 'low', user: `account ${i}` });
+    begin({ level: 'low', user: 'few' });
+    const before = order.length;
+    begin({ level: 'node-high', user: 'node' });
+    for (let i = 0; order.length < 122 && i < 1000; i++) await nextTurn();
+    expect(order.indexOf('node')).toBeLessThan(before + 4);
+    expect(order.indexOf('few')).toBeLessThan(before + 26);
+    expect(order.slice(before, before + 26).filter((user) => user === 'many').length).toBeLessThan(6);
   });
 });

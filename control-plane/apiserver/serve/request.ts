@@ -1,4 +1,6 @@
+import type { X509Certificate } from 'node:crypto';
 import type { Readable } from 'node:stream';
+import type { JsonObject } from '#api/meta/object.ts';
 
 /** Who asks, as authentication found out. */
 export interface User {
@@ -12,19 +14,25 @@ export interface User {
 export type Caller =
   /** A client of this very process, whose user the composition root vouches for. */
   | { readonly kind: 'in-process'; readonly user: User }
-  /** A connection, with the client certificate that the TLS handshake verified. */
+  /** A connection, with the client certificate that was shown. */
   | {
       readonly kind: 'network';
       readonly certificate?: ClientCertificate;
-      /** Whether one was shown that the handshake could not verify: of another authority, or out of date. */
-      readonly hasForeignCertificate?: boolean;
       /** Of whoever is at the other end. */
       readonly address?: string;
     };
 
+/** What a client showed of itself. Whom it makes of the client, if anybody, authentication says. */
 export interface ClientCertificate {
+  /** undefined: the handshake found it in order, for a client, of one of the authorities that were trusted then. */
+  readonly problem?: string;
+  /** The certificate itself, then those that should have signed it, as the client sent them. */
+  readonly chain: readonly X509Certificate[];
+  /** The last of several. */
   readonly commonName: string;
   readonly organizations: readonly string[];
+  /** Those of a user (1.3.6.1.4.1.57683.2, KEP 5295). */
+  readonly uids: readonly string[];
   /** SHA-256 of the certificate, lower-case hex. */
   readonly fingerprint: string;
 }
@@ -52,17 +60,49 @@ export interface ApiRequest {
 
 /** A request whose caller is known and may do what it asks. */
 export interface AuthorizedRequest extends ApiRequest, RequestScope {
+  readonly query: URLSearchParams;
   readonly user: User;
   /** What was said by `warn`. */
   readonly warnings: readonly string[];
+  /** What was said by `annotate`, in order. */
+  readonly annotations: ReadonlyMap<string, string>;
+  /** What is left of it is mostly waiting: of a watch, when all was told that was there. */
+  begun(): void;
+  /** What is recorded of it; undefined where nothing is. */
+  readonly record?: BodyRecord | undefined;
+}
+
+/** What an audit record is told of bodies, by those who read and make them. */
+export interface BodyRecord {
+  /** The object that came, decoded. */
+  saw(object: JsonObject): void;
+  /** Whether bodies of requests are recorded. */
+  readonly keepsRequests: boolean;
+  /** A patch, as it came. */
+  sawPatch(bytes: Uint8Array): void;
+  /** The answer, before it is compressed; gives the one to send instead. */
+  sawResponse(response: ApiResponse): ApiResponse;
+  /** For an upgrade: the connection has ended. */
+  complete(): Promise<void>;
 }
 
 /** What may be used of a request by who has a say in it. */
 export interface RequestScope {
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** With what options it writes. */
+  readonly query?: URLSearchParams;
+  /** Monotonic: when it is to have an answer. Only of requests that may not take as long as they like. */
+  readonly deadlineMs?: number | undefined;
+  /** It waits for somebody else from now on: its seat may go to another. */
+  begun?(): void;
   /** Something that the answer tells, in a Warning of its own; once, however often it is said. */
   warn(text: string): void;
+  /**
+   * Something for the audit record of the request, under a qualified name (`pod-security.kubernetes.io/enforce-policy`). What was said first
+   * stays, as upstream has it. `least`: only where so much is recorded of the request.
+   */
+  annotate(key: string, value: string, least?: 'Request'): void;
 }
 
 /** Where a streamed body goes. */

@@ -1,6 +1,8 @@
 import { createGzip } from 'node:zlib';
 import { encodeYaml } from '#api/wire/body.ts';
+import { parseBool } from '#api/wire/parse-bool.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { structJson } from '#api/wire/json.ts';
 import { statusOf } from '#api/errors/status.ts';
 import type { Representation } from './negotiate.ts';
 import { emptyBody, type ApiRequest, type ApiResponse, type ByteSink } from './request.ts';
@@ -21,13 +23,13 @@ export interface Style {
   readonly pretty: boolean;
 }
 
+/** Clients of people get lines and indents unless they say otherwise (isPrettyPrint of apiserver's negotiation). */
 export function styleOf(request: ApiRequest, representation: Representation): Style {
-  const asked = request.query.get('pretty');
-  const agent = request.headers['user-agent'] ?? '';
-  const isPerson = /^(curl|Wget|Mozilla)/.test(agent);
+  const asked = request.query.get('pretty') ?? '';
+  const isPerson = /^(curl|Wget|Mozilla\/5\.0)/.test(request.headers['user-agent'] ?? '');
   return {
     format: representation.format,
-    pretty: asked === null ? isPerson : asked !== 'false' && asked !== '0',
+    pretty: asked === '' ? isPerson : parseBool(asked) === true,
   };
 }
 
@@ -45,7 +47,7 @@ export function objectResponse(
       body: Buffer.from(encodeYaml(object)),
     };
   }
-  const text = style.pretty ? `${JSON.stringify(object, undefined, 2)}\n` : JSON.stringify(object);
+  const text = style.pretty ? `${structJson(object, 2)}\n` : structJson(object);
   return { status, headers: { ...jsonType, ...headers }, body: Buffer.from(text) };
 }
 
@@ -114,7 +116,7 @@ export function errorResponse(error: unknown): ApiResponse {
   const { status, httpCode } = statusOf(error);
   const retryAfter = status.details?.retryAfterSeconds;
   const headers: Headers = retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) };
-  const body = Buffer.from(JSON.stringify(status));
+  const body = Buffer.from(structJson(status));
   return {
     status: httpCode,
     headers: { ...jsonType, 'x-content-type-options': 'nosniff', ...headers },

@@ -1,8 +1,9 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** How much the heap may grow over what the last sweep left, before what large bodies left behind is swept. */
+/** How much the heap may grow over what the last sweep left, before what large bodies left behind is swept; and before a quiet server is. */
 const grownBytesMax = 67_108_864;
+export const grownQuietBytesMax = 25_165_824;
 
 let collect: (() => void) | undefined;
 let leftBytes = 0;
@@ -12,8 +13,8 @@ let leftBytes = 0;
  * which a few clients with bodies of a hundred thousand values do. Called after each of these: some tens of milliseconds, now and
  * then. Whether it did.
  */
-export function sweepIfGrown(): boolean {
-  if (heapBytes() - leftBytes < grownBytesMax) {
+export function sweepIfGrown(bytesMax: number = grownBytesMax): boolean {
+  if (heapBytes() - leftBytes < bytesMax) {
     leftBytes = Math.min(leftBytes, heapBytes());
     return false;
   }

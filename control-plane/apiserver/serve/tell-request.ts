@@ -1,4 +1,4 @@
-import { describeError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { reasonOf } from '#client/api-error.ts';
 import type { ApiRequest, Caller } from './request.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
@@ -25,11 +25,19 @@ export function tellRefusal(
   else if (status === 401) {
     const by = /^Bearer /i.test(headers['authorization'] ?? '') ? 'bearer token' : 'authorization header';
     const remedy = 'renew the token or kubeconfig of that client, if it is one of yours';
-    logger.warn({ from: request.from, by, remedy }, 'authentication failed');
+    logger.warn({ from: request.from, by, why: whyOf(error), remedy }, 'authentication failed');
   } else if (![404, 409, 410, 429].includes(status)) {
     const who = caller.kind === 'network' ? caller.certificate?.commonName : caller.user.name;
     logger.debug({ ...request, who, code: status, reason: reasonOf(error) }, 'request refused');
   }
+}
+
+/** Characters of foreign making (a token's claims) that a line of the log takes. */
+const whyLengthMax = 500;
+
+function whyOf(error: unknown): string | undefined {
+  const why = isPodwrightError(error) ? error.detail['why'] : undefined;
+  return typeof why === 'string' ? why.slice(0, whyLengthMax) : undefined;
 }
 
 export function tellSlow(

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { at, objectsOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { formatIp, sizeOf } from '#base/ip.ts';
+import { formatCidr, knownCidr } from '#base/ip.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import { Registry } from '#control-plane/apiserver/objects/registry.ts';
 import { createFakeStore } from '#control-plane/store/store.fake.ts';
 import type { Store } from '#control-plane/store/store.ts';
-import { NumberPool, parseServiceNetwork } from './address-pool.ts';
+import { NumberPool, parseServiceNetworks } from './address-pool.ts';
 import { ServiceAllocators } from './allocators.ts';
 import { claimChange, repairClaims } from './claims.ts';
 
@@ -17,8 +17,8 @@ const service = (spec: object, name = 's'): JsonObject => ({
 });
 
 /** A server's allocators, and the claims in its store. */
-function setUp(cidr = '10.0.0.0/24') {
-  const allocators = new ServiceAllocators(cidr);
+function setUp(...cidrs: readonly string[]) {
+  const allocators = new ServiceAllocators(cidrs.length === 0 ? ['10.0.0.0/24'] : cidrs);
   const claimed = new Set<string>();
   const write = (old: JsonObject | undefined, object: JsonObject | undefined): void => {
     for (const { op, key } of claimChange(services, { old, object, nowMs: 0 }).ops) {
@@ -122,6 +122,29 @@ describe('ServiceAllocators', () => {
     create(chosen);
   });
 
+  it('gives an address of each family that a Service has, and the last of IPv6 too', () => {
+    const { create, update, claimed } = setUp('10.0.0.0/24', 'fd00::/124');
+    const held = create({ ipFamilyPolicy: 'RequireDualStack' });
+    expect(held).toMatchObject({ spec: { clusterIP: '10.0.0.17', clusterIPs: ['10.0.0.17', 'fd00::f'] } });
+    update(held, { ...Object(held['spec']), ipFamilyPolicy: 'SingleStack' });
+    expect([...claimed]).toEqual([
+      '/registry/ranges/serviceips/10.0.0.17',
+      '/registry/ipaddresses/10.0.0.17',
+    ]);
+  });
+
+  it('gives addresses of ServiceCIDRs that were added once its own are used up, as long as they are there', () => {
+    const { create, allocators } = setUp('10.0.0.0/30');
+    const address = (): unknown => at(create({ ports: [] }), 'spec.clusterIP');
+    expect([address(), address()]).toEqual(['10.0.0.2', '10.0.0.1']);
+    expect(address).toThrow('range is full');
+    allocators.setAdded([knownCidr('10.1.0.0/30'), knownCidr('fd00::/64')]);
+    expect(address()).toBe('10.1.0.2');
+    expect(() => create({ ipFamilies: ['IPv6'] })).toThrow('not configured on this cluster');
+    allocators.setAdded([]);
+    expect(address).toThrow('range is full');
+  });
+
   it('refuses families that it has no addresses of', () => {
     expect(() => setUp().create({ ipFamilies: ['IPv6'] })).toThrow(
       'spec.ipFamilies[0]: Invalid value: "IPv6": not configured on this cluster',
@@ -129,8 +152,10 @@ describe('ServiceAllocators', () => {
   });
 
   it('refuses an address of another network, and a network that is none', () => {
-    expect(() => setUp().create({ clusterIP: '10.1.0.5' })).toThrow('is not in the valid range');
-    expect(() => new ServiceAllocators('10.0.0.0')).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
+    expect(() => setUp().create({ clusterIP: '10.1.0.5' })).toThrow(
+      'the provided network does not match the current range',
+    );
+    expect(() => new ServiceAllocators(['10.0.0.0'])).toThrow(expect.objectContaining({ code: 'E_INVALID' }));
   });
 });
 
@@ -179,7 +204,7 @@ describe('claims in a store', () => {
   it('are never those of two Services, however many are made at once', async () => {
     await using store = createFakeStore();
     const registry = new Registry(store, () => 0);
-    const servers = [new ServiceAllocators('10.0.0.0/26'), new ServiceAllocators('10.0.0.0/26')];
+    const servers = [new ServiceAllocators(['10.0.0.0/26']), new ServiceAllocators(['10.0.0.0/26'])];
     const made = await Promise.all(
       Array.from({ length: 60 }, (_, index) =>
         registry.create(services, service({ type: 'NodePort', ports: [{ port: 1 }] }, `s${index}`), {
@@ -194,18 +219,24 @@ describe('claims in a store', () => {
   });
 });
 
-describe('parseServiceNetwork()', () => {
+describe('parseServiceNetworks()', () => {
   it('reads a network by any of its addresses', () => {
-    const network = parseServiceNetwork('10.96.7.9/16');
-    expect([formatIp(network.ip), sizeOf(network)]).toEqual(['10.96.0.0', 65_536]);
+    const networks = parseServiceNetworks(['10.96.7.9/16', 'fd00:10:96::9/112']);
+    expect(networks.map(formatCidr)).toEqual(['10.96.0.0/16', 'fd00:10:96::/112']);
   });
 
-  it.each(['10.96.0.0/7', '10.96.0.0/31', '10.96.0.0', '10.96.0.0/', '256.1.1.1/16', 'fd00::/16'])(
+  it.each(['10.96.0.0/7', '10.96.0.0/31', '10.96.0.0', '10.96.0.0/', '256.1.1.1/16', 'fd00::/64'])(
     'refuses %s',
     (text) => {
-      expect(() => parseServiceNetwork(text)).toThrow('expected IPv4 CIDR like 10.96.0.0/16');
+      expect(() => parseServiceNetworks([text])).toThrow('expected a network like 10.96.0.0/16');
     },
   );
+
+  it('refuses two of a family', () => {
+    expect(() => parseServiceNetworks(['10.96.0.0/16', '10.97.0.0/16'])).toThrow(
+      'one of each family at most',
+    );
+  });
 });
 
 describe('NumberPool', () => {

@@ -1,20 +1,19 @@
-import assert from 'node:assert/strict';
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { at, objectsOf, stringOf } from '#api/wire/json.ts';
+import { at, equalJson, objectsOf, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ServiceClaims } from '#api/service/allocation.ts';
 import { internalError, invalid } from '#api/errors/status.ts';
-import { formatIp, indexOfIp, nthIp, parseIp, sizeOf, type Cidr } from '#base/ip.ts';
-import { NumberPool, parseServiceNetwork } from './address-pool.ts';
+import type { ServiceFamily } from '#api/service/families.ts';
+import { ipFamilyNames } from '#api/service/cluster-addresses.ts';
+import { formatCidr, parseIp, type Cidr, type IpFamily } from '#base/ip.ts';
+import { NumberPool, parseServiceNetworks, ServiceRange } from './address-pool.ts';
 import { addressObjectKey } from './address-objects.ts';
 import { addressKey, portKey, type IsClaimed } from './claims.ts';
 
 const nodePortFirst = 30_000;
 const nodePortLast = 32_767;
-/** Addresses at the start of the network that are kept for Services that ask for one by name (KEP-3070). */
-const reservedAddressesMax = 256;
 const noClaims: ServiceClaims = { clusterIps: [], nodePorts: [] };
 
 /**
@@ -22,40 +21,43 @@ const noClaims: ServiceClaims = { clusterIps: [], nodePorts: [] };
  * only where to look next is kept here.
  */
 export class ServiceAllocators {
-  /** Addresses by their number in the network. */
-  readonly #addresses: NumberPool;
+  readonly #own: readonly ServiceRange[];
+  /** Of ServiceCIDRs that were added (KEP-1880). */
+  #added: readonly ServiceRange[] = [];
   readonly #ports = new NumberPool({ first: nodePortFirst, size: nodePortLast - nodePortFirst + 1 });
-  readonly #network: Cidr;
-  /** As it was given, for who is told. */
-  readonly #cidr: string;
+  /** The server's own networks as they were given, the default family's first. */
+  readonly cidrs: readonly string[];
 
-  /** @throws E_INVALID for a network that is none */
-  constructor(serviceCidr: string) {
-    this.#network = parseServiceNetwork(serviceCidr);
-    const size = sizeOf(this.#network);
-    const reserved = Math.min(Math.max(16, Math.floor(size / 16)), reservedAddressesMax);
-    // The first is the network's own, the last its broadcast: neither is a host's.
-    this.#addresses = new NumberPool({ first: 1, size: size - 2, reserved });
-    this.#cidr = serviceCidr;
+  /** @throws E_INVALID for networks that are none */
+  constructor(serviceCidrs: readonly string[]) {
+    this.#own = parseServiceNetworks(serviceCidrs).map((network) => new ServiceRange(network));
+    this.cidrs = serviceCidrs;
   }
 
-  /** The network, as it was given. */
-  get cidr(): string {
-    return this.#cidr;
+  /** What Services may have addresses of, the default first. */
+  get families(): readonly IpFamily[] {
+    return this.#own.map(({ network }) => network.ip.family);
   }
 
-  /** The address of the kubernetes Service: the first of the network. */
+  /** The address of the kubernetes Service: the first of the first network. */
   firstAddress(): string {
-    return this.#addressOf(1);
+    return this.#own[0]?.addressOf(1) ?? '';
+  }
+
+  /** Networks beside the server's own; a range that stays keeps its place. */
+  setAdded(networks: readonly Cidr[]): void {
+    const known = new Map(this.#added.map((range) => [formatCidr(range.network), range]));
+    this.#added = networks.map((network) => known.get(formatCidr(network)) ?? new ServiceRange(network));
   }
 
   /** The object with what it needs, of what nobody holds. `old` is the object before an update. @throws {E_API} 422, 500 */
-  allocate(kind: Kind, object: JsonObject, isClaimed: IsClaimed, old?: JsonObject): JsonObject {
+  allocate(kind: Kind, given: JsonObject, isClaimed: IsClaimed, old?: JsonObject): JsonObject {
     const { allocation } = rulesOf(kind);
-    if (allocation === undefined) return object;
-    const name = stringOf(at(object, 'metadata.name'));
-    const errors = allocation.errors(object);
-    if (errors.length > 0) throw invalid(kind, name, errors);
+    if (allocation === undefined) return given;
+    const name = stringOf(at(given, 'metadata.name'));
+    const settled = allocation.settle(given, old, this.families);
+    if (settled.errors.length > 0) throw invalid(kind, name, settled.errors);
+    const object = settled.service;
     const held = old === undefined ? noClaims : allocation.claims(old);
     const fault = this.#faultOf(object, allocation.claims(object), { held, isClaimed });
     if (fault !== undefined) throw invalid(kind, name, [fault]);
@@ -68,12 +70,14 @@ export class ServiceAllocators {
       return port;
     };
     const needs = allocation.needs(object);
-    const given = {
-      ...(needs.clusterIp ? { clusterIp: this.#findAddress(isClaimed) } : {}),
+    const isWhole = needs.clusterIps.length + needs.nodePorts.length === 0 && !needs.healthCheckPort;
+    // Whoever asks again sees by its identity that nothing was added.
+    if (isWhole) return equalJson(object, given) ? given : allocation.give(object, {});
+    return allocation.give(object, {
+      clusterIps: needs.clusterIps.map((family) => this.#findAddress(family, isClaimed)),
       nodePorts: new Map(needs.nodePorts.map((index) => [index, takePort()])),
       ...(needs.healthCheckPort ? { healthCheckPort: takePort() } : {}),
-    };
-    return allocation.give(object, given);
+    });
   }
 
   /** What is wrong with the addresses and ports that the object names itself. */
@@ -83,14 +87,9 @@ export class ServiceAllocators {
     { held, isClaimed }: { readonly held: ServiceClaims; readonly isClaimed: IsClaimed },
   ): FieldError | undefined {
     for (const ip of claims.clusterIps.filter((claimed) => !held.clusterIps.includes(claimed))) {
-      const value = this.#numberOf(ip);
       const fault = (cause: string): FieldError =>
         invalidField('spec.clusterIPs', [ip], `failed to allocate IP ${ip}: ${cause}`);
-      if (value === undefined || !this.#addresses.contains(value)) {
-        return fault(
-          `the provided IP (${ip}) is not in the valid range. The range of valid IPs is ${this.#cidr}`,
-        );
-      }
+      if (!this.#isOurs(ip)) return fault('the provided network does not match the current range');
       if (isHeld(ip, isClaimed)) return fault('provided IP is already allocated');
     }
     const ports = [
@@ -113,22 +112,20 @@ export class ServiceAllocators {
     return undefined;
   }
 
-  #findAddress(isClaimed: IsClaimed): string {
-    const value = this.#addresses.find((each) => !isHeld(this.#addressOf(each), isClaimed));
-    if (value === undefined) throw internalError('failed to allocate a serviceIP: range is full');
-    return this.#addressOf(value);
+  #findAddress(family: ServiceFamily, isClaimed: IsClaimed): string {
+    const ranges = [...this.#own, ...this.#added].filter(
+      ({ network }) => ipFamilyNames[network.ip.family] === family,
+    );
+    for (const range of ranges) {
+      const address = range.find((each) => !isHeld(each, isClaimed));
+      if (address !== undefined) return address;
+    }
+    throw internalError('failed to allocate a serviceIP: range is full');
   }
 
-  /** undefined: none of the network's. */
-  #numberOf(address: string): number | undefined {
+  #isOurs(address: string): boolean {
     const ip = parseIp(address);
-    return ip && indexOfIp(this.#network, ip);
-  }
-
-  #addressOf(index: number): string {
-    const ip = nthIp(this.#network, index);
-    assert(ip !== undefined);
-    return formatIp(ip);
+    return ip !== undefined && [...this.#own, ...this.#added].some((range) => range.contains(ip));
   }
 }
 

@@ -62,15 +62,19 @@ export function assign(
     lastTransitionTime: formatTime(nowMs),
   };
   const others = objectsOf(at(pod, 'status.conditions')).filter(({ type }) => type !== 'PodScheduled');
-  const annotations = {
-    ...stringMapOf(at(pod, 'metadata.annotations')),
-    ...stringMapOf(at(binding, 'metadata.annotations')),
-  };
+  // What the binding says of the pod goes before what the pod says itself: labels are those of the node (KEP-4742).
+  const given = (['annotations', 'labels'] as const).flatMap((field) => {
+    const all = {
+      ...stringMapOf(at(pod, ['metadata', field])),
+      ...stringMapOf(at(binding, ['metadata', field])),
+    };
+    return Object.keys(all).length === 0 ? [] : [[field, all] as const];
+  });
   const assigned = withPath(withPath(pod, 'spec.nodeName', node), 'status.conditions', [
     ...others,
     scheduled,
   ]);
-  return Object.keys(annotations).length === 0
+  return given.length === 0
     ? assigned
-    : { ...assigned, metadata: { ...objectOf(assigned['metadata']), annotations } };
+    : { ...assigned, metadata: { ...objectOf(assigned['metadata']), ...Object.fromEntries(given) } };
 }

@@ -5,7 +5,7 @@ import { kindOfSubresource } from '#api/schema/kinds.ts';
 import { methodNotAllowed } from '#api/errors/status.ts';
 import { admitWhole } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { admitConnection } from '#control-plane/apiserver/chain/admission/admit-connection.ts';
-import { checkNameOf } from '#control-plane/apiserver/verbs/update.ts';
+import { checkNameOf } from '#control-plane/apiserver/verbs/place.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { connectToNode } from '#control-plane/apiserver/nodes/connect.ts';
 import { patchObject } from '#control-plane/apiserver/verbs/patch.ts';
@@ -79,6 +79,7 @@ async function handlePosted(
   const taken = kindOfSubresource(kind, subresource);
   const body = decodeBodyOf(taken.kind, await request.readBody(), request.headers['content-type']);
   const { object } = decodeRequest(taken, body, options.fieldValidation);
+  request.record?.saw(object);
   if (subresource.name !== 'token') checkNameOf(name, object);
   using admitted = await admitWhole(
     context,
@@ -91,7 +92,7 @@ async function handlePosted(
   const posted = admitted.object;
 
   const style = styleOf(request, negotiate(request.headers['accept'], []));
-  const input = { route, namespace, name, object: posted, dryRun: options.dryRun };
+  const input = { route, namespace, name, object: posted, dryRun: options.dryRun, scope: request };
   switch (subresource.name) {
     case 'binding':
       return await bindPod(context, { namespace, binding: posted, dryRun: options.dryRun }, style);

@@ -1,4 +1,5 @@
 import type { JsonObject } from '#api/meta/object.ts';
+import type { RequestScope } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 
 /** An object that was POSTed to a subresource of another. */
@@ -8,4 +9,6 @@ export interface PostedInput {
   readonly name: string;
   readonly object: JsonObject;
   readonly dryRun: boolean;
+  /** Of the request that brought it. */
+  readonly scope: RequestScope;
 }

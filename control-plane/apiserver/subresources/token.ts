@@ -2,14 +2,12 @@ import { invalidField } from '#api/errors/field-error.ts';
 import { at, isObject, listOf, numberOf, objectOf, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { badRequest, conflict, invalid, notFound } from '#api/errors/status.ts';
+import { tokenRequestRules } from '#api/kinds/authentication/token-request.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { boundKinds, type BoundKind } from '#control-plane/apiserver/chain/authn/bound-objects.ts';
-import {
-  tokenIssuer,
-  type BoundReferences,
-  type ObjectReference,
-} from '#control-plane/apiserver/chain/authn/tokens.ts';
+import type { TokenPolicy } from '#control-plane/apiserver/chain/authn/authentication-options.ts';
+import type { BoundReferences, ObjectReference } from '#control-plane/apiserver/chain/authn/tokens.ts';
 import type { ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import { objectResponse, type Style } from '#control-plane/apiserver/serve/respond.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
@@ -17,11 +15,13 @@ import { warningHeaders } from '#control-plane/apiserver/verbs/write-options.ts'
 import type { PostedInput } from './posted-input.ts';
 import { readExisting } from './read-existing.ts';
 
-const secondsMin = 600;
-const secondsMax = 2 ** 32;
 const secondsDefault = 3600;
-/** No token lives longer than this, whatever was asked for: --service-account-max-token-expiration of kube-apiserver. */
-export const tokenLifeSecondsMax = 31_536_000;
+/** What a kubelet asks for in a volume where nobody said how long, and how long such a token really lives (pkg/serviceaccount/claims.go). */
+const extendedSeconds = 3607;
+const extendedToSeconds = 31_536_000;
+
+/** By what the audit record of a request tells with which token it was made. */
+const issuedCredential = 'authentication.kubernetes.io/issued-credential-id';
 
 /** A token for the service account, for a time and for audiences, bound to an object when that is named. */
 export async function requestToken(
@@ -35,38 +35,66 @@ export async function requestToken(
   const seconds =
     spec['expirationSeconds'] === undefined ? secondsDefault : numberOf(spec['expirationSeconds']);
   checkName(name, object);
-  checkSeconds(seconds);
+  checkSpec(seconds);
   const given = listOf(spec['audiences']).map(stringOf);
-  const audiences = given.length === 0 ? [tokenIssuer] : given;
+  const audiences = given.length === 0 ? context.tokenPolicy.apiAudiences : given;
   const bound = isObject(spec['boundObjectRef'])
     ? await findBound(context, { namespace, name }, spec['boundObjectRef'])
     : {};
-  const expirationSeconds = Math.min(seconds, tokenLifeSecondsMax);
+  const expirationSeconds = Math.min(seconds, context.tokenPolicy.maxTokenSeconds);
   const warnings =
     expirationSeconds < seconds
       ? [`requested expiration of ${seconds} seconds shortened to ${expirationSeconds} seconds`]
       : [];
-  const { token, expiresAtMs } = await context.tokens.sign({
+  const { token } = await context.tokens.sign({
     ...bound,
     namespace,
     name,
     uid: stringOf(at(account.object, 'metadata.uid')),
     audiences,
-    expirationSeconds,
+    ...lifeOf(expirationSeconds, { bound, audiences }, context.tokenPolicy),
   });
-  const creationTimestamp = formatTime(context.clock.now());
+  input.scope.annotate(issuedCredential, `JTI=${idOfToken(token)}`);
+  const nowMs = context.clock.now();
   return objectResponse(
     201,
     {
       kind: 'TokenRequest',
       apiVersion: 'authentication.k8s.io/v1',
-      metadata: { name, namespace, creationTimestamp },
+      metadata: { name, namespace, creationTimestamp: formatTime(nowMs) },
       spec: { ...spec, audiences, expirationSeconds, boundObjectRef: spec['boundObjectRef'] ?? null },
-      status: { token, expirationTimestamp: formatTime(expiresAtMs) },
+      status: { token, expirationTimestamp: formatTime(nowMs + expirationSeconds * 1000) },
     },
     style,
     warningHeaders(warnings),
   );
+}
+
+/**
+ * How long a token lives. What a pod was given for an hour lives a year, and whoever uses it after the hour is noted: clients that do not
+ * read their file again go on working, and nothing is lost by it while the token is dead with its pod.
+ */
+function lifeOf(
+  expirationSeconds: number,
+  { bound, audiences }: { readonly bound: BoundReferences; readonly audiences: readonly string[] },
+  { extendsTokens, apiAudiences, maxTokenSeconds }: TokenPolicy,
+): { readonly expirationSeconds: number; readonly warnAfterSeconds?: number } {
+  const isExtended =
+    extendsTokens &&
+    bound.pod !== undefined &&
+    expirationSeconds === extendedSeconds &&
+    audiences.every((audience) => apiAudiences.includes(audience));
+  if (!isExtended) return { expirationSeconds };
+  return {
+    expirationSeconds: Math.max(expirationSeconds, Math.min(extendedToSeconds, maxTokenSeconds)),
+    warnAfterSeconds: expirationSeconds,
+  };
+}
+
+/** Its claim jti (RFC 7519, 4.1.7). */
+function idOfToken(token: string): string {
+  const claims: unknown = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+  return stringOf(at(claims, 'jti'));
 }
 
 /** @throws {E_API} 422 where the request names another account than its path */
@@ -77,13 +105,10 @@ function checkName(name: string, object: JsonObject): void {
   throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, name, [error]);
 }
 
-function checkSeconds(seconds: number): void {
-  const refuse = (detail: string): never => {
-    const error = invalidField('spec.expirationSeconds', seconds, detail);
-    throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', [error]);
-  };
-  if (seconds < secondsMin) refuse('may not specify a duration less than 10 minutes');
-  if (seconds > secondsMax) refuse('may not specify a duration larger than 2^32 seconds');
+/** @throws {E_API} 422 */
+function checkSpec(expirationSeconds: number): void {
+  const errors = tokenRequestRules.validate?.({ spec: { expirationSeconds } }) ?? [];
+  if (errors.length > 0) throw invalid({ group: 'authentication.k8s.io', kind: 'TokenRequest' }, '', errors);
 }
 
 /** What the token is bound to, with the node of a pod that has one. @throws {E_API} 400, 404, 409 */

@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto';
+import { sortedObject } from '#api/custom/sorted-json.ts';
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { decodeRequest } from '#api/wire/decode-request.ts';
 import { applyDefaults } from '#api/defaults/defaults.ts';
-import { at, stringOf } from '#api/wire/json.ts';
+import { at, stringOf, withPath } from '#api/wire/json.ts';
 import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { alreadyExists, badRequest, invalid } from '#api/errors/status.ts';
+import { alreadyExists, forbidden, invalid } from '#api/errors/status.ts';
+import { withOwnersOf, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareCreate } from '#api/strategy/strategy.ts';
 import { objectWarnings } from '#api/warnings/warnings.ts';
 import { validateCreate } from '#api/validation/validation.ts';
@@ -19,8 +21,9 @@ import {
   type Admission,
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import { randomSuffix } from './name-suffix.ts';
+import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
+import { checkNamespaceOf } from './place.ts';
 import { workOnBody } from '#control-plane/apiserver/serve/large-body.ts';
-import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { Shown, typedShape } from '#control-plane/apiserver/objects/object-bytes.ts';
 import type { Complete, Entry } from '#control-plane/apiserver/objects/registry.ts';
 import type {
@@ -33,7 +36,7 @@ import type {
 import { bytesResponse, objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { transformNames, transformObject, transformOf } from './transform.ts';
+import { negotiateObjects, transformObject, transformOf } from './transform.ts';
 import { parseWriteOptions, warningHeaders } from './write-options.ts';
 
 /** What a write came to: `entry` is absent when it was a dry run. */
@@ -51,6 +54,8 @@ export interface CreateInput {
   readonly user: User;
   readonly scope?: RequestScope;
   readonly dryRun: boolean;
+  /** As whom metadata.managedFields has who makes it; undefined: the object says who owns it. */
+  readonly manager?: string;
   /** Called between two steps of a large one. */
   readonly pause?: () => Promise<void>;
 }
@@ -74,7 +79,9 @@ export async function postObject(
     const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
     await pause();
     const { object, warnings } = decodeRequest(kind, body, options.fieldValidation);
+    request.record?.saw(object);
     checkNamespaceOf(kind, namespace, object);
+    checkMayCreate(kind, stringOf(at(object, 'metadata.name')));
     await pause();
     const written = await createObject(context, {
       kind,
@@ -83,6 +90,7 @@ export async function postObject(
       user: request.user,
       scope: request,
       dryRun: options.dryRun,
+      manager: managerOfRequest(options, request),
       pause,
     });
     const told = [...warnings, ...effectWarnings(kind, object)];
@@ -90,8 +98,23 @@ export async function postObject(
   });
 }
 
+/** @throws {E_API} 403 for an object of a definition that goes, whose objects are being removed */
+function checkMayCreate(kind: Kind, name: string): void {
+  if (kind.custom === undefined || kind.verbs.includes('create')) return;
+  throw forbidden(kind, name, 'create not allowed while custom resource definition is terminating');
+}
+
 /** The whole way of a new object, from decoded to durable. */
-export async function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
+export function createObject(context: ServerContext, input: CreateInput): Promise<Written> {
+  const { manager, ...rest } = input;
+  if (manager === undefined) return createOnce(context, input);
+  return orWithoutOwners(
+    () => createOnce(context, input),
+    () => createOnce(context, { ...rest, object: withoutOwners(input.object) }),
+  );
+}
+
+async function createOnce(context: ServerContext, input: CreateInput): Promise<Written> {
   const { kind, namespace } = input;
   const given = stringOf(at(input.object, 'metadata.name'));
   const admission = admissionFor(context, {
@@ -100,9 +123,22 @@ export async function createObject(context: ServerContext, input: CreateInput): 
   });
   const defaulted = applyDefaults(kind, input.object);
   await input.pause?.();
-  const admitted = await admit(context, admission, { object: defaulted });
+  const { manager } = input;
+  // Before admission: what that adds is nobody's.
+  const owned =
+    manager === undefined
+      ? defaulted
+      : manageWrite(context, { kind, manager }, { live: undefined, next: defaulted });
+  await input.pause?.();
+  const admitted = await admitInPlace(context, admission, {
+    ...{ kind, namespace, object: admission.mayWait ? owned : withoutOwners(owned) },
+  });
   // After all who may change the object: who asked for it is nobody else's to say.
-  const signed = rulesOf(kind).signRequester?.(admitted, input.user) ?? admitted;
+  const named = admission.mayWait
+    ? afterAdmission(admitted, owned, input.scope)
+    : withOwnersOf(admitted, owned);
+  const signed = rulesOf(kind).signRequester?.(named, input.user) ?? named;
+  for (const text of rulesOf(kind).earlyWarnings?.(signed) ?? []) input.scope?.warn(text);
   await input.pause?.();
   for (let tries = 1; ; tries++) {
     const prepared = prepareCreate(kind, signed, {
@@ -118,6 +154,20 @@ export async function createObject(context: ServerContext, input: CreateInput): 
     if (given !== '' || tries === generateTriesMax)
       throw alreadyExists(kind, stringOf(at(object, 'metadata.name')));
   }
+}
+
+/** As `admit`; others than the server's own plugins see the object in its namespace, and may not take it elsewhere. @throws {E_API} 400 */
+async function admitInPlace(
+  context: ServerContext,
+  admission: Admission,
+  { kind, namespace, object }: Pick<CreateInput, 'kind' | 'namespace' | 'object'>,
+): Promise<JsonObject> {
+  if (!admission.mayWait || !kind.namespaced) return admit(context, admission, { object });
+  const admitted = await admit(context, admission, {
+    object: withPath(object, 'metadata.namespace', namespace),
+  });
+  checkNamespaceOf(kind, namespace, admitted);
+  return admitted;
 }
 
 /** Some defaults follow from the name (a Namespace's own label): a generated one is known only now. */
@@ -165,12 +215,9 @@ export function writtenEntry(entry: Entry): Written {
   };
 }
 
-/** @throws {E_API} 400 when the object names another namespace than the URL */
-export function checkNamespaceOf(kind: Kind, namespace: string, object: JsonObject): void {
-  const own = stringOf(at(object, 'metadata.namespace'));
-  if (own === '' || own === namespace) return;
-  if (!kind.namespaced) throw badRequest('namespace is not allowed on this type');
-  throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+/** An object that is not stored, with its members in the order in which its kind is sent. */
+export function asSent(kind: Kind, object: JsonObject): JsonObject {
+  return kind.custom === undefined ? object : sortedObject(object);
 }
 
 /** What a write answers with: the object as it is now, in the shape that was asked for. */
@@ -185,7 +232,7 @@ export function writtenResponse(
   request: ApiRequest,
 ): ApiResponse {
   const { status, kind, written, warnings = [] } = result;
-  const representation = negotiate(request.headers['accept'], transformNames);
+  const representation = negotiateObjects(kind, request.headers['accept']);
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   const headers = warningHeaders(warnings);
@@ -197,7 +244,8 @@ export function writtenResponse(
       headers,
     );
   }
-  if (written.entry === undefined) return objectResponse(status, written.object, style, headers);
+  if (written.entry === undefined)
+    return objectResponse(status, asSent(kind, written.object), style, headers);
   return bytesResponse(
     status,
     new Shown(typedShape(kind), context.registry.storedOf(kind, written.entry.value)).toBytes(),

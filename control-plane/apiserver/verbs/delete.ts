@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { asStoredKind } from '#api/custom/custom-kinds.ts';
 import { decodeBodyOf } from '#api/wire/body.ts';
 import { hasGrace, isFinished, planDeletion, type DeletionWishes } from '#api/strategy/deletion.ts';
 import { forbiddenField, invalidField, notSupportedField } from '#api/errors/field-error.ts';
@@ -26,7 +27,6 @@ import { encodeStored, type StoredBytes } from '#control-plane/apiserver/objects
 import type { Changed, Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
 import { nameInKey, namespaceInKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import type {
-  ApiRequest,
   ApiResponse,
   AuthorizedRequest,
   RequestScope,
@@ -36,6 +36,7 @@ import { objectResponse, streamedResponse, styleOf } from '#control-plane/apiser
 import { integerOf } from './query.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { asSent } from './create.ts';
 import { writeObject } from './write.ts';
 
 /** What a DELETE asks for, from its body or its query. */
@@ -70,7 +71,8 @@ export async function deleteOne(
     scope: request,
   });
   const style = styleOf(request, negotiate(request.headers['accept'], []));
-  if (!isGone || rulesOf(kind).answersDeleteWithObject === true) return objectResponse(200, object, style);
+  if (!isGone || rulesOf(kind).answersDeleteWithObject === true)
+    return objectResponse(200, asSent(kind, object), style);
   const uid = stringOf(at(object, 'metadata.uid'));
   const details = { name, ...(kind.group === '' ? {} : { group: kind.group }), kind: kind.resource, uid };
   return objectResponse(200, { ...successStatus(details) }, style);
@@ -102,8 +104,8 @@ export async function deleteCollection(
       const [name, namespace] = [nameInKey(key), kind.namespaced ? namespaceInKey(key) : ''];
       while (!time.isLeft()) await nextTurn();
       try {
-        const input = { kind, namespace, name, options, user, scope: request };
-        gone[at] = storedAfter(context, kind, await changeToDelete(context, input));
+        const input = { kind, namespace, name, options, user, scope: request, isOfMany: true };
+        gone[at] = await storedAfter(context, kind, await changeToDelete(context, input));
       } catch (error) {
         if (isPodwrightError(error, 'E_API') && error.detail['reason'] === 'NotFound') continue; // Somebody else was faster.
         failure ??= error;
@@ -121,11 +123,16 @@ export async function deleteCollection(
 }
 
 /** What is shown of an object that goes: as it is stored now, or as it last was. */
-function storedAfter(
+async function storedAfter(
   { registry }: ServerContext,
   kind: Kind,
   { decision, previous, entry }: Changed<Decision & Deletion>,
-): StoredBytes {
+): Promise<StoredBytes> {
+  const put = decision.write === 'put' ? entry : previous;
+  if (kind.custom !== undefined && put !== undefined) {
+    await registry.entryOf(kind, put.value);
+    return registry.storedOf(kind, put.value);
+  }
   if (decision.write === 'put' && entry !== undefined) return registry.storedOf(kind, entry.value);
   assert(previous !== undefined);
   if (decision.object === previous.object) return registry.storedOf(kind, previous.value);
@@ -140,18 +147,25 @@ export interface DeleteInput {
   /** Who asks; undefined where the server does what follows from a request that was admitted. */
   readonly user: User | undefined;
   readonly scope?: RequestScope;
+  /** Whether it goes with its collection. */
+  readonly isOfMany?: boolean;
 }
 
 /** Deletes, or begins to where finalizers or grace keep the object. See writeObject. */
 export async function deleteObject(context: ServerContext, input: DeleteInput): Promise<Deletion> {
   const { decision, entry } = await changeToDelete(context, input);
   const isPut = decision.write === 'put' && entry !== undefined;
-  return { object: isPut ? entry.object : decision.object, isGone: decision.isGone };
+  if (!isPut) return { object: decision.object, isGone: decision.isGone };
+  const shown =
+    input.kind.custom === undefined ? entry : await context.registry.entryOf(input.kind, entry.value);
+  return { object: shown?.object ?? decision.object, isGone: decision.isGone };
 }
 
 function changeToDelete(context: ServerContext, input: DeleteInput): Promise<Changed<Decision & Deletion>> {
-  const { kind, namespace, name, options } = input;
+  const { namespace, name, options } = input;
   const admission = admissionOf(context, input);
+  // Whatever a custom object is stored as, and whoever should convert it: it can go.
+  const kind = asStoredKind(input.kind);
   return writeObject(context, {
     ...{ kind, namespace, name },
     path: admission?.mayWait === true ? 'mayWait' : 'atOnce',
@@ -182,11 +196,40 @@ function warnOfDependents(kind: Kind, { propagationPolicy }: DeleteOptions, scop
 
 function admissionOf(
   context: ServerContext,
-  { kind, namespace, name, options: { dryRun }, user, scope }: DeleteInput,
+  { kind, namespace, name, options, user, scope, isOfMany }: DeleteInput,
 ): Admission | undefined {
   if (user === undefined) return undefined;
-  const what = { operation: 'delete', verb: 'delete', subresource: '' } as const;
-  return admissionFor(context, { ...what, kind, namespace, name, user, scope, dryRun });
+  const verb = isOfMany === true ? 'deletecollection' : 'delete';
+  const what = { operation: 'delete', verb, subresource: '', dryRun: options.dryRun } as const;
+  return admissionFor(context, {
+    ...what,
+    kind,
+    namespace,
+    name,
+    user,
+    scope,
+    options: shownOptions(options),
+  });
+}
+
+/** DeleteOptions as they were given, for who is told of them. */
+function shownOptions({
+  gracePeriodSeconds,
+  propagationPolicy,
+  preconditions,
+  dryRun,
+}: DeleteOptions): JsonObject {
+  const { uid, resourceVersion } = preconditions;
+  const asked = {
+    ...(uid === undefined ? {} : { uid }),
+    ...(resourceVersion === undefined ? {} : { resourceVersion }),
+  };
+  return {
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(Object.keys(asked).length === 0 ? {} : { preconditions: asked }),
+    ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+    ...(dryRun ? { dryRun: ['All'] } : {}),
+  };
 }
 
 function decideDeletion(
@@ -220,11 +263,12 @@ export function checkPreconditions(kind: Kind, current: Entry, { preconditions }
 }
 
 /** @throws {E_API} 400 or 422 */
-export async function readDeleteOptions(request: ApiRequest): Promise<DeleteOptions> {
+export async function readDeleteOptions(request: AuthorizedRequest): Promise<DeleteOptions> {
   const bytes = await request.readBody();
   const { query } = request;
   if (bytes.byteLength > 0) {
     const { value } = decodeBodyOf('DeleteOptions', bytes, request.headers['content-type']);
+    request.record?.saw({ kind: 'DeleteOptions', apiVersion: 'meta.k8s.io/__internal', ...objectOf(value) });
     return parseDeleteOptions(objectOf(value));
   }
   return parseDeleteOptions({

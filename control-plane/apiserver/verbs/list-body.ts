@@ -1,3 +1,5 @@
+import { sortedJson } from '#api/custom/sorted-json.ts';
+import { structJson } from '#api/wire/json.ts';
 import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import {
   addedBytesMax,
@@ -37,7 +39,19 @@ export function listOfStored(
   };
   const added = addedBytesMax(shape);
   const bytesMax = stored.reduce((sum, { value }) => sum + value.byteLength + added, 0);
+  if (kind.custom !== undefined && transform === undefined) {
+    const { head, end } = customList(kind, metadata);
+    return joinItems(head, shown(), bytesMax, end);
+  }
   return joinItems(listHead(kind, transform, metadata), shown(), bytesMax);
+}
+
+/** A list of custom objects has its members by the alphabet, too, and tells of `continue` in any case. */
+function customList(kind: Kind, metadata: ListMetadata): { readonly head: string; readonly end: Buffer } {
+  const listKind = kind.custom?.listKind ?? `${kind.kind}List`;
+  const head = `{"apiVersion":${JSON.stringify(formatGroupVersion(kind))},"items":[`;
+  const told = sortedJson({ continue: '', ...metadata });
+  return { head, end: Buffer.from(`],"kind":${JSON.stringify(listKind)},"metadata":${told}}`) };
 }
 
 /** A Table, given as the text of one without rows. */
@@ -69,7 +83,7 @@ export class Row implements Item {
   readonly #bytes: Buffer;
 
   constructor(row: object) {
-    this.#bytes = Buffer.from(JSON.stringify(row));
+    this.#bytes = Buffer.from(structJson(row));
   }
 
   get byteLength(): number {
@@ -86,14 +100,19 @@ export class Row implements Item {
 }
 
 /** Head, items between commas and `]}`; `bytesMax`: of the items and their commas, at most. */
-function joinItems(head: string, items: Iterable<Item>, bytesMax: number): BoundedPieces {
+function joinItems(
+  head: string,
+  items: Iterable<Item>,
+  bytesMax: number,
+  end: Buffer = listEnd,
+): BoundedPieces {
   const start = Buffer.from(head);
-  const allMax = start.length + bytesMax + listEnd.length;
-  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, pieceBytes)) };
+  const allMax = start.length + bytesMax + end.length;
+  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, pieceBytes), end) };
 }
 
 /** In pieces of about `size` bytes, to send at once; a large item is not copied. */
-function* join(head: Buffer, items: Iterable<Item>, size: number): Generator<Uint8Array, void> {
+function* join(head: Buffer, items: Iterable<Item>, size: number, end: Buffer): Generator<Uint8Array, void> {
   let piece = Buffer.allocUnsafe(Math.max(size, head.length + betweenBytes));
   let at = head.copy(piece);
   let isFirst = true;
@@ -109,5 +128,7 @@ function* join(head: Buffer, items: Iterable<Item>, size: number): Generator<Uin
     }
     if (!isLarge) at = item.copyTo(piece, at);
   }
-  yield piece.subarray(0, at + listEnd.copy(piece, at));
+  const isRoom = at + end.length <= piece.length;
+  yield piece.subarray(0, isRoom ? at + end.copy(piece, at) : at);
+  if (!isRoom) yield end;
 }

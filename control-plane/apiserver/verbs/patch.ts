@@ -1,31 +1,27 @@
-import { mediaTypeOf } from '#api/wire/body.ts';
+import { mediaTypeOf, type DecodedBody } from '#api/wire/body.ts';
 import { decodeRequest, type FieldValidation } from '#api/wire/decode-request.ts';
-import { forbiddenField, invalidField } from '#api/errors/field-error.ts';
-import { at, isObject, stringOf } from '#api/wire/json.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { isObject, stringOf } from '#api/wire/json.ts';
 import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import { parseGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { queryBoolean } from '#api/wire/query.ts';
 import { parseJsonStrict, type StrictJson } from '#api/wire/parse-json.ts';
 import { applyJsonPatch } from '#api/patch/json-patch.ts';
 import { applyMergePatch } from '#api/patch/merge-patch.ts';
 import { applyStrategicPatch } from '#api/patch/strategic-patch.ts';
-import {
-  badRequest,
-  invalid,
-  invalidOptions,
-  statusError,
-  unsupportedPatchType,
-} from '#api/errors/status.ts';
+import { badRequest, invalid, unsupportedCustomPatchType, unsupportedPatchType } from '#api/errors/status.ts';
 import { checkValueCount } from '#api/wire/value-count.ts';
 import { parseYaml } from '#api/wire/yaml.ts';
 import { isPodwrightError } from '#base/errors.ts';
-import { checkNamespaceOf, writtenResponse } from './create.ts';
+import { applyObject, readConfig } from './apply.ts';
+import { writtenResponse } from './create.ts';
 import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-body.ts';
 import type { ApiRequest, ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { admittedAs, checkNameOf, updateObject } from './update.ts';
+import { managerOfRequest, manageWrite } from './owners.ts';
+import { checkPlaceOf } from './place.ts';
+import { admittedAs, updateObject } from './update.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 
 type PatchType = 'json' | 'merge' | 'strategic';
@@ -46,7 +42,8 @@ export async function patchObject(
   request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
-  const options = parseWriteOptions('PatchOptions', request.query);
+  const isApply = isApplication(request);
+  const options = parseWriteOptions('PatchOptions', request.query, isApply);
   const bytes = await request.readBody();
   // A patch of a few bytes makes all of a large object anew.
   const stored = await context.registry.read(kind, namespace, name);
@@ -68,7 +65,14 @@ async function patchBytes(
 ): Promise<ApiResponse> {
   const { route, request, options, bytes, work } = given;
   const { kind, namespace, name } = route;
+  request.record?.sawPatch(bytes);
+  if (isApplication(request)) {
+    const config = readConfig(bytes, options.fieldValidation);
+    await work.pause();
+    return applyObject(context, { route, request, options, config, work });
+  }
   const patch = patchOf(request, bytes);
+  if (patch.type === 'strategic' && kind.custom !== undefined) throw unsupportedCustomPatchType();
   const subresource = route.subresource?.name;
   await work.pause();
   let warnings: readonly string[] = [];
@@ -90,22 +94,25 @@ async function patchBytes(
     admittedAs: admittedAs(route, request),
     work,
     change,
+    own: (live, next) =>
+      manageWrite(
+        context,
+        { kind, subresource, manager: managerOfRequest(options, request) },
+        { live, next },
+      ),
   });
   return writtenResponse(context, { status: 200, kind, written, warnings }, request);
 }
 
-/** @throws {E_API} 415 without a patch type that is known, 400 when the body is none, 422 for `force` */
-export async function readPatch(request: ApiRequest): Promise<Patch> {
-  return patchOf(request, await request.readBody());
+/** @throws {E_API} 415 without a patch type that is known, 400 when the body is none */
+export async function readPatch(request: AuthorizedRequest): Promise<Patch> {
+  const bytes = await request.readBody();
+  request.record?.sawPatch(bytes);
+  return patchOf(request, bytes);
 }
 
 function patchOf(request: ApiRequest, bytes: Uint8Array): Patch {
   const type = patchTypeOf(request.headers['content-type']);
-  if (queryBoolean(request.query, 'force') === true) {
-    throw invalidOptions('PatchOptions', [
-      forbiddenField('force', 'may not be specified for non-apply patch'),
-    ]);
-  }
   const { value, duplicateFields } = parsePatch(bytes);
   if (type === 'json') {
     if (!Array.isArray(value)) {
@@ -136,8 +143,20 @@ export function applyAndDecode(
   const { value, duplicateFields } = patch.apply(kind, on.current);
   checkValueCount(value);
   // Of a strategic patch the server takes the fields of the kind only; the others make a document that is read anew.
-  if (patch.type !== 'strategic') checkType(kind, value);
-  return decodeRequest(kind, { value, duplicateFields }, on.fieldValidation);
+  if (patch.type !== 'strategic' && kind.custom === undefined) checkType(kind, value);
+  const body = kind.custom === undefined ? { value, duplicateFields } : bodyOf(value, duplicateFields);
+  return decodeRequest(kind, body, on.fieldValidation);
+}
+
+/** What a custom object becomes has to say what it is, as a body has to. */
+function bodyOf(value: unknown, duplicateFields: readonly string[]): DecodedBody {
+  const { apiVersion, kind } = isObject(value) ? value : {};
+  return {
+    value,
+    duplicateFields,
+    ...(typeof apiVersion === 'string' ? { apiVersion } : {}),
+    ...(typeof kind === 'string' ? { kind } : {}),
+  };
 }
 
 const shownCharsMax = 1000;
@@ -159,15 +178,9 @@ function checkType(kind: Kind, value: unknown): void {
   throw invalid({ group: '', kind: '' }, '', [invalidField('patch', shown, cause)]);
 }
 
-/** @throws {E_API} 400 where the patch gives the object another name or namespace, or takes its name */
-function checkPlaceOf({ kind, namespace, name }: ResourceRoute, object: JsonObject): void {
-  if (stringOf(at(object, 'metadata.name')) === '') {
-    throw badRequest(
-      `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
-    );
-  }
-  checkNameOf(name, object);
-  checkNamespaceOf(kind, namespace, object);
+/** Whether the body is a configuration to be applied. CBOR is off, as it is upstream. */
+export function isApplication(request: ApiRequest): boolean {
+  return mediaTypeOf(request.headers['content-type']) === 'application/apply-patch+yaml';
 }
 
 function patchTypeOf(contentType: string | undefined): PatchType {
@@ -178,14 +191,6 @@ function patchTypeOf(contentType: string | undefined): PatchType {
       return 'merge';
     case 'application/strategic-merge-patch+json':
       return 'strategic';
-    case 'application/apply-patch+yaml':
-    case 'application/apply-patch+cbor':
-      throw statusError(
-        415,
-        'UnsupportedMediaType',
-        'server-side apply is not supported by this server: use client-side apply',
-        {},
-      );
     default:
       throw unsupportedPatchType();
   }

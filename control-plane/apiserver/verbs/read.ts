@@ -1,12 +1,11 @@
-import { at, objectOf } from '#api/wire/json.ts';
+import { at, objectOf, structJson } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { expired, notFound, statusError, tooLargeResourceVersion } from '#api/errors/status.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { RangeResult, StoredValue } from '#control-plane/store/store.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { parseListOptions, parseResourceVersion, type ListOptions } from './list-options.ts';
-import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
-import { Shown, typedShape } from '#control-plane/apiserver/objects/object-bytes.ts';
+import { Shown, typedShape, type StoredBytes } from '#control-plane/apiserver/objects/object-bytes.ts';
 import { reading } from '#control-plane/apiserver/objects/store-answer.ts';
 import type { ApiRequest, ApiResponse } from '#control-plane/apiserver/serve/request.ts';
 import {
@@ -24,7 +23,7 @@ import { TimeSlice } from '#base/time-slice.ts';
 import {
   renderRow,
   renderTable,
-  transformNames,
+  negotiateObjects,
   transformObject,
   transformOf,
   type Transform,
@@ -37,7 +36,7 @@ export async function getObject(
   request: ApiRequest,
 ): Promise<ApiResponse> {
   const { kind, namespace, name } = route;
-  const representation = negotiate(request.headers['accept'], transformNames);
+  const representation = negotiateObjects(kind, request.headers['accept']);
   const entry = await context.registry.read(kind, namespace, name);
   if (entry === undefined) throw notFound(kind, name);
   const style = styleOf(request, representation);
@@ -62,14 +61,19 @@ export async function listObjects(
   request: ApiRequest,
 ): Promise<ApiResponse> {
   const { kind } = route;
-  const representation = negotiate(request.headers['accept'], transformNames);
+  const representation = negotiateObjects(kind, request.headers['accept']);
   const options = parseListOptions(route, request.query);
   const page = await readPage(context, route, options);
   const transform = transformOf(representation, request.query);
   const style = styleOf(request, representation);
   if (transform?.kind === 'table') return listTable(context, { kind, transform, page }, style);
   const { registry } = context;
-  const stored = page.values.map((value) => registry.storedOf(kind, value));
+  const stored: StoredBytes[] = [];
+  const slice = new TimeSlice();
+  for (const value of page.values) {
+    stored.push(registry.storedOf(kind, value, transform !== undefined));
+    if (slice.isOver()) await slice.next();
+  }
   return streamedResponse(listOfStored({ kind, transform, metadata: page.metadata }, stored), style);
 }
 
@@ -84,7 +88,7 @@ async function listTable(
 ): Promise<ApiResponse> {
   const { kind, transform, page } = list;
   const table = { kind, transform, nowMs: context.clock.now() };
-  const empty = JSON.stringify(renderTable(table, { ...page.metadata }, []));
+  const empty = structJson(renderTable(table, { ...page.metadata }, []));
   const rows: Row[] = [];
   const slice = new TimeSlice();
   for (const value of page.values) {

@@ -57,8 +57,11 @@ function interestOf(
   { name, fields, labels }: ListOptions,
 ): WatchInterest | undefined {
   if (name !== '') return nameInterest(name);
+  // What a webhook converts is not known when it is asked whose event it is.
+  const isKnown = kind.custom?.conversion.kind !== 'webhook';
   const field = fields.find(({ field, equal }) => equal && own.includes(field));
-  if (field !== undefined) return fieldInterest(registry, kind, own.indexOf(field.field), field.value);
+  if (field !== undefined && isKnown)
+    return fieldInterest(registry, kind, own.indexOf(field.field), field.value);
   for (const { key, operator, values } of labels.requirements) {
     const [value] = values;
     if (operator === 'In' && values.length === 1 && value !== undefined) return labelInterest(key, value);

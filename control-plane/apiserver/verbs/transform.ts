@@ -2,7 +2,8 @@ import { at, objectOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { tableColumns, tableRow } from '#api/table/table.ts';
-import type { Representation } from '#control-plane/apiserver/serve/negotiate.ts';
+import { customNotAcceptable } from '#api/errors/status.ts';
+import { negotiate, type Representation } from '#control-plane/apiserver/serve/negotiate.ts';
 
 /** Another shape in which objects can be asked for (`as=` in Accept). */
 export type Transform =
@@ -15,6 +16,20 @@ export const transformNames: readonly string[] = [
   'PartialObjectMetadata',
   'PartialObjectMetadataList',
 ];
+
+/**
+ * What a client wants to see of objects of the kind.
+ * @throws {E_API} 406 where there is nothing that it takes: of custom objects no protobuf, which others answer with JSON
+ */
+export function negotiateObjects(kind: Kind, accept: string | undefined): Representation {
+  if (kind.custom === undefined) return negotiate(accept, transformNames);
+  const isText = (accept ?? '*/*').split(',').some((clause) => textType.test(clause));
+  if (!isText) throw customNotAcceptable();
+  return negotiate(accept, transformNames);
+}
+
+/** A clause of Accept that text can answer, or that asks for a transform. */
+const textType = /^\s*(?:application\/(?:json|yaml|\*)|\*\/\*)|;\s*as=|^\s*$/i;
 
 export function transformOf(representation: Representation, query: URLSearchParams): Transform | undefined {
   const apiVersion = `meta.k8s.io/${representation.version === 'v1beta1' ? 'v1beta1' : 'v1'}`;

@@ -7,7 +7,9 @@ import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { badRequest, conflict, invalid, notFound } from '#api/errors/status.ts';
+import { invalidField } from '#api/errors/field-error.ts';
+import { conflict, invalid, notFound } from '#api/errors/status.ts';
+import { withOwnersOf, withoutNewTimes, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareUpdate } from '#api/strategy/strategy.ts';
 import { objectWarnings } from '#api/warnings/warnings.ts';
 import { validateUpdate } from '#api/validation/validation.ts';
@@ -21,13 +23,15 @@ import {
   type Admission,
 } from '#control-plane/apiserver/chain/admission/run-admission.ts';
 import type { Held } from '#control-plane/apiserver/chain/admission/held.ts';
-import { checkNamespaceOf, createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
+import { createObject, writtenEntry, writtenResponse, type Written } from './create.ts';
 import type { Decision, Entry } from '#control-plane/apiserver/objects/registry.ts';
 import type { ApiResponse, AuthorizedRequest } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-body.ts';
 import { storageKey } from '#control-plane/apiserver/objects/storage-key.ts';
+import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
+import { checkNameOf, checkNamespaceOf } from './place.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 import { writeObject } from './write.ts';
 
@@ -65,6 +69,8 @@ export interface UpdateInput {
   readonly work?: BodyWork;
   /** The new object, from the one that is there now. May be called again. */
   readonly change: (current: JsonObject) => JsonObject;
+  /** The new object, defaulted, with who owns what of it after the write; undefined: it says so itself. */
+  readonly own?: (current: JsonObject, next: JsonObject) => JsonObject;
 }
 
 /** PUT of an object or of its status and the like. */
@@ -95,6 +101,7 @@ async function putBytes(
   const body = decodeBodyOf(kind.kind, bytes, request.headers['content-type']);
   await work.pause();
   const { object: given, warnings: ofFields } = decodeRequest(kind, body, options.fieldValidation);
+  request.record?.saw(given);
   await work.pause();
   checkNameOf(name, given);
   const object = withPath(given, 'metadata.name', name);
@@ -106,6 +113,7 @@ async function putBytes(
     admittedAs: admittedAs(route, request),
     change: () => object,
   };
+  const manager = managerOfRequest(options, request);
   const mayCreate =
     subresource === undefined &&
     rulesOf(kind).createdByUpdate === true &&
@@ -117,36 +125,59 @@ async function putBytes(
       object,
       user: request.user,
       scope: request,
+      manager,
       pause: work.pause,
     });
     return writtenResponse(context, { status: 201, kind, written, warnings }, request);
   }
-  const written = await updateObject(context, input);
+  const written = await updateObject(context, {
+    ...input,
+    own: (live, next) => manageWrite(context, { kind, subresource, manager }, { live, next }),
+  });
   return writtenResponse(context, { status: 200, kind, written, warnings }, request);
 }
 
 /** Changes an object that is there: each writer sees what the one before left. See writeObject. */
-export async function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
+export function updateObject(context: ServerContext, input: UpdateInput): Promise<Written> {
+  if (input.own === undefined) return updateOnce(context, input);
+  return orWithoutOwners(
+    () => updateOnce(context, input),
+    () => updateOnce(context, { ...input, own: (_live, next) => withoutOwners(next) }),
+  );
+}
+
+async function updateOnce(context: ServerContext, input: UpdateInput): Promise<Written> {
   const { kind, namespace, name, dryRun } = input;
   const admission = admissionOf(context, input);
   const admitting: Admitting = { ...input, admission };
   const isLarge = input.work?.isLarge === true;
   const { decision, entry } = await writeObject(context, {
     ...{ kind, namespace, name },
-    path: admission?.mayWait === true ? 'mayWait' : isLarge ? 'steps' : 'atOnce',
-    prepare: (current, held) => prepareAhead(context, { ...admitting, held }, current),
+    path: mayWait(kind, admission) ? 'mayWait' : isLarge ? 'steps' : 'atOnce',
+    prepare: async (current, held) => {
+      const prepared = await prepareAhead(context, { ...admitting, held }, current);
+      await context.registry.custom.prepareToStore(kind, prepared);
+      return prepared;
+    },
     decide: (current, isClaimed, ahead: JsonObject | undefined) => {
       if (current === undefined) throw notFound(kind, name);
       const prepared = ahead ?? prepareAtOnce(context, admitting, current);
       if (prepared === undefined) return undefined;
       const allocated = context.allocators.allocate(kind, prepared, isClaimed, current.object);
-      // What was found valid ahead is so still, if nothing was added to it.
-      const isChecked = ahead !== undefined && allocated === ahead;
-      return decideUpdate({ ...input, isChecked }, current.object, allocated);
+      // What was found valid is so still, if nothing was added to it.
+      const isChecked = allocated === prepared;
+      const isStored = (object: JsonObject): boolean =>
+        context.registry.custom.isStored(kind, current.value, object);
+      return decideUpdate({ ...input, isChecked, isStored }, current, allocated);
     },
   });
   if (decision.write === 'put' && entry !== undefined) return writtenEntry(entry);
   return { object: decision.object, entry: dryRun ? undefined : entry };
+}
+
+/** Whether somebody has to be waited for: who has a say, or who converts the object. */
+function mayWait(kind: Kind, admission: Admission | undefined): boolean {
+  return admission?.mayWait === true || kind.custom?.conversion.kind === 'webhook';
 }
 
 type Admitting = UpdateInput & { readonly admission: Admission | undefined };
@@ -158,23 +189,25 @@ function admissionOf(context: ServerContext, input: UpdateInput): Admission | un
 }
 
 /**
- * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step. undefined: somebody
- * has to be waited for. @throws {E_API} 403, 409
+ * The object as the change and admission make it, with defaults, and with what it may not change as it was; in one step. What is not valid
+ * is told before admission judges it, as upstream's storage does. undefined: somebody has to be waited for. @throws {E_API} 403, 409, 422
  */
 function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject | undefined {
-  const { kind, subresource, admission, view = asItIs } = input;
+  const { kind, name, subresource, admission, view = asItIs } = input;
   const given = changeObject(input, current);
   if (admission === undefined) return given;
   const old = view.of(current.object);
-  const defaulted = applyDefaults(kind, given);
-  const shown = view.of(defaulted);
+  const defaulted = ownedBy(input, current, applyDefaults(kind, given));
+  const shown = view.of(withoutOwners(defaulted));
   const admitted = admitAtOnce(context, admission, { object: shown, old });
-  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
-  const prepared = prepareUpdate(kind, current.object, changed, subresource);
+  const changed = admitted === shown ? defaulted : withOwnersOf(view.into(defaulted, admitted), defaulted);
+  const prepared = prepareChange(context, input, current.object, changed);
+  const errors = validateUpdate(kind, current.object, prepared, subresource);
+  if (errors.length > 0) throw invalid(kind, name, errors);
   return validateAtOnce(context, admission, { object: view.of(prepared), old }) ? prepared : undefined;
 }
 
-/** As `prepareAtOnce`, waiting for who has to be waited for, and in steps where it is large; and found valid. @throws {E_API} 422 too */
+/** As `prepareAtOnce`, waiting for who has to be waited for, and in steps where it is large. */
 async function prepareAhead(
   context: ServerContext,
   input: Admitting & { readonly held: Held },
@@ -182,21 +215,41 @@ async function prepareAhead(
 ): Promise<JsonObject> {
   const { kind, name, subresource, admission, held, view = asItIs } = input;
   const old = view.of(current.object);
-  const given = changeObject(input, current);
+  const { custom } = context.registry;
+  const given = await custom.settle(() => changeObject(input, current));
   if (admission === undefined) return given;
   await input.work?.pause();
-  const defaulted = applyDefaults(kind, given);
+  const complete = applyDefaults(kind, given);
+  const defaulted = await custom.settle(() => ownedBy(input, current, complete));
   await input.work?.pause();
   const shown = view.of(defaulted);
   const admitted = await admit(context, admission, { object: shown, old });
-  const changed = admitted === shown ? defaulted : view.into(defaulted, admitted);
-  const prepared = prepareUpdate(kind, current.object, changed, subresource);
+  const changed =
+    admitted === shown
+      ? defaulted
+      : afterAdmission(view.into(defaulted, admitted), defaulted, input.admittedAs?.scope);
+  const prepared = prepareChange(context, input, current.object, changed);
   await input.work?.pause();
-  await validate(context, admission, { object: view.of(prepared), old, held });
   const errors = validateUpdate(kind, current.object, prepared, subresource);
   if (errors.length > 0) throw invalid(kind, name, errors);
   await input.work?.pause();
+  await validate(context, admission, { object: view.of(prepared), old, held });
   return prepared;
+}
+
+/** With what an update may not change as it was, and what the server dates. */
+function prepareChange(
+  { clock }: ServerContext,
+  { kind, subresource }: UpdateInput,
+  current: JsonObject,
+  changed: JsonObject,
+): JsonObject {
+  const prepared = prepareUpdate(kind, current, changed, subresource);
+  return rulesOf(kind).dateUpdate?.(current, prepared, clock.now()) ?? prepared;
+}
+
+function ownedBy({ own }: UpdateInput, { object: current }: Entry, next: JsonObject): JsonObject {
+  return own?.(current, next) ?? next;
 }
 
 function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject {
@@ -207,11 +260,15 @@ function changeObject({ kind, change }: UpdateInput, current: Entry): JsonObject
 
 /** @throws {E_API} 422 for an object that is not valid after this one */
 function decideUpdate(
-  input: UpdateInput & { readonly isChecked: boolean },
-  current: JsonObject,
-  object: JsonObject,
+  input: UpdateInput & {
+    readonly isChecked: boolean;
+    readonly isStored: (object: JsonObject) => boolean;
+  },
+  { object: current, value }: Entry,
+  changed: JsonObject,
 ): Decision {
   const { kind, name, dryRun, subresource } = input;
+  const object = withoutNewTimes(current, changed);
   const errors =
     input.admittedAs === undefined || input.isChecked
       ? []
@@ -222,7 +279,9 @@ function decideUpdate(
   }
   if (dryRun) return { write: 'nothing', object: equalJson(current, object) ? current : object };
   if (isFinished(kind, object)) return { write: 'remove', object };
-  return equalJson(current, object) ? { write: 'nothing', object: current } : { write: 'put', object };
+  // What was stored with another key, or as another version, is stored anew, though nothing changes.
+  const isSame = value.isStale !== true && equalJson(current, object) && input.isStored(object);
+  return isSame ? { write: 'nothing', object: current } : { write: 'put', object };
 }
 
 /** A write that names a revision or uid means that very object. */
@@ -237,12 +296,8 @@ function checkIdentity(kind: Kind, current: Entry, given: JsonObject): void {
   }
   const revision = stringOf(at(given, 'metadata.resourceVersion'));
   if (revision !== '' && revision !== String(current.value.modRevision)) throw conflict(kind, name);
-}
-
-/** @throws {E_API} 400 when the object has another name than the URL */
-export function checkNameOf(name: string, object: JsonObject): void {
-  const own = stringOf(at(object, 'metadata.name'));
-  if (own === '') return; // Filled in from the URL.
-  if (own !== name)
-    throw badRequest(`the name of the object (${own}) does not match the name on the URL (${name})`);
+  if (revision !== '' || kind.custom === undefined) return;
+  // Custom objects are not written over what nobody has seen.
+  const fault = invalidField('metadata.resourceVersion', 0, 'must be specified for an update');
+  throw invalid({ group: kind.group, kind: kind.resource }, name, [fault]);
 }

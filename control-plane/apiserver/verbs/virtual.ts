@@ -7,9 +7,8 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { collectFaults } from '#api/errors/field-error.ts';
 import { badRequest, invalid, methodNotAllowed } from '#api/errors/status.ts';
 import { admitWhole } from '#control-plane/apiserver/chain/admission/run-admission.ts';
-import { authenticateToken } from '#control-plane/apiserver/chain/authn/authenticate.ts';
+import { describeErrors } from '#control-plane/apiserver/chain/authn/authenticator.ts';
 import { reviewAccess, reviewRules, subjectOf } from '#control-plane/apiserver/chain/authz/access-review.ts';
-import { tokenIssuer } from '#control-plane/apiserver/chain/authn/tokens.ts';
 import { readComponentStatus } from './component-status.ts';
 import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import type { ApiResponse, AuthorizedRequest, User } from '#control-plane/apiserver/serve/request.ts';
@@ -82,6 +81,7 @@ export async function handleVirtual(
   const options = parseWriteOptions('CreateOptions', request.query);
   const body = decodeBodyOf(route.kind.kind, await request.readBody(), request.headers['content-type']);
   const { object: given, warnings } = decodeRequest(route.kind, body, options.fieldValidation);
+  request.record?.saw(given);
   const { kind, namespace } = route;
   using admitted = await admitWhole(
     context,
@@ -117,16 +117,23 @@ function renderUser(user: User): JsonObject {
   };
 }
 
-async function reviewToken(context: ServerContext, review: JsonObject): Promise<JsonObject> {
+async function reviewToken({ authentication }: ServerContext, review: JsonObject): Promise<JsonObject> {
   const token = stringOf(at(review, 'spec.token'));
   if (token === '') throw badRequest('token is required for TokenReview in authentication');
   const given = listOf(at(review, 'spec.audiences')).map(stringOf);
-  const answer = await authenticateToken(context, token, given.length === 0 ? [tokenIssuer] : given);
-  if (answer.user !== undefined) {
-    const { user, audiences } = answer;
-    return { ...review, status: { authenticated: true, user: renderUser(user), audiences } };
-  }
-  const refused = 'invalid bearer token';
-  const error = answer.cause === '' ? refused : `[${refused}, ${answer.cause}]`;
-  return { ...review, status: { user: {}, error } };
+  const answer = await authentication.reviewToken(
+    token,
+    given.length === 0 ? authentication.apiAudiences : given,
+  );
+  if (answer.user === undefined)
+    return { ...review, status: { user: {}, error: describeErrors(answer.errors) } };
+  const { user, audiences = [] } = answer;
+  return {
+    ...review,
+    status: {
+      authenticated: true,
+      user: renderUser(user),
+      ...(audiences.length === 0 ? {} : { audiences }),
+    },
+  };
 }

@@ -1,3 +1,6 @@
+import type { CustomForm } from '#api/custom/custom-form.ts';
+import { sortedObject } from '#api/custom/sorted-json.ts';
+import { structJson } from '#api/wire/json.ts';
 import { formatGroupVersion, type Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Status } from '#api/generated/objects.ts';
@@ -41,13 +44,24 @@ export function createEventEncoder(options: EventEncoderOptions): EventEncoder {
   if (transform?.kind === 'table') return tableEncoder(options, transform);
   const apiVersion = formatGroupVersion(kind);
   if (transform === undefined) {
-    return shapeEncoder(options, { id: apiVersion, shape: typedShape(kind), show: (object) => object });
+    const id = kind.custom === undefined ? apiVersion : `${apiVersion} ${idOf(kind.custom)}`;
+    return shapeEncoder(options, { id, shape: typedShape(kind), show: (object) => object });
   }
   return shapeEncoder(options, {
     id: `partial ${transform.apiVersion}`,
     shape: partialShape(transform.apiVersion),
     show: (object) => renderPartial(transform, object),
   });
+}
+
+const ids = new WeakMap<CustomForm, number>();
+let lastId = 0;
+
+/** Of what events look like, as long as the definition of their kind is the same. */
+function idOf(form: CustomForm): number {
+  let id = ids.get(form);
+  if (id === undefined) ids.set(form, (id = ++lastId));
+  return id;
 }
 
 /*
@@ -82,7 +96,7 @@ function shapeEncoder(
   const { id, shape, show } = shown;
   const forms = { ADDED: `ADDED ${id}`, MODIFIED: `MODIFIED ${id}`, DELETED: `DELETED ${id}` };
   const encode = (type: WatchEventType, value: StoredValue): Uint8Array =>
-    eventBytes(type, new Shown(shape, registry.storedOf(kind, value)));
+    eventBytes(type, new Shown(shape, registry.storedOf(kind, value, shape.isPartial)));
   const encodeEvent = (type: WatchEventType, event: StoreEvent): Uint8Array =>
     once(linesOfEvent, event, forms[type], () => encode(type, shownValue(type, event)));
   return {
@@ -164,10 +178,12 @@ function shownValue(type: WatchEventType, { current, previous }: StoreEvent): St
 
 function bookmarkObject(kind: Kind, revision: number, isInitialEnd: boolean): JsonObject {
   const annotations = isInitialEnd ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {};
-  const metadata = { resourceVersion: String(revision), ...annotations };
-  return { kind: kind.kind, apiVersion: formatGroupVersion(kind), metadata };
+  const typed = { kind: kind.kind, apiVersion: formatGroupVersion(kind) };
+  const resourceVersion = String(revision);
+  if (kind.custom === undefined) return { ...typed, metadata: { resourceVersion, ...annotations } };
+  return sortedObject({ ...typed, metadata: { resourceVersion, ...annotations } });
 }
 
 function line(type: string, object: unknown): Uint8Array {
-  return Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  return Buffer.from(`${structJson({ type, object })}\n`);
 }

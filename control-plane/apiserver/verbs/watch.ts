@@ -4,14 +4,13 @@ import { expired, statusOf } from '#api/errors/status.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import type { StoreEvent } from '#control-plane/store/store.ts';
 import { parseListOptions, parseResourceVersion, type ListOptions } from './list-options.ts';
-import { negotiate } from '#control-plane/apiserver/serve/negotiate.ts';
 import { checkRevision, readRange } from './read.ts';
-import type { ApiRequest, ApiResponse, ByteSink } from '#control-plane/apiserver/serve/request.ts';
+import type { ApiResponse, AuthorizedRequest, ByteSink } from '#control-plane/apiserver/serve/request.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { selectionOf, type Selection } from './selection.ts';
 import { TimeSlice } from '#base/time-slice.ts';
-import { transformNames, transformOf } from './transform.ts';
+import { negotiateObjects, transformOf } from './transform.ts';
 import { createEventEncoder, type EventEncoder } from './watch-encoder.ts';
 
 const bookmarkMs = 60_000;
@@ -37,10 +36,10 @@ interface Watch {
 export async function watchObjects(
   context: ServerContext,
   route: ResourceRoute,
-  request: ApiRequest,
+  request: AuthorizedRequest,
 ): Promise<ApiResponse> {
   const { kind, namespace } = route;
-  const transform = transformOf(negotiate(request.headers['accept'], transformNames), request.query);
+  const transform = transformOf(negotiateObjects(kind, request.headers['accept']), request.query);
   const options = parseListOptions(route, request.query);
   const after = parseResourceVersion(options.resourceVersion, true) ?? 0;
   if (options.sendInitialEvents === true) await checkRevision(context, after);
@@ -59,14 +58,20 @@ export async function watchObjects(
       const signal = AbortSignal.any([request.signal, context.closing]);
       using _open = context.metrics.observeLongRunning(labelsOf(request, { kind: 'resource', route }));
 
+      const { group, resource } = kind;
+      using _counted =
+        selection?.interest === undefined
+          ? context.flowControl.watches.add({ group, resource, namespace })
+          : undefined;
+
       const asked = { kind, namespace, prefix, options, selection };
       const watch: Watch = { ...asked, context, encoder, sink, signal };
-      await runWatch(watch, after);
+      await runWatch(watch, after, () => request.begun());
     },
   };
 }
 
-async function runWatch(watch: Watch, asked: number): Promise<void> {
+async function runWatch(watch: Watch, asked: number, begun: () => void): Promise<void> {
   const { options, context } = watch;
   const isFromNow = asked === 0 && options.sendInitialEvents === false;
   let after = isFromNow ? context.registry.store.revision : asked;
@@ -75,6 +80,7 @@ async function runWatch(watch: Watch, asked: number): Promise<void> {
     if (options.allowBookmarks && options.sendInitialEvents === true)
       watch.sink.write(watch.encoder.bookmark(after, true));
   }
+  begun();
   if (!watch.signal.aborted) await sendChanges(watch, after);
 }
 
@@ -106,10 +112,14 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
     told = events.at(-1)?.current.modRevision ?? told;
     if (sink.pendingBytes > pendingBytesMax) end();
   };
+  const onConverted = convertedFirst(watch, onEvents, (error) => {
+    sink.write(encoder.error(statusOf(error).status));
+    end();
+  });
   const { store } = context.registry;
   let live: ReturnType<typeof store.watch>;
   try {
-    live = store.watch(watch.prefix, after, onEvents, {
+    live = store.watch(watch.prefix, after, onConverted ?? onEvents, {
       onEnd: () => fail(store.compactRevision),
       interest: watch.selection?.interest,
     });
@@ -133,12 +143,49 @@ async function sendChanges(watch: Watch, after: number): Promise<void> {
   using _bookmarks = repeat(context, bookmarkMs, sendBookmark);
 
   using _kinds = context.kinds.onChange(({ removed }) => {
-    if (removed.includes(kind)) end(); // Whoever watches asks again, and is told that there is no such kind.
+    // Whoever watches asks again, and is told that there is no such kind. A custom one may have been shown otherwise since (as going).
+    if ((removed.includes(kind) || kind.custom !== undefined) && !isServed(context, kind)) end();
   });
 
   signal.addEventListener('abort', () => end(), { once: true });
-  if (signal.aborted || !context.kinds.has(kind)) end();
+  if (signal.aborted || !isServed(context, kind)) end();
   await ended;
+}
+
+/** Whether the kind is served: of a custom one, as it is defined. One whose definition goes is still the same. */
+function isServed({ kinds }: ServerContext, kind: Kind): boolean {
+  if (kind.custom === undefined) return kinds.has(kind);
+  return kinds.find(kind.group, kind.version, kind.resource)?.custom === kind.custom;
+}
+
+type OnEvents = (events: readonly StoreEvent[]) => void;
+
+/** Of a kind whose objects a webhook converts: events wait for that, in their order. undefined: they need not. */
+function convertedFirst(
+  { kind, context, signal }: Watch,
+  onEvents: OnEvents,
+  onFailure: (error: unknown) => void,
+): OnEvents | undefined {
+  if (kind.custom?.conversion.kind !== 'webhook') return undefined;
+  let last = Promise.resolve();
+  let isOver = false;
+  return (events) => {
+    const values = events.flatMap(({ current, previous, type }) => [
+      ...(type === 'put' ? [current] : []),
+      ...(previous === undefined ? [] : [previous]),
+    ]);
+    last = last
+      .then(() => context.registry.custom.prepare(kind, values))
+      .then(
+        () => {
+          if (!isOver && !signal.aborted) onEvents(events);
+        },
+        (error: unknown) => {
+          if (!isOver) onFailure(error);
+          isOver = true;
+        },
+      );
+  };
 }
 
 function sendEvents({ selection, encoder, sink }: Watch, events: readonly StoreEvent[]): void {

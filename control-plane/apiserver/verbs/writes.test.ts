@@ -504,10 +504,11 @@ describe('writes', () => {
   });
 
   it('a write of what nothing acts on is answered with a Warning, and done', async () => {
-    const path = '/apis/networking.k8s.io/v1/namespaces/default/networkpolicies';
+    const path = '/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers';
     const text =
-      '299 - "networking.k8s.io/v1 NetworkPolicy is stored, but podwright does not act on it yet: traffic is not restricted by it"';
-    const body = { metadata: { name: 'deny' }, spec: { podSelector: {} } };
+      '299 - "autoscaling/v2 HorizontalPodAutoscaler is stored, but podwright does not act on it yet: nothing is scaled by it"';
+    const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' };
+    const body = { metadata: { name: 'deny' }, spec: { maxReplicas: 2, scaleTargetRef } };
     const made = await test.call('POST', path, { body });
     const put = await test.call('PUT', `${path}/deny`, { body });
     const patched = await test.call('PATCH', `${path}/deny`, {

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { DaemonSet, Node, Pod } from '#api/generated/objects.ts';
-import { computeDaemonStatus, planDaemons, podSpecOf, revisionHashLabel, type DaemonState } from './plan.ts';
+import {
+  computeDaemonStatus,
+  placementsOf,
+  planDaemons,
+  podSpecOf,
+  revisionHashLabel,
+  type DaemonState,
+} from './plan.ts';
 
 const daemonSet: DaemonSet = {
   metadata: { name: 'd', namespace: 'default', generation: 3 },
@@ -93,4 +100,21 @@ it('planDaemons() and computeDaemonStatus() look at a pod a few times, however m
     ...{ numberMisscheduled: 0, updatedNumberScheduled: count, observedGeneration: 3 },
   });
   expect(looks).toBeLessThan(20 * count);
+});
+
+it('placementsOf() asks each node once, as long as it is the same', () => {
+  let asked = 0;
+  const node: Node = {
+    get metadata() {
+      asked++;
+      return { name: 'n1' };
+    },
+  };
+  const placement = placementsOf({
+    spec: { selector: {}, template: { spec: { containers: [], nodeName: 'n1' } } },
+  });
+  const first = placement(node);
+  const before = asked;
+  expect(placement(node)).toBe(first);
+  expect(asked).toBe(before);
 });

@@ -16,6 +16,8 @@ export interface DaemonState {
   readonly hash: string;
   readonly deletedUids: ReadonlySet<string>;
   readonly nowMs: number;
+  /** `placementsOf` the DaemonSet, kept while it stays as it is: neither it nor a node changes then. */
+  readonly placement?: (node: Node) => Placement;
 }
 
 export interface DaemonPlan {
@@ -30,7 +32,7 @@ export function planDaemons(state: DaemonState): DaemonPlan {
   const createOn: string[] = [];
   const deletePods: Pod[] = [];
   const pods = state.pods.filter(({ metadata }) => !deletedUids.has(metadata?.uid ?? ''));
-  const placement = placementsOf(daemonSet);
+  const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Map(nodes.map((node) => [node.metadata?.name ?? '', placement(node)]));
   const podsHere = Map.groupBy(pods, nodeNameOf);
   for (const [name, placement] of wanted) {
@@ -78,12 +80,12 @@ export interface Placement {
   readonly shouldContinue: boolean;
 }
 
-/** Where its pods are to be. What the DaemonSet asks of each node is worked out once. */
+/** Where its pods are to be. What the DaemonSet asks of nodes is worked out once, and asked once of each. */
 export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
   const spec = podSpecOf(daemonSet);
   const pod: Pod = { spec };
   const requests = [...podRequestNumbers(pod)];
-  return (node) => {
+  const place = (node: Node): Placement => {
     const isFitting =
       (spec.nodeName === undefined || spec.nodeName === '' || spec.nodeName === node.metadata?.name) &&
       matchesNodeAffinity(pod, node);
@@ -94,6 +96,12 @@ export function placementsOf(daemonSet: DaemonSet): (node: Node) => Placement {
       shouldRun: !untolerated(['NoSchedule', 'NoExecute']) && fitsAtAll(requests, node),
       shouldContinue: !untolerated(['NoExecute']),
     };
+  };
+  const known = new WeakMap<Node, Placement>();
+  return (node) => {
+    const found = known.get(node) ?? place(node);
+    known.set(node, found);
+    return found;
   };
 }
 
@@ -154,11 +162,12 @@ export function nodeNameOf({ spec }: Pod): string {
   return field?.values?.[0] ?? '';
 }
 
-export function computeDaemonStatus({ daemonSet, nodes, pods, hash, nowMs }: DaemonState): DaemonSetStatus {
+export function computeDaemonStatus(state: DaemonState): DaemonSetStatus {
+  const { daemonSet, nodes, pods, hash, nowMs } = state;
   const { minReadySeconds = 0 } = daemonSet.spec ?? {};
   const active = Map.groupBy(pods.filter(isActive), nodeNameOf);
   const onNode = (node: Node): readonly Pod[] => active.get(node.metadata?.name ?? '') ?? [];
-  const placement = placementsOf(daemonSet);
+  const placement = state.placement ?? placementsOf(daemonSet);
   const wanted = new Set(nodes.filter((node) => placement(node).shouldRun));
   const first = [...wanted].flatMap((node) => onNode(node).toSorted(byCreation).slice(0, 1));
   const misscheduled = nodes.filter((node) => !wanted.has(node) && onNode(node).length > 0);

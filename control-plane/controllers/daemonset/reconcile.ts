@@ -9,52 +9,86 @@ import type { ControllerContext } from '#control-plane/controllers/controller-co
 import { byController } from '#control-plane/controllers/pods/by-controller.ts';
 import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
-import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
+import { PodOwner, type PodOwnerOptions } from '#control-plane/controllers/pods/pod-owner.ts';
 import { ensureRevision } from '#control-plane/controllers/pods/revisions.ts';
-import { computeDaemonStatus, planDaemons, podSpecOf, revisionHashLabel } from './plan.ts';
+import { computeDaemonStatus, placementsOf, planDaemons, podSpecOf, revisionHashLabel } from './plan.ts';
 
 /** One pod of each DaemonSet on each node that fits it. */
 export function runDaemonSets(context: ControllerContext): Controller {
   const { informers, clock } = context;
-  const daemons = new PodOwner(context, { kind: daemonSets, name: 'daemonset-controller', selectorOf });
+  const daemons = new PodOwner(context, {
+    kind: daemonSets,
+    name: 'daemonset-controller',
+    selectorOf,
+    countsBy,
+  });
   const nodeInformer = informers.for(nodes);
   const revisions = informers.for(controllerRevisions, { indexes: { controller: byController } });
+
+  const placements = new Map<string, Placements>();
+  const placementFor = (daemonSet: DaemonSet, key: string): Placements['of'] => {
+    const { uid, generation } = daemonSet.metadata ?? {};
+    const known = placements.get(key);
+    if (known !== undefined && known.uid === uid && known.generation === generation) return known.of;
+    const of = placementsOf(daemonSet);
+    placements.set(key, { uid, generation, of });
+    return of;
+  };
 
   const reconcile = async (daemonSet: DaemonSet, key: string): Promise<KeyOutcome | void> => {
     if (daemonSet.metadata?.deletionTimestamp !== undefined) return;
     const selector = labelSelectorFromObject(daemonSet.spec?.selector);
     if (selector.requirements.length === 0) return;
-    const owned = await daemons.claim(daemonSet, selector);
+    const owned = await daemons.claim(daemonSet);
+    const pods = owned.list();
     const { hash } = await ensureRevision(context, revisions, {
       kind: daemonSets,
       owner: daemonSet,
       template: daemonSet.spec?.template ?? {},
       historyLimit: daemonSet.spec?.revisionHistoryLimit ?? 10,
       hashLabel: revisionHashLabel,
-      usedHashes: new Set(owned.map(({ metadata }) => metadata?.labels?.[revisionHashLabel] ?? '')),
+      usedHashes: new Set(pods.map(({ metadata }) => metadata?.labels?.[revisionHashLabel] ?? '')),
     });
-    const deletedUids = daemons.deletedAmong(key, owned);
-    const more = { nodes: nodeInformer.list(), hash, deletedUids };
-    const plan = planDaemons({ daemonSet, pods: owned, ...more, nowMs: clock.now() });
+    const deletedUids = new Set(daemons.deletedAmong(key, owned).keys());
+    const more = { nodes: nodeInformer.list(), hash, deletedUids, placement: placementFor(daemonSet, key) };
+    const plan = planDaemons({ daemonSet, pods, ...more, nowMs: clock.now() });
     for (const pod of plan.deletePods) await daemons.delete(daemonSet, key, pod);
     const podOn = podsOf(daemonSet, hash);
     const error = await daemons.createAll(daemonSet, plan.createOn.length, (nth) =>
       podOn(plan.createOn[nth]),
     );
     const nowMs = clock.now();
-    await daemons.writeStatus(key, (latest, pods) => ({
+    await daemons.writeStatus(key, (latest, now) => ({
       ...latest,
-      status: computeDaemonStatus({ daemonSet: latest, pods, ...more, nodes: nodeInformer.list(), nowMs }),
+      status: computeDaemonStatus({
+        daemonSet: latest,
+        pods: now.list(),
+        ...more,
+        nodes: nodeInformer.list(),
+        placement: placementFor(latest, key),
+        nowMs,
+      }),
     }));
     if (error !== undefined) throw error;
-    return daemons.againWhenAvailable(owned, daemonSet.spec?.minReadySeconds, nowMs);
+    return daemons.againWhenAvailable(daemons.ownedBy(daemonSet), nowMs);
   };
-  return daemons.run(reconcile, [
+  const forget = async (daemonSet: DaemonSet | undefined, key: string): Promise<void> => {
+    if (daemonSet === undefined) placements.delete(key);
+  };
+  const sources = [
     source(nodeInformer, ({ old, current }) =>
       isSameToDaemons(old, current) ? [] : daemons.owners.list().map(objectKey),
     ),
     onlySynced(revisions),
-  ]);
+  ];
+  return daemons.run(reconcile, sources, forget);
+}
+
+/** Where the pods of a DaemonSet of one generation are to be. */
+interface Placements {
+  readonly uid: string | undefined;
+  readonly generation: number | undefined;
+  readonly of: ReturnType<typeof placementsOf>;
 }
 
 /** A pod for each node, of this revision. */
@@ -68,4 +102,8 @@ function isSameToDaemons(old: Node | undefined, current: Node | undefined): bool
   const relevant = (node: Node | undefined): unknown =>
     node === undefined ? null : [node.metadata?.labels, node.spec?.taints, node.status?.allocatable];
   return equalJson(relevant(old), relevant(current));
+}
+
+function countsBy({ spec }: DaemonSet): ReturnType<NonNullable<PodOwnerOptions<DaemonSet>['countsBy']>> {
+  return { template: spec?.template ?? {}, minReadySeconds: spec?.minReadySeconds ?? 0 };
 }

@@ -119,12 +119,10 @@ async function apply(loop: Loop, deployment: Deployment, action: DeploymentActio
       return;
     }
     case 'annotateDeployment': {
-      const { namespace, name = '', uid } = deployment.metadata ?? {};
-      const annotations = { 'deployment.kubernetes.io/revision': action.revision };
-      const body = { metadata: { uid, annotations } };
-      deploymentInformer.observe(
-        await client.patch(deployments, { namespace, name }, { kind: 'merge', body }),
-      );
+      const { metadata } = deployment;
+      const annotations = { ...metadata?.annotations, 'deployment.kubernetes.io/revision': action.revision };
+      const next = { ...deployment, metadata: { ...metadata, annotations } };
+      deploymentInformer.observe(await client.update(deployments, next));
       return;
     }
     default:

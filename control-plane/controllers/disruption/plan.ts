@@ -22,15 +22,17 @@ export interface ControllerScale {
   readonly replicas: number;
 }
 
+/** The scale of a pod's controller; undefined: there is none. A text says why it cannot be known. */
+export type FoundScale = ControllerScale | string | undefined;
+
+/** Those that were asked for, by the uids of owners. */
+export type AskedScales = ReadonlyMap<string, FoundScale>;
+
 export interface BudgetState {
   readonly budget: PodDisruptionBudget;
   /** Selected by it. */
   readonly pods: readonly Pod[];
-  /** The scale of a pod's controller; undefined: there is none. A text says why it cannot be known. */
-  readonly scaleOf: (
-    owner: OwnerReference,
-    namespace: string | undefined,
-  ) => ControllerScale | string | undefined;
+  readonly scaleOf: (owner: OwnerReference, namespace: string | undefined) => FoundScale;
   readonly nowMs: number;
 }
 
@@ -99,10 +101,15 @@ interface Expected {
   readonly unmanaged: readonly Pod[];
 }
 
+/** Whether it matters how many pods there should be, which only those know that control them. */
+export function goesByScales({ spec }: PodDisruptionBudget): boolean {
+  return spec?.maxUnavailable !== undefined || typeof spec?.minAvailable === 'string';
+}
+
 /** By number the pods that are there count; by share of them, or of those that may miss, those that there should be. */
 function expectedPods(state: BudgetState): Expected | string {
-  const { minAvailable, maxUnavailable } = state.budget.spec ?? {};
-  if (maxUnavailable === undefined && typeof minAvailable !== 'string') {
+  const { minAvailable } = state.budget.spec ?? {};
+  if (!goesByScales(state.budget)) {
     return { count: minAvailable === undefined ? 0 : state.pods.length, unmanaged: [] };
   }
   const scales = new Map<string, number>(); // by uid

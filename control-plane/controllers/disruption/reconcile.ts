@@ -14,34 +14,46 @@ import { labelSelectorFromObject, matchesLabels } from '#api/meta/selector.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import type { Informer } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import { ownKey, runController, source, type Controller, type Source } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
-import { planBudget, staleTargetInMs, type BudgetPlan } from './plan.ts';
+import { createScaleAsker } from './asked-scales.ts';
+import { goesByScales, planBudget, staleTargetInMs, type AskedScales, type BudgetPlan } from './plan.ts';
 import { createScaleFinder, type ScaleCaches } from './scale-finder.ts';
+
+const askAgainMs = 15_000;
+const noScales: AskedScales = new Map();
 
 /** Keeps the status of disruption budgets, which the eviction subresource spends. */
 export function runDisruptionBudgets(context: ControllerContext): Controller {
   const { informers, clock, logger, client } = context;
   const budgets = informers.for(podDisruptionBudgets, { indexes: { namespace: byNamespace } });
-  const podInformer = informers.for(pods, { indexes: { namespace: byNamespace } });
+  const podInformer = informers.for(pods, { indexes: { label: byLabel } });
   const caches: ScaleCaches = {
     deployments: informers.for(deployments),
     replicaSets: informers.for(replicaSets),
     statefulSets: informers.for(statefulSets),
     replicationControllers: informers.for(replicationControllers),
   };
-  const scaleOf = createScaleFinder(caches);
+  const asker = createScaleAsker(client, clock);
   const recorder = context.recorder('controllermanager');
 
   const reconcile = async (key: string): Promise<KeyOutcome | void> => {
     const budget = budgets.get(key);
     if (budget === undefined) return undefined;
-    const near = podInformer.byIndex('namespace', budget.metadata?.namespace ?? '');
+    const { spec, metadata } = budget;
+    const near = podInformer.byIndex(
+      'label',
+      selectedIn(metadata?.namespace, labelSelectorFromObject(spec?.selector)),
+    );
     const covered = near.filter((pod) => covers(budget, pod));
+    const asked = goesByScales(budget) ? await asker.ask(covered) : noScales;
+    const scaleOf = createScaleFinder(caches, asked);
     const plan = planBudget({ budget, pods: covered, scaleOf, nowMs: clock.now() });
-    tell(budget, plan, covered.length);
+    tellOf(recorder, budget, { plan, podCount: covered.length });
     if (!equalJson(plan.status, budget.status)) {
       try {
         const next = { ...budget, status: plan.status };
@@ -50,20 +62,9 @@ export function runDisruptionBudgets(context: ControllerContext): Controller {
         if (!isNotFound(error)) throw error;
       }
     }
-    return plan.againMs === undefined ? undefined : { kind: 'again', afterMs: plan.againMs };
-  };
-  const tell = (budget: PodDisruptionBudget, plan: BudgetPlan, podCount: number): void => {
-    const regarding = { kind: podDisruptionBudgets, object: budget };
-    if (podCount === 0) recorder.record(regarding, 'Normal', 'NoPods', 'No matching pods found');
-    if (plan.failure !== undefined) {
-      const message = `Failed to calculate the number of expected pods: ${plan.failure}`;
-      recorder.record(regarding, 'Warning', 'CalculateExpectedPodCountFailed', message);
-    }
-    if (plan.unmanaged.length > 0) recorder.record(regarding, 'Warning', 'UnmanagedPods', unmanagedText);
-    for (const pod of plan.notDeleted) {
-      const message = `Pod was expected by PDB ${objectKey(budget)} to be deleted but it wasn't`;
-      recorder.record({ kind: pods, object: pod }, 'Warning', 'NotDeleted', message);
-    }
+    // Nobody tells when a kind, or an owner, that was asked for in vain is there.
+    const againMs = plan.againMs ?? (plan.failure === undefined || asked.size === 0 ? undefined : askAgainMs);
+    return againMs === undefined ? undefined : { kind: 'again', afterMs: againMs };
   };
   const covering = (pod: Pod | undefined): readonly string[] =>
     pod === undefined
@@ -86,6 +87,25 @@ export function runDisruptionBudgets(context: ControllerContext): Controller {
     ],
     reconcile,
   });
+}
+
+/** Says in Events what keeps a budget from being right. */
+function tellOf(
+  recorder: EventRecorder,
+  budget: PodDisruptionBudget,
+  { plan, podCount }: { readonly plan: BudgetPlan; readonly podCount: number },
+): void {
+  const regarding = { kind: podDisruptionBudgets, object: budget };
+  if (podCount === 0) recorder.record(regarding, 'Normal', 'NoPods', 'No matching pods found');
+  if (plan.failure !== undefined) {
+    const message = `Failed to calculate the number of expected pods: ${plan.failure}`;
+    recorder.record(regarding, 'Warning', 'CalculateExpectedPodCountFailed', message);
+  }
+  if (plan.unmanaged.length > 0) recorder.record(regarding, 'Warning', 'UnmanagedPods', unmanagedText);
+  for (const pod of plan.notDeleted) {
+    const message = `Pod was expected by PDB ${objectKey(budget)} to be deleted but it wasn't`;
+    recorder.record({ kind: pods, object: pod }, 'Warning', 'NotDeleted', message);
+  }
 }
 
 /** Takes DisruptionTarget back from pods whose deletion did not come. */

@@ -5,7 +5,6 @@ import {
   statefulSets,
   type KindRef,
 } from '#api/schema/kind-ref.ts';
-import { findKindByName, findSubresource } from '#api/schema/kinds.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type {
   Deployment,
@@ -17,7 +16,7 @@ import type {
 import { controllerRef } from '#api/meta/owner.ts';
 import type { Informer } from '#client/client.ts';
 import { isKindOf } from '#control-plane/controllers/pods/claim.ts';
-import type { BudgetState, ControllerScale } from './plan.ts';
+import type { AskedScales, BudgetState, FoundScale } from './plan.ts';
 
 export interface ScaleCaches {
   readonly deployments: Informer<Deployment>;
@@ -30,17 +29,24 @@ interface Scaled extends KubeObject {
   readonly spec?: { readonly replicas?: number | undefined } | undefined;
 }
 
-/** Finds the scale of a pod's controller in the caches; that of a Deployment for a ReplicaSet of one. */
-export function createScaleFinder(caches: ScaleCaches): BudgetState['scaleOf'] {
+/** Whether the scale of an owner of pods is looked up in caches; others are asked for. */
+export function isCached(owner: OwnerReference): boolean {
+  return [deployments, replicaSets, statefulSets, replicationControllers].some((kind) =>
+    isKindOf(kind, owner),
+  );
+}
+
+/** Finds the scale of a pod's controller in the caches, or among what was asked; that of a Deployment for a ReplicaSet of one. */
+export function createScaleFinder(caches: ScaleCaches, asked: AskedScales): BudgetState['scaleOf'] {
   const kinds: readonly (readonly [KindRef<unknown>, Informer<Scaled>])[] = [
     [deployments, caches.deployments],
     [replicaSets, caches.replicaSets],
     [statefulSets, caches.statefulSets],
     [replicationControllers, caches.replicationControllers],
   ];
-  const find = (owner: OwnerReference, namespace = ''): ControllerScale | string | undefined => {
+  const find = (owner: OwnerReference, namespace = ''): FoundScale => {
     const cache = kinds.find(([kind]) => isKindOf(kind, owner))?.[1];
-    if (cache === undefined) return unscaled(owner);
+    if (cache === undefined) return asked.get(owner.uid);
     const found = cache.get(`${namespace}/${owner.name}`);
     if (found === undefined || found.metadata?.uid !== owner.uid) return undefined;
     const parent = controllerRef(found);
@@ -48,14 +54,4 @@ export function createScaleFinder(caches: ScaleCaches): BudgetState['scaleOf'] {
     return { uid: owner.uid, replicas: found.spec?.replicas ?? 1 };
   };
   return find;
-}
-
-function unscaled({ apiVersion, kind }: OwnerReference): string | undefined {
-  const known = findKindByName(apiVersion, kind);
-  if (known === undefined)
-    return `no matches for kind ${JSON.stringify(kind)} in version ${JSON.stringify(apiVersion)}`;
-  const resource = known.group === '' ? known.resource : `${known.resource}.${known.group}`;
-  return findSubresource(known, 'scale') === undefined
-    ? `${resource} does not implement the scale subresource`
-    : undefined;
 }

@@ -38,6 +38,19 @@ export interface Backends {
   /** Selected by the Service. */
   readonly pods: readonly Pod[];
   readonly nodeOf: (name: string) => Node | undefined;
+  /** What was made of each pod for this Service as it is; objects of a cache never change. */
+  readonly made?: WeakMap<Pod, MadeOfPod>;
+}
+
+/** What a pod is in the slices of a Service. */
+export interface MadeOfPod {
+  /** Of its node, when it was made. */
+  readonly zone: string | undefined;
+  readonly places: readonly {
+    readonly key: string;
+    readonly group: Omit<SliceGroup, 'endpoints'>;
+    readonly endpoint: Endpoint;
+  }[];
 }
 
 /** What to write so that the slices hold exactly these backends. A Service without any has one empty slice, which says so. */
@@ -61,20 +74,33 @@ function planEmpty(service: Service, existing: readonly EndpointSlice[]): SliceP
 }
 
 /** Backends with the same ports and address type: named ports may mean another number in each pod. */
-function groupsOf({ service, pods, nodeOf }: Backends): readonly SliceGroup[] {
+function groupsOf(backends: Backends): readonly SliceGroup[] {
   const groups = new Map<string, { group: Omit<SliceGroup, 'endpoints'>; endpoints: Endpoint[] }>();
-  for (const pod of pods.filter(belongsInEndpoints)) {
-    const ports = portsOf(service, pod);
-    for (const addressType of addressTypesOf(service)) {
-      const address = addressOf(pod, addressType);
-      if (address === undefined) continue;
-      const key = JSON.stringify([addressType, ports]);
-      const found = groups.get(key) ?? { group: { addressType, ports }, endpoints: [] };
+  for (const pod of backends.pods) {
+    for (const { key, group, endpoint } of placesOf(backends, pod)) {
+      const found = groups.get(key) ?? { group, endpoints: [] };
       groups.set(key, found);
-      found.endpoints.push(endpointOf(service, pod, { address, node: nodeOf(pod.spec?.nodeName ?? '') }));
+      found.endpoints.push(endpoint);
     }
   }
   return [...groups.values()].map(({ group, endpoints }) => ({ ...group, endpoints }));
+}
+
+function placesOf({ service, nodeOf, made }: Backends, pod: Pod): MadeOfPod['places'] {
+  const node = nodeOf(pod.spec?.nodeName ?? '');
+  const zone = zoneOf(node);
+  const known = made?.get(pod);
+  if (known !== undefined && known.zone === zone) return known.places;
+  const ports = belongsInEndpoints(pod) ? portsOf(service, pod) : [];
+  const types = belongsInEndpoints(pod) ? addressTypesOf(service) : [];
+  const places = types.flatMap((addressType) => {
+    const address = addressOf(pod, addressType);
+    if (address === undefined) return [];
+    const endpoint = endpointOf(service, pod, { address, node });
+    return [{ key: JSON.stringify([addressType, ports]), group: { addressType, ports }, endpoint }];
+  });
+  made?.set(pod, { zone, places });
+  return places;
 }
 
 function endpointOf(

@@ -8,36 +8,50 @@ import { isNotFound } from '#client/api-error.ts';
 import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { computeEndpoints, managedByUs, planSlices, type Backends } from './plan.ts';
+import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
+import { computeEndpoints, managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
 import { hasSelector } from './slices.ts';
 import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
 
-const byNamespace = ({ metadata }: Service | Pod): readonly string[] => [metadata?.namespace ?? ''];
+/** Index of Services by a label that they select by. */
+const bySelector = (service: Service): readonly string[] =>
+  hasSelector(service)
+    ? [selectedIn(service.metadata?.namespace, labelSelectorFromMap(service.spec?.selector))]
+    : [];
 
-/** EndpointSlices of each Service with a selector, and the Endpoints object that old clients read. */
-export function runEndpoints(context: ControllerContext): Controller {
-  const { informers, clock, logger, client } = context;
-  const serviceInformer = informers.for(services, { indexes: { namespace: byNamespace } });
-  const podInformer = informers.for(pods, { indexes: { namespace: byNamespace } });
+/**
+ * EndpointSlices of each Service with a selector, and the Endpoints object that old clients read: that is another controller's in
+ * Kubernetes, and is written as it.
+ */
+export function runEndpoints(
+  context: ControllerContext,
+  { client }: Pick<ControllerContext, 'client'>,
+): Controller {
+  const { informers, clock, logger } = context;
+  const serviceInformer = informers.for(services, { indexes: { selector: bySelector } });
+  const podInformer = informers.for(pods, { indexes: { label: byLabel } });
   const nodeInformer = informers.for(nodes);
   const sliceInformer = informerOfSlices(informers);
   const endpointsInformer = informers.for(endpoints);
+  const madeFor = new WeakMap<Service, WeakMap<Pod, MadeOfPod>>();
 
   const reconcile = async (key: string): Promise<void> => {
     const service = serviceInformer.get(key);
     const slices = slicesOf(sliceInformer, { key, manager: managedByUs });
     if (service === undefined) {
       await writeSlices(context, sliceInformer, { create: [], update: [], delete: slices });
-      await removeEndpoints(context, key);
+      await removeEndpoints({ client, informers }, key);
       return;
     }
     if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
     if (service.metadata?.deletionTimestamp !== undefined) return;
     const matcher = labelSelectorFromMap(service.spec?.selector);
     const selected = podInformer
-      .byIndex('namespace', service.metadata?.namespace ?? '')
+      .byIndex('label', selectedIn(service.metadata?.namespace, matcher))
       .filter(({ metadata }) => matchesLabels(matcher, metadata?.labels));
-    const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name) };
+    const made = madeFor.get(service) ?? new WeakMap<Pod, MadeOfPod>();
+    madeFor.set(service, made);
+    const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name), made };
     await writeSlices(context, sliceInformer, planSlices(backends, slices));
     const existing = endpointsInformer.get(key);
     const wanted = computeEndpoints(backends, existing);
@@ -68,14 +82,13 @@ function servicesOfPod(
   { old, current }: Change<Pod>,
 ): readonly string[] {
   if (old !== undefined && current !== undefined && isSameEndpoint(old, current)) return [];
-  const namespace = (current ?? old)?.metadata?.namespace ?? '';
-  return serviceInformer
-    .byIndex('namespace', namespace)
-    .filter(({ spec }) => {
-      const selector = labelSelectorFromMap(spec?.selector);
-      return [old, current].some((pod) => pod !== undefined && matchesLabels(selector, pod.metadata?.labels));
-    })
-    .map(objectKey);
+  const known = [old, current].filter((pod) => pod !== undefined);
+  const selecting = known.flatMap((pod) =>
+    byLabel(pod)
+      .flatMap((label) => serviceInformer.byIndex('selector', label))
+      .filter(({ spec }) => matchesLabels(labelSelectorFromMap(spec?.selector), pod.metadata?.labels)),
+  );
+  return [...new Set(selecting.map(objectKey))];
 }
 
 /** Most changes of a pod do not matter to a Service. */
@@ -92,7 +105,10 @@ function isSameEndpoint(old: Pod, current: Pod): boolean {
   return equalJson(relevant(old), relevant(current));
 }
 
-async function removeEndpoints({ client, informers }: ControllerContext, key: string): Promise<void> {
+async function removeEndpoints(
+  { client, informers }: Pick<ControllerContext, 'client' | 'informers'>,
+  key: string,
+): Promise<void> {
   const existing = informers.for(endpoints).get(key);
   // Leader-election locks of old programs live in Endpoints objects: only those made here go.
   if (existing?.metadata?.labels?.['endpoints.kubernetes.io/managed-by'] !== 'endpoint-controller') return;

@@ -90,14 +90,26 @@ function endpointKey({ addresses, targetRef }: Endpoint): string {
 
 /** A server may leave empty lists and maps out. */
 export function isSameSlice(a: EndpointSlice, b: EndpointSlice): boolean {
-  const relevant = ({ metadata, endpoints = [], ports = [] }: EndpointSlice): unknown => [
+  const relevant = ({ metadata, ports = [] }: EndpointSlice): unknown => [
     metadata?.labels,
     metadata?.annotations ?? {},
     metadata?.ownerReferences,
-    endpoints,
     ports,
   ];
-  return equalJson(relevant(a), relevant(b));
+  const [before = [], after = []] = [a.endpoints, b.endpoints];
+  const isSame = (one: Endpoint, index: number): boolean => isSameEndpoint(one, after[index]);
+  return before.length === after.length && before.every(isSame) && equalJson(relevant(a), relevant(b));
+}
+
+/** What an endpoint was last found to be the same as: neither changes, and most are compared again and again. */
+const same = new WeakMap<Endpoint, Endpoint>();
+
+function isSameEndpoint(a: Endpoint, b: Endpoint | undefined): boolean {
+  if (b === undefined) return false;
+  if (same.get(b) === a) return true;
+  const isEqual = equalJson(a, b);
+  if (isEqual) same.set(b, a);
+  return isEqual;
 }
 
 /** The key of the Service that a slice says it is of. */

@@ -16,11 +16,23 @@ export interface Vertex {
 export interface ObjectGraph {
   /** Starts and stops informers so that there is one for each of the kinds. */
   setKinds(kinds: readonly DiscoveredKind[]): void;
+  /** Stops the informer of a custom kind whose definition, of this name, is gone. */
+  dropCustom(definition: string): void;
   get(id: string): Vertex | undefined;
   /** The owner that a reference of an object in the namespace names; undefined when the kind is unknown. */
   kindOf(reference: OwnerReference): DiscoveredKind | undefined;
   dependentsOf(uid: string): readonly Vertex[];
   readonly hasSynced: boolean;
+}
+
+/**
+ * What is kept of an object of which only the metadata is known: who it is, who owns it and what holds it. The rest of the metadata of
+ * hundreds of definitions is tens of megabytes. Whoever else watches metadata shares the informer, and keeps no more.
+ */
+export function identityOf<T extends KubeObject>(object: T): T {
+  const { metadata = {} } = object;
+  const { managedFields: _managedFields, annotations: _annotations, labels: _labels, ...identity } = metadata;
+  return { ...object, metadata: identity };
 }
 
 /** `apps/v1/deployments|default/web`: names an object across kinds. */
@@ -63,21 +75,26 @@ export function createObjectGraph(
   >();
   const start = (kind: DiscoveredKind): void => {
     const metadataOnly = !kept.has(`${kind.group}/${kind.resource}`);
-    const informer = informers.for(kind, metadataOnly ? { metadataOnly } : {});
+    const informer = informers.for(kind, metadataOnly ? { metadataOnly, transform: identityOf } : {});
     informer.ensureIndex('owner', ({ metadata }) => (metadata?.ownerReferences ?? []).map(({ uid }) => uid));
     const handler = informer.onChange((change) => onChange(kind, change));
     known.set(idOf(kind), { kind, informer, handler });
   };
+  const stop = (id: string): void => {
+    const found = known.get(id);
+    if (found === undefined || !known.delete(id)) return;
+    const { kind, handler } = found;
+    handler[Symbol.dispose]();
+    if (!kept.has(`${kind.group}/${kind.resource}`)) void informers.stop(kind, { metadataOnly: true });
+  };
   return {
     setKinds: (kinds) => {
       const wanted = new Map(kinds.filter(isCollectable).map((kind) => [idOf(kind), kind]));
-      for (const [id, { kind, handler }] of known) {
-        if (wanted.has(id)) continue;
-        known.delete(id);
-        handler[Symbol.dispose]();
-        if (!kept.has(`${kind.group}/${kind.resource}`)) void informers.stop(kind, { metadataOnly: true });
-      }
+      for (const id of known.keys()) if (!wanted.has(id)) stop(id);
       for (const [id, kind] of wanted) if (!known.has(id)) start(kind);
+    },
+    dropCustom: (definition) => {
+      for (const [id, { kind }] of known) if (`${kind.resource}.${kind.group}` === definition) stop(id);
     },
     get: (id) => {
       const bar = id.indexOf('|');

@@ -1,6 +1,7 @@
 import type { KeyOutcome } from '#base/keyed-queue.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { splitKey, type KubeObject } from '#api/meta/object.ts';
+import { customResourceDefinitions as definitions } from '#api/schema/kind-ref.ts';
 import type { OwnerReference } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, type Controller } from '#client/controller.ts';
@@ -28,6 +29,10 @@ interface Loop {
 export function runGarbageCollector(context: ControllerContext): Controller {
   const { clock, logger, client } = context;
   const graph = createObjectGraph(context.informers, (kind, change) => {
+    // Its watch has ended, and asking again would be in vain. Kinds that come, and those of other servers, are found by discovery.
+    if (kind.resource === definitions.resource && kind.group === definitions.group) {
+      if (change.current === undefined) graph.dropCustom(change.key);
+    }
     for (const id of idsToVisit(graph, kind, change)) controller.enqueue(id);
   });
   const loop: Loop = { context, graph, absent: new Set() };

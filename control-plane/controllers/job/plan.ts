@@ -123,6 +123,7 @@ function runningOf({ pods, deletedUids }: JobState): Running {
 function surplusOf({ job, pods, nowMs }: JobState, { active }: Running, counts: Tally): readonly Pod[] {
   if (job.spec?.suspend === true) return active;
   const excess = active.length - wantedActive(job, counts, active.length);
+  if (excess <= 0 && !isIndexed(job)) return [];
   const ranked = rankForDeletion(active, pods, nowMs);
   if (!isIndexed(job)) return ranked.slice(0, Math.max(0, excess));
   const keep = new Map(ranked.map((pod) => [indexOf(pod, job), pod])); // The last of an index is the best.

@@ -4,7 +4,6 @@ import { equalJson } from '#api/wire/json.ts';
 import { jobs, pods } from '#api/schema/kind-ref.ts';
 import type { Job, Pod } from '#api/generated/objects.ts';
 import { controllerRef } from '#api/meta/owner.ts';
-import { labelSelectorFromObject } from '#api/meta/selector.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
 import { source, type Controller, type Source } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
@@ -20,8 +19,8 @@ import { planJob, timeToLiveMs } from './plan.ts';
 /** Our own name in spec.managedBy; a Job of another name is left alone. */
 const ownManager = 'kubernetes.io/job-controller';
 
-/** Runs pods until as many as a Job wants have succeeded. */
-export function runJobs(context: ControllerContext): Controller {
+/** Runs pods until as many as a Job wants have succeeded. Jobs whose time to live is over are deleted as `ttl`, who may. */
+export function runJobs(context: ControllerContext, ttl: Pick<ControllerContext, 'client'>): Controller {
   const runs = new PodOwner(context, {
     kind: jobs,
     name: 'job-controller',
@@ -35,30 +34,38 @@ export function runJobs(context: ControllerContext): Controller {
     }
   };
   return runs.run(
-    (job, key) => reconcile({ context, runs }, job, key),
+    (job, key) => reconcile({ context, ttl, runs }, job, key),
     [trackedSource(runs.pods)],
     releaseStrays,
   );
 }
 
-async function reconcile(
-  { context, runs }: { readonly context: ControllerContext; readonly runs: PodOwner<Job> },
-  job: Job,
-  key: string,
-): Promise<KeyOutcome | void> {
+interface Loop {
+  readonly context: ControllerContext;
+  readonly ttl: Pick<ControllerContext, 'client'>;
+  readonly runs: PodOwner<Job>;
+}
+
+async function reconcile({ context, ttl, runs }: Loop, job: Job, key: string): Promise<KeyOutcome | void> {
   const nowMs = context.clock.now();
   const isDeleting = job.metadata?.deletionTimestamp !== undefined;
   const leftMs = timeToLiveMs(job, nowMs);
-  if (leftMs !== undefined && leftMs <= 0 && !isDeleting) return remove(context, job);
+  if (leftMs !== undefined && leftMs <= 0 && !isDeleting) return remove(ttl, job);
   if ((job.spec?.managedBy ?? ownManager) !== ownManager)
     return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
-  const owned = await runs.claim(job, labelSelectorFromObject(job.spec?.selector));
+  const pods = await runs.claim(job);
+  const owned = pods.list();
   if (isDeleting) {
     // Nobody counts any more: the pods must be able to go.
     for (const pod of owned) await release(context, pod);
     return;
   }
-  const plan = planJob({ job, pods: owned, deletedUids: runs.deletedAmong(key, owned), nowMs });
+  const plan = planJob({
+    job,
+    pods: owned,
+    deletedUids: new Set(runs.deletedAmong(key, pods).keys()),
+    nowMs,
+  });
   if (!equalJson(plan.status, job.status)) {
     const next = { ...job, status: plan.status };
     const written = await context.client.update(jobs, next, { subresource: 'status' });
@@ -122,7 +129,7 @@ async function release({ client, informers }: ControllerContext, pod: Pod): Prom
   }
 }
 
-async function remove({ client }: ControllerContext, { metadata }: Job): Promise<void> {
+async function remove({ client }: Pick<ControllerContext, 'client'>, { metadata }: Job): Promise<void> {
   const { namespace, name = '', uid } = metadata ?? {};
   const options = { preconditions: { uid }, propagationPolicy: 'Foreground' } as const;
   try {

@@ -18,6 +18,14 @@ export function isEmptied({ remaining, discoveryFailures, deletionFailures }: Na
   return remaining.size === 0 && discoveryFailures.length === 0 && deletionFailures.length === 0;
 }
 
+/** As client-go tells of group versions whose server does not answer (discovery.ErrGroupDiscoveryFailed, StaleGroupVersionError). */
+function discoveryMessage(failed: readonly string[]): string {
+  const each = failed
+    .toSorted()
+    .map((groupVersion) => `${groupVersion}: stale GroupVersion discovery: ${groupVersion}`);
+  return `Discovery failed for some groups, ${failed.length} failing: unable to retrieve the complete list of server APIs: ${each.join(', ')}`;
+}
+
 /** The conditions that say how far the deletion is; the same list when nothing is new. */
 export function namespaceConditions(
   namespace: Namespace,
@@ -27,7 +35,7 @@ export function namespaceConditions(
   const before = namespace.status?.conditions ?? [];
   const claims: readonly (NamespaceCondition & { readonly message: string })[] = [
     claim('NamespaceDeletionDiscoveryFailure', contents.discoveryFailures.length > 0, {
-      bad: ['DiscoveryFailed', `Discovery failed for some groups: ${contents.discoveryFailures.join(', ')}`],
+      bad: ['DiscoveryFailed', discoveryMessage(contents.discoveryFailures)],
       good: ['ResourcesDiscovered', 'All resources successfully discovered'],
     }),
     claim('NamespaceDeletionGroupVersionParsingFailure', false, {

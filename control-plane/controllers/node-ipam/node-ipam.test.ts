@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import { nextTurn } from '#base/time-slice.ts';
+import { untilTurnsEnd } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import { watchPresence } from '#base/presence.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
@@ -8,7 +8,7 @@ import { createFakeApiClient } from '#client/client.fake.ts';
 import { createInformers } from '#client/informers.ts';
 import { runNodeIpam } from './reconcile.ts';
 
-function setUp(nodeCount: number, clusterCidr: string) {
+function setUp(nodeCount: number, ...clusterCidrs: readonly string[]) {
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
   for (let index = 0; index < nodeCount; index++)
@@ -25,11 +25,11 @@ function setUp(nodeCount: number, clusterCidr: string) {
   });
   const presence = watchPresence(clock);
   const context = { client, informers, clock, logger: silentLogger, presence, recorder };
-  const controller = runNodeIpam(context, { clusterCidr });
+  const controller = runNodeIpam(context, { clusterCidrs });
   const patches = () => client.writes.filter((write) => write.startsWith('patch nodes')).length;
   const settle = async (): Promise<void> => {
     await controller.idle();
-    for (let turn = 0; turn < 10; turn++) await nextTurn();
+    await untilTurnsEnd();
     await controller.idle();
   };
   const rangeOf = (name: string) =>
@@ -61,5 +61,17 @@ it('runNodeIpam() tells a node once that no range is left, and gives it the firs
   await client.delete(nodes, { name: 'n-13' });
   await settle();
   expect([patches(), events.length, rangeOf('n-26')]).toEqual([17, 4, '10.244.3.0/24']);
+  await controller[Symbol.asyncDispose]();
+});
+
+it('runNodeIpam() gives a node of a cluster of both families a range of each, or none', async () => {
+  const { client, controller, events, settle } = setUp(3, 'fd00:10:244::/56', '10.244.0.0/23');
+  await settle();
+  expect(client.all(nodes).map(({ spec }) => [spec?.podCIDR, spec?.podCIDRs])).toEqual([
+    ['fd00:10:244::/64', ['fd00:10:244::/64', '10.244.0.0/24']],
+    ['fd00:10:244:1::/64', ['fd00:10:244:1::/64', '10.244.1.0/24']],
+    [undefined, undefined],
+  ]);
+  expect(events).toEqual([expect.stringContaining('all 2 ranges /24 of 10.244.0.0/23 are taken')]);
   await controller[Symbol.asyncDispose]();
 });

@@ -29,14 +29,27 @@ it('NodeRanges keeps a range that two claim until both let it go', () => {
   expect(ranges.firstFree()).toBe('10.244.1.0/24');
 });
 
-it.each(['10.0.0.0', '10.0.0.0/33', '10.0.0.256/8', 'fd00::/8', ''])('NodeRanges refuses %s', (range) => {
-  expect(() => new NodeRanges(range, 24)).toThrow('not an IPv4 CIDR');
+it.each(['10.0.0.0', '10.0.0.0/33', '10.0.0.256/8', ''])('NodeRanges refuses %s', (range) => {
+  expect(() => new NodeRanges(range, 24)).toThrow('not a CIDR');
 });
 
 it.each([
   ['10.0.0.0/8', 25],
   ['10.0.0.0/25', 24],
   ['10.0.0.0/16', 31],
+  ['fd00::/40', 64],
+  ['fd00::/120', 127],
 ])('NodeRanges does not divide %s into /%d', (range, prefix) => {
   expect(() => new NodeRanges(range, prefix)).toThrow('does not fit');
+});
+
+it.each([
+  { name: 'the first', used: [], want: 'fd00:10:244::/64' },
+  { name: 'the first that is free', used: ['fd00:10:244::/64', '10.244.0.0/24'], want: 'fd00:10:244:1::/64' },
+  { name: 'none that one of another size overlaps', used: ['fd00:10:244::/62'], want: 'fd00:10:244:4::/64' },
+  { name: 'the last', used: ['fd00:10:244::/57', 'fd00:10:244:80::/57'], want: undefined },
+])('NodeRanges of IPv6 gives $name', ({ used, want }) => {
+  const ranges = new NodeRanges('fd00:10:244::/56', 64);
+  ranges.claim(used);
+  expect(ranges.firstFree()).toBe(want);
 });

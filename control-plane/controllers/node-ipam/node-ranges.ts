@@ -1,8 +1,26 @@
 import { PodwrightError } from '#base/errors.ts';
-import { formatCidr, indexOfIp, lastOf, firstOf, nthSubnet, parseCidr, type Cidr } from '#base/ip.ts';
+import {
+  bitsOf,
+  firstOf,
+  formatCidr,
+  indexOfIp,
+  lastOf,
+  nthSubnet,
+  parseCidr,
+  type Cidr,
+  type IpFamily,
+} from '#base/ip.ts';
+
+export type NodePrefixLengths = Readonly<Record<IpFamily, number>>;
+
+/** As kube-controller-manager's --node-cidr-mask-size-ipv4 and -ipv6: 254 pods; as many as a host has addresses. */
+export const nodePrefixDefaults: NodePrefixLengths = { 4: 24, 6: 64 };
 
 /** Bits by which a node's prefix may be longer than the cluster's: 65,536 ranges. As kube-controller-manager's clusterSubnetMaxDiff. */
 export const nodePrefixBitsMax = 16;
+
+/** The longest prefix of a node's part: with a gateway and a pod. */
+const nodePrefixMax: Readonly<Record<IpFamily, number>> = { 4: 30, 6: 126 };
 
 /**
  * The ranges that a cluster's pod addresses are divided into, and how many nodes claim each. A node that brings its own range
@@ -16,13 +34,13 @@ export class NodeRanges {
   /** No range before it is free. */
   #firstFree = 0;
 
-  /** @throws {E_INVALID} when the cluster's is no IPv4 range, or cannot be divided so. */
+  /** @throws {E_INVALID} when the cluster's is no range, or cannot be divided so. */
   constructor(clusterCidr: string, nodePrefixLength: number) {
     const cluster = parseCidr(clusterCidr);
-    if (cluster?.ip.family !== 4)
-      throw new PodwrightError('E_INVALID', `read address range ${clusterCidr}: not an IPv4 CIDR`);
+    if (cluster === undefined)
+      throw new PodwrightError('E_INVALID', `read address range ${clusterCidr}: not a CIDR`);
     const bits = nodePrefixLength - cluster.prefix;
-    if (bits < 0 || bits > nodePrefixBitsMax || nodePrefixLength > 30)
+    if (bits < 0 || bits > nodePrefixBitsMax || nodePrefixLength > nodePrefixMax[cluster.ip.family])
       throw new PodwrightError('E_INVALID', `divide ${clusterCidr} into /${nodePrefixLength}: does not fit`);
     this.#cluster = cluster;
     this.#prefix = nodePrefixLength;
@@ -61,12 +79,16 @@ export class NodeRanges {
 
   #indexesOf(text: string): { readonly first: number; readonly last: number } | [] {
     const cidr = parseCidr(text);
-    if (cidr?.ip.family !== 4) return [];
+    if (cidr?.ip.family !== this.#cluster.ip.family) return [];
     // One of two networks that overlap contains the other.
-    const from = indexOfIp(this.#cluster, firstOf(cidr));
-    const to = indexOfIp(this.#cluster, lastOf(cidr));
+    const [from, to] = [firstOf(cidr), lastOf(cidr)].map((ip) =>
+      // By the first address of its part, whose number is exact, however large the family.
+      indexOfIp(this.#cluster, ip) === undefined
+        ? undefined
+        : indexOfIp(this.#cluster, firstOf({ ip, prefix: this.#prefix })),
+    );
     const isAround = indexOfIp(cidr, firstOf(this.#cluster)) !== undefined;
-    const size = 2 ** (32 - this.#prefix);
+    const size = 2 ** (bitsOf(this.#cluster.ip.family) - this.#prefix);
     if (from !== undefined && to !== undefined)
       return { first: Math.floor(from / size), last: Math.floor(to / size) };
     return isAround ? { first: 0, last: this.count - 1 } : [];

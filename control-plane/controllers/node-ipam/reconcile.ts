@@ -3,17 +3,15 @@ import type { Node } from '#api/generated/objects.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
-import { NodeRanges } from './node-ranges.ts';
+import { familyOfNetwork } from '#base/ip.ts';
+import { nodePrefixDefaults, NodeRanges, type NodePrefixLengths } from './node-ranges.ts';
 
 export interface NodeIpamOptions {
-  /** `10.244.0.0/16` */
-  readonly clusterCidr: string;
+  /** `10.244.0.0/16`; one of each family at most, the first being that of status.podIP. */
+  readonly clusterCidrs: readonly string[];
   /** Of each node's part. */
-  readonly nodePrefixLength?: number | undefined;
+  readonly nodePrefixLengths?: NodePrefixLengths | undefined;
 }
-
-/** As kube-controller-manager's --node-cidr-mask-size: 254 pods. */
-export const nodePrefixDefault = 24;
 
 /**
  * Gives each node its part of the cluster's pod addresses. What is taken is counted off the nodes of the cache. Nodes for which none is
@@ -21,13 +19,15 @@ export const nodePrefixDefault = 24;
  */
 export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions): Controller {
   const { informers, client, clock, logger } = context;
-  const { clusterCidr, nodePrefixLength = nodePrefixDefault } = options;
+  const { clusterCidrs, nodePrefixLengths = nodePrefixDefaults } = options;
   const informer = informers.for(nodes);
   const recorder = context.recorder('node-ipam-controller');
-  const ranges = new NodeRanges(clusterCidr, nodePrefixLength);
+  const all = clusterCidrs.map((cidr) => ({ cidr, prefix: nodePrefixLengths[familyOfNetwork(cidr) ?? 4] }));
+  const ranges = all.map(({ cidr, prefix }) => new NodeRanges(cidr, prefix));
+  const full = (): number => ranges.findIndex((each) => each.firstFree() === undefined);
   const waiting = new Set<string>();
   const nextWaiting = (): readonly string[] => {
-    const [next] = ranges.firstFree() === undefined ? [] : waiting;
+    const [next] = full() === -1 ? waiting : [];
     return next === undefined ? [] : [next];
   };
   return runController({
@@ -37,8 +37,10 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
     concurrencyMax: 1, // Two at once would give the same range twice.
     sources: [
       source(informer, ({ key, old, current }) => {
-        ranges.claim(claimsOf(current));
-        ranges.release(claimsOf(old));
+        for (const each of ranges) {
+          each.claim(claimsOf(current));
+          each.release(claimsOf(old));
+        }
         if (!isWanting(current)) waiting.delete(key);
         return [...(isWanting(current) && !waiting.has(key) ? [key] : []), ...nextWaiting()];
       }),
@@ -46,20 +48,21 @@ export function runNodeIpam(context: ControllerContext, options: NodeIpamOptions
     reconcile: async (name) => {
       const node = informer.get(name);
       if (!isWanting(node)) return;
-      const cidr = ranges.firstFree();
-      if (cidr === undefined) {
+      const podCIDRs = ranges.flatMap((each) => each.firstFree() ?? []);
+      if (podCIDRs.length < ranges.length) {
         if (waiting.has(name)) return;
         waiting.add(name);
+        const { cidr, prefix } = all[full()] ?? {};
         const message =
-          `Node ${name} status is now: CIDRNotAvailable: all ${ranges.count} ranges /${nodePrefixLength} of ` +
-          `${clusterCidr} are taken (--cluster-cidr, --node-cidr-mask-size)`;
+          `Node ${name} status is now: CIDRNotAvailable: all ${ranges[full()]?.count} ranges /${prefix} of ` +
+          `${cidr} are taken (--cluster-cidr, --node-cidr-mask-size)`;
         recorder.record({ kind: nodes, object: node }, 'Normal', 'CIDRNotAvailable', message);
         return;
       }
       waiting.delete(name);
       // The version guards against a range given meanwhile: it can be set but once.
       const { uid, resourceVersion } = node.metadata ?? {};
-      const body = { metadata: { uid, resourceVersion }, spec: { podCIDR: cidr, podCIDRs: [cidr] } };
+      const body = { metadata: { uid, resourceVersion }, spec: { podCIDR: podCIDRs[0], podCIDRs } };
       try {
         informer.observe(await client.patch(nodes, { name }, { kind: 'merge', body }));
       } catch (error) {

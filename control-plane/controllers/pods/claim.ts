@@ -4,7 +4,7 @@ import type { KubeObject } from '#api/meta/object.ts';
 import { isConflict, isInvalid, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import { orphansOf } from './by-controller.ts';
+import { orphansFor } from './by-controller.ts';
 import { controllerRef, ownerReference } from '#api/meta/owner.ts';
 
 export interface ClaimPlan<T> {
@@ -57,24 +57,43 @@ export async function claim<O extends KubeObject, T extends KubeObject>(
   owner: O,
   selector: LabelMatcher,
 ): Promise<readonly T[]> {
-  const { client, ownerKind, informer } = claimer;
-  const { namespace, name = '', uid = '' } = owner.metadata ?? {};
+  const { informer } = claimer;
   const candidates = [
-    ...informer.byIndex('controller', uid),
-    ...informer.byIndex('controller', orphansOf(namespace)),
+    ...informer.byIndex('controller', owner.metadata?.uid ?? ''),
+    ...orphansOf(informer, owner, selector),
   ];
   const plan = planClaim(owner, selector, candidates, claimer.isMember);
+  return [...plan.owned, ...(await settleClaims(claimer, owner, plan))];
+}
+
+/** Objects that nobody controls and that the owner may select. */
+export function orphansOf<T extends KubeObject>(
+  informer: WritableInformer<T>,
+  { metadata }: KubeObject,
+  selector: LabelMatcher,
+): readonly T[] {
+  return informer.byIndex('controller', orphansFor(metadata?.namespace, selector));
+}
+
+/** Lets go and adopts. @returns what was adopted */
+export async function settleClaims<O extends KubeObject, T extends KubeObject>(
+  claimer: Claimer<O, T>,
+  owner: O,
+  plan: Pick<ClaimPlan<T>, 'adopt' | 'release'>,
+): Promise<readonly T[]> {
+  const { client, ownerKind } = claimer;
+  const { namespace, name = '', uid = '' } = owner.metadata ?? {};
   for (const object of plan.release) await patchOwners(claimer, object, releaseBody(claimer, object, uid));
-  if (plan.adopt.length === 0) return plan.owned;
+  if (plan.adopt.length === 0) return [];
   // The cache may not know yet that the owner is going: adopting for it would have the objects deleted.
   const fresh = await client.get(ownerKind, { namespace, name });
-  if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp !== undefined) return plan.owned;
+  if (fresh.metadata?.uid !== uid || fresh.metadata.deletionTimestamp !== undefined) return [];
   const adopted: T[] = [];
   for (const object of plan.adopt) {
     const done = await patchOwners(claimer, object, adoptBody(claimer, object, owner));
     if (done !== undefined) adopted.push(done);
   }
-  return [...plan.owned, ...adopted];
+  return adopted;
 }
 
 type Membership = Pick<NonNullable<KubeObject['metadata']>, 'ownerReferences' | 'finalizers'>;

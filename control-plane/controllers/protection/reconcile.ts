@@ -81,8 +81,8 @@ export function runVolumeProtection(context: ControllerContext): Controller {
 }
 
 /**
- * Lets ServiceCIDRs go that no address is of, and says of the others why they stay. The server protects the one that it gives addresses of;
- * others are not acted on, so they are not protected either.
+ * Keeps ServiceCIDRs while addresses are of them, and says of each whether Services get addresses of it: of new ones yes, of those that
+ * are to go and cannot why they stay.
  */
 export function runServiceCidrProtection(context: ControllerContext): Controller {
   const { informers, clock, logger } = context;
@@ -104,31 +104,43 @@ export function runServiceCidrProtection(context: ControllerContext): Controller
     ],
     reconcile: async (key) => {
       const cidr = cidrInformer.get(key);
-      if (cidr?.metadata?.deletionTimestamp === undefined) return;
+      if (cidr === undefined) return;
+      if (cidr.metadata?.deletionTimestamp === undefined) {
+        if (planProtection(cidr, cidrFinalizer, () => true) === 'add')
+          await write(context, { kind: serviceCidrs, object: cidr, finalizer: cidrFinalizer, step: 'add' });
+        else if (findCondition(cidr.status?.conditions, 'Ready') === undefined)
+          await tellReady(context, cidr, readiness.ready);
+        return;
+      }
       const [addresses, cidrs] = [addressInformer.list(), cidrInformer.list()];
       const isUsed = holdsAddresses(cidr, { addresses, cidrs });
       const step = planProtection(cidr, cidrFinalizer, () => isUsed);
       if (step === 'remove') {
         await write(context, { kind: serviceCidrs, object: cidr, finalizer: cidrFinalizer, step });
-      } else if (isUsed) await tellTerminating(context, cidr);
+      } else if (isUsed && findCondition(cidr.status?.conditions, 'Ready')?.status !== 'False') {
+        await tellReady(context, cidr, readiness.terminating);
+      }
     },
   });
 }
 
 /** As kube-controller-manager says it. */
-async function tellTerminating(
-  { client, informers, clock }: ControllerContext,
-  cidr: ServiceCIDR,
-): Promise<void> {
-  if (findCondition(cidr.status?.conditions, 'Ready')?.status === 'False') return;
-  const ready = {
-    type: 'Ready',
+const readiness = {
+  ready: { status: 'True', reason: '', message: 'Kubernetes Service CIDR is ready' },
+  terminating: {
     status: 'False',
-    lastTransitionTime: formatTime(clock.now()),
     reason: 'Terminating',
     message:
       'There are still IPAddresses referencing the ServiceCIDR, please remove them or create a new ServiceCIDR',
-  };
+  },
+} as const;
+
+async function tellReady(
+  { client, informers, clock }: ControllerContext,
+  cidr: ServiceCIDR,
+  told: (typeof readiness)['ready' | 'terminating'],
+): Promise<void> {
+  const ready = { type: 'Ready', lastTransitionTime: formatTime(clock.now()), ...told };
   const next = { ...cidr, status: { conditions: [ready] } };
   informers.for(serviceCidrs).observe(await client.update(serviceCidrs, next, { subresource: 'status' }));
 }
@@ -145,12 +157,11 @@ async function write<T extends KubeObject>(
   { client, informers }: ControllerContext,
   { kind, object, finalizer, step }: Write<T>,
 ): Promise<void> {
-  const { namespace, name = '', uid, resourceVersion, finalizers = [] } = object.metadata ?? {};
-  const kept = finalizers.filter((one) => one !== finalizer);
-  const next = step === 'add' ? [...kept, finalizer] : kept;
-  const body = { metadata: { uid, resourceVersion, finalizers: next.length === 0 ? null : next } };
+  const kept = (object.metadata?.finalizers ?? []).filter((one) => one !== finalizer);
+  const finalizers = step === 'add' ? [...kept, finalizer] : kept;
+  const next = { ...object, metadata: { ...object.metadata, finalizers } };
   try {
-    informers.for(kind).observe(await client.patch(kind, { namespace, name }, { kind: 'merge', body }));
+    informers.for(kind).observe(await client.update(kind, next));
   } catch (error) {
     if (!isNotFound(error)) throw error;
   }

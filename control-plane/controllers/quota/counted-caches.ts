@@ -1,11 +1,11 @@
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import type { JsonObject, KubeObject } from '#api/meta/object.ts';
-import type { KindName } from '#api/quota/usage.ts';
+import { isCountedOnly, type KindName } from '#api/quota/usage.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
+import { identityOf } from '#control-plane/controllers/garbage/object-graph.ts';
 import { byNamespace } from '#control-plane/controllers/pods/owner-keys.ts';
 import { isBuiltIn, type CountedKind } from './kind-finder.ts';
-import { isCountedOnly } from './plan.ts';
 
 /** An object that quotas count. */
 export type Counted = KubeObject & JsonObject;
@@ -43,7 +43,7 @@ export function createCountedCaches(
       // Whole objects of kinds that may go away, although they are but counted: a cache of metadata is the garbage collector's to end.
       const informer = informers.for(
         ref,
-        isBuiltIn(kind) && isCountedOnly(kind) ? { metadataOnly: true } : {},
+        isBuiltIn(kind) && isCountedOnly(kind) ? { metadataOnly: true, transform: identityOf } : {},
       );
       informer.ensureIndex('namespace', byNamespace);
       caches.set(idOf(kind), { kind, informer, handler: informer.onChange(onChange) });

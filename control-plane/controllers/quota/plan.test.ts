@@ -27,6 +27,13 @@ const objects: Readonly<Record<string, readonly JsonObject[]>> = {
   persistentvolumeclaims: [
     { spec: { storageClassName: 'gold', resources: { requests: { storage: '1Gi' } } } },
     { spec: { resources: { requests: { storage: '2Gi' } } } },
+    {
+      spec: { resources: { requests: { storage: '4Gi' } } },
+      status: { currentVolumeAttributesClassName: 'fast' },
+    },
+  ],
+  resourceclaims: [
+    { spec: { devices: { requests: [{ name: 'r', exactly: { deviceClassName: 'gpu', count: 2 } }] } } },
   ],
   configmaps: [{}, {}],
   replicasets: [{}],
@@ -57,11 +64,24 @@ it.each<{ name: string; hard: Record<string, string>; more?: JsonObject; used: R
       'gold.storageclass.storage.k8s.io/persistentvolumeclaims': '9',
     },
     used: {
-      persistentvolumeclaims: '2',
-      'requests.storage': '3Gi',
+      persistentvolumeclaims: '3',
+      'requests.storage': '7Gi',
       'gold.storageclass.storage.k8s.io/requests.storage': '1Gi',
       'gold.storageclass.storage.k8s.io/persistentvolumeclaims': '1',
     },
+  },
+  {
+    name: 'devices of a class',
+    hard: { 'gpu.deviceclass.resource.k8s.io/devices': '9', 'count/resourceclaims.resource.k8s.io': '9' },
+    used: { 'gpu.deviceclass.resource.k8s.io/devices': '2', 'count/resourceclaims.resource.k8s.io': '1' },
+  },
+  {
+    name: 'claims of attributes',
+    hard: { persistentvolumeclaims: '9', 'requests.storage': '9Gi' },
+    more: {
+      scopeSelector: { matchExpressions: [{ scopeName: 'VolumeAttributesClass', operator: 'Exists' }] },
+    },
+    used: { persistentvolumeclaims: '1', 'requests.storage': '4Gi' },
   },
   {
     name: 'objects of any kind',

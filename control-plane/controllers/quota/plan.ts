@@ -2,7 +2,7 @@ import type { JsonObject } from '#api/meta/object.ts';
 import type { ResourceQuota, ResourceQuotaStatus } from '#api/generated/objects.ts';
 import { addQuantity, formatQuantity, zeroQuantity } from '#api/meta/quantity.ts';
 import { isInScope } from '#api/quota/scope.ts';
-import { kindOfQuotaResource, usageReader, type KindName } from '#api/quota/usage.ts';
+import { isCountedBy, kindOfQuotaResource, usageIn, usageOf, type KindName } from '#api/quota/usage.ts';
 
 /** The names of the kinds whose objects a quota counts, each once. The server may not have them. */
 export function countedNames(quota: ResourceQuota): readonly KindName[] {
@@ -10,11 +10,6 @@ export function countedNames(quota: ResourceQuota): readonly KindName[] {
     .map(kindOfQuotaResource)
     .filter((name) => name !== undefined);
   return [...new Map(names.map((name) => [`${name.group}/${name.resource}`, name])).values()];
-}
-
-/** Whether no more than the metadata of the kind's objects is needed to count them. */
-export function isCountedOnly({ group, resource }: KindName): boolean {
-  return group !== '' || !['pods', 'services', 'persistentvolumeclaims'].includes(resource);
 }
 
 /** The limits as they are, and how much of each is used. `objectsOf` gives a kind's objects in the quota's namespace. */
@@ -30,9 +25,10 @@ export function planQuotaStatus<K extends KindName>(
   }));
   const used = Object.keys(hard).flatMap((name) =>
     objects.flatMap(({ kind, own }) => {
-      const read = usageReader(kind, name);
-      if (read === undefined) return [];
-      const total = own.map((object) => read(object).total).reduce(addQuantity, zeroQuantity);
+      if (!isCountedBy(kind, name)) return [];
+      const total = own
+        .map((object) => usageIn(usageOf(kind, object), name))
+        .reduce(addQuantity, zeroQuantity);
       return [[name, formatQuantity(total)] as const];
     }),
   );
@@ -46,7 +42,7 @@ export function asToldOf(
   told: ResourceQuotaStatus | undefined,
 ): ResourceQuotaStatus {
   const used = Object.entries(status.used ?? {}).map(([name, quantity]) => {
-    const isTold = kinds.some((kind) => usageReader(kind, name) !== undefined);
+    const isTold = kinds.some((kind) => isCountedBy(kind, name));
     return [name, isTold ? (told?.used?.[name] ?? quantity) : quantity] as const;
   });
   return { ...status, used: Object.fromEntries(used) };

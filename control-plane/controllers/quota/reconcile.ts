@@ -1,5 +1,5 @@
 import { done, type KeyOutcome } from '#base/keyed-queue.ts';
-import { equalJson } from '#api/wire/json.ts';
+import { at, equalJson, objectOf, objectsOf } from '#api/wire/json.ts';
 import { resourceQuotas } from '#api/schema/kind-ref.ts';
 import { isRunningOrWill } from '#api/quota/pod-usage.ts';
 import type { KindName } from '#api/quota/usage.ts';
@@ -99,10 +99,23 @@ async function tell({ informers, client }: ControllerContext, quota: ResourceQuo
   }
 }
 
-/** Pods report all the time what costs nothing: only another spec and an end matter. */
+/** Pods report all the time what costs nothing: only another spec, an end, and what a resize comes to matter. */
 function mayChangeUsage({ old, current }: Change<Counted>): boolean {
   if (old === undefined || current === undefined) return true;
   const { generation } = current.metadata ?? {};
   const isSame = generation !== undefined && old.metadata?.generation === generation;
-  return !isSame || isRunningOrWill(old) !== isRunningOrWill(current);
+  return (
+    !isSame ||
+    isRunningOrWill(old) !== isRunningOrWill(current) ||
+    !equalJson(resourcesOf(old), resourcesOf(current))
+  );
+}
+
+/** What a pod's status says of resources. */
+function resourcesOf({ status }: Counted): unknown {
+  const lists = ['containerStatuses', 'initContainerStatuses'].map((list) => objectsOf(at(status, list)));
+  return [objectOf(status), ...lists.flat()].map(({ allocatedResources, resources }) => [
+    allocatedResources,
+    resources,
+  ]);
 }

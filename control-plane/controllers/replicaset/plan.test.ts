@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Pod } from '#api/generated/objects.ts';
+import { labelSelectorFromMap } from '#api/meta/selector.ts';
+import { OwnedPods } from '#control-plane/controllers/pods/owned-pods.ts';
 import { computeReplicaStatus, planReplicas } from './plan.ts';
 
 const nowMs = Date.UTC(2026, 0, 2);
@@ -17,6 +19,16 @@ function pod(name: string, change: Pod = {}): Pod {
     spec: { containers: [], nodeName: 'n1', ...change.spec },
     status: { phase: 'Running', conditions: [ready], ...change.status },
   };
+}
+
+function ownedOf(pods: readonly Pod[]): OwnedPods {
+  const owned = new OwnedPods({
+    isSelected: () => true,
+    templateLabels: labelSelectorFromMap({ app: 'a', v: '1' }),
+    minReadySeconds: 0,
+  });
+  for (const one of pods) owned.put(one.metadata?.name ?? '', one);
+  return owned;
 }
 
 const notReady = { phase: 'Running' as const, conditions: [] };
@@ -88,15 +100,16 @@ const rows: readonly {
 ];
 
 it.each(rows)('planReplicas() $name', ({ pods, replicas, deleted = [], want }) => {
-  const options = { deletedUids: new Set(deleted), relatedPods: pods, nowMs };
-  const plan = planReplicas({ replicas, isDeleting: false }, pods, options);
+  const going = pods.filter(({ metadata }) => deleted.includes(metadata?.uid ?? ''));
+  const options = { deleted: new Map(going.map((one) => [one.metadata?.uid ?? '', one])), nowMs };
+  const plan = planReplicas({ replicas, isDeleting: false }, ownedOf(pods), options);
   expect(plan.createCount).toBe(want.create ?? 0);
   expect(plan.deletePods.map(({ metadata }) => metadata?.name)).toEqual(want.delete ?? []);
 });
 
 it('planReplicas() does nothing for an owner that is going', () => {
-  const options = { deletedUids: new Set<string>(), relatedPods: [], nowMs };
-  expect(planReplicas({ replicas: 3, isDeleting: true }, [], options)).toEqual({
+  const options = { deleted: new Map<string, Pod>(), nowMs };
+  expect(planReplicas({ replicas: 3, isDeleting: true }, ownedOf([]), options)).toEqual({
     createCount: 0,
     deletePods: [],
   });
@@ -105,13 +118,11 @@ it('planReplicas() does nothing for an owner that is going', () => {
 it('computeReplicaStatus() counts ready, available and fully labelled pods, and says why it failed', () => {
   const owner = {
     generation: 3,
-    minReadySeconds: 0,
-    templateLabels: { app: 'a', v: '1' },
     status: undefined,
   };
   const pods = [pod('a', { metadata: { labels: { app: 'a', v: '1' } } }), pod('b', { status: notReady })];
   const failure = { reason: 'FailedCreate', message: 'quota' };
-  expect(computeReplicaStatus(owner, pods, { failure, nowMs })).toEqual({
+  expect(computeReplicaStatus(owner, ownedOf(pods).counts(nowMs), { failure, nowMs })).toEqual({
     replicas: 2,
     fullyLabeledReplicas: 1,
     readyReplicas: 1,
@@ -121,4 +132,17 @@ it('computeReplicaStatus() counts ready, available and fully labelled pods, and 
       { type: 'ReplicaFailure', status: 'True', ...failure, lastTransitionTime: '2026-01-02T00:00:00Z' },
     ],
   });
+});
+
+it('computeReplicaStatus() says why it failed once, whatever pod it was, until it works again', () => {
+  const about = { generation: 1 };
+  const none = ownedOf([]).counts(nowMs);
+  const first = { reason: 'FailedCreate', message: 'pods "a-1" is forbidden' };
+  const said = computeReplicaStatus({ ...about, status: undefined }, none, { failure: first, nowMs });
+  const again = { reason: 'FailedCreate', message: 'pods "a-2" is forbidden' };
+  expect(
+    computeReplicaStatus({ ...about, status: said }, none, { failure: again, nowMs: nowMs + 1000 }),
+  ).toEqual(said);
+  const well = computeReplicaStatus({ ...about, status: said }, none, { failure: undefined, nowMs });
+  expect(well.conditions).toBeUndefined();
 });

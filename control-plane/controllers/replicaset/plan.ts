@@ -1,7 +1,7 @@
 import type { Pod, ReplicaSetCondition, ReplicaSetStatus } from '#api/generated/objects.ts';
-import { matchesLabels, labelSelectorFromMap } from '#api/meta/selector.ts';
-import { withCondition, withoutCondition } from '#api/meta/condition.ts';
-import { isActive, isPodAvailable, isPodReady } from '#api/pod/state.ts';
+import { findCondition, withCondition, withoutCondition } from '#api/meta/condition.ts';
+import { isActive } from '#api/pod/state.ts';
+import type { OwnedPods, PodCounts } from '#control-plane/controllers/pods/owned-pods.ts';
 import { rankForDeletion } from '#control-plane/controllers/pods/rank-for-deletion.ts';
 
 /** At most so many pods are created or deleted in one pass: the rest follows in the next. */
@@ -15,45 +15,42 @@ export interface ReplicaPlan {
 /** How many pods to create, or which to delete, so that `replicas` are active. */
 export function planReplicas(
   wanted: { readonly replicas: number; readonly isDeleting: boolean },
-  pods: readonly Pod[],
+  owned: OwnedPods,
   options: {
-    /** Uids of pods whose deletion was asked for: they count no more, whatever the cache says. */
-    readonly deletedUids: ReadonlySet<string>;
-    readonly relatedPods: readonly Pod[];
+    /** Pods whose deletion was asked for, by uid: they count no more, whatever the cache says. */
+    readonly deleted: ReadonlyMap<string, Pod>;
     readonly nowMs: number;
   },
 ): ReplicaPlan {
   if (wanted.isDeleting) return { createCount: 0, deletePods: [] };
-  const active = pods.filter((pod) => isActive(pod) && !options.deletedUids.has(pod.metadata?.uid ?? ''));
-  const missing = wanted.replicas - active.length;
+  const { deleted, nowMs } = options;
+  const active = owned.counts(nowMs).active - [...deleted.values()].filter(isActive).length;
+  const missing = wanted.replicas - active;
   if (missing >= 0) return { createCount: Math.min(missing, burstMax), deletePods: [] };
-  const ranked = rankForDeletion(active, options.relatedPods, options.nowMs);
+  const pods = owned.list();
+  const left = pods.filter((pod) => isActive(pod) && !deleted.has(pod.metadata?.uid ?? ''));
+  const ranked = rankForDeletion(left, pods, nowMs);
   return { createCount: 0, deletePods: ranked.slice(0, Math.min(-missing, burstMax)) };
 }
 
-/** The status that these pods amount to. `failure`: why the last pass could not create or delete. */
+/** The status that so many pods amount to. `failure`: why the last pass could not create or delete. */
 export function computeReplicaStatus(
   owner: {
     readonly generation: number | undefined;
-    readonly minReadySeconds: number;
-    readonly templateLabels: Readonly<Record<string, string>>;
     readonly status: ReplicaSetStatus | undefined;
   },
-  pods: readonly Pod[],
+  { active, labelled, ready, available }: PodCounts,
   options: {
     readonly failure: { readonly reason: string; readonly message: string } | undefined;
     readonly nowMs: number;
   },
 ): ReplicaSetStatus {
-  const active = pods.filter(isActive);
-  const template = labelSelectorFromMap(owner.templateLabels);
   const { conditions, ...before } = owner.status ?? { replicas: 0 };
   const counts = {
-    replicas: active.length,
-    fullyLabeledReplicas: active.filter((pod) => matchesLabels(template, pod.metadata?.labels)).length,
-    readyReplicas: active.filter(isPodReady).length,
-    availableReplicas: active.filter((pod) => isPodAvailable(pod, owner.minReadySeconds, options.nowMs))
-      .length,
+    replicas: active,
+    fullyLabeledReplicas: labelled,
+    readyReplicas: ready,
+    availableReplicas: available,
   };
   const next = failureConditions(conditions, options);
   return {
@@ -75,10 +72,16 @@ function omitZero(counts: Readonly<Record<string, number>>): Readonly<Record<str
   );
 }
 
+/**
+ * Why it failed is said once, until it works again: the words have the name of the pod that was not made, and a status that is other each
+ * time would have its owner looked at again at once, without any back-off (calculateStatus of upstream's replicaset).
+ */
 function failureConditions(
   conditions: readonly ReplicaSetCondition[] | undefined,
   { failure, nowMs }: Parameters<typeof computeReplicaStatus>[2],
 ): readonly ReplicaSetCondition[] {
   if (failure === undefined) return withoutCondition(conditions, 'ReplicaFailure');
+  const isSaid = findCondition(conditions, 'ReplicaFailure') !== undefined;
+  if (isSaid) return conditions ?? [];
   return withCondition(conditions, { type: 'ReplicaFailure', status: 'True', ...failure }, nowMs);
 }

@@ -3,7 +3,6 @@ import { replicaSets, replicationControllers, type KindRef } from '#api/schema/k
 import type { KubeObject } from '#api/meta/object.ts';
 import type {
   LabelSelector,
-  Pod,
   PodTemplateSpec,
   ReplicaSet,
   ReplicaSetStatus,
@@ -14,6 +13,7 @@ import { describeRefusal } from '#client/api-error.ts';
 import type { Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { podFromTemplate } from '#control-plane/controllers/pods/pod-from-template.ts';
+import type { OwnedPods } from '#control-plane/controllers/pods/owned-pods.ts';
 import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
 import { computeReplicaStatus, planReplicas } from './plan.ts';
 
@@ -66,7 +66,11 @@ export function runReplicationControllers(context: ControllerContext): Controlle
 }
 
 function runReplicas<O extends KubeObject>(context: ControllerContext, of: ReplicaKind<O>): Controller {
-  const replicas = new PodOwner(context, { ...of, selectorOf: (owner) => of.read(owner).selector });
+  const replicas = new PodOwner(context, {
+    ...of,
+    selectorOf: (owner) => of.read(owner).selector,
+    countsBy: of.read,
+  });
   return replicas.run((owner, key) => reconcile({ context, of, replicas }, owner, key));
 }
 
@@ -81,12 +85,11 @@ async function reconcile<O extends KubeObject>(
   owner: O,
   key: string,
 ): Promise<KeyOutcome | void> {
-  const { replicas: wanted, minReadySeconds, selector, template } = of.read(owner);
-  const owned = await replicas.claim(owner, selector);
+  const { replicas: wanted, template } = of.read(owner);
+  const owned = await replicas.claim(owner);
   const isDeleting = owner.metadata?.deletionTimestamp !== undefined;
-  const deletedUids = replicas.deletedAmong(key, owned);
-  const more = { deletedUids, relatedPods: owned, nowMs: clock.now() };
-  const plan = planReplicas({ replicas: wanted, isDeleting }, owned, more);
+  const deleted = replicas.deletedAmong(key, owned);
+  const plan = planReplicas({ replicas: wanted, isDeleting }, owned, { deleted, nowMs: clock.now() });
   const pod = podFromTemplate(of.kind, owner, template);
   const notCreated = await replicas.createAll(owner, plan.createCount, () => pod);
   const deletes = await Promise.allSettled(plan.deletePods.map((one) => replicas.delete(owner, key, one)));
@@ -96,7 +99,7 @@ async function reconcile<O extends KubeObject>(
   const nowMs = clock.now();
   await replicas.writeStatus(key, (latest, pods) => withStatus(of, latest, pods, { nowMs, failure }));
   if (failure !== undefined) throw notCreated ?? notDeleted;
-  return replicas.againWhenAvailable(replicas.ownedBy(owner), minReadySeconds, nowMs);
+  return replicas.againWhenAvailable(replicas.ownedBy(owner), nowMs);
 }
 
 function failureOf(reason: string, error: unknown): StatusFailure | undefined {
@@ -111,13 +114,11 @@ interface StatusFailure {
 function withStatus<O extends KubeObject>(
   of: ReplicaKind<O>,
   owner: O,
-  owned: readonly Pod[],
+  owned: OwnedPods,
   more: { readonly nowMs: number; readonly failure: StatusFailure | undefined },
 ): O {
-  const { template, minReadySeconds, status } = of.read(owner);
-  const { generation } = owner.metadata ?? {};
-  const about = { generation, minReadySeconds, templateLabels: template.metadata?.labels ?? {}, status };
-  return of.withStatus(owner, computeReplicaStatus(about, owned, more));
+  const about = { generation: owner.metadata?.generation, status: of.read(owner).status };
+  return of.withStatus(owner, computeReplicaStatus(about, owned.counts(more.nowMs), more));
 }
 
 /** An empty selector would select everything: the API refuses it, and so it selects nothing here. */

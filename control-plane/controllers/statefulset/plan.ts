@@ -109,8 +109,9 @@ export function ordinalsOf({ spec }: StatefulSet): readonly number[] {
 
 /** The number at the end of the pod's name; -1 when it has none. */
 export function ordinalOf({ metadata }: Pod): number {
-  const digits = /-(\d+)$/.exec(metadata?.name ?? '')?.[1];
-  return digits === undefined ? -1 : Number(digits);
+  const name = metadata?.name ?? '';
+  const digits = name.slice(name.lastIndexOf('-') + 1);
+  return name.includes('-') && /^\d+$/.test(digits) ? Number(digits) : -1;
 }
 
 /** Whether the pod's name is one of the set's: of others, whatever their labels, no ordinal is known. */

@@ -23,6 +23,7 @@ export function runStatefulSets(context: ControllerContext): Controller {
     kind: statefulSets,
     name: 'statefulset-controller',
     selectorOf,
+    countsBy: ({ spec }) => ({ template: spec?.template ?? {}, minReadySeconds: spec?.minReadySeconds ?? 0 }),
     claims: { isMember: isPodOf },
     say: messageOf,
   });
@@ -47,20 +48,21 @@ async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Pro
   if (statefulSet.metadata?.deletionTimestamp !== undefined) return;
   const selector = labelSelectorFromObject(statefulSet.spec?.selector);
   if (selector.requirements.length === 0) return;
-  const owned = await replicas.claim(statefulSet, selector);
+  const pods = await replicas.claim(statefulSet);
+  const owned = pods.list();
   const more = { ...(await revisionsOf(loop, statefulSet, owned)), nowMs: context.clock.now() };
-  const deletedUids = replicas.deletedAmong(key, owned);
+  const deletedUids = new Set(replicas.deletedAmong(key, pods).keys());
   for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
     await applyClaim(context, action);
   for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
     if (action.kind === 'delete') await replicas.delete(statefulSet, key, action.pod);
     else await createPod(loop, statefulSet, action);
   }
-  await replicas.writeStatus(key, (latest, pods) => ({
+  await replicas.writeStatus(key, (latest, now) => ({
     ...latest,
-    status: computeStatefulStatus({ statefulSet: latest, pods, deletedUids: new Set(), ...more }),
+    status: computeStatefulStatus({ statefulSet: latest, pods: now.list(), deletedUids: new Set(), ...more }),
   }));
-  return replicas.againWhenAvailable(owned, statefulSet.spec?.minReadySeconds, more.nowMs);
+  return replicas.againWhenAvailable(replicas.ownedBy(statefulSet), more.nowMs);
 }
 
 /** Names of the revision that its template is and of the one that its pods are still of. */
@@ -102,7 +104,6 @@ function findClaim(claims: Informer<PersistentVolumeClaim>, { metadata }: Statef
 
 async function applyClaim({ client, informers }: ControllerContext, action: ClaimAction): Promise<void> {
   const claims = informers.for(persistentVolumeClaims);
-  const { namespace, name = '', uid, resourceVersion } = action.claim.metadata ?? {};
   if (action.kind === 'createClaim') {
     try {
       claims.observe(await client.create(persistentVolumeClaims, action.claim));
@@ -111,9 +112,8 @@ async function applyClaim({ client, informers }: ControllerContext, action: Clai
     }
     return;
   }
-  const ownerReferences = action.owners.length === 0 ? null : action.owners;
-  const body = { metadata: { uid, resourceVersion, ownerReferences } };
-  claims.observe(await client.patch(persistentVolumeClaims, { namespace, name }, { kind: 'merge', body }));
+  const metadata = { ...action.claim.metadata, ownerReferences: action.owners };
+  claims.observe(await client.update(persistentVolumeClaims, { ...action.claim, metadata }));
 }
 
 /** A new pod may wait for the claim of the one before to be gone. */

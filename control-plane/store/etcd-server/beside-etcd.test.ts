@@ -10,7 +10,7 @@ import { connectRaw, plain, type RawClient } from './raw-client.fixture.ts';
 import { startServed, type Served } from './served.fixture.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 
 interface Asking {
   readonly text: string;

@@ -11,7 +11,7 @@ import { startServed, type Served } from './served.fixture.ts';
 
 const program = '/usr/bin/etcdctl';
 const noEtcdctl = existsSync(program) ? '' : 'etcdctl is not installed (Debian: etcd-client)';
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 const run = promisify(execFile);
 
 let served: Served;
@@ -139,7 +139,7 @@ describe.skipIf(noEtcdctl !== '')(`etcdctl on the served store ${noEtcdctl}`, ()
     const [granted = ''] = await etcdctl('lease', 'grant', '1');
     const [, id = ''] = /^lease ([0-9a-f]+) granted with TTL\(2s\)$/.exec(granted) ?? [];
     await etcdctl('put', '--lease', id, 'short', 'x');
-    await expect.poll(() => served.store.get('short'), { timeout: 5000 }).toBeUndefined();
+    await expect.poll(() => served.store.get('short'), { timeout: 60_000 }).toBeUndefined();
   });
 
   it.skipIf(noEtcd !== '')(`snapshot save: a real etcd runs on it ${noEtcd}`, async () => {

@@ -24,7 +24,7 @@ it('a server that is killed has all that it acknowledged, by put, txn and lease,
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   try {
-    await expect.poll(() => existsSync(join(directory, 'etcd.sock')), { timeout: 15_000 }).toBe(true);
+    await expect.poll(() => existsSync(join(directory, 'etcd.sock')), { timeout: 60_000 }).toBe(true);
     using client = await connectRaw(`unix:${join(directory, 'etcd.sock')}`);
 
     const { Put, Txn } = client.services['etcdserverpb.KV'];

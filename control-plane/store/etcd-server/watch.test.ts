@@ -12,7 +12,7 @@ import { startServed, type Served } from './served.fixture.ts';
 import { nestedOpsMax, txnOpsMax } from './txn-check.ts';
 import { cutEvents, fragmentBytesMax, unreadBytesMax, watchesMax } from './watch.ts';
 
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 const bytes = (text: string): Buffer => Buffer.from(text);
 
 let directory: string;

@@ -7,7 +7,7 @@ import { noEtcd, startEtcd, type EtcdServers } from './etcd-server.fixture.ts';
 import { openEtcdStore } from './etcd-store.ts';
 
 /** An election, and a member that comes back. */
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 
 let etcd: EtcdServers;
 const open = (prefix: string, endpoints: readonly string[] = etcd.urls): Promise<Store> =>

@@ -11,7 +11,7 @@ import { startCutProxy } from './cut-proxy.fixture.ts';
 import { noEtcd, startEtcd, type EtcdServers } from './etcd-server.fixture.ts';
 import { openEtcdStore } from './etcd-store.ts';
 
-const patience = { timeout: 15_000 };
+const patience = { timeout: 60_000 };
 
 let etcd: EtcdServers;
 

@@ -20,6 +20,7 @@ import type {
   UpdateResult,
 } from '#control-plane/store/store.ts';
 import { createEtcdClient, requestMsMax, type EtcdClient, type EtcdClientOptions } from './client.ts';
+import { packIdleValues } from '#control-plane/store/value-packer.ts';
 import { keepCompacting } from './compactor.ts';
 import { followEtcd } from './follow.ts';
 import { EtcdImage } from './image.ts';
@@ -69,6 +70,7 @@ class EtcdStore implements Store {
   readonly #stop = new AbortController();
   readonly #following: Promise<void>;
   readonly #compacting: Disposable;
+  readonly #packing: Disposable;
   #housekeeping: Disposable;
   #isCutting = false;
   /** The question for the newest revision that is under way, and the one after it, which asks for all who came since. */
@@ -106,6 +108,7 @@ class EtcdStore implements Store {
     this.#following = followEtcd(client, follower, clock, this.#stop.signal);
     this.#compacting = keepCompacting(client, clock, this.#logger);
     this.#housekeeping = clock.after(housekeepingMs, () => this.#housekeep());
+    this.#packing = packIdleValues(clock, () => image.mvcc.packable);
   }
 
   get revision(): number {
@@ -224,6 +227,7 @@ class EtcdStore implements Store {
     this.#stop.abort();
     this.#housekeeping[Symbol.dispose]();
     this.#compacting[Symbol.dispose]();
+    this.#packing[Symbol.dispose]();
     this.#image.close(closed());
     this.#client[Symbol.dispose]();
     await this.#following;

@@ -27,7 +27,7 @@ export interface Place extends AsyncDisposable {
 const memberCount = 3;
 /** etcd's own default: the machine is busy. */
 const heartbeatMs = 100;
-const startMs = 30_000;
+const startMs = 150_000;
 /** Few addresses, so that those that were given back are given again. */
 const network = ['--service-cidr', '10.96.0.0/26', '--cluster-dns', '10.96.0.10'];
 

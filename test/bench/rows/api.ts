@@ -2,7 +2,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { missingKube, startKube, startOurServer, type BenchServer } from '#test/bench/api-servers.ts';
-import { openClient, type H2Client } from '#test/bench/h2-client.ts';
+import { openClient, type Access, type H2Client } from '#test/bench/h2-client.ts';
 import { alternate, summarise, timed, type Contender } from '#test/bench/measure.ts';
 import { atMost, timesBetter, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
 
@@ -41,7 +41,7 @@ export const api: Row = {
 };
 
 /** A server and as many connections to it as there are clients. */
-interface Target {
+export interface Target {
   readonly server: BenchServer;
   readonly clients: readonly H2Client[];
   readonly first: H2Client;
@@ -49,10 +49,14 @@ interface Target {
   made: number;
 }
 
-async function openTarget(stack: AsyncDisposableStack, server: BenchServer): Promise<Target> {
+export async function openTarget(
+  stack: AsyncDisposableStack,
+  server: BenchServer,
+  access: Access = server.access,
+): Promise<Target> {
   stack.use(server);
   const clients: H2Client[] = [];
-  for (let i = 0; i < clientsMax; i++) clients.push(stack.use(await openClient(server.access)));
+  for (let i = 0; i < clientsMax; i++) clients.push(stack.use(await openClient(access)));
   const [first] = clients;
   if (first === undefined) throw new TypeError('there is a client');
   return { server, clients, first, made: 0 };
@@ -69,7 +73,7 @@ interface Bench {
   ): Promise<Measurement>;
 }
 
-function createBench(ours: Target, peer: Target | string, scale: Scale): Bench {
+export function createBench(ours: Target, peer: Target | string, scale: Scale): Bench {
   const isThere = typeof peer !== 'string';
   return {
     scale,
@@ -136,7 +140,8 @@ async function rate(
   return (count * 1000) / (performance.now() - startMs);
 }
 
-async function rates(bench: Bench): Promise<readonly Measurement[]> {
+/** Creates, updates and GETs of one client and of many. */
+export async function rates(bench: Bench): Promise<readonly Measurement[]> {
   const measurements: Measurement[] = [];
   for (const { verb, request } of [
     {

@@ -24,6 +24,7 @@ import { renderChains, renderChainsTable, serviceObjects } from '#test/bench/ser
 const servicesMax = 10_000;
 const endpointsEach = 5;
 const cidrs = { clusterCidr: '10.128.0.0/9', serviceCidr: '10.96.0.0/12' };
+const networks = [{ family: 4, ...cidrs }] as const;
 const node = { name: 'node-1', zone: undefined, ips: ['192.0.2.1'] };
 
 /** Service rules: a whole load, and one change among many. */
@@ -173,7 +174,7 @@ async function fromObjects(kernel: NetlinkWorker, scale: Scale): Promise<readonl
   );
   const start = (): Promise<Proxy> =>
     startProxy({
-      ...cidrs,
+      networks,
       services: serviceCache,
       endpointSlices: sliceCache,
       nodes,

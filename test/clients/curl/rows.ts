@@ -63,7 +63,6 @@ const objects: readonly Row[] = [
   {
     sh: "curl -X PATCH -H 'Content-Type: application/apply-patch+yaml' -d '{apiVersion: v1, kind: ConfigMap, metadata: {name: applied}}' \"$MINE/configmaps/applied?fieldManager=me\"",
     says: /"name": ?"applied"/,
-    expected: { issue: 9, why: 'server-side apply' },
   },
   {
     sh: `${post} "$MINE/configmaps?dryRun=All" -d '${configMap('dry')}'; curl ${status} $MINE/configmaps/dry`,
@@ -249,7 +248,6 @@ const server: readonly Row[] = [
   {
     sh: `curl ${status} $API/apis/metrics.k8s.io/v1beta1/nodes`,
     says: /^200$/,
-    expected: { issue: 12, why: 'the metrics API' },
   },
 ];
 

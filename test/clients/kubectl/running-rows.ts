@@ -2,8 +2,8 @@
 import type { Row } from '#test/clients/rows.ts';
 
 const image = 'podwright/demo:1';
-/** A program that prints where it listens is asked once it has said so. */
-const portOf = `port=; for i in $(seq 100); do port=$(grep -o '127.0.0.1:[0-9]*' said.txt | head -1 | cut -d: -f2); [ -n "$port" ] && break; sleep 0.1; done`;
+/** A program that prints where it listens is asked once it has said so; what one before it said has to be gone. */
+const portOf = `port=; for i in $(seq 100); do port=$(grep -so '127.0.0.1:[0-9]*' said.txt | head -1 | cut -d: -f2); [ -n "$port" ] && break; sleep 0.1; done`;
 
 const rollout: readonly Row[] = [
   { sh: 'kubectl rollout status deployment web --timeout=80s', says: /successfully rolled out/ },
@@ -119,7 +119,11 @@ const streams: readonly Row[] = [
     sh: 'mkdir -p d/e; echo x >d/e/f; kubectl cp d client:/tmp/d && kubectl exec client -- cat /tmp/d/e/f',
     says: /^x$/m,
   },
-  { sh: 'kubectl cp client:/none here || true', says: /No such file/ },
+  {
+    // kubectl ends with the archive, and tells what tar said only if that has come by then.
+    sh: 'for i in $(seq 20); do kubectl cp client:/none here 2>&1 | tee told; grep -q "No such" told && break; done',
+    says: /No such file/,
+  },
   {
     sh: `echo hello | kubectl run attached --rm -i --restart=Never --image=${image} -- cat`,
     says: [/^hello$/m, /pod "attached" deleted/],
@@ -129,15 +133,15 @@ const streams: readonly Row[] = [
     says: /tick\ntick/,
   },
   {
-    sh: `kubectl port-forward deployment/web :8080 >said.txt & ${portOf}; for i in 1 2 3; do curl -sS http://127.0.0.1:$port/; done; kill %1`,
+    sh: `rm -f said.txt; kubectl port-forward deployment/web :8080 >said.txt & ${portOf}; for i in 1 2 3; do curl -sS http://127.0.0.1:$port/; done; kill %1`,
     says: /web-[\s\S]*web-[\s\S]*web-/,
   },
   {
-    sh: `kubectl port-forward service/web :80 >said.txt & ${portOf}; curl -sS http://127.0.0.1:$port/; kill %1`,
+    sh: `rm -f said.txt; kubectl port-forward service/web :80 >said.txt & ${portOf}; curl -sS http://127.0.0.1:$port/; kill %1`,
     says: /web-/,
   },
   {
-    sh: `kubectl proxy --port=0 >said.txt & ${portOf}; curl -sS http://127.0.0.1:$port/api/v1/namespaces/$NS/services/web:80/proxy/; curl -sS http://127.0.0.1:$port/version; kill %1`,
+    sh: `rm -f said.txt; kubectl proxy --port=0 >said.txt & ${portOf}; curl -sS http://127.0.0.1:$port/api/v1/namespaces/$NS/services/web:80/proxy/; curl -sS http://127.0.0.1:$port/version; kill %1`,
     says: [/web-/, /gitVersion/],
   },
 ];

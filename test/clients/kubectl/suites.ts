@@ -6,6 +6,7 @@ import type { Kubectl, Programs } from '#test/clients/programs.ts';
 import { rowsFor, type Row, type Shell } from '#test/clients/rows.ts';
 import { runRows, type Suite, type SuiteContext } from '#test/clients/suite.ts';
 import { askRows } from './ask-rows.ts';
+import { customRows } from './custom-rows.ts';
 import { endRows } from './end-rows.ts';
 import { nodeRows } from './node-rows.ts';
 import { runningRows } from './running-rows.ts';
@@ -57,6 +58,6 @@ function nodesSuite(kubectls: readonly Kubectl[]): Suite {
 }
 
 export function kubectlSuites({ kubectls }: Programs): readonly Suite[] {
-  const rows = [...writeRows, ...runningRows, ...askRows, ...endRows];
+  const rows = [...writeRows, ...runningRows, ...askRows, ...customRows, ...endRows];
   return [...kubectls.map((kubectl) => suiteOf(kubectl, rows)), nodesSuite(kubectls)];
 }

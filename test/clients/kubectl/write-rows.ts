@@ -36,6 +36,16 @@ const create: readonly Row[] = [
     says: /"alg"/,
   },
   {
+    sh: 'kubectl create token robot --bound-object-kind=Secret --bound-object-name=pull --audience=vault | cut -d. -f2 | base64 -d 2>/dev/null || true',
+    since: 24,
+    says: [/"aud":\["vault"\]/, /"secret":\{"name":"pull","uid":/],
+  },
+  {
+    sh: 'kubectl create token robot --bound-object-kind=Node --bound-object-name=$(kubectl get nodes -o jsonpath={.items[0].metadata.name}) | cut -d. -f2 | base64 -d 2>/dev/null || true',
+    since: 31,
+    says: /"node":\{"name":"[^"]+","uid":/,
+  },
+  {
     sh: 'kubectl create role reader --verb=get,list --resource=pods',
     says: /role.rbac.authorization.k8s.io\/reader created/,
   },
@@ -117,10 +127,28 @@ const apply: readonly Row[] = [
   { sh: 'kubectl apply -f $FILES/shop.yaml --dry-run=server', says: /\(server dry run\)/ },
   { sh: 'kubectl apply -f $FILES/shop.yaml --prune -l app=shop', since: 21, says: /configured|unchanged/ },
   {
-    sh: 'kubectl apply --server-side -f $FILES/shop.yaml',
-    says: /serverside-applied/,
-    expected: { issue: 9, why: 'server-side apply' },
+    sh: 'kubectl apply -f $FILES/shop.yaml && kubectl apply --server-side -f $FILES/shop.yaml',
+    says: /configmap\/shop serverside-applied/,
   },
+  { sh: 'kubectl diff --server-side -f $FILES/shop.yaml' },
+  {
+    sh: 'sed s/blue/red/ $FILES/shop.yaml | kubectl apply --server-side --field-manager=other -f -',
+    code: 1,
+    says: /Apply failed with [12] conflicts?: conflicts? with "kubectl[^]*\.data\.colour/,
+  },
+  {
+    sh: 'sed s/blue/red/ $FILES/shop.yaml | kubectl apply --server-side --field-manager=other --force-conflicts -f -',
+    says: /configmap\/shop serverside-applied/,
+  },
+  {
+    sh: "kubectl get cm shop -o jsonpath='{.metadata.managedFields[*].manager}: {.data.colour}'",
+    says: [/\bother\b/, /: red$/],
+  },
+  { sh: 'kubectl get cm shop -o yaml', since: 21, silentOn: /managedFields/ },
+  { sh: 'kubectl get cm shop -o yaml --show-managed-fields', since: 21, says: /f:colour: \{\}/ },
+  { sh: 'kubectl apply --server-side --force-conflicts -f $FILES/shop.yaml', says: /serverside-applied/ },
+  { sh: 'kubectl apply --server-side --dry-run=server -f $FILES/shop.yaml', says: /serverside-applied/ },
+  { sh: 'kubectl apply -f $FILES/shop.yaml', says: /configmap\/shop (unchanged|configured)/ },
   { sh: 'kubectl apply -f $FILES/unknown-field.yaml', code: 1, says: /unknown field/ },
   {
     sh: 'kubectl apply -f $FILES/unknown-field.yaml --validate=false; kubectl delete cm odd',

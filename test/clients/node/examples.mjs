@@ -603,13 +603,47 @@ spec:
   },
 
   async 'has custom objects'() {
+    const [group, version, plural] = ['node.example.com', 'v1', 'crontabs'];
+    const definitions = config.makeApiClient(k8s.ApiextensionsV1Api);
     const custom = config.makeApiClient(k8s.CustomObjectsApi);
-    await custom.listNamespacedCustomObject({
-      group: 'stable.example.com',
-      version: 'v1',
-      namespace,
-      plural: 'crontabs',
+    const where = { group, version, namespace, plural };
+    const schema = {
+      openAPIV3Schema: {
+        type: 'object',
+        properties: { spec: { type: 'object', properties: { replicas: { type: 'integer' } } } },
+      },
+    };
+    const name = `${plural}.${group}`;
+    await definitions.createCustomResourceDefinition({
+      body: {
+        metadata: { name },
+        spec: {
+          ...{ group, scope: 'Namespaced', names: { plural, singular: 'crontab', kind: 'CronTab' } },
+          versions: [{ name: version, served: true, storage: true, schema }],
+        },
+      },
     });
+    await eventually('the kind to be served', async () =>
+      custom.listNamespacedCustomObject(where).then(
+        () => true,
+        (error) => error.code !== 404,
+      ),
+    );
+    await custom.createNamespacedCustomObject({
+      ...where,
+      body: {
+        apiVersion: `${group}/${version}`,
+        kind: 'CronTab',
+        metadata: { name: 'a' },
+        spec: { replicas: 2 },
+      },
+    });
+    const { items } = await custom.listNamespacedCustomObject(where);
+    assert.deepEqual(
+      items.map(({ spec }) => spec),
+      [{ replicas: 2 }],
+    );
+    await definitions.deleteCustomResourceDefinition({ name });
   },
 };
 

@@ -7,11 +7,7 @@ import { shellIn } from '#test/clients/kubectl/suites.ts';
 import type { Programs } from '#test/clients/programs.ts';
 import type { Suite } from '#test/clients/suite.ts';
 
-const expected = {
-  'applies on the server': { issue: 9, why: 'server-side apply' },
-  'asks for metrics of pods': { issue: 12, why: 'the metrics API' },
-  'has custom objects': { issue: 9, why: 'kinds that clients bring' },
-};
+const expected = {};
 
 export function nodeSuite({ nodeModules, kubectls }: Programs): Suite {
   const suite = 'client-node';

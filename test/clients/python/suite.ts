@@ -6,10 +6,7 @@ import { shellIn } from '#test/clients/kubectl/suites.ts';
 import type { Programs } from '#test/clients/programs.ts';
 import type { Suite } from '#test/clients/suite.ts';
 
-const expected = {
-  'works by the dynamic client server side': { issue: 9, why: 'server-side apply' },
-  'has custom objects': { issue: 9, why: 'kinds that clients bring' },
-};
+const expected = {};
 
 export function pythonSuite({ python, kubectls }: Programs): Suite {
   const suite = 'python';

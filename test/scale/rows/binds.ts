@@ -31,7 +31,12 @@ export const binds: ScaleRow = {
       await inParallel(many, (index) => test.make(path, podAsking(`${name}${index}`, '10m')));
       const { told } = await eventsOf(test, path, { count: many, selector: hasNode });
       return async () => {
-        await using _scheduler = startScheduler({ informers, clock: systemClock, logger: silentLogger });
+        await using _scheduler = startScheduler({
+          informers,
+          client: informers.client,
+          clock: systemClock,
+          logger: silentLogger,
+        });
 
         await told;
       };

@@ -31,9 +31,8 @@ export const nodeWrites: ScaleRow = {
       nft: createFakeNft(),
       clock: systemClock,
       log: silentLogger,
-      clusterCidr: '10.244.0.0/16',
-      serviceCidr: '10.96.0.0/16',
-      nodeIp: '172.31.255.11',
+      networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/16' }],
+      nodeIps: ['172.31.255.11'],
       hasEgress: false,
     });
 

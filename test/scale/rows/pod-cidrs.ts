@@ -23,7 +23,7 @@ export const podCidrs: ScaleRow = {
     await informers.synced();
     const { told } = await eventsOf(test, path, { count: size });
     const cost = await measureTurns(async () => {
-      stack.use(runNodeIpam(contextOf(stack, informers), { clusterCidr: '10.0.0.0/8' }));
+      stack.use(runNodeIpam(contextOf(stack, informers), { clusterCidrs: ['10.0.0.0/8'] }));
       await told;
     });
     return { operations: size, ...cost };

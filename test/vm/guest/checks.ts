@@ -7,7 +7,7 @@ import { describeError } from '#base/errors.ts';
 import type { Report } from '#test/vm/report.ts';
 
 /** Everything takes ten to twenty times as long under TCG. */
-const deadlineMsDefault = 120_000;
+const deadlineMsDefault = 300_000;
 const pollMs = 250;
 const standardOutput = 1;
 

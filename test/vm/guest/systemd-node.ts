@@ -80,8 +80,8 @@ async function isGone(client: ApiClient, name: string): Promise<true | undefined
   }
 }
 
-async function nodeIsReady(client: ApiClient): Promise<true | undefined> {
-  const { status } = await client.get(nodes, { name: nodeName });
+async function nodeIsReady(client: ApiClient, name = nodeName): Promise<true | undefined> {
+  const { status } = await client.get(nodes, { name });
   return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True')
     ? true
     : undefined;
@@ -268,6 +268,24 @@ function commandLineOf(pid: string): readonly string[] {
   }
 }
 
+/** The other way to a unit: by a token, with nothing of the server's on the host. The unit goes on by the credentials alone. */
+async function checkJoin(client: ApiClient): Promise<void> {
+  await podwright('uninstall', 'agent', '--purge');
+  const create = ['token', 'create', '--data', `${data}/server`, '--print-join-command'];
+  const line = (await podwright(...create)).trim().split(' ').slice(1);
+  await podwright(...line, '--install', '--data', `${data}/agent`, '--name', 'joined', '--node-ip', address);
+  await eventually('node joined Ready', () => nodeIsReady(client, 'joined'));
+  const unit = readFileSync('/etc/systemd/system/podwright-agent.service', 'utf8');
+  expectEqual('the token in the unit', unit.includes(line[line.indexOf('--token') + 1] ?? ''), false);
+  const { metadata, spec } = podOf('there', 'exec sleep 1000000', {});
+  const there: Pod = { metadata, spec: { ...spec, containers: spec?.containers ?? [], nodeName: 'joined' } };
+  await client.create(pods, there, { namespace: 'default' });
+  await waitForRunning(client, 'there');
+  await run('systemctl', 'restart', 'podwright-agent');
+  expectEqual('the unit', (await run('systemctl', 'is-active', 'podwright-agent')).trim(), 'active');
+  await waitForRunning(client, 'there');
+}
+
 async function checkNothingLeft(): Promise<void> {
   await podwright('uninstall', 'agent');
   await podwright('uninstall', 'server');
@@ -314,6 +332,7 @@ async function main(): Promise<void> {
   );
   await check('a container that ended while no agent ran has its exit code', () => checkLateExit(client));
   await check('the watchdog is fed: no process ended for want of it', checkWatchdog);
+  await check('podwright join --install makes a unit of a node that joined', () => checkJoin(client));
   await check('podwright uninstall leaves no process, cgroup, mount, link or table', checkNothingLeft);
 }
 

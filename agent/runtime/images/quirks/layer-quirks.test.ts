@@ -1,4 +1,4 @@
-/** Layers as builders make them: each quirk is imported and pulled, and what a container would see is what GNU tar makes of it. */
+/** Layers as builders make them: each quirk is imported and pulled, and what a container would see is what GNU tar makes of it, and containerd. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,8 +6,15 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOf } from '#agent/runtime/images/blob-store.ts';
 import { systemClock } from '#base/clock.ts';
 import { openImageStore, type LocalImageStore } from '#agent/runtime/images/image-store.ts';
+import {
+  hasDebianRegistry,
+  startDebianRegistry,
+  type DebianRegistry,
+} from '#agent/runtime/images/registry/debian-registry.fixture.ts';
+import { Containerd, containerdDiffers, hasContainerd } from './containerd-reference.fixture.ts';
 import { layerQuirks } from './layer-quirks.fixture.ts';
 import { tarOfQuirk, type LayerQuirk } from './quirk.fixture.ts';
 import type { Snapshot } from './overlay-snapshot.fixture.ts';
@@ -18,7 +25,7 @@ import { unpackByTar } from './tar-reference.fixture.ts';
 import { unpackLayer } from '#agent/runtime/images/unpack/unpack-layer.ts';
 
 const isRoot = process.getuid?.() === 0;
-const signal = AbortSignal.timeout(600_000);
+const { signal } = new AbortController(); // The deadline is that of each test.
 
 /** A program in a mount namespace of its own, so that no overlay outlives the test. */
 class Snapshots {
@@ -57,6 +64,9 @@ describe.skipIf(!isRoot)('layers of all builders (needs root: owners, devices, o
   let registry: FakeRegistry;
   let imported: LocalImageStore;
   let pulled: LocalImageStore;
+  let debian: DebianRegistry | undefined;
+  let fromDebian: LocalImageStore;
+  let containerd: Containerd | undefined;
 
   beforeAll(async () => {
     directory = mkdtempSync('/tmp/podwright-quirks-');
@@ -68,10 +78,15 @@ describe.skipIf(!isRoot)('layers of all builders (needs root: owners, devices, o
       unpackLayer(request);
     imported = await openImageStore({ directory: `${directory}/imported`, unpack });
     pulled = await openImageStore({ directory: `${directory}/pulled`, unpack, registry: client });
+    fromDebian = await openImageStore({ directory: `${directory}/from-debian`, unpack, registry: client });
+    if (hasDebianRegistry) debian = await startDebianRegistry(directory);
+    if (hasContainerd) containerd = await Containerd.start(`${directory}/containerd`);
   });
   afterAll(async () => {
     snapshots.end();
     await registry[Symbol.asyncDispose]();
+    await debian?.[Symbol.asyncDispose]();
+    await containerd?.[Symbol.asyncDispose]();
     rmSync(directory, { recursive: true });
   });
 
@@ -102,6 +117,14 @@ describe.skipIf(!isRoot)('layers of all builders (needs root: owners, devices, o
     const seen = await snapshots.of({ lower });
     const again = await snapshots.of({ lower: (await pulled.content(same.id)).lower });
     expect(ofSaidTimes(again, seen)).toEqual(seen);
+    if (debian !== undefined) {
+      const digest = await debian.push(name, files);
+      const own = await fromDebian.pull(`${debian.host}/${name}`, {}, signal);
+      expect(own.id).toBe(same.id);
+      expect(own.digests).toContain(`${debian.host}/quirk/${quirk.at}@${digest}`);
+      const once = await snapshots.of({ lower: (await fromDebian.content(own.id)).lower });
+      expect(ofSaidTimes(once, seen)).toEqual(seen);
+    }
     for (const [path, want] of Object.entries(quirk.want ?? {})) {
       if (want === undefined) expect(seen, path).not.toHaveProperty([path]);
       else expect(seen[path], path).toMatch(want);
@@ -109,6 +132,13 @@ describe.skipIf(!isRoot)('layers of all builders (needs root: owners, devices, o
     if (quirk.isOwn === true) return;
     const wanted = await reference(quirk, String(quirk.at));
     expect(ofSaidTimes(seen, wanted)).toEqual(wanted);
+    if (containerd === undefined || debian === undefined || containerdDiffers.has(quirk.name)) return;
+    const root = containerd.unpack(
+      `${debian.host}/${name}`,
+      layers.map(({ tar }) => digestOf(tar)),
+    );
+    const other = await snapshots.of({ directory: root });
+    expect(ofSaidTimes(seen, other)).toEqual(other);
   });
 });
 

@@ -3,7 +3,6 @@ import { matchRows, mutableMatchRows, rule } from './match-rows.fixture.ts';
 import { matchConditionRows } from './request-rule-rows.fixture.ts';
 
 const outcome = 'validations or auditAnnotations must contain at least one item';
-const notCompiled = 'CEL is not compiled (issue 9)';
 
 const variable = (name: string, expression = '1'): object => ({ 'spec.variables': [{ name, expression }] });
 const paramKind = (apiVersion: string, kind: string): object => ({
@@ -92,6 +91,23 @@ const commonRows: readonly RuleRow[] = [
   },
 ];
 
+const condition = (expression: string): object => ({ 'spec.matchConditions': [{ name: 'a', expression }] });
+const expressionRows: readonly RuleRow[] = [
+  {
+    field: 'spec.matchConditions.expression',
+    rule: 'a bool',
+    passes: { ...condition('request.dryRun') },
+    fails: { ...condition('1') },
+    message: 'spec.matchConditions[0].expression: Invalid value: "1": must evaluate to bool but got int',
+  },
+  {
+    field: 'spec.variables.expression',
+    rule: 'in order',
+    passes: { ...variable('a', 'object') },
+    fails: { ...variable('a', 'b') },
+    message: `spec.variables[0].expression: Invalid value: "b": compilation failed: ERROR: <input>:1:1: undeclared reference to 'b' (in container '')…`,
+  },
+];
 const validation = 'spec.validations[0]';
 const annotations = 'spec.auditAnnotations';
 const statusOf = (condition: object): object => ({
@@ -126,6 +142,7 @@ export const validatingAdmissionPolicy: RuleTable = {
   base: { spec: { matchConstraints: { resourceRules: [rule] }, validations: [{ expression: 'true' }] } },
   rows: [
     ...commonRows,
+    ...expressionRows,
     ...matchRows('spec.matchConstraints'),
     {
       field: 'spec.validations',
@@ -146,6 +163,18 @@ export const validatingAdmissionPolicy: RuleTable = {
       passes: { [`${validation}.messageExpression`]: '"x"' },
       fails: { [`${validation}.messageExpression`]: ' ' },
       message: `${validation}.messageExpression: Invalid value: " ": must be non-empty if specified`,
+    },
+    {
+      field: 'spec.validations.expression',
+      rule: 'a bool',
+      fails: { [`${validation}.expression`]: '1' },
+      message: `${validation}.expression: Invalid value: "1": must evaluate to bool but got int`,
+    },
+    {
+      field: 'spec.validations.messageExpression',
+      rule: 'a text',
+      fails: { [`${validation}.messageExpression`]: '1' },
+      message: `${validation}.messageExpression: Invalid value: "1": must evaluate to string but got int`,
     },
     {
       field: 'spec.validations.message',
@@ -215,6 +244,13 @@ export const validatingAdmissionPolicy: RuleTable = {
     },
     {
       field: 'spec.auditAnnotations.valueExpression',
+      rule: 'a text or null',
+      passes: { [annotations]: [{ key: 'a', valueExpression: 'null' }] },
+      fails: { [annotations]: [{ key: 'a', valueExpression: '1' }] },
+      message: `${annotations}[0].valueExpression: Invalid value: "1": must evaluate to one of [string null_type] but got int`,
+    },
+    {
+      field: 'spec.auditAnnotations.valueExpression',
       rule: 'at most 5 KiB',
       passes: { [annotations]: [{ key: 'a', valueExpression: `"${'x'.repeat(5118)}"` }] },
       fails: { [annotations]: [{ key: 'a', valueExpression: `"${'x'.repeat(5119)}"` }] },
@@ -269,18 +305,10 @@ export const validatingAdmissionPolicy: RuleTable = {
       'Too long: may not be more than 32768 bytes',
     ]),
   ],
-  lacks: {
-    [notCompiled]: [
-      'spec.matchConditions.expression',
-      'spec.variables.expression',
-      'spec.validations.expression',
-      'spec.validations.messageExpression',
-      'spec.auditAnnotations.valueExpression',
-    ],
-  },
 };
 
 const mutation = 'spec.mutations[0]';
+const remove = '[JSONPatch{op: "remove", path: "/a"}]';
 
 export const mutatingAdmissionPolicy: RuleTable = {
   apiVersion: 'admissionregistration.k8s.io/v1',
@@ -288,12 +316,13 @@ export const mutatingAdmissionPolicy: RuleTable = {
   base: {
     spec: {
       matchConstraints: { resourceRules: [rule] },
-      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: '[]' } }],
+      mutations: [{ patchType: 'JSONPatch', jsonPatch: { expression: remove } }],
       reinvocationPolicy: 'Never',
     },
   },
   rows: [
     ...commonRows,
+    ...expressionRows,
     ...mutableMatchRows('spec.matchConstraints'),
     {
       field: 'spec.mutations',
@@ -314,9 +343,9 @@ export const mutatingAdmissionPolicy: RuleTable = {
       message: `${mutation}.patchType: Unsupported value: "Foo": supported values: "ApplyConfiguration", "JSONPatch"`,
     },
     ...[
-      ['jsonPatch', 'JSONPatch', 'applyConfiguration'],
-      ['applyConfiguration', 'ApplyConfiguration', 'jsonPatch'],
-    ].flatMap(([body = '', patchType = '', other = '']) => [
+      ['jsonPatch', 'JSONPatch', 'applyConfiguration', remove, 'list(JSONPatch)'],
+      ['applyConfiguration', 'ApplyConfiguration', 'jsonPatch', 'Object{}', 'Object'],
+    ].flatMap(([body = '', patchType = '', other = '', expression = '', type = '']) => [
       {
         field: `spec.mutations.${body}.expression`,
         rule: 'there for its type',
@@ -326,8 +355,8 @@ export const mutatingAdmissionPolicy: RuleTable = {
       {
         field: `spec.mutations.${other}.expression`,
         rule: 'not there for the other type',
-        passes: { [mutation]: { patchType, [body]: { expression: 'x' } } },
-        fails: { [mutation]: { patchType, [body]: { expression: 'x' }, [other]: { expression: 'x' } } },
+        passes: { [mutation]: { patchType, [body]: { expression } } },
+        fails: { [mutation]: { patchType, [body]: { expression }, [other]: { expression } } },
         message: `${mutation}.${other}: Invalid value: "{${other}}": must not be specified when patchType is ${patchType}`,
       },
       {
@@ -335,6 +364,13 @@ export const mutatingAdmissionPolicy: RuleTable = {
         rule: 'not empty',
         fails: { [mutation]: { patchType, [body]: { expression: ' ' } } },
         message: `${mutation}.${body}.expression: Required value`,
+      },
+      {
+        field: `spec.mutations.${body}.expression`,
+        rule: 'of its type',
+        passes: { [mutation]: { patchType, [body]: { expression } } },
+        fails: { [mutation]: { patchType, [body]: { expression: '1' } } },
+        message: `${mutation}.${body}.expression: Invalid value: "1": must evaluate to ${type} but got int`,
       },
     ]),
     {
@@ -351,12 +387,4 @@ export const mutatingAdmissionPolicy: RuleTable = {
       message: 'spec.reinvocationPolicy: Unsupported value: "Foo": supported values: "IfNeeded", "Never"',
     },
   ],
-  lacks: {
-    [notCompiled]: [
-      'spec.matchConditions.expression',
-      'spec.variables.expression',
-      'spec.mutations.jsonPatch.expression',
-      'spec.mutations.applyConfiguration.expression',
-    ],
-  },
 };

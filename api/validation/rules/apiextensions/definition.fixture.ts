@@ -6,6 +6,36 @@ const v2 = { ...v1, name: 'v2', storage: false };
 const version = 'spec.versions[0]';
 const columns = `${version}.additionalPrinterColumns`;
 const column = { name: 'C', type: 'string', jsonPath: '.spec.a' };
+const whole = 'spec.versions.schema.openAPIV3Schema';
+const properties = { s: { type: 'string' }, l: { type: 'array', items: { type: 'string' } } };
+const withSpec = (spec: object): object => ({
+  [`${version}.schema`]: { openAPIV3Schema: { type: 'object', properties: { spec } } },
+});
+const schemaRow = (
+  [field, rule]: readonly [field: string, rule: string],
+  [passes, fails]: readonly [passes: object, fails: object],
+  message: string,
+): RuleRow => ({
+  field: `${whole}.${field}`,
+  rule,
+  passes: { ...withSpec(passes) },
+  fails: { ...withSpec(fails) },
+  message: `spec.validation.openAPIV3Schema.properties[spec]${message}`,
+});
+const scaleRow = (field: string, [good, bad, under]: readonly [string, string, string]): RuleRow => {
+  const scale = { specReplicasPath: '.spec.a', statusReplicasPath: '.status.a' };
+  return {
+    field: `spec.versions.subresources.scale.${field}`,
+    rule: `a path under ${under}`,
+    passes: { [`${version}.subresources`]: { scale: { ...scale, [field]: good } } },
+    fails: { [`${version}.subresources`]: { scale: { ...scale, [field]: bad } } },
+    message: `spec.subresources.scale.${field}: Invalid value: "${bad}": should be a json path under ${under}`,
+  };
+};
+const selectable = (jsonPath: string): object => ({
+  ...withSpec({ type: 'object', properties }),
+  [`${version}.selectableFields`]: [{ jsonPath }],
+});
 const webhook = 'spec.conversion';
 const client = { url: 'https://h/x' };
 const conversion = (edits: object, clientConfig: unknown = client): object => ({
@@ -89,10 +119,7 @@ export const customResourceDefinition: RuleTable = {
       rule: 'stays',
       from: {},
       fails: { 'spec.group': 'c.d' },
-      message: [
-        'metadata.name: Invalid value: "ws.a.b": must be spec.names.plural…',
-        'spec.group: Invalid value: "c.d": field is immutable',
-      ],
+      message: 'spec.group: Invalid value: "c.d": field is immutable',
     },
     {
       field: 'spec.scope',
@@ -214,6 +241,63 @@ export const customResourceDefinition: RuleTable = {
       'Invalid value: "Foo": must be one of byte,date,date-time,double,float,int32,int64,password',
     ),
     columnRow('jsonPath', '', 'Required value', 'JSONPath'),
+    columnRow(
+      'jsonPath',
+      'spec.a',
+      'Invalid value: "spec.a": must be a simple json path starting with .',
+      'JSONPath',
+    ),
+    scaleRow('specReplicasPath', ['.spec.b', '.status.b', '.spec']),
+    scaleRow('statusReplicasPath', ['.status.b', '.spec.b', '.status']),
+    scaleRow('labelSelectorPath', ['.spec.b', '.metadata.b', 'either .spec or .status']),
+    {
+      field: 'spec.versions.selectableFields.jsonPath',
+      rule: 'a field of the schema',
+      passes: { ...selectable('.spec.s') },
+      fails: { ...selectable('.spec.z') },
+      message:
+        'spec.selectableFields[0].jsonPath: Invalid value: ".spec.z": is an invalid path: does not refer to a valid field',
+    },
+    {
+      field: 'spec.versions.selectableFields.jsonPath',
+      rule: 'of one value',
+      fails: { ...selectable('.spec.l') },
+      message: 'spec.selectableFields[0].jsonPath: Invalid value: ".spec.l": must point to a field of type…',
+    },
+    schemaRow(
+      ['type', 'there'],
+      [{ type: 'object' }, { properties }],
+      '.type: Required value: must not be empty for specified object fields',
+    ),
+    schemaRow(
+      ['default', 'valid by its own schema'],
+      [
+        { type: 'string', default: 'a' },
+        { type: 'string', default: 1 },
+      ],
+      '.default: Invalid value: "integer":  in body must be of type string: "integer"',
+    ),
+    schemaRow(
+      ['items', 'of arrays'],
+      [{ type: 'array', items: { type: 'string' } }, { type: 'array' }],
+      '.items: Required value: must be specified',
+    ),
+    schemaRow(
+      ['pattern', 'a regular expression'],
+      [
+        { type: 'string', pattern: '^a' },
+        { type: 'string', pattern: '[' },
+      ],
+      '.pattern: Invalid value: "[": must be a valid regular expression, but isn\'t: error parsing regexp…',
+    ),
+    schemaRow(
+      ['x-kubernetes-list-map-keys', 'of lists that are maps'],
+      [
+        { type: 'array', items: { type: 'string' }, 'x-kubernetes-list-type': 'set' },
+        { type: 'array', items: { type: 'object' }, 'x-kubernetes-list-type': 'map' },
+      ],
+      '.x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map',
+    ),
     {
       field: `${webhook}.strategy`,
       rule: 'one of two',
@@ -277,16 +361,7 @@ export const customResourceDefinition: RuleTable = {
       'spec.versions.additionalPrinterColumns.priority',
     ],
     'read when the webhook is asked': ['spec.conversion.webhook.clientConfig.caBundle'],
-    'not compared yet': [
-      'spec.versions.schema.openAPIV3Schema.*',
-      'spec.versions.selectableFields.*',
-      'spec.versions.subresources.*',
-    ],
-  },
-  lacks: {
-    'that schemas are structural, their defaults fit, CEL compiles (issue 9)': [
-      'spec.versions.schema.openAPIV3Schema.*',
-    ],
-    'that it is a simple JSON path': ['spec.versions.additionalPrinterColumns.jsonPath'],
+    'rows of api/structural/definition/schema-probes.txt': ['spec.versions.schema.openAPIV3Schema.*'],
+    'only that it is there counts': ['spec.versions.subresources.status'],
   },
 };

@@ -49,7 +49,7 @@ export const serviceCidr: RuleTable = {
       from: {},
       passes: { 'metadata.labels': { a: 'b' } },
       fails: { 'spec.cidrs': ['10.2.0.0/16'] },
-      message: 'spec.cidrs: Invalid value: ["10.2.0.0/16"]: field is immutable',
+      message: 'spec.cidrs[0]: Invalid value: "10.2.0.0/16": field is immutable',
     },
   ],
 };

@@ -410,7 +410,7 @@ export const volumeNone: Readonly<Record<string, readonly string[]>> = {
     'spec.volumes.projected.sources.podCertificate.*',
   ],
   'as in metadata that may not be set': ['spec.volumes.ephemeral.volumeClaimTemplate.metadata.*'],
-  'of claims, not compared yet': [
+  'as a PersistentVolumeClaim has it': [
     'dataSource.*',
     'dataSourceRef.*',
     'resources.limits',

@@ -1,3 +1,4 @@
+import { selectorRows } from '#api/validation/rules/selector-rows.fixture.ts';
 import type { RuleRow, RuleTable } from '#api/validation/rules/rule-table.fixture.ts';
 
 const apiVersion = 'rbac.authorization.k8s.io/v1';
@@ -58,8 +59,17 @@ export const clusterRole: RuleTable = {
       message:
         'rules[0].nonResourceURLs: Invalid value: ["/healthz"]: rules cannot apply to both regular resources and non-resource URLs',
     },
+    {
+      field: 'aggregationRule.clusterRoleSelectors',
+      rule: 'some',
+      passes: { 'aggregationRule.clusterRoleSelectors': [{ matchLabels: { a: 'b' } }] },
+      fails: { aggregationRule: {} },
+      message:
+        'aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil',
+    },
+    ...selectorRows('aggregationRule.clusterRoleSelectors[0]'),
   ],
-  none: { 'free text': ['rules.resourceNames'], 'not compared yet': ['aggregationRule.*'] },
+  none: { 'free text': ['rules.resourceNames'] },
 };
 
 const group = 'rbac.authorization.k8s.io';

@@ -87,6 +87,8 @@ export const lease: RuleTable = {
   },
 };
 
+const tolerations = 'scheduling.tolerations';
+
 export const runtimeClass: RuleTable = {
   apiVersion: 'node.k8s.io/v1',
   kind: 'RuntimeClass',
@@ -120,6 +122,36 @@ export const runtimeClass: RuleTable = {
       fails: { 'scheduling.nodeSelector': { a: 'b c' } },
       message: 'scheduling.nodeSelector: Invalid value: "b c": a valid label must be an empty string…',
     },
+    ...(
+      [
+        [
+          'key',
+          'a qualified name',
+          { key: 'a b', operator: 'Exists' },
+          'key: Invalid value: "a b": name part…',
+        ],
+        [
+          'operator',
+          'one of two',
+          { key: 'a', operator: 'X' },
+          'operator: Unsupported value: "X": supported…',
+        ],
+        [
+          'value',
+          'none for Exists',
+          { key: 'a', operator: 'Exists', value: 'b' },
+          'operator: Invalid value: "b"…',
+        ],
+        ['effect', 'one of three', { key: 'a', effect: 'X' }, 'effect: Unsupported value: "X": supported…'],
+      ] as const
+    ).map(([name, rule, fails, message]) => ({
+      field: `${tolerations}.${name}`,
+      rule,
+      passes: { [tolerations]: [{ key: 'a.b/c', operator: 'Equal', value: 'd', effect: 'NoSchedule' }] },
+      fails: { [tolerations]: [fails] },
+      message: `${tolerations}[0].${message}`,
+    })),
   ],
-  none: { 'not compared yet': ['scheduling.tolerations.*'] },
+  // As a pod has them: one of each shows that they are looked at.
+  none: { 'a number': [`${tolerations}.tolerationSeconds`] },
 };

@@ -6,8 +6,23 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionAttributes, AdmissionPlugin, AdmissionRequest, Handling } from './admission.ts';
-import { contextWith, store } from './admission.fixture.ts';
+import type {
+  AdmissionAttributes,
+  AdmissionPlugin,
+  AdmissionRequest,
+  Handling,
+  HandlingContext,
+} from './admission.ts';
+import { devsRequest } from './certificates/certificates.fixture.ts';
+import { signingRequests } from './certificates/signer.ts';
+import {
+  contextWith,
+  hooksOfAll,
+  nothingStored,
+  policiesForAll,
+  store,
+  trustBundles,
+} from './admission.fixture.ts';
 
 const users: readonly User[] = [
   { name: 'alice', groups: ['system:authenticated'] },
@@ -16,8 +31,14 @@ const users: readonly User[] = [
 const resources = { limits: { cpu: '1' } };
 const pod = {
   metadata: { name: 'x', namespace: 'n' },
-  spec: { containers: [{ name: 'c', image: 'i', resources }], priorityClassName: 'high' },
+  spec: {
+    containers: [{ name: 'c', image: 'i', resources }],
+    priorityClassName: 'high',
+    runtimeClassName: 'slow',
+  },
 };
+
+const binding = { metadata: { name: 'x', namespace: 'n' }, target: { kind: 'Node', name: 'a' } };
 
 const observed: {
   readonly objects: Readonly<Record<string, { readonly out: JsonObject }>>;
@@ -32,6 +53,14 @@ const objects: ReadonlyMap<Kind, JsonObject> = new Map([
     return kind === undefined ? [] : [[kind, placed(kind, out)] as const];
   }),
   [builtIn('', 'v1', 'pods'), pod],
+  [
+    signingRequests,
+    {
+      metadata: { name: 'x' },
+      spec: { signerName: 'kubernetes.io/kube-apiserver-client', request: devsRequest },
+    },
+  ],
+  [trustBundles, { metadata: { name: 'x' }, spec: { signerName: 'example.com/a', trustBundle: 'b' } }],
 ]);
 
 /** The object as one that is to be made. */
@@ -67,10 +96,15 @@ function questionsOf(user: User, kind: Kind, object: JsonObject): readonly Quest
     question('update', { operation: 'update', verb: 'patch', subresource: '' }, both),
     question('update status of', { operation: 'update', verb: 'update', subresource: 'status' }, both),
     question('resize', { operation: 'update', verb: 'patch', subresource: 'resize' }, both),
+    question('approve', { operation: 'update', verb: 'update', subresource: 'approval' }, both),
+    question('bind', { operation: 'create', verb: 'create', subresource: 'binding' }, { object: binding }),
     question('delete', { operation: 'delete', verb: 'delete', subresource: '' }, { old: object }),
     question('connect to', { operation: 'connect', verb: 'get', subresource: 'proxy' }, {}),
   ];
 }
+
+/** With hooks and policies about all that is asked. */
+const known: HandlingContext = { ...nothingStored, hooks: hooksOfAll, policies: policiesForAll };
 
 /** What every plugin does, whatever it is for. */
 export function conformAdmissionPlugin(plugin: AdmissionPlugin): void {
@@ -80,13 +114,13 @@ export function conformAdmissionPlugin(plugin: AdmissionPlugin): void {
       context = await clusterOfAll();
     });
 
-    const handled = questions.filter(({ attributes }) => plugin.handles(attributes) !== 'no');
+    const handled = questions.filter(({ attributes }) => plugin.handles(attributes, known) !== 'no');
 
     it('handles something that is asked here', () => expect(handled).not.toEqual([]));
 
     it.each(handled)('$what by $who: keeps its promises', async (request) => {
-      const handling = plugin.handles(request.attributes);
-      expect(plugin.handles(request.attributes)).toBe(handling);
+      const handling = plugin.handles(request.attributes, context);
+      expect(plugin.handles(request.attributes, context)).toBe(handling);
       if (handling === 'seldomWaits') {
         expect(plugin.mustWait?.(request)).toBeTypeOf('boolean');
         expect(request.attributes.operation).toBe('update');
@@ -138,12 +172,16 @@ async function validateOnce(
 
 /** A cluster in which there is something of all that plugins look for. */
 async function clusterOfAll(): Promise<ServerContext> {
-  const context = await contextWith([]);
+  const context = { ...(await contextWith([])), hooks: hooksOfAll, policies: policiesForAll };
   const named = (name: string): JsonObject => ({ name, namespace: 'n', uid: name });
   await store(context, 'v1/serviceaccounts', { metadata: named('default') });
   await store(context, 'v1/namespaces', { metadata: { name: 'kube-node-lease' } });
   const high = { metadata: { name: 'high' }, value: 7, preemptionPolicy: 'Never' };
   await store(context, 'scheduling.k8s.io/v1/priorityclasses', high);
+  const labels = { 'topology.kubernetes.io/zone': 'z' };
+  await store(context, 'v1/nodes', { metadata: { name: 'a', labels } });
+  const overhead = { podFixed: { cpu: '1m' } };
+  await store(context, 'node.k8s.io/v1/runtimeclasses', { metadata: { name: 'slow' }, overhead });
   const annotations = {
     'storageclass.kubernetes.io/is-default-class': 'true',
     'ingressclass.kubernetes.io/is-default-class': 'true',

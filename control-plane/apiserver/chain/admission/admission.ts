@@ -1,3 +1,4 @@
+import type { KindCatalogue } from '#api/schema/kind-catalogue.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Authorizer } from '#control-plane/apiserver/chain/authz/authorizer.ts';
@@ -5,10 +6,18 @@ import type { AccessBooks } from '#control-plane/apiserver/chain/authz/access-bo
 import type { RequestScope, User } from '#control-plane/apiserver/serve/request.ts';
 import type { Verb } from '#control-plane/apiserver/chain/route.ts';
 import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
+import type { Counting } from '#control-plane/apiserver/serve/counters.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
 import type { Turns } from '#base/turns.ts';
 import type { Taken } from './held.ts';
-
-export type Operation = 'create' | 'update' | 'delete' | 'connect';
+import type { ManifestSource } from './manifests/keep-manifests.ts';
+import type { NamespaceLabels } from './match/namespace-labels.ts';
+import type { Operation } from './operation.ts';
+import type { Reinvocation } from './reinvocation.ts';
+import type { HookBook } from './webhooks/hook-book.ts';
+import type { HookCaller } from './webhooks/hook-caller.ts';
+import type { PolicyBook } from './policies/policy-book.ts';
 
 /** What is to be done, known before any object is. */
 export interface AdmissionAttributes {
@@ -25,6 +34,8 @@ export interface AdmissionAttributes {
   readonly name: string;
   readonly user: User;
   readonly dryRun: boolean;
+  /** Of a deletion: DeleteOptions as they were given, without kind and apiVersion. */
+  readonly options?: JsonObject | undefined;
   /** To be told of the end of who asked, and to warn them; undefined where the server asks itself. */
   readonly scope?: RequestScope | undefined;
 }
@@ -35,6 +46,8 @@ export interface AdmissionRequest {
   readonly object?: JsonObject | undefined;
   /** As it is stored: of an update and a delete. */
   readonly old?: JsonObject | undefined;
+  /** Of `admit`: what those who may be asked again know of it. */
+  readonly reinvocation?: Reinvocation | undefined;
 }
 
 /**
@@ -46,12 +59,26 @@ export type Handling = 'no' | 'atOnce' | 'seldomWaits' | 'mayWait';
 /** What a plugin may look into. */
 export interface AdmissionContext {
   readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What is served now. */
+  readonly kinds: KindCatalogue;
   /** By namespace: creations that a quota counts. */
   readonly quotaTurns: Turns;
   /** Whether who asks might do something else as well. */
   readonly authorizer: Authorizer;
   readonly books: AccessBooks;
+  /** By which hooks and policies select. */
+  readonly namespaces: NamespaceLabels;
+  readonly hooks: HookBook;
+  readonly hookCaller: HookCaller;
+  /** Policies and their bindings. */
+  readonly policies: PolicyBook;
+  readonly metrics: Counting;
 }
+
+/** What a plugin may go by to tell whether it has something to say: what is known at once. */
+export type HandlingContext = Pick<AdmissionContext, 'kinds' | 'namespaces' | 'hooks' | 'policies'>;
 
 /**
  * One who has a say in writes and connections. Those of an object run in the order of the list: first all of `admit`, each on what the
@@ -61,8 +88,10 @@ export interface AdmissionContext {
 export interface AdmissionPlugin {
   /** As upstream calls it. */
   readonly name: string;
-  /** Pure. `mayWait` takes an update off its fast path. */
-  handles(attributes: AdmissionAttributes): Handling;
+  /** Where it has manifests beside what is in the API; absent: nowhere. */
+  readonly manifests?: ManifestSource;
+  /** Changes nothing. `mayWait` takes an update off its fast path. */
+  handles(attributes: AdmissionAttributes, context: HandlingContext): Handling;
   /** Pure. Of an update that is handled `seldomWaits`: whether `validate` has something to say of it. */
   mustWait?(request: AdmissionRequest): boolean;
   /** The object as changed, or undefined where it stays as it is. @throws {E_API} to refuse */

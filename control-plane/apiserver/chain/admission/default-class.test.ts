@@ -3,9 +3,9 @@ import { at } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
 import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
-import { contextWith, store } from './admission.fixture.ts';
+import { contextWith, nothingStored, store } from './admission.fixture.ts';
 import { defaultIngressClass } from './default-ingress-class.ts';
-import { defaultStorageClass } from './default-storage-class.ts';
+import { defaultStorageClass } from './storage/default-storage-class.ts';
 
 interface Defaulted {
   readonly plugin: AdmissionPlugin;
@@ -89,9 +89,12 @@ describe.each(defaulted)('$plugin.name', ({ plugin, kind, classes: resource, mar
   );
 
   it('has no say in an update', () => {
-    expect(plugin.handles({ ...attributes, operation: 'update', verb: 'update' })).toBe('no');
+    expect(plugin.handles({ ...attributes, operation: 'update', verb: 'update' }, nothingStored)).toBe('no');
     expect(
-      plugin.handles({ ...attributes, operation: 'update', verb: 'update', subresource: 'status' }),
+      plugin.handles(
+        { ...attributes, operation: 'update', verb: 'update', subresource: 'status' },
+        nothingStored,
+      ),
     ).toBe('no');
   });
 });

@@ -6,3 +6,17 @@ import type { AdmissionAttributes } from './admission.ts';
 export function makes(made: Kind, { operation, kind, subresource }: AdmissionAttributes): boolean {
   return operation === 'create' && subresource === '' && kindKey(kind) === kindKey(made);
 }
+
+/** Whether an object of the kind is changed, or the named part of one. */
+export function changes(
+  changed: Kind,
+  { operation, kind, subresource }: AdmissionAttributes,
+  part = '',
+): boolean {
+  return operation === 'update' && subresource === part && kindKey(kind) === kindKey(changed);
+}
+
+/** Whether an object of the kind is made or changed, not a part of one. */
+export function writes(written: Kind, attributes: AdmissionAttributes): boolean {
+  return makes(written, attributes) || changes(written, attributes);
+}

@@ -15,6 +15,11 @@ import type {
 
 const pods = builtIn('', 'v1', 'pods');
 const nodes = builtIn('', 'v1', 'nodes');
+const found = {
+  persistentvolumeclaims: builtIn('', 'v1', 'persistentvolumeclaims'),
+  persistentvolumes: builtIn('', 'v1', 'persistentvolumes'),
+  csidrivers: builtIn('storage.k8s.io', 'v1', 'csidrivers'),
+} as const;
 
 /**
  * A node writes what is its own: its Node, its heartbeat, its pods' status, tokens of its pods (plugin/pkg/admission/noderestriction). What
@@ -55,11 +60,28 @@ function writeOf({
   return node === undefined ? undefined : { node, operation, subresource, namespace, name, object, old };
 }
 
-function lookUpIn({ registry }: AdmissionContext, { namespace }: AdmissionAttributes): NodeLookUp {
+function lookUpIn(
+  { registry, authorizer }: AdmissionContext,
+  { user, namespace, name: account }: AdmissionAttributes,
+): NodeLookUp {
   const read = async (kind: Kind, where: string, name: string): Promise<JsonObject> => {
     const entry = await registry.read(kind, where, name);
     if (entry === undefined) throw notFound(kind, name);
     return entry.object;
   };
-  return { pod: (name) => read(pods, namespace, name), node: (name) => read(nodes, '', name) };
+  return {
+    pod: (name) => read(pods, namespace, name),
+    node: (name) => read(nodes, '', name),
+    find: async (resource, name) => {
+      const kind = found[resource];
+      return (await registry.read(kind, kind.namespaced ? namespace : '', name))?.object;
+    },
+    mayRequestAudience: async (audience) => {
+      const { decision } = await authorizer.decide({
+        ...{ kind: 'resource', user, verb: 'request-serviceaccounts-token-audience', namespace },
+        ...{ group: '', version: 'v1', resource: audience, subresource: '', name: account },
+      });
+      return decision === 'allow';
+    },
+  };
 }

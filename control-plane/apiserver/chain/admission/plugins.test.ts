@@ -4,20 +4,46 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { forbidden } from '#api/errors/status.ts';
 import type { User, ApiRequest } from '#control-plane/apiserver/serve/request.ts';
 import { handle } from '#control-plane/apiserver/chain/handle.ts';
-import type { AdmissionAttributes, AdmissionPlugin, Operation } from './admission.ts';
+import type { AdmissionAttributes, AdmissionPlugin } from './admission.ts';
+import type { Operation } from './operation.ts';
 import { conformAdmissionPlugin } from './admission.conformance.ts';
-import { contextWith, store } from './admission.fixture.ts';
-import { admissionPlugins } from './plugins.ts';
+import { contextWith, nothingStored, store } from './admission.fixture.ts';
+import { choosePlugins } from './choice/choose-plugins.ts';
+import { defaultPlugins, pluginRows } from './plugins.ts';
 
 const alice: User = { name: 'alice', groups: ['system:authenticated'] };
 const node: User = { name: 'system:node:a', groups: ['system:nodes', 'system:authenticated'] };
 
+/** All that are there, also those that are off by default. */
+const allOfThem = {
+  enabled: pluginRows.filter(({ create }) => create !== undefined).map(({ name }) => name),
+  disabled: [],
+};
+const rateLimits = {
+  ...{ apiVersion: 'eventratelimit.admission.k8s.io/v1alpha1', kind: 'Configuration' },
+  limits: [{ type: 'Server', qps: 1, burst: 1 }],
+};
+/** Those that cannot be without. */
+const configurations = new Map([
+  ['EventRateLimit', { value: rateLimits, directory: '/etc', file: '/etc/admission.yaml' }],
+]);
+const admissionPlugins = choosePlugins(pluginRows, allOfThem, configurations);
+
 for (const plugin of admissionPlugins) conformAdmissionPlugin(plugin);
 
-describe('admissionPlugins', () => {
+describe('pluginRows', () => {
   it('are those of upstream, in its order', () => {
-    const names = admissionPlugins.map(({ name }) => name);
-    expect(names).toEqual(upstream.filter((name) => names.includes(name)));
+    expect(pluginRows.map(({ name }) => name)).toEqual(upstream);
+  });
+
+  it('are on and off as upstream has them, and NodeRestriction is on', () => {
+    const names = pluginRows.filter(({ onByDefault }) => !onByDefault).map(({ name }) => name);
+    expect(names).toEqual(offByDefault);
+  });
+
+  it('are called as their plugins', () => {
+    const names = pluginRows.flatMap(({ name, create }) => (create === undefined ? [] : [name]));
+    expect(admissionPlugins.map(({ name }) => name)).toEqual(names);
   });
 
   it('handle what the golden file says', async () => {
@@ -25,8 +51,9 @@ describe('admissionPlugins', () => {
   });
 });
 
-/** AllOrderedPlugins of kubernetes pkg/kubeapiserver/options/plugins.go, 1.34. What is newer stands before the webhooks. */
+/** AllOrderedPlugins of kubernetes pkg/kubeapiserver/options/plugins.go, 1.36. */
 const upstream = [
+  'AlwaysAdmit',
   'NamespaceAutoProvision',
   'NamespaceLifecycle',
   'NamespaceExists',
@@ -56,6 +83,10 @@ const upstream = [
   'DefaultIngressClass',
   'DenyServiceExternalIPs',
   'PodTopologyLabels',
+  'PodGroupWorkloadExists',
+  'NodeDeclaredFeatureValidator',
+  'JobValidation',
+  'PodResizeValidator',
   'MutatingAdmissionPolicy',
   'MutatingAdmissionWebhook',
   'ValidatingAdmissionPolicy',
@@ -64,9 +95,26 @@ const upstream = [
   'AlwaysDeny',
 ];
 
+/** DefaultOffAdmissionPlugins of the same file, without NodeRestriction (decision 0022). */
+const offByDefault = [
+  'AlwaysAdmit',
+  'NamespaceAutoProvision',
+  'NamespaceExists',
+  'LimitPodHardAntiAffinityTopology',
+  'AlwaysPullImages',
+  'ImagePolicyWebhook',
+  'PodNodeSelector',
+  'PodTolerationRestriction',
+  'EventRateLimit',
+  'ExtendedResourceToleration',
+  'OwnerReferencesPermissionEnforcement',
+  'DenyServiceExternalIPs',
+  'AlwaysDeny',
+];
+
 const waits = { atOnce: '', seldomWaits: ' (seldom waits)', mayWait: ' (may wait)' };
 
-/** Who has a say in what: the plugins in order, then all that they have the same say in. */
+/** Who has a say in what, of those that are on by default: the plugins in order, then all that they have the same say in. */
 function renderHandling(): string {
   const served = kinds.filter(({ group, version }) =>
     groupVersions.some((known) => known.group === group && known.version === version),
@@ -75,8 +123,8 @@ function renderHandling(): string {
   for (const user of [alice, node]) {
     for (const kind of served) {
       for (const [what, attributes] of operationsOf(kind, user)) {
-        const handling = admissionPlugins.flatMap((plugin) => {
-          const how = plugin.handles(attributes);
+        const handling = defaultPlugins().flatMap((plugin) => {
+          const how = plugin.handles(attributes, nothingStored);
           return how === 'no' ? [] : [`${plugin.name}${waits[how]}`];
         });
         // Of a node what others do not have, and of nobody nothing.

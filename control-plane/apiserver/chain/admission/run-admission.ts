@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import type { AdmissionAttributes, AdmissionPlugin, AdmissionRequest } from './admission.ts';
+import type { AdmissionAttributes, AdmissionPlugin, AdmissionRequest, HandlingContext } from './admission.ts';
 import { Held } from './held.ts';
+import { AdmissionStopwatch } from './measure-admission.ts';
+import { Reinvocation } from './reinvocation.ts';
 
 /** The plugins that have something to say of one write, in order. */
 export interface Admission {
@@ -16,13 +18,13 @@ export interface Admission {
 export type Objects = Omit<AdmissionRequest, 'attributes'>;
 
 export function admissionFor(
-  { admission }: Pick<ServerContext, 'admission'>,
+  context: Pick<ServerContext, 'admission'> & HandlingContext,
   attributes: AdmissionAttributes,
 ): Admission {
   const plugins: AdmissionPlugin[] = [];
   let mayWait = false;
-  for (const plugin of admission) {
-    const handling = plugin.handles(attributes);
+  for (const plugin of context.admission) {
+    const handling = plugin.handles(attributes, context);
     if (handling === 'no') continue;
     plugins.push(plugin);
     mayWait ||= handling === 'mayWait';
@@ -30,17 +32,34 @@ export function admissionFor(
   return { attributes, plugins, mayWait };
 }
 
-/** The object as the plugins leave it. Waits only for those that do. */
+/** The object as the plugins leave it, when a change of some led to another round. Waits only for those that do. */
 export async function admit<T extends JsonObject | undefined>(
   context: ServerContext,
-  { attributes, plugins }: Admission,
+  admission: Admission,
   objects: Objects & { readonly object: T },
 ): Promise<T | JsonObject> {
+  const reinvocation = new Reinvocation();
+  const object = await admitOnce(context, admission, { ...objects, reinvocation });
+  if (!reinvocation.isWanted) return object;
+  reinvocation.beginAgain();
+  return admitOnce(context, admission, { ...objects, object, reinvocation });
+}
+
+async function admitOnce<T extends JsonObject | undefined>(
+  context: ServerContext,
+  { attributes, plugins }: Admission,
+  objects: Objects & { readonly object: T; readonly reinvocation: Reinvocation },
+): Promise<T | JsonObject> {
   let object: T | JsonObject = objects.object;
+  using watch = new AdmissionStopwatch(context, { operation: attributes.operation, type: 'admit' });
+
   for (const plugin of plugins) {
-    const answer = plugin.admit?.(context, { ...objects, attributes, object });
+    if (plugin.admit === undefined) continue;
+    watch.next(plugin);
+    const answer = plugin.admit(context, { ...objects, attributes, object });
     object = (answer instanceof Promise ? await answer : answer) ?? object;
   }
+  watch.pass();
   return object;
 }
 
@@ -51,11 +70,16 @@ export function admitAtOnce<T extends JsonObject | undefined>(
   objects: Objects & { readonly object: T },
 ): T | JsonObject {
   let object: T | JsonObject = objects.object;
+  using watch = new AdmissionStopwatch(context, { operation: attributes.operation, type: 'admit' });
+
   for (const plugin of plugins) {
-    const answer = plugin.admit?.(context, { ...objects, attributes, object });
+    if (plugin.admit === undefined) continue;
+    watch.next(plugin);
+    const answer = plugin.admit(context, { ...objects, attributes, object });
     assert(!(answer instanceof Promise), `${plugin.name} waits`);
     object = answer ?? object;
   }
+  watch.pass();
   return object;
 }
 
@@ -65,11 +89,16 @@ export async function validate(
   { attributes, plugins }: Admission,
   { held, ...objects }: Objects & { readonly held: Held },
 ): Promise<void> {
+  using watch = new AdmissionStopwatch(context, { operation: attributes.operation, type: 'validate' });
+
   for (const plugin of plugins) {
-    const answer = plugin.validate?.(context, { ...objects, attributes });
+    if (plugin.validate === undefined) continue;
+    watch.next(plugin);
+    const answer = plugin.validate(context, { ...objects, attributes });
     const taken = answer instanceof Promise ? await answer : answer;
     if (taken !== undefined) held.use(taken);
   }
+  watch.pass();
 }
 
 /** As `validate`, where nobody may wait; false: one who seldom does has to, and all are to be asked by `validate`. */
@@ -78,14 +107,16 @@ export function validateAtOnce(
   { attributes, plugins }: Admission,
   objects: Objects,
 ): boolean {
+  if (plugins.some((plugin) => plugin.mustWait?.({ ...objects, attributes }) === true)) return false;
+  using watch = new AdmissionStopwatch(context, { operation: attributes.operation, type: 'validate' });
+
   for (const plugin of plugins) {
-    if (plugin.mustWait !== undefined) {
-      if (plugin.mustWait({ ...objects, attributes })) return false;
-      continue;
-    }
-    const answer = plugin.validate?.(context, { ...objects, attributes });
+    if (plugin.mustWait !== undefined || plugin.validate === undefined) continue;
+    watch.next(plugin);
+    const answer = plugin.validate(context, { ...objects, attributes });
     assert(answer === undefined, `${plugin.name} waits or takes something`);
   }
+  watch.pass();
   return true;
 }
 

@@ -1,100 +1,104 @@
 import { unauthorized } from '#api/errors/status.ts';
-import type { ApiRequest, ClientCertificate, User } from '#control-plane/apiserver/serve/request.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
-import { invalidation } from './bound-objects.ts';
-import { tokenIssuer, type ObjectReference, type TokenClaims } from './tokens.ts';
+import type { Clock } from '#base/clock.ts';
+import type { ApiRequest, User } from '#control-plane/apiserver/serve/request.ts';
+import type { AuthenticationCounts } from './authentication-counts.ts';
+import { mayBeAnonymous, type AnonymousAccess } from './anonymous.ts';
+import {
+  describeErrors,
+  refused,
+  unionOf,
+  type Authenticator,
+  type Finding,
+  type Found,
+  type Refused,
+  type TokenAuthenticator,
+} from './authenticator.ts';
+import { authenticateBy, invalidToken } from './bearer-token.ts';
+import { anonymous, authenticated, withGroup } from './groups.ts';
 
-const credentialId = 'authentication.kubernetes.io/credential-id';
-/** The group of all who said who they are. */
-export const authenticated = 'system:authenticated';
-export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
-
-/** Who asks: by client certificate, bearer token, or nobody in particular. @throws {E_API} 401 for credentials that are no good */
-export async function authenticate(context: ServerContext, request: ApiRequest): Promise<User> {
-  const { caller } = request;
-  if (caller.kind === 'in-process') return withGroup(caller.user, authenticated);
-  if (caller.certificate !== undefined) return certificateUser(caller.certificate);
-  const token = bearerToken(request.headers['authorization']);
-  if (token === undefined) {
-    // Shown and not ours: not the same as none, or whoever mixed up two clusters would read of rights, not of the certificate.
-    if (caller.hasForeignCertificate === true) throw unauthorized();
-    return anonymous;
-  }
-  const answer = await authenticateToken(context, token, [tokenIssuer]);
-  if (answer.user === undefined) throw unauthorized();
-  return answer.user;
+/** Who asks a server. */
+export interface Authentication {
+  /** By whatever credentials a request shows, or nobody in particular. @throws {E_API} 401 for credentials that are no good, and for none where some are needed */
+  authenticate(request: ApiRequest): Found | Promise<Found>;
+  /** Whose a token is, for one of the audiences, as reviews tell it. */
+  reviewToken(token: string, audiences: readonly string[]): Promise<Found | Refused>;
+  /** What tokens are to be meant for, for this server to take them. */
+  readonly apiAudiences: readonly string[];
+  /** Whether a header says who asks: nobody behind this server is to see it. */
+  readonly isIdentityHeader: (name: string) => boolean;
 }
 
-/** undefined for another scheme, or no token after this one: who sends that is nobody in particular. */
-function bearerToken(authorization: string | undefined): string | undefined {
-  return authorization === undefined ? undefined : /^ *Bearer +([^ ]+)/i.exec(authorization)?.[1];
+export interface AuthenticationParts extends Pick<Authentication, 'apiAudiences' | 'isIdentityHeader'> {
+  readonly authenticators: readonly Authenticator[];
+  readonly tokens: TokenAuthenticator;
+  /** Asked each time: it may change. */
+  readonly anonymous: () => AnonymousAccess;
+  /** Where attempts are counted, and by which clock; nowhere without. */
+  readonly counted?: { readonly counts: AuthenticationCounts; readonly clock: Pick<Clock, 'monotonic'> };
 }
 
-const certificateUsers = new WeakMap<ClientCertificate, User>();
-
-/** The user of a connection: the same for all its requests. */
-function certificateUser(certificate: ClientCertificate): User {
-  const known = certificateUsers.get(certificate);
-  if (known !== undefined) return known;
-  const user = {
-    name: certificate.commonName,
-    groups: [...certificate.organizations, authenticated],
-    extra: { [credentialId]: [`X509SHA256=${certificate.fingerprint}`] },
-  };
-  certificateUsers.set(certificate, user);
-  return user;
-}
-
-/** What a token comes to: its user and those of the audiences that it is for, or why it is worth nothing. */
-export type TokenAnswer =
-  | { readonly user: User; readonly audiences: readonly string[] }
-  | { readonly user: undefined; readonly cause: string };
-
-/** Whether a token is in order, meant for one of the audiences, and everything that it is bound to is still there. */
-export async function authenticateToken(
-  context: ServerContext,
-  token: string,
-  wanted: readonly string[],
-): Promise<TokenAnswer> {
-  const verified = await context.tokens.verify(token);
-  if (verified.claims === undefined) return { user: undefined, cause: verified.cause };
-  const { claims } = verified;
-  const audiences = claims.audiences.filter((audience) => wanted.includes(audience));
-  if (audiences.length === 0) {
-    const cause = `token audiences ${goList(claims.audiences)} is invalid for the target audiences ${goList(wanted)}`;
-    return { user: undefined, cause };
-  }
-  const cause = await invalidation(context, claims);
-  return cause === undefined ? { user: serviceAccountUser(claims), audiences } : { user: undefined, cause };
-}
-
-/** As Go prints a list of strings by %q. */
-function goList(texts: readonly string[]): string {
-  return `[${texts.map((text) => JSON.stringify(text)).join(' ')}]`;
-}
-
-function serviceAccountUser({ namespace, name, uid, tokenId, pod, node }: TokenClaims): User {
-  const extra = (what: string, reference: ObjectReference | undefined): Record<string, readonly string[]> =>
-    reference === undefined
-      ? {}
-      : {
-          [`authentication.kubernetes.io/${what}-name`]: [reference.name],
-          [`authentication.kubernetes.io/${what}-uid`]: [reference.uid],
-        };
+export function createAuthentication(parts: AuthenticationParts): Authentication {
+  const { apiAudiences, isIdentityHeader, tokens } = parts;
+  const union = unionOf(parts.authenticators);
   return {
-    name: `system:serviceaccount:${namespace}:${name}`,
-    uid,
-    groups: [...serviceAccountGroups(namespace), authenticated],
-    extra: { [credentialId]: [`JTI=${tokenId}`], ...extra('node', node), ...extra('pod', pod) },
+    apiAudiences,
+    isIdentityHeader,
+    authenticate: (request) => {
+      const startMs = parts.counted?.clock.monotonic() ?? 0;
+      const finding = union.authenticate(request);
+      return finding instanceof Promise
+        ? finding.then((found) => judgeCounted(found, request, startMs, parts))
+        : judgeCounted(finding, request, startMs, parts);
+    },
+    reviewToken: async (token, audiences) => {
+      const finding = await authenticateBy(tokens, token, audiences);
+      // Upstream's own token of the process is asked first, and knows none but itself.
+      return finding.user === undefined ? refused(invalidToken, ...finding.errors) : known(finding);
+    },
   };
 }
 
-/** The groups of the service accounts of a namespace. */
-export function serviceAccountGroups(namespace: string): readonly string[] {
-  return ['system:serviceaccounts', `system:serviceaccounts:${namespace}`];
+function judgeCounted(
+  finding: Finding,
+  request: ApiRequest,
+  startMs: number,
+  parts: AuthenticationParts,
+): Found {
+  if (parts.counted === undefined) return judge(finding, request, parts);
+  const { counts, clock } = parts.counted;
+  const seconds = (): number => (clock.monotonic() - startMs) / 1000;
+  try {
+    const found = judge(finding, request, parts);
+    counts.count('success', seconds(), found.user.name);
+    return found;
+  } catch (error) {
+    counts.count(finding === undefined ? 'failure' : 'error', seconds());
+    throw error;
+  }
 }
 
-/** The user, in that group too. */
-export function withGroup(user: User, group: string): User {
-  return user.groups.includes(group) ? user : { ...user, groups: [...user.groups, group] };
+function judge(finding: Finding, request: ApiRequest, parts: AuthenticationParts): Found {
+  if (finding?.user !== undefined) return known(finding);
+  // Shown and no good: not the same as none, or whoever mixed up two clusters would read of rights, not of credentials.
+  if (finding !== undefined) throw unauthorized(describeErrors(finding.errors));
+  if (mayBeAnonymous(parts.anonymous(), request)) return { user: anonymous };
+  throw unauthorized('no credentials');
+}
+
+/** Who is known is of the group of those, unless they are said to be of nobody (apiserver authentication/group). */
+function known(found: Found): Found {
+  const user = withKnownGroup(found.user);
+  return user === found.user ? found : { ...found, user };
+}
+
+const knownUsers = new WeakMap<User, User>();
+
+function withKnownGroup(user: User): User {
+  if (user.name === anonymous.name) return user;
+  let found = knownUsers.get(user);
+  if (found === undefined) {
+    const isNobody = user.groups.some((group) => anonymous.groups.includes(group));
+    knownUsers.set(user, (found = isNobody ? user : withGroup(user, authenticated)));
+  }
+  return found;
 }

@@ -1,7 +1,8 @@
 import { at, stringOf } from '#api/wire/json.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { builtIn } from '#control-plane/apiserver/built-in.ts';
-import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import type { Registry } from '#control-plane/apiserver/objects/registry.ts';
+import type { Clock } from '#base/clock.ts';
 import type { ObjectReference, TokenClaims } from './tokens.ts';
 
 const serviceAccounts = builtIn('', 'v1', 'serviceaccounts');
@@ -13,6 +14,12 @@ export const boundKinds: Readonly<Record<BoundKind, Kind>> = {
   Node: builtIn('', 'v1', 'nodes'),
 };
 
+/** Where what tokens are bound to is looked up. */
+export interface BoundObjectsContext {
+  readonly registry: Pick<Registry, 'read'>;
+  readonly clock: Pick<Clock, 'now'>;
+}
+
 export type BoundKind = 'Pod' | 'Secret' | 'Node';
 
 /** An object that is being deleted still vouches for its tokens this long past its deletionTimestamp (jwt.DefaultLeeway). */
@@ -22,7 +29,10 @@ const leewayMs = 60_000;
  * Why a token whose signature and time are in order is worth nothing all the same: its account, or what it is bound to, has
  * gone or is another one of that name. The texts are those of pkg/serviceaccount/claims.go.
  */
-export async function invalidation(context: ServerContext, claims: TokenClaims): Promise<string | undefined> {
+export async function invalidation(
+  context: BoundObjectsContext,
+  claims: TokenClaims,
+): Promise<string | undefined> {
   const { namespace, name, uid, secret, pod, node } = claims;
   const account = (await context.registry.read(serviceAccounts, namespace, name))?.object;
   if (account === undefined) return `serviceaccounts ${JSON.stringify(name)} not found`;
@@ -44,7 +54,7 @@ const claimWords: Readonly<Record<BoundKind, readonly [subject: string, claim: s
 };
 
 async function missing(
-  context: ServerContext,
+  context: BoundObjectsContext,
   { namespace }: TokenClaims,
   kindName: BoundKind,
   reference: ObjectReference | undefined,
@@ -62,7 +72,7 @@ async function missing(
     : `${subject} UID (${uid}) does not match ${claim} ref claim (${reference.uid})`;
 }
 
-function isPastDeletion({ clock }: ServerContext, object: object): boolean {
+function isPastDeletion({ clock }: BoundObjectsContext, object: object): boolean {
   const deletion = stringOf(at(object, 'metadata.deletionTimestamp'));
   return deletion !== '' && Date.parse(deletion) < clock.now() - leewayMs;
 }

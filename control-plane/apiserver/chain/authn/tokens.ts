@@ -1,7 +1,8 @@
-import { createHash, createPrivateKey, createPublicKey, randomUUID, type KeyObject } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { JWK } from 'jose';
-import { at, objectOf, stringOf } from '#api/wire/json.ts';
+import { isObject, stringOf } from '#api/wire/json.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import type { TokenKeys, VerifyingKey } from './service-account-keys.ts';
 
 /** An object by name, and which one of that name. */
 export interface ObjectReference {
@@ -16,108 +17,182 @@ export interface BoundReferences {
   readonly node?: ObjectReference | undefined;
 }
 
+/** What a token says, its signature being in order. */
+export interface TokenClaims extends BoundReferences {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly tokenId: string;
+}
+
 export interface TokenInput extends BoundReferences {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly audiences: readonly string[];
   readonly expirationSeconds: number;
+  /** After which its holder should have taken another one, where it lives longer than was asked for. */
+  readonly warnAfterSeconds?: number | undefined;
 }
 
-/** What a token says, its signature and time being in order. */
-export interface TokenClaims extends BoundReferences {
+/** A legacy token: without end, and worth nothing without the Secret that holds it. */
+export interface LegacyTokenInput {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  readonly audiences: readonly string[];
-  readonly tokenId: string;
+  readonly secretName: string;
 }
 
-/** What was found in a token, or what is wrong with it: '' where it is no token of ours at all. */
-export type VerifiedToken =
-  | { readonly claims: TokenClaims }
-  | { readonly claims: undefined; readonly cause: string };
+/** What was found in a token whose signature is ours, or what is wrong with it. undefined: it is no token of these issuers. */
+export type SignedToken = { readonly payload: JsonObject } | { readonly cause: string } | undefined;
 
-export const tokenIssuer = 'https://kubernetes.default.svc';
-const algorithm = 'ES256';
+/** Whose tokens they are where nothing else was said. */
+export const defaultIssuer = 'https://kubernetes.default.svc';
+export const legacyIssuer = 'kubernetes/serviceaccount';
 const verifiedMax = 1024;
+/** Longer tokens are looked at each time: what is kept of all is to stay small. */
+const verifiedLengthMax = 8192;
+const isPart = /^[\w-]+$/;
 
-/** Signs and reads service account tokens. */
+/** Signs and reads tokens of service accounts. */
 export class TokenAuthority {
-  readonly #privateKey: KeyObject;
-  readonly #publicKey: KeyObject;
-  readonly #keyId: string;
+  /** The first signs; those of all are taken. */
+  readonly issuers: readonly string[];
   readonly #now: () => number;
-  /** Tokens whose signature was found good, with what they say. */
-  readonly #verified = new Map<string, { readonly claims: TokenClaims; readonly expiresAtMs: number }>();
+  #keys: TokenKeys;
+  /** Tokens whose signature was found good by these keys, with what they say. */
+  #verified = new Map<string, JsonObject>();
 
-  constructor(privateKeyPem: string, now: () => number) {
-    this.#privateKey = createPrivateKey(privateKeyPem);
-    this.#publicKey = createPublicKey(this.#privateKey);
-    const der = this.#publicKey.export({ type: 'spki', format: 'der' });
-    this.#keyId = createHash('sha256').update(der).digest('base64url');
+  constructor(keys: TokenKeys, issuers: readonly string[], now: () => number) {
+    this.issuers = issuers;
+    this.#keys = keys;
     this.#now = now;
   }
 
+  /** From now on these keys sign and are believed, and no others. */
+  useKeys(keys: TokenKeys): void {
+    this.#keys = keys;
+    this.#verified = new Map();
+  }
+
   async sign(input: TokenInput): Promise<{ readonly token: string; readonly expiresAtMs: number }> {
-    const { SignJWT } = await import('jose'); // Loaded when first needed.
     const issuedAt = Math.floor(this.#now() / 1000);
-    const expiresAt = issuedAt + input.expirationSeconds;
-    const claims = {
-      namespace: input.namespace,
-      ...boundOf(input),
-      serviceaccount: { name: input.name, uid: input.uid },
-    };
-    const token = await new SignJWT({ 'kubernetes.io': claims })
-      .setProtectedHeader({ alg: algorithm, kid: this.#keyId })
-      .setAudience([...input.audiences])
-      .setIssuer(tokenIssuer)
-      .setIssuedAt(issuedAt)
-      .setNotBefore(issuedAt)
-      .setExpirationTime(expiresAt)
-      .setJti(randomUUID())
-      .setSubject(`system:serviceaccount:${input.namespace}:${input.name}`)
-      .sign(this.#privateKey);
+    const { expirationSeconds, warnAfterSeconds, namespace, name, uid } = input;
+    const expiresAt = issuedAt + expirationSeconds;
+    const token = await this.#signClaims({
+      aud: [...input.audiences],
+      exp: expiresAt,
+      iat: issuedAt,
+      iss: this.issuers[0] ?? defaultIssuer,
+      jti: randomUUID(),
+      'kubernetes.io': {
+        namespace,
+        ...boundOf(input),
+        serviceaccount: { name, uid },
+        ...(warnAfterSeconds === undefined ? {} : { warnafter: issuedAt + warnAfterSeconds }),
+      },
+      nbf: issuedAt,
+      sub: `system:serviceaccount:${namespace}:${name}`,
+    });
     return { token, expiresAtMs: expiresAt * 1000 };
   }
 
-  /** Whether the signature is ours and the time is right; what the token is bound to is not looked at. */
-  async verify(token: string): Promise<VerifiedToken> {
+  signLegacy({ namespace, name, uid, secretName }: LegacyTokenInput): Promise<string> {
+    const about = 'kubernetes.io/serviceaccount';
+    return this.#signClaims({
+      iss: legacyIssuer,
+      [`${about}/namespace`]: namespace,
+      [`${about}/secret.name`]: secretName,
+      [`${about}/service-account.name`]: name,
+      [`${about}/service-account.uid`]: uid,
+      sub: `system:serviceaccount:${namespace}:${name}`,
+    });
+  }
+
+  /** Whether a token of one of the issuers is signed by us. Its times, and what it is bound to, are not looked at. The payload of one that comes again is the same value. */
+  async read(token: string, issuers: readonly string[]): Promise<SignedToken> {
     const known = this.#verified.get(token);
-    if (known !== undefined && known.expiresAtMs > this.#now()) return known;
-    this.#verified.delete(token);
-    const { jwtVerify, errors } = await import('jose');
-    const options = { issuer: tokenIssuer, algorithms: [algorithm], currentDate: new Date(this.#now()) };
+    if (known !== undefined) return issuers.includes(stringOf(known['iss'])) ? { payload: known } : undefined;
+    const issuer = untrustedIssuer(token);
+    if (issuer === undefined || !issuers.includes(issuer)) return undefined;
+    const verified = this.#verified;
+    const signed = await this.#verify(token);
+    // Not where the keys have changed meanwhile.
+    if (signed !== undefined && 'payload' in signed && token.length <= verifiedLengthMax) {
+      remember(verified, token, signed.payload);
+    }
+    return signed;
+  }
+
+  /** The public keys, for `/openid/v1/jwks`. */
+  publicJwks(): readonly JWK[] {
+    return this.#keys.verifying.map(({ jwk }) => jwk);
+  }
+
+  /** How the keys sign, each once. */
+  algorithms(): readonly string[] {
+    return [...new Set(this.#keys.verifying.map(({ algorithm }) => algorithm))].toSorted();
+  }
+
+  async #signClaims(claims: JsonObject): Promise<string> {
+    const { CompactSign } = await import('jose'); // Loaded when first needed.
+    const { algorithm, id, privateKey } = this.#keys.signing;
+    return new CompactSign(Buffer.from(JSON.stringify(claims)))
+      .setProtectedHeader({ alg: algorithm, kid: id })
+      .sign(privateKey);
+  }
+
+  async #verify(token: string): Promise<SignedToken> {
+    const { compactVerify, decodeProtectedHeader, errors } = await import('jose');
+    const algorithms = this.algorithms();
     try {
-      const { payload } = await jwtVerify(token, this.#publicKey, options);
-      const claims = readClaims(payload);
-      this.#remember(token, { claims, expiresAtMs: (payload.exp ?? 0) * 1000 });
-      return { claims };
-    } catch (error) {
-      if (error instanceof errors.JWTExpired) return refused('service account token has expired');
-      if (error instanceof errors.JWSSignatureVerificationFailed) {
-        return refused('go-jose/go-jose: error in cryptographic primitive');
+      const { kid, alg = '' } = decodeProtectedHeader(token);
+      if (!algorithms.includes(alg)) return undefined;
+      for (const key of this.#keysFor(kid)) {
+        if (key.algorithm !== alg) continue;
+        try {
+          const { payload } = await compactVerify(token, key.key, { algorithms: [key.algorithm] });
+          const claims: unknown = JSON.parse(Buffer.from(payload).toString());
+          return isObject(claims) ? { payload: claims } : undefined;
+        } catch (error) {
+          if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+        }
       }
-      if (error instanceof errors.JOSEError || error instanceof TypeError) return refused('');
+      return { cause: 'go-jose/go-jose: error in cryptographic primitive' };
+    } catch (error) {
+      // No token at all: cut off, of another form, with a header that asks for what nobody knows.
+      if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof SyntaxError)
+        return undefined;
       throw error;
     }
   }
 
-  /** The public key, for `/openid/v1/jwks`. */
-  publicJwk(): JWK {
-    return { ...this.#publicKey.export({ format: 'jwk' }), use: 'sig', kid: this.#keyId, alg: algorithm };
-  }
-
-  #remember(token: string, verified: { readonly claims: TokenClaims; readonly expiresAtMs: number }): void {
-    this.#verified.set(token, verified);
-    if (this.#verified.size <= verifiedMax) return;
-    const [oldest] = this.#verified.keys();
-    if (oldest !== undefined) this.#verified.delete(oldest);
+  /** Those of that name; all where there is none, as kube-apiserver takes them. */
+  #keysFor(id: string | undefined): readonly VerifyingKey[] {
+    const named = this.#keys.verifying.filter((key) => key.id === id);
+    return named.length > 0 ? named : this.#keys.verifying;
   }
 }
 
-function refused(cause: string): VerifiedToken {
-  return { claims: undefined, cause };
+function remember(verified: Map<string, JsonObject>, token: string, payload: JsonObject): void {
+  verified.set(token, payload);
+  if (verified.size <= verifiedMax) return;
+  const [oldest] = verified.keys();
+  if (oldest !== undefined) verified.delete(oldest);
+}
+
+/** Whose token it says it is: enough to leave it to others, not to believe it. undefined where it is none. Pure. */
+export function untrustedIssuer(token: string): string | undefined {
+  const parts = token.split('.');
+  const [head = '', body = '', signature = ''] = parts;
+  if (parts.length !== 3 || ![head, body, signature].every((part) => isPart.test(part))) return undefined;
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(body, 'base64url').toString());
+    const issuer = isObject(claims) ? claims['iss'] : undefined;
+    return typeof issuer === 'string' ? issuer : undefined;
+  } catch {
+    return undefined; // No JSON, so nobody's.
+  }
 }
 
 function boundOf({ pod, secret, node }: BoundReferences): BoundReferences {
@@ -125,22 +200,5 @@ function boundOf({ pod, secret, node }: BoundReferences): BoundReferences {
     ...(node === undefined ? {} : { node }),
     ...(pod === undefined ? {} : { pod }),
     ...(secret === undefined ? {} : { secret }),
-  };
-}
-
-function readClaims(payload: JsonObject): TokenClaims {
-  const own = objectOf(payload['kubernetes.io']);
-  const { aud } = payload;
-  const reference = (claim: string): ObjectReference | undefined =>
-    own[claim] === undefined
-      ? undefined
-      : { name: stringOf(at(own, [claim, 'name'])), uid: stringOf(at(own, [claim, 'uid'])) };
-  return {
-    namespace: stringOf(own['namespace']),
-    name: stringOf(at(own, 'serviceaccount.name')),
-    uid: stringOf(at(own, 'serviceaccount.uid')),
-    audiences: (Array.isArray(aud) ? aud : [aud]).map(stringOf),
-    tokenId: stringOf(payload['jti']),
-    ...boundOf({ pod: reference('pod'), secret: reference('secret'), node: reference('node') }),
   };
 }

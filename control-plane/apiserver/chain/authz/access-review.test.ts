@@ -3,13 +3,18 @@ import type { JsonObject } from '#api/meta/object.ts';
 import { reviewAccess, reviewRules, subjectOf } from './access-review.ts';
 import type { Attributes, Authorizer, Decision } from './authorizer.ts';
 
+import { systemClock } from '#base/clock.ts';
 import { emptyBooks } from './access-books.ts';
 import { createAuthorizer } from './authorizers.ts';
-import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/authenticate.ts';
+import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/groups.ts';
 
+const everybody = createAuthorizer({ books: emptyBooks(), clock: systemClock }, [
+  { type: 'Authenticated', name: 'all' },
+]);
 const user = { name: 'bob', groups: ['g'] };
 const pods = { verb: 'list', resource: 'pods', namespace: 'n' };
 const plain = {
+  version: '',
   ...{ kind: 'resource', user, verb: 'list', group: '', resource: 'pods', subresource: '' },
   ...{ namespace: 'n', name: '' },
 };
@@ -130,14 +135,12 @@ describe('reviewRules()', () => {
     },
   ])('lists what $groups may do', async ({ groups, want }) => {
     const review = { spec: { namespace: 'n' } };
-    expect(
-      await reviewRules(createAuthorizer(emptyBooks(), ['Authenticated']), review, { name: 'x', groups }),
-    ).toEqual(want);
+    expect(await reviewRules(everybody, review, { name: 'x', groups })).toEqual(want);
   });
 });
 
 describe('a review and the requests of whom it is about', () => {
-  const authorizer = createAuthorizer(emptyBooks(), ['Authenticated']);
+  const authorizer = everybody;
   it.each([
     {
       name: 'system:serviceaccount:n:a',

@@ -29,11 +29,12 @@ export async function reviewAccess(
   review: JsonObject,
   user: User,
 ): Promise<JsonObject> {
-  const { decision, reason } = await authorizer.decide(attributesOfReview(review, user));
+  const { decision, reason, error } = await authorizer.decide(attributesOfReview(review, user));
   return {
     allowed: decision === 'allow',
     ...(decision === 'deny' ? { denied: true } : {}),
     ...(reason === '' ? {} : { reason }),
+    ...(error === undefined ? {} : { evaluationError: error }),
   };
 }
 
@@ -57,6 +58,7 @@ function attributesOfReview(review: JsonObject, user: User): Attributes {
     user,
     verb,
     group: asked['group'] ?? '',
+    version: asked['version'] ?? '',
     resource: asked['resource'] ?? '',
     subresource: asked['subresource'] ?? '',
     namespace: asked['namespace'] ?? '',

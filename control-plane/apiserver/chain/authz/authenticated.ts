@@ -1,5 +1,5 @@
 import type { User } from '#control-plane/apiserver/serve/request.ts';
-import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/authenticate.ts';
+import { anonymous, authenticated } from '#control-plane/apiserver/chain/authn/groups.ts';
 import type { Authorizer } from './authorizer.ts';
 import { everything, nothing } from './privileged.ts';
 

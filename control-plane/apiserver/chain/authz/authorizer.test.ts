@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { conformAuthorizer } from './authorizer.conformance.ts';
 import { describeDenial, unionOf, type Attributes, type Authorizer, type Decision } from './authorizer.ts';
 
+import { systemClock } from '#base/clock.ts';
 import { emptyBooks } from './access-books.ts';
 import { createAuthorizer, createAuthorizers } from './authorizers.ts';
 
@@ -12,8 +13,9 @@ parts.rbac.putBinding({
   roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reader' },
   subjects: [{ kind: 'User', name: 'alice' }],
 });
-for (const authorizer of createAuthorizers(parts)) conformAuthorizer(() => authorizer);
-conformAuthorizer(() => createAuthorizer(parts));
+for (const authorizer of createAuthorizers({ books: parts, clock: systemClock }))
+  conformAuthorizer(() => authorizer);
+conformAuthorizer(() => createAuthorizer({ books: parts, clock: systemClock }));
 
 const attributes: Attributes = {
   kind: 'resource',

@@ -11,6 +11,8 @@ export interface ResourceAttributes {
   /** `get`, `list`, `impersonate`, …; in a review any word. */
   readonly verb: string;
   readonly group: string;
+  /** For webhooks; '' or nothing where it is not known. */
+  readonly version?: string | undefined;
   readonly resource: string;
   /** '' for the object itself. */
   readonly subresource: string;
@@ -36,6 +38,8 @@ export interface Decision {
   readonly decision: 'allow' | 'deny' | 'noOpinion';
   /** For who is refused, or who reads a review; '' where there is nothing to add. */
   readonly reason: string;
+  /** What kept it from knowing better: who is not allowed is told of that, as an internal error, and not that they may not. */
+  readonly error?: string | undefined;
 }
 
 /** What a user may do, as far as it can be listed (authorization/v1 SubjectRulesReviewStatus). */
@@ -44,6 +48,8 @@ export interface Rules {
   readonly nonResourceRules: readonly NonResourceRule[];
   /** Whether it may do more than is listed. */
   readonly incomplete: boolean;
+  /** Why, where somebody cannot list what it allows. */
+  readonly evaluationError?: string | undefined;
 }
 
 export interface ResourceRule {
@@ -77,27 +83,42 @@ export function unionOf(authorizers: readonly Authorizer[]): Authorizer {
   };
 }
 
-/** @param reasons of those who had no opinion */
+/** @param before what those said who had no opinion, where they said anything */
 function decideFrom(
   authorizers: readonly Authorizer[],
   attributes: Attributes,
-  reasons: readonly string[],
+  before: readonly Decision[],
 ): Decision | Promise<Decision> {
   const [first, ...others] = authorizers;
-  if (first === undefined) return { decision: 'noOpinion', reason: reasons.join('\n') };
+  if (first === undefined) return nobodysOpinion(before);
   const goOn = (answer: Decision): Decision | Promise<Decision> => {
     if (answer.decision !== 'noOpinion') return answer;
-    return decideFrom(others, attributes, answer.reason === '' ? reasons : [...reasons, answer.reason]);
+    const isSilent = answer.reason === '' && answer.error === undefined;
+    return decideFrom(others, attributes, isSilent ? before : [...before, answer]);
   };
   const answer = first.decide(attributes);
   return answer instanceof Promise ? answer.then(goOn) : goOn(answer);
 }
 
+function nobodysOpinion(answers: readonly Decision[]): Decision {
+  const error = aggregate(answers.map((answer) => answer.error));
+  const reasons = answers.map(({ reason }) => reason).filter((reason) => reason !== '');
+  return { decision: 'noOpinion', reason: reasons.join('\n'), ...(error === undefined ? {} : { error }) };
+}
+
+/** As Go's errors.Aggregate is written: one as it is, several in brackets. */
+function aggregate(errors: readonly (string | undefined)[]): string | undefined {
+  const said = [...new Set(errors.filter((error) => error !== undefined))];
+  return said.length > 1 ? `[${said.join(', ')}]` : said[0];
+}
+
 function joinRules(all: readonly Rules[]): Rules {
+  const evaluationError = aggregate(all.map((rules) => rules.evaluationError));
   return {
     resourceRules: all.flatMap((rules) => rules.resourceRules),
     nonResourceRules: all.flatMap((rules) => rules.nonResourceRules),
     incomplete: all.some((rules) => rules.incomplete),
+    ...(evaluationError === undefined ? {} : { evaluationError }),
   };
 }
 

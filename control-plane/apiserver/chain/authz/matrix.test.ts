@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { request as httpsRequest } from 'node:https';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ClusterRole } from '#api/generated/objects.ts';
-import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/authenticate.ts';
+import { serviceAccountGroups } from '#control-plane/apiserver/chain/authn/groups.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
 import {
   podNamed,

@@ -1,4 +1,4 @@
-import { authenticated } from '#control-plane/apiserver/chain/authn/authenticate.ts';
+import { authenticated } from '#control-plane/apiserver/chain/authn/groups.ts';
 import type { Authorizer } from './authorizer.ts';
 
 /** What anybody may ask, as the ClusterRole system:public-info-viewer says. */

@@ -13,6 +13,7 @@ import type { NodeGraph } from './node-graph.ts';
 const leaseNamespace = 'kube-node-lease';
 /** As whom an agent's proxy, DNS and routes ask. */
 const proxyUser = 'system:kube-proxy';
+const unlisted = 'node authorizer does not support user rule resolution';
 const allowed: Decision = { decision: 'allow', reason: '' };
 
 /** What a node asks for, where the answer depends on the node. */
@@ -49,7 +50,9 @@ export function nodeAuthorizer(graph: NodeGraph, rules: readonly PolicyRule[]): 
       return rules.some((rule) => allows(rule, attributes)) ? allowed : noOpinion('');
     },
     rulesOf: (user) =>
-      nodeNameOf(user) === undefined && user.name !== proxyUser ? nothing : { ...nothing, incomplete: true },
+      nodeNameOf(user) === undefined && user.name !== proxyUser
+        ? nothing
+        : { ...nothing, incomplete: true, evaluationError: unlisted },
   };
 }
 

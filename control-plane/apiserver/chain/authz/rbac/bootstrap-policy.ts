@@ -14,16 +14,25 @@ export interface BootstrapObject {
   readonly aggregationRule?: AggregationRule;
   readonly roleRef?: RoleRef;
   readonly subjects?: readonly RbacV1Subject[];
+  /** Of one that Kubernetes does not have: what it is for, shown as its description. */
+  readonly why?: string;
 }
 
 const resources = ['clusterroles', 'clusterrolebindings', 'roles', 'rolebindings'] as const;
 type Policy = Readonly<Record<(typeof resources)[number], readonly BootstrapObject[]>>;
 
 /** Facts of a 1.36 (plugin/pkg/auth/authorizer/rbac/bootstrappolicy). */
-const policy = JSON.parse(readFileSync(new URL('bootstrap-policy.json', import.meta.url), 'utf8')) as Policy;
+const policy = read('bootstrap-policy.json');
+/** What our own parts need that have no like in Kubernetes, or do more than theirs. */
+const ownPolicy = read('podwright-policy.json');
+
+function read(file: string): Policy {
+  return JSON.parse(readFileSync(new URL(file, import.meta.url), 'utf8')) as Policy;
+}
 
 const bootstrapping = { 'kubernetes.io/bootstrapping': 'rbac-defaults' };
 const autoUpdate = 'rbac.authorization.kubernetes.io/autoupdate';
+const description = 'kubernetes.io/description';
 
 /** An object of the policy, as it is created. */
 export interface Wanted extends BootstrapObject {
@@ -36,11 +45,11 @@ export interface Wanted extends BootstrapObject {
 export function bootstrapPolicy(): readonly Wanted[] {
   return resources.flatMap((resource) => {
     const kind = builtIn('rbac.authorization.k8s.io', 'v1', resource);
-    return policy[resource].map((object) => ({
+    return [...policy[resource], ...ownPolicy[resource]].map(({ why, ...object }) => ({
       ...object,
       kind,
       labels: { ...bootstrapping, ...object.labels },
-      annotations: { [autoUpdate]: 'true' },
+      annotations: { [autoUpdate]: 'true', ...(why === undefined ? {} : { [description]: why }) },
     }));
   });
 }

@@ -95,8 +95,8 @@ export class RbacBook {
   }
 
   /** One for each role. */
-  *#grantsOf({ name, groups }: User, namespace: string): Generator<Grant> {
-    const keys = [`${userPrefix}${name}`, ...groups.map((group) => `${groupPrefix}${group}`)];
+  *#grantsOf(user: User, namespace: string): Generator<Grant> {
+    const keys = keysOfUser(user);
     for (const where of namespace === '' ? [''] : ['', namespace]) {
       for (const key of keys) {
         for (const grants of this.#grants.get(key)?.get(where)?.values() ?? []) {
@@ -110,6 +110,17 @@ export class RbacBook {
   #rulesOf({ namespace, role }: Grant): readonly PolicyRule[] {
     return this.rulesOfRole(namespace, role) ?? [];
   }
+}
+
+const keysOfUsers = new WeakMap<User, readonly string[]>();
+
+function keysOfUser(user: User): readonly string[] {
+  let keys = keysOfUsers.get(user);
+  if (keys === undefined) {
+    keys = [`${userPrefix}${user.name}`, ...user.groups.map((group) => `${groupPrefix}${group}`)];
+    keysOfUsers.set(user, keys);
+  }
+  return keys;
 }
 
 /** Where the rules of a role are kept, that is named by a binding of a namespace. */

@@ -1,0 +1,30 @@
+import { familyOfIp, familyOfNetwork, type IpFamily } from '#base/ip.ts';
+
+/** What a cluster has of one address family. */
+export interface ClusterNetwork {
+  readonly family: IpFamily;
+  /** Addresses of all pods. */
+  readonly clusterCidr: string;
+  /** Addresses of Services. */
+  readonly serviceCidr: string;
+}
+
+/** The families of which there are pods and Services, in order of the pods' networks. Pure. */
+export function clusterNetworksOf(
+  clusterCidrs: readonly string[],
+  serviceCidrs: readonly string[],
+): readonly ClusterNetwork[] {
+  return clusterCidrs.flatMap((clusterCidr) => {
+    const family = familyOfNetwork(clusterCidr);
+    const serviceCidr = serviceCidrs.find((each) => familyOfNetwork(each) === family);
+    return family === undefined || serviceCidr === undefined ? [] : [{ family, clusterCidr, serviceCidr }];
+  });
+}
+
+/** Those addresses of a list that are of the family. */
+export function ofFamily(addresses: readonly string[], family: IpFamily): readonly string[] {
+  return addresses.filter((address) => familyOfIp(address) === family);
+}
+
+/** What nftables calls the family. */
+export const nftFamilies: Readonly<Record<IpFamily, 'ip' | 'ip6'>> = { 4: 'ip', 6: 'ip6' };

@@ -1,0 +1,188 @@
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort, Pod } from '#api/generated/objects.ts';
+import { renderTable } from '#native/nft/render.ts';
+import { fortyPolicies } from './forty-policies.fixture.ts';
+import { modelAllows, type Attempt } from './policy-model.fixture.ts';
+import { nine, passes, tableOf } from './policy.fixture.ts';
+import { parsePolicy } from './parse-policy.ts';
+import { policyPodOf } from './policy-pod.ts';
+import { isAllowed, type PolicyView } from './verdict.ts';
+
+const numbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
+const outside = { 4: '192.0.2.7', 6: '2001:db8::7' } as const;
+
+const ipOf = (pod: Pod | undefined, family: 4 | 6): string =>
+  pod === undefined ? outside[family] : (pod.status?.podIPs?.[family === 4 ? 0 : 1]?.ip ?? '');
+
+/** Everybody to everybody, the outside among them, at two ports of each protocol. */
+function* attempts(family: 4 | 6): Generator<Attempt> {
+  const ends = [undefined, ...nine.pods];
+  const pairs = ends.flatMap((from) => ends.map((to) => ({ from, to })));
+  const ports = (['TCP', 'UDP', 'SCTP'] as const).flatMap((protocol) =>
+    [80, 81].map((port) => ({ protocol, port })),
+  );
+  for (const { from, to } of pairs) {
+    if (from === undefined && to === undefined) continue;
+    const both = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
+    const addresses = { source: ipOf(from, family), target: ipOf(to, family) };
+    for (const each of ports) yield { ...both, ...addresses, ...each };
+  }
+}
+
+const textOf = ({ source, target, protocol, port }: Attempt): string =>
+  `${source} > ${target} ${protocol}/${port}`;
+
+const viewOf = (policies: readonly NetworkPolicy[]): PolicyView => {
+  const pods = new Map(nine.pods.map(policyPodOf).flatMap((pod) => pod.ips.map((ip) => [ip, pod] as const)));
+  return {
+    policies: (namespace) => policies.map(parsePolicy).filter((each) => each.namespace === namespace),
+    subject: (ip) => pods.get(ip),
+    pod: (ip) => pods.get(ip),
+    namespaceLabels: (namespace) => nine.namespaces[namespace],
+  };
+};
+
+/** What rules, or verdicts on flows, say otherwise than the model. */
+function differences(policies: readonly NetworkPolicy[], family: 4 | 6): readonly string[] {
+  const table = tableOf(nine, policies, family === 4 ? 'ip' : 'ip6');
+  const view = viewOf(policies);
+  return [...attempts(family)].flatMap((attempt) => {
+    const want = modelAllows(nine, policies, attempt);
+    const talk = { ...attempt, protocol: numbers[attempt.protocol] };
+    return [
+      ...(passes(table, talk) === want ? [] : [`rules: ${textOf(attempt)} wants ${want}`]),
+      ...(isAllowed(talk, view) === want ? [] : [`verdict: ${textOf(attempt)} wants ${want}`]),
+    ];
+  });
+}
+
+describe('policies as rules of the kernel', () => {
+  it('are forty', () => {
+    expect(fortyPolicies).toHaveLength(40);
+    expect(new Set(fortyPolicies.map(({ metadata }) => metadata?.name)).size).toBe(40);
+  });
+
+  it.each(fortyPolicies.map((policy) => [policy.metadata?.name, policy] as const))(
+    '%s: what it says is what the model says',
+    (_name, policy) => {
+      expect(differences([policy], 4)).toEqual([]);
+      expect(differences([policy], 6)).toEqual([]);
+    },
+  );
+
+  it('all of them together, too, and each with one that denies all', () => {
+    const [, , denyBoth] = fortyPolicies;
+    if (denyBoth === undefined) throw new Error('no policy');
+    expect(differences(fortyPolicies, 4)).toEqual([]);
+    for (const policy of fortyPolicies) expect(differences([denyBoth, policy], 4)).toEqual([]);
+  });
+
+  it('have the golden text', async () => {
+    const some = fortyPolicies.filter(({ metadata }) =>
+      [
+        'block-except',
+        'two-ports',
+        'range',
+        'named-and-number',
+        'to-named-port-of',
+        'both-ways',
+        'from-expressions',
+      ].includes(metadata?.name ?? ''),
+    );
+    await expect(`${renderTable(tableOf(nine, some))}\n`).toMatchFileSnapshot('./golden/policies.nft');
+    await expect(`${renderTable(tableOf(nine, some, 'ip6'))}\n`).toMatchFileSnapshot(
+      './golden/policies-6.nft',
+    );
+  });
+
+  it('come to nothing where they isolate no pod of the node', () => {
+    const table = tableOf({ ...nine, pods: nine.pods.slice(3) }, fortyPolicies);
+    expect(renderTable(table)).toBe(renderTable(tableOf({ ...nine, pods: [] }, [])));
+  });
+});
+
+const selector = fc.oneof(
+  fc.constant({}),
+  fc.constantFrom('a', 'b', 'c', 'none').map((pod) => ({ matchLabels: { pod } })),
+  fc.constantFrom('x', 'y', 'z').map((ns) => ({ matchLabels: { ns } })),
+  fc
+    .record({
+      key: fc.constantFrom('pod', 'tier', 'ns'),
+      operator: fc.constantFrom('In', 'NotIn', 'Exists', 'DoesNotExist'),
+    })
+    .map(({ key, operator }) => ({
+      matchExpressions: [{ key, operator, ...(operator.endsWith('In') && { values: ['a', 'front', 'x'] }) }],
+    })),
+);
+
+const block = fc
+  .record({
+    cidr: fc.constantFrom(
+      '0.0.0.0/0',
+      '10.244.0.0/16',
+      '10.244.1.0/24',
+      '10.244.0.2/32',
+      '::/0',
+      'fd00:1::/32',
+    ),
+    except: fc.subarray(['10.244.0.0/30', '10.244.0.2/32', '10.244.1.0/31', '192.0.2.0/24', 'fd00:1::2/128']),
+  })
+  .map((ipBlock) => ({ ipBlock }));
+
+const peer: fc.Arbitrary<NetworkPolicyPeer> = fc.oneof(
+  block,
+  selector.map((podSelector) => ({ podSelector })),
+  selector.map((namespaceSelector) => ({ namespaceSelector })),
+  fc.record({ podSelector: selector, namespaceSelector: selector }),
+);
+
+const port: fc.Arbitrary<NetworkPolicyPort> = fc
+  .record({
+    protocol: fc.constantFrom('TCP' as const, 'UDP' as const, 'SCTP' as const, undefined),
+    port: fc.constantFrom<number | string | undefined>(80, 81, 1, 'web', 'dns', 'none', undefined),
+    span: fc.constantFrom(undefined, 0, 1, 79, 65_000),
+  })
+  .map(({ protocol, port: number, span }) => ({
+    ...(protocol !== undefined && { protocol }),
+    ...(number !== undefined && { port: number }),
+    ...(typeof number === 'number' && span !== undefined && { endPort: Math.min(number + span, 65_535) }),
+  }));
+
+const peers = fc.array(peer, { maxLength: 4 });
+const ports = fc.array(port, { maxLength: 3 });
+
+const policy: fc.Arbitrary<NetworkPolicy> = fc
+  .record({
+    namespace: fc.constantFrom('x', 'y', 'z'),
+    podSelector: selector,
+    policyTypes: fc.constantFrom(undefined, ['Ingress'], ['Egress'], ['Ingress', 'Egress']),
+    ingress: fc.option(fc.array(fc.record({ from: peers, ports }), { maxLength: 3 }), { nil: undefined }),
+    egress: fc.option(fc.array(fc.record({ to: peers, ports }), { maxLength: 3 }), { nil: undefined }),
+  })
+  .map(({ namespace, ...spec }) => ({ metadata: { namespace, name: 'p' }, spec }));
+
+describe('random policies', () => {
+  it('mean in rules and verdicts what they mean in the model', () => {
+    const runs = Number(process.env['PODWRIGHT_POLICY_RUNS'] ?? 25);
+    fc.assert(
+      fc.property(
+        fc.array(policy, { minLength: 1, maxLength: 5 }),
+        fc.constantFrom<4 | 6>(4, 6),
+        (list, family) => {
+          const named = list.map((one, index) => ({
+            ...one,
+            metadata: { ...one.metadata, name: `p${index}` },
+          }));
+          expect(differences(named, family)).toEqual([]);
+        },
+      ),
+      {
+        numRuns: runs,
+        ...(process.env['PODWRIGHT_FUZZ_SEED'] !== undefined && {
+          seed: Number(process.env['PODWRIGHT_FUZZ_SEED']),
+        }),
+      },
+    );
+  });
+});

@@ -1,0 +1,66 @@
+/** Options of `server` and `agent` that name addresses and networks: one of each, or one of each family with a comma between. */
+import type { Command } from 'commander';
+import { familyOfNetwork } from '#base/ip.ts';
+import {
+  nodePrefixDefaults,
+  type NodePrefixLengths,
+} from '#control-plane/controllers/node-ipam/node-ranges.ts';
+
+/** Prefixes of nodes' parts. */
+export interface NodePrefixOptions {
+  /** Of a cluster of one family. */
+  readonly nodeCidrMaskSize?: number;
+  readonly nodeCidrMaskSizeIpv4?: number;
+  readonly nodeCidrMaskSizeIpv6?: number;
+}
+
+/** Pure. */
+export function nodePrefixLengthsOf(
+  options: NodePrefixOptions & { readonly clusterCidr: readonly string[] },
+): NodePrefixLengths {
+  const { nodeCidrMaskSize, nodeCidrMaskSizeIpv4, nodeCidrMaskSizeIpv6, clusterCidr } = options;
+  const only = clusterCidr.length === 1 ? familyOfNetwork(clusterCidr[0] ?? '') : undefined;
+  return {
+    4: nodeCidrMaskSizeIpv4 ?? (only === 4 ? nodeCidrMaskSize : undefined) ?? nodePrefixDefaults[4],
+    6: nodeCidrMaskSizeIpv6 ?? (only === 6 ? nodeCidrMaskSize : undefined) ?? nodePrefixDefaults[6],
+  };
+}
+
+const each = 'one, or one of each family (IPv4,IPv6)';
+
+/** What server and agent must agree on. */
+export function addClusterNetworkOptions(command: Command): Command {
+  return addList(
+    addList(
+      addList(command, '--service-cidr <cidr>', `addresses of Services; ${each}`, ['10.96.0.0/16']),
+      '--cluster-cidr <cidr>',
+      `addresses of pods, of which each node gets a part; ${each}`,
+      ['10.244.0.0/16'],
+    ),
+    '--cluster-dns <ip>',
+    `address of the kube-dns Service; ${each}`,
+    ['10.96.0.10'],
+  );
+}
+
+/** @param integer reads a whole number between two others */
+export function addNodePrefixOptions(
+  command: Command,
+  integer: (minimum: number, maximum: number) => (text: string) => number,
+): Command {
+  return command
+    .option(
+      '--node-cidr-mask-size <bits>',
+      "prefix of each node's part, in a cluster of one family (default: 24 or 64)",
+      integer(8, 126),
+    )
+    .option('--node-cidr-mask-size-ipv4 <bits>', 'the same of its IPv4 part (default: 24)', integer(8, 30))
+    .option('--node-cidr-mask-size-ipv6 <bits>', 'the same of its IPv6 part (default: 64)', integer(8, 126));
+}
+
+/** With commas between, or the flag again; what is given takes the default's place. */
+function addList(command: Command, flag: string, description: string, byDefault: readonly string[]): Command {
+  const read = (text: string, earlier: readonly string[]): readonly string[] =>
+    earlier === byDefault ? text.split(',') : [...earlier, ...text.split(',')];
+  return command.option(flag, description, read, byDefault);
+}

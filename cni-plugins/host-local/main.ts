@@ -1,4 +1,0 @@
-import { runPluginProcess } from '#cni-plugins/skel/main.ts';
-import { createHostLocal } from './host-local.ts';
-
-await runPluginProcess(createHostLocal());

@@ -1,0 +1,43 @@
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import { field } from '#api/cni/json-field.ts';
+import type { PluginConfig } from '#api/cni/network-config.ts';
+import type { IpvlanMode } from '#native/netlink/netlink.ts';
+import { masterOf, parseLinkConfig, refuseFields, type LinkConfig } from '#cni-plugins/skel/link-config.ts';
+import { createMadeLinkPlugin, planNotify, type MadeLink } from '#cni-plugins/skel/made-link.ts';
+import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
+
+export interface IpvlanConfig extends LinkConfig {
+  readonly master: string | undefined;
+  readonly mode: IpvlanMode;
+}
+
+const modes: readonly IpvlanMode[] = ['l2', 'l3', 'l3s'];
+
+/** Addresses of the container's own under the hardware address of a link of the host. */
+export const madeIpvlan: MadeLink<IpvlanConfig> = {
+  name: 'ipvlan',
+  looks: true,
+  parse: parseIpvlanConfig,
+  linkOf: ({ config, host }) => {
+    const master = masterOf('ipvlan', config.master, host);
+    return { link: { kind: 'ipvlan', dev: master.name, mode: config.mode }, master };
+  },
+  prepare: (_config, ifname) => planNotify(ifname),
+};
+
+export const ipvlan: CniPlugin = createMadeLinkPlugin(madeIpvlan);
+
+function parseIpvlanConfig(config: PluginConfig, args?: Readonly<Record<string, string>>): IpvlanConfig {
+  refuseFields(config, ['linkInContainer']);
+  const text = field.string(config, 'mode') || 'l2';
+  const mode = modes.find((known) => known === text);
+  if (mode === undefined) {
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      `ipvlan: mode ${JSON.stringify(text)} is not one of ${modes.join(', ')}`,
+    );
+  }
+  // It has its master's hardware address and no other.
+  const { mac: _ignored, ...common } = parseLinkConfig(config, args);
+  return { ...common, mac: undefined, master: field.string(config, 'master'), mode };
+}

@@ -1,0 +1,322 @@
+/** Each plugin on the kernel: what it makes, CHECK, DEL twice, GC, STATUS, and what Debian's of the same name makes of the same. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { JsonObject } from '#api/meta/object.ts';
+import type { CniCommand, CniInvocation, CniInvoker } from '#api/cni/invocation.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
+import { createSyncNetlink } from '#native/netlink/sync.ts';
+import { createSyncNft } from '#native/nft/nft.linux.ts';
+import { CLONE_NEWNET } from '#native/sys/constants.ts';
+import { unshare } from '#native/sys/libc.ts';
+import { createInvoker } from './registry.ts';
+import { invokeProgram } from './skel/run-program.ts';
+
+const isRoot = process.getuid?.() === 0;
+const debianDir = '/usr/lib/cni';
+const netlink = createSyncNetlink();
+const ours: CniInvoker = createInvoker({ netlink, nft: createSyncNft() });
+const signal = AbortSignal.timeout(120_000);
+const dir = mkdtempSync(join(tmpdir(), 'podwright-kinds-'));
+const netns = `/run/netns/podwright-kinds-${process.pid}`;
+const container = { kind: 'path', path: netns } as const;
+
+const run = (text: string): string => {
+  const [program = '', ...args] = text.split(' ');
+  return execFileSync(program, args, { encoding: 'utf8' });
+};
+/** Whether this kernel has links of the kind. */
+function hasKind(kind: string): boolean {
+  if (!isRoot) return false;
+  try {
+    execFileSync(
+      'unshare',
+      [
+        '--net',
+        'sh',
+        '-c',
+        `ip link add name up0 type bridge && ip link set up0 up && ip link add name x ${kind.startsWith('vrf') || kind === 'dummy' ? '' : 'link up0 '}type ${kind}`,
+      ],
+      { stdio: 'ignore' },
+    );
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function call(
+  command: CniCommand,
+  type: string,
+  config: JsonObject,
+  extra: Partial<CniInvocation> = {},
+): CniInvocation {
+  return {
+    command,
+    containerId: 'c1',
+    netns,
+    ifname: 'eth0',
+    args: {},
+    path: [debianDir],
+    config: { cniVersion: '1.0.0', name: 'net', type, ...config },
+    ...extra,
+  };
+}
+
+/** What a container sees of its network, without what a kernel or a plugin chooses. */
+async function seen(): Promise<unknown> {
+  const { links, addresses, routes } = await netlink.state(container);
+  const isOwn = (text: string): boolean => !/^f[ef]/.test(text);
+  return {
+    links: links
+      .filter(({ name }) => name !== 'lo')
+      .map(({ name, kind, mtu, isUp }) => ({ name, kind, mtu, isUp })),
+    addresses: addresses
+      .map(({ address }) => address)
+      .filter(isOwn)
+      .toSorted(),
+    routes: routes
+      .filter(({ destination }) => isOwn(destination))
+      .map(({ destination, gateway }) => `${destination} ${gateway ?? 'direct'}`)
+      .toSorted(),
+  };
+}
+
+const hostLinks = async (): Promise<readonly string[]> =>
+  (await netlink.state(ownNetns)).links.map(({ name }) => name).toSorted();
+
+const ipam = { type: 'static', addresses: [{ address: '10.1.0.2/24', gateway: '10.1.0.1' }] };
+const withRoute = { ...ipam, routes: [{ dst: '0.0.0.0/0' }, { dst: '10.8.0.0/16', gw: '10.1.0.9' }] };
+
+interface Row {
+  readonly type: string;
+  readonly config: JsonObject;
+  readonly kind?: string;
+  /** Why Debian's 1.1.1 makes something else. */
+  readonly differs?: string;
+}
+
+const rows: readonly Row[] = [
+  { type: 'ptp', config: { ipMasq: false, mtu: 1400, ipam: withRoute } },
+  { type: 'macvlan', config: { master: 'up0', ipam: withRoute }, kind: 'macvlan mode bridge' },
+  {
+    type: 'macvlan',
+    config: { master: 'up0', mode: 'private', mtu: 1300, ipam },
+    kind: 'macvlan mode bridge',
+  },
+  { type: 'ipvlan', config: { master: 'up0', ipam: withRoute }, kind: 'ipvlan' },
+  { type: 'vlan', config: { master: 'up0', vlanId: 7, ipam }, kind: 'vlan id 7' },
+  { type: 'host-device', config: { device: 'spare', ipam: withRoute } },
+  { type: 'dummy', config: { ipam }, kind: 'dummy', differs: 'it has none' },
+  { type: 'tap', config: { mtu: 1400, ipam }, differs: 'it has none' },
+];
+
+describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
+  beforeAll(() => {
+    expect(unshare(CLONE_NEWNET)).toBe(0);
+    run('ip link set lo up');
+    run('ip link add name up0 type veth peer name up1');
+    run('ip link set up0 up');
+    run('ip link set up1 up');
+    run('ip link add name spare type veth peer name spare1');
+    run('ip address add 192.0.2.2/24 dev up0');
+    run('ip route add default via 192.0.2.1');
+  });
+  beforeEach(async () => {
+    await netlink.removeNetns(netns);
+    await netlink.createNetns(netns);
+  });
+  afterAll(async () => {
+    await netlink.removeNetns(netns);
+    rmSync(dir, { recursive: true });
+  });
+
+  describe.each(rows)('$type', ({ type, config, kind, differs }) => {
+    const isMissing = kind !== undefined && !hasKind(kind);
+    const onKernel = test.skipIf(isMissing);
+
+    onKernel(`${JSON.stringify(config)}: ADD, CHECK, DEL twice, GC, STATUS`, async () => {
+      const before = await hostLinks();
+      const result = await ours(type, call('ADD', type, config), signal);
+      const previous = { ...config, prevResult: result };
+      await ours(type, call('CHECK', type, previous), signal);
+      await netlink.apply(container, [{ op: 'removeAddress', name: 'eth0', address: '10.1.0.2/24' }]);
+      await expect(ours(type, call('CHECK', type, previous), signal)).rejects.toThrow(
+        '10.1.0.2/24 is missing',
+      );
+      await ours(type, call('DEL', type, previous), signal);
+      await ours(type, call('DEL', type, previous), signal);
+      expect(await hostLinks()).toEqual(before);
+      expect((await netlink.state(container)).links.map(({ name }) => name)).toEqual(['lo']);
+      const network = { containerId: '', netns: '', ifname: '' };
+      const newest = { ...config, cniVersion: '1.1.0' };
+      await ours(type, call('STATUS', type, newest, network), signal);
+      await ours(type, call('GC', type, { ...newest, 'cni.dev/valid-attachments': [] }, network), signal);
+    });
+
+    const like = test.skipIf(isMissing || differs !== undefined || !existsSync(join(debianDir, type)));
+    like(`${JSON.stringify(config)}: as Debian's`, async () => {
+      const theirs = await invokeProgram(type, call('ADD', type, config), signal);
+      const want = await seen();
+      await invokeProgram(type, call('DEL', type, { ...config, prevResult: theirs }), signal);
+      const result = await ours(type, call('ADD', type, config), signal);
+      expect(await seen()).toEqual(want);
+      expect(result).toMatchObject({
+        ips: theirs?.['ips'],
+        ...(theirs?.['routes'] === undefined ? {} : { routes: theirs['routes'] }),
+        interfaces: [
+          ...Array.from({ length: ((theirs?.['interfaces'] ?? []) as readonly unknown[]).length - 1 }, () =>
+            expect.anything(),
+          ),
+          { name: 'eth0', mac: expect.stringMatching(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/), sandbox: netns },
+        ],
+      });
+      // Either takes down what the other made.
+      await invokeProgram(type, call('DEL', type, { ...config, prevResult: result }), signal);
+      expect((await netlink.state(container)).links.map(({ name }) => name)).toEqual(['lo']);
+    });
+  });
+
+  describe('plugins that come after', () => {
+    let made: JsonObject;
+    beforeEach(async () => {
+      const routes = [{ dst: '0.0.0.0/0' }];
+      made = (await ours('ptp', call('ADD', 'ptp', { ipam: { ...ipam, routes } }), signal)) ?? {};
+    });
+
+    test('tuning sets what it is told, and CHECK sees when it is otherwise', async () => {
+      const sysctl = { 'net.ipv4.conf.IFNAME.log_martians': '1', 'net.core.somaxconn': '77' };
+      const config = {
+        sysctl,
+        mtu: 1280,
+        promisc: true,
+        mac: '0a:00:00:00:00:07',
+        txQLen: 9,
+        prevResult: made,
+      };
+      const result = await ours('tuning', call('ADD', 'tuning', config), signal);
+      expect(result?.['interfaces']).toContainEqual({
+        name: 'eth0',
+        mac: '0a:00:00:00:00:07',
+        sandbox: netns,
+      });
+      const read = (key: string): string => run(`nsenter --net=${netns} cat /proc/sys/net/${key}`).trim();
+      expect([read('ipv4/conf/eth0/log_martians'), read('core/somaxconn')]).toEqual(['1', '77']);
+      const previous = { ...config, prevResult: result };
+      await ours('tuning', call('CHECK', 'tuning', previous), signal);
+      await netlink.apply(container, [{ op: 'setLink', name: 'eth0', mtu: 1400 }]);
+      const broken = ours('tuning', call('CHECK', 'tuning', previous), signal);
+      await expect(broken).rejects.toThrow('mtu is 1400, not 1280');
+      await ours('tuning', call('DEL', 'tuning', previous), signal);
+    });
+
+    test('sbr routes by source, and DEL takes the rule away', async () => {
+      const config = { prevResult: made };
+      await ours('sbr', call('ADD', 'sbr', config), signal);
+      expect(run(`nsenter --net=${netns} ip rule`)).toContain('from 10.1.0.2 lookup 100');
+      const table = run(`nsenter --net=${netns} ip route show table 100`);
+      expect(table).toContain('default via 10.1.0.1 dev eth0');
+      await ours('sbr', call('CHECK', 'sbr', config), signal);
+      await ours('sbr', call('DEL', 'sbr', config), signal);
+      await ours('sbr', call('DEL', 'sbr', config), signal);
+      expect(run(`nsenter --net=${netns} ip rule`)).not.toContain('10.1.0.2');
+      await expect(ours('sbr', call('CHECK', 'sbr', config), signal)).rejects.toThrow(
+        'no rule for 10.1.0.2/32',
+      );
+    });
+
+    test('bandwidth bounds both directions on the host, and DEL takes its link away', async () => {
+      const before = await hostLinks();
+      const bandwidth = {
+        ingressRate: 8_000_000,
+        ingressBurst: 80_000,
+        egressRate: 16_000_000,
+        egressBurst: 160_000,
+      };
+      const config = { runtimeConfig: { bandwidth }, prevResult: made };
+      const result = await ours('bandwidth', call('ADD', 'bandwidth', config), signal);
+      const names = ((result?.['interfaces'] ?? []) as readonly { readonly name: string }[]).map(
+        ({ name }) => name,
+      );
+      const [veth = '', , ifb = ''] = names;
+      expect(run(`tc qdisc show dev ${veth}`)).toMatch(
+        /tbf 1: root .*rate 8Mbit burst (10000b|9[.\d]+Kb|9999b).*\n.*ingress/,
+      );
+      expect(run(`tc qdisc show dev ${ifb}`)).toMatch(/tbf 1: root .*rate 16Mbit/);
+      expect(run(`tc filter show dev ${veth} parent ffff:`)).toContain(`Egress Redirect to device ${ifb}`);
+      const previous = { ...config, prevResult: result };
+      await ours('bandwidth', call('CHECK', 'bandwidth', previous), signal);
+      await ours('bandwidth', call('DEL', 'bandwidth', previous), signal);
+      await ours('bandwidth', call('DEL', 'bandwidth', previous), signal);
+      expect(await hostLinks()).toEqual(before);
+      await expect(ours('bandwidth', call('CHECK', 'bandwidth', previous), signal)).rejects.toThrow(
+        'is missing',
+      );
+    });
+
+    test("firewall makes the rules that Debian's makes, and either removes the other's", async () => {
+      const config = { prevResult: made };
+      const rules = (): string =>
+        run('iptables -S')
+          .split('\n')
+          .filter((line) => line.includes('CNI'))
+          .join('\n');
+      await ours('firewall', call('ADD', 'firewall', config), signal);
+      await ours('firewall', call('ADD', 'firewall', config), signal);
+      const own = rules();
+      expect(own).toContain('-A CNI-FORWARD -s 10.1.0.2/32 -j ACCEPT');
+      await ours('firewall', call('CHECK', 'firewall', config), signal);
+      if (existsSync(join(debianDir, 'firewall'))) {
+        await invokeProgram(
+          'firewall',
+          call('CHECK', 'firewall', { ...config, backend: 'iptables' }),
+          signal,
+        );
+        await invokeProgram('firewall', call('DEL', 'firewall', { ...config, backend: 'iptables' }), signal);
+        await invokeProgram('firewall', call('ADD', 'firewall', { ...config, backend: 'iptables' }), signal);
+        expect(rules().split('\n').toSorted()).toEqual(own.split('\n').toSorted());
+      }
+      await ours('firewall', call('DEL', 'firewall', config), signal);
+      await ours('firewall', call('DEL', 'firewall', config), signal);
+      expect(rules()).not.toContain('10.1.0.2');
+    });
+
+    test.skipIf(!hasKind('vrf table 9'))('vrf', async () => {
+      const config = { vrfname: 'blue', prevResult: made };
+      await ours('vrf', call('ADD', 'vrf', config), signal);
+      await ours('vrf', call('CHECK', 'vrf', config), signal);
+      await ours('vrf', call('DEL', 'vrf', config), signal);
+      await ours('vrf', call('DEL', 'vrf', config), signal);
+    });
+  });
+
+  test('flannel calls bridge with the subnet of the node, and DEL with what ADD had made', async () => {
+    const subnetFile = join(dir, 'subnet.env');
+    const config = {
+      subnetFile,
+      dataDir: join(dir, 'flannel'),
+      ipam: { dataDir: join(dir, 'leases') },
+      delegate: { isDefaultGateway: true },
+    };
+    await expect(ours('flannel', call('ADD', 'flannel', config), signal)).rejects.toMatchObject({
+      detail: { cniCode: 11 },
+    });
+    writeFileSync(
+      subnetFile,
+      'FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n',
+    );
+    const result = await ours('flannel', call('ADD', 'flannel', config), signal);
+    expect(result).toMatchObject({ ips: [{ address: '10.244.3.2/24', gateway: '10.244.3.1' }] });
+    expect(await seen()).toMatchObject({
+      links: [{ mtu: 1450 }],
+      routes: ['10.244.0.0/16 10.244.3.1', '10.244.3.0/24 direct', 'default 10.244.3.1'],
+    });
+    await ours('flannel', call('CHECK', 'flannel', { ...config, prevResult: result }), signal);
+    rmSync(subnetFile);
+    await ours('flannel', call('DEL', 'flannel', { ...config, prevResult: result }), signal);
+    await ours('flannel', call('DEL', 'flannel', config), signal);
+    expect((await hostLinks()).filter((name) => /^veth\w{10}$/.test(name))).toEqual([]);
+  });
+});

@@ -1,0 +1,2 @@
+/** A plugin that takes longer than this is stuck. */
+export const callTimeoutMs = 60_000;

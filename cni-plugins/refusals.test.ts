@@ -1,0 +1,75 @@
+/** What each plugin refuses of a configuration, by the code of the specification and in words that say what to do. */
+import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '#api/meta/object.ts';
+import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
+import { createFakeNft } from '#native/nft/nft.fake.ts';
+import { createInvoker } from './registry.ts';
+
+const netns = '/run/netns/c1';
+const ipam = { type: 'static', addresses: [{ address: '10.1.0.2/24' }] };
+const prevResult = {
+  interfaces: [{ name: 'host0' }, { name: 'eth0', sandbox: netns }],
+  ips: [{ address: '10.1.0.2/24' }],
+};
+const bandwidth = { type: 'bandwidth', prevResult };
+
+const rows: readonly (readonly [
+  config: JsonObject & { readonly type: string },
+  code: number,
+  message: string,
+])[] = [
+  [{ type: 'macvlan', master: 'none', ipam }, 7, 'master none is not there'],
+  [{ type: 'macvlan', ipam }, 7, 'no default route to take its link from'],
+  [{ type: 'macvlan', master: 'eth0', mtu: 1501, ipam }, 7, 'mtu 1501 is more than the 1500 of eth0'],
+  [{ type: 'macvlan', master: 'eth0', mtu: -1, ipam }, 7, 'is not from 0 to 65535'],
+  [
+    { type: 'macvlan', master: 'eth0', mode: 'source', ipam },
+    7,
+    'is not one of bridge, private, vepa, passthru',
+  ],
+  [{ type: 'macvlan', linkInContainer: true, master: 'eth0', ipam }, 2, 'linkInContainer is not supported'],
+  [{ type: 'ipvlan', master: 'eth0', mode: 'l4', ipam }, 7, 'is not one of l2, l3, l3s'],
+  [{ type: 'vlan', vlanId: 5, ipam }, 7, 'master is missing'],
+  [{ type: 'vlan', master: 'eth0', vlanId: 4095, ipam }, 7, 'vlanId 4095 is not from 0 to 4094'],
+  [{ type: 'dummy' }, 7, 'ipam is missing'],
+  [{ type: 'ptp' }, 7, 'ipam is missing'],
+  [{ type: 'tap', selinuxContext: 'x', ipam }, 2, 'selinuxContext is not supported'],
+  [{ type: 'host-device', ipam }, 7, 'one of device, hwaddr, kernelpath, pciBusID'],
+  [{ type: 'host-device', device: 'none', ipam }, 7, 'none is not there'],
+  [{ type: 'host-device', device: 'lo', ipam }, 7, 'lo cannot be moved'],
+  [{ type: 'ptp', runtimeConfig: { infinibandGUID: 'x' }, ipam }, 2, 'infinibandGUID is not supported'],
+  [{ type: 'ptp', runtimeConfig: { mac: 'x' }, ipam }, 7, 'hardware address "x" is not one'],
+  [{ type: 'ptp', ipam: { type: 'static' } }, 7, 'no address; say ipam.addresses'],
+  [{ type: 'ptp', ipam: { type: 'static', addresses: [{ address: '10.1.0.2' }] } }, 7, 'with its prefix'],
+  [{ type: 'tuning', prevResult, sysctl: { 'kernel.shmmax': '1' } }, 7, 'is not one of net.'],
+  [{ type: 'tuning', prevResult, sysctl: { 'net/../kernel/x': '1' } }, 7, 'is not one of net.'],
+  [{ type: 'tuning' }, 7, 'prevResult is missing'],
+  [{ type: 'sbr', prevResult, table: 254 }, 7, "table 254 is the kernel's own"],
+  [{ type: 'vrf', prevResult }, 7, 'vrfname is missing'],
+  [{ ...bandwidth, ingressRate: 1000 }, 7, 'both set or neither'],
+  [{ ...bandwidth, egressRate: 1e12, egressBurst: 1 }, 7, 'less than 32 Gbit'],
+  [{ ...bandwidth, ingressRate: 1000, ingressBurst: 1000 }, 7, 'is no end of a pair'],
+  [{ ...bandwidth, unshapedSubnets: ['10.0.0.0/8'] }, 2, 'unshapedSubnets is not supported'],
+  [{ type: 'firewall', prevResult, backend: 'firewalld' }, 2, 'backend firewalld is not supported'],
+  [{ type: 'firewall', prevResult, iptablesAdminChainName: '-x y' }, 7, 'is not the name of a chain'],
+  [{ type: 'firewall' }, 7, 'prevResult is missing'],
+  [{ type: 'flannel', subnetFile: '/none' }, 11, 'is flanneld running?'],
+  [{ type: 'bridge', vlan: 5, ipam }, 2, 'vlan is not supported'],
+];
+
+describe('ADD refuses', () => {
+  test.each(rows)('%j', async (config, code, message) => {
+    const netlink = createFakeNetlink();
+    await netlink.createNetns(netns);
+    const invoke = createInvoker({ netlink, nft: createFakeNft() });
+    const call = { command: 'ADD', containerId: 'c1', netns, ifname: 'eth0', args: {}, path: [] } as const;
+    const document = { cniVersion: '1.1.0', name: 'net', ...config };
+    await expect(
+      invoke(config.type, { ...call, config: document }, AbortSignal.timeout(50_000)),
+    ).rejects.toMatchObject({
+      detail: { cniCode: code },
+      message: expect.stringContaining(message),
+    });
+    expect((await netlink.state({ kind: 'path', path: netns })).links).toHaveLength(1);
+  });
+});

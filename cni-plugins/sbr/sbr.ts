@@ -1,0 +1,127 @@
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import { field } from '#api/cni/json-field.ts';
+import type { PluginConfig } from '#api/cni/network-config.ts';
+import { bitsOf, formatIp, parseCidr } from '#base/ip.ts';
+import type { NetChange, NetOp, RouteInfo } from '#native/netlink/netlink.ts';
+import { createChainedPlugin, type ChainedInput } from '#cni-plugins/skel/chained-plugin.ts';
+import { familyOf } from '#cni-plugins/skel/link-plan.ts';
+import type { CniPlugin } from '#cni-plugins/skel/plugin.ts';
+
+export interface SbrConfig {
+  /** The first table; without, the first that nobody uses. */
+  readonly table: number | undefined;
+}
+
+/** Tables below are left to whoever else numbers them by hand. */
+const firstTable = 100;
+
+/** Routing by source: what leaves with an address of the interface leaves by the interface. */
+export const sbr: CniPlugin = createChainedPlugin<SbrConfig>({
+  name: 'sbr',
+  parse: parseSbr,
+  plan: (input) => ({ changes: planSbr(input) }),
+  planDel: ({ request, previous, policy }) => {
+    const own = new Set(sourcesOf(previous, request.ifname).map(({ source }) => source));
+    const rules = policy.rules.filter(({ source }) => own.has(source));
+    const ops = rules.map((rule): NetOp => ({ op: 'removeRule', ...rule }));
+    return ops.length === 0 ? [] : [{ netns: { kind: 'path', path: request.netns }, ops }];
+  },
+  compare: compareSbr,
+});
+
+function compareSbr({ request, previous, container, policy }: ChainedInput<SbrConfig>): readonly string[] {
+  const link = container.links.find(({ name }) => name === request.ifname);
+  if (link === undefined) return [`${request.ifname} is missing`];
+  return sourcesOf(previous, request.ifname).flatMap(({ source }) => {
+    const rule = policy.rules.find((each) => each.source === source);
+    if (rule === undefined) return [`no rule for ${source}`];
+    const isRouted = policy.routes.some(
+      ({ table, linkIndex }) => table === rule.table && linkIndex === link.index,
+    );
+    return isRouted ? [] : [`table ${rule.table} has no route by ${request.ifname}`];
+  });
+}
+
+/**
+ * A table for each address: the interface's routes of its family move there from the main table, which keeps those of the other
+ * interfaces. Pure.
+ */
+export function planSbr({
+  config,
+  request,
+  previous,
+  container,
+  policy,
+}: ChainedInput<SbrConfig>): readonly NetChange[] {
+  const dev = request.ifname;
+  const link = container.links.find(({ name }) => name === dev);
+  if (link === undefined) throw cniError(cniErrorCode.unknownContainer, `sbr: ${dev} is missing`);
+  const used = new Set([...policy.rules, ...policy.routes].map(({ table }) => table));
+  const routes = container.routes.filter(({ linkIndex }) => linkIndex === link.index);
+  const moved: NetOp[] = [];
+  const ops: NetOp[] = [];
+  let table = (config.table ?? firstTable) - 1;
+  for (const { source, gateway } of sourcesOf(previous, dev)) {
+    do table += 1;
+    while (config.table === undefined && used.has(table));
+    const own = routes.filter((route) => familyOfRoute(route) === familyOf(source) && !isLinkLocal(route));
+    for (const { destination, gateway: via } of own) {
+      ops.push({
+        op: 'ensureRoute',
+        destination,
+        dev,
+        table,
+        ...(via === undefined ? {} : { gateway: via }),
+      });
+      moved.push({ op: 'removeRoute', destination, dev, ...(via === undefined ? {} : { gateway: via }) });
+    }
+    if (gateway !== undefined && !own.some(({ destination }) => destination === 'default'))
+      ops.push({ op: 'ensureRoute', destination: 'default', gateway, dev, table });
+    ops.push({ op: 'ensureRule', source, table });
+  }
+  // A route goes where each address of the family has its copy; those by gateways before what leads to these.
+  const gone = moved.filter(
+    (op, i) => moved.findIndex((other) => JSON.stringify(other) === JSON.stringify(op)) === i,
+  );
+  return [
+    { netns: { kind: 'path', path: request.netns }, ops: [...sorted(ops), ...sorted(gone).toReversed()] },
+  ];
+}
+
+/** A default route says it by its gateway. */
+function familyOfRoute({ destination, gateway }: RouteInfo): 4 | 6 | undefined {
+  if (destination !== 'default') return familyOf(destination);
+  return gateway?.includes(':') === true ? 6 : 4;
+}
+
+/** Each link has these of its own. */
+const isLinkLocal = ({ destination }: RouteInfo): boolean => /^f[ef]/.test(destination);
+
+/** What is on the link first, as gateways are reached by it. */
+function sorted(ops: readonly NetOp[]): readonly NetOp[] {
+  const rank = (op: NetOp): number => ('gateway' in op && op.gateway !== undefined ? 1 : 0);
+  return ops.toSorted((a, b) => rank(a) - rank(b));
+}
+
+function sourcesOf(
+  previous: ChainedInput<SbrConfig>['previous'],
+  ifname: string,
+): readonly { readonly source: string; readonly gateway: string | undefined }[] {
+  const own = previous.interfaces.findIndex(({ name, sandbox }) => name === ifname && sandbox !== undefined);
+  return previous.ips
+    .filter((ip) => ip.interface === undefined || ip.interface === own)
+    .flatMap(({ address, gateway }) => {
+      const ip = parseCidr(address)?.ip;
+      return ip === undefined ? [] : [{ source: `${formatIp(ip)}/${bitsOf(ip.family)}`, gateway }];
+    });
+}
+
+function parseSbr(config: PluginConfig): SbrConfig {
+  const table = field.number(config, 'table');
+  if (
+    table === undefined ||
+    (Number.isInteger(table) && table > 0 && table < 2 ** 32 && (table < 253 || table > 255))
+  )
+    return { table };
+  throw cniError(cniErrorCode.invalidNetworkConfig, `sbr: table ${table} is the kernel's own, or none`);
+}

@@ -1,0 +1,102 @@
+/** What every plan of a container's interface has: names, addresses, routes. Pure. */
+import { createHash } from 'node:crypto';
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import type { CniIp, CniResult, CniRoute } from '#api/cni/result.ts';
+import { bytesOfIp, parseCidr, type Ip } from '#base/ip.ts';
+import type { NetOp } from '#native/netlink/netlink.ts';
+
+export interface LinkRequest {
+  readonly containerId: string;
+  readonly ifname: string;
+  readonly netns: string;
+}
+
+/** The interface comes up with its addresses, then routes: those need it up. A gateway that a route lacks is that of an address. */
+export function planContainer(
+  ifname: string,
+  { ips, routes }: Pick<CniResult, 'ips' | 'routes'>,
+): readonly NetOp[] {
+  return [
+    ...planNoRouters(ifname),
+    { op: 'setLink', name: ifname, up: true },
+    ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: ifname, address: ip.address })),
+    ...withGateways(ips, routes).map((route): NetOp => toRouteOp(route, ifname)),
+  ];
+}
+
+/**
+ * Any container with CAP_NET_RAW can say that it is an IPv6 router, or that there is a better one; neither the host nor another
+ * container may send its packets there (CVE-2020-10749). The kernel may have no IPv6.
+ */
+export function planNoRouters(link: string): readonly NetOp[] {
+  return ['accept_ra', 'accept_redirects'].map((name) => ({
+    op: 'setSysctl',
+    key: `net/ipv6/conf/${link}/${name}`,
+    value: '0',
+    isOptional: true,
+  }));
+}
+
+export function withGateways(ips: readonly CniIp[], routes: readonly CniRoute[]): readonly CniRoute[] {
+  const gatewayOf = (dst: string): string | undefined =>
+    ips.find((ip) => familyOf(ip.address) === familyOf(dst))?.gateway;
+  return routes.map((route) => ({ ...route, gw: route.gw ?? gatewayOf(route.dst) }));
+}
+
+export function toRouteOp(route: CniRoute, dev: string): NetOp {
+  const { dst, gw: gateway, mtu, table, priority } = route;
+  const isAll = dst === '0.0.0.0/0' || dst === '::/0';
+  return {
+    op: 'ensureRoute',
+    // Without a gateway `default` would be that of IPv4.
+    destination: isAll && (gateway !== undefined || dst === '0.0.0.0/0') ? 'default' : dst,
+    ...(gateway === undefined ? { scope: 'link' } : { gateway }),
+    dev,
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(table === undefined ? {} : { table }),
+    ...(priority === undefined ? {} : { priority }),
+  };
+}
+
+export function familyOf(cidr: string): 4 | 6 | undefined {
+  return parseCidr(cidr)?.ip.family;
+}
+
+/** The host's end of a pair: derived from the attachment, so that DEL finds it with no state. 15 characters at most. */
+export function hostVethName(request: Pick<LinkRequest, 'containerId' | 'ifname'>): string {
+  return `veth${digestOf(attachmentText(request)).slice(0, 10)}`;
+}
+
+export const isHostVethName = (name: string): boolean => /^veth[0-9a-f]{10}$/.test(name);
+
+/** 0a:58 and the IPv4 address: when an address is given out again, the neighbours' entries for it still hold. */
+export function containerMacOf(request: LinkRequest, ips: readonly CniIp[]): string {
+  const ip = ips.map(({ address }) => parseCidr(address)?.ip).find((each) => each?.family === 4);
+  return ip === undefined ? macOf(`container ${attachmentText(request)}`) : macOfIp(ip);
+}
+
+export const hostMacOf = (request: LinkRequest): string => macOf(`host ${attachmentText(request)}`);
+
+export function macOfIp(ip: Ip): string {
+  const bytes = [...bytesOfIp(ip)].map((byte) => byte.toString(16).padStart(2, '0'));
+  return ['0a', '58', ...bytes].join(':');
+}
+
+/** A locally administered unicast address. */
+export function macOf(seed: string): string {
+  return ['02', ...(digestOf(seed).slice(0, 10).match(/../g) ?? [])].join(':');
+}
+
+/** @throws {E_INVALID} */
+export function requireIps(type: string, ipam: CniResult): void {
+  if (ipam.ips.length > 0) return;
+  throw cniError(cniErrorCode.invalidNetworkConfig, `${type}: ipam is missing; it needs an address`);
+}
+
+export function digestOf(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function attachmentText(request: Pick<LinkRequest, 'containerId' | 'ifname'>): string {
+  return `${request.containerId} ${request.ifname}`;
+}

@@ -1,0 +1,174 @@
+/**
+ * The frame of main plugins: addresses are asked for, a plan is made of configuration, addresses and what the host has, and applied in
+ * one request; CHECK compares with the same; DEL gives the address back first and removes by name, with no state. What differs is data
+ * and pure functions.
+ */
+import { timeoutSignal } from '#base/clock.ts';
+import { isPodwrightError } from '#base/errors.ts';
+import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
+import type { CniAttachment, PluginConfig } from '#api/cni/network-config.ts';
+import type { CniInterface, CniIp, CniResult } from '#api/cni/result.ts';
+import { ownNetns, type NetChange, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
+import { ipamOf } from './ipam.ts';
+import { compareContainer } from './link-check.ts';
+import type { LinkConfig } from './link-config.ts';
+import type { LinkRequest } from './link-plan.ts';
+import type { Masquerade } from './masquerade.ts';
+import type { CniPlugin, PluginCall, PluginHost } from './plugin.ts';
+import { commitInTable, removeFromTable } from './shared-table.ts';
+
+export interface LinkPlan {
+  /** Applied in order; what fails in between is undone by `planDel`. */
+  readonly changes: readonly NetChange[];
+  /** Hardware address and MTU of the container's interface are the kernel's where it says none. */
+  readonly result: CniResult;
+}
+
+export interface PlanInput<C> {
+  readonly config: C;
+  readonly request: LinkRequest;
+  readonly ipam: CniResult;
+  /** Of the host's namespace; empty for a plugin that does not look. */
+  readonly host: NetworkState;
+}
+
+export interface LinkPlugin<C extends LinkConfig> {
+  readonly name: string;
+  parse(config: PluginConfig, args?: Readonly<Record<string, string>>): C;
+  /** What ADD needs to know: a dump of the host's links costs more than the rest where there are thousands. */
+  readonly looks?: boolean;
+  plan(input: PlanInput<C>): LinkPlan;
+  /** By names alone; `container` is what is there yet, where `returnsLink`. */
+  planDel(
+    config: C,
+    request: LinkRequest,
+    container?: NetworkState,
+  ): { readonly host: readonly NetOp[]; readonly container: readonly NetOp[] };
+  /** The link is the host's own and goes back to it: it would not end with its namespace. */
+  readonly returnsLink?: boolean;
+  masquerades?(config: C, request: LinkRequest, ips: readonly CniIp[]): readonly Masquerade[];
+  /** Differences of the host's side. */
+  compareHost?(config: C, request: LinkRequest, host: NetworkState): readonly string[];
+  /** What nobody of the list has. */
+  planGc?(config: C, valid: readonly CniAttachment[], host: NetworkState): readonly NetOp[];
+}
+
+const empty: NetworkState = { links: [], addresses: [], routes: [] };
+
+export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): CniPlugin {
+  return {
+    name: link.name,
+    add: (call, host, signal) => addLink(link, call, host, signal),
+
+    async del(call, host, signal) {
+      const config = link.parse(call.config, call.args);
+      // The address first: should the rest fail and be repeated, IPAM's DEL succeeds again.
+      await ipamOf(config.ipam).tell('DEL', call, host, signal);
+      const made = link.masquerades?.(config, call, call.prevResult?.ips ?? []) ?? [];
+      await removeFromTable(
+        host.nft,
+        made.map(({ remove }) => remove),
+      );
+      if (link.returnsLink !== true && call.netns !== '' && host.isNetnsRemovedByCaller) return;
+      await removeLinks(link, config, call, host);
+    },
+
+    async check(call, host, signal) {
+      const config = link.parse(call.config, call.args);
+      if (call.prevResult === undefined)
+        throw cniError(cniErrorCode.invalidNetworkConfig, `${link.name} CHECK: prevResult is missing`);
+      await ipamOf(config.ipam).tell('CHECK', call, host, signal);
+      const container = await host.netlink.state({ kind: 'path', path: call.netns });
+      const compareHost = async (): Promise<readonly string[]> =>
+        link.compareHost?.(config, call, await host.netlink.state(ownNetns)) ?? [];
+      const differences = [
+        ...compareContainer(call.ifname, call.prevResult, container),
+        ...(link.compareHost === undefined ? [] : await compareHost()),
+      ];
+      if (differences.length > 0)
+        throw cniError(cniErrorCode.unknownContainer, `${link.name} CHECK: ${differences.join('; ')}`);
+    },
+
+    async gc(call, valid, host, signal) {
+      const config = link.parse(call.config);
+      await ipamOf(config.ipam).ask('GC', call, host, signal);
+      if (link.planGc === undefined) return;
+      await host.netlink.apply(ownNetns, link.planGc(config, valid, await host.netlink.state(ownNetns)));
+    },
+
+    async status(call, host, signal) {
+      await ipamOf(link.parse(call.config).ipam).ask('STATUS', call, host, signal);
+    },
+  };
+}
+
+async function addLink<C extends LinkConfig>(
+  link: LinkPlugin<C>,
+  call: PluginCall,
+  host: PluginHost,
+  signal: AbortSignal,
+): Promise<CniResult> {
+  const config = link.parse(call.config, call.args);
+  const ipam = ipamOf(config.ipam);
+  await using undo = new AsyncDisposableStack();
+
+  undo.defer(() => ipam.tell('DEL', call, host, undoSignal()));
+  const given = await ipam.add(call, host, signal);
+  const state = link.looks === true ? await host.netlink.state(ownNetns) : empty;
+  const plan = link.plan({ config, request: call, ipam: given, host: state });
+  let isOurs = true;
+  undo.defer(async () => (isOurs ? removeLinks(link, config, call, host) : undefined));
+  await host.netlink.applyAll(plan.changes).catch((error: unknown) => {
+    // The name is another's, in whose place nothing was made.
+    isOurs = !isPodwrightError(error, 'E_EXISTS') && !isPodwrightError(error, 'E_BUSY');
+    throw error;
+  });
+  const made = link.masquerades?.(config, call, given.ips) ?? [];
+  undo.defer(() =>
+    removeFromTable(
+      host.nft,
+      made.map(({ remove }) => remove),
+    ),
+  );
+  for (const { table, add } of made) await commitInTable(host.nft, table, [add]);
+  const result = await completed(plan.result, call, host);
+  undo.move();
+  return { ...result, dns: config.dns ?? given.dns };
+}
+
+/** Undoing goes on when the caller has given up, but not for ever. */
+function undoSignal(): AbortSignal {
+  return timeoutSignal(10_000);
+}
+
+/** Both sides, whatever is gone of them; a namespace that is gone has taken its links along. */
+async function removeLinks<C extends LinkConfig>(
+  link: LinkPlugin<C>,
+  config: C,
+  call: PluginCall,
+  { netlink }: PluginHost,
+): Promise<void> {
+  const netns = call.netns === '' ? undefined : ({ kind: 'path', path: call.netns } as const);
+  try {
+    const state = netns !== undefined && link.returnsLink === true ? await netlink.state(netns) : undefined;
+    const plan = link.planDel(config, call, state);
+    if (plan.host.length > 0) await netlink.apply(ownNetns, plan.host);
+    if (netns !== undefined && plan.container.length > 0) await netlink.apply(netns, plan.container);
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_NOT_FOUND')) throw error;
+  }
+}
+
+/** The result with what the kernel chose. */
+async function completed(result: CniResult, call: PluginCall, { netlink }: PluginHost): Promise<CniResult> {
+  const isOpen = ({ mac }: CniInterface): boolean => mac === undefined;
+  if (!result.interfaces.some(isOpen)) return result;
+  const { links } = await netlink.state({ kind: 'path', path: call.netns });
+  return {
+    ...result,
+    interfaces: result.interfaces.map((item) => {
+      const link = isOpen(item) ? links.find(({ name }) => name === item.name) : undefined;
+      return link === undefined ? item : { ...item, mac: link.mac, mtu: link.mtu };
+    }),
+  };
+}

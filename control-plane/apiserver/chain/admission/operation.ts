@@ -1,0 +1,2 @@
+/** What is to be done to an object, or with it. */
+export type Operation = 'create' | 'update' | 'delete' | 'connect';

@@ -1,0 +1,312 @@
+import { createReadStream, createWriteStream, writeSync } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGzip } from 'node:zlib';
+import type { Clock } from '#base/clock.ts';
+import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
+import { eventType, type AuditEvent } from './event.ts';
+import type { AuditSink, OnLost } from './sink.ts';
+
+export interface LogFileOptions {
+  /** `-`: standard output. */
+  readonly path: string;
+  readonly format: 'json' | 'legacy';
+  /** A file that would be longer is set aside first. */
+  readonly bytesMax: number;
+  /** Files that were set aside and are kept; 0: all. */
+  readonly backupsMax: number;
+  /** How long those are kept; 0: for ever. */
+  readonly ageMsMax: number;
+  readonly compress: boolean;
+}
+
+/** Lines that may wait for the disk before more are refused as lost. */
+const waitingBytesMax = 64 * 1024 * 1024;
+/** How often it is looked whether the file still has its name: somebody else may rotate it, or have removed it. */
+const lookMs = 1_000;
+
+/**
+ * Writes of so much are made by the main thread: the kernel copies them into memory in some microseconds, where another thread's turn costs
+ * each request more than its own work. Once that takes longer than it should, as of a disk that is behind, others do it for a while.
+ */
+const ownBytesMax = 65_536;
+const ownMsMax = 5;
+const othersForMs = 60_000;
+
+interface Waiting {
+  readonly text: string;
+  readonly events: number;
+  readonly settle: (isWritten: boolean) => void;
+}
+
+/**
+ * Appends events to a file, one write for all that came within a turn of the loop, and never in part: what the disk took of a write that
+ * failed is cut off again. Files that are full are renamed to `NAME-TIME.EXT`, as kube-apiserver's are.
+ */
+export function openLogSink(
+  options: LogFileOptions,
+  parts: { readonly clock: Clock; readonly onLost: OnLost },
+): AuditSink {
+  const target: Target = options.path === '-' ? new StandardOutput() : new RotatingFile(options, parts.clock);
+  return new LogSink(target, options, parts.onLost);
+}
+
+interface Target extends AsyncDisposable {
+  /** @throws the kernel's errors */
+  open(): Promise<void>;
+  /** All of it or nothing. @throws the kernel's errors */
+  append(bytes: Uint8Array): Promise<void>;
+}
+
+class LogSink implements AuditSink {
+  readonly #target: Target;
+  readonly #path: string;
+  readonly #format: 'json' | 'legacy';
+  readonly #onLost: OnLost;
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
+  #writing: Promise<void> | undefined;
+
+  constructor(target: Target, { path, format }: Pick<LogFileOptions, 'path' | 'format'>, onLost: OnLost) {
+    this.#path = path;
+    this.#target = target;
+    this.#format = format;
+    this.#onLost = onLost;
+  }
+
+  async begin(): Promise<void> {
+    try {
+      await this.#target.open();
+    } catch (cause) {
+      throw new PodwrightError('E_USAGE', `start the server: --audit-log-path ${this.#path}`, { cause });
+    }
+  }
+
+  take(events: readonly AuditEvent[]): Promise<boolean> {
+    const lineOf = (event: AuditEvent): string =>
+      this.#format === 'json' ? `{${eventType}${event.json.slice(1)}\n` : `${event.legacy}\n`;
+    const text =
+      events.length === 1 && events[0] !== undefined ? lineOf(events[0]) : events.map(lineOf).join('');
+    if (this.#waitingBytes + text.length > waitingBytesMax) {
+      this.#onLost(events.length, 'the disk is slower than the events');
+      return Promise.resolve(false);
+    }
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    this.#waiting.push({ text, events: events.length, settle: resolve });
+    this.#waitingBytes += text.length;
+    this.#writing ??= this.#write();
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
+    await this.#target[Symbol.asyncDispose]();
+  }
+
+  async #write(): Promise<void> {
+    await new Promise(setImmediate); // What else this turn brings goes with it.
+    while (this.#waiting.length > 0) {
+      const taken = this.#waiting;
+      this.#waiting = [];
+      this.#waitingBytes = 0;
+      try {
+        await this.#target.append(Buffer.from(taken.map(({ text }) => text).join('')));
+        for (const { settle } of taken) settle(true);
+      } catch (error) {
+        this.#onLost(
+          taken.reduce((sum, { events }) => sum + events, 0),
+          describeError(error),
+        );
+        for (const { settle } of taken) settle(false);
+      }
+    }
+    this.#writing = undefined;
+  }
+}
+
+class StandardOutput implements Target {
+  async open(): Promise<void> {}
+
+  append(bytes: Uint8Array): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+    return promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+class RotatingFile implements Target {
+  readonly #options: LogFileOptions;
+  readonly #clock: Clock;
+  #file: FileHandle | undefined;
+  #inode = 0;
+  #bytes = 0;
+  #lookedAtMs = 0;
+  #isRegular = false;
+  /** Until then no write is made by the main thread. */
+  #othersUntilMs = -Infinity;
+  /** In the name of the last file that was set aside. */
+  #asideMs = 0;
+  #tidying: Promise<void> = Promise.resolve();
+
+  constructor(options: LogFileOptions, clock: Clock) {
+    this.#options = options;
+    this.#clock = clock;
+  }
+
+  async open(): Promise<void> {
+    await this.#open();
+  }
+
+  async append(bytes: Uint8Array): Promise<void> {
+    await this.#lookForName();
+    let file = this.#file ?? (await this.#open());
+    if (this.#bytes > 0 && this.#bytes + bytes.byteLength > this.#options.bytesMax) {
+      await this.#rotate();
+      file = await this.#open();
+    }
+    let written = 0;
+    try {
+      while (written < bytes.byteLength) {
+        const some = this.#writeHere(file, bytes, written);
+        written += some ?? (await file.write(bytes, written, bytes.byteLength - written)).bytesWritten;
+      }
+      this.#bytes += written;
+    } catch (error) {
+      // Half a line would spoil the next one, too.
+      if (written > 0) await file.truncate(this.#bytes);
+      throw error;
+    }
+  }
+
+  /** undefined: it is not for the main thread. @throws the kernel's errors */
+  #writeHere({ fd }: FileHandle, bytes: Uint8Array, from: number): number | undefined {
+    const startMs = this.#clock.monotonic();
+    if (!this.#isRegular || bytes.byteLength > ownBytesMax || startMs < this.#othersUntilMs) return undefined;
+    const written = writeSync(fd, bytes, from);
+    const endMs = this.#clock.monotonic();
+    if (endMs - startMs > ownMsMax) this.#othersUntilMs = endMs + othersForMs;
+    return written;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#close();
+    await this.#tidying;
+  }
+
+  async #open(): Promise<FileHandle> {
+    const { path } = this.#options;
+    await mkdir(dirname(path), { mode: 0o700 }).catch((error: unknown) => {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    });
+    const file = await open(path, 'a', 0o600);
+    const about = await file.stat();
+    this.#file = file;
+    this.#bytes = about.size;
+    this.#inode = about.ino;
+    this.#isRegular = about.isFile();
+    this.#lookedAtMs = this.#clock.monotonic();
+    return file;
+  }
+
+  async #close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+  }
+
+  /** Whoever moved the file away, or removed it, finds a new one under its name. */
+  async #lookForName(): Promise<void> {
+    const nowMs = this.#clock.monotonic();
+    if (this.#file === undefined || nowMs - this.#lookedAtMs < lookMs) return;
+    this.#lookedAtMs = nowMs;
+    const found = await stat(this.#options.path).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (found === undefined || found.ino !== this.#inode) await this.#close();
+    else this.#bytes = found.size; // Truncated in place (copytruncate).
+  }
+
+  async #rotate(): Promise<void> {
+    const { path } = this.#options;
+    await this.#close();
+    const extension = extname(path);
+    const stem = path.slice(0, path.length - extension.length);
+    // Never a time that was used: of two files the later one has the later name, whatever the clock says.
+    for (let ms = Math.max(this.#clock.now(), this.#asideMs + 1); ; ms++) {
+      const aside = `${stem}-${fileTime(ms)}${extension}`;
+      const isTaken = (await exists(aside)) || (await exists(`${aside}.gz`));
+      if (isTaken) continue;
+      this.#asideMs = ms;
+      await rename(path, aside);
+      break;
+    }
+    this.#tidying = this.#tidying.then(() => this.#tidy());
+  }
+
+  /** Compresses and removes files that were set aside. What fails is tried again when the next one is. */
+  async #tidy(): Promise<void> {
+    try {
+      const { path, compress } = this.#options;
+      const directory = dirname(path);
+      const plan = planTidying(await readdir(directory), basename(path), this.#options, this.#clock.now());
+      for (const name of plan.remove) await rm(join(directory, name), { force: true });
+      if (compress) for (const name of plan.keep) await compressFile(join(directory, name));
+    } catch {
+      // Nothing depends on it; the files stay.
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** `2006-01-02T15-04-05.000`, of files that were set aside. */
+export function fileTime(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 23).replaceAll(':', '-');
+}
+
+/** Which of the files in a directory were set aside and go, and which stay. Pure. */
+export function planTidying(
+  names: readonly string[],
+  logName: string,
+  { backupsMax, ageMsMax }: Pick<LogFileOptions, 'backupsMax' | 'ageMsMax'>,
+  nowMs: number,
+): { readonly remove: readonly string[]; readonly keep: readonly string[] } {
+  const extension = extname(logName);
+  const stem = `${logName.slice(0, logName.length - extension.length)}-`;
+  const aside = names
+    .flatMap((name) => {
+      if (!name.startsWith(stem)) return [];
+      const bare = name.endsWith('.gz') ? name.slice(0, -3) : name;
+      if (!bare.endsWith(extension)) return [];
+      const match = /^(\d{4}-\d\d-\d\d)T(\d\d)-(\d\d)-(\d\d\.\d{3})$/.exec(
+        bare.slice(stem.length, bare.length - extension.length),
+      );
+      const atMs = match === null ? NaN : Date.parse(`${match[1]}T${match[2]}:${match[3]}:${match[4]}Z`);
+      return Number.isNaN(atMs) ? [] : [{ name, atMs }];
+    })
+    .toSorted((a, b) => b.atMs - a.atMs);
+  const isOld = (atMs: number): boolean => ageMsMax > 0 && nowMs - atMs > ageMsMax;
+  const remove = aside.filter(({ atMs }, index) => (backupsMax > 0 && index >= backupsMax) || isOld(atMs));
+  const gone = new Set(remove);
+  return {
+    remove: remove.map(({ name }) => name),
+    keep: aside.filter((one) => !gone.has(one)).map(({ name }) => name),
+  };
+}
+
+async function compressFile(path: string): Promise<void> {
+  if (path.endsWith('.gz')) return;
+  const draft = `${path}.gz.draft`;
+  await pipeline(createReadStream(path), createGzip(), createWriteStream(draft, { mode: 0o600 }));
+  await rename(draft, `${path}.gz`);
+  await rm(path, { force: true });
+}

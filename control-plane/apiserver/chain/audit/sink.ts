@@ -1,0 +1,80 @@
+import type { AuditEvent } from './event.ts';
+
+/** Where events go. Never throws and never rejects: what could not be written is counted and told by the sink. */
+export interface AuditSink extends AsyncDisposable {
+  /** Before the first event: finds out whether there is a way. @throws {E_USAGE} */
+  begin?(): Promise<void>;
+  /** Takes events, in order: whether all were taken; as a promise, once they are where they go. */
+  take(events: readonly AuditEvent[]): boolean | Promise<boolean>;
+}
+
+/** Told of events that could not be written, and why. */
+export type OnLost = (events: number, why: string) => void;
+
+/** Of those who answer for a request: `blocking` waits and goes on in any case, `blocking-strict` refuses what could not be recorded. */
+export const modes = ['batch', 'blocking', 'blocking-strict'] as const;
+export type Mode = (typeof modes)[number];
+
+/** The sink as the mode has it, in which nobody is refused. */
+export function ignoringFailures(sink: AuditSink): AuditSink {
+  return {
+    begin: async () => sink.begin?.(),
+    take: (events) => {
+      const taken = sink.take(events);
+      return taken instanceof Promise ? taken.then(() => true) : true;
+    },
+    [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
+  };
+}
+
+export interface TruncateOptions {
+  readonly batchBytesMax: number;
+  readonly eventBytesMax: number;
+}
+
+/**
+ * Events that are too long go without their bodies, and what is too long even so is lost; batches that are too long go as several
+ * (apiserver/plugin/pkg/audit/truncate).
+ */
+export function truncating(sink: AuditSink, options: TruncateOptions, onLost: OnLost): AuditSink {
+  return {
+    begin: async () => sink.begin?.(),
+    take: (events) => {
+      const batches = planBatches(events, options, onLost);
+      const taken = batches.map((batch) => sink.take(batch));
+      if (taken.every((one) => typeof one === 'boolean')) return taken.every(Boolean);
+      return Promise.all(taken).then((all) => all.every(Boolean));
+    },
+    [Symbol.asyncDispose]: () => sink[Symbol.asyncDispose](),
+  };
+}
+
+function planBatches(
+  events: readonly AuditEvent[],
+  { batchBytesMax, eventBytesMax }: TruncateOptions,
+  onLost: OnLost,
+): readonly (readonly AuditEvent[])[] {
+  const batches: AuditEvent[][] = [];
+  let bytes = Infinity;
+  for (const event of events) {
+    const short = shorten(event, eventBytesMax);
+    if (short === undefined) {
+      onLost(1, 'event is too large even after its bodies were left out');
+      continue;
+    }
+    const size = Buffer.byteLength(short.json);
+    if (bytes + size > batchBytesMax) {
+      batches.push([]);
+      bytes = 0;
+    }
+    batches.at(-1)?.push(short);
+    bytes += size;
+  }
+  return batches;
+}
+
+function shorten(event: AuditEvent, bytesMax: number): AuditEvent | undefined {
+  if (Buffer.byteLength(event.json) <= bytesMax) return event;
+  const without = event.withoutBodies;
+  return without === undefined || Buffer.byteLength(without.json) > bytesMax ? undefined : without;
+}

@@ -1,0 +1,82 @@
+import type { JsonObject } from '#api/meta/object.ts';
+import { isObject } from '#api/wire/json.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
+import { goList } from '#control-plane/apiserver/chain/authn/go-list.ts';
+import type { JwtIssuer } from './configuration.ts';
+import type { IssuerKey, IssuerKeys } from './issuer-keys.ts';
+
+/** go-oidc looks at the time strictly, but for what is not valid yet: issuers' clocks may be ahead of ours. */
+const notBeforeLeewaySeconds = 300;
+
+/** The claims of a token that the issuer signed, or why it did not. */
+export async function verify(
+  token: string,
+  { algorithms }: Pick<JwtIssuer, 'algorithms'>,
+  keys: IssuerKeys,
+): Promise<JsonObject | string> {
+  const { decodeProtectedHeader, errors } = await import('jose');
+  try {
+    const { kid, alg = '' } = decodeProtectedHeader(token);
+    if (!algorithms.includes(alg)) {
+      return `oidc: id token signed with unsupported algorithm, expected ${goList(algorithms)} got ${JSON.stringify(alg)}`;
+    }
+    return (
+      (await verifyBy(await keys.keysFor(kid), token, alg)) ??
+      (await verifyBy(await keys.othersFor(kid), token, alg)) ??
+      'failed to verify signature: failed to verify id token signature'
+    );
+  } catch (error) {
+    if (isPodwrightError(error)) return `failed to verify signature: fetching keys ${describeError(error)}`;
+    if (error instanceof errors.JOSEError || error instanceof TypeError || error instanceof SyntaxError)
+      return `oidc: malformed jwt: ${error.message}`;
+    throw error;
+  }
+}
+
+/** undefined where none of the keys signed it. */
+async function verifyBy(
+  keys: readonly IssuerKey[],
+  token: string,
+  alg: string,
+): Promise<JsonObject | string | undefined> {
+  const { compactVerify, errors } = await import('jose');
+  for (const { key, algorithm = alg } of keys) {
+    if (algorithm !== alg) continue;
+    try {
+      const { payload } = await compactVerify(token, key, { algorithms: [alg] });
+      const claims: unknown = JSON.parse(Buffer.from(payload).toString());
+      return isObject(claims) ? claims : 'oidc: malformed jwt: no object';
+    } catch (error) {
+      // A key of another kind fits no token of this algorithm.
+      if (!(error instanceof errors.JWSSignatureVerificationFailed || error instanceof TypeError))
+        throw error;
+    }
+  }
+  return undefined;
+}
+
+/** What is wrong with whom a token is for, and when. Pure. */
+export function claimsProblem(
+  claims: JsonObject,
+  { url, audiences }: Pick<JwtIssuer, 'url' | 'audiences'>,
+  nowMs: number,
+): string | undefined {
+  const { iss, aud, exp, nbf } = claims;
+  if (iss !== url)
+    return `oidc: id token issued by a different provider, expected ${JSON.stringify(url)} got ${JSON.stringify(iss)}`;
+  const named = Array.isArray(aud) ? aud : [aud];
+  if (!named.some((audience) => audiences.some((own) => own === audience))) {
+    return `oidc: expected audience in ${goList(audiences)} got ${goList(named.map(String))}`;
+  }
+  if (typeof exp !== 'number' || !(exp * 1000 > nowMs))
+    return `oidc: token is expired (Token Expiry: ${formatTime(exp)})`;
+  if (nbf === undefined) return undefined;
+  return typeof nbf === 'number' && nowMs / 1000 + notBeforeLeewaySeconds >= nbf
+    ? undefined
+    : `oidc: current time before the nbf (not before) time: ${formatTime(nbf)}`;
+}
+
+function formatTime(seconds: unknown): string {
+  const date = new Date(Number(seconds) * 1000);
+  return Number.isNaN(date.getTime()) ? String(seconds) : date.toISOString();
+}

@@ -1,0 +1,141 @@
+import { readConfigFile, type DocumentKind, type ObjectShape } from '#api/config/config-document.ts';
+import { parseDurationMs } from '#api/meta/duration.ts';
+import type { JsonObject } from '#api/meta/object.ts';
+import { at, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
+import { dnsSubdomain } from '#api/validation/format.ts';
+import { PodwrightError } from '#base/errors.ts';
+import { conditionProblem } from '#control-plane/apiserver/chain/authz/webhook/match-conditions.ts';
+import { isMode, type AuthorizerSpec, type WebhookSpec } from '#control-plane/apiserver/chain/authz/modes.ts';
+
+/** The file of `--authorization-config` (apiserver.config.k8s.io, AuthorizationConfiguration; KEP 3221). */
+const webhookShape: ObjectShape = {
+  timeout: 'duration',
+  authorizedTTL: 'duration',
+  cacheAuthorizedRequests: 'boolean',
+  unauthorizedTTL: 'duration',
+  cacheUnauthorizedRequests: 'boolean',
+  subjectAccessReviewVersion: 'string',
+  matchConditionSubjectAccessReviewVersion: 'string',
+  failurePolicy: 'string',
+  connectionInfo: { type: 'string', kubeConfigFile: 'string' },
+  matchConditions: [{ expression: 'string' }],
+};
+const document: DocumentKind = {
+  kind: 'AuthorizationConfiguration',
+  apiVersions: [
+    'apiserver.config.k8s.io/v1',
+    'apiserver.config.k8s.io/v1beta1',
+    'apiserver.config.k8s.io/v1alpha1',
+  ],
+  fields: { authorizers: [{ type: 'string', name: 'string', webhook: webhookShape }] },
+};
+
+const timeoutMaxMs = 30_000;
+const authorizedTtlMs = 5 * 60_000;
+const unauthorizedTtlMs = 30_000;
+
+/** @throws {E_INVALID} with the file and all that is wrong in it */
+export function readAuthorizationConfiguration(path: string): readonly AuthorizerSpec[] {
+  return readConfigFile(path, document, authorizersOf);
+}
+
+/** @throws {E_INVALID} with all that is wrong */
+function authorizersOf(configuration: JsonObject): readonly AuthorizerSpec[] {
+  const authorizers = objectsOf(configuration['authorizers']);
+  const problems = [
+    ...(authorizers.length === 0 ? ['authorizers: at least one authorizer must be defined'] : []),
+    ...authorizers.flatMap((authorizer, index) => authorizerProblems(authorizer, `authorizers[${index}]`)),
+    ...twice(
+      'type',
+      authorizers.filter(({ type }) => type !== 'Webhook'),
+    ),
+    ...twice('name', authorizers),
+  ];
+  if (problems.length > 0) throw new PodwrightError('E_INVALID', problems.join('; '));
+  return authorizers.map(specOf);
+}
+
+function twice(field: string, authorizers: readonly JsonObject[]): readonly string[] {
+  const values = authorizers.map((authorizer) => stringOf(authorizer[field]));
+  const again = values.filter((value, index) => value !== '' && values.indexOf(value) !== index);
+  return [...new Set(again)].map((value) => `authorizers: ${field} ${JSON.stringify(value)} twice`);
+}
+
+function authorizerProblems({ type, name, webhook }: JsonObject, path: string): readonly string[] {
+  const wrong = [
+    ...(isMode(stringOf(type))
+      ? []
+      : [`${path}.type: ${JSON.stringify(type ?? '')} is none that podwright has`]),
+    ...(dnsSubdomain(stringOf(name)).length === 0 ? [] : [`${path}.name: not the name of a DNS subdomain`]),
+  ];
+  if (type !== 'Webhook') {
+    return webhook === undefined ? wrong : [...wrong, `${path}.webhook: may only be set with type Webhook`];
+  }
+  return [...wrong, ...webhookProblems(objectOf(webhook), `${path}.webhook`)];
+}
+
+function webhookProblems(webhook: JsonObject, path: string): readonly string[] {
+  const timeoutMs = durationOf(webhook['timeout'], 0);
+  const info = objectOf(webhook['connectionInfo']);
+  const oneOf = (field: string, known: readonly string[]): readonly string[] =>
+    known.some((value) => value === webhook[field])
+      ? []
+      : [`${path}.${field}: give one of ${known.join(', ')}`];
+  return [
+    ...(timeoutMs > 0 && timeoutMs <= timeoutMaxMs
+      ? []
+      : [`${path}.timeout: give one above 0s and at most 30s`]),
+    ...['authorizedTTL', 'unauthorizedTTL'].flatMap((field) =>
+      durationOf(webhook[field], 0) < 0 ? [`${path}.${field}: must not be negative`] : [],
+    ),
+    ...oneOf('subjectAccessReviewVersion', ['v1', 'v1beta1']),
+    ...oneOf('failurePolicy', ['NoOpinion', 'Deny']),
+    ...(info['type'] === 'KubeConfigFile'
+      ? []
+      : [
+          `${path}.connectionInfo.type: ${JSON.stringify(info['type'] ?? '')}, only KubeConfigFile is possible here`,
+        ]),
+    ...(stringOf(info['kubeConfigFile']).startsWith('/')
+      ? []
+      : [`${path}.connectionInfo.kubeConfigFile: give an absolute path`]),
+    ...conditionsOf(webhook).flatMap((expression, index) => {
+      const problem = conditionProblem(expression);
+      return problem === undefined ? [] : [`${path}.matchConditions[${index}].expression: ${problem}`];
+    }),
+  ];
+}
+
+function conditionsOf(webhook: JsonObject): readonly string[] {
+  return objectsOf(webhook['matchConditions']).map(({ expression }) => stringOf(expression));
+}
+
+function specOf(authorizer: JsonObject): AuthorizerSpec {
+  const type = stringOf(authorizer['type']);
+  const name = stringOf(authorizer['name']);
+  if (!isMode(type)) throw new PodwrightError('E_INTERNAL', `an authorizer of type ${type}`);
+  return type === 'Webhook'
+    ? { type, name, webhook: webhookOf(objectOf(authorizer['webhook'])) }
+    : { type, name };
+}
+
+function webhookOf(webhook: JsonObject): WebhookSpec {
+  const isKept = (field: string): boolean => webhook[field] !== false;
+  return {
+    kubeConfigFile: stringOf(at(webhook, 'connectionInfo.kubeConfigFile')),
+    timeoutMs: durationOf(webhook['timeout'], timeoutMaxMs),
+    version: webhook['subjectAccessReviewVersion'] === 'v1' ? 'v1' : 'v1beta1',
+    authorizedTtlMs: isKept('cacheAuthorizedRequests')
+      ? durationOf(webhook['authorizedTTL'], authorizedTtlMs)
+      : 0,
+    unauthorizedTtlMs: isKept('cacheUnauthorizedRequests')
+      ? durationOf(webhook['unauthorizedTTL'], unauthorizedTtlMs)
+      : 0,
+    failurePolicy: webhook['failurePolicy'] === 'Deny' ? 'Deny' : 'NoOpinion',
+    matchConditions: conditionsOf(webhook),
+  };
+}
+
+/** Nothing said, or nothing as Go reads it, is the default. */
+function durationOf(value: unknown, byDefaultMs: number): number {
+  return typeof value === 'string' ? parseDurationMs(value) || byDefaultMs : byDefaultMs;
+}

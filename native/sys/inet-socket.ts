@@ -1,0 +1,93 @@
+import { PodwrightError } from '#base/errors.ts';
+import { bytesOfIp, formatIp, ipOfBytes, parseIp, type IpFamily } from '#base/ip.ts';
+import {
+  AF_INET,
+  AF_INET6,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  SO_REUSEADDR,
+} from './constants.ts';
+import { checked } from './errno.ts';
+import { OwnedFd } from './fd.ts';
+import { bindSocket, getsockopt, setsockopt, socket } from './libc.ts';
+import { withNetns } from './namespace.ts';
+
+/** struct sockaddr_in and sockaddr_in6 (netinet/in.h). */
+export const sockaddrInLayout = { size: 16, sin_family: 0, sin_port: 2, sin_addr: 4 } as const;
+export const sockaddrIn6Layout = { size: 28, sin6_family: 0, sin6_port: 2, sin6_addr: 8 } as const;
+
+/** What of them is where, by family. */
+const layouts = {
+  4: { domain: AF_INET, size: sockaddrInLayout.size, address: sockaddrInLayout.sin_addr, bytes: 4 },
+  6: { domain: AF_INET6, size: sockaddrIn6Layout.size, address: sockaddrIn6Layout.sin6_addr, bytes: 16 },
+} as const;
+const portAt = sockaddrInLayout.sin_port;
+
+/** SOL_IP and SOL_IPV6 (netinet/in.h): levels of setsockopt(2). */
+const levels = { 4: 0, 6: 41 } as const;
+/** SO_ORIGINAL_DST (linux/netfilter_ipv4.h); IP6T_SO_ORIGINAL_DST has the same number. */
+const originalDestinationOption = 80;
+
+export interface InetAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+export interface InetSocketOptions {
+  /** Path of the network namespace that the socket belongs to, whoever uses it. */
+  readonly netns: string;
+  readonly kind: 'stream' | 'datagram';
+  readonly family: IpFamily;
+  /** Absent: it is not bound. Port 0 is any that is free. */
+  readonly bind?: InetAddress;
+}
+
+/** A TCP or UDP socket in another network namespace, for Node to listen on or to connect. @throws E_NOT_FOUND, E_BUSY, E_PERMISSION */
+export function inetSocket({ netns, kind, family, bind }: InetSocketOptions): OwnedFd {
+  const type = (kind === 'stream' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
+  return withNetns(netns, () => {
+    const opened = new OwnedFd(checked(socket(layouts[family].domain, type, 0), 'open a socket'));
+    try {
+      if (bind === undefined) return opened;
+      const on = Buffer.from([1, 0, 0, 0]);
+      if (kind === 'stream')
+        checked(setsockopt(opened.fd, SOL_SOCKET, SO_REUSEADDR, on, on.length), 'reuse an address');
+      const address = encodeAddress(bind);
+      checked(bindSocket(opened.fd, address, address.length), () => `bind to ${bind.ip} port ${bind.port}`);
+      return opened;
+    } catch (error) {
+      opened[Symbol.dispose]();
+      throw error;
+    }
+  });
+}
+
+/** Where a connection was going before a rule of nftables turned it to us. */
+export function originalDestination(fd: number, family: IpFamily): InetAddress {
+  const layout = layouts[family];
+  const address = Buffer.alloc(layout.size);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(layout.size);
+  checked(
+    getsockopt(fd, levels[family], originalDestinationOption, address, length),
+    'read where a connection was going',
+  );
+  const ip = ipOfBytes(address.subarray(layout.address, layout.address + layout.bytes));
+  if (ip === undefined)
+    throw new PodwrightError('E_INTERNAL', 'read where a connection was going: no address');
+  return { ip: formatIp(ip), port: address.readUInt16BE(portAt) };
+}
+
+/** @throws E_INVALID */
+function encodeAddress({ ip: text, port }: InetAddress): Buffer {
+  const ip = parseIp(text);
+  if (ip === undefined) throw new PodwrightError('E_INVALID', `bind to ${text}: no address`);
+  const layout = layouts[ip.family];
+  const address = Buffer.alloc(layout.size);
+  address.writeUInt16LE(layout.domain, 0);
+  address.writeUInt16BE(port, portAt);
+  address.set(bytesOfIp(ip), layout.address);
+  return address;
+}

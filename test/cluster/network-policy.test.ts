@@ -1,0 +1,151 @@
+/** NetworkPolicies as pods meet them: from their first instruction on, and while the agent is killed. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { pidsOf } from './processes.ts';
+import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
+
+const canRun = canTestClusters();
+const image = 'podwright/demo:1';
+/** 1,000 by hand; a node runs 110 by default. */
+const clientCount = Number(process.env['PODWRIGHT_FIRST_PACKET_PODS'] ?? 6);
+const clientsAtOnce = 80;
+
+const server = (name: string): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, labels: { app: name } },
+  spec: {
+    containers: [8080, 8081].map((port) => ({
+      name: `p${port}`,
+      image,
+      imagePullPolicy: 'IfNotPresent',
+      command: ['httpd', '-f', '-p', `${port}`, '-h', '/etc'],
+    })),
+  },
+});
+
+/** Says in one line whom it could reach as soon as it ran. */
+const client = (name: string, targets: Readonly<Record<string, string>>): object => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, labels: { role: 'client' } },
+  spec: {
+    restartPolicy: 'Never',
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        name: 'c',
+        image,
+        imagePullPolicy: 'IfNotPresent',
+        command: [
+          'sh',
+          '-c',
+          `exec 2>/dev/null; ${Object.entries(targets)
+            .map(
+              ([word, to]) =>
+                `timeout ${word === 'open' ? 20 : 1} wget -q -O- http://${to}/hostname >/dev/null && echo -n "${word} "`,
+            )
+            .join('; ')}`,
+        ],
+      },
+    ],
+  },
+});
+
+const policy = (name: string, spec: object): object => ({
+  apiVersion: 'networking.k8s.io/v1',
+  kind: 'NetworkPolicy',
+  metadata: { name },
+  spec,
+});
+
+/** The agent of this cluster's node, and of no other's. */
+const agentOf = ({ dataDir }: TestCluster): RegExp => new RegExp(`podwright\\.ts agent .*${dataDir}/`);
+
+const matching = (labels: object): object => ({ matchLabels: labels });
+
+describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () => {
+  let cluster: TestCluster;
+  let targets: Readonly<Record<string, string>>;
+  const apply = (items: readonly object[]): Promise<string> =>
+    cluster.must('apply -f -', { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items }) });
+  const ipOf = (name: string): Promise<string> => cluster.must(`get pod ${name} -o jsonpath={.status.podIP}`);
+  const counters = async (): Promise<string> =>
+    (await cluster.inHost('node-1', ['nft', 'list', 'counters', 'table', 'ip', 'podwright-policy'])).stdout;
+  const packets = (text: string, counter: string): number =>
+    Number(new RegExp(`counter ${counter} \\{\\s+packets (\\d+)`).exec(text)?.[1] ?? Number.NaN);
+
+  beforeAll(async () => {
+    cluster = await startCluster();
+    await apply([server('open'), server('shut')]);
+    await cluster.must('wait --for=condition=Ready pod/open pod/shut --timeout=120s');
+    const [open, shut] = [await ipOf('open'), await ipOf('shut')];
+    targets = { open: `${open}:8080`, shut: `${shut}:8080`, other: `${open}:8081` };
+  }, 180_000);
+
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
+
+  it('are in force for a first packet, and close nothing that is allowed', async () => {
+    // Together with the first clients: nobody waits for a policy to be known.
+    await apply([
+      policy('shut', { podSelector: matching({ app: 'shut' }) }),
+      policy('open', {
+        podSelector: matching({ app: 'open' }),
+        ingress: [{ from: [{ podSelector: matching({ role: 'client' }) }] }],
+      }),
+      policy('clients', {
+        podSelector: matching({ role: 'client' }),
+        policyTypes: ['Egress'],
+        egress: [{ to: [{ podSelector: {} }], ports: [{ port: 8080 }] }],
+      }),
+    ]);
+    const seen = new Map<string, number>();
+    for (let at = 0; at < clientCount; at += clientsAtOnce) {
+      const names = Array.from(
+        { length: Math.min(clientsAtOnce, clientCount - at) },
+        (_, i) => `client-${at + i}`,
+      );
+      await apply(names.map((name) => client(name, targets)));
+      await eventually(
+        `${names.length} clients ended`,
+        async () => {
+          const phases = await cluster.must('get pods -l role=client -o jsonpath={.items[*].status.phase}');
+          return (
+            phases.split(' ').filter((phase) => phase === 'Succeeded' || phase === 'Failed').length ===
+            names.length
+          );
+        },
+        240_000,
+      );
+      for (const name of names) {
+        const said = (await cluster.must(`logs ${name}`)).trim();
+        seen.set(said, (seen.get(said) ?? 0) + 1);
+      }
+      await cluster.must('delete pods -l role=client --force --grace-period=0');
+    }
+    expect(Object.fromEntries(seen)).toEqual({ open: clientCount });
+    const text = await counters();
+    expect(packets(text, 'dropped-in/default/open')).toBe(0);
+    expect(packets(text, 'allowed-in/default/open')).toBe(clientCount);
+    expect(packets(text, 'dropped-in/default/shut')).toBeGreaterThanOrEqual(clientCount);
+  }, 900_000);
+
+  it('are told of in metrics of the node, and stay while its agent is killed', async () => {
+    const metrics = await cluster.must('get --raw /api/v1/nodes/node-1/proxy/metrics');
+    expect(metrics).toMatch(
+      /podwright_network_policy_dropped_packets_total\{namespace="default",policy="shut",direction="ingress"\} [1-9]/,
+    );
+    const before = packets(await counters(), 'dropped-in/default/shut');
+    const killed = await eventually('an agent', async () => pidsOf(agentOf(cluster))[0]);
+    process.kill(killed, 'SIGKILL');
+    expect(packets(await counters(), 'dropped-in/default/shut')).toBe(before);
+    await eventually('another agent', async () => pidsOf(agentOf(cluster)).some((pid) => pid !== killed));
+    await apply([client('after', targets)]);
+    const said = await eventually('what it could reach', async () => {
+      const phase = await cluster.must('get pod after -o jsonpath={.status.phase}');
+      return (phase === 'Succeeded' || phase === 'Failed') && (await cluster.must('logs after')).trim();
+    });
+    expect(said).toBe('open');
+    expect(packets(await counters(), 'dropped-in/default/shut')).toBeGreaterThan(before);
+  });
+});
