@@ -26,6 +26,8 @@ export const containerdDiffers: ReadonlyMap<string, string> = new Map([
   ['GNU tar: a file that is contiguous', 'refused: unhandled type'],
   ['GNU tar --sparse: the old header', 'refused: unhandled type'],
   ['GNU tar --sparse: the old header with blocks that go on', 'refused: unhandled type'],
+  ['GNU gzip: zeros behind the end', 'refused: no header of gzip'],
+  ['pzstd: a frame to be skipped first', 'refused: no header of tar'],
 ]);
 
 /** Whole copies of each layer's tree: nothing is mounted. */
