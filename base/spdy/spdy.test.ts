@@ -298,6 +298,7 @@ describe('SpdySession', () => {
       onStream: () => undefined,
     });
     const streams = await Promise.all(Array.from({ length: 100 }, () => client.open({ streamtype: 'data' })));
+    while (opened.length < streams.length) await new Promise(setImmediate); // open() awaits no answer.
     for (const stream of streams) stream.write(Buffer.alloc(250_000));
     for (let turn = 0; turn < 500; turn++) await new Promise(setImmediate);
     const held = (): number => opened.reduce((sum, stream) => sum + stream.readableLength, 0);
