@@ -5,6 +5,8 @@ export interface Cost {
   readonly operations: number;
   /** Processor time of the main thread, in all. */
   readonly processorMs: number;
+  /** Of all threads of the process: the store's, those that collect garbage and compile, and the main thread. */
+  readonly allThreadsMs: number;
   /** The longest turn of the event loop, in processor time. */
   readonly longestTurnMs: number;
   /** What else is worth a look: bytes, writes, …, by what they are. */

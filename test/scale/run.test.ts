@@ -32,6 +32,7 @@ it('--quick runs a row at two small sizes, and says how the cost grew', () => {
         cost: {
           operations: 5 * size,
           processorMs: expect.any(Number),
+          allThreadsMs: expect.any(Number),
           longestTurnMs: expect.any(Number),
         },
       })),

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import type { Cost } from './row.ts';
 import { renderRow } from './table.ts';
 
 const row = { name: 'list', operation: 'object looked at', of: 'objects' };
-const costOf = (processorMs: number): { operations: number; processorMs: number; longestTurnMs: number } => ({
-  ...{ operations: 1000, processorMs, longestTurnMs: 7.25 },
+const costOf = (processorMs: number): Cost => ({
+  ...{ operations: 1000, processorMs, allThreadsMs: 2 * processorMs, longestTurnMs: 7.25 },
 });
 
 describe('renderRow()', () => {
@@ -14,9 +15,9 @@ describe('renderRow()', () => {
     ]);
     expect(text.split('\n')).toEqual([
       'list: object looked at (×4.0 from the smallest to the largest)',
-      '  objects  µs per operation  longest turn  also',
-      '       10                 5        7.3 ms',
-      '   10,000                20        7.3 ms  before 4,096, after 12,345',
+      '  objects  µs per operation  of all threads  longest turn  also',
+      '       10                 5              10        7.3 ms',
+      '   10,000                20              40        7.3 ms  before 4,096, after 12,345',
     ]);
   });
 
@@ -28,7 +29,7 @@ describe('renderRow()', () => {
     expect(text.split('\n')).toEqual([
       'list: object looked at',
       expect.stringMatching(/^ {2}objects/),
-      expect.stringMatching(/^ +10 +5 +7\.3 ms$/),
+      expect.stringMatching(/^ +10 +5 +10 +7\.3 ms$/),
       expect.stringMatching(/^ +20 +ended with 1$/),
     ]);
   });

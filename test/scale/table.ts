@@ -1,21 +1,22 @@
-import type { ScaleRow, SizedCost } from './row.ts';
+import type { Cost, ScaleRow, SizedCost } from './row.ts';
 
 /** A row as lines for a terminal: what one operation costs at each size, and how that grew. Pure. */
 export function renderRow(
   row: Pick<ScaleRow, 'name' | 'operation' | 'of'>,
   costs: readonly SizedCost[],
 ): string {
-  const header = [row.of, 'µs per operation', 'longest turn', 'also'];
+  const header = [row.of, 'µs per operation', 'of all threads', 'longest turn', 'also'];
   const lines = costs.map(({ size, cost }) => {
     if (typeof cost === 'string') return [count(size), cost];
     const also = Object.entries(cost.also ?? {}).map(([what, value]) => `${what} ${count(value)}`);
-    return [count(size), count(perOperationUs(cost)), `${cost.longestTurnMs.toFixed(1)} ms`, also.join(', ')];
+    const [own, ofAll] = [perOperationUs(cost), perOperationUs(cost, cost.allThreadsMs)];
+    return [count(size), count(own), count(ofAll), `${cost.longestTurnMs.toFixed(1)} ms`, also.join(', ')];
   });
   const widths = header.map((_, column) =>
     Math.max(...[header, ...lines].map((line) => (line[column] ?? '').length)),
   );
   const table = [header, ...lines].map((line) =>
-    `  ${line.map((cell, column) => cell.padStart(column === 3 ? 0 : (widths[column] ?? 0))).join('  ')}`.trimEnd(),
+    `  ${line.map((cell, column) => cell.padStart(column === 4 ? 0 : (widths[column] ?? 0))).join('  ')}`.trimEnd(),
   );
   return [`${row.name}: ${row.operation}${growthOf(costs)}`, ...table].join('\n');
 }
@@ -28,14 +29,8 @@ function growthOf(costs: readonly SizedCost[]): string {
   return ` (×${(last / first).toFixed(1)} from the smallest to the largest)`;
 }
 
-function perOperationUs({
-  processorMs,
-  operations,
-}: {
-  readonly processorMs: number;
-  readonly operations: number;
-}): number {
-  return (processorMs * 1000) / operations;
+function perOperationUs({ processorMs, operations }: Cost, ms: number = processorMs): number {
+  return (ms * 1000) / operations;
 }
 
 function count(value: number): string {

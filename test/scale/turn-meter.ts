@@ -5,13 +5,13 @@ import { profileTurns, type Turn } from './turn-profile.ts';
 export const turnsVariable = 'PODWRIGHT_SCALE_TURNS';
 
 /**
- * Measures work by the processor time of this thread, in all and turn by turn of the event loop: what others do on the machine does
+ * Measures work by the processor time of this thread, in all and turn by turn of the event loop, and of all threads together: what others do on the machine does
  * not show, as it would in the time on the wall.
  */
 export async function measureTurns(work: () => Promise<unknown>): Promise<Omit<Cost, 'operations' | 'also'>> {
   const turns: Turn[] = [];
   const rendered = process.env[turnsVariable] === undefined ? undefined : await profileTurns();
-  const startMs = threadMs();
+  const [startMs, startOfAll] = [threadMs(), process.cpuUsage()];
   let [lastMs, lastUs, longestTurnMs, isOver] = [startMs, monotonicUs(), 0, false];
   const look = (): void => {
     const [nowMs, nowUs] = [threadMs(), monotonicUs()];
@@ -26,7 +26,8 @@ export async function measureTurns(work: () => Promise<unknown>): Promise<Omit<C
   isOver = true;
   look();
   if (rendered !== undefined) console.log(await rendered(turns));
-  return { processorMs: lastMs - startMs, longestTurnMs };
+  const { user, system } = process.cpuUsage(startOfAll);
+  return { processorMs: lastMs - startMs, allThreadsMs: (user + system) / 1000, longestTurnMs };
 }
 
 function threadMs(): number {
