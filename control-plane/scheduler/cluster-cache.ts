@@ -1,6 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { countsTheSame, nodeInfo, withPod, type NodeInfo } from './snapshot.ts';
+import { countsTheSame, nodeInfo, withNode, withPod, type NodeInfo } from './snapshot.ts';
 
 /**
  * Nodes and the pods on them, as the informers tell, with the pods assumed: those decided but not yet seen bound. An
@@ -63,7 +63,7 @@ export function createClusterCache(): ClusterCache {
       if (node === undefined) {
         infos.remove(name);
         if (podsByNode.get(name)?.size === 0) podsByNode.delete(name);
-      } else if (info !== undefined) infos.set(name, { ...info, node });
+      } else if (info !== undefined) infos.set(name, withNode(info, node));
       else recount(name, node);
     },
     setPod: (key, pod) => {

@@ -36,3 +36,6 @@ export interface ScorePlugin {
 }
 
 export const scoreMax = 100;
+
+/** What a filter says of a node that does: one list for all of the thousands that it is asked about. */
+export const passes: readonly string[] = [];

@@ -2,8 +2,10 @@ import { objectKey } from '#api/meta/object.ts';
 import { equalJson } from '#api/wire/json.ts';
 import type { Node, Pod, PodAffinityTerm, Service } from '#api/generated/objects.ts';
 import {
+  allocatableOf,
   controllerUidOf,
   hostPortsOf,
+  imageSizesOf,
   requestsOf,
   scoringRequestsOf,
   type ResourceAmounts,
@@ -13,6 +15,9 @@ import {
 export interface NodeInfo {
   readonly name: string;
   readonly node: Node;
+  /** What the node has for pods, and the bytes of each image that it has, by name. */
+  readonly allocatable: ResourceAmounts;
+  readonly imageSizes: ReadonlyMap<string, number>;
   readonly pods: ReadonlyMap<string, Pod>;
   readonly requested: ResourceAmounts;
   /** Requests, with a small amount in place of none, so that pods that ask for nothing spread too. */
@@ -50,7 +55,16 @@ export function nodeInfo(node: Node, pods: ReadonlyMap<string, Pod>): NodeInfo {
     addPod(counts, pod);
     lowestPriority = Math.min(lowestPriority, priorityOf(pod));
   }
-  return { name, node, pods, ...counts, lowestPriority };
+  return { name, ...factsOf(node), pods, ...counts, lowestPriority };
+}
+
+/** What is on the node, with what it says of itself now. */
+export function withNode(info: NodeInfo, node: Node): NodeInfo {
+  return { ...info, ...factsOf(node) };
+}
+
+function factsOf(node: Node): Pick<NodeInfo, 'node' | 'allocatable' | 'imageSizes'> {
+  return { node, allocatable: allocatableOf(node), imageSizes: imageSizesOf(node) };
 }
 
 /** The node with one more pod, which is in its map already, without counting the others again. */

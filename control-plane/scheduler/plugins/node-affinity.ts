@@ -1,6 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { matchesNodeAffinity, nodeAffinityScore as sumOfWeights } from '#api/pod/node-affinity.ts';
-import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import { passes, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 /** A pod of a DaemonSet names its node: by a field, as labels may change. Each of the terms, of which one must hold, has to name some. */
 function nodesNamedBy({ spec }: Pod): ReadonlySet<string> | undefined {
@@ -26,7 +26,7 @@ export const nodeAffinityFilter: FilterPlugin = {
     const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
     if (nodeSelector === undefined && required === undefined) return undefined;
     return ({ node }) =>
-      matchesNodeAffinity(pod, node) ? [] : ["node(s) didn't match Pod's node affinity/selector"];
+      matchesNodeAffinity(pod, node) ? passes : ["node(s) didn't match Pod's node affinity/selector"];
   },
 };
 

@@ -1,8 +1,6 @@
 import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
 import type { Taint } from '#api/generated/objects.ts';
-import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
-import { imageSizesOf } from '#control-plane/scheduler/pod-facts.ts';
-import { scoreMax } from '#control-plane/scheduler/plugin.ts';
+import { passes, scoreMax, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 export const nodeNameFilter: FilterPlugin = {
   name: 'NodeName',
@@ -10,7 +8,7 @@ export const nodeNameFilter: FilterPlugin = {
   filter: ({ pod }) => {
     const wanted = pod.spec?.nodeName;
     if (wanted === undefined || wanted === '') return undefined;
-    return (node) => (node.name === wanted ? [] : ["node(s) didn't match the requested node name"]);
+    return (node) => (node.name === wanted ? passes : ["node(s) didn't match the requested node name"]);
   },
 };
 
@@ -26,7 +24,7 @@ export const nodeUnschedulableFilter: FilterPlugin = {
   filter: ({ pod }) => {
     if (findUntoleratedTaint(pod.spec?.tolerations, [cordonTaint], ['NoSchedule']) === undefined)
       return undefined;
-    return ({ node }) => (node.spec?.unschedulable === true ? ['node(s) were unschedulable'] : []);
+    return ({ node }) => (node.spec?.unschedulable === true ? ['node(s) were unschedulable'] : passes);
   },
 };
 
@@ -43,9 +41,9 @@ export const imageLocalityScore: ScorePlugin = {
   score: ({ pod }) => {
     const images = (pod.spec?.containers ?? []).map(({ image = '' }) => normalizedImage(image));
     if (images.length === 0) return undefined;
-    return ({ node }) => {
-      const sizes = imageSizesOf(node);
-      const bytes = images.reduce((sum, image) => sum + (sizes.get(image) ?? 0), 0);
+    return ({ imageSizes }) => {
+      let bytes = 0;
+      for (const image of images) bytes += imageSizes.get(image) ?? 0;
       const max = sizeMaxBytes * images.length;
       const clamped = Math.min(Math.max(bytes, sizeMinBytes), max);
       return (scoreMax * (clamped - sizeMinBytes)) / (max - sizeMinBytes);

@@ -1,6 +1,6 @@
 import { conflictsWith, isPortOfNode } from '#api/pod/host-ports.ts';
 import { hostPortsOf } from '#control-plane/scheduler/pod-facts.ts';
-import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
+import { passes, type FilterPlugin } from '#control-plane/scheduler/plugin.ts';
 
 /** Host ports that are free on the node. */
 export const nodePortsFilter: FilterPlugin = {
@@ -20,7 +20,7 @@ export const nodePortsFilter: FilterPlugin = {
           isPortOfNode(one, node.node) ||
           node.hostPorts.get(one.port)?.some((address) => conflictsWith(one, { port: one.port, address })),
       );
-      return isTaken ? ["node(s) didn't have free ports for the requested pod ports"] : [];
+      return isTaken ? ["node(s) didn't have free ports for the requested pod ports"] : passes;
     };
   },
 };

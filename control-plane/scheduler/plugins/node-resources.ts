@@ -1,12 +1,5 @@
-import {
-  allocatableOf,
-  requestsOf,
-  scoringRequestsOf,
-  type ResourceAmounts,
-} from '#control-plane/scheduler/pod-facts.ts';
-import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
-import { scoreMax } from '#control-plane/scheduler/plugin.ts';
-import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
+import { allocatableOf, requestsOf, scoringRequestsOf } from '#control-plane/scheduler/pod-facts.ts';
+import { passes, scoreMax, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 /** Requests fit into what is allocatable and not yet requested. The number of pods is a resource like the others. */
 export const nodeResourcesFilter: FilterPlugin = {
@@ -19,20 +12,19 @@ export const nodeResourcesFilter: FilterPlugin = {
     return fits && [...after].some(([name, amount]) => amount > (before?.get(name) ?? 0));
   },
   filter: ({ pod }) => {
-    const requests = requestsOf(pod);
-    return (info) => {
-      const allocatable = allocatableOf(info.node);
-      const reasons = info.pods.size + 1 > (allocatable.get('pods') ?? 0) ? ['Too many pods'] : [];
+    const requests = [...requestsOf(pod)];
+    return ({ allocatable, pods, requested }) => {
+      let reasons = pods.size + 1 > (allocatable.get('pods') ?? 0) ? tooManyPods : passes;
       for (const [resource, amount] of requests) {
-        const free = (allocatable.get(resource) ?? 0) - (info.requested.get(resource) ?? 0);
-        if (amount > 0 && amount > free) reasons.push(`Insufficient ${resource}`);
+        const free = (allocatable.get(resource) ?? 0) - (requested.get(resource) ?? 0);
+        if (amount > 0 && amount > free) reasons = [...reasons, `Insufficient ${resource}`];
       }
       return reasons;
     };
   },
 };
 
-const scoredResources = ['cpu', 'memory'] as const;
+const tooManyPods: readonly string[] = ['Too many pods'];
 
 /** Prefers the node with the larger share free after the pod. */
 export const leastAllocatedScore: ScorePlugin = {
@@ -41,9 +33,11 @@ export const leastAllocatedScore: ScorePlugin = {
   normalization: 'none',
   score: ({ pod }) => {
     const requests = scoringRequestsOf(pod);
-    return (info) => {
-      const shares = usedShares(info, info.requestedForScore, requests);
-      return (scoreMax * sum(shares.map((used) => 1 - used))) / shares.length;
+    const [cpuAsked, memoryAsked] = [requests.get('cpu') ?? 0, requests.get('memory') ?? 0];
+    return ({ allocatable, requestedForScore: taken }) => {
+      const cpu = usedShare(allocatable.get('cpu'), taken.get('cpu'), cpuAsked);
+      const memory = usedShare(allocatable.get('memory'), taken.get('memory'), memoryAsked);
+      return (scoreMax * (1 - cpu + (1 - memory))) / 2;
     };
   },
 };
@@ -55,30 +49,17 @@ export const balancedAllocationScore: ScorePlugin = {
   normalization: 'none',
   score: ({ pod }) => {
     const requests = requestsOf(pod);
-    if (!scoredResources.some((resource) => (requests.get(resource) ?? 0) > 0)) return undefined;
-    return (info) => {
-      const shares = usedShares(info, info.requested, requests);
-      const mean = sum(shares) / shares.length;
-      const deviation = Math.sqrt(sum(shares.map((share) => (share - mean) ** 2)) / shares.length);
-      return scoreMax * (1 - deviation);
+    const [cpuAsked, memoryAsked] = [requests.get('cpu') ?? 0, requests.get('memory') ?? 0];
+    if (cpuAsked <= 0 && memoryAsked <= 0) return undefined;
+    return ({ allocatable, requested: taken }) => {
+      const cpu = usedShare(allocatable.get('cpu'), taken.get('cpu'), cpuAsked);
+      const memory = usedShare(allocatable.get('memory'), taken.get('memory'), memoryAsked);
+      return scoreMax * (1 - Math.abs(cpu - memory) / 2); // Of two numbers the standard deviation is half their difference.
     };
   },
 };
 
-/** The share of each scored resource in use with the pod on the node, 0 to 1. */
-function usedShares(
-  info: NodeInfo,
-  requested: ResourceAmounts,
-  requests: ResourceAmounts,
-): readonly number[] {
-  const allocatable = allocatableOf(info.node);
-  return scoredResources.map((resource) => {
-    const total = allocatable.get(resource) ?? 0;
-    const used = (requested.get(resource) ?? 0) + (requests.get(resource) ?? 0);
-    return total === 0 ? 1 : Math.min(1, used / total);
-  });
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
+/** The share of a resource in use with the pod on the node, 0 to 1. */
+function usedShare(total: number | undefined = 0, taken: number | undefined = 0, asked: number): number {
+  return total === 0 ? 1 : Math.min(1, (taken + asked) / total);
 }

@@ -1,6 +1,6 @@
 import type { Node, Taint } from '#api/generated/objects.ts';
 import { findUntoleratedTaint, toleratesTaint } from '#api/pod/tolerations.ts';
-import type { FilterPlugin, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
+import { passes, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 const refusingEffects = ['NoSchedule', 'NoExecute'] as const;
 
@@ -15,8 +15,9 @@ export const taintTolerationFilter: FilterPlugin = {
   filter:
     ({ pod }) =>
     ({ node }) => {
+      if (node.spec?.taints === undefined) return passes;
       const taint = findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, refusingEffects);
-      return taint === undefined ? [] : [`node(s) had untolerated taint ${renderTaint(taint)}`];
+      return taint === undefined ? passes : [`node(s) had untolerated taint ${renderTaint(taint)}`];
     },
 };
 
@@ -28,11 +29,11 @@ export const taintTolerationScore: ScorePlugin = {
   score:
     ({ pod }) =>
     ({ node }) =>
-      (node.spec?.taints ?? []).filter(
+      node.spec?.taints?.filter(
         (taint) =>
           taint.effect === 'PreferNoSchedule' &&
           !pod.spec?.tolerations?.some((toleration) => toleratesTaint(toleration, taint)),
-      ).length,
+      ).length ?? 0,
 };
 
 function renderTaint({ key, value = '' }: Taint): string {
