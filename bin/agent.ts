@@ -65,6 +65,7 @@ import {
 } from './credentials/follow-credentials.ts';
 import { requireCurrent, rotateCertificates } from './credentials/rotate-certificates.ts';
 import { diskFullError } from './program/data-dir.ts';
+import { giveMemoryBack } from './program/give-memory-back.ts';
 import { holdSupervisor } from './program/hold-supervisor.ts';
 import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
@@ -168,6 +169,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   logger.info({ ms: systemClock.now() - startedAtMs }, 'node ready');
   if (options.rotateCertificates === true) stack.use(startRotation(parts));
   await announceReady(process.env);
+  stack.use(giveMemoryBack({ clock: systemClock, logger, isForStart: true }));
   logger.info({ signal: await stop }, 'stopping; pods go on');
 }
 

@@ -159,8 +159,7 @@ function markOf(path: string): StoreMark {
 function readWhole({ directory, markFile }: DiskOptions, visit: (found: FoundRow) => void): DiskContents {
   const mark = markOf(markFile);
   // Before SQLite looks at it, which takes damage for the end, and writes over what is behind that.
-  const lost = existsSync(logFile(directory)) ? findLostCommits(readFileSync(logFile(directory))) : undefined;
-  if (lost !== undefined) throw damaged(lost);
+  checkLog(logFile(directory));
   using database = new DatabaseSync(databaseFile(directory), { readOnly: true });
 
   database.exec('PRAGMA cell_size_check=ON; BEGIN');
@@ -180,6 +179,15 @@ function readWhole({ directory, markFile }: DiskOptions, visit: (found: FoundRow
   const loss = lossBefore(mark, contents);
   if (loss !== undefined) throw damaged(loss);
   return contents;
+}
+
+/** @throws {E_DAMAGED} */
+function checkLog(file: string): void {
+  if (!existsSync(file)) return;
+  const log = readFileSync(file);
+  const lost = findLostCommits(log);
+  log.buffer.transfer(0); // Its memory goes now: this thread makes too little for V8 to look at what it holds.
+  if (lost !== undefined) throw damaged(lost);
 }
 
 function formatOf(directory: string): number {
@@ -212,6 +220,8 @@ export function openForWriting({
   return database;
 }
 
+const zeros = new Uint8Array(65_536);
+
 /**
  * Gives the write-ahead log its full length before SQLite opens it: a commit over blocks that the file has is durable in half
  * the time of one that makes it longer, for that changes the file system's own records, too. SQLite reads a log up to the
@@ -221,7 +231,8 @@ function lengthenLog(file: string): void {
   const descriptor = openSync(file, 'a', 0o600);
   try {
     const missing = logBytesMin - fstatSync(descriptor).size;
-    if (missing > 0) writeSync(descriptor, new Uint8Array(missing));
+    // A piece at a time: what is allocated at once stays with this thread, which never makes enough for V8 to look.
+    for (let left = missing; left > 0;) left -= writeSync(descriptor, zeros, 0, Math.min(left, zeros.length));
     fsyncSync(descriptor);
   } finally {
     closeSync(descriptor);
