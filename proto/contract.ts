@@ -3,8 +3,14 @@ import type { Options } from '@grpc/proto-loader';
 
 /** The .proto files that there are, and the interfaces that generate.ts makes of them. */
 export const contracts = {
+  'cri-v1': { file: 'cri/api.proto', types: 'cri/api.ts' },
+  'csi-v1': { file: 'csi/csi.proto', types: 'csi/csi.ts' },
+  'deviceplugin-v1beta1': { file: 'deviceplugin/api.proto', types: 'deviceplugin/api.ts' },
   'etcd-v3': { file: 'etcd/rpc.proto', types: 'etcd/rpc.ts' },
+  'health-v1': { file: 'health/health.proto', types: 'health/health.ts' },
   'kms-v2': { file: 'kms/kms.proto', types: 'kms/kms.ts' },
+  'pluginregistration-v1': { file: 'pluginregistration/api.proto', types: 'pluginregistration/api.ts' },
+  'podresources-v1': { file: 'podresources/api.proto', types: 'podresources/api.ts' },
 } as const;
 
 export type ContractName = keyof typeof contracts;
@@ -28,5 +34,14 @@ export type Outgoing<T> = T extends Uint8Array
       ? { readonly [K in keyof T]?: Outgoing<T[K]> }
       : T;
 
-/** A method of a service: its path, and the code of its messages. */
-export type Method<Request, Response> = MethodDefinition<Outgoing<Request>, Response>;
+/** Which side of a call sends many messages; no contract has calls of which it is the client alone. */
+export type Streams = 'none' | 'response' | 'both';
+
+/** A method of a service: its path, the code of its messages, and what is sent and received. */
+export interface Method<Request, Response, Sides extends Streams = 'none'> extends MethodDefinition<
+  Outgoing<Request>,
+  Response
+> {
+  /** Of the types alone: no method has it. */
+  readonly shape?: { readonly request: Request; readonly response: Response; readonly streams: Sides };
+}

@@ -1,12 +1,24 @@
 import { dirname, join } from 'node:path';
 import type * as Grpc from '@grpc/grpc-js';
 import { contracts, decoding, type ContractName } from './contract.ts';
+import type { Services as CriServices } from './cri/api.ts';
+import type { Services as CsiServices } from './csi/csi.ts';
+import type { Services as DevicePluginServices } from './deviceplugin/api.ts';
 import type { Services as EtcdServices } from './etcd/rpc.ts';
+import type { Services as HealthServices } from './health/health.ts';
 import type { Services as KmsServices } from './kms/kms.ts';
+import type { Services as PluginRegistrationServices } from './pluginregistration/api.ts';
+import type { Services as PodResourcesServices } from './podresources/api.ts';
 
 interface ServicesOf {
+  readonly 'cri-v1': CriServices;
+  readonly 'csi-v1': CsiServices;
+  readonly 'deviceplugin-v1beta1': DevicePluginServices;
   readonly 'etcd-v3': EtcdServices;
+  readonly 'health-v1': HealthServices;
   readonly 'kms-v2': KmsServices;
+  readonly 'pluginregistration-v1': PluginRegistrationServices;
+  readonly 'podresources-v1': PodResourcesServices;
 }
 
 export interface LoadedContract<Name extends ContractName> {

@@ -266,12 +266,12 @@ export interface Services {
     readonly Compact: Method<CompactionRequest, CompactionResponse>;
   };
   readonly 'etcdserverpb.Watch': {
-    readonly Watch: Method<WatchRequest, WatchResponse>;
+    readonly Watch: Method<WatchRequest, WatchResponse, 'both'>;
   };
   readonly 'etcdserverpb.Lease': {
     readonly LeaseGrant: Method<LeaseGrantRequest, LeaseGrantResponse>;
     readonly LeaseRevoke: Method<LeaseRevokeRequest, LeaseRevokeResponse>;
-    readonly LeaseKeepAlive: Method<LeaseKeepAliveRequest, LeaseKeepAliveResponse>;
+    readonly LeaseKeepAlive: Method<LeaseKeepAliveRequest, LeaseKeepAliveResponse, 'both'>;
     readonly LeaseTimeToLive: Method<LeaseTimeToLiveRequest, LeaseTimeToLiveResponse>;
     readonly LeaseLeases: Method<LeaseLeasesRequest, LeaseLeasesResponse>;
   };
@@ -282,6 +282,6 @@ export interface Services {
     readonly Alarm: Method<AlarmRequest, AlarmResponse>;
     readonly Status: Method<StatusRequest, StatusResponse>;
     readonly Defragment: Method<DefragmentRequest, DefragmentResponse>;
-    readonly Snapshot: Method<SnapshotRequest, SnapshotResponse>;
+    readonly Snapshot: Method<SnapshotRequest, SnapshotResponse, 'response'>;
   };
 }

@@ -1,8 +1,9 @@
-import type { Client, ServiceError } from '@grpc/grpc-js';
-import { PodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Method, Outgoing } from '#proto/contract.ts';
-import { loadContract } from '#proto/load.ts';
 import type { StatusResponse } from '#proto/kms/kms.ts';
+import { loadContract } from '#proto/load.ts';
+import { statusNameOf } from '#proto/status.ts';
+import { createUnixClient } from '#proto/unix-client.ts';
 
 /** A KMS v2 plugin. Every question has the provider's time-out. @throws {E_CONNECTION} where it does not answer, or refuses */
 export interface KmsClient extends Disposable {
@@ -28,32 +29,23 @@ export async function createKmsClient(
   { endpoint, timeoutMs }: { readonly endpoint: string; readonly timeoutMs: number },
   onCall: OnKmsCall,
 ): Promise<KmsClient> {
-  const { grpc, services } = await loadContract('kms-v2');
-  const { Status, Encrypt, Decrypt } = services['v2.KeyManagementService'];
-  const address = grpcAddress(endpoint);
-  const client: Client = new grpc.Client(address, grpc.credentials.createInsecure(), {
-    'grpc.max_receive_message_length': messageBytesMax,
-    'grpc.enable_http_proxy': 0,
-    'grpc.use_local_subchannel_pool': 1,
-    'grpc.initial_reconnect_backoff_ms': 100,
-    'grpc.max_reconnect_backoff_ms': 1000,
-  });
-  const call = <Q, R>(method: Method<Q, R>, request: Outgoing<Q>): Promise<R> => {
-    const { promise, resolve, reject } = Promise.withResolvers<R>();
+  const contract = await loadContract('kms-v2');
+  const { Status, Encrypt, Decrypt } = contract.services['v2.KeyManagementService'];
+  const client = createUnixClient(contract, { endpoint, timeoutMs, messageBytesMax });
+  const call = async <Q, R>(method: Method<Q, R>, request: Outgoing<Q>): Promise<R> => {
     const startMs = performance.now();
-    const { path, requestSerialize, responseDeserialize } = method;
-    const onAnswer = (error: ServiceError | null, response?: R): void => {
-      const code = error === null ? 'OK' : (grpc.status[error.code] ?? 'UNKNOWN');
-      onCall(path, code, (performance.now() - startMs) / 1000);
-      if (error === null && response !== undefined) resolve(response);
-      else
-        reject(
-          new PodwrightError('E_CONNECTION', `rpc error: code = ${code} desc = ${error?.details ?? ''}`),
-        );
-    };
-    const deadline = new Date(Date.now() + timeoutMs);
-    client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, { deadline }, onAnswer);
-    return promise;
+    const tell = (code: string): void => onCall(method.path, code, (performance.now() - startMs) / 1000);
+    try {
+      const response = await client.call(method, request);
+      tell('OK');
+      return response;
+    } catch (error) {
+      const code = statusNameOf(error);
+      tell(code);
+      const details = isPodwrightError(error) ? error.detail['details'] : undefined;
+      const said = typeof details === 'string' ? details : describeError(error);
+      throw new PodwrightError('E_CONNECTION', `rpc error: code = ${code} desc = ${said}`);
+    }
   };
   return {
     status: () => call(Status, {}),
@@ -65,12 +57,6 @@ export async function createKmsClient(
       const entries = [...annotations].map(([key, value]) => ({ key, value }));
       return (await call(Decrypt, { uid, ciphertext, key_id: keyId, annotations: entries })).plaintext;
     },
-    [Symbol.dispose]: () => client.close(),
+    [Symbol.dispose]: () => client[Symbol.dispose](),
   };
-}
-
-/** `unix:///a` and `unix:/a` are the same to gRPC; `unix:///@a` is a name without a file (unix(7), abstract). */
-function grpcAddress(endpoint: string): string {
-  const path = endpoint.replace(/^unix:(\/\/)?/, '');
-  return path.startsWith('/@') ? `unix-abstract:${path.slice(2)}` : `unix:${path}`;
 }
