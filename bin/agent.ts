@@ -74,6 +74,7 @@ import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.t
 import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
 import { attachedPods, openNetworkPolicies } from './program/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
+import { openNodeRules, type NodeRules } from './program/node-rules.ts';
 import { announceReady } from './program/ready.ts';
 import { resolvConfProblems } from './program/resolv-conf-option.ts';
 import { stopSignal } from './program/stop-signal.ts';
@@ -102,6 +103,7 @@ interface Parts {
   readonly network: PodNetwork;
   readonly policies: Policies;
   readonly runtime: Runtime;
+  readonly rules: NodeRules;
   readonly cluster: ClusterGuard;
   readonly hostNames: HostNames;
   readonly credentials: FollowedCredentials;
@@ -262,7 +264,8 @@ async function startParts(
   );
   policies.start(attachedPods(runtime));
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
-  const own = { options, paths, credentials: followed, renewed };
+  const rules = openNodeRules(stack, { options, credentials: followed, ...shared });
+  const own = { options, paths, credentials: followed, renewed, rules };
   return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
 }
 
@@ -417,6 +420,7 @@ async function startNetwork(
     await startProxy({
       ...shared,
       ...caches,
+      applied: parts.rules.applied,
       nodes: nodeInformer,
       nodeName,
       nodeIps,
@@ -460,6 +464,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames,
+    ...parts.rules,
     imageGc: {
       highThresholdPercent: options.imageGcHighThreshold,
       lowThresholdPercent: options.imageGcLowThreshold,

@@ -12,6 +12,8 @@ import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
+import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
+import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
@@ -68,6 +70,10 @@ export interface KubeletOptions {
   /** Names of images that are never collected. */
   readonly pinnedImages?: readonly string[];
   readonly hostNames: HostNames;
+  /** Undefined: pods are stopped without asking who is sent to them, and other nodes' kubelets hear nothing of it. */
+  readonly retraction?: EndpointRetraction;
+  /** How far the Service rules of this node are. */
+  readonly applied?: AppliedRules;
 }
 
 /** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
@@ -107,6 +113,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
+    retraction: options.retraction,
   });
   undo.use(workers);
   const { collector, stop } = startImageCollection(options);
@@ -179,6 +186,7 @@ function startServer(
     config: configOf(options),
     flags: flagsOf(options),
     requests,
+    applied: options.applied,
     probeMetrics: () => probeCounts.render(),
     metrics: async () =>
       requests.render() +

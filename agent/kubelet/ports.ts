@@ -2,6 +2,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
 import type { ApiClient } from '#client/client.ts';
+import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
@@ -21,6 +22,8 @@ export interface KubeletPorts {
   readonly mounter: Mounter;
   readonly objects: ReferencedObjects;
   readonly services: () => readonly Service[];
+  /** Undefined: pods are stopped without asking who is sent to them. */
+  readonly retraction: EndpointRetraction | undefined;
   readonly puller: ImagePuller;
   readonly events: PodEvents;
   readonly clock: Clock;

@@ -1,11 +1,13 @@
 import { expect, test, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';
 import { startProxy, type Proxy } from './proxy.ts';
+import { createAppliedRules } from './retraction/applied-rules.ts';
 
 const table = { family: 'ip', name: 'podwright-proxy' } as const;
 
@@ -35,7 +37,7 @@ const slice: EndpointSlice = {
   })),
 };
 
-async function start() {
+async function start(protocol: 'TCP' | 'UDP' = 'TCP') {
   const fail = (error: unknown): void => {
     throw error;
   };
@@ -44,10 +46,12 @@ async function start() {
     createInformerCache<EndpointSlice>(fail),
     createInformerCache<Node>(fail),
   ];
-  services.replace([service], '1');
-  endpointSlices.replace([slice], '1');
+  const ports = [{ port: 80, protocol }];
+  services.replace([{ ...service, spec: { ...service.spec, ports } }], '1');
+  endpointSlices.replace([{ ...slice, ports: [{ port: 8080, protocol }] }], '1');
   nodes.replace([node('a', '1')], '1');
   const [nft, clock] = [createFakeNft(), createFakeClock()];
+  const applied = createAppliedRules(clock);
   const proxy: Proxy = await startProxy({
     services,
     endpointSlices,
@@ -57,13 +61,14 @@ async function start() {
     networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
     nft,
     clock,
+    applied,
     log: silentLogger,
   });
   const backends = (): readonly unknown[] =>
     Object.entries(nft.table(ownNetns, table)?.elements ?? {})
       .filter(([name]) => /^service-\d+$/.test(name))
       .flatMap(([, elements]) => elements.map(({ data }) => (Array.isArray(data) ? data[0] : undefined)));
-  return { services, endpointSlices, nodes, nft, clock, proxy, backends };
+  return { services, endpointSlices, nodes, nft, clock, proxy, backends, applied };
 }
 
 test("a node's new zone changes the endpoints that it prefers", async () => {
@@ -94,6 +99,48 @@ test('a refused change is followed by the whole table', async () => {
   await proxy.idle();
   expect(backends()).toEqual(['10.244.1.5']);
   expect(nft.commits.at(-1)?.ops.map(({ op }) => op)).toEqual(['replaceTable']);
+});
+
+test('flows that could not be removed are removed later', async () => {
+  const { proxy, endpointSlices, clock, nft } = await start('UDP');
+  await using _proxy = proxy;
+
+  const flush = vi.spyOn(nft, 'flushConntrack').mockRejectedValueOnce(new Error('ENOBUFS'));
+  const [slice] = endpointSlices.list();
+  const [, second] = slice?.endpoints ?? [];
+  const object = {
+    ...slice,
+    metadata: { ...slice?.metadata, resourceVersion: '2' },
+    endpoints: second === undefined ? [] : [second],
+  };
+  endpointSlices.apply({ type: 'MODIFIED', object: { addressType: 'IPv4', ...object } });
+  await proxy.idle();
+  expect(flush).toHaveBeenCalledTimes(1);
+  clock.advance(1_000);
+  await proxy.idle();
+  expect(flush).toHaveBeenCalledTimes(2);
+  expect(flush.mock.calls[1]).toEqual(flush.mock.calls[0]);
+});
+
+test('says how far the rules are when they and the flows are', async () => {
+  const { proxy, endpointSlices, nft, applied } = await start('UDP');
+  await using _proxy = proxy;
+
+  expect(applied.revision()).toBe(1);
+  const held = Promise.withResolvers<number>();
+  vi.spyOn(nft, 'flushConntrack').mockReturnValueOnce(held.promise);
+  const [slice] = endpointSlices.list();
+  const object = { ...slice, metadata: { ...slice?.metadata, resourceVersion: '2' }, endpoints: [] };
+  endpointSlices.apply({ type: 'MODIFIED', object: { addressType: 'IPv4', ...object } });
+  const reached = applied.reach(2, 60_000);
+  await untilQuiet();
+  expect(applied.revision()).toBe(1);
+  held.resolve(0);
+  expect(await reached).toBe(2);
+  await proxy.idle();
+  expect(applied.tables()).toEqual([
+    { name: 'podwright-proxy', family: 'ip', rulesWanted: expect.any(Number) },
+  ]);
 });
 
 test('a table that somebody else removed or flushed is made again; others do not matter', async () => {

@@ -1,5 +1,5 @@
 import type { Clock } from '#base/clock.ts';
-import { KeyedQueue } from '#base/keyed-queue.ts';
+import { done, KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
@@ -7,12 +7,14 @@ import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/clust
 import { watchTable } from '#agent/network/watch-table.ts';
 import type { IpFamily } from '#base/ip.ts';
 import type { Informer } from '#client/client.ts';
+import type { WritableInformer } from '#client/informer.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
 import { renderContribution } from './contribution.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { createProxyHealth, type ProxyHealth } from './proxy-health.ts';
+import type { AppliedRules } from './retraction/applied-rules.ts';
 import { createRuleset, type Ruleset } from './ruleset.ts';
 import { createServiceIndex, type ServiceIndex } from './service-index.ts';
 import {
@@ -27,7 +29,9 @@ import { familyFacts, tableRef } from './table-layout.ts';
 
 export interface ProxyOptions {
   readonly services: Informer<Service>;
-  readonly endpointSlices: Informer<EndpointSlice>;
+  readonly endpointSlices: Pick<WritableInformer<EndpointSlice>, keyof Informer<EndpointSlice> | 'version'>;
+  /** Told how far the rules are. */
+  readonly applied?: AppliedRules;
   /** This node's own object counts: its zone, and whether it is about to go. */
   readonly nodes: Informer<Node>;
   readonly nodeName: string;
@@ -88,11 +92,21 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       work: async () => {
         await commit();
         if (dirty.size === 0) health.noteUpdated();
+        options.applied?.note();
+        return commit.isStaleLeft() ? { kind: 'again', afterMs: flushRetryMs } : done;
       },
       onError: (_key, error, retryMs) => log.warn({ error, retryMs }, 'Service rules not as wanted'),
     }),
   );
   queue = commits;
+  options.applied?.follow({
+    revision: followRevision(endpointSlices, () => dirty.size === 0 && commit.isWhole()),
+    tables: () =>
+      networks.map(({ family }) => {
+        const { name } = tableRef(nftFamilies[family]);
+        return { name, family: nftFamilies[family], rulesWanted: commit.ruleCount(family) };
+      }),
+  });
   commits.add('commit');
   const idle = async (): Promise<void> => {
     await commits.idle();
@@ -109,6 +123,15 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   }
   const moved = stack.move();
   return { idle, [Symbol.asyncDispose]: () => moved.disposeAsync() };
+}
+
+/** What the slices were at when all of them was in the kernel the last time. */
+function followRevision(slices: { readonly version: number }, isApplied: () => boolean): () => number {
+  let revision = 0;
+  return () => {
+    if (isApplied()) revision = slices.version;
+    return revision;
+  };
 }
 
 function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
@@ -131,6 +154,10 @@ interface Committer {
   (): Promise<void>;
   /** The kernel's table is not what was committed: the next commit makes it whole. */
   noteLost(): void;
+  /** All that was taken is in the kernel, and flows that it made stale are gone. */
+  isWhole(): boolean;
+  /** Flows were to be removed, and are still there. */
+  isStaleLeft(): boolean;
   /** Rules that the kernel has in the family's table after what was committed so far. */
   ruleCount(family: IpFamily): number;
 }
@@ -197,6 +224,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
   const tables = createTables(networks);
   const stale = new StaleFlows(nft, log);
   let needsWhole = true;
+  let isUnderWay = false;
 
   const update = (key: string, node: ProxyNode): void => {
     const service = options.ownServices?.has(key) === true ? undefined : index.service(key);
@@ -208,6 +236,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
   const commit = async (): Promise<void> => {
     const startMs = options.clock.monotonic();
     const keys = [...dirty];
+    isUnderWay = true; // Until all is done: what throws in between is begun again.
     dirty.clear();
     const node = { name: nodeName, zone: zoneOf(nodes.get(nodeName)), ips: nodeIps };
     for (const key of keys) update(key, node);
@@ -226,6 +255,7 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     }
     // After the rules: before, a packet in between would make the old entry again.
     await stale.flush();
+    isUnderWay = false;
     log.debug({ services: keys.length, ms: options.clock.monotonic() - startMs }, 'Service rules committed');
   };
 
@@ -243,16 +273,23 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     noteLost: () => {
       needsWhole = true;
     },
+    isWhole: () => !needsWhole && !isUnderWay,
+    isStaleLeft: () => stale.isLeft,
     ruleCount: (family: IpFamily) =>
       tables.find((table) => table.family === family)?.ruleset.ruleCount() ?? 0,
   });
 }
+
+/** Tries in a row to remove stale flows, and the time between them. */
+const flushTriesMax = 5;
+const flushRetryMs = 200;
 
 /** Flows of connectionless protocols that the kernel would go on sending to where they went. */
 class StaleFlows {
   readonly #nft: Nft;
   readonly #log: Logger;
   readonly #flows = new Map<string, ConntrackMatch>();
+  #failures = 0;
 
   constructor(nft: Nft, log: Logger) {
     this.#nft = nft;
@@ -266,14 +303,25 @@ class StaleFlows {
     this.#flows.set(`${place} ${port}`, flow);
   }
 
+  /** Some are still there, and the next flush tries again. */
+  get isLeft(): boolean {
+    return this.#flows.size > 0;
+  }
+
   async flush(): Promise<void> {
-    const flows = [...this.#flows.values()];
+    const noted = [...this.#flows];
     this.#flows.clear();
     try {
+      const flows = noted.map(([, flow]) => flow);
       if (flows.length > 0) await this.#nft.flushConntrack(ownNetns, flows);
+      this.#failures = 0;
     } catch (error) {
+      this.#failures += 1;
+      this.#log.warn({ error, flows: noted.length, failures: this.#failures }, 'stale UDP flows not removed');
       // A client that keeps its port stays with the old backend until the entry times out: worse, but no reason to stop.
-      this.#log.warn({ error, flows: flows.length }, 'stale UDP flows not removed');
+      if (this.#failures >= flushTriesMax) return;
+      // What was noted of a place meanwhile is newer.
+      for (const [place, flow] of noted) if (!this.#flows.has(place)) this.#flows.set(place, flow);
     }
   }
 }

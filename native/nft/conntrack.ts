@@ -20,13 +20,29 @@ export interface ConntrackEntry {
   readonly identity: readonly (readonly [type: number, value: Buffer])[];
 }
 
-/** A dump of all entries of a family (AF_INET, AF_INET6). */
-export function encodeConntrackDump(family: number, sequence: number): Buffer {
-  return new MessageWriter(32)
+/** What a filter goes by: the protocol of the original direction (CTA_FILTER_F_CTA_PROTO_NUM of net/netfilter/nf_internals.h). */
+const filterByProtocol = 1 << 3;
+
+/**
+ * A dump of all entries of a family (AF_INET, AF_INET6), or of those of an IP protocol alone. Kernels before 5.8 know no filter and
+ * tell all: what is not meant has to be passed over all the same.
+ */
+export function encodeConntrackDump(
+  { family, protocol }: { readonly family: number; readonly protocol?: number },
+  sequence: number,
+): Buffer {
+  const writer = new MessageWriter(64)
     .message(messageType(nft.IPCTNL_MSG_CT_GET), NLM_F_REQUEST | NLM_F_DUMP, sequence)
-    .raw(nfgenmsg(family))
-    .finish()
-    .bytes();
+    .raw(nfgenmsg(family));
+  if (protocol !== undefined)
+    writer
+      .nested(nft.CTA_TUPLE_ORIG, (tuple) =>
+        tuple.nested(nft.CTA_TUPLE_PROTO, (inside) => inside.u8(nft.CTA_PROTO_NUM, protocol)),
+      )
+      .nested(nft.CTA_FILTER, (filter) =>
+        filter.u32(nft.CTA_FILTER_ORIG_FLAGS, filterByProtocol).u32(nft.CTA_FILTER_REPLY_FLAGS, 0),
+      );
+  return writer.finish().bytes();
 }
 
 /** The deletion of one entry; CTA_ID keeps it from hitting a newer one with the same addresses. */

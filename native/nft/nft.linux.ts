@@ -236,7 +236,7 @@ function listFlows(netns: NetnsRef, addresses: readonly string[]): readonly Flow
   socket.reserve({ receiveBytes });
   const wanted = new Set(addresses.map(canonical));
   return [...familiesOfAddresses(addresses)].flatMap((family, index) =>
-    dumpConntrack(socket, family, index + 1)
+    dumpConntrack(socket, { family }, index + 1)
       .filter(({ originalSource, replySource }) => wanted.has(originalSource) || wanted.has(replySource))
       .map(flowOf),
   );
@@ -253,11 +253,12 @@ function flushConntrack(netns: NetnsRef, matches: readonly ConntrackMatch[]): nu
 
   socket.reserve({ receiveBytes });
   const isMeant = conntrackMatcher(matches);
-  const families = [...familiesOf(matches)];
-  const entries = families.flatMap((family, index) =>
-    dumpConntrack(socket, family, index + 1).filter(isMeant),
+  const protocols = [...new Set(matches.map(({ protocol }) => protocol))];
+  const dumps = [...familiesOf(matches)].flatMap((family) =>
+    protocols.map((protocol) => ({ family, protocol })),
   );
-  return removeEntries(socket, entries, families.length + 1);
+  const entries = dumps.flatMap((dump, index) => dumpConntrack(socket, dump, index + 1).filter(isMeant));
+  return removeEntries(socket, entries, dumps.length + 1);
 }
 
 function removeEntries(
@@ -276,9 +277,13 @@ function removeEntries(
   return removed;
 }
 
-function dumpConntrack(socket: NetlinkSocket, family: number, sequence: number): readonly ConntrackEntry[] {
+function dumpConntrack(
+  socket: NetlinkSocket,
+  what: Parameters<typeof encodeConntrackDump>[0],
+  sequence: number,
+): readonly ConntrackEntry[] {
   const entries: ConntrackEntry[] = [];
-  socket.send(encodeConntrackDump(family, sequence));
+  socket.send(encodeConntrackDump(what, sequence));
   for (const message of replies(socket, sequence)) {
     if (message.type === NLMSG_DONE) break;
     const ack = parseAcknowledgement(message);

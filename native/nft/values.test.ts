@@ -110,7 +110,7 @@ describe('encodeBatch()', () => {
 
 describe('decodeConntrack()', () => {
   it('survives truncation at every byte', () => {
-    const [message] = parseMessages(encodeConntrackDump(AF_INET, 1));
+    const [message] = parseMessages(encodeConntrackDump({ family: AF_INET }, 1));
     const whole = Buffer.concat([
       message?.payload ?? Buffer.alloc(4),
       Buffer.from('1c000180080001800c00028005000100110000000600030000350000', 'hex'),

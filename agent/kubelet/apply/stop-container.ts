@@ -10,7 +10,10 @@ type StopAction = ActionOf<'stopContainer'>;
 const graceAfterHookSeconds = 2;
 const retryMs = 1000;
 
-/** Starts the end of a container in the background: preStop, the stop signal, and SIGKILL after the grace period. */
+/**
+ * Starts the end of a container in the background: until no Service leads to its pod, preStop, the stop signal, and SIGKILL after the
+ * grace period.
+ */
 export function stopContainer(action: StopAction, context: ApplyContext): Applied {
   const { memory, ports } = context;
   const { id, container, message, graceSeconds, isForResize, isCut } = action;
@@ -43,21 +46,26 @@ function startStop(action: StopAction, deadlineMs: number, context: ApplyContext
 }
 
 async function run(
-  { id, container, graceSeconds, preStop }: StopAction,
+  { id, container, graceSeconds, retractMsMax, preStop }: StopAction,
   { memory, ports }: ApplyContext,
   signal: AbortSignal,
 ): Promise<void> {
   const began = ports.clock.monotonic();
-  let remaining = graceSeconds;
+  const leftSeconds = (): number => graceSeconds - (ports.clock.monotonic() - began) / 1000;
+  if (retractMsMax > 0) {
+    await ports.retraction?.retract(memory.desired.pod, retractMsMax);
+    signal.throwIfAborted();
+  }
+  let remaining = Math.max(1, leftSeconds());
   if (preStop !== undefined) {
-    const failure = await runPreStop(preStop, ports, { graceSeconds, signal });
+    const failure = await runPreStop(preStop, ports, { graceSeconds: remaining, signal });
     signal.throwIfAborted();
     if (failure !== undefined)
       ports.events.warning(memory.desired.pod, 'FailedPreStopHook', `PreStopHook failed: ${failure}`, {
         container,
         isQuoting: preStop.handler.exec !== undefined,
       });
-    remaining = Math.max(graceAfterHookSeconds, graceSeconds - (ports.clock.monotonic() - began) / 1000);
+    remaining = Math.max(graceAfterHookSeconds, leftSeconds());
   }
   await ports.runtime.stopContainer(memory.uid, id, Math.ceil(remaining), signal);
 }

@@ -41,6 +41,8 @@ export type Action =
       readonly container: string;
       readonly id: string;
       readonly graceSeconds: number;
+      /** How long it may take until no Service leads to the pod any more. */
+      readonly retractMsMax: number;
       readonly message: string;
       readonly isForResize: boolean;
       /** A stop is under way, with more grace than this. */

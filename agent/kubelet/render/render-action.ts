@@ -37,9 +37,9 @@ export function renderAction(intent: ReadIntent, input: RenderInput): Action {
       return { kind, id, hook: hookOf({ container, id, name: 'postStart' }, input) };
     }
     case 'stopContainer': {
-      const { container, id, isForResize = false, isCut = false } = intent;
+      const { container, id, retractMsMax = 0, isForResize = false, isCut = false } = intent;
       const preStop = isCut ? undefined : hookOf({ container, id, name: 'preStop' }, input);
-      return { ...intent, isForResize, isCut, preStop };
+      return { ...intent, retractMsMax, isForResize, isCut, preStop };
     }
     case 'removeContainer': {
       const { kind, container, id } = intent;

@@ -65,6 +65,20 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
     expect((await ask('/statusz', 'application/json')).status).toBe(406);
   });
 
+  test('says how far the rules are, and refuses what is no question', async () => {
+    const ask = async (query: string) => {
+      const [response] = await once(
+        https.get({ ...options('admin'), path: `/endpointslices/applied?${query}` }),
+        'response',
+      );
+      return { status: response.statusCode, body: await readText(response) };
+    };
+    expect(await ask('revision=3&waitMs=4000')).toEqual({ status: 200, body: '{"applied":7}' });
+    expect(await ask('revision=8&waitMs=1')).toEqual({ status: 200, body: '{"applied":7}' });
+    for (const query of ['', 'revision=x&waitMs=1', 'revision=1&waitMs=5001', 'revision=1&waitMs=-1'])
+      expect((await ask(query)).status).toBe(400);
+  });
+
   test('counts what it is asked, whatever clients make up', async () => {
     await get('/pods');
     await get('/made/up');

@@ -11,6 +11,7 @@ import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { pageForm, renderFlags, renderStatus, type PageForm, type PageKind } from '#api/config/z-pages.ts';
 import type { Pod } from '#api/generated/objects.ts';
+import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { Access, Refusal } from './access/access.ts';
@@ -49,6 +50,8 @@ export interface KubeletServerOptions {
   readonly metrics: () => Promise<string> | string;
   /** The text of /metrics/probes. */
   readonly probeMetrics: () => string;
+  /** How far the node's Service rules are, for other nodes. */
+  readonly applied?: AppliedRules | undefined;
   /** Told of what is asked of this port. */
   readonly requests: HttpCounts;
 }
@@ -264,6 +267,7 @@ const routes: Readonly<Record<string, Route>> = {
   }),
   '/metrics/probes': ({ probeMetrics }) => ({ type: prometheus, body: probeMetrics() }),
   '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
+  '/endpointslices/applied': answerApplied,
   '/statusz': ({ clock }, { headers }) =>
     page('Statusz', headers.accept, (form) =>
       renderStatus({ component, nowMs: clock.now(), upSeconds: process.uptime(), paths: paths() }, form),
@@ -273,6 +277,21 @@ const routes: Readonly<Record<string, Route>> = {
 };
 
 const component = 'kubelet';
+/** How long an answer is held back that is not there yet. */
+const heldMsMax = 5_000;
+
+/** `?revision=N&waitMs=M`: the revision of EndpointSlices that the rules are of, when it is N, or after M milliseconds. */
+async function answerApplied(
+  { applied }: KubeletServerOptions,
+  { url = '' }: IncomingMessage,
+): Promise<Answer> {
+  const query = new URLSearchParams(url.split('?', 2)[1]);
+  const [revision, waitMs] = [Number(query.get('revision') ?? NaN), Number(query.get('waitMs') ?? NaN)];
+  if (applied === undefined) return { status: 404, type: plain, body: '404 page not found\n' };
+  if (!Number.isSafeInteger(revision) || !(waitMs >= 0 && waitMs <= heldMsMax))
+    return { status: 400, type: plain, body: `revision takes a revision, waitMs 0 to ${heldMsMax}\n` };
+  return json({ applied: await applied.reach(revision, waitMs) });
+}
 
 /** As text, or as the object that Accept asks for. */
 function page(kind: PageKind, accept: string | undefined, render: (form: PageForm) => string): Answer {

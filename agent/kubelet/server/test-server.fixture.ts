@@ -14,6 +14,7 @@ import type { ApiClient } from '#client/client.ts';
 import { createFakeRuntime, type FakeRuntime } from '#agent/runtime/runtime.fake.ts';
 import type { ContainerConfig, ExecSession, SandboxConfig } from '#agent/runtime/runtime.ts';
 import { HttpCounts } from '#agent/kubelet/stats/http-counts.ts';
+import { createAppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import { createAccess, defaultAccess, type AccessOptions } from './access/access.ts';
 import { createReviews } from './access/reviews.ts';
 import { startKubeletServer, type KubeletServer } from './kubelet-server.ts';
@@ -155,6 +156,8 @@ export async function startTestServer(
   const reviews = createFakeReviews();
   const requests = new HttpCounts();
   const { access = defaultAccess, clock = systemClock } = more;
+  const applied = createAppliedRules(clock);
+  applied.follow({ revision: () => 7, tables: () => [] });
   const server = await startKubeletServer({
     access: createAccess(access, createReviews({ client: reviews, nodeName: 'n', clock }), silentLogger),
     hosts: ['127.0.0.1'],
@@ -170,6 +173,7 @@ export async function startTestServer(
     config: {},
     flags: { 'max-pods': '110' },
     requests,
+    applied,
     probeMetrics: () => '',
     metrics: () => requests.render(),
   });

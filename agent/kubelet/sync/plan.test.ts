@@ -739,6 +739,18 @@ describe('plan()', () => {
     if (wake !== undefined) expect((wakeAtMs ?? Number.NaN) - now).toBe(wake);
   });
 
+  test.each([
+    ['a deletion', deleted(healthy), 3000],
+    ['one with little grace, half of it', deleted(healthy, 2), 1000],
+    ['one of which most is over', deleted(healthy, 30, 29_000), 500],
+    ['a forced deletion', { ...deleted(healthy, 0), isPresent: false }, 0],
+    ['a pod that is over', withSpec(healthy, { activeDeadlineSeconds: 1 }), 0],
+  ] as const)('how long Services may take to forget the pod: %s', (_name, scene, want) => {
+    const stops = planned(scene).intents.filter((intent) => intent.kind === 'stopContainer');
+    expect(stops.length).toBeGreaterThan(0);
+    expect(new Set(stops.map(({ retractMsMax }) => retractMsMax ?? 0))).toEqual(new Set([want]));
+  });
+
   test('every kind of action is planned by some row', () => {
     const kinds = new Set(rows.flatMap(({ given }) => planned(given).intents.map((intent) => intent.kind)));
     expect([...kinds].toSorted()).toEqual([

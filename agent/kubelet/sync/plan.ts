@@ -76,11 +76,20 @@ function planEnd(step: PlanDraft, desired: PodDesired): void {
   const { actual, facts } = step;
   if (facts.isDeleted) return;
   const graceSeconds = remainingGraceSeconds(desired, step.now, facts);
-  if (stopContainers(step, graceSeconds, (name) => `Stopping container ${name}`)) return;
+  const how = { graceSeconds, retractMsMax: retractMsMaxOf(desired, graceSeconds) };
+  if (stopContainers(step, how, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
   else if (actual.sandbox !== undefined || actual.containers.length > 0) step.do({ kind: 'removePod' });
   else if (desired.isPresent && facts.isStatusCurrent) step.do({ kind: 'deleteObject' });
+}
+
+/** A pod that ends is stopped after so long at the latest, whoever may still be sent to it by a Service. */
+export const retractMsMax = 3_000;
+
+/** Half of the grace period is the program's own. Who forces a deletion does not want to wait. */
+function retractMsMaxOf({ isPresent }: PodDesired, graceSeconds: number): number {
+  return isPresent ? Math.min(retractMsMax, graceSeconds * 500) : 0;
 }
 
 /** A negative one, which pods from before there was a rule have, counts as 1. */
@@ -103,8 +112,8 @@ export function remainingGraceSeconds(desired: PodDesired, now: number, facts: K
 
 function planOver(step: PlanDraft): void {
   const { actual, facts, pod } = step;
-  const graceSeconds = graceSecondsOf(pod);
-  if (stopContainers(step, graceSeconds, (name) => `Stopping container ${name}`)) return;
+  const how = { graceSeconds: graceSecondsOf(pod), retractMsMax: 0 };
+  if (stopContainers(step, how, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
 }
@@ -115,29 +124,33 @@ function standsStill({ sandbox }: PodObservation): boolean {
 }
 
 /** Stops all that runs, sidecars after the others and in reverse order. Whether anything still runs. */
-function stopContainers(step: PlanDraft, graceSeconds: number, say: (name: string) => string): boolean {
+function stopContainers(
+  step: PlanDraft,
+  how: Pick<StopOfRun, 'graceSeconds' | 'retractMsMax'>,
+  say: (name: string) => string,
+): boolean {
   const running = step.views.filter(isRunning);
   const known = new Set(step.views.map((view) => view.name));
   // Containers of no known spec: the pod was deleted while no agent ran.
   const orphans = step.actual.containers.filter((c) => !known.has(c.name) && c.state.state !== 'exited');
-  for (const { id, name } of orphans) stopRun(step, { id, name, graceSeconds, message: say(name) });
+  for (const { id, name } of orphans) stopRun(step, { id, name, ...how, message: say(name) });
   const first = running.filter((view) => view.kind !== 'sidecar');
   for (const view of first.length > 0 ? first : running.slice(-1)) {
-    stopRun(step, { id: view.latest?.id ?? '', name: view.name, graceSeconds, message: say(view.name) });
+    stopRun(step, { id: view.latest?.id ?? '', name: view.name, ...how, message: say(view.name) });
   }
   return running.length > 0 || orphans.length > 0;
 }
 
-function stopRun(
-  step: PlanDraft,
-  run: {
-    readonly id: string;
-    readonly name: string;
-    readonly graceSeconds: number;
-    readonly message: string;
-    readonly isForResize?: true;
-  },
-): void {
+interface StopOfRun {
+  readonly id: string;
+  readonly name: string;
+  readonly graceSeconds: number;
+  readonly retractMsMax?: number;
+  readonly message: string;
+  readonly isForResize?: true;
+}
+
+function stopRun(step: PlanDraft, run: StopOfRun): void {
   const under = step.facts.stopping.get(run.id);
   // A stop under way is left alone unless the grace period was cut; a second covers the rounding of remaining grace.
   if (under !== undefined && under.deadlineMs <= step.now + run.graceSeconds * 1000 + 1000) return;

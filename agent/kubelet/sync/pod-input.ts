@@ -171,6 +171,8 @@ export type Intent =
       readonly container: string;
       readonly id: string;
       readonly graceSeconds: number;
+      /** How long it may take until no Service leads to the pod any more; absent: that is not waited for. */
+      readonly retractMsMax?: number;
       readonly message: string;
       /** It is started again whatever the restart policy says, with what it was given meanwhile. */
       readonly isForResize?: true;

@@ -10,6 +10,7 @@ import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { withRemedy } from '#client/remedy.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
+import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
@@ -41,6 +42,7 @@ export interface PodWorkersOptions {
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
   readonly hostNames: HostNames;
+  readonly retraction?: EndpointRetraction | undefined;
 }
 
 export interface SyncParts {
@@ -101,6 +103,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     mounter,
     objects,
     services: () => informers.for(services).list(),
+    retraction: options.retraction,
     puller: createImagePuller(runtime.images),
     events,
     clock,

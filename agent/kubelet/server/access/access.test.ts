@@ -53,6 +53,20 @@ const rows: readonly Row[] = [
     asked: ['system:node:other get nodes/n/pods', 'system:node:other get nodes/n/proxy'],
   },
   {
+    ...{ name: 'another node that asks how far the rules are', who: 'nobody' },
+    path: '/endpointslices/applied?revision=7&waitMs=0',
+    want: { status: 200, body: '{"applied":7}' },
+    asked: [],
+  },
+  {
+    ...{ name: 'another node that asks so by another method', who: 'nobody', method: 'POST' },
+    ...{ path: '/endpointslices/applied?revision=7&waitMs=0', want: { status: 403 } },
+  },
+  {
+    ...{ name: 'a token that asks how far the rules are', token: 't1', path: '/endpointslices/applied' },
+    want: { status: 403 },
+  },
+  {
     ...{ name: 'a token that may read metrics', token: 't1', path: '/metrics' },
     want: { status: 200 },
     asked: ['who is t1', `${prometheus} get nodes/n/metrics`],
