@@ -38,6 +38,7 @@ import {
 import { startProxy } from '#agent/proxy/proxy.ts';
 import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
+import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
@@ -76,6 +77,7 @@ import { attachedPods, openNetworkPolicies } from './program/network-policies.ts
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
 import { announceReady } from './program/ready.ts';
+import { idSpaceFor, subordinateIdProblems } from './program/subordinate-ids.ts';
 import { resolvConfProblems } from './program/resolv-conf-option.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { AgentCommandOptions } from './program/command-options.ts';
@@ -84,11 +86,9 @@ import { version } from './version.ts';
 const kubeletPort = 10_250;
 /** kube-proxy's --healthz-bind-address, which load balancers of clouds ask at /healthz. */
 const proxyHealthPort = 10_256;
-/** Services that the node answers itself. */
 const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
-/** With the name that the node has. */
-type NodeOptions = AgentCommandOptions & { readonly nodeName: string };
+type NodeOptions = AgentCommandOptions & { readonly nodeName: string; readonly idSpace: IdSpace };
 
 /** What the parts of a node share. */
 interface Parts {
@@ -122,12 +122,17 @@ export async function runAgent(given: AgentCommandOptions): Promise<void> {
 
 async function runNode(given: AgentCommandOptions): Promise<void> {
   const stop = stopSignal();
-  refuseOptions('agent', [...agentOptionProblems(given), ...resolvConfProblems(given)]);
+  const problems = [agentOptionProblems, resolvConfProblems, subordinateIdProblems];
+  refuseOptions(
+    'agent',
+    problems.flatMap((find) => find(given)),
+  );
   await awaitCredentials(given.credentials, process.env, systemClock);
   const credentials = readCredentials(given.credentials, systemClock, given.clientCaFile);
   if (given.rotateCertificates === true)
     requireCurrent(credentials.access.clientCertPem, given.credentials, systemClock.now());
-  const options = { ...given, nodeName: nodeNameOf(credentials.access.clientCertPem, given) };
+  const nodeName = nodeNameOf(credentials.access.clientCertPem, given);
+  const options = { ...given, nodeName, idSpace: idSpaceFor(given) };
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
   const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
@@ -250,6 +255,7 @@ async function startParts(
         mounts: createMounts(),
         clock,
         log: logger,
+        idSpace: options.idSpace,
         logRotation: {
           sizeBytesMax: quantityToInteger(parseQuantity(options.containerLogMaxSize)),
           filesMax: options.containerLogMaxFiles,
@@ -459,6 +465,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       pods: join(paths.data, 'pods'),
       podsMemory: join(paths.run, 'volumes'),
       logs: paths.logs,
+      seccomp: join(paths.data, 'seccomp'),
       formerLogs: ownLogsDir(paths.data),
     },
     clusterDns: options.clusterDns,
@@ -473,6 +480,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     },
     pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
     podsMax: options.maxPods,
+    idSpace: options.idSpace,
     server: {
       hosts: options.nodeIp,
       port: kubeletPort,

@@ -210,6 +210,10 @@ function agentHostOptions(command: Command): Command {
     )
     .option('--egress-socket <path>', 'pull images through this proxy socket')
     .option('--max-pods <n>', 'pods that the node takes', integer(1, 65_536), 110)
+    .option(
+      '--subordinate-ids <first:count>',
+      'ids of this host for user namespaces of pods (default: those of user kubelet in /etc/subuid and /etc/subgid, or 65536 for each pod from 65536 on)',
+    )
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
     .addOption(
       new Option('--container-log-max-size <quantity>', "a container's log is rotated when it has this size")

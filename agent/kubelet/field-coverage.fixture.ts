@@ -88,7 +88,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     hostIPC: here('render/container-config'),
     hostNetwork: here('render/container-config'),
     hostPID: here('render/container-config'),
-    hostUsers: refused,
+    hostUsers: here('render/container-config'),
     hostname: here('render/host-files'),
     hostnameOverride: here('render/host-files'),
     imagePullSecrets: here('render/render-action'),
@@ -228,7 +228,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     runAsGroup: here('render/security'),
     runAsNonRoot: here('render/security'),
     runAsUser: here('render/security'),
-    seccompProfile: here('render/security'),
+    seccompProfile: here('render/seccomp'),
     windowsOptions: windows,
   },
   PodSecurityContext: {
@@ -244,7 +244,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     seLinuxChangePolicy: inert(
       'says how volumes get the labels of seLinuxOptions, which are refused where they mean anything',
     ),
-    seccompProfile: here('render/security'),
+    seccompProfile: here('render/seccomp'),
     supplementalGroups: here('render/security'),
     supplementalGroupsPolicy: here('render/security'),
     sysctls: here('render/container-config'),
@@ -255,7 +255,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     type: refused,
   },
   Capabilities: { add: here('render/security'), drop: here('render/security') },
-  SeccompProfile: { localhostProfile: refused, type: here('render/security') },
+  SeccompProfile: { localhostProfile: here('render/seccomp'), type: here('render/seccomp') },
   Sysctl: { name: here('admit/sysctls'), value: here('render/container-config') },
 
   VolumeMount: {

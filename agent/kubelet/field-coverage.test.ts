@@ -61,6 +61,7 @@ const node: NodeFacts = {
   podsMax: 2,
   podPidsMax: undefined,
   isSelinuxEnabled: true,
+  userNamespaceProblem: undefined,
   hostsFile: '',
 };
 const container = (more: Partial<Container>): Pod =>
@@ -72,20 +73,9 @@ const withSpec = (spec: Partial<PodSpec>): Pod => ({
 
 /** For each field that is refused, pods that ask for it, and how the refusal names it. */
 const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
-  ['PodSpec.hostUsers', withSpec({ hostUsers: false }), 'spec.hostUsers: false'],
   ['PodSpec.resourceClaims', withSpec({ resourceClaims: [{ name: 'x' }] }), 'spec.resourceClaims'],
   ['PodSpec.runtimeClassName', withSpec({ runtimeClassName: 'kata' }), 'spec.runtimeClassName: kata'],
   ['PodSpec.schedulingGroup', withSpec({ schedulingGroup: { podGroupName: 'g' } }), 'spec.schedulingGroup'],
-  [
-    'SeccompProfile.localhostProfile',
-    withSpec({ securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
-    'seccompProfile.type: Localhost',
-  ],
-  [
-    'SeccompProfile.localhostProfile',
-    container({ securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
-    'seccompProfile.type: Localhost',
-  ],
   [
     'AppArmorProfile.type',
     withSpec({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }),

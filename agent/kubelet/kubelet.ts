@@ -14,6 +14,8 @@ import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
+import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
+import { defaultIdSpace, type IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
@@ -63,6 +65,8 @@ export interface KubeletOptions {
   readonly versions: NodeInput['versions'];
   /** kubelet's maxPods. */
   readonly podsMax?: number;
+  /** What pods with user namespaces of their own are given; undefined: the kubelet's default. */
+  readonly idSpace?: IdSpace;
   /** kubelet's podPidsLimit; undefined: none. */
   readonly podPidsMax?: number;
   /** Undefined: the kubelet's defaults. */
@@ -153,8 +157,14 @@ function nodeFactsOf(
     memoryBytes: machine.memoryBytes,
     podPidsMax: options.podPidsMax,
     isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
+    userNamespaceProblem: userNamespaceProblemOf(options),
+    kernelRelease: options.proc.kernelRelease(),
     podsMax: options.podsMax ?? podsMaxDefault,
   };
+}
+
+function userNamespaceProblemOf({ proc, idSpace = defaultIdSpace }: KubeletOptions): string | undefined {
+  return userNamespaceProblem(readUserNamespaceFacts(proc.kernelRelease()), idSpace);
 }
 
 interface Served {
@@ -245,6 +255,7 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
     machine,
     images: options.runtime.images.list(),
     network,
+    hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
     runtimeProblem: undefined, // It is in this process: while this runs, so does it.
   };
 }

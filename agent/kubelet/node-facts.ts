@@ -13,6 +13,13 @@ export interface NodeFacts {
   readonly podPidsMax: number | undefined;
   /** The kernel enforces SELinux labels, which containers here do not get. */
   readonly isSelinuxEnabled: boolean;
+  /** Why no pod can have a user namespace of its own here, in words; undefined: it can. */
+  readonly userNamespaceProblem: string | undefined;
+  /** `6.1.0-18-amd64` */
+  readonly kernelRelease?: string;
+  /** KubeletConfiguration: seccompDefault, allowedUnsafeSysctls. */
+  readonly isSeccompDefault?: boolean;
+  readonly allowedUnsafeSysctls?: readonly string[];
   /** The node's own /etc/hosts, for pods on its network. */
   readonly hostsFile: string;
 }

@@ -9,6 +9,8 @@ export interface KubeletDirectories {
   readonly podsMemory: string;
   /** `<namespace>_<name>_<uid>/<container>/<attempt>.log`, as every node of Kubernetes lays it out. */
   readonly logs: string;
+  /** Profiles of seccomp that pods name, as the kubelet's `seccomp` directory; undefined: none are there. */
+  readonly seccomp?: string;
   /** Where an earlier agent of the node may have had them: what is left there goes with its pods. */
   readonly formerLogs?: string;
 }

@@ -43,6 +43,7 @@ const nodeFacts = {
   memoryBytes: 4e9,
   podPidsMax: undefined,
   isSelinuxEnabled: false,
+  userNamespaceProblem: undefined,
   podsMax: 110,
 };
 

@@ -32,6 +32,7 @@ const input: NodeInput = {
   },
   images: [],
   network: { isReady: true, reason: '' },
+  hasUserNamespaces: true,
   runtimeProblem: undefined,
 };
 

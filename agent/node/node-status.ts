@@ -16,6 +16,7 @@ export interface NodeInput {
   readonly machine: MachineFacts;
   readonly images: readonly ImageRecord[];
   readonly network: { readonly isReady: boolean; readonly reason: string };
+  readonly hasUserNamespaces: boolean;
   readonly runtimeProblem: string | undefined;
 }
 
@@ -68,6 +69,9 @@ export function renderNodeStatus(
     allocatable: capacity,
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
+    runtimeHandlers: [
+      { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: input.hasUserNamespaces } },
+    ],
     daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,

@@ -12,6 +12,7 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import { openImageStore } from './images/image-store.ts';
 import { createRegistryClient } from './images/registry/registry.ts';
 import type { TransportOptions } from './images/registry/registry-transport.ts';
+import type { IdSpace } from './id-ranges.ts';
 import { LocalRuntime } from './local-runtime.ts';
 import type { LogRotation } from './logs/rotate-logs.ts';
 import { createLinuxSystem } from './system.linux.ts';
@@ -32,6 +33,8 @@ export interface RuntimeOptions {
   /** How image pulls connect, and to which registries in plain HTTP. */
   readonly registry?: TransportOptions;
   readonly logRotation?: LogRotation;
+  /** For pods with user namespaces of their own; undefined: the kubelet's. */
+  readonly idSpace?: IdSpace;
 }
 
 /**
@@ -59,6 +62,7 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
     clock,
     log,
     readExits: readExitsFile,
+    ...(options.idSpace === undefined ? {} : { idSpace: options.idSpace }),
     ...(options.logRotation === undefined ? {} : { logRotation: options.logRotation }),
   });
   await using opening = new AsyncDisposableStack();

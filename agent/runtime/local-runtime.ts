@@ -11,6 +11,7 @@ import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
 import { createLargeStarts, type LargeStarts } from './large-starts.ts';
+import { defaultIdSpace, IdRanges, type IdSpace } from './id-ranges.ts';
 import { removeRoot, removeUnknownRoots } from './container-root.ts';
 import { fillImageVolumes } from './image-volumes.ts';
 import type { LocalImageStore } from './images/image-store.ts';
@@ -56,6 +57,8 @@ export interface LocalRuntimeOptions extends SandboxPorts {
   readonly logRotation?: LogRotation;
   /** How often log sizes are looked at; containerLogMonitorInterval. Undefined: 10 s. */
   readonly logMonitorIntervalMs?: number;
+  /** For pods with user namespaces of their own. */
+  readonly idSpace?: IdSpace;
 }
 
 const SIGKILL = 9;
@@ -66,6 +69,7 @@ export class LocalRuntime implements Runtime {
   readonly #podPorts: PodPorts;
   readonly #pods = new Map<string, Pod>();
   readonly #largeStarts: LargeStarts;
+  readonly #ids: IdRanges;
   readonly #listeners = new Set<(uid: string) => void>();
   readonly #toldControllers = new Set<string>();
   #logMonitor: Disposable | undefined;
@@ -74,6 +78,7 @@ export class LocalRuntime implements Runtime {
     this.#options = options;
     this.images = options.images;
     this.#largeStarts = createLargeStarts(options.clock);
+    this.#ids = new IdRanges(options.idSpace ?? defaultIdSpace);
     this.images.pinLayers(() => this.#usedLayers());
     this.#podPorts = {
       paths: options.paths,
@@ -109,6 +114,7 @@ export class LocalRuntime implements Runtime {
       if (damage !== undefined) log.error({ pod: uid }, `${damage}; the pod is made anew`);
       const pod = new Pod(this.#podPorts, sandbox, containers);
       this.#pods.set(uid, pod);
+      if (sandbox.config.ids !== undefined) this.#ids.keep(uid, sandbox.config.ids);
       // Of one that fails, the sandbox is observed as dead: stopped, and begun anew.
       await this.#orElse(`take on pod ${uid}`, () => this.#recover(pod, signal), signal);
     }
@@ -176,17 +182,19 @@ export class LocalRuntime implements Runtime {
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };
   }
 
-  async runSandbox(config: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation> {
+  async runSandbox(asked: SandboxConfig, signal: AbortSignal): Promise<SandboxObservation> {
     const { paths, clock } = this.#options;
-    const known = this.#pods.get(config.uid);
+    const known = this.#pods.get(asked.uid);
     if (
       known !== undefined &&
-      known.sandbox.config.attempt === config.attempt &&
+      known.sandbox.config.attempt === asked.attempt &&
       known.sandbox.phase === 'ready'
     ) {
       return sandboxOf(known);
     }
-    if (known !== undefined) await this.stopSandbox(config.uid, signal);
+    if (known !== undefined) await this.stopSandbox(asked.uid, signal);
+    planSandbox(asked, paths); // Refuses a uid that is no path, before anything is written.
+    const config = asked.hasOwnUsers === true ? { ...asked, ids: this.#ids.take(asked.uid) } : asked;
     const starting: SandboxDocument = {
       version: 1,
       phase: 'starting',
@@ -194,18 +202,19 @@ export class LocalRuntime implements Runtime {
       createdAtMs: clock.now(),
       ips: [],
     };
-    planSandbox(config, paths); // Refuses a uid that is no path, before anything is written.
     if (known === undefined) await this.#endUnreadable(config, signal);
-    // Before anything is made: an agent that is killed now finds what to undo.
-    await writeSandbox(podDirectoryOf(paths, config.uid), starting);
     const pod = new Pod(this.#podPorts, starting, known?.containers ?? []);
     try {
+      // Before anything is made: an agent that is killed now finds what to undo.
+      await writeSandbox(pod.directory, starting);
       await this.#startSandbox(pod, signal);
     } catch (error) {
       // Where undoing failed too, the document stays to say so.
       if (error instanceof SuppressedError) throw error;
-      if (known === undefined) await removeTree(pod.directory);
-      else await known.setSandbox({ ...starting, phase: 'stopped' });
+      if (known === undefined) {
+        await removeTree(pod.directory);
+        this.#ids.free(config.uid);
+      } else await known.setSandbox({ ...starting, phase: 'stopped' });
       throw error;
     }
     return sandboxOf(pod);
@@ -275,6 +284,7 @@ export class LocalRuntime implements Runtime {
     await removeTree(pod.directory);
     pod.release();
     this.#pods.delete(uid);
+    this.#ids.free(uid);
     this.#podPorts.changed(uid);
   }
 
@@ -381,6 +391,7 @@ export class LocalRuntime implements Runtime {
           user: exec.user,
           security: exec.security,
           cgroup: path,
+          ids: pod.sandbox.config.ids,
         },
         { logPath: undefined, stdin: request.stdin, stdinOnce: true, tty: request.tty },
       );

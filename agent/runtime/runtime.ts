@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type {
   ContainerLaunch,
+  IdRange,
   LaunchMount,
   LaunchStdio,
   LaunchUser,
@@ -27,6 +28,10 @@ export interface SandboxConfig {
   readonly hostPid: boolean;
   readonly hostIpc: boolean;
   readonly sharePidNamespace: boolean;
+  /** A user namespace of the pod's own (hostUsers: false). */
+  readonly hasOwnUsers?: boolean;
+  /** Its ids on the host: chosen by the runtime, which knows those that are given, and the same for each sandbox of a pod. */
+  readonly ids?: IdRange | undefined;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly portMappings: readonly {
     readonly hostPort: number;

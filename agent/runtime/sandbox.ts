@@ -33,6 +33,8 @@ export interface StartedSandbox {
  *     cgroups ─────┴─▶ supervisor's process
  *     shm
  *
+ * With a user namespace, which owns it, the supervisor makes the pod's network namespace: CNI ADD waits for that.
+ *
  * @throws what the failed step threw, after undoing the others
  */
 export async function startSandbox(
@@ -45,12 +47,13 @@ export async function startSandbox(
   signal.throwIfAborted();
   const netns = makeNetns(plan, ports, undo); // First, as the netlink thread does it while this one makes the rest.
   const cgroups = makeCgroups(plan, ports, undo);
+  const starting = startSupervisor(plan, ports, { undo, cgroups, netns });
   const [, { missing }, , supervisor, ips] = await settleAll([
     netns,
     cgroups,
     mountSharedMemory(plan, ports, undo),
-    startSupervisor(plan, ports, { undo, cgroups, netns }),
-    addToNetwork(plan, ports, { undo, signal, netns }),
+    starting,
+    addToNetwork(plan, ports, { undo, signal, netns: plan.supervisor.ids === undefined ? netns : starting }),
   ]);
   signal.throwIfAborted();
   undo.move();
@@ -58,12 +61,13 @@ export async function startSandbox(
 }
 
 async function makeNetns(
-  { netnsPath }: SandboxPlan,
+  { netnsPath, supervisor }: SandboxPlan,
   { netlink }: SandboxPorts,
   undo: AsyncDisposableStack,
 ): Promise<void> {
   if (netnsPath === undefined) return;
   undo.defer(() => netlink.removeNetns(netnsPath));
+  if (supervisor.ids !== undefined) return netlink.removeNetns(netnsPath); // What an attempt left that was cut off.
   try {
     await netlink.createNetns(netnsPath);
   } catch (error) {
@@ -138,7 +142,7 @@ async function addToNetwork(
   context: {
     readonly undo: AsyncDisposableStack;
     readonly signal: AbortSignal;
-    readonly netns: Promise<void>;
+    readonly netns: Promise<unknown>;
   },
 ): Promise<readonly string[]> {
   const { undo, signal } = context;

@@ -33,6 +33,7 @@ export const node: NodeFacts = {
   podsMax: 110,
   podPidsMax: undefined,
   isSelinuxEnabled: false,
+  userNamespaceProblem: undefined,
   hostsFile: '# /etc/hosts of the node\n',
 };
 

@@ -46,6 +46,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly minimumImageTtlDuration: string;
   readonly imageMaximumGcAge: string;
   readonly maxPods: number;
+  /** FIRST:COUNT of the host's ids, for user namespaces of pods; default: those of user kubelet in /etc/subuid, or from 65536 on. */
+  readonly subordinateIds?: string;
 }
 
 /** What `podwright server` was told. */

@@ -5,6 +5,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { familyOfIp, formatCidr, formatIp, knownCidr, nthIp, type Cidr, type IpFamily } from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
+import { subordinateIdsOf } from '#bin/program/subordinate-ids.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
 
 export const nodesMax = 64;
@@ -284,5 +285,7 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     plan.egressSocket,
     '--max-pods',
     String(plan.maxPods),
+    '--subordinate-ids',
+    subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
   ];
 }

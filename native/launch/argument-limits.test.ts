@@ -41,9 +41,15 @@ describe('checkArguments()', () => {
 });
 
 describe('compileProcess()', () => {
+  const security = {
+    capabilities: [],
+    noNewPrivileges: false,
+    privileged: false,
+    seccomp: 'unconfined' as const,
+  };
   const compile = (name: string, path: string): string => {
     const builder = createProgramBuilder();
-    compileProcess(builder, { args: [name], env: [`PATH=${path}`] });
+    compileProcess(builder, { args: [name], env: [`PATH=${path}`], security }, 'x86_64');
     return renderProgram(builder.build());
   };
 

@@ -30,10 +30,18 @@ import {
 } from './compile-mount.ts';
 import type { ProcSource } from './compile-mount.ts';
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
+import {
+  closeAllButUser,
+  compileEnterUser,
+  compileOwnership,
+  hostId,
+  shiftDirectory,
+  shiftIds,
+} from './compile-user-namespace.ts';
 import { bytes, createProgramBuilder, flags, number, register, text } from './program.ts';
 import type { Program, ProgramArgument, ProgramBuilder } from './program.ts';
 import type { Architecture } from './syscall-numbers.ts';
-import type { ContainerLaunch, LaunchRlimit, LaunchStdio } from './launch.ts';
+import type { ContainerLaunch, IdRange, LaunchRlimit, LaunchStdio } from './launch.ts';
 
 /**
  * The mounts that the runtime specification asks of every Linux container (runtime-spec, config-linux.md, "Default Filesystems").
@@ -109,11 +117,12 @@ export function compileContainer(
   // Before the root becomes read-only, and while its descriptor is there to keep the path inside.
   builder.label(`make ${container.cwd}`);
   openTarget(builder, container.cwd, false);
-  compilePivot(builder, container.security.readonlyRoot);
-  compileStdio(builder, stdio, container.user);
+  compilePivot(builder, container);
+  compileStdio(builder, stdio, hostId(container.ids, container.user.uid));
   for (const limit of container.rlimits) compileRlimit(builder, limit);
+  if (container.ids !== undefined) compileEnterUser(builder, { mounts: true });
   compileIdentity(builder, container, architecture);
-  compileProcess(builder, container, { isSeen: joined !== undefined, tty: stdio.tty });
+  compileProcess(builder, container, architecture, { isSeen: joined !== undefined, tty: stdio.tty });
   return builder.build();
 }
 
@@ -172,6 +181,7 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
     builder.op('open_tree', [AT_FDCWD, text(place), tree], { save: registers.root });
   }
   if (root.kind === 'overlay' && root.make !== undefined) makeUpper(builder, { ...root, make: root.make });
+  if (container.ids !== undefined) shiftRoot(builder, root, container.ids);
   if (isMasking) compileCovers(builder, place);
   builder.label(`mount the root on ${place}`);
   if (root.kind === 'overlay') {
@@ -192,6 +202,16 @@ function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void 
     propagation: undefined,
     attributes,
   });
+}
+
+/** An overlay shows the owners that its layers show. */
+function shiftRoot(builder: ProgramBuilder, root: ContainerLaunch['root'], ids: IdRange): void {
+  if (root.kind === 'directory') shiftIds(builder, register(registers.root), root.path);
+  else {
+    const directories = [...root.lower, root.upper, root.work].map((layer) => posix.dirname(layer));
+    for (const directory of new Set(directories)) shiftDirectory(builder, directory, registers.tree);
+  }
+  compileOwnership(builder, ids);
 }
 
 /**
@@ -260,7 +280,8 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
     const name = text(posix.basename(device.path));
     const node = deviceNumber(device.major, device.minor);
     const { uid = 0, gid = 0 } = device;
-    const isRoots = uid === 0 && gid === 0;
+    // A device of the host's belongs to whom it does there; those of every container to its root.
+    const isRoots = uid === 0 && gid === 0 && (container.ids === undefined || defaults.includes(device));
     // Where something is there already, a mount of the container's, its owner stays too.
     const options = { tolerate: ['EEXIST'], skip: isRoots ? 0 : 1 };
     builder.op('mknodat', [register(registers.target), name, mode, node], options);
@@ -275,13 +296,13 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
 }
 
 /** The root becomes /; the host's mounts, /proc among them, and every descriptor go. */
-function compilePivot(builder: ProgramBuilder, isReadonly: boolean): void {
+function compilePivot(builder: ProgramBuilder, { security, ids }: ContainerLaunch): void {
   builder.label('make the root /');
   builder.op('fchdir', [register(registers.root)]);
   builder.op('pivot_root', [text('.'), text('.')]);
   builder.op('umount2', [text('.'), flags(MNT, 'MNT_DETACH')]);
   builder.op('chdir', [text('/')]);
-  if (isReadonly) {
+  if (security.readonlyRoot) {
     builder.label('make the root read-only');
     const attributes = ['MOUNT_ATTR_RDONLY'] as const;
     setAttributes(builder, number(AT_FDCWD), text('/'), {
@@ -291,7 +312,8 @@ function compilePivot(builder: ProgramBuilder, isReadonly: boolean): void {
     });
   }
   builder.label('close every descriptor but the report');
-  builder.op('close_range', [4, number(0xffff_ffff, '~0'), 0]);
+  if (ids === undefined) builder.op('close_range', [4, number(0xffff_ffff, '~0'), 0]);
+  else closeAllButUser(builder, 4);
 }
 
 function compileRlimit(builder: ProgramBuilder, limit: LaunchRlimit): void {

@@ -1,6 +1,7 @@
 /** An exec as a syscall program: joins a container's namespaces by the pidfd of one of its processes, then becomes the process. */
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
 import { targetFd } from './compile-mount.ts';
+import { closeAllButUser, compileEnterUser, hostId } from './compile-user-namespace.ts';
 import { CLONE } from './kernel-constants.ts';
 import { createProgramBuilder, flags, number } from './program.ts';
 import type { Program } from './program.ts';
@@ -26,9 +27,11 @@ export function compileExec(
   );
   builder.op('setns', [targetFd, namespaces]);
   // Before any path of the container is followed: none of them leads to what the supervisor has open.
-  builder.op('close_range', [targetFd, number(0xffff_ffff, '~0'), 0]);
-  compileStdio(builder, stdio, exec.user);
+  if (exec.ids === undefined) builder.op('close_range', [targetFd, number(0xffff_ffff, '~0'), 0]);
+  else closeAllButUser(builder, targetFd);
+  compileStdio(builder, stdio, hostId(exec.ids, exec.user.uid));
+  if (exec.ids !== undefined) compileEnterUser(builder, { mounts: false });
   compileIdentity(builder, exec, architecture);
-  compileProcess(builder, exec, { isSeen: true, tty: stdio.tty });
+  compileProcess(builder, exec, architecture, { isSeen: true, tty: stdio.tty });
   return builder.build();
 }

@@ -6,6 +6,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { AT_FDCWD, MOUNT_ATTR, MOUNT_ATTR__ATIME, MOVE, MS, S_IFCHR, TREE } from './kernel-constants.ts';
 import { bytes, flags, number, register, text, textList } from './program.ts';
 import type { ProgramArgument, ProgramBuilder } from './program.ts';
+import { shiftIds } from './compile-user-namespace.ts';
 import type { LaunchMount } from './launch.ts';
 
 /** The registers of a container's program and what they hold. */
@@ -166,6 +167,7 @@ function compileBind(
       options.isRecursiveBind && (options.isRecursivePropagation || options.propagation === undefined);
     setAttributes(builder, tree, text(''), { recursive, propagation, attributes: [] });
   }
+  if (mount.isIdMapped === true) shiftIds(builder, tree, mount.source);
   if (options.attributes.length > 0) {
     setAttributes(builder, tree, text(''), {
       recursive: false,

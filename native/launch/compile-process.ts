@@ -11,15 +11,18 @@ import type { ExecLaunch, LaunchStdio, LaunchUser } from './launch.ts';
 /** Where execvp(3) looks without a PATH. */
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** A terminal, or pipes that belong to the user (so that /dev/stdout can be opened by name), of the root that is / by now. */
+/**
+ * A terminal, or pipes that belong to the user (so that /dev/stdout can be opened by name), of the root that is / by now.
+ * @param owner as the host sees the user
+ */
 export function compileStdio(
   builder: ProgramBuilder,
   stdio: Pick<LaunchStdio, 'stdin' | 'tty'>,
-  user: LaunchUser,
+  owner: number,
 ): void {
   if (stdio.tty) {
     builder.label('open a terminal');
-    builder.op('openTty', [user.uid]);
+    builder.op('openTty', [owner]);
     return;
   }
   if (!stdio.stdin) {
@@ -27,9 +30,9 @@ export function compileStdio(
     builder.label('read from /dev/null');
     builder.op('openNull', []);
   }
-  if (user.uid === 0) return;
+  if (owner === 0) return;
   builder.label('give the streams to the user');
-  for (const fd of stdio.stdin ? [0, 1, 2] : [1, 2]) builder.op('fchown', [fd, user.uid, -1]);
+  for (const fd of stdio.stdin ? [0, 1, 2] : [1, 2]) builder.op('fchown', [fd, owner, -1]);
 }
 
 /** Working directory, capabilities, user, no_new_privs, seccomp. */
@@ -64,7 +67,12 @@ export function compileIdentity(
     builder.label('gain no privileges');
     builder.op('prctl', [flags(PR, 'PR_SET_NO_NEW_PRIVS'), 1, 0, 0, 0]);
   }
-  if (filter !== undefined && security.noNewPrivileges) compileFilter(builder, filter);
+  if (filter !== undefined && security.noNewPrivileges && !isLate(security)) compileFilter(builder, filter);
+}
+
+/** A profile of somebody's own may refuse what comes between here and execve: with no_new_privs it can wait until then. */
+function isLate({ noNewPrivileges, seccomp }: ExecLaunch['security']): boolean {
+  return noNewPrivileges && typeof seccomp === 'object';
 }
 
 /** What would make a device that nothing filters goes with the filter. */
@@ -89,6 +97,7 @@ function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
 interface NamedFilter {
   readonly name: string;
   readonly filter: Buffer;
+  readonly flags?: number;
 }
 
 function filterOf(security: ExecLaunch['security'], architecture: Architecture): NamedFilter | undefined {
@@ -96,12 +105,13 @@ function filterOf(security: ExecLaunch['security'], architecture: Architecture):
   if (privileged) return undefined;
   if (seccomp === 'runtime-default')
     return { name: seccomp, filter: compileSeccompFilter(capabilities, architecture) };
+  if (typeof seccomp === 'object') return { ...seccomp, filter: Buffer.from(seccomp.program, 'base64') };
   return opensByHandle(capabilities)
     ? { name: 'no open_by_handle_at', filter: compileHandleFilter(architecture) }
     : undefined;
 }
 
-function compileFilter(builder: ProgramBuilder, { name, filter }: NamedFilter): void {
+function compileFilter(builder: ProgramBuilder, { name, filter, flags: how = 0 }: NamedFilter): void {
   const length = filter.length / 8;
   const header = Buffer.alloc(16); // struct sock_fprog
   header.writeUInt16LE(length, 0);
@@ -112,7 +122,7 @@ function compileFilter(builder: ProgramBuilder, { name, filter }: NamedFilter): 
     text: `${name}, ${length} instructions`,
   };
   builder.label('filter system calls');
-  builder.op('seccomp', [flags(SECCOMP, 'SECCOMP_SET_MODE_FILTER'), 0, program]);
+  builder.op('seccomp', [flags(SECCOMP, 'SECCOMP_SET_MODE_FILTER'), how, program]);
 }
 
 /**
@@ -121,7 +131,8 @@ function compileFilter(builder: ProgramBuilder, { name, filter }: NamedFilter): 
  */
 export function compileProcess(
   builder: ProgramBuilder,
-  process: Pick<ExecLaunch, 'args' | 'env'>,
+  process: Pick<ExecLaunch, 'args' | 'env' | 'security'>,
+  architecture: Architecture,
   how: { readonly isSeen: boolean; readonly tty: boolean } = { isSeen: false, tty: false },
 ): void {
   const [name] = process.args;
@@ -140,6 +151,9 @@ export function compileProcess(
   builder.op('umask', [number(0o022, '022')]);
   // After the last change of credentials, which would reset it: a container does not outlive its supervisor.
   builder.op('prctl', [flags(PR, 'PR_SET_PDEATHSIG'), number(SIGKILL, 'SIGKILL'), 0, 0, 0]);
+  const filter = isLate(process.security) ? filterOf(process.security, architecture) : undefined;
+  if (filter !== undefined) compileFilter(builder, filter);
+  builder.label(`execute ${name}`);
   builder.op('execvePath', [
     textList(candidatesOf(name, process.env)),
     texts(process.args),

@@ -19,6 +19,7 @@ export const MOUNT_ATTR = {
   MOUNT_ATTR_NODIRATIME: 0x80,
   MOUNT_ATTR_NOSYMFOLLOW: 0x20_0000,
 } as const;
+export const MOUNT_ATTR_IDMAP = 0x10_0000;
 /** The bits of the access-time mode, which is one field (MOUNT_ATTR__ATIME). */
 export const MOUNT_ATTR__ATIME = 0x70;
 
@@ -42,6 +43,7 @@ export const CLONE = {
   CLONE_NEWCGROUP: 0x200_0000,
   CLONE_NEWUTS: 0x400_0000,
   CLONE_NEWIPC: 0x800_0000,
+  CLONE_NEWUSER: 0x1000_0000,
   CLONE_NEWPID: 0x2000_0000,
   CLONE_NEWNET: 0x4000_0000,
 } as const;
@@ -56,8 +58,11 @@ export const KEYCTL = { KEYCTL_JOIN_SESSION_KEYRING: 1 } as const;
 export const PR = {
   PR_SET_PDEATHSIG: 1,
   PR_SET_KEEPCAPS: 8,
+  PR_SET_SECUREBITS: 28,
   PR_SET_NO_NEW_PRIVS: 38,
 } as const;
+/** linux/securebits.h. */
+export const SECBIT = { SECBIT_NO_SETUID_FIXUP: 4 } as const;
 /** linux/seccomp.h. */
 export const SECCOMP = { SECCOMP_SET_MODE_FILTER: 1 } as const;
 /** signal(7). */

@@ -18,6 +18,14 @@ export interface LaunchMount {
   readonly options: readonly string[];
   /** Data string for tmpfs, overlay, … (`mode=755,size=65536k`). */
   readonly data?: string;
+  /** Of a bind, in a user namespace: an id N of its files is N there, instead of nobody's. What is mounted below it stays as it is. */
+  readonly isIdMapped?: boolean;
+}
+
+/** Ids of the host, as many as `count` from `first` on, that are 0 and up in a user namespace. */
+export interface IdRange {
+  readonly first: number;
+  readonly count: number;
 }
 
 export interface LaunchUser {
@@ -26,12 +34,22 @@ export interface LaunchUser {
   readonly additionalGids: readonly number[];
 }
 
+/** A compiled profile. */
+export interface SeccompFilter {
+  /** For people: the profile's. */
+  readonly name: string;
+  /** An array of struct sock_filter, in base64. */
+  readonly program: string;
+  /** SECCOMP_FILTER_FLAG_* */
+  readonly flags: number;
+}
+
 export interface LaunchSecurity {
   /** CAP_* names kept in bounding, effective, permitted (and inheritable/ambient for a non-root user only if `ambient`). */
   readonly capabilities: readonly string[];
   readonly noNewPrivileges: boolean;
   readonly privileged: boolean;
-  readonly seccomp: 'unconfined' | 'runtime-default';
+  readonly seccomp: 'unconfined' | 'runtime-default' | SeccompFilter;
   readonly readonlyRoot: boolean;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
@@ -94,6 +112,8 @@ export interface ContainerLaunch {
   readonly pidNamespace: 'private' | 'pod' | 'host' | { readonly ofPid: number };
   /** Absolute path of the container's cgroup directory (cgroup v2), or undefined where none is to be had. */
   readonly cgroup: string | undefined;
+  /** The supervisor's, whose user namespace the process is in; `user` is as that sees it. Undefined: the host's. */
+  readonly ids?: IdRange | undefined;
 }
 
 export interface ExecLaunch {
@@ -108,6 +128,8 @@ export interface ExecLaunch {
     'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp' | 'nodev'
   >;
   readonly cgroup: string | undefined;
+  /** As of the container. */
+  readonly ids?: IdRange | undefined;
 }
 
 /** How a process's standard streams are made. */
@@ -122,12 +144,14 @@ export interface LaunchStdio {
 
 export interface SupervisorSpec {
   readonly directory: string; // its state: socket, exits file; made by the caller, private to root, path ≤ 90 bytes
-  readonly netns: string | undefined; // path to join; undefined: stay in the caller's (hostNetwork)
+  readonly netns: string | undefined; // path to join, with `ids` to make and bind there; undefined: stay in the caller's (hostNetwork)
   readonly hostname: string | undefined; // with a UTS namespace of its own; undefined: the host's
   readonly ipcNamespace: boolean; // its own
   readonly pidNamespace: boolean; // a pod-wide one (shareProcessNamespace), in which the supervisor's child is pid 1
   readonly cgroup: string | undefined; // leaf for the supervisor itself
   readonly sysctls: Readonly<Record<string, string>>;
+  /** A user namespace of the pod's, which owns its network, IPC and UTS namespaces; undefined: the host's. */
+  readonly ids?: IdRange | undefined;
 }
 
 export interface ProcessExit {

@@ -9,6 +9,7 @@ import { reapProcess, spawnProcess } from '#native/sys/spawn.ts';
 import { ensureSupervisor } from './build.ts';
 import { compileContainer, containerCloneFlags } from './compile-container.ts';
 import { compileExec } from './compile-exec.ts';
+import { renderIdMap } from './compile-user-namespace.ts';
 import { isExecve, renderExecFailure } from './exec-failure.ts';
 import { awaitConnection, openConnection } from './connection.ts';
 import type { Connection } from './connection.ts';
@@ -63,6 +64,7 @@ export function renderSupervisorArguments(spec: SupervisorSpec): readonly string
     ...(spec.hostname === undefined ? [] : [`hostname=${spec.hostname}`]),
     ...(spec.ipcNamespace ? ['ipc'] : []),
     ...(spec.pidNamespace ? ['pid'] : []),
+    ...(spec.ids === undefined ? [] : [`user=${renderIdMap(spec.ids)}`]),
     ...(spec.cgroup === undefined ? [] : [`cgroup=${spec.cgroup}`]),
     ...Object.entries(spec.sysctls).map(([name, value]) => `sysctl=${name}=${value}`),
   ];

@@ -5,6 +5,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { undecided } from '#agent/kubelet/render/seccomp.ts';
 import { renderSecurity } from '#agent/kubelet/render/security.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
@@ -135,7 +136,7 @@ function containerConfig(imageId: string, logs: string, args: readonly string[])
     mounts: [],
     user: { fsGroups: [] },
     runAsNonRoot: false,
-    security: renderSecurity({}, { name: 'main' }),
+    security: renderSecurity({}, { name: 'main' }, undecided),
     devices: [],
     rlimits: [],
     oomScoreAdj: 0,

@@ -1,4 +1,7 @@
 /** Fields of pods that only a whole node shows to work, and those that it refuses. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { ContainerState, Pod, PodSpec } from '#api/generated/objects.ts';
@@ -62,6 +65,82 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
       (await get('resized')).status?.conditions?.find(({ type }) => type === 'PodResizePending'),
     );
     expect(pending).toMatchObject({ status: 'True', reason: 'Infeasible' });
+  });
+
+  it('is root of a user namespace alone, with its files on every kind of volume', async () => {
+    await cluster.must('create configmap of-users --from-literal=key=value');
+    const script = [
+      'cat /proc/self/uid_map | tr -s " "',
+      'id -u',
+      'cat /c/key /etc/hostname; echo',
+      'stat -c %u / /c/key /e /etc/hosts /var/run/secrets/kubernetes.io/serviceaccount/token | tr "\\n" " "',
+      'echo x > /e/own; echo x > /own; chown 1000 /e/own; stat -c %u /e/own',
+      'nc -l -p 80 -e true & sleep 1; kill $! && echo bound',
+      'echo done',
+      'sleep 3600',
+    ].join('; ');
+    await create('users', {
+      hostUsers: false,
+      volumes: [
+        { name: 'e', emptyDir: {} },
+        { name: 'c', configMap: { name: 'of-users' } },
+      ],
+      containers: [
+        {
+          name: 'c',
+          image,
+          command: ['sh', '-c', script],
+          volumeMounts: [
+            { name: 'e', mountPath: '/e' },
+            { name: 'c', mountPath: '/c' },
+          ],
+        },
+      ],
+    });
+    await inPhase('users', 'Running');
+    const log = await eventually('its log', async () => {
+      const text = await cluster.must('logs users');
+      return text.includes('done') ? text : undefined;
+    });
+    expect(log).toMatch(/^ ?0 \d{7,} 65536\n0\nvalueusers\n\n0 0 0 0 0 1000\nbound\ndone\n$/);
+    expect(await cluster.must('exec users -- cat /proc/self/uid_map')).toMatch(/^ *0 +\d{7,} +65536\n$/);
+    const first = Number(/^ ?0 (\d+)/.exec(log)?.[1]);
+    const uids = await cluster.inHost('node-1', [
+      'sh',
+      '-c',
+      'grep -h ^Uid: /proc/[0-9]*/status 2>/dev/null',
+    ]);
+    expect(uids.stdout).toContain(`Uid:\t${first}\t${first}`);
+  });
+
+  it('makes the system calls that a profile of the node allows', async () => {
+    const directory = join(cluster.dataDir, 'node-1', 'seccomp');
+    mkdirSync(join(directory, 'profiles'), { recursive: true });
+    const refusing = {
+      defaultAction: 'SCMP_ACT_ALLOW',
+      syscalls: [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 28 }],
+    };
+    writeFileSync(join(directory, 'profiles/no-mkdir.json'), JSON.stringify(refusing));
+    const confined = (localhostProfile: string): PodSpec => ({
+      restartPolicy: 'Never',
+      securityContext: { seccompProfile: { type: 'Localhost', localhostProfile } },
+      containers: [
+        { name: 'c', image, command: ['sh', '-c', 'mkdir /tmp/x; grep Seccomp: /proc/self/status'] },
+      ],
+    });
+    await create('confined', confined('profiles/no-mkdir.json'));
+    await create('profile-missing', confined('profiles/none.json'));
+    await inPhase('confined', 'Succeeded');
+    const log = await cluster.must('logs confined');
+    expect(log).toContain('No space left on device');
+    expect(log).toContain('Seccomp:\t2');
+    const waiting = await eventually('why it does not start', async () => {
+      const [status] = (await get('profile-missing')).status?.containerStatuses ?? [];
+      return status?.state?.waiting?.reason === 'CreateContainerConfigError'
+        ? status.state.waiting
+        : undefined;
+    });
+    expect(waiting.message).toContain('load seccomp profile "profiles/none.json": no such file');
   });
 
   it('takes variables from a file that an init container wrote', async () => {

@@ -11,6 +11,7 @@ const node: NodeFacts = {
   podsMax: 9,
   podPidsMax: undefined,
   isSelinuxEnabled: false,
+  userNamespaceProblem: 'it has none',
   hostsFile: '',
 };
 const podOf = (spec: Partial<PodSpec>): Pod => ({
@@ -22,7 +23,8 @@ const podOf = (spec: Partial<PodSpec>): Pod => ({
 const rows: readonly (readonly [name: string, Partial<PodSpec>, reason: string])[] = [
   ['sysctls', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden'],
   ['operating system', { os: { name: 'windows' } }, 'PodOSNotSupported'],
-  ['unsupported fields', { hostUsers: false }, 'UnexpectedAdmissionError'],
+  ['user namespaces', { hostUsers: false }, 'UnexpectedAdmissionError'],
+  ['unsupported fields', { schedulingGroup: { podGroupName: 'g' } }, 'UnexpectedAdmissionError'],
   [
     'host ports',
     { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort: 10_250 }] }] },

@@ -22,8 +22,9 @@ export interface AdmissionHandler {
 
 /** Asked in this order; the first refusal is the pod's status. */
 export const admissionHandlers: readonly AdmissionHandler[] = [
-  { name: 'sysctls', refuse: ({ pod }) => sysctlRefusal(pod) },
+  { name: 'sysctls', refuse: ({ pod, node }) => sysctlRefusal(pod, node.allowedUnsafeSysctls) },
   { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
+  { name: 'user namespaces', refuse: ({ pod, node }) => noUsers(pod, node) },
   { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
   { name: 'host ports', refuse: ({ pod, active }) => portConflict(pod, active) },
   { name: 'resources', refuse: ({ pod, active, node }) => shortage(pod, active, node) },
@@ -46,6 +47,13 @@ function otherSystem({ spec }: Pod): Refusal | undefined {
   if (spec?.os?.name === undefined || spec.os.name === 'linux') return undefined;
   const message = `Failed to admit pod as the OS field doesn't match node OS`;
   return { reason: 'PodOSNotSupported', message };
+}
+
+/** The same words as for a field that no node here has, with what this one lacks. */
+function noUsers({ spec }: Pod, { userNamespaceProblem: problem }: NodeFacts): Refusal | undefined {
+  if (spec?.hostUsers !== false || problem === undefined) return undefined;
+  const message = `spec.hostUsers: false is not supported by this node: ${problem}`;
+  return { reason: 'UnexpectedAdmissionError', message };
 }
 
 /** Nothing that is asked for is silently left out. */

@@ -23,15 +23,22 @@ export const safeSysctls: ReadonlySet<string> = new Set([
 ]);
 
 /** The first parameter that the pod may not set, in the kubelet's words. */
-export function sysctlRefusal({ spec }: Pod): Refusal | undefined {
+export function sysctlRefusal({ spec }: Pod, allowedUnsafe: readonly string[] = []): Refusal | undefined {
   const isShared = { net: spec?.hostNetwork === true, ipc: spec?.hostIPC === true };
   for (const sysctl of spec?.securityContext?.sysctls ?? []) {
     const name = normalizeSysctl(sysctl.name);
-    const namespace = safeSysctls.has(name) ? sysctlNamespace(name) : undefined;
+    const isAllowed = safeSysctls.has(name) || allowedUnsafe.some((pattern) => matches(pattern, name));
+    const namespace = isAllowed ? sysctlNamespace(name) : undefined;
     if (namespace === undefined) return forbidden(`"${name}" not allowlisted`);
     if (isShared[namespace]) return forbidden(`"${name}" not allowed with host ${namespace} enabled`);
   }
   return undefined;
+}
+
+/** `net.core.somaxconn`, `net.ipv4.*` (KubeletConfiguration, allowedUnsafeSysctls). */
+function matches(pattern: string, name: string): boolean {
+  const known = normalizeSysctl(pattern);
+  return known.endsWith('*') ? name.startsWith(known.slice(0, -1)) : name === known;
 }
 
 function forbidden(why: string): Refusal {

@@ -13,10 +13,6 @@ export interface UnsupportedField<Holder> {
 
 export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
   {
-    field: 'PodSpec.hostUsers',
-    find: ({ hostUsers }) => (hostUsers === false ? 'spec.hostUsers: false' : undefined),
-  },
-  {
     field: 'PodSpec.resourceClaims',
     find: ({ resourceClaims = [] }) => (resourceClaims.length > 0 ? 'spec.resourceClaims' : undefined),
   },
@@ -27,10 +23,6 @@ export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
   {
     field: 'PodSpec.schedulingGroup',
     find: ({ schedulingGroup }) => (schedulingGroup === undefined ? undefined : 'spec.schedulingGroup'),
-  },
-  {
-    field: 'SeccompProfile.localhostProfile',
-    find: ({ securityContext }) => localhostSeccomp(securityContext),
   },
   {
     field: 'AppArmorProfile.type',
@@ -59,10 +51,6 @@ export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] 
     field: 'ResourceRequirements.claims',
     find: ({ name, resources }) =>
       (resources?.claims ?? []).length > 0 ? `spec.containers[${name}].resources.claims` : undefined,
-  },
-  {
-    field: 'SeccompProfile.localhostProfile',
-    find: ({ securityContext }) => localhostSeccomp(securityContext),
   },
   { field: 'AppArmorProfile.type', find: ({ securityContext }) => appArmor(securityContext) },
   {
@@ -94,10 +82,6 @@ type Context =
   | NonNullable<PodSpec['securityContext']>
   | NonNullable<Container['securityContext']>
   | undefined;
-
-function localhostSeccomp(context: Context): string | undefined {
-  return context?.seccompProfile?.type === 'Localhost' ? 'seccompProfile.type: Localhost' : undefined;
-}
 
 /** The kubelet refuses any profile but Unconfined where AppArmor is not enabled; here no profile is ever loaded. */
 function appArmor(context: Context): string | undefined {

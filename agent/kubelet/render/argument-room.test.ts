@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Container, EnvVar, Pod, Service } from '#api/generated/objects.ts';
+import { undecided } from './seccomp.ts';
 import { renderContainer, subPathOf } from './container-config.ts';
 import { renderEnvironment, type EnvEntry } from './environment.ts';
 import { podPaths } from '#agent/kubelet/pod-paths.ts';
@@ -47,6 +48,7 @@ const argumentsOf = (container: Partial<Container>, env: readonly EnvEntry[]) =>
     paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', logs: '/logs' }),
     nodeMemoryBytes: 1e9,
     pidsMax: undefined,
+    seccomp: undecided,
   });
 
 describe('renderEnvironment()', () => {

@@ -8,6 +8,7 @@ import { createArgumentRoom, expandWithin } from './argument-room.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
 import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
+import type { SeccompFacts } from './seccomp.ts';
 import { renderSecurity, renderUser } from './security.ts';
 
 /** A volumeMount whose source is found: the volume, or the bind of a subPath. */
@@ -30,6 +31,7 @@ export interface ContainerConfigInput {
   readonly paths: PodPaths;
   readonly nodeMemoryBytes: number;
   readonly pidsMax: number | undefined;
+  readonly seccomp: SeccompFacts;
   /** The id of the container whose pid namespace it joins. */
   readonly pidTarget?: string | undefined;
 }
@@ -49,7 +51,7 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
     workingDir: container.workingDir === '' ? undefined : container.workingDir,
     mounts: renderMounts(input),
     ...renderUser(pod, container, input.image),
-    security: renderSecurity(pod, container),
+    security: renderSecurity(pod, container, input.seccomp),
     devices: [],
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
@@ -167,6 +169,7 @@ export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfig
     hostPid: spec?.hostPID === true,
     hostIpc: spec?.hostIPC === true,
     sharePidNamespace: spec?.shareProcessNamespace === true,
+    ...(spec?.hostUsers === false ? { hasOwnUsers: true } : {}),
     sysctls: Object.fromEntries(
       (spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [normalizeSysctl(name), value]),
     ),

@@ -48,6 +48,7 @@ const input: RenderInput = {
     podsMax: 1,
     podPidsMax: 7,
     isSelinuxEnabled: false,
+    userNamespaceProblem: undefined,
     hostsFile: '',
   },
   dns: { clusterDns: [], clusterDomain: 'cluster.local', hostResolvConf: '' },

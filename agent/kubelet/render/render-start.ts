@@ -24,6 +24,8 @@ export interface StartSources {
   /** By `envFileKey`. */
   readonly envFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly image: ImageRecord | undefined;
+  /** Text of the profile that `localhostProfileOf` names; undefined: it is not there, or none is named. */
+  readonly seccompProfile?: string | undefined;
 }
 
 type ReadStart = IntentOf<'startContainer'> & { readonly reading: StartReading };
@@ -77,6 +79,11 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     paths,
     nodeMemoryBytes: node.memoryBytes,
     pidsMax: undefined,
+    seccomp: {
+      isDefault: node.isSeccompDefault === true,
+      kernelRelease: node.kernelRelease ?? '',
+      localhostProfile: reading.seccompProfile,
+    },
   });
   return {
     config,

@@ -8,6 +8,7 @@ import { podHostname, renderHosts, renderResolvConf } from './host-files.ts';
 import { credentialsFor } from '#agent/kubelet/apply/image-puller.ts';
 import { podPaths } from '#agent/kubelet/pod-paths.ts';
 import { cpuWeight, oomScoreAdj } from './resources.ts';
+import { undecided } from './seccomp.ts';
 import { renderSecurity, renderUser } from './security.ts';
 import { planStatusPatch } from '#agent/kubelet/status/status-writer.ts';
 
@@ -228,7 +229,9 @@ describe('security', () => {
     ],
     ['privileged', { privileged: true }, (caps: readonly string[]) => caps.length === 41],
   ])('capabilities: %s', (_name, securityContext, isRight) => {
-    expect(isRight(renderSecurity(podOf(), container({ securityContext })).capabilities)).toBe(true);
+    expect(isRight(renderSecurity(podOf(), container({ securityContext }), undecided).capabilities)).toBe(
+      true,
+    );
   });
 
   test('a container that must not be root is refused where it would be', () => {
@@ -260,6 +263,7 @@ describe('renderContainer() and renderSandbox()', () => {
       paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', logs: '/logs' }),
       nodeMemoryBytes: 1_000_000_000,
       pidsMax: undefined,
+      seccomp: undecided,
     };
   };
 
@@ -337,6 +341,7 @@ describe('mounts', () => {
       paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', logs: '/logs' }),
       nodeMemoryBytes: 1,
       pidsMax: undefined,
+      seccomp: undecided,
     });
     return config.mounts.find(({ target }) => target === '/v')?.options;
   };
@@ -361,6 +366,7 @@ describe('refusalOf()', () => {
     podsMax: 2,
     podPidsMax: undefined,
     isSelinuxEnabled: false,
+    userNamespaceProblem: undefined,
     hostsFile: '',
   };
   const asking = (cpu: string, uid = 'x') =>

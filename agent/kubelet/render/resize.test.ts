@@ -42,6 +42,7 @@ const node: NodeFacts = {
   podsMax: 1,
   podPidsMax: undefined,
   isSelinuxEnabled: false,
+  userNamespaceProblem: undefined,
   hostsFile: '',
 };
 

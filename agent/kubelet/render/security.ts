@@ -1,6 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
 import type { LaunchSecurity } from '#native/launch/launch.ts';
+import { renderSeccomp, type SeccompFacts } from './seccomp.ts';
 import type { ContainerConfig, ImageRecord } from '#agent/runtime/runtime.ts';
 
 /** The capabilities that containers keep unless told otherwise: Docker's and containerd's default set. */
@@ -54,18 +55,21 @@ const readonlyPaths: readonly string[] = [
   '/proc/sysrq-trigger',
 ];
 
-/** The security of a container's process. Pure. @throws {E_INVALID} unknown capability */
-export function renderSecurity(pod: Pod, container: Container | EphemeralContainer): LaunchSecurity {
+/** The security of a container's process. Pure. @throws {E_INVALID} unknown capability, a profile that does not serve */
+export function renderSecurity(
+  pod: Pod,
+  container: Container | EphemeralContainer,
+  seccomp: SeccompFacts,
+): LaunchSecurity {
   const own = container.securityContext ?? {};
-  const shared = pod.spec?.securityContext ?? {};
   const privileged = own.privileged === true;
   const isMasked = !privileged && own.procMount !== 'Unmasked';
-  const seccomp = own.seccompProfile ?? shared.seccompProfile;
+  const capabilities = renderCapabilities(privileged, own.capabilities);
   return {
-    capabilities: renderCapabilities(privileged, own.capabilities),
+    capabilities,
     noNewPrivileges: own.allowPrivilegeEscalation === false && !privileged,
     privileged,
-    seccomp: seccomp?.type === 'RuntimeDefault' && !privileged ? 'runtime-default' : 'unconfined',
+    seccomp: renderSeccomp(pod, container, capabilities, seccomp),
     readonlyRoot: own.readOnlyRootFilesystem === true,
     maskedPaths: isMasked ? maskedPaths : [],
     readonlyPaths: isMasked ? readonlyPaths : [],

@@ -1,4 +1,5 @@
 /** What is read before an intent becomes an action: the objects and files that a container's environment is made of. */
+import { existsSync } from 'node:fs';
 import { PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, FileKeySelector, Secret } from '#api/generated/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
@@ -7,6 +8,7 @@ import { readInside } from '#agent/volume/sub-path.ts';
 import type { IntentOf } from '#agent/kubelet/render/action.ts';
 import { parseEnvFile } from '#agent/kubelet/render/env-file.ts';
 import { envFileKey, environmentReferences } from '#agent/kubelet/render/environment.ts';
+import { localhostProfileOf, profileBytesMax } from '#agent/kubelet/render/seccomp.ts';
 import { containersOf } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
@@ -37,10 +39,12 @@ export async function gatherStart(
 async function readSources(
   { container: name, imageId }: IntentOf<'startContainer'>,
   { pod, mounted }: RenderInput,
-  { objects, services, runtime }: KubeletPorts,
+  { objects, services, runtime, directories }: KubeletPorts,
 ): Promise<StartSources> {
   const { uid = '', namespace = '' } = pod.metadata ?? {};
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
+  const { seccomp } = directories;
+  const profile = container === undefined ? undefined : localhostProfileOf(pod, container);
   const references = environmentReferences(container ?? { name });
   const configMaps = new Map<string, ConfigMap>();
   const secrets = new Map<string, Secret>();
@@ -55,7 +59,12 @@ async function readSources(
     }),
   ]);
   const envFiles = await readEnvFiles(references.files, mounted);
-  return { configMaps, secrets, envFiles, services: services(), image: runtime.images.resolve(imageId) };
+  const seccompProfile =
+    profile === undefined || seccomp === undefined || !existsSync(seccomp)
+      ? undefined
+      : await readInside(seccomp, profile, profileBytesMax);
+  const image = runtime.images.resolve(imageId);
+  return { configMaps, secrets, envFiles, services: services(), image, seccompProfile };
 }
 
 /** Bound of an env file, bytes: as the kubelet has it. */

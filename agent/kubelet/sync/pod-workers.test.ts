@@ -461,12 +461,12 @@ describe('kubelet', () => {
   test('refuses what the node cannot do, in words', async () => {
     await using node = await startTestNode();
 
-    node.create('web', { hostUsers: false });
+    node.create('web', { schedulingGroup: { podGroupName: 'g' } });
     await node.settle();
     expect(node.get('web')?.status).toMatchObject({
       phase: 'Failed',
       reason: 'UnexpectedAdmissionError',
-      message: 'Pod was rejected: spec.hostUsers: false is not supported by this node',
+      message: 'Pod was rejected: spec.schedulingGroup is not supported by this node',
     });
     expect(node.get('web')?.status?.containerStatuses).toBeUndefined();
     expect(node.runtime.calls).toEqual([]);

@@ -87,7 +87,7 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
         merged: context.supervisorDirectory,
         make: { directory, ...image.root },
       },
-      mounts: mountsOf({ ...config, mounts: [...config.mounts, ...volumes.map(mountOf)] }, context),
+      mounts: mountsOf(withImageVolumes(config, volumes, sandbox), context),
       devices: devicesOf(config, context.hostDevices),
       args,
       env,
@@ -98,10 +98,25 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
       sysctls: {}, // the pod's are set once, in its sandbox
       oomScoreAdj: config.oomScoreAdj,
       pidNamespace: pidNamespaceOf(config, context),
+      ids: sandbox.ids,
     },
     volumes,
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
+  };
+}
+
+/** In a user namespace the files of volumes have the owners there that they have on the host. */
+function withImageVolumes(
+  config: ContainerConfig,
+  volumes: readonly ImageVolume[],
+  { ids }: SandboxConfig,
+): ContainerConfig {
+  const mounts = [...config.mounts, ...volumes.map(mountOf)];
+  if (ids === undefined) return { ...config, mounts };
+  return {
+    ...config,
+    mounts: mounts.map((mount) => (mount.type === 'bind' ? { ...mount, isIdMapped: true } : mount)),
   };
 }
 

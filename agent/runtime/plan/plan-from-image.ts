@@ -3,7 +3,7 @@ import type { LocalImageStore } from '#agent/runtime/images/image-store.ts';
 import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from '#agent/runtime/pod.ts';
-import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { RuntimeSystem } from '#agent/runtime/system.ts';
 
 /** The plan of a container, with what it needs to know read from its image. @throws E_NOT_FOUND, E_INVALID */
@@ -16,7 +16,7 @@ export async function planFromImage(
     system,
   }: { readonly images: LocalImageStore; readonly paths: RuntimePaths; readonly system: RuntimeSystem },
 ): Promise<PlannedContainer> {
-  await checkPropagation(config, system);
+  await checkPropagation(config, pod.sandbox.config, system);
   const image = await images.content(config.imageId);
   const { sharedMemory, supervisor } = pod.plan;
   const plan = planContainer(config, {
@@ -38,6 +38,7 @@ export async function planFromImage(
  */
 async function checkPropagation(
   { name, mounts, security }: ContainerConfig,
+  { ids }: SandboxConfig,
   system: Pick<RuntimeSystem, 'unsharedMount'>,
 ): Promise<void> {
   for (const { source, target, options } of mounts) {
@@ -45,6 +46,9 @@ async function checkPropagation(
     const attempt = `mount ${source} on ${target} of container ${name} with Bidirectional propagation`;
     if (!security.privileged)
       throw new PodwrightError('E_INVALID', `${attempt}: the container is not privileged`);
+    // The kernel makes every mount of a mount namespace a slave that a user namespace owns (mount_namespaces(7)).
+    if (ids !== undefined)
+      throw new PodwrightError('E_INVALID', `${attempt}: its pod has a user namespace of its own`);
     const mount = await system.unsharedMount(source);
     if (mount === undefined) continue;
     const why = `${mount} is not a shared mount on this node (mount --make-rshared ${mount})`;

@@ -69,6 +69,7 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
       ipcNamespace: !config.hostIpc,
       pidNamespace: config.sharePidNamespace && !config.hostPid,
       sysctls: config.sysctls,
+      ids: config.ids,
     },
     supervisorCgroup: supervisorCgroupOf(config),
     network:

@@ -86,45 +86,46 @@ describe('planSandbox()', () => {
   it('decides everything of an ordinary pod', () => {
     expect(planSandbox(sandboxConfig(uid, { sysctls: { 'net.ipv4.ip_forward': '1' } }), paths))
       .toMatchInlineSnapshot(`
-      {
-        "cgroups": [
-          {
-            "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555",
-            "resources": {},
-          },
-          {
-            "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
-            "resources": {},
-          },
-        ],
-        "id": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
-        "netnsPath": "/run/p/netns/18eeecfe0cde0558",
-        "network": {
+        {
+          "cgroups": [
+            {
+              "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555",
+              "resources": {},
+            },
+            {
+              "path": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
+              "resources": {},
+            },
+          ],
+          "id": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
           "netnsPath": "/run/p/netns/18eeecfe0cde0558",
-          "podName": "pod-11111111-2222-3333-4444-555555555555",
-          "podNamespace": "default",
-          "podUid": "11111111-2222-3333-4444-555555555555",
-          "portMappings": [],
-          "sandboxId": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
-        },
-        "podDirectory": "/run/p/pods/11111111-2222-3333-4444-555555555555",
-        "sharedMemory": {
-          "path": "/run/p/pods/11111111-2222-3333-4444-555555555555/shm",
-          "sizeBytes": 67108864,
-        },
-        "supervisor": {
-          "directory": "/run/p/pods/11111111-2222-3333-4444-555555555555/s0",
-          "hostname": "pod-11111111-2222-3333-4444-555555555555",
-          "ipcNamespace": true,
-          "netns": "/run/p/netns/18eeecfe0cde0558",
-          "pidNamespace": false,
-          "sysctls": {
-            "net.ipv4.ip_forward": "1",
+          "network": {
+            "netnsPath": "/run/p/netns/18eeecfe0cde0558",
+            "podName": "pod-11111111-2222-3333-4444-555555555555",
+            "podNamespace": "default",
+            "podUid": "11111111-2222-3333-4444-555555555555",
+            "portMappings": [],
+            "sandboxId": "18eeecfe0cde05589b9201037c938ca8d39f16c350905dc9acaaee2e69669656",
           },
-        },
-        "supervisorCgroup": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
-      }
-    `);
+          "podDirectory": "/run/p/pods/11111111-2222-3333-4444-555555555555",
+          "sharedMemory": {
+            "path": "/run/p/pods/11111111-2222-3333-4444-555555555555/shm",
+            "sizeBytes": 67108864,
+          },
+          "supervisor": {
+            "directory": "/run/p/pods/11111111-2222-3333-4444-555555555555/s0",
+            "hostname": "pod-11111111-2222-3333-4444-555555555555",
+            "ids": undefined,
+            "ipcNamespace": true,
+            "netns": "/run/p/netns/18eeecfe0cde0558",
+            "pidNamespace": false,
+            "sysctls": {
+              "net.ipv4.ip_forward": "1",
+            },
+          },
+          "supervisorCgroup": "kubepods/besteffort/pod11111111-2222-3333-4444-555555555555/sup",
+        }
+      `);
   });
 
   it.each([
@@ -217,6 +218,7 @@ describe('planContainer()', () => {
             "A=image",
             "HOME=/root",
           ],
+          "ids": undefined,
           "mounts": [
             {
               "options": [

@@ -56,7 +56,7 @@ static void fail_child(i32 index, long result)
 	CALL1(exit_group, 127);
 }
 
-/* The supervisor's own descriptors fill 0 to PROC_FD, so no end is overwritten before it is in its place. */
+/* The supervisor's own descriptors fill 0 to USER_FD, so no end is overwritten before it is in its place. */
 static void place_ends(const struct process *process, const struct ends *ends)
 {
 	CALL3(dup3, ends->report_end, REPORT_FD, O_CLOEXEC);
@@ -64,9 +64,11 @@ static void place_ends(const struct process *process, const struct ends *ends)
 	else CALL1(close, TARGET_FD);
 	if (ends->proc >= 0) CALL3(dup3, ends->proc, PROC_FD, O_CLOEXEC);
 	else CALL1(close, PROC_FD);
+	if (pod_user >= 0) CALL3(dup3, pod_user, USER_FD, O_CLOEXEC);
+	else CALL1(close, USER_FD);
 	if (ends->stdin_end >= 0) CALL3(dup3, ends->stdin_end, 0, 0);
 	for (int i = 0; i < 2 && !(process->flags & LAUNCH_TTY); i++) CALL3(dup3, ends->output_ends[i], i + 1, 0);
-	CALL3(close_range, PROC_FD + 1, ~0u, 0);
+	CALL3(close_range, USER_FD + 1, ~0u, 0);
 }
 
 static void write_own_cgroup(const char *directory)

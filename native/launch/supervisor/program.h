@@ -47,8 +47,11 @@ struct program {
 
 struct failure { i32 index, error; }; /* index -1: none */
 
-/* In the child: the supervisor's ear; the process or pid namespace that is joined; the mount namespace that holds the proc of the pod's. */
-enum { REPORT_FD = 3, TARGET_FD = 4, PROC_FD = 5 };
+/*
+ * In the child: the supervisor's ear; the process or pid namespace that is joined; the mount namespace that holds the proc of the pod's;
+ * the pod's user namespace.
+ */
+enum { REPORT_FD = 3, TARGET_FD = 4, PROC_FD = 5, USER_FD = 6 };
 /* What covers masked paths, in a read-only file system of the container's own. */
 #define COVER_DIRECTORY "directory"
 #define COVER_FILE "null"

@@ -2,7 +2,7 @@
  * The pod supervisor: holds the pod's namespaces, is parent and reaper of its processes, writes their logs, and speaks wire.h on DIR/sock.
  * It has no policy: what a process is made of comes as a syscall program.
  *
- *   supervisor DIR [netns=PATH] [hostname=NAME] [ipc] [pid] [cgroup=PATH] [sysctl=KEY=VALUE]...
+ *   supervisor DIR [netns=PATH] [hostname=NAME] [ipc] [pid] [user="0 FIRST COUNT"] [cgroup=PATH] [sysctl=KEY=VALUE]...
  *
  * Goes into the background when the socket is there and every namespace is joined; until then an error is one line on stderr,
  * `what: errno`, and exit status 1.
@@ -13,7 +13,7 @@ START;
 
 char scratch[READ_BYTES] __attribute__((aligned(4096)));
 u8 buffers_touched;
-int has_pod_pid, pod_init = -1, pod_proc = -1, exits_file = -1;
+int has_pod_pid, pod_init = -1, pod_proc = -1, pod_user = -1, exits_file = -1;
 static int epoll = -1;
 static const char title[] = "podwright-pod";
 
@@ -245,12 +245,114 @@ static void wait_for_launcher(char **arguments)
 	}
 }
 
+/* Out of the way of what a child puts at the numbers up to USER_FD. */
+static int move_up(int fd)
+{
+	int moved = (int)check(CALL3(fcntl, fd, F_DUPFD_CLOEXEC, USER_FD + 1), "duplicate a descriptor");
+	close_fd(&fd);
+	return moved;
+}
+
+static const char *argument_named(char **arguments, const char *name)
+{
+	const char *value = NULL;
+	for (; *arguments && !value; arguments++) value = value_of(*arguments, name);
+	return value;
+}
+
+static void write_sysctls(char **arguments)
+{
+	for (; *arguments; arguments++) {
+		if (value_of(*arguments, "sysctl")) write_sysctl((char *)value_of(*arguments, "sysctl"));
+	}
+}
+
+/* "/proc/PID/NAME" */
+static const char *proc_path(long pid, const char *name)
+{
+	static char path[48];
+	char digits[12];
+	u32 at = sizeof digits, length = 6;
+	memcpy(path, "/proc/", 6);
+	do digits[--at] = (char)('0' + pid % 10), pid /= 10;
+	while (pid && at > 0);
+	memcpy(path + length, digits + at, sizeof digits - at);
+	length += sizeof digits - at;
+	path[length++] = '/';
+	memcpy(path + length, name, text_length(name) + 1);
+	return path;
+}
+
+static void write_map(long pid, const char *name, const char *map)
+{
+	const char *path = proc_path(pid, name);
+	int fd = (int)check(open_file(path, O_WRONLY, 0), path);
+	check(CALL3(write, fd, map, text_length(map)), name);
+	close_fd(&fd);
+}
+
+static int open_namespace(long pid, const char *name)
+{
+	const char *path = proc_path(pid, name);
+	return (int)check(open_file(path, O_RDONLY, 0), path);
+}
+
+static void join_namespace_of(long pid, const char *name, u64 kind)
+{
+	int fd = open_namespace(pid, name);
+	check(CALL2(setns, fd, kind), name);
+	close_fd(&fd);
+}
+
+/*
+ * The pod's user namespace and those that it owns (`fresh`) are made by a child that ends: whoever joins a user namespace has no rights
+ * outside of it any more, and we go on having ours. Parameters of the kernel are set by the child, as root of the namespace: those of ipc ask
+ * for its uid. The network namespace is bound at `netns`, for the pod's network.
+ */
+static void make_user_namespace(const char *map, u64 fresh, const char *netns, char **arguments)
+{
+	int pair[2];
+	char byte;
+	check(CALL4(socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), "socketpair");
+	struct clone_args child = { .flags = CLONE_NEWUSER | fresh, .exit_signal = SIGCHLD };
+	long pid = check(CALL2(clone3, &child, sizeof child), "clone into a user namespace");
+	if (pid == 0) {
+		CALL1(close, pair[0]);
+		if (CALL3(read, pair[1], &byte, 1) != 1) CALL1(exit_group, 1);
+		check(CALL3(setresgid, 0, 0, 0), "become root of the user namespace");
+		check(CALL3(setresuid, 0, 0, 0), "become root of the user namespace");
+		write_sysctls(arguments);
+		CALL3(write, pair[1], "", 1);
+		CALL3(read, pair[1], &byte, 1); /* until we are known by descriptors */
+		for (;;) CALL1(exit_group, 0);
+	}
+	CALL1(close, pair[1]);
+	write_map(pid, "uid_map", map);
+	write_map(pid, "gid_map", map);
+	CALL3(write, pair[0], "", 1);
+	if (CALL3(read, pair[0], &byte, 1) != 1) CALL1(exit_group, 1); /* It has said why. */
+	pod_user = open_namespace(pid, "ns/user");
+	if (fresh & CLONE_NEWUTS) join_namespace_of(pid, "ns/uts", CLONE_NEWUTS);
+	if (fresh & CLONE_NEWIPC) join_namespace_of(pid, "ns/ipc", CLONE_NEWIPC);
+	if (fresh & CLONE_NEWNET) {
+		int place = (int)check(open_file(netns, O_CREAT | O_EXCL, 0), netns);
+		close_fd(&place);
+		check(CALL5(mount, proc_path(pid, "ns/net"), netns, 0, MS_BIND, 0), netns);
+		join_namespace_of(pid, "ns/net", CLONE_NEWNET);
+	}
+	CALL1(close, pair[0]);
+	CALL4(wait4, pid, 0, 0, 0);
+}
+
 static void join_namespaces(char **arguments, int is_in_cgroup)
 {
 	u64 fresh = 0;
-	const char *hostname = NULL, *value;
+	const char *hostname = NULL, *ids = argument_named(arguments, "user"), *netns = NULL, *value;
 	for (char **argument = arguments; *argument; argument++) {
-		if ((value = value_of(*argument, "netns"))) {
+		if (ids && (value = value_of(*argument, "netns"))) {
+			netns = value;
+			fresh |= CLONE_NEWNET;
+		} else if ((value = value_of(*argument, "netns"))) {
 			int fd = (int)check(open_file(value, O_RDONLY, 0), value);
 			check(CALL2(setns, fd, CLONE_NEWNET), value);
 			close_fd(&fd);
@@ -267,23 +369,15 @@ static void join_namespaces(char **arguments, int is_in_cgroup)
 			int fd = (int)check(open_file("cgroup.procs", O_WRONLY, 0), value);
 			check(CALL3(write, fd, "0", 1), value);
 			close_fd(&fd);
-		} else if (!value_of(*argument, "sysctl") && !text_equal(*argument, "wait")) {
+		} else if (!value_of(*argument, "sysctl") && !value_of(*argument, "user") && !text_equal(*argument, "wait")) {
 			die(*argument, EINVAL);
 		}
 	}
-	if (fresh) check(CALL1(unshare, fresh), "unshare ipc and uts");
+	if (ids) make_user_namespace(ids, fresh, netns, arguments);
+	else if (fresh) check(CALL1(unshare, fresh), "unshare ipc and uts");
 	if (hostname) check(CALL2(sethostname, hostname, text_length(hostname)), "sethostname");
-	for (char **argument = arguments; *argument; argument++) {
-		if (value_of(*argument, "sysctl")) write_sysctl((char *)value_of(*argument, "sysctl"));
-	}
-}
-
-/* Out of the way of what a child puts at the numbers up to PROC_FD. */
-static int move_up(int fd)
-{
-	int moved = (int)check(CALL3(fcntl, fd, F_DUPFD_CLOEXEC, PROC_FD + 1), "duplicate a descriptor");
-	close_fd(&fd);
-	return moved;
+	if (ids) pod_user = move_up(pod_user);
+	else write_sysctls(arguments);
 }
 
 /* Where a word of it is missing, the first process has ended and said of what. */
@@ -312,13 +406,6 @@ static int listen_here(void)
 	check(CALL3(bind, fd, &address, sizeof address), "bind sock");
 	check(CALL2(listen, fd, CLIENTS_MAX), "listen");
 	return fd;
-}
-
-static const char *argument_named(char **arguments, const char *name)
-{
-	const char *value = NULL;
-	for (; *arguments && !value; arguments++) value = value_of(*arguments, name);
-	return value;
 }
 
 /*
@@ -385,14 +472,14 @@ __attribute__((used, noreturn)) void start(long *stack)
 	watch(listener, EPOLLIN, WATCH_LISTENER, 0);
 	watch(signals, EPOLLIN, WATCH_SIGNALS, 0);
 	int null = (int)check(open_file("/dev/null", O_RDWR, 0), "open /dev/null");
-	int first = (int)check(CALL3(fcntl, 2, F_DUPFD_CLOEXEC, PROC_FD + 1), "keep the launcher's socket");
+	int first = (int)check(CALL3(fcntl, 2, F_DUPFD_CLOEXEC, USER_FD + 1), "keep the launcher's socket");
 	for (int fd = 0; fd < 3; fd++) CALL3(dup3, null, fd, 0);
 	close_fd(&null);
 	CALL3(write, ready, "", 1);
 	close_fd(&ready);
 	/* What a child puts at these numbers must not be where an end of its streams is (place_ends). */
 	int spare;
-	while ((spare = (int)check(CALL3(fcntl, 0, F_DUPFD_CLOEXEC, REPORT_FD), "fill descriptors")) <= PROC_FD) continue;
+	while ((spare = (int)check(CALL3(fcntl, 0, F_DUPFD_CLOEXEC, REPORT_FD), "fill descriptors")) <= USER_FD) continue;
 	close_fd(&spare);
 	/* What was stderr until now is the launcher's connection: it need not wait for our start before it connects. */
 	CALL3(fcntl, first, F_SETFL, O_NONBLOCK);
