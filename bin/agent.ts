@@ -40,9 +40,7 @@ import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
-import { createApiClient } from '#client/api-client.ts';
-import type { ApiClient, Informer } from '#client/client.ts';
-import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
+import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { createInvoker } from '#cni-plugins/registry.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
@@ -58,8 +56,8 @@ import { startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
 import { connectThrough } from './egress-connect.ts';
 import { awaitCredentials } from './credentials/await-credentials.ts';
+import { connectByFiles } from './credentials/connect-by-files.ts';
 import {
-  followCredentials,
   readCredentials,
   type Credentials,
   type FollowedCredentials,
@@ -72,7 +70,7 @@ import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
-import { agentPaths, ownLogsDir, proxyKubeconfigName, type AgentPaths } from './paths.ts';
+import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { attachedPods, openNetworkPolicies } from './program/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
@@ -275,13 +273,6 @@ async function startParts(
   return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
 }
 
-interface FilesToConnectBy {
-  readonly options: NodeOptions;
-  readonly credentials: Credentials;
-  readonly cluster: ClusterGuard;
-  readonly logger: Logger;
-}
-
 function openPodNetwork(paths: AgentPaths, kernel: NetlinkWorker, nodeIps: readonly string[]): PodNetwork {
   return createPodNetwork({
     invoke: createInvoker({ ...kernel, isNetnsRemovedByCaller: true }),
@@ -291,58 +282,6 @@ function openPodNetwork(paths: AgentPaths, kernel: NetlinkWorker, nodeIps: reado
     cacheDir: join(paths.run, 'cni'),
     firstFamily: familyOfIp(nodeIps[0] ?? '') ?? 4,
   });
-}
-
-/** The way to the API server, by credentials that may be renewed in their files. */
-function connectByFiles(
-  stack: AsyncDisposableStack,
-  { options, credentials, cluster, logger }: FilesToConnectBy,
-): {
-  readonly client: ApiClient;
-  /** As whom the node's proxy, DNS and routes ask, where there is such an identity: a node may not read all Nodes. */
-  readonly proxyClient: ApiClient | undefined;
-  readonly followed: FollowedCredentials;
-  readonly renewed: Parts['renewed'];
-} {
-  const renewed: Parts['renewed'] = new Set();
-  const followed = stack.use(
-    followCredentials(credentials, {
-      directory: resolve(options.credentials),
-      clientCaFile: options.clientCaFile,
-      nodeName: options.nodeName,
-      clock: systemClock,
-      logger,
-      onChange: ({ tls }) => renewed.forEach((tell) => tell(tls)),
-    }),
-  );
-  const clientBy = (
-    program: 'kubelet' | 'kube-proxy', // What managedFields call the manager.
-    first: HttpTransportOptions,
-    now: (held: Credentials) => HttpTransportOptions | undefined,
-  ): ApiClient => {
-    const transport = stack.use(
-      createHttpTransport({
-        ...first,
-        credentials: () => now(followed.current()) ?? first,
-        admit: cluster.admit,
-      }),
-    );
-    return createApiClient({ transport, userAgent: `${program}/${gitVersion} (linux/${process.arch})` });
-  };
-  const { proxyAccess } = credentials;
-  if (proxyAccess === undefined) {
-    const file = join(resolve(options.credentials), proxyKubeconfigName);
-    logger.warn(
-      { file },
-      'not there: Nodes, Services and their endpoints are asked for as the node, which Node authorisation forbids; copy the directory of credentials from the server again',
-    );
-  }
-  return {
-    client: clientBy('kubelet', credentials.access, ({ access }) => access),
-    proxyClient: proxyAccess && clientBy('kube-proxy', proxyAccess, (held) => held.proxyAccess),
-    followed,
-    renewed,
-  };
 }
 
 /** A file that was named is taken as it is. */
