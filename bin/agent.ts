@@ -268,7 +268,7 @@ async function startParts(
   );
   policies.start(attachedPods(runtime));
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
-  const rules = openNodeRules(stack, { options, credentials: followed, ...shared });
+  const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const own = { options, paths, credentials: followed, renewed, rules };
   return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
 }

@@ -17,6 +17,7 @@ import { dataDirDefault } from './paths.ts';
 import { pathOptions } from './program/path-options.ts';
 import { printText } from './print.ts';
 import { unknownCommand } from './unknown-command.ts';
+import { addTraceCommand } from './trace/add-command.ts';
 import { parseExposed } from './up/outside/exposed.ts';
 import { serverOptionProblem } from './up/server-option.ts';
 import { runVersion, versionLine } from './version.ts';
@@ -436,6 +437,7 @@ function toolCommands(program: Command): void {
     .action(async (filename, options) =>
       (await import('./package/write-types.ts')).runTypes(filename, options.apiVersion),
     );
+  addTraceCommand(program, [data(), output()]);
   program
     .command('doctor')
     .description("what this host's kernel and set-up have and lack, with the remedy")

@@ -251,7 +251,7 @@ interface Access extends AsyncDisposable {
 }
 
 /** As the administrator: by --kubeconfig, $KUBECONFIG, or the one that up or a server wrote into its data directory. */
-function openAccess({ kubeconfig, data }: AccessOptions): Access {
+export function openAccess({ kubeconfig, data }: AccessOptions): Access {
   const own = ['kubeconfig', join('server', 'kubeconfig')].map((name) => join(resolve(data), name));
   const file =
     kubeconfig ?? (process.env['KUBECONFIG'] || own.find((path) => existsSync(path)) || own[0] || '');

@@ -16,6 +16,7 @@ import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
 import { defaultIdSpace, type IdSpace } from '#agent/runtime/id-ranges.ts';
+import type { ReadNetworkFacts } from '#agent/network/facts/read-facts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
@@ -76,6 +77,8 @@ export interface KubeletOptions {
   readonly hostNames: HostNames;
   /** Undefined: pods are stopped without asking who is sent to them, and other nodes' kubelets hear nothing of it. */
   readonly retraction?: EndpointRetraction;
+  /** For `podwright trace`. */
+  readonly networkFacts?: ReadNetworkFacts;
   /** How far the Service rules of this node are. */
   readonly applied?: AppliedRules;
 }
@@ -197,6 +200,7 @@ function startServer(
     flags: flagsOf(options),
     requests,
     applied: options.applied,
+    networkFacts: options.networkFacts,
     probeMetrics: () => probeCounts.render(),
     metrics: async () =>
       requests.render() +

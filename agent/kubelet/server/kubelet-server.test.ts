@@ -79,6 +79,16 @@ describe.skipIf(!hasOpenssl())('the kubelet server (needs openssl for its certif
       expect((await ask(query)).status).toBe(400);
   });
 
+  test('says what the node sees of so many pods at most', async () => {
+    const ask = async (count: number) => {
+      const path = `/networkfacts?${Array.from({ length: count }, (_, i) => `pod=${i}`).join('&')}`;
+      const [response] = await once(https.get({ ...options('admin'), path }), 'response');
+      return { status: response.statusCode, body: await readText(response) };
+    };
+    expect(await ask(2)).toEqual({ status: 200, body: '["0","1"]' });
+    expect((await ask(33)).status).toBe(400);
+  });
+
   test('counts what it is asked, whatever clients make up', async () => {
     await get('/pods');
     await get('/made/up');

@@ -12,6 +12,7 @@ import type { Logger } from '#base/log.ts';
 import { pageForm, renderFlags, renderStatus, type PageForm, type PageKind } from '#api/config/z-pages.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
+import type { ReadNetworkFacts } from '#agent/network/facts/read-facts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { Access, Refusal } from './access/access.ts';
@@ -50,6 +51,8 @@ export interface KubeletServerOptions {
   readonly metrics: () => Promise<string> | string;
   /** The text of /metrics/probes. */
   readonly probeMetrics: () => string;
+  /** What the node sees of its own network, and of some pods by uid (decision 0081). */
+  readonly networkFacts?: ReadNetworkFacts | undefined;
   /** How far the node's Service rules are, for other nodes. */
   readonly applied?: AppliedRules | undefined;
   /** Told of what is asked of this port. */
@@ -268,6 +271,7 @@ const routes: Readonly<Record<string, Route>> = {
   '/metrics/probes': ({ probeMetrics }) => ({ type: prometheus, body: probeMetrics() }),
   '/metrics': async ({ metrics }) => ({ type: prometheus, body: await metrics() }),
   '/endpointslices/applied': answerApplied,
+  '/networkfacts': answerNetworkFacts,
   '/statusz': ({ clock }, { headers }) =>
     page('Statusz', headers.accept, (form) =>
       renderStatus({ component, nowMs: clock.now(), upSeconds: process.uptime(), paths: paths() }, form),
@@ -279,6 +283,21 @@ const routes: Readonly<Record<string, Route>> = {
 const component = 'kubelet';
 /** How long an answer is held back that is not there yet. */
 const heldMsMax = 5_000;
+
+/** Pods that one answer is about. */
+const factPodsMax = 32;
+
+/** `?pod=UID`, for each pod that is looked at. */
+async function answerNetworkFacts(
+  { networkFacts }: KubeletServerOptions,
+  { url = '' }: IncomingMessage,
+): Promise<Answer> {
+  const uids = new URLSearchParams(url.split('?', 2)[1]).getAll('pod');
+  if (networkFacts === undefined) return { status: 404, type: plain, body: '404 page not found\n' };
+  if (uids.length > factPodsMax)
+    return { status: 400, type: plain, body: `pod may be said ${factPodsMax} times at most\n` };
+  return json(await networkFacts(uids));
+}
 
 /** `?revision=N&waitMs=M`: the revision of EndpointSlices that the rules are of, when it is N, or after M milliseconds. */
 async function answerApplied(

@@ -174,6 +174,7 @@ export async function startTestServer(
     flags: { 'max-pods': '110' },
     requests,
     applied,
+    networkFacts: (uids) => Promise.resolve(uids as never), // Said back.
     probeMetrics: () => '',
     metrics: () => requests.render(),
   });

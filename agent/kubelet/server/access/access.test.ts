@@ -67,6 +67,10 @@ const rows: readonly Row[] = [
     want: { status: 403 },
   },
   {
+    ...{ name: 'a token that asks what the node sees', token: 't1', path: '/networkfacts' },
+    want: { status: 403 },
+  },
+  {
     ...{ name: 'a token that may read metrics', token: 't1', path: '/metrics' },
     want: { status: 200 },
     asked: ['who is t1', `${prometheus} get nodes/n/metrics`],

@@ -1,0 +1,50 @@
+/** What a node sees of its own network: what nobody can tell from the API. Of a few pods, and no names but those of interfaces. */
+import type { RouteInfo } from '#native/netlink/netlink.ts';
+
+export type TransportProtocol = 'TCP' | 'UDP' | 'SCTP';
+
+/** A socket that takes what comes to it. */
+export interface Listener {
+  readonly protocol: TransportProtocol;
+  /** `0.0.0.0` and `::`: all. */
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface LinkFact {
+  readonly name: string;
+  readonly mtu: number;
+  readonly isUp: boolean;
+}
+
+export interface PodNetworkFacts {
+  readonly uid: string;
+  readonly links: readonly LinkFact[];
+  readonly listeners: readonly Listener[];
+}
+
+/** A table of ours, and the rules that it has and should have. */
+export interface TableFact {
+  readonly name: string;
+  readonly family: 'ip' | 'ip6';
+  readonly rulesWanted: number;
+  readonly rulesFound: number;
+}
+
+export interface NetworkFacts {
+  readonly node: string;
+  readonly clusterDomain: string;
+  readonly clusterDns: readonly string[];
+  /** Whether the node passes packets on, by family. */
+  readonly isForwarding: { readonly 4: boolean; readonly 6: boolean };
+  /** Tracked connections, and how many there may be; undefined: the kernel tracks none. */
+  readonly conntrack: { readonly count: number; readonly max: number } | undefined;
+  readonly links: readonly LinkFact[];
+  readonly routes: readonly (Pick<RouteInfo, 'destination' | 'gateway'> & { readonly link?: string })[];
+  readonly tables: readonly TableFact[];
+  /** EndpointSlices up to it are in the rules. */
+  readonly appliedRevision: number;
+  /** Of the node's own network. */
+  readonly listeners: readonly Listener[];
+  readonly pods: readonly PodNetworkFacts[];
+}

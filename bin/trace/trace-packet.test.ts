@@ -1,0 +1,573 @@
+import { describe, expect, it } from 'vitest';
+import { readQuestion } from './command.ts';
+import type { Code, Trace } from './observed.ts';
+import { renderTrace } from './render-trace.ts';
+import { tracePacket } from './trace-packet.ts';
+import {
+  endpointOf,
+  healthy,
+  nodeOf,
+  podOf,
+  pods,
+  policyOf,
+  serviceOf,
+  sliceOf,
+  withEndpoints,
+  withFacts,
+  withListeners,
+  withPods,
+  withPolicies,
+  withService,
+  type World,
+} from './world.fixture.ts';
+
+interface Row {
+  readonly name: string;
+  readonly world: World;
+  readonly from?: string;
+  readonly to?: string;
+  readonly protocol?: string;
+  readonly want: readonly Code[];
+  readonly arrives: Trace['arrives'];
+  /** What somebody has to be told. */
+  readonly says?: RegExp;
+}
+
+const { client, web1, web2 } = pods;
+const unready = {
+  conditions: [{ type: 'Ready', status: 'False', message: 'containers with unready status: [main]' }],
+};
+const notServing = { ready: false, serving: false, terminating: false };
+const ending = { ready: false, serving: true, terminating: true };
+const http = { httpGet: { path: '/healthz', port: 8080 } };
+const failing = (pod: typeof web1): typeof web1 => ({
+  ...pod,
+  spec: { containers: [{ name: 'main', image: 'i', readinessProbe: http }], nodeName: pod.spec?.nodeName },
+  status: {
+    ...pod.status,
+    ...unready,
+    containerStatuses: [
+      { name: 'main', ready: false, restartCount: 0, image: 'i', imageID: 'i', state: { running: {} } },
+    ],
+  },
+});
+const waiting = (pod: typeof web1, reason: string): typeof web1 => ({
+  ...pod,
+  status: {
+    ...pod.status,
+    ...unready,
+    containerStatuses: [
+      {
+        name: 'main',
+        ready: false,
+        restartCount: 3,
+        image: 'i',
+        imageID: '',
+        state: { waiting: { reason, message: 'm' } },
+      },
+    ],
+  },
+});
+const local = (address: string, protocol: 'TCP' | 'UDP' = 'TCP', port = 8080) => [
+  { protocol, address, port },
+];
+const selectWeb = { podSelector: { matchLabels: { app: 'web' } } };
+const selectClient = { podSelector: { matchLabels: { app: 'client' } } };
+const clientWith = (spec: NonNullable<typeof client.spec> | object): typeof client =>
+  podOf('client', { node: 'n1', ip: '10.244.0.2' }, { spec: spec as NonNullable<typeof client.spec> });
+const ipv6 = { ipFamilies: ['IPv6'], clusterIP: 'fd00:96::20', clusterIPs: ['fd00:96::20'] };
+const lbOf = (spec: object) =>
+  withService(
+    { type: 'LoadBalancer', ...spec },
+    { status: { loadBalancer: { ingress: [{ ip: '203.0.113.9' }] } } },
+  );
+const n1Routes = (
+  routes: readonly {
+    readonly destination: string;
+    readonly gateway: string | undefined;
+    readonly link?: string;
+  }[],
+) =>
+  withFacts('n1', {
+    routes: [{ destination: '10.244.0.0/24', gateway: undefined, link: 'cni0' }, ...routes],
+  });
+
+/** A misconfiguration each, and what it is called. */
+const planted: readonly Row[] = [
+  { name: 'a name that no Service has', world: healthy, to: 'wep:80', want: ['name-unknown'], arrives: 'no' },
+  {
+    name: 'a Service of another namespace',
+    world: {
+      ...healthy,
+      services: [
+        ...healthy.services,
+        serviceOf('db', { clusterIP: '10.96.0.30' }, { metadata: { namespace: 'other' } }),
+      ],
+    },
+    ...{ to: 'db:80', want: ['name-in-other-namespace'], arrives: 'no', says: /db\.other/ },
+  },
+  {
+    name: 'dnsPolicy Default',
+    world: withPods([clientWith({ dnsPolicy: 'Default' })]),
+    want: ['dns-not-of-cluster'],
+    arrives: 'no',
+  },
+  {
+    name: 'hostNetwork without ClusterFirstWithHostNet',
+    world: withPods([clientWith({ hostNetwork: true })]),
+    ...{ want: ['dns-not-of-cluster'], arrives: 'no', says: /ClusterFirstWithHostNet/ },
+  },
+  {
+    name: 'a search list of its own',
+    world: withPods([
+      clientWith({
+        dnsPolicy: 'None',
+        dnsConfig: { nameservers: ['10.96.0.10'], searches: ['svc.cluster.local'] },
+      }),
+    ]),
+    ...{ want: ['search-list-lacks'], arrives: 'no' },
+  },
+  {
+    name: 'default-deny egress that forbids DNS',
+    world: {
+      ...withPolicies(
+        policyOf('deny', {
+          ...selectClient,
+          policyTypes: ['Egress'],
+          egress: [{ to: [{ podSelector: {} }] }],
+        }),
+      ),
+      nodes: [
+        nodeOf('n1', '192.0.2.11', '10.244.0.0/24', { runtime: 'containerd://2' }),
+        nodeOf('n2', '192.0.2.12', '10.244.1.0/24'),
+      ],
+      pods: [...healthy.pods, podOf('dns', { node: 'n2', ip: '10.244.1.9', namespace: 'kube-system' })],
+      endpointSlices: [
+        ...healthy.endpointSlices,
+        sliceOf('kube-dns', [endpointOf(podOf('dns', { node: 'n2', ip: '10.244.1.9' }))], {
+          metadata: {
+            name: 'dns',
+            namespace: 'kube-system',
+            resourceVersion: '3',
+            labels: { 'kubernetes.io/service-name': 'kube-dns' },
+          },
+          ports: [{ name: 'dns', port: 5353, protocol: 'UDP' }],
+        }),
+      ],
+    },
+    ...{ want: ['dns-forbidden'], arrives: 'no', says: /UDP 5353/ },
+  },
+  {
+    name: 'a port that the Service lacks',
+    world: healthy,
+    to: 'web:8081',
+    want: ['service-lacks-port'],
+    arrives: 'no',
+    says: /80\/TCP/,
+  },
+  {
+    name: 'the wrong protocol',
+    world: healthy,
+    protocol: 'udp',
+    want: ['service-other-protocol'],
+    arrives: 'no',
+  },
+  {
+    name: 'a selector that matches nothing',
+    world: { ...withService({ selector: { app: 'wep' } }), endpointSlices: [] },
+    ...{ want: ['selector-matches-nothing'], arrives: 'no', says: /app=wep/ },
+  },
+  {
+    name: 'no selector and no slices',
+    world: { ...withService({ selector: {} }), endpointSlices: [] },
+    ...{ want: ['no-endpoints-written'], arrives: 'no' },
+  },
+  {
+    name: 'a named port that pods do not have',
+    world: withEndpoints(
+      [endpointOf(web1)],
+      { ports: [] },
+      withService({ ports: [{ port: 80, targetPort: 'web' }] }),
+    ),
+    ...{ want: ['named-port-missing'], arrives: 'no', says: /they have http/ },
+  },
+  {
+    name: 'the wrong targetPort',
+    world: withEndpoints(
+      [endpointOf(web2)],
+      { ports: [{ name: '', port: 9090 }] },
+      withService({ ports: [{ port: 80, targetPort: 9090 }] }),
+    ),
+    ...{ want: ['nothing-listens'], arrives: 'no', says: /it listens on 8080/ },
+  },
+  {
+    name: 'pods that do not run',
+    world: withEndpoints(
+      [],
+      {},
+      withPods([waiting(web1, 'CrashLoopBackOff'), waiting(web2, 'ImagePullBackOff')]),
+    ),
+    ...{ want: ['pod-not-running'], arrives: 'no', says: /CrashLoopBackOff/ },
+  },
+  {
+    name: 'a readiness probe that fails',
+    world: withEndpoints(
+      [endpointOf(web1, notServing), endpointOf(web2, notServing)],
+      {},
+      withPods([failing(web1), failing(web2)]),
+    ),
+    ...{ want: ['readiness-failing'], arrives: 'no', says: /GET \/healthz on port 8080/ },
+  },
+  {
+    name: 'a readiness gate that nobody opens',
+    world: withEndpoints(
+      [endpointOf(web1, notServing)],
+      {},
+      withPods(
+        [
+          {
+            ...web1,
+            spec: { containers: [], ...web1.spec, readinessGates: [{ conditionType: 'example.com/gate' }] },
+            status: { ...web1.status, ...unready },
+          },
+        ],
+        { ...healthy, pods: [client] },
+      ),
+    ),
+    ...{ want: ['pod-not-ready'], arrives: 'no', says: /example\.com\/gate/ },
+  },
+  {
+    name: 'nothing that listens',
+    world: withListeners([]),
+    want: ['nothing-listens'],
+    arrives: 'no',
+    says: /nothing listens there at all/,
+  },
+  {
+    name: 'a program on 127.0.0.1',
+    world: withListeners(local('127.0.0.1')),
+    want: ['listens-on-loopback'],
+    arrives: 'no',
+  },
+  {
+    name: 'a program of the other protocol',
+    world: withListeners(local('0.0.0.0', 'UDP')),
+    want: ['listens-on-other-protocol'],
+    arrives: 'no',
+  },
+  {
+    name: 'a program of the other family',
+    world: withListeners(local('fd00::3')),
+    want: ['listens-on-other-family'],
+    arrives: 'no',
+  },
+  {
+    name: 'a policy that lets in others only',
+    world: withPolicies(
+      policyOf('only-admins', {
+        ...selectWeb,
+        ingress: [{ from: [{ podSelector: { matchLabels: { app: 'admin' } } }], ports: [{ port: 8080 }] }],
+      }),
+    ),
+    ...{ want: ['ingress-forbidden'], arrives: 'no', says: /default\/only-admins .*client/ },
+  },
+  {
+    name: 'a policy that lets in by another port',
+    world: withPolicies(
+      policyOf('only-80', {
+        ...selectWeb,
+        ingress: [{ from: [{ podSelector: {} }], ports: [{ port: 80 }] }],
+      }),
+    ),
+    ...{ want: ['ingress-forbidden'], arrives: 'no', says: /only-80 has a rule for them, with TCP 80 only/ },
+  },
+  {
+    name: 'a policy that lets nothing out',
+    world: withPolicies(policyOf('deny-out', { ...selectClient, policyTypes: ['Egress'] })),
+    ...{ want: ['egress-forbidden'], arrives: 'no', says: /deny-out/ },
+  },
+  {
+    name: 'externalTrafficPolicy Local and no endpoint there',
+    world: withEndpoints(
+      [endpointOf(web2)],
+      {},
+      withService({
+        type: 'NodePort',
+        externalTrafficPolicy: 'Local',
+        ports: [{ port: 80, nodePort: 30_080 }],
+      }),
+    ),
+    ...{ from: 'outside', to: 'node/n1:30080', want: ['no-local-endpoint'], arrives: 'no', says: /node n1/ },
+  },
+  {
+    name: 'internalTrafficPolicy Local and no endpoint there',
+    world: withEndpoints([endpointOf(web2)], {}, withService({ internalTrafficPolicy: 'Local' })),
+    ...{ want: ['no-local-endpoint'], arrives: 'no', says: /internalTrafficPolicy/ },
+  },
+  {
+    name: 'a node that is cut off',
+    world: withEndpoints(
+      [endpointOf(web2)],
+      {},
+      {
+        ...healthy,
+        nodes: [
+          nodeOf('n1', '192.0.2.11', '10.244.0.0/24'),
+          nodeOf('n2', '192.0.2.12', '10.244.1.0/24', { status: 'Unknown' }),
+        ],
+      },
+    ),
+    ...{ want: ['node-not-ready'], arrives: 'no', says: /node n2/ },
+  },
+  {
+    name: 'a route that is missing',
+    world: n1Routes([{ destination: 'default', gateway: '192.0.2.1', link: 'eth0' }]),
+    want: ['route-missing'],
+    arrives: 'some',
+    says: /default route/,
+  },
+  {
+    name: 'a route to somebody else',
+    world: n1Routes([{ destination: '10.244.1.0/24', gateway: '192.0.2.99', link: 'eth0' }]),
+    want: ['route-elsewhere'],
+    arrives: 'some',
+  },
+  {
+    name: 'a link that is down',
+    world: withFacts('n1', { links: [{ name: 'eth0', mtu: 1500, isUp: false }] }),
+    want: ['link-down'],
+    arrives: 'some',
+  },
+  {
+    name: 'a node that does not forward',
+    world: withFacts('n1', { isForwarding: { 4: false, 6: false } }),
+    want: ['not-forwarding'],
+    arrives: 'no',
+  },
+  {
+    name: 'rules that somebody removed',
+    world: withFacts('n1', {
+      tables: [{ name: 'podwright-proxy', family: 'ip', rulesWanted: 12, rulesFound: 0 }],
+    }),
+    ...{ want: ['rules-removed'], arrives: 'no' },
+  },
+  {
+    name: 'rules that are behind',
+    world: withFacts('n1', { appliedRevision: 3 }),
+    want: ['rules-behind'],
+    arrives: 'yes',
+  },
+  {
+    name: 'an MTU that is too large',
+    world: withFacts('n1', { links: [{ name: 'eth0', mtu: 1400, isUp: true }] }),
+    want: ['mtu-too-large'],
+    arrives: 'yes',
+  },
+  {
+    name: 'a full table of connections',
+    world: withFacts('n1', { conntrack: { count: 1000, max: 1000 } }),
+    want: ['conntrack-full'],
+    arrives: 'no',
+  },
+  {
+    name: 'a table that is nearly full',
+    world: withFacts('n1', { conntrack: { count: 950, max: 1000 } }),
+    want: ['conntrack-nearly-full'],
+    arrives: 'yes',
+  },
+  {
+    name: 'a hostPort that two pods want',
+    world: withPods([
+      podOf(
+        'a',
+        { node: 'n1', ip: '10.244.0.8' },
+        {
+          spec: {
+            containers: [{ name: 'main', image: 'i', ports: [{ containerPort: 80, hostPort: 8000 }] }],
+          },
+        },
+      ),
+      {
+        metadata: { name: 'b', namespace: 'default', uid: 'b' },
+        spec: { containers: [{ name: 'main', image: 'i', ports: [{ containerPort: 80, hostPort: 8000 }] }] },
+        status: {
+          conditions: [
+            {
+              type: 'PodScheduled',
+              status: 'False',
+              message:
+                "0/2 nodes are available: 2 node(s) didn't have free ports for the requested pod ports.",
+            },
+          ],
+        },
+      },
+    ]),
+    ...{ to: 'pod/b:80', want: ['host-port-conflict'], arrives: 'no' },
+  },
+  {
+    name: 'a family that the client lacks',
+    world: withService(ipv6),
+    want: ['family-mismatch'],
+    arrives: 'no',
+  },
+  {
+    name: 'a family that the pods lack',
+    world: {
+      ...withService({ ipFamilies: ['IPv6'], clusterIP: 'fd00:96::20', clusterIPs: ['fd00:96::20'] }),
+      endpointSlices: [],
+    },
+    ...{ to: '[fd00:96::20]:80', want: ['family-mismatch'], arrives: 'no', says: /no address of IPv6/ },
+  },
+  {
+    name: 'the port of a headless Service that is none of its pods',
+    world: withService({ clusterIP: 'None' }),
+    ...{ want: ['headless-port'], arrives: 'no', says: /translates no port/ },
+  },
+  {
+    name: 'a headless Service without ready pods',
+    world: withEndpoints(
+      [endpointOf(web1, notServing)],
+      {},
+      withPods([failing(web1)], { ...withService({ clusterIP: 'None' }), pods: [client] }),
+    ),
+    ...{ to: 'web:8080', want: ['readiness-failing'], arrives: 'no', says: /headless and has no address/ },
+  },
+  {
+    name: 'an ExternalName',
+    world: withService({ type: 'ExternalName', externalName: 'db.example.com', ports: [] }),
+    ...{ want: ['external-name'], arrives: 'yes', says: /db\.example\.com/ },
+  },
+  {
+    name: 'loadBalancerSourceRanges without the client',
+    world: lbOf({ loadBalancerSourceRanges: ['198.51.100.0/24'] }),
+    ...{ from: 'outside/192.0.2.200', to: '203.0.113.9:80', want: ['source-not-in-ranges'], arrives: 'no' },
+  },
+  {
+    name: 'a load balancer without an address',
+    world: withService({ type: 'LoadBalancer' }),
+    from: 'outside',
+    to: 'web:80',
+    want: ['load-balancer-pending'],
+    arrives: 'no',
+  },
+  {
+    name: 'endpoints that all end',
+    world: withEndpoints([endpointOf(web1, ending)]),
+    want: ['terminating-only'],
+    arrives: 'yes',
+  },
+  {
+    name: 'publishNotReadyAddresses',
+    world: withEndpoints(
+      [endpointOf(web1, { ready: true, serving: false })],
+      {},
+      withPods([failing(web1)], withService({ publishNotReadyAddresses: true })),
+    ),
+    ...{ want: ['publishes-not-ready', 'readiness-failing'], arrives: 'yes' },
+  },
+  {
+    name: 'session affinity to a dead endpoint',
+    world: withService(
+      { sessionAffinity: 'ClientIP' },
+      {},
+      {
+        ...healthy,
+        nodes: [
+          nodeOf('n1', '192.0.2.11', '10.244.0.0/24'),
+          nodeOf('n2', '192.0.2.12', '10.244.1.0/24', { status: 'Unknown' }),
+        ],
+      },
+    ),
+    ...{ want: ['affinity-to-dead-endpoint', 'node-not-ready'], arrives: 'some' },
+  },
+  {
+    name: 'a Service that is left to another proxy',
+    world: withService({}, { metadata: { labels: { 'service.kubernetes.io/service-proxy-name': 'mesh' } } }),
+    ...{ want: ['other-proxy'], arrives: 'no', says: /mesh/ },
+  },
+  {
+    name: 'a node port that nobody has',
+    world: healthy,
+    from: 'outside',
+    to: 'node/n1:30999',
+    want: ['not-a-node-port'],
+    arrives: 'no',
+  },
+  {
+    name: 'a ClusterIP from outside',
+    world: healthy,
+    from: 'outside',
+    to: '10.96.0.20:80',
+    want: ['outside-cluster'],
+    arrives: 'no',
+  },
+  {
+    name: 'an address that no pod has',
+    world: withEndpoints([{ addresses: ['10.244.0.77'], nodeName: 'n1' }]),
+    want: ['endpoint-of-no-pod'],
+    arrives: 'yes',
+  },
+  {
+    name: 'a sender that does not run',
+    world: withPods([{ ...waiting(client, 'ErrImagePull'), status: { phase: 'Pending' } }]),
+    want: ['sender-not-running'],
+    arrives: 'no',
+  },
+  {
+    name: 'a node that says nothing',
+    world: withFacts('n2', { problem: 'connect 192.0.2.12:10250: timeout' }),
+    want: ['node-silent'],
+    arrives: 'yes',
+  },
+];
+
+const found = (trace: Trace): readonly Code[] => [
+  ...new Set(
+    [...trace.hops, ...trace.ways.flatMap(({ hops }) => hops)].flatMap(({ findings }) =>
+      findings.map(({ code }) => code),
+    ),
+  ),
+];
+
+function traceRow({
+  world,
+  from = 'client',
+  to = 'web:80',
+  protocol = 'tcp',
+}: Omit<Row, 'want' | 'arrives' | 'name'>): Trace {
+  return tracePacket(readQuestion({ from, to }, { namespace: 'default', protocol }, world), world);
+}
+
+describe('tracePacket()', () => {
+  it.each([
+    ['client', 'web:80'],
+    ['client', 'web.default.svc.cluster.local'],
+    ['client', 'svc/web:80'],
+    ['client', '10.96.0.20:80'],
+    ['client', 'web-2:8080'],
+    ['client', 'pod/web-1:http'],
+    ['client', '10.244.1.3:8080'],
+    ['node/n2', 'web:80'],
+    ['node/n1', 'node/n1:10250'],
+  ])('%s to %s arrives where nothing is wrong', (from, to) => {
+    const trace = traceRow({ world: healthy, from, to });
+    expect({ found: found(trace), arrives: trace.arrives }).toEqual({ found: [], arrives: 'yes' });
+  });
+
+  it.each(planted)('names $name: $want', ({ want, arrives, says, ...row }) => {
+    const trace = traceRow(row);
+    expect({ found: found(trace), arrives: trace.arrives }).toEqual({ found: want, arrives });
+    if (says !== undefined) expect(renderTrace(trace)).toMatch(says);
+  });
+
+  it('knows thirty misconfigurations at least', () => {
+    expect(new Set(planted.flatMap(({ want }) => want)).size).toBeGreaterThanOrEqual(30);
+  });
+
+  it('tells people what it found', async () => {
+    const texts = planted.map((row) => `# ${row.name}\n${renderTrace(traceRow(row))}`);
+    await expect(
+      [`# all is well\n${renderTrace(traceRow({ world: healthy }))}`, ...texts].join('\n'),
+    ).toMatchFileSnapshot('golden/traces.txt');
+  });
+});
