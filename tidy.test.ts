@@ -6,7 +6,7 @@ describe('importProblem()', () => {
   it.each([
     { file: 'agent/a.ts', from: '#control-plane/store/store.ts', problem: /agent may import/ },
     { file: 'control-plane/a.ts', from: '#native/sys/libc.ts', problem: /control-plane may import/ },
-    { file: 'cni-plugins/a.ts', from: '#agent/network/fabric.ts', problem: /cni-plugins may import/ },
+    { file: 'cni-plugins/a.ts', from: '#agent/network/fabric/fabric.ts', problem: /cni-plugins may import/ },
     { file: 'base/a.ts', from: 'pino', problem: /not a package of base/ },
     { file: 'agent/a.ts', from: 'koffi', problem: /only native\/sys/ },
     { file: 'native/netlink/a.ts', from: 'koffi', problem: /only native\/sys/ },

@@ -21,9 +21,7 @@ import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
-import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
-import { podCidrsOf } from '#agent/network/fabric-plan.ts';
-import { startFabric } from '#agent/network/fabric.ts';
+import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Policies } from '#agent/network/policy/enforce-policies.ts';
 import { renderPolicyCounts } from '#agent/network/policy/policy-counts.ts';
@@ -71,6 +69,7 @@ import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
+import { startNodeFabric } from './program/node-fabric.ts';
 import { attachedPods, openNetworkPolicies } from './program/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
@@ -163,11 +162,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   const nodeInformer = parts.clusterInformers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
   parts.renewed.add((tls) => kubelet.setTls(tls));
-  const own = await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
-  await writeDefaultConflist(conflistDir(paths), {
-    podCidrs: podCidrsOf(own),
-    leaseDir: join(paths.run, 'leases'),
-  });
+  await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
   await startNetwork(stack, parts, nodeInformer);
   kubelet.refreshNode();
   await waitForNode(nodeInformer, options.nodeName, isReady);
@@ -333,7 +328,7 @@ async function startNetwork(
   parts: Parts,
   nodeInformer: Informer<Node>,
 ): Promise<void> {
-  const { options, clock, logger: log, informers, clusterInformers, kernel, hostNames } = parts;
+  const { options, paths, clock, logger: log, informers, clusterInformers, kernel, hostNames } = parts;
   const { nodeName, nodeIp: nodeIps } = options;
   const networks = clusterNetworksOf(options.clusterCidr, options.serviceCidr);
   const shared = { clock, log, networks, ...kernel };
@@ -351,16 +346,7 @@ async function startNetwork(
     hostResolvConf: hostNames.resolvConf(),
   });
   const dnsCounts = new DnsCounts();
-  stack.use(
-    await startFabric({
-      ...shared,
-      nodeName,
-      nodeIps,
-      nodes: nodeInformer,
-      hasEgress: options.podEgress === 'masquerade',
-      ...(options.linkCidr === undefined ? {} : { linkCidrs: options.linkCidr }),
-    }),
-  );
+  await startNodeFabric(stack, { ...parts, log, networks, nodeInformer, conflistDir: conflistDir(paths) });
   stack.use(
     await startProxy({
       ...shared,

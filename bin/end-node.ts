@@ -1,6 +1,7 @@
 import type { Clock } from '#base/clock.ts';
 import { formatCidr, hostCidr, parseIp } from '#base/ip.ts';
-import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric-plan.ts';
+import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric/fabric-plan.ts';
+import { tunnelDevices } from '#agent/network/fabric/tunnel.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
 import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
@@ -94,6 +95,9 @@ export function planNetworkRemoval(state: NetworkState, clusterDns: readonly str
         ...(gateway === undefined ? {} : { gateway }),
       })),
     { op: 'removeLink', name: bridge },
+    ...Object.values(tunnelDevices)
+      .filter((name) => state.links.some((link) => link.name === name))
+      .map((name): NetOp => ({ op: 'removeLink', name })),
     ...own.map((address): NetOp => ({ op: 'removeAddress', name: 'lo', address })),
   ];
 }

@@ -9,6 +9,8 @@ import { addAuthorizationOptions } from './authorization/add-options.ts';
 import { addAuditFlags } from './audit/audit-flags.ts';
 import { addEncryptionFlags } from './encryption/encryption-flags.ts';
 import { addKubeletAccessOptions } from './authorization/kubelet-access.ts';
+import { plainFabricText } from '#agent/network/fabric/settings.ts';
+import { fabricOption } from './program/fabric-option.ts';
 import { addFlowControlOptions } from './program/flow-control-options.ts';
 import { addClusterNetworkOptions, addNodePrefixOptions } from './program/network-options.ts';
 import type { CompletionShell } from './completion.ts';
@@ -92,6 +94,7 @@ function clusterCommands(program: Command): void {
         'addresses of nodes, pods and Services (default: ipv4, or as last time)',
       ).choices(['ipv4', 'ipv6', 'dual']),
     )
+    .addOption(fabricOption('how packets go from node to node (default: host-gw, or as last time)'))
     .option('--max-pods <n>', 'pods that each node takes (default: 110, or as last time)', integer(1, 65_536))
     .option(
       '--server-option <name=value>',
@@ -261,6 +264,11 @@ function agentNetworkOptions(command: Command): Command {
       '--link-cidr <cidr>',
       "network of the nodes' link, one or one of each family, for pods that reach the server's machine there without --pod-egress masquerade",
       collectAll,
+    )
+    .addOption(
+      fabricOption(
+        "how this node's pods are reached, unless the ConfigMap kube-system/podwright-fabric says it",
+      ).default(plainFabricText),
     )
     .addOption(
       new Option(

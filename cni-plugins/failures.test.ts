@@ -40,6 +40,7 @@ function createFailing(netlink: Netlink): {
     removeNetns: (path) => netlink.removeNetns(path),
     state: (where) => netlink.state(where),
     policy: (where) => netlink.policy(where),
+    neighbours: (where, link) => netlink.neighbours(where, link),
     watch: (where, onEvent) => netlink.watch(where, onEvent),
     apply,
     applyAll: async (changes) => {

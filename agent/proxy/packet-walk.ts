@@ -133,6 +133,7 @@ function walkExpr(expr: NftExpr, state: State, protocol: Packet['protocol']): St
       return verdict(expr.verdict, state, protocol);
     case 'snat':
     case 'redirect':
+    case 'notrack':
       throw new Error(`walk ${expr.expr}: not a rule of the proxy`);
     default:
       return unreachable(expr);

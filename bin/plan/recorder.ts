@@ -62,6 +62,7 @@ function recordNetlink(say: Say): Netlink {
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => say(netns, ops.map(renderNetOp))),
     policy: async () => ({ rules: [], routes: [] }),
     state: async () => ({ links: [], addresses: [], routes: [] }),
+    neighbours: async () => ({ neighbours: [], forwarding: [] }),
     watch: async () => ({ [Symbol.asyncDispose]: async () => {} }),
   };
 }

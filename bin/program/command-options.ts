@@ -27,6 +27,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly clusterCidr: readonly string[];
   readonly serviceCidr: readonly string[];
   readonly linkCidr?: readonly string[];
+  /** How the node's pods are reached, in the words of agent/network/fabric/settings.ts. */
+  readonly fabric: string;
   /** How pods reach what is outside the cluster: with the node's address, with their own, or not. */
   readonly podEgress: PodEgress;
   /** Default: the host's, with systemd-resolved's real resolvers. */

@@ -30,6 +30,7 @@ const agent: AgentCommandOptions = {
   clusterDomain: 'cluster.local',
   clusterCidr: ['10.244.0.0/16'],
   serviceCidr: ['10.96.0.0/16'],
+  fabric: 'host-gw',
   podEgress: 'masquerade',
   insecureRegistry: ['localhost:5000', '[::1]:5000', 'registry.example'],
   containerLogMaxSize: '10Mi',

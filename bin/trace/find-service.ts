@@ -1,5 +1,5 @@
 import { computeProxyPorts, type Backend, type ProxyPort } from '#agent/proxy/service-map.ts';
-import { internalIpsOf } from '#agent/network/fabric-plan.ts';
+import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
 import { belongsInEndpoints } from '#api/pod/state.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';

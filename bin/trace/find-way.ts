@@ -1,5 +1,5 @@
 import type { Listener, NetworkFacts, TransportProtocol } from '#agent/network/facts/network-facts.ts';
-import { internalIpsOf, podCidrsOf } from '#agent/network/fabric-plan.ts';
+import { internalIpsOf, podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { findPodFault } from './find-pod-fault.ts';

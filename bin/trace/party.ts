@@ -1,6 +1,6 @@
 import { PodwrightError } from '#base/errors.ts';
 import { familyOfIp } from '#base/ip.ts';
-import { internalIpsOf } from '#agent/network/fabric-plan.ts';
+import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
 import { nameOf, type Observed, type Sender } from './observed.ts';

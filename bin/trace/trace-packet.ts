@@ -1,5 +1,5 @@
 import { familyOfIp } from '#base/ip.ts';
-import { internalIpsOf } from '#agent/network/fabric-plan.ts';
+import { internalIpsOf } from '#agent/network/fabric/fabric-plan.ts';
 import type { Node, Pod, Service } from '#api/generated/objects.ts';
 import {
   externalNameHop,

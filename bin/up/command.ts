@@ -38,6 +38,7 @@ export interface UpCommandOptions {
   readonly ipFamily?: UpIpFamily;
   readonly nodeCidrMaskSize?: number;
   readonly maxPods?: number;
+  readonly fabric?: string;
   readonly serverOption?: readonly string[];
   readonly egress?: boolean;
   readonly expose?: readonly string[];
@@ -148,6 +149,7 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   ipFamily: '--ip-family',
   nodeCidrMaskSize: '--node-cidr-mask-size',
   maxPods: '--max-pods',
+  fabric: '--fabric',
   serverOption: '--server-option',
   egress: '--egress',
   expose: '--expose',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
+import { parseFabric, plainFabricText } from '#agent/network/fabric/settings.ts';
 import { parseExposed } from './outside/exposed.ts';
 import { ipFamilies, nodesMax, podsMax, type UpIpFamily } from './plan.ts';
 import { isServerOption } from './server-option.ts';
@@ -16,6 +17,8 @@ export interface KeptOptions {
   readonly nodeCidrMaskSize: number;
   /** Of each node. */
   readonly maxPods: number;
+  /** How packets go from node to node, in the words of agent/network/fabric/settings.ts. */
+  readonly fabric: string;
   /** More for the server: `enable-admission-plugins=AlwaysPullImages`. */
   readonly serverOption: readonly string[];
   /** Whether pods reach what the machine reaches. */
@@ -27,6 +30,7 @@ export interface KeptOptions {
 export const defaultOptions: KeptOptions = {
   ...{ nodes: 1, port: 6443, nodeCidrMaskSize: 24, maxPods: 110 },
   ipFamily: 'ipv4',
+  fabric: plainFabricText,
   serverOption: [],
   egress: false,
   expose: [],
@@ -43,7 +47,7 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     return undefined;
   }
   if (typeof given !== 'object' || given === null) return undefined;
-  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, serverOption, egress, expose } = {
+  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = {
     ...defaultOptions,
     ...given,
   } as Record<keyof KeptOptions, unknown>;
@@ -55,10 +59,12 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     isIpFamily(ipFamily) &&
     isWithin(nodeCidrMaskSize, 30) &&
     isWithin(maxPods, podsMax) &&
+    typeof fabric === 'string' &&
+    'settings' in parseFabric(fabric) &&
     areStrings(serverOption, isServerOption) &&
     typeof egress === 'boolean' &&
     areStrings(expose, (text) => parseExposed(text) !== undefined)
-    ? { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, serverOption, egress, expose }
+    ? { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose }
     : undefined;
 }
 

@@ -7,6 +7,7 @@ import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 import { subordinateIdsOf } from '#bin/program/subordinate-ids.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
+import { plainFabricText } from '#agent/network/fabric/settings.ts';
 
 export const nodesMax = 64;
 /** Of a node. */
@@ -59,6 +60,8 @@ export interface UpOptions {
   readonly nodeCidrMaskSize: number;
   /** Of each node. */
   readonly maxPods: number;
+  /** How packets go from node to node. */
+  readonly fabric: string;
   /** `enable-admission-plugins=AlwaysPullImages`: more for the server. */
   readonly serverOption: readonly string[];
   /** Whether pods reach what the machine reaches. */
@@ -90,6 +93,7 @@ export interface UpPlan {
   readonly ipFamily: UpIpFamily;
   readonly nodeCidrMaskSize: number;
   readonly maxPods: number;
+  readonly fabric: string;
   readonly serverOption: readonly string[];
   readonly expose: readonly string[];
   /** The way out, if there is one. */
@@ -130,6 +134,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     ipFamily: options.ipFamily,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
     maxPods: options.maxPods,
+    fabric: options.fabric,
     serverOption: options.serverOption,
     expose: options.expose,
     egress: options.egress ? planEgress(options) : undefined,
@@ -287,5 +292,6 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     String(plan.maxPods),
     '--subordinate-ids',
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
+    ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),
   ];
 }

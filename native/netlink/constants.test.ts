@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { askHeaders, type HeaderQuestion, ourValues } from '#native/sys/header-check.ts';
 import * as constants from './netlink-constants.ts';
-import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
+import { ifaddrmsgLayout, ifinfomsgLayout, ndmsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
 
 const question: HeaderQuestion = {
   headers: [
@@ -12,6 +12,7 @@ const question: HeaderQuestion = {
     'linux/if_addr.h',
     'linux/if.h',
     'linux/fib_rules.h',
+    'linux/neighbour.h',
     'linux/pkt_sched.h',
     'linux/pkt_cls.h',
     'linux/tc_act/tc_mirred.h',
@@ -21,6 +22,7 @@ const question: HeaderQuestion = {
     'struct ifinfomsg': ifinfomsgLayout,
     'struct ifaddrmsg': ifaddrmsgLayout,
     'struct rtmsg': rtmsgLayout,
+    'struct ndmsg': ndmsgLayout,
   },
 };
 

@@ -1,17 +1,20 @@
 /** One network namespace of the fake: links, IPv4 and IPv6 addresses, routes, by the kernel's rules as far as they show. */
 import { bitsOf, cidrContains, formatCidr, formatIp, networkOf } from '#base/ip.ts';
+import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { cidrOf, ipOf } from './address.ts';
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from './netlink-constants.ts';
 import type {
   AddressInfo,
   LinkInfo,
+  LinkNeighbours,
   NetEvent,
   NetOp,
   NetworkState,
   RouteInfo,
   RoutingPolicy,
 } from './netlink.ts';
+import type { NeighbourOp } from './neighbour-encode.ts';
 import { routeProtocolPodwright } from './rtnetlink-encode.ts';
 
 const protocolKernel = 2; // RTPROT_KERNEL
@@ -22,7 +25,10 @@ export interface FakeLink extends LinkInfo {
   readonly port?: { readonly hairpin: boolean; readonly isolated: boolean };
   readonly queue?: string;
   readonly redirectedTo?: number;
+  readonly neighbours?: LinkNeighbours;
 }
+
+const noNeighbours: LinkNeighbours = { neighbours: [], forwarding: [] };
 
 const noDevice = (name: string): Error => kernelError(`find link ${name}`, 'ENODEV');
 
@@ -42,7 +48,7 @@ export class FakeNamespace {
 
   get state(): NetworkState {
     const plain = (link: FakeLink): LinkInfo => {
-      const { peer: _peer, port: _port, queue: _queue, redirectedTo: _to, ...rest } = link;
+      const { peer: _peer, port: _port, queue: _queue, redirectedTo: _to, neighbours: _, ...rest } = link;
       return rest;
     };
     return {
@@ -60,6 +66,22 @@ export class FakeNamespace {
     const rule = { source: formatCidr(networkOf(cidrOf(source))), table };
     const others = this.#rules.filter((each) => each.source !== rule.source || each.table !== table);
     this.#rules = op === 'ensureRule' ? [...others, rule] : others;
+  }
+
+  neighbours(name: string): LinkNeighbours {
+    return this.find(name)?.neighbours ?? noNeighbours;
+  }
+
+  /** One entry for an address, and one for the hardware address of a forwarding database. */
+  changeNeighbour(op: NeighbourOp): void {
+    const removed = op.op === 'removeNeighbour' || op.op === 'removeForwarding';
+    const link = removed ? this.find(op.name) : this.get(op.name);
+    if (link === undefined) return;
+    const before = link.neighbours ?? noNeighbours;
+    const after = changedNeighbours(before, op);
+    if (removed && after === before) return;
+    this.#links.set(link.index, { ...link, neighbours: after });
+    this.tell({ kind: 'neighbour', linkIndex: link.index, removed });
   }
 
   get links(): readonly FakeLink[] {
@@ -86,6 +108,7 @@ export class FakeNamespace {
     readonly mtu?: number;
     readonly mac?: string;
     readonly kind?: string;
+    readonly vxlan?: LinkInfo['vxlan'];
   }): number {
     const index = ++this.#lastIndex;
     const mac = link.mac?.toLowerCase() ?? `02:00:00:00:00:${index.toString(16).padStart(2, '0')}`;
@@ -101,6 +124,7 @@ export class FakeNamespace {
       isPromiscuous: false,
       isAllMulticast: false,
       txQueueLength: 1000,
+      ...(link.vxlan !== undefined && { vxlan: link.vxlan }),
     });
     this.tell({ kind: 'link', name: link.name, removed: false });
     return index;
@@ -113,7 +137,11 @@ export class FakeNamespace {
     this.#links.set(index, changed);
     this.tell({ kind: 'link', name: changed.name, removed: false });
     if (changed.isUp && !link.isUp) this.#connect(index);
-    if (!changed.isUp && link.isUp) this.#dropRoutes((route) => route.linkIndex === index);
+    if (changed.isUp || !link.isUp) return;
+    this.#dropRoutes((route) => route.linkIndex === index);
+    // Permanent neighbours go too (neigh_ifdown of net/core/neighbour.c); where frames go, a vxlan device keeps.
+    const { forwarding } = link.neighbours ?? noNeighbours;
+    this.#links.set(index, { ...changed, neighbours: { neighbours: [], forwarding } });
   }
 
   /** Takes the link out with all that hangs on it; a veth's other end is left to the caller. */
@@ -223,6 +251,7 @@ export class FakeNamespace {
     const link = op.dev === undefined ? undefined : this.get(op.dev);
     if (link?.isUp === false)
       throw kernelError('add route', 'ENETDOWN', { why: 'Device for nexthop is not up' });
+    if (op.isOnLink === true && link !== undefined) return link.index;
     if (gateway === undefined) {
       if (link === undefined) throw kernelError('add route', 'ENODEV');
       return link.index;
@@ -266,6 +295,35 @@ export class FakeNamespace {
     const dropped = this.#routes.filter(isDropped);
     this.#routes = this.#routes.filter((route) => !isDropped(route));
     for (const { destination } of dropped) this.tell({ kind: 'route', destination, removed: true });
+  }
+}
+
+function changedNeighbours(before: LinkNeighbours, op: NeighbourOp): LinkNeighbours {
+  const { neighbours, forwarding } = before;
+  switch (op.op) {
+    case 'ensureNeighbour': {
+      const [address, mac] = [formatIp(ipOf(op.address)), op.mac.toLowerCase()];
+      const others = neighbours.filter((each) => each.address !== address);
+      return { forwarding, neighbours: [...others, { address, mac }] };
+    }
+    case 'removeNeighbour': {
+      const others = neighbours.filter(({ address }) => address !== formatIp(ipOf(op.address)));
+      return others.length === neighbours.length ? before : { forwarding, neighbours: others };
+    }
+    case 'ensureForwarding': {
+      const [mac, remote] = [op.mac.toLowerCase(), formatIp(ipOf(op.remote))];
+      const others = forwarding.filter((each) => each.mac !== mac);
+      return { neighbours, forwarding: [...others, { mac, remote }] };
+    }
+    case 'removeForwarding': {
+      const isIt = (each: (typeof forwarding)[number]): boolean =>
+        each.mac === op.mac.toLowerCase() && each.remote === formatIp(ipOf(op.remote));
+      return forwarding.some(isIt)
+        ? { neighbours, forwarding: forwarding.filter((each) => !isIt(each)) }
+        : before;
+    }
+    default:
+      return unreachable(op);
   }
 }
 

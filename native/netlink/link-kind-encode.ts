@@ -44,6 +44,7 @@ export function writeKindData(writer: MessageWriter, { link, ...op }: NewLink, n
     case 'bridge':
     case 'dummy':
     case 'ifb':
+    case 'wireguard':
       return;
     case 'veth':
       data(() =>
@@ -64,9 +65,11 @@ export function writeKindData(writer: MessageWriter, { link, ...op }: NewLink, n
         const local = parseAddress(link.local);
         const localType = local.family === AF_INET6 ? nl.IFLA_VXLAN_LOCAL6 : nl.IFLA_VXLAN_LOCAL;
         writer.u32(nl.IFLA_VXLAN_ID, link.vni);
-        writer.u32(nl.IFLA_VXLAN_LINK, numbers.linkIndex(link.dev));
+        if (link.dev !== undefined) writer.u32(nl.IFLA_VXLAN_LINK, numbers.linkIndex(link.dev));
         writer.attribute(localType, local.bytes);
         writer.u16Be(nl.IFLA_VXLAN_PORT, link.port);
+        if (link.isLearning !== undefined) writer.u8(nl.IFLA_VXLAN_LEARNING, Number(link.isLearning));
+        if (link.hasChecksum !== undefined) writer.u8(nl.IFLA_VXLAN_UDP_CSUM, Number(link.hasChecksum));
       });
       return;
     case 'macvlan':

@@ -28,12 +28,16 @@ export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
 export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
+export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
+export const RTM_GETNEIGH = 30;
 export const RTM_NEWRULE = 32;
 export const RTM_DELRULE = 33;
 export const RTM_GETRULE = 34;
 export const RTM_NEWQDISC = 36;
 export const RTM_NEWTFILTER = 44;
 export const RTMGRP_LINK = 0x1;
+export const RTMGRP_NEIGH = 0x4;
 export const RTMGRP_IPV4_IFADDR = 0x10;
 export const RTMGRP_IPV4_ROUTE = 0x40;
 export const RTMGRP_IPV6_IFADDR = 0x100;
@@ -60,6 +64,7 @@ export const RTN_LOCAL = 2;
 export const RTN_BLACKHOLE = 6;
 export const RTN_UNREACHABLE = 7;
 export const RTM_F_CLONED = 0x200;
+export const RTNH_F_ONLINK = 4;
 export const RTEXT_FILTER_SKIP_STATS = 0x8;
 
 // linux/if_link.h
@@ -93,8 +98,16 @@ export const IFLA_VRF_TABLE = 1;
 export const IFLA_VXLAN_ID = 1;
 export const IFLA_VXLAN_LINK = 3;
 export const IFLA_VXLAN_LOCAL = 4;
+export const IFLA_VXLAN_LEARNING = 7;
 export const IFLA_VXLAN_PORT = 15;
 export const IFLA_VXLAN_LOCAL6 = 17;
+export const IFLA_VXLAN_UDP_CSUM = 18;
+
+// linux/neighbour.h
+export const NDA_DST = 1;
+export const NDA_LLADDR = 2;
+export const NUD_PERMANENT = 0x80;
+export const NTF_SELF = 0x2;
 
 // linux/veth.h
 export const VETH_INFO_PEER = 1;

@@ -281,6 +281,69 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
       );
     });
 
+    it('a vxlan device: how it was made, whom it knows, and where frames go, each once', async () => {
+      await using given = await openNetns();
+
+      const link = { kind: 'vxlan', vni: 7, local: '192.0.2.1', port: 8472, isLearning: false } as const;
+      const near = (address: string, mac: string): NetOp => ({
+        op: 'ensureNeighbour',
+        name: 'vx0',
+        address,
+        mac,
+      });
+      const forward = (mac: string, remote: string): NetOp => ({
+        op: 'ensureForwarding',
+        name: 'vx0',
+        mac,
+        remote,
+      });
+      await given.apply(
+        { op: 'addLink', name: 'vx0', link: { ...link, hasChecksum: false }, mtu: 1450 },
+        { op: 'setLink', name: 'vx0', up: true },
+        // A namespace without any address takes no gateway that is not on a link.
+        { op: 'ensureAddress', name: 'vx0', address: '10.77.0.0/32' },
+        near('10.77.1.0', '0A:00:00:00:00:01'),
+        near('10.77.1.0', '0a:00:00:00:00:02'),
+        near('fd00:77:1::', '0a:00:00:00:00:02'),
+        forward('0a:00:00:00:00:02', '192.0.2.2'),
+        forward('0a:00:00:00:00:02', '192.0.2.3'),
+        { op: 'ensureRoute', destination: '10.77.1.0/24', gateway: '10.77.1.0', dev: 'vx0', isOnLink: true },
+        {
+          op: 'ensureRoute',
+          destination: 'fd00:77:1::/64',
+          gateway: 'fd00:77:1::',
+          dev: 'vx0',
+          isOnLink: true,
+        },
+      );
+      const { hasChecksum: _, kind: __, ...vxlan } = { ...link, hasChecksum: false };
+      expect(await given.link('vx0')).toMatchObject({ kind: 'vxlan', mtu: 1450, vxlan });
+      expect(await given.routes()).toEqual(['10.77.1.0/24 10.77.1.0 112']);
+      const known = () => given.netlink.neighbours(given.netns, 'vx0');
+      expect(await known()).toEqual({
+        neighbours: expect.arrayContaining([
+          { address: '10.77.1.0', mac: '0a:00:00:00:00:02' },
+          { address: 'fd00:77:1::', mac: '0a:00:00:00:00:02' },
+        ]),
+        forwarding: [{ mac: '0a:00:00:00:00:02', remote: '192.0.2.3' }],
+      });
+      expect((await known()).neighbours).toHaveLength(2);
+      const removals: readonly NetOp[] = [
+        { op: 'removeNeighbour', name: 'vx0', address: '10.77.1.0' },
+        { op: 'removeForwarding', name: 'vx0', mac: '0a:00:00:00:00:02', remote: '192.0.2.3' },
+      ];
+      await given.apply(...removals, ...removals, {
+        op: 'removeNeighbour',
+        name: 'gone',
+        address: '10.0.0.1',
+      });
+      expect(await known()).toEqual({
+        neighbours: [{ address: 'fd00:77:1::', mac: '0a:00:00:00:00:02' }],
+        forwarding: [],
+      });
+      expect(await given.netlink.neighbours(given.netns, 'gone')).toEqual({ neighbours: [], forwarding: [] });
+    });
+
     it('watch() tells of links, addresses and routes until disposed', async () => {
       await using given = await openNetns();
 
@@ -309,12 +372,16 @@ export function proveNetlink(name: string, open: () => Promise<NetlinkGiven>): v
         { op: 'setLink', name: 'br0', up: true },
         { op: 'ensureRoute', destination: '10.78.0.0/24', dev: 'br0' },
         { op: 'removeRoute', destination: '10.78.0.0/24' },
+        { op: 'ensureNeighbour', name: 'br0', address: '10.77.0.9', mac: '0a:00:00:00:00:09' },
+        { op: 'removeNeighbour', name: 'br0', address: '10.77.0.9' },
         { op: 'removeLink', name: 'br0' },
       );
       await seen({ kind: 'link', name: 'br0', removed: false });
       await seen({ kind: 'address', removed: false });
       await seen({ kind: 'route', destination: '10.78.0.0/24', removed: false });
       await seen({ kind: 'route', destination: '10.78.0.0/24', removed: true });
+      await seen({ kind: 'neighbour', removed: false });
+      await seen({ kind: 'neighbour', removed: true });
       await seen({ kind: 'link', name: 'br0', removed: true });
       await watch[Symbol.asyncDispose]();
       const count = events.length;

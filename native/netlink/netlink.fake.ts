@@ -3,6 +3,9 @@ import { unreachable } from '#base/unreachable.ts';
 import { kernelError } from '#native/sys/errno.ts';
 import { type FakeLink, FakeNamespace } from './fake-namespace.ts';
 import type {
+  LinkInfo,
+  LinkKind,
+  LinkNeighbours,
   NetChange,
   NetEvent,
   Netlink,
@@ -83,6 +86,10 @@ class MemoryNetlink implements FakeNetlink {
     return this.#find(netns).policy;
   }
 
+  async neighbours(netns: NetnsRef, link: string): Promise<LinkNeighbours> {
+    return this.#find(netns).neighbours(link);
+  }
+
   async watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable> {
     const { watchers } = this.#find(netns);
     watchers.add(onEvent);
@@ -148,6 +155,11 @@ class MemoryNetlink implements FakeNetlink {
         return namespace.ensureRoute(op);
       case 'removeRoute':
         return namespace.removeRoute(op);
+      case 'ensureNeighbour':
+      case 'removeNeighbour':
+      case 'ensureForwarding':
+      case 'removeForwarding':
+        return namespace.changeNeighbour(op);
       case 'ensureRule':
       case 'removeRule':
         return namespace.changeRule(op);
@@ -178,9 +190,9 @@ class MemoryNetlink implements FakeNetlink {
       ...(op.mtu !== undefined && { mtu: op.mtu }),
       ...(op.mac !== undefined && { mac: op.mac }),
     };
-    if ('dev' in link) namespace.get(link.dev);
+    if ('dev' in link && link.dev !== undefined) namespace.get(link.dev);
     if (link.kind !== 'veth') {
-      place.addLink(settings);
+      place.addLink({ ...settings, ...vxlanOf(link) });
       return;
     }
     const other = link.peerNetns === undefined ? namespace : this.#find(link.peerNetns);
@@ -248,4 +260,10 @@ class MemoryNetlink implements FakeNetlink {
       ...(op.txQueueLength !== undefined && { txQueueLength: op.txQueueLength }),
     });
   }
+}
+
+function vxlanOf(link: LinkKind): Pick<LinkInfo, 'vxlan'> {
+  if (link.kind !== 'vxlan') return {};
+  const { vni, local, port, isLearning = true } = link;
+  return { vxlan: { vni, local, port, isLearning } };
 }

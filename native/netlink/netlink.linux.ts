@@ -11,7 +11,15 @@ import { threadNetnsPath, withFreshNetns, withNetns } from '#native/sys/namespac
 import type { NetlinkSocket } from '#native/sys/socket.ts';
 import { parseMessages } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import type { NetEvent, Netlink, NetnsRef, NetOp, NetworkState, RoutingPolicy } from './netlink.ts';
+import type {
+  LinkNeighbours,
+  NetEvent,
+  Netlink,
+  NetnsRef,
+  NetOp,
+  NetworkState,
+  RoutingPolicy,
+} from './netlink.ts';
 import { opError } from './op-error.ts';
 import { renderNetOp } from './render.ts';
 import { openNetlinkSocket, RouteSocket } from './route-socket.linux.ts';
@@ -19,6 +27,7 @@ import {
   decodeAddress,
   decodeEvent,
   decodeLink,
+  decodeNeighbour,
   decodeRoute,
   decodeRule,
   decodeTableRoute,
@@ -54,6 +63,7 @@ export function createSyncNetlink(options: SyncNetlinkOptions = {}): Netlink & A
     applyAll: async (changes) => changes.forEach(({ netns, ops }) => applyOps(netns, ops)),
     state: async (netns) => readState(netns),
     policy: async (netns) => readPolicy(netns),
+    neighbours: async (netns, link) => readNeighbours(netns, link),
     watch: async (netns, onEvent) => {
       const watch = watchEvents(netns, onEvent, clock);
       watches.add(watch);
@@ -172,10 +182,31 @@ function readPolicy(netns: NetnsRef): RoutingPolicy {
   };
 }
 
+/** The kernel gives those of all links, and of a bridge all that it has learned. */
+function readNeighbours(netns: NetnsRef, name: string): LinkNeighbours {
+  using route = new RouteSocket(netns);
+
+  const link = route.findLink(name);
+  if (link === undefined) return { neighbours: [], forwarding: [] };
+  const entries = (what: 'neighbour' | 'forwarding'): readonly { address: string; mac: string }[] =>
+    route
+      .dump(what, decodeNeighbour)
+      .flatMap(({ linkIndex, isPermanent, address, mac }) =>
+        linkIndex === link.index && isPermanent && address !== undefined && mac !== undefined
+          ? [{ address, mac }]
+          : [],
+      );
+  return {
+    neighbours: entries('neighbour'),
+    forwarding: entries('forwarding').map(({ mac, address }) => ({ mac, remote: address })),
+  };
+}
+
 /** The timer does not keep the process alive. */
 function watchEvents(netns: NetnsRef, onEvent: (event: NetEvent) => void, clock: Clock): AsyncDisposable {
   const groups =
     nl.RTMGRP_LINK |
+    nl.RTMGRP_NEIGH |
     nl.RTMGRP_IPV4_IFADDR |
     nl.RTMGRP_IPV6_IFADDR |
     nl.RTMGRP_IPV4_ROUTE |

@@ -22,9 +22,16 @@ export type LinkKind =
       readonly kind: 'vxlan';
       readonly vni: number;
       readonly local: string;
-      readonly dev: string;
+      /** The link that it leaves by, with which it goes; without, the way is found by routes. */
+      readonly dev?: string;
       readonly port: number;
+      /** Default: it learns where addresses are from what comes. */
+      readonly isLearning?: boolean;
+      /** Whether what carries the frames has a UDP checksum, over IPv4; default: it has. Over IPv6 it always has. */
+      readonly hasChecksum?: boolean;
     }
+  /** Its keys and peers are another matter: native/wireguard. */
+  | { readonly kind: 'wireguard' }
   /** On the link `dev` of the namespace that the op is applied in. */
   | { readonly kind: 'macvlan'; readonly dev: string; readonly mode: MacvlanMode }
   | { readonly kind: 'ipvlan'; readonly dev: string; readonly mode: IpvlanMode }
@@ -94,6 +101,7 @@ export type NetOp =
       readonly destination: string;
       readonly gateway?: string;
       readonly dev?: string;
+      readonly isOnLink?: boolean; // the gateway is a neighbour on `dev`, whatever other routes say (RTNH_F_ONLINK)
       readonly scope?: 'global' | 'link' | 'host';
       readonly source?: string;
       readonly mtu?: number;
@@ -109,6 +117,22 @@ export type NetOp =
       readonly dev?: string;
       readonly table?: number;
     }
+  /** A neighbour that nobody has to be asked about and that does not age (NUD_PERMANENT); replaces what was known of the address. */
+  | {
+      readonly op: 'ensureNeighbour';
+      readonly name: string;
+      readonly address: string;
+      readonly mac: string;
+    }
+  | { readonly op: 'removeNeighbour'; readonly name: string; readonly address: string }
+  /** Frames to `mac` are sent by a vxlan device to `remote`, and to nowhere else; bridge(8) fdb. */
+  | {
+      readonly op: 'ensureForwarding';
+      readonly name: string;
+      readonly mac: string;
+      readonly remote: string;
+    }
+  | { readonly op: 'removeForwarding'; readonly name: string; readonly mac: string; readonly remote: string }
   /** Packets from `source` (CIDR) are routed by `table`; ip-rule(8). */
   | { readonly op: 'ensureRule' | 'removeRule'; readonly source: string; readonly table: number }
   /** A TAP device that stays when nobody has it open; owner and group may open it. linux/if_tun.h */
@@ -154,6 +178,22 @@ export interface LinkInfo {
   readonly isAllMulticast?: boolean;
   readonly txQueueLength?: number | undefined;
   readonly alias?: string | undefined;
+  readonly vxlan?: VxlanInfo | undefined;
+}
+
+/** How a vxlan device was made. */
+export interface VxlanInfo {
+  readonly vni: number;
+  readonly local: string | undefined;
+  readonly port: number;
+  readonly isLearning: boolean;
+}
+
+/** What a link knows of its neighbours that does not age. */
+export interface LinkNeighbours {
+  readonly neighbours: readonly { readonly address: string; readonly mac: string }[];
+  /** Of a vxlan device. */
+  readonly forwarding: readonly { readonly mac: string; readonly remote: string }[];
 }
 
 export interface AddressInfo {
@@ -187,6 +227,8 @@ export type NetEvent =
   | { readonly kind: 'link'; readonly name: string; readonly removed: boolean }
   | { readonly kind: 'address'; readonly linkIndex: number; readonly removed: boolean }
   | { readonly kind: 'route'; readonly destination: string; readonly removed: boolean }
+  /** Of those that do not age, and of any that goes. */
+  | { readonly kind: 'neighbour'; readonly linkIndex: number; readonly removed: boolean }
   /** The kernel had to drop events (ENOBUFS): read the state again. */
   | { readonly kind: 'overrun' };
 
@@ -207,6 +249,8 @@ export interface Netlink {
   applyAll(changes: readonly NetChange[]): Promise<void>;
   state(netns: NetnsRef): Promise<NetworkState>;
   policy(netns: NetnsRef): Promise<RoutingPolicy>;
-  /** Link, address and route events of a namespace until disposed. */
+  /** Nothing of a link that is not there. */
+  neighbours(netns: NetnsRef, link: string): Promise<LinkNeighbours>;
+  /** Link, address, neighbour and route events of a namespace until disposed. */
   watch(netns: NetnsRef, onEvent: (event: NetEvent) => void): Promise<AsyncDisposable>;
 }

@@ -24,6 +24,31 @@ const rows: readonly (readonly [NetOp, string])[] = [
     },
     'ensure link vx0 type vxlan id 1 local 192.0.2.1 dev eth0 dstport 8472',
   ],
+  [
+    {
+      op: 'ensureLink',
+      name: 'vx0',
+      link: { kind: 'vxlan', vni: 1, local: 'fd00::1', port: 4789, isLearning: false, hasChecksum: true },
+    },
+    'ensure link vx0 type vxlan id 1 local fd00::1 dstport 4789 nolearning udpcsum',
+  ],
+  [
+    { op: 'ensureNeighbour', name: 'vx0', address: '10.1.0.0', mac: '0a:00:00:00:00:01' },
+    'ensure neighbour 10.1.0.0 lladdr 0a:00:00:00:00:01 dev vx0 permanent',
+  ],
+  [{ op: 'removeNeighbour', name: 'vx0', address: '10.1.0.0' }, 'remove neighbour 10.1.0.0 dev vx0'],
+  [
+    { op: 'ensureForwarding', name: 'vx0', mac: '0a:00:00:00:00:01', remote: '192.0.2.2' },
+    'ensure forwarding 0a:00:00:00:00:01 dev vx0 dst 192.0.2.2',
+  ],
+  [
+    { op: 'removeForwarding', name: 'vx0', mac: '0a:00:00:00:00:01', remote: '192.0.2.2' },
+    'remove forwarding 0a:00:00:00:00:01 dev vx0 dst 192.0.2.2',
+  ],
+  [
+    { op: 'ensureRoute', destination: '10.1.0.0/24', gateway: '10.1.0.0', dev: 'vx0', isOnLink: true },
+    'ensure route 10.1.0.0/24 via 10.1.0.0 dev vx0 onlink',
+  ],
   [{ op: 'removeLink', name: 'v0' }, 'remove link v0'],
   [{ op: 'setLink', name: 'v0', master: 'br0', up: true }, 'set link v0 master br0 up'],
   [
@@ -62,10 +87,14 @@ describe('renderNetOp()', () => {
     expect([...new Set(rows.map(([op]) => op.op))].toSorted()).toEqual([
       'addLink',
       'ensureAddress',
+      'ensureForwarding',
       'ensureLink',
+      'ensureNeighbour',
       'ensureRoute',
       'removeAddress',
+      'removeForwarding',
       'removeLink',
+      'removeNeighbour',
       'removeRoute',
       'setBridgePort',
       'setLink',

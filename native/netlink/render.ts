@@ -1,4 +1,5 @@
 import { unreachable } from '#base/unreachable.ts';
+import type { NeighbourOp } from './neighbour-encode.ts';
 import type { LinkKind, NetnsRef, NetOp } from './netlink.ts';
 
 /** A NetOp in words close to ip(8)'s, one line: for plans, error messages and golden tests. */
@@ -24,9 +25,8 @@ export function renderNetOp(op: NetOp): string {
     case 'setBridgePort':
       return words('set bridge port', op.name, onOff('hairpin', op.hairpin), onOff('isolated', op.isolated));
     case 'ensureAddress':
-      return `ensure address ${op.address} dev ${op.name}`;
     case 'removeAddress':
-      return `remove address ${op.address} dev ${op.name}`;
+      return `${op.op === 'ensureAddress' ? 'ensure' : 'remove'} address ${op.address} dev ${op.name}`;
     case 'ensureRoute':
       return words(
         'ensure route',
@@ -34,6 +34,7 @@ export function renderNetOp(op: NetOp): string {
         op.destination,
         setting('via', op.gateway),
         setting('dev', op.dev),
+        op.isOnLink === true ? 'onlink' : undefined,
         setting('scope', op.scope),
         setting('src', op.source),
         setting('mtu', op.mtu),
@@ -49,18 +50,16 @@ export function renderNetOp(op: NetOp): string {
         setting('dev', op.dev),
         setting('table', op.table),
       );
+    case 'ensureNeighbour':
+    case 'removeNeighbour':
+    case 'ensureForwarding':
+    case 'removeForwarding':
+      return renderNeighbour(op);
     case 'ensureRule':
-      return `ensure rule from ${op.source} table ${op.table}`;
     case 'removeRule':
-      return `remove rule from ${op.source} table ${op.table}`;
+      return `${op.op === 'ensureRule' ? 'ensure' : 'remove'} rule from ${op.source} table ${op.table}`;
     case 'addTap':
-      return words(
-        'add tap',
-        op.name,
-        setting('user', op.owner),
-        setting('group', op.group),
-        onOff('multi_queue', op.multiQueue),
-      );
+      return words('add tap', op.name, ...tapWords(op));
     case 'setQueue':
       return words('set queue', op.name, ...queueWords(op.queue));
     case 'redirectIngress':
@@ -87,6 +86,25 @@ const setting = (name: string, value: string | number | undefined): Word =>
 const onOff = (name: string, value: boolean | undefined): Word =>
   value === undefined ? undefined : `${name} ${value ? 'on' : 'off'}`;
 
+/** As ip(8) has switches of a kind of link: `learning`, `nolearning`. */
+const prefixed = (name: string, value: boolean | undefined): Word =>
+  value === undefined ? undefined : `${value ? '' : 'no'}${name}`;
+
+function renderNeighbour(op: NeighbourOp): string {
+  switch (op.op) {
+    case 'ensureNeighbour':
+      return `ensure neighbour ${op.address} lladdr ${op.mac} dev ${op.name} permanent`;
+    case 'removeNeighbour':
+      return `remove neighbour ${op.address} dev ${op.name}`;
+    case 'ensureForwarding':
+      return `ensure forwarding ${op.mac} dev ${op.name} dst ${op.remote}`;
+    case 'removeForwarding':
+      return `remove forwarding ${op.mac} dev ${op.name} dst ${op.remote}`;
+    default:
+      return unreachable(op);
+  }
+}
+
 function linkChanges(op: Extract<NetOp, { readonly op: 'setLink' }>): readonly Word[] {
   return [
     setting('name', op.rename),
@@ -102,6 +120,10 @@ function linkChanges(op: Extract<NetOp, { readonly op: 'setLink' }>): readonly W
   ];
 }
 
+function tapWords(op: Extract<NetOp, { readonly op: 'addTap' }>): readonly Word[] {
+  return [setting('user', op.owner), setting('group', op.group), onOff('multi_queue', op.multiQueue)];
+}
+
 function queueWords(queue: Extract<NetOp, { readonly op: 'setQueue' }>['queue']): readonly Word[] {
   if (queue.kind === 'ingress') return ['ingress'];
   const { rateBytes, burstBytes, limitBytes } = queue;
@@ -113,6 +135,7 @@ function renderKind(link: LinkKind): string {
     case 'bridge':
     case 'dummy':
     case 'ifb':
+    case 'wireguard':
       return `type ${link.kind}`;
     case 'macvlan':
     case 'ipvlan':
@@ -129,7 +152,13 @@ function renderKind(link: LinkKind): string {
         link.peerNetns === undefined ? undefined : `netns ${renderNetns(link.peerNetns)}`,
       );
     case 'vxlan':
-      return `type vxlan id ${link.vni} local ${link.local} dev ${link.dev} dstport ${link.port}`;
+      return words(
+        `type vxlan id ${link.vni} local ${link.local}`,
+        setting('dev', link.dev),
+        `dstport ${link.port}`,
+        prefixed('learning', link.isLearning),
+        prefixed('udpcsum', link.hasChecksum),
+      );
     default:
       return unreachable(link);
   }

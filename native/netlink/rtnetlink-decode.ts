@@ -6,7 +6,7 @@ import { type NetlinkMessage, parseAttributes, textOf, u32Of } from './codec.ts'
 import * as nl from './netlink-constants.ts';
 import type { AddressInfo, LinkInfo, NetEvent, RouteInfo, RoutingPolicy } from './netlink.ts';
 import { ruleSourceLength } from './rule-encode.ts';
-import { ifaddrmsgLayout, ifinfomsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
+import { ifaddrmsgLayout, ifinfomsgLayout, ndmsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
 
 type PolicyRoute = RoutingPolicy['routes'][number];
 
@@ -37,6 +37,26 @@ export function decodeLink(message: NetlinkMessage): LinkInfo | undefined {
     isAllMulticast: hasFlag(nl.IFF_ALLMULTI),
     alias: textOf(attributes.get(nl.IFLA_IFALIAS)),
     txQueueLength: u32Of(attributes.get(nl.IFLA_TXQLEN)),
+    ...vxlanOf(info),
+  };
+}
+
+/** What is particular about a vxlan device, of its IFLA_LINKINFO. */
+function vxlanOf(info: Buffer | undefined): Pick<LinkInfo, 'vxlan'> {
+  if (info === undefined) return {};
+  const attributes = parseAttributes(info);
+  const data = attributes.get(nl.IFLA_INFO_DATA);
+  if (data === undefined || textOf(attributes.get(nl.IFLA_INFO_KIND)) !== 'vxlan') return {};
+  const settings = parseAttributes(data);
+  const local = settings.get(nl.IFLA_VXLAN_LOCAL) ?? settings.get(nl.IFLA_VXLAN_LOCAL6);
+  const port = settings.get(nl.IFLA_VXLAN_PORT);
+  return {
+    vxlan: {
+      vni: u32Of(settings.get(nl.IFLA_VXLAN_ID)) ?? 0,
+      local: local === undefined ? undefined : formatAddress(local),
+      port: port === undefined || port.length < 2 ? 0 : port.readUInt16BE(0),
+      isLearning: settings.get(nl.IFLA_VXLAN_LEARNING)?.[0] === 1,
+    },
   };
 }
 
@@ -94,6 +114,29 @@ export function decodeRule(message: NetlinkMessage): RoutingPolicy['rules'][numb
   return { source: `${formatAddress(source)}/${payload[ruleSourceLength]}`, table };
 }
 
+/** RTM_NEWNEIGH or RTM_DELNEIGH: an address or, of a vxlan device, where frames go. */
+export interface NeighbourEntry {
+  readonly linkIndex: number;
+  readonly isPermanent: boolean;
+  /** Of another host's address on the link, or for AF_BRIDGE the host that frames go to. */
+  readonly address: string | undefined;
+  readonly mac: string | undefined;
+}
+
+/** Those of addresses, and those of AF_BRIDGE. */
+export function decodeNeighbour(message: NetlinkMessage): NeighbourEntry | undefined {
+  const payload = checkedPayload(message, ndmsgLayout.size);
+  const attributes = parseAttributes(payload, ndmsgLayout.size);
+  const [address, mac] = [attributes.get(nl.NDA_DST), attributes.get(nl.NDA_LLADDR)];
+  const isAddress = address?.length === 4 || address?.length === 16;
+  return {
+    linkIndex: payload.readInt32LE(ndmsgLayout.ndm_ifindex),
+    isPermanent: (payload.readUInt16LE(ndmsgLayout.ndm_state) & nl.NUD_PERMANENT) !== 0,
+    address: isAddress ? formatAddress(address) : undefined,
+    mac: mac === undefined || mac.length === 0 ? undefined : formatMac(mac),
+  };
+}
+
 /** A multicast message as an event; undefined for what the port does not speak of. */
 export function decodeEvent(message: NetlinkMessage): NetEvent | undefined {
   switch (message.type) {
@@ -113,6 +156,14 @@ export function decodeEvent(message: NetlinkMessage): NetEvent | undefined {
       const route = decodeRoute(message);
       const removed = message.type === nl.RTM_DELROUTE;
       return route && { kind: 'route', destination: route.destination, removed };
+    }
+    case nl.RTM_NEWNEIGH:
+    case nl.RTM_DELNEIGH: {
+      const removed = message.type === nl.RTM_DELNEIGH;
+      const entry = decodeNeighbour(message);
+      // What is learned comes and goes with the traffic, and nobody asks about it.
+      if (entry === undefined || !(removed || entry.isPermanent)) return undefined;
+      return { kind: 'neighbour', linkIndex: entry.linkIndex, removed };
     }
     default:
       return undefined;

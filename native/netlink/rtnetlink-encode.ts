@@ -1,7 +1,7 @@
 /** NetOps as rtnetlink messages (rtnetlink(7)). Pure: names and namespaces were resolved to numbers by the caller. */
 import { PodwrightError } from '#base/errors.ts';
 import { unreachable } from '#base/unreachable.ts';
-import { AF_INET6 } from '#native/sys/constants.ts';
+import { AF_BRIDGE, AF_INET6 } from '#native/sys/constants.ts';
 import {
   type AddressBytes,
   maskPrefix,
@@ -12,9 +12,10 @@ import {
 } from './address.ts';
 import { MessageWriter } from './codec.ts';
 import * as nl from './netlink-constants.ts';
-import { ifaddrmsgLayout, linkHeader, rtmsgLayout } from './rtnetlink-headers.ts';
+import { ifaddrmsgLayout, linkHeader, ndmsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
 import { lowerLinkOf, writeKindData } from './link-kind-encode.ts';
 import type { LinkKind, NetnsRef, NetOp } from './netlink.ts';
+import { writeNeighbour } from './neighbour-encode.ts';
 import { writeRule } from './rule-encode.ts';
 import { writeTraffic } from './traffic-encode.ts';
 
@@ -74,6 +75,12 @@ export function encodeNetOp(op: MessageOp, resolver: Resolver, sequence: number)
     case 'removeRule':
       writeRule(writer, op, sequence);
       break;
+    case 'ensureNeighbour':
+    case 'removeNeighbour':
+    case 'ensureForwarding':
+    case 'removeForwarding':
+      writeNeighbour(writer, op, { resolver, sequence });
+      break;
     case 'setQueue':
     case 'redirectIngress':
       writeTraffic(writer, op, { resolver, sequence });
@@ -95,21 +102,32 @@ export function encodeGetLink(name: string, sequence: number): Buffer {
     .bytes();
 }
 
-export type Dumped = 'link' | 'address' | 'route' | 'rule';
+export type Dumped = 'link' | 'address' | 'route' | 'rule' | 'neighbour' | 'forwarding';
 
 const dumpTypes: Readonly<Record<Dumped, number>> = {
   link: nl.RTM_GETLINK,
   address: nl.RTM_GETADDR,
   route: nl.RTM_GETROUTE,
   rule: nl.RTM_GETRULE,
+  neighbour: nl.RTM_GETNEIGH,
+  forwarding: nl.RTM_GETNEIGH,
 };
 
-/** A dump of all links, addresses, routes or rules. */
+/** A header of zeros asks for all there is; neighbours of bridges and vxlan devices are a family of their own. */
+function dumpHeader(what: Exclude<Dumped, 'link'>): Buffer {
+  if (what === 'address') return Buffer.alloc(ifaddrmsgLayout.size);
+  if (what === 'route' || what === 'rule') return Buffer.alloc(rtmsgLayout.size);
+  const header = Buffer.alloc(ndmsgLayout.size);
+  if (what === 'forwarding') header[ndmsgLayout.ndm_family] = AF_BRIDGE;
+  return header;
+}
+
+/** A dump of all links, addresses, routes, rules, neighbours or entries of vxlan devices and bridges. */
 export function encodeDump(what: Dumped, sequence: number): Buffer {
   const type = dumpTypes[what];
   const writer = new MessageWriter(64).message(type, nl.NLM_F_REQUEST | nl.NLM_F_DUMP, sequence);
   if (what === 'link') writer.raw(linkHeader({})).u32(nl.IFLA_EXT_MASK, nl.RTEXT_FILTER_SKIP_STATS);
-  else writer.raw(Buffer.alloc(what === 'address' ? ifaddrmsgLayout.size : rtmsgLayout.size));
+  else writer.raw(dumpHeader(what));
   return writer.finish().bytes();
 }
 
@@ -231,6 +249,7 @@ function writeRoute(
       protocol: op.protocol ?? routeProtocolPodwright,
       scope: routeScopes[scope],
       type: routeTypes[type],
+      flags: op.isOnLink === true ? nl.RTNH_F_ONLINK : 0,
     }),
   );
   if (op.table !== undefined) writer.u32(nl.RTA_TABLE, op.table); // The header has room for 255 of them.
@@ -271,7 +290,13 @@ function parseDestination(text: string, gateway: AddressBytes | undefined): Pref
 
 function routeHeader(
   destination: PrefixBytes,
-  route: { readonly table: number; readonly protocol: number; readonly scope: number; readonly type: number },
+  route: {
+    readonly table: number;
+    readonly protocol: number;
+    readonly scope: number;
+    readonly type: number;
+    readonly flags?: number;
+  },
 ): Buffer {
   const header = Buffer.alloc(rtmsgLayout.size);
   header[rtmsgLayout.rtm_family] = destination.family;
@@ -280,6 +305,7 @@ function routeHeader(
   header[rtmsgLayout.rtm_protocol] = route.protocol;
   header[rtmsgLayout.rtm_scope] = route.scope;
   header[rtmsgLayout.rtm_type] = route.type;
+  header.writeUInt32LE(route.flags ?? 0, rtmsgLayout.rtm_flags);
   return header;
 }
 

@@ -28,6 +28,15 @@ export const rtmsgLayout = {
   rtm_flags: 8,
 } as const;
 
+/** struct ndmsg (linux/neighbour.h) */
+export const ndmsgLayout = {
+  size: 12,
+  ndm_family: 0,
+  ndm_ifindex: 4,
+  ndm_state: 8,
+  ndm_flags: 10,
+} as const;
+
 export function linkHeader(link: {
   readonly index?: number;
   readonly flags?: number;

@@ -71,6 +71,8 @@ function writeExpression(context: RuleContext, expr: NftExpr): void {
       return writeUpdate(context, expr);
     case 'counter':
       return writeCount(writer, expr.name);
+    case 'notrack':
+      return expression(writer, 'notrack', () => {});
     case 'reject':
       return writeReject(context);
     case 'verdict':

@@ -173,6 +173,7 @@ export class FakeTable {
       case 'redirect':
       case 'mark set':
       case 'counter':
+      case 'notrack':
       case 'reject':
       case 'verdict':
         return;

@@ -96,6 +96,7 @@ export type NftExpr =
       readonly data?: readonly NftLoad[];
     }
   | { readonly expr: 'counter'; readonly name?: string } // with a name: that of the table's counters
+  | { readonly expr: 'notrack' } // before conntrack has seen the packet: hooks of a priority below -200
   | { readonly expr: 'reject' } // tcp reset for tcp, icmp port-unreachable otherwise
   | { readonly expr: 'verdict'; readonly verdict: Verdict };
 

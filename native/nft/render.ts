@@ -179,6 +179,8 @@ function renderExpression(family: Family, expr: NftExpr, rejectsTcp: boolean): s
     }
     case 'counter':
       return expr.name === undefined ? 'counter' : `counter name "${expr.name}"`;
+    case 'notrack':
+      return 'notrack';
     case 'reject':
       return rejectsTcp ? 'reject with tcp reset' : rejectText[family];
     case 'verdict':

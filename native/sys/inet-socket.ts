@@ -36,32 +36,56 @@ export interface InetAddress {
 }
 
 export interface InetSocketOptions {
-  /** Path of the network namespace that the socket belongs to, whoever uses it. */
-  readonly netns: string;
+  /** Path of the network namespace that the socket belongs to, whoever uses it; absent: the process's own. */
+  readonly netns?: string;
   readonly kind: 'stream' | 'datagram';
   readonly family: IpFamily;
   /** Absent: it is not bound. Port 0 is any that is free. */
   readonly bind?: InetAddress;
+  /** Datagrams go whole or not at all, whatever is known of the way: IP_PMTUDISC_PROBE of ip(7). */
+  readonly isWhole?: boolean;
+  /** Datagrams go without UDP's checksum: SO_NO_CHECK of asm/socket.h, UDP_NO_CHECK6_TX of linux/udp.h. */
+  readonly hasNoChecksum?: boolean;
 }
 
 /** A TCP or UDP socket in another network namespace, for Node to listen on or to connect. @throws E_NOT_FOUND, E_BUSY, E_PERMISSION */
-export function inetSocket({ netns, kind, family, bind }: InetSocketOptions): OwnedFd {
+export function inetSocket(options: InetSocketOptions): OwnedFd {
+  const { netns, kind, family, bind } = options;
   const type = (kind === 'stream' ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC;
-  return withNetns(netns, () => {
+  const open = (): OwnedFd => {
     const opened = new OwnedFd(checked(socket(layouts[family].domain, type, 0), 'open a socket'));
     try {
+      setOptions(opened, options);
       if (bind === undefined) return opened;
-      const on = Buffer.from([1, 0, 0, 0]);
-      if (kind === 'stream')
-        checked(setsockopt(opened.fd, SOL_SOCKET, SO_REUSEADDR, on, on.length), 'reuse an address');
-      const address = encodeAddress(bind);
+      if (kind === 'stream') setOption(opened, [SOL_SOCKET, SO_REUSEADDR, 1], 'reuse an address');
+      const address = encodeSocketAddress(bind);
       checked(bindSocket(opened.fd, address, address.length), () => `bind to ${bind.ip} port ${bind.port}`);
       return opened;
     } catch (error) {
       opened[Symbol.dispose]();
       throw error;
     }
-  });
+  };
+  return netns === undefined ? open() : withNetns(netns, open);
+}
+
+/** IP_MTU_DISCOVER (linux/in.h) and IPV6_MTU_DISCOVER (linux/in6.h); both have a PMTUDISC_PROBE of 3. */
+const mtuDiscover = { 4: [levels[4], 10, 3], 6: [levels[6], 23, 3] } as const;
+const noChecksum = { 4: [SOL_SOCKET, 11, 1], 6: [17, 101, 1] } as const;
+
+function setOptions(opened: OwnedFd, { family, isWhole, hasNoChecksum }: InetSocketOptions): void {
+  if (isWhole === true) setOption(opened, mtuDiscover[family], 'send datagrams whole');
+  if (hasNoChecksum === true) setOption(opened, noChecksum[family], 'send datagrams without checksum');
+}
+
+function setOption(
+  opened: OwnedFd,
+  [level, name, number]: readonly [level: number, name: number, value: number],
+  what: string,
+): void {
+  const value = Buffer.alloc(4);
+  value.writeInt32LE(number);
+  checked(setsockopt(opened.fd, level, name, value, value.length), what);
 }
 
 /** Where a connection was going before a rule of nftables turned it to us. */
@@ -80,8 +104,11 @@ export function originalDestination(fd: number, family: IpFamily): InetAddress {
   return { ip: formatIp(ip), port: address.readUInt16BE(portAt) };
 }
 
-/** @throws E_INVALID */
-function encodeAddress({ ip: text, port }: InetAddress): Buffer {
+/** Room for a socket address of either family. */
+export const socketAddressBytes: number = sockaddrIn6Layout.size;
+
+/** struct sockaddr_in or sockaddr_in6. @throws E_INVALID */
+export function encodeSocketAddress({ ip: text, port }: InetAddress): Buffer {
   const ip = parseIp(text);
   if (ip === undefined) throw new PodwrightError('E_INVALID', `bind to ${text}: no address`);
   const layout = layouts[ip.family];

@@ -55,6 +55,40 @@ export const send: (fd: number, data: Bytes, length: number, flags: number) => n
 export const recv: (fd: number, data: Bytes, length: number, flags: number) => number = bind(
   'long recv(int fd, void *data, size_t length, int flags)',
 );
+/** sendto(2) */
+export const sendto: (
+  fd: number,
+  data: Bytes,
+  length: number,
+  flags: number,
+  address: Bytes,
+  addressLength: number,
+) => number = bind(
+  'long sendto(int fd, const void *data, size_t length, int flags, const void *address, uint addressLength)',
+);
+/** recvfrom(2); `addressLength` is a socklen_t, before and after. */
+export const recvfrom: (
+  fd: number,
+  data: Bytes,
+  length: number,
+  flags: number,
+  address: Bytes,
+  addressLength: Bytes,
+) => number = bind(
+  'long recvfrom(int fd, void *data, size_t length, int flags, void *address, void *addressLength)',
+);
+/** read(2) */
+export const read: (fd: number, data: Bytes, length: number) => number = bind(
+  'long read(int fd, void *data, size_t length)',
+);
+/** write(2) */
+export const write: (fd: number, data: Bytes, length: number) => number = bind(
+  'long write(int fd, const void *data, size_t length)',
+);
+/** poll(2), with an array of struct pollfd. */
+export const poll: (descriptors: Bytes, count: number, timeoutMs: number) => number = bind(
+  'int poll(void *descriptors, ulong count, int timeoutMs)',
+);
 /** getsockopt(2); `length` holds the bytes of `value`, and those written, as socklen_t. */
 export const getsockopt: (fd: number, level: number, name: number, value: Bytes, length: Bytes) => number =
   bind('int getsockopt(int fd, int level, int name, void *value, void *length)');

@@ -1,7 +1,7 @@
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { startFabric } from '#agent/network/fabric.ts';
+import { startFabric } from '#agent/network/fabric/fabric.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';

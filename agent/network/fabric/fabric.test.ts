@@ -74,9 +74,14 @@ describe('planRoutes()', () => {
     ['adds what is missing', [], ['ensure route 10.244.1.0/24 via 192.0.2.2 proto 112']],
     ['does nothing twice', [route('10.244.1.0/24', '192.0.2.2')], []],
     [
-      'moves a CIDR to its new node, the old route first',
+      'moves a CIDR to its new node, in place of the old route',
       [route('10.244.1.0/24', '192.0.2.9')],
-      ['remove route 10.244.1.0/24 via 192.0.2.9', 'ensure route 10.244.1.0/24 via 192.0.2.2 proto 112'],
+      ['ensure route 10.244.1.0/24 via 192.0.2.2 proto 112'],
+    ],
+    [
+      'removes what a replaced route has left behind',
+      [route('10.244.1.0/24', '192.0.2.2'), route('10.244.1.0/24', '192.0.2.9')],
+      ['remove route 10.244.1.0/24 via 192.0.2.9'],
     ],
     [
       'removes the route to a node that is gone',
@@ -88,7 +93,9 @@ describe('planRoutes()', () => {
       [route('10.244.1.0/24', '192.0.2.2'), route('10.7.0.0/16', '192.0.2.7', 4)],
       [],
     ],
-  ])('%s', (_name, actual, want) => expect(planRoutes(wanted, actual).map(renderNetOp)).toEqual(want));
+  ])('%s', (_name, actual, want) =>
+    expect(planRoutes(wanted, { routes: actual }).map(renderNetOp)).toEqual(want),
+  );
 });
 
 describe('renderMasquerade()', () => {
@@ -323,4 +330,45 @@ describe.skipIf(process.getuid?.() !== 0)('startFabric() on the kernel (needs ro
     expect(await rules()).toBe(0);
     await isBack();
   });
+});
+
+test('renderMasquerade() has nothing of a host go into a tunnel as it is, and keeps vxlan from being translated itself', () => {
+  const cidrs = { podCidr: '10.244.0.0/24', clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/16' };
+  const options = { family: 4, ...cidrs, linkCidr: '192.0.2.0/24', hasEgress: false } as const;
+  const tunnelNodes = new Set(['node-2']);
+  const table = renderMasquerade({ ...options, tunnelNodes, vxlanPort: 8472 }, [own, other]);
+  expect(renderTable(table)).toMatchInlineSnapshot(`
+    "table ip podwright-fabric {
+    	set keep-source {
+    		type ipv4_addr
+    		flags interval
+    		elements = { 10.244.0.0/16,
+    			     10.96.0.0/16,
+    			     192.0.2.1,
+    			     224.0.0.0/4 }
+    	}
+
+    	set tunnel-nodes {
+    		type ipv4_addr
+    		elements = { 192.0.2.2 }
+    	}
+
+    	chain postrouting {
+    		type nat hook postrouting priority 100; policy accept;
+    		ip saddr 10.244.0.0/24 ip daddr != @keep-source ip daddr 192.0.2.0/24 masquerade
+    		ip saddr 10.244.0.0/24 ip daddr @tunnel-nodes masquerade
+    		oifname "podwright-*" ip saddr != 10.244.0.0/16 masquerade
+    	}
+
+    	chain raw-prerouting {
+    		type filter hook prerouting priority -300; policy accept;
+    		meta l4proto udp th dport 8472 notrack
+    	}
+
+    	chain raw-output {
+    		type filter hook output priority -300; policy accept;
+    		meta l4proto udp th dport 8472 notrack
+    	}
+    }"
+  `);
 });

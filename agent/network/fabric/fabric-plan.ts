@@ -10,17 +10,20 @@ import {
   parseIp,
   type IpFamily,
 } from '#base/ip.ts';
-import type { NetOp, NetworkState, RouteInfo } from '#native/netlink/netlink.ts';
+import type { NetOp, NetworkState } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftTable, TableRef } from '#native/nft/nft.ts';
-import { nftFamilies, ofFamily, type ClusterNetwork } from './cluster-network.ts';
+import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { fabricAnnotation } from './node-fabric.ts';
 
 /** Marks routes as ours (RTA protocol), so that repair removes no route of anybody else. */
 export const podwrightRouteProtocol = 112;
 
-/** A route to another node's pods. */
+/** A route to another node's pods: by way of its address on the link, or by a tunnel's device. */
 export interface FabricRoute {
   readonly destination: string;
-  readonly gateway: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly isOnLink?: boolean;
 }
 
 /** host-gw: each other node's pod addresses by way of its InternalIP of the same family, ordered by destination. */
@@ -41,25 +44,59 @@ export function computeRoutes(nodes: readonly Node[], ownName: string): readonly
     .toSorted((a, b) => (a.destination < b.destination ? -1 : 1));
 }
 
-/** What makes the kernel's routes those wanted; nothing if they are. Old ones go first: a CIDR may have moved to a new node. */
-export function planRoutes(wanted: readonly FabricRoute[], actual: readonly RouteInfo[]): readonly NetOp[] {
-  const mine = actual.filter(
-    (route) => route.protocol === podwrightRouteProtocol && route.gateway !== undefined,
+/** What the kernel has of routes, and of the links that they leave by. */
+type KernelRoutes = Pick<NetworkState, 'routes'> & Partial<Pick<NetworkState, 'links'>>;
+
+/**
+ * What makes the kernel's routes those wanted; nothing if they are. A new way to where an old one leads takes its place at once, so that
+ * no packet finds none; what that leaves behind (a route of another kind, of IPv6) is seen at the next look.
+ */
+export function planRoutes(
+  wanted: readonly FabricRoute[],
+  { routes, links = [] }: KernelRoutes,
+): readonly NetOp[] {
+  const tunnels = new Map(
+    links.filter((link) => isTunnelDevice(link.name)).map((link) => [link.index, link.name] as const),
   );
-  const wantedKeys = new Set(wanted.map((route) => `${route.destination} ${route.gateway}`));
-  const actualKeys = new Set(mine.map((route) => `${route.destination} ${route.gateway}`));
+  const mine = routes
+    .filter((route) => route.protocol === podwrightRouteProtocol)
+    .map(({ destination, gateway, linkIndex }) => ({
+      destination,
+      gateway,
+      dev: tunnels.get(linkIndex ?? 0),
+    }))
+    .filter(({ gateway, dev }) => gateway !== undefined || dev !== undefined);
+  const keyOf = ({
+    destination,
+    gateway,
+    dev,
+  }: {
+    destination: string;
+    gateway?: string | undefined;
+    dev?: string | undefined;
+  }): string => `${destination} ${gateway ?? ''} ${dev ?? ''}`;
+  const wantedKeys = new Set(wanted.map(keyOf));
+  const actualKeys = new Set(mine.map(keyOf));
+  const missing = wanted.filter((route) => !actualKeys.has(keyOf(route)));
+  const replaced = new Set(missing.map(({ destination }) => destination));
   return [
     ...mine
-      .filter((route) => !wantedKeys.has(`${route.destination} ${route.gateway}`))
-      .map((route): NetOp => ({
+      .filter((route) => !wantedKeys.has(keyOf(route)) && !replaced.has(route.destination))
+      .map(({ destination, gateway, dev }): NetOp => ({
         op: 'removeRoute',
-        destination: route.destination,
-        ...(route.gateway === undefined ? {} : { gateway: route.gateway }),
+        destination,
+        ...(gateway === undefined ? {} : { gateway }),
+        ...(dev === undefined ? {} : { dev }),
       })),
-    ...wanted
-      .filter((route) => !actualKeys.has(`${route.destination} ${route.gateway}`))
-      .map((route): NetOp => ({ op: 'ensureRoute', ...route, protocol: podwrightRouteProtocol })),
+    ...missing.map((route): NetOp => ({ op: 'ensureRoute', ...route, protocol: podwrightRouteProtocol })),
   ];
+}
+
+/** Names of devices of tunnels begin so: rules find them by it. */
+export const tunnelDevicePrefix = 'podwright-';
+
+export function isTunnelDevice(name: string): boolean {
+  return name.startsWith(tunnelDevicePrefix);
 }
 
 export interface MasqueradeOptions extends ClusterNetwork {
@@ -69,6 +106,10 @@ export interface MasqueradeOptions extends ClusterNetwork {
   readonly linkCidr: string | undefined;
   /** Whether pods may leave the cluster with the node's address. */
   readonly hasEgress: boolean;
+  /** Nodes that are reached by tunnels; by default none. What passes between them and pods has no way of the pods' addresses. */
+  readonly tunnelNodes?: ReadonlySet<string>;
+  /** UDP, of vxlan devices over this family; undefined: there is none. */
+  readonly vxlanPort?: number | undefined;
 }
 
 /** What differs between the families. */
@@ -77,6 +118,7 @@ const familyFacts = {
     keySet: { name: 'keep-source', keyTypes: ['ipv4_addr'], interval: true },
     source: { load: 'ip saddr' },
     target: { load: 'ip daddr' },
+    tunnelSet: { name: 'tunnel-nodes', keyTypes: ['ipv4_addr'] },
     /** Nobody's address behind another router. */
     kept: ['224.0.0.0/4'],
   },
@@ -84,6 +126,7 @@ const familyFacts = {
     keySet: { name: 'keep-source', keyTypes: ['ipv6_addr'], interval: true },
     source: { load: 'ip6 saddr' },
     target: { load: 'ip6 daddr' },
+    tunnelSet: { name: 'tunnel-nodes', keyTypes: ['ipv6_addr'] },
     kept: ['fe80::/10', 'ff00::/8'],
   },
 } as const satisfies Readonly<Record<IpFamily, unknown>>;
@@ -92,28 +135,84 @@ const familyFacts = {
  * Pods keep their address towards pods and nodes, which have routes back. Towards others on the nodes' link (an API server
  * that is no node) they take the node's address; towards the rest of the world only with egress. What the proxy did not translate of
  * Services' addresses goes nowhere, and is not made to look like the node's.
+ *
+ * Of nodes behind a tunnel only the pods are reached through it: towards the nodes themselves pods take the node's address, and what
+ * is not a pod's takes the tunnel's when it goes through one. What carries vxlan's frames has the mark of what is inside, which would have it
+ * translated as well (flannel#1279): connection tracking does not see it.
  */
 export function renderMasquerade(options: MasqueradeOptions, nodes: readonly Node[]): NftTable {
-  const { family, podCidr, linkCidr, hasEgress } = options;
-  const { keySet, source, target } = familyFacts[family];
+  const { family, podCidr, clusterCidr, linkCidr, hasEgress } = options;
+  const { keySet, tunnelSet, source, target } = familyFacts[family];
+  const behindTunnels = tunnelAddresses(options, nodes);
+  const hasTunnels = behindTunnels.length > 0;
   const fromPods: NftExpr = { expr: 'match', left: source, op: '==', right: podCidr };
   const outside: NftExpr = { expr: 'lookup', key: [target], set: keySet.name, negate: true };
   const onLink: readonly NftExpr[] =
     linkCidr === undefined ? [] : [{ expr: 'match', left: target, op: '==', right: linkCidr }];
   const isNeeded = hasEgress || linkCidr !== undefined;
-  const exprs = [fromPods, outside, ...(hasEgress ? [] : onLink), { expr: 'masquerade' } as const];
+  const masquerade = { expr: 'masquerade' } as const;
+  const rules: readonly (readonly NftExpr[])[] = [
+    ...(isNeeded ? [[fromPods, outside, ...(hasEgress ? [] : onLink), masquerade]] : []),
+    ...(hasTunnels
+      ? [
+          [fromPods, { expr: 'lookup', key: [target], set: tunnelSet.name } as const, masquerade],
+          [
+            {
+              expr: 'match',
+              left: { load: 'meta oifname' },
+              op: '==',
+              right: `${tunnelDevicePrefix}*`,
+            } as const,
+            { expr: 'match', left: source, op: '!=', right: clusterCidr } as const,
+            masquerade,
+          ],
+        ]
+      : []),
+  ];
   return {
     ...masqueradeTableOf(family),
-    sets: [keySet],
+    sets: [keySet, ...(hasTunnels ? [tunnelSet] : [])],
     chains: [
       {
         name: 'postrouting',
         hook: { type: 'nat', hook: 'postrouting', priority: 100 },
-        rules: isNeeded ? [{ exprs }] : [],
+        rules: rules.map((exprs) => ({ exprs })),
+      },
+      ...untrackedChains(options.vxlanPort),
+    ],
+    elements: {
+      [keySet.name]: keepElements(options, nodes),
+      ...(hasTunnels ? { [tunnelSet.name]: behindTunnels.map((key) => ({ key: [key] })) } : {}),
+    },
+  };
+}
+
+/** Before connection tracking looks (NF_IP_PRI_RAW). */
+const rawPriority = -300;
+
+function untrackedChains(port: number | undefined): NftTable['chains'] {
+  if (port === undefined) return [];
+  return (['prerouting', 'output'] as const).map((hook) => ({
+    name: `raw-${hook}`,
+    hook: { type: 'filter', hook, priority: rawPriority },
+    rules: [
+      {
+        exprs: [
+          { expr: 'match', left: { load: 'meta l4proto' }, op: '==', right: 'udp' },
+          { expr: 'match', left: { load: 'th dport' }, op: '==', right: port },
+          { expr: 'notrack' },
+        ],
       },
     ],
-    elements: { [keySet.name]: keepElements(options, nodes) },
-  };
+  }));
+}
+
+function tunnelAddresses(
+  { family, tunnelNodes }: MasqueradeOptions,
+  nodes: readonly Node[],
+): readonly string[] {
+  const behind = nodes.filter(({ metadata }) => tunnelNodes?.has(metadata?.name ?? '') === true);
+  return [...new Set(ofFamily(behind.flatMap(internalIpsOf), family))].toSorted();
 }
 
 export function masqueradeTableOf(family: IpFamily): TableRef {
@@ -122,7 +221,8 @@ export function masqueradeTableOf(family: IpFamily): TableRef {
 
 function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): readonly NftElement[] {
   const { family, clusterCidr, serviceCidr } = options;
-  const addresses = ofFamily(nodes.flatMap(internalIpsOf), family);
+  const behind = new Set(tunnelAddresses(options, nodes));
+  const addresses = ofFamily(nodes.flatMap(internalIpsOf), family).filter((ip) => !behind.has(ip));
   const keys = new Set([clusterCidr, serviceCidr, ...familyFacts[family].kept, ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
 }
@@ -154,7 +254,8 @@ export function planServiceRoutes(
   });
 }
 
-function isAddressOf(withPrefix: string, address: string): boolean {
+/** Whether `192.0.2.1/24` is the address `192.0.2.1`. */
+export function isAddressOf(withPrefix: string, address: string): boolean {
   const [own, ip] = [parseCidr(withPrefix)?.ip, parseIp(address)];
   return own !== undefined && ip !== undefined && compareIps(own, ip) === 0;
 }
@@ -190,7 +291,9 @@ export function planForwarding(
 /** Whether a change of a Node can change a route or a rule: a node writes its status far more often than either. */
 export function concernsFabric(old: Node | undefined, current: Node | undefined): boolean {
   const facts = (node: Node | undefined): unknown =>
-    node === undefined ? undefined : [podCidrsOf(node), internalIpsOf(node)];
+    node === undefined
+      ? undefined
+      : [podCidrsOf(node), internalIpsOf(node), node.metadata?.annotations?.[fabricAnnotation]];
   return old === undefined || current === undefined || !equalJson(facts(old), facts(current));
 }
 

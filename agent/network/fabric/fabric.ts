@@ -1,0 +1,157 @@
+import { describeError, errnoOf, isPodwrightError } from '#base/errors.ts';
+import { KeyedQueue } from '#base/keyed-queue.ts';
+import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
+import { fixedChoice } from './choice.ts';
+import type { FabricOptions } from './fabric-options.ts';
+import {
+  concernsFabric,
+  isTunnelDevice,
+  planForwarding,
+  planRoutes,
+  planServiceRoutes,
+} from './fabric-plan.ts';
+import { createRules } from './fabric-rules.ts';
+import { createTunnelKeeper } from './keep-tunnels.ts';
+import { fabricAnnotation, renderNodeFabric } from './node-fabric.ts';
+import type { Path } from './paths.ts';
+import { routeOf } from './tunnel.ts';
+
+type Key = 'routes' | 'masquerade';
+
+/** How long link and address events are gathered before the routes are read. */
+const linkSettleMs = 200;
+/** The same of neighbours, whose events come in tens when a device is made. */
+const neighbourSettleMs = 50;
+
+/**
+ * Keeps the node's part of the fabric: forwarding, tunnels and routes that follow Node objects and come back when somebody removes them, and
+ * which pod packets leave with the node's address. Resolves when it is set up once.
+ *
+ * @throws E_UNSUPPORTED where the kernel lacks what the node was told to use
+ */
+export async function startFabric(options: FabricOptions): Promise<AsyncDisposable> {
+  const { nodes, netlink, clock, log, networks, choice = fixedChoice } = options;
+  await using stack = new AsyncDisposableStack();
+
+  await netlink.apply(ownNetns, planForwarding(networks, await netlink.state(ownNetns)));
+  await nodes.synced;
+  const keeper = createTunnelKeeper({ ...options, choice });
+  const rules = createRules(options);
+  let refusal: unknown;
+  const work: Record<Key, () => Promise<void>> = {
+    routes: async () => {
+      const looked = await keeper.look();
+      const { state, problems, againMs } = looked;
+      refusal = looked.refusal;
+      if (rules.setTunnels(keeper.tunnels())) queue.add('masquerade');
+      if (againMs !== undefined) queue.addAfter('routes', againMs);
+      const failures = await applyRoutes(options, keeper.paths(), state);
+      await options.onLook?.({ paths: keeper.paths(), problems, podMtu: keeper.podMtu() });
+      await publishOwn(options, keeper.published());
+      if (failures.length > 0)
+        throw new AggregateError(failures, `change ${failures.length} routes to other nodes`);
+    },
+    masquerade: () => rules.commit(),
+  };
+  const queue = stack.use(
+    new KeyedQueue<Key>({
+      clock,
+      concurrencyMax: 2,
+      backoff: { initialMs: 100, factor: 2, maxMs: 10_000 },
+      work: (key) => work[key](),
+      onError: (key, error, retryMs) => log.warn({ key, error, retryMs }, 'fabric not as wanted'),
+    }),
+  );
+  stack.use(
+    nodes.onChange(({ old, current }) => {
+      if (!concernsFabric(old, current)) return;
+      rules.forget();
+      queue.add('routes');
+      queue.add('masquerade');
+    }),
+  );
+  stack.use(choice.onChange(() => queue.add('routes')));
+  stack.use(await watchKernel(options, keeper, queue));
+  queue.add('routes');
+  queue.add('masquerade');
+  await queue.idle();
+  if (choice.current().isOption && isPodwrightError(refusal, 'E_UNSUPPORTED')) throw refusal;
+  for (const { family } of networks) stack.use(rules.watch(family, () => queue.add('masquerade')));
+  return stack.move();
+}
+
+interface Looker {
+  hasRouteTo(destination: string): boolean;
+  isOwnLink(linkIndex: number): boolean;
+}
+
+/** What somebody else changed in the kernel is looked at. */
+function watchKernel(
+  { netlink }: FabricOptions,
+  looker: Looker,
+  queue: KeyedQueue<Key>,
+): Promise<AsyncDisposable> {
+  return netlink.watch(ownNetns, (event) => {
+    if (event.kind === 'route') {
+      if (event.removed && looker.hasRouteTo(event.destination)) queue.add('routes');
+      return;
+    }
+    if (event.kind === 'neighbour') {
+      if (looker.isOwnLink(event.linkIndex)) queue.addAfter('routes', neighbourSettleMs);
+      return;
+    }
+    if (event.kind === 'link' && event.removed && isTunnelDevice(event.name)) {
+      queue.addAfter('routes', neighbourSettleMs);
+      return;
+    }
+    // A link that comes back has lost its routes, and its own events may be all that says so. But each pod makes and ends a
+    // link too: many of them are looked at once.
+    queue.addAfter('routes', linkSettleMs);
+  });
+}
+
+/** Not before the node can be reached that way. */
+async function publishOwn(
+  { nodes, nodeName, publish, log }: FabricOptions,
+  fabric: Parameters<typeof renderNodeFabric>[0],
+): Promise<void> {
+  const own = nodes.get(nodeName);
+  if (publish === undefined || own === undefined) return;
+  const text = renderNodeFabric(fabric);
+  if (own.metadata?.annotations?.[fabricAnnotation] === text) return;
+  await publish(fabricAnnotation, text);
+  log.info({ fabric: text }, 'told the others how this node is reached');
+}
+
+/**
+ * A node that is not on our link refuses its route (ENETUNREACH); the others get theirs all the same. What could not be done is
+ * given back. After a change there is a second look: it finds what a replaced route has left behind, and what one that was refused did not
+ * replace.
+ */
+async function applyRoutes(
+  options: FabricOptions,
+  paths: readonly Path[],
+  first: NetworkState,
+): Promise<readonly unknown[]> {
+  const refused = new Map<string, unknown>();
+  let state = first;
+  for (let looks = 0; looks < 2; looks++) {
+    const there = new Set(state.routes.map(({ destination }) => destination));
+    const services = planServiceRoutes(options, state).filter(({ destination }) => !there.has(destination));
+    const wanted = paths.map(routeOf).filter(({ destination }) => !refused.has(destination));
+    const ops = [...services, ...planRoutes(wanted, state)];
+    if (ops.length === 0) break;
+    for (const op of ops) {
+      try {
+        await options.netlink.apply(ownNetns, [op]);
+        options.log.info({ op }, 'fabric route changed');
+      } catch (error) {
+        if (!isPodwrightError(error)) throw error;
+        options.log.debug({ op, errno: errnoOf(error), error: describeError(error) }, 'fabric route refused');
+        if ('destination' in op) refused.set(op.destination, error);
+      }
+    }
+    state = await options.netlink.state(ownNetns);
+  }
+  return [...refused.values()];
+}

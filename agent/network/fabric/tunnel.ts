@@ -1,0 +1,130 @@
+/** What the kinds of tunnels have in common: a device with the node's address in its own ranges, and paths that leave by it. */
+import type { Node } from '#api/generated/objects.ts';
+import type { LinkInfo, NetOp, NetworkState } from '#native/netlink/netlink.ts';
+import {
+  bitsOf,
+  cidrContains,
+  formatCidr,
+  hostCidr,
+  knownCidr,
+  parseCidr,
+  parseIp,
+  type IpFamily,
+} from '#base/ip.ts';
+import type { Path, TunnelKind } from './paths.ts';
+
+/** Names of interfaces, at most 15 bytes. */
+export const tunnelDevices: Readonly<Record<TunnelKind, string>> = {
+  vxlan: 'podwright-vx',
+  udp: 'podwright-udp',
+  wireguard: 'podwright-wg',
+};
+
+/**
+ * Bytes of an outer packet that are not the pods': its IP header and UDP's 8, then VXLAN's 8 with the inner Ethernet header of 14
+ * (RFC 7348), or WireGuard's 32 of data messages.
+ */
+const overheads: Readonly<Record<TunnelKind, number>> = { vxlan: 8 + 8 + 14, udp: 8, wireguard: 8 + 32 };
+const ipHeaders: Readonly<Record<IpFamily, number>> = { 4: 20, 6: 40 };
+
+/** The largest packet of a pod that goes through as one. */
+export function tunnelMtu(kind: TunnelKind, outerFamily: IpFamily, linkMtu: number): number {
+  // Wireguard's are counted for IPv6 whatever it goes over, as wg-quick does: an endpoint may be of either.
+  const family = kind === 'wireguard' ? 6 : outerFamily;
+  return linkMtu - ipHeaders[family] - overheads[kind];
+}
+
+/** What a tunnel is to be. */
+export interface TunnelWanted {
+  /** The node's own, as others reach it. */
+  readonly local: string;
+  readonly port: number;
+  readonly vni: number;
+  readonly mtu: number;
+  /** The node's in its own ranges, without prefix length. */
+  readonly addresses: readonly string[];
+  /** Of all pods. */
+  readonly clusterCidrs: readonly string[];
+  /** Those of the kind. */
+  readonly paths: readonly Path[];
+  /** All others, of whom each may send by the kind whatever way it is reached itself. */
+  readonly nodes: readonly Node[];
+}
+
+/** The kind of tunnel, kept as it is wanted. */
+export interface Tunnel {
+  readonly kind: TunnelKind;
+  /** Makes it so, from what there is, and says whether links or addresses are others now; safe to repeat. @throws E_UNSUPPORTED where the kernel has no such device */
+  ensure(wanted: TunnelWanted, state: NetworkState): Promise<boolean>;
+  /** Succeeds if it is gone. */
+  remove(): Promise<void>;
+}
+
+/** The route of a path. Only Ethernet has neighbours: other devices are told whose packets are whose by themselves. */
+export function routeOf(path: Path): {
+  readonly destination: string;
+  readonly gateway?: string;
+  readonly dev?: string;
+  readonly isOnLink?: boolean;
+} {
+  const { destination, kind } = path;
+  if (kind === 'direct') return { destination, gateway: path.gateway };
+  const dev = tunnelDevices[kind];
+  return kind === 'vxlan'
+    ? { destination, dev, gateway: gatewayOf(path), isOnLink: true }
+    : { destination, dev };
+}
+
+/** The address that the other node's device has: the first of its range. */
+export function gatewayOf({ destination }: Path): string {
+  return destination.slice(0, destination.indexOf('/'));
+}
+
+type DeviceWanted = Pick<TunnelWanted, 'mtu' | 'addresses' | 'clusterCidrs'> & { readonly mac?: string };
+
+/**
+ * Everything of a device but its being there: MTU, addresses, up. Before it is up: no address of its own making, which would send
+ * to nobody; and loose checks of the way back, as a node may be reached by another way than it reaches (rp_filter,
+ * Documentation/networking/ip-sysctl.rst: of the device's and all's the higher counts). Pure.
+ */
+export function planDevice(
+  link: LinkInfo,
+  { mtu, addresses, clusterCidrs, mac }: DeviceWanted,
+  state: Pick<NetworkState, 'addresses'>,
+): readonly NetOp[] {
+  const { name } = link;
+  const wanted = new Set(
+    addresses.flatMap((text) => parseIp(text) ?? []).map((ip) => formatCidr(hostCidr(ip))),
+  );
+  const present = state.addresses
+    .filter(({ linkIndex }) => linkIndex === link.index)
+    .map((each) => each.address);
+  const missing = [...wanted].filter((address) => !present.includes(address));
+  const isChanged = link.mtu !== mtu || (mac !== undefined && link.mac !== mac);
+  return [
+    ...(link.isUp ? [] : planQuiet(name)),
+    ...(isChanged ? [{ op: 'setLink', name, mtu, ...(mac === undefined ? {} : { mac }) } as const] : []),
+    ...(link.isUp ? [] : [{ op: 'setLink', name, up: true } as const]),
+    ...present
+      .filter((address) => !wanted.has(address) && isPodAddress(address, clusterCidrs))
+      .map((address): NetOp => ({ op: 'removeAddress', name, address })),
+    ...missing.map((address): NetOp => ({ op: 'ensureAddress', name, address })),
+  ];
+}
+
+function planQuiet(name: string): readonly NetOp[] {
+  const setting = (key: string, value: string): NetOp => ({ op: 'setSysctl', key, value, isOptional: true });
+  return [
+    setting(`net/ipv4/conf/${name}/rp_filter`, '2'),
+    setting(`net/ipv6/conf/${name}/addr_gen_mode`, '1'), // IN6_ADDR_GEN_MODE_NONE
+    setting(`net/ipv6/conf/${name}/accept_ra`, '0'),
+    setting(`net/ipv6/conf/${name}/accept_dad`, '0'),
+  ];
+}
+
+/** A whole address of the pods' networks: one that the node had when its range was another. */
+function isPodAddress(address: string, clusterCidrs: readonly string[]): boolean {
+  const cidr = parseCidr(address);
+  if (cidr === undefined || cidr.prefix !== bitsOf(cidr.ip.family)) return false;
+  return clusterCidrs.some((text) => cidrContains(knownCidr(text), cidr.ip));
+}

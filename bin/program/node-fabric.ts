@@ -1,0 +1,110 @@
+/** The node's fabric, wired: who says how pods are reached, who is told, and what follows for pods. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Clock } from '#base/clock.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { configMaps, nodes } from '#api/schema/kind-ref.ts';
+import type { Node } from '#api/generated/objects.ts';
+import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
+import { fabricConfigSelection, followChoice } from '#agent/network/fabric/choice.ts';
+import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
+import { startFabric } from '#agent/network/fabric/fabric.ts';
+import { macOfNode } from '#agent/network/fabric/node-fabric.ts';
+import { applyPodMtu } from '#agent/network/fabric/pod-mtu.ts';
+import { parseFabric } from '#agent/network/fabric/settings.ts';
+import { createUdp } from '#agent/network/fabric/udp.ts';
+import { createVxlan } from '#agent/network/fabric/vxlan.ts';
+import type { Informer } from '#client/client.ts';
+import type { Informers } from '#client/informers.ts';
+import type { NetlinkWorker } from '#native/netlink/worker.ts';
+import { openRelay } from '#native/tun/relay.linux.ts';
+import type { AgentPaths } from '#bin/paths.ts';
+import type { AgentCommandOptions } from './command-options.ts';
+
+export interface NodeFabricParts {
+  readonly options: AgentCommandOptions & { readonly nodeName: string };
+  readonly paths: AgentPaths;
+  readonly conflistDir: string;
+  readonly networks: readonly ClusterNetwork[];
+  readonly kernel: NetlinkWorker;
+  /** As the node: it writes its own Node. */
+  readonly informers: Informers;
+  /** As who may read what is not the node's alone. */
+  readonly clusterInformers: Informers;
+  readonly nodeInformer: Informer<Node>;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How long the cluster's own word is waited for, before the node begins with its option. */
+const choiceMs = 5_000;
+/** What links have that nobody has told of an MTU. */
+const linkMtuDefault = 1500;
+
+/** Ends with the stack. The node's own network of pods is written down when the fabric has said what passes through it. */
+export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFabricParts): Promise<void> {
+  const { options, kernel, networks, clock, log, nodeInformer, clusterInformers } = parts;
+  const { nodeName } = options;
+  const parsed = parseFabric(options.fabric);
+  if ('problem' in parsed) throw new PodwrightError('E_USAGE', `start agent: --fabric: ${parsed.problem}`);
+  const settings = clusterInformers.for(configMaps, fabricConfigSelection);
+  const choice = stack.use(followChoice(parsed.settings, settings, log));
+  // Not by the option first, and by the cluster's word a moment later: an agent that starts again changes nothing.
+  await Promise.race([settings.synced, clock.sleep(choiceMs)]);
+  stack.use(
+    await startFabric({
+      ...{ ...kernel, networks, clock, log, nodeName, choice },
+      nodeIps: options.nodeIp,
+      nodes: nodeInformer,
+      hasEgress: options.podEgress === 'masquerade',
+      ...(options.linkCidr === undefined ? {} : { linkCidrs: options.linkCidr }),
+      tunnels: [
+        createVxlan({ netlink: kernel.netlink, mac: macOfNode(nodeName), log }),
+        stack.use(createUdp({ netlink: kernel.netlink, openRelay, log })),
+      ],
+      publish: async (annotation, text) => {
+        const body = { metadata: { annotations: { [annotation]: text } } };
+        await parts.informers.client.patch(nodes, { name: nodeName }, { kind: 'merge', body });
+      },
+      onLook: createPodNetworkKeeper(parts),
+    }),
+  );
+}
+
+/** Pods, those that run and those to come, have the MTU that the fabric has room for. */
+function createPodNetworkKeeper({
+  paths,
+  conflistDir,
+  kernel,
+  nodeInformer,
+  options,
+  log,
+}: NodeFabricParts): (state: { readonly podMtu: number }) => Promise<void> {
+  let written = '';
+  return async ({ podMtu }) => {
+    const podCidrs = podCidrsOf(nodeInformer.get(options.nodeName) ?? {});
+    const text = JSON.stringify([podMtu, podCidrs]);
+    if (text !== written && podCidrs.length > 0) {
+      await writeDefaultConflist(conflistDir, {
+        podCidrs,
+        leaseDir: join(paths.run, 'leases'),
+        mtu: podMtu === linkMtuDefault ? undefined : podMtu,
+      });
+      written = text;
+    }
+    const pods = await applyPodMtu(kernel.netlink, podMtu, netnsPaths(join(paths.run, 'netns')));
+    if (pods > 0) log.info({ mtu: podMtu, pods }, 'pods have another MTU');
+  };
+}
+
+/** None where no pod has run yet. */
+function netnsPaths(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).map((name) => join(directory, name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
