@@ -389,6 +389,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     directories: {
       pods: join(paths.data, 'pods'),
       podsMemory: join(paths.run, 'volumes'),
+      volumes: paths.volumes,
       logs: paths.logs,
       seccomp: join(paths.data, 'seccomp'),
       formerLogs: ownLogsDir(paths.data),

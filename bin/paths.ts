@@ -31,6 +31,8 @@ export interface AgentPaths {
   readonly data: string;
   readonly run: string;
   readonly logs: string;
+  /** Volumes that outlive pods. */
+  readonly volumes: string;
   readonly controlSocket: string;
   /** Which cluster the node belongs to. */
   readonly clusterFile: string;
@@ -42,6 +44,7 @@ export function agentPaths(dataDir: string, runDir: string, podLogsDir?: string)
     data: dataDir,
     run: runDir,
     logs: podLogsDir ?? ownLogsDir(dataDir),
+    volumes: join(dataDir, 'volumes'),
     controlSocket: join(dataDir, 'agent.sock'),
     clusterFile: join(dataDir, 'cluster.json'),
   };

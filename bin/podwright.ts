@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 
 import { describeError, isPodwrightError } from '#base/errors.ts';
+import { localClassName } from '#api/volume/local-volumes.ts';
 import { addAdmissionOptions } from './admission/add-options.ts';
 import { addAuthorizationOptions } from './authorization/add-options.ts';
 import { addAuditFlags } from './audit/audit-flags.ts';
@@ -141,6 +142,11 @@ function serverOptions(command: Command): Command {
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
+    .option(
+      '--local-storage-class <name>',
+      'name of the default StorageClass, whose volumes are directories of nodes; none: none is made',
+      localClassName,
+    )
     .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
     .option(
       '--node <name=ip>',

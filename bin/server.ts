@@ -17,6 +17,7 @@ import {
   type ApiServerOptions,
   type Listener,
 } from '#control-plane/apiserver/server.ts';
+import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { readAdmission } from './admission/admission-options.ts';
 import { readAuthorization } from './authorization/authorization-options.ts';
@@ -98,6 +99,8 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   if (options.podRoutes === true) {
     stack.use(await startPodRoutes(clients.own('pod-routes'), systemClock, logger));
   }
+  if (options.localStorageClass !== 'none')
+    await ensureLocalClass(clients.own('local-volumes'), options.localStorageClass);
   await ensureKubeDns(clients.own('kube-dns'), options.clusterDns);
   logger.info({ url, ports: server.ports }, 'serving');
   await announceReady(process.env);

@@ -52,7 +52,7 @@ const container: Fields = {
   terminationMessagePath: here('render/container-config'),
   terminationMessagePolicy: here('render/container-config'),
   tty: here('render/container-config'),
-  volumeDevices: refused,
+  volumeDevices: here('render/render-start'),
   volumeMounts: here('render/render-start'),
   workingDir: here('render/container-config'),
 };
@@ -235,9 +235,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     ...selinux,
     appArmorProfile: here('admit/unsupported'),
     fsGroup: here('render/security'),
-    fsGroupChangePolicy: inert(
-      'is about volumes that outlive pods; emptyDir, configMap and their like are made new for each',
-    ),
+    fsGroupChangePolicy: by('volume/claims/claim-volume'),
     runAsGroup: here('render/security'),
     runAsNonRoot: here('render/security'),
     runAsUser: here('render/security'),
@@ -271,20 +269,30 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     configMap: by('volume/volume-kinds'),
     downwardAPI: by('volume/volume-kinds'),
     emptyDir: by('volume/volume-kinds'),
+    ephemeral: by('volume/volume-kinds'),
     hostPath: by('volume/volume-kinds'),
     name: by('volume/pod-volumes'),
+    persistentVolumeClaim: by('volume/volume-kinds'),
     projected: by('volume/volume-kinds'),
     secret: by('volume/volume-kinds'),
     ...Object.fromEntries(
       (
-        'awsElasticBlockStore azureDisk azureFile cephfs cinder csi ephemeral fc flexVolume flocker gcePersistentDisk ' +
-        'gitRepo glusterfs image iscsi nfs persistentVolumeClaim photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
+        'awsElasticBlockStore azureDisk azureFile cephfs cinder csi fc flexVolume flocker gcePersistentDisk ' +
+        'gitRepo glusterfs image iscsi nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
         'storageos vsphereVolume'
       )
         .split(' ')
         .map((kind) => [kind, noVolume]),
     ),
   },
+  PersistentVolumeClaimVolumeSource: {
+    claimName: shared('volume/claim'),
+    readOnly: by('volume/claims/claim-volume'),
+  },
+  EphemeralVolumeSource: {
+    volumeClaimTemplate: server('control-plane/controllers/ephemeral-volume/plan'),
+  },
+  VolumeDevice: { devicePath: here('render/render-start'), name: here('render/render-start') },
   ConfigMapVolumeSource: {
     defaultMode: by('volume/api-data'),
     items: by('volume/api-data'),

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
+import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { formatDuration } from '#api/meta/duration.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
@@ -18,6 +19,8 @@ import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-n
 import { defaultIdSpace, type IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { ReadNetworkFacts } from '#agent/network/facts/read-facts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
+import { keepLocalVolumes } from '#agent/volume/claims/keep-local-volumes.ts';
+import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
@@ -33,7 +36,9 @@ import { ProbeCounts } from './probe/probe-counts.ts';
 import { HttpCounts } from './stats/http-counts.ts';
 import { KubeletCounts } from './stats/kubelet-counts.ts';
 import { readProcess, renderKubeletMetrics } from './stats/kubelet-metrics.ts';
-import { createStatsReader } from './stats/read-stats.ts';
+import { createStatsReader, DiskUses } from './stats/read-stats.ts';
+import type { VolumeFacts } from './stats/stats-input.ts';
+import { readVolumeStats } from './stats/volume-stats.ts';
 
 export interface KubeletOptions {
   readonly nodeName: string;
@@ -102,7 +107,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await using undo = new AsyncDisposableStack();
 
   await Promise.all(
-    [directories.pods, directories.podsMemory].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
+    [directories.pods, directories.podsMemory, directories.volumes].map((d) =>
+      mkdir(d, { recursive: true, mode: 0o700 }),
+    ),
   );
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
@@ -123,6 +130,13 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     retraction: options.retraction,
   });
   undo.use(workers);
+  undo.use(
+    keepLocalVolumes({
+      ...{ informers: options.informers, clock, logger, nodeName, podsDirectory: directories.pods },
+      localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName }),
+      onGrown: (uid) => workers.refreshVolumes(uid),
+    }),
+  );
   const { collector, stop } = startImageCollection(options);
   undo.use(stop);
   const server = await startServer(options, { workers, collector, probeCounts, counts });
@@ -185,6 +199,12 @@ function startServer(
   const { runtime, clock, logger, nodeName, directories } = options;
   const { access = defaultAccess, ...listen } = options.server;
   const requests = new HttpCounts();
+  const disks = new DiskUses(clock);
+  const volumes = async (): Promise<readonly VolumeFacts[]> => {
+    const found = await readVolumeStats(directories.pods, (directory) => disks.of(directory));
+    disks.forgetOthers();
+    return [...found.values()].flat();
+  };
   const reviews = createReviews({ client: options.informers.client, nodeName, clock });
   return startKubeletServer({
     ...listen,
@@ -212,6 +232,7 @@ function startServer(
         counts,
         imagesRemoved: collector.removed,
         process: readProcess(clock.now()),
+        volumes: await volumes(),
       }),
   });
 }
@@ -253,6 +274,7 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
     ips: options.nodeIps,
     hostname: options.nodeName,
     labels: options.labels ?? {},
+    annotations: { [volumesDirectoryAnnotation]: options.directories.volumes },
     podsMax: options.podsMax ?? podsMaxDefault,
     kubeletPort: server.port,
     versions: options.versions,

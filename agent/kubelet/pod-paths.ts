@@ -7,6 +7,8 @@ export interface KubeletDirectories {
   readonly pods: string;
   /** On a tmpfs, private to root: Secrets, tokens and their like. */
   readonly podsMemory: string;
+  /** Volumes that outlive pods: `pvc-<uid>/data`. */
+  readonly volumes: string;
   /** `<namespace>_<name>_<uid>/<container>/<attempt>.log`, as every node of Kubernetes lays it out. */
   readonly logs: string;
   /** Profiles of seccomp that pods name, as the kubelet's `seccomp` directory; undefined: none are there. */

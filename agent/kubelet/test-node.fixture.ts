@@ -71,6 +71,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
       directories: {
         pods: path.join(directory, 'pods'),
         podsMemory: path.join(directory, 'memory'),
+        volumes: path.join(directory, 'volumes'),
         logs: path.join(directory, 'logs'),
       },
       node: nodeFacts,

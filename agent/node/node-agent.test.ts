@@ -11,6 +11,7 @@ const input: NodeInput = {
   name: 'n1',
   ips: ['192.0.2.1'],
   hostname: 'n1',
+  annotations: {},
   labels: { zone: 'a' },
   podsMax: 110,
   kubeletPort: 10250,

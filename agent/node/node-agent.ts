@@ -99,10 +99,14 @@ async function register({ client, clock, read, name }: NodeAgentOptions): Promis
   }
   const present = await client.get(nodes, { name });
   const labels = nodeLabels(input);
-  const isLabelled = Object.entries(labels).every(
-    ([key, value]) => present.metadata?.labels?.[key] === value,
-  );
-  if (!isLabelled) await client.patch(nodes, { name }, { kind: 'strategic', body: { metadata: { labels } } });
+  const { annotations } = input;
+  const hasAll = (
+    wanted: Readonly<Record<string, string>>,
+    there: Readonly<Record<string, string>> | undefined,
+  ): boolean => Object.entries(wanted).every(([key, value]) => there?.[key] === value);
+  const { metadata } = present;
+  if (!hasAll(labels, metadata?.labels) || !hasAll(annotations, metadata?.annotations))
+    await client.patch(nodes, { name }, { kind: 'strategic', body: { metadata: { labels, annotations } } });
   return patchStatus(
     { client, name },
     present.status ?? {},

@@ -10,6 +10,8 @@ export interface NodeInput {
   readonly ips: readonly string[];
   readonly hostname: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** What else the node says of itself. */
+  readonly annotations: Readonly<Record<string, string>>;
   readonly podsMax: number;
   readonly kubeletPort: number;
   readonly versions: { readonly kubelet: string; readonly runtime: string };
@@ -29,7 +31,7 @@ const imagesMax = 50;
 /** The Node object that a kubelet registers. Pure. */
 export function renderNode(input: NodeInput, now: number): Node {
   return {
-    metadata: { name: input.name, labels: nodeLabels(input) },
+    metadata: { name: input.name, labels: nodeLabels(input), annotations: input.annotations },
     spec: {},
     status: renderNodeStatus(input, undefined, now),
   };

@@ -21,6 +21,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Volume } from '#api/generated/objects.ts';
 import { ensureInside } from '#native/fs/open-inside.ts';
 import { makeNode } from '#native/sys/file.ts';
+import { noClaims } from './claims/no-claims.fixture.ts';
 import { createFakeMounter } from './mounter.fake.ts';
 import { createPodVolumes } from './pod-volumes.ts';
 import { bindSubPath, readInside } from './sub-path.ts';
@@ -101,6 +102,7 @@ describe('emptyDir', () => {
       memoryDirectory: path.join(root, 'memory'),
       mounter: createFakeMounter(),
       objects: () => ({
+        ...noClaims,
         configMap: async () => undefined,
         secret: async () => undefined,
         serviceAccountToken: async () => ({ token: '', refreshAtMs: 0 }),
@@ -130,6 +132,7 @@ describe('emptyDir', () => {
       memoryDirectory: path.join(root, 'memory'),
       mounter: createFakeMounter(),
       objects: () => ({
+        ...noClaims,
         configMap: async () => undefined,
         secret: async () => undefined,
         serviceAccountToken: async () => ({ token: '', refreshAtMs: 0 }),

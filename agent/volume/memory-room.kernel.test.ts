@@ -7,6 +7,7 @@ import type { Volume } from '#api/generated/objects.ts';
 import { enterOwnMounts } from '#native/fs/own-mounts.fixture.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createMounter } from './mounter.ts';
+import { noClaims } from './claims/no-claims.fixture.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
 
 describe.skipIf(process.getuid?.() !== 0)('volumes in memory (needs root)', () => {
@@ -25,6 +26,7 @@ describe.skipIf(process.getuid?.() !== 0)('volumes in memory (needs root)', () =
       memoryDirectory: path.join(scratch, 'memory'),
       mounter: createMounter(mounts),
       objects: () => ({
+        ...noClaims,
         configMap: async (_namespace, name) => ({ data: { key: name === 'big' ? large.toString() : 'CA' } }),
         secret: async () => ({ data: { key: large.toString('base64') } }),
         serviceAccountToken: async () => ({ token: 'x'.repeat(1200), refreshAtMs: 0 }),

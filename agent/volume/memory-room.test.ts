@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
 import { podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
 import { memoryRoomBytes, needsMemoryRoom } from './memory-room.ts';
+import { noClaims } from './claims/no-claims.fixture.ts';
 import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
 
@@ -61,6 +62,7 @@ describe('volumes of API data', () => {
       memoryDirectory: path.join(root, 'memory'),
       mounter,
       objects: () => ({
+        ...noClaims,
         configMap: async (_namespace, name) => configMaps.get(name),
         secret: async (_namespace, name) => secrets.get(name),
         serviceAccountToken: async () => ({ token: 'token', refreshAtMs: 5000 }),

@@ -1,4 +1,13 @@
-import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
+import type {
+  ConfigMap,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Volume,
+} from '#api/generated/objects.ts';
+import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
 
 /**
@@ -41,6 +50,8 @@ export interface MountedVolume {
   readonly path: string;
   /** Kept from being written whatever the mount says (ConfigMaps and their like). */
   readonly isReadOnly?: boolean;
+  /** A block device, which containers get as such: it is mounted nowhere. */
+  readonly device?: { readonly major: number; readonly minor: number; readonly mode: number };
   /** When the content has to be made again (tokens). */
   readonly refreshAtMs?: number | undefined;
 }
@@ -51,6 +62,17 @@ export interface VolumeObjects {
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   /** A token bound to the pod. Tokens are kept while they are good for long enough. */
   serviceAccountToken(request: TokenWish): Promise<ServiceAccountToken>;
+  /** As they are now, not as they were seen last. */
+  claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;
+  persistentVolume(name: string): Promise<PersistentVolume | undefined>;
+  /** The pod's own; undefined: it is not there. */
+  node(): Promise<Node | undefined>;
+  /** The node's pods that use the claim with this uid, or are about to. */
+  podsUsing(claimUid: string): Promise<readonly { readonly podUid: string; readonly hasIt: boolean }[]>;
+  /** The claim's volume is the pod's: what the claim says of its size may be old. */
+  noteMounted(claim: PersistentVolumeClaim, volume: PersistentVolume): Promise<void>;
+  /** Those that the node makes itself. */
+  readonly localVolumes: LocalVolumes;
 }
 
 export interface TokenWish {

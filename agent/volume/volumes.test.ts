@@ -18,6 +18,7 @@ import { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ConfigMap, Pod, Secret, Volume } from '#api/generated/objects.ts';
 import { writeAtomically } from './atomic-writer.ts';
+import { noClaims } from './claims/no-claims.fixture.ts';
 import { createFakeMounter, type FakeMounter } from './mounter.fake.ts';
 import { createPodVolumes, type PodVolumes } from './pod-volumes.ts';
 import { bindSubPath, readInside } from './sub-path.ts';
@@ -40,6 +41,7 @@ beforeEach(() => {
     memoryDirectory: path.join(root, 'memory'),
     mounter,
     objects: () => ({
+      ...noClaims,
       configMap: async (_namespace, name) => configMaps.get(name),
       secret: async (_namespace, name) => secrets.get(name),
       serviceAccountToken: async ({ audience }) => ({
@@ -203,6 +205,7 @@ describe('volumes', () => {
       memoryDirectory: path.join(root, 'memory'),
       mounter,
       objects: () => ({
+        ...noClaims,
         configMap: async () => {
           await server.promise; // A list is asked for again and again, a token once.
           return { metadata: {}, data: { a: '1' } };
@@ -241,6 +244,8 @@ describe('volumes', () => {
       'projected',
       'downwardAPI',
       'hostPath',
+      'persistentVolumeClaim',
+      'ephemeral',
     ]);
   });
 });

@@ -34,7 +34,9 @@ export function unacted(what: string): KindEffect {
 /** What several kinds say. */
 export const policies: KindEffect = acted('control-plane/apiserver/chain/admission/policies/policy-book.ts');
 export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac/rbac-book.ts');
-export const noVolumes: KindEffect = unacted('no volumes are provisioned, bound, attached or mounted');
+export const noVolumes: KindEffect = unacted(
+  'no driver of CSI is called: its volumes are not provisioned, attached or mounted',
+);
 export const noDevices: KindEffect = unacted(
   'no devices are allocated, and pods that claim some are refused',
 );

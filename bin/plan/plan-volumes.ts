@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 
 import type { Pod, Volume, VolumeProjection } from '#api/generated/objects.ts';
+import { claimNameOf } from '#api/volume/claim.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { memoryRoomBytes, needsMemoryRoom } from '#agent/volume/memory-room.ts';
 import { bindVolume } from '#agent/volume/volume-kinds.ts';
@@ -55,6 +56,11 @@ function planVolume(pod: Pod, volume: Volume): PlannedVolume {
     const { type = '' } = volume.hostPath;
     const made = madeTypes[type] ?? `must be a ${type}`;
     return { ...plain, isFile: fileTypes.has(type), lines: [`use ${path} of the node: ${made}`] };
+  }
+  const claim = claimNameOf(pod, volume);
+  if (claim !== undefined) {
+    const lines = [`use the volume that claim ${claim} is bound to, where its PersistentVolume says`];
+    return { ...plain, path: `<volume of claim ${claim}>`, lines };
   }
   const { medium = '', sizeLimit } = volume.emptyDir ?? {};
   const fsGroup = pod.spec?.securityContext?.fsGroup;

@@ -74,6 +74,8 @@ export interface ServerCommandOptions
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
   readonly podRoutes?: boolean;
+  /** Of the default StorageClass, whose volumes nodes make; `none`: there is none. */
+  readonly localStorageClass: string;
   /** A duration as Go writes it. */
   readonly clusterSigningDuration: string;
   readonly etcdServers?: readonly string[];

@@ -13,6 +13,7 @@ const server: ServerCommandOptions = {
   maxMutatingRequestsInflight: 200,
   clusterCidr: ['10.244.0.0/16'],
   clusterSigningDuration: '8760h',
+  localStorageClass: 'standard',
   clusterDns: ['10.96.0.10'],
   node: ['a=192.0.2.11', 'b.example=192.0.2.12'],
 };
@@ -162,6 +163,7 @@ describe('serverOptionProblems()', () => {
       change: { clusterSigningDuration: '0s' },
       want: /^--cluster-signing-duration 0s: must be more than 0$/,
     },
+    { change: { localStorageClass: 'A_b' }, want: /^--local-storage-class A_b: a lowercase RFC 1123/ },
     { change: { clusterSigningDuration: 'long' }, want: /^--cluster-signing-duration long: not a duration/ },
     { change: { clusterCidr: ['10.96.0.0/12'] }, want: /overlaps/ },
     { change: { clusterCidr: ['10.244.0.0/25'] }, want: /too small/ },

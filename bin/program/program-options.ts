@@ -49,6 +49,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...admissionProblems(options),
     ...flowControlProblems(options),
     ...signingProblems(options),
+    ...classProblems(options),
     ...etcdProblems(options),
     ...etcdListenProblems(options, listenProblems),
     ...auditFlagProblems(options),
@@ -62,6 +63,11 @@ function signingProblems({ clusterSigningDuration: text }: ServerCommandOptions)
   return problems.length === 0 && parseDurationMs(text) === 0
     ? [`${option} ${text}: must be more than 0`]
     : problems;
+}
+
+function classProblems({ localStorageClass: name }: ServerCommandOptions): readonly string[] {
+  const [problem] = dnsSubdomain(name);
+  return problem === undefined ? [] : [`--local-storage-class ${name}: ${problem}`];
 }
 
 function etcdProblems(options: ServerCommandOptions): readonly string[] {

@@ -4,6 +4,7 @@ import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { at, objectsOf, stringOf } from '#api/wire/json.ts';
 import { podDisruptionBudgets, pods } from '#api/schema/kind-ref.ts';
+import { localProvisioner, volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers } from '#client/informers.ts';
 import type { Transport, TransportResponse } from '#client/transport.ts';
 import type { Attributes } from '#control-plane/apiserver/chain/authz/authorizer.ts';
@@ -93,7 +94,8 @@ const selector = (app: string) => ({ matchLabels: { app } });
 
 async function makeNode(name: string): Promise<void> {
   await test.make(leases, { metadata: { name } });
-  await test.make('/api/v1/nodes', { metadata: { name } });
+  const annotations = { [volumesDirectoryAnnotation]: '/volumes' };
+  await test.make('/api/v1/nodes', { metadata: { name, annotations } });
   const room = { cpu: '64', memory: '256Gi', pods: '110' };
   const conditions = [{ type: 'Ready', status: 'True', reason: 'KubeletReady' }];
   await patch(`/api/v1/nodes/${name}/status`, {
@@ -130,6 +132,14 @@ async function until(who: string, ...what: readonly string[]): Promise<void> {
   const missing = (): readonly string[] => what.filter((one) => told.asked.get(user)?.has(one) !== true);
   while (missing().length > 0) {
     if (deadline.aborted) throw new Error(`${who} never asked ${missing().join(', ')}`);
+    await pass();
+  }
+}
+
+async function untilThere(path: string): Promise<void> {
+  const deadline = AbortSignal.timeout(150_000);
+  while ((await test.call('GET', path)).status !== 200) {
+    if (deadline.aborted) throw new Error(`${path} is not there`);
     await pass();
   }
 }
@@ -194,6 +204,13 @@ it('a DaemonSet, and revisions', async () => {
 });
 
 it('a StatefulSet, and its claims', async () => {
+  await test.make('/apis/storage.k8s.io/v1/storageclasses', {
+    metadata: {
+      name: 'standard',
+      annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' },
+    },
+    ...{ provisioner: localProvisioner, volumeBindingMode: 'WaitForFirstConsumer' },
+  });
   const claim = {
     metadata: { name: 'data' },
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
@@ -206,10 +223,22 @@ it('a StatefulSet, and its claims', async () => {
   await test.make(`${apps}/statefulsets`, { metadata: { name: 's' }, spec });
   await until('statefulset-controller', 'create pods', 'create persistentvolumeclaims', events);
   await until('statefulset-controller', 'update apps/statefulsets/status');
+  await untilThere(`${ns}/pods/s-1`);
   await patch(`${apps}/statefulsets/s`, { spec: { replicas: 1 } });
   await until('statefulset-controller', 'delete pods', 'update persistentvolumeclaims');
   await until('generic-garbage-collector', 'delete persistentvolumeclaims');
   await until('pvc-protection-controller', 'update persistentvolumeclaims');
+  await until('system:kube-scheduler', 'update persistentvolumeclaims');
+  const binder = 'persistent-volume-binder';
+  await until(binder, 'create persistentvolumes', 'update persistentvolumes/status', events);
+  await until(binder, 'update persistentvolumeclaims', 'update persistentvolumeclaims/status');
+  await until(binder, 'get persistentvolumeclaims', 'delete persistentvolumes');
+  const volumes = [{ name: 'v', ephemeral: { volumeClaimTemplate: { spec: claim.spec } } }];
+  await test.make(`${ns}/pods`, {
+    metadata: { name: 'ephemeral' },
+    spec: { containers: [{ name: 'c', image: 'i' }], volumes },
+  });
+  await until('ephemeral-volume-controller', 'create persistentvolumeclaims');
 });
 
 it('Jobs: by time, done, and away when their time is over', async () => {

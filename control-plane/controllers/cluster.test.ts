@@ -6,9 +6,11 @@ import * as kinds from '#api/schema/kind-ref.ts';
 import type { Deployment, Node, Pod } from '#api/generated/objects.ts';
 import { formatMicroTime, formatTime } from '#api/meta/time.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
+import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { createRoledClients } from './roled-clients.fixture.ts';
+import { renderLocalClass } from './persistent-volume/local-class.ts';
 import { startControllers } from './start-controllers.ts';
 
 interface Cluster extends AsyncDisposable {
@@ -31,6 +33,7 @@ async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2'])
     status: { phase: 'Active' },
   });
   for (const name of nodeNames) client.seed(kinds.nodes, readyNode(name));
+  client.seed(kinds.storageClasses, renderLocalClass('standard', true));
   const shared = { informers, clock, logger: silentLogger };
   const scheduler = startScheduler({ ...shared, client: clients.scheduler });
   const controllers = startControllers({
@@ -96,7 +99,11 @@ async function finishPod(client: FakeApiClient, pod: Pod): Promise<void> {
 
 function readyNode(name: string): Node {
   return {
-    metadata: { name, labels: { 'kubernetes.io/hostname': name } },
+    metadata: {
+      name,
+      labels: { 'kubernetes.io/hostname': name },
+      annotations: { [volumesDirectoryAnnotation]: '/volumes' },
+    },
     status: {
       allocatable: { cpu: '4', memory: '8Gi', pods: '110' },
       conditions: [{ type: 'Ready', status: 'True', lastHeartbeatTime: '2026-01-01T00:00:00Z' }],
@@ -629,7 +636,7 @@ it('a StatefulSet makes its pods in order, scales down in reverse, and updates a
     volumeClaimTemplates: [claim],
   };
   await client.create(kinds.statefulSets, { metadata: setWhere, spec });
-  await cluster.settle(1000);
+  await cluster.settle(5000);
   const made = client.writes.filter((write) => write.startsWith('create pods default/set'));
   expect(made).toEqual([0, 1, 2].map((ordinal) => `create pods default/set-${ordinal}`));
   expect(client.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata?.name)).toEqual([
@@ -786,8 +793,9 @@ it('a claim, a volume and a range of addresses that go stay while they are used,
   await using cluster = await startCluster();
   const { client } = cluster;
   const claim = { namespace: 'default', name: 'data' };
-  await client.create(kinds.persistentVolumeClaims, { metadata: claim, spec: {} });
-  client.seed(kinds.persistentVolumes, { metadata: { name: 'v' }, spec: {}, status: { phase: 'Bound' } });
+  await client.create(kinds.persistentVolumes, { metadata: { name: 'v' }, spec: { claimRef: claim } });
+  await client.create(kinds.persistentVolumeClaims, { metadata: claim, spec: { volumeName: 'v' } });
+  await cluster.settle(500);
   const finalizers = ['networking.k8s.io/service-cidr-finalizer'];
   client.seed(kinds.serviceCidrs, { metadata: { name: 'c', finalizers }, spec: { cidrs: ['10.9.0.0/16'] } });
   const parentRef = { resource: 'services', name: 's' };
@@ -809,8 +817,6 @@ it('a claim, a volume and a range of addresses that go stay while they are used,
   ];
   expect(left()).toEqual([1, 1, 1]);
   await client.delete(kinds.pods, pod);
-  const released = { kind: 'merge', body: { status: { phase: 'Released' } }, subresource: 'status' } as const;
-  await client.patch(kinds.persistentVolumes, { name: 'v' }, released);
   await client.delete(kinds.ipAddresses, { name: '10.9.0.1' });
   await cluster.settle(500);
   expect(left()).toEqual([0, 0, 0]);

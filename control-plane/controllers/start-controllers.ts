@@ -17,6 +17,7 @@ import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
 import { runDisruptionBudgets, runStaleDisruptions } from './disruption/reconcile.ts';
 import { runEndpoints } from './endpointslice/reconcile.ts';
+import { runEphemeralVolumes } from './ephemeral-volume/reconcile.ts';
 import { runEndpointsMirroring } from './endpointslice-mirroring/reconcile.ts';
 import { runGarbageCollector } from './garbage/reconcile.ts';
 import { runJobs } from './job/reconcile.ts';
@@ -24,6 +25,7 @@ import { runNamespaces } from './namespace/reconcile.ts';
 import type { NodePrefixLengths } from './node-ipam/node-ranges.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
 import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
+import { runPersistentVolumes } from './persistent-volume/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
 import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } from './protection/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
@@ -85,6 +87,8 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runDisruptionBudgets(as('disruption-controller')),
     runStaleDisruptions(as('disruption-controller')),
     runResourceQuotas(as('resourcequota-controller')),
+    runPersistentVolumes(as('persistent-volume-binder')),
+    runEphemeralVolumes(as('ephemeral-volume-controller')),
     runClaimProtection(as('pvc-protection-controller')),
     runVolumeProtection(as('pv-protection-controller')),
     runServiceCidrProtection(as('service-cidrs-controller')),

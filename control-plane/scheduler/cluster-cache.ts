@@ -1,5 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
+import { claimKeysOf } from '#api/volume/claim.ts';
 import { countsTheSame, nodeInfo, withNode, withPod, type NodeInfo } from './snapshot.ts';
 
 /**
@@ -19,6 +20,8 @@ export interface ClusterCache {
   node(name: string): NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity. */
   antiAffineNodes(): readonly NodeInfo[];
+  /** Whether one of the pods uses the claim, `namespace/name`. */
+  isClaimUsed(key: string): boolean;
   /** How many nodes have a pod of lower priority than this; costs as many priorities as there are. */
   nodesBelow(priority: number): number;
 }
@@ -27,6 +30,7 @@ export function createClusterCache(): ClusterCache {
   const podsByNode = new Map<string, Map<string, Pod>>();
   const placed = new Map<string, { readonly nodeName: string; readonly isAssumed: boolean }>();
   const infos = createInfoList();
+  const claimUsers = createClaimUsers();
 
   const podsOf = (name: string): Map<string, Pod> => {
     const known = podsByNode.get(name) ?? new Map<string, Pod>();
@@ -41,6 +45,8 @@ export function createClusterCache(): ClusterCache {
     if (where === undefined) return;
     placed.delete(key);
     const pods = podsOf(where.nodeName);
+    const pod = pods.get(key);
+    if (pod !== undefined) claimUsers.count(pod, -1);
     pods.delete(key);
     const info = infos.get(where.nodeName);
     if (info === undefined && pods.size === 0) podsByNode.delete(where.nodeName);
@@ -49,7 +55,10 @@ export function createClusterCache(): ClusterCache {
   const place = (pod: Pod, nodeName: string, isAssumed: boolean): void => {
     const key = objectKey(pod);
     const before = placed.get(key)?.nodeName === nodeName ? podsOf(nodeName).get(key) : undefined;
-    if (before === undefined) take(key);
+    if (before === undefined) {
+      take(key);
+      claimUsers.count(pod, 1);
+    }
     podsOf(nodeName).set(key, pod);
     placed.set(key, { nodeName, isAssumed });
     const info = infos.get(nodeName);
@@ -79,7 +88,26 @@ export function createClusterCache(): ClusterCache {
     nodes: () => infos.all,
     node: infos.get,
     antiAffineNodes: () => infos.antiAffine(),
+    isClaimUsed: claimUsers.isUsed,
     nodesBelow: infos.below,
+  };
+}
+
+/** How many of the pods use each claim. */
+function createClaimUsers(): {
+  count(pod: Pod, change: 1 | -1): void;
+  isUsed(key: string): boolean;
+} {
+  const users = new Map<string, number>();
+  return {
+    count: (pod, change) => {
+      for (const key of claimKeysOf(pod)) {
+        const left = (users.get(key) ?? 0) + change;
+        if (left === 0) users.delete(key);
+        else users.set(key, left);
+      }
+    },
+    isUsed: (key) => users.has(key),
   };
 }
 

@@ -1,5 +1,6 @@
 import { equalJson } from '#api/wire/json.ts';
-import type { Node, Pod } from '#api/generated/objects.ts';
+import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '#api/generated/objects.ts';
+import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { requestsOf } from './pod-facts.ts';
 
 /** A change of the cluster that may help a pod that no node did for. Each filter plugin says which help a pod that it refused. */
@@ -12,7 +13,11 @@ export type ClusterEvent =
   /** A pod left its node, or one there has other labels. */
   | { readonly kind: 'podGone'; readonly pod: Pod }
   /** A pod on a node asks for less. */
-  | { readonly kind: 'podShrunk' };
+  | { readonly kind: 'podShrunk' }
+  /** A claim came, changed or went: `namespace/name`. */
+  | { readonly kind: 'claim'; readonly key: string }
+  /** A volume or a class came, or changed in what claims ask of it. */
+  | { readonly kind: 'volume' };
 
 /** Nothing for a heartbeat: it changes only conditions. */
 export function nodeEvent(old: Node | undefined, current: Node | undefined): readonly ClusterEvent[] {
@@ -23,6 +28,7 @@ export function nodeEvent(old: Node | undefined, current: Node | undefined): rea
     spec?.unschedulable,
     status?.allocatable,
     status?.addresses,
+    metadata?.annotations?.[volumesDirectoryAnnotation],
   ];
   if (old !== undefined && equalJson(relevant(old), relevant(current))) return [];
   return [{ kind: 'node', old, current }];
@@ -39,4 +45,34 @@ export function placedPodEvents(old: Pod | undefined, current: Pod | undefined):
   if (!equalJson(old.metadata?.labels, current.metadata?.labels))
     events.push({ kind: 'podGone', pod: old }, { kind: 'podPlaced', pod: current });
   return events;
+}
+
+/** Nothing for what is said of a claim beside which volume it has. */
+export function claimEvent(
+  key: string,
+  old: PersistentVolumeClaim | undefined,
+  current: PersistentVolumeClaim | undefined,
+): readonly ClusterEvent[] {
+  const relevant = (claim: PersistentVolumeClaim): unknown => [
+    claim.spec,
+    claim.metadata?.annotations,
+    claim.metadata?.deletionTimestamp,
+    claim.status?.phase,
+  ];
+  const isSame = old !== undefined && current !== undefined && equalJson(relevant(old), relevant(current));
+  return isSame ? [] : [{ kind: 'claim', key }];
+}
+
+/** Nothing for a volume that goes, or is bound: that is told by its claim. */
+export function volumeEvent(
+  old: PersistentVolume | undefined,
+  current: PersistentVolume | undefined,
+): readonly ClusterEvent[] {
+  if (current === undefined) return [];
+  const relevant = ({ metadata, spec, status }: PersistentVolume): unknown => [
+    spec,
+    metadata?.labels,
+    status?.phase === 'Available',
+  ];
+  return old !== undefined && equalJson(relevant(old), relevant(current)) ? [] : [{ kind: 'volume' }];
 }

@@ -33,6 +33,8 @@ export function feasibleWanted(nodeCount: number): number {
  * order of names, so that a decision can be repeated.
  */
 export function decide(context: SchedulingContext, start = 0): Decision {
+  const refused = refusedByAll(context);
+  if (refused !== undefined) return refused;
   const { all, nodes, left } = nodesFor(context);
   const tests = filterPlugins.flatMap(({ name, filter }) => {
     const test = filter(context);
@@ -65,6 +67,20 @@ export function decide(context: SchedulingContext, start = 0): Decision {
   if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
   const message = renderReasons(all.length, reasons) + preemptionNote(context, refusedBy);
   return { kind: 'unschedulable', message, reasons, refusedBy, examined };
+}
+
+/** What keeps a pod from every node is said once, and not counted. */
+function refusedByAll(context: SchedulingContext): Decision | undefined {
+  const count = context.snapshot.nodes.length;
+  if (count === 0) return undefined;
+  for (const { name, refuseAll } of filterPlugins) {
+    const why = refuseAll?.(context);
+    if (why === undefined) continue;
+    const message = `0/${count} nodes are available: ${why}.`;
+    const reasons = new Map([[why, count]]);
+    return { kind: 'unschedulable', message, reasons, refusedBy: new Set([name]), examined: 0 };
+  }
+  return undefined;
 }
 
 /** The nodes to look at: all of them, or those that the pod names. Of the others, how many there are, and by which plugins. */

@@ -15,6 +15,8 @@ export interface SchedulingContext {
 export interface FilterPlugin {
   readonly name: string;
   readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
+  /** Why no node at all will do, whichever it is: none is looked at (a PreFilter status of kube-scheduler). */
+  readonly refuseAll?: (context: SchedulingContext) => string | undefined;
   /** Names of the only nodes that may do, where the pod says them: no others are looked at (PreFilterResult of kube-scheduler). */
   readonly onlyNodes?: (pod: Pod) => ReadonlySet<string> | undefined;
   /**

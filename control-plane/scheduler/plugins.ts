@@ -10,6 +10,8 @@ import {
 } from './plugins/node-resources.ts';
 import { defaultSpreadScore } from './plugins/default-spread.ts';
 import { topologySpreadFilter, topologySpreadScore } from './plugins/topology-spread.ts';
+import { volumeBindingFilter } from './plugins/volume-binding.ts';
+import { volumeRestrictionsFilter } from './plugins/volume-restrictions.ts';
 import { taintTolerationFilter, taintTolerationScore } from './plugins/taint-toleration.ts';
 
 /** In the order of kube-scheduler's default profile: the first that refuses a node gives the reason. */
@@ -20,6 +22,8 @@ export const filterPlugins: readonly FilterPlugin[] = [
   nodeAffinityFilter,
   nodePortsFilter,
   nodeResourcesFilter,
+  volumeRestrictionsFilter,
+  volumeBindingFilter,
   topologySpreadFilter,
   interPodAffinityFilter,
 ];

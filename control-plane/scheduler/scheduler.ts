@@ -12,11 +12,12 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
-import { nodeEvent, placedPodEvents, type ClusterEvent } from './cluster-event.ts';
+import { claimEvent, nodeEvent, placedPodEvents, volumeEvent, type ClusterEvent } from './cluster-event.ts';
 import { decide, type Decision } from './decide.ts';
 import { createPendingPods, type PendingPods } from './pending-pods.ts';
 import { filterPlugins } from './plugins.ts';
 import type { Snapshot } from './snapshot.ts';
+import { createVolumeBinder, type Reservation, type VolumeBinder } from './volumes/bind-volumes.ts';
 
 export interface SchedulerOptions {
   /** Read for it by somebody who may, who shares them with the controllers. */
@@ -42,6 +43,8 @@ class Scheduler implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #services: Informer<Service>;
   readonly #namespaces: Informer<Namespace>;
+  readonly #volumes: VolumeBinder;
+  readonly #abort = new AbortController();
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
   readonly #namespaceLabels: Snapshot['namespaceLabels'] = (namespace) =>
@@ -60,12 +63,18 @@ class Scheduler implements AsyncDisposable {
       indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
     });
     this.#namespaces = informers.for(namespaces);
-    const caches = [informers.for(pods), informers.for(nodes), this.#services, this.#namespaces];
+    this.#volumes = createVolumeBinder({ informers, client, clock, isUsed: cache.isClaimUsed });
+    const { claims, volumes, classes } = this.#volumes;
+    const caches = [
+      ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
+      ...[claims, volumes, classes],
+    ];
     void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true;
+    this.#abort.abort(new DOMException('scheduler stopped', 'AbortError'));
     this.#attached.dispose();
     this.#parts.pending[Symbol.dispose]();
     await Promise.allSettled(this.#binding);
@@ -84,9 +93,25 @@ class Scheduler implements AsyncDisposable {
     this.#attached.use(
       informers.for(pods).onChange((change) => {
         this.#wake(takePodChange(this.#parts, change));
-        const { current } = change;
+        const { key, current } = change;
+        this.#volumes.note('pod', key);
         if (current !== undefined && isGated(current)) void noteGated(this.#parts, current);
       }),
+    );
+    this.#attachVolumes();
+  }
+
+  #attachVolumes(): void {
+    const { claims, volumes, classes } = this.#volumes;
+    this.#attached.use(
+      claims.onChange(({ key, old, current }) => {
+        this.#volumes.note('claim', key);
+        this.#wake(claimEvent(key, old, current));
+      }),
+    );
+    this.#attached.use(volumes.onChange(({ old, current }) => this.#wake(volumeEvent(old, current))));
+    this.#attached.use(
+      classes.onChange(({ current }) => this.#wake(current === undefined ? [] : [{ kind: 'volume' }])),
     );
   }
 
@@ -136,7 +161,16 @@ class Scheduler implements AsyncDisposable {
     // The next pod begins where this one ended, so that each node has its turn.
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
     if (decision.kind === 'unschedulable') await refusePod(this.#parts, pod, decision);
-    else if (!(await bindPod(this.#parts, pod, decision.nodeName))) this.#wake([{ kind: 'podGone', pod }]);
+    else {
+      using reservation = this.#volumes.reserve(pod, decision.nodeName);
+
+      const isBound = await bindPod(
+        this.#parts,
+        { pod, nodeName: decision.nodeName, reservation },
+        this.#abort.signal,
+      );
+      if (!isBound) this.#wake([{ kind: 'podGone', pod }]);
+    }
   }
 
   #snapshot(): Snapshot {
@@ -145,6 +179,7 @@ class Scheduler implements AsyncDisposable {
       nodeNamed: this.#parts.cache.node,
       antiAffineNodes: this.#parts.cache.antiAffineNodes(),
       nodesBelow: this.#parts.cache.nodesBelow,
+      volumes: this.#volumes.look,
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,
     };
@@ -212,11 +247,18 @@ const bindings: KindRef<Binding> = {
   namespaced: true,
 };
 
+interface Placement {
+  readonly pod: Pod;
+  readonly nodeName: string;
+  /** Of volumes that it needs there; undefined: it has them. */
+  readonly reservation: Reservation | undefined;
+}
+
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
 async function bindPod(
   parts: Pick<Parts, 'informers' | 'client' | 'cache' | 'pending' | 'recorder' | 'logger'>,
-  pod: Pod,
-  nodeName: string,
+  { pod, nodeName, reservation }: Placement,
+  signal: AbortSignal,
 ): Promise<boolean> {
   const { informers, client, cache, pending, recorder, logger } = parts;
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
@@ -224,6 +266,7 @@ async function bindPod(
   // Before the write: the next decision must count this one, and the watch may be faster than the answer.
   cache.assume({ ...pod, spec: { containers: [], ...pod.spec, nodeName } }, nodeName);
   try {
+    await reservation?.bind(signal);
     const binding: Binding = {
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },

@@ -1,5 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
 import { equalJson } from '#api/wire/json.ts';
+import type { VolumeLookUp } from './volumes/look-up.ts';
 import type { Node, Pod, PodAffinityTerm, Service } from '#api/generated/objects.ts';
 import {
   allocatableOf,
@@ -43,6 +44,8 @@ export interface Snapshot {
   readonly nodesBelow?: (priority: number) => number;
   /** Services of a namespace: their pods are spread. */
   readonly services: (namespace: string) => readonly Service[];
+  /** Claims and volumes; without, a pod that uses claims has none. */
+  readonly volumes?: VolumeLookUp;
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
 }
 

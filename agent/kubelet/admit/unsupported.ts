@@ -36,11 +36,6 @@ export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
 
 export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] = [
   {
-    field: 'Container.volumeDevices',
-    find: ({ name, volumeDevices = [] }) =>
-      volumeDevices.length > 0 ? `spec.containers[${name}].volumeDevices` : undefined,
-  },
-  {
     field: 'ContainerRestartRule.action',
     find: ({ restartPolicyRules = [] }) => {
       const other = restartPolicyRules.find(({ action }) => action !== 'Restart');

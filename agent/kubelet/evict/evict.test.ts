@@ -25,7 +25,12 @@ async function verdict(pod: Pod, written: Written): Promise<string | undefined> 
     mkdirSync(path.dirname(file), { recursive: true });
     writeFileSync(file, Buffer.alloc(size * kib, 'x'));
   };
-  const directories = { pods: `${root}/pods`, podsMemory: `${root}/memory`, logs: `${root}/logs` };
+  const directories = {
+    pods: `${root}/pods`,
+    podsMemory: `${root}/memory`,
+    volumes: `${root}/volumes`,
+    logs: `${root}/logs`,
+  };
   write(`${root}/layer/deep/file`, written.layer);
   write(`${directories.logs}/ns_p_u/c/0.log`, written.log);
   write(`${directories.pods}/u/volumes/emptyDir/v/file`, written.volume);

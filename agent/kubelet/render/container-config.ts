@@ -28,6 +28,8 @@ export interface ContainerConfigInput {
   readonly image: ImageRecord | undefined;
   readonly env: readonly EnvEntry[];
   readonly mounts: readonly ResolvedMount[];
+  /** Of volumes that are block devices, where the container wants them. */
+  readonly devices?: ContainerConfig['devices'];
   readonly paths: PodPaths;
   readonly nodeMemoryBytes: number;
   readonly pidsMax: number | undefined;
@@ -52,7 +54,7 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
     mounts: renderMounts(input),
     ...renderUser(pod, container, input.image),
     security: renderSecurity(pod, container, input.seccomp),
-    devices: [],
+    devices: input.devices ?? [],
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
     pidTarget: input.pidTarget,

@@ -52,7 +52,7 @@ const input: RenderInput = {
     hostsFile: '',
   },
   dns: { clusterDns: [], clusterDomain: 'cluster.local', hostResolvConf: '' },
-  directories: { pods: '/pods', podsMemory: '/memory', logs: '/logs' },
+  directories: { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs' },
 };
 const reading: StartSources = {
   configMaps: new Map(),

@@ -76,6 +76,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     pidTarget,
     env,
     mounts: resolved.map(({ mount }) => mount),
+    devices: devicesOf(container, input),
     paths,
     nodeMemoryBytes: node.memoryBytes,
     pidsMax: undefined,
@@ -100,6 +101,21 @@ function pidTargetOf(container: AnyContainer, { pod, actual }: RenderInput): str
   return name === undefined ? undefined : findPidTarget(name, actual.containers);
 }
 
+/** A volume of mode Block is a device in the container, at a path of its own. */
+function devicesOf(
+  container: AnyContainer,
+  { mounted }: RenderInput,
+): NonNullable<StartAction['config']['devices']> {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const device = mounted?.byName.get(name)?.device;
+    if (device !== undefined) return { path: devicePath, type: 'b', ...device };
+    throw new PodwrightError(
+      'E_INVALID',
+      `volume "${name}" has volumeMode Filesystem, but is specified in volumeDevices`,
+    );
+  });
+}
+
 /** Whether each is a file is seen when it is bound. */
 function mountsOf(
   container: AnyContainer,
@@ -113,6 +129,11 @@ function mountsOf(
       throw new PodwrightError(
         'E_NOT_FOUND',
         `volume "${mount.name}" of container ${container.name} is not mounted`,
+      );
+    if (volume.device !== undefined)
+      throw new PodwrightError(
+        'E_INVALID',
+        `volume "${mount.name}" has volumeMode Block, but is specified in volumeMounts`,
       );
     const subPath = subPathOf(mount, env);
     const target = subPath === undefined ? volume.path : paths.subPath(container.name, index);

@@ -42,7 +42,7 @@ async function serve(): Promise<{
     };
     const ports = {
       clock: systemClock,
-      directories: { pods: '', podsMemory: '', logs: '' },
+      directories: { pods: '', podsMemory: '', volumes: '', logs: '' },
       runtime,
       podByName: () => undefined,
       followers,

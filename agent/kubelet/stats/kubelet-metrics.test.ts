@@ -34,6 +34,7 @@ function render(counts: KubeletCounts): string {
     counts,
     imagesRemoved: { age: 1, space: 2 },
     process: readProcess(Date.now()),
+    volumes: [],
   });
 }
 

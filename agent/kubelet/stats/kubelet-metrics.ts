@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { gitVersion } from '#api/release.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { family, labels, type Sample } from './exposition.ts';
+import type { VolumeFacts } from './stats-input.ts';
 import type { Counts, KubeletCounts, SecondsHistogram } from './kubelet-counts.ts';
 
 /** Of the agent's own process. */
@@ -20,6 +21,8 @@ export interface KubeletMetricsInput {
   readonly counts: KubeletCounts;
   readonly imagesRemoved: Readonly<Record<'age' | 'space', number>>;
   readonly process: ProcessFacts;
+  /** Of claims; of one that several pods use, each has it. */
+  readonly volumes: readonly VolumeFacts[];
 }
 
 export function readProcess(nowMs: number): ProcessFacts {
@@ -60,6 +63,19 @@ function containersIn({ pods }: KubeletMetricsInput): readonly Sample[] {
   ]);
 }
 
+/** A sample for each claim. */
+function byClaim(read: (volume: VolumeFacts) => number): Row[3] {
+  return ({ volumes }) => {
+    const claims = new Map(
+      volumes.map((volume) => {
+        const { namespace, name } = volume.claim;
+        return [labels({ namespace, persistentvolumeclaim: name }), read(volume)];
+      }),
+    );
+    return [...claims].map(([label, value]) => [label, value, undefined]);
+  };
+}
+
 /** Names, labels and types are the kubelet's: dashboards and alerts go by them. */
 const rows: readonly Row[] = [
   [
@@ -97,6 +113,42 @@ const rows: readonly Row[] = [
     ({ pods }) => [
       [labels({ static: '' }), pods.filter(({ sandbox }) => sandbox !== undefined).length, undefined],
     ],
+  ],
+  [
+    'kubelet_volume_stats_capacity_bytes',
+    'gauge',
+    '[ALPHA] Capacity in bytes of the volume',
+    byClaim(({ fileSystem }) => fileSystem.capacityBytes),
+  ],
+  [
+    'kubelet_volume_stats_available_bytes',
+    'gauge',
+    '[ALPHA] Number of available bytes in the volume',
+    byClaim(({ fileSystem }) => fileSystem.availableBytes),
+  ],
+  [
+    'kubelet_volume_stats_used_bytes',
+    'gauge',
+    '[ALPHA] Number of used bytes in the volume',
+    byClaim(({ used }) => used.bytes),
+  ],
+  [
+    'kubelet_volume_stats_inodes',
+    'gauge',
+    '[ALPHA] Maximum number of inodes in the volume',
+    byClaim(({ fileSystem }) => fileSystem.inodes),
+  ],
+  [
+    'kubelet_volume_stats_inodes_free',
+    'gauge',
+    '[ALPHA] Number of free inodes in the volume',
+    byClaim(({ fileSystem }) => fileSystem.inodesFree),
+  ],
+  [
+    'kubelet_volume_stats_inodes_used',
+    'gauge',
+    '[ALPHA] Number of used inodes in the volume',
+    byClaim(({ used }) => used.inodes),
   ],
   ['kubelet_running_containers', 'gauge', '[ALPHA] Number of containers currently running', containersIn],
   [

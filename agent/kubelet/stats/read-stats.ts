@@ -1,5 +1,5 @@
 import { uptime } from 'node:os';
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { Pod } from '#api/generated/objects.ts';
@@ -10,7 +10,8 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import { CpuRates } from './cpu-rates.ts';
 import { parseInterfaceCounters, type InterfaceCounters } from './interface-counters.ts';
-import type { FileSystemFacts, PodFacts, StatsInput, SystemProcess } from './stats-input.ts';
+import type { PodFacts, StatsInput, SystemProcess } from './stats-input.ts';
+import { readFileSystem, readVolumeStats } from './volume-stats.ts';
 
 export interface StatsSources {
   readonly nodeName: string;
@@ -21,7 +22,7 @@ export interface StatsSources {
   readonly pods: () => readonly Pod[];
 }
 
-/** What a container wrote is counted file by file: no more often than this. */
+/** What a container wrote, or is in a volume, is counted file by file: no more often than this. */
 const diskUseMs = 60_000;
 
 /** Reads what a node and its pods use; made once, as it remembers what was before. */
@@ -34,6 +35,7 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
     const found = await Promise.all(
       sources.pods().map(async (pod) => ({ pod, stats: await runtime.stats(pod.metadata?.uid ?? '') })),
     );
+    const volumes = await readVolumeStats(directories.pods, (directory) => disks.of(directory));
     const pods: PodFacts[] = [];
     for (const { pod, stats } of found) {
       if (stats === undefined) continue;
@@ -42,7 +44,9 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
         rootfs.set(name, await disks.of(runtime.writableLayer(id)));
         logs.set(name, await disks.of(`${podPaths(pod, directories).logs}/${name}`));
       }
-      pods.push({ pod, stats, interfaces: await interfacesOf(stats.containers[0]?.pid), rootfs, logs });
+      const interfaces = await interfacesOf(stats.containers[0]?.pid);
+      const own = volumes.get(pod.metadata?.uid ?? '') ?? [];
+      pods.push({ pod, stats, interfaces, rootfs, logs, volumes: own });
     }
     disks.forgetOthers();
     rates.forgetOthers();
@@ -53,7 +57,7 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
       nodeCpuNanoseconds: await readNodeCpu(),
       nodeMemory: await readNodeMemory(),
       nodeInterfaces: await interfacesOf('self'),
-      disk: await readDisk(directories.pods),
+      disk: await readFileSystem(directories.pods),
       agent: readAgent(),
       devices: await readDevices(),
       imageBytes: runtime.images.list().reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -67,8 +71,8 @@ interface CountedUse {
   readonly use: Promise<DiskUse>;
 }
 
-/** Counts kept for a while, by directory. */
-class DiskUses {
+/** Counts kept for a while, by directory. `forgetOthers` drops those that were not asked for since it was called last. */
+export class DiskUses {
   readonly #clock: Clock;
   #known = new Map<string, CountedUse>();
   #kept = new Map<string, CountedUse>();
@@ -129,11 +133,6 @@ async function readNodeMemory(): Promise<StatsInput['nodeMemory']> {
     swapBytes: numberOf(memory, 'SwapTotal') * 1024,
     swapFreeBytes: numberOf(memory, 'SwapFree') * 1024,
   };
-}
-
-async function readDisk(directory: string): Promise<FileSystemFacts> {
-  const { blocks, bavail, bsize, files, ffree } = await statfs(directory);
-  return { capacityBytes: blocks * bsize, availableBytes: bavail * bsize, inodes: files, inodesFree: ffree };
 }
 
 /** Block devices: the lines `major minor #blocks name` of proc_partitions(5), after a head. */

@@ -12,6 +12,15 @@ export interface FileSystemFacts {
   readonly inodesFree: number;
 }
 
+/** A pod's volume that a claim is of. */
+export interface VolumeFacts {
+  readonly name: string;
+  readonly claim: { readonly namespace: string; readonly name: string };
+  /** The one that its files are on, perhaps with others'. */
+  readonly fileSystem: FileSystemFacts;
+  readonly used: DiskUse;
+}
+
 /** What a pod has on the node, beside what its cgroups say. */
 export interface PodFacts {
   readonly pod: Pod;
@@ -20,6 +29,8 @@ export interface PodFacts {
   /** By the container's name: what its runs wrote to their own file systems, and to their logs. */
   readonly rootfs: ReadonlyMap<string, DiskUse>;
   readonly logs: ReadonlyMap<string, DiskUse>;
+  /** Those of claims. */
+  readonly volumes: readonly VolumeFacts[];
 }
 
 /** A process of the node that is no pod's. */

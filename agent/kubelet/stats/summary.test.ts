@@ -67,6 +67,14 @@ const input: StatsInput = {
         containers: [{ ...usage, stats, id: 'c1', name: 'c', startedAtMs: 15_000, pid: 1 }],
       },
       interfaces: [counted],
+      volumes: [
+        {
+          name: 'data',
+          claim: { namespace: 'b', name: 'c' },
+          fileSystem: { capacityBytes: 9, availableBytes: 5, inodes: 8, inodesFree: 6 },
+          used: { bytes: 3, inodes: 1 },
+        },
+      ],
       rootfs: new Map([['c', { bytes: 30, inodes: 3 }]]),
       logs: new Map([['c', { bytes: 40, inodes: 4 }]]),
     },
@@ -111,6 +119,8 @@ describe('renderSummary()', () => {
         ...below('node.systemContainers[]', ['name', 'startTime', ...cpu, ...memory]),
         ...below('pods[]', ['podRef.name', 'podRef.namespace', 'podRef.uid', 'startTime', ...cpu, ...memory]),
         ...below('pods[]', [...network, ...files('ephemeral-storage'), 'process_stats.process_count']),
+        ...below('pods[]', [...files('volume[]'), 'volume[].name']),
+        ...below('pods[].volume[].pvcRef', ['namespace', 'name']),
         ...below('pods[].containers[]', ['name', 'startTime', ...cpu, ...memory]),
         ...below('pods[].containers[]', [...files('rootfs'), ...files('logs')]),
       ].toSorted(),

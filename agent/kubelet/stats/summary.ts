@@ -1,7 +1,7 @@
 import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
 import type { CgroupUsage } from '#agent/runtime/runtime.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
-import type { PodFacts, StatsInput } from './stats-input.ts';
+import type { PodFacts, StatsInput, VolumeFacts } from './stats-input.ts';
 
 /**
  * /stats/summary (kubelet/pkg/apis/stats/v1alpha1 Summary). Clients take most of its fields for granted, and fail without one: what is
@@ -64,7 +64,7 @@ function systemContainers(input: StatsInput): readonly unknown[] {
   ];
 }
 
-function podSummary(input: StatsInput, { pod, stats, interfaces, rootfs, logs }: PodFacts): unknown {
+function podSummary(input: StatsInput, { pod, stats, interfaces, rootfs, logs, volumes }: PodFacts): unknown {
   const { name, namespace, uid = '' } = pod.metadata ?? {};
   const { startTime } = pod.status ?? {};
   const time = timeOf(input.nowMs);
@@ -82,8 +82,20 @@ function podSummary(input: StatsInput, { pod, stats, interfaces, rootfs, logs }:
     })),
     ...usage(input, { name: uid, used: stats, sinceMs: begunMs }),
     network: network(time, interfaces),
+    ...(volumes.length === 0 ? {} : { volume: volumes.map((volume) => volumeSummary(time, volume)) }),
     'ephemeral-storage': fileSystem(input, sumOf(written)),
     process_stats: { process_count: stats.processes },
+  };
+}
+
+/** VolumeStats of kubelet/pkg/apis/stats/v1alpha1. */
+function volumeSummary(time: string, { name, claim, fileSystem, used }: VolumeFacts): unknown {
+  return {
+    time,
+    ...fileSystem,
+    ...{ usedBytes: used.bytes, inodesUsed: used.inodes },
+    name,
+    pvcRef: claim,
   };
 }
 

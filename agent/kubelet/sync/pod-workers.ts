@@ -16,6 +16,8 @@ export interface PodWorkers extends AsyncDisposable {
   /** The pods that the API has for this node, newest objects. */
   pods(): readonly Pod[];
   podByName(namespace: string, name: string): Pod | undefined;
+  /** Something outside of the pod's objects changed what its volumes are. */
+  refreshVolumes(uid: string): void;
   /** Resolves when nothing is being worked on now; timers do not count. For tests. */
   idle(): Promise<void>;
 }
@@ -67,6 +69,9 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
   return {
     pods: () => podInformer.list(),
     podByName: (namespace, name) => podInformer.get(`${namespace}/${name}`),
+    refreshVolumes: (uid) => {
+      if (memories.get(uid)?.report({ kind: 'objectChanged' }) === true) queue.add(uid);
+    },
     idle: () => queue.idle(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

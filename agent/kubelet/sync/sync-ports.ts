@@ -12,7 +12,9 @@ import { withRemedy } from '#client/remedy.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
-import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
+import { createClaimObjects } from '#agent/volume/claims/claim-objects.ts';
+import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
+import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
 import { createImagePuller } from '#agent/kubelet/apply/image-puller.ts';
@@ -24,7 +26,7 @@ import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { KubeletCounts } from '#agent/kubelet/stats/kubelet-counts.ts';
 import type { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
-import { createReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
+import { createReferencedObjects, type ReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
 import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
 
 export interface PodWorkersOptions {
@@ -69,7 +71,6 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
       },
     }),
   );
-  const tokens = createTokens({ client, clock });
   const statusWriter = undo.use(
     createStatusWriter({
       client,
@@ -86,16 +87,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     }),
   );
   const prober = undo.use(createTellingProber(options, { events, memories, queue }));
-  const volumes = createPodVolumes({
-    directory: directories.pods,
-    memoryDirectory: directories.podsMemory,
-    mounter,
-    objects: (podUid) => ({
-      configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
-      secret: (namespace, name) => objects.secret(podUid, namespace, name),
-      serviceAccountToken: (wish) => tokens.get(wish),
-    }),
-  });
+  const volumes = createVolumes(options, objects);
   return {
     client,
     runtime,
@@ -121,6 +113,32 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     prober,
     statusWriter,
   };
+}
+
+/** The volumes of pods, with what they ask of the API. */
+function createVolumes(
+  { informers, clock, directories, mounter, node }: PodWorkersOptions,
+  objects: ReferencedObjects,
+): PodVolumes {
+  const { client } = informers;
+  const tokens = createTokens({ client, clock });
+  const claims = createClaimObjects({
+    client,
+    nodeName: node.name,
+    podsDirectory: directories.pods,
+    localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName: node.name }),
+  });
+  return createPodVolumes({
+    directory: directories.pods,
+    memoryDirectory: directories.podsMemory,
+    mounter,
+    objects: (podUid) => ({
+      ...claims,
+      configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
+      secret: (namespace, name) => objects.secret(podUid, namespace, name),
+      serviceAccountToken: (wish) => tokens.get(wish),
+    }),
+  });
 }
 
 /** Probes whose every failure is an event. */

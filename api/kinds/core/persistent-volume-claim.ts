@@ -1,5 +1,5 @@
 import { equalJson, objectOf, typed } from '#api/wire/json.ts';
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { persistentVolumeClaimCells } from '#api/table/core.ts';
@@ -9,7 +9,7 @@ import { validateClaim, validateClaimStatus, validateClaimUpdate } from './volum
 
 /** Rules of PersistentVolumeClaims. */
 export const persistentVolumeClaimRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('control-plane/controllers/persistent-volume/reconcile.ts'),
   defaults: [
     ['status', {}],
     ['status.phase', 'Pending'],

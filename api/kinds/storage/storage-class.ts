@@ -1,5 +1,5 @@
 import { at } from '#api/wire/json.ts';
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
@@ -7,7 +7,7 @@ import { changeErrors, validateStorageClass } from './storage-validation.ts';
 
 /** Rules of StorageClasses. */
 export const storageClassRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('control-plane/controllers/persistent-volume/reconcile.ts'),
   answersDeleteWithObject: true,
   defaults: [
     ['reclaimPolicy', 'Delete'],

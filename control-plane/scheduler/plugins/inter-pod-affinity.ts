@@ -33,6 +33,8 @@ export const interPodAffinityFilter: FilterPlugin = {
         );
       case 'nodeGone':
       case 'podShrunk':
+      case 'claim':
+      case 'volume':
         return false;
     }
   },

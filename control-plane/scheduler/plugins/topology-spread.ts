@@ -28,7 +28,8 @@ export const topologySpreadFilter: FilterPlugin = {
           (node) => memberOf(node?.metadata?.labels, topologyKey) !== undefined,
         ),
       );
-    if (event.kind === 'podShrunk' || event.pod.metadata?.namespace !== pod.metadata?.namespace) return false;
+    if (event.kind !== 'podPlaced' && event.kind !== 'podGone') return false;
+    if (event.pod.metadata?.namespace !== pod.metadata?.namespace) return false;
     const { labels } = event.pod.metadata ?? {};
     return constraints.some((constraint) => matchesLabels(selectorOf(constraint, pod), labels));
   },

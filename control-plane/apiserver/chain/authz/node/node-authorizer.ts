@@ -8,6 +8,7 @@ import type {
 import { nothing } from '#control-plane/apiserver/chain/authz/privileged.ts';
 import { allows } from '#control-plane/apiserver/chain/authz/rbac/policy-rule.ts';
 import type { User } from '#control-plane/apiserver/serve/request.ts';
+import { volumeNodeLabel } from '#api/volume/local-volumes.ts';
 import type { NodeGraph } from './node-graph.ts';
 
 const leaseNamespace = 'kube-node-lease';
@@ -82,7 +83,7 @@ const particular: Readonly<Record<string, (asked: Asked) => Decision>> = {
   configmaps: readRelated,
   persistentvolumeclaims: (asked) =>
     asked.attributes.subresource === 'status' ? updateStatus(asked) : getRelated(asked),
-  persistentvolumes: getRelated,
+  persistentvolumes: decideVolume,
   'resourceclaims.resource.k8s.io': getRelated,
   'volumeattachments.storage.k8s.io': getRelated,
   serviceaccounts: decideAccount,
@@ -112,6 +113,25 @@ function getRelated(asked: Asked): Decision {
   const { verb, subresource } = asked.attributes;
   if (verb !== 'get') return noOpinion('can only get individual resources of this type');
   return subresource === '' ? related(asked) : noOpinion('cannot get subresource');
+}
+
+/**
+ * Upstream's nodes get single volumes of their pods. Ours also watch those that they made themselves, by the label that says so, and
+ * take a finalizer off them, which NodeRestriction looks at (decision 0090).
+ */
+function decideVolume(asked: Asked): Decision {
+  const { node, graph, attributes } = asked;
+  const { verb, subresource, name, labelSelector } = attributes;
+  if (subresource === '' && (verb === 'list' || verb === 'watch')) {
+    const isOwn = labelSelector?.requirements.some(
+      ({ key, operator, values }) =>
+        key === volumeNodeLabel && operator === 'In' && values.length === 1 && values[0] === node,
+    );
+    if (isOwn === true) return allowed;
+  }
+  if (subresource === '' && (verb === 'get' || verb === 'update') && graph.hasMade(node, name))
+    return allowed;
+  return getRelated(asked);
 }
 
 function updateStatus(asked: Asked): Decision {

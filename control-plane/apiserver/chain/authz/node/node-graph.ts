@@ -5,6 +5,7 @@ import type {
   SecretReference,
   VolumeAttachment,
 } from '#api/generated/objects.ts';
+import { localVolumeNode } from '#api/volume/local-volumes.ts';
 import { referencesOf } from '#api/pod/references.ts';
 
 /** What a pod ties to the node that it is bound to. */
@@ -27,6 +28,8 @@ export class NodeGraph {
   readonly #pods = new Map<string, Bound>();
   /** Of a bound volume: its claim, `namespace/name`, and its secrets. */
   readonly #volumes = new Map<string, { readonly claim: string; readonly secrets: readonly string[] }>();
+  /** Of volumes that nodes make: the node. */
+  readonly #makers = new Map<string, string>();
   /** By secret, `namespace/name`: the volumes that name it. */
   readonly #volumesOfSecret = new Map<string, Set<string>>();
 
@@ -66,8 +69,11 @@ export class NodeGraph {
     if (ties.size === 0) this.#ties.delete(bound.node);
   }
 
-  putVolume({ metadata: { name = '' } = {}, spec }: PersistentVolume): void {
+  putVolume(volume: PersistentVolume): void {
+    const { metadata: { name = '' } = {}, spec } = volume;
     this.removeVolume(name);
+    const maker = localVolumeNode(volume);
+    if (maker !== undefined) this.#makers.set(name, maker);
     const { claimRef } = spec ?? {};
     if (claimRef === undefined) return;
     const claimNamespace = claimRef.namespace ?? '';
@@ -85,6 +91,12 @@ export class NodeGraph {
       if (volumes?.delete(name) === true && volumes.size === 0) this.#volumesOfSecret.delete(secret);
     }
     this.#volumes.delete(name);
+    this.#makers.delete(name);
+  }
+
+  /** Whether the node makes, and removes, the volume itself. */
+  hasMade(node: string, name: string): boolean {
+    return this.#makers.get(name) === node;
   }
 
   /** Of what names its node itself. `key`: `volumeattachments/NAME`, `resourceslices/NAME`. */

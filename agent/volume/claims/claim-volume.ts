@@ -1,0 +1,202 @@
+import { lstat, mkdir, stat } from 'node:fs/promises';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import type {
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PersistentVolumeClaimVolumeSource,
+  EphemeralVolumeSource,
+} from '#api/generated/objects.ts';
+import { claimNameOf, foreignClaim, isFullyBound } from '#api/volume/claim.ts';
+import { localVolumeNode } from '#api/volume/local-volumes.ts';
+import { isOnNode, modeOf } from '#api/volume/match.ts';
+import { giveGroup } from '#native/fs/give-group.ts';
+import { hostPath } from '#agent/volume/host-path.ts';
+import type { MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
+import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
+
+/** The volume of a claim that the pod names. */
+export const persistentVolumeClaim: VolumeKind<PersistentVolumeClaimVolumeSource> = {
+  place: 'disk',
+  mount: async ({ readOnly }, context) => mountClaim(context, readOnly === true),
+};
+
+/** The volume of a claim that was made for the pod, and goes with it. */
+export const ephemeral: VolumeKind<EphemeralVolumeSource> = {
+  place: 'disk',
+  mount: async (_source, context) => mountClaim(context, false),
+};
+
+/**
+ * Where the files of a claim are. Nothing is mounted on the node: containers bind the directory itself. That the pod uses the volume is
+ * written down before it is asked whether the volume goes, and whoever removes volumes asks the other way round: one sees the other.
+ */
+async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<MountedVolume> {
+  const { directory, objects } = context;
+  const before = await readRecord(directory);
+  const claim = await boundClaim(context, before !== undefined);
+  const name = claim.spec?.volumeName ?? '';
+  const own: ClaimRecord = {
+    claim: `${claim.metadata?.namespace ?? ''}/${claim.metadata?.name ?? ''}`,
+    claimUid: claim.metadata?.uid ?? '',
+    volume: name,
+    volumeUid: '',
+  };
+  if (before === undefined) {
+    await mkdir(directory, { recursive: true });
+    await writeRecord(directory, own);
+  }
+  if (before?.path === undefined) await refuseSecondPod(context, claim);
+  const volume = await objects.persistentVolume(name);
+  if (volume === undefined) throw fault('E_NOT_FOUND', `persistentvolumes ${JSON.stringify(name)} not found`);
+  await checkVolume(context, { volume, claim, isKnown: before?.path !== undefined });
+  const mounted = await sourceOf(volume, context);
+  const group = await ensureGroup({ volume, path: mounted.path, before, isReadOnly }, context);
+  await writeRecord(directory, {
+    ...own,
+    volumeUid: volume.metadata?.uid ?? '',
+    path: mounted.path,
+    ...(group === undefined ? {} : { group }),
+  });
+  await objects.noteMounted(claim, volume);
+  return { ...mounted, isReadOnly };
+}
+
+function fault(
+  code: 'E_NOT_FOUND' | 'E_INVALID' | 'E_UNSUPPORTED' | 'E_BUSY',
+  message: string,
+): PodwrightError {
+  return new PodwrightError(code, message);
+}
+
+/** In the kubelet's words (volumemanager/populator getPVCExtractPV). */
+async function boundClaim(
+  { pod, volume, objects }: VolumeContext,
+  isKnown: boolean,
+): Promise<PersistentVolumeClaim> {
+  const namespace = pod.metadata?.namespace ?? '';
+  const name = claimNameOf(pod, volume) ?? '';
+  const claim = await objects.claim(namespace, name);
+  if (claim === undefined)
+    throw fault('E_NOT_FOUND', `persistentvolumeclaims ${JSON.stringify(name)} not found`);
+  const foreign = volume.ephemeral === undefined ? undefined : foreignClaim(pod, claim);
+  if (foreign !== undefined) throw fault('E_INVALID', foreign);
+  // A pod that has it keeps it until it ends.
+  if (claim.metadata?.deletionTimestamp !== undefined && !isKnown)
+    throw fault('E_INVALID', `can't start pod because PVC ${namespace}/${name} is being deleted`);
+  if (!isFullyBound(claim) || claim.status?.phase !== 'Bound')
+    throw fault('E_INVALID', `PVC ${namespace}/${name} is not bound`);
+  return claim;
+}
+
+/** A claim of ReadWriteOncePod is one pod's, whoever put another beside it: who has it, else, of those that come at once, the first by uid. */
+async function refuseSecondPod({ pod, objects }: VolumeContext, claim: PersistentVolumeClaim): Promise<void> {
+  if (claim.spec?.accessModes?.includes('ReadWriteOncePod') !== true) return;
+  const own = pod.metadata?.uid ?? '';
+  const users = await objects.podsUsing(claim.metadata?.uid ?? '');
+  if (!users.some(({ podUid, hasIt }) => podUid !== own && (hasIt || podUid < own))) return;
+  throw fault('E_BUSY', 'volume uses the ReadWriteOncePod access mode and is already in use by another pod');
+}
+
+interface Checked {
+  readonly volume: PersistentVolume;
+  readonly claim: PersistentVolumeClaim;
+  /** The pod has it already. */
+  readonly isKnown: boolean;
+}
+
+async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown }: Checked): Promise<void> {
+  const { spec, metadata } = volume;
+  const name = metadata?.name ?? '';
+  if (spec?.claimRef?.uid !== claim.metadata?.uid)
+    throw fault('E_INVALID', `PersistentVolume ${name} is bound to another claim`);
+  if (metadata?.deletionTimestamp !== undefined && !isKnown)
+    throw fault('E_INVALID', `PersistentVolume ${name} is being deleted`);
+  if ((spec?.mountOptions ?? []).length > 0)
+    throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
+  if (spec?.nodeAffinity === undefined) return;
+  const node = await objects.node();
+  if (node !== undefined && !isOnNode(volume, node))
+    throw fault('E_INVALID', `PersistentVolume ${name}: node affinity does not match this node`);
+}
+
+/** By the source of the volume. */
+async function sourceOf(volume: PersistentVolume, context: VolumeContext): Promise<MountedVolume> {
+  const { local, hostPath: path } = volume.spec ?? {};
+  const name = volume.metadata?.name ?? '';
+  const isBlock = modeOf(volume) === 'Block';
+  if (local !== undefined) {
+    if (localVolumeNode(volume) !== undefined)
+      return { path: await context.objects.localVolumes.ensure(volume) };
+    return isBlock ? deviceAt(local.path, name) : directoryAt(local.path, name);
+  }
+  if (path !== undefined) {
+    const mounted = await hostPath.mount(path, context);
+    return isBlock ? deviceAt(mounted.path, name) : mounted;
+  }
+  const other = Object.keys(volume.spec ?? {}).find((field) => volumeSources.has(field)) ?? 'source';
+  throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: kind ${other} is not supported by this node`);
+}
+
+/** Fields of a PersistentVolumeSource besides the two that are mounted (core/v1). */
+const volumeSources: ReadonlySet<string> = new Set(
+  (
+    'awsElasticBlockStore azureDisk azureFile cephfs cinder csi fc flexVolume flocker gcePersistentDisk glusterfs iscsi nfs ' +
+    'photonPersistentDisk portworxVolume quobyte rbd scaleIO storageos vsphereVolume'
+  ).split(' '),
+);
+
+async function directoryAt(path: string, name: string): Promise<MountedVolume> {
+  const found = await statIfThere(path);
+  if (found === undefined)
+    throw fault('E_NOT_FOUND', `PersistentVolume ${name}: path ${path} does not exist`);
+  if (found.isDirectory()) return { path };
+  throw fault(
+    'E_UNSUPPORTED',
+    found.isBlockDevice()
+      ? `PersistentVolume ${name}: ${path} is a block device, and this node makes no file systems: mount it at a directory, or use volumeMode Block`
+      : `PersistentVolume ${name}: ${path} is no directory`,
+  );
+}
+
+async function deviceAt(path: string, name: string): Promise<MountedVolume> {
+  const found = await statIfThere(path);
+  if (found?.isBlockDevice() !== true)
+    throw fault('E_INVALID', `PersistentVolume ${name}: ${path} is no block device`);
+  return { path, device: { ...deviceNumbers(BigInt(found.rdev)), mode: Number(found.mode) & 0o777 } };
+}
+
+/** As the kernel packs them (gnu_dev_major, gnu_dev_minor of glibc's sys/sysmacros.h). */
+function deviceNumbers(value: bigint): { readonly major: number; readonly minor: number } {
+  return {
+    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & ~0xfffn)),
+    minor: Number((value & 0xffn) | ((value >> 12n) & ~0xffn)),
+  };
+}
+
+async function statIfThere(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+}
+
+interface GroupWish {
+  readonly volume: PersistentVolume;
+  readonly path: string;
+  readonly before: ClaimRecord | undefined;
+  readonly isReadOnly: boolean;
+}
+
+/** All of it for the pod's fsGroup, once a pod. A path of the host keeps its owners (kubernetes pkg/volume/hostpath). */
+async function ensureGroup(
+  { volume, path, before, isReadOnly }: GroupWish,
+  { fsGroup, pod, signal }: VolumeContext,
+): Promise<number | undefined> {
+  if (fsGroup === undefined || before?.group === fsGroup) return before?.group;
+  if (isReadOnly || volume.spec?.local === undefined || !(await lstat(path)).isDirectory()) return undefined;
+  const onRootMismatch = pod.spec?.securityContext?.fsGroupChangePolicy === 'OnRootMismatch';
+  await giveGroup(path, { gid: fsGroup, onRootMismatch, signal });
+  return fsGroup;
+}

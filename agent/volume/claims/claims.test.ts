@@ -1,0 +1,354 @@
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  PersistentVolumeSpec,
+  PodSpec,
+  Volume,
+} from '#api/generated/objects.ts';
+import { localProvisioner, localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes.ts';
+import { createFakeMounter } from '#agent/volume/mounter.fake.ts';
+import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
+import { grownClaim } from './claim-objects.ts';
+import { planKeeping } from './keep-local-volumes.ts';
+import { createLocalVolumes, type LocalVolumes } from './local-volumes.ts';
+import { readRecords } from './records.ts';
+
+const isRoot = process.getuid?.() === 0;
+const claimUid = '11111111-2222-3333-4444-555555555555';
+const name = `pvc-${claimUid}`;
+let root: string;
+let local: LocalVolumes;
+let volumes: PodVolumes;
+let claims: Map<string, PersistentVolumeClaim>;
+let stored: Map<string, PersistentVolume>;
+const node: Node = { metadata: { name: 'n1', labels: { 'kubernetes.io/hostname': 'n1' } } };
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'claims-'));
+  claims = new Map([['ns/c', claim()]]);
+  stored = new Map([[name, made()]]);
+  local = createLocalVolumes({ directory: path.join(root, 'volumes'), nodeName: 'n1' });
+  const pods = path.join(root, 'pods');
+  volumes = createPodVolumes({
+    directory: pods,
+    memoryDirectory: path.join(root, 'memory'),
+    mounter: createFakeMounter(),
+    objects: () => ({
+      configMap: async () => undefined,
+      secret: async () => undefined,
+      serviceAccountToken: async () => ({ token: '', refreshAtMs: 0 }),
+      claim: async (namespace, one) => claims.get(`${namespace}/${one}`),
+      persistentVolume: async (one) => stored.get(one),
+      node: async () => node,
+      podsUsing: async (uid) =>
+        (await readRecords(pods))
+          .filter((record) => record.claimUid === uid)
+          .map(({ podUid, path: where }) => ({ podUid, hasIt: where !== undefined })),
+      noteMounted: async () => undefined,
+      localVolumes: local,
+    }),
+  });
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function claim(rest: Partial<PersistentVolumeClaim> = {}): PersistentVolumeClaim {
+  return {
+    metadata: {
+      namespace: 'ns',
+      name: 'c',
+      uid: claimUid,
+      annotations: { 'pv.kubernetes.io/bind-completed': 'yes' },
+    },
+    spec: { accessModes: ['ReadWriteOnce'], volumeName: name },
+    status: { phase: 'Bound' },
+    ...rest,
+  };
+}
+
+function made(spec: Partial<PersistentVolumeSpec> = {}, metadata: object = {}): PersistentVolume {
+  return {
+    metadata: {
+      name,
+      uid: 'pv-uid',
+      labels: { [volumeNodeLabel]: 'n1' },
+      annotations: { 'pv.kubernetes.io/provisioned-by': localProvisioner },
+      finalizers: [localVolumeFinalizer],
+      ...metadata,
+    },
+    spec: {
+      capacity: { storage: '1Gi' },
+      accessModes: ['ReadWriteOnce'],
+      persistentVolumeReclaimPolicy: 'Delete',
+      claimRef: { namespace: 'ns', name: 'c', uid: claimUid },
+      local: { path: path.join(root, 'volumes', name, 'data') },
+      ...spec,
+    },
+  };
+}
+
+/** A volume of somebody's making, with the fields that say what it is. */
+const given = (spec: Partial<PersistentVolumeSpec>): PersistentVolume => ({
+  metadata: { name, uid: 'pv-uid' },
+  spec: { claimRef: { namespace: 'ns', name: 'c', uid: claimUid }, ...spec },
+});
+const data = (): string => path.join(root, 'volumes', name, 'data');
+const use: Volume = { name: 'v', persistentVolumeClaim: { claimName: 'c' } };
+const mount = async (uid = 'u1', spec: Partial<PodSpec> = {}): Promise<string | undefined> => {
+  const { byName } = await volumes.mount({
+    pod: { metadata: { uid, namespace: 'ns', name: 'p' }, spec: { containers: [], volumes: [use], ...spec } },
+    downward: { field: () => '', resource: () => '' },
+    now: 0,
+    signal: new AbortController().signal,
+  });
+  return byName.get('v')?.path;
+};
+
+describe('a volume that the node makes', () => {
+  it('is made when its pod comes, as open as an emptyDir, and found again by the next', async () => {
+    expect(await mount()).toBe(data());
+    expect(statSync(data()).mode & 0o7777).toBe(0o777);
+    expect(statSync(path.dirname(data())).mode & 0o777).toBe(0o700);
+    writeFileSync(path.join(data(), 'kept'), 'x');
+    await volumes.remove('u1');
+    expect(readFileSync(path.join(data(), 'kept'), 'utf8')).toBe('x');
+    expect(await mount('u2')).toBe(data());
+    expect(await readRecords(path.join(root, 'pods'))).toEqual([
+      { claim: 'ns/c', claimUid, volume: name, volumeUid: 'pv-uid', path: data(), podUid: 'u2', name: 'v' },
+    ]);
+  });
+
+  it('is made whole after a cut at any step', async () => {
+    await local.ensure(made());
+    const mark = path.join(root, 'volumes', name, 'mark.json');
+    const making = readFileSync(mark, 'utf8').replace('"made"', '"making"');
+    rmSync(path.join(root, 'volumes'), { recursive: true });
+    const steps: readonly (() => void)[] = [
+      () => mkdirSync(path.dirname(mark), { recursive: true }),
+      () => writeFileSync(mark, making),
+      () => mkdirSync(path.join(path.dirname(mark), '.data')),
+      () => {
+        mkdirSync(data());
+        chmodSync(data(), 0o777);
+      },
+    ];
+    for (const step of steps) {
+      step();
+      expect(await local.ensure(made())).toBe(data());
+      expect(statSync(data()).mode & 0o777).toBe(0o777);
+      await local.remove(made());
+      expect(readdirSync(path.join(root, 'volumes'))).toEqual([]);
+      mkdirSync(path.dirname(mark), { recursive: true });
+      writeFileSync(mark, making);
+    }
+  });
+
+  it('is removed after a cut at any step, and nothing else is', async () => {
+    await local.ensure(made());
+    const mark = path.join(root, 'volumes', name, 'mark.json');
+    writeFileSync(mark, readFileSync(mark, 'utf8').replace('"made"', '"removing"'));
+    await expect(local.ensure(made())).rejects.toThrow('it is being removed');
+    rmSync(data(), { recursive: true });
+    await local.remove(made());
+    await local.remove(made());
+    expect(existsSync(path.dirname(data()))).toBe(false);
+  });
+
+  it('whose files are gone is not taken for a new one', async () => {
+    await mount();
+    rmSync(data(), { recursive: true });
+    await expect(mount()).rejects.toThrow(/files are gone/);
+  });
+
+  it.each([
+    ['another volume of the name', (): PersistentVolume => made({}, { uid: 'other' }), /that of pvc-/],
+    [
+      'another node’s',
+      (): PersistentVolume => made({}, { labels: { [volumeNodeLabel]: 'n2' } }),
+      /makes its volumes in/,
+    ],
+    ['another path', (): PersistentVolume => made({ local: { path: '/etc' } }), /makes its volumes in/],
+    [
+      'a name that leads elsewhere',
+      (): PersistentVolume => made({}, { name: '../x' }),
+      /makes its volumes in/,
+    ],
+  ])('is not removed as %s', async (_name, volume, want) => {
+    await local.ensure(made());
+    await expect(local.remove(volume())).rejects.toThrow(want);
+    expect(existsSync(data())).toBe(true);
+  });
+
+  it('is not made, nor removed, where files of somebody else are', async () => {
+    mkdirSync(path.join(root, 'volumes', name), { recursive: true });
+    writeFileSync(path.join(root, 'volumes', name, 'theirs'), '');
+    await expect(local.ensure(made())).rejects.toThrow('it has files, and no mark of ours');
+    await expect(local.remove(made())).rejects.toThrow('it has files, and no mark of ours');
+  });
+
+  it.runIf(isRoot)('is all of the pod’s group, itself last, whatever links lead to', async () => {
+    const directory = await local.ensure(made());
+    const outside = path.join(root, 'outside');
+    writeFileSync(outside, '', { mode: 0o600 });
+    mkdirSync(path.join(directory, 'd'));
+    writeFileSync(path.join(directory, 'd', 'f'), '', { mode: 0o600 });
+    symlinkSync(outside, path.join(directory, 'link'));
+    chmodSync(directory, 0o700);
+    lchownSync(path.join(directory, 'd', 'f'), 7, 7);
+    await mount('u1', { securityContext: { fsGroup: 2000 } });
+    const facts = (file: string): unknown => {
+      const { uid, gid, mode } = statSync(file);
+      return [uid, gid, (mode & 0o7777).toString(8)];
+    };
+    expect(facts(directory)).toEqual([0, 2000, '2770']);
+    expect(facts(path.join(directory, 'd'))).toEqual([0, 2000, '2775']);
+    expect(facts(path.join(directory, 'd', 'f'))).toEqual([7, 2000, '660']);
+    expect(facts(outside)).toEqual([0, 0, '600']);
+  });
+});
+
+describe('a claim', () => {
+  const going = '2026-01-01T00:00:00Z';
+  it.each([
+    ['that is not there', () => claims.clear(), /persistentvolumeclaims "c" not found/],
+    [
+      'that is not bound',
+      () => claims.set('ns/c', claim({ status: { phase: 'Pending' } })),
+      /PVC ns\/c is not bound/,
+    ],
+    [
+      'that goes',
+      () => claims.set('ns/c', claim({ metadata: { ...claim().metadata, deletionTimestamp: going } })),
+      /is being deleted/,
+    ],
+    ['without its volume', () => stored.clear(), /persistentvolumes "pvc-.*" not found/],
+    [
+      'whose volume is another’s',
+      () => stored.set(name, made({ claimRef: { uid: 'x' } })),
+      /is bound to another claim/,
+    ],
+    ['whose volume goes', () => stored.set(name, made({}, { deletionTimestamp: going })), /is being deleted/],
+    [
+      'whose volume is elsewhere',
+      () =>
+        stored.set(
+          name,
+          made({
+            nodeAffinity: {
+              required: {
+                nodeSelectorTerms: [
+                  { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: ['n2'] }] },
+                ],
+              },
+            },
+          }),
+        ),
+      /node affinity does not match this node/,
+    ],
+    [
+      'of a kind that is not there',
+      () => stored.set(name, given({ nfs: { server: 's', path: '/' } })),
+      /kind nfs is not supported by this node/,
+    ],
+    [
+      'with options',
+      () => stored.set(name, given({ mountOptions: ['ro'], local: { path: root } })),
+      /mountOptions are not supported/,
+    ],
+    [
+      'of a path that is not there',
+      () => stored.set(name, given({ local: { path: `${root}/none` } })),
+      /does not exist/,
+    ],
+    [
+      'of a device that is none',
+      () => stored.set(name, given({ volumeMode: 'Block', local: { path: root } })),
+      /is no block device/,
+    ],
+  ])('%s is told of', async (_name, change, want) => {
+    change();
+    await expect(mount()).rejects.toThrow(want);
+  });
+
+  it('of a directory that somebody made, local or of the host, is that directory', async () => {
+    stored.set(name, given({ local: { path: root } }));
+    expect(await mount()).toBe(root);
+    stored.set(name, given({ hostPath: { path: path.join(root, 'new') } }));
+    expect(await mount('u2')).toBe(path.join(root, 'new'));
+    await volumes.remove('u1');
+    expect(existsSync(root)).toBe(true);
+  });
+
+  it('of ReadWriteOncePod is one pod’s until that has gone', async () => {
+    claims.set('ns/c', claim({ spec: { accessModes: ['ReadWriteOncePod'], volumeName: name } }));
+    await mount('u2');
+    await expect(mount('u1')).rejects.toThrow(/already in use by another pod/);
+    await mount('u2');
+    await volumes.remove('u2');
+    expect(await mount('u1')).toBe(data());
+  });
+});
+
+describe('planKeeping()', () => {
+  const going = { deletionTimestamp: '2026-01-01T00:00:00Z' };
+  it.each([
+    ['one that stays', {}, {}, 'nothing'],
+    ['one that goes', {}, going, 'remove'],
+    ['one of policy Retain', { persistentVolumeReclaimPolicy: 'Retain' as const }, going, 'let go'],
+    [
+      'one that a claim has still',
+      {},
+      { ...going, finalizers: [localVolumeFinalizer, 'kubernetes.io/pv-protection'] },
+      'nothing',
+    ],
+    ['one that was let go', {}, { ...going, finalizers: ['other'] }, 'nothing'],
+  ])('%s', (_name, spec, metadata, want) => {
+    expect(planKeeping(made(spec, metadata))).toBe(want);
+  });
+});
+
+describe('grownClaim()', () => {
+  const told = (storage: string): PersistentVolumeClaim =>
+    claim({
+      status: {
+        phase: 'Bound',
+        capacity: { storage },
+        conditions: [
+          { type: 'FileSystemResizePending', status: 'True' },
+          { type: 'Other', status: 'True' },
+        ],
+        allocatedResources: { storage: '1Gi' },
+        allocatedResourceStatuses: { storage: 'NodeResizePending' },
+      },
+    });
+  it('says so once the volume is larger', () => {
+    expect(grownClaim(told('512Mi'), made())?.status).toEqual({
+      phase: 'Bound',
+      capacity: { storage: '1Gi' },
+      conditions: [{ type: 'Other', status: 'True' }],
+      allocatedResources: { storage: '1Gi' },
+    });
+  });
+  it('says nothing of what is known, and of volumes of others', () => {
+    expect([grownClaim(told('1Gi'), made()), grownClaim(told('1Mi'), given({}))]).toEqual([
+      undefined,
+      undefined,
+    ]);
+  });
+});

@@ -1,0 +1,317 @@
+import { unreachable } from '#base/unreachable.ts';
+import { done, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
+import {
+  nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  storageClasses,
+} from '#api/schema/kind-ref.ts';
+import { objectKey } from '#api/meta/object.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { equalJson } from '#api/wire/json.ts';
+import {
+  claimClass,
+  claimKeysOf,
+  defaultClassOf,
+  isFullyBound,
+  offeredTo,
+  selectedNodeAnnotation,
+  volumeClass,
+} from '#api/volume/claim.ts';
+import { localVolumeFinalizer, localVolumeNode } from '#api/volume/local-volumes.ts';
+import { isAlreadyExists, isNotFound } from '#client/api-error.ts';
+import { onlySynced, runController, source, type Controller } from '#client/controller.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
+import { announced } from './plan-expansion.ts';
+import { boundClaim, boundClaimStatus, planClaim, unboundClaimStatus } from './plan-claim.ts';
+import { boundVolume, planVolume, unboundVolume } from './plan-volume.ts';
+import type { ClaimStep, VolumeStep } from './step.ts';
+
+/**
+ * Brings claims and volumes together, has volumes made where a class says how, and takes back those whose claim is gone. Claims and
+ * volumes have their turns by themselves: what one's turn changes of the other is seen in that one's.
+ */
+export function runPersistentVolumes(context: ControllerContext): Controller {
+  return new Binder(context).run();
+}
+
+const claimKey = (key: string): string => `claim/${key}`;
+const volumeKey = (name: string): string => `volume/${name}`;
+
+class Binder {
+  readonly #context: ControllerContext;
+  readonly #recorder: EventRecorder;
+  readonly #claims: WritableInformer<PersistentVolumeClaim>;
+  readonly #volumes: WritableInformer<PersistentVolume>;
+  readonly #classes: WritableInformer<StorageClass>;
+  /** Volumes that are being bound, by name: the claim's uid. Several claims have their turns at once. */
+  readonly #taken = new Map<string, string | undefined>();
+
+  constructor(context: ControllerContext) {
+    const { informers, recorder } = context;
+    this.#context = context;
+    this.#recorder = recorder('persistentvolume-controller');
+    this.#claims = informers.for(persistentVolumeClaims, {
+      indexes: {
+        unboundByClass: (claim) => (isFullyBound(claim) ? [] : [claimClass(claim) ?? noClass]),
+        selectedNode: (claim) =>
+          isFullyBound(claim) ? [] : [claim.metadata?.annotations?.[selectedNodeAnnotation] ?? ''],
+        volumeName: ({ spec }) => [spec?.volumeName ?? ''],
+      },
+    });
+    this.#volumes = informers.for(persistentVolumes, {
+      indexes: {
+        offered: (volume) => [offeredTo(volume)],
+        madeBy: (volume) => [localVolumeNode(volume) ?? ''],
+      },
+    });
+    this.#classes = informers.for(storageClasses);
+  }
+
+  run(): Controller {
+    const { informers, clock, logger } = this.#context;
+    const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf } });
+    const unbound = (name: string): readonly string[] =>
+      this.#claims.byIndex('unboundByClass', name).map((claim) => claimKey(objectKey(claim)));
+    return runController({
+      name: 'persistentvolume-controller',
+      clock,
+      logger,
+      sources: [
+        // A claim that is new, or gone, is news for the volume that names it.
+        source(this.#claims, ({ key, current, old }) => [
+          claimKey(key),
+          ...this.#volumes
+            .byIndex('offered', claimKey(key))
+            .map(({ metadata }) => volumeKey(metadata?.name ?? '')),
+          ...[old, current].flatMap((claim) => {
+            const name = claim?.spec?.volumeName ?? '';
+            return name === '' ? [] : [volumeKey(name)];
+          }),
+        ]),
+        source(this.#volumes, ({ key, old, current }) => [
+          volumeKey(key),
+          ...this.#claims.byIndex('volumeName', key).map((claim) => claimKey(objectKey(claim))),
+          ...[old, current].flatMap((volume) => {
+            if (volume === undefined) return [];
+            const to = offeredTo(volume);
+            if (to.startsWith('claim/')) return [to];
+            if (volume.status?.phase !== 'Available') return [];
+            const name = volumeClass(volume);
+            return [...unbound(name), ...(name === '' ? unbound(noClass) : [])];
+          }),
+        ]),
+        source(this.#classes, ({ key }) => [...unbound(key), ...unbound(noClass)]),
+        // Pods that name their node themselves.
+        source(podInformer, ({ old, current }) => {
+          const isPlaced = (current?.spec?.nodeName ?? '') !== '' && (old?.spec?.nodeName ?? '') === '';
+          return current !== undefined && isPlaced ? claimKeysOf(current).map(claimKey) : [];
+        }),
+        source(informers.for(nodes), ({ key, old, current }) =>
+          old !== undefined && current !== undefined
+            ? []
+            : [
+                ...this.#claims.byIndex('selectedNode', key).map((claim) => claimKey(objectKey(claim))),
+                ...this.#volumes
+                  .byIndex('madeBy', key)
+                  .map(({ metadata }) => volumeKey(metadata?.name ?? '')),
+              ],
+        ),
+        onlySynced(podInformer),
+      ],
+      reconcile: (key) => {
+        const at = key.indexOf('/');
+        const name = key.slice(at + 1);
+        return key.startsWith('claim/') ? this.#syncClaim(name) : this.#syncVolume(name);
+      },
+    });
+  }
+
+  async #syncClaim(key: string): Promise<KeyOutcome> {
+    const claim = this.#claims.get(key);
+    if (claim === undefined) return done;
+    const { informers } = this.#context;
+    const name = claimClass(claim) ?? '';
+    const steps = planClaim({
+      claim,
+      candidates: [
+        ...this.#volumes.byIndex('offered', claimKey(key)),
+        ...(isFullyBound(claim) ? [] : this.#volumes.byIndex('offered', `class/${name}`)),
+      ],
+      named: this.#volumes.get(claim.spec?.volumeName ?? ''),
+      storageClass: this.#classes.get(name),
+      defaultClass: defaultClassOf(this.#classes.list()),
+      node: informers.for(nodes).get(claim.metadata?.annotations?.[selectedNodeAnnotation] ?? ''),
+      consumers: informers.for(pods).byIndex('claimKey', key),
+      isTaken: ({ metadata }) => {
+        const uid = this.#taken.get(metadata?.name ?? '');
+        return uid !== undefined && uid !== claim.metadata?.uid;
+      },
+    });
+    for (const step of steps) await this.#doForClaim(step, key);
+    return done;
+  }
+
+  async #doForClaim(step: ClaimStep, key: string): Promise<void> {
+    const claim = this.#claims.get(key);
+    if (claim === undefined) return;
+    const { clock } = this.#context;
+    switch (step.kind) {
+      case 'event':
+        return this.#recorder.record(
+          { kind: persistentVolumeClaims, object: claim },
+          step.type,
+          step.reason,
+          step.message,
+        );
+      case 'phase':
+        return this.#putClaim(claim, unboundClaimStatus(claim, step.phase), 'status');
+      case 'bind':
+        return this.#bind(step.volume, key);
+      case 'annotate':
+        return this.#putClaim(claim, annotated(claim, step.annotations));
+      case 'setClass':
+        return this.#putClaim(claim, { ...claim, spec: { ...claim.spec, storageClassName: step.name } });
+      case 'createVolume':
+        return this.#createVolume(step.volume);
+      case 'announceExpansion':
+        return this.#putClaim(claim, announced(claim, step.size, formatTime(clock.now())), 'status');
+      case 'growVolume': {
+        const capacity = { ...step.volume.spec?.capacity, storage: step.size };
+        return this.#putVolume(step.volume, { ...step.volume, spec: { ...step.volume.spec, capacity } });
+      }
+      default:
+        return unreachable(step);
+    }
+  }
+
+  /** The volume first: whoever it names has it, whatever becomes of the rest, which is done again from any point. */
+  async #bind(volume: PersistentVolume, key: string): Promise<void> {
+    const name = volume.metadata?.name ?? '';
+    const claimOf = (): PersistentVolumeClaim => this.#claims.get(key) ?? {};
+    this.#taken.set(name, claimOf().metadata?.uid);
+    try {
+      await this.#putVolume(volume, boundVolume(volume, claimOf()));
+      const own = this.#volumes.get(name) ?? volume;
+      await this.#putVolume(own, withPhase(own, 'Bound'), 'status');
+      await this.#putClaim(claimOf(), boundClaim(claimOf(), own));
+      await this.#putClaim(claimOf(), boundClaimStatus(claimOf(), own), 'status');
+    } finally {
+      this.#taken.delete(name);
+    }
+  }
+
+  async #createVolume(volume: PersistentVolume): Promise<void> {
+    try {
+      this.#volumes.observe(await this.#context.client.create(persistentVolumes, volume));
+    } catch (error) {
+      if (!isAlreadyExists(error)) throw error;
+    }
+  }
+
+  async #syncVolume(name: string): Promise<KeyOutcome> {
+    const volume = this.#volumes.get(name);
+    if (volume === undefined) return done;
+    const claim = await this.#claimOf(volume);
+    const nodeInformer = this.#context.informers.for(nodes);
+    const steps = planVolume({ volume, claim, hasNode: (node) => nodeInformer.get(node) !== undefined });
+    for (const step of steps) await this.#doForVolume(step, name);
+    return done;
+  }
+
+  /** One that the cache does not have is asked for: a volume whose claim is gone is taken back, perhaps with what is in it. */
+  async #claimOf({ spec }: PersistentVolume): Promise<PersistentVolumeClaim | undefined> {
+    const { namespace = '', name = '', uid = '' } = spec?.claimRef ?? {};
+    if (uid === '') return undefined;
+    const cached = this.#claims.get(`${namespace}/${name}`);
+    if (cached?.metadata?.uid === uid) return cached;
+    try {
+      const claim = await this.#context.client.get(persistentVolumeClaims, { namespace, name });
+      return claim.metadata?.uid === uid ? claim : undefined;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #doForVolume(step: VolumeStep, name: string): Promise<void> {
+    const volume = this.#volumes.get(name);
+    if (volume === undefined) return;
+    switch (step.kind) {
+      case 'event':
+        return this.#recorder.record(
+          { kind: persistentVolumes, object: volume },
+          step.type,
+          step.reason,
+          step.message,
+        );
+      case 'phase':
+        return this.#putVolume(volume, withPhase(volume, step.phase, step.message), 'status');
+      case 'unbind':
+        return this.#putVolume(volume, unboundVolume(volume));
+      case 'letGo': {
+        const finalizers = volume.metadata?.finalizers?.filter((one) => one !== localVolumeFinalizer);
+        return this.#putVolume(volume, { ...volume, metadata: { ...volume.metadata, finalizers } });
+      }
+      case 'delete':
+        return this.#deleteVolume(volume);
+      default:
+        return unreachable(step);
+    }
+  }
+
+  async #deleteVolume({ metadata }: PersistentVolume): Promise<void> {
+    const preconditions = { uid: metadata?.uid };
+    try {
+      await this.#context.client.delete(persistentVolumes, { name: metadata?.name ?? '' }, { preconditions });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+
+  /** Only of the revision that was looked at. */
+  async #putClaim(
+    from: PersistentVolumeClaim,
+    to: PersistentVolumeClaim,
+    subresource?: 'status',
+  ): Promise<void> {
+    if (from === to || equalJson(from, to)) return;
+    this.#claims.observe(await this.#context.client.update(persistentVolumeClaims, to, { subresource }));
+  }
+
+  async #putVolume(from: PersistentVolume, to: PersistentVolume, subresource?: 'status'): Promise<void> {
+    if (from === to || equalJson(from, to)) return;
+    this.#volumes.observe(await this.#context.client.update(persistentVolumes, to, { subresource }));
+  }
+}
+
+/** In the index of classes: claims that name none. No class is called so. */
+const noClass = '-';
+
+function withPhase(
+  volume: PersistentVolume,
+  phase: NonNullable<PersistentVolume['status']>['phase'],
+  message?: string,
+): PersistentVolume {
+  const { message: _before, reason: _reason, ...status } = volume.status ?? {};
+  const told = message === undefined ? {} : { message };
+  return volume.status?.phase === phase && volume.status?.message === message
+    ? volume
+    : { ...volume, status: { ...status, phase, ...told } };
+}
+
+function annotated(
+  claim: PersistentVolumeClaim,
+  changes: Readonly<Record<string, string | undefined>>,
+): PersistentVolumeClaim {
+  const annotations = Object.fromEntries(
+    Object.entries({ ...claim.metadata?.annotations, ...changes }).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value] as const],
+    ),
+  );
+  return { ...claim, metadata: { ...claim.metadata, annotations } };
+}

@@ -1,0 +1,28 @@
+import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
+import { claimKeysOf } from '#api/volume/claim.ts';
+import { claimsFor, planVolumes } from '#control-plane/scheduler/volumes/plan-volumes.ts';
+
+/** A pod goes where its volumes are, or can be made. */
+export const volumeBindingFilter: FilterPlugin = {
+  name: 'VolumeBinding',
+  refuseAll: ({ pod, snapshot: { volumes } }) => {
+    const keys = claimKeysOf(pod);
+    if (keys.length === 0) return undefined;
+    if (volumes === undefined) return `persistentvolumeclaim ${JSON.stringify(keys[0])} not found`;
+    const claims = claimsFor(pod, volumes);
+    return typeof claims === 'string' ? claims : undefined;
+  },
+  filter: ({ pod, snapshot: { volumes } }) => {
+    if (volumes === undefined || claimKeysOf(pod).length === 0) return undefined;
+    const claims = claimsFor(pod, volumes);
+    if (typeof claims === 'string') return () => [claims];
+    return ({ node }) => {
+      const plan = planVolumes(claims, node, volumes);
+      return typeof plan === 'string' ? [plan] : [];
+    };
+  },
+  mayHelp: (pod, event) => {
+    if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
+    return event.kind === 'volume' || event.kind === 'node';
+  },
+};

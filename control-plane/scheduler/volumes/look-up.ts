@@ -1,0 +1,17 @@
+import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
+
+/** What a decision may ask about claims and volumes. */
+export interface VolumeLookUp {
+  /** By `namespace/name`. */
+  readonly claim: (key: string) => PersistentVolumeClaim | undefined;
+  readonly volume: (name: string) => PersistentVolume | undefined;
+  readonly storageClass: (name: string) => StorageClass | undefined;
+  /** Volumes that are nobody's, of the class, and those that name the claim. */
+  readonly offered: (className: string, claimKey: string) => readonly PersistentVolume[];
+  /** Whether a volume was given to another claim just now, and does not say so yet. */
+  readonly isTaken: (volume: PersistentVolume, claimKey: string) => boolean;
+  /** The node that was just chosen for a claim, which does not say so yet. */
+  readonly chosenNode: (claimKey: string) => string | undefined;
+  /** Whether pods that are placed, or were just decided, use the claim. */
+  readonly isUsed: (claimKey: string) => boolean;
+}
