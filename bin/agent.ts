@@ -71,13 +71,13 @@ import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.t
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { startNodeFabric } from './program/node-fabric.ts';
 import { attachedPods, openNetworkPolicies } from './program/network-policies.ts';
-import { agentOptionProblems, refuseOptions } from './program/program-options.ts';
+import { agentOptionProblems, refuseOptions } from './options/program-options.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
 import { announceReady } from './program/ready.ts';
-import { idSpaceFor, subordinateIdProblems } from './program/subordinate-ids.ts';
-import { resolvConfProblems } from './program/resolv-conf-option.ts';
+import { idSpaceFor, subordinateIdProblems } from './options/subordinate-ids.ts';
+import { resolvConfProblems } from './options/resolv-conf-option.ts';
 import { stopSignal } from './program/stop-signal.ts';
-import type { AgentCommandOptions } from './program/command-options.ts';
+import type { AgentCommandOptions } from './options/command-options.ts';
 import { version } from './version.ts';
 
 const kubeletPort = 10_250;

@@ -31,13 +31,13 @@ import { giveMemoryBack } from './program/give-memory-back.ts';
 import { createLogger } from './program/log.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { authenticationSettings } from './program/authentication-settings.ts';
-import { refuseOptions, serverOptionProblems } from './program/program-options.ts';
+import { refuseOptions, serverOptionProblems } from './options/program-options.ts';
 import { startPodRoutes } from './pod-routes.ts';
-import { readFlowControl } from './program/flow-control-options.ts';
+import { readFlowControl } from './options/flow-control-options.ts';
 import { announceReady } from './program/ready.ts';
 import { startLoops, type LoopOptions } from './program/start-loops.ts';
 import { stopSignal } from './program/stop-signal.ts';
-import type { ServerCommandOptions } from './program/command-options.ts';
+import type { ServerCommandOptions } from './options/command-options.ts';
 
 /** The control plane in one process, until a signal ends it. */
 export async function runServer(options: ServerCommandOptions): Promise<void> {

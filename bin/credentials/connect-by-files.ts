@@ -9,7 +9,7 @@ import { createApiClient } from '#client/api-client.ts';
 import type { ApiClient } from '#client/client.ts';
 import { createHttpTransport, type HttpTransportOptions } from '#client/http-transport.ts';
 import { proxyKubeconfigName } from '#bin/paths.ts';
-import type { AgentCommandOptions } from '#bin/program/command-options.ts';
+import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 import { followCredentials, type Credentials, type FollowedCredentials } from './follow-credentials.ts';
 
 interface FilesToConnectBy {

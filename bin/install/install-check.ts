@@ -8,14 +8,14 @@ import { join, resolve } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { describeError, errnoOf, PodwrightError } from '#base/errors.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
-import type { AgentCommandOptions, ServerCommandOptions } from '#bin/program/command-options.ts';
+import type { AgentCommandOptions, ServerCommandOptions } from '#bin/options/command-options.ts';
 import { adminKubeconfigProblems } from '#bin/admin-kubeconfig.ts';
 import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
 import { nodeNameOf } from '#bin/credentials/node-identity.ts';
 import { checkClaim } from '#bin/ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup } from '#bin/ownership/own-cgroup.ts';
-import { agentOptionProblems, serverOptionProblems } from '#bin/program/program-options.ts';
-import { resolvConfProblems } from '#bin/program/resolv-conf-option.ts';
+import { agentOptionProblems, serverOptionProblems } from '#bin/options/program-options.ts';
+import { resolvConfProblems } from '#bin/options/resolv-conf-option.ts';
 
 /** A supervisor's socket lies below it, and a socket's path has 107 bytes. unix(7) */
 const runBytesMax = 40;

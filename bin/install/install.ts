@@ -7,7 +7,7 @@ import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { removeDeadLogLinks } from '#agent/kubelet/apply/log-links.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
-import type { AgentCommandOptions, ServerCommandOptions } from '#bin/program/command-options.ts';
+import type { AgentCommandOptions, ServerCommandOptions } from '#bin/options/command-options.ts';
 import { endNode, proveRemains, type NodeRemains } from '#bin/end-node.ts';
 import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';

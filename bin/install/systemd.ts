@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
-import { pathOptions } from '#bin/program/path-options.ts';
+import { pathOptions } from '#bin/options/path-options.ts';
 import type { Role } from '#bin/program/program.ts';
 
 export interface UnitOptions {

@@ -1,6 +1,9 @@
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
-import { authenticationOptions, type AuthenticationCommandOptions } from './authentication-options.ts';
+import {
+  authenticationOptions,
+  type AuthenticationCommandOptions,
+} from '#bin/options/authentication-options.ts';
 import { authenticationProblems, authenticationSettings } from './authentication-settings.ts';
 
 function parse(...line: readonly string[]): AuthenticationCommandOptions {

@@ -8,7 +8,7 @@ import type {
 } from '#control-plane/apiserver/chain/authn/authentication-options.ts';
 import { signingAlgorithms, urlProblems } from '#control-plane/apiserver/chain/authn/oidc/configuration.ts';
 import { defaultIssuer } from '#control-plane/apiserver/chain/authn/tokens.ts';
-import type { AuthenticationCommandOptions } from './authentication-options.ts';
+import type { AuthenticationCommandOptions } from '#bin/options/authentication-options.ts';
 
 const hourMs = 3_600_000;
 /** What a TokenRequest may ask for at most. */

@@ -21,7 +21,7 @@ import type { Informers } from '#client/informers.ts';
 import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { openRelay } from '#native/tun/relay.linux.ts';
 import type { AgentPaths } from '#bin/paths.ts';
-import type { AgentCommandOptions } from './command-options.ts';
+import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 
 export interface NodeFabricParts {
   readonly options: AgentCommandOptions & { readonly nodeName: string };

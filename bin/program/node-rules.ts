@@ -14,7 +14,7 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informers } from '#client/informers.ts';
 import type { FollowedCredentials } from '#bin/credentials/follow-credentials.ts';
 import type { NetlinkWorker } from '#native/netlink/worker.ts';
-import type { AgentCommandOptions } from './command-options.ts';
+import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 
 export interface NodeRulesParts {
   readonly options: Pick<AgentCommandOptions, 'clusterDns' | 'clusterDomain'> & { readonly nodeName: string };

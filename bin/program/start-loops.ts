@@ -6,8 +6,8 @@ import type { ApiServer } from '#control-plane/apiserver/server.ts';
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
-import type { ServerCommandOptions } from './command-options.ts';
-import { nodePrefixLengthsOf, type NodePrefixOptions } from './network-options.ts';
+import type { ServerCommandOptions } from '#bin/options/command-options.ts';
+import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
 
 export interface LoopOptions {
   readonly options: Pick<ServerCommandOptions, 'clusterCidr' | 'clusterSigningDuration'> & NodePrefixOptions;

@@ -5,7 +5,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { familyOfIp, formatCidr, formatIp, knownCidr, nthIp, type Cidr, type IpFamily } from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
-import { subordinateIdsOf } from '#bin/program/subordinate-ids.ts';
+import { subordinateIdsOf } from '#bin/options/subordinate-ids.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
 import { plainFabricText } from '#agent/network/fabric/settings.ts';
 

@@ -5,7 +5,7 @@ import { dnsSubdomain } from '#api/validation/format.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { familyOfIp, withoutZone } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
-import { authenticationProblems } from './authentication-settings.ts';
+import { authenticationProblems } from '#bin/program/authentication-settings.ts';
 import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
 import {
   addressProblems,
@@ -23,7 +23,7 @@ import { admissionProblems } from '#bin/admission/admission-options.ts';
 import { authorizationProblems } from '#bin/authorization/authorization-options.ts';
 import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
 import { flowControlProblems } from './flow-control-options.ts';
-import type { Role } from './program.ts';
+import type { Role } from '#bin/program/program.ts';
 
 /** @throws E_USAGE with all that is wrong, in one line */
 export function refuseOptions(role: Role, problems: readonly string[]): void {
