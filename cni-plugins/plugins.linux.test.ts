@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -218,6 +219,40 @@ describe.skipIf(!isRoot)('CNI plugins on the kernel (needs root)', () => {
     await inProcess('portmap', call('DEL', config), signal);
     await inProcess('portmap', call('DEL', config), signal);
     expect(list()).not.toContain('8080');
+  });
+
+  withNft('portmap has flows of UDP follow the container that has the port', async () => {
+    const added = await inProcess('bridge', call('ADD', bridgeConfig), signal);
+    const configOf = (address: string, hostPort: number) => ({
+      ...{ cniVersion: '1.0.0', name: 'net', type: 'portmap' },
+      prevResult: { ...added, ips: [{ version: '4', address }] },
+      runtimeConfig: { portMappings: [{ hostPort, containerPort: 9125, protocol: 'udp' }] },
+    });
+    await netlink.apply(ownNetns, [{ op: 'setLink', name: 'lo', up: true }]);
+    const gateway = '10.1.0.1';
+    // One socket that goes on sending, as statsd's clients do.
+    const socket = createSocket('udp4').bind(0, gateway);
+    await once(socket, 'listening');
+    using _socket = { [Symbol.dispose]: () => socket.close() };
+    const leadsTo = async (): Promise<readonly string[]> => {
+      await new Promise((resolve) => void socket.send('x', 8125, gateway, resolve));
+      const flows = await nft.flows(ownNetns, [gateway]);
+      return flows
+        .filter(({ protocol, source }) => protocol === 17 && source === gateway)
+        .map(({ target }) => target);
+    };
+    socket.on('error', () => undefined); // Nobody listens on the host itself.
+    // The kernel tracks connections once the table is there.
+    await inProcess('portmap', call('ADD', configOf('10.1.0.2/24', 8124)), signal);
+    expect(await leadsTo()).toEqual([gateway]);
+    await inProcess('portmap', call('DEL', configOf('10.1.0.2/24', 8124)), signal);
+    await inProcess('portmap', call('ADD', configOf('10.1.0.2/24', 8125)), signal);
+    expect(await leadsTo()).toEqual(['10.1.0.2']);
+    await inProcess('portmap', call('DEL', configOf('10.1.0.2/24', 8125)), signal);
+    expect(await leadsTo()).toEqual([gateway]);
+    await inProcess('portmap', call('ADD', configOf('10.1.0.3/24', 8125)), signal);
+    expect(await leadsTo()).toEqual(['10.1.0.3']);
+    await inProcess('portmap', call('DEL', configOf('10.1.0.3/24', 8125)), signal);
   });
 
   test('loopback brings lo up', async () => {

@@ -3,7 +3,7 @@ import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { kernelRuleCount } from '#native/nft/loads.ts';
-import type { NftOp } from '#native/nft/nft.ts';
+import type { ConntrackMatch, NftOp } from '#native/nft/nft.ts';
 import type { CniPlugin, PluginCall, PluginHost } from '#cni-plugins/skel/plugin.ts';
 import { commitInTable, removeFromTable } from '#cni-plugins/skel/shared-table.ts';
 import {
@@ -15,15 +15,23 @@ import {
   planPortmap,
   type PortmapElements,
 } from './plan.ts';
+import { planFlowsAtAdd, planFlowsAtDel } from './stale-flows.ts';
 
 /** Leads ports of the host to containers (a chained plugin: it needs the result of the one that gave the address). */
 export const portmap: CniPlugin = {
   name: 'portmap',
   async add(call, host) {
     const previous = previousOf(call);
-    const plans = planPortmap(parsePortMappings(call.config), previous);
+    const mappings = parsePortMappings(call.config);
+    const plans = planPortmap(mappings, previous);
     if (plans.some(({ table }) => table.family === 'ip')) await openLoopback(previous, host);
     for (const plan of plans) await commitAdd(plan, host);
+    // After the rules: before, a packet in between would make the old flow again.
+    if (mappings.some(({ protocol }) => protocol === 'udp')) {
+      const { addresses } = await host.netlink.state(ownNetns);
+      const own = addresses.map(({ address }) => address);
+      await forgetFlows(planFlowsAtAdd(mappings, previous, own), host);
+    }
     return previous;
   },
   async del(call, host) {
@@ -31,8 +39,9 @@ export const portmap: CniPlugin = {
     if (call.prevResult === undefined) return;
     // Nor anything where ADD refused: the container has no address.
     if (call.prevResult.ips.length === 0) return;
-    for (const plan of planPortmap(madePortMappings(call.config), call.prevResult))
-      await removeMappings(plan, host);
+    const mappings = madePortMappings(call.config);
+    for (const plan of planPortmap(mappings, call.prevResult)) await removeMappings(plan, host);
+    await forgetFlows(planFlowsAtDel(mappings, call.prevResult), host);
   },
   async check(call, host) {
     const wanted = planPortmap(parsePortMappings(call.config), previousOf(call));
@@ -49,6 +58,16 @@ export const portmap: CniPlugin = {
     // Needs nothing but the kernel's nf_tables, which ADD asks.
   },
 };
+
+/** A flow that stays goes astray until it is over: worse, but no reason to have no container, or to keep one for ever. */
+async function forgetFlows(flows: readonly ConntrackMatch[], { nft }: PluginHost): Promise<void> {
+  if (flows.length === 0) return;
+  try {
+    await nft.flushConntrack(ownNetns, flows);
+  } catch (error) {
+    if (!isPodwrightError(error)) throw error;
+  }
+}
 
 function previousOf(call: PluginCall): CniResult {
   if (call.prevResult !== undefined) return call.prevResult;
