@@ -115,14 +115,7 @@ function unknownName(
 ): Finding {
   const own = from.kind === 'pod' ? from.pod.metadata?.namespace : undefined;
   if (meant === undefined) {
-    const isOutside = to.replace(/\.$/, '').includes('.');
-    return isOutside
-      ? stop(
-          'name-unknown',
-          `${to} is no name of the cluster; what it is outside, this does not look up`,
-          'trace its address',
-        )
-      : stop('name-unknown', `no Service is called ${to}`, 'kubectl get services -A');
+    return stop('name-unknown', `no Service is called ${to}`, 'kubectl get services -A');
   }
   if (meant.metadata?.namespace !== own && !to.includes('.')) {
     const says = `${to} is looked up in namespace ${own ?? ''}; Service ${nameOf(meant)} is in another`;

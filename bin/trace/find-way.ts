@@ -114,7 +114,7 @@ function linkHops(
   const isHost = seen.nodes.some((node) => internalIpsOf(node).includes(ip));
   if (facts === undefined || isHost) return [];
   const route = routeTo(ip, facts);
-  const at = `from node ${facts.node}${first === last ? ' to its pod' : ` to node ${last ?? 'elsewhere'}`}`;
+  const at = `from node ${facts.node}${first === last ? ' to its pod' : ` to ${last === undefined ? ip : `node ${last}`}`}`;
   const says =
     route === undefined
       ? 'no route'
@@ -138,7 +138,7 @@ function linkHops(
 type Route = NetworkFacts['routes'][number];
 
 /** The longest prefix that has the address. */
-function routeTo(ip: string, { routes }: NetworkFacts): Route | undefined {
+export function routeTo(ip: string, { routes }: NetworkFacts): Route | undefined {
   const address = parseIp(ip);
   if (address === undefined) return undefined;
   const fitting = routes.flatMap((route) => {
@@ -230,6 +230,8 @@ function podHops(
   if (pod === undefined) {
     const node = seen.nodes.find((each) => internalIpsOf(each).includes(ip));
     if (node !== undefined) return hostHops(nameOf(node), talk, seen);
+    if (!isOfPods(ip, seen))
+      return [hop(ip, 'is a host outside of the nodes: what is there this cannot see')];
     return [
       hop(
         ip,
@@ -257,6 +259,13 @@ function podHops(
       : undefined,
   ];
   return [hop(`pod ${nameOf(pod)}`, `port ${port}/${talk.protocol}`, ...findings)];
+}
+
+/** Whether a node gives such addresses to its pods. */
+function isOfPods(ip: string, { nodes }: Observed): boolean {
+  const address = parseIp(ip);
+  const cidrs = nodes.flatMap(podCidrsOf).flatMap((text) => parseCidr(text) ?? []);
+  return address !== undefined && cidrs.some((cidr) => cidrContains(cidr, address));
 }
 
 function hostHops(name: string, talk: Talk, seen: Observed): readonly Hop[] {

@@ -514,6 +514,26 @@ const planted: readonly Row[] = [
     arrives: 'no',
   },
   {
+    name: 'an address outside that the node has no route to',
+    world: n1Routes([]),
+    ...{ to: '198.51.100.9:80', want: ['without-way-out'], arrives: 'no' },
+  },
+  {
+    name: 'an address outside',
+    world: healthy,
+    ...{ to: '198.51.100.9:80', want: ['outside-cluster'], arrives: 'yes' },
+  },
+  {
+    name: 'a name outside',
+    world: healthy,
+    ...{ to: 'example.com:80', want: ['outside-cluster'], arrives: 'yes' },
+  },
+  {
+    name: 'a misspelt Service of a namespace',
+    world: healthy,
+    ...{ to: 'wep.default:80', want: ['name-unknown'], arrives: 'no' },
+  },
+  {
     name: 'a node that says nothing',
     world: withFacts('n2', { problem: 'connect 192.0.2.12:10250: timeout' }),
     want: ['node-silent'],
@@ -549,8 +569,11 @@ describe('tracePacket()', () => {
     ['client', '10.244.1.3:8080'],
     ['node/n2', 'web:80'],
     ['node/n1', 'node/n1:10250'],
-  ])('%s to %s arrives where nothing is wrong', (from, to) => {
-    const trace = traceRow({ world: healthy, from, to });
+    ['client', 'kube-dns.kube-system:53/udp'],
+    ['client', 'kubernetes:443'],
+  ])('%s to %s arrives where nothing is wrong', (from, asked) => {
+    const [to = '', protocol = 'tcp'] = asked.split(/\/(?=udp$)/);
+    const trace = traceRow({ world: healthy, from, to, protocol });
     expect({ found: found(trace), arrives: trace.arrives }).toEqual({ found: [], arrives: 'yes' });
   });
 

@@ -11,8 +11,9 @@ import {
 import { findForbidding } from './find-policy.ts';
 import { findPodFault } from './find-pod-fault.ts';
 import { findService, type Destination, type Entry } from './find-service.ts';
-import { findWay } from './find-way.ts';
+import { findWay, routeTo } from './find-way.ts';
 import {
+  factsOf,
   hop,
   isStopped,
   nameOf,
@@ -137,7 +138,10 @@ function findCourse(question: Question, seen: Observed): Course {
 }
 
 function toName(question: Question, seen: Observed): Course {
-  const { hops, service, hostname } = findName(question, settingsOf(seen), seen);
+  const settings = settingsOf(seen);
+  const outside = outsideNameCourse(question, settings, seen);
+  if (outside !== undefined) return outside;
+  const { hops, service, hostname } = findName(question, settings, seen);
   if (service === undefined || isStopped(hops)) return { hops, destinations: [] };
   const isHeadless = service.spec?.clusterIP === 'None';
   const course = isHeadless
@@ -170,6 +174,8 @@ function toService(service: Service, entry: Entry, question: Question, seen: Obs
   if (service.spec?.type === 'ExternalName')
     return { hops: [externalNameHop(service)], destinations: [], leaves: true };
   if (service.spec?.clusterIP === 'None') return toHeadless(service, undefined, question, seen);
+  const own = ownDnsCourse(service, question, seen);
+  if (own !== undefined) return own;
   const isInside =
     entry.as === 'external' && entry.address === undefined && service.spec?.type === 'ClusterIP';
   if (isInside) {
@@ -396,26 +402,75 @@ function toAddress(question: Question, seen: Observed): Course {
   return toPod(pod, question);
 }
 
-/** Out of the cluster: what policies say, and no more. */
+/** Out of the cluster: what policies and routes say, and no more. */
 function toElsewhere({ to, from, port, protocol }: Question, seen: Observed): Course {
   const [source] = senderAddresses(from);
   const talk = { source, target: to, port: Number(port ?? 0), protocol };
   const forbidden =
     from.kind === 'pod' ? findForbidding(from.pod, { direction: 'out', talk }, seen) : undefined;
+  const facts = factsOf(seen, senderNode(from));
   const says = `${to} is no address of the cluster; what is there this cannot see`;
+  const remedy = 'where nothing comes back, see --pod-egress of the agent';
+  const way =
+    facts === undefined || routeTo(to, facts) !== undefined
+      ? warn('outside-cluster', says, remedy)
+      : stop(
+          'without-way-out',
+          `node ${facts.node} has no route to ${to}, which is no address of the cluster`,
+          'a default route of the node; podwright up: --egress, which passes on TCP',
+        );
+  const at = describeSender(from);
   return {
-    hops: [
-      hop(
-        describeSender(from),
-        'sends it out of the cluster',
-        forbidden,
-        warn(
-          'outside-cluster',
-          says,
-          'where nothing comes back, see --pod-egress of the agent (podwright up: --egress)',
-        ),
-      ),
-    ],
+    hops: [hop(at, 'sends it out of the cluster', forbidden, way)],
+    destinations: [],
+    leaves: true,
+  };
+}
+
+/** A name that is none of the cluster's, and does not look like a misspelt one. */
+function outsideNameCourse(
+  { to, from }: Question,
+  { clusterDomain }: NameSettings,
+  seen: Observed,
+): Course | undefined {
+  const labels = to.replace(/\.$/, '').split('.');
+  const isOurs =
+    labels.length === 1 ||
+    to.endsWith('.svc') ||
+    to.replace(/\.$/, '').endsWith(`.${clusterDomain}`) ||
+    seen.namespaces.some(({ metadata }) => metadata?.name === labels[1]) ||
+    seen.services.some(({ metadata }) => metadata?.name === labels[0]);
+  if (isOurs) return undefined;
+  const says = `${to} is a name outside of the cluster, which this does not look up`;
+  return {
+    hops: [hop(describeSender(from), 'asks for it', warn('outside-cluster', says, 'trace its address'))],
+    destinations: [],
+    leaves: true,
+  };
+}
+
+/** The cluster's DNS, where the sender's node answers it itself. */
+function ownDnsCourse(
+  service: Service,
+  { port, protocol, from }: Question,
+  seen: Observed,
+): Course | undefined {
+  const facts = factsOf(seen, senderNode(from));
+  const addresses = service.spec?.clusterIPs ?? [service.spec?.clusterIP ?? ''];
+  const address = addresses.find((ip) => facts?.clusterDns.includes(ip) === true);
+  const asked = service.spec?.ports?.find(
+    (one) =>
+      (one.protocol ?? 'TCP') === protocol &&
+      (port === undefined || String(one.port) === port || one.name === port),
+  );
+  const answers = facts?.listeners.some(
+    (one) => one.address === address && one.port === asked?.port && one.protocol === protocol,
+  );
+  if (facts === undefined || address === undefined || asked === undefined || answers !== true)
+    return undefined;
+  const at = `node ${facts.node}`;
+  return {
+    hops: [hop(at, `answers ${asked.port}/${protocol} of ${address} itself: it is its DNS`)],
     destinations: [],
     leaves: true,
   };

@@ -150,7 +150,10 @@ function factsFor(
     ],
     tables: [{ name: 'podwright-proxy', family: 'ip', rulesWanted: 12, rulesFound: 12 }],
     appliedRevision: 9,
-    listeners: [{ protocol: 'TCP', address: '0.0.0.0', port: 10_250 }],
+    listeners: [
+      { protocol: 'TCP', address: '0.0.0.0', port: 10_250 },
+      { protocol: 'UDP', address: '10.96.0.10', port: 53 },
+    ],
     pods: uids.map((uid) => ({
       uid,
       links: [{ name: 'eth0', mtu: 1500, isUp: true }],
@@ -167,13 +170,22 @@ export const healthy: World = {
   pods: [client, web1, web2],
   services: [
     serviceOf('web', { selector: { app: 'web' } }),
+    serviceOf('kubernetes', {
+      clusterIP: '10.96.0.1',
+      ports: [{ name: 'https', port: 443, targetPort: 6443 }],
+    }),
     serviceOf(
       'kube-dns',
       { clusterIP: '10.96.0.10', ports: [{ name: 'dns', port: 53, protocol: 'UDP' }] },
       { metadata: { namespace: 'kube-system' } },
     ),
   ],
-  endpointSlices: [sliceOf('web', [endpointOf(web1), endpointOf(web2)])],
+  endpointSlices: [
+    sliceOf('web', [endpointOf(web1), endpointOf(web2)]),
+    sliceOf('kubernetes', [{ addresses: ['192.0.2.1'], conditions: { ready: true } }], {
+      ports: [{ name: 'https', port: 6443, protocol: 'TCP' }],
+    }),
+  ],
   nodes: [nodeOf('n1', '192.0.2.11', '10.244.0.0/24'), nodeOf('n2', '192.0.2.12', '10.244.1.0/24')],
   namespaces: [space('default'), space('other'), space('kube-system')],
   networkPolicies: [],
