@@ -12,6 +12,7 @@ import { createFakeRuntime, type FakeRuntime, type FakeRuntimeOptions } from '#a
 import type { ContainerConfig } from '#agent/runtime/runtime.ts';
 import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
 import { startPodWorkers, type PodWorkers } from './sync/pod-workers.ts';
+import type { PodWorkersOptions } from './sync/sync-ports.ts';
 
 /** A node without a kernel: fake API server, fake runtime, real kubelet, time that tests move. */
 export interface TestNode extends AsyncDisposable {
@@ -47,7 +48,10 @@ const nodeFacts = {
   podsMax: 110,
 };
 
-export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): Promise<TestNode> {
+export async function startTestNode({
+  retraction,
+  ...options
+}: Partial<FakeRuntimeOptions> & Pick<PodWorkersOptions, 'retraction'> = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
   const clock = createFakeClock(startMs);
   const client = createFakeApiClient(clock);
@@ -75,6 +79,7 @@ export async function startTestNode(options: Partial<FakeRuntimeOptions> = {}): 
         logs: path.join(directory, 'logs'),
       },
       node: nodeFacts,
+      retraction,
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
       hostNames: {

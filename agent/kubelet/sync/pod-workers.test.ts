@@ -264,6 +264,35 @@ describe('kubelet', () => {
     expect(node.get('web')?.status?.containerStatuses?.[0]).toMatchObject({ started: true, ready: true });
   });
 
+  test('stops a pod when no Service leads to it any more: hooks and signals come after', async () => {
+    const retracted = Promise.withResolvers<void>();
+    const asked: string[] = [];
+    await using node = await startTestNode({
+      retraction: {
+        retract: ({ metadata }, timeoutMs) => {
+          asked.push(`${metadata?.name ?? ''} ${timeoutMs}`);
+          return metadata?.name === 'web' ? retracted.promise : undefined;
+        },
+      },
+    });
+
+    const stops = (): readonly string[] =>
+      node.runtime.calls.filter((call) => call.startsWith('stopContainer'));
+    const [pod, job] = ['web', 'job'].map((name) => node.create(name, { containers: [main()] }));
+    await node.settle();
+    for (const name of ['web', 'job'])
+      await node.client.delete(pods, { namespace: 'default', name }, { gracePeriodSeconds: 4 });
+    await node.settle();
+    expect(asked).toEqual(['web 2000', 'job 2000']);
+    expect(stops()).toEqual([`stopContainer ${job?.metadata?.uid} main 4`]);
+    await node.advance(1_000);
+    expect(stops()).toHaveLength(1);
+    retracted.resolve();
+    await node.settle();
+    // What was waited for is of the grace period.
+    expect(stops()).toContain(`stopContainer ${pod?.metadata?.uid} main 3`);
+  });
+
   test('runs preStop before the stop signal, within the grace period', async () => {
     await using node = await startTestNode();
 
