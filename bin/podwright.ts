@@ -119,11 +119,7 @@ function serverOptions(command: Command): Command {
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))
     .requiredOption('--advertise-address <ip>', 'where nodes and pods reach the API server')
-    .option(
-      '--local-storage-class <name>',
-      'name of the default StorageClass, whose volumes are directories of nodes; none: none is made',
-      localClassName,
-    )
+    .option('--local-storage-class <name>', 'StorageClass whose volumes nodes make, or none', localClassName)
     .option('--pod-routes', 'keep routes to the pods of all nodes, where this host is no node itself')
     .option(
       '--node <name=ip>',

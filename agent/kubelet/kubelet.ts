@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
+import { volumesDirectoryAnnotation, volumeSizesAnnotation } from '#api/volume/local-volumes.ts';
 import { formatDuration } from '#api/meta/duration.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
@@ -274,7 +274,10 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
     ips: options.nodeIps,
     hostname: options.nodeName,
     labels: options.labels ?? {},
-    annotations: { [volumesDirectoryAnnotation]: options.directories.volumes },
+    annotations: {
+      [volumesDirectoryAnnotation]: options.directories.volumes,
+      [volumeSizesAnnotation]: 'not enforced: volumes are directories without quotas',
+    },
     podsMax: options.podsMax ?? podsMaxDefault,
     kubeletPort: server.port,
     versions: options.versions,

@@ -20,11 +20,8 @@ export const localVolumeFinalizer = 'podwright.io/local-volume';
 /** Of a Node: the directory below which its agent makes volumes, absolute. A node without it makes none. */
 export const volumesDirectoryAnnotation = 'podwright.io/volumes-directory';
 
-/** Of a Node: whether its file system keeps a volume to its size (`enforced`), or why not. */
+/** Of a Node, and of the volumes that it makes: whether they are kept to their size, or why not. */
 export const volumeSizesAnnotation = 'podwright.io/volume-sizes';
-
-/** Of such a volume: as its node says of sizes. */
-export const sizesEnforced = 'enforced';
 
 /** Where a node makes volumes; undefined: nowhere. */
 export function volumesDirectoryOf(node: Node): string | undefined {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { nodeEvent, placedPodEvents, type ClusterEvent } from './cluster-event.ts';
+import { claimEvent, nodeEvent, placedPodEvents, volumeEvent, type ClusterEvent } from './cluster-event.ts';
 import { filterPlugins } from './plugins.ts';
 
 const node = (change: Partial<Node> = {}): Node => ({
@@ -40,6 +40,7 @@ const spread = pod(
 const onPort = (hostPort: number): Pod =>
   pod({}, { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort }] }] });
 const [db, web] = [pod({ app: 'db' }), pod({ app: 'web' })];
+const claiming = pod({}, { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] });
 const added = nodeEvent(undefined, node());
 const became = (change: Partial<Node>, from: Partial<Node> = {}): readonly ClusterEvent[] =>
   nodeEvent(node(from), node(change));
@@ -56,6 +57,15 @@ it.each<{
 }>([
   { plugin: 'NodeUnschedulable', after: became({}, { spec: { unschedulable: true } }), want: true },
   { plugin: 'NodeUnschedulable', after: became(large), want: false },
+  { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/data', undefined, {}), want: true },
+  { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/other', undefined, {}), want: false },
+  { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/data', {}, {}), want: false },
+  { plugin: 'VolumeBinding', of: claiming, after: volumeEvent(undefined, {}), want: true },
+  { plugin: 'VolumeBinding', of: claiming, after: volumeEvent({}, undefined), want: false },
+  { plugin: 'VolumeBinding', of: claiming, after: added, want: true },
+  { plugin: 'VolumeBinding', of: claiming, after: gone(claiming), want: false },
+  { plugin: 'VolumeRestrictions', of: claiming, after: gone(claiming), want: true },
+  { plugin: 'VolumeRestrictions', of: claiming, after: gone(db), want: false },
   { plugin: 'TaintToleration', after: became({}, tainted), want: true },
   { plugin: 'TaintToleration', after: became(tainted), want: false },
   { plugin: 'TaintToleration', after: gone(web), want: false },

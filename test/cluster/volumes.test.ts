@@ -1,12 +1,13 @@
 /** Claims of pods on a cluster of two nodes, with no add-on: what a chart's StatefulSet needs, and what is left of it. */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { canTestClusters, eventually, startCluster, type TestCluster } from './cluster.ts';
+import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 import { pidsOf } from './processes.ts';
 
 const image = 'podwright/demo:1';
+const canLoop = existsSync('/dev/loop-control') && existsSync('/usr/sbin/losetup');
 const nodes = ['node-1', 'node-2'] as const;
 
 const claimSpec = (size = '8Mi', rest: object = {}) => ({
@@ -195,6 +196,45 @@ describe.skipIf(!canTestClusters())('claims (needs kubectl)', () => {
       await cluster.must(`delete pv ${kind.toLowerCase()}`);
     },
   );
+
+  it.skipIf(!canLoop)('of mode Block are devices in the container', async () => {
+    const file = join(cluster.dataDir, 'disk.img');
+    writeFileSync(file, Buffer.alloc(1_048_576, 'podwright'));
+    const found = await run(['losetup', '--find', '--show', file]);
+    expect([found.code, found.stderr]).toEqual([0, '']);
+    const path = found.stdout.trim();
+    try {
+      const term = { key: 'kubernetes.io/hostname', operator: 'In', values: ['node-1'] };
+      const affinity = { required: { nodeSelectorTerms: [{ matchExpressions: [term] }] } };
+      const spec = { storageClassName: 'disks', volumeMode: 'Block', accessModes: ['ReadWriteOncePod'] };
+      await apply({
+        apiVersion: 'v1',
+        kind: 'PersistentVolume',
+        metadata: { name: 'disk' },
+        spec: { ...spec, capacity: { storage: '1Mi' }, local: { path }, nodeAffinity: affinity },
+      });
+      await apply({
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: 'disk' },
+        spec: { ...claimSpec('1Mi'), ...spec },
+      });
+      const script =
+        'test -b /dev/xvda && head -c 9 /dev/xvda | grep -q podwright && echo written | dd of=/dev/xvda conv=notrunc,fsync';
+      const pod = shell('raw', script, { persistentVolumeClaim: { claimName: 'disk' } });
+      const [container] = pod.spec.containers;
+      const volumeDevices = [{ name: 'data', devicePath: '/dev/xvda' }];
+      const containers = [{ ...container, volumeMounts: [], volumeDevices }];
+      await apply({ ...pod, spec: { ...pod.spec, containers } });
+      await until('raw', 'Succeeded');
+      expect(readFileSync(file).subarray(0, 8).toString()).toBe('written\n');
+      await cluster.must('delete pod raw');
+      await cluster.must('delete pvc disk');
+      await cluster.must('delete pv disk');
+    } finally {
+      await run(['losetup', '--detach', path]);
+    }
+  });
 
   it('that cannot be mounted say why, and nothing stays mounted on a node', async () => {
     await apply({

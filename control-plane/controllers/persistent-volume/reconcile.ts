@@ -75,8 +75,6 @@ class Binder {
   run(): Controller {
     const { informers, clock, logger } = this.#context;
     const podInformer = informers.for(pods, { indexes: { claimKey: claimKeysOf } });
-    const unbound = (name: string): readonly string[] =>
-      this.#claims.byIndex('unboundByClass', name).map((claim) => claimKey(objectKey(claim)));
     return runController({
       name: 'persistentvolume-controller',
       clock,
@@ -97,15 +95,12 @@ class Binder {
           volumeKey(key),
           ...this.#claims.byIndex('volumeName', key).map((claim) => claimKey(objectKey(claim))),
           ...[old, current].flatMap((volume) => {
-            if (volume === undefined) return [];
-            const to = offeredTo(volume);
-            if (to.startsWith('claim/')) return [to];
-            if (volume.status?.phase !== 'Available') return [];
-            const name = volumeClass(volume);
-            return [...unbound(name), ...(name === '' ? unbound(noClass) : [])];
+            const to = volume === undefined ? '' : offeredTo(volume);
+            return to.startsWith('claim/') ? [to] : [];
           }),
+          ...(isNewOffer(old, current) ? this.#waiting(volumeClass(current ?? {})) : []),
         ]),
-        source(this.#classes, ({ key }) => [...unbound(key), ...unbound(noClass)]),
+        source(this.#classes, ({ key }) => [...this.#waiting(key), ...this.#waiting('')]),
         // Pods that name their node themselves.
         source(podInformer, ({ old, current }) => {
           const isPlaced = (current?.spec?.nodeName ?? '') !== '' && (old?.spec?.nodeName ?? '') === '';
@@ -129,6 +124,16 @@ class Binder {
         return key.startsWith('claim/') ? this.#syncClaim(name) : this.#syncVolume(name);
       },
     });
+  }
+
+  /** Keys of the claims that wait for a volume of the class, the oldest first; those that name none take what is of none. */
+  #waiting(className: string): readonly string[] {
+    const names = className === '' ? ['', noClass] : [className];
+    const createdOf = ({ metadata }: PersistentVolumeClaim): string => metadata?.creationTimestamp ?? '';
+    return names
+      .flatMap((name) => this.#claims.byIndex('unboundByClass', name))
+      .toSorted((a, b) => createdOf(a).localeCompare(createdOf(b)))
+      .map((claim) => claimKey(objectKey(claim)));
   }
 
   async #syncClaim(key: string): Promise<KeyOutcome> {
@@ -291,6 +296,16 @@ class Binder {
 
 /** In the index of classes: claims that name none. No class is called so. */
 const noClass = '-';
+
+/** Whether a volume is there for claims that could not have it before. Most changes are of one that is bound by now. */
+function isNewOffer(old: PersistentVolume | undefined, current: PersistentVolume | undefined): boolean {
+  const offer = (volume: PersistentVolume | undefined): unknown =>
+    volume?.status?.phase === 'Available' && volume.spec?.claimRef === undefined
+      ? [volume.spec, volume.metadata?.labels]
+      : undefined;
+  const now = offer(current);
+  return now !== undefined && !equalJson(now, offer(old));
+}
 
 function withPhase(
   volume: PersistentVolume,

@@ -111,9 +111,8 @@ const stack: readonly Row[] = [
     says: /data-claimed-0/,
   },
   {
-    sh: 'kubectl wait pod claimed-0 --for=condition=Ready --timeout=4s',
+    sh: 'kubectl wait pod claimed-0 --for=condition=Ready --timeout=80s',
     says: /condition met/,
-    expected: { issue: 11, why: 'volumes' },
   },
   { sh: 'helm uninstall claimed --no-hooks; kubectl delete pvc --all', says: /"data-claimed-0" deleted/ },
   {

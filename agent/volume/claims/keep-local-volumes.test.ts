@@ -1,0 +1,101 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { createFakeClock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import { untilQuiet } from '#base/quiet.fixture.ts';
+import * as kinds from '#api/schema/kind-ref.ts';
+import type { PersistentVolume } from '#api/generated/objects.ts';
+import { localProvisioner, localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes.ts';
+import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
+import { createInformers } from '#client/informers.ts';
+import { keepLocalVolumes } from './keep-local-volumes.ts';
+import { createLocalVolumes, type LocalVolumes } from './local-volumes.ts';
+import { writeRecord } from './records.ts';
+
+const name = 'pvc-11111111-2222-3333-4444-555555555555';
+const clock = createFakeClock(0);
+let root: string;
+let stack: AsyncDisposableStack;
+let client: FakeApiClient;
+let localVolumes: LocalVolumes;
+let grown: string[];
+let told: unknown[];
+
+beforeEach(async () => {
+  root = mkdtempSync(path.join(tmpdir(), 'keep-'));
+  stack = new AsyncDisposableStack();
+  client = createFakeApiClient(clock);
+  [grown, told] = [[], []];
+  localVolumes = createLocalVolumes({ directory: path.join(root, 'volumes'), nodeName: 'n1' });
+  for (let index = 0; index < 12; index++)
+    mkdirSync(path.join(root, 'volumes', `orphan-${index}`), { recursive: true });
+  const note = (fields: unknown): void => void told.push(fields);
+  const logger: Logger = { error: note, warn: note, info: note, debug: note, child: () => logger };
+  const informers = stack.use(createInformers({ client, clock }));
+  stack.use(
+    keepLocalVolumes({
+      ...{ informers, clock, logger, nodeName: 'n1', localVolumes, podsDirectory: path.join(root, 'pods') },
+      onGrown: (uid) => void grown.push(uid),
+    }),
+  );
+  await untilQuiet();
+});
+afterEach(async () => {
+  await stack.disposeAsync();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const seed = (): PersistentVolume =>
+  client.seed(kinds.persistentVolumes, {
+    metadata: {
+      name,
+      labels: { [volumeNodeLabel]: 'n1' },
+      annotations: { 'pv.kubernetes.io/provisioned-by': localProvisioner },
+      finalizers: [localVolumeFinalizer],
+    },
+    spec: {
+      capacity: { storage: '1Gi' },
+      persistentVolumeReclaimPolicy: 'Delete',
+      local: { path: path.join(root, 'volumes', name, 'data') },
+    },
+  });
+const podDirectory = (): string => path.join(root, 'pods', 'u1', 'volumes', 'persistentVolumeClaim', 'v');
+const use = async (volume: PersistentVolume): Promise<void> => {
+  mkdirSync(podDirectory(), { recursive: true });
+  const record = { claim: 'n/c', claimUid: 'c', volume: name, volumeUid: volume.metadata?.uid ?? '' };
+  await writeRecord(podDirectory(), record);
+};
+
+it('a volume that goes is removed once no pod has it, and its object with it', async () => {
+  const volume = seed();
+  await localVolumes.ensure(volume);
+  writeFileSync(path.join(root, 'volumes', name, 'data', 'f'), '');
+  await use(volume);
+  await client.delete(kinds.persistentVolumes, { name });
+  await untilQuiet();
+  expect([existsSync(path.join(root, 'volumes', name)), client.all(kinds.persistentVolumes).length]).toEqual([
+    true,
+    1,
+  ]);
+  rmSync(path.join(root, 'pods'), { recursive: true });
+  clock.advance(1000);
+  await expect.poll(() => client.all(kinds.persistentVolumes)).toEqual([]);
+  expect(existsSync(path.join(root, 'volumes', name))).toBe(false);
+});
+
+it('pods are told of volumes that grow', async () => {
+  await use(seed());
+  await untilQuiet();
+  grown = [];
+  const body = { spec: { capacity: { storage: '2Gi' } } };
+  await client.patch(kinds.persistentVolumes, { name }, { kind: 'merge', body });
+  await expect.poll(() => grown).toEqual(['u1']);
+});
+
+it('what has no object stays, and is told of, ten by name', async () => {
+  await expect.poll(() => told).toMatchObject([{ count: 12 }]);
+  expect(told).toMatchObject([{ some: { length: 10 } }]);
+  expect(existsSync(path.join(root, 'volumes', 'orphan-0'))).toBe(true);
+});

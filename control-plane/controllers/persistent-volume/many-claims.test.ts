@@ -1,0 +1,59 @@
+/** A hundred claims on a real server: half get volumes that are there, half have them made. */
+import { expect, it } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { objectsOf, typed } from '#api/wire/json.ts';
+import type { PersistentVolumeClaim } from '#api/generated/objects.ts';
+import { selectedNodeAnnotation } from '#api/volume/claim.ts';
+import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
+import { createInformers } from '#client/informers.ts';
+import { startTestServer } from '#control-plane/apiserver/test-server.fixture.ts';
+import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
+import { startControllers } from '#control-plane/controllers/start-controllers.ts';
+import { renderLocalClass } from './local-class.ts';
+
+const claimsPath = '/api/v1/namespaces/a/persistentvolumeclaims';
+
+it('a hundred claims are bound, each to a volume of its own', async () => {
+  await using test = await startTestServer();
+  const clients = createOwnClients(test.server);
+  await using informers = createInformers({ client: clients.controllerManager, clock: systemClock });
+  const shared = { informers, clock: systemClock, logger: silentLogger };
+  await using _controllers = startControllers({ ...shared, clientAs: clients.controller, rootCaPem: 'PEM' });
+
+  await informers.synced();
+  await test.make('/api/v1/namespaces', { metadata: { name: 'a' } });
+  const annotations = { [volumesDirectoryAnnotation]: '/volumes' };
+  await test.make('/api/v1/nodes', { metadata: { name: 'n', annotations } });
+  await test.make('/apis/storage.k8s.io/v1/storageclasses', renderLocalClass('made', false));
+  const numbers = Array.from({ length: 50 }, (_, index) => index);
+  const spec = { accessModes: ['ReadWriteOnce'] };
+  for (const number of numbers) {
+    const there = {
+      ...spec,
+      capacity: { storage: '1Gi' },
+      hostPath: { path: '/x' },
+      storageClassName: 'there',
+    };
+    await test.make('/api/v1/persistentvolumes', { metadata: { name: `v${number}` }, spec: there });
+  }
+  const asked = { ...spec, resources: { requests: { storage: '1Mi' } } };
+  await Promise.all(
+    numbers.flatMap((number) => [
+      test.make(claimsPath, {
+        metadata: { name: `there-${number}` },
+        spec: { ...asked, storageClassName: 'there' },
+      }),
+      test.make(claimsPath, {
+        metadata: { name: `made-${number}`, annotations: { [selectedNodeAnnotation]: 'n' } },
+        spec: { ...asked, storageClassName: 'made' },
+      }),
+    ]),
+  );
+  const volumesOf = async (): Promise<readonly string[]> =>
+    objectsOf((await test.call('GET', claimsPath)).json['items'])
+      .map((item) => typed<PersistentVolumeClaim>(item))
+      .flatMap((claim) => (claim.status?.phase === 'Bound' ? [claim.spec?.volumeName ?? ''] : []));
+  await expect.poll(async () => (await volumesOf()).length, { timeout: 60_000 }).toBe(100);
+  expect(new Set(await volumesOf()).size).toBe(100);
+});
