@@ -49,6 +49,7 @@ import { createMounts } from '#native/mount/mount.linux.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './program/cgroup-root.ts';
+import { checkNetwork } from './program/check-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
@@ -168,6 +169,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   await waitForNode(nodeInformer, options.nodeName, isReady);
   logger.info({ ms: systemClock.now() - startedAtMs }, 'node ready');
   if (options.rotateCertificates === true) stack.use(startRotation(parts));
+  stack.use(checkNetwork(parts));
   await announceReady(process.env);
   stack.use(giveMemoryBack({ clock: systemClock, logger, isForStart: true }));
   logger.info({ signal: await stop }, 'stopping; pods go on');

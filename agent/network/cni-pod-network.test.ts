@@ -76,7 +76,7 @@ describe('createPodNetwork()', () => {
   test('ADD calls loopback, then the chain with the results handed on, and keeps the last one', async () => {
     const network = await open();
     expect(await network.add(request, signal)).toEqual({ ips: ['10.244.0.5'] });
-    expect(lines()).toEqual(['loopback ADD', 'bridge ADD', 'portmap ADD']);
+    expect(lines()).toEqual(['loopback ADD', 'bridge ADD', 'portmap ADD', 'bandwidth ADD']);
     const [loopback, bridge, portmap] = calls.map((call) => call.invocation);
     expect(loopback).toMatchObject({ ifname: 'lo' });
     expect(bridge).toMatchObject({
@@ -104,12 +104,58 @@ describe('createPodNetwork()', () => {
     });
   });
 
-  test('ADD again answers from the cache', async () => {
+  const checks = ['bridge CHECK', 'portmap CHECK', 'bandwidth CHECK'];
+
+  test('ADD again answers from the cache, where CHECK finds all as it was', async () => {
     const network = await open();
     await network.add(request, signal);
     calls = [];
     expect(await network.add(request, signal)).toEqual({ ips: ['10.244.0.5'] });
-    expect(lines()).toEqual([]);
+    expect(lines()).toEqual(checks);
+  });
+
+  test('ADD again makes anew what CHECK finds damaged', async () => {
+    const network = await open();
+    await network.add(request, signal);
+    calls = [];
+    failing = 'bridge CHECK';
+    expect(await network.add(request, signal)).toEqual({ ips: ['10.244.0.5'] });
+    expect(lines().slice(0, 5)).toEqual([
+      'bridge CHECK',
+      'bandwidth DEL',
+      'portmap DEL',
+      'bridge DEL',
+      'loopback ADD',
+    ]);
+    expect(lines().at(-1)).toBe('bandwidth ADD');
+  });
+
+  test('check() tells who is damaged of those asked for', async () => {
+    const network = await open();
+    await network.add(request, signal);
+    expect(await network.check(['s1'], signal)).toEqual([]);
+    failing = 'portmap CHECK';
+    expect(await network.check(['s1'], signal)).toEqual([
+      { sandboxId: 's1', problem: expect.stringContaining('portmap CHECK refused') },
+    ]);
+    expect(await network.check(['other'], signal)).toEqual([]);
+  });
+
+  test("a pod's bandwidth is the capability of the plugin that has it", async () => {
+    const network = await open();
+    await network.add({ ...request, bandwidth: { ingressBits: 100_000_000, egressBits: 1e15 } }, signal);
+    const asked = calls.find(({ line }) => line === 'bandwidth ADD')?.invocation.config['runtimeConfig'];
+    expect(asked).toEqual({
+      bandwidth: {
+        ingressRate: 100_000_000,
+        ingressBurst: 10_000_000,
+        egressRate: 34_359_738_360,
+        egressBurst: 3_435_973_836,
+      },
+    });
+    expect(
+      calls.find(({ line }) => line === 'bridge ADD')?.invocation.config['runtimeConfig'],
+    ).toBeUndefined();
   });
 
   test('DEL goes backwards with what ADD returned, even when the configuration is gone', async () => {
@@ -123,11 +169,11 @@ describe('createPodNetwork()', () => {
       cacheDir: join(dir, 'cache'),
     });
     await network.del(request, signal);
-    expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    expect(lines()).toEqual(['bandwidth DEL', 'portmap DEL', 'bridge DEL']);
     expect(calls[0]?.invocation.config).toMatchObject({
       prevResult: { ips: [{ address: '10.244.0.5/32' }] },
     });
-    expect(calls[0]?.invocation.config['runtimeConfig']).toMatchObject({
+    expect(calls[1]?.invocation.config['runtimeConfig']).toMatchObject({
       portMappings: [{ hostPort: 8080 }],
     });
     expect(resultFiles()).toEqual([]);
@@ -141,7 +187,7 @@ describe('createPodNetwork()', () => {
     await expect.poll(lines).toContain('portmap ADD');
     calls = []; // The agent was killed here; this is the next one.
     await (await open()).del(request, signal);
-    expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    expect(lines()).toEqual(['bandwidth DEL', 'portmap DEL', 'bridge DEL']);
     expect(calls[0]?.invocation.config).toMatchObject({
       prevResult: { ips: [{ address: '10.244.0.5/32' }] },
     });
@@ -153,7 +199,8 @@ describe('createPodNetwork()', () => {
     const network = await open();
     failing = 'portmap ADD';
     await expect(network.add(request, signal)).rejects.toThrow('portmap ADD refused');
-    expect(lines()).toEqual(['loopback ADD', 'bridge ADD', 'portmap ADD', 'portmap DEL', 'bridge DEL']);
+    expect(lines().slice(0, 3)).toEqual(['loopback ADD', 'bridge ADD', 'portmap ADD']);
+    expect(lines().slice(3)).toEqual(['bandwidth DEL', 'portmap DEL', 'bridge DEL']);
     expect(resultFiles()).toEqual([]);
     failing = '';
     expect(await network.add(request, signal)).toEqual({ ips: ['10.244.0.5'] });
@@ -176,9 +223,10 @@ describe('createPodNetwork()', () => {
     await network.add({ ...request, sandboxId: 's2', netnsPath: '/run/netns/s2' }, signal);
     calls = [];
     await network.collect(['s2'], signal);
-    expect(lines()).toEqual(['portmap DEL', 'bridge DEL', 'bridge GC', 'portmap GC']);
+    const all = ['bandwidth DEL', 'portmap DEL', 'bridge DEL', 'bridge GC', 'portmap GC', 'bandwidth GC'];
+    expect(lines()).toEqual(all);
     expect(calls[0]?.invocation).toMatchObject({ containerId: 's1', netns: '' });
-    expect(calls[2]?.invocation.config['cni.dev/valid-attachments']).toEqual([
+    expect(calls[3]?.invocation.config['cni.dev/valid-attachments']).toEqual([
       { containerID: 's2', ifname: 'eth0' },
     ]);
     expect(resultFiles()).toEqual(['podwright-s2-eth0']);
@@ -208,7 +256,7 @@ describe('createPodNetwork()', () => {
     calls = [];
     failing = 'portmap DEL';
     await expect(network.del(request, signal)).rejects.toThrow('portmap DEL refused');
-    expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+    expect(lines()).toEqual(['bandwidth DEL', 'portmap DEL', 'bridge DEL']);
     failing = '';
     await network.del(request, signal);
   });
@@ -223,7 +271,7 @@ describe('createPodNetwork()', () => {
     for (const sandboxId of ['s1', 's2']) {
       calls = [];
       await network.del({ ...request, sandboxId }, signal);
-      expect(lines()).toEqual(['portmap DEL', 'bridge DEL']);
+      expect(lines()).toEqual(['bandwidth DEL', 'portmap DEL', 'bridge DEL']);
     }
     expect(resultFiles()).toEqual([]);
   });
@@ -243,7 +291,7 @@ test('the default network is a list that parses', () => {
   const list = parseNetworkConfigList(
     renderDefaultConflist({ podCidrs: ['10.244.0.0/24', 'fd00::/64'], leaseDir: '/x', mtu: 1400 }),
   );
-  expect(list.plugins.map((plugin) => plugin.type)).toEqual(['bridge', 'portmap']);
+  expect(list.plugins.map((plugin) => plugin.type)).toEqual(['bridge', 'portmap', 'bandwidth']);
   expect(list.plugins[0]).toMatchObject({
     mtu: 1400,
     routed: true,

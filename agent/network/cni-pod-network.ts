@@ -3,12 +3,13 @@ import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts
 import type { JsonObject } from '#api/meta/object.ts';
 import type { CniInvoker } from '#api/cni/invocation.ts';
 import type { NetworkConfigList } from '#api/cni/network-config.ts';
+import type { PodBandwidth } from '#api/pod/bandwidth.ts';
 import type { CniResult } from '#api/cni/result.ts';
 import { formatIp, parseCidr, type IpFamily } from '#base/ip.ts';
 import { createCniNetwork, type Attachment, type CniNetwork } from './cni-network.ts';
 import { loadConflist } from './conflist-dir.ts';
 import type { PodNetwork, PodNetworkRequest } from './pod-network.ts';
-import { createResultCache, type ResultCache } from './result-cache.ts';
+import { createResultCache, type CachedAttachment, type ResultCache } from './result-cache.ts';
 
 export interface PodNetworkOptions {
   /** Calls plugins (bin makes it from the registry of ours and the programs on disk). */
@@ -44,11 +45,15 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       const list = requireConflist(options.conflistDir);
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
-      if (cached?.netns === request.netnsPath) return { ips: ipsOf(cached.result, options.firstFamily) };
+      if (cached?.netns === request.netnsPath) {
+        if ((await damageOf(cni, cached, signal)) === undefined)
+          return { ips: ipsOf(cached.result, options.firstFamily) };
+        await cni.del(cached.list, cached, cached.result, signal);
+      }
       const attachment = toAttachment(request);
-      // Only portmap's DEL needs to know what its ADD was told; whoever has no ports is spared the write.
+      // Only DEL of portmap and bandwidth needs to know what ADD was told; whoever asks for neither is spared the write.
       const onResult = async (result: CniResult): Promise<void> =>
-        request.portMappings.length === 0
+        Object.keys(attachment.capabilityArgs).length === 0
           ? undefined
           : cache.save({ ...attachment, list, result }, configTextOf(list));
       const result = await attachPod(cni, { list, attachment, onResult }, signal).catch(
@@ -87,6 +92,8 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       await cni.gc(list, valid, signal);
     },
 
+    check: async (sandboxIds, signal) => damageAmong(cni, { sandboxIds, all: await cache.list() }, signal),
+
     async status() {
       try {
         const list = requireConflist(options.conflistDir);
@@ -117,6 +124,36 @@ export async function attachPod(
   if (lo.status === 'fulfilled') return own.value;
   await cni.del(list, attachment, own.value, timeoutSignal(statusTimeoutMs));
   throw lo.reason;
+}
+
+async function damageAmong(
+  cni: CniNetwork,
+  { sandboxIds, all }: { readonly sandboxIds: readonly string[]; readonly all: readonly CachedAttachment[] },
+  signal: AbortSignal,
+): ReturnType<PodNetwork['check']> {
+  const asked = new Set(sandboxIds);
+  const damaged: { readonly sandboxId: string; readonly problem: string }[] = [];
+  for (const item of all) {
+    if (!asked.has(item.containerId)) continue;
+    const problem = await damageOf(cni, item, signal);
+    if (problem !== undefined) damaged.push({ sandboxId: item.containerId, problem });
+  }
+  return damaged;
+}
+
+/** What CHECK says against an attachment. @throws where the caller has given up */
+async function damageOf(
+  cni: CniNetwork,
+  item: CachedAttachment,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    await cni.check(item.list, item, item.result, signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    return describeError(error);
+  }
 }
 
 const statusTimeoutMs = 10_000;
@@ -189,7 +226,26 @@ function toCapabilityArgs(request: PodNetworkRequest): JsonObject {
       protocol: protocol.toLowerCase(),
       hostIP: hostIp,
     }));
-  return portMappings.length === 0 ? {} : { portMappings };
+  return {
+    ...(portMappings.length === 0 ? {} : { portMappings }),
+    ...(request.bandwidth === undefined ? {} : { bandwidth: toBuckets(request.bandwidth) }),
+  };
+}
+
+/** More than the plugin's token bucket counts is as good as no bound: 4 GB a second. */
+const rateBitsMax = 2 ** 35 - 8;
+/** What may pass at once: a tenth of a second's worth, and not less than a few segments of TCP. */
+const [burstSeconds, burstBitsMin] = [0.1, 1_000_000];
+
+/** The capability `bandwidth` (CONVENTIONS.md of the CNI project): rates in bits a second, bursts in bits. */
+function toBuckets({ ingressBits, egressBits }: PodBandwidth): JsonObject {
+  const bucket = (direction: string, bits: number | undefined): JsonObject => {
+    if (bits === undefined) return {};
+    const rate = Math.min(bits, rateBitsMax);
+    const burst = Math.max(Math.floor(rate * burstSeconds), burstBitsMin);
+    return { [`${direction}Rate`]: rate, [`${direction}Burst`]: burst };
+  };
+  return { ...bucket('ingress', ingressBits), ...bucket('egress', egressBits) };
 }
 
 /** The given family first: status.podIP is the first, and of the family of status.hostIP (kubelet's sortPodIPs). */

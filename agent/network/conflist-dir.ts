@@ -72,6 +72,7 @@ export function renderDefaultConflist(options: DefaultConflist): string {
         },
       },
       { type: 'portmap', capabilities: { portMappings: true } },
+      { type: 'bandwidth', capabilities: { bandwidth: true } },
     ],
   };
   return `${JSON.stringify(document, undefined, 2)}\n`;

@@ -53,6 +53,7 @@ async function makeNode(change: Partial<RuntimeOptions> = {}): Promise<Node> {
     },
     del: async () => undefined,
     collect: async () => undefined,
+    check: async () => [],
     status: async () => ({ isReady: true, reason: '' }),
   };
   const cgroups = cgroupMount === undefined ? undefined : createCgroups(cgroupMount);

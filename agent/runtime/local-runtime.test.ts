@@ -105,6 +105,7 @@ async function makeWorld(): Promise<World> {
     collect: async (valid) => {
       for (const id of networks) if (!valid.includes(id)) networks.delete(id);
     },
+    check: async () => [],
     status: async () => ({ isReady: true, reason: '' }),
   };
   const failing: Launcher = {

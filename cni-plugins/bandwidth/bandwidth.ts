@@ -23,6 +23,7 @@ export const bandwidth: CniPlugin = createChainedPlugin<BandwidthConfig>({
   name: 'bandwidth',
   parse: parseBandwidth,
   plan: planBandwidth,
+  isIdle: ({ ingress, egress }) => ingress === undefined && egress === undefined,
   planDel: ({ config, request }) => [
     { netns: ownNetns, ops: [{ op: 'removeLink', name: ifbName(config, request) }] },
   ],
@@ -46,7 +47,6 @@ export function planBandwidth(input: ChainedInput<BandwidthConfig>): {
 } {
   const { config, request, previous } = input;
   const { ingress, egress } = config;
-  if (ingress === undefined && egress === undefined) return { changes: [], result: previous };
   const { name, mtu } = hostEndOf(input);
   const ifb = ifbName(config, request);
   const ops: readonly NetOp[] = [

@@ -7,7 +7,6 @@ import {
   link,
   mkdir,
   mkdtemp,
-  readdir,
   readFile,
   rename,
   rm,
@@ -20,6 +19,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { namesIn } from '#base/names-in.ts';
 import { ensureForwarder } from '#native/launch/build.ts';
 import { configureForwarder, isForwarder } from '#native/launch/forwarder.ts';
 import { createPluginRegistry } from '#cni-plugins/registry.ts';
@@ -137,7 +137,7 @@ async function rehearse({ nodePath, binDir }: InstallOptions, directory: string)
 
 /** Of earlier installations, of those that were cut short, and of all where none is kept. What somebody else put there stays. */
 async function removeOthers(binDir: string, kept: string | undefined): Promise<void> {
-  for (const name of await readdir(binDir)) {
+  for (const name of await namesIn(binDir)) {
     const path = join(binDir, name);
     const isOurs = directoryName.test(name) || name.startsWith(draftPrefix);
     if (isOurs && path !== kept) await removeOwnDirectory(path);

@@ -27,6 +27,8 @@ export interface ChainedPlugin<C> {
   /** Of what is there yet; without a namespace the container is empty. */
   planDel(input: ChainedInput<C>): readonly NetChange[];
   compare(input: ChainedInput<C>): readonly string[];
+  /** Whether the configuration asks for nothing of this container: then the kernel is not looked at. */
+  isIdle?(config: C): boolean;
 }
 
 const nothing: NetworkState = { links: [], addresses: [], routes: [] };
@@ -42,6 +44,7 @@ export function createChainedPlugin<C>(chained: ChainedPlugin<C>): CniPlugin {
           `${chained.name}: prevResult is missing; it comes after a plugin that makes an interface`,
         );
       }
+      if (chained.isIdle?.(config) === true) return call.prevResult;
       const plan = chained.plan(await look(config, call, call.prevResult, host));
       await using undo = new AsyncDisposableStack();
 
@@ -51,12 +54,14 @@ export function createChainedPlugin<C>(chained: ChainedPlugin<C>): CniPlugin {
       return plan.result ?? call.prevResult;
     },
     async del(call, host) {
-      await undoAll(chained, chained.parse(call.config, call.args), call, host);
+      const config = chained.parse(call.config, call.args);
+      if (chained.isIdle?.(config) !== true) await undoAll(chained, config, call, host);
     },
     async check(call, host) {
       const config = chained.parse(call.config, call.args);
       if (call.prevResult === undefined)
         throw cniError(cniErrorCode.invalidNetworkConfig, `${chained.name} CHECK: prevResult is missing`);
+      if (chained.isIdle?.(config) === true) return;
       const differences = chained.compare(await look(config, call, call.prevResult, host));
       if (differences.length > 0)
         throw cniError(cniErrorCode.unknownContainer, `${chained.name} CHECK: ${differences.join('; ')}`);

@@ -14,17 +14,19 @@ const node: NodeFacts = {
   userNamespaceProblem: 'it has none',
   hostsFile: '',
 };
-const podOf = (spec: Partial<PodSpec>): Pod => ({
-  metadata: { uid: 'u' },
+type Given = Partial<PodSpec> & { readonly annotations?: Readonly<Record<string, string>> };
+const podOf = ({ annotations, ...spec }: Given): Pod => ({
+  metadata: { uid: 'u', ...(annotations === undefined ? {} : { annotations }) },
   spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
 });
 
 /** By handler, in their order: what it alone refuses, and its reason. */
-const rows: readonly (readonly [name: string, Partial<PodSpec>, reason: string])[] = [
+const rows: readonly (readonly [name: string, Given, reason: string])[] = [
   ['sysctls', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden'],
   ['operating system', { os: { name: 'windows' } }, 'PodOSNotSupported'],
   ['user namespaces', { hostUsers: false }, 'UnexpectedAdmissionError'],
   ['unsupported fields', { schedulingGroup: { podGroupName: 'g' } }, 'UnexpectedAdmissionError'],
+  ['bandwidth', { annotations: { 'kubernetes.io/egress-bandwidth': 'much' } }, 'UnexpectedAdmissionError'],
   [
     'host ports',
     { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort: 10_250 }] }] },
@@ -52,7 +54,7 @@ describe('node admission', () => {
   test.each(rows.map(([, , reason], index) => [reason, index] as const))(
     '%s is told where it and all behind it refuse',
     (reason, index) => {
-      const spec = rows.slice(index).reduce<Partial<PodSpec>>(
+      const spec = rows.slice(index).reduce<Given>(
         (all, [, more]) => ({
           ...all,
           ...more,

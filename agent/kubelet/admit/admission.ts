@@ -1,5 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { bandwidthRefusal } from './bandwidth.ts';
 import { portConflict } from './host-ports.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { Refusal } from './refusal.ts';
@@ -26,6 +27,7 @@ export const admissionHandlers: readonly AdmissionHandler[] = [
   { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
   { name: 'user namespaces', refuse: ({ pod, node }) => noUsers(pod, node) },
   { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
+  { name: 'bandwidth', refuse: ({ pod }) => bandwidthRefusal(pod) },
   { name: 'host ports', refuse: ({ pod, active }) => portConflict(pod, active) },
   { name: 'resources', refuse: ({ pod, active, node }) => shortage(pod, active, node) },
 ];

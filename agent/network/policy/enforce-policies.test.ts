@@ -251,6 +251,7 @@ describe('createPolicies()', () => {
         add: async () => (order.push('interface'), { ips: attached.ips }),
         del: async () => void order.push('interface gone'),
         collect: async () => {},
+        check: async () => [],
         status: async () => ({ isReady: true, reason: '' }),
       },
       policies,

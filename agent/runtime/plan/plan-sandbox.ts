@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
 import type { SupervisorSpec } from '#native/launch/launch.ts';
+import { bandwidthOf } from '#api/pod/bandwidth.ts';
 import { isSysctlName, sysctlNamespace } from '#api/pod/sysctls.ts';
-import { PodwrightError } from '#base/errors.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { CgroupResources, SandboxConfig } from '#agent/runtime/runtime.ts';
 
 /** Where the runtime keeps what lives as long as the machine is up (a tmpfs, /run/podwright). */
@@ -82,8 +83,20 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
             podNamespace: config.namespace,
             podName: config.name,
             portMappings: config.portMappings,
+            ...boundsOf(config),
           },
   };
+}
+
+/** What says nothing was refused by admission, and must not keep a pod from going. */
+function boundsOf({ annotations }: SandboxConfig): Pick<PodNetworkRequest, 'bandwidth'> {
+  try {
+    const bandwidth = bandwidthOf(annotations);
+    return Object.keys(bandwidth).length === 0 ? {} : { bandwidth };
+  } catch (error) {
+    if (isPodwrightError(error, 'E_INVALID')) return {};
+    throw error;
+  }
 }
 
 /** Admission has refused it before; here because what is written outside of the pod's own namespaces stays when the pod is gone. */
