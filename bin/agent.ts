@@ -3,7 +3,6 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { describeError } from '#base/errors.ts';
-import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { configMaps, endpointSlices, nodes, pods, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
@@ -19,7 +18,6 @@ import { podIpIndex, podIpsOf, searchesOfPod } from '#agent/dns/pod-searches.ts'
 import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
-import { createPodNetwork } from '#agent/network/cni-pod-network.ts';
 import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
 import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
@@ -40,7 +38,6 @@ import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
-import { createInvoker } from '#cni-plugins/registry.ts';
 import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
@@ -50,6 +47,7 @@ import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.
 import { createProc } from '#native/proc/proc.linux.ts';
 import { findCgroupRoot, podControllers } from './program/cgroup-root.ts';
 import { checkNetwork } from './program/check-network.ts';
+import { conflistDir, openPodNetwork } from './program/pod-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
@@ -192,8 +190,6 @@ function startRotation({ options, credentials, informers, clock, logger }: Parts
   });
 }
 
-const conflistDir = (paths: AgentPaths): string => join(paths.data, 'cni', 'net.d');
-
 interface StartInput {
   readonly options: NodeOptions;
   readonly supervisorPath: string;
@@ -237,7 +233,10 @@ async function startParts(
   const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });
-  const network = withPolicies(openPodNetwork(paths, kernel, nodeIp), policies);
+  const network = withPolicies(
+    await openPodNetwork(stack, { paths, kernel, nodeIp, clock, logger }),
+    policies,
+  );
   const runtime = stack.use(
     await createRuntime(
       {
@@ -268,17 +267,6 @@ async function startParts(
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const own = { options, paths, credentials: followed, renewed, rules };
   return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
-}
-
-function openPodNetwork(paths: AgentPaths, kernel: NetlinkWorker, nodeIps: readonly string[]): PodNetwork {
-  return createPodNetwork({
-    invoke: createInvoker({ ...kernel, isNetnsRemovedByCaller: true }),
-    conflistDir: conflistDir(paths),
-    // The node's own first: several nodes of one machine share the others.
-    binDirs: [join(paths.data, 'cni', 'bin'), '/opt/cni/bin', '/usr/lib/cni'],
-    cacheDir: join(paths.run, 'cni'),
-    firstFamily: familyOfIp(nodeIps[0] ?? '') ?? 4,
-  });
 }
 
 /** A file that was named is taken as it is. */

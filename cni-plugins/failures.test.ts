@@ -174,7 +174,7 @@ describe.each(rows)('%s', (type, config, { ifname, prevResult }) => {
 });
 
 test('the rows are all plugins that change links', () => {
-  const others = ['flannel', 'firewall', 'host-local', 'loopback', 'portmap', 'static'];
+  const others = ['dhcp', 'flannel', 'firewall', 'host-local', 'loopback', 'portmap', 'static'];
   const tested = new Set(rows.map(([type]) => type));
   expect([...createPluginRegistry().keys()].filter((type) => !tested.has(type)).toSorted()).toEqual(
     others.toSorted(),

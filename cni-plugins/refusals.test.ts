@@ -53,6 +53,25 @@ const rows: readonly (readonly [
   [{ type: 'firewall', prevResult, backend: 'firewalld' }, 2, 'backend firewalld is not supported'],
   [{ type: 'firewall', prevResult, iptablesAdminChainName: '-x y' }, 7, 'is not the name of a chain'],
   [{ type: 'firewall' }, 7, 'prevResult is missing'],
+  [{ type: 'ptp', ipam: { type: 'dhcp' } }, 7, "asks by the container's link"],
+  [{ type: 'dummy', ipam: { type: 'dhcp' } }, 7, "asks by the container's link"],
+  [{ type: 'bridge', ipam: { type: 'dhcp', daemonSocketPath: 'dhcp.sock' } }, 7, 'is not an absolute path'],
+  [
+    { type: 'bridge', ipam: { type: 'dhcp', daemonSocketPath: '/none' } },
+    11,
+    'ask the daemon at /none: ENOENT',
+  ],
+  [
+    { type: 'bridge', ipam: { type: 'dhcp', provide: [{ option: 'ntp', value: 'x' }] } },
+    7,
+    'option "ntp" is none of',
+  ],
+  [
+    { type: 'bridge', ipam: { type: 'dhcp', provide: [{ option: '53', value: 'x' }] } },
+    7,
+    'the protocol itself',
+  ],
+  [{ type: 'bridge', ipam: { type: 'dhcp', request: [{ option: 300 }] } }, 7, 'nor a number'],
   [{ type: 'flannel', subnetFile: '/none' }, 11, 'is flanneld running?'],
   [{ type: 'bridge', vlan: 5, ipam }, 2, 'vlan is not supported'],
 ];

@@ -3,6 +3,8 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import { bandwidth } from './bandwidth/bandwidth.ts';
 import { bridge } from './bridge/bridge.ts';
+import type { DhcpDaemon } from './dhcp/daemon.ts';
+import { createDhcp } from './dhcp/dhcp.ts';
 import { dummy } from './dummy/dummy.ts';
 import { firewall } from './firewall/firewall.ts';
 import { flannel } from './flannel/flannel.ts';
@@ -40,11 +42,16 @@ const linkPlugins: readonly CniPlugin[] = [
 /** They come after those. */
 const chainedPlugins: readonly CniPlugin[] = [bandwidth, firewall, portmap, sbr, tuning, vrf];
 
-/** Our plugins by the `type` that configurations name. Without `openLeases` host-local keeps its leases on disk. */
+/**
+ * Our plugins by the `type` that configurations name. Without `openLeases` host-local keeps its leases on disk; without `dhcp` another
+ * process is the daemon.
+ */
 export function createPluginRegistry(
   openLeases?: (dataDir: string) => LeaseStore,
+  dhcp?: DhcpDaemon,
 ): ReadonlyMap<string, CniPlugin> {
-  const plugins = [...linkPlugins, ...chainedPlugins, createHostLocal(openLeases), staticIpam];
+  const ipamPlugins = [createHostLocal(openLeases), staticIpam, createDhcp(dhcp)];
+  const plugins = [...linkPlugins, ...chainedPlugins, ...ipamPlugins];
   return new Map(plugins.map((plugin) => [plugin.name, plugin]));
 }
 

@@ -1,37 +1,49 @@
-/** The units of the CNI resident, as text. Pure. */
+/** The units of what answers our CNI programs, as text. Pure. */
 import { quoteArgument } from './systemd.ts';
 
-export interface CniUnits {
-  readonly socket: string;
-  readonly service: string;
-}
-
-/** systemd.socket(5), systemd.service(5): the resident is there from the first call until nobody calls. */
-export function renderCniUnits(options: {
+/** A socket of systemd and the service that its first call starts. */
+export interface CniService {
+  /** Of both units, without their suffixes. */
+  readonly name: string;
+  readonly description: string;
   /** Absolute. */
   readonly program: readonly string[];
   readonly socket: string;
-}): CniUnits {
-  return {
-    socket: `[Unit]
-Description=podwright: calls of CNI plugins
+}
+
+/** systemd.socket(5), systemd.service(5). By the names of the files. */
+export function renderCniUnits({
+  name,
+  description,
+  program,
+  socket,
+}: CniService): ReadonlyMap<string, string> {
+  return new Map([
+    [
+      `${name}.service`,
+      `[Unit]
+Description=podwright: ${description}
+Requires=${name}.socket
+
+[Service]
+ExecStart=${program.map(quoteArgument).join(' ')}
+Environment=MALLOC_ARENA_MAX=2
+OOMScoreAdjust=-900
+`,
+    ],
+    [
+      `${name}.socket`,
+      `[Unit]
+Description=podwright: calls of ${description}
 
 [Socket]
-ListenStream=${options.socket}
+ListenStream=${socket}
 SocketMode=0600
 DirectoryMode=0700
 
 [Install]
 WantedBy=sockets.target
 `,
-    service: `[Unit]
-Description=podwright: CNI plugins
-Requires=podwright-cni.socket
-
-[Service]
-ExecStart=${options.program.map(quoteArgument).join(' ')}
-Environment=MALLOC_ARENA_MAX=2
-OOMScoreAdjust=-900
-`,
-  };
+    ],
+  ]);
 }

@@ -4,10 +4,11 @@ import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { writeDurably } from '#base/durable-file.ts';
+import { defaultDaemonSocket } from '#cni-plugins/dhcp/dhcp-config.ts';
 import { installPlugins, uninstallPlugins } from '#cni-plugins/program/install.ts';
 import { repositoryRoot } from '#bin/paths.ts';
 import { print } from '#bin/print.ts';
-import { renderCniUnits } from './cni-units.ts';
+import { renderCniUnits, type CniService } from './cni-units.ts';
 import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
 
 export interface CniInstallOptions {
@@ -16,13 +17,15 @@ export interface CniInstallOptions {
   readonly run: string;
 }
 
-const socketUnit = 'podwright-cni.socket';
-const serviceUnit = 'podwright-cni.service';
+/** Ends when nobody calls: the next call starts another. */
+const residentName = 'podwright-cni';
+/** Stays: of one that is replaced the leases are another's to renew. */
+const dhcpName = 'podwright-cni-dhcp';
 const residentSocket = '/run/podwright-cni/sock';
 
 /** Safe to repeat. Without systemd the programs are there, and are answered by an agent or by themselves. */
 export async function runInstallCni(options: CniInstallOptions): Promise<void> {
-  const { paths, resident } = await installPlugins({
+  const { paths, resident, dhcpDaemon } = await installPlugins({
     binDir: resolve(options.binDir),
     nodePath: process.execPath,
     root: repositoryRoot,
@@ -30,23 +33,31 @@ export async function runInstallCni(options: CniInstallOptions): Promise<void> {
   });
   for (const path of paths) print(path);
   if (!isBootedWithSystemd()) return;
-  const units = renderCniUnits({ program: resident, socket: residentSocket });
-  await writeDurably(join(unitDirectory, serviceUnit), units.service, { mode: 0o644 });
-  await writeDurably(join(unitDirectory, socketUnit), units.socket, { mode: 0o644 });
+  const services: readonly CniService[] = [
+    { name: residentName, description: 'CNI plugins', program: resident, socket: residentSocket },
+    { name: dhcpName, description: 'leases of DHCP', program: dhcpDaemon, socket: defaultDaemonSocket },
+  ];
+  for (const [file, text] of services.flatMap((service) => [...renderCniUnits(service)]))
+    await writeDurably(join(unitDirectory, file), text, { mode: 0o644 });
   await systemctl('daemon-reload');
-  await systemctl('stop', '--quiet', serviceUnit); // One of an earlier installation; the next call starts another.
-  await systemctl('enable', '--now', '--quiet', socketUnit);
-  print(join(unitDirectory, socketUnit));
+  // Those of an earlier installation.
+  await systemctl('stop', '--quiet', `${residentName}.service`);
+  await systemctl('try-restart', '--quiet', `${dhcpName}.service`);
+  for (const { name } of services) {
+    await systemctl('enable', '--now', '--quiet', `${name}.socket`);
+    print(join(unitDirectory, `${name}.socket`));
+  }
 }
 
 /** Succeeds if nothing is there. Programs of others stay, whatever their names. */
 export async function runUninstallCni(options: Pick<CniInstallOptions, 'binDir'>): Promise<void> {
-  const unit = join(unitDirectory, socketUnit);
-  if (isBootedWithSystemd() && existsSync(unit)) {
-    await systemctl('disable', '--now', '--quiet', socketUnit);
-    await systemctl('stop', '--quiet', serviceUnit);
-    await rm(join(unitDirectory, serviceUnit), { force: true });
-    await rm(unit);
+  for (const name of isBootedWithSystemd() ? [residentName, dhcpName] : []) {
+    const socket = join(unitDirectory, `${name}.socket`);
+    if (!existsSync(socket)) continue;
+    await systemctl('disable', '--now', '--quiet', `${name}.socket`);
+    await systemctl('stop', '--quiet', `${name}.service`);
+    await rm(join(unitDirectory, `${name}.service`), { force: true });
+    await rm(socket);
     await systemctl('daemon-reload');
   }
   await uninstallPlugins(resolve(options.binDir));

@@ -10,6 +10,7 @@ import { planBridgeAdd, planBridgeDel } from './plan.ts';
 export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
   name: 'bridge',
   parse: parseBridgeConfig,
+  reachesServers: true,
   plan: planBridgeAdd,
   planDel: (_config, request) => planBridgeDel(request),
   masquerades: ({ ipMasq, network, bridge: name }, _request, ips) =>

@@ -22,6 +22,7 @@ export const hostDevice: CniPlugin = createLinkPlugin<HostDeviceConfig>({
   name: 'host-device',
   looks: true,
   returnsLink: true,
+  reachesServers: true,
   parse: parseHostDeviceConfig,
   plan: planHostDevice,
   planDel: (_config, { ifname }, container) => {

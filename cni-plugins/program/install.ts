@@ -38,8 +38,9 @@ export interface InstallOptions {
 
 export interface InstalledPlugins {
   readonly paths: readonly string[];
-  /** What runs the resident. */
+  /** What runs the resident, and what keeps the leases of `dhcp`. */
   readonly resident: readonly string[];
+  readonly dhcpDaemon: readonly string[];
 }
 
 const run = promisify(execFile);
@@ -68,7 +69,7 @@ export async function installPlugins(options: InstallOptions): Promise<Installed
   }
   await rehearse(options, directory);
   await removeOthers(binDir, directory);
-  return { paths, resident: [nodePath, load, 'resident'] };
+  return { paths, resident: [nodePath, load, 'resident'], dhcpDaemon: [nodePath, load, 'dhcp-daemon'] };
 }
 
 /** Removes what `installPlugins` put there; programs of others under the same names stay. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { cniError } from '#api/cni/cni-error.ts';
 import { cniCommands } from '#api/cni/invocation.ts';
 import { emptyResult } from '#api/cni/result.ts';
 import { runPlugin, type PluginOutput } from './dispatch.ts';
@@ -57,6 +58,24 @@ describe('runPlugin()', () => {
     const output = await run({ CNI_COMMAND: command, ...changes }, input);
     expect(output).toEqual({ exitCode: 0, stdout: '' });
     expect(calls).toEqual([want]);
+  });
+
+  test('an ADD that cannot be taken down either says both, by the code of the first', async () => {
+    const add: CniPlugin['add'] = async () => {
+      await using undo = new AsyncDisposableStack();
+      for (const what of ['address', 'link']) undo.defer(() => Promise.reject(cniError(5, `remove ${what}`)));
+      throw cniError(11, 'no answer');
+    };
+    const input = { env, stdin: JSON.stringify(config) };
+    const host = (): PluginHost => {
+      return {} as PluginHost; // It touches nothing.
+    };
+    const { stdout } = await runPlugin({ ...plugin, add }, input, host, new AbortController().signal);
+    expect(JSON.parse(stdout)).toEqual({
+      cniVersion: '1.1.0',
+      code: 11,
+      msg: 'no answer; and taking it down again: remove link; and taking it down again: remove address',
+    });
   });
 
   test("the host's own namespace is no container's: ADD and CHECK refuse it, DEL goes without", async () => {

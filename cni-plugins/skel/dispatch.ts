@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import type { JsonObject } from '#api/meta/object.ts';
-import { cniError, cniErrorCode, renderCniError } from '#api/cni/cni-error.ts';
+import { describeError } from '#base/errors.ts';
+import { cniCodeOf, cniError, cniErrorCode, renderCniError } from '#api/cni/cni-error.ts';
 import { cniCommands, parseArgs, type CniCommand, type CniInvocation } from '#api/cni/invocation.ts';
 import { field, parseJsonObject } from '#api/cni/json-field.ts';
 import { isNetworkName, type CniAttachment, type PluginConfig } from '#api/cni/network-config.ts';
@@ -97,7 +98,7 @@ export async function dispatch(
   const { config, path } = invocation;
   switch (invocation.command) {
     case 'ADD':
-      return renderResult(await plugin.add(toCall(invocation), host, signal), version);
+      return renderResult(await told(plugin.add(toCall(invocation), host, signal)), version);
     case 'DEL':
       return nothing(plugin.del(toCall(invocation), host, signal));
     case 'CHECK':
@@ -109,6 +110,26 @@ export async function dispatch(
     default:
       throw new TypeError('unreachable');
   }
+}
+
+/** An ADD that could not be taken down whole fails by what it failed with first, and says both. */
+async function told<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    const causes = causesOf(error);
+    const [first] = causes;
+    if (causes.length < 2) throw error;
+    const message = causes.map(describeError).join('; and taking it down again: ');
+    throw cniError(cniCodeOf(first), message, { cause: first });
+  }
+}
+
+/** What was thrown first is first. */
+function causesOf(error: unknown): readonly unknown[] {
+  return error instanceof SuppressedError
+    ? [...causesOf(error.suppressed), ...causesOf(error.error)]
+    : [error];
 }
 
 async function nothing(work: Promise<void>): Promise<undefined> {

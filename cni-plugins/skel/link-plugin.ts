@@ -7,7 +7,7 @@ import { timeoutSignal } from '#base/clock.ts';
 import { isPodwrightError } from '#base/errors.ts';
 import { cniError, cniErrorCode } from '#api/cni/cni-error.ts';
 import type { CniAttachment, PluginConfig } from '#api/cni/network-config.ts';
-import type { CniInterface, CniIp, CniResult } from '#api/cni/result.ts';
+import { emptyResult, type CniInterface, type CniIp, type CniResult } from '#api/cni/result.ts';
 import { ownNetns, type NetChange, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { ipamOf } from './ipam.ts';
 import { compareContainer } from './link-check.ts';
@@ -35,6 +35,11 @@ export interface PlanInput<C> {
 export interface LinkPlugin<C extends LinkConfig> {
   readonly name: string;
   parse(config: PluginConfig, args?: Readonly<Record<string, string>>): C;
+  /**
+   * Whether its link reaches whoever gives addresses: then IPAM plugins that ask by the link (`asksByLink`) are called once it is there,
+   * and `plan` is made twice, the first time without an address.
+   */
+  readonly reachesServers?: boolean;
   /** What ADD needs to know: a dump of the host's links costs more than the rest where there are thousands. */
   readonly looks?: boolean;
   plan(input: PlanInput<C>): LinkPlan;
@@ -52,6 +57,9 @@ export interface LinkPlugin<C extends LinkConfig> {
   /** What nobody of the list has. */
   planGc?(config: C, valid: readonly CniAttachment[], host: NetworkState): readonly NetOp[];
 }
+
+/** IPAM plugins that speak with a server by the container's own link. */
+const asksByLink: ReadonlySet<string | undefined> = new Set(['dhcp']);
 
 const empty: NetworkState = { links: [], addresses: [], routes: [] };
 
@@ -113,16 +121,12 @@ async function addLink<C extends LinkConfig>(
   await using undo = new AsyncDisposableStack();
 
   undo.defer(() => ipam.tell('DEL', call, host, undoSignal()));
-  const given = await ipam.add(call, host, signal);
+  const ask = (): Promise<CniResult> => ipam.add(call, host, signal);
   const state = link.looks === true ? await host.netlink.state(ownNetns) : empty;
-  const plan = link.plan({ config, request: call, ipam: given, host: state });
-  let isOurs = true;
-  undo.defer(async () => (isOurs ? removeLinks(link, config, call, host) : undefined));
-  await host.netlink.applyAll(plan.changes).catch((error: unknown) => {
-    // The name is another's, in whose place nothing was made.
-    isOurs = !isPodwrightError(error, 'E_EXISTS') && !isPodwrightError(error, 'E_BUSY');
-    throw error;
-  });
+  const adding = { config, call, host, state, undo };
+  const { given, planned } = asksByLink.has(config.ipam)
+    ? await addressLink(link, adding, ask)
+    : await makeLink(link, adding, await ask());
   const made = link.masquerades?.(config, call, given.ips) ?? [];
   undo.defer(() =>
     removeFromTable(
@@ -131,9 +135,70 @@ async function addLink<C extends LinkConfig>(
     ),
   );
   for (const { table, add } of made) await commitInTable(host.nft, table, [add]);
-  const result = await completed(plan.result, call, host);
+  const result = await completed(planned, call, host);
   undo.move();
   return { ...result, dns: config.dns ?? given.dns };
+}
+
+interface Adding<C> {
+  readonly config: C;
+  readonly call: PluginCall;
+  readonly host: PluginHost;
+  /** Of the host before. */
+  readonly state: NetworkState;
+  readonly undo: AsyncDisposableStack;
+}
+
+interface Added {
+  /** What IPAM gave. */
+  readonly given: CniResult;
+  readonly planned: CniResult;
+}
+
+/** The link with its addresses. */
+async function makeLink<C extends LinkConfig>(
+  link: LinkPlugin<C>,
+  { config, call, host, state, undo }: Adding<C>,
+  given: CniResult,
+): Promise<Added> {
+  const plan = link.plan({ config, request: call, ipam: given, host: state });
+  let isOurs = true;
+  undo.defer(async () => (isOurs ? removeLinks(link, config, call, host) : undefined));
+  await host.netlink.applyAll(plan.changes).catch((error: unknown) => {
+    // The name is another's, in whose place nothing was made.
+    isOurs = !isPodwrightError(error, 'E_EXISTS') && !isPodwrightError(error, 'E_BUSY');
+    throw error;
+  });
+  return { given, planned: plan.result };
+}
+
+/** Ops that give a link that is there its addresses and routes. */
+const addressing: ReadonlySet<NetOp['op']> = new Set([
+  'ensureAddress',
+  'ensureRoute',
+  'ensureRule',
+  'setSysctl',
+]);
+
+/** The link first: who gives addresses is asked by it. It keeps the hardware address that the server knows it by. */
+async function addressLink<C extends LinkConfig>(
+  link: LinkPlugin<C>,
+  adding: Adding<C>,
+  ask: () => Promise<CniResult>,
+): Promise<Added> {
+  const { config, call, host, state } = adding;
+  if (link.reachesServers !== true)
+    throw cniError(
+      cniErrorCode.invalidNetworkConfig,
+      `${link.name}: ipam ${config.ipam} asks by the container's link, and at the other end of this one is only the host`,
+    );
+  const { planned: bare } = await makeLink(link, adding, emptyResult);
+  const given = await ask();
+  const plan = link.plan({ config, request: call, ipam: given, host: state });
+  await host.netlink.applyAll(
+    plan.changes.map(({ netns, ops }) => ({ netns, ops: ops.filter(({ op }) => addressing.has(op)) })),
+  );
+  return { given, planned: { ...plan.result, interfaces: bare.interfaces } };
 }
 
 /** Undoing goes on when the caller has given up, but not for ever. */

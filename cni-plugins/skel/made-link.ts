@@ -8,7 +8,7 @@ import type { CniPlugin } from './plugin.ts';
 export interface MadeLink<C extends LinkConfig> {
   readonly name: string;
   readonly parse: LinkPlugin<C>['parse'];
-  /** Whether `linkOf` asks for what the host has. */
+  /** Whether `linkOf` asks for what the host has: a link that the new one is part of. */
   readonly looks: boolean;
   /** @throws {E_INVALID} */
   linkOf(input: PlanInput<C>): {
@@ -25,6 +25,7 @@ export function createMadeLinkPlugin<C extends LinkConfig>(made: MadeLink<C>): C
     name: made.name,
     parse: made.parse,
     looks: made.looks,
+    reachesServers: made.looks,
     plan: (input) => planMadeLink(made, input),
     planDel: (_config, { ifname }) => ({ host: [], container: [{ op: 'removeLink', name: ifname }] }),
   });

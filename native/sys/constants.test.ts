@@ -3,6 +3,7 @@ import * as constants from './constants.ts';
 import { askHeaders, type HeaderQuestion, ourValues } from './header-check.ts';
 import { direntLayout, openHowLayout, statxLayout } from './at.ts';
 import { sockaddrIn6Layout, sockaddrInLayout } from './inet-socket.ts';
+import { sockaddrLlLayout } from './packet-socket.ts';
 import { siginfoLayout } from './process.ts';
 import { sockaddrNlLayout } from './socket.ts';
 
@@ -21,6 +22,7 @@ const question: HeaderQuestion = {
     'sys/syscall.h',
     'netinet/in.h',
     'linux/netlink.h',
+    'linux/if_packet.h',
     'linux/stat.h',
     'dirent.h',
     'linux/openat2.h',
@@ -34,6 +36,7 @@ const question: HeaderQuestion = {
     'struct sockaddr_nl': sockaddrNlLayout,
     'struct sockaddr_in': sockaddrInLayout,
     'struct sockaddr_in6': sockaddrIn6Layout,
+    'struct sockaddr_ll': sockaddrLlLayout,
     'struct open_how': openHowLayout,
     'struct statx': statxLayout,
     'struct dirent64': direntLayout,
