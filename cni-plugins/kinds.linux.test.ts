@@ -1,5 +1,5 @@
 /** Each plugin on the kernel: what it makes, CHECK, DEL twice, GC, STATUS, and what Debian's of the same name makes of the same. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -290,6 +290,44 @@ describe.skipIf(!isRoot)('plugins that make an interface (needs root)', () => {
       await ours('vrf', call('DEL', 'vrf', config), signal);
       await ours('vrf', call('DEL', 'vrf', config), signal);
     });
+  });
+
+  test.skipIf(!existsSync('/bin/busybox'))(
+    'macspoofchk drops what a container sends by another address',
+    async () => {
+      const config = { bridge: 'br7', isGateway: true, macspoofchk: true, portIsolation: true, ipam };
+      const result = await ours('bridge', call('ADD', 'bridge', config), signal);
+      const [, , own] = (result?.['interfaces'] ?? []) as readonly { readonly mac: string }[];
+      const reaches = (): boolean =>
+        spawnSync('nsenter', [`--net=${netns}`, '/bin/busybox', 'ping', '-c1', '-W1', '10.1.0.1']).status ===
+        0;
+      const setMac = (mac: string): Promise<void> =>
+        netlink.apply(container, [{ op: 'setLink', name: 'eth0', mac }]);
+      expect(reaches()).toBe(true);
+      await setMac('02:00:00:00:00:99');
+      expect(reaches()).toBe(false);
+      await setMac(own?.mac ?? '');
+      expect(reaches()).toBe(true);
+      expect(run('nft list table bridge cni-mac-spoof-check')).toContain(own?.mac);
+      await ours('bridge', call('DEL', 'bridge', config), signal);
+      await ours('bridge', call('DEL', 'bridge', config), signal);
+      expect(run('nft list table bridge cni-mac-spoof-check')).not.toContain(own?.mac);
+      run('ip link del br7');
+    },
+  );
+
+  test('vlan is refused in words by a kernel that cannot, and nothing is left', async () => {
+    const before = await hostLinks();
+    const config = { bridge: 'br8', vlan: 7, preserveDefaultVlan: false, ipam };
+    const error: unknown = await ours('bridge', call('ADD', 'bridge', config), signal).catch(
+      (e: unknown) => e,
+    );
+    if (!(error instanceof Error)) {
+      expect(run('bridge vlan show')).toMatch(/veth\w+\s+7 PVID Egress Untagged/);
+      await ours('bridge', call('DEL', 'bridge', config), signal);
+    } else expect(error.message).toContain('this kernel lacks CONFIG_BRIDGE_VLAN_FILTERING');
+    run('ip link del br8');
+    expect(await hostLinks()).toEqual(before);
   });
 
   test('flannel calls bridge with the subnet of the node, and DEL with what ADD had made', async () => {

@@ -60,6 +60,7 @@ const policy: RoutingPolicy = { rules: [{ source: '10.9.0.2/32', table: 100 }], 
 
 const rows: readonly (readonly [type: string, config: JsonObject])[] = [
   ['bridge', { isDefaultGateway: true, ipMasq: true, ipam }],
+  ['bridge', { vlan: 7, preserveDefaultVlan: false, macspoofchk: true }],
   ['ptp', { ipMasq: true, mtu: 1400, ipam }],
   ['macvlan', { ipam }],
   ['macvlan', { master: 'ens4', mode: 'private', mac: '02:00:00:00:00:09', mtu: 1400 }],

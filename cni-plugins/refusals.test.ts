@@ -73,7 +73,8 @@ const rows: readonly (readonly [
   ],
   [{ type: 'bridge', ipam: { type: 'dhcp', request: [{ option: 300 }] } }, 7, 'nor a number'],
   [{ type: 'flannel', subnetFile: '/none' }, 11, 'is flanneld running?'],
-  [{ type: 'bridge', vlan: 5, ipam }, 2, 'vlan is not supported'],
+  [{ type: 'bridge', vlan: 4095, ipam }, 7, 'vlan 4095 is not from 1 to 4094'],
+  [{ type: 'bridge', enabledad: true, ipam }, 2, 'enabledad is not supported'],
 ];
 
 describe('ADD refuses', () => {

@@ -30,7 +30,7 @@ export const bandwidth: CniPlugin = createChainedPlugin<BandwidthConfig>({
   compare: (input) => {
     const { config, request, host } = input;
     const name = ifbName(config, request);
-    hostEndOf(input);
+    if (findHostEnd(input) === undefined) return [withoutPair(request)];
     return config.egress === undefined || host.links.some((link) => link.name === name)
       ? []
       : [`${name} is missing`];
@@ -69,17 +69,27 @@ export function planBandwidth(input: ChainedInput<BandwidthConfig>): {
   };
 }
 
+/** @throws code 7 */
+function hostEndOf(input: ChainedInput<BandwidthConfig>): LinkInfo {
+  const end = findHostEnd(input);
+  if (end !== undefined) return end;
+  throw cniError(cniErrorCode.invalidNetworkConfig, `bandwidth: ${withoutPair(input.request)}`);
+}
+
+const withoutPair = ({ ifname }: LinkRequest): string =>
+  `${ifname} is no end of a pair whose other end prevResult names`;
+
 /** The other end of the container's link. */
-function hostEndOf({ request, container, host, previous }: ChainedInput<BandwidthConfig>): LinkInfo {
+function findHostEnd({
+  request,
+  container,
+  host,
+  previous,
+}: ChainedInput<BandwidthConfig>): LinkInfo | undefined {
   const own = container.links.find(({ name }) => name === request.ifname);
   const names = new Set(previous.interfaces.filter(({ sandbox }) => !sandbox).map(({ name }) => name));
-  const end = host.links.find(
+  return host.links.find(
     (link) => link.index === own?.peerIndex && link.kind === 'veth' && names.has(link.name),
-  );
-  if (end !== undefined) return end;
-  throw cniError(
-    cniErrorCode.invalidNetworkConfig,
-    `bandwidth: ${request.ifname} is no end of a pair whose other end prevResult names`,
   );
 }
 

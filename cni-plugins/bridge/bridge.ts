@@ -3,8 +3,9 @@ import { hostVethName, isHostVethName, type LinkRequest } from '#cni-plugins/ske
 import { createLinkPlugin } from '#cni-plugins/skel/link-plugin.ts';
 import { planMasquerade } from '#cni-plugins/skel/masquerade.ts';
 import type { NetworkState } from '#native/netlink/netlink.ts';
-import { parseBridgeConfig, type BridgeConfig } from './bridge-config.ts';
-import { planBridgeAdd, planBridgeDel } from './plan.ts';
+import { gatewayLink, parseBridgeConfig, type BridgeConfig } from './bridge-config.ts';
+import { planMacSpoofCheck } from './mac-spoof-check.ts';
+import { macOfContainer, planBridgeAdd, planBridgeDel } from './plan.ts';
 
 /** Joins containers to a bridge of the host, and makes the host their gateway where asked to. */
 export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
@@ -13,8 +14,13 @@ export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
   reachesServers: true,
   plan: planBridgeAdd,
   planDel: (_config, request) => planBridgeDel(request),
-  masquerades: ({ ipMasq, network, bridge: name }, _request, ips) =>
-    ipMasq ? planMasquerade(network, name, ips) : [],
+  masquerades: (config, request, ips) => [
+    ...(config.ipMasq ? planMasquerade(config.network, outsideOf(config), ips) : []),
+    ...(config.macSpoofCheck
+      ? planMacSpoofCheck(hostVethName(request), macOfContainer(config, request, ips))
+      : []),
+  ],
+  isLeftDown: (config) => config.isLeftDown,
   compareHost,
   planGc: (config, valid, { links }) => {
     const kept = new Set(
@@ -27,6 +33,11 @@ export const bridge: CniPlugin = createLinkPlugin<BridgeConfig>({
       .map(({ name }) => ({ op: 'removeLink', name }));
   },
 });
+
+/** The link by which the host is reached. */
+function outsideOf({ bridge: name, vlans }: BridgeConfig): string {
+  return vlans?.native === undefined ? name : gatewayLink(name, vlans.native);
+}
 
 function compareHost(config: BridgeConfig, request: LinkRequest, state: NetworkState): readonly string[] {
   const master = state.links.find((link) => link.name === config.bridge);

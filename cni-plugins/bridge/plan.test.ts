@@ -122,6 +122,50 @@ describe('planBridgeAdd()', () => {
       `);
   });
 
+  const vlanLines = (options: object): readonly string[] =>
+    plan(options)
+      .split('\n')
+      .filter((line) => /vlan|master|veth042df0179a up|vgw/.test(line));
+
+  test('a VLAN of its own: no frame passes in another, and the gateway is in it', () => {
+    expect(vlanLines({ vlan: 100, preserveDefaultVlan: false, isGateway: true })).toMatchInlineSnapshot(`
+      [
+        "set bridge cni0 vlan_filtering on",
+        "ensure link cni0.100 mac 0a:58:0a:01:00:01 type veth peer vgwe8b62e5a92",
+        "set link vgwe8b62e5a92 master cni0",
+        "remove bridge vlan 1 dev vgwe8b62e5a92",
+        "add bridge vlan 100 dev vgwe8b62e5a92 pvid untagged",
+        "set link vgwe8b62e5a92 up",
+        "set link veth042df0179a master cni0",
+        "remove bridge vlan 1 dev veth042df0179a",
+        "add bridge vlan 100 dev veth042df0179a pvid untagged",
+        "set link veth042df0179a up",
+      ]
+    `);
+  });
+
+  test('a trunk beside the VLAN of the bridge', () => {
+    const vlanTrunk = [{ id: 5 }, { minID: 7, maxID: 9 }];
+    expect(vlanLines({ vlanTrunk })).toMatchInlineSnapshot(`
+      [
+        "set bridge cni0 vlan_filtering on",
+        "set link veth042df0179a master cni0",
+        "add bridge vlan 5 dev veth042df0179a",
+        "add bridge vlan 7-9 dev veth042df0179a",
+        "set link veth042df0179a up",
+      ]
+    `);
+  });
+
+  test('a link that is left down, with a hardware address that DEL knows', () => {
+    const lines = plan({ disableContainerInterface: true, macspoofchk: true }, emptyResult).split('\n');
+    expect(lines.slice(lines.indexOf('container'))).not.toContain('set link eth0 up');
+    const macs = [ipam, emptyResult].map(
+      (from) => /peer eth0 mac (\S+)/.exec(plan({ macspoofchk: true }, from))?.[1],
+    );
+    expect(new Set(macs).size).toBe(1);
+  });
+
   test('names fit the kernel and differ by attachment', () => {
     const names = ['eth0', 'eth1'].map((ifname) => hostVethName({ ...request, ifname }));
     expect(new Set(names).size).toBe(2);
@@ -131,8 +175,18 @@ describe('planBridgeAdd()', () => {
 
 describe('parseBridgeConfig() refuses', () => {
   test.each([
-    [{ vlan: 7 }, 'vlan'],
-    [{ macspoofchk: true }, 'macspoofchk'],
+    [{ vlan: 4095 }, 'vlan 4095 is not from 1 to 4094'],
+    [{ vlan: -1 }, 'vlan -1'],
+    [{ vlanTrunk: [{}] }, 'an item has id, or minID and maxID'],
+    [{ vlanTrunk: [{ minID: 5 }] }, 'both set or neither'],
+    [{ vlanTrunk: [{ minID: 5, maxID: 4 }] }, 'minID 5 is more than maxID 4'],
+    [{ vlanTrunk: [{ id: 3, minID: 4, maxID: 5 }] }, 'not both'],
+    [{ vlanTrunk: [{ id: 0 }] }, 'vlanTrunk 0 is not from 1 to 4094'],
+    [{ vlanTrunk: Array.from({ length: 129 }, () => ({ id: 2 })) }, 'more than 128'],
+    [{ vlan: 4000, isGateway: true, bridge: 'a-long-bridge' }, 'more than 15 characters'],
+    [{ disableContainerInterface: true, ipam: { type: 'static' } }, 'leaves the link down'],
+    [{ forceAddress: true }, 'forceAddress is not supported'],
+    [{ enabledad: true }, 'enabledad is not supported'],
     [{ ipMasqBackend: 'iptables' }, 'iptables'],
     [{ hairpinMode: true, promiscMode: true }, 'exclude'],
     [{ mtu: 'big' }, 'mtu'],

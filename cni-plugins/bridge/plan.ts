@@ -16,6 +16,7 @@ import {
 import { ownNetns, type NetOp } from '#native/netlink/netlink.ts';
 import {
   containerMacOf,
+  digestOf,
   hostMacOf,
   hostVethName,
   macOf,
@@ -25,7 +26,7 @@ import {
   type LinkRequest,
 } from '#cni-plugins/skel/link-plan.ts';
 import type { LinkPlan, LinkPlugin, PlanInput } from '#cni-plugins/skel/link-plugin.ts';
-import type { BridgeConfig } from './bridge-config.ts';
+import { gatewayLink, type BridgeConfig, type BridgeVlans } from './bridge-config.ts';
 
 interface PlannedIp extends CniIp {
   readonly cidr: Cidr;
@@ -37,7 +38,7 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
   const ips = ipam.ips.map((ip) => planIp(config, ip));
   const routes = planRoutes(config, ips, ipam.routes);
   const veth = hostVethName(request);
-  const containerMac = config.mac ?? containerMacOf(request, ips);
+  const containerMac = macOfContainer(config, request, ips);
   const bridgeMac = bridgeMacOf(config, ips);
   const { mtu } = config;
   const size = mtu === undefined ? {} : { mtu };
@@ -61,7 +62,7 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
             ...size,
             mac: hostMacOf(request),
           },
-          { op: 'setLink', name: veth, master: config.bridge, up: true },
+          ...planMembership(config, veth),
           ...planPort(config, veth),
         ],
       },
@@ -71,7 +72,7 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
           ...(mtu === undefined ? [] : [{ op: 'setLink', name: request.ifname, mtu } as const]),
           ...planNoRouters(request.ifname),
           withoutWaiting(request.ifname),
-          { op: 'setLink', name: request.ifname, up: true },
+          ...(config.isLeftDown ? [] : [{ op: 'setLink', name: request.ifname, up: true } as const]),
           ...ips.map((ip): NetOp => ({ op: 'ensureAddress', name: request.ifname, address: ip.address })),
           ...planGatewayRoutes(config, request, ips),
           ...routes.map((route): NetOp => toRouteOp(route, request.ifname)),
@@ -91,6 +92,17 @@ export function planBridgeAdd({ config, request, ipam }: Omit<PlanInput<BridgeCo
   };
 }
 
+/**
+ * With a check of it the address is the attachment's own, so that DEL knows it without what ADD said.
+ */
+export function macOfContainer(
+  config: BridgeConfig,
+  request: LinkRequest,
+  ips: Parameters<typeof containerMacOf>[1],
+): string {
+  return config.mac ?? containerMacOf(request, config.macSpoofCheck ? [] : ips);
+}
+
 /** On the host where the container's namespace is gone or its interface has another name by now. */
 export function planBridgeDel(request: LinkRequest): ReturnType<LinkPlugin<BridgeConfig>['planDel']> {
   return {
@@ -108,20 +120,17 @@ function withoutWaiting(link: string): NetOp {
 }
 
 function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string): readonly NetOp[] {
-  const { bridge, mtu } = config;
+  const { bridge, mtu, vlans } = config;
   const gateways = config.isGateway ? ips.filter((ip) => ip.gateway !== undefined) : [];
   const families = new Set(gateways.map((ip) => ip.cidr.ip.family));
   return [
     // A fixed address: a bridge without one takes the lowest of its ports', and containers' ARP entries go stale.
     { op: 'ensureLink', name: bridge, link: { kind: 'bridge' }, ...(mtu === undefined ? {} : { mtu }), mac },
+    ...(vlans === undefined ? [] : [{ op: 'setBridge', name: bridge, vlanFiltering: true } as const]),
     ...planNoRouters(bridge),
     withoutWaiting(bridge),
     { op: 'setLink', name: bridge, up: true, ...(config.promiscMode ? { promiscuous: true } : {}) },
-    ...gateways.map((ip): NetOp => ({
-      op: 'ensureAddress',
-      name: bridge,
-      address: `${ip.gateway}/${ip.cidr.prefix}`,
-    })),
+    ...planGateway(config, gateways, mac),
     ...(families.has(4) ? [sysctl('net.ipv4.ip_forward', '1')] : []),
     ...(families.has(6) ? [sysctl('net.ipv6.conf.all.forwarding', '1')] : []),
     // The kernel would tell routed containers to talk to each other directly, which is what `routed` avoids.
@@ -133,6 +142,61 @@ function planBridge(config: BridgeConfig, ips: readonly PlannedIp[], mac: string
       : []),
   ];
 }
+
+/** The bridge itself is of its own VLAN: in another the gateway is the end of a pair, the other end of which is a port of that one. */
+function planGateway(config: BridgeConfig, gateways: readonly PlannedIp[], mac: string): readonly NetOp[] {
+  const { bridge, vlans, mtu } = config;
+  const toAddress =
+    (name: string) =>
+    (ip: PlannedIp): NetOp => ({
+      op: 'ensureAddress',
+      name,
+      address: `${ip.gateway}/${ip.cidr.prefix}`,
+    });
+  if (vlans?.native === undefined) return gateways.map(toAddress(bridge));
+  if (!config.isGateway) return [];
+  const [name, port] = [gatewayLink(bridge, vlans.native), gatewayPort(bridge, vlans.native)];
+  const size = mtu === undefined ? {} : { mtu };
+  return [
+    { op: 'ensureLink', name, link: { kind: 'veth', peerName: port }, ...size, mac },
+    ...planNoRouters(name),
+    withoutWaiting(name),
+    { op: 'setLink', name: port, master: bridge },
+    ...planVlans({ ...vlans, trunk: [] }, port),
+    { op: 'setLink', name: port, up: true },
+    { op: 'setLink', name, up: true },
+    ...gateways.map(toAddress(name)),
+  ];
+}
+
+const gatewayPort = (bridge: string, vlan: number): string =>
+  `vgw${digestOf(gatewayLink(bridge, vlan)).slice(0, 10)}`;
+
+/** In no VLAN that it shall not be in, from the first frame on. */
+function planMembership({ bridge, vlans }: BridgeConfig, veth: string): readonly NetOp[] {
+  if (vlans === undefined) return [{ op: 'setLink', name: veth, master: bridge, up: true }];
+  return [
+    { op: 'setLink', name: veth, master: bridge },
+    ...planVlans(vlans, veth),
+    { op: 'setLink', name: veth, up: true },
+  ];
+}
+
+/** A port is in VLAN 1 from the beginning. */
+function planVlans({ native, keepsDefault, trunk }: BridgeVlans, port: string): readonly NetOp[] {
+  return [
+    ...(keepsDefault || native === defaultVlan
+      ? []
+      : [{ op: 'removeBridgeVlans', name: port, first: defaultVlan } as const]),
+    ...(native === undefined
+      ? []
+      : [{ op: 'addBridgeVlans', name: port, first: native, isNative: true } as const]),
+    ...trunk.map((range) => ({ op: 'addBridgeVlans', name: port, ...range }) as const),
+  ];
+}
+
+/** The kernel's vlan_default_pvid. */
+const defaultVlan = 1;
 
 function planPort(config: BridgeConfig, veth: string): readonly NetOp[] {
   if (!config.hairpinMode && !config.portIsolation) return [];

@@ -44,11 +44,13 @@ export const portmap: CniPlugin = {
     await forgetFlows(planFlowsAtDel(mappings, call.prevResult), host);
   },
   async check(call, host) {
-    const wanted = planPortmap(parsePortMappings(call.config), previousOf(call));
-    for (const { table } of wanted) {
-      if (await host.nft.hasTable(ownNetns, table)) continue;
-      const name = `${table.family} ${table.name}`;
-      throw cniError(cniErrorCode.unknownContainer, `portmap CHECK: table ${name} is missing`);
+    for (const plan of planPortmap(parsePortMappings(call.config), previousOf(call))) {
+      if (await hasMappings(plan, host)) continue;
+      const name = `${plan.table.family} ${plan.table.name}`;
+      throw cniError(
+        cniErrorCode.unknownContainer,
+        `portmap CHECK: ports of it are missing in table ${name}`,
+      );
     }
   },
   async gc() {

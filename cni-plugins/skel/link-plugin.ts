@@ -54,6 +54,8 @@ export interface LinkPlugin<C extends LinkConfig> {
   masquerades?(config: C, request: LinkRequest, ips: readonly CniIp[]): readonly Masquerade[];
   /** Differences of the host's side. */
   compareHost?(config: C, request: LinkRequest, host: NetworkState): readonly string[];
+  /** Whether it is the container's own to bring the link up. */
+  isLeftDown?(config: C): boolean;
   /** What nobody of the list has. */
   planGc?(config: C, valid: readonly CniAttachment[], host: NetworkState): readonly NetOp[];
 }
@@ -90,7 +92,9 @@ export function createLinkPlugin<C extends LinkConfig>(link: LinkPlugin<C>): Cni
       const compareHost = async (): Promise<readonly string[]> =>
         link.compareHost?.(config, call, await host.netlink.state(ownNetns)) ?? [];
       const differences = [
-        ...compareContainer(call.ifname, call.prevResult, container),
+        ...compareContainer(call.ifname, call.prevResult, container).filter(
+          (difference) => link.isLeftDown?.(config) !== true || difference !== `${call.ifname} is down`,
+        ),
         ...(link.compareHost === undefined ? [] : await compareHost()),
       ];
       if (differences.length > 0)

@@ -3,7 +3,7 @@ import type { CniIp } from '#api/cni/result.ts';
 import { formatIp, parseCidr } from '#base/ip.ts';
 import type { NftElement, NftOp, NftSet, NftTable } from '#native/nft/nft.ts';
 
-/** What one address of a container needs in the table of its network. */
+/** What one container, or one address of it, needs in a table that it shares with others. */
 export interface Masquerade {
   /** The table with nobody in it. */
   readonly table: NftTable;

@@ -8,6 +8,7 @@ const question: HeaderQuestion = {
     'linux/netlink.h',
     'linux/rtnetlink.h',
     'linux/if_link.h',
+    'linux/if_bridge.h',
     'linux/veth.h',
     'linux/if_addr.h',
     'linux/if.h',

@@ -22,7 +22,12 @@ const protocolKernel = 2; // RTPROT_KERNEL
 export interface FakeLink extends LinkInfo {
   /** The other end of a veth. */
   readonly peer?: { readonly namespace: FakeNamespace; readonly index: number };
-  readonly port?: { readonly hairpin: boolean; readonly isolated: boolean };
+  readonly port?: {
+    readonly hairpin: boolean;
+    readonly isolated: boolean;
+    readonly vlans: readonly number[];
+  };
+  readonly vlanFiltering?: boolean;
   readonly queue?: string;
   readonly redirectedTo?: number;
   readonly neighbours?: LinkNeighbours;
@@ -48,7 +53,15 @@ export class FakeNamespace {
 
   get state(): NetworkState {
     const plain = (link: FakeLink): LinkInfo => {
-      const { peer: _peer, port: _port, queue: _queue, redirectedTo: _to, neighbours: _, ...rest } = link;
+      const {
+        peer: _peer,
+        port: _port,
+        queue: _queue,
+        redirectedTo: _to,
+        vlanFiltering: _vlan,
+        neighbours: _,
+        ...rest
+      } = link;
       return rest;
     };
     return {

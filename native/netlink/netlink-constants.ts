@@ -22,6 +22,7 @@ export const NLA_TYPE_MASK = 0x3fff;
 export const RTM_NEWLINK = 16;
 export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
+export const RTM_SETLINK = 19;
 export const RTM_NEWADDR = 20;
 export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
@@ -82,6 +83,8 @@ export const IFLA_INFO_KIND = 1;
 export const IFLA_INFO_DATA = 2;
 export const IFLA_INFO_SLAVE_KIND = 4;
 export const IFLA_INFO_SLAVE_DATA = 5;
+export const IFLA_AF_SPEC = 26;
+export const IFLA_BR_VLAN_FILTERING = 7;
 export const IFLA_BRPORT_MODE = 4;
 export const IFLA_BRPORT_ISOLATED = 33;
 export const IFLA_MACVLAN_MODE = 1;
@@ -108,6 +111,13 @@ export const NDA_DST = 1;
 export const NDA_LLADDR = 2;
 export const NUD_PERMANENT = 0x80;
 export const NTF_SELF = 0x2;
+
+// linux/if_bridge.h
+export const IFLA_BRIDGE_VLAN_INFO = 2;
+export const BRIDGE_VLAN_INFO_PVID = 2;
+export const BRIDGE_VLAN_INFO_UNTAGGED = 4;
+export const BRIDGE_VLAN_INFO_RANGE_BEGIN = 8;
+export const BRIDGE_VLAN_INFO_RANGE_END = 16;
 
 // linux/veth.h
 export const VETH_INFO_PEER = 1;

@@ -142,11 +142,16 @@ class MemoryNetlink implements FakeNetlink {
       case 'setBridgePort': {
         const { index, master, port } = namespace.get(op.name);
         if (master === undefined) throw kernelError(renderNetOp(op), 'EOPNOTSUPP');
-        const { hairpin, isolated } = { hairpin: false, isolated: false, ...port };
+        const { hairpin, isolated, vlans } = { ...plainPort, ...port };
         return namespace.change(index, {
-          port: { hairpin: op.hairpin ?? hairpin, isolated: op.isolated ?? isolated },
+          port: { hairpin: op.hairpin ?? hairpin, isolated: op.isolated ?? isolated, vlans },
         });
       }
+      case 'setBridge':
+        return namespace.change(namespace.get(op.name).index, { vlanFiltering: op.vlanFiltering });
+      case 'addBridgeVlans':
+      case 'removeBridgeVlans':
+        return changeVlans(namespace, op);
       case 'ensureAddress':
         return namespace.ensureAddress(op.name, op.address);
       case 'removeAddress':
@@ -266,4 +271,22 @@ function vxlanOf(link: LinkKind): Pick<LinkInfo, 'vxlan'> {
   if (link.kind !== 'vxlan') return {};
   const { vni, local, port, isLearning = true } = link;
   return { vxlan: { vni, local, port, isLearning } };
+}
+
+/** A port that was told nothing. */
+const plainPort = { hairpin: false, isolated: false, vlans: [1] };
+
+function changeVlans(
+  namespace: FakeNamespace,
+  op: Extract<NetOp, { readonly op: 'addBridgeVlans' | 'removeBridgeVlans' }>,
+): void {
+  const link = op.op === 'removeBridgeVlans' ? namespace.find(op.name) : namespace.get(op.name);
+  if (link === undefined) return;
+  if (link.master === undefined) throw kernelError(renderNetOp(op), 'EINVAL');
+  const { first, last = first } = op;
+  const port = { ...plainPort, ...link.port };
+  const others = port.vlans.filter((id) => id < first || id > last);
+  const own = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const vlans = op.op === 'addBridgeVlans' ? [...others, ...own].toSorted((a, b) => a - b) : others;
+  namespace.change(link.index, { port: { ...port, vlans } });
 }

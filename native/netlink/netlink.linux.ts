@@ -125,8 +125,17 @@ function applyOps(netns: NetnsRef, ops: readonly NetOp[]): void {
       else if (op.op === 'ensureLink') ensureLink(route, op);
       else route.apply(op);
     } catch (error) {
-      throw opError(error, op, index);
+      throw opError(explained(error, op), op, index);
     }
+  });
+}
+
+/** Kernels are built without it, and say no more than EOPNOTSUPP. */
+function explained(error: unknown, op: NetOp): unknown {
+  const isOfVlans = op.op === 'setBridge' || op.op === 'addBridgeVlans';
+  if (!isOfVlans || errnoOf(error) !== 'EOPNOTSUPP') return error;
+  return kernelError(renderNetOp(op), 'EOPNOTSUPP', {
+    why: 'this kernel lacks CONFIG_BRIDGE_VLAN_FILTERING',
   });
 }
 

@@ -94,6 +94,22 @@ export type NetOp =
       readonly hairpin?: boolean;
       readonly isolated?: boolean;
     }
+  /** Whether a bridge keeps VLANs apart: each port is in VLAN 1, its native one, until it is told otherwise. */
+  | { readonly op: 'setBridge'; readonly name: string; readonly vlanFiltering: boolean }
+  /** VLANs (1 to 4094) of a port of a bridge, from `first` to `last`; native: what has no tag is of it, on the way in and out. */
+  | {
+      readonly op: 'addBridgeVlans';
+      readonly name: string;
+      readonly first: number;
+      readonly last?: number;
+      readonly isNative?: boolean;
+    }
+  | {
+      readonly op: 'removeBridgeVlans';
+      readonly name: string;
+      readonly first: number;
+      readonly last?: number;
+    }
   | { readonly op: 'ensureAddress'; readonly name: string; readonly address: string }
   | { readonly op: 'removeAddress'; readonly name: string; readonly address: string }
   | {

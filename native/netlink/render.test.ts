@@ -59,6 +59,10 @@ const rows: readonly (readonly [NetOp, string])[] = [
     { op: 'setBridgePort', name: 'v0', hairpin: true, isolated: false },
     'set bridge port v0 hairpin on isolated off',
   ],
+  [{ op: 'setBridge', name: 'br0', vlanFiltering: true }, 'set bridge br0 vlan_filtering on'],
+  [{ op: 'addBridgeVlans', name: 'v0', first: 5, isNative: true }, 'add bridge vlan 5 dev v0 pvid untagged'],
+  [{ op: 'addBridgeVlans', name: 'v0', first: 7, last: 9 }, 'add bridge vlan 7-9 dev v0'],
+  [{ op: 'removeBridgeVlans', name: 'v0', first: 1 }, 'remove bridge vlan 1 dev v0'],
   [{ op: 'ensureAddress', name: 'v0', address: '10.0.0.1/24' }, 'ensure address 10.0.0.1/24 dev v0'],
   [{ op: 'removeAddress', name: 'v0', address: '10.0.0.1/24' }, 'remove address 10.0.0.1/24 dev v0'],
   [
@@ -85,6 +89,7 @@ describe('renderNetOp()', () => {
 
   it('has a row for every op', () => {
     expect([...new Set(rows.map(([op]) => op.op))].toSorted()).toEqual([
+      'addBridgeVlans',
       'addLink',
       'ensureAddress',
       'ensureForwarding',
@@ -92,10 +97,12 @@ describe('renderNetOp()', () => {
       'ensureNeighbour',
       'ensureRoute',
       'removeAddress',
+      'removeBridgeVlans',
       'removeForwarding',
       'removeLink',
       'removeNeighbour',
       'removeRoute',
+      'setBridge',
       'setBridgePort',
       'setLink',
       'setSysctl',

@@ -22,26 +22,16 @@ export function renderNetOp(op: NetOp): string {
       return `remove link ${op.name}`;
     case 'setLink':
       return words('set link', op.name, ...linkChanges(op));
+    case 'setBridge':
     case 'setBridgePort':
-      return words('set bridge port', op.name, onOff('hairpin', op.hairpin), onOff('isolated', op.isolated));
+    case 'addBridgeVlans':
+    case 'removeBridgeVlans':
+      return renderBridgeOp(op);
     case 'ensureAddress':
     case 'removeAddress':
       return `${op.op === 'ensureAddress' ? 'ensure' : 'remove'} address ${op.address} dev ${op.name}`;
     case 'ensureRoute':
-      return words(
-        'ensure route',
-        op.type,
-        op.destination,
-        setting('via', op.gateway),
-        setting('dev', op.dev),
-        op.isOnLink === true ? 'onlink' : undefined,
-        setting('scope', op.scope),
-        setting('src', op.source),
-        setting('mtu', op.mtu),
-        setting('proto', op.protocol),
-        setting('table', op.table),
-        setting('metric', op.priority),
-      );
+      return renderRoute(op);
     case 'removeRoute':
       return words(
         'remove route',
@@ -71,6 +61,42 @@ export function renderNetOp(op: NetOp): string {
   }
 }
 
+function renderRoute(op: Extract<NetOp, { readonly op: 'ensureRoute' }>): string {
+  return words(
+    'ensure route',
+    op.type,
+    op.destination,
+    setting('via', op.gateway),
+    setting('dev', op.dev),
+    op.isOnLink === true ? 'onlink' : undefined,
+    setting('scope', op.scope),
+    setting('src', op.source),
+    setting('mtu', op.mtu),
+    setting('proto', op.protocol),
+    setting('table', op.table),
+    setting('metric', op.priority),
+  );
+}
+
+function renderBridgeOp(
+  op: Extract<NetOp, { readonly op: 'setBridge' | 'setBridgePort' | 'addBridgeVlans' | 'removeBridgeVlans' }>,
+): string {
+  switch (op.op) {
+    case 'setBridge':
+      return words('set bridge', op.name, onOff('vlan_filtering', op.vlanFiltering));
+    case 'setBridgePort':
+      return words('set bridge port', op.name, onOff('hairpin', op.hairpin), onOff('isolated', op.isolated));
+    case 'addBridgeVlans': {
+      const native = op.isNative === true ? 'pvid untagged' : undefined;
+      return words('add bridge vlan', vlans(op), 'dev', op.name, native);
+    }
+    case 'removeBridgeVlans':
+      return words('remove bridge vlan', vlans(op), 'dev', op.name);
+    default:
+      return unreachable(op);
+  }
+}
+
 /** `/run/netns/x`, or `own`. */
 export function renderNetns(netns: NetnsRef): string {
   return netns.kind === 'own' ? 'own' : netns.path;
@@ -82,6 +108,9 @@ const words = (...parts: readonly Word[]): string => parts.filter((part) => part
 
 const setting = (name: string, value: string | number | undefined): Word =>
   value === undefined ? undefined : `${name} ${value}`;
+
+const vlans = ({ first, last = first }: { readonly first: number; readonly last?: number }): string =>
+  first === last ? String(first) : `${first}-${last}`;
 
 const onOff = (name: string, value: boolean | undefined): Word =>
   value === undefined ? undefined : `${name} ${value ? 'on' : 'off'}`;

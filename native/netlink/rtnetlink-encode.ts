@@ -10,6 +10,7 @@ import {
   parsePrefix,
   type PrefixBytes,
 } from './address.ts';
+import { writeBridge } from './bridge-encode.ts';
 import { MessageWriter } from './codec.ts';
 import * as nl from './netlink-constants.ts';
 import { ifaddrmsgLayout, linkHeader, ndmsgLayout, rtmsgLayout } from './rtnetlink-headers.ts';
@@ -53,10 +54,11 @@ export function encodeNetOp(op: MessageOp, resolver: Resolver, sequence: number)
     case 'setLink':
       writeSetLink(writer.message(nl.RTM_NEWLINK, acknowledged, sequence), op, resolver);
       break;
+    case 'setBridge':
     case 'setBridgePort':
-      writer.message(nl.RTM_NEWLINK, acknowledged, sequence);
-      writer.raw(linkHeader({ index: resolver.linkIndex(op.name) }));
-      writeBridgePort(writer, op);
+    case 'addBridgeVlans':
+    case 'removeBridgeVlans':
+      writeBridge(writer, op, { resolver, sequence });
       break;
     case 'ensureAddress':
     case 'removeAddress': {
@@ -190,16 +192,6 @@ function writeSetLink(
     writer.u32(nl.IFLA_MASTER, op.master === null ? 0 : resolver.linkIndex(op.master));
   }
   if (op.moveTo !== undefined) writer.u32(nl.IFLA_NET_NS_FD, resolver.netnsFd(op.moveTo));
-}
-
-function writeBridgePort(writer: MessageWriter, op: Extract<NetOp, { readonly op: 'setBridgePort' }>): void {
-  writer.nested(nl.IFLA_LINKINFO, () => {
-    writer.text(nl.IFLA_INFO_SLAVE_KIND, 'bridge');
-    writer.nested(nl.IFLA_INFO_SLAVE_DATA, () => {
-      if (op.hairpin !== undefined) writer.u8(nl.IFLA_BRPORT_MODE, Number(op.hairpin));
-      if (op.isolated !== undefined) writer.u8(nl.IFLA_BRPORT_ISOLATED, Number(op.isolated));
-    });
-  });
 }
 
 function writeAddress(

@@ -15,11 +15,13 @@ export type LoadFacts =
   | { readonly kind: 'meta' | 'ct' | 'numgen'; readonly type: ValueType; readonly key: number }
   | { readonly kind: 'fib'; readonly type: ValueType };
 
+const linkHeader = { kind: 'payload', base: nft.NFT_PAYLOAD_LL_HEADER } as const;
 const networkHeader = { kind: 'payload', base: nft.NFT_PAYLOAD_NETWORK_HEADER } as const;
 const transportHeader = { kind: 'payload', base: nft.NFT_PAYLOAD_TRANSPORT_HEADER } as const;
 
 /** Offsets: RFC 791 section 3.1, RFC 8200 section 3; the ports come first in TCP, UDP and SCTP alike. */
 const factsByLoad: Readonly<Record<NftLoad['load'], LoadFacts>> = {
+  'ether saddr': { ...linkHeader, type: 'ether_addr', offset: 6 },
   'ip saddr': { ...networkHeader, type: 'ipv4_addr', offset: 12, network: 'ip' },
   'ip daddr': { ...networkHeader, type: 'ipv4_addr', offset: 16, network: 'ip' },
   'ip protocol': { ...networkHeader, type: 'inet_proto', offset: 9, network: 'ip' },

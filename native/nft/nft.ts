@@ -10,6 +10,7 @@ export type Family = 'ip' | 'ip6' | 'inet' | 'bridge';
 export type NftType =
   | 'ipv4_addr'
   | 'ipv6_addr'
+  | 'ether_addr'
   | 'inet_proto'
   | 'inet_service'
   | 'mark'
@@ -18,7 +19,7 @@ export type NftType =
   | 'verdict';
 
 /**
- * A value: dotted address, port or protocol number, interface name, mark. `integer` is 4 bytes host order (numgen output).
+ * A value: dotted address, hardware address, port or protocol number, interface name, mark. `integer` is 4 bytes host order (numgen output).
  * A prefix `10.0.0.0/24` or a range {from,to} is allowed in interval sets and in compares.
  */
 export type NftValue = string | number;
@@ -63,7 +64,7 @@ export type NftLoad =
       /** Only so many of the first bits; the others are zero. */
       readonly prefixLength?: number;
     }
-  | { readonly load: 'ip protocol' | 'th sport' | 'th dport' | 'tcp flags' }
+  | { readonly load: 'ether saddr' | 'ip protocol' | 'th sport' | 'th dport' | 'tcp flags' }
   | { readonly load: 'meta l4proto' | 'meta mark' | 'meta iifname' | 'meta oifname' }
   | { readonly load: 'ct state' | 'ct mark' | 'ct status' | 'fib daddr type' }
   | { readonly load: 'numgen random' | 'numgen inc'; readonly modulus: number };

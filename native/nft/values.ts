@@ -43,6 +43,7 @@ const addressTypes = {
 export const typeFacts: Readonly<Record<ValueType, TypeFacts>> = {
   ipv4_addr: { bytes: 4, nftId: 7, nftName: 'ipv4_addr' },
   ipv6_addr: { bytes: 16, nftId: 8, nftName: 'ipv6_addr' },
+  ether_addr: { bytes: 6, nftId: 9, nftName: 'ether_addr' },
   inet_proto: { bytes: 1, nftId: 12, nftName: 'inet_proto', names: protocols },
   inet_service: { bytes: 2, nftId: 13, nftName: 'inet_service' },
   tcp_flag: { bytes: 1, nftId: 15, nftName: 'tcp_flag', names: tcpFlags, isBitmask: true },
@@ -79,6 +80,11 @@ export function writeValue(type: ValueType, value: NftValue, target: Buffer, off
       return;
     case 'ipv6_addr':
       if (typeof value !== 'string' || !writeIpText(6, value, target, offset)) throw invalid(type, value);
+      return;
+    case 'ether_addr':
+      if (typeof value !== 'string' || !/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(value))
+        throw invalid(type, value);
+      target.write(value.replaceAll(':', ''), offset, 'hex');
       return;
     case 'ifname':
       if (typeof value !== 'string' || !/^[^\s/]{1,15}$/.test(value)) throw invalid(type, value);
