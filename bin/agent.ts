@@ -1,8 +1,9 @@
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { systemClock, type Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { describeError } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { configMaps, endpointSlices, nodes, pods, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
@@ -38,16 +39,13 @@ import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
-import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
-import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
-import { findCgroupRoot, podControllers } from './program/cgroup-root.ts';
+import { conflistDirOf, openPodNetwork } from './program/network/pod-network.ts';
 import { checkNetwork } from './program/network/check-network.ts';
-import { conflistDir, openPodNetwork } from './program/network/pod-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
@@ -66,9 +64,10 @@ import { holdSupervisor } from './program/hold-supervisor.ts';
 import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
-import { claimCgroup, defaultCgroup, markCgroup } from './ownership/own-cgroup.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { startNodeFabric } from './program/node-fabric.ts';
+import { openCgroups } from './node/open-cgroups.ts';
+import { startCri } from './cri/start-cri.ts';
 import { attachedPods, openNetworkPolicies } from './program/network/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './options/program-options.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
@@ -160,6 +159,8 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   stack.use(await startCniSocket(join(paths.run, 'cni.sock'), parts.kernel));
   const nodeInformer = parts.clusterInformers.for(nodes);
   const kubelet = stack.use(await startPods(parts));
+  if (options.criSocket !== undefined)
+    stack.use(await startCri({ ...parts, path: resolve(options.criSocket), cgroupDefault: 'cri' }));
   parts.renewed.add((tls) => kubelet.setTls(tls));
   await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
   await startNetwork(stack, parts, nodeInformer);
@@ -233,8 +234,9 @@ async function startParts(
   const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });
+  const firstFamily = familyOfIp(nodeIp[0] ?? '') ?? 4;
   const network = withPolicies(
-    await openPodNetwork(stack, { paths, kernel, nodeIp, clock, logger }),
+    await openPodNetwork(stack, { paths, kernel, firstFamily, clock, logger }),
     policies,
   );
   const runtime = stack.use(
@@ -286,16 +288,6 @@ function claimPaths(stack: AsyncDisposableStack, { data, run, podLogsDir }: Node
   return paths;
 }
 
-/** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
-async function openCgroups(directory: string | undefined): Promise<Cgroups> {
-  const root = findCgroupRoot();
-  const path = directory ?? defaultCgroup(root);
-  claimCgroup({ path, root });
-  await createCgroups(dirname(path)).ensure(basename(path), podControllers);
-  markCgroup(path);
-  return createCgroups(path);
-}
-
 /** So that a first pod needs no registry. A node that cannot have it goes without; why is what is returned. */
 async function ensureDemoImage(runtime: Runtime, logger: Logger): Promise<string | undefined> {
   if (runtime.images.resolve(demoImageName) !== undefined) return undefined;
@@ -336,7 +328,7 @@ async function startNetwork(
     hostResolvConf: hostNames.resolvConf(),
   });
   const dnsCounts = new DnsCounts();
-  await startNodeFabric(stack, { ...parts, log, networks, nodeInformer, conflistDir: conflistDir(paths) });
+  await startNodeFabric(stack, { ...parts, log, networks, nodeInformer, conflistDir: conflistDirOf(paths) });
   stack.use(
     await startProxy({
       ...shared,

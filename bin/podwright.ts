@@ -9,6 +9,7 @@ import { addAdmissionOptions } from './admission/add-options.ts';
 import { addAuthorizationOptions } from './authorization/add-options.ts';
 import { addAuditFlags } from './audit/audit-flags.ts';
 import { addEncryptionFlags } from './encryption/encryption-flags.ts';
+import { addCriCommand } from './cri/cri-command.ts';
 import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
@@ -170,6 +171,7 @@ function processCommands(program: Command): void {
   agentOptions(program.command('agent'))
     .description('run a node: kubelet, runtime, network, Service proxy, DNS')
     .action(async (options) => (await import('./agent.ts')).runAgent(options));
+  addCriCommand(program);
   agentHostOptions(program.command('join'))
     .description(
       'make this host a node of a cluster, by a token; then run its agent, with the options of podwright agent',

@@ -8,14 +8,21 @@ export const wantedControllers: readonly CgroupController[] = ['cpu', 'cpuset', 
 
 /** Absent stays absent: as it is. */
 export function kernelResources(resources: CgroupResources): KernelResources {
-  const { cpuWeight, cpuQuotaUs, cpuPeriodUs, memoryMaxBytes, pidsMax } = resources;
+  const { cpuWeight, cpuQuotaUs, cpuPeriodUs, memoryMaxBytes, pidsMax, unified } = resources;
   return {
     ...(cpuWeight === undefined ? {} : { cpuShares: sharesOf(cpuWeight) }),
     ...(cpuQuotaUs === undefined ? {} : { cpuQuotaUs }),
     ...(cpuPeriodUs === undefined ? {} : { cpuPeriodUs }),
     ...(memoryMaxBytes === undefined ? {} : { memoryLimitBytes: memoryMaxBytes }),
     ...(pidsMax === undefined ? {} : { pidsMax }),
+    ...(unified === undefined ? {} : { unified }),
   };
+}
+
+/** Those that are enabled for a cgroup with these resources. */
+export function controllersFor({ unified = {} }: CgroupResources): readonly CgroupController[] {
+  const isHuge = Object.keys(unified).some((file) => file.startsWith('hugetlb.'));
+  return isHuge ? [...wantedControllers, 'hugetlb'] : wantedControllers;
 }
 
 /** A weight in the terms of the cgroup port, which takes v1 shares: the fewest that give at least this weight. */

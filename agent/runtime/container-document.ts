@@ -33,7 +33,12 @@ export function documentOf(
     stopSignal,
     termination: config.termination,
     cgroup: cgroup.path,
-    devices: config.devices.map(({ type, major, minor }) => ({ type, major, minor })),
+    devices: config.devices.map(({ type, major, minor, access }) => ({
+      type,
+      major,
+      minor,
+      ...(access === undefined ? {} : { access }),
+    })),
     exec: { env: launch.env, cwd: launch.cwd, user: launch.user, security: launch.security },
     sandboxAttempt: how.sandbox.attempt,
     state: { state: 'created' },

@@ -53,7 +53,7 @@ async function entriesOf(directory: string): Promise<readonly Dirent[]> {
 }
 
 /** Undefined where it has just gone. */
-async function deviceAt(source: string, path: string): Promise<HostDevice | undefined> {
+export async function deviceAt(source: string, path: string): Promise<HostDevice | undefined> {
   try {
     const status = await lstat(source);
     const type = status.isBlockDevice() ? 'b' : 'c';

@@ -47,9 +47,10 @@ export interface ResolvedUser extends LaunchUser {
  */
 export function resolveUser(
   asked: ContainerConfig['user'],
-  imageUser: string,
+  userOfImage: string,
   accounts: ImageAccounts,
 ): ResolvedUser {
+  const imageUser = asked.name ?? userOfImage;
   const [userText = '', groupText] = imageUser.split(':', 2);
   const account =
     asked.uid === undefined

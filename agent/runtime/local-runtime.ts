@@ -406,6 +406,11 @@ export class LocalRuntime implements Runtime {
     }
   }
 
+  async reopenLog(uid: string, id: string): Promise<void> {
+    this.#running(uid, id);
+    await this.#find(uid).supervisor.reopenLog(id);
+  }
+
   async attach(uid: string, id: string): Promise<ProcessStreams> {
     this.#running(uid, id);
     return this.#find(uid).supervisor.attach(id);

@@ -224,7 +224,7 @@ export class Pod {
   }
 
   #observeContainer(document: ContainerDocument): ContainerObservation {
-    const { id, name, attempt, image, logPath, state } = document;
+    const { id, name, attempt, image, logPath, state, exec, stopSignal } = document;
     return {
       id,
       name,
@@ -233,6 +233,8 @@ export class Pod {
       imageId: this.#ports.imageReference(document.imageId),
       logPath,
       state,
+      user: exec.user,
+      stopSignal,
     };
   }
 

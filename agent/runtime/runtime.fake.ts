@@ -291,6 +291,11 @@ export class FakeRuntime implements Runtime {
     return { streams, exitCode: exit.promise, kill: async () => exit.resolve(137) };
   }
 
+  async reopenLog(uid: string, id: string): Promise<void> {
+    const { config } = this.#running(uid, id);
+    this.#call(`reopenLog ${uid} ${config.name}`);
+  }
+
   async attach(uid: string, id: string): Promise<ProcessStreams> {
     const container = this.#running(uid, id);
     const stdout = container.output.pipe(new PassThrough());
@@ -438,5 +443,7 @@ function observeContainer({ config, state }: FakeContainer): ContainerObservatio
     imageId: config.imageId,
     logPath: config.stdio.logPath,
     state,
+    user: { uid: config.user.uid ?? 0, gid: config.user.gid ?? 0, additionalGids: [] },
+    stopSignal: 15,
   };
 }

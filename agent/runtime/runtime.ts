@@ -17,6 +17,8 @@ import type {
 /** What is fixed for a pod's sandbox; ids, names, addresses and paths are chosen by the caller. */
 export interface SandboxConfig {
   readonly uid: string; // pod uid
+  /** What network plugins are told that the pod's uid is, where that is another: CRI has several sandboxes of a pod. */
+  readonly podUid?: string;
   readonly namespace: string;
   readonly name: string;
   /** Counts up with each new sandbox of the same pod. */
@@ -51,6 +53,8 @@ export interface CgroupResources {
   readonly cpuPeriodUs?: number | undefined;
   readonly memoryMaxBytes?: number | undefined;
   readonly pidsMax?: number | undefined;
+  /** Other files of cgroup v2 by name, `cpuset.cpus`: as the kernel takes them (OCI runtime specification, `unified`). */
+  readonly unified?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface ContainerConfig {
@@ -70,6 +74,8 @@ export interface ContainerConfig {
     readonly fsGroups: readonly number[];
     /** supplementalGroupsPolicy Strict: the groups that the image's /etc/group gives the user are left out. */
     readonly leavesImageGroups?: boolean;
+    /** Instead of the image's USER, and as it may be: `name`, `uid`, either with `:group`. */
+    readonly name?: string;
   };
   readonly runAsNonRoot: boolean;
   readonly security: ContainerLaunch['security'];
@@ -118,6 +124,10 @@ export interface ContainerObservation {
   readonly imageId: string; // digest reference where known, else the image's id
   readonly logPath: string | undefined;
   readonly state: ContainerState;
+  /** Who its first process is, where that is known. */
+  readonly user?: LaunchUser | undefined;
+  /** The signal that stops it. */
+  readonly stopSignal?: number | undefined;
 }
 
 export interface SandboxObservation {
@@ -183,6 +193,9 @@ export interface Runtime extends AsyncDisposable {
   updateContainerResources(uid: string, id: string, resources: CgroupResources): Promise<void>;
   /** The same of the pod's own cgroup. */
   updateSandboxResources(uid: string, resources: CgroupResources): Promise<void>;
+
+  /** After its log was renamed: a running container writes on to a new file of the name. @throws E_NOT_FOUND, E_CLOSED */
+  reopenLog(uid: string, id: string): Promise<void>;
 
   exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
   attach(uid: string, id: string): Promise<ProcessStreams>;

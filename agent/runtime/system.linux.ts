@@ -12,7 +12,7 @@ import { checked } from '#native/sys/errno.ts';
 import { OwnedFd } from '#native/sys/fd.ts';
 import { socket } from '#native/sys/libc.ts';
 import { withNetns } from '#native/sys/namespace.ts';
-import { kernelResources, wantedControllers } from './cgroup-resources.ts';
+import { controllersFor, kernelResources } from './cgroup-resources.ts';
 import { listHostDevices } from './host-devices.ts';
 import type { CgroupResources } from './runtime.ts';
 import type { RuntimeSystem } from './system.ts';
@@ -41,7 +41,7 @@ export function createLinuxSystem({ cgroups, mounts, devices }: LinuxSystemPorts
     hostDevices: () => listHostDevices('/dev'),
     ensureCgroup: async (path, resources) => {
       if (cgroups === undefined) return { path: undefined, missing: limitedControllers(resources) };
-      await cgroups.ensure(path, wantedControllers);
+      await cgroups.ensure(path, controllersFor(resources));
       const { missing } = await cgroups.apply(path, kernelResources(resources));
       return { path: cgroups.directory(path), missing };
     },
@@ -94,11 +94,12 @@ export function unsharedMountOf(list: readonly MountInfo[], path: string): strin
 }
 
 function limitedControllers(resources: CgroupResources): readonly string[] {
-  const { cpuWeight, cpuQuotaUs, memoryMaxBytes, pidsMax } = resources;
+  const { cpuWeight, cpuQuotaUs, memoryMaxBytes, pidsMax, unified = {} } = resources;
   return [
     ...(cpuWeight === undefined && cpuQuotaUs === undefined ? [] : ['cpu']),
     ...(memoryMaxBytes === undefined ? [] : ['memory']),
     ...(pidsMax === undefined ? [] : ['pids']),
+    ...Object.keys(unified).map((file) => file.split('.', 1)[0] ?? file),
   ];
 }
 

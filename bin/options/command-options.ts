@@ -21,6 +21,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   /** The node asks for its certificates anew before they end. */
   readonly rotateCertificates?: boolean;
   readonly cgroup?: string;
+  /** Where its runtime is served as CRI; undefined: nowhere. */
+  readonly criSocket?: string;
   /** As these: one, or one of each family. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
@@ -86,4 +88,19 @@ export interface ServerCommandOptions
   readonly etcdListenCafile?: string;
   readonly etcdListenCertfile?: string;
   readonly etcdListenKeyfile?: string;
+}
+
+/** What `podwright cri` was told. */
+export interface CriCommandOptions {
+  readonly socket: string;
+  readonly data: string;
+  readonly run: string;
+  /** Default: where cgroup v2 is mounted. */
+  readonly cgroup?: string;
+  /** Default: of its own, from `podCidr`. */
+  readonly cniConfDir?: string;
+  readonly podCidr?: readonly string[];
+  readonly resolvConf?: string;
+  readonly egressSocket?: string;
+  readonly insecureRegistry: readonly string[];
 }

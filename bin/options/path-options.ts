@@ -7,6 +7,8 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'adminKubeconfig',
   'egressSocket',
   'resolvConf',
+  'criSocket',
+  'cniConfDir',
   'podLogsDir',
   'admissionControlConfigFile',
   'authorizationConfig',

@@ -23,6 +23,8 @@ export interface Device {
   readonly type: 'b' | 'c';
   readonly major: number;
   readonly minor: number;
+  /** Some of `rwm`. Default all. */
+  readonly access?: string;
 }
 
 /** A later rule decides over an earlier one, bit by bit of the access; what no rule says is refused. */
@@ -107,7 +109,9 @@ export function deviceRulesOf(container: {
   readonly devices: readonly Device[];
 }): readonly DeviceRule[] {
   if (container.isPrivileged) return allDeviceRules;
-  const own = container.devices.map(({ type, major, minor }) => allow(type, major, minor, 'rwm'));
+  const own = container.devices.map(({ type, major, minor, access = 'rwm' }) =>
+    allow(type, major, minor, access),
+  );
   return [...defaultDeviceRules, ...own];
 }
 

@@ -27,6 +27,8 @@ export interface CgroupResources {
   readonly oomGroup?: boolean;
   /** -1 for no limit. */
   readonly pidsMax?: number;
+  /** Files by name (`cpuset.cpus`), last, as they are. */
+  readonly unified?: Readonly<Record<string, string>>;
   readonly hugepageLimits?: readonly { readonly pageSize: string; readonly limitBytes: number }[]; // pageSize: 2MB
 }
 

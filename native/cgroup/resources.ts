@@ -1,6 +1,6 @@
 /** Kubernetes' resource numbers as cgroup v2 file contents. Pure. */
 import { PodwrightError } from '#base/errors.ts';
-import type { CgroupResources, CgroupWrite } from './cgroup.ts';
+import type { CgroupController, CgroupResources, CgroupWrite } from './cgroup.ts';
 
 const sharesMin = 2;
 const sharesMax = 262_144;
@@ -62,6 +62,7 @@ export function planCgroupWrites(resources: CgroupResources): readonly CgroupWri
       ? undefined
       : { file: 'pids.max', value: limit('pidsMax', resources.pidsMax), controller: 'pids' },
     ...(resources.hugepageLimits ?? []).map(hugepageWrite),
+    ...Object.entries(resources.unified ?? {}).map(unifiedWrite),
   ];
   return writes.filter((write) => write !== undefined);
 }
@@ -78,6 +79,17 @@ function hugepageWrite(page: { readonly pageSize: string; readonly limitBytes: n
     controller: 'hugetlb',
   };
 }
+
+/** Of which controller a file is, its name says (cgroups(7)). */
+const fileName = /^(cpu|cpuset|hugetlb|io|memory|pids)(?:\.[A-Za-z0-9_]+)+$/;
+
+function unifiedWrite([file, value]: readonly [string, string]): CgroupWrite {
+  const controller = controllers.find((each) => each === fileName.exec(file)?.[1]);
+  if (controller === undefined || /[\n\0]/.test(value)) throw invalid('file of a cgroup', file);
+  return { file, value, controller };
+}
+
+const controllers: readonly CgroupController[] = ['cpu', 'cpuset', 'hugetlb', 'io', 'memory', 'pids'];
 
 function invalid(name: string, value: unknown): PodwrightError {
   return new PodwrightError('E_INVALID', `use ${String(value)} as ${name}`);

@@ -95,6 +95,8 @@ export interface ContainerLaunch {
     readonly mode: number;
     readonly uid?: number;
     readonly gid?: number;
+    /** Some of `rwm`: how it may be opened. Default all. */
+    readonly access?: string;
   }[];
   readonly args: readonly string[]; // args[0] is looked up in PATH of env inside the root when it has no slash
   readonly env: readonly string[]; // NAME=value

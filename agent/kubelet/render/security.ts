@@ -76,7 +76,8 @@ export function renderSecurity(
   };
 }
 
-function renderCapabilities(
+/** Sorted by their numbers. @throws {E_INVALID} unknown capability */
+export function renderCapabilities(
   privileged: boolean,
   asked:
     | { readonly add?: readonly string[] | undefined; readonly drop?: readonly string[] | undefined }

@@ -99,7 +99,7 @@ export class DiskUses {
 }
 
 /** Those of a process's network namespace; none when it has ended. */
-async function interfacesOf(pid: number | 'self' | undefined): Promise<readonly InterfaceCounters[]> {
+export async function interfacesOf(pid: number | 'self' | undefined): Promise<readonly InterfaceCounters[]> {
   if (pid === undefined) return [];
   try {
     return parseInterfaceCounters(await readFile(`/proc/${pid}/net/dev`, 'utf8'));

@@ -1,12 +1,13 @@
 /** What a node has of pods that the API no longer has: deleted while no agent ran. */
 import type { Pod } from '#api/generated/objects.ts';
+import { criUidPrefix } from '#agent/runtime/cri/records.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { PodDesired } from './pod-input.ts';
 import { createPodMemory, type PodMemories } from './pod-memory.ts';
 import type { PodSource } from './pod-intake.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 
-/** They end at once. */
+/** They end at once. What clients of CRI made is theirs. */
 export function adoptOrphans(
   source: PodSource,
   memories: PodMemories,
@@ -14,7 +15,7 @@ export function adoptOrphans(
 ): void {
   const wanted = new Set(source.list().map((pod) => pod.metadata?.uid));
   for (const orphan of runtime.observeAll()) {
-    if (wanted.has(orphan.uid)) continue;
+    if (wanted.has(orphan.uid) || orphan.uid.startsWith(criUidPrefix)) continue;
     const desired: PodDesired = { pod: orphanPod(orphan), isPresent: false };
     memories.set(orphan.uid, createPodMemory(orphan.uid, desired, clock.now(), onOutcome));
     enqueue(orphan.uid);

@@ -49,7 +49,7 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
   if (!isPodUid(uid)) {
     throw new PodwrightError('E_INVALID', `plan sandbox: ${JSON.stringify(uid)} is not a pod uid`);
   }
-  const id = createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
+  const id = sandboxIdOf(uid, attempt);
   const podDirectory = podDirectoryOf(paths, uid);
   const netnsPath = config.hostNetwork ? undefined : `${paths.runDirectory}/netns/${id.slice(0, 16)}`;
   return {
@@ -79,7 +79,7 @@ export function layoutSandbox(config: SandboxConfig, paths: RuntimePaths): Sandb
         : {
             sandboxId: id,
             netnsPath,
-            podUid: uid,
+            podUid: config.podUid ?? uid,
             podNamespace: config.namespace,
             podName: config.name,
             portMappings: config.portMappings,
@@ -97,6 +97,11 @@ function boundsOf({ annotations }: SandboxConfig): Pick<PodNetworkRequest, 'band
     if (isPodwrightError(error, 'E_INVALID')) return {};
     throw error;
   }
+}
+
+/** 64 hex digits. */
+export function sandboxIdOf(uid: string, attempt: number): string {
+  return createHash('sha256').update(`${uid}/${attempt}`).digest('hex');
 }
 
 /** Admission has refused it before; here because what is written outside of the pod's own namespaces stays when the pod is gone. */

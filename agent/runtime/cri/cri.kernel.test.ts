@@ -1,0 +1,224 @@
+/** CRI over the real runtime: supervisors, namespaces, overlay roots. The pod network is a loopback. */
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { createRuntime, type RuntimeOptions } from '#agent/runtime/create-runtime.ts';
+import { createDemoImage } from '#agent/runtime/images/demo-image.ts';
+import type { LocalRuntime } from '#agent/runtime/local-runtime.ts';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
+import { createLauncher } from '#native/launch/launcher.linux.ts';
+import { createMounts } from '#native/mount/mount.linux.ts';
+import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
+import type { Outgoing } from '#proto/contract.ts';
+import type { ContainerConfig } from '#proto/cri/api.ts';
+import { criConformance, shellContainer, uniqueSandbox } from './cri.conformance.ts';
+import { serveCri, type CriServerUnderTest } from './cri.fixture.ts';
+
+const isRoot = process.getuid?.() === 0;
+const cgroupMount = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) =>
+  existsSync(`${path}/cgroup.procs`),
+);
+
+interface KernelCri extends CriServerUnderTest {
+  readonly root: string;
+  /** The agent goes, as with kill -9, and another comes. */
+  kill(): Promise<void>;
+}
+
+async function makeNode(): Promise<KernelCri> {
+  const root = mkdtempSync('/tmp/podwright-cri-');
+  const prefix = root.slice('/tmp/'.length);
+  const netlink = createSyncNetlink();
+  const network: PodNetwork = {
+    add: async ({ netnsPath }) => {
+      await netlink.apply({ kind: 'path', path: netnsPath }, [{ op: 'setLink', name: 'lo', up: true }]);
+      return { ips: ['127.0.0.1'] };
+    },
+    del: async () => undefined,
+    check: async () => undefined,
+    collect: async () => undefined,
+    status: async () => ({ isReady: true, reason: '' }),
+  };
+  const cgroups = cgroupMount === undefined ? undefined : createCgroups(cgroupMount);
+  await cgroups?.ensure(prefix, []);
+  const options: RuntimeOptions = {
+    runDirectory: `${root}/run`,
+    dataDirectory: `${root}/data`,
+    launcher: createLauncher(),
+    netlink,
+    network,
+    cgroups: cgroupMount === undefined ? undefined : createCgroups(`${cgroupMount}/${prefix}`),
+    mounts: createMounts(),
+    clock: systemClock,
+    log: silentLogger,
+  };
+  const signal = new AbortController().signal;
+  let runtime: LocalRuntime = await createRuntime(options, signal);
+  const [image] = await runtime.images.importArchive(await createDemoImage(), {}, signal);
+  const cri = await serveCri(runtime, {
+    image: image?.names[0] ?? '',
+    isReal: true,
+    change: { dataDirectory: options.dataDirectory },
+  });
+  return {
+    ...cri,
+    root,
+    kill: async () => {
+      await runtime[Symbol.asyncDispose]();
+      runtime = await createRuntime(options, signal);
+      await cri.restart(runtime);
+    },
+    [Symbol.asyncDispose]: async () => {
+      for (const { uid } of runtime.observeAll()) {
+        await runtime.stopSandbox(uid, signal);
+        await runtime.removePod(uid, signal);
+      }
+      await cri[Symbol.asyncDispose]();
+      await runtime[Symbol.asyncDispose]();
+      await netlink[Symbol.asyncDispose]();
+      await cgroups?.remove(prefix, 5_000);
+      expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(root);
+      await rm(root, { recursive: true });
+    },
+  };
+}
+
+describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
+  let node: KernelCri;
+  beforeAll(async () => {
+    node = await makeNode();
+  });
+  afterAll(() => node[Symbol.asyncDispose]());
+
+  criConformance('over the kernel', async () => ({ ...node, [Symbol.asyncDispose]: async () => undefined }));
+
+  const begin = async (
+    change: Outgoing<ContainerConfig>,
+  ): Promise<{ readonly id: string; readonly sandbox: string }> => {
+    const config = uniqueSandbox(node, 'web');
+    const { pod_sandbox_id: sandbox } = await node.client.call(node.runtime.RunPodSandbox, { config });
+    const request = {
+      pod_sandbox_id: sandbox,
+      config: shellContainer(node.image, change),
+      sandbox_config: config,
+    };
+    const { container_id: id } = await node.client.call(node.runtime.CreateContainer, request);
+    await node.client.call(node.runtime.StartContainer, { container_id: id });
+    return { id, sandbox };
+  };
+  const output = async (id: string, script: string): Promise<string> => {
+    const cmd = ['/bin/sh', '-c', script];
+    const { stdout } = await node.client.call(node.runtime.ExecSync, { container_id: id, cmd, timeout: 100 });
+    return String(stdout);
+  };
+
+  it('gives a container what its configuration says', async () => {
+    const { id } = await begin({
+      envs: [{ key: 'COLOUR', value: Buffer.from('blå') }],
+      working_dir: '/srv',
+      mounts: [
+        { container_path: '/data', host_path: `${node.root}/made/anew` },
+        { container_path: '/fixed', host_path: `${node.root}/made`, readonly: true },
+      ],
+      devices: [{ container_path: '/dev/nothing', host_path: '/dev/null', permissions: 'rw' }],
+      linux: {
+        resources: { oom_score_adj: 321 },
+        security_context: {
+          namespace_options: { pid: 'CONTAINER' },
+          run_as_user: { value: 1234 },
+          run_as_group: { value: 99 },
+          supplemental_groups: [7],
+          capabilities: { drop_capabilities: ['ALL'] },
+          no_new_privs: true,
+          masked_paths: ['/proc/kcore'],
+        },
+      },
+    });
+    const script = [
+      'echo $COLOUR $(pwd) $(id -u) $(id -g) $(cat /proc/1/oom_score_adj)',
+      'grep -E "CapEff|NoNewPrivs" /proc/1/status | tr -d "\\t\\n"; echo',
+      'touch /fixed/x 2>/dev/null || echo fixed; ls -d /data; echo x > /dev/nothing && echo device',
+      'cat /etc/resolv.conf /etc/hostname; readlink /proc/1/ns/pid',
+    ].join('; ');
+    const lines = (await output(id, script)).split('\n');
+    expect(lines.slice(0, 7)).toEqual([
+      'blå /srv 1234 99 321',
+      'CapEff:0000000000000000NoNewPrivs:1',
+      'fixed',
+      '/data',
+      'device',
+      'nameserver 192.0.2.53',
+      'web',
+    ]);
+    const { status } = await node.client.call(node.runtime.ContainerStatus, { container_id: id });
+    expect(status?.user?.linux).toEqual({ uid: 1234, gid: 99, supplemental_groups: [7, 99] });
+    expect(status?.mounts.map((mount) => mount.container_path)).toEqual(['/data', '/fixed']);
+    expect(status?.stop_signal).toBe('SIGTERM');
+  });
+
+  it('of an agent that is killed keeps what runs, what was created, and who asked for what', async () => {
+    const { id, sandbox } = await begin({ labels: { a: 'b' } });
+    const later = {
+      pod_sandbox_id: sandbox,
+      config: shellContainer(node.image, { metadata: { name: 'later' } }),
+    };
+    const { container_id: created } = await node.client.call(node.runtime.CreateContainer, later);
+    const before = await node.client.call(node.runtime.ContainerStatus, { container_id: id });
+    await node.kill();
+    const after = await node.client.call(node.runtime.ContainerStatus, { container_id: id });
+    expect(after).toEqual(before);
+    await node.client.call(node.runtime.StartContainer, { container_id: created });
+    expect(await output(created, 'echo here')).toBe('here\n');
+    const target = shellContainer(node.image, {
+      metadata: { name: 'debug' },
+      linux: { security_context: { namespace_options: { pid: 'TARGET', target_id: id } } },
+    });
+    const request = { pod_sandbox_id: sandbox, config: target };
+    const { container_id: debug } = await node.client.call(node.runtime.CreateContainer, request);
+    await node.client.call(node.runtime.StartContainer, { container_id: debug });
+    const namespace = 'readlink /proc/1/ns/pid';
+    expect(await output(debug, namespace)).toBe(await output(id, namespace));
+  });
+
+  it('attaches to what runs, and forwards to a port of the pod', async () => {
+    const serve = 'httpd -p 127.0.0.1:8080 -h /etc; while read line; do echo got $line; done';
+    const { id, sandbox } = await begin({ command: ['/bin/sh', '-c', serve], stdin: true });
+    const attach = await node.client.call(node.runtime.Attach, {
+      container_id: id,
+      stdin: true,
+      stdout: true,
+    });
+    expect(await talk(attach.url, 'hello\n', 'got hello')).toContain('got hello');
+    const forward = { pod_sandbox_id: sandbox, port: [8080] };
+    const request = 'GET /hostname HTTP/1.0\r\n\r\n';
+    await expect
+      .poll(async () => {
+        const { url } = await node.client.call(node.runtime.PortForward, forward);
+        return talk(url, request, 'HTTP/1').catch(() => '');
+      })
+      .toMatch(/HTTP\/1\.. 200/);
+  });
+});
+
+/** Sends on channel 0 and reads all channels until `wanted` was said. */
+async function talk(url: string, text: string, wanted: string): Promise<string> {
+  const socket = new WebSocket(url.replace(/^http/, 'ws'), ['v4.channel.k8s.io']);
+  let said = '';
+  const done = Promise.withResolvers<string>();
+  socket.on('message', (data: Buffer) => {
+    said += data.subarray(1).toString();
+    if (said.includes(wanted)) done.resolve(said);
+  });
+  socket.on('close', () => done.resolve(said));
+  socket.on('error', done.reject);
+  await once(socket, 'open');
+  socket.send(Buffer.concat([Buffer.of(0), Buffer.from(text)]));
+  const all = await done.promise;
+  socket.terminate();
+  return all;
+}

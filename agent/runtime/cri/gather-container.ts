@@ -1,0 +1,76 @@
+/** What the plan of a container has to know of the host. */
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '#base/errors.ts';
+import type { Device, Mount } from '#proto/cri/api.ts';
+import { refusal } from '#proto/status.ts';
+import { deviceAt } from '#agent/runtime/host-devices.ts';
+import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+
+/** Of a directory of devices, no more are looked at. */
+const devicesMax = 4096;
+
+/**
+ * The host paths that are no directories. A path that is not there is made a directory, as other runtimes do (pods with a hostPath
+ * volume without a type count on it).
+ * @throws INVALID_ARGUMENT
+ */
+export async function findFiles(mounts: readonly Mount[]): Promise<ReadonlySet<string>> {
+  const files = new Set<string>();
+  for (const { host_path: path } of mounts) {
+    if (!path.startsWith('/')) continue; // Refused where it is rendered.
+    try {
+      const found = await stat(path).catch((error: unknown) => {
+        if (errnoOf(error) === 'ENOENT') return undefined;
+        throw error;
+      });
+      if (found === undefined) await mkdir(path, { recursive: true, mode: 0o755 });
+      else if (!found.isDirectory()) files.add(path);
+    } catch (error) {
+      throw refusal('INVALID_ARGUMENT', `mounts: ${path}: ${errnoOf(error) ?? String(error)}`);
+    }
+  }
+  return files;
+}
+
+/** Device nodes by their numbers on the host; of a directory, those in it. @throws INVALID_ARGUMENT */
+export async function findDevices(asked: readonly Device[]): Promise<ContainerConfig['devices']> {
+  const devices: ContainerConfig['devices'][number][] = [];
+  for (const { host_path: source, container_path: target, permissions } of asked) {
+    if (!/^[rwm]*$/.test(permissions))
+      throw refusal(
+        'INVALID_ARGUMENT',
+        `devices: permissions ${JSON.stringify(permissions)} are not of r, w and m`,
+      );
+    const access = permissions === '' ? {} : { access: permissions };
+    const places = await placesOf(source, target === '' ? source : target);
+    for (const place of places) {
+      const device = await deviceAt(place.source, place.target);
+      if (device !== undefined) devices.push({ ...device, ...access });
+    }
+    if (places.length === 0) throw refusal('INVALID_ARGUMENT', `devices: ${source} is no device`);
+  }
+  return devices;
+}
+
+interface DevicePlace {
+  readonly source: string;
+  readonly target: string;
+}
+
+async function placesOf(source: string, target: string): Promise<readonly DevicePlace[]> {
+  const found = await stat(source).catch((error: unknown) => {
+    throw refusal('INVALID_ARGUMENT', `devices: ${source}: ${errnoOf(error) ?? String(error)}`);
+  });
+  if (found.isCharacterDevice() || found.isBlockDevice()) return [{ source, target }];
+  if (!found.isDirectory()) return [];
+  const places: DevicePlace[] = [];
+  for (const entry of await readdir(source, { recursive: true, withFileTypes: true })) {
+    if (!entry.isCharacterDevice() && !entry.isBlockDevice()) continue;
+    const below = join(entry.parentPath, entry.name).slice(source.length);
+    places.push({ source: `${source}${below}`, target: join(target, below) });
+    if (places.length > devicesMax)
+      throw refusal('INVALID_ARGUMENT', `devices: more than ${devicesMax} in ${source}`);
+  }
+  return places;
+}

@@ -1,0 +1,239 @@
+/** CRI's configuration of a container in terms of the runtime. Pure. Whatever is asked for and not to be had is refused by its name. */
+import { posix } from 'node:path';
+import { renderCapabilities } from '#agent/kubelet/render/security.ts';
+import type { ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { LaunchMount } from '#native/launch/launch.ts';
+import type {
+  ContainerConfig as AskedContainer,
+  KeyValue,
+  LinuxContainerSecurityContext,
+  Mount,
+  NamespaceOption,
+  PodSandboxConfig,
+  Signal,
+} from '#proto/cri/api.ts';
+import { refusal } from '#proto/status.ts';
+import { cgroupResourcesOf } from './render-resources.ts';
+import { checkProfiles, checkUserNamespace } from './render-sandbox.ts';
+
+/** What is known of it besides. */
+export interface ContainerPlace {
+  readonly id: string;
+  readonly sandbox: PodSandboxConfig;
+  /** What the sandbox was made with. */
+  readonly made: Pick<SandboxConfig, 'hostNetwork' | 'hostPid' | 'hostIpc' | 'sharePidNamespace'>;
+  readonly imageId: string;
+  /** Of the mounts' host paths, those that are no directories. */
+  readonly files: ReadonlySet<string>;
+  readonly devices: ContainerConfig['devices'];
+  /** What every container of the sandbox has, where it brings none of its own. */
+  readonly ownMounts: readonly LaunchMount[];
+  readonly isSelinuxEnabled: boolean;
+}
+
+/** @throws INVALID_ARGUMENT, UNIMPLEMENTED, E_INVALID */
+export function containerConfigOf(config: AskedContainer, place: ContainerPlace): ContainerConfig {
+  const { metadata, linux } = config;
+  if (metadata === null || metadata.name === '')
+    throw refusal('INVALID_ARGUMENT', 'config.metadata: a name must be given');
+  if (config.CDI_devices.length > 0)
+    throw refusal(
+      'UNIMPLEMENTED',
+      `CDI_devices ${config.CDI_devices[0]?.name}: this runtime reads no CDI specifications`,
+    );
+  const security = linux?.security_context ?? null;
+  return {
+    id: place.id,
+    name: metadata.name,
+    attempt: metadata.attempt,
+    imageId: place.imageId,
+    image: config.image?.user_specified_image || config.image?.image || '',
+    command: config.command,
+    args: config.args,
+    env: config.envs.map(renderEnv),
+    workingDir: config.working_dir === '' ? undefined : config.working_dir,
+    mounts: mountsOf(config.mounts, place),
+    user: userOf(security),
+    runAsNonRoot: false, // The kubelet has looked.
+    security: securityOf(security, place),
+    devices: place.devices,
+    rlimits: [],
+    oomScoreAdj: linux?.resources?.oom_score_adj ?? 0,
+    pidTarget: pidTargetOf(security?.namespace_options, place.made),
+    resources: cgroupResourcesOf(linux?.resources),
+    stdio: {
+      logPath: logPathOf(config.log_path, place.sandbox.log_directory),
+      stdin: config.stdin,
+      stdinOnce: config.stdin_once,
+      tty: config.tty,
+    },
+    stopSignal: signalName(config.stop_signal),
+    termination: undefined, // The kubelet mounts and reads its own.
+  };
+}
+
+function renderEnv({ key, value }: KeyValue): ContainerConfig['env'][number] {
+  return { name: key, value: Buffer.from(value).toString('utf8') };
+}
+
+/** Below the sandbox's directory of logs; none where either is not said. */
+export function logPathOf(path: string, directory: string): string | undefined {
+  if (path === '' || directory === '') return undefined;
+  const whole = posix.normalize(posix.join(directory, path));
+  if (posix.isAbsolute(directory) && whole.startsWith(`${posix.normalize(directory).replace(/\/+$/, '')}/`))
+    return whole;
+  throw refusal(
+    'INVALID_ARGUMENT',
+    `log_path ${JSON.stringify(path)}: not below log_directory ${JSON.stringify(directory)}`,
+  );
+}
+
+const propagations = {
+  PROPAGATION_PRIVATE: 'rprivate',
+  PROPAGATION_HOST_TO_CONTAINER: 'rslave',
+  PROPAGATION_BIDIRECTIONAL: 'rshared',
+} as const;
+
+function mountsOf(asked: readonly Mount[], { files, ownMounts }: ContainerPlace): readonly LaunchMount[] {
+  const mounts = asked.map((mount) => mountOf(mount, files));
+  const targets = new Set(mounts.map(({ target }) => posix.normalize(target).replace(/(?<=.)\/+$/, '')));
+  return [...mounts, ...ownMounts.filter(({ target }) => !targets.has(target))];
+}
+
+function mountOf(mount: Mount, files: ReadonlySet<string>): LaunchMount {
+  const { container_path: target, host_path: source, readonly, propagation } = mount;
+  const what = `mounts: ${source} on ${target}`;
+  if (mount.image !== null && mount.image.image !== '')
+    throw refusal('UNIMPLEMENTED', `${what}: this runtime mounts no images`);
+  if (mount.uidMappings.length + mount.gidMappings.length > 0)
+    throw refusal('UNIMPLEMENTED', `${what}: this runtime maps no ids`);
+  if (!posix.isAbsolute(source)) throw refusal('INVALID_ARGUMENT', `${what}: host_path is not absolute`);
+  if (target === '') throw refusal('INVALID_ARGUMENT', `${what}: container_path is empty`);
+  if (mount.recursive_read_only && (!readonly || propagation !== 'PROPAGATION_PRIVATE'))
+    throw refusal(
+      'INVALID_ARGUMENT',
+      `${what}: recursive_read_only asks for readonly and PROPAGATION_PRIVATE`,
+    );
+  const access = mount.recursive_read_only ? ['rro'] : readonly ? ['ro'] : [];
+  return {
+    type: 'bind',
+    source,
+    target: target.startsWith('/') ? target : `/${target}`,
+    isFile: files.has(source),
+    options: ['rbind', propagations[propagation], ...access],
+  };
+}
+
+function userOf(security: LinuxContainerSecurityContext | null): ContainerConfig['user'] {
+  if (security === null) return { fsGroups: [] };
+  const { run_as_user: uid, run_as_group: gid, run_as_username: name } = security;
+  if (uid !== null && name !== '')
+    throw refusal('INVALID_ARGUMENT', 'security_context: run_as_user and run_as_username are both given');
+  if (uid === null && name === '' && gid !== null)
+    throw refusal(
+      'INVALID_ARGUMENT',
+      'security_context: run_as_group without run_as_user or run_as_username',
+    );
+  return {
+    ...(uid === null ? {} : { uid: uid.value }),
+    ...(gid === null ? {} : { gid: gid.value }),
+    ...(name === '' ? {} : { name }),
+    additionalGids: security.supplemental_groups,
+    fsGroups: [], // Among them already.
+    ...(security.supplemental_groups_policy === 'Strict' ? { leavesImageGroups: true } : {}),
+  };
+}
+
+const noSecurity: ContainerConfig['security'] = {
+  capabilities: renderCapabilities(false, undefined),
+  noNewPrivileges: false,
+  privileged: false,
+  seccomp: 'unconfined',
+  readonlyRoot: false,
+  maskedPaths: [],
+  readonlyPaths: [],
+};
+
+function securityOf(
+  security: LinuxContainerSecurityContext | null,
+  { sandbox, isSelinuxEnabled }: ContainerPlace,
+): ContainerConfig['security'] {
+  if (security === null) return noSecurity;
+  const { privileged, capabilities } = security;
+  if (privileged && sandbox.linux?.security_context?.privileged !== true)
+    throw refusal('INVALID_ARGUMENT', 'security_context.privileged: the sandbox is not privileged');
+  if ((capabilities?.add_ambient_capabilities.length ?? 0) > 0)
+    throw refusal(
+      'UNIMPLEMENTED',
+      'security_context.capabilities.add_ambient_capabilities: this runtime gives none',
+    );
+  checkProfiles(security, isSelinuxEnabled);
+  const asked = { add: capabilities?.add_capabilities ?? [], drop: capabilities?.drop_capabilities ?? [] };
+  return {
+    capabilities: renderCapabilities(privileged, asked),
+    noNewPrivileges: security.no_new_privs,
+    privileged,
+    seccomp: seccompOf(security),
+    readonlyRoot: security.readonly_rootfs,
+    maskedPaths: privileged ? [] : security.masked_paths,
+    readonlyPaths: privileged ? [] : security.readonly_paths,
+  };
+}
+
+/** seccomp_profile_path and apparmor_profile are what clients before 1.22 and 1.27 say instead. */
+function seccompOf(security: LinuxContainerSecurityContext): ContainerConfig['security']['seccomp'] {
+  const { privileged, seccomp, seccomp_profile_path: path, apparmor_profile: appArmor } = security;
+  if (appArmor.startsWith('localhost/'))
+    throw refusal(
+      'UNIMPLEMENTED',
+      `security_context.apparmor_profile ${appArmor}: this runtime loads no AppArmor profiles`,
+    );
+  if (seccomp === null && path.startsWith('localhost/'))
+    throw refusal(
+      'UNIMPLEMENTED',
+      `security_context.seccomp_profile_path ${path}: this runtime loads no profiles of files`,
+    );
+  const isDefault =
+    seccomp === null
+      ? path === 'runtime/default' || path === 'docker/default'
+      : seccomp.profile_type === 'RuntimeDefault';
+  return isDefault && !privileged ? 'runtime-default' : 'unconfined';
+}
+
+/** Whose pid namespace it joins beyond what the sandbox says. @throws INVALID_ARGUMENT where the sandbox is made otherwise */
+function pidTargetOf(
+  options: NamespaceOption | null | undefined,
+  made: ContainerPlace['made'],
+): string | undefined {
+  if (options === null || options === undefined) return undefined;
+  checkUserNamespace(options);
+  const { network, ipc, pid, target_id: target } = options;
+  const refuse = (what: string): Error =>
+    refusal('INVALID_ARGUMENT', `namespace_options: ${what}, and its sandbox was made otherwise`);
+  if (network === 'NODE' && !made.hostNetwork) throw refuse('network NODE');
+  if (ipc === 'NODE' && !made.hostIpc) throw refuse('ipc NODE');
+  const made_ = made.hostPid ? 'NODE' : made.sharePidNamespace ? 'POD' : 'CONTAINER';
+  if (pid === 'TARGET') {
+    if (target === '') throw refusal('INVALID_ARGUMENT', 'namespace_options: pid TARGET without target_id');
+    if (made_ !== 'CONTAINER') throw refuse('pid TARGET');
+    return target;
+  }
+  if (pid !== made_) throw refuse(`pid ${pid}`);
+  return undefined;
+}
+
+/** `SIGRTMINPLUS3` is SIGRTMIN+3. */
+export function signalName(signal: Signal): string | undefined {
+  if (signal === 'RUNTIME_DEFAULT') return undefined;
+  return signal.replace('PLUS', '+').replace(/(?<=SIGRTMAX)MINUS/, '-');
+}
+
+/** Of a number, as the runtime has it; what CRI has no name for is its default. */
+export function signalOf(number: number | undefined, numbers: Readonly<Record<string, number>>): Signal {
+  const found = Object.entries(numbers).find(([, each]) => each === number)?.[0];
+  if (found !== undefined) return found as Signal; // Names of signal(7) are CRI's.
+  if (number === undefined || number < 34 || number > 64) return 'RUNTIME_DEFAULT';
+  if (number === 34) return 'SIGRTMIN';
+  if (number === 64) return 'SIGRTMAX';
+  return (number < 50 ? `SIGRTMINPLUS${number - 34}` : `SIGRTMAXMINUS${64 - number}`) as Signal;
+}

@@ -1,0 +1,39 @@
+import { Option, type Command } from 'commander';
+
+import { dataDirDefault } from '#bin/paths.ts';
+import type { CriCommandOptions } from '#bin/options/command-options.ts';
+
+/** Among the options of an agent. */
+export function addCriSocketOption(command: Command): Command {
+  return command.option(
+    '--cri-socket <path>',
+    "serve the node's runtime as CRI v1 on this socket, to crictl (default: it is not served)",
+  );
+}
+
+/** `podwright cri`. */
+export function addCriCommand(program: Command): void {
+  program
+    .command('cri')
+    .description('run the container runtime alone, served as CRI v1 to a kubelet or crictl')
+    .option('--socket <path>', 'where it is served', '/run/podwright-cri.sock')
+    .option('--data <dir>', 'images and containers', `${dataDirDefault}/cri`)
+    .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright-cri')
+    .option(
+      '--cgroup <dir>',
+      'cgroup v2 directory that paths of cgroup_parent are of (default: where cgroup v2 is mounted)',
+    )
+    .option(
+      '--cni-conf-dir <dir>',
+      'network configurations, the first of which is used (default: one of its own, made of --pod-cidr)',
+    )
+    .option('--pod-cidr <cidr>', 'addresses of pods, one or one of each family', (text) => text.split(','))
+    .option('--resolv-conf <file>', "resolvers of pods without a dns_config (default: the host's)")
+    .option('--egress-socket <path>', 'pull images through this proxy socket')
+    .addOption(
+      new Option('--insecure-registry <host>', 'plain http for this registry; can be repeated')
+        .argParser((text: string, earlier: readonly string[]) => [...earlier, text])
+        .default([]),
+    )
+    .action(async (options: CriCommandOptions) => (await import('./cri.ts')).runCri(options));
+}

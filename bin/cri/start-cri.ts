@@ -1,0 +1,39 @@
+/** Serves a runtime as CRI: of an agent, or alone. */
+import { existsSync } from 'node:fs';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { PodNetwork } from '#agent/network/pod-network.ts';
+import type { HostNames } from '#agent/node/host-names.ts';
+import { startCriServer } from '#agent/runtime/cri/cri-server.ts';
+import type { Runtime } from '#agent/runtime/runtime.ts';
+import type { AgentPaths } from '#bin/paths.ts';
+import { version } from '#bin/version.ts';
+
+export interface CriPlace {
+  readonly path: string;
+  readonly paths: Pick<AgentPaths, 'run' | 'data'>;
+  readonly runtime: Runtime;
+  readonly network: PodNetwork;
+  readonly hostNames: HostNames;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cgroupDefault: string;
+  readonly setPodCidrs?: (cidrs: readonly string[]) => Promise<void>;
+}
+
+/** Streams are reached from this host alone, as kubelets and crictl reach them. */
+const streamHost = '127.0.0.1';
+
+/** Loads gRPC. @throws as startCriServer */
+export function startCri(place: CriPlace): Promise<AsyncDisposable> {
+  const { paths, logger: log, ...ports } = place;
+  return startCriServer({
+    ...ports,
+    log,
+    runDirectory: paths.run,
+    dataDirectory: paths.data,
+    streamHost,
+    isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
+    version: version(),
+  });
+}
