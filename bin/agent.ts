@@ -43,6 +43,7 @@ import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
+import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { conflistDirOf, openPodNetwork } from './program/network/pod-network.ts';
 import { checkNetwork } from './program/network/check-network.ts';
@@ -312,7 +313,7 @@ async function startNetwork(
 ): Promise<void> {
   const { options, paths, clock, logger: log, informers, clusterInformers, kernel, hostNames } = parts;
   const { nodeName, nodeIp: nodeIps } = options;
-  const networks = clusterNetworksOf(options.clusterCidr, options.serviceCidr);
+  const networks = clusterNetworksOf(options.clusterCidr, options.serviceCidr, options.loadBalancerCidr);
   const shared = { clock, log, networks, ...kernel };
   const caches = {
     services: clusterInformers.for(services),
@@ -338,6 +339,8 @@ async function startNetwork(
       nodeName,
       nodeIps,
       ownServices,
+      mode: options.proxyMode,
+      xtables: createXtables(process.env, kernel.nft),
       healthPort: proxyHealthPort,
     }),
   );

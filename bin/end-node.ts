@@ -2,12 +2,14 @@ import type { Clock } from '#base/clock.ts';
 import { formatCidr, hostCidr, parseIp } from '#base/ip.ts';
 import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric/fabric-plan.ts';
 import { tunnelDevices } from '#agent/network/fabric/tunnel.ts';
+import { removeIptables } from '#agent/proxy/iptables/remove-iptables.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
 import { unmountBelow } from '#native/fs/unmount-below.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { ownNetns, type NetOp, type NetworkState } from '#native/netlink/netlink.ts';
 import { createNetlinkWorker } from '#native/netlink/worker.ts';
 import type { TableRef } from '#native/nft/nft.ts';
+import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { findCgroupRoot } from './program/cgroup-root.ts';
 import { defaultCgroup, proveCgroup } from './ownership/own-cgroup.ts';
 import { type Owned, proveOwned, removeOwned } from './ownership/remove-owned.ts';
@@ -78,6 +80,7 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
     ownNetns,
     tables.map((table) => ({ op: 'removeTable', table })),
   );
+  await removeIptables(createXtables(process.env, kernel.nft));
 }
 
 /** Pure: what of the host's network is the node's. */

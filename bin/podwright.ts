@@ -14,7 +14,12 @@ import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
 import { addFlowControlOptions } from './options/flow-control-options.ts';
-import { addClusterNetworkOptions, addNodePrefixOptions } from './options/network-options.ts';
+import {
+  addClusterNetworkOptions,
+  addNodePrefixOptions,
+  loadBalancerCidrOption,
+  proxyModeOption,
+} from './options/network-options.ts';
 import type { CompletionShell } from './completion.ts';
 import { authenticationOptions } from './options/authentication-options.ts';
 import { dataDirDefault } from './paths.ts';
@@ -90,6 +95,8 @@ function clusterCommands(program: Command): void {
       'open a node port, by TCP, at 127.0.0.1 too; "services": those of all Services, and the ports of LoadBalancers; can be repeated (default: as last time)',
       collectExposed,
     )
+    .addOption(proxyModeOption())
+    .addOption(loadBalancerCidrOption('as last time, at first none'))
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())

@@ -7,17 +7,31 @@ export interface ClusterNetwork {
   readonly clusterCidr: string;
   /** Addresses of Services. */
   readonly serviceCidr: string;
+  /** Addresses that the cluster gives to load balancers, if it does. */
+  readonly loadBalancerCidr?: string;
+}
+
+/** Networks all of whose addresses are Services', or nobody's. Pure. */
+export function servedCidrsOf({
+  serviceCidr,
+  loadBalancerCidr,
+}: Pick<ClusterNetwork, 'serviceCidr' | 'loadBalancerCidr'>): readonly string[] {
+  return [serviceCidr, ...(loadBalancerCidr === undefined ? [] : [loadBalancerCidr])];
 }
 
 /** The families of which there are pods and Services, in order of the pods' networks. Pure. */
 export function clusterNetworksOf(
   clusterCidrs: readonly string[],
   serviceCidrs: readonly string[],
+  loadBalancerCidrs: readonly string[] = [],
 ): readonly ClusterNetwork[] {
   return clusterCidrs.flatMap((clusterCidr) => {
     const family = familyOfNetwork(clusterCidr);
     const serviceCidr = serviceCidrs.find((each) => familyOfNetwork(each) === family);
-    return family === undefined || serviceCidr === undefined ? [] : [{ family, clusterCidr, serviceCidr }];
+    const loadBalancerCidr = loadBalancerCidrs.find((each) => familyOfNetwork(each) === family);
+    if (family === undefined || serviceCidr === undefined) return [];
+    const own = { family, clusterCidr, serviceCidr };
+    return [loadBalancerCidr === undefined ? own : { ...own, loadBalancerCidr }];
   });
 }
 

@@ -49,9 +49,12 @@ const protocols = { 6: 'tcp', 17: 'udp', 132: 'sctp' } as const;
 export function walkPacket(table: NftTable, packet: Packet, options: WalkOptions): Walked {
   const { source, target, port } = packet;
   const state: State = { table, options, source, target, port, mark: 0, targets: [], isMasqueraded: false };
-  const hooks: readonly Hook[] =
-    options.from === 'node' ? ['output', 'postrouting'] : ['prerouting', ...pathOf(state), 'postrouting'];
-  for (const hook of hooks) {
+  const hooks: readonly (() => Hook)[] =
+    options.from === 'node'
+      ? [() => 'output', () => 'postrouting']
+      : [() => 'prerouting', () => pathOf(state), () => 'postrouting'];
+  for (const hookOf of hooks) {
+    const hook = hookOf();
     const chains = table.chains
       .filter((chain) => chain.hook?.hook === hook)
       .toSorted((a, b) => (a.hook?.priority ?? 0) - (b.hook?.priority ?? 0));
@@ -71,9 +74,9 @@ export function describeWalk(walked: Walked): string {
   return walked.isMasqueraded ? `${where} with the node's address` : where;
 }
 
-/** The forward hook, unless the packet is for the node. (After translation; that is decided per packet by the kernel.) */
-function pathOf(state: State): readonly Hook[] {
-  return state.options.nodeIps.includes(state.target) ? [] : ['forward'];
+/** Whither the packet goes after translation. */
+function pathOf(state: State): Hook {
+  return state.options.nodeIps.includes(state.target) ? 'input' : 'forward';
 }
 
 function walkChain(name: string, state: State, protocol: Packet['protocol']): Step {
@@ -235,6 +238,8 @@ function load(what: NftLoad, state: State, protocol: Packet['protocol']): NftVal
       return 'eth0'; // What comes from the node itself passes no hook that asks.
     case 'ct state':
       return 'new';
+    case 'ct status':
+      return state.targets.length > 0 ? 'dnat' : '';
     case 'tcp flags':
       return 0x02; // SYN
     case 'fib daddr type':

@@ -1,19 +1,28 @@
 import { describe, expect, test } from 'vitest';
 import type { Endpoint, ServiceSpec } from '#api/generated/objects.ts';
-import type { NftTable } from '#native/nft/nft.ts';
-import { describeWalk, walkPacket, type Packet, type WalkOptions } from './packet-walk.ts';
+import { unreachable } from '#base/unreachable.ts';
+import { renderIptables } from './iptables/contribution.ts';
+import { renderIptablesLayout } from './iptables/layout.ts';
+import { walkIptables } from './iptables/walk.ts';
+import { describeWalk, walkPacket, type Packet, type Walked, type WalkOptions } from './packet-walk.ts';
+import type { ProxyPort } from './service-map.ts';
+import { proxyModes, type ProxyMode } from './service-rules.ts';
 import {
   balanced,
   endpoint,
   inFamily,
   limited,
+  listenerPorts,
+  listeningTableIn,
   local,
   localPolicy,
   nodePort,
   remote,
+  servedAlone,
   tableIn,
   terminating,
 } from './services.fixture.ts';
+import { planListeners } from './userspace/redirect.ts';
 
 const sources = {
   pod: '10.244.0.9',
@@ -27,7 +36,10 @@ const sources = {
 };
 
 interface Walk {
+  readonly mode: ProxyMode;
   readonly family: 'ip' | 'ip6';
+  readonly spec: ServiceSpec;
+  readonly endpoints: readonly Endpoint[];
   readonly from: keyof typeof sources;
   /** IPv4 address and port, which stand for those of the family. */
   readonly to: string;
@@ -35,17 +47,50 @@ interface Walk {
 }
 
 /** What becomes of the packet, in words. */
-function walk(table: NftTable, { family, from, to, protocol = 6 }: Walk): string {
+function walk({ mode, family, spec, endpoints, from, to, protocol = 6 }: Walk): string {
   const [target = '', port = ''] = to.split(':');
   const given = inFamily(family, { source: sources[from], target, nodeIps: ['192.0.2.1'] });
   const options: WalkOptions = { from: from === 'node' ? 'node' : 'interface', nodeIps: given.nodeIps };
-  return describeWalk(walkPacket(table, { ...given, protocol, port: Number(port) }, options));
+  const packet = { ...given, protocol, port: Number(port) };
+  switch (mode) {
+    case 'nftables':
+      return describeWalk(walkPacket(tableIn(family, spec, endpoints), packet, options));
+    case 'userspace':
+      return describeWalk(
+        throughListeners(walkPacket(listeningTableIn(family, spec, endpoints), packet, options), {
+          ports: servedAlone(family, spec, endpoints).ports,
+          host: given.nodeIps[0] ?? '',
+        }),
+      );
+    case 'iptables': {
+      const alone = servedAlone(family, spec, endpoints);
+      const layout = renderIptablesLayout(alone.options);
+      const contribution = renderIptables(alone.ports, alone.options);
+      return describeWalk(walkIptables(layout, [contribution], { packet, options }));
+    }
+    default:
+      return unreachable(mode);
+  }
+}
+
+/** Whom a listener forwards to. What it forwards has the node's address, and is what the words are about. */
+function throughListeners(
+  walked: Walked,
+  { ports, host }: { readonly ports: readonly ProxyPort[]; readonly host: string },
+): Walked {
+  const [target = ''] = walked.targets;
+  const [id] = Object.entries(listenerPorts).find(([, port]) => target === `${host}:${port}`) ?? [];
+  const listener = planListeners(ports).find((each) => each.id === id);
+  if (listener === undefined) return walked;
+  return { ...walked, targets: listener.backends.map(({ ip, port }) => `${ip}:${port}`) };
 }
 
 const viaNode = "10.244.0.5:8080 with the node's address";
 const both = 'one of 10.244.0.5:8080, 10.244.1.5:8080';
 
-describe.each(['ip', 'ip6'] as const)('packets of %s', (family) => {
+const cases = proxyModes.flatMap((mode) => (['ip', 'ip6'] as const).map((family) => ({ mode, family })));
+
+describe.each(cases)('packets of $family by $mode', ({ mode, family }) => {
   test.each<[string, ServiceSpec, readonly Endpoint[], keyof typeof sources, string, string]>([
     ['ClusterIP', {}, [local, remote], 'pod', '10.96.0.80:80', both],
     ['ClusterIP', {}, [local, remote], 'node', '10.96.0.80:80', both],
@@ -229,27 +274,46 @@ describe.each(['ip', 'ip6'] as const)('packets of %s', (family) => {
     ],
     ['not a Service', {}, [local], 'pod', '198.51.100.7:80', '198.51.100.7:80'],
   ])('%s, from %4$s to %5$s', (_name, spec, endpoints, from, to, want) => {
-    expect(walk(tableIn(family, spec, endpoints), { family, from, to })).toBe(inFamily(family, want));
+    const seen = walk({ mode, family, spec, endpoints, from, to });
+    expect(withoutSource(mode, seen)).toBe(withoutSource(mode, inFamily(family, want)));
   });
 
   test('SCTP as TCP', () => {
     const spec = { ports: [{ port: 80, protocol: 'SCTP' }] } as const;
-    const asked = { family, from: 'pod', to: '10.96.0.80:80', protocol: 132 } as const;
-    expect(walk(tableIn(family, spec, [local, remote]), asked)).toBe(inFamily(family, both));
-    expect(walk(tableIn(family, spec, []), asked)).toBe('reject');
+    const asked = { mode, family, spec, from: 'pod', to: '10.96.0.80:80', protocol: 132 } as const;
+    expect(walk({ ...asked, endpoints: [local, remote] })).toBe(inFamily(family, both));
+    expect(walk({ ...asked, endpoints: [] })).toBe('reject');
   });
 
   test('another protocol of the same port is another Service', () => {
-    const asked = { family, from: 'pod', to: '10.96.0.80:80', protocol: 17 } as const;
-    expect(walk(tableIn(family, {}, [local]), asked)).toBe('reject');
+    const asked = { mode, family, spec: {}, endpoints: [local] } as const;
+    expect(walk({ ...asked, from: 'pod', to: '10.96.0.80:80', protocol: 17 })).toBe('reject');
   });
 });
 
+/** What a listener forwards has the node's address, whatever the rules did before. */
+function withoutSource(mode: ProxyMode, words: string): string {
+  return mode === 'userspace' ? words.replace(/ with the node's address$/, '') : words;
+}
+
 // IPv6 has no network of it, and the kernel takes no packet of ::1 from the wire.
-test.each<[string, keyof typeof sources, string, string]>([
-  ['by the wire', 'pod', '127.0.0.1:80', 'drop'],
-  ['forged', 'a forged loopback', '10.96.0.80:80', 'drop'],
-  ["the node's own", 'node', '127.0.0.1:80', '127.0.0.1:80'],
-])('packets of IPv4 loopback, %s', (_name, from, to, want) => {
-  expect(walk(tableIn('ip', {}, [local]), { family: 'ip', from, to })).toBe(want);
+describe.each(proxyModes)('packets of IPv4 loopback by %s', (mode) => {
+  test.each<[string, keyof typeof sources, string, string]>([
+    ['by the wire', 'pod', '127.0.0.1:80', 'drop'],
+    ['forged', 'a forged loopback', '10.96.0.80:80', 'drop'],
+    ["the node's own", 'node', '127.0.0.1:80', '127.0.0.1:80'],
+  ])('%s', (_name, from, to, want) => {
+    expect(walk({ mode, family: 'ip', spec: {}, endpoints: [local], from, to })).toBe(want);
+  });
+});
+
+test.each([
+  ['what a rule led there', 'pod', '10.96.0.80:80', '192.0.2.1:40001'],
+  ['whoever comes by itself', 'outside', '192.0.2.1:40001', 'drop'],
+  ['the port of another protocol', 'outside', '192.0.2.1:40005', '192.0.2.1:40005'],
+] as const)('a listener of the proxy has %s', (_name, from, to, want) => {
+  const [target = '', port] = to.split(':');
+  const packet = { source: sources[from], target, protocol: 6, port: Number(port) } as const;
+  const table = listeningTableIn('ip', {}, [local, remote]);
+  expect(describeWalk(walkPacket(table, packet, { from: 'interface', nodeIps: ['192.0.2.1'] }))).toBe(want);
 });

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
@@ -6,8 +6,11 @@ import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
 import { createFakeNft } from '#native/nft/nft.fake.ts';
+import { createFakeXtables } from '#native/xtables/xtables.fake.ts';
+import { createIptablesRules } from './iptables/iptables-rules.ts';
 import { startProxy, type Proxy } from './proxy.ts';
 import { createAppliedRules } from './retraction/applied-rules.ts';
+import type { ProxyMode } from './service-rules.ts';
 
 const table = { family: 'ip', name: 'podwright-proxy' } as const;
 
@@ -37,7 +40,7 @@ const slice: EndpointSlice = {
   })),
 };
 
-async function start(protocol: 'TCP' | 'UDP' = 'TCP') {
+async function start(mode: ProxyMode = 'nftables', protocol: 'TCP' | 'UDP' = 'TCP') {
   const fail = (error: unknown): void => {
     throw error;
   };
@@ -50,7 +53,7 @@ async function start(protocol: 'TCP' | 'UDP' = 'TCP') {
   services.replace([{ ...service, spec: { ...service.spec, ports } }], '1');
   endpointSlices.replace([{ ...slice, ports: [{ port: 8080, protocol }] }], '1');
   nodes.replace([node('a', '1')], '1');
-  const [nft, clock] = [createFakeNft(), createFakeClock()];
+  const [nft, clock, xtables] = [createFakeNft(), createFakeClock(), createFakeXtables()];
   const applied = createAppliedRules(clock);
   const proxy: Proxy = await startProxy({
     services,
@@ -60,6 +63,8 @@ async function start(protocol: 'TCP' | 'UDP' = 'TCP') {
     nodeIps: ['192.0.2.1'],
     networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
     nft,
+    mode,
+    xtables,
     clock,
     applied,
     log: silentLogger,
@@ -68,7 +73,7 @@ async function start(protocol: 'TCP' | 'UDP' = 'TCP') {
     Object.entries(nft.table(ownNetns, table)?.elements ?? {})
       .filter(([name]) => /^service-\d+$/.test(name))
       .flatMap(([, elements]) => elements.map(({ data }) => (Array.isArray(data) ? data[0] : undefined)));
-  return { services, endpointSlices, nodes, nft, clock, proxy, backends, applied };
+  return { services, endpointSlices, nodes, nft, xtables, clock, proxy, backends, applied };
 }
 
 test("a node's new zone changes the endpoints that it prefers", async () => {
@@ -102,7 +107,7 @@ test('a refused change is followed by the whole table', async () => {
 });
 
 test('flows that could not be removed are removed later', async () => {
-  const { proxy, endpointSlices, clock, nft } = await start('UDP');
+  const { proxy, endpointSlices, clock, nft } = await start('nftables', 'UDP');
   await using _proxy = proxy;
 
   const flush = vi.spyOn(nft, 'flushConntrack').mockRejectedValueOnce(new Error('ENOBUFS'));
@@ -123,7 +128,7 @@ test('flows that could not be removed are removed later', async () => {
 });
 
 test('says how far the rules are when they and the flows are', async () => {
-  const { proxy, endpointSlices, nft, applied } = await start('UDP');
+  const { proxy, endpointSlices, nft, applied } = await start('nftables', 'UDP');
   await using _proxy = proxy;
 
   expect(applied.revision()).toBe(1);
@@ -170,4 +175,72 @@ test('a table that somebody else removed or flushed is made again; others do not
   await nft.commit(ownNetns, [{ op: 'flushChain', table, name: 'services' }]);
   await look();
   expect(nft.commits.at(-1)?.ops.map(({ op }) => op)).toEqual(['replaceTable']);
+});
+
+describe('iptables', () => {
+  type Tables = Awaited<ReturnType<typeof start>>['xtables'];
+  const targets = async (xtables: Tables): Promise<readonly string[]> =>
+    [...((await xtables.save(4)).get('nat')?.values() ?? [])]
+      .flat()
+      .flatMap((rule) => / --to-destination (\S+)/.exec(rule)?.[1] ?? []);
+
+  test('a change that is refused is followed by all rules, and UDP flows end once they are there', async () => {
+    const { proxy, endpointSlices, services, nft, xtables } = await start('iptables');
+    await using _proxy = proxy;
+
+    expect(await targets(xtables)).toEqual(['10.244.0.5:8080']);
+    const udp = [{ port: 80, protocol: 'UDP' as const }];
+    const meta = ({ metadata }: Service | EndpointSlice) => ({ ...metadata, resourceVersion: '9' });
+    const spec = { ...service.spec, ports: udp };
+    services.apply({ type: 'MODIFIED', object: { ...service, metadata: meta(service), spec } });
+    xtables.failOnce();
+    const moved: EndpointSlice = {
+      ...{ ...slice, metadata: meta(slice), ports: [{ port: 53, protocol: 'UDP' }] },
+      endpoints: [{ addresses: ['10.244.0.6'], conditions: { ready: true } }],
+    };
+    endpointSlices.apply({ type: 'MODIFIED', object: moved });
+    await proxy.idle();
+    expect(await targets(xtables)).toEqual(['10.244.0.6:53']);
+    expect(xtables.restored.at(-1)).toContain('-I PREROUTING');
+    expect(nft.flushes.map(({ originalDestination }) => originalDestination)).toEqual(['10.96.0.80']);
+  });
+
+  test('rules that somebody removed are made again; a look costs no program while nobody changes anything', async () => {
+    const { proxy, clock, nft, xtables } = await start('iptables');
+    await using _proxy = proxy;
+
+    const saves = vi.spyOn(xtables, 'save');
+    const look = async (): Promise<void> => {
+      const looks = vi.spyOn(nft, 'generation');
+      await vi.waitFor(
+        () => {
+          clock.advance(5_000);
+          expect(looks.mock.calls.length).toBeGreaterThan(1);
+        },
+        { timeout: 60_000 },
+      );
+      looks.mockRestore();
+      await proxy.idle();
+    };
+    await look();
+    const before = saves.mock.calls.length;
+    await look();
+    expect(saves.mock.calls.length - before).toBeLessThan(2);
+    xtables.flush(4, 'nat');
+    await nft.commit(ownNetns, [{ op: 'ensureTable', table: { family: 'inet', name: 'other' } }]);
+    await look();
+    await look();
+    expect(await targets(xtables)).toEqual(['10.244.0.5:8080']);
+  });
+
+  test('a kernel that lacks something is told of at the start', async () => {
+    const xtables = createFakeXtables();
+    xtables.failOnce();
+    const networks = [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }] as const;
+    const started = createIptablesRules({
+      ...{ networks, nodeIps: ['192.0.2.1'], nft: createFakeNft(), xtables },
+      ...{ clock: createFakeClock(), log: silentLogger },
+    });
+    await expect(started).rejects.toMatchObject({ code: 'E_UNSUPPORTED' });
+  });
 });

@@ -3,29 +3,23 @@ import { done, KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
 import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
-import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/cluster-network.ts';
-import { watchTable } from '#agent/network/watch-table.ts';
-import type { IpFamily } from '#base/ip.ts';
+import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { unreachable } from '#base/unreachable.ts';
 import type { Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
-import { ownNetns } from '#native/netlink/netlink.ts';
-import type { ConntrackMatch, Nft } from '#native/nft/nft.ts';
-import { renderContribution } from './contribution.ts';
+import type { Nft } from '#native/nft/nft.ts';
+import type { Xtables } from '#native/xtables/xtables.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
+import { createIptablesRules } from './iptables/iptables-rules.ts';
+import { removeIptables } from './iptables/remove-iptables.ts';
+import { createNftRules, removeNftTables } from './nft-rules.ts';
 import { createProxyHealth, type ProxyHealth } from './proxy-health.ts';
 import type { AppliedRules } from './retraction/applied-rules.ts';
-import { createRuleset, type Ruleset } from './ruleset.ts';
 import { createServiceIndex, type ServiceIndex } from './service-index.ts';
-import {
-  computeProxyPorts,
-  countLocalReady,
-  healthCheckPortOf,
-  type ProxyNode,
-  type ProxyPort,
-} from './service-map.ts';
-import { computeStaleFlows } from './stale-flows.ts';
-import { familyFacts, tableRef } from './table-layout.ts';
+import { computeProxyPorts, countLocalReady, healthCheckPortOf, type ProxyNode } from './service-map.ts';
+import type { ProxyMode, ServiceRules } from './service-rules.ts';
+import { createUserspaceRules } from './userspace/userspace-rules.ts';
 
 export interface ProxyOptions {
   readonly services: Informer<Service>;
@@ -43,7 +37,10 @@ export interface ProxyOptions {
   readonly ownServices?: ReadonlySet<string>;
   /** Port of /healthz and /livez (kube-proxy's is 10256); absent: none. */
   readonly healthPort?: number;
+  /** Default: nftables. */
+  readonly mode?: ProxyMode;
   readonly nft: Nft;
+  readonly xtables: Xtables;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -54,12 +51,13 @@ export interface Proxy extends AsyncDisposable {
 }
 
 /**
- * Keeps the kernel's Service table as Services and EndpointSlices say: changes of one tick go out in one transaction; one
- * that the kernel refuses is followed by the whole table, in one transaction too. Resolves after the first commit.
+ * Keeps the kernel's Service rules as Services and EndpointSlices say, by the mode's means: changes of one tick go out together.
+ * Resolves after the first commit. @throws E_BUSY, E_UNSUPPORTED: this host cannot have that mode
  */
 export async function startProxy(options: ProxyOptions): Promise<Proxy> {
-  const { services, endpointSlices, nodes, clock, log, nft, networks } = options;
+  const { services, endpointSlices, nodes, clock, log } = options;
   await using stack = new AsyncDisposableStack();
+  const rules = stack.use(await openRules(options));
 
   const health = createProxyHealth(clock);
   const checks = stack.use(serveHealth(options, health));
@@ -82,7 +80,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
       enqueue();
     }),
   );
-  const commit = createCommitter(options, { index, dirty, checks });
+  const commit = createCommitter(options, { index, rules, dirty, checks });
   await Promise.all([services.synced, endpointSlices.synced, nodes.synced]);
   const commits = stack.use(
     new KeyedQueue<'commit'>({
@@ -93,7 +91,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         await commit();
         if (dirty.size === 0) health.noteUpdated();
         options.applied?.note();
-        return commit.isStaleLeft() ? { kind: 'again', afterMs: flushRetryMs } : done;
+        return rules.isStaleLeft() ? { kind: 'again', afterMs: flushRetryMs } : done;
       },
       onError: (_key, error, retryMs) => log.warn({ error, retryMs }, 'Service rules not as wanted'),
     }),
@@ -101,11 +99,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
   queue = commits;
   options.applied?.follow({
     revision: followRevision(endpointSlices, () => dirty.size === 0 && commit.isWhole()),
-    tables: () =>
-      networks.map(({ family }) => {
-        const { name } = tableRef(nftFamilies[family]);
-        return { name, family: nftFamilies[family], rulesWanted: commit.ruleCount(family) };
-      }),
+    tables: () => rules.tables(),
   });
   commits.add('commit');
   const idle = async (): Promise<void> => {
@@ -113,17 +107,13 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     await checks.idle();
   };
   await idle();
-  const onLost = (): void => {
-    commit.noteLost();
-    enqueue();
-  };
-  for (const { family } of networks) {
-    const [table, ruleCount] = [tableRef(nftFamilies[family]), () => commit.ruleCount(family)];
-    stack.use(watchTable({ nft, clock, log, table, ruleCount, onLost }));
-  }
+  stack.use(rules.watch(enqueue));
   const moved = stack.move();
   return { idle, [Symbol.asyncDispose]: () => moved.disposeAsync() };
 }
+
+/** Until stale flows that could not be removed are tried again. */
+const flushRetryMs = 200;
 
 /** What the slices were at when all of them was in the kernel the last time. */
 function followRevision(slices: { readonly version: number }, isApplied: () => boolean): () => number {
@@ -152,35 +142,16 @@ function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
 
 interface Committer {
   (): Promise<void>;
-  /** The kernel's table is not what was committed: the next commit makes it whole. */
-  noteLost(): void;
   /** All that was taken is in the kernel, and flows that it made stale are gone. */
   isWhole(): boolean;
-  /** Flows were to be removed, and are still there. */
-  isStaleLeft(): boolean;
-  /** Rules that the kernel has in the family's table after what was committed so far. */
-  ruleCount(family: IpFamily): number;
 }
 
 interface CommitterParts {
   readonly index: ServiceIndex;
+  readonly rules: ServiceRules;
   /** Keys of Services that something changed for; taken by each commit. */
   readonly dirty: Set<string>;
   readonly checks: HealthServer;
-}
-
-/** The table of a family, and the ports that are in it. */
-interface FamilyTable {
-  readonly family: IpFamily;
-  readonly ruleset: Ruleset;
-  readonly portsOf: Map<string, readonly ProxyPort[]>;
-}
-
-function createTables(networks: readonly ClusterNetwork[]): readonly FamilyTable[] {
-  return networks.map(({ family, ...cidrs }) => {
-    const ruleset = createRuleset({ family: nftFamilies[family], ...cidrs });
-    return { family, ruleset, portsOf: new Map() };
-  });
 }
 
 /** A Service as it is now; undefined: there is none that concerns the node. */
@@ -188,21 +159,6 @@ interface ServiceNow {
   readonly key: string;
   readonly service: Service | undefined;
   readonly slices: readonly EndpointSlice[];
-}
-
-/** Brings a table to a Service, and gives flows that the kernel would go on sending elsewhere. */
-function updateTable(
-  { family, ruleset, portsOf }: FamilyTable,
-  { key, service, slices }: ServiceNow,
-  node: ProxyNode,
-): readonly ConntrackMatch[] {
-  const name = nftFamilies[family];
-  const old = portsOf.get(key) ?? [];
-  const ports = service === undefined ? [] : computeProxyPorts(service, slices, node, name);
-  if (ports.length === 0) portsOf.delete(key);
-  else portsOf.set(key, ports);
-  ruleset.set(key, ports.length === 0 ? undefined : renderContribution(ports, familyFacts[name]));
-  return computeStaleFlows(old, ports, ofFamily(node.ips, family));
 }
 
 /** What load balancers are told of a Service; undefined: they need not ask. */
@@ -219,18 +175,20 @@ function checkOf(
   return { namespace, name, port, localEndpoints: Math.max(0, ...counts) };
 }
 
-function createCommitter(options: ProxyOptions, { index, dirty, checks }: CommitterParts): Committer {
-  const { nodes, nodeName, nft, nodeIps, log, networks } = options;
-  const tables = createTables(networks);
-  const stale = new StaleFlows(nft, log);
-  let needsWhole = true;
+function createCommitter(options: ProxyOptions, { index, rules, dirty, checks }: CommitterParts): Committer {
+  const { nodes, nodeName, nodeIps, log, networks } = options;
+  let hasCommitted = false;
   let isUnderWay = false;
 
   const update = (key: string, node: ProxyNode): void => {
     const service = options.ownServices?.has(key) === true ? undefined : index.service(key);
     const now = { key, service, slices: index.slices(key) };
     checks.set(key, checkOf(now, nodeName, networks));
-    for (const table of tables) updateTable(table, now, node).forEach((flow) => stale.note(flow));
+    for (const { family } of networks) {
+      const ports =
+        service === undefined ? [] : computeProxyPorts(service, now.slices, node, nftFamilies[family]);
+      rules.set({ key, family, ports });
+    }
   };
 
   const commit = async (): Promise<void> => {
@@ -240,88 +198,37 @@ function createCommitter(options: ProxyOptions, { index, dirty, checks }: Commit
     dirty.clear();
     const node = { name: nodeName, zone: zoneOf(nodes.get(nodeName)), ips: nodeIps };
     for (const key of keys) update(key, node);
-    if (!needsWhole) {
-      const changes = tables.flatMap(({ ruleset }) => ruleset.takeChanges());
-      needsWhole = true; // Until the kernel has said yes.
-      if (await tryCommit(changes)) needsWhole = false;
-    }
-    if (needsWhole) {
-      const whole = tables.map(({ ruleset }) => ruleset.takeTable());
-      await nft.commit(
-        ownNetns,
-        whole.map((table) => ({ op: 'replaceTable', table })),
-      );
-      needsWhole = false;
-    }
-    // After the rules: before, a packet in between would make the old entry again.
-    await stale.flush();
+    await rules.commit();
+    // From here on a packet finds its backend by these: the rules of another mode may go.
+    if (!hasCommitted) await removeOthers(options);
+    hasCommitted = true;
     isUnderWay = false;
     log.debug({ services: keys.length, ms: options.clock.monotonic() - startMs }, 'Service rules committed');
   };
-
-  const tryCommit = async (ops: Parameters<Nft['commit']>[1]): Promise<boolean> => {
-    try {
-      if (ops.length > 0) await nft.commit(ownNetns, ops);
-      return true;
-    } catch (error) {
-      log.warn({ error, ops: ops.length }, 'Service rules refused; the whole table follows');
-      return false;
-    }
-  };
-
-  return Object.assign(commit, {
-    noteLost: () => {
-      needsWhole = true;
-    },
-    isWhole: () => !needsWhole && !isUnderWay,
-    isStaleLeft: () => stale.isLeft,
-    ruleCount: (family: IpFamily) =>
-      tables.find((table) => table.family === family)?.ruleset.ruleCount() ?? 0,
-  });
+  return Object.assign(commit, { isWhole: () => rules.isWhole() && !isUnderWay });
 }
 
-/** Tries in a row to remove stale flows, and the time between them. */
-const flushTriesMax = 5;
-const flushRetryMs = 200;
-
-/** Flows of connectionless protocols that the kernel would go on sending to where they went. */
-class StaleFlows {
-  readonly #nft: Nft;
-  readonly #log: Logger;
-  readonly #flows = new Map<string, ConntrackMatch>();
-  #failures = 0;
-
-  constructor(nft: Nft, log: Logger) {
-    this.#nft = nft;
-    this.#log = log;
+/** The rules of the mode. @throws E_BUSY, E_UNSUPPORTED: see createIptablesRules */
+async function openRules(options: ProxyOptions): Promise<ServiceRules> {
+  const { mode = 'nftables' } = options;
+  switch (mode) {
+    case 'nftables':
+      return createNftRules(options);
+    case 'iptables':
+      return createIptablesRules(options);
+    case 'userspace':
+      return createUserspaceRules(options);
+    default:
+      return unreachable(mode);
   }
+}
 
-  /** What is to be kept at an address is what was last said of it. */
-  note(flow: ConntrackMatch): void {
-    const { originalDestination, port, replies } = flow;
-    const place = originalDestination === undefined ? JSON.stringify(replies) : originalDestination;
-    this.#flows.set(`${place} ${port}`, flow);
-  }
-
-  /** Some are still there, and the next flush tries again. */
-  get isLeft(): boolean {
-    return this.#flows.size > 0;
-  }
-
-  async flush(): Promise<void> {
-    const noted = [...this.#flows];
-    this.#flows.clear();
-    try {
-      const flows = noted.map(([, flow]) => flow);
-      if (flows.length > 0) await this.#nft.flushConntrack(ownNetns, flows);
-      this.#failures = 0;
-    } catch (error) {
-      this.#failures += 1;
-      this.#log.warn({ error, flows: noted.length, failures: this.#failures }, 'stale UDP flows not removed');
-      // A client that keeps its port stays with the old backend until the entry times out: worse, but no reason to stop.
-      if (this.#failures >= flushTriesMax) return;
-      // What was noted of a place meanwhile is newer.
-      for (const [place, flow] of noted) if (!this.#flows.has(place)) this.#flows.set(place, flow);
-    }
+/** What an agent of another mode left. nftables and userspace have one table, which is made anew by either. */
+async function removeOthers({ mode, nft, xtables, log }: ProxyOptions): Promise<void> {
+  try {
+    if (mode === 'iptables') await removeNftTables(nft);
+    else await removeIptables(xtables);
+  } catch (error) {
+    log.warn({ error }, 'Service rules of another mode are left');
   }
 }

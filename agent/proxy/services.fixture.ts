@@ -12,6 +12,7 @@ import { renderContribution, type Contribution } from './contribution.ts';
 import { createRuleset } from './ruleset.ts';
 import { computeProxyPorts, type ProxyNode, type ProxyPort } from './service-map.ts';
 import { familyFacts, type TableOptions } from './table-layout.ts';
+import { planListeners, redirectPort, renderRedirects } from './userspace/redirect.ts';
 
 /** What a load balancer gave to each Service of type LoadBalancer here. */
 const ingress: readonly LoadBalancerIngress[] = [
@@ -109,12 +110,52 @@ function inIpv6(octets: string, prefix: number | undefined): string {
   return `${address}/${bits}`;
 }
 
+/** What of a Service alone is in a family: its ports as the node serves them, and the cluster's networks. */
+export interface ServedAlone {
+  readonly ports: readonly ProxyPort[];
+  readonly options: TableOptions;
+}
+
+export function servedAlone(
+  family: 'ip' | 'ip6',
+  spec: ServiceSpec,
+  endpoints: readonly Endpoint[],
+): ServedAlone {
+  const given = inFamily(family, { ...serviceOf(spec, endpoints, 'web'), node, options: tableOptions });
+  const served = computeProxyPorts(given.service, [given.slice], given.node, family);
+  return { ports: served, options: { ...given.options, family } };
+}
+
 /** The table with that Service alone, in a family. */
 export function tableIn(family: 'ip' | 'ip6', spec: ServiceSpec, endpoints: readonly Endpoint[]): NftTable {
-  const given = inFamily(family, { ...serviceOf(spec, endpoints, 'web'), node, options: tableOptions });
-  const ruleset = createRuleset({ ...given.options, family });
-  const served = computeProxyPorts(given.service, [given.slice], given.node, family);
-  ruleset.set('d/web', renderContribution(served, familyFacts[family]));
+  const alone = servedAlone(family, spec, endpoints);
+  const ruleset = createRuleset(alone.options);
+  ruleset.set('d/web', renderContribution(alone.ports, familyFacts[family]));
+  return ruleset.takeTable();
+}
+
+/** The place of a listener of the proxy itself, on the node: as many ports as ids. */
+export const listenerPorts: Readonly<Record<string, number>> = {
+  'd/web: 6 all': 40_001,
+  'd/web: 6 local': 40_002,
+  'd/web: 17 all': 40_003,
+  'd/web: 17 local': 40_004,
+};
+
+/** The same of the mode whose backends are listeners of the proxy itself. */
+export function listeningTableIn(
+  family: 'ip' | 'ip6',
+  spec: ServiceSpec,
+  endpoints: readonly Endpoint[],
+): NftTable {
+  const alone = servedAlone(family, spec, endpoints);
+  const wanted = new Set(planListeners(alone.ports).map(({ id }) => id));
+  const [host = ''] = inFamily(family, node.ips);
+  const ruleset = createRuleset({ ...alone.options, hasListeners: true });
+  const redirected = alone.ports.map((port) =>
+    redirectPort(port, host, (id) => (wanted.has(id) ? listenerPorts[id] : undefined)),
+  );
+  ruleset.set('d/web', renderRedirects(redirected, familyFacts[family]));
   return ruleset.takeTable();
 }
 

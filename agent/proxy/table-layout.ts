@@ -8,6 +8,7 @@ import type {
   NftType,
   TableRef,
 } from '#native/nft/nft.ts';
+import { servedCidrsOf } from '#agent/network/cluster-network.ts';
 import { loopbackGuard } from '#native/nft/loopback-guard.ts';
 
 /** What differs between IPv4 and IPv6. */
@@ -51,6 +52,10 @@ export interface TableOptions {
   readonly clusterCidr: string;
   /** Addresses of Services: none of them may leave the node untranslated. */
   readonly serviceCidr: string;
+  /** Nor may any of those that this cluster gives to load balancers, if it does. */
+  readonly loadBalancerCidr?: string;
+  /** Whether backends are sockets of this host, which only what a rule has led there may reach. */
+  readonly hasListeners?: boolean;
 }
 
 /** Packet mark: leaves with the node's address. The bit that kube-proxy uses. */
@@ -124,6 +129,9 @@ export function sourcesRule(prefixLength: number, facts: FamilyFacts): NftRule {
   };
 }
 
+/** Ports of this host at which the proxy itself accepts what is for Services. */
+export const listenersSet: NftSet = { name: 'listeners', keyTypes: ['inet_proto', 'inet_service'] };
+
 /** Source and target after translation of pods of this node that reach themselves through a Service. */
 export function hairpinSet(facts: FamilyFacts): NftSet {
   return { name: 'hairpin', keyTypes: [facts.addressType, facts.addressType] };
@@ -141,6 +149,7 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
       ),
       hairpinSet(facts),
       limitedSet(facts),
+      ...(options.hasListeners === true ? [listenersSet] : []),
     ],
     chains: [
       // Also here, where whatever removes a table is noticed: host ports on loopback (CNI portmap) are safe by it alone.
@@ -150,6 +159,7 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
       ...natChains(options, facts),
       ...placeChains(facts),
       ...leftoverChains(options, facts),
+      ...(options.hasListeners === true ? [listenersChain] : []),
     ],
   };
 }
@@ -261,21 +271,40 @@ function placeChains(facts: FamilyFacts): readonly Chain[] {
 }
 
 /** After translation: a Service address that is still there leads nowhere (a port that no Service has). */
-function leftoverChains({ serviceCidr }: TableOptions, facts: FamilyFacts): readonly Chain[] {
-  const rules: readonly NftRule[] = [
-    {
-      exprs: [
-        { expr: 'match', left: facts.target, op: '==', right: serviceCidr },
-        { expr: 'match', left: { load: 'fib daddr type' }, op: '!=', right: 'local' },
-        { expr: 'reject' },
-      ],
-    },
-  ];
+function leftoverChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] {
+  const rules = servedCidrsOf(options).map((cidr): NftRule => ({
+    exprs: [
+      { expr: 'match', left: facts.target, op: '==', right: cidr },
+      { expr: 'match', left: { load: 'fib daddr type' }, op: '!=', right: 'local' },
+      { expr: 'reject' },
+    ],
+  }));
   return [
     { name: 'leftover-forward', hook: { type: 'filter', hook: 'forward', priority: 0 }, rules },
     { name: 'leftover-output', hook: { type: 'filter', hook: 'output', priority: 0 }, rules },
   ];
 }
+
+/** Whoever came there by another way would pass by source ranges and policies. Answers to what this host began may have any port. */
+const listenersChain: Chain = {
+  name: 'listeners-input',
+  hook: { type: 'filter', hook: 'input', priority: 0 },
+  rules: [
+    {
+      exprs: [
+        { expr: 'match', left: { load: 'ct status' }, op: '==', right: 'dnat' },
+        { expr: 'verdict', verdict: { kind: 'accept' } },
+      ],
+    },
+    {
+      exprs: [
+        isNew,
+        { expr: 'lookup', key: [protocol, targetPort], set: listenersSet.name },
+        { expr: 'verdict', verdict: { kind: 'drop' } },
+      ],
+    },
+  ],
+};
 
 function isForNode(facts: FamilyFacts): readonly NftExpr[] {
   return [

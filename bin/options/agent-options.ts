@@ -4,7 +4,7 @@ import { plainFabricText } from '#agent/network/fabric/settings.ts';
 import { addKubeletAccessOptions } from '#bin/authorization/kubelet-access.ts';
 import { collect, collectAll, integer } from './argument.ts';
 import { fabricOption } from './fabric-option.ts';
-import { addClusterNetworkOptions } from './network-options.ts';
+import { addClusterNetworkOptions, proxyModeOption } from './network-options.ts';
 
 /** What an agent is told. */
 export function agentOptions(command: Command): Command {
@@ -83,6 +83,7 @@ export function agentHostOptions(command: Command): Command {
 function agentNetworkOptions(command: Command): Command {
   return addClusterNetworkOptions(command)
     .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
+    .addOption(proxyModeOption().default('nftables'))
     .option(
       '--link-cidr <cidr>',
       "network of the nodes' link, one or one of each family, for pods that reach the server's machine there without --pod-egress masquerade",

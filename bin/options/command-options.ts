@@ -1,3 +1,4 @@
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import type { AdmissionCommandOptions } from '#bin/admission/add-options.ts';
 import type { KubeletAccessCommandOptions } from '#bin/authorization/kubelet-access.ts';
 import type { AuthorizationCommandOptions } from '#bin/authorization/add-options.ts';
@@ -28,6 +29,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly clusterDomain: string;
   readonly clusterCidr: readonly string[];
   readonly serviceCidr: readonly string[];
+  readonly loadBalancerCidr?: readonly string[];
+  readonly proxyMode: ProxyMode;
   readonly linkCidr?: readonly string[];
   /** How the node's pods are reached, in the words of agent/network/fabric/settings.ts. */
   readonly fabric: string;
@@ -70,6 +73,8 @@ export interface ServerCommandOptions
   readonly advertiseAddress: string;
   /** One network, or one of each family, the default first. */
   readonly serviceCidr: readonly string[];
+  /** Default: load balancers are somebody else's. */
+  readonly loadBalancerCidr?: readonly string[];
   readonly clusterCidr: readonly string[];
   readonly clusterDns: readonly string[];
   readonly node: readonly string[];

@@ -1,5 +1,6 @@
 /** Options of `server` and `agent` that name addresses and networks: one of each, or one of each family with a comma between. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import { proxyModes } from '#agent/proxy/service-rules.ts';
 import { familyOfNetwork } from '#base/ip.ts';
 import {
   nodePrefixDefaults,
@@ -28,11 +29,27 @@ export function nodePrefixLengthsOf(
 
 const each = 'one, or one of each family (IPv4,IPv6)';
 
+/** Without a default, which `byDefault` says in words. */
+export function loadBalancerCidrOption(byDefault: string): Option {
+  return new Option(
+    '--load-balancer-cidr <cidr>',
+    `addresses that Services of type LoadBalancer get; ${each} (default: ${byDefault})`,
+  ).argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')]);
+}
+
+export function proxyModeOption(): Option {
+  return new Option(
+    '--proxy-mode <mode>',
+    "how packets to Services find their backends: by rules of nftables, by kube-proxy's of iptables, or through the agent itself, in turn",
+  ).choices(proxyModes);
+}
+
 /** What server and agent must agree on. */
 export function addClusterNetworkOptions(command: Command): Command {
+  const withPool = command.addOption(loadBalancerCidrOption('none, somebody else gives them'));
   return addList(
     addList(
-      addList(command, '--service-cidr <cidr>', `addresses of Services; ${each}`, ['10.96.0.0/16']),
+      addList(withPool, '--service-cidr <cidr>', `addresses of Services; ${each}`, ['10.96.0.0/16']),
       '--cluster-cidr <cidr>',
       `addresses of pods, of which each node gets a part; ${each}`,
       ['10.244.0.0/16'],

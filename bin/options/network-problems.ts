@@ -89,16 +89,21 @@ export function linkProblems(linkCidrs: readonly string[], nodeIps: readonly str
   });
 }
 
-type Networks = Pick<ServerCommandOptions, 'serviceCidr' | 'clusterCidr' | 'clusterDns'>;
+type Networks = Pick<ServerCommandOptions, 'serviceCidr' | 'clusterCidr' | 'clusterDns' | 'loadBalancerCidr'>;
 
 /** The longest prefix of Service networks: fewer than 16 addresses are no network; IPv6's shortest is kube-apiserver's. */
 const servicePrefixMax: Readonly<Record<IpFamily, number>> = { 4: 28, 6: 124 };
 const servicePrefixMin: Readonly<Record<IpFamily, number>> = { 4: 8, 6: 108 };
 
-export function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networks): readonly string[] {
+/** The shortest prefix of load balancers' addresses: 65,536 of them, each of which is looked at when all others are taken. */
+const poolPrefixMin: Readonly<Record<IpFamily, number>> = { 4: 16, 6: 112 };
+
+export function networkProblems(networks: Networks): readonly string[] {
+  const { serviceCidr, clusterCidr, clusterDns, loadBalancerCidr = [] } = networks;
   const broken = [
     ...cidrProblems('--service-cidr', serviceCidr),
     ...cidrProblems('--cluster-cidr', clusterCidr),
+    ...cidrProblems('--load-balancer-cidr', loadBalancerCidr),
   ];
   if (broken.length > 0) return broken;
   const [services, pods] = [serviceCidr, clusterCidr].map((texts) => new Set(texts.map(familyOfNetwork)));
@@ -108,6 +113,7 @@ export function networkProblems({ serviceCidr, clusterCidr, clusterDns }: Networ
     ];
   return [
     ...serviceCidr.flatMap((text) => serviceProblems(text, clusterCidr)),
+    ...loadBalancerCidr.flatMap((text) => poolProblems(text, networks)),
     ...clusterDns.flatMap((text) => dnsProblems(text, serviceCidr)),
     ...pairProblems(`--cluster-dns ${clusterDns.join(',')}`, clusterDns.map(familyOfIp)),
   ];
@@ -126,6 +132,30 @@ function serviceProblems(text: string, clusterCidr: readonly string[]): readonly
       : []),
     ...(services.prefix > most ? [`--service-cidr ${text}: too small; a /${most} at least`] : []),
     ...(services.prefix < least ? [`--service-cidr ${text}: too large; a /${least} at most`] : []),
+  ];
+}
+
+/** Of a network of load balancers' addresses. */
+function poolProblems(text: string, { serviceCidr, clusterCidr }: Networks): readonly string[] {
+  const option = `--load-balancer-cidr ${text}`;
+  const pool = parseCidr(text);
+  if (pool === undefined) return [];
+  const { family } = pool.ip;
+  const others = [
+    ...serviceCidr.map((cidr) => ['--service-cidr', cidr] as const),
+    ...clusterCidr.map((cidr) => ['--cluster-cidr', cidr] as const),
+  ];
+  return [
+    ...(clusterCidr.some((cidr) => familyOfNetwork(cidr) === family)
+      ? []
+      : [`${option}: the cluster has no ${familyNames[family]} addresses`]),
+    ...(pool.prefix < poolPrefixMin[family]
+      ? [`${option}: too large; a /${poolPrefixMin[family]} at most`]
+      : []),
+    ...others.flatMap(([name, cidr]) => {
+      const other = parseCidr(cidr);
+      return other !== undefined && cidrsOverlap(pool, other) ? [`${option}: overlaps ${name} ${cidr}`] : [];
+    }),
   ];
 }
 
@@ -185,7 +215,11 @@ export function nodeAddressProblems({
   nodeIp,
   serviceCidr,
   clusterCidr,
-}: Pick<AgentCommandOptions, 'nodeIp' | 'serviceCidr' | 'clusterCidr'>): readonly string[] {
+  loadBalancerCidr = [],
+}: Pick<
+  AgentCommandOptions,
+  'nodeIp' | 'serviceCidr' | 'clusterCidr' | 'loadBalancerCidr'
+>): readonly string[] {
   const text = nodeIp.join(',');
   const broken = [
     ...nodeIp.flatMap((ip) => addressProblems('--node-ip', ip)),
@@ -203,6 +237,7 @@ export function nodeAddressProblems({
   const inside = [
     ...serviceCidr.map((cidr) => ['--service-cidr', cidr] as const),
     ...clusterCidr.map((cidr) => ['--cluster-cidr', cidr] as const),
+    ...loadBalancerCidr.map((cidr) => ['--load-balancer-cidr', cidr] as const),
   ].flatMap(([option, cidr]) =>
     nodeIp.filter((ip) => isWithin(ip, cidr)).map((ip) => `--node-ip ${ip}: lies in ${option} ${cidr}`),
   );

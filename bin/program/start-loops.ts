@@ -10,7 +10,11 @@ import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
 
 export interface LoopOptions {
-  readonly options: Pick<ServerCommandOptions, 'clusterCidr' | 'clusterSigningDuration'> & NodePrefixOptions;
+  readonly options: Pick<
+    ServerCommandOptions,
+    'clusterCidr' | 'clusterSigningDuration' | 'loadBalancerCidr'
+  > &
+    NodePrefixOptions;
   readonly clients: OwnClients;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -31,6 +35,7 @@ export function startLoops(
     logger,
     clusterCidrs: options.clusterCidr,
     nodePrefixLengths: nodePrefixLengthsOf(options),
+    loadBalancerCidrs: options.loadBalancerCidr,
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
@@ -42,6 +43,8 @@ export interface UpCommandOptions {
   readonly serverOption?: readonly string[];
   readonly egress?: boolean;
   readonly expose?: readonly string[];
+  readonly proxyMode?: ProxyMode;
+  readonly loadBalancerCidr?: readonly string[];
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -153,6 +156,8 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   serverOption: '--server-option',
   egress: '--egress',
   expose: '--expose',
+  proxyMode: '--proxy-mode',
+  loadBalancerCidr: '--load-balancer-cidr',
 };
 
 /** `--egress` or `--no-egress` for what is on or off. */

@@ -2,9 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { proxyModes, type ProxyMode } from '#agent/proxy/service-rules.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
 import { parseFabric, plainFabricText } from '#agent/network/fabric/settings.ts';
+import { parseCidr } from '#base/ip.ts';
 import { parseExposed } from './outside/exposed.ts';
 import { ipFamilies, nodesMax, podsMax, type UpIpFamily } from './plan.ts';
 import { isServerOption } from './server-option.ts';
@@ -25,6 +27,9 @@ export interface KeptOptions {
   readonly egress: boolean;
   /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
   readonly expose: readonly string[];
+  readonly proxyMode: ProxyMode;
+  /** Networks of the addresses that LoadBalancers get; none: they get none. */
+  readonly loadBalancerCidr: readonly string[];
 }
 
 export const defaultOptions: KeptOptions = {
@@ -34,6 +39,8 @@ export const defaultOptions: KeptOptions = {
   serverOption: [],
   egress: false,
   expose: [],
+  proxyMode: 'nftables',
+  loadBalancerCidr: [],
 };
 
 const fileOf = (dataDir: string): string => join(dataDir, 'options.json');
@@ -47,10 +54,9 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     return undefined;
   }
   if (typeof given !== 'object' || given === null) return undefined;
-  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = {
-    ...defaultOptions,
-    ...given,
-  } as Record<keyof KeptOptions, unknown>;
+  const kept = { ...defaultOptions, ...given } as Record<keyof KeptOptions, unknown>;
+  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = kept;
+  const { proxyMode, loadBalancerCidr } = kept;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
   if (!('nodes' in given && 'port' in given)) return undefined;
@@ -63,13 +69,22 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     'settings' in parseFabric(fabric) &&
     areStrings(serverOption, isServerOption) &&
     typeof egress === 'boolean' &&
-    areStrings(expose, (text) => parseExposed(text) !== undefined)
-    ? { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose }
+    areStrings(expose, (text) => parseExposed(text) !== undefined) &&
+    isProxyMode(proxyMode) &&
+    areStrings(loadBalancerCidr, (text) => parseCidr(text) !== undefined)
+    ? {
+        ...{ nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose },
+        ...{ proxyMode, loadBalancerCidr },
+      }
     : undefined;
 }
 
 function isIpFamily(value: unknown): value is UpIpFamily {
   return typeof value === 'string' && Object.hasOwn(ipFamilies, value);
+}
+
+function isProxyMode(value: unknown): value is ProxyMode {
+  return proxyModes.some((mode) => mode === value);
 }
 
 function areStrings(value: unknown, isOne: (text: string) => boolean): value is readonly string[] {

@@ -34,6 +34,15 @@ describe('planUp()', () => {
     );
   });
 
+  it('tells server and agents of addresses of load balancers, and refuses those of others', () => {
+    const plan = planUp({ ...options, loadBalancerCidr: ['203.0.113.0/24'], proxyMode: 'iptables' }, '/');
+    for (const words of [serverArguments(plan), agentArguments(plan, plan.nodes[0] ?? plan.server)])
+      expect(words.join(' ')).toContain('--load-balancer-cidr 203.0.113.0/24');
+    expect(agentArguments(plan, plan.server).join(' ')).toContain('--proxy-mode iptables');
+    for (const cidr of ['172.31.255.0/25', '10.96.0.0/24', 'fd00::/112'])
+      expect(() => planUp({ ...options, loadBalancerCidr: [cidr] }, '/')).toThrow('--load-balancer-cidr');
+  });
+
   it('keeps two data directories apart', () => {
     const other = planUp({ ...options, dataDir: '/tmp/other' }, '/sys/fs/cgroup');
     const plan = planUp(options, '/sys/fs/cgroup');

@@ -1,11 +1,23 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { PodwrightError } from '#base/errors.ts';
-import { familyOfIp, formatCidr, formatIp, knownCidr, nthIp, type Cidr, type IpFamily } from '#base/ip.ts';
+import {
+  cidrsOverlap,
+  familyOfIp,
+  formatCidr,
+  formatIp,
+  knownCidr,
+  nthIp,
+  parseCidr,
+  type Cidr,
+  type IpFamily,
+} from '#base/ip.ts';
 import type { NetOp, NetnsRef } from '#native/netlink/netlink.ts';
 import { clusterCgroupName, clusterId, clusterRunDir } from '#bin/paths.ts';
 import { subordinateIdsOf } from '#bin/options/subordinate-ids.ts';
+import { networkProblems } from '#bin/options/network-problems.ts';
 import { checkSocketPath } from '#bin/program/socket-path.ts';
 import { plainFabricText } from '#agent/network/fabric/settings.ts';
 
@@ -68,6 +80,9 @@ export interface UpOptions {
   readonly egress: boolean;
   /** What of its ports is at 127.0.0.1, as parseExposed() reads it. */
   readonly expose: readonly string[];
+  readonly proxyMode: ProxyMode;
+  /** Networks of the addresses that LoadBalancers get. */
+  readonly loadBalancerCidr: readonly string[];
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
@@ -96,6 +111,8 @@ export interface UpPlan {
   readonly fabric: string;
   readonly serverOption: readonly string[];
   readonly expose: readonly string[];
+  readonly proxyMode: ProxyMode;
+  readonly loadBalancerCidr: readonly string[];
   /** The way out, if there is one. */
   readonly egress:
     | { readonly gateway: string; readonly link: string; readonly resolvConf: string }
@@ -110,6 +127,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     throw new PodwrightError('E_USAGE', `start ${options.nodes} nodes: --nodes takes 1 to ${nodesMax}`);
   }
   checkRanges(options);
+  checkPool(options);
   const egressSocket = join(options.dataDir, 'egress.sock');
   for (const path of [egressSocket, join(options.dataDir, `node-${options.nodes}`, 'agent.sock')])
     checkSocketPath(path);
@@ -137,6 +155,8 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     fabric: options.fabric,
     serverOption: options.serverOption,
     expose: options.expose,
+    proxyMode: options.proxyMode,
+    loadBalancerCidr: options.loadBalancerCidr,
     egress: options.egress ? planEgress(options) : undefined,
     server: host('server', 1),
     nodes: Array.from({ length: options.nodes }, (_, index) => host(`node-${index + 1}`, index + 11)),
@@ -167,6 +187,26 @@ function checkRanges({ nodes, nodeCidrMaskSize, maxPods, ipFamily }: UpOptions):
       'E_USAGE',
       `start nodes of ${maxPods} pods: a range of --node-cidr-mask-size ${nodeCidrMaskSize} has addresses for ${addresses}; take a smaller one`,
     );
+}
+
+/** What server and agents would refuse, each by itself. @throws E_USAGE */
+function checkPool({ loadBalancerCidr, ipFamily }: UpOptions): void {
+  const families = ipFamilies[ipFamily].map((family) => networks[family]);
+  const [problem] = networkProblems({
+    serviceCidr: families.map(({ services }) => services),
+    clusterCidr: families.map(({ pods }) => pods),
+    clusterDns: [],
+    loadBalancerCidr,
+  });
+  const own = families.map(({ fabric }) => fabric);
+  const pools = loadBalancerCidr.flatMap((text) => parseCidr(text) ?? []);
+  const shared = pools.find((pool) => own.some((fabric) => cidrsOverlap(pool, fabric)));
+  const taken =
+    shared === undefined
+      ? undefined
+      : `--load-balancer-cidr ${formatCidr(shared)}: overlaps the link of the nodes`;
+  const said = problem ?? taken;
+  if (said !== undefined) throw new PodwrightError('E_USAGE', `start a cluster: ${said}`);
 }
 
 function fabricAddress(family: IpFamily, index: number): string {
@@ -240,6 +280,7 @@ function networkArguments(plan: UpPlan): readonly string[] {
     ofPlan(plan, ({ pods }) => pods),
     '--cluster-dns',
     ofPlan(plan, ({ dns }) => dns),
+    ...(plan.loadBalancerCidr.length === 0 ? [] : ['--load-balancer-cidr', plan.loadBalancerCidr.join(',')]),
   ];
 }
 
@@ -290,6 +331,8 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     plan.egressSocket,
     '--max-pods',
     String(plan.maxPods),
+    '--proxy-mode',
+    plan.proxyMode,
     '--subordinate-ids',
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),

@@ -189,7 +189,7 @@ async function openWayOut(
 }
 
 /** What was asked for at 127.0.0.1, by way of the first node. */
-function openPorts(plan: UpPlan, { server }: Hosts, { clock, progress }: UpPorts): AsyncDisposable {
+function openPorts(plan: UpPlan, { server, nodes }: Hosts, { clock, progress }: UpPorts): AsyncDisposable {
   const undo = new AsyncDisposableStack();
   const exposed = plan.expose.flatMap((text) => parseExposed(text) ?? []);
   const follow = (): Informer<Service> => {
@@ -202,6 +202,7 @@ function openPorts(plan: UpPlan, { server }: Hosts, { clock, progress }: UpPorts
     services: exposed.includes('services') ? follow() : undefined,
     netns: server.namespaces.net,
     nodeIp: plan.nodes[0]?.ips[0] ?? '',
+    nodeNetns: nodes[0]?.namespaces.net ?? '',
     clock,
     say: (text) => progress.say(text),
   });

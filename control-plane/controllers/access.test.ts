@@ -41,7 +41,15 @@ beforeAll(async () => {
   const clientAs = (account: string) =>
     telling(clients.controller(account), serviceAccount('kube-system', account), tell);
   stack.use(startScheduler({ ...shared, client: ownOf(clients.scheduler, 'system:kube-scheduler') }));
-  stack.use(startControllers({ ...shared, clientAs, clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM' }));
+  stack.use(
+    startControllers({
+      ...shared,
+      clientAs,
+      clusterCidrs: ['10.244.0.0/16'],
+      loadBalancerCidrs: ['203.0.113.0/24'],
+      rootCaPem: 'PEM',
+    }),
+  );
   await informers.synced();
   await test.make('/api/v1/namespaces', { metadata: { name: 'a' } });
   for (const name of ['n1', 'n2']) await makeNode(name);
@@ -297,6 +305,9 @@ it('budgets, quotas, volumes, networks of Services, roles made of others', async
   const addresses = '/apis/networking.k8s.io/v1/ipaddresses';
   await test.make(addresses, { metadata: { name: '10.99.0.5' }, spec: { parentRef } });
   await test.call('DELETE', '/apis/networking.k8s.io/v1/servicecidrs/c');
+  const ports = [{ port: 80 }];
+  await test.make(`${ns}/services`, { metadata: { name: 'lb' }, spec: { type: 'LoadBalancer', ports } });
+  await until('service-controller', 'patch services/status', events);
   await until('service-cidrs-controller', 'update networking.k8s.io/servicecidrs/status');
   await test.call('DELETE', `${addresses}/10.99.0.5`);
   await untilGone('/apis/networking.k8s.io/v1/servicecidrs/c');

@@ -31,6 +31,7 @@ import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } fro
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
+import { runServiceLoadBalancers } from './service-lb/reconcile.ts';
 import { runStatefulSets } from './statefulset/reconcile.ts';
 import { runLegacyTokenCleaner } from './token-cleaner/reconcile.ts';
 import { runTokenSecrets, type TokenSecretsOptions } from './token-secrets/reconcile.ts';
@@ -48,6 +49,8 @@ export interface ControllersOptions {
   /** Pod addresses of the cluster (`10.244.0.0/16`), shared out to nodes; undefined: nodes bring their own. */
   readonly clusterCidrs?: readonly string[] | undefined;
   readonly nodePrefixLengths?: NodePrefixLengths | undefined;
+  /** Addresses of load balancers, one network or one of each family; undefined: somebody else gives them. */
+  readonly loadBalancerCidrs?: readonly string[] | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
   readonly rootCaPem: string;
   /** By the cluster's authority; undefined: nothing is signed. */
@@ -62,6 +65,7 @@ export interface ControllersOptions {
 export function startControllers(options: ControllersOptions): AsyncDisposable {
   const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCaPem, signToken } =
     options;
+  const { loadBalancerCidrs } = options;
   const presence = watchPresence(clock);
   const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold });
   const controllers: readonly Controller[] = [
@@ -83,6 +87,9 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     ...(clusterCidrs === undefined
       ? []
       : [runNodeIpam(as('node-controller'), { clusterCidrs, nodePrefixLengths })]),
+    ...(loadBalancerCidrs === undefined
+      ? []
+      : [runServiceLoadBalancers(as('service-controller'), loadBalancerCidrs)]),
     runPodGc(as('pod-garbage-collector')),
     runDisruptionBudgets(as('disruption-controller')),
     runStaleDisruptions(as('disruption-controller')),

@@ -12,7 +12,7 @@ import {
 } from '#base/ip.ts';
 import type { NetOp, NetworkState } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftTable, TableRef } from '#native/nft/nft.ts';
-import { nftFamilies, ofFamily, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { nftFamilies, ofFamily, servedCidrsOf, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { fabricAnnotation } from './node-fabric.ts';
 
 /** Marks routes as ours (RTA protocol), so that repair removes no route of anybody else. */
@@ -220,10 +220,10 @@ export function masqueradeTableOf(family: IpFamily): TableRef {
 }
 
 function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): readonly NftElement[] {
-  const { family, clusterCidr, serviceCidr } = options;
+  const { family, clusterCidr } = options;
   const behind = new Set(tunnelAddresses(options, nodes));
   const addresses = ofFamily(nodes.flatMap(internalIpsOf), family).filter((ip) => !behind.has(ip));
-  const keys = new Set([clusterCidr, serviceCidr, ...familyFacts[family].kept, ...addresses]);
+  const keys = new Set([clusterCidr, ...servedCidrsOf(options), ...familyFacts[family].kept, ...addresses]);
   return [...keys].toSorted().map((key) => ({ key: [key] }));
 }
 
@@ -243,14 +243,19 @@ export function planServiceRoutes(
   { networks, nodeIps }: ServiceRouteOptions,
   { links, addresses }: Pick<NetworkState, 'links' | 'addresses'>,
 ): readonly Extract<NetOp, { readonly op: 'ensureRoute' }>[] {
-  return networks.flatMap(({ family, serviceCidr }) => {
+  return networks.flatMap((network) => {
+    const { family } = network;
     const [source] = ofFamily(nodeIps, family);
     const own = addresses.find(({ address }) => source !== undefined && isAddressOf(address, source));
     const link = links.find(({ index }) => index === own?.linkIndex)?.name;
     const dev = family === 4 ? 'lo' : link;
     if (source === undefined || dev === undefined) return [];
-    const destination = formatCidr(networkOf(knownCidr(serviceCidr)));
-    return [{ op: 'ensureRoute', destination, dev, scope: 'link', source, protocol: podwrightRouteProtocol }];
+    const leads = { dev, scope: 'link', source, protocol: podwrightRouteProtocol } as const;
+    return servedCidrsOf(network).map((cidr) => ({
+      op: 'ensureRoute' as const,
+      destination: formatCidr(networkOf(knownCidr(cidr))),
+      ...leads,
+    }));
   });
 }
 

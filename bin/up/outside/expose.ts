@@ -3,6 +3,7 @@ import { Socket } from 'node:net';
 import type { Service } from '#api/generated/objects.ts';
 import type { Clock } from '#base/clock.ts';
 import { errnoOf } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Informer } from '#client/client.ts';
 import { inetSocket } from '#native/sys/inet-socket.ts';
@@ -17,6 +18,8 @@ export interface ExposeOptions {
   readonly netns: string;
   /** A node, whose ports lead to Services wherever their pods are. */
   readonly nodeIp: string;
+  /** Path of that node's own, from which addresses of load balancers are reached. */
+  readonly nodeNetns: string;
   readonly clock: Clock;
   readonly say: (text: string) => void;
 }
@@ -26,9 +29,9 @@ const retryMs = { initialMs: 1_000, factor: 2, maxMs: 30_000 };
 
 /** Opens ports of 127.0.0.1 for node ports of a cluster, and follows its Services where it was asked to, until disposed. */
 export function exposePorts(options: ExposeOptions): AsyncDisposable {
-  const { exposed, services, netns, nodeIp, clock, say } = options;
+  const { exposed, services, clock, say } = options;
   const fixed = exposed.filter((each): each is PortPair => each !== 'services');
-  const open = new Map<number, { readonly server: RelayServer; readonly nodePort: number }>();
+  const open = new Map<number, { readonly server: RelayServer; readonly pair: PortPair }>();
   const refused = new Set<number>();
 
   const wanted = (): ReadonlyMap<number, PortPair> => {
@@ -38,13 +41,12 @@ export function exposePorts(options: ExposeOptions): AsyncDisposable {
   const settle = async (local: number): Promise<void> => {
     const pair = wanted().get(local);
     const now = open.get(local);
-    if (now?.nodePort === pair?.nodePort) return;
+    if (now?.pair.port === pair?.port && now?.pair.ip === pair?.ip) return;
     open.delete(local);
     await now?.server[Symbol.asyncDispose]();
     if (pair === undefined) return;
-    const toNode = (): Socket => connectInside(netns, { ip: nodeIp, port: pair.nodePort });
-    const server = await startRelay({ port: local, host: '127.0.0.1' }, toNode);
-    open.set(local, { server, nodePort: pair.nodePort });
+    const server = await startRelay({ port: local, host: '127.0.0.1' }, () => connectTo(pair, options));
+    open.set(local, { server, pair });
     refused.delete(local);
   };
   const ports = new KeyedQueue<`${number}`>({
@@ -74,10 +76,16 @@ export function exposePorts(options: ExposeOptions): AsyncDisposable {
   };
 }
 
+function connectTo({ ip, port }: PortPair, { netns, nodeIp, nodeNetns }: ExposeOptions): Socket {
+  return ip === undefined
+    ? connectInside(netns, { ip: nodeIp, port })
+    : connectInside(nodeNetns, { ip, port });
+}
+
 /** A connection that begins in another network namespace. */
 function connectInside(netns: string, { ip, port }: { readonly ip: string; readonly port: number }): Socket {
   const socket = new Socket({
-    fd: inetSocket({ netns, kind: 'stream', family: 4 }).takeFd(),
+    fd: inetSocket({ netns, kind: 'stream', family: familyOfIp(ip) ?? 4 }).takeFd(),
     allowHalfOpen: true,
   });
   return socket.connect({ host: ip, port });

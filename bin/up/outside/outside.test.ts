@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { describe, expect, test } from 'vitest';
 import type { Service } from '#api/generated/objects.ts';
 import { renderTable } from '#native/nft/render.ts';
-import { pairsOfServices, parseExposed } from './exposed.ts';
+import { pairsOfServices, parseExposed, type PortPair } from './exposed.ts';
 import { startRelay } from './relay-server.ts';
 import { renderNodeResolvConf } from './render-resolv-conf.ts';
 import { renderWayOut } from './render-way-out.ts';
@@ -38,8 +38,8 @@ test('resolv.conf of nodes', () => {
 });
 
 test.each([
-  ['30080', { local: 30_080, nodePort: 30_080 }],
-  ['8080:30080', { local: 8080, nodePort: 30_080 }],
+  ['30080', { local: 30_080, port: 30_080 }],
+  ['8080:30080', { local: 8080, port: 30_080 }],
   ['services', 'services'],
   ['0', undefined],
   ['8080:', undefined],
@@ -63,12 +63,22 @@ test('ports of Services: node ports, and what a LoadBalancer would listen on, wh
       ],
     }),
     service('inner', '2026-01-01T00:00:00Z', { ports: [{ port: 82 }] }),
+    {
+      ...service('pool', '2026-01-01T00:00:00Z', {
+        type: 'LoadBalancer',
+        ports: [{ port: 80 }, { port: 83 }],
+      }),
+      status: { loadBalancer: { ingress: [{ ip: '203.0.113.1', ipMode: 'VIP' }] } },
+    },
+    service('pending', '2026-01-01T00:00:00Z', { type: 'LoadBalancer', ports: [{ port: 84 }] }),
   ];
-  expect(pairsOfServices(services).map(({ local, nodePort }) => `${local}:${nodePort}`)).toEqual([
-    '30003:30003',
-    '30001:30001',
-    '80:30001',
-    '30002:30002',
+  const words = ({ local, ip = '', port }: PortPair): string => `${local}:${ip}:${port}`;
+  expect(pairsOfServices(services).map(words)).toEqual([
+    '30003::30003',
+    '30001::30001',
+    '80::30001',
+    '83:203.0.113.1:83',
+    '30002::30002',
   ]);
 });
 

@@ -16,6 +16,7 @@ import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.
 import { createSyncNft } from '#native/nft/nft.linux.ts';
 import type { NftOp } from '#native/nft/nft.ts';
 import { renderNftOp, renderTable } from '#native/nft/render.ts';
+import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { alternate, ifInstalled, timed, type Contender } from '#test/bench/measure.ts';
 import { outputOf } from '#test/bench/oci-runtime.ts';
 import { atMost, type Measurement, type Row, type Scale } from '#test/bench/row.ts';
@@ -181,6 +182,7 @@ async function fromObjects(kernel: NetlinkWorker, scale: Scale): Promise<readonl
       nodeName: node.name,
       nodeIps: node.ips,
       nft: kernel.nft,
+      xtables: createXtables(process.env, kernel.nft),
       clock: systemClock,
       log: silentLogger,
     });

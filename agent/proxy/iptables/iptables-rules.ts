@@ -1,0 +1,146 @@
+import type { Clock } from '#base/clock.ts';
+import { isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { IpFamily } from '#base/ip.ts';
+import type { Logger } from '#base/log.ts';
+import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { ServedFlows, type ServedFlowsOptions } from '#agent/proxy/served-flows.ts';
+import type { ServiceRules } from '#agent/proxy/service-rules.ts';
+import { ownNetns } from '#native/netlink/netlink.ts';
+import type { TableOptions } from '#agent/proxy/table-layout.ts';
+import type { Xtables } from '#native/xtables/xtables.ts';
+import { renderIptables } from './contribution.ts';
+import { renderProbe } from './layout.ts';
+import { createIptablesRuleset, type IptablesRuleset } from './ruleset.ts';
+
+export interface IptablesRulesOptions extends ServedFlowsOptions {
+  readonly networks: readonly ClusterNetwork[];
+  readonly xtables: Xtables;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** Longest time until rules that somebody removed are back. */
+const lookIntervalMs = 5_000;
+
+/** Where nobody says whether anything changed (legacy tables), everything is read each so many looks. */
+const looksUnasked = 6;
+
+interface FamilyRules {
+  readonly family: IpFamily;
+  readonly options: TableOptions;
+  readonly ruleset: IptablesRuleset;
+  needsWhole: boolean;
+}
+
+/**
+ * Services as chains in kube-proxy's names, by iptables-restore: chains that changed, or after a refusal all of them.
+ * @throws E_BUSY when another Service proxy has its rules there; E_UNSUPPORTED without the programs
+ */
+export async function createIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
+  const { networks, xtables, log } = options;
+  const families = networks.map(({ family, ...cidrs }): FamilyRules => {
+    const table = { family: nftFamilies[family], ...cidrs };
+    return { family, options: table, ruleset: createIptablesRuleset(table), needsWhole: true };
+  });
+  // Said at once, rather than by warnings for ever.
+  for (const { family, ruleset } of families) {
+    ruleset.takeWhole(await xtables.save(family));
+    await probe(xtables, family);
+  }
+  const flows = new ServedFlows(options);
+  const commits = { count: 0 };
+  const tryRestore = async (family: IpFamily, text: string): Promise<boolean> => {
+    try {
+      await xtables.restore(family, text);
+      return true;
+    } catch (error) {
+      log.warn({ error }, 'Service rules refused; all of them follow');
+      return false;
+    }
+  };
+  const commit = async (own: FamilyRules): Promise<void> => {
+    if (!own.needsWhole) {
+      const changes = own.ruleset.takeChanges();
+      own.needsWhole = true; // Until the program has said yes.
+      if (await tryRestore(own.family, changes)) own.needsWhole = false;
+    }
+    if (own.needsWhole) {
+      await xtables.restore(own.family, own.ruleset.takeWhole(await xtables.save(own.family)));
+      own.needsWhole = false;
+    }
+  };
+  return {
+    set: (service) => {
+      const { key, family, ports } = service;
+      const own = families.find((each) => each.family === family);
+      own?.ruleset.set(key, ports.length === 0 ? undefined : renderIptables(ports, own.options));
+      flows.note(service);
+    },
+    commit: async () => {
+      commits.count += 1;
+      for (const own of families) await commit(own);
+      await flows.flush();
+    },
+    isWhole: () => families.every((own) => !own.needsWhole),
+    isStaleLeft: () => flows.isLeft,
+    tables: () => [],
+    watch: (onLost) => watchChains(options, { families, commits }, onLost),
+    [Symbol.asyncDispose]: async () => undefined, // Rules outlive the agent: pods go on.
+  };
+}
+
+/** @throws E_UNSUPPORTED with what the kernel lacks */
+async function probe(xtables: Xtables, family: IpFamily): Promise<void> {
+  try {
+    await xtables.restore(family, renderProbe());
+  } catch (error) {
+    if (!isPodwrightError(error, 'E_KERNEL')) throw error;
+    const message = `write Service rules of iptables: the kernel lacks what they need; take --proxy-mode nftables: ${error.message}`;
+    throw new PodwrightError('E_UNSUPPORTED', message, { cause: error });
+  }
+}
+
+function watchChains(
+  { nft, xtables, clock, log }: IptablesRulesOptions,
+  {
+    families,
+    commits,
+  }: { readonly families: readonly FamilyRules[]; readonly commits: { readonly count: number } },
+  onLost: () => void,
+): Disposable {
+  let isOpen = true;
+  let timer = clock.after(lookIntervalMs, tick);
+  let soundGeneration: number | undefined;
+  let unread = 0;
+
+  const look = async (): Promise<void> => {
+    const generation = await nft.generation(ownNetns);
+    unread += 1;
+    if (generation === soundGeneration && unread < looksUnasked) return;
+    unread = 0;
+    const before = commits.count;
+    for (const own of families) {
+      const saved = await xtables.save(own.family);
+      // Of a commit in between, what was read is not what was taken.
+      if (commits.count !== before || !isOpen) return;
+      if (own.needsWhole || own.ruleset.isIn(saved)) continue;
+      log.warn({ family: own.family }, 'rules were removed by somebody; made again');
+      own.needsWhole = true;
+      onLost();
+    }
+    soundGeneration = families.some((own) => own.needsWhole) ? undefined : generation;
+  };
+  function tick(): void {
+    void look()
+      .catch((error: unknown) => log.warn({ error }, 'rules cannot be looked at'))
+      .then(() => {
+        if (isOpen) timer = clock.after(lookIntervalMs, tick);
+      });
+  }
+  return {
+    [Symbol.dispose]: () => {
+      isOpen = false;
+      timer[Symbol.dispose]();
+    },
+  };
+}

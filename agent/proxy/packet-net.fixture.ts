@@ -1,0 +1,292 @@
+/**
+ * A node of both families for tests of packets: this process's main thread in a network namespace of its own, pods in further ones
+ * on a bridge, set up as the bridge plugin's `routed` mode does, and a host of the nodes' link that is no node. In each a process
+ * is a client or a server of real sockets. Addresses are named by those of IPv4 (`inFamily` of services.fixture.ts).
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { formatCidr, networkOf, parseCidr } from '#base/ip.ts';
+import { planServiceRoutes } from '#agent/network/fabric/fabric-plan.ts';
+import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { ownNetns, type NetOp, type NetnsRef } from '#native/netlink/netlink.ts';
+import { createSyncNetlink } from '#native/netlink/sync.ts';
+import { CLONE_NEWNET } from '#native/sys/constants.ts';
+import { unshare } from '#native/sys/libc.ts';
+import { inFamily } from './services.fixture.ts';
+
+export const families = ['ip', 'ip6'] as const;
+export type TestFamily = (typeof families)[number];
+
+export const networks: readonly ClusterNetwork[] = families.map((family) => ({
+  family: family === 'ip' ? 4 : 6,
+  ...networksOf(family),
+}));
+
+/** As networks, without bits behind the prefix. */
+function networksOf(family: TestFamily): Omit<ClusterNetwork, 'family'> {
+  const [clusterCidr = '', serviceCidr = ''] = inFamily(family, ['10.244.0.0/16', '10.96.0.0/16']).map(
+    (text) => {
+      const cidr = parseCidr(text);
+      return cidr === undefined ? '' : formatCidr(networkOf(cidr));
+    },
+  );
+  return { clusterCidr, serviceCidr };
+}
+
+export const nodeIps: readonly string[] = families.map((family) => inFamily(family, '192.0.2.1'));
+
+/** Of the wait for what does not come: that none comes is true however busy the machine is. */
+export const silenceMs = 500;
+
+export interface Answer {
+  readonly status: number;
+  readonly weight?: string;
+  readonly body: unknown;
+}
+
+/** A process in one of the namespaces. */
+export interface Peer {
+  readonly ip: string; // of IPv4
+  /** What so many TCP connections got, one after the other: `name client-address`, an errno, or `timeout`. */
+  connect(to: string, count?: number, timeoutMs?: number): Promise<readonly string[]>;
+  /** The same of packets of UDP, each from a port of its own. */
+  ask(to: string, count?: number, timeoutMs?: number): Promise<readonly string[]>;
+  /** Answers every TCP connection and UDP packet on 8080, UDP on 8082 too, with the name and whom it sees. */
+  serve(name: string): Promise<void>;
+  /** What an HTTP server answers; undefined if nobody listens. */
+  get(url: string): Promise<Answer | undefined>;
+  /** Sends a packet every 20 ms from the same port until disposed; `heard(name)` when that pod answers. */
+  send(to: string): Disposable & { readonly heard: (name: string) => Promise<void> };
+  /** Connects again and again until asked what it got. */
+  keepConnecting(to: string): { readonly stop: () => Promise<readonly string[]> };
+}
+
+export interface PacketNet extends AsyncDisposable {
+  readonly pods: readonly [Peer, Peer, Peer];
+  readonly outside: Peer;
+  readonly node: Peer;
+}
+
+export const place = (family: TestFamily, to: string): { readonly host: string; readonly port: number } => {
+  const [host = '', port = ''] = to.split(':');
+  return { host: inFamily(family, host), port: Number(port) };
+};
+
+const script = String.raw`
+const net = require('net'), dgram = require('dgram'), http = require('http');
+const bare = (ip) => ip.replace(/^::ffff:/, '').replace(/%.*/, '');
+const one = ({ host, port, timeoutMs }) => new Promise((done) => {
+  const s = net.connect({ host, port, timeout: timeoutMs }); let text = '';
+  s.on('data', (d) => (text += d)); s.on('end', () => done(text));
+  s.on('timeout', () => { s.destroy(); done('timeout'); }); s.on('error', (e) => done(e.code));
+});
+const udp = (host) => dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4');
+const packet = ({ host, port, timeoutMs }) => new Promise((done) => {
+  const u = udp(host); const end = (t) => { clearTimeout(timer); clearInterval(again); try { u.close(); } catch {} done(t); };
+  const timer = setTimeout(() => end('timeout'), timeoutMs);
+  u.on('error', (e) => end(e.code)); u.on('message', (m) => end(String(m)));
+  const say = () => u.send('x', (e) => e && end(e.code));
+  const again = setInterval(say, 2000);
+  u.connect(port, host, say);
+});
+const many = async (f, o) => { const out = []; for (let i = 0; i < o.count; i++) out.push(await f(o)); return out; };
+const running = new Map();
+const ops = {
+  connect: (o) => many(one, o), ask: (o) => many(packet, o),
+  serve: ({ name }) => new Promise((done) => {
+    net.createServer((s) => { s.on('error', () => {}); s.end(name + ' ' + bare(s.remoteAddress)); }).listen(8080, '::', () => {
+      let left = 2;
+      for (const [port, suffix] of [[8080, ''], [8082, '2']]) {
+        const u = dgram.createSocket('udp6');
+        u.on('message', (m, from) => u.send(name + suffix + ' ' + bare(from.address), from.port, from.address));
+        u.bind(port, () => { if (--left === 0) done(true); });
+      }
+    });
+  }),
+  get: ({ url }) => new Promise((done) => http.get(url, { agent: false }, (r) => { let text = ''; r.on('data', (d) => (text += d));
+    r.on('end', () => done({ status: r.statusCode, weight: r.headers['x-load-balancing-endpoint-weight'], body: JSON.parse(text) }));
+  }).on('error', () => done(null))),
+  send: ({ host, port, key }) => {
+    const u = udp(host); u.on('error', () => {});
+    u.on('message', (m) => console.log(JSON.stringify({ heard: key, text: String(m) })));
+    const timer = setInterval(() => u.send('x', port, host, () => {}), 20);
+    running.set(key, () => { clearInterval(timer); u.close(); });
+    return true;
+  },
+  keep: (o) => { let on = true; const out = []; const end = (async () => { while (on) out.push(await one(o)); })();
+    running.set(o.key, async () => { on = false; await end; return out; }); return true; },
+  stop: async ({ key }) => { const stop = running.get(key); running.delete(key); return (await stop?.()) ?? true; },
+};
+require('readline').createInterface({ input: process.stdin }).on('line', async (line) => {
+  const { id, op, ...rest } = JSON.parse(line);
+  console.log(JSON.stringify({ id, result: await ops[op](rest) }));
+}).on('close', () => process.exit());
+`;
+
+/** The result of a call, or what a client heard. */
+interface Said {
+  readonly id?: number;
+  readonly result?: unknown;
+  readonly heard?: string;
+  readonly text?: string;
+}
+
+/** A peer of each family, by one process. `netns` '' is the node itself. */
+function startPeer(
+  netns: string,
+  ip: string,
+): { readonly child: ChildProcess; readonly of: (family: TestFamily) => Peer } {
+  const enter = netns === '' ? [] : ['nsenter', `--net=${netns}`];
+  const [file = '', ...args] = [...enter, process.execPath, '-e', script];
+  const child = spawn(file, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const waiting = new Map<number, (result: unknown) => void>();
+  const heard = new Map<string, (text: string) => void>();
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const { id = 0, result, heard: key, text = '' } = JSON.parse(line) as Said;
+    if (key !== undefined) heard.get(key)?.(text);
+    else waiting.get(id)?.(result);
+  });
+  let last = 0;
+  const call = async <T>(op: string, rest: object): Promise<T> => {
+    const id = ++last;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    waiting.set(id, resolve);
+    child.stdin.write(`${JSON.stringify({ id, op, ...rest })}\n`);
+    return (await promise) as T;
+  };
+  const of = (family: TestFamily): Peer => ({
+    ip,
+    connect: (to, count = 1, timeoutMs = 60_000) =>
+      call('connect', { ...place(family, to), count, timeoutMs }),
+    ask: (to, count = 1, timeoutMs = 60_000) => call('ask', { ...place(family, to), count, timeoutMs }),
+    serve: async (name) => void (await call('serve', { name })),
+    get: async (url) => {
+      const { protocol, hostname, port, pathname } = new URL(url);
+      const host = inFamily(family, hostname);
+      const at = host.includes(':') ? `[${host}]` : host;
+      return (
+        (await call<Answer | null>('get', { url: `${protocol}//${at}:${port}${pathname}` })) ?? undefined
+      );
+    },
+    send: (to) => {
+      const key = `send ${++last}`;
+      const texts: string[] = [];
+      let tell = (): void => undefined;
+      heard.set(key, (text) => {
+        texts.push(text);
+        tell();
+      });
+      void call('send', { ...place(family, to), key });
+      return {
+        heard: async (name) => {
+          texts.length = 0;
+          while (!texts.some((text) => text.startsWith(`${name} `)))
+            await new Promise<void>((resolve) => {
+              tell = resolve;
+            });
+        },
+        [Symbol.dispose]: () => void call('stop', { key }),
+      };
+    },
+    keepConnecting: (to) => {
+      const key = `keep ${++last}`;
+      void call('keep', { ...place(family, to), key, timeoutMs: 60_000 });
+      return { stop: () => call('stop', { key }) };
+    },
+  });
+  return { child, of };
+}
+
+const both = (ops: (to: <T>(value: T) => T) => readonly NetOp[]): readonly NetOp[] =>
+  families.flatMap((family) => ops((value) => inFamily(family, value)));
+
+const quick = (link: string): NetOp => ({
+  op: 'setSysctl',
+  key: `net/ipv6/conf/${link}/accept_dad`,
+  value: '0',
+});
+
+/** Both the node and whoever the peers play; the calling process's first thread stays in the node's namespace. */
+export async function startPacketNet(name: string): Promise<(family: TestFamily) => PacketNet> {
+  const netlink = createSyncNetlink();
+  if (unshare(CLONE_NEWNET) !== 0) throw new Error('unshare the network namespace');
+  const netnsOf = (peer: string): string => `/run/netns/podwright-test-${name}-${process.pid}-${peer}`;
+  const at = (peer: string): NetnsRef => ({ kind: 'path', path: netnsOf(peer) });
+  await netlink.apply(ownNetns, [
+    { op: 'setLink', name: 'lo', up: true },
+    { op: 'setSysctl', key: 'net.ipv4.ip_forward', value: '1' },
+    { op: 'setSysctl', key: 'net.ipv6.conf.all.forwarding', value: '1' },
+    { op: 'ensureLink', name: 'cni0', link: { kind: 'bridge' }, mac: '0a:58:0a:f4:00:01' },
+    quick('cni0'),
+    { op: 'setLink', name: 'cni0', up: true },
+    ...both((of) => [{ op: 'ensureAddress', name: 'cni0', address: of('10.244.0.1/24') }]),
+  ]);
+  const names = ['a', 'b', 'c'];
+  for (const [i, pod] of names.entries()) {
+    await netlink.createNetns(netnsOf(pod));
+    const peer = { kind: 'veth', peerName: 'eth0', peerNetns: at(pod) } as const;
+    await netlink.apply(ownNetns, [
+      { op: 'addLink', name: `veth-${pod}`, link: peer },
+      quick(`veth-${pod}`),
+      { op: 'setLink', name: `veth-${pod}`, master: 'cni0', up: true },
+      // With br_netfilter loaded, translation to the sender itself stays on layer 2 and leaves by the port it came from.
+      { op: 'setBridgePort', name: `veth-${pod}`, hairpin: true },
+    ]);
+    await netlink.apply(at(pod), [
+      { op: 'setLink', name: 'lo', up: true },
+      quick('eth0'),
+      { op: 'setLink', name: 'eth0', up: true },
+      ...both((of) => [
+        { op: 'ensureAddress', name: 'eth0', address: of(`10.244.0.${i + 10}/32`) },
+        { op: 'ensureRoute', destination: of('10.244.0.1/32'), dev: 'eth0', scope: 'link' },
+        { op: 'ensureRoute', destination: 'default', gateway: of('10.244.0.1'), dev: 'eth0' },
+      ]),
+    ]);
+  }
+  await netlink.createNetns(netnsOf('out'));
+  const peer = { kind: 'veth', peerName: 'eth0', peerNetns: at('out') } as const;
+  await netlink.apply(ownNetns, [
+    { op: 'addLink', name: 'uplink', link: peer },
+    quick('uplink'),
+    { op: 'setLink', name: 'uplink', up: true },
+    ...both((of) => [
+      { op: 'ensureAddress', name: 'uplink', address: of('192.0.2.1/24') },
+      // Without a way to an address that is not the node's, its own processes could not even begin to send there.
+      { op: 'ensureRoute', destination: of('203.0.113.0/24'), gateway: of('192.0.2.9') },
+    ]),
+  ]);
+  await netlink.apply(at('out'), [
+    quick('eth0'),
+    { op: 'setLink', name: 'eth0', up: true },
+    ...both((of) => [
+      { op: 'ensureAddress', name: 'eth0', address: of('192.0.2.9/24') },
+      { op: 'ensureRoute', destination: of('10.96.0.0/16'), gateway: of('192.0.2.1') },
+      { op: 'ensureRoute', destination: of('203.0.113.0/24'), gateway: of('192.0.2.1') },
+    ]),
+  ]);
+  await netlink.apply(ownNetns, planServiceRoutes({ networks, nodeIps }, await netlink.state(ownNetns)));
+  const peers = [
+    ...names.map((pod, i) => startPeer(netnsOf(pod), `10.244.0.${i + 10}`)),
+    startPeer(netnsOf('out'), '192.0.2.9'),
+    startPeer('', '192.0.2.1'),
+  ] as const;
+  for (const [i, pod] of names.entries()) await peers[i]?.of('ip').serve(pod);
+  return (family) => {
+    const [a, b, c, outside, node] = peers.map((each) => each.of(family)) as unknown as readonly [
+      Peer,
+      Peer,
+      Peer,
+      Peer,
+      Peer,
+    ];
+    return {
+      pods: [a, b, c],
+      outside,
+      node,
+      [Symbol.asyncDispose]: async () => {
+        for (const { child } of peers) child.kill('SIGKILL');
+        for (const one of [...names, 'out']) await netlink.removeNetns(netnsOf(one));
+      },
+    };
+  };
+}

@@ -1,0 +1,19 @@
+import type { Clock } from '#base/clock.ts';
+import type { Balancer } from './balancer.ts';
+import type { Sessions } from './sessions.ts';
+
+/** What accepts what a Service's packets were led to. */
+export interface Listener extends AsyncDisposable {
+  /** Of the node's address. */
+  readonly port: number;
+  /** The balancer has other backends: what goes to one that it has no more ends, where the protocol has no end of its own. */
+  noteBackends(): void;
+}
+
+export interface ListenerOptions {
+  /** The node's address. */
+  readonly host: string;
+  readonly balancer: Balancer;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+}
