@@ -42,7 +42,7 @@ import { createInformers, withoutManagedFields, type Informers } from '#client/i
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
-import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
+import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { conflistDirOf, openPodNetwork } from './program/network/pod-network.ts';
@@ -68,6 +68,7 @@ import { claimDirectory } from './ownership/claim-directory.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { startNodeFabric } from './program/node-fabric.ts';
 import { openCgroups } from './node/open-cgroups.ts';
+import { startKernel } from './node/start-kernel.ts';
 import { startCri } from './cri/start-cri.ts';
 import { attachedPods, openNetworkPolicies } from './program/network/network-policies.ts';
 import { agentOptionProblems, refuseOptions } from './options/program-options.ts';
@@ -223,15 +224,7 @@ async function startParts(
     proxyClient === undefined
       ? informers
       : stack.use(createInformers({ client: proxyClient, clock, logger, transform: withoutManagedFields }));
-  const kernel = stack.use(
-    await createNetlinkWorker({
-      onDeath: (error) => {
-        // Nothing works without it, and a restart harms no pod.
-        logger.error({ error: describeError(error) }, 'the netlink thread died');
-        process.exit(1);
-      },
-    }),
-  );
+  const kernel = stack.use(await startKernel(logger));
   const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });

@@ -9,8 +9,8 @@ import { findBusybox } from '#native/launch/busybox.ts';
 import { compileDeviceProgram } from '#native/bpf/device-program.ts';
 import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
 import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
-import { print } from './print.ts';
-import type { OutputFormat } from './progress.ts';
+import { print } from './terminal/print.ts';
+import type { OutputFormat } from './terminal/progress.ts';
 import { version } from './version.ts';
 
 export interface Finding {

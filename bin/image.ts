@@ -7,8 +7,8 @@ import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import { nodesHere, type NodeHere } from './nodes-here.ts';
 import { packDirectory } from './pack-directory.ts';
-import { print } from './print.ts';
-import { createProgress, type OutputFormat } from './progress.ts';
+import { print } from './terminal/print.ts';
+import { createProgress, type OutputFormat } from './terminal/progress.ts';
 
 const mib = 1_048_576;
 

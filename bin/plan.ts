@@ -7,7 +7,7 @@ import { assumeImages, readImages, type ImageSource } from './plan/plan-image.ts
 import { planPod } from './plan/plan-pod.ts';
 import { readPods } from './plan/read-pods.ts';
 import { createPlannedNetwork } from './plan/recorder.ts';
-import { printText } from './print.ts';
+import { printText } from './terminal/print.ts';
 
 export interface PlanOptions {
   /** `-` for standard input. */

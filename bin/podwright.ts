@@ -20,12 +20,12 @@ import {
   loadBalancerCidrOption,
   proxyModeOption,
 } from './options/network-options.ts';
-import type { CompletionShell } from './completion.ts';
+import type { CompletionShell } from './terminal/completion.ts';
 import { authenticationOptions } from './options/authentication-options.ts';
 import { dataDirDefault } from './paths.ts';
 import { pathOptions } from './options/path-options.ts';
-import { printText } from './print.ts';
-import { unknownCommand } from './unknown-command.ts';
+import { printText } from './terminal/print.ts';
+import { unknownCommand } from './terminal/unknown-command.ts';
 import { addTraceCommand } from './trace/add-command.ts';
 import { parseExposed } from './up/outside/exposed.ts';
 import { serverOptionProblem } from './up/server-option.ts';
@@ -349,7 +349,7 @@ function toolCommands(program: Command): void {
     .command('completion')
     .description('print a script by which a shell completes commands and options')
     .addArgument(new Argument('<shell>').choices(completionShells))
-    .action(async (shell) => (await import('./completion.ts')).runCompletion(program, shell));
+    .action(async (shell) => (await import('./terminal/completion.ts')).runCompletion(program, shell));
   program.command('version').description('print the version').action(runVersion);
 }
 

@@ -1,6 +1,6 @@
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
-import { print } from './print.ts';
+import { print } from './terminal/print.ts';
 import { bringBusybox } from './setup/bring-busybox.ts';
 
 /** What a checkout needs besides its packages, which the entry script has seen to. Without a busybox there is only no demo image. */

@@ -6,8 +6,8 @@ import { describeError, isPodwrightError } from '#base/errors.ts';
 import { shellWord } from '#base/shell-word.ts';
 import { readAges, renderAges } from './credentials/certificate-ages.ts';
 import { nodesHere, type NodeHere } from './nodes-here.ts';
-import { print } from './print.ts';
-import type { OutputFormat } from './progress.ts';
+import { print } from './terminal/print.ts';
+import type { OutputFormat } from './terminal/progress.ts';
 import { isAlive, readState } from './up/state.ts';
 
 const mib = 1_048_576;

@@ -11,8 +11,8 @@ import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
 import { vacuum } from '#control-plane/store/free-pages.ts';
 import { salvageStore } from '#control-plane/store/salvage.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
-import { print } from './print.ts';
-import type { OutputFormat } from './progress.ts';
+import { print } from './terminal/print.ts';
+import type { OutputFormat } from './terminal/progress.ts';
 
 /** Where a server keeps its store: DIR of `podwright server`, or DIR/server of `podwright up`. @throws E_NOT_FOUND */
 function serverDirectory(data: string): string {

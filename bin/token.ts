@@ -27,8 +27,8 @@ import type { ApiClient } from '#client/client.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { authorityIn, hashOfAuthority, serverIn } from './join/cluster-info.ts';
-import { print } from './print.ts';
-import type { OutputFormat } from './progress.ts';
+import { print } from './terminal/print.ts';
+import type { OutputFormat } from './terminal/progress.ts';
 
 /** Whose cluster. */
 interface AccessOptions {

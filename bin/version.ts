@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { repositoryRoot } from './paths.ts';
-import { print } from './print.ts';
+import { print } from './terminal/print.ts';
 
 /** The version of this checkout, from package.json. */
 export function version(): string {

@@ -3,9 +3,8 @@ import { join, resolve } from 'node:path';
 
 import { systemClock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
-import { describeError, PodwrightError } from '#base/errors.ts';
+import { PodwrightError } from '#base/errors.ts';
 import { parseCidr } from '#base/ip.ts';
-import type { Logger } from '#base/log.ts';
 import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { followHostNames, hostNameFiles } from '#agent/node/host-names.ts';
 import { createRuntime } from '#agent/runtime/create-runtime.ts';
@@ -14,7 +13,6 @@ import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
-import { createNetlinkWorker, type NetlinkWorker } from '#native/netlink/worker.ts';
 import { startControl } from '#bin/control.ts';
 import { connectThrough } from '#bin/egress-connect.ts';
 import { claimDirectory } from '#bin/ownership/claim-directory.ts';
@@ -25,6 +23,7 @@ import { diskFullError } from '#bin/program/data-dir.ts';
 import { holdSupervisor } from '#bin/program/hold-supervisor.ts';
 import { createLogger } from '#bin/program/log.ts';
 import { openCgroups } from '#bin/node/open-cgroups.ts';
+import { startKernel } from '#bin/node/start-kernel.ts';
 import { conflistDirOf, openPodNetwork } from '#bin/program/network/pod-network.ts';
 import { announceReady } from '#bin/program/ready.ts';
 import { startCri } from './start-cri.ts';
@@ -122,16 +121,6 @@ function claimPaths(stack: AsyncDisposableStack, { data, run }: CriCommandOption
   removeDrafts(paths.data);
   stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
   return paths;
-}
-
-function startKernel(logger: Logger): Promise<NetlinkWorker> {
-  return createNetlinkWorker({
-    onDeath: (error) => {
-      // Nothing works without it, and a restart harms no pod.
-      logger.error({ error: describeError(error) }, 'the netlink thread died');
-      process.exit(1);
-    },
-  });
 }
 
 /** A kubelet's cgroups are below the mount, and only it says which; what is made there has names of its own. */

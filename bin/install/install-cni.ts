@@ -7,7 +7,7 @@ import { writeDurably } from '#base/durable-file.ts';
 import { defaultDaemonSocket } from '#cni-plugins/dhcp/dhcp-config.ts';
 import { installPlugins, uninstallPlugins } from '#cni-plugins/program/install.ts';
 import { repositoryRoot } from '#bin/paths.ts';
-import { print } from '#bin/print.ts';
+import { print } from '#bin/terminal/print.ts';
 import { renderCniUnits, type CniService } from './cni-units.ts';
 import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
 

@@ -12,7 +12,7 @@ import { endNode, proveRemains, type NodeRemains } from '#bin/end-node.ts';
 import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
 import { podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
-import { print, printText } from '#bin/print.ts';
+import { print, printText } from '#bin/terminal/print.ts';
 import { programCommand, programEnvironment, type Role } from '#bin/program/program.ts';
 import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
 import {

@@ -14,7 +14,7 @@ import { readCredentials } from '#bin/credentials/follow-credentials.ts';
 import { isSignedBy } from '#bin/credentials/node-files.ts';
 import { nodeNameOf } from '#bin/credentials/node-identity.ts';
 import { checkClaim, claimDirectory } from '#bin/ownership/claim-directory.ts';
-import { print } from '#bin/print.ts';
+import { print } from '#bin/terminal/print.ts';
 import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 import { agentOptionProblems } from '#bin/options/program-options.ts';
 import { resolvConfProblems } from '#bin/options/resolv-conf-option.ts';

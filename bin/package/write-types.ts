@@ -6,7 +6,7 @@ import { at, isObject, objectsOf, typed } from '#api/wire/json.ts';
 import type { CustomResourceDefinition } from '#api/generated/objects.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { renderKinds } from '#client/custom/render-kind.ts';
-import { printText } from '#bin/print.ts';
+import { printText } from '#bin/terminal/print.ts';
 
 /** `podwright types`: prints TypeScript types of the custom kinds that a file defines. */
 export async function runTypes(filename: string, version: string | undefined): Promise<void> {

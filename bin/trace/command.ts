@@ -1,9 +1,9 @@
 /** `podwright trace`: where a packet goes, and why it does not arrive. */
 import { PodwrightError } from '#base/errors.ts';
 import type { TransportProtocol } from '#agent/network/facts/network-facts.ts';
-import { print, printText } from '#bin/print.ts';
+import { print, printText } from '#bin/terminal/print.ts';
 import type { ApiClient } from '#client/client.ts';
-import type { OutputFormat } from '#bin/progress.ts';
+import type { OutputFormat } from '#bin/terminal/progress.ts';
 import { openAccess } from '#bin/token.ts';
 import { gatherFacts, gatherObjects, nodesOf } from './gather.ts';
 import type { Observed, Question, Trace } from './observed.ts';

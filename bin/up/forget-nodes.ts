@@ -4,7 +4,7 @@ import { createApiClient } from '#client/api-client.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
-import type { Progress } from '#bin/progress.ts';
+import type { Progress } from '#bin/terminal/progress.ts';
 import { version } from '#bin/version.ts';
 import type { UpPlan } from './plan.ts';
 

@@ -18,7 +18,7 @@ import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import { awaitVariable } from '#bin/credentials/await-credentials.ts';
 import { programCommand, programEnvironment } from '#bin/program/program.ts';
-import type { Progress } from '#bin/progress.ts';
+import type { Progress } from '#bin/terminal/progress.ts';
 import { endCgroup, removeRunDirectory } from './cleanup.ts';
 import { waitForRefusal } from './cluster-refusal.ts';
 import { findMissingDemoImages, type MissingDemoImage } from './demo-image.ts';

@@ -40,7 +40,7 @@ async function makeNode(): Promise<KernelCri> {
       return { ips: ['127.0.0.1'] };
     },
     del: async () => undefined,
-    check: async () => undefined,
+    check: async () => [],
     collect: async () => undefined,
     status: async () => ({ isReady: true, reason: '' }),
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, it } from 'vitest';
 
-import { repositoryRoot } from './paths.ts';
+import { repositoryRoot } from '#bin/paths.ts';
 
 const program = join(repositoryRoot, 'bin', 'podwright.ts');
 const linesThenCode = `

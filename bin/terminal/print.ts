@@ -1,6 +1,6 @@
 /** Standard output of the commands. The two long-running programs log instead (log.ts says why they keep off process.stdout). */
 import { describeError, errnoOf } from '#base/errors.ts';
-import { findOwnLog, type OwnLog } from './program/own-log.ts';
+import { findOwnLog, type OwnLog } from '#bin/program/own-log.ts';
 
 let isGuarded = false;
 /** Of `up --detach`, which says more than one likes to keep when something of it ends again and again. */
