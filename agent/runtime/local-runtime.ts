@@ -7,7 +7,7 @@ import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts
 import type { Logger } from '#base/log.ts';
 import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
-import type { ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
+import type { IdRange, ProcessExit, ProcessStreams } from '#native/launch/launch.ts';
 import { documentOf, failedDocumentOf } from './container-document.ts';
 import { environmentOf, forgetEnvironment, forgetEnvironments, keepEnvironment } from './exec-environment.ts';
 import { createLargeStarts, type LargeStarts } from './large-starts.ts';
@@ -194,7 +194,7 @@ export class LocalRuntime implements Runtime {
     }
     if (known !== undefined) await this.stopSandbox(asked.uid, signal);
     planSandbox(asked, paths); // Refuses a uid that is no path, before anything is written.
-    const config = asked.hasOwnUsers === true ? { ...asked, ids: this.#ids.take(asked.uid) } : asked;
+    const config = asked.hasOwnUsers === true ? { ...asked, ids: this.#idsOf(asked) } : asked;
     const starting: SandboxDocument = {
       version: 1,
       phase: 'starting',
@@ -258,6 +258,13 @@ export class LocalRuntime implements Runtime {
       { controllers: news, remedy: 'see `podwright doctor`: the host must give cgroup v2 these controllers' },
       'limits of pods are not set on this host: it lacks cgroup controllers',
     );
+  }
+
+  /** What the caller says, who then also sees to it that they are nobody else's; or some that are free. */
+  #idsOf({ uid, ids }: SandboxConfig): IdRange {
+    if (ids === undefined) return this.#ids.take(uid);
+    this.#ids.keep(uid, ids);
+    return ids;
   }
 
   async stopSandbox(uid: string, signal: AbortSignal): Promise<void> {

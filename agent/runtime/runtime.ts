@@ -32,7 +32,7 @@ export interface SandboxConfig {
   readonly sharePidNamespace: boolean;
   /** A user namespace of the pod's own (hostUsers: false). */
   readonly hasOwnUsers?: boolean;
-  /** Its ids on the host: chosen by the runtime, which knows those that are given, and the same for each sandbox of a pod. */
+  /** Its ids on the host, the same for each sandbox of a pod; undefined: chosen by the runtime, which knows those that are given. */
   readonly ids?: IdRange | undefined;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly portMappings: readonly {

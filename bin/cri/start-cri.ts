@@ -1,10 +1,13 @@
 /** Serves a runtime as CRI: of an agent, or alone. */
 import { existsSync } from 'node:fs';
+import { release } from 'node:os';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
+import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
 import { startCriServer } from '#agent/runtime/cri/cri-server.ts';
+import { defaultIdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { AgentPaths } from '#bin/paths.ts';
 import { version } from '#bin/version.ts';
@@ -34,6 +37,7 @@ export function startCri(place: CriPlace): Promise<AsyncDisposable> {
     dataDirectory: paths.data,
     streamHost,
     isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
+    userNamespaceProblem: userNamespaceProblem(readUserNamespaceFacts(release()), defaultIdSpace),
     version: version(),
   });
 }

@@ -1,7 +1,7 @@
 /** Which system calls a container may make: of its profile, the node's default and what it is privileged to. Pure. */
 import type { Container, EphemeralContainer, Pod, SeccompProfile } from '#api/generated/objects.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
-import type { LaunchSecurity } from '#native/launch/launch.ts';
+import type { LaunchSecurity, SeccompFilter } from '#native/launch/launch.ts';
 import { compileSeccompProfile } from '#native/launch/seccomp-profile/compile-profile.ts';
 import { parseSeccompProfile } from '#native/launch/seccomp-profile/profile.ts';
 import { hostArchitecture } from '#native/launch/syscall-numbers.ts';
@@ -49,13 +49,24 @@ export function renderSeccomp(
   const attempt = `load seccomp profile "${name}"`;
   if (facts.localhostProfile === undefined)
     throw new PodwrightError('E_NOT_FOUND', `${attempt}: no such file in the node's directory of profiles`);
+  return compileLocalProfile(name, facts.localhostProfile, { capabilities, ...facts });
+}
+
+/** A profile of a file, of this text. @throws {E_INVALID} naming it */
+export function compileLocalProfile(
+  name: string,
+  text: string,
+  host: { readonly capabilities: readonly string[]; readonly kernelRelease: string },
+): SeccompFilter {
   try {
     const machine = hostArchitecture === 'aarch64' ? 'arm64' : 'amd64';
-    const { kernelRelease } = facts;
-    const parsed = parseSeccompProfile(facts.localhostProfile, { capabilities, machine, kernelRelease });
+    const { capabilities, kernelRelease } = host;
+    const parsed = parseSeccompProfile(text, { capabilities, machine, kernelRelease });
     const program = compileSeccompProfile(parsed, hostArchitecture).toString('base64');
     return { name: `localhost/${name}`, program, flags: parsed.flags };
   } catch (cause) {
-    throw new PodwrightError('E_INVALID', `${attempt}: ${describeError(cause)}`, { cause });
+    throw new PodwrightError('E_INVALID', `load seccomp profile "${name}": ${describeError(cause)}`, {
+      cause,
+    });
   }
 }

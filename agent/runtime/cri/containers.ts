@@ -11,11 +11,11 @@ import {
   type CriContext,
   type RuntimeHandlers,
 } from './context.ts';
-import { findDevices, findFiles } from './gather-container.ts';
+import { findDevices, findFiles, readProfile } from './gather-container.ts';
 import { inParts } from './parts.ts';
 import { podFileMounts } from './pod-files.ts';
 import type { ContainerRecord } from './records.ts';
-import { containerConfigOf } from './render-container.ts';
+import { containerConfigOf, seccompFileOf } from './render-container.ts';
 import { cgroupResourcesOf, mergeResources } from './render-resources.ts';
 import { sandboxNamespaces } from './render-sandbox.ts';
 import { imageOf, orNone } from './sandboxes.ts';
@@ -134,6 +134,7 @@ async function createContainer(
     ...{ id, made, sandbox: record.config, imageId: image.id, isSelinuxEnabled },
     files: await findFiles(config.mounts),
     devices: await findDevices(config.devices),
+    profile: await readProfile(seccompFileOf(config.linux?.security_context ?? null)),
     ownMounts: podFileMounts(book.directoryOf(sandbox.uid), made),
   });
   const target = launch.pidTarget === undefined ? undefined : containerOf(context, launch.pidTarget);

@@ -33,6 +33,8 @@ export interface CriOptions {
   /** Of sandboxes without a `cgroup_parent`, relative to the runtime's tree. */
   readonly cgroupDefault: string;
   readonly isSelinuxEnabled: boolean;
+  /** Why no sandbox can have a user namespace, in words; undefined: they can. */
+  readonly userNamespaceProblem: string | undefined;
   /** What the runtime says of itself. */
   readonly version: string;
   /** Makes the pod network of these addresses; undefined where the network is configured by others. */

@@ -35,6 +35,7 @@ export async function serveCri(
       streamHost: '127.0.0.1',
       cgroupDefault: 'cri',
       isSelinuxEnabled: false,
+      userNamespaceProblem: undefined,
       version: '0',
       ...under.change,
     });

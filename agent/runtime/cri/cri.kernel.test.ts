@@ -1,11 +1,14 @@
 /** CRI over the real runtime: supervisors, namespaces, overlay roots. The pod network is a loopback. */
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { release } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import { createRuntime, type RuntimeOptions } from '#agent/runtime/create-runtime.ts';
+import { defaultIdSpace } from '#agent/runtime/id-ranges.ts';
 import { createDemoImage } from '#agent/runtime/images/demo-image.ts';
 import type { LocalRuntime } from '#agent/runtime/local-runtime.ts';
 import { systemClock } from '#base/clock.ts';
@@ -15,7 +18,7 @@ import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
 import type { Outgoing } from '#proto/contract.ts';
-import type { ContainerConfig } from '#proto/cri/api.ts';
+import type { ContainerConfig, PodSandboxConfig } from '#proto/cri/api.ts';
 import { criConformance, shellContainer, uniqueSandbox } from './cri.conformance.ts';
 import { serveCri, type CriServerUnderTest } from './cri.fixture.ts';
 
@@ -31,7 +34,7 @@ interface KernelCri extends CriServerUnderTest {
 }
 
 async function makeNode(): Promise<KernelCri> {
-  const root = mkdtempSync('/tmp/podwright-cri-');
+  const root = mkdtempSync('/tmp/h-cri-');
   const prefix = root.slice('/tmp/'.length);
   const netlink = createSyncNetlink();
   const network: PodNetwork = {
@@ -40,8 +43,8 @@ async function makeNode(): Promise<KernelCri> {
       return { ips: ['127.0.0.1'] };
     },
     del: async () => undefined,
-    check: async () => [],
     collect: async () => undefined,
+    check: async () => [],
     status: async () => ({ isReady: true, reason: '' }),
   };
   const cgroups = cgroupMount === undefined ? undefined : createCgroups(cgroupMount);
@@ -99,8 +102,9 @@ describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
 
   const begin = async (
     change: Outgoing<ContainerConfig>,
+    sandboxChange: Outgoing<PodSandboxConfig> = {},
   ): Promise<{ readonly id: string; readonly sandbox: string }> => {
-    const config = uniqueSandbox(node, 'web');
+    const config = { ...uniqueSandbox(node, 'web'), ...sandboxChange };
     const { pod_sandbox_id: sandbox } = await node.client.call(node.runtime.RunPodSandbox, { config });
     const request = {
       pod_sandbox_id: sandbox,
@@ -159,6 +163,36 @@ describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
     expect(status?.user?.linux).toEqual({ uid: 1234, gid: 99, supplemental_groups: [7, 99] });
     expect(status?.mounts.map((mount) => mount.container_path)).toEqual(['/data', '/fixed']);
     expect(status?.stop_signal).toBe('SIGTERM');
+  });
+
+  it('gives a container the profile of a file, and a sandbox ids of its own', async () => {
+    const profile = `${node.root}/profile.json`;
+    const rules = [{ names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 95 }];
+    writeFileSync(profile, JSON.stringify({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: rules }));
+    const seccomp = { profile_type: 'Localhost' as const, localhost_ref: profile };
+    const range = [{ host_id: 1_000_000, container_id: 0, length: 65_536 }];
+    const users = {
+      pid: 'CONTAINER' as const,
+      userns_options: { mode: 'POD' as const, uids: range, gids: range },
+    };
+    const linux = { security_context: { namespace_options: users } };
+    const isPossible = userNamespaceProblem(readUserNamespaceFacts(release()), defaultIdSpace) === undefined;
+    const { id } = await begin(
+      {
+        mounts: [
+          { container_path: '/data', host_path: node.root, uidMappings: range, gidMappings: range },
+        ].slice(isPossible ? 0 : 1),
+        linux: {
+          security_context: { namespace_options: isPossible ? users : { pid: 'CONTAINER' }, seccomp },
+        },
+      },
+      isPossible ? { linux } : {},
+    );
+    const denied = 'mkdir /tmp/x 2>&1 | grep -c "not supported"';
+    expect(await output(id, denied)).toBe('1\n');
+    if (!isPossible) return;
+    const map = 'cat /proc/self/uid_map | tr -s " "; stat -c %u /data';
+    expect(await output(id, map)).toBe(' 0 1000000 65536\n0\n');
   });
 
   it('of an agent that is killed keeps what runs, what was created, and who asked for what', async () => {

@@ -1,11 +1,14 @@
 /** What the plan of a container has to know of the host. */
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { release } from 'node:os';
 import { join } from 'node:path';
 import { errnoOf } from '#base/errors.ts';
 import type { Device, Mount } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
+import { profileBytesMax } from '#agent/kubelet/render/seccomp.ts';
 import { deviceAt } from '#agent/runtime/host-devices.ts';
 import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { SeccompText } from './render-container.ts';
 
 /** Of a directory of devices, no more are looked at. */
 const devicesMax = 4096;
@@ -31,6 +34,20 @@ export async function findFiles(mounts: readonly Mount[]): Promise<ReadonlySet<s
     }
   }
   return files;
+}
+
+/** The text of a seccomp profile. @throws INVALID_ARGUMENT */
+export async function readProfile(path: string | undefined): Promise<SeccompText | undefined> {
+  if (path === undefined) return undefined;
+  const refuse = (why: string): Error =>
+    refusal('INVALID_ARGUMENT', `security_context.seccomp ${path}: ${why}`);
+  if (!path.startsWith('/')) throw refuse('localhost_ref is not absolute');
+  const found = await stat(path).catch((error: unknown) => {
+    throw refuse(errnoOf(error) ?? String(error));
+  });
+  if (!found.isFile() || found.size > profileBytesMax)
+    throw refuse(`no file of ${profileBytesMax} bytes at most`);
+  return { path, text: await readFile(path, 'utf8'), kernelRelease: release() };
 }
 
 /** Device nodes by their numbers on the host; of a directory, those in it. @throws INVALID_ARGUMENT */

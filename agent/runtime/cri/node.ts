@@ -34,7 +34,10 @@ export function nodeHandlers(context: CriContext, apiVersion: string): RuntimeHa
         },
         runtime_handlers: ['', 'podwright'].map((name) => ({
           name,
-          features: { recursive_read_only_mounts: true, user_namespaces: false },
+          features: {
+            recursive_read_only_mounts: true,
+            user_namespaces: context.userNamespaceProblem === undefined,
+          },
         })),
         features: { supplemental_groups_policy: true, user_namespaces_host_network: false },
         ...(verbose ? { info: { config: JSON.stringify(verboseInfo(context)) } } : {}),

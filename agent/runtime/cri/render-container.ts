@@ -1,7 +1,8 @@
 /** CRI's configuration of a container in terms of the runtime. Pure. Whatever is asked for and not to be had is refused by its name. */
 import { posix } from 'node:path';
+import { compileLocalProfile } from '#agent/kubelet/render/seccomp.ts';
 import { renderCapabilities } from '#agent/kubelet/render/security.ts';
-import type { ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig } from '#agent/runtime/runtime.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type {
   ContainerConfig as AskedContainer,
@@ -14,14 +15,14 @@ import type {
 } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
 import { cgroupResourcesOf } from './render-resources.ts';
-import { checkProfiles, checkUserNamespace } from './render-sandbox.ts';
+import { checkProfiles, rangeOf, userIdsOf, type SandboxNamespaces } from './render-sandbox.ts';
 
 /** What is known of it besides. */
 export interface ContainerPlace {
   readonly id: string;
   readonly sandbox: PodSandboxConfig;
   /** What the sandbox was made with. */
-  readonly made: Pick<SandboxConfig, 'hostNetwork' | 'hostPid' | 'hostIpc' | 'sharePidNamespace'>;
+  readonly made: SandboxNamespaces;
   readonly imageId: string;
   /** Of the mounts' host paths, those that are no directories. */
   readonly files: ReadonlySet<string>;
@@ -29,6 +30,15 @@ export interface ContainerPlace {
   /** What every container of the sandbox has, where it brings none of its own. */
   readonly ownMounts: readonly LaunchMount[];
   readonly isSelinuxEnabled: boolean;
+  /** Of the seccomp profile that it names, where that is a file. */
+  readonly profile: SeccompText | undefined;
+}
+
+export interface SeccompText {
+  readonly path: string;
+  readonly text: string;
+  /** Which system calls a profile means may go by the kernel. */
+  readonly kernelRelease: string;
 }
 
 /** @throws INVALID_ARGUMENT, UNIMPLEMENTED, E_INVALID */
@@ -94,19 +104,17 @@ const propagations = {
   PROPAGATION_BIDIRECTIONAL: 'rshared',
 } as const;
 
-function mountsOf(asked: readonly Mount[], { files, ownMounts }: ContainerPlace): readonly LaunchMount[] {
-  const mounts = asked.map((mount) => mountOf(mount, files));
+function mountsOf(asked: readonly Mount[], place: ContainerPlace): readonly LaunchMount[] {
+  const mounts = asked.map((mount) => mountOf(mount, place));
   const targets = new Set(mounts.map(({ target }) => posix.normalize(target).replace(/(?<=.)\/+$/, '')));
-  return [...mounts, ...ownMounts.filter(({ target }) => !targets.has(target))];
+  return [...mounts, ...place.ownMounts.filter(({ target }) => !targets.has(target))];
 }
 
-function mountOf(mount: Mount, files: ReadonlySet<string>): LaunchMount {
+function mountOf(mount: Mount, { files, made }: ContainerPlace): LaunchMount {
   const { container_path: target, host_path: source, readonly, propagation } = mount;
   const what = `mounts: ${source} on ${target}`;
   if (mount.image !== null && mount.image.image !== '')
     throw refusal('UNIMPLEMENTED', `${what}: this runtime mounts no images`);
-  if (mount.uidMappings.length + mount.gidMappings.length > 0)
-    throw refusal('UNIMPLEMENTED', `${what}: this runtime maps no ids`);
   if (!posix.isAbsolute(source)) throw refusal('INVALID_ARGUMENT', `${what}: host_path is not absolute`);
   if (target === '') throw refusal('INVALID_ARGUMENT', `${what}: container_path is empty`);
   if (mount.recursive_read_only && (!readonly || propagation !== 'PROPAGATION_PRIVATE'))
@@ -121,7 +129,19 @@ function mountOf(mount: Mount, files: ReadonlySet<string>): LaunchMount {
     target: target.startsWith('/') ? target : `/${target}`,
     isFile: files.has(source),
     options: ['rbind', propagations[propagation], ...access],
+    ...(made.ids === undefined && !hasMappings(mount) ? {} : { isIdMapped: isIdMapped(mount, made, what) }),
   };
+}
+
+const hasMappings = ({ uidMappings, gidMappings }: Mount): boolean =>
+  uidMappings.length + gidMappings.length > 0;
+
+/** Files have the owners in the container that they have on the host, or are nobody's there. */
+function isIdMapped(mount: Mount, { ids }: SandboxNamespaces, what: string): boolean {
+  if (!hasMappings(mount)) return false;
+  const asked = rangeOf(mount.uidMappings, mount.gidMappings);
+  if (ids !== undefined && asked?.first === ids.first && asked.count === ids.count) return true;
+  throw refusal('UNIMPLEMENTED', `${what}: uidMappings and gidMappings that are not those of the sandbox`);
 }
 
 function userOf(security: LinuxContainerSecurityContext | null): ContainerConfig['user'] {
@@ -156,7 +176,7 @@ const noSecurity: ContainerConfig['security'] = {
 
 function securityOf(
   security: LinuxContainerSecurityContext | null,
-  { sandbox, isSelinuxEnabled }: ContainerPlace,
+  { sandbox, isSelinuxEnabled, profile }: ContainerPlace,
 ): ContainerConfig['security'] {
   if (security === null) return noSecurity;
   const { privileged, capabilities } = security;
@@ -169,30 +189,41 @@ function securityOf(
     );
   checkProfiles(security, isSelinuxEnabled);
   const asked = { add: capabilities?.add_capabilities ?? [], drop: capabilities?.drop_capabilities ?? [] };
+  const kept = renderCapabilities(privileged, asked);
   return {
-    capabilities: renderCapabilities(privileged, asked),
+    capabilities: kept,
     noNewPrivileges: security.no_new_privs,
     privileged,
-    seccomp: seccompOf(security),
+    seccomp: seccompOf(security, kept, profile),
     readonlyRoot: security.readonly_rootfs,
     maskedPaths: privileged ? [] : security.masked_paths,
     readonlyPaths: privileged ? [] : security.readonly_paths,
   };
 }
 
+/** The file that a container's seccomp profile is in; undefined: it is none, or has no say. */
+export function seccompFileOf(security: LinuxContainerSecurityContext | null): string | undefined {
+  if (security === null || security.privileged) return undefined;
+  const { seccomp, seccomp_profile_path: older } = security;
+  if (seccomp !== null) return seccomp.profile_type === 'Localhost' ? seccomp.localhost_ref : undefined;
+  return older.startsWith('localhost/') ? older.slice('localhost/'.length) : undefined;
+}
+
 /** seccomp_profile_path and apparmor_profile are what clients before 1.22 and 1.27 say instead. */
-function seccompOf(security: LinuxContainerSecurityContext): ContainerConfig['security']['seccomp'] {
+function seccompOf(
+  security: LinuxContainerSecurityContext,
+  capabilities: readonly string[],
+  profile: SeccompText | undefined,
+): ContainerConfig['security']['seccomp'] {
   const { privileged, seccomp, seccomp_profile_path: path, apparmor_profile: appArmor } = security;
   if (appArmor.startsWith('localhost/'))
     throw refusal(
       'UNIMPLEMENTED',
       `security_context.apparmor_profile ${appArmor}: this runtime loads no AppArmor profiles`,
     );
-  if (seccomp === null && path.startsWith('localhost/'))
-    throw refusal(
-      'UNIMPLEMENTED',
-      `security_context.seccomp_profile_path ${path}: this runtime loads no profiles of files`,
-    );
+  if (profile !== undefined) {
+    return compileLocalProfile(profile.path, profile.text, { ...profile, capabilities });
+  }
   const isDefault =
     seccomp === null
       ? path === 'runtime/default' || path === 'docker/default'
@@ -206,10 +237,12 @@ function pidTargetOf(
   made: ContainerPlace['made'],
 ): string | undefined {
   if (options === null || options === undefined) return undefined;
-  checkUserNamespace(options);
   const { network, ipc, pid, target_id: target } = options;
   const refuse = (what: string): Error =>
     refusal('INVALID_ARGUMENT', `namespace_options: ${what}, and its sandbox was made otherwise`);
+  const [ids, own] = [userIdsOf(options), made.ids];
+  if (options.userns_options !== null && (ids?.first !== own?.first || ids?.count !== own?.count))
+    throw refuse('userns_options');
   if (network === 'NODE' && !made.hostNetwork) throw refuse('network NODE');
   if (ipc === 'NODE' && !made.hostIpc) throw refuse('ipc NODE');
   const made_ = made.hostPid ? 'NODE' : made.sharePidNamespace ? 'POD' : 'CONTAINER';

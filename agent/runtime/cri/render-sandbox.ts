@@ -1,5 +1,7 @@
 /** CRI's configuration of a sandbox in terms of the runtime. Pure. Whatever is asked for and not to be had is refused by its name. */
+import type { IdRange } from '#native/launch/launch.ts';
 import type {
+  IDMapping,
   LinuxSandboxSecurityContext,
   NamespaceOption,
   PodSandboxConfig,
@@ -16,6 +18,8 @@ export interface SandboxPlace {
   readonly cgroupDefault: string;
   /** Labels of SELinux mean something on this host. */
   readonly isSelinuxEnabled: boolean;
+  /** Why no sandbox can have a user namespace, in words; undefined: they can. */
+  readonly userNamespaceProblem: string | undefined;
 }
 
 const hostnameMax = 63;
@@ -29,6 +33,8 @@ export function sandboxConfigOf(config: PodSandboxConfig, place: SandboxPlace): 
   const security = linux?.security_context ?? null;
   checkSandboxSecurity(security, place);
   const namespaces = sandboxNamespaces(security?.namespace_options);
+  if (namespaces.ids !== undefined && place.userNamespaceProblem !== undefined)
+    throw refusal('UNIMPLEMENTED', `namespace_options.userns_options: ${place.userNamespaceProblem}`);
   return {
     uid: place.uid,
     podUid: metadata.uid,
@@ -77,11 +83,14 @@ function cgroupParentOf(parent: string, { cgroupDefault }: SandboxPlace): string
   return parts.join('/');
 }
 
-type SandboxNamespaces = Pick<SandboxConfig, 'hostNetwork' | 'hostPid' | 'hostIpc' | 'sharePidNamespace'>;
+export type SandboxNamespaces = Pick<
+  SandboxConfig,
+  'hostNetwork' | 'hostPid' | 'hostIpc' | 'sharePidNamespace' | 'hasOwnUsers' | 'ids'
+>;
 
 /** Without any it is POD, the first of CRI's modes. */
 export function sandboxNamespaces(options: NamespaceOption | null | undefined): SandboxNamespaces {
-  checkUserNamespace(options);
+  const ids = userIdsOf(options);
   const { network = 'POD', pid = 'POD', ipc = 'POD' } = options ?? {};
   if (
     network === 'CONTAINER' ||
@@ -95,23 +104,37 @@ export function sandboxNamespaces(options: NamespaceOption | null | undefined): 
       `namespace_options of a sandbox: network ${network}, pid ${pid}, ipc ${ipc}`,
     );
   }
+  if (ids !== undefined && [network, pid, ipc].includes('NODE'))
+    throw refusal('UNIMPLEMENTED', "namespace_options.userns_options: not with namespaces of the node's");
   return {
     hostNetwork: network === 'NODE',
     hostPid: pid === 'NODE',
     hostIpc: ipc === 'NODE',
     sharePidNamespace: pid === 'POD',
+    ...(ids === undefined ? {} : { hasOwnUsers: true, ids }),
   };
 }
 
-/** RuntimeHandlerFeatures.user_namespaces says that there are none. */
-export function checkUserNamespace(options: NamespaceOption | null | undefined): void {
+/** The host's ids of a user namespace, which the client chooses; undefined: it is the node's. @throws INVALID_ARGUMENT, UNIMPLEMENTED */
+export function userIdsOf(options: NamespaceOption | null | undefined): IdRange | undefined {
   const user = options?.userns_options ?? null;
-  if (user !== null && user.mode !== 'NODE') {
-    throw refusal(
-      'UNIMPLEMENTED',
-      `namespace_options.userns_options ${user.mode}: this runtime makes no user namespaces`,
-    );
-  }
+  if (user === null || user.mode === 'NODE') return undefined;
+  if (user.mode !== 'POD') throw refusal('INVALID_ARGUMENT', `namespace_options.userns_options ${user.mode}`);
+  const ids = rangeOf(user.uids, user.gids);
+  if (ids !== undefined) return ids;
+  const why = 'one range of each is wanted, the same, of 0 in the container and not of the root of the host';
+  throw refusal('INVALID_ARGUMENT', `namespace_options.userns_options: ${why}`);
+}
+
+/** What both map, where it is one range from 0 on. */
+export function rangeOf(uids: readonly IDMapping[], gids: readonly IDMapping[]): IdRange | undefined {
+  const [uid, gid] = [uids[0], gids[0]];
+  if (uid === undefined || gid === undefined || uids.length + gids.length !== 2) return undefined;
+  const isSame = uid.host_id === gid.host_id && uid.length === gid.length;
+  const isFromRoot = uid.container_id === 0 && gid.container_id === 0;
+  return isSame && isFromRoot && uid.host_id > 0 && uid.length > 0
+    ? { first: uid.host_id, count: uid.length }
+    : undefined;
 }
 
 /**
@@ -128,14 +151,9 @@ function checkSandboxSecurity(
 
 /** Profiles that this runtime cannot load. */
 export function checkProfiles(
-  { apparmor, selinux_options: selinux, seccomp }: Profiles,
+  { apparmor, selinux_options: selinux }: Profiles,
   isSelinuxEnabled: boolean,
 ): void {
-  if (seccomp?.profile_type === 'Localhost')
-    throw refusal(
-      'UNIMPLEMENTED',
-      'security_context.seccomp Localhost: this runtime loads no profiles of files',
-    );
   if (apparmor?.profile_type === 'Localhost')
     throw refusal(
       'UNIMPLEMENTED',
@@ -148,5 +166,4 @@ export function checkProfiles(
 interface Profiles {
   readonly apparmor: SecurityProfile | null;
   readonly selinux_options: SELinuxOption | null;
-  readonly seccomp: SecurityProfile | null;
 }

@@ -9,6 +9,7 @@ import type {
   NamespaceOption,
   PodSandboxConfig,
   Signal,
+  UserNamespace,
 } from '#proto/cri/api.ts';
 import { loadContract } from '#proto/load.ts';
 import { statusNameOf } from '#proto/status.ts';
@@ -19,6 +20,7 @@ import { renderResolvConf } from './pod-files.ts';
 import {
   containerConfigOf,
   logPathOf,
+  seccompFileOf,
   signalName,
   signalOf,
   type ContainerPlace,
@@ -56,6 +58,9 @@ function outcome<T>(work: () => T): T | string {
   }
 }
 
+const range = [{ host_id: 131_072, container_id: 0, length: 65_536 }];
+const ownUsers: Outgoing<UserNamespace> = { mode: 'POD', uids: range, gids: range };
+
 describe('containerConfigOf()', () => {
   const privateSandbox = { hostNetwork: false, hostPid: false, hostIpc: false, sharePidNamespace: false };
   const render = (
@@ -66,7 +71,7 @@ describe('containerConfigOf()', () => {
     const all = received({ metadata: { name: 'c' }, ...config }, { log_directory: '/logs/p', ...sandbox });
     return containerConfigOf(all.config, {
       ...{ id: 'i', imageId: 'sha256:1', files: new Set<string>(), devices: [], ownMounts: [] },
-      ...{ made: privateSandbox, sandbox: all.sandbox_config, isSelinuxEnabled: false },
+      ...{ made: privateSandbox, sandbox: all.sandbox_config, isSelinuxEnabled: false, profile: undefined },
       ...place,
     });
   };
@@ -133,6 +138,33 @@ describe('containerConfigOf()', () => {
     expect(render(mount(change)).mounts).toEqual([
       { type: 'bind', source: '/a', target: '/b', isFile: false, options },
     ]);
+  });
+
+  it('in a user namespace gives volumes the owners that they have, where the client says so', () => {
+    const ids = { first: 131_072, count: 65_536 };
+    const place = { made: { ...privateSandbox, hasOwnUsers: true, ids } };
+    const mapped = { uidMappings: range, gidMappings: range };
+    expect(render(mount(mapped), place).mounts[0]?.isIdMapped).toBe(true);
+    expect(render(mount({}), place).mounts[0]?.isIdMapped).toBe(false);
+    const other = [{ host_id: 7, container_id: 0, length: 65_536 }];
+    const otherwise = mount({ uidMappings: other, gidMappings: other });
+    expect(outcome(() => render(otherwise, place))).toMatch(/^UNIMPLEMENTED .*uidMappings/);
+    expect(
+      render(namespaces({ pid: 'CONTAINER', userns_options: ownUsers }), place).pidTarget,
+    ).toBeUndefined();
+  });
+
+  it('compiles the profile of a file, and says which one is none', () => {
+    const profile = { path: '/p', text: '{"defaultAction":"SCMP_ACT_ALLOW"}', kernelRelease: '6.1.0' };
+    expect(render(security({}), { profile }).security.seccomp).toMatchObject({ name: 'localhost//p' });
+    const broken = { profile: { ...profile, text: '{' } };
+    expect(outcome(() => render(security({}), broken))).toMatch(/^INVALID_ARGUMENT .*"\/p"/);
+    const file = (change: Outgoing<LinuxContainerSecurityContext>): string | undefined =>
+      seccompFileOf(received(security(change)).config.linux?.security_context ?? null);
+    expect(file({ seccomp: { profile_type: 'Localhost', localhost_ref: '/p' } })).toBe('/p');
+    expect(file({ seccomp_profile_path: 'localhost//p' })).toBe('/p');
+    expect(file({ seccomp_profile_path: 'localhost//p', privileged: true })).toBeUndefined();
+    expect(file({ seccomp: { profile_type: 'RuntimeDefault' } })).toBeUndefined();
   });
 
   it("mounts the pod's files where the client mounts none, and a path of the container from its root", () => {
@@ -232,15 +264,14 @@ describe('containerConfigOf()', () => {
     ],
     ['UNIMPLEMENTED', 'CDI_devices', { CDI_devices: [{ name: 'a/b=c' }] }],
     ['UNIMPLEMENTED', 'images', mount({ image: { image: 'app' } })],
-    ['UNIMPLEMENTED', 'ids', mount({ uidMappings: [{ length: 1 }] })],
-    ['UNIMPLEMENTED', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: { mode: 'POD' } })],
+    ['UNIMPLEMENTED', 'uidMappings', mount({ uidMappings: [{ length: 1 }] })],
+    ['INVALID_ARGUMENT', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: { mode: 'POD' } })],
+    ['INVALID_ARGUMENT', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: ownUsers })],
     [
       'UNIMPLEMENTED',
       'add_ambient_capabilities',
       security({ capabilities: { add_ambient_capabilities: ['KILL'] } }),
     ],
-    ['UNIMPLEMENTED', 'seccomp Localhost', security({ seccomp: { profile_type: 'Localhost' } })],
-    ['UNIMPLEMENTED', 'seccomp_profile_path', security({ seccomp_profile_path: 'localhost/a' })],
     ['UNIMPLEMENTED', 'apparmor Localhost', security({ apparmor: { profile_type: 'Localhost' } })],
     ['UNIMPLEMENTED', 'apparmor_profile', security({ apparmor_profile: 'localhost/a' })],
   ])('refuses as %s by the name of %s', (status, field, config: Outgoing<ContainerConfig>) => {
@@ -250,12 +281,13 @@ describe('containerConfigOf()', () => {
 });
 
 describe('sandboxConfigOf()', () => {
-  const render = (change: Outgoing<PodSandboxConfig>) => {
+  const render = (change: Outgoing<PodSandboxConfig>, userNamespaceProblem?: string) => {
     const config = { metadata: { name: 'web', namespace: 'ns', uid: 'u' }, ...change };
     return sandboxConfigOf(received({}, config).sandbox_config, {
       uid: 'cri-1',
       cgroupDefault: 'cri',
       isSelinuxEnabled: true,
+      userNamespaceProblem,
     });
   };
   const options = (change: Outgoing<NamespaceOption>): Outgoing<PodSandboxConfig> => ({
@@ -284,6 +316,11 @@ describe('sandboxConfigOf()', () => {
       "the node's",
       options({ pid: 'NODE', network: 'NODE', ipc: 'NODE' }),
       { hostPid: true, hostNetwork: true, hostIpc: true },
+    ],
+    [
+      'a user namespace of its own',
+      options({ userns_options: ownUsers }),
+      { hasOwnUsers: true, ids: { first: 131_072, count: 65_536 } },
     ],
     ['user namespaces of the node', options({ userns_options: { mode: 'NODE' } }), { hostPid: false }],
     ['sysctls', { linux: { sysctls: { 'net.x': '1' } } }, { sysctls: { 'net.x': '1' } }],
@@ -323,11 +360,17 @@ describe('sandboxConfigOf()', () => {
     ['INVALID_ARGUMENT', 'cgroup_parent', { linux: { cgroup_parent: '/' } }],
     ['INVALID_ARGUMENT', 'port_mappings', { port_mappings: [{ host_port: 70_000, container_port: 1 }] }],
     ['INVALID_ARGUMENT', 'TARGET', options({ pid: 'TARGET' })],
-    ['UNIMPLEMENTED', 'userns_options', options({ userns_options: { mode: 'POD' } })],
-    ['UNIMPLEMENTED', 'seccomp', secured({ seccomp: { profile_type: 'Localhost' } })],
+    ['INVALID_ARGUMENT', 'userns_options', options({ userns_options: { mode: 'POD' } })],
+    ['UNIMPLEMENTED', 'userns_options', options({ network: 'NODE', userns_options: ownUsers })],
+    ['UNIMPLEMENTED', 'apparmor', secured({ apparmor: { profile_type: 'Localhost' } })],
     ['UNIMPLEMENTED', 'selinux_options', secured({ selinux_options: { level: 's0' } })],
   ])('refuses as %s by the name of %s', (status, field, change: Outgoing<PodSandboxConfig>) => {
     expect(outcome(() => render(change))).toMatch(new RegExp(`^${status} .*${field}`));
+  });
+
+  it('says why there are no user namespaces', () => {
+    const asked = options({ userns_options: ownUsers });
+    expect(outcome(() => render(asked, 'no kernel'))).toMatch(/^UNIMPLEMENTED .*no kernel/);
   });
 
   it('takes POD for what is not said, as CRI has it', () => {

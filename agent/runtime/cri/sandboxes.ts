@@ -129,9 +129,9 @@ async function runSandbox(
   config: PodSandboxConfig,
   signal: AbortSignal,
 ): Promise<string> {
-  const { book, runtime, clock, cgroupDefault, isSelinuxEnabled } = context;
+  const { book, runtime, clock } = context;
   const uid = `${criUidPrefix}${randomUUID().replaceAll('-', '')}`;
-  const made = sandboxConfigOf(config, { uid, cgroupDefault, isSelinuxEnabled });
+  const made = sandboxConfigOf(config, { ...context, uid });
   const { namespace, name, podUid } = made;
   const attempt = config.metadata?.attempt ?? 0;
   const key = `sandbox/${namespace}/${name}/${podUid}/${attempt}`;

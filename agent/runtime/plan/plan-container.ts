@@ -116,7 +116,7 @@ function withImageVolumes(
   if (ids === undefined) return { ...config, mounts };
   return {
     ...config,
-    mounts: mounts.map((mount) => (mount.type === 'bind' ? { ...mount, isIdMapped: true } : mount)),
+    mounts: mounts.map((mount) => (mount.type === 'bind' ? { isIdMapped: true, ...mount } : mount)),
   };
 }
 
