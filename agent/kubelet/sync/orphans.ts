@@ -9,9 +9,9 @@ import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 
 /** They end at once. What clients of CRI made is theirs. */
 export function adoptOrphans(
-  source: PodSource,
+  source: Pick<PodSource, 'list'>,
   memories: PodMemories,
-  { runtime, clock, enqueue, onOutcome }: KubeletPorts,
+  { runtime, clock, enqueue, onOutcome }: Pick<KubeletPorts, 'runtime' | 'clock' | 'enqueue' | 'onOutcome'>,
 ): void {
   const wanted = new Set(source.list().map((pod) => pod.metadata?.uid));
   for (const orphan of runtime.observeAll()) {
