@@ -66,7 +66,7 @@ import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
-import { startNodeFabric } from './program/node-fabric.ts';
+import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
 import { openCgroups } from './node/open-cgroups.ts';
 import { startKernel } from './node/start-kernel.ts';
 import { startCri } from './cri/start-cri.ts';
@@ -104,6 +104,7 @@ interface Parts {
   readonly cluster: ClusterGuard;
   readonly hostNames: HostNames;
   readonly credentials: FollowedCredentials;
+  readonly health: ToldHealth;
   /** Told when the credentials were renewed. */
   readonly renewed: Set<(tls: KubeletTls) => void>;
 }
@@ -163,6 +164,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   const kubelet = stack.use(await startPods(parts));
   if (options.criSocket !== undefined)
     stack.use(await startCri({ ...parts, path: resolve(options.criSocket), cgroupDefault: 'cri' }));
+  parts.health.listeners.add(() => kubelet.refreshNode());
   parts.renewed.add((tls) => kubelet.setTls(tls));
   await waitForNode(nodeInformer, options.nodeName, (each) => podCidrsOf(each).length > 0);
   await startNetwork(stack, parts, nodeInformer);
@@ -207,12 +209,8 @@ async function startParts(
 ): Promise<Parts> {
   const clock = systemClock;
   const paths = claimPaths(stack, options);
-  const cluster = createClusterGuard({
-    file: paths.clusterFile,
-    server: credentials.access.server,
-    clock,
-    logger,
-  });
+  const { server } = credentials.access;
+  const cluster = createClusterGuard({ file: paths.clusterFile, server, clock, logger });
   const { client, proxyClient, followed, renewed } = connectByFiles(stack, {
     options,
     credentials,
@@ -261,8 +259,9 @@ async function startParts(
   policies.start(attachedPods(runtime));
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
-  const own = { options, paths, credentials: followed, renewed, rules };
-  return { ...own, ...shared, network, policies, runtime, cluster, hostNames };
+  const health = openFabricHealth(stack, { nodeName, ...shared });
+  const own = { options, paths, credentials: followed, renewed, rules, health, cluster, hostNames };
+  return { ...own, ...shared, network, policies, runtime };
 }
 
 /** A file that was named is taken as it is. */
@@ -391,6 +390,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       tls: parts.credentials.current().tls,
       access: kubeletAccessOf(options),
     },
+    moreConditions: () => [parts.health.condition()],
     moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
     versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
   });

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { formatCidr, hostCidr, parseIp } from '#base/ip.ts';
+import { defaultPodCidrs } from '#agent/network/conflist-dir.ts';
 import { masqueradeTableOf, podwrightRouteProtocol } from '#agent/network/fabric/fabric-plan.ts';
+import { firstIpsOf } from '#agent/network/fabric/paths.ts';
 import { tunnelDevices } from '#agent/network/fabric/tunnel.ts';
 import { removeIptables } from '#agent/proxy/iptables/remove-iptables.ts';
 import { tableRef } from '#agent/proxy/table-layout.ts';
@@ -75,7 +78,8 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
   await using kernel = await createNetlinkWorker();
 
   const state = await kernel.netlink.state(ownNetns);
-  await kernel.netlink.apply(ownNetns, planNetworkRemoval(state, remains.clusterDns));
+  const fabricIps = data === undefined ? [] : firstIpsOf(defaultPodCidrs(join(data.path, 'cni', 'net.d')));
+  await kernel.netlink.apply(ownNetns, planNetworkRemoval(state, [...remains.clusterDns, ...fabricIps]));
   await kernel.nft.commit(
     ownNetns,
     tables.map((table) => ({ op: 'removeTable', table })),
@@ -83,10 +87,10 @@ export async function endNode(remains: ProvenRemains, clock: Clock): Promise<voi
   await removeIptables(createXtables(process.env, kernel.nft));
 }
 
-/** Pure: what of the host's network is the node's. */
-export function planNetworkRemoval(state: NetworkState, clusterDns: readonly string[]): readonly NetOp[] {
+/** Pure: what of the host's network is the node's. `ownIps`: those that it has on lo, of its DNS and of its ranges. */
+export function planNetworkRemoval(state: NetworkState, ownIps: readonly string[]): readonly NetOp[] {
   const answered = new Set(
-    clusterDns.flatMap((text) => parseIp(text) ?? []).map((ip) => formatCidr(hostCidr(ip))),
+    ownIps.flatMap((text) => parseIp(text) ?? []).map((ip) => formatCidr(hostCidr(ip))),
   );
   const own = state.addresses.map(({ address }) => address).filter((address) => answered.has(address));
   return [

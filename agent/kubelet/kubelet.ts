@@ -65,6 +65,8 @@ export interface KubeletOptions {
     /** Default: certificates and tokens, reviewed by the API server. */
     readonly access?: AccessOptions;
   };
+  /** What other parts of the node say of themselves in its status. */
+  readonly moreConditions?: () => NonNullable<NodeInput['moreConditions']>;
   /** What other parts of the node count, for /metrics. */
   readonly moreMetrics?: () => Promise<string>;
   /** `v1.36.2+podwright-0.1.0`, `podwright://0.1.0` */
@@ -285,6 +287,7 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
     images: options.runtime.images.list(),
     network,
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
+    moreConditions: options.moreConditions?.() ?? [],
     runtimeProblem: undefined, // It is in this process: while this runs, so does it.
   };
 }

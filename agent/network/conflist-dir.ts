@@ -2,9 +2,10 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeDrafts, writeDurably } from '#base/durable-file.ts';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { parseJsonObject } from '#api/cni/json-field.ts';
 import type { JsonObject } from '#api/meta/object.ts';
+import { isObject } from '#api/wire/json.ts';
 import { parseNetworkConfigList, type NetworkConfigList } from '#api/cni/network-config.ts';
 
 /**
@@ -82,5 +83,22 @@ export function renderDefaultConflist(options: DefaultConflist): string {
 export async function writeDefaultConflist(dir: string, options: DefaultConflist): Promise<void> {
   await mkdir(dir, { recursive: true });
   removeDrafts(dir);
-  await writeDurably(join(dir, '90-podwright.conflist'), renderDefaultConflist(options), { mode: 0o644 });
+  await writeDurably(join(dir, defaultName), renderDefaultConflist(options), { mode: 0o644 });
+}
+
+const defaultName = '90-podwright.conflist';
+
+/** The ranges of the network that a node made for itself; none where it made none. */
+export function defaultPodCidrs(dir: string): readonly string[] {
+  try {
+    const { plugins } = parseNetworkConfigList(readFileSync(join(dir, defaultName), 'utf8'), () => []);
+    const ipam: unknown = plugins[0]?.['ipam'];
+    const ranges = isObject(ipam) && Array.isArray(ipam['ranges']) ? ipam['ranges'].flat() : [];
+    return ranges.flatMap((range) =>
+      isObject(range) && typeof range['subnet'] === 'string' ? [range['subnet']] : [],
+    );
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || isPodwrightError(error, 'E_INVALID')) return [];
+    throw error;
+  }
 }

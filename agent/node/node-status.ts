@@ -20,6 +20,8 @@ export interface NodeInput {
   readonly network: { readonly isReady: boolean; readonly reason: string };
   readonly hasUserNamespaces: boolean;
   readonly runtimeProblem: string | undefined;
+  /** What other parts of the node say of themselves. */
+  readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
 // kubelet's default hard eviction thresholds.
@@ -103,7 +105,7 @@ export function isDiskLow({
 }
 
 function renderConditions(
-  { machine, network, runtimeProblem }: NodeInput,
+  { machine, network, runtimeProblem, moreConditions = [] }: NodeInput,
   reported: readonly NodeCondition[],
   now: number,
 ): readonly NodeCondition[] {
@@ -136,6 +138,7 @@ function renderConditions(
           message: 'the pod network is set up',
         }
       : { type: 'NetworkUnavailable', status: 'True', reason: 'PodNetworkNotReady', message: network.reason },
+    ...moreConditions,
     problem === undefined
       ? { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }
       : { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: problem },

@@ -46,7 +46,18 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
     given: { name: 'pki', must: authorityFiles, may: issuedFiles }, // Of the other servers of a cluster.
   },
   agent: {
-    names: ['images', 'layers', 'containers', 'pods', 'volumes', 'logs', 'cni', 'agent.sock', 'credentials'],
+    names: [
+      'images',
+      'layers',
+      'containers',
+      'pods',
+      'volumes',
+      'logs',
+      'cni',
+      'agent.sock',
+      'credentials',
+      'wireguard.key',
+    ],
     pattern:
       /^(\.credentials\.draft(\.old)?|agent\.log(\..*)?|cluster\.json[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
     evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],

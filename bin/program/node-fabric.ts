@@ -11,12 +11,16 @@ import { writeDefaultConflist } from '#agent/network/conflist-dir.ts';
 import { fabricConfigSelection, followChoice } from '#agent/network/fabric/choice.ts';
 import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
 import { startFabric } from '#agent/network/fabric/fabric.ts';
+import { createFabricHealth, type FabricHealth } from '#agent/network/fabric/health.ts';
 import { macOfNode } from '#agent/network/fabric/node-fabric.ts';
 import { applyPodMtu } from '#agent/network/fabric/pod-mtu.ts';
+import { startSelfTest } from '#agent/network/fabric/self-test/self-test.ts';
 import { parseFabric } from '#agent/network/fabric/settings.ts';
 import { createUdp } from '#agent/network/fabric/udp.ts';
 import { createVxlan } from '#agent/network/fabric/vxlan.ts';
+import { createWireGuardTunnel, ensurePrivateKey } from '#agent/network/fabric/wireguard.ts';
 import type { Informer } from '#client/client.ts';
+import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { openRelay } from '#native/tun/relay.linux.ts';
@@ -34,8 +38,42 @@ export interface NodeFabricParts {
   /** As who may read what is not the node's alone. */
   readonly clusterInformers: Informers;
   readonly nodeInformer: Informer<Node>;
+  readonly health: FabricHealth;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+export interface FabricHealthParts {
+  readonly nodeName: string;
+  readonly informers: Informers;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** With who hears that there is something else to say. */
+export interface ToldHealth extends FabricHealth {
+  readonly listeners: Set<() => void>;
+}
+
+/** What the node says of its fabric, by events too. */
+export function openFabricHealth(
+  stack: AsyncDisposableStack,
+  { nodeName, informers: { client }, clock, logger }: FabricHealthParts,
+): ToldHealth {
+  const recorder = stack.use(
+    createEventRecorder({ client, component: 'fabric', host: nodeName, clock, logger }),
+  );
+  // As the kubelet refers to its node.
+  const object = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+  const listeners = new Set<() => void>();
+  const health = createFabricHealth(({ status, reason, message }) => {
+    const isBad = status === 'True';
+    const what = isBad ? 'FabricDegraded' : 'FabricSound';
+    const text = isBad ? `${reason}: ${message}` : message;
+    recorder.record({ kind: nodes, object }, isBad ? 'Warning' : 'Normal', what, text);
+    for (const hear of listeners) hear();
+  });
+  return { ...health, listeners };
 }
 
 /** How long the cluster's own word is waited for, before the node begins with its option. */
@@ -45,7 +83,7 @@ const linkMtuDefault = 1500;
 
 /** Ends with the stack. The node's own network of pods is written down when the fabric has said what passes through it. */
 export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFabricParts): Promise<void> {
-  const { options, kernel, networks, clock, log, nodeInformer, clusterInformers } = parts;
+  const { options, kernel, networks, clock, log, nodeInformer, clusterInformers, health } = parts;
   const { nodeName } = options;
   const parsed = parseFabric(options.fabric);
   if ('problem' in parsed) throw new PodwrightError('E_USAGE', `start agent: --fabric: ${parsed.problem}`);
@@ -53,6 +91,15 @@ export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFa
   const choice = stack.use(followChoice(parsed.settings, settings, log));
   // Not by the option first, and by the cluster's word a moment later: an agent that starts again changes nothing.
   await Promise.race([settings.synced, clock.sleep(choiceMs)]);
+  const keepPodNetwork = createPodNetworkKeeper(parts);
+  const keyFile = join(parts.paths.data, 'wireguard.key');
+  const wireguard = createWireGuardTunnel({ ...kernel, log, privateKey: () => ensurePrivateKey(keyFile) });
+  const selfTest = stack.use(
+    startSelfTest({
+      ...{ nodeName, clock, log, nodes: nodeInformer, nodeIps: options.nodeIp },
+      onChange: (faults) => health.setFaults(faults),
+    }),
+  );
   stack.use(
     await startFabric({
       ...{ ...kernel, networks, clock, log, nodeName, choice },
@@ -63,12 +110,18 @@ export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFa
       tunnels: [
         createVxlan({ netlink: kernel.netlink, mac: macOfNode(nodeName), log }),
         stack.use(createUdp({ netlink: kernel.netlink, openRelay, log })),
+        wireguard,
       ],
+      publicKey: () => wireguard.publicKey(),
       publish: async (annotation, text) => {
         const body = { metadata: { annotations: { [annotation]: text } } };
         await parts.informers.client.patch(nodes, { name: nodeName }, { kind: 'merge', body });
       },
-      onLook: createPodNetworkKeeper(parts),
+      onLook: async (state) => {
+        health.setProblems(state.problems);
+        selfTest.setState(state);
+        await keepPodNetwork(state);
+      },
     }),
   );
 }

@@ -13,6 +13,7 @@
  */
 import { PodwrightError } from '#base/errors.ts';
 import type { Nft } from '#native/nft/nft.ts';
+import type { WireGuard } from '#native/wireguard/wireguard.ts';
 import type { NetEvent, Netlink, NetnsRef } from './netlink.ts';
 
 /** The calls that are carried as they are: all but watch, whose callback cannot travel, and commit, which is large. */
@@ -31,6 +32,7 @@ export type Call = {
 export interface Ports {
   readonly netlink: Netlink;
   readonly nft: Nft;
+  readonly wireguard: WireGuard;
 }
 
 export type ToWorker =

@@ -2,11 +2,12 @@
 import { parentPort } from 'node:worker_threads';
 import { unreachable } from '#base/unreachable.ts';
 import { createSyncNft } from '#native/nft/nft.linux.ts';
+import { createSyncWireGuard } from '#native/wireguard/wireguard.linux.ts';
 import { createSyncNetlink } from './netlink.linux.ts';
 import { type Call, type FromWorker, type Ports, sendableError, type ToWorker } from './worker-protocol.ts';
 
 const netlink = createSyncNetlink({ keepsSpare: true });
-const ports: Ports = { netlink, nft: createSyncNft() };
+const ports: Ports = { netlink, nft: createSyncNft(), wireguard: createSyncWireGuard() };
 const watches = new Map<number, AsyncDisposable>();
 
 function post(message: FromWorker): void {

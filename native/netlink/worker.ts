@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import { PodwrightError } from '#base/errors.ts';
 import type { Nft, NftOp } from '#native/nft/nft.ts';
+import type { WireGuard } from '#native/wireguard/wireguard.ts';
 import type { NetEvent, Netlink, NetnsRef } from './netlink.ts';
 import type { Call, FromWorker, Ports, ToWorker } from './worker-protocol.ts';
 
@@ -9,6 +10,7 @@ import type { Call, FromWorker, Ports, ToWorker } from './worker-protocol.ts';
 export interface NetlinkWorker extends AsyncDisposable {
   readonly netlink: Netlink;
   readonly nft: Nft;
+  readonly wireguard: WireGuard;
 }
 
 export interface NetlinkWorkerOptions {
@@ -49,6 +51,11 @@ export async function createNetlinkWorker(options: NetlinkWorkerOptions = {}): P
         thread.call({ port: 'nft', method: 'removeFlows', args: [netns, flows] }),
       flushConntrack: (netns, matches) =>
         thread.call({ port: 'nft', method: 'flushConntrack', args: [netns, matches] }),
+    },
+    wireguard: {
+      device: (netns, name) => thread.call({ port: 'wireguard', method: 'device', args: [netns, name] }),
+      change: (netns, name, change) =>
+        thread.call({ port: 'wireguard', method: 'change', args: [netns, name, change] }),
     },
     [Symbol.asyncDispose]: () => thread[Symbol.asyncDispose](),
   };

@@ -105,10 +105,31 @@ describe.skipIf(!canRun)('the fabric of podwright up (needs kubectl)', () => {
     expect(await pods()).toEqual(before);
   }, 300_000);
 
-  it('stays as it is when the ConfigMap is wrong, and is told of a kernel that lacks it', async () => {
-    await apply(fabricMap('vlxan'));
+  const condition = async (): Promise<readonly string[]> =>
+    (await items<Node>('nodes')).map(({ status }) => {
+      const own = status?.conditions?.find(({ type }) => type === 'FabricDegraded');
+      return `${own?.status} ${own?.reason} ${own?.message}`;
+    });
+
+  it('stays as it is when the ConfigMap is wrong, which the Nodes say until it is right', async () => {
+    await eventually('sound', async () =>
+      (await condition()).every((text) => text.startsWith('False FabricSound')),
+    );
     const [first, second] = await pods();
+    await apply(fabricMap('vlxan'));
+    await eventually('told', async () =>
+      (await condition()).every((text) =>
+        text.startsWith('True FabricNotAsAsked vlxan is none of host-gw, vxlan'),
+      ),
+    );
     expect(await reaches(first?.name ?? '', `${second?.ip}:8080`)).toBe(true);
     expect(await published()).toEqual(['vxlan', 'vxlan']);
-  });
+    await eventually('an event', async () =>
+      (await cluster.must('get events -n default')).includes('vlxan is none of'),
+    );
+    await apply(fabricMap('vxlan'));
+    await eventually('sound again', async () =>
+      (await condition()).every((text) => text.startsWith('False FabricSound')),
+    );
+  }, 300_000);
 });

@@ -43,6 +43,8 @@ export interface FabricState {
   readonly problems: readonly PathProblem[];
   /** Of pods' packets, in bytes. */
   readonly podMtu: number;
+  /** The largest packet that a path has room for. */
+  readonly mtuOf: (path: Path) => number;
 }
 
 /** What rules must know of tunnels. */

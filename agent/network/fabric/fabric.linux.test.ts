@@ -2,10 +2,11 @@
 import { describe, expect, test, vi } from 'vitest';
 import { silentLogger } from '#base/log.ts';
 import type { Netlink, NetOp } from '#native/netlink/netlink.ts';
+import type { NftTable } from '#native/nft/nft.ts';
 import { openRelay } from '#native/tun/relay.linux.ts';
 import { hostNames, hosts, startTestFabric, type HostName, type TestFabric } from './hosts.fixture.ts';
 import { macOfNode } from './node-fabric.ts';
-import { tunnelDevices } from './tunnel.ts';
+import { neighbourOf, tunnelDevices } from './tunnel.ts';
 import { createUdp } from './udp.ts';
 
 const families = [4, 6] as const;
@@ -34,6 +35,15 @@ const makeUdp = (netlink: Netlink, netns: string) => [
   createUdp({ netlink, netns, openRelay, log: silentLogger }),
 ];
 
+/** Of c, on the vxlan device. */
+const nearC = neighbourOf({
+  kind: 'vxlan',
+  node: 'c',
+  destination: 'fd00:244:0:3::/64',
+  remote: '',
+  mac: macOfNode('c'),
+});
+
 /** What somebody takes away, or bends. */
 const device = tunnelDevices.vxlan;
 const damages: readonly (readonly [what: string, ops: readonly NetOp[]])[] = [
@@ -46,7 +56,7 @@ const damages: readonly (readonly [what: string, ops: readonly NetOp[]])[] = [
     'a neighbour',
     [
       { op: 'removeNeighbour', name: device, address: '10.244.3.0' },
-      { op: 'removeNeighbour', name: device, address: 'fd00:244:0:3::' },
+      { op: 'removeNeighbour', name: device, address: nearC },
     ],
   ],
   [
@@ -77,7 +87,7 @@ describe.skipIf(process.getuid?.() !== 0)('fabrics on the kernel (needs root)', 
   test.each([
     { kind: 'vxlan', mtu: 1450 },
     { kind: 'udp', mtu: 1472 },
-  ])(
+  ] as const)(
     '$kind: taken up host by host, cut off and back, through a reboot, and given up again',
     async ({ kind, mtu }) => {
       await using fabric = await startTestFabric(makeUdp);
@@ -104,6 +114,9 @@ describe.skipIf(process.getuid?.() !== 0)('fabrics on the kernel (needs root)', 
       fabric.choose(kind);
       await expectAll(fabric, mtu);
 
+      await fabric.netlink.apply(fabric.netns('a'), [{ op: 'removeLink', name: tunnelDevices[kind] }]);
+      await expectAll(fabric, mtu, fromA);
+
       await fabric.reboot('c');
       await expectAll(fabric, mtu);
 
@@ -114,20 +127,6 @@ describe.skipIf(process.getuid?.() !== 0)('fabrics on the kernel (needs root)', 
       );
     },
   );
-
-  test('from vxlan to udp and back no pod loses its way', async () => {
-    await using fabric = await startTestFabric(makeUdp);
-
-    for (const kind of ['vxlan', 'udp', 'vxlan']) {
-      fabric.choose(kind);
-      await expectAll(fabric, 1450);
-    }
-    await fabric.netlink.apply(fabric.netns('a'), [{ op: 'removeLink', name: tunnelDevices.udp }]);
-    fabric.choose('udp');
-    await expectAll(fabric, 1450);
-    await fabric.netlink.apply(fabric.netns('a'), [{ op: 'removeLink', name: tunnelDevices.udp }]);
-    await expectAll(fabric, 1450);
-  });
 
   test('vxlan comes back when somebody takes or bends a part of it', async () => {
     await using fabric = await startTestFabric();
@@ -151,6 +150,70 @@ describe.skipIf(process.getuid?.() !== 0)('fabrics on the kernel (needs root)', 
       await expectAll(fabric, 1450, fromA);
     }
   });
+
+  test('its test says what is broken: the size, a closed port, a host that is not there', async () => {
+    await using fabric = await startTestFabric();
+
+    fabric.choose('vxlan');
+    await expectAll(fabric, 1450, allPairs);
+    expect(await fabric.test('a')).toEqual([]);
+    const wire = fabric.netns('wire');
+    // On the way a link that drops without a word what is larger.
+    await fabric.netlink.apply(wire, [{ op: 'setLink', name: 'c', mtu: 1400 }]);
+    const tooLarge = await fabric.test('a');
+    expect(tooLarge.map(({ node, fault }) => `${node} ${fault}`)).toEqual(['c MtuExceeded', 'c MtuExceeded']);
+    // A veth takes four bytes more than its MTU, for a VLAN's tag.
+    expect(tooLarge[0]?.message).toContain('of 1450 bytes are lost, of 1354 they pass');
+    await fabric.netlink.apply(wire, [{ op: 'setLink', name: 'c', mtu: 1500 }]);
+    expect(await fabric.test('a')).toEqual([]);
+
+    await fabric.nft.commit(fabric.netns('b'), [{ op: 'replaceTable', table: closedPort(8472) }]);
+    const closed = await fabric.test('a');
+    expect(closed.map(({ node, fault }) => `${node} ${fault}`)).toEqual(['b PathBlocked', 'b PathBlocked']);
+    expect(closed[0]?.message).toContain('UDP port 8472');
+    await fabric.nft.commit(fabric.netns('b'), [{ op: 'removeTable', table: closedPort(8472) }]);
+    expect(await fabric.test('a')).toEqual([]);
+
+    await fabric.netlink.apply(wire, [{ op: 'setLink', name: 'c', up: false }]);
+    const gone = await fabric.test('a');
+    expect(gone.map(({ node, fault }) => `${node} ${fault}`)).toEqual([
+      'c NodeUnreachable',
+      'c NodeUnreachable',
+    ]);
+    await fabric.netlink.apply(wire, [{ op: 'setLink', name: 'c', up: true }]);
+    await until(async () => expect(await fabric.test('a')).toEqual([]));
+
+    // Plain routes to a node behind a router, which knows no pods.
+    fabric.choose('host-gw', ['c']);
+    await until(async () => expect(await gatewaysOf(fabric, 'a')).not.toContain('10.244.3.0'));
+    expect((await fabric.test('a')).map(({ node, fault }) => `${node} ${fault}`)).toEqual([
+      'c PathBlocked',
+      'c PathBlocked',
+    ]);
+  });
+});
+
+/** A firewall that takes no datagrams for a port. */
+const closedPort = (port: number): NftTable => ({
+  family: 'inet',
+  name: 'firewall',
+  sets: [],
+  elements: {},
+  chains: [
+    {
+      name: 'input',
+      hook: { type: 'filter', hook: 'input', priority: 0 },
+      rules: [
+        {
+          exprs: [
+            { expr: 'match', left: { load: 'meta l4proto' }, op: '==', right: 'udp' },
+            { expr: 'match', left: { load: 'th dport' }, op: '==', right: port },
+            { expr: 'verdict', verdict: { kind: 'drop' } },
+          ],
+        },
+      ],
+    },
+  ],
 });
 
 async function gatewaysOf(fabric: TestFabric, host: HostName): Promise<readonly string[]> {

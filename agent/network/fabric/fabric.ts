@@ -46,8 +46,15 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
       if (rules.setTunnels(keeper.tunnels())) queue.add('masquerade');
       if (againMs !== undefined) queue.addAfter('routes', againMs);
       const failures = await applyRoutes(options, keeper.paths(), state);
-      await options.onLook?.({ paths: keeper.paths(), problems, podMtu: keeper.podMtu() });
-      await publishOwn(options, keeper.published());
+      await options.onLook?.({
+        paths: keeper.paths(),
+        problems,
+        podMtu: keeper.podMtu(),
+        mtuOf: (path) => keeper.mtuOf(path),
+      });
+      // What cannot be had for a moment is no reason to be reached by something else; what the kernel lacks is.
+      if (refusal === undefined || isPodwrightError(refusal, 'E_UNSUPPORTED'))
+        await publishOwn(options, keeper.published());
       if (failures.length > 0)
         throw new AggregateError(failures, `change ${failures.length} routes to other nodes`);
     },
@@ -59,7 +66,8 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
       concurrencyMax: 2,
       backoff: { initialMs: 100, factor: 2, maxMs: 10_000 },
       work: (key) => work[key](),
-      onError: (key, error, retryMs) => log.warn({ key, error, retryMs }, 'fabric not as wanted'),
+      onError: (key, error, retryMs) =>
+        log.warn({ key, error: describeFailure(error), retryMs }, 'fabric not as wanted'),
     }),
   );
   stack.use(
@@ -154,4 +162,10 @@ async function applyRoutes(
     state = await options.netlink.state(ownNetns);
   }
   return [...refused.values()];
+}
+
+/** Of several routes that were refused each says why. */
+function describeFailure(error: unknown): string {
+  const parts = error instanceof AggregateError ? error.errors.slice(0, 3) : [];
+  return [error, ...parts].map(describeError).join('; ');
 }

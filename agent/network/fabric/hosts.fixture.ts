@@ -25,6 +25,7 @@ import type { FabricState } from './fabric-options.ts';
 import { macOfNode } from './node-fabric.ts';
 import { parseFabric, type FabricSettings } from './settings.ts';
 import type { Tunnel } from './tunnel.ts';
+import { startSelfTest, type NodeFault, type SelfTest } from './self-test/self-test.ts';
 import { createVxlan } from './vxlan.ts';
 
 export const hostNames = ['a', 'b', 'c'] as const;
@@ -59,13 +60,15 @@ const echoPort = 7;
 export interface TestFabric extends AsyncDisposable {
   readonly netlink: Netlink;
   readonly nft: Nft;
-  netns(host: HostName): NetnsRef & { readonly kind: 'path' };
+  netns(host: HostName | 'wire'): NetnsRef & { readonly kind: 'path' };
   podNetns(host: HostName): NetnsRef & { readonly kind: 'path' };
   /** As the ConfigMap of the cluster says it, to one host or to all. */
   choose(text: string, only?: readonly HostName[]): void;
   /** What hosts say is passed on, or kept until it is. */
   hold(host: HostName, isHeld: boolean): void;
   looked(host: HostName): FabricState | undefined;
+  /** Asks all others, as often as a fault must be seen, and gives what the host then says. */
+  test(host: HostName): Promise<readonly NodeFault[]>;
   node(host: HostName): Node;
   /** The network of a host made anew, and its agent started: as after a reboot, with its pod as before. */
   reboot(host: HostName): Promise<void>;
@@ -100,6 +103,8 @@ interface RunningHost {
   readonly listeners: Set<() => void>;
   settings: FabricSettings;
   looked?: FabricState;
+  selfTest?: SelfTest;
+  faults: readonly NodeFault[];
   isHeld: boolean;
 }
 
@@ -139,7 +144,7 @@ export async function startTestFabric(makeTunnels: MakeTunnels = () => []): Prom
       throw error;
     });
     const stack = new AsyncDisposableStack();
-    const own: RunningHost = { nodes, stack, listeners: new Set(), settings, isHeld: false };
+    const own: RunningHost = { nodes, stack, listeners: new Set(), settings, isHeld: false, faults: [] };
     running.set(host, own);
     pass(own);
     for (const family of families)
@@ -151,7 +156,13 @@ export async function startTestFabric(makeTunnels: MakeTunnels = () => []): Prom
       const node = published.get(host) ?? nodeOf(host);
       tell(host, { ...node, metadata: { ...node.metadata, annotations: { [key]: text } } });
     };
-    await startAgent(host, own, { netlink: seen, nft: nftWithin(nft, path(host)), tunnels, publish });
+    await startAgent(host, own, {
+      netns: path(host).path,
+      netlink: seen,
+      nft: nftWithin(nft, path(host)),
+      tunnels,
+      publish,
+    });
   };
   const plain = settingsOf('host-gw');
   for (const host of hostNames) await start(host, plain);
@@ -181,6 +192,10 @@ export async function startTestFabric(makeTunnels: MakeTunnels = () => []): Prom
       if (!isHeld) pass(own);
     },
     looked: (host) => hostOf(host).looked,
+    test: async (host) => {
+      for (let tests = 0; tests < 3; tests++) await hostOf(host).selfTest?.testAll();
+      return hostOf(host).faults;
+    },
     node: (host) => published.get(host) ?? nodeOf(host),
     reboot: async (host) => {
       const { stack, settings } = hostOf(host);
@@ -201,6 +216,7 @@ export async function startTestFabric(makeTunnels: MakeTunnels = () => []): Prom
 }
 
 interface AgentInput {
+  readonly netns: string;
   readonly netlink: Netlink;
   readonly nft: Nft;
   readonly tunnels: readonly Tunnel[];
@@ -208,8 +224,26 @@ interface AgentInput {
 }
 
 /** What bin/agent.ts starts of the fabric. */
-async function startAgent(host: HostName, own: RunningHost, input: AgentInput): Promise<void> {
+async function startAgent(host: HostName, own: RunningHost, { netns, ...input }: AgentInput): Promise<void> {
   const { netlink, tunnels } = input;
+  const nodeIps = [hosts[host].ips[4], hosts[host].ips[6]];
+  const selfTest = own.stack.use(
+    startSelfTest({
+      ...{
+        nodeName: host,
+        nodeIps,
+        nodes: own.nodes,
+        netns,
+        clock: systemClock,
+        log: silentLogger,
+        answerMs: 300,
+      },
+      onChange: (faults) => {
+        own.faults = faults;
+      },
+    }),
+  );
+  own.selfTest = selfTest;
   const choice: FabricChoice = {
     current: () => ({ settings: own.settings, isOption: false }),
     onChange: (changed) => {
@@ -228,12 +262,13 @@ async function startAgent(host: HostName, own: RunningHost, input: AgentInput): 
         { family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/16' },
         { family: 6, clusterCidr: 'fd00:244::/56', serviceCidr: 'fd00:96::/112' },
       ],
-      nodeIps: [hosts[host].ips[4], hosts[host].ips[6]],
+      nodeIps,
       hasEgress: true,
       choice,
       tunnels: [createVxlan({ netlink, mac: macOfNode(host), log: silentLogger }), ...tunnels],
       onLook: async (state) => {
         own.looked = state;
+        selfTest.setState(state);
       },
     }),
   );

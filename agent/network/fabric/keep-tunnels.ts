@@ -1,6 +1,6 @@
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Node } from '#api/generated/objects.ts';
-import type { IpFamily } from '#base/ip.ts';
+import { formatCidr, hostCidr, parseIp, type IpFamily } from '#base/ip.ts';
 import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
 import type { FabricChoice } from './choice.ts';
 import type { FabricOptions, TunnelFacts } from './fabric-options.ts';
@@ -24,6 +24,9 @@ import { tunnelDevices, tunnelMtu, type Tunnel, type TunnelWanted } from './tunn
 /** How long a tunnel that nobody asks for any more is kept: others may not have heard yet. */
 const lingerMs = 30_000;
 
+/** When a tunnel that could not be had is tried again: an address may come, a module may be loaded. */
+const retryMs = 10_000;
+
 /** What is assumed of a link that has no address now. */
 const linkMtuDefault = 1500;
 
@@ -43,6 +46,8 @@ export interface TunnelKeeper {
   paths(): readonly Path[];
   /** The largest packet of a pod, in bytes. */
   podMtu(): number;
+  /** The same of what a path has room for. */
+  mtuOf(path: Path): number;
   tunnels(): TunnelFacts;
   /** What the others are told. */
   published(): NodeFabric;
@@ -68,6 +73,7 @@ class Keeper implements TunnelKeeper {
   #ownLinks: ReadonlySet<number> = new Set();
   #destinations: ReadonlySet<string> = new Set();
   #vxlanPort = 0;
+  #said = '';
   /** Since when a kind that is there is not asked for, by the monotonic clock. */
   readonly #unwanted = new Map<TunnelKind, number>();
 
@@ -92,8 +98,9 @@ class Keeper implements TunnelKeeper {
     this.#paths = paths.filter(({ kind }) => !isRefused(kind));
     const services = this.#options.networks.map(({ serviceCidr }) => serviceCidr);
     this.#destinations = new Set([...services, ...this.#paths.map(({ destination }) => destination)]);
-    const again = await this.#removeUnwanted(before);
-    const isChanged = refused.isChanged || again.isChanged;
+    const again = await this.#removeUnwanted(before, refused.errors);
+    const isAddressed = await this.#ensureOwnAddresses(before);
+    const isChanged = refused.isChanged || again.isChanged || isAddressed;
     const state = isChanged ? await netlink.state(ownNetns) : before;
     this.#ownLinks = new Set(
       state.links.filter(({ name }) => isTunnelDevice(name)).map(({ index }) => index),
@@ -138,12 +145,21 @@ class Keeper implements TunnelKeeper {
         if (await tunnel.ensure({ ...wanted, paths: ofKind, nodes: others }, state)) isChanged = true;
       } catch (error) {
         if (!isPodwrightError(error)) throw error;
-        this.#options.log.warn({ kind, error: describeError(error) }, 'the fabric has no such tunnel now');
         errors.set(kind, error);
         isChanged = true;
       }
     }
+    this.#sayRefusals(errors);
     return { errors, isChanged };
+  }
+
+  /** Once, however often it is tried again. */
+  #sayRefusals(errors: ReadonlyMap<string, unknown>): void {
+    const texts = [...errors].map(([kind, error]) => `${kind}: ${describeError(error)}`);
+    const said = texts.join('; ');
+    if (said !== this.#said && said !== '')
+      this.#options.log.warn({ error: said }, 'the fabric lacks a tunnel that was asked for');
+    this.#said = said;
   }
 
   #wanted(
@@ -168,10 +184,32 @@ class Keeper implements TunnelKeeper {
     };
   }
 
+  /**
+   * Of its ranges the node has the first, whatever it is reached by: others ask there whether packets of pods pass. On lo, where it is no
+   * matter which links come and go.
+   */
+  async #ensureOwnAddresses({ links, addresses }: NetworkState): Promise<boolean> {
+    const { netlink, nodes, nodeName } = this.#options;
+    const lo = links.find(({ name }) => name === 'lo')?.index;
+    const there = new Set(
+      addresses.filter(({ linkIndex }) => linkIndex === lo).map(({ address }) => address),
+    );
+    const missing = fabricIpsOf(nodes.get(nodeName) ?? {})
+      .flatMap((text) => parseIp(text) ?? [])
+      .map((ip) => formatCidr(hostCidr(ip)))
+      .filter((address) => !there.has(address));
+    await netlink.apply(
+      ownNetns,
+      missing.map((address) => ({ op: 'ensureAddress', name: 'lo', address })),
+    );
+    return missing.length > 0;
+  }
+
   /** Of what is there and nobody asks for; others go on sending by it until they have heard. */
-  async #removeUnwanted({
-    links,
-  }: NetworkState): Promise<{ isChanged: boolean; againMs: number | undefined }> {
+  async #removeUnwanted(
+    { links }: NetworkState,
+    errors: ReadonlyMap<string, unknown>,
+  ): Promise<{ isChanged: boolean; againMs: number | undefined }> {
     const now = this.#options.clock.monotonic();
     let [isChanged, againMs] = [false, Number.POSITIVE_INFINITY];
     for (const [kind, tunnel] of this.#tunnels) {
@@ -185,6 +223,10 @@ class Keeper implements TunnelKeeper {
         isChanged = true;
       } else againMs = Math.min(againMs, leftMs);
     }
+    for (const kind of this.#kinds) {
+      const dueMs = errors.has(kind) ? retryMs : this.#tunnels.get(kind)?.lookMs;
+      againMs = Math.min(againMs, dueMs ?? againMs);
+    }
     return { isChanged, againMs: Number.isFinite(againMs) ? againMs : undefined };
   }
 
@@ -193,9 +235,18 @@ class Keeper implements TunnelKeeper {
   }
 
   podMtu(): number {
-    const { kind, mtu } = this.#settings;
-    const most = kind === 'host-gw' ? this.#linkMtu : tunnelMtu(kind, this.#outerFamily, this.#linkMtu);
-    return Math.min(mtu ?? most, most);
+    const { kind } = this.#settings;
+    return this.#mtuBy(kind === 'host-gw' ? undefined : kind);
+  }
+
+  mtuOf({ kind }: Path): number {
+    // A pod sends no more than its own link takes.
+    return Math.min(this.podMtu(), this.#mtuBy(kind === 'direct' ? undefined : kind));
+  }
+
+  #mtuBy(kind: TunnelKind | undefined): number {
+    const most = kind === undefined ? this.#linkMtu : tunnelMtu(kind, this.#outerFamily, this.#linkMtu);
+    return Math.min(this.#settings.mtu ?? most, most);
   }
 
   tunnels(): TunnelFacts {

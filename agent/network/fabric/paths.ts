@@ -182,7 +182,11 @@ export function endpointOf(
 
 /** The node's own address in each of its ranges: the first, which no pod is given. Without prefix length. */
 export function fabricIpsOf(node: Node): readonly string[] {
-  return podCidrsOf(node).flatMap((text) => {
+  return firstIpsOf(podCidrsOf(node));
+}
+
+export function firstIpsOf(cidrs: readonly string[]): readonly string[] {
+  return cidrs.flatMap((text) => {
     const cidr = parseCidr(text);
     return cidr === undefined ? [] : [formatIp(networkOf(cidr).ip)];
   });

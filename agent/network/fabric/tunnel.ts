@@ -2,14 +2,17 @@
 import type { Node } from '#api/generated/objects.ts';
 import type { LinkInfo, NetOp, NetworkState } from '#native/netlink/netlink.ts';
 import {
+  type IpFamily,
   bitsOf,
   cidrContains,
+  familyOfIp,
   formatCidr,
+  formatIp,
   hostCidr,
+  ipOfBytes,
   knownCidr,
   parseCidr,
   parseIp,
-  type IpFamily,
 } from '#base/ip.ts';
 import type { Path, TunnelKind } from './paths.ts';
 
@@ -56,6 +59,8 @@ export interface Tunnel {
   readonly kind: TunnelKind;
   /** Makes it so, from what there is, and says whether links or addresses are others now; safe to repeat. @throws E_UNSUPPORTED where the kernel has no such device */
   ensure(wanted: TunnelWanted, state: NetworkState): Promise<boolean>;
+  /** How often it is looked at, in ms, while it is there; undefined: the kernel tells of all that becomes of it. */
+  readonly lookMs?: number;
   /** Succeeds if it is gone. */
   remove(): Promise<void>;
 }
@@ -70,14 +75,33 @@ export function routeOf(path: Path): {
   const { destination, kind } = path;
   if (kind === 'direct') return { destination, gateway: path.gateway };
   const dev = tunnelDevices[kind];
-  return kind === 'vxlan'
-    ? { destination, dev, gateway: gatewayOf(path), isOnLink: true }
-    : { destination, dev };
+  if (kind !== 'vxlan') return { destination, dev };
+  const gateway = neighbourOf(path);
+  // Of IPv6 it is of the link, and of no other (see there).
+  return familyOfIp(gateway) === 4
+    ? { destination, dev, gateway, isOnLink: true }
+    : { destination, dev, gateway };
 }
 
-/** The address that the other node's device has: the first of its range. */
-export function gatewayOf({ destination }: Path): string {
+/** The address that the other node has in its range: the first. */
+export function targetOf({ destination }: Path): string {
   return destination.slice(0, destination.indexOf('/'));
+}
+
+/**
+ * By which the other node is a neighbour on the vxlan device. Of IPv6 that which its hardware address makes (RFC 4291, appendix A): an
+ * address of its range would be refused while another route leads there (ip6_route_check_nh_onlink() of net/ipv6/route.c), and a new way
+ * could not take the place of an old one at once.
+ */
+export function neighbourOf(path: Extract<Path, { readonly kind: 'vxlan' }>): string {
+  const target = targetOf(path);
+  if (familyOfIp(target) === 4) return target;
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = path.mac
+    .split(':')
+    .map((byte) => Number.parseInt(byte, 16));
+  const bytes = Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f);
+  const ip = ipOfBytes(bytes);
+  return ip === undefined ? target : formatIp(ip);
 }
 
 type DeviceWanted = Pick<TunnelWanted, 'mtu' | 'addresses' | 'clusterCidrs'> & { readonly mac?: string };

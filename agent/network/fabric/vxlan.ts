@@ -5,6 +5,8 @@
  *   10.244.2.0/24 via 10.244.2.0 dev podwright-vx onlink   route
  *   10.244.2.0 lladdr MAC of the node's device             neighbour
  *   MAC dst the node's address                             forwarding
+ *
+ * Of IPv6 the neighbour is fe80:: with the hardware address (tunnel.ts).
  */
 import type { Logger } from '#base/log.ts';
 import {
@@ -16,7 +18,7 @@ import {
 } from '#native/netlink/netlink.ts';
 import { renderNetOp } from '#native/netlink/render.ts';
 import type { Path } from './paths.ts';
-import { gatewayOf, planDevice, tunnelDevices, type Tunnel, type TunnelWanted } from './tunnel.ts';
+import { neighbourOf, planDevice, tunnelDevices, type Tunnel, type TunnelWanted } from './tunnel.ts';
 
 const name = tunnelDevices.vxlan;
 
@@ -75,7 +77,7 @@ export function planVxlanLink(
 /** Neighbours and entries that are missing, other than wanted, or of nobody. By address and entry, so that a stale twin is seen. Pure. */
 export function planNeighbours(paths: readonly Path[], actual: LinkNeighbours): readonly NetOp[] {
   const wanted = paths.filter((path) => path.kind === 'vxlan');
-  const macs = new Map(wanted.map((path) => [gatewayOf(path), path.mac]));
+  const macs = new Map(wanted.map((path) => [neighbourOf(path), path.mac]));
   const remotes = new Map(wanted.map((path) => [path.mac, path.remote]));
   const known = new Map(actual.neighbours.map(({ address, mac }) => [address, mac]));
   const isForwarded = (mac: string, remote: string): boolean =>
