@@ -72,6 +72,17 @@ export const place = (family: TestFamily, to: string): { readonly host: string; 
   return { host: inFamily(family, host), port: Number(port) };
 };
 
+/** Of the pods that answered. */
+export const namesOf = (replies: readonly string[]): ReadonlySet<string> =>
+  new Set(replies.map((reply) => reply.split(' ')[0] ?? ''));
+
+/** χ² of what each of some equally likely ones got. */
+export function chiSquare(replies: readonly string[], names: readonly string[]): number {
+  const expected = replies.length / names.length;
+  const counts = names.map((name) => replies.filter((reply) => reply.startsWith(`${name} `)).length);
+  return counts.reduce((sum, count) => sum + (count - expected) ** 2 / expected, 0);
+}
+
 const script = String.raw`
 const net = require('net'), dgram = require('dgram'), http = require('http');
 const bare = (ip) => ip.replace(/^::ffff:/, '').replace(/%.*/, '');

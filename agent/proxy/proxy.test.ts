@@ -233,6 +233,21 @@ describe('iptables', () => {
     expect(await targets(xtables)).toEqual(['10.244.0.5:8080']);
   });
 
+  test('beside another Service proxy the agent does not start', async () => {
+    const xtables = createFakeXtables();
+    await xtables.restore(4, '*nat\n:KUBE-SERVICES - [0:0]\n-A OUTPUT -j KUBE-SERVICES\nCOMMIT\n');
+    const before = await xtables.save(4);
+    const started = createIptablesRules({
+      ...{
+        networks: [{ family: 4, clusterCidr: '10.244.0.0/16', serviceCidr: '10.96.0.0/12' }],
+        nodeIps: [],
+      },
+      ...{ nft: createFakeNft(), xtables, clock: createFakeClock(), log: silentLogger },
+    });
+    await expect(started).rejects.toMatchObject({ code: 'E_BUSY' });
+    expect(await xtables.save(4)).toEqual(before);
+  });
+
   test('a kernel that lacks something is told of at the start', async () => {
     const xtables = createFakeXtables();
     xtables.failOnce();

@@ -217,6 +217,10 @@ async function openRules(options: ProxyOptions): Promise<ServiceRules> {
     case 'iptables':
       return createIptablesRules(options);
     case 'userspace':
+      options.log.warn(
+        { mode },
+        'Services are forwarded by the agent: NetworkPolicies see the node as their client, and connections end with the agent',
+      );
       return createUserspaceRules(options);
     default:
       return unreachable(mode);

@@ -181,6 +181,19 @@ describe('planServiceRoutes()', () => {
     expect(routes.map(({ dev, source }) => `${dev} ${source}`)).toEqual(want);
   });
 
+  test('leads to addresses of load balancers, too, where the cluster gives them', () => {
+    const pools = ['203.0.113.0/24', 'fd00:3::/112'];
+    const given = networks.map((network, i) => ({ ...network, loadBalancerCidr: pools[i] ?? '' }));
+    const routes = planServiceRoutes(
+      { networks: given, nodeIps },
+      { links, addresses: [{ linkIndex: 2, address: 'fd00::1/64' }] },
+    );
+    expect(routes.map(({ destination, dev }) => `${destination} ${dev}`)).toEqual([
+      ...['10.96.0.0/16 lo', '203.0.113.0/24 lo'],
+      ...['fd00:2::/112 eth0', 'fd00:3::/112 eth0'],
+    ]);
+  });
+
   test('comes after forwarding, before which a host is told to go on listening to routers', () => {
     const routes = [{ ...route('default', 'fe80::1', 9), linkIndex: 2 }];
     expect(planForwarding(networks, { links, routes }).map(renderNetOp)).toEqual([

@@ -41,8 +41,11 @@ export function planLoadBalancer(
   const held = heldOf(service, pools);
   // What has another type now has lost its addresses with that write.
   if (!asksHere(service)) return { kind: 'leave' };
-  // Somebody else has given it what it has.
-  if (ingress.length > 0 && held.length === 0) return { kind: 'leave' };
+  if (ingress.length > 0 && held.length === 0) {
+    const has = ingress.map(({ ip, hostname }) => ip ?? hostname ?? '').join(', ');
+    const why = 'not of --load-balancer-cidr: somebody else gave it, or it was another network then';
+    return { kind: 'wait', message: `it keeps ${has}, ${why}` };
+  }
   const key = keyOf(service);
   const given: string[] = [];
   for (const pool of poolsOf(service, pools)) {

@@ -39,7 +39,12 @@ describe('planLoadBalancer()', () => {
     ['one family goes', balancer({}, ['203.0.113.5', 'fd00:9::1']), [], '203.0.113.5 VIP'],
     ['what an older one has, too', balancer({}, ['203.0.113.1']), ['203.0.113.1'], '203.0.113.2 VIP'],
     ['of a class', balancer({ loadBalancerClass: 'a/b' }), [], 'leave'],
-    ['somebody else gave it one', balancer({}, ['192.0.2.7']), [], 'leave'],
+    [
+      'somebody else gave it one',
+      balancer({}, ['192.0.2.7']),
+      [],
+      'it keeps 192.0.2.7, not of --load-balancer-cidr: somebody else gave it, or it was another network then',
+    ],
     ['of another type', balancer(node), [], 'leave'],
     ['of another type with an address', balancer(node, ['203.0.113.5']), [], 'leave'],
     [
