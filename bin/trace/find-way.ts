@@ -1,7 +1,10 @@
 import type { Listener, NetworkFacts, TransportProtocol } from '#agent/network/facts/network-facts.ts';
 import { internalIpsOf, podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
+import { nodeFabricOf } from '#agent/network/fabric/node-fabric.ts';
+import type { TunnelKind } from '#agent/network/fabric/paths.ts';
+import { tunnelMtu } from '#agent/network/fabric/tunnel.ts';
 import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
-import type { Pod } from '#api/generated/objects.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
 import { findPodFault } from './find-pod-fault.ts';
 import { findForbidding, type Talk } from './find-policy.ts';
 import { isNodeReady, type Destination } from './find-service.ts';
@@ -130,7 +133,7 @@ function linkHops(
         ),
     routeFinding(route, { facts, first, last, ip }, seen),
     linkFinding(route, facts),
-    mtuFinding(route, facts, leg),
+    mtuFinding(route, { facts, first, last, ip }, leg, seen),
   ];
   return [hop(at, says, ...findings)];
 }
@@ -179,7 +182,11 @@ function routeFinding(
       remedy,
     );
   }
-  if (isNear || route.gateway === undefined || internalIpsOf(node).includes(route.gateway)) return undefined;
+  const link = facts.links.find(({ name }) => name === route.link);
+  if (link?.kind === 'vxlan') return tunnelFinding(route, facts, node);
+  const isTunnel = tunnelKinds.has(link?.kind ?? '');
+  if (isNear || isTunnel || route.gateway === undefined || internalIpsOf(node).includes(route.gateway))
+    return undefined;
   const says = `node ${facts.node} sends ${route.destination} to ${route.gateway}, and node ${last ?? ''} is ${internalIpsOf(node).join(', ')}`;
   return stop(
     'route-elsewhere',
@@ -188,22 +195,71 @@ function routeFinding(
   );
 }
 
+/** By the kind of link (IFLA_INFO_KIND). */
+const tunnelKinds: ReadonlyMap<string, TunnelKind> = new Map([
+  ['vxlan', 'vxlan'],
+  ['tun', 'udp'],
+  ['wireguard', 'wireguard'],
+]);
+
+/** By vxlan a gateway is an address of the other node's device: whose frames, and where those go, has been written down. */
+function tunnelFinding(route: Route, facts: NetworkFacts, node: Node): Finding | undefined {
+  const tunnel = facts.tunnels.find(({ link }) => link === route.link);
+  const name = nameOf(node);
+  const mac = tunnel?.neighbours.find(({ address }) => address === route.gateway)?.mac;
+  const remedy = `see the log of node ${facts.node}: vxlan changed; it writes them anew when they go`;
+  const wanted = nodeFabricOf(node)?.mac;
+  if (mac === undefined || (wanted !== undefined && mac !== wanted)) {
+    const has = mac === undefined ? 'no neighbour' : `neighbour ${mac}, not ${wanted ?? ''},`;
+    return stop(
+      'neighbour-missing',
+      `${route.link ?? ''} of node ${facts.node} has ${has} for ${route.gateway ?? ''}, the device of node ${name}`,
+      remedy,
+    );
+  }
+  const remotes = (tunnel?.forwarding ?? []).filter((entry) => entry.mac === mac).map(({ remote }) => remote);
+  if (remotes.some((remote) => internalIpsOf(node).includes(remote))) return undefined;
+  const goes = remotes.length === 0 ? 'nowhere' : `to ${remotes.join(', ')}`;
+  const says = `${route.link ?? ''} of node ${facts.node} sends frames for ${mac} ${goes}, and node ${name} is ${internalIpsOf(node).join(', ')}`;
+  return stop('forwarding-missing', says, remedy);
+}
+
 function linkFinding(route: Route | undefined, { links, node }: NetworkFacts): Finding | undefined {
   const link = links.find(({ name }) => name === route?.link);
   if (link === undefined || link.isUp) return undefined;
   return stop('link-down', `interface ${link.name} of node ${node} is down`, `ip link set ${link.name} up`);
 }
 
-function mtuFinding(route: Route | undefined, facts: NetworkFacts, { question }: Leg): Finding | undefined {
-  const { from } = question;
-  if (from.kind !== 'pod' || route?.gateway === undefined) return undefined;
+/** Whether the largest packets of the pod go on as they are. */
+function mtuFinding(
+  route: Route | undefined,
+  { facts, first, last }: RouteView,
+  { question: { from } }: Leg,
+  seen: Observed,
+): Finding | undefined {
+  const node = seen.nodes.find(({ metadata }) => metadata?.name === last);
+  if (from.kind !== 'pod' || first === last || node === undefined) return undefined;
   const own = facts.pods
     .find(({ uid }) => uid === from.pod.metadata?.uid)
     ?.links.find(({ name }) => name !== 'lo');
-  const out = facts.links.find(({ name }) => name === route.link);
-  if (own === undefined || out === undefined || own.mtu <= out.mtu) return undefined;
-  const says = `${own.name} of pod ${nameOf(from.pod)} has MTU ${own.mtu}, and ${out.name} of node ${facts.node} only ${out.mtu}: small packets arrive, large ones may be lost`;
-  return warn('mtu-too-large', says, `mtu ${out.mtu} in the CNI configuration, or more on ${out.name}`);
+  const out = facts.links.find(({ name }) => name === route?.link);
+  if (own === undefined || out === undefined) return undefined;
+  const [remote = ''] = internalIpsOf(node);
+  const tunnel = tunnelKinds.get(out.kind ?? '');
+  const outer = facts.links.find(({ name }) => name === routeTo(remote, facts)?.link);
+  const narrow =
+    tunnel === undefined || outer === undefined
+      ? { name: out.name, mtu: out.mtu }
+      : [
+          { name: out.name, mtu: out.mtu },
+          {
+            name: `${outer.name}, through ${out.name},`,
+            mtu: tunnelMtu(tunnel, familyOfIp(remote) ?? 4, outer.mtu),
+          },
+        ].reduce((least, one) => (one.mtu < least.mtu ? one : least));
+  if (own.mtu <= narrow.mtu) return undefined;
+  const says = `${own.name} of pod ${nameOf(from.pod)} has MTU ${own.mtu}, and ${narrow.name} of node ${facts.node} takes only ${narrow.mtu}: small packets arrive, large ones may be lost`;
+  return warn('mtu-too-large', says, `mtu ${narrow.mtu} in the CNI configuration, or more on ${out.name}`);
 }
 
 function targetNodeHops(name: string | undefined, first: string | undefined, seen: Observed): readonly Hop[] {

@@ -48,7 +48,7 @@ export async function gatherFacts(
 /** @throws E_INVALID for what no agent of ours says */
 export function parseFacts(body: string): NetworkFacts {
   const value: unknown = JSON.parse(body);
-  const lists = ['links', 'routes', 'tables', 'listeners', 'pods', 'clusterDns'];
+  const lists = ['links', 'routes', 'tunnels', 'tables', 'listeners', 'pods', 'clusterDns'];
   const isWhole =
     typeof at(value, 'node') === 'string' && lists.every((name) => Array.isArray(at(value, name)));
   if (!isWhole)

@@ -139,9 +139,10 @@ function findCourse(question: Question, seen: Observed): Course {
 
 function toName(question: Question, seen: Observed): Course {
   const settings = settingsOf(seen);
-  const outside = outsideNameCourse(question, settings, seen);
-  if (outside !== undefined) return outside;
   const { hops, service, hostname } = findName(question, settings, seen);
+  const isUnknown = hops.some(({ findings }) => findings.some(({ code }) => code === 'name-unknown'));
+  const outside = isUnknown ? outsideNameCourse(question, settings, seen) : undefined;
+  if (outside !== undefined) return outside;
   if (service === undefined || isStopped(hops)) return { hops, destinations: [] };
   const isHeadless = service.spec?.clusterIP === 'None';
   const course = isHeadless

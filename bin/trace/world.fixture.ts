@@ -148,6 +148,7 @@ function factsFor(
       { destination: ownCidr, gateway: undefined, link: 'cni0' },
       { ...route, link: 'eth0' },
     ],
+    tunnels: [],
     tables: [{ name: 'podwright-proxy', family: 'ip', rulesWanted: 12, rulesFound: 12 }],
     appliedRevision: 9,
     listeners: [

@@ -1,5 +1,5 @@
 /** What a node sees of its own network: what nobody can tell from the API. Of a few pods, and no names but those of interfaces. */
-import type { RouteInfo } from '#native/netlink/netlink.ts';
+import type { LinkNeighbours, RouteInfo } from '#native/netlink/netlink.ts';
 
 export type TransportProtocol = 'TCP' | 'UDP' | 'SCTP';
 
@@ -15,6 +15,13 @@ export interface LinkFact {
   readonly name: string;
   readonly mtu: number;
   readonly isUp: boolean;
+  /** IFLA_INFO_KIND; absent: a device of the machine's. */
+  readonly kind?: string;
+}
+
+/** What a vxlan device was told of the other nodes. */
+export interface TunnelFact extends LinkNeighbours {
+  readonly link: string;
 }
 
 export interface PodNetworkFacts {
@@ -41,6 +48,7 @@ export interface NetworkFacts {
   readonly conntrack: { readonly count: number; readonly max: number } | undefined;
   readonly links: readonly LinkFact[];
   readonly routes: readonly (Pick<RouteInfo, 'destination' | 'gateway'> & { readonly link?: string })[];
+  readonly tunnels: readonly TunnelFact[];
   readonly tables: readonly TableFact[];
   /** EndpointSlices up to it are in the rules. */
   readonly appliedRevision: number;

@@ -17,7 +17,7 @@ export interface NetworkFactsOptions {
   readonly clusterDomain: string;
   readonly clusterDns: readonly string[];
   readonly runtime: Pick<Runtime, 'observe'>;
-  readonly netlink: Pick<Netlink, 'state'>;
+  readonly netlink: Pick<Netlink, 'state' | 'neighbours'>;
   readonly nft: Pick<Nft, 'ruleCount'>;
   /** Of the proxy. */
   readonly applied: RulesSource;
@@ -28,6 +28,9 @@ export function createNetworkFacts(options: NetworkFactsOptions): ReadNetworkFac
   const { nodeName: node, clusterDomain, clusterDns, netlink, nft } = options;
   return async (podUids) => {
     const { links, routes } = await netlink.state(ownNetns);
+    const tunnels = links
+      .filter(({ kind }) => kind === 'vxlan')
+      .map(async ({ name: link }) => ({ link, ...(await netlink.neighbours(ownNetns, link)) }));
     const nameOf = new Map(links.map(({ index, name }) => [index, name]));
     const tables = options.applied.tables().map(async (table) => ({
       ...table,
@@ -45,6 +48,7 @@ export function createNetworkFacts(options: NetworkFactsOptions): ReadNetworkFac
         const link = nameOf.get(linkIndex ?? 0);
         return { destination, gateway, ...(link === undefined ? {} : { link }) };
       }),
+      tunnels: await Promise.all(tunnels),
       tables: await Promise.all(tables),
       appliedRevision: options.applied.revision(),
       listeners: await readListeners('self'),
@@ -71,8 +75,8 @@ async function readPod(
   }
 }
 
-function linkFact({ name, mtu, isUp }: LinkInfo): LinkFact {
-  return { name, mtu, isUp };
+function linkFact({ name, mtu, isUp, kind }: LinkInfo): LinkFact {
+  return { name, mtu, isUp, ...(kind === undefined ? {} : { kind }) };
 }
 
 /** @param pid of a process in the network that is meant, or `self` */
