@@ -4,7 +4,8 @@
  *
  *   load serve PORT NAME
  *   load ask HOST PORT RATE SECONDS KEEP     RATE requests a second, KEEP 0: a connection for each
- *   load send HOST PORT RATE SECONDS         UDP, from one socket; prints how many answered in turn, and the longest silence
+ *   load send HOST PORT RATE SECONDS         UDP, from one socket, until a second after another answers; prints how many did, and the
+ *                                            longest silence
  *   load echo PORT NAME                      UDP: NAME to whoever sends
  */
 #define _GNU_SOURCE
@@ -272,9 +273,9 @@ static int send_udp(int rate, int seconds) {
       char buffer[64] = "";
       if (poll(&p, 1, (int)((next - now) / 1000u)) <= 0 || recv(fd, buffer, sizeof buffer - 1, 0) <= 0) continue;
       got++;
-      if (strcmp(buffer, last) != 0) answerers++;
-      strcpy(last, buffer);
       now = now_us();
+      if (strcmp(buffer, last) != 0 && ++answerers == 2 && end > now + 1000000u) end = now + 1000000u;
+      strcpy(last, buffer);
       if (heard && now - heard > silence) silence = now - heard;
       heard = now;
     }
