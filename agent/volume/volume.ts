@@ -52,6 +52,8 @@ export interface MountedVolume {
   readonly isReadOnly?: boolean;
   /** A block device, which containers get as such: it is mounted nowhere. */
   readonly device?: { readonly major: number; readonly minor: number; readonly mode: number };
+  /** Just now the claim was told of a larger size. */
+  readonly isGrown?: boolean;
   /** When the content has to be made again (tokens). */
   readonly refreshAtMs?: number | undefined;
 }
@@ -69,8 +71,8 @@ export interface VolumeObjects {
   node(): Promise<Node | undefined>;
   /** The node's pods that use the claim with this uid, or are about to. */
   podsUsing(claimUid: string): Promise<readonly { readonly podUid: string; readonly hasIt: boolean }[]>;
-  /** The claim's volume is the pod's: what the claim says of its size may be old. */
-  noteMounted(claim: PersistentVolumeClaim, volume: PersistentVolume): Promise<void>;
+  /** The claim's volume is the pod's: what the claim says of its size may be old, and is told then. Whether it was. */
+  noteMounted(claim: PersistentVolumeClaim, volume: PersistentVolume): Promise<boolean>;
   /** Those that the node makes itself. */
   readonly localVolumes: LocalVolumes;
 }

@@ -94,6 +94,14 @@ async function mountVolumes(
       volumes.mount({ pod, downward, now: atMs, signal }),
       Promise.all(directories.map((directory) => mkdir(directory, { recursive: true }))),
     ]);
+    for (const [name, { isGrown }] of mounted.byName) {
+      if (isGrown === true)
+        events.normal(
+          pod,
+          'FileSystemResizeSuccessful',
+          `MountVolume.NodeExpandVolume succeeded for volume ${name}`,
+        );
+    }
     return { kind: 'volumesMounted', mounted, atChange };
   } catch (error) {
     signal.throwIfAborted();

@@ -48,8 +48,9 @@ export function createClaimObjects({
         .map(({ podUid, path }) => ({ podUid, hasIt: path !== undefined })),
     noteMounted: async (claim, volume) => {
       const grown = grownClaim(claim, volume);
-      if (grown === undefined) return;
+      if (grown === undefined) return false;
       await client.update(persistentVolumeClaims, grown, { subresource: 'status' });
+      return true;
     },
   };
 }

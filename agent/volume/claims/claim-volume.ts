@@ -57,8 +57,8 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     path: mounted.path,
     ...(group === undefined ? {} : { group }),
   });
-  await objects.noteMounted(claim, volume);
-  return { ...mounted, isReadOnly };
+  const isGrown = await objects.noteMounted(claim, volume);
+  return { ...mounted, isReadOnly, ...(isGrown ? { isGrown } : {}) };
 }
 
 function fault(

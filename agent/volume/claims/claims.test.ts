@@ -61,7 +61,7 @@ beforeEach(() => {
         (await readRecords(pods))
           .filter((record) => record.claimUid === uid)
           .map(({ podUid, path: where }) => ({ podUid, hasIt: where !== undefined })),
-      noteMounted: async () => undefined,
+      noteMounted: async () => false,
       localVolumes: local,
     }),
   });

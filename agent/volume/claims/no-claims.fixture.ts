@@ -7,6 +7,6 @@ export const noClaims: ClaimObjects = {
   persistentVolume: async () => undefined,
   node: async () => undefined,
   podsUsing: async () => [],
-  noteMounted: async () => undefined,
+  noteMounted: async () => false,
   localVolumes: createLocalVolumes({ directory: '/nonexistent', nodeName: 'n' }),
 };
