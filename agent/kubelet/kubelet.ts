@@ -132,8 +132,18 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     retraction: options.retraction,
   });
   undo.use(workers);
+  const events = undo.use(
+    createEventRecorder({
+      client: options.informers.client,
+      component: 'kubelet',
+      host: nodeName,
+      clock,
+      logger,
+    }),
+  );
   undo.use(
     keepLocalVolumes({
+      events,
       ...{ informers: options.informers, clock, logger, nodeName, podsDirectory: directories.pods },
       localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName }),
       onGrown: (uid) => workers.refreshVolumes(uid),

@@ -22,12 +22,13 @@ let client: FakeApiClient;
 let localVolumes: LocalVolumes;
 let grown: string[];
 let told: unknown[];
+let failed: string[];
 
 beforeEach(async () => {
   root = mkdtempSync(path.join(tmpdir(), 'keep-'));
   stack = new AsyncDisposableStack();
   client = createFakeApiClient(clock);
-  [grown, told] = [[], []];
+  [grown, told, failed] = [[], [], []];
   localVolumes = createLocalVolumes({ directory: path.join(root, 'volumes'), nodeName: 'n1' });
   for (let index = 0; index < 12; index++)
     mkdirSync(path.join(root, 'volumes', `orphan-${index}`), { recursive: true });
@@ -37,6 +38,7 @@ beforeEach(async () => {
   stack.use(
     keepLocalVolumes({
       ...{ informers, clock, logger, nodeName: 'n1', localVolumes, podsDirectory: path.join(root, 'pods') },
+      events: { record: (_regarding, _type, reason, message) => void failed.push(`${reason}: ${message}`) },
       onGrown: (uid) => void grown.push(uid),
     }),
   );
@@ -83,6 +85,16 @@ it('a volume that goes is removed once no pod has it, and its object with it', a
   clock.advance(1000);
   await expect.poll(() => client.all(kinds.persistentVolumes)).toEqual([]);
   expect(existsSync(path.join(root, 'volumes', name))).toBe(false);
+});
+
+it('a volume that cannot be proven ours stays with its object, which says why', async () => {
+  const volume = seed();
+  mkdirSync(path.join(root, 'volumes', name));
+  writeFileSync(path.join(root, 'volumes', name, 'theirs'), '');
+  await client.delete(kinds.persistentVolumes, { name });
+  await expect.poll(() => failed[0]).toMatch(/^VolumeFailedDelete: .* it has files, and no mark of ours$/);
+  expect(client.all(kinds.persistentVolumes)[0]?.metadata?.uid).toBe(volume.metadata?.uid);
+  expect(existsSync(path.join(root, 'volumes', name, 'theirs'))).toBe(true);
 });
 
 it('pods are told of volumes that grow', async () => {

@@ -7,6 +7,7 @@ import type { PersistentVolume } from '#api/generated/objects.ts';
 import { localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import { podsWithVolume } from './claim-objects.ts';
 import type { LocalVolumes } from './local-volumes.ts';
@@ -19,6 +20,8 @@ export interface KeepLocalVolumesOptions {
   readonly localVolumes: LocalVolumes;
   /** Below it the records of pods that use volumes. */
   readonly podsDirectory: string;
+  /** Tells of volumes that cannot be removed. */
+  readonly events: Pick<EventRecorder, 'record'>;
   /** A volume of the pod is larger than before. */
   readonly onGrown: (podUid: string) => void;
 }
@@ -63,10 +66,7 @@ export function keepLocalVolumes(options: KeepLocalVolumesOptions): Controller {
       const step = planKeeping(volume);
       if (step === 'nothing') return;
       if (users.length > 0) return { kind: 'again', afterMs: usedMs };
-      if (step === 'remove') {
-        await options.localVolumes.remove(volume);
-        logger.info({ volume: name }, 'volume removed');
-      }
+      if (step === 'remove') await removeVolume(options, volume);
       const finalizers = volume.metadata?.finalizers?.filter((one) => one !== localVolumeFinalizer);
       const next = { ...volume, metadata: { ...volume.metadata, finalizers } };
       try {
@@ -76,6 +76,21 @@ export function keepLocalVolumes(options: KeepLocalVolumesOptions): Controller {
       }
     },
   });
+}
+
+/** What cannot be removed is told of at its object, which stays. */
+async function removeVolume(
+  { localVolumes, events, logger }: KeepLocalVolumesOptions,
+  volume: PersistentVolume,
+): Promise<void> {
+  try {
+    await localVolumes.remove(volume);
+  } catch (error) {
+    const regarding = { kind: persistentVolumes, object: volume };
+    events.record(regarding, 'Warning', 'VolumeFailedDelete', describeError(error));
+    throw error;
+  }
+  logger.info({ volume: volume.metadata?.name }, 'volume removed');
 }
 
 /** What has no object any more is told of and stays: a store that was put back knows less than the disk. */
