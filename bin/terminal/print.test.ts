@@ -9,7 +9,7 @@ import { repositoryRoot } from '#bin/paths.ts';
 
 const program = join(repositoryRoot, 'bin', 'podwright.ts');
 const linesThenCode = `
-  import { print } from ${JSON.stringify(join(repositoryRoot, 'bin', 'print.ts'))};
+  import { print } from ${JSON.stringify(join(repositoryRoot, 'bin', 'terminal', 'print.ts'))};
   process.stdin.once('end', () => {
     for (let line = 0; line < 3; line++) setTimeout(() => print('line'), line);
     setTimeout(() => process.stderr.write('went on'), 10);

@@ -16,4 +16,6 @@ export interface ListenerOptions {
   readonly balancer: Balancer;
   readonly sessions: Sessions;
   readonly clock: Clock;
+  /** How long each backend may take to accept, one after the other, milliseconds; default: kube-proxy's EndpointDialTimeouts. */
+  readonly dialMs?: readonly number[];
 }

@@ -3,8 +3,7 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import type { Backend } from '#agent/proxy/service-map.ts';
 import type { Listener, ListenerOptions } from './listener.ts';
 
-/** How long each backend may take to accept, one after the other: kube-proxy's EndpointDialTimeouts. */
-const dialMs = [250, 500, 1_000, 2_000];
+const dialMsDefault = [250, 500, 1_000, 2_000];
 
 /** Accepts connections at a port of its own and forwards each to a backend; one that does not accept is passed over. */
 export async function listenTcp(options: ListenerOptions): Promise<Listener> {
@@ -35,7 +34,10 @@ export async function listenTcp(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-async function forward(client: Socket, { balancer, clock }: ListenerOptions): Promise<void> {
+async function forward(
+  client: Socket,
+  { balancer, clock, dialMs = dialMsDefault }: ListenerOptions,
+): Promise<void> {
   const from = client.remoteAddress ?? '';
   for (const timeoutMs of dialMs) {
     const backend = balancer.next(from, clock.monotonic());
