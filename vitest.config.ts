@@ -8,7 +8,7 @@ import { LongestFirst } from './test/longest-first.ts';
 const shared = [
   '{api,base,client}/**',
   'control-plane/{apiserver,controllers,scheduler}/**',
-  'agent/{kubelet,node,volume}/**',
+  'agent/{dns,kubelet,network,node,proxy,volume}/**',
 ].map((folder) => `${folder}/!(*.kernel|*.linux).test.ts`);
 
 const nobodys = ['node_modules/**', 'node_modules.new-*/**', 'build/**'];
