@@ -48,27 +48,36 @@ export async function removeEntry(
   const place = { directory, entry: { name, type: found.type, inode: found.inode, next: 0n }, depth: -1 };
   if (found.type === 'directory') {
     if (options.keepsRoot !== true && removal.goesAtOnce(place)) return removal.removed;
-    do await removeContent(place, removal, options);
-    while (options.keepsRoot !== true && removal.leave(place) === 'again');
+    for (let isOver = false; !isOver;) {
+      const emptied = await removeContent(place, removal, options);
+      isOver = options.keepsRoot === true || removal.leave(place) === 'done';
+      await emptied?.closeRemoved();
+    }
   } else await removal.visit(place);
   removal.throwFirst();
   return removal.removed;
 }
 
-async function removeContent(place: Place, removal: Removal, options: RemoveOptions): Promise<void> {
+/** The directory that is empty now, still open; undefined where there is none to go into. */
+async function removeContent(
+  place: Place,
+  removal: Removal,
+  options: RemoveOptions,
+): Promise<TreeDirectory | undefined> {
   let opened: TreeDirectory;
   try {
     opened = place.directory.openDirectory(place.entry.name);
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return;
+    if (errnoOf(error) === 'ENOENT') return undefined;
     if (errnoOf(error) !== 'EXDEV') throw error;
-    if (removal.mounted(place) === 'skip') return;
-    await removeContent(place, removal, options);
-    return;
+    return removal.mounted(place) === 'skip' ? undefined : removeContent(place, removal, options);
   }
-  using root = opened;
+  using stack = new DisposableStack();
 
+  const root = stack.use(opened);
   await walkTree(root, removal, options);
+  stack.move();
+  return root;
 }
 
 /** Times that a directory is gone through because entries came while it was emptied. */

@@ -143,6 +143,10 @@ function openNode(node: Node, count: (change: number) => void): TreeDirectory {
       child.mounts--;
       return true;
     },
+    closeRemoved: async () => {
+      if (isOpen) count(-1);
+      isOpen = false;
+    },
     [Symbol.dispose]: () => {
       if (isOpen) count(-1);
       isOpen = false;

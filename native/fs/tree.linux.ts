@@ -1,3 +1,4 @@
+import { close, constants } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { errnoOf } from '#base/errors.ts';
 import {
@@ -16,7 +17,6 @@ import {
 import * as sys from '#native/sys/constants.ts';
 import { fromNodeError } from '#native/sys/errno.ts';
 import type { OwnedFd } from '#native/sys/fd.ts';
-import { constants } from 'node:fs';
 import {
   checkedName,
   type Entry,
@@ -148,6 +148,12 @@ class LinuxDirectory implements TreeDirectory {
 
   unmount(name: Buffer): boolean {
     return unmountAt(this.fd, checkedName(name));
+  }
+
+  closeRemoved(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    close(this.#fd.takeFd(), () => resolve()); // Whatever close(2) says, it has closed it.
+    return promise;
   }
 
   [Symbol.dispose](): void {

@@ -58,6 +58,8 @@ export interface TreeDirectory extends Disposable {
   removeDirectory(name: Buffer): void;
   /** Detaches the topmost mount on an entry. Whether there was one. */
   unmount(name: Buffer): boolean;
+  /** Closes it off the event loop: with the last descriptor of a directory that was removed its inode goes, which waits for the disk's journal. */
+  closeRemoved(): Promise<void>;
 }
 
 /** Names one component and nothing else. @throws E_INVALID */

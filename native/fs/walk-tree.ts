@@ -172,15 +172,26 @@ class Walk implements AsyncDisposable {
     const left = this.#levels.pop();
     const level = this.#top();
     if (left?.directory === undefined) throw new TypeError('the innermost directory is open');
-    using child = left.directory;
+    using opened = new DisposableStack();
 
+    const child = opened.use(left.directory);
     const entry = level.directory === undefined ? this.#comeBack(level, child) : level.entries[level.at - 1];
     const { leave } = this.#visitor;
     if (leave === undefined || entry === undefined) return true;
     const place = { directory: this.#opened(level), entry, depth: this.#levels.length - 1 };
-    return after(leave.call(this.#visitor, place), (answer) =>
-      answer === 'again' ? this.#open(place) : true,
-    );
+    opened.move(); // It is closed below.
+    return this.#told(place, child, () => leave.call(this.#visitor, place));
+  }
+
+  /** Who is told of a directory's end may have removed it: it is open until then, so that its inode goes off the event loop. */
+  async #told(place: Place, child: TreeDirectory, leave: () => Now<'done' | 'again'>): Promise<boolean> {
+    let answer: 'done' | 'again';
+    try {
+      answer = await leave();
+    } finally {
+      await child.closeRemoved();
+    }
+    return answer === 'again' ? this.#open(place) : true;
   }
 
   /** Opens a directory again that was closed, and finds the entry that the walk was in; undefined when that has gone. */
