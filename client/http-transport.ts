@@ -184,6 +184,11 @@ function respond(
   const what = `${wanted.method} ${wanted.path}`;
   const { signal } = wanted;
   let brokenBy: unknown;
+  let isAnswered = false;
+  const answer = (response: TransportResponse): void => {
+    isAnswered = true;
+    resolve(response);
+  };
   const asError = (): unknown => {
     if (signal?.aborted === true) return signal.reason;
     const why = brokenBy === undefined ? 'connection closed' : describeError(brokenBy);
@@ -209,7 +214,7 @@ function respond(
   const chunks: Buffer[] = [];
   stream.once('close', () => {
     signal?.removeEventListener('abort', onAbort);
-    reject(asError());
+    if (!isAnswered) reject(asError()); // An error costs its stack, which nobody would read.
   });
   stream.once('response', (head) => {
     const status = head[':status'] ?? 0;
@@ -220,13 +225,13 @@ function respond(
       ]),
     );
     if (wanted.stream === true && status < 400) {
-      resolve({ status, headers, body: streamBody(stream, asError) });
+      answer({ status, headers, body: streamBody(stream, asError) });
       return;
     }
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.once('end', () => {
       if (stream.rstCode !== constants.NGHTTP2_NO_ERROR) return; // 'close' rejects.
-      resolve({
+      answer({
         status,
         headers,
         body: chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks),
