@@ -1,5 +1,5 @@
 /**
- * What the engine and its disk worker say to each other. Values travel packed in one buffer that is transferred, never copied.
+ * What the engine and its disk worker say to each other. Values travel packed in one buffer, which is transferred where it is large.
  *
  * ```
  *        ◀── chunk …, opened | refused ─────────  worker     at start: every row in order, then the marks
@@ -84,7 +84,7 @@ export interface DiskOptions {
   readonly erasesDeleted?: boolean;
 }
 
-/** Packs values one after another into a buffer of its own, ready to be transferred. */
+/** Packs values one after another into a buffer of its own, which can be transferred. */
 export function packValues(values: readonly (Uint8Array | undefined)[]): Uint8Array<ArrayBuffer> {
   let size = 0;
   for (const value of values) size += value?.byteLength ?? 0;
