@@ -14,7 +14,8 @@ import { findCgroupRoot } from '#bin/program/cgroup-root.ts';
 import { nodeNameOf } from '#bin/credentials/node-identity.ts';
 import { checkClaim } from '#bin/ownership/claim-directory.ts';
 import { claimCgroup, defaultCgroup } from '#bin/ownership/own-cgroup.ts';
-import { agentOptionProblems, serverOptionProblems } from '#bin/options/program-options.ts';
+import { agentOptionProblems } from '#bin/options/agent-problems.ts';
+import { serverOptionProblems } from '#bin/options/program-options.ts';
 import { resolvConfProblems } from '#bin/options/resolv-conf-option.ts';
 
 /** A supervisor's socket lies below it, and a socket's path has 107 bytes. unix(7) */

@@ -16,7 +16,7 @@ import { nodeNameOf } from '#bin/credentials/node-identity.ts';
 import { checkClaim, claimDirectory } from '#bin/ownership/claim-directory.ts';
 import { print } from '#bin/terminal/print.ts';
 import type { AgentCommandOptions } from '#bin/options/command-options.ts';
-import { agentOptionProblems } from '#bin/options/program-options.ts';
+import { agentOptionProblems } from '#bin/options/agent-problems.ts';
 import { resolvConfProblems } from '#bin/options/resolv-conf-option.ts';
 import { readTarget, type JoinTarget } from './arguments.ts';
 import { discover, patienceMs } from './discover.ts';

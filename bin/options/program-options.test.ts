@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 
 import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
-import { agentOptionProblems, serverOptionProblems } from './program-options.ts';
+import { agentOptionProblems } from './agent-problems.ts';
+import { serverOptionProblems } from './program-options.ts';
 
 const server: ServerCommandOptions = {
   data: '/var/lib/podwright/server',

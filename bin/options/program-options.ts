@@ -1,18 +1,15 @@
-/** What is wrong with the options of `server` and `agent`, before anything is written or started. Pure. */
+/** What is wrong with the options of `server`, before anything is written or started. Pure. */
 import { parseDurationMs } from '#api/meta/duration.ts';
-import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { dnsSubdomain } from '#api/validation/format.ts';
-import { describeError, PodwrightError } from '#base/errors.ts';
+import { describeError } from '#base/errors.ts';
 import { familyOfIp, withoutZone } from '#base/ip.ts';
 import { parseEndpoints } from '#control-plane/store/etcd/endpoints.ts';
 import { authenticationProblems } from '#bin/program/authentication-settings.ts';
-import type { AgentCommandOptions, ServerCommandOptions } from './command-options.ts';
+import type { ServerCommandOptions } from './command-options.ts';
 import {
   addressProblems,
   advertisedFamilyProblems,
-  linkProblems,
   networkProblems,
-  nodeAddressProblems,
   nodePrefixProblems,
   nodeProblems,
 } from './network-problems.ts';
@@ -21,14 +18,8 @@ import { encryptionFlagProblems } from '#bin/encryption/encryption-flags.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
 import { admissionProblems } from '#bin/admission/admission-options.ts';
 import { authorizationProblems } from '#bin/authorization/authorization-options.ts';
-import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
 import { flowControlProblems } from './flow-control-options.ts';
-import type { Role } from '#bin/program/program.ts';
-
-/** @throws E_USAGE with all that is wrong, in one line */
-export function refuseOptions(role: Role, problems: readonly string[]): void {
-  if (problems.length > 0) throw new PodwrightError('E_USAGE', `start ${role}: ${problems.join('; ')}`);
-}
+import { durationProblems, nameProblems } from './option-problems.ts';
 
 /** All that is wrong, each beginning with the option's name. */
 export function serverOptionProblems(options: ServerCommandOptions): readonly string[] {
@@ -89,49 +80,6 @@ function etcdProblems(options: ServerCommandOptions): readonly string[] {
   }
 }
 
-export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {
-  const { nodeName, nodeIp, clusterDomain, linkCidr = [], insecureRegistry, containerLogMaxSize } = options;
-  return [
-    ...(nodeName === undefined ? [] : nameProblems('--node-name', nodeName)),
-    ...nodeAddressProblems(options),
-    ...networkProblems(options),
-    ...nameProblems('--cluster-domain', clusterDomain),
-    ...linkProblems(linkCidr, nodeIp),
-    ...insecureRegistry
-      .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
-      .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),
-    ...sizeProblems('--container-log-max-size', containerLogMaxSize),
-    ...imageGcProblems(options),
-    ...kubeletAccessProblems(options),
-  ];
-}
-
-function imageGcProblems(options: AgentCommandOptions): readonly string[] {
-  const { imageGcHighThreshold: high, imageGcLowThreshold: low } = options;
-  const { minimumImageTtlDuration: least, imageMaximumGcAge: most } = options;
-  const problems = [
-    ...durationProblems('--minimum-image-ttl-duration', least),
-    ...durationProblems('--image-maximum-gc-age', most),
-  ];
-  if (low >= high)
-    problems.push(
-      `--image-gc-low-threshold ${low}: must be below --image-gc-high-threshold, which is ${high}`,
-    );
-  if (problems.length > 0) return problems;
-  const [leastMs, mostMs] = [parseDurationMs(least), parseDurationMs(most)];
-  return mostMs === 0 || leastMs <= mostMs
-    ? []
-    : [`--image-maximum-gc-age ${most}: must not be below --minimum-image-ttl-duration, which is ${least}`];
-}
-
-function durationProblems(option: string, text: string): string[] {
-  try {
-    return parseDurationMs(text) >= 0 ? [] : [`${option} ${text}: must not be negative`];
-  } catch {
-    return [`${option} ${text}: not a duration; write 2m, 1h30m`];
-  }
-}
-
 function listenProblems(option: string, text: string): readonly string[] {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -146,19 +94,6 @@ function listenProblems(option: string, text: string): readonly string[] {
     return [`${option} ${text}: ${host} is neither an IP address nor a host name`];
   }
   return [];
-}
-
-function nameProblems(option: string, name: string): readonly string[] {
-  return dnsSubdomain(name).length === 0
-    ? []
-    : [`${option} ${JSON.stringify(name)}: not a name; write lower case letters, digits, '-' and '.'`];
-}
-
-function sizeProblems(option: string, text: string): readonly string[] {
-  const size = tryParseQuantity(text);
-  return size !== undefined && quantityToInteger(size) >= 1
-    ? []
-    : [`${option} ${text}: not a number of bytes; write as 10Mi`];
 }
 
 function isHttpsUrl(text: string): boolean {
