@@ -36,6 +36,7 @@ import { startProxy } from '#agent/proxy/proxy.ts';
 import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
+import type { LogRotation } from '#agent/runtime/logs/rotate-logs.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
@@ -77,6 +78,8 @@ import { openNodeRules, type NodeRules } from './program/node-rules.ts';
 import { announceReady } from './program/ready.ts';
 import { idSpaceFor, subordinateIdProblems } from './options/subordinate-ids.ts';
 import { resolvConfProblems } from './options/resolv-conf-option.ts';
+import { configured, type ConfiguredOptions } from './kubelet/configured.ts';
+import { isReady, waitForNode } from './program/wait-for-node.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { AgentCommandOptions } from './options/command-options.ts';
 import { version } from './version.ts';
@@ -86,7 +89,7 @@ const kubeletPort = 10_250;
 const proxyHealthPort = 10_256;
 const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
-type NodeOptions = AgentCommandOptions & { readonly nodeName: string; readonly idSpace: IdSpace };
+type NodeOptions = ConfiguredOptions & { readonly nodeName: string; readonly idSpace: IdSpace };
 
 /** What the parts of a node share. */
 interface Parts {
@@ -113,13 +116,13 @@ interface Parts {
 /** A node in one process, until a signal ends it. Its pods go on. */
 export async function runAgent(given: AgentCommandOptions): Promise<void> {
   try {
-    await runNode(given);
+    await runNode(configured(given));
   } catch (error) {
     throw diskFullError(resolve(given.data), error);
   }
 }
 
-async function runNode(given: AgentCommandOptions): Promise<void> {
+async function runNode(given: ConfiguredOptions): Promise<void> {
   const stop = stopSignal();
   const problems = [agentOptionProblems, resolvConfProblems, subordinateIdProblems];
   refuseOptions(
@@ -134,6 +137,7 @@ async function runNode(given: AgentCommandOptions): Promise<void> {
   const options = { ...given, nodeName, idSpace: idSpaceFor(given) };
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
+  for (const notice of options.notices) logger.warn({ field: notice }, 'KubeletConfiguration');
   const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
   await using stack = new AsyncDisposableStack();
 
@@ -196,6 +200,11 @@ function startRotation({ options, credentials, informers, clock, logger }: Parts
   });
 }
 
+function logRotationOf({ containerLogMaxSize, containerLogMaxFiles }: NodeOptions): LogRotation {
+  const sizeBytesMax = quantityToInteger(parseQuantity(containerLogMaxSize));
+  return { sizeBytesMax, filesMax: containerLogMaxFiles };
+}
+
 interface StartInput {
   readonly options: NodeOptions;
   readonly supervisorPath: string;
@@ -245,10 +254,8 @@ async function startParts(
         clock,
         log: logger,
         idSpace: options.idSpace,
-        logRotation: {
-          sizeBytesMax: quantityToInteger(parseQuantity(options.containerLogMaxSize)),
-          filesMax: options.containerLogMaxFiles,
-        },
+        logMonitorIntervalMs: options.settings.logMonitorMs,
+        logRotation: logRotationOf(options),
         registry: {
           insecureRegistries: options.insecureRegistry,
           ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
@@ -385,6 +392,8 @@ function startPods(parts: Parts): Promise<Kubelet> {
     pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
     podsMax: options.maxPods,
     idSpace: options.idSpace,
+    settings: options.settings,
+    configuration: options.configuration,
     server: {
       hosts: options.nodeIp,
       port: kubeletPort,
@@ -395,17 +404,4 @@ function startPods(parts: Parts): Promise<Kubelet> {
     moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
     versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
   });
-}
-
-function isReady(node: Node): boolean {
-  return node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') === true;
-}
-
-/** Resolves with the node as soon as the claim about it holds. */
-function waitForNode(cache: Informer<Node>, name: string, claim: (node: Node) => boolean): Promise<Node> {
-  const { promise, resolve: found } = Promise.withResolvers<Node>();
-  const watch = cache.onChange(({ key, current }) => {
-    if (key === name && current !== undefined && claim(current)) found(current);
-  });
-  return promise.finally(() => watch[Symbol.dispose]());
 }

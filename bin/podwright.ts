@@ -21,6 +21,7 @@ import {
   proxyModeOption,
 } from './options/network-options.ts';
 import type { CompletionShell } from './terminal/completion.ts';
+import { withGiven } from './kubelet/add-options.ts';
 import { authenticationOptions } from './options/authentication-options.ts';
 import { dataDirDefault } from './paths.ts';
 import { pathOptions } from './options/path-options.ts';
@@ -177,7 +178,9 @@ function processCommands(program: Command): void {
     .action(async (options) => (await import('./server.ts')).runServer(options));
   agentOptions(program.command('agent'))
     .description('run a node: kubelet, runtime, network, Service proxy, DNS')
-    .action(async (options) => (await import('./agent.ts')).runAgent(options));
+    .action(async (options, command: Command) =>
+      (await import('./agent.ts')).runAgent(withGiven(options, command)),
+    );
   addCriCommand(program);
   agentHostOptions(program.command('join'))
     .description(
@@ -195,7 +198,9 @@ function processCommands(program: Command): void {
     )
     .option('--credentials <dir>', 'where to put what the node gets (default: credentials in --data)')
     .option('--install', 'make a systemd unit of the agent, and start that')
-    .action(async (url, options) => (await import('./join/join.ts')).runJoin(url, options));
+    .action(async (url, options, command: Command) =>
+      (await import('./join/join.ts')).runJoin(url, withGiven(options, command)),
+    );
 }
 
 const joinersGroup = 'system:bootstrappers:kubeadm:default-node-token';
@@ -247,7 +252,9 @@ function installCommands(program: Command): void {
     optionsOf[role](install.command(role))
       .description(`${descriptions[role]}; takes the options of podwright ${role}`)
       .option('--print', 'print the unit, and write and start nothing')
-      .action(async (options) => (await import('./install/install.ts')).runInstall(role, options));
+      .action(async (options, command: Command) =>
+        (await import('./install/install.ts')).runInstall(role, withGiven(options, command)),
+      );
     uninstall
       .command(role)
       .description(

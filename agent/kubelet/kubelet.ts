@@ -12,7 +12,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
-import { isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
+import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
@@ -22,8 +22,11 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import { keepLocalVolumes } from '#agent/volume/claims/keep-local-volumes.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
+import type { JsonObject } from '#api/meta/object.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
+import { defaultSettings, type KubeletSettings } from './config/settings.ts';
+import { NodePressure, observationsOf } from './evict/node-pressure.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
 import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
@@ -75,8 +78,6 @@ export interface KubeletOptions {
   readonly podsMax?: number;
   /** What pods with user namespaces of their own are given; undefined: the kubelet's default. */
   readonly idSpace?: IdSpace;
-  /** kubelet's podPidsLimit; undefined: none. */
-  readonly podPidsMax?: number;
   /** Undefined: the kubelet's defaults. */
   readonly imageGc?: ImageGcPolicy;
   /** Names of images that are never collected. */
@@ -88,6 +89,10 @@ export interface KubeletOptions {
   readonly networkFacts?: ReadNetworkFacts;
   /** How far the Service rules of this node are. */
   readonly applied?: AppliedRules;
+  /** Undefined: the kubelet's defaults. */
+  readonly settings?: KubeletSettings;
+  /** What was given of KubeletConfiguration, for /configz. */
+  readonly configuration?: JsonObject;
 }
 
 /** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
@@ -105,7 +110,7 @@ export interface Kubelet extends AsyncDisposable {
 const podsMaxDefault = 110;
 
 export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
-  const { runtime, clock, logger, nodeName, directories } = options;
+  const { runtime, clock, logger, nodeName, directories, settings = defaultSettings } = options;
   await using undo = new AsyncDisposableStack();
 
   await Promise.all(
@@ -116,7 +121,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
+  const pressure = new NodePressure({
+    settings: settings.eviction,
+    observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
+  });
   const workers = await startPodWorkers({
+    pressure,
     probeCounts,
     counts,
     informers: options.informers,
@@ -125,7 +135,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     directories,
-    node: nodeFactsOf(options, machine),
+    node: { ...nodeFactsOf(options, machine), pressed: () => pressure.conditions },
+    ...(settings.staticPodPath === undefined
+      ? {}
+      : { staticPods: { path: settings.staticPodPath, checkMs: settings.fileCheckMs } }),
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
@@ -158,7 +171,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     name: nodeName,
-    read: () => readNode(options, server),
+    read: () => readNode(options, server, pressure),
+    times: settings,
   });
   undo.use(agent);
   const owned = undo.move();
@@ -175,21 +189,27 @@ function nodeFactsOf(
   options: KubeletOptions,
   machine: Awaited<ReturnType<typeof readMachine>>,
 ): PodWorkersOptions['node'] {
+  const { settings = defaultSettings } = options;
   return {
     name: options.nodeName,
     ips: options.nodeIps,
-    allocatable: {
-      cpuMilli: machine.cpuCount * 1000,
-      memoryBytes: machine.memoryBytes,
-      storageBytes: machine.diskBytes,
-    },
+    allocatable: allocatableOf(machine, settings),
     memoryBytes: machine.memoryBytes,
-    podPidsMax: options.podPidsMax,
+    podPidsMax: settings.podPidsMax,
+    isSeccompDefault: settings.isSeccompDefault,
+    allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
+    restartBackoffMaxMs: settings.restartBackoffMaxMs,
     isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
     userNamespaceProblem: userNamespaceProblemOf(options),
     kernelRelease: options.proc.kernelRelease(),
-    podsMax: options.podsMax ?? podsMaxDefault,
+    podsMax: podsMaxOf(options, machine.cpuCount),
   };
+}
+
+/** maxPods, and no more than podsPerCore allows. */
+function podsMaxOf({ podsMax = podsMaxDefault, settings }: KubeletOptions, cpuCount: number): number {
+  const perCore = settings?.podsPerCore ?? 0;
+  return perCore === 0 ? podsMax : Math.min(podsMax, perCore * cpuCount);
 }
 
 function userNamespaceProblemOf({ proc, idSpace = defaultIdSpace }: KubeletOptions): string | undefined {
@@ -256,6 +276,7 @@ function startImageCollection(options: KubeletOptions): {
 } {
   const { runtime, clock, logger, nodeName, directories } = options;
   const { client } = options.informers;
+  const { eviction } = options.settings ?? defaultSettings;
   const recorder = createEventRecorder({ client, component: 'kubelet', host: nodeName, clock, logger });
   // As the kubelet refers to its node.
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
@@ -265,7 +286,7 @@ function startImageCollection(options: KubeletOptions): {
     pinned: options.pinnedImages ?? [],
     readDisk: () => readDisk(directories.pods),
     isPressed: ({ bytes, availableBytes }) =>
-      isDiskLow({ diskBytes: bytes, diskAvailableBytes: availableBytes }),
+      isDiskLow({ diskBytes: bytes, diskAvailableBytes: availableBytes }, eviction),
     warn: (reason, message) => recorder.record({ kind: nodes, object: node }, 'Warning', reason, message),
     clock,
     logger,
@@ -276,7 +297,11 @@ function startImageCollection(options: KubeletOptions): {
   return { collector, stop };
 }
 
-async function readNode(options: KubeletOptions, server: KubeletServer): Promise<NodeInput> {
+async function readNode(
+  options: KubeletOptions,
+  server: KubeletServer,
+  { conditions: pressed }: NodePressure,
+): Promise<NodeInput> {
   const [machine, network] = await Promise.all([
     readMachine(options.proc, options.directories.pods),
     options.network.status(),
@@ -290,7 +315,9 @@ async function readNode(options: KubeletOptions, server: KubeletServer): Promise
       [volumesDirectoryAnnotation]: options.directories.volumes,
       [volumeSizesAnnotation]: 'not enforced: volumes are directories without quotas',
     },
-    podsMax: options.podsMax ?? podsMaxDefault,
+    podsMax: podsMaxOf(options, machine.cpuCount),
+    settings: options.settings ?? defaultSettings,
+    pressed,
     kubeletPort: server.port,
     versions: options.versions,
     machine,
@@ -320,7 +347,7 @@ function flagsOf(options: KubeletOptions): Readonly<Record<string, string>> {
     'max-pods': String(options.podsMax ?? podsMaxDefault),
     'minimum-image-ttl-duration': formatDuration(imageGc.minAgeMs),
     'node-ip': options.nodeIps.join(','),
-    'pod-max-pids': String(options.podPidsMax ?? -1),
+    'pod-max-pids': String(options.settings?.podPidsMax ?? -1),
   };
 }
 
@@ -328,18 +355,27 @@ function flagsOf(options: KubeletOptions): Readonly<Record<string, string>> {
 function configOf(options: KubeletOptions): Readonly<Record<string, unknown>> {
   const { imageGc = defaultImageGcPolicy } = options;
   const { access = defaultAccess } = options.server;
+  const { settings = defaultSettings } = options;
   return {
+    ...options.configuration,
     kind: 'KubeletConfiguration',
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     address: options.server.hosts[0],
     port: options.server.port,
     maxPods: options.podsMax ?? podsMaxDefault,
-    podPidsLimit: options.podPidsMax ?? -1,
+    podPidsLimit: settings.podPidsMax ?? -1,
     clusterDNS: options.clusterDns,
     clusterDomain: options.clusterDomain,
-    nodeStatusUpdateFrequency: '10s',
-    nodeStatusReportFrequency: '5m0s',
-    nodeLeaseDurationSeconds: 40,
+    nodeStatusUpdateFrequency: formatDuration(settings.statusUpdateMs),
+    nodeStatusReportFrequency: formatDuration(settings.statusReportMs),
+    nodeLeaseDurationSeconds: settings.leaseSeconds,
+    nodeStatusMaxImages: settings.imagesInStatusMax,
+    seccompDefault: settings.isSeccompDefault,
+    allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
+    containerLogMonitorInterval: formatDuration(settings.logMonitorMs),
+    evictionPressureTransitionPeriod: formatDuration(settings.eviction.transitionMs),
+    userNamespaces: { idsPerPod: settings.idsPerPod },
+    crashLoopBackOff: { maxContainerRestartPeriod: formatDuration(settings.restartBackoffMaxMs) },
     imageMinimumGCAge: formatDuration(imageGc.minAgeMs),
     imageMaximumGCAge: formatDuration(imageGc.maxAgeMs),
     imageGCHighThresholdPercent: imageGc.highThresholdPercent,

@@ -1,3 +1,5 @@
+import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
+
 /** What a pod may count on the node having. */
 export interface NodeFacts {
   readonly name: string;
@@ -20,6 +22,10 @@ export interface NodeFacts {
   /** KubeletConfiguration: seccompDefault, allowedUnsafeSysctls. */
   readonly isSeccompDefault?: boolean;
   readonly allowedUnsafeSysctls?: readonly string[];
+  /** The longest wait of a container that ends again and again (crashLoopBackOff.maxContainerRestartPeriod). */
+  readonly restartBackoffMaxMs?: number;
+  /** The conditions by which the node is short of something; undefined: of nothing. */
+  readonly pressed?: () => ReadonlySet<PressureCondition>;
   /** The node's own /etc/hosts, for pods on its network. */
   readonly hostsFile: string;
 }

@@ -51,7 +51,10 @@ const nodeFacts = {
 export async function startTestNode({
   retraction,
   ...options
-}: Partial<FakeRuntimeOptions> & Pick<PodWorkersOptions, 'retraction'> = {}): Promise<TestNode> {
+}: Partial<FakeRuntimeOptions> &
+  Pick<PodWorkersOptions, 'retraction' | 'pressure'> & {
+    readonly hasStaticPods?: boolean;
+  } = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
   const clock = createFakeClock(startMs);
   const client = createFakeApiClient(clock);
@@ -80,6 +83,10 @@ export async function startTestNode({
       },
       node: nodeFacts,
       retraction,
+      ...(options.pressure === undefined ? {} : { pressure: options.pressure }),
+      ...(options.hasStaticPods === true
+        ? { staticPods: { path: path.join(directory, 'manifests'), checkMs: 20_000 } }
+        : {}),
       clusterDns: ['10.96.0.10'],
       clusterDomain: 'cluster.local',
       hostNames: {

@@ -4,6 +4,7 @@ import { untilQuiet } from '#base/quiet.fixture.ts';
 import { silentLogger } from '#base/log.ts';
 import { leases, nodes } from '#api/schema/kind-ref.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
+import { defaultSettings } from '#agent/kubelet/config/settings.ts';
 import { startNodeAgent } from './node-agent.ts';
 import type { NodeInput } from './node-status.ts';
 
@@ -34,6 +35,8 @@ const input: NodeInput = {
   images: [],
   network: { isReady: true, reason: '' },
   hasUserNamespaces: true,
+  settings: defaultSettings,
+  pressed: new Set(),
   runtimeProblem: undefined,
 };
 

@@ -8,6 +8,7 @@ import { formatMicroTime } from '#api/meta/time.ts';
 import { isAlreadyExists, isConflict, isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { withRemedy } from '#client/remedy.ts';
+import { defaultSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
 import { nodeLabels, renderNode, renderNodeStatus, type NodeInput } from './node-status.ts';
 
 export interface NodeAgentOptions {
@@ -17,6 +18,8 @@ export interface NodeAgentOptions {
   readonly name: string;
   /** The present state of the node. */
   readonly read: () => Promise<NodeInput>;
+  /** KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency. */
+  readonly times?: Pick<KubeletSettings, 'leaseSeconds' | 'statusUpdateMs' | 'statusReportMs'>;
 }
 
 /** Keeps the node's object, status and lease. */
@@ -27,15 +30,10 @@ export interface NodeAgent extends AsyncDisposable {
   refresh(): void;
 }
 
-// KubeletConfiguration: nodeLeaseDurationSeconds, nodeStatusUpdateFrequency, nodeStatusReportFrequency.
-const leaseSeconds = 40;
-const renewMs = 10_000;
-const statusCheckMs = 10_000;
-const statusReportMs = 300_000;
 const retryMs = 500;
 
 export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
-  const { clock, logger, name } = options;
+  const { clock, logger, name, times = defaultSettings } = options;
   const abort = new AbortController();
   const { signal } = abort;
   const registered = Promise.withResolvers<Node>();
@@ -46,9 +44,9 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     let reportedAtMs = clock.now();
     for (;;) {
       wake = Promise.withResolvers<void>();
-      await Promise.race([clock.sleep(statusCheckMs, signal), wake.promise]);
+      await Promise.race([clock.sleep(times.statusUpdateMs, signal), wake.promise]);
       signal.throwIfAborted();
-      const isDue = clock.now() - reportedAtMs >= statusReportMs;
+      const isDue = clock.now() - reportedAtMs >= times.statusReportMs;
       const isWritten = await untilDone(() => report(options, isDue), 'report node status', signal);
       if (isWritten) reportedAtMs = clock.now();
     }
@@ -58,7 +56,7 @@ export function startNodeAgent(options: NodeAgentOptions): NodeAgent {
     let lease: Lease | undefined;
     for (;;) {
       lease = await untilDone(() => renewLease(options, node, lease), 'renew node lease', signal);
-      await clock.sleep(renewMs, signal);
+      await clock.sleep((times.leaseSeconds * 1000) / 4, signal); // As the kubelet does.
     }
   };
   const untilDone = async <T>(work: () => Promise<T>, what: string, until: AbortSignal): Promise<T> => {
@@ -163,7 +161,7 @@ async function renewLease(options: NodeAgentOptions, node: Node, known: Lease | 
   const metadata = { name, namespace: leaseNamespace, ownerReferences: [owner] };
   const spec = {
     holderIdentity: name,
-    leaseDurationSeconds: leaseSeconds,
+    leaseDurationSeconds: (options.times ?? defaultSettings).leaseSeconds,
     renewTime: formatMicroTime(clock.now()),
   };
   try {

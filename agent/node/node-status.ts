@@ -1,7 +1,10 @@
-import type { Node, NodeCondition, NodeStatus } from '#api/generated/objects.ts';
+import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/objects.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { formatTime } from '#api/meta/time.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
+import type { KubeletSettings } from '#agent/kubelet/config/settings.ts';
+import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
+import { isShort, keptOf, type EvictionSettings, type Signal } from '#agent/kubelet/evict/thresholds.ts';
 import type { MachineFacts } from './machine.ts';
 
 /** All that a node's status is made of. */
@@ -19,23 +22,51 @@ export interface NodeInput {
   readonly images: readonly ImageRecord[];
   readonly network: { readonly isReady: boolean; readonly reason: string };
   readonly hasUserNamespaces: boolean;
+  readonly settings: NodeSettings;
+  /** Of what the node was short when it was last looked at, or until not long ago. */
+  readonly pressed: ReadonlySet<PressureCondition>;
   readonly runtimeProblem: string | undefined;
   /** What other parts of the node say of themselves. */
   readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
 
-// kubelet's default hard eviction thresholds.
-const memoryAvailableMinBytes = 100 * 1024 * 1024;
-const diskAvailableMinFraction = 0.1;
-const pidsAvailableMinFraction = 0.05;
-const imagesMax = 50;
+/** What KubeletConfiguration says of a node. */
+export type NodeSettings = Pick<
+  KubeletSettings,
+  'taints' | 'providerId' | 'imagesInStatusMax' | 'reserved' | 'eviction'
+>;
 
 /** The Node object that a kubelet registers. Pure. */
 export function renderNode(input: NodeInput, now: number): Node {
   return {
     metadata: { name: input.name, labels: nodeLabels(input), annotations: input.annotations },
-    spec: {},
+    spec: nodeSpec(input.settings),
     status: renderNodeStatus(input, undefined, now),
+  };
+}
+
+function nodeSpec({ taints, providerId }: NodeSettings): NodeSpec {
+  return {
+    ...(taints.length === 0 ? {} : { taints }),
+    ...(providerId === undefined ? {} : { providerID: providerId }),
+  };
+}
+
+/** What pods may have of the machine: without what is reserved, and what hard thresholds keep. */
+export function allocatableOf(
+  machine: Pick<MachineFacts, 'cpuCount' | 'memoryBytes' | 'diskBytes'>,
+  { reserved, eviction }: Pick<NodeSettings, 'reserved' | 'eviction'>,
+): { readonly cpuMilli: number; readonly memoryBytes: number; readonly storageBytes: number } {
+  const { cpuCount, memoryBytes, diskBytes } = machine;
+  const left = (amount: number, ...kept: readonly number[]): number =>
+    Math.max(
+      0,
+      kept.reduce((rest, each) => rest - each, amount),
+    );
+  return {
+    cpuMilli: left(cpuCount * 1000, reserved.cpuMilli),
+    memoryBytes: left(memoryBytes, reserved.memoryBytes, keptOf(eviction, 'memory.available', memoryBytes)),
+    storageBytes: left(diskBytes, reserved.storageBytes, keptOf(eviction, 'nodefs.available', diskBytes)),
   };
 }
 
@@ -58,10 +89,9 @@ export function renderNodeStatus(
 ): NodeStatus {
   const { machine, ips, hostname, images } = input;
   // In canonical form, as the server keeps them: 4194304Ki is 4Gi, and would be reported again and again.
+  const { cpuCount, memoryBytes, diskBytes } = machine;
   const capacity = {
-    cpu: canonicalQuantity(String(machine.cpuCount)),
-    memory: canonicalQuantity(`${Math.floor(machine.memoryBytes / 1024)}Ki`),
-    'ephemeral-storage': canonicalQuantity(`${Math.floor(machine.diskBytes / 1024)}Ki`),
+    ...amounts({ cpuMilli: cpuCount * 1000, memoryBytes, storageBytes: diskBytes }),
     pods: canonicalQuantity(String(input.podsMax)),
   };
   return {
@@ -70,7 +100,7 @@ export function renderNodeStatus(
       { type: 'Hostname', address: hostname },
     ],
     capacity,
-    allocatable: capacity,
+    allocatable: { ...amounts(allocatableOf(machine, input.settings)), pods: capacity.pods },
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
     runtimeHandlers: [
@@ -91,41 +121,65 @@ export function renderNodeStatus(
     },
     images: images
       .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
-      .slice(0, imagesMax)
+      .slice(0, input.settings.imagesInStatusMax < 0 ? undefined : input.settings.imagesInStatusMax)
       .map(({ names, digests, sizeBytes }) => ({ names: [...digests, ...names], sizeBytes })),
   };
 }
 
-/** Whether the disk of pods and images is short (evictionHard nodefs.available<10%). */
-export function isDiskLow({
-  diskBytes,
-  diskAvailableBytes,
-}: Pick<MachineFacts, 'diskBytes' | 'diskAvailableBytes'>): boolean {
-  return diskAvailableBytes < diskBytes * diskAvailableMinFraction;
+function amounts(
+  of: ReturnType<typeof allocatableOf>,
+): Readonly<Record<'cpu' | 'memory' | 'ephemeral-storage', string>> {
+  return {
+    cpu: canonicalQuantity(`${of.cpuMilli}m`),
+    memory: canonicalQuantity(`${Math.floor(of.memoryBytes / 1024)}Ki`),
+    'ephemeral-storage': canonicalQuantity(`${Math.floor(of.storageBytes / 1024)}Ki`),
+  };
+}
+
+/** Whether the disk of pods and images is short, by the hard threshold of nodefs.available. */
+export function isDiskLow(
+  { diskBytes, diskAvailableBytes }: Pick<MachineFacts, 'diskBytes' | 'diskAvailableBytes'>,
+  eviction: EvictionSettings,
+): boolean {
+  return isBelow(eviction, 'nodefs.available', { available: diskAvailableBytes, capacity: diskBytes });
+}
+
+function isBelow(
+  { thresholds }: EvictionSettings,
+  signal: Signal,
+  observed: { readonly available: number; readonly capacity: number },
+): boolean {
+  return thresholds.some((each) => each.isHard && each.signal === signal && isShort(each, observed, false));
 }
 
 function renderConditions(
-  { machine, network, runtimeProblem, moreConditions = [] }: NodeInput,
+  { machine, network, runtimeProblem, moreConditions = [], pressed, settings: { eviction } }: NodeInput,
   reported: readonly NodeCondition[],
   now: number,
 ): readonly NodeCondition[] {
-  const isMemoryLow = machine.memoryAvailableBytes < memoryAvailableMinBytes;
-  const arePidsLow = machine.pidsMax - machine.pidsUsed < machine.pidsMax * pidsAvailableMinFraction;
+  const isMemoryLow = isBelow(eviction, 'memory.available', {
+    available: machine.memoryAvailableBytes,
+    capacity: machine.memoryBytes,
+  });
+  const arePidsLow = isBelow(eviction, 'pid.available', {
+    available: machine.pidsMax - machine.pidsUsed,
+    capacity: machine.pidsMax,
+  });
   const problem =
     runtimeProblem ??
     (network.isReady ? undefined : `container runtime network not ready: ${network.reason}`);
   const conditions: readonly Omit<NodeCondition, 'lastHeartbeatTime' | 'lastTransitionTime'>[] = [
-    pressure('MemoryPressure', isMemoryLow, {
+    pressure('MemoryPressure', isMemoryLow || pressed.has('MemoryPressure'), {
       pressed: 'KubeletHasInsufficientMemory',
       free: 'KubeletHasSufficientMemory',
       message: 'kubelet has sufficient memory available',
     }),
-    pressure('DiskPressure', isDiskLow(machine), {
+    pressure('DiskPressure', isDiskLow(machine, eviction) || pressed.has('DiskPressure'), {
       pressed: 'KubeletHasDiskPressure',
       free: 'KubeletHasNoDiskPressure',
       message: 'kubelet has no disk pressure',
     }),
-    pressure('PIDPressure', arePidsLow, {
+    pressure('PIDPressure', arePidsLow || pressed.has('PIDPressure'), {
       pressed: 'KubeletHasInsufficientPID',
       free: 'KubeletHasSufficientPID',
       message: 'kubelet has sufficient PID available',

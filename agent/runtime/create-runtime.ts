@@ -33,6 +33,7 @@ export interface RuntimeOptions {
   /** How image pulls connect, and to which registries in plain HTTP. */
   readonly registry?: TransportOptions;
   readonly logRotation?: LogRotation;
+  readonly logMonitorIntervalMs?: number;
   /** For pods with user namespaces of their own; undefined: the kubelet's. */
   readonly idSpace?: IdSpace;
 }
@@ -62,6 +63,9 @@ export async function createRuntime(options: RuntimeOptions, signal: AbortSignal
     clock,
     log,
     readExits: readExitsFile,
+    ...(options.logMonitorIntervalMs === undefined
+      ? {}
+      : { logMonitorIntervalMs: options.logMonitorIntervalMs }),
     ...(options.idSpace === undefined ? {} : { idSpace: options.idSpace }),
     ...(options.logRotation === undefined ? {} : { logRotation: options.logRotation }),
   });

@@ -46,7 +46,7 @@ export async function runInstall(
   const unit = renderUnit({
     role,
     program: programCommand(role, ['--disable-warning=ExperimentalWarning']),
-    arguments: argumentsOf(options),
+    arguments: argumentsOf(writtenOptions(options)),
     environment: {
       NODE_COMPILE_CACHE: join(repositoryRoot, 'build', 'compile-cache'),
       ...programEnvironment(role),
@@ -147,4 +147,16 @@ async function readIfThere(path: string): Promise<string | undefined> {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** What a unit says: with a KubeletConfiguration only what somebody gave, as the rest is for that to say. */
+function writtenOptions(
+  options: AgentCommandOptions | ServerCommandOptions,
+): Readonly<Record<string, unknown>> {
+  const { givenOptions, ...all }: Readonly<Record<string, unknown>> = { ...options };
+  const given = Array.isArray(givenOptions) ? givenOptions : [];
+  if (all['config'] === undefined && all['configDir'] === undefined) return all;
+  return Object.fromEntries(
+    Object.entries(all).filter(([name]) => given.includes(name) || name === 'podLogsDir'),
+  );
 }

@@ -43,7 +43,9 @@ export async function runJoin(url: string, given: JoinCommandOptions): Promise<v
   process.title = 'podwright join'; // The token is nothing for ps to show for as long as the agent runs.
   const credentials = resolve(rest.credentials ?? join(rest.data, 'credentials'));
   const nodeIp = rest.nodeIp ?? [await addressTowards(target.server)];
-  const options: AgentCommandOptions = { ...rest, nodeIp, credentials, rotateCertificates: true };
+  const made = { nodeIp, credentials, rotateCertificates: true };
+  const givenOptions = [...(rest.givenOptions ?? []), ...Object.keys(made)];
+  const options: AgentCommandOptions = { ...rest, ...made, givenOptions };
   checkOptions(options);
   if (install === true) await (await import('#bin/install/install.ts')).checkInstallAhead(options);
   if (isJoined(credentials, target)) print(`${target.nodeName} has its credentials in ${credentials}`);

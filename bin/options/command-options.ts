@@ -55,6 +55,13 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly maxPods: number;
   /** FIRST:COUNT of the host's ids, for user namespaces of pods; default: those of user kubelet in /etc/subuid, or from 65536 on. */
   readonly subordinateIds?: string;
+  /** Files of KubeletConfiguration; what the command line says is taken instead of theirs. */
+  readonly config?: string;
+  readonly configDir?: string;
+  /** Of static pods. */
+  readonly podManifestPath?: string;
+  /** Names of options that somebody gave, which no file overrules; undefined: all. */
+  readonly givenOptions?: readonly string[];
 }
 
 /** What `podwright server` was told. */

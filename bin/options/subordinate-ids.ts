@@ -1,18 +1,21 @@
 /** The ids of this host that pods with user namespaces of their own are given. */
 import { readIdSpace } from '#agent/node/user-namespaces.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
+import type { KubeletSettings } from '#agent/kubelet/config/settings.ts';
 import { describeError } from '#base/errors.ts';
-import type { AgentCommandOptions } from './command-options.ts';
+import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 
-type IdOptions = Pick<AgentCommandOptions, 'subordinateIds' | 'maxPods'>;
+type IdOptions = Pick<AgentCommandOptions, 'subordinateIds' | 'maxPods'> & {
+  readonly settings: Pick<KubeletSettings, 'idsPerPod'>;
+};
 
-const idsPerPod = 65_536;
+const leastIds = 65_536;
 /** The last id is nobody's: -1 (setresuid(2)). */
 const idMax = 4_294_967_294;
 
 /** @throws {E_INVALID} where /etc/subuid does not serve */
-export function idSpaceFor({ subordinateIds, maxPods }: IdOptions): IdSpace {
-  if (subordinateIds === undefined) return readIdSpace({ podsMax: maxPods });
+export function idSpaceFor({ subordinateIds, maxPods, settings: { idsPerPod } }: IdOptions): IdSpace {
+  if (subordinateIds === undefined) return readIdSpace({ podsMax: maxPods, idsPerPod });
   const [first = NaN, count = NaN] = subordinateIds.split(':').map(Number);
   return { first, count, idsPerPod };
 }
@@ -28,8 +31,8 @@ export function subordinateIdProblems(options: IdOptions): readonly string[] {
     }
   }
   const [first = NaN, count = NaN] = text.split(':').map(Number);
-  if (!/^\d+:\d+$/.test(text) || first < idsPerPod || count < idsPerPod || first + count - 1 > idMax)
-    return [`--subordinate-ids ${text}: write FIRST:COUNT, from ${idsPerPod} on, at least as many`];
+  if (!/^\d+:\d+$/.test(text) || first < leastIds || count < leastIds || first + count - 1 > idMax)
+    return [`--subordinate-ids ${text}: write FIRST:COUNT, from ${leastIds} on, at least as many`];
   return [];
 }
 
@@ -37,5 +40,5 @@ export function subordinateIdProblems(options: IdOptions): readonly string[] {
 export function subordinateIdsOf(cluster: string, node: number): string {
   const [base, podsOfNode, places] = [2 ** 30, 256, 64];
   const place = (Number.parseInt(cluster.slice(0, 8), 16) + node) % places;
-  return `${base + place * podsOfNode * idsPerPod}:${podsOfNode * idsPerPod}`;
+  return `${base + place * podsOfNode * leastIds}:${podsOfNode * leastIds}`;
 }

@@ -333,6 +333,8 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     String(plan.maxPods),
     '--proxy-mode',
     plan.proxyMode,
+    '--pod-manifest-path',
+    join(node.dataDir, 'static-pods'),
     '--subordinate-ids',
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),

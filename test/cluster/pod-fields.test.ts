@@ -1,5 +1,5 @@
 /** Fields of pods that only a whole node shows to work, and those that it refuses. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -141,6 +141,41 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
         : undefined;
     });
     expect(waiting.message).toContain('load seccomp profile "profiles/none.json": no such file');
+  });
+
+  it('runs the pods of a directory, and shows them again when somebody deletes what shows them', async () => {
+    const directory = join(cluster.dataDir, 'node-1', 'static-pods');
+    mkdirSync(directory, { recursive: true });
+    const manifest = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'of-file' },
+      spec: {
+        terminationGracePeriodSeconds: 1,
+        containers: [{ name: 'c', image, command: ['sleep', '3600'] }],
+      },
+    };
+    writeFileSync(join(directory, 'of-file.yaml'), JSON.stringify(manifest));
+    const shown = (): Promise<Pod> =>
+      eventually('its mirror runs', async () => {
+        const { code, stdout } = await cluster.kubectl('get pod of-file-node-1 -o json');
+        const pod: Pod | undefined = code === 0 ? JSON.parse(stdout) : undefined;
+        return pod?.status?.phase === 'Running' ? pod : undefined;
+      });
+    const before = await shown();
+    await cluster.must('delete pod of-file-node-1 --wait=false');
+    const after = await eventually('another mirror', async () => {
+      const pod = await shown();
+      return pod.metadata?.uid === before.metadata?.uid ? undefined : pod;
+    });
+    const idOf = (pod: Pod): string | undefined => pod.status?.containerStatuses?.[0]?.containerID;
+    expect(idOf(after)).toBe(idOf(before));
+    expect(await cluster.must('exec of-file-node-1 -- echo here')).toBe('here\n');
+    rmSync(join(directory, 'of-file.yaml'));
+    await eventually(
+      'it goes with its file',
+      async () => (await cluster.kubectl('get pod of-file-node-1')).code !== 0,
+    );
   });
 
   it('takes variables from a file that an init container wrote', async () => {

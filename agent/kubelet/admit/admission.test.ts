@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Pod, PodSpec } from '#api/generated/objects.ts';
 import { admissionHandlers, refusalOf } from './admission.ts';
+import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 
 const node: NodeFacts = {
@@ -24,6 +25,7 @@ const podOf = ({ annotations, ...spec }: Given): Pod => ({
 const rows: readonly (readonly [name: string, Given, reason: string])[] = [
   ['sysctls', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden'],
   ['operating system', { os: { name: 'windows' } }, 'PodOSNotSupported'],
+  ['pressure', {}, 'Evicted'],
   ['user namespaces', { hostUsers: false }, 'UnexpectedAdmissionError'],
   ['unsupported fields', { schedulingGroup: { podGroupName: 'g' } }, 'UnexpectedAdmissionError'],
   ['bandwidth', { annotations: { 'kubernetes.io/egress-bandwidth': 'much' } }, 'UnexpectedAdmissionError'],
@@ -39,16 +41,22 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
   ],
 ];
 
+/** Short of disk for the handler that asks for that. */
+const nodeOf = (names: readonly string[]): NodeFacts => ({
+  ...node,
+  pressed: () => new Set(names.includes('pressure') ? ['DiskPressure' as const] : []),
+});
+
 describe('node admission', () => {
   test('has a row for every handler', () => {
     expect(rows.map(([name]) => name)).toEqual(admissionHandlers.map(({ name }) => name));
   });
 
   test.each(rows)('%s refuses, and nothing else does', (name, spec, reason) => {
-    const request = { pod: podOf(spec), active: [], node };
+    const request = { pod: podOf(spec), active: [], node: nodeOf([name]) };
     const found = admissionHandlers.filter(({ refuse }) => refuse(request) !== undefined);
     expect(found.map((handler) => handler.name)).toEqual([name]);
-    expect(refusalOf(request.pod, [], node)?.reason).toBe(reason);
+    expect(refusalOf(request.pod, [], request.node)?.reason).toBe(reason);
   });
 
   test.each(rows.map(([, , reason], index) => [reason, index] as const))(
@@ -62,7 +70,46 @@ describe('node admission', () => {
         }),
         {},
       );
-      expect(refusalOf(podOf(spec), [], node)?.reason).toBe(reason);
+      const names = rows.slice(index).map(([name]) => name);
+      expect(refusalOf(podOf(spec), [], nodeOf(names))?.reason).toBe(reason);
     },
   );
+});
+
+describe('a node that is short of something', () => {
+  const short = (...conditions: readonly PressureCondition[]): NodeFacts => ({
+    ...node,
+    userNamespaceProblem: undefined,
+    pressed: () => new Set(conditions),
+  });
+  const asking = podOf({
+    containers: [{ name: 'c', image: 'i', resources: { requests: { memory: '1Mi' } } }],
+  });
+  const tolerating = podOf({
+    tolerations: [{ key: 'node.kubernetes.io/memory-pressure', operator: 'Exists', effect: 'NoSchedule' }],
+  });
+  const file = { 'kubernetes.io/config.source': 'file' };
+  test.each<[string, Pod, NodeFacts, string | undefined]>([
+    ['of nothing', podOf({}), short(), undefined],
+    ['of memory, for who asks for none', podOf({}), short('MemoryPressure'), 'MemoryPressure'],
+    ['of memory, for who asks for some', asking, short('MemoryPressure'), undefined],
+    ['of memory, for who bears it', tolerating, short('MemoryPressure'), undefined],
+    ['of memory and disk', asking, short('MemoryPressure', 'DiskPressure'), 'MemoryPressure DiskPressure'],
+    ['of disk', asking, short('DiskPressure'), 'DiskPressure'],
+    [
+      'of disk, for what the cluster needs',
+      podOf({ priority: 2_000_001_000 }),
+      short('DiskPressure'),
+      undefined,
+    ],
+    [
+      'of disk, for a static pod',
+      { ...asking, metadata: { uid: 'u', annotations: file } },
+      short('DiskPressure'),
+      undefined,
+    ],
+  ])('%s', (_name, pod, facts, want) => {
+    const message = want === undefined ? undefined : `The node had condition: [${want}]. `;
+    expect(refusalOf(pod, [], facts)?.message).toBe(message);
+  });
 });

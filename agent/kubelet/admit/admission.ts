@@ -1,5 +1,8 @@
 import type { Pod } from '#api/generated/objects.ts';
+import { qosClass } from '#api/pod/qos.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { toleratesTaint } from '#api/pod/tolerations.ts';
+import { isCritical } from '#agent/kubelet/evict/pressure.ts';
 import { bandwidthRefusal } from './bandwidth.ts';
 import { portConflict } from './host-ports.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
@@ -25,6 +28,7 @@ export interface AdmissionHandler {
 export const admissionHandlers: readonly AdmissionHandler[] = [
   { name: 'sysctls', refuse: ({ pod, node }) => sysctlRefusal(pod, node.allowedUnsafeSysctls) },
   { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
+  { name: 'pressure', refuse: ({ pod, node }) => pressed(pod, node) },
   { name: 'user namespaces', refuse: ({ pod, node }) => noUsers(pod, node) },
   { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
   { name: 'bandwidth', refuse: ({ pod }) => bandwidthRefusal(pod) },
@@ -49,6 +53,19 @@ function otherSystem({ spec }: Pod): Refusal | undefined {
   if (spec?.os?.name === undefined || spec.os.name === 'linux') return undefined;
   const message = `Failed to admit pod as the OS field doesn't match node OS`;
   return { reason: 'PodOSNotSupported', message };
+}
+
+/** Memory alone is short: a pod that asked for some may come; of anything else no pod may (eviction manager, Admit). */
+function pressed(pod: Pod, node: NodeFacts): Refusal | undefined {
+  const conditions = [...(node.pressed?.() ?? [])];
+  if (conditions.length === 0 || isCritical(pod)) return undefined;
+  const isMemoryAlone = conditions.length === 1 && conditions[0] === 'MemoryPressure';
+  const taint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' } as const;
+  const mayCome =
+    qosClass(pod) !== 'BestEffort' ||
+    (pod.spec?.tolerations ?? []).some((each) => toleratesTaint(each, taint));
+  if (isMemoryAlone && mayCome) return undefined;
+  return { reason: 'Evicted', message: `The node had condition: [${conditions.join(' ')}]. ` };
 }
 
 /** The same words as for a field that no node here has, with what this one lacks. */

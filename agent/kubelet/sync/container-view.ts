@@ -100,14 +100,14 @@ function restartPolicyOf(view: ContainerView, pod: Pod, exitCode: number): strin
 /** How long a container that ended waits for its next run, and until when. */
 export function restartWait(
   view: ContainerView,
-  facts: PodFacts,
+  facts: PodFacts & Partial<Pick<KnownFacts, 'restartBackoffMaxMs'>>,
 ): { readonly ms: number; readonly dueMs: number } {
   const exit = exitOf(view);
   if (exit === undefined || view.latest === undefined) return { ms: 0, dueMs: 0 };
   if (isEndedForResize(view, facts)) return { ms: 0, dueMs: 0 };
   const ranLong = exit.finishedAtMs - exit.startedAtMs >= crashBackoffResetMs;
   const failures = ranLong ? 0 : view.latest.attempt - (facts.backoffBase.get(view.name) ?? 0);
-  const ms = backoffMs(crashBackoff, failures);
+  const ms = Math.min(backoffMs(crashBackoff, failures), facts.restartBackoffMaxMs ?? crashBackoff.maxMs);
   return { ms, dueMs: exit.finishedAtMs + ms };
 }
 

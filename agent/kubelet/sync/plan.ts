@@ -112,7 +112,8 @@ export function remainingGraceSeconds(desired: PodDesired, now: number, facts: K
 
 function planOver(step: PlanDraft): void {
   const { actual, facts, pod } = step;
-  const how = { graceSeconds: graceSecondsOf(pod), retractMsMax: 0 };
+  const most = facts.rejection?.graceSecondsMax ?? Infinity;
+  const how = { graceSeconds: Math.min(graceSecondsOf(pod), Math.max(1, most)), retractMsMax: 0 };
   if (stopContainers(step, how, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });

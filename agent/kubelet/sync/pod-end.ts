@@ -18,7 +18,9 @@ export function podEndOf(
 ): PodEnd | undefined {
   const { phase, reason, message } = pod.status ?? {};
   if (phase === 'Succeeded' || phase === 'Failed') return { phase, reason, message };
-  if (facts.rejection !== undefined) return { phase: 'Failed', ...facts.rejection };
+  const { rejection } = facts;
+  if (rejection !== undefined)
+    return { phase: 'Failed', reason: rejection.reason, message: rejection.message };
   const deadline = deadlineMs(pod, facts);
   if (deadline !== undefined && now >= deadline) {
     return {

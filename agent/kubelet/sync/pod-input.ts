@@ -131,6 +131,8 @@ export interface Surroundings {
   readonly presentImages: ReadonlyMap<string, string>;
   /** The API has the last status of the pod; the object is not let go before. */
   readonly isStatusCurrent: boolean;
+  /** crashLoopBackOff.maxContainerRestartPeriod; undefined: the default. */
+  readonly restartBackoffMaxMs?: number | undefined;
 }
 
 /** All that is decided on besides the API object and the observation. */

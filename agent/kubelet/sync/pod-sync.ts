@@ -118,6 +118,7 @@ function known(memory: PodMemory, { node, runtime, statusWriter }: SyncPorts): K
     hostIps: node.ips,
     presentImages: new Map(images),
     isStatusCurrent: statusWriter.isCurrent(memory.uid),
+    restartBackoffMaxMs: node.restartBackoffMaxMs,
   };
 }
 

@@ -9,6 +9,9 @@ import { forgetPod, takePods } from './pod-intake.ts';
 import type { PodMemories } from './pod-memory.ts';
 import { isForgotten, syncPod } from './pod-sync.ts';
 import { createSyncPorts, tellRetry, type PodWorkersOptions } from './sync-ports.ts';
+import { keepMirrors } from '#agent/kubelet/static/mirror-pods.ts';
+import { joinSources } from '#agent/kubelet/static/pod-sources.ts';
+import { startStaticPods, type StaticPods } from '#agent/kubelet/static/static-pods.ts';
 import { watchLimits } from '#agent/kubelet/evict/watch-limits.ts';
 
 /** Pods of one node, kept as the API wants them. Disposing stops the work and leaves the pods running. */
@@ -53,26 +56,52 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
       onError: tellRetry(logger, memories, 'pod worker failed'),
     }),
   );
-  const ports = createSyncPorts(options, { memories, queue, podInformer, recorder, undo });
+  const statics = await startStatics(options, memories);
+  if (statics !== undefined) undo.use(statics);
+  const sources = joinSources(podInformer, statics);
+  const ports = createSyncPorts(options, { memories, queue, podInformer, sources, recorder, undo });
 
-  await Promise.all([podInformer.synced, serviceInformer.synced]);
-  adoptOrphans(podInformer, memories, ports);
   undo.use(runtime.onChange((uid) => queue.add(uid)));
-  undo.use(takePods({ source: podInformer, memories, ports }));
+  // They do not wait for any server.
+  if (sources.fromFiles !== undefined) undo.use(takePods({ source: sources.fromFiles, memories, ports }));
+  await Promise.all([podInformer.synced, serviceInformer.synced]);
+  adoptOrphans(sources.fromApi, memories, ports);
+  undo.use(takePods({ source: sources.fromApi, memories, ports }));
+  if (statics !== undefined)
+    undo.use(
+      keepMirrors({
+        client: informers.client,
+        informer: podInformer,
+        statics,
+        nodeName: node.name,
+        clock,
+        logger,
+      }),
+    );
   await removeOrphanVolumes(memories, ports);
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
   const observed = (): readonly PodObservation[] => runtime.observeAll();
   undo.use(collectOrphanLogs({ directories: options.directories, isKnown, pods: observed, clock, logger }));
   undo.use(watchLimits(memories, ports));
+  if (options.pressure !== undefined) undo.use(options.pressure.watch(memories, ports));
 
   const owned = undo.move();
   return {
-    pods: () => podInformer.list(),
-    podByName: (namespace, name) => podInformer.get(`${namespace}/${name}`),
+    pods: () => sources.list(),
+    podByName: (namespace, name) => sources.byName(namespace, name),
     refreshVolumes: (uid) => {
       if (memories.get(uid)?.report({ kind: 'objectChanged' }) === true) queue.add(uid);
     },
     idle: () => queue.idle(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function startStatics(
+  { staticPods, runtime, clock, logger, node }: PodWorkersOptions,
+  memories: PodMemories,
+): Promise<StaticPods | undefined> {
+  if (staticPods === undefined) return undefined;
+  const isGone = (uid: string): boolean => !memories.has(uid) && runtime.observe(uid) === undefined;
+  return startStaticPods({ ...staticPods, nodeName: node.name, isGone, clock, logger });
 }

@@ -21,6 +21,8 @@ import { createImagePuller } from '#agent/kubelet/apply/image-puller.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
+import type { PodSources } from '#agent/kubelet/static/pod-sources.ts';
+import type { NodePressure } from '#agent/kubelet/evict/node-pressure.ts';
 import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { KubeletCounts } from '#agent/kubelet/stats/kubelet-counts.ts';
@@ -45,12 +47,17 @@ export interface PodWorkersOptions {
   readonly clusterDomain: string;
   readonly hostNames: HostNames;
   readonly retraction?: EndpointRetraction | undefined;
+  /** Undefined: nobody looks at what the node is short of. */
+  readonly pressure?: NodePressure;
+  /** A directory of manifests, or one, and how often it is read anyway; undefined: there are none. */
+  readonly staticPods?: { readonly path: string; readonly checkMs: number };
 }
 
 export interface SyncParts {
   readonly memories: PodMemories;
   readonly queue: KeyedQueue<string>;
   readonly podInformer: WritableInformer<Pod>;
+  readonly sources: Pick<PodSources, 'objectOf'>;
   readonly recorder: Pick<EventRecorder, 'record'>;
   readonly undo: AsyncDisposableStack;
 }
@@ -58,7 +65,7 @@ export interface SyncParts {
 /** The kubelet's own parts beside what it was given, each disposed with `undo`. */
 export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): SyncPorts {
   const { informers, runtime, clock, logger, directories, mounter, counts } = options;
-  const { memories, queue, podInformer, recorder, undo } = parts;
+  const { memories, queue, podInformer, sources, recorder, undo } = parts;
   const { client } = informers;
   const events = createPodEvents(recorder, logger);
   const enqueue = (uid: string, afterMs = 0): void => queue.addAfter(uid, afterMs);
@@ -77,7 +84,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
       clock,
       podOf: (uid) => {
         const desired = memories.get(uid)?.desired;
-        return desired?.isPresent === true ? desired.pod : undefined;
+        return desired?.isPresent === true ? sources.objectOf(desired.pod) : undefined;
       },
       onWritten: (uid, pod) => {
         podInformer.observe(pod);

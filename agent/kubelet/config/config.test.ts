@@ -1,0 +1,156 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { JsonObject } from '#api/meta/object.ts';
+import { amountOf, isShort } from '#agent/kubelet/evict/thresholds.ts';
+import { configurationFields } from './configuration-fields.ts';
+import { mergeDropIn, readKubeletConfiguration, withoutEffect } from './kubelet-configuration.ts';
+import { defaultSettings, readSettings } from './settings.ts';
+
+const head = 'apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n';
+
+describe('KubeletConfiguration', () => {
+  let directory = '';
+  beforeEach(() => void (directory = mkdtempSync(path.join(tmpdir(), 'config-'))));
+  afterEach(() => rmSync(directory, { recursive: true }));
+  const write = (name: string, text: string): string => {
+    const file = path.join(directory, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, head + text);
+    return file;
+  };
+
+  test('is a file with drop-ins over it, by name, field by field', () => {
+    const file = write(
+      'kubelet.yaml',
+      'maxPods: 10\nevictionHard: {memory.available: 1Gi, pid.available: 1%}\nclusterDNS: [192.0.2.1]\n',
+    );
+    write('conf.d/20-b.conf', 'maxPods: 30\n');
+    write(
+      'conf.d/10-a.conf',
+      'maxPods: 20\nevictionHard: {memory.available: 2Gi}\nclusterDNS: [192.0.2.2]\n',
+    );
+    write('conf.d/30-c.yaml', 'maxPods: 99\n');
+    const read = readKubeletConfiguration({ file, directory: path.join(directory, 'conf.d') });
+    expect(read).toMatchObject({
+      maxPods: 30,
+      clusterDNS: ['192.0.2.2'],
+      evictionHard: { 'memory.available': '2Gi', 'pid.available': '1%' },
+    });
+  });
+
+  test.each<[string, string]>([
+    ['maxPod: 1', 'maxPod: unknown field'],
+    ['maxPods: many', 'maxPods: not an integer'],
+    ['authentication: {webhook: {enable: true}}', 'authentication.webhook.enable: unknown field'],
+    ['syncFrequency: soon', 'syncFrequency: not a duration'],
+  ])('is refused with %s', (text, message) => {
+    const file = write('kubelet.yaml', `${text}\n`);
+    expect(() => readKubeletConfiguration({ file, directory: undefined })).toThrow(
+      `read ${file}: ${message}`,
+    );
+  });
+
+  test('names what of it has no effect', () => {
+    expect(
+      withoutEffect({ maxPods: 5, cpuManagerPolicy: 'none', readOnlyPort: 0, failSwapOn: false }),
+    ).toEqual([]);
+    expect(withoutEffect({ cpuManagerPolicy: 'static', readOnlyPort: 10_255 })).toEqual([
+      'readOnlyPort: 10255 has no effect: there is no port without authentication',
+      'cpuManagerPolicy: "static" has no effect: no CPUs, memory or devices are given to containers for them alone',
+    ]);
+  });
+
+  test('merges mappings by member, and nothing else', () => {
+    expect(mergeDropIn({ a: { b: 1, c: [1] }, d: 1 }, { a: { c: [2] }, d: { e: 1 } })).toEqual({
+      a: { b: 1, c: [2] },
+      d: { e: 1 },
+    });
+  });
+
+  test('has as many fields as there are, each acted on or with a reason', () => {
+    expect(Object.keys(configurationFields).length).toBeGreaterThan(110);
+    for (const { effect } of Object.values(configurationFields))
+      if (effect.kind === 'fixed') expect(effect.why).not.toBe('');
+  });
+});
+
+describe('settings', () => {
+  test('are the kubelet’s without a word', () => {
+    expect(readSettings({})).toEqual(defaultSettings);
+  });
+
+  /** For each field that is acted on here (the others are options of the agent), what it does. */
+  const rows: readonly (readonly [field: string, value: unknown, want: object])[] = [
+    ['podPidsLimit', 100, { podPidsMax: 100 }],
+    ['podPidsLimit', -1, { podPidsMax: undefined }],
+    ['podsPerCore', 10, { podsPerCore: 10 }],
+    ['seccompDefault', true, { isSeccompDefault: true }],
+    ['allowedUnsafeSysctls', ['kernel.msg*'], { allowedUnsafeSysctls: ['kernel.msg*'] }],
+    ['crashLoopBackOff', { maxContainerRestartPeriod: '5s' }, { restartBackoffMaxMs: 5000 }],
+    ['userNamespaces', { idsPerPod: 131_072 }, { idsPerPod: 131_072 }],
+    [
+      'registerWithTaints',
+      [{ key: 'k', effect: 'NoSchedule' }],
+      { taints: [{ key: 'k', effect: 'NoSchedule' }] },
+    ],
+    ['providerID', 'cloud://1', { providerId: 'cloud://1' }],
+    ['nodeStatusUpdateFrequency', '1s', { statusUpdateMs: 1000 }],
+    ['nodeStatusReportFrequency', '1m', { statusReportMs: 60_000 }],
+    ['nodeStatusMaxImages', -1, { imagesInStatusMax: -1 }],
+    ['nodeLeaseDurationSeconds', 20, { leaseSeconds: 20 }],
+    ['containerLogMonitorInterval', '3s', { logMonitorMs: 3000 }],
+    ['staticPodPath', '/etc/pods', { staticPodPath: '/etc/pods' }],
+    ['fileCheckFrequency', '1s', { fileCheckMs: 1000 }],
+    [
+      'kubeReserved',
+      { cpu: '500m', memory: '1Gi', 'ephemeral-storage': '1G', pid: '100' },
+      { reserved: { cpuMilli: 500, memoryBytes: 2 ** 30, storageBytes: 1e9, pids: 100 } },
+    ],
+    ['systemReserved', { cpu: '1' }, { reserved: { ...defaultSettings.reserved, cpuMilli: 1000 } }],
+    ['reservedSystemCPUs', '0-2,5', { reserved: { ...defaultSettings.reserved, cpuMilli: 4000 } }],
+  ];
+  test.each(rows)('%s: %j', (field, value, want) => {
+    expect(readSettings({ [field]: value })).toMatchObject(want);
+  });
+
+  test.each<[JsonObject, string]>([
+    [{ kubeReserved: { gpu: '1' } }, 'kubeReserved.gpu: cpu, memory, ephemeral-storage or pid is reserved'],
+    [{ systemReserved: { cpu: 'x' } }, 'systemReserved.cpu: x is not an amount'],
+    [{ userNamespaces: { idsPerPod: 1000 } }, 'userNamespaces.idsPerPod: 1000 is no multiple of 65536'],
+    [{ crashLoopBackOff: { maxContainerRestartPeriod: '10m' } }, 'is not from 1s to 5m'],
+    [{ reservedSystemCPUs: '3-1' }, 'reservedSystemCPUs: 3-1 is no list of CPUs'],
+    [{ registerWithTaints: [{ key: 'k', effect: 'Never' }] }, 'registerWithTaints[0]'],
+    [{ evictionHard: { 'memory.free': '1' } }, 'evictionHard.memory.free: the signals are memory.available'],
+    [{ evictionHard: { 'memory.available': '110%' } }, 'evictionHard.memory.available: 110%'],
+    [
+      { evictionSoft: { 'memory.available': '1Gi' } },
+      'evictionSoft.memory.available: evictionSoftGracePeriod says',
+    ],
+    [{ evictionSoftGracePeriod: { 'memory.available': '1m' } }, 'evictionSoft has no such signal'],
+  ])('are refused: %j', (configuration, message) => {
+    expect(() => readSettings(configuration)).toThrow(message);
+  });
+
+  test('of eviction are the defaults, theirs alone, or theirs over the defaults', () => {
+    const hard = (configuration: JsonObject): readonly string[] =>
+      readSettings(configuration).eviction.thresholds.map(({ signal }) => signal);
+    expect(hard({})).toContain('nodefs.inodesFree');
+    expect(hard({ evictionHard: { 'memory.available': '5%' } })).toEqual(['memory.available']);
+    const merged = { evictionHard: { 'memory.available': '5%' }, mergeDefaultEvictionSettings: true };
+    expect(hard(merged)).toEqual(hard({}));
+  });
+
+  test('a threshold is an amount or a part, and is let go of with what is to be there again', () => {
+    const [threshold] = readSettings({
+      evictionHard: { 'memory.available': '10%' },
+      evictionMinimumReclaim: { 'memory.available': '5' },
+    }).eviction.thresholds;
+    if (threshold === undefined) throw new Error('no threshold');
+    expect(amountOf(threshold.value, 1000)).toBe(100);
+    const at = (available: number, wasShort: boolean): boolean =>
+      isShort(threshold, { available, capacity: 1000 }, wasShort);
+    expect([at(99, false), at(100, false), at(104, true), at(105, true)]).toEqual([true, false, true, false]);
+  });
+});
