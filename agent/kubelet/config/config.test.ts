@@ -62,6 +62,14 @@ describe('KubeletConfiguration', () => {
     ]);
   });
 
+  test('names a member of what is acted on that has none', () => {
+    const webhook = { enabled: true, cacheTTL: '1m' };
+    expect(withoutEffect({ authentication: { webhook: { ...webhook, cacheTTL: '2m0s' } } })).toEqual([]);
+    expect(withoutEffect({ authentication: { webhook } })).toEqual([
+      'authentication.webhook.cacheTTL: "1m" has no effect: answers are kept for 120 s',
+    ]);
+  });
+
   test('merges mappings by member, and nothing else', () => {
     expect(mergeDropIn({ a: { b: 1, c: [1] }, d: 1 }, { a: { c: [2] }, d: { e: 1 } })).toEqual({
       a: { b: 1, c: [2] },

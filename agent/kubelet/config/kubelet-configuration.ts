@@ -1,9 +1,10 @@
 /** KubeletConfiguration of a file with drop-ins, as upstream's kubelet reads it (--config, --config-dir). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseDurationMs } from '#api/meta/duration.ts';
 import { parseConfigDocument, type DocumentKind } from '#api/config/config-document.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { equalJson, isObject } from '#api/wire/json.ts';
+import { at, equalJson, isObject } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { configurationFields } from './configuration-fields.ts';
 
@@ -66,12 +67,26 @@ export function mergeDropIn(base: JsonObject, dropIn: JsonObject): JsonObject {
   return merged;
 }
 
+/** Members of what is acted on whose times are the kubelet's defaults here, and are that alone. */
+const fixedTimes: readonly (readonly [path: string, ms: number])[] = [
+  ['authentication.webhook.cacheTTL', 120_000],
+  ['authorization.webhook.cacheAuthorizedTTL', 300_000],
+  ['authorization.webhook.cacheUnauthorizedTTL', 30_000],
+];
+
 /** What of a configuration has no effect here, each with its field, what it says and why. Pure. */
 export function withoutEffect(configuration: JsonObject): readonly string[] {
-  return Object.entries(configurationFields).flatMap(([name, { effect }]) => {
+  const times = fixedTimes.flatMap(([path, ms]) => {
+    const text = at(configuration, path);
+    // 0 is the default, as for the kubelet.
+    if (typeof text !== 'string' || [0, ms].includes(parseDurationMs(text))) return [];
+    return [`${path}: ${JSON.stringify(text)} has no effect: answers are kept for ${ms / 1000} s`];
+  });
+  const fields = Object.entries(configurationFields).flatMap(([name, { effect }]) => {
     const value = configuration[name];
     if (effect.kind === 'acted' || value === undefined || value === null) return [];
     if (effect.values.some((same) => equalJson(same, value))) return [];
     return [`${name}: ${JSON.stringify(value)} has no effect: ${effect.why}`];
   });
+  return [...fields, ...times];
 }

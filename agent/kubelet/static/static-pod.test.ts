@@ -45,7 +45,11 @@ describe('a static pod', () => {
     ].map(({ metadata }) => metadata?.uid);
     expect(uids[0]).toBe(uids[1]);
     expect(new Set(uids).size).toBe(3);
-    expect(read(manifest({}, { uid: 'my-own' })).metadata?.uid).toBe('my-own');
+    const own = { uid: 'my-own' };
+    const [before, after] = [{}, { hostNetwork: true }].map(
+      (spec) => read(manifest(spec, own)).metadata?.uid,
+    );
+    expect(before).not.toBe(after);
   });
 
   test.each<[string, string, string]>([

@@ -40,8 +40,9 @@ export function staticPodOf({ text, file }: Manifest, nodeName: string, nowMs: n
     throw new PodwrightError('E_INVALID', 'a manifest is one object of kind Pod, apiVersion v1');
   const defaulted = applyDefaults(kind, decodeRequest(kind, document, 'Strict').object);
   const given = typed<Pod>(defaulted);
-  const { name = '', namespace = 'default', annotations = {}, uid: own = '' } = given.metadata ?? {};
-  const uid = own === '' ? createHash('md5').update(`${nodeName}\0${file}\0${text}`).digest('hex') : own;
+  const { name = '', namespace = 'default', annotations = {} } = given.metadata ?? {};
+  // Never one that the text gives: a change of the text would change nothing then.
+  const uid = createHash('md5').update(`${nodeName}\0${file}\0${text}`).digest('hex');
   const told = {
     [configAnnotations.hash]: uid,
     [configAnnotations.source]: 'file',

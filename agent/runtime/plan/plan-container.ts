@@ -6,7 +6,7 @@ import { checkArguments } from '#native/launch/argument-limits.ts';
 import { deviceRulesOf } from '#native/bpf/device-rules.ts';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
 import { defaultMounts } from '#native/launch/compile-container.ts';
-import type { ContainerLaunch, LaunchMount, LaunchStdio } from '#native/launch/launch.ts';
+import type { ContainerLaunch, LaunchMount, LaunchStdio, LaunchUser } from '#native/launch/launch.ts';
 import { volumesDirectory } from '#agent/runtime/container-root.ts';
 import { planImageVolumes, type ImageVolume } from '#agent/runtime/image-volumes.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from '#agent/runtime/image-user.ts';
@@ -63,6 +63,7 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
   const user = resolveUser(config.user, image.config.user, image.accounts);
+  checkIds(config, user, sandbox);
   const directory = `${containersDirectory(paths)}/${config.id}`;
   const [args, env] = [argsOf(config, image.config), envOf(config, context, user.home)];
   checkArguments(args, env);
@@ -104,6 +105,16 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
     stdio: config.stdio,
     stopSignal: signalNumber(config.stopSignal ?? image.config.stopSignal ?? 'SIGTERM'),
   };
+}
+
+/** @throws E_INVALID for who has no id in the pod's user namespace */
+function checkIds({ name }: ContainerConfig, user: LaunchUser, { ids }: SandboxConfig): void {
+  const beyond = [user.uid, user.gid, ...user.additionalGids].find(
+    (id) => ids !== undefined && id >= ids.count,
+  );
+  if (ids === undefined || beyond === undefined) return;
+  const why = `the pod's user namespace has the ids 0 to ${ids.count - 1}`;
+  throw new PodwrightError('E_INVALID', `run ${name} with id ${beyond}: ${why}`);
 }
 
 /** In a user namespace the files of volumes have the owners there that they have on the host. */

@@ -194,6 +194,20 @@ describe('planContainer(): devices', () => {
 });
 
 describe('planContainer()', () => {
+  it('shifts the ids of what it mounts, and knows no id beyond them', () => {
+    const ids = { first: 131_072, count: 65_536 };
+    const users = context({ sandbox: sandboxConfig(uid, { ids }) });
+    const bind = { type: 'bind', source: '/v', target: '/v', options: ['rbind'] } as const;
+    const { launch } = planContainer(container({ mounts: [bind] }), users);
+    expect(launch.ids).toEqual(ids);
+    const shifted = launch.mounts.filter(({ isIdMapped }) => isIdMapped === true).map(({ target }) => target);
+    expect(shifted).toEqual(['/v']);
+    const beyond = container({ user: { uid: 70_000, fsGroups: [] } });
+    expect(() => planContainer(beyond, users)).toThrow(
+      "run main with id 70000: the pod's user namespace has the ids 0 to 65535",
+    );
+  });
+
   it('decides everything of an ordinary container', () => {
     const plan = planContainer(container(), context());
     const devices = renderDeviceRules(normaliseDeviceRules(plan.cgroup.devices));
