@@ -145,23 +145,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     retraction: options.retraction,
   });
   undo.use(workers);
-  const events = undo.use(
-    createEventRecorder({
-      client: options.informers.client,
-      component: 'kubelet',
-      host: nodeName,
-      clock,
-      logger,
-    }),
-  );
-  undo.use(
-    keepLocalVolumes({
-      events,
-      ...{ informers: options.informers, clock, logger, nodeName, podsDirectory: directories.pods },
-      localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName }),
-      onGrown: (uid) => workers.refreshVolumes(uid),
-    }),
-  );
+  startLocalVolumes(undo, options, workers);
   const { collector, stop } = startImageCollection(options);
   undo.use(stop);
   const server = await startServer(options, { workers, collector, probeCounts, counts });
@@ -183,6 +167,26 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** What pods of this node asked for, made and removed here. */
+function startLocalVolumes(
+  stack: AsyncDisposableStack,
+  { informers, clock, logger, nodeName, directories }: KubeletOptions,
+  workers: PodWorkers,
+): void {
+  const { client } = informers;
+  const events = stack.use(
+    createEventRecorder({ client, component: 'kubelet', host: nodeName, clock, logger }),
+  );
+  stack.use(
+    keepLocalVolumes({
+      ...{ events, informers, clock, logger, nodeName },
+      podsDirectory: directories.pods,
+      localVolumes: createLocalVolumes({ directory: directories.volumes, nodeName }),
+      onGrown: (uid) => workers.refreshVolumes(uid),
+    }),
+  );
 }
 
 function nodeFactsOf(
