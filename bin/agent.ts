@@ -5,7 +5,7 @@ import { removeDrafts } from '#base/durable-file.ts';
 import { describeError } from '#base/errors.ts';
 import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
-import { configMaps, endpointSlices, nodes, pods, services } from '#api/schema/kind-ref.ts';
+import { configMaps, endpointSlices, nodes, pods, serviceCidrs, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
@@ -21,6 +21,7 @@ import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
 import { podCidrsOf } from '#agent/network/fabric/fabric-plan.ts';
+import { followServiceNetworks } from '#agent/network/service-networks.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Policies } from '#agent/network/policy/enforce-policies.ts';
 import { renderPolicyCounts } from '#agent/network/policy/policy-counts.ts';
@@ -237,10 +238,8 @@ async function startParts(
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });
   const firstFamily = familyOfIp(nodeIp[0] ?? '') ?? 4;
-  const network = withPolicies(
-    await openPodNetwork(stack, { paths, kernel, firstFamily, clock, logger }),
-    policies,
-  );
+  const podNetwork = await openPodNetwork(stack, { paths, kernel, firstFamily, clock, logger });
+  const network = withPolicies(podNetwork, policies);
   const runtime = stack.use(
     await createRuntime(
       {
@@ -314,7 +313,9 @@ async function startNetwork(
   const { options, paths, clock, logger: log, informers, clusterInformers, kernel, hostNames } = parts;
   const { nodeName, nodeIp: nodeIps } = options;
   const networks = clusterNetworksOf(options.clusterCidr, options.serviceCidr, options.loadBalancerCidr);
-  const shared = { clock, log, networks, ...kernel };
+  const objects = clusterInformers.for(serviceCidrs);
+  const serviceNetworks = stack.use(followServiceNetworks({ networks, objects, nodeIps, log }));
+  const shared = { clock, log, networks, serviceNetworks, ...kernel };
   const caches = {
     services: clusterInformers.for(services),
     endpointSlices: clusterInformers.for(endpointSlices),
@@ -329,7 +330,10 @@ async function startNetwork(
     hostResolvConf: hostNames.resolvConf(),
   });
   const dnsCounts = new DnsCounts();
-  await startNodeFabric(stack, { ...parts, log, networks, nodeInformer, conflistDir: conflistDirOf(paths) });
+  await startNodeFabric(stack, {
+    ...parts,
+    ...{ log, networks, serviceNetworks, nodeInformer, conflistDir: conflistDirOf(paths) },
+  });
   stack.use(
     await startProxy({
       ...shared,

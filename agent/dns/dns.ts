@@ -2,7 +2,8 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { ConfigMap, EndpointSlice, Service } from '#api/generated/objects.ts';
 import { bitsOf, familyOfIp } from '#base/ip.ts';
-import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
+import { servedCidrsOf, type ClusterNetwork } from '#agent/network/cluster-network.ts';
+import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 import { createDnsView } from './dns-view.ts';
@@ -24,6 +25,8 @@ export interface DnsServerOptions {
   readonly zone: string;
   readonly ttlSeconds?: number;
   readonly networks: readonly ClusterNetwork[];
+  /** Those with what is added while the agent runs. */
+  readonly serviceNetworks?: ServiceNetworks;
   /** Resolvers for names outside the cluster, as they are now; none: such names are refused at once. */
   readonly upstreams: () => readonly string[];
   /** The ConfigMap dnsConfigKey, wherever else others of the cache are from. */
@@ -61,7 +64,10 @@ export async function startDns(options: DnsServerOptions): Promise<AsyncDisposab
     view,
     zone: options.zone,
     ttlSeconds: options.ttlSeconds ?? ttlDefaultSeconds,
-    ownCidrs: options.networks.flatMap(({ clusterCidr, serviceCidr }) => [clusterCidr, serviceCidr]),
+    get ownCidrs() {
+      const networks = options.serviceNetworks?.current() ?? options.networks;
+      return networks.flatMap((network) => [network.clusterCidr, ...servedCidrsOf(network)]);
+    },
     hosts: () => settings.current().hosts,
     searchesOf: options.searchesOf,
     forwarder,

@@ -9,14 +9,18 @@ export interface ClusterNetwork {
   readonly serviceCidr: string;
   /** Addresses that the cluster gives to load balancers, if it does. */
   readonly loadBalancerCidr?: string;
+  /** Further networks of Services, of ServiceCIDR objects. */
+  readonly addedServiceCidrs?: readonly string[];
 }
 
 /** Networks all of whose addresses are Services', or nobody's. Pure. */
 export function servedCidrsOf({
   serviceCidr,
   loadBalancerCidr,
-}: Pick<ClusterNetwork, 'serviceCidr' | 'loadBalancerCidr'>): readonly string[] {
-  return [serviceCidr, ...(loadBalancerCidr === undefined ? [] : [loadBalancerCidr])];
+  addedServiceCidrs = [],
+}: Pick<ClusterNetwork, 'serviceCidr' | 'loadBalancerCidr' | 'addedServiceCidrs'>): readonly string[] {
+  const given = loadBalancerCidr === undefined ? [] : [loadBalancerCidr];
+  return [serviceCidr, ...given, ...addedServiceCidrs];
 }
 
 /** The families of which there are pods and Services, in order of the pods' networks. Pure. */

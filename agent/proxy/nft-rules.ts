@@ -43,15 +43,6 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
   const flows = new ServedFlows(options);
   let needsWhole = true;
 
-  const tryCommit = async (ops: readonly NftOp[]): Promise<boolean> => {
-    try {
-      if (ops.length > 0) await nft.commit(ownNetns, ops);
-      return true;
-    } catch (error) {
-      log.warn({ error, ops: ops.length }, 'Service rules refused; the whole table follows');
-      return false;
-    }
-  };
   return {
     set: (service) => {
       const { key, family, ports } = service;
@@ -63,7 +54,7 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
       if (!needsWhole) {
         const changes = [...rulesets.values()].flatMap((ruleset) => ruleset.takeChanges());
         needsWhole = true; // Until the kernel has said yes.
-        if (await tryCommit(changes)) needsWhole = false;
+        if (await tryCommit(options, changes)) needsWhole = false;
       }
       if (needsWhole) {
         const whole = [...rulesets.values()].map((ruleset) => ruleset.takeTable());
@@ -74,6 +65,11 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
         needsWhole = false;
       }
       await flows.flush();
+    },
+    relayout: (changed) => {
+      for (const { family, ...cidrs } of changed)
+        rulesets.get(family)?.relayout({ family: nftFamilies[family], ...cidrs, hasListeners });
+      needsWhole = true;
     },
     isWhole: () => !needsWhole,
     isStaleLeft: () => flows.isLeft,
@@ -97,6 +93,19 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
     },
     [Symbol.asyncDispose]: async () => undefined, // Rules outlive the agent: pods go on.
   };
+}
+
+async function tryCommit(
+  { nft, log }: Pick<NftRulesOptions, 'nft' | 'log'>,
+  ops: readonly NftOp[],
+): Promise<boolean> {
+  try {
+    if (ops.length > 0) await nft.commit(ownNetns, ops);
+    return true;
+  } catch (error) {
+    log.warn({ error, ops: ops.length }, 'Service rules refused; the whole table follows');
+    return false;
+  }
 }
 
 /** Takes away the tables of this mode, of both families. Safe to repeat. */

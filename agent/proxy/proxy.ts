@@ -5,6 +5,7 @@ import type { EndpointSlice, Node, Service } from '#api/generated/objects.ts';
 import { zoneOf } from '#api/meta/zone.ts';
 import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { unreachable } from '#base/unreachable.ts';
+import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Nft } from '#native/nft/nft.ts';
@@ -33,6 +34,8 @@ export interface ProxyOptions {
   readonly nodeIps: readonly string[];
   /** Each family has a table of its own. */
   readonly networks: readonly ClusterNetwork[];
+  /** Those with what is added while the agent runs; without it, `networks` are all that there will be. */
+  readonly serviceNetworks?: ServiceNetworks;
   /** Services (`namespace/name`) that the node answers itself, such as kube-dns: they get no rules. */
   readonly ownServices?: ReadonlySet<string>;
   /** Port of /healthz and /livez (kube-proxy's is 10256); absent: none. */
@@ -81,6 +84,7 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     }),
   );
   const commit = createCommitter(options, { index, rules, dirty, checks });
+  stack.use(followNetworks(options, rules, enqueue));
   await Promise.all([services.synced, endpointSlices.synced, nodes.synced]);
   const commits = stack.use(
     new KeyedQueue<'commit'>({
@@ -122,6 +126,21 @@ function followRevision(slices: { readonly version: number }, isApplied: () => b
     if (isApplied()) revision = slices.version;
     return revision;
   };
+}
+
+/** Also what was there before. */
+function followNetworks(
+  { serviceNetworks }: ProxyOptions,
+  rules: ServiceRules,
+  enqueue: () => void,
+): Disposable | undefined {
+  if (serviceNetworks === undefined) return undefined;
+  const change = (): void => rules.relayout?.(serviceNetworks.current());
+  change();
+  return serviceNetworks.onChange(() => {
+    change();
+    enqueue();
+  });
 }
 
 function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {

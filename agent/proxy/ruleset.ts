@@ -13,14 +13,15 @@ export interface Ruleset {
   takeChanges(): readonly NftOp[];
   /** How many rules the kernel has once all that was taken is committed. */
   ruleCount(): number;
+  /** Has what is there without any Service by other networks: the whole table follows. */
+  relayout(options: TableOptions): void;
   /** The whole table; also takes the changes. */
   takeTable(): NftTable;
 }
 
 export function createRuleset(options: TableOptions): Ruleset {
   const table = tableRef(options.family);
-  const layout = renderLayout(options);
-  const layoutRules = countRules(layout.chains);
+  let layout = renderLayout(options);
   const contributions = new Map<string, Contribution>();
   const elements = createElementClaims();
   const chains = createChainSet(table);
@@ -59,7 +60,11 @@ export function createRuleset(options: TableOptions): Ruleset {
     },
 
     ruleCount() {
-      return layoutRules + shared.size - newShared.size + chains.ruleCount();
+      return countRules(layout.chains) + shared.size - newShared.size + chains.ruleCount();
+    },
+
+    relayout(changed) {
+      layout = renderLayout(changed);
     },
 
     takeTable() {

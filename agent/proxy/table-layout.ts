@@ -52,6 +52,7 @@ export interface TableOptions {
   readonly clusterCidr: string;
   /** Addresses of Services: none of them may leave the node untranslated. */
   readonly serviceCidr: string;
+  readonly addedServiceCidrs?: readonly string[];
   /** Nor may any of those that this cluster gives to load balancers, if it does. */
   readonly loadBalancerCidr?: string;
   /** Whether backends are sockets of this host, which only what a rule has led there may reach. */
@@ -207,7 +208,10 @@ function rejectChains(facts: FamilyFacts): readonly Chain[] {
   ];
 }
 
-function natChains({ clusterCidr, serviceCidr }: TableOptions, facts: FamilyFacts): readonly Chain[] {
+function natChains(
+  { clusterCidr, serviceCidr, addedServiceCidrs = [] }: TableOptions,
+  facts: FamilyFacts,
+): readonly Chain[] {
   const { source, target } = facts;
   const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, or: true };
   const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
@@ -235,7 +239,9 @@ function natChains({ clusterCidr, serviceCidr }: TableOptions, facts: FamilyFact
         { exprs: [isIn('drop-outside', 'service', facts), drop] },
         { exprs: [...isForNode(facts), isIn('drop-outside', 'node-port', facts), drop] },
         // The answer must come back through this node, which alone knows of the translation.
-        { exprs: [{ expr: 'match', left: target, op: '==', right: serviceCidr }, markIt] },
+        ...[serviceCidr, ...addedServiceCidrs].map((right): NftRule => ({
+          exprs: [{ expr: 'match', left: target, op: '==', right }, markIt],
+        })),
         { exprs: [isIn('masquerade', 'service', facts), markIt] },
       ],
     },

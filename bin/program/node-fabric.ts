@@ -19,6 +19,7 @@ import { parseFabric } from '#agent/network/fabric/settings.ts';
 import { createUdp } from '#agent/network/fabric/udp.ts';
 import { createVxlan } from '#agent/network/fabric/vxlan.ts';
 import { createWireGuardTunnel, ensurePrivateKey } from '#agent/network/fabric/wireguard.ts';
+import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
@@ -32,6 +33,7 @@ export interface NodeFabricParts {
   readonly paths: AgentPaths;
   readonly conflistDir: string;
   readonly networks: readonly ClusterNetwork[];
+  readonly serviceNetworks: ServiceNetworks;
   readonly kernel: NetlinkWorker;
   /** As the node: it writes its own Node. */
   readonly informers: Informers;
@@ -83,7 +85,8 @@ const linkMtuDefault = 1500;
 
 /** Ends with the stack. The node's own network of pods is written down when the fabric has said what passes through it. */
 export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFabricParts): Promise<void> {
-  const { options, kernel, networks, clock, log, nodeInformer, clusterInformers, health } = parts;
+  const { options, kernel, networks, serviceNetworks, clock, log, nodeInformer, clusterInformers, health } =
+    parts;
   const { nodeName } = options;
   const parsed = parseFabric(options.fabric);
   if ('problem' in parsed) throw new PodwrightError('E_USAGE', `start agent: --fabric: ${parsed.problem}`);
@@ -102,7 +105,7 @@ export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFa
   );
   stack.use(
     await startFabric({
-      ...{ ...kernel, networks, clock, log, nodeName, choice },
+      ...{ ...kernel, networks, serviceNetworks, clock, log, nodeName, choice },
       nodeIps: options.nodeIp,
       nodes: nodeInformer,
       hasEgress: options.podEgress === 'masquerade',

@@ -6,6 +6,7 @@ import type { Informer } from '#client/client.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import type { ClusterNetwork } from '#agent/network/cluster-network.ts';
+import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { FabricChoice } from './choice.ts';
 import type { Path, PathProblem } from './paths.ts';
 import type { Tunnel } from './tunnel.ts';
@@ -19,6 +20,8 @@ export interface FabricOptions {
   readonly log: Logger;
   /** Service addresses get a route, so that the node's own processes can send to them at all. */
   readonly networks: readonly ClusterNetwork[];
+  /** Those with what is added while the agent runs; without it, `networks` are all that there will be. */
+  readonly serviceNetworks?: ServiceNetworks;
   readonly nodeIps: readonly string[];
   /** The networks of the nodes' link, e.g. `10.89.0.0/24`. */
   readonly linkCidrs?: readonly string[];

@@ -9,6 +9,9 @@ import {
   parseCidr,
   parseIp,
   type IpFamily,
+  cidrContains,
+  hostCidr,
+  ipv4Of,
 } from '#base/ip.ts';
 import type { NetOp, NetworkState } from '#native/netlink/netlink.ts';
 import type { NftElement, NftExpr, NftTable, TableRef } from '#native/nft/nft.ts';
@@ -224,7 +227,28 @@ function keepElements(options: MasqueradeOptions, nodes: readonly Node[]): reado
   const behind = new Set(tunnelAddresses(options, nodes));
   const addresses = ofFamily(nodes.flatMap(internalIpsOf), family).filter((ip) => !behind.has(ip));
   const keys = new Set([clusterCidr, ...servedCidrsOf(options), ...familyFacts[family].kept, ...addresses]);
-  return [...keys].toSorted().map((key) => ({ key: [key] }));
+  return withoutCovered([...keys])
+    .toSorted()
+    .map((key) => ({ key: [key] }));
+}
+
+/** A set of intervals takes no two that overlap. */
+function withoutCovered(texts: readonly string[]): readonly string[] {
+  const cidrs = texts.map((text) => ({
+    text,
+    cidr: parseCidr(text) ?? hostCidr(parseIp(text) ?? ipv4Of(0)),
+  }));
+  return cidrs
+    .filter(({ cidr }, index) =>
+      cidrs.every(
+        (other, at) =>
+          at === index ||
+          other.cidr.prefix > cidr.prefix ||
+          !cidrContains(other.cidr, cidr.ip) ||
+          (other.cidr.prefix === cidr.prefix && at > index),
+      ),
+    )
+    .map(({ text }) => text);
 }
 
 /** Where the fabric's own routes go, as far as a node can say now. */

@@ -52,7 +52,7 @@ export function createRules(options: FabricOptions): FabricRules {
       isStale = true;
     },
     commit: async () => {
-      if (isStale) networks.forEach(render);
+      if (isStale) (options.serviceNetworks?.current() ?? networks).forEach(render);
       isStale = false;
       const tables = [...rendered.values()].map(({ table }) => table);
       const changed = tables.filter((table) => !committed.includes(table));

@@ -3,17 +3,12 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import { ownNetns, type NetworkState } from '#native/netlink/netlink.ts';
 import { fixedChoice } from './choice.ts';
 import type { FabricOptions } from './fabric-options.ts';
-import {
-  concernsFabric,
-  isTunnelDevice,
-  planForwarding,
-  planRoutes,
-  planServiceRoutes,
-} from './fabric-plan.ts';
+import { concernsFabric, isTunnelDevice, planForwarding, planRoutes } from './fabric-plan.ts';
 import { createRules } from './fabric-rules.ts';
 import { createTunnelKeeper } from './keep-tunnels.ts';
 import { fabricAnnotation, renderNodeFabric } from './node-fabric.ts';
 import type { Path } from './paths.ts';
+import { createServiceRoutes, type ServiceRoutes } from './service-routes.ts';
 import { routeOf } from './tunnel.ts';
 
 type Key = 'routes' | 'masquerade';
@@ -37,6 +32,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
   await nodes.synced;
   const keeper = createTunnelKeeper({ ...options, choice });
   const rules = createRules(options);
+  const services = createServiceRoutes(options);
   let refusal: unknown;
   const work: Record<Key, () => Promise<void>> = {
     routes: async () => {
@@ -45,7 +41,7 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
       refusal = looked.refusal;
       if (rules.setTunnels(keeper.tunnels())) queue.add('masquerade');
       if (againMs !== undefined) queue.addAfter('routes', againMs);
-      const failures = await applyRoutes(options, keeper.paths(), state);
+      const failures = await applyRoutes(options, { paths: keeper.paths(), services }, state);
       await options.onLook?.({
         paths: keeper.paths(),
         problems,
@@ -70,14 +66,14 @@ export async function startFabric(options: FabricOptions): Promise<AsyncDisposab
         log.warn({ key, error: describeFailure(error), retryMs }, 'fabric not as wanted'),
     }),
   );
-  stack.use(
-    nodes.onChange(({ old, current }) => {
-      if (!concernsFabric(old, current)) return;
-      rules.forget();
-      queue.add('routes');
-      queue.add('masquerade');
-    }),
-  );
+  const renew = (): void => {
+    services.change();
+    rules.forget();
+    queue.add('routes');
+    queue.add('masquerade');
+  };
+  stack.use(nodes.onChange(({ old, current }) => (concernsFabric(old, current) ? renew() : undefined)));
+  stack.use(options.serviceNetworks?.onChange(renew));
   stack.use(choice.onChange(() => queue.add('routes')));
   stack.use(await watchKernel(options, keeper, queue));
   queue.add('routes');
@@ -138,16 +134,14 @@ async function publishOwn(
  */
 async function applyRoutes(
   options: FabricOptions,
-  paths: readonly Path[],
+  { paths, services }: { readonly paths: readonly Path[]; readonly services: ServiceRoutes },
   first: NetworkState,
 ): Promise<readonly unknown[]> {
   const refused = new Map<string, unknown>();
   let state = first;
   for (let looks = 0; looks < 2; looks++) {
-    const there = new Set(state.routes.map(({ destination }) => destination));
-    const services = planServiceRoutes(options, state).filter(({ destination }) => !there.has(destination));
     const wanted = paths.map(routeOf).filter(({ destination }) => !refused.has(destination));
-    const ops = [...services, ...planRoutes(wanted, state)];
+    const ops = [...services.plan(state), ...planRoutes(wanted, state)];
     if (ops.length === 0) break;
     for (const op of ops) {
       try {

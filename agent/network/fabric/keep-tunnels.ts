@@ -1,3 +1,4 @@
+import { servedCidrsOf } from '#agent/network/cluster-network.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { formatCidr, hostCidr, parseIp, type IpFamily } from '#base/ip.ts';
@@ -96,7 +97,8 @@ class Keeper implements TunnelKeeper {
     const isRefused = (kind: string): boolean => refused.errors.has(kind);
     if (!isRefused(asked.kind)) this.#settings = asked;
     this.#paths = paths.filter(({ kind }) => !isRefused(kind));
-    const services = this.#options.networks.map(({ serviceCidr }) => serviceCidr);
+    const { networks, serviceNetworks } = this.#options;
+    const services = (serviceNetworks?.current() ?? networks).flatMap(servedCidrsOf);
     this.#destinations = new Set([...services, ...this.#paths.map(({ destination }) => destination)]);
     const again = await this.#removeUnwanted(before, refused.errors);
     const isAddressed = await this.#ensureOwnAddresses(before);
