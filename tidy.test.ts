@@ -45,6 +45,11 @@ describe('tidyFile()', () => {
     { name: 'bin/a.ts', text: 'rmSync(a, { force: true, recursive: true });', problem: /removeOwned/ },
     { name: 'base/a.ts', text: '\n'.repeat(600), problem: /at most 500/ },
     { name: 'api/a.ts', text: "if (kind.kind === 'Pod') {", problem: /bare name/ },
+    {
+      name: 'agent/a.test.ts',
+      text: "import { unshare } from '#native/sys/libc.ts';",
+      problem: /namespaces/,
+    },
     { name: 'api/a.ts', text: "return route.kind.resource !== 'bindings';", problem: /bare name/ },
     { name: 'client/a.ts', text: "const is = 'events' === kind.resource;", problem: /bare name/ },
     { name: 'agent/a.ts', text: 'switch (kind.kind) {', problem: /bare name/ },

@@ -186,6 +186,14 @@ function nameProblem(file: string): string | undefined {
   return /^[a-z0-9.-]+$/.test(name) ? undefined : 'file names are kebab-case';
 }
 
+/** Files of tests share a process, but those that say by their name that they change it. */
+function namespaceProblem(file: string, source: string): string | undefined {
+  const isShared = file.endsWith('.test.ts') && !/\.(kernel|linux)\.test\.ts$/.test(file);
+  return isShared && /^import .*\bunshare\b/.test(source)
+    ? 'a test that changes the namespaces of its process is a *.kernel.test.ts or *.linux.test.ts'
+    : undefined;
+}
+
 function kindProblem(file: string, source: string): string | undefined {
   if (isTestFile(file) || file === 'tidy.ts' || file.startsWith('api/kinds/')) return undefined;
   if (bareKind.test(source))
@@ -235,6 +243,7 @@ export function tidyFile(file: string, text: string): readonly Finding[] {
     if (typeFacts.test(source) && file !== 'tidy.ts' && !isTestFile(file) && !typeFactReaders.has(file))
       add(index + 1, 'the types of a kind are asked for by its TypeSource (kind.schema)');
     add(index + 1, kindProblem(file, source));
+    add(index + 1, namespaceProblem(file, source));
     if (/^\s*export default\b/.test(source) && file !== 'vitest.config.ts')
       add(index + 1, 'named exports only');
   });
