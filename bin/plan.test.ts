@@ -84,8 +84,8 @@ spec:
     ['broken JSON', '{"kind": "Pod"', 'unexpected end of JSON input'],
     [
       'what nodes refuse',
-      minimal.replace('spec: {', 'spec: {hostUsers: false, '),
-      'spec.hostUsers: false is not supported',
+      minimal.replace('spec: {', 'spec: {runtimeClassName: kata, '),
+      'spec.runtimeClassName: kata is not supported',
     ],
     ['what is no image', minimal.replace('image: i', 'image: "I:::"'), 'container c: InvalidImageName: '],
     [

@@ -121,8 +121,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
+  const { collector, stop } = startImageCollection(options);
+  undo.use(stop);
   const pressure = new NodePressure({
     settings: settings.eviction,
+    relieveDisk: () => collector.relieve(),
     observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
   });
   const workers = await startPodWorkers({
@@ -146,8 +149,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
-  const { collector, stop } = startImageCollection(options);
-  undo.use(stop);
   const server = await startServer(options, { workers, collector, probeCounts, counts });
   undo.use(server);
   const agent = startNodeAgent({

@@ -4,6 +4,7 @@
  * is a client or a server of real sockets. Addresses are named by those of IPv4 (`inFamily` of services.fixture.ts).
  */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
 import { formatCidr, networkOf, parseCidr } from '#base/ip.ts';
 import { planServiceRoutes } from '#agent/network/fabric/fabric-plan.ts';
@@ -221,7 +222,7 @@ const quick = (link: string): NetOp => ({
 export async function startPacketNet(name: string): Promise<(family: TestFamily) => PacketNet> {
   const netlink = createSyncNetlink();
   if (unshare(CLONE_NEWNET) !== 0) throw new Error('unshare the network namespace');
-  const netnsOf = (peer: string): string => `/run/netns/podwright-test-${name}-${process.pid}-${peer}`;
+  const netnsOf = (peer: string): string => `${tmpdir()}/podwright-test-${name}-${process.pid}-${peer}`;
   const at = (peer: string): NetnsRef => ({ kind: 'path', path: netnsOf(peer) });
   await netlink.apply(ownNetns, [
     { op: 'setLink', name: 'lo', up: true },

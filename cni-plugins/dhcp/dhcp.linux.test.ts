@@ -24,7 +24,7 @@ const isRoot = process.getuid?.() === 0;
 const dnsmasq = '/usr/sbin/dnsmasq';
 const netlink = createSyncNetlink();
 const dir = mkdtempSync(join(tmpdir(), 'podwright-dhcp-'));
-const [pod, lan] = ['pod', 'lan'].map((name) => `/run/netns/podwright-dhcp-${name}-${process.pid}`);
+const [pod, lan] = ['pod', 'lan'].map((name) => join(dir, name));
 const inPod = { kind: 'path', path: pod ?? '' } as const;
 const inLan = { kind: 'path', path: lan ?? '' } as const;
 const signal = AbortSignal.timeout(120_000);

@@ -314,10 +314,10 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
   });
 
   it('refuses by name what it cannot do', async () => {
-    await create('confined', {
+    await create('apparmored', {
       containers: [{ name: 'c', image, securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }],
     });
-    expect((await inPhase('confined', 'Failed')).status).toMatchObject({
+    expect((await inPhase('apparmored', 'Failed')).status).toMatchObject({
       reason: 'UnexpectedAdmissionError',
       message: 'Pod was rejected: appArmorProfile.type: RuntimeDefault is not supported by this node',
     });

@@ -26,6 +26,8 @@ import { usedBelow } from './used-below.ts';
 export interface PressureOptions {
   readonly settings: EvictionSettings;
   readonly observe: () => Promise<Observations>;
+  /** Frees disk of what nobody uses (images), before a pod has to go for it. */
+  readonly relieveDisk: () => Promise<void>;
 }
 
 /** What a machine tells of the signals. Images, their containers and pods' files are on one file system. */
@@ -84,17 +86,27 @@ export class NodePressure {
 
   async look(memories: PodMemories, ports: KubeletPorts): Promise<void> {
     const { clock, runtime } = ports;
-    const observations = await this.#options.observe();
+    let { due, observed } = await this.#step(clock.now());
+    if (due !== undefined && isOfDisk(due.signal)) {
+      await this.#options.relieveDisk();
+      ({ due, observed } = await this.#step(clock.now()));
+    }
+    if (due === undefined || observed === undefined) return;
     const nowMs = clock.now();
-    const step = stepPressure(this.#state, observations, this.#options.settings, nowMs);
-    this.#state = step.state;
-    this.#conditions = step.conditions;
-    const observed = step.due && observations.get(step.due.signal);
-    if (step.due === undefined || observed === undefined) return;
     const isWaiting = (uid: string): boolean =>
       runtime.observe(uid)?.containers.some(({ state }) => state.state === 'running') === true;
     if (this.#ending !== undefined && nowMs < this.#ending.untilMs && isWaiting(this.#ending.uid)) return;
-    await this.#endOne(step.due, observed, { memories, ports });
+    await this.#endOne(due, observed, { memories, ports });
+  }
+
+  async #step(
+    nowMs: number,
+  ): Promise<{ readonly due: Threshold | undefined; readonly observed: Observation | undefined }> {
+    const observations = await this.#options.observe();
+    const { state, conditions, due } = stepPressure(this.#state, observations, this.#options.settings, nowMs);
+    this.#state = state;
+    this.#conditions = conditions;
+    return { due, observed: due && observations.get(due.signal) };
   }
 
   async #endOne(
@@ -124,12 +136,15 @@ export class NodePressure {
   }
 }
 
+function isOfDisk(signal: Signal): boolean {
+  return signal !== 'memory.available' && signal !== 'pid.available';
+}
+
 /** On disk only where that is what is short: it takes a walk. */
 async function useOf(memory: PodMemory, signal: Signal, ports: KubeletPorts): Promise<PodUse> {
   const { pod } = memory.desired;
   const stats = await ports.runtime.stats(memory.uid);
-  const isDisk = signal !== 'memory.available' && signal !== 'pid.available';
-  const disk = isDisk ? await diskUseOf(pod, memory.uid, ports) : { bytes: 0, inodes: 0 };
+  const disk = isOfDisk(signal) ? await diskUseOf(pod, memory.uid, ports) : { bytes: 0, inodes: 0 };
   return {
     pod,
     memoryBytes: stats?.workingSetBytes ?? 0,

@@ -128,7 +128,8 @@ test('a pod is told what was short', () => {
 
 test('one pod goes, the least important, and the next only when there is still too little', async () => {
   let memory = 50;
-  const pressure = new NodePressure({ settings: eviction, observe: async () => seen(memory) });
+  const observe = async (): Promise<Observations> => seen(memory);
+  const pressure = new NodePressure({ settings: eviction, observe, relieveDisk: async () => undefined });
   await using node = await startTestNode({ pressure });
   for (const [name, priority] of [
     ['a', 5],
@@ -150,4 +151,27 @@ test('one pod goes, the least important, and the next only when there is still t
   await node.settle();
   expect(phases()).toBe('Running Failed Running');
   expect([...pressure.conditions]).toEqual(['MemoryPressure']);
+});
+
+test('where the disk is short, no pod goes if images that nobody uses make room', async () => {
+  const disk = { free: 50, ofImages: 400 };
+  const pressure = new NodePressure({
+    settings: eviction,
+    observe: async () => seen(900, disk.free),
+    relieveDisk: async () => {
+      disk.free += disk.ofImages;
+      disk.ofImages = 0;
+    },
+  });
+  await using node = await startTestNode({ pressure });
+  node.create('a', {});
+  await node.settle();
+  await node.advance(10_000);
+  await node.settle();
+  expect(node.get('a')?.status?.phase).toBe('Running');
+  expect([...pressure.conditions]).toEqual(['DiskPressure']);
+  disk.free = 50;
+  await node.advance(10_000);
+  await node.settle();
+  expect(node.get('a')?.status).toMatchObject({ phase: 'Failed', reason: 'Evicted' });
 });

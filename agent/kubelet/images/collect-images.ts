@@ -32,13 +32,15 @@ export interface ImageCollectorOptions {
 const collectMs = 300_000;
 const pressureMs = 10_000;
 
-/** Frees disk of images that no container is made of; one of its methods at a time. */
+/** Frees disk of images that no container is made of. */
 export class ImageCollector {
   readonly #options: ImageCollectorOptions;
   readonly #startedMs: number;
   #known: ReadonlyMap<string, ImageUse> = new Map();
   #isFirst = true;
   #hasFailed = false;
+  /** One method at a time. */
+  #turn: Promise<void> = Promise.resolve();
   readonly removed = { space: 0, age: 0 };
 
   constructor(options: ImageCollectorOptions) {
@@ -47,7 +49,22 @@ export class ImageCollector {
   }
 
   /** By age, then by the thresholds. Failing twice in a row is told as an event. */
-  async collect(): Promise<void> {
+  collect(): Promise<void> {
+    return this.#inTurn(() => this.#collectAndTell());
+  }
+
+  /** Under pressure: all that are not used and old enough, before anything else has to go. */
+  relieve(): Promise<void> {
+    return this.#inTurn(() => this.#relieve());
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => undefined); // Told to whoever asked for it.
+    return result;
+  }
+
+  async #collectAndTell(): Promise<void> {
     try {
       await this.#collect();
       this.#hasFailed = false;
@@ -59,8 +76,7 @@ export class ImageCollector {
     }
   }
 
-  /** Under pressure: all that are not used and old enough, before anything else has to go. */
-  async relieve(): Promise<void> {
+  async #relieve(): Promise<void> {
     const { readDisk, isPressed, logger } = this.#options;
     const before = await readDisk();
     if (!isPressed(before)) return;

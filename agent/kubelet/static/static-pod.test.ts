@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Pod } from '#api/generated/objects.ts';
-import { configAnnotations, fullNameOf, mirrorOf, planMirrors, staticPodOf } from './static-pod.ts';
+import { configAnnotations, fullNameOf, mirrorOf, planMirrors } from './static-pod.ts';
+import { staticPodOf } from './static-pod-of.ts';
 
 const nowMs = Date.parse('2026-01-01T00:00:00Z');
 const manifest = (spec: object = {}, metadata: object = {}): string =>

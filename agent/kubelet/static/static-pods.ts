@@ -8,7 +8,8 @@ import type { Logger } from '#base/log.ts';
 import type { Pod, PodStatus } from '#api/generated/objects.ts';
 import { equalJson } from '#api/wire/json.ts';
 import type { Change } from '#client/informer.ts';
-import { fullNameOf, staticPodOf, type Manifest } from './static-pod.ts';
+import { fullNameOf } from './static-pod.ts';
+import type { Manifest, staticPodOf } from './static-pod-of.ts';
 
 export interface StaticPodsOptions {
   /** A directory, or one manifest. It need not be there yet. */
@@ -45,7 +46,8 @@ interface KnownFile {
 }
 
 export async function startStaticPods(options: StaticPodsOptions): Promise<StaticPods> {
-  const pods = new FollowedPods(options);
+  const { staticPodOf: read } = await import('./static-pod-of.ts');
+  const pods = new FollowedPods(options, read);
   await pods.look();
   pods.follow();
   return pods;
@@ -53,6 +55,7 @@ export async function startStaticPods(options: StaticPodsOptions): Promise<Stati
 
 class FollowedPods implements StaticPods {
   readonly #options: StaticPodsOptions;
+  readonly #read: typeof staticPodOf;
   readonly #files = new Map<string, KnownFile>();
   /** By full name. */
   readonly #current = new Map<string, Pod>();
@@ -64,8 +67,9 @@ class FollowedPods implements StaticPods {
   #watcher: FSWatcher | undefined;
   #told = '';
 
-  constructor(options: StaticPodsOptions) {
+  constructor(options: StaticPodsOptions, read: typeof staticPodOf) {
     this.#options = options;
+    this.#read = read;
   }
 
   list(): readonly Pod[] {
@@ -115,7 +119,7 @@ class FollowedPods implements StaticPods {
     const known = this.#files.get(file);
     if (known?.text === text) return;
     try {
-      this.#files.set(file, { text, pod: staticPodOf(manifest, nodeName, clock.now()) });
+      this.#files.set(file, { text, pod: this.#read(manifest, nodeName, clock.now()) });
     } catch (error) {
       this.#files.set(file, { text, pod: known?.pod });
       logger.error({ file, error: describeError(error) }, 'not a static pod');

@@ -1,5 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createFakeClock, systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
@@ -31,7 +32,7 @@ const ips: Readonly<Record<Name, string>> = {
   b: '10.244.0.11',
   c: '10.244.0.12',
 };
-const netnsOf = (name: string): string => `/run/netns/podwright-test-policy-${process.pid}-${name}`;
+const netnsOf = (name: string): string => `${tmpdir()}/podwright-test-policy-${process.pid}-${name}`;
 
 /** Serves TCP and UDP on 8080 and 8081 (echo), and does what it is told. */
 const program = `
