@@ -25,6 +25,7 @@ import {
   isMap,
   isOfType,
   keyOf,
+  keyText,
   markWritten,
   keysOf,
   memberAt,
@@ -301,7 +302,7 @@ class Compiler {
         if (part.isOptional && !(value instanceof Optional)) return noSuchOverload();
         const given = part.isOptional && value instanceof Optional ? value.value : value;
         if (given === undefined) continue;
-        if (map.has(keyOf(key))) return new Fault(`duplicate key in map: ${String(keyOf(key))}`);
+        if (map.has(keyOf(key))) return new Fault(`duplicate key in map: ${keyText(key)}`);
         map.set(keyOf(key), [key, given]);
       }
       return new CelMap(map);
@@ -492,7 +493,7 @@ function put(carried: Value, entries: readonly (readonly [Value, Value])[]): Val
   if (!(carried instanceof CelMap)) return noSuchOverload();
   for (const [key, value] of entries) {
     const found = keyOf(key);
-    if (carried.entries.has(found)) return new Fault(`insert failed: key ${String(found)} already exists`);
+    if (carried.entries.has(found)) return new Fault(`insert failed: key ${keyText(key)} already exists`);
     carried.entries.set(found, [key, value]); // The walk's own: nobody else has seen it.
   }
   return carried;

@@ -10,6 +10,7 @@ import {
   isInt,
   isList,
   isMap,
+  keyText,
   memberAt,
   none,
   numberOf,
@@ -160,7 +161,7 @@ function index(operand: Value, key: Value): Value {
   }
   if (!isMap(operand)) return noSuchOverload();
   const member = memberAt(operand, key);
-  return member === undefined ? new Fault(`no such key: ${String(numberOf(key) ?? key)}`) : member;
+  return member === undefined ? new Fault(`no such key: ${keyText(key)}`) : member;
 }
 
 function indexOptional(operand: Value, key: Value): Value {

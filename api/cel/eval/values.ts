@@ -156,6 +156,12 @@ export function keyOf(key: Value): unknown {
   return key;
 }
 
+/** A key in the text of an error; of one that no map has (a list) its type alone, as its text may be long and errors are made by the thousand. */
+export function keyText(key: Value): string {
+  const found = numberOf(key) ?? keyOf(key);
+  return typeof found === 'object' && found !== null ? typeNameOf(key) : String(found);
+}
+
 /** The keys as values. */
 export function keysOf(map: CelMap | Readonly<Record<string, Value>>): readonly Value[] {
   return map instanceof CelMap
