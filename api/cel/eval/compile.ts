@@ -33,6 +33,7 @@ import {
   Optional,
   type Value,
 } from './values.ts';
+import { put } from './put.ts';
 
 /** What a run goes by. */
 export interface Frame {
@@ -488,13 +489,3 @@ const one = (): number => 1;
 const free = (): number => 0;
 /** Operators whose cost does not depend on which of their signatures it is. */
 const anyTypes: Readonly<Record<string, true>> = { '_==_': true, '_!=_': true, '@in': true };
-
-function put(carried: Value, entries: readonly (readonly [Value, Value])[]): Value {
-  if (!(carried instanceof CelMap)) return noSuchOverload();
-  for (const [key, value] of entries) {
-    const found = keyOf(key);
-    if (carried.entries.has(found)) return new Fault(`insert failed: key ${keyText(key)} already exists`);
-    carried.entries.set(found, [key, value]); // The walk's own: nobody else has seen it.
-  }
-  return carried;
-}
