@@ -80,7 +80,7 @@ describe('ListTurns', () => {
   it('lets others run between the pieces of one list, whatever its client takes', async () => {
     const turns = new ListTurns();
     let written = 0;
-    const piece = new Uint8Array(262_144);
+    const piece = new Uint8Array(131_072);
     const sink: ByteSink = {
       write: (bytes) => (written += bytes.byteLength) > 0,
       drained: async () => undefined,

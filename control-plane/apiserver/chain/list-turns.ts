@@ -4,7 +4,7 @@ import type { ApiResponse, ByteSink } from '#control-plane/apiserver/serve/reque
 /** Lists that are made at a time: one thread does not make more any faster, and what is short waits behind what is being made. */
 const atOnceMax = 2;
 /** What one list writes in a turn of the event loop: what is made of it beneath (TLS, the socket) is a part of the turn that nobody measures. */
-const sliceBytesMax = 524_288;
+const sliceBytesMax = 262_144;
 
 /**
  * Whose list is made. A list is work of milliseconds where others are of a tenth of one: many at once would have every lease and binding wait for

@@ -99,4 +99,22 @@ describe('RequestTurns', () => {
     expect(order.indexOf('few')).toBeLessThan(before + 26);
     expect(order.slice(before, before + 26).filter((user) => user === 'many').length).toBeLessThan(6);
   });
+
+  test('a level that takes little waits for no time of the turn, until it takes much', async () => {
+    const turns = new RequestTurns();
+    const order: string[] = [];
+    const begin = (share: ConnectionShare, ms: number): void =>
+      turns.begin(of({}, share), () => {
+        order.push(share.user);
+        work(ms);
+      });
+    for (let i = 0; i < 100; i++) begin({ level: 'low', user: 'many' }, 3);
+    for (let i = 0; i < 20; i++) begin({ level: 'node-high', user: `node ${i}` }, 0.1);
+    for (let i = 0; !order.includes('node 19') && i < 100; i++) await nextTurn();
+    expect(order.indexOf('node 19')).toBeLessThan(30);
+    const before = order.length;
+    for (let i = 0; i < 20; i++) begin({ level: 'node-high', user: 'busy' }, 8);
+    for (let i = 0; order.length < before + 12 && i < 100; i++) await nextTurn();
+    expect(order.slice(before, before + 12).filter((user) => user === 'many').length).toBeGreaterThan(2);
+  });
 });

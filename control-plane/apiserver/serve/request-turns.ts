@@ -1,5 +1,8 @@
+import { performance } from 'node:perf_hooks';
+
 import { nextTurn, promisesSettled, TurnTime } from '#base/time-slice.ts';
 import type { ConnectionShare } from './connection-share.ts';
+import { LevelCredit } from './level-credit.ts';
 import { ReadTurns, type ReadSource } from './read-turns.ts';
 
 /** Whose request it is that would begin. */
@@ -19,13 +22,15 @@ type Starts = (() => void)[];
  * When requests begin; what they do before they first wait is a part of the turn. One read of an HTTP/2 connection may bring a thousand, which Node hands over in one turn of the event loop, as a
  * controller asks for five hundred pods; done at once, nobody else would be served meanwhile. What has no time in this turn waits for the next: levels take turns, in
  * each its users, of each its connections, so that who has many waits for himself, also to be told to come again. Most of what a client resets at once has gone by then.
- * Of a level of which enough waits nothing more is read meanwhile (read-turns.ts).
+ * A level that has taken little begins before the others and whatever is left of the turn (level-credit.ts). Of a level of which enough waits nothing more is read
+ * meanwhile (read-turns.ts).
  */
 export class RequestTurns {
   /** By level, user and connection; who has waited longest is first. */
   readonly #waiting = new Map<string, Map<string, Map<object, Starts>>>();
   readonly #time = new TurnTime();
   readonly #reads = new ReadTurns();
+  readonly #credit = new LevelCredit();
   #isDraining = false;
   /** What the last one that began does at once has not been done yet, so that its time is not known. */
   #isBeginning = false;
@@ -43,9 +48,15 @@ export class RequestTurns {
       start();
       return;
     }
-    if (this.#waiting.size === 0 && !this.#isBeginning && this.#time.isLeft()) {
+    const nowMs = performance.now();
+    const isFree = this.#waiting.size === 0 && !this.#isBeginning;
+    if (isFree && (this.#time.isLeft() || this.#credit.isLeft(share.level, nowMs))) {
       this.#isBeginning = true;
-      process.nextTick(() => (this.#isBeginning = false)); // As promisesSettled().
+      // As promisesSettled().
+      process.nextTick(() => {
+        this.#isBeginning = false;
+        this.#pay(share.level, nowMs);
+      });
       start();
       return;
     }
@@ -68,20 +79,38 @@ export class RequestTurns {
     this.#isDraining = true;
     await promisesSettled();
     while (this.#waiting.size > 0 || this.#reads.isWaiting) {
-      while (!this.#time.isLeft()) await nextTurn();
-      this.#takeFirst()?.();
+      while (!this.#time.isLeft() && this.#levelWithCredit() === undefined) await nextTurn();
+      const startMs = performance.now();
+      const level = this.#takeFirst();
       await promisesSettled(); // What it does at once is done before the time is looked at again.
+      if (level !== undefined) this.#pay(level, startMs);
       this.#reads.goOn();
       if (this.#waiting.size === 0 && this.#reads.isWaiting) await nextTurn();
     }
     this.#isDraining = false;
   }
 
-  /** The first of the connection, of the user, of the level that has waited longest; each of them then is the last of its kind. */
-  #takeFirst(): (() => void) | undefined {
-    return takeTurn(this.#waiting, (users) =>
-      takeTurn(users, (connections) => takeTurn(connections, (starts) => starts.shift())),
+  #pay(level: string, sinceMs: number): void {
+    const nowMs = performance.now();
+    this.#credit.pay(level, nowMs - sinceMs, nowMs);
+  }
+
+  #levelWithCredit(): string | undefined {
+    return this.#credit.mostOf(this.#waiting.keys(), performance.now());
+  }
+
+  /**
+   * Begins the first of the connection, of the user, of the level that has most credit, or of none that has waited longest; each of them then is the last of its kind.
+   * @returns the level
+   */
+  #takeFirst(): string | undefined {
+    const level = this.#levelWithCredit() ?? this.#waiting.keys().next().value;
+    if (level === undefined) return undefined;
+    const start = takeTurn(this.#waiting, level, (users) =>
+      takeFirst(users, (connections) => takeFirst(connections, (starts) => starts.shift())),
     );
+    start?.();
+    return level;
   }
 }
 
@@ -93,15 +122,23 @@ function memberOf<K, V>(all: Map<K, V>, key: K, make: () => V): V {
   return made;
 }
 
+type Sized = { readonly size: number } | { readonly length: number };
+
 /** Takes of the first, which becomes the last if something is left of it. */
-function takeTurn<K, V extends { readonly size: number } | { readonly length: number }, T>(
+function takeFirst<K, V extends Sized, T>(all: Map<K, V>, take: (first: V) => T | undefined): T | undefined {
+  const [key] = all.keys();
+  return key === undefined ? undefined : takeTurn(all, key, take);
+}
+
+function takeTurn<K, V extends Sized, T>(
   all: Map<K, V>,
-  take: (first: V) => T | undefined,
+  key: K,
+  take: (of: V) => T | undefined,
 ): T | undefined {
-  const [key, first] = all.entries().next().value ?? [];
-  if (key === undefined || first === undefined) return undefined;
+  const of = all.get(key);
+  if (of === undefined) return undefined;
   all.delete(key);
-  const taken = take(first);
-  if (('size' in first ? first.size : first.length) > 0) all.set(key, first);
+  const taken = take(of);
+  if (('size' in of ? of.size : of.length) > 0) all.set(key, of);
   return taken;
 }

@@ -85,6 +85,10 @@ async function contextOfFakes(): Promise<ServerContext> {
   const admission = defaultPlugins().filter(({ name }) => !/Webhook|Policy/.test(name));
   return {
     ...{ registry, clock, allocators: new ServiceAllocators(['10.0.0.0/24']), kinds: createKindCatalogue() },
-    ...{ quotaTurns: createTurns(), admission, metrics: { count: () => undefined } },
+    ...{
+      quotaTurns: createTurns(),
+      admission,
+      metrics: { count: () => undefined, measure: () => undefined },
+    },
   } as unknown as ServerContext; // What admission and the store ask of it.
 }
