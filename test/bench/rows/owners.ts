@@ -25,11 +25,11 @@ export const owners: Row = {
   name: 'owners',
   inNamespaces: false,
   run: async (scale) => {
-    const rounds = scale.rounds(60);
+    const rounds = scale.rounds(40);
     const rates: { readonly with: number[]; readonly without: number[] } = { with: [], without: [] };
     for (let round = -2; round < rounds; round++) {
       for (const name of ['without', 'with'] as const) {
-        const rate = await creates(100, name === 'with' ? 'bench' : undefined);
+        const rate = await creates(300, name === 'with' ? 'bench' : undefined);
         if (round >= 0) rates[name].push(rate);
       }
     }
