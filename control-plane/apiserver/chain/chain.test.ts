@@ -125,6 +125,7 @@ function auditInto(links: string[], isTaken = true): Audit {
       ...asked,
       ruling: { level: 'Metadata', omitStages: new Set(), omitManagedFields: false },
       clock: createFakeClock(),
+      isAwaited: true,
       write: ({ json }) => {
         const { stage, user, responseStatus } = JSON.parse(json);
         links.push(`${stage} ${user.username ?? 'nobody'} ${responseStatus?.code ?? ''}`.trimEnd());

@@ -55,6 +55,7 @@ export class Audit implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #sinks: readonly AuditSink[];
+  readonly #isAwaited: boolean;
   readonly #levels = new Map<Level, number>(levels.map((level) => [level, 0]));
   readonly #errors = new Map<string, number>();
   #toldAtMs = -Infinity;
@@ -66,6 +67,7 @@ export class Audit implements AsyncDisposable {
     this.#clock = clock;
     this.#logger = logger;
     const { log, webhook } = options;
+    this.#isAwaited = log?.mode === 'blocking-strict' || (webhook !== undefined && webhook.mode !== 'batch');
     this.#sinks = [
       ...(log === undefined ? [] : [this.#logSink(log)]),
       ...(webhook === undefined ? [] : [this.#webhookSink(webhook)]),
@@ -97,7 +99,10 @@ export class Audit implements AsyncDisposable {
     const ruling = this.#rulingOf(asked.attributes);
     this.#levels.set(ruling.level, (this.#levels.get(ruling.level) ?? 0) + 1);
     if (ruling.level === 'None') return undefined;
-    return new RequestRecord({ ...asked, ruling, clock: this.#clock, write: (event) => this.#write(event) });
+    return new RequestRecord({
+      ...{ ...asked, ruling, clock: this.#clock, isAwaited: this.#isAwaited },
+      write: (event) => this.#write(event),
+    });
   }
 
   /** Notes that a request was refused, as it could not be recorded. */

@@ -35,6 +35,8 @@ export interface RecordParts {
   readonly receivedMs: number;
   readonly clock: Pick<Clock, 'now'>;
   readonly write: Write;
+  /** Whether a request begins only when it is written that it came. */
+  readonly isAwaited: boolean;
 }
 
 const userAgentLengthMax = 1024; // As kube-apiserver cuts it.
@@ -89,9 +91,13 @@ export class RequestRecord implements BodyRecord {
     this.#identity = { namespace, name, uid: '', revision: '' };
   }
 
-  /** Before anything is done. false: it could not be written, and the request is refused. */
+  /**
+   * Before anything is done. false: it could not be written, and the request is refused. A log that refuses nobody is not waited for: it
+   * has events in their order, and no answer is given before its end is written.
+   */
   received(): boolean | Promise<boolean> {
-    return this.#emit('RequestReceived');
+    const taken = this.#emit('RequestReceived');
+    return this.#parts.isAwaited ? taken : true;
   }
 
   impersonates(user: User, mode: string): void {
