@@ -70,6 +70,7 @@ import { claimDirectory } from './ownership/claim-directory.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
 import { openCgroups } from './node/open-cgroups.ts';
+import { openSockets } from './node/open-sockets.ts';
 import { startKernel } from './node/start-kernel.ts';
 import { startCri } from './cri/start-cri.ts';
 import { attachedPods, openNetworkPolicies } from './program/network/network-policies.ts';
@@ -344,6 +345,7 @@ async function startNetwork(
       nodeIps,
       ownServices,
       mode: options.proxyMode,
+      ...openSockets(options, log),
       xtables: createXtables(process.env, kernel.nft),
       healthPort: proxyHealthPort,
     }),

@@ -13,6 +13,7 @@ const healthy: HostFacts = {
   seccomp: true,
   deviceRefusal: undefined,
   flowRefusal: undefined,
+  socketRefusal: undefined,
 };
 
 describe('examine()', () => {
@@ -49,6 +50,13 @@ describe('examine()', () => {
       what: 'namespaces',
       state: 'missing',
       remedy: /CONFIG/,
+    },
+    {
+      name: 'no programs of addresses',
+      facts: { socketRefusal: 'balance connections: load program pw_connect4: EINVAL' },
+      what: 'fast path',
+      state: 'limited',
+      remedy: /work by rules/,
     },
     {
       name: 'no overlayfs',

@@ -9,6 +9,7 @@ import { findBusybox } from '#native/launch/busybox.ts';
 import { compileDeviceProgram } from '#native/bpf/device-program.ts';
 import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
 import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
+import { socketBalancerRefusal } from '#native/bpf/sockets/socket-balancer.linux.ts';
 import { print } from './terminal/print.ts';
 import type { OutputFormat } from './terminal/progress.ts';
 import { version } from './version.ts';
@@ -35,6 +36,8 @@ export interface HostFacts {
   readonly deviceRefusal: string | undefined;
   /** Why connections that the kernel tracks cannot be listed; undefined: they can, or only root can tell. */
   readonly flowRefusal: string | undefined;
+  /** Why sockets cannot be led to Services; undefined: they can, or only root can tell. */
+  readonly socketRefusal: string | undefined;
 }
 
 const wantedControllers = ['cpu', 'memory', 'pids'];
@@ -70,6 +73,7 @@ export function examine(facts: HostFacts): readonly Finding[] {
           remedy: 'RuntimeDefault profiles cannot be applied; use a kernel that has it',
         },
     examineDevices(facts),
+    examineFastPath(facts),
     ...Object.entries(facts.programs).map(([program, isThere]) => examineProgram(program, isThere)),
   ];
 }
@@ -81,6 +85,17 @@ function examineDevices({ deviceRefusal, isRoot, cgroupControllers }: HostFacts)
   if (refusal === undefined) return ok(what, 'filtered by cgroup');
   const remedy =
     'pods run, but without CAP_MKNOD, and with no devices on their file systems; a kernel with CONFIG_CGROUP_BPF and bpf(2) for root has both';
+  return { what, state: 'limited', detail: refusal, remedy };
+}
+
+/** Nothing is lost without it: rules are always there. */
+function examineFastPath({ isRoot, cgroupControllers, socketRefusal }: HostFacts): Finding {
+  const what = 'fast path';
+  if (!isRoot) return { what, state: 'limited', detail: 'can be told by root only', remedy: 'run with sudo' };
+  const refusal = cgroupControllers === undefined ? 'cgroup v2 is not mounted' : socketRefusal;
+  if (refusal === undefined) return ok(what, 'connections to Services can be led by --fast-path services');
+  const remedy =
+    'Services work by rules, and --fast-path does nothing; a kernel with CONFIG_CGROUP_BPF and CONFIG_BPF_JIT has it';
   return { what, state: 'limited', detail: refusal, remedy };
 }
 
@@ -212,6 +227,7 @@ export async function gatherFacts(): Promise<HostFacts> {
       readOr('/proc/self/status', '').includes('Seccomp:'),
     deviceRefusal: probeDevices(),
     flowRefusal: await probeFlows(),
+    socketRefusal: process.getuid?.() === 0 ? socketBalancerRefusal() : undefined,
   };
 }
 

@@ -18,6 +18,7 @@ import {
   addClusterNetworkOptions,
   addNodePrefixOptions,
   loadBalancerCidrOption,
+  fastPathOption,
   proxyModeOption,
 } from './options/network-options.ts';
 import type { CompletionShell } from './terminal/completion.ts';
@@ -97,6 +98,7 @@ function clusterCommands(program: Command): void {
       collectExposed,
     )
     .addOption(proxyModeOption())
+    .addOption(fastPathOption())
     .addOption(loadBalancerCidrOption('as last time, at first none'))
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')

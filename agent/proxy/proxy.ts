@@ -8,6 +8,7 @@ import { unreachable } from '#base/unreachable.ts';
 import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
+import type { SocketBalancer } from '#native/bpf/sockets/socket-balancer.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import type { Xtables } from '#native/xtables/xtables.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
@@ -20,6 +21,7 @@ import type { AppliedRules } from './retraction/applied-rules.ts';
 import { createServiceIndex, type ServiceIndex } from './service-index.ts';
 import { computeProxyPorts, countLocalReady, healthCheckPortOf, type ProxyNode } from './service-map.ts';
 import type { ProxyMode, ServiceRules } from './service-rules.ts';
+import { withSockets } from './sockets/socket-rules.ts';
 import { createUserspaceRules } from './userspace/userspace-rules.ts';
 
 export interface ProxyOptions {
@@ -42,6 +44,8 @@ export interface ProxyOptions {
   readonly healthPort?: number;
   /** Default: nftables. */
   readonly mode?: ProxyMode;
+  /** Leads sockets of the node's pods beside the rules; absent: rules do all. */
+  readonly sockets?: SocketBalancer;
   readonly nft: Nft;
   readonly xtables: Xtables;
   readonly clock: Clock;
@@ -227,8 +231,14 @@ function createCommitter(options: ProxyOptions, { index, rules, dirty, checks }:
   return Object.assign(commit, { isWhole: () => rules.isWhole() && !isUnderWay });
 }
 
-/** The rules of the mode. @throws E_BUSY, E_UNSUPPORTED: see createIptablesRules */
+/** The rules of the mode, and what sockets are led by. @throws E_BUSY, E_UNSUPPORTED: see createIptablesRules */
 async function openRules(options: ProxyOptions): Promise<ServiceRules> {
+  const { sockets, log } = options;
+  const rules = await openModeRules(options);
+  return sockets === undefined ? rules : withSockets(rules, { balancer: sockets, log });
+}
+
+async function openModeRules(options: ProxyOptions): Promise<ServiceRules> {
   const { mode = 'nftables' } = options;
   switch (mode) {
     case 'nftables':

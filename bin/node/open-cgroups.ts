@@ -4,10 +4,14 @@ import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { claimCgroup, defaultCgroup, markCgroup } from '#bin/ownership/own-cgroup.ts';
 import { findCgroupRoot, podControllers } from '#bin/program/cgroup-root.ts';
 
-/** The tree below which pods live: given by whoever started us, or `podwright` below the mount. */
+/** Where the tree is below which pods live: given by whoever started us, or `podwright` below the mount. */
+export const podsCgroup = (directory: string | undefined): string =>
+  directory ?? defaultCgroup(findCgroupRoot());
+
+/** That tree, ours. */
 export async function openCgroups(directory: string | undefined): Promise<Cgroups> {
   const root = findCgroupRoot();
-  const path = directory ?? defaultCgroup(root);
+  const path = podsCgroup(directory);
   claimCgroup({ path, root });
   await createCgroups(dirname(path)).ensure(basename(path), podControllers);
   markCgroup(path);

@@ -5,7 +5,7 @@ import { addKubeletAccessOptions } from '#bin/authorization/kubelet-access.ts';
 import { addKubeletConfigOptions } from '#bin/kubelet/add-options.ts';
 import { collect, collectAll, integer } from './argument.ts';
 import { fabricOption } from './fabric-option.ts';
-import { addClusterNetworkOptions, proxyModeOption } from './network-options.ts';
+import { addClusterNetworkOptions, fastPathOption, proxyModeOption } from './network-options.ts';
 
 /** What an agent is told. */
 export function agentOptions(command: Command): Command {
@@ -85,6 +85,7 @@ function agentNetworkOptions(command: Command): Command {
   return addClusterNetworkOptions(command)
     .option('--cluster-domain <name>', 'DNS domain of the cluster', 'cluster.local')
     .addOption(proxyModeOption().default('nftables'))
+    .addOption(fastPathOption().default('off'))
     .option(
       '--link-cidr <cidr>',
       "network of the nodes' link, one or one of each family, for pods that reach the server's machine there without --pod-egress masquerade",

@@ -4,6 +4,7 @@
  */
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
+import { fastPathProblem } from '#agent/network/fast-path/choice.ts';
 import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
 import type { AgentCommandOptions } from './command-options.ts';
 import { linkProblems, networkProblems, nodeAddressProblems } from './network-problems.ts';
@@ -12,12 +13,14 @@ import { durationProblems, nameProblems } from './option-problems.ts';
 /** All that is wrong, each beginning with the option's name. */
 export function agentOptionProblems(options: AgentCommandOptions): readonly string[] {
   const { nodeName, nodeIp, clusterDomain, linkCidr = [], insecureRegistry, containerLogMaxSize } = options;
+  const problem = fastPathProblem(options.fastPath, options.proxyMode);
   return [
     ...(nodeName === undefined ? [] : nameProblems('--node-name', nodeName)),
     ...nodeAddressProblems(options),
     ...networkProblems(options),
     ...nameProblems('--cluster-domain', clusterDomain),
     ...linkProblems(linkCidr, nodeIp),
+    ...(problem === undefined ? [] : [problem]),
     ...insecureRegistry
       .filter((host) => !/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
       .map((host) => `--insecure-registry ${host}: write HOST or HOST:PORT`),

@@ -1,3 +1,4 @@
+import type { FastPath } from '#agent/network/fast-path/choice.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import type { AdmissionCommandOptions } from '#bin/admission/add-options.ts';
 import type { KubeletAccessCommandOptions } from '#bin/authorization/kubelet-access.ts';
@@ -31,6 +32,7 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly serviceCidr: readonly string[];
   readonly loadBalancerCidr?: readonly string[];
   readonly proxyMode: ProxyMode;
+  readonly fastPath: FastPath;
   readonly linkCidr?: readonly string[];
   /** How the node's pods are reached, in the words of agent/network/fabric/settings.ts. */
   readonly fabric: string;

@@ -1,5 +1,6 @@
 /** Options of `server` and `agent` that name addresses and networks: one of each, or one of each family with a comma between. */
 import { Option, type Command } from 'commander';
+import { fastPaths } from '#agent/network/fast-path/choice.ts';
 import { proxyModes } from '#agent/proxy/service-rules.ts';
 import { familyOfNetwork } from '#base/ip.ts';
 import {
@@ -42,6 +43,13 @@ export function proxyModeOption(): Option {
     '--proxy-mode <mode>',
     "how packets to Services find their backends: by rules of nftables, by kube-proxy's of iptables, or through the agent itself, in turn",
   ).choices(proxyModes);
+}
+
+export function fastPathOption(): Option {
+  return new Option(
+    '--fast-path <what>',
+    'what programs in the kernel do beside rules: lead connections of pods to Services when a socket connects, or nothing',
+  ).choices(fastPaths);
 }
 
 /** What server and agent must agree on. */

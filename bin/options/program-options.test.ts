@@ -34,6 +34,7 @@ const agent: AgentCommandOptions = {
   serviceCidr: ['10.96.0.0/16'],
   fabric: 'host-gw',
   proxyMode: 'nftables',
+  fastPath: 'off',
   podEgress: 'masquerade',
   insecureRegistry: ['localhost:5000', '[::1]:5000', 'registry.example'],
   containerLogMaxSize: '10Mi',
@@ -207,6 +208,10 @@ describe('agentOptionProblems()', () => {
     { change: { nodeIp: ['10.96.3.1'] }, want: /lies in --service-cidr/ },
     { change: { clusterDomain: 'cluster local' }, want: /--cluster-domain/ },
     { change: { linkCidr: ['192.0.2.5/24'] }, want: /--link-cidr/ },
+    {
+      change: { fastPath: 'services', proxyMode: 'userspace' },
+      want: /^--fast-path services: with --proxy-mode userspace/,
+    },
     { change: { insecureRegistry: ['http://x'] }, want: /write HOST or HOST:PORT/ },
     { change: { containerLogMaxSize: '10 MB' }, want: /^--container-log-max-size 10 MB: not a number/ },
     { change: { containerLogMaxSize: '0' }, want: /not a number of bytes/ },

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 
+import { fastPathProblem, type FastPath } from '#agent/network/fast-path/choice.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { systemClock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
@@ -44,6 +45,7 @@ export interface UpCommandOptions {
   readonly egress?: boolean;
   readonly expose?: readonly string[];
   readonly proxyMode?: ProxyMode;
+  readonly fastPath?: FastPath;
   readonly loadBalancerCidr?: readonly string[];
   readonly keep?: boolean;
   readonly detach?: boolean;
@@ -93,6 +95,7 @@ async function stayUp(
   const earlier = await readKeptOptions(dataDir);
   checkFamily(dataDir, earlier, options.ipFamily);
   const told = { ...defaultOptions, ...earlier, ...givenOptions(options) };
+  checkFastPath(told);
   const running = undo.use(
     await startUp(
       { ...told, dataDir },
@@ -129,6 +132,12 @@ async function stayUp(
   progress.say(`${signal}: stopping`);
 }
 
+/** @throws E_INVALID */
+function checkFastPath({ fastPath, proxyMode }: KeptOptions): void {
+  const problem = fastPathProblem(fastPath, proxyMode);
+  if (problem !== undefined) throw new PodwrightError('E_INVALID', problem);
+}
+
 /** Nodes keep their ranges of addresses for life, and Services theirs. @throws E_CONFLICT */
 function checkFamily(dataDir: string, earlier: KeptOptions | undefined, asked: UpIpFamily | undefined): void {
   if (earlier === undefined || asked === undefined || asked === earlier.ipFamily) return;
@@ -157,6 +166,7 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   egress: '--egress',
   expose: '--expose',
   proxyMode: '--proxy-mode',
+  fastPath: '--fast-path',
   loadBalancerCidr: '--load-balancer-cidr',
 };
 

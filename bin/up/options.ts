@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { fastPaths, type FastPath } from '#agent/network/fast-path/choice.ts';
 import { proxyModes, type ProxyMode } from '#agent/proxy/service-rules.ts';
 import { writeDurably } from '#base/durable-file.ts';
 import { errnoOf } from '#base/errors.ts';
@@ -28,6 +29,7 @@ export interface KeptOptions {
   /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
+  readonly fastPath: FastPath;
   /** Networks of the addresses that LoadBalancers get; none: they get none. */
   readonly loadBalancerCidr: readonly string[];
 }
@@ -40,6 +42,7 @@ export const defaultOptions: KeptOptions = {
   egress: false,
   expose: [],
   proxyMode: 'nftables',
+  fastPath: 'off',
   loadBalancerCidr: [],
 };
 
@@ -56,7 +59,7 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
   if (typeof given !== 'object' || given === null) return undefined;
   const kept = { ...defaultOptions, ...given } as Record<keyof KeptOptions, unknown>;
   const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = kept;
-  const { proxyMode, loadBalancerCidr } = kept;
+  const { proxyMode, fastPath, loadBalancerCidr } = kept;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
   if (!('nodes' in given && 'port' in given)) return undefined;
@@ -71,16 +74,21 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     typeof egress === 'boolean' &&
     areStrings(expose, (text) => parseExposed(text) !== undefined) &&
     isProxyMode(proxyMode) &&
+    isFastPath(fastPath) &&
     areStrings(loadBalancerCidr, (text) => parseCidr(text) !== undefined)
     ? {
         ...{ nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose },
-        ...{ proxyMode, loadBalancerCidr },
+        ...{ proxyMode, fastPath, loadBalancerCidr },
       }
     : undefined;
 }
 
 function isIpFamily(value: unknown): value is UpIpFamily {
   return typeof value === 'string' && Object.hasOwn(ipFamilies, value);
+}
+
+function isFastPath(value: unknown): value is FastPath {
+  return fastPaths.some((path) => path === value);
 }
 
 function isProxyMode(value: unknown): value is ProxyMode {

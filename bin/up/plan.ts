@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 
+import type { FastPath } from '#agent/network/fast-path/choice.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { PodwrightError } from '#base/errors.ts';
 import {
@@ -81,6 +82,7 @@ export interface UpOptions {
   /** What of its ports is at 127.0.0.1, as parseExposed() reads it. */
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
+  readonly fastPath: FastPath;
   /** Networks of the addresses that LoadBalancers get. */
   readonly loadBalancerCidr: readonly string[];
 }
@@ -112,6 +114,7 @@ export interface UpPlan {
   readonly serverOption: readonly string[];
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
+  readonly fastPath: FastPath;
   readonly loadBalancerCidr: readonly string[];
   /** The way out, if there is one. */
   readonly egress:
@@ -156,6 +159,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     serverOption: options.serverOption,
     expose: options.expose,
     proxyMode: options.proxyMode,
+    fastPath: options.fastPath,
     loadBalancerCidr: options.loadBalancerCidr,
     egress: options.egress ? planEgress(options) : undefined,
     server: host('server', 1),
@@ -338,5 +342,6 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     '--subordinate-ids',
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),
+    ...(plan.fastPath === 'off' ? [] : ['--fast-path', plan.fastPath]),
   ];
 }

@@ -5,13 +5,8 @@ import type { OwnedFd } from '#native/sys/fd.ts';
 import type { DeviceFilter } from './device-filter.ts';
 import { compileDeviceProgram } from './device-program.ts';
 import { normaliseDeviceRules, renderDeviceRules } from './device-rules.ts';
-import {
-  attachOnly,
-  BPF_CGROUP_DEVICE,
-  BPF_PROG_TYPE_CGROUP_DEVICE,
-  loadProgram,
-  programsOf,
-} from './load.linux.ts';
+import { attachOnly, BPF_CGROUP_DEVICE, cgroupPlace, programsOf } from './attach.linux.ts';
+import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from './load.linux.ts';
 
 /** Programs that are kept at hand: most containers of a node have one of a few lists of devices. */
 const programsMax = 64;
@@ -48,7 +43,7 @@ export function createDeviceFilter(): DeviceFilter {
       using directory = openFd(cgroup, O_RDONLY);
 
       try {
-        attachOnly(directory, BPF_CGROUP_DEVICE, program);
+        attachOnly(cgroupPlace(directory, BPF_CGROUP_DEVICE), program);
       } catch (error) {
         throw unsupported(error);
       }
@@ -57,7 +52,7 @@ export function createDeviceFilter(): DeviceFilter {
       using directory = openFd(cgroup, O_RDONLY);
 
       try {
-        return programsOf(directory, BPF_CGROUP_DEVICE).length;
+        return programsOf(cgroupPlace(directory, BPF_CGROUP_DEVICE)).length;
       } catch (error) {
         throw unsupported(error);
       }

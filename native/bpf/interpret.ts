@@ -15,7 +15,8 @@ export function interpret(program: readonly Instruction[], context: readonly num
     if (instruction === undefined) throw refused(`there is no instruction ${at}`);
     switch (instruction.op) {
       case 'load': {
-        if (instruction.from !== 1) throw refused('only the context is loaded from');
+        if (instruction.from !== 1 || (instruction.width ?? 4) !== 4)
+          throw refused('only words of the context are loaded');
         const word = context[instruction.offset / 4];
         if (word === undefined) throw refused(`the context has no word at ${instruction.offset}`);
         registers[instruction.to] = word >>> 0;
@@ -39,6 +40,8 @@ export function interpret(program: readonly Instruction[], context: readonly num
         break;
       case 'exit':
         return read(0);
+      default: // What has maps and memory is run by the kernel itself.
+        throw refused(`${instruction.op} is for kernels only`);
     }
   }
 }

@@ -1,0 +1,14 @@
+/** What goes by programs in the kernel (bpf(2)) instead of rules; rules are always there, too. */
+export const fastPaths = ['off', 'services'] as const;
+
+export type FastPath = (typeof fastPaths)[number];
+
+/** Connections to Services are led when a socket connects. */
+export const leadsSockets = (fastPath: FastPath): boolean => fastPath === 'services';
+
+/** What the proxy of these options cannot do; undefined: all. What chooses backends by itself has none to lead sockets to. Pure. */
+export function fastPathProblem(fastPath: FastPath, proxyMode: string): string | undefined {
+  return leadsSockets(fastPath) && proxyMode === 'userspace'
+    ? `--fast-path ${fastPath}: with --proxy-mode userspace the agent itself takes connections; choose another mode, or off`
+    : undefined;
+}

@@ -1,0 +1,152 @@
+import { execFileSync, fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { attachOnly, BPF_CGROUP_INET4_CONNECT, cgroupPlace, programsOf } from '#native/bpf/attach.linux.ts';
+import { renderInstructions } from '#native/bpf/instruction.ts';
+import { BPF_PROG_TYPE_CGROUP_SOCK_ADDR, loadProgram } from '#native/bpf/load.linux.ts';
+import { O_RDONLY } from '#native/sys/constants.ts';
+import { openFd } from '#native/sys/fd.ts';
+import { frontend4, socketBalancerConformance, wordsOf } from './socket-balancer.conformance.ts';
+import type { Connected, SocketBalancerHarness } from './socket-balancer.conformance.ts';
+import { FakeSocketBalancer } from './socket-balancer.fake.ts';
+import { createSocketBalancer, socketBalancerRefusal } from './socket-balancer.linux.ts';
+import type { SocketEnd } from './socket-balancer.ts';
+import { compileConnect, compileGetPeerName } from './socket-program.ts';
+
+const cgroupRoot = ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].find((path) =>
+  existsSync(`${path}/cgroup.controllers`),
+);
+const canRun = process.getuid?.() === 0 && cgroupRoot !== undefined && socketBalancerRefusal() === undefined;
+
+describe('programs', () => {
+  it.each([4, 6] as const)('of connect and getpeername of IPv%d are as written down', async (family) => {
+    const text = [compileConnect(family), compileGetPeerName(family)].map(renderInstructions).join('\n');
+    await expect(text).toMatchFileSnapshot(`golden/sockets-${family}.txt`);
+  });
+});
+
+socketBalancerConformance('the fake balancer', async () => {
+  const balancer = new FakeSocketBalancer();
+  const servers = {
+    a: { ip: '127.0.0.1', port: 1001 },
+    b: { ip: '127.0.0.1', port: 1002 },
+    six: { ip: '::1', port: 1003 },
+  };
+  const connect = async (to: SocketEnd): Promise<Connected | undefined> => {
+    const frontend = { ...to, ip: to.ip.replace('::ffff:', '') };
+    const backends = balancer.frontends.get(wordsOf(frontend)) ?? [];
+    const server = backends[calls++ % backends.length] ?? to;
+    if (!Object.values(servers).some((each) => wordsOf(each) === wordsOf(server))) return undefined;
+    return { server: wordsOf(server), peer: wordsOf(to) };
+  };
+  const another = (): FakeSocketBalancer => {
+    const next = new FakeSocketBalancer();
+    Object.assign(next, { frontends: balancer.frontends });
+    return next;
+  };
+  return { balancer, another, connect, servers, [Symbol.asyncDispose]: async () => undefined };
+});
+let calls = 0;
+
+describe.skipIf(!canRun)('needs root, cgroup v2 and its programs of addresses', () => {
+  socketBalancerConformance('the balancer on the kernel', createKernelHarness);
+
+  it('leaves programs of others alone, and is one program however often it is made anew', async () => {
+    await using harness = await createKernelHarness();
+
+    const { balancer, another, servers, cgroup } = harness;
+    using directory = openFd(cgroup, O_RDONLY);
+
+    using others = loadProgram(
+      BPF_PROG_TYPE_CGROUP_SOCK_ADDR,
+      [{ op: 'set', to: 0, value: 1 }, { op: 'exit' }],
+      { name: 'others', attachType: BPF_CGROUP_INET4_CONNECT },
+    );
+
+    const place = cgroupPlace(directory, BPF_CGROUP_INET4_CONNECT);
+    attachOnly(place, others, 'others');
+    const frontends = [{ frontend: frontend4, backends: [servers.a] }];
+    await balancer.replace(frontends);
+    for (let round = 0; round < 3; round++) {
+      using next = another();
+
+      await next.replace(frontends);
+      expect(programsOf(place)).toHaveLength(2);
+    }
+    expect((await harness.connect(frontend4))?.server).toBe(wordsOf(servers.a));
+    another().remove();
+    expect(programsOf(place)).toHaveLength(1);
+  });
+
+  it('says E_UNSUPPORTED of a directory that is no cgroup, E_NOT_FOUND of none', async () => {
+    using balancer = createSocketBalancer('/tmp');
+
+    await expect(balancer.replace([])).rejects.toThrow(/balance connections: .*: EBADF/);
+    using gone = createSocketBalancer('/none');
+
+    await expect(gone.replace([])).rejects.toThrow(/open \/none: ENOENT/);
+  });
+});
+
+/** In the cgroup: connects to what it is told, says what the server says and what the socket says of itself. */
+const client = `
+const { connect } = require('node:net');
+process.on('message', ({ ip, port }) => {
+  const socket = connect({ host: ip, port });
+  socket.on('error', () => process.send(null));
+  socket.once('data', (data) => {
+    process.send({ server: String(data), peer: socket.remoteAddress + ' ' + socket.remotePort });
+    socket.destroy();
+  });
+});`;
+
+interface KernelHarness extends SocketBalancerHarness {
+  readonly cgroup: string;
+}
+
+async function createKernelHarness(): Promise<KernelHarness> {
+  await using stack = new AsyncDisposableStack();
+  const cgroup = join(cgroupRoot ?? '', `podwright-sockets-${process.pid}-${calls++}`);
+  mkdirSync(cgroup);
+  stack.defer(() => rmdirSync(cgroup));
+  const serverAt = async (host: string): Promise<SocketEnd> => {
+    const server: Server = createServer((socket) => {
+      const { localAddress = '', localPort = 0 } = socket;
+      socket.on('error', () => undefined).end(`${localAddress} ${localPort}`);
+    });
+    server.listen(0, host);
+    await once(server, 'listening');
+    stack.defer(() => void server.close());
+    return { ip: host, port: (server.address() as AddressInfo).port };
+  };
+  const servers = {
+    a: await serverAt('127.0.0.1'),
+    b: await serverAt('127.0.0.1'),
+    six: await serverAt('::1'),
+  };
+  const child: ChildProcess = fork('-', [], { execArgv: ['--eval', client], execPath: process.execPath });
+  stack.defer(async () => {
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+    // A cgroup is empty a moment after its last process has been waited for.
+    await expect.poll(() => execFileSync('cat', [join(cgroup, 'cgroup.procs')]).length).toBe(0);
+  });
+  await once(child, 'spawn');
+  writeFileSync(join(cgroup, 'cgroup.procs'), String(child.pid));
+  const connect = async (to: SocketEnd): Promise<Connected | undefined> => {
+    const answer = once(child, 'message');
+    child.send(to);
+    return ((await answer)[0] as Connected | null) ?? undefined;
+  };
+  const balancer = createSocketBalancer(cgroup);
+  stack.use(balancer);
+  const moved = stack.move();
+  const another = (): ReturnType<typeof createSocketBalancer> => createSocketBalancer(cgroup);
+  return {
+    ...{ balancer, another, connect, servers, cgroup },
+    [Symbol.asyncDispose]: () => moved.disposeAsync(),
+  };
+}

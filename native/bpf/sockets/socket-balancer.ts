@@ -1,0 +1,37 @@
+/** The port that sends connections to Services to a backend when a socket connects, so that no packet has to be translated (bpf(2)). */
+
+/** An IP address in text and a port. */
+export interface SocketEnd {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Connections of TCP to the frontend go to one of the backends, each as likely. */
+export interface BalancedFrontend {
+  readonly frontend: SocketEnd;
+  /** Of the frontend's family; none: connections are left as they are. */
+  readonly backends: readonly SocketEnd[];
+}
+
+/**
+ * Holds for the processes of a cgroup and those below, whatever their network namespace. Programs and maps belong to the cgroup: they stay
+ * as they are when the agent ends, also when it is killed, and go with the cgroup.
+ */
+export interface SocketBalancer extends Disposable {
+  /**
+   * These frontends and no others. Made beside what holds, and put into its place in one step.
+   * @throws E_UNSUPPORTED where this kernel or this host cannot (a message says why), E_NOT_FOUND where the cgroup is gone
+   */
+  replace(frontends: readonly BalancedFrontend[]): Promise<void>;
+  /**
+   * Frontends that changed; a connection finds either what was or what is. What holds after it threw is known to nobody: replace() follows.
+   * @throws E_INTERNAL before replace(); E_LIMIT, E_KERNEL
+   */
+  change(frontends: readonly BalancedFrontend[]): Promise<void>;
+  /** Connections are left as they are again; programs of others stay. Safe to repeat. @throws E_UNSUPPORTED */
+  remove(): void;
+}
+
+/** Entries of the maps: beyond it a map refuses (E_LIMIT). */
+export const frontendsMax = 65_536;
+export const backendsMax = 262_144;

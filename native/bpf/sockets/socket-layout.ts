@@ -1,0 +1,114 @@
+/** What the maps of balanced sockets hold. Addresses are of 16 bytes, IPv4 as ::ffff:a.b.c.d; ports are in the network's order. Pure. */
+import { Buffer } from 'node:buffer';
+import { PodwrightError } from '#base/errors.ts';
+import { writeIpText, familyOfIp } from '#base/ip.ts';
+import type { MapEntry, MapShape } from '#native/bpf/map.linux.ts';
+import { backendsMax, frontendsMax, type BalancedFrontend, type SocketEnd } from './socket-balancer.ts';
+
+/** frontends: address 16, port 2, protocol 1, 0 → id 4, count 4. backends: id 4, slot 4 → address 16, port 2, 0 2. */
+export const frontendKey = { address: 0, port: 16, protocol: 18, bytes: 20 } as const;
+export const frontendValue = { id: 0, count: 4, bytes: 8 } as const;
+export const backendKey = { id: 0, slot: 4, bytes: 8 } as const;
+export const backendValue = { address: 0, port: 16, bytes: 20 } as const;
+/** peers, of a socket: where it is connected to, and where it was told to. */
+export const peerValue = { backend: 0, frontend: 16, backendPort: 32, frontendPort: 36, bytes: 40 } as const;
+
+export const socketMaps: Readonly<Record<'frontends' | 'backends' | 'peers', MapShape>> = {
+  frontends: {
+    ...{ name: 'pw_frontends', kind: 'hash', entriesMax: frontendsMax },
+    ...{ keyBytes: frontendKey.bytes, valueBytes: frontendValue.bytes },
+  },
+  backends: {
+    ...{ name: 'pw_backends', kind: 'hash', entriesMax: backendsMax },
+    ...{ keyBytes: backendKey.bytes, valueBytes: backendValue.bytes },
+  },
+  peers: { name: 'pw_peers', kind: 'ofSockets', keyBytes: 4, valueBytes: peerValue.bytes, entriesMax: 0 },
+};
+
+export const tcp = 6;
+
+/** @throws E_INVALID */
+export function writeAddress(target: Buffer, { ip, port }: SocketEnd): void {
+  const family = familyOfIp(ip);
+  if (family === 4) target.writeUInt32BE(0xffff, 8);
+  const isWritten = family !== undefined && writeIpText(family, ip, target, family === 4 ? 12 : 0);
+  if (!isWritten) throw new PodwrightError('E_INVALID', `balance connections: ${ip} is no IP address`);
+  target.writeUInt16BE(port, 16);
+}
+
+/** @throws E_INVALID */
+export function encodeFrontend(frontend: SocketEnd): Buffer {
+  const key = Buffer.alloc(frontendKey.bytes);
+  writeAddress(key, frontend);
+  key.writeUInt8(tcp, frontendKey.protocol);
+  return key;
+}
+
+export function encodeTarget(id: number, count: number): Buffer {
+  const value = Buffer.alloc(frontendValue.bytes);
+  value.writeUInt32LE(id, frontendValue.id);
+  value.writeUInt32LE(count, frontendValue.count);
+  return value;
+}
+
+export function encodeBackendKey(id: number, slot: number): Buffer {
+  const key = Buffer.alloc(backendKey.bytes);
+  key.writeUInt32LE(id, backendKey.id);
+  key.writeUInt32LE(slot, backendKey.slot);
+  return key;
+}
+
+export interface SocketChanges {
+  /** Before any frontend that leads to them. */
+  readonly backendsPut: readonly MapEntry[];
+  readonly frontendsPut: readonly MapEntry[];
+  readonly frontendsRemoved: readonly Buffer[];
+  /** After no frontend leads to them any more. */
+  readonly backendsRemoved: readonly Buffer[];
+}
+
+/**
+ * Which ids are in the maps. A list of backends is never changed: one that differs has another id, so that a connection sees one or the
+ * other.
+ */
+export class SocketTable {
+  readonly #lists = new Map<string, { readonly id: number; readonly count: number }>();
+  #lastId = 0;
+
+  /** What brings the maps to the frontends; from then on they are taken to be there. @throws E_INVALID */
+  take(frontends: readonly BalancedFrontend[]): SocketChanges {
+    const changes = {
+      backendsPut: [] as MapEntry[],
+      frontendsPut: [] as MapEntry[],
+      frontendsRemoved: [] as Buffer[],
+      backendsRemoved: [] as Buffer[],
+    };
+    for (const { frontend, backends } of frontends) {
+      const key = encodeFrontend(frontend);
+      const text = key.toString('latin1');
+      const old = this.#lists.get(text);
+      if (old !== undefined)
+        for (let slot = 0; slot < old.count; slot++)
+          changes.backendsRemoved.push(encodeBackendKey(old.id, slot));
+      if (backends.length === 0) {
+        if (this.#lists.delete(text)) changes.frontendsRemoved.push(key);
+        continue;
+      }
+      const id = this.#nextId();
+      for (const [slot, backend] of backends.entries()) {
+        const value = Buffer.alloc(backendValue.bytes);
+        writeAddress(value, backend);
+        changes.backendsPut.push({ key: encodeBackendKey(id, slot), value });
+      }
+      changes.frontendsPut.push({ key, value: encodeTarget(id, backends.length) });
+      this.#lists.set(text, { id, count: backends.length });
+    }
+    return changes;
+  }
+
+  /** Of 32 bits; a list that is still there after four billion others keeps its own only by luck, so that those are passed over. */
+  #nextId(): number {
+    this.#lastId = (this.#lastId + 1) >>> 0;
+    return this.#lastId;
+  }
+}
