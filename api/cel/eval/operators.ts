@@ -11,6 +11,7 @@ import {
   isList,
   isMap,
   keyText,
+  hasMember,
   memberAt,
   none,
   numberOf,
@@ -54,7 +55,7 @@ export const operators: Readonly<Record<string, Operator | undefined>> = {
   '@in': {
     apply: (a, b, budget) => {
       if (isList(b)) return b.some((item) => equals(a, item, budget));
-      return isMap(b) ? memberAt(b, a) !== undefined : noSuchOverload();
+      return isMap(b) ? hasMember(b, a) : noSuchOverload();
     },
     cost: (_, b) => (isList(b) ? b.length : 1),
   },

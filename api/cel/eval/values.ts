@@ -176,6 +176,11 @@ export function memberAt(map: CelMap | Readonly<Record<string, Value>>, key: Val
   return typeof found === 'string' && Object.hasOwn(map, found) ? map[found] : undefined;
 }
 
+/** Whether a map has a key; one that makes up members for keys that it does not have still says no. */
+export function hasMember(map: CelMap | Readonly<Record<string, Value>>, key: Value): boolean {
+  return map instanceof CelMap ? map.entries.has(keyOf(key)) : memberAt(map, key) !== undefined;
+}
+
 export function sizeOf(value: Value): number | undefined {
   if (typeof value === 'string') return lengthOf(value);
   if (isList(value)) return value.length;

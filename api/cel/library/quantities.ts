@@ -27,6 +27,11 @@ class QuantityValue extends Opaque {
   }
 }
 
+/** An amount as a value of expressions. */
+export function quantityValue(quantity: Quantity): Opaque {
+  return new QuantityValue(quantity);
+}
+
 const zero = parseQuantity('0');
 const malformed =
   "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";

@@ -75,6 +75,11 @@ function numberAt(value: Value, index: 0 | 1 | 2): Value {
   return value instanceof SemverValue ? Number(value.numbers[index]) : new Fault('no such overload');
 }
 
+/** A version as a value of expressions; undefined for a text that is none. */
+export function semverValue(text: string): Opaque | undefined {
+  return parse(text, false);
+}
+
 const kind = 'kubernetes.Semver';
 const wrong = (text: Value): Fault =>
   new Fault(`No Major.Minor.Patch elements found in ${JSON.stringify(text)}`);
