@@ -11,6 +11,7 @@ import type {
   CustomResourceDefinition,
   DaemonSet,
   Deployment,
+  DeviceClass,
   Endpoints,
   EndpointSlice,
   Event,
@@ -33,8 +34,10 @@ import type {
   PriorityClass,
   ReplicaSet,
   ReplicationController,
-  ResourceClaim,
+  ResourceClaimTemplate,
   ResourceQuota,
+  ResourceSlice,
+  ResourceV1ResourceClaim,
   Role,
   RoleBinding,
   RuntimeClass,
@@ -177,9 +180,23 @@ export const networkPolicies: KindRef<NetworkPolicy> = ref(
   'NetworkPolicy',
 );
 export const podTemplates: KindRef<PodTemplate> = ref('/v1/podtemplates', 'PodTemplate');
-export const resourceClaims: KindRef<ResourceClaim> = ref(
+export const deviceClasses: KindRef<DeviceClass> = ref(
+  'resource.k8s.io/v1/deviceclasses',
+  'DeviceClass',
+  false,
+);
+export const resourceClaims: KindRef<ResourceV1ResourceClaim> = ref(
   'resource.k8s.io/v1/resourceclaims',
   'ResourceClaim',
+);
+export const resourceClaimTemplates: KindRef<ResourceClaimTemplate> = ref(
+  'resource.k8s.io/v1/resourceclaimtemplates',
+  'ResourceClaimTemplate',
+);
+export const resourceSlices: KindRef<ResourceSlice> = ref(
+  'resource.k8s.io/v1/resourceslices',
+  'ResourceSlice',
+  false,
 );
 export const roleBindings: KindRef<RoleBinding> = ref(
   'rbac.authorization.k8s.io/v1/rolebindings',

@@ -249,6 +249,38 @@ it('a StatefulSet, and its claims', async () => {
   await until('ephemeral-volume-controller', 'create persistentvolumeclaims');
 });
 
+it('claims of devices', async () => {
+  const resources = '/apis/resource.k8s.io/v1';
+  const exactly = { deviceClassName: 'gpu' };
+  const spec = { devices: { requests: [{ name: 'r', exactly }] } };
+  await test.make(`${resources}/deviceclasses`, { metadata: { name: 'gpu' }, spec: {} });
+  await test.make(`${resources}/resourceslices`, {
+    metadata: { name: 'gpus' },
+    spec: {
+      driver: 'gpu.example',
+      nodeName: 'n1',
+      pool: { name: 'n1', generation: 1, resourceSliceCount: 1 },
+      devices: [{ name: 'gpu-0' }],
+    },
+  });
+  const made = 'resource.k8s.io/resourceclaims';
+  const resourceClaims = [{ name: 'gpu', resourceClaimTemplateName: 'one' }];
+  await test.make(`${ns}/pods`, {
+    metadata: { name: 'device' },
+    spec: { containers: [{ name: 'c', image: 'i' }], resourceClaims },
+  });
+  const controller = 'resource-claim-controller';
+  await until(controller, events);
+  await test.make(`${resources}/namespaces/a/resourceclaimtemplates`, {
+    metadata: { name: 'one' },
+    spec: { spec },
+  });
+  await until(controller, `create ${made}`, 'patch pods/status');
+  await expect.poll(() => byRole.get('system:kube-scheduler')).toContain(`update ${made}/status`);
+  await patch(`${ns}/pods/device/status`, { status: { phase: 'Succeeded' } });
+  await until(controller, `update ${made}/status`, `update ${made}`, `delete ${made}`);
+});
+
 it('Jobs: by time, done, and away when their time is over', async () => {
   const spec = { template: template('j', { restartPolicy: 'Never' }), ttlSecondsAfterFinished: 1 };
   await test.make(`${batch}/jobs`, { metadata: { name: 'j' }, spec });

@@ -28,6 +28,7 @@ import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.t
 import { runPersistentVolumes } from './persistent-volume/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
 import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } from './protection/reconcile.ts';
+import { runResourceClaims } from './resource-claim/reconcile.ts';
 import { runResourceQuotas } from './quota/reconcile.ts';
 import { runReplicaSets, runReplicationControllers } from './replicaset/reconcile.ts';
 import { runDefaultServiceAccounts, runRootCa } from './serviceaccount/reconcile.ts';
@@ -96,6 +97,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runResourceQuotas(as('resourcequota-controller')),
     runPersistentVolumes(as('persistent-volume-binder')),
     runEphemeralVolumes(as('ephemeral-volume-controller')),
+    runResourceClaims(as('resource-claim-controller')),
     runClaimProtection(as('pvc-protection-controller')),
     runVolumeProtection(as('pv-protection-controller')),
     runServiceCidrProtection(as('service-cidrs-controller')),

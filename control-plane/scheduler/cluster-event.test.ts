@@ -1,6 +1,13 @@
 import { expect, it } from 'vitest';
 import type { Node, Pod } from '#api/generated/objects.ts';
-import { claimEvent, nodeEvent, placedPodEvents, volumeEvent, type ClusterEvent } from './cluster-event.ts';
+import {
+  claimEvent,
+  deviceClaimEvent,
+  nodeEvent,
+  placedPodEvents,
+  volumeEvent,
+  type ClusterEvent,
+} from './cluster-event.ts';
 import { filterPlugins } from './plugins.ts';
 
 const node = (change: Partial<Node> = {}): Node => ({
@@ -41,6 +48,9 @@ const onPort = (hostPort: number): Pod =>
   pod({}, { containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort }] }] });
 const [db, web] = [pod({ app: 'db' }), pod({ app: 'web' })];
 const claiming = pod({}, { volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] });
+const withDevice = pod({}, { resourceClaims: [{ name: 'd', resourceClaimName: 'gpu' }] });
+const free = { spec: {} };
+const given = { spec: {}, status: { allocation: {} } };
 const added = nodeEvent(undefined, node());
 const became = (change: Partial<Node>, from: Partial<Node> = {}): readonly ClusterEvent[] =>
   nodeEvent(node(from), node(change));
@@ -58,6 +68,32 @@ it.each<{
   { plugin: 'NodeUnschedulable', after: became({}, { spec: { unschedulable: true } }), want: true },
   { plugin: 'NodeUnschedulable', after: became(large), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/data', undefined, {}), want: true },
+  {
+    plugin: 'DynamicResources',
+    of: withDevice,
+    after: deviceClaimEvent('default/gpu', undefined, free),
+    want: true,
+  },
+  {
+    plugin: 'DynamicResources',
+    of: withDevice,
+    after: deviceClaimEvent('default/other', undefined, free),
+    want: false,
+  },
+  {
+    plugin: 'DynamicResources',
+    of: withDevice,
+    after: deviceClaimEvent('default/other', given, free),
+    want: true,
+  },
+  {
+    plugin: 'DynamicResources',
+    of: withDevice,
+    after: deviceClaimEvent('default/gpu', given, given),
+    want: false,
+  },
+  { plugin: 'DynamicResources', of: withDevice, after: [{ kind: 'devices' }], want: true },
+  { plugin: 'DynamicResources', of: withDevice, after: gone(db), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/other', undefined, {}), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: claimEvent('default/data', {}, {}), want: false },
   { plugin: 'VolumeBinding', of: claiming, after: volumeEvent(undefined, {}), want: true },

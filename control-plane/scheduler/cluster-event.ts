@@ -1,5 +1,11 @@
 import { equalJson } from '#api/wire/json.ts';
-import type { Node, PersistentVolume, PersistentVolumeClaim, Pod } from '#api/generated/objects.ts';
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  ResourceV1ResourceClaim as ResourceClaim,
+} from '#api/generated/objects.ts';
 import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { requestsOf } from './pod-facts.ts';
 
@@ -17,7 +23,11 @@ export type ClusterEvent =
   /** A claim came, changed or went: `namespace/name`. */
   | { readonly kind: 'claim'; readonly key: string }
   /** A volume or a class came, or changed in what claims ask of it. */
-  | { readonly kind: 'volume' };
+  | { readonly kind: 'volume' }
+  /** A claim of devices came, changed or went: `namespace/name`. `isFreed`: it gave its devices back. */
+  | { readonly kind: 'deviceClaim'; readonly key: string; readonly isFreed: boolean }
+  /** There are other devices, or classes of them. */
+  | { readonly kind: 'devices' };
 
 /** Nothing for a heartbeat: it changes only conditions. */
 export function nodeEvent(old: Node | undefined, current: Node | undefined): readonly ClusterEvent[] {
@@ -75,4 +85,20 @@ export function volumeEvent(
     status?.phase === 'Available',
   ];
   return old !== undefined && equalJson(relevant(old), relevant(current)) ? [] : [{ kind: 'volume' }];
+}
+
+/** Nothing for what drivers say of devices that a claim was given. */
+export function deviceClaimEvent(
+  key: string,
+  old: ResourceClaim | undefined,
+  current: ResourceClaim | undefined,
+): readonly ClusterEvent[] {
+  const relevant = (claim: ResourceClaim): unknown => [
+    claim.status?.allocation,
+    claim.status?.reservedFor,
+    claim.metadata?.deletionTimestamp,
+  ];
+  if (old !== undefined && current !== undefined && equalJson(relevant(old), relevant(current))) return [];
+  const isFreed = old?.status?.allocation !== undefined && current?.status?.allocation === undefined;
+  return [{ kind: 'deviceClaim', key, isFreed }];
 }

@@ -188,7 +188,11 @@ class Queue implements PendingPods {
 
 /** Its status does not matter, and is written by the scheduler itself. */
 function isChanged(old: Pod, current: Pod): boolean {
-  return !equalJson(old.spec, current.spec) || !equalJson(old.metadata?.labels, current.metadata?.labels);
+  return (
+    !equalJson(old.spec, current.spec) ||
+    !equalJson(old.metadata?.labels, current.metadata?.labels) ||
+    !equalJson(old.status?.resourceClaimStatuses, current.status?.resourceClaimStatuses)
+  );
 }
 
 function priorityOf(pod: Pod): number {

@@ -1,4 +1,5 @@
 import type { FilterPlugin, ScorePlugin } from './plugin.ts';
+import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import { interPodAffinityFilter, interPodAffinityScore } from './plugins/inter-pod-affinity.ts';
 import { nodeAffinityFilter, nodeAffinityScore } from './plugins/node-affinity.ts';
 import { imageLocalityScore, nodeNameFilter, nodeUnschedulableFilter } from './plugins/node-facts.ts';
@@ -26,6 +27,7 @@ export const filterPlugins: readonly FilterPlugin[] = [
   volumeBindingFilter,
   topologySpreadFilter,
   interPodAffinityFilter,
+  dynamicResourcesFilter,
 ];
 
 /** With the weights of kube-scheduler's default profile. */

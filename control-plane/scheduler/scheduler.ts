@@ -3,6 +3,7 @@ import { describeError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Logger } from '#base/log.ts';
 import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
+import { awaitsDeviceClaims } from '#api/device/pod-claims.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Binding, Namespace, Pod, PodCondition, Service } from '#api/generated/objects.ts';
 import { formatTime } from '#api/meta/time.ts';
@@ -12,10 +13,19 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
-import { claimEvent, nodeEvent, placedPodEvents, volumeEvent, type ClusterEvent } from './cluster-event.ts';
+import {
+  claimEvent,
+  deviceClaimEvent,
+  nodeEvent,
+  placedPodEvents,
+  volumeEvent,
+  type ClusterEvent,
+} from './cluster-event.ts';
 import { decide, type Decision } from './decide.ts';
+import { createDeviceBinder, type ClaimReservation, type DeviceBinder } from './devices/device-binder.ts';
 import { createPendingPods, type PendingPods } from './pending-pods.ts';
 import { filterPlugins } from './plugins.ts';
+import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
 import { createVolumeBinder, type Reservation, type VolumeBinder } from './volumes/bind-volumes.ts';
 
@@ -44,6 +54,7 @@ class Scheduler implements AsyncDisposable {
   readonly #services: Informer<Service>;
   readonly #namespaces: Informer<Namespace>;
   readonly #volumes: VolumeBinder;
+  readonly #devices: DeviceBinder;
   readonly #abort = new AbortController();
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
@@ -64,10 +75,12 @@ class Scheduler implements AsyncDisposable {
     });
     this.#namespaces = informers.for(namespaces);
     this.#volumes = createVolumeBinder({ informers, client, clock, isUsed: cache.isClaimUsed });
+    this.#devices = createDeviceBinder({ informers, client, clock });
     const { claims, volumes, classes } = this.#volumes;
     const caches = [
       ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
       ...[claims, volumes, classes],
+      ...[this.#devices.claims, this.#devices.slices, this.#devices.classes],
     ];
     void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
   }
@@ -99,6 +112,7 @@ class Scheduler implements AsyncDisposable {
       }),
     );
     this.#attachVolumes();
+    this.#attachDevices();
   }
 
   #attachVolumes(): void {
@@ -112,6 +126,25 @@ class Scheduler implements AsyncDisposable {
     this.#attached.use(volumes.onChange(({ old, current }) => this.#wake(volumeEvent(old, current))));
     this.#attached.use(
       classes.onChange(({ current }) => this.#wake(current === undefined ? [] : [{ kind: 'volume' }])),
+    );
+  }
+
+  #attachDevices(): void {
+    const { claims, slices, classes } = this.#devices;
+    this.#attached.use(
+      claims.onChange(({ key, old, current }) => {
+        this.#devices.note(key, current);
+        this.#wake(deviceClaimEvent(key, old, current));
+      }),
+    );
+    this.#attached.use(
+      slices.onChange(() => {
+        this.#devices.noteSlices();
+        this.#wake([{ kind: 'devices' }]);
+      }),
+    );
+    this.#attached.use(
+      classes.onChange(({ current }) => this.#wake(current === undefined ? [] : [{ kind: 'devices' }])),
     );
   }
 
@@ -156,21 +189,28 @@ class Scheduler implements AsyncDisposable {
 
   /** Decides, and counts the pod on its node, before it returns; the writes follow. */
   async #tryOne(pod: Pod): Promise<void> {
+    if (this.#devices.isAwaiting(pod)) {
+      this.#parts.pending.putUnschedulable(pod, new Set([dynamicResourcesFilter.name]));
+      return;
+    }
     const snapshot = this.#snapshot();
     const decision = decide({ pod, snapshot }, this.#nextNode);
     // The next pod begins where this one ended, so that each node has its turn.
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
-    if (decision.kind === 'unschedulable') await refusePod(this.#parts, pod, decision);
+    if (decision.kind === 'node') await this.#bind(pod, decision.nodeName);
     else {
-      using reservation = this.#volumes.reserve(pod, decision.nodeName);
-
-      const isBound = await bindPod(
-        this.#parts,
-        { pod, nodeName: decision.nodeName, reservation },
-        this.#abort.signal,
-      );
-      if (!isBound) this.#wake([{ kind: 'podGone', pod }]);
+      await refusePod(this.#parts, pod, decision);
+      if (decision.refusedBy.has(dynamicResourcesFilter.name)) await this.#devices.release(pod);
     }
+  }
+
+  async #bind(pod: Pod, nodeName: string): Promise<void> {
+    const node = this.#parts.cache.node(nodeName)?.node;
+    using volumes = this.#volumes.reserve(pod, nodeName);
+    using devices = node === undefined ? undefined : this.#devices.reserve(pod, node);
+
+    const isBound = await bindPod(this.#parts, { pod, nodeName, volumes, devices }, this.#abort.signal);
+    if (!isBound) this.#wake([{ kind: 'podGone', pod }]);
   }
 
   #snapshot(): Snapshot {
@@ -180,6 +220,7 @@ class Scheduler implements AsyncDisposable {
       antiAffineNodes: this.#parts.cache.antiAffineNodes(),
       nodesBelow: this.#parts.cache.nodesBelow,
       volumes: this.#volumes.look,
+      devices: this.#devices.look,
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,
     };
@@ -227,6 +268,7 @@ function isWaiting(pod: Pod, schedulerName: string): boolean {
     pod.metadata?.deletionTimestamp === undefined &&
     (pod.spec?.schedulerName ?? defaultSchedulerName) === schedulerName &&
     !isGated(pod) &&
+    !awaitsDeviceClaims(pod) &&
     !isFinished(pod)
   );
 }
@@ -251,13 +293,15 @@ interface Placement {
   readonly pod: Pod;
   readonly nodeName: string;
   /** Of volumes that it needs there; undefined: it has them. */
-  readonly reservation: Reservation | undefined;
+  readonly volumes: Reservation | undefined;
+  /** Of devices; undefined: it has no claims of any. */
+  readonly devices: ClaimReservation | undefined;
 }
 
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
 async function bindPod(
   parts: Pick<Parts, 'informers' | 'client' | 'cache' | 'pending' | 'recorder' | 'logger'>,
-  { pod, nodeName, reservation }: Placement,
+  { pod, nodeName, volumes, devices }: Placement,
   signal: AbortSignal,
 ): Promise<boolean> {
   const { informers, client, cache, pending, recorder, logger } = parts;
@@ -266,7 +310,8 @@ async function bindPod(
   // Before the write: the next decision must count this one, and the watch may be faster than the answer.
   cache.assume({ ...pod, spec: { containers: [], ...pod.spec, nodeName } }, nodeName);
   try {
-    await reservation?.bind(signal);
+    await volumes?.bind(signal);
+    await devices?.bind(signal);
     const binding: Binding = {
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
@@ -282,6 +327,11 @@ async function bindPod(
     return true;
   } catch (error) {
     cache.forget(key);
+    await devices
+      ?.unbind()
+      .catch((failure: unknown) =>
+        logger.warn({ pod: key, error: describeError(failure) }, 'give claims back failed'),
+      );
     if (isNotFound(error)) {
       pending.delete(key);
       return false;

@@ -1,5 +1,6 @@
 import { objectKey } from '#api/meta/object.ts';
 import { equalJson } from '#api/wire/json.ts';
+import type { DeviceLookUp } from './devices/look-up.ts';
 import type { VolumeLookUp } from './volumes/look-up.ts';
 import type { Node, Pod, PodAffinityTerm, Service } from '#api/generated/objects.ts';
 import {
@@ -46,6 +47,8 @@ export interface Snapshot {
   readonly services: (namespace: string) => readonly Service[];
   /** Claims and volumes; without, a pod that uses claims has none. */
   readonly volumes?: VolumeLookUp;
+  /** Devices and claims of them; without, there are none. */
+  readonly devices?: DeviceLookUp;
   readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>>;
 }
 

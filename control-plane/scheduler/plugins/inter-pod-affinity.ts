@@ -35,6 +35,8 @@ export const interPodAffinityFilter: FilterPlugin = {
       case 'podShrunk':
       case 'claim':
       case 'volume':
+      case 'deviceClaim':
+      case 'devices':
         return false;
     }
   },

@@ -1,0 +1,75 @@
+import { canBeReserved, foreignDeviceClaim, isReservedFor, namedClaim } from '#api/device/pod-claims.ts';
+import type { Node, Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
+import { allocate, type ClaimPicks } from './allocate.ts';
+import type { DeviceLookUp } from './look-up.ts';
+import { matchesSelector } from './pools.ts';
+import { classNamesOf } from './wanted.ts';
+
+/** The claims of a pod, looked up: those that have devices, and those that get some where the pod goes. */
+export interface PodDeviceClaims {
+  readonly allocated: readonly ResourceClaim[];
+  readonly waiting: readonly ResourceClaim[];
+}
+
+export const notOnNode = 'resourceclaim not available on the node';
+
+/** Whether a claim that was made for the pod is not seen yet: it will be, and nobody need be told. */
+export function awaitsClaims(pod: Pod, look: Pick<DeviceLookUp, 'claim'>): boolean {
+  const namespace = pod.metadata?.namespace ?? '';
+  return (pod.spec?.resourceClaims ?? []).some((entry) => {
+    const named = namedClaim(pod, entry);
+    return named.kind === 'named' && named.isMade && look.claim(`${namespace}/${named.name}`) === undefined;
+  });
+}
+
+/** The claims of a pod, or why no node can run it now (PreEnqueue and PreFilter of DynamicResources). Pure. */
+export function deviceClaimsFor(
+  pod: Pod,
+  look: Pick<DeviceLookUp, 'claim' | 'deviceClass'>,
+): PodDeviceClaims | string {
+  const namespace = pod.metadata?.namespace ?? '';
+  const allocated: ResourceClaim[] = [];
+  const waiting: ResourceClaim[] = [];
+  for (const entry of pod.spec?.resourceClaims ?? []) {
+    const named = namedClaim(pod, entry);
+    if (named.kind === 'awaited') return named.message;
+    if (named.kind === 'none') continue;
+    const claim = look.claim(`${namespace}/${named.name}`);
+    const refusal =
+      claim === undefined
+        ? `resourceclaim ${JSON.stringify(named.name)} not found`
+        : refusalOf(pod, claim, named.isMade);
+    if (claim === undefined || refusal !== undefined) return refusal ?? '';
+    if (claim.status?.allocation === undefined) waiting.push(claim);
+    else allocated.push(claim);
+  }
+  for (const claim of waiting)
+    for (const [request, name] of classNamesOf(claim))
+      if (look.deviceClass(name) === undefined)
+        return `request ${request}: device class ${name} does not exist`;
+  return { allocated, waiting };
+}
+
+function refusalOf(pod: Pod, claim: ResourceClaim, isMade: boolean): string | undefined {
+  const foreign = isMade ? foreignDeviceClaim(pod, claim) : undefined;
+  if (foreign !== undefined) return foreign;
+  if (claim.metadata?.deletionTimestamp !== undefined)
+    return `resourceclaim ${JSON.stringify(claim.metadata.name ?? '')} is being deleted`;
+  return isReservedFor(claim, pod) || canBeReserved(claim) ? undefined : 'resourceclaim in use';
+}
+
+/** Devices of a node for the claims that wait, or why it does not do. Pure. */
+export function planDevices(
+  { allocated, waiting }: PodDeviceClaims,
+  node: Node,
+  look: DeviceLookUp,
+): readonly ClaimPicks[] | string {
+  for (const { status } of allocated) {
+    const selector = status?.allocation?.nodeSelector;
+    if (selector !== undefined && !matchesSelector(selector, node)) return notOnNode;
+  }
+  if (waiting.length === 0) return [];
+  const { deviceClass, taken } = look;
+  const found = allocate({ claims: waiting, pools: look.poolsFor(node), deviceClass, taken });
+  return found.kind === 'refused' ? found.reason : found.claims;
+}

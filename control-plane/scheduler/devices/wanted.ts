@@ -1,0 +1,128 @@
+import { meetsCondition } from '#api/device/device-expression.ts';
+import { toleratesDevice } from '#api/device/device-taints.ts';
+import type {
+  CapacityRequirements,
+  DeviceClass,
+  DeviceRequest,
+  DeviceSelector,
+  DeviceToleration,
+  ResourceV1ResourceClaim as ResourceClaim,
+} from '#api/generated/objects.ts';
+import { objectKey } from '#api/meta/object.ts';
+import type { NodePool, PoolDevice } from './pools.ts';
+
+/** Devices of one claim (resource/v1 AllocationResultsMaxSize). */
+export const resultCountMax = 32;
+
+/** One way to satisfy a request of a claim. */
+export interface Wanted {
+  /** `request`, or `request/alternative`. */
+  readonly name: string;
+  readonly request: string;
+  readonly deviceClass: DeviceClass;
+  readonly isAdmin: boolean;
+  readonly tolerations: readonly DeviceToleration[] | undefined;
+  readonly capacity: CapacityRequirements | undefined;
+  readonly count: number;
+  /** Each of them is taken; undefined: any `count` of `candidates`. */
+  readonly isAll: boolean;
+  /** That meet all conditions of class and request; of those that are not all, the taints, too. */
+  readonly candidates: readonly PoolDevice[];
+}
+
+/** A claim as the search has it: for each request the ways, of which the first that can be had is taken. */
+export interface WantedClaim {
+  readonly claim: ResourceClaim;
+  readonly requests: readonly (readonly Wanted[])[];
+}
+
+export interface WantedSources {
+  readonly pools: readonly NodePool[];
+  readonly deviceClass: (name: string) => DeviceClass | undefined;
+}
+
+/** What a claim asks for on a node, or why that cannot be told there. Pure. */
+export function wantedOf(claim: ResourceClaim, sources: WantedSources): WantedClaim | string {
+  const requests: (readonly Wanted[])[] = [];
+  let least = 0;
+  for (const request of claim.spec.devices?.requests ?? []) {
+    const ways: Wanted[] = [];
+    for (const ask of asksOf(request)) {
+      const wanted = wayOf(ask, request.name, { claim, ...sources });
+      if (typeof wanted === 'string') return `claim ${objectKey(claim)}, request ${ask.name}: ${wanted}`;
+      ways.push(wanted);
+    }
+    least += ways.length === 0 ? 0 : Math.min(...ways.map(({ count }) => count));
+    requests.push(ways);
+  }
+  return least > resultCountMax
+    ? `claim ${objectKey(claim)}: number of requested devices ${least} exceeds the claim limit of ${resultCountMax}`
+    : { claim, requests };
+}
+
+/** What alternatives and exact requests have in common. */
+interface Ask {
+  readonly name: string;
+  readonly deviceClassName: string;
+  readonly allocationMode?: string | undefined;
+  readonly count?: number | undefined;
+  readonly adminAccess?: boolean | undefined;
+  readonly selectors?: readonly DeviceSelector[] | undefined;
+  readonly tolerations?: readonly DeviceToleration[] | undefined;
+  readonly capacity?: CapacityRequirements | undefined;
+}
+
+function asksOf({ name, exactly, firstAvailable = [] }: DeviceRequest): readonly Ask[] {
+  if (exactly !== undefined) return [{ name, ...exactly }];
+  return firstAvailable.map((way) => ({ ...way, name: `${name}/${way.name}` }));
+}
+
+/** Names of the classes that a claim asks for devices of, by request. */
+export function classNamesOf(claim: ResourceClaim): readonly (readonly [request: string, name: string])[] {
+  return (claim.spec.devices?.requests ?? []).flatMap((request) =>
+    asksOf(request).map(({ name, deviceClassName }) => [name, deviceClassName] as const),
+  );
+}
+
+function wayOf(
+  ask: Ask,
+  request: string,
+  { pools, deviceClass: find }: WantedSources & { readonly claim: ResourceClaim },
+): Wanted | string {
+  const { name, deviceClassName, allocationMode = 'ExactCount', tolerations, capacity } = ask;
+  const deviceClass = find(deviceClassName);
+  if (deviceClass === undefined) return `could not retrieve device class ${deviceClassName}: not found`;
+  const selectors = [...(deviceClass.spec.selectors ?? []), ...(ask.selectors ?? [])];
+  const isAll = allocationMode === 'All';
+  if (!isAll && allocationMode !== 'ExactCount') return `unsupported count mode ${allocationMode}`;
+  const candidates: PoolDevice[] = [];
+  for (const { pool, devices } of pools) {
+    const poolName = `${pool.driver}/${pool.name}`;
+    if (isAll && pool.isIncomplete)
+      return `asks for all devices, but resource pool ${poolName} is currently being updated`;
+    if (isAll && pool.problem !== undefined)
+      return `asks for all devices, but resource pool ${poolName} is currently invalid`;
+    if (pool.isIncomplete || pool.problem !== undefined) continue;
+    for (const one of devices) {
+      const verdict = meetsAll(selectors, one);
+      if (typeof verdict === 'string') return verdict;
+      if (verdict && (isAll || toleratesDevice(tolerations, one.device.taints))) candidates.push(one);
+    }
+  }
+  const count = isAll ? candidates.length : (ask.count ?? 1);
+  const isAdmin = ask.adminAccess === true;
+  return { name, request, deviceClass, isAdmin, tolerations, capacity, count, isAll, candidates };
+}
+
+function meetsAll(
+  selectors: readonly DeviceSelector[],
+  { pool: { driver }, device }: PoolDevice,
+): boolean | string {
+  for (const [index, { cel }] of selectors.entries()) {
+    if (cel === undefined) return `selector #${index}: CEL expression empty (unsupported selector type?)`;
+    const verdict = meetsCondition(cel.expression, driver, device);
+    if (verdict === false) return false;
+    if (verdict !== true) return `selector #${index}: ${verdict.problem}`;
+  }
+  return true;
+}
