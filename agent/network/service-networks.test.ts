@@ -6,6 +6,7 @@ import { untilQuiet } from '#base/quiet.fixture.ts';
 import type { EndpointSlice, Node, Service, ServiceCIDR } from '#api/generated/objects.ts';
 import { createAppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import { startProxy } from '#agent/proxy/proxy.ts';
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { createInformerCache } from '#client/informer.ts';
 import { createFakeNetlink } from '#native/netlink/netlink.fake.ts';
 import { ownNetns } from '#native/netlink/netlink.ts';
@@ -51,64 +52,78 @@ describe('addNetworks()', () => {
   });
 });
 
-test('routes, exceptions and rules follow objects that come and go', async () => {
-  const fail = (error: unknown): void => {
-    throw error;
-  };
-  const [objects, nodes] = [createInformerCache<ServiceCIDR>(fail), createInformerCache<Node>(fail)];
-  const [services, endpointSlices] = [
-    createInformerCache<Service>(fail),
-    createInformerCache<EndpointSlice>(fail),
-  ];
-  objects.replace([object('kubernetes', '10.96.0.0/16')], '1');
-  services.replace([], '1');
-  endpointSlices.replace([], '1');
-  const status = { addresses: [{ type: 'InternalIP', address: '192.0.2.10' }] };
-  nodes.replace(
-    [{ metadata: { name: 'n1', resourceVersion: '1' }, spec: { podCIDR: '10.244.0.0/24' }, status }],
-    '1',
-  );
-  const [netlink, nft, clock] = [createFakeNetlink(), createFakeNft(), createFakeClock()];
-  const own = { networks: networks.slice(0, 1), nodeIps: nodeIps.slice(0, 1), log: silentLogger };
-  using serviceNetworks = followServiceNetworks({ ...own, objects });
-  const shared = { ...own, serviceNetworks, nodes, nodeName: 'n1', netlink, nft, clock };
-  await using _fabric = await startFabric({ ...shared, hasEgress: true });
-  await using _proxy = await startProxy({
-    ...shared,
-    services,
-    endpointSlices,
-    applied: createAppliedRules(clock),
-    xtables: createFakeXtables(),
-  });
-
-  const routes = async (): Promise<readonly string[]> =>
-    (await netlink.state(ownNetns)).routes
-      .filter(({ protocol }) => protocol === 112)
-      .map(({ destination }) => destination)
-      .toSorted();
-  const tables = (): readonly string[] =>
-    ['podwright-fabric', 'podwright-proxy'].map((name) => {
-      const table = nft.table(ownNetns, { family: 'ip', name });
-      return table === undefined ? '' : renderTable(table);
+test.each<ProxyMode>(['nftables', 'iptables', 'userspace'])(
+  'routes, exceptions and rules of mode %s follow objects that come and go',
+  async (mode) => {
+    const fail = (error: unknown): void => {
+      throw error;
+    };
+    const [objects, nodes] = [createInformerCache<ServiceCIDR>(fail), createInformerCache<Node>(fail)];
+    const [services, endpointSlices] = [
+      createInformerCache<Service>(fail),
+      createInformerCache<EndpointSlice>(fail),
+    ];
+    objects.replace([object('kubernetes', '10.96.0.0/16')], '1');
+    services.replace([], '1');
+    endpointSlices.replace([], '1');
+    const status = { addresses: [{ type: 'InternalIP', address: '192.0.2.10' }] };
+    nodes.replace(
+      [{ metadata: { name: 'n1', resourceVersion: '1' }, spec: { podCIDR: '10.244.0.0/24' }, status }],
+      '1',
+    );
+    const [netlink, nft, xtables, clock] = [
+      createFakeNetlink(),
+      createFakeNft(),
+      createFakeXtables(),
+      createFakeClock(),
+    ];
+    const own = { networks: networks.slice(0, 1), nodeIps: nodeIps.slice(0, 1), log: silentLogger };
+    using serviceNetworks = followServiceNetworks({ ...own, objects });
+    const shared = { ...own, serviceNetworks, nodes, nodeName: 'n1', netlink, nft, clock };
+    await using _fabric = await startFabric({ ...shared, hasEgress: true });
+    await using _proxy = await startProxy({
+      ...shared,
+      services,
+      endpointSlices,
+      applied: createAppliedRules(clock),
+      mode,
+      xtables,
     });
-  const before = tables();
-  expect(await routes()).toEqual(['10.96.0.0/16']);
 
-  objects.apply({ type: 'ADDED', object: object('more', '10.97.0.0/16') });
-  await untilQuiet();
-  expect(await routes()).toEqual(['10.96.0.0/16', '10.97.0.0/16']);
-  const [fabric = '', proxy = ''] = tables();
-  expect(fabric).toContain('10.97.0.0/16');
-  expect(proxy.match(/ip daddr 10\.97\.0\.0\/16/g)).toHaveLength(5); // Marked, and refused in two chains, twice each.
-  const { metadata } = object('more');
+    const routes = async (): Promise<readonly string[]> =>
+      (await netlink.state(ownNetns)).routes
+        .filter(({ protocol }) => protocol === 112)
+        .map(({ destination }) => destination)
+        .toSorted();
+    const tables = async (): Promise<readonly string[]> => {
+      const [fabric = '', proxy = ''] = ['podwright-fabric', 'podwright-proxy'].map((name) => {
+        const table = nft.table(ownNetns, { family: 'ip', name });
+        return table === undefined ? '' : renderTable(table);
+      });
+      const refused = (await xtables.save(4)).get('filter')?.get('KUBE-SERVICES') ?? [];
+      return [fabric, mode === 'iptables' ? refused.join('\n') : proxy];
+    };
+    const before = await tables();
+    expect(await routes()).toEqual(['10.96.0.0/16']);
 
-  // Somebody removes the route by hand.
-  await netlink.apply(ownNetns, [{ op: 'removeRoute', destination: '10.97.0.0/16' }]);
-  await untilQuiet();
-  expect(await routes()).toEqual(['10.96.0.0/16', '10.97.0.0/16']);
+    objects.apply({ type: 'ADDED', object: object('more', '10.97.0.0/16') });
+    await untilQuiet();
+    expect(await routes()).toEqual(['10.96.0.0/16', '10.97.0.0/16']);
+    const [fabric = '', proxy = ''] = await tables();
+    expect(fabric).toContain('10.97.0.0/16');
+    // nftables: marked, and refused in two chains, twice each. iptables: refused, twice.
+    const named = proxy.match(mode === 'iptables' ? /-d 10\.97\.0\.0\/16/g : /ip daddr 10\.97\.0\.0\/16/g);
+    expect(named).toHaveLength(mode === 'iptables' ? 2 : 5);
+    const { metadata } = object('more');
 
-  objects.apply({ type: 'DELETED', object: { metadata: { ...metadata, resourceVersion: '3' } } });
-  await untilQuiet();
-  expect(await routes()).toEqual(['10.96.0.0/16']);
-  expect(tables()).toEqual(before);
-});
+    // Somebody removes the route by hand.
+    await netlink.apply(ownNetns, [{ op: 'removeRoute', destination: '10.97.0.0/16' }]);
+    await untilQuiet();
+    expect(await routes()).toEqual(['10.96.0.0/16', '10.97.0.0/16']);
+
+    objects.apply({ type: 'DELETED', object: { metadata: { ...metadata, resourceVersion: '3' } } });
+    await untilQuiet();
+    expect(await routes()).toEqual(['10.96.0.0/16']);
+    expect(await tables()).toEqual(before);
+  },
+);

@@ -139,7 +139,7 @@ function followNetworks(
   enqueue: () => void,
 ): Disposable | undefined {
   if (serviceNetworks === undefined) return undefined;
-  const change = (): void => rules.relayout?.(serviceNetworks.current());
+  const change = (): void => rules.relayout(serviceNetworks.current());
   change();
   return serviceNetworks.onChange(() => {
     change();

@@ -19,8 +19,8 @@ export interface ServedService {
 export interface ServiceRules extends AsyncDisposable {
   /** Holds from the next commit on. */
   set(service: ServedService): void;
-  /** Services have other networks: holds from the next commit on. Absent: this way has no rules that name them. */
-  relayout?(networks: readonly ClusterNetwork[]): void;
+  /** Services have other networks: holds from the next commit on. */
+  relayout(networks: readonly ClusterNetwork[]): void;
   /**
    * Brings the kernel to what was set; where that is refused, or not known any more, with everything anew. What fails is
    * done again by the next commit.

@@ -81,6 +81,12 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
       for (const own of families) await commit(own);
       await flows.flush();
     },
+    relayout: (changed) => {
+      for (const { family, ...cidrs } of changed)
+        families
+          .find((own) => own.family === family)
+          ?.ruleset.relayout({ family: nftFamilies[family], ...cidrs });
+    },
     isWhole: () => families.every((own) => !own.needsWhole),
     isStaleLeft: () => flows.isLeft,
     tables: () => [],

@@ -18,6 +18,8 @@ export interface IptablesRuleset {
    * @throws E_BUSY when another Service proxy has its chains there
    */
   takeWhole(saved: SavedTables): string;
+  /** Has what is there without any Service by other networks, from the next take on. */
+  relayout(options: TableOptions): void;
   /** Whether all that was taken is there. */
   isIn(saved: SavedTables): boolean;
 }
@@ -32,7 +34,7 @@ type Parts = Map<string, readonly string[]>;
 
 export function createIptablesRuleset(options: TableOptions): IptablesRuleset {
   const layout = renderIptablesLayout(options);
-  const base = new Map(layout.chains.map((chain) => [idOf(chain), chain.rules.map(renderRule)]));
+  let base = baseOf(layout);
   const parts = new Map<ChainId, Parts>();
   const idsOf = new Map<string, readonly ChainId[]>();
   const touched = new Set<ChainId>();
@@ -85,8 +87,17 @@ export function createIptablesRuleset(options: TableOptions): IptablesRuleset {
       settle(ids);
       return renderRestore(layout.tables.map((table) => wholeOf(table, { layout, saved, taken })));
     },
+    // Networks are named in rules of chains alone: which chains there are, and what leads to them, stays.
+    relayout(changed) {
+      base = baseOf(renderIptablesLayout(changed));
+      for (const id of base.keys()) touched.add(id);
+    },
     isIn: (saved) => isWhole(saved, taken, layout),
   };
+}
+
+function baseOf({ chains }: IptablesLayout): ReadonlyMap<ChainId, readonly string[]> {
+  return new Map(chains.map((chain) => [idOf(chain), chain.rules.map(renderRule)]));
 }
 
 function isSame(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {

@@ -82,6 +82,7 @@ export function createUserspaceRules(options: NftRulesOptions): ServiceRules {
       // The others are served meanwhile.
       if (failures.length > 0) throw new AggregateError(failures, 'open listeners of Services');
     },
+    relayout: (networks) => rules.relayout(networks),
     isWhole: () => rules.isWhole() && changed.size === 0,
     isStaleLeft: () => rules.isStaleLeft(),
     tables: () => rules.tables(),
