@@ -48,6 +48,7 @@ import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { conflistDirOf, openPodNetwork } from './program/network/pod-network.ts';
+import { startAnnouncements } from './program/network/announcements.ts';
 import { checkNetwork } from './program/network/check-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
@@ -350,6 +351,9 @@ async function startNetwork(
       healthPort: proxyHealthPort,
     }),
   );
+  startAnnouncements(stack, {
+    ...{ ...shared, ...caches, nodeName, nodeIps, nodes: nodeInformer, client: clusterInformers.client },
+  });
   stack.use(
     await startDns({
       ...shared,

@@ -1,20 +1,18 @@
 /** The thread of a relay: it waits in poll(2) for device, socket and whoever wakes it, and passes on what is there. */
-import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { errnoName } from '#native/sys/errno.ts';
 import { encodeSocketAddress, socketAddressBytes } from '#native/sys/inet-socket.ts';
 import { lastErrno, poll, read, recvfrom, sendto, write } from '#native/sys/libc.ts';
 import { MSG_DONTWAIT } from '#native/sys/constants.ts';
+import type { PollingData } from '#native/sys/polling-thread.ts';
 import { noPeer, PeerAddresses, PeerTable } from './peer-table.ts';
 import type { RelayPeer } from './relay.ts';
 
 /** What the thread is given. */
-export interface RelayThreadData {
+export interface RelayThreadData extends PollingData {
   readonly tun: number;
   readonly udp: number;
-  /** Readable when there is a message. */
-  readonly wake: number;
   readonly family: 4 | 6;
-  readonly port: MessagePort;
   /** sent, received, refused, dropped */
   readonly counts: Float64Array<SharedArrayBuffer>;
 }

@@ -51,6 +51,12 @@ export class AddressPool {
     return [...(this.#holders.get(address) ?? [])].filter((each) => each !== holder);
   }
 
+  /** One that is held by such alone as would share it, the longest held first. */
+  firstShared(mayShareWith: (holder: string) => boolean): string | undefined {
+    const found = [...this.#holders].find(([, holders]) => [...holders].every(mayShareWith));
+    return found?.[0];
+  }
+
   /** The lowest address that nobody has; undefined: there is none. A network's own and its broadcast are left out where it has any others. */
   firstFree(): string | undefined {
     const size = sizeOf(this.#range);

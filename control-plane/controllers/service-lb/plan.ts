@@ -1,4 +1,5 @@
 import type { LoadBalancerIngress, Service } from '#api/generated/objects.ts';
+import { asksForLoadBalancer } from '#api/service/load-balancer.ts';
 import type { AddressPool } from './address-pool.ts';
 
 /** What becomes of a Service's load balancer. */
@@ -16,31 +17,26 @@ export function heldOf(service: Service | undefined, pools: readonly AddressPool
   return ips.flatMap((ip) => pools.flatMap((pool) => pool.own(ip) ?? []));
 }
 
-/**
- * Whether the Service asks this cluster for a load balancer: one of a class is another's (spec.loadBalancerClass), and one that goes
- * gets none any more. Pure.
- */
-export function asksHere({ metadata, spec }: Service): boolean {
-  return (
-    spec?.type === 'LoadBalancer' &&
-    spec.loadBalancerClass === undefined &&
-    metadata?.deletionTimestamp === undefined
-  );
+/** What is known of others that have an address, by their keys. */
+export interface Others {
+  readonly isOlder: (key: string) => boolean;
+  /** Why the Service may not have an address together with it; undefined: it may. */
+  readonly refuse: (key: string) => string | undefined;
 }
 
 /**
  * One address of each of the Service's families of which there is a pool. It keeps those that it has, unless an older Service has the
- * same. `spec.loadBalancerIP` names one. `isOlder` says of another holder, by its key. Pure.
+ * same and may not share it. `spec.loadBalancerIP` names one. Pure.
  */
 export function planLoadBalancer(
   service: Service,
   pools: readonly AddressPool[],
-  isOlder: (key: string) => boolean,
+  others: Others,
 ): LoadBalancerPlan {
   const ingress = service.status?.loadBalancer?.ingress ?? [];
   const held = heldOf(service, pools);
   // What has another type now has lost its addresses with that write.
-  if (!asksHere(service)) return { kind: 'leave' };
+  if (!asksForLoadBalancer(service)) return { kind: 'leave' };
   if (ingress.length > 0 && held.length === 0) {
     const has = ingress.map(({ ip, hostname }) => ip ?? hostname ?? '').join(', ');
     const why = 'not of --load-balancer-cidr: somebody else gave it, or it was another network then';
@@ -49,8 +45,9 @@ export function planLoadBalancer(
   const key = keyOf(service);
   const given: string[] = [];
   for (const pool of poolsOf(service, pools)) {
-    const kept = held.find((ip) => pool.own(ip) !== undefined && !pool.othersOf(ip, key).some(isOlder));
-    const chosen = choose(service, pool, kept);
+    const isOthers = (other: string): boolean => others.isOlder(other) && others.refuse(other) !== undefined;
+    const kept = held.find((ip) => pool.own(ip) !== undefined && !pool.othersOf(ip, key).some(isOthers));
+    const chosen = choose(service, pool, { kept, refuse: others.refuse });
     if ('message' in chosen) return { kind: 'wait', message: chosen.message };
     given.push(chosen.ip);
   }
@@ -73,17 +70,22 @@ function poolsOf({ spec }: Service, pools: readonly AddressPool[]): readonly Add
 function choose(
   service: Service,
   pool: AddressPool,
-  kept: string | undefined,
+  { kept, refuse }: { readonly kept: string | undefined } & Pick<Others, 'refuse'>,
 ): { readonly ip: string } | { readonly message: string } {
+  const key = keyOf(service);
   const asked = service.spec?.loadBalancerIP;
   const own = asked === undefined || asked === '' ? undefined : pool.own(asked);
   if (asked !== undefined && asked !== '' && own === undefined && isOf(pool, asked))
     return { message: `spec.loadBalancerIP ${asked} is not in ${pool.cidr} (--load-balancer-cidr)` };
   if (own !== undefined) {
-    const [other] = kept === own ? [] : pool.othersOf(own, keyOf(service));
-    return other === undefined ? { ip: own } : { message: `spec.loadBalancerIP ${own} is that of ${other}` };
+    const other =
+      kept === own ? undefined : pool.othersOf(own, key).find((each) => refuse(each) !== undefined);
+    return other === undefined
+      ? { ip: own }
+      : { message: `spec.loadBalancerIP ${own} is that of ${other}: ${refuse(other) ?? ''}` };
   }
-  const ip = kept ?? pool.firstFree();
+  const ip =
+    kept ?? pool.firstShared((holder) => holder !== key && refuse(holder) === undefined) ?? pool.firstFree();
   return ip === undefined
     ? { message: `all addresses of ${pool.cidr} are taken (--load-balancer-cidr)` }
     : { ip };

@@ -1,5 +1,6 @@
 import { services } from '#api/schema/kind-ref.ts';
 import type { Service } from '#api/generated/objects.ts';
+import { refuseSharing } from '#api/service/load-balancer.ts';
 import { isNotFound } from '#client/api-error.ts';
 import { runController, source, type Controller } from '#client/controller.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
@@ -30,7 +31,11 @@ export function runServiceLoadBalancers(context: ControllerContext, cidrs: reado
         const isOneFree = noteHeld(pools, key, { old, current });
         if (current === undefined) waiting.delete(key);
         else if (isOneFree && current.spec?.type !== 'LoadBalancer') tellDeleted(current);
-        return [key, ...(isOneFree ? waiting.keys() : [])];
+        // Who shares an address with it may not any more.
+        const sharers = heldOf(current, pools).flatMap((ip) =>
+          pools.flatMap((pool) => pool.othersOf(ip, key)),
+        );
+        return [key, ...sharers, ...(isOneFree ? waiting.keys() : [])];
       }),
     ],
     reconcile: async (key) => {
@@ -38,11 +43,10 @@ export function runServiceLoadBalancers(context: ControllerContext, cidrs: reado
       if (service === undefined) return;
       const tell = (type: 'Normal' | 'Warning', reason: string, message: string): void =>
         recorder.record({ kind: services, object: service }, type, reason, message);
-      const plan = planLoadBalancer(
-        service,
-        pools,
-        isOlderThan(service, (other) => informer.get(other)),
-      );
+      const plan = planLoadBalancer(service, pools, {
+        isOlder: isOlderThan(service, (other) => informer.get(other)),
+        refuse: (other) => refuseBy(service, informer.get(other)),
+      });
       if (plan.kind === 'wait') {
         if (waiting.get(key) !== plan.message)
           tell('Warning', 'SyncLoadBalancerFailed', `Error syncing load balancer: ${plan.message}`);
@@ -73,6 +77,9 @@ export function runServiceLoadBalancers(context: ControllerContext, cidrs: reado
     },
   });
 }
+
+const refuseBy = (own: Service, other: Service | undefined): string | undefined =>
+  other === undefined ? undefined : refuseSharing(own, other);
 
 /** By age: of two with one address the older keeps it. */
 function isOlderThan(own: Service, find: (key: string) => Service | undefined): (key: string) => boolean {

@@ -5,6 +5,7 @@ import { watchPresence } from '#base/presence.ts';
 import { untilTurnsEnd } from '#base/quiet.fixture.ts';
 import { services } from '#api/schema/kind-ref.ts';
 import type { Service, ServiceSpec } from '#api/generated/objects.ts';
+import { loadBalancerClass, refuseSharing } from '#api/service/load-balancer.ts';
 import { createFakeApiClient } from '#client/client.fake.ts';
 import { createInformers } from '#client/informers.ts';
 import { AddressPool } from './address-pool.ts';
@@ -39,6 +40,7 @@ describe('planLoadBalancer()', () => {
     ['one family goes', balancer({}, ['203.0.113.5', 'fd00:9::1']), [], '203.0.113.5 VIP'],
     ['what an older one has, too', balancer({}, ['203.0.113.1']), ['203.0.113.1'], '203.0.113.2 VIP'],
     ['of a class', balancer({ loadBalancerClass: 'a/b' }), [], 'leave'],
+    ['of our class', balancer({ loadBalancerClass }), [], '203.0.113.1 VIP'],
     [
       'somebody else gave it one',
       balancer({}, ['192.0.2.7']),
@@ -70,7 +72,7 @@ describe('planLoadBalancer()', () => {
       'asks for one that is taken',
       balancer({ loadBalancerIP: '203.0.113.4' }),
       ['203.0.113.4'],
-      'spec.loadBalancerIP 203.0.113.4 is that of d/other',
+      'spec.loadBalancerIP 203.0.113.4 is that of d/other: they have no sharing key in common',
     ],
     [
       'none is left',
@@ -82,12 +84,57 @@ describe('planLoadBalancer()', () => {
     const pools = ['203.0.113.0/29', 'fd00:9::/112'].map((cidr) => new AddressPool(cidr));
     for (const pool of pools)
       for (const ip of taken) if (pool.own(ip) !== undefined) pool.claim(ip, 'd/other');
-    expect(describePlan(planLoadBalancer(service, pools, (key) => key === 'd/other'))).toBe(want);
+    const others = {
+      isOlder: (key: string) => key === 'd/other',
+      refuse: () => refuseSharing(service, balancer({}, [], 'other')),
+    };
+    expect(describePlan(planLoadBalancer(service, pools, others))).toBe(want);
+  });
+
+  const word = (spec: Partial<ServiceSpec>, key = 'k', ips: readonly string[] = []): Service => {
+    const service = balancer(spec, ips);
+    return {
+      ...service,
+      metadata: { ...service.metadata, annotations: { 'metallb.io/allow-shared-ip': key } },
+    };
+  };
+  const otherPort = [{ port: 53, protocol: 'UDP' }] as const;
+  it.each<[string, Service, Service, string]>([
+    ['another port', word({ ports: otherPort }), word({}), '203.0.113.3 VIP'],
+    ['the same port', word({}), word({}), '203.0.113.1 VIP'],
+    ['another key', word({ ports: otherPort }, 'j'), word({}), '203.0.113.1 VIP'],
+    ['no key', balancer({ ports: otherPort }), word({}), '203.0.113.1 VIP'],
+    [
+      'Local beside Cluster',
+      word({ ports: otherPort, externalTrafficPolicy: 'Local', loadBalancerIP: '203.0.113.3' }),
+      word({}),
+      'spec.loadBalancerIP 203.0.113.3 is that of d/other: only one has externalTrafficPolicy Local',
+    ],
+    [
+      'Local of other pods',
+      word({
+        ports: otherPort,
+        externalTrafficPolicy: 'Local',
+        loadBalancerIP: '203.0.113.3',
+        selector: { a: 'b' },
+      }),
+      word({ externalTrafficPolicy: 'Local', selector: { a: 'c' } }),
+      'spec.loadBalancerIP 203.0.113.3 is that of d/other: externalTrafficPolicy is Local, and they select other pods',
+    ],
+    ['shared already', word({ ports: otherPort }, 'k', ['203.0.113.3']), word({}), 'leave'],
+    ['shared, and no more', word({}, 'k', ['203.0.113.3']), word({}), '203.0.113.1 VIP'],
+  ])('a shared address: %s', (_name, service, other, want) => {
+    const pool = new AddressPool('203.0.113.0/29');
+    pool.claim('203.0.113.3', 'd/other');
+    const others = { isOlder: () => true, refuse: () => refuseSharing(service, other) };
+    expect(describePlan(planLoadBalancer(service, [pool], others))).toBe(want);
   });
 
   it('says that there is no pool of its families', () => {
     const pools = [new AddressPool('fd00:9::/112')];
-    expect(describePlan(planLoadBalancer(balancer(), pools, () => false))).toMatch(/of its families/);
+    expect(
+      describePlan(planLoadBalancer(balancer(), pools, { isOlder: () => false, refuse: () => undefined })),
+    ).toMatch(/of its families/);
   });
 });
 

@@ -1,0 +1,279 @@
+/**
+ * Addresses of load balancers on the nodes' link: of each group one node, which holds the group's Lease, answers who asks for them. The
+ * others ask, too, again and again; where nobody answers any more, one of them takes the Lease and tells the link (decision 0109).
+ */
+import type { Clock } from '#base/clock.ts';
+import { done, KeyedQueue, type KeyOutcome } from '#base/keyed-queue.ts';
+import type { Logger } from '#base/log.ts';
+import type { ApiClient } from '#client/client.ts';
+import type { Announcer, HeardClaim } from '#native/neighbour/announcer.ts';
+import type { AnnouncedGroup } from './announced-groups.ts';
+import { createGroupLease, type GroupLease, type LeaseView } from './group-lease.ts';
+
+export interface AnnounceOptions {
+  readonly identity: string;
+  readonly client: ApiClient;
+  /** Opened when there is something to announce; again after its end. @throws where the link cannot have one */
+  readonly open: (events: AnnouncerEvents) => Promise<Announcer>;
+  /** Told of what this node announces from now on. */
+  readonly onHeld?: (group: AnnouncedGroup) => void;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface AnnouncerEvents {
+  readonly onHeard: (claim: HeardClaim) => void;
+  readonly onDeath: () => void;
+}
+
+export interface Announcements extends AsyncDisposable {
+  /** All groups that there are now. */
+  set(groups: readonly AnnouncedGroup[]): void;
+  /** What this node answers for. */
+  held(): readonly string[];
+}
+
+/** Between two questions to a holder; four in a row that it does not answer, and it is taken for dead: within a second. */
+const askMs = 150;
+const missesMax = 4;
+/** From so many on, all of the link is asked: another may have taken over unheard. */
+const missesUnicast = 2;
+const renewMs = 5_000;
+/** Between two looks at the Lease of a holder that was never heard: of another link, or dead before this node began. */
+const lookMs = 5_000;
+/** The first of them: it may be giving the Lease back. */
+const firstLookMs = 250;
+/** Each of those who did not hear the first hears another. */
+const announceAgainMs = [1_000, 2_000, 4_000] as const;
+/** Of a dispute, or of an API that does not answer. */
+const attemptMs = 500;
+const reopenMs = 1_000;
+
+/** What is known of a group that this node does not hold. */
+interface Watch {
+  mac: string | undefined;
+  misses: number;
+}
+
+interface GroupState {
+  group: AnnouncedGroup;
+  isGone: boolean;
+  readonly lease: GroupLease;
+  isHeld: boolean;
+  isDisputed: boolean;
+  watch: Watch;
+  /** In a row that found another's. */
+  looks: number;
+  /** No attempt before. */
+  notBeforeMs: number;
+}
+
+const unheard = (): Watch => ({ mac: undefined, misses: 0 });
+
+const isSilent = ({ mac, misses }: Watch): boolean => mac !== undefined && misses >= missesMax;
+
+export function startAnnouncing(options: AnnounceOptions): Announcements {
+  return new Announcing(options);
+}
+
+class Announcing implements Announcements {
+  readonly #options: AnnounceOptions;
+  readonly #states = new Map<string, GroupState>();
+  readonly #timers = new Set<Disposable>();
+  readonly #queue: KeyedQueue<string>;
+  #announcer: Announcer | undefined;
+  #opening: Promise<void> | undefined;
+  #isOpen = true;
+  #isTicking = false;
+
+  constructor(options: AnnounceOptions) {
+    this.#options = options;
+    this.#queue = new KeyedQueue({
+      clock: options.clock,
+      concurrencyMax: 8,
+      backoff: { initialMs: 200, factor: 2, maxMs: 5_000 },
+      work: (lease) => this.#settle(lease),
+      onError: (lease, error, retryMs) =>
+        options.log.warn({ lease, error, retryMs }, 'who announces addresses is not settled'),
+    });
+  }
+
+  held(): readonly string[] {
+    return [...this.#states.values()].flatMap(({ isHeld, group }) => (isHeld ? group.addresses : []));
+  }
+
+  set(groups: readonly AnnouncedGroup[]): void {
+    for (const group of groups) this.#setGroup(group);
+    const names = new Set(groups.map(({ lease }) => lease));
+    for (const [name, state] of this.#states) {
+      if (names.has(name)) continue;
+      state.isGone = true;
+      if (state.isHeld) this.#queue.add(name);
+      else this.#states.delete(name);
+    }
+    this.#tellAnnouncer();
+    if (this.#states.size === 0) return;
+    this.#opening ??= this.#open();
+    if (!this.#isTicking) this.#tick();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOpen = false;
+    for (const timer of this.#timers) timer[Symbol.dispose]();
+    await this.#queue[Symbol.asyncDispose]();
+    await this.#opening;
+    await this.#announcer?.[Symbol.asyncDispose]();
+    // So that another need not find out.
+    const leaving = [...this.#states.values()].filter(({ isHeld }) => isHeld);
+    await Promise.all(leaving.map(({ lease }) => lease.release(false).catch(() => undefined)));
+  }
+
+  #setGroup(group: AnnouncedGroup): void {
+    const { client, clock, identity, onHeld } = this.#options;
+    const state = this.#states.get(group.lease);
+    if (state === undefined) {
+      const lease = createGroupLease({ client, clock, identity, name: group.lease });
+      const fresh = {
+        isGone: false,
+        isHeld: false,
+        isDisputed: false,
+        watch: unheard(),
+        looks: 0,
+        notBeforeMs: 0,
+      };
+      this.#states.set(group.lease, { group, lease, ...fresh });
+      this.#queue.add(group.lease);
+      return;
+    }
+    const before = state.group;
+    Object.assign(state, { group, isGone: false });
+    if (before.isCandidate !== group.isCandidate) {
+      state.looks = 0;
+      this.#queue.add(group.lease);
+    }
+    const added = group.addresses.filter((each) => !before.addresses.includes(each));
+    if (!state.isHeld || added.length === 0) return;
+    this.#tellAnnouncer();
+    this.#announceOften(added);
+    onHeld?.(group);
+  }
+
+  /** The Lease of a group as the node would have it. */
+  async #settle(name: string): Promise<KeyOutcome> {
+    const state = this.#states.get(name);
+    if (state === undefined) return done;
+    const { lease, group } = state;
+    if (!group.isCandidate || state.isGone) {
+      this.#lose(state);
+      await lease.release(state.isGone);
+      if (state.isGone) this.#states.delete(name);
+      return done;
+    }
+    state.notBeforeMs = this.#options.clock.monotonic() + attemptMs;
+    let view: LeaseView;
+    try {
+      view = await lease.hold(!state.isHeld && isSilent(state.watch));
+    } catch (error) {
+      // Another says that it is there, and nobody can be asked who is right.
+      if (state.isDisputed) this.#lose(state);
+      throw error;
+    }
+    if (view === 'ours') {
+      this.#hold(state);
+      return { kind: 'again', afterMs: renewMs };
+    }
+    // Whoever has it now is heard, or given the time of a dead one.
+    if (state.isHeld || isSilent(state.watch)) this.#lose(state);
+    return { kind: 'again', afterMs: Math.min(lookMs, firstLookMs * 2 ** state.looks++) };
+  }
+
+  #hold(state: GroupState): void {
+    const { addresses } = state.group;
+    const isNew = !state.isHeld;
+    Object.assign(state, { isHeld: true, looks: 0 });
+    if (isNew) {
+      this.#tellAnnouncer();
+      this.#options.log.info({ addresses }, 'announcing addresses of load balancers');
+      this.#options.onHeld?.(state.group);
+    }
+    if (isNew || state.isDisputed) this.#announceOften(addresses);
+    state.isDisputed = false;
+  }
+
+  #lose(state: GroupState): void {
+    const { addresses } = state.group;
+    if (state.isHeld)
+      this.#options.log.info({ addresses }, 'addresses of load balancers are announced no more');
+    Object.assign(state, { isHeld: false, isDisputed: false, watch: unheard() });
+    this.#tellAnnouncer();
+  }
+
+  #tellAnnouncer(): void {
+    this.#announcer?.setAnswered(new Set(this.held()));
+    this.#announcer?.setWatched(new Set([...this.#states.values()].flatMap(({ group }) => group.addresses)));
+  }
+
+  #announce(addresses: readonly string[]): void {
+    const held = new Set(this.held());
+    for (const address of addresses) if (held.has(address)) this.#announcer?.announce(address);
+  }
+
+  #announceOften(addresses: readonly string[]): void {
+    this.#announce(addresses);
+    for (const ms of announceAgainMs) this.#after(ms, () => this.#announce(addresses));
+  }
+
+  #hear({ address, mac }: HeardClaim): void {
+    for (const state of this.#states.values()) {
+      if (!state.group.addresses.includes(address)) continue;
+      state.watch = { mac, misses: 0 };
+      if (!state.isHeld || state.isDisputed) continue;
+      state.isDisputed = true;
+      this.#queue.addAfter(state.group.lease, state.notBeforeMs - this.#options.clock.monotonic());
+    }
+  }
+
+  #tick(): void {
+    this.#isTicking = this.#isOpen && this.#states.size > 0;
+    if (!this.#isTicking) return;
+    for (const state of this.#states.values()) this.#ask(state);
+    this.#after(askMs, () => this.#tick());
+  }
+
+  #ask({ watch, group, isHeld, isGone, notBeforeMs }: GroupState): void {
+    const [address] = group.addresses;
+    if (isHeld || isGone || !group.isCandidate || address === undefined || this.#announcer === undefined)
+      return;
+    if (isSilent(watch) && this.#options.clock.monotonic() >= notBeforeMs) this.#queue.add(group.lease);
+    this.#announcer.ask(address, watch.misses < missesUnicast ? watch.mac : undefined);
+    watch.misses += 1;
+  }
+
+  async #open(): Promise<void> {
+    const reopen = (): void => this.#after(reopenMs, () => void (this.#opening = this.#open()));
+    try {
+      this.#announcer = await this.#options.open({
+        onHeard: (claim) => this.#hear(claim),
+        onDeath: () => {
+          this.#announcer = undefined;
+          reopen();
+        },
+      });
+      this.#tellAnnouncer();
+      this.#announceOften(this.held());
+    } catch (error) {
+      this.#options.log.warn({ error }, 'addresses of load balancers cannot be announced');
+      reopen();
+    }
+  }
+
+  /** Unless all of this has ended by then. */
+  #after(ms: number, act: () => void): void {
+    if (!this.#isOpen) return;
+    const timer = this.#options.clock.after(ms, () => {
+      this.#timers.delete(timer);
+      act();
+    });
+    this.#timers.add(timer);
+  }
+}
