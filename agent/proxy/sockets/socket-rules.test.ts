@@ -49,6 +49,7 @@ function start(bounds?: SocketBounds) {
   const asked: string[] = [];
   const inner: ServiceRules = {
     set: ({ key }) => void asked.push(key),
+    relayout: () => undefined,
     commit: async () => void asked.push('commit'),
     isWhole: () => true,
     isStaleLeft: () => false,
