@@ -1,4 +1,5 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { filesOfOtherDays } from './test/days-turn.ts';
 import { LongestFirst } from './test/longest-first.ts';
 
 /**
@@ -11,7 +12,10 @@ const shared = [
   'agent/{dns,kubelet,network,node,proxy,volume}/**',
 ].map((folder) => `${folder}/!(*.kernel|*.linux).test.ts`);
 
-const nobodys = ['node_modules/**', 'node_modules.new-*/**', 'build/**'];
+const nobodys = [
+  ...['node_modules/**', 'node_modules.new-*/**', 'build/**'],
+  ...filesOfOtherDays(Date.now(), process.argv.slice(2), process.env),
+];
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -20,7 +24,7 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 180_000,
     hookTimeout: 180_000,
     expect: { poll: { timeout: 60_000 } },
-    maxWorkers: 2,
+    maxWorkers: 3, // Of two cores, as files that wait for clusters leave one idle.
     sequence: { sequencer: LongestFirst },
     projects: [
       {

@@ -3,18 +3,27 @@ import { createHash } from 'node:crypto';
 import { BaseSequencer, type TestSequencer, type TestSpecification, type Vitest } from 'vitest/node';
 
 /**
- * Seconds that a file takes on two quiet cores, of those with more than a few: begun first, so that the two workers end together.
+ * Seconds that a file takes on two quiet cores, of those with more than a few: begun first, so that the workers end together.
  * A checkout has no memory of earlier runs, and their sizes say nothing: the longest are short texts. `.ci/run` prints the slowest.
  */
 const secondsOf: Readonly<Record<string, number>> = {
   'test/attack/kill-campaign.test.ts': 79,
   'test/cluster/join.test.ts': 65,
+  'test/cluster/images.test.ts': 50,
   'test/attack/bounds.test.ts': 43,
+  'test/cluster/kubectl.test.ts': 38,
+  'test/cluster/families.test.ts': 38,
+  'test/cluster/pod-fields.test.ts': 38,
+  'agent/network/fabric/fabric.linux.test.ts': 36,
+  'agent/proxy/proxy.linux.test.ts': 36,
+  'test/cluster/volumes.test.ts': 35,
   'test/cluster/outside.test.ts': 35,
   'control-plane/store/damage.test.ts': 30,
   'test/attack/shared-campaign.test.ts': 28,
+  'test/cluster/fabric.test.ts': 26,
+  'test/cluster/rolling/rolling.test.ts': 24,
+  'test/cluster/proxy-modes.test.ts': 20,
   'test/package/kill-campaign.test.ts': 17,
-  'test/cluster/images.test.ts': 17,
   'control-plane/store/embedded.test.ts': 16,
   'control-plane/apiserver/encryption/encryption.test.ts': 15,
 };

@@ -1,0 +1,23 @@
+/**
+ * Whole clusters of what few have, tens of seconds each: `npm test` runs those of one of three days, CI another set each day. A change of what they are
+ * about names them on its command line, which runs them on any day, as PODWRIGHT_ALL=1 does.
+ */
+const byDay: readonly (readonly string[])[] = [
+  ['test/cluster/families.test.ts', 'test/cluster/trace.test.ts'],
+  ['test/cluster/outside.test.ts', 'test/cluster/proxy-modes.test.ts'],
+  ['test/cluster/fabric.test.ts', 'test/cluster/rolling/rolling.test.ts'],
+];
+
+const dayMs = 86_400_000;
+
+/** Files that another day runs; none where some are asked for by name, as arguments that are no options. */
+export function filesOfOtherDays(
+  nowMs: number,
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly string[] {
+  const isNamed = args.some((arg) => !arg.startsWith('-') && arg !== 'run' && arg !== 'watch');
+  if (isNamed || environment['PODWRIGHT_ALL'] === '1') return [];
+  const today = Math.floor(nowMs / dayMs) % byDay.length;
+  return byDay.flatMap((files, day) => (day === today ? [] : files));
+}
