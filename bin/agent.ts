@@ -386,6 +386,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
       podsMemory: join(paths.run, 'volumes'),
       volumes: paths.volumes,
       logs: paths.logs,
+      kubelet: paths.kubelet,
       seccomp: join(paths.data, 'seccomp'),
       formerLogs: ownLogsDir(paths.data),
     },

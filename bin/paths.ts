@@ -33,6 +33,8 @@ export interface AgentPaths {
   readonly logs: string;
   /** Volumes that outlive pods. */
   readonly volumes: string;
+  /** What drivers of volumes know as the kubelet's root. */
+  readonly kubelet: string;
   readonly controlSocket: string;
   /** Which cluster the node belongs to. */
   readonly clusterFile: string;
@@ -45,6 +47,7 @@ export function agentPaths(dataDir: string, runDir: string, podLogsDir?: string)
     run: runDir,
     logs: podLogsDir ?? ownLogsDir(dataDir),
     volumes: join(dataDir, 'volumes'),
+    kubelet: join(dataDir, 'kubelet'),
     controlSocket: join(dataDir, 'agent.sock'),
     clusterFile: join(dataDir, 'cluster.json'),
   };

@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
+import { managedAttachAnnotation } from '#api/volume/attachment.ts';
 import { volumesDirectoryAnnotation, volumeSizesAnnotation } from '#api/volume/local-volumes.ts';
 import { formatDuration } from '#api/meta/duration.ts';
 import { nodes } from '#api/schema/kind-ref.ts';
@@ -21,6 +22,7 @@ import type { ReadNetworkFacts } from '#agent/network/facts/read-facts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { keepLocalVolumes } from '#agent/volume/claims/keep-local-volumes.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
+import { createCsi, type Csi } from '#agent/volume/csi/start-csi.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Mounts } from '#native/mount/mount.ts';
@@ -128,6 +130,8 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     relieveDisk: () => collector.relieve(),
     observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
   });
+  const released = { tell: (): void => undefined };
+  const csi = undo.use(openCsi(options, () => released.tell()));
   const workers = await startPodWorkers({
     pressure,
     probeCounts,
@@ -146,6 +150,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
     retraction: options.retraction,
+    csi: csi.volumes,
   });
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
@@ -156,10 +161,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     name: nodeName,
-    read: () => readNode(options, server, pressure),
+    read: () => readNode(options, server, { pressure, csi }),
     times: settings,
   });
   undo.use(agent);
+  released.tell = () => agent.refresh();
+  undo.use(csi.startWhen(agent.registered));
   const owned = undo.move();
   return {
     registered: agent.registered,
@@ -168,6 +175,18 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** Drivers of volumes. Told when a volume is the node's no longer. */
+function openCsi(options: KubeletOptions, onReleased: () => void): Csi {
+  const { informers, nodeName, directories, clock, logger } = options;
+  return createCsi({
+    ...{ informers, nodeName, clock, logger, onReleased },
+    kubeletDirectory: directories.kubelet,
+    podsDirectory: directories.pods,
+    mounter: createMounter(options.mounts),
+    bootId: options.proc.bootId(),
+  });
 }
 
 /** What pods of this node asked for, made and removed here. */
@@ -305,18 +324,21 @@ function startImageCollection(options: KubeletOptions): {
 async function readNode(
   options: KubeletOptions,
   server: KubeletServer,
-  { conditions: pressed }: NodePressure,
+  { pressure: { conditions: pressed }, csi }: { readonly pressure: NodePressure; readonly csi: Csi },
 ): Promise<NodeInput> {
-  const [machine, network] = await Promise.all([
+  const [machine, network, volumesInUse] = await Promise.all([
     readMachine(options.proc, options.directories.pods),
     options.network.status(),
+    csi.volumes.volumesInUse(),
   ]);
   return {
     name: options.nodeName,
     ips: options.nodeIps,
     hostname: options.nodeName,
     labels: options.labels ?? {},
+    volumesInUse,
     annotations: {
+      [managedAttachAnnotation]: 'true',
       [volumesDirectoryAnnotation]: options.directories.volumes,
       [volumeSizesAnnotation]: 'not enforced: volumes are directories without quotas',
     },

@@ -11,6 +11,8 @@ export interface KubeletDirectories {
   readonly volumes: string;
   /** `<namespace>_<name>_<uid>/<container>/<attempt>.log`, as every node of Kubernetes lays it out. */
   readonly logs: string;
+  /** What drivers of volumes and devices know as the kubelet's root: their sockets, and where they mount. */
+  readonly kubelet: string;
   /** Profiles of seccomp that pods name, as the kubelet's `seccomp` directory; undefined: none are there. */
   readonly seccomp?: string;
   /** Where an earlier agent of the node may have had them: what is left there goes with its pods. */

@@ -78,6 +78,7 @@ export async function startTestNode({
       directories: {
         pods: path.join(directory, 'pods'),
         podsMemory: path.join(directory, 'memory'),
+        kubelet: path.join(directory, 'kubelet'),
         volumes: path.join(directory, 'volumes'),
         logs: path.join(directory, 'logs'),
       },

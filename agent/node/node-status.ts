@@ -26,6 +26,8 @@ export interface NodeInput {
   /** Of what the node was short when it was last looked at, or until not long ago. */
   readonly pressed: ReadonlySet<PressureCondition>;
   readonly runtimeProblem: string | undefined;
+  /** Volumes that drivers have, or may have, on the node: they are not detached from it. */
+  readonly volumesInUse?: readonly string[];
   /** What other parts of the node say of themselves. */
   readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
@@ -106,6 +108,7 @@ export function renderNodeStatus(
     runtimeHandlers: [
       { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: input.hasUserNamespaces } },
     ],
+    ...(input.volumesInUse === undefined ? {} : { volumesInUse: input.volumesInUse }),
     daemonEndpoints: { kubeletEndpoint: { Port: input.kubeletPort } },
     nodeInfo: {
       machineID: machine.machineId,

@@ -19,10 +19,11 @@ const tests: Readonly<Record<Exclude<HostPathType, ''>, (stats: Stats) => boolea
 /** A path of the host, of the type asked for. Ownership is the host's: fsGroup does not apply. */
 export const hostPath: VolumeKind<HostPathVolumeSource> = {
   place: 'none',
-  mount: async ({ path, type = '' }) => {
-    if (path.split('/').includes('..') || !path.startsWith('/')) {
-      throw new PodwrightError('E_INVALID', `hostPath ${path}: must be absolute and without '..'`);
+  mount: async ({ path: given, type = '' }, { view }) => {
+    if (given.split('/').includes('..') || !given.startsWith('/')) {
+      throw new PodwrightError('E_INVALID', `hostPath ${given}: must be absolute and without '..'`);
     }
+    const path = view?.inside(given) ?? given;
     // As container runtimes do for a bind mount whose source is missing.
     if ((type === 'DirectoryOrCreate' || type === '') && !exists(path))
       await mkdir(path, { recursive: true, mode: 0o755 });

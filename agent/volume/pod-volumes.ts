@@ -6,6 +6,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import { createContentRoom, podContentBytesMax, sharedContentBytesMax } from './content-room.ts';
+import type { KubeletView } from './csi/kubelet-view.ts';
 import { inGroups } from './in-groups.ts';
 import { ensureMemoryRoom, needsMemoryRoom } from './memory-room.ts';
 import { bindVolume } from './volume-kinds.ts';
@@ -20,6 +21,10 @@ export interface PodVolumesOptions {
   readonly objects: (podUid: string) => VolumeObjects;
   readonly mounter: Mounter;
   readonly kinds?: VolumeKinds;
+  /** What stands in for /var/lib/kubelet. */
+  readonly view?: KubeletView;
+  /** Undoes, before a pod's directory goes, what is not undone by removing it. @throws and nothing is removed */
+  readonly unmountPod?: ((podDirectory: string) => Promise<void>) | undefined;
 }
 
 export interface MountRequest {
@@ -68,6 +73,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
             objects: objects(uid),
             content: content(volume.name, bytesMaxIn(bound.place)),
             mounter,
+            view: options.view,
             ...request,
           };
           return [volume.name, await bound.mount(context)];
@@ -77,6 +83,7 @@ export function createPodVolumes(options: PodVolumesOptions): PodVolumes {
       return { byName: new Map(mounted), refreshAtMs: times.length === 0 ? undefined : Math.min(...times) };
     },
     remove: async (uid) => {
+      await options.unmountPod?.(path.join(directory, checkedUid(uid)));
       for (const root of roots) await removeRoot(path.join(root, checkedUid(uid)), mounter);
     },
     uids: async () => {

@@ -56,14 +56,15 @@ async function requestToken(client: ApiClient, wish: TokenWish, now: number): Pr
   }
   const answer = parse(body);
   const token = stringOf(at(answer, 'status.token'));
-  const expiresMs = Date.parse(stringOf(at(answer, 'status.expirationTimestamp')));
+  const expirationTimestamp = stringOf(at(answer, 'status.expirationTimestamp'));
+  const expiresMs = Date.parse(expirationTimestamp);
   if (token === '')
     throw new PodwrightError(
       'E_API',
       `request a token of service account ${account}: no token in the answer`,
     );
   const lifetimeMs = Number.isNaN(expiresMs) ? wish.expirationSeconds * 1000 : expiresMs - now;
-  return { token, refreshAtMs: now + Math.min(renewAfterMaxMs, lifetimeMs * renewFraction) };
+  return { token, expirationTimestamp, refreshAtMs: now + Math.min(renewAfterMaxMs, lifetimeMs * renewFraction) };
 }
 
 function parse(body: string): unknown {

@@ -2,6 +2,7 @@ import type { Volume } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { configMap, downwardApi, projected, secret } from './api-data.ts';
 import { ephemeral, persistentVolumeClaim } from './claims/claim-volume.ts';
+import { csi } from './csi/inline-volume.ts';
 import { emptyDir } from './empty-dir.ts';
 import { hostPath } from './host-path.ts';
 import type { MountedVolume, VolumeContext, VolumeKind, VolumeKinds } from './volume.ts';
@@ -16,6 +17,7 @@ export const volumeKinds: VolumeKinds = {
   hostPath,
   persistentVolumeClaim,
   ephemeral,
+  csi,
 };
 
 /** A volume's kind bound to its source, so that callers need not know which it is. */

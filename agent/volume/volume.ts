@@ -9,6 +9,8 @@ import type {
 } from '#api/generated/objects.ts';
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
+import type { KubeletView } from './csi/kubelet-view.ts';
+import type { CsiVolumes } from './csi/csi-volumes.ts';
 
 /**
  * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
@@ -40,6 +42,8 @@ export interface VolumeContext {
   /** For the files that the volume makes of API data: asked before each is made. */
   readonly content: ContentRoom;
   readonly mounter: Mounter;
+  /** What stands in for /var/lib/kubelet; undefined: nothing does. */
+  readonly view?: KubeletView | undefined;
   /** Values of the downward API. */
   readonly downward: DownwardValues;
   readonly now: number;
@@ -75,6 +79,8 @@ export interface VolumeObjects {
   noteMounted(claim: PersistentVolumeClaim, volume: PersistentVolume): Promise<boolean>;
   /** Those that the node makes itself. */
   readonly localVolumes: LocalVolumes;
+  /** Those of drivers; undefined: this node has none. */
+  readonly csi?: CsiVolumes | undefined;
 }
 
 export interface TokenWish {
@@ -85,6 +91,8 @@ export interface TokenWish {
 
 export interface ServiceAccountToken {
   readonly token: string;
+  /** As the server wrote it (RFC 3339). */
+  readonly expirationTimestamp?: string;
   readonly refreshAtMs: number;
 }
 

@@ -18,6 +18,7 @@ export const runtimePaths: RuntimePaths = { runDirectory: paths.run, dataDirecto
 export const directories: KubeletDirectories = {
   pods: join(paths.data, 'pods'),
   podsMemory: join(paths.run, 'volumes'),
+  kubelet: paths.kubelet,
   volumes: paths.volumes,
   logs: paths.logs,
 };

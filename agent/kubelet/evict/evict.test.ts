@@ -28,6 +28,7 @@ async function verdict(pod: Pod, written: Written): Promise<string | undefined> 
   const directories = {
     pods: `${root}/pods`,
     podsMemory: `${root}/memory`,
+    kubelet: `${root}/kubelet`,
     volumes: `${root}/volumes`,
     logs: `${root}/logs`,
   };

@@ -45,7 +45,7 @@ const argumentsOf = (container: Partial<Container>, env: readonly EnvEntry[]) =>
     image: undefined,
     env,
     mounts: [],
-    paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs' }),
+    paths: podPaths(pod, { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs', kubelet: '/kubelet' }),
     nodeMemoryBytes: 1e9,
     pidsMax: undefined,
     seccomp: undecided,

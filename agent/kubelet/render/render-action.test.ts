@@ -52,7 +52,7 @@ const input: RenderInput = {
     hostsFile: '',
   },
   dns: { clusterDns: [], clusterDomain: 'cluster.local', hostResolvConf: '' },
-  directories: { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs' },
+  directories: { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs', kubelet: '/kubelet' },
 };
 const reading: StartSources = {
   configMaps: new Map(),

@@ -42,7 +42,7 @@ async function serve(): Promise<{
     };
     const ports = {
       clock: systemClock,
-      directories: { pods: '', podsMemory: '', volumes: '', logs: '' },
+      directories: { pods: '', podsMemory: '', volumes: '', logs: '', kubelet: '' },
       runtime,
       podByName: () => undefined,
       followers,

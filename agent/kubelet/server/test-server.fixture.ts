@@ -166,7 +166,7 @@ export async function startTestServer(
     runtime,
     clock: systemClock,
     logger: silentLogger,
-    directories: { pods: directory, podsMemory: directory, volumes: directory, logs: directory },
+    directories: { pods: directory, podsMemory: directory, volumes: directory, logs: directory, kubelet: directory },
     pods: () => [pod],
     podByName: (namespace, name) => (namespace === 'default' && name === 'web' ? pod : undefined),
     readStats: () => Promise.reject(new Error('not asked for here')),

@@ -14,6 +14,8 @@ import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createClaimObjects } from '#agent/volume/claims/claim-objects.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
+import type { CsiVolumes } from '#agent/volume/csi/csi-volumes.ts';
+import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
@@ -47,6 +49,8 @@ export interface PodWorkersOptions {
   readonly clusterDomain: string;
   readonly hostNames: HostNames;
   readonly retraction?: EndpointRetraction | undefined;
+  /** Volumes of drivers; undefined: this node takes none. */
+  readonly csi?: CsiVolumes;
   /** Undefined: nobody looks at what the node is short of. */
   readonly pressure?: NodePressure;
   /** A directory of manifests, or one, and how often it is read anyway; undefined: there are none. */
@@ -124,7 +128,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
 
 /** The volumes of pods, with what they ask of the API. */
 function createVolumes(
-  { informers, clock, directories, mounter, node }: PodWorkersOptions,
+  { informers, clock, directories, mounter, node, csi }: PodWorkersOptions,
   objects: ReferencedObjects,
 ): PodVolumes {
   const { client } = informers;
@@ -139,8 +143,11 @@ function createVolumes(
     directory: directories.pods,
     memoryDirectory: directories.podsMemory,
     mounter,
+    view: kubeletView(directories.kubelet),
+    unmountPod: csi?.unmountPod,
     objects: (podUid) => ({
       ...claims,
+      csi,
       configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
       secret: (namespace, name) => objects.secret(podUid, namespace, name),
       serviceAccountToken: (wish) => tokens.get(wish),

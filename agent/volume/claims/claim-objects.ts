@@ -63,7 +63,7 @@ export function grownClaim(
   claim: PersistentVolumeClaim,
   volume: PersistentVolume,
 ): PersistentVolumeClaim | undefined {
-  if (localVolumeNode(volume) === undefined) return undefined;
+  if (localVolumeNode(volume) === undefined && volume.spec?.csi === undefined) return undefined;
   const told = tryParseQuantity(claim.status?.capacity?.['storage'])?.nanos ?? 0n;
   if (told >= volumeSize(volume)) return undefined;
   const { conditions = [], allocatedResourceStatuses, ...status } = claim.status ?? {};

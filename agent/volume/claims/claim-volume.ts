@@ -1,5 +1,5 @@
-import { lstat, mkdir, stat } from 'node:fs/promises';
-import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { lstat, mkdir } from 'node:fs/promises';
+import { PodwrightError } from '#base/errors.ts';
 import type {
   PersistentVolume,
   PersistentVolumeClaim,
@@ -12,6 +12,9 @@ import { isOnNode, modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
 import { hostPath } from '#agent/volume/host-path.ts';
 import type { MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
+import { deviceAt, statIfThere } from './device-at.ts';
+import { driversOf } from '#agent/volume/csi/inline-volume.ts';
+import type { ClaimWish } from '#agent/volume/csi/csi-volumes.ts';
 import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
 
 /** The volume of a claim that the pod names. */
@@ -49,7 +52,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
   const volume = await objects.persistentVolume(name);
   if (volume === undefined) throw fault('E_NOT_FOUND', `persistentvolumes ${JSON.stringify(name)} not found`);
   await checkVolume(context, { volume, claim, isKnown: before?.path !== undefined });
-  const mounted = await sourceOf(volume, context);
+  const mounted = await sourceOf({ volume, claim, isReadOnly }, context);
   const group = await ensureGroup({ volume, path: mounted.path, before, isReadOnly }, context);
   await writeRecord(directory, {
     ...own,
@@ -58,7 +61,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     ...(group === undefined ? {} : { group }),
   });
   const isGrown = await objects.noteMounted(claim, volume);
-  return { ...mounted, isReadOnly, ...(isGrown ? { isGrown } : {}) };
+  return { ...mounted, isReadOnly: isReadOnly || mounted.isReadOnly === true, ...(isGrown ? { isGrown } : {}) };
 }
 
 function fault(
@@ -111,7 +114,8 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
     throw fault('E_INVALID', `PersistentVolume ${name} is bound to another claim`);
   if (metadata?.deletionTimestamp !== undefined && !isKnown)
     throw fault('E_INVALID', `PersistentVolume ${name} is being deleted`);
-  if ((spec?.mountOptions ?? []).length > 0)
+  // Of what is bound, not mounted, there are no options.
+  if ((spec?.mountOptions ?? []).length > 0 && spec?.csi === undefined)
     throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
   if (spec?.nodeAffinity === undefined) return;
   const node = await objects.node();
@@ -120,9 +124,11 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
 }
 
 /** By the source of the volume. */
-async function sourceOf(volume: PersistentVolume, context: VolumeContext): Promise<MountedVolume> {
-  const { local, hostPath: path } = volume.spec ?? {};
+async function sourceOf(wish: ClaimWish, context: VolumeContext): Promise<MountedVolume> {
+  const { volume } = wish;
+  const { local, hostPath: path, csi } = volume.spec ?? {};
   const name = volume.metadata?.name ?? '';
+  if (csi !== undefined) return driversOf(context).mountVolume(wish, context);
   const isBlock = modeOf(volume) === 'Block';
   if (local !== undefined) {
     if (localVolumeNode(volume) !== undefined)
@@ -137,10 +143,10 @@ async function sourceOf(volume: PersistentVolume, context: VolumeContext): Promi
   throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: kind ${other} is not supported by this node`);
 }
 
-/** Fields of a PersistentVolumeSource besides the two that are mounted (core/v1). */
+/** Fields of a PersistentVolumeSource besides those that are mounted (core/v1). */
 const volumeSources: ReadonlySet<string> = new Set(
   (
-    'awsElasticBlockStore azureDisk azureFile cephfs cinder csi fc flexVolume flocker gcePersistentDisk glusterfs iscsi nfs ' +
+    'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk glusterfs iscsi nfs ' +
     'photonPersistentDisk portworxVolume quobyte rbd scaleIO storageos vsphereVolume'
   ).split(' '),
 );
@@ -156,30 +162,6 @@ async function directoryAt(path: string, name: string): Promise<MountedVolume> {
       ? `PersistentVolume ${name}: ${path} is a block device, and this node makes no file systems: mount it at a directory, or use volumeMode Block`
       : `PersistentVolume ${name}: ${path} is no directory`,
   );
-}
-
-async function deviceAt(path: string, name: string): Promise<MountedVolume> {
-  const found = await statIfThere(path);
-  if (found?.isBlockDevice() !== true)
-    throw fault('E_INVALID', `PersistentVolume ${name}: ${path} is no block device`);
-  return { path, device: { ...deviceNumbers(BigInt(found.rdev)), mode: Number(found.mode) & 0o777 } };
-}
-
-/** As the kernel packs them (gnu_dev_major, gnu_dev_minor of glibc's sys/sysmacros.h). */
-function deviceNumbers(value: bigint): { readonly major: number; readonly minor: number } {
-  return {
-    major: Number(((value >> 8n) & 0xfffn) | ((value >> 32n) & ~0xfffn)),
-    minor: Number((value & 0xffn) | ((value >> 12n) & ~0xffn)),
-  };
-}
-
-async function statIfThere(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
-    throw error;
-  }
 }
 
 interface GroupWish {

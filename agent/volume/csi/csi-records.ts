@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { writeDurably } from '#base/durable-file.ts';
+import { errnoOf, PodwrightError } from '#base/errors.ts';
+import { namesIn } from '#base/names-in.ts';
+import { isObject, stringOf } from '#api/wire/json.ts';
+
+/**
+ * What says that a driver may have mounted something for a pod: one file in the directory of the pod's volume, written before the driver
+ * is asked anything and removed when it has undone all of it.
+ *
+ *   pods/UID/volumes/FIELD/NAME/csi.json
+ */
+export interface CsiRecord {
+  readonly driver: string;
+  readonly handle: string;
+  /** The PersistentVolume, or the pod's own name of an inline one. */
+  readonly volume: string;
+  readonly target: string;
+  /** Where it was staged, by drivers that stage. */
+  readonly staging?: string;
+  /** Somebody attached it to the node: the Node says that it is in use. */
+  readonly isAttached: boolean;
+  readonly isDevice: boolean;
+  /** In which life of the machine it was published; undefined: not to the end. */
+  readonly bootId?: string;
+  /** The group that has been given all of it. */
+  readonly group?: number;
+}
+
+export interface FoundCsiRecord extends CsiRecord {
+  readonly podUid: string;
+  /** Of the pod's volume. */
+  readonly directory: string;
+}
+
+/** The same of what all pods of a node share: HASH/staged.json. */
+export interface StageRecord {
+  readonly driver: string;
+  readonly handle: string;
+  readonly volume: string;
+  readonly staging: string;
+  /** In which life of the machine it was staged; undefined: not to the end. */
+  readonly bootId?: string;
+}
+
+const recordName = 'csi.json';
+const stageName = 'staged.json';
+/** Fields of a pod's volumes that may be a driver's. */
+const fields = ['persistentVolumeClaim', 'ephemeral', 'csi'] as const;
+
+/** Undefined: there is none. @throws {E_DAMAGED} */
+export async function readCsiRecord(directory: string): Promise<CsiRecord | undefined> {
+  const file = path.join(directory, recordName);
+  const value = await readObject(file);
+  if (value === undefined) return undefined;
+  const { driver, handle, target, staging, bootId, group } = value;
+  const isWhole = [driver, handle, target].every((text) => typeof text === 'string' && text !== '');
+  if (!isWhole) throw damaged(file);
+  return {
+    ...{ driver: stringOf(driver), handle: stringOf(handle), target: stringOf(target) },
+    volume: stringOf(value['volume']),
+    isAttached: value['isAttached'] === true,
+    isDevice: value['isDevice'] === true,
+    ...(typeof staging === 'string' ? { staging } : {}),
+    ...(typeof bootId === 'string' ? { bootId } : {}),
+    ...(typeof group === 'number' ? { group } : {}),
+  };
+}
+
+/** The directory is there. */
+export async function writeCsiRecord(directory: string, record: CsiRecord): Promise<void> {
+  await writeDurably(path.join(directory, recordName), JSON.stringify(record));
+}
+
+export function csiRecordFile(directory: string): string {
+  return path.join(directory, recordName);
+}
+
+/** Of one pod, by its directory. */
+export async function readPodRecords(podDirectory: string): Promise<readonly FoundCsiRecord[]> {
+  const found: FoundCsiRecord[] = [];
+  for (const field of fields) {
+    const volumes = path.join(podDirectory, 'volumes', field);
+    for (const name of await namesIn(volumes)) {
+      const directory = path.join(volumes, name);
+      const record = await readCsiRecord(directory);
+      if (record !== undefined) found.push({ ...record, podUid: path.basename(podDirectory), directory });
+    }
+  }
+  return found;
+}
+
+/** Of all pods of the node. */
+export async function readCsiRecords(podsDirectory: string): Promise<readonly FoundCsiRecord[]> {
+  const found: FoundCsiRecord[] = [];
+  for (const uid of await namesIn(podsDirectory)) found.push(...(await readPodRecords(path.join(podsDirectory, uid))));
+  return found;
+}
+
+/** Undefined: there is none. @throws {E_DAMAGED} */
+export async function readStageRecord(directory: string): Promise<StageRecord | undefined> {
+  const file = path.join(directory, stageName);
+  const value = await readObject(file);
+  if (value === undefined) return undefined;
+  const { driver, handle, volume, staging, bootId } = value;
+  if (![driver, handle, staging].every((text) => typeof text === 'string' && text !== '')) throw damaged(file);
+  return {
+    ...{ driver: stringOf(driver), handle: stringOf(handle) },
+    ...{ volume: stringOf(volume), staging: stringOf(staging) },
+    ...(typeof bootId === 'string' ? { bootId } : {}),
+  };
+}
+
+export async function writeStageRecord(directory: string, record: StageRecord): Promise<void> {
+  await writeDurably(path.join(directory, stageName), JSON.stringify(record));
+}
+
+export function stageRecordFile(directory: string): string {
+  return path.join(directory, stageName);
+}
+
+async function readObject(file: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+  try {
+    const value: unknown = JSON.parse(text);
+    if (isObject(value)) return value;
+  } catch (cause) {
+    throw damaged(file, cause);
+  }
+  throw damaged(file);
+}
+
+function damaged(file: string, cause?: unknown): PodwrightError {
+  return new PodwrightError('E_DAMAGED', `read ${file}: it is no record of a CSI volume`, { cause });
+}

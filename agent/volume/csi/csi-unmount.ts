@@ -1,0 +1,127 @@
+import { lstat, rm, rmdir, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import type { KeyLock } from '#base/key-lock.ts';
+import { namesIn } from '#base/names-in.ts';
+import { statusNameOf } from '#proto/status.ts';
+import type { Mounter } from '#agent/volume/volume.ts';
+import type { CsiDriverClient, CsiDrivers } from './csi-drivers.ts';
+import type { CsiPaths } from './csi-paths.ts';
+import {
+  csiRecordFile,
+  readCsiRecord,
+  readCsiRecords,
+  readPodRecords,
+  readStageRecord,
+  stageRecordFile,
+  type CsiRecord,
+  type FoundCsiRecord,
+  type StageRecord,
+} from './csi-records.ts';
+
+export interface Unmounting {
+  readonly drivers: CsiDrivers;
+  readonly paths: CsiPaths;
+  readonly podsDirectory: string;
+  readonly mounter: Pick<Mounter, 'isMountPoint'>;
+  /** By `driver^handle`: what is done to one volume is done one after another. */
+  readonly lock: KeyLock;
+  readonly onReleased: () => void;
+}
+
+const keyOf = ({ driver, handle }: Pick<CsiRecord, 'driver' | 'handle'>): string => `${driver}^${handle}`;
+
+/** Undoes all that drivers may have done for a pod. The record goes last: what is cut is done again. */
+export async function unmountPod(unmounting: Unmounting, podDirectory: string): Promise<void> {
+  for (const record of await readPodRecords(podDirectory))
+    await unmounting.lock(keyOf(record), () => unmountOne(unmounting, record));
+}
+
+async function unmountOne(unmounting: Unmounting, { directory, podUid }: FoundCsiRecord): Promise<void> {
+  const { drivers, podsDirectory, paths, onReleased } = unmounting;
+  const record = await readCsiRecord(directory); // It may have been undone while this waited.
+  if (record === undefined) return;
+  const driver = drivers.get(record.driver);
+  const { target, handle } = record;
+  await callUndo(driver, 'NodeUnpublishVolume', { volume_id: handle, target_path: driver.place(target) });
+  await removePlace(unmounting, target, record.driver);
+  await removeEmptyParents(path.dirname(target), podUid);
+  if (record.staging !== undefined) {
+    const others = (await readCsiRecords(podsDirectory)).filter(
+      (other) => other.directory !== directory && keyOf(other) === keyOf(record),
+    );
+    const staged = await readStageRecord(paths.volume(record.driver, handle));
+    if (others.length === 0 && staged !== undefined) await unstage(unmounting, driver, staged);
+  }
+  await rm(csiRecordFile(directory), { force: true });
+  onReleased();
+}
+
+async function unstage(unmounting: Unmounting, driver: CsiDriverClient, staged: StageRecord): Promise<void> {
+  const own = unmounting.paths.volume(staged.driver, staged.handle);
+  await callUndo(driver, 'NodeUnstageVolume', {
+    ...{ volume_id: staged.handle, staging_target_path: driver.place(staged.staging) },
+  });
+  await removePlace(unmounting, staged.staging, staged.driver);
+  await rm(stageRecordFile(own), { force: true });
+  await removeEmpty(own);
+}
+
+/** What was staged for pods that are gone: their records went in a crash of the disk, or by hand. */
+export async function unstageUnused(unmounting: Unmounting, name: string): Promise<void> {
+  const { paths, podsDirectory, drivers, lock } = unmounting;
+  const driver = drivers.get(name);
+  for (const hash of await namesIn(path.join(paths.drivers, name))) {
+    const seen = await readStageRecord(path.join(paths.drivers, name, hash));
+    if (seen === undefined) continue;
+    await lock(keyOf(seen), async () => {
+      const staged = await readStageRecord(path.join(paths.drivers, name, hash));
+      const users = (await readCsiRecords(podsDirectory)).filter((one) => keyOf(one) === keyOf(seen));
+      if (staged !== undefined && users.length === 0) await unstage(unmounting, driver, staged);
+    });
+  }
+}
+
+type UndoRequest =
+  | readonly ['NodeUnpublishVolume', { readonly volume_id: string; readonly target_path: string }]
+  | readonly ['NodeUnstageVolume', { readonly volume_id: string; readonly staging_target_path: string }];
+
+/** A driver that no longer knows the volume has nothing of it: whether that is so, the place shows. */
+async function callUndo(driver: CsiDriverClient, ...[method, request]: UndoRequest): Promise<void> {
+  try {
+    if (method === 'NodeUnpublishVolume') await driver.call(method, request);
+    else await driver.call(method, request);
+  } catch (error) {
+    if (!isPodwrightError(error) || statusNameOf(error) !== 'NOT_FOUND') throw error;
+  }
+}
+
+/** Only what is empty and mounted nowhere: a driver's word is not taken for it, as what is below may be the data. @throws {E_BUSY} */
+async function removePlace({ mounter }: Unmounting, place: string, driver: string): Promise<void> {
+  if (mounter.isMountPoint(place))
+    throw new PodwrightError('E_BUSY', `unmount ${place}: driver ${driver} says that it did, and something is mounted there`);
+  try {
+    if ((await lstat(place)).isDirectory()) await rmdir(place);
+    else await unlink(place);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return;
+    throw new PodwrightError('E_BUSY', `remove ${place} of driver ${driver}`, { cause: error });
+  }
+}
+
+/** Up to that of the pod. */
+async function removeEmptyParents(directory: string, podUid: string): Promise<void> {
+  const parts = directory.split(path.sep);
+  const last = parts.lastIndexOf(podUid);
+  if (last < 0) return removeEmpty(directory);
+  for (let length = parts.length; length > last; length--) await removeEmpty(parts.slice(0, length).join(path.sep));
+}
+
+async function removeEmpty(directory: string): Promise<void> {
+  try {
+    await rmdir(directory);
+  } catch (error) {
+    const errno = errnoOf(error) ?? '';
+    if (!['ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errno)) throw error;
+  }
+}

@@ -1,0 +1,263 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { systemClock } from '#base/clock.ts';
+import { silentLogger } from '#base/log.ts';
+import { csiDrivers, csiNodes, nodes, volumeAttachments } from '#api/schema/kind-ref.ts';
+import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '#api/generated/objects.ts';
+import { attachedName, attachmentName } from '#api/volume/attachment.ts';
+import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
+import { createInformers, type Informers } from '#client/informers.ts';
+import { startToyDriver, type ToyDriver, type ToyDriverOptions } from '#proto/csi/toy-driver.fixture.ts';
+import { refusal } from '#proto/status.ts';
+import { noClaims } from '#agent/volume/claims/no-claims.fixture.ts';
+import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
+import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
+import { createCsi, type Csi } from './start-csi.ts';
+
+const name = 'toy.csi.example.com';
+const handle = 'vol-one';
+const [claimUid, one, two] = ['1111', '2222', '3333'].map((part) => `${part}1111-2222-4333-8444-555555555555`) as [string, string, string];
+let root: string;
+let client: FakeApiClient;
+let informers: Informers;
+let driver: ToyDriver;
+let csi: Csi;
+let volumes: PodVolumes;
+let mounter: FakeMounter;
+let claim: PersistentVolumeClaim;
+let volume: PersistentVolume;
+/** What the driver, or the machine, does to a call. */
+let fault: NonNullable<ToyDriverOptions['fault']>;
+
+const registration = (): Parameters<Csi['drivers']['register']>[0] => ({
+  ...{ name, endpoint: path.join(root, 'csi.sock'), versions: ['1.0.0'], identity: '1' },
+});
+
+beforeEach(async () => {
+  root = mkdtempSync(path.join(tmpdir(), 'csi-'));
+  client = createFakeApiClient(systemClock);
+  client.seed(nodes, { metadata: { name: 'n1', uid: 'node-uid' }, status: {} });
+  claim = {
+    metadata: { namespace: 'ns', name: 'c', uid: claimUid, annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } },
+    spec: { accessModes: ['ReadWriteOnce'], volumeName: 'pv1' },
+    status: { phase: 'Bound', capacity: { storage: '1Mi' } },
+  };
+  volume = {
+    metadata: { name: 'pv1', uid: 'pv-uid' },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '1Mi' },
+      claimRef: { namespace: 'ns', name: 'c', uid: claimUid },
+      mountOptions: ['noatime'],
+      csi: { driver: name, volumeHandle: handle, fsType: 'ext4', volumeAttributes: { a: 'b' } },
+    },
+  };
+  fault = () => undefined;
+  driver = await startToyDriver({
+    socket: path.join(root, 'csi.sock'),
+    state: path.join(root, 'state'),
+    topology: { 'example.com/zone': 'z1' },
+    volumesMax: 7,
+    fault: (call, when, request) => fault(call, when, request),
+  });
+});
+afterEach(async () => {
+  await csi[Symbol.asyncDispose]();
+  await informers[Symbol.asyncDispose]();
+  await driver[Symbol.asyncDispose]();
+  rmSync(root, { recursive: true, force: true });
+});
+
+const begin = async (object: Partial<CSIDriver['spec']> = {}): Promise<void> => {
+  client.seed(csiDrivers, { metadata: { name }, spec: { attachRequired: false, volumeLifecycleModes: ['Persistent', 'Ephemeral'], ...object } });
+  await nextLife();
+};
+
+/** Another agent, with what is on the disk and nothing else. */
+const nextLife = async (): Promise<void> => {
+  informers = createInformers({ client, clock: systemClock, logger: silentLogger });
+  mounter = createFakeMounter();
+  const podsDirectory = path.join(root, 'pods');
+  csi = createCsi({
+    ...{ informers, nodeName: 'n1', kubeletDirectory: path.join(root, 'kubelet'), podsDirectory, mounter },
+    ...{ clock: systemClock, logger: silentLogger, bootId: 'boot', onReleased: () => undefined },
+  });
+  csi.startWhen(Promise.resolve());
+  await csi.drivers.register(registration());
+  volumes = createPodVolumes({
+    directory: podsDirectory,
+    memoryDirectory: path.join(root, 'memory'),
+    mounter,
+    unmountPod: csi.volumes.unmountPod,
+    objects: () => ({
+      ...noClaims,
+      csi: csi.volumes,
+      configMap: async () => undefined,
+      secret: async () => ({ data: { key: Buffer.from('s3cret').toString('base64') } }),
+      serviceAccountToken: async ({ audience }) => ({ token: `token of ${audience ?? ''}`, expirationTimestamp: 'later', refreshAtMs: 5 }),
+      claim: async () => claim,
+      persistentVolume: async () => volume,
+    }),
+  });
+};
+const podOf = (uid: string, source: object): Pod => ({
+  metadata: { uid, namespace: 'ns', name: `p-${uid[0] ?? ''}` },
+  spec: { containers: [], serviceAccountName: 'sa', volumes: [{ name: 'v', ...source } satisfies Volume] },
+});
+const ofClaim = { persistentVolumeClaim: { claimName: 'c' } };
+const mount = async (uid: string = one, source: object = ofClaim): ReturnType<PodVolumes['mount']> =>
+  volumes.mount({ pod: podOf(uid, source), downward: { field: () => '', resource: () => '' }, now: 0, signal: new AbortController().signal });
+const asked = (): readonly string[] => driver.calls.map(({ call }) => call).filter((call) => !/Get(Info|Cap)/.test(call));
+const lastOf = (call: string): unknown => driver.calls.findLast((each) => each.call === call)?.request;
+const target = (uid: string): string => path.join(root, 'kubelet/pods', uid, 'volumes/kubernetes.io~csi/pv1/mount');
+const has = (): void => void (driver.state.volumes[handle] ?? makeVolume());
+function makeVolume(): void {
+  // As the controller of the driver would.
+  const request = { name: 'one', capacity_range: null, parameters: {}, volume_content_source: null };
+  driver.create(request);
+}
+const leftOf = (): readonly string[] =>
+  ['kubelet', 'pods'].flatMap((below) =>
+    existsSync(path.join(root, below))
+      ? readdirSync(path.join(root, below), { recursive: true, withFileTypes: true })
+          .filter((entry) => !entry.isDirectory() || entry.name === 'mount' || entry.name === 'globalmount')
+          .map((entry) => path.join(entry.parentPath, entry.name))
+      : [],
+  );
+
+describe('a driver', () => {
+  it('is told of on CSINode and Node, and no longer when it is gone', async () => {
+    await begin();
+    expect((await client.get(csiNodes, { name: 'n1' })).spec.drivers).toEqual([
+      { name, nodeID: 'toy-node', topologyKeys: ['example.com/zone'], allocatable: { count: 7 } },
+    ]);
+    const { metadata } = await client.get(nodes, { name: 'n1' });
+    expect(metadata?.labels).toMatchObject({ 'example.com/zone': 'z1' });
+    expect(metadata?.annotations).toMatchObject({ 'csi.volume.kubernetes.io/nodeid': `{"${name}":"toy-node"}` });
+    await csi.drivers.remove({ name, identity: 'another' });
+    await csi.drivers.remove({ name, identity: '1' });
+    expect((await client.get(csiNodes, { name: 'n1' })).spec.drivers).toBeNull();
+    await expect(mount()).rejects.toThrow(`driver name ${name} not found in the list of registered CSI drivers`);
+  });
+});
+
+describe('a volume of a claim', () => {
+  it('is staged once, published for each pod, and unstaged after the last', async () => {
+    await begin();
+    has();
+    const { byName } = await mount();
+    expect(byName.get('v')?.path).toBe(target(one));
+    await mount();
+    await mount(two);
+    expect(lastOf('NodeStageVolume')).toMatchObject({
+      volume_context: { a: 'b' },
+      volume_capability: { mount: { fs_type: 'ext4', mount_flags: ['noatime'] }, access_mode: { mode: 'SINGLE_NODE_WRITER' } },
+    });
+    await volumes.remove(one);
+    expect(asked()).toEqual(['NodeStageVolume', 'NodePublishVolume', 'NodePublishVolume', 'NodeUnpublishVolume']);
+    await volumes.remove(two);
+    expect(asked().slice(4)).toEqual(['NodeUnpublishVolume', 'NodeUnstageVolume']);
+    expect(leftOf()).toEqual([]);
+    expect(driver.violations).toEqual([]);
+  });
+
+  it('leaves nothing when the agent is killed before or after any call, and the pod is gone or comes again', async () => {
+    const calls = ['NodeStageVolume', 'NodePublishVolume', 'NodeUnpublishVolume', 'NodeUnstageVolume'] as const;
+    await begin();
+    has();
+    for (const call of calls)
+      for (const when of ['before', 'after'] as const)
+        for (const comesAgain of [true, false]) {
+          const where = `${when} ${call}, ${comesAgain ? 'comes again' : 'is gone'}`;
+          fault = (one, at) => {
+            if (one === call && at === when) throw refusal('UNAVAILABLE', 'killed');
+          };
+          await mount().catch(() => undefined);
+          if (call.startsWith('NodeUn')) await volumes.remove(one).catch(() => undefined);
+          fault = () => undefined;
+          await csi[Symbol.asyncDispose]();
+          await informers[Symbol.asyncDispose]();
+          await nextLife();
+          if (comesAgain && !call.startsWith('NodeUn')) expect((await mount()).byName.get('v')?.path, where).toBe(target(one));
+          await volumes.remove(one);
+          expect({ where, left: leftOf(), state: [driver.state.staged, driver.state.published] }).toEqual({ where, left: [], state: [{}, {}] });
+        }
+    expect(driver.violations).toEqual([]);
+  });
+
+  it('waits until it is attached, and says before that it is in use', async () => {
+    await begin({ attachRequired: true });
+    has();
+    const mounting = mount();
+    await expect.poll(async () => (await client.get(nodes, { name: 'n1' })).status?.volumesInUse).toEqual([attachedName({ driver: name, volumeHandle: handle })]);
+    expect(asked()).toEqual([]);
+    client.seed(volumeAttachments, {
+      metadata: { name: attachmentName({ driver: name, volumeHandle: handle }, 'n1') },
+      spec: { attacher: name, nodeName: 'n1', source: { persistentVolumeName: 'pv1' } },
+      status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
+    });
+    const volumesAttached = [{ name: attachedName({ driver: name, volumeHandle: handle }), devicePath: '' }];
+    await client.patch(nodes, { name: 'n1' }, { kind: 'merge', body: { status: { volumesAttached } }, subresource: 'status' });
+    await mounting;
+    expect(lastOf('NodePublishVolume')).toMatchObject({ publish_context: { device: '/dev/x' } });
+    expect(await csi.volumes.volumesInUse()).toEqual([attachedName({ driver: name, volumeHandle: handle })]);
+    await volumes.remove(one);
+    expect(await csi.volumes.volumesInUse()).toEqual([]);
+  });
+
+  it('is expanded by the driver where its claim was told of less', async () => {
+    await begin();
+    has();
+    await mount();
+    volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
+    await mount();
+    expect(lastOf('NodeExpandVolume')).toMatchObject({ capacity_range: { required_bytes: 4 << 20 }, volume_id: handle });
+  });
+
+  it('is not taken for unmounted on the driver’s word', async () => {
+    await begin();
+    has();
+    await mount();
+    mounter.tmpfs(target(one), { sizeBytes: 1, mode: 0 });
+    await expect(volumes.remove(one)).rejects.toThrow(/something is mounted there/);
+    mounter.unmount(target(one));
+    await volumes.remove(one);
+    expect(leftOf()).toEqual([]);
+  });
+});
+
+describe('what a driver asks of the pod', () => {
+  it('is told it: who the pod is, tokens, secrets; and is asked again', async () => {
+    await begin({ podInfoOnMount: true, requiresRepublish: true, tokenRequests: [{ audience: 'vault' }] });
+    has();
+    const source = { csi: { driver: name, readOnly: true, volumeAttributes: { size: '1' }, nodePublishSecretRef: { name: 's' } } };
+    const { refreshAtMs } = await mount(one, source);
+    expect(refreshAtMs).toBe(5);
+    expect(lastOf('NodePublishVolume')).toMatchObject({
+      readonly: true,
+      secrets: { key: 's3cret' },
+      volume_context: {
+        size: '1',
+        'csi.storage.k8s.io/ephemeral': 'true',
+        'csi.storage.k8s.io/pod.name': 'p-2',
+        'csi.storage.k8s.io/pod.namespace': 'ns',
+        'csi.storage.k8s.io/pod.uid': one,
+        'csi.storage.k8s.io/serviceAccount.name': 'sa',
+        'csi.storage.k8s.io/serviceAccount.tokens': '{"vault":{"token":"token of vault","expirationTimestamp":"later"}}',
+      },
+    });
+    await mount(one, source);
+    expect(asked()).toEqual(['NodePublishVolume', 'NodePublishVolume']);
+    await volumes.remove(one);
+    expect(leftOf()).toEqual([]);
+  });
+
+  it('is refused where it does not take volumes that pods write themselves', async () => {
+    await begin({ volumeLifecycleModes: ['Persistent'] });
+    await expect(mount(one, { csi: { driver: name } })).rejects.toThrow(
+      `volume mode "Ephemeral" not supported by driver ${name} (only supports ["Persistent"])`,
+    );
+  });
+});
