@@ -267,6 +267,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   Volume: {
     configMap: by('volume/volume-kinds'),
+    csi: by('volume/volume-kinds'),
     downwardAPI: by('volume/volume-kinds'),
     emptyDir: by('volume/volume-kinds'),
     ephemeral: by('volume/volume-kinds'),
@@ -277,7 +278,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     secret: by('volume/volume-kinds'),
     ...Object.fromEntries(
       (
-        'awsElasticBlockStore azureDisk azureFile cephfs cinder csi fc flexVolume flocker gcePersistentDisk ' +
+        'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk ' +
         'gitRepo glusterfs image iscsi nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
         'storageos vsphereVolume'
       )
@@ -291,6 +292,13 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   EphemeralVolumeSource: {
     volumeClaimTemplate: server('control-plane/controllers/ephemeral-volume/plan'),
+  },
+  CSIVolumeSource: {
+    driver: by('volume/csi/csi-volumes'),
+    fsType: by('volume/csi/csi-volumes'),
+    nodePublishSecretRef: by('volume/csi/csi-volumes'),
+    readOnly: by('volume/csi/csi-volumes'),
+    volumeAttributes: by('volume/csi/csi-volumes'),
   },
   VolumeDevice: { devicePath: here('render/render-start'), name: here('render/render-start') },
   ConfigMapVolumeSource: {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { managedAttachAnnotation } from '#api/volume/attachment.ts';
@@ -12,7 +14,9 @@ import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine } from '#agent/node/machine.ts';
-import { startNodeAgent } from '#agent/node/node-agent.ts';
+import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
+import type { PluginHandlers } from '#agent/plugin/plugin.ts';
+import { startNodeAgent, type NodeAgent } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
@@ -116,9 +120,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   await using undo = new AsyncDisposableStack();
 
   await Promise.all(
-    [directories.pods, directories.podsMemory, directories.volumes].map((d) =>
-      mkdir(d, { recursive: true, mode: 0o700 }),
-    ),
+    [
+      ...[directories.pods, directories.podsMemory, directories.volumes],
+      // Drivers' manifests ask for them as directories that are there.
+      ...['plugins', 'plugins_registry', 'pods'].map((name) => path.join(directories.kubelet, name)),
+    ].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
   );
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
@@ -167,6 +173,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   undo.use(agent);
   released.tell = () => agent.refresh();
   undo.use(csi.startWhen(agent.registered));
+  undo.use(startPlugins(options, agent, { CSIPlugin: csi.plugins }));
   const owned = undo.move();
   return {
     registered: agent.registered,
@@ -187,6 +194,27 @@ function openCsi(options: KubeletOptions, onReleased: () => void): Csi {
     mounter: createMounter(options.mounts),
     bootId: options.proc.bootId(),
   });
+}
+
+/** They register once the Node is there: what they say of it is written on it. */
+function startPlugins(
+  { directories, clock, logger }: KubeletOptions,
+  { registered }: Pick<NodeAgent, 'registered'>,
+  handlers: PluginHandlers,
+): AsyncDisposable {
+  const directory = path.join(directories.kubelet, 'plugins_registry');
+  const stack = new AsyncDisposableStack();
+  const start = async (): Promise<void> => {
+    await registered;
+    if (stack.disposed) return;
+    const watcher = await startPluginWatcher({ directory, handlers, clock, logger });
+    if (stack.disposed) await watcher[Symbol.asyncDispose]();
+    else stack.use(watcher);
+  };
+  start().catch((error: unknown) => {
+    if (!stack.disposed) logger.warn({ directory, error: describeError(error) }, 'plugins not looked for');
+  });
+  return stack;
 }
 
 /** What pods of this node asked for, made and removed here. */

@@ -3,7 +3,13 @@ import { expect, it } from 'vitest';
 import { podPaths } from './pod-paths.ts';
 
 const uid = '11111111-2222-3333-4444-555555555555';
-const directories = { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs', kubelet: '/kubelet' };
+const directories = {
+  pods: '/pods',
+  podsMemory: '/memory',
+  volumes: '/volumes',
+  logs: '/logs',
+  kubelet: '/kubelet',
+};
 
 it.each([
   ['web', 'default', `default_web_${uid}`],

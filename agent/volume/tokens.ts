@@ -64,7 +64,11 @@ async function requestToken(client: ApiClient, wish: TokenWish, now: number): Pr
       `request a token of service account ${account}: no token in the answer`,
     );
   const lifetimeMs = Number.isNaN(expiresMs) ? wish.expirationSeconds * 1000 : expiresMs - now;
-  return { token, expirationTimestamp, refreshAtMs: now + Math.min(renewAfterMaxMs, lifetimeMs * renewFraction) };
+  return {
+    token,
+    expirationTimestamp,
+    refreshAtMs: now + Math.min(renewAfterMaxMs, lifetimeMs * renewFraction),
+  };
 }
 
 function parse(body: string): unknown {

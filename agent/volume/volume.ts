@@ -1,5 +1,6 @@
 import type {
   ConfigMap,
+  CSIVolumeSource,
   Node,
   PersistentVolume,
   PersistentVolumeClaim,
@@ -10,7 +11,6 @@ import type {
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
-import type { CsiVolumes } from './csi/csi-volumes.ts';
 
 /**
  * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
@@ -119,4 +119,24 @@ export interface Mounter {
   /** Whether there was one. */
   unmount(target: string): boolean;
   isMountPoint(path: string): boolean;
+}
+
+/** What pods' volumes ask of drivers. */
+export interface CsiVolumes {
+  /** The volume of a claim. */
+  mountVolume(wish: ClaimWish, context: VolumeContext): Promise<MountedVolume>;
+  /** One that is written in the pod, and is its alone. */
+  mountInline(source: CSIVolumeSource, context: VolumeContext): Promise<MountedVolume>;
+  /** Undoes all of a pod, by what is written in its directory. Safe to repeat. @throws when a driver is not there, or refuses */
+  unmountPod(podDirectory: string): Promise<void>;
+  /** Undoes what was staged for pods that are gone. */
+  unstageUnused(driver: string): Promise<void>;
+  /** Names as a Node's status has them. */
+  volumesInUse(): Promise<readonly string[]>;
+}
+
+export interface ClaimWish {
+  readonly volume: PersistentVolume;
+  readonly claim: PersistentVolumeClaim;
+  readonly isReadOnly: boolean;
 }

@@ -246,6 +246,7 @@ describe('volumes', () => {
       'hostPath',
       'persistentVolumeClaim',
       'ephemeral',
+      'csi',
     ]);
   });
 });

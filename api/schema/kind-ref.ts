@@ -8,6 +8,7 @@ import type {
   CronJob,
   CSIDriver,
   CSINode,
+  CSIStorageCapacity,
   CustomResourceDefinition,
   DaemonSet,
   Deployment,
@@ -153,6 +154,10 @@ export const clusterRoleBindings: KindRef<ClusterRoleBinding> = ref(
   'rbac.authorization.k8s.io/v1/clusterrolebindings',
   'ClusterRoleBinding',
   false,
+);
+export const csiStorageCapacities: KindRef<CSIStorageCapacity> = ref(
+  'storage.k8s.io/v1/csistoragecapacities',
+  'CSIStorageCapacity',
 );
 export const csiDrivers: KindRef<CSIDriver> = ref('storage.k8s.io/v1/csidrivers', 'CSIDriver', false);
 export const customResourceDefinitions: KindRef<CustomResourceDefinition> = ref(

@@ -30,5 +30,8 @@ export function isAttachRequired(driver: CSIDriver | undefined): boolean {
 /** Whether several nodes may have the volume at once (isMultiAttachAllowed of attachdetach). */
 export function mayBeOnManyNodes({ spec }: PersistentVolume): boolean {
   const { accessModes = [] } = spec ?? {};
-  return accessModes.length === 0 || accessModes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany');
+  return (
+    accessModes.length === 0 ||
+    accessModes.some((mode) => mode === 'ReadWriteMany' || mode === 'ReadOnlyMany')
+  );
 }

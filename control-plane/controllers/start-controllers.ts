@@ -6,6 +6,7 @@ import type { ApiClient } from '#client/client.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ControllerContext, MayHold } from './controller-context.ts';
+import { runAttachDetach } from './attach-detach/reconcile.ts';
 import { runBootstrapSigner, runBootstrapTokenCleaner } from './bootstrap-token/reconcile.ts';
 import { runCsrApproving, runNodeCertificateApproving } from './certificates/approve.ts';
 import { runCsrCleaner } from './certificates/clean.ts';
@@ -96,6 +97,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runStaleDisruptions(as('disruption-controller')),
     runResourceQuotas(as('resourcequota-controller')),
     runPersistentVolumes(as('persistent-volume-binder')),
+    runAttachDetach(as('attachdetach-controller')),
     runEphemeralVolumes(as('ephemeral-volume-controller')),
     runResourceClaims(as('resource-claim-controller')),
     runClaimProtection(as('pvc-protection-controller')),

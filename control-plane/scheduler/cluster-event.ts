@@ -22,6 +22,10 @@ export type ClusterEvent =
   | { readonly kind: 'podShrunk' }
   /** A claim came, changed or went: `namespace/name`. */
   | { readonly kind: 'claim'; readonly key: string }
+  /** A node says otherwise how many volumes of which drivers it can have. */
+  | { readonly kind: 'csiNode' }
+  /** A driver says otherwise of what it has left, or of itself. */
+  | { readonly kind: 'capacity' }
   /** A volume or a class came, or changed in what claims ask of it. */
   | { readonly kind: 'volume' }
   /** A claim of devices came, changed or went: `namespace/name`. `isFreed`: it gave its devices back. */

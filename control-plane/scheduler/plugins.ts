@@ -12,6 +12,7 @@ import {
 import { defaultSpreadScore } from './plugins/default-spread.ts';
 import { topologySpreadFilter, topologySpreadScore } from './plugins/topology-spread.ts';
 import { volumeBindingFilter } from './plugins/volume-binding.ts';
+import { volumeLimitsFilter } from './plugins/volume-limits.ts';
 import { volumeRestrictionsFilter } from './plugins/volume-restrictions.ts';
 import { taintTolerationFilter, taintTolerationScore } from './plugins/taint-toleration.ts';
 
@@ -24,6 +25,7 @@ export const filterPlugins: readonly FilterPlugin[] = [
   nodePortsFilter,
   nodeResourcesFilter,
   volumeRestrictionsFilter,
+  volumeLimitsFilter,
   volumeBindingFilter,
   topologySpreadFilter,
   interPodAffinityFilter,

@@ -76,10 +76,10 @@ class Scheduler implements AsyncDisposable {
     this.#namespaces = informers.for(namespaces);
     this.#volumes = createVolumeBinder({ informers, client, clock, isUsed: cache.isClaimUsed });
     this.#devices = createDeviceBinder({ informers, client, clock });
-    const { claims, volumes, classes } = this.#volumes;
+    const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
     const caches = [
       ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
-      ...[claims, volumes, classes],
+      ...[claims, volumes, classes, drivers, csiNodes, capacities],
       ...[this.#devices.claims, this.#devices.slices, this.#devices.classes],
     ];
     void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
@@ -116,7 +116,10 @@ class Scheduler implements AsyncDisposable {
   }
 
   #attachVolumes(): void {
-    const { claims, volumes, classes } = this.#volumes;
+    const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
+    for (const informer of [drivers, capacities])
+      this.#attached.use(informer.onChange(() => this.#wake([{ kind: 'capacity' }])));
+    this.#attached.use(csiNodes.onChange(() => this.#wake([{ kind: 'csiNode' }])));
     this.#attached.use(
       claims.onChange(({ key, old, current }) => {
         this.#volumes.note('claim', key);

@@ -52,7 +52,13 @@ const input: RenderInput = {
     hostsFile: '',
   },
   dns: { clusterDns: [], clusterDomain: 'cluster.local', hostResolvConf: '' },
-  directories: { pods: '/pods', podsMemory: '/memory', volumes: '/volumes', logs: '/logs', kubelet: '/kubelet' },
+  directories: {
+    pods: '/pods',
+    podsMemory: '/memory',
+    volumes: '/volumes',
+    logs: '/logs',
+    kubelet: '/kubelet',
+  },
 };
 const reading: StartSources = {
   configMaps: new Map(),

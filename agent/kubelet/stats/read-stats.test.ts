@@ -19,7 +19,13 @@ it('createStatsReader() reads the machine that it is on', async () => {
       bootId: () => 'b',
       kernelRelease: () => 'k',
     },
-    directories: { pods: directory, podsMemory: directory, volumes: directory, logs: directory, kubelet: directory },
+    directories: {
+      pods: directory,
+      podsMemory: directory,
+      volumes: directory,
+      logs: directory,
+      kubelet: directory,
+    },
     pods: () => [],
   });
   const input = await read();

@@ -11,10 +11,9 @@ import { localVolumeNode } from '#api/volume/local-volumes.ts';
 import { isOnNode, modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
 import { hostPath } from '#agent/volume/host-path.ts';
-import type { MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
+import type { ClaimWish, MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
 import { deviceAt, statIfThere } from './device-at.ts';
 import { driversOf } from '#agent/volume/csi/inline-volume.ts';
-import type { ClaimWish } from '#agent/volume/csi/csi-volumes.ts';
 import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
 
 /** The volume of a claim that the pod names. */
@@ -61,7 +60,11 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     ...(group === undefined ? {} : { group }),
   });
   const isGrown = await objects.noteMounted(claim, volume);
-  return { ...mounted, isReadOnly: isReadOnly || mounted.isReadOnly === true, ...(isGrown ? { isGrown } : {}) };
+  return {
+    ...mounted,
+    isReadOnly: isReadOnly || mounted.isReadOnly === true,
+    ...(isGrown ? { isGrown } : {}),
+  };
 }
 
 function fault(

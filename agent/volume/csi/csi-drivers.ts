@@ -32,7 +32,6 @@ export interface DriverEndpoint {
   readonly name: string;
   /** A path, or `unix:///…`. */
   readonly endpoint: string;
-  readonly versions: readonly string[];
   /** Of its registration: one that restarts comes by another, and what is told of the one before is no news. */
   readonly identity: string;
 }
@@ -64,13 +63,17 @@ export const callMsMax = 120_000;
 const driversMax = 64;
 
 export function createCsiDrivers({ logger, tell, view }: CsiDriversOptions): CsiDrivers {
-  const known = new Map<string, CsiDriverClient & { readonly identity: string; readonly client: UnixClient }>();
+  const known = new Map<
+    string,
+    CsiDriverClient & { readonly identity: string; readonly client: UnixClient }
+  >();
   return {
-    register: async ({ name, endpoint, versions, identity }) => {
-      if (!versions.some((version) => /^v?1\./.test(version)))
-        throw new PodwrightError('E_UNSUPPORTED', `register CSI driver ${name}: versions ${versions.join(', ')}: 1.x is served`);
+    register: async ({ name, endpoint, identity }) => {
       if (!known.has(name) && known.size >= driversMax)
-        throw new PodwrightError('E_LIMIT', `register CSI driver ${name}: this node has ${driversMax} drivers already`);
+        throw new PodwrightError(
+          'E_LIMIT',
+          `register CSI driver ${name}: this node has ${driversMax} drivers already`,
+        );
       const { driver, client } = await connect(name, endpoint.replace(/^unix:(?:\/\/)?(?=\/)/, ''), view);
       try {
         await tell.present(name, driver.info);
@@ -97,7 +100,10 @@ export function createCsiDrivers({ logger, tell, view }: CsiDriversOptions): Csi
     get: (name) => {
       const found = known.get(name);
       if (found !== undefined) return found;
-      throw new PodwrightError('E_NOT_FOUND', `driver name ${name} not found in the list of registered CSI drivers`);
+      throw new PodwrightError(
+        'E_NOT_FOUND',
+        `driver name ${name} not found in the list of registered CSI drivers`,
+      );
     },
     list: () => [...known.values()],
     [Symbol.dispose]: () => {

@@ -38,7 +38,10 @@ export function nodeChanges(
   { metadata }: Node,
   name: string,
   info: NodeGetInfoResponse | undefined,
-): { readonly labels: Readonly<Record<string, string>>; readonly annotations: Readonly<Record<string, string | null>> } {
+): {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string | null>>;
+} {
   const labels: Record<string, string> = {};
   for (const [key, value] of Object.entries(info?.accessible_topology?.segments ?? {})) {
     const there = metadata?.labels?.[key];
@@ -87,7 +90,8 @@ export function createCsiNodeWriter({
         const base = present ?? (await blank());
         const wanted = name === undefined ? base : withDriver(base, name, driver);
         if (present === undefined) await client.create(csiNodes, wanted);
-        else if (!equalJson(driversOf(present), driversOf(wanted))) await client.update(csiNodes, await replaced(present, wanted));
+        else if (!equalJson(driversOf(present), driversOf(wanted)))
+          await client.update(csiNodes, await replaced(present, wanted));
         return;
       } catch (error) {
         if (attempt >= attemptsMax || !(isConflict(error) || isAlreadyExists(error))) throw error;
@@ -102,7 +106,9 @@ export function createCsiNodeWriter({
       return after === undefined || equalJson(fixed(before), fixed(after));
     });
     if (isFixed) return wanted;
-    const kept = driversOf(present).filter((before) => driversOf(wanted).some((after) => equalJson(before, after)));
+    const kept = driversOf(present).filter((before) =>
+      driversOf(wanted).some((after) => equalJson(before, after)),
+    );
     const without = await client.update(csiNodes, { ...present, spec: { drivers: kept } });
     return { ...wanted, metadata: without.metadata };
   };

@@ -94,7 +94,8 @@ export async function readPodRecords(podDirectory: string): Promise<readonly Fou
 /** Of all pods of the node. */
 export async function readCsiRecords(podsDirectory: string): Promise<readonly FoundCsiRecord[]> {
   const found: FoundCsiRecord[] = [];
-  for (const uid of await namesIn(podsDirectory)) found.push(...(await readPodRecords(path.join(podsDirectory, uid))));
+  for (const uid of await namesIn(podsDirectory))
+    found.push(...(await readPodRecords(path.join(podsDirectory, uid))));
   return found;
 }
 
@@ -104,7 +105,8 @@ export async function readStageRecord(directory: string): Promise<StageRecord | 
   const value = await readObject(file);
   if (value === undefined) return undefined;
   const { driver, handle, volume, staging, bootId } = value;
-  if (![driver, handle, staging].every((text) => typeof text === 'string' && text !== '')) throw damaged(file);
+  if (![driver, handle, staging].every((text) => typeof text === 'string' && text !== ''))
+    throw damaged(file);
   return {
     ...{ driver: stringOf(driver), handle: stringOf(handle) },
     ...{ volume: stringOf(volume), staging: stringOf(staging) },

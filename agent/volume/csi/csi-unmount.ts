@@ -99,7 +99,10 @@ async function callUndo(driver: CsiDriverClient, ...[method, request]: UndoReque
 /** Only what is empty and mounted nowhere: a driver's word is not taken for it, as what is below may be the data. @throws {E_BUSY} */
 async function removePlace({ mounter }: Unmounting, place: string, driver: string): Promise<void> {
   if (mounter.isMountPoint(place))
-    throw new PodwrightError('E_BUSY', `unmount ${place}: driver ${driver} says that it did, and something is mounted there`);
+    throw new PodwrightError(
+      'E_BUSY',
+      `unmount ${place}: driver ${driver} says that it did, and something is mounted there`,
+    );
   try {
     if ((await lstat(place)).isDirectory()) await rmdir(place);
     else await unlink(place);
@@ -114,7 +117,8 @@ async function removeEmptyParents(directory: string, podUid: string): Promise<vo
   const parts = directory.split(path.sep);
   const last = parts.lastIndexOf(podUid);
   if (last < 0) return removeEmpty(directory);
-  for (let length = parts.length; length > last; length--) await removeEmpty(parts.slice(0, length).join(path.sep));
+  for (let length = parts.length; length > last; length--)
+    await removeEmpty(parts.slice(0, length).join(path.sep));
 }
 
 async function removeEmpty(directory: string): Promise<void> {

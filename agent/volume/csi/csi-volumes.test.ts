@@ -5,7 +5,13 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { csiDrivers, csiNodes, nodes, volumeAttachments } from '#api/schema/kind-ref.ts';
-import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, Volume } from '#api/generated/objects.ts';
+import type {
+  CSIDriver,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Volume,
+} from '#api/generated/objects.ts';
 import { attachedName, attachmentName } from '#api/volume/attachment.ts';
 import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
@@ -18,7 +24,9 @@ import { createCsi, type Csi } from './start-csi.ts';
 
 const name = 'toy.csi.example.com';
 const handle = 'vol-one';
-const [claimUid, one, two] = ['1111', '2222', '3333'].map((part) => `${part}1111-2222-4333-8444-555555555555`) as [string, string, string];
+const [claimUid, one, two] = ['1111', '2222', '3333'].map(
+  (part) => `${part}1111-2222-4333-8444-555555555555`,
+) as [string, string, string];
 let root: string;
 let client: FakeApiClient;
 let informers: Informers;
@@ -32,7 +40,7 @@ let volume: PersistentVolume;
 let fault: NonNullable<ToyDriverOptions['fault']>;
 
 const registration = (): Parameters<Csi['drivers']['register']>[0] => ({
-  ...{ name, endpoint: path.join(root, 'csi.sock'), versions: ['1.0.0'], identity: '1' },
+  ...{ name, endpoint: path.join(root, 'csi.sock'), identity: '1' },
 });
 
 beforeEach(async () => {
@@ -40,7 +48,12 @@ beforeEach(async () => {
   client = createFakeApiClient(systemClock);
   client.seed(nodes, { metadata: { name: 'n1', uid: 'node-uid' }, status: {} });
   claim = {
-    metadata: { namespace: 'ns', name: 'c', uid: claimUid, annotations: { 'pv.kubernetes.io/bind-completed': 'yes' } },
+    metadata: {
+      namespace: 'ns',
+      name: 'c',
+      uid: claimUid,
+      annotations: { 'pv.kubernetes.io/bind-completed': 'yes' },
+    },
     spec: { accessModes: ['ReadWriteOnce'], volumeName: 'pv1' },
     status: { phase: 'Bound', capacity: { storage: '1Mi' } },
   };
@@ -71,7 +84,10 @@ afterEach(async () => {
 });
 
 const begin = async (object: Partial<CSIDriver['spec']> = {}): Promise<void> => {
-  client.seed(csiDrivers, { metadata: { name }, spec: { attachRequired: false, volumeLifecycleModes: ['Persistent', 'Ephemeral'], ...object } });
+  client.seed(csiDrivers, {
+    metadata: { name },
+    spec: { attachRequired: false, volumeLifecycleModes: ['Persistent', 'Ephemeral'], ...object },
+  });
   await nextLife();
 };
 
@@ -96,7 +112,11 @@ const nextLife = async (): Promise<void> => {
       csi: csi.volumes,
       configMap: async () => undefined,
       secret: async () => ({ data: { key: Buffer.from('s3cret').toString('base64') } }),
-      serviceAccountToken: async ({ audience }) => ({ token: `token of ${audience ?? ''}`, expirationTimestamp: 'later', refreshAtMs: 5 }),
+      serviceAccountToken: async ({ audience }) => ({
+        token: `token of ${audience ?? ''}`,
+        expirationTimestamp: 'later',
+        refreshAtMs: 5,
+      }),
       claim: async () => claim,
       persistentVolume: async () => volume,
     }),
@@ -108,10 +128,17 @@ const podOf = (uid: string, source: object): Pod => ({
 });
 const ofClaim = { persistentVolumeClaim: { claimName: 'c' } };
 const mount = async (uid: string = one, source: object = ofClaim): ReturnType<PodVolumes['mount']> =>
-  volumes.mount({ pod: podOf(uid, source), downward: { field: () => '', resource: () => '' }, now: 0, signal: new AbortController().signal });
-const asked = (): readonly string[] => driver.calls.map(({ call }) => call).filter((call) => !/Get(Info|Cap)/.test(call));
+  volumes.mount({
+    pod: podOf(uid, source),
+    downward: { field: () => '', resource: () => '' },
+    now: 0,
+    signal: new AbortController().signal,
+  });
+const asked = (): readonly string[] =>
+  driver.calls.map(({ call }) => call).filter((call) => !/Get(Info|Cap)/.test(call));
 const lastOf = (call: string): unknown => driver.calls.findLast((each) => each.call === call)?.request;
-const target = (uid: string): string => path.join(root, 'kubelet/pods', uid, 'volumes/kubernetes.io~csi/pv1/mount');
+const target = (uid: string): string =>
+  path.join(root, 'kubelet/pods', uid, 'volumes/kubernetes.io~csi/pv1/mount');
 const has = (): void => void (driver.state.volumes[handle] ?? makeVolume());
 function makeVolume(): void {
   // As the controller of the driver would.
@@ -135,11 +162,15 @@ describe('a driver', () => {
     ]);
     const { metadata } = await client.get(nodes, { name: 'n1' });
     expect(metadata?.labels).toMatchObject({ 'example.com/zone': 'z1' });
-    expect(metadata?.annotations).toMatchObject({ 'csi.volume.kubernetes.io/nodeid': `{"${name}":"toy-node"}` });
+    expect(metadata?.annotations).toMatchObject({
+      'csi.volume.kubernetes.io/nodeid': `{"${name}":"toy-node"}`,
+    });
     await csi.drivers.remove({ name, identity: 'another' });
     await csi.drivers.remove({ name, identity: '1' });
     expect((await client.get(csiNodes, { name: 'n1' })).spec.drivers).toBeNull();
-    await expect(mount()).rejects.toThrow(`driver name ${name} not found in the list of registered CSI drivers`);
+    await expect(mount()).rejects.toThrow(
+      `driver name ${name} not found in the list of registered CSI drivers`,
+    );
   });
 });
 
@@ -153,10 +184,18 @@ describe('a volume of a claim', () => {
     await mount(two);
     expect(lastOf('NodeStageVolume')).toMatchObject({
       volume_context: { a: 'b' },
-      volume_capability: { mount: { fs_type: 'ext4', mount_flags: ['noatime'] }, access_mode: { mode: 'SINGLE_NODE_WRITER' } },
+      volume_capability: {
+        mount: { fs_type: 'ext4', mount_flags: ['noatime'] },
+        access_mode: { mode: 'SINGLE_NODE_WRITER' },
+      },
     });
     await volumes.remove(one);
-    expect(asked()).toEqual(['NodeStageVolume', 'NodePublishVolume', 'NodePublishVolume', 'NodeUnpublishVolume']);
+    expect(asked()).toEqual([
+      'NodeStageVolume',
+      'NodePublishVolume',
+      'NodePublishVolume',
+      'NodeUnpublishVolume',
+    ]);
     await volumes.remove(two);
     expect(asked().slice(4)).toEqual(['NodeUnpublishVolume', 'NodeUnstageVolume']);
     expect(leftOf()).toEqual([]);
@@ -164,7 +203,12 @@ describe('a volume of a claim', () => {
   });
 
   it('leaves nothing when the agent is killed before or after any call, and the pod is gone or comes again', async () => {
-    const calls = ['NodeStageVolume', 'NodePublishVolume', 'NodeUnpublishVolume', 'NodeUnstageVolume'] as const;
+    const calls = [
+      'NodeStageVolume',
+      'NodePublishVolume',
+      'NodeUnpublishVolume',
+      'NodeUnstageVolume',
+    ] as const;
     await begin();
     has();
     for (const call of calls)
@@ -180,9 +224,14 @@ describe('a volume of a claim', () => {
           await csi[Symbol.asyncDispose]();
           await informers[Symbol.asyncDispose]();
           await nextLife();
-          if (comesAgain && !call.startsWith('NodeUn')) expect((await mount()).byName.get('v')?.path, where).toBe(target(one));
+          if (comesAgain && !call.startsWith('NodeUn'))
+            expect((await mount()).byName.get('v')?.path, where).toBe(target(one));
           await volumes.remove(one);
-          expect({ where, left: leftOf(), state: [driver.state.staged, driver.state.published] }).toEqual({ where, left: [], state: [{}, {}] });
+          expect({ where, left: leftOf(), state: [driver.state.staged, driver.state.published] }).toEqual({
+            where,
+            left: [],
+            state: [{}, {}],
+          });
         }
     expect(driver.violations).toEqual([]);
   });
@@ -191,7 +240,9 @@ describe('a volume of a claim', () => {
     await begin({ attachRequired: true });
     has();
     const mounting = mount();
-    await expect.poll(async () => (await client.get(nodes, { name: 'n1' })).status?.volumesInUse).toEqual([attachedName({ driver: name, volumeHandle: handle })]);
+    await expect
+      .poll(async () => (await client.get(nodes, { name: 'n1' })).status?.volumesInUse)
+      .toEqual([attachedName({ driver: name, volumeHandle: handle })]);
     expect(asked()).toEqual([]);
     client.seed(volumeAttachments, {
       metadata: { name: attachmentName({ driver: name, volumeHandle: handle }, 'n1') },
@@ -199,7 +250,11 @@ describe('a volume of a claim', () => {
       status: { attached: true, attachmentMetadata: { device: '/dev/x' } },
     });
     const volumesAttached = [{ name: attachedName({ driver: name, volumeHandle: handle }), devicePath: '' }];
-    await client.patch(nodes, { name: 'n1' }, { kind: 'merge', body: { status: { volumesAttached } }, subresource: 'status' });
+    await client.patch(
+      nodes,
+      { name: 'n1' },
+      { kind: 'merge', body: { status: { volumesAttached } }, subresource: 'status' },
+    );
     await mounting;
     expect(lastOf('NodePublishVolume')).toMatchObject({ publish_context: { device: '/dev/x' } });
     expect(await csi.volumes.volumesInUse()).toEqual([attachedName({ driver: name, volumeHandle: handle })]);
@@ -213,7 +268,10 @@ describe('a volume of a claim', () => {
     await mount();
     volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
     await mount();
-    expect(lastOf('NodeExpandVolume')).toMatchObject({ capacity_range: { required_bytes: 4 << 20 }, volume_id: handle });
+    expect(lastOf('NodeExpandVolume')).toMatchObject({
+      capacity_range: { required_bytes: 4 << 20 },
+      volume_id: handle,
+    });
   });
 
   it('is not taken for unmounted on the driver’s word', async () => {
@@ -232,7 +290,14 @@ describe('what a driver asks of the pod', () => {
   it('is told it: who the pod is, tokens, secrets; and is asked again', async () => {
     await begin({ podInfoOnMount: true, requiresRepublish: true, tokenRequests: [{ audience: 'vault' }] });
     has();
-    const source = { csi: { driver: name, readOnly: true, volumeAttributes: { size: '1' }, nodePublishSecretRef: { name: 's' } } };
+    const source = {
+      csi: {
+        driver: name,
+        readOnly: true,
+        volumeAttributes: { size: '1' },
+        nodePublishSecretRef: { name: 's' },
+      },
+    };
     const { refreshAtMs } = await mount(one, source);
     expect(refreshAtMs).toBe(5);
     expect(lastOf('NodePublishVolume')).toMatchObject({
@@ -245,7 +310,8 @@ describe('what a driver asks of the pod', () => {
         'csi.storage.k8s.io/pod.namespace': 'ns',
         'csi.storage.k8s.io/pod.uid': one,
         'csi.storage.k8s.io/serviceAccount.name': 'sa',
-        'csi.storage.k8s.io/serviceAccount.tokens': '{"vault":{"token":"token of vault","expirationTimestamp":"later"}}',
+        'csi.storage.k8s.io/serviceAccount.tokens':
+          '{"vault":{"token":"token of vault","expirationTimestamp":"later"}}',
       },
     });
     await mount(one, source);

@@ -10,7 +10,7 @@ import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { createKeyLock } from '#base/key-lock.ts';
-import type { CSIDriver, CSIVolumeSource, PersistentVolume, PersistentVolumeClaim, SecretReference } from '#api/generated/objects.ts';
+import type { CSIDriver, CSIVolumeSource, SecretReference } from '#api/generated/objects.ts';
 import { parseQuantity, quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { attachedName, isAttachRequired } from '#api/volume/attachment.ts';
 import { volumeSize } from '#api/volume/claim.ts';
@@ -18,7 +18,14 @@ import { modeOf } from '#api/volume/match.ts';
 import { giveGroup } from '#native/fs/give-group.ts';
 import { accessMode, renderCapability } from '#proto/csi/capability.ts';
 import { deviceAt } from '#agent/volume/claims/device-at.ts';
-import type { MountedVolume, Mounter, ServiceAccountToken, VolumeContext } from '#agent/volume/volume.ts';
+import type {
+  ClaimWish,
+  CsiVolumes,
+  MountedVolume,
+  Mounter,
+  ServiceAccountToken,
+  VolumeContext,
+} from '#agent/volume/volume.ts';
 import type { CsiAttachments } from './csi-attachment.ts';
 import type { CsiDriverClient, CsiDrivers } from './csi-drivers.ts';
 import { inlineHandle, type CsiPaths } from './csi-paths.ts';
@@ -32,26 +39,6 @@ import {
 } from './csi-records.ts';
 import { groupWay, podContext, renderTokens, tokensKey } from './csi-requests.ts';
 import { unmountPod, unstageUnused, type Unmounting } from './csi-unmount.ts';
-
-/** What pods' volumes ask of drivers. */
-export interface CsiVolumes {
-  /** The volume of a claim. */
-  mountVolume(wish: ClaimWish, context: VolumeContext): Promise<MountedVolume>;
-  /** One that is written in the pod, and is its alone. */
-  mountInline(source: CSIVolumeSource, context: VolumeContext): Promise<MountedVolume>;
-  /** Undoes all of a pod, by what is written in its directory. Safe to repeat. @throws when a driver is not there, or refuses */
-  unmountPod(podDirectory: string): Promise<void>;
-  /** Undoes what was staged for pods that are gone. */
-  unstageUnused(driver: string): Promise<void>;
-  /** Names as a Node's status has them. */
-  volumesInUse(): Promise<readonly string[]>;
-}
-
-export interface ClaimWish {
-  readonly volume: PersistentVolume;
-  readonly claim: PersistentVolumeClaim;
-  readonly isReadOnly: boolean;
-}
 
 export interface CsiVolumesOptions {
   readonly drivers: CsiDrivers;
@@ -121,7 +108,11 @@ function claimWish({ volume, claim, isReadOnly }: ClaimWish): Wish {
     isReadOnly: isReadOnly || csi.readOnly === true,
     isDevice: modeOf(volume) === 'Block',
     isInline: false,
-    secrets: { stage: csi.nodeStageSecretRef, publish: csi.nodePublishSecretRef, expand: csi.nodeExpandSecretRef },
+    secrets: {
+      stage: csi.nodeStageSecretRef,
+      publish: csi.nodePublishSecretRef,
+      expand: csi.nodeExpandSecretRef,
+    },
     growsTo: isGrown ? Number(quantityToInteger(parseQuantity(size))) : undefined,
   };
 }
@@ -130,7 +121,11 @@ function inlineWish(source: CSIVolumeSource, { pod, volume }: VolumeContext): Wi
   const { name } = source.nodePublishSecretRef ?? {};
   const namespace = pod.metadata?.namespace;
   return {
-    ...{ driver: source.driver, handle: inlineHandle(pod.metadata?.uid ?? '', volume.name), name: volume.name },
+    ...{
+      driver: source.driver,
+      handle: inlineHandle(pod.metadata?.uid ?? '', volume.name),
+      name: volume.name,
+    },
     ...{ attributes: source.volumeAttributes ?? {}, fsType: source.fsType, mountOptions: [] },
     ...{ isReadOnly: source.readOnly === true, isDevice: false, isInline: true, growsTo: undefined },
     accessModes: ['ReadWriteOnce'],
@@ -183,7 +178,10 @@ class Mount {
     const before = await readCsiRecord(directory);
     if (before?.handle === handle && before.driver === driver.name) return before;
     if (before !== undefined)
-      throw new PodwrightError('E_CONFLICT', `volume ${name}: the pod has ${before.driver} ${before.handle} at its place`);
+      throw new PodwrightError(
+        'E_CONFLICT',
+        `volume ${name}: the pod has ${before.driver} ${before.handle} at its place`,
+      );
     const { paths } = this.#options;
     const isStaged = !isInline && driver.capabilities.has('STAGE_UNSTAGE_VOLUME');
     const device = isDevice ? { device: name } : {};
@@ -203,13 +201,15 @@ class Mount {
     const { driver, object, record } = given;
     const wish = this.#wish;
     const now = await readCsiRecord(directory);
-    if (now === undefined) throw new PodwrightError('E_CONFLICT', `volume ${wish.name}: it is being taken from the pod`);
+    if (now === undefined)
+      throw new PodwrightError('E_CONFLICT', `volume ${wish.name}: it is being taken from the pod`);
     const capability = this.#capability(given);
     if (record.staging !== undefined) await this.#stage(record.staging, given, capability);
     if (record.staging !== undefined) await this.#expand(given, record.staging);
     const tokens = await this.#tokens(object);
     const isThere = now.bootId === bootId;
-    if (!isThere || object?.spec.requiresRepublish === true) await this.#publish(given, { capability, tokens });
+    if (!isThere || object?.spec.requiresRepublish === true)
+      await this.#publish(given, { capability, tokens });
     if (record.staging === undefined) await this.#expand(given, record.target);
     const group = await this.#giveGroup(given, now);
     const whole = { ...now, bootId, ...(group === undefined ? {} : { group }) };
@@ -217,7 +217,9 @@ class Mount {
     const isLooked = object?.spec.requiresRepublish === true || driver.capabilities.has('EXPAND_VOLUME');
     const times = [
       ...(isLooked && !wish.isInline ? [clock.now() + republishMs] : []),
-      ...(object?.spec.requiresRepublish === true ? [clock.now() + republishMs, ...tokens.map((one) => one.refreshAtMs)] : []),
+      ...(object?.spec.requiresRepublish === true
+        ? [clock.now() + republishMs, ...tokens.map((one) => one.refreshAtMs)]
+        : []),
     ];
     const refresh = times.length === 0 ? {} : { refreshAtMs: Math.min(...times) };
     if (wish.isDevice) return { ...(await deviceAt(record.target, wish.name)), ...refresh };
@@ -230,7 +232,10 @@ class Mount {
     return renderCapability({
       ...{ isBlock: isDevice, fsType, mountOptions },
       group: isGroupBy ? this.#context.fsGroup : undefined,
-      mode: accessMode(accessModes[0] ?? 'ReadWriteOnce', driver.capabilities.has('SINGLE_NODE_MULTI_WRITER')),
+      mode: accessMode(
+        accessModes[0] ?? 'ReadWriteOnce',
+        driver.capabilities.has('SINGLE_NODE_MULTI_WRITER'),
+      ),
     });
   }
 
@@ -244,7 +249,11 @@ class Mount {
     });
   }
 
-  async #stage(staging: string, given: Given, capability: ReturnType<typeof renderCapability>): Promise<void> {
+  async #stage(
+    staging: string,
+    given: Given,
+    capability: ReturnType<typeof renderCapability>,
+  ): Promise<void> {
     const { paths, bootId } = this.#options;
     const { name, handle, attributes, secrets } = this.#wish;
     const { driver, attached } = given;
@@ -284,7 +293,10 @@ class Mount {
 
   async #publish(
     { driver, object, attached, record }: Given,
-    { capability, tokens }: { readonly capability: ReturnType<typeof renderCapability>; readonly tokens: readonly Token[] },
+    {
+      capability,
+      tokens,
+    }: { readonly capability: ReturnType<typeof renderCapability>; readonly tokens: readonly Token[] },
   ): Promise<void> {
     const { handle, attributes, secrets, isReadOnly, isInline } = this.#wish;
     const { pod, signal } = this.#context;
@@ -296,7 +308,11 @@ class Mount {
     await driver.call(
       'NodePublishVolume',
       {
-        ...{ volume_id: handle, publish_context: attached, staging_target_path: placeOf(driver, record.staging) },
+        ...{
+          volume_id: handle,
+          publish_context: attached,
+          staging_target_path: placeOf(driver, record.staging),
+        },
         ...{ target_path: driver.place(record.target), volume_capability: capability, readonly: isReadOnly },
         secrets: areSecret ? { ...given, ...told } : given,
         volume_context: { ...attributes, ...podContext(object, pod, isInline), ...(areSecret ? {} : told) },
@@ -321,9 +337,14 @@ class Mount {
     const namespace = reference.namespace ?? '';
     const secret = await this.#context.objects.secret(namespace, reference.name);
     if (secret === undefined)
-      throw new PodwrightError('E_NOT_FOUND', `secrets ${JSON.stringify(reference.name)} not found in namespace ${namespace}`);
+      throw new PodwrightError(
+        'E_NOT_FOUND',
+        `secrets ${JSON.stringify(reference.name)} not found in namespace ${namespace}`,
+      );
     const entries = Object.entries(secret.data ?? {});
-    return Object.fromEntries(entries.map(([key, data]) => [key, Buffer.from(data, 'base64').toString('utf8')]));
+    return Object.fromEntries(
+      entries.map(([key, data]) => [key, Buffer.from(data, 'base64').toString('utf8')]),
+    );
   }
 
   async #giveGroup({ driver, object, record }: Given, now: CsiRecord): Promise<number | undefined> {
@@ -354,10 +375,17 @@ function checkLifecycle({ driver, isInline }: Wish, object: CSIDriver | undefine
   const mode = isInline ? 'Ephemeral' : 'Persistent';
   const { volumeLifecycleModes } = object?.spec ?? {};
   if (object === undefined) {
-    if (isInline) throw new PodwrightError('E_INVALID', `volume mode "Ephemeral" not supported by driver ${driver} (no CSIDriver object)`);
+    if (isInline)
+      throw new PodwrightError(
+        'E_INVALID',
+        `volume mode "Ephemeral" not supported by driver ${driver} (no CSIDriver object)`,
+      );
     return;
   }
   const modes = volumeLifecycleModes ?? ['Persistent'];
   if (modes.includes(mode)) return;
-  throw new PodwrightError('E_INVALID', `volume mode "${mode}" not supported by driver ${driver} (only supports ["${modes.join('" "')}"])`);
+  throw new PodwrightError(
+    'E_INVALID',
+    `volume mode "${mode}" not supported by driver ${driver} (only supports ["${modes.join('" "')}"])`,
+  );
 }

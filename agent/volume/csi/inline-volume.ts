@@ -1,7 +1,6 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { CSIVolumeSource } from '#api/generated/objects.ts';
-import type { VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
-import type { CsiVolumes } from './csi-volumes.ts';
+import type { CsiVolumes, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
 
 /** A volume that a driver makes for the pod alone, as the pod itself says. */
 export const csi: VolumeKind<CSIVolumeSource> = {

@@ -1,14 +1,15 @@
 import type { Clock } from '#base/clock.ts';
-import { describeError } from '#base/errors.ts';
+import { describeError, PodwrightError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { csiDrivers } from '#api/schema/kind-ref.ts';
 import type { Informers } from '#client/informers.ts';
-import type { Mounter } from '#agent/volume/volume.ts';
+import type { PluginHandler } from '#agent/plugin/plugin.ts';
+import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
 import { createCsiAttachments } from './csi-attachment.ts';
 import { createCsiDrivers, type CsiDrivers } from './csi-drivers.ts';
 import { createCsiNodeWriter, type CsiNodeWriter } from './csi-node.ts';
 import { csiPaths } from './csi-paths.ts';
-import { createCsiVolumes, type CsiVolumes } from './csi-volumes.ts';
+import { createCsiVolumes } from './csi-volumes.ts';
 import { kubeletView } from './kubelet-view.ts';
 import { followAllocatable } from './follow-allocatable.ts';
 
@@ -27,8 +28,9 @@ export interface CsiOptions {
 
 /** A node's drivers of volumes, and what they do for pods. */
 export interface Csi extends AsyncDisposable {
-  /** For the plugin watcher. */
   readonly drivers: CsiDrivers;
+  /** For the plugin watcher: type CSIPlugin. */
+  readonly plugins: PluginHandler;
   readonly volumes: CsiVolumes;
   /** Its CSINode is made once the Node is there, however often that is tried. Disposing ends the trying. */
   startWhen(registered: Promise<unknown>): AsyncDisposable;
@@ -43,11 +45,26 @@ export function createCsi(options: CsiOptions): Csi {
     return objects.get(name);
   };
   const writer = createCsiNodeWriter({ client, nodeName });
-  const plain = createCsiDrivers({ clock, logger, tell: writer, view: kubeletView(options.kubeletDirectory) });
+  const plain = createCsiDrivers({
+    clock,
+    logger,
+    tell: writer,
+    view: kubeletView(options.kubeletDirectory),
+  });
   const paths = csiPaths(options.kubeletDirectory);
   const attachments = createCsiAttachments({ client, nodeName, clock });
   const volumes = createCsiVolumes({
-    ...{ drivers: plain, attachments, paths, podsDirectory, driverObject, mounter, clock, bootId, onReleased },
+    ...{
+      drivers: plain,
+      attachments,
+      paths,
+      podsDirectory,
+      driverObject,
+      mounter,
+      clock,
+      bootId,
+      onReleased,
+    },
   });
   const drivers: CsiDrivers = {
     ...plain,
@@ -63,12 +80,31 @@ export function createCsi(options: CsiOptions): Csi {
   return {
     drivers,
     volumes,
+    plugins: handlerOf(drivers),
     startWhen: (registered) => ensureWhen(registered, { writer, clock, logger }),
     [Symbol.asyncDispose]: async () => {
       await following[Symbol.asyncDispose]();
       plain[Symbol.dispose]();
     },
   };
+}
+
+function handlerOf(drivers: CsiDrivers): PluginHandler {
+  return {
+    validate: ({ name, versions }) => {
+      if (chooseMajor(versions)) return;
+      throw new PodwrightError(
+        'E_UNSUPPORTED',
+        `CSI driver ${name} has versions ${versions.join(', ')}: 1.x is served`,
+      );
+    },
+    register: (plugin) => drivers.register(plugin),
+    deregister: (plugin) => drivers.remove(plugin),
+  };
+}
+
+function chooseMajor(versions: readonly string[]): boolean {
+  return versions.some((version) => /^v?1\./.test(version));
 }
 
 const retryMs = 1_000;

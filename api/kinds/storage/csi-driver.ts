@@ -1,5 +1,5 @@
 import { listOf, objectOf, objectsOf, stringOf } from '#api/wire/json.ts';
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { unset } from '#api/table/text.ts';
@@ -7,7 +7,7 @@ import { validateCsiDriver, validateCsiDriverUpdate } from './storage-validation
 
 /** Rules of CSIDrivers. */
 export const csiDriverRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('agent/volume/csi/csi-volumes.ts'),
   answersDeleteWithObject: true,
   defaults: [
     ['spec.attachRequired', true],

@@ -1,12 +1,12 @@
 import { at, listOf } from '#api/wire/json.ts';
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { validateCsiNode, validateCsiNodeUpdate } from './csi-validation.ts';
 
 /** Rules of CSINodes. */
 export const csiNodeRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('control-plane/scheduler/plugins/volume-limits.ts'),
   answersDeleteWithObject: true,
   refuseNode: ({ node, name }) =>
     name === node ? undefined : 'can only access CSINode with the same name as the requesting node',

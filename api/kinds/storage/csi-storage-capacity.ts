@@ -1,11 +1,11 @@
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { immutable } from '#api/validation/field.ts';
 import { validateCsiStorageCapacity } from './csi-validation.ts';
 
 /** Rules of CSIStorageCapacities. */
 export const csiStorageCapacityRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('control-plane/scheduler/volumes/bind-volumes.ts'),
   tracksGeneration: false,
   validate: validateCsiStorageCapacity,
   validatesAll: true,

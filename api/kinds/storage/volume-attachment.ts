@@ -1,5 +1,5 @@
 import { at } from '#api/wire/json.ts';
-import { noVolumes } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
 import { immutable } from '#api/validation/field.ts';
@@ -11,7 +11,7 @@ import {
 
 /** Rules of VolumeAttachments. */
 export const volumeAttachmentRules: KindRules = {
-  effect: noVolumes,
+  effect: acted('control-plane/controllers/attach-detach/reconcile.ts'),
   reset: { status: { fields: ['metadata', 'spec'] } },
   answersDeleteWithObject: true,
   tracksGeneration: false,

@@ -37,6 +37,8 @@ export const interPodAffinityFilter: FilterPlugin = {
       case 'volume':
       case 'deviceClaim':
       case 'devices':
+      case 'csiNode':
+      case 'capacity':
         return false;
     }
   },

@@ -23,6 +23,6 @@ export const volumeBindingFilter: FilterPlugin = {
   },
   mayHelp: (pod, event) => {
     if (event.kind === 'claim') return claimKeysOf(pod).includes(event.key);
-    return event.kind === 'volume' || event.kind === 'node';
+    return event.kind === 'volume' || event.kind === 'capacity' || event.kind === 'node';
   },
 };

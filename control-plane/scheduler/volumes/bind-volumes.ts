@@ -1,7 +1,18 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { Clock } from '#base/clock.ts';
-import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '#api/generated/objects.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  StorageClass,
+} from '#api/generated/objects.ts';
 import {
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
   nodes,
   persistentVolumeClaims,
   persistentVolumes,
@@ -31,6 +42,9 @@ export interface VolumeBinder {
   readonly claims: Informer<PersistentVolumeClaim>;
   readonly volumes: Informer<PersistentVolume>;
   readonly classes: Informer<StorageClass>;
+  readonly drivers: Informer<CSIDriver>;
+  readonly csiNodes: Informer<CSINode>;
+  readonly capacities: Informer<CSIStorageCapacity>;
   /**
    * Takes for the pod what its claims need on the node, so that the next decision counts it; undefined where nothing is missing. Undone
    * by disposing, and made so by `bind`.
@@ -58,6 +72,11 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
   const claims = informers.for(persistentVolumeClaims);
   const volumes = informers.for(persistentVolumes, { indexes: { offered: (one) => [offeredTo(one)] } });
   const classes = informers.for(storageClasses);
+  const drivers = informers.for(csiDrivers);
+  const nodesOfDrivers = informers.for(csiNodes);
+  const capacities = informers.for(csiStorageCapacities, {
+    indexes: { className: ({ storageClassName }) => [storageClassName] },
+  });
   const taken = new Map<string, string>(); // volumes by name: the claim
   const chosen = new Map<string, string>(); // claims by key: the node
   const waiting = new Map<string, Set<() => void>>(); // by what a binding waits for
@@ -72,12 +91,18 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
     isTaken: ({ metadata }, key) => (taken.get(metadata?.name ?? '') ?? key) !== key,
     chosenNode: (key) => chosen.get(key),
     isUsed,
+    csiNode: (name) => nodesOfDrivers.get(name),
+    csiDriver: (name) => drivers.get(name),
+    capacities: (className) => capacities.byIndex('className', className),
   };
   return {
     look,
     claims,
     volumes,
     classes,
+    drivers,
+    csiNodes: nodesOfDrivers,
+    capacities,
     reserve: (pod, nodeName) => {
       const plan = planFor(pod, nodeName, { look, informers });
       if (plan === undefined) return undefined;

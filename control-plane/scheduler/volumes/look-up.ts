@@ -1,4 +1,11 @@
-import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from '#api/generated/objects.ts';
+import type {
+  CSIDriver,
+  CSINode,
+  CSIStorageCapacity,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  StorageClass,
+} from '#api/generated/objects.ts';
 
 /** What a decision may ask about claims and volumes. */
 export interface VolumeLookUp {
@@ -14,4 +21,9 @@ export interface VolumeLookUp {
   readonly chosenNode: (claimKey: string) => string | undefined;
   /** Whether pods that are placed, or were just decided, use the claim. */
   readonly isUsed: (claimKey: string) => boolean;
+  /** What drivers of volumes a node has; undefined: it did not say. */
+  readonly csiNode?: (name: string) => CSINode | undefined;
+  readonly csiDriver?: (name: string) => CSIDriver | undefined;
+  /** What of a class is left, where. */
+  readonly capacities?: (className: string) => readonly CSIStorageCapacity[];
 }

@@ -18,12 +18,14 @@ import {
 } from '#api/volume/claim.ts';
 import { localProvisioner, volumesDirectoryOf } from '#api/volume/local-volumes.ts';
 import { findVolume, isOnNode } from '#api/volume/match.ts';
+import { hasCapacity } from './capacity.ts';
 import type { VolumeLookUp } from './look-up.ts';
 
 /** Why a node does not do, in words of kube-scheduler's VolumeBinding plugin. */
 export const volumeReasons = {
   affinity: 'node(s) had volume node affinity conflict',
   bind: "node(s) didn't find available persistent volumes to bind",
+  space: 'node(s) did not have enough free storage',
   lost: 'node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)',
 } as const;
 
@@ -108,15 +110,19 @@ export function planVolumes(
     if (volume !== undefined) {
       given.add(volume.metadata?.name ?? '');
       bind.push({ claim, volume });
-    } else if (canMake(look.storageClass(name), node)) provision.push(claim);
-    else return volumeReasons.bind;
+      continue;
+    }
+    const storageClass = look.storageClass(name);
+    if (storageClass === undefined || !canMake(storageClass, node)) return volumeReasons.bind;
+    if (!hasCapacity(claim, { node, storageClass }, look)) return volumeReasons.space;
+    provision.push(claim);
   }
   return { bind, provision };
 }
 
 /** Whether a volume of the class can be made for the node. */
-function canMake(storageClass: StorageClass | undefined, node: Node): boolean {
-  if (storageClass === undefined || storageClass.provisioner === noProvisioner) return false;
+function canMake(storageClass: StorageClass, node: Node): boolean {
+  if (storageClass.provisioner === noProvisioner) return false;
   if (storageClass.provisioner === localProvisioner && volumesDirectoryOf(node) === undefined) return false;
   const { allowedTopologies = [] } = storageClass;
   const labels = node.metadata?.labels ?? {};
