@@ -26,6 +26,7 @@ import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { Policies } from '#agent/network/policy/enforce-policies.ts';
 import { renderPolicyCounts } from '#agent/network/policy/policy-counts.ts';
 import { withPolicies } from '#agent/network/policy/policy-network.ts';
+import { withRedirects } from '#agent/network/fast-path/redirect-network.ts';
 import { createClusterGuard, type ClusterGuard } from '#agent/node/cluster-guard.ts';
 import {
   followHostNames,
@@ -71,6 +72,7 @@ import { claimDirectory } from './ownership/claim-directory.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
 import { openCgroups } from './node/open-cgroups.ts';
+import { openRedirects, type NodeRedirects } from './node/open-redirects.ts';
 import { openSockets } from './node/open-sockets.ts';
 import { startKernel } from './node/start-kernel.ts';
 import { startCri } from './cri/start-cri.ts';
@@ -106,6 +108,7 @@ interface Parts {
   readonly kernel: NetlinkWorker;
   readonly network: PodNetwork;
   readonly policies: Policies;
+  readonly redirects: NodeRedirects | undefined;
   readonly runtime: Runtime;
   readonly rules: NodeRules;
   readonly cluster: ClusterGuard;
@@ -238,10 +241,15 @@ async function startParts(
   const kernel = stack.use(await startKernel(logger));
   const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
-  const policies = openNetworkPolicies(stack, { nodeName, clusterCidrs, ...shared });
+  const redirects = await openRedirects(stack, { ...options, run: paths.run, ...kernel, logger });
+  const policies = openNetworkPolicies(stack, {
+    ...{ nodeName, clusterCidrs, ...shared },
+    ...(redirects === undefined ? {} : { onConcerned: redirects.setConcerned }),
+  });
   const firstFamily = familyOfIp(nodeIp[0] ?? '') ?? 4;
   const podNetwork = await openPodNetwork(stack, { paths, kernel, firstFamily, clock, logger });
-  const network = withPolicies(podNetwork, policies);
+  const withRules = withPolicies(podNetwork, policies);
+  const network = redirects === undefined ? withRules : withRedirects(withRules, redirects);
   const runtime = stack.use(
     await createRuntime(
       {
@@ -265,12 +273,14 @@ async function startParts(
       new AbortController().signal,
     ),
   );
-  policies.start(attachedPods(runtime));
+  const attached = attachedPods(runtime);
+  redirects?.attachEarlier(new Set(attached.map(({ sandboxId }) => sandboxId)));
+  policies.start(attached);
   const hostNames = stack.use(await followHostNames({ files: filesOfNames(options), clock, log: logger }));
   const rules = openNodeRules(stack, { options, credentials: followed, runtime, ...shared });
   const health = openFabricHealth(stack, { nodeName, ...shared });
   const own = { options, paths, credentials: followed, renewed, rules, health, cluster, hostNames };
-  return { ...own, ...shared, network, policies, runtime };
+  return { ...own, ...shared, network, policies, redirects, runtime };
 }
 
 /** A file that was named is taken as it is. */

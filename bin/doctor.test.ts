@@ -14,6 +14,7 @@ const healthy: HostFacts = {
   deviceRefusal: undefined,
   flowRefusal: undefined,
   socketRefusal: undefined,
+  redirectRefusal: undefined,
 };
 
 describe('examine()', () => {
@@ -56,7 +57,14 @@ describe('examine()', () => {
       facts: { socketRefusal: 'balance connections: load program pw_connect4: EINVAL' },
       what: 'fast path',
       state: 'limited',
-      remedy: /work by rules/,
+      remedy: /--fast-path services does nothing/,
+    },
+    {
+      name: 'no tcx',
+      facts: { redirectRefusal: 'load program pw_redirect: EINVAL' },
+      what: 'fast path',
+      state: 'limited',
+      remedy: /--fast-path pods does nothing/,
     },
     {
       name: 'no overlayfs',

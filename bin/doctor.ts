@@ -9,6 +9,7 @@ import { findBusybox } from '#native/launch/busybox.ts';
 import { compileDeviceProgram } from '#native/bpf/device-program.ts';
 import { allDeviceRules, normaliseDeviceRules } from '#native/bpf/device-rules.ts';
 import { BPF_PROG_TYPE_CGROUP_DEVICE, loadProgram } from '#native/bpf/load.linux.ts';
+import { packetRedirectorRefusal } from '#native/bpf/redirect/packet-redirector.linux.ts';
 import { socketBalancerRefusal } from '#native/bpf/sockets/socket-balancer.linux.ts';
 import { print } from './terminal/print.ts';
 import type { OutputFormat } from './terminal/progress.ts';
@@ -38,6 +39,8 @@ export interface HostFacts {
   readonly flowRefusal: string | undefined;
   /** Why sockets cannot be led to Services; undefined: they can, or only root can tell. */
   readonly socketRefusal: string | undefined;
+  /** The same of packets between pods. */
+  readonly redirectRefusal: string | undefined;
 }
 
 const wantedControllers = ['cpu', 'memory', 'pids'];
@@ -88,15 +91,20 @@ function examineDevices({ deviceRefusal, isRoot, cgroupControllers }: HostFacts)
   return { what, state: 'limited', detail: refusal, remedy };
 }
 
-/** Nothing is lost without it: rules are always there. */
-function examineFastPath({ isRoot, cgroupControllers, socketRefusal }: HostFacts): Finding {
+/** Nothing is lost without it: rules and the network stack are always there. */
+function examineFastPath({ isRoot, cgroupControllers, socketRefusal, redirectRefusal }: HostFacts): Finding {
   const what = 'fast path';
   if (!isRoot) return { what, state: 'limited', detail: 'can be told by root only', remedy: 'run with sudo' };
-  const refusal = cgroupControllers === undefined ? 'cgroup v2 is not mounted' : socketRefusal;
-  if (refusal === undefined) return ok(what, 'connections to Services can be led by --fast-path services');
-  const remedy =
-    'Services work by rules, and --fast-path does nothing; a kernel with CONFIG_CGROUP_BPF and CONFIG_BPF_JIT has it';
-  return { what, state: 'limited', detail: refusal, remedy };
+  const ofSockets = cgroupControllers === undefined ? 'cgroup v2 is not mounted' : socketRefusal;
+  const lacks = Object.entries({ services: ofSockets, pods: redirectRefusal }).flatMap(([path, refusal]) =>
+    refusal === undefined ? [] : [{ path, refusal }],
+  );
+  if (lacks.length === 0)
+    return ok(what, '--fast-path can lead connections to Services, and packets between pods');
+  return {
+    ...{ what, state: 'limited', detail: lacks.map(({ path, refusal }) => `${path}: ${refusal}`).join('; ') },
+    remedy: `all works by rules, and --fast-path ${lacks.map(({ path }) => path).join(', ')} does nothing; Linux 6.6 with CONFIG_CGROUP_BPF and CONFIG_NET_XGRESS has both`,
+  };
 }
 
 function examineProgram(program: string, isThere: boolean): Finding {
@@ -228,6 +236,7 @@ export async function gatherFacts(): Promise<HostFacts> {
     deviceRefusal: probeDevices(),
     flowRefusal: await probeFlows(),
     socketRefusal: process.getuid?.() === 0 ? socketBalancerRefusal() : undefined,
+    redirectRefusal: process.getuid?.() === 0 ? packetRedirectorRefusal() : undefined,
   };
 }
 

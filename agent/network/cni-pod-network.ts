@@ -5,10 +5,11 @@ import type { CniInvoker } from '#api/cni/invocation.ts';
 import type { NetworkConfigList } from '#api/cni/network-config.ts';
 import type { PodBandwidth } from '#api/pod/bandwidth.ts';
 import type { CniResult } from '#api/cni/result.ts';
-import { formatIp, parseCidr, type IpFamily } from '#base/ip.ts';
+import type { IpFamily } from '#base/ip.ts';
 import { createCniNetwork, type Attachment, type CniNetwork } from './cni-network.ts';
 import { loadConflist } from './conflist-dir.ts';
-import type { PodNetwork, PodNetworkRequest } from './pod-network.ts';
+import { ipsOf, podIfname, podLinkOf } from './pod-link.ts';
+import type { AddedPod, PodNetwork, PodNetworkRequest } from './pod-network.ts';
 import { createResultCache, type CachedAttachment, type ResultCache } from './result-cache.ts';
 
 export interface PodNetworkOptions {
@@ -23,9 +24,6 @@ export interface PodNetworkOptions {
   /** That of status.podIP, where a pod has addresses of both; default 4. */
   readonly firstFamily?: IpFamily;
 }
-
-/** The interface that pods reach their network by. */
-const podIfname = 'eth0';
 
 const loopbackList: NetworkConfigList = {
   name: 'cni-loopback',
@@ -46,8 +44,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       // A repeated call finds the result of the first; one whose namespace is another is a new attachment under an old id.
       const cached = await cache.load(list.name, request.sandboxId, podIfname);
       if (cached?.netns === request.netnsPath) {
-        if ((await damageOf(cni, cached, signal)) === undefined)
-          return { ips: ipsOf(cached.result, options.firstFamily) };
+        if ((await damageOf(cni, cached, signal)) === undefined) return toAdded(cached, options.firstFamily);
         await cni.del(cached.list, cached, cached.result, signal);
       }
       const attachment = toAttachment(request);
@@ -64,7 +61,7 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
         },
       );
       await saveOrUndo({ cache, cni, list, attachment, result });
-      return { ips: ipsOf(result, options.firstFamily) };
+      return toAdded({ ...attachment, list, result }, options.firstFamily);
     },
 
     async del(request, signal) {
@@ -104,6 +101,11 @@ export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
       }
     },
   };
+}
+
+function toAdded(attachment: Parameters<typeof podLinkOf>[0], firstFamily: IpFamily | undefined): AddedPod {
+  const [ips, link] = [ipsOf(attachment.result, firstFamily), podLinkOf(attachment)];
+  return link === undefined ? { ips } : { ips, link };
 }
 
 /** ADD as pods get it: loopback beside the network. Loopback leaves nothing outside the pod's namespace; the network is taken down. */
@@ -246,14 +248,4 @@ function toBuckets({ ingressBits, egressBits }: PodBandwidth): JsonObject {
     return { [`${direction}Rate`]: rate, [`${direction}Burst`]: burst };
   };
   return { ...bucket('ingress', ingressBits), ...bucket('egress', egressBits) };
-}
-
-/** The given family first: status.podIP is the first, and of the family of status.hostIP (kubelet's sortPodIPs). */
-export function ipsOf(result: CniResult, firstFamily: IpFamily = 4): readonly string[] {
-  const own = result.interfaces.findIndex((item) => item.sandbox !== undefined && item.name === podIfname);
-  const ips = result.ips.filter((ip) => own < 0 || ip.interface === undefined || ip.interface === own);
-  return ips
-    .flatMap((ip) => parseCidr(ip.address)?.ip ?? [])
-    .toSorted((a, b) => Number(a.family !== firstFamily) - Number(b.family !== firstFamily))
-    .map(formatIp);
 }

@@ -1,4 +1,5 @@
 import type { PodBandwidth } from '#api/pod/bandwidth.ts';
+import type { PodLink } from '#native/bpf/redirect/packet-redirector.ts';
 
 /** What the runtime asks of the pod network: CNI ADD and DEL for a sandbox, and what is left to collect. */
 export interface PodNetworkRequest {
@@ -16,12 +17,18 @@ export interface PodNetworkRequest {
   readonly bandwidth?: PodBandwidth;
 }
 
+export interface AddedPod {
+  readonly ips: readonly string[];
+  /** Where it is a cable whose packets may be redirected. */
+  readonly link?: PodLink;
+}
+
 export interface PodNetwork {
   /**
    * The pod's addresses, the first being status.podIP. Safe to repeat: what is there and passes CHECK stays, else it is made anew.
    * Undone if it fails.
    */
-  add(request: PodNetworkRequest, signal: AbortSignal): Promise<{ readonly ips: readonly string[] }>;
+  add(request: PodNetworkRequest, signal: AbortSignal): Promise<AddedPod>;
   /** Succeeds if there is nothing left to remove. */
   del(request: PodNetworkRequest, signal: AbortSignal): Promise<void>;
   /** CNI GC: releases what belongs to no sandbox of the list. */

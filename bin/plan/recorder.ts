@@ -1,7 +1,8 @@
 /** The ports of the pod network with nothing behind them: what plugins ask of the kernel is written down. */
 import { createCniNetwork } from '#agent/network/cni-network.ts';
-import { attachPod, ipsOf, toAttachment } from '#agent/network/cni-pod-network.ts';
+import { attachPod, toAttachment } from '#agent/network/cni-pod-network.ts';
 import { renderDefaultConflist } from '#agent/network/conflist-dir.ts';
+import { ipsOf } from '#agent/network/pod-link.ts';
 import type { PodNetworkRequest } from '#agent/network/pod-network.ts';
 import { parseNetworkConfigList, type CniAttachment } from '#api/cni/network-config.ts';
 import { PodwrightError } from '#base/errors.ts';

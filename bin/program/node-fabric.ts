@@ -25,6 +25,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { openRelay } from '#native/tun/relay.linux.ts';
+import type { NodeRedirects } from '#bin/node/open-redirects.ts';
 import type { AgentPaths } from '#bin/paths.ts';
 import type { AgentCommandOptions } from '#bin/options/command-options.ts';
 
@@ -41,6 +42,8 @@ export interface NodeFabricParts {
   readonly clusterInformers: Informers;
   readonly nodeInformer: Informer<Node>;
   readonly health: FabricHealth;
+  /** Absent: packets to other nodes all pass the network stack. */
+  readonly redirects?: Pick<NodeRedirects, 'setPaths'> | undefined;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -124,6 +127,7 @@ export async function startNodeFabric(stack: AsyncDisposableStack, parts: NodeFa
         health.setProblems(state.problems);
         selfTest.setState(state);
         await keepPodNetwork(state);
+        await parts.redirects?.setPaths(state.paths);
       },
     }),
   );

@@ -19,6 +19,7 @@ export const helpers = {
   map_delete_elem: 3,
   get_prandom_u32: 7,
   skb_store_bytes: 9,
+  skb_change_type: 32,
   sk_storage_get: 107,
   redirect_neigh: 152,
   redirect_peer: 155,

@@ -191,6 +191,8 @@ export const socketpair: (domain: number, type: number, protocol: number, fds: B
 export const waitpid: (pid: number, status: Bytes, options: number) => number = bind(
   'int waitpid(int pid, void *status, int options)',
 );
+/** if_nametoindex(3), in the thread's network namespace; 0 where there is none of that name. */
+export const ifNameToIndex: (name: string) => number = bind('uint if_nametoindex(const char *name)');
 /** posix_spawn(3); it and its helpers return an errno. The lists end with null. */
 export const posixSpawn: (
   pid: Bytes,

@@ -20,7 +20,7 @@ describe.skipIf(!canRun)('the fast path (needs root, kubectl, cgroup v2)', { tim
   let backend = '';
 
   beforeAll(async () => {
-    cluster = await startCluster({ nodes: 1, more: ['--fast-path', 'services'] });
+    cluster = await startCluster({ nodes: 1, more: ['--fast-path', 'all'] });
     await cluster.must(`run web --image=${image} --expose --port=8080`);
     await cluster.must(`run client --image=${image}`);
     await cluster.must('wait --for=condition=Ready pod/web pod/client --timeout=120s');
@@ -57,9 +57,22 @@ describe.skipIf(!canRun)('the fast path (needs root, kubectl, cgroup v2)', { tim
     await answers(address);
   });
 
-  it('what a policy forbids is forbidden by way of the Service and without, and allowed again after it', async () => {
-    await answers(backend);
+  it('what a policy forbids is cut where it passes by the network stack, and forbidden by way of the Service and without', async () => {
+    const { stdout } = await cluster.kubectl('exec -i web -- sh', {
+      input: '(sleep 300 | nc -l -p 9000 > /tmp/got) >/dev/null 2>&1 &\n',
+    });
+    expect(stdout).toBe('');
+    const input = `(while sleep 0.1; do echo said; done | nc ${backend} 9000) >/dev/null 2>&1 &\n`;
+    await cluster.must('exec -i client -- sh', { input });
+    const size = async (): Promise<number> => Number(await cluster.must('exec web -- stat -c %s /tmp/got'));
+    const start = await eventually('what the client said', async () => (await size()) || undefined);
+    await eventually('more of it', async () => (await size()) > start + 20);
     await cluster.must('apply -f -', { input: JSON.stringify(deny) });
+    await eventually('silence', async () => {
+      const before = await size();
+      await new Promise((resolve) => void setTimeout(resolve, 500));
+      return (await size()) === before;
+    });
     for (const host of [address, backend])
       await eventually(`no answer of ${host}`, async () => (await asks(host)).stdout === '');
     await cluster.must('delete networkpolicy deny');

@@ -31,6 +31,8 @@ export interface PolicyOptions {
   readonly log: Logger;
   /** Told of a policy of which not all is in force (its key), or of what keeps all of them from being so (undefined). */
   readonly warn: (policy: NetworkPolicy | undefined, message: string) => void;
+  /** Told of the addresses of this node's pods that policies may concern, before rules do: none of their packets may pass by these. */
+  readonly onConcerned?: (ips: ReadonlySet<string>) => void;
 }
 
 export interface Policies extends AsyncDisposable {
@@ -179,6 +181,7 @@ class Enforcer implements Policies {
     const startMs = clock.monotonic();
     const hadTable = this.#hasTable;
     let forbids = true;
+    this.#options.onConcerned?.(new Set(this.#state.isolatedIps()));
     if (!this.#needsWhole && hadTable && this.#state.hasPolicies) {
       const changes = this.#state.takeChanges();
       forbids = changes.forbids;

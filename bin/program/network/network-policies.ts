@@ -22,12 +22,23 @@ export interface NetworkPolicyParts {
   readonly kernel: NetlinkWorker;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** See PolicyOptions. */
+  readonly onConcerned?: (ips: ReadonlySet<string>) => void;
 }
 
 /** The node's policies; they begin to act with `start(podsOf(runtime))`. */
 export function openNetworkPolicies(
   stack: AsyncDisposableStack,
-  { nodeName, clusterCidrs, informers, clusterInformers, kernel, clock, logger }: NetworkPolicyParts,
+  {
+    nodeName,
+    clusterCidrs,
+    informers,
+    clusterInformers,
+    kernel,
+    clock,
+    logger,
+    onConcerned,
+  }: NetworkPolicyParts,
 ): Policies {
   const recorder = stack.use(
     createEventRecorder({
@@ -53,6 +64,7 @@ export function openNetworkPolicies(
       ...kernel,
       clock,
       log: logger,
+      ...(onConcerned === undefined ? {} : { onConcerned }),
       warn: (policy, message) =>
         policy === undefined
           ? recorder.record({ kind: nodes, object: node }, 'Warning', 'NetworkPoliciesNotInForce', message)
