@@ -7,7 +7,6 @@ import { familyOfIp } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
 import { configMaps, endpointSlices, nodes, pods, serviceCidrs, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
-import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { gitVersion } from '#api/release.ts';
@@ -35,15 +34,12 @@ import {
   type HostNames,
 } from '#agent/node/host-names.ts';
 import { startProxy } from '#agent/proxy/proxy.ts';
-import { createRuntime } from '#agent/runtime/create-runtime.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
-import type { LogRotation } from '#agent/runtime/logs/rotate-logs.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { Informer } from '#client/client.ts';
 import { createInformers, withoutManagedFields, type Informers } from '#client/informers.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
-import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
 import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
@@ -54,7 +50,6 @@ import { checkNetwork } from './program/network/check-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
 import { startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
-import { connectThrough } from './egress-connect.ts';
 import { awaitCredentials } from './credentials/await-credentials.ts';
 import { connectByFiles } from './credentials/connect-by-files.ts';
 import {
@@ -65,13 +60,11 @@ import {
 import { requireCurrent, rotateCertificates } from './credentials/rotate-certificates.ts';
 import { diskFullError } from './program/data-dir.ts';
 import { giveMemoryBack } from './program/give-memory-back.ts';
-import { holdSupervisor } from './program/hold-supervisor.ts';
 import { createLogger } from './program/log.ts';
 import { nodeNameOf } from './credentials/node-identity.ts';
 import { claimDirectory } from './ownership/claim-directory.ts';
 import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
-import { openCgroups } from './node/open-cgroups.ts';
 import { openRedirects, type NodeRedirects } from './node/open-redirects.ts';
 import { openSockets } from './node/open-sockets.ts';
 import { startKernel } from './node/start-kernel.ts';
@@ -79,6 +72,7 @@ import { startCri } from './cri/start-cri.ts';
 import { attachedPods, openNetworkPolicies } from './program/network/network-policies.ts';
 import { agentOptionProblems } from './options/agent-problems.ts';
 import { refuseOptions } from './options/option-problems.ts';
+import { openNodeRuntime, type NodeRuntime } from './program/node-runtime.ts';
 import { openNodeRules, type NodeRules } from './program/node-rules.ts';
 import { announceReady } from './program/ready.ts';
 import { idSpaceFor, subordinateIdProblems } from './options/subordinate-ids.ts';
@@ -109,7 +103,7 @@ interface Parts {
   readonly network: PodNetwork;
   readonly policies: Policies;
   readonly redirects: NodeRedirects | undefined;
-  readonly runtime: Runtime;
+  readonly runtime: NodeRuntime;
   readonly rules: NodeRules;
   readonly cluster: ClusterGuard;
   readonly hostNames: HostNames;
@@ -149,7 +143,9 @@ async function runNode(given: ConfiguredOptions): Promise<void> {
 
   const parts = await startParts(stack, { options, supervisorPath, credentials, logger });
   const { runtime, paths } = parts;
-  const demoImageProblem = await ensureDemoImage(runtime, logger);
+  const { containerRuntimeEndpoint } = options;
+  const demoImageProblem =
+    containerRuntimeEndpoint === undefined ? await ensureDemoImage(runtime, logger) : undefined;
   // Before the first thing that the server says: a node that refuses its cluster can be asked why.
   stack.use(
     await startControl(paths.controlSocket, {
@@ -206,11 +202,6 @@ function startRotation({ options, credentials, informers, clock, logger }: Parts
   });
 }
 
-function logRotationOf({ containerLogMaxSize, containerLogMaxFiles }: NodeOptions): LogRotation {
-  const sizeBytesMax = quantityToInteger(parseQuantity(containerLogMaxSize));
-  return { sizeBytesMax, filesMax: containerLogMaxFiles };
-}
-
 interface StartInput {
   readonly options: NodeOptions;
   readonly supervisorPath: string;
@@ -250,29 +241,16 @@ async function startParts(
   const podNetwork = await openPodNetwork(stack, { paths, kernel, firstFamily, clock, logger });
   const withRules = withPolicies(podNetwork, policies);
   const network = redirects === undefined ? withRules : withRedirects(withRules, redirects);
-  const runtime = stack.use(
-    await createRuntime(
-      {
-        runDirectory: paths.run,
-        dataDirectory: paths.data,
-        launcher: createLauncher({ supervisorPath: await holdSupervisor(supervisorPath, paths.data) }),
-        netlink: kernel.netlink,
-        network,
-        cgroups: await openCgroups(options.cgroup),
-        mounts: createMounts(),
-        clock,
-        log: logger,
-        idSpace: options.idSpace,
-        logMonitorIntervalMs: options.settings.logMonitorMs,
-        logRotation: logRotationOf(options),
-        registry: {
-          insecureRegistries: options.insecureRegistry,
-          ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
-        },
-      },
-      new AbortController().signal,
-    ),
-  );
+  const runtime = await openNodeRuntime(stack, {
+    options,
+    paths,
+    supervisorPath,
+    network,
+    policies,
+    kernel,
+    clock,
+    logger,
+  });
   const attached = attachedPods(runtime);
   redirects?.attachEarlier(new Set(attached.map(({ sandboxId }) => sandboxId)));
   policies.start(attached);
@@ -423,6 +401,6 @@ function startPods(parts: Parts): Promise<Kubelet> {
     },
     moreConditions: () => [parts.health.condition()],
     moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
-    versions: { kubelet: gitVersion, runtime: `podwright://${version()}` },
+    versions: { kubelet: gitVersion, runtime: parts.runtime.version ?? `podwright://${version()}` },
   });
 }

@@ -380,7 +380,7 @@ async function readNode(
     network,
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
     moreConditions: options.moreConditions?.() ?? [],
-    runtimeProblem: undefined, // It is in this process: while this runs, so does it.
+    runtimeProblem: options.runtime.problem?.(),
   };
 }
 

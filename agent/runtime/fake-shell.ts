@@ -10,7 +10,7 @@ export interface FakeBehaviour {
   readonly terminationMessage?: string;
 }
 
-/** The little shell that the fake runtime understands: `exit N`, `sleep N`, `trap 'exit N' TERM`. */
+/** The little shell that the fake runtime understands: `exit N`, `sleep N`, `trap 'exit N' TERM`, and `while true`, which has no end. */
 export function behaviourOf(args: readonly string[]): FakeBehaviour {
   const script = args.join(' ');
   const trapped = /trap ['"]exit (\d+)['"] (?:SIG)?TERM/.exec(script)?.[1];
@@ -19,6 +19,7 @@ export function behaviourOf(args: readonly string[]): FakeBehaviour {
     script.replace(/trap ['"][^'"]*['"] \w+/, ''),
   )?.[1];
   const sleepSeconds = /(?:^|[;& ])sleep ([\d.]+)/.exec(script)?.[1];
+  if (/while true; do .*done$/.test(script)) return { onTerm };
   if (exitCode !== undefined)
     return { onTerm, exitCode: Number(exitCode), exitAfterMs: Number(sleepSeconds ?? 0) * 1000 };
   if (sleepSeconds !== undefined) return { onTerm, exitCode: 0, exitAfterMs: Number(sleepSeconds) * 1000 };

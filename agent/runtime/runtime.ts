@@ -3,8 +3,7 @@
  * runtime tells which pod changed, and `observe` answers from what it knows (never a polling loop).
  */
 import type { CgroupStats } from '#native/cgroup/cgroup.ts';
-import type { Socket } from 'node:net';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 import type {
   ContainerLaunch,
   IdRange,
@@ -44,6 +43,10 @@ export interface SandboxConfig {
   /** Pod cgroup, relative to the node's root cgroup: `kubepods/burstable/pod<uid>`; with its limits. */
   readonly cgroupParent: string;
   readonly resources: CgroupResources;
+  /** Where logs of its containers are; a runtime that is asked by CRI is told so when the sandbox is made. */
+  readonly logDirectory?: string | undefined;
+  /** One of its containers is privileged. */
+  readonly hasPrivileged?: boolean;
 }
 
 /** Already in kernel terms; undefined leaves the kernel's default. */
@@ -118,6 +121,8 @@ export type ContainerState =
 
 export interface ContainerObservation {
   readonly id: string;
+  /** As statuses name it, `containerd://…`, where the runtime has ids of its own. */
+  readonly shownId?: string | undefined;
   readonly name: string;
   readonly attempt: number;
   readonly image: string;
@@ -156,6 +161,10 @@ export interface ExecRequest {
   readonly args: readonly string[];
   readonly stdin: boolean;
   readonly tty: boolean;
+  /** Who asks reads no output before the command has ended: a probe, a hook. */
+  readonly isCollected?: boolean;
+  /** After which it is killed at the latest, where only the runtime can; who asks gives up by the signal. */
+  readonly timeoutSeconds?: number | undefined;
 }
 
 export interface ExecSession {
@@ -199,12 +208,17 @@ export interface Runtime extends AsyncDisposable {
 
   exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
   attach(uid: string, id: string): Promise<ProcessStreams>;
-  /** Connects to 127.0.0.1:port inside the pod's network namespace. */
-  connectPort(uid: string, port: number): Promise<Socket>;
+  /**
+   * Connects to 127.0.0.1:port inside the pod's network namespace. What is known later of why it cannot be reached destroys the
+   * connection with that. @throws E_CONNECTION
+   */
+  connectPort(uid: string, port: number): Promise<Duplex>;
   stats(uid: string): Promise<PodStats | undefined>;
   /** The directory on the host that holds what a container wrote to its own file system; it may be gone. */
   writableLayer(id: string): string;
   readonly images: ImageStore;
+  /** Why no pod can be started now, in words; undefined: they can. A runtime of this process has none as long as that runs. */
+  problem?(): string | undefined;
 }
 
 /** What a cgroup used; bytes and nanoseconds. */

@@ -193,6 +193,7 @@ export class SpdySession implements AsyncDisposable {
       finish: () => this.#send({ type: 'data', streamId: id, isFin: true, data: Buffer.alloc(0) }),
       cancel: () => this.#send({ type: 'rstStream', streamId: id, status: rstCancel }),
       taken: () => this.#taken?.resolve(),
+      isServer: this.#options.isServer,
     });
     this.#streams.set(id, stream);
     stream.once('close', () => {
@@ -256,6 +257,7 @@ interface StreamPorts {
   readonly cancel: () => Promise<void>;
   /** Its reader has taken something. */
   readonly taken: () => void;
+  readonly isServer: boolean;
 }
 
 /** Our end of a stream. (Node's Duplex is the interface that everything pipes into, hence the class.) */
@@ -295,11 +297,12 @@ class StreamEnd extends Duplex implements SpdyStream {
     else this.destroy(reason);
   }
 
-  /** The peer does not want it any more. */
+  /** The peer does not want it any more. A server in Go ends all its streams so: what it has sent before can still be read. */
   reset(): void {
     this.#isReset = true;
     this.push(null);
-    this.destroy();
+    if (this.#ports.isServer || this.readableEnded || this.readableLength === 0) this.destroy();
+    else this.once('end', () => this.destroy());
   }
 
   override read(size?: number): unknown {

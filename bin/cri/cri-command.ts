@@ -1,14 +1,52 @@
 import { Option, type Command } from 'commander';
 
 import { dataDirDefault } from '#bin/paths.ts';
-import type { CriCommandOptions } from '#bin/options/command-options.ts';
+import type { AgentCommandOptions, CriCommandOptions } from '#bin/options/command-options.ts';
 
 /** Among the options of an agent. */
-export function addCriSocketOption(command: Command): Command {
-  return command.option(
-    '--cri-socket <path>',
-    "serve the node's runtime as CRI v1 on this socket, to crictl (default: it is not served)",
-  );
+export function addCriOptions(command: Command): Command {
+  return command
+    .option(
+      '--cri-socket <path>',
+      "serve the node's runtime as CRI v1 on this socket, to crictl (default: it is not served)",
+    )
+    .option(
+      '--container-runtime-endpoint <endpoint>',
+      "run pods by another runtime's CRI v1, as unix:///run/containerd/containerd.sock (default: by podwright itself)",
+    )
+    .option(
+      '--image-service-endpoint <endpoint>',
+      "where that runtime's images are asked for (default: the same)",
+    );
+}
+
+const endpointForm = /^unix:\/\/\/[^\0]{1,106}$/;
+
+/** What is wrong with them, each beginning with the option's name. Pure. */
+export function criProblems({
+  criSocket,
+  containerRuntimeEndpoint: runtime,
+  imageServiceEndpoint: images,
+}: Pick<
+  AgentCommandOptions,
+  'criSocket' | 'containerRuntimeEndpoint' | 'imageServiceEndpoint'
+>): readonly string[] {
+  const odd = (option: string, endpoint: string | undefined): readonly string[] =>
+    endpoint === undefined || endpointForm.test(endpoint)
+      ? []
+      : [
+          `${option} ${endpoint}: write unix:// and the path of a socket, as unix:///run/containerd/containerd.sock`,
+        ];
+  return [
+    ...odd('--container-runtime-endpoint', runtime),
+    ...odd('--image-service-endpoint', images),
+    ...(images !== undefined && runtime === undefined
+      ? ['--image-service-endpoint: images are those of --container-runtime-endpoint, which is not given']
+      : []),
+    ...(criSocket !== undefined && runtime !== undefined
+      ? ['--cri-socket: the runtime of --container-runtime-endpoint has a socket of its own']
+      : []),
+  ];
 }
 
 /** `podwright cri`. */

@@ -37,6 +37,8 @@ const optionOf: readonly (readonly [
   ['imageMinimumGCAge', 'minimumImageTtlDuration', asGiven],
   ['imageMaximumGCAge', 'imageMaximumGcAge', asGiven],
   ['cgroupRoot', 'cgroup', asGiven],
+  ['containerRuntimeEndpoint', 'containerRuntimeEndpoint', asGiven],
+  ['imageServiceEndpoint', 'imageServiceEndpoint', asGiven],
   ['rotateCertificates', 'rotateCertificates', asGiven],
   ['authentication.anonymous.enabled', 'anonymousAuth', asText],
   ['authentication.webhook.enabled', 'authenticationTokenWebhook', asText],

@@ -1,4 +1,4 @@
-import { addCriSocketOption } from '#bin/cri/cri-command.ts';
+import { addCriOptions } from '#bin/cri/cri-command.ts';
 import { Option, type Command } from 'commander';
 import { plainFabricText } from '#agent/network/fabric/settings.ts';
 import { addKubeletAccessOptions } from '#bin/authorization/kubelet-access.ts';
@@ -29,7 +29,7 @@ export function agentOptions(command: Command): Command {
 
 /** What an agent is told of its host, whatever way it comes to its cluster. */
 export function agentHostOptions(command: Command): Command {
-  return addKubeletConfigOptions(addCriSocketOption(addKubeletAccessOptions(agentNetworkOptions(command))))
+  return addKubeletConfigOptions(addCriOptions(addKubeletAccessOptions(agentNetworkOptions(command))))
     .option('--run <dir>', 'sockets and sandboxes; emptied by a reboot', '/run/podwright')
     .option('--cgroup <dir>', "cgroup v2 directory for the node's pods (default: podwright below the mount)")
     .option(

@@ -6,6 +6,7 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import { quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import { fastPathProblem } from '#agent/network/fast-path/choice.ts';
 import { kubeletAccessProblems } from '#bin/authorization/kubelet-access.ts';
+import { criProblems } from '#bin/cri/cri-command.ts';
 import type { AgentCommandOptions } from './command-options.ts';
 import { linkProblems, networkProblems, nodeAddressProblems } from './network-problems.ts';
 import { durationProblems, nameProblems } from './option-problems.ts';
@@ -27,6 +28,7 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...sizeProblems('--container-log-max-size', containerLogMaxSize),
     ...imageGcProblems(options),
     ...kubeletAccessProblems(options),
+    ...criProblems(options),
   ];
 }
 

@@ -25,6 +25,10 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly cgroup?: string;
   /** Where its runtime is served as CRI; undefined: nowhere. */
   readonly criSocket?: string;
+  /** `unix:///run/containerd/containerd.sock`: another runtime makes the containers, asked by CRI; undefined: this process does. */
+  readonly containerRuntimeEndpoint?: string;
+  /** Of its images, where they have one of their own. */
+  readonly imageServiceEndpoint?: string;
   /** As these: one, or one of each family. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;

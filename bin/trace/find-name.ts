@@ -1,3 +1,4 @@
+import { isOwnNode } from '#api/release.ts';
 import { resolvConfOf } from '#agent/kubelet/render/host-files.ts';
 import { computeProxyPorts } from '#agent/proxy/service-map.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
@@ -137,7 +138,7 @@ function unknownName(
 /** Whether policies let the pod ask: a node of ours answers itself, which no policy is about; others have pods that do. */
 function dnsFault(pod: Pod, { clusterDns }: NameSettings, seen: Observed): Finding | undefined {
   const node = seen.nodes.find(({ metadata }) => metadata?.name === pod.spec?.nodeName);
-  if (node?.status?.nodeInfo?.containerRuntimeVersion.startsWith('podwright://') !== false) return undefined;
+  if (node === undefined || isOwnNode(node)) return undefined;
   const service = seen.services.find(({ spec }) => clusterDns.includes(spec?.clusterIP ?? ''));
   if (service === undefined) return undefined;
   const slices = seen.endpointSlices.filter((slice) => isSliceOf(slice, service));

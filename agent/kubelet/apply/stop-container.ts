@@ -82,7 +82,8 @@ async function runPreStop(
   );
 
   try {
-    const result = await runHook(handler, target, ports, AbortSignal.any([signal, deadline.signal]));
+    const timed = { ...target, timeoutSeconds: graceSeconds };
+    const result = await runHook(handler, timed, ports, AbortSignal.any([signal, deadline.signal]));
     return result.isSuccess ? undefined : result.output;
   } catch (error) {
     return describeError(error);

@@ -186,8 +186,8 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   cgroupsPerQOS: fixed('boolean', always, true),
   cgroupDriver: fixed('string', 'cgroups are made in the file system', 'cgroupfs'),
   failCgroupV1: fixed('boolean', 'there is no cgroup v1 here', true),
-  containerRuntimeEndpoint: fixed('string', inside, ''),
-  imageServiceEndpoint: fixed('string', inside, ''),
+  containerRuntimeEndpoint: acted('string'),
+  imageServiceEndpoint: acted('string'),
   protectKernelDefaults: fixed(
     'boolean',
     'no parameter of the host’s kernel is changed for pods',

@@ -20,6 +20,8 @@ export interface HandlerTarget {
   readonly container: Container | EphemeralContainer;
   readonly containerId: string;
   readonly podIp: string;
+  /** That of the probe or of the hook, at whose end the signal aborts. */
+  readonly timeoutSeconds?: number | undefined;
 }
 
 export interface HandlerPorts {
@@ -62,12 +64,13 @@ export async function runHook(
 
 export async function runExec(
   args: readonly string[],
-  { pod, containerId }: HandlerTarget,
+  { pod, containerId, timeoutSeconds }: HandlerTarget,
   { runtime, clock }: HandlerPorts,
   signal: AbortSignal,
 ): Promise<HandlerResult> {
   const uid = pod.metadata?.uid ?? '';
-  const session = await runtime.exec(uid, containerId, { args, stdin: false, tty: false }, signal);
+  const request = { args, stdin: false, tty: false, isCollected: true, timeoutSeconds };
+  const session = await runtime.exec(uid, containerId, request, signal);
   await using streams = session.streams;
 
   const chunks: Buffer[] = [];

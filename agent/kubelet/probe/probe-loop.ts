@@ -108,7 +108,8 @@ export async function runProbe(
   );
 
   try {
-    return await runAction(probe, target, ports, AbortSignal.any([signal, deadline.signal]));
+    const timed = { ...target, timeoutSeconds };
+    return await runAction(probe, timed, ports, AbortSignal.any([signal, deadline.signal]));
   } catch (error) {
     return {
       isSuccess: false,

@@ -149,10 +149,17 @@ export interface SandboxConfigInput {
   readonly attempt: number;
   readonly hostname: string;
   readonly pidsMax: number | undefined;
+  readonly logDirectory?: string;
 }
 
 /** All that the runtime needs for a pod's sandbox. Pure. */
-export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfigInput): SandboxConfig {
+export function renderSandbox({
+  pod,
+  attempt,
+  hostname,
+  pidsMax,
+  logDirectory,
+}: SandboxConfigInput): SandboxConfig {
   const { metadata = {}, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
   const containers = [
@@ -184,8 +191,15 @@ export function renderSandbox({ pod, attempt, hostname, pidsMax }: SandboxConfig
         ),
     cgroupParent: podCgroup(pod),
     resources: podCgroupResources(pod, pidsMax),
+    ...(logDirectory === undefined ? {} : { logDirectory }),
+    ...(hasPrivileged(spec) ? { hasPrivileged: true } : {}),
   };
 }
+
+const hasPrivileged = (spec: Pod['spec']): boolean =>
+  [...(spec?.initContainers ?? []), ...(spec?.containers ?? []), ...(spec?.ephemeralContainers ?? [])].some(
+    ({ securityContext }) => securityContext?.privileged === true,
+  );
 
 /** PATH_MAX of linux/limits.h without its NUL. */
 const pathBytesMax = 4095;

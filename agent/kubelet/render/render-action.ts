@@ -74,12 +74,13 @@ function directoriesOf({ pod, directories }: RenderInput): readonly string[] {
 
 function renderRunSandbox(
   { attempt, replaces }: IntentOf<'runSandbox'>,
-  { pod, allocated, dns, node }: RenderInput,
+  { pod, allocated, dns, node, directories }: RenderInput,
 ): Action {
   const given = withAllocation(pod, allocated);
   try {
     const { hostname } = podHostname(given, dns.clusterDomain);
-    const config = renderSandbox({ pod: given, attempt, hostname, pidsMax: node.podPidsMax });
+    const logDirectory = podPaths(pod, directories).logs;
+    const config = renderSandbox({ pod: given, attempt, hostname, pidsMax: node.podPidsMax, logDirectory });
     return { kind: 'runSandbox', config, replaces, resources: podCgroupResources(given, undefined) };
   } catch (error) {
     return { kind: 'failSandbox', message: describeError(error) };

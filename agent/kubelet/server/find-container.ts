@@ -1,6 +1,6 @@
 import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation, Runtime } from '#agent/runtime/runtime.ts';
-import { runtimeName } from '#agent/kubelet/status/container-status.ts';
+import { idOf } from '#agent/kubelet/status/container-status.ts';
 
 /** A refusal in the words that kubectl shows. */
 export interface HttpProblem {
@@ -69,6 +69,6 @@ export function previousRun(
 ): ContainerObservation | undefined {
   const latest = runs.at(-1);
   const shown = status?.state?.waiting === undefined ? undefined : status.lastState?.terminated?.containerID;
-  const isWaiting = latest?.state.state === 'exited' && shown === `${runtimeName}://${latest.id}`;
+  const isWaiting = latest?.state.state === 'exited' && shown === idOf(latest);
   return isWaiting ? latest : runs.at(-2);
 }

@@ -1,8 +1,7 @@
-import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import type { Clock } from '#base/clock.ts';
-import { describeError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import { SpdySession, type SpdyStream } from '#base/spdy/session.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
@@ -108,7 +107,7 @@ async function forward(
   { runtime, clock }: ForwardPorts,
 ): Promise<void> {
   error.resume();
-  let socket: Socket;
+  let socket: Duplex;
   try {
     socket = await runtime.connectPort(podUid, port);
   } catch (failure) {
@@ -119,6 +118,9 @@ async function forward(
   }
   // kubectl before 1.30 gives its connection up only when both streams have ended: that of errors ends with what the pod sends.
   socket.once('end', () => error.end());
+  socket.once('error', (failure: unknown) => {
+    if (isPodwrightError(failure) && !error.writableEnded) error.end(describeError(failure)); // Of a runtime that connects by itself.
+  });
   await join(data, socket, clock);
   if (!error.writableEnded) error.end();
 }
@@ -128,7 +130,7 @@ async function forward(
  * other sends. A reset of the pod's reaches the client as the end, behind the bytes that came before it (there is no more that kubectl
  * could show of it); a stream that the client gave up ends the connection behind what was handed on.
  */
-async function join(data: SpdyStream, socket: Socket, clock: Clock): Promise<void> {
+async function join(data: SpdyStream, socket: Duplex, clock: Clock): Promise<void> {
   const socketClosed = Promise.withResolvers<void>();
   const dataClosed = Promise.withResolvers<void>();
   socket.on('error', () => undefined); // Told by its close.
@@ -139,7 +141,7 @@ async function join(data: SpdyStream, socket: Socket, clock: Clock): Promise<voi
     socketClosed.resolve();
   });
   const giveUp = (): void => {
-    socket.destroySoon();
+    socket.end(() => socket.destroy());
     dataClosed.resolve();
   };
   if (data.closed) giveUp();

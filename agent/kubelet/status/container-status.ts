@@ -168,6 +168,7 @@ function readiness(view: ContainerView, { facts }: StatusContext): boolean {
   return view.kind !== 'ephemeral' && isReady(view, facts);
 }
 
-function idOf(run: ContainerObservation): string {
-  return `${runtimeName}://${run.id}`;
+/** `podwright://ID`, or as the runtime that is asked by CRI has it. */
+export function idOf(run: ContainerObservation): string {
+  return run.shownId ?? `${runtimeName}://${run.id}`;
 }

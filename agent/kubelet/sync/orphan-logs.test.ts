@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promise
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
+import { claimLogDirectory } from '#agent/runtime/cri/pod-files.ts';
 import { collectOrphanLogs, removeOrphanLogs } from './orphan-logs.ts';
 
 const known = '11111111-1111-4111-8111-111111111111';
@@ -51,6 +52,13 @@ describe('removeOrphanLogs()', () => {
       timeout: 60_000,
     });
     expect(await readdir(`${root}/logs`)).toEqual([`default_web_${known}`]);
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('leaves alone what a client of CRI named (needs root)', async () => {
+    const directory = `${root}/logs/default_web_${gone}`;
+    claimLogDirectory(directory);
+    expect(await removeOrphanLogs(`${root}/logs`, () => false)).toEqual([]);
+    expect(await readdir(`${root}/logs`)).toEqual([`default_web_${gone}`]);
   });
 
   it('of a directory that is not there removes nothing', async () => {

@@ -5,7 +5,9 @@ import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import { namesIn } from '#base/names-in.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { clientLogsXattr } from '#agent/runtime/cri/pod-files.ts';
 import { isPodUid } from '#agent/runtime/plan/plan-sandbox.ts';
+import { getXattr } from '#native/sys/file.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import { linkKnownLogs, removeDeadLogLinks } from '#agent/kubelet/apply/log-links.ts';
@@ -18,7 +20,7 @@ const podDirectory = /^[a-z0-9.-]{1,253}_[a-z0-9.-]{1,253}_([^_]+)$/;
 
 /**
  * Removes the log directories of pods that are not known, left by an agent that was killed. Only what is a directory of ours (our
- * user's) with a pod's name goes, by descriptors; whatever else is there stays.
+ * user's) with a pod's name goes, by descriptors; whatever else is there stays, as do those that clients of CRI named.
  * @returns the names of those that went
  */
 export async function removeOrphanLogs(
@@ -33,6 +35,7 @@ export async function removeOrphanLogs(
     const found = await lstat(path);
     if (!found.isDirectory() || found.uid !== process.getuid?.()) continue;
     if (isKnown(uid)) continue; // It came meanwhile.
+    if (getXattr(path, clientLogsXattr) !== undefined) continue; // A client's of CRI.
     await removeTree(path);
     removed.push(name);
   }

@@ -1,3 +1,4 @@
+import { isOwnNode } from '#api/release.ts';
 import { familyOfIp } from '#base/ip.ts';
 import { isPodReady } from '#api/pod/state.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
@@ -73,9 +74,6 @@ export interface Peers {
 /** Nodes that are asked for each pod that ends. */
 export const peersMax = 256;
 
-/** What our agents say they run containers with (status.nodeInfo.containerRuntimeVersion). */
-const ownRuntime = 'podwright://';
-
 /** Who else sends to Services. A node that is not Ready is dead, or cut off: it is not waited for. Pure. */
 export function findPeers(nodes: readonly Node[], ownName: string): Peers {
   const others = nodes.filter((node) => node.metadata?.name !== ownName && isReady(node));
@@ -89,10 +87,10 @@ function isReady({ status }: Node): boolean {
   return status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True') === true;
 }
 
-function peerOf({ metadata, status }: Node): Peer | undefined {
+function peerOf(node: Node): Peer | undefined {
+  const { metadata, status } = node;
   const host = status?.addresses?.find(({ type }) => type === 'InternalIP')?.address;
   const port = status?.daemonEndpoints?.kubeletEndpoint?.Port;
-  const isOurs = status?.nodeInfo?.containerRuntimeVersion.startsWith(ownRuntime) === true;
-  if (!isOurs || host === undefined || port === undefined) return undefined;
+  if (!isOwnNode(node) || host === undefined || port === undefined) return undefined;
   return { name: metadata?.name ?? '', host, port };
 }

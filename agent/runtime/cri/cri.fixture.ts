@@ -11,6 +11,7 @@ import type { CriUnderTest } from './cri.conformance.ts';
 import { startCriServer } from './cri-server.ts';
 
 export interface CriServerUnderTest extends CriUnderTest {
+  readonly endpoint: string;
   /** Ends the server, and serves another runtime (or the same) by what the first wrote down. */
   restart(runtime?: Runtime): Promise<void>;
 }
@@ -40,8 +41,10 @@ export async function serveCri(
       ...under.change,
     });
   let server = await serve(runtime);
-  const client = createUnixClient(contract, { endpoint: `unix://${directory}/cri.sock`, timeoutMs: 120_000 });
+  const endpoint = `unix://${directory}/cri.sock`;
+  const client = createUnixClient(contract, { endpoint, timeoutMs: 120_000 });
   return {
+    endpoint,
     client,
     runtime: contract.services['runtime.v1.RuntimeService'],
     images: contract.services['runtime.v1.ImageService'],

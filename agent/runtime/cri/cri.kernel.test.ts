@@ -19,6 +19,8 @@ import { createMounts } from '#native/mount/mount.linux.ts';
 import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
 import type { Outgoing } from '#proto/contract.ts';
 import type { ContainerConfig, PodSandboxConfig } from '#proto/cri/api.ts';
+import { connectForTest } from '#agent/runtime/cri-client/cri-client.fixture.ts';
+import { runtimeConformance } from '#agent/runtime/runtime.conformance.ts';
 import { criConformance, shellContainer, uniqueSandbox } from './cri.conformance.ts';
 import { serveCri, type CriServerUnderTest } from './cri.fixture.ts';
 
@@ -99,6 +101,20 @@ describe.skipIf(!isRoot)('CRI on the kernel (needs root)', () => {
   afterAll(() => node[Symbol.asyncDispose]());
 
   criConformance('over the kernel', async () => ({ ...node, [Symbol.asyncDispose]: async () => undefined }));
+
+  // The port through the socket, and again the port: as a node has it whose runtime is `podwright cri`.
+  describe.skipIf(process.env['PODWRIGHT_CRI_PEERS'] === undefined)('asked by our own client', () => {
+    runtimeConformance('ours by CRI, on the kernel', async () => {
+      const client = await connectForTest(node.endpoint);
+      const imageId = client.images.resolve(node.image)?.id ?? '';
+      return {
+        runtime: client,
+        imageId,
+        directory: node.directory,
+        [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+      };
+    });
+  });
 
   const begin = async (
     change: Outgoing<ContainerConfig>,

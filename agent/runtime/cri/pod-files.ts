@@ -5,6 +5,7 @@ import type { DNSConfig } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import type { SandboxConfig } from '#agent/runtime/runtime.ts';
+import { setXattr } from '#native/sys/file.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 
 const targets = {
@@ -12,6 +13,16 @@ const targets = {
   hosts: '/etc/hosts',
   hostname: '/etc/hostname',
 } as const;
+
+/** Of a directory of logs that a client of CRI named: it is that client's to remove, also where the node's kubelet has its own. */
+export const clientLogsXattr = 'trusted.podwright.cri';
+
+/** Makes the directory, and marks it. */
+export function claimLogDirectory(directory: string): void {
+  if (directory === '') return;
+  mkdirSync(directory, { recursive: true, mode: 0o755 });
+  setXattr(directory, clientLogsXattr, Buffer.from('1'));
+}
 
 /** Writes them below the directory of a sandbox. @throws INVALID_ARGUMENT */
 export function makePodFiles(

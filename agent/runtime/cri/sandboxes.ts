@@ -1,11 +1,11 @@
 /** RuntimeService of sandboxes. */
 import { randomUUID } from 'node:crypto';
-import { isPodwrightError } from '#base/errors.ts';
+import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { PodSandboxConfig, PodSandboxFilter } from '#proto/cri/api.ts';
 import { refusal, statusNameOf } from '#proto/status.ts';
 import { sandboxIdOf } from '#agent/runtime/plan/plan-sandbox.ts';
 import { mustBeOwn, sandboxOf, type CriContext, type RuntimeHandlers } from './context.ts';
-import { makePodFiles } from './pod-files.ts';
+import { claimLogDirectory, makePodFiles } from './pod-files.ts';
 import { criUidPrefix, type SandboxRecord } from './records.ts';
 import { mergeResources } from './render-resources.ts';
 import { sandboxConfigOf } from './render-sandbox.ts';
@@ -149,12 +149,25 @@ async function runSandbox(
   await using undo = new AsyncDisposableStack();
   undo.defer(() => removeSandbox(context, uid, new AbortController().signal));
   book.putSandbox(record);
+  markLogDirectory(context, config.log_directory);
   makePodFiles(book.directoryOf(uid), made, config.dns_config, context.hostNames);
   await runtime.runSandbox(made, signal);
   signal.throwIfAborted();
   book.putSandbox({ ...record, phase: 'made' });
   undo.move();
   return id;
+}
+
+/** A file system without xattrs takes logs as well. */
+function markLogDirectory({ log }: CriContext, directory: string): void {
+  try {
+    claimLogDirectory(directory);
+  } catch (error) {
+    log.warn(
+      { directory, error: describeError(error) },
+      'a client’s directory of logs is not marked as such',
+    );
+  }
 }
 
 function sandboxKey({ namespace, name, uid, attempt }: SandboxView['metadata']): string {

@@ -1,0 +1,283 @@
+/** Sandboxes and containers in CRI's words, as the kubelet would say them. Pure. What the runtime cannot do is refused by name. */
+import { posix } from 'node:path';
+import { PodwrightError } from '#base/errors.ts';
+import type { Outgoing } from '#proto/contract.ts';
+import type {
+  ContainerConfig as CriContainer,
+  IDMapping,
+  LinuxContainerResources,
+  LinuxContainerSecurityContext,
+  Mount,
+  MountPropagation,
+  NamespaceOption,
+  PodSandboxConfig,
+  SecurityProfile,
+  Signal,
+} from '#proto/cri/api.ts';
+import { kernelResources } from '#agent/runtime/cgroup-resources.ts';
+import type { CgroupResources, ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { IdRange, LaunchMount } from '#native/launch/launch.ts';
+import {
+  containerNameLabel,
+  idLabel,
+  markAnnotation,
+  nodeLabel,
+  podNameLabel,
+  podNamespaceLabel,
+  podUidLabel,
+  sandboxMarkOf,
+  type ContainerMark,
+  type SandboxMark,
+} from './marks.ts';
+
+/** What a runtime says that it can, by its Status; those before these fields say nothing, and cannot. */
+export interface CriFeatures {
+  readonly hasRecursiveReadOnly: boolean;
+  readonly hasUserNamespaces: boolean;
+  readonly hasGroupsPolicy: boolean;
+}
+
+export interface SandboxPlace {
+  readonly nodeName: string;
+  /** CRI's attempt: no two of a pod have the same. */
+  readonly attempt: number;
+  /** From the top of the cgroup tree; undefined: the runtime's default. */
+  readonly cgroupParent: string | undefined;
+  readonly features: CriFeatures;
+}
+
+/** @throws E_UNSUPPORTED */
+export function sandboxRequest(config: SandboxConfig, place: SandboxPlace): Outgoing<PodSandboxConfig> {
+  const { uid, namespace, name, hostNetwork } = config;
+  if (config.hasOwnUsers === true && !place.features.hasUserNamespaces)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `run sandbox of pod ${name}: the runtime has no user namespaces`,
+    );
+  const mark = sandboxMarkOf(config);
+  return {
+    metadata: { name, namespace, uid, attempt: place.attempt },
+    hostname: hostNetwork ? '' : config.hostname,
+    log_directory: mark.logDirectory,
+    port_mappings: config.portMappings.map(({ hostPort, containerPort, protocol, hostIp }) => ({
+      protocol: protocol as 'TCP' | 'UDP' | 'SCTP',
+      host_port: hostPort,
+      container_port: containerPort,
+      host_ip: hostIp,
+    })),
+    labels: { ...config.labels, ...podLabels(config), [nodeLabel]: place.nodeName },
+    annotations: { ...config.annotations, [markAnnotation]: JSON.stringify(mark) },
+    linux: {
+      cgroup_parent: place.cgroupParent ?? '',
+      sysctls: config.sysctls,
+      security_context: {
+        namespace_options: namespacesOf(mark),
+        privileged: config.hasPrivileged === true,
+        seccomp: { profile_type: config.hasPrivileged === true ? 'Unconfined' : 'RuntimeDefault' },
+      },
+    },
+  };
+}
+
+function podLabels({ uid, namespace, name }: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'>) {
+  return { [podNameLabel]: name, [podNamespaceLabel]: namespace, [podUidLabel]: uid };
+}
+
+function namespacesOf(mark: SandboxMark): Outgoing<NamespaceOption> {
+  const { ids } = mark;
+  return {
+    network: mark.hostNetwork ? 'NODE' : 'POD',
+    ipc: mark.hostIpc ? 'NODE' : 'POD',
+    pid: mark.hostPid ? 'NODE' : mark.sharePidNamespace ? 'POD' : 'CONTAINER',
+    ...(ids === undefined ? {} : { userns_options: { mode: 'POD', uids: mapping(ids), gids: mapping(ids) } }),
+  };
+}
+
+const mapping = ({ first, count }: IdRange): Outgoing<IDMapping>[] => [
+  { host_id: first, container_id: 0, length: count },
+];
+
+export interface ContainerPlace {
+  readonly nodeName: string;
+  readonly pod: Pick<SandboxConfig, 'uid' | 'namespace' | 'name'>;
+  readonly mark: SandboxMark;
+  /** CRI's id of the container whose pid namespace is joined. */
+  readonly targetId: string | undefined;
+  /** Who the image's user is, where the pod says nobody. */
+  readonly imageUser: { readonly uid?: number | undefined; readonly name?: string | undefined };
+  /** Where profiles of seccomp are, which the runtime reads by itself. */
+  readonly seccompDirectory: string;
+  readonly features: CriFeatures;
+}
+
+/** @throws E_UNSUPPORTED, E_INVALID */
+export function containerRequest(config: ContainerConfig, place: ContainerPlace): Outgoing<CriContainer> {
+  const { name, attempt, stdio, termination, image } = config;
+  const { stdin, tty } = stdio;
+  const mark: ContainerMark = { image, logPath: stdio.logPath, termination, stdin, tty };
+  return {
+    metadata: { name, attempt },
+    image: { image: config.imageId, user_specified_image: image },
+    command: config.command,
+    args: config.args,
+    working_dir: config.workingDir ?? '',
+    envs: config.env.map(({ name: key, value }) => ({ key, value: Buffer.from(value) })),
+    mounts: config.mounts.map((mount) => mountOf(mount, place)),
+    devices: config.devices.map(({ path, type, major, minor, access = 'rwm' }) => ({
+      container_path: path,
+      host_path: `/dev/${type === 'b' ? 'block' : 'char'}/${major}:${minor}`,
+      permissions: access,
+    })),
+    labels: {
+      ...podLabels(place.pod),
+      [containerNameLabel]: name,
+      [nodeLabel]: place.nodeName,
+      [idLabel]: config.id,
+    },
+    annotations: {
+      'io.kubernetes.container.restartCount': String(attempt),
+      [markAnnotation]: JSON.stringify(mark),
+    },
+    log_path: logPathOf(stdio.logPath, place.mark.logDirectory),
+    stdin: stdio.stdin,
+    stdin_once: stdio.stdinOnce,
+    tty: stdio.tty,
+    stop_signal: signalOf(config.stopSignal),
+    linux: {
+      resources: { ...resourcesRequest(config.resources), oom_score_adj: config.oomScoreAdj },
+      security_context: securityOf(config, place),
+    },
+  };
+}
+
+/** Relative to the sandbox's. @throws E_INVALID where it is elsewhere: CRI has one directory of logs for all of a sandbox */
+function logPathOf(path: string | undefined, directory: string): string {
+  if (path === undefined) return '';
+  const below = posix.relative(directory, path);
+  if (directory !== '' && !below.startsWith('..') && !posix.isAbsolute(below)) return below;
+  throw new PodwrightError(
+    'E_INVALID',
+    `log of container to ${path}: not below ${directory}, where its sandbox's are`,
+  );
+}
+
+const propagations: Readonly<Record<string, MountPropagation>> = {
+  rslave: 'PROPAGATION_HOST_TO_CONTAINER',
+  rshared: 'PROPAGATION_BIDIRECTIONAL',
+};
+
+/** @throws E_UNSUPPORTED */
+function mountOf(mount: LaunchMount, { features, mark }: ContainerPlace): Outgoing<Mount> {
+  const { source, target, options } = mount;
+  if (mount.type !== 'bind')
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `mount ${mount.type} on ${target}: a runtime is asked for binds alone by CRI`,
+    );
+  const isRecursive = options.includes('rro');
+  if (isRecursive && !features.hasRecursiveReadOnly)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      `mount ${target}: the runtime has no recursive read-only mounts`,
+    );
+  const { ids } = mark;
+  const mappings = ids !== undefined && mount.isIdMapped === true ? mapping(ids) : [];
+  return {
+    container_path: target,
+    host_path: source,
+    readonly: isRecursive || options.includes('ro'),
+    recursive_read_only: isRecursive,
+    propagation:
+      options.map((word) => propagations[word]).find((each) => each !== undefined) ?? 'PROPAGATION_PRIVATE',
+    uidMappings: mappings,
+    gidMappings: mappings,
+  };
+}
+
+/** A name of signal(7), `SIGRTMIN+3`, as CRI has it. */
+function signalOf(name: string | undefined): Signal {
+  if (name === undefined) return 'RUNTIME_DEFAULT';
+  return name.replace('+', 'PLUS').replace(/(?<=SIGRTMAX)-/, 'MINUS') as Signal; // The API has validated it.
+}
+
+/** @throws E_UNSUPPORTED */
+function securityOf(config: ContainerConfig, place: ContainerPlace): Outgoing<LinuxContainerSecurityContext> {
+  const { security, user } = config;
+  const { targetId, features } = place;
+  if (user.leavesImageGroups === true && !features.hasGroupsPolicy)
+    throw new PodwrightError(
+      'E_UNSUPPORTED',
+      'supplementalGroupsPolicy Strict: the runtime does not support it',
+    );
+  const namespaces = namespacesOf(place.mark);
+  return {
+    ...userOf(config, place),
+    supplemental_groups: [...new Set([...(user.additionalGids ?? []), ...user.fsGroups])],
+    supplemental_groups_policy: user.leavesImageGroups === true ? 'Strict' : 'Merge',
+    namespace_options:
+      targetId === undefined ? namespaces : { ...namespaces, pid: 'TARGET', target_id: targetId },
+    privileged: security.privileged,
+    // All of them said one by one: what a runtime's defaults are is its own.
+    ...(security.privileged
+      ? {}
+      : {
+          capabilities: {
+            drop_capabilities: ['ALL'],
+            add_capabilities: security.capabilities.map((name) => name.replace(/^CAP_/, '')),
+          },
+        }),
+    no_new_privs: security.noNewPrivileges,
+    readonly_rootfs: security.readonlyRoot,
+    masked_paths: security.maskedPaths,
+    readonly_paths: security.readonlyPaths,
+    seccomp: seccompOf(security.seccomp, place.seccompDirectory),
+  };
+}
+
+/** Who is not named is who the image names, with its group; CRI has no group without a user. */
+function userOf(
+  { user: { uid, gid, name } }: ContainerConfig,
+  { imageUser }: ContainerPlace,
+): Outgoing<Pick<LinuxContainerSecurityContext, 'run_as_user' | 'run_as_group' | 'run_as_username'>> {
+  const group = gid === undefined ? {} : { run_as_group: { value: gid } };
+  if (uid !== undefined) return { run_as_user: { value: uid }, ...group };
+  if (name !== undefined) return { run_as_username: name, ...group };
+  if (gid === undefined) return {};
+  return imageUser.name === undefined
+    ? { run_as_user: { value: imageUser.uid ?? 0 }, ...group }
+    : { run_as_username: imageUser.name, ...group };
+}
+
+/** A profile of a file is read by the runtime itself. */
+function seccompOf(
+  seccomp: ContainerConfig['security']['seccomp'],
+  directory: string,
+): Outgoing<SecurityProfile> {
+  if (seccomp === 'unconfined') return { profile_type: 'Unconfined' };
+  if (seccomp === 'runtime-default') return { profile_type: 'RuntimeDefault' };
+  return {
+    profile_type: 'Localhost',
+    localhost_ref: posix.join(directory, seccomp.name.replace(/^localhost\//, '')),
+  };
+}
+
+/** CPU in shares, as the kubelet says it: runtimes make weights of them by a curve of their own. */
+export function resourcesRequest(resources: CgroupResources): Outgoing<LinuxContainerResources> {
+  const { cpuShares, cpuQuotaUs, cpuPeriodUs, memoryLimitBytes, pidsMax, unified } =
+    kernelResources(resources);
+  const pids: Record<string, string> = pidsMax === undefined ? {} : { 'pids.max': String(pidsMax) };
+  return {
+    ...(cpuShares === undefined ? {} : { cpu_shares: cpuShares }),
+    ...(cpuQuotaUs === undefined ? {} : { cpu_quota: cpuQuotaUs }),
+    ...(cpuPeriodUs === undefined ? {} : { cpu_period: cpuPeriodUs }),
+    ...(memoryLimitBytes === undefined ? {} : { memory_limit_in_bytes: memoryLimitBytes }),
+    unified: { ...unified, ...pids },
+  };
+}
+
+/** Of an image's `user`: a number is a uid, else it is a name; what is behind `:` is the runtime's to see. */
+export function imageUserOf(image: Pick<ImageRecord, 'user'> | undefined): ContainerPlace['imageUser'] {
+  const [user = ''] = (image?.user ?? '').split(':', 1);
+  if (user === '') return { uid: 0 };
+  return /^\d+$/.test(user) ? { uid: Number(user) } : { name: user };
+}
