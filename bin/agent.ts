@@ -267,9 +267,13 @@ function filesOfNames({ resolvConf }: NodeOptions): HostNameFiles {
 }
 
 /** The node's directories, proven ours and nobody else's. */
-function claimPaths(stack: AsyncDisposableStack, { data, run, podLogsDir }: NodeOptions): AgentPaths {
+function claimPaths(
+  stack: AsyncDisposableStack,
+  { data, run, podLogsDir, pluginsDir }: NodeOptions,
+): AgentPaths {
   const logs = podLogsDir === undefined ? undefined : resolve(podLogsDir);
-  const paths = agentPaths(resolve(data), resolve(run), logs);
+  const kubelet = pluginsDir === undefined ? undefined : resolve(pluginsDir);
+  const paths = agentPaths(resolve(data), resolve(run), { logs, kubelet });
   stack.use(claimDirectory(paths.data, { role: 'agent', mode: 0o700, option: '--data' }));
   removeDrafts(paths.data);
   stack.use(claimDirectory(paths.run, { role: 'run', mode: 0o700, option: '--run' }));
@@ -382,6 +386,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     clusterDomain: options.clusterDomain,
     hostNames,
     ...parts.rules,
+    plugins: { stateDirectory: paths.data },
     imageGc: {
       highThresholdPercent: options.imageGcHighThreshold,
       lowThresholdPercent: options.imageGcLowThreshold,

@@ -33,21 +33,25 @@ export interface AgentPaths {
   readonly logs: string;
   /** Volumes that outlive pods. */
   readonly volumes: string;
-  /** What drivers of volumes know as the kubelet's root. */
+  /** What drivers of volumes and devices know as the kubelet's root, /var/lib/kubelet: their sockets, and where they mount. */
   readonly kubelet: string;
   readonly controlSocket: string;
   /** Which cluster the node belongs to. */
   readonly clusterFile: string;
 }
 
-/** `podLogsDir`: where the logs of pods are, when not in the data directory. */
-export function agentPaths(dataDir: string, runDir: string, podLogsDir?: string): AgentPaths {
+/** `elsewhere`: what is not in the data directory. */
+export function agentPaths(
+  dataDir: string,
+  runDir: string,
+  elsewhere: { readonly logs?: string | undefined; readonly kubelet?: string | undefined } = {},
+): AgentPaths {
   return {
     data: dataDir,
     run: runDir,
-    logs: podLogsDir ?? ownLogsDir(dataDir),
+    logs: elsewhere.logs ?? ownLogsDir(dataDir),
     volumes: join(dataDir, 'volumes'),
-    kubelet: join(dataDir, 'kubelet'),
+    kubelet: elsewhere.kubelet ?? join(dataDir, 'kubelet'),
     controlSocket: join(dataDir, 'agent.sock'),
     clusterFile: join(dataDir, 'cluster.json'),
   };

@@ -76,19 +76,73 @@ const closeGraceMs = 500;
  * Serves until disposed of. `grpc`: of loadContract.
  * @throws as listenAtPath
  */
-export async function serveUnix(
+export function serveUnix(
   { grpc }: { readonly grpc: typeof Grpc },
   options: UnixServerOptions,
 ): Promise<AsyncDisposable> {
+  const served = { grpc, services: options.services };
+  return openDoor(options, createGate(options, served));
+}
+
+export interface LoadedServices {
+  readonly grpc: typeof Grpc;
+  readonly services: readonly ServedService[];
+}
+
+/**
+ * The same, where perhaps nobody ever asks: gRPC is loaded with what is served when the first client connects, who waits meanwhile. Where
+ * `load` throws, the log says so, the connection is closed, and the next one tries again.
+ */
+export function serveUnixOnDemand(
+  load: () => Promise<LoadedServices>,
+  options: Omit<UnixServerOptions, 'services'>,
+): Promise<AsyncDisposable> {
+  let gate: Promise<Gate> | undefined;
+  return openDoor(options, {
+    enter: (socket) => {
+      gate ??= load().then((served) => createGate(options, served));
+      gate.then(
+        ({ enter }) => enter(socket),
+        (error: unknown) => {
+          gate = undefined;
+          options.log.error({ socket: options.path, error: describeError(error) }, 'nothing is served');
+          socket.destroy();
+        },
+      );
+    },
+    close: async () => {
+      const opened = await gate?.catch(() => undefined);
+      await opened?.close();
+    },
+  });
+}
+
+/** Where connections become those of a gRPC server. */
+interface Gate {
+  enter(socket: Socket): void;
+  close(): Promise<void>;
+}
+
+function createGate(
+  { messageBytesMax, clock }: Omit<UnixServerOptions, 'services'>,
+  { grpc, services }: LoadedServices,
+): Gate {
   const server = new grpc.Server({
-    'grpc.max_receive_message_length': options.messageBytesMax ?? defaultMessageBytesMax,
+    'grpc.max_receive_message_length': messageBytesMax ?? defaultMessageBytesMax,
     'grpc.max_send_message_length': -1,
     'grpc.max_concurrent_streams': callsMax,
     'grpc.keepalive_time_ms': keepaliveMs,
     'grpc.keepalive_timeout_ms': keepaliveTimeoutMs,
   });
-  for (const service of options.services) addService(server, service);
+  for (const service of services) addService(server, service);
   const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+  return {
+    enter: (socket) => injector.injectConnection(socket),
+    close: () => stopServer(server, clock),
+  };
+}
+
+async function openDoor(options: Omit<UnixServerOptions, 'services'>, gate: Gate): Promise<AsyncDisposable> {
   const sockets = new Set<Socket>();
   const door = createServer((socket) => {
     socket.on('error', () => socket.destroy());
@@ -100,7 +154,7 @@ export async function serveUnix(
     }
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    injector.injectConnection(socket);
+    gate.enter(socket);
   });
   door.maxConnections = connectionsMax;
   const taken = await listenAtPath(door, options.path, options);
@@ -108,7 +162,7 @@ export async function serveUnix(
     [Symbol.asyncDispose]: async () => {
       await taken[Symbol.asyncDispose]();
       const closed = closeDoor(door);
-      await stopServer(server, options.clock);
+      await gate.close();
       for (const socket of sockets) socket.destroy();
       await closed;
     },

@@ -18,6 +18,8 @@ import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
 import type { PluginHandlers } from '#agent/plugin/plugin.ts';
 import { startNodeAgent, type NodeAgent } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
+import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
+import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
@@ -91,6 +93,8 @@ export interface KubeletOptions {
   readonly hostNames: HostNames;
   /** Undefined: pods are stopped without asking who is sent to them, and other nodes' kubelets hear nothing of it. */
   readonly retraction?: EndpointRetraction;
+  /** Undefined: no plugin comes to the node. */
+  readonly plugins?: PluginOptions;
   /** For `podwright trace`. */
   readonly networkFacts?: ReadNetworkFacts;
   /** How far the Service rules of this node are. */
@@ -99,6 +103,14 @@ export interface KubeletOptions {
   readonly settings?: KubeletSettings;
   /** What was given of KubeletConfiguration, for /configz. */
   readonly configuration?: JsonObject;
+}
+
+export interface PluginOptions {
+  /** The node's own. */
+  readonly stateDirectory: string;
+  readonly cdiDirectories?: readonly string[];
+  /** By type, beside DevicePlugin. */
+  readonly handlers?: PluginHandlers;
 }
 
 /** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
@@ -138,7 +150,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   const released = { tell: (): void => undefined };
   const csi = undo.use(openCsi(options, () => released.tell()));
+  const devices = await openDevices(undo, options);
   const workers = await startPodWorkers({
+    devices,
     pressure,
     probeCounts,
     counts,
@@ -167,13 +181,19 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     name: nodeName,
-    read: () => readNode(options, server, { pressure, csi }),
+    read: () => readNode(options, { server, pressure, csi, devices }),
     times: settings,
   });
   undo.use(agent);
   released.tell = () => agent.refresh();
+  if (devices !== undefined) undo.use(devices.onChange(() => agent.refresh()));
   undo.use(csi.startWhen(agent.registered));
-  undo.use(startPlugins(options, agent, { CSIPlugin: csi.plugins }));
+  const handlers = {
+    ...options.plugins?.handlers,
+    ...(devices === undefined ? {} : { DevicePlugin: devices.handler }),
+    CSIPlugin: csi.plugins,
+  };
+  undo.use(startPlugins(options, agent, handlers));
   const owned = undo.move();
   return {
     registered: agent.registered,
@@ -215,6 +235,16 @@ function startPlugins(
     if (!stack.disposed) logger.warn({ directory, error: describeError(error) }, 'plugins not looked for');
   });
   return stack;
+}
+
+/** Devices stand before the first pod is looked at; plugins are asked in the background. */
+async function openDevices(
+  stack: AsyncDisposableStack,
+  { plugins, directories, clock, logger }: KubeletOptions,
+): Promise<NodeDevices | undefined> {
+  if (plugins === undefined) return undefined;
+  const { kubelet: directory } = directories;
+  return stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
 }
 
 /** What pods of this node asked for, made and removed here. */
@@ -351,8 +381,17 @@ function startImageCollection(options: KubeletOptions): {
 
 async function readNode(
   options: KubeletOptions,
-  server: KubeletServer,
-  { pressure: { conditions: pressed }, csi }: { readonly pressure: NodePressure; readonly csi: Csi },
+  {
+    server,
+    pressure: { conditions: pressed },
+    csi,
+    devices,
+  }: {
+    readonly server: KubeletServer;
+    readonly pressure: NodePressure;
+    readonly csi: Csi;
+    readonly devices: NodeDevices | undefined;
+  },
 ): Promise<NodeInput> {
   const [machine, network, volumesInUse] = await Promise.all([
     readMachine(options.proc, options.directories.pods),
@@ -379,6 +418,7 @@ async function readNode(
     images: options.runtime.images.list(),
     network,
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
+    ...(devices === undefined ? {} : { devices: devices.amounts() }),
     moreConditions: options.moreConditions?.() ?? [],
     runtimeProblem: options.runtime.problem?.(),
   };

@@ -6,6 +6,7 @@ import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
+import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { DnsSettings } from './render/host-files.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
 import type { OutcomeObserver } from './sync/pod-memory.ts';
@@ -22,6 +23,8 @@ export interface KubeletPorts {
   readonly mounter: Mounter;
   readonly objects: ReferencedObjects;
   readonly services: () => readonly Service[];
+  /** Undefined: nobody has devices for pods. */
+  readonly devices?: PodDevices | undefined;
   /** Undefined: pods are stopped without asking who is sent to them. */
   readonly retraction: EndpointRetraction | undefined;
   readonly puller: ImagePuller;

@@ -1,6 +1,7 @@
 import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/objects.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { formatTime } from '#api/meta/time.ts';
+import type { DeviceAmount } from '#agent/device/device.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import type { KubeletSettings } from '#agent/kubelet/config/settings.ts';
 import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
@@ -28,6 +29,8 @@ export interface NodeInput {
   readonly runtimeProblem: string | undefined;
   /** Volumes that drivers have, or may have, on the node: they are not detached from it. */
   readonly volumesInUse?: readonly string[];
+  /** Of plugins, by resource; those that went have 0. */
+  readonly devices?: ReadonlyMap<string, DeviceAmount>;
   /** What other parts of the node say of themselves. */
   readonly moreConditions?: readonly Pick<NodeCondition, 'type' | 'status' | 'reason' | 'message'>[];
 }
@@ -95,6 +98,7 @@ export function renderNodeStatus(
   const capacity = {
     ...amounts({ cpuMilli: cpuCount * 1000, memoryBytes, storageBytes: diskBytes }),
     pods: canonicalQuantity(String(input.podsMax)),
+    ...devicesOf(input, 'capacity'),
   };
   return {
     addresses: [
@@ -102,7 +106,11 @@ export function renderNodeStatus(
       { type: 'Hostname', address: hostname },
     ],
     capacity,
-    allocatable: { ...amounts(allocatableOf(machine, input.settings)), pods: capacity.pods },
+    allocatable: {
+      ...amounts(allocatableOf(machine, input.settings)),
+      pods: capacity.pods,
+      ...devicesOf(input, 'allocatable'),
+    },
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
     runtimeHandlers: [
@@ -127,6 +135,13 @@ export function renderNodeStatus(
       .slice(0, input.settings.imagesInStatusMax < 0 ? undefined : input.settings.imagesInStatusMax)
       .map(({ names, digests, sizeBytes }) => ({ names: [...digests, ...names], sizeBytes })),
   };
+}
+
+function devicesOf(
+  { devices = new Map() }: NodeInput,
+  which: keyof DeviceAmount,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries([...devices].map(([name, amount]) => [name, String(amount[which])]));
 }
 
 function amounts(

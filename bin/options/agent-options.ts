@@ -36,6 +36,10 @@ export function agentHostOptions(command: Command): Command {
       '--pod-logs-dir <dir>',
       'logs of pods, with links beside it in containers/ (default: DIR/logs/pods; of an installed agent /var/log/pods)',
     )
+    .option(
+      '--plugins-dir <dir>',
+      'sockets of plugins: device-plugins, plugins_registry, pod-resources (default: DIR/kubelet; drivers look in /var/lib/kubelet)',
+    )
     .option('--egress-socket <path>', 'pull images through this proxy socket')
     .option('--max-pods <n>', 'pods that the node takes', integer(1, 65_536), 110)
     .option(

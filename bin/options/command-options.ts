@@ -48,6 +48,7 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly insecureRegistry: readonly string[];
   /** Default: in `data`; /var/log/pods of an installed agent. */
   readonly podLogsDir?: string;
+  readonly pluginsDir?: string;
   /** A quantity of bytes. */
   readonly containerLogMaxSize: string;
   /** With the one being written. */

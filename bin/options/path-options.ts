@@ -10,6 +10,7 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'criSocket',
   'cniConfDir',
   'podLogsDir',
+  'pluginsDir',
   'config',
   'configDir',
   'podManifestPath',

@@ -4,6 +4,7 @@ import { expandVariables } from '#api/pod/expand.ts';
 import { normalizeSysctl } from '#api/pod/sysctls.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { createArgumentRoom, expandWithin } from './argument-room.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
@@ -30,6 +31,8 @@ export interface ContainerConfigInput {
   readonly mounts: readonly ResolvedMount[];
   /** Of volumes that are block devices, where the container wants them. */
   readonly devices?: ContainerConfig['devices'];
+  /** What plugins of devices give it. */
+  readonly given?: ContainerDevices | undefined;
   readonly paths: PodPaths;
   readonly nodeMemoryBytes: number;
   readonly pidsMax: number | undefined;
@@ -39,8 +42,10 @@ export interface ContainerConfigInput {
 }
 
 /** All that the runtime needs for one run of a container. Pure. @throws {E_INVALID} with the message of the event */
-export function renderContainer(input: ContainerConfigInput): ContainerConfig {
-  const { pod, container } = input;
+export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
+  const { pod, container, given } = asked;
+  const input = { ...asked, env: envOf(asked) };
+  const { user, runAsNonRoot } = renderUser(pod, container, input.image);
   const hasTty = container.tty === true;
   return {
     id: input.id,
@@ -52,9 +57,10 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
     env: input.env,
     workingDir: container.workingDir === '' ? undefined : container.workingDir,
     mounts: renderMounts(input),
-    ...renderUser(pod, container, input.image),
+    user: given === undefined ? user : { ...user, fsGroups: [...user.fsGroups, ...given.additionalGids] },
+    runAsNonRoot,
     security: renderSecurity(pod, container, input.seccomp),
-    devices: input.devices ?? [],
+    devices: [...(given?.devices ?? []), ...(input.devices ?? [])],
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
     pidTarget: input.pidTarget,
@@ -74,6 +80,13 @@ export function renderContainer(input: ContainerConfigInput): ContainerConfig {
       fallbackToLogsOnError: container.terminationMessagePolicy === 'FallbackToLogsOnError',
     },
   };
+}
+
+/** What the pod says goes before what plugins of devices say. */
+function envOf({ env, given }: ContainerConfigInput): readonly EnvEntry[] {
+  if (given === undefined || given.env.length === 0) return env;
+  const own = new Set(env.map(({ name }) => name));
+  return [...given.env.filter(({ name }) => !own.has(name)), ...env];
 }
 
 /** What execve(2) takes is for the arguments and the environment together. @throws {E_LIMIT} */
@@ -97,7 +110,7 @@ function renderArguments({
 
 export const defaultTerminationMessagePath = '/dev/termination-log';
 
-function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): readonly LaunchMount[] {
+function renderMounts({ container, id, mounts, paths, given }: ContainerConfigInput): readonly LaunchMount[] {
   const targets = new Set(mounts.map(({ mount }) => mount.mountPath));
   const rbind = (source: string, target: string): LaunchMount => ({
     type: 'bind',
@@ -116,7 +129,9 @@ function renderMounts({ container, id, mounts, paths }: ContainerConfigInput): r
     ),
   ];
   // A volume at the same place stands for what the pod brings of its own.
-  return [...mounts.map(renderMount), ...standard.filter(({ target }) => !targets.has(target))];
+  const ofPod = [...mounts.map(renderMount), ...standard.filter(({ target }) => !targets.has(target))];
+  const taken = new Set(ofPod.map(({ target }) => target));
+  return [...(given?.mounts ?? []).filter(({ target }) => !taken.has(target)), ...ofPod];
 }
 
 const propagations = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;

@@ -3,6 +3,7 @@ import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, Container, EphemeralContainer, Secret, Service } from '#api/generated/objects.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import type { FailStartAction, IntentOf, MountSource, PodFiles, StartAction } from './action.ts';
+import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { withAllocation } from '#agent/kubelet/allocation.ts';
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
 import { renderEnvironment, type EnvEntry } from './environment.ts';
@@ -24,6 +25,8 @@ export interface StartSources {
   /** By `envFileKey`. */
   readonly envFiles: ReadonlyMap<string, ReadonlyMap<string, string>>;
   readonly image: ImageRecord | undefined;
+  /** Undefined: nobody has devices for pods. */
+  readonly devices?: ContainerDevices;
   /** Text of the profile that `localhostProfileOf` names; undefined: it is not there, or none is named. */
   readonly seccompProfile?: string | undefined;
 }
@@ -77,6 +80,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     env,
     mounts: resolved.map(({ mount }) => mount),
     devices: devicesOf(container, input),
+    given: reading.devices,
     paths,
     nodeMemoryBytes: node.memoryBytes,
     pidsMax: undefined,

@@ -43,6 +43,7 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
     imageID: latest.imageId,
     containerID: idOf(latest),
     ...resourcesOf(view, context),
+    ...devicesOf(view, context),
     ...mountsOf(view),
   };
 }
@@ -72,6 +73,15 @@ function resourcesOf(
   };
 }
 
+/** Whether the devices that it was given work (KEP-4680). */
+function devicesOf(
+  { name }: ContainerView,
+  { facts }: StatusContext,
+): Pick<ContainerStatus, 'allocatedResourcesStatus'> {
+  const health = facts.deviceHealths?.get(name);
+  return health === undefined ? {} : { allocatedResourcesStatus: health };
+}
+
 function unstartedStatus(view: ContainerView, context: StatusContext): ContainerStatus {
   const { reported } = view;
   // Runs whose records are gone with the disk or at the end of the pod: what was reported last stays true.
@@ -87,6 +97,7 @@ function unstartedStatus(view: ContainerView, context: StatusContext): Container
     image: view.spec.image ?? '',
     imageID: reported?.imageID ?? '',
     ...resourcesOf(view, context),
+    ...devicesOf(view, context),
   };
 }
 

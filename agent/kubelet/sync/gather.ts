@@ -27,11 +27,14 @@ export function renderInput(memory: PodMemory, actual: PodObservation, ports: Ku
 export async function gatherStart(
   intent: IntentOf<'startContainer'>,
   input: RenderInput,
-  ports: KubeletPorts,
+  { ports, signal }: { readonly ports: KubeletPorts; readonly signal: AbortSignal },
 ): Promise<StartReading> {
   try {
-    return await readSources(intent, input, ports);
+    const sources = await readSources(intent, input, ports);
+    const devices = await ports.devices?.start(input.pod, intent.container, signal);
+    return devices === undefined ? sources : { ...sources, devices };
   } catch (failure) {
+    signal.throwIfAborted();
     return { failure };
   }
 }

@@ -1,3 +1,4 @@
+import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
@@ -136,7 +137,10 @@ export interface Surroundings {
 }
 
 /** All that is decided on besides the API object and the observation. */
-export interface KnownFacts extends PodFacts, Surroundings {}
+export interface KnownFacts extends PodFacts, Surroundings {
+  /** How the devices of its containers are, by name of container. */
+  readonly deviceHealths?: ReturnType<PodDevices['healthOf']> | undefined;
+}
 
 export type ContainerKind = 'init' | 'sidecar' | 'main' | 'ephemeral';
 

@@ -12,6 +12,7 @@ import { findDueHooks } from '#agent/kubelet/apply/post-start.ts';
 import type { Prober } from '#agent/kubelet/probe/prober.ts';
 import { renderAction } from '#agent/kubelet/render/render-action.ts';
 import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
+import { admitDevices } from './admit-devices.ts';
 import { allocate, noteResized } from '#agent/kubelet/apply/resize-pod.ts';
 import { status } from '#agent/kubelet/status/status.ts';
 import type { StatusWriter } from '#agent/kubelet/status/status-writer.ts';
@@ -31,6 +32,11 @@ const roundsMax = 32;
 export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: AbortSignal): Promise<KeyOutcome> {
   try {
     await recall(memory, ports);
+    const retryMs = await admitDevices(memory, ports, signal);
+    if (retryMs !== undefined) {
+      report(memory, ports);
+      return { kind: 'again', afterMs: retryMs };
+    }
     allocate(memory, ports);
     for (let round = 0; round < roundsMax; round++) {
       const actual = observe(memory, ports);
@@ -87,7 +93,7 @@ async function carryOut(
   const { clock, logger } = ports;
   const startMs = clock.monotonic();
   const isStart = intent.kind === 'startContainer';
-  const read = isStart ? { ...intent, reading: await gatherStart(intent, input, ports) } : intent;
+  const read = isStart ? { ...intent, reading: await gatherStart(intent, input, { ports, signal }) } : intent;
   const { outcome, beside } = await apply(renderAction(read, input), { memory, ports }, signal);
   memory.report(outcome);
   beside?.();
@@ -106,7 +112,7 @@ function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
   return runtime.observe(memory.uid) ?? emptyObservation(memory.desired.pod);
 }
 
-function known(memory: PodMemory, { node, runtime, statusWriter }: SyncPorts): KnownFacts {
+function known(memory: PodMemory, { node, runtime, statusWriter, devices }: SyncPorts): KnownFacts {
   const images = containersOf(memory.desired.pod).flatMap(({ spec }): [string, string][] => {
     const { name, image = '' } = spec;
     const id = isImageName(image) ? runtime.images.resolve(image)?.id : undefined;
@@ -117,6 +123,7 @@ function known(memory: PodMemory, { node, runtime, statusWriter }: SyncPorts): K
     nodeName: node.name,
     hostIps: node.ips,
     presentImages: new Map(images),
+    deviceHealths: devices?.healthOf(memory.uid),
     isStatusCurrent: statusWriter.isCurrent(memory.uid),
     restartBackoffMaxMs: node.restartBackoffMaxMs,
   };

@@ -3,11 +3,12 @@ import { pods, services } from '#api/schema/kind-ref.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { mayUseDevices } from './admit-devices.ts';
 import { collectOrphanLogs } from './orphan-logs.ts';
 import { adoptOrphans, removeOrphanVolumes } from './orphans.ts';
 import { forgetPod, takePods } from './pod-intake.ts';
 import type { PodMemories } from './pod-memory.ts';
-import { isForgotten, syncPod } from './pod-sync.ts';
+import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
 import { createSyncPorts, tellRetry, type PodWorkersOptions } from './sync-ports.ts';
 import { keepMirrors } from '#agent/kubelet/static/mirror-pods.ts';
 import { joinSources } from '#agent/kubelet/static/pod-sources.ts';
@@ -78,6 +79,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
         logger,
       }),
     );
+  followDevices(undo, options, { memories, queue, ports });
   await removeOrphanVolumes(memories, ports);
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
   const observed = (): readonly PodObservation[] => runtime.observeAll();
@@ -95,6 +97,22 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     idle: () => queue.idle(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** All pods are known now: what others had is free. A device that fails shows in its pod's status. */
+function followDevices(
+  stack: AsyncDisposableStack,
+  { devices }: PodWorkersOptions,
+  parts: { readonly memories: PodMemories; readonly queue: KeyedQueue<string>; readonly ports: SyncPorts },
+): void {
+  const { memories, queue, ports } = parts;
+  if (devices === undefined) return;
+  devices.collectBy((uid) => mayUseDevices(uid, memories, ports));
+  stack.use(
+    devices.onChange((uids) => {
+      for (const uid of uids) if (memories.has(uid)) queue.add(uid);
+    }),
+  );
 }
 
 async function startStatics(

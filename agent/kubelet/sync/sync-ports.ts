@@ -9,6 +9,7 @@ import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
 import { withRemedy } from '#client/remedy.ts';
+import type { NodeDevices } from '#agent/device/node-devices.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -52,6 +53,8 @@ export interface PodWorkersOptions {
   readonly csi?: CsiVolumes;
   /** Undefined: nobody looks at what the node is short of. */
   readonly pressure?: NodePressure;
+  /** Undefined: nobody has devices for pods. */
+  readonly devices?: NodeDevices | undefined;
   /** A directory of manifests, or one, and how often it is read anyway; undefined: there are none. */
   readonly staticPods?: { readonly path: string; readonly checkMs: number };
 }
@@ -106,6 +109,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     objects,
     services: () => informers.for(services).list(),
     retraction: options.retraction,
+    devices: options.devices,
     puller: createImagePuller(runtime.images),
     events,
     clock,
