@@ -77,6 +77,7 @@ describe('planBridgeAdd()', () => {
       set sysctl net.ipv4.ip_forward = 1
       set sysctl net.ipv4.conf.all.send_redirects = 0
       set sysctl net.ipv4.conf.cni0.send_redirects = 0
+      set sysctl net/ipv4/neigh/cni0/retrans_time_ms = 50
       remove link veth042df0179a
       add link veth042df0179a mac 02:d4:22:7a:f9:1d type veth peer eth0 mac 0a:58:0a:01:00:02 netns /run/netns/c1
       set link veth042df0179a master cni0 up
