@@ -33,7 +33,6 @@ import {
   type HostNameFiles,
   type HostNames,
 } from '#agent/node/host-names.ts';
-import { startProxy } from '#agent/proxy/proxy.ts';
 import { createDemoImage, demoImageName } from '#agent/runtime/images/demo-image.ts';
 import type { IdSpace } from '#agent/runtime/id-ranges.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
@@ -45,6 +44,7 @@ import type { NetlinkWorker } from '#native/netlink/worker.ts';
 import { createXtables } from '#native/xtables/xtables.linux.ts';
 import { createProc } from '#native/proc/proc.linux.ts';
 import { conflistDirOf, openPodNetwork } from './program/network/pod-network.ts';
+import { startNodeProxy } from './proxy/node-proxy.ts';
 import { startAnnouncements } from './program/network/announcements.ts';
 import { checkNetwork } from './program/network/check-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
@@ -84,8 +84,6 @@ import type { AgentCommandOptions } from './options/command-options.ts';
 import { version } from './version.ts';
 
 const kubeletPort = 10_250;
-/** kube-proxy's --healthz-bind-address, which load balancers of clouds ask at /healthz. */
-const proxyHealthPort = 10_256;
 const ownServices: ReadonlySet<string> = new Set([kubeDnsKey]);
 
 type NodeOptions = ConfiguredOptions & { readonly nodeName: string; readonly idSpace: IdSpace };
@@ -138,6 +136,7 @@ async function runNode(given: ConfiguredOptions): Promise<void> {
   const startedAtMs = systemClock.now();
   const logger = createLogger(process.env, { process: 'agent', node: options.nodeName });
   for (const notice of options.notices) logger.warn({ field: notice }, 'KubeletConfiguration');
+  for (const notice of options.proxy.notices) logger.warn({ field: notice }, 'KubeProxyConfiguration');
   const supervisorPath = await ensureSupervisor(); // Said at once, rather than when a pod needs it.
   await using stack = new AsyncDisposableStack();
 
@@ -328,21 +327,19 @@ async function startNetwork(
     ...parts,
     ...{ log, networks, serviceNetworks, nodeInformer, conflistDir: conflistDirOf(paths) },
   });
-  stack.use(
-    await startProxy({
-      ...shared,
-      ...caches,
-      applied: parts.rules.applied,
-      nodes: nodeInformer,
-      nodeName,
-      nodeIps,
-      ownServices,
-      mode: options.proxyMode,
-      ...openSockets(options, log),
-      xtables: createXtables(process.env, kernel.nft),
-      healthPort: proxyHealthPort,
-    }),
-  );
+  await startNodeProxy(stack, {
+    ...shared,
+    ...caches,
+    applied: parts.rules.applied,
+    nodes: nodeInformer,
+    nodeName,
+    nodeIps,
+    ownServices,
+    mode: options.proxyMode,
+    ...options.proxy,
+    ...openSockets(options, log),
+    xtables: createXtables(process.env, kernel.nft),
+  });
   startAnnouncements(stack, {
     ...{ ...shared, ...caches, nodeName, nodeIps, nodes: nodeInformer, client: clusterInformers.client },
   });

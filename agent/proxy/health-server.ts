@@ -10,7 +10,12 @@ export interface HealthServerOptions {
   /** Address that all ports are opened at. */
   readonly host: string;
   /** The proxy's own port; absent: none. */
-  readonly node?: { readonly port: number; readonly answer: (path: string) => HealthAnswer };
+  readonly node?: {
+    /** Absent or '': as all others. */
+    readonly host?: string;
+    readonly port: number;
+    readonly answer: (path: string) => HealthAnswer;
+  };
   readonly isHealthy: () => boolean;
   readonly clock: Clock;
   readonly log: Logger;
@@ -46,7 +51,8 @@ export function createHealthServer(options: HealthServerOptions): HealthServer {
     const server = servers.get(port);
     const isWanted = port === options.node?.port || portOwners.has(port);
     if (isWanted && server === undefined) {
-      servers.set(port, await listen(options.host, port, (path) => answer(port, path)));
+      const own = port === options.node?.port ? (options.node.host ?? '') : '';
+      servers.set(port, await listen(own === '' ? options.host : own, port, (path) => answer(port, path)));
     } else if (!isWanted && server !== undefined) {
       servers.delete(port);
       await close(server);

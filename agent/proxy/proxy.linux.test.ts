@@ -50,7 +50,7 @@ let proxy: Proxy;
 function start(mode: ProxyMode): Promise<Proxy> {
   return startProxy({
     ...{ services, endpointSlices: slices, nodes, nodeName: 'node', nodeIps, networks },
-    ...{ mode, nft, xtables, clock, log: silentLogger, healthPort: 10_256 },
+    ...{ mode, nft, xtables, clock, log: silentLogger, health: { host: '', port: 10_256 } },
   });
 }
 

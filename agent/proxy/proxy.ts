@@ -9,8 +9,10 @@ import type { ServiceNetworks } from '#agent/network/service-networks.ts';
 import type { Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { SocketBalancer } from '#native/bpf/sockets/socket-balancer.ts';
+import type { Netlink } from '#native/netlink/netlink.ts';
 import type { Nft } from '#native/nft/nft.ts';
 import type { Xtables } from '#native/xtables/xtables.ts';
+import type { BindAddress } from './config/proxy-configuration.ts';
 import { answerNodeCheck, isNodeEligible, type HealthAnswer, type ServiceCheck } from './health-answers.ts';
 import { createHealthServer, type HealthServer } from './health-server.ts';
 import { createIptablesRules } from './iptables/iptables-rules.ts';
@@ -22,6 +24,7 @@ import { createServiceIndex, type ServiceIndex } from './service-index.ts';
 import { computeProxyPorts, countLocalReady, healthCheckPortOf, type ProxyNode } from './service-map.ts';
 import type { ProxyMode, ServiceRules } from './service-rules.ts';
 import { withSockets } from './sockets/socket-rules.ts';
+import type { ProxyCounts } from './status/proxy-counts.ts';
 import { createUserspaceRules } from './userspace/userspace-rules.ts';
 
 export interface ProxyOptions {
@@ -40,14 +43,19 @@ export interface ProxyOptions {
   readonly serviceNetworks?: ServiceNetworks;
   /** Services (`namespace/name`) that the node answers itself, such as kube-dns: they get no rules. */
   readonly ownServices?: ReadonlySet<string>;
-  /** Port of /healthz and /livez (kube-proxy's is 10256); absent: none. */
-  readonly healthPort?: number;
+  /** Where /healthz and /livez are (kube-proxy's port is 10256); host '': at all addresses. Absent: none. */
+  readonly health?: BindAddress;
+  readonly counts?: ProxyCounts;
+  /** Node ports answer at 127.0.0.1 too, where the mode can. */
+  readonly hasLocalhostNodePorts?: boolean;
   /** Default: nftables. */
   readonly mode?: ProxyMode;
   /** Leads sockets of the node's pods beside the rules; absent: rules do all. */
   readonly sockets?: SocketBalancer;
   readonly nft: Nft;
   readonly xtables: Xtables;
+  /** For what iptables needs of the host beside its rules. */
+  readonly netlink?: Pick<Netlink, 'apply'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -74,6 +82,11 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
     health.noteQueued();
     queue?.add('commit');
   };
+  for (const [informer, kind] of [
+    [services, 'service'],
+    [endpointSlices, 'endpoint'],
+  ] as const)
+    stack.use(informer.onChange(() => options.counts?.noteChange(kind, clock.now())));
   const index = stack.use(
     createServiceIndex(services, endpointSlices, (key) => {
       dirty.add(key);
@@ -101,7 +114,10 @@ export async function startProxy(options: ProxyOptions): Promise<Proxy> {
         options.applied?.note();
         return rules.isStaleLeft() ? { kind: 'again', afterMs: flushRetryMs } : done;
       },
-      onError: (_key, error, retryMs) => log.warn({ error, retryMs }, 'Service rules not as wanted'),
+      onError: (_key, error, retryMs) => {
+        options.counts?.noteFailure();
+        log.warn({ error, retryMs }, 'Service rules not as wanted');
+      },
     }),
   );
   queue = commits;
@@ -148,15 +164,18 @@ function followNetworks(
 }
 
 function serveHealth(options: ProxyOptions, health: ProxyHealth): HealthServer {
-  const { clock, log, healthPort: port, nodes, nodeName, networks } = options;
-  const answer = (path: string): HealthAnswer =>
-    answerNodeCheck(path, health.state(), {
+  const { clock, log, health: at, nodes, nodeName, networks } = options;
+  const answer = (path: string): HealthAnswer => {
+    const found = answerNodeCheck(path, health.state(), {
       isEligible: isNodeEligible(nodes.get(nodeName)),
       nowMs: clock.now(),
     });
+    if (found.status !== 404) options.counts?.noteCheck(path, found.status);
+    return found;
+  };
   return createHealthServer({
     host: networks.every(({ family }) => family === 4) ? '0.0.0.0' : '::', // The latter is both.
-    ...(port === undefined ? {} : { node: { port, answer } }),
+    ...(at === undefined ? {} : { node: { ...at, answer } }),
     isHealthy: () => health.state().isHealthy,
     clock,
     log,
@@ -211,6 +230,7 @@ function createCommitter(options: ProxyOptions, { index, rules, dirty, checks }:
       const ports =
         service === undefined ? [] : computeProxyPorts(service, now.slices, node, nftFamilies[family]);
       rules.set({ key, family, ports });
+      options.counts?.notePorts(key, family, ports);
     }
   };
 
@@ -226,7 +246,9 @@ function createCommitter(options: ProxyOptions, { index, rules, dirty, checks }:
     if (!hasCommitted) await removeOthers(options);
     hasCommitted = true;
     isUnderWay = false;
-    log.debug({ services: keys.length, ms: options.clock.monotonic() - startMs }, 'Service rules committed');
+    const ms = options.clock.monotonic() - startMs;
+    options.counts?.noteSync(ms, options.clock.now());
+    log.debug({ services: keys.length, ms }, 'Service rules committed');
   };
   return Object.assign(commit, { isWhole: () => rules.isWhole() && !isUnderWay });
 }

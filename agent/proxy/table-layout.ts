@@ -57,6 +57,8 @@ export interface TableOptions {
   readonly loadBalancerCidr?: string;
   /** Whether backends are sockets of this host, which only what a rule has led there may reach. */
   readonly hasListeners?: boolean;
+  /** Whether node ports are served at 127.0.0.1, too: iptables alone, with route_localnet. */
+  readonly hasLocalhostNodePorts?: boolean;
 }
 
 /** Packet mark: leaves with the node's address. The bit that kube-proxy uses. */

@@ -149,13 +149,13 @@ async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** What a unit says: with a KubeletConfiguration only what somebody gave, as the rest is for that to say. */
+/** What a unit says: with a configuration only what somebody gave, as the rest is for that to say. */
 function writtenOptions(
   options: AgentCommandOptions | ServerCommandOptions,
 ): Readonly<Record<string, unknown>> {
   const { givenOptions, ...all }: Readonly<Record<string, unknown>> = { ...options };
   const given = Array.isArray(givenOptions) ? givenOptions : [];
-  if (all['config'] === undefined && all['configDir'] === undefined) return all;
+  if (['config', 'configDir', 'proxyConfig'].every((name) => all[name] === undefined)) return all;
   return Object.fromEntries(
     Object.entries(all).filter(([name]) => given.includes(name) || name === 'podLogsDir'),
   );

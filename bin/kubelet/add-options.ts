@@ -8,6 +8,10 @@ export function addKubeletConfigOptions(command: Command): Command {
       'a KubeletConfiguration: what it says holds where no option is given (default: none)',
     )
     .option('--config-dir <dir>', 'files *.conf that change the configuration, in the order of their names')
+    .option(
+      '--proxy-config <file>',
+      'a KubeProxyConfiguration: what it says holds where no option is given (default: none)',
+    )
     .option('--pod-manifest-path <path>', 'a directory of manifests of static pods, or one of them');
 }
 

@@ -2,6 +2,11 @@
 import { resolve } from 'node:path';
 import { readKubeletConfiguration, withoutEffect } from '#agent/kubelet/config/kubelet-configuration.ts';
 import { readSettings, type KubeletSettings } from '#agent/kubelet/config/settings.ts';
+import {
+  readProxyConfiguration,
+  type ProxySettings,
+  type ReadProxyConfiguration,
+} from '#agent/proxy/config/proxy-configuration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
@@ -12,6 +17,7 @@ export type ConfiguredOptions = AgentCommandOptions & {
   readonly configuration: JsonObject;
   /** What of the configuration has no effect. */
   readonly notices: readonly string[];
+  readonly proxy: ReadProxyConfiguration;
 };
 
 const asGiven = (value: unknown): unknown => value;
@@ -50,16 +56,30 @@ const optionOf: readonly (readonly [
 export function configured(options: AgentCommandOptions): ConfiguredOptions {
   try {
     const configuration = readKubeletConfiguration({ file: options.config, directory: options.configDir });
-    const merged = withConfiguration(options, configuration);
+    const proxy = readProxyConfiguration(options.proxyConfig);
+    const merged = withProxySettings(withConfiguration(options, configuration), proxy.settings);
     const { podManifestPath } = merged;
     const settings = readSettings({
       ...configuration,
       ...(podManifestPath === undefined ? {} : { staticPodPath: resolve(podManifestPath) }),
     });
-    return { ...merged, settings, configuration, notices: withoutEffect(configuration) };
+    return { ...merged, settings, configuration, notices: withoutEffect(configuration), proxy };
   } catch (cause) {
     throw new PodwrightError('E_USAGE', `start agent: ${describeError(cause)}`, { cause });
   }
+}
+
+/** What the command line says comes first here, too. Pure. */
+function withProxySettings(
+  options: AgentCommandOptions,
+  { mode, clusterCidr }: ProxySettings,
+): AgentCommandOptions {
+  const given = new Set<string>(options.givenOptions ?? Object.keys(options));
+  return {
+    ...options,
+    ...(mode === undefined || given.has('proxyMode') ? {} : { proxyMode: mode }),
+    ...(clusterCidr === undefined || given.has('clusterCidr') ? {} : { clusterCidr }),
+  };
 }
 
 /** Pure. */

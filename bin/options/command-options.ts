@@ -65,6 +65,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   /** Files of KubeletConfiguration; what the command line says is taken instead of theirs. */
   readonly config?: string;
   readonly configDir?: string;
+  /** A KubeProxyConfiguration, in the same way. */
+  readonly proxyConfig?: string;
   /** Of static pods. */
   readonly podManifestPath?: string;
   /** Names of options that somebody gave, which no file overrules; undefined: all. */

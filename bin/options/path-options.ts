@@ -13,6 +13,7 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'pluginsDir',
   'config',
   'configDir',
+  'proxyConfig',
   'podManifestPath',
   'admissionControlConfigFile',
   'authorizationConfig',

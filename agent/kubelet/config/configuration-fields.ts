@@ -2,25 +2,8 @@
  * Every field of KubeletConfiguration (kubelet.config.k8s.io/v1beta1, of 1.36), with its shape and what becomes of it. A field that has no
  * effect here is named to whoever sets it to something else than what is so anyway.
  */
-import type { FieldShape, ObjectShape } from '#api/config/config-document.ts';
-
-export type FieldEffect =
-  /** Acted on. */
-  | { readonly kind: 'acted' }
-  /** What is so, whatever it says: values that ask for that, and why others have no effect. */
-  | { readonly kind: 'fixed'; readonly values: readonly unknown[]; readonly why: string };
-
-export interface ConfigurationField {
-  readonly shape: FieldShape;
-  readonly effect: FieldEffect;
-}
-
-const acted = (shape: FieldShape): ConfigurationField => ({ shape, effect: { kind: 'acted' } });
-/** `values`: what is so anyway. */
-const fixed = (shape: FieldShape, why: string, ...values: readonly unknown[]): ConfigurationField => ({
-  shape,
-  effect: { kind: 'fixed', values, why },
-});
+import type { ObjectShape } from '#api/config/config-document.ts';
+import { acted, fixed, type ConfigurationField } from '#api/config/field-effects.ts';
 
 const inside = 'runtime, network and mounts are in the agent itself';
 const own = 'the agent has a cgroup of its own, which its unit or `podwright up` makes';

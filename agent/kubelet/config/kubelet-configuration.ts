@@ -3,8 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import { parseConfigDocument, type DocumentKind } from '#api/config/config-document.ts';
+import { fieldsWithoutEffect } from '#api/config/field-effects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, equalJson, isObject } from '#api/wire/json.ts';
+import { at, isObject } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { configurationFields } from './configuration-fields.ts';
 
@@ -82,11 +83,5 @@ export function withoutEffect(configuration: JsonObject): readonly string[] {
     if (typeof text !== 'string' || [0, ms].includes(parseDurationMs(text))) return [];
     return [`${path}: ${JSON.stringify(text)} has no effect: answers are kept for ${ms / 1000} s`];
   });
-  const fields = Object.entries(configurationFields).flatMap(([name, { effect }]) => {
-    const value = configuration[name];
-    if (effect.kind === 'acted' || value === undefined || value === null) return [];
-    if (effect.values.some((same) => equalJson(same, value))) return [];
-    return [`${name}: ${JSON.stringify(value)} has no effect: ${effect.why}`];
-  });
-  return [...fields, ...times];
+  return [...fieldsWithoutEffect(configuration, configurationFields), ...times];
 }

@@ -12,7 +12,7 @@ export interface IptablesContribution {
   readonly shared: readonly XtChain[];
 }
 
-type Facts = Pick<TableOptions, 'family' | 'clusterCidr'>;
+type Facts = Pick<TableOptions, 'family' | 'clusterCidr' | 'hasLocalhostNodePorts'>;
 
 const markMasq: XtTarget = toChain('KUBE-MARK-MASQ');
 
@@ -203,7 +203,7 @@ function externalRules(port: ProxyPort): readonly XtChain[] {
   ];
 }
 
-function nodePortRules(port: ProxyPort, { family }: Facts): readonly XtChain[] {
+function nodePortRules(port: ProxyPort, facts: Facts): readonly XtChain[] {
   if (port.nodePort === undefined) return [];
   const isPort: XtMatch = {
     match: 'protocol',
@@ -219,7 +219,7 @@ function nodePortRules(port: ProxyPort, { family }: Facts): readonly XtChain[] {
           ...(port.isExternalLocal ? [] : [rule(port, [isPort], markMasq)]),
           rule(port, [isPort], toChain(portChainName('EXT', port))),
         ];
-  const ending = fate === undefined ? [] : [rule(port, [isPort, ...isForNode(family)], fate)];
+  const ending = fate === undefined ? [] : [rule(port, [isPort, ...isForNode(facts)], fate)];
   return [...shared('nat', 'KUBE-NODEPORTS', leading), ...shared('filter', 'KUBE-EXTERNAL-SERVICES', ending)];
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '#base/log.ts';
 import { nftFamilies, type ClusterNetwork } from '#agent/network/cluster-network.ts';
 import { ServedFlows, type ServedFlowsOptions } from '#agent/proxy/served-flows.ts';
 import type { ServiceRules } from '#agent/proxy/service-rules.ts';
-import { ownNetns } from '#native/netlink/netlink.ts';
+import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 import type { TableOptions } from '#agent/proxy/table-layout.ts';
 import type { Xtables } from '#native/xtables/xtables.ts';
 import { renderIptables } from './contribution.ts';
@@ -15,6 +15,8 @@ import { createIptablesRuleset, type IptablesRuleset } from './ruleset.ts';
 export interface IptablesRulesOptions extends ServedFlowsOptions {
   readonly networks: readonly ClusterNetwork[];
   readonly xtables: Xtables;
+  readonly hasLocalhostNodePorts?: boolean;
+  readonly netlink?: Pick<Netlink, 'apply'>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -37,10 +39,21 @@ interface FamilyRules {
  * @throws E_BUSY when another Service proxy has its rules there; E_UNSUPPORTED without the programs
  */
 export async function createIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
-  const { networks, xtables, log } = options;
-  const families = networks.map(({ family, ...cidrs }): FamilyRules => {
-    const table = { family: nftFamilies[family], ...cidrs };
-    return { family, options: table, ruleset: createIptablesRuleset(table), needsWhole: true };
+  const { networks, xtables, log, netlink } = options;
+  const hasLocalhostNodePorts = options.hasLocalhostNodePorts === true && netlink !== undefined;
+  const tableOf = ({ family, ...cidrs }: ClusterNetwork): TableOptions => ({
+    family: nftFamilies[family],
+    ...cidrs,
+    hasLocalhostNodePorts,
+  });
+  const families = networks.map((network): FamilyRules => {
+    const table = tableOf(network);
+    return {
+      family: network.family,
+      options: table,
+      ruleset: createIptablesRuleset(table),
+      needsWhole: true,
+    };
   });
   // Said at once, rather than by warnings for ever.
   for (const { family, ruleset } of families) {
@@ -79,13 +92,13 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
     commit: async () => {
       commits.count += 1;
       for (const own of families) await commit(own);
+      // After the rules that keep such packets from coming in by the wire (kube-proxy's localhostNodePorts, CVE-2020-8558).
+      if (hasLocalhostNodePorts && commits.count === 1) await netlink?.apply(ownNetns, [routeLoopback]);
       await flows.flush();
     },
     relayout: (changed) => {
-      for (const { family, ...cidrs } of changed)
-        families
-          .find((own) => own.family === family)
-          ?.ruleset.relayout({ family: nftFamilies[family], ...cidrs });
+      for (const network of changed)
+        families.find((own) => own.family === network.family)?.ruleset.relayout(tableOf(network));
     },
     isWhole: () => families.every((own) => !own.needsWhole),
     isStaleLeft: () => flows.isLeft,
@@ -94,6 +107,9 @@ export async function createIptablesRules(options: IptablesRulesOptions): Promis
     [Symbol.asyncDispose]: async () => undefined, // Rules outlive the agent: pods go on.
   };
 }
+
+/** Packets of 127.0.0.0/8 may leave by an interface, with the node's address by then. */
+const routeLoopback: NetOp = { op: 'setSysctl', key: 'net/ipv4/conf/all/route_localnet', value: '1' };
 
 /** @throws E_UNSUPPORTED with what the kernel lacks */
 async function probe(xtables: Xtables, family: IpFamily): Promise<void> {

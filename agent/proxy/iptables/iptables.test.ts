@@ -60,6 +60,19 @@ test('the rules of IPv6, of a load balancer whose traffic stays and whose source
   await expect(ruleset.takeWhole(new Map())).toMatchFileSnapshot('golden/load-balancer-ip6.rules');
 });
 
+test('node ports on loopback, of IPv4 alone', () => {
+  const textOf = (options: Parameters<typeof createIptablesRuleset>[0]): string => {
+    const ruleset = createIptablesRuleset(options);
+    ruleset.set('d/web', renderIptables(ports(nodePort, [], 'web'), options));
+    return ruleset.takeWhole(new Map());
+  };
+  const others = '! -d 127.0.0.0/8 -m addrtype';
+  expect(textOf(tableOptions)).toContain(others);
+  expect(textOf({ ...tableOptions, hasLocalhostNodePorts: true })).not.toContain(others);
+  const { options } = servedAlone('ip6', nodePort, [local]);
+  expect(textOf({ ...options, hasLocalhostNodePorts: true })).toContain('! -d ::1/128');
+});
+
 test('one change among many Services writes its chains, and the shared one only where its own rules changed', () => {
   const ruleset = createIptablesRuleset(tableOptions);
   const set = (i: number, ...endpoints: Parameters<typeof ports>[1]): void =>

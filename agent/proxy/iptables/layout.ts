@@ -27,13 +27,18 @@ export function toChain(chain: string): XtTarget {
 
 export const isNew: XtMatch = { match: 'conntrack', state: 'NEW' };
 
-/** Node ports are not served on loopback: such packets cannot leave by another interface. */
-export function isForNode(family: 'ip' | 'ip6'): readonly XtMatch[] {
+/**
+ * Node ports are served on loopback only where such packets may leave by another interface, which there is for IPv4 alone
+ * (route_localnet).
+ */
+export function isForNode({
+  family,
+  hasLocalhostNodePorts,
+}: Pick<TableOptions, 'family' | 'hasLocalhostNodePorts'>): readonly XtMatch[] {
   const network = family === 'ip' ? loopbackNetwork : '::1/128';
-  return [
-    { match: 'destination', network, isNot: true },
-    { match: 'addrtype', of: 'dst' },
-  ];
+  const isLocal: XtMatch = { match: 'addrtype', of: 'dst' };
+  if (hasLocalhostNodePorts === true && family === 'ip') return [isLocal];
+  return [{ match: 'destination', network, isNot: true }, isLocal];
 }
 
 /** Pure. */
@@ -50,7 +55,7 @@ export function renderIptablesLayout({ family, ...options }: TableOptions): Ipta
       ...tables.map((table) => chain(table, markerChain, [])),
       ...(family === 'ip' ? [chain('raw', 'KUBE-PROXY-LOOPBACK', loopbackRules)] : []),
       chain('nat', 'KUBE-SERVICES', [
-        { comment: 'node ports', matches: isForNode(family), to: toChain('KUBE-NODEPORTS') },
+        { comment: 'node ports', matches: isForNode({ family, ...options }), to: toChain('KUBE-NODEPORTS') },
       ]),
       chain('nat', 'KUBE-NODEPORTS', []),
       chain('nat', 'KUBE-POSTROUTING', postroutingRules),

@@ -1,0 +1,39 @@
+/** The node's Service proxy, wired: what KubeProxyConfiguration says, its rules, and its ports of health and metrics. */
+import type { JsonObject } from '#api/meta/object.ts';
+import type { ProxySettings } from '#agent/proxy/config/proxy-configuration.ts';
+import { startProxy, type ProxyOptions } from '#agent/proxy/proxy.ts';
+import type { ProxyMode } from '#agent/proxy/service-rules.ts';
+import { ProxyCounts } from '#agent/proxy/status/proxy-counts.ts';
+import { serveProxyStatus } from '#agent/proxy/status/serve-proxy-status.ts';
+import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
+
+export interface NodeProxyParts extends ProxyOptions {
+  readonly mode: ProxyMode;
+  readonly settings: ProxySettings;
+  readonly configuration: JsonObject;
+  readonly netlink: Pick<Netlink, 'apply'>;
+}
+
+/** Ends with the stack. */
+export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodeProxyParts): Promise<void> {
+  const { settings, configuration, netlink, mode, clock, log } = parts;
+  const { health, metrics, hasLocalhostNodePorts } = settings;
+  const counts = new ProxyCounts();
+  const sysctls = Object.entries(settings.sysctls).map(([key, value]): NetOp => ({
+    op: 'setSysctl',
+    key: `net/netfilter/${key}`,
+    value,
+  }));
+  stack.use(
+    await startProxy({
+      ...parts,
+      counts,
+      hasLocalhostNodePorts,
+      ...(health === undefined ? {} : { health }),
+    }),
+  );
+  // Connection tracking, whose these are, is there by its rules.
+  if (sysctls.length > 0) await netlink.apply(ownNetns, sysctls);
+  if (metrics !== undefined)
+    stack.use(serveProxyStatus({ at: metrics, mode, configuration, counts, clock, log }));
+}
