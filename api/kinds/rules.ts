@@ -183,6 +183,12 @@ export interface KindRules {
   readonly validateStatus?: Validate;
   /** Complaints about what a write of the status changes. */
   readonly validateStatusUpdate?: ValidateUpdate;
+  /** Complaints by the labels of its namespace: of a new object, or (`old`) of one that was written, or its status. */
+  readonly validateInNamespace?: (
+    object: JsonObject,
+    labels: Readonly<Record<string, string>>,
+    old?: JsonObject,
+  ) => readonly FieldError[];
   /** `validate` says all that the schema would of what is missing or none of an enum's: that is not asked beside it. */
   readonly validatesAll?: true;
   /** Parts beside the status that are written by themselves, by subresource. */

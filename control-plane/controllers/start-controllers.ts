@@ -16,6 +16,7 @@ import { runPolicyTypes } from './policy-types/reconcile.ts';
 import { runCronJobs } from './cronjob/reconcile.ts';
 import { runDaemonSets } from './daemonset/reconcile.ts';
 import { runDeployments } from './deployment/reconcile.ts';
+import { runDeviceTaintEviction } from './device-taint-eviction/reconcile.ts';
 import { runDisruptionBudgets, runStaleDisruptions } from './disruption/reconcile.ts';
 import { runEndpoints } from './endpointslice/reconcile.ts';
 import { runEphemeralVolumes } from './ephemeral-volume/reconcile.ts';
@@ -100,6 +101,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runAttachDetach(as('attachdetach-controller')),
     runEphemeralVolumes(as('ephemeral-volume-controller')),
     runResourceClaims(as('resource-claim-controller')),
+    runDeviceTaintEviction(as('device-taint-eviction-controller')),
     runClaimProtection(as('pvc-protection-controller')),
     runVolumeProtection(as('pv-protection-controller')),
     runServiceCidrProtection(as('service-cidrs-controller')),

@@ -7,6 +7,7 @@ import { ageOfObject, nameOf } from '#api/table/object.ts';
 import { joined } from '#api/table/text.ts';
 import { immutable } from '#api/validation/field.ts';
 import { annotationErrors, labelErrors } from '#api/validation/labels.ts';
+import { adminClaimErrors, adminRequestErrors } from './admin-access.ts';
 import { claimStatusErrors } from './claim-status-validation.ts';
 import { deviceClaimErrors } from './device-claim-validation.ts';
 
@@ -20,6 +21,7 @@ export const resourceClaimRules: KindRules = {
   validate: (claim) => deviceClaimErrors(objectOf(at(claim, 'spec.devices')), 'spec.devices'),
   validateUpdate: immutable('spec'),
   validateStatusUpdate: claimStatusErrors,
+  validateInNamespace: adminClaimErrors,
   validatesAll: true,
   cells: (claim, now) => [nameOf(claim), claimState(claim), ageOfObject(claim, now)],
 };
@@ -36,6 +38,7 @@ export const resourceClaimTemplateRules: KindRules = {
     ...deviceClaimErrors(objectOf(at(template, 'spec.spec.devices')), 'spec.spec.devices'),
   ],
   validateUpdate: immutable('spec'),
+  validateInNamespace: adminRequestErrors('spec.spec.devices.requests'),
   validatesAll: true,
 };
 

@@ -1,4 +1,5 @@
-import { at, isObject, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { at, equalJson, isObject, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
 import { noDevices } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
@@ -13,8 +14,9 @@ export const resourceSliceRules: KindRules = {
     operation === 'create' && at(object, 'spec.nodeName') !== node
       ? 'can only create ResourceSlice with the same NodeName as the requesting node'
       : undefined,
-  prepareCreate: withoutWhatIsOff,
+  prepareCreate: (slice, { now }) => datedTaints(undefined, withoutWhatIsOff(slice), now),
   prepareUpdate: (_old, slice) => withoutWhatIsOff(slice),
+  dateUpdate: datedTaints,
   validate: validateSlice,
   validateUpdate: validateSliceUpdate,
   validatesAll: true,
@@ -28,6 +30,28 @@ export const resourceSliceRules: KindRules = {
     ageOfObject(slice, now),
   ],
 };
+
+/** A taint that does not say since when is there since now, or since it was first said. */
+function datedTaints(old: JsonObject | undefined, slice: JsonObject, now: number): JsonObject {
+  const devices = objectsOf(at(slice, 'spec.devices'));
+  if (!devices.some((device) => objectsOf(device['taints']).some(isUndated))) return slice;
+  const before = new Map(objectsOf(at(old, 'spec.devices')).map((device) => [device['name'], device]));
+  const dated = devices.map((device) => {
+    if (device['taints'] === undefined) return device;
+    const known = objectsOf(before.get(device['name'])?.['taints']);
+    const taints = objectsOf(device['taints']).map((taint) => {
+      if (!isUndated(taint)) return taint;
+      const same = known.find(({ timeAdded: _since, ...rest }) => equalJson(rest, taint));
+      return { ...taint, timeAdded: same?.['timeAdded'] ?? formatTime(now) };
+    });
+    return { ...device, taints };
+  });
+  return withPath(slice, 'spec.devices', dated);
+}
+
+function isUndated(taint: JsonObject): boolean {
+  return taint['timeAdded'] === undefined;
+}
 
 /** Fields of features that are off in a 1.36 (DRAListTypeAttributes, DRANodeAllocatableResources) are not taken. */
 function withoutWhatIsOff(slice: JsonObject): JsonObject {

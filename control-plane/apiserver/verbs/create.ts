@@ -36,6 +36,7 @@ import type {
 import { bytesResponse, objectResponse, styleOf } from '#control-plane/apiserver/serve/respond.ts';
 import type { ResourceRoute } from '#control-plane/apiserver/chain/route.ts';
 import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
+import { namespaceFaults } from './namespace-faults.ts';
 import { negotiateObjects, transformObject, transformOf } from './transform.ts';
 import { parseWriteOptions, warningHeaders } from './write-options.ts';
 
@@ -187,7 +188,7 @@ async function insert(
 ): Promise<Written | undefined> {
   const { kind, object, dryRun: isDryRun, admission } = input;
   // What the allocator adds is valid by its making.
-  const errors = validateCreate(kind, object);
+  const errors = [...validateCreate(kind, object), ...namespaceFaults(context, kind, object)];
   if (errors.length > 0) throw invalid(kind, stringOf(at(object, 'metadata.name')), errors);
   for (const text of objectWarnings(kind, object)) input.scope?.warn(text);
   await input.pause?.();

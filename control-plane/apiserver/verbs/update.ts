@@ -7,7 +7,7 @@ import { effectWarnings } from '#api/kinds/kind-effects.ts';
 import type { Kind } from '#api/schema/kinds.ts';
 import { rulesOf } from '#api/kinds/rules-of.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { invalidField } from '#api/errors/field-error.ts';
+import { invalidField, type FieldError } from '#api/errors/field-error.ts';
 import { conflict, invalid, notFound } from '#api/errors/status.ts';
 import { withOwnersOf, withoutNewTimes, withoutOwners } from '#api/patch/apply/manage.ts';
 import { prepareUpdate } from '#api/strategy/strategy.ts';
@@ -31,6 +31,7 @@ import type { ServerContext } from '#control-plane/apiserver/server-context.ts';
 import { workOnBody, type BodyWork } from '#control-plane/apiserver/serve/large-body.ts';
 import { storageKey } from '#control-plane/apiserver/objects/storage-key.ts';
 import { afterAdmission, managerOfRequest, manageWrite, orWithoutOwners } from './owners.ts';
+import { namespaceFaults } from './namespace-faults.ts';
 import { checkNameOf, checkNamespaceOf } from './place.ts';
 import { parseWriteOptions, type WriteOptions } from './write-options.ts';
 import { writeObject } from './write.ts';
@@ -193,7 +194,7 @@ function admissionOf(context: ServerContext, input: UpdateInput): Admission | un
  * is told before admission judges it, as upstream's storage does. undefined: somebody has to be waited for. @throws {E_API} 403, 409, 422
  */
 function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry): JsonObject | undefined {
-  const { kind, name, subresource, admission, view = asItIs } = input;
+  const { kind, name, admission, view = asItIs } = input;
   const given = changeObject(input, current);
   if (admission === undefined) return given;
   const old = view.of(current.object);
@@ -202,7 +203,7 @@ function prepareAtOnce(context: ServerContext, input: Admitting, current: Entry)
   const admitted = admitAtOnce(context, admission, { object: shown, old });
   const changed = admitted === shown ? defaulted : withOwnersOf(view.into(defaulted, admitted), defaulted);
   const prepared = prepareChange(context, input, current.object, changed);
-  const errors = validateUpdate(kind, current.object, prepared, subresource);
+  const errors = faultsOf(context, input, { old: current.object, object: prepared });
   if (errors.length > 0) throw invalid(kind, name, errors);
   return validateAtOnce(context, admission, { object: view.of(prepared), old }) ? prepared : undefined;
 }
@@ -213,7 +214,7 @@ async function prepareAhead(
   input: Admitting & { readonly held: Held },
   current: Entry,
 ): Promise<JsonObject> {
-  const { kind, name, subresource, admission, held, view = asItIs } = input;
+  const { kind, name, admission, held, view = asItIs } = input;
   const old = view.of(current.object);
   const { custom } = context.registry;
   const given = await custom.settle(() => changeObject(input, current));
@@ -230,11 +231,19 @@ async function prepareAhead(
       : afterAdmission(view.into(defaulted, admitted), defaulted, input.admittedAs?.scope);
   const prepared = prepareChange(context, input, current.object, changed);
   await input.work?.pause();
-  const errors = validateUpdate(kind, current.object, prepared, subresource);
+  const errors = faultsOf(context, input, { old: current.object, object: prepared });
   if (errors.length > 0) throw invalid(kind, name, errors);
   await input.work?.pause();
   await validate(context, admission, { object: view.of(prepared), old, held });
   return prepared;
+}
+
+function faultsOf(
+  context: ServerContext,
+  { kind, subresource }: UpdateInput,
+  { old, object }: { readonly old: JsonObject; readonly object: JsonObject },
+): readonly FieldError[] {
+  return [...validateUpdate(kind, old, object, subresource), ...namespaceFaults(context, kind, object, old)];
 }
 
 /** With what an update may not change as it was, and what the server dates. */

@@ -296,6 +296,22 @@ it('a pod waits until its device is ready', async () => {
   expect(placed(cluster)).toEqual(['a: node-1']);
 });
 
+it('a pod whose device is tainted goes', async () => {
+  await using cluster = await withDevices([slice('node-1', 'gpu-0')]);
+  const { client } = cluster;
+  await makeClaim(cluster, 'mine');
+  await makePod(cluster, 'a', using([{ name: 'gpu', resourceClaimName: 'mine' }]));
+  await cluster.settle();
+  expect(placed(cluster)).toEqual(['a: node-1']);
+  const told = await client.get(kinds.resourceSlices, { name: 'node-1-gpus' });
+  const devices = [{ name: 'gpu-0', taints: [{ key: 'broken', effect: 'NoExecute' as const }] }];
+  await client.update(kinds.resourceSlices, { ...told, spec: { ...told.spec, devices } });
+  await cluster.settle(1000);
+  expect(placed(cluster)).toEqual([]);
+  const claim = await client.get(kinds.resourceClaims, where('mine'));
+  expect(claim.status).toEqual({});
+});
+
 it('each write failing once changes nothing in the end', async () => {
   await using cluster = await withDevices([slice('node-1', 'gpu-0')]);
   const { client } = cluster;

@@ -189,11 +189,10 @@ const none = (devices: string): RuleTable['none'] => ({
   ],
 });
 const lacks = (devices: string): RuleTable['lacks'] => ({
-  'that an expression is not too dear, and what is bound by cel.bind': [
+  'what is bound by cel.bind': [
     `${devices}.requests.exactly.selectors.cel.expression`,
     `${devices}.requests.firstAvailable.selectors.cel.expression`,
   ],
-  'that the namespace is labelled for it': [`${devices}.requests.exactly.adminAccess`],
 });
 
 export const resourceClaim: RuleTable = {

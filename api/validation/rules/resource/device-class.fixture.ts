@@ -49,6 +49,6 @@ export const deviceClass: RuleTable = {
     ),
   ],
   lacks: {
-    'that an expression is not too dear, and what is bound by cel.bind': ['spec.selectors.cel.expression'],
+    'what is bound by cel.bind': ['spec.selectors.cel.expression'],
   },
 };
