@@ -73,7 +73,6 @@ const withSpec = (spec: Partial<PodSpec>): Pod => ({
 
 /** For each field that is refused, pods that ask for it, and how the refusal names it. */
 const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
-  ['PodSpec.resourceClaims', withSpec({ resourceClaims: [{ name: 'x' }] }), 'spec.resourceClaims'],
   ['PodSpec.runtimeClassName', withSpec({ runtimeClassName: 'kata' }), 'spec.runtimeClassName: kata'],
   ['PodSpec.schedulingGroup', withSpec({ schedulingGroup: { podGroupName: 'g' } }), 'spec.schedulingGroup'],
   [
@@ -100,11 +99,6 @@ const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
     'ContainerRestartRule.action',
     container({ restartPolicyRules: [{ action: 'RestartAllContainers' }] }),
     'restartPolicyRules.action: RestartAllContainers',
-  ],
-  [
-    'ResourceRequirements.claims',
-    container({ resources: { claims: [{ name: 'x' }] } }),
-    'spec.containers[c].resources.claims',
   ],
 ];
 

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '#base/clock.ts';
-import { describeError } from '#base/errors.ts';
 import type { Logger } from '#base/log.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { managedAttachAnnotation } from '#api/volume/attachment.ts';
@@ -14,12 +13,8 @@ import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine } from '#agent/node/machine.ts';
-import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
-import type { PluginHandlers } from '#agent/plugin/plugin.ts';
-import { startNodeAgent, type NodeAgent } from '#agent/node/node-agent.ts';
+import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
-import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
-import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import { readUserNamespaceFacts, userNamespaceProblem } from '#agent/node/user-namespaces.ts';
@@ -28,7 +23,6 @@ import type { ReadNetworkFacts } from '#agent/network/facts/read-facts.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { keepLocalVolumes } from '#agent/volume/claims/keep-local-volumes.ts';
 import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
-import { createCsi, type Csi } from '#agent/volume/csi/start-csi.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Mounts } from '#native/mount/mount.ts';
@@ -37,6 +31,7 @@ import { defaultSettings, type KubeletSettings } from './config/settings.ts';
 import { NodePressure, observationsOf } from './evict/node-pressure.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
 import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
+import { openNodePlugins, type NodePlugins, type PluginOptions } from './node-plugins.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import { startPodWorkers, type PodWorkers } from './sync/pod-workers.ts';
 import type { PodWorkersOptions } from './sync/sync-ports.ts';
@@ -105,14 +100,6 @@ export interface KubeletOptions {
   readonly configuration?: JsonObject;
 }
 
-export interface PluginOptions {
-  /** The node's own. */
-  readonly stateDirectory: string;
-  readonly cdiDirectories?: readonly string[];
-  /** By type, beside DevicePlugin. */
-  readonly handlers?: PluginHandlers;
-}
-
 /** A node's kubelet. Disposing it leaves the pods running, for the next one to take on. */
 export interface Kubelet extends AsyncDisposable {
   /** Resolves when the Node object is there. */
@@ -148,11 +135,10 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     relieveDisk: () => collector.relieve(),
     observe: async () => observationsOf(await readMachine(options.proc, directories.pods), directories.pods),
   });
-  const released = { tell: (): void => undefined };
-  const csi = undo.use(openCsi(options, () => released.tell()));
-  const devices = await openDevices(undo, options);
+  const plugins = await openNodePlugins(undo, options);
   const workers = await startPodWorkers({
-    devices,
+    devices: plugins.devices,
+    claims: plugins.claims,
     pressure,
     probeCounts,
     counts,
@@ -170,7 +156,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
     retraction: options.retraction,
-    csi: csi.volumes,
+    csi: plugins.csi.volumes,
   });
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
@@ -181,19 +167,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     name: nodeName,
-    read: () => readNode(options, { server, pressure, csi, devices }),
+    read: () => readNode(options, { server, pressure, plugins }),
     times: settings,
   });
   undo.use(agent);
-  released.tell = () => agent.refresh();
-  if (devices !== undefined) undo.use(devices.onChange(() => agent.refresh()));
-  undo.use(csi.startWhen(agent.registered));
-  const handlers = {
-    ...options.plugins?.handlers,
-    ...(devices === undefined ? {} : { DevicePlugin: devices.handler }),
-    CSIPlugin: csi.plugins,
-  };
-  undo.use(startPlugins(options, agent, handlers));
+  plugins.start(agent);
   const owned = undo.move();
   return {
     registered: agent.registered,
@@ -202,49 +180,6 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-/** Drivers of volumes. Told when a volume is the node's no longer. */
-function openCsi(options: KubeletOptions, onReleased: () => void): Csi {
-  const { informers, nodeName, directories, clock, logger } = options;
-  return createCsi({
-    ...{ informers, nodeName, clock, logger, onReleased },
-    kubeletDirectory: directories.kubelet,
-    podsDirectory: directories.pods,
-    mounter: createMounter(options.mounts),
-    bootId: options.proc.bootId(),
-  });
-}
-
-/** They register once the Node is there: what they say of it is written on it. */
-function startPlugins(
-  { directories, clock, logger }: KubeletOptions,
-  { registered }: Pick<NodeAgent, 'registered'>,
-  handlers: PluginHandlers,
-): AsyncDisposable {
-  const directory = path.join(directories.kubelet, 'plugins_registry');
-  const stack = new AsyncDisposableStack();
-  const start = async (): Promise<void> => {
-    await registered;
-    if (stack.disposed) return;
-    const watcher = await startPluginWatcher({ directory, handlers, clock, logger });
-    if (stack.disposed) await watcher[Symbol.asyncDispose]();
-    else stack.use(watcher);
-  };
-  start().catch((error: unknown) => {
-    if (!stack.disposed) logger.warn({ directory, error: describeError(error) }, 'plugins not looked for');
-  });
-  return stack;
-}
-
-/** Devices stand before the first pod is looked at; plugins are asked in the background. */
-async function openDevices(
-  stack: AsyncDisposableStack,
-  { plugins, directories, clock, logger }: KubeletOptions,
-): Promise<NodeDevices | undefined> {
-  if (plugins === undefined) return undefined;
-  const { kubelet: directory } = directories;
-  return stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
 }
 
 /** What pods of this node asked for, made and removed here. */
@@ -384,13 +319,11 @@ async function readNode(
   {
     server,
     pressure: { conditions: pressed },
-    csi,
-    devices,
+    plugins: { csi, devices },
   }: {
     readonly server: KubeletServer;
     readonly pressure: NodePressure;
-    readonly csi: Csi;
-    readonly devices: NodeDevices | undefined;
+    readonly plugins: NodePlugins;
   },
 ): Promise<NodeInput> {
   const [machine, network, volumesInUse] = await Promise.all([

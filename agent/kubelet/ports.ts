@@ -5,6 +5,7 @@ import type { ApiClient } from '#client/client.ts';
 import type { EndpointRetraction } from '#agent/proxy/retraction/retraction.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
+import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
 import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { DnsSettings } from './render/host-files.ts';
@@ -20,6 +21,8 @@ export interface KubeletPorts {
   readonly client: ApiClient;
   readonly runtime: Runtime;
   readonly volumes: PodVolumes;
+  /** Undefined: no drivers of devices serve this node. */
+  readonly claims?: PodClaims | undefined;
   readonly mounter: Mounter;
   readonly objects: ReferencedObjects;
   readonly services: () => readonly Service[];

@@ -38,7 +38,7 @@ export const noVolumes: KindEffect = unacted(
   'no driver of CSI is called: its volumes are not provisioned, attached or mounted',
 );
 export const noDevices: KindEffect = unacted(
-  'devices are allocated, but no node prepares them: pods that claim some are refused there',
+  'devices are allocated and prepared, but containers that are to have some by CDI do not start',
 );
 /** Where requests are given their turn. */
 export const shares: KindEffect = acted('control-plane/apiserver/chain/flow-control/shared-seats.ts');

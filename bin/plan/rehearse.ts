@@ -95,7 +95,13 @@ function rehearsed(action: Action): RehearsedAction {
     case 'failSandbox':
     case 'failStart':
       throw new PodwrightError('E_INVALID', action.message);
+    case 'prepareClaims':
+      throw new PodwrightError(
+        'E_INVALID',
+        'spec.resourceClaims: what claims are given is known in a cluster',
+      );
     case 'refreshVolumes':
+    case 'unprepareClaims':
     case 'removeVolumes':
     case 'stopSandbox':
     case 'startHook':

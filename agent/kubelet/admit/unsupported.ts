@@ -13,10 +13,6 @@ export interface UnsupportedField<Holder> {
 
 export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
   {
-    field: 'PodSpec.resourceClaims',
-    find: ({ resourceClaims = [] }) => (resourceClaims.length > 0 ? 'spec.resourceClaims' : undefined),
-  },
-  {
     field: 'PodSpec.runtimeClassName',
     find: ({ runtimeClassName: name = '' }) => (name === '' ? undefined : `spec.runtimeClassName: ${name}`),
   },
@@ -41,11 +37,6 @@ export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] 
       const other = restartPolicyRules.find(({ action }) => action !== 'Restart');
       return other === undefined ? undefined : `restartPolicyRules.action: ${other.action}`;
     },
-  },
-  {
-    field: 'ResourceRequirements.claims',
-    find: ({ name, resources }) =>
-      (resources?.claims ?? []).length > 0 ? `spec.containers[${name}].resources.claims` : undefined,
   },
   { field: 'AppArmorProfile.type', find: ({ securityContext }) => appArmor(securityContext) },
   {

@@ -10,6 +10,7 @@ import type { Applied, ApplyContext } from './apply-context.ts';
 import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
 import { removeLinksOfPod } from './log-links.ts';
 import { startHook } from './post-start.ts';
+import { prepareClaims } from './prepare-claims.ts';
 import { pullImage } from './pull-image.ts';
 import { resizePod } from './resize-pod.ts';
 import { failStart, startContainer } from './start-container.ts';
@@ -54,6 +55,11 @@ async function applyWhole(
     case 'removeVolumes':
       await ports.volumes.remove(uid);
       return { kind: 'volumesRemoved' };
+    case 'prepareClaims':
+      return prepareClaims(action.pod, context, signal);
+    case 'unprepareClaims':
+      await ports.claims?.unprepare(uid, signal);
+      return { kind: 'claimsRemoved' };
     case 'runSandbox':
       return runSandbox(action, context, signal);
     case 'failSandbox':

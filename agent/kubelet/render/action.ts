@@ -14,6 +14,8 @@ export type Action =
     }
   | { readonly kind: 'refreshVolumes'; readonly volumes: VolumesToMount }
   | { readonly kind: 'removeVolumes' }
+  | { readonly kind: 'prepareClaims'; readonly pod: Pod }
+  | { readonly kind: 'unprepareClaims' }
   /** With `replaces` the dead sandbox before it is cleared away first. */
   | {
       readonly kind: 'runSandbox';

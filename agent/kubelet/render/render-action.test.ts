@@ -90,6 +90,8 @@ const rows: { readonly [K in Intent['kind']]: readonly [Extract<ReadIntent, { ki
   ],
   refreshVolumes: [{ kind: 'refreshVolumes' }, { volumes: { pod, atChange: 3 } }],
   removeVolumes: [{ kind: 'removeVolumes' }, {}],
+  prepareClaims: [{ kind: 'prepareClaims' }, { pod }],
+  unprepareClaims: [{ kind: 'unprepareClaims' }, {}],
   runSandbox: [
     { kind: 'runSandbox', attempt: 2, replaces: true },
     { replaces: true, config: { uid, attempt: 2, hostname: 'p', resources: { pidsMax: 7 } } },

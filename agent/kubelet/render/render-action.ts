@@ -52,7 +52,10 @@ export function renderAction(intent: ReadIntent, input: RenderInput): Action {
       const { namespace = '', name = '' } = pod.metadata ?? {};
       return { kind: intent.kind, namespace, name };
     }
+    case 'prepareClaims':
+      return { kind: intent.kind, pod };
     case 'removeVolumes':
+    case 'unprepareClaims':
     case 'stopSandbox':
     case 'resize':
       return intent;

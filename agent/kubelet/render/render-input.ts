@@ -1,5 +1,6 @@
 /** What actions are rendered from, and what several of them ask of it. Pure. */
 import type { LifecycleHandler, Pod } from '#api/generated/objects.ts';
+import type { PreparedClaims } from '#agent/device/claims/pod-claims.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { DownwardValues } from '#agent/volume/volume.ts';
@@ -17,6 +18,8 @@ export interface RenderInput {
   readonly allocated: Allocation;
   readonly actual: PodObservation;
   readonly mounted: MountedVolumes | undefined;
+  /** Of its claims of devices; undefined: it has none, or they are not ready. */
+  readonly prepared?: PreparedClaims | undefined;
   readonly volumeChanges: number;
   readonly node: NodeFacts;
   readonly dns: DnsSettings;

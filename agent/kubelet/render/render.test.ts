@@ -438,7 +438,7 @@ describe('refusalOf()', () => {
       [],
       'OutOfhugepages-2Mi',
     ],
-    ['a claim', podOf({ resourceClaims: [{ name: 'x' }] }), [], 'UnexpectedAdmissionError'],
+    ['a runtime class', podOf({ runtimeClassName: 'kata' }), [], 'UnexpectedAdmissionError'],
   ])('%s', (_name, pod, others, reason) => expect(refusalOf(pod, others, node)?.reason).toBe(reason));
 });
 

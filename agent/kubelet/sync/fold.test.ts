@@ -51,6 +51,24 @@ const wanted: { readonly [K in Outcome['kind']]: { readonly [S in keyof typeof s
     failing: 'volumes → {state removed}',
     over: '',
   },
+  claimsPrepared: {
+    fresh: 'claims → {state ready, prepared none}',
+    busy: 'claims → {state ready, prepared none}',
+    failing: 'claims → {state ready, prepared none}',
+    over: 'claims → {state ready, prepared none}',
+  },
+  claimsFailed: {
+    fresh: 'claims → {state failed, message m, failures 1, retryAtMs 1001000}',
+    busy: 'claims → {state failed, message m, failures 1, retryAtMs 1001000}',
+    failing: 'claims → {state failed, message m, failures 1, retryAtMs 1001000}',
+    over: 'claims → {state failed, message m, failures 1, retryAtMs 1001000}',
+  },
+  claimsRemoved: {
+    fresh: 'claims → {state removed}',
+    busy: 'claims → {state removed}',
+    failing: 'claims → {state removed}',
+    over: 'claims → {state removed}',
+  },
   sandboxRunning: {
     fresh: 'resize.podCgroup → {cpuWeight 9}',
     busy: 'resize.podCgroup → {cpuWeight 9}',

@@ -50,6 +50,10 @@ export function fold(facts: PodFacts, outcome: Outcome): PodFacts {
     case 'volumesRemoved':
     case 'objectChanged':
       return foldVolumes(facts, outcome);
+    case 'claimsPrepared':
+    case 'claimsFailed':
+    case 'claimsRemoved':
+      return foldClaims(facts, outcome);
     case 'resized':
     case 'resourcesGiven':
     case 'resourcesPending':
@@ -104,6 +108,24 @@ function withRetriesDue(facts: PodFacts): PodFacts {
     volumes: volumes.state === 'failed' ? { ...volumes, retryAtMs: 0 } : volumes,
     startFailures: new Map([...startFailures].map(([name, failure]) => [name, { ...failure, retryAtMs: 0 }])),
   };
+}
+
+function foldClaims(
+  facts: PodFacts,
+  outcome: Of<'claimsPrepared' | 'claimsFailed' | 'claimsRemoved'>,
+): PodFacts {
+  switch (outcome.kind) {
+    case 'claimsPrepared':
+      return { ...facts, claims: { state: 'ready', prepared: outcome.prepared } };
+    case 'claimsFailed': {
+      const before = facts.claims.state === 'failed' ? facts.claims : undefined;
+      return { ...facts, claims: { state: 'failed', ...failedAgain(before, outcome, setUpBackoff) } };
+    }
+    case 'claimsRemoved':
+      return { ...facts, claims: { state: 'removed' } };
+    default:
+      return unreachable(outcome);
+  }
 }
 
 function foldSandbox(facts: PodFacts, outcome: Of<'sandboxRunning' | 'sandboxFailed'>): PodFacts {

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, FileKeySelector, Secret } from '#api/generated/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
+import { cdiIdsOf } from '#agent/device/claims/pod-claims.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import { readInside } from '#agent/volume/sub-path.ts';
 import type { IntentOf } from '#agent/kubelet/render/action.ts';
@@ -17,10 +18,12 @@ import type { StartReading, StartSources } from '#agent/kubelet/render/render-st
 
 /** The pod and the node as they are now. */
 export function renderInput(memory: PodMemory, actual: PodObservation, ports: KubeletPorts): RenderInput {
-  const { mounted, volumeChanges, resize } = memory.facts;
+  const { mounted, volumeChanges, resize, claims } = memory.facts;
   const { node, dns, directories } = ports;
   const { pod } = memory.desired;
-  return { pod, allocated: resize.allocated, actual, mounted, volumeChanges, node, dns, directories };
+  const prepared = claims.state === 'ready' ? claims.prepared : undefined;
+  const { allocated } = resize;
+  return { pod, allocated, actual, mounted, prepared, volumeChanges, node, dns, directories };
 }
 
 /** What the start of a container takes. A failure is a reading, too: it is shown in the pod's status. */
@@ -41,11 +44,12 @@ export async function gatherStart(
 
 async function readSources(
   { container: name, imageId }: IntentOf<'startContainer'>,
-  { pod, mounted }: RenderInput,
+  { pod, mounted, prepared = new Map() }: RenderInput,
   { objects, services, runtime, directories }: KubeletPorts,
 ): Promise<StartSources> {
   const { uid = '', namespace = '' } = pod.metadata ?? {};
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
+  refuseCdi(container === undefined ? [] : cdiIdsOf(container, prepared));
   const { seccomp } = directories;
   const profile = container === undefined ? undefined : localhostProfileOf(pod, container);
   const references = environmentReferences(container ?? { name });
@@ -68,6 +72,12 @@ async function readSources(
       : await readInside(seccomp, profile, profileBytesMax);
   const image = runtime.images.resolve(imageId);
   return { configMaps, secrets, envFiles, services: services(), image, seccompProfile };
+}
+
+/** @throws {E_UNSUPPORTED} for a container that is to have devices by CDI */
+function refuseCdi(ids: readonly string[]): void {
+  if (ids.length > 0)
+    throw new PodwrightError('E_UNSUPPORTED', `CDI device ${ids.join(', ')} is not supported by this node`);
 }
 
 /** Bound of an env file, bytes: as the kubelet has it. */

@@ -1,4 +1,5 @@
 /** What a node has of pods that the API no longer has: deleted while no agent ran. */
+import { describeError } from '#base/errors.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { criUidPrefix } from '#agent/runtime/cri/records.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
@@ -29,4 +30,35 @@ function orphanPod({ uid, namespace, name }: PodObservation): Pod {
 /** Volumes of pods of which nothing else is left. */
 export async function removeOrphanVolumes(memories: PodMemories, { volumes }: KubeletPorts): Promise<void> {
   for (const uid of await volumes.uids()) if (!memories.has(uid)) await volumes.remove(uid);
+}
+
+/** As often as the kubelet looks for claims that nobody uses. */
+const claimsMs = 60_000;
+
+/** Claims of pods of which nothing is left are undone; a driver that is not there is asked again. */
+export function releaseOrphanClaims(
+  memories: PodMemories,
+  { claims, runtime, clock, logger }: Pick<KubeletPorts, 'claims' | 'runtime' | 'clock' | 'logger'>,
+): AsyncDisposable {
+  const abort = new AbortController();
+  const run = async (): Promise<void> => {
+    if (claims === undefined) return;
+    while (!abort.signal.aborted) {
+      for (const uid of claims.podUids()) {
+        if (memories.has(uid) || runtime.observe(uid) !== undefined) continue;
+        await claims.unprepare(uid, abort.signal).catch((error: unknown) => {
+          if (!abort.signal.aborted)
+            logger.warn({ uid, error: describeError(error) }, 'claims of a pod that is gone not undone');
+        });
+      }
+      await clock.sleep(claimsMs, abort.signal).catch(() => undefined);
+    }
+  };
+  const running = run();
+  return {
+    [Symbol.asyncDispose]: async () => {
+      abort.abort(new DOMException('kubelet stopped', 'AbortError'));
+      await running;
+    },
+  };
 }

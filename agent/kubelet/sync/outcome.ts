@@ -1,6 +1,7 @@
 /** What the facts of a pod learn. Each is a value that says all that `fold` needs; none says what to do about it. */
 import type { Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import type { CgroupResources, ContainerObservation } from '#agent/runtime/runtime.ts';
+import type { PreparedClaims } from '#agent/device/claims/pod-claims.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Allocation, PendingResize } from '#agent/kubelet/allocation.ts';
 import type { PodDesired, ProbeFact, PullFact, StartFailure, ResizeStep } from './pod-input.ts';
@@ -17,6 +18,9 @@ export type ActionOutcome =
       readonly atChange: number;
     }
   | { readonly kind: 'volumesRemoved' }
+  | { readonly kind: 'claimsPrepared'; readonly prepared: PreparedClaims }
+  | { readonly kind: 'claimsFailed'; readonly message: string; readonly atMs: number }
+  | { readonly kind: 'claimsRemoved' }
   | { readonly kind: 'sandboxRunning'; readonly resources: CgroupResources }
   | { readonly kind: 'sandboxFailed'; readonly message: string; readonly atMs: number }
   | { readonly kind: 'sandboxStopped' }

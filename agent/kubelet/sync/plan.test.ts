@@ -81,6 +81,7 @@ const healthy: Scene = {
     startFailures: new Map(),
     sandboxFailure: undefined,
     volumes: { state: 'ready', isStale: false, refreshAtMs: undefined },
+    claims: { state: 'absent' },
     volumeChanges: 0,
     volumeFailures: 0,
     mounted: undefined,
@@ -167,6 +168,8 @@ const reported = ({ pod, isPresent, actual, facts }: Scene) => status({ pod, isP
 const fresh = withRuns(withSandbox(withFacts(healthy, { volumes: { state: 'absent' } }), undefined));
 const withInit = withSpec(healthy, { initContainers: [container('init')] });
 const withSidecar = withSpec(healthy, { initContainers: [container('side', { restartPolicy: 'Always' })] });
+const claiming = (scene: Scene): Scene =>
+  withSpec(scene, { resourceClaims: [{ name: 'gpu', resourceClaimName: 'mine' }] });
 const ida = containerId(uid, 'a', 0);
 
 interface Row {
@@ -200,6 +203,26 @@ const rows: readonly Row[] = [
     name: 'volumes that failed are tried again',
     given: withFacts(fresh, { volumes: { state: 'failed', message: '', retryAtMs: now } }),
     want: ['prepareVolumes'],
+  },
+  {
+    name: 'claims are prepared beside the volumes, before anything runs',
+    given: claiming(fresh),
+    want: ['prepareVolumes', 'prepareClaims'],
+    phase: 'Pending',
+    waiting: { a: 'ContainerCreating' },
+  },
+  {
+    name: 'claims that failed are waited for without a sandbox',
+    given: withFacts(claiming(fresh), {
+      claims: { state: 'failed', message: '', failures: 1, retryAtMs: now + 500 },
+    }),
+    want: ['prepareVolumes'],
+    wake: 500,
+  },
+  {
+    name: 'claims that are ready let the sandbox begin',
+    given: withFacts(claiming(fresh), { claims: { state: 'ready', prepared: new Map() } }),
+    want: ['prepareVolumes', 'runSandbox#0'],
   },
   {
     name: 'stale volumes are refreshed',
@@ -663,6 +686,20 @@ const rows: readonly Row[] = [
     phase: 'Succeeded',
   },
   {
+    name: 'then the claims, before the volumes',
+    given: deleted(claiming(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0))))),
+    want: ['unprepareClaims'],
+  },
+  {
+    name: 'and of claims that are undone nothing more',
+    given: deleted(
+      withFacts(claiming(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0)))), {
+        claims: { state: 'removed' },
+      }),
+    ),
+    want: ['removeVolumes'],
+  },
+  {
     name: 'then the records',
     given: deleted(
       withFacts(withRuns(withSandbox(healthy, 'stopped'), run('a', exited(0))), {
@@ -755,6 +792,7 @@ describe('plan()', () => {
     const kinds = new Set(rows.flatMap(({ given }) => planned(given).intents.map((intent) => intent.kind)));
     expect([...kinds].toSorted()).toEqual([
       'deleteObject',
+      'prepareClaims',
       'prepareVolumes',
       'pullImage',
       'refreshVolumes',
@@ -766,6 +804,7 @@ describe('plan()', () => {
       'startHook',
       'stopContainer',
       'stopSandbox',
+      'unprepareClaims',
     ]);
   });
 });

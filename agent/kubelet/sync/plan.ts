@@ -79,6 +79,7 @@ function planEnd(step: PlanDraft, desired: PodDesired): void {
   const how = { graceSeconds, retractMsMax: retractMsMaxOf(desired, graceSeconds) };
   if (stopContainers(step, how, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
+  else if (!areClaimsRemoved(step)) step.do({ kind: 'unprepareClaims' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
   else if (actual.sandbox !== undefined || actual.containers.length > 0) step.do({ kind: 'removePod' });
   else if (desired.isPresent && facts.isStatusCurrent) step.do({ kind: 'deleteObject' });
@@ -116,7 +117,17 @@ function planOver(step: PlanDraft): void {
   const how = { graceSeconds: Math.min(graceSecondsOf(pod), Math.max(1, most)), retractMsMax: 0 };
   if (stopContainers(step, how, (name) => `Stopping container ${name}`)) return;
   if (standsStill(actual)) step.do({ kind: 'stopSandbox' });
+  else if (!areClaimsRemoved(step)) step.do({ kind: 'unprepareClaims' });
   else if (facts.volumes.state !== 'removed') step.do({ kind: 'removeVolumes' });
+}
+
+/** What an earlier agent prepared is on record, whatever this one has seen. */
+function areClaimsRemoved({ pod, facts }: PlanDraft): boolean {
+  return !hasClaims(pod) || facts.claims.state === 'removed';
+}
+
+function hasClaims({ spec }: Pod): boolean {
+  return (spec?.resourceClaims ?? []).length > 0;
 }
 
 /** Whether anything of the sandbox has to go: one whose supervisor died still has its network. */
@@ -167,6 +178,7 @@ function planLife(step: PlanDraft): void {
   step.wakeAt(deadlineMs(pod, facts));
   removeOldRuns(step);
   planVolumes(step);
+  if (!planClaims(step)) return;
   planSandbox(step);
   if (actual.sandbox?.state !== 'ready' || facts.volumes.state !== 'ready') return;
   // What starts or goes on finds its room made.
@@ -224,6 +236,17 @@ function planVolumes(step: PlanDraft): void {
   if (volumes.state !== 'ready') return;
   if (volumes.isStale || now >= (volumes.refreshAtMs ?? Infinity)) step.do({ kind: 'refreshVolumes' });
   step.wakeAt(volumes.refreshAtMs);
+}
+
+/** Whether what its claims were given is ready: nothing of the pod runs before. */
+function planClaims(step: PlanDraft): boolean {
+  const { facts, now, pod } = step;
+  const { claims } = facts;
+  if (!hasClaims(pod) || claims.state === 'ready') return true;
+  if (claims.state === 'absent' || (claims.state === 'failed' && now >= claims.retryAtMs))
+    step.do({ kind: 'prepareClaims' });
+  if (claims.state === 'failed') step.wakeAt(claims.retryAtMs);
+  return false;
 }
 
 function planSandbox(step: PlanDraft): void {

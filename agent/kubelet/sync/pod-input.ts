@@ -1,6 +1,7 @@
 import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { Container, EphemeralContainer, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
+import type { PreparedClaims } from '#agent/device/claims/pod-claims.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
 import type { Allocation, PendingResize } from '#agent/kubelet/allocation.ts';
@@ -45,6 +46,13 @@ export type VolumesFact =
   | { readonly state: 'absent' }
   | { readonly state: 'ready'; readonly isStale: boolean; readonly refreshAtMs: number | undefined }
   | { readonly state: 'failed'; readonly message: string; readonly retryAtMs: number }
+  | { readonly state: 'removed' };
+
+/** Where the claims of devices are that the pod names; of a pod that names none always absent. */
+export type ClaimsFact =
+  | { readonly state: 'absent' }
+  | { readonly state: 'ready'; readonly prepared: PreparedClaims }
+  | (RetriedFailure & { readonly state: 'failed' })
   | { readonly state: 'removed' };
 
 /** What the probes of a running container say. Absent probes count as passed. */
@@ -97,6 +105,7 @@ export interface PodFacts {
   readonly startFailures: ReadonlyMap<string, StartFailure>;
   readonly sandboxFailure: RetriedFailure | undefined;
   readonly volumes: VolumesFact;
+  readonly claims: ClaimsFact;
   /** How often a referenced object, or the pod's labels, annotations or resources, changed what volumes show. */
   readonly volumeChanges: number;
   /** Attempts in a row that went wrong. */
@@ -152,6 +161,9 @@ export type Intent =
   | { readonly kind: 'prepareVolumes' }
   | { readonly kind: 'refreshVolumes' }
   | { readonly kind: 'removeVolumes' }
+  /** What its claims of devices were given is made ready, and undone. */
+  | { readonly kind: 'prepareClaims' }
+  | { readonly kind: 'unprepareClaims' }
   /** With `replaces` the dead sandbox before it is cleared away first. */
   | { readonly kind: 'runSandbox'; readonly attempt: number; readonly replaces: boolean }
   | { readonly kind: 'stopSandbox' }

@@ -77,6 +77,7 @@ export function initialFacts(pod: Pod, nowMs: number): PodFacts {
     startFailures: new Map(),
     sandboxFailure: undefined,
     volumes: { state: 'absent' },
+    claims: { state: 'absent' },
     volumeChanges: 0,
     volumeFailures: 0,
     mounted: undefined,

@@ -5,7 +5,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { mayUseDevices } from './admit-devices.ts';
 import { collectOrphanLogs } from './orphan-logs.ts';
-import { adoptOrphans, removeOrphanVolumes } from './orphans.ts';
+import { adoptOrphans, releaseOrphanClaims, removeOrphanVolumes } from './orphans.ts';
 import { forgetPod, takePods } from './pod-intake.ts';
 import type { PodMemories } from './pod-memory.ts';
 import { isForgotten, syncPod, type SyncPorts } from './pod-sync.ts';
@@ -81,6 +81,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
     );
   followDevices(undo, options, { memories, queue, ports });
   await removeOrphanVolumes(memories, ports);
+  undo.use(releaseOrphanClaims(memories, ports));
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
   const observed = (): readonly PodObservation[] => runtime.observeAll();
   undo.use(collectOrphanLogs({ directories: options.directories, isKnown, pods: observed, clock, logger }));

@@ -18,6 +18,7 @@ import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
+import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
 import { createImagePuller } from '#agent/kubelet/apply/image-puller.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
@@ -40,6 +41,8 @@ export interface PodWorkersOptions {
   readonly informers: Informers;
   readonly runtime: Runtime;
   readonly mounter: Mounter;
+  /** Undefined: no drivers of devices serve this node. */
+  readonly claims?: PodClaims | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directories: KubeletDirectories;
@@ -105,6 +108,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     client,
     runtime,
     volumes,
+    claims: options.claims,
     mounter,
     objects,
     services: () => informers.for(services).list(),

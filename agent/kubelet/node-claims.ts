@@ -1,0 +1,77 @@
+/** Claims of devices on a node: the drivers that come, what they make ready, and what is left of those that go. */
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { resourceSlices } from '#api/schema/kind-ref.ts';
+import { isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
+import { listAll } from '#client/list-all.ts';
+import { DraDrivers, draPluginType } from '#agent/device/claims/dra-plugin.ts';
+import { openPodClaims, type PodClaims } from '#agent/device/claims/pod-claims.ts';
+import type { PluginHandlers } from '#agent/plugin/plugin.ts';
+
+export interface NodeClaimsOptions {
+  readonly client: ApiClient;
+  readonly nodeName: string;
+  /** File of what is prepared. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface NodeClaims extends Disposable {
+  readonly claims: PodClaims;
+  readonly plugins: PluginHandlers;
+}
+
+/** How long a driver has to come back before what it says of devices is taken away, ms (kubelet's wipingDelay). */
+const wipeMs = 30_000;
+
+export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeClaims> {
+  const { client, path, clock, logger } = options;
+  const wipes = new Map<string, Disposable>(); // by driver
+  const drivers = new DraDrivers((name, isThere) => {
+    wipes.get(name)?.[Symbol.dispose]();
+    wipes.delete(name);
+    logger.info({ driver: name }, isThere ? 'driver of devices registered' : 'driver of devices gone');
+    if (isThere) return;
+    wipeLater(name, (driver) => driver === name);
+  });
+  const wipeLater = (key: string, isGone: (driver: string) => boolean): void => {
+    const wipe = (): void => {
+      wipes.delete(key);
+      removeSlices(options, isGone).catch((error: unknown) => {
+        logger.warn({ error: describeError(error) }, 'slices of drivers that are gone not removed');
+        wipeLater(key, isGone);
+      });
+    };
+    wipes.set(key, clock.after(wipeMs, wipe));
+  };
+  // Drivers that served an agent before this one come back by then.
+  wipeLater('', (driver) => !drivers.has(driver));
+  const claims = await openPodClaims({ path, client, drivers, logger });
+  return {
+    claims,
+    plugins: { [draPluginType]: drivers.handler },
+    [Symbol.dispose]: () => {
+      for (const wipe of wipes.values()) wipe[Symbol.dispose]();
+      drivers[Symbol.dispose]();
+    },
+  };
+}
+
+/** Nobody is to be given devices of a driver that does not serve the node. */
+async function removeSlices(
+  { client, nodeName }: NodeClaimsOptions,
+  isGone: (driver: string) => boolean,
+): Promise<void> {
+  const { items } = await listAll(client, resourceSlices, { fieldSelector: `spec.nodeName=${nodeName}` });
+  for (const { metadata } of items.filter(({ spec }) => isGone(spec.driver))) {
+    try {
+      const preconditions = { uid: metadata?.uid };
+      await client.delete(resourceSlices, { name: metadata?.name ?? '' }, { preconditions });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+}

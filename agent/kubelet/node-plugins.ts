@@ -1,0 +1,104 @@
+/** What plugins of a node bring: drivers of volumes, device plugins, drivers of claims. */
+import path from 'node:path';
+
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { Informers } from '#client/informers.ts';
+import type { Mounts } from '#native/mount/mount.ts';
+import type { Proc } from '#native/proc/proc.ts';
+import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
+import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
+import type { NodeAgent } from '#agent/node/node-agent.ts';
+import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
+import type { PluginHandlers } from '#agent/plugin/plugin.ts';
+import { createCsi, type Csi } from '#agent/volume/csi/start-csi.ts';
+import { createMounter } from '#agent/volume/mounter.ts';
+import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
+import { openNodeClaims } from './node-claims.ts';
+import type { KubeletDirectories } from './pod-paths.ts';
+
+export interface PluginOptions {
+  /** The node's own. */
+  readonly stateDirectory: string;
+  readonly cdiDirectories?: readonly string[];
+  /** By type, beside DevicePlugin. */
+  readonly handlers?: PluginHandlers;
+}
+
+interface NodePluginsOptions {
+  readonly informers: Informers;
+  readonly nodeName: string;
+  readonly directories: KubeletDirectories;
+  readonly mounts: Mounts;
+  readonly proc: Pick<Proc, 'bootId'>;
+  /** Undefined: no plugin of devices comes to the node. */
+  readonly plugins?: PluginOptions;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface NodePlugins {
+  readonly csi: Csi;
+  readonly devices: NodeDevices | undefined;
+  readonly claims: PodClaims;
+  /** They register once the Node is there: what they say of it is written on it. */
+  start(agent: NodeAgent): void;
+}
+
+/** Devices and what claims have stand before the first pod is looked at; plugins are asked in the background. All of it ends with the stack. */
+export async function openNodePlugins(
+  stack: AsyncDisposableStack,
+  options: NodePluginsOptions,
+): Promise<NodePlugins> {
+  const { informers, nodeName, directories, plugins, clock, logger } = options;
+  const { kubelet: directory } = directories;
+  const shared = { nodeName, clock, logger };
+  let onReleased = (): void => undefined;
+  const csi = createCsi({
+    ...{ ...shared, informers, kubeletDirectory: directory, podsDirectory: directories.pods },
+    onReleased: () => onReleased(),
+    mounter: createMounter(options.mounts),
+    bootId: options.proc.bootId(),
+  });
+  stack.use(csi);
+  const devices =
+    plugins && stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
+  const record = path.join(directory, 'dra-claims.json');
+  const nodeClaims = stack.use(await openNodeClaims({ ...shared, client: informers.client, path: record }));
+  return {
+    ...{ csi, devices, claims: nodeClaims.claims },
+    start: (agent) => {
+      onReleased = () => agent.refresh();
+      if (devices !== undefined) stack.use(devices.onChange(() => agent.refresh()));
+      stack.use(csi.startWhen(agent.registered));
+      const handlers = {
+        ...plugins?.handlers,
+        ...(devices === undefined ? {} : { DevicePlugin: devices.handler }),
+        ...nodeClaims.plugins,
+        CSIPlugin: csi.plugins,
+      };
+      stack.use(watchPlugins(options, agent, handlers));
+    },
+  };
+}
+
+function watchPlugins(
+  { directories, clock, logger }: NodePluginsOptions,
+  { registered }: Pick<NodeAgent, 'registered'>,
+  handlers: PluginHandlers,
+): AsyncDisposable {
+  const directory = path.join(directories.kubelet, 'plugins_registry');
+  const stack = new AsyncDisposableStack();
+  const start = async (): Promise<void> => {
+    await registered;
+    if (stack.disposed) return;
+    const watcher = await startPluginWatcher({ directory, handlers, clock, logger });
+    if (stack.disposed) await watcher[Symbol.asyncDispose]();
+    else stack.use(watcher);
+  };
+  start().catch((error: unknown) => {
+    if (!stack.disposed) logger.warn({ directory, error: describeError(error) }, 'plugins not looked for');
+  });
+  return stack;
+}
