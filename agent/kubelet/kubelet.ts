@@ -118,13 +118,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const { runtime, clock, logger, nodeName, directories, settings = defaultSettings } = options;
   await using undo = new AsyncDisposableStack();
 
-  await Promise.all(
-    [
-      ...[directories.pods, directories.podsMemory, directories.volumes],
-      // Drivers' manifests ask for them as directories that are there.
-      ...['plugins', 'plugins_registry', 'pods'].map((name) => path.join(directories.kubelet, name)),
-    ].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
-  );
+  await makeDirectories(directories);
   const machine = await readMachine(options.proc, directories.pods);
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
@@ -171,7 +165,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     times: settings,
   });
   undo.use(agent);
-  plugins.start(agent);
+  plugins.start(agent, workers);
   const owned = undo.move();
   return {
     registered: agent.registered,
@@ -180,6 +174,15 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+async function makeDirectories(directories: KubeletDirectories): Promise<void> {
+  const all = [
+    ...[directories.pods, directories.podsMemory, directories.volumes],
+    // Drivers' manifests ask for them as directories that are there.
+    ...['plugins', 'plugins_registry', 'pods'].map((name) => path.join(directories.kubelet, name)),
+  ];
+  await Promise.all(all.map((one) => mkdir(one, { recursive: true, mode: 0o700 })));
 }
 
 /** What pods of this node asked for, made and removed here. */

@@ -21,8 +21,12 @@ it('what drivers said of devices goes when they do not come back', async () => {
     spec: { driver, nodeName: 'n', pool: { name: 'n', generation: 1, resourceSliceCount: 1 }, devices: [] },
   });
   for (const driver of ['a', 'b', 'c']) client.seed(resourceSlices, slice(driver, driver));
+  let came = 0;
   const path = join(directory, 'claims.json');
-  using claims = await openNodeClaims({ client, nodeName: 'n', path, clock, logger: silentLogger });
+  using claims = await openNodeClaims({
+    ...{ client, nodeName: 'n', path, clock, logger: silentLogger },
+    onDriver: () => void came++,
+  });
   const handler = claims.plugins['DRAPlugin'];
   const plugin = (name: string) => ({
     ...{ type: 'DRAPlugin', name, endpoint: `/run/${name}.sock`, socket: name, identity: '1' },
@@ -39,4 +43,5 @@ it('what drivers said of devices goes when they do not come back', async () => {
   clock.advance(30_000);
   await untilQuiet();
   expect(names()).toEqual(['b']);
+  expect(came).toBe(3);
 });

@@ -17,6 +17,8 @@ export interface NodeClaimsOptions {
   readonly path: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** A driver came: pods that wait for one may go on. */
+  readonly onDriver: () => void;
 }
 
 export interface NodeClaims extends Disposable {
@@ -34,7 +36,10 @@ export async function openNodeClaims(options: NodeClaimsOptions): Promise<NodeCl
     wipes.get(name)?.[Symbol.dispose]();
     wipes.delete(name);
     logger.info({ driver: name }, isThere ? 'driver of devices registered' : 'driver of devices gone');
-    if (isThere) return;
+    if (isThere) {
+      options.onDriver();
+      return;
+    }
     wipeLater(name, (driver) => driver === name);
   });
   const wipeLater = (key: string, isGone: (driver: string) => boolean): void => {

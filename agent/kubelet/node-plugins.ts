@@ -17,6 +17,7 @@ import { createMounter } from '#agent/volume/mounter.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import { openNodeClaims } from './node-claims.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
+import type { PodWorkers } from './sync/pod-workers.ts';
 
 export interface PluginOptions {
   /** The node's own. */
@@ -43,7 +44,7 @@ export interface NodePlugins {
   readonly devices: NodeDevices | undefined;
   readonly claims: PodClaims;
   /** They register once the Node is there: what they say of it is written on it. */
-  start(agent: NodeAgent): void;
+  start(agent: NodeAgent, workers: PodWorkers): void;
 }
 
 /** Devices and what claims have stand before the first pod is looked at; plugins are asked in the background. All of it ends with the stack. */
@@ -55,6 +56,7 @@ export async function openNodePlugins(
   const { kubelet: directory } = directories;
   const shared = { nodeName, clock, logger };
   let onReleased = (): void => undefined;
+  let onDriver = (): void => undefined;
   const csi = createCsi({
     ...{ ...shared, informers, kubeletDirectory: directory, podsDirectory: directories.pods },
     onReleased: () => onReleased(),
@@ -65,11 +67,14 @@ export async function openNodePlugins(
   const devices =
     plugins && stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
   const record = path.join(directory, 'dra-claims.json');
-  const nodeClaims = stack.use(await openNodeClaims({ ...shared, client: informers.client, path: record }));
+  const nodeClaims = stack.use(
+    await openNodeClaims({ ...shared, client: informers.client, path: record, onDriver: () => onDriver() }),
+  );
   return {
     ...{ csi, devices, claims: nodeClaims.claims },
-    start: (agent) => {
+    start: (agent, workers) => {
       onReleased = () => agent.refresh();
+      onDriver = () => retryClaims(workers);
       if (devices !== undefined) stack.use(devices.onChange(() => agent.refresh()));
       stack.use(csi.startWhen(agent.registered));
       const handlers = {
@@ -81,6 +86,12 @@ export async function openNodePlugins(
       stack.use(watchPlugins(options, agent, handlers));
     },
   };
+}
+
+/** Pods that waited for a driver need not wait longer. */
+function retryClaims(workers: PodWorkers): void {
+  for (const { metadata, spec } of workers.pods())
+    if ((spec?.resourceClaims ?? []).length > 0) workers.refreshVolumes(metadata?.uid ?? '');
 }
 
 function watchPlugins(

@@ -52,7 +52,7 @@ export async function startTestNode({
   retraction,
   ...options
 }: Partial<FakeRuntimeOptions> &
-  Pick<PodWorkersOptions, 'retraction' | 'pressure'> & {
+  Pick<PodWorkersOptions, 'retraction' | 'pressure' | 'claims'> & {
     readonly hasStaticPods?: boolean;
   } = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
@@ -84,6 +84,7 @@ export async function startTestNode({
       },
       node: nodeFacts,
       retraction,
+      claims: options.claims,
       ...(options.pressure === undefined ? {} : { pressure: options.pressure }),
       ...(options.hasStaticPods === true
         ? { staticPods: { path: path.join(directory, 'manifests'), checkMs: 20_000 } }

@@ -102,10 +102,11 @@ function withStaleVolumes(facts: PodFacts): PodFacts {
 
 /** What failed for want of an object is tried again at once when one comes. */
 function withRetriesDue(facts: PodFacts): PodFacts {
-  const { volumes, startFailures } = facts;
+  const { volumes, claims, startFailures } = facts;
   return {
     ...facts,
     volumes: volumes.state === 'failed' ? { ...volumes, retryAtMs: 0 } : volumes,
+    claims: claims.state === 'failed' ? { ...claims, retryAtMs: 0 } : claims,
     startFailures: new Map([...startFailures].map(([name, failure]) => [name, { ...failure, retryAtMs: 0 }])),
   };
 }

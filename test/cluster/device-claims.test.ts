@@ -1,0 +1,98 @@
+/** Claims of devices from template to container and back, with a driver that registers at the node, over a kill of its agent. */
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { createTestDraDriver } from '#agent/device/claims/dra-driver.fixture.ts';
+import { startTestDriver } from '#agent/plugin/driver.fixture.ts';
+import type { Pod, ResourceV1ResourceClaim as ResourceClaim } from '#api/generated/objects.ts';
+import { canTestClusters, eventually, startCluster } from './cluster.ts';
+import { pidsOf } from './processes.ts';
+
+const image = 'podwright/demo:1';
+const driver = 'gpu.example';
+const group = { apiVersion: 'resource.k8s.io/v1' };
+const condition = `device.attributes['${driver}'].memory >= 40`;
+const objects = [
+  {
+    ...{ ...group, kind: 'DeviceClass', metadata: { name: 'gpu' } },
+    spec: { selectors: [{ cel: { expression: `device.driver == '${driver}'` } }] },
+  },
+  {
+    ...{ ...group, kind: 'ResourceSlice', metadata: { name: 'node-1-gpus' } },
+    spec: {
+      driver,
+      nodeName: 'node-1',
+      pool: { name: 'node-1', generation: 1, resourceSliceCount: 1 },
+      devices: [16, 80].map((memory) => ({
+        name: `gpu-${memory}`,
+        attributes: { memory: { int: memory } },
+      })),
+    },
+  },
+  {
+    ...{ ...group, kind: 'ResourceClaimTemplate', metadata: { name: 'large-gpu' } },
+    spec: {
+      spec: {
+        devices: {
+          requests: [
+            {
+              name: 'gpu',
+              exactly: { deviceClassName: 'gpu', selectors: [{ cel: { expression: condition } }] },
+            },
+          ],
+        },
+      },
+    },
+  },
+];
+const pod = (name: string): object => ({
+  ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name } },
+  spec: {
+    terminationGracePeriodSeconds: 1,
+    containers: [{ name: 'c', image, command: ['sleep', '3600'], resources: { claims: [{ name: 'gpu' }] } }],
+    resourceClaims: [{ name: 'gpu', resourceClaimTemplateName: 'large-gpu' }],
+  },
+});
+
+describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
+  it('a pod gets the device that its claim asks for; the next waits until it is gone', async () => {
+    await using cluster = await startCluster();
+    const get = async <T>(what: string): Promise<T> => JSON.parse(await cluster.must(`get ${what} -o json`));
+    const create = (object: object): Promise<string> =>
+      cluster.must('create -f -', { input: JSON.stringify(object) });
+    const dra = await createTestDraDriver({
+      devicesOf: () => [{ pool: 'node-1', device: 'gpu-80', requests: ['gpu'], cdiIds: [] }],
+    });
+    const registry = join(cluster.dataDir, 'node-1', 'kubelet', 'plugins_registry');
+    await using _driver = await startTestDriver(join(registry, 'gpu.sock'), {
+      info: { type: 'DRAPlugin', name: driver, supported_versions: ['v1.DRAPlugin'] },
+      services: [dra.service],
+    });
+    for (const object of objects) await create(object);
+    await create(pod('first'));
+    await eventually(
+      'first runs',
+      async () => (await get<Pod>('pod first')).status?.phase === 'Running',
+      30_000,
+    );
+    const {
+      items: [claim],
+    } = await get<{ readonly items: readonly ResourceClaim[] }>('resourceclaims');
+    expect(claim?.status?.allocation?.devices?.results?.map(({ device }) => device)).toEqual(['gpu-80']);
+    expect(await cluster.must('get resourceclaims --no-headers')).toContain('allocated,reserved');
+    expect(dra.calls).toEqual([`prepare ${claim?.metadata?.uid ?? ''}`]);
+
+    await create(pod('second'));
+    const message = '0/1 nodes are available: 1 cannot allocate all claims.';
+    await eventually('second waits', async () =>
+      (await get<Pod>('pod second')).status?.conditions?.some((one) => one.message === message),
+    );
+    const [agent = 0] = pidsOf(new RegExp(`podwright\\.ts agent .*${cluster.dataDir}/node-1 `));
+    process.kill(agent, 'SIGKILL');
+    await cluster.must('delete pod first --wait=false');
+    await eventually('second runs', async () => (await get<Pod>('pod second')).status?.phase === 'Running');
+    expect(dra.calls.slice(1, 2)).toEqual([`unprepare ${claim?.metadata?.uid ?? ''}`]);
+    expect(dra.calls.length).toBe(3);
+  });
+});
