@@ -11,6 +11,7 @@ import { libraryFor, type Uses } from './library/libraries.ts';
 import { literalIssues } from './check/literals.ts';
 import { identifiersOf } from './syntax/identifiers.ts';
 import type { Expr } from './syntax/ast.ts';
+import type { Macros } from './syntax/macros.ts';
 import { parse } from './syntax/parse.ts';
 import { describeIssues } from './syntax/source.ts';
 
@@ -22,6 +23,7 @@ export interface EnvironmentOptions {
   readonly functions?: readonly CelFunction[];
   /** Whether it may use what a release before this one does not know: what is stored already may. */
   readonly uses?: Uses;
+  readonly macros?: Macros;
 }
 
 /** An expression that is in order. */
@@ -61,8 +63,10 @@ const typeValues: ReadonlyMap<string, TypeValue> = new Map(
 /** Compiles expressions. */
 export class Environment {
   readonly #scope: Scope;
+  readonly #macros: Macros;
 
-  constructor({ variables, objectOf, functions = [], uses = 'all' }: EnvironmentOptions) {
+  constructor({ variables, objectOf, functions = [], uses = 'all', macros = 'usual' }: EnvironmentOptions) {
+    this.#macros = macros;
     const byName = libraryFor(uses);
     const added = Map.groupBy<string, Signature>(functions, ({ name }) => name);
     this.#scope = {
@@ -77,7 +81,7 @@ export class Environment {
 
   /** @param wanted the types that it may come to; any without */
   compile(text: string, wanted: readonly CelType[] = []): Compiled {
-    const parsed = parse(text);
+    const parsed = parse(text, this.#macros);
     if (parsed.expr === undefined) return failed(text, parsed.issues);
     const checked = check(parsed.expr, this.#scope);
     if (checked.issues.length > 0) return failed(text, checked.issues);

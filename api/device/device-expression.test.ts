@@ -27,6 +27,11 @@ it.each<readonly [expression: string, want: boolean | string]>([
   ["'nic.example' in device.attributes", false],
   ["has(device.attributes['nic.example'].mac)", false],
   ["device.attributes['nic.example'].mac == 'x'", 'CEL runtime error: no such key: mac'],
+  ["cel.bind(own, device.attributes['gpu.example'], own.model == 'a100' && own.numa == 1)", true],
+  [
+    'cel.bind(1, 2, true)',
+    'CEL compile error: compilation failed: ERROR: <input>:1:10: cel.bind() variable names must be simple identifiers\n | cel.bind(1, 2, true)\n | .........^',
+  ],
   ['device.allowMultipleAllocations', false],
   ["device.attributes['gpu.example'].model", 'CEL expression does not come to a bool'],
 ])('%s is %s of a device', (expression, want) => {

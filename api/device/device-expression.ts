@@ -74,7 +74,7 @@ export function compileDeviceCondition(expression: string): DeviceCondition {
 }
 
 function compile(expression: string): DeviceCondition {
-  environment ??= new Environment({ variables: { device } });
+  environment ??= new Environment({ variables: { device }, macros: 'withBindings' });
   const { program, error } = environment.compile(expression);
   if (program === undefined) return { problem: error };
   const { kind } = program.type;

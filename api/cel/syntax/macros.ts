@@ -49,9 +49,14 @@ const variableCount: Readonly<Record<string, number>> = {
   ...{ 'transformMapEntry/3': 2, 'transformMapEntry/4': 2 },
 };
 
+/** Macros that not every expression may use: `cel.bind(name, value, expression)` (cel-go, ext/bindings.go). */
+export type Macros = 'usual' | 'withBindings';
+
 /** What a macro comes to, or the call itself where it is none. */
-export function expandMacro(call: Call): Expr | Issue {
+export function expandMacro(call: Call, kinds: Macros = 'usual'): Expr | Issue {
   const { name, target, args, offset } = call;
+  const isOfCel = target?.kind === 'identifier' && target.name === 'cel';
+  if (kinds === 'withBindings' && isOfCel && name === 'bind' && args.length === 3) return bind(call);
   if (target === undefined) {
     if (name !== 'has' || args.length !== 1) return call;
     const [selection] = args;
@@ -127,15 +132,29 @@ function optional(call: Call, target: Expr, wrap: (value: Expr) => Expr): Expr |
     };
   const has: Call = { ...callOf('hasValue', offset, []), target };
   const value: Call = { ...callOf('value', offset, []), target };
-  const bound: Fold = {
-    ...{ kind: 'fold', offset, first: '#unused', carried: variable.name },
+  const bound = boundTo(variable.name, value, { offset, result: body });
+  return callOf('_?_:_', offset, [has, wrap(bound), callOf('optional.none', offset, [])]);
+}
+
+function bind({ args: [variable, value, result], offset }: Call): Expr | Issue {
+  if (variable?.kind !== 'identifier' || value === undefined || result === undefined)
+    return {
+      offset: variable?.offset ?? offset,
+      message: 'cel.bind() variable names must be simple identifiers',
+    };
+  return boundTo(variable.name, value, { offset, result });
+}
+
+/** An expression in which a name stands for a value: a walk over nothing that carries it. */
+function boundTo(name: string, value: Expr, { offset, result }: { offset: number; result: Expr }): Fold {
+  return {
+    ...{ kind: 'fold', offset, first: '#unused', carried: name },
     range: emptyList(offset),
     start: value,
     goOn: no(offset),
-    step: { kind: 'identifier', name: variable.name, offset },
-    result: body,
+    step: { kind: 'identifier', name, offset },
+    result,
   };
-  return callOf('_?_:_', offset, [has, wrap(bound), callOf('optional.none', offset, [])]);
 }
 
 function and(body: Expr, { offset }: Call): Expr {

@@ -1,5 +1,5 @@
 import type { Call, Constant, Expr, ListLiteral, MapLiteral, ObjectLiteral } from './ast.ts';
-import { expandMacro } from './macros.ts';
+import { expandMacro, type Macros } from './macros.ts';
 import type { Issue } from './source.ts';
 import { tokenize, type Token } from './token.ts';
 
@@ -13,14 +13,14 @@ const sizeMax = 100_000;
 const depthMax = 250;
 
 /** @returns what is wrong instead of an expression; of what follows the first mistake in syntax nothing is said */
-export function parse(text: string): Parsed {
+export function parse(text: string, macros: Macros = 'usual'): Parsed {
   if ([...text].length > sizeMax) {
     const message = `expression code point size exceeds limit: size: ${[...text].length}, limit ${sizeMax}`;
     return { expr: undefined, issues: [{ offset: 0, message }] };
   }
   const { tokens, issues } = tokenize(text);
   if (issues.length > 0) return { expr: undefined, issues };
-  const parser = new Parser(tokens);
+  const parser = new Parser(tokens, macros);
   try {
     const expr = parser.parse();
     return parser.skipped.length > 0 ? { expr: undefined, issues: parser.skipped } : { expr };
@@ -50,13 +50,15 @@ const relations: ReadonlySet<string> = new Set(['<', '<=', '>', '>=', '==', '!='
 
 class Parser {
   readonly #tokens: readonly Token[];
+  readonly #macros: Macros;
   /** What stood where it should not, and was passed over. */
   readonly skipped: Issue[] = [];
   #at = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[]) {
+  constructor(tokens: readonly Token[], macros: Macros) {
     this.#tokens = tokens;
+    this.#macros = macros;
   }
 
   parse(): Expr {
@@ -227,7 +229,7 @@ class Parser {
   }
 
   #expanded(made: Call): Expr {
-    const expanded = expandMacro(made);
+    const expanded = expandMacro(made, this.#macros);
     if ('message' in expanded) throw new Mistake(expanded);
     return expanded;
   }

@@ -188,13 +188,6 @@ const none = (devices: string): RuleTable['none'] => ({
     `${devices}.requests.firstAvailable.tolerations.tolerationSeconds`,
   ],
 });
-const lacks = (devices: string): RuleTable['lacks'] => ({
-  'what is bound by cel.bind': [
-    `${devices}.requests.exactly.selectors.cel.expression`,
-    `${devices}.requests.firstAvailable.selectors.cel.expression`,
-  ],
-});
-
 export const resourceClaim: RuleTable = {
   apiVersion: 'resource.k8s.io/v1',
   kind: 'ResourceClaim',
@@ -211,7 +204,6 @@ export const resourceClaim: RuleTable = {
     ...statusRows,
   ],
   none: none('spec.devices') ?? {},
-  lacks: lacks('spec.devices') ?? {},
 };
 
 export const resourceClaimTemplate: RuleTable = {
@@ -244,5 +236,4 @@ export const resourceClaimTemplate: RuleTable = {
     ...none('spec.spec.devices'),
     'not looked at': ['spec.metadata.*'],
   },
-  lacks: lacks('spec.spec.devices') ?? {},
 };
