@@ -1,5 +1,5 @@
 import type { FilterPlugin, ScorePlugin } from './plugin.ts';
-import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
+import { dynamicResourcesFilter, dynamicResourcesScore } from './plugins/dynamic-resources.ts';
 import { interPodAffinityFilter, interPodAffinityScore } from './plugins/inter-pod-affinity.ts';
 import { nodeAffinityFilter, nodeAffinityScore } from './plugins/node-affinity.ts';
 import { imageLocalityScore, nodeNameFilter, nodeUnschedulableFilter } from './plugins/node-facts.ts';
@@ -39,6 +39,7 @@ export const scorePlugins: readonly ScorePlugin[] = [
   topologySpreadScore,
   defaultSpreadScore,
   interPodAffinityScore,
+  dynamicResourcesScore,
   leastAllocatedScore,
   balancedAllocationScore,
   imageLocalityScore,

@@ -212,6 +212,26 @@ it('pods that name one claim share its device, and go where that is', async () =
   expect(left.metadata?.finalizers ?? []).toEqual([]);
 });
 
+it('a pod goes where it gets what it would rather have', async () => {
+  const memory = (node: string, gigabytes: number): ResourceSlice => {
+    const { spec, ...rest } = slice(node, 'gpu-0');
+    return {
+      ...rest,
+      spec: { ...spec, devices: [{ name: 'gpu-0', attributes: { gb: { int: gigabytes } } }] },
+    };
+  };
+  await using cluster = await withDevices([memory('node-1', 16), memory('node-2', 80)]);
+  const way = (gigabytes: number) => ({
+    name: `gb${gigabytes}`,
+    deviceClassName: 'gpu',
+    selectors: [{ cel: { expression: `device.attributes['${driver}'].gb == ${gigabytes}` } }],
+  });
+  await makeClaim(cluster, 'mine', { requests: [{ name: 'r', firstAvailable: [way(80), way(16)] }] });
+  await makePod(cluster, 'a', using([{ name: 'gpu', resourceClaimName: 'mine' }]));
+  await cluster.settle();
+  expect(placed(cluster)).toEqual(['a: node-2']);
+});
+
 it('a claim in use is not gone before its pod', async () => {
   await using cluster = await withDevices([slice('node-1', 'gpu-0')]);
   const { client } = cluster;
