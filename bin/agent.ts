@@ -8,6 +8,7 @@ import type { Logger } from '#base/log.ts';
 import { configMaps, endpointSlices, nodes, pods, serviceCidrs, services } from '#api/schema/kind-ref.ts';
 import type { Node } from '#api/generated/objects.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
+import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
 import { formatReference, parseReference } from '#api/oci/reference.ts';
 import { gitVersion } from '#api/release.ts';
 import { startDns } from '#agent/dns/dns.ts';
@@ -383,7 +384,11 @@ function startPods(parts: Parts): Promise<Kubelet> {
     clusterDomain: options.clusterDomain,
     hostNames,
     ...parts.rules,
-    plugins: { stateDirectory: paths.data },
+    plugins: {
+      stateDirectory: paths.data,
+      // Of this node alone: nodes of one machine share the others.
+      cdiDirectories: [...cdiDirectories, join(paths.kubelet, 'cdi')],
+    },
     imageGc: {
       highThresholdPercent: options.imageGcHighThreshold,
       lowThresholdPercent: options.imageGcLowThreshold,

@@ -22,8 +22,16 @@ type AllocatedHealth = NonNullable<ContainerStatus['allocatedResourcesStatus']>;
 export interface PodDevices {
   /** Whether the pod has, or gets now, what its containers ask for. Safe to repeat. */
   admit(pod: Pod, signal: AbortSignal): Promise<DeviceVerdict>;
-  /** What a container of the pod starts with; its plugins are told. @throws what they say, or why it has nothing */
-  start(pod: Pod, container: string, signal: AbortSignal): Promise<ContainerDevices>;
+  /**
+   * What a container of the pod starts with; its plugins are told. `cdiIds`: devices of CDI that it has otherwise, by its claims.
+   * @throws what they say, or why it has nothing
+   */
+  start(
+    pod: Pod,
+    container: string,
+    signal: AbortSignal,
+    cdiIds?: readonly string[],
+  ): Promise<ContainerDevices>;
   /** How the devices of a pod's containers are, by name of container. */
   healthOf(podUid: string): ReadonlyMap<string, AllocatedHealth>;
 }
@@ -79,14 +87,15 @@ export async function startNodeDevices(options: NodeDevicesOptions): Promise<Nod
       return { [Symbol.dispose]: () => void listeners.delete(listener) };
     },
     admit: (pod, signal) => manager.admit(pod, signal),
-    start: async (pod, container, signal) => {
+    start: async (pod, container, signal, cdiIds = []) => {
       const verdict = await manager.admit(pod, signal);
       if (verdict.kind === 'notYet') throw new PodwrightError('E_BUSY', 'its device plugin is not back yet');
       if (verdict.kind === 'refused') throw new PodwrightError('E_BUSY', verdict.message);
       const uid = pod.metadata?.uid ?? '';
       await manager.preStart(uid, container, signal);
       const answers = manager.ofContainer(uid, container).map(({ answer }) => answer);
-      return readContainerDevices(answers, cdiDirectories);
+      const ofClaims = { env: [], mounts: [], nodes: [], annotations: {}, cdiDevices: cdiIds };
+      return readContainerDevices([...answers, ofClaims], cdiDirectories);
     },
     healthOf: (podUid) => healthsOf(manager, podUid),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

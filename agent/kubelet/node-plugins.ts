@@ -16,8 +16,8 @@ import { createCsi, type Csi } from '#agent/volume/csi/start-csi.ts';
 import { createMounter } from '#agent/volume/mounter.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import { openNodeClaims } from './node-claims.ts';
-import type { KubeletDirectories } from './pod-paths.ts';
 import type { PodWorkers } from './sync/pod-workers.ts';
+import type { KubeletDirectories } from './pod-paths.ts';
 
 export interface PluginOptions {
   /** The node's own. */
@@ -44,7 +44,7 @@ export interface NodePlugins {
   readonly devices: NodeDevices | undefined;
   readonly claims: PodClaims;
   /** They register once the Node is there: what they say of it is written on it. */
-  start(agent: NodeAgent, workers: PodWorkers): void;
+  start(agent: NodeAgent, workers: Pick<PodWorkers, 'pods' | 'refreshVolumes'>): void;
 }
 
 /** Devices and what claims have stand before the first pod is looked at; plugins are asked in the background. All of it ends with the stack. */
@@ -68,13 +68,16 @@ export async function openNodePlugins(
     plugins && stack.use(await startNodeDevices({ cdiDirectories, ...plugins, directory, clock, logger }));
   const record = path.join(directory, 'dra-claims.json');
   const nodeClaims = stack.use(
-    await openNodeClaims({ ...shared, client: informers.client, path: record, onDriver: () => onDriver() }),
+    await openNodeClaims({
+      ...{ ...shared, client: informers.client, path: record },
+      onDriver: () => onDriver(),
+    }),
   );
   return {
     ...{ csi, devices, claims: nodeClaims.claims },
     start: (agent, workers) => {
-      onReleased = () => agent.refresh();
       onDriver = () => retryClaims(workers);
+      onReleased = () => agent.refresh();
       if (devices !== undefined) stack.use(devices.onChange(() => agent.refresh()));
       stack.use(csi.startWhen(agent.registered));
       const handlers = {
@@ -89,7 +92,7 @@ export async function openNodePlugins(
 }
 
 /** Pods that waited for a driver need not wait longer. */
-function retryClaims(workers: PodWorkers): void {
+function retryClaims(workers: Pick<PodWorkers, 'pods' | 'refreshVolumes'>): void {
   for (const { metadata, spec } of workers.pods())
     if ((spec?.resourceClaims ?? []).length > 0) workers.refreshVolumes(metadata?.uid ?? '');
 }

@@ -37,9 +37,7 @@ export const ruled: KindEffect = acted('control-plane/apiserver/chain/authz/rbac
 export const noVolumes: KindEffect = unacted(
   'no driver of CSI is called: its volumes are not provisioned, attached or mounted',
 );
-export const noDevices: KindEffect = unacted(
-  'devices are allocated and prepared, but containers that are to have some by CDI do not start',
-);
+export const devicesGiven: KindEffect = acted('control-plane/scheduler/devices/device-binder.ts');
 /** Where requests are given their turn. */
 export const shares: KindEffect = acted('control-plane/apiserver/chain/flow-control/shared-seats.ts');
 export const answered: KindEffect = inert('a question, answered at once and not stored');

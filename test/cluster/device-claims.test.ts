@@ -1,4 +1,5 @@
 /** Claims of devices from template to container and back, with a driver that registers at the node, over a kill of its agent. */
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
@@ -62,8 +63,19 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     const create = (object: object): Promise<string> =>
       cluster.must('create -f -', { input: JSON.stringify(object) });
     const dra = await createTestDraDriver({
-      devicesOf: () => [{ pool: 'node-1', device: 'gpu-80', requests: ['gpu'], cdiIds: [] }],
+      devicesOf: () => [
+        { pool: 'node-1', device: 'gpu-80', requests: ['gpu'], cdiIds: [`${driver}/gpu=large`] },
+      ],
     });
+    const cdi = join(cluster.dataDir, 'node-1', 'kubelet', 'cdi');
+    mkdirSync(cdi);
+    const edits = { env: ['GPU=80'], mounts: [{ hostPath: cdi, containerPath: '/cdi', options: ['ro'] }] };
+    const spec = {
+      cdiVersion: '0.6.0',
+      kind: `${driver}/gpu`,
+      devices: [{ name: 'large', containerEdits: edits }],
+    };
+    writeFileSync(join(cdi, 'gpu.json'), JSON.stringify(spec));
     const registry = join(cluster.dataDir, 'node-1', 'kubelet', 'plugins_registry');
     await using _driver = await startTestDriver(join(registry, 'gpu.sock'), {
       info: { type: 'DRAPlugin', name: driver, supported_versions: ['v1.DRAPlugin'] },
@@ -81,6 +93,7 @@ describe.skipIf(!canTestClusters())('claims of devices (needs kubectl)', () => {
     } = await get<{ readonly items: readonly ResourceClaim[] }>('resourceclaims');
     expect(claim?.status?.allocation?.devices?.results?.map(({ device }) => device)).toEqual(['gpu-80']);
     expect(await cluster.must('get resourceclaims --no-headers')).toContain('allocated,reserved');
+    expect(await cluster.must('exec first -- sh -c "echo $GPU; ls /cdi"')).toBe('80\ngpu.json\n');
     expect(dra.calls).toEqual([`prepare ${claim?.metadata?.uid ?? ''}`]);
 
     await create(pod('second'));

@@ -80,6 +80,17 @@ describe('a pod with claims', () => {
   });
 });
 
+it('a container whose claims are devices of CDI does not start where those are not read', async () => {
+  const device = { driver: 'd', requests: [], cdiIds: ['d/x=1'] };
+  const named: PodClaims = { ...claims, prepare: async () => new Map([['gpu', [device]]]) };
+  await using node = await startTestNode({ claims: named });
+  const main = { name: 'main', image: 'busybox', resources: { claims: [{ name: 'gpu' }] } };
+  node.create('a', { resourceClaims, containers: [main, { name: 'other', image: 'busybox' }] });
+  await node.settle();
+  const states = node.get('a')?.status?.containerStatuses?.map(({ state }) => state?.waiting?.message);
+  expect(states).toEqual(['CDI device d/x=1 is not supported by this node', undefined]);
+});
+
 it('a node without drivers says so', async () => {
   await using node = await startTestNode();
   node.create('a', { resourceClaims });

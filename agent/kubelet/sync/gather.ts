@@ -34,7 +34,13 @@ export async function gatherStart(
 ): Promise<StartReading> {
   try {
     const sources = await readSources(intent, input, ports);
-    const devices = await ports.devices?.start(input.pod, intent.container, signal);
+    const cdiIds = cdiIdsFor(intent.container, input);
+    if (ports.devices === undefined && cdiIds.length > 0)
+      throw new PodwrightError(
+        'E_UNSUPPORTED',
+        `CDI device ${cdiIds.join(', ')} is not supported by this node`,
+      );
+    const devices = await ports.devices?.start(input.pod, intent.container, signal, cdiIds);
     return devices === undefined ? sources : { ...sources, devices };
   } catch (failure) {
     signal.throwIfAborted();
@@ -44,12 +50,11 @@ export async function gatherStart(
 
 async function readSources(
   { container: name, imageId }: IntentOf<'startContainer'>,
-  { pod, mounted, prepared = new Map() }: RenderInput,
+  { pod, mounted }: RenderInput,
   { objects, services, runtime, directories }: KubeletPorts,
 ): Promise<StartSources> {
   const { uid = '', namespace = '' } = pod.metadata ?? {};
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
-  refuseCdi(container === undefined ? [] : cdiIdsOf(container, prepared));
   const { seccomp } = directories;
   const profile = container === undefined ? undefined : localhostProfileOf(pod, container);
   const references = environmentReferences(container ?? { name });
@@ -74,10 +79,10 @@ async function readSources(
   return { configMaps, secrets, envFiles, services: services(), image, seccompProfile };
 }
 
-/** @throws {E_UNSUPPORTED} for a container that is to have devices by CDI */
-function refuseCdi(ids: readonly string[]): void {
-  if (ids.length > 0)
-    throw new PodwrightError('E_UNSUPPORTED', `CDI device ${ids.join(', ')} is not supported by this node`);
+/** The devices of CDI that a container has by its claims. */
+function cdiIdsFor(name: string, { pod, prepared }: RenderInput): readonly string[] {
+  const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
+  return container === undefined || prepared === undefined ? [] : cdiIdsOf(container, prepared);
 }
 
 /** Bound of an env file, bytes: as the kubelet has it. */

@@ -1,5 +1,5 @@
 import { invalidField, type FieldError } from '#api/errors/field-error.ts';
-import { noDevices } from '#api/kinds/effect.ts';
+import { devicesGiven } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, equalJson, objectsOf, stringOf } from '#api/wire/json.ts';
@@ -11,7 +11,7 @@ import { selectorErrors } from './device-selector.ts';
 
 /** Rules of DeviceClasses. */
 export const deviceClassRules: KindRules = {
-  effect: noDevices,
+  effect: devicesGiven,
   answersDeleteWithObject: true,
   validate: validateClass,
   validatesAll: true,

@@ -1,6 +1,6 @@
 import type { DefaultRule } from '#api/defaults/rule.ts';
 import { at, listOf, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
-import { noDevices } from '#api/kinds/effect.ts';
+import { acted, devicesGiven } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf } from '#api/table/object.ts';
@@ -13,7 +13,7 @@ import { deviceClaimErrors } from './device-claim-validation.ts';
 
 /** Rules of ResourceClaims. */
 export const resourceClaimRules: KindRules = {
-  effect: noDevices,
+  effect: devicesGiven,
   answersDeleteWithObject: true,
   defaults: claimRules('spec'),
   tracksGeneration: false,
@@ -28,7 +28,7 @@ export const resourceClaimRules: KindRules = {
 
 /** Rules of ResourceClaimTemplates. */
 export const resourceClaimTemplateRules: KindRules = {
-  effect: noDevices,
+  effect: acted('control-plane/controllers/resource-claim/reconcile.ts'),
   answersDeleteWithObject: true,
   defaults: claimRules('spec.spec'),
   tracksGeneration: false,

@@ -1,6 +1,6 @@
 import { formatTime } from '#api/meta/time.ts';
 import { at, equalJson, isObject, objectOf, objectsOf, stringOf, withPath } from '#api/wire/json.ts';
-import { noDevices } from '#api/kinds/effect.ts';
+import { devicesGiven } from '#api/kinds/effect.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { ageOfObject, nameOf, text } from '#api/table/object.ts';
@@ -8,7 +8,7 @@ import { validateSlice, validateSliceUpdate } from './slice-validation.ts';
 
 /** Rules of ResourceSlices. */
 export const resourceSliceRules: KindRules = {
-  effect: noDevices,
+  effect: devicesGiven,
   answersDeleteWithObject: true,
   refuseNode: ({ node, operation, object = {} }) =>
     operation === 'create' && at(object, 'spec.nodeName') !== node
