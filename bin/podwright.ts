@@ -10,6 +10,7 @@ import { addAuthorizationOptions } from './authorization/add-options.ts';
 import { addAuditFlags } from './audit/audit-flags.ts';
 import { addEncryptionFlags } from './encryption/encryption-flags.ts';
 import { addCriCommand } from './cri/cri-command.ts';
+import { addCsiCommand } from './csi-command.ts';
 import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
@@ -184,6 +185,7 @@ function processCommands(program: Command): void {
       (await import('./agent.ts')).runAgent(withGiven(options, command)),
     );
   addCriCommand(program);
+  addCsiCommand(program);
   agentHostOptions(program.command('join'))
     .description(
       'make this host a node of a cluster, by a token; then run its agent, with the options of podwright agent',

@@ -9,24 +9,40 @@ export interface PodGcPlan {
   readonly orphaned: readonly Pod[];
   /** Deletion was asked for before they had a node. */
   readonly unscheduled: readonly Pod[];
+  /** Deletion was asked for, and their node is off for good, as somebody says by its taint. */
+  readonly stranded: readonly Pod[];
   readonly finished: readonly Pod[];
+}
+
+export interface NodeStates {
+  readonly isGone: (nodeName: string) => boolean;
+  /** Not ready, and out of service (node.kubernetes.io/out-of-service). */
+  readonly isOff: (nodeName: string) => boolean;
 }
 
 /** Pods to remove: of nodes that are gone for good, terminating without a node, and the oldest finished ones beyond the limit. */
 export function planPodGc(
   pods: readonly Pod[],
-  isNodeGone: (nodeName: string) => boolean,
+  { isGone: isNodeGone, isOff }: NodeStates,
   finishedLimit: number = finishedMax,
 ): PodGcPlan {
   const orphaned = pods.filter(
     ({ spec }) => (spec?.nodeName ?? '') !== '' && isNodeGone(spec?.nodeName ?? ''),
   );
   const unscheduled = pods.filter((pod) => isTerminating(pod) && (pod.spec?.nodeName ?? '') === '');
-  const others = new Set([...orphaned, ...unscheduled]);
+  const stranded = pods.filter(
+    (pod) => isTerminating(pod) && isOff(pod.spec?.nodeName ?? '') && !orphaned.includes(pod),
+  );
+  const others = new Set([...orphaned, ...unscheduled, ...stranded]);
   const finished = pods
     .filter((pod) => isTerminal(pod) && !others.has(pod))
     .toSorted((a, b) => (createdAt(a) < createdAt(b) ? -1 : 1));
-  return { orphaned, unscheduled, finished: finished.slice(0, Math.max(0, finished.length - finishedLimit)) };
+  return {
+    orphaned,
+    unscheduled,
+    stranded,
+    finished: finished.slice(0, Math.max(0, finished.length - finishedLimit)),
+  };
 }
 
 function createdAt({ metadata }: Pod): string {

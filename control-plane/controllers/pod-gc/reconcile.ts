@@ -1,5 +1,7 @@
 import { nodes, pods } from '#api/schema/kind-ref.ts';
-import type { Pod } from '#api/generated/objects.ts';
+import type { Node, Pod } from '#api/generated/objects.ts';
+import { findCondition } from '#api/meta/condition.ts';
+import { outOfServiceTaint } from '#api/volume/attachment.ts';
 import { isTerminal } from '#api/pod/state.ts';
 import { formatTime } from '#api/meta/time.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
@@ -24,7 +26,7 @@ export function runPodGc(context: ControllerContext): Controller {
     logger,
     concurrencyMax: 1,
     sources: [
-      source(nodeInformer, ({ current }) => (current === undefined ? [everything] : [])),
+      source(nodeInformer, ({ current }) => (current === undefined || isOff(current) ? [everything] : [])),
       onlySynced(podInformer),
     ],
     reconcile: async () => {
@@ -44,10 +46,14 @@ export function runPodGc(context: ControllerContext): Controller {
         const watchedMs = nowMs - Math.max(sinceMs, context.presence.sinceMs());
         if (watchedMs >= quarantineMs && (await isGone(name))) gone.add(name);
       }
-      const plan = planPodGc(all, (name) => gone.has(name));
+      const plan = planPodGc(all, {
+        isGone: (name) => gone.has(name),
+        isOff: (name) => isOff(nodeInformer.get(name)),
+      });
       for (const pod of plan.orphaned) await markFailed(context, pod, nodeGone);
-      for (const pod of plan.unscheduled) await markFailed(context, pod, undefined);
-      for (const pod of [...plan.orphaned, ...plan.unscheduled, ...plan.finished]) await remove(context, pod);
+      const others = [...plan.unscheduled, ...plan.stranded];
+      for (const pod of others) await markFailed(context, pod, undefined);
+      for (const pod of [...plan.orphaned, ...others, ...plan.finished]) await remove(context, pod);
       return { kind: 'again', afterMs: intervalMs };
     },
   });
@@ -62,6 +68,11 @@ export function runPodGc(context: ControllerContext): Controller {
   };
   controller.enqueueAfter(everything, intervalMs);
   return controller;
+}
+
+function isOff(node: Node | undefined): boolean {
+  if (node === undefined || findCondition(node.status?.conditions, 'Ready')?.status === 'True') return false;
+  return node.spec?.taints?.some(({ key }) => key === outOfServiceTaint) === true;
 }
 
 const nodeGone = {
