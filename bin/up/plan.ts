@@ -56,12 +56,10 @@ const networks: Readonly<Record<IpFamily, UpNetwork>> = {
     fabric: knownCidr('fd00:172:31:255::/64'),
   },
 };
-/** What is the cluster's own of IPv4, which the way out is of, of all that pods may name. */
-export const ownCidrs: readonly string[] = [
-  networks[4].services,
-  networks[4].pods,
-  formatCidr(networks[4].fabric),
-];
+/** What is the cluster's own, of all that pods may name. */
+export const ownCidrs: readonly string[] = [networks[4], networks[6]].flatMap(
+  ({ services, pods, fabric }) => [services, pods, formatCidr(fabric)],
+);
 const bridge = 'podwright0';
 
 export interface UpOptions {
@@ -118,7 +116,7 @@ export interface UpPlan {
   readonly loadBalancerCidr: readonly string[];
   /** The way out, if there is one. */
   readonly egress:
-    | { readonly gateway: string; readonly link: string; readonly resolvConf: string }
+    | { readonly gateways: readonly string[]; readonly link: string; readonly resolvConf: string }
     | undefined;
   readonly server: HostPlan;
   readonly nodes: readonly HostPlan[];
@@ -167,11 +165,9 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
   };
 }
 
-/** @throws E_USAGE: the way out is of IPv4 */
 function planEgress({ dataDir, ipFamily }: UpOptions): UpPlan['egress'] {
-  if (ipFamily === 'ipv6')
-    throw new PodwrightError('E_USAGE', 'start with --egress: the way out is of IPv4; take --ip-family dual');
-  return { gateway: fabricAddress(4, 1), link: bridge, resolvConf: join(dataDir, 'resolv.conf') };
+  const gateways = ipFamilies[ipFamily].map((family) => fabricAddress(family, 1));
+  return { gateways, link: bridge, resolvConf: join(dataDir, 'resolv.conf') };
 }
 
 /** Each node has a range, and in it an address for each of its pods. @throws E_USAGE */
@@ -262,11 +258,12 @@ export function planCable(
       withoutWaiting('eth0'),
       { op: 'setLink', name: 'eth0', up: true },
       ...planAddresses(node, 'eth0'),
-      ...(egress === undefined
-        ? []
-        : ([
-            { op: 'ensureRoute', destination: '0.0.0.0/0', gateway: egress.gateway, protocol: staticRoute },
-          ] as const)),
+      ...(egress?.gateways ?? []).map((gateway): NetOp => ({
+        op: 'ensureRoute',
+        destination: familyOfIp(gateway) === 6 ? '::/0' : '0.0.0.0/0',
+        gateway,
+        protocol: staticRoute,
+      })),
     ],
   };
 }

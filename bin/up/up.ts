@@ -179,13 +179,14 @@ async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableSta
 
 /** The way out of the pods, before the first of them. */
 async function openWayOut(
-  { gateway, link, resolvConf }: NonNullable<UpPlan['egress']>,
+  { gateways, link, resolvConf }: NonNullable<UpPlan['egress']>,
   server: Host,
-  { clock, nft }: UpPorts,
+  { clock, netlink, nft, progress }: UpPorts,
 ): Promise<AsyncDisposable> {
   const machine = await readFile(hostNameFiles.resolvConf, 'utf8').catch(() => '');
-  await writeFile(resolvConf, renderNodeResolvConf(machine, gateway));
-  return startWayOut({ netns: server.namespaces.net, gateway, link, ownCidrs, nft, clock });
+  await writeFile(resolvConf, renderNodeResolvConf(machine, gateways));
+  const warn = (text: string): void => progress.say(text);
+  return startWayOut({ netns: server.namespaces.net, gateways, link, ownCidrs, nft, netlink, clock, warn });
 }
 
 /** What was asked for at 127.0.0.1, by way of the first node. */

@@ -9,34 +9,39 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canTestClusters, eventually, run, startCluster, type TestCluster } from './cluster.ts';
 import { outsideIp, outsideScript } from './hosts.ts';
 
+const outsideIp6 = '2001:db8::7';
+/** The same program at an address of each family. */
+const scripts = [
+  outsideScript,
+  outsideScript.replace('udp4', 'udp6').replaceAll(`'${outsideIp}'`, `'${outsideIp6}'`),
+];
+
 describe.skipIf(!canTestClusters())(
   'a way out and in (needs root, kubectl, ip, nft)',
   { timeout: 300_000 },
   () => {
     const directory = mkdtempSync(join(tmpdir(), 'podwright-out-'));
     let cluster: TestCluster;
-    let outside: ChildProcess;
+    const outside: ChildProcess[] = [];
     beforeAll(async () => {
       const resolvConf = join(directory, 'resolv.conf');
       writeFileSync(resolvConf, `nameserver ${outsideIp}\nsearch corp.test\n`);
       cluster = await startCluster({
-        machine: `ip link set lo up; ip address add ${outsideIp}/32 dev lo; mount --bind ${resolvConf} /etc/resolv.conf`,
-        more: ['--egress', '--expose', 'services'],
+        machine: `ip link set lo up; ip address add ${outsideIp}/32 dev lo; ip -6 address add ${outsideIp6}/128 dev lo; ip link add out0 type bridge; ip link set out0 up; ip -6 route add default dev out0; mount --bind ${resolvConf} /etc/resolv.conf`,
+        more: ['--egress', '--expose', 'services', '--ip-family', 'dual'],
       });
-      outside = spawn(
-        'nsenter',
-        [`--net=/proc/${cluster.up.pid}/ns/net`, process.execPath, '-e', outsideScript],
-        {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        },
-      );
-      if (outside.stdout !== null) await once(outside.stdout, 'data');
+      for (const script of scripts) {
+        const command = [`--net=/proc/${cluster.up.pid}/ns/net`, process.execPath, '-e', script];
+        const program = spawn('nsenter', command, { stdio: ['ignore', 'pipe', 'inherit'] });
+        outside.push(program);
+        await once(program.stdout, 'data');
+      }
       await cluster.must('run web --image=podwright/demo:1');
       await cluster.must('expose pod web --port 8080 --type LoadBalancer');
       await cluster.must('wait --for=condition=Ready pod/web --timeout=120s');
     }, 300_000);
     afterAll(async () => {
-      outside?.kill();
+      for (const program of outside) program.kill();
       await cluster?.[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true, force: true });
     }, 300_000);
@@ -50,6 +55,16 @@ describe.skipIf(!canTestClusters())(
 
     test('pods reach what the machine reaches, and it is the machine that comes', async () => {
       expect(await inPod(`wget -qO- http://${outsideIp}/`)).toBe(outsideIp);
+      expect(await inPod(`printf "GET / HTTP/1.0\\r\\n\\r\\n" | nc -w 5 ${outsideIp6} 80`)).toContain(
+        outsideIp6,
+      );
+    });
+
+    test('so they do by datagrams, of both families', async () => {
+      for (const server of [outsideIp, outsideIp6])
+        expect(await inPod(`nslookup outside.example. ${server}`)).toMatch(
+          new RegExp(`Name:\\s+outside.example\\s+Address: ${outsideIp}`),
+        );
     });
 
     test("names outside are asked of the machine's resolvers, with its search list", async () => {

@@ -11,7 +11,12 @@ import { renderNodeResolvConf } from './render-resolv-conf.ts';
 import { renderWayOut } from './render-way-out.ts';
 
 test('rules of the way out', () => {
-  const table = renderWayOut({ link: 'podwright0', ownCidrs: ['10.244.0.0/16'], port: 40_000 });
+  const common = { link: 'podwright0', port: 40_000 };
+  const [own4, own6] = [['10.244.0.0/16'], ['fd00:10:244::/56']];
+  const table = renderWayOut({ ...common, family: 4, ownCidrs: own4, carriesDatagrams: false });
+  const carried = renderTable(renderWayOut({ ...common, family: 6, ownCidrs: own6, carriesDatagrams: true }));
+  expect(carried).toContain('ip6 daddr != @own meta l4proto tcp redirect to :40000');
+  expect(carried).not.toContain('udp');
   expect(renderTable(table)).toMatchInlineSnapshot(`
     "table ip podwright-outside {
     	set own {
@@ -32,7 +37,7 @@ test('rules of the way out', () => {
 
 test('resolv.conf of nodes', () => {
   const machine = '# made by\nnameserver 127.0.0.53\noptions edns0 trust-ad\nsearch corp.test\n';
-  expect(renderNodeResolvConf(machine, '172.31.255.1')).toBe(
+  expect(renderNodeResolvConf(machine, ['172.31.255.1'])).toBe(
     'nameserver 172.31.255.1\noptions edns0 trust-ad\nsearch corp.test\n',
   );
 });
