@@ -44,8 +44,13 @@ interface Source {
 
 const sourceDirectoryDefault = fileURLToPath(new URL('supervisor', import.meta.url));
 const forwarderDirectory = fileURLToPath(new URL('forwarder', import.meta.url));
+const runnerDirectory = fileURLToPath(new URL('runner', import.meta.url));
 /** Where the sources of each program are. */
-export const sourceDirectories: readonly string[] = [sourceDirectoryDefault, forwarderDirectory];
+export const sourceDirectories: readonly string[] = [
+  sourceDirectoryDefault,
+  forwarderDirectory,
+  runnerDirectory,
+];
 export const prebuiltDirectoryDefault: string = fileURLToPath(new URL('prebuilt', import.meta.url));
 const buildDirectoryDefault = fileURLToPath(new URL('../../build', import.meta.url));
 
@@ -78,6 +83,11 @@ export async function ensureSupervisor(options: BuildOptions = {}): Promise<stri
 /** The path of a forwarder (forwarder.ts) built from the present source. @throws as ensureSupervisor */
 export function ensureForwarder(options: BuildOptions = {}): Promise<string> {
   return ensureSupervisor({ sourceDirectory: forwarderDirectory, ...options });
+}
+
+/** The path of a runner (runner/runner.ts) built from the present source. @throws as ensureSupervisor */
+export function ensureRunner(options: BuildOptions = {}): Promise<string> {
+  return ensureSupervisor({ sourceDirectory: runnerDirectory, ...options });
 }
 
 /** @throws errno of reading it */

@@ -100,7 +100,7 @@ export function compileContainer(
   architecture: Architecture,
 ): Program {
   const builder = createProgramBuilder();
-  compileSurroundings(builder, container);
+  compileSurroundings(builder, container, !container.security.privileged);
   const joined = joinedPidNamespace(container);
   if (joined !== undefined) {
     builder.label('join the pid namespace');
@@ -137,9 +137,13 @@ function joinedPidNamespace({ pidNamespace }: ContainerLaunch): ProcSource | und
 }
 
 /** What is written through the host's /proc, which is there until pivot_root. */
-function compileSurroundings(builder: ProgramBuilder, container: ContainerLaunch): void {
+export function compileSurroundings(
+  builder: ProgramBuilder,
+  container: Pick<ContainerLaunch, 'oomScoreAdj' | 'sysctls'>,
+  hasCgroupNamespace: boolean,
+): void {
   // After CLONE_INTO_CGROUP: a cgroup namespace made by clone itself would be rooted at the supervisor's cgroup.
-  if (!container.security.privileged) {
+  if (hasCgroupNamespace) {
     builder.label('enter a cgroup namespace');
     builder.op('unshare', [flags(CLONE, 'CLONE_NEWCGROUP')]);
   }
@@ -159,7 +163,7 @@ function compileSurroundings(builder: ProgramBuilder, container: ContainerLaunch
   builder.op('umask', [0]);
 }
 
-function writeFile(
+export function writeFile(
   builder: ProgramBuilder,
   path: string,
   content: string,
@@ -170,7 +174,7 @@ function writeFile(
 }
 
 /** Mounts the root at its place on the host (in our mount namespace only) and keeps its descriptor. */
-function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void {
+export function compileRoot(builder: ProgramBuilder, container: ContainerLaunch): void {
   const { root } = container;
   const isMasking = container.security.maskedPaths.length > 0;
   const place = root.kind === 'overlay' ? root.merged : root.path;
@@ -265,7 +269,7 @@ function octal(mode: number): ProgramArgument {
   return number(mode, `0${mode.toString(8)}`);
 }
 
-function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): void {
+export function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): void {
   const hasOwnDev = container.mounts.some((mount) => mount.target === '/dev' && mount.type === 'tmpfs');
   const defaults = hasOwnDev ? defaultDevices : [];
   const given = new Set(container.devices.map((device) => device.path));
@@ -297,26 +301,32 @@ function compileDevices(builder: ProgramBuilder, container: ContainerLaunch): vo
 
 /** The root becomes /; the host's mounts, /proc among them, and every descriptor go. */
 function compilePivot(builder: ProgramBuilder, { security, ids }: ContainerLaunch): void {
-  builder.label('make the root /');
-  builder.op('fchdir', [register(registers.root)]);
-  builder.op('pivot_root', [text('.'), text('.')]);
-  builder.op('umount2', [text('.'), flags(MNT, 'MNT_DETACH')]);
-  builder.op('chdir', [text('/')]);
-  if (security.readonlyRoot) {
-    builder.label('make the root read-only');
-    const attributes = ['MOUNT_ATTR_RDONLY'] as const;
-    setAttributes(builder, number(AT_FDCWD), text('/'), {
-      recursive: false,
-      propagation: undefined,
-      attributes,
-    });
-  }
+  compileNewRoot(builder);
+  if (security.readonlyRoot) compileReadonlyRoot(builder);
   builder.label('close every descriptor but the report');
   if (ids === undefined) builder.op('close_range', [4, number(0xffff_ffff, '~0'), 0]);
   else closeAllButUser(builder, 4);
 }
 
-function compileRlimit(builder: ProgramBuilder, limit: LaunchRlimit): void {
+export function compileNewRoot(builder: ProgramBuilder): void {
+  builder.label('make the root /');
+  builder.op('fchdir', [register(registers.root)]);
+  builder.op('pivot_root', [text('.'), text('.')]);
+  builder.op('umount2', [text('.'), flags(MNT, 'MNT_DETACH')]);
+  builder.op('chdir', [text('/')]);
+}
+
+export function compileReadonlyRoot(builder: ProgramBuilder): void {
+  builder.label('make the root read-only');
+  const attributes = ['MOUNT_ATTR_RDONLY'] as const;
+  setAttributes(builder, number(AT_FDCWD), text('/'), {
+    recursive: false,
+    propagation: undefined,
+    attributes,
+  });
+}
+
+export function compileRlimit(builder: ProgramBuilder, limit: LaunchRlimit): void {
   const resource = RLIMIT[limit.name];
   if (resource === undefined) throw new PodwrightError('E_INVALID', `compile limit ${limit.name}: unknown`);
   const values = Buffer.alloc(16);

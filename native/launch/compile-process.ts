@@ -80,11 +80,11 @@ function capabilitiesOf({ capabilities, nodev, privileged }: ExecLaunch['securit
   return nodev === true && !privileged ? capabilities.filter((name) => name !== 'CAP_MKNOD') : capabilities;
 }
 
-function hex(value: bigint): ReturnType<typeof number> {
+export function hex(value: bigint): ReturnType<typeof number> {
   return number(value, `0x${value.toString(16)}`);
 }
 
-function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
+export function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
   builder.label(`become ${user.uid}:${user.gid}`);
   const groups = Buffer.alloc(user.additionalGids.length * 4);
   user.additionalGids.forEach((gid, index) => groups.writeUInt32LE(gid, index * 4));
@@ -94,7 +94,7 @@ function compileUser(builder: ProgramBuilder, user: LaunchUser): void {
   builder.op('setresuid', [user.uid, user.uid, user.uid]);
 }
 
-interface NamedFilter {
+export interface NamedFilter {
   readonly name: string;
   readonly filter: Buffer;
   readonly flags?: number;
@@ -111,7 +111,7 @@ function filterOf(security: ExecLaunch['security'], architecture: Architecture):
     : undefined;
 }
 
-function compileFilter(builder: ProgramBuilder, { name, filter, flags: how = 0 }: NamedFilter): void {
+export function compileFilter(builder: ProgramBuilder, { name, filter, flags: how = 0 }: NamedFilter): void {
   const length = filter.length / 8;
   const header = Buffer.alloc(16); // struct sock_fprog
   header.writeUInt16LE(length, 0);
@@ -162,7 +162,7 @@ export function compileProcess(
 }
 
 /** Names only in what is printed: values may be secrets. */
-function renderEnv(env: readonly string[]): ProgramData {
+export function renderEnv(env: readonly string[]): ProgramData {
   const names = env.map((assignment) => assignment.slice(0, Math.max(assignment.indexOf('='), 0)));
   return { ...texts(env), text: `env ${names.join(' ')}` };
 }
@@ -174,7 +174,7 @@ const nameBytesMax = 255;
 const candidatesBytesMax = 1_048_576;
 
 /** @throws {E_LIMIT} where there are more than candidatesBytesMax of them, {E_NOT_FOUND} for a name that nothing can have */
-function candidatesOf(name: string, env: readonly string[]): readonly string[] {
+export function candidatesOf(name: string, env: readonly string[]): readonly string[] {
   if (name.includes('/')) return [name];
   if (Buffer.byteLength(name) > nameBytesMax)
     throw new PodwrightError('E_NOT_FOUND', `execute ${name.slice(0, 32)}…: ENAMETOOLONG`);

@@ -39,6 +39,7 @@ export const OPEN = { O_PATH: 0o10000000, O_CLOEXEC: 0o2000000 } as const;
 
 /** linux/sched.h. */
 export const CLONE = {
+  CLONE_NEWTIME: 0x80,
   CLONE_NEWNS: 0x2_0000,
   CLONE_NEWCGROUP: 0x200_0000,
   CLONE_NEWUTS: 0x400_0000,
@@ -50,6 +51,7 @@ export const CLONE = {
 
 /** asm-generic/ioctls.h. */
 export const TIOCSCTTY = 0x540e;
+export const TIOCSWINSZ = 0x5414;
 
 /** linux/keyctl.h. */
 export const KEYCTL = { KEYCTL_JOIN_SESSION_KEYRING: 1 } as const;
@@ -60,7 +62,10 @@ export const PR = {
   PR_SET_KEEPCAPS: 8,
   PR_SET_SECUREBITS: 28,
   PR_SET_NO_NEW_PRIVS: 38,
+  PR_CAP_AMBIENT: 47,
 } as const;
+/** The second argument of PR_CAP_AMBIENT. */
+export const PR_CAP_AMBIENT = { PR_CAP_AMBIENT_RAISE: 2, PR_CAP_AMBIENT_CLEAR_ALL: 4 } as const;
 /** linux/securebits.h. */
 export const SECBIT = { SECBIT_NO_SETUID_FIXUP: 4 } as const;
 /** linux/seccomp.h. */
@@ -90,5 +95,6 @@ export const RLIMIT: Readonly<Record<string, number>> = {
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
 /** stat(2). */
+export const S_IFIFO = 0o010000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;

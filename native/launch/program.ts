@@ -31,6 +31,8 @@ const pseudoOps = {
   takeProc: 0xff0b,
   enterPath: 0xff0c,
   openNull: 0xff0d,
+  await: 0xff0e,
+  findProgram: 0xff0f,
 } as const;
 
 /** Bytes that an op points to; `pointers` are places in them that become addresses of other data. */

@@ -409,6 +409,35 @@ static long execve_path(const char *candidates, char *const *argv, char *const *
 	return worst;
 }
 
+/* The report's end is of whole messages: no byte is the end. */
+static long await_word(void)
+{
+	char byte;
+	long got = CALL3(read, REPORT_FD, &byte, 1);
+	return is_error(got) ? got : got == 1 ? 0 : -ECANCELED;
+}
+
+static long check_program_file(const char *path)
+{
+	enum { X_OK = 1 };
+	struct statx status;
+	long result = CALL5(statx, AT_FDCWD, path, 0, STATX_TYPE, &status);
+	if (is_error(result)) return result;
+	if ((status.stx_mode & S_IFMT) != S_IFREG) return -EACCES;
+	return CALL4(faccessat2, AT_FDCWD, path, X_OK, AT_EACCESS);
+}
+
+static long find_program(const char *candidates)
+{
+	long worst = -ENOENT;
+	for (const char *path = candidates; *path; path += text_length(path) + 1) {
+		long result = check_program_file(path);
+		if (result == -EACCES) worst = result;
+		else if (result != -ENOENT && result != -ENOTDIR) return result;
+	}
+	return worst;
+}
+
 static long run_op(const struct op *op, const i64 *a)
 {
 	switch (op->nr) {
@@ -424,6 +453,8 @@ static long run_op(const struct op *op, const i64 *a)
 	case OP_TAKE_PROC: return take_proc((int)a[0], (const char *)a[1]);
 	case OP_ENTER_PATH: return enter_path((const char *)a[0]);
 	case OP_OPEN_NULL: return open_null();
+	case OP_AWAIT: return await_word();
+	case OP_FIND_PROGRAM: return find_program((const char *)a[0]);
 	default: return syscall6(op->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 	}
 }

@@ -26,6 +26,8 @@ enum {
 	OP_TAKE_PROC = 0xff0b,    /* (fd of a process or mount namespace, path): a detached copy of the proc that is mounted there */
 	OP_ENTER_PATH = 0xff0c,   /* (path): chdir that follows no link of /proc to what is outside of the root */
 	OP_OPEN_NULL = 0xff0d,    /* (): 0 becomes the root's own /dev/null, or where that is something else a stream that has ended */
+	OP_AWAIT = 0xff0e,        /* (): waits for a byte of whoever listens to the report; ECANCELED where nobody does any more */
+	OP_FIND_PROGRAM = 0xff0f, /* (candidates as of OP_EXECVE_PATH): fails as that would, where none can be executed */
 };
 
 struct op {
@@ -77,5 +79,8 @@ void release_nearby(void);
 long drop_bounding(u32 low, u32 high);
 long make_mount(const char *type, const char *settings, u32 attributes);
 long send_fd(int to, int fd);
+struct received { long length; int fd; i32 pid; }; /* pid: the sender's, where the socket asks for credentials */
+struct received receive_message(int from, void *data, size_t length, int flags);
+long run_sealed(const char *title, char **argv, char **envp, const char **problem);
 /* Makes the mount `tree` this mount namespace's root, and nothing else is left in it; `place` is a directory to mount it on. */
 long become_root(int tree, const char *place);

@@ -17,46 +17,6 @@ int has_pod_pid, pod_init = -1, pod_proc = -1, pod_user = -1, exits_file = -1;
 static int epoll = -1;
 static const char title[] = "podwright-pod";
 
-/* Keeps the compiler from turning these loops into calls of themselves. */
-#define NO_LOOP_IDIOM __asm__ volatile("")
-
-void *memcpy(void *to, const void *from, size_t length)
-{
-	char *target = to;
-	const char *source = from;
-#if defined(__x86_64__)
-	__asm__ volatile("rep movsb" : "+D"(target), "+S"(source), "+c"(length) : : "memory");
-#else
-	while (length--) {
-		*target++ = *source++;
-		NO_LOOP_IDIOM;
-	}
-#endif
-	return to;
-}
-
-void *memmove(void *to, const void *from, size_t length)
-{
-	char *target = to;
-	const char *source = from;
-	if (target <= source || target >= source + length) return memcpy(to, from, length);
-	while (length--) {
-		target[length] = source[length];
-		NO_LOOP_IDIOM;
-	}
-	return to;
-}
-
-void *memset(void *to, int byte, size_t length)
-{
-	char *target = to;
-	while (length--) {
-		*target++ = (char)byte;
-		NO_LOOP_IDIOM;
-	}
-	return to;
-}
-
 /* ---- the loop ---- */
 
 static struct epoll_event event_of(u32 events, u32 kind, u32 index) { return (struct epoll_event){ events, (u64)kind << 32 | index }; }
@@ -114,30 +74,6 @@ static void serve(int listener, int signals)
 	}
 }
 
-/* ---- messages with a descriptor ---- */
-
-struct received receive_message(int from, void *data, size_t length, int flags)
-{
-	/* No more than the kernel puts there for credentials, where they are asked for, and one descriptor. */
-	char control[sizeof(struct credentials) + sizeof(struct rights)] __attribute__((aligned(8)));
-	struct received received = { 0, -1, 0 };
-	struct io_vector vector = { data, length };
-	struct message_header message = { .iov = &vector, .iov_count = 1, .control = control, .control_length = sizeof control };
-	received.length = CALL3(recvmsg, from, &message, flags | MSG_CMSG_CLOEXEC);
-	if (is_error(received.length)) return received;
-	for (u64 at = 0; at + 16 < message.control_length;) {
-		const struct rights *part = (const struct rights *)(control + at);
-		if (part->level == SOL_SOCKET && part->type == SCM_CREDENTIALS) received.pid = ((const struct credentials *)part)->pid;
-		for (u64 i = 0; part->type == SCM_RIGHTS && i < (part->length - 16) / 4; i++) {
-			int fd = (&part->fd)[i];
-			if (received.fd < 0) received.fd = fd;
-			else CALL1(close, fd);
-		}
-		at += (part->length + 7) & ~7ull;
-	}
-	return received;
-}
-
 /* ---- start ---- */
 
 static void say(const char *text) { CALL3(write, 2, text, text_length(text)); }
@@ -167,20 +103,6 @@ static const char *value_of(const char *argument, const char *name)
 {
 	while (*name && *argument == *name) argument++, name++;
 	return *name || *argument != '=' ? NULL : argument + 1;
-}
-
-/*
- * A container that gets hold of /proc/PID/exe of a child before its execve could overwrite the file for every later pod
- * (CVE-2019-5736). The supervisor therefore runs from a mount of itself that is read-only and in no mount namespace.
- */
-static void run_sealed(char **argv, char **envp)
-{
-	struct mount_attr attributes = { .attr_set = MOUNT_ATTR_RDONLY };
-	if (text_equal(argv[0], title)) return;
-	long tree = check(CALL3(open_tree, AT_FDCWD, "/proc/self/exe", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC), "clone the mount of the supervisor");
-	check(CALL5(mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes), "make the supervisor read-only");
-	argv[0] = (char *)title;
-	check(CALL5(execveat, tree, "", argv, envp, AT_EMPTY_PATH), "execute the sealed supervisor");
 }
 
 static void write_sysctl(char *assignment)
@@ -452,7 +374,9 @@ __attribute__((used, noreturn)) void start(long *stack)
 	arguments_start = argv[0];
 	if (stack[0] < 2) die("supervisor DIR [netns=] [hostname=] [ipc] [pid] [cgroup=] [sysctl=] [wait]", EINVAL);
 	CALL3(close_range, 3, ~0u, 0);
-	run_sealed(argv, argv + stack[0] + 1);
+	const char *problem;
+	long sealed = run_sealed(title, argv, argv + stack[0] + 1, &problem);
+	check(sealed, problem);
 	int is_in_cgroup = go_background(argument_named(argv + 2, "cgroup"), &ready);
 	CALL0(setsid);
 	CALL1(umask, 077);

@@ -28,8 +28,6 @@ extern int pod_init;	      /* the pidfd of its first process */
 extern int pod_proc;	      /* a mount namespace in which there is nothing but the proc of the pod-wide pid namespace */
 extern int pod_user;	      /* the pod's user namespace, where it has one */
 extern int exits_file;
-struct received { long length; int fd; i32 pid; }; /* pid: the sender's, where the socket asks for credentials */
-struct received receive_message(int from, void *data, size_t length, int flags);
 extern char scratch[READ_BYTES];
 extern u8 buffers_touched; /* there is memory to give back when it is quiet */
 
