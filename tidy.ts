@@ -16,6 +16,7 @@ const direction: Readonly<Record<string, readonly string[]>> = {
   client: ['base', 'api'],
   agent: ['base', 'api', 'native', 'client', 'proto'],
   'cni-plugins': ['base', 'api', 'native'],
+  'oci-runtime': ['base', 'api', 'native'],
   'control-plane': ['base', 'api', 'client', 'proto'],
   addons: ['base', 'api', 'client'],
   bin: ['*'],
@@ -31,6 +32,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   client: ['js-yaml', 'ws'],
   agent: ['dns-packet', 'prom-client', 'tar-stream', 'ws'],
   'cni-plugins': [],
+  'oci-runtime': [],
   'control-plane': [
     '@grpc/grpc-js',
     '@noble/ciphers',

@@ -9,6 +9,7 @@ import { addAdmissionOptions } from './admission/add-options.ts';
 import { addAuthorizationOptions } from './authorization/add-options.ts';
 import { addAuditFlags } from './audit/audit-flags.ts';
 import { addEncryptionFlags } from './encryption/encryption-flags.ts';
+import { addOciCommands } from './oci/oci-command.ts';
 import { addCriCommand } from './cri/cri-command.ts';
 import { addCsiCommand } from './csi-command.ts';
 import { agentHostOptions, agentOptions } from './options/agent-options.ts';
@@ -280,6 +281,7 @@ function installCommands(program: Command): void {
     .description("podwright's CNI programs; those of others stay")
     .addOption(binDir())
     .action(async (options) => (await import('./install/install-cni.ts')).runUninstallCni(options));
+  addOciCommands(install, uninstall);
 }
 
 function imageCommands(program: Command): void {

@@ -20,7 +20,18 @@ import { importsOf, isShipped, rewriteNames, toJavaScript } from './rewrite.ts';
 export const entries: readonly string[] = ['client/public', 'test/environment/public'];
 
 const folders = [
-  ...['base', 'api', 'native', 'proto', 'client', 'agent', 'cni-plugins', 'control-plane', 'bin'],
+  ...[
+    'base',
+    'api',
+    'native',
+    'proto',
+    'client',
+    'agent',
+    'cni-plugins',
+    'oci-runtime',
+    'control-plane',
+    'bin',
+  ],
   'test/environment',
 ];
 
