@@ -12,6 +12,7 @@ import {
   openSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -299,6 +300,29 @@ export function proveRuntime(
       good('start', first.id);
       expect(run('run', '--bundle', second.path, second.id).stdout).toMatch(/^conformance\n(sleep|sh)\n$/);
       good('delete', '--force', first.id);
+    });
+
+    test('a user namespace with clocks of its own, for execs too', ({ skip }) => {
+      if (!runtime.isOurs) skip('runc 1.1 and crun 1.8 know no clocks');
+      const mapping = [{ containerID: 0, hostID: 100_000, size: 65_536 }];
+      const { id, path } = bundleOf('sleep 1000', (config) => ({
+        linux: {
+          ...config.linux,
+          namespaces: [...namespaces, { type: 'user' }, { type: 'time' }],
+          ...{ uidMappings: mapping, gidMappings: mapping },
+          timeOffsets: { boottime: { secs: 1_000_000_000 } },
+        },
+      }));
+      expect(spawnSync('chown', ['-R', '100000:100000', join(path, 'rootfs')]).status).toBe(0);
+      good('create', '--bundle', path, id);
+      good('start', id);
+      const script = 'id -u; cat /proc/self/uid_map; touch /made; cat /proc/uptime';
+      const lines = good('exec', id, '/bin/sh', '-c', script).split('\n');
+      expect(lines[0]).toBe('0');
+      expect(lines[1]?.trim().split(/\s+/)).toEqual(['0', '100000', '65536']);
+      expect(Number(lines[2]?.split(' ')[0])).toBeGreaterThan(1_000_000_000);
+      expect(statSync(join(path, 'rootfs/made')).uid).toBe(100_000);
+      good('delete', '--force', id);
     });
 
     test('a seccomp profile refuses what it says', () => {

@@ -205,9 +205,10 @@ const propagations = {
 function compilePlace(builder: ProgramBuilder, { root, rootPropagation, users }: BundleLaunch): void {
   compileNewRoot(builder);
   if (root.isReadonly) compileReadonlyRoot(builder);
-  builder.label(`make every mount ${rootPropagation}`);
+  // Not of what is mounted below: mounts say that themselves.
+  builder.label(`make the root ${rootPropagation}`);
   const propagation = propagations[rootPropagation];
-  setAttributes(builder, number(AT_FDCWD), text('/'), { recursive: true, propagation, attributes: [] });
+  setAttributes(builder, number(AT_FDCWD), text('/'), { recursive: false, propagation, attributes: [] });
   builder.label('close every descriptor but the report and what is still needed');
   builder.op('close_range', [targetFd, targetFd, 0]);
   if (users === undefined) builder.op('close_range', [userFd, number(0xffff_ffff, '~0'), 0]);
