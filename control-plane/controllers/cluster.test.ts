@@ -465,7 +465,8 @@ it('nodes get parts of the cluster range, and a pod that fits nowhere is told wh
       type: 'PodScheduled',
       status: 'False',
       reason: 'Unschedulable',
-      message: '0/2 nodes are available: 2 Insufficient cpu.',
+      message:
+        '0/2 nodes are available: 2 Insufficient cpu. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
     },
   ]);
   client.seed(kinds.nodes, {
@@ -474,6 +475,37 @@ it('nodes get parts of the cluster range, and a pod that fits nowhere is told wh
   });
   await cluster.settle(3000);
   expect((await client.get(kinds.pods, { namespace: 'default', name: 'big' })).spec?.nodeName).toBe('node-3');
+});
+
+it('a pod of higher priority has others go for it, and their place from then on', async () => {
+  await using cluster = await startCluster(['node-1']);
+  const { client } = cluster;
+  const create = (name: string, priority: number, cpu: string): Promise<Pod> =>
+    client.create(kinds.pods, {
+      metadata: { name, namespace: 'default' },
+      spec: { priority, containers: [{ name: 'c', image: 'i', resources: { requests: { cpu } } }] },
+    });
+  const get = (name: string): Promise<Pod> => client.get(kinds.pods, { namespace: 'default', name });
+  for (const name of ['low-1', 'low-2']) await create(name, 0, '2');
+  await cluster.settle(500);
+  expect((await get('low-2')).spec?.nodeName).toBe('node-1');
+  await create('vip', 100, '2');
+  await cluster.settle();
+  const { status } = await get('vip');
+  expect(status).toMatchObject({
+    nominatedNodeName: 'node-1',
+    conditions: [{ reason: 'Unschedulable', message: '0/1 nodes are available: 1 Insufficient cpu.' }],
+  });
+  await create('late', 0, '2'); // The place is not its.
+  await cluster.settle(5000);
+  expect((await get('vip')).spec?.nodeName).toBe('node-1');
+  expect((await get('late')).spec?.nodeName).toBeUndefined();
+  const events = client.all(kinds.events).filter(({ reason }) => reason === 'Preempted');
+  expect(events).toMatchObject([
+    {
+      message: `Preempted by pod ${status === undefined ? '' : (await get('vip')).metadata?.uid} on node node-1`,
+    },
+  ]);
 });
 
 const podTemplate = (image: string, more: Partial<NonNullable<Pod['spec']>> = {}) => ({

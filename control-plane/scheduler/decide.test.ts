@@ -90,7 +90,7 @@ const rows: readonly { readonly name: string; readonly given: Given; readonly wa
         { on: 'b', pod: labelled('s', {}, { ...plain, ...requests({ cpu: '1' }), priority: 10 }) },
       ],
     },
-    want: '0/2 nodes are available: 2 Insufficient cpu. preemption: 1 node(s) have pods of lower priority, which are not evicted yet.',
+    want: '0/2 nodes are available: 2 Insufficient cpu.',
   },
   {
     name: 'lower priority on a full node, of a pod that does not preempt',

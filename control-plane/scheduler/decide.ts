@@ -1,6 +1,7 @@
+import { fitOf } from './fit.ts';
 import { filterPlugins, scorePlugins } from './plugins.ts';
 import { scoreMax, type Normalization, type SchedulingContext, type ScorePlugin } from './plugin.ts';
-import { priorityOf, type NodeInfo } from './snapshot.ts';
+import type { NodeInfo } from './snapshot.ts';
 
 export type Decision = (
   | { readonly kind: 'node'; readonly nodeName: string }
@@ -11,6 +12,11 @@ export type Decision = (
       readonly reasons: ReadonlyMap<string, number>;
       /** Names of the filter plugins that kept nodes out: what they wait for may help. */
       readonly refusedBy: ReadonlySet<string>;
+      /** Of all nodes: how many there are, and those that might do once pods are gone from them. */
+      readonly nodeCount: number;
+      readonly helpedByEviction: readonly NodeInfo[];
+      /** The plugin that refused the pod before any node was looked at. */
+      readonly refusedBefore?: string;
     }
 ) & { /** Nodes that were looked at. */ readonly examined: number };
 
@@ -36,37 +42,46 @@ export function decide(context: SchedulingContext, start = 0): Decision {
   const refused = refusedByAll(context);
   if (refused !== undefined) return refused;
   const { all, nodes, left } = nodesFor(context);
-  const tests = filterPlugins.flatMap(({ name, filter }) => {
-    const test = filter(context);
-    return test === undefined ? [] : [{ name, test }];
-  });
+  const fit = fitOf(context);
+  const nominated = nominatedNode(context);
+  if (nominated !== undefined && fit(nominated) === undefined)
+    return { kind: 'node', nodeName: nominated.name, examined: 0 };
   const reasons = new Map<string, number>();
   const refusedBy = new Set<string>();
   if (left !== undefined && left.count > 0) {
     for (const name of left.by) refusedBy.add(name);
     reasons.set(`node(s) didn't satisfy plugin(s) [${left.by.join(' ')}]`, left.count);
   }
-  const refusal = (node: NodeInfo): boolean => {
-    for (const { name, test } of tests) {
-      const failed = test(node);
-      for (const reason of failed) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-      if (failed.length === 0) continue;
-      refusedBy.add(name);
-      return true;
-    }
-    return false;
+  const helpedByEviction: NodeInfo[] = [];
+  const isRefused = (node: NodeInfo): boolean => {
+    const refusal = fit(node);
+    if (refusal === undefined) return false;
+    for (const reason of refusal.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    refusedBy.add(refusal.by);
+    if (refusal.isHelpedByEviction) helpedByEviction.push(node);
+    return true;
   };
   const feasible: NodeInfo[] = [];
   const wanted = feasibleWanted(nodes.length);
   let examined = 0;
   for (; examined < nodes.length && feasible.length < wanted; examined++) {
     const node = nodes[(start + examined) % nodes.length];
-    if (node !== undefined && !refusal(node)) feasible.push(node);
+    if (node !== undefined && !isRefused(node)) feasible.push(node);
   }
   const best = pickBest(context, feasible);
   if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
-  const message = renderReasons(all.length, reasons) + preemptionNote(context, refusedBy);
-  return { kind: 'unschedulable', message, reasons, refusedBy, examined };
+  const message = renderReasons(all.length, reasons);
+  const nodeCount = all.length;
+  return { kind: 'unschedulable', message, reasons, refusedBy, nodeCount, helpedByEviction, examined };
+}
+
+/** Where others were told to go for it: it is looked at before all others. */
+function nominatedNode({ pod, snapshot }: SchedulingContext): NodeInfo | undefined {
+  const name = pod.status?.nominatedNodeName ?? '';
+  if (name === '') return undefined;
+  return snapshot.nodeNamed === undefined
+    ? snapshot.nodes.find((node) => node.name === name)
+    : snapshot.nodeNamed(name);
 }
 
 /** What keeps a pod from every node is said once, and not counted. */
@@ -78,7 +93,8 @@ function refusedByAll(context: SchedulingContext): Decision | undefined {
     if (why === undefined) continue;
     const message = `0/${count} nodes are available: ${why}.`;
     const reasons = new Map([[why, count]]);
-    return { kind: 'unschedulable', message, reasons, refusedBy: new Set([name]), examined: 0 };
+    const refused = { refusedBy: new Set([name]), refusedBefore: name, helpedByEviction: [] };
+    return { kind: 'unschedulable', message, reasons, ...refused, nodeCount: count, examined: 0 };
   }
   return undefined;
 }
@@ -168,28 +184,8 @@ function normalized(
 }
 
 /** `0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.` as kube-scheduler says it. */
-function renderReasons(nodeCount: number, reasons: ReadonlyMap<string, number>): string {
+export function renderReasons(nodeCount: number, reasons: ReadonlyMap<string, number>): string {
   if (nodeCount === 0) return 'no nodes available to schedule pods';
   const counted = [...reasons].map(([reason, count]) => `${count} ${reason}`).toSorted();
   return `0/${nodeCount} nodes are available: ${counted.join(', ')}.`;
-}
-
-/** Filters that a node passes once some of its pods are gone. */
-const helpedByEviction: ReadonlySet<string> = new Set([
-  'NodeResourcesFit',
-  'NodePorts',
-  'InterPodAffinity',
-  'PodTopologySpread',
-]);
-
-/** Where kube-scheduler would look whom to evict for a pod of higher priority, it is said that nobody is. */
-function preemptionNote({ pod, snapshot }: SchedulingContext, refusedBy: ReadonlySet<string>): string {
-  if (pod.spec?.preemptionPolicy === 'Never' || refusedBy.isDisjointFrom(helpedByEviction)) return '';
-  const priority = priorityOf(pod);
-  const count =
-    snapshot.nodesBelow?.(priority) ??
-    snapshot.nodes.filter(({ lowestPriority }) => lowestPriority < priority).length;
-  return count === 0
-    ? ''
-    : ` preemption: ${count} node(s) have pods of lower priority, which are not evicted yet.`;
 }

@@ -15,6 +15,13 @@ export interface SchedulingContext {
 export interface FilterPlugin {
   readonly name: string;
   readonly filter: (context: SchedulingContext) => ((node: NodeInfo) => readonly string[]) | undefined;
+  /**
+   * Whether a node that it refuses might do once some of its pods are gone (Unschedulable of kube-scheduler, where others are
+   * UnschedulableAndUnresolvable). Absent: never.
+   */
+  readonly evictionHelps?: (pod: Pod, node: NodeInfo, reasons: readonly string[]) => boolean;
+  /** What it says of a node depends on the pods of others, too. */
+  readonly looksAtPods?: true;
   /** Why no node at all will do, whichever it is: none is looked at (a PreFilter status of kube-scheduler). */
   readonly refuseAll?: (context: SchedulingContext) => string | undefined;
   /** Names of the only nodes that may do, where the pod says them: no others are looked at (PreFilterResult of kube-scheduler). */

@@ -25,6 +25,7 @@ import { decide, type Decision } from './decide.ts';
 import { createDeviceBinder, type ClaimReservation, type DeviceBinder } from './devices/device-binder.ts';
 import { createPendingPods, type PendingPods } from './pending-pods.ts';
 import { filterPlugins } from './plugins.ts';
+import { Preemptor, type Preempted } from './preempt/preemptor.ts';
 import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
 import { createVolumeBinder, type Reservation, type VolumeBinder } from './volumes/bind-volumes.ts';
@@ -55,6 +56,7 @@ class Scheduler implements AsyncDisposable {
   readonly #namespaces: Informer<Namespace>;
   readonly #volumes: VolumeBinder;
   readonly #devices: DeviceBinder;
+  readonly #preemptor: Preemptor;
   readonly #abort = new AbortController();
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
@@ -76,11 +78,17 @@ class Scheduler implements AsyncDisposable {
     this.#namespaces = informers.for(namespaces);
     this.#volumes = createVolumeBinder({ informers, client, clock, isUsed: cache.isClaimUsed });
     this.#devices = createDeviceBinder({ informers, client, clock });
+    this.#preemptor = new Preemptor({
+      ...{ informers, client, recorder, logger, clock, schedulerName, node: cache.node },
+      snapshot: () => this.#snapshot(),
+      isWaiting: (pod) => isStillWaiting(this.#parts, pod),
+    });
     const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
     const caches = [
       ...[informers.for(pods), informers.for(nodes), this.#services, this.#namespaces],
       ...[claims, volumes, classes, drivers, csiNodes, capacities],
       ...[this.#devices.claims, this.#devices.slices, this.#devices.classes],
+      this.#preemptor.budgets,
     ];
     void Promise.all(caches.map(({ synced }) => synced)).then(() => this.#attach());
   }
@@ -107,6 +115,7 @@ class Scheduler implements AsyncDisposable {
       informers.for(pods).onChange((change) => {
         this.#wake(takePodChange(this.#parts, change));
         const { key, current } = change;
+        noteNomination(this.#parts, this.#preemptor, change);
         this.#volumes.note('pod', key);
         if (current !== undefined && isGated(current)) void noteGated(this.#parts, current);
       }),
@@ -192,6 +201,12 @@ class Scheduler implements AsyncDisposable {
 
   /** Decides, and counts the pod on its node, before it returns; the writes follow. */
   async #tryOne(pod: Pod): Promise<void> {
+    const key = objectKey(pod);
+    if (this.#preemptor.isBusy(key)) {
+      this.#parts.pending.putUnschedulable(pod, new Set());
+      this.#preemptor.missed(key);
+      return;
+    }
     if (this.#devices.isAwaiting(pod)) {
       this.#parts.pending.putUnschedulable(pod, new Set([dynamicResourcesFilter.name]));
       return;
@@ -202,9 +217,31 @@ class Scheduler implements AsyncDisposable {
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
     if (decision.kind === 'node') await this.#bind(pod, decision.nodeName);
     else {
-      await refusePod(this.#parts, pod, decision);
+      await this.#refuse(pod, decision);
       if (decision.refusedBy.has(dynamicResourcesFilter.name)) await this.#devices.release(pod);
     }
+  }
+
+  async #refuse(pod: Pod, decision: Extract<Decision, { kind: 'unschedulable' }>): Promise<void> {
+    this.#parts.pending.putUnschedulable(pod, decision.refusedBy);
+    const planned = this.#preemptor.plan(pod, decision);
+    if (!(planned instanceof Promise)) {
+      await this.#tell(pod, planned);
+      return;
+    }
+    const isMissed = await this.#preemptor.during(pod, async () => this.#tell(pod, await planned));
+    if (isMissed)
+      this.#parts.pending.wakeUnschedulable(({ metadata }) => metadata?.uid === pod.metadata?.uid);
+  }
+
+  async #tell(pod: Pod, { message, plan }: Preempted): Promise<void> {
+    const { nominations } = this.#preemptor;
+    if (!isStillWaiting(this.#parts, pod)) {
+      nominations.remove(objectKey(pod));
+      return;
+    }
+    await tellRefused(this.#parts, pod, { message, nodeName: nominations.nodeOf(objectKey(pod)) });
+    if (plan !== undefined) await this.#preemptor.evict(pod, plan);
   }
 
   async #bind(pod: Pod, nodeName: string): Promise<void> {
@@ -224,6 +261,7 @@ class Scheduler implements AsyncDisposable {
       nodesBelow: this.#parts.cache.nodesBelow,
       volumes: this.#volumes.look,
       devices: this.#devices.look,
+      nominated: (nodeName) => this.#preemptor.nominations.on(nodeName),
       services: (namespace) => this.#services.byIndex('namespace', namespace),
       namespaceLabels: this.#namespaceLabels,
     };
@@ -348,16 +386,40 @@ async function bindPod(
   }
 }
 
-async function refusePod(
-  parts: Pick<Parts, 'informers' | 'client' | 'pending' | 'recorder' | 'logger' | 'clock'>,
+/** Neither bound nor about to be, nor gone, nor another of its name. */
+function isStillWaiting({ informers, cache }: Pick<Parts, 'informers' | 'cache'>, pod: Pod): boolean {
+  const key = objectKey(pod);
+  const latest = informers.for(pods).get(key);
+  return (
+    latest !== undefined &&
+    latest.metadata?.uid === pod.metadata?.uid &&
+    latest.metadata?.deletionTimestamp === undefined &&
+    (latest.spec?.nodeName ?? '') === '' &&
+    !cache.isAssumed(key)
+  );
+}
+
+/** Where a pod waits for others to go, as it says. Of one whose victims are being told it is known better. */
+function noteNomination(
+  { schedulerName }: Pick<Parts, 'schedulerName'>,
+  preemptor: Preemptor,
+  { key, current }: Change<Pod>,
+): void {
+  const isOurs = current !== undefined && isWaiting(current, schedulerName);
+  if (!isOurs) preemptor.nominations.remove(key);
+  else if (!preemptor.isBusy(key)) preemptor.nominations.take(key, current);
+}
+
+/** Says why no node does for the pod, and which node it waits for. Whom it was told already need not hear it at every try. */
+async function tellRefused(
+  parts: Pick<Parts, 'informers' | 'recorder' | 'client' | 'logger' | 'clock'>,
   pod: Pod,
-  { message, refusedBy }: Pick<Extract<Decision, { kind: 'unschedulable' }>, 'message' | 'refusedBy'>,
+  { message, nodeName }: { readonly message: string; readonly nodeName: string | undefined },
 ): Promise<void> {
-  parts.pending.putUnschedulable(pod, refusedBy);
-  // Whom it was told already need not hear it at every try.
-  if (conditionOf(pod)?.message === message) return;
-  parts.recorder.record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
-  await setCondition(parts, pod, { reason: 'Unschedulable', message });
+  const isNew = conditionOf(pod)?.message !== message;
+  if (isNew) parts.recorder.record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
+  if (!isNew && (pod.status?.nominatedNodeName ?? '') === (nodeName ?? '')) return;
+  await setCondition(parts, pod, { reason: 'Unschedulable', message }, nodeName);
 }
 
 function noteGated(parts: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>, pod: Pod): Promise<void> {
@@ -370,17 +432,21 @@ async function setCondition(
   { informers, client, logger, clock }: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>,
   pod: Pod,
   why: { readonly reason: string; readonly message: string },
+  nominatedNodeName?: string,
 ): Promise<void> {
   const { namespace = '', name = '', uid } = pod.metadata ?? {};
   const before = conditionOf(pod);
-  if (before?.status === 'False' && before.reason === why.reason && before.message === why.message) return;
+  const isSaid = before?.status === 'False' && before.reason === why.reason && before.message === why.message;
+  const isNominated = (pod.status?.nominatedNodeName ?? '') === (nominatedNodeName ?? '');
+  if (isSaid && isNominated) return;
   const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : formatTime(clock.now());
   const conditions = [{ type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }];
+  const status = { conditions, ...(isNominated ? {} : { nominatedNodeName: nominatedNodeName ?? null }) };
   try {
     const patched = await client.patch(
       pods,
       { namespace, name },
-      { kind: 'strategic', body: { metadata: { uid }, status: { conditions } }, subresource: 'status' },
+      { kind: 'strategic', body: { metadata: { uid }, status }, subresource: 'status' },
     );
     informers.for(pods).observe(patched);
   } catch (error) {

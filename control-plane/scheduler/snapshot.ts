@@ -41,6 +41,8 @@ export interface Snapshot {
   readonly nodeNamed?: (name: string) => NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity; looked for if it is not given. */
   readonly antiAffineNodes?: readonly NodeInfo[];
+  /** Pods that wait for others to go from the node; without, nobody does. */
+  readonly nominated?: (nodeName: string) => readonly Pod[];
   /** How many of the nodes have a pod of lower priority than this; counted if it is not given. */
   readonly nodesBelow?: (priority: number) => number;
   /** Services of a namespace: their pods are spread. */

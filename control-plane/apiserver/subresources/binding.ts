@@ -70,10 +70,10 @@ export function assign(
     };
     return Object.keys(all).length === 0 ? [] : [[field, all] as const];
   });
-  const assigned = withPath(withPath(pod, 'spec.nodeName', node), 'status.conditions', [
-    ...others,
-    scheduled,
-  ]);
+  // It is where it was nominated to, or nowhere near.
+  const { nominatedNodeName: _nominated, ...status } = objectOf(pod['status']);
+  const conditions = [...others, scheduled];
+  const assigned: JsonObject = { ...withPath(pod, 'spec.nodeName', node), status: { ...status, conditions } };
   return given.length === 0
     ? assigned
     : { ...assigned, metadata: { ...objectOf(assigned['metadata']), ...Object.fromEntries(given) } };

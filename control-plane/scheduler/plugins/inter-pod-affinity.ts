@@ -17,6 +17,8 @@ const existingAntiAffinityMismatch = "node(s) didn't satisfy existing pods anti-
 /** Required affinity and anti-affinity of the pod, and required anti-affinity of the pods that are there already. */
 export const interPodAffinityFilter: FilterPlugin = {
   name: 'InterPodAffinity',
+  looksAtPods: true,
+  evictionHelps: (_pod, _node, reasons) => !reasons.includes(affinityMismatch),
   mayHelp: (pod, event, namespaceLabels) => {
     const { podAffinity } = pod.spec?.affinity ?? {};
     const wanted = podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];

@@ -11,6 +11,7 @@ export const nodePortsFilter: FilterPlugin = {
     const freed = hostPortsOf(event.pod);
     return hostPortsOf(pod).some((one) => freed.some((other) => conflictsWith(one, other)));
   },
+  evictionHelps: (pod, { node }) => !hostPortsOf(pod).some((one) => isPortOfNode(one, node)),
   filter: ({ pod }) => {
     const wanted = hostPortsOf(pod);
     if (wanted.length === 0) return undefined;

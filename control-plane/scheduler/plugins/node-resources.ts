@@ -11,6 +11,9 @@ export const nodeResourcesFilter: FilterPlugin = {
     const fits = [...requestsOf(pod)].every(([name, amount]) => amount <= (after.get(name) ?? 0));
     return fits && [...after].some(([name, amount]) => amount > (before?.get(name) ?? 0));
   },
+  /** Of a node that is too small by itself it does not. */
+  evictionHelps: (pod, { allocatable }) =>
+    [...requestsOf(pod)].every(([name, amount]) => amount <= (allocatable.get(name) ?? 0)),
   filter: ({ pod }) => {
     const requests = [...requestsOf(pod)];
     return ({ allocatable, pods, requested }) => {

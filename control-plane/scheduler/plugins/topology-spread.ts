@@ -19,6 +19,8 @@ interface Domains {
 /** DoNotSchedule: the domain must not get more than maxSkew ahead of the emptiest one. */
 export const topologySpreadFilter: FilterPlugin = {
   name: 'PodTopologySpread',
+  looksAtPods: true,
+  evictionHelps: (_pod, _node, reasons) => reasons.includes(mismatch),
   mayHelp: (pod, event) => {
     if (event.kind === 'nodeGone') return true; // It may have been the emptiest domain.
     const constraints = constraintsOf(pod, 'DoNotSchedule');

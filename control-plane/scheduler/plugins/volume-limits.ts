@@ -8,6 +8,7 @@ const tooMany = 'node(s) exceed max volume count';
 /** A node has no more volumes of a driver than the driver can attach to it (NodeVolumeLimits of kube-scheduler). */
 export const volumeLimitsFilter: FilterPlugin = {
   name: 'NodeVolumeLimits',
+  evictionHelps: (_pod, _node, reasons) => reasons.includes(tooMany),
   filter: ({ pod, snapshot: { volumes } }) => {
     if (volumes?.csiNode === undefined) return undefined;
     const { csiNode, csiDriver } = volumes;

@@ -1,0 +1,44 @@
+import { objectKey } from '#api/meta/object.ts';
+import type { Pod } from '#api/generated/objects.ts';
+
+const nobody: readonly Pod[] = [];
+
+/** Pods that wait for others to go from a node (status.nominatedNodeName): what they need there is theirs. */
+export class Nominations {
+  readonly #byPod = new Map<string, { readonly pod: Pod; readonly nodeName: string }>();
+  readonly #byNode = new Map<string, Map<string, Pod>>();
+
+  /** The pod as it is now; undefined: gone, placed, or none of ours. */
+  take(key: string, pod: Pod | undefined): void {
+    const nodeName = pod?.status?.nominatedNodeName ?? '';
+    if (pod === undefined || nodeName === '') this.remove(key);
+    else this.nominate(pod, nodeName);
+  }
+
+  nominate(pod: Pod, nodeName: string): void {
+    const key = objectKey(pod);
+    this.remove(key);
+    this.#byPod.set(key, { pod, nodeName });
+    const pods = this.#byNode.get(nodeName) ?? new Map<string, Pod>();
+    this.#byNode.set(nodeName, pods.set(key, pod));
+  }
+
+  remove(key: string): void {
+    const before = this.#byPod.get(key);
+    if (before === undefined) return;
+    this.#byPod.delete(key);
+    const pods = this.#byNode.get(before.nodeName);
+    pods?.delete(key);
+    if (pods?.size === 0) this.#byNode.delete(before.nodeName);
+  }
+
+  nodeOf(key: string): string | undefined {
+    return this.#byPod.get(key)?.nodeName;
+  }
+
+  /** Asked of each node for each pod: no list is made where nobody is. */
+  on(nodeName: string): readonly Pod[] {
+    const pods = this.#byNode.get(nodeName);
+    return pods === undefined ? nobody : [...pods.values()];
+  }
+}

@@ -1,0 +1,124 @@
+import type { Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
+import {
+  fitOfChanged,
+  nominatedBefore,
+  withPods,
+  type Fit,
+  type Refusal,
+} from '#control-plane/scheduler/fit.ts';
+import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import { nodeInfo, priorityOf, type NodeInfo } from '#control-plane/scheduler/snapshot.ts';
+import { Budgets } from './budgets.ts';
+
+/** What preemption is planned on. */
+export interface PreemptionContext extends SchedulingContext {
+  /** Nodes that refuse the pod and might not without pods of lower priority, in the order in which they are tried. */
+  readonly nodes: readonly NodeInfo[];
+  readonly budgets: readonly PodDisruptionBudget[];
+}
+
+/** The node, and who must go from it, the most important first; or why no node is better for it, with how many nodes each reason is of. */
+export type PreemptionPlan =
+  | { readonly kind: 'victims'; readonly nodeName: string; readonly victims: readonly Pod[] }
+  | { readonly kind: 'none'; readonly reasons: ReadonlyMap<string, number> };
+
+interface Candidate {
+  readonly node: NodeInfo;
+  readonly victims: readonly Pod[];
+  /** How many of them a budget forbids. */
+  readonly violations: number;
+}
+
+/** As kube-scheduler's minCandidateNodesAbsolute and minCandidateNodesPercentage. */
+const candidatesMin = 100;
+const candidatesPercentMin = 10;
+const noVictims = 'No preemption victims found for incoming pod';
+
+/**
+ * Whom to evict for a pod that no node does for: on each node as few as possible of those with lower priority, then the node where that
+ * costs least (kube-scheduler DefaultPreemption). One step for each node, so that others may run between.
+ */
+export function* planPreemption(context: PreemptionContext): Generator<void, PreemptionPlan> {
+  const { nodes } = context;
+  const wanted = Math.max(candidatesMin, Math.floor((nodes.length * candidatesPercentMin) / 100));
+  const fit = fitOfChanged(context);
+  const candidates: Candidate[] = [];
+  const reasons = new Map<string, number>();
+  for (const node of nodes) {
+    const found = selectVictims(context, node, fit);
+    if ('victims' in found) candidates.push(found);
+    else for (const reason of found.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+    // Without a violation enough is enough; with them, a better one may follow.
+    if (candidates.length >= wanted && candidates.some(({ violations }) => violations === 0)) break;
+    yield;
+  }
+  const best = pickCheapest(candidates);
+  return best === undefined
+    ? { kind: 'none', reasons }
+    : { kind: 'victims', nodeName: best.node.name, victims: best.victims };
+}
+
+/** Without all pods of lower priority the pod must fit; then as many as possible stay, the most important first. */
+function selectVictims(
+  { pod, snapshot, budgets }: PreemptionContext,
+  node: NodeInfo,
+  fit: Fit,
+): Candidate | Pick<Refusal, 'reasons'> {
+  const priority = priorityOf(pod);
+  const lower = [...node.pods.values()].filter((other) => priorityOf(other) < priority);
+  if (lower.length === 0) return { reasons: [noVictims] };
+  lower.sort(byImportance);
+  const nominated = nominatedBefore(pod, snapshot.nominated?.(node.name));
+  const refuses = (without: ReadonlySet<Pod>): Refusal | undefined => {
+    const left = nodeInfo(node.node, new Map([...node.pods].filter(([, other]) => !without.has(other))));
+    return (nominated.length > 0 ? fit(withPods(left, nominated)) : undefined) ?? fit(left);
+  };
+  const gone = new Set(lower);
+  const refusal = refuses(gone);
+  if (refusal !== undefined) return refusal;
+  const allowed = new Budgets(budgets);
+  const forbidden = new Set(lower.filter((other) => !allowed.allow(other)));
+  for (const other of [...forbidden, ...lower.filter((each) => !forbidden.has(each))]) {
+    gone.delete(other);
+    if (refuses(gone) !== undefined) gone.add(other);
+  }
+  const victims = lower.filter((other) => gone.has(other));
+  return { node, victims, violations: victims.filter((victim) => forbidden.has(victim)).length };
+}
+
+function byImportance(a: Pod, b: Pod): number {
+  return priorityOf(b) - priorityOf(a) || startOf(a) - startOf(b) || 0;
+}
+
+/** One that has not started counts as the newest. */
+function startOf({ status }: Pod): number {
+  return status?.startTime === undefined ? Number.MAX_SAFE_INTEGER : Date.parse(status.startTime);
+}
+
+/** Of priorities, which may be negative: each victim counts (kube-scheduler pickOneNodeForPreemption). */
+const priorityOffset = 2 ** 31;
+
+/** In the order in which they decide; less is better. */
+const costs: readonly ((candidate: Candidate) => number)[] = [
+  ({ violations }) => violations,
+  ({ victims }) => Math.max(-Infinity, ...victims.map(priorityOf)),
+  ({ victims }) => victims.reduce((sum, victim) => sum + priorityOf(victim) + priorityOffset, 0),
+  ({ victims }) => victims.length,
+  ({ victims }) => {
+    const [first] = victims;
+    const highest = victims.filter(
+      (victim) => first !== undefined && priorityOf(victim) === priorityOf(first),
+    );
+    return -Math.min(Infinity, ...highest.map(startOf));
+  },
+];
+
+function pickCheapest(candidates: readonly Candidate[]): Candidate | undefined {
+  let best = [...candidates];
+  for (const costOf of costs) {
+    if (best.length <= 1) break;
+    const least = Math.min(...best.map(costOf));
+    best = best.filter((candidate) => costOf(candidate) === least);
+  }
+  return best[0];
+}

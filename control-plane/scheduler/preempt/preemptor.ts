@@ -1,0 +1,192 @@
+import type { Pod, PodCondition, PodDisruptionBudget } from '#api/generated/objects.ts';
+import { objectKey } from '#api/meta/object.ts';
+import { formatTime } from '#api/meta/time.ts';
+import { podDisruptionBudgets, pods } from '#api/schema/kind-ref.ts';
+import type { Clock } from '#base/clock.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import { inSlices } from '#base/time-slice.ts';
+import { createTurns } from '#base/turns.ts';
+import { isConflict, isNotFound } from '#client/api-error.ts';
+import type { ApiClient, Informer } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+import type { Decision } from '#control-plane/scheduler/decide.ts';
+import { priorityOf, type NodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
+import { Nominations } from './nominations.ts';
+import { planPreemption, type PreemptionPlan } from './plan-preemption.ts';
+import { ineligibility, preemptionNote } from './preemption-note.ts';
+
+type Unschedulable = Extract<Decision, { kind: 'unschedulable' }>;
+
+export interface PreemptorParts {
+  readonly informers: Informers;
+  readonly client: ApiClient;
+  readonly recorder: EventRecorder;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly schedulerName: string;
+  readonly node: (name: string) => NodeInfo | undefined;
+  readonly snapshot: () => Snapshot;
+  /** Whether the pod still waits for a node. */
+  readonly isWaiting: (pod: Pod) => boolean;
+}
+
+/** What becomes of a pod that no node does for. */
+export interface Preempted {
+  readonly message: string;
+  /** Whom it waits for; undefined: nobody goes for it. */
+  readonly plan: Extract<PreemptionPlan, { kind: 'victims' }> | undefined;
+}
+
+const preemptionReason = 'PreemptionByScheduler';
+
+/** Evicts pods of lower priority for those that find no node. One pod at a time: two would choose the same victims. */
+export class Preemptor {
+  readonly nominations: Nominations = new Nominations();
+  readonly #parts: PreemptorParts;
+  readonly #budgets: Informer<PodDisruptionBudget>;
+  readonly #turns = createTurns();
+  /** Pods whose victims are being chosen or told, and whether another try of them came meanwhile: none is made. */
+  readonly #busy = new Map<string, { isMissed: boolean }>();
+
+  constructor(parts: PreemptorParts) {
+    this.#parts = parts;
+    this.#budgets = parts.informers.for(podDisruptionBudgets);
+  }
+
+  get budgets(): Informer<PodDisruptionBudget> {
+    return this.#budgets;
+  }
+
+  /** Whether victims of the pod are being chosen or told, so that it is not tried now. */
+  isBusy(key: string): boolean {
+    return this.#busy.has(key);
+  }
+
+  /** A try of it was not made. */
+  missed(key: string): void {
+    const busy = this.#busy.get(key);
+    if (busy !== undefined) busy.isMissed = true;
+  }
+
+  /** What is said to the pod, and who goes for it; at once where nobody can. */
+  plan(pod: Pod, decision: Unschedulable): Preempted | Promise<Preempted> {
+    const { helpedByEviction: nodes } = decision;
+    const noted = (why: string | ReadonlyMap<string, number>): Preempted => ({
+      message: decision.message + preemptionNote(pod, decision, why),
+      plan: undefined,
+    });
+    const ineligible = ineligibility(pod, this.#isAwaited(pod));
+    if (ineligible !== '') return noted(ineligible);
+    const told = (reasons: ReadonlyMap<string, number>): Preempted => {
+      this.nominations.remove(objectKey(pod)); // It waits for nobody any more.
+      return noted(reasons);
+    };
+    const isHopeless = !nodes.some(({ lowestPriority }) => lowestPriority < priorityOf(pod));
+    return isHopeless ? told(withoutVictims(nodes.length)) : this.#planInTurn(pod, decision, told);
+  }
+
+  /** Tells the victims to go. What fails is tried again with the pod. */
+  async evict(pod: Pod, { nodeName, victims }: NonNullable<Preempted['plan']>): Promise<void> {
+    const { recorder } = this.#parts;
+    for (const other of this.nominations.on(nodeName))
+      if (priorityOf(other) < priorityOf(pod)) await this.#denominate(other);
+    for (const victim of victims) {
+      if (victim.metadata?.deletionTimestamp !== undefined || !(await this.#remove(victim))) continue;
+      const message = `Preempted by pod ${pod.metadata?.uid ?? ''} on node ${nodeName}`;
+      recorder.record({ kind: pods, object: victim }, 'Normal', 'Preempted', message);
+    }
+  }
+
+  /** All that is done for a pod whose victims are chosen. @returns whether a try of it came meanwhile */
+  async during(pod: Pod, work: () => Promise<void>): Promise<boolean> {
+    const busy = { isMissed: false };
+    const key = objectKey(pod);
+    this.#busy.set(key, busy);
+    try {
+      await work();
+    } finally {
+      this.#busy.delete(key);
+    }
+    return busy.isMissed;
+  }
+
+  async #planInTurn(
+    pod: Pod,
+    decision: Unschedulable,
+    told: (why: ReadonlyMap<string, number>) => Preempted,
+  ): Promise<Preempted> {
+    using _turn = await this.#turns.take('');
+
+    const nodes = decision.helpedByEviction.flatMap(({ name }) => this.#parts.node(name) ?? []);
+    const budgets = this.#budgets.list();
+    const plan = await inSlices(planPreemption({ pod, snapshot: this.#parts.snapshot(), nodes, budgets }));
+    if (plan.kind === 'none') return told(plan.reasons);
+    // The next pod that looks for victims finds this one's place taken.
+    if (this.#parts.isWaiting(pod)) this.nominations.nominate(pod, plan.nodeName);
+    return { message: decision.message, plan };
+  }
+
+  /** Whether victims of it are about to go from the node that it is nominated to. */
+  #isAwaited(pod: Pod): boolean {
+    const nodeName = this.nominations.nodeOf(objectKey(pod));
+    const node = nodeName === undefined ? undefined : this.#parts.node(nodeName);
+    if (node === undefined) return false;
+    for (const other of node.pods.values()) {
+      if (other.metadata?.deletionTimestamp === undefined || priorityOf(other) >= priorityOf(pod)) continue;
+      if (other.status?.conditions?.some(isPreempted) === true) return true;
+    }
+    return false;
+  }
+
+  async #denominate(pod: Pod): Promise<void> {
+    this.nominations.remove(objectKey(pod));
+    await this.#patchStatus(pod, { nominatedNodeName: null });
+  }
+
+  async #remove(victim: Pod): Promise<boolean> {
+    const { client, logger, clock, schedulerName } = this.#parts;
+    const { namespace = '', name = '', uid = '' } = victim.metadata ?? {};
+    const condition: PodCondition = {
+      ...{ type: 'DisruptionTarget', status: 'True', reason: preemptionReason },
+      message: `${schedulerName}: preempting to accommodate a higher priority pod`,
+      lastTransitionTime: formatTime(clock.now()),
+    };
+    if (!(await this.#patchStatus(victim, { conditions: [condition] }))) return false;
+    try {
+      await client.delete(pods, { namespace, name }, { preconditions: { uid } });
+      return true;
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error))
+        logger.warn({ pod: objectKey(victim), error: describeError(error) }, 'preempt failed');
+      return false;
+    }
+  }
+
+  async #patchStatus(pod: Pod, status: object): Promise<boolean> {
+    const { client, informers, logger } = this.#parts;
+    const { namespace = '', name = '', uid } = pod.metadata ?? {};
+    try {
+      const body = { metadata: { uid }, status };
+      const write = { kind: 'strategic', body, subresource: 'status' } as const;
+      informers.for(pods).observe(await client.patch(pods, { namespace, name }, write));
+      return true;
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error))
+        logger.warn(
+          { pod: objectKey(pod), error: describeError(error) },
+          'write what preemption says failed',
+        );
+      return false;
+    }
+  }
+}
+
+function isPreempted({ type, status, reason }: PodCondition): boolean {
+  return type === 'DisruptionTarget' && status === 'True' && reason === preemptionReason;
+}
+
+function withoutVictims(count: number): ReadonlyMap<string, number> {
+  return new Map(count === 0 ? [] : [['No preemption victims found for incoming pod', count]]);
+}
