@@ -22,6 +22,8 @@ import { cniProgramRow } from './rows/cni-programs.ts';
 import { podNetwork } from './rows/pod-network.ts';
 import { podRunning } from './rows/pod-running.ts';
 import { policies } from './rows/policies.ts';
+import { servicePaths } from './rows/service-paths.ts';
+import { serviceSizes } from './rows/service-sizes.ts';
 import { services } from './rows/services.ts';
 import { up } from './rows/up.ts';
 import { wholePod } from './rows/whole-pod.ts';
@@ -34,6 +36,8 @@ const rows: readonly Row[] = [
   cniProgramRow,
   wholePod,
   services,
+  serviceSizes,
+  servicePaths,
   policies,
   podRunning,
   up,

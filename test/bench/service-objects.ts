@@ -25,7 +25,7 @@ export function serviceObjects(
       addressType: 'IPv4',
       ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
       endpoints: Array.from({ length: endpoints }, (_, i) => ({
-        addresses: [endpointAddress(n, i)],
+        addresses: [endpointAddress(n, i, endpoints)],
         conditions: { ready: true },
         nodeName: 'node-2',
       })),
@@ -33,8 +33,9 @@ export function serviceObjects(
   };
 }
 
-function endpointAddress(n: number, i: number): string {
-  const host = n * 6 + i;
+/** Each its own, up to 8 million of them. */
+function endpointAddress(n: number, i: number, endpoints: number): string {
+  const host = n * Math.max(6, endpoints) + i;
   return `10.${128 + (host >> 16)}.${(host >> 8) & 255}.${host & 255}`;
 }
 
@@ -47,7 +48,7 @@ export function renderChains(table: string, from: number, to: number, endpoints:
     targets.forEach((name, i) =>
       chains.push(
         `add chain ip ${table} ${name}`,
-        `add rule ip ${table} ${name} meta l4proto tcp dnat to ${endpointAddress(n, i)}:8080`,
+        `add rule ip ${table} ${name} meta l4proto tcp dnat to ${endpointAddress(n, i, endpoints)}:8080`,
       ),
     );
     const choice = targets.map((name, i) => `${i} : goto ${name}`).join(', ');
