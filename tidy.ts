@@ -30,7 +30,7 @@ const packages: Readonly<Record<string, readonly string[]>> = {
   native: ['koffi'],
   proto: ['@grpc/grpc-js', '@grpc/proto-loader'],
   client: ['js-yaml', 'ws'],
-  agent: ['dns-packet', 'prom-client', 'tar-stream', 'ws'],
+  agent: ['dns-packet', 'prom-client', 'smol-toml', 'tar-stream', 'ws'],
   'cni-plugins': [],
   'oci-runtime': [],
   'control-plane': [

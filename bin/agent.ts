@@ -17,6 +17,7 @@ import { dnsConfigSelection } from '#agent/dns/follow-dns-config.ts';
 import { kubeDnsKey } from '#agent/dns/kube-dns.ts';
 import { podIpIndex, podIpsOf, searchesOfPod } from '#agent/dns/pod-searches.ts';
 import type { DnsSettings } from '#agent/kubelet/render/host-files.ts';
+import { readProviders, type CredentialProvider } from '#agent/kubelet/images/credentials/provider-config.ts';
 import { startKubelet, type Kubelet } from '#agent/kubelet/kubelet.ts';
 import type { KubeletTls } from '#agent/kubelet/server/kubelet-server.ts';
 import { clusterNetworksOf } from '#agent/network/cluster-network.ts';
@@ -399,6 +400,7 @@ function startPods(parts: Parts): Promise<Kubelet> {
     podsMax: options.maxPods,
     idSpace: options.idSpace,
     settings: options.settings,
+    credentialProviders: providersOf(options),
     configuration: options.configuration,
     server: {
       hosts: options.nodeIp,
@@ -410,4 +412,14 @@ function startPods(parts: Parts): Promise<Kubelet> {
     moreMetrics: async () => renderPolicyCounts(await parts.policies.counters()),
     versions: { kubelet: gitVersion, runtime: parts.runtime.version ?? `podwright://${version()}` },
   });
+}
+
+/** Read at the start, as the kubelet does. @throws E_INVALID */
+function providersOf({
+  imageCredentialProviderConfig: file,
+  imageCredentialProviderBinDir: directory,
+}: NodeOptions): readonly CredentialProvider[] {
+  return file === undefined || directory === undefined
+    ? []
+    : readProviders(resolve(file), resolve(directory));
 }

@@ -30,6 +30,7 @@ import type { Proc } from '#native/proc/proc.ts';
 import { defaultSettings, type KubeletSettings } from './config/settings.ts';
 import { NodePressure, observationsOf } from './evict/node-pressure.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
+import type { CredentialProvider } from './images/credentials/provider-config.ts';
 import { defaultImageGcPolicy, type ImageGcPolicy } from './images/image-gc.ts';
 import { openNodePlugins, type NodePlugins, type PluginOptions } from './node-plugins.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
@@ -94,6 +95,8 @@ export interface KubeletOptions {
   readonly networkFacts?: ReadNetworkFacts;
   /** How far the Service rules of this node are. */
   readonly applied?: AppliedRules;
+  /** Programs that give credentials of images. */
+  readonly credentialProviders?: readonly CredentialProvider[] | undefined;
   /** Undefined: the kubelet's defaults. */
   readonly settings?: KubeletSettings;
   /** What was given of KubeletConfiguration, for /configz. */
@@ -149,6 +152,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
+    imagePulls: { atOnceMax: settings.imagePullsAtOnceMax, providers: options.credentialProviders },
     retraction: options.retraction,
     csi: plugins.csi.volumes,
   });

@@ -10,7 +10,7 @@ import { decodeExits } from '#native/launch/protocol.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Netlink } from '#native/netlink/netlink.ts';
 import { openImageStore } from './images/image-store.ts';
-import { createRegistryClient } from './images/registry/registry.ts';
+import { createRegistryClient, type RegistryOptions } from './images/registry/registry.ts';
 import type { TransportOptions } from './images/registry/registry-transport.ts';
 import type { IdSpace } from './id-ranges.ts';
 import { LocalRuntime } from './local-runtime.ts';
@@ -31,7 +31,7 @@ export interface RuntimeOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** How image pulls connect, and to which registries in plain HTTP. */
-  readonly registry?: TransportOptions;
+  readonly registry?: TransportOptions & Pick<RegistryOptions, 'hostsDirectory'>;
   readonly logRotation?: LogRotation;
   readonly logMonitorIntervalMs?: number;
   /** For pods with user namespaces of their own; undefined: the kubelet's. */

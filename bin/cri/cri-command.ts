@@ -68,6 +68,7 @@ export function addCriCommand(program: Command): void {
     .option('--pod-cidr <cidr>', 'addresses of pods, one or one of each family', (text) => text.split(','))
     .option('--resolv-conf <file>', "resolvers of pods without a dns_config (default: the host's)")
     .option('--egress-socket <path>', 'pull images through this proxy socket')
+    .option('--registry-config-dir <dir>', 'mirrors of registries: HOST/hosts.toml, as for containerd')
     .addOption(
       new Option('--insecure-registry <host>', 'plain http for this registry; can be repeated')
         .argParser((text: string, earlier: readonly string[]) => [...earlier, text])

@@ -67,6 +67,8 @@ async function serve(options: CriCommandOptions): Promise<void> {
         log: logger,
         registry: {
           insecureRegistries: options.insecureRegistry,
+          hostsDirectory:
+            options.registryConfigDir === undefined ? undefined : resolve(options.registryConfigDir),
           ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
         },
       },

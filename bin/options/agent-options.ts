@@ -47,6 +47,15 @@ export function agentHostOptions(command: Command): Command {
       'ids of this host for user namespaces of pods (default: those of user kubelet in /etc/subuid and /etc/subgid, or 65536 for each pod from 65536 on)',
     )
     .option('--insecure-registry <host>', 'plain http for this registry; can be repeated', collect, [])
+    .option(
+      '--image-credential-provider-config <file>',
+      'CredentialProviderConfig: programs that give credentials of images',
+    )
+    .option('--image-credential-provider-bin-dir <dir>', 'where those programs are')
+    .option(
+      '--registry-config-dir <dir>',
+      'mirrors of registries: HOST/hosts.toml or _default/hosts.toml, as for containerd (default: each registry is asked itself)',
+    )
     .addOption(
       new Option('--container-log-max-size <quantity>', "a container's log is rotated when it has this size")
         .env('PODWRIGHT_CONTAINER_LOG_MAX_SIZE')

@@ -29,6 +29,10 @@ export function agentOptionProblems(options: AgentCommandOptions): readonly stri
     ...imageGcProblems(options),
     ...kubeletAccessProblems(options),
     ...criProblems(options),
+    ...((options.imageCredentialProviderConfig === undefined) ===
+    (options.imageCredentialProviderBinDir === undefined)
+      ? []
+      : ['--image-credential-provider-config: --image-credential-provider-bin-dir goes with it']),
   ];
 }
 

@@ -29,6 +29,9 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly containerRuntimeEndpoint?: string;
   /** Of its images, where they have one of their own. */
   readonly imageServiceEndpoint?: string;
+  /** A file of CredentialProviderConfig, and where its programs are. */
+  readonly imageCredentialProviderConfig?: string;
+  readonly imageCredentialProviderBinDir?: string;
   /** As these: one, or one of each family. */
   readonly clusterDns: readonly string[];
   readonly clusterDomain: string;
@@ -46,6 +49,8 @@ export interface AgentCommandOptions extends KubeletAccessCommandOptions {
   readonly resolvConf?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** Of hosts.toml, as containerd's certs.d. */
+  readonly registryConfigDir?: string;
   /** Default: in `data`; /var/log/pods of an installed agent. */
   readonly podLogsDir?: string;
   readonly pluginsDir?: string;
@@ -124,4 +129,6 @@ export interface CriCommandOptions {
   readonly resolvConf?: string;
   readonly egressSocket?: string;
   readonly insecureRegistry: readonly string[];
+  /** Of hosts.toml, as containerd's certs.d. */
+  readonly registryConfigDir?: string;
 }

@@ -1,5 +1,5 @@
 /** The runtime of a node: this process's own, or another that is asked by CRI. */
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
@@ -73,6 +73,8 @@ async function openOwn(parts: NodeRuntimeParts): Promise<NodeRuntime> {
       ...logsOf(options),
       registry: {
         insecureRegistries: options.insecureRegistry,
+        hostsDirectory:
+          options.registryConfigDir === undefined ? undefined : resolve(options.registryConfigDir),
         ...(options.egressSocket === undefined ? {} : { connect: connectThrough(options.egressSocket) }),
       },
     },

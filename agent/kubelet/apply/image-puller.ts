@@ -1,4 +1,5 @@
-import type { Secret } from '#api/generated/objects.ts';
+import type { Pod, Secret } from '#api/generated/objects.ts';
+import type { ImageCredentials } from '#agent/kubelet/images/credentials/providers.ts';
 import { isObject, objectOf, stringOf } from '#api/wire/json.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 
@@ -9,12 +10,28 @@ export interface Credentials {
 
 /** Pulls images: those of the same name and credentials once for all who wait, and not too many at once. */
 export interface ImagePuller {
-  pull(image: string, secrets: readonly Secret[], signal: AbortSignal): Promise<ImageRecord>;
+  pull(image: string, asker: PullAsker, signal: AbortSignal): Promise<ImageRecord>;
+}
+
+/** For whom an image is pulled. */
+export interface PullAsker {
+  readonly secrets: readonly Secret[];
+  readonly pod: Pod;
+}
+
+export interface ImagePulls {
+  /** Pulls under way at once; undefined: 4. */
+  readonly atOnceMax?: number | undefined;
+  /** Of programs that the node's owner named; undefined: there are none. */
+  readonly credentials?: ImageCredentials | undefined;
 }
 
 const pullsAtOnceMax = 4;
 
-export function createImagePuller(images: ImageStore): ImagePuller {
+export function createImagePuller(
+  images: ImageStore,
+  { atOnceMax = pullsAtOnceMax, credentials }: ImagePulls = {},
+): ImagePuller {
   const underway = new Map<
     string,
     { readonly done: Promise<ImageRecord>; readonly abort: AbortController; waiting: number }
@@ -24,26 +41,30 @@ export function createImagePuller(images: ImageStore): ImagePuller {
 
   const run = async (
     image: string,
-    secrets: readonly Secret[],
+    { secrets, pod }: PullAsker,
     signal: AbortSignal,
   ): Promise<ImageRecord> => {
-    if (running >= pullsAtOnceMax) await new Promise<void>((resolve) => queue.push(resolve));
+    if (running >= atOnceMax) await new Promise<void>((resolve) => queue.push(resolve));
     running += 1;
     try {
       signal.throwIfAborted();
-      return await pullWithAny(images, image, credentialsFor(image, secrets), signal);
+      const own = credentialsFor(image, secrets).filter((each) => each !== undefined);
+      const all = [...own, ...((await credentials?.of(image, pod, signal)) ?? [])];
+      return await pullWithAny(images, image, all.length > 0 ? all : [undefined], signal);
     } finally {
       running -= 1;
       queue.shift()?.();
     }
   };
   return {
-    pull: async (image, secrets, signal) => {
+    pull: async (image, asker, signal) => {
+      const { metadata: { namespace } = {}, spec } = asker.pod;
       const key = JSON.stringify([
         image,
-        secrets.map(({ metadata }) => [metadata?.uid, metadata?.resourceVersion]),
+        credentials === undefined ? '' : [namespace, spec?.serviceAccountName],
+        asker.secrets.map(({ metadata }) => [metadata?.uid, metadata?.resourceVersion]),
       ]);
-      const entry = underway.get(key) ?? start(key, image, secrets);
+      const entry = underway.get(key) ?? start(key, image, asker);
       entry.waiting += 1;
       try {
         return await Promise.race([entry.done, rejectOnAbort(signal)]);
@@ -55,9 +76,9 @@ export function createImagePuller(images: ImageStore): ImagePuller {
     },
   };
 
-  function start(key: string, image: string, secrets: readonly Secret[]) {
+  function start(key: string, image: string, asker: PullAsker) {
     const abort = new AbortController();
-    const done = run(image, secrets, abort.signal).finally(() => underway.delete(key));
+    const done = run(image, asker, abort.signal).finally(() => underway.delete(key));
     done.catch(() => undefined); // Told to those who wait.
     const entry = { done, abort, waiting: 0 };
     underway.set(key, entry);

@@ -50,7 +50,7 @@ async function run(
       const text = `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`;
       ports.events.warning(pod, 'FailedToRetrieveImagePullSecret', text);
     }
-    const record = await ports.puller.pull(image, found, signal);
+    const record = await ports.puller.pull(image, { secrets: found, pod }, signal);
     const seconds = ((ports.clock.monotonic() - began) / 1000).toFixed(3);
     const message = `Successfully pulled image "${image}" in ${seconds}s (${seconds}s including waiting). Image size: ${record.sizeBytes} bytes.`;
     ports.events.normal(pod, 'Pulled', message, container);

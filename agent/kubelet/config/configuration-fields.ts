@@ -109,8 +109,8 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   containerLogMaxWorkers: fixed('integer', 'logs are rotated one after another', 1),
   registryPullQPS: fixed('integer', turns, 0),
   registryBurst: fixed('integer', turns),
-  serializeImagePulls: fixed('boolean', 'pulls of different images run side by side', false),
-  maxParallelImagePulls: fixed('integer', 'pulls of different images run side by side'),
+  serializeImagePulls: acted('boolean'),
+  maxParallelImagePulls: acted('integer'),
   imagePullCredentialsVerificationPolicy: fixed(
     'string',
     'who may use an image that is there is not asked',

@@ -33,6 +33,8 @@ export interface KubeletSettings {
   readonly imagesInStatusMax: number;
   readonly leaseSeconds: number;
   readonly logMonitorMs: number;
+  /** Undefined: nothing is said of it. */
+  readonly imagePullsAtOnceMax: number | undefined;
   readonly reserved: Reserved;
   readonly eviction: EvictionSettings;
   readonly staticPodPath: string | undefined;
@@ -56,6 +58,7 @@ export const defaultSettings: KubeletSettings = {
   imagesInStatusMax: 50,
   leaseSeconds: 40,
   logMonitorMs: 10_000,
+  imagePullsAtOnceMax: undefined,
   reserved: none,
   eviction: defaultEviction,
   staticPodPath: undefined,
@@ -83,6 +86,7 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
     statusReportMs: read.duration('nodeStatusReportFrequency', defaultSettings.statusReportMs),
     imagesInStatusMax: read.integer('nodeStatusMaxImages', 50, [-1, 100_000]),
     leaseSeconds: read.integer('nodeLeaseDurationSeconds', 40, [1, 86_400]),
+    imagePullsAtOnceMax: pullsAtOnceOf(configuration, problems),
     logMonitorMs: read.duration('containerLogMonitorInterval', defaultSettings.logMonitorMs),
     // Of CPUs that are named, as many as they are stand for what both would keep.
     reserved:
@@ -95,6 +99,24 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
   };
   if (problems.length > 0) throw new PodwrightError('E_INVALID', problems.join('; '));
   return settings;
+}
+
+/** Of pulls that somebody wants side by side without saying how many. */
+const pullsAtOnceMost = 64;
+
+/** serializeImagePulls and maxParallelImagePulls, which go together. */
+function pullsAtOnceOf(
+  { serializeImagePulls: isSerial, maxParallelImagePulls: most }: JsonObject,
+  problems: string[],
+): number | undefined {
+  if (typeof most === 'number') {
+    if (most < 1) problems.push(`maxParallelImagePulls: ${most} must be a positive number`);
+    else if (most > 1 && isSerial === true)
+      problems.push('maxParallelImagePulls: it cannot be larger than 1 unless serializeImagePulls is false');
+    return Math.min(most, pullsAtOnceMost);
+  }
+  if (typeof isSerial !== 'boolean') return undefined;
+  return isSerial ? 1 : pullsAtOnceMost;
 }
 
 class Reader {

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import type { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import { services } from '#api/schema/kind-ref.ts';
+import { serviceAccounts, services } from '#api/schema/kind-ref.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -20,7 +20,12 @@ import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts'
 import { createTokens } from '#agent/volume/tokens.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
-import { createImagePuller } from '#agent/kubelet/apply/image-puller.ts';
+import { createImagePuller, type ImagePulls } from '#agent/kubelet/apply/image-puller.ts';
+import type { CredentialProvider } from '#agent/kubelet/images/credentials/provider-config.ts';
+import {
+  createImageCredentials,
+  type ImageCredentials,
+} from '#agent/kubelet/images/credentials/providers.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
@@ -33,6 +38,11 @@ import type { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
 import { createReferencedObjects, type ReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
 import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
+
+/** How images are pulled; undefined members: as podwright does by itself. */
+export interface ImagePullSettings extends Pick<ImagePulls, 'atOnceMax'> {
+  readonly providers?: readonly CredentialProvider[] | undefined;
+}
 
 export interface PodWorkersOptions {
   readonly probeCounts?: ProbeCounts;
@@ -54,6 +64,7 @@ export interface PodWorkersOptions {
   readonly retraction?: EndpointRetraction | undefined;
   /** Volumes of drivers; undefined: this node takes none. */
   readonly csi?: CsiVolumes;
+  readonly imagePulls?: ImagePullSettings | undefined;
   /** Undefined: nobody looks at what the node is short of. */
   readonly pressure?: NodePressure;
   /** Undefined: nobody has devices for pods. */
@@ -114,7 +125,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     services: () => informers.for(services).list(),
     retraction: options.retraction,
     devices: options.devices,
-    puller: createImagePuller(runtime.images),
+    puller: createImagePuller(runtime.images, { ...options.imagePulls, credentials: credentialsOf(options) }),
     events,
     clock,
     logger,
@@ -132,6 +143,31 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     statusWriter,
   };
 }
+
+/** Of the programs that the node's owner named. */
+function credentialsOf({
+  imagePulls,
+  informers,
+  clock,
+  logger,
+}: PodWorkersOptions): ImageCredentials | undefined {
+  const { providers = [] } = imagePulls ?? {};
+  if (providers.length === 0) return undefined;
+  const { client } = informers;
+  const tokens = createTokens({ client, clock });
+  return createImageCredentials(providers, {
+    ...{ clock, logger },
+    token: async (pod, audience) =>
+      (await tokens.get({ pod, audience, expirationSeconds: tokenSeconds })).token,
+    serviceAccount: async (namespace, name) => {
+      const { metadata } = await client.get(serviceAccounts, { namespace, name });
+      return { uid: metadata?.uid ?? '', annotations: metadata?.annotations ?? {} };
+    },
+  });
+}
+
+/** The least that is given (serviceaccount tokens, 10 minutes), as the kubelet asks for these. */
+const tokenSeconds = 600;
 
 /** The volumes of pods, with what they ask of the API. */
 function createVolumes(

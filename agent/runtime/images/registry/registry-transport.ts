@@ -19,6 +19,12 @@ export interface TransportOptions {
   readonly connect?: Connect | undefined;
   /** PEM certificates of further authorities. */
   readonly authorities?: readonly string[] | undefined;
+  /** PEM, shown to servers that ask. */
+  readonly client?: readonly { readonly cert: string; readonly key: string }[] | undefined;
+  /** Certificates are not looked at. */
+  readonly skipsVerify?: boolean | undefined;
+  /** For one server alone: no redirect takes them along. */
+  readonly own?: { readonly base: string; readonly headers: Readonly<Record<string, string>> } | undefined;
   /** Registries (host or host:port) spoken to in plain HTTP, besides loopback. */
   readonly insecureRegistries?: readonly string[] | undefined;
 }
@@ -52,7 +58,7 @@ export function createTransport(options: TransportOptions): Transport {
     let { headers } = request;
     let url = withoutUserinfo(request.url);
     for (let redirects = 0; redirects <= redirectsMax; redirects++) {
-      const body = await get(options, { url, headers }, signal);
+      const body = await get(options, { url, headers: { ...ownHeaders(options, url), ...headers } }, signal);
       const status = body.statusCode ?? 0;
       const { location } = body.headers;
       if (status < 300 || status > 399 || location === undefined)
@@ -73,6 +79,10 @@ export function createTransport(options: TransportOptions): Transport {
     }
     throw new PodwrightError('E_CONNECTION', `get ${request.url.host}: more than ${redirectsMax} redirects`);
   };
+}
+
+function ownHeaders({ own }: TransportOptions, url: URL): Readonly<Record<string, string>> {
+  return own !== undefined && isSameServer(url, new URL(own.base)) ? own.headers : {};
 }
 
 /** Whether what was meant for one may go to the other: the same host and port, and not less encrypted. */
@@ -119,7 +129,7 @@ async function get(
   const host = url.hostname.replace(/^\[|\]$/g, '');
   try {
     const raw = await (options.connect ?? connectDirectly)({ host, port }, signal);
-    const socket = isSecure ? await secure(raw, host, options.authorities, signal) : raw;
+    const socket = isSecure ? await secure(raw, host, options, signal) : raw;
     return await exchange(socket, { url, headers }, signal);
   } catch (cause) {
     signal.throwIfAborted();
@@ -165,7 +175,7 @@ const connectDirectly: Connect = (target, signal) => {
 function secure(
   socket: Duplex,
   host: string,
-  authorities: readonly string[] | undefined,
+  { authorities, client, skipsVerify }: TransportOptions,
   signal: AbortSignal,
 ): Promise<Duplex> {
   const { promise, resolve, reject } = Promise.withResolvers<Duplex>();
@@ -173,6 +183,10 @@ function secure(
     socket,
     ...(familyOfIp(host) === undefined ? { servername: host } : {}),
     ...(authorities === undefined ? {} : { ca: [...authorities] }),
+    ...(client === undefined
+      ? {}
+      : { cert: client.map(({ cert }) => cert), key: client.map(({ key }) => key) }),
+    ...(skipsVerify === true ? { rejectUnauthorized: false } : {}),
   });
   signal.addEventListener('abort', () => tls.destroy(), { once: true });
   tls.once('secureConnect', () => resolve(tls));

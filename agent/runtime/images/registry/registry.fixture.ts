@@ -24,7 +24,7 @@ export async function serveImages(before: RequestHandler = () => false): Promise
     requests.push(`${request.url} ${request.headers.range ?? ''}`.trim());
     if (before(request, response)) return;
     const [, repository = '', name = ''] =
-      /^\/v2\/(.+)\/(?:manifests|blobs)\/(.+)$/.exec(request.url ?? '') ?? [];
+      /^\/v2\/(.+)\/(?:manifests|blobs)\/([^?]+)/.exec(request.url ?? '') ?? [];
     const bytes = blobs.get(tags.get(`${repository}:${name}`) ?? name);
     if (bytes === undefined) return void response.writeHead(404).end();
     const from = Number(/^bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);

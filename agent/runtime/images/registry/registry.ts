@@ -8,12 +8,13 @@ import type { Platform } from '#api/oci/platform.ts';
 import { formatReference, repositoryOf, type ImageReference } from '#api/oci/reference.ts';
 import { backoffMs, type Backoff } from '#base/backoff.ts';
 import type { Clock } from '#base/clock.ts';
-import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
+import { describeError, errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { digestOf, hexOf } from '#agent/runtime/images/blob-store.ts';
 import { chooseImage, type ManifestDocument } from '#agent/runtime/images/choose-image.ts';
 import { imageError } from '#agent/runtime/images/image-error.ts';
 import type { BlobFile, IncomingImage } from '#agent/runtime/images/incoming-image.ts';
 import { authorize, type Credentials } from './registry-auth.ts';
+import { originEndpoint, readEndpoints, transportFor, type RegistryEndpoint } from './hosts-config.ts';
 import { expectProgress, progressBytesMin, readBody } from './registry-body.ts';
 import {
   createTransport,
@@ -42,9 +43,13 @@ export interface RegistryClient {
 export interface RegistryOptions extends TransportOptions {
   readonly clock: Clock;
   readonly retry?: Backoff;
+  /** Of hosts.toml (hosts-config.ts); undefined: each registry is asked itself. */
+  readonly hostsDirectory?: string | undefined;
 }
 
 const triesMax = 4;
+/** A mirror that fails has others behind it. */
+const mirrorTriesMax = 2;
 /** Hosts that one request may be sent on to which ask for a token of their own. */
 const challengesMax = 6;
 const defaultRetry: Backoff = { initialMs: 200, factor: 4, maxMs: 10_000 };
@@ -53,10 +58,53 @@ const defaultRetry: Backoff = { initialMs: 200, factor: 4, maxMs: 10_000 };
 const hostsOfNames: Readonly<Record<string, string>> = { 'docker.io': 'registry-1.docker.io' };
 
 export function createRegistryClient(options: RegistryOptions): RegistryClient {
-  const transport = createTransport(options);
-  return {
-    resolve: (request, signal) => new Pull(options, transport, request).resolve(signal),
+  const plain = createTransport(options);
+  const pullFrom = async (request: PullRequest, endpoint: RegistryEndpoint): Promise<Pull> => {
+    const own = await transportFor(options, endpoint);
+    return new Pull(options, own === undefined ? plain : createTransport(own), request, endpoint);
   };
+  return {
+    resolve: async (request, signal) => {
+      const { host } = request.reference;
+      const server = hostsOfNames[host] ?? host;
+      const origin = originEndpoint(`${schemeOf(server, options.insecureRegistries)}://${server}/v2`);
+      const endpoints = await readEndpoints(options.hostsDirectory, host, origin);
+      const pulls = await Promise.all(endpoints.map((each) => pullFrom(request, each)));
+      const sources = pulls.filter(({ endpoint }) => endpoint.canPull);
+      const isPinned = request.reference.digest !== undefined;
+      const asked = pulls.filter(({ endpoint }) => (isPinned ? endpoint.canPull : endpoint.canResolve));
+      if (asked.length === 0)
+        throw new PodwrightError(
+          'E_INVALID',
+          `pull ${formatReference(request.reference)}: hosts.toml of ${host} names no server that may be asked`,
+        );
+      return firstOf(asked, (pull) => pull.resolve(sources, signal), signal);
+    },
+  };
+}
+
+/** The first that can. What is wrong here is no server's: the next would not do better. @throws what the last threw, with what the others did */
+async function firstOf<T>(
+  pulls: readonly Pull[],
+  attempt: (pull: Pull) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const failures: string[] = [];
+  for (const [at, pull] of pulls.entries()) {
+    try {
+      return await attempt(pull);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isPodwrightError(error) || error.code === 'E_NO_SPACE' || error.code === 'E_KERNEL') throw error;
+      if (at < pulls.length - 1) failures.push(describeError(error));
+      else if (failures.length === 0) throw error;
+      else
+        throw new PodwrightError(error.code, `${describeError(error)} (before: ${failures.join('; ')})`, {
+          detail: error.detail,
+        });
+    }
+  }
+  throw new PodwrightError('E_INVALID', 'pull: there is nobody to ask'); // Each has the last behind it.
 }
 
 /** One pull: it keeps the token it was given. */
@@ -65,23 +113,34 @@ class Pull {
   readonly #transport: Transport;
   readonly #request: PullRequest;
   readonly #base: string;
+  /** Which registry a mirror stands for (`ns`, as containerd asks them). */
+  readonly #query: string;
+  readonly endpoint: RegistryEndpoint;
   readonly #label: string;
   /** By origin: the registry's own, and those of hosts that it redirects to. */
   readonly #authorizations = new Map<string, string>();
   /** By digest: layers that are still to be made of a blob which several are made of. */
   readonly #usesLeft = new Map<string, number>();
 
-  constructor(options: RegistryOptions, transport: Transport, request: PullRequest) {
+  constructor(
+    options: RegistryOptions,
+    transport: Transport,
+    request: PullRequest,
+    endpoint: RegistryEndpoint,
+  ) {
     this.#options = options;
     this.#transport = transport;
-    this.#request = request;
+    // What the user gave is for the registry, and for no other that stands for it.
+    this.#request = endpoint.isMirror ? { ...request, credentials: undefined } : request;
+    this.endpoint = endpoint;
     const { host, path } = request.reference;
-    const server = hostsOfNames[host] ?? host;
-    this.#base = `${schemeOf(server, options.insecureRegistries)}://${server}/v2/${path}`;
+    this.#base = `${endpoint.base}/${path}`;
+    this.#query = endpoint.isMirror ? `?ns=${encodeURIComponent(host)}` : '';
     this.#label = formatReference(request.reference);
   }
 
-  async resolve(signal: AbortSignal): Promise<IncomingImage> {
+  /** `sources`: who may be asked for layers, in their order. */
+  async resolve(sources: readonly Pull[], signal: AbortSignal): Promise<IncomingImage> {
     const { reference, platform } = this.#request;
     const top = await this.#manifest(reference.digest ?? reference.tag ?? 'latest', signal);
     const documents = {
@@ -103,13 +162,14 @@ class Pull {
       layers: chosen.layers.map((layer) => ({
         digest: layer.digest,
         sizeBytes: layer.sizeBytes,
-        fetch: (fetchSignal) => this.#download(layer, uses.get(layer.digest) ?? [], fetchSignal),
+        fetch: (each) =>
+          firstOf(sources, (pull) => pull.download(layer, uses.get(layer.digest) ?? [], each), each),
       })),
     };
   }
 
   async #manifest(name: string, signal: AbortSignal): Promise<ManifestDocument> {
-    const url = `${this.#base}/manifests/${name}`;
+    const url = `${this.#base}/manifests/${name}${this.#query}`;
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, { accept: manifestAccept }, signal), this.#options.clock),
       signal,
@@ -120,7 +180,7 @@ class Pull {
   }
 
   async #document(descriptor: Descriptor, signal: AbortSignal): Promise<Buffer> {
-    const url = `${this.#base}/blobs/${descriptor.digest}`;
+    const url = `${this.#base}/blobs/${descriptor.digest}${this.#query}`;
     const bytes = await this.#retry(
       async () => readBody(await this.#answer(url, {}, signal), this.#options.clock),
       signal,
@@ -134,7 +194,7 @@ class Pull {
    * Into a file; a connection that breaks goes on where it stopped, for as long as more comes each time. The digest is verified as the
    * layer is unpacked. `uses`: one for each layer of the image that is this blob, the last of which takes the file away.
    */
-  async #download(layer: Descriptor, uses: readonly Descriptor[], signal: AbortSignal): Promise<BlobFile> {
+  async download(layer: Descriptor, uses: readonly Descriptor[], signal: AbortSignal): Promise<BlobFile> {
     const path = `${this.#request.directory}/${hexOf(layer.digest)}`;
     const size = async (): Promise<number> => (await stat(path).catch(() => undefined))?.size ?? 0;
     let most = 0;
@@ -160,7 +220,7 @@ class Pull {
     signal: AbortSignal,
   ): Promise<void> {
     const headers: Record<string, string> = have > 0 ? { range: `bytes=${have}-` } : {};
-    const response = await this.#answer(`${this.#base}/blobs/${layer.digest}`, headers, signal);
+    const response = await this.#answer(`${this.#base}/blobs/${layer.digest}${this.#query}`, headers, signal);
     const isResumed = response.status === 206;
     const start = startOf(response) ?? have;
     if (isResumed && start !== have) {
@@ -256,7 +316,8 @@ class Pull {
       } catch (error) {
         signal.throwIfAborted();
         failures = (await hasProgress()) ? 1 : failures + 1;
-        if (failures >= triesMax || !isWorthRetrying(error)) throw error;
+        const tries = this.endpoint.isMirror ? mirrorTriesMax : triesMax;
+        if (failures >= tries || !isWorthRetrying(error)) throw error;
         await this.#options.clock.sleep(backoffMs(this.#options.retry ?? defaultRetry, failures), signal);
       }
     }
