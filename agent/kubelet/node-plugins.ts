@@ -9,6 +9,7 @@ import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
 import { cdiDirectories } from '#agent/device/cdi/cdi-files.ts';
 import { startNodeDevices, type NodeDevices } from '#agent/device/node-devices.ts';
+import { servePodResources, type PodResourcesInput } from '#agent/device/pod-resources.ts';
 import type { NodeAgent } from '#agent/node/node-agent.ts';
 import { startPluginWatcher } from '#agent/plugin/plugin-watcher.ts';
 import type { PluginHandlers } from '#agent/plugin/plugin.ts';
@@ -87,6 +88,7 @@ export async function openNodePlugins(
         CSIPlugin: csi.plugins,
       };
       stack.use(watchPlugins(options, agent, handlers));
+      if (devices !== undefined) stack.use(tellResources(options, devices, workers));
     },
   };
 }
@@ -115,4 +117,25 @@ function watchPlugins(
     if (!stack.disposed) logger.warn({ directory, error: describeError(error) }, 'plugins not looked for');
   });
   return stack;
+}
+
+/** Who has what devices. Where no socket can be, the node goes without, and the log says so. */
+function tellResources(
+  { directories, clock, logger }: NodePluginsOptions,
+  { manager }: NodeDevices,
+  workers: PodWorkers,
+): AsyncDisposable {
+  const directory = path.join(directories.kubelet, 'pod-resources');
+  const read = (): PodResourcesInput => ({
+    pods: workers.pods(),
+    allocations: manager.allocations(),
+    resources: manager.resources(),
+  });
+  const served = servePodResources({ directory, read, clock, logger }).catch((error: unknown) => {
+    logger.warn({ directory, error: describeError(error) }, 'pod resources are not served');
+    return undefined;
+  });
+  return {
+    [Symbol.asyncDispose]: async () => (await served)?.[Symbol.asyncDispose](),
+  };
 }

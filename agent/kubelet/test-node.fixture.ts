@@ -52,7 +52,7 @@ export async function startTestNode({
   retraction,
   ...options
 }: Partial<FakeRuntimeOptions> &
-  Pick<PodWorkersOptions, 'retraction' | 'pressure' | 'claims'> & {
+  Pick<PodWorkersOptions, 'retraction' | 'pressure' | 'claims' | 'devices'> & {
     readonly hasStaticPods?: boolean;
   } = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
@@ -85,6 +85,7 @@ export async function startTestNode({
       node: nodeFacts,
       retraction,
       claims: options.claims,
+      devices: options.devices,
       ...(options.pressure === undefined ? {} : { pressure: options.pressure }),
       ...(options.hasStaticPods === true
         ? { staticPods: { path: path.join(directory, 'manifests'), checkMs: 20_000 } }

@@ -109,9 +109,18 @@ function essenceOf(status: PodStatus): unknown {
 }
 
 function essenceOfContainer(status: ContainerStatus): unknown {
-  const { name, ready, started, state = {}, resources, allocatedResources } = status;
+  const {
+    name,
+    ready,
+    started,
+    state = {},
+    resources,
+    allocatedResources,
+    allocatedResourcesStatus,
+  } = status;
+  const given = { resources, allocatedResources, allocatedResourcesStatus };
   const isRunning = state.running !== undefined;
-  return { name, ready, started, resources, allocatedResources, state: { ...state, running: isRunning } };
+  return { name, ready, started, ...given, state: { ...state, running: isRunning } };
 }
 
 /** The fields that the kubelet owns. */

@@ -1,0 +1,89 @@
+/** What containers of a node have, for who monitors devices: k8s.io/kubelet/pkg/apis/podresources/v1. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { Pod } from '#api/generated/objects.ts';
+import { isTerminal } from '#api/pod/state.ts';
+import type { Outgoing } from '#proto/contract.ts';
+import { loadContract } from '#proto/load.ts';
+import type { ContainerDevices, ContainerResources, PodResources } from '#proto/podresources/api.ts';
+import { refusal } from '#proto/status.ts';
+import { serveUnixOnDemand, serviceOf } from '#proto/unix-server.ts';
+import type { DeviceAllocation, DeviceResources } from './device.ts';
+
+export interface PodResourcesInput {
+  readonly pods: readonly Pod[];
+  readonly allocations: readonly DeviceAllocation[];
+  readonly resources: DeviceResources;
+}
+
+export interface PodResourcesOptions {
+  /** `pod-resources`. Made if it is not there. */
+  readonly directory: string;
+  readonly read: () => PodResourcesInput;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Loads gRPC when the first one asks. */
+export async function servePodResources(options: PodResourcesOptions): Promise<AsyncDisposable> {
+  const { directory, read, clock, logger } = options;
+  await mkdir(directory, { recursive: true, mode: 0o750 });
+  return serveUnixOnDemand(
+    async () => {
+      const contract = await loadContract('podresources-v1');
+      const lister = serviceOf(contract.services['v1.PodResourcesLister'], {
+        List: () => ({ pod_resources: listPodResources(read()) }),
+        GetAllocatableResources: () => ({ devices: allocatableDevices(read()), cpu_ids: [], memory: [] }),
+        Get: ({ pod_namespace: namespace, pod_name: name }) => {
+          const input = read();
+          const pod = input.pods.find(
+            ({ metadata }) => metadata?.name === name && metadata.namespace === namespace,
+          );
+          if (pod === undefined) throw refusal('UNKNOWN', `pod ${name} in namespace ${namespace} not found`);
+          return { pod_resources: resourcesOf(pod, input) };
+        },
+      });
+      return { ...contract, services: [lister] };
+    },
+    { path: join(directory, 'kubelet.sock'), clock, log: logger },
+  );
+}
+
+/** Of pods that are not over. Pure. */
+export function listPodResources(input: PodResourcesInput): readonly Outgoing<PodResources>[] {
+  return input.pods.filter((pod) => !isTerminal(pod)).map((pod) => resourcesOf(pod, input));
+}
+
+/** Those that may be given to containers, one entry each as the kubelet has it. CPUs and memory are given to nobody alone. Pure. */
+export function allocatableDevices({ resources }: PodResourcesInput): readonly Outgoing<ContainerDevices>[] {
+  return [...resources].flatMap(([resource, { devices, goneSinceMs }]) => {
+    if (goneSinceMs !== undefined) return [];
+    const healthy = [...devices.values()].filter(({ isHealthy }) => isHealthy);
+    return healthy.map(({ id }) => deviceOf(resource, id, resources));
+  });
+}
+
+/** Containers that run beside each other: init containers that end are not among them (kubelet's apis/podresources). */
+function resourcesOf({ metadata, spec }: Pod, input: PodResourcesInput): Outgoing<PodResources> {
+  const sidecars = (spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  const containers = [...sidecars, ...(spec?.containers ?? [])].map(
+    ({ name }): Outgoing<ContainerResources> => {
+      const own = input.allocations.filter(
+        (each) => each.podUid === metadata?.uid && each.container === name,
+      );
+      const devices = own.flatMap(({ resource, ids }) =>
+        ids.map((id) => deviceOf(resource, id, input.resources)),
+      );
+      return { name, devices, cpu_ids: [], memory: [], dynamic_resources: [] };
+    },
+  );
+  return { name: metadata?.name ?? '', namespace: metadata?.namespace ?? '', containers };
+}
+
+function deviceOf(resource: string, id: string, resources: DeviceResources): Outgoing<ContainerDevices> {
+  const nodes = resources.get(resource)?.devices.get(id)?.numaNodes ?? [];
+  const topology = nodes.length === 0 ? {} : { topology: { nodes: nodes.map((ID) => ({ ID })) } };
+  return { resource_name: resource, device_ids: [id], ...topology };
+}
