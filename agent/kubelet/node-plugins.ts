@@ -45,7 +45,7 @@ export interface NodePlugins {
   readonly devices: NodeDevices | undefined;
   readonly claims: PodClaims;
   /** They register once the Node is there: what they say of it is written on it. */
-  start(agent: NodeAgent, workers: Pick<PodWorkers, 'pods' | 'refreshVolumes'>): void;
+  start(agent: NodeAgent, workers: PodWorkers): void;
 }
 
 /** Devices and what claims have stand before the first pod is looked at; plugins are asked in the background. All of it ends with the stack. */
