@@ -69,6 +69,10 @@ import { agentPaths, ownLogsDir, type AgentPaths } from './paths.ts';
 import { openFabricHealth, startNodeFabric, type ToldHealth } from './program/node-fabric.ts';
 import { openRedirects, type NodeRedirects } from './node/open-redirects.ts';
 import { openSockets } from './node/open-sockets.ts';
+import { openCgroups } from './node/open-cgroups.ts';
+import { shutdownSourcesOf } from './node/shutdown-sources.ts';
+import { findCgroupRoot } from './program/cgroup-root.ts';
+import { createCgroups } from '#native/cgroup/cgroup.linux.ts';
 import { startKernel } from './node/start-kernel.ts';
 import { startCri } from './cri/start-cri.ts';
 import { attachedPods, openNetworkPolicies } from './program/network/network-policies.ts';
@@ -360,7 +364,7 @@ async function startNetwork(
   for (const host of nodeIps) stack.use(serveDnsMetrics({ host, counts: dnsCounts, clock, log }));
 }
 
-function startPods(parts: Parts): Promise<Kubelet> {
+async function startPods(parts: Parts): Promise<Kubelet> {
   const { options, paths, clock, logger, informers, network, runtime, hostNames } = parts;
   return startKubelet({
     nodeName: options.nodeName,
@@ -401,6 +405,8 @@ function startPods(parts: Parts): Promise<Kubelet> {
     idSpace: options.idSpace,
     settings: options.settings,
     credentialProviders: providersOf(options),
+    trees: { own: await openCgroups(options.cgroup), host: () => createCgroups(findCgroupRoot()) },
+    shutdownSources: await shutdownSourcesOf(options.settings, { logger, clock }),
     configuration: options.configuration,
     server: {
       hosts: options.nodeIp,

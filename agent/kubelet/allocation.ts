@@ -2,6 +2,7 @@
 import { equalJson } from '#api/wire/json.ts';
 import type { Container, Pod, ResourceRequirements } from '#api/generated/objects.ts';
 import { isTerminal } from '#api/pod/state.ts';
+import { qosClass } from '#api/pod/qos.ts';
 import { podRequestNumbers } from '#api/pod/requests.ts';
 import type { NodeFacts } from './node-facts.ts';
 import { resourceShortage } from './admit/resources.ts';
@@ -113,6 +114,11 @@ export function decideResize(
   { others, node }: { readonly others: () => readonly Pod[]; readonly node: NodeFacts },
 ): 'same' | 'give' | PendingResize {
   if (isSameAllocation(allocationOf(pod), given)) return 'same';
+  const { resizeProblem } = node;
+  if (resizeProblem !== undefined && qosClass(pod) === 'Guaranteed')
+    return { reason: 'Infeasible', message: resizeProblem };
+  const swapProblem = swapProblemOf(pod, given, node);
+  if (swapProblem !== undefined) return { reason: 'Infeasible', message: swapProblem };
   const wanted = podRequestNumbers(pod);
   const had = podRequestNumbers(withAllocation(pod, given));
   const grows = new Set(resizableResources.filter((name) => (wanted.get(name) ?? 0) > (had.get(name) ?? 0)));
@@ -126,4 +132,18 @@ export function decideResize(
   const active = others().filter((other) => !isTerminal(other));
   const shortage = resourceShortage(pod, active, node, grows);
   return shortage === undefined ? 'give' : { reason: 'Deferred', message: shortage.message };
+}
+
+/** A container's part of the swap is of its request, which is not to change while it runs. */
+function swapProblemOf(
+  pod: Pod,
+  given: Allocation,
+  { cgroupRules, swapBytes = 0 }: NodeFacts,
+): string | undefined {
+  if (cgroupRules?.swap !== 'LimitedSwap' || swapBytes === 0 || qosClass(pod) !== 'Burstable')
+    return undefined;
+  const changes = [...allocationOf(pod).containers].some(([name, resources]) =>
+    changedResources(resources, given.containers.get(name)).includes('memory'),
+  );
+  return changes ? 'In-place resize of containers with swap is not supported.' : undefined;
 }

@@ -12,7 +12,7 @@ import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
-import { readDisk, readMachine } from '#agent/node/machine.ts';
+import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
 import { allocatableOf, isDiskLow, type NodeInput } from '#agent/node/node-status.ts';
 import type { AppliedRules } from '#agent/proxy/retraction/applied-rules.ts';
@@ -27,6 +27,16 @@ import { createMounter } from '#agent/volume/mounter.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import type { Mounts } from '#native/mount/mount.ts';
 import type { Proc } from '#native/proc/proc.ts';
+import type { NodeShutdown } from './shutdown/node-shutdown.ts';
+import {
+  nodeReference,
+  openIsolation,
+  resizeProblemOf,
+  startOomEvents,
+  type IsolationOptions,
+} from './start-isolation.ts';
+import { shutdownProblem } from './shutdown/plan-shutdown.ts';
+import type { NodeAssignments } from './assign/node-assignments.ts';
 import { defaultSettings, type KubeletSettings } from './config/settings.ts';
 import { NodePressure, observationsOf } from './evict/node-pressure.ts';
 import { ImageCollector, watchImages } from './images/collect-images.ts';
@@ -47,7 +57,7 @@ import { createStatsReader, DiskUses } from './stats/read-stats.ts';
 import type { VolumeFacts } from './stats/stats-input.ts';
 import { readVolumeStats } from './stats/volume-stats.ts';
 
-export interface KubeletOptions {
+export interface KubeletOptions extends IsolationOptions {
   readonly nodeName: string;
   /** Addresses of the node, the first being its InternalIP and the hostIP of its pods. */
   readonly nodeIps: readonly string[];
@@ -123,6 +133,9 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
 
   await makeDirectories(directories);
   const machine = await readMachine(options.proc, directories.pods);
+  const released = { tell: (): void => undefined };
+  const isolation = await openIsolation(options, machine, () => released.tell());
+  const { shutdown } = isolation;
   const probeCounts = new ProbeCounts();
   const counts = new KubeletCounts();
   const { collector, stop } = startImageCollection(options);
@@ -145,7 +158,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     directories,
-    node: { ...nodeFactsOf(options, machine), pressed: () => pressure.conditions },
+    node: {
+      ...nodeFactsOf(options, machine, isolation.assignments),
+      pressed: () => pressure.conditions,
+      isGoingDown: () => shutdown?.isGoingDown === true,
+    },
+    ...isolation.workers,
     ...(settings.staticPodPath === undefined
       ? {}
       : { staticPods: { path: settings.staticPodPath, checkMs: settings.fileCheckMs } }),
@@ -158,6 +176,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   undo.use(workers);
   startLocalVolumes(undo, options, workers);
+  startOomEvents(undo, options, workers);
   const server = await startServer(options, { workers, collector, probeCounts, counts });
   undo.use(server);
   const agent = startNodeAgent({
@@ -165,10 +184,11 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     clock,
     logger,
     name: nodeName,
-    read: () => readNode(options, { server, pressure, plugins }),
+    read: () => readNode(options, { server, pressure, plugins, shutdown }),
     times: settings,
   });
   undo.use(agent);
+  released.tell = () => agent.refresh();
   plugins.start(agent, workers);
   const owned = undo.move();
   return {
@@ -211,14 +231,20 @@ function startLocalVolumes(
 
 function nodeFactsOf(
   options: KubeletOptions,
-  machine: Awaited<ReturnType<typeof readMachine>>,
+  machine: MachineFacts,
+  assignments: NodeAssignments | undefined,
 ): PodWorkersOptions['node'] {
   const { settings = defaultSettings } = options;
+  const { hugePages = new Map<string, number>(), swapBytes } = machine;
+  const sizes = [...hugePages.keys()].map((name) => name.slice('hugepages-'.length));
   return {
     name: options.nodeName,
     ips: options.nodeIps,
     allocatable: allocatableOf(machine, settings),
     memoryBytes: machine.memoryBytes,
+    ...{ swapBytes, hugePages, hugePageSizes: sizes, cgroupRules: settings.cgroupRules },
+    placementOf: assignments && ((uid, container) => assignments.placementOf(uid, container)),
+    resizeProblem: assignments && resizeProblemOf(assignments),
     podPidsMax: settings.podPidsMax,
     isSeccompDefault: settings.isSeccompDefault,
     allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
@@ -302,8 +328,7 @@ function startImageCollection(options: KubeletOptions): {
   const { client } = options.informers;
   const { eviction } = options.settings ?? defaultSettings;
   const recorder = createEventRecorder({ client, component: 'kubelet', host: nodeName, clock, logger });
-  // As the kubelet refers to its node.
-  const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: nodeName, uid: nodeName } };
+  const node = nodeReference(nodeName);
   const collector = new ImageCollector({
     runtime,
     policy: options.imageGc ?? defaultImageGcPolicy,
@@ -321,17 +346,26 @@ function startImageCollection(options: KubeletOptions): {
   return { collector, stop };
 }
 
+async function makeDirectories(directories: KubeletDirectories): Promise<void> {
+  await Promise.all(
+    [
+      ...[directories.pods, directories.podsMemory, directories.volumes],
+      // Drivers' manifests ask for them as directories that are there.
+      ...['plugins', 'plugins_registry', 'pods'].map((name) => path.join(directories.kubelet, name)),
+    ].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
+  );
+}
+
+interface NodeParts {
+  readonly server: KubeletServer;
+  readonly pressure: NodePressure;
+  readonly plugins: NodePlugins;
+  readonly shutdown: NodeShutdown | undefined;
+}
+
 async function readNode(
   options: KubeletOptions,
-  {
-    server,
-    pressure: { conditions: pressed },
-    plugins: { csi, devices },
-  }: {
-    readonly server: KubeletServer;
-    readonly pressure: NodePressure;
-    readonly plugins: NodePlugins;
-  },
+  { server, pressure: { conditions: pressed }, plugins: { csi, devices }, shutdown }: NodeParts,
 ): Promise<NodeInput> {
   const [machine, network, volumesInUse] = await Promise.all([
     readMachine(options.proc, options.directories.pods),
@@ -360,7 +394,7 @@ async function readNode(
     hasUserNamespaces: userNamespaceProblemOf(options) === undefined,
     ...(devices === undefined ? {} : { devices: devices.amounts() }),
     moreConditions: options.moreConditions?.() ?? [],
-    runtimeProblem: options.runtime.problem?.(),
+    runtimeProblem: shutdown?.isGoingDown === true ? shutdownProblem : options.runtime.problem?.(),
   };
 }
 

@@ -1,7 +1,8 @@
 import type { PressureCondition } from '#agent/kubelet/evict/pressure.ts';
+import type { CgroupFacts } from '#agent/kubelet/render/cgroup-rules.ts';
 
 /** What a pod may count on the node having. */
-export interface NodeFacts {
+export interface NodeFacts extends CgroupFacts {
   readonly name: string;
   readonly ips: readonly string[];
   readonly allocatable: {
@@ -10,6 +11,10 @@ export interface NodeFacts {
     readonly storageBytes: number;
   };
   readonly memoryBytes: number;
+  /** Bytes of huge pages by resource: `hugepages-2Mi`; undefined: none are set aside. */
+  readonly hugePages?: ReadonlyMap<string, number>;
+  /** Why pods of class Guaranteed are not resized here, in the kubelet's words; undefined: they are. */
+  readonly resizeProblem?: string | undefined;
   readonly podsMax: number;
   /** Processes of one pod; undefined: no limit. */
   readonly podPidsMax: number | undefined;
@@ -26,6 +31,8 @@ export interface NodeFacts {
   readonly restartBackoffMaxMs?: number;
   /** The conditions by which the node is short of something; undefined: of nothing. */
   readonly pressed?: () => ReadonlySet<PressureCondition>;
+  /** The machine goes down; undefined: nobody says so. */
+  readonly isGoingDown?: () => boolean;
   /** The node's own /etc/hosts, for pods on its network. */
   readonly hostsFile: string;
 }

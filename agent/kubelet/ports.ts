@@ -9,6 +9,7 @@ import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
 import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { DnsSettings } from './render/host-files.ts';
+import type { NodeAssignments } from './assign/node-assignments.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
 import type { OutcomeObserver } from './sync/pod-memory.ts';
 import type { PodEvents } from './sync/pod-events.ts';
@@ -37,6 +38,10 @@ export interface KubeletPorts {
   readonly directories: KubeletDirectories;
   readonly dns: DnsSettings;
   readonly node: NodeFacts;
+  /** Undefined: all CPUs and memory are everybody's. */
+  readonly assignments?: { readonly given: NodeAssignments; readonly refresh: () => void } | undefined;
+  /** A pod came or went. */
+  readonly podsChanged?: (() => void) | undefined;
   /** The node's other pods that take room, with what they were given. */
   readonly neighbours: (uid: string) => readonly Pod[];
   /** Looks at the pod again, at once or later. */

@@ -54,6 +54,8 @@ export async function startTestNode({
 }: Partial<FakeRuntimeOptions> &
   Pick<PodWorkersOptions, 'retraction' | 'pressure' | 'claims' | 'devices'> & {
     readonly hasStaticPods?: boolean;
+    readonly workers?: Partial<PodWorkersOptions>;
+    readonly facts?: Partial<PodWorkersOptions['node']>;
   } = {}): Promise<TestNode> {
   const directory = await mkdtemp(path.join(tmpdir(), 'kubelet-'));
   const clock = createFakeClock(startMs);
@@ -82,7 +84,8 @@ export async function startTestNode({
         volumes: path.join(directory, 'volumes'),
         logs: path.join(directory, 'logs'),
       },
-      node: nodeFacts,
+      node: { ...nodeFacts, ...options.facts },
+      ...options.workers,
       retraction,
       claims: options.claims,
       devices: options.devices,

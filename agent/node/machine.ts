@@ -1,5 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { arch } from 'node:os';
+import { readHugePages } from '#agent/kubelet/assign/machine-topology.ts';
 import type { Proc } from '#native/proc/proc.ts';
 
 /** What a node tells of its machine. */
@@ -7,6 +8,9 @@ export interface MachineFacts {
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly memoryAvailableBytes: number;
+  readonly swapBytes?: number;
+  /** Bytes set aside by resource, of every size that the kernel has: `hugepages-2Mi`. */
+  readonly hugePages?: ReadonlyMap<string, number>;
   /** Of the file system that holds pods' files. */
   readonly diskBytes: number;
   readonly diskAvailableBytes: number;
@@ -36,13 +40,14 @@ export async function readMachine(
   proc: Pick<Proc, 'memory' | 'cpuCount' | 'bootId' | 'kernelRelease'>,
   diskPath: string,
 ): Promise<MachineFacts> {
-  const [disk, machineId, systemUuid, osRelease, pidMax, loadavg] = await Promise.all([
+  const [disk, machineId, systemUuid, osRelease, pidMax, loadavg, hugePages] = await Promise.all([
     readDisk(diskPath),
     readText('/etc/machine-id'),
     readText('/sys/class/dmi/id/product_uuid'),
     readText('/etc/os-release'),
     readText('/proc/sys/kernel/pid_max'),
     readText('/proc/loadavg'),
+    readHugePages(),
   ]);
   const memory = proc.memory();
   const architecture = arch();
@@ -50,6 +55,8 @@ export async function readMachine(
     cpuCount: proc.cpuCount(),
     memoryBytes: memory.totalBytes,
     memoryAvailableBytes: memory.availableBytes,
+    swapBytes: memory.swapTotalBytes,
+    hugePages,
     diskBytes: disk.bytes,
     diskAvailableBytes: disk.availableBytes,
     pidsMax: Number(pidMax) || 32_768,

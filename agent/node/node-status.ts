@@ -59,10 +59,11 @@ function nodeSpec({ taints, providerId }: NodeSettings): NodeSpec {
 
 /** What pods may have of the machine: without what is reserved, and what hard thresholds keep. */
 export function allocatableOf(
-  machine: Pick<MachineFacts, 'cpuCount' | 'memoryBytes' | 'diskBytes'>,
+  machine: Pick<MachineFacts, 'cpuCount' | 'memoryBytes' | 'diskBytes' | 'hugePages'>,
   { reserved, eviction }: Pick<NodeSettings, 'reserved' | 'eviction'>,
 ): { readonly cpuMilli: number; readonly memoryBytes: number; readonly storageBytes: number } {
-  const { cpuCount, memoryBytes, diskBytes } = machine;
+  const { cpuCount, memoryBytes, diskBytes, hugePages } = machine;
+  const huge = [...(hugePages?.values() ?? [])].reduce((sum, bytes) => sum + bytes, 0);
   const left = (amount: number, ...kept: readonly number[]): number =>
     Math.max(
       0,
@@ -70,7 +71,12 @@ export function allocatableOf(
     );
   return {
     cpuMilli: left(cpuCount * 1000, reserved.cpuMilli),
-    memoryBytes: left(memoryBytes, reserved.memoryBytes, keptOf(eviction, 'memory.available', memoryBytes)),
+    memoryBytes: left(
+      memoryBytes,
+      huge,
+      reserved.memoryBytes,
+      keptOf(eviction, 'memory.available', memoryBytes),
+    ),
     storageBytes: left(diskBytes, reserved.storageBytes, keptOf(eviction, 'nodefs.available', diskBytes)),
   };
 }
@@ -95,7 +101,13 @@ export function renderNodeStatus(
   const { machine, ips, hostname, images } = input;
   // In canonical form, as the server keeps them: 4194304Ki is 4Gi, and would be reported again and again.
   const { cpuCount, memoryBytes, diskBytes } = machine;
+  const huge = [...(machine.hugePages ?? [])].map(([name, bytes]) => [
+    name,
+    canonicalQuantity(`${bytes / 1024}Ki`),
+  ]);
+  const hugePages: Readonly<Record<string, string>> = Object.fromEntries(huge);
   const capacity = {
+    ...hugePages,
     ...amounts({ cpuMilli: cpuCount * 1000, memoryBytes, storageBytes: diskBytes }),
     pods: canonicalQuantity(String(input.podsMax)),
     ...devicesOf(input, 'capacity'),
@@ -107,6 +119,7 @@ export function renderNodeStatus(
     ],
     capacity,
     allocatable: {
+      ...hugePages,
       ...amounts(allocatableOf(machine, input.settings)),
       pods: capacity.pods,
       ...devicesOf(input, 'allocatable'),
@@ -129,6 +142,7 @@ export function renderNodeStatus(
       kubeProxyVersion: input.versions.kubelet,
       operatingSystem: 'linux',
       architecture: machine.architecture,
+      ...(machine.swapBytes === undefined ? {} : { swap: { capacity: machine.swapBytes } }),
     },
     images: images
       .toSorted((a, b) => b.sizeBytes - a.sizeBytes)

@@ -9,18 +9,32 @@ export const wantedControllers: readonly CgroupController[] = ['cpu', 'cpuset', 
 /** Absent stays absent: as it is. */
 export function kernelResources(resources: CgroupResources): KernelResources {
   const { cpuWeight, cpuQuotaUs, cpuPeriodUs, memoryMaxBytes, pidsMax, unified } = resources;
+  const { memoryMinBytes, memoryLowBytes, memoryHighBytes, swapMaxBytes, isOomGroup, hugePages } = resources;
   return {
     ...(cpuWeight === undefined ? {} : { cpuShares: sharesOf(cpuWeight) }),
     ...(cpuQuotaUs === undefined ? {} : { cpuQuotaUs }),
     ...(cpuPeriodUs === undefined ? {} : { cpuPeriodUs }),
     ...(memoryMaxBytes === undefined ? {} : { memoryLimitBytes: memoryMaxBytes }),
+    ...(memoryMinBytes === undefined ? {} : { memoryMinBytes }),
+    ...(memoryLowBytes === undefined ? {} : { memoryLowBytes }),
+    ...(memoryHighBytes === undefined ? {} : { memoryHighBytes }),
+    ...(swapMaxBytes === undefined ? {} : { swapLimitBytes: swapMaxBytes }),
+    ...(isOomGroup === undefined ? {} : { oomGroup: isOomGroup }),
     ...(pidsMax === undefined ? {} : { pidsMax }),
+    ...(hugePages === undefined ? {} : { hugepageLimits: hugepageLimitsOf(hugePages) }),
     ...(unified === undefined ? {} : { unified }),
   };
 }
 
+function hugepageLimitsOf(
+  pages: Readonly<Record<string, number>>,
+): NonNullable<KernelResources['hugepageLimits']> {
+  return Object.entries(pages).map(([pageSize, limitBytes]) => ({ pageSize, limitBytes }));
+}
+
 /** Those that are enabled for a cgroup with these resources. */
-export function controllersFor({ unified = {} }: CgroupResources): readonly CgroupController[] {
+export function controllersFor({ unified = {}, hugePages }: CgroupResources): readonly CgroupController[] {
+  if (hugePages !== undefined) return [...wantedControllers, 'hugetlb'];
   const isHuge = Object.keys(unified).some((file) => file.startsWith('hugetlb.'));
   return isHuge ? [...wantedControllers, 'hugetlb'] : wantedControllers;
 }

@@ -52,10 +52,19 @@ export interface SandboxConfig {
 /** Already in kernel terms; undefined leaves the kernel's default. */
 export interface CgroupResources {
   readonly cpuWeight?: number | undefined; // 1..10000
-  readonly cpuQuotaUs?: number | undefined; // per cpuPeriodUs
+  readonly cpuQuotaUs?: number | undefined; // per cpuPeriodUs; -1: no limit
   readonly cpuPeriodUs?: number | undefined;
-  readonly memoryMaxBytes?: number | undefined;
+  readonly memoryMaxBytes?: number | undefined; // -1: no limit
   readonly pidsMax?: number | undefined;
+  /** What is in memory alone beside: never reclaimed, reclaimed last, reclaimed hard above. */
+  readonly memoryMinBytes?: number | undefined;
+  readonly memoryLowBytes?: number | undefined;
+  readonly memoryHighBytes?: number | undefined;
+  readonly swapMaxBytes?: number | undefined;
+  /** Out of memory, all of it ends. */
+  readonly isOomGroup?: boolean | undefined;
+  /** Bytes by size of pages, as the files of hugetlb are named: `2MB`. */
+  readonly hugePages?: Readonly<Record<string, number>> | undefined;
   /** Other files of cgroup v2 by name, `cpuset.cpus`: as the kernel takes them (OCI runtime specification, `unified`). */
   readonly unified?: Readonly<Record<string, string>> | undefined;
 }

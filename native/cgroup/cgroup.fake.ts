@@ -172,6 +172,7 @@ class FakeTree {
       },
       memory: undefined,
       io: [],
+      pressure: {},
       memoryEvents: this.hasController(path, 'memory') ? cgroup.memoryEvents : undefined,
       pidsCurrent: this.hasController(path, 'pids') ? cgroup.processes.size : undefined,
       ...cgroup.stats,

@@ -233,8 +233,9 @@ async function applyResources(
   const controllers = writes.map((write) => write.controller);
   const given = tree.fresh.get(directory) ?? new Set(readControllers(directory));
   const { missing } = reportOf(controllers, given);
-  for (const { controller, file, value } of writes) {
+  for (const { controller, file, value, isOptional } of writes) {
     if (missing.includes(controller)) continue;
+    if (isOptional === true && !existsSync(join(directory, file))) continue;
     // A limit below what is in use makes the writer reclaim, however long that takes.
     if (controller === 'memory') await writeCgroupFile(directory, file, value);
     else writeNow(directory, file, value);
@@ -315,12 +316,25 @@ async function readStats(directory: string): Promise<CgroupStats | undefined> {
     'memory.swap.current',
     'pids.current',
     'io.stat',
+    ...['cpu.pressure', 'memory.pressure', 'io.pressure'],
   ];
-  const [events, cpuStat, memoryCurrent, memoryStat, memoryEvents, memorySwap, pidsCurrent, ioStat] =
-    await Promise.all(files.map((file) => readIfThere(directory, file)));
+  const texts = await Promise.all(files.map((file) => readIfThere(directory, file)));
+  const [
+    events,
+    cpuStat,
+    memoryCurrent,
+    memoryStat,
+    memoryEvents,
+    memorySwap,
+    pidsCurrent,
+    ioStat,
+    ...stalls
+  ] = texts;
+  const [cpuPressure, memoryPressure, ioPressure] = stalls;
   if (events === undefined) return undefined;
   const memory = { memoryCurrent, memoryStat, memoryEvents, memorySwap };
-  return parseStats({ events, cpuStat, ...memory, pidsCurrent, ioStat });
+  const pressure = { cpuPressure, memoryPressure, ioPressure };
+  return parseStats({ events, cpuStat, ...memory, pidsCurrent, ioStat, ...pressure });
 }
 
 const eventFiles = [

@@ -160,6 +160,9 @@ describe('parsing', () => {
       memorySwap: '8\n',
       pidsCurrent: '3\n',
       ioStat: '8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n259:1 \n',
+      cpuPressure:
+        'some avg10=1.50 avg60=0.20 avg300=0.03 total=12\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n',
+      ioPressure: 'some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n',
     });
     expect(stats).toEqual({
       cpu: { usageUs: 5, userUs: 4, systemUs: 1, throttledUs: 7, throttledCount: 2, periodCount: 3 },
@@ -173,6 +176,13 @@ describe('parsing', () => {
         { device: '8:0', readBytes: 1, writtenBytes: 2, reads: 3, writes: 4 },
         { device: '259:1', readBytes: 0, writtenBytes: 0, reads: 0, writes: 0 },
       ],
+      pressure: {
+        cpu: {
+          some: { totalUs: 12, avg10: 1.5, avg60: 0.2, avg300: 0.03 },
+          full: { totalUs: 0, avg10: 0, avg60: 0, avg300: 0 },
+        },
+        io: { some: { totalUs: 7, avg10: 0, avg60: 0, avg300: 0 }, full: undefined },
+      },
       isPopulated: true,
     });
   });

@@ -19,6 +19,8 @@ export interface CgroupResources {
   readonly memoryLimitBytes?: number;
   /** memory.min: never reclaimed (KEP-2570). */
   readonly memoryMinBytes?: number;
+  /** memory.low: reclaimed only where nothing else can be. */
+  readonly memoryLowBytes?: number;
   /** memory.high: reclaimed hard above it (KEP-2570). */
   readonly memoryHighBytes?: number;
   /** memory.swap.max. */
@@ -37,6 +39,8 @@ export interface CgroupWrite {
   readonly file: string;
   readonly value: string;
   readonly controller: CgroupController;
+  /** A kernel may have the controller without the file (swap accounting, CONFIG_SWAP): then it is passed over. */
+  readonly isOptional?: true;
 }
 
 /** What was asked for and cannot be had here. */
@@ -75,7 +79,26 @@ export interface CgroupStats {
   readonly pidsCurrent: number | undefined;
   /** io.stat, by device; [] without the controller, or before anything was read or written. */
   readonly io: readonly CgroupIo[];
+  /** Pressure stall information by resource (`cpu`, `memory`, `io`); without those that the kernel does not tell. */
+  readonly pressure: Readonly<Partial<Record<PressureResource, Pressure>>>;
   readonly isPopulated: boolean;
+}
+
+export type PressureResource = 'cpu' | 'memory' | 'io';
+
+/** cpu.pressure and its like: some of the tasks waited, or all of them (Documentation/accounting/psi.rst). */
+export interface Pressure {
+  readonly some: StallTimes;
+  /** Undefined where the kernel has no such line. */
+  readonly full: StallTimes | undefined;
+}
+
+export interface StallTimes {
+  readonly totalUs: number;
+  /** Per cent of the last so many seconds. */
+  readonly avg10: number;
+  readonly avg60: number;
+  readonly avg300: number;
 }
 
 /** What a device did for a cgroup. */

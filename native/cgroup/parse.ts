@@ -1,6 +1,6 @@
 /** cgroup v2 files as values. Pure. */
 import type { MountInfo } from '#native/mount/mountinfo.ts';
-import type { CgroupIo, CgroupStats, MemoryEvents } from './cgroup.ts';
+import type { CgroupIo, CgroupStats, MemoryEvents, Pressure, StallTimes } from './cgroup.ts';
 
 /** Words separated by white space: cgroup.controllers, cgroup.procs. */
 export function parseWords(text: string): readonly string[] {
@@ -42,6 +42,9 @@ export interface StatTexts {
   readonly memoryEvents: string | undefined;
   readonly pidsCurrent: string | undefined;
   readonly ioStat: string | undefined;
+  readonly cpuPressure?: string | undefined;
+  readonly memoryPressure?: string | undefined;
+  readonly ioPressure?: string | undefined;
   readonly events: string;
 }
 
@@ -52,6 +55,7 @@ export function parseStats(texts: StatTexts): CgroupStats {
     memoryEvents: texts.memoryEvents === undefined ? undefined : parseMemoryEvents(texts.memoryEvents),
     pidsCurrent: texts.pidsCurrent === undefined ? undefined : Number(texts.pidsCurrent),
     io: parseIo(texts.ioStat ?? ''),
+    pressure: parsePressures(texts),
     isPopulated: parseIsPopulated(texts.events),
   };
 }
@@ -88,6 +92,29 @@ function parseMemory({
     pageFaults: values.get('pgfault') ?? 0,
     majorPageFaults: values.get('pgmajfault') ?? 0,
   };
+}
+
+function parsePressures({ cpuPressure, memoryPressure, ioPressure }: StatTexts): CgroupStats['pressure'] {
+  const [cpu, memory, io] = [cpuPressure, memoryPressure, ioPressure].map((text) =>
+    parsePressure(text ?? ''),
+  );
+  return {
+    ...(cpu === undefined ? {} : { cpu }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(io === undefined ? {} : { io }),
+  };
+}
+
+/** `some avg10=0.00 avg60=0.00 avg300=0.00 total=0`, and the same of `full`; undefined for anything else. */
+export function parsePressure(text: string): Pressure | undefined {
+  const times = (name: string): StallTimes | undefined => {
+    const line = text.split('\n').find((each) => each.startsWith(`${name} `));
+    if (line === undefined) return undefined;
+    const of = (key: string): number => Number(new RegExp(` ${key}=([0-9.]+)`).exec(line)?.[1] ?? 0);
+    return { totalUs: of('total'), avg10: of('avg10'), avg60: of('avg60'), avg300: of('avg300') };
+  };
+  const some = times('some');
+  return some === undefined ? undefined : { some, full: times('full') };
 }
 
 /** Lines of io.stat: `8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6`. */

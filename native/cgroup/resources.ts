@@ -52,9 +52,10 @@ export function planCgroupWrites(resources: CgroupResources): readonly CgroupWri
         },
     // What protects before what limits: a limit below the present use reclaims at once.
     memory('memory.min', 'memoryMinBytes', resources.memoryMinBytes),
+    memory('memory.low', 'memoryLowBytes', resources.memoryLowBytes),
     memory('memory.high', 'memoryHighBytes', resources.memoryHighBytes),
     memory('memory.max', 'memoryLimitBytes', resources.memoryLimitBytes),
-    memory('memory.swap.max', 'swapLimitBytes', resources.swapLimitBytes),
+    optional(memory('memory.swap.max', 'swapLimitBytes', resources.swapLimitBytes)),
     resources.oomGroup === undefined
       ? undefined
       : { file: 'memory.oom.group', value: resources.oomGroup ? '1' : '0', controller: 'memory' },
@@ -65,6 +66,10 @@ export function planCgroupWrites(resources: CgroupResources): readonly CgroupWri
     ...Object.entries(resources.unified ?? {}).map(unifiedWrite),
   ];
   return writes.filter((write) => write !== undefined);
+}
+
+function optional(write: CgroupWrite | undefined): CgroupWrite | undefined {
+  return write === undefined ? undefined : { ...write, isOptional: true };
 }
 
 function memory(file: string, name: string, bytes: number | undefined): CgroupWrite | undefined {

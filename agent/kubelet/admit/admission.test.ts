@@ -23,6 +23,7 @@ const podOf = ({ annotations, ...spec }: Given): Pod => ({
 
 /** By handler, in their order: what it alone refuses, and its reason. */
 const rows: readonly (readonly [name: string, Given, reason: string])[] = [
+  ['shutdown', {}, 'NodeShutdown'],
   ['sysctls', { securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }] } }, 'SysctlForbidden'],
   ['operating system', { os: { name: 'windows' } }, 'PodOSNotSupported'],
   ['pressure', {}, 'Evicted'],
@@ -44,6 +45,7 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
 /** Short of disk for the handler that asks for that. */
 const nodeOf = (names: readonly string[]): NodeFacts => ({
   ...node,
+  isGoingDown: () => names.includes('shutdown'),
   pressed: () => new Set(names.includes('pressure') ? ['DiskPressure' as const] : []),
 });
 
@@ -74,6 +76,15 @@ describe('node admission', () => {
       expect(refusalOf(podOf(spec), [], nodeOf(names))?.reason).toBe(reason);
     },
   );
+});
+
+test('huge pages are those that were set aside', () => {
+  const limits = { cpu: '1', memory: '1', 'hugepages-2Mi': '4Mi' };
+  const pod = podOf({ containers: [{ name: 'c', image: 'i', resources: { limits, requests: limits } }] });
+  const having = (bytes: number): NodeFacts => ({ ...node, hugePages: new Map([['hugepages-2Mi', bytes]]) });
+  expect(refusalOf(pod, [], having(2 ** 22))).toBe(undefined);
+  expect(refusalOf(pod, [], having(2 ** 21))?.reason).toBe('OutOfhugepages-2Mi');
+  expect(refusalOf(pod, [], node)?.reason).toBe('OutOfhugepages-2Mi');
 });
 
 describe('a node that is short of something', () => {

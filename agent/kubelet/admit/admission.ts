@@ -7,6 +7,7 @@ import { bandwidthRefusal } from './bandwidth.ts';
 import { portConflict } from './host-ports.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { Refusal } from './refusal.ts';
+import { notAdmitted } from '#agent/kubelet/shutdown/plan-shutdown.ts';
 import { shortage } from './resources.ts';
 import { sysctlRefusal } from './sysctls.ts';
 import { unsupportedIn } from './unsupported.ts';
@@ -26,6 +27,7 @@ export interface AdmissionHandler {
 
 /** Asked in this order; the first refusal is the pod's status. */
 export const admissionHandlers: readonly AdmissionHandler[] = [
+  { name: 'shutdown', refuse: ({ node }) => (node.isGoingDown?.() === true ? notAdmitted : undefined) },
   { name: 'sysctls', refuse: ({ pod, node }) => sysctlRefusal(pod, node.allowedUnsafeSysctls) },
   { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
   { name: 'pressure', refuse: ({ pod, node }) => pressed(pod, node) },

@@ -4,4 +4,6 @@ export interface Refusal {
   readonly message: string;
   /** Of a pod that runs already: the time that its containers have to end, at most. */
   readonly graceSecondsMax?: number;
+  /** The node ends it for reasons of its own: controllers need not count that against the pod (KEP-3329). */
+  readonly isDisruption?: true;
 }

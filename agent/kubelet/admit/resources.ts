@@ -31,13 +31,13 @@ export function resourceShortage(
 ): Refusal | undefined {
   const { cpuMilli, memoryBytes, storageBytes } = node.allocatable;
   const wanted = podRequestNumbers(pod);
-  // Extended resources are the scheduler's and the device plugins'; huge pages are the kernel's, and none are set aside.
+  // Extended resources are the scheduler's and the device plugins'; huge pages are those that the kernel has set aside.
   const hugePages = [...wanted.keys()].filter((name) => name.startsWith('hugepages-'));
   const capacities = {
     cpu: cpuMilli,
     memory: memoryBytes,
     'ephemeral-storage': storageBytes,
-    ...Object.fromEntries(hugePages.map((name) => [name, 0])),
+    ...Object.fromEntries(hugePages.map((name) => [name, node.hugePages?.get(name) ?? 0])),
   };
   for (const [name, capacity] of Object.entries(capacities)) {
     const requested = wanted.get(name) ?? 0;

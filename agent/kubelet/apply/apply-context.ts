@@ -7,7 +7,7 @@ import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 
 /** What an action is applied to. The facts are not in it: an action says all that they decide. */
 export interface ApplyContext {
-  readonly memory: Pick<PodMemory, 'uid' | 'desired' | 'report' | 'beside'>;
+  readonly memory: Pick<PodMemory, 'uid' | 'desired' | 'facts' | 'report' | 'beside'>;
   readonly ports: KubeletPorts;
 }
 

@@ -1,15 +1,17 @@
 import { describeError, PodwrightError } from '#base/errors.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
+import type { CgroupResources, PodObservation } from '#agent/runtime/runtime.ts';
+import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
+import { ruledContainer, ruledPod } from '#agent/kubelet/render/cgroup-rules.ts';
 import { allocationOf, decideResize } from '#agent/kubelet/allocation.ts';
 import type { ActionOf } from '#agent/kubelet/render/action.ts';
 import type { ApplyContext } from './apply-context.ts';
 import { viewContainers } from '#agent/kubelet/sync/container-view.ts';
 import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
 import { isEnding } from '#agent/kubelet/sync/plan.ts';
-import type { PodMemory } from '#agent/kubelet/sync/pod-memory.ts';
+import { allocatedPod, type PodMemory } from '#agent/kubelet/sync/pod-memory.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 import { isResizing } from '#agent/kubelet/render/resize.ts';
-import type { ResizeStep } from '#agent/kubelet/sync/pod-input.ts';
+import { containersOf, type ResizeStep } from '#agent/kubelet/sync/pod-input.ts';
 
 /** Gives the pod what its spec asks for now, if the node has it; otherwise keeps why it waits. */
 export function allocate(memory: PodMemory, ports: KubeletPorts): void {
@@ -45,7 +47,8 @@ export async function resizePod(
   try {
     await checkMemory(steps, uid, ports);
     for (const step of steps) {
-      const { container, resources } = step;
+      const { container } = step;
+      const resources = ruledStep(step, memory, ports.node);
       if (container === undefined) await ports.runtime.updateSandboxResources(uid, resources);
       else await ports.runtime.updateContainerResources(uid, container.id, resources);
       written.push(step);
@@ -57,6 +60,18 @@ export async function resizePod(
       ports.events.warning(memory.desired.pod, 'ResizeError', `Pod resize error: ${message}`);
     return { kind: 'resized', written, failure: { message, atMs: ports.clock.now() } };
   }
+}
+
+/** What the node makes of a step, which says what the pod was given. */
+function ruledStep(
+  { container, resources }: ResizeStep,
+  memory: ApplyContext['memory'],
+  node: NodeFacts,
+): CgroupResources {
+  const pod = allocatedPod(memory);
+  if (container === undefined) return ruledPod(resources, pod, node);
+  const spec = containersOf(pod).find((each) => each.spec.name === container.name)?.spec;
+  return spec === undefined ? resources : ruledContainer(resources, { pod, container: spec }, node);
 }
 
 /** A limit is lowered only to above what is in use: the kernel would reclaim, or kill. @throws E_BUSY */

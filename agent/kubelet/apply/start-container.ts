@@ -24,6 +24,8 @@ export async function startContainer(
   let config;
   try {
     config = await preparePlace(action, context);
+    // An agent that is killed now finds what the container has for itself.
+    await ports.assignments?.given.written();
     if (hook !== undefined) await noteDueHook(hook);
   } catch (error) {
     return { outcome: tellFailure(context, container, 'CreateContainerConfigError', describeError(error)) };

@@ -56,9 +56,9 @@ describe('KubeletConfiguration', () => {
     expect(
       withoutEffect({ maxPods: 5, cpuManagerPolicy: 'none', readOnlyPort: 0, failSwapOn: false }),
     ).toEqual([]);
-    expect(withoutEffect({ cpuManagerPolicy: 'static', readOnlyPort: 10_255 })).toEqual([
+    expect(withoutEffect({ healthzPort: 1, readOnlyPort: 10_255 })).toEqual([
       'readOnlyPort: 10255 has no effect: there is no port without authentication',
-      'cpuManagerPolicy: "static" has no effect: no CPUs, memory or devices are given to containers for them alone',
+      'healthzPort: 1 has no effect: health is told at the node’s port',
     ]);
   });
 
@@ -117,6 +117,60 @@ describe('settings', () => {
       { reserved: { cpuMilli: 500, memoryBytes: 2 ** 30, storageBytes: 1e9, pids: 100 } },
     ],
     ['systemReserved', { cpu: '1' }, { reserved: { ...defaultSettings.reserved, cpuMilli: 1000 } }],
+    ['cpuCFSQuota', false, { cgroupRules: { hasQuota: false } }],
+    ['cpuCFSQuotaPeriod', '10ms', { cgroupRules: { periodUs: 10_000 } }],
+    ['singleProcessOOMKill', true, { cgroupRules: { isSingleOomKill: true } }],
+    ['memorySwap', { swapBehavior: 'LimitedSwap' }, { cgroupRules: { swap: 'LimitedSwap' } }],
+    ['failSwapOn', true, { isSwapRefused: true }],
+    ['memoryThrottlingFactor', 0.8, { cgroupRules: { throttlingFactor: 0.8 } }],
+    ['featureGates', { MemoryQoS: true }, { cgroupRules: { throttlingFactor: 0.9 } }],
+    ['memoryReservationPolicy', 'TieredReservation', { cgroupRules: { isReserving: true } }],
+    ['enforceNodeAllocatable', ['none'], { nodeCgroups: { enforced: new Set() } }],
+    [
+      'shutdownGracePeriod',
+      '30s',
+      {
+        shutdown: [
+          { priority: 0, seconds: 30 },
+          { priority: 2_000_000_000, seconds: 0 },
+        ],
+      },
+    ],
+    [
+      'shutdownGracePeriodByPodPriority',
+      [
+        { priority: 9, shutdownGracePeriodSeconds: 2 },
+        { priority: 0, shutdownGracePeriodSeconds: 1 },
+      ],
+      {
+        shutdown: [
+          { priority: 0, seconds: 1 },
+          { priority: 9, seconds: 2 },
+        ],
+      },
+    ],
+    ['cpuManagerReconcilePeriod', '1s', { assign: { reconcileMs: 1000 } }],
+    ['topologyManagerPolicy', 'restricted', { assign: { rules: { topologyPolicy: 'restricted' } } }],
+    ['topologyManagerScope', 'pod', { assign: { rules: { scope: 'pod' } } }],
+    [
+      'reservedMemory',
+      [{ numaNode: 1, limits: { memory: '1Ki', 'hugepages-2Mi': '2Mi' } }],
+      {
+        assign: {
+          rules: {
+            reservedMemory: new Map([
+              [
+                1,
+                new Map([
+                  ['memory', 1024],
+                  ['hugepages-2Mi', 2 ** 21],
+                ]),
+              ],
+            ]),
+          },
+        },
+      },
+    ],
     ['reservedSystemCPUs', '0-2,5', { reserved: { ...defaultSettings.reserved, cpuMilli: 4000 } }],
   ];
   test.each(rows)('%s: %j', (field, value, want) => {
@@ -124,6 +178,51 @@ describe('settings', () => {
   });
 
   test.each<[JsonObject, string]>([
+    [
+      { cpuManagerPolicy: 'static' },
+      'cpuManagerPolicy: static wants CPUs for the system: set reservedSystemCPUs',
+    ],
+    [{ cpuManagerPolicy: 'dynamic' }, 'cpuManagerPolicy: dynamic is none of none, static'],
+    [
+      { cpuManagerPolicyOptions: { 'full-pcpus-only': 'true' } },
+      'cpuManagerPolicyOptions: they are of the static policy',
+    ],
+    [
+      {
+        cpuManagerPolicy: 'static',
+        reservedSystemCPUs: '0',
+        cpuManagerPolicyOptions: { 'align-by-socket': 'true' },
+      },
+      'cpuManagerPolicyOptions.align-by-socket: alpha options are not there',
+    ],
+    [{ memoryManagerPolicy: 'Static' }, 'memoryManagerPolicy: Static wants reservedMemory'],
+    [
+      { reservedMemory: [{ numaNode: 0, limits: { cpu: '1' } }] },
+      'reservedMemory[0].limits.cpu: memory and hugepages',
+    ],
+    [
+      {
+        topologyManagerPolicy: 'restricted',
+        topologyManagerPolicyOptions: { 'max-allowable-numa-nodes': '4' },
+      },
+      'topologyManagerPolicyOptions.max-allowable-numa-nodes: 4 is not from 8 to 16',
+    ],
+    [
+      { memorySwap: { swapBehavior: 'UnlimitedSwap' } },
+      'memorySwap.swapBehavior: UnlimitedSwap is neither NoSwap',
+    ],
+    [{ memoryThrottlingFactor: 2 }, 'memoryThrottlingFactor: it is greater than 0'],
+    [{ cpuCFSQuotaPeriod: '2s' }, 'cpuCFSQuotaPeriod: 2s is not from 1ms to 1s'],
+    [{ enforceNodeAllocatable: ['pods', 'none'] }, 'enforceNodeAllocatable: none stands alone'],
+    [{ enforceNodeAllocatable: ['system-reserved'] }, 'systemReservedCgroup: it is wanted where'],
+    [
+      { shutdownGracePeriod: '10s', shutdownGracePeriodCriticalPods: '20s' },
+      'shutdownGracePeriodCriticalPods: it is a part of shutdownGracePeriod',
+    ],
+    [
+      { shutdownGracePeriod: '10s', shutdownGracePeriodByPodPriority: [{ priority: 1 }] },
+      'shutdownGracePeriodByPodPriority: it and shutdownGracePeriod exclude each other',
+    ],
     [{ kubeReserved: { gpu: '1' } }, 'kubeReserved.gpu: cpu, memory, ephemeral-storage or pid is reserved'],
     [{ systemReserved: { cpu: 'x' } }, 'systemReserved.cpu: x is not an amount'],
     [{ userNamespaces: { idsPerPod: 1000 } }, 'userNamespaces.idsPerPod: 1000 is no multiple of 65536'],

@@ -7,7 +7,6 @@ import { acted, fixed, type ConfigurationField } from '#api/config/field-effects
 
 const inside = 'runtime, network and mounts are in the agent itself';
 const own = 'the agent has a cgroup of its own, which its unit or `podwright up` makes';
-const noManager = 'no CPUs, memory or devices are given to containers for them alone';
 const turns = 'requests go out as they are due, with bounds on how many wait';
 const always = 'it is always so';
 
@@ -35,25 +34,15 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   runtimeRequestTimeout: fixed('duration', inside, '2m', '2m0s'),
   seccompDefault: acted('boolean'),
   allowedUnsafeSysctls: acted(['string']),
-  cpuCFSQuota: fixed('boolean', 'limits of CPU are the kernel’s to keep', true),
-  cpuCFSQuotaPeriod: fixed('duration', 'the period of CPU quotas is the kernel’s', '100ms'),
+  cpuCFSQuota: acted('boolean'),
+  cpuCFSQuotaPeriod: acted('duration'),
   crashLoopBackOff: acted({ maxContainerRestartPeriod: 'duration' }),
   userNamespaces: acted({ idsPerPod: 'integer' }),
-  singleProcessOOMKill: fixed(
-    'boolean',
-    'all of a container ends where one of its processes is out of memory',
-    false,
-  ),
-  memorySwap: fixed(
-    { swapBehavior: 'string' },
-    'pods have no limit of swap',
-    { swapBehavior: 'NoSwap' },
-    { swapBehavior: '' },
-    {},
-  ),
-  failSwapOn: fixed('boolean', 'a host with swap is taken as it is', false),
-  memoryThrottlingFactor: fixed('any', 'memory.high is not set'),
-  memoryReservationPolicy: fixed('string', 'memory.min and memory.low are not set', 'None', ''),
+  singleProcessOOMKill: acted('boolean'),
+  memorySwap: acted({ swapBehavior: 'string' }),
+  failSwapOn: acted('boolean'),
+  memoryThrottlingFactor: acted('any'),
+  memoryReservationPolicy: acted('string'),
   configMapAndSecretChangeDetectionStrategy: fixed('string', 'they are watched', 'Watch'),
   localStorageCapacityIsolation: fixed('boolean', always, true),
   enableControllerAttachDetach: fixed('boolean', always, true),
@@ -73,16 +62,10 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   kubeReserved: acted('stringMap'),
   systemReserved: acted('stringMap'),
   reservedSystemCPUs: acted('string'),
-  reservedMemory: fixed('any', noManager, []),
-  enforceNodeAllocatable: fixed(
-    ['string'],
-    'pods have no limit together; what they ask for is',
-    ['none'],
-    [],
-    ['pods'],
-  ),
-  kubeReservedCgroup: fixed('string', 'no cgroup is limited to what is reserved', ''),
-  systemReservedCgroup: fixed('string', 'no cgroup is limited to what is reserved', ''),
+  reservedMemory: acted('any'),
+  enforceNodeAllocatable: acted(['string']),
+  kubeReservedCgroup: acted('string'),
+  systemReservedCgroup: acted('string'),
 
   // What goes when something is short.
   evictionHard: acted('stringMap'),
@@ -97,9 +80,9 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   imageMaximumGCAge: acted('duration'),
   imageGCHighThresholdPercent: acted('integer'),
   imageGCLowThresholdPercent: acted('integer'),
-  shutdownGracePeriod: fixed('duration', 'the agent does not hold a shutdown back', '0s', '0'),
-  shutdownGracePeriodCriticalPods: fixed('duration', 'the agent does not hold a shutdown back', '0s', '0'),
-  shutdownGracePeriodByPodPriority: fixed('any', 'the agent does not hold a shutdown back', []),
+  shutdownGracePeriod: acted('duration'),
+  shutdownGracePeriodCriticalPods: acted('duration'),
+  shutdownGracePeriodByPodPriority: acted('any'),
 
   // Logs and images.
   podLogsDir: acted('string'),
@@ -177,13 +160,13 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
     false,
     true,
   ),
-  cpuManagerPolicy: fixed('string', noManager, 'none', ''),
-  cpuManagerPolicyOptions: fixed('stringMap', noManager, {}),
-  cpuManagerReconcilePeriod: fixed('duration', noManager, '10s'),
-  memoryManagerPolicy: fixed('string', noManager, 'None', ''),
-  topologyManagerPolicy: fixed('string', noManager, 'none', ''),
-  topologyManagerScope: fixed('string', noManager, 'container', ''),
-  topologyManagerPolicyOptions: fixed('stringMap', noManager, {}),
+  cpuManagerPolicy: acted('string'),
+  cpuManagerPolicyOptions: acted('stringMap'),
+  cpuManagerReconcilePeriod: acted('duration'),
+  memoryManagerPolicy: acted('string'),
+  topologyManagerPolicy: acted('string'),
+  topologyManagerScope: acted('string'),
+  topologyManagerPolicyOptions: acted('stringMap'),
   featureGates: fixed('any', 'what is there is always on', {}),
   logging: fixed('any', 'logs are JSON lines on stderr, by PODWRIGHT_LOG', {}),
   tracing: fixed('any', 'no traces are sent'),

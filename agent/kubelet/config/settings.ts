@@ -5,6 +5,15 @@ import { parseDurationMs } from '#api/meta/duration.ts';
 import { isObject } from '#api/wire/json.ts';
 import { quantityToInteger, quantityToMilli, tryParseQuantity } from '#api/meta/quantity.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { defaultAssign, readAssign, type AssignSettings } from '#agent/kubelet/assign/rules.ts';
+import { defaultCgroupRules, type CgroupRules } from '#agent/kubelet/render/cgroup-rules.ts';
+import {
+  defaultNodeCgroups,
+  readCgroupRules,
+  readNodeCgroups,
+  type NodeCgroupSettings,
+} from './isolation.ts';
+import { readShutdown, type ShutdownGroups } from './shutdown.ts';
 import { defaultEviction, readEviction, type EvictionSettings } from '#agent/kubelet/evict/thresholds.ts';
 
 /** Amounts that no pod gets. */
@@ -36,6 +45,16 @@ export interface KubeletSettings {
   /** Undefined: nothing is said of it. */
   readonly imagePullsAtOnceMax: number | undefined;
   readonly reserved: Reserved;
+  /** Its two parts. */
+  readonly kubeReserved: Reserved;
+  readonly systemReserved: Reserved;
+  /** What containers are given for themselves alone. */
+  readonly assign: AssignSettings;
+  readonly cgroupRules: CgroupRules;
+  readonly nodeCgroups: NodeCgroupSettings;
+  /** failSwapOn: a host with swap is not taken. */
+  readonly isSwapRefused: boolean;
+  readonly shutdown: ShutdownGroups;
   readonly eviction: EvictionSettings;
   readonly staticPodPath: string | undefined;
   readonly fileCheckMs: number;
@@ -60,6 +79,13 @@ export const defaultSettings: KubeletSettings = {
   logMonitorMs: 10_000,
   imagePullsAtOnceMax: undefined,
   reserved: none,
+  kubeReserved: none,
+  systemReserved: none,
+  assign: defaultAssign,
+  cgroupRules: defaultCgroupRules,
+  nodeCgroups: defaultNodeCgroups,
+  isSwapRefused: false,
+  shutdown: [],
   eviction: defaultEviction,
   staticPodPath: undefined,
   fileCheckMs: 20_000,
@@ -69,9 +95,10 @@ export const defaultSettings: KubeletSettings = {
 export function readSettings(configuration: JsonObject): KubeletSettings {
   const problems: string[] = [];
   const read = new Reader(configuration, problems);
-  const cpus = read.text('reservedSystemCPUs');
   const system = reservedOf(read.texts('systemReserved'), 'systemReserved', problems);
   const kube = reservedOf(read.texts('kubeReserved'), 'kubeReserved', problems);
+  const assign = readAssign(configuration, sum(system, kube), problems);
+  const { reservedCpus: cpus } = assign;
   const pids = read.integer('podPidsLimit', -1, [-1, 4_194_304]);
   const settings: KubeletSettings = {
     podPidsMax: pids <= 0 ? undefined : pids,
@@ -89,10 +116,14 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
     imagePullsAtOnceMax: pullsAtOnceOf(configuration, problems),
     logMonitorMs: read.duration('containerLogMonitorInterval', defaultSettings.logMonitorMs),
     // Of CPUs that are named, as many as they are stand for what both would keep.
-    reserved:
-      cpus === undefined
-        ? sum(system, kube)
-        : { ...sum(system, kube), cpuMilli: cpusIn(cpus, problems) * 1000 },
+    reserved: cpus === undefined ? sum(system, kube) : { ...sum(system, kube), cpuMilli: cpus.length * 1000 },
+    kubeReserved: kube,
+    systemReserved: system,
+    assign: { ...assign, reconcileMs: read.duration('cpuManagerReconcilePeriod', defaultAssign.reconcileMs) },
+    cgroupRules: readCgroupRules(configuration, problems),
+    nodeCgroups: readNodeCgroups(configuration, problems),
+    isSwapRefused: configuration['failSwapOn'] === true,
+    shutdown: readShutdown(configuration, problems),
     eviction: readEviction(configuration, problems),
     staticPodPath: read.text('staticPodPath'),
     fileCheckMs: read.duration('fileCheckFrequency', defaultSettings.fileCheckMs),
@@ -194,18 +225,6 @@ function sum(a: Reserved, b: Reserved): Reserved {
     storageBytes: a.storageBytes + b.storageBytes,
     pids: a.pids + b.pids,
   };
-}
-
-/** `0-3,8` (cpuset(7), "List format"). */
-function cpusIn(list: string, problems: string[]): number {
-  const cpus = new Set<number>();
-  for (const part of list.split(',')) {
-    const [, from, to = from] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(part.trim()) ?? [];
-    if (from === undefined || Number(to) < Number(from))
-      problems.push(`reservedSystemCPUs: ${list} is no list of CPUs`);
-    for (let cpu = Number(from); cpu <= Number(to); cpu++) cpus.add(cpu);
-  }
-  return cpus.size;
 }
 
 function restartBackoffOf(value: unknown, problems: string[]): number {

@@ -129,7 +129,10 @@ export class NodePressure {
     const message = evictionMessage(threshold, observed);
     // A hard threshold waits for nobody; of a soft one there is time, as much as is given.
     const graceSecondsMax = isHard ? 1 : this.#options.settings.podGraceSecondsMax;
-    memory.report({ kind: 'refused', refusal: { reason: 'Evicted', message, graceSecondsMax } });
+    memory.report({
+      kind: 'refused',
+      refusal: { reason: 'Evicted', message, graceSecondsMax, isDisruption: true },
+    });
     events.warning(memory.desired.pod, 'Evicted', message);
     this.#ending = { uid: memory.uid, untilMs: clock.now() + endedWithinMs };
     enqueue(memory.uid);

@@ -52,7 +52,7 @@ const argumentsOf = (container: Partial<Container>, env: readonly EnvEntry[]) =>
       logs: '/logs',
       kubelet: '/kubelet',
     }),
-    nodeMemoryBytes: 1e9,
+    node: { memoryBytes: 1e9, allocatable: { memoryBytes: 1e9 } },
     pidsMax: undefined,
     seccomp: undecided,
   });

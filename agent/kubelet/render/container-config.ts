@@ -8,6 +8,7 @@ import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { createArgumentRoom, expandWithin } from './argument-room.ts';
 import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
+import { ruledContainer, ruledPod, type CgroupFacts } from './cgroup-rules.ts';
 import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
 import type { SeccompFacts } from './seccomp.ts';
 import { renderSecurity, renderUser } from './security.ts';
@@ -34,7 +35,7 @@ export interface ContainerConfigInput {
   /** What plugins of devices give it. */
   readonly given?: ContainerDevices | undefined;
   readonly paths: PodPaths;
-  readonly nodeMemoryBytes: number;
+  readonly node: CgroupFacts;
   readonly pidsMax: number | undefined;
   readonly seccomp: SeccompFacts;
   /** The id of the container whose pid namespace it joins. */
@@ -62,10 +63,10 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
     security: renderSecurity(pod, container, input.seccomp),
     devices: [...(given?.devices ?? []), ...(input.devices ?? [])],
     rlimits: [],
-    oomScoreAdj: oomScoreAdj(pod, container, input.nodeMemoryBytes),
+    oomScoreAdj: oomScoreAdj(pod, container, input.node.memoryBytes),
     pidTarget: input.pidTarget,
     resources: {
-      ...containerCgroup(container),
+      ...ruledContainer(containerCgroup(container), { pod, container }, input.node),
       ...(input.pidsMax === undefined ? {} : { pidsMax: input.pidsMax }),
     },
     stdio: {
@@ -165,6 +166,7 @@ export interface SandboxConfigInput {
   readonly hostname: string;
   readonly pidsMax: number | undefined;
   readonly logDirectory?: string;
+  readonly node: CgroupFacts;
 }
 
 /** All that the runtime needs for a pod's sandbox. Pure. */
@@ -174,6 +176,7 @@ export function renderSandbox({
   hostname,
   pidsMax,
   logDirectory,
+  node,
 }: SandboxConfigInput): SandboxConfig {
   const { metadata = {}, spec } = pod;
   const hostNetwork = spec?.hostNetwork === true;
@@ -205,7 +208,7 @@ export function renderSandbox({
           ),
         ),
     cgroupParent: podCgroup(pod),
-    resources: podCgroupResources(pod, pidsMax),
+    resources: ruledPod(podCgroupResources(pod, pidsMax), pod, node),
     ...(logDirectory === undefined ? {} : { logDirectory }),
     ...(hasPrivileged(spec) ? { hasPrivileged: true } : {}),
   };

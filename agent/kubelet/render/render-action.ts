@@ -83,7 +83,14 @@ function renderRunSandbox(
   try {
     const { hostname } = podHostname(given, dns.clusterDomain);
     const logDirectory = podPaths(pod, directories).logs;
-    const config = renderSandbox({ pod: given, attempt, hostname, pidsMax: node.podPidsMax, logDirectory });
+    const config = renderSandbox({
+      pod: given,
+      attempt,
+      hostname,
+      pidsMax: node.podPidsMax,
+      logDirectory,
+      node,
+    });
     return { kind: 'runSandbox', config, replaces, resources: podCgroupResources(given, undefined) };
   } catch (error) {
     return { kind: 'failSandbox', message: describeError(error) };

@@ -82,7 +82,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     devices: devicesOf(container, input),
     given: reading.devices,
     paths,
-    nodeMemoryBytes: node.memoryBytes,
+    node,
     pidsMax: undefined,
     seccomp: {
       isDefault: node.isSeccompDefault === true,

@@ -267,7 +267,7 @@ describe('renderContainer() and renderSandbox()', () => {
         logs: '/logs',
         kubelet: '/kubelet',
       }),
-      nodeMemoryBytes: 1_000_000_000,
+      node: { memoryBytes: 1_000_000_000, allocatable: { memoryBytes: 900_000_000 } },
       pidsMax: undefined,
       seccomp: undecided,
     };
@@ -288,14 +288,17 @@ describe('renderContainer() and renderSandbox()', () => {
 
   test('limits become cgroup values', () => {
     const resources = { limits: { cpu: '500m', memory: '64Mi' }, requests: { cpu: '250m' } };
-    expect(renderContainer(input({ resources })).resources).toEqual({
+    const given = input({ resources });
+    expect(renderContainer(given).resources).toEqual({
       cpuWeight: 35,
       cpuQuotaUs: 50_000,
       cpuPeriodUs: 100_000,
       memoryMaxBytes: 67_108_864,
+      isOomGroup: true,
+      swapMaxBytes: 0,
     });
     const pod = podOf({ containers: [container({ resources }), container({ name: 'd' })] });
-    const sandbox = renderSandbox({ pod, attempt: 0, hostname: 'p', pidsMax: 100 });
+    const sandbox = renderSandbox({ pod, attempt: 0, hostname: 'p', pidsMax: 100, node: given.node });
     expect(sandbox.cgroupParent).toBe('kubepods/burstable/podu');
     expect(sandbox.resources).toEqual({ cpuWeight: 35, pidsMax: 100 });
   });
@@ -351,7 +354,7 @@ describe('mounts', () => {
         logs: '/logs',
         kubelet: '/kubelet',
       }),
-      nodeMemoryBytes: 1,
+      node: { memoryBytes: 1, allocatable: { memoryBytes: 1 } },
       pidsMax: undefined,
       seccomp: undecided,
     });

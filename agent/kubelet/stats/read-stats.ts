@@ -1,6 +1,7 @@
 import { uptime } from 'node:os';
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '#base/clock.ts';
+import { parsePressure } from '#native/cgroup/parse.ts';
 import { errnoOf } from '#base/errors.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { usedBelow, type DiskUse } from '#agent/kubelet/evict/used-below.ts';
@@ -57,6 +58,7 @@ export function createStatsReader(sources: StatsSources): () => Promise<StatsInp
       nodeCpuNanoseconds: await readNodeCpu(),
       nodeMemory: await readNodeMemory(),
       nodeInterfaces: await interfacesOf('self'),
+      nodePressure: await readNodePressure(),
       disk: await readFileSystem(directories.pods),
       agent: readAgent(),
       devices: await readDevices(),
@@ -133,6 +135,19 @@ async function readNodeMemory(): Promise<StatsInput['nodeMemory']> {
     swapBytes: numberOf(memory, 'SwapTotal') * 1024,
     swapFreeBytes: numberOf(memory, 'SwapFree') * 1024,
   };
+}
+
+/** /proc/pressure (Documentation/accounting/psi.rst); of a kernel without it, nothing. */
+async function readNodePressure(): Promise<NonNullable<StatsInput['nodePressure']>> {
+  const names = ['cpu', 'memory', 'io'] as const;
+  const found = await Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(`/proc/pressure/${name}`, 'utf8').catch(() => '');
+      const pressure = parsePressure(text);
+      return pressure === undefined ? [] : [[name, pressure] as const];
+    }),
+  );
+  return Object.fromEntries(found.flat());
 }
 
 /** Block devices: the lines `major minor #blocks name` of proc_partitions(5), after a head. */

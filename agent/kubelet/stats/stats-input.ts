@@ -1,5 +1,6 @@
 import type { Pod } from '#api/generated/objects.ts';
 import type { MachineFacts } from '#agent/node/machine.ts';
+import type { CgroupStats } from '#native/cgroup/cgroup.ts';
 import type { PodStats } from '#agent/runtime/runtime.ts';
 import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
@@ -59,6 +60,8 @@ export interface StatsInput {
     readonly swapBytes: number;
     readonly swapFreeBytes: number;
   };
+  /** /proc/pressure; undefined: the kernel does not tell. */
+  readonly nodePressure?: CgroupStats['pressure'];
   readonly nodeInterfaces: readonly InterfaceCounters[];
   readonly disk: FileSystemFacts;
   /** Of the agent, which is kubelet and runtime in one. */

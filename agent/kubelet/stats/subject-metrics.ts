@@ -131,6 +131,26 @@ const specMetrics: readonly SubjectMetric[] = [
   },
 ];
 
+/** All tasks of a subject stood still, or some of them waited (KubeletPSI). */
+const pressureMetrics: readonly SubjectMetric[] = (
+  [
+    ['cpu', 'CPU congestion'],
+    ['memory', 'memory congestion'],
+    ['io', 'IO congestion'],
+  ] as const
+).flatMap(([resource, stalled]): readonly SubjectMetric[] => [
+  {
+    name: `pressure_${resource}_stalled_seconds_total`,
+    about: counter(`Total time duration no tasks in the container could make progress due to ${stalled}.`),
+    read: ({ usage }) => seconds(usage.stats?.pressure[resource]?.full?.totalUs),
+  },
+  {
+    name: `pressure_${resource}_waiting_seconds_total`,
+    about: counter(`Total time duration tasks in the container have waited due to ${stalled}.`),
+    read: ({ usage }) => seconds(usage.stats?.pressure[resource]?.some.totalUs),
+  },
+]);
+
 /** What each subject has one number of, by the names, types and help of cadvisor. */
 export const subjectMetrics: readonly SubjectMetric[] = [
   ...cpuMetrics,
@@ -146,6 +166,7 @@ export const subjectMetrics: readonly SubjectMetric[] = [
     read: (_subject, nowMs) => Math.floor(nowMs / 1000),
   },
   ...memoryMetrics,
+  ...pressureMetrics,
   {
     name: 'processes',
     about: gauge('Number of processes running inside the container.'),

@@ -23,7 +23,16 @@ const stats = parseStats({
   memorySwap: '8\n',
   pidsCurrent: '12\n',
   ioStat: '254:0 rbytes=1 wbytes=2 rios=3 wios=4\n',
+  cpuPressure: 'some avg10=1.5 avg60=0 avg300=0 total=3000000\nfull avg10=0 avg60=0 avg300=0 total=1000000\n',
+  ioPressure: 'some avg10=0 avg60=0 avg300=0 total=7\n',
 });
+const stallPaths = ['full', 'some'].flatMap((line) =>
+  ['total', 'avg10', 'avg60', 'avg300'].map((field) => `psi.${line}.${field}`),
+);
+const pressurePaths = [
+  'io.time',
+  ...['cpu', 'io'].flatMap((resource) => stallPaths.map((field) => `${resource}.${field}`)),
+];
 const input: StatsInput = {
   nodeName: 'n',
   nowMs: 20_000,
@@ -123,6 +132,8 @@ describe('renderSummary()', () => {
         ...below('pods[].volume[].pvcRef', ['namespace', 'name']),
         ...below('pods[].containers[]', ['name', 'startTime', ...cpu, ...memory]),
         ...below('pods[].containers[]', [...files('rootfs'), ...files('logs')]),
+        ...below('pods[].containers[].swap', ['time', 'swapUsageBytes']),
+        ...below('pods[].containers[]', pressurePaths),
       ].toSorted(),
     );
   });
@@ -198,6 +209,8 @@ it('renderCadvisorMetrics() has a sample of each container, and of the pod as a 
     'container_cpu_user_seconds_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 3 20000',
     'container_memory_cache{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 150 20000',
     'container_memory_swap{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 8 20000',
+    'container_pressure_cpu_stalled_seconds_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 1 20000',
+    'container_pressure_cpu_waiting_seconds_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 3 20000',
     'container_spec_cpu_quota{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 50000 20000',
     'container_spec_memory_limit_bytes{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p"} 1024 20000',
     'container_fs_writes_bytes_total{container="c",id="/podu/c1",image="",name="c1",namespace="d",pod="p",device="/dev/vda"} 2 20000',

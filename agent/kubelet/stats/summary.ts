@@ -1,5 +1,6 @@
 import type { DiskUse } from '#agent/kubelet/evict/used-below.ts';
-import type { CgroupUsage } from '#agent/runtime/runtime.ts';
+import type { CgroupUsage, MeasuredUsage } from '#agent/runtime/runtime.ts';
+import type { CgroupStats, Pressure, StallTimes } from '#native/cgroup/cgroup.ts';
 import type { InterfaceCounters } from './interface-counters.ts';
 import type { PodFacts, StatsInput, VolumeFacts } from './stats-input.ts';
 
@@ -17,7 +18,11 @@ export function renderSummary(input: StatsInput): unknown {
       nodeName: input.nodeName,
       systemContainers: systemContainers(input),
       startTime: timeOf(startedAtMs),
-      cpu: cpu(input, { name: 'node', usageNanoseconds: input.nodeCpuNanoseconds, sinceMs: bootedAtMs }),
+      cpu: {
+        ...cpu(input, { name: 'node', usageNanoseconds: input.nodeCpuNanoseconds, sinceMs: bootedAtMs }),
+        ...psi(input.nodePressure?.cpu),
+      },
+      ...io(time, input.nodePressure),
       memory: {
         time,
         availableBytes: machine.memoryAvailableBytes,
@@ -26,6 +31,7 @@ export function renderSummary(input: StatsInput): unknown {
         rssBytes: nodeMemory.rssBytes,
         pageFaults: nodeMemory.pageFaults,
         majorPageFaults: nodeMemory.majorPageFaults,
+        ...psi(input.nodePressure?.memory),
       },
       swap: {
         time,
@@ -99,27 +105,53 @@ function volumeSummary(time: string, { name, claim, fileSystem, used }: VolumeFa
   };
 }
 
-type Used = Omit<CgroupUsage, 'processes'>;
+type Used = Omit<MeasuredUsage, 'processes'>;
 
 function usage(
   input: StatsInput,
   { name, used, sinceMs }: { readonly name: string; readonly used: Used; readonly sinceMs: number },
-): { readonly cpu: unknown; readonly memory: unknown } {
-  const { memoryBytes, workingSetBytes, rssBytes, pageFaults, majorPageFaults } = used;
+): object {
+  const { memoryBytes, workingSetBytes, rssBytes, pageFaults, majorPageFaults, stats } = used;
+  const time = timeOf(input.nowMs);
+  const swapBytes = stats?.memory?.swapBytes;
   return {
-    cpu: cpu(input, { name, usageNanoseconds: used.cpuUsageNanoseconds, sinceMs }),
+    cpu: {
+      ...cpu(input, { name, usageNanoseconds: used.cpuUsageNanoseconds, sinceMs }),
+      ...psi(stats?.pressure.cpu),
+    },
     memory: {
-      time: timeOf(input.nowMs),
+      time,
       usageBytes: memoryBytes,
       ...{ workingSetBytes, rssBytes, pageFaults, majorPageFaults },
+      ...psi(stats?.pressure.memory),
     },
+    ...(swapBytes === undefined ? {} : { swap: { time, swapUsageBytes: swapBytes } }),
+    ...io(time, stats?.pressure),
   };
+}
+
+/** PSIStats: how long tasks waited, as the kernel counts it. */
+function psi(pressure: Pressure | undefined): object {
+  if (pressure === undefined) return {};
+  const show = ({ totalUs, avg10, avg60, avg300 }: StallTimes): object => ({
+    total: totalUs,
+    avg10,
+    avg60,
+    avg300,
+  });
+  return { psi: { full: show(pressure.full ?? noStall), some: show(pressure.some) } };
+}
+
+const noStall: StallTimes = { totalUs: 0, avg10: 0, avg60: 0, avg300: 0 };
+
+function io(time: string, pressure: CgroupStats['pressure'] | undefined): object {
+  return pressure?.io === undefined ? {} : { io: { time, ...psi(pressure.io) } };
 }
 
 function cpu(
   { nowMs, cpuRate }: StatsInput,
   of: { readonly name: string; readonly usageNanoseconds: number; readonly sinceMs: number },
-): unknown {
+): object {
   const { name, usageNanoseconds, sinceMs } = of;
   return {
     time: timeOf(nowMs),

@@ -158,6 +158,7 @@ function conditionsOf(input: ConditionInput): readonly PodCondition[] {
     containers,
     { type: 'PodScheduled', isTrue: true },
     ...(isOver ? [] : resizeVerdicts(input)),
+    ...disruption(input),
   ];
   const others = reported.filter(
     ({ type }) => !own.some((verdict) => verdict.type === type) && !isResizeCondition(type),
@@ -187,6 +188,15 @@ function condition(verdict: Verdict, old: PodCondition | undefined, pod: Pod, no
     ...(verdict.message === undefined ? {} : { message: verdict.message }),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
+}
+
+/** The node ended it. */
+function disruption({ context: { facts } }: ConditionInput): readonly Verdict[] {
+  const { rejection } = facts;
+  if (rejection?.isDisruption !== true) return [];
+  return [
+    { type: 'DisruptionTarget', isTrue: true, reason: 'TerminationByKubelet', message: rejection.message },
+  ];
 }
 
 function overVerdict(input: ConditionInput, type: string): Verdict {

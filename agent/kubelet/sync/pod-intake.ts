@@ -1,7 +1,10 @@
 /** How pods come to the node's notice, and how they are forgotten. */
 import type { Pod } from '#api/generated/objects.ts';
+import { isTerminal } from '#api/pod/state.ts';
 import type { Change } from '#client/informer.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
+import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
+import { holdersOf } from '#agent/kubelet/assign/keep-placements.ts';
 import { allocatedPod, createPodMemory, type PodMemories, type PodMemory } from './pod-memory.ts';
 import type { SyncPorts } from './pod-sync.ts';
 
@@ -41,6 +44,7 @@ function note(pod: Pod, isPresent: boolean, intake: Intake): void {
     admit(memory, intake);
   }
   memory.want(desired, now);
+  if (known === undefined || !isPresent) ports.podsChanged?.();
   ports.enqueue(uid);
   // Whatever changed may have made the room that a resize waits for.
   for (const other of memories.values())
@@ -52,13 +56,25 @@ function admit(memory: PodMemory, intake: Intake): void {
   const { runtime, events, node } = intake.ports;
   const { pod } = memory.desired;
   if (runtime.observe(memory.uid) !== undefined || pod.metadata?.deletionTimestamp !== undefined) return;
-  if (pod.status?.containerStatuses !== undefined) return; // It ran here before a reboot.
-  const refusal = refusalOf(pod, admittedPods(intake), node);
+  if (isTerminal(pod)) return;
+  // What ran here before a reboot was taken; what its containers had for themselves, they get anew.
+  const wasTaken = pod.status?.containerStatuses !== undefined;
+  const refusal =
+    (wasTaken ? undefined : refusalOf(pod, admittedPods(intake), node)) ?? assign(memory, intake);
   if (refusal === undefined) return;
   // As the kubelet says it (rejectPod); the event has the message alone.
   const message = `Pod was rejected: ${refusal.message}`;
   memory.report({ kind: 'refused', refusal: { ...refusal, message } });
   events.warning(pod, refusal.reason, refusal.message);
+}
+
+/** What its containers have for themselves; the others make room at once. */
+function assign({ desired: { pod } }: PodMemory, { memories, ports }: Intake): Refusal | undefined {
+  const { assignments } = ports;
+  if (assignments === undefined) return undefined;
+  const refusal = assignments.given.admit(pod, holdersOf(memories, ports));
+  assignments.refresh();
+  return refusal;
 }
 
 /** Also those of which nothing is made yet: two that come at once may not both have the last of something. */

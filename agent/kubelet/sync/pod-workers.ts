@@ -83,10 +83,11 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
   await removeOrphanVolumes(memories, ports);
   undo.use(releaseOrphanClaims(memories, ports));
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
-  const observed = (): readonly PodObservation[] => runtime.observeAll();
-  undo.use(collectOrphanLogs({ directories: options.directories, isKnown, pods: observed, clock, logger }));
+  const { directories } = options;
+  undo.use(collectOrphanLogs({ directories, isKnown, pods: () => runtime.observeAll(), clock, logger }));
   undo.use(watchLimits(memories, ports));
   if (options.pressure !== undefined) undo.use(options.pressure.watch(memories, ports));
+  if (options.shutdown !== undefined) await undo.use(options.shutdown).start(memories, ports);
 
   const owned = undo.move();
   return {

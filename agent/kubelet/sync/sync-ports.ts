@@ -30,6 +30,10 @@ import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { PodSources } from '#agent/kubelet/static/pod-sources.ts';
+import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
+import { repeat, type Repeated } from '#agent/kubelet/cgroups/repeat.ts';
+import type { NodeShutdown } from '#agent/kubelet/shutdown/node-shutdown.ts';
+import { keepPlacements } from '#agent/kubelet/assign/keep-placements.ts';
 import type { NodePressure } from '#agent/kubelet/evict/node-pressure.ts';
 import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
@@ -69,6 +73,11 @@ export interface PodWorkersOptions {
   readonly pressure?: NodePressure;
   /** Undefined: nobody has devices for pods. */
   readonly devices?: NodeDevices | undefined;
+  /** Undefined: no container has CPUs or memory for itself. */
+  readonly assignments?: { readonly given: NodeAssignments; readonly everyMs: number } | undefined;
+  /** Weighs the classes of pods against each other; undefined: there are no cgroups. */
+  readonly weighClasses?: ((pods: readonly Pod[]) => Promise<void>) | undefined;
+  readonly shutdown?: NodeShutdown | undefined;
   /** A directory of manifests, or one, and how often it is read anyway; undefined: there are none. */
   readonly staticPods?: { readonly path: string; readonly checkMs: number };
 }
@@ -115,6 +124,8 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
   );
   const prober = undo.use(createTellingProber(options, { events, memories, queue }));
   const volumes = createVolumes(options, objects);
+  const assignments = assignmentsOf(options, parts);
+  const classes = classesOf(options, parts);
   return {
     client,
     runtime,
@@ -141,6 +152,8 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     onOutcome: counts && ((outcome, pod, facts) => counts.count(outcome, pod, { facts, nowMs: clock.now() })),
     prober,
     statusWriter,
+    assignments,
+    ...(classes === undefined ? {} : { podsChanged: () => classes.refresh() }),
   };
 }
 
@@ -168,6 +181,34 @@ function credentialsOf({
 
 /** The least that is given (serviceaccount tokens, 10 minutes), as the kubelet asks for these. */
 const tokenSeconds = 600;
+
+/** Weights of the classes follow the pods; looked at once a minute anyway, as the kubelet does. */
+const classesEveryMs = 60_000;
+
+function classesOf(
+  { weighClasses, clock, logger }: PodWorkersOptions,
+  { memories, undo }: SyncParts,
+): Repeated | undefined {
+  if (weighClasses === undefined) return undefined;
+  const work = (): Promise<void> => weighClasses([...memories.values()].map(({ desired }) => desired.pod));
+  const loop = undo.use(
+    repeat({ clock, logger, everyMs: classesEveryMs }, 'classes of pods are not weighed', work),
+  );
+  loop.refresh();
+  return loop;
+}
+
+function assignmentsOf(
+  { assignments, runtime, clock, logger }: PodWorkersOptions,
+  { memories, undo }: SyncParts,
+): SyncPorts['assignments'] {
+  if (assignments === undefined) return undefined;
+  const { given, everyMs } = assignments;
+  const placements = undo.use(
+    keepPlacements({ assignments: given, memories, ports: { runtime, clock, logger }, everyMs }),
+  );
+  return { given, refresh: () => placements.refresh() };
+}
 
 /** The volumes of pods, with what they ask of the API. */
 function createVolumes(

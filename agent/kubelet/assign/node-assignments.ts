@@ -1,0 +1,114 @@
+/** What the containers of this node have for themselves, kept over restarts of the agent. */
+import type { Pod } from '#api/generated/objects.ts';
+import { PodwrightError } from '#base/errors.ts';
+import type { Refusal } from '#agent/kubelet/admit/refusal.ts';
+import { assignPod, isRefusal } from './assign-pod.ts';
+import type { Assigned, AssignInput } from './assignment.ts';
+import { readCheckpoint, removeCheckpoint, renderCheckpoint, writeCheckpoint } from './checkpoint.ts';
+import { formatCpuList } from './cpu-list.ts';
+import { nodesIn } from './hints.ts';
+import { sharedCpus, takenCpus } from './share-cpus.ts';
+
+/** Where a container runs: lists as cpuset.cpus and cpuset.mems take them. Undefined: no matter. */
+export interface Placement {
+  readonly cpus: string | undefined;
+  readonly mems: string | undefined;
+  /** No other container runs on its CPUs, and no quota is needed. */
+  readonly isAlone: boolean;
+}
+
+export interface AssignmentsOptions extends AssignInput {
+  /** Where the checkpoints are. */
+  readonly directory: string;
+}
+
+export class NodeAssignments {
+  readonly #input: AssignInput;
+  readonly #directory: string;
+  #assigned: Assigned;
+  #writing: Promise<void> = Promise.resolve();
+
+  /** @throws {E_DAMAGED} {E_INVALID} for a checkpoint of another machine, with what to do */
+  static async open(options: AssignmentsOptions): Promise<NodeAssignments> {
+    const { rules, topology, directory } = options;
+    const keepsNothing = rules.cpuPolicy === 'none' && rules.memoryPolicy === 'None';
+    if (keepsNothing) await removeCheckpoint(directory);
+    const before = keepsNothing ? new Map() : await readCheckpoint(directory);
+    const online = new Set(topology.cpus.map(({ id }) => id));
+    const lost = [...takenCpus(before)].filter((id) => !online.has(id) || rules.reservedCpus.includes(id));
+    if (lost.length > 0)
+      throw new PodwrightError(
+        'E_INVALID',
+        `take on assigned CPUs: ${formatCpuList(lost)} of cpu_manager_state are offline or reserved now; drain the node, remove the file and start the agent again`,
+      );
+    return new NodeAssignments(options, before);
+  }
+
+  private constructor({ directory, ...input }: AssignmentsOptions, assigned: Assigned) {
+    this.#input = input;
+    this.#directory = directory;
+    this.#assigned = assigned;
+  }
+
+  /** Gives the pod what it asks for alone; safe to repeat. Those of pods that are not in `active` are free again. */
+  admit(pod: Pod, active: ReadonlySet<string>): Refusal | undefined {
+    this.keepOnly(active);
+    if (this.#assigned.has(pod.metadata?.uid ?? '')) return undefined;
+    const result = assignPod(pod, this.#assigned, this.#input);
+    if (isRefusal(result)) return result;
+    this.#set(result);
+    return undefined;
+  }
+
+  /** Whether something became free. */
+  keepOnly(active: ReadonlySet<string>): boolean {
+    const kept = [...this.#assigned].filter(([uid]) => active.has(uid));
+    if (kept.length === this.#assigned.size) return false;
+    this.#set(new Map(kept));
+    return true;
+  }
+
+  placementOf(uid: string, container: string): Placement {
+    const { cpus = [], memory = [] } = this.#assigned.get(uid)?.get(container) ?? {};
+    const { rules } = this.#input;
+    const nodes = memory.reduce((mask, block) => mask | block.nodes, 0);
+    const isAlone = cpus.length > 0;
+    return {
+      cpus:
+        rules.cpuPolicy === 'none'
+          ? undefined
+          : formatCpuList(isAlone ? cpus : sharedCpus(this.#input, this.#assigned)),
+      mems: nodes === 0 ? undefined : formatCpuList(nodesIn(nodes)),
+      isAlone,
+    };
+  }
+
+  /** Whether some container of the pod has CPUs alone. */
+  hasAlone(uid: string): boolean {
+    return [...(this.#assigned.get(uid)?.values() ?? [])].some(({ cpus }) => cpus.length > 0);
+  }
+
+  /** Whether pods of this node may have CPUs, or memory, for themselves. */
+  get gives(): { readonly cpus: boolean; readonly memory: boolean } {
+    const { cpuPolicy, memoryPolicy } = this.#input.rules;
+    return { cpus: cpuPolicy === 'static', memory: memoryPolicy === 'Static' };
+  }
+
+  /** Resolves when all that was given is on disk. @throws what the file system says */
+  async written(): Promise<void> {
+    await this.#writing;
+  }
+
+  /** The next one writes what is so by then; a failure is told to whoever waits, and written anew with the next change. */
+  #set(assigned: Assigned): void {
+    if (assigned === this.#assigned) return;
+    this.#assigned = assigned;
+    const write = (): Promise<void> =>
+      writeCheckpoint(
+        this.#directory,
+        renderCheckpoint(this.#assigned, this.#input.rules, sharedCpus(this.#input, this.#assigned)),
+      );
+    this.#writing = this.#writing.then(write, write);
+    this.#writing.catch(() => undefined); // Told by `written`.
+  }
+}
