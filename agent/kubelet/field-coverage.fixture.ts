@@ -217,7 +217,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     limits: here('render/resources'),
     requests: here('render/resources'),
   },
-  ContainerRestartRule: { action: refused, exitCodes: here('sync/container-view') },
+  ContainerRestartRule: { action: here('sync/container-view'), exitCodes: here('sync/container-view') },
   ContainerRestartRuleOnExitCodes: {
     operator: here('sync/container-view'),
     values: here('sync/container-view'),

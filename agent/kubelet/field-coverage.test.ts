@@ -95,11 +95,6 @@ const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
     container({ securityContext: { seLinuxOptions: { level: 's0' } } }),
     'seLinuxOptions',
   ],
-  [
-    'ContainerRestartRule.action',
-    container({ restartPolicyRules: [{ action: 'RestartAllContainers' }] }),
-    'restartPolicyRules.action: RestartAllContainers',
-  ],
 ];
 
 describe('what is refused', () => {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { chmod, chown, mkdir, rename } from 'node:fs/promises';
 import path from 'node:path';
-import { parseQuantity, quantityToInteger } from '#api/meta/quantity.ts';
+import { parseQuantity, quantityToInteger, tryParseQuantity } from '#api/meta/quantity.ts';
 import type { EmptyDirVolumeSource, Pod } from '#api/generated/objects.ts';
 import { podLimits, resourceNumbers } from '#api/pod/requests.ts';
 import { PodwrightError } from '#base/errors.ts';
@@ -21,14 +21,50 @@ function memorySize(pod: Pod, sizeLimit: string | undefined): number | undefined
 }
 
 /**
- * An empty directory of the pod: on disk, or a tmpfs of at most `sizeLimit` with medium Memory. It gets its owner and mode before it
+ * Bytes of a page of medium `HugePages` (of which a pod asks for one size) or `HugePages-2Mi` (which a pod has to ask for).
+ * @throws {E_INVALID} in the words of the kubelet
+ */
+function pageSizeOf({ spec }: Pod, medium: string): number {
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const sizes = new Set(
+    containers.flatMap(({ resources }) =>
+      Object.keys(resources?.requests ?? resources?.limits ?? {})
+        .filter((name) => name.startsWith('hugepages-'))
+        .map((name) => quantityToInteger(parseQuantity(name.slice('hugepages-'.length)))),
+    ),
+  );
+  const [only] = sizes;
+  if (medium === 'HugePages') {
+    if (sizes.size === 1 && only !== undefined) return only;
+    if (sizes.size > 1)
+      throw new PodwrightError(
+        'E_INVALID',
+        'medium HugePages can not be used, because the containers request several page sizes',
+      );
+    throw new PodwrightError(
+      'E_INVALID',
+      'hugePages storage requested, but there is no resource request for huge pages',
+    );
+  }
+  const size = tryParseQuantity(medium.slice('HugePages-'.length));
+  const bytes = size === undefined ? 0 : quantityToInteger(size);
+  if (bytes > 0 && sizes.has(bytes)) return bytes;
+  throw new PodwrightError(
+    'E_INVALID',
+    `medium ${medium}: hugePages storage requested, but there is no resource request for huge pages of the size`,
+  );
+}
+
+/**
+ * An empty directory of the pod: on disk, a tmpfs of at most `sizeLimit` with medium Memory, or a hugetlbfs. It gets its owner and mode before it
  * is at its place, once: what is at its place was made whole, may be a container's by now, and is not touched again. New files have
  * the fsGroup by the set-group-id bit, so that there is nothing to walk through, ever.
  */
 export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
   place: 'disk',
   mount: async ({ medium = '', sizeLimit }, { pod, directory, mounter, fsGroup, volume }) => {
-    if (medium !== '' && medium !== 'Memory') {
+    const pageBytes = medium.startsWith('HugePages') ? pageSizeOf(pod, medium) : undefined;
+    if (medium !== '' && medium !== 'Memory' && pageBytes === undefined) {
       throw new PodwrightError(
         'E_UNSUPPORTED',
         `volume "${volume.name}": emptyDir medium ${medium} is not supported`,
@@ -38,8 +74,10 @@ export const emptyDir: VolumeKind<EmptyDirVolumeSource> = {
     if (medium === '') await ensureDirectory(directory, owner);
     else {
       await mkdir(directory, { recursive: true });
-      if (!mounter.isMountPoint(directory))
+      if (mounter.isMountPoint(directory)) return { path: directory };
+      if (pageBytes === undefined)
         mounter.tmpfs(directory, { sizeBytes: memorySize(pod, sizeLimit), ...owner });
+      else mounter.hugePages(directory, { pageBytes, ...owner });
     }
     return { path: directory };
   },

@@ -15,6 +15,7 @@ export function createFakeMounter(): FakeMounter {
       cpSync(realpathSync(source), target, { recursive: true });
     },
     tmpfs: (target, { sizeBytes }) => void mounts.set(target, `tmpfs ${sizeBytes ?? ''}`.trim()),
+    hugePages: (target, { pageBytes }) => void mounts.set(target, `hugetlbfs ${pageBytes}`),
     unmount: (target) => {
       if (mounts.get(target)?.startsWith('bind') === true) rmSync(target, { recursive: true, force: true });
       return mounts.delete(target);

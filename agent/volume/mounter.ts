@@ -10,6 +10,12 @@ export function createMounter(mounts: Mounts): Mounter {
       const group = gid === undefined ? {} : { gid };
       mounts.mount(target, { kind: 'tmpfs', mode, ...size, ...group }, ['nosuid', 'nodev']);
     },
+    hugePages: (target, { pageBytes, mode, gid }) => {
+      const group = gid === undefined ? '' : `,gid=${gid}`;
+      const data = `pagesize=${pageBytes},mode=${mode.toString(8)}${group}`;
+      const spec = { kind: 'other', type: 'hugetlbfs', source: 'hugetlbfs', data } as const;
+      mounts.mount(target, spec, ['nosuid', 'nodev']);
+    },
     unmount: (target) => mounts.unmount(target),
     isMountPoint: (path) => mounts.list().some(({ target }) => target === path),
   };

@@ -103,6 +103,12 @@ export interface DownwardValues {
   resource(containerName: string, resource: string, divisor: string | undefined): string;
 }
 
+export interface HugePagesOptions {
+  readonly pageBytes: number;
+  readonly mode: number;
+  readonly gid?: number | undefined;
+}
+
 export interface TmpfsOptions {
   /** Undefined leaves the kernel's half of the host's memory. */
   readonly sizeBytes: number | undefined;
@@ -117,6 +123,8 @@ export interface Mounter {
   bind(source: string, target: string): void;
   tmpfs(target: string, options: TmpfsOptions): void;
   /** Whether there was one. */
+  /** hugetlbfs: files of pages of one size (Documentation/admin-guide/mm/hugetlbpage.rst). */
+  hugePages(target: string, options: HugePagesOptions): void;
   unmount(target: string): boolean;
   isMountPoint(path: string): boolean;
 }

@@ -89,6 +89,22 @@ describe('volumes', () => {
     expect([...mounter.mounts]).toEqual([[directory, 'tmpfs 1048576']]);
   });
 
+  test.each<[medium: string, sizes: readonly string[], want: string]>([
+    ['HugePages', ['2Mi'], 'hugetlbfs 2097152'],
+    ['HugePages-1Gi', ['2Mi', '1Gi'], 'hugetlbfs 1073741824'],
+    ['HugePages', ['2Mi', '1Gi'], 'the containers request several page sizes'],
+    ['HugePages', [], 'there is no resource request for huge pages'],
+    ['HugePages-1Gi', ['2Mi'], 'no resource request for huge pages of the size'],
+    ['Disk', [], 'emptyDir medium Disk is not supported'],
+  ])('emptyDir of medium %s where %j is asked for: %s', async (medium, sizes, want) => {
+    const limits = Object.fromEntries(sizes.map((size) => [`hugepages-${size}`, size]));
+    const containers = [{ name: 'c', image: 'i', resources: { limits } }];
+    const told = await mountOne({ name: 'v', emptyDir: { medium } }, { containers }).catch(
+      (error: Error) => error.message,
+    );
+    expect([...mounter.mounts.values(), told].join(' ')).toContain(want);
+  });
+
   test('emptyDir in memory is a tmpfs of its size limit, mounted once and unmounted', async () => {
     const volume: Volume = { name: 'v', emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
     const directory = await mountOne(volume);

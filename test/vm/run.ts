@@ -1,4 +1,4 @@
-/** `npm run test:vm`: makes the image where it is not cached, runs the jobs in machines, one line per step and check. */
+/** `npm run test:vm [-- PART]`: makes the image where it is not cached, runs the jobs in machines, one line per step and check. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ interface Job {
 
 const jobs: readonly Job[] = [
   { name: 'systemd units on cgroup v2', program: 'test/vm/guest/systemd-node.ts', timeoutMs: 1_200_000 },
+  { name: 'isolation and pressure', program: 'test/vm/guest/isolation.ts', timeoutMs: 1_500_000 },
 ];
 
 const startMs = performance.now();
@@ -101,7 +102,9 @@ async function main(): Promise<void> {
 
   const { image, isCached } = await buildImage((text) => say('', text));
   say('', isCached ? 'image: made before' : 'image: made');
+  const only = process.argv[2];
   for (const job of jobs) {
+    if (only !== undefined && !job.program.includes(only)) continue;
     say('', `machine: ${job.name}`);
     await runJob(job, image, directory);
   }

@@ -31,13 +31,6 @@ export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
 ];
 
 export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] = [
-  {
-    field: 'ContainerRestartRule.action',
-    find: ({ restartPolicyRules = [] }) => {
-      const other = restartPolicyRules.find(({ action }) => action !== 'Restart');
-      return other === undefined ? undefined : `restartPolicyRules.action: ${other.action}`;
-    },
-  },
   { field: 'AppArmorProfile.type', find: ({ securityContext }) => appArmor(securityContext) },
   {
     field: 'SecurityContext.seLinuxOptions',

@@ -71,8 +71,10 @@ function podResources(pod: Pod, { resize }: KnownFacts): Pick<PodStatus, 'resour
 function initializedOf(views: readonly ContainerView[], facts: KnownFacts): boolean {
   if (views.some((view) => view.kind === 'main' && view.current !== undefined)) return true;
   return views.every((view) => {
-    if (view.kind === 'sidecar') return hasStarted(view, facts) || view.reported?.started === true;
+    if (view.kind === 'sidecar')
+      return hasStarted(view, facts) || (!view.isOutdated && view.reported?.started === true);
     if (view.kind !== 'init') return true;
+    if (view.isOutdated) return false; // It is to run again.
     const run = view.current ?? view.latest;
     if (run === undefined) return view.reported?.state?.terminated?.exitCode === 0;
     return run.state.state === 'exited' && run.state.exitCode === 0;
@@ -129,6 +131,9 @@ interface Verdict {
   readonly generation?: number | undefined;
 }
 
+/** While all containers are restarted in place (KEP-5532). */
+const restartingAll = 'AllContainersRestarting';
+
 /** Conditions that are there while they are true, and go. */
 export function isResizeCondition(type: string): boolean {
   return type === 'PodResizePending' || type === 'PodResizeInProgress';
@@ -159,9 +164,13 @@ function conditionsOf(input: ConditionInput): readonly PodCondition[] {
     { type: 'PodScheduled', isTrue: true },
     ...(isOver ? [] : resizeVerdicts(input)),
     ...disruption(input),
+    ...(isOver || !input.views.some(({ isOutdated }) => isOutdated)
+      ? []
+      : [{ type: restartingAll, isTrue: true, reason: 'RestartAllContainersStarted' }]),
   ];
   const others = reported.filter(
-    ({ type }) => !own.some((verdict) => verdict.type === type) && !isResizeCondition(type),
+    ({ type }) =>
+      !own.some((verdict) => verdict.type === type) && !isResizeCondition(type) && type !== restartingAll,
   );
   return [
     ...own.map((verdict) =>

@@ -11,11 +11,13 @@ export interface ContainerView extends SpecContainer {
   readonly name: string;
   /** The newest run, of this sandbox or an earlier one. */
   readonly latest: ContainerObservation | undefined;
-  /** The newest run if it belongs to the present sandbox. */
+  /** The newest run if it belongs to the present sandbox, and began after all containers were last to be restarted. */
   readonly current: ContainerObservation | undefined;
   /** The run before the newest, as far as it is still on the node. */
   readonly previous: ContainerObservation | undefined;
   readonly reported: ContainerStatus | undefined;
+  /** The newest run is of before a container's end that restarts them all (KEP-5532), or is that end. */
+  readonly isOutdated: boolean;
 }
 
 /** The CrashLoopBackOff of Kubernetes: at once, 10 s, 20 s, … 5 min; a run of 10 min starts it anew. */
@@ -24,21 +26,60 @@ export const crashBackoffResetMs = 600_000;
 
 /** The containers of a pod in starting order, each with its runs. */
 export function viewContainers(pod: Pod, actual: PodObservation): readonly ContainerView[] {
-  return containersOf(pod).map((container) => viewContainer(container, pod, actual));
+  const restart = restartOfAll(pod, actual);
+  return containersOf(pod).map((container) => viewContainer(container, pod, { actual, restart }));
 }
 
-function viewContainer(container: SpecContainer, pod: Pod, actual: PodObservation): ContainerView {
+interface RestartOfAll {
+  readonly id: string;
+  readonly atMs: number;
+}
+
+/** The newest run whose end restarts all containers of the pod by its rules; undefined: there is none. */
+function restartOfAll(pod: Pod, { containers }: PodObservation): RestartOfAll | undefined {
+  const asking = new Map(
+    containersOf(pod)
+      .filter(({ spec }) => spec.restartPolicyRules?.some(({ action }) => action === 'RestartAllContainers'))
+      .map((container) => [container.spec.name, container.spec]),
+  );
+  const ends = containers.flatMap(({ id, name, state }): readonly RestartOfAll[] => {
+    const spec = asking.get(name);
+    const isSo =
+      spec !== undefined &&
+      state.state === 'exited' &&
+      ruleFor(spec, state.exitCode) === 'RestartAllContainers';
+    return isSo ? [{ id, atMs: state.finishedAtMs }] : [];
+  });
+  return ends.toSorted((a, b) => a.atMs - b.atMs).at(-1);
+}
+
+interface Runs {
+  readonly actual: PodObservation;
+  readonly restart: RestartOfAll | undefined;
+}
+
+function viewContainer(container: SpecContainer, pod: Pod, { actual, restart }: Runs): ContainerView {
   const name = container.spec.name;
   const runs = actual.containers.filter((c) => c.name === name).toSorted((a, b) => a.attempt - b.attempt);
   const latest = runs.at(-1);
+  // Ephemeral ones end with the others, and are not started again.
+  const isOutdated =
+    latest !== undefined &&
+    restart !== undefined &&
+    (latest.id === restart.id || beganMs(latest.state) < restart.atMs);
   return {
     ...container,
     name,
     latest,
-    current: latest !== undefined && belongsTo(latest, actual.sandbox) ? latest : undefined,
+    current: latest !== undefined && !isOutdated && belongsTo(latest, actual.sandbox) ? latest : undefined,
     previous: runs.at(-2),
     reported: reportedStatuses(pod).find((status) => status.name === name),
+    isOutdated,
   };
+}
+
+function beganMs(state: ContainerObservation['state']): number {
+  return state.state === 'created' ? Infinity : state.startedAtMs;
 }
 
 /** Records may be lost with the node's disk or a reboot: neither the count that the API knows nor that of the logs is undercut. */
@@ -77,7 +118,7 @@ export function exitOf(
 export function isRestarted(view: ContainerView, pod: Pod, facts: PodFacts): boolean {
   const exit = exitOf(view);
   if (exit === undefined || view.kind === 'ephemeral') return false;
-  if (isEndedForResize(view, facts)) return true;
+  if (view.isOutdated || isEndedForResize(view, facts)) return true;
   if (view.kind === 'sidecar') return true;
   const own = restartPolicyOf(view, pod, exit.exitCode);
   if (own === 'Always') return view.kind === 'main' || exit.exitCode !== 0;
@@ -90,11 +131,16 @@ function isEndedForResize({ latest }: ContainerView, facts: PodFacts): boolean {
 
 /** The container's own policy and rules (KEP-5307) before the pod's. */
 function restartPolicyOf(view: ContainerView, pod: Pod, exitCode: number): string {
-  for (const rule of view.spec.restartPolicyRules ?? []) {
-    const isIn = rule.exitCodes?.values?.includes(exitCode) === true;
-    if (isIn === (rule.exitCodes?.operator !== 'NotIn') && rule.action === 'Restart') return 'Always';
-  }
+  if (ruleFor(view.spec, exitCode) === 'Restart') return 'Always';
   return view.spec.restartPolicy ?? pod.spec?.restartPolicy ?? 'Always';
+}
+
+/** What the first rule that an exit code is in says. */
+function ruleFor({ restartPolicyRules = [] }: SpecContainer['spec'], exitCode: number): string | undefined {
+  return restartPolicyRules.find(({ exitCodes }) => {
+    const isIn = exitCodes?.values?.includes(exitCode) === true;
+    return isIn === (exitCodes?.operator !== 'NotIn');
+  })?.action;
 }
 
 /** How long a container that ended waits for its next run, and until when. */

@@ -181,6 +181,7 @@ function planLife(step: PlanDraft): void {
   if (!planClaims(step)) return;
   planSandbox(step);
   if (actual.sandbox?.state !== 'ready' || facts.volumes.state !== 'ready') return;
+  if (endOutdated(step)) return;
   // What starts or goes on finds its room made.
   if (planResizing(step)) return;
   for (const view of step.views) {
@@ -192,6 +193,18 @@ function planLife(step: PlanDraft): void {
     if (view.kind === 'main' || (view.kind === 'ephemeral' && view.latest === undefined))
       startIfDue(step, view);
   }
+}
+
+/** All containers are restarted, at once and without hooks (KEP-5532): those that still run from before end first. Whether there are some. */
+function endOutdated(step: PlanDraft): boolean {
+  const running = step.views.filter((view) => view.isOutdated && isRunning(view));
+  for (const { name, latest } of running) {
+    const id = latest?.id ?? '';
+    if (step.facts.stopping.has(id)) continue;
+    const message = `Container ${name} is ended: all containers of the pod are restarted`;
+    step.do({ kind: 'stopContainer', container: name, id, graceSeconds: 1, message, isCut: true });
+  }
+  return running.length > 0;
 }
 
 /** Brings the cgroups to what the pod was given, and ends containers that must be restarted for it. Whether there are writes. */
@@ -286,7 +299,7 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
   const isWanted =
     view.latest === undefined || isRestarted(view, pod, facts) || (isNewSandbox && view.kind === 'init');
   if (!isWanted) return;
-  const dueMs = isNewSandbox ? 0 : restartWait(view, facts).dueMs;
+  const dueMs = isNewSandbox && !view.isOutdated ? 0 : restartWait(view, facts).dueMs;
   const retryAtMs = Math.max(dueMs, facts.startFailures.get(view.name)?.retryAtMs ?? 0);
   if (now < retryAtMs) {
     step.wakeAt(retryAtMs);

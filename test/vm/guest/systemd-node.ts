@@ -14,61 +14,19 @@ import type { ApiClient } from '#client/client.ts';
 import { createHttpTransport } from '#client/http-transport.ts';
 import { loadKubeconfig } from '#client/kubeconfig.ts';
 import { check, eventually, expectEqual, report, run, step } from './checks.ts';
+import {
+  address,
+  data,
+  installAgent,
+  installServer,
+  mebibyte,
+  nodeIsReady,
+  podOf,
+  podwright,
+  prepareHost,
+  waitForRunning,
+} from './vm-node.ts';
 import { findPodCgroups, nodeCgroup, processesOf, read, statOf, type PodCgroups } from './pod-cgroups.ts';
-
-const address = '192.0.2.10'; // TEST-NET-1 (RFC 5737), on a dummy link
-const data = '/var/lib/podwright';
-const nodeName = 'vm';
-const mebibyte = 1_048_576;
-
-const podwright = (...args: readonly string[]): Promise<string> =>
-  run(process.execPath, '--disable-warning=ExperimentalWarning', 'bin/podwright.ts', ...args);
-
-/** overlayfs takes no upper directory that is itself on an overlay, as this machine's root is. */
-async function prepareHost(): Promise<void> {
-  mkdirSync(data, { recursive: true });
-  await run('mount', '-t', 'tmpfs', 'data', data);
-  await run('ip', 'link', 'add', 'eth0', 'type', 'dummy');
-  await run('ip', 'address', 'add', `${address}/24`, 'dev', 'eth0');
-  await run('ip', 'link', 'set', 'eth0', 'up');
-}
-
-async function installServer(): Promise<void> {
-  await podwright(
-    ...['install', 'server', '--data', `${data}/server`, '--listen', `${address}:6443`],
-    ...['--advertise-address', address, '--node', `${nodeName}=${address}`],
-  );
-}
-
-async function installAgent(): Promise<void> {
-  await podwright(
-    ...['install', 'agent', '--data', `${data}/agent`, '--node-name', nodeName, '--node-ip', address],
-    ...['--credentials', `${data}/server/nodes/${nodeName}`],
-  );
-}
-
-function podOf(name: string, script: string, limits: Readonly<Record<string, string>>): Pod {
-  const container: Container = {
-    name: 'main',
-    image: 'podwright/demo:1',
-    imagePullPolicy: 'IfNotPresent',
-    command: ['sh', '-c', script],
-    resources: { limits },
-  };
-  return {
-    metadata: { name },
-    spec: { containers: [container], restartPolicy: 'Never', terminationGracePeriodSeconds: 1 },
-  };
-}
-
-/** The pod's uid once its container runs. */
-async function waitForRunning(client: ApiClient, name: string): Promise<string> {
-  return eventually(`pod ${name} Running`, async () => {
-    const pod = await client.get(pods, { namespace: 'default', name });
-    if (pod.status?.phase === 'Failed') throw new Error(`it failed: ${JSON.stringify(pod.status)}`);
-    return pod.status?.phase === 'Running' ? pod.metadata?.uid : undefined;
-  });
-}
 
 async function isGone(client: ApiClient, name: string): Promise<true | undefined> {
   try {
@@ -78,13 +36,6 @@ async function isGone(client: ApiClient, name: string): Promise<true | undefined
     if (isNotFound(error)) return true;
     throw error;
   }
-}
-
-async function nodeIsReady(client: ApiClient, name = nodeName): Promise<true | undefined> {
-  const { status } = await client.get(nodes, { name });
-  return status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True')
-    ? true
-    : undefined;
 }
 
 /** What must be the same before and after the agent's own restart. */
@@ -300,7 +251,7 @@ async function checkNothingLeft(): Promise<void> {
 async function main(): Promise<void> {
   await step('prepare the host', prepareHost);
   await step('podwright install server', installServer);
-  await step('podwright install agent, node Ready', installAgent);
+  await step('podwright install agent, node Ready', () => installAgent());
   const access = loadKubeconfig(`${data}/server/kubeconfig`, systemClock);
   await using transport = createHttpTransport(access);
 
