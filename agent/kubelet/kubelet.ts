@@ -147,8 +147,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   });
   const plugins = await openNodePlugins(undo, options);
   const workers = await startPodWorkers({
-    devices: plugins.devices,
-    claims: plugins.claims,
+    ...{ devices: plugins.devices, claims: plugins.claims },
     pressure,
     probeCounts,
     counts,

@@ -136,7 +136,7 @@ const restartingAll = 'AllContainersRestarting';
 
 /** Conditions that are there while they are true, and go. */
 export function isResizeCondition(type: string): boolean {
-  return type === 'PodResizePending' || type === 'PodResizeInProgress';
+  return type === 'PodResizePending' || type === 'PodResizeInProgress' || type === restartingAll;
 }
 
 /** A resize that is not given (yet); and one that was given and is not in the cgroups yet (KEP-1287, Resize Status). */
@@ -169,8 +169,7 @@ function conditionsOf(input: ConditionInput): readonly PodCondition[] {
       : [{ type: restartingAll, isTrue: true, reason: 'RestartAllContainersStarted' }]),
   ];
   const others = reported.filter(
-    ({ type }) =>
-      !own.some((verdict) => verdict.type === type) && !isResizeCondition(type) && type !== restartingAll,
+    ({ type }) => !own.some((verdict) => verdict.type === type) && !isResizeCondition(type),
   );
   return [
     ...own.map((verdict) =>

@@ -2,7 +2,6 @@ import { KeyedQueue } from '#base/keyed-queue.ts';
 import { pods, services } from '#api/schema/kind-ref.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
-import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { mayUseDevices } from './admit-devices.ts';
 import { collectOrphanLogs } from './orphan-logs.ts';
 import { adoptOrphans, releaseOrphanClaims, removeOrphanVolumes } from './orphans.ts';

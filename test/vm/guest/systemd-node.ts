@@ -4,8 +4,8 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 
-import { nodes, pods } from '#api/schema/kind-ref.ts';
-import type { Container, Pod, PodStatus } from '#api/generated/objects.ts';
+import { pods } from '#api/schema/kind-ref.ts';
+import type { Pod, PodStatus } from '#api/generated/objects.ts';
 import { systemClock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { createApiClient } from '#client/api-client.ts';
