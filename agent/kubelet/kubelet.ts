@@ -345,16 +345,6 @@ function startImageCollection(options: KubeletOptions): {
   return { collector, stop };
 }
 
-async function makeDirectories(directories: KubeletDirectories): Promise<void> {
-  await Promise.all(
-    [
-      ...[directories.pods, directories.podsMemory, directories.volumes],
-      // Drivers' manifests ask for them as directories that are there.
-      ...['plugins', 'plugins_registry', 'pods'].map((name) => path.join(directories.kubelet, name)),
-    ].map((d) => mkdir(d, { recursive: true, mode: 0o700 })),
-  );
-}
-
 interface NodeParts {
   readonly server: KubeletServer;
   readonly pressure: NodePressure;
