@@ -123,7 +123,7 @@ function watchPlugins(
 function tellResources(
   { directories, clock, logger }: NodePluginsOptions,
   { manager }: NodeDevices,
-  workers: PodWorkers,
+  workers: Pick<PodWorkers, 'pods'>,
 ): AsyncDisposable {
   const directory = path.join(directories.kubelet, 'pod-resources');
   const read = (): PodResourcesInput => ({
