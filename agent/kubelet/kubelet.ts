@@ -148,9 +148,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
   const plugins = await openNodePlugins(undo, options);
   const workers = await startPodWorkers({
     ...{ devices: plugins.devices, claims: plugins.claims },
-    pressure,
-    probeCounts,
-    counts,
+    ...{ pressure, probeCounts, counts },
     informers: options.informers,
     runtime,
     mounter: createMounter(options.mounts),
