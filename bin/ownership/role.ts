@@ -57,9 +57,10 @@ const entriesByRole: Readonly<Record<OwnedRole, RoleEntries>> = {
       'agent.sock',
       'credentials',
       'wireguard.key',
+      'kubelet',
     ],
     pattern:
-      /^(\.credentials\.draft(\.old)?|agent\.log(\..*)?|cluster\.json[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
+      /^(\.credentials\.draft(\.old)?|agent\.log(\..*)?|cluster\.json[\w.-]*|devices\.json[\w.-]*|(cpu|memory)_manager_state[\w.-]*|supervisor-\w+-[0-9a-f]{16})$/,
     evidence: [['images/images.json', 'images/blobs/sha256', 'layers']],
     early: /^(agent\.log(\..*)?|logs)$/,
   },

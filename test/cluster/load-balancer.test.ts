@@ -50,8 +50,11 @@ describe.skipIf(!canTestClusters())(
       } finally {
         process.kill(pid, 'SIGCONT');
       }
-      const events = await cluster.must('get events -o jsonpath={.items[*].message}');
-      for (const name of ['node-1', 'node-2']) expect(events).toContain(`announcing from node ${name}`);
+      const events = (): Promise<string> => cluster.must('get events -o jsonpath={.items[*].message}');
+      for (const name of ['node-1', 'node-2'])
+        await eventually(`the event of ${name}`, async () =>
+          (await events()).includes(`announcing from node ${name}`),
+        );
       await cluster.must('delete service web');
       await eventually('the Lease goes', async () => (await cluster.kubectl(lease)).code !== 0);
     });

@@ -101,9 +101,9 @@ export async function buildSanitized(directory: string): Promise<string | undefi
     return undefined;
   }
   // Its own memcpy() is not watched; the others' are the sanitizer's.
-  const first = join(directory, 'supervisor.o');
-  await run('gcc', [...flags, ...own, '-c', '-o', first, join(source.directory, 'supervisor.c')]);
-  const rest = source.names.filter((name) => name.endsWith('.c') && name !== 'supervisor.c');
+  const first = join(directory, 'base.o');
+  await run('gcc', [...flags, ...own, '-c', '-o', first, join(source.directory, 'base.c')]);
+  const rest = source.names.filter((name) => name.endsWith('.c') && name !== 'base.c');
   await run('gcc', [
     ...flags,
     '-o',

@@ -295,13 +295,13 @@ describe('pods', () => {
     await podNamed('use-waiting', ['waiting']);
     await settle(1200);
     expect(await messageOf('use-missing')).toBe(
-      '0/2 nodes are available: persistentvolumeclaim "nope" not found.',
+      '0/2 nodes are available: persistentvolumeclaim "nope" not found. not found',
     );
     expect(await messageOf('use-pending')).toBe(
-      '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims.',
+      '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found',
     );
     expect(await messageOf('use-waiting')).toBe(
-      "0/2 nodes are available: 2 node(s) didn't find available persistent volumes to bind.",
+      "0/2 nodes are available: 2 node(s) didn't find available persistent volumes to bind. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
   });
 
@@ -321,7 +321,7 @@ describe('pods', () => {
     await podNamed('elsewhere', ['waiting'], { nodeSelector: { 'kubernetes.io/hostname': 'n1' } });
     await settle(1200);
     expect(await messageOf('elsewhere')).toBe(
-      "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had volume node affinity conflict.",
+      "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had volume node affinity conflict. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.",
     );
   });
 

@@ -188,7 +188,10 @@ it('pods that ask for more than there is wait until another is gone', async () =
   for (const name of ['a', 'b'])
     await makePod(cluster, name, using([{ name: 'gpu', resourceClaimTemplateName: 'one' }]));
   await cluster.settle();
-  expect(placed(cluster)).toEqual(['a: node-1', 'b: 0/2 nodes are available: 2 cannot allocate all claims.']);
+  expect(placed(cluster)).toEqual([
+    'a: node-1',
+    'b: 0/2 nodes are available: 2 cannot allocate all claims. still not schedulable, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+  ]);
   await client.delete(kinds.pods, where('a'));
   await cluster.settle(5000);
   expect(placed(cluster)).toEqual(['b: node-1']);
@@ -243,12 +246,14 @@ it('a claim in use is not gone before its pod', async () => {
   await cluster.settle();
   expect(placed(cluster)).toEqual([
     'a: node-1',
-    'b: 0/2 nodes are available: resourceclaim "mine" is being deleted.',
+    'b: 0/2 nodes are available: resourceclaim "mine" is being deleted. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
   ]);
   await client.delete(kinds.pods, where('a'));
   await cluster.settle(5000);
   expect(client.all(kinds.resourceClaims)).toEqual([]);
-  expect(placed(cluster)).toEqual(['b: 0/2 nodes are available: resourceclaim "mine" not found.']);
+  expect(placed(cluster)).toEqual([
+    'b: 0/2 nodes are available: resourceclaim "mine" not found. no new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+  ]);
 });
 
 it('a claim that has devices where its pod cannot go gives them back', async () => {
