@@ -123,10 +123,16 @@ test('startNodeAgent() puts right what others wrote while it was silent', async 
   await advance(10_000);
   expect(conditionOf('Ready')).toMatchObject({ status: 'True', reason: 'KubeletReady' });
   expect(conditionOf('example.com/Other')).toMatchObject({ status: 'True' });
+  const allocatable = () => client.all(nodes)[0]?.status?.allocatable;
+  expect(allocatable()).toMatchObject({ 'example.com/dongle': '4' });
   const written = client.writes.length;
   await advance(9_000);
   await advance(1_000);
   expect(client.writes.slice(written)).toEqual(['update leases kube-node-lease/n1']);
+  const none = { status: { capacity: { 'example.com/dongle': null } } };
+  await client.patch(nodes, { name: 'n1' }, { kind: 'strategic', body: none, subresource: 'status' });
+  await advance(10_000);
+  expect(allocatable()).toMatchObject({ 'example.com/dongle': '0' });
   await agent[Symbol.asyncDispose]();
 });
 

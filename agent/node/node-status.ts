@@ -1,3 +1,4 @@
+import { isExtendedResource } from '#api/validation/resource-name.ts';
 import type { Node, NodeCondition, NodeSpec, NodeStatus } from '#api/generated/objects.ts';
 import { canonicalQuantity } from '#api/meta/quantity.ts';
 import { formatTime } from '#api/meta/time.ts';
@@ -123,6 +124,7 @@ export function renderNodeStatus(
       ...amounts(allocatableOf(machine, input.settings)),
       pods: capacity.pods,
       ...devicesOf(input, 'allocatable'),
+      ...othersOf(reported, capacity),
     },
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
@@ -149,6 +151,20 @@ export function renderNodeStatus(
       .slice(0, input.settings.imagesInStatusMax < 0 ? undefined : input.settings.imagesInStatusMax)
       .map(({ names, digests, sizeBytes }) => ({ names: [...digests, ...names], sizeBytes })),
   };
+}
+
+/**
+ * Resources that somebody else says the node has (Advertise Extended Resources for a Node): what is written as capacity can be given to pods, and
+ * of one that is no capacity any more there is nothing, as of a plugin's that went.
+ */
+function othersOf(
+  { capacity = {}, allocatable = {} }: NodeStatus = {},
+  own: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const names = Object.keys({ ...allocatable, ...capacity }).filter(
+    (name) => isExtendedResource(name) && !Object.hasOwn(own, name),
+  );
+  return Object.fromEntries(names.map((name) => [name, capacity[name] ?? '0']));
 }
 
 function devicesOf(
