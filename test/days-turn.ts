@@ -3,9 +3,19 @@
  * about names them on its command line, which runs them on any day, as PODWRIGHT_ALL=1 does.
  */
 const byDay: readonly (readonly string[])[] = [
-  ['test/cluster/families.test.ts', 'test/cluster/trace.test.ts', 'test/cluster/devices.test.ts'],
-  ['test/cluster/outside.test.ts', 'test/cluster/proxy-modes.test.ts'],
-  ['test/cluster/fabric.test.ts', 'test/cluster/rolling/rolling.test.ts'],
+  [
+    'test/cluster/families.test.ts',
+    'test/cluster/trace.test.ts',
+    'test/cluster/devices.test.ts',
+    'test/cluster/csi.test.ts',
+  ],
+  ['test/cluster/outside.test.ts', 'test/cluster/proxy-modes.test.ts', 'test/cluster/device-claims.test.ts'],
+  [
+    'test/cluster/fabric.test.ts',
+    'test/cluster/rolling/rolling.test.ts',
+    'test/cluster/load-balancer.test.ts',
+    'test/cluster/fast-path.test.ts',
+  ],
 ];
 
 const dayMs = 86_400_000;
