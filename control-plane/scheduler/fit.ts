@@ -51,12 +51,14 @@ export function fitOfChanged(context: SchedulingContext): Fit {
     firstRefusal(pod, testsOf({ pod, snapshot: withChanged(snapshot, node) }, wide), node);
 }
 
+const nobody: readonly Pod[] = [];
+
 /** Those of the pods nominated to a node that it must have room for beside this one. */
-export function nominatedBefore(pod: Pod, nominated: readonly Pod[] = []): readonly Pod[] {
-  const others = nominated.filter(
+export function nominatedBefore(pod: Pod, nominated: readonly Pod[] = nobody): readonly Pod[] {
+  if (nominated.length === 0) return nominated; // Of nearly every node, and asked of each.
+  return nominated.filter(
     (other) => priorityOf(other) >= priorityOf(pod) && other.metadata?.uid !== pod.metadata?.uid,
   );
-  return others;
 }
 
 /** The node with more pods. */
