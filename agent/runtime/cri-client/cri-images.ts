@@ -1,6 +1,7 @@
 /** Images of a runtime that is asked by CRI. What there is is known from its list, which is asked anew from time to time. */
 import type { Readable } from 'node:stream';
-import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
+import { formatReference, parseReference } from '#api/oci/reference.ts';
+import { findImage } from '#agent/runtime/images/find-image.ts';
 import { isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { Image, Services } from '#proto/cri/api.ts';
 import type { UnixClient } from '#proto/unix-client.ts';
@@ -59,17 +60,7 @@ export class CriImageStore implements ImageStore {
   }
 
   resolve(reference: string): ImageRecord | undefined {
-    if (isImageId(reference)) {
-      const id = reference.startsWith('sha256:') ? reference : `sha256:${reference}`;
-      return this.#images.find((image) => image.id === id);
-    }
-    const parsed = parseReference(reference);
-    if (parsed.digest !== undefined) {
-      const digest = `${repositoryOf(parsed)}@${parsed.digest}`;
-      return this.#images.find((image) => image.digests.includes(digest));
-    }
-    const name = formatReference(parsed);
-    return this.#images.find((image) => image.names.includes(name));
+    return findImage(this.#images, reference);
   }
 
   async pull(

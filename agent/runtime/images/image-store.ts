@@ -2,7 +2,7 @@ import { lstat, mkdir, mkdtemp, readdir, rename, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { parseImageConfig, requirePlatform, type ImageConfig } from '#api/oci/config.ts';
 import type { Platform } from '#api/oci/platform.ts';
-import { formatReference, isImageId, parseReference, repositoryOf } from '#api/oci/reference.ts';
+import { formatReference, isImageId, parseReference } from '#api/oci/reference.ts';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ImageAccounts } from '#agent/runtime/image-user.ts';
@@ -12,6 +12,7 @@ import { removeTree } from '#native/fs/remove-tree.ts';
 import { getXattr } from '#native/sys/file.ts';
 import { directoryFiles, readArchive, stageArchive } from './archive.ts';
 import { BlobStore, digestOf, hexOf } from './blob-store.ts';
+import { findImage } from './find-image.ts';
 import { imageError } from './image-error.ts';
 import {
   mergeImages,
@@ -133,17 +134,7 @@ export class LocalImageStore implements ImageStore {
   }
 
   resolve(reference: string): StoredImage | undefined {
-    if (isImageId(reference)) {
-      const id = reference.startsWith('sha256:') ? reference : `sha256:${reference}`;
-      return this.#images.find((image) => image.id === id);
-    }
-    const parsed = parseReference(reference);
-    if (parsed.digest !== undefined) {
-      const digest = `${repositoryOf(parsed)}@${parsed.digest}`;
-      return this.#images.find((image) => image.digests.includes(digest));
-    }
-    const name = formatReference(parsed);
-    return this.#images.find((image) => image.names.includes(name));
+    return findImage(this.#images, reference);
   }
 
   /** Read once for each image: it is what its id is the hash of. @throws E_NOT_FOUND */
