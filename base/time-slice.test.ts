@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { busyMs } from './time-slice.fixture.ts';
-import { inSlices, nextTurn, TimeSlice, TurnTime } from './time-slice.ts';
+import { inSlices, nextTurn, promisesSettled, TimeSlice, TurnTime } from './time-slice.ts';
 
 describe('TurnTime', () => {
   it('is of all kinds of work together: what one took the others have not', async () => {
@@ -58,5 +58,26 @@ describe('inSlices()', () => {
     };
     expect(await inSlices(steps())).toBe('done');
     expect(others).toBeGreaterThan(3);
+  });
+});
+
+describe('promisesSettled()', () => {
+  it.each<[string, (callback: () => void) => void]>([
+    ['a callback of the event loop', (callback) => void setTimeout(callback, 1)],
+    ['what goes on after a promise', (callback) => queueMicrotask(callback)],
+  ])('comes after all that follows at once, in %s', async (_where, run) => {
+    const { promise, resolve } = Promise.withResolvers<readonly string[]>();
+    const order: string[] = [];
+    run(() => {
+      void promisesSettled().then(() => {
+        order.push('settled');
+        resolve(order);
+      });
+      void (async () => {
+        for (let hop = 0; hop < 5; hop++) await undefined;
+        order.push('done');
+      })();
+    });
+    expect(await promise).toEqual(['done', 'settled']);
   });
 });

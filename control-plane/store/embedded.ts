@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
+import { inSlices } from '#base/time-slice.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { shellWord } from '#base/shell-word.ts';
 import { closeAtExit } from './close-at-exit.ts';
@@ -18,9 +19,10 @@ import {
 } from './disk-protocol.ts';
 import { HistoryWindow, type HistoryBounds } from './history-window.ts';
 import { LeaseBook } from './lease-book.ts';
+import { identityOf } from './served-store.ts';
 import type { Decision, KeptVersion, KeyView, LeaseState, ServedStore, WatchFrom } from './served-store.ts';
 import { Mvcc } from './mvcc.ts';
-import { packIdleValues } from './value-packer.ts';
+import { packIdleValues } from './packed/value-packer.ts';
 import { WatchHub } from './watch-hub.ts';
 import { diskWriteOf, type Write } from './write-batch.ts';
 import { WritePump } from './write-pump.ts';
@@ -187,7 +189,7 @@ class EmbeddedStore implements ServedStore {
     options: { readonly from?: string; readonly limit?: number; readonly revision?: number } = {},
   ): Promise<RangeResult> {
     this.#checkOpen();
-    return this.#mvcc.range(prefix, options);
+    return inSlices(this.#mvcc.range(prefix, options));
   }
 
   async commit(txn: StoreTxn): Promise<TxnResult> {
@@ -491,9 +493,4 @@ class EmbeddedStore implements ServedStore {
       })
       .then(() => (this.#isTrimming = false));
   }
-}
-
-/** 48 bits of a UUID, which a number holds. */
-function identityOf(id: string): number {
-  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 }

@@ -1,4 +1,4 @@
-import type { KeptValue } from './packable-value.ts';
+import type { KeptValue } from './packed/packable-value.ts';
 
 /** One version of a key. A deletion is a version too (a tombstone); its value is the last state that watchers are told. */
 export interface Version {

@@ -1,7 +1,8 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { DiskRow } from './disk-protocol.ts';
 import { KeyIndex, versionAt, type KeyHistory, type Version } from './key-index.ts';
-import { kept, PackableValue, type KeptValue } from './packable-value.ts';
+import { RecentRanges } from './recent-ranges.ts';
+import { kept, PackableValue, type KeptValue } from './packed/packable-value.ts';
 import type { KeptVersion } from './served-store.ts';
 import type { RangeResult, StoredValue, StoreEvent, StoreOp, StoreTxn } from './store.ts';
 
@@ -36,6 +37,9 @@ export interface Followed {
   readonly version: number;
 }
 
+/** Keys that are looked at in one step of a range. */
+const stepKeys = 512;
+
 interface LogEntry {
   readonly key: string;
   readonly version: Version;
@@ -58,6 +62,7 @@ export class Mvcc {
   #compactRevision = 0;
   #nextRow = 1;
   #historyBytes = 0;
+  readonly #recent = new RecentRanges();
   /** Long values, of all versions. */
   readonly #packable = new Set<PackableValue>();
 
@@ -234,21 +239,36 @@ export class Mvcc {
     }
   }
 
-  range(
+  /** In steps, between which anything may be written. What is compacted meanwhile is begun anew, as of then. */
+  *range(
     prefix: string,
     options: { readonly from?: string; readonly limit?: number; readonly revision?: number },
-  ): RangeResult {
+  ): Generator<void, RangeResult> {
     const at = this.readRevision(options.revision);
     const limit = options.limit === undefined || options.limit <= 0 ? Infinity : options.limit;
+    const isWhole = limit === Infinity && (options.from ?? prefix) <= prefix;
+    const recent = isWhole && at === this.#settledRevision ? this.#recent.get(prefix) : undefined;
+    if (recent !== undefined) return { revision: at, values: recent, more: false, remaining: 0 };
     const values: StoredValue[] = [];
-    for (const history of this.#index.scan(prefix, options.from)) {
-      const version = versionAt(history, at);
-      if (version === undefined) continue;
-      if (values.length === limit) {
-        return { revision: at, values, more: true, remaining: this.#countPresent(prefix, history.key, at) };
+    for (let from = options.from ?? prefix, next: string | undefined; ; from = next) {
+      next = undefined;
+      let looked = 0;
+      for (const history of this.#index.scan(prefix, from)) {
+        if (looked++ === stepKeys) {
+          next = history.key;
+          break;
+        }
+        const version = versionAt(history, at);
+        if (version === undefined) continue;
+        if (values.length === limit)
+          return { revision: at, values, more: true, remaining: this.#countPresent(prefix, history.key, at) };
+        values.push(storedValue(history.key, version));
       }
-      values.push(storedValue(history.key, version));
+      if (next === undefined) break;
+      yield;
+      if (at < this.#compactRevision) return yield* this.range(prefix, options);
     }
+    if (isWhole && at === this.#settledRevision) this.#recent.keep(prefix, values);
     return { revision: at, values, more: false, remaining: 0 };
   }
 
@@ -310,6 +330,7 @@ export class Mvcc {
     }
     if (revision <= this.#compactRevision) return;
     this.#compactRevision = revision;
+    this.#recent.clear(); // Nobody may ask again.
     const log = this.#log;
     const end = firstAfter(log, revision);
     const stay = firstAfter(log, revision - 1);
@@ -358,6 +379,7 @@ export class Mvcc {
 
   #append(entry: LogEntry): void {
     this.#log.push(entry);
+    this.#recent.changed(entry.key);
     if (entry.version.deleted) this.#deletedKeys.add(entry.key);
     else this.#deletedKeys.delete(entry.key);
     this.#historyBytes += entry.previous?.value.byteLength ?? 0;

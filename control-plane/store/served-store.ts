@@ -67,3 +67,8 @@ export interface ServedStore extends Store {
   /** Revokes what is over; the engine does so by itself, too, every ten seconds. */
   expireLeases(): Promise<void>;
 }
+
+/** 48 bits of a UUID, which a number holds. */
+export function identityOf(id: string): number {
+  return Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
+}

@@ -49,9 +49,9 @@ export class ListTurns {
       try {
         let [left, isFull] = [sliceBytesMax, false];
         await body({
-          write: (bytes) => {
+          write: (bytes, sent) => {
             left -= bytes.byteLength;
-            isFull = !sink.write(bytes);
+            isFull = !sink.write(bytes, sent);
             return !isFull && left > 0;
           },
           drained: async () => {

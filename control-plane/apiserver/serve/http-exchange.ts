@@ -219,8 +219,8 @@ export function headersOf({
 /** Where a streamed body goes. */
 export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
   return {
-    write: (bytes) => {
-      if (!stream.writable || stream.write(bytes)) return true;
+    write: (bytes, sent) => {
+      if (!stream.writable || writeTo(stream, bytes, sent)) return true;
       unread.waiting(stream, stream.writableLength);
       return false;
     },
@@ -236,6 +236,14 @@ export function sinkOf(stream: AnswerStream, unread: UnreadAnswers): ByteSink {
       return stream.writableLength;
     },
   };
+}
+
+function writeTo(stream: AnswerStream, bytes: Uint8Array, sent: (() => void) | undefined): boolean {
+  if (sent === undefined) return stream.write(bytes);
+  // Of a stream that is cut off, parts may be on their way yet.
+  return stream.write(bytes, (error) => {
+    if (error === undefined || error === null) sent();
+  });
 }
 
 const callers = new WeakMap<object, Caller>();

@@ -26,12 +26,24 @@ test('nobody saves more than some milliseconds, and what is not known yet has no
   expect(credit.isLeft('node-high', 1_000_001)).toBe(true);
 });
 
-test('of several, who has most comes first', () => {
+test('of several, who has most comes first, or who owes least', () => {
   const credit = new LevelCredit();
   credit.pay('much', 8, 0);
   credit.pay('little', 2, 0);
   expect(credit.mostOf(['', 'much', 'little'], 0)).toBe('little');
   credit.pay('little', 9, 0);
   expect(credit.mostOf(['', 'much', 'little'], 0)).toBe('much');
-  expect(credit.mostOf(['', 'little'], 0)).toBeUndefined();
+  credit.pay('', 5, 0);
+  expect(credit.mostOf(['', 'little'], 0)).toBe('little');
+  credit.pay('little', 5, 0);
+  expect(credit.mostOf(['', 'little'], 0)).toBe('');
+});
+
+test('a long time of much work is forgotten soon, and those who did alike take turns', () => {
+  const credit = new LevelCredit();
+  credit.pay('much', 10_000, 0);
+  credit.pay('more', 20_000, 0);
+  expect(credit.mostOf(['much', 'more'], 0)).toBe('much');
+  expect(credit.mostOf(['more', 'much'], 0)).toBe('more');
+  expect(credit.isLeft('more', 200)).toBe(true);
 });

@@ -9,7 +9,7 @@ export interface ReadSource {
 }
 
 /** Requests of one level that have been read and have not begun. Past that its connections are not read, until half of them have. */
-export const readAheadMax = 64;
+export const readAheadMax = 16;
 
 interface Known {
   readonly source: ReadSource;

@@ -52,8 +52,7 @@ export class RequestTurns {
     const isFree = this.#waiting.size === 0 && !this.#isBeginning;
     if (isFree && (this.#time.isLeft() || this.#credit.isLeft(share.level, nowMs))) {
       this.#isBeginning = true;
-      // As promisesSettled().
-      process.nextTick(() => {
+      void promisesSettled().then(() => {
         this.#isBeginning = false;
         this.#pay(share.level, nowMs);
       });
@@ -79,7 +78,7 @@ export class RequestTurns {
     this.#isDraining = true;
     await promisesSettled();
     while (this.#waiting.size > 0 || this.#reads.isWaiting) {
-      while (!this.#time.isLeft() && this.#levelWithCredit() === undefined) await nextTurn();
+      while (!this.#time.isLeft() && !this.#isCreditLeft()) await nextTurn();
       const startMs = performance.now();
       const level = this.#takeFirst();
       await promisesSettled(); // What it does at once is done before the time is looked at again.
@@ -95,16 +94,18 @@ export class RequestTurns {
     this.#credit.pay(level, nowMs - sinceMs, nowMs);
   }
 
-  #levelWithCredit(): string | undefined {
-    return this.#credit.mostOf(this.#waiting.keys(), performance.now());
+  #isCreditLeft(): boolean {
+    const nowMs = performance.now();
+    return this.#waiting.keys().some((level) => this.#credit.isLeft(level, nowMs));
   }
 
   /**
-   * Begins the first of the connection, of the user, of the level that has most credit, or of none that has waited longest; each of them then is the last of its kind.
+   * Begins the first of the connection, of the user, of the level that has most credit or owes least, of equals that has waited longest; each of them then is the
+   * last of its kind.
    * @returns the level
    */
   #takeFirst(): string | undefined {
-    const level = this.#levelWithCredit() ?? this.#waiting.keys().next().value;
+    const level = this.#credit.mostOf(this.#waiting.keys(), performance.now());
     if (level === undefined) return undefined;
     const start = takeTurn(this.#waiting, level, (users) =>
       takeFirst(users, (connections) => takeFirst(connections, (starts) => starts.shift())),

@@ -107,8 +107,11 @@ export interface RequestScope {
 
 /** Where a streamed body goes. */
 export interface ByteSink {
-  /** False when the receiver lags: `drained` says when it has caught up. */
-  write(bytes: Uint8Array): boolean;
+  /**
+   * False when the receiver lags: `drained` says when it has caught up.
+   * @param sent called once nobody reads these bytes any more, so that there may be others in their place; never called where that is not known
+   */
+  write(bytes: Uint8Array, sent?: () => void): boolean;
   drained(): Promise<void>;
   /** Bytes accepted that the receiver has not taken yet. */
   readonly pendingBytes: number;

@@ -83,10 +83,12 @@ export interface BoundedPieces {
   readonly pieces: Iterable<Uint8Array>;
   /** How many bytes they come to, at most. */
   readonly bytesMax: number;
+  /** Takes back the memory of a piece that has been sent. */
+  readonly free: (piece: Uint8Array) => void;
 }
 
 /** JSON made piece by piece as fast as the client takes it: a long list is never in memory as a whole, and its length not known ahead. */
-export function streamedResponse({ pieces, bytesMax }: BoundedPieces, style: Style): ApiResponse {
+export function streamedResponse({ pieces, bytesMax, free }: BoundedPieces, style: Style): ApiResponse {
   const isShort = bytesMax < streamedBytesMin;
   if (isShort || style.format !== 'json' || style.pretty) return piecesResponse([...pieces], style);
   return {
@@ -95,7 +97,7 @@ export function streamedResponse({ pieces, bytesMax }: BoundedPieces, style: Sty
     body: async (sink) => {
       const slice = new TimeSlice();
       for (const piece of pieces) {
-        if (!sink.write(piece)) await sink.drained();
+        if (!sink.write(piece, () => free(piece))) await sink.drained();
         if (slice.isOver()) await slice.next();
       }
     },

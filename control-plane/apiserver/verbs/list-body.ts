@@ -8,10 +8,10 @@ import {
   Shown,
   type StoredBytes,
 } from '#control-plane/apiserver/objects/object-bytes.ts';
+import { pieceBytes, PiecePool } from '#control-plane/apiserver/serve/piece-pool.ts';
 import type { BoundedPieces } from '#control-plane/apiserver/serve/respond.ts';
 import type { Transform } from './transform.ts';
 
-const pieceBytes = 262_144;
 /** From so many bytes on, what is stored is sent as it is: who waits for it costs no copy. */
 export const largeItemBytes = 65_536;
 /** A comma, or the end: what may follow an item in its piece. */
@@ -108,12 +108,23 @@ function joinItems(
 ): BoundedPieces {
   const start = Buffer.from(head);
   const allMax = start.length + bytesMax + end.length;
-  return { bytesMax: allMax, pieces: join(start, items, Math.min(allMax, pieceBytes), end) };
+  return {
+    bytesMax: allMax,
+    pieces: join(start, items, Math.min(allMax, pieceBytes), end),
+    free: (piece) => pool.give(piece),
+  };
+}
+
+const pool = new PiecePool();
+
+/** Memory for a piece; a short answer has its own. */
+function pieceOf(bytes: number): Buffer {
+  return bytes === pieceBytes ? pool.take() : Buffer.allocUnsafe(bytes);
 }
 
 /** In pieces of about `size` bytes, to send at once; a large item is not copied. */
 function* join(head: Buffer, items: Iterable<Item>, size: number, end: Buffer): Generator<Uint8Array, void> {
-  let piece = Buffer.allocUnsafe(Math.max(size, head.length + betweenBytes));
+  let piece = pieceOf(Math.max(size, head.length + betweenBytes));
   let at = head.copy(piece);
   let isFirst = true;
   for (const item of items) {
@@ -123,7 +134,7 @@ function* join(head: Buffer, items: Iterable<Item>, size: number, end: Buffer): 
     if (isLarge || at + item.byteLength + betweenBytes > piece.length) {
       yield piece.subarray(0, at);
       if (isLarge) yield* item.pieces();
-      piece = Buffer.allocUnsafe(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
+      piece = pieceOf(isLarge ? size : Math.max(size, item.byteLength + betweenBytes));
       at = 0;
     }
     if (!isLarge) at = item.copyTo(piece, at);

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
+import { inSlices } from '#base/time-slice.ts';
 import { createTurns } from '#base/turns.ts';
 import type { Event } from '#proto/etcd/rpc.ts';
 import { HistoryWindow } from '#control-plane/store/history-window.ts';
@@ -20,7 +21,7 @@ import type {
   UpdateResult,
 } from '#control-plane/store/store.ts';
 import { createEtcdClient, requestMsMax, type EtcdClient, type EtcdClientOptions } from './client.ts';
-import { packIdleValues } from '#control-plane/store/value-packer.ts';
+import { packIdleValues } from '#control-plane/store/packed/value-packer.ts';
 import { keepCompacting } from './compactor.ts';
 import { followEtcd } from './follow.ts';
 import { EtcdImage } from './image.ts';
@@ -135,7 +136,7 @@ class EtcdStore implements Store {
     options: { readonly from?: string; readonly limit?: number; readonly revision?: number } = {},
   ): Promise<RangeResult> {
     await this.#readable(options.revision);
-    return this.#image.mvcc.range(prefix, options);
+    return inSlices(this.#image.mvcc.range(prefix, options));
   }
 
   commit(txn: StoreTxn): Promise<TxnResult> {

@@ -240,11 +240,11 @@ export class RequestRecord implements BodyRecord {
     const pieces: Uint8Array[] = [];
     let bytes = 0;
     await body({
-      write: (piece) => {
+      write: (piece, sent) => {
         bytes += piece.byteLength;
         if (bytes <= responseBytesMax) pieces.push(Uint8Array.from(piece));
         else pieces.length = 0;
-        return sink.write(piece);
+        return sink.write(piece, sent);
       },
       drained: () => sink.drained(),
       get pendingBytes() {

@@ -48,7 +48,7 @@ export class StreamedSeats {
 
   #watched(streamed: Streamed, sink: ByteSink): ByteSink {
     return {
-      write: (bytes) => sink.write(bytes),
+      write: (bytes, sent) => sink.write(bytes, sent),
       drained: async () => {
         streamed.lagsSinceMs = this.#clock.monotonic();
         await sink.drained();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
-import { Mvcc } from './mvcc.ts';
+import { Mvcc } from '#control-plane/store/mvcc.ts';
 import { kept, packableBytesMin, PackableValue } from './packable-value.ts';
 import { packIdleValues } from './value-packer.ts';
 
