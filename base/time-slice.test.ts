@@ -28,16 +28,18 @@ describe('TurnTime', () => {
 
 describe('TimeSlice', () => {
   it('is over sooner in a turn that others have used up', async () => {
-    await nextTurn();
-    await nextTurn();
-    new TurnTime().isLeft();
-    busyMs(20);
-    const slice = new TimeSlice();
-    expect(slice.isOver()).toBe(false);
+    const begun = async (): Promise<TimeSlice> => {
+      await nextTurn();
+      await nextTurn();
+      new TurnTime().isLeft();
+      busyMs(20);
+      const begunSlice = new TimeSlice();
+      return begunSlice.isOver() ? await begun() : begunSlice; // On a busy machine its half millisecond may be over at once.
+    };
+    const slice = await begun();
     busyMs(5);
     expect(slice.isOver()).toBe(true);
-    await slice.next();
-    expect(slice.isOver()).toBe(false);
+    await expect.poll(async () => (await slice.next(), slice.isOver())).toBe(false);
   });
 });
 
