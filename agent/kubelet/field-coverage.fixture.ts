@@ -1,7 +1,7 @@
 /**
  * What becomes of every field that a pod's spec can hold, by type of the API. field-coverage.test.ts walks the schema through
  * it, from PodSpec down through what is acted on, and fails for a field that has no line here: a new version of Kubernetes
- * cannot bring one that is silently ignored.
+ * cannot bring one that is silently ignored. That each is acted on is proven in test/fields.
  */
 export type Coverage =
   /** Read by the file, which is of the node or shared with it. */
@@ -56,6 +56,12 @@ const container: Fields = {
   volumeMounts: here('render/render-start'),
   workingDir: here('render/container-config'),
 };
+
+/** What the API lets no container have that is added to a running pod. */
+const notOfEphemeral =
+  'lifecycle livenessProbe ports readinessProbe resizePolicy resources restartPolicy restartPolicyRules startupProbe'.split(
+    ' ',
+  );
 
 const handler: Fields = {
   exec: here('probe/handler'),
@@ -120,7 +126,11 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     volumes: by('volume/pod-volumes'),
   },
   Container: container,
-  EphemeralContainer: { ...container, targetContainerName: here('render/pid-target') },
+  EphemeralContainer: {
+    ...container,
+    ...Object.fromEntries(notOfEphemeral.map((field) => [field, server('api/validation/pod/containers')])),
+    targetContainerName: here('render/pid-target'),
+  },
   PodDNSConfig: {
     nameservers: here('render/host-files'),
     options: here('render/host-files'),

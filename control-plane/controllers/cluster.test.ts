@@ -156,6 +156,19 @@ it('a pod with scheduling gates waits for them to go', async () => {
   expect((await client.get(kinds.pods, gated)).spec?.nodeName).toBeDefined();
 });
 
+it('a pod of another scheduler is left to that', async () => {
+  await using cluster = await startCluster();
+  const { client } = cluster;
+  const containers = [{ name: 'c', image: 'i' }];
+  const [own, other] = ['own', 'other'].map((name) => ({ namespace: 'default', name }));
+  if (own === undefined || other === undefined) return;
+  await client.create(kinds.pods, { metadata: other, spec: { containers, schedulerName: 'mine' } });
+  await client.create(kinds.pods, { metadata: own, spec: { containers } });
+  await cluster.settle();
+  expect((await client.get(kinds.pods, own)).spec?.nodeName).toBeDefined();
+  expect((await client.get(kinds.pods, other)).spec?.nodeName).toBeUndefined();
+});
+
 it('each write failing once changes nothing in the end', async () => {
   await using cluster = await startCluster();
   const { client } = cluster;

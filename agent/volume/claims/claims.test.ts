@@ -221,6 +221,21 @@ describe('a volume that the node makes', () => {
     expect(facts(path.join(directory, 'd', 'f'))).toEqual([7, 2000, '660']);
     expect(facts(outside)).toEqual([0, 0, '600']);
   });
+
+  it.runIf(isRoot)(
+    'is left as it is by fsGroupChangePolicy OnRootMismatch where itself is the group’s',
+    async () => {
+      const directory = await local.ensure(made());
+      const file = path.join(directory, 'f');
+      writeFileSync(file, '', { mode: 0o600 });
+      lchownSync(directory, 0, 2000);
+      chmodSync(directory, 0o2770);
+      await mount('u1', { securityContext: { fsGroup: 2000, fsGroupChangePolicy: 'OnRootMismatch' } });
+      expect(statSync(file).gid).toBe(0);
+      await mount('u2', { securityContext: { fsGroup: 2000, fsGroupChangePolicy: 'Always' } });
+      expect(statSync(file).gid).toBe(2000);
+    },
+  );
 });
 
 describe('a claim', () => {

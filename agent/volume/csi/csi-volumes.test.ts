@@ -293,6 +293,7 @@ describe('what a driver asks of the pod', () => {
     const source = {
       csi: {
         driver: name,
+        fsType: 'xfs',
         readOnly: true,
         volumeAttributes: { size: '1' },
         nodePublishSecretRef: { name: 's' },
@@ -302,6 +303,7 @@ describe('what a driver asks of the pod', () => {
     expect(refreshAtMs).toBe(5);
     expect(lastOf('NodePublishVolume')).toMatchObject({
       readonly: true,
+      volume_capability: { mount: { fs_type: 'xfs' } },
       secrets: { key: 's3cret' },
       volume_context: {
         size: '1',

@@ -174,6 +174,7 @@ const ephemeralRows: readonly RuleRow[] = [
       startupProbe: { exec: { command: ['a'] } },
       lifecycle: { preStop: { exec: { command: ['a'] } } },
       restartPolicy: 'Always',
+      restartPolicyRules: [{ action: 'Restart', exitCodes: { operator: 'In', values: [1] } }],
       resizePolicy: [{ resourceName: 'cpu', restartPolicy: 'NotRequired' }],
     }).map(([name, value]) =>
       changing(

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { at } from '#api/wire/json.ts';
+import { at, objectsOf } from '#api/wire/json.ts';
 import { podNamed, startTestServer, type TestServer } from '#control-plane/apiserver/test-server.fixture.ts';
 
 const path = '/api/v1/namespaces/sa';
@@ -113,6 +113,25 @@ describe('serviceAccount', () => {
       { name: 'own' },
     ]);
     expect(await pullsOf('c', {})).toBeUndefined();
+  });
+
+  it('takes the old name of the field', async () => {
+    expect(await pullsOf('old', { serviceAccount: 'pulls' })).toEqual([{ name: 'p1' }, { name: 'p2' }]);
+  });
+
+  it('mounts no token where pod or account say so', async () => {
+    const mountsOf = async (name: string, spec: object): Promise<unknown> =>
+      objectsOf(
+        at(
+          await test.make(`${path}/pods`, podNamed(name, { spec: { containers: [container], ...spec } })),
+          'spec.containers',
+        ),
+      )[0]?.['volumeMounts'];
+    expect(await mountsOf('t1', {})).toHaveLength(1);
+    expect(await mountsOf('t2', { automountServiceAccountToken: false })).toBeUndefined();
+    expect(await mountsOf('t3', { serviceAccountName: 'bare' })).toBeUndefined();
+    const isWanted = { serviceAccountName: 'bare', automountServiceAccountToken: true };
+    expect(await mountsOf('t4', isWanted)).toHaveLength(1);
   });
 
   it('judges ephemeral containers', async () => {
