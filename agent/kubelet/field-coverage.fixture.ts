@@ -236,7 +236,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   SecurityContext: {
     ...selinux,
     allowPrivilegeEscalation: here('render/security'),
-    appArmorProfile: here('admit/unsupported'),
+    appArmorProfile: here('render/apparmor'),
     capabilities: here('render/security'),
     privileged: here('render/security'),
     procMount: here('render/security'),
@@ -249,7 +249,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   PodSecurityContext: {
     ...selinux,
-    appArmorProfile: here('admit/unsupported'),
+    appArmorProfile: here('render/apparmor'),
     fsGroup: here('render/security'),
     fsGroupChangePolicy: by('volume/claims/claim-volume'),
     runAsGroup: here('render/security'),
@@ -264,10 +264,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     sysctls: here('render/container-config'),
     windowsOptions: windows,
   },
-  AppArmorProfile: {
-    localhostProfile: inert('is read with type Localhost, which is refused'),
-    type: refused,
-  },
+  AppArmorProfile: { localhostProfile: here('render/apparmor'), type: here('render/apparmor') },
   Capabilities: { add: here('render/security'), drop: here('render/security') },
   SeccompProfile: { localhostProfile: here('render/seccomp'), type: here('render/seccomp') },
   Sysctl: { name: here('admit/sysctls'), value: here('render/container-config') },

@@ -76,16 +76,6 @@ const asking: readonly (readonly [field: string, pod: Pod, text: string])[] = [
   ['PodSpec.runtimeClassName', withSpec({ runtimeClassName: 'kata' }), 'spec.runtimeClassName: kata'],
   ['PodSpec.schedulingGroup', withSpec({ schedulingGroup: { podGroupName: 'g' } }), 'spec.schedulingGroup'],
   [
-    'AppArmorProfile.type',
-    withSpec({ securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } }),
-    'appArmorProfile.type: RuntimeDefault',
-  ],
-  [
-    'AppArmorProfile.type',
-    container({ securityContext: { appArmorProfile: { type: 'Localhost', localhostProfile: 'p' } } }),
-    'appArmorProfile.type: Localhost',
-  ],
-  [
     'PodSecurityContext.seLinuxOptions',
     withSpec({ securityContext: { seLinuxOptions: { level: 's0' } } }),
     'seLinuxOptions',
@@ -117,11 +107,6 @@ describe('what is refused', () => {
   test('labels of SELinux mean nothing on a host without it, as elsewhere', () => {
     const pod = withSpec({ securityContext: { seLinuxOptions: { level: 's0' } } });
     expect(refusalOf(pod, [], { ...node, isSelinuxEnabled: false })).toBeUndefined();
-  });
-
-  test('AppArmor is asked for by no profile and by Unconfined alike not at all', () => {
-    const pod = withSpec({ securityContext: { appArmorProfile: { type: 'Unconfined' } } });
-    expect(refusalOf(pod, [], node)).toBeUndefined();
   });
 
   const volumes = lines.filter(([type, , coverage]) => type === 'Volume' && coverage.kind === 'refused');

@@ -11,6 +11,8 @@ import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { createAppArmor, isAppArmorEnabled } from '#agent/node/apparmor.ts';
+import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
 import { readDisk, readMachine, type MachineFacts } from '#agent/node/machine.ts';
 import { startNodeAgent } from '#agent/node/node-agent.ts';
@@ -152,6 +154,7 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     informers: options.informers,
     runtime,
     mounter: createMounter(options.mounts),
+    appArmor: isAppArmorEnabled() ? createAppArmor(logger) : undefined,
     clock,
     logger,
     directories,
@@ -246,6 +249,7 @@ function nodeFactsOf(
     isSeccompDefault: settings.isSeccompDefault,
     allowedUnsafeSysctls: settings.allowedUnsafeSysctls,
     restartBackoffMaxMs: settings.restartBackoffMaxMs,
+    ...(isAppArmorEnabled() ? {} : { appArmorProblem: noAppArmor }),
     isSelinuxEnabled: existsSync('/sys/fs/selinux/enforce'),
     userNamespaceProblem: userNamespaceProblemOf(options),
     kernelRelease: options.proc.kernelRelease(),

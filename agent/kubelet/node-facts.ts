@@ -20,6 +20,8 @@ export interface NodeFacts extends CgroupFacts {
   readonly podPidsMax: number | undefined;
   /** The kernel enforces SELinux labels, which containers here do not get. */
   readonly isSelinuxEnabled: boolean;
+  /** Why no pod can have a profile of AppArmor here, in the kubelet's words; undefined: it can. */
+  readonly appArmorProblem?: string | undefined;
   /** Why no pod can have a user namespace of its own here, in words; undefined: it can. */
   readonly userNamespaceProblem: string | undefined;
   /** `6.1.0-18-amd64` */

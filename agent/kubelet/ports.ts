@@ -7,6 +7,7 @@ import type { Runtime } from '#agent/runtime/runtime.ts';
 import type { PodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { Mounter } from '#agent/volume/volume.ts';
+import type { AppArmor } from '#agent/node/apparmor.ts';
 import type { PodDevices } from '#agent/device/node-devices.ts';
 import type { DnsSettings } from './render/host-files.ts';
 import type { NodeAssignments } from './assign/node-assignments.ts';
@@ -25,6 +26,8 @@ export interface KubeletPorts {
   /** Undefined: no drivers of devices serve this node. */
   readonly claims?: PodClaims | undefined;
   readonly mounter: Mounter;
+  /** Undefined: the kernel has no AppArmor. */
+  readonly appArmor?: AppArmor | undefined;
   readonly objects: ReferencedObjects;
   readonly services: () => readonly Service[];
   /** Undefined: nobody has devices for pods. */

@@ -1,6 +1,7 @@
 /** A pod's plan as text: the actions of the node's own planner and what its compilers make of them, on assumptions that the header names. */
 import type { ActionOf, StartAction, TextFile } from '#agent/kubelet/render/action.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
+import { appArmorProfileOf } from '#agent/kubelet/render/apparmor.ts';
 import { isImageName } from '#agent/kubelet/sync/container-view.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import type { StartReading } from '#agent/kubelet/render/render-start.ts';
@@ -57,7 +58,8 @@ async function assumePod(pod: Pod, context: PlanContext, signal: AbortSignal): P
     const values = referencedValues(spec, pod.metadata?.namespace ?? '', manifest);
     images.set(spec.name, image);
     assumptions.set(spec.name, [image.assumption ?? [], values.assumptions].flat());
-    readings.set(spec.name, { ...values, services: [apiServerService], image: image.record });
+    const appArmor = appArmorProfileOf(pod, spec) === undefined ? undefined : { has: () => true };
+    readings.set(spec.name, { ...values, services: [apiServerService], image: image.record, appArmor });
   }
   let network = { lines: ["none: the pod is on the node's network"] as readonly string[], ips: node.ips };
   return {

@@ -101,6 +101,7 @@ export function compileContainer(
 ): Program {
   const builder = createProgramBuilder();
   compileSurroundings(builder, container, !container.security.privileged);
+  compileConfinement(builder, container.security.appArmor);
   const joined = joinedPidNamespace(container);
   if (joined !== undefined) {
     builder.label('join the pid namespace');
@@ -161,6 +162,13 @@ export function compileSurroundings(
   }
   builder.label('make files with the modes asked for');
   builder.op('umask', [0]);
+}
+
+/** By the host's /proc, which no container has a say in; it holds from the execve on (apparmor(7), change_onexec). */
+export function compileConfinement(builder: ProgramBuilder, profile: string | undefined): void {
+  if (profile === undefined) return;
+  builder.label(`confine what is executed to ${profile}`);
+  writeFile(builder, '/proc/self/attr/apparmor/exec', `exec ${profile}`, []);
 }
 
 export function writeFile(

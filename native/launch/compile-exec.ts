@@ -1,4 +1,5 @@
 /** An exec as a syscall program: joins a container's namespaces by the pidfd of one of its processes, then becomes the process. */
+import { compileConfinement } from './compile-container.ts';
 import { compileIdentity, compileProcess, compileStdio } from './compile-process.ts';
 import { targetFd } from './compile-mount.ts';
 import { closeAllButUser, compileEnterUser, hostId } from './compile-user-namespace.ts';
@@ -15,6 +16,7 @@ export function compileExec(
   architecture: Architecture,
 ): Program {
   const builder = createProgramBuilder();
+  compileConfinement(builder, exec.security.appArmor);
   builder.label('join the namespaces of the container');
   const namespaces = flags(
     CLONE,

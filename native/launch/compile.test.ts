@@ -69,6 +69,7 @@ const typical: ContainerLaunch = {
     noNewPrivileges: true,
     privileged: false,
     seccomp: 'runtime-default',
+    appArmor: 'web',
     readonlyRoot: true,
     maskedPaths: ['/proc/kcore'],
     readonlyPaths: ['/proc/sys'],

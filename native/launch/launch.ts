@@ -50,6 +50,8 @@ export interface LaunchSecurity {
   readonly noNewPrivileges: boolean;
   readonly privileged: boolean;
   readonly seccomp: 'unconfined' | 'runtime-default' | SeccompFilter;
+  /** The AppArmor profile that what is executed is confined to; undefined: that of the supervisor. */
+  readonly appArmor?: string | undefined;
   readonly readonlyRoot: boolean;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
@@ -127,7 +129,7 @@ export interface ExecLaunch {
   readonly user: LaunchUser;
   readonly security: Pick<
     LaunchSecurity,
-    'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp' | 'nodev'
+    'appArmor' | 'capabilities' | 'noNewPrivileges' | 'privileged' | 'seccomp' | 'nodev'
   >;
   readonly cgroup: string | undefined;
   /** As of the container. */

@@ -306,6 +306,9 @@ const ofSecurity: readonly FieldChange[] = [
   change('securityContext.appArmorProfile.type', 'RuntimeDefault', 'Unconfined', {
     securityContext: { appArmorProfile: { type: 'Unconfined' } },
   }),
+  change('securityContext.appArmorProfile.localhostProfile', 'mine', 'none', {
+    securityContext: { appArmorProfile: { type: 'Localhost' } },
+  }),
   change('securityContext.sysctls.0.name', 'net.ipv4.ip_local_port_range', 'kernel.shm_rmid_forced', {
     securityContext: { sysctls: [{ name: 'x', value: '1' }] },
   }),

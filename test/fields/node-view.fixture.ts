@@ -121,7 +121,8 @@ function readingOf(pod: Pod, container: AnyContainer): StartSources {
   const profile = localhostProfileOf(pod, container);
   const seccompProfile = profile === 'none' ? undefined : `{"defaultAction":"${profile ?? ''}"}`;
   const image = { id: 'sha256:1', names: [], digests: [], sizeBytes: 0, createdAtMs: 0, user: '' };
-  return { configMaps, secrets, envFiles, services: [web], image, seccompProfile };
+  const appArmor = { has: (name: string) => name !== 'none' };
+  return { configMaps, secrets, envFiles, services: [web], image, seccompProfile, appArmor };
 }
 
 /** What the runtime is asked, and which secrets a pull has. */

@@ -28,6 +28,15 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
   ['operating system', { os: { name: 'windows' } }, 'PodOSNotSupported'],
   ['pressure', {}, 'Evicted'],
   ['user namespaces', { hostUsers: false }, 'UnexpectedAdmissionError'],
+  [
+    'AppArmor',
+    {
+      containers: [
+        { name: 'a', image: 'i', securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } },
+      ],
+    },
+    'AppArmor',
+  ],
   ['unsupported fields', { schedulingGroup: { podGroupName: 'g' } }, 'UnexpectedAdmissionError'],
   ['bandwidth', { annotations: { 'kubernetes.io/egress-bandwidth': 'much' } }, 'UnexpectedAdmissionError'],
   [
@@ -46,6 +55,7 @@ const rows: readonly (readonly [name: string, Given, reason: string])[] = [
 const nodeOf = (names: readonly string[]): NodeFacts => ({
   ...node,
   isGoingDown: () => names.includes('shutdown'),
+  appArmorProblem: names.includes('AppArmor') ? 'there is none' : undefined,
   pressed: () => new Set(names.includes('pressure') ? ['DiskPressure' as const] : []),
 });
 

@@ -32,6 +32,7 @@ export const admissionHandlers: readonly AdmissionHandler[] = [
   { name: 'operating system', refuse: ({ pod }) => otherSystem(pod) },
   { name: 'pressure', refuse: ({ pod, node }) => pressed(pod, node) },
   { name: 'user namespaces', refuse: ({ pod, node }) => noUsers(pod, node) },
+  { name: 'AppArmor', refuse: ({ pod, node }) => unconfinable(pod, node) },
   { name: 'unsupported fields', refuse: ({ pod, node }) => unsupported(pod, node) },
   { name: 'bandwidth', refuse: ({ pod }) => bandwidthRefusal(pod) },
   { name: 'host ports', refuse: ({ pod, active }) => portConflict(pod, active) },
@@ -75,6 +76,20 @@ function noUsers({ spec }: Pod, { userNamespaceProblem: problem }: NodeFacts): R
   if (spec?.hostUsers !== false || problem === undefined) return undefined;
   const message = `spec.hostUsers: false is not supported by this node: ${problem}`;
   return { reason: 'UnexpectedAdmissionError', message };
+}
+
+/** No profile where the kernel has none (lifecycle.NewAppArmorAdmitHandler). */
+function unconfinable(pod: Pod, { appArmorProblem: problem }: NodeFacts): Refusal | undefined {
+  const { spec } = pod;
+  if (problem === undefined || spec === undefined) return undefined;
+  const containers = [
+    ...(spec.initContainers ?? []),
+    ...spec.containers,
+    ...(spec.ephemeralContainers ?? []),
+  ];
+  const types = [spec, ...containers].map(({ securityContext }) => securityContext?.appArmorProfile?.type);
+  const isAsked = types.some((type) => type !== undefined && type !== 'Unconfined');
+  return isAsked ? { reason: 'AppArmor', message: `Cannot enforce AppArmor: ${problem}` } : undefined;
 }
 
 /** Nothing that is asked for is silently left out. */

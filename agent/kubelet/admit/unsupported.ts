@@ -21,17 +21,12 @@ export const unsupportedInPods: readonly UnsupportedField<PodSpec>[] = [
     find: ({ schedulingGroup }) => (schedulingGroup === undefined ? undefined : 'spec.schedulingGroup'),
   },
   {
-    field: 'AppArmorProfile.type',
-    find: ({ securityContext }) => appArmor(securityContext),
-  },
-  {
     field: 'PodSecurityContext.seLinuxOptions',
     find: ({ securityContext }, _spec, node) => selinux(securityContext, node),
   },
 ];
 
 export const unsupportedInContainers: readonly UnsupportedField<AnyContainer>[] = [
-  { field: 'AppArmorProfile.type', find: ({ securityContext }) => appArmor(securityContext) },
   {
     field: 'SecurityContext.seLinuxOptions',
     find: ({ securityContext }, _spec, node) => selinux(securityContext, node),
@@ -61,12 +56,6 @@ type Context =
   | NonNullable<PodSpec['securityContext']>
   | NonNullable<Container['securityContext']>
   | undefined;
-
-/** The kubelet refuses any profile but Unconfined where AppArmor is not enabled; here no profile is ever loaded. */
-function appArmor(context: Context): string | undefined {
-  const type = context?.appArmorProfile?.type;
-  return type === undefined || type === 'Unconfined' ? undefined : `appArmorProfile.type: ${type}`;
-}
 
 /** Labels mean nothing, to anybody, on a host without SELinux: container runtimes leave them out there. */
 function selinux(context: Context, { isSelinuxEnabled }: NodeAbilities): string | undefined {

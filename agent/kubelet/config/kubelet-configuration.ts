@@ -7,6 +7,7 @@ import { fieldsWithoutEffect } from '#api/config/field-effects.ts';
 import type { JsonObject } from '#api/meta/object.ts';
 import { at, isObject } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
+import { examineGates } from './feature-gates.ts';
 import { configurationFields } from './configuration-fields.ts';
 
 const documentKind: DocumentKind = {
@@ -83,5 +84,6 @@ export function withoutEffect(configuration: JsonObject): readonly string[] {
     if (typeof text !== 'string' || [0, ms].includes(parseDurationMs(text))) return [];
     return [`${path}: ${JSON.stringify(text)} has no effect: answers are kept for ${ms / 1000} s`];
   });
-  return [...fieldsWithoutEffect(configuration, configurationFields), ...times];
+  const gates = examineGates(configuration).notices;
+  return [...fieldsWithoutEffect(configuration, configurationFields), ...times, ...gates];
 }

@@ -13,6 +13,7 @@ import {
   readNodeCgroups,
   type NodeCgroupSettings,
 } from './isolation.ts';
+import { examineGates } from './feature-gates.ts';
 import { readShutdown, type ShutdownGroups } from './shutdown.ts';
 import { defaultEviction, readEviction, type EvictionSettings } from '#agent/kubelet/evict/thresholds.ts';
 
@@ -93,7 +94,7 @@ export const defaultSettings: KubeletSettings = {
 
 /** Of a configuration whose fields have their shapes. Pure. @throws {E_INVALID} with all that is wrong */
 export function readSettings(configuration: JsonObject): KubeletSettings {
-  const problems: string[] = [];
+  const problems = [...examineGates(configuration).problems];
   const read = new Reader(configuration, problems);
   const system = reservedOf(read.texts('systemReserved'), 'systemReserved', problems);
   const kube = reservedOf(read.texts('kubeReserved'), 'kubeReserved', problems);

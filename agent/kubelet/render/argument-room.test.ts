@@ -54,7 +54,7 @@ const argumentsOf = (container: Partial<Container>, env: readonly EnvEntry[]) =>
     }),
     node: { memoryBytes: 1e9, allocatable: { memoryBytes: 1e9 } },
     pidsMax: undefined,
-    seccomp: undecided,
+    profiles: undecided,
   });
 
 describe('renderEnvironment()', () => {

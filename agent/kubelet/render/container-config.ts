@@ -10,8 +10,7 @@ import type { EnvEntry } from './environment.ts';
 import type { PodPaths } from '#agent/kubelet/pod-paths.ts';
 import { ruledContainer, ruledPod, type CgroupFacts } from './cgroup-rules.ts';
 import { containerCgroup, oomScoreAdj, podCgroup, podCgroupResources } from './resources.ts';
-import type { SeccompFacts } from './seccomp.ts';
-import { renderSecurity, renderUser } from './security.ts';
+import { renderSecurity, renderUser, type ProfileFacts } from './security.ts';
 
 /** A volumeMount whose source is found: the volume, or the bind of a subPath. */
 export interface ResolvedMount {
@@ -37,7 +36,7 @@ export interface ContainerConfigInput {
   readonly paths: PodPaths;
   readonly node: CgroupFacts;
   readonly pidsMax: number | undefined;
-  readonly seccomp: SeccompFacts;
+  readonly profiles: ProfileFacts;
   /** The id of the container whose pid namespace it joins. */
   readonly pidTarget?: string | undefined;
 }
@@ -60,7 +59,7 @@ export function renderContainer(asked: ContainerConfigInput): ContainerConfig {
     mounts: renderMounts(input),
     user: given === undefined ? user : { ...user, fsGroups: [...user.fsGroups, ...given.additionalGids] },
     runAsNonRoot,
-    security: renderSecurity(pod, container, input.seccomp),
+    security: renderSecurity(pod, container, input.profiles),
     devices: [...(given?.devices ?? []), ...(input.devices ?? [])],
     rlimits: [],
     oomScoreAdj: oomScoreAdj(pod, container, input.node.memoryBytes),

@@ -3,6 +3,7 @@ import { describeError, PodwrightError } from '#base/errors.ts';
 import type { ConfigMap, Container, EphemeralContainer, Secret, Service } from '#api/generated/objects.ts';
 import type { ImageRecord } from '#agent/runtime/runtime.ts';
 import type { FailStartAction, IntentOf, MountSource, PodFiles, StartAction } from './action.ts';
+import type { LoadedProfiles } from './apparmor.ts';
 import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { withAllocation } from '#agent/kubelet/allocation.ts';
 import { renderContainer, subPathOf, type ResolvedMount } from './container-config.ts';
@@ -29,6 +30,8 @@ export interface StartSources {
   readonly devices?: ContainerDevices;
   /** Text of the profile that `localhostProfileOf` names; undefined: it is not there, or none is named. */
   readonly seccompProfile?: string | undefined;
+  /** Undefined: the kernel has no AppArmor. */
+  readonly appArmor?: LoadedProfiles | undefined;
 }
 
 type ReadStart = IntentOf<'startContainer'> & { readonly reading: StartReading };
@@ -84,7 +87,8 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
     paths,
     node,
     pidsMax: undefined,
-    seccomp: {
+    profiles: {
+      appArmor: reading.appArmor,
       isDefault: node.isSeccompDefault === true,
       kernelRelease: node.kernelRelease ?? '',
       localhostProfile: reading.seccompProfile,

@@ -269,7 +269,7 @@ describe('renderContainer() and renderSandbox()', () => {
       }),
       node: { memoryBytes: 1_000_000_000, allocatable: { memoryBytes: 900_000_000 } },
       pidsMax: undefined,
-      seccomp: undecided,
+      profiles: undecided,
     };
   };
 
@@ -356,7 +356,7 @@ describe('mounts', () => {
       }),
       node: { memoryBytes: 1, allocatable: { memoryBytes: 1 } },
       pidsMax: undefined,
-      seccomp: undecided,
+      profiles: undecided,
     });
     return config.mounts.find(({ target }) => target === '/v')?.options;
   };

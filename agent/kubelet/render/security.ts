@@ -1,6 +1,7 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { Container, EphemeralContainer, Pod } from '#api/generated/objects.ts';
 import type { LaunchSecurity } from '#native/launch/launch.ts';
+import { renderAppArmor, type LoadedProfiles } from './apparmor.ts';
 import { renderSeccomp, type SeccompFacts } from './seccomp.ts';
 import type { ContainerConfig, ImageRecord } from '#agent/runtime/runtime.ts';
 
@@ -55,21 +56,29 @@ const readonlyPaths: readonly string[] = [
   '/proc/sysrq-trigger',
 ];
 
+/** What the node has of profiles. */
+export interface ProfileFacts extends SeccompFacts {
+  /** Undefined: the kernel has no AppArmor. */
+  readonly appArmor?: LoadedProfiles | undefined;
+}
+
 /** The security of a container's process. Pure. @throws {E_INVALID} unknown capability, a profile that does not serve */
 export function renderSecurity(
   pod: Pod,
   container: Container | EphemeralContainer,
-  seccomp: SeccompFacts,
+  facts: ProfileFacts,
 ): LaunchSecurity {
   const own = container.securityContext ?? {};
   const privileged = own.privileged === true;
   const isMasked = !privileged && own.procMount !== 'Unmasked';
   const capabilities = renderCapabilities(privileged, own.capabilities);
+  const appArmor = renderAppArmor(pod, container, facts.appArmor);
   return {
     capabilities,
     noNewPrivileges: own.allowPrivilegeEscalation === false && !privileged,
     privileged,
-    seccomp: renderSeccomp(pod, container, capabilities, seccomp),
+    seccomp: renderSeccomp(pod, container, capabilities, facts),
+    ...(appArmor === undefined ? {} : { appArmor }),
     readonlyRoot: own.readOnlyRootFilesystem === true,
     maskedPaths: isMasked ? maskedPaths : [],
     readonlyPaths: isMasked ? readonlyPaths : [],

@@ -7,6 +7,7 @@ import { cdiIdsOf } from '#agent/device/claims/pod-claims.ts';
 import type { MountedVolumes } from '#agent/volume/pod-volumes.ts';
 import { readInside } from '#agent/volume/sub-path.ts';
 import type { IntentOf } from '#agent/kubelet/render/action.ts';
+import { wantsDefaultProfile } from '#agent/kubelet/render/apparmor.ts';
 import { parseEnvFile } from '#agent/kubelet/render/env-file.ts';
 import { envFileKey, environmentReferences } from '#agent/kubelet/render/environment.ts';
 import { localhostProfileOf, profileBytesMax } from '#agent/kubelet/render/seccomp.ts';
@@ -51,7 +52,7 @@ export async function gatherStart(
 async function readSources(
   { container: name, imageId }: IntentOf<'startContainer'>,
   { pod, mounted }: RenderInput,
-  { objects, services, runtime, directories }: KubeletPorts,
+  { objects, services, runtime, directories, appArmor: profiles }: KubeletPorts,
 ): Promise<StartSources> {
   const { uid = '', namespace = '' } = pod.metadata ?? {};
   const container = containersOf(pod).find(({ spec }) => spec.name === name)?.spec;
@@ -76,7 +77,8 @@ async function readSources(
       ? undefined
       : await readInside(seccomp, profile, profileBytesMax);
   const image = runtime.images.resolve(imageId);
-  return { configMaps, secrets, envFiles, services: services(), image, seccompProfile };
+  const appArmor = await profiles?.profiles(container !== undefined && wantsDefaultProfile(pod, container));
+  return { configMaps, secrets, envFiles, services: services(), image, seccompProfile, appArmor };
 }
 
 /** The devices of CDI that a container has by its claims. */

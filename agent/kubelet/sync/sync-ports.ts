@@ -18,6 +18,7 @@ import { createLocalVolumes } from '#agent/volume/claims/local-volumes.ts';
 import { kubeletView } from '#agent/volume/csi/kubelet-view.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { createTokens } from '#agent/volume/tokens.ts';
+import type { AppArmor } from '#agent/node/apparmor.ts';
 import type { PodClaims } from '#agent/device/claims/pod-claims.ts';
 import type { CsiVolumes, Mounter } from '#agent/volume/volume.ts';
 import { createImagePuller, type ImagePulls } from '#agent/kubelet/apply/image-puller.ts';
@@ -71,6 +72,8 @@ export interface PodWorkersOptions {
   readonly imagePulls?: ImagePullSettings | undefined;
   /** Undefined: nobody looks at what the node is short of. */
   readonly pressure?: NodePressure;
+  /** Undefined: the kernel has no AppArmor. */
+  readonly appArmor?: AppArmor | undefined;
   /** Undefined: nobody has devices for pods. */
   readonly devices?: NodeDevices | undefined;
   /** Undefined: no container has CPUs or memory for itself. */
@@ -131,6 +134,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     runtime,
     volumes,
     claims: options.claims,
+    appArmor: options.appArmor,
     mounter,
     objects,
     services: () => informers.for(services).list(),

@@ -14,6 +14,7 @@ import type {
   SecurityProfile,
   Signal,
 } from '#proto/cri/api.ts';
+import { defaultAppArmorProfile } from '#agent/kubelet/render/apparmor.ts';
 import { kernelResources } from '#agent/runtime/cgroup-resources.ts';
 import type { CgroupResources, ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { IdRange, LaunchMount } from '#native/launch/launch.ts';
@@ -231,6 +232,7 @@ function securityOf(config: ContainerConfig, place: ContainerPlace): Outgoing<Li
     masked_paths: security.maskedPaths,
     readonly_paths: security.readonlyPaths,
     seccomp: seccompOf(security.seccomp, place.seccompDirectory),
+    apparmor: appArmorOf(security.appArmor),
   };
 }
 
@@ -246,6 +248,13 @@ function userOf(
   return imageUser.name === undefined
     ? { run_as_user: { value: imageUser.uid ?? 0 }, ...group }
     : { run_as_username: imageUser.name, ...group };
+}
+
+/** Of the default each runtime has its own. */
+function appArmorOf(profile: string | undefined): Outgoing<SecurityProfile> {
+  if (profile === undefined) return { profile_type: 'Unconfined' };
+  if (profile === defaultAppArmorProfile) return { profile_type: 'RuntimeDefault' };
+  return { profile_type: 'Localhost', localhost_ref: profile };
 }
 
 /** A profile of a file is read by the runtime itself. */

@@ -1,6 +1,6 @@
 /** What a bundle's first process and those that join it have in common: terminal, rights, limits of scheduling, the execve at the end. */
 import { capabilityMask, capabilityNames } from '#native/launch/capabilities.ts';
-import { writeFile } from '#native/launch/compile-container.ts';
+import { compileConfinement } from '#native/launch/compile-container.ts';
 import { openTarget, registers } from '#native/launch/compile-mount.ts';
 import { candidatesOf, compileFilter, compileUser, hex, renderEnv } from '#native/launch/compile-process.ts';
 import {
@@ -44,9 +44,7 @@ export function ownerOf(mappings: readonly IdMapping[] | undefined, id: number):
 
 /** What goes by the host's /proc, or is asked before its right is gone. */
 export function compileEarlyProcess(builder: ProgramBuilder, { apparmorProfile }: BundleProcess): void {
-  if (apparmorProfile === undefined) return;
-  builder.label(`confine what is executed to ${apparmorProfile}`);
-  writeFile(builder, '/proc/self/attr/apparmor/exec', `exec ${apparmorProfile}`, []);
+  compileConfinement(builder, apparmorProfile);
 }
 
 /** The streams, with the root in place. Of a container its terminal is its console too (runtime-spec, config-linux.md, "Default Devices"). */
