@@ -285,6 +285,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     emptyDir: by('volume/volume-kinds'),
     ephemeral: by('volume/volume-kinds'),
     hostPath: by('volume/volume-kinds'),
+    image: by('volume/volume-kinds'),
     name: by('volume/pod-volumes'),
     persistentVolumeClaim: by('volume/volume-kinds'),
     projected: by('volume/volume-kinds'),
@@ -292,7 +293,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     ...Object.fromEntries(
       (
         'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk ' +
-        'gitRepo glusterfs image iscsi nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
+        'gitRepo glusterfs iscsi nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
         'storageos vsphereVolume'
       )
         .split(' ')
@@ -335,6 +336,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     resourceFieldRef: by('volume/api-data'),
   },
   EmptyDirVolumeSource: { medium: by('volume/empty-dir'), sizeLimit: here('evict/evict') },
+  ImageVolumeSource: { pullPolicy: here('sync/image-needs'), reference: here('sync/image-needs') },
   HostPathVolumeSource: { path: by('volume/host-path'), type: by('volume/host-path') },
   ProjectedVolumeSource: { defaultMode: by('volume/api-data'), sources: by('volume/api-data') },
   VolumeProjection: {

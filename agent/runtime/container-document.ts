@@ -1,6 +1,6 @@
 import type { ContainerPlan } from './plan/plan-container.ts';
 import type { ContainerDocument } from './pod-state.ts';
-import type { ContainerConfig, SandboxConfig } from './runtime.ts';
+import type { ContainerConfig, MountedImage, SandboxConfig } from './runtime.ts';
 
 const SIGTERM = 15;
 
@@ -26,6 +26,7 @@ export function documentOf(
     image: config.image,
     imageId: config.imageId,
     diffIds: how.layerIds,
+    ...mountedImagesOf(config),
     createdAtMs: how.nowMs,
     logPath: config.stdio.logPath,
     tty: config.stdio.tty,
@@ -43,6 +44,16 @@ export function documentOf(
     sandboxAttempt: how.sandbox.attempt,
     state: { state: 'created' },
   };
+}
+
+/** By their ids. */
+export function mountedImagesOf({ mounts }: Pick<ContainerConfig, 'mounts'>): {
+  readonly mountedImages?: readonly MountedImage[];
+} {
+  const mountedImages = mounts.flatMap(({ type, source, target }) =>
+    type === 'image' ? [{ target, imageId: source }] : [],
+  );
+  return mountedImages.length === 0 ? {} : { mountedImages };
 }
 
 /** For a container that could not even be planned: it is observed all the same. */

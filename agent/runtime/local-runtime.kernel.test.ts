@@ -1,5 +1,5 @@
 /** The real runtime on this kernel: supervisors, namespaces, overlay roots. The pod network is a loopback. */
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { existsSync, readlinkSync, statSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
@@ -15,7 +15,7 @@ import { createSyncNetlink } from '#native/netlink/netlink.linux.ts';
 import { describe, expect, it, vi } from 'vitest';
 import { createRuntime, type RuntimeOptions } from './create-runtime.ts';
 import { createDemoImage } from './images/demo-image.ts';
-import { ociArchive } from './images/test-archive.ts';
+import { ociArchive, tarOf } from './images/test-archive.ts';
 import type { LocalRuntime } from './local-runtime.ts';
 import { readLogs } from './logs/read-logs.ts';
 import { rotatedLogs } from './logs/rotate-logs.ts';
@@ -487,6 +487,55 @@ describe.skipIf(!isRoot)('LocalRuntime on the kernel (needs root)', () => {
     expect([name, net, pids]).toEqual([hostname(), readlinkSync('/proc/self/ns/net'), '/proc/1/ns']);
     await node.runtime.stopContainer(uid, id, 0, signal);
     expect(await waitForState(node.runtime, { uid, id }, 'exited')).toMatchObject({ exitCode: 137 });
+  });
+
+  it('mounts images read-only without execution, of one layer and of several, and keeps what it mounts', async () => {
+    await using node = await makeNode();
+    const { runtime, root } = node;
+
+    const layers = await Promise.all(
+      ['old', 'new'].map(async (content) => ({
+        tar: await tarOf([
+          { name: 'docs', type: 'directory' },
+          { name: 'docs/a', content },
+        ]),
+      })),
+    );
+    const archive = Readable.from([await ociArchive({ name: 'docs', layers })]);
+    const [docs] = await runtime.images.importArchive(archive, {}, signal);
+    const options = ['rbind', 'rprivate', 'ro', 'noexec'];
+    const files = (source: string, target: string, subPath?: string): ContainerConfig['mounts'][number] => ({
+      ...{ type: 'image', source, target, options, subPath },
+    });
+    const mounts = [
+      files(docs?.id ?? '', '/docs', 'docs'),
+      files(docs?.id ?? '', '/a', 'docs/a'),
+      files(node.imageId, '/other'),
+    ];
+    await runtime.runSandbox(sandboxConfig(uid), signal);
+    const id = await startOn(node, { ...shell('sleep 1000'), mounts });
+    const script = `cat /docs/a /a; touch /docs/b; /other/bin/busybox true; ls /other/bin/busybox`;
+    const seen = await output(runtime, id, `exec 2>&1; ${script}`);
+    expect(seen).toMatch(
+      /^newnewtouch: .*: Read-only file system\n.*: Permission denied\n\/other\/bin\/busybox\n$/s,
+    );
+    // The mounts are the container's alone by now.
+    expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(
+      `${root}/data/containers/${id}.images`,
+    );
+    await runtime.images.remove(docs?.id ?? '');
+    expect(await output(runtime, id, 'cat /docs/a')).toBe('new');
+    // What an agent that was killed left mounted goes with the next one.
+    const [stray, left] = [`${root}/data/containers/stray.images/0`, createMounts()];
+    await mkdir(stray, { recursive: true });
+    left.mount(stray, { kind: 'tmpfs' });
+    const next = await node.restart();
+    expect(existsSync(`${root}/data/containers/stray.images`)).toBe(false);
+    expect(await output(next, id, 'cat /docs/a')).toBe('new');
+    await next.stopSandbox(uid, signal);
+    await next.removePod(uid, signal);
+    await next.images.collect();
+    expect(existsSync(`${root}/data/containers/${id}.images`)).toBe(false);
   });
 
   it('containers of a pod share memory, and a pid namespace when asked to', async () => {

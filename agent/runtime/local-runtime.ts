@@ -23,10 +23,11 @@ import {
   type LogMonitorOptions,
 } from './logs/log-monitor.ts';
 import { defaultLogRotation, removeLogs, type ContainerLog, type LogRotation } from './logs/rotate-logs.ts';
+import { placeImages } from './plan/place-images.ts';
 import { planFromImage } from './plan/plan-from-image.ts';
 import { containersDirectory } from './plan/plan-container.ts';
 import { layoutSandbox, planSandbox, podDirectoryOf, type RuntimePaths } from './plan/plan-sandbox.ts';
-import { execIdPrefix, Pod, type PodPorts } from './pod.ts';
+import { execIdPrefix, Pod, sandboxOf, type PodPorts } from './pod.ts';
 import {
   readPods,
   removeContainerDocument,
@@ -308,7 +309,9 @@ export class LocalRuntime implements Runtime {
     let isPlanned = false;
     let isRecorded = false;
     try {
-      const { plan, layerIds, lower } = await planFromImage(pod, config, this.#options);
+      await using placed = await placeImages(config, this.#options);
+
+      const { plan, layerIds, lower } = await planFromImage(pod, placed, this.#options);
       isPlanned = true;
       const whole = documentOf(config, { plan, layerIds, sandbox: pod.sandbox.config, nowMs: clock.now() });
       const { system } = this.#options;
@@ -488,10 +491,4 @@ export class LocalRuntime implements Runtime {
       pod.containers.flatMap((container) => container.diffIds),
     );
   }
-}
-
-function sandboxOf(pod: Pod): SandboxObservation {
-  const { sandbox } = pod.observe();
-  if (sandbox === undefined) throw new PodwrightError('E_INTERNAL', 'observe sandbox: none');
-  return sandbox;
 }

@@ -16,7 +16,7 @@ import type { Device } from '#native/bpf/device-rules.ts';
 import { isObject } from '#api/wire/json.ts';
 import { removeTree } from '#native/fs/remove-tree.ts';
 import type { ContainerLaunch } from '#native/launch/launch.ts';
-import type { ContainerState, SandboxConfig, TerminationMessage } from './runtime.ts';
+import type { ContainerState, MountedImage, SandboxConfig, TerminationMessage } from './runtime.ts';
 
 export interface SandboxDocument {
   readonly version: 1;
@@ -34,8 +34,10 @@ export interface ContainerDocument {
   readonly attempt: number;
   readonly image: string;
   readonly imageId: string;
-  /** Layers (ids of the image store) that its root is made of: they stay as long as this document. */
+  /** Layers (ids of the image store) that its root and the images that it mounts are made of: they stay as long as this document. */
   readonly diffIds: readonly string[];
+  /** Where it mounts which images, by their ids; absent where it mounts none. */
+  readonly mountedImages?: readonly MountedImage[];
   readonly createdAtMs: number;
   readonly logPath: string | undefined;
   readonly tty: boolean;

@@ -5,7 +5,13 @@ import type { ProcessExit, Supervisor } from '#native/launch/launch.ts';
 import { layoutSandbox, podDirectoryOf, type RuntimePaths, type SandboxPlan } from './plan/plan-sandbox.ts';
 import { writeContainer, writeSandbox, type ContainerDocument, type SandboxDocument } from './pod-state.ts';
 import { readTerminationMessage } from './termination-message.ts';
-import type { ContainerObservation, ContainerState, PodObservation, SandboxConfig } from './runtime.ts';
+import type {
+  ContainerObservation,
+  ContainerState,
+  PodObservation,
+  SandboxConfig,
+  SandboxObservation,
+} from './runtime.ts';
 import type { RuntimeSystem } from './system.ts';
 
 /** What a pod asks of its surroundings. */
@@ -224,17 +230,22 @@ export class Pod {
   }
 
   #observeContainer(document: ContainerDocument): ContainerObservation {
-    const { id, name, attempt, image, logPath, state, exec, stopSignal } = document;
+    const { id, name, attempt, image, logPath, state, exec, stopSignal, mountedImages } = document;
+    const { imageReference } = this.#ports;
     return {
       id,
       name,
       attempt,
       image,
-      imageId: this.#ports.imageReference(document.imageId),
+      imageId: imageReference(document.imageId),
       logPath,
       state,
       user: exec.user,
       stopSignal,
+      mountedImages: mountedImages?.map(({ target, imageId }) => ({
+        target,
+        imageId: imageReference(imageId),
+      })),
     };
   }
 
@@ -344,4 +355,11 @@ function recordOf(document: ContainerDocument): ContainerRecord {
   const ended = Promise.withResolvers<void>();
   if (document.state.state === 'exited') ended.resolve();
   return { document, ended, ending: undefined, writing: Promise.resolve() };
+}
+
+/** Of one that has a sandbox, whatever its state. */
+export function sandboxOf(pod: Pod): SandboxObservation {
+  const { sandbox } = pod.observe();
+  if (sandbox === undefined) throw new PodwrightError('E_INTERNAL', 'observe sandbox: none');
+  return sandbox;
 }

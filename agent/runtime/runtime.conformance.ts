@@ -9,6 +9,8 @@ export interface RuntimeUnderTest extends AsyncDisposable {
   readonly imageId: string;
   /** For container logs. */
   readonly directory: string;
+  /** It is of before image volumes. */
+  readonly mountsNoImages?: boolean;
 }
 
 const deadlineMs = 60_000;
@@ -193,6 +195,28 @@ export function runtimeConformance(name: string, make: () => Promise<RuntimeUnde
       expect(under.runtime.observe(uid)?.containers).toEqual([]);
       await start(uid, { id });
       expect(await waitForState(under.runtime, { uid, id }, 'running')).toBeDefined();
+      await endPod(uid);
+    });
+
+    it('a container mounts the files of an image, which is observed, and is not observed without it', async () => {
+      if (under.mountsNoImages === true) return;
+      const uid = await newPod();
+      const mount = {
+        type: 'image',
+        target: '/files',
+        options: ['rbind', 'rprivate', 'ro', 'noexec'],
+      } as const;
+      const lost = [{ ...mount, source: `sha256:${'0'.repeat(64)}` }];
+      await expect(start(uid, { mounts: lost })).rejects.toSatisfy((error) =>
+        isPodwrightError(error, 'E_NOT_FOUND'),
+      );
+      expect(under.runtime.observe(uid)?.containers).toEqual([]);
+      const { id } = await start(uid, { mounts: [{ ...mount, source: under.imageId }] });
+      await waitForState(under.runtime, { uid, id }, 'running');
+      const [found] = under.runtime.observe(uid)?.containers ?? [];
+      expect(found?.mountedImages?.map(({ target }) => target)).toEqual(['/files']);
+      const [image] = found?.mountedImages ?? [];
+      expect(under.runtime.images.resolve(image?.imageId ?? '')?.id).toBe(under.imageId);
       await endPod(uid);
     });
 

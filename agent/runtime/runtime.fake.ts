@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import type { ProcessStreams } from '#native/launch/launch.ts';
+import { mountedImagesOf } from './container-document.ts';
 import { behaviourOf, type FakeBehaviour } from './fake-shell.ts';
 import { nonRootRefusal } from './image-user.ts';
 import { FakeImageStore } from './images/image-store.fake.ts';
@@ -189,6 +190,9 @@ export class FakeRuntime implements Runtime {
     const image = this.images.resolve(config.imageId);
     if (image === undefined)
       throw new PodwrightError('E_NOT_FOUND', `use image ${config.imageId}: not present`);
+    const { mountedImages = [] } = mountedImagesOf(config);
+    const lost = mountedImages.find(({ imageId }) => this.images.resolve(imageId) === undefined);
+    if (lost !== undefined) throw new PodwrightError('E_NOT_FOUND', `use image ${lost.imageId}: not present`);
     const target = config.pidTarget === undefined ? undefined : pod.containers.get(config.pidTarget);
     const refusal = config.runAsNonRoot
       ? nonRootRefusal(config.user, image.user)
@@ -445,5 +449,6 @@ function observeContainer({ config, state }: FakeContainer): ContainerObservatio
     state,
     user: { uid: config.user.uid ?? 0, gid: config.user.gid ?? 0, additionalGids: [] },
     stopSignal: 15,
+    ...mountedImagesOf(config),
   };
 }

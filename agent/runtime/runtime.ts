@@ -69,6 +69,25 @@ export interface CgroupResources {
   readonly unified?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What a container mounts: of the host, or of an image. */
+export type ContainerMount = LaunchMount | ImageMount;
+
+/** The files of an image of the store, or what is at a path inside it; never written to. */
+export interface ImageMount extends Pick<LaunchMount, 'target' | 'options'> {
+  readonly type: 'image';
+  /** The image's id. */
+  readonly source: string;
+  /** Undefined: all of it. */
+  readonly subPath?: string | undefined;
+}
+
+/** An image that a container mounts. */
+export interface MountedImage {
+  readonly target: string;
+  /** As a container's own is named. */
+  readonly imageId: string;
+}
+
 export interface ContainerConfig {
   readonly id: string; // chosen by the caller: 64 hex digits
   readonly name: string; // of the container in the pod
@@ -80,7 +99,7 @@ export interface ContainerConfig {
   readonly args: readonly string[]; // with empty command and args: the image's cmd
   readonly env: readonly { readonly name: string; readonly value: string }[]; // laid over the image's
   readonly workingDir: string | undefined; // undefined: the image's
-  readonly mounts: readonly LaunchMount[]; // volumes, /etc/hosts, resolv.conf, termination log, in order
+  readonly mounts: readonly ContainerMount[]; // volumes, /etc/hosts, resolv.conf, termination log, in order
   /** runAsUser, runAsGroup, additional groups as asked; a user name of the image is looked up in its /etc/passwd. */
   readonly user: Partial<LaunchUser> & {
     readonly fsGroups: readonly number[];
@@ -142,6 +161,7 @@ export interface ContainerObservation {
   readonly user?: LaunchUser | undefined;
   /** The signal that stops it. */
   readonly stopSignal?: number | undefined;
+  readonly mountedImages?: readonly MountedImage[] | undefined;
 }
 
 export interface SandboxObservation {

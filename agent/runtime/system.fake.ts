@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { PodwrightError } from '#base/errors.ts';
 import type { DeviceRule } from '#native/bpf/device-rules.ts';
@@ -83,6 +83,15 @@ export class FakeSystem implements RuntimeSystem {
   async mountSharedMemory(path: string, _sizeBytes: number): Promise<void> {
     this.#step('mountSharedMemory');
     await mkdir(path, { recursive: true });
+    this.mounts.add(path);
+  }
+
+  /** A copy, so that its files can be looked at. */
+  async mountImage(path: string, lower: readonly string[]): Promise<void> {
+    this.#step('mountImage');
+    await mkdir(path, { recursive: true });
+    for (const layer of lower.toReversed())
+      await cp(layer, path, { recursive: true, verbatimSymlinks: true });
     this.mounts.add(path);
   }
 

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { readFile, realpath } from 'node:fs/promises';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
 import { Socket } from 'node:net';
 import { errnoOf, isPodwrightError, PodwrightError } from '#base/errors.ts';
 import type { DeviceFilter } from '#native/bpf/device-filter.ts';
@@ -55,6 +55,13 @@ export function createLinuxSystem({ cgroups, mounts, devices }: LinuxSystemPorts
       // Hundreds of mounts are many to read through for each pod, and a new directory is none of them.
       if (!isNew && mounts.list().some((mount) => mount.target === path)) return;
       mounts.mount(path, { kind: 'tmpfs', sizeBytes, mode: 0o1777 }, ['nosuid', 'nodev', 'noexec']);
+    },
+    mountImage: async (path, lower) => {
+      await mkdir(path, { recursive: true, mode: 0o755 });
+      // overlayfs takes two layers at least, where none is written to.
+      const below = `${path}.below`;
+      await mkdir(below, { recursive: true, mode: 0o755 });
+      mounts.mount(path, { kind: 'overlay', lower: [...lower, below] }, ['ro', 'nosuid', 'nodev', 'noexec']);
     },
     unmount: async (path) => void mounts.unmount(path),
     unsharedMount: async (path) => unsharedMountOf(mounts.list(), await realpath(path)),

@@ -37,6 +37,8 @@ export interface RuntimeSystem {
 
   /** A tmpfs at `path` (made if missing) for /dev/shm. Safe to repeat. */
   mountSharedMemory(path: string, sizeBytes: number): Promise<void>;
+  /** The files of an image at `path` (made if missing), by its layers' directories, topmost first; read-only. */
+  mountImage(path: string, lower: readonly string[]): Promise<void>;
   unmount(path: string): Promise<void>;
   /** The mount that a path is in, where what is mounted below the path in a container would not reach the node: it is not shared. */
   unsharedMount(path: string): Promise<string | undefined>;

@@ -56,6 +56,8 @@ export interface MountedVolume {
   readonly isReadOnly?: boolean;
   /** A block device, which containers get as such: it is mounted nowhere. */
   readonly device?: { readonly major: number; readonly minor: number; readonly mode: number };
+  /** Files of an image, which the runtime mounts: there is no path. */
+  readonly isImage?: boolean;
   /** Just now the claim was told of a larger size. */
   readonly isGrown?: boolean;
   /** When the content has to be made again (tokens). */

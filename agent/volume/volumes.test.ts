@@ -263,6 +263,7 @@ describe('volumes', () => {
       'persistentVolumeClaim',
       'ephemeral',
       'csi',
+      'image',
     ]);
   });
 });

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { StartAction } from '#agent/kubelet/render/action.ts';
 import type { ContainerKind } from '#agent/kubelet/sync/pod-input.ts';
 import { planContainer } from '#agent/runtime/plan/plan-container.ts';
@@ -50,7 +51,7 @@ export function planContainerText(input: ContainerInput): ContainerText {
   const name = `${input.kind === 'main' ? '' : `${input.kind} `}container ${action.container}`;
   const prepared = [
     ...action.sources.flatMap((source) =>
-      source.kind === 'volume'
+      source.kind !== 'subPath'
         ? []
         : `bind ${source.root}/${source.subPath} on ${source.target}, following no link out of the volume`,
     ),
@@ -79,12 +80,17 @@ function cloneFlagNames(flags: number): string {
   return names.map(([name]) => name).join('|');
 }
 
-/** As the node finds them: whether a mount is of a file. */
+/** As the node finds them: whether a mount is of a file, and where an image is while its container is launched. */
 function mountsOf({ action, volumes }: ContainerInput): readonly LaunchMount[] {
   const byPath = new Map([...volumes.values()].map((volume) => [volume.path, volume]));
-  return action.config.mounts.map((mount, index) => {
+  return action.config.mounts.map((mount, index): LaunchMount => {
+    if (mount.type === 'image') {
+      const { target, options, subPath } = mount;
+      const source = join(`<files of image ${mount.source}>`, subPath ?? '');
+      return { type: 'bind', source, target, options, isFile: false };
+    }
     const source = action.sources[index];
-    if (source === undefined) return mount;
+    if (source === undefined || source.kind === 'image') return mount;
     const volume = byPath.get(source.kind === 'volume' ? source.path : source.root);
     return { ...mount, isFile: (source.kind === 'volume' ? volume?.isFile : volume?.holdsFiles) === true };
   });

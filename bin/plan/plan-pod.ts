@@ -2,7 +2,7 @@
 import type { ActionOf, StartAction, TextFile } from '#agent/kubelet/render/action.ts';
 import { refusalOf } from '#agent/kubelet/admit/admission.ts';
 import { appArmorProfileOf } from '#agent/kubelet/render/apparmor.ts';
-import { isImageName } from '#agent/kubelet/sync/container-view.ts';
+import { imagesOfPod, isImageName } from '#agent/kubelet/sync/image-needs.ts';
 import { containersOf } from '#agent/kubelet/sync/pod-input.ts';
 import type { StartReading } from '#agent/kubelet/render/render-start.ts';
 import { planSandbox, type SandboxPlan } from '#agent/runtime/plan/plan-sandbox.ts';
@@ -71,8 +71,8 @@ async function assumePod(pod: Pod, context: PlanContext, signal: AbortSignal): P
     },
     mounted: { byName: volumes, refreshAtMs: undefined },
     imageIds: new Map(
-      containersOf(pod).flatMap(({ spec: { name, image = '' } }): [string, string][] =>
-        isImageName(image) ? [[name, images.get(name)?.id ?? '']] : [],
+      [...imagesOfPod(pod, containersOf(pod))].flatMap(([key, image]): [string, string][] =>
+        isImageName(image) ? [[key, images.get(key)?.id ?? image]] : [],
       ),
     ),
     read: (container) => readings.get(container) ?? { failure: new Error(`${container}: not in the pod`) },

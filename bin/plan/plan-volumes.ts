@@ -16,6 +16,8 @@ export interface PlannedVolume {
   readonly isFile: boolean;
   /** Whether a path below it names a file rather than a directory. */
   readonly holdsFiles: boolean;
+  /** Files of an image. */
+  readonly isImage?: boolean;
   readonly lines: readonly string[];
 }
 
@@ -56,6 +58,11 @@ function planVolume(pod: Pod, volume: Volume): PlannedVolume {
     const { type = '' } = volume.hostPath;
     const made = madeTypes[type] ?? `must be a ${type}`;
     return { ...plain, isFile: fileTypes.has(type), lines: [`use ${path} of the node: ${made}`] };
+  }
+  if (volume.image !== undefined) {
+    const { reference = '', pullPolicy = 'IfNotPresent' } = volume.image;
+    const lines = [`pull image ${reference} (${pullPolicy}), mounted read-only by each container's launch`];
+    return { ...plain, isReadOnly: true, isImage: true, lines };
   }
   const claim = claimNameOf(pod, volume);
   if (claim !== undefined) {

@@ -251,6 +251,44 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
     expect(mounts.filter((line) => !line.split(' ')[5]?.split(',').includes('ro'))).toEqual([]);
   });
 
+  it('mounts the files of images, and says of a container why those that it mounts are not there', async () => {
+    const mount = { name: 'files', mountPath: '/files' };
+    const script = 'cat /one; /files/www/cgi-bin/index.cgi; touch /files/x; exit 0';
+    const container = { image, command: ['sh', '-c', `exec 2>&1; ${script}`] };
+    await create('image-volume', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'files', image: { reference: image } }],
+      containers: [
+        {
+          ...container,
+          name: 'c',
+          volumeMounts: [mount, { name: 'files', mountPath: '/one', subPath: 'www/cgi-bin/index.cgi' }],
+        },
+      ],
+    });
+    const { status } = await inPhase('image-volume', 'Succeeded');
+    expect(await cluster.must('logs image-volume')).toMatch(
+      /Hello from.*Permission denied.*Read-only file/is,
+    );
+    const [run] = status?.containerStatuses ?? [];
+    const imageStatus = { image: { imageRef: run?.imageID } };
+    expect(run?.volumeMounts).toContainEqual({ ...mount, volumeStatus: imageStatus });
+    await create('no-image', {
+      restartPolicy: 'Never',
+      volumes: [{ name: 'files', image: { reference: 'example.com/none:1', pullPolicy: 'Never' } }],
+      containers: [
+        { ...container, name: 'c', volumeMounts: [mount] },
+        { name: 'other', image, command: ['true'] },
+      ],
+    });
+    const waiting = await eventually('why it waits', async () => {
+      const [first, other] = (await get('no-image')).status?.containerStatuses ?? [];
+      return other?.state?.terminated === undefined ? undefined : first?.state?.waiting;
+    });
+    const message = 'Container image "example.com/none:1" is not present with pull policy of Never';
+    expect(waiting).toEqual({ reason: 'ErrImageNeverPull', message });
+  });
+
   it('starts a container again by its own rule, under a pod that never does', async () => {
     await create('rule', {
       restartPolicy: 'Never',

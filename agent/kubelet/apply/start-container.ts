@@ -101,11 +101,15 @@ async function preparePlace(
   return { ...config, mounts };
 }
 
-/** Whether each is a file. */
-async function bindSources(sources: readonly MountSource[], mounter: Mounter): Promise<readonly boolean[]> {
-  const areFiles: boolean[] = [];
+/** Whether each is a file; undefined: others see to that. */
+async function bindSources(
+  sources: readonly MountSource[],
+  mounter: Mounter,
+): Promise<readonly (boolean | undefined)[]> {
+  const areFiles: (boolean | undefined)[] = [];
   for (const source of sources) {
-    if (source.kind === 'volume') areFiles.push(!(await stat(source.path)).isDirectory());
+    if (source.kind === 'image') areFiles.push(undefined);
+    else if (source.kind === 'volume') areFiles.push(!(await stat(source.path)).isDirectory());
     else areFiles.push((await bindSubPath({ ...source, mounter })).isFile);
   }
   return areFiles;

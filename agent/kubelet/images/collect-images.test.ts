@@ -13,7 +13,7 @@ const minute = 60_000;
 function createNode(change: Partial<ImageGcPolicy> = {}, pinned: readonly string[] = []) {
   const clock = createFakeClock(1_000_000_000);
   const images = new FakeImageStore(clock);
-  const world = { otherBytes: 0, diskBytes: 1000, used: [] as string[] };
+  const world = { otherBytes: 0, diskBytes: 1000, used: [] as string[], mounted: [] as string[] };
   const told: string[] = [];
   const observed = (): readonly PodObservation[] => [
     {
@@ -29,6 +29,7 @@ function createNode(change: Partial<ImageGcPolicy> = {}, pinned: readonly string
         imageId,
         logPath: undefined,
         state: { state: 'created' },
+        mountedImages: world.mounted.map((id) => ({ target: '/files', imageId: id })),
       })),
     },
   ];
@@ -52,6 +53,18 @@ function createNode(change: Partial<ImageGcPolicy> = {}, pinned: readonly string
 }
 
 describe('ImageCollector', () => {
+  it('keeps what containers mount', async () => {
+    const { clock, collector, images, world, names } = createNode();
+    const [used, mounted] = ['used', 'mounted', 'unused'].map((name) => images.add(name).id);
+    world.used = [used ?? ''];
+    world.mounted = [mounted ?? ''];
+    world.otherBytes = 690;
+    await collector.collect();
+    clock.advance(5 * minute);
+    await collector.collect().catch(() => undefined);
+    expect(names()).toEqual(['used', 'mounted']);
+  });
+
   it('frees down to the low threshold from the high one on, and no more', async () => {
     const { collector, images, world, names, told } = createNode();
     for (const name of ['a', 'b', 'c']) images.add(name);

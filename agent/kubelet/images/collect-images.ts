@@ -113,7 +113,11 @@ export class ImageCollector {
     const { images } = runtime;
     const now = clock.now();
     const containers = runtime.observeAll().flatMap((pod) => pod.containers);
-    const used = new Set(containers.flatMap(({ imageId }) => images.resolve(imageId)?.id ?? []));
+    const references = containers.flatMap(({ imageId, mountedImages = [] }) => [
+      imageId,
+      ...mountedImages.map((mounted) => mounted.imageId),
+    ]);
+    const used = new Set(references.flatMap((reference) => images.resolve(reference)?.id ?? []));
     const ids = images
       .list()
       .filter(({ names }) => !names.some((name) => pinned.includes(name)))

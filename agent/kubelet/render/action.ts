@@ -109,9 +109,11 @@ export interface FailStartAction extends ContainerStart {
   readonly message: string;
 }
 
-/** A volume, or a path inside one that is bound to a place of the agent's own. */
+/** A volume, a path inside one that is bound to a place of the agent's own, or an image. */
 export type MountSource =
   | { readonly kind: 'volume'; readonly path: string }
+  /** Of the runtime, which sees what is there. */
+  | { readonly kind: 'image' }
   | { readonly kind: 'subPath'; readonly root: string; readonly subPath: string; readonly target: string };
 
 export interface PodFiles {

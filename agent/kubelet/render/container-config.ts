@@ -3,7 +3,7 @@ import { PodwrightError } from '#base/errors.ts';
 import { expandVariables } from '#api/pod/expand.ts';
 import { normalizeSysctl } from '#api/pod/sysctls.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
-import type { ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, ContainerMount, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
 import type { ContainerDevices } from '#agent/device/container-devices.ts';
 import { createArgumentRoom, expandWithin } from './argument-room.ts';
 import type { EnvEntry } from './environment.ts';
@@ -18,6 +18,8 @@ export interface ResolvedMount {
   readonly source: string;
   readonly isFile: boolean;
   readonly isReadOnly: boolean;
+  /** Files of an image, whose id the source is. */
+  readonly image?: { readonly subPath: string | undefined };
 }
 
 export interface ContainerConfigInput {
@@ -110,7 +112,13 @@ function renderArguments({
 
 export const defaultTerminationMessagePath = '/dev/termination-log';
 
-function renderMounts({ container, id, mounts, paths, given }: ContainerConfigInput): readonly LaunchMount[] {
+function renderMounts({
+  container,
+  id,
+  mounts,
+  paths,
+  given,
+}: ContainerConfigInput): readonly ContainerMount[] {
   const targets = new Set(mounts.map(({ mount }) => mount.mountPath));
   const rbind = (source: string, target: string): LaunchMount => ({
     type: 'bind',
@@ -141,9 +149,12 @@ function absolute(path: string): string {
   return path.startsWith('/') ? path : `/${path}`;
 }
 
-function renderMount({ mount, source, isFile, isReadOnly }: ResolvedMount): LaunchMount {
+function renderMount({ mount, source, isFile, isReadOnly, image }: ResolvedMount): ContainerMount {
   const readOnly = mount.readOnly === true || isReadOnly;
   const target = absolute(mount.mountPath);
+  // Never written to, and nothing of it is executed (KEP-4639).
+  const options = ['rbind', 'rprivate', 'ro', 'noexec'];
+  if (image !== undefined) return { type: 'image', source, target, options, ...image };
   return {
     type: 'bind',
     source,

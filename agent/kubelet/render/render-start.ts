@@ -71,7 +71,7 @@ function describeContainer(container: AnyContainer, intent: ReadStart, input: Re
   if ('failure' in reading) throw reading.failure;
   const env = renderEnvironment({ pod, container, ...reading, downward: downwardOf(input) });
   const paths = podPaths(pod, input.directories);
-  const resolved = mountsOf(container, env, input);
+  const resolved = mountsOf(container, { env, images: intent.volumeImages }, input);
   const config = renderContainer({
     pod,
     container,
@@ -127,7 +127,7 @@ function devicesOf(
 /** Whether each is a file is seen when it is bound. */
 function mountsOf(
   container: AnyContainer,
-  env: readonly EnvEntry[],
+  { env, images }: { readonly env: readonly EnvEntry[]; readonly images: ReadStart['volumeImages'] },
   { pod, mounted, directories }: RenderInput,
 ): readonly { readonly mount: ResolvedMount; readonly source: MountSource }[] {
   const paths = podPaths(pod, directories);
@@ -144,6 +144,11 @@ function mountsOf(
         `volume "${mount.name}" has volumeMode Block, but is specified in volumeMounts`,
       );
     const subPath = subPathOf(mount, env);
+    if (volume.isImage === true) {
+      const source = images?.get(mount.name) ?? '';
+      const resolved = { mount, source, isFile: false, isReadOnly: true, image: { subPath } };
+      return { mount: resolved, source: { kind: 'image' } };
+    }
     const target = subPath === undefined ? volume.path : paths.subPath(container.name, index);
     const source: MountSource =
       subPath === undefined

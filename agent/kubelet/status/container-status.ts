@@ -44,17 +44,24 @@ export function containerStatus(view: ContainerView, context: StatusContext): Co
     containerID: idOf(latest),
     ...resourcesOf(view, context),
     ...devicesOf(view, context),
-    ...mountsOf(view),
+    ...mountsOf(view, latest),
   };
 }
 
-/** How the mounts of a run are; only read-only ones can be so all the way down. */
-function mountsOf({ spec }: ContainerView): Pick<ContainerStatus, 'volumeMounts'> {
+/** How the mounts of a run are; only read-only ones can be so all the way down. Which image a volume is (KEP-5365). */
+function mountsOf(
+  { spec }: ContainerView,
+  { mountedImages = [] }: ContainerObservation,
+): Pick<ContainerStatus, 'volumeMounts'> {
   const volumeMounts = (spec.volumeMounts ?? []).map((mount) => {
     const { name, mountPath, readOnly, recursiveReadOnly: asked } = mount;
-    if (readOnly !== true) return { name, mountPath };
+    const target = mountPath.startsWith('/') ? mountPath : `/${mountPath}`;
+    const image = mountedImages.find((each) => each.target === target);
+    const volumeStatus = image === undefined ? {} : { volumeStatus: { image: { imageRef: image.imageId } } };
+    if (readOnly !== true) return { name, mountPath, ...volumeStatus };
     const isRecursive = asked === 'Enabled' || asked === 'IfPossible';
-    return { name, mountPath, readOnly, recursiveReadOnly: isRecursive ? 'Enabled' : 'Disabled' };
+    const recursiveReadOnly = isRecursive ? ('Enabled' as const) : ('Disabled' as const);
+    return { name, mountPath, readOnly, recursiveReadOnly, ...volumeStatus };
   });
   return volumeMounts.length === 0 ? {} : { volumeMounts };
 }

@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { ContainerStatus, Pod } from '#api/generated/objects.ts';
-import { isImageId, parseReference } from '#api/oci/reference.ts';
 import { backoffMs } from '#base/backoff.ts';
-import { isPodwrightError } from '#base/errors.ts';
 import type { ContainerObservation, PodObservation, SandboxObservation } from '#agent/runtime/runtime.ts';
+import { imagesState, volumeImagesOf, type ImageNeed, type ImageState } from './image-needs.ts';
 import { containersOf, type KnownFacts, type PodFacts, type SpecContainer } from './pod-input.ts';
 
 /** A container of the spec beside what the runtime knows of it. */
@@ -16,6 +15,8 @@ export interface ContainerView extends SpecContainer {
   /** The run before the newest, as far as it is still on the node. */
   readonly previous: ContainerObservation | undefined;
   readonly reported: ContainerStatus | undefined;
+  /** Of the volumes that it mounts. */
+  readonly volumeImages: readonly ImageNeed[];
   /** The newest run is of before a container's end that restarts them all (KEP-5532), or is that end. */
   readonly isOutdated: boolean;
 }
@@ -74,6 +75,7 @@ function viewContainer(container: SpecContainer, pod: Pod, { actual, restart }: 
     current: latest !== undefined && !isOutdated && belongsTo(latest, actual.sandbox) ? latest : undefined,
     previous: runs.at(-2),
     reported: reportedStatuses(pod).find((status) => status.name === name),
+    volumeImages: volumeImagesOf(pod, container.spec),
     isOutdated,
   };
 }
@@ -172,53 +174,12 @@ export function isReady(view: ContainerView, facts: PodFacts): boolean {
   return facts.probes.get(run.id)?.isReady ?? view.spec.readinessProbe === undefined;
 }
 
-/** Where a container's image stands before a start. */
-export type ImageState =
-  | { readonly state: 'present'; readonly imageId: string }
-  | { readonly state: 'wanted' }
-  | { readonly state: 'pulling' }
-  | {
-      readonly state: 'failed';
-      readonly reason: string;
-      readonly message: string;
-      readonly retryAtMs: number;
-    };
-
-/** How long a failed pull is shown as ErrImagePull before it becomes ImagePullBackOff. */
-const pullErrorShownMs = 1000;
-
+/** Where the images of a container stand before its next start. */
 export function imageState(view: ContainerView, now: number, facts: KnownFacts): ImageState {
-  const { image = '', imagePullPolicy: policy } = view.spec;
-  const pull = facts.pulls.get(view.name);
-  const present = facts.presentImages.get(view.name);
-  if (present !== undefined && policy !== 'Always') return { state: 'present', imageId: present };
-  if (!isImageName(image)) {
-    const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
-    return { state: 'failed', reason: 'InvalidImageName', message, retryAtMs: Infinity };
-  }
-  if (policy === 'Never') {
-    const message = `Container image "${image}" is not present with pull policy of Never`;
-    return { state: 'failed', reason: 'ErrImageNeverPull', message, retryAtMs: now + 10_000 };
-  }
-  if (pull?.state === 'pulling') return { state: 'pulling' };
-  if (pull?.state === 'done' && pull.attempt === nextAttempt(view, facts))
-    return { state: 'present', imageId: pull.imageId };
-  if (pull?.state !== 'failed' || now >= pull.retryAtMs) return { state: 'wanted' };
-  const shownUntil = pull.failedAtMs + pullErrorShownMs;
-  if (now < shownUntil)
-    return { state: 'failed', reason: pull.reason, message: pull.message, retryAtMs: shownUntil };
-  const message = `Back-off pulling image "${image}": ${pull.reason}: ${pull.message}`;
-  return { state: 'failed', reason: 'ImagePullBackOff', message, retryAtMs: pull.retryAtMs };
-}
-
-export function isImageName(image: string): boolean {
-  try {
-    parseReference(image);
-    return true;
-  } catch (error) {
-    if (isPodwrightError(error, 'E_INVALID')) return isImageId(image);
-    throw error;
-  }
+  const { name: key, spec, volumeImages } = view;
+  const { image = '', imagePullPolicy: policy } = spec;
+  const own = { key, image, policy, attempt: nextAttempt(view, facts) };
+  return imagesState([...volumeImages, own], now, facts);
 }
 
 /** The id of one run of a container: 64 hex digits, the same whenever it is asked for. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Container, Pod } from '#api/generated/objects.ts';
+import type { Container, ImageVolumeSource, Pod } from '#api/generated/objects.ts';
 import type { ContainerObservation, ContainerState, PodObservation } from '#agent/runtime/runtime.ts';
 import { containerId } from './container-view.ts';
 import { plan } from './plan.ts';
@@ -147,8 +147,10 @@ const deleted = (scene: Scene, graceSeconds = 30, agoMs = 0): Scene => ({
 /** An action in one line: `start a#1`, `stop b 30s`. */
 function line(action: Intent): string {
   switch (action.kind) {
-    case 'startContainer':
-      return `start ${action.container}#${action.attempt}`;
+    case 'startContainer': {
+      const images = [...(action.volumeImages ?? [])].map(([name, id]) => ` ${name}=${id}`);
+      return `start ${action.container}#${action.attempt}${images.join('')}`;
+    }
     case 'stopContainer':
       return `stop ${action.container} ${action.graceSeconds}s`;
     case 'pullImage':
@@ -168,6 +170,22 @@ const reported = ({ pod, isPresent, actual, facts }: Scene) => status({ pod, isP
 const fresh = withRuns(withSandbox(withFacts(healthy, { volumes: { state: 'absent' } }), undefined));
 const withInit = withSpec(healthy, { initContainers: [container('init')] });
 const withSidecar = withSpec(healthy, { initContainers: [container('side', { restartPolicy: 'Always' })] });
+const files = { name: 'files', mountPath: '/files' };
+/** Two containers that mount an image, and do not run yet. */
+const withImageVolume = (source: ImageVolumeSource, facts: Partial<KnownFacts> = {}): Scene =>
+  withRuns(
+    withFacts(
+      withSpec(healthy, {
+        containers: ['a', 'b'].map((name) => container(name, { volumeMounts: [files] })),
+        volumes: [{ name: 'files', image: { reference: 'docs:1', ...source } }],
+      }),
+      facts,
+    ),
+  );
+const presentFiles = {
+  presentImages: new Map([...healthy.facts.presentImages, ['volumes/files', 'sha256:2']]),
+};
+const pulledFiles = ['volumes/files', { state: 'done', attempt: 0, imageId: 'sha256:2' }] as const;
 const claiming = (scene: Scene): Scene =>
   withSpec(scene, { resourceClaims: [{ name: 'gpu', resourceClaimName: 'mine' }] });
 const ida = containerId(uid, 'a', 0);
@@ -525,6 +543,51 @@ const rows: readonly Row[] = [
     ),
     want: [],
     waiting: { a: 'InvalidImageName' },
+  },
+  {
+    name: 'the image of a volume is pulled first, once for all containers that mount it',
+    given: withImageVolume({ pullPolicy: 'Always' }, { presentImages: new Map() }),
+    want: ['pull volumes/files#0'],
+    waiting: { a: 'ContainerCreating' },
+  },
+  {
+    name: 'a container that mounts no image does not wait for one',
+    given: withSpec(withImageVolume({ pullPolicy: 'Always' }), {
+      containers: [container('a', { volumeMounts: [files] }), container('b')],
+    }),
+    want: ['pull volumes/files#0', 'start b#0'],
+  },
+  {
+    name: 'an image of a volume that is there, whoever pulled it, is mounted',
+    given: withImageVolume({ pullPolicy: 'IfNotPresent' }, presentFiles),
+    want: ['start a#0 files=sha256:2', 'start b#0 files=sha256:2'],
+  },
+  {
+    name: 'a volume is pulled once for a pod, whatever run of whatever container mounts it',
+    given: withRuns(
+      withImageVolume({ pullPolicy: 'Always' }, { ...presentFiles, pulls: new Map([pulledFiles]) }),
+      run('a', exited(1, 60_000)),
+      run('b', running()),
+    ),
+    want: ['start a#1 files=sha256:2'],
+  },
+  {
+    name: 'an image of a volume that was removed meanwhile is pulled again',
+    given: withImageVolume({ pullPolicy: 'Always' }, { pulls: new Map([pulledFiles]) }),
+    want: ['pull volumes/files#0'],
+  },
+  {
+    name: 'containers say why the image of their volume is not there',
+    given: withImageVolume({ pullPolicy: 'Never' }),
+    want: [],
+    wake: 10_000,
+    waiting: { a: 'ErrImageNeverPull', b: 'ErrImageNeverPull' },
+  },
+  {
+    name: 'a name that is none of an image is told so',
+    given: withImageVolume({ reference: 'A b' }),
+    want: [],
+    waiting: { a: 'InvalidImageName', b: 'InvalidImageName' },
   },
   {
     name: 'a pull under way is waited for',

@@ -12,6 +12,7 @@ import {
   viewContainers,
   type ContainerView,
 } from './container-view.ts';
+import type { ImageNeed } from './image-needs.ts';
 import { deadlineMs, podEndOf } from './pod-end.ts';
 import type { Intent, Plan, PodDesired, KnownFacts } from './pod-input.ts';
 import { planResize } from '#agent/kubelet/render/resize.ts';
@@ -56,6 +57,12 @@ class PlanDraft {
 
   do(intent: Intent): void {
     this.#intents.push(intent);
+  }
+
+  /** Containers that mount the same volume wait for one pull of it. */
+  pull({ key, image, attempt }: ImageNeed): void {
+    if (this.#intents.some((each) => each.kind === 'pullImage' && each.container === key)) return;
+    this.do({ kind: 'pullImage', container: key, image, attempt });
   }
 
   wakeAt(ms: number | undefined): void {
@@ -311,9 +318,11 @@ function startIfDue(step: PlanDraft, view: ContainerView): void {
   if (image.state === 'present') {
     const id = containerId(actual.uid, container, attempt);
     const told = facts.pulls.get(container)?.attempt === attempt ? { isPullTold: true as const } : {};
-    step.do({ kind: 'startContainer', container, id, attempt, imageId: image.imageId, ...told });
+    const { imageId, volumeImages } = image;
+    const mounted = volumeImages === undefined ? {} : { volumeImages };
+    step.do({ kind: 'startContainer', container, id, attempt, imageId, ...mounted, ...told });
   } else if (image.state === 'wanted') {
-    step.do({ kind: 'pullImage', container, image: view.spec.image ?? '', attempt });
+    step.pull(image.need);
   } else if (image.state === 'failed') step.wakeAt(image.retryAtMs);
 }
 

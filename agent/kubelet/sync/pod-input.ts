@@ -99,7 +99,7 @@ export interface ResizeStep {
 export interface PodFacts {
   /** When this agent first saw the pod: its start time, unless an earlier one was reported. */
   readonly firstSeenAtMs: number;
-  /** By container name. */
+  /** By container name, of volumes that are images by `volumes/NAME`. */
   readonly pulls: ReadonlyMap<string, PullFact>;
   /** By container name. */
   readonly startFailures: ReadonlyMap<string, StartFailure>;
@@ -137,7 +137,7 @@ export interface PodFacts {
 export interface Surroundings {
   readonly nodeName: string;
   readonly hostIps: readonly string[];
-  /** Container names → image id, where the image of the container is on the node. */
+  /** Keys of pulls → image id, where the image is on the node. */
   readonly presentImages: ReadonlyMap<string, string>;
   /** The API has the last status of the pod; the object is not let go before. */
   readonly isStatusCurrent: boolean;
@@ -169,6 +169,7 @@ export type Intent =
   | { readonly kind: 'stopSandbox' }
   | {
       readonly kind: 'pullImage';
+      /** Its name, or `volumes/NAME` of a volume that is an image. */
       readonly container: string;
       readonly image: string;
       readonly attempt: number;
@@ -179,6 +180,8 @@ export type Intent =
       readonly id: string;
       readonly attempt: number;
       readonly imageId: string;
+      /** By volume: the images that it mounts. */
+      readonly volumeImages?: ReadonlyMap<string, string>;
       /** Events told of a pull for this run. */
       readonly isPullTold?: true;
     }

@@ -7,7 +7,8 @@ import { isEnding, plan } from './plan.ts';
 import { containersOf, emptyObservation, type Intent, type KnownFacts } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
-import { isImageName, viewContainers } from './container-view.ts';
+import { viewContainers } from './container-view.ts';
+import { imagesOfPod, isImageName } from './image-needs.ts';
 import { findDueHooks } from '#agent/kubelet/apply/post-start.ts';
 import type { Prober } from '#agent/kubelet/probe/prober.ts';
 import { renderAction } from '#agent/kubelet/render/render-action.ts';
@@ -113,10 +114,10 @@ function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
 }
 
 function known(memory: PodMemory, { node, runtime, statusWriter, devices }: SyncPorts): KnownFacts {
-  const images = containersOf(memory.desired.pod).flatMap(({ spec }): [string, string][] => {
-    const { name, image = '' } = spec;
+  const { pod } = memory.desired;
+  const images = [...imagesOfPod(pod, containersOf(pod))].flatMap(([key, image]): [string, string][] => {
     const id = isImageName(image) ? runtime.images.resolve(image)?.id : undefined;
-    return id === undefined ? [] : [[name, id]];
+    return id === undefined ? [] : [[key, id]];
   });
   return {
     ...memory.facts,

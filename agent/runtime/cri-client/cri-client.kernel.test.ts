@@ -40,6 +40,7 @@ describe.skipIf(containerdLacks !== undefined)(
     runtimeConformance("Debian's containerd by CRI", async () => ({
       runtime,
       ...under(),
+      mountsNoImages: true,
       [Symbol.asyncDispose]: async () => undefined,
     }));
 

@@ -1,7 +1,7 @@
 /** What is said of this node's sandboxes and containers in the other runtime, which keeps it: nothing is written elsewhere. Pure. */
 import { isObject, objectOf } from '#api/wire/json.ts';
 import type { IdRange } from '#native/launch/launch.ts';
-import type { SandboxConfig, TerminationMessage } from '#agent/runtime/runtime.ts';
+import type { MountedImage, SandboxConfig, TerminationMessage } from '#agent/runtime/runtime.ts';
 
 /** As the kubelet labels them (pkg/kubelet/types/labels.go): what looks for pods in a runtime finds these, too. */
 export const podNameLabel = 'io.kubernetes.pod.name';
@@ -37,6 +37,7 @@ export interface ContainerMark {
   readonly termination?: TerminationMessage | undefined;
   readonly stdin?: boolean;
   readonly tty?: boolean;
+  readonly mountedImages?: readonly MountedImage[] | undefined;
 }
 
 export function sandboxMarkOf(config: SandboxConfig): SandboxMark {
@@ -71,7 +72,7 @@ function rangeOf(value: unknown): IdRange | undefined {
 }
 
 export function readContainerMark(annotations: Annotations): ContainerMark | undefined {
-  const { image, logPath, termination, stdin, tty } = documentOf(annotations);
+  const { image, logPath, termination, stdin, tty, mountedImages } = documentOf(annotations);
   if (typeof image !== 'string') return undefined;
   const { path, fallbackToLogsOnError } = isObject(termination) ? termination : {};
   return {
@@ -79,10 +80,16 @@ export function readContainerMark(annotations: Annotations): ContainerMark | und
     stdin: stdin === true,
     tty: tty === true,
     ...(typeof logPath === 'string' ? { logPath } : {}),
+    ...(Array.isArray(mountedImages) ? { mountedImages: mountedImages.flatMap(readMountedImage) } : {}),
     ...(typeof path === 'string'
       ? { termination: { path, fallbackToLogsOnError: fallbackToLogsOnError === true } }
       : {}),
   };
+}
+
+function readMountedImage(value: unknown): readonly MountedImage[] {
+  const { target, imageId } = isObject(value) ? value : {};
+  return typeof target === 'string' && typeof imageId === 'string' ? [{ target, imageId }] : [];
 }
 
 function documentOf({ [markAnnotation]: text = '' }: Annotations): Readonly<Record<string, unknown>> {

@@ -208,5 +208,6 @@ function observedContainer(container: KnownContainer, runtimeName: string): Cont
     ...{ id, shownId: `${runtimeName}://${criId}`, name, attempt, image: mark.image, imageId, state, user },
     stopSignal,
     logPath: mark.logPath,
+    mountedImages: mark.mountedImages,
   };
 }

@@ -16,8 +16,15 @@ import type {
 } from '#proto/cri/api.ts';
 import { defaultAppArmorProfile } from '#agent/kubelet/render/apparmor.ts';
 import { kernelResources } from '#agent/runtime/cgroup-resources.ts';
-import type { CgroupResources, ContainerConfig, ImageRecord, SandboxConfig } from '#agent/runtime/runtime.ts';
-import type { IdRange, LaunchMount } from '#native/launch/launch.ts';
+import { mountedImagesOf } from '#agent/runtime/container-document.ts';
+import type {
+  CgroupResources,
+  ContainerConfig,
+  ContainerMount,
+  ImageRecord,
+  SandboxConfig,
+} from '#agent/runtime/runtime.ts';
+import type { IdRange } from '#native/launch/launch.ts';
 import {
   containerNameLabel,
   idLabel,
@@ -115,7 +122,8 @@ export interface ContainerPlace {
 export function containerRequest(config: ContainerConfig, place: ContainerPlace): Outgoing<CriContainer> {
   const { name, attempt, stdio, termination, image } = config;
   const { stdin, tty } = stdio;
-  const mark: ContainerMark = { image, logPath: stdio.logPath, termination, stdin, tty };
+  const images = mountedImagesOf(config);
+  const mark: ContainerMark = { image, logPath: stdio.logPath, termination, stdin, tty, ...images };
   return {
     metadata: { name, attempt },
     image: { image: config.imageId, user_specified_image: image },
@@ -168,8 +176,15 @@ const propagations: Readonly<Record<string, MountPropagation>> = {
 };
 
 /** @throws E_UNSUPPORTED */
-function mountOf(mount: LaunchMount, { features, mark }: ContainerPlace): Outgoing<Mount> {
+function mountOf(mount: ContainerMount, { features, mark }: ContainerPlace): Outgoing<Mount> {
   const { source, target, options } = mount;
+  if (mount.type === 'image')
+    return {
+      container_path: target,
+      image: { image: source },
+      image_sub_path: mount.subPath ?? '',
+      readonly: true,
+    };
   if (mount.type !== 'bind')
     throw new PodwrightError(
       'E_UNSUPPORTED',

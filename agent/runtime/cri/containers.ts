@@ -11,7 +11,7 @@ import {
   type CriContext,
   type RuntimeHandlers,
 } from './context.ts';
-import { findDevices, findFiles, readProfile } from './gather-container.ts';
+import { findDevices, findFiles, findImages, readProfile } from './gather-container.ts';
 import { inParts } from './parts.ts';
 import { podFileMounts } from './pod-files.ts';
 import type { ContainerRecord } from './records.ts';
@@ -133,6 +133,7 @@ async function createContainer(
   const launch = containerConfigOf(config, {
     ...{ id, made, sandbox: record.config, imageId: image.id, isSelinuxEnabled },
     files: await findFiles(config.mounts),
+    images: findImages(config.mounts, runtime.images),
     devices: await findDevices(config.devices),
     profile: await readProfile(seccompFileOf(config.linux?.security_context ?? null)),
     ownMounts: podFileMounts(book.directoryOf(sandbox.uid), made),

@@ -7,7 +7,7 @@ import type { Device, Mount } from '#proto/cri/api.ts';
 import { refusal } from '#proto/status.ts';
 import { profileBytesMax } from '#agent/kubelet/render/seccomp.ts';
 import { deviceAt } from '#agent/runtime/host-devices.ts';
-import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, ImageStore } from '#agent/runtime/runtime.ts';
 import type { SeccompText } from './render-container.ts';
 
 /** Of a directory of devices, no more are looked at. */
@@ -34,6 +34,20 @@ export async function findFiles(mounts: readonly Mount[]): Promise<ReadonlySet<s
     }
   }
   return files;
+}
+
+/** Ids of the images that are mounted and there, by the names that the mounts give them. */
+export function findImages(
+  mounts: readonly Mount[],
+  images: Pick<ImageStore, 'resolve'>,
+): ReadonlyMap<string, string> {
+  const names = mounts.flatMap(({ image }) => (image === null || image.image === '' ? [] : [image.image]));
+  return new Map(
+    names.flatMap((name): [string, string][] => {
+      const id = images.resolve(name)?.id;
+      return id === undefined ? [] : [[name, id]];
+    }),
+  );
 }
 
 /** The text of a seccomp profile. @throws INVALID_ARGUMENT */

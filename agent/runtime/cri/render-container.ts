@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { compileLocalProfile } from '#agent/kubelet/render/seccomp.ts';
 import { renderCapabilities } from '#agent/kubelet/render/security.ts';
-import type { ContainerConfig } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, ContainerMount } from '#agent/runtime/runtime.ts';
 import type { LaunchMount } from '#native/launch/launch.ts';
 import type {
   ContainerConfig as AskedContainer,
@@ -26,6 +26,8 @@ export interface ContainerPlace {
   readonly imageId: string;
   /** Of the mounts' host paths, those that are no directories. */
   readonly files: ReadonlySet<string>;
+  /** Ids of images that it mounts, as it names them. */
+  readonly images: ReadonlyMap<string, string>;
   readonly devices: ContainerConfig['devices'];
   /** What every container of the sandbox has, where it brings none of its own. */
   readonly ownMounts: readonly LaunchMount[];
@@ -104,17 +106,16 @@ const propagations = {
   PROPAGATION_BIDIRECTIONAL: 'rshared',
 } as const;
 
-function mountsOf(asked: readonly Mount[], place: ContainerPlace): readonly LaunchMount[] {
+function mountsOf(asked: readonly Mount[], place: ContainerPlace): readonly ContainerMount[] {
   const mounts = asked.map((mount) => mountOf(mount, place));
   const targets = new Set(mounts.map(({ target }) => posix.normalize(target).replace(/(?<=.)\/+$/, '')));
   return [...mounts, ...place.ownMounts.filter(({ target }) => !targets.has(target))];
 }
 
-function mountOf(mount: Mount, { files, made }: ContainerPlace): LaunchMount {
+function mountOf(mount: Mount, { files, made, images }: ContainerPlace): ContainerMount {
   const { container_path: target, host_path: source, readonly, propagation } = mount;
   const what = `mounts: ${source} on ${target}`;
-  if (mount.image !== null && mount.image.image !== '')
-    throw refusal('UNIMPLEMENTED', `${what}: this runtime mounts no images`);
+  if (mount.image !== null && mount.image.image !== '') return imageMountOf(mount, images);
   if (!posix.isAbsolute(source)) throw refusal('INVALID_ARGUMENT', `${what}: host_path is not absolute`);
   if (target === '') throw refusal('INVALID_ARGUMENT', `${what}: container_path is empty`);
   if (mount.recursive_read_only && (!readonly || propagation !== 'PROPAGATION_PRIVATE'))
@@ -130,6 +131,24 @@ function mountOf(mount: Mount, { files, made }: ContainerPlace): LaunchMount {
     isFile: files.has(source),
     options: ['rbind', propagations[propagation], ...access],
     ...(made.ids === undefined && !hasMappings(mount) ? {} : { isIdMapped: isIdMapped(mount, made, what) }),
+  };
+}
+
+/** CRI's image mounts are never written to; that nothing of them is executed is what kubelets count on (KEP-4639). */
+function imageMountOf(mount: Mount, images: ContainerPlace['images']): ContainerMount {
+  const { container_path: target, host_path: path, image, image_sub_path: subPath } = mount;
+  const reference = image?.image ?? '';
+  const what = `mounts: image ${reference} on ${target}`;
+  if (target === '') throw refusal('INVALID_ARGUMENT', `${what}: container_path is empty`);
+  if (path !== '') throw refusal('INVALID_ARGUMENT', `${what}: host_path ${path} is given, too`);
+  const source = images.get(reference);
+  if (source === undefined) throw refusal('NOT_FOUND', `${what}: no such image`);
+  return {
+    type: 'image',
+    source,
+    target: target.startsWith('/') ? target : `/${target}`,
+    options: ['rbind', 'rprivate', 'ro', 'noexec'],
+    ...(subPath === '' ? {} : { subPath }),
   };
 }
 

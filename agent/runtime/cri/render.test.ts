@@ -71,6 +71,7 @@ describe('containerConfigOf()', () => {
     const all = received({ metadata: { name: 'c' }, ...config }, { log_directory: '/logs/p', ...sandbox });
     return containerConfigOf(all.config, {
       ...{ id: 'i', imageId: 'sha256:1', files: new Set<string>(), devices: [], ownMounts: [] },
+      images: new Map([['app', 'sha256:2']]),
       ...{ made: privateSandbox, sandbox: all.sandbox_config, isSelinuxEnabled: false, profile: undefined },
       ...place,
     });
@@ -140,12 +141,20 @@ describe('containerConfigOf()', () => {
     ]);
   });
 
+  it('mounts the files of an image, never to be written to', () => {
+    const asked = { host_path: '', image: { image: 'app' }, image_sub_path: 'etc' };
+    const options = ['rbind', 'rprivate', 'ro', 'noexec'];
+    expect(render(mount(asked)).mounts).toEqual([
+      { type: 'image', source: 'sha256:2', target: '/b', subPath: 'etc', options },
+    ]);
+  });
+
   it('in a user namespace gives volumes the owners that they have, where the client says so', () => {
     const ids = { first: 131_072, count: 65_536 };
     const place = { made: { ...privateSandbox, hasOwnUsers: true, ids } };
     const mapped = { uidMappings: range, gidMappings: range };
-    expect(render(mount(mapped), place).mounts[0]?.isIdMapped).toBe(true);
-    expect(render(mount({}), place).mounts[0]?.isIdMapped).toBe(false);
+    expect(render(mount(mapped), place).mounts).toMatchObject([{ isIdMapped: true }]);
+    expect(render(mount({}), place).mounts).toMatchObject([{ isIdMapped: false }]);
     const other = [{ host_id: 7, container_id: 0, length: 65_536 }];
     const otherwise = mount({ uidMappings: other, gidMappings: other });
     expect(outcome(() => render(otherwise, place))).toMatch(/^UNIMPLEMENTED .*uidMappings/);
@@ -175,7 +184,8 @@ describe('containerConfigOf()', () => {
       options: [],
     }));
     const { mounts } = render(mount({ container_path: 'etc/hosts/' }), { ownMounts, files: new Set(['/a']) });
-    expect(mounts.map(({ source, target, isFile }) => [source, target, isFile])).toEqual([
+    const seen = mounts.map((each) => [each.source, each.target, each.type === 'bind' && each.isFile]);
+    expect(seen).toEqual([
       ['/a', '/etc/hosts/', true],
       ['/x', '/etc/hostname', undefined],
     ]);
@@ -263,7 +273,8 @@ describe('containerConfigOf()', () => {
       { linux: { resources: { hugepage_limits: [{ page_size: '../x', limit: 1 }] } } },
     ],
     ['UNIMPLEMENTED', 'CDI_devices', { CDI_devices: [{ name: 'a/b=c' }] }],
-    ['UNIMPLEMENTED', 'images', mount({ image: { image: 'app' } })],
+    ['INVALID_ARGUMENT', 'host_path /a is given', mount({ image: { image: 'app' } })],
+    ['NOT_FOUND', 'image other on /b', mount({ host_path: '', image: { image: 'other' } })],
     ['UNIMPLEMENTED', 'uidMappings', mount({ uidMappings: [{ length: 1 }] })],
     ['INVALID_ARGUMENT', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: { mode: 'POD' } })],
     ['INVALID_ARGUMENT', 'userns_options', namespaces({ pid: 'CONTAINER', userns_options: ownUsers })],

@@ -11,7 +11,14 @@ import { volumesDirectory } from '#agent/runtime/container-root.ts';
 import { planImageVolumes, type ImageVolume } from '#agent/runtime/image-volumes.ts';
 import { nonRootRefusal, resolveUser, type ImageAccounts } from '#agent/runtime/image-user.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
-import type { CgroupResources, ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type {
+  CgroupResources,
+  ContainerConfig as AskedContainer,
+  SandboxConfig,
+} from '#agent/runtime/runtime.ts';
+
+/** Of images that it mounts, where they are on the host by now. */
+export type PlacedContainer = Omit<AskedContainer, 'mounts'> & { readonly mounts: readonly LaunchMount[] };
 
 /** Everything that starting a container does, decided. */
 export interface ContainerPlan {
@@ -58,7 +65,7 @@ const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
  * @throws E_INVALID when the container cannot run as asked: no command, root where it must not be, an unknown user or signal, no pid
  * target; E_LIMIT for more arguments and environment than execve(2) takes
  */
-export function planContainer(config: ContainerConfig, context: ContainerContext): ContainerPlan {
+export function planContainer(config: PlacedContainer, context: ContainerContext): ContainerPlan {
   const { image, sandbox, paths } = context;
   const refusal = config.runAsNonRoot ? nonRootRefusal(config.user, image.config.user) : undefined;
   if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
@@ -108,7 +115,7 @@ export function planContainer(config: ContainerConfig, context: ContainerContext
 }
 
 /** @throws E_INVALID for who has no id in the pod's user namespace */
-function checkIds({ name }: ContainerConfig, user: LaunchUser, { ids }: SandboxConfig): void {
+function checkIds({ name }: PlacedContainer, user: LaunchUser, { ids }: SandboxConfig): void {
   const beyond = [user.uid, user.gid, ...user.additionalGids].find(
     (id) => ids !== undefined && id >= ids.count,
   );
@@ -119,10 +126,10 @@ function checkIds({ name }: ContainerConfig, user: LaunchUser, { ids }: SandboxC
 
 /** In a user namespace the files of volumes have the owners there that they have on the host. */
 function withImageVolumes(
-  config: ContainerConfig,
+  config: PlacedContainer,
   volumes: readonly ImageVolume[],
   { ids }: SandboxConfig,
-): ContainerConfig {
+): PlacedContainer {
   const mounts = [...config.mounts, ...volumes.map(mountOf)];
   if (ids === undefined) return { ...config, mounts };
   return {
@@ -137,7 +144,7 @@ function mountOf({ path, directory }: ImageVolume): LaunchMount {
 
 /** Its own, and of a privileged one all of the host's but where it mounts something itself. */
 function devicesOf(
-  { security, devices, mounts }: ContainerConfig,
+  { security, devices, mounts }: PlacedContainer,
   hostDevices: ContainerLaunch['devices'],
 ): ContainerLaunch['devices'] {
   if (!security.privileged) return devices;
@@ -156,7 +163,7 @@ export function containersDirectory(paths: RuntimePaths): string {
 }
 
 function pidNamespaceOf(
-  { name, pidTarget }: ContainerConfig,
+  { name, pidTarget }: PlacedContainer,
   { sandbox, targetPid }: ContainerContext,
 ): ContainerLaunch['pidNamespace'] {
   if (sandbox.hostPid) return 'host';
@@ -167,7 +174,7 @@ function pidNamespaceOf(
 }
 
 /** command replaces entrypoint and cmd, args replace cmd (Kubernetes, "Define a Command and Arguments for a Container"). */
-function argsOf(config: ContainerConfig, image: ImageConfig): readonly string[] {
+function argsOf(config: PlacedContainer, image: ImageConfig): readonly string[] {
   const tail = config.args.length > 0 ? config.args : config.command.length > 0 ? [] : image.cmd;
   const args = [...(config.command.length > 0 ? config.command : image.entrypoint), ...tail];
   if (args.length === 0) throw new PodwrightError('E_INVALID', `run ${config.image}: no command specified`);
@@ -175,7 +182,7 @@ function argsOf(config: ContainerConfig, image: ImageConfig): readonly string[] 
 }
 
 /** The image's, then the pod's over it; in the image's order, then the pod's. */
-function envOf(config: ContainerConfig, context: ContainerContext, home: string): readonly string[] {
+function envOf(config: PlacedContainer, context: ContainerContext, home: string): readonly string[] {
   const env = new Map<string, string>([['PATH', defaultPath]]);
   if (config.stdio.tty) env.set('TERM', 'xterm');
   env.set('HOSTNAME', context.sandbox.hostname);
@@ -189,7 +196,7 @@ function envOf(config: ContainerConfig, context: ContainerContext, home: string)
 }
 
 /** What every container gets (OCI runtime specification, config-linux.md, and containerd's defaults), unless the pod mounts there itself. */
-function mountsOf(config: ContainerConfig, context: ContainerContext): readonly LaunchMount[] {
+function mountsOf(config: PlacedContainer, context: ContainerContext): readonly LaunchMount[] {
   const { privileged } = config.security;
   const access = privileged ? 'rw' : 'ro';
   const sharedMemory = context.sharedMemoryPath ?? '/dev/shm';

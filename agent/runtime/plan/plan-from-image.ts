@@ -1,5 +1,6 @@
 import { PodwrightError } from '#base/errors.ts';
 import type { LocalImageStore } from '#agent/runtime/images/image-store.ts';
+import type { PlacedImages } from './place-images.ts';
 import { planContainer, type ContainerPlan } from './plan-container.ts';
 import type { RuntimePaths } from './plan-sandbox.ts';
 import type { Pod } from '#agent/runtime/pod.ts';
@@ -9,7 +10,7 @@ import type { RuntimeSystem } from '#agent/runtime/system.ts';
 /** The plan of a container, with what it needs to know read from its image. @throws E_NOT_FOUND, E_INVALID */
 export async function planFromImage(
   pod: Pod,
-  config: ContainerConfig,
+  { config, layerIds }: Pick<PlacedImages, 'config' | 'layerIds'>,
   {
     images,
     paths,
@@ -29,7 +30,7 @@ export async function planFromImage(
     targetPid: config.pidTarget === undefined ? undefined : pod.pidOf(config.pidTarget),
     image,
   });
-  return { plan, layerIds: image.layerIds, lower: image.lower };
+  return { plan, layerIds: [...image.layerIds, ...layerIds], lower: image.lower };
 }
 
 /**
@@ -37,7 +38,7 @@ export async function planFromImage(
  * @throws E_INVALID
  */
 async function checkPropagation(
-  { name, mounts, security }: ContainerConfig,
+  { name, mounts, security }: Pick<ContainerConfig, 'name' | 'mounts' | 'security'>,
   { ids }: SandboxConfig,
   system: Pick<RuntimeSystem, 'unsharedMount'>,
 ): Promise<void> {
@@ -58,7 +59,7 @@ async function checkPropagation(
 
 export interface PlannedContainer {
   readonly plan: ContainerPlan;
-  /** Of the image's layers, which the container keeps. */
+  /** Of the layers of its images, which the container keeps. */
   readonly layerIds: readonly string[];
   /** Their directories, topmost first. */
   readonly lower: readonly string[];

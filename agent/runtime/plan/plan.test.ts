@@ -10,10 +10,15 @@ import {
 } from '#native/bpf/device-rules.ts';
 import type { Device } from '#native/bpf/device-rules.ts';
 import { nonRootRefusal, parseAccounts, resolveUser } from '#agent/runtime/image-user.ts';
-import { planContainer, signalNumber, type ContainerContext } from './plan-container.ts';
+import {
+  planContainer,
+  signalNumber,
+  type ContainerContext,
+  type PlacedContainer,
+} from './plan-container.ts';
 import { planSandbox } from './plan-sandbox.ts';
 import { containerConfig, sandboxConfig } from '#agent/runtime/runtime.conformance.ts';
-import type { ContainerConfig, SandboxConfig } from '#agent/runtime/runtime.ts';
+import type { SandboxConfig } from '#agent/runtime/runtime.ts';
 
 const paths = { runDirectory: '/run/p', dataDirectory: '/var/lib/p' };
 const uid = '11111111-2222-3333-4444-555555555555';
@@ -61,9 +66,9 @@ function context(
   };
 }
 
-function container(change: Partial<ContainerConfig> = {}): ContainerConfig {
+function container(change: Partial<PlacedContainer> = {}): PlacedContainer {
   const base = containerConfig({ imageId: 'sha256:0', directory: '/logs' }, { id: 'c'.repeat(64) });
-  return { ...base, command: [], args: [], ...change };
+  return { ...base, mounts: [], command: [], args: [], ...change };
 }
 
 describe('planSandbox()', () => {
