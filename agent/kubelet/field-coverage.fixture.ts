@@ -287,13 +287,14 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     hostPath: by('volume/volume-kinds'),
     image: by('volume/volume-kinds'),
     name: by('volume/pod-volumes'),
+    nfs: by('volume/volume-kinds'),
     persistentVolumeClaim: by('volume/volume-kinds'),
     projected: by('volume/volume-kinds'),
     secret: by('volume/volume-kinds'),
     ...Object.fromEntries(
       (
         'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk ' +
-        'gitRepo glusterfs iscsi nfs photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
+        'gitRepo glusterfs iscsi photonPersistentDisk portworxVolume quobyte rbd scaleIO ' +
         'storageos vsphereVolume'
       )
         .split(' ')
@@ -337,6 +338,11 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   },
   EmptyDirVolumeSource: { medium: by('volume/empty-dir'), sizeLimit: here('evict/evict') },
   ImageVolumeSource: { pullPolicy: here('sync/image-needs'), reference: here('sync/image-needs') },
+  NFSVolumeSource: {
+    path: by('volume/nfs/nfs'),
+    readOnly: by('volume/nfs/nfs'),
+    server: by('volume/nfs/nfs'),
+  },
   HostPathVolumeSource: { path: by('volume/host-path'), type: by('volume/host-path') },
   ProjectedVolumeSource: { defaultMode: by('volume/api-data'), sources: by('volume/api-data') },
   VolumeProjection: {

@@ -16,6 +16,10 @@ export function createFakeMounter(): FakeMounter {
     },
     tmpfs: (target, { sizeBytes }) => void mounts.set(target, `tmpfs ${sizeBytes ?? ''}`.trim()),
     hugePages: (target, { pageBytes }) => void mounts.set(target, `hugetlbfs ${pageBytes}`),
+    nfs: async (target, { server, path, options, isReadOnly }) => {
+      const words = [...options, isReadOnly ? 'ro' : 'rw'].join(',');
+      mounts.set(target, `nfs ${server}:${path} ${words}`);
+    },
     unmount: (target) => {
       if (mounts.get(target)?.startsWith('bind') === true) rmSync(target, { recursive: true, force: true });
       return mounts.delete(target);

@@ -18,6 +18,7 @@ describe.skipIf(process.getuid?.() !== 0)('removing the volumes of a pod (needs 
       objects: () => expect.fail('no object is needed'),
       mounter: {
         bind: (source, target) => mounts.mount(target, { kind: 'bind', source, recursive: true }),
+        nfs: async () => undefined,
         hugePages: () => undefined,
         tmpfs: (target) => mounts.mount(target, { kind: 'tmpfs' }),
         unmount: (target) => mounts.unmount(target),

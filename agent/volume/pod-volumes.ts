@@ -106,14 +106,16 @@ function checkedUid(uid: string): string {
 
 /** Unmounts volumes and subpaths, then removes the rest; what else is mounted below, removeTree unmounts and never follows. */
 async function removeRoot(root: string, mounter: Mounter): Promise<void> {
-  for (const kind of await namesIn(path.join(root, 'volumes'))) {
-    for (const name of await namesIn(path.join(root, 'volumes', kind))) {
-      mounter.unmount(path.join(root, 'volumes', kind, name));
-    }
-  }
   for (const container of await namesIn(path.join(root, 'subpaths'))) {
     for (const index of await namesIn(path.join(root, 'subpaths', container))) {
       mounter.unmount(path.join(root, 'subpaths', container, index));
+    }
+  }
+  for (const kind of await namesIn(path.join(root, 'volumes'))) {
+    for (const name of await namesIn(path.join(root, 'volumes', kind))) {
+      // Of claims, beside their records. Before anything is looked at: a server may be away.
+      mounter.unmount(path.join(root, 'volumes', kind, name, 'mount'));
+      mounter.unmount(path.join(root, 'volumes', kind, name));
     }
   }
   mounter.unmount(root);

@@ -6,6 +6,7 @@ import { csi } from './csi/inline-volume.ts';
 import { emptyDir } from './empty-dir.ts';
 import { hostPath } from './host-path.ts';
 import { image } from './image.ts';
+import { nfs } from './nfs/nfs.ts';
 import type { MountedVolume, VolumeContext, VolumeKind, VolumeKinds } from './volume.ts';
 
 /** Every kind of volume that a pod of this node may have. A new kind is a file beside this one and a line here. */
@@ -20,6 +21,7 @@ export const volumeKinds: VolumeKinds = {
   ephemeral,
   csi,
   image,
+  nfs,
 };
 
 /** A volume's kind bound to its source, so that callers need not know which it is. */

@@ -11,6 +11,7 @@ import type {
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
+import type { NfsWish } from './nfs/plan-nfs.ts';
 
 /**
  * How volumes come to a pod. A kind of volume is one entry of the table in `volume-kinds.ts`, keyed by the field of
@@ -56,6 +57,8 @@ export interface MountedVolume {
   readonly isReadOnly?: boolean;
   /** A block device, which containers get as such: it is mounted nowhere. */
   readonly device?: { readonly major: number; readonly minor: number; readonly mode: number };
+  /** A directory of a server, which is not looked at: that may take as long as the server is away. */
+  readonly isRemote?: boolean;
   /** Files of an image, which the runtime mounts: there is no path. */
   readonly isImage?: boolean;
   /** Just now the claim was told of a larger size. */
@@ -124,9 +127,11 @@ export interface Mounter {
   /** Recursive; the target exists and is of the source's kind. */
   bind(source: string, target: string): void;
   tmpfs(target: string, options: TmpfsOptions): void;
-  /** Whether there was one. */
+  /** A share of an NFS server. @throws PodwrightError whose message is the event's */
+  nfs(target: string, wish: NfsWish, signal: AbortSignal): Promise<void>;
   /** hugetlbfs: files of pages of one size (Documentation/admin-guide/mm/hugetlbpage.rst). */
   hugePages(target: string, options: HugePagesOptions): void;
+  /** Whether there was one. */
   unmount(target: string): boolean;
   isMountPoint(path: string): boolean;
 }

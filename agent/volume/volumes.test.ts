@@ -1,4 +1,5 @@
 import {
+  existsSync,
   chmodSync,
   mkdirSync,
   mkdtempSync,
@@ -244,12 +245,28 @@ describe('volumes', () => {
   });
 
   test('an unknown kind is refused by name', async () => {
-    await expect(mount({ name: 'v', nfs: { server: 's', path: '/' } })).rejects.toThrow(
-      'volume "v": kind nfs is not supported by this node',
+    const iscsi = { targetPortal: '192.0.2.1', iqn: 'iqn.2001-04.com.example:x', lun: 0 };
+    await expect(mount({ name: 'v', iscsi })).rejects.toThrow(
+      'volume "v": kind iscsi is not supported by this node',
     );
     await expect(
       mount({ name: 'v', projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }),
     ).rejects.toThrow('projected source clusterTrustBundle');
+  });
+
+  test('a share of an NFS server is mounted once for the pod, and unmounted with it', async () => {
+    const share: Volume = { name: 'v', nfs: { server: 'nas', path: '/export', readOnly: true } };
+    const { byName } = await mount(share);
+    const { path: target = '', isReadOnly } = byName.get('v') ?? {};
+    expect([...mounter.mounts]).toEqual([[target, 'nfs nas:/export ro']]);
+    expect(isReadOnly).toBe(true);
+    mounter.nfs = async () => {
+      throw new Error('it is there');
+    };
+    await mount(share);
+    await volumes.remove('u1');
+    expect([...mounter.mounts]).toEqual([]);
+    expect(existsSync(target)).toBe(false);
   });
 
   test('the table says which kinds there are', () => {
@@ -264,6 +281,7 @@ describe('volumes', () => {
       'ephemeral',
       'csi',
       'image',
+      'nfs',
     ]);
   });
 });

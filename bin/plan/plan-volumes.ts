@@ -64,6 +64,11 @@ function planVolume(pod: Pod, volume: Volume): PlannedVolume {
     const lines = [`pull image ${reference} (${pullPolicy}), mounted read-only by each container's launch`];
     return { ...plain, isReadOnly: true, isImage: true, lines };
   }
+  if (volume.nfs !== undefined) {
+    const { server, path: exported, readOnly } = volume.nfs;
+    const lines = [`mount nfs ${server}:${exported} on ${path}${readOnly === true ? ', read-only' : ''}`];
+    return { ...plain, isReadOnly: readOnly === true, lines };
+  }
   const claim = claimNameOf(pod, volume);
   if (claim !== undefined) {
     const lines = [`use the volume that claim ${claim} is bound to, where its PersistentVolume says`];

@@ -109,6 +109,7 @@ async function bindSources(
   const areFiles: (boolean | undefined)[] = [];
   for (const source of sources) {
     if (source.kind === 'image') areFiles.push(undefined);
+    else if (source.kind === 'volume' && source.isDirectory === true) areFiles.push(false);
     else if (source.kind === 'volume') areFiles.push(!(await stat(source.path)).isDirectory());
     else areFiles.push((await bindSubPath({ ...source, mounter })).isFile);
   }

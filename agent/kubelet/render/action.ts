@@ -111,7 +111,8 @@ export interface FailStartAction extends ContainerStart {
 
 /** A volume, a path inside one that is bound to a place of the agent's own, or an image. */
 export type MountSource =
-  | { readonly kind: 'volume'; readonly path: string }
+  /** `isDirectory`: it is not looked at. */
+  | { readonly kind: 'volume'; readonly path: string; readonly isDirectory?: true }
   /** Of the runtime, which sees what is there. */
   | { readonly kind: 'image' }
   | { readonly kind: 'subPath'; readonly root: string; readonly subPath: string; readonly target: string };

@@ -152,7 +152,7 @@ function mountsOf(
     const target = subPath === undefined ? volume.path : paths.subPath(container.name, index);
     const source: MountSource =
       subPath === undefined
-        ? { kind: 'volume', path: volume.path }
+        ? { kind: 'volume', path: volume.path, ...(volume.isRemote === true ? { isDirectory: true } : {}) }
         : { kind: 'subPath', root: volume.path, subPath, target };
     const isReadOnly = volume.isReadOnly === true;
     return { mount: { mount, source: target, isFile: false, isReadOnly }, source };

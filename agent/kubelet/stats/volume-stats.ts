@@ -18,12 +18,12 @@ export async function readVolumeStats(
   return byPod;
 }
 
-/** Undefined for what has no files: a block device, a volume that is not there yet, or is gone again. */
+/** Undefined for what has no files: a block device, a volume that is not there yet, or is gone again; and for what a server has, which may be away. */
 async function factsOf(
-  { name, claim, path: directory }: FoundRecord,
+  { name, claim, path: directory, isRemote }: FoundRecord,
   usedBelow: (directory: string) => Promise<DiskUse>,
 ): Promise<VolumeFacts | undefined> {
-  if (directory === undefined) return undefined;
+  if (directory === undefined || isRemote === true) return undefined;
   const slash = claim.indexOf('/');
   const names = { namespace: claim.slice(0, slash), name: claim.slice(slash + 1) };
   try {

@@ -172,7 +172,7 @@ describe('kubelet', () => {
   test('says FailedMount for a volume of an unknown kind, and waits', async () => {
     await using node = await startTestNode();
 
-    node.create('web', { volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] });
+    node.create('web', { volumes: [{ name: 'v', flocker: { datasetName: 's' } }] });
     await node.settle();
     expect(node.get('web')?.status).toMatchObject({ phase: 'Pending' });
     expect(await reasons(node)).toContain('FailedMount');
@@ -185,7 +185,7 @@ describe('kubelet', () => {
     await using node = await startTestNode();
 
     const web = { namespace: 'default', name: 'web' };
-    node.create('web', { volumes: [{ name: 'v', nfs: { server: 's', path: '/' } }] });
+    node.create('web', { volumes: [{ name: 'v', flocker: { datasetName: 's' } }] });
     await node.client.patch(pods, web, { kind: 'merge', body: { metadata: { finalizers: ['a.b/keep'] } } });
     await node.settle();
     await node.client.delete(pods, web);

@@ -13,6 +13,7 @@ import { giveGroup } from '#native/fs/give-group.ts';
 import { hostPath } from '#agent/volume/host-path.ts';
 import type { ClaimWish, MountedVolume, VolumeContext, VolumeKind } from '#agent/volume/volume.ts';
 import { deviceAt, statIfThere } from './device-at.ts';
+import { mountShareOfClaim } from '#agent/volume/nfs/nfs.ts';
 import { driversOf } from '#agent/volume/csi/inline-volume.ts';
 import { readRecord, writeRecord, type ClaimRecord } from './records.ts';
 
@@ -58,6 +59,7 @@ async function mountClaim(context: VolumeContext, isReadOnly: boolean): Promise<
     volumeUid: volume.metadata?.uid ?? '',
     path: mounted.path,
     ...(group === undefined ? {} : { group }),
+    ...(mounted.isRemote === true ? { isRemote: true } : {}),
   });
   const isGrown = await objects.noteMounted(claim, volume);
   return {
@@ -118,7 +120,7 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
   if (metadata?.deletionTimestamp !== undefined && !isKnown)
     throw fault('E_INVALID', `PersistentVolume ${name} is being deleted`);
   // Of what is bound, not mounted, there are no options.
-  if ((spec?.mountOptions ?? []).length > 0 && spec?.csi === undefined)
+  if ((spec?.mountOptions ?? []).length > 0 && spec?.csi === undefined && spec?.nfs === undefined)
     throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: mountOptions are not supported by this node`);
   if (spec?.nodeAffinity === undefined) return;
   const node = await objects.node();
@@ -129,10 +131,14 @@ async function checkVolume({ objects }: VolumeContext, { volume, claim, isKnown 
 /** By the source of the volume. */
 async function sourceOf(wish: ClaimWish, context: VolumeContext): Promise<MountedVolume> {
   const { volume } = wish;
-  const { local, hostPath: path, csi } = volume.spec ?? {};
+  const { local, hostPath: path, csi, nfs, mountOptions: options = [] } = volume.spec ?? {};
   const name = volume.metadata?.name ?? '';
   if (csi !== undefined) return driversOf(context).mountVolume(wish, context);
   const isBlock = modeOf(volume) === 'Block';
+  if (nfs !== undefined) {
+    if (isBlock) throw fault('E_UNSUPPORTED', `PersistentVolume ${name}: NFS has no volumeMode Block`);
+    return mountShareOfClaim({ source: nfs, options, isReadOnly: wish.isReadOnly }, context);
+  }
   if (local !== undefined) {
     if (localVolumeNode(volume) !== undefined)
       return { path: await context.objects.localVolumes.ensure(volume) };
@@ -149,7 +155,7 @@ async function sourceOf(wish: ClaimWish, context: VolumeContext): Promise<Mounte
 /** Fields of a PersistentVolumeSource besides those that are mounted (core/v1). */
 const volumeSources: ReadonlySet<string> = new Set(
   (
-    'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk glusterfs iscsi nfs ' +
+    'awsElasticBlockStore azureDisk azureFile cephfs cinder fc flexVolume flocker gcePersistentDisk glusterfs iscsi ' +
     'photonPersistentDisk portworxVolume quobyte rbd scaleIO storageos vsphereVolume'
   ).split(' '),
 );

@@ -23,7 +23,8 @@ import type {
   Volume,
 } from '#api/generated/objects.ts';
 import { localProvisioner, localVolumeFinalizer, volumeNodeLabel } from '#api/volume/local-volumes.ts';
-import { createFakeMounter } from '#agent/volume/mounter.fake.ts';
+import { createFakeMounter, type FakeMounter } from '#agent/volume/mounter.fake.ts';
+import { readVolumeStats } from '#agent/kubelet/stats/volume-stats.ts';
 import { createPodVolumes, type PodVolumes } from '#agent/volume/pod-volumes.ts';
 import { grownClaim } from './claim-objects.ts';
 import { planKeeping } from './keep-local-volumes.ts';
@@ -34,6 +35,8 @@ const isRoot = process.getuid?.() === 0;
 const claimUid = '11111111-2222-3333-4444-555555555555';
 const name = `pvc-${claimUid}`;
 let root: string;
+let pods: string;
+let mounter: FakeMounter;
 let local: LocalVolumes;
 let volumes: PodVolumes;
 let claims: Map<string, PersistentVolumeClaim>;
@@ -45,11 +48,12 @@ beforeEach(() => {
   claims = new Map([['ns/c', claim()]]);
   stored = new Map([[name, made()]]);
   local = createLocalVolumes({ directory: path.join(root, 'volumes'), nodeName: 'n1' });
-  const pods = path.join(root, 'pods');
+  pods = path.join(root, 'pods');
+  mounter = createFakeMounter();
   volumes = createPodVolumes({
     directory: pods,
     memoryDirectory: path.join(root, 'memory'),
-    mounter: createFakeMounter(),
+    mounter,
     objects: () => ({
       configMap: async () => undefined,
       secret: async () => undefined,
@@ -119,6 +123,26 @@ const mount = async (uid = 'u1', spec: Partial<PodSpec> = {}): Promise<string | 
   });
   return byName.get('v')?.path;
 };
+
+describe('a share of an NFS server', () => {
+  const share = (rest: Partial<PersistentVolumeSpec> = {}): PersistentVolume =>
+    given({ nfs: { server: 'nas', path: '/a' }, mountOptions: ['nfsvers=4.1', 'hard'], ...rest });
+
+  it('is mounted beside the record of the claim, with its options, and unmounted with the pod', async () => {
+    stored.set(name, share());
+    const target = await mount();
+    expect([...mounter.mounts]).toEqual([[target, 'nfs nas:/a nfsvers=4.1,hard,rw']]);
+    expect(await readRecords(pods)).toMatchObject([{ path: target, isRemote: true }]);
+    expect([...(await readVolumeStats(pods, async () => ({ bytes: 0, inodes: 0 })))]).toEqual([]);
+    await volumes.remove('u1');
+    expect([...mounter.mounts]).toEqual([]);
+  });
+
+  it('is no block device', async () => {
+    stored.set(name, share({ volumeMode: 'Block' }));
+    await expect(mount()).rejects.toThrow('NFS has no volumeMode Block');
+  });
+});
 
 describe('a volume that the node makes', () => {
   it('is made when its pod comes, as open as an emptyDir, and found again by the next', async () => {
@@ -278,8 +302,8 @@ describe('a claim', () => {
     ],
     [
       'of a kind that is not there',
-      () => stored.set(name, given({ nfs: { server: 's', path: '/' } })),
-      /kind nfs is not supported by this node/,
+      () => stored.set(name, given({ rbd: { image: 'i', monitors: ['m'] } })),
+      /kind rbd is not supported by this node/,
     ],
     [
       'with options',

@@ -10,14 +10,14 @@ import { protectedBy } from './storage-protection.ts';
 import { validatePersistentVolume, validatePersistentVolumeUpdate } from './volumes/volume-validation.ts';
 
 /** Sources that agents mount; all others are bound, and refused when a pod comes. */
-const mountedSources: ReadonlySet<string> = new Set(['csi', 'hostPath', 'local']);
+const mountedSources: ReadonlySet<string> = new Set(['csi', 'hostPath', 'local', 'nfs']);
 const otherFields: ReadonlySet<string> = new Set([
   ...['accessModes', 'capacity', 'claimRef', 'mountOptions', 'nodeAffinity', 'persistentVolumeReclaimPolicy'],
   ...['storageClassName', 'volumeAttributesClassName', 'volumeMode'],
 ]);
 
 const otherSources: PartEffect = {
-  part: 'spec: a source other than csi, hostPath and local',
+  part: 'spec: a source other than csi, hostPath, local and nfs',
   what: 'no node mounts it',
   find: (volume) =>
     Object.keys(objectOf(volume['spec']))
@@ -29,7 +29,8 @@ const mountOptions: PartEffect = {
   part: 'spec.mountOptions',
   what: 'a directory is mounted without options, and a volume that asks for some is refused',
   find: (volume) =>
-    at(volume, 'spec.csi') !== undefined || listOf(at(volume, 'spec.mountOptions')).length === 0
+    ['spec.csi', 'spec.nfs'].some((source) => at(volume, source) !== undefined) ||
+    listOf(at(volume, 'spec.mountOptions')).length === 0
       ? []
       : ['spec.mountOptions'],
 };
