@@ -1,6 +1,6 @@
 import type { FamilyFacts } from '#agent/proxy/table-layout.ts';
 import type { NftElement } from '#native/nft/nft.ts';
-import type { SetElement } from './compile.ts';
+import type { SetElement } from './matches.ts';
 import { elementsOf, type PeerSet } from './peer-set.ts';
 import type { PolicyPod } from './policy-pod.ts';
 

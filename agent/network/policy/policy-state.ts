@@ -1,7 +1,8 @@
 import type { NetworkPolicy, Pod } from '#api/generated/objects.ts';
 import { familyFacts } from '#agent/proxy/table-layout.ts';
 import type { NftCounter, NftOp } from '#native/nft/nft.ts';
-import { compilePolicies, countMatches, rulesMax } from './compile.ts';
+import { compilePolicies, rulesMax } from './compile.ts';
+import { countMatches } from './matches.ts';
 import { directions, parsePolicy, type Policy } from './parse-policy.ts';
 import { policyTable } from './policy-layout.ts';
 import { createPodBook, type BookedPod } from './pod-book.ts';
