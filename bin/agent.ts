@@ -235,11 +235,11 @@ async function startParts(
       ? informers
       : stack.use(createInformers({ client: proxyClient, clock, logger, transform: withoutManagedFields }));
   const kernel = stack.use(await startKernel(logger));
-  const { nodeName, nodeIp, clusterCidr: clusterCidrs } = options;
+  const { nodeName, nodeIp, clusterCidr: clusterCidrs, clusterDns } = options;
   const shared = { informers, clusterInformers, kernel, clock, logger };
   const redirects = await openRedirects(stack, { ...options, run: paths.run, ...kernel, logger });
   const policies = openNetworkPolicies(stack, {
-    ...{ nodeName, clusterCidrs, ...shared },
+    ...{ nodeName, clusterCidrs, clusterDns, ...shared },
     ...(redirects === undefined ? {} : { onConcerned: redirects.setConcerned }),
   });
   const firstFamily = familyOfIp(nodeIp[0] ?? '') ?? 4;

@@ -9,19 +9,11 @@ import {
 } from '#agent/network/policy/parse-policy.ts';
 import { isPeer } from '#agent/network/policy/peer-set.ts';
 import { policyPodOf } from '#agent/network/policy/policy-pod.ts';
-import type { TransportProtocol } from '#agent/network/facts/network-facts.ts';
 import { parseIp } from '#base/ip.ts';
 import type { Pod } from '#api/generated/objects.ts';
-import { podOfAddress } from './party.ts';
-import { nameOf, stop, type Finding, type Observed } from './observed.ts';
-
-/** A first packet, as policies see it: after translation. */
-export interface Talk {
-  readonly source: string | undefined;
-  readonly target: string;
-  readonly port: number;
-  readonly protocol: TransportProtocol;
-}
+import { denied, findDecision } from './find-tier.ts';
+import { nodeOfAddress, podOfAddress } from './party.ts';
+import { nameOf, stop, type Finding, type Observed, type Talk } from './observed.ts';
 
 interface Side {
   readonly direction: Direction;
@@ -37,7 +29,10 @@ export function findForbidding(
   { direction, talk }: { readonly direction: Direction; readonly talk: Talk },
   seen: Observed,
 ): Finding | undefined {
-  if (talk.source === talk.target) return undefined;
+  if (talk.source === talk.target || subject.spec?.hostNetwork === true) return undefined;
+  const decided = findDecision('admin', subject, { direction, talk }, seen);
+  if (decided?.action === 'deny') return denied(decided, subject, { direction, talk });
+  if (decided?.action === 'accept') return undefined;
   const pod = policyPodOf(subject);
   const policies = policiesOf(
     // One that has no address yet is isolated all the same.
@@ -45,8 +40,13 @@ export function findForbidding(
     seen.networkPolicies.map(parsePolicy),
     direction,
   );
-  if (policies.length === 0 || subject.spec?.hostNetwork === true) return undefined;
+  if (policies.length === 0) {
+    const last = findDecision('baseline', subject, { direction, talk }, seen);
+    return last?.action === 'deny' ? denied(last, subject, { direction, talk }) : undefined;
+  }
   const other = direction === 'in' ? talk.source : talk.target;
+  // What pods and their node say to each other is always allowed.
+  if (isOwnNode(other, subject, seen)) return undefined;
   const side: Side = { direction, subject, other, talk };
   const judged = policies.flatMap((policy) =>
     (policy.rules[direction] ?? []).map((rule) => ({
@@ -59,6 +59,11 @@ export function findForbidding(
   if (judged.some(({ hasPeer, hasPort }) => hasPeer && hasPort)) return undefined;
   const nearest = judged.find(({ hasPeer }) => hasPeer) ?? judged.find(({ hasPort }) => hasPort);
   return forbidden(side, policies, nearest, seen);
+}
+
+function isOwnNode(address: string | undefined, { spec }: Pod, seen: Observed): boolean {
+  const node = address === undefined ? undefined : nodeOfAddress(address, seen);
+  return node !== undefined && node.metadata?.name === spec?.nodeName;
 }
 
 function forbidden(
@@ -121,7 +126,7 @@ function meansPeer({ peers }: PolicyRule, { other }: Side, seen: Observed): bool
   const pod = podOfAddress(other, seen);
   return peers.some((peer) => {
     if (peer.kind === 'block') return ip !== undefined && blockContains(peer, ip);
-    if (pod === undefined || pod.spec?.hostNetwork === true) return false;
+    if (peer.kind === 'nodes' || pod === undefined || pod.spec?.hostNetwork === true) return false;
     const { namespace = '' } = pod.metadata ?? {};
     const labels = seen.namespaces.find(({ metadata }) => metadata?.name === namespace)?.metadata?.labels;
     return isPeer(peer, policyPodOf(pod), labels ?? {});

@@ -6,7 +6,7 @@ import { tunnelMtu } from '#agent/network/fabric/tunnel.ts';
 import { cidrContains, familyOfIp, parseCidr, parseIp } from '#base/ip.ts';
 import type { Node, Pod } from '#api/generated/objects.ts';
 import { findPodFault } from './find-pod-fault.ts';
-import { findForbidding, type Talk } from './find-policy.ts';
+import { findForbidding } from './find-policy.ts';
 import { isNodeReady, type Destination } from './find-service.ts';
 import {
   factsOf,
@@ -19,6 +19,7 @@ import {
   type Hop,
   type Observed,
   type Question,
+  type Talk,
   type Way,
 } from './observed.ts';
 import { podOfAddress, senderAddresses, senderNode } from './party.ts';

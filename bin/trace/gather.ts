@@ -4,6 +4,10 @@ import type { KubeObject } from '#api/meta/object.ts';
 import type { KindRef } from '#api/schema/kind-ref.ts';
 import { at, stringOf } from '#api/wire/json.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
+import { parseTierPolicy } from '#agent/network/policy/tiers/parse-tier-policy.ts';
+import { tierKinds } from '#agent/network/policy/tiers/follow-tiers.ts';
+import { inOrder, type TierPolicy } from '#agent/network/policy/tiers/tier-policy.ts';
+import { isNotFound } from '#client/api-error.ts';
 import type { ApiClient } from '#client/client.ts';
 import { nameOf, type Observed, type Silence } from './observed.ts';
 
@@ -18,7 +22,23 @@ export async function gatherObjects(client: ApiClient): Promise<Omit<Observed, '
     nodes: await all(nodes),
     namespaces: await all(namespaces),
     networkPolicies: await all(networkPolicies),
+    tiers: await gatherTiers(client),
   };
+}
+
+/** Policies of those kinds that are installed. */
+async function gatherTiers(client: ApiClient): Promise<readonly TierPolicy[]> {
+  const found: TierPolicy[] = [];
+  for (const kind of tierKinds) {
+    try {
+      const { items } = await client.list(kind, {});
+      found.push(...items.map((item) => parseTierPolicy(kind.kind, item)));
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  }
+  // One policy may be there in two versions.
+  return inOrder([...new Map(found.map((one) => [`${one.kind}/${one.name}`, one])).values()]);
 }
 
 /** Nodes that are asked, and pods of each that it looks at. */

@@ -1,6 +1,7 @@
 /** What a trace is decided by: what the API has, and what nodes see. */
 import { objectKey, type KubeObject } from '#api/meta/object.ts';
 import type { NetworkFacts, TransportProtocol } from '#agent/network/facts/network-facts.ts';
+import type { TierPolicy } from '#agent/network/policy/tiers/tier-policy.ts';
 import type { EndpointSlice, Namespace, NetworkPolicy, Node, Pod, Service } from '#api/generated/objects.ts';
 
 export interface Observed {
@@ -10,6 +11,8 @@ export interface Observed {
   readonly nodes: readonly Node[];
   readonly namespaces: readonly Namespace[];
   readonly networkPolicies: readonly NetworkPolicy[];
+  /** Policies of the cluster, in the order in which they are asked. */
+  readonly tiers: readonly TierPolicy[];
   /** By name; of the nodes that the packet may pass. */
   readonly facts: ReadonlyMap<string, NetworkFacts | Silence>;
 }
@@ -34,6 +37,14 @@ export interface Question {
   readonly protocol: TransportProtocol;
   /** Of names without one. */
   readonly namespace: string;
+}
+
+/** A first packet, as policies see it: after translation. */
+export interface Talk {
+  readonly source: string | undefined;
+  readonly target: string;
+  readonly port: number;
+  readonly protocol: TransportProtocol;
 }
 
 export type Code =

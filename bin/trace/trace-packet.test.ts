@@ -19,6 +19,7 @@ import {
   withPods,
   withPolicies,
   withService,
+  withTiers,
   type World,
 } from './world.fixture.ts';
 
@@ -76,6 +77,10 @@ const selectWeb = { podSelector: { matchLabels: { app: 'web' } } };
 const selectClient = { podSelector: { matchLabels: { app: 'client' } } };
 const clientWith = (spec: NonNullable<typeof client.spec> | object): typeof client =>
   podOf('client', { node: 'n1', ip: '10.244.0.2' }, { spec: spec as NonNullable<typeof client.spec> });
+const anybody = [{ namespaces: {} }];
+const tierPolicyOf = (spec: object, name = 'p') => ({
+  ...{ kind: 'ClusterNetworkPolicy', metadata: { name }, spec: { subject: { namespaces: {} }, ...spec } },
+});
 const ipv6 = { ipFamilies: ['IPv6'], clusterIP: 'fd00:96::20', clusterIPs: ['fd00:96::20'] };
 const lbOf = (spec: object) =>
   withService(
@@ -303,6 +308,50 @@ const planted: readonly Row[] = [
     name: 'a policy that lets nothing out',
     world: withPolicies(policyOf('deny-out', { ...selectClient, policyTypes: ['Egress'] })),
     ...{ want: ['egress-forbidden'], arrives: 'no', says: /deny-out/ },
+  },
+  {
+    name: 'a policy of the cluster that denies, though one of the namespace allows',
+    world: {
+      ...withTiers(
+        tierPolicyOf({
+          tier: 'Admin',
+          priority: 3,
+          ingress: [{ action: 'Deny', name: 'no clients', from: anybody }],
+        }),
+      ),
+      networkPolicies: [policyOf('open', { ...selectWeb, ingress: [{}] })],
+    },
+    ...{
+      want: ['ingress-forbidden'],
+      arrives: 'no',
+      says: /ClusterNetworkPolicy p denies pod default\/web-1 TCP 8080 from 10\.244\.0\.2: its ingress rule 1 \(no clients\)/,
+    },
+  },
+  {
+    name: 'a policy of the cluster that accepts what one of the namespace denies',
+    world: {
+      ...withTiers(
+        tierPolicyOf({ tier: 'Admin', priority: 3, ingress: [{ action: 'Accept', from: anybody }] }),
+        tierPolicyOf({ tier: 'Baseline', priority: 3, egress: [{ action: 'Deny', to: anybody }] }, 'last'),
+      ),
+      networkPolicies: [
+        policyOf('shut', selectWeb),
+        policyOf('out', { ...selectClient, policyTypes: ['Egress'], egress: [{}] }),
+      ],
+    },
+    ...{ want: [], arrives: 'yes' },
+  },
+  {
+    name: 'a policy of the last tier, of nodes',
+    world: withTiers(
+      tierPolicyOf({ tier: 'Baseline', priority: 3, egress: [{ action: 'Deny', to: [{ nodes: {} }] }] }),
+    ),
+    ...{ to: 'node/n2:10250', want: ['egress-forbidden'], arrives: 'no', says: /denies pod default\/client/ },
+  },
+  {
+    name: 'its own node, which NetworkPolicies leave to a pod',
+    world: withPolicies(policyOf('deny-out', { ...selectClient, policyTypes: ['Egress'] })),
+    ...{ to: 'node/n1:10250', want: [], arrives: 'yes' },
   },
   {
     name: 'externalTrafficPolicy Local and no endpoint there',

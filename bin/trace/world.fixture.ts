@@ -1,5 +1,8 @@
 /** A small cluster in which everything arrives: two nodes, a client on the first, what answers on both. */
 import type { NetworkFacts } from '#agent/network/facts/network-facts.ts';
+import { parseTierPolicy } from '#agent/network/policy/tiers/parse-tier-policy.ts';
+import { inOrder } from '#agent/network/policy/tiers/tier-policy.ts';
+import type { KubeObject } from '#api/meta/object.ts';
 import type {
   EndpointSlice,
   Endpoint,
@@ -190,6 +193,7 @@ export const healthy: World = {
   nodes: [nodeOf('n1', '192.0.2.11', '10.244.0.0/24'), nodeOf('n2', '192.0.2.12', '10.244.1.0/24')],
   namespaces: [space('default'), space('other'), space('kube-system')],
   networkPolicies: [],
+  tiers: [],
   facts: new Map([
     [
       'n1',
@@ -251,6 +255,11 @@ export function withListeners(listeners: NetworkFacts['listeners'], world: World
     if (facts === undefined || 'problem' in facts) return sum;
     return withFacts(node, { pods: facts.pods.map((pod) => ({ ...pod, listeners })) }, sum);
   }, world);
+}
+
+/** Policies of the cluster, written as their kinds. */
+export function withTiers(...policies: readonly (KubeObject & { readonly kind: string })[]): World {
+  return { ...healthy, tiers: inOrder(policies.map((policy) => parseTierPolicy(policy.kind, policy))) };
 }
 
 export function withPolicies(...networkPolicies: readonly NetworkPolicy[]): World {

@@ -59,6 +59,29 @@ const policy = (name: string, spec: object): object => ({
   spec,
 });
 
+/** What is needed of the kind; its schema is not what is tested. */
+const clusterPolicies = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: {
+    name: 'clusternetworkpolicies.policy.networking.k8s.io',
+    annotations: { 'api-approved.kubernetes.io': 'unapproved, of a test' },
+  },
+  spec: {
+    group: 'policy.networking.k8s.io',
+    names: { kind: 'ClusterNetworkPolicy', plural: 'clusternetworkpolicies', shortNames: ['cnp'] },
+    scope: 'Cluster',
+    versions: [
+      {
+        name: 'v1alpha2',
+        served: true,
+        storage: true,
+        schema: { openAPIV3Schema: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+      },
+    ],
+  },
+};
+
 /** The agent of this cluster's node, and of no other's. */
 const agentOf = ({ dataDir }: TestCluster): RegExp => new RegExp(`podwright\\.ts agent .*${dataDir}/`);
 
@@ -147,5 +170,32 @@ describe.skipIf(!canRun)('NetworkPolicies on podwright up (needs kubectl)', () =
     });
     expect(said).toBe('open');
     expect(packets(await counters(), 'dropped-in/default/shut')).toBeGreaterThan(before);
+  });
+
+  it('give way to policies of the cluster, once its kind is installed, from a first packet on', async () => {
+    await apply([clusterPolicies]);
+    await cluster.must(
+      'wait --for=condition=Established crd/clusternetworkpolicies.policy.networking.k8s.io --timeout=60s',
+    );
+    const subject = (app: string): object => ({ pods: { podSelector: matching({ app }) } });
+    const from = [{ pods: { podSelector: matching({ role: 'client' }) } }];
+    const rule = (name: string, app: string, action: string): object => ({
+      apiVersion: 'policy.networking.k8s.io/v1alpha2',
+      kind: 'ClusterNetworkPolicy',
+      metadata: { name },
+      spec: { tier: 'Admin', priority: 10, subject: subject(app), ingress: [{ action, from }] },
+    });
+    await eventually('its policies', () =>
+      apply([rule('unlock', 'shut', 'Accept'), rule('lock', 'open', 'Deny')]).catch(() => ''),
+    );
+    await apply([client('first', { shut: targets['shut'] ?? '', closed: targets['open'] ?? '' })]);
+    const said = await eventually('what it could reach', async () => {
+      const phase = await cluster.must('get pod first -o jsonpath={.status.phase}');
+      return (phase === 'Succeeded' || phase === 'Failed') && (await cluster.must('logs first')).trim();
+    });
+    expect(said).toBe('shut');
+    const text = await counters();
+    expect(packets(text, 'denied-in/ClusterNetworkPolicy/lock')).toBeGreaterThan(0);
+    expect(packets(text, 'accepted-in/ClusterNetworkPolicy/unlock')).toBe(1);
   });
 });

@@ -1,12 +1,14 @@
 import type { FamilyFacts } from '#agent/proxy/table-layout.ts';
 import { matchesLabels } from '#api/meta/selector.ts';
-import { familyOfIp } from '#base/ip.ts';
 import type { NftExpr, NftRule, NftSet } from '#native/nft/nft.ts';
-import { commentMax, matchesOf, type MatchDraft, type SetElement } from './matches.ts';
+import { bounded, rulesMax, type Draft } from './draft.ts';
+import { matchesOf, noted, ofFamily, type SetElement } from './matches.ts';
 import { directions, type Direction, type Policy } from './parse-policy.ts';
 import { digestOf, type PeerSet } from './peer-set.ts';
 import type { PolicyPod } from './policy-pod.ts';
-import { isolatedSet, podsMap, selfSet } from './policy-layout.ts';
+import { dnsSet, isolatedSet, podsMap, selfSet, toNodeMap } from './policy-layout.ts';
+import { tieredChain, type Tiers } from './tiers/compile-tiers.ts';
+import { tierOf, type PolicyNode, type Tier, type TierPolicy } from './tiers/tier-policy.ts';
 
 /** What policies come to on a node, for one family, but for which pods of the cluster are in which set. */
 export interface Compiled {
@@ -16,15 +18,21 @@ export interface Compiled {
   readonly sets: ReadonlyMap<string, NftSet>;
   readonly peers: ReadonlyMap<string, PeerSet>;
   readonly elements: readonly SetElement[];
+  /** Whether there are policies of the cluster: then the table looks at what pods send to the node, too. */
+  readonly hasTiers: boolean;
 }
 
-/** Rules of the kernel that a policy is in one direction; each is looked at in its turn. What is more allows nothing. */
-export const rulesMax = 2_000;
-
-interface Draft extends MatchDraft {
-  readonly chains: Map<string, readonly NftRule[]>;
-  readonly counters: Set<string>;
+/** Policies of the cluster, and what they go by. */
+export interface TierInput {
+  /** In the order in which they are asked. */
+  readonly policies: readonly TierPolicy[];
+  readonly nodes: readonly PolicyNode[];
+  /** Addresses at which the node itself answers for the cluster's DNS. */
+  readonly dns: readonly string[];
+  readonly namespaceLabels: (namespace: string) => Readonly<Record<string, string>> | undefined;
 }
+
+export const noTiers: TierInput = { policies: [], nodes: [], dns: [], namespaceLabels: () => undefined };
 
 /**
  * Pure. `subjects`: pods of this node, with the addresses that they have been given. A policy that isolates none of them comes to
@@ -34,6 +42,7 @@ export function compilePolicies(
   policies: readonly Policy[],
   subjects: readonly PolicyPod[],
   facts: FamilyFacts,
+  tiers: TierInput = noTiers,
 ): Compiled {
   const draft: Draft = {
     facts,
@@ -43,10 +52,16 @@ export function compilePolicies(
     peers: new Map(),
     elements: [],
     subjects,
+    nodes: tiers.nodes,
   };
   const byNamespace = Map.groupBy(policies, ({ namespace }) => namespace);
-  for (const subject of subjects) isolate(subject, byNamespace.get(subject.namespace) ?? [], draft);
-  return draft;
+  for (const subject of subjects)
+    isolate(subject, { policies: byNamespace.get(subject.namespace) ?? [], tiers }, draft);
+  const hasTiers = tiers.policies.length > 0;
+  if (hasTiers)
+    for (const ip of ofFamily(tiers.dns, facts))
+      draft.elements.push({ set: dnsSet(facts), element: { key: [ip] } });
+  return { ...draft, hasTiers };
 }
 
 /** The policies that isolate a pod in a direction, by name. */
@@ -65,26 +80,52 @@ export function policiesOf(
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-function isolate(subject: PolicyPod, policies: readonly Policy[], draft: Draft): void {
+interface Rules {
+  /** Those of the pod's namespace. */
+  readonly policies: readonly Policy[];
+  readonly tiers: TierInput;
+}
+
+function isolate(subject: PolicyPod, { policies, tiers }: Rules, draft: Draft): void {
   const { facts, elements } = draft;
-  const ips = subject.ips.filter((ip) => familyOfIp(ip) === (facts.family === 'ip' ? 4 : 6));
-  let isIsolated = false;
+  const ips = ofFamily(subject.ips, facts);
+  const lead = (map: NftSet, chain: string): void => {
+    for (const ip of ips) elements.push({ set: map, element: { key: [ip], data: { kind: 'goto', chain } } });
+  };
+  let isConcerned = false;
   for (const direction of directions) {
     const own = policiesOf(subject, policies, direction);
-    if (own.length === 0) continue;
-    isIsolated = true;
-    const chain = groupChain(own, direction, draft);
-    for (const ip of ips)
-      elements.push({
-        set: podsMap(direction, facts),
-        element: { key: [ip], data: { kind: 'goto', chain } },
-      });
+    const asked = tiersOf(subject, { direction, isIsolated: own.length > 0, tiers });
+    const isolation = own.length === 0 ? undefined : groupChain(own, direction, draft);
+    const chain = tieredChain({ ...asked, isolation }, direction, draft);
+    if (chain === undefined) continue;
+    isConcerned = true;
+    lead(podsMap(direction, facts), chain);
+    // What pods and their node say to each other is always allowed by a NetworkPolicy.
+    const toNode =
+      direction === 'in' ? undefined : tieredChain({ ...asked, isolation: undefined }, direction, draft);
+    if (toNode !== undefined) lead(toNodeMap(facts), toNode);
   }
-  if (!isIsolated) return;
+  if (!isConcerned) return;
   for (const ip of ips) {
     elements.push({ set: isolatedSet(facts), element: { key: [ip] } });
     elements.push({ set: selfSet(facts), element: { key: [ip, ip] } });
   }
+}
+
+/** A pod that a NetworkPolicy isolates is not asked about in the last tier. */
+function tiersOf(
+  subject: PolicyPod,
+  {
+    direction,
+    isIsolated,
+    tiers,
+  }: { readonly direction: Direction; readonly isIsolated: boolean; readonly tiers: TierInput },
+): Pick<Tiers, 'admin' | 'baseline'> {
+  const labels = tiers.namespaceLabels(subject.namespace);
+  const of = (tier: Tier): readonly TierPolicy[] =>
+    tierOf(subject, tiers.policies, { tier, direction, labels });
+  return { admin: of('admin'), baseline: isIsolated ? [] : of('baseline') };
 }
 
 /** Expressions of a rule are at most 128 (NFT_RULE_MAXEXPRS of the kernel's nf_tables_api.c). */
@@ -110,18 +151,10 @@ function groupChain(policies: readonly Policy[], direction: Direction, draft: Dr
   return name;
 }
 
-/** Names of the kernel's chains and counters have at most 255 bytes. */
-const nameBytesMax = 255;
-
 export type Fate = 'allowed' | 'dropped';
 
 export function counterOf(fate: Fate, direction: Direction, { namespace, name }: Policy): string {
   return bounded(`${fate}-${direction}/${namespace}/${name}`);
-}
-
-/** What it cuts ends in a digest of the whole. */
-function bounded(text: string): string {
-  return text.length <= nameBytesMax ? text : `${text.slice(0, nameBytesMax - 13)}-${digestOf(text)}`;
 }
 
 /** undefined: it allows nothing. */
@@ -138,10 +171,7 @@ function policyChain(policy: Policy, direction: Direction, draft: Draft): string
   ];
   draft.chains.set(
     name,
-    rules.slice(0, rulesMax).map(({ exprs, comment }) => ({
-      exprs: [...exprs, ...verdict],
-      ...(comment !== '' && { comment: comment.slice(0, commentMax) }),
-    })),
+    rules.slice(0, rulesMax).map((match) => noted(match, verdict)),
   );
   return name;
 }

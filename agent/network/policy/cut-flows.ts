@@ -1,6 +1,7 @@
 import { ownNetns, type Netlink } from '#native/netlink/netlink.ts';
 import type { Flow, Nft } from '#native/nft/nft.ts';
-import { isAllowed, type PolicyView } from './verdict.ts';
+import type { PolicyView } from './means.ts';
+import { isAllowed, isAllowedToNode } from './verdict.ts';
 
 export interface CutOptions {
   readonly nft: Pick<Nft, 'flows' | 'removeFlows'>;
@@ -18,8 +19,9 @@ export function forbiddenFlows(
   return flows.filter((flow) => {
     const { source, target } = flow;
     if (gone.has(source) || gone.has(target)) return true;
-    // The node's own, which no policy concerns.
-    return !own.has(source) && !own.has(target) && !isAllowed(flow, view);
+    // What the node sends no policy concerns.
+    if (own.has(source)) return false;
+    return own.has(target) ? !isAllowedToNode(flow, view) : !isAllowed(flow, view);
   });
 }
 

@@ -2,8 +2,10 @@ import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { KeyedQueue } from '#base/keyed-queue.ts';
 import type { Logger } from '#base/log.ts';
-import type { Namespace, NetworkPolicy, Pod } from '#api/generated/objects.ts';
-import { objectKey } from '#api/meta/object.ts';
+import type { Namespace, NetworkPolicy, Node, Pod } from '#api/generated/objects.ts';
+import { objectKey, type KubeObject } from '#api/meta/object.ts';
+import { namespaces as namespaceKind, type KindRef } from '#api/schema/kind-ref.ts';
+import { formatIp, parseIp } from '#base/ip.ts';
 import { watchTable } from '#agent/network/watch-table.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -12,7 +14,10 @@ import type { Nft, NftCounter } from '#native/nft/nft.ts';
 import { cutFlows } from './cut-flows.ts';
 import { createFreshPolicies } from './fresh-policies.ts';
 import { policyTable } from './policy-layout.ts';
-import { createPolicyState, type AttachedPod, type Family, type PolicyState } from './policy-state.ts';
+import { createPolicyState, type AttachedPod, type Family } from './policy-state.ts';
+import type { PolicyState, TableLayout } from './policy-state.ts';
+import type { TierSource } from './tiers/follow-tiers.ts';
+import type { PolicyNode } from './tiers/tier-policy.ts';
 
 export interface PolicyOptions {
   readonly nodeName: string;
@@ -21,7 +26,13 @@ export interface PolicyOptions {
   readonly policies: WritableInformer<NetworkPolicy>;
   /** Of the whole cluster; asked for once there is a policy: a cluster without any is spared them. */
   readonly allPods: () => Informer<Pod>;
-  readonly namespaces: () => Informer<Namespace>;
+  readonly namespaces: () => WritableInformer<Namespace>;
+  /** Policies of the cluster; undefined: there are none. */
+  readonly tiers?: TierSource;
+  /** Asked for once such a policy names nodes. */
+  readonly nodes?: () => Informer<Node>;
+  /** Addresses at which the node itself answers for the cluster's DNS. */
+  readonly dns?: readonly string[];
   /** Those of this node. */
   readonly ownPods: Informer<Pod>;
   readonly families: readonly Family[];
@@ -30,7 +41,12 @@ export interface PolicyOptions {
   readonly clock: Clock;
   readonly log: Logger;
   /** Told of a policy of which not all is in force (its key), or of what keeps all of them from being so (undefined). */
-  readonly warn: (policy: NetworkPolicy | undefined, message: string) => void;
+  readonly warn: (
+    policy: KubeObject | undefined,
+    message: string,
+    /** Of a policy of the cluster. */
+    kind?: KindRef<KubeObject>,
+  ) => void;
   /** Told of the addresses of this node's pods that policies may concern, before rules do: none of their packets may pass by these. */
   readonly onConcerned?: (ips: ReadonlySet<string>) => void;
 }
@@ -65,6 +81,7 @@ export function createPolicies(options: PolicyOptions): Policies {
 }
 
 interface Waiting {
+  readonly namespace: string;
   readonly revision: number;
   readonly resolve: () => void;
 }
@@ -79,11 +96,12 @@ class Enforcer implements Policies {
   readonly #gone = new Set<string>();
   readonly #waiting = new Set<Waiting>();
   readonly #told = new Map<string, string>();
-  #cluster: { readonly pods: Informer<Pod>; readonly namespaces: Informer<Namespace> } | undefined;
+  #cluster: { readonly pods: Informer<Pod>; readonly namespaces: WritableInformer<Namespace> } | undefined;
+  #nodes: Informer<Node> | undefined;
   #revision = 0;
   #isStarted = false;
   #needsWhole = true;
-  #hasTable = false;
+  #layout: TableLayout = 'none';
   #isWatched = false;
   #lastCutMs = -cutIntervalMs;
   #trouble = 'NetworkPolicies, Pods or Namespaces of the cluster are not known yet';
@@ -91,8 +109,8 @@ class Enforcer implements Policies {
   constructor(options: PolicyOptions) {
     this.#options = options;
     const { clock, log, client, policies } = options;
-    this.#state = createPolicyState(options.families);
-    this.#fresh = createFreshPolicies({ client, policies, log });
+    this.#state = createPolicyState(options.families, options.dns);
+    this.#fresh = createFreshPolicies({ client, policies, log, beside: (name) => this.#freshenTiers(name) });
     this.#queue = this.#stack.use(
       new KeyedQueue<'commit' | 'cut'>({
         clock,
@@ -115,6 +133,7 @@ class Enforcer implements Policies {
         this.#changed();
       }),
     );
+    this.#followTiers();
     this.#stack.use(
       ownPods.onChange(({ old, current }) => {
         const uid = current?.metadata?.uid;
@@ -129,6 +148,51 @@ class Enforcer implements Policies {
     this.#isStarted = true;
     void Promise.all([policies.synced, ownPods.synced]).then(() => this.#changed());
     this.#changed();
+  }
+
+  #followTiers(): void {
+    const { tiers } = this.#options;
+    if (tiers === undefined) return;
+    this.#stack.use(
+      tiers.onChange((key, policy) => {
+        this.#state.setTier(key, policy);
+        if (policy !== undefined) this.#followCluster();
+        if (this.#state.asksForNodes) this.#followNodes();
+        this.#changed();
+      }),
+    );
+    this.#stack.use(tiers.onSynced(() => this.#changed()));
+  }
+
+  /** From the first policy on that asks which there are. */
+  #followNodes(): void {
+    const { nodes } = this.#options;
+    if (this.#nodes !== undefined || nodes === undefined) return;
+    this.#nodes = nodes();
+    this.#stack.use(
+      this.#nodes.onChange(({ key, old, current }) => {
+        const [before, now] = [policyNodeOf(old), policyNodeOf(current)];
+        if (equal(before, now)) return;
+        this.#state.setNode(key, now);
+        this.#changed();
+      }),
+    );
+    void this.#nodes.synced.then(() => this.#changed());
+  }
+
+  /** Which policies of the cluster concern a pod is asked of its namespace, which may be as new as it is. */
+  async #freshenTiers(namespace: string): Promise<void> {
+    const { tiers, client, log } = this.#options;
+    if (tiers === undefined) return;
+    await tiers.freshen();
+    if (this.#state.layout !== 'tiers') return;
+    try {
+      const fieldSelector = `metadata.name=${namespace}`;
+      const { items } = await client.list(namespaceKind, { fieldSelector });
+      for (const item of items) this.#cluster?.namespaces.observe(item);
+    } catch (error) {
+      log.debug({ namespace, error: describeError(error) }, 'namespace not asked for anew');
+    }
   }
 
   #ownPod({ namespace, name, uid }: AttachedPod): Pod | undefined {
@@ -167,30 +231,32 @@ class Enforcer implements Policies {
 
   /** What is known is all that there is. */
   get #isComplete(): boolean {
-    const { policies, ownPods } = this.#options;
-    if (!this.#isStarted || !policies.hasSynced || !ownPods.hasSynced) return false;
-    return (
-      this.#cluster === undefined || (this.#cluster.pods.hasSynced && this.#cluster.namespaces.hasSynced)
-    );
+    const { policies, ownPods, tiers } = this.#options;
+    const { pods, namespaces } = this.#cluster ?? {};
+    const all = [policies, ownPods, tiers, pods, namespaces, this.#nodes];
+    return this.#isStarted && all.every((source) => source === undefined || source.hasSynced);
   }
 
   async #commit(): Promise<void> {
     if (!this.#isComplete) return;
     const { nft, log, clock } = this.#options;
     const revision = this.#revision;
+    const settled = [...this.#waiting].filter(
+      (waiting) => waiting.revision <= revision && this.#state.knows(waiting.namespace),
+    );
     const startMs = clock.monotonic();
-    const hadTable = this.#hasTable;
+    const before = this.#layout;
     let forbids = true;
     this.#options.onConcerned?.(new Set(this.#state.isolatedIps()));
-    if (!this.#needsWhole && hadTable && this.#state.hasPolicies) {
+    if (!this.#needsWhole && before !== 'none' && this.#state.layout === before) {
       const changes = this.#state.takeChanges();
       forbids = changes.forbids;
       this.#needsWhole = true; // Until the kernel has said yes.
       if (await this.#tryCommit(changes.ops)) this.#needsWhole = false;
     }
-    if (this.#needsWhole || this.#state.hasPolicies !== hadTable) {
+    if (this.#needsWhole || this.#state.layout !== before) {
       const counters = await this.#countersByFamily();
-      this.#hasTable = this.#state.hasPolicies;
+      this.#layout = this.#state.layout;
       await nft.commit(
         ownNetns,
         this.#state.takeAll((family) => counters.get(family) ?? []),
@@ -200,9 +266,9 @@ class Enforcer implements Policies {
     }
     this.#watch();
     log.debug({ ms: clock.monotonic() - startMs }, 'network policies committed');
-    for (const waiting of this.#waiting) if (waiting.revision <= revision) waiting.resolve();
+    for (const waiting of settled) waiting.resolve();
     // After the rules: before, a packet in between would make the connection again.
-    if ((forbids && this.#hasTable) || this.#gone.size > 0) this.#queue.add('cut');
+    if ((forbids && this.#layout !== 'none') || this.#gone.size > 0) this.#queue.add('cut');
     this.#tellProblems();
   }
 
@@ -223,7 +289,7 @@ class Enforcer implements Policies {
     this.#lastCutMs = clock.monotonic();
     const gone = new Set(this.#gone);
     this.#gone.clear();
-    if (!this.#hasTable) return;
+    if (this.#layout === 'none') return;
     for (const { ips } of this.#attached.values()) for (const ip of ips) gone.delete(ip);
     const count = await cutFlows(this.#state.isolatedIps(), gone, { nft, netlink, view: this.#state.view });
     if (count > 0) log.info({ count }, 'connections cut that network policies forbid by now');
@@ -239,13 +305,14 @@ class Enforcer implements Policies {
 
   /** Each once, until it is said otherwise. */
   #tellProblems(): void {
-    const { policies, warn } = this.#options;
+    const { policies, tiers, warn } = this.#options;
     const problems = this.#state.problems();
     for (const [key, text] of problems) {
       if (this.#told.get(key) === text) continue;
       this.#told.set(key, text);
-      const policy = policies.get(key);
+      const [policy, tier] = [policies.get(key), tiers?.find(key)];
       if (policy !== undefined) warn(policy, text);
+      else if (tier !== undefined) warn(tier.object, text, tier.kind);
     }
     for (const key of this.#told.keys()) if (!problems.has(key)) this.#told.delete(key);
   }
@@ -261,7 +328,7 @@ class Enforcer implements Policies {
           clock,
           log,
           table: policyTable(family),
-          ruleCount: () => (this.#hasTable ? this.#state.ruleCount(family) : 0),
+          ruleCount: () => (this.#layout === 'none' ? 0 : this.#state.ruleCount(family)),
           onLost: () => {
             this.#needsWhole = true;
             this.#queue.add('commit');
@@ -280,16 +347,23 @@ class Enforcer implements Policies {
     this.#state.attach(pod, this.#ownPod(pod));
     this.#changed();
     const { promise, resolve } = Promise.withResolvers<void>();
-    const waiting = { revision: this.#revision, resolve };
+    const { namespace } = pod;
+    const waiting = { namespace, revision: this.#revision, resolve };
     this.#waiting.add(waiting);
-    await this.#within(promise, signal).finally(() => this.#waiting.delete(waiting));
+    const trouble = (): string =>
+      this.#state.knows(namespace) ? this.#trouble : `Namespace ${namespace} is not known yet`;
+    await this.#within(promise, signal, trouble).finally(() => this.#waiting.delete(waiting));
   }
 
-  async #within(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+  async #within(
+    promise: Promise<void>,
+    signal: AbortSignal,
+    trouble: () => string = () => this.#trouble,
+  ): Promise<void> {
     signal.throwIfAborted();
     const { promise: given, reject } = Promise.withResolvers<never>();
     using _timer = this.#options.clock.after(waitMsMax, () =>
-      reject(new PodwrightError('E_TIMEOUT', `wait for network policies: ${this.#trouble}`)),
+      reject(new PodwrightError('E_TIMEOUT', `wait for network policies: ${trouble()}`)),
     );
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -322,6 +396,12 @@ class Enforcer implements Policies {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+function policyNodeOf(node: Node | undefined): PolicyNode | undefined {
+  if (node === undefined) return undefined;
+  const ips = (node.status?.addresses ?? []).flatMap(({ address }) => parseIp(address) ?? []);
+  return { labels: node.metadata?.labels ?? {}, ips: ips.map(formatIp) };
 }
 
 const equal = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -13,8 +13,10 @@ export function createFreshPolicies(options: {
   readonly client: ApiClient;
   readonly policies: WritableInformer<NetworkPolicy>;
   readonly log: Logger;
+  /** What else is asked with it. */
+  readonly beside?: (namespace: string) => Promise<void>;
 }): (namespace: string) => Promise<void> {
-  const { client, policies, log } = options;
+  const { client, policies, log, beside } = options;
   const running = new Map<string, Promise<void>>();
   const next = new Map<string, Promise<void>>();
 
@@ -28,7 +30,8 @@ export function createFreshPolicies(options: {
     }
   };
   const start = (namespace: string): Promise<void> => {
-    const answer = look(namespace).finally(() => running.delete(namespace));
+    const all = Promise.all([look(namespace), beside?.(namespace)]).then(() => undefined);
+    const answer = all.finally(() => running.delete(namespace));
     running.set(namespace, answer);
     return answer;
   };

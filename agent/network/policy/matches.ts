@@ -1,11 +1,13 @@
 import type { FamilyFacts } from '#agent/proxy/table-layout.ts';
+import { matchesLabels } from '#api/meta/selector.ts';
 import { familyOfIp, formatCidr, networkOf } from '#base/ip.ts';
-import type { NftElement, NftExpr, NftLoad, NftSet } from '#native/nft/nft.ts';
+import type { NftElement, NftExpr, NftLoad, NftRule, NftSet } from '#native/nft/nft.ts';
 import { rangesOf } from './address-ranges.ts';
 import { portMax, type BlockPeer, type Direction } from './parse-policy.ts';
-import type { PodPeer, PolicyPort, PolicyRule, Protocol } from './parse-policy.ts';
-import { anyPod, digestOf, peerSetOf, type PeerSet } from './peer-set.ts';
+import type { NodePeer, PodPeer, PolicyPort, PolicyRule, Protocol } from './parse-policy.ts';
+import { anyPod, digestOf, peerSetOf, selectorText, type PeerSet } from './peer-set.ts';
 import type { PolicyPod } from './policy-pod.ts';
+import type { PolicyNode } from './tiers/tier-policy.ts';
 
 export interface SetElement {
   readonly set: NftSet;
@@ -19,10 +21,18 @@ export interface MatchDraft {
   readonly peers: Map<string, PeerSet>;
   readonly elements: SetElement[];
   readonly subjects: readonly PolicyPod[];
+  /** Addresses of nodes that match, of which no other peers are made. */
+  readonly nodes?: readonly PolicyNode[];
 }
 
 /** What fits a rule's comment (native/nft/encode.ts); label selectors are ASCII. */
-export const commentMax = 120;
+const commentMax = 120;
+
+/** The rule of what it matches and what is done then. */
+export const noted = ({ exprs, comment }: Match, then: readonly NftExpr[]): NftRule => ({
+  exprs: [...exprs, ...then],
+  ...(comment !== '' && { comment: comment.slice(0, commentMax) }),
+});
 
 export interface Match {
   readonly exprs: readonly NftExpr[];
@@ -50,13 +60,14 @@ export function matchesOf(rule: PolicyRule, direction: Direction, draft: MatchDr
 type Peer =
   | { readonly kind: 'anybody' }
   | PodPeer
+  | NodePeer
   | { readonly kind: 'blocks'; readonly blocks: readonly BlockPeer[] };
 
 function peersOf({ peers }: PolicyRule): readonly Peer[] {
   if (peers === undefined) return [{ kind: 'anybody' }];
   const blocks = peers.filter((peer) => peer.kind === 'block');
-  const pods = peers.filter((peer) => peer.kind === 'pods');
-  return blocks.length === 0 ? pods : [...pods, { kind: 'blocks', blocks }];
+  const others = peers.filter((peer) => peer.kind !== 'block');
+  return blocks.length === 0 ? others : [...others, { kind: 'blocks', blocks }];
 }
 
 /** How many rules of the kernel a rule is, at most. */
@@ -76,9 +87,32 @@ function peerMatch(peer: Peer, direction: Direction, draft: MatchDraft): Match |
   const address = direction === 'in' ? source : target;
   if (peer.kind === 'anybody') return everything;
   if (peer.kind === 'blocks') return blockMatch(peer.blocks, address, draft);
+  if (peer.kind === 'nodes') return nodeMatch(peer, address, draft);
   const { set, text } = addPeers(peerSetOf(peer, draft.facts), draft);
   return { exprs: [{ expr: 'lookup', key: [address], set: set.name }], comment: text };
 }
+
+function nodeMatch({ nodes }: NodePeer, address: NftLoad, draft: MatchDraft): Match {
+  const text = `nodes {${selectorText(nodes)}}`;
+  const set: NftSet = { name: `nodes-${digestOf(text)}`, keyTypes: [draft.facts.addressType] };
+  const meant = (draft.nodes ?? []).filter(({ labels }) => matchesLabels(nodes, labels));
+  const ips = new Set(
+    ofFamily(
+      meant.flatMap((node) => node.ips),
+      draft.facts,
+    ),
+  );
+  addStatic(
+    set,
+    [...ips].map((ip) => [ip]),
+    draft,
+  );
+  return { exprs: [{ expr: 'lookup', key: [address], set: set.name }], comment: text };
+}
+
+/** Of addresses, those of the family. */
+export const ofFamily = (ips: readonly string[], { family }: FamilyFacts): readonly string[] =>
+  ips.filter((ip) => familyOfIp(ip) === (family === 'ip' ? 4 : 6));
 
 function addPeers(peers: PeerSet, draft: MatchDraft): PeerSet {
   draft.sets.set(peers.set.name, peers.set);
@@ -173,9 +207,7 @@ function ownPort({ protocol, name }: NamePort, draft: MatchDraft): Match {
     const numbers = new Set(
       ports.flatMap((port) => (port.name === name && port.protocol === protocol ? [port.port] : [])),
     );
-    return ips
-      .filter((ip) => familyOfIp(ip) === (facts.family === 'ip' ? 4 : 6))
-      .flatMap((ip) => [...numbers].map((number) => [ip, protocol, number]));
+    return ofFamily(ips, facts).flatMap((ip) => [...numbers].map((number) => [ip, protocol, number]));
   });
   addStatic(set, keys, draft);
   return {
@@ -184,12 +216,12 @@ function ownPort({ protocol, name }: NamePort, draft: MatchDraft): Match {
   };
 }
 
-/** A port that the pod which is sent to calls so. Of a block: one of its addresses that a pod has. */
+/** A port that the pod which is sent to calls so. Of a block or a node: one of its addresses that a pod has. */
 function peerPort(peer: Peer, from: Match, { protocol, name }: NamePort, draft: MatchDraft): Match {
   const { facts } = draft;
-  const isBlock = peer.kind === 'blocks';
+  const isOther = peer.kind === 'blocks' || peer.kind === 'nodes';
   const pods = peer.kind === 'pods' ? peer : anyPod;
   const { set, text } = addPeers(peerSetOf(pods, facts, { protocol, name }), draft);
   const lookup: NftExpr = { expr: 'lookup', key: [facts.target, protocolLoad, portLoad], set: set.name };
-  return { exprs: [...(isBlock ? from.exprs : []), lookup], comment: text };
+  return { exprs: [...(isOther ? from.exprs : []), lookup], comment: text };
 }

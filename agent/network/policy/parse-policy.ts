@@ -24,7 +24,7 @@ export interface PolicyRule {
   readonly ports: readonly PolicyPort[] | undefined;
 }
 
-export type PolicyPeer = PodPeer | BlockPeer;
+export type PolicyPeer = PodPeer | BlockPeer | NodePeer;
 
 export interface PodPeer {
   readonly kind: 'pods';
@@ -40,6 +40,12 @@ export interface BlockPeer {
   readonly except: readonly Cidr[];
 }
 
+/** Of policies of the cluster alone (tiers/). */
+export interface NodePeer {
+  readonly kind: 'nodes';
+  readonly nodes: LabelMatcher;
+}
+
 export type Protocol = 'tcp' | 'udp' | 'sctp';
 
 export type PolicyPort =
@@ -49,7 +55,7 @@ export type PolicyPort =
 
 export const portMax = 65_535;
 
-const everything: LabelMatcher = { requirements: [] };
+export const everything: LabelMatcher = { requirements: [] };
 
 /**
  * Without policyTypes a policy is about what reaches pods, and about what they send if it has a rule for that

@@ -30,7 +30,7 @@ export function peerSetOf(peer: PodPeer, facts: FamilyFacts, port?: PeerSet['por
   return { set: { name: `pods-${digestOf(text)}`, keyTypes }, peer, port, text };
 }
 
-const selectorText = (selector: LabelMatcher): string =>
+export const selectorText = (selector: LabelMatcher): string =>
   selector.nothing === true ? 'none' : formatLabelSelector(selector);
 
 /** Twelve hex digits: names of sets and chains that are the same after a restart. */

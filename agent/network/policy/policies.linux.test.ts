@@ -15,6 +15,9 @@ import { unshare } from '#native/sys/libc.ts';
 import { createPolicies, type Policies } from './enforce-policies.ts';
 import { policyTable } from './policy-layout.ts';
 import { podOf } from './policy.fixture.ts';
+import type { TierSource } from './tiers/follow-tiers.ts';
+import { parseTierPolicy } from './tiers/parse-tier-policy.ts';
+import type { TierPolicy } from './tiers/tier-policy.ts';
 
 /*
  * Policies on a real kernel. This process's main thread moves into a network namespace of its own, which plays the node; pods are
@@ -116,6 +119,34 @@ const caches = {
 let version = 1;
 let policies: Policies;
 
+type TierHandler = Parameters<TierSource['onChange']>[0];
+const tierHandlers = new Set<TierHandler>();
+let tierPolicies: readonly TierPolicy[] = [];
+const tiers: TierSource = {
+  onChange: (handler) => {
+    tierHandlers.add(handler);
+    for (const policy of tierPolicies) handler(policy.name, policy);
+    return { [Symbol.dispose]: () => void tierHandlers.delete(handler) };
+  },
+  onSynced: () => ({ [Symbol.dispose]: () => {} }),
+  hasSynced: true,
+  find: () => undefined,
+  freshen: async () => {},
+};
+
+/** Policies of the cluster, by their names. */
+async function setTiers(specs: Readonly<Record<string, object>>): Promise<void> {
+  const before = tierPolicies;
+  tierPolicies = Object.entries(specs).map(([name, spec]) =>
+    parseTierPolicy('ClusterNetworkPolicy', { metadata: { name }, ...{ spec } }),
+  );
+  for (const handler of tierHandlers) {
+    for (const { name } of before) handler(name, undefined);
+    for (const policy of tierPolicies) handler(policy.name, policy);
+  }
+  await policies.idle();
+}
+
 function open(): Policies {
   return createPolicies({
     nodeName: 'here',
@@ -125,6 +156,7 @@ function open(): Policies {
     namespaces: () => caches.namespaces,
     ownPods: caches.pods,
     families: ['ip', 'ip6'],
+    tiers,
     nft,
     netlink,
     clock: systemClock,
@@ -268,6 +300,59 @@ describe.skipIf(process.getuid?.() !== 0)('policies on the kernel (needs root)',
       call('say', 'node', 'a'),
     ];
     expect(await Promise.all(after)).toEqual(['nothing', 'nothing', 'ok', 'ok']);
+  });
+
+  it('of the cluster decide before them, reach to the node, and cut what they come to forbid', async () => {
+    await setPolicies({ deny: { podSelector: {}, policyTypes: ['Ingress', 'Egress'] } });
+    const podC = { pods: { podSelector: only('c') } };
+    const [toA, fromC] = [{ pods: { podSelector: only('a') } }, podC];
+    const tcp = [{ tcp: { destinationPort: { number: 8080 } } }];
+    const accept = {
+      tier: 'Admin',
+      priority: 1,
+      subject: { namespaces: { matchLabels: { ns: 'x' } } },
+      ingress: [{ action: 'Accept', from: [fromC], protocols: tcp }],
+      egress: [{ action: 'Accept', to: [toA], protocols: tcp }],
+    };
+    await setTiers({ accept });
+    const first = [
+      call('tcp', 'c', 'a'),
+      call('tcp', 'c', 'node'),
+      call('udp', 'c', 'a', denied),
+      call('tcp', 'b', 'a', denied),
+    ];
+    expect(await Promise.all(first)).toEqual(['ok', 'ok', 'nothing', 'nothing']);
+    const node = [{ networks: [`${ips.node}/32`] }];
+    const shut = { tier: 'Admin', priority: 0, subject: podC, egress: [{ action: 'Deny', to: node }] };
+    await setTiers({ accept, shut });
+    await vi.waitFor(
+      async () =>
+        expect((await nft.flows(ownNetns, [ips.c])).filter(({ target }) => target === ips.node)).toEqual([]),
+      { timeout: 20_000, interval: 50 },
+    );
+    const then = [
+      call('say', 'c', 'node', denied),
+      call('udp', 'c', 'node', denied),
+      call('say', 'c', 'a'),
+      call('tcp', 'b', 'node'),
+      call('tcp', 'node', 'c'),
+      call('udp', 'node', 'c'),
+    ];
+    expect(await Promise.all(then)).toEqual(['nothing', 'nothing', 'ok', 'ok', 'ok', 'ok']);
+    const counted = new Map(
+      (await nft.counters(ownNetns, table)).map(({ name, packets }) => [name, packets]),
+    );
+    expect(counted.get('denied-out/ClusterNetworkPolicy/shut')).toBeGreaterThanOrEqual(1);
+    await setTiers({});
+    await setPolicies({});
+    expect(await nft.hasTable(ownNetns, table)).toBe(false);
+    // Where nothing else decides: the last tier.
+    await setTiers({
+      last: { ...accept, tier: 'Baseline', egress: [{ action: 'Deny', to: [toA] }], ingress: [] },
+    });
+    const last = [call('tcp', 'b', 'a', denied), call('tcp', 'a', 'c')];
+    expect(await Promise.all(last)).toEqual(['nothing', 'ok']);
+    await setTiers({});
   });
 
   it('hold while no agent runs and are taken over as they are', async () => {

@@ -7,7 +7,8 @@ import { modelAllows, type Attempt } from './policy-model.fixture.ts';
 import { nine, passes, tableOf } from './policy.fixture.ts';
 import { parsePolicy } from './parse-policy.ts';
 import { policyPodOf } from './policy-pod.ts';
-import { isAllowed, type PolicyView } from './verdict.ts';
+import type { PolicyView } from './means.ts';
+import { isAllowed } from './verdict.ts';
 
 const numbers = { TCP: 6, UDP: 17, SCTP: 132 } as const;
 const outside = { 4: '192.0.2.7', 6: '2001:db8::7' } as const;
@@ -40,6 +41,9 @@ const viewOf = (policies: readonly NetworkPolicy[]): PolicyView => {
     subject: (ip) => pods.get(ip),
     pod: (ip) => pods.get(ip),
     namespaceLabels: (namespace) => nine.namespaces[namespace],
+    tiers: [],
+    nodes: [],
+    dns: [],
   };
 };
 

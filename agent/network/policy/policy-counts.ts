@@ -4,6 +4,9 @@ import type { NftCounter } from '#native/nft/nft.ts';
 /** The names that `counterOf` of compile.ts gives: `dropped-in/NAMESPACE/NAME`. */
 const pattern = /^(allowed|dropped)-(in|out)\/([^/]+)\/(.+)$/;
 
+/** Those of policies of the cluster: `denied-in/KIND/NAME`. */
+const tierPattern = /^(accepted|denied)-(in|out)\/([A-Z][A-Za-z]+)\/(.+)$/;
+
 const words = { in: 'ingress', out: 'egress' } as const;
 
 /** What policies have let through and held back, as Prometheus reads it; of both families together. Pure. */
@@ -15,6 +18,12 @@ export function renderPolicyCounts(counters: readonly NftCounter[]): string {
       const [, found, direction, namespace = '', policy = ''] = pattern.exec(name) ?? [];
       if (found !== fate || (direction !== 'in' && direction !== 'out')) return [];
       return [[labels({ namespace, policy, direction: words[direction] }), packets, undefined]];
+    });
+  const ofTiers = (fate: string): readonly Sample[] =>
+    [...sums].flatMap(([name, packets]): readonly Sample[] => {
+      const [, found, direction, kind = '', policy = ''] = tierPattern.exec(name) ?? [];
+      if (found !== fate || (direction !== 'in' && direction !== 'out')) return [];
+      return [[labels({ kind, policy, direction: words[direction] }), packets, undefined]];
     });
   const lines = [
     ...family(
@@ -29,6 +38,16 @@ export function renderPolicyCounts(counters: readonly NftCounter[]): string {
         help: 'Packets that no NetworkPolicy allowed, counted on each that isolates the pod.',
       },
       samples('dropped'),
+    ),
+    ...family(
+      'podwright_cluster_network_policy_accepted_connections_total',
+      { type: 'counter', help: 'Connections of pods of this node that a policy of the cluster accepted.' },
+      ofTiers('accepted'),
+    ),
+    ...family(
+      'podwright_cluster_network_policy_denied_packets_total',
+      { type: 'counter', help: 'Packets of pods of this node that a policy of the cluster denied.' },
+      ofTiers('denied'),
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -21,6 +21,16 @@ export function selfSet(facts: FamilyFacts): NftSet {
   return { name: 'self', keyTypes: [facts.addressType, facts.addressType] };
 }
 
+/** Pods of this node that policies of the cluster are about, and by which of them what they send to the node is decided. */
+export function toNodeMap(facts: FamilyFacts): NftSet {
+  return { name: 'pods-to-node', keyTypes: [facts.addressType], dataTypes: ['verdict'] };
+}
+
+/** Addresses at which the node itself answers for the cluster's DNS. */
+export function dnsSet(facts: FamilyFacts): NftSet {
+  return { name: 'dns', keyTypes: [facts.addressType] };
+}
+
 type Chain = NftChain & { readonly rules: readonly NftRule[] };
 
 /** Two hooks, as what one accepts must still pass the other. Before the filter tables of others (0). */
@@ -31,30 +41,63 @@ const priorities: Readonly<Record<Direction, number>> = { out: -12, in: -11 };
  * they send to the node is always allowed (documentation of NetworkPolicy, "The two sorts of pod isolation"). Addresses are those after
  * translation: of pods, not of Services.
  */
-export function renderLayout(facts: FamilyFacts): {
+export function renderLayout(facts: FamilyFacts, hasTiers: boolean): Layout {
+  const sets = [
+    ...directions.map((direction) => podsMap(direction, facts)),
+    isolatedSet(facts),
+    selfSet(facts),
+  ];
+  const chains = directions.map((direction): Chain => ({
+    name: `forward-${direction}`,
+    hook: { type: 'filter', hook: 'forward', priority: priorities[direction] },
+    rules: rulesOf(direction, facts),
+  }));
+  if (!hasTiers) return { sets, chains };
+  return { sets: [...sets, toNodeMap(facts), dnsSet(facts)], chains: [...chains, ...nodeChains(facts)] };
+}
+
+interface Layout {
   readonly sets: readonly NftSet[];
   readonly chains: readonly Chain[];
-} {
-  return {
-    sets: [...directions.map((direction) => podsMap(direction, facts)), isolatedSet(facts), selfSet(facts)],
-    chains: directions.map((direction) => ({
-      name: `forward-${direction}`,
-      hook: { type: 'filter', hook: 'forward', priority: priorities[direction] },
-      rules: rulesOf(direction, facts),
-    })),
-  };
+}
+
+/**
+ * Policies of the cluster may forbid pods their node, and what runs in its network. Not its DNS, which stands for the pods that a rule
+ * would name elsewhere. What the node sends itself is no pod's; only of a connection that was cut it may not begin another.
+ */
+function nodeChains(facts: FamilyFacts): readonly Chain[] {
+  const { source, target } = facts;
+  return [
+    {
+      name: 'input-out',
+      hook: { type: 'filter', hook: 'input', priority: priorities.out },
+      rules: [
+        establishedRule,
+        { exprs: [{ expr: 'lookup', key: [target], set: 'dns' }, accept] },
+        midStreamRule(source),
+        { exprs: [{ expr: 'vmap', key: [source], map: 'pods-to-node' }] },
+      ],
+    },
+    {
+      name: 'output-in',
+      hook: { type: 'filter', hook: 'output', priority: priorities.in },
+      rules: [midStreamRule(target)],
+    },
+  ];
 }
 
 const accept: NftExpr = { expr: 'verdict', verdict: { kind: 'accept' } };
 const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
 
+const establishedRule: NftRule = {
+  exprs: [{ expr: 'match', left: { load: 'ct state' }, op: '==', right: 'established,related' }, accept],
+};
+
 function rulesOf(direction: Direction, facts: FamilyFacts): readonly NftRule[] {
   const { source, target } = facts;
   const subject = direction === 'in' ? target : source;
   return [
-    {
-      exprs: [{ expr: 'match', left: { load: 'ct state' }, op: '==', right: 'established,related' }, accept],
-    },
+    establishedRule,
     { exprs: [{ expr: 'lookup', key: [source, target], set: 'self' }, accept] },
     ...(direction === 'out' ? [source, target].map((load) => midStreamRule(load)) : []),
     { exprs: [{ expr: 'vmap', key: [subject], map: `pods-${direction}` }] },

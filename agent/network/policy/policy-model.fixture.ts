@@ -24,17 +24,20 @@ export interface Attempt {
 
 export function modelAllows(world: World, policies: readonly NetworkPolicy[], attempt: Attempt): boolean {
   if (attempt.source === attempt.target) return true;
-  return sideAllows('Egress', world, policies, attempt) && sideAllows('Ingress', world, policies, attempt);
+  return (['Egress', 'Ingress'] as const).every(
+    (side) => sideVerdict(side, world, policies, attempt) ?? true,
+  );
 }
 
-function sideAllows(
+/** undefined: no policy isolates the pod. */
+export function sideVerdict(
   side: 'Ingress' | 'Egress',
   world: World,
   policies: readonly NetworkPolicy[],
   attempt: Attempt,
-): boolean {
+): boolean | undefined {
   const self = side === 'Ingress' ? attempt.to : attempt.from;
-  if (self === undefined) return true;
+  if (self === undefined) return undefined;
   const isolating = policies.filter((policy) => {
     const types = policy.spec?.policyTypes ?? [
       'Ingress',
@@ -46,7 +49,7 @@ function sideAllows(
       selects(policy.spec?.podSelector, self.metadata?.labels ?? {})
     );
   });
-  if (isolating.length === 0) return true;
+  if (isolating.length === 0) return undefined;
   for (const policy of isolating) {
     const rules =
       side === 'Ingress'
@@ -95,7 +98,7 @@ function fitsPort({ protocol = 'TCP', port, endPort }: NetworkPolicyPort, attemp
   );
 }
 
-function inBlock(cidr: string, address: string): boolean {
+export function inBlock(cidr: string, address: string): boolean {
   const [network = '', bits = ''] = cidr.split('/');
   const kind = (text: string): 'ipv4' | 'ipv6' => (text.includes(':') ? 'ipv6' : 'ipv4');
   if (kind(network) !== kind(address)) return false;
@@ -104,7 +107,10 @@ function inBlock(cidr: string, address: string): boolean {
   return list.check(address, kind(address));
 }
 
-function selects(selector: LabelSelector | undefined, labels: Readonly<Record<string, string>>): boolean {
+export function selects(
+  selector: LabelSelector | undefined,
+  labels: Readonly<Record<string, string>>,
+): boolean {
   const pairs = Object.entries(selector?.matchLabels ?? {});
   if (pairs.some(([key, value]) => labels[key] !== value)) return false;
   return (selector?.matchExpressions ?? []).every(({ key, operator, values = [] }) => {

@@ -26,7 +26,7 @@ export interface Changes {
   readonly forbids: boolean;
 }
 
-type Taken = Pick<Compiled, 'chains' | 'counters' | 'sets'>;
+type Taken = Pick<Compiled, 'chains' | 'counters' | 'sets' | 'hasTiers'>;
 
 export function createPolicyRuleset(
   family: 'ip' | 'ip6',
@@ -34,7 +34,6 @@ export function createPolicyRuleset(
 ): PolicyRuleset {
   const facts = familyFacts[family];
   const table = policyTable(family);
-  const layout = renderLayout(facts);
   const elements = createElementClaims();
   const peers = createPeerBook({
     facts,
@@ -48,11 +47,13 @@ export function createPolicyRuleset(
     sets: new Map(),
     peers: new Map(),
     elements: [],
+    hasTiers: false,
   };
   let current = none;
   let taken: Taken = none;
-  const layoutSets = new Set(layout.sets.map(({ name }) => name));
-  const isThere = (name: string): boolean => layoutSets.has(name) || current.sets.has(name);
+  const layoutOf = ({ hasTiers }: Taken): ReturnType<typeof renderLayout> => renderLayout(facts, hasTiers);
+  const setsOf = (): ReadonlySet<string> =>
+    new Set([...layoutOf(current).sets.map(({ name }) => name), ...current.sets.keys()]);
 
   return {
     peers,
@@ -63,14 +64,16 @@ export function createPolicyRuleset(
       current = compiled;
     },
     takeChanges() {
-      const diffs = elements.takeDiff().filter(({ set }) => isThere(set.name));
+      const there = setsOf();
+      const diffs = elements.takeDiff().filter(({ set }) => there.has(set.name));
       const { ops, hasChangedChains } = planChanges(table, { taken, current, diffs });
       taken = current;
       return { ops, forbids: hasChangedChains || diffs.some(mayForbid) };
     },
     takeTable(counters) {
       taken = current;
-      const all = Object.entries(elements.takeAll()).filter(([name]) => isThere(name));
+      const [there, layout] = [setsOf(), layoutOf(current)];
+      const all = Object.entries(elements.takeAll()).filter(([name]) => there.has(name));
       return {
         ...table,
         sets: [...layout.sets, ...current.sets.values()],
@@ -80,7 +83,7 @@ export function createPolicyRuleset(
       };
     },
     ruleCount() {
-      const lists = [...layout.chains.map(({ rules }) => rules), ...taken.chains.values()];
+      const lists = [...layoutOf(taken).chains.map(({ rules }) => rules), ...taken.chains.values()];
       return lists.flat().reduce((sum, rule) => sum + kernelRuleCount(rule), 0);
     },
   };

@@ -2,7 +2,7 @@ import { familyFacts } from '#agent/proxy/table-layout.ts';
 import { describeWalk, walkPacket, type Packet } from '#agent/proxy/packet-walk.ts';
 import type { NetworkPolicy, Pod } from '#api/generated/objects.ts';
 import type { NftTable } from '#native/nft/nft.ts';
-import { compilePolicies } from './compile.ts';
+import { compilePolicies, noTiers, type TierInput } from './compile.ts';
 import { parsePolicy } from './parse-policy.ts';
 import { policyPodOf } from './policy-pod.ts';
 import { createPolicyRuleset } from './policy-ruleset.ts';
@@ -78,13 +78,17 @@ export function tableOf(
   world: World,
   policies: readonly NetworkPolicy[],
   family: 'ip' | 'ip6' = 'ip',
+  tiers: Partial<TierInput> = {},
 ): NftTable {
-  const ruleset = createPolicyRuleset(family, (namespace) => world.namespaces[namespace]);
+  const namespaceLabels: TierInput['namespaceLabels'] = (namespace) => world.namespaces[namespace];
+  const ruleset = createPolicyRuleset(family, namespaceLabels);
   const pods = world.pods.map(policyPodOf);
-  ruleset.setRules(compilePolicies(policies.map(parsePolicy), pods, familyFacts[family]));
+  const input = { ...noTiers, namespaceLabels, ...tiers };
+  ruleset.setRules(compilePolicies(policies.map(parsePolicy), pods, familyFacts[family], input));
   pods.forEach((pod, index) => ruleset.peers.setPod(`${pod.namespace}/${index}`, pod));
   return ruleset.takeTable(new Map());
 }
 
-export const passes = (table: NftTable, packet: Packet): boolean =>
-  !describeWalk(walkPacket(table, packet, { from: 'interface', nodeIps: [] })).startsWith('drop');
+/** `nodeIps`: addresses of the node itself. */
+export const passes = (table: NftTable, packet: Packet, nodeIps: readonly string[] = []): boolean =>
+  !describeWalk(walkPacket(table, packet, { from: 'interface', nodeIps })).startsWith('drop');

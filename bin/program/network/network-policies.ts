@@ -1,10 +1,16 @@
 import type { Clock } from '#base/clock.ts';
 import { familyOfNetwork } from '#base/ip.ts';
 import type { Logger } from '#base/log.ts';
-import { namespaces, networkPolicies, nodes, pods } from '#api/schema/kind-ref.ts';
+import { customResourceDefinitions, namespaces, networkPolicies, nodes, pods } from '#api/schema/kind-ref.ts';
 import { nftFamilies } from '#agent/network/cluster-network.ts';
 import { createPolicies, type Policies } from '#agent/network/policy/enforce-policies.ts';
 import { withoutWhatPoliciesIgnore } from '#agent/network/policy/policy-pod.ts';
+import {
+  followTiers,
+  tierDefinitionNames,
+  withoutSchemas,
+  type TierSource,
+} from '#agent/network/policy/tiers/follow-tiers.ts';
 import type { AttachedPod } from '#agent/network/policy/policy-state.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
@@ -15,6 +21,8 @@ export interface NetworkPolicyParts {
   readonly nodeName: string;
   /** Networks of all pods, one of each family. */
   readonly clusterCidrs: readonly string[];
+  /** Addresses at which the node answers for the cluster's DNS. */
+  readonly clusterDns: readonly string[];
   /** As the node. */
   readonly informers: Informers;
   /** As who may read what is not the node's alone. */
@@ -32,6 +40,7 @@ export function openNetworkPolicies(
   {
     nodeName,
     clusterCidrs,
+    clusterDns,
     informers,
     clusterInformers,
     kernel,
@@ -59,18 +68,36 @@ export function openNetworkPolicies(
       policies: clusterInformers.for(networkPolicies, { transform: withoutManagedFields }),
       allPods: () => clusterInformers.for(pods, { transform: withoutWhatPoliciesIgnore }),
       namespaces: () => clusterInformers.for(namespaces),
+      tiers: openTiers(clusterInformers, logger),
+      nodes: () => clusterInformers.for(nodes),
+      dns: clusterDns,
       ownPods: informers.for(pods, { fieldSelector: `spec.nodeName=${nodeName}` }),
       families,
       ...kernel,
       clock,
       log: logger,
       ...(onConcerned === undefined ? {} : { onConcerned }),
-      warn: (policy, message) =>
+      warn: (policy, message, kind = networkPolicies) =>
         policy === undefined
           ? recorder.record({ kind: nodes, object: node }, 'Warning', 'NetworkPoliciesNotInForce', message)
-          : recorder.record({ kind: networkPolicies, object: policy }, 'Warning', 'PartlyInForce', message),
+          : recorder.record({ kind, object: policy }, 'Warning', 'PartlyInForce', message),
     }),
   );
+}
+
+function openTiers(informers: Informers, log: Logger): TierSource {
+  return followTiers({
+    client: informers.client,
+    definitions: tierDefinitionNames.map((name) =>
+      informers.for(customResourceDefinitions, {
+        fieldSelector: `metadata.name=${name}`,
+        transform: withoutSchemas,
+      }),
+    ),
+    follow: (kind) => informers.for(kind, { transform: withoutManagedFields }),
+    stop: (kind) => void informers.stop(kind),
+    log,
+  });
 }
 
 /** Pods that an earlier agent has left running, with the addresses that they have. */

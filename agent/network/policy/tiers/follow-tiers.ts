@@ -1,0 +1,194 @@
+import type { CustomResourceDefinition } from '#api/generated/objects.ts';
+import { isConditionTrue } from '#api/meta/condition.ts';
+import type { KubeObject } from '#api/meta/object.ts';
+import type { KindRef } from '#api/schema/kind-ref.ts';
+import { describeError } from '#base/errors.ts';
+import type { Logger } from '#base/log.ts';
+import type { ApiClient, Informer } from '#client/client.ts';
+import type { WritableInformer } from '#client/informer.ts';
+import { parseTierPolicy } from './parse-tier-policy.ts';
+import type { TierPolicy } from './tier-policy.ts';
+
+const group = 'policy.networking.k8s.io';
+
+const ref = (version: string, kind: string, resource: string): KindRef<KubeObject> => ({
+  ...{ group, version, kind, resource },
+  namespaced: false,
+});
+
+/** The kinds in the versions that are understood, of each the best first. */
+export const tierKinds: readonly KindRef<KubeObject>[] = [
+  ref('v1alpha1', 'AdminNetworkPolicy', 'adminnetworkpolicies'),
+  ref('v1alpha1', 'BaselineAdminNetworkPolicy', 'baselineadminnetworkpolicies'),
+  ref('v1beta1', 'ClusterNetworkPolicy', 'clusternetworkpolicies'),
+  ref('v1alpha2', 'ClusterNetworkPolicy', 'clusternetworkpolicies'),
+];
+
+/** Names of their definitions. */
+export const tierDefinitionNames: readonly string[] = [
+  ...new Set(tierKinds.map(({ resource }) => `${resource}.${group}`)),
+];
+
+type TierHandler = (key: string, policy: TierPolicy | undefined) => void;
+
+/** Policies of the whole cluster, of those kinds that are installed in it. */
+export interface TierSource {
+  /** Told of all that there are, then of each that changes. `key`: `KIND/NAME`. */
+  onChange(handler: TierHandler): Disposable;
+  /** Told when what is known may have become all that there is. */
+  onSynced(handler: () => void): Disposable;
+  /** What is known is all that there is. */
+  readonly hasSynced: boolean;
+  /** The policy, and of which kind it is, for who is told of it. */
+  find(key: string): { readonly kind: KindRef<KubeObject>; readonly object: KubeObject } | undefined;
+  /** Policies as they are, where the watch may be behind. */
+  freshen(): Promise<void>;
+}
+
+export interface TierSourceOptions {
+  readonly client: ApiClient;
+  /** Of each of the names, if it is there. */
+  readonly definitions: readonly Informer<CustomResourceDefinition>[];
+  readonly follow: (kind: KindRef<KubeObject>) => WritableInformer<KubeObject>;
+  readonly stop: (kind: KindRef<KubeObject>) => void;
+  readonly log: Logger;
+}
+
+interface Followed {
+  readonly kind: KindRef<KubeObject>;
+  readonly informer: WritableInformer<KubeObject>;
+  readonly subscription: Disposable;
+}
+
+/** Follows the kinds as their definitions come and go; a cluster without them is asked for nothing else. */
+export function followTiers(options: TierSourceOptions): TierSource {
+  return new Follower(options);
+}
+
+/** What is kept of a definition. */
+export function withoutSchemas(definition: CustomResourceDefinition): CustomResourceDefinition {
+  const { metadata, spec, status } = definition;
+  const { name, uid, resourceVersion } = metadata ?? {};
+  const versions = (spec?.versions ?? []).map((version) => ({
+    name: version.name,
+    served: version.served,
+    storage: version.storage,
+  }));
+  const { group: own = '', names = { kind: '', plural: '' }, scope = '' } = spec ?? {};
+  return {
+    metadata: { name, uid, resourceVersion },
+    spec: { group: own, names: { kind: names.kind, plural: names.plural }, scope, versions },
+    status: { conditions: status?.conditions },
+  };
+}
+
+/** The kind that a definition makes, by the best version that is served and understood; undefined: none. Pure. */
+export function tierKindOf({
+  metadata,
+  spec,
+  status,
+}: CustomResourceDefinition): KindRef<KubeObject> | undefined {
+  if (!isConditionTrue(status?.conditions, 'Established')) return undefined;
+  const served = new Set((spec?.versions ?? []).flatMap((each) => (each.served ? [each.name] : [])));
+  return tierKinds.find(
+    ({ resource, version }) => metadata?.name === `${resource}.${group}` && served.has(version),
+  );
+}
+
+class Follower implements TierSource {
+  readonly #options: TierSourceOptions;
+  /** By the names of definitions. */
+  readonly #followed = new Map<string, Followed>();
+  readonly #handlers = new Set<TierHandler>();
+  readonly #onSynced = new Set<() => void>();
+
+  constructor(options: TierSourceOptions) {
+    this.#options = options;
+    for (const informer of options.definitions) {
+      informer.onChange(({ key, current }) => this.#take(key, current));
+      void informer.synced.then(() => this.#tellSynced());
+    }
+  }
+
+  onChange(handler: TierHandler): Disposable {
+    this.#handlers.add(handler);
+    for (const { kind, informer } of this.#followed.values())
+      for (const object of informer.list()) handler(...read(kind, object));
+    return { [Symbol.dispose]: () => void this.#handlers.delete(handler) };
+  }
+
+  onSynced(handler: () => void): Disposable {
+    this.#onSynced.add(handler);
+    return { [Symbol.dispose]: () => void this.#onSynced.delete(handler) };
+  }
+
+  get hasSynced(): boolean {
+    const all = [...this.#followed.values()].map(({ informer }) => informer);
+    return [...this.#options.definitions, ...all].every((informer) => informer.hasSynced);
+  }
+
+  find(key: string): { readonly kind: KindRef<KubeObject>; readonly object: KubeObject } | undefined {
+    const [word = '', name = ''] = key.split('/');
+    const found = [...this.#followed.values()].find(({ kind }) => kind.kind === word);
+    const object = found?.informer.get(name);
+    return found === undefined || object === undefined ? undefined : { kind: found.kind, object };
+  }
+
+  async freshen(): Promise<void> {
+    await Promise.all([...this.#followed.values()].map((one) => this.#look(one)));
+  }
+
+  async #look({ kind, informer }: Followed): Promise<void> {
+    try {
+      const { items } = await this.#options.client.list(kind, {});
+      for (const item of items) informer.observe(item);
+    } catch (error) {
+      // Without a server there is what was known last.
+      this.#options.log.debug(
+        { kind: kind.kind, error: describeError(error) },
+        'policies not asked for anew',
+      );
+    }
+  }
+
+  #take(name: string, definition: CustomResourceDefinition | undefined): void {
+    const before = this.#followed.get(name);
+    const kind = definition === undefined ? undefined : tierKindOf(definition);
+    if (before?.kind === kind && kind !== undefined) return;
+    if (before !== undefined) this.#forget(name, before);
+    if (kind !== undefined) this.#follow(name, kind);
+    else if (definition !== undefined && isConditionTrue(definition.status?.conditions, 'Established'))
+      this.#options.log.warn(
+        { name },
+        'it serves no version that this node reads: its policies are not in force',
+      );
+    this.#tellSynced();
+  }
+
+  #follow(name: string, kind: KindRef<KubeObject>): void {
+    const informer = this.#options.follow(kind);
+    const subscription = informer.onChange(({ key, current }) => {
+      const [own, policy] = current === undefined ? [`${kind.kind}/${key}`, undefined] : read(kind, current);
+      for (const handler of this.#handlers) handler(own, policy);
+    });
+    this.#followed.set(name, { kind, informer, subscription });
+    void informer.synced.then(() => this.#tellSynced());
+  }
+
+  #forget(name: string, { kind, informer, subscription }: Followed): void {
+    this.#followed.delete(name);
+    subscription[Symbol.dispose]();
+    for (const object of informer.list())
+      for (const handler of this.#handlers) handler(read(kind, object)[0], undefined);
+    this.#options.stop(kind);
+  }
+
+  #tellSynced(): void {
+    for (const handler of this.#onSynced) handler();
+  }
+}
+
+const read = ({ kind }: KindRef<KubeObject>, object: KubeObject): [key: string, policy: TierPolicy] => [
+  `${kind}/${object.metadata?.name}`,
+  parseTierPolicy(kind, object),
+];
