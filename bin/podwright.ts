@@ -15,6 +15,7 @@ import { addCsiCommand } from './csi-command.ts';
 import { agentHostOptions, agentOptions } from './options/agent-options.ts';
 import { collect, collectAll, commas, integer } from './options/argument.ts';
 import { fabricOption } from './options/fabric-option.ts';
+import { addControllerOptions } from './options/controller-options.ts';
 import { addFlowControlOptions } from './options/flow-control-options.ts';
 import {
   addClusterNetworkOptions,
@@ -127,7 +128,7 @@ function serverOptions(command: Command): Command {
     addClusterNetworkOptions(addAuditFlags(addEncryptionFlags(known))),
     integer,
   );
-  return addFlowControlOptions(asked, integer)
+  return addFlowControlOptions(addControllerOptions(asked), integer)
     .requiredOption('--data <dir>', 'where it keeps store, keys and certificates')
     .option('--listen <host:port>', 'listen here; can be repeated', collect, [])
     .option('--listen-fd <fd>', 'listen on this inherited socket', integer(3, 1023))

@@ -48,8 +48,8 @@ describe('effectWarnings()', () => {
   );
 
   it('says which and what', () => {
-    expect(of('autoscaling/v2', 'HorizontalPodAutoscaler')).toEqual([
-      'autoscaling/v2 HorizontalPodAutoscaler is stored, but podwright does not act on it yet: nothing is scaled by it',
+    expect(of('node.k8s.io/v1', 'RuntimeClass')).toEqual([
+      'node.k8s.io/v1 RuntimeClass is stored, but podwright does not act on it yet: pods that name it get its overhead and places, and are refused by their node',
     ]);
   });
 

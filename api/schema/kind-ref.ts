@@ -16,7 +16,7 @@ import type {
   Endpoints,
   EndpointSlice,
   Event,
-  HorizontalPodAutoscaler,
+  AutoscalingV2HorizontalPodAutoscaler,
   Ingress,
   IngressClass,
   IPAddress,
@@ -165,7 +165,7 @@ export const customResourceDefinitions: KindRef<CustomResourceDefinition> = ref(
   'CustomResourceDefinition',
   false,
 );
-export const horizontalPodAutoscalers: KindRef<HorizontalPodAutoscaler> = ref(
+export const horizontalPodAutoscalers: KindRef<AutoscalingV2HorizontalPodAutoscaler> = ref(
   'autoscaling/v2/horizontalpodautoscalers',
   'HorizontalPodAutoscaler',
 );

@@ -4,6 +4,7 @@ import type { AdmissionCommandOptions } from '#bin/admission/add-options.ts';
 import type { KubeletAccessCommandOptions } from '#bin/authorization/kubelet-access.ts';
 import type { AuthorizationCommandOptions } from '#bin/authorization/add-options.ts';
 import type { AuthenticationCommandOptions } from './authentication-options.ts';
+import type { ControllerCommandOptions } from './controller-options.ts';
 import type { FlowControlCommandOptions } from './flow-control-options.ts';
 import type { NodePrefixOptions } from './network-options.ts';
 import type { AuditFlags } from '#bin/audit/audit-flags.ts';
@@ -85,6 +86,7 @@ export interface ServerCommandOptions
     AuthorizationCommandOptions,
     AdmissionCommandOptions,
     FlowControlCommandOptions,
+    ControllerCommandOptions,
     NodePrefixOptions,
     AuditFlags,
     EncryptionFlags {

@@ -18,6 +18,7 @@ import { encryptionFlagProblems } from '#bin/encryption/encryption-flags.ts';
 import { etcdListenProblems } from '#bin/etcd-listen.ts';
 import { admissionProblems } from '#bin/admission/admission-options.ts';
 import { authorizationProblems } from '#bin/authorization/authorization-options.ts';
+import { controllerProblems } from './controller-options.ts';
 import { flowControlProblems } from './flow-control-options.ts';
 import { durationProblems, nameProblems } from './option-problems.ts';
 
@@ -39,6 +40,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
     ...authorizationProblems(options),
     ...admissionProblems(options),
     ...flowControlProblems(options),
+    ...controllerProblems(options),
     ...signingProblems(options),
     ...classProblems(options),
     ...etcdProblems(options),

@@ -6,6 +6,7 @@ import type { ApiServer } from '#control-plane/apiserver/server.ts';
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import { autoscalingOf, type ControllerCommandOptions } from '#bin/options/controller-options.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
 
@@ -14,7 +15,8 @@ export interface LoopOptions {
     ServerCommandOptions,
     'clusterCidr' | 'clusterSigningDuration' | 'loadBalancerCidr'
   > &
-    NodePrefixOptions;
+    NodePrefixOptions &
+    ControllerCommandOptions;
   readonly clients: OwnClients;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -36,6 +38,7 @@ export function startLoops(
     clusterCidrs: options.clusterCidr,
     nodePrefixLengths: nodePrefixLengthsOf(options),
     loadBalancerCidrs: options.loadBalancerCidr,
+    autoscaling: autoscalingOf(options),
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,

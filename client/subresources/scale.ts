@@ -22,3 +22,13 @@ export function writeScale(
   const body = { spec: { replicas } };
   return client.patch(asScale(kind), where, { kind: 'merge', body, subresource: 'scale' });
 }
+
+/** Sets the replicas of what was read as that Scale. @throws {E_API} 409 where it has changed since */
+export function updateScale(
+  client: ApiClient,
+  kind: KindRef<unknown>,
+  scale: Scale,
+  replicas: number,
+): Promise<Scale> {
+  return client.update(asScale(kind), { ...scale, spec: { replicas } }, { subresource: 'scale' });
+}

@@ -202,6 +202,22 @@ it('what adopts and lets go', async () => {
   await until('replication-controller', 'delete pods');
 });
 
+it('what is scaled by what it uses, or is out of bounds', async () => {
+  const spec = { selector: selector('h'), template: template('h'), replicas: 2 };
+  await test.make(`${apps}/deployments`, deploymentNamed('h', spec));
+  const scaler = (name: string, more: object) =>
+    test.make('/apis/autoscaling/v2/namespaces/a/horizontalpodautoscalers', {
+      metadata: { name },
+      spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'h' }, ...more },
+    });
+  await scaler('h', { maxReplicas: 1 });
+  const own = 'horizontal-pod-autoscaler';
+  await until(own, 'get apps/deployments/scale', 'update apps/deployments/scale', events);
+  await until(own, 'update autoscaling/horizontalpodautoscalers/status');
+  await until(own, 'get /apis/metrics.k8s.io/v1beta1/namespaces/a/pods?labelSelector=app%3Dh');
+  await test.call('DELETE', `${apps}/deployments/h`);
+});
+
 it('a DaemonSet, and revisions', async () => {
   const spec = { selector: selector('ds'), template: template('ds'), revisionHistoryLimit: 0 };
   await test.make(`${apps}/daemonsets`, { metadata: { name: 'ds' }, spec });

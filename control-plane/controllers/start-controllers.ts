@@ -22,6 +22,8 @@ import { runEndpoints } from './endpointslice/reconcile.ts';
 import { runEphemeralVolumes } from './ephemeral-volume/reconcile.ts';
 import { runEndpointsMirroring } from './endpointslice-mirroring/reconcile.ts';
 import { runGarbageCollector } from './garbage/reconcile.ts';
+import { runHorizontalPodAutoscalers } from './horizontal-pod-autoscaler/reconcile.ts';
+import type { AutoscalerSettings } from './horizontal-pod-autoscaler/settings.ts';
 import { runJobs } from './job/reconcile.ts';
 import { runNamespaces } from './namespace/reconcile.ts';
 import type { NodePrefixLengths } from './node-ipam/node-ranges.ts';
@@ -54,6 +56,8 @@ export interface ControllersOptions {
   readonly nodePrefixLengths?: NodePrefixLengths | undefined;
   /** Addresses of load balancers, one network or one of each family; undefined: somebody else gives them. */
   readonly loadBalancerCidrs?: readonly string[] | undefined;
+  /** Default: as kube-controller-manager's. */
+  readonly autoscaling?: Partial<AutoscalerSettings> | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
   readonly rootCaPem: string;
   /** By the cluster's authority; undefined: nothing is signed. */
@@ -79,6 +83,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     runStatefulSets(as('statefulset-controller')),
     runJobs(as('job-controller'), as('ttl-after-finished-controller')),
     runCronJobs(as('cronjob-controller')),
+    runHorizontalPodAutoscalers(as('horizontal-pod-autoscaler'), options.autoscaling),
     runEndpoints(as('endpointslice-controller'), as('endpoint-controller')),
     runEndpointsMirroring(as('endpointslicemirroring-controller')),
     runDefaultServiceAccounts(as('service-account-controller')),

@@ -1,5 +1,5 @@
 import { objectOf, typed, type Draft } from '#api/wire/json.ts';
-import { unacted } from '#api/kinds/effect.ts';
+import { acted } from '#api/kinds/effect.ts';
 import { hasOtherMetrics } from './v1-view.ts';
 import type { KindRules } from '#api/kinds/rules.ts';
 import { autoscalerCells } from '#api/table/workload.ts';
@@ -12,7 +12,7 @@ import {
 
 /** Rules of HorizontalPodAutoscalers, of both versions. */
 export const horizontalPodAutoscalerRules: KindRules = {
-  effect: unacted('nothing is scaled by it'),
+  effect: acted('control-plane/controllers/horizontal-pod-autoscaler/reconcile.ts'),
   defaults: [
     ['spec.minReplicas', 1],
     [

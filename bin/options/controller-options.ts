@@ -1,0 +1,85 @@
+/** What control loops are told: options of `server`, named as kube-controller-manager's. */
+import type { Command } from 'commander';
+import { parseDurationMs } from '#api/meta/duration.ts';
+import type { AutoscalerSettings } from '#control-plane/controllers/horizontal-pod-autoscaler/settings.ts';
+import { durationProblems } from './option-problems.ts';
+
+/** As given; what is not given is as kube-controller-manager has it. Durations as Go writes them. */
+export interface ControllerCommandOptions {
+  readonly horizontalPodAutoscalerSyncPeriod?: string;
+  readonly horizontalPodAutoscalerDownscaleStabilization?: string;
+  /** A number. */
+  readonly horizontalPodAutoscalerTolerance?: string;
+  readonly horizontalPodAutoscalerCpuInitializationPeriod?: string;
+  readonly horizontalPodAutoscalerInitialReadinessDelay?: string;
+}
+
+const prefix = '--horizontal-pod-autoscaler';
+
+export function addControllerOptions(command: Command): Command {
+  return command
+    .option(`${prefix}-sync-period <duration>`, 'how often autoscalers look at what is used', '15s')
+    .option(
+      `${prefix}-downscale-stabilization <duration>`,
+      'they scale down to the most that was called for in this time',
+      '5m',
+    )
+    .option(
+      `${prefix}-tolerance <share>`,
+      'they do nothing while what is used is off what is wanted by this share at most',
+      '0.1',
+    )
+    .option(
+      `${prefix}-cpu-initialization-period <duration>`,
+      "for how long after a pod's start its processor time counts only while it is ready",
+      '5m',
+    )
+    .option(
+      `${prefix}-initial-readiness-delay <duration>`,
+      'a pod that became unready within this time after its start was never ready to them',
+      '30s',
+    );
+}
+
+/** What is wrong with them. Pure. */
+export function controllerProblems(options: ControllerCommandOptions): readonly string[] {
+  const { horizontalPodAutoscalerSyncPeriod: period, horizontalPodAutoscalerTolerance: tolerance } = options;
+  const durations = {
+    'sync-period': period,
+    'downscale-stabilization': options.horizontalPodAutoscalerDownscaleStabilization,
+    'cpu-initialization-period': options.horizontalPodAutoscalerCpuInitializationPeriod,
+    'initial-readiness-delay': options.horizontalPodAutoscalerInitialReadinessDelay,
+  };
+  const problems = Object.entries(durations).flatMap(([name, text]) =>
+    text === undefined ? [] : durationProblems(`${prefix}-${name}`, text),
+  );
+  const isHalted = problems.length === 0 && period !== undefined && parseDurationMs(period) < syncPeriodMsMin;
+  return [
+    ...problems,
+    ...(isHalted ? [`${prefix}-sync-period ${period}: must be 100ms at least`] : []),
+    ...(tolerance === undefined || (tolerance.trim() !== '' && Number(tolerance) >= 0)
+      ? []
+      : [`${prefix}-tolerance ${tolerance}: not a number of 0 or more; write 0.1`]),
+  ];
+}
+
+/** Each look asks APIs of metrics. */
+const syncPeriodMsMin = 100;
+
+/** As the loop takes them. Pure. */
+export function autoscalingOf(options: ControllerCommandOptions): Partial<AutoscalerSettings> {
+  const durations = {
+    syncPeriodMs: options.horizontalPodAutoscalerSyncPeriod,
+    downscaleStabilizationMs: options.horizontalPodAutoscalerDownscaleStabilization,
+    cpuInitializationPeriodMs: options.horizontalPodAutoscalerCpuInitializationPeriod,
+    initialReadinessDelayMs: options.horizontalPodAutoscalerInitialReadinessDelay,
+  };
+  const given = Object.entries(durations).flatMap(([name, text]) =>
+    text === undefined ? [] : [[name, parseDurationMs(text)] as const],
+  );
+  const { horizontalPodAutoscalerTolerance: tolerance } = options;
+  return {
+    ...Object.fromEntries(given),
+    ...(tolerance === undefined ? {} : { tolerance: Number(tolerance) }),
+  };
+}
