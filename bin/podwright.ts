@@ -31,6 +31,8 @@ import { dataDirDefault } from './paths.ts';
 import { pathOptions } from './options/path-options.ts';
 import { printText } from './terminal/print.ts';
 import { unknownCommand } from './terminal/unknown-command.ts';
+import { fleetMax } from '#agent/fake-node/fleet-bounds.ts';
+import { addFakeNodesCommand } from './fake-nodes/add-command.ts';
 import { addTraceCommand } from './trace/add-command.ts';
 import { parseExposed } from './up/outside/exposed.ts';
 import { serverOptionProblem } from './up/server-option.ts';
@@ -103,6 +105,11 @@ function clusterCommands(program: Command): void {
     .addOption(proxyModeOption())
     .addOption(fastPathOption())
     .addOption(loadBalancerCidrOption('as last time, at first none'))
+    .option(
+      '--fake-nodes <n>',
+      'so many nodes beside them whose pods are only told of (default: as last time, at first none)',
+      integer(0, fleetMax),
+    )
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())
@@ -348,6 +355,7 @@ function toolCommands(program: Command): void {
       (await import('./package/write-types.ts')).runTypes(filename, options.apiVersion),
     );
   addTraceCommand(program, [data(), output()]);
+  addFakeNodesCommand(program, data());
   program
     .command('doctor')
     .description("what this host's kernel and set-up have and lack, with the remedy")

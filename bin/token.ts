@@ -251,13 +251,16 @@ interface Access extends AsyncDisposable {
 }
 
 /** As the administrator: by --kubeconfig, $KUBECONFIG, or the one that up or a server wrote into its data directory. */
-export function openAccess({ kubeconfig, data }: AccessOptions): Access {
-  const own = ['kubeconfig', join('server', 'kubeconfig')].map((name) => join(resolve(data), name));
-  const file =
-    kubeconfig ?? (process.env['KUBECONFIG'] || own.find((path) => existsSync(path)) || own[0] || '');
-  const transport = createHttpTransport(loadKubeconfig(file, systemClock));
+export function openAccess(options: AccessOptions): Access {
+  const transport = createHttpTransport(loadKubeconfig(kubeconfigFile(options), systemClock));
   return {
     client: createApiClient({ transport, userAgent: 'podwright-token' }),
     [Symbol.asyncDispose]: () => transport[Symbol.asyncDispose](),
   };
+}
+
+/** The file that is meant. */
+export function kubeconfigFile({ kubeconfig, data }: AccessOptions): string {
+  const own = ['kubeconfig', join('server', 'kubeconfig')].map((name) => join(resolve(data), name));
+  return kubeconfig ?? (process.env['KUBECONFIG'] || own.find((path) => existsSync(path)) || own[0] || '');
 }

@@ -15,6 +15,8 @@ import type { ImagePuller } from './apply/image-puller.ts';
 import type { OutcomeObserver } from './sync/pod-memory.ts';
 import type { PodEvents } from './sync/pod-events.ts';
 import type { NodeFacts } from './node-facts.ts';
+import type { Reach } from './probe/handler.ts';
+import type { PodDisk } from './pod-disk.ts';
 import type { KubeletDirectories } from './pod-paths.ts';
 import type { ReferencedObjects } from './referenced-objects.ts';
 
@@ -39,6 +41,9 @@ export interface KubeletPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directories: KubeletDirectories;
+  readonly disk: PodDisk;
+  /** Who answers hooks by network; undefined: whoever has the pod's address. */
+  readonly reach?: Reach;
   readonly dns: DnsSettings;
   readonly node: NodeFacts;
   /** Undefined: all CPUs and memory are everybody's. */

@@ -8,6 +8,12 @@ export interface FakeBehaviour {
   /** The launch fails with this message (E_LAUNCH). */
   readonly startError?: string;
   readonly terminationMessage?: string;
+  /** Its start takes this long. */
+  readonly startAfterMs?: number;
+  /** Why it ends by itself, where its exit code does not say. */
+  readonly exitReason?: 'OOMKilled';
+  /** What it writes at its start. */
+  readonly output?: string;
 }
 
 /** The little shell that the fake runtime understands: `exit N`, `sleep N`, `trap 'exit N' TERM`, and `while true`, which has no end. */

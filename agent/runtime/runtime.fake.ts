@@ -16,6 +16,7 @@ import type {
   ContainerConfig,
   ContainerObservation,
   ContainerState,
+  ContainerStats,
   ExecRequest,
   ExecSession,
   PodObservation,
@@ -44,7 +45,26 @@ export interface FakeRuntimeOptions {
   ) => FakeExecResult | Promise<FakeExecResult>;
   /** Where the writable layers of containers are. */
   readonly layers?: string;
+  /** What a command in a container is; undefined: as `onExec` says. */
+  readonly session?: (uid: string, config: ContainerConfig, request: ExecRequest) => ExecSession | undefined;
   readonly onConnect?: (uid: string, port: number) => Promise<Socket>;
+  /** The addresses of a new sandbox; undefined: some. @throws when there are none left */
+  readonly addressesOf?: (config: SandboxConfig) => readonly string[];
+  /** Nothing is left of the pod: its addresses are free. */
+  readonly onRemoved?: (uid: string) => void;
+  /** What a running container uses now; undefined: next to nothing. */
+  readonly usageOf?: (config: ContainerConfig, uid: string) => FakeUsage | undefined;
+  /** Where what a container says goes, besides to those attached; undefined: nowhere. */
+  readonly log?: (config: ContainerConfig, text: string) => void;
+  /** A runtime that lives long does not note its calls. */
+  readonly isSilent?: boolean;
+  /** Every image that is asked for is in the pretended registry. */
+  readonly hasEveryImage?: boolean;
+}
+
+export interface FakeUsage {
+  readonly cpuMilli: number;
+  readonly memoryBytes: number;
 }
 
 interface FakeContainer {
@@ -52,7 +72,10 @@ interface FakeContainer {
   readonly behaviour: FakeBehaviour;
   state: ContainerState;
   resources: CgroupResources;
-  readonly output: PassThrough;
+  /** Made when somebody attaches or it is written to. */
+  output: PassThrough | undefined;
+  /** CPU time up to a moment. */
+  readonly used: { nanoseconds: number; atMs: number };
   timer: Disposable | undefined;
   readonly ended: PromiseWithResolvers<void>;
 }
@@ -80,7 +103,7 @@ export class FakeRuntime implements Runtime {
 
   constructor(options: FakeRuntimeOptions) {
     this.#options = options;
-    this.images = new FakeImageStore(options.clock);
+    this.images = new FakeImageStore(options.clock, { hasEveryImage: options.hasEveryImage === true });
   }
 
   // Levers.
@@ -106,7 +129,7 @@ export class FakeRuntime implements Runtime {
 
   /** What a container writes; seen by those attached from now on. */
   write(uid: string, id: string, text: string): void {
-    this.#container(uid, id).output.write(text);
+    this.#say(this.#container(uid, id), text);
   }
 
   resourcesOf(uid: string, id: string): CgroupResources {
@@ -148,7 +171,7 @@ export class FakeRuntime implements Runtime {
       attempt: config.attempt,
       state: 'ready',
       createdAtMs: this.#options.clock.now(),
-      ips: config.hostNetwork ? [] : [`10.244.0.${this.#nextAddress++}`],
+      ips: config.hostNetwork ? [] : (this.#options.addressesOf?.(config) ?? this.#nextIps()),
       netnsPath: config.hostNetwork ? undefined : `/run/netns/fake-${config.uid}`,
     };
     const { resources } = config;
@@ -176,6 +199,7 @@ export class FakeRuntime implements Runtime {
       throw new PodwrightError('E_BUSY', `remove pod ${uid}: it still runs`);
     this.#call(`removePod ${uid}`);
     this.#pods.delete(uid);
+    this.#options.onRemoved?.(uid);
     this.#changed(uid);
   }
 
@@ -200,26 +224,30 @@ export class FakeRuntime implements Runtime {
         ? `run ${config.name}: the container of its pid namespace does not run`
         : undefined;
     if (refusal !== undefined) throw new PodwrightError('E_INVALID', refusal);
-    const now = this.#options.clock.now();
     const behaviour = this.#options.behave?.(config, uid) ?? behaviourOf([...config.command, ...config.args]);
+    if (behaviour.startAfterMs !== undefined) await this.#options.clock.sleep(behaviour.startAfterMs, signal);
+    if (this.#pod(uid).sandbox.state !== 'ready')
+      throw new PodwrightError('E_CLOSED', `start ${config.name}: the sandbox is dead`);
     const container: FakeContainer = {
       config,
       behaviour,
-      state: { state: 'running', startedAtMs: now, pid: this.#nextPid++ },
+      state: { state: 'running', startedAtMs: this.#options.clock.now(), pid: this.#nextPid++ },
       resources: config.resources,
-      output: new PassThrough(),
+      output: undefined,
+      used: { nanoseconds: 0, atMs: this.#options.clock.now() },
       timer: undefined,
       ended: Promise.withResolvers(),
     };
-    container.output.resume();
     pod.containers.set(config.id, container);
     if (behaviour.startError !== undefined) {
       this.#end(uid, container, { exitCode: 128, reason: 'StartError', message: behaviour.startError });
       throw new PodwrightError('E_LAUNCH', behaviour.startError);
     }
+    if (behaviour.output !== undefined) this.#say(container, behaviour.output);
+    const { exitCode = 0, exitReason: reason } = behaviour;
     if (behaviour.exitAfterMs !== undefined)
       container.timer = this.#options.clock.after(behaviour.exitAfterMs, () =>
-        this.#end(uid, container, { exitCode: behaviour.exitCode ?? 0 }),
+        this.#end(uid, container, { exitCode, ...(reason === undefined ? {} : { reason }) }),
       );
     this.#changed(uid);
   }
@@ -231,7 +259,7 @@ export class FakeRuntime implements Runtime {
     signal: AbortSignal,
   ): Promise<void> {
     const container = this.#pods.get(uid)?.containers.get(id);
-    if (container === undefined || container.state.state !== 'running') return;
+    if (container?.state.state !== 'running') return;
     this.#call(`stopContainer ${uid} ${container.config.name} ${gracePeriodSeconds}`);
     const onTerm = container.behaviour.onTerm ?? 143;
     if (gracePeriodSeconds > 0 && onTerm !== 'ignore') this.#end(uid, container, { exitCode: onTerm });
@@ -273,6 +301,8 @@ export class FakeRuntime implements Runtime {
   async exec(uid: string, id: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession> {
     signal.throwIfAborted();
     const container = this.#running(uid, id);
+    const own = this.#options.session?.(uid, container.config, request);
+    if (own !== undefined) return own;
     const stdout = new PassThrough();
     const stderr = new PassThrough();
     const exit = Promise.withResolvers<number>();
@@ -302,13 +332,15 @@ export class FakeRuntime implements Runtime {
 
   async attach(uid: string, id: string): Promise<ProcessStreams> {
     const container = this.#running(uid, id);
-    const stdout = container.output.pipe(new PassThrough());
+    container.output ??= new PassThrough().resume();
+    const { output } = container;
+    const stdout = output.pipe(new PassThrough());
     return {
       stdin: container.config.stdio.stdin ? new PassThrough() : undefined,
       stdout,
       stderr: container.config.stdio.tty ? undefined : new PassThrough(),
       resize: () => undefined,
-      [Symbol.asyncDispose]: async () => void container.output.unpipe(stdout),
+      [Symbol.asyncDispose]: async () => void output.unpipe(stdout),
     };
   }
 
@@ -322,25 +354,13 @@ export class FakeRuntime implements Runtime {
   async stats(uid: string): Promise<PodStats | undefined> {
     const pod = this.#pods.get(uid);
     if (pod === undefined) return undefined;
-    const containers = [...pod.containers.values()].flatMap(({ config, state }) =>
-      state.state === 'running'
-        ? [
-            {
-              id: config.id,
-              name: config.name,
-              cpuUsageNanoseconds: 1_000_000,
-              memoryBytes: this.#memoryOf(config.name),
-              workingSetBytes: this.#memoryOf(config.name),
-              ...{ rssBytes: this.#memoryOf(config.name), pageFaults: 0, majorPageFaults: 0, processes: 1 },
-              ...{ startedAtMs: state.startedAtMs, pid: state.pid },
-            },
-          ]
-        : [],
+    const containers = [...pod.containers.values()].flatMap((container) =>
+      container.state.state === 'running' ? [this.#statsOf(uid, container, container.state)] : [],
     );
     const memoryBytes = containers.reduce((total, each) => total + each.memoryBytes, 0);
     return {
       containers,
-      cpuUsageNanoseconds: containers.length * 1_000_000,
+      cpuUsageNanoseconds: containers.reduce((total, each) => total + each.cpuUsageNanoseconds, 0),
       ...{ memoryBytes, workingSetBytes: memoryBytes, rssBytes: memoryBytes },
       ...{ pageFaults: 0, majorPageFaults: 0, processes: containers.length },
     };
@@ -350,8 +370,33 @@ export class FakeRuntime implements Runtime {
     return `${this.#options.layers ?? '/nonexistent'}/${id}`;
   }
 
-  #memoryOf(containerName: string): number {
-    return this.#memory.get(containerName) ?? 1_048_576;
+  /** What it used until it was asked last, and since then at the present rate. */
+  #statsOf(
+    uid: string,
+    { config, used }: FakeContainer,
+    { startedAtMs, pid }: ContainerState & { readonly state: 'running' },
+  ): ContainerStats {
+    const usage = this.#options.usageOf?.(config, uid);
+    const now = this.#options.clock.now();
+    // Millicores are microseconds of CPU time in a millisecond.
+    used.nanoseconds += (usage?.cpuMilli ?? 0) * 1000 * Math.max(0, now - used.atMs);
+    used.atMs = now;
+    const memoryBytes = usage?.memoryBytes ?? this.#memory.get(config.name) ?? 1_048_576;
+    return {
+      ...{ id: config.id, name: config.name, startedAtMs, pid },
+      cpuUsageNanoseconds: 1_000_000 + used.nanoseconds,
+      ...{ memoryBytes, workingSetBytes: memoryBytes, rssBytes: memoryBytes },
+      ...{ pageFaults: 0, majorPageFaults: 0, processes: 1 },
+    };
+  }
+
+  #nextIps(): readonly string[] {
+    return [`10.244.0.${this.#nextAddress++}`];
+  }
+
+  #say(container: FakeContainer, text: string): void {
+    container.output?.write(text);
+    this.#options.log?.(container.config, text);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -361,7 +406,7 @@ export class FakeRuntime implements Runtime {
   }
 
   #call(entry: string): void {
-    this.calls.push(entry);
+    if (this.#options.isSilent !== true) this.calls.push(entry);
     for (const [prefix, error] of this.failNext) {
       if (entry !== prefix && !entry.startsWith(`${prefix} `)) continue;
       this.failNext.delete(prefix);
@@ -414,7 +459,7 @@ export class FakeRuntime implements Runtime {
       reason: reason ?? (exitCode === 0 ? 'Completed' : 'Error'),
       message: message ?? container.behaviour.terminationMessage ?? '',
     };
-    container.output.end();
+    container.output?.end();
     container.ended.resolve();
     for (const other of this.#pods.get(uid)?.containers.values() ?? [])
       if (other.config.pidTarget === container.config.id) this.#end(uid, other, { exitCode: 137 });

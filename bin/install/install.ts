@@ -13,7 +13,7 @@ import { checkAgentInstall, checkServerInstall } from './install-check.ts';
 import { describeKept, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
 import { podLogsDirInstalled, repositoryRoot } from '#bin/paths.ts';
 import { print, printText } from '#bin/terminal/print.ts';
-import { programCommand, programEnvironment, type Role } from '#bin/program/program.ts';
+import { programCommand, programEnvironment, type UnitRole } from '#bin/program/program.ts';
 import { isBootedWithSystemd, systemctl, unitDirectory } from './systemctl.ts';
 import {
   argumentOf,
@@ -33,7 +33,7 @@ type InstallOptions = (AgentCommandOptions | ServerCommandOptions) & { readonly 
  * @throws E_USAGE with all that is wrong
  */
 export async function runInstall(
-  role: Role,
+  role: UnitRole,
   { print: isPrintOnly, ...given }: InstallOptions,
 ): Promise<void> {
   const options = role === 'agent' ? { podLogsDir: podLogsDirInstalled, ...given } : given;
@@ -84,7 +84,7 @@ export async function checkInstallAhead(given: AgentCommandOptions): Promise<voi
  * that a run that was cut short can be repeated. Data stays unless `purge`. Succeeds if there is no unit. Nothing is stopped
  * before every directory and cgroup that the unit names is proven to be podwright's.
  */
-export async function runUninstall(role: Role, options: { readonly purge?: boolean }): Promise<void> {
+export async function runUninstall(role: UnitRole, options: { readonly purge?: boolean }): Promise<void> {
   requireSystemd();
   const path = join(unitDirectory, unitName(role));
   const unit = await readIfThere(path);

@@ -3,10 +3,10 @@ import { resolve } from 'node:path';
 
 import { PodwrightError } from '#base/errors.ts';
 import { pathOptions } from '#bin/options/path-options.ts';
-import type { Role } from '#bin/program/program.ts';
+import type { UnitRole } from '#bin/program/program.ts';
 
 export interface UnitOptions {
-  readonly role: Role;
+  readonly role: UnitRole;
   /** The command up to the role and with it: Node, its options, the program; absolute paths. */
   readonly program: readonly string[];
   /** What follows the role. */
@@ -14,7 +14,7 @@ export interface UnitOptions {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-const descriptions: Readonly<Record<Role, string>> = {
+const descriptions: Readonly<Record<UnitRole, string>> = {
   server: 'podwright server: API server, scheduler, controllers',
   agent: 'podwright agent: the node of this host',
 };
@@ -28,12 +28,12 @@ const watchdogSeconds = 60;
  * and what else is still in the unit's is not ended with it. Delegate makes systemd enable every controller down to the unit,
  * and so at the root, where the pods' tree needs them.
  */
-const ownSettings: Readonly<Record<Role, readonly string[]>> = {
+const ownSettings: Readonly<Record<UnitRole, readonly string[]>> = {
   server: ['KillMode=mixed', 'OOMScoreAdjust=-900'],
   agent: ['KillMode=process', 'Delegate=yes', 'OOMScoreAdjust=-999'],
 };
 
-export const unitName = (role: Role): string => `podwright-${role}.service`;
+export const unitName = (role: UnitRole): string => `podwright-${role}.service`;
 
 /** The unit file; systemd.service(5), systemd.exec(5). */
 export function renderUnit(options: UnitOptions): string {
@@ -80,7 +80,7 @@ export function quoteArgument(word: string): string {
 }
 
 /** The words of the unit's command after the role. @throws E_INVALID when the unit is not one of ours */
-export function parseUnitArguments(unit: string, role: Role): readonly string[] {
+export function parseUnitArguments(unit: string, role: UnitRole): readonly string[] {
   const line = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? '';
   const words = [...line.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, bare]) =>
     (quoted?.replaceAll(/\\(.)/g, '$1') ?? bare ?? '').replaceAll('%%', '%').replaceAll('$$', '$'),

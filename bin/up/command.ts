@@ -47,6 +47,7 @@ export interface UpCommandOptions {
   readonly proxyMode?: ProxyMode;
   readonly fastPath?: FastPath;
   readonly loadBalancerCidr?: readonly string[];
+  readonly fakeNodes?: number;
   readonly keep?: boolean;
   readonly detach?: boolean;
   readonly output: OutputFormat;
@@ -168,6 +169,7 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   proxyMode: '--proxy-mode',
   fastPath: '--fast-path',
   loadBalancerCidr: '--load-balancer-cidr',
+  fakeNodes: '--fake-nodes',
 };
 
 /** `--egress` or `--no-egress` for what is on or off. */

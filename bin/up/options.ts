@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { fleetMax } from '#agent/fake-node/fleet-bounds.ts';
 import { fastPaths, type FastPath } from '#agent/network/fast-path/choice.ts';
 import { proxyModes, type ProxyMode } from '#agent/proxy/service-rules.ts';
 import { writeDurably } from '#base/durable-file.ts';
@@ -32,6 +33,8 @@ export interface KeptOptions {
   readonly fastPath: FastPath;
   /** Networks of the addresses that LoadBalancers get; none: they get none. */
   readonly loadBalancerCidr: readonly string[];
+  /** Nodes without machines, beside the others. */
+  readonly fakeNodes: number;
 }
 
 export const defaultOptions: KeptOptions = {
@@ -44,6 +47,7 @@ export const defaultOptions: KeptOptions = {
   proxyMode: 'nftables',
   fastPath: 'off',
   loadBalancerCidr: [],
+  fakeNodes: 0,
 };
 
 const fileOf = (dataDir: string): string => join(dataDir, 'options.json');
@@ -59,7 +63,7 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
   if (typeof given !== 'object' || given === null) return undefined;
   const kept = { ...defaultOptions, ...given } as Record<keyof KeptOptions, unknown>;
   const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = kept;
-  const { proxyMode, fastPath, loadBalancerCidr } = kept;
+  const { proxyMode, fastPath, loadBalancerCidr, fakeNodes } = kept;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
   if (!('nodes' in given && 'port' in given)) return undefined;
@@ -75,10 +79,11 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     areStrings(expose, (text) => parseExposed(text) !== undefined) &&
     isProxyMode(proxyMode) &&
     isFastPath(fastPath) &&
-    areStrings(loadBalancerCidr, (text) => parseCidr(text) !== undefined)
+    areStrings(loadBalancerCidr, (text) => parseCidr(text) !== undefined) &&
+    (fakeNodes === 0 || isWithin(fakeNodes, fleetMax))
     ? {
         ...{ nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose },
-        ...{ proxyMode, fastPath, loadBalancerCidr },
+        ...{ proxyMode, fastPath, loadBalancerCidr, fakeNodes },
       }
     : undefined;
 }

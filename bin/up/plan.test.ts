@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
 
 import { defaultOptions } from './options.ts';
-import { agentArguments, ownCidrs, planBridge, planCable, planUp, serverArguments } from './plan.ts';
+import {
+  agentArguments,
+  fakeNodesArguments,
+  ownCidrs,
+  planBridge,
+  planCable,
+  planUp,
+  serverArguments,
+} from './plan.ts';
 
 const options = { ...defaultOptions, nodes: 2, dataDir: '/var/lib/podwright' };
 
@@ -26,7 +34,11 @@ describe('planUp()', () => {
   });
 
   it('has a way out of each of its families', () => {
-    expect(ownCidrs.slice(0, 3)).toEqual(['10.96.0.0/16', '10.244.0.0/16', '172.31.255.0/24']);
+    expect(ownCidrs({ fakeNodes: 0 }).slice(0, 3)).toEqual([
+      '10.96.0.0/16',
+      '10.244.0.0/16',
+      '172.31.255.0/24',
+    ]);
     const gatewaysOf = (ipFamily: 'ipv4' | 'dual' | 'ipv6'): readonly string[] | undefined =>
       planUp({ ...options, ipFamily, egress: true }, '/').egress?.gateways;
     expect(gatewaysOf('ipv4')).toEqual(['172.31.255.1']);
@@ -104,5 +116,24 @@ describe('serverArguments() and agentArguments()', () => {
     const plan = planUp(options, '/sys/fs/cgroup');
     expect(serverArguments(plan).join(' ')).toMatchSnapshot();
     expect(plan.nodes.map((node) => agentArguments(plan, node).join(' '))).toMatchSnapshot();
+  });
+});
+
+describe('planUp() with fake nodes', () => {
+  it('has ranges for all of them, and credentials for their port', () => {
+    const plan = planUp({ ...options, fakeNodes: 5000 }, '/');
+    const server = serverArguments(plan);
+    expect(server.slice(server.indexOf('--cluster-cidr')).slice(0, 2)).toEqual([
+      '--cluster-cidr',
+      '10.128.0.0/9',
+    ]);
+    expect(server).toContain('fake-nodes=172.31.255.1');
+    expect(fakeNodesArguments(plan)).toEqual(
+      expect.arrayContaining(['--nodes', '5000', '--address', '172.31.255.1']),
+    );
+    expect(ownCidrs(plan)).toContain('10.128.0.0/9');
+    expect(() => planUp({ ...options, fakeNodes: 5000, nodeCidrMaskSize: 16, maxPods: 20 }, '/')).toThrow(
+      'start 5002 nodes',
+    );
   });
 });

@@ -37,6 +37,8 @@ export type UpIpFamily = 'ipv4' | 'ipv6' | 'dual';
 interface UpNetwork {
   readonly services: string;
   readonly pods: string;
+  /** Of a cluster with fake nodes, which are many; the other is a part of it. */
+  readonly widePods: string;
   readonly dns: string;
   /** Of the hosts; lives in the cluster's own namespaces only. */
   readonly fabric: Cidr;
@@ -46,20 +48,31 @@ const networks: Readonly<Record<IpFamily, UpNetwork>> = {
   4: {
     services: '10.96.0.0/16',
     pods: '10.244.0.0/16',
+    widePods: '10.128.0.0/9',
     dns: '10.96.0.10',
     fabric: knownCidr('172.31.255.0/24'),
   },
   6: {
     services: 'fd00:10:96::/112',
     pods: 'fd00:10:244::/56', // A /64 for each node.
+    widePods: 'fd00:10:244::/48',
     dns: 'fd00:10:96::a',
     fabric: knownCidr('fd00:172:31:255::/64'),
   },
 };
 /** What is the cluster's own, of all that pods may name. */
-export const ownCidrs: readonly string[] = [networks[4], networks[6]].flatMap(
-  ({ services, pods, fabric }) => [services, pods, formatCidr(fabric)],
-);
+export function ownCidrs(plan: Pick<UpPlan, 'fakeNodes'>): readonly string[] {
+  return [networks[4], networks[6]].flatMap((network) => [
+    network.services,
+    podsOf(network, plan),
+    formatCidr(network.fabric),
+  ]);
+}
+
+function podsOf({ pods, widePods }: UpNetwork, { fakeNodes }: Pick<UpPlan, 'fakeNodes'>): string {
+  return fakeNodes > 0 ? widePods : pods;
+}
+
 const bridge = 'podwright0';
 
 export interface UpOptions {
@@ -83,6 +96,8 @@ export interface UpOptions {
   readonly fastPath: FastPath;
   /** Networks of the addresses that LoadBalancers get. */
   readonly loadBalancerCidr: readonly string[];
+  /** Nodes without machines, all of one process beside the server. */
+  readonly fakeNodes: number;
 }
 
 /** One "host" of the cluster on this machine: a process that holds its namespaces, and where its files are. */
@@ -114,6 +129,7 @@ export interface UpPlan {
   readonly proxyMode: ProxyMode;
   readonly fastPath: FastPath;
   readonly loadBalancerCidr: readonly string[];
+  readonly fakeNodes: number;
   /** The way out, if there is one. */
   readonly egress:
     | { readonly gateways: readonly string[]; readonly link: string; readonly resolvConf: string }
@@ -159,6 +175,7 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     proxyMode: options.proxyMode,
     fastPath: options.fastPath,
     loadBalancerCidr: options.loadBalancerCidr,
+    fakeNodes: options.fakeNodes,
     egress: options.egress ? planEgress(options) : undefined,
     server: host('server', 1),
     nodes: Array.from({ length: options.nodes }, (_, index) => host(`node-${index + 1}`, index + 11)),
@@ -171,14 +188,15 @@ function planEgress({ dataDir, ipFamily }: UpOptions): UpPlan['egress'] {
 }
 
 /** Each node has a range, and in it an address for each of its pods. @throws E_USAGE */
-function checkRanges({ nodes, nodeCidrMaskSize, maxPods, ipFamily }: UpOptions): void {
+function checkRanges(options: UpOptions): void {
+  const { nodes, fakeNodes, nodeCidrMaskSize, maxPods, ipFamily } = options;
   if (ipFamily === 'ipv6') return; // 256 ranges, of which each has more addresses than a node takes pods.
-  const { pods } = networks[4];
+  const pods = podsOf(networks[4], options);
   const { prefix } = knownCidr(pods);
-  if (nodeCidrMaskSize < prefix || 2 ** (nodeCidrMaskSize - prefix) < nodes)
+  if (nodeCidrMaskSize < prefix || 2 ** (nodeCidrMaskSize - prefix) < nodes + fakeNodes)
     throw new PodwrightError(
       'E_USAGE',
-      `start ${nodes} nodes: --node-cidr-mask-size ${nodeCidrMaskSize} divides ${pods} into too few ranges; take a larger one`,
+      `start ${nodes + fakeNodes} nodes: --node-cidr-mask-size ${nodeCidrMaskSize} divides ${pods} into too few ranges; take a larger one`,
     );
   // Of the network, its gateway and its broadcast.
   const addresses = 2 ** (32 - nodeCidrMaskSize) - 3;
@@ -190,11 +208,11 @@ function checkRanges({ nodes, nodeCidrMaskSize, maxPods, ipFamily }: UpOptions):
 }
 
 /** What server and agents would refuse, each by itself. @throws E_USAGE */
-function checkPool({ loadBalancerCidr, ipFamily }: UpOptions): void {
+function checkPool({ loadBalancerCidr, ipFamily, fakeNodes }: UpOptions): void {
   const families = ipFamilies[ipFamily].map((family) => networks[family]);
   const [problem] = networkProblems({
     serviceCidr: families.map(({ services }) => services),
-    clusterCidr: families.map(({ pods }) => pods),
+    clusterCidr: families.map((network) => podsOf(network, { fakeNodes })),
     clusterDns: [],
     loadBalancerCidr,
   });
@@ -278,7 +296,7 @@ function networkArguments(plan: UpPlan): readonly string[] {
     '--service-cidr',
     ofPlan(plan, ({ services }) => services),
     '--cluster-cidr',
-    ofPlan(plan, ({ pods }) => pods),
+    ofPlan(plan, (network) => podsOf(network, plan)),
     '--cluster-dns',
     ofPlan(plan, ({ dns }) => dns),
     ...(plan.loadBalancerCidr.length === 0 ? [] : ['--load-balancer-cidr', plan.loadBalancerCidr.join(',')]),
@@ -304,6 +322,7 @@ export function serverArguments(plan: UpPlan): readonly string[] {
     String(plan.nodeCidrMaskSize),
     '--pod-routes',
     ...plan.nodes.flatMap((node) => ['--node', `${node.name}=${node.ips.join(',')}`]),
+    ...(plan.fakeNodes === 0 ? [] : ['--node', `${fakeName}=${plan.server.ips.join(',')}`]),
     ...plan.serverOption.map((option) => `--${option}`),
   ];
 }
@@ -340,5 +359,31 @@ export function agentArguments(plan: UpPlan, node: HostPlan): readonly string[] 
     subordinateIdsOf(plan.id, plan.nodes.indexOf(node)),
     ...(plan.fabric === plainFabricText ? [] : ['--fabric', plan.fabric]),
     ...(plan.fastPath === 'off' ? [] : ['--fast-path', plan.fastPath]),
+  ];
+}
+
+/** Whose credentials the one port of all fake nodes shows. */
+const fakeName = 'fake-nodes';
+const fakePort = 10_260;
+
+/** They live where the server does, which so reaches their port. */
+export function fakeNodesArguments({ server, kubeconfig, fakeNodes, maxPods }: UpPlan): readonly string[] {
+  const [ip = ''] = server.ips;
+  return [
+    '--nodes',
+    String(fakeNodes),
+    '--max-pods',
+    String(maxPods),
+    '--kubeconfig',
+    kubeconfig,
+    '--server',
+    `https://${familyOfIp(ip) === 6 ? `[${ip}]` : ip}:6443`,
+    '--address',
+    ip,
+    '--port',
+    String(fakePort),
+    '--credentials',
+    join(server.dataDir, 'nodes', fakeName),
+    '--keep',
   ];
 }

@@ -32,6 +32,7 @@ import { renderNodeResolvConf } from './outside/render-resolv-conf.ts';
 import { startWayOut } from './outside/way-out.ts';
 import {
   agentArguments,
+  fakeNodesArguments,
   ownCidrs,
   planBridge,
   planCable,
@@ -90,7 +91,7 @@ export async function startUp(options: UpOptions, ports: UpPorts, signal: AbortS
   signal.throwIfAborted();
   await recordState(plan, hosts);
   undo.use(await startEgress(plan.egressSocket));
-  if (plan.egress !== undefined) undo.use(await openWayOut(plan.egress, hosts.server, ports));
+  if (plan.egress !== undefined) undo.use(await openWayOut(plan, plan.egress, hosts.server, ports));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
   const agents = hosts.nodes.map((host) =>
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
@@ -102,6 +103,10 @@ export async function startUp(options: UpOptions, ports: UpPorts, signal: AbortS
   await giveToSudoUser(plan.kubeconfig, ports.environment);
   const what = agents.length === 1 ? 'node-1 Ready' : `node-1 to node-${agents.length} Ready`;
   await progress.step(what, () => early ?? startNodes());
+  if (plan.fakeNodes > 0) {
+    const fleet = undo.use(new Keeper(fakeNodesProcess(plan, hosts.server), keeperOptions(ports)));
+    await progress.step(`${plan.fakeNodes} fake nodes`, () => fleet.start(signal));
+  }
   undo.use(openPorts(plan, hosts, ports));
   const withoutDemoImage = await findMissingDemoImages(plan.nodes);
   signal.throwIfAborted();
@@ -179,6 +184,7 @@ async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableSta
 
 /** The way out of the pods, before the first of them. */
 async function openWayOut(
+  plan: UpPlan,
   { gateways, link, resolvConf }: NonNullable<UpPlan['egress']>,
   server: Host,
   { clock, netlink, nft, progress }: UpPorts,
@@ -186,7 +192,16 @@ async function openWayOut(
   const machine = await readFile(hostNameFiles.resolvConf, 'utf8').catch(() => '');
   await writeFile(resolvConf, renderNodeResolvConf(machine, gateways));
   const warn = (text: string): void => progress.say(text);
-  return startWayOut({ netns: server.namespaces.net, gateways, link, ownCidrs, nft, netlink, clock, warn });
+  return startWayOut({
+    netns: server.namespaces.net,
+    gateways,
+    link,
+    ownCidrs: ownCidrs(plan),
+    nft,
+    netlink,
+    clock,
+    warn,
+  });
 }
 
 /** What was asked for at 127.0.0.1, by way of the first node. */
@@ -264,5 +279,18 @@ function agentProcess(plan: UpPlan, host: Host): KeptProcess {
     ]),
     environment: { ...programEnvironment('agent'), [awaitVariable]: String(credentialsMsMax) },
     logFile: join(host.plan.dataDir, 'agent.log'),
+  };
+}
+
+function fakeNodesProcess(plan: UpPlan, host: Host): KeptProcess {
+  return {
+    name: 'fake-nodes',
+    command: insideHost(host, join(host.plan.cgroup, 'agent'), [
+      ...programCommand('fake-nodes', process.execArgv),
+      ...fakeNodesArguments(plan),
+    ]),
+    // What a killed one leaves goes with the host.
+    environment: { ...programEnvironment('fake-nodes'), TMPDIR: host.plan.runDir },
+    logFile: join(host.plan.dataDir, 'fake-nodes.log'),
   };
 }

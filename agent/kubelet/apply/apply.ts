@@ -1,14 +1,11 @@
-import { mkdir, rm } from 'node:fs/promises';
 import { describeError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import { unreachable } from '#base/unreachable.ts';
 import { pods } from '#api/schema/kind-ref.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
-import { removeTree } from '#native/fs/remove-tree.ts';
 import type { Action, ActionOf, VolumesToMount } from '#agent/kubelet/render/action.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
-import { removeLinksOfPod } from './log-links.ts';
 import { startHook } from './post-start.ts';
 import { prepareClaims } from './prepare-claims.ts';
 import { pullImage } from './pull-image.ts';
@@ -71,12 +68,11 @@ async function applyWhole(
       return resizePod(action, context);
     case 'removeContainer':
       await ports.runtime.removeContainer(uid, action.id, { withLogs: true });
-      for (const file of action.files) await rm(file, { force: true });
+      for (const file of action.files) await ports.disk.removeFile(file);
       return { kind: 'containerRemoved', id: action.id };
     case 'removePod':
       // First: as long as the runtime knows the pod, an agent that is cut off here goes on with it.
-      await removeTree(action.logs);
-      await removeLinksOfPod(action.logs);
+      await ports.disk.removeLogs(action.logs);
       await ports.runtime.removePod(uid, signal);
       return { kind: 'podRemoved' };
     case 'deleteObject':
@@ -93,12 +89,12 @@ async function mountVolumes(
   { context, directories }: { readonly context: ApplyContext; readonly directories: readonly string[] },
   signal: AbortSignal,
 ): Promise<ActionOutcome> {
-  const { clock, events, volumes } = context.ports;
+  const { clock, events, volumes, disk } = context.ports;
   const atMs = clock.now();
   try {
     const [mounted] = await settleAll([
       volumes.mount({ pod, downward, now: atMs, signal }),
-      Promise.all(directories.map((directory) => mkdir(directory, { recursive: true }))),
+      Promise.all(directories.map((directory) => disk.makeDirectory(directory))),
     ]);
     for (const [name, { isGrown }] of mounted.byName) {
       if (isGrown === true)

@@ -3,20 +3,19 @@
  * container is started until it has returned well, a file says that it is due, so that the agent after one that was killed
  * in between runs it again.
  */
-import { rm } from 'node:fs/promises';
 import { describeError } from '#base/errors.ts';
 import { namesIn } from '#base/names-in.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import type { ActionOf, Hook } from '#agent/kubelet/render/action.ts';
-import { ensureFile, type Applied, type ApplyContext } from './apply-context.ts';
+import type { Applied, ApplyContext } from './apply-context.ts';
 import { runHook } from '#agent/kubelet/probe/handler.ts';
 import { podNames } from '#agent/kubelet/sync/pod-events.ts';
 import { podPaths, type KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 
 /** Writes down that a hook is due, before its container is started. */
-export async function noteDueHook({ dueFile }: Hook): Promise<void> {
-  await ensureFile(dueFile, '', 0o600);
+export async function noteDueHook({ dueFile }: Hook, disk: ApplyContext['ports']['disk']): Promise<void> {
+  await disk.ensureFile(dueFile, '', 0o600);
 }
 
 /** The ids of running containers whose hooks earlier agents left due. */
@@ -52,7 +51,7 @@ export function runDueHook({ handler, target, dueFile }: Hook, { memory, ports }
           isQuoting: handler.exec !== undefined,
         });
       ports.enqueue(memory.uid);
-      if (failure === undefined) await rm(dueFile, { force: true });
+      if (failure === undefined) await ports.disk.removeFile(dueFile);
     })
     .catch((error: unknown) =>
       ports.logger.error({ ...podNames(pod), error: describeError(error) }, 'hook crashed'),

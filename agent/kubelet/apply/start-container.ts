@@ -1,12 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { describeError } from '#base/errors.ts';
 import { settleAll } from '#base/settle-all.ts';
 import type { ContainerConfig } from '#agent/runtime/runtime.ts';
-import { bindSubPath } from '#agent/volume/sub-path.ts';
-import type { Mounter } from '#agent/volume/volume.ts';
-import type { FailStartAction, MountSource, PodFiles, StartAction } from '#agent/kubelet/render/action.ts';
-import { ensureFile, isLaunchFailure, type Applied, type ApplyContext } from './apply-context.ts';
-import { linkLog } from './log-links.ts';
+import type { FailStartAction, PodFiles, StartAction } from '#agent/kubelet/render/action.ts';
+import { isLaunchFailure, type Applied, type ApplyContext } from './apply-context.ts';
 import type { ActionOutcome } from '#agent/kubelet/sync/outcome.ts';
 import type { StartFailure } from '#agent/kubelet/sync/pod-input.ts';
 import { noteDueHook, runDueHook } from './post-start.ts';
@@ -26,7 +22,7 @@ export async function startContainer(
     config = await preparePlace(action, context);
     // An agent that is killed now finds what the container has for itself.
     await ports.assignments?.given.written();
-    if (hook !== undefined) await noteDueHook(hook);
+    if (hook !== undefined) await noteDueHook(hook, ports.disk);
   } catch (error) {
     return { outcome: tellFailure(context, container, 'CreateContainerConfigError', describeError(error)) };
   }
@@ -79,9 +75,11 @@ function tellFailure(
 function linkItsLog({ id, name: container, stdio }: ContainerConfig, { memory, ports }: ApplyContext): void {
   const { logs } = ports.directories;
   const { pod } = memory.desired;
-  linkLog(logs, { pod, container, id, path: stdio.logPath ?? '' }).catch((error: unknown) =>
-    ports.logger.warn({ directory: logs, error: describeError(error) }, 'log not linked'),
-  );
+  ports.disk
+    .linkLog({ pod, container, id, path: stdio.logPath ?? '' })
+    .catch((error: unknown) =>
+      ports.logger.warn({ directory: logs, error: describeError(error) }, 'log not linked'),
+    );
 }
 
 /** The config with what was found at the sources of its mounts. */
@@ -90,9 +88,9 @@ async function preparePlace(
   { memory, ports }: ApplyContext,
 ): Promise<ContainerConfig> {
   const [areFiles] = await settleAll([
-    bindSources(sources, ports.mounter),
-    ensurePodFiles(podFiles, memory.beside),
-    ensureFile(messageFile, '', 0o666),
+    bindSources(sources, ports),
+    ensurePodFiles(podFiles, memory.beside, ports),
+    ports.disk.ensureFile(messageFile, '', 0o666),
   ]);
   const mounts = config.mounts.map((mount, index) => {
     const isFile = areFiles[index];
@@ -101,26 +99,27 @@ async function preparePlace(
   return { ...config, mounts };
 }
 
+type DiskPorts = Pick<ApplyContext['ports'], 'disk' | 'mounter'>;
+
 /** Whether each is a file; undefined: others see to that. */
 async function bindSources(
-  sources: readonly MountSource[],
-  mounter: Mounter,
+  sources: StartAction['sources'],
+  { disk, mounter }: DiskPorts,
 ): Promise<readonly (boolean | undefined)[]> {
   const areFiles: (boolean | undefined)[] = [];
-  for (const source of sources) {
-    if (source.kind === 'image') areFiles.push(undefined);
-    else if (source.kind === 'volume' && source.isDirectory === true) areFiles.push(false);
-    else if (source.kind === 'volume') areFiles.push(!(await stat(source.path)).isDirectory());
-    else areFiles.push((await bindSubPath({ ...source, mounter })).isFile);
-  }
+  for (const source of sources) areFiles.push(await disk.bindSource(source, mounter));
   return areFiles;
 }
 
 /** Containers start beside each other: the first writes, all wait for it. */
-async function ensurePodFiles(podFiles: PodFiles, beside: ApplyContext['memory']['beside']): Promise<void> {
+async function ensurePodFiles(
+  podFiles: PodFiles,
+  beside: ApplyContext['memory']['beside'],
+  ports: DiskPorts,
+): Promise<void> {
   const { sandboxId } = podFiles;
   if (beside.podFiles?.sandboxId !== sandboxId)
-    beside.podFiles = { sandboxId, written: writePodFiles(podFiles) };
+    beside.podFiles = { sandboxId, written: writePodFiles(podFiles, ports) };
   try {
     await beside.podFiles?.written;
   } catch (error) {
@@ -129,8 +128,8 @@ async function ensurePodFiles(podFiles: PodFiles, beside: ApplyContext['memory']
   }
 }
 
-async function writePodFiles({ files: [first, ...others] }: PodFiles): Promise<void> {
+async function writePodFiles({ files: [first, ...others] }: PodFiles, { disk }: DiskPorts): Promise<void> {
   if (first === undefined) return;
-  await ensureFile(first.path, first.content, 0o644); // Makes the directory of all.
-  await settleAll(others.map(({ path, content }) => ensureFile(path, content, 0o644)));
+  await disk.ensureFile(first.path, first.content, 0o644); // Makes the directory of all.
+  await settleAll(others.map(({ path, content }) => disk.ensureFile(path, content, 0o644)));
 }

@@ -11,6 +11,7 @@ import type {
   HTTPGetAction,
   LifecycleHandler,
   Pod,
+  Probe,
 } from '#api/generated/objects.ts';
 import type { Runtime } from '#agent/runtime/runtime.ts';
 
@@ -27,7 +28,16 @@ export interface HandlerTarget {
 export interface HandlerPorts {
   readonly runtime: Pick<Runtime, 'exec'>;
   readonly clock: Clock;
+  /** Undefined: by the network. */
+  readonly reach?: Reach;
 }
+
+/** Who answers what is asked over the network. */
+export type Reach = (
+  action: Pick<Probe, 'httpGet' | 'tcpSocket' | 'grpc'>,
+  target: HandlerTarget,
+  signal: AbortSignal,
+) => Promise<HandlerResult>;
 
 /** How an action ended, in words for an event. */
 export interface HandlerResult {
@@ -56,6 +66,8 @@ export async function runHook(
 ): Promise<HandlerResult> {
   const { exec, httpGet, sleep, tcpSocket } = handler;
   if (exec !== undefined) return runExec(exec.command ?? [], target, ports, signal);
+  if (ports.reach !== undefined && (httpGet ?? tcpSocket) !== undefined)
+    return ports.reach({ httpGet, tcpSocket }, target, signal);
   if (httpGet !== undefined) return runHttpGet(httpGet, target, { userAgent: 'kube-lifecycle/1.36' }, signal);
   if (tcpSocket !== undefined) return runTcp(tcpSocket, target, signal);
   await ports.clock.sleep((sleep?.seconds ?? 0) * 1000, signal);

@@ -126,6 +126,7 @@ async function runAction(
 ): Promise<HandlerResult> {
   const { exec, httpGet, tcpSocket, grpc } = probe;
   if (exec !== undefined) return runExec(exec.command ?? [], target, ports, signal);
+  if (ports.reach !== undefined) return ports.reach({ httpGet, tcpSocket, grpc }, target, signal);
   if (httpGet !== undefined) {
     const result = await runHttpGet(httpGet, target, { userAgent: 'kube-probe/1.36' }, signal);
     return result;

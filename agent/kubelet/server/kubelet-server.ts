@@ -57,6 +57,8 @@ export interface KubeletServerOptions {
   readonly applied?: AppliedRules | undefined;
   /** Told of what is asked of this port. */
   readonly requests: HttpCounts;
+  /** Where several nodes have one port: those of the node that a request is for. Undefined: these. */
+  readonly nodeOf?: (request: IncomingMessage) => KubeletServerOptions | undefined;
 }
 
 /** PEM. */
@@ -111,7 +113,8 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
   server.on('request', (request, response) => {
     const end = options.requests.begin(request.method, firstOf(request), clock.monotonic());
     response.once('close', () => end(clock.monotonic()));
-    serveRequest(request, response, { ...options, followers }).catch((error: unknown) => {
+    const own = options.nodeOf?.(request) ?? options;
+    serveRequest(request, response, { ...own, followers }).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'request ended early');
       response.destroy();
     });
@@ -121,7 +124,7 @@ export async function startKubeletServer(options: KubeletServerOptions): Promise
     const end = options.requests.begin(request.method, firstOf(request), clock.monotonic());
     socket.once('close', () => end(clock.monotonic()));
     if (socket instanceof TLSSocket) socket.setTimeout(streamIdleMs, () => socket.destroy());
-    serveStream(request, { socket, head }, options).catch((error: unknown) => {
+    serveStream(request, { socket, head }, options.nodeOf?.(request) ?? options).catch((error: unknown) => {
       logger.debug({ url: request.url, error: describeError(error) }, 'stream ended early');
       socket.destroy();
     });

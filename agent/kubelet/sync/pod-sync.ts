@@ -2,14 +2,12 @@ import { done, type KeyOutcome } from '#base/keyed-queue.ts';
 import type { PodObservation } from '#agent/runtime/runtime.ts';
 import { apply } from '#agent/kubelet/apply/apply.ts';
 import { gatherStart, renderInput } from './gather.ts';
-import { findLoggedAttempts } from './logged-attempts.ts';
 import { isEnding, plan } from './plan.ts';
 import { containersOf, emptyObservation, type Intent, type KnownFacts } from './pod-input.ts';
 import type { PodMemory } from './pod-memory.ts';
 import type { KubeletPorts } from '#agent/kubelet/ports.ts';
 import { viewContainers } from './container-view.ts';
 import { imagesOfPod, isImageName } from './image-needs.ts';
-import { findDueHooks } from '#agent/kubelet/apply/post-start.ts';
 import type { Prober } from '#agent/kubelet/probe/prober.ts';
 import { renderAction } from '#agent/kubelet/render/render-action.ts';
 import type { RenderInput } from '#agent/kubelet/render/render-input.ts';
@@ -71,8 +69,8 @@ export async function syncPod(memory: PodMemory, ports: SyncPorts, signal: Abort
 async function recall(memory: PodMemory, ports: SyncPorts): Promise<void> {
   if (memory.facts.loggedAttempts !== undefined) return;
   const { pod } = memory.desired;
-  const dueHooks = await findDueHooks(pod, observe(memory, ports), ports.directories);
-  const loggedAttempts = await findLoggedAttempts(pod, ports.directories);
+  const dueHooks = await ports.disk.dueHooks(pod, observe(memory, ports));
+  const loggedAttempts = await ports.disk.loggedAttempts(pod);
   memory.report({ kind: 'recalled', dueHooks, loggedAttempts });
 }
 

@@ -3,7 +3,6 @@ import { pods, services } from '#api/schema/kind-ref.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import { mayUseDevices } from './admit-devices.ts';
-import { collectOrphanLogs } from './orphan-logs.ts';
 import { adoptOrphans, releaseOrphanClaims, removeOrphanVolumes } from './orphans.ts';
 import { forgetPod, takePods } from './pod-intake.ts';
 import type { PodMemories } from './pod-memory.ts';
@@ -82,8 +81,7 @@ export async function startPodWorkers(options: PodWorkersOptions): Promise<PodWo
   await removeOrphanVolumes(memories, ports);
   undo.use(releaseOrphanClaims(memories, ports));
   const isKnown = (uid: string): boolean => memories.has(uid) || runtime.observe(uid) !== undefined;
-  const { directories } = options;
-  undo.use(collectOrphanLogs({ directories, isKnown, pods: () => runtime.observeAll(), clock, logger }));
+  undo.use(ports.disk.collectLogs({ isKnown, pods: () => runtime.observeAll(), clock, logger }));
   undo.use(watchLimits(memories, ports));
   if (options.pressure !== undefined) undo.use(options.pressure.watch(memories, ports));
   if (options.shutdown !== undefined) await undo.use(options.shutdown).start(memories, ports);

@@ -29,6 +29,8 @@ import {
 } from '#agent/kubelet/images/credentials/providers.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
+import { createNodeDisk } from '#agent/kubelet/apply/node-disk.ts';
+import type { PodDisk } from '#agent/kubelet/pod-disk.ts';
 import type { KubeletDirectories } from '#agent/kubelet/pod-paths.ts';
 import type { PodSources } from '#agent/kubelet/static/pod-sources.ts';
 import type { NodeAssignments } from '#agent/kubelet/assign/node-assignments.ts';
@@ -40,6 +42,7 @@ import type { SyncPorts } from './pod-sync.ts';
 import type { NodeFacts } from '#agent/kubelet/node-facts.ts';
 import type { KubeletCounts } from '#agent/kubelet/stats/kubelet-counts.ts';
 import type { ProbeCounts } from '#agent/kubelet/probe/probe-counts.ts';
+import type { Reach } from '#agent/kubelet/probe/handler.ts';
 import { createProber, type Prober } from '#agent/kubelet/probe/prober.ts';
 import { createReferencedObjects, type ReferencedObjects } from '#agent/kubelet/referenced-objects.ts';
 import { createStatusWriter } from '#agent/kubelet/status/status-writer.ts';
@@ -61,6 +64,12 @@ export interface PodWorkersOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly directories: KubeletDirectories;
+  /** Undefined: the one that they are on. */
+  readonly disk?: PodDisk;
+  /** Undefined: directories and mounts of this machine. */
+  readonly volumes?: (objects: ReferencedObjects) => PodVolumes;
+  /** Who answers probes and hooks by network; undefined: whoever has the pod's address. */
+  readonly reach?: Reach;
   readonly node: Omit<NodeFacts, 'hostsFile'>;
   /** Addresses of the cluster DNS; none: pods resolve as the node does. */
   readonly clusterDns: readonly string[];
@@ -126,7 +135,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     }),
   );
   const prober = undo.use(createTellingProber(options, { events, memories, queue }));
-  const volumes = createVolumes(options, objects);
+  const volumes = options.volumes?.(objects) ?? createVolumes(options, objects);
   const assignments = assignmentsOf(options, parts);
   const classes = classesOf(options, parts);
   return {
@@ -144,7 +153,9 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     events,
     clock,
     logger,
+    ...(options.reach === undefined ? {} : { reach: options.reach }),
     directories,
+    disk: options.disk ?? createNodeDisk(directories),
     ...nodeOf(options),
     neighbours: (uid) =>
       [...memories.values()]
@@ -245,12 +256,13 @@ function createVolumes(
 
 /** Probes whose every failure is an event. */
 function createTellingProber(
-  { runtime, clock, probeCounts }: PodWorkersOptions,
+  { runtime, clock, probeCounts, reach }: PodWorkersOptions,
   { events, memories, queue }: Pick<SyncParts, 'memories' | 'queue'> & { readonly events: PodEvents },
 ): Prober {
   return createProber({
     runtime,
     clock,
+    ...(reach === undefined ? {} : { reach }),
     ...(probeCounts === undefined ? {} : { counts: probeCounts }),
     report: (uid, outcome) => {
       const isChanged = memories.get(uid)?.report(outcome) === true;

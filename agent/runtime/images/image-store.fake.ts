@@ -9,16 +9,19 @@ export class FakeImageStore implements ImageStore {
   readonly pulls: string[] = [];
   readonly #clock: Clock;
   readonly #records = new Map<string, ImageRecord>();
+  readonly #byName = new Map<string, ImageRecord>();
+  readonly #hasEveryImage: boolean;
   readonly #registry = new Map<string, ImageRecord | Error>();
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, { hasEveryImage = false }: { readonly hasEveryImage?: boolean } = {}) {
     this.#clock = clock;
+    this.#hasEveryImage = hasEveryImage;
   }
 
   /** An image that is present. */
   add(reference: string, options: { readonly user?: string } = {}): ImageRecord {
     const record = fakeRecord(reference, this.#clock.now(), options.user ?? '');
-    this.#records.set(record.id, record);
+    this.#keep(record);
     return record;
   }
 
@@ -38,17 +41,17 @@ export class FakeImageStore implements ImageStore {
     if (isImageId(reference))
       return this.#records.get(reference.startsWith('sha256:') ? reference : `sha256:${reference}`);
     const name = formatReference(parseReference(reference));
-    return this.list().find((record) => record.names.includes(name) || record.digests.includes(name));
+    return this.#byName.get(name);
   }
 
   async pull(reference: string, _options: object, signal: AbortSignal): Promise<ImageRecord> {
     signal.throwIfAborted();
     const name = formatReference(parseReference(reference));
-    this.pulls.push(name);
-    const found = this.#registry.get(name);
+    if (!this.#hasEveryImage) this.pulls.push(name);
+    const found = this.#registry.get(name) ?? this.#made(name);
     if (found === undefined) throw new PodwrightError('E_NOT_FOUND', `pull ${name}: not found`);
     if (found instanceof Error) throw found;
-    this.#records.set(found.id, found);
+    this.#keep(found);
     return found;
   }
 
@@ -62,7 +65,18 @@ export class FakeImageStore implements ImageStore {
 
   async remove(reference: string): Promise<void> {
     const record = this.resolve(reference);
-    if (record !== undefined) this.#records.delete(record.id);
+    if (record === undefined) return;
+    this.#records.delete(record.id);
+    for (const name of [...record.names, ...record.digests]) this.#byName.delete(name);
+  }
+
+  #keep(record: ImageRecord): void {
+    this.#records.set(record.id, record);
+    for (const name of [...record.names, ...record.digests]) this.#byName.set(name, record);
+  }
+
+  #made(name: string): ImageRecord | undefined {
+    return this.#hasEveryImage ? fakeRecord(name, this.#clock.now(), '') : undefined;
   }
 }
 

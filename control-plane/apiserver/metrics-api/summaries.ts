@@ -54,7 +54,10 @@ export class Summaries {
   }
 
   async #ask(node: JsonObject): Promise<JsonObject | undefined> {
-    const request = { method: 'GET', path: '/stats/summary', headers: {}, signal: timeoutSignal(answerMs) };
+    const path = '/stats/summary';
+    // As what is passed on by the node's proxy: where several nodes have one port, it says which is asked.
+    const headers = { 'x-forwarded-uri': `/api/v1/nodes/${nameOf(node)}/proxy${path}` };
+    const request = { method: 'GET', path, headers, signal: timeoutSignal(answerMs) };
     const answer = await this.#nodes().request(kubeletEndpoint(node), request);
     const chunks: Buffer[] = [];
     let length = 0;
