@@ -19,10 +19,11 @@ export function describeCall(error: unknown): string {
   return `rpc error: code = ${goName(statusNameOf(error))} desc = ${error.detail['details']}`;
 }
 
-/** The error that people see. */
+/** The error that people see; with nothing before it where `what` is empty. */
 export function callFailure(what: string, error: unknown): PodwrightError {
   const code = isPodwrightError(error) ? error.code : 'E_CONNECTION';
-  return new PodwrightError(code, `${what}: ${describeCall(error)}`, {
+  const said = describeCall(error);
+  return new PodwrightError(code, what === '' ? said : `${what}: ${said}`, {
     detail: isPodwrightError(error) ? error.detail : {},
   });
 }

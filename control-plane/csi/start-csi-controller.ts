@@ -9,6 +9,8 @@ import { runCapacity } from './capacity.ts';
 import type { ControllerDriver } from './controller-driver.ts';
 import { runProvisioner } from './provision.ts';
 import { runResizer } from './resize.ts';
+import { runSnapshotBinder } from './snapshots/bind-snapshots.ts';
+import { runSnapshotter } from './snapshots/take-snapshots.ts';
 
 export interface CsiControllerOptions {
   /** Not owned. */
@@ -19,11 +21,13 @@ export interface CsiControllerOptions {
   readonly logger: Logger;
   /** Where capacities are told of. */
   readonly namespace: string;
+  /** Default true; false: a snapshot-controller and a csi-snapshotter do that. */
+  readonly takesSnapshots?: boolean;
 }
 
-/** The work of a driver's sidecars that its capabilities allow: provisioner, attacher, resizer. Each ends when disposed. */
+/** The work of a driver's sidecars that its capabilities allow: provisioner, attacher, resizer, snapshotter. Each ends when disposed. */
 export function startCsiController(options: CsiControllerOptions): readonly Controller[] {
-  const { driver, client, clock, logger, namespace } = options;
+  const { driver, client, clock, logger, namespace, takesSnapshots = true } = options;
   const recorder = createEventRecorder({ client, component: driver.name, clock, logger });
   const context = { ...options, recorder };
   const controllers = [
@@ -32,6 +36,9 @@ export function startCsiController(options: CsiControllerOptions): readonly Cont
       : []),
     runAttacher(context),
     runResizer(context),
+    ...(takesSnapshots && driver.capabilities.has('CREATE_DELETE_SNAPSHOT')
+      ? [runSnapshotBinder(context), runSnapshotter(context)]
+      : []),
   ];
   return controllers.map((controller, index) =>
     index > 0

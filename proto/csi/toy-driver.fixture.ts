@@ -26,6 +26,8 @@ export interface ToyDriverOptions {
   readonly nodeCan?: readonly NodeServiceCapabilityRPC['type'][];
   readonly controllerCan?: readonly ControllerServiceCapabilityRPC['type'][];
   readonly capacityBytes?: number;
+  /** How often a snapshot is asked for before it is ready. */
+  readonly readyAfter?: number;
   readonly mounting?: Mounting;
   readonly fault?: (call: string, when: 'before' | 'after', request: Request) => void | Promise<void>;
 }
@@ -82,7 +84,7 @@ export interface ToyState {
 const nodeDefaults: readonly NodeServiceCapabilityRPC['type'][] = ['STAGE_UNSTAGE_VOLUME', 'GET_VOLUME_STATS', 'EXPAND_VOLUME'];
 const controllerDefaults: readonly ControllerServiceCapabilityRPC['type'][] = [
   ...(['CREATE_DELETE_VOLUME', 'PUBLISH_UNPUBLISH_VOLUME', 'CREATE_DELETE_SNAPSHOT'] as const),
-  ...(['CLONE_VOLUME', 'EXPAND_VOLUME', 'GET_CAPACITY'] as const),
+  ...(['CLONE_VOLUME', 'EXPAND_VOLUME', 'GET_CAPACITY', 'LIST_SNAPSHOTS'] as const),
 ];
 
 export async function startToyDriver(options: ToyDriverOptions): Promise<ToyDriver> {
@@ -217,7 +219,13 @@ class Toy {
         if (this.read().snapshots[id] === undefined) cpSync(this.#data(source), this.#data(id), { recursive: true });
         this.#write(({ snapshots }) => void (snapshots[id] = { name, source, bytes }));
         const creation_time = { seconds: 1_700_000_000, nanos: 0 };
-        return { snapshot: { snapshot_id: id, source_volume_id: source, size_bytes: bytes, ready_to_use: true, creation_time } };
+        return { snapshot: { snapshot_id: id, source_volume_id: source, size_bytes: bytes, ready_to_use: this.#isReady(id), creation_time } };
+      },
+      ListSnapshots: ({ snapshot_id: id }: { snapshot_id: string }) => {
+        const found = this.read().snapshots[id];
+        const creation_time = { seconds: 1_700_000_000, nanos: 0 };
+        const snapshot = { snapshot_id: id, source_volume_id: found?.source ?? '', size_bytes: found?.bytes ?? 0, ready_to_use: true, creation_time };
+        return { entries: found === undefined ? [] : [{ snapshot }] };
       },
       DeleteSnapshot: ({ snapshot_id: id }: { snapshot_id: string }) => {
         rmSync(this.#data(id), { recursive: true, force: true });
@@ -230,6 +238,11 @@ class Toy {
         return { capacity_bytes: bytes, node_expansion_required: true };
       },
     };
+  }
+
+  #isReady(id: string): boolean {
+    const asked = this.calls.filter(({ call, request }) => call === 'CreateSnapshot' && `snap-${String(request['name'])}` === id);
+    return asked.length > (this.#options.readyAfter ?? 0);
   }
 
   create(request: CreateVolume): Outgoing<Volume> {

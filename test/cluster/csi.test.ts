@@ -153,6 +153,49 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
     expect(left()).toEqual([]);
   });
 
+  it('takes a snapshot, makes a volume of it, and takes both back', async () => {
+    const group = { apiVersion: 'snapshot.storage.k8s.io/v1' };
+    await eventually('their kinds are there', async () => (await cluster.kubectl('get vsclass')).code === 0);
+    await eventually('and all', async () => (await cluster.kubectl('get vs,vsc')).code === 0);
+    await apply(
+      {
+        ...group,
+        kind: 'VolumeSnapshotClass',
+        metadata: { name: 'toy' },
+        driver: name,
+        deletionPolicy: 'Delete',
+      },
+      claimOf('origin'),
+      podOf('source', 'origin', 'echo before > /v/file'),
+    );
+    await until('pod source', '.status.phase', 'Succeeded');
+    await apply({
+      ...{ ...group, kind: 'VolumeSnapshot', metadata: { name: 'shot' } },
+      spec: { volumeSnapshotClassName: 'toy', source: { persistentVolumeClaimName: 'origin' } },
+    });
+    await until('volumesnapshot shot', '.status.readyToUse', 'true');
+    expect(await cluster.must('get vs shot')).toMatch(
+      /READYTOUSE.*SOURCEPVC.*\nshot\s+true\s+origin\s+1Mi\s+toy/s,
+    );
+    const both = { ...group, kind: 'VolumeSnapshot', metadata: { name: 'bad' } };
+    const source = { persistentVolumeClaimName: 'origin', volumeSnapshotContentName: 'x' };
+    const refused = await cluster.kubectl('apply -f -', {
+      input: JSON.stringify({ ...both, spec: { source } }),
+    });
+    expect(refused.stderr).toContain(
+      'exactly one of volumeSnapshotContentName and persistentVolumeClaimName must be set',
+    );
+    const dataSource = { apiGroup: 'snapshot.storage.k8s.io', kind: 'VolumeSnapshot', name: 'shot' };
+    await apply(claimOf('restored', { dataSource }), podOf('reader', 'restored', 'grep before /v/file'));
+    await until('pod reader', '.status.phase', 'Succeeded');
+    await cluster.must('delete pod source reader');
+    await cluster.must('delete vs shot');
+    expect(await cluster.must('get vsc -o name')).toBe('');
+    await cluster.must('delete pvc origin restored');
+    await cluster.kubectl('wait pv --all --for=delete --timeout=60s');
+    expect(readdirSync(join(cluster.dataDir, 'toy/data'))).toEqual([]);
+  });
+
   it('loses nothing when driver and agent are killed', async () => {
     await apply(claimOf('three'), podOf('killed', 'three', 'echo x > /v/file; sleep 600'));
     await until('pod killed', '.status.phase', 'Running');
