@@ -3,8 +3,8 @@
  * life of it goes on. `fault` may throw before or after anything is done.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { systemClock } from '#base/clock.ts';
 import { silentLogger } from '#base/log.ts';
 import { loadContract } from '#proto/load.ts';
@@ -34,6 +34,8 @@ export interface ToyDriverOptions {
 
 export interface Mounting {
   bind(source: string, target: string, isReadOnly: boolean): void;
+  /** A block device of `bytes`, at a file that is made. */
+  device(source: string, target: string, bytes: number): void;
   unbind(target: string): void;
 }
 
@@ -43,16 +45,35 @@ export const realMounting: Mounting = {
     mkdirSync(target, { recursive: true });
     execFileSync('mount', ['--bind', ...(isReadOnly ? ['-o', 'ro'] : []), source, target]);
   },
+  device: (source, target, bytes) => {
+    const file = `${source}.img`;
+    if (!existsSync(file)) writeFileSync(file, Buffer.alloc(bytes));
+    const known = execFileSync('losetup', ['--noheadings', '--output', 'NAME', '--associated', file]).toString().trim();
+    const loop = known === '' ? execFileSync('losetup', ['--find', '--show', file]).toString().trim() : known.split('\n')[0];
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, '', { flag: 'a' });
+    execFileSync('mount', ['--bind', loop ?? '', target]);
+  },
   unbind: (target) => {
     if (!existsSync(target)) return;
+    const isFile = !statSync(target).isDirectory();
+    if (isFile && isMounted(target)) {
+      const loop = execFileSync('findmnt', ['--noheadings', '--output', 'SOURCE', target]).toString();
+      const device = /\[(\/[^\]]*)\]/.exec(loop)?.[1];
+      execFileSync('umount', [target]);
+      if (device !== undefined) execFileSync('losetup', ['--detach', `/dev${device}`]);
+    }
     for (let count = 0; count < 10 && isMounted(target); count++) execFileSync('umount', [target]);
-    rmdirSync(target);
+    if (isFile) rmSync(target);
+    else rmdirSync(target);
   },
 };
 
 /** Nothing is mounted: a directory is there, or not. */
 export const emptyMounting: Mounting = {
   bind: (_source, target) => void mkdirSync(target, { recursive: true }),
+  // Of a number that nobody has, and that nobody opens.
+  device: (_source, target) => void execFileSync('mknod', [target, 'b', '7', '4000']),
   unbind: (target) => rmSync(target, { recursive: true, force: true }),
 };
 
@@ -296,7 +317,9 @@ class Toy {
         if (doesStage && !isInline && this.read().staged[`${id}@${nodeId}`] === undefined)
           this.#forbid(`publish ${id}: it is not staged`);
         if (isInline) mkdirSync(this.#data(id), { recursive: true });
-        if (this.read().published[at] === undefined) this.#mounting.bind(this.#data(id), at, readonly);
+        const isDevice = (request.volume_capability?.block ?? null) !== null;
+        if (this.read().published[at] === undefined && isDevice) this.#mounting.device(this.#data(id), at, this.#need(id).bytes);
+        else if (this.read().published[at] === undefined) this.#mounting.bind(this.#data(id), at, readonly);
         this.#write(({ published }) => void (published[at] = id));
         return {};
       },
@@ -341,4 +364,5 @@ interface Publishing {
   readonly volume_id: string;
   readonly target_path: string;
   readonly readonly: boolean;
+  readonly volume_capability?: { readonly block?: object | null } | null;
 }

@@ -1,6 +1,6 @@
 /** A driver of volumes that runs on the node, and `podwright csi` beside it: from a claim to a file, larger, copied, and nothing left. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { repositoryRoot } from '#bin/paths.ts';
@@ -9,6 +9,7 @@ import { canTestClusters, eventually, run, startCluster, type TestCluster } from
 
 const name = 'toy.csi.example.com';
 const image = 'podwright/demo:1';
+const canLoop = existsSync('/dev/loop-control') && existsSync('/usr/sbin/losetup');
 
 describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
   let cluster: TestCluster;
@@ -72,7 +73,10 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
           ? readdirSync(join(kubelet, below), { recursive: true }).map(String)
           : [],
       )
-      .filter((one) => !['csi', `csi/${name}`].includes(one));
+      .filter(
+        (one) =>
+          !/^csi(\/volumeDevices(\/(staging|publish)(\/pvc-[^/]*)?)?)?$/.test(one) && one !== `csi/${name}`,
+      );
 
   beforeAll(async () => {
     cluster = await startCluster({ nodes: 1 });
@@ -150,6 +154,28 @@ describe.skipIf(!canTestClusters())('CSI (needs kubectl)', () => {
       async () => (await cluster.must('get volumeattachments -o name')) === '',
     );
     expect(readdirSync(join(cluster.dataDir, 'toy/data'))).toEqual([]);
+    expect(left()).toEqual([]);
+  });
+
+  it.skipIf(!canLoop)('gives a block to a container as a device, and takes it back', async () => {
+    const script =
+      'test -b /dev/xvda && echo raw | dd of=/dev/xvda conv=fsync && head -c 3 /dev/xvda | grep -q raw';
+    const pod = podOf('raw', 'block', script) as {
+      readonly spec: { readonly containers: readonly object[] };
+    };
+    const [container] = pod.spec.containers;
+    const volumeDevices = [{ name: 'v', devicePath: '/dev/xvda' }];
+    const containers = [{ ...container, volumeMounts: [], volumeDevices }];
+    await apply(claimOf('block', { volumeMode: 'Block' }), { ...pod, spec: { ...pod.spec, containers } });
+    await until('pod raw', '.status.phase', 'Succeeded');
+    const volume = await cluster.must('get pvc block -o jsonpath={.spec.volumeName}');
+    const file = join(cluster.dataDir, 'toy/data', `vol-${volume}.img`);
+    expect(readFileSync(file).subarray(0, 3).toString()).toBe('raw');
+    await cluster.must('delete pod raw');
+    await eventually('no loop device has it', async () => (await run(['losetup', '-j', file])).stdout === '');
+    rmSync(file);
+    await cluster.must('delete pvc block');
+    await cluster.kubectl('wait pv --all --for=delete --timeout=60s');
     expect(left()).toEqual([]);
   });
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -36,6 +36,8 @@ let volumes: PodVolumes;
 let mounter: FakeMounter;
 let claim: PersistentVolumeClaim;
 let volume: PersistentVolume;
+/** The pod's fsGroup. */
+let group: number | undefined;
 /** What the driver, or the machine, does to a call. */
 let fault: NonNullable<ToyDriverOptions['fault']>;
 
@@ -68,13 +70,8 @@ beforeEach(async () => {
     },
   };
   fault = () => undefined;
-  driver = await startToyDriver({
-    socket: path.join(root, 'csi.sock'),
-    state: path.join(root, 'state'),
-    topology: { 'example.com/zone': 'z1' },
-    volumesMax: 7,
-    fault: (call, when, request) => fault(call, when, request),
-  });
+  group = undefined;
+  driver = await startDriver({});
 });
 afterEach(async () => {
   await csi[Symbol.asyncDispose]();
@@ -83,6 +80,19 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
+const startDriver = (change: Partial<ToyDriverOptions>): Promise<ToyDriver> =>
+  startToyDriver({
+    socket: path.join(root, 'csi.sock'),
+    state: path.join(root, 'state'),
+    topology: { 'example.com/zone': 'z1' },
+    volumesMax: 7,
+    fault: (call, when, request) => fault(call, when, request),
+    ...change,
+  });
+const restartDriver = async (change: Partial<ToyDriverOptions>): Promise<void> => {
+  await driver[Symbol.asyncDispose]();
+  driver = await startDriver(change);
+};
 const begin = async (object: Partial<CSIDriver['spec']> = {}): Promise<void> => {
   client.seed(csiDrivers, {
     metadata: { name },
@@ -111,7 +121,12 @@ const nextLife = async (): Promise<void> => {
       ...noClaims,
       csi: csi.volumes,
       configMap: async () => undefined,
-      secret: async () => ({ data: { key: Buffer.from('s3cret').toString('base64') } }),
+      secret: async (namespace, secret) => ({
+        data: {
+          key: Buffer.from('s3cret').toString('base64'),
+          of: Buffer.from(`${namespace}/${secret}`).toString('base64'),
+        },
+      }),
       serviceAccountToken: async ({ audience }) => ({
         token: `token of ${audience ?? ''}`,
         expirationTimestamp: 'later',
@@ -124,7 +139,11 @@ const nextLife = async (): Promise<void> => {
 };
 const podOf = (uid: string, source: object): Pod => ({
   metadata: { uid, namespace: 'ns', name: `p-${uid[0] ?? ''}` },
-  spec: { containers: [], serviceAccountName: 'sa', volumes: [{ name: 'v', ...source } satisfies Volume] },
+  spec: {
+    ...{ containers: [], serviceAccountName: 'sa' },
+    ...(group === undefined ? {} : { securityContext: { fsGroup: group } }),
+    volumes: [{ name: 'v', ...source } satisfies Volume],
+  },
 });
 const ofClaim = { persistentVolumeClaim: { claimName: 'c' } };
 const mount = async (uid: string = one, source: object = ofClaim): ReturnType<PodVolumes['mount']> =>
@@ -274,6 +293,78 @@ describe('a volume of a claim', () => {
     });
   });
 
+  it.skipIf(process.getuid?.() !== 0)('is a device where it is a block (needs root: mknod)', async () => {
+    volume = { ...volume, spec: { ...volume.spec, volumeMode: 'Block' } };
+    await begin();
+    has();
+    const devices = path.join(root, 'kubelet/plugins/kubernetes.io/csi/volumeDevices');
+    const { byName } = await mount();
+    expect(byName.get('v')).toMatchObject({
+      path: path.join(devices, 'publish/pv1', one),
+      device: { major: 7, minor: 4000 },
+    });
+    expect(lastOf('NodeStageVolume')).toMatchObject({
+      staging_target_path: path.join(devices, 'staging/pv1'),
+      volume_capability: { block: {} },
+    });
+    expect(lastOf('NodePublishVolume')).not.toHaveProperty('volume_capability.mount.fs_type');
+    await volumes.remove(one);
+    expect(leftOf()).toEqual([]);
+    expect(driver.state.published).toEqual({});
+  });
+
+  it('is given with its secrets and options to each step', async () => {
+    const ref = (step: string): object => ({ name: step, namespace: 'x' });
+    const csiSource = volume.spec?.csi;
+    const refs = {
+      nodeStageSecretRef: ref('stage'),
+      nodePublishSecretRef: ref('publish'),
+      nodeExpandSecretRef: ref('expand'),
+    };
+    volume = {
+      ...volume,
+      spec: { ...volume.spec, csi: { driver: name, volumeHandle: handle, ...csiSource, ...refs } },
+    };
+    await begin();
+    has();
+    await mount();
+    volume = { ...volume, spec: { ...volume.spec, capacity: { storage: '4Mi' } } };
+    await mount();
+    for (const [call, step] of [
+      ['NodeStageVolume', 'stage'],
+      ['NodePublishVolume', 'publish'],
+      ['NodeExpandVolume', 'expand'],
+    ] as const)
+      expect(lastOf(call), call).toMatchObject({ secrets: { key: 's3cret', of: `x/${step}` } });
+    for (const call of ['NodeStageVolume', 'NodePublishVolume'])
+      expect(lastOf(call)).toMatchObject({ volume_capability: { mount: { mount_flags: ['noatime'] } } });
+  });
+
+  it('is given to the pod’s group by a driver that does that itself', async () => {
+    await restartDriver({ nodeCan: ['STAGE_UNSTAGE_VOLUME', 'VOLUME_MOUNT_GROUP'] });
+    await begin({ fsGroupPolicy: 'File' });
+    has();
+    group = 2000;
+    await mount();
+    for (const call of ['NodeStageVolume', 'NodePublishVolume'])
+      expect(lastOf(call)).toMatchObject({ volume_capability: { mount: { volume_mount_group: '2000' } } });
+    // Nobody walked through it: it is whoever's the driver made it.
+    expect(statSync(target(one)).gid).toBe(process.getgid?.());
+  });
+
+  it.each([
+    ['ReadWriteOnce', 'SINGLE_NODE_MULTI_WRITER'],
+    ['ReadWriteOncePod', 'SINGLE_NODE_SINGLE_WRITER'],
+  ])('of %s is %s to a driver that tells them apart', async (accessMode, mode) => {
+    await restartDriver({ nodeCan: ['STAGE_UNSTAGE_VOLUME', 'SINGLE_NODE_MULTI_WRITER'] });
+    volume = { ...volume, spec: { ...volume.spec, accessModes: [accessMode as 'ReadWriteOnce'] } };
+    await begin();
+    has();
+    await mount();
+    for (const call of ['NodeStageVolume', 'NodePublishVolume'])
+      expect(lastOf(call)).toMatchObject({ volume_capability: { access_mode: { mode } } });
+  });
+
   it('is not taken for unmounted on the driver’s word', async () => {
     await begin();
     has();
@@ -304,7 +395,7 @@ describe('what a driver asks of the pod', () => {
     expect(lastOf('NodePublishVolume')).toMatchObject({
       readonly: true,
       volume_capability: { mount: { fs_type: 'xfs' } },
-      secrets: { key: 's3cret' },
+      secrets: { key: 's3cret', of: 'ns/s' },
       volume_context: {
         size: '1',
         'csi.storage.k8s.io/ephemeral': 'true',
