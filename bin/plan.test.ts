@@ -104,8 +104,8 @@ spec:
     ],
     [
       'a kind of volume that nodes lack',
-      minimal.replace('spec: {', 'spec: {volumes: [{name: v, nfs: {server: s, path: /}}], '),
-      'kind nfs is not supported',
+      minimal.replace('spec: {', 'spec: {volumes: [{name: v, flocker: {datasetName: d}}], '),
+      'kind flocker is not supported',
     ],
   ])('refuses %s in one line', async (_name, text, message) => {
     const failure = await plan(text).then(

@@ -11,6 +11,7 @@ import { nodes } from '#api/schema/kind-ref.ts';
 import { createEventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { PodNetwork } from '#agent/network/pod-network.ts';
+import { openPulledImages, type PulledImages } from './images/pulled/pulled-images.ts';
 import { createAppArmor, isAppArmorEnabled } from '#agent/node/apparmor.ts';
 import { noAppArmor } from './render/apparmor.ts';
 import type { HostNames } from '#agent/node/host-names.ts';
@@ -164,13 +165,12 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
       isGoingDown: () => shutdown?.isGoingDown === true,
     },
     ...isolation.workers,
-    ...(settings.staticPodPath === undefined
-      ? {}
-      : { staticPods: { path: settings.staticPodPath, checkMs: settings.fileCheckMs } }),
+    ...staticPodsOf(settings),
     clusterDns: options.clusterDns,
     clusterDomain: options.clusterDomain,
     hostNames: options.hostNames,
     imagePulls: { atOnceMax: settings.imagePullsAtOnceMax, providers: options.credentialProviders },
+    pulled: await openPulled(options),
     retraction: options.retraction,
     csi: plugins.csi.volumes,
   });
@@ -198,6 +198,25 @@ export async function startKubelet(options: KubeletOptions): Promise<Kubelet> {
     refreshNode: () => agent.refresh(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function staticPodsOf({
+  staticPodPath,
+  fileCheckMs: checkMs,
+}: KubeletSettings): Pick<PodWorkersOptions, 'staticPods'> {
+  return staticPodPath === undefined ? {} : { staticPods: { path: staticPodPath, checkMs } };
+}
+
+function openPulled({
+  directories,
+  settings = defaultSettings,
+  runtime,
+  clock,
+  logger,
+}: KubeletOptions): Promise<PulledImages> {
+  const { verification } = settings;
+  const directory = path.join(directories.kubelet, 'image_manager');
+  return openPulledImages({ directory, settings: verification, images: runtime.images, clock, logger });
 }
 
 async function makeDirectories(directories: KubeletDirectories): Promise<void> {

@@ -13,6 +13,8 @@ import type { DnsSettings } from './render/host-files.ts';
 import type { NodeAssignments } from './assign/node-assignments.ts';
 import type { ImagePuller } from './apply/image-puller.ts';
 import type { OutcomeObserver } from './sync/pod-memory.ts';
+import type { ImageCredentials } from './images/credentials/providers.ts';
+import type { PulledImages } from './images/pulled/pulled-images.ts';
 import type { PodEvents } from './sync/pod-events.ts';
 import type { NodeFacts } from './node-facts.ts';
 import type { Reach } from './probe/handler.ts';
@@ -37,6 +39,10 @@ export interface KubeletPorts {
   /** Undefined: pods are stopped without asking who is sent to them. */
   readonly retraction: EndpointRetraction | undefined;
   readonly puller: ImagePuller;
+  /** Whose the images of the node are; undefined: anybody's. */
+  readonly pulled?: PulledImages | undefined;
+  /** Of programs that the node's owner named; undefined: there are none. */
+  readonly imageCredentials?: Pick<ImageCredentials, 'accountOf'> | undefined;
   readonly events: PodEvents;
   readonly clock: Clock;
   readonly logger: Logger;

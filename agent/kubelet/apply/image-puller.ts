@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '#base/clock.ts';
 import type { Pod, Secret } from '#api/generated/objects.ts';
-import type { ImageCredentials } from '#agent/kubelet/images/credentials/providers.ts';
+import type { GivenCredentials, ImageCredentials } from '#agent/kubelet/images/credentials/providers.ts';
+import type { PullAccess, SecretHolder } from '#agent/kubelet/images/pulled/verification.ts';
 import { isObject, objectOf, stringOf } from '#api/wire/json.ts';
 import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
 
@@ -10,7 +13,15 @@ export interface Credentials {
 
 /** Pulls images: those of the same name and credentials once for all who wait, and not too many at once. */
 export interface ImagePuller {
-  pull(image: string, asker: PullAsker, signal: AbortSignal): Promise<ImageRecord>;
+  pull(image: string, asker: PullAsker, signal: AbortSignal): Promise<Pulled>;
+}
+
+export interface Pulled {
+  readonly record: ImageRecord;
+  /** With what the registry gave it. */
+  readonly by: PullAccess;
+  /** Of it alone, without the turn that was waited for. */
+  readonly ms: number;
 }
 
 /** For whom an image is pulled. */
@@ -24,33 +35,34 @@ export interface ImagePulls {
   readonly atOnceMax?: number | undefined;
   /** Of programs that the node's owner named; undefined: there are none. */
   readonly credentials?: ImageCredentials | undefined;
+  /** Undefined: no time is told. */
+  readonly clock?: Pick<Clock, 'monotonic'>;
 }
 
 const pullsAtOnceMax = 4;
 
 export function createImagePuller(
   images: ImageStore,
-  { atOnceMax = pullsAtOnceMax, credentials }: ImagePulls = {},
+  { atOnceMax = pullsAtOnceMax, credentials, clock }: ImagePulls = {},
 ): ImagePuller {
   const underway = new Map<
     string,
-    { readonly done: Promise<ImageRecord>; readonly abort: AbortController; waiting: number }
+    { readonly done: Promise<Pulled>; readonly abort: AbortController; waiting: number }
   >();
   const queue: (() => void)[] = [];
   let running = 0;
 
-  const run = async (
-    image: string,
-    { secrets, pod }: PullAsker,
-    signal: AbortSignal,
-  ): Promise<ImageRecord> => {
+  const run = async (image: string, { secrets, pod }: PullAsker, signal: AbortSignal): Promise<Pulled> => {
     if (running >= atOnceMax) await new Promise<void>((resolve) => queue.push(resolve));
     running += 1;
     try {
       signal.throwIfAborted();
-      const own = credentialsFor(image, secrets).filter((each) => each !== undefined);
-      const all = [...own, ...((await credentials?.of(image, pod, signal)) ?? [])];
-      return await pullWithAny(images, image, all.length > 0 ? all : [undefined], signal);
+      const began = clock?.monotonic() ?? 0;
+      const own = secrets.flatMap((secret) => candidatesOf(image, secret));
+      const given = ((await credentials?.of(image, pod, signal)) ?? []).map(candidateOf);
+      const all = [...own, ...given];
+      const pulled = await pullWithAny(images, image, all.length > 0 ? all : [nobody], signal);
+      return { ...pulled, ms: (clock?.monotonic() ?? 0) - began };
     } finally {
       running -= 1;
       queue.shift()?.();
@@ -86,16 +98,48 @@ export function createImagePuller(
   }
 }
 
+/** What a registry is shown, and whose it is. */
+interface Candidate {
+  readonly credentials: Credentials | undefined;
+  readonly by: PullAccess;
+}
+
+const nobody: Candidate = { credentials: undefined, by: { kind: 'anyone' } };
+
+function candidatesOf(image: string, secret: Secret): readonly Candidate[] {
+  return credentialsFor(image, [secret])
+    .filter((each) => each !== undefined)
+    .map((credentials) => ({ credentials, by: { kind: 'secret', secret: holderOf(secret, credentials) } }));
+}
+
+/** Credentials that a program gave for no service account are as good for any pod of the node. */
+function candidateOf({ account, ...credentials }: GivenCredentials): Candidate {
+  return { credentials, by: account === undefined ? { kind: 'anyone' } : { kind: 'account', account } };
+}
+
+function holderOf({ metadata }: Secret, credentials: Credentials): SecretHolder {
+  const { uid = '', namespace = '', name = '' } = metadata ?? {};
+  const text = JSON.stringify([credentials.username, credentials.password]);
+  return { uid, namespace, name, credentialHash: createHash('sha256').update(text).digest('hex') };
+}
+
+/** What the secrets of a pod have for an image. */
+export function secretHolders(image: string, secrets: readonly Secret[]): readonly SecretHolder[] {
+  return secrets
+    .flatMap((secret) => candidatesOf(image, secret))
+    .flatMap(({ by }) => (by.kind === 'secret' ? [by.secret] : []));
+}
+
 async function pullWithAny(
   images: ImageStore,
   image: string,
-  credentials: readonly (Credentials | undefined)[],
+  candidates: readonly Candidate[],
   signal: AbortSignal,
-): Promise<ImageRecord> {
+): Promise<Omit<Pulled, 'ms'>> {
   let failure: unknown;
-  for (const candidate of credentials) {
+  for (const { credentials, by } of candidates) {
     try {
-      return await images.pull(image, { credentials: candidate }, signal);
+      return { record: await images.pull(image, { credentials }, signal), by };
     } catch (error) {
       signal.throwIfAborted();
       failure = error;

@@ -1,6 +1,7 @@
 import { describeError, isPodwrightError } from '#base/errors.ts';
 import type { Secret } from '#api/generated/objects.ts';
 import type { ActionOf } from '#agent/kubelet/render/action.ts';
+import { secretHolders } from './image-puller.ts';
 import type { Applied, ApplyContext } from './apply-context.ts';
 import type { BesideOutcome } from '#agent/kubelet/sync/outcome.ts';
 import { podNames } from '#agent/kubelet/sync/pod-events.ts';
@@ -9,13 +10,16 @@ type PullAction = ActionOf<'pullImage'>;
 
 /** Starts a pull in the background; its end is an outcome, too. */
 export function pullImage(action: PullAction, context: ApplyContext): Applied {
-  const { memory, ports } = context;
   const { container, image, attempt } = action;
-  ports.events.normal(memory.desired.pod, 'Pulling', `Pulling image "${image}"`, container);
+  if (action.locked === undefined) tellPulling(action, context);
   return {
     outcome: { kind: 'pullBegun', container, image, attempt },
     beside: () => startPull(action, context),
   };
+}
+
+function tellPulling({ container, image }: PullAction, { memory, ports }: ApplyContext): void {
+  ports.events.normal(memory.desired.pod, 'Pulling', `Pulling image "${image}"`, container);
 }
 
 function startPull(action: PullAction, context: ApplyContext): void {
@@ -36,11 +40,9 @@ function startPull(action: PullAction, context: ApplyContext): void {
     });
 }
 
-async function run(
-  { container, image, attempt, secrets }: PullAction,
-  { memory, ports }: ApplyContext,
-  signal: AbortSignal,
-): Promise<BesideOutcome> {
+async function run(action: PullAction, context: ApplyContext, signal: AbortSignal): Promise<BesideOutcome> {
+  const { container, image, attempt, secrets, locked } = action;
+  const { memory, ports } = context;
   const { pod } = memory.desired;
   const began = ports.clock.monotonic();
   try {
@@ -50,21 +52,80 @@ async function run(
       const text = `Unable to retrieve some image pull secrets (${missing.join(', ')}); attempting to pull the image may not succeed.`;
       ports.events.warning(pod, 'FailedToRetrieveImagePullSecret', text);
     }
-    const record = await ports.puller.pull(image, { secrets: found, pod }, signal);
-    const seconds = ((ports.clock.monotonic() - began) / 1000).toFixed(3);
-    const message = `Successfully pulled image "${image}" in ${seconds}s (${seconds}s including waiting). Image size: ${record.sizeBytes} bytes.`;
+    if (locked !== undefined) {
+      if (await mayUse({ image, imageId: locked.imageId, secrets: found }, context)) {
+        const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
+        ports.events.normal(pod, 'Pulled', message, container);
+        return { kind: 'pullDone', container, image, attempt, imageId: locked.imageId };
+      }
+      if (locked.isNever) return tellNever(action, context);
+      tellPulling(action, context);
+    }
+    await ports.pulled?.begin(image);
+    const { record, by, ms } = await ports.puller.pull(image, { secrets: found, pod }, signal);
+    await ports.pulled?.end(image, record.id, by);
+    const [alone, all] = [ms, ports.clock.monotonic() - began].map(goSeconds);
+    const message = `Successfully pulled image "${image}" in ${alone} (${all} including waiting). Image size: ${record.sizeBytes} bytes.`;
     ports.events.normal(pod, 'Pulled', message, container);
     return { kind: 'pullDone', container, image, attempt, imageId: record.id };
   } catch (error) {
     if (signal.aborted) return { kind: 'pullAborted', container, image };
-    const atMs = ports.clock.now();
     const reason = isPodwrightError(error, 'E_USAGE') ? 'InvalidImageName' : 'ErrImagePull';
     const message = describeError(error);
-    const text = `Failed to pull image "${image}": ${message}`;
-    ports.events.warning(pod, 'Failed', text, { container, failure: reason });
-    ports.events.warning(pod, 'Failed', `Error: ${reason}`, { container, failure: undefined });
-    return { kind: 'pullFailed', container, image, attempt, reason, message, atMs };
+    return tellFailure(action, context, {
+      reason,
+      message,
+      text: `Failed to pull image "${image}": ${message}`,
+    });
   }
+}
+
+/** As Go writes durations to the millisecond: `405ms`, `1.5s`, `1m45.457s`. */
+export function goSeconds(ms: number): string {
+  const whole = Math.round(ms);
+  if (whole < 1000) return `${whole}ms`;
+  const [minutes, rest] = [Math.floor(whole / 60_000), (whole % 60_000) / 1000];
+  const hours = Math.floor(minutes / 60);
+  return `${hours > 0 ? `${hours}h` : ''}${minutes > 0 ? `${minutes % 60}m` : ''}${rest}s`;
+}
+
+interface Failure {
+  readonly reason: 'ErrImagePull' | 'InvalidImageName' | 'ErrImageNeverPull';
+  readonly message: string;
+  /** Of the event. */
+  readonly text: string;
+}
+
+function tellFailure(
+  { container, image, attempt }: PullAction,
+  { memory, ports }: ApplyContext,
+  { reason, message, text }: Failure,
+): BesideOutcome {
+  const { pod } = memory.desired;
+  const atMs = ports.clock.now();
+  ports.events.warning(pod, 'Failed', text, { container, failure: reason });
+  ports.events.warning(pod, 'Failed', `Error: ${reason}`, { container, failure: undefined });
+  return { kind: 'pullFailed', container, image, attempt, reason, message, atMs };
+}
+
+/** The image is there, and the registry is not asked whether the pod may have it. */
+function tellNever(action: PullAction, context: ApplyContext): BesideOutcome {
+  const message = `Container image "${action.image}" is present with pull policy of Never but does not have the proper credentials to access the image`;
+  return tellFailure(action, context, { reason: 'ErrImageNeverPull', message, text: message });
+}
+
+async function mayUse(
+  {
+    image,
+    imageId,
+    secrets,
+  }: { readonly image: string; readonly imageId: string; readonly secrets: readonly Secret[] },
+  { memory, ports }: ApplyContext,
+): Promise<boolean> {
+  const { pulled, imageCredentials } = ports;
+  if (pulled === undefined) return true;
+  const account = await imageCredentials?.accountOf(image, memory.desired.pod);
+  return pulled.mayUse(image, imageId, { secrets: secretHolders(image, secrets), account });
 }
 
 /** Those that exist, and the names of the others. */

@@ -57,7 +57,7 @@ function tellPresent(
   { memory, ports }: ApplyContext,
 ): void {
   if (isPullTold) return;
-  const message = `Container image "${image}" already present on machine`;
+  const message = `Container image "${image}" already present on machine and can be accessed by the pod`;
   ports.events.normal(memory.desired.pod, 'Pulled', message, container);
 }
 

@@ -148,6 +148,7 @@ describe('settings', () => {
       [{ key: 'k', effect: 'NoSchedule' }],
       { taints: [{ key: 'k', effect: 'NoSchedule' }] },
     ],
+    ['imagePullCredentialsVerificationPolicy', 'AlwaysVerify', { verification: { policy: 'AlwaysVerify' } }],
     ['providerID', 'cloud://1', { providerId: 'cloud://1' }],
     ['nodeStatusUpdateFrequency', '1s', { statusUpdateMs: 1000 }],
     ['nodeStatusReportFrequency', '1m', { statusReportMs: 60_000 }],

@@ -94,16 +94,8 @@ export const configurationFields: Readonly<Record<string, ConfigurationField>> =
   registryBurst: fixed('integer', turns),
   serializeImagePulls: acted('boolean'),
   maxParallelImagePulls: acted('integer'),
-  imagePullCredentialsVerificationPolicy: fixed(
-    'string',
-    'who may use an image that is there is not asked',
-    'NeverVerify',
-  ),
-  preloadedImagesVerificationAllowlist: fixed(
-    ['string'],
-    'who may use an image that is there is not asked',
-    [],
-  ),
+  imagePullCredentialsVerificationPolicy: acted('string'),
+  preloadedImagesVerificationAllowlist: acted(['string']),
 
   // Network and names.
   clusterDNS: acted(['string']),

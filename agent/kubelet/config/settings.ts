@@ -15,6 +15,11 @@ import {
 } from './isolation.ts';
 import { examineGates } from './feature-gates.ts';
 import { readShutdown, type ShutdownGroups } from './shutdown.ts';
+import {
+  defaultVerification,
+  readVerification,
+  type VerificationSettings,
+} from '#agent/kubelet/images/pulled/verification.ts';
 import { defaultEviction, readEviction, type EvictionSettings } from '#agent/kubelet/evict/thresholds.ts';
 
 /** Amounts that no pod gets. */
@@ -45,6 +50,7 @@ export interface KubeletSettings {
   readonly logMonitorMs: number;
   /** Undefined: nothing is said of it. */
   readonly imagePullsAtOnceMax: number | undefined;
+  readonly verification: VerificationSettings;
   readonly reserved: Reserved;
   /** Its two parts. */
   readonly kubeReserved: Reserved;
@@ -79,6 +85,7 @@ export const defaultSettings: KubeletSettings = {
   leaseSeconds: 40,
   logMonitorMs: 10_000,
   imagePullsAtOnceMax: undefined,
+  verification: defaultVerification,
   reserved: none,
   kubeReserved: none,
   systemReserved: none,
@@ -115,6 +122,7 @@ export function readSettings(configuration: JsonObject): KubeletSettings {
     imagesInStatusMax: read.integer('nodeStatusMaxImages', 50, [-1, 100_000]),
     leaseSeconds: read.integer('nodeLeaseDurationSeconds', 40, [1, 86_400]),
     imagePullsAtOnceMax: pullsAtOnceOf(configuration, problems),
+    verification: readVerification(configuration, problems),
     logMonitorMs: read.duration('containerLogMonitorInterval', defaultSettings.logMonitorMs),
     // Of CPUs that are named, as many as they are stand for what both would keep.
     reserved: cpus === undefined ? sum(system, kube) : { ...sum(system, kube), cpuMilli: cpus.length * 1000 },

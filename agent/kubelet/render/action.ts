@@ -34,6 +34,8 @@ export type Action =
       readonly attempt: number;
       /** Names of imagePullSecrets. What is in them, the pull alone reads. */
       readonly secrets: readonly string[];
+      /** As the intent has it. */
+      readonly locked?: { readonly imageId: string; readonly isNever: boolean };
     }
   | StartAction
   | FailStartAction

@@ -68,7 +68,7 @@ export function imagesOfPod(pod: Pod, containers: readonly SpecContainer[]): Rea
 export function imagesState(
   needs: readonly ImageNeed[],
   now: number,
-  facts: Pick<KnownFacts, 'pulls' | 'presentImages'>,
+  facts: Pick<KnownFacts, 'pulls' | 'presentImages' | 'lockedImages'>,
 ): ImageState {
   const volumeImages = new Map<string, string>();
   let own = '';
@@ -87,7 +87,7 @@ const pullErrorShownMs = 1000;
 function imageStateOf(
   need: ImageNeed,
   now: number,
-  facts: Pick<KnownFacts, 'pulls' | 'presentImages'>,
+  facts: Pick<KnownFacts, 'pulls' | 'presentImages' | 'lockedImages'>,
 ): ImageState {
   const { image, policy, key, attempt } = need;
   const pull = facts.pulls.get(key);
@@ -97,16 +97,19 @@ function imageStateOf(
     const message = `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`;
     return { state: 'failed', reason: 'InvalidImageName', message, retryAtMs: Infinity };
   }
-  if (policy === 'Never') {
+  const locked = facts.lockedImages?.get(key);
+  if (policy === 'Never' && locked === undefined) {
     const message = `Container image "${image}" is not present with pull policy of Never`;
     return { state: 'failed', reason: 'ErrImageNeverPull', message, retryAtMs: now + 10_000 };
   }
   if (pull?.state === 'pulling') return { state: 'pulling' };
   // A volume's may have been removed since, for nothing holds it between two runs.
-  const isThere = need.volume === undefined || present !== undefined;
+  const isThere = need.volume === undefined || (present ?? locked) !== undefined;
   if (pull?.state === 'done' && pull.attempt === attempt && isThere)
     return { state: 'present', imageId: pull.imageId };
   if (pull?.state !== 'failed' || now >= pull.retryAtMs) return { state: 'wanted', need };
+  const { reason, retryAtMs } = pull;
+  if (reason === 'ErrImageNeverPull') return { state: 'failed', reason, message: pull.message, retryAtMs };
   const shownUntil = pull.failedAtMs + pullErrorShownMs;
   if (now < shownUntil)
     return { state: 'failed', reason: pull.reason, message: pull.message, retryAtMs: shownUntil };

@@ -60,9 +60,11 @@ class PlanDraft {
   }
 
   /** Containers that mount the same volume wait for one pull of it. */
-  pull({ key, image, attempt }: ImageNeed): void {
+  pull({ key, image, attempt, policy }: ImageNeed): void {
     if (this.#intents.some((each) => each.kind === 'pullImage' && each.container === key)) return;
-    this.do({ kind: 'pullImage', container: key, image, attempt });
+    const imageId = policy === 'Always' ? undefined : this.facts.lockedImages?.get(key);
+    const locked = imageId === undefined ? {} : { locked: { imageId, isNever: policy === 'Never' } };
+    this.do({ kind: 'pullImage', container: key, image, attempt, ...locked });
   }
 
   wakeAt(ms: number | undefined): void {

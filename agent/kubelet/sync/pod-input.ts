@@ -26,7 +26,7 @@ export type PullFact =
   | (RetriedFailure & {
       readonly state: 'failed';
       readonly attempt: number;
-      readonly reason: 'ErrImagePull' | 'InvalidImageName';
+      readonly reason: 'ErrImagePull' | 'InvalidImageName' | 'ErrImageNeverPull';
       readonly failedAtMs: number;
     });
 
@@ -139,6 +139,8 @@ export interface Surroundings {
   readonly hostIps: readonly string[];
   /** Keys of pulls → image id, where the image is on the node. */
   readonly presentImages: ReadonlyMap<string, string>;
+  /** The same, of images that the pod may use when it has shown credentials of those who pulled them; undefined: of none. */
+  readonly lockedImages?: ReadonlyMap<string, string> | undefined;
   /** The API has the last status of the pod; the object is not let go before. */
   readonly isStatusCurrent: boolean;
   /** crashLoopBackOff.maxContainerRestartPeriod; undefined: the default. */
@@ -173,6 +175,8 @@ export type Intent =
       readonly container: string;
       readonly image: string;
       readonly attempt: number;
+      /** It is there, for who has the credentials; only who has not asks the registry, or, with `isNever`, does without. */
+      readonly locked?: { readonly imageId: string; readonly isNever: boolean };
     }
   | {
       readonly kind: 'startContainer';

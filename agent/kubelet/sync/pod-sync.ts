@@ -111,17 +111,22 @@ function observe(memory: PodMemory, { runtime }: SyncPorts): PodObservation {
   return runtime.observe(memory.uid) ?? emptyObservation(memory.desired.pod);
 }
 
-function known(memory: PodMemory, { node, runtime, statusWriter, devices }: SyncPorts): KnownFacts {
+function known(memory: PodMemory, ports: SyncPorts): KnownFacts {
+  const { node, runtime, statusWriter, devices, pulled } = ports;
   const { pod } = memory.desired;
-  const images = [...imagesOfPod(pod, containersOf(pod))].flatMap(([key, image]): [string, string][] => {
+  const named = [...imagesOfPod(pod, containersOf(pod))];
+  const images = named.flatMap(([key, image]): [string, string, boolean][] => {
     const id = isImageName(image) ? runtime.images.resolve(image)?.id : undefined;
-    return id === undefined ? [] : [[key, id]];
+    return id === undefined ? [] : [[key, id, pulled?.isOpen(image, id) ?? true]];
   });
+  const imagesThat = (are: boolean): ReadonlyMap<string, string> =>
+    new Map(images.flatMap(([name, id, isOpen]) => (isOpen === are ? [[name, id]] : [])));
   return {
     ...memory.facts,
     nodeName: node.name,
     hostIps: node.ips,
-    presentImages: new Map(images),
+    presentImages: imagesThat(true),
+    lockedImages: imagesThat(false),
     deviceHealths: devices?.healthOf(memory.uid),
     isStatusCurrent: statusWriter.isCurrent(memory.uid),
     restartBackoffMaxMs: node.restartBackoffMaxMs,

@@ -2,7 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { configMaps, events, pods } from '#api/schema/kind-ref.ts';
+import { configMaps, events, pods, secrets } from '#api/schema/kind-ref.ts';
+import type { PulledImages } from '#agent/kubelet/images/pulled/pulled-images.ts';
 import type { Container } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
@@ -367,6 +368,43 @@ describe('kubelet', () => {
       message:
         'Unable to retrieve some image pull secrets (one, two); attempting to pull the image may not succeed.',
     });
+  });
+
+  test('lets a pod use what another pulled when it has the credentials, and asks the registry else', async () => {
+    const access = new Set<string>();
+    const pulled: PulledImages = {
+      isOpen: (image) => image === 'busybox',
+      mayUse: (_image, _id, { secrets }) => secrets.some(({ name }) => access.has(name)),
+      begin: async () => undefined,
+      end: async (_image, _id, by) => void (by.kind === 'secret' && access.add(by.secret.name)),
+    };
+    await using node = await startTestNode({ workers: { pulled } });
+
+    const image = 'registry.example/app:1';
+    const auths = { auths: { 'registry.example': { username: 'u', password: 'p' } } };
+    const data = { '.dockerconfigjson': Buffer.from(JSON.stringify(auths)).toString('base64') };
+    node.client.seed(secrets, { metadata: { name: 'login', namespace: 'default' }, data });
+    node.runtime.images.serve(image);
+    const imagePullSecrets = [{ name: 'login' }];
+    node.create('owner', { imagePullSecrets, containers: [main({ image })] });
+    await node.settle();
+    node.create('same', { imagePullSecrets, containers: [main({ image })] });
+    node.create('never', { containers: [main({ image, imagePullPolicy: 'Never' })] });
+    await node.settle();
+    expect(node.runtime.images.pulls).toEqual([image]);
+    expect(['owner', 'same'].map((name) => node.get(name)?.status?.phase)).toEqual(['Running', 'Running']);
+    expect(node.get('never')?.status?.containerStatuses?.[0]?.state?.waiting).toEqual({
+      reason: 'ErrImageNeverPull',
+      message: `Container image "${image}" is present with pull policy of Never but does not have the proper credentials to access the image`,
+    });
+    node.create('stranger', { containers: [main({ image })] });
+    await node.settle();
+    expect(node.runtime.images.pulls).toEqual([image, image]);
+    await node.advance(500);
+    const told = node.client.all(events).filter(({ involvedObject }) => involvedObject?.name === 'same');
+    expect(told.map(({ message }) => message)).toContain(
+      `Container image "${image}" already present on machine and can be accessed by the pod`,
+    );
   });
 
   test('a pull of what the pod asked for before comes to nothing', async () => {

@@ -27,6 +27,7 @@ import {
   createImageCredentials,
   type ImageCredentials,
 } from '#agent/kubelet/images/credentials/providers.ts';
+import type { PulledImages } from '#agent/kubelet/images/pulled/pulled-images.ts';
 import { createPodEvents, podNames, type PodEvents } from './pod-events.ts';
 import { allocatedPod, type PodMemories } from './pod-memory.ts';
 import { createNodeDisk } from '#agent/kubelet/apply/node-disk.ts';
@@ -79,6 +80,8 @@ export interface PodWorkersOptions {
   /** Volumes of drivers; undefined: this node takes none. */
   readonly csi?: CsiVolumes;
   readonly imagePulls?: ImagePullSettings | undefined;
+  /** Undefined: whoever finds an image may use it. */
+  readonly pulled?: PulledImages | undefined;
   /** Undefined: nobody looks at what the node is short of. */
   readonly pressure?: NodePressure;
   /** Undefined: the kernel has no AppArmor. */
@@ -137,6 +140,7 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
   const prober = undo.use(createTellingProber(options, { events, memories, queue }));
   const volumes = options.volumes?.(objects) ?? createVolumes(options, objects);
   const assignments = assignmentsOf(options, parts);
+  const credentials = credentialsOf(options);
   const classes = classesOf(options, parts);
   return {
     client,
@@ -149,7 +153,9 @@ export function createSyncPorts(options: PodWorkersOptions, parts: SyncParts): S
     services: () => informers.for(services).list(),
     retraction: options.retraction,
     devices: options.devices,
-    puller: createImagePuller(runtime.images, { ...options.imagePulls, credentials: credentialsOf(options) }),
+    puller: createImagePuller(runtime.images, { ...options.imagePulls, credentials, clock }),
+    pulled: options.pulled,
+    imageCredentials: credentials,
     events,
     clock,
     logger,
