@@ -1,11 +1,14 @@
 /** What control loops are told: options of `server`, named as kube-controller-manager's. */
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { AutoscalerSettings } from '#control-plane/controllers/horizontal-pod-autoscaler/settings.ts';
+import { controllerListProblems } from '#control-plane/controllers/controller-names.ts';
 import { durationProblems } from './option-problems.ts';
 
 /** As given; what is not given is as kube-controller-manager has it. Durations as Go writes them. */
 export interface ControllerCommandOptions {
+  /** Names of loops, `*`, and `-NAME` for one that is not to run. */
+  readonly controllers?: readonly string[];
   readonly horizontalPodAutoscalerSyncPeriod?: string;
   readonly horizontalPodAutoscalerDownscaleStabilization?: string;
   /** A number. */
@@ -18,6 +21,14 @@ const prefix = '--horizontal-pod-autoscaler';
 
 export function addControllerOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option(
+        '--controllers <list>',
+        'which loops run, as kube-controller-manager calls them: *,-NAME all but one, NAME,NAME these',
+      )
+        .argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')])
+        .default(undefined, '*'),
+    )
     .option(`${prefix}-sync-period <duration>`, 'how often autoscalers look at what is used', '15s')
     .option(
       `${prefix}-downscale-stabilization <duration>`,
@@ -55,6 +66,7 @@ export function controllerProblems(options: ControllerCommandOptions): readonly 
   );
   const isHalted = problems.length === 0 && period !== undefined && parseDurationMs(period) < syncPeriodMsMin;
   return [
+    ...controllerListProblems(options.controllers ?? ['*']).map((problem) => `--controllers: ${problem}`),
     ...problems,
     ...(isHalted ? [`${prefix}-sync-period ${period}: must be 100ms at least`] : []),
     ...(tolerance === undefined || (tolerance.trim() !== '' && Number(tolerance) >= 0)

@@ -166,6 +166,16 @@ describe('serverOptionProblems()', () => {
       change: { clusterSigningDuration: '0s' },
       want: /^--cluster-signing-duration 0s: must be more than 0$/,
     },
+    { change: { controllers: ['*', '-jobs'] }, want: /^--controllers: "-jobs" is not in the list of known/ },
+    { change: { controllers: ['ttl'] }, want: /^--controllers: podwright has no ttl$/ },
+    {
+      change: { horizontalPodAutoscalerSyncPeriod: '1ms' },
+      want: /^--horizontal-pod-autoscaler-sync-period 1ms: must be 100ms at least$/,
+    },
+    {
+      change: { horizontalPodAutoscalerTolerance: 'much' },
+      want: /^--horizontal-pod-autoscaler-tolerance much: not a number/,
+    },
     { change: { localStorageClass: 'A_b' }, want: /^--local-storage-class A_b: a lowercase RFC 1123/ },
     { change: { clusterSigningDuration: 'long' }, want: /^--cluster-signing-duration long: not a duration/ },
     { change: { clusterCidr: ['10.96.0.0/12'] }, want: /overlaps/ },

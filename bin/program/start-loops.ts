@@ -3,6 +3,7 @@ import type { Clock } from '#base/clock.ts';
 import type { Logger } from '#base/log.ts';
 import { createInformers, withoutManagedFields } from '#client/informers.ts';
 import type { ApiServer } from '#control-plane/apiserver/server.ts';
+import { chooseControllers } from '#control-plane/controllers/controller-names.ts';
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
@@ -38,6 +39,7 @@ export function startLoops(
     clusterCidrs: options.clusterCidr,
     nodePrefixLengths: nodePrefixLengthsOf(options),
     loadBalancerCidrs: options.loadBalancerCidr,
+    isOn: chooseControllers(options.controllers),
     autoscaling: autoscalingOf(options),
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,

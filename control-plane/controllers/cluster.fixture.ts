@@ -8,6 +8,7 @@ import { createFakeApiClient, type FakeApiClient } from '#client/client.fake.ts'
 import { volumesDirectoryAnnotation } from '#api/volume/local-volumes.ts';
 import { createInformers, type Informers } from '#client/informers.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
+import type { IsOn } from './controller-names.ts';
 import { createRoledClients } from './roled-clients.fixture.ts';
 import { renderLocalClass } from './persistent-volume/local-class.ts';
 import { startControllers } from './start-controllers.ts';
@@ -21,7 +22,10 @@ export interface Cluster extends AsyncDisposable {
 }
 
 /** Controllers, scheduler and a kubelet that makes every bound pod ready at once, on a fake API. */
-export async function startCluster(nodeNames: readonly string[] = ['node-1', 'node-2']): Promise<Cluster> {
+export async function startCluster(
+  nodeNames: readonly string[] = ['node-1', 'node-2'],
+  isOn?: IsOn,
+): Promise<Cluster> {
   const clock = createFakeClock(Date.UTC(2026, 0, 1));
   const client = createFakeApiClient(clock);
   const { clients, refused } = createRoledClients(client);
@@ -37,7 +41,7 @@ export async function startCluster(nodeNames: readonly string[] = ['node-1', 'no
   const scheduler = startScheduler({ ...shared, client: clients.scheduler });
   const controllers = startControllers({
     ...{ ...shared, clientAs: clients.controller },
-    ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM' },
+    ...{ clusterCidrs: ['10.244.0.0/16'], rootCaPem: 'PEM', isOn },
   });
   const kubelet = informers.for(kinds.pods).onChange(({ current }) => {
     if (current !== undefined) void runPod(client, current);

@@ -6,6 +6,7 @@ import type { ApiClient } from '#client/client.ts';
 import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { ControllerContext, MayHold } from './controller-context.ts';
+import { controllerNames, type ControllerName, type IsOn } from './controller-names.ts';
 import { runAttachDetach } from './attach-detach/reconcile.ts';
 import { runBootstrapSigner, runBootstrapTokenCleaner } from './bootstrap-token/reconcile.ts';
 import { runCsrApproving, runNodeCertificateApproving } from './certificates/approve.ts';
@@ -25,6 +26,7 @@ import { runGarbageCollector } from './garbage/reconcile.ts';
 import { runHorizontalPodAutoscalers } from './horizontal-pod-autoscaler/reconcile.ts';
 import type { AutoscalerSettings } from './horizontal-pod-autoscaler/settings.ts';
 import { runJobs } from './job/reconcile.ts';
+import { runTtlAfterFinished } from './job/ttl.ts';
 import { runNamespaces } from './namespace/reconcile.ts';
 import type { NodePrefixLengths } from './node-ipam/node-ranges.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
@@ -56,6 +58,8 @@ export interface ControllersOptions {
   readonly nodePrefixLengths?: NodePrefixLengths | undefined;
   /** Addresses of load balancers, one network or one of each family; undefined: somebody else gives them. */
   readonly loadBalancerCidrs?: readonly string[] | undefined;
+  /** Which of them run; default: all. */
+  readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
   readonly autoscaling?: Partial<AutoscalerSettings> | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
@@ -72,56 +76,40 @@ export interface ControllersOptions {
 export function startControllers(options: ControllersOptions): AsyncDisposable {
   const { informers, clock, logger, clusterCidrs, nodePrefixLengths, mayHold, rootCaPem, signToken } =
     options;
-  const { loadBalancerCidrs } = options;
+  const { loadBalancerCidrs, isOn = () => true } = options;
   const presence = watchPresence(clock);
   const { as, recorders } = contexts(options, { informers, clock, logger, presence, mayHold });
-  const controllers: readonly Controller[] = [
-    runDeployments(as('deployment-controller')),
-    runReplicaSets(as('replicaset-controller')),
-    runReplicationControllers(as('replication-controller')),
-    runDaemonSets(as('daemon-set-controller')),
-    runStatefulSets(as('statefulset-controller')),
-    runJobs(as('job-controller'), as('ttl-after-finished-controller')),
-    runCronJobs(as('cronjob-controller')),
-    runHorizontalPodAutoscalers(as('horizontal-pod-autoscaler'), options.autoscaling),
-    runEndpoints(as('endpointslice-controller'), as('endpoint-controller')),
-    runEndpointsMirroring(as('endpointslicemirroring-controller')),
-    runDefaultServiceAccounts(as('service-account-controller')),
-    runRootCa(as('root-ca-cert-publisher'), rootCaPem),
-    ...(signToken === undefined ? [] : tokenControllers(as, informers, { rootCaPem, signToken })),
-    runNamespaces(as('namespace-controller')),
-    runNodeLifecycle(as('node-controller')),
-    runTaintEviction(as('node-controller')),
-    ...(clusterCidrs === undefined
+  const nodeIpam =
+    clusterCidrs === undefined
       ? []
-      : [runNodeIpam(as('node-controller'), { clusterCidrs, nodePrefixLengths })]),
-    ...(loadBalancerCidrs === undefined
-      ? []
-      : [runServiceLoadBalancers(as('service-controller'), loadBalancerCidrs)]),
-    runPodGc(as('pod-garbage-collector')),
-    runDisruptionBudgets(as('disruption-controller')),
-    runStaleDisruptions(as('disruption-controller')),
-    runResourceQuotas(as('resourcequota-controller')),
-    runPersistentVolumes(as('persistent-volume-binder')),
-    runAttachDetach(as('attachdetach-controller')),
-    runEphemeralVolumes(as('ephemeral-volume-controller')),
-    runResourceClaims(as('resource-claim-controller')),
-    runDeviceTaintEviction(as('device-taint-eviction-controller')),
-    runClaimProtection(as('pvc-protection-controller')),
-    runVolumeProtection(as('pv-protection-controller')),
-    runServiceCidrProtection(as('service-cidrs-controller')),
-    runGarbageCollector(as('generic-garbage-collector')),
-    runClusterRoleAggregation(as('clusterrole-aggregation-controller')),
-    runCsrApproving(as('certificate-controller')),
-    runNodeCertificateApproving(as('node-certificate-approver')),
-    ...(options.signRequest === undefined
-      ? []
-      : [runCsrSigning(as('certificate-controller'), options.signRequest)]),
-    runCsrCleaner(as('certificate-controller')),
-    runBootstrapTokenCleaner(as('token-cleaner')),
-    runBootstrapSigner(as('bootstrap-signer')),
-    runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
-  ];
+      : [() => runNodeIpam(as('node-controller'), { clusterCidrs, nodePrefixLengths })];
+  const given: Partial<Record<ControllerName, readonly Start[]>> = {
+    ...simpleLoops(as, isOn),
+    'horizontal-pod-autoscaler-controller': [
+      () => runHorizontalPodAutoscalers(as('horizontal-pod-autoscaler'), options.autoscaling),
+    ],
+    'root-ca-certificate-publisher-controller': [() => runRootCa(as('root-ca-cert-publisher'), rootCaPem)],
+    ...(signToken === undefined ? {} : tokenControllers(as, informers, { rootCaPem, signToken })),
+    'node-ipam-controller': nodeIpam,
+    'service-lb-controller':
+      loadBalancerCidrs === undefined
+        ? []
+        : [() => runServiceLoadBalancers(as('service-controller'), loadBalancerCidrs)],
+    'certificatesigningrequest-signing-controller': signing(as, options.signRequest),
+  };
+  const controllers = controllerNames
+    .filter(isOn)
+    .flatMap((name) => (given[name] ?? []).map((start) => start()));
+  const off = controllerNames.filter((name) => !isOn(name));
+  if (off.length > 0) logger.info({ off }, 'controllers that are switched off');
+  // Either of the two is enough for it to run; it writes for those that are on.
+  if (isOn('endpointslice-controller') || isOn('endpoints-controller'))
+    controllers.push(
+      runEndpoints(as('endpointslice-controller'), {
+        slices: isOn('endpointslice-controller') ? as('endpointslice-controller') : undefined,
+        endpoints: isOn('endpoints-controller') ? as('endpoint-controller') : undefined,
+      }),
+    );
   return {
     [Symbol.asyncDispose]: async () => {
       presence[Symbol.dispose]();
@@ -131,14 +119,80 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
   };
 }
 
+type As = (account: string) => ControllerContext;
+type Start = () => Controller;
+
+/** Those that need nothing but their account. */
+function simpleLoops(as: As, isOn: IsOn): Partial<Record<ControllerName, readonly Start[]>> {
+  const expands = isOn('persistentvolume-expander-controller');
+  return {
+    'deployment-controller': [() => runDeployments(as('deployment-controller'))],
+    'replicaset-controller': [() => runReplicaSets(as('replicaset-controller'))],
+    'replicationcontroller-controller': [() => runReplicationControllers(as('replication-controller'))],
+    'daemonset-controller': [() => runDaemonSets(as('daemon-set-controller'))],
+    'statefulset-controller': [() => runStatefulSets(as('statefulset-controller'))],
+    'job-controller': [() => runJobs(as('job-controller'))],
+    'ttl-after-finished-controller': [() => runTtlAfterFinished(as('ttl-after-finished-controller'))],
+    'cronjob-controller': [() => runCronJobs(as('cronjob-controller'))],
+    'endpointslice-mirroring-controller': [
+      () => runEndpointsMirroring(as('endpointslicemirroring-controller')),
+    ],
+    'serviceaccount-controller': [() => runDefaultServiceAccounts(as('service-account-controller'))],
+    'namespace-controller': [() => runNamespaces(as('namespace-controller'))],
+    'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'))],
+    'taint-eviction-controller': [() => runTaintEviction(as('node-controller'))],
+    'pod-garbage-collector-controller': [() => runPodGc(as('pod-garbage-collector'))],
+    'disruption-controller': [
+      () => runDisruptionBudgets(as('disruption-controller')),
+      () => runStaleDisruptions(as('disruption-controller')),
+    ],
+    'resourcequota-controller': [() => runResourceQuotas(as('resourcequota-controller'))],
+    'persistentvolume-binder-controller': [
+      () => runPersistentVolumes(as('persistent-volume-binder'), { expands }),
+    ],
+    'persistentvolume-attach-detach-controller': [() => runAttachDetach(as('attachdetach-controller'))],
+    'ephemeral-volume-controller': [() => runEphemeralVolumes(as('ephemeral-volume-controller'))],
+    'resourceclaim-controller': [() => runResourceClaims(as('resource-claim-controller'))],
+    'device-taint-eviction-controller': [
+      () => runDeviceTaintEviction(as('device-taint-eviction-controller')),
+    ],
+    'persistentvolumeclaim-protection-controller': [
+      () => runClaimProtection(as('pvc-protection-controller')),
+    ],
+    'persistentvolume-protection-controller': [() => runVolumeProtection(as('pv-protection-controller'))],
+    'service-cidr-controller': [() => runServiceCidrProtection(as('service-cidrs-controller'))],
+    'garbage-collector-controller': [() => runGarbageCollector(as('generic-garbage-collector'))],
+    'clusterrole-aggregation-controller': [
+      () => runClusterRoleAggregation(as('clusterrole-aggregation-controller')),
+    ],
+    'certificatesigningrequest-approving-controller': [
+      () => runCsrApproving(as('certificate-controller')),
+      () => runNodeCertificateApproving(as('node-certificate-approver')),
+    ],
+    'certificatesigningrequest-cleaner-controller': [() => runCsrCleaner(as('certificate-controller'))],
+    'token-cleaner-controller': [() => runBootstrapTokenCleaner(as('token-cleaner'))],
+    'bootstrap-signer-controller': [() => runBootstrapSigner(as('bootstrap-signer'))],
+    'validatingadmissionpolicy-status-controller': [
+      () => runPolicyTypes(as('validatingadmissionpolicy-status-controller')),
+    ],
+  };
+}
+
+function signing(as: As, sign: SignRequest | undefined): readonly Start[] {
+  return sign === undefined ? [] : [() => runCsrSigning(as('certificate-controller'), sign)];
+}
+
 /** Of Secrets with tokens. Who fills them asks as kube-controller-manager itself: its account could have no token before. */
 function tokenControllers(
-  as: (account: string) => ControllerContext,
+  as: As,
   { client }: Informers,
   options: TokenSecretsOptions,
-): readonly Controller[] {
+): Partial<Record<ControllerName, readonly Start[]>> {
   const cleaner = as('legacy-service-account-token-cleaner');
-  return [runTokenSecrets({ ...cleaner, client }, options), runLegacyTokenCleaner(cleaner)];
+  return {
+    'serviceaccount-token-controller': [() => runTokenSecrets({ ...cleaner, client }, options)],
+    'legacy-serviceaccount-token-cleaner-controller': [() => runLegacyTokenCleaner(cleaner)],
+  };
 }
 
 /** What a controller is given of an account: made once for each, with a recorder for each name that it speaks in. */

@@ -1,15 +1,15 @@
 import { equalJson } from '#api/wire/json.ts';
-import { endpoints, nodes, pods, services } from '#api/schema/kind-ref.ts';
+import { nodes, pods, services } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
 import type { Pod, Service } from '#api/generated/objects.ts';
 import { labelSelectorFromMap, matchesLabels } from '#api/meta/selector.ts';
 import { zoneOf } from '#api/meta/zone.ts';
-import { isNotFound } from '#client/api-error.ts';
-import { onlySynced, ownKey, runController, source, type Controller } from '#client/controller.ts';
+import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { Change, WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import { byLabel, selectedIn } from '#control-plane/controllers/pods/by-label.ts';
-import { computeEndpoints, managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
+import { managedByUs, planSlices, type Backends, type MadeOfPod } from './plan.ts';
+import { createEndpointsWriter } from './write-endpoints.ts';
 import { hasSelector } from './slices.ts';
 import { informerOfSlices, slicesOf, sourceOfSlices, writeSlices } from './write-slices.ts';
 
@@ -19,28 +19,32 @@ const bySelector = (service: Service): readonly string[] =>
     ? [selectedIn(service.metadata?.namespace, labelSelectorFromMap(service.spec?.selector))]
     : [];
 
+/** Whose the two kinds of objects are; of one that is not given nothing is written. */
+export interface EndpointWriters {
+  readonly slices: ControllerContext | undefined;
+  readonly endpoints: ControllerContext | undefined;
+}
+
 /**
  * EndpointSlices of each Service with a selector, and the Endpoints object that old clients read: that is another controller's in
  * Kubernetes, and is written as it.
  */
-export function runEndpoints(
-  context: ControllerContext,
-  { client }: Pick<ControllerContext, 'client'>,
-): Controller {
+export function runEndpoints(context: ControllerContext, writers: EndpointWriters): Controller {
   const { informers, clock, logger } = context;
   const serviceInformer = informers.for(services, { indexes: { selector: bySelector } });
   const podInformer = informers.for(pods, { indexes: { label: byLabel } });
   const nodeInformer = informers.for(nodes);
   const sliceInformer = informerOfSlices(informers);
-  const endpointsInformer = informers.for(endpoints);
+  const own = writers.endpoints === undefined ? undefined : createEndpointsWriter(writers.endpoints);
   const madeFor = new WeakMap<Service, WeakMap<Pod, MadeOfPod>>();
 
   const reconcile = async (key: string): Promise<void> => {
     const service = serviceInformer.get(key);
     const slices = slicesOf(sliceInformer, { key, manager: managedByUs });
     if (service === undefined) {
-      await writeSlices(context, sliceInformer, { create: [], update: [], delete: slices });
-      await removeEndpoints({ client, informers }, key);
+      const none = { create: [], update: [], delete: slices };
+      if (writers.slices !== undefined) await writeSlices(writers.slices, sliceInformer, none);
+      await own?.remove(key);
       return;
     }
     if (!hasSelector(service) || service.spec?.type === 'ExternalName') return;
@@ -52,11 +56,9 @@ export function runEndpoints(
     const made = madeFor.get(service) ?? new WeakMap<Pod, MadeOfPod>();
     madeFor.set(service, made);
     const backends: Backends = { service, pods: selected, nodeOf: (name) => nodeInformer.get(name), made };
-    await writeSlices(context, sliceInformer, planSlices(backends, slices));
-    const existing = endpointsInformer.get(key);
-    const wanted = computeEndpoints(backends, existing);
-    if (existing === undefined) endpointsInformer.observe(await client.create(endpoints, wanted));
-    else if (!equalJson(existing, wanted)) endpointsInformer.observe(await client.update(endpoints, wanted));
+    if (writers.slices !== undefined)
+      await writeSlices(writers.slices, sliceInformer, planSlices(backends, slices));
+    await own?.write(key, backends);
   };
   return runController({
     name: 'endpointslice-controller',
@@ -70,7 +72,7 @@ export function runEndpoints(
       source(nodeInformer, ({ old, current }) =>
         zoneOf(old) === zoneOf(current) ? [] : serviceInformer.list().map(objectKey),
       ),
-      onlySynced(endpointsInformer),
+      ...(own === undefined ? [] : [own.source]),
     ],
     reconcile,
   });
@@ -103,19 +105,4 @@ function isSameEndpoint(old: Pod, current: Pod): boolean {
     status?.conditions?.find(({ type }) => type === 'Ready')?.status,
   ];
   return equalJson(relevant(old), relevant(current));
-}
-
-async function removeEndpoints(
-  { client, informers }: Pick<ControllerContext, 'client' | 'informers'>,
-  key: string,
-): Promise<void> {
-  const existing = informers.for(endpoints).get(key);
-  // Leader-election locks of old programs live in Endpoints objects: only those made here go.
-  if (existing?.metadata?.labels?.['endpoints.kubernetes.io/managed-by'] !== 'endpoint-controller') return;
-  const { namespace, name = '', uid } = existing.metadata;
-  try {
-    await client.delete(endpoints, { namespace, name }, { preconditions: { uid } });
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  }
 }

@@ -383,7 +383,7 @@ const rows: readonly {
       conditions: [{ type: 'Complete', status: 'True', lastTransitionTime: startTime }],
     },
     pods: [pod('a', 'Succeeded'), pod('b', 'Running')],
-    want: { conditions: 'Complete=True ', release: 'a b', delete: 'b', succeeded: 4, againMs: 9000 },
+    want: { conditions: 'Complete=True ', release: 'a b', delete: 'b', succeeded: 4 },
   },
 ];
 

@@ -102,13 +102,13 @@ export function timeToLiveMs({ spec, status }: Job, nowMs: number): number | und
 }
 
 /** Pods that turn up after the end are removed; nothing counts any more. */
-function planFinished({ job, pods, nowMs }: JobState, { active }: Running): JobPlan {
+function planFinished({ job, pods }: JobState, { active }: Running): JobPlan {
   return {
     status: job.status ?? {},
     releasePods: pods.filter(isTracked),
     deletePods: active,
     createPods: [],
-    againMs: timeToLiveMs(job, nowMs),
+    againMs: undefined,
   };
 }
 
@@ -226,7 +226,7 @@ function againMs(
     nowMs,
   }: { readonly verdict: Verdict | undefined; readonly waitMs: number | undefined; readonly nowMs: number },
 ): number | undefined {
-  if (verdict !== undefined) return timeToLiveMs(job, nowMs);
+  if (verdict !== undefined) return undefined;
   const deadline = deadlineMs(job);
   const waits = [
     ...(deadline === undefined ? [] : [deadline - nowMs]),

@@ -4,7 +4,7 @@ import { equalJson } from '#api/wire/json.ts';
 import { jobs, pods } from '#api/schema/kind-ref.ts';
 import type { Job, Pod } from '#api/generated/objects.ts';
 import { controllerRef } from '#api/meta/owner.ts';
-import { isConflict, isNotFound } from '#client/api-error.ts';
+import { isNotFound } from '#client/api-error.ts';
 import { source, type Controller, type Source } from '#client/controller.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { WritableInformer } from '#client/informer.ts';
@@ -14,13 +14,13 @@ import { selectorOf } from '#control-plane/controllers/pods/owner-keys.ts';
 import { PodOwner } from '#control-plane/controllers/pods/pod-owner.ts';
 import { trackingFinalizer } from './count.ts';
 import { jobPod } from './job-pod.ts';
-import { planJob, timeToLiveMs } from './plan.ts';
+import { planJob } from './plan.ts';
 
 /** Our own name in spec.managedBy; a Job of another name is left alone. */
 const ownManager = 'kubernetes.io/job-controller';
 
-/** Runs pods until as many as a Job wants have succeeded. Jobs whose time to live is over are deleted as `ttl`, who may. */
-export function runJobs(context: ControllerContext, ttl: Pick<ControllerContext, 'client'>): Controller {
+/** Runs pods until as many as a Job wants have succeeded. */
+export function runJobs(context: ControllerContext): Controller {
   const runs = new PodOwner(context, {
     kind: jobs,
     name: 'job-controller',
@@ -34,7 +34,7 @@ export function runJobs(context: ControllerContext, ttl: Pick<ControllerContext,
     }
   };
   return runs.run(
-    (job, key) => reconcile({ context, ttl, runs }, job, key),
+    (job, key) => reconcile({ context, runs }, job, key),
     [trackedSource(runs.pods)],
     releaseStrays,
   );
@@ -42,17 +42,13 @@ export function runJobs(context: ControllerContext, ttl: Pick<ControllerContext,
 
 interface Loop {
   readonly context: ControllerContext;
-  readonly ttl: Pick<ControllerContext, 'client'>;
   readonly runs: PodOwner<Job>;
 }
 
-async function reconcile({ context, ttl, runs }: Loop, job: Job, key: string): Promise<KeyOutcome | void> {
+async function reconcile({ context, runs }: Loop, job: Job, key: string): Promise<KeyOutcome | void> {
   const nowMs = context.clock.now();
   const isDeleting = job.metadata?.deletionTimestamp !== undefined;
-  const leftMs = timeToLiveMs(job, nowMs);
-  if (leftMs !== undefined && leftMs <= 0 && !isDeleting) return remove(ttl, job);
-  if ((job.spec?.managedBy ?? ownManager) !== ownManager)
-    return leftMs === undefined ? undefined : { kind: 'again', afterMs: leftMs };
+  if ((job.spec?.managedBy ?? ownManager) !== ownManager) return undefined;
   const pods = await runs.claim(job);
   const owned = pods.list();
   if (isDeleting) {
@@ -126,15 +122,5 @@ async function release({ client, informers }: ControllerContext, pod: Pod): Prom
     informers.for(pods).observe(await client.patch(pods, { namespace, name }, { kind: 'merge', body }));
   } catch (error) {
     if (!isNotFound(error)) throw error;
-  }
-}
-
-async function remove({ client }: Pick<ControllerContext, 'client'>, { metadata }: Job): Promise<void> {
-  const { namespace, name = '', uid } = metadata ?? {};
-  const options = { preconditions: { uid }, propagationPolicy: 'Foreground' } as const;
-  try {
-    await client.delete(jobs, { namespace, name }, options);
-  } catch (error) {
-    if (!isNotFound(error) && !isConflict(error)) throw error;
   }
 }

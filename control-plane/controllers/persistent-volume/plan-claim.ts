@@ -36,6 +36,8 @@ export interface ClaimInput {
   readonly node: Node | undefined;
   /** Pods that use it. */
   readonly consumers: readonly Pod[];
+  /** Whether claims that ask for more get it here; default: yes. */
+  readonly expands?: boolean;
   /** Volumes that another claim is just being bound to. */
   readonly isTaken: (volume: PersistentVolume) => boolean;
 }
@@ -49,7 +51,7 @@ export function planClaim(input: ClaimInput): readonly ClaimStep[] {
 }
 
 /** One that has, or had, its volume. */
-function planBound({ claim, named }: ClaimInput): readonly ClaimStep[] {
+function planBound({ claim, named, expands = true }: ClaimInput): readonly ClaimStep[] {
   const lose = (reason: string, message: string): readonly ClaimStep[] =>
     claim.status?.phase === 'Lost'
       ? []
@@ -63,7 +65,7 @@ function planBound({ claim, named }: ClaimInput): readonly ClaimStep[] {
     return lose('ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!');
   if (named.spec?.claimRef !== undefined && named.spec.claimRef.uid !== claim.metadata?.uid)
     return lose('ClaimMisbound', 'Two claims are bound to the same volume, this one is bound incorrectly');
-  return [{ kind: 'bind', volume: named }, ...planExpansion(claim, named)];
+  return [{ kind: 'bind', volume: named }, ...(expands ? planExpansion(claim, named) : [])];
 }
 
 const pending: ClaimStep = { kind: 'phase', phase: 'Pending' };

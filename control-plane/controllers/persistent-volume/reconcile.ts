@@ -35,8 +35,11 @@ import type { ClaimStep, VolumeStep } from './step.ts';
  * Brings claims and volumes together, has volumes made where a class says how, and takes back those whose claim is gone. Claims and
  * volumes have their turns by themselves: what one's turn changes of the other is seen in that one's.
  */
-export function runPersistentVolumes(context: ControllerContext): Controller {
-  return new Binder(context).run();
+export function runPersistentVolumes(
+  context: ControllerContext,
+  { expands = true }: { readonly expands?: boolean } = {},
+): Controller {
+  return new Binder(context, expands).run();
 }
 
 const claimKey = (key: string): string => `claim/${key}`;
@@ -44,6 +47,7 @@ const volumeKey = (name: string): string => `volume/${name}`;
 
 class Binder {
   readonly #context: ControllerContext;
+  readonly #expands: boolean;
   readonly #recorder: EventRecorder;
   readonly #claims: WritableInformer<PersistentVolumeClaim>;
   readonly #volumes: WritableInformer<PersistentVolume>;
@@ -51,9 +55,10 @@ class Binder {
   /** Volumes that are being bound, by name: the claim's uid. Several claims have their turns at once. */
   readonly #taken = new Map<string, string | undefined>();
 
-  constructor(context: ControllerContext) {
+  constructor(context: ControllerContext, expands: boolean) {
     const { informers, recorder } = context;
     this.#context = context;
+    this.#expands = expands;
     this.#recorder = recorder('persistentvolume-controller');
     this.#claims = informers.for(persistentVolumeClaims, {
       indexes: {
@@ -147,6 +152,7 @@ class Binder {
         ...this.#volumes.byIndex('offered', claimKey(key)),
         ...(isFullyBound(claim) ? [] : this.#volumes.byIndex('offered', `class/${name}`)),
       ],
+      expands: this.#expands,
       named: this.#volumes.get(claim.spec?.volumeName ?? ''),
       storageClass: this.#classes.get(name),
       defaultClass: defaultClassOf(this.#classes.list()),
