@@ -159,6 +159,10 @@ function serverOptions(command: Command): Command {
       '8760h',
     )
     .option(
+      '--scheduler-config <file>',
+      'a KubeSchedulerConfiguration: profiles, plugins, extenders (default: none)',
+    )
+    .option(
       '--etcd-servers <url,url>',
       'keep the store in this etcd, which several servers may share (default: in DIR)',
       collectAll,

@@ -18,6 +18,7 @@ import {
   type Listener,
 } from '#control-plane/apiserver/server.ts';
 import { ensureLocalClass } from '#control-plane/controllers/persistent-volume/local-class.ts';
+import { readSchedulerConfiguration } from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { createOwnClients } from '#control-plane/controllers/own-clients.ts';
 import { readAdmission } from './admission/admission-options.ts';
 import { readAuthorization } from './authorization/authorization-options.ts';
@@ -61,6 +62,8 @@ async function serve(options: ServerCommandOptions): Promise<void> {
   const admission = readAdmission(options);
   for (const plugin of admission.idle)
     logger.warn({ plugin }, 'the plugin is off: its configuration has no effect');
+  const scheduling = readSchedulerConfiguration(options.schedulerConfig);
+  for (const notice of scheduling.notices) logger.warn({ field: notice }, 'KubeSchedulerConfiguration');
   stack.use(claimDirectory(dataDir, { role: 'server', mode: 0o700, option: '--data' }));
   const server = stack.use(
     await startApiServer({
@@ -93,7 +96,7 @@ async function serve(options: ServerCommandOptions): Promise<void> {
     await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: ips, serverUrl: url });
   stack.use(keepCertificates({ server, nodesDirectory, writeAdmin, clock: systemClock, logger }));
   const clients = createOwnClients(server);
-  const loops = { options, clients, logger, clock: systemClock };
+  const loops = { options, scheduling: scheduling.settings, clients, logger, clock: systemClock };
   const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
   stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));

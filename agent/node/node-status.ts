@@ -128,6 +128,7 @@ export function renderNodeStatus(
     },
     conditions: renderConditions(input, reported?.conditions ?? [], now),
     features: { supplementalGroupsPolicy: true },
+    declaredFeatures: ['RestartAllContainersOnContainerExits'],
     runtimeHandlers: [
       { name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: input.hasUserNamespaces } },
     ],

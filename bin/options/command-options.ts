@@ -104,6 +104,8 @@ export interface ServerCommandOptions
   readonly adminKubeconfig?: string;
   readonly adminServer?: string;
   readonly podRoutes?: boolean;
+  /** A KubeSchedulerConfiguration. */
+  readonly schedulerConfig?: string;
   /** Of the default StorageClass, whose volumes nodes make; `none`: there is none. */
   readonly localStorageClass: string;
   /** A duration as Go writes it. */

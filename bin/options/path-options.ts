@@ -20,6 +20,7 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'podManifestPath',
   'admissionControlConfigFile',
   'authorizationConfig',
+  'schedulerConfig',
   'authorizationWebhookConfigFile',
   'auditLogPath',
   'auditPolicyFile',

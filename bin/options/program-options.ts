@@ -19,6 +19,7 @@ import { etcdListenProblems } from '#bin/etcd-listen.ts';
 import { admissionProblems } from '#bin/admission/admission-options.ts';
 import { authorizationProblems } from '#bin/authorization/authorization-options.ts';
 import { controllerProblems } from './controller-options.ts';
+import { schedulerProblems } from '#bin/scheduler/scheduler-options.ts';
 import { flowControlProblems } from './flow-control-options.ts';
 import { durationProblems, nameProblems } from './option-problems.ts';
 
@@ -38,6 +39,7 @@ export function serverOptionProblems(options: ServerCommandOptions): readonly st
       : [`--admin-server ${adminServer}: not an https URL`]),
     ...authenticationProblems(options),
     ...authorizationProblems(options),
+    ...schedulerProblems(options),
     ...admissionProblems(options),
     ...flowControlProblems(options),
     ...controllerProblems(options),

@@ -6,6 +6,7 @@ import type { ApiServer } from '#control-plane/apiserver/server.ts';
 import { chooseControllers } from '#control-plane/controllers/controller-names.ts';
 import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
+import type { SchedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
 import { autoscalingOf, type ControllerCommandOptions } from '#bin/options/controller-options.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
@@ -18,6 +19,7 @@ export interface LoopOptions {
   > &
     NodePrefixOptions &
     ControllerCommandOptions;
+  readonly scheduling?: SchedulerSettings;
   readonly clients: OwnClients;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -26,7 +28,7 @@ export interface LoopOptions {
 /** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
 export function startLoops(
   server: ApiServer,
-  { options, clients, logger, clock }: LoopOptions,
+  { options, scheduling, clients, logger, clock }: LoopOptions,
 ): AsyncDisposableStack {
   const stack = new AsyncDisposableStack();
   const client = clients.controllerManager;
@@ -47,7 +49,10 @@ export function startLoops(
     signRequest: (order) =>
       server.signRequest({ ...order, lifeMsMax: parseDurationMs(options.clusterSigningDuration) }),
   });
-  const scheduler = startScheduler({ informers, client: clients.scheduler, clock, logger });
+  const scheduler = startScheduler({
+    ...{ informers, client: clients.scheduler, clock, logger },
+    settings: scheduling,
+  });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {
     await Promise.all([scheduler[Symbol.asyncDispose](), controllers[Symbol.asyncDispose]()]);

@@ -20,8 +20,12 @@ export interface ClusterCache {
   node(name: string): NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity. */
   antiAffineNodes(): readonly NodeInfo[];
-  /** Whether one of the pods uses the claim, `namespace/name`. */
-  isClaimUsed(key: string): boolean;
+  /** Names of the nodes that have pods with affinity or anti-affinity of any kind. */
+  affineNodes(): readonly NodeInfo[];
+  /** How many of the nodes have the image, by one of its names. */
+  nodesWithImage(name: string): number;
+  /** Names of the nodes of the pods that use the claim, `namespace/name`. */
+  claimUsedOn(key: string): readonly string[];
   /** How many nodes have a pod of lower priority than this; costs as many priorities as there are. */
   nodesBelow(priority: number): number;
 }
@@ -46,7 +50,7 @@ export function createClusterCache(): ClusterCache {
     placed.delete(key);
     const pods = podsOf(where.nodeName);
     const pod = pods.get(key);
-    if (pod !== undefined) claimUsers.count(pod, -1);
+    if (pod !== undefined) claimUsers.remove(pod, where.nodeName);
     pods.delete(key);
     const info = infos.get(where.nodeName);
     if (info === undefined && pods.size === 0) podsByNode.delete(where.nodeName);
@@ -57,7 +61,7 @@ export function createClusterCache(): ClusterCache {
     const before = placed.get(key)?.nodeName === nodeName ? podsOf(nodeName).get(key) : undefined;
     if (before === undefined) {
       take(key);
-      claimUsers.count(pod, 1);
+      claimUsers.add(pod, nodeName);
     }
     podsOf(nodeName).set(key, pod);
     placed.set(key, { nodeName, isAssumed });
@@ -88,26 +92,59 @@ export function createClusterCache(): ClusterCache {
     nodes: () => infos.all,
     node: infos.get,
     antiAffineNodes: () => infos.antiAffine(),
-    isClaimUsed: claimUsers.isUsed,
+    affineNodes: () => infos.affine(),
+    nodesWithImage: infos.withImage,
+    claimUsedOn: claimUsers.nodeNames,
     nodesBelow: infos.below,
   };
 }
 
-/** How many of the pods use each claim. */
+/** Where pods use each claim. */
 function createClaimUsers(): {
-  count(pod: Pod, change: 1 | -1): void;
-  isUsed(key: string): boolean;
+  add(pod: Pod, nodeName: string): void;
+  remove(pod: Pod, nodeName: string): void;
+  nodeNames(key: string): readonly string[];
 } {
-  const users = new Map<string, number>();
+  const users = new Map<string, readonly string[]>(); // The name of a node once for each pod.
   return {
-    count: (pod, change) => {
+    add: (pod, nodeName) => {
+      for (const key of claimKeysOf(pod)) users.set(key, [...(users.get(key) ?? []), nodeName]);
+    },
+    remove: (pod, nodeName) => {
       for (const key of claimKeysOf(pod)) {
-        const left = (users.get(key) ?? 0) + change;
-        if (left === 0) users.delete(key);
+        const names = users.get(key) ?? [];
+        const left = names.toSpliced(names.indexOf(nodeName), names.includes(nodeName) ? 1 : 0);
+        if (left.length === 0) users.delete(key);
         else users.set(key, left);
       }
     },
-    isUsed: (key) => users.has(key),
+    nodeNames: (key) => users.get(key) ?? noNames,
+  };
+}
+
+const noNames: readonly string[] = [];
+
+/** How many of the nodes have each image. */
+function createCounts(): {
+  replace(
+    before: ReadonlyMap<string, number> | undefined,
+    after: ReadonlyMap<string, number> | undefined,
+  ): void;
+  of(name: string): number;
+} {
+  const counts = new Map<string, number>();
+  const add = (name: string, change: number): void => {
+    const left = (counts.get(name) ?? 0) + change;
+    if (left === 0) counts.delete(name);
+    else counts.set(name, left);
+  };
+  return {
+    replace: (before, after) => {
+      if (before === after) return;
+      for (const name of before?.keys() ?? []) add(name, -1);
+      for (const name of after?.keys() ?? []) add(name, 1);
+    },
+    of: (name) => counts.get(name) ?? 0,
   };
 }
 
@@ -118,6 +155,8 @@ interface InfoList {
   set(name: string, info: NodeInfo): void;
   remove(name: string): void;
   antiAffine(): readonly NodeInfo[];
+  affine(): readonly NodeInfo[];
+  withImage(name: string): number;
   below(priority: number): number;
 }
 
@@ -125,6 +164,8 @@ function createInfoList(): InfoList {
   const all: NodeInfo[] = [];
   const slots = new Map<string, number>(); // places in the list, by name
   const antiAffine = new Set<string>();
+  const affine = new Set<string>();
+  const images = createCounts();
   const byLowest = new Map<number, number>(); // how many nodes have it, by the lowest priority of their pods
   const count = (info: NodeInfo | undefined, change: 1 | -1): void => {
     if (info === undefined) return;
@@ -139,24 +180,32 @@ function createInfoList(): InfoList {
     set: (name, info) => {
       const slot = slots.get(name) ?? all.length;
       slots.set(name, slot);
-      count(all[slot], -1);
+      const before = all[slot];
+      count(before, -1);
       count(info, 1);
+      images.replace(before?.imageSizes, info.imageSizes);
       all[slot] = info;
       if (info.antiAffinePods.size > 0) antiAffine.add(name);
       else antiAffine.delete(name);
+      if (info.affinePods.size > 0) affine.add(name);
+      else affine.delete(name);
     },
     remove: (name) => {
       const slot = slots.get(name);
       const last = all.at(-1);
       if (slot === undefined || last === undefined) return;
       count(all[slot], -1);
+      images.replace(all[slot]?.imageSizes, undefined);
       all[slot] = last;
       slots.set(last.name, slot);
       all.pop();
       slots.delete(name);
       antiAffine.delete(name);
+      affine.delete(name);
     },
     antiAffine: () => [...antiAffine].flatMap((name) => get(name) ?? []),
+    affine: () => [...affine].flatMap((name) => get(name) ?? []),
+    withImage: images.of,
     below: (priority) => {
       let nodes = 0;
       for (const [lowest, number] of byLowest) if (lowest < priority) nodes += number;

@@ -8,7 +8,7 @@ import {
   volumeEvent,
   type ClusterEvent,
 } from './cluster-event.ts';
-import { filterPlugins } from './plugins.ts';
+import { defaultProfile } from './profile.ts';
 
 const node = (change: Partial<Node> = {}): Node => ({
   metadata: { name: 'n', labels: { zone: 'a' } },
@@ -139,8 +139,8 @@ it.each<{
   { plugin: 'InterPodAffinity', of: db, after: gone(far), want: true },
   { plugin: 'InterPodAffinity', of: near, after: nodeEvent(node(), node({ ...tainted })), want: true },
 ])('$plugin: $want', ({ plugin, of = pod({}), after, want }) => {
-  const hints = filterPlugins.filter(({ name }) => name === plugin);
-  const answers = after.map((event) => hints.some(({ mayHelp }) => mayHelp(of, event, () => ({}))));
+  const hint = defaultProfile.hints.get(plugin);
+  const answers = after.map((event) => hint?.mayHelp(of, event, () => ({})));
   expect(answers.includes(true)).toBe(want);
 });
 

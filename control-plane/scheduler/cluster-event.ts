@@ -42,6 +42,7 @@ export function nodeEvent(old: Node | undefined, current: Node | undefined): rea
     spec?.unschedulable,
     status?.allocatable,
     status?.addresses,
+    status?.declaredFeatures,
     metadata?.annotations?.[volumesDirectoryAnnotation],
   ];
   if (old !== undefined && equalJson(relevant(old), relevant(current))) return [];

@@ -1,6 +1,12 @@
-import { fitOf } from './fit.ts';
-import { filterPlugins, scorePlugins } from './plugins.ts';
-import { scoreMax, type Normalization, type SchedulingContext, type ScorePlugin } from './plugin.ts';
+import { fitOf, type Refusal } from './fit.ts';
+import { defaultProfile } from './profile.ts';
+import {
+  scoreMax,
+  type Normalization,
+  type Profile,
+  type SchedulingContext,
+  type ScorePlugin,
+} from './plugin.ts';
 import type { NodeInfo } from './snapshot.ts';
 
 export type Decision = (
@@ -26,53 +32,106 @@ const feasiblePercentMin = 5;
 
 /**
  * How many possible nodes are compared: all of up to 100, then a share that falls from half to a twentieth as the cluster grows, but 100
- * at least. Source: kube-scheduler numFeasibleNodesToFind, percentageOfNodesToScore 0.
+ * at least. Source: kube-scheduler numFeasibleNodesToFind, percentageOfNodesToScore, which is 0 by default.
  */
-export function feasibleWanted(nodeCount: number): number {
-  if (nodeCount < feasibleMin) return nodeCount;
-  const percent = Math.max(feasiblePercentMin, 50 - Math.floor(nodeCount / 125));
+export function feasibleWanted(nodeCount: number, percentage = 0): number {
+  if (nodeCount < feasibleMin || percentage >= 100) return nodeCount;
+  const percent = percentage || Math.max(feasiblePercentMin, 50 - Math.floor(nodeCount / 125));
   return Math.max(feasibleMin, Math.floor((nodeCount * percent) / 100));
 }
+
+type Unschedulable = Extract<Decision, { kind: 'unschedulable' }>;
+
+/** Why nodes were refused so far. */
+export interface Tally {
+  readonly nodeCount: number;
+  readonly reasons: Map<string, number>;
+  readonly refusedBy: Set<string>;
+  readonly helpedByEviction: NodeInfo[];
+}
+
+/** The possible nodes, perhaps none, or why there is none whichever it is. */
+export type Search =
+  | {
+      readonly kind: 'searched';
+      readonly feasible: readonly NodeInfo[];
+      readonly tally: Tally;
+      readonly examined: number;
+      /** It is the node that others were told to go from, which need not be compared. */
+      readonly isNominated: boolean;
+    }
+  | Unschedulable;
 
 /**
  * Where a pod should run. Nodes are looked at from `start` on, around, until enough are possible. Equal scores go to the node first in
  * order of names, so that a decision can be repeated.
  */
 export function decide(context: SchedulingContext, start = 0): Decision {
-  const refused = refusedByAll(context);
+  const search = searchNodes(context, start);
+  if (search.kind === 'unschedulable') return search;
+  const best = pickBest(context, search.feasible);
+  return best === undefined
+    ? unschedulable(search)
+    : { kind: 'node', nodeName: best.name, examined: search.examined };
+}
+
+/** Which nodes are possible. `hasNominated`: the node that the pod waits for is looked at alone first. */
+export function searchNodes(context: SchedulingContext, start: number, hasNominated = true): Search {
+  const { profile = defaultProfile } = context;
+  const refused = refusedByAll(context, profile);
   if (refused !== undefined) return refused;
-  const { all, nodes, left } = nodesFor(context);
+  const { all, nodes, left } = nodesFor(context, profile);
   const fit = fitOf(context);
-  const nominated = nominatedNode(context);
+  const tally: Tally = {
+    ...{ nodeCount: all.length, reasons: new Map(), refusedBy: new Set(), helpedByEviction: [] },
+  };
+  const nominated = hasNominated ? nominatedNode(context) : undefined;
   if (nominated !== undefined && fit(nominated) === undefined)
-    return { kind: 'node', nodeName: nominated.name, examined: 0 };
-  const reasons = new Map<string, number>();
-  const refusedBy = new Set<string>();
+    return { kind: 'searched', feasible: [nominated], tally, examined: 0, isNominated: true };
   if (left !== undefined && left.count > 0) {
-    for (const name of left.by) refusedBy.add(name);
-    reasons.set(`node(s) didn't satisfy plugin(s) [${left.by.join(' ')}]`, left.count);
+    for (const name of left.by) tally.refusedBy.add(name);
+    tally.reasons.set(`node(s) didn't satisfy plugin(s) [${left.by.join(' ')}]`, left.count);
   }
-  const helpedByEviction: NodeInfo[] = [];
   const isRefused = (node: NodeInfo): boolean => {
     const refusal = fit(node);
-    if (refusal === undefined) return false;
-    for (const reason of refusal.reasons) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
-    refusedBy.add(refusal.by);
-    if (refusal.isHelpedByEviction) helpedByEviction.push(node);
-    return true;
+    if (refusal !== undefined) tallyRefusal(tally, node, refusal);
+    return refusal !== undefined;
   };
   const feasible: NodeInfo[] = [];
-  const wanted = feasibleWanted(nodes.length);
+  const wanted = feasibleWanted(nodes.length, profile.percentageOfNodesToScore);
   let examined = 0;
   for (; examined < nodes.length && feasible.length < wanted; examined++) {
     const node = nodes[(start + examined) % nodes.length];
     if (node !== undefined && !isRefused(node)) feasible.push(node);
   }
-  const best = pickBest(context, feasible);
-  if (best !== undefined) return { kind: 'node', nodeName: best.name, examined };
-  const message = renderReasons(all.length, reasons);
-  const nodeCount = all.length;
-  return { kind: 'unschedulable', message, reasons, refusedBy, nodeCount, helpedByEviction, examined };
+  return { kind: 'searched', feasible, tally, examined, isNominated: false };
+}
+
+/** Counts a node that does not do. */
+export function tallyRefusal(
+  { reasons, refusedBy, helpedByEviction }: Tally,
+  node: NodeInfo,
+  { reasons: its, by, isHelpedByEviction }: Refusal,
+): void {
+  for (const reason of its) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+  refusedBy.add(by);
+  if (isHelpedByEviction) helpedByEviction.push(node);
+}
+
+/** No node did. */
+export function unschedulable({
+  tally,
+  examined,
+}: {
+  readonly tally: Tally;
+  readonly examined: number;
+}): Unschedulable {
+  return {
+    kind: 'unschedulable',
+    message: renderReasons(tally.nodeCount, tally.reasons),
+    ...tally,
+    examined,
+  };
 }
 
 /** Where others were told to go for it: it is looked at before all others. */
@@ -85,10 +144,10 @@ function nominatedNode({ pod, snapshot }: SchedulingContext): NodeInfo | undefin
 }
 
 /** What keeps a pod from every node is said once, and not counted. */
-function refusedByAll(context: SchedulingContext): Decision | undefined {
+function refusedByAll(context: SchedulingContext, { preFilters }: Profile): Unschedulable | undefined {
   const count = context.snapshot.nodes.length;
   if (count === 0) return undefined;
-  for (const { name, refuseAll } of filterPlugins) {
+  for (const { name, refuseAll } of preFilters) {
     const why = refuseAll?.(context);
     if (why === undefined) continue;
     const message = `0/${count} nodes are available: ${why}.`;
@@ -100,13 +159,16 @@ function refusedByAll(context: SchedulingContext): Decision | undefined {
 }
 
 /** The nodes to look at: all of them, or those that the pod names. Of the others, how many there are, and by which plugins. */
-function nodesFor({ pod, snapshot }: SchedulingContext): {
+function nodesFor(
+  { pod, snapshot }: SchedulingContext,
+  { preFilters }: Profile,
+): {
   readonly all: readonly NodeInfo[];
   readonly nodes: readonly NodeInfo[];
   readonly left?: { readonly count: number; readonly by: readonly string[] };
 } {
   const all = snapshot.nodes;
-  const named = filterPlugins.flatMap(({ name, onlyNodes }) => {
+  const named = preFilters.flatMap(({ name, onlyNodes }) => {
     const names = onlyNodes?.(pod);
     return names === undefined ? [] : [{ name, names }];
   });
@@ -121,10 +183,11 @@ function nodesFor({ pod, snapshot }: SchedulingContext): {
 
 /** The sum of all plugins' scores, in the order of the nodes. Of hundreds of nodes for each pod: loops by index, and no list for each. */
 function scoreNodes(context: SchedulingContext, nodes: readonly NodeInfo[]): Float64Array {
+  const { profile = defaultProfile } = context;
   const totals = new Float64Array(nodes.length);
   const raw = new Float64Array(nodes.length);
-  for (const { score, weight, normalization } of scorePlugins) {
-    const scoreOf = score(context);
+  for (const { score, weight, normalization } of profile.scores) {
+    const scoreOf = score(context, nodes);
     if (scoreOf === undefined) continue;
     let index = 0;
     for (const node of nodes) raw[index++] = scoreOf(node);
@@ -133,14 +196,20 @@ function scoreNodes(context: SchedulingContext, nodes: readonly NodeInfo[]): Flo
   return totals;
 }
 
-function pickBest(context: SchedulingContext, feasible: readonly NodeInfo[]): NodeInfo | undefined {
+/** The best of the possible nodes; undefined: there is none. `more` is added to what the plugins say, in the order of the nodes. */
+export function pickBest(
+  context: SchedulingContext,
+  feasible: readonly NodeInfo[],
+  more?: Float64Array,
+): NodeInfo | undefined {
   if (feasible.length <= 1) return feasible[0];
   const totals = scoreNodes(context, feasible);
   let [best] = feasible;
-  let bestTotal = totals[0] ?? 0;
+  let bestTotal = -Infinity;
   let index = 0;
   for (const node of feasible) {
-    const total = totals[index++] ?? 0;
+    const total = (totals[index] ?? 0) + (more?.[index] ?? 0);
+    index++;
     if (total < bestTotal || (total === bestTotal && node.name >= (best?.name ?? ''))) continue;
     best = node;
     bestTotal = total;
@@ -154,14 +223,15 @@ function addNormalized(
   raw: Float64Array,
   { normalization, weight }: Pick<ScorePlugin, 'normalization' | 'weight'>,
 ): void {
-  let lowest = 0; // Preferences may be against a node.
+  const isFromLowest = normalization === 'range' || normalization === 'spread';
+  let lowest = isFromLowest ? Infinity : 0; // Preferences may be against a node.
   let highest = -Infinity;
   for (const score of raw) {
+    if (Number.isNaN(score)) continue;
     lowest = Math.min(lowest, score);
     highest = Math.max(highest, score);
   }
-  const range = highest - lowest;
-  if (normalization !== 'none' && range === 0) return;
+  if (normalization !== 'none' && (highest === lowest || highest === -Infinity)) return;
   for (let index = 0; index < raw.length; index++) {
     const score = raw[index] ?? 0;
     totals[index] = (totals[index] ?? 0) + normalized(normalization, score, { lowest, highest }) * weight;
@@ -177,9 +247,12 @@ function normalized(
     case 'none':
       return score;
     case 'proportional':
+    case 'range':
       return ((score - lowest) * scoreMax) / (highest - lowest);
     case 'reversed':
       return ((highest - score) * scoreMax) / (highest - lowest);
+    case 'spread':
+      return Number.isNaN(score) ? 0 : ((highest + lowest - score) * scoreMax) / highest;
   }
 }
 

@@ -1,7 +1,7 @@
 import { objectKey } from '#api/meta/object.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import type { FilterPlugin, SchedulingContext } from './plugin.ts';
-import { filterPlugins } from './plugins.ts';
+import { defaultProfile } from './profile.ts';
 import { nodeInfo, priorityOf, type NodeInfo, type Snapshot } from './snapshot.ts';
 
 /** Why a node does not do. */
@@ -23,8 +23,8 @@ type Test = readonly [plugin: FilterPlugin, refuse: (node: NodeInfo) => readonly
  * go elsewhere in the end (kube-scheduler RunFilterPluginsWithNominatedPods).
  */
 export function fitOf(context: SchedulingContext): Fit {
-  const { pod, snapshot } = context;
-  const tests = testsOf(context, filterPlugins);
+  const { pod, snapshot, profile = defaultProfile } = context;
+  const tests = testsOf(context, profile.filters);
   let changed: Fit | undefined;
   return (node) => {
     const nominated = nominatedBefore(pod, snapshot.nominated?.(node.name));
@@ -39,16 +39,16 @@ export function fitOf(context: SchedulingContext): Fit {
 
 /** Of a node as it would be with other pods: what looks at the pods of all nodes is worked out anew for each. */
 export function fitOfChanged(context: SchedulingContext): Fit {
-  const { pod, snapshot } = context;
+  const { pod, snapshot, profile = defaultProfile } = context;
   const isWide = ({ looksAtPods }: FilterPlugin): boolean => looksAtPods === true;
   const own = testsOf(
     context,
-    filterPlugins.filter((plugin) => !isWide(plugin)),
+    profile.filters.filter((plugin) => !isWide(plugin)),
   );
-  const wide = filterPlugins.filter(isWide);
+  const wide = profile.filters.filter(isWide);
   return (node) =>
     firstRefusal(pod, own, node) ??
-    firstRefusal(pod, testsOf({ pod, snapshot: withChanged(snapshot, node) }, wide), node);
+    firstRefusal(pod, testsOf({ ...context, snapshot: withChanged(snapshot, node) }, wide), node);
 }
 
 const nobody: readonly Pod[] = [];

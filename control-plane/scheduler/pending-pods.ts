@@ -5,8 +5,12 @@ import { objectKey } from '#api/meta/object.ts';
 import type { Pod } from '#api/generated/objects.ts';
 import { Heap } from './heap.ts';
 
-/** As kube-scheduler: 1 s, doubling, to 10 s. */
-const backoff: Backoff = { initialMs: 1000, factor: 2, maxMs: 10_000 };
+/** How long a pod waits before it is tried again: doubling. As kube-scheduler: 1 s to 10 s. */
+export interface BackoffSettings {
+  readonly podInitialBackoffMs: number;
+  readonly podMaxBackoffMs: number;
+}
+const backoffByDefault: BackoffSettings = { podInitialBackoffMs: 1000, podMaxBackoffMs: 10_000 };
 /** An unschedulable pod is tried again after this long even if nothing happened that should help it. */
 const unschedulableMaxMs = 300_000;
 /** Turns without effect that are kept, beside as many again as there are with. */
@@ -49,20 +53,27 @@ interface Turn {
   readonly order: number;
 }
 
-export function createPendingPods(clock: Clock, onReady: () => void): PendingPods {
-  return new Queue(clock, onReady);
+export function createPendingPods(
+  clock: Clock,
+  onReady: () => void,
+  settings: BackoffSettings = backoffByDefault,
+): PendingPods {
+  return new Queue(clock, onReady, settings);
 }
 
 class Queue implements PendingPods {
   readonly #clock: Clock;
   readonly #onReady: () => void;
+  readonly #backoff: Backoff;
   readonly #entries = new Map<string, Entry>();
   readonly #ready = new Set<string>();
   readonly #unschedulable = new Set<string>();
   readonly #turns = new Heap<Turn>(isBefore);
   #nextOrder = 0;
 
-  constructor(clock: Clock, onReady: () => void) {
+  constructor(clock: Clock, onReady: () => void, settings: BackoffSettings) {
+    const { podInitialBackoffMs: initialMs, podMaxBackoffMs: maxMs } = settings;
+    this.#backoff = { initialMs, factor: 2, maxMs };
     this.#clock = clock;
     this.#onReady = onReady;
   }
@@ -180,7 +191,7 @@ class Queue implements PendingPods {
     const key = objectKey(pod);
     const before = this.#entries.get(key);
     const attempts = (before?.attempts ?? 0) + 1;
-    const notBeforeMs = this.#clock.monotonic() + backoffMs(backoff, attempts);
+    const notBeforeMs = this.#clock.monotonic() + backoffMs(this.#backoff, attempts);
     const order = before?.order ?? this.#nextOrder++;
     return { key, entry: { pod, attempts, notBeforeMs, order, state: 'taken' } };
   }

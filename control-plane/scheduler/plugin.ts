@@ -6,6 +6,31 @@ import type { NodeInfo, Snapshot } from './snapshot.ts';
 export interface SchedulingContext {
   readonly pod: Pod;
   readonly snapshot: Snapshot;
+  /** Undefined: the default profile. */
+  readonly profile?: Profile | undefined;
+}
+
+/** How the pods of one schedulerName are scheduled. */
+export interface Profile {
+  readonly schedulerName: string;
+  /** In order: the first that refuses a pod, or a node, gives the reason. */
+  readonly preFilters: readonly FilterPlugin[];
+  readonly filters: readonly FilterPlugin[];
+  readonly scores: readonly ScorePlugin[];
+  /** Those that refuse pods, by name: what may help whom they refused. */
+  readonly hints: ReadonlyMap<string, FilterPlugin>;
+  /** Of the possible nodes that are looked for, in percent of all; 0: by their number. */
+  readonly percentageOfNodesToScore: number;
+  /** Of nodes where pods of lower priority might go; undefined: none go. */
+  readonly preemption:
+    | { readonly minCandidateNodesPercentage: number; readonly minCandidateNodesAbsolute: number }
+    | undefined;
+  /** Whether claims of devices give them back for a pod that finds no node. */
+  readonly releasesClaims: boolean;
+  /** Whether pods with gates wait. */
+  readonly hasGates: boolean;
+  readonly volumeBindMs: number;
+  readonly deviceBindMs: number;
 }
 
 /**
@@ -33,15 +58,22 @@ export interface FilterPlugin {
   readonly mayHelp: (pod: Pod, event: ClusterEvent, namespaceLabels: Snapshot['namespaceLabels']) => boolean;
 }
 
-/** How raw scores become 0 to 100: as they are, in proportion to the highest, or that reversed (fewer is better). */
-export type Normalization = 'none' | 'proportional' | 'reversed';
+/**
+ * How raw scores become 0 to 100: as they are, in proportion to the highest, or that reversed (fewer is better), from the lowest to the
+ * highest, or the lowest to the highest reversed in proportion to the highest (NaN: 0).
+ */
+export type Normalization = 'none' | 'proportional' | 'reversed' | 'range' | 'spread';
 
 /** Says which of the possible nodes is best. Undefined: the pod has no preference that this plugin knows. */
 export interface ScorePlugin {
   readonly name: string;
   readonly weight: number;
   readonly normalization: Normalization;
-  readonly score: (context: SchedulingContext) => ((node: NodeInfo) => number) | undefined;
+  /** `feasible` are the nodes that it is asked about then. */
+  readonly score: (
+    context: SchedulingContext,
+    feasible: readonly NodeInfo[],
+  ) => ((node: NodeInfo) => number) | undefined;
 }
 
 export const scoreMax = 100;

@@ -2,33 +2,30 @@ import type { Clock } from '#base/clock.ts';
 import { describeError } from '#base/errors.ts';
 import { nextTurn, TurnTime } from '#base/time-slice.ts';
 import type { Logger } from '#base/log.ts';
-import { namespaces, nodes, pods, services, type KindRef } from '#api/schema/kind-ref.ts';
-import { awaitsDeviceClaims } from '#api/device/pod-claims.ts';
+import { namespaces, nodes, pods, services } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Binding, Namespace, Pod, PodCondition, Service } from '#api/generated/objects.ts';
-import { formatTime } from '#api/meta/time.ts';
-import { isConflict, isNotFound } from '#client/api-error.ts';
-import { createEventRecorder, type EventRecorder } from '#client/event-recorder.ts';
+import type { Namespace, Pod, Service } from '#api/generated/objects.ts';
+
 import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
-import { createClusterCache, type ClusterCache } from './cluster-cache.ts';
-import {
-  claimEvent,
-  deviceClaimEvent,
-  nodeEvent,
-  placedPodEvents,
-  volumeEvent,
-  type ClusterEvent,
-} from './cluster-event.ts';
+import { bindPod } from './bind-pod.ts';
+import { createClusterCache } from './cluster-cache.ts';
+import { claimEvent, deviceClaimEvent, nodeEvent, volumeEvent, type ClusterEvent } from './cluster-event.ts';
+import { schedulerSettings, type SchedulerSettings } from './config/scheduler-configuration.ts';
 import { decide, type Decision } from './decide.ts';
-import { createDeviceBinder, type ClaimReservation, type DeviceBinder } from './devices/device-binder.ts';
-import { createPendingPods, type PendingPods } from './pending-pods.ts';
-import { filterPlugins } from './plugins.ts';
+import { createDeviceBinder, type DeviceBinder } from './devices/device-binder.ts';
+import { createPendingPods } from './pending-pods.ts';
+import type { Profile } from './plugin.ts';
+import { isGated, isWaiting, takePodChange } from './pod-changes.ts';
+import { createProfile, defaultProfile } from './profile.ts';
+import { createRecorders, type Recorders } from './recorders.ts';
+import { isStillWaiting, schedulerNameOf, type Parts } from './scheduler-parts.ts';
+import { noteGated, tellRefused } from './tell-pod.ts';
 import { Preemptor, type Preempted } from './preempt/preemptor.ts';
 import { dynamicResourcesFilter } from './plugins/dynamic-resources.ts';
 import type { Snapshot } from './snapshot.ts';
-import { createVolumeBinder, type Reservation, type VolumeBinder } from './volumes/bind-volumes.ts';
+import { createVolumeBinder, type VolumeBinder } from './volumes/bind-volumes.ts';
 
 export interface SchedulerOptions {
   /** Read for it by somebody who may, who shares them with the controllers. */
@@ -37,11 +34,10 @@ export interface SchedulerOptions {
   readonly client: ApiClient;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Pods that name another scheduler are left alone. */
-  readonly schedulerName?: string;
+  /** What KubeSchedulerConfiguration says; undefined: what is so without one. */
+  readonly settings?: SchedulerSettings | undefined;
 }
 
-export const defaultSchedulerName = 'default-scheduler';
 /** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
 const decidingTime = new TurnTime();
 
@@ -57,6 +53,7 @@ class Scheduler implements AsyncDisposable {
   readonly #volumes: VolumeBinder;
   readonly #devices: DeviceBinder;
   readonly #preemptor: Preemptor;
+  readonly #recorders: Recorders;
   readonly #abort = new AbortController();
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
@@ -67,19 +64,23 @@ class Scheduler implements AsyncDisposable {
   #isRunning = false;
   #isClosed = false;
 
-  constructor({ informers, client, clock, logger, schedulerName = defaultSchedulerName }: SchedulerOptions) {
-    const recorder = createEventRecorder({ client, component: schedulerName, clock, logger });
-    const pending = createPendingPods(clock, () => this.#start());
+  constructor({ informers, client, clock, logger, settings = schedulerSettings({}) }: SchedulerOptions) {
+    const recorders = createRecorders({ client, clock, logger });
+    this.#recorders = recorders;
+    const pending = createPendingPods(clock, () => this.#start(), settings);
     const cache = createClusterCache();
-    this.#parts = { informers, client, cache, pending, recorder, logger, clock, schedulerName };
+    const profiles = profilesOf(settings);
+    this.#parts = {
+      ...{ informers, client, cache, pending, recorderFor: recorders.of, logger, clock, profiles },
+    };
     this.#services = informers.for(services, {
       indexes: { namespace: (service) => [service.metadata?.namespace ?? ''] },
     });
     this.#namespaces = informers.for(namespaces);
-    this.#volumes = createVolumeBinder({ informers, client, clock, isUsed: cache.isClaimUsed });
+    this.#volumes = createVolumeBinder({ informers, client, clock, usedOn: cache.claimUsedOn });
     this.#devices = createDeviceBinder({ informers, client, clock });
     this.#preemptor = new Preemptor({
-      ...{ informers, client, recorder, logger, clock, schedulerName, node: cache.node },
+      ...{ informers, client, recorderFor: recorders.of, logger, clock, node: cache.node, profiles },
       snapshot: () => this.#snapshot(),
       isWaiting: (pod) => isStillWaiting(this.#parts, pod),
     });
@@ -99,7 +100,7 @@ class Scheduler implements AsyncDisposable {
     this.#attached.dispose();
     this.#parts.pending[Symbol.dispose]();
     await Promise.allSettled(this.#binding);
-    await this.#parts.recorder[Symbol.asyncDispose]();
+    await this.#recorders[Symbol.asyncDispose]();
   }
 
   #attach(): void {
@@ -117,7 +118,7 @@ class Scheduler implements AsyncDisposable {
         const { key, current } = change;
         noteNomination(this.#parts, this.#preemptor, change);
         this.#volumes.note('pod', key);
-        if (current !== undefined && isGated(current)) void noteGated(this.#parts, current);
+        if (current !== undefined && this.#isHeldByGates(current)) void noteGated(this.#parts, current);
       }),
     );
     this.#attachVolumes();
@@ -162,13 +163,28 @@ class Scheduler implements AsyncDisposable {
 
   /** Tries again the pods that one of the events may help. A pod that no plugin refused had no nodes to be refused by. */
   #wake(events: readonly ClusterEvent[]): void {
-    const labelsOf = this.#namespaceLabels;
     for (const event of events)
       this.#parts.pending.wakeUnschedulable((pod, refusedBy) =>
-        refusedBy.size === 0
-          ? event.kind === 'node'
-          : filterPlugins.some(({ name, mayHelp }) => refusedBy.has(name) && mayHelp(pod, event, labelsOf)),
+        refusedBy.size === 0 ? event.kind === 'node' : this.#mayHelp(pod, refusedBy, event),
       );
+  }
+
+  /** Whom somebody outside of the plugins refused, anything may help. */
+  #mayHelp(pod: Pod, refusedBy: ReadonlySet<string>, event: ClusterEvent): boolean {
+    const hints = this.#profileOf(pod).hints;
+    for (const name of refusedBy) {
+      const hint = hints.get(name);
+      if (hint === undefined || hint.mayHelp(pod, event, this.#namespaceLabels)) return true;
+    }
+    return false;
+  }
+
+  #profileOf(pod: Pod): Profile {
+    return this.#parts.profiles.get(schedulerNameOf(pod)) ?? defaultProfile;
+  }
+
+  #isHeldByGates(pod: Pod): boolean {
+    return isGated(pod) && this.#parts.profiles.get(schedulerNameOf(pod))?.hasGates === true;
   }
 
   #start(): void {
@@ -212,13 +228,15 @@ class Scheduler implements AsyncDisposable {
       return;
     }
     const snapshot = this.#snapshot();
-    const decision = decide({ pod, snapshot }, this.#nextNode);
+    const profile = this.#profileOf(pod);
+    const decision = decide({ pod, snapshot, profile }, this.#nextNode);
     // The next pod begins where this one ended, so that each node has its turn.
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
     if (decision.kind === 'node') await this.#bind(pod, decision.nodeName);
     else {
       await this.#refuse(pod, decision);
-      if (decision.refusedBy.has(dynamicResourcesFilter.name)) await this.#devices.release(pod);
+      if (profile.releasesClaims && decision.refusedBy.has(dynamicResourcesFilter.name))
+        await this.#devices.release(pod);
     }
   }
 
@@ -249,7 +267,11 @@ class Scheduler implements AsyncDisposable {
     using volumes = this.#volumes.reserve(pod, nodeName);
     using devices = node === undefined ? undefined : this.#devices.reserve(pod, node);
 
-    const isBound = await bindPod(this.#parts, { pod, nodeName, volumes, devices }, this.#abort.signal);
+    const isBound = await bindPod(
+      this.#parts,
+      { pod, nodeName, volumes, devices, profile: this.#profileOf(pod), bindBy: undefined },
+      this.#abort.signal,
+    );
     if (!isBound) this.#wake([{ kind: 'podGone', pod }]);
   }
 
@@ -258,6 +280,8 @@ class Scheduler implements AsyncDisposable {
       nodes: this.#parts.cache.nodes(),
       nodeNamed: this.#parts.cache.node,
       antiAffineNodes: this.#parts.cache.antiAffineNodes(),
+      affineNodes: this.#parts.cache.affineNodes(),
+      nodesWithImage: this.#parts.cache.nodesWithImage,
       nodesBelow: this.#parts.cache.nodesBelow,
       volumes: this.#volumes.look,
       devices: this.#devices.look,
@@ -268,193 +292,18 @@ class Scheduler implements AsyncDisposable {
   }
 }
 
-interface Parts {
-  readonly informers: Informers;
-  readonly client: ApiClient;
-  readonly cache: ClusterCache;
-  readonly pending: PendingPods;
-  readonly recorder: EventRecorder;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly schedulerName: string;
-}
-
-/** Takes a change of a pod into cache and queue. What of it may help pods that no node did for. */
-function takePodChange(
-  { cache, pending, schedulerName }: Pick<Parts, 'cache' | 'pending' | 'schedulerName'>,
-  { key, old, current }: Change<Pod>,
-): readonly ClusterEvent[] {
-  const before = old !== undefined && isPlaced(old) ? old : undefined;
-  if (current !== undefined && isPlaced(current)) {
-    cache.setPod(key, current);
-    pending.delete(key);
-    return placedPodEvents(before, current);
-  }
-  const isOurs = current !== undefined && isWaiting(current, schedulerName);
-  // An assumed pod is on its way to its node: an older event must not take it out again.
-  if (isOurs && cache.isAssumed(key)) return [];
-  cache.setPod(key, undefined);
-  if (isOurs) pending.put(current);
-  else pending.delete(key);
-  return placedPodEvents(before, undefined);
-}
-
-function isPlaced(pod: Pod): boolean {
-  return (pod.spec?.nodeName ?? '') !== '' && !isFinished(pod);
-}
-
-function isWaiting(pod: Pod, schedulerName: string): boolean {
-  return (
-    (pod.spec?.nodeName ?? '') === '' &&
-    pod.metadata?.deletionTimestamp === undefined &&
-    (pod.spec?.schedulerName ?? defaultSchedulerName) === schedulerName &&
-    !isGated(pod) &&
-    !awaitsDeviceClaims(pod) &&
-    !isFinished(pod)
-  );
-}
-
-function isGated(pod: Pod): boolean {
-  return (pod.spec?.schedulingGates ?? []).length > 0;
-}
-
-function isFinished(pod: Pod): boolean {
-  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
-}
-
-const bindings: KindRef<Binding> = {
-  group: '',
-  version: 'v1',
-  kind: 'Binding',
-  resource: 'pods',
-  namespaced: true,
-};
-
-interface Placement {
-  readonly pod: Pod;
-  readonly nodeName: string;
-  /** Of volumes that it needs there; undefined: it has them. */
-  readonly volumes: Reservation | undefined;
-  /** Of devices; undefined: it has no claims of any. */
-  readonly devices: ClaimReservation | undefined;
-}
-
-/** Whether it was bound; what it would have taken of the node is free again otherwise. */
-async function bindPod(
-  parts: Pick<Parts, 'informers' | 'client' | 'cache' | 'pending' | 'recorder' | 'logger'>,
-  { pod, nodeName, volumes, devices }: Placement,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const { informers, client, cache, pending, recorder, logger } = parts;
-  const { namespace = '', name = '', uid } = pod.metadata ?? {};
-  const key = objectKey(pod);
-  // Before the write: the next decision must count this one, and the watch may be faster than the answer.
-  cache.assume({ ...pod, spec: { containers: [], ...pod.spec, nodeName } }, nodeName);
-  try {
-    await volumes?.bind(signal);
-    await devices?.bind(signal);
-    const binding: Binding = {
-      metadata: { name, namespace, uid },
-      target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
-    };
-    await client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
-    pending.delete(key);
-    recorder.record(
-      { kind: pods, object: pod },
-      'Normal',
-      'Scheduled',
-      `Successfully assigned ${key} to ${nodeName}`,
-    );
-    return true;
-  } catch (error) {
-    cache.forget(key);
-    await devices
-      ?.unbind()
-      .catch((failure: unknown) =>
-        logger.warn({ pod: key, error: describeError(failure) }, 'give claims back failed'),
-      );
-    if (isNotFound(error)) {
-      pending.delete(key);
-      return false;
-    }
-    if (!isConflict(error))
-      logger.warn({ pod: key, node: nodeName, error: describeError(error) }, 'bind failed');
-    const latest = informers.for(pods).get(key);
-    if (latest?.metadata?.uid === uid && (latest?.spec?.nodeName ?? '') === '')
-      pending.putFailed(latest ?? pod);
-    return false;
-  }
-}
-
-/** Neither bound nor about to be, nor gone, nor another of its name. */
-function isStillWaiting({ informers, cache }: Pick<Parts, 'informers' | 'cache'>, pod: Pod): boolean {
-  const key = objectKey(pod);
-  const latest = informers.for(pods).get(key);
-  return (
-    latest !== undefined &&
-    latest.metadata?.uid === pod.metadata?.uid &&
-    latest.metadata?.deletionTimestamp === undefined &&
-    (latest.spec?.nodeName ?? '') === '' &&
-    !cache.isAssumed(key)
-  );
+function profilesOf({ profiles, extenders }: SchedulerSettings): ReadonlyMap<string, Profile> {
+  const ignored = new Set(extenders.flatMap(({ ignoredResources }) => [...ignoredResources]));
+  return new Map(profiles.map((profile) => [profile.schedulerName, createProfile(profile, ignored)]));
 }
 
 /** Where a pod waits for others to go, as it says. Of one whose victims are being told it is known better. */
 function noteNomination(
-  { schedulerName }: Pick<Parts, 'schedulerName'>,
+  { profiles }: Pick<Parts, 'profiles'>,
   preemptor: Preemptor,
   { key, current }: Change<Pod>,
 ): void {
-  const isOurs = current !== undefined && isWaiting(current, schedulerName);
+  const isOurs = current !== undefined && isWaiting(current, profiles);
   if (!isOurs) preemptor.nominations.remove(key);
   else if (!preemptor.isBusy(key)) preemptor.nominations.take(key, current);
-}
-
-/** Says why no node does for the pod, and which node it waits for. Whom it was told already need not hear it at every try. */
-async function tellRefused(
-  parts: Pick<Parts, 'informers' | 'recorder' | 'client' | 'logger' | 'clock'>,
-  pod: Pod,
-  { message, nodeName }: { readonly message: string; readonly nodeName: string | undefined },
-): Promise<void> {
-  const isNew = conditionOf(pod)?.message !== message;
-  if (isNew) parts.recorder.record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
-  if (!isNew && (pod.status?.nominatedNodeName ?? '') === (nodeName ?? '')) return;
-  await setCondition(parts, pod, { reason: 'Unschedulable', message }, nodeName);
-}
-
-function noteGated(parts: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>, pod: Pod): Promise<void> {
-  const message = 'Scheduling is blocked due to non-empty scheduling gates';
-  return setCondition(parts, pod, { reason: 'SchedulingGated', message });
-}
-
-/** PodScheduled=False on the pod, unless it says so already. */
-async function setCondition(
-  { informers, client, logger, clock }: Pick<Parts, 'informers' | 'client' | 'logger' | 'clock'>,
-  pod: Pod,
-  why: { readonly reason: string; readonly message: string },
-  nominatedNodeName?: string,
-): Promise<void> {
-  const { namespace = '', name = '', uid } = pod.metadata ?? {};
-  const before = conditionOf(pod);
-  const isSaid = before?.status === 'False' && before.reason === why.reason && before.message === why.message;
-  const isNominated = (pod.status?.nominatedNodeName ?? '') === (nominatedNodeName ?? '');
-  if (isSaid && isNominated) return;
-  const lastTransitionTime = before?.status === 'False' ? before.lastTransitionTime : formatTime(clock.now());
-  const conditions = [{ type: 'PodScheduled', status: 'False', lastTransitionTime, ...why }];
-  const status = { conditions, ...(isNominated ? {} : { nominatedNodeName: nominatedNodeName ?? null }) };
-  try {
-    const patched = await client.patch(
-      pods,
-      { namespace, name },
-      { kind: 'strategic', body: { metadata: { uid }, status }, subresource: 'status' },
-    );
-    informers.for(pods).observe(patched);
-  } catch (error) {
-    if (isNotFound(error) || isConflict(error)) return; // Gone, or another of its name.
-    logger.warn({ pod: objectKey(pod), error: describeError(error) }, 'set PodScheduled condition failed');
-  }
-}
-
-function conditionOf(pod: Pod): PodCondition | undefined {
-  return pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
 }

@@ -30,6 +30,8 @@ export interface NodeInfo {
   readonly podCountByController: ReadonlyMap<string, number>;
   /** Keys of those of its pods that refuse others by required anti-affinity. */
   readonly antiAffinePods: ReadonlySet<string>;
+  /** Keys of those of its pods that state affinity or anti-affinity to others, required or preferred. */
+  readonly affinePods: ReadonlySet<string>;
   /** Of its pods; Infinity without any. */
   readonly lowestPriority: number;
 }
@@ -41,6 +43,10 @@ export interface Snapshot {
   readonly nodeNamed?: (name: string) => NodeInfo | undefined;
   /** Those of the nodes that have pods with required anti-affinity; looked for if it is not given. */
   readonly antiAffineNodes?: readonly NodeInfo[];
+  /** Those of the nodes that have pods with affinity or anti-affinity; looked for if it is not given. */
+  readonly affineNodes?: readonly NodeInfo[];
+  /** How many of the nodes have an image, by one of its names; counted if it is not given. */
+  readonly nodesWithImage?: (name: string) => number;
   /** Pods that wait for others to go from the node; without, nobody does. */
   readonly nominated?: (nodeName: string) => readonly Pod[];
   /** How many of the nodes have a pod of lower priority than this; counted if it is not given. */
@@ -83,6 +89,7 @@ export function withPod(info: NodeInfo, pod: Pod): NodeInfo {
     hostPorts: new Map(info.hostPorts),
     podCountByController: new Map(info.podCountByController),
     antiAffinePods: new Set(info.antiAffinePods),
+    affinePods: new Set(info.affinePods),
   };
   addPod(counts, pod);
   return { ...info, ...counts, lowestPriority: Math.min(info.lowestPriority, priorityOf(pod)) };
@@ -101,6 +108,7 @@ export function countsTheSame(old: Pod, current: Pod): boolean {
     hostPortsOf(pod),
     controllerUidOf(pod),
     antiAffinityOf(pod).length > 0,
+    isAffine(pod),
     priorityOf(pod),
   ];
   return equalJson(counted(old), counted(current));
@@ -111,12 +119,17 @@ export function antiAffinityOf(pod: Pod): readonly PodAffinityTerm[] {
   return pod.spec?.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
 }
 
+function isAffine({ spec }: Pod): boolean {
+  return spec?.affinity?.podAffinity !== undefined || spec?.affinity?.podAntiAffinity !== undefined;
+}
+
 interface Counts {
   readonly requested: Map<string, number>;
   readonly requestedForScore: Map<string, number>;
   readonly hostPorts: Map<string, readonly string[]>;
   readonly podCountByController: Map<string, number>;
   readonly antiAffinePods: Set<string>;
+  readonly affinePods: Set<string>;
 }
 
 function noCounts(): Counts {
@@ -126,6 +139,7 @@ function noCounts(): Counts {
     hostPorts: new Map(),
     podCountByController: new Map(),
     antiAffinePods: new Set(),
+    affinePods: new Set(),
   };
 }
 
@@ -137,6 +151,7 @@ function addPod(counts: Counts, pod: Pod): void {
   addAmounts(counts.requestedForScore, scoringRequestsOf(pod));
   if (controller !== undefined) addAmounts(counts.podCountByController, new Map([[controller, 1]]));
   if (antiAffinityOf(pod).length > 0) counts.antiAffinePods.add(objectKey(pod));
+  if (isAffine(pod)) counts.affinePods.add(objectKey(pod));
 }
 
 function addAmounts(total: Map<string, number>, more: ResourceAmounts): void {

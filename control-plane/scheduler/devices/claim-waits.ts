@@ -13,6 +13,7 @@ export interface ClaimWaits {
   untilReady(
     keys: readonly string[],
     signal: AbortSignal,
+    msMax?: number,
   ): Promise<{ readonly keys: readonly string[]; readonly why: string } | undefined>;
 }
 
@@ -27,7 +28,7 @@ export function createClaimWaits({ clock, claim }: ClaimWaitsOptions): ClaimWait
     note: (key) => {
       for (const look of looks.get(key) ?? []) look();
     },
-    untilReady: async (keys, signal) => {
+    untilReady: async (keys, signal, msMax = readyMsMax) => {
       const end = Promise.withResolvers<Awaited<ReturnType<ClaimWaits['untilReady']>>>();
       const states = () =>
         keys.map((key) => {
@@ -51,8 +52,8 @@ export function createClaimWaits({ clock, claim }: ClaimWaitsOptions): ClaimWait
           if (own.delete(look) && own.size === 0) looks.delete(key);
         });
       }
-      const why = `devices are not ready after ${readyMsMax / 1000} s`;
-      stack.use(clock.after(readyMsMax, () => end.resolve({ keys: waiting().map(({ key }) => key), why })));
+      const why = `devices are not ready after ${msMax / 1000} s`;
+      stack.use(clock.after(msMax, () => end.resolve({ keys: waiting().map(({ key }) => key), why })));
       const stop = (): void => end.reject(signal.reason);
       signal.addEventListener('abort', stop, { once: true });
       stack.defer(() => signal.removeEventListener('abort', stop));

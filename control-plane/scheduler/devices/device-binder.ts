@@ -49,7 +49,7 @@ export interface DeviceBinder {
 
 export interface ClaimReservation extends Disposable {
   /** Writes what the claims are given, and for whom; waits until the devices are ready. @throws when that fails */
-  bind(signal: AbortSignal): Promise<void>;
+  bind(signal: AbortSignal, msMax?: number): Promise<void>;
   /** The pod was not bound after all: it uses the claims no more. @throws what the API says */
   unbind(): Promise<void>;
 }
@@ -121,11 +121,11 @@ class Binder implements DeviceBinder {
       return this.#hold(picks.claim, renderAllocation(picks, { nodeName, nowMs, newId: randomUUID }));
     });
     return {
-      bind: async (signal) => {
+      bind: async (signal, msMax) => {
         for (const [key, pending] of given) await this.#write(pod, key, pending);
         for (const claim of claims.allocated) await this.#join(pod, claim);
         const keys = [...given.map(([key]) => key), ...claims.allocated.map(objectKey)];
-        await this.#untilReady(keys, signal);
+        await this.#untilReady(keys, signal, msMax);
       },
       unbind: () => this.#leave(pod, [...claims.allocated, ...claims.waiting].map(objectKey)),
       [Symbol.dispose]: () => {
@@ -187,8 +187,8 @@ class Binder implements DeviceBinder {
     this.claims.observe(await bindClaim(this.#options.client, { claim: latest, pod }));
   }
 
-  async #untilReady(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    const failed = await this.#waits.untilReady(keys, signal);
+  async #untilReady(keys: readonly string[], signal: AbortSignal, msMax?: number): Promise<void> {
+    const failed = await this.#waits.untilReady(keys, signal, msMax);
     if (failed === undefined) return;
     for (const key of failed.keys) {
       const claim = this.claims.get(key);

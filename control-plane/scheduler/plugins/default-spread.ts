@@ -7,7 +7,7 @@ import type { ScorePlugin } from '#control-plane/scheduler/plugin.ts';
  * constraints of kube-scheduler's PodTopologySpread, by node.)
  */
 export const defaultSpreadScore: ScorePlugin = {
-  name: 'DefaultSpread',
+  name: 'PodTopologySpread',
   weight: 2,
   normalization: 'reversed',
   score: ({ pod, snapshot }) => {

@@ -1,14 +1,7 @@
-import { memberOf } from '#api/wire/json.ts';
-import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
 import type { Pod, PodAffinityTerm } from '#api/generated/objects.ts';
-import type { FilterPlugin, SchedulingContext, ScorePlugin } from '#control-plane/scheduler/plugin.ts';
-import { antiAffinityOf, type NodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
-
-/** A term, ready to be asked whether it selects a pod. */
-interface Term {
-  readonly topologyKey: string;
-  readonly selects: (pod: Pod) => boolean;
-}
+import type { FilterPlugin } from '#control-plane/scheduler/plugin.ts';
+import { antiAffinityOf, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
+import { labelOf, termsOf, type Term } from './affinity-terms.ts';
 
 const affinityMismatch = "node(s) didn't match pod affinity rules";
 const antiAffinityMismatch = "node(s) didn't match pod anti-affinity rules";
@@ -50,7 +43,8 @@ export const interPodAffinityFilter: FilterPlugin = {
     const unwanted = termsOf(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution, pod, snapshot);
     const refused = domainsThatRefuse(pod, snapshot);
     if (wanted.length === 0 && unwanted.length === 0 && refused.size === 0) return undefined;
-    const wantedDomains = domainsOf(wanted, snapshot);
+    // A pod counts for a term only if it is selected by all of them.
+    const wantedDomains = domainsOf(together(wanted), snapshot);
     const unwantedDomains = domainsOf(unwanted, snapshot);
     // The first pod of a group that wants to be together has nobody to join: it may begin anywhere.
     const isFirst =
@@ -64,36 +58,6 @@ export const interPodAffinityFilter: FilterPlugin = {
       const isRefused = [...refused].some(([key, values]) => values.has(labelOf(node, key) ?? ''));
       return isRefused ? [existingAntiAffinityMismatch] : [];
     };
-  },
-};
-
-/** Preferred terms of the pod, for and against, by weight and number of pods that they select in the domain. */
-export const interPodAffinityScore: ScorePlugin = {
-  name: 'InterPodAffinity',
-  weight: 2,
-  normalization: 'proportional',
-  score: ({ pod, snapshot }: SchedulingContext) => {
-    const { podAffinity, podAntiAffinity } = pod.spec?.affinity ?? {};
-    const weighted = [
-      ...(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []),
-      ...(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map((preference) => ({
-        ...preference,
-        weight: -preference.weight,
-      })),
-    ];
-    if (weighted.length === 0) return undefined;
-    const counted = weighted.flatMap(({ weight, podAffinityTerm }) =>
-      termsOf([podAffinityTerm], pod, snapshot).map((term) => ({
-        weight,
-        term,
-        counts: countsByDomain(term, snapshot),
-      })),
-    );
-    return (node) =>
-      counted.reduce((sum, { weight, term, counts }) => {
-        const value = labelOf(node, term.topologyKey);
-        return sum + (value === undefined ? 0 : weight * (counts.get(value) ?? 0));
-      }, 0);
   },
 };
 
@@ -119,6 +83,13 @@ function domainsOf(terms: readonly Term[], snapshot: Snapshot): readonly Readonl
   return terms.map((term) => new Set(countsByDomain(term, snapshot).keys()));
 }
 
+/** As kube-scheduler counts: whom one of the terms selects and another does not is nobody to join. */
+function together(terms: readonly Term[]): readonly Term[] {
+  if (terms.length <= 1) return terms;
+  const selects = (pod: Pod): boolean => terms.every((term) => term.selects(pod));
+  return terms.map(({ topologyKey }) => ({ topologyKey, selects }));
+}
+
 function countsByDomain(term: Term, snapshot: Snapshot): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const node of snapshot.nodes) {
@@ -128,54 +99,4 @@ function countsByDomain(term: Term, snapshot: Snapshot): ReadonlyMap<string, num
     if (count > 0) counts.set(value, (counts.get(value) ?? 0) + count);
   }
   return counts;
-}
-
-/** The terms that `owner` states: without namespaces and namespaceSelector they mean its own namespace. */
-function termsOf(
-  terms: readonly PodAffinityTerm[] | undefined,
-  owner: Pod,
-  snapshot: Pick<Snapshot, 'namespaceLabels'>,
-): readonly Term[] {
-  return (terms ?? []).map((term) => {
-    const selector = selectorOf(term, owner);
-    const namespaces = namespaceTest(term, owner, snapshot);
-    return {
-      topologyKey: term.topologyKey,
-      selects: (pod) =>
-        namespaces(pod.metadata?.namespace ?? '') && matchesLabels(selector, pod.metadata?.labels),
-    };
-  });
-}
-
-function namespaceTest(
-  term: PodAffinityTerm,
-  owner: Pod,
-  snapshot: Pick<Snapshot, 'namespaceLabels'>,
-): (namespace: string) => boolean {
-  const { namespaces = [], namespaceSelector } = term;
-  if (namespaces.length === 0 && namespaceSelector === undefined) {
-    return (namespace) => namespace === owner.metadata?.namespace;
-  }
-  const selector = labelSelectorFromObject(namespaceSelector);
-  return (namespace) =>
-    namespaces.includes(namespace) || matchesLabels(selector, snapshot.namespaceLabels(namespace));
-}
-
-function selectorOf(term: PodAffinityTerm, owner: Pod): LabelMatcher {
-  const selector = labelSelectorFromObject(term.labelSelector);
-  const labels = owner.metadata?.labels ?? {};
-  const requirement = (operator: 'In' | 'NotIn') => (key: string) => {
-    const value = memberOf(labels, key);
-    return value === undefined ? [] : [{ key, operator, values: [value] }];
-  };
-  const requirements = [
-    ...selector.requirements,
-    ...(term.matchLabelKeys ?? []).flatMap(requirement('In')),
-    ...(term.mismatchLabelKeys ?? []).flatMap(requirement('NotIn')),
-  ];
-  return { ...selector, requirements };
-}
-
-function labelOf({ node }: NodeInfo, key: string): string | undefined {
-  return memberOf(node.metadata?.labels, key);
 }

@@ -1,5 +1,9 @@
-import type { Pod } from '#api/generated/objects.ts';
-import { matchesNodeAffinity, nodeAffinityScore as sumOfWeights } from '#api/pod/node-affinity.ts';
+import type { Node, NodeAffinity, Pod } from '#api/generated/objects.ts';
+import {
+  matchesNodeAffinity,
+  matchesNodeTerm,
+  nodeAffinityScore as sumOfWeights,
+} from '#api/pod/node-affinity.ts';
 import { passes, type FilterPlugin, type ScorePlugin } from '#control-plane/scheduler/plugin.ts';
 
 /** A pod of a DaemonSet names its node: by a field, as labels may change. Each of the terms, of which one must hold, has to name some. */
@@ -14,30 +18,45 @@ function nodesNamedBy({ spec }: Pod): ReadonlySet<string> | undefined {
   return required === undefined ? undefined : names;
 }
 
-export const nodeAffinityFilter: FilterPlugin = {
-  name: 'NodeAffinity',
-  mayHelp: (pod, event) =>
-    event.kind === 'node' &&
-    matchesNodeAffinity(pod, event.current) &&
-    (event.old === undefined || !matchesNodeAffinity(pod, event.old)),
-  onlyNodes: nodesNamedBy,
-  filter: ({ pod }) => {
-    const { nodeSelector, affinity } = pod.spec ?? {};
-    const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-    if (nodeSelector === undefined && required === undefined) return undefined;
-    return ({ node }) =>
-      matchesNodeAffinity(pod, node) ? passes : ["node(s) didn't match Pod's node affinity/selector"];
-  },
-};
+const mismatch = "node(s) didn't match Pod's node affinity/selector";
+const addedMismatch = "node(s) didn't match scheduler-enforced node affinity";
 
-/** The weights of the preferred terms that match. */
-export const nodeAffinityScore: ScorePlugin = {
-  name: 'NodeAffinity',
-  weight: 2,
-  normalization: 'proportional',
-  score: ({ pod }) => {
-    const preferred = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
-    if (preferred.length === 0) return undefined;
-    return ({ node }) => sumOfWeights(pod, node);
-  },
-};
+/** `added` is what the configuration asks of every pod beside its own (NodeAffinityArgs addedAffinity). */
+export function nodeAffinityFilter(added: NodeAffinity | undefined): FilterPlugin {
+  const addedTerms = added?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  const isAllowed = (node: Node): boolean =>
+    addedTerms === undefined || addedTerms.some((term) => matchesNodeTerm(term, node));
+  const fits = (pod: Pod, node: Node): boolean => isAllowed(node) && matchesNodeAffinity(pod, node);
+  return {
+    name: 'NodeAffinity',
+    mayHelp: (pod, event) =>
+      event.kind === 'node' && fits(pod, event.current) && (event.old === undefined || !fits(pod, event.old)),
+    onlyNodes: nodesNamedBy,
+    filter: ({ pod }) => {
+      const { nodeSelector, affinity } = pod.spec ?? {};
+      const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+      if (nodeSelector === undefined && required === undefined && addedTerms === undefined) return undefined;
+      return ({ node }) =>
+        isAllowed(node) ? (matchesNodeAffinity(pod, node) ? passes : [mismatch]) : [addedMismatch];
+    },
+  };
+}
+
+/** The weights of the preferred terms that match: those of the pod, and those that the configuration adds. */
+export function nodeAffinityScore(added: NodeAffinity | undefined): ScorePlugin {
+  const addedTerms = added?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  return {
+    name: 'NodeAffinity',
+    weight: 2,
+    normalization: 'proportional',
+    score: ({ pod }) => {
+      const own = pod.spec?.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+      if (own.length === 0 && addedTerms.length === 0) return undefined;
+      return ({ node }) => {
+        let sum = sumOfWeights(pod, node);
+        for (const { weight, preference } of addedTerms) if (matchesNodeTerm(preference, node)) sum += weight;
+        return sum;
+      };
+    },
+  };
+}

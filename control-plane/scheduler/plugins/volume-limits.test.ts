@@ -20,7 +20,7 @@ const look: VolumeLookUp = {
   },
   volume: (name) => ({ spec: { csi: { driver: 'd', volumeHandle: name } } }),
   storageClass: () => ({ provisioner: 'd' }),
-  ...{ offered: () => [], isTaken: () => false, chosenNode: () => undefined, isUsed: () => false },
+  ...{ offered: () => [], isTaken: () => false, chosenNode: () => undefined, usedOn: () => [] },
 };
 const podOf = (name: string, ...claims: readonly string[]): Pod => ({
   metadata: { namespace: 'n', name },

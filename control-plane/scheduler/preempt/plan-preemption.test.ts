@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { Node, Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
+import type { Node, PersistentVolumeClaim, Pod, PodDisruptionBudget } from '#api/generated/objects.ts';
 import { decide } from '#control-plane/scheduler/decide.ts';
 import { nodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
 import { planPreemption, type PreemptionPlan } from './plan-preemption.ts';
@@ -39,6 +39,15 @@ const podOf = ({ on, name, cpu, priority = 0, started, labels, spec }: Running):
   status: { startTime: started },
 });
 
+const alone: PersistentVolumeClaim = {
+  metadata: {
+    ...{ name: 'alone', namespace: 'default' },
+    annotations: { 'pv.kubernetes.io/bind-completed': 'yes' },
+  },
+  spec: { accessModes: ['ReadWriteOncePod'], volumeName: 'v' },
+};
+const volumes = [{ name: 'v', persistentVolumeClaim: { claimName: 'alone' } }];
+
 function contextOf({ nodes = ['a', 'b'], running, pod, nominated = [] }: Given) {
   const infos = nodes.map((name) => {
     const here = running.filter(({ on }) => on === name).map(podOf);
@@ -47,6 +56,11 @@ function contextOf({ nodes = ['a', 'b'], running, pod, nominated = [] }: Given) 
   const snapshot: Snapshot = {
     ...{ nodes: infos, services: () => [], namespaceLabels: () => ({}) },
     nominated: (node) => nominated.filter(({ on }) => on === node).map(podOf),
+    volumes: {
+      ...{ claim: () => alone, volume: () => ({ metadata: { name: 'v' } }), storageClass: () => undefined },
+      ...{ offered: () => [], isTaken: () => false, chosenNode: () => undefined },
+      usedOn: () => running.filter(({ spec }) => spec?.volumes !== undefined).map(({ on }) => on),
+    },
   };
   const { cpu = '3', ...spec } = pod;
   const wanted: Pod = {
@@ -272,6 +286,15 @@ it('keeps what a nominated pod needs from those of lower or equal priority alone
   });
   expect(told(given(50))).toBe('1 No preemption victims found for incoming pod');
   expect(told(given(51))).toBe('a');
+});
+
+it('takes a claim of ReadWriteOncePod from a pod of lower priority, on its node alone', () => {
+  const holder = (priority: number): Running => ({
+    ...{ on: 'b', name: 'holder', priority, spec: { volumes } },
+  });
+  const other: Running = { on: 'a', name: 'other', priority: 1 };
+  expect(told({ running: [other, holder(50)], pod: { volumes } })).toBe('b: holder');
+  expect(told({ running: [other, holder(100)], pod: { volumes } })).toContain('1 node has pod using');
 });
 
 it('says what kube-scheduler says of it', () => {

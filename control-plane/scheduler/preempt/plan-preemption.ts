@@ -6,7 +6,8 @@ import {
   type Fit,
   type Refusal,
 } from '#control-plane/scheduler/fit.ts';
-import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import type { Profile, SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import { defaultProfile } from '#control-plane/scheduler/profile.ts';
 import { nodeInfo, priorityOf, type NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import { Budgets } from './budgets.ts';
 
@@ -29,9 +30,6 @@ interface Candidate {
   readonly violations: number;
 }
 
-/** As kube-scheduler's minCandidateNodesAbsolute and minCandidateNodesPercentage. */
-const candidatesMin = 100;
-const candidatesPercentMin = 10;
 const noVictims = 'No preemption victims found for incoming pod';
 
 /**
@@ -39,8 +37,8 @@ const noVictims = 'No preemption victims found for incoming pod';
  * costs least (kube-scheduler DefaultPreemption). One step for each node, so that others may run between.
  */
 export function* planPreemption(context: PreemptionContext): Generator<void, PreemptionPlan> {
-  const { nodes } = context;
-  const wanted = Math.max(candidatesMin, Math.floor((nodes.length * candidatesPercentMin) / 100));
+  const { nodes, profile = defaultProfile } = context;
+  const wanted = candidatesWanted(nodes.length, profile);
   const fit = fitOfChanged(context);
   const candidates: Candidate[] = [];
   const reasons = new Map<string, number>();
@@ -56,6 +54,13 @@ export function* planPreemption(context: PreemptionContext): Generator<void, Pre
   return best === undefined
     ? { kind: 'none', reasons }
     : { kind: 'victims', nodeName: best.node.name, victims: best.victims };
+}
+
+/** How many nodes are enough, one at least. Source: kube-scheduler calculateNumCandidates. */
+function candidatesWanted(nodeCount: number, { preemption }: Profile): number {
+  if (preemption === undefined) return 0;
+  const { minCandidateNodesAbsolute, minCandidateNodesPercentage } = preemption;
+  return Math.max(1, minCandidateNodesAbsolute, Math.floor((nodeCount * minCandidateNodesPercentage) / 100));
 }
 
 /** Without all pods of lower priority the pod must fit; then as many as possible stay, the most important first. */

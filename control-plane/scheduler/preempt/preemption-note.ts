@@ -14,18 +14,19 @@ export function ineligibility(pod: Pod, isAwaited: boolean): string {
 
 /**
  * What is said of preemption behind why no node does, as kube-scheduler 1.36 says it: of claims of devices first. `why`: that the pod is not eligible, or
- * with how many of the nodes that eviction might have helped each reason is of.
+ * with how many of the nodes that eviction might have helped each reason is of; undefined: its profile evicts nobody.
  */
 export function preemptionNote(
   pod: Pod,
   { nodeCount, helpedByEviction, refusedBefore }: Unschedulable,
-  why: string | ReadonlyMap<string, number>,
+  why: string | ReadonlyMap<string, number> | undefined,
 ): string {
   if (nodeCount === 0) return '';
   // What asks for claims of devices has not been asked yet, and finds nothing of its own.
   if (refusedBefore !== undefined && refusedBefore !== dynamicResourcesFilter.name) return ' not found';
   const hasClaims = (pod.spec?.resourceClaims ?? []).length > 0 && refusedBefore === undefined;
   const claims = hasClaims ? 'still not schedulable' : 'no new claims to deallocate';
+  if (why === undefined) return ` ${claims}`;
   if (typeof why === 'string') return ` ${claims}, preemption: ${why}`;
   const others = nodeCount - helpedByEviction.length;
   const reasons = new Map([...why, ...(others > 0 ? [[notHelpful, others] as const] : [])]);

@@ -12,6 +12,9 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Decision } from '#control-plane/scheduler/decide.ts';
+import type { Profile } from '#control-plane/scheduler/plugin.ts';
+import { defaultProfile } from '#control-plane/scheduler/profile.ts';
+import { schedulerNameOf } from '#control-plane/scheduler/scheduler-parts.ts';
 import { priorityOf, type NodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
 import { Nominations } from './nominations.ts';
 import { planPreemption, type PreemptionPlan } from './plan-preemption.ts';
@@ -22,10 +25,10 @@ type Unschedulable = Extract<Decision, { kind: 'unschedulable' }>;
 export interface PreemptorParts {
   readonly informers: Informers;
   readonly client: ApiClient;
-  readonly recorder: EventRecorder;
+  readonly recorderFor: (schedulerName: string) => EventRecorder;
   readonly logger: Logger;
   readonly clock: Clock;
-  readonly schedulerName: string;
+  readonly profiles: ReadonlyMap<string, Profile>;
   readonly node: (name: string) => NodeInfo | undefined;
   readonly snapshot: () => Snapshot;
   /** Whether the pod still waits for a node. */
@@ -73,10 +76,11 @@ export class Preemptor {
   /** What is said to the pod, and who goes for it; at once where nobody can. */
   plan(pod: Pod, decision: Unschedulable): Preempted | Promise<Preempted> {
     const { helpedByEviction: nodes } = decision;
-    const noted = (why: string | ReadonlyMap<string, number>): Preempted => ({
+    const noted = (why: string | ReadonlyMap<string, number> | undefined): Preempted => ({
       message: decision.message + preemptionNote(pod, decision, why),
       plan: undefined,
     });
+    if (this.#profileOf(pod).preemption === undefined) return noted(undefined);
     const ineligible = ineligibility(pod, this.#isAwaited(pod));
     if (ineligible !== '') return noted(ineligible);
     const told = (reasons: ReadonlyMap<string, number>): Preempted => {
@@ -89,11 +93,15 @@ export class Preemptor {
 
   /** Tells the victims to go. What fails is tried again with the pod. */
   async evict(pod: Pod, { nodeName, victims }: NonNullable<Preempted['plan']>): Promise<void> {
-    const { recorder } = this.#parts;
+    const recorder = this.#parts.recorderFor(schedulerNameOf(pod));
     for (const other of this.nominations.on(nodeName))
       if (priorityOf(other) < priorityOf(pod)) await this.#denominate(other);
     for (const victim of victims) {
-      if (victim.metadata?.deletionTimestamp !== undefined || !(await this.#remove(victim))) continue;
+      if (
+        victim.metadata?.deletionTimestamp !== undefined ||
+        !(await this.#remove(victim, schedulerNameOf(pod)))
+      )
+        continue;
       const message = `Preempted by pod ${pod.metadata?.uid ?? ''} on node ${nodeName}`;
       recorder.record({ kind: pods, object: victim }, 'Normal', 'Preempted', message);
     }
@@ -121,11 +129,17 @@ export class Preemptor {
 
     const nodes = decision.helpedByEviction.flatMap(({ name }) => this.#parts.node(name) ?? []);
     const budgets = this.#budgets.list();
-    const plan = await inSlices(planPreemption({ pod, snapshot: this.#parts.snapshot(), nodes, budgets }));
+    const profile = this.#profileOf(pod);
+    const snapshot = this.#parts.snapshot();
+    const plan = await inSlices(planPreemption({ pod, snapshot, nodes, budgets, profile }));
     if (plan.kind === 'none') return told(plan.reasons);
     // The next pod that looks for victims finds this one's place taken.
     if (this.#parts.isWaiting(pod)) this.nominations.nominate(pod, plan.nodeName);
     return { message: decision.message, plan };
+  }
+
+  #profileOf(pod: Pod): Profile {
+    return this.#parts.profiles.get(schedulerNameOf(pod)) ?? defaultProfile;
   }
 
   /** Whether victims of it are about to go from the node that it is nominated to. */
@@ -145,8 +159,8 @@ export class Preemptor {
     await this.#patchStatus(pod, { nominatedNodeName: null });
   }
 
-  async #remove(victim: Pod): Promise<boolean> {
-    const { client, logger, clock, schedulerName } = this.#parts;
+  async #remove(victim: Pod, schedulerName: string): Promise<boolean> {
+    const { client, logger, clock } = this.#parts;
     const { namespace = '', name = '', uid = '' } = victim.metadata ?? {};
     const condition: PodCondition = {
       ...{ type: 'DisruptionTarget', status: 'True', reason: preemptionReason },

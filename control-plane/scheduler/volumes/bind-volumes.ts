@@ -56,7 +56,7 @@ export interface VolumeBinder {
 
 export interface Reservation extends Disposable {
   /** Has the volumes bound or made. @throws when that fails, or another node was chosen */
-  bind(signal: AbortSignal): Promise<void>;
+  bind(signal: AbortSignal, msMax?: number): Promise<void>;
 }
 
 export interface VolumeBinderOptions {
@@ -64,11 +64,11 @@ export interface VolumeBinderOptions {
   readonly client: ApiClient;
   readonly clock: Clock;
   /** Whether a pod that is on a node, or was just decided, uses the claim. */
-  readonly isUsed: (claimKey: string) => boolean;
+  readonly usedOn: VolumeLookUp['usedOn'];
 }
 
 export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
-  const { informers, isUsed } = options;
+  const { informers, usedOn } = options;
   const claims = informers.for(persistentVolumeClaims);
   const volumes = informers.for(persistentVolumes, { indexes: { offered: (one) => [offeredTo(one)] } });
   const classes = informers.for(storageClasses);
@@ -90,7 +90,7 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
     ],
     isTaken: ({ metadata }, key) => (taken.get(metadata?.name ?? '') ?? key) !== key,
     chosenNode: (key) => chosen.get(key),
-    isUsed,
+    usedOn,
     csiNode: (name) => nodesOfDrivers.get(name),
     csiDriver: (name) => drivers.get(name),
     capacities: (className) => capacities.byIndex('className', className),
@@ -110,7 +110,8 @@ export function createVolumeBinder(options: VolumeBinderOptions): VolumeBinder {
       const own = [...plan.bind.map(({ claim }) => claim), ...plan.provision].map(objectKey);
       for (const key of own) chosen.set(key, nodeName);
       return {
-        bind: (signal) => bindAll({ ...options, claims, volumes, waiting, pod, nodeName, plan }, signal),
+        bind: (signal, msMax = bindMsMax) =>
+          bindAll({ ...options, claims, volumes, waiting, pod, nodeName, plan, msMax }, signal),
         [Symbol.dispose]: () => {
           for (const { volume } of plan.bind) taken.delete(volume.metadata?.name ?? '');
           for (const key of own) chosen.delete(key);
@@ -143,6 +144,8 @@ interface Binding extends VolumeBinderOptions {
   readonly pod: Pod;
   readonly nodeName: string;
   readonly plan: VolumePlan;
+  /** How long it is waited for. */
+  readonly msMax: number;
 }
 
 /** What is written is of the revision that was decided on: whoever wrote since was first. */
@@ -177,7 +180,7 @@ function promised(volume: PersistentVolume, { metadata }: PersistentVolumeClaim)
 }
 
 async function untilBound(binding: Binding, signal: AbortSignal): Promise<void> {
-  const { informers, claims, clock, pod, plan, waiting } = binding;
+  const { informers, claims, clock, pod, plan, waiting, msMax } = binding;
   const keys = [...plan.bind.map(({ claim }) => claim), ...plan.provision].map(objectKey);
   const provisioned = new Set(plan.provision.map(objectKey));
   const podKey = objectKey(pod);
@@ -198,7 +201,7 @@ async function untilBound(binding: Binding, signal: AbortSignal): Promise<void> 
       if (looks.delete(look) && looks.size === 0) waiting.delete(key);
     });
   }
-  stack.use(clock.after(bindMsMax, () => fail(`not done in ${bindMsMax / 1000} s`)));
+  stack.use(clock.after(msMax, () => fail(`not done in ${msMax / 1000} s`)));
   const stop = (): void => end.reject(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
   stack.defer(() => signal.removeEventListener('abort', stop));

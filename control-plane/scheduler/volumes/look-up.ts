@@ -19,8 +19,8 @@ export interface VolumeLookUp {
   readonly isTaken: (volume: PersistentVolume, claimKey: string) => boolean;
   /** The node that was just chosen for a claim, which does not say so yet. */
   readonly chosenNode: (claimKey: string) => string | undefined;
-  /** Whether pods that are placed, or were just decided, use the claim. */
-  readonly isUsed: (claimKey: string) => boolean;
+  /** Names of the nodes of pods that are placed, or were just decided, and use the claim. */
+  readonly usedOn: (claimKey: string) => readonly string[];
   /** What drivers of volumes a node has; undefined: it did not say. */
   readonly csiNode?: (name: string) => CSINode | undefined;
   readonly csiDriver?: (name: string) => CSIDriver | undefined;

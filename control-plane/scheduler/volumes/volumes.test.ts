@@ -82,7 +82,7 @@ function run({ claims, volumes = [], storageClass = classOf(), uses, more, ...re
     offered: () => volumes,
     isTaken: () => false,
     chosenNode: () => undefined,
-    isUsed: () => false,
+    usedOn: () => [],
     ...more,
   };
   const pod: Pod = {
@@ -240,7 +240,7 @@ it('a pod waits ten minutes for a volume that is made for it, and no longer; wha
   });
   informers.for(kinds.nodes);
   informers.for(kinds.pods);
-  const binder = createVolumeBinder({ informers, client, clock, isUsed: () => false });
+  const binder = createVolumeBinder({ informers, client, clock, usedOn: () => [] });
   await informers.synced();
   const reservation = binder.reserve(pod, 'x');
   expect(binder.look.chosenNode('n/c')).toBe('x');

@@ -1,0 +1,115 @@
+import { controllerUidOf, serviceSelectorOf } from '#control-plane/scheduler/pod-facts.ts';
+import type { SchedulingContext } from '#control-plane/scheduler/plugin.ts';
+import type { NodeInfo } from '#control-plane/scheduler/snapshot.ts';
+import type { Pod, TopologySpreadConstraint } from '#api/generated/objects.ts';
+import { labelSelectorFromObject, matchesLabels, type LabelMatcher } from '#api/meta/selector.ts';
+import { matchesNodeAffinity } from '#api/pod/node-affinity.ts';
+import { findUntoleratedTaint } from '#api/pod/tolerations.ts';
+import { memberOf } from '#api/wire/json.ts';
+
+/** A constraint, ready to be asked whom it counts. */
+export interface Constraint {
+  readonly topologyKey: string;
+  readonly maxSkew: number;
+  readonly minDomains: number;
+  readonly isSelfMatch: boolean;
+  /** Whether pods of the node count. */
+  readonly considers: (node: NodeInfo) => boolean;
+  /** How many of the node's pods it counts. */
+  readonly countOn: (node: NodeInfo) => number;
+}
+
+type When = TopologySpreadConstraint['whenUnsatisfiable'];
+
+/**
+ * What the pod says itself, or, where it says nothing and belongs to a controller or a Service, what the configuration says for such pods
+ * (PodTopologySpreadArgs defaultConstraints).
+ */
+export function constraintsFor(
+  context: SchedulingContext,
+  when: When,
+  byDefault: readonly TopologySpreadConstraint[] | undefined,
+): readonly Constraint[] {
+  const { pod } = context;
+  const own = pod.spec?.topologySpreadConstraints ?? [];
+  if (own.length > 0)
+    return own
+      .filter(({ whenUnsatisfiable }) => whenUnsatisfiable === when)
+      .map((constraint) => ready(constraint, pod, selectedBy(selectorOf(constraint, pod))));
+  const theirs = (byDefault ?? []).filter(({ whenUnsatisfiable }) => whenUnsatisfiable === when);
+  const isSibling = theirs.length === 0 ? undefined : siblingsOf(context);
+  return isSibling === undefined ? [] : theirs.map((constraint) => ready(constraint, pod, isSibling));
+}
+
+/** The selector of a constraint, with what it takes of the pod's own labels. */
+export function selectorOf(constraint: TopologySpreadConstraint, pod: Pod): LabelMatcher {
+  const selector = labelSelectorFromObject(constraint.labelSelector);
+  const labels = pod.metadata?.labels ?? {};
+  const more = (constraint.matchLabelKeys ?? []).flatMap((key) => {
+    const value = memberOf(labels, key);
+    return value === undefined ? [] : [{ key, operator: 'In' as const, values: [value] }];
+  });
+  return { ...selector, requirements: [...selector.requirements, ...more] };
+}
+
+/** `isEmpty`: it would select all, and counts none (kube-scheduler countPodsMatchSelector). */
+interface Counted {
+  readonly counts: (pod: Pod) => boolean;
+  readonly isEmpty: boolean;
+}
+
+function selectedBy(selector: LabelMatcher): Counted {
+  return {
+    counts: ({ metadata }) => matchesLabels(selector, metadata?.labels),
+    isEmpty: selector.requirements.length === 0 && selector.nothing !== true,
+  };
+}
+
+/** Those of the same controller that the same Services select; undefined: the pod is on its own. */
+function siblingsOf({ pod, snapshot }: SchedulingContext): Counted | undefined {
+  const labels = pod.metadata?.labels;
+  const controller = controllerUidOf(pod);
+  const selectors = snapshot
+    .services(pod.metadata?.namespace ?? '')
+    .map(serviceSelectorOf)
+    .filter((selector) => matchesLabels(selector, labels));
+  if (controller === undefined && selectors.length === 0) return undefined;
+  const counts = (other: Pod): boolean =>
+    (controller === undefined || controllerUidOf(other) === controller) &&
+    selectors.every((selector) => matchesLabels(selector, other.metadata?.labels));
+  return { counts, isEmpty: false };
+}
+
+function ready(constraint: TopologySpreadConstraint, pod: Pod, { counts, isEmpty }: Counted): Constraint {
+  const { topologyKey, maxSkew, minDomains = 1 } = constraint;
+  const namespace = pod.metadata?.namespace;
+  return {
+    ...{ topologyKey, maxSkew, minDomains, isSelfMatch: counts(pod) },
+    considers: (node) => isConsidered(constraint, pod, node),
+    countOn: ({ pods }) => {
+      if (isEmpty) return 0;
+      let count = 0;
+      for (const other of pods.values())
+        if (
+          other.metadata?.namespace === namespace &&
+          other.metadata?.deletionTimestamp === undefined &&
+          counts(other)
+        )
+          count++;
+      return count;
+    },
+  };
+}
+
+/** nodeAffinityPolicy honours by default, nodeTaintsPolicy ignores by default. */
+function isConsidered(constraint: TopologySpreadConstraint, pod: Pod, { node }: NodeInfo): boolean {
+  if (constraint.nodeAffinityPolicy !== 'Ignore' && !matchesNodeAffinity(pod, node)) return false;
+  if (constraint.nodeTaintsPolicy !== 'Honor') return true;
+  const effects = ['NoSchedule', 'NoExecute'];
+  return findUntoleratedTaint(pod.spec?.tolerations, node.spec?.taints, effects) === undefined;
+}
+
+/** Whether the node has the labels of all constraints: otherwise its pods count for none. */
+export function hasAllKeys({ node }: NodeInfo, constraints: readonly Constraint[]): boolean {
+  return constraints.every(({ topologyKey }) => memberOf(node.metadata?.labels, topologyKey) !== undefined);
+}

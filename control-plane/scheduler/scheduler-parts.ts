@@ -1,0 +1,43 @@
+import type { Pod } from '#api/generated/objects.ts';
+import { objectKey } from '#api/meta/object.ts';
+import { pods } from '#api/schema/kind-ref.ts';
+import type { Clock } from '#base/clock.ts';
+import type { Logger } from '#base/log.ts';
+import type { ApiClient } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
+import type { Informers } from '#client/informers.ts';
+import type { ClusterCache } from './cluster-cache.ts';
+import { defaultSchedulerName } from './config/scheduler-configuration.ts';
+import type { PendingPods } from './pending-pods.ts';
+import type { Profile } from './plugin.ts';
+
+/** What the parts of a scheduler share. */
+export interface Parts {
+  readonly informers: Informers;
+  readonly client: ApiClient;
+  readonly cache: ClusterCache;
+  readonly pending: PendingPods;
+  /** Each profile speaks for itself: the component of its events is its name. */
+  readonly recorderFor: (schedulerName: string) => EventRecorder;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** By schedulerName: pods that name another scheduler are left alone. */
+  readonly profiles: ReadonlyMap<string, Profile>;
+}
+
+export function schedulerNameOf(pod: Pod): string {
+  return pod.spec?.schedulerName ?? defaultSchedulerName;
+}
+
+/** Neither bound nor about to be, nor gone, nor another of its name. */
+export function isStillWaiting({ informers, cache }: Pick<Parts, 'informers' | 'cache'>, pod: Pod): boolean {
+  const key = objectKey(pod);
+  const latest = informers.for(pods).get(key);
+  return (
+    latest !== undefined &&
+    latest.metadata?.uid === pod.metadata?.uid &&
+    latest.metadata?.deletionTimestamp === undefined &&
+    (latest.spec?.nodeName ?? '') === '' &&
+    !cache.isAssumed(key)
+  );
+}
