@@ -92,9 +92,13 @@ function clusterCommands(program: Command): void {
       'tell the server this too, as enable-admission-plugins=AlwaysPullImages; can be repeated (default: as last time)',
       collectServerOption,
     )
-    .option(
-      '--egress',
-      'pods reach by TCP what this machine reaches, and ask its resolvers, through podwright up itself (default: as last time, at first not)',
+    .addOption(
+      new Option(
+        '--egress [how]',
+        "pods reach what this machine reaches, and ask its resolvers: relay, through podwright up itself; nat, by a link and a rule of this machine's own (default: as last time, at first none)",
+      )
+        .choices(['relay', 'nat', 'none'])
+        .preset('relay'),
     )
     .option('--no-egress', 'they do not')
     .option(
@@ -113,7 +117,10 @@ function clusterCommands(program: Command): void {
     .option('--keep', 'leave the data directory when the cluster ends, so that the next up goes on with it')
     .option('--detach', 'return when the cluster is ready; podwright down stops it')
     .addOption(output())
-    .action(async (options) => (await import('./up/command.ts')).runUp(options));
+    .action(async ({ egress: how, ...options }) => {
+      const egress = how === undefined ? {} : { egress: how === false ? ('none' as const) : how };
+      await (await import('./up/command.ts')).runUp({ ...options, ...egress });
+    });
   program
     .command('down')
     .description('stop the cluster that up started, however it ended')

@@ -29,7 +29,7 @@ import { clusterCgroupsOf } from './cluster-cgroups.ts';
 import { bringDown } from './down.ts';
 import { forgetNodes } from './forget-nodes.ts';
 import { defaultOptions, readKeptOptions, writeKeptOptions, type KeptOptions } from './options.ts';
-import type { UpIpFamily } from './plan.ts';
+import type { Egress, UpIpFamily } from './plan.ts';
 import { startUp } from './up.ts';
 
 export interface UpCommandOptions {
@@ -42,7 +42,7 @@ export interface UpCommandOptions {
   readonly maxPods?: number;
   readonly fabric?: string;
   readonly serverOption?: readonly string[];
-  readonly egress?: boolean;
+  readonly egress?: Egress;
   readonly expose?: readonly string[];
   readonly proxyMode?: ProxyMode;
   readonly fastPath?: FastPath;
@@ -172,12 +172,6 @@ const keptFlags: Readonly<Record<keyof KeptOptions, string>> = {
   fakeNodes: '--fake-nodes',
 };
 
-/** `--egress` or `--no-egress` for what is on or off. */
-function flagWords(flag: string, value: unknown): readonly string[] {
-  if (typeof value === 'boolean') return [value ? flag : flag.replace('--', '--no-')];
-  return [flag, String(value)];
-}
-
 const keptNames = Object.keys(keptFlags) as readonly (keyof KeptOptions)[];
 
 /** At the end: a directory that this `up` made goes with what it put there; any other stays as it is. */
@@ -205,7 +199,7 @@ async function runDetached(options: UpCommandOptions): Promise<void> {
   const given = keptNames.filter((name) => options[name] !== undefined);
   const args = [
     ...['up', '--keep', '--data', dataDir],
-    ...given.flatMap((name) => [options[name]].flat().flatMap((value) => flagWords(keptFlags[name], value))),
+    ...given.flatMap((name) => [options[name]].flat().flatMap((value) => [keptFlags[name], String(value)])),
     ...['--output', options.output],
   ];
   const child = spawn(
@@ -260,10 +254,12 @@ export interface DownCommandOptions {
 export async function runDown(options: DownCommandOptions): Promise<void> {
   requireRoot('down');
   const dataDir = resolve(options.data);
+  await using netlink = createSyncNetlink();
   const result = await bringDown(dataDir, {
     purge: options.purge === true,
     clock: systemClock,
     cgroupRoot: findCgroupRoot(),
+    network: () => ({ nft: createSyncNft(), netlink }),
   });
   const what = result.stopped ? 'stopped' : 'nothing ran';
   const data = result.purged ? (result.kept ?? `${dataDir} removed`) : dataLeft(dataDir);

@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import type { Clock } from '#base/clock.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { describeKept, isOwned, proveOwned, removeOwned } from '#bin/ownership/remove-owned.ts';
-import { clusterRunDir } from '#bin/paths.ts';
+import { clusterId, clusterRunDir } from '#bin/paths.ts';
 import { endCgroup, removeRunDirectory } from './cleanup.ts';
 import { clusterCgroupsOf } from './cluster-cgroups.ts';
 import { endLauncher, findLauncher } from './end-launcher.ts';
+import { hasNat, removeNat, type NatPorts } from './outside/nat.ts';
 import { readLeftState, removeState } from './state.ts';
 
 export interface DownResult {
@@ -24,7 +25,13 @@ export interface DownResult {
  */
 export async function bringDown(
   dataDir: string,
-  options: { readonly purge: boolean; readonly clock: Clock; readonly cgroupRoot: string },
+  options: {
+    readonly purge: boolean;
+    readonly clock: Clock;
+    readonly cgroupRoot: string;
+    /** The machine's own network, of which a cluster may have a part (`--egress=nat`). */
+    readonly network: () => NatPorts;
+  },
 ): Promise<DownResult> {
   const { clock, purge } = options;
   const runDir = clusterRunDir(dataDir);
@@ -45,6 +52,8 @@ export async function bringDown(
   // Whatever the launcher could not do, because it was killed or hung.
   for (const cgroup of cgroups) await endCgroup(cgroup, clock);
   await removeRunDirectory(runDir);
+  const id = clusterId(dataDir);
+  if (isOwned(dataDir, 'up') && (await hasNat(dataDir, id))) await removeNat(dataDir, id, options.network());
   if (state !== undefined || damage !== undefined) await removeState(dataDir);
   if (owned === undefined || !existsSync(dataDir)) return { stopped, purged: purge, kept: undefined };
   return { stopped, purged: true, kept: describeKept(dataDir, await removeOwned(owned)) };

@@ -10,7 +10,7 @@ import { errnoOf } from '#base/errors.ts';
 import { parseFabric, plainFabricText } from '#agent/network/fabric/settings.ts';
 import { parseCidr } from '#base/ip.ts';
 import { parseExposed } from './outside/exposed.ts';
-import { ipFamilies, nodesMax, podsMax, type UpIpFamily } from './plan.ts';
+import { egresses, egressOf, ipFamilies, nodesMax, podsMax, type Egress, type UpIpFamily } from './plan.ts';
 import { isServerOption } from './server-option.ts';
 
 export interface KeptOptions {
@@ -25,8 +25,8 @@ export interface KeptOptions {
   readonly fabric: string;
   /** More for the server: `enable-admission-plugins=AlwaysPullImages`. */
   readonly serverOption: readonly string[];
-  /** Whether pods reach what the machine reaches. */
-  readonly egress: boolean;
+  /** How pods reach what the machine reaches. */
+  readonly egress: Egress;
   /** Ports of nodes that are at 127.0.0.1: `8080:30080`, `services`. */
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
@@ -42,7 +42,7 @@ export const defaultOptions: KeptOptions = {
   ipFamily: 'ipv4',
   fabric: plainFabricText,
   serverOption: [],
-  egress: false,
+  egress: 'none',
   expose: [],
   proxyMode: 'nftables',
   fastPath: 'off',
@@ -62,7 +62,9 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
   }
   if (typeof given !== 'object' || given === null) return undefined;
   const kept = { ...defaultOptions, ...given } as Record<keyof KeptOptions, unknown>;
-  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, egress, expose } = kept;
+  const { nodes, port, ipFamily, nodeCidrMaskSize, maxPods, fabric, serverOption, expose } = kept;
+  // Earlier releases kept whether, not how.
+  const egress = typeof kept.egress === 'boolean' ? egressOf(kept.egress) : kept.egress;
   const { proxyMode, fastPath, loadBalancerCidr, fakeNodes } = kept;
   const isWithin = (number: unknown, maximum: number): number is number =>
     typeof number === 'number' && Number.isInteger(number) && number >= 1 && number <= maximum;
@@ -75,7 +77,7 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
     typeof fabric === 'string' &&
     'settings' in parseFabric(fabric) &&
     areStrings(serverOption, isServerOption) &&
-    typeof egress === 'boolean' &&
+    isEgress(egress) &&
     areStrings(expose, (text) => parseExposed(text) !== undefined) &&
     isProxyMode(proxyMode) &&
     isFastPath(fastPath) &&
@@ -90,6 +92,10 @@ export function parseKeptOptions(text: string): KeptOptions | undefined {
 
 function isIpFamily(value: unknown): value is UpIpFamily {
   return typeof value === 'string' && Object.hasOwn(ipFamilies, value);
+}
+
+function isEgress(value: unknown): value is Egress {
+  return egresses.some((one) => one === value);
 }
 
 function isFastPath(value: unknown): value is FastPath {

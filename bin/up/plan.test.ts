@@ -40,7 +40,7 @@ describe('planUp()', () => {
       '172.31.255.0/24',
     ]);
     const gatewaysOf = (ipFamily: 'ipv4' | 'dual' | 'ipv6'): readonly string[] | undefined =>
-      planUp({ ...options, ipFamily, egress: true }, '/').egress?.gateways;
+      planUp({ ...options, ipFamily, egress: 'relay' }, '/').egress?.gateways;
     expect(gatewaysOf('ipv4')).toEqual(['172.31.255.1']);
     expect(gatewaysOf('dual')).toEqual(['172.31.255.1', 'fd00:172:31:255::1']);
     expect(gatewaysOf('ipv6')).toEqual(['fd00:172:31:255::1']);

@@ -75,6 +75,17 @@ function podsOf({ pods, widePods }: UpNetwork, { fakeNodes }: Pick<UpPlan, 'fake
 
 const bridge = 'podwright0';
 
+/** `relay`: through the launcher, which changes nothing of the machine; `nat`: by a cable and a rule of the machine's own. */
+export const egresses = ['none', 'relay', 'nat'] as const;
+
+export type Egress = (typeof egresses)[number];
+
+/** What a command line says of it: `--egress` alone is the relay, `--no-egress` none. */
+export function egressOf(given: Egress | boolean): Egress {
+  if (typeof given !== 'boolean') return given;
+  return given ? 'relay' : 'none';
+}
+
 export interface UpOptions {
   readonly nodes: number;
   readonly dataDir: string; // absolute
@@ -88,8 +99,8 @@ export interface UpOptions {
   readonly fabric: string;
   /** `enable-admission-plugins=AlwaysPullImages`: more for the server. */
   readonly serverOption: readonly string[];
-  /** Whether pods reach what the machine reaches. */
-  readonly egress: boolean;
+  /** How pods reach what the machine reaches. */
+  readonly egress: Egress;
   /** What of its ports is at 127.0.0.1, as parseExposed() reads it. */
   readonly expose: readonly string[];
   readonly proxyMode: ProxyMode;
@@ -132,7 +143,12 @@ export interface UpPlan {
   readonly fakeNodes: number;
   /** The way out, if there is one. */
   readonly egress:
-    | { readonly gateways: readonly string[]; readonly link: string; readonly resolvConf: string }
+    | {
+        readonly how: Exclude<Egress, 'none'>;
+        readonly gateways: readonly string[];
+        readonly link: string;
+        readonly resolvConf: string;
+      }
     | undefined;
   readonly server: HostPlan;
   readonly nodes: readonly HostPlan[];
@@ -176,15 +192,16 @@ export function planUp(options: UpOptions, cgroupRoot: string): UpPlan {
     fastPath: options.fastPath,
     loadBalancerCidr: options.loadBalancerCidr,
     fakeNodes: options.fakeNodes,
-    egress: options.egress ? planEgress(options) : undefined,
+    egress: planEgress(options),
     server: host('server', 1),
     nodes: Array.from({ length: options.nodes }, (_, index) => host(`node-${index + 1}`, index + 11)),
   };
 }
 
-function planEgress({ dataDir, ipFamily }: UpOptions): UpPlan['egress'] {
+function planEgress({ dataDir, ipFamily, egress: how }: UpOptions): UpPlan['egress'] {
+  if (how === 'none') return undefined;
   const gateways = ipFamilies[ipFamily].map((family) => fabricAddress(family, 1));
-  return { gateways, link: bridge, resolvConf: join(dataDir, 'resolv.conf') };
+  return { how, gateways, link: bridge, resolvConf: join(dataDir, 'resolv.conf') };
 }
 
 /** Each node has a range, and in it an address for each of its pods. @throws E_USAGE */

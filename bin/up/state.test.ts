@@ -103,7 +103,14 @@ describe.skipIf(process.getuid?.() !== 0)('up.json of somebody else (needs root)
       victim,
       write,
       down: () =>
-        bringDown(dataDir, { purge: false, clock: systemClock, cgroupRoot: join(scratch, 'cgroup') }),
+        bringDown(dataDir, {
+          purge: false,
+          clock: systemClock,
+          cgroupRoot: join(scratch, 'cgroup'),
+          network: () => {
+            throw new Error('nothing of the machine is asked');
+          },
+        }),
       [Symbol.dispose]: () => rmSync(scratch, { recursive: true }),
     };
   }

@@ -7,6 +7,7 @@ import type { Service } from '#api/generated/objects.ts';
 import type { Clock } from '#base/clock.ts';
 import { removeDrafts } from '#base/durable-file.ts';
 import { PodwrightError } from '#base/errors.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { shellWord } from '#base/shell-word.ts';
 import { hostNameFiles } from '#agent/node/host-names.ts';
 import { createApiClient } from '#client/api-client.ts';
@@ -29,7 +30,8 @@ import { takeLoopbackListener } from './listener.ts';
 import { exposePorts } from './outside/expose.ts';
 import { parseExposed } from './outside/exposed.ts';
 import { renderNodeResolvConf } from './outside/render-resolv-conf.ts';
-import { startWayOut } from './outside/way-out.ts';
+import { openNat, removeNat } from './outside/nat.ts';
+import { startNames, startWayOut } from './outside/way-out.ts';
 import {
   agentArguments,
   fakeNodesArguments,
@@ -69,7 +71,7 @@ interface Hosts {
 
 /**
  * Starts a whole cluster on this machine, in a data directory that the caller has claimed. Disposing it stops everything and
- * leaves nothing but that directory. Nothing of the machine's own network is touched. A start that is aborted ends what
+ * leaves nothing but that directory. Nothing of the machine's own network is touched, but with `--egress=nat`. A start that is aborted ends what
  * it had started.
  *
  * @throws E_BUSY (a second `up` on the same data directory, a port in use), E_USAGE, E_UNSUPPORTED, E_CONNECTION, E_PERMISSION
@@ -91,7 +93,8 @@ export async function startUp(options: UpOptions, ports: UpPorts, signal: AbortS
   signal.throwIfAborted();
   await recordState(plan, hosts);
   undo.use(await startEgress(plan.egressSocket));
-  if (plan.egress !== undefined) undo.use(await openWayOut(plan, plan.egress, hosts.server, ports));
+  if (plan.egress !== undefined)
+    undo.use(await openWayOut(plan, plan.egress, { server: hosts.server, ports }));
   const server = undo.use(new Keeper(serverProcess(plan, hosts.server), keeperOptions(ports)));
   const agents = hosts.nodes.map((host) =>
     undo.use(new Keeper(agentProcess(plan, host), keeperOptions(ports))),
@@ -151,7 +154,8 @@ async function giveToSudoUser(file: string, environment: NodeJS.ProcessEnv): Pro
 }
 
 /** Clears away what a killed `up` left. @throws E_BUSY when one from before there were claims runs there */
-async function clearEarlier(plan: UpPlan, { clock, findEarlier }: UpPorts): Promise<void> {
+async function clearEarlier(plan: UpPlan, ports: UpPorts): Promise<void> {
+  const { clock, findEarlier } = ports;
   const { state } = await readLeftState(plan.dataDir);
   if (state !== undefined && isAlive(state)) {
     throw new PodwrightError(
@@ -160,6 +164,7 @@ async function clearEarlier(plan: UpPlan, { clock, findEarlier }: UpPorts): Prom
     );
   }
   for (const cgroup of findEarlier()) await endCgroup(cgroup, clock);
+  await removeNat(plan.dataDir, plan.id, ports);
 }
 
 async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableStack): Promise<Hosts> {
@@ -185,23 +190,22 @@ async function startHosts(plan: UpPlan, ports: UpPorts, undo: AsyncDisposableSta
 /** The way out of the pods, before the first of them. */
 async function openWayOut(
   plan: UpPlan,
-  { gateways, link, resolvConf }: NonNullable<UpPlan['egress']>,
-  server: Host,
-  { clock, netlink, nft, progress }: UpPorts,
+  { how, gateways, link, resolvConf }: NonNullable<UpPlan['egress']>,
+  { server, ports }: { readonly server: Host; readonly ports: UpPorts },
 ): Promise<AsyncDisposable> {
+  const { clock, netlink, nft, progress } = ports;
   const machine = await readFile(hostNameFiles.resolvConf, 'utf8').catch(() => '');
   await writeFile(resolvConf, renderNodeResolvConf(machine, gateways));
   const warn = (text: string): void => progress.say(text);
-  return startWayOut({
-    netns: server.namespaces.net,
-    gateways,
-    link,
-    ownCidrs: ownCidrs(plan),
-    nft,
-    netlink,
-    clock,
-    warn,
-  });
+  const netns = server.namespaces.net;
+  const own = ownCidrs(plan);
+  if (how === 'relay')
+    return startWayOut({ netns, gateways, link, ownCidrs: own, nft, netlink, clock, warn });
+  await using undo = new AsyncDisposableStack();
+  for (const gateway of gateways) undo.use(await startNames({ netns, clock }, gateway));
+  const families = gateways.map((gateway) => familyOfIp(gateway) ?? 4);
+  undo.use(await openNat({ ...plan, families, ownCidrs: own, netns: server.netns }, ports));
+  return undo.move();
 }
 
 /** What was asked for at 127.0.0.1, by way of the first node. */

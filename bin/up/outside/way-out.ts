@@ -99,7 +99,11 @@ async function startDatagrams(
   }
 }
 
-async function startNames({ netns, clock }: WayOutOptions, gateway: string): Promise<AsyncDisposable> {
+/** Answers at an address of the namespace by the machine's resolvers. */
+export async function startNames(
+  { netns, clock }: Pick<WayOutOptions, 'netns' | 'clock'>,
+  gateway: string,
+): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const names = stack.use(await followHostNames({ files: hostNameFiles, clock, log: silentLogger }));
   const upstream = createUpstream({ servers: () => names.nameservers(), clock });
