@@ -54,15 +54,36 @@ async function reconcile(loop: Loop, statefulSet: StatefulSet, key: string): Pro
   const deletedUids = new Set(replicas.deletedAmong(key, pods).keys());
   for (const action of planClaims(statefulSet, owned, findClaim(claims, statefulSet)))
     await applyClaim(context, action);
-  for (const action of planStateful({ statefulSet, pods: owned, deletedUids, ...more })) {
-    if (action.kind === 'delete') await replicas.delete(statefulSet, key, action.pod);
-    else await createPod(loop, statefulSet, action);
-  }
+  const refusal = await runAll(loop, {
+    ...{ statefulSet, key },
+    actions: planStateful({ statefulSet, pods: owned, deletedUids, ...more }),
+  });
   await replicas.writeStatus(key, (latest, now) => ({
     ...latest,
     status: computeStatefulStatus({ statefulSet: latest, pods: now.list(), deletedUids: new Set(), ...more }),
   }));
+  if (refusal !== undefined) throw refusal.error;
   return replicas.againWhenAvailable(replicas.ownedBy(statefulSet), more.nowMs);
+}
+
+/** One after another, to the first that is refused: the status says how far it came, whatever that was. */
+async function runAll(
+  loop: Loop,
+  {
+    statefulSet,
+    key,
+    actions,
+  }: { readonly statefulSet: StatefulSet; readonly key: string; readonly actions: readonly StatefulAction[] },
+): Promise<{ readonly error: unknown } | undefined> {
+  try {
+    for (const action of actions) {
+      if (action.kind === 'delete') await loop.replicas.delete(statefulSet, key, action.pod);
+      else await createPod(loop, statefulSet, action);
+    }
+  } catch (error) {
+    return { error };
+  }
+  return undefined;
 }
 
 /** Names of the revision that its template is and of the one that its pods are still of. */
