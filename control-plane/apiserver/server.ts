@@ -9,7 +9,7 @@ import { errnoOf, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { createTurns } from '#base/turns.ts';
 import type { Transport } from '#client/transport.ts';
-import { openEmbeddedStore } from '#control-plane/store/embedded.ts';
+import { openEmbeddedStore, type EmbeddedStoreOptions } from '#control-plane/store/embedded.ts';
 import { openEtcdStore, type EtcdStoreOptions } from '#control-plane/store/etcd/etcd-store.ts';
 import { SealedStore } from '#control-plane/store/sealed/sealed-store.ts';
 import type { Store } from '#control-plane/store/store.ts';
@@ -85,6 +85,8 @@ export interface ApiServerOptions {
   readonly extraHosts?: readonly string[];
   /** The etcd that holds the store, which other servers may share; by default the store is in `dataDir`. */
   readonly etcd?: Pick<EtcdStoreOptions, 'endpoints' | 'tls'>;
+  /** Who makes the store's writes durable, where it is not in etcd. Default: a thread that keeps them in `dataDir`. */
+  readonly openDisk?: EmbeddedStoreOptions['openDisk'];
   /** Serves the store as etcd, where it is not in one. */
   readonly etcdListen?: EtcdListen;
   /** Who is asked what a request may do. Default Node, RBAC. */
@@ -320,19 +322,15 @@ async function openAudit(
   return audit;
 }
 
-function openStore({
-  dataDir,
-  etcd,
-  encryption,
-  clock,
-  logger = silentLogger,
-}: ApiServerOptions): Promise<Store> {
+function openStore(options: ApiServerOptions): Promise<Store> {
+  const { dataDir, etcd, openDisk, encryption, clock, logger = silentLogger } = options;
   if (etcd !== undefined) return openEtcdStore({ ...etcd, clock, logger });
   return openEmbeddedStore({
     directory: join(dataDir, 'store'),
     markFile: join(dataDir, 'store.mark'),
     erasesDeleted: encryption !== undefined, // Of what was plain once.
     mustExist: existsSync(join(dataDir, 'pki', 'sa.key')), // The last that a first start makes there.
+    openDisk,
     clock,
     logger,
   });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '#base/clock.ts';
 import { describeError, PodwrightError } from '#base/errors.ts';
 import { silentLogger, type Logger } from '#base/log.ts';
@@ -17,6 +16,7 @@ import {
   type DiskReply,
   type DiskRequest,
 } from './disk-protocol.ts';
+import { openDiskWorker, type DiskThread } from './disk-thread.ts';
 import { HistoryWindow, type HistoryBounds } from './history-window.ts';
 import { LeaseBook } from './lease-book.ts';
 import { identityOf } from './served-store.ts';
@@ -52,13 +52,13 @@ export interface EmbeddedStoreOptions extends HistoryBounds {
   readonly erasesDeleted?: boolean;
   /** Bytes that the database may take before writes are refused with E_NO_SPACE; 0: as many as the disk has. */
   readonly sizeBytesMax?: number;
+  /** Who makes writes durable. Default: a thread that keeps them in the directory. */
+  readonly openDisk?: ((options: DiskOptions) => DiskThread) | undefined;
 }
 
 const housekeepingMs = 10_000;
 /** Every so many rounds of housekeeping all rows are read back: once in ten minutes. */
 const scrubRounds = 60;
-/** What the worker handles is gone with its message: a larger nursery would only take memory. */
-const workerYoungMegabytesMax = 4;
 /** Fewer are copied: to take a buffer from one thread to another costs 7 us, whatever its size. */
 const transferBytesMin = 65_536;
 const compactStepEntries = 2000;
@@ -79,11 +79,8 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     logger = silentLogger,
   } = options;
   const markFile = options.markFile ?? join(directory, 'store.mark');
-  const worker = new Worker(new URL('./disk.worker.ts', import.meta.url), {
-    workerData: { directory, sizeBytesMax, markFile, mustExist, erasesDeleted } satisfies DiskOptions,
-    resourceLimits: { maxYoungGenerationSizeMb: workerYoungMegabytesMax },
-    execArgv: [], // Flags of this process (--input-type, --eval) are not for the worker's file.
-  });
+  const openDisk = options.openDisk ?? openDiskWorker;
+  const worker = openDisk({ directory, sizeBytesMax, markFile, mustExist, erasesDeleted });
   const mvcc = new Mvcc();
   const { promise, resolve, reject } = Promise.withResolvers<Extract<DiskReply, { kind: 'opened' }>>();
   const onMessage = (reply: DiskReply): void => {
@@ -101,7 +98,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
     }
   };
   worker.on('message', onMessage);
-  worker.once('error', reject);
+  worker.on('error', reject);
   const opened = await promise;
   worker.off('message', onMessage);
   worker.off('error', reject);
@@ -118,7 +115,7 @@ class EmbeddedStore implements ServedStore {
   readonly identity: number;
   readonly #options: EmbeddedStoreOptions;
   readonly #logger: Logger;
-  readonly #worker: Worker;
+  readonly #worker: DiskThread;
   readonly #atExit: Disposable;
   readonly #mvcc: Mvcc;
   readonly #hub: WatchHub;
@@ -138,7 +135,7 @@ class EmbeddedStore implements ServedStore {
 
   constructor(
     options: EmbeddedStoreOptions,
-    worker: Worker,
+    worker: DiskThread,
     mvcc: Mvcc,
     { id, leases }: { readonly id: string; readonly leases: readonly DiskLease[] },
   ) {
@@ -344,7 +341,7 @@ class EmbeddedStore implements ServedStore {
     this.#hub.close();
     while (this.#failure === undefined && !this.#pump.isIdle) await this.#settled();
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#worker.once('exit', () => resolve());
+    this.#worker.on('exit', () => resolve());
     this.#post({ kind: 'close' });
     await promise;
     if (this.#pump.isWaiting) this.#refuseAll('E_DAMAGED', 'it is closed, and was damaged');
