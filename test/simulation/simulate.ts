@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { createRandom } from '#base/random.fixture.ts';
+import type { Logger } from '#base/log.ts';
+import { describeError } from '#base/errors.ts';
+import { faultText, planFaults, type PlannedFault } from './faults/plan.ts';
+import { staleCaches, unrestOf } from './judge/rest.ts';
+import { act } from './users/act.ts';
+import { planSteps, stepText, type PlannedStep } from './users/steps.ts';
+import { SimulatedCluster, type Plant } from './world/cluster.ts';
+import type { Door } from './world/door.ts';
+
+/** What happens in a world: of a seed, or what was left of it. */
+export interface Script {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly endMs: number;
+  readonly faults: readonly PlannedFault[];
+  readonly steps: readonly PlannedStep[];
+}
+
+export interface Outcome {
+  /** What was wrong first; undefined: nothing. */
+  readonly fault: string | undefined;
+  /** Of the whole trace. */
+  readonly hash: string;
+  /** The end of the trace. */
+  readonly lines: readonly string[];
+  readonly virtualMs: number;
+  readonly writes: number;
+}
+
+export interface SimulateOptions {
+  readonly door: Door;
+  readonly directory: string;
+  readonly plant?: Plant | undefined;
+  readonly onLine?: (line: string) => void;
+  readonly logger?: Logger;
+}
+
+const minuteMs = 60_000;
+const startMs = 20_000;
+/** After the last fault, for a cluster to be as it was asked to be. */
+const restMsMax = 30 * minuteMs;
+/** For which nobody writes then. */
+const quietMs = 10 * minuteMs;
+const linesKept = 400;
+
+/** The world of a seed. Pure. */
+export function scriptOf(seed: number, hours: number): Script {
+  const random = createRandom(seed);
+  const nodes = 2 + Math.floor(random() * 2);
+  const lengthMs = Math.round(hours * 60 * minuteMs);
+  const busyMs = (2 + random() * 5) * minuteMs;
+  const busy = { startMs, endMs: startMs + busyMs, nodes };
+  return {
+    seed,
+    nodes,
+    endMs: lengthMs,
+    faults: planFaults(seed, { ...busy, count: Math.floor(random() * 16) }),
+    steps: planSteps(seed, { ...busy, count: 8 + Math.floor(random() * 20) }),
+  };
+}
+
+/** Lets a world run to its end, or to what is wrong in it. */
+export async function simulate(script: Script, options: SimulateOptions): Promise<Outcome> {
+  const { door, directory } = options;
+  const time = door.enter(script.seed);
+  const hash = createHash('sha256');
+  const lines: string[] = [];
+  let fault: string | undefined;
+  const say = (text: string): void => {
+    const line = `${(time.sinceMs / 1000).toFixed(3)} ${text}`;
+    hash.update(`${line}\n`);
+    lines.push(line);
+    if (lines.length > linesKept * 2) lines.splice(0, linesKept);
+    options.onLine?.(line);
+  };
+  const onFault = (text: string): void => {
+    if (fault === undefined) say(`FAULT ${text}`);
+    fault ??= text;
+  };
+  for (let number = 1; number <= script.nodes; number++)
+    rmSync(path.join(directory, `node-${number}`), { recursive: true, force: true });
+  const cluster = new SimulatedCluster({
+    ...{ time, seed: script.seed, nodes: script.nodes, directory, say, onFault, plant: options.plant },
+    ...(options.logger === undefined ? {} : { logger: options.logger }),
+  });
+  const originMs = time.nowMs;
+  const until = (ms: number): Promise<void> => time.run(originMs + ms, door.settle);
+  cluster.startAll();
+  let lastMs = startMs;
+  for (const planned of script.faults) {
+    time.after(planned.atMs, () => {
+      say(faultText(planned));
+      cluster.begin(planned);
+    });
+    lastMs = Math.max(lastMs, planned.atMs);
+  }
+  for (const planned of script.steps) {
+    time.after(planned.atMs, () => {
+      say(stepText(planned));
+      void take(cluster, planned).catch((error: unknown) =>
+        say(`step ${planned.id}: ${describeError(error)}`),
+      );
+    });
+    lastMs = Math.max(lastMs, planned.atMs);
+  }
+  const isOver = (): boolean => fault !== undefined;
+  for (let atMs = 0; atMs <= lastMs && !isOver(); atMs += 10_000) await until(atMs);
+  if (!isOver()) {
+    say('all is well from here on');
+    cluster.heal();
+    await rest(cluster, { until, isOver, onFault, fromMs: time.sinceMs });
+  }
+  if (!isOver() && time.sinceMs < script.endMs) await until(script.endMs);
+  return {
+    fault,
+    hash: hash.digest('hex'),
+    lines: lines.slice(-linesKept),
+    virtualMs: time.sinceMs,
+    writes: cluster.judge.writes,
+  };
+}
+
+interface Rest {
+  readonly until: (ms: number) => Promise<void>;
+  readonly isOver: () => boolean;
+  readonly onFault: (fault: string) => void;
+  readonly fromMs: number;
+}
+
+/** All comes to be as it was asked for, within a bound; then nobody writes any more, and all caches are as the disc is. */
+async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs }: Rest): Promise<void> {
+  let atMs = fromMs;
+  const uncordon = cluster.nodes.map(({ name }) => ({ kind: 'cordon', node: name, isOn: false }) as const);
+  for (const step of uncordon) void take(cluster, { id: -1, atMs, step }).catch(() => undefined);
+  let unrest: readonly string[] = ['nothing was looked at'];
+  while (unrest.length > 0 && atMs < fromMs + restMsMax && !isOver()) {
+    atMs += minuteMs / 2;
+    await until(atMs);
+    unrest = unrestOf(cluster);
+  }
+  if (isOver()) return;
+  if (unrest.length > 0) return onFault(`no rest: ${unrest.slice(0, 5).join('; ')}`);
+  atMs += 5 * minuteMs;
+  await until(atMs);
+  const { writes } = cluster.judge;
+  await until(atMs + quietMs);
+  if (isOver()) return;
+  const after = cluster.judge.writes - writes;
+  const heartbeats = cluster.nodes.length * 3;
+  if (after > heartbeats)
+    return onFault(`no quiet: ${after} writes in ${quietMs / minuteMs} minutes of rest`);
+  const [stale] = staleCaches(cluster);
+  if (stale !== undefined) onFault(stale);
+}
+
+const stepTries = 5;
+
+/** A user tries again where nobody answered. */
+async function take(cluster: SimulatedCluster, { step }: PlannedStep): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await act(cluster.users, step);
+    } catch (error) {
+      if (tries >= stepTries || !/no answer|connection reset|HTTP 5/.test(describeError(error))) throw error;
+      await cluster.options.time.sleep(3000);
+    }
+  }
+}
