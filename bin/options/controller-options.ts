@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { AutoscalerSettings } from '#control-plane/controllers/horizontal-pod-autoscaler/settings.ts';
+import type { ZoneSettings } from '#control-plane/controllers/node-lifecycle/zones.ts';
 import { controllerListProblems } from '#control-plane/controllers/controller-names.ts';
 import { durationProblems } from './option-problems.ts';
 
@@ -9,6 +10,11 @@ import { durationProblems } from './option-problems.ts';
 export interface ControllerCommandOptions {
   /** Names of loops, `*`, and `-NAME` for one that is not to run. */
   readonly controllers?: readonly string[];
+  /** Numbers. */
+  readonly nodeEvictionRate?: string;
+  readonly secondaryNodeEvictionRate?: string;
+  readonly unhealthyZoneThreshold?: string;
+  readonly largeClusterSizeThreshold?: string;
   readonly horizontalPodAutoscalerSyncPeriod?: string;
   readonly horizontalPodAutoscalerDownscaleStabilization?: string;
   /** A number. */
@@ -29,6 +35,22 @@ export function addControllerOptions(command: Command): Command {
         .argParser((text: string, earlier: readonly string[] = []) => [...earlier, ...text.split(',')])
         .default(undefined, '*'),
     )
+    .option(
+      '--node-eviction-rate <number>',
+      'nodes of a zone a second whose pods go while they are silent',
+      '0.1',
+    )
+    .option(
+      '--secondary-node-eviction-rate <number>',
+      'the same in a large zone most of whose nodes are silent; in a small one none',
+      '0.01',
+    )
+    .option(
+      '--unhealthy-zone-threshold <share>',
+      'the share of silent nodes (three at least) from which on that is so',
+      '0.55',
+    )
+    .option('--large-cluster-size-threshold <count>', 'a zone of more nodes is large', '50')
     .option(`${prefix}-sync-period <duration>`, 'how often autoscalers look at what is used', '15s')
     .option(
       `${prefix}-downscale-stabilization <duration>`,
@@ -68,11 +90,43 @@ export function controllerProblems(options: ControllerCommandOptions): readonly 
   return [
     ...controllerListProblems(options.controllers ?? ['*']).map((problem) => `--controllers: ${problem}`),
     ...problems,
+    ...numberProblems(options),
     ...(isHalted ? [`${prefix}-sync-period ${period}: must be 100ms at least`] : []),
-    ...(tolerance === undefined || (tolerance.trim() !== '' && Number(tolerance) >= 0)
+    ...(tolerance === undefined || isNumber(tolerance, Number.POSITIVE_INFINITY)
       ? []
       : [`${prefix}-tolerance ${tolerance}: not a number of 0 or more; write 0.1`]),
   ];
+}
+
+function numberProblems(options: ControllerCommandOptions): readonly string[] {
+  const numbers = {
+    '--node-eviction-rate': [options.nodeEvictionRate, Number.POSITIVE_INFINITY],
+    '--secondary-node-eviction-rate': [options.secondaryNodeEvictionRate, Number.POSITIVE_INFINITY],
+    '--unhealthy-zone-threshold': [options.unhealthyZoneThreshold, 1],
+    '--large-cluster-size-threshold': [options.largeClusterSizeThreshold, Number.POSITIVE_INFINITY],
+  } as const;
+  return Object.entries(numbers).flatMap(([option, [text, most]]) => {
+    if (text === undefined || isNumber(text, most)) return [];
+    return [`${option} ${text}: not a number ${most === 1 ? 'from 0 to 1' : 'of 0 or more'}`];
+  });
+}
+
+function isNumber(text: string, most: number): boolean {
+  return text.trim() !== '' && Number(text) >= 0 && Number(text) <= most;
+}
+
+/** As the loop takes them. Pure. */
+export function nodeZonesOf(options: ControllerCommandOptions): Partial<ZoneSettings> {
+  const { nodeEvictionRate, secondaryNodeEvictionRate } = options;
+  const { unhealthyZoneThreshold, largeClusterSizeThreshold } = options;
+  const texts = {
+    ...{ nodeEvictionRate, secondaryNodeEvictionRate },
+    ...{ unhealthyZoneThreshold, largeClusterSizeThreshold },
+  };
+  const given = Object.entries(texts).flatMap(([name, text]) =>
+    text === undefined ? [] : [[name, Number(text)] as const],
+  );
+  return Object.fromEntries(given);
 }
 
 /** Each look asks APIs of metrics. */

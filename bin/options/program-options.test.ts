@@ -177,6 +177,8 @@ describe('serverOptionProblems()', () => {
       change: { horizontalPodAutoscalerTolerance: 'much' },
       want: /^--horizontal-pod-autoscaler-tolerance much: not a number/,
     },
+    { change: { nodeEvictionRate: '-1' }, want: /^--node-eviction-rate -1: not a number of 0 or more$/ },
+    { change: { unhealthyZoneThreshold: '2' }, want: /^--unhealthy-zone-threshold 2: .* from 0 to 1$/ },
     { change: { localStorageClass: 'A_b' }, want: /^--local-storage-class A_b: a lowercase RFC 1123/ },
     { change: { clusterSigningDuration: 'long' }, want: /^--cluster-signing-duration long: not a duration/ },
     { change: { clusterCidr: ['10.96.0.0/12'] }, want: /overlaps/ },

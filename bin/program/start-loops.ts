@@ -8,7 +8,11 @@ import type { OwnClients } from '#control-plane/controllers/own-clients.ts';
 import { startControllers } from '#control-plane/controllers/start-controllers.ts';
 import type { SchedulerSettings } from '#control-plane/scheduler/config/scheduler-configuration.ts';
 import { startScheduler } from '#control-plane/scheduler/scheduler.ts';
-import { autoscalingOf, type ControllerCommandOptions } from '#bin/options/controller-options.ts';
+import {
+  autoscalingOf,
+  nodeZonesOf,
+  type ControllerCommandOptions,
+} from '#bin/options/controller-options.ts';
 import type { ServerCommandOptions } from '#bin/options/command-options.ts';
 import { nodePrefixLengthsOf, type NodePrefixOptions } from '#bin/options/network-options.ts';
 
@@ -43,6 +47,7 @@ export function startLoops(
     loadBalancerCidrs: options.loadBalancerCidr,
     isOn: chooseControllers(options.controllers),
     autoscaling: autoscalingOf(options),
+    nodeZones: nodeZonesOf(options),
     rootCaPem: server.caCertPem,
     signToken: server.signSecretToken,
     mayHold: server.mayHold,

@@ -31,6 +31,7 @@ import { runNamespaces } from './namespace/reconcile.ts';
 import type { NodePrefixLengths } from './node-ipam/node-ranges.ts';
 import { runNodeIpam } from './node-ipam/reconcile.ts';
 import { runNodeLifecycle, runTaintEviction } from './node-lifecycle/reconcile.ts';
+import type { ZoneSettings } from './node-lifecycle/zones.ts';
 import { runPersistentVolumes } from './persistent-volume/reconcile.ts';
 import { runPodGc } from './pod-gc/reconcile.ts';
 import { runClaimProtection, runServiceCidrProtection, runVolumeProtection } from './protection/reconcile.ts';
@@ -62,6 +63,8 @@ export interface ControllersOptions {
   readonly isOn?: IsOn | undefined;
   /** Default: as kube-controller-manager's. */
   readonly autoscaling?: Partial<AutoscalerSettings> | undefined;
+  /** How fast pods leave nodes that are not ready; default: as kube-controller-manager's. */
+  readonly nodeZones?: Partial<ZoneSettings> | undefined;
   /** The CA of the API server's serving certificate, as PEM. */
   readonly rootCaPem: string;
   /** By the cluster's authority; undefined: nothing is signed. */
@@ -90,6 +93,7 @@ export function startControllers(options: ControllersOptions): AsyncDisposable {
     ],
     'root-ca-certificate-publisher-controller': [() => runRootCa(as('root-ca-cert-publisher'), rootCaPem)],
     ...(signToken === undefined ? {} : tokenControllers(as, informers, { rootCaPem, signToken })),
+    'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'), options.nodeZones)],
     'node-ipam-controller': nodeIpam,
     'service-lb-controller':
       loadBalancerCidrs === undefined
@@ -139,7 +143,6 @@ function simpleLoops(as: As, isOn: IsOn): Partial<Record<ControllerName, readonl
     ],
     'serviceaccount-controller': [() => runDefaultServiceAccounts(as('service-account-controller'))],
     'namespace-controller': [() => runNamespaces(as('namespace-controller'))],
-    'node-lifecycle-controller': [() => runNodeLifecycle(as('node-controller'))],
     'taint-eviction-controller': [() => runTaintEviction(as('node-controller'))],
     'pod-garbage-collector-controller': [() => runPodGc(as('pod-garbage-collector'))],
     'disruption-controller': [

@@ -39,12 +39,27 @@ export function silenceMs(
   return nowMs - Math.max(times.lastSignMs, times.presentSinceMs);
 }
 
+/** Whether a node's own taints come to take its pods away, which its zone may have to wait for. One that has such a taint goes on. */
+export function startsEvicting(before: Node, taints: readonly Taint[]): boolean {
+  return taints.some(isOwnEviction) && before.spec?.taints?.some(isOwnEviction) !== true;
+}
+
 /**
- * Whether nothing is heard of any node. It is likelier then that something is between them and us than that all died: pods stay
- * where they are (full disruption of all zones, in kube-controller-manager's words).
+ * How long after a node became unready its pods may be told to go: whoever fell silent with it is counted by then, so that
+ * it is known what became of its zone. As kube-controller-manager looks at all nodes (node-monitor-period) before it taints any.
  */
-export function isNobodyHeard(nodes: readonly Node[]): boolean {
-  return nodes.length > 0 && nodes.every((node) => statusOf(node, 'Ready') !== 'True');
+const countingMs = 5_000;
+
+/** For how many ms a node's taints by which pods go have to wait for that; 0: they need not. */
+export function countingLeftMs({ metadata, status }: Node, nowMs: number): number {
+  const since = findCondition(status?.conditions, 'Ready')?.lastTransitionTime;
+  const sinceMs = Date.parse(since ?? metadata?.creationTimestamp ?? '');
+  return Number.isNaN(sinceMs) ? 0 : Math.max(0, Math.min(countingMs, sinceMs + countingMs - nowMs));
+}
+
+/** The taints without those by which pods are taken away. */
+export function withoutOwnEviction(taints: readonly Taint[]): readonly Taint[] {
+  return taints.filter((taint) => !isOwnEviction(taint));
 }
 
 /** Whether a taint was put on a node here, for being silent or not ready. */

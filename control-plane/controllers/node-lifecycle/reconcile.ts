@@ -3,21 +3,34 @@ import { withCondition, findCondition } from '#api/meta/condition.ts';
 import { equalJson } from '#api/wire/json.ts';
 import { leases, nodes, pods } from '#api/schema/kind-ref.ts';
 import { objectKey } from '#api/meta/object.ts';
-import type { Lease, Node, Pod } from '#api/generated/objects.ts';
+import type { Lease, Node, NodeCondition, Pod, Taint } from '#api/generated/objects.ts';
 import { isPodReady, isTerminal, isTerminating } from '#api/pod/state.ts';
 import { isConflict, isNotFound } from '#client/api-error.ts';
+import type { Informer } from '#client/client.ts';
+import type { EventRecorder } from '#client/event-recorder.ts';
 import { ownKey, runController, source, type Controller } from '#client/controller.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { ControllerContext } from '#control-plane/controllers/controller-context.ts';
 import {
+  countingLeftMs,
   gracePeriodMs,
-  isNobodyHeard,
   isOwnEviction,
   planEviction,
   planTaints,
   silenceMs,
   silentConditions,
+  startsEvicting,
+  withoutOwnEviction,
 } from './plan.ts';
+import {
+  isSilence,
+  planZones,
+  ZonePace,
+  zoneDefaults,
+  zoneKey,
+  type Zones,
+  type ZoneSettings,
+} from './zones.ts';
 
 const leaseNamespace = 'kube-node-lease';
 const byNode = ({ spec }: Pod): readonly string[] => [spec?.nodeName ?? ''];
@@ -28,14 +41,47 @@ interface Heartbeat {
   readonly atMs: number; // monotonic
 }
 
+/** How zones are is found anew after so long: each look is one at all nodes. */
+const zonesKnownMs = 1_000;
+
+/** How nodes of a zone may lose their pods now. */
+function createZoneWatch(
+  { clock, logger }: ControllerContext,
+  nodeInformer: Informer<Node>,
+  settings: ZoneSettings,
+): { readonly zones: () => Zones; readonly waitMs: (node: Node) => number } {
+  const pace = new ZonePace();
+  let known: { readonly zones: Zones; readonly untilMs: number } | undefined;
+  const zones = (): Zones => {
+    if (known !== undefined && known.untilMs > clock.monotonic()) return known.zones;
+    const now = planZones(nodeInformer.list(), settings);
+    for (const [zone, { state }] of now.zones)
+      if ((known?.zones.zones.get(zone)?.state ?? 'Normal') !== state)
+        logger.info({ zone, state }, 'a zone of nodes is in another state');
+    pace.forget(now.zones);
+    known = { zones: now, untilMs: clock.monotonic() + zonesKnownMs };
+    return now;
+  };
+  const waitMs = (node: Node): number => {
+    const key = zoneKey(node);
+    const zone = zones().zones.get(key) ?? { perSecond: settings.nodeEvictionRate };
+    return pace.take(key, zone, clock.monotonic());
+  };
+  return { zones, waitMs };
+}
+
 /** Marks nodes that fell silent, taints nodes by their conditions, takes their pods out of Services. */
-export function runNodeLifecycle(context: ControllerContext): Controller {
+export function runNodeLifecycle(
+  context: ControllerContext,
+  settings: Partial<ZoneSettings> = {},
+): Controller {
   const { informers, clock, logger, presence } = context;
   const nodeInformer = informers.for(nodes);
   const leaseInformer = informers.for(leases, { namespace: leaseNamespace });
   const podInformer = informers.for(pods, { indexes: { node: byNode } });
   const heartbeats = new Map<string, Heartbeat>();
   const recorder = context.recorder('node-controller');
+  const watch = createZoneWatch(context, nodeInformer, { ...zoneDefaults, ...settings });
 
   const reconcile = async (name: string): Promise<KeyOutcome | void> => {
     const node = nodeInformer.get(name);
@@ -52,17 +98,12 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
     let latest = node;
     const conditions = silentMs >= gracePeriodMs ? silentConditions(node, clock.now()) : undefined;
     if (conditions !== undefined) {
-      latest = await context.client.update(
-        nodes,
-        { ...node, status: { ...node.status, conditions } },
-        { subresource: 'status' },
-      );
+      latest = await markSilent(context, node, conditions);
       nodeInformer.observe(latest);
-      const message = `Node ${name} status is now: NodeNotReady`;
-      recorder.record({ kind: nodes, object: node }, 'Normal', 'NodeNotReady', message);
+      tellNotReady(recorder, node);
     }
-    const taints = planTaints(latest, clock.now());
-    if (taints !== undefined) {
+    const { taints, againMs } = taintsInPace(latest, clock.now(), watch);
+    if (taints !== undefined && !equalJson(taints, latest.spec?.taints ?? [])) {
       const spec = { ...latest.spec, taints: taints.length === 0 ? undefined : taints };
       latest = await context.client.update(nodes, { ...latest, spec });
       nodeInformer.observe(latest);
@@ -70,7 +111,8 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
     if (findCondition(latest.status?.conditions, 'Ready')?.status === 'Unknown') {
       await markPodsNotReady(context, podInformer, name);
     }
-    return { kind: 'again', afterMs: Math.max(1000, gracePeriodMs - silentMs) };
+    const silentInMs = Math.max(1000, gracePeriodMs - silentMs);
+    return { kind: 'again', afterMs: Math.min(silentInMs, againMs ?? silentInMs) };
   };
   return runController({
     name: 'node-lifecycle-controller',
@@ -97,6 +139,36 @@ export function runNodeLifecycle(context: ControllerContext): Controller {
   });
 }
 
+/** Writes that a node was silent for too long. */
+function markSilent(
+  { client }: ControllerContext,
+  node: Node,
+  conditions: readonly NodeCondition[],
+): Promise<Node> {
+  const status = { ...node.status, conditions };
+  return client.update(nodes, { ...node, status }, { subresource: 'status' });
+}
+
+function tellNotReady(recorder: EventRecorder, node: Node): void {
+  const message = `Node ${node.metadata?.name ?? ''} status is now: NodeNotReady`;
+  recorder.record({ kind: nodes, object: node }, 'Normal', 'NodeNotReady', message);
+}
+
+/** With taints by which pods go only when it is the node's turn in its zone; without them while nobody at all is heard. */
+function taintsInPace(
+  node: Node,
+  nowMs: number,
+  { zones, waitMs }: ReturnType<typeof createZoneWatch>,
+): { readonly taints: readonly Taint[] | undefined; readonly againMs?: number } {
+  const taints = planTaints(node, nowMs);
+  const next = taints ?? node.spec?.taints ?? [];
+  if (!next.some(isOwnEviction)) return { taints };
+  if (zones().isNobodyHeard) return { taints: withoutOwnEviction(next), againMs: zonesKnownMs };
+  if (!startsEvicting(node, next)) return { taints };
+  const againMs = countingLeftMs(node, nowMs) || waitMs(node);
+  return againMs === 0 ? { taints } : { taints: withoutOwnEviction(next), againMs };
+}
+
 /** Deletes pods from nodes whose NoExecute taints they do not tolerate, or no longer. */
 export function runTaintEviction(context: ControllerContext): Controller {
   const { informers, clock, logger, client, presence } = context;
@@ -106,7 +178,7 @@ export function runTaintEviction(context: ControllerContext): Controller {
   /** How long evictions for silence wait: what says that a node is silent may be older than our own absence. */
   const holdMs = (node: Node): number => {
     if (node.spec?.taints?.some(isOwnEviction) !== true) return 0;
-    if (isNobodyHeard(nodeInformer.list())) return gracePeriodMs;
+    if (isSilence(nodeInformer.list())) return gracePeriodMs;
     return Math.max(0, presence.sinceMs() + gracePeriodMs - clock.monotonic());
   };
   return runController({

@@ -1,0 +1,128 @@
+import { describe, expect, it } from 'vitest';
+import type { Node } from '#api/generated/objects.ts';
+import { formatMicroTime } from '#api/meta/time.ts';
+import { leases, nodes } from '#api/schema/kind-ref.ts';
+import { startCluster, type Cluster } from '#control-plane/controllers/cluster.fixture.ts';
+import { planZones, ZonePace, zoneDefaults, zoneKey } from './zones.ts';
+
+function nodesOf(zone: string, ready: number, silent: number): readonly Node[] {
+  const of = (status: string): Node => ({
+    metadata: { labels: zone === '' ? {} : { 'topology.kubernetes.io/zone': zone } },
+    status: { conditions: [{ type: 'Ready', status }] },
+  });
+  return [
+    ...Array.from({ length: ready }, () => of('True')),
+    ...Array.from({ length: silent }, () => of('Unknown')),
+  ];
+}
+
+type Counts = Readonly<Record<string, readonly [ready: number, silent: number]>>;
+
+describe('planZones()', () => {
+  it.each<{ readonly name: string; readonly given: Counts; readonly want: string }>([
+    { name: 'no nodes', given: {}, want: '' },
+    { name: 'all well', given: { a: [3, 0] }, want: 'a Normal 0.1' },
+    { name: 'two of three are few', given: { a: [1, 2] }, want: 'a Normal 0.1' },
+    { name: 'more than half and a bit', given: { a: [2, 3] }, want: 'a PartialDisruption 0' },
+    { name: 'half is not', given: { a: [3, 3] }, want: 'a Normal 0.1' },
+    { name: 'a large zone, slowly', given: { a: [20, 31] }, want: 'a PartialDisruption 0.01' },
+    { name: 'fifty are not large', given: { a: [20, 30] }, want: 'a PartialDisruption 0' },
+    { name: 'one zone of two', given: { a: [0, 5], b: [5, 0] }, want: 'a FullDisruption 0.1, b Normal 0.1' },
+    {
+      name: 'one beside another that is partly silent',
+      given: { a: [0, 1], b: [1, 3] },
+      want: 'a FullDisruption 0.1, b PartialDisruption 0',
+    },
+    {
+      name: 'all of them',
+      given: { a: [0, 1], '': [0, 3] },
+      want: 'a FullDisruption 0,  FullDisruption 0 nobody',
+    },
+  ])('$name', ({ given, want }) => {
+    const nodes = Object.entries(given).flatMap(([zone, counts]) => nodesOf(zone, ...counts));
+    const { zones, isNobodyHeard } = planZones(nodes, zoneDefaults);
+    const shown = [...zones].map(
+      ([key, { state, perSecond }]) => `${key.replace(':', '')} ${state} ${perSecond}`,
+    );
+    expect(`${shown.join(', ')}${isNobodyHeard ? ' nobody' : ''}`).toBe(want);
+  });
+
+  it('tells zones of two regions apart', () => {
+    const of = (region: string): Node => ({
+      metadata: {
+        labels: { 'topology.kubernetes.io/region': region, 'topology.kubernetes.io/zone': 'a' },
+      },
+    });
+    expect(zoneKey(of('x'))).not.toBe(zoneKey(of('y')));
+    expect(zoneKey({})).toBe('');
+  });
+});
+
+describe('ZonePace', () => {
+  it('lets one go, then another when its time has come', () => {
+    const pace = new ZonePace();
+    const at = (nowMs: number, key = 'a') => pace.take(key, { perSecond: 0.2 }, nowMs);
+    expect([at(0), at(1_000), at(4_999), at(0, 'b'), at(5_000), at(5_000)]).toEqual([
+      ...[0, 4_000, 1, 0],
+      ...[0, 5_000],
+    ]);
+    expect(pace.take('c', { perSecond: 0 }, 0)).toBe(5_000);
+    pace.forget(new Map());
+    expect(at(5_001)).toBe(0);
+  });
+});
+
+describe('a cluster of zones', () => {
+  const inA = ['a1', 'a2', 'a3', 'a4'];
+  const inB = ['b1', 'b2'];
+
+  /** Lets time pass while those nodes say that they live. */
+  async function pass(
+    { client, clock, settle }: Cluster,
+    ms: number,
+    alive: readonly string[],
+  ): Promise<void> {
+    for (let passed = 0; passed < ms; passed += 5_000) {
+      for (const name of alive) {
+        const renewTime = formatMicroTime(clock.now());
+        const lease = { metadata: { name, namespace: 'kube-node-lease' }, spec: { renewTime } };
+        await client.create(leases, lease).catch(() => client.update(leases, lease));
+      }
+      await settle(5_000);
+    }
+  }
+
+  const evicted = ({ client }: Cluster): readonly string[] =>
+    client
+      .all(nodes)
+      .filter(({ spec }) => spec?.taints?.some(({ effect }) => effect === 'NoExecute') === true)
+      .map(({ metadata }) => metadata?.name ?? '')
+      .toSorted();
+
+  it('loses pods of a silent zone node by node, none of one that is partly silent, and none where all are', async () => {
+    await using cluster = await startCluster([...inA, ...inB]);
+    const { client } = cluster;
+    for (const name of [...inA, ...inB]) {
+      const labels = { 'topology.kubernetes.io/zone': name.slice(0, 1) };
+      await client.patch(nodes, { name }, { kind: 'merge', body: { metadata: { labels } } });
+    }
+    await pass(cluster, 50_000, ['a1']);
+    expect(evicted(cluster)).toHaveLength(1);
+    await pass(cluster, 15_000, ['a1']);
+    expect(evicted(cluster)).toEqual(inB);
+    // Everybody is told not to go to those of a, though none has to leave.
+    expect(
+      client
+        .all(nodes)
+        .filter(({ spec }) => spec?.taints?.some(({ effect }) => effect === 'NoSchedule') === true),
+    ).toHaveLength(5);
+    await pass(cluster, 60_000, []);
+    expect(evicted(cluster)).toEqual([]);
+    for (const name of [...inA, ...inB]) {
+      const body = { status: { conditions: [{ type: 'Ready', status: 'True' }] } };
+      await client.patch(nodes, { name }, { kind: 'merge', body, subresource: 'status' });
+    }
+    await pass(cluster, 5_000, [...inA, ...inB]);
+    expect(client.all(nodes).flatMap(({ spec }) => spec?.taints ?? [])).toEqual([]);
+  });
+});

@@ -1,0 +1,110 @@
+import type { Node } from '#api/generated/objects.ts';
+import { isConditionTrue } from '#api/meta/condition.ts';
+
+/*
+ * How fast pods are taken from nodes that are not ready, by zones (pkg/controller/nodelifecycle: ComputeZoneState, handleDisruption).
+ */
+
+/** Options of kube-controller-manager. */
+export interface ZoneSettings {
+  /** Nodes a second whose pods go, in a zone that is well, or wholly silent while others are not. */
+  readonly nodeEvictionRate: number;
+  /** The same in a large cluster's zone that is partly silent; in a smaller cluster none. */
+  readonly secondaryNodeEvictionRate: number;
+  /** The share of nodes that are not ready from which on a zone is partly silent. */
+  readonly unhealthyZoneThreshold: number;
+  /** A zone of more nodes is large. */
+  readonly largeClusterSizeThreshold: number;
+}
+
+export const zoneDefaults: ZoneSettings = {
+  nodeEvictionRate: 0.1,
+  secondaryNodeEvictionRate: 0.01,
+  unhealthyZoneThreshold: 0.55,
+  largeClusterSizeThreshold: 50,
+};
+
+export type ZoneState = 'Normal' | 'PartialDisruption' | 'FullDisruption';
+
+/** How it is in a zone. */
+export interface Zone {
+  readonly state: ZoneState;
+  /** Nodes a second whose pods may go. */
+  readonly perSecond: number;
+}
+
+/** All zones by their keys, and whether nothing is heard of any: then something is likelier between the nodes and us. */
+export interface Zones {
+  readonly zones: ReadonlyMap<string, Zone>;
+  readonly isNobodyHeard: boolean;
+}
+
+/** So few nodes that are not ready are no disruption of a zone. */
+const fewMax = 2;
+
+/** Whether nothing is heard of any node: then it is likelier that something is between them and us than that all died. */
+export function isSilence(nodes: readonly Node[]): boolean {
+  return nodes.length > 0 && nodes.every(({ status }) => !isConditionTrue(status?.conditions, 'Ready'));
+}
+
+/** Region and zone of a node, as one key; of one that says neither the empty one. */
+export function zoneKey({ metadata }: Node): string {
+  const { labels = {} } = metadata ?? {};
+  const [region, zone] = [labels['topology.kubernetes.io/region'], labels['topology.kubernetes.io/zone']];
+  return region === undefined && zone === undefined ? '' : `${region ?? ''}:${zone ?? ''}`;
+}
+
+/** Pure. */
+export function planZones(nodes: readonly Node[], settings: ZoneSettings): Zones {
+  const counts = new Map<string, { ready: number; silent: number }>();
+  for (const node of nodes) {
+    const key = zoneKey(node);
+    const count = counts.get(key) ?? { ready: 0, silent: 0 };
+    counts.set(key, count);
+    count[isConditionTrue(node.status?.conditions, 'Ready') ? 'ready' : 'silent']++;
+  }
+  const states = [...counts].map(([key, count]) => ({ key, count, state: stateOf(count, settings) }));
+  const isNobodyHeard = isSilence(nodes);
+  const zones = states.map(({ key, count, state }): readonly [string, Zone] => {
+    const size = count.ready + count.silent;
+    return [key, { state, perSecond: isNobodyHeard ? 0 : rateOf(state, size, settings) }];
+  });
+  return { zones: new Map(zones), isNobodyHeard };
+}
+
+function stateOf(
+  { ready, silent }: { readonly ready: number; readonly silent: number },
+  { unhealthyZoneThreshold }: ZoneSettings,
+): ZoneState {
+  if (ready === 0 && silent > 0) return 'FullDisruption';
+  if (silent > fewMax && silent / (ready + silent) >= unhealthyZoneThreshold) return 'PartialDisruption';
+  return 'Normal';
+}
+
+function rateOf(state: ZoneState, size: number, settings: ZoneSettings): number {
+  if (state !== 'PartialDisruption') return settings.nodeEvictionRate;
+  return size > settings.largeClusterSizeThreshold ? settings.secondaryNodeEvictionRate : 0;
+}
+
+/** Lets nodes of a zone lose their pods one after another. Times are monotonic. */
+export class ZonePace {
+  readonly #lastMs = new Map<string, number>();
+
+  /** 0: now, which counts; above 0: ask again in so many ms, or, where none may, after `idleMs`. */
+  take(key: string, { perSecond }: Pick<Zone, 'perSecond'>, nowMs: number): number {
+    if (perSecond <= 0) return idleMs;
+    const lastMs = this.#lastMs.get(key);
+    const leftMs = lastMs === undefined ? 0 : lastMs + 1000 / perSecond - nowMs;
+    if (leftMs > 0) return Math.min(idleMs, Math.ceil(leftMs));
+    this.#lastMs.set(key, nowMs);
+    return 0;
+  }
+
+  /** Zones that are no more. */
+  forget(present: ReadonlyMap<string, unknown>): void {
+    for (const key of this.#lastMs.keys()) if (!present.has(key)) this.#lastMs.delete(key);
+  }
+}
+
+/** How soon a zone is looked at again that lets nobody go. */
+const idleMs = 5_000;
