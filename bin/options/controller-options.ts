@@ -51,7 +51,11 @@ export function addControllerOptions(command: Command): Command {
       '0.55',
     )
     .option('--large-cluster-size-threshold <count>', 'a zone of more nodes is large', '50')
-    .option(`${prefix}-sync-period <duration>`, 'how often autoscalers look at what is used', '15s')
+    .addOption(
+      new Option(`${prefix}-sync-period <duration>`, 'how often autoscalers look at what is used')
+        .env('PODWRIGHT_HORIZONTAL_POD_AUTOSCALER_SYNC_PERIOD')
+        .default('15s'),
+    )
     .option(
       `${prefix}-downscale-stabilization <duration>`,
       'they scale down to the most that was called for in this time',
