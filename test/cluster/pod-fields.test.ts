@@ -244,11 +244,51 @@ describe.skipIf(!canRun)('fields of pods under podwright up (needs kubectl)', ()
         },
       ],
     });
-    await inPhase('read-only', 'Succeeded');
+    const { status } = await inPhase('read-only', 'Succeeded');
+    expect(status?.containerStatuses?.[0]?.volumeMounts).toMatchObject([
+      { recursiveReadOnly: 'Enabled' },
+      {},
+    ]);
     // The node's own tmpfs is below /run.
     const mounts = (await cluster.must('logs read-only')).trim().split('\n');
     expect(mounts.length).toBeGreaterThan(1);
     expect(mounts.filter((line) => !line.split(' ')[5]?.split(',').includes('ro'))).toEqual([]);
+  });
+
+  it('shares what a privileged container mounts, and finds a path that a variable is part of', async () => {
+    const mount = { name: 'v', mountPath: '/v' };
+    const env = [{ name: 'NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }];
+    const shared = { ...mount, mountPropagation: 'Bidirectional' } as const;
+    const seen = { ...mount, mountPropagation: 'HostToContainer', readOnly: true } as const;
+    const own = { ...mount, mountPath: '/own', subPathExpr: 'of-$(NAME)' };
+    const [made, made_] = [
+      'mkdir -p /v/in && mount -t tmpfs tmpfs /v/in && touch /v/in/file',
+      'umount /v/in',
+    ];
+    await create('shared', {
+      volumes: [{ name: 'v', emptyDir: {} }],
+      containers: [
+        {
+          ...{ name: 'mounts', image, command: ['sh', '-c', `${made}; sleep 3600`] },
+          securityContext: { privileged: true },
+          volumeMounts: [shared],
+          lifecycle: { preStop: { exec: { command: ['sh', '-c', made_] } } },
+        },
+        { ...{ name: 'sees', image, command: ['sleep', '3600'], env }, volumeMounts: [seen, own] },
+      ],
+    });
+    await inPhase('shared', 'Running');
+    const has = async (container: string): Promise<boolean> =>
+      (await cluster.kubectl(`exec shared -c ${container} -- test -e /v/in/file`)).code === 0;
+    await eventually('the mount is seen', async () => has('sees'));
+    await cluster.must('exec shared -c sees -- touch /own/file');
+    await cluster.must('exec shared -c mounts -- test -e /v/of-shared/file');
+    const statuses = (await get('shared')).status?.containerStatuses ?? [];
+    const sees = statuses.find(({ name }) => name === 'sees');
+    expect(sees?.volumeMounts).toContainEqual({
+      ...{ name: 'v', mountPath: '/v', readOnly: true, recursiveReadOnly: 'Disabled' },
+    });
+    await cluster.must('delete pod shared --wait=true');
   });
 
   it('mounts the files of images, and says of a container why those that it mounts are not there', async () => {
