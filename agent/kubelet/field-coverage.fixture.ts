@@ -346,7 +346,7 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
   HostPathVolumeSource: { path: by('volume/host-path'), type: by('volume/host-path') },
   ProjectedVolumeSource: { defaultMode: by('volume/api-data'), sources: by('volume/api-data') },
   VolumeProjection: {
-    clusterTrustBundle: noSource,
+    clusterTrustBundle: by('volume/api-data'),
     configMap: by('volume/api-data'),
     downwardAPI: by('volume/api-data'),
     podCertificate: noSource,
@@ -362,6 +362,13 @@ export const fieldCoverage: Readonly<Record<string, Fields>> = {
     items: by('volume/api-data'),
     name: by('volume/api-data'),
     optional: by('volume/api-data'),
+  },
+  ClusterTrustBundleProjection: {
+    labelSelector: by('volume/trust-bundles'),
+    name: by('volume/trust-bundles'),
+    optional: by('volume/trust-bundles'),
+    path: by('volume/api-data'),
+    signerName: by('volume/trust-bundles'),
   },
   DownwardAPIProjection: { items: by('volume/api-data') },
   ServiceAccountTokenProjection: {

@@ -14,7 +14,9 @@ const prefix = 'core.v1.';
 function structOf(type: string, field: string): string | undefined {
   const fact = schemaFacts().types[prefix + type]?.f?.[field];
   const expression = (typeof fact === 'string' ? fact : (fact?.[0] ?? '')).replace(/^(\[\]|map:)+/, '');
-  return schemaFacts().types[expression]?.f === undefined ? undefined : expression.slice(prefix.length);
+  // Selectors are the same everywhere (api/meta/selector.ts).
+  const isOurs = expression.startsWith(prefix) && schemaFacts().types[expression]?.f !== undefined;
+  return isOurs ? expression.slice(prefix.length) : undefined;
 }
 
 /** Every type that is reached from PodSpec through fields that are acted on. */

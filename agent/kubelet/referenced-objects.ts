@@ -2,16 +2,22 @@ import type { Clock } from '#base/clock.ts';
 import { configMaps, secrets, type KindRef } from '#api/schema/kind-ref.ts';
 import type { KubeObject } from '#api/meta/object.ts';
 import type { ConfigMap, Secret } from '#api/generated/objects.ts';
+import { isNotFound } from '#client/api-error.ts';
+import type { ApiClient } from '#client/client.ts';
 import type { WritableInformer } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
+import type { Selection } from '#client/reflector.ts';
+import { clusterTrustBundles, type ClusterTrustBundle } from '#agent/volume/trust-bundles.ts';
 
 /**
  * The ConfigMaps and Secrets that pods of this node refer to, each watched by name from its first use until a while after
- * its last: a change reaches the pods at once, and the second pod that asks for one waits for nothing.
+ * its last, and ClusterTrustBundles, which are watched together: a change reaches the pods at once, and the second pod that asks for one waits for nothing.
  */
 export interface ReferencedObjects extends Disposable {
   configMap(podUid: string, namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(podUid: string, namespace: string, name: string): Promise<Secret | undefined>;
+  /** All of them; undefined: the server has no such kind. */
+  trustBundles(podUid: string): Promise<readonly ClusterTrustBundle[] | undefined>;
   /** The pod no longer needs any. */
   release(podUid: string): void;
 }
@@ -37,8 +43,7 @@ export function createReferencedObjects(options: ReferencedObjectsOptions): Refe
   const { informers, clock, onChange } = options;
   const watched = new Map<string, Watched>();
 
-  const watch = <T extends KubeObject>(kind: KindRef<T>, namespace: string, name: string): Watched => {
-    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+  const watch = <T extends KubeObject>(kind: KindRef<T>, selection: Selection): Watched => {
     const pods = new Set<string>();
     const informer = informers.for(kind, selection);
     const listener = informer.onChange(({ old, current }) => {
@@ -47,28 +52,39 @@ export function createReferencedObjects(options: ReferencedObjectsOptions): Refe
     });
     return { pods, listener, linger: undefined, stop: () => void informers.stop(kind, selection) };
   };
+  const follow = async <T extends KubeObject>(
+    kind: KindRef<T>,
+    podUid: string,
+    selection: Selection,
+  ): Promise<WritableInformer<T>> => {
+    const key = `${kind.resource}/${selection.namespace ?? ''}/${selection.fieldSelector ?? ''}`;
+    const entry = watched.get(key) ?? watch(kind, selection);
+    watched.set(key, entry);
+    entry.linger?.[Symbol.dispose]();
+    entry.linger = undefined;
+    const informer: WritableInformer<T> = informers.for(kind, selection);
+    if (!informer.hasSynced) await informer.synced;
+    entry.pods.add(podUid); // After the first list, which is no change.
+    return informer;
+  };
   const get = async <T extends KubeObject>(
     kind: KindRef<T>,
     where: { readonly podUid: string; readonly namespace: string; readonly name: string },
   ): Promise<T | undefined> => {
     const { podUid, namespace, name } = where;
     if (name === '') return undefined;
-    const key = `${kind.resource}/${namespace}/${name}`;
-    const entry = watched.get(key) ?? watch(kind, namespace, name);
-    watched.set(key, entry);
-    entry.linger?.[Symbol.dispose]();
-    entry.linger = undefined;
-    const informer: WritableInformer<T> = informers.for(kind, {
-      namespace,
-      fieldSelector: `metadata.name=${name}`,
-    });
-    if (!informer.hasSynced) await informer.synced;
-    entry.pods.add(podUid); // After the first list, which is no change.
-    return informer.get(`${namespace}/${name}`);
+    const selection = { namespace, fieldSelector: `metadata.name=${name}` };
+    return (await follow(kind, podUid, selection)).get(`${namespace}/${name}`);
   };
+  let areBundlesServed = false;
   return {
     configMap: (podUid, namespace, name) => get(configMaps, { podUid, namespace, name }),
     secret: (podUid, namespace, name) => get(secrets, { podUid, namespace, name }),
+    trustBundles: async (podUid) => {
+      // An informer waits for a kind to come: who asks wants to be told that it is not there.
+      areBundlesServed ||= await isServed(informers.client, clusterTrustBundles);
+      return areBundlesServed ? (await follow(clusterTrustBundles, podUid, {})).list() : undefined;
+    },
     release: (podUid) => {
       for (const [key, entry] of watched) {
         if (!entry.pods.delete(podUid) || entry.pods.size > 0) continue;
@@ -87,4 +103,14 @@ export function createReferencedObjects(options: ReferencedObjectsOptions): Refe
       watched.clear();
     },
   };
+}
+
+async function isServed(client: ApiClient, kind: KindRef<KubeObject>): Promise<boolean> {
+  try {
+    await client.list(kind, { limit: 1 });
+    return true;
+  } catch (error) {
+    if (isNotFound(error)) return false;
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 import { PodwrightError } from '#base/errors.ts';
 import type {
+  ClusterTrustBundleProjection,
   ConfigMapProjection,
   ConfigMapVolumeSource,
   DownwardAPIVolumeFile,
@@ -21,6 +22,7 @@ import {
   type Payload,
   type PayloadFile,
 } from './payload.ts';
+import { trustAnchors } from './trust-bundles.ts';
 import type { MountedVolume, VolumeContext, VolumeKind } from './volume.ts';
 
 /**
@@ -79,11 +81,13 @@ async function projectionFiles(
   mode: number,
   context: VolumeContext,
 ): Promise<ProjectionPart> {
-  const { configMap: map, secret: hidden, downwardAPI, serviceAccountToken } = projection;
+  const { configMap: map, secret: hidden, downwardAPI, serviceAccountToken, clusterTrustBundle } = projection;
   if (map !== undefined) return { payload: await configMapFiles(map, mode, context) };
   if (hidden !== undefined) return { payload: await secretFiles(hidden, mode, context) };
   if (downwardAPI !== undefined) return { payload: downwardFiles(downwardAPI.items, mode, context) };
   if (serviceAccountToken !== undefined) return tokenFile(serviceAccountToken, mode, context);
+  if (clusterTrustBundle !== undefined)
+    return { payload: await bundleFile(clusterTrustBundle, mode, context) };
   const [field = 'nothing'] = Object.keys(projection);
   throw new PodwrightError(
     'E_UNSUPPORTED',
@@ -152,6 +156,16 @@ async function tokenFile(
   // The kubelet narrows a token to its reader: the pod's group, or the one user of all its containers.
   const mode = fsGroup !== undefined || uid !== undefined ? 0o600 : defaultMode;
   return { payload: new Map([[checkPath(path), { data: Buffer.from(token), mode, uid }]]), refreshAtMs };
+}
+
+async function bundleFile(
+  source: ClusterTrustBundleProjection,
+  mode: number,
+  { objects, content }: VolumeContext,
+): Promise<Payload> {
+  const text = trustAnchors(source, await objects.trustBundles?.());
+  content.take(text.length);
+  return new Map([[checkPath(source.path), { data: Buffer.from(text), mode }]]);
 }
 
 /** The user that all containers run as, if they say so and agree. */

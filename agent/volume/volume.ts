@@ -10,6 +10,7 @@ import type {
 } from '#api/generated/objects.ts';
 import type { LocalVolumes } from './claims/local-volumes.ts';
 import type { ContentRoom } from './content-room.ts';
+import type { ClusterTrustBundle } from './trust-bundles.ts';
 import type { KubeletView } from './csi/kubelet-view.ts';
 import type { NfsWish } from './nfs/plan-nfs.ts';
 
@@ -71,6 +72,8 @@ export interface MountedVolume {
 export interface VolumeObjects {
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
+  /** All that there are; undefined: the server has no such kind. Left out: nobody can be asked. */
+  trustBundles?(): Promise<readonly ClusterTrustBundle[] | undefined>;
   /** A token bound to the pod. Tokens are kept while they are good for long enough. */
   serviceAccountToken(request: TokenWish): Promise<ServiceAccountToken>;
   /** As they are now, not as they were seen last. */

@@ -250,8 +250,11 @@ describe('volumes', () => {
       'volume "v": kind iscsi is not supported by this node',
     );
     await expect(
-      mount({ name: 'v', projected: { sources: [{ clusterTrustBundle: { path: 'x' } }] } }),
-    ).rejects.toThrow('projected source clusterTrustBundle');
+      mount({
+        name: 'v',
+        projected: { sources: [{ podCertificate: { signerName: 's/x', keyType: 'ED25519' } }] },
+      }),
+    ).rejects.toThrow('projected source podCertificate is not supported by this node');
   });
 
   test('a share of an NFS server is mounted once for the pod, and unmounted with it', async () => {

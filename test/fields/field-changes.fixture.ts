@@ -369,6 +369,7 @@ const projection = (kind: 'configMap' | 'secret', name: string): readonly FieldC
 ];
 const claim = { claimName: 'c' };
 const token = `${v}.projected.sources.0.serviceAccountToken`;
+const bundle = `${v}.projected.sources.0.clusterTrustBundle`;
 const ofVolumes: readonly FieldChange[] = [
   change(`${v}.name`, 'w', 'v', { volumes: [{ name: 'v', emptyDir: {} }] }),
   ...apiData('configMap', 'name', 'm'),
@@ -428,6 +429,27 @@ const ofVolumes: readonly FieldChange[] = [
     [fieldItem],
     undefined,
     projected({ downwardAPI: {} }),
+  ),
+  change(bundle, { name: 'b', path: 'p' }, undefined, projected({})),
+  change(`${bundle}.path`, 'p', 'q', projected({ clusterTrustBundle: { name: 'b' } })),
+  change(`${bundle}.name`, 'b', 'c', projected({ clusterTrustBundle: { path: 'p' } })),
+  change(
+    `${bundle}.signerName`,
+    'x/one',
+    'x/two',
+    projected({ clusterTrustBundle: { labelSelector: {}, path: 'p' } }),
+  ),
+  change(
+    `${bundle}.labelSelector`,
+    {},
+    undefined,
+    projected({ clusterTrustBundle: { signerName: 'x/one', path: 'p' } }),
+  ),
+  change(
+    `${bundle}.optional`,
+    true,
+    undefined,
+    projected({ clusterTrustBundle: { name: 'none', path: 'p' } }),
   ),
   change(token, { path: 'p' }, undefined, projected({})),
   change(`${token}.audience`, 'a', undefined, projected(tokenSource({}))),

@@ -22,6 +22,7 @@ import { initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
 import type { ContainerState, ExecRequest, PodObservation } from '#agent/runtime/runtime.ts';
 import { noClaims } from '#agent/volume/claims/no-claims.fixture.ts';
 import { createFakeMounter } from '#agent/volume/mounter.fake.ts';
+import { roots } from '#agent/volume/trust-bundles.fixture.ts';
 import { createPodVolumes } from '#agent/volume/pod-volumes.ts';
 import type { CsiVolumes, VolumeObjects } from '#agent/volume/volume.ts';
 import type { Container, EphemeralContainer, Pod, PodSpec, Service } from '#api/generated/objects.ts';
@@ -250,6 +251,10 @@ function recordingObjects(note: (what: unknown) => void): VolumeObjects {
     csi,
     configMap: async (_namespace, name) => (name === 'm' ? configMap : undefined),
     secret: async (_namespace, name) => (name === 's' ? secret : undefined),
+    trustBundles: async () => [
+      { metadata: { name: 'b' }, spec: { signerName: 'x/one', trustBundle: roots.one } },
+      { metadata: { name: 'c' }, spec: { signerName: 'x/two', trustBundle: roots.two } },
+    ],
     serviceAccountToken: async ({ pod, audience, expirationSeconds }) => {
       note(['token', pod.spec?.serviceAccountName, audience, expirationSeconds]);
       return { token: 'token', refreshAtMs: 1 };

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { configMaps, events, pods, secrets } from '#api/schema/kind-ref.ts';
 import type { PulledImages } from '#agent/kubelet/images/pulled/pulled-images.ts';
+import { roots } from '#agent/volume/trust-bundles.fixture.ts';
+import { clusterTrustBundles } from '#agent/volume/trust-bundles.ts';
 import type { Container } from '#api/generated/objects.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { startTestNode, type TestNode } from '#agent/kubelet/test-node.fixture.ts';
@@ -168,6 +170,25 @@ describe('kubelet', () => {
     );
     await node.settle();
     expect(await readFile(file, 'utf8')).toBe('new');
+  });
+
+  test('updates mounted roots of trust when a bundle changes', async () => {
+    await using node = await startTestNode();
+
+    node.client.seed(clusterTrustBundles, { metadata: { name: 'b' }, spec: { trustBundle: roots.one } });
+    const sources = [{ clusterTrustBundle: { name: 'b', path: 'ca.pem' } }];
+    const pod = node.create('web', {
+      volumes: [{ name: 'v', projected: { sources } }],
+      containers: [main({ volumeMounts: [{ name: 'v', mountPath: '/ca' }] })],
+    });
+    await node.settle();
+    const uid = pod.metadata?.uid ?? '';
+    const file = path.join(node.directory, 'memory', uid, 'volumes/projected/v/ca.pem');
+    expect(await readFile(file, 'utf8')).toBe(roots.one);
+    const body = { spec: { trustBundle: roots.two } };
+    await node.client.patch(clusterTrustBundles, { name: 'b' }, { kind: 'merge', body });
+    await node.settle();
+    expect(await readFile(file, 'utf8')).toBe(roots.two);
   });
 
   test('says FailedMount for a volume of an unknown kind, and waits', async () => {

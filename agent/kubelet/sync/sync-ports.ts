@@ -255,6 +255,7 @@ function createVolumes(
       csi,
       configMap: (namespace, name) => objects.configMap(podUid, namespace, name),
       secret: (namespace, name) => objects.secret(podUid, namespace, name),
+      trustBundles: () => objects.trustBundles(podUid),
       serviceAccountToken: (wish) => tokens.get(wish),
     }),
   });
