@@ -50,7 +50,7 @@ import { startNodeProxy } from './proxy/node-proxy.ts';
 import { startAnnouncements } from './program/network/announcements.ts';
 import { checkNetwork } from './program/network/check-network.ts';
 import { startCniSocket } from './program/cni-socket.ts';
-import { startControl } from './control.ts';
+import { countContainers, startControl } from './control.ts';
 import { kubeletAccessOf } from './authorization/kubelet-access.ts';
 import { awaitCredentials } from './credentials/await-credentials.ts';
 import { connectByFiles } from './credentials/connect-by-files.ts';
@@ -117,6 +117,9 @@ interface Parts {
   readonly renewed: Set<(tls: KubeletTls) => void>;
 }
 
+/** It is in no registry. */
+const pinnedImages: readonly string[] = [formatReference(parseReference(demoImageName))];
+
 /** A node in one process, until a signal ends it. Its pods go on. */
 export async function runAgent(given: AgentCommandOptions): Promise<void> {
   try {
@@ -155,11 +158,8 @@ async function runNode(given: ConfiguredOptions): Promise<void> {
   stack.use(
     await startControl(paths.controlSocket, {
       images: runtime.images,
-      containersOf: (imageId) =>
-        runtime
-          .observeAll()
-          .flatMap((pod) => pod.containers)
-          .filter((container) => runtime.images.resolve(container.imageId)?.id === imageId).length,
+      pinned: pinnedImages,
+      containersOf: (imageId) => countContainers(runtime, imageId),
       status: () => ({
         node: options.nodeName,
         pid: process.pid,
@@ -400,7 +400,7 @@ async function startPods(parts: Parts): Promise<Kubelet> {
       minAgeMs: parseDurationMs(options.minimumImageTtlDuration),
       maxAgeMs: parseDurationMs(options.imageMaximumGcAge),
     },
-    pinnedImages: [formatReference(parseReference(demoImageName))], // It is in no registry.
+    pinnedImages,
     podsMax: options.maxPods,
     idSpace: options.idSpace,
     settings: options.settings,

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { createFakeClock } from '#base/clock.ts';
 import { http } from '#base/http.ts';
-import { connectControl } from './control.ts';
+import { FakeImageStore } from '#agent/runtime/images/image-store.fake.ts';
+import { connectControl, startControl } from './control.ts';
 
 let directory: string;
 let socket: string;
@@ -52,4 +53,24 @@ it('an answer without end is not read', async () => {
 
 it('an agent that does not run is told', async () => {
   await expect(connectControl(socket).status()).rejects.toThrow('ENOENT; is it running?');
+});
+
+it('prunes what no container uses, and not what is pinned', async () => {
+  const images = new FakeImageStore(createFakeClock());
+  const used = images.add('used:1');
+  images.add('pinned:1');
+  images.add('old:1');
+  const pinned = ['docker.io/library/pinned:1'];
+  const containersOf = (id: string): number => (id === used.id ? 1 : 0);
+  const status = (): never => {
+    throw new TypeError('not asked');
+  };
+  await using _control = await startControl(socket, { images, containersOf, pinned, status });
+
+  const { removed, failures } = await connectControl(socket).pruneImages();
+  expect([removed.flatMap(({ names }) => names), failures]).toEqual([['docker.io/library/old:1'], []]);
+  expect(images.list().flatMap(({ names }) => names)).toEqual([
+    'docker.io/library/used:1',
+    'docker.io/library/pinned:1',
+  ]);
 });

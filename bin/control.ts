@@ -4,6 +4,7 @@
  *   GET    /images                     → ImageRecord[]
  *   POST   /images?name=REF            body: an archive → ImageRecord[]
  *   DELETE /images?reference=REF       → RemovedImage
+ *   POST   /images/prune               → PrunedImages
  *   GET    /status                     → AgentStatus
  *
  * Failures are { code, message } with status 400.
@@ -17,7 +18,7 @@ import { finished } from 'node:stream/promises';
 import { systemClock, type Clock } from '#base/clock.ts';
 import { describeError, isPodwrightError, PodwrightError, errnoOf, type ErrorCode } from '#base/errors.ts';
 import { http } from '#base/http.ts';
-import type { ImageRecord, ImageStore } from '#agent/runtime/runtime.ts';
+import type { ImageRecord, ImageStore, Runtime } from '#agent/runtime/runtime.ts';
 import { clearSocketPath } from './program/socket-path.ts';
 
 const imports = 4; // At once; each holds one layer's buffers.
@@ -42,11 +43,28 @@ export interface RemovedImage {
   readonly containers: number;
 }
 
+export interface PrunedImages {
+  readonly removed: readonly ImageRecord[];
+  /** What could not be removed, and why. */
+  readonly failures: readonly string[];
+}
+
 export interface ControlPorts {
   readonly images: ImageStore;
-  /** How many containers, running or ended, are made of an image. */
+  /** How many containers, running or ended, are made of an image, or mount it. */
   readonly containersOf: (imageId: string) => number;
+  /** Names of images that stay: they are in no registry. */
+  readonly pinned: readonly string[];
   readonly status: () => AgentStatus;
+}
+
+/** Containers, running or ended, that are made of an image, or mount it. */
+export function countContainers(runtime: Pick<Runtime, 'images' | 'observeAll'>, imageId: string): number {
+  const containers = runtime.observeAll().flatMap((pod) => pod.containers);
+  return containers.filter((container) => {
+    const mounted = (container.mountedImages ?? []).map((each) => each.imageId);
+    return [container.imageId, ...mounted].some((id) => runtime.images.resolve(id)?.id === imageId);
+  }).length;
 }
 
 export async function startControl(socketPath: string, ports: ControlPorts): Promise<AsyncDisposable> {
@@ -106,6 +124,8 @@ async function dispatch(
       );
     case 'DELETE /images':
       return removeImage(ports, url.searchParams.get('reference') ?? '');
+    case 'POST /images/prune':
+      return pruneImages(ports);
     case 'GET /status':
       return ports.status();
     default:
@@ -125,6 +145,25 @@ async function removeImage({ images, containersOf }: ControlPorts, reference: st
   await images.remove(reference);
   // One that has other names is still there.
   return { containers: images.resolve(found.id) === undefined ? containers : 0 };
+}
+
+/** All that no container is made of, or mounts. */
+async function pruneImages({ images, containersOf, pinned }: ControlPorts): Promise<PrunedImages> {
+  const unused = images.list().filter(({ id, names }) => {
+    const isPinned = names.some((name) => pinned.includes(name));
+    return !isPinned && containersOf(id) === 0;
+  });
+  const removed: ImageRecord[] = [];
+  const failures: string[] = [];
+  for (const image of unused) {
+    try {
+      await images.remove(image.id);
+      removed.push(image);
+    } catch (error) {
+      failures.push(`${image.names[0] ?? image.id}: ${describeError(error)}`);
+    }
+  }
+  return { removed, failures };
 }
 
 interface AskOptions {
@@ -185,6 +224,7 @@ export interface ControlClient {
   images(): Promise<readonly ImageRecord[]>;
   importArchive(archive: Readable, name: string | undefined): Promise<readonly ImageRecord[]>;
   removeImage(reference: string): Promise<RemovedImage>;
+  pruneImages(): Promise<PrunedImages>;
   status(): Promise<AgentStatus>;
 }
 
@@ -199,6 +239,7 @@ export function connectControl(socketPath: string, clock: Clock = systemClock): 
     },
     removeImage: async (reference) =>
       (await call({ method: 'DELETE', path: `/images?${query({ reference })}` })) as RemovedImage,
+    pruneImages: async () => (await call({ method: 'POST', path: '/images/prune' })) as PrunedImages,
     status: async () => (await call({ method: 'GET', path: '/status' })) as AgentStatus,
   };
 }

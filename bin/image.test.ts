@@ -2,7 +2,14 @@ import { expect, it } from 'vitest';
 
 import { PodwrightError } from '#base/errors.ts';
 import type { NodeHere } from './nodes-here.ts';
-import { importInto, removeImages, renderImage, renderImported, renderRemoved } from './image.ts';
+import {
+  importInto,
+  removeImages,
+  renderImage,
+  renderImported,
+  renderPruned,
+  renderRemoved,
+} from './image.ts';
 
 const image = {
   id: `sha256:${'0123456789ab'.repeat(5)}0123`,
@@ -37,7 +44,14 @@ const nodeWith = (control: Partial<NodeHere['control']>): NodeHere => {
   };
   return {
     name: 'node-1',
-    control: { images: refuse, importArchive: refuse, removeImage: refuse, status: refuse, ...control },
+    control: {
+      images: refuse,
+      importArchive: refuse,
+      removeImage: refuse,
+      pruneImages: refuse,
+      status: refuse,
+      ...control,
+    },
   };
 };
 
@@ -97,4 +111,11 @@ it('removeImages() removes an image from the nodes that have it, and is content'
     'removed a',
     String(broken),
   ]);
+});
+
+it('renderPruned() says what went, and that nothing did', () => {
+  expect(renderPruned('node-1', [])).toBe('node-1: no unused images');
+  expect(renderPruned('node-1', [image, { ...image, names: [] }])).toBe(
+    `node-1: removed ${image.names.join(', ')}, ${image.id}; 4.0 MiB of images`,
+  );
 });

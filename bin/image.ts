@@ -152,3 +152,26 @@ export async function removeImages(
   const code = isPodwrightError(first) ? first.code : 'E_INTERNAL';
   throw new PodwrightError(code, failures.map(describeError).join('; '));
 }
+
+/** Images that no container of their node is made of, or mounts: a pod that wants one again pulls it again. */
+export async function runImagePrune(options: ImageOptions): Promise<void> {
+  const progress = createProgress(systemClock, options.output, print);
+  const failures: string[] = [];
+  for (const node of await nodesHere(options.data)) {
+    const pruned = await node.control.pruneImages();
+    const names = pruned.removed.flatMap(namesOrId);
+    progress.say(renderPruned(node.name, pruned.removed), { node: node.name, names });
+    failures.push(...pruned.failures.map((failure) => `${node.name}: ${failure}`));
+  }
+  if (failures.length > 0) throw new PodwrightError('E_INTERNAL', `prune images: ${failures.join('; ')}`);
+}
+
+/** What went, and how much there was of it: layers that other images have too stay. Pure. */
+export function renderPruned(
+  node: string,
+  removed: readonly Pick<ImageRecord, 'id' | 'names' | 'sizeBytes'>[],
+): string {
+  if (removed.length === 0) return `${node}: no unused images`;
+  const bytes = removed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return `${node}: removed ${removed.flatMap(namesOrId).join(', ')}; ${(bytes / mib).toFixed(1)} MiB of images`;
+}

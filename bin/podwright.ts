@@ -326,6 +326,12 @@ function imageCommands(program: Command): void {
     .addOption(data())
     .addOption(output())
     .action(async (references, options) => (await import('./image.ts')).runImageRemove(references, options));
+  image
+    .command('prune')
+    .description('remove the images that no container uses from every node')
+    .addOption(data())
+    .addOption(output())
+    .action(async (options) => (await import('./image.ts')).runImagePrune(options));
 }
 
 function storeCommands(program: Command): void {

@@ -13,7 +13,7 @@ import type { Cgroups } from '#native/cgroup/cgroup.ts';
 import { ensureSupervisor } from '#native/launch/build.ts';
 import { createLauncher } from '#native/launch/launcher.linux.ts';
 import { createMounts } from '#native/mount/mount.linux.ts';
-import { startControl } from '#bin/control.ts';
+import { countContainers, startControl } from '#bin/control.ts';
 import { connectThrough } from '#bin/egress-connect.ts';
 import { claimDirectory } from '#bin/ownership/claim-directory.ts';
 import { agentPaths, type AgentPaths } from '#bin/paths.ts';
@@ -82,11 +82,8 @@ async function serve(options: CriCommandOptions): Promise<void> {
   stack.use(
     await startControl(paths.controlSocket, {
       images: runtime.images,
-      containersOf: (imageId) =>
-        runtime
-          .observeAll()
-          .flatMap((pod) => pod.containers)
-          .filter((container) => runtime.images.resolve(container.imageId)?.id === imageId).length,
+      pinned: [],
+      containersOf: (imageId) => countContainers(runtime, imageId),
       status: () => ({
         node: 'cri',
         pid: process.pid,

@@ -103,8 +103,8 @@ function imageStateOf(
     return { state: 'failed', reason: 'ErrImageNeverPull', message, retryAtMs: now + 10_000 };
   }
   if (pull?.state === 'pulling') return { state: 'pulling' };
-  // A volume's may have been removed since, for nothing holds it between two runs.
-  const isThere = need.volume === undefined || (present ?? locked) !== undefined;
+  // It may have been removed since: nothing holds an image before its container is there, nor a volume's between two runs.
+  const isThere = (present ?? locked) !== undefined;
   if (pull?.state === 'done' && pull.attempt === attempt && isThere)
     return { state: 'present', imageId: pull.imageId };
   if (pull?.state !== 'failed' || now >= pull.retryAtMs) return { state: 'wanted', need };

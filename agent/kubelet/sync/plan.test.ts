@@ -521,6 +521,14 @@ const rows: readonly Row[] = [
     want: ['start a#0'],
   },
   {
+    name: 'an image that was removed between its pull and the start is pulled again',
+    given: withFacts(withRuns(healthy, run('b', running())), {
+      presentImages: new Map([['b', 'sha256:1']]),
+      pulls: new Map([['a', { state: 'done', attempt: 0, imageId: 'sha256:1' }]]),
+    }),
+    want: ['pull a#0'],
+  },
+  {
     name: 'policy Never does not pull',
     given: withFacts(
       withSpec(withRuns(healthy, run('b', running())), {
