@@ -20,6 +20,9 @@ export interface NftRulesOptions {
   readonly nft: Nft;
   readonly clock: Clock;
   readonly log: Logger;
+  /** See TableOptions. */
+  readonly masqueradesAll?: boolean;
+  readonly nodePortCidrs?: readonly string[];
   /** Absent: packets are led to backends. */
   readonly listeners?: ListenerRules;
 }
@@ -31,13 +34,13 @@ export interface ListenerRules {
 
 /** Services as elements of sets: changes go out in one transaction, after one that the kernel refuses the whole tables in another. */
 export function createNftRules(options: NftRulesOptions): ServiceRules {
-  const { networks, nft, clock, log, listeners } = options;
-  const hasListeners = listeners !== undefined;
+  const { networks, nft, clock, log, listeners, masqueradesAll = false, nodePortCidrs = [] } = options;
+  const always = { hasListeners: listeners !== undefined, masqueradesAll, nodePortCidrs };
   const render = listeners?.render ?? renderContribution;
   const rulesets = new Map<IpFamily, Ruleset>(
     networks.map(({ family, ...cidrs }) => [
       family,
-      createRuleset({ family: nftFamilies[family], ...cidrs, hasListeners }),
+      createRuleset({ family: nftFamilies[family], ...cidrs, ...always }),
     ]),
   );
   const flows = new ServedFlows(options);
@@ -68,7 +71,7 @@ export function createNftRules(options: NftRulesOptions): ServiceRules {
     },
     relayout: (changed) => {
       for (const { family, ...cidrs } of changed)
-        rulesets.get(family)?.relayout({ family: nftFamilies[family], ...cidrs, hasListeners });
+        rulesets.get(family)?.relayout({ family: nftFamilies[family], ...cidrs, ...always });
       needsWhole = true;
     },
     isWhole: () => !needsWhole,

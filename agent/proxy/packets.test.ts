@@ -22,6 +22,7 @@ import {
   tableIn,
   terminating,
 } from './services.fixture.ts';
+import type { TableOptions } from './table-layout.ts';
 import { planListeners } from './userspace/redirect.ts';
 
 const sources = {
@@ -44,26 +45,30 @@ interface Walk {
   /** IPv4 address and port, which stand for those of the family. */
   readonly to: string;
   readonly protocol?: Packet['protocol'];
+  /** Other addresses of the node. */
+  readonly nodeIps?: readonly string[];
+  readonly more?: Partial<TableOptions>;
 }
 
 /** What becomes of the packet, in words. */
-function walk({ mode, family, spec, endpoints, from, to, protocol = 6 }: Walk): string {
+function walk({ mode, family, spec, endpoints, from, to, protocol = 6, ...rest }: Walk): string {
+  const { nodeIps = [], more = {} } = rest;
   const [target = '', port = ''] = to.split(':');
-  const given = inFamily(family, { source: sources[from], target, nodeIps: ['192.0.2.1'] });
+  const given = inFamily(family, { source: sources[from], target, nodeIps: ['192.0.2.1', ...nodeIps] });
   const options: WalkOptions = { from: from === 'node' ? 'node' : 'interface', nodeIps: given.nodeIps };
   const packet = { ...given, protocol, port: Number(port) };
   switch (mode) {
     case 'nftables':
-      return describeWalk(walkPacket(tableIn(family, spec, endpoints), packet, options));
+      return describeWalk(walkPacket(tableIn(family, spec, endpoints, more), packet, options));
     case 'userspace':
       return describeWalk(
-        throughListeners(walkPacket(listeningTableIn(family, spec, endpoints), packet, options), {
+        throughListeners(walkPacket(listeningTableIn(family, spec, endpoints, more), packet, options), {
           ports: servedAlone(family, spec, endpoints).ports,
           host: given.nodeIps[0] ?? '',
         }),
       );
     case 'iptables': {
-      const alone = servedAlone(family, spec, endpoints);
+      const alone = servedAlone(family, spec, endpoints, more);
       const layout = renderIptablesLayout(alone.options);
       const contribution = renderIptables(alone.ports, alone.options);
       return describeWalk(walkIptables(layout, [contribution], { packet, options }));
@@ -288,6 +293,46 @@ describe.each(cases)('packets of $family by $mode', ({ mode, family }) => {
   test('another protocol of the same port is another Service', () => {
     const asked = { mode, family, spec: {}, endpoints: [local] } as const;
     expect(walk({ ...asked, from: 'pod', to: '10.96.0.80:80', protocol: 17 })).toBe('reject');
+  });
+});
+
+describe.each(cases)('what KubeProxyConfiguration says of $family by $mode', ({ mode, family }) => {
+  const asked = { mode, family, endpoints: [local], nodeIps: ['198.51.100.1', '198.51.100.2'] };
+  const words = (one: Pick<Walk, 'spec' | 'from' | 'to' | 'more'>): string => walk({ ...asked, ...one });
+
+  test('masqueradeAll: whoever sends to a Service comes with the address of the node', () => {
+    const to = '10.96.0.80:80';
+    // To a listener on the node itself nothing leaves.
+    const want = withoutSource(mode, inFamily(family, viaNode));
+    const seen = (['pod', 'pod of another node', 'outside'] as const).map((from) =>
+      withoutSource(mode, words({ spec: {}, from, to, more: { masqueradesAll: true } })),
+    );
+    expect(seen).toEqual([want, want, want]);
+    expect(words({ spec: {}, from: 'pod', to })).toBe(inFamily(family, '10.244.0.5:8080'));
+  });
+
+  test.each<[string, readonly string[], readonly string[]]>([
+    ['all addresses', [], ['192.0.2.1', '198.51.100.1', '198.51.100.2']],
+    ['one of them', ['192.0.2.1/32'], ['192.0.2.1']],
+    ['networks', ['198.51.100.1/32', '192.0.2.0/24'], ['192.0.2.1', '198.51.100.1']],
+    ['those of the other family', ['fd00::/8'], ['192.0.2.1', '198.51.100.1', '198.51.100.2']],
+  ])('nodePortAddresses: %s', (_name, nodePortCidrs, want) => {
+    const more = { nodePortCidrs };
+    const all = ['192.0.2.1', '198.51.100.1', '198.51.100.2'];
+    const served = (spec: ServiceSpec, from: Walk['from']): readonly string[] =>
+      all.filter((ip) => {
+        const said = words({ spec, from, to: `${ip}:30080`, more });
+        return said.startsWith(inFamily(family, '10.244.0.5:8080'));
+      });
+    for (const from of ['outside', 'pod', 'node'] as const) expect(served(nodePort, from)).toEqual(want);
+    expect(served(localPolicy, 'outside')).toEqual(want);
+    // Without endpoints they are refused there alone.
+    const refused = all.filter(
+      (ip) =>
+        walk({ ...asked, endpoints: [], spec: nodePort, from: 'outside', to: `${ip}:30080`, more }) ===
+        'reject',
+    );
+    expect(refused).toEqual(want);
   });
 });
 

@@ -48,6 +48,10 @@ export interface ProxyOptions {
   readonly counts?: ProxyCounts;
   /** Node ports answer at 127.0.0.1 too, where the mode can. */
   readonly hasLocalhostNodePorts?: boolean;
+  /** Whatever is sent to addresses of Services leaves with the node's; sockets must not be led then. */
+  readonly masqueradesAll?: boolean;
+  /** Networks of the node's addresses at which node ports are served; none of a family: all of them. */
+  readonly nodePortCidrs?: readonly string[];
   /** Default: nftables. */
   readonly mode?: ProxyMode;
   /** Leads sockets of the node's pods beside the rules; absent: rules do all. */

@@ -120,15 +120,22 @@ export function servedAlone(
   family: 'ip' | 'ip6',
   spec: ServiceSpec,
   endpoints: readonly Endpoint[],
+  more: Partial<TableOptions> = {},
 ): ServedAlone {
-  const given = inFamily(family, { ...serviceOf(spec, endpoints, 'web'), node, options: tableOptions });
+  const options = { ...tableOptions, ...more };
+  const given = inFamily(family, { ...serviceOf(spec, endpoints, 'web'), node, options });
   const served = computeProxyPorts(given.service, [given.slice], given.node, family);
   return { ports: served, options: { ...given.options, family } };
 }
 
 /** The table with that Service alone, in a family. */
-export function tableIn(family: 'ip' | 'ip6', spec: ServiceSpec, endpoints: readonly Endpoint[]): NftTable {
-  const alone = servedAlone(family, spec, endpoints);
+export function tableIn(
+  family: 'ip' | 'ip6',
+  spec: ServiceSpec,
+  endpoints: readonly Endpoint[],
+  more: Partial<TableOptions> = {},
+): NftTable {
+  const alone = servedAlone(family, spec, endpoints, more);
   const ruleset = createRuleset(alone.options);
   ruleset.set('d/web', renderContribution(alone.ports, familyFacts[family]));
   return ruleset.takeTable();
@@ -147,8 +154,9 @@ export function listeningTableIn(
   family: 'ip' | 'ip6',
   spec: ServiceSpec,
   endpoints: readonly Endpoint[],
+  more: Partial<TableOptions> = {},
 ): NftTable {
-  const alone = servedAlone(family, spec, endpoints);
+  const alone = servedAlone(family, spec, endpoints, more);
   const wanted = new Set(planListeners(alone.ports).map(({ id }) => id));
   const [host = ''] = inFamily(family, node.ips);
   const ruleset = createRuleset({ ...alone.options, hasListeners: true });

@@ -9,6 +9,7 @@ import type {
   TableRef,
 } from '#native/nft/nft.ts';
 import { servedCidrsOf } from '#agent/network/cluster-network.ts';
+import { familyOfNetwork } from '#base/ip.ts';
 import { loopbackGuard } from '#native/nft/loopback-guard.ts';
 
 /** What differs between IPv4 and IPv6. */
@@ -59,6 +60,10 @@ export interface TableOptions {
   readonly hasListeners?: boolean;
   /** Whether node ports are served at 127.0.0.1, too: iptables alone, with route_localnet. */
   readonly hasLocalhostNodePorts?: boolean;
+  /** Whether whatever is sent to addresses of Services leaves with the node's. */
+  readonly masqueradesAll?: boolean;
+  /** Networks of the node's addresses at which node ports are served; none of the family, or absent: at all of them. */
+  readonly nodePortCidrs?: readonly string[];
 }
 
 /** Packet mark: leaves with the node's address. The bit that kube-proxy uses. */
@@ -158,7 +163,7 @@ export function renderLayout(options: TableOptions): Pick<NftTable, 'family' | '
       // Also here, where whatever removes a table is noticed: host ports on loopback (CNI portmap) are safe by it alone.
       ...(facts.family === 'ip' ? [loopbackGuard] : []),
       ...limitChains(facts),
-      ...rejectChains(facts),
+      ...rejectChains(options, facts),
       ...natChains(options, facts),
       ...placeChains(facts),
       ...leftoverChains(options, facts),
@@ -195,7 +200,7 @@ function limitChains(facts: FamilyFacts): readonly Chain[] {
 }
 
 /** Before translation: what has no backend is refused at once. Only first packets are looked at. */
-function rejectChains(facts: FamilyFacts): readonly Chain[] {
+function rejectChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] {
   const rules: readonly NftRule[] = [{ exprs: [isNew, jump('without-endpoints')] }];
   return [
     { name: 'early-prerouting', hook: { type: 'filter', hook: 'prerouting', priority: -110 }, rules },
@@ -204,19 +209,20 @@ function rejectChains(facts: FamilyFacts): readonly Chain[] {
       name: 'without-endpoints',
       rules: [
         { exprs: [isIn('reject', 'service', facts), { expr: 'reject' }] },
-        { exprs: [...isForNode(facts), isIn('reject', 'node-port', facts), { expr: 'reject' }] },
+        ...forNode(options, facts, [isIn('reject', 'node-port', facts), { expr: 'reject' }]),
       ],
     },
   ];
 }
 
-function natChains(
-  { clusterCidr, serviceCidr, addedServiceCidrs = [] }: TableOptions,
-  facts: FamilyFacts,
-): readonly Chain[] {
+function natChains(options: TableOptions, facts: FamilyFacts): readonly Chain[] {
+  const { clusterCidr, serviceCidr, addedServiceCidrs = [], masqueradesAll = false } = options;
   const { source, target } = facts;
   const markIt: NftExpr = { expr: 'mark set', value: masqueradeMark, or: true };
   const drop: NftExpr = { expr: 'verdict', verdict: { kind: 'drop' } };
+  const markServices = [serviceCidr, ...addedServiceCidrs].map((right): NftRule => ({
+    exprs: [{ expr: 'match', left: target, op: '==', right }, markIt],
+  }));
   return [
     {
       name: 'prerouting',
@@ -224,7 +230,7 @@ function natChains(
       rules: [
         { exprs: [{ expr: 'match', left: source, op: '!=', right: clusterCidr }, jump('from-outside')] },
         // A pod of another node too: its backend may be beside it, and would answer it directly.
-        { exprs: [...isForNode(facts), isIn('masquerade', 'node-port', facts), markIt] },
+        ...forNode(options, facts, [isIn('masquerade', 'node-port', facts), markIt]),
         { exprs: [jump('services')] },
       ],
     },
@@ -237,13 +243,11 @@ function natChains(
       name: 'from-outside',
       rules: [
         { exprs: [jump('local-service')] },
-        { exprs: [...isForNode(facts), jump('local-node-port')] },
+        ...forNode(options, facts, [jump('local-node-port')]),
         { exprs: [isIn('drop-outside', 'service', facts), drop] },
-        { exprs: [...isForNode(facts), isIn('drop-outside', 'node-port', facts), drop] },
+        ...forNode(options, facts, [isIn('drop-outside', 'node-port', facts), drop]),
         // The answer must come back through this node, which alone knows of the translation.
-        ...[serviceCidr, ...addedServiceCidrs].map((right): NftRule => ({
-          exprs: [{ expr: 'match', left: target, op: '==', right }, markIt],
-        })),
+        ...markServices,
         { exprs: [isIn('masquerade', 'service', facts), markIt] },
       ],
     },
@@ -251,8 +255,9 @@ function natChains(
       name: 'services',
       rules: [
         { exprs: [isIn('drop', 'service', facts), drop] },
+        ...(masqueradesAll ? markServices : []),
         { exprs: [jump('service')] },
-        { exprs: [...isForNode(facts), jump('node-port')] },
+        ...forNode(options, facts, [jump('node-port')]),
       ],
     },
     {
@@ -314,11 +319,28 @@ const listenersChain: Chain = {
   ],
 };
 
-function isForNode(facts: FamilyFacts): readonly NftExpr[] {
-  return [
-    { expr: 'match', left: { load: 'fib daddr type' }, op: '==', right: 'local' },
-    { expr: 'match', left: facts.target, op: '!=', right: facts.loopback },
-  ];
+/** What is for an address of the node at which node ports are: a rule for each network of such. */
+function forNode(options: TableOptions, facts: FamilyFacts, then: readonly NftExpr[]): readonly NftRule[] {
+  const isLocal: NftExpr = { expr: 'match', left: { load: 'fib daddr type' }, op: '==', right: 'local' };
+  const isOther: NftExpr = { expr: 'match', left: facts.target, op: '!=', right: facts.loopback };
+  return nodePortCidrsOf(options).map((right) => ({
+    exprs: [
+      isLocal,
+      isOther,
+      ...(right === undefined ? [] : [{ expr: 'match', left: facts.target, op: '==', right } as const]),
+      ...then,
+    ],
+  }));
+}
+
+/** Of the family; undefined: whatever the address. */
+export function nodePortCidrsOf({
+  family,
+  nodePortCidrs = [],
+}: Pick<TableOptions, 'family' | 'nodePortCidrs'>): readonly (string | undefined)[] {
+  const own = nodePortCidrs.filter((cidr) => familyOfNetwork(cidr) === (family === 'ip' ? 4 : 6));
+  // One that holds all of the others' addresses says nothing.
+  return own.length === 0 || own.some((cidr) => cidr.endsWith('/0')) ? [undefined] : own;
 }
 
 function isIn(fate: FateName, place: 'service' | 'node-port', facts: FamilyFacts): NftExpr {

@@ -5,6 +5,7 @@ import { startProxy, type ProxyOptions } from '#agent/proxy/proxy.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
 import { ProxyCounts } from '#agent/proxy/status/proxy-counts.ts';
 import { serveProxyStatus } from '#agent/proxy/status/serve-proxy-status.ts';
+import { familyOfIp } from '#base/ip.ts';
 import { ownNetns, type Netlink, type NetOp } from '#native/netlink/netlink.ts';
 
 export interface NodeProxyParts extends ProxyOptions {
@@ -16,8 +17,10 @@ export interface NodeProxyParts extends ProxyOptions {
 
 /** Ends with the stack. */
 export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodeProxyParts): Promise<void> {
-  const { settings, configuration, netlink, mode, clock, log } = parts;
-  const { health, metrics, hasLocalhostNodePorts } = settings;
+  const { settings, configuration, netlink, mode, clock, log, sockets, ...others } = parts;
+  const { health, metrics, hasLocalhostNodePorts, masqueradesAll, nodePortAddresses } = settings;
+  if (masqueradesAll && sockets !== undefined)
+    log.warn({}, 'sockets are not led to Services: masqueradeAll wants the address of the node');
   const counts = new ProxyCounts();
   const sysctls = Object.entries(settings.sysctls).map(([key, value]): NetOp => ({
     op: 'setSysctl',
@@ -26,9 +29,10 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   }));
   stack.use(
     await startProxy({
-      ...parts,
-      counts,
-      hasLocalhostNodePorts,
+      ...others,
+      ...{ netlink, mode, clock, log, counts, hasLocalhostNodePorts, masqueradesAll },
+      nodePortCidrs: nodePortCidrsOf(nodePortAddresses, parts.nodeIps),
+      ...(sockets === undefined || masqueradesAll ? {} : { sockets }),
       ...(health === undefined ? {} : { health }),
     }),
   );
@@ -36,4 +40,10 @@ export async function startNodeProxy(stack: AsyncDisposableStack, parts: NodePro
   if (sysctls.length > 0) await netlink.apply(ownNetns, sysctls);
   if (metrics !== undefined)
     stack.use(serveProxyStatus({ at: metrics, mode, configuration, counts, clock, log }));
+}
+
+/** `primary` are the addresses that the node has in the API. Pure. */
+export function nodePortCidrsOf(addresses: readonly string[], nodeIps: readonly string[]): readonly string[] {
+  if (addresses[0] !== 'primary') return addresses;
+  return nodeIps.map((ip) => `${ip}/${familyOfIp(ip) === 6 ? 128 : 32}`);
 }

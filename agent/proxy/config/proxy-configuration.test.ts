@@ -13,6 +13,8 @@ const byDefault = {
   health: { host: '', port: 10_256 },
   metrics: { host: '127.0.0.1', port: 10_249 },
   hasLocalhostNodePorts: true,
+  masqueradesAll: false,
+  nodePortAddresses: [],
   sysctls: {},
 };
 
@@ -39,6 +41,18 @@ test.each<[string, JsonObject, object]>([
     { hasLocalhostNodePorts: false },
   ],
   [
+    'masquerade',
+    { mode: 'iptables', iptables: { masqueradeAll: true } },
+    { mode: 'iptables', masqueradesAll: true },
+  ],
+  [
+    "masquerade of another mode's",
+    { mode: 'iptables', nftables: { masqueradeAll: true } },
+    { mode: 'iptables' },
+  ],
+  ['primary', { nodePortAddresses: ['primary'] }, { nodePortAddresses: ['primary'] }],
+  ['networks of node ports', { nodePortAddresses: ['10.0.0.0/8'] }, { nodePortAddresses: ['10.0.0.0/8'] }],
+  [
     'times of connections',
     {
       conntrack: {
@@ -62,6 +76,7 @@ test.each<[string, JsonObject, object]>([
 
 test.each<[string, string]>([
   ['mode: ipvs', 'mode: there is no "ipvs"; take nftables or iptables'],
+  ['nodePortAddresses: [primary, 10.0.0.0/8]', 'nodePortAddresses: "primary" is not a network'],
   ['clusterCIDR: 10.0.0.0', 'clusterCIDR: "10.0.0.0" is not a network'],
   ['metricsBindAddress: here', 'metricsBindAddress: "here" is not an address with a port'],
   [
@@ -85,9 +100,9 @@ test('names what has no effect', () => {
   expect(
     proxyWithoutEffect({ mode: 'nftables', bindAddress: '0.0.0.0', iptables: { masqueradeBit: 14 } }),
   ).toEqual([]);
-  expect(proxyWithoutEffect({ nodePortAddresses: ['primary'], nftables: { masqueradeAll: true } })).toEqual([
-    'nodePortAddresses: ["primary"] has no effect: node ports are served at all addresses of the node but those of loopback',
-    'nftables.masqueradeAll: true has no effect: what comes from pods keeps its address',
+  expect(proxyWithoutEffect({ configSyncPeriod: '1m', nftables: { masqueradeBit: 3 } })).toEqual([
+    'configSyncPeriod: "1m" has no effect: Services are watched',
+    'nftables.masqueradeBit: 3 has no effect: it is bit 14',
   ]);
 });
 

@@ -3,7 +3,7 @@ import { readConfigFile, type DocumentKind } from '#api/config/config-document.t
 import { fieldsWithoutEffect } from '#api/config/field-effects.ts';
 import { parseDurationMs } from '#api/meta/duration.ts';
 import type { JsonObject } from '#api/meta/object.ts';
-import { at, equalJson } from '#api/wire/json.ts';
+import { at, equalJson, listOf, stringOf } from '#api/wire/json.ts';
 import { PodwrightError } from '#base/errors.ts';
 import { familyOfIp, familyOfNetwork } from '#base/ip.ts';
 import type { ProxyMode } from '#agent/proxy/service-rules.ts';
@@ -26,6 +26,10 @@ export interface ProxySettings {
   readonly metrics: BindAddress | undefined;
   /** Node ports answer at 127.0.0.1 too; in mode iptables alone, as there. */
   readonly hasLocalhostNodePorts: boolean;
+  /** Of the mode that `mode` names (iptables or nftables; either where it is not said): all leaves with the node's address. */
+  readonly masqueradesAll: boolean;
+  /** Networks of node ports; `primary`: the node's own addresses. Empty: all. */
+  readonly nodePortAddresses: readonly string[];
   /** Keys below net.netfilter, and what they are set to. */
   readonly sysctls: Readonly<Record<string, string>>;
 }
@@ -65,6 +69,10 @@ export function readProxySettings(configuration: JsonObject): ProxySettings {
     health: bindOf('healthzBindAddress', text('healthzBindAddress'), { host: '', port: 10_256 }),
     metrics: bindOf('metricsBindAddress', text('metricsBindAddress'), { host: '127.0.0.1', port: 10_249 }),
     hasLocalhostNodePorts: at(configuration, 'iptables.localhostNodePorts') !== false,
+    masqueradesAll: ['iptables', 'nftables'].some(
+      (mode) => at(configuration, `${mode}.masqueradeAll`) === true && [mode, ''].includes(text('mode')),
+    ),
+    nodePortAddresses: nodePortAddressesOf(configuration),
     sysctls: sysctlsOf(configuration),
   };
 }
@@ -100,6 +108,17 @@ function clusterCidrOf(text: string): readonly string[] | undefined {
   const broken = cidrs.find((cidr) => familyOfNetwork(cidr) === undefined);
   if (broken !== undefined) throw invalid(`clusterCIDR: ${JSON.stringify(broken)} is not a network`);
   return cidrs;
+}
+
+/** As upstream validates them: networks, or `primary` alone. */
+function nodePortAddressesOf(configuration: JsonObject): readonly string[] {
+  const all = listOf(at(configuration, 'nodePortAddresses')).map(stringOf);
+  const [only] = all;
+  if (only === 'primary' && all.length === 1) return all;
+  const broken = all.find((cidr) => familyOfNetwork(cidr) === undefined);
+  if (broken !== undefined)
+    throw invalid(`nodePortAddresses: ${JSON.stringify(broken)} is not a network, nor "primary" alone`);
+  return all;
 }
 
 /** `IP:PORT`, `[IP]:PORT`, `IP` with the port of the default. '0.0.0.0' and '::' are all addresses; '"' is none at all. */

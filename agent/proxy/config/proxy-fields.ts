@@ -7,7 +7,6 @@ import { acted, fixed, type ConfigurationField } from '#api/config/field-effects
 const periods = 'changes are written as they come, and what others remove is seen by the kernel’s events';
 const noDesktop = 'there are no nodes of Windows';
 const noIpvs = 'there is no such mode';
-const everyAddress = 'node ports are served at all addresses of the node but those of loopback';
 const inside = 'the proxy is in the agent, which asks with what --credentials has';
 const limits = 'how many connections the host tracks is the host’s';
 
@@ -43,7 +42,7 @@ export const proxyFields: Readonly<Record<string, ConfigurationField>> = {
   windowsRunAsService: fixed('boolean', noDesktop, false),
   detectLocalMode: fixed('string', 'pods are known by the range of their addresses', '', 'ClusterCIDR'),
   detectLocal: fixed('any', 'pods are known by the range of their addresses', {}),
-  nodePortAddresses: fixed(['string'], everyAddress, [], ['0.0.0.0/0'], ['0.0.0.0/0', '::/0']),
+  nodePortAddresses: acted(['string']),
   bindAddress: fixed('string', 'the family of the node is that of --node-ip', '', '0.0.0.0', '::'),
   bindAddressHardFail: fixed('boolean', 'a port that is taken is tried again', false),
   hostnameOverride: fixed('string', 'the name of the node is that of its credentials', ''),
@@ -60,11 +59,9 @@ export const proxyFields: Readonly<Record<string, ConfigurationField>> = {
 /** Members of what is acted on that have no effect: the value that is so anyway, and why others have none. */
 export const fixedMembers: readonly (readonly [path: string, values: readonly unknown[], why: string])[] = [
   ['iptables.masqueradeBit', [14], 'it is bit 14'],
-  ['iptables.masqueradeAll', [false], 'what comes from pods keeps its address'],
   ['iptables.syncPeriod', ['30s', '0s'], periods],
   ['iptables.minSyncPeriod', ['1s', '0s'], periods],
   ['nftables.masqueradeBit', [14], 'it is bit 14'],
-  ['nftables.masqueradeAll', [false], 'what comes from pods keeps its address'],
   ['nftables.syncPeriod', ['30s', '0s'], periods],
   ['nftables.minSyncPeriod', ['1s', '0s'], periods],
   ['conntrack.maxPerCore', [0], limits],

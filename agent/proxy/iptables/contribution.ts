@@ -12,7 +12,10 @@ export interface IptablesContribution {
   readonly shared: readonly XtChain[];
 }
 
-type Facts = Pick<TableOptions, 'family' | 'clusterCidr' | 'hasLocalhostNodePorts'>;
+type Facts = Pick<
+  TableOptions,
+  'family' | 'clusterCidr' | 'hasLocalhostNodePorts' | 'masqueradesAll' | 'nodePortCidrs'
+>;
 
 const markMasq: XtTarget = toChain('KUBE-MARK-MASQ');
 
@@ -78,8 +81,9 @@ function backendChains(port: ProxyPort): readonly XtChain[] {
 }
 
 /** KUBE-SVC of all backends and KUBE-SVL of those on this node; neither without any. */
-function serviceChains(port: ProxyPort, { clusterCidr }: Facts): readonly XtChain[] {
-  const fromOutside: XtMatch = { match: 'source', network: clusterCidr, isNot: true };
+function serviceChains(port: ProxyPort, { clusterCidr, masqueradesAll }: Facts): readonly XtChain[] {
+  const fromOutside: readonly XtMatch[] =
+    masqueradesAll === true ? [] : [{ match: 'source', network: clusterCidr, isNot: true }];
   const chain = (kind: PortChain, backends: readonly Backend[], isNeeded: boolean): readonly XtChain[] =>
     backends.length === 0 || !isNeeded
       ? []
@@ -89,7 +93,7 @@ function serviceChains(port: ProxyPort, { clusterCidr }: Facts): readonly XtChai
             name: portChainName(kind, port),
             rules: [
               // The answer must come back through this node, which alone knows of the translation.
-              ...port.clusterIps.map((at) => rule(port, [fromOutside, ...isFor(port, at)], markMasq)),
+              ...port.clusterIps.map((at) => rule(port, [...fromOutside, ...isFor(port, at)], markMasq)),
               ...choiceRules(port, backends),
             ],
           },
@@ -219,7 +223,8 @@ function nodePortRules(port: ProxyPort, facts: Facts): readonly XtChain[] {
           ...(port.isExternalLocal ? [] : [rule(port, [isPort], markMasq)]),
           rule(port, [isPort], toChain(portChainName('EXT', port))),
         ];
-  const ending = fate === undefined ? [] : [rule(port, [isPort, ...isForNode(facts)], fate)];
+  const ending =
+    fate === undefined ? [] : isForNode(facts).map((matches) => rule(port, [isPort, ...matches], fate));
   return [...shared('nat', 'KUBE-NODEPORTS', leading), ...shared('filter', 'KUBE-EXTERNAL-SERVICES', ending)];
 }
 

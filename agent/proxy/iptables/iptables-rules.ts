@@ -16,6 +16,8 @@ export interface IptablesRulesOptions extends ServedFlowsOptions {
   readonly networks: readonly ClusterNetwork[];
   readonly xtables: Xtables;
   readonly hasLocalhostNodePorts?: boolean;
+  readonly masqueradesAll?: boolean;
+  readonly nodePortCidrs?: readonly string[];
   readonly netlink?: Pick<Netlink, 'apply'>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -41,11 +43,8 @@ interface FamilyRules {
 export async function createIptablesRules(options: IptablesRulesOptions): Promise<ServiceRules> {
   const { networks, xtables, log, netlink } = options;
   const hasLocalhostNodePorts = options.hasLocalhostNodePorts === true && netlink !== undefined;
-  const tableOf = ({ family, ...cidrs }: ClusterNetwork): TableOptions => ({
-    family: nftFamilies[family],
-    ...cidrs,
-    hasLocalhostNodePorts,
-  });
+  const tableOf = (network: ClusterNetwork): TableOptions =>
+    tableOptionsOf(network, { ...options, hasLocalhostNodePorts });
   const families = networks.map((network): FamilyRules => {
     const table = tableOf(network);
     return {
@@ -165,4 +164,16 @@ function watchChains(
       timer[Symbol.dispose]();
     },
   };
+}
+
+/** What of the options is of the tables. */
+function tableOptionsOf(
+  { family, ...cidrs }: ClusterNetwork,
+  {
+    hasLocalhostNodePorts = false,
+    masqueradesAll = false,
+    nodePortCidrs = [],
+  }: Pick<IptablesRulesOptions, 'hasLocalhostNodePorts' | 'masqueradesAll' | 'nodePortCidrs'>,
+): TableOptions {
+  return { family: nftFamilies[family], ...cidrs, hasLocalhostNodePorts, masqueradesAll, nodePortCidrs };
 }

@@ -1,5 +1,5 @@
 import { servedCidrsOf } from '#agent/network/cluster-network.ts';
-import { masqueradeMark, type TableOptions } from '#agent/proxy/table-layout.ts';
+import { masqueradeMark, nodePortCidrsOf, type TableOptions } from '#agent/proxy/table-layout.ts';
 import { loopbackNetwork } from '#native/nft/loopback-guard.ts';
 import type { XtChain, XtMatch, XtRule, XtTableName, XtTarget } from '#native/xtables/xtables.ts';
 import { renderRule } from '#native/xtables/render.ts';
@@ -34,11 +34,21 @@ export const isNew: XtMatch = { match: 'conntrack', state: 'NEW' };
 export function isForNode({
   family,
   hasLocalhostNodePorts,
-}: Pick<TableOptions, 'family' | 'hasLocalhostNodePorts'>): readonly XtMatch[] {
-  const network = family === 'ip' ? loopbackNetwork : '::1/128';
+  ...options
+}: Pick<
+  TableOptions,
+  'family' | 'hasLocalhostNodePorts' | 'nodePortCidrs'
+>): readonly (readonly XtMatch[])[] {
+  const loopback = family === 'ip' ? loopbackNetwork : '::1/128';
   const isLocal: XtMatch = { match: 'addrtype', of: 'dst' };
-  if (hasLocalhostNodePorts === true && family === 'ip') return [isLocal];
-  return [{ match: 'destination', network, isNot: true }, isLocal];
+  const isOther: readonly XtMatch[] =
+    hasLocalhostNodePorts === true && family === 'ip'
+      ? []
+      : [{ match: 'destination', network: loopback, isNot: true }];
+  return nodePortCidrsOf({ family, ...options }).map((network) =>
+    // A rule of iptables has one destination.
+    network === undefined ? [...isOther, isLocal] : [{ match: 'destination', network }, isLocal],
+  );
 }
 
 /** Pure. */
@@ -55,7 +65,11 @@ export function renderIptablesLayout({ family, ...options }: TableOptions): Ipta
       ...tables.map((table) => chain(table, markerChain, [])),
       ...(family === 'ip' ? [chain('raw', 'KUBE-PROXY-LOOPBACK', loopbackRules)] : []),
       chain('nat', 'KUBE-SERVICES', [
-        { comment: 'node ports', matches: isForNode({ family, ...options }), to: toChain('KUBE-NODEPORTS') },
+        ...isForNode({ family, ...options }).map((matches): XtRule => ({
+          comment: 'node ports',
+          matches,
+          to: toChain('KUBE-NODEPORTS'),
+        })),
       ]),
       chain('nat', 'KUBE-NODEPORTS', []),
       chain('nat', 'KUBE-POSTROUTING', postroutingRules),
