@@ -12,6 +12,8 @@ import type { HttpTransportOptions } from './http-transport.ts';
 export interface Webhook extends Disposable {
   /** @throws {E_CONNECTION} when no answer came, or none that is a JSON object, after the last try */
   call(question: JsonObject): Promise<JsonObject>;
+  /** As `call`, of any JSON. */
+  ask(question: JsonObject): Promise<unknown>;
   /** Tells it something: JSON that is at hand. What it answers with success does not matter. @throws {E_CONNECTION} as `call` */
   post(body: Uint8Array): Promise<void>;
 }
@@ -25,6 +27,8 @@ export interface WebhookOptions {
   readonly tries?: number;
   /** Before the second try; later ones wait longer. Default 500. */
   readonly initialBackoffMs?: number;
+  /** Of an answer; default: 3 MiB. */
+  readonly answerBytesMax?: number;
 }
 
 const userAgent = 'podwright-webhook';
@@ -40,6 +44,7 @@ export function createWebhook({
   timeoutMs,
   tries = triesDefault,
   initialBackoffMs = retry.initialMs,
+  answerBytesMax: bytesMax = answerBytesMax,
 }: WebhookOptions): Webhook {
   const backoff: Backoff = {
     ...retry,
@@ -64,7 +69,7 @@ export function createWebhook({
       .catch((error: unknown) => {
         throw passing(describeError(error));
       })
-      .then(readAnswer);
+      .then((response) => readAnswer(response, bytesMax));
   const askOften = async <T>(body: Uint8Array, read: (text: string) => T): Promise<T> => {
     for (let failures = 1; ; failures++) {
       try {
@@ -77,6 +82,7 @@ export function createWebhook({
   };
   return {
     call: (question) => askOften(Buffer.from(JSON.stringify(question)), parseAnswer),
+    ask: (question) => askOften(Buffer.from(JSON.stringify(question)), parseJson),
     post: (body) => askOften(body, () => {}),
     [Symbol.dispose]: () => agent.destroy(),
   };
@@ -116,9 +122,9 @@ function tlsOf(access: HttpTransportOptions): object {
   };
 }
 
-async function readAnswer(response: IncomingMessage): Promise<string> {
+async function readAnswer(response: IncomingMessage, bytesMax: number): Promise<string> {
   const { statusCode = 0 } = response;
-  const text = await readText(response);
+  const text = await readText(response, bytesMax);
   if (statusCode < 200 || statusCode > 299) {
     const why = `the server answered ${statusCode}: ${text.slice(0, 200).trim()}`;
     throw statusCode === 429 || statusCode >= 500 ? passing(why) : unusable(why);
@@ -126,29 +132,32 @@ async function readAnswer(response: IncomingMessage): Promise<string> {
   return text;
 }
 
-function parseAnswer(text: string): JsonObject {
-  let answer: unknown;
+function parseJson(text: string): unknown {
   try {
-    answer = JSON.parse(text);
+    return JSON.parse(text);
   } catch (error) {
     throw unusable(`the answer is no JSON: ${describeError(error)}`);
   }
+}
+
+function parseAnswer(text: string): JsonObject {
+  const answer = parseJson(text);
   if (!isObject(answer)) throw unusable('the answer is no JSON object');
   return answer;
 }
 
-async function readText(response: IncomingMessage): Promise<string> {
+async function readText(response: IncomingMessage, bytesMax: number): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       bytes += chunk.byteLength;
-      if (bytes > answerBytesMax) break;
+      if (bytes > bytesMax) break;
       chunks.push(chunk);
     }
   } catch (error) {
     throw passing(describeError(error));
   }
-  if (bytes > answerBytesMax) throw unusable(`the answer is longer than ${answerBytesMax} bytes`);
+  if (bytes > bytesMax) throw unusable(`the answer is longer than ${bytesMax} bytes`);
   return Buffer.concat(chunks).toString('utf8');
 }

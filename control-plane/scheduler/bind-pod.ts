@@ -25,7 +25,7 @@ export interface Placement {
   readonly devices: ClaimReservation | undefined;
   readonly profile: Profile;
   /** Who writes the binding; undefined: the scheduler. */
-  readonly bindBy: ((binding: Binding, nodeName: string) => Promise<void>) | undefined;
+  readonly bindBy: ((binding: Binding, byDefault: () => Promise<unknown>) => Promise<void>) | undefined;
 }
 
 /** Whether it was bound; what it would have taken of the node is free again otherwise. */
@@ -46,9 +46,9 @@ export async function bindPod(
       metadata: { name, namespace, uid },
       target: { apiVersion: 'v1', kind: 'Node', name: nodeName },
     };
-    if (bindBy === undefined)
-      await client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
-    else await bindBy(binding, nodeName);
+    const bindByDefault = (): Promise<unknown> =>
+      client.create(bindings, binding, { where: { namespace, name }, subresource: 'binding' });
+    await (bindBy === undefined ? bindByDefault() : bindBy(binding, bindByDefault));
     pending.delete(key);
     recorderFor(schedulerNameOf(pod)).record(
       { kind: pods, object: pod },

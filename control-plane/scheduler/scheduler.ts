@@ -9,14 +9,17 @@ import type { Namespace, Pod, Service } from '#api/generated/objects.ts';
 import type { ApiClient, Informer } from '#client/client.ts';
 import type { Change } from '#client/informer.ts';
 import type { Informers } from '#client/informers.ts';
-import { bindPod } from './bind-pod.ts';
+import { bindPod, type Placement } from './bind-pod.ts';
 import { createClusterCache } from './cluster-cache.ts';
 import { claimEvent, deviceClaimEvent, nodeEvent, volumeEvent, type ClusterEvent } from './cluster-event.ts';
 import { schedulerSettings, type SchedulerSettings } from './config/scheduler-configuration.ts';
 import { decide, type Decision } from './decide.ts';
 import { createDeviceBinder, type DeviceBinder } from './devices/device-binder.ts';
 import { createPendingPods } from './pending-pods.ts';
-import type { Profile } from './plugin.ts';
+import { decideWith } from './outside/decide-with.ts';
+import { createExtender } from './outside/extender.ts';
+import type { Outsider } from './outside/outsider.ts';
+import type { Profile, SchedulingContext } from './plugin.ts';
 import { isGated, isWaiting, takePodChange } from './pod-changes.ts';
 import { createProfile, defaultProfile } from './profile.ts';
 import { createRecorders, type Recorders } from './recorders.ts';
@@ -40,6 +43,8 @@ export interface SchedulerOptions {
 
 /** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
 const decidingTime = new TurnTime();
+/** Of those that come while a pod is asked about: of more, one is thought to help. */
+const eventsMax = 1000;
 
 /** Binds each pod that waits for a node as soon as its informer tells of it. Runs until disposed. */
 export function startScheduler(options: SchedulerOptions): AsyncDisposable {
@@ -54,6 +59,9 @@ class Scheduler implements AsyncDisposable {
   readonly #devices: DeviceBinder;
   readonly #preemptor: Preemptor;
   readonly #recorders: Recorders;
+  readonly #outsiders: readonly Outsider[];
+  /** While somebody outside is asked about a pod: when that ends, and what happened meanwhile. */
+  #asking: { readonly ended: Promise<void>; readonly events: ClusterEvent[] } | undefined;
   readonly #abort = new AbortController();
   readonly #binding = new Set<Promise<void>>();
   readonly #attached = new DisposableStack();
@@ -61,12 +69,15 @@ class Scheduler implements AsyncDisposable {
     this.#namespaces.get(namespace)?.metadata?.labels ?? {};
   /** Where the next pod begins to look. */
   #nextNode = 0;
+  /** Events that came while outsiders were asked about the pod that was tried last. */
+  #missed: ClusterEvent[] = [];
   #isRunning = false;
   #isClosed = false;
 
   constructor({ informers, client, clock, logger, settings = schedulerSettings({}) }: SchedulerOptions) {
     const recorders = createRecorders({ client, clock, logger });
     this.#recorders = recorders;
+    this.#outsiders = settings.extenders.map((spec) => createExtender(spec, clock));
     const pending = createPendingPods(clock, () => this.#start(), settings);
     const cache = createClusterCache();
     const profiles = profilesOf(settings);
@@ -83,6 +94,7 @@ class Scheduler implements AsyncDisposable {
       ...{ informers, client, recorderFor: recorders.of, logger, clock, node: cache.node, profiles },
       snapshot: () => this.#snapshot(),
       isWaiting: (pod) => isStillWaiting(this.#parts, pod),
+      outsiders: this.#outsiders,
     });
     const { claims, volumes, classes, drivers, csiNodes, capacities } = this.#volumes;
     const caches = [
@@ -100,6 +112,7 @@ class Scheduler implements AsyncDisposable {
     this.#attached.dispose();
     this.#parts.pending[Symbol.dispose]();
     await Promise.allSettled(this.#binding);
+    for (const outsider of this.#outsiders) outsider[Symbol.dispose]();
     await this.#recorders[Symbol.asyncDispose]();
   }
 
@@ -163,6 +176,8 @@ class Scheduler implements AsyncDisposable {
 
   /** Tries again the pods that one of the events may help. A pod that no plugin refused had no nodes to be refused by. */
   #wake(events: readonly ClusterEvent[]): void {
+    if (this.#asking !== undefined && this.#asking.events.length < eventsMax)
+      this.#asking.events.push(...events);
     for (const event of events)
       this.#parts.pending.wakeUnschedulable((pod, refusedBy) =>
         refusedBy.size === 0 ? event.kind === 'node' : this.#mayHelp(pod, refusedBy, event),
@@ -199,23 +214,32 @@ class Scheduler implements AsyncDisposable {
     // Nothing is pending any more once disposed.
     for (let pod = pending.take(); pod !== undefined; pod = pending.take()) {
       this.#schedule(pod);
+      await this.#asking?.ended;
       while (!decidingTime.isLeft()) await nextTurn();
     }
     this.#isRunning = false;
   }
 
   #schedule(pod: Pod): void {
-    const { pending, logger } = this.#parts;
+    const { logger } = this.#parts;
     const work = this.#tryOne(pod).catch((error: unknown) => {
       // A pod that breaks a plugin must not stop the others.
       logger.error({ pod: objectKey(pod), error: describeError(error) }, 'schedule failed');
-      pending.putFailed(pod);
+      return this.#fail(pod, describeError(error));
     });
     this.#binding.add(work);
     void work.finally(() => this.#binding.delete(work));
   }
 
-  /** Decides, and counts the pod on its node, before it returns; the writes follow. */
+  /** It is tried again after its back-off, and told why. */
+  async #fail(pod: Pod, message: string): Promise<void> {
+    if (!isStillWaiting(this.#parts, pod)) return;
+    this.#parts.pending.putFailed(pod);
+    const nodeName = this.#preemptor.nominations.nodeOf(objectKey(pod));
+    await tellRefused(this.#parts, pod, { reason: 'SchedulerError', message, nodeName });
+  }
+
+  /** Decides, and counts the pod on its node, before it returns, or once outsiders have answered; the writes follow. */
   async #tryOne(pod: Pod): Promise<void> {
     const key = objectKey(pod);
     if (this.#preemptor.isBusy(key)) {
@@ -229,7 +253,12 @@ class Scheduler implements AsyncDisposable {
     }
     const snapshot = this.#snapshot();
     const profile = this.#profileOf(pod);
-    const decision = decide({ pod, snapshot, profile }, this.#nextNode);
+    const context = { pod, snapshot, profile };
+    const outsiders = this.#outsiders.filter((one) => one.isInterestedIn(pod));
+    this.#missed = [];
+    const decision =
+      outsiders.length === 0 ? decide(context, this.#nextNode) : await this.#askOutsiders(context, outsiders);
+    if (outsiders.length > 0 && !isStillWaiting(this.#parts, pod)) return;
     // The next pod begins where this one ended, so that each node has its turn.
     this.#nextNode = (this.#nextNode + decision.examined) % Math.max(1, snapshot.nodes.length);
     if (decision.kind === 'node') await this.#bind(pod, decision.nodeName);
@@ -242,6 +271,7 @@ class Scheduler implements AsyncDisposable {
 
   async #refuse(pod: Pod, decision: Extract<Decision, { kind: 'unschedulable' }>): Promise<void> {
     this.#parts.pending.putUnschedulable(pod, decision.refusedBy);
+    this.#wakeIfMissed(pod, decision.refusedBy);
     const planned = this.#preemptor.plan(pod, decision);
     if (!(planned instanceof Promise)) {
       await this.#tell(pod, planned);
@@ -252,13 +282,40 @@ class Scheduler implements AsyncDisposable {
       this.#parts.pending.wakeUnschedulable(({ metadata }) => metadata?.uid === pod.metadata?.uid);
   }
 
+  async #askOutsiders(context: SchedulingContext, outsiders: readonly Outsider[]): Promise<Decision> {
+    const { logger } = this.#parts;
+    const onError = ({ name }: Outsider, error: unknown): void =>
+      logger.warn({ extender: name, error: describeError(error) }, 'an extender is done without');
+    const ended = Promise.withResolvers<void>();
+    this.#asking = { ended: ended.promise, events: [] };
+    try {
+      return await decideWith(context, this.#nextNode, { outsiders, onError });
+    } finally {
+      this.#missed = this.#asking.events;
+      this.#asking = undefined;
+      ended.resolve();
+    }
+  }
+
+  /** What happened while outsiders were asked may have helped the pod, which was not among those that wait. */
+  #wakeIfMissed(pod: Pod, refusedBy: ReadonlySet<string>): void {
+    const missed = this.#missed.splice(0);
+    const isHelped =
+      missed.length >= eventsMax || missed.some((event) => this.#mayHelp(pod, refusedBy, event));
+    if (isHelped) this.#parts.pending.wakeUnschedulable((one) => one.metadata?.uid === pod.metadata?.uid);
+  }
+
   async #tell(pod: Pod, { message, plan }: Preempted): Promise<void> {
     const { nominations } = this.#preemptor;
     if (!isStillWaiting(this.#parts, pod)) {
       nominations.remove(objectKey(pod));
       return;
     }
-    await tellRefused(this.#parts, pod, { message, nodeName: nominations.nodeOf(objectKey(pod)) });
+    await tellRefused(this.#parts, pod, {
+      reason: 'Unschedulable',
+      message,
+      nodeName: nominations.nodeOf(objectKey(pod)),
+    });
     if (plan !== undefined) await this.#preemptor.evict(pod, plan);
   }
 
@@ -269,10 +326,25 @@ class Scheduler implements AsyncDisposable {
 
     const isBound = await bindPod(
       this.#parts,
-      { pod, nodeName, volumes, devices, profile: this.#profileOf(pod), bindBy: undefined },
+      { pod, nodeName, volumes, devices, profile: this.#profileOf(pod), bindBy: this.#binderFor(pod) },
       this.#abort.signal,
     );
     if (!isBound) this.#wake([{ kind: 'podGone', pod }]);
+  }
+
+  /** The extender that binds it; one that is ignorable and does not answer is done without. */
+  #binderFor(pod: Pod): Placement['bindBy'] {
+    const binder = this.#outsiders.find((one) => one.bind !== undefined && one.isInterestedIn(pod));
+    if (binder?.bind === undefined) return undefined;
+    const { bind, isIgnorable } = binder;
+    return async (binding, byDefault) => {
+      try {
+        await bind(binding);
+      } catch (error) {
+        if (!isIgnorable) throw error;
+        await byDefault();
+      }
+    };
   }
 
   #snapshot(): Snapshot {

@@ -10,7 +10,15 @@ import { schedulerNameOf, type Parts } from './scheduler-parts.ts';
 export async function tellRefused(
   parts: Pick<Parts, 'informers' | 'recorderFor' | 'client' | 'logger' | 'clock'>,
   pod: Pod,
-  { message, nodeName }: { readonly message: string; readonly nodeName: string | undefined },
+  {
+    reason,
+    message,
+    nodeName,
+  }: {
+    readonly reason: 'Unschedulable' | 'SchedulerError';
+    readonly message: string;
+    readonly nodeName: string | undefined;
+  },
 ): Promise<void> {
   const isNew = conditionOf(pod)?.message !== message;
   if (isNew)
@@ -18,7 +26,7 @@ export async function tellRefused(
       .recorderFor(schedulerNameOf(pod))
       .record({ kind: pods, object: pod }, 'Warning', 'FailedScheduling', message);
   if (!isNew && (pod.status?.nominatedNodeName ?? '') === (nodeName ?? '')) return;
-  await setCondition(parts, pod, { reason: 'Unschedulable', message }, nodeName);
+  await setCondition(parts, pod, { reason, message }, nodeName);
 }
 
 export function noteGated(

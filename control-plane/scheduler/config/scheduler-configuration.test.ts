@@ -195,6 +195,14 @@ it.each<[JsonObject, string]>([
     'extenders[0].weight: Invalid value: 0: must have a positive weight applied to it',
   ],
   [
+    { extenders: Array.from({ length: 17 }, () => extender({})) },
+    'extenders: Invalid value: 17: must be 16 at most',
+  ],
+  [
+    { extenders: [{ urlPrefix: 'x' }] },
+    'extenders[0].urlPrefix: Invalid value: "x": must be an http or https URL',
+  ],
+  [
     { extenders: [extender({ bindVerb: 'b' }), extender({ bindVerb: 'b' })] },
     'extenders: Invalid value: "found 2 extenders implementing bind": only one extender can implement bind',
   ],

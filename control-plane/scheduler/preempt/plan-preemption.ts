@@ -8,6 +8,7 @@ import {
 } from '#control-plane/scheduler/fit.ts';
 import type { Profile, SchedulingContext } from '#control-plane/scheduler/plugin.ts';
 import { defaultProfile } from '#control-plane/scheduler/profile.ts';
+import type { VictimsOn } from '#control-plane/scheduler/outside/outsider.ts';
 import { nodeInfo, priorityOf, type NodeInfo } from '#control-plane/scheduler/snapshot.ts';
 import { Budgets } from './budgets.ts';
 
@@ -23,11 +24,12 @@ export type PreemptionPlan =
   | { readonly kind: 'victims'; readonly nodeName: string; readonly victims: readonly Pod[] }
   | { readonly kind: 'none'; readonly reasons: ReadonlyMap<string, number> };
 
-interface Candidate {
-  readonly node: NodeInfo;
-  readonly victims: readonly Pod[];
-  /** How many of them a budget forbids. */
-  readonly violations: number;
+type Candidate = VictimsOn;
+
+/** Nodes from which pods might go, and why others are no better. */
+export interface Candidates {
+  readonly candidates: readonly VictimsOn[];
+  readonly reasons: ReadonlyMap<string, number>;
 }
 
 const noVictims = 'No preemption victims found for incoming pod';
@@ -37,6 +39,11 @@ const noVictims = 'No preemption victims found for incoming pod';
  * costs least (kube-scheduler DefaultPreemption). One step for each node, so that others may run between.
  */
 export function* planPreemption(context: PreemptionContext): Generator<void, PreemptionPlan> {
+  return pickPlan(yield* findCandidates(context));
+}
+
+/** The first half of a plan: who might go from where. */
+export function* findCandidates(context: PreemptionContext): Generator<void, Candidates> {
   const { nodes, profile = defaultProfile } = context;
   const wanted = candidatesWanted(nodes.length, profile);
   const fit = fitOfChanged(context);
@@ -50,6 +57,11 @@ export function* planPreemption(context: PreemptionContext): Generator<void, Pre
     if (candidates.length >= wanted && candidates.some(({ violations }) => violations === 0)) break;
     yield;
   }
+  return { candidates, reasons };
+}
+
+/** The second half: the node where it costs least. */
+export function pickPlan({ candidates, reasons }: Candidates): PreemptionPlan {
   const best = pickCheapest(candidates);
   return best === undefined
     ? { kind: 'none', reasons }

@@ -12,12 +12,13 @@ import type { ApiClient, Informer } from '#client/client.ts';
 import type { EventRecorder } from '#client/event-recorder.ts';
 import type { Informers } from '#client/informers.ts';
 import type { Decision } from '#control-plane/scheduler/decide.ts';
+import type { Outsider, VictimsOn } from '#control-plane/scheduler/outside/outsider.ts';
 import type { Profile } from '#control-plane/scheduler/plugin.ts';
 import { defaultProfile } from '#control-plane/scheduler/profile.ts';
 import { schedulerNameOf } from '#control-plane/scheduler/scheduler-parts.ts';
 import { priorityOf, type NodeInfo, type Snapshot } from '#control-plane/scheduler/snapshot.ts';
 import { Nominations } from './nominations.ts';
-import { planPreemption, type PreemptionPlan } from './plan-preemption.ts';
+import { findCandidates, pickPlan, type PreemptionPlan } from './plan-preemption.ts';
 import { ineligibility, preemptionNote } from './preemption-note.ts';
 
 type Unschedulable = Extract<Decision, { kind: 'unschedulable' }>;
@@ -33,6 +34,8 @@ export interface PreemptorParts {
   readonly snapshot: () => Snapshot;
   /** Whether the pod still waits for a node. */
   readonly isWaiting: (pod: Pod) => boolean;
+  /** Who else is asked from which nodes pods may go. */
+  readonly outsiders: readonly Outsider[];
 }
 
 /** What becomes of a pod that no node does for. */
@@ -131,11 +134,27 @@ export class Preemptor {
     const budgets = this.#budgets.list();
     const profile = this.#profileOf(pod);
     const snapshot = this.#parts.snapshot();
-    const plan = await inSlices(planPreemption({ pod, snapshot, nodes, budgets, profile }));
+    const found = await inSlices(findCandidates({ pod, snapshot, nodes, budgets, profile }));
+    const plan = pickPlan({ ...found, candidates: await this.#allowed(pod, found.candidates) });
     if (plan.kind === 'none') return told(plan.reasons);
     // The next pod that looks for victims finds this one's place taken.
     if (this.#parts.isWaiting(pod)) this.nominations.nominate(pod, plan.nodeName);
     return { message: decision.message, plan };
+  }
+
+  /** Those of the candidates that all who are asked let be. One who does not answer forbids all, unless it is ignorable. */
+  async #allowed(pod: Pod, candidates: readonly VictimsOn[]): Promise<readonly VictimsOn[]> {
+    let left = candidates;
+    for (const { name, isIgnorable, isInterestedIn, preempt } of this.#parts.outsiders) {
+      if (left.length === 0 || preempt === undefined || !isInterestedIn(pod)) continue;
+      try {
+        left = await preempt(pod, left);
+      } catch (error) {
+        this.#parts.logger.warn({ extender: name, error: describeError(error) }, 'preemption was not asked');
+        if (!isIgnorable) return [];
+      }
+    }
+    return left;
   }
 
   #profileOf(pod: Pod): Profile {
