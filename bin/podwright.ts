@@ -169,6 +169,7 @@ function serverOptions(command: Command): Command {
       '--scheduler-config <file>',
       'a KubeSchedulerConfiguration: profiles, plugins, extenders (default: none)',
     )
+    .option('--scheduler-plugins <dir>', 'modules in TypeScript that the scheduler asks, too (default: none)')
     .option(
       '--etcd-servers <url,url>',
       'keep the store in this etcd, which several servers may share (default: in DIR)',

@@ -38,6 +38,7 @@ import { startPodRoutes } from './pod-routes.ts';
 import { readFlowControl } from './options/flow-control-options.ts';
 import { announceReady } from './program/ready.ts';
 import { startLoops, type LoopOptions } from './program/start-loops.ts';
+import { pluginFilesOf } from './scheduler/scheduler-options.ts';
 import { stopSignal } from './program/stop-signal.ts';
 import type { ServerCommandOptions } from './options/command-options.ts';
 
@@ -96,7 +97,15 @@ async function serve(options: ServerCommandOptions): Promise<void> {
     await writeNodeCredentials(server, join(nodesDirectory, name), { name, hosts: ips, serverUrl: url });
   stack.use(keepCertificates({ server, nodesDirectory, writeAdmin, clock: systemClock, logger }));
   const clients = createOwnClients(server);
-  const loops = { options, scheduling: scheduling.settings, clients, logger, clock: systemClock };
+  const pluginFiles = pluginFilesOf(options);
+  const loops = {
+    options,
+    scheduling: scheduling.settings,
+    pluginFiles,
+    clients,
+    logger,
+    clock: systemClock,
+  };
   const isShared = [options.etcdServers, options.etcdListen].some((given = []) => given.length > 0);
   stack.use(isShared ? startLoopsInTurn(server, loops) : startLoops(server, loops));
   stack.use(giveMemoryBack({ clock: systemClock, logger }));

@@ -106,6 +106,8 @@ export interface ServerCommandOptions
   readonly podRoutes?: boolean;
   /** A KubeSchedulerConfiguration. */
   readonly schedulerConfig?: string;
+  /** A folder of modules, each a SchedulerPlugin. */
+  readonly schedulerPlugins?: string;
   /** Of the default StorageClass, whose volumes nodes make; `none`: there is none. */
   readonly localStorageClass: string;
   /** A duration as Go writes it. */

@@ -21,6 +21,7 @@ export const pathOptions: ReadonlySet<string> = new Set([
   'admissionControlConfigFile',
   'authorizationConfig',
   'schedulerConfig',
+  'schedulerPlugins',
   'authorizationWebhookConfigFile',
   'auditLogPath',
   'auditPolicyFile',

@@ -124,6 +124,7 @@ describe('serverOptionProblems()', () => {
       change: { authorizationConfig: '/x', authorizationMode: 'RBAC' },
       want: /^--authorization-mode: cannot be given with/,
     },
+    { change: { schedulerPlugins: '/none' }, want: /^--scheduler-plugins: read \/none: ENOENT/ },
     { change: { schedulerConfig: '/none' }, want: /^--scheduler-config: read \/none: ENOENT/ },
     { change: { authorizationConfig: '/none' }, want: /^--authorization-config: read \/none: ENOENT/ },
     { change: { maxRequestsInflight: 0, maxMutatingRequestsInflight: 0 }, want: /no seats to share out/ },

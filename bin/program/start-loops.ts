@@ -24,6 +24,7 @@ export interface LoopOptions {
     NodePrefixOptions &
     ControllerCommandOptions;
   readonly scheduling?: SchedulerSettings;
+  readonly pluginFiles?: readonly string[];
   readonly clients: OwnClients;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -32,7 +33,7 @@ export interface LoopOptions {
 /** Scheduler and controllers, as clients of the server in the same process, with one cache between them. */
 export function startLoops(
   server: ApiServer,
-  { options, scheduling, clients, logger, clock }: LoopOptions,
+  { options, scheduling, pluginFiles, clients, logger, clock }: LoopOptions,
 ): AsyncDisposableStack {
   const stack = new AsyncDisposableStack();
   const client = clients.controllerManager;
@@ -57,6 +58,7 @@ export function startLoops(
   const scheduler = startScheduler({
     ...{ informers, client: clients.scheduler, clock, logger },
     settings: scheduling,
+    pluginFiles,
   });
   // All stop at once: at the end of a term none goes on because another still has something to finish.
   stack.defer(async () => {

@@ -19,6 +19,7 @@ import { createPendingPods } from './pending-pods.ts';
 import { decideWith } from './outside/decide-with.ts';
 import { createExtender } from './outside/extender.ts';
 import type { Outsider } from './outside/outsider.ts';
+import { createPluginHost } from './outside/plugin-host.ts';
 import type { Profile, SchedulingContext } from './plugin.ts';
 import { isGated, isWaiting, takePodChange } from './pod-changes.ts';
 import { createProfile, defaultProfile } from './profile.ts';
@@ -39,6 +40,8 @@ export interface SchedulerOptions {
   readonly logger: Logger;
   /** What KubeSchedulerConfiguration says; undefined: what is so without one. */
   readonly settings?: SchedulerSettings | undefined;
+  /** Modules of `--scheduler-plugins`. */
+  readonly pluginFiles?: readonly string[] | undefined;
 }
 
 /** Of all schedulers of the process: 10,000 pods at once do not stop the server. */
@@ -74,10 +77,14 @@ class Scheduler implements AsyncDisposable {
   #isRunning = false;
   #isClosed = false;
 
-  constructor({ informers, client, clock, logger, settings = schedulerSettings({}) }: SchedulerOptions) {
+  constructor(options: SchedulerOptions) {
+    const { informers, client, clock, logger, settings = schedulerSettings({}), pluginFiles = [] } = options;
     const recorders = createRecorders({ client, clock, logger });
     this.#recorders = recorders;
-    this.#outsiders = settings.extenders.map((spec) => createExtender(spec, clock));
+    this.#outsiders = [
+      ...(pluginFiles.length === 0 ? [] : [createPluginHost(pluginFiles, clock)]),
+      ...settings.extenders.map((spec) => createExtender(spec, clock)),
+    ];
     const pending = createPendingPods(clock, () => this.#start(), settings);
     const cache = createClusterCache();
     const profiles = profilesOf(settings);
