@@ -8,16 +8,28 @@ import { planPod } from './plan/plan-pod.ts';
 import { readPods } from './plan/read-pods.ts';
 import { createPlannedNetwork } from './plan/recorder.ts';
 import { printText } from './terminal/print.ts';
+import type { OutputFormat } from './terminal/progress.ts';
 
 export interface PlanOptions {
   /** `-` for standard input. */
   readonly filename: string;
   /** A node's data directory. */
   readonly imageStore?: string;
+  /** Where the scheduler of a cluster would put it, instead. */
+  readonly cluster?: boolean;
+  readonly namespace: string;
+  readonly kubeconfig?: string;
+  readonly data: string;
+  readonly output: OutputFormat;
 }
 
 /** `podwright plan`: prints what a node would do to run the pods of a file, and does none of it. */
-export async function runPlan({ filename, imageStore }: PlanOptions): Promise<void> {
+export async function runPlan({ filename, imageStore, ...options }: PlanOptions): Promise<void> {
+  if (options.cluster === true) {
+    const { runWhatIf } = await import('./plan/cluster/command.ts');
+    await runWhatIf(await readManifest(filename), filename, options);
+    return;
+  }
   const images = imageStore === undefined ? assumeImages : await readImages(imageStore);
   const manifest = await readManifest(filename);
   printText(await renderPlan(manifest, { source: filename, images, architecture: hostArchitecture }));

@@ -363,6 +363,14 @@ function toolCommands(program: Command): void {
     .description('print every syscall, network change and cgroup write that a node would make for a pod')
     .requiredOption('-f, --filename <file>', 'a Pod manifest; - for standard input')
     .option('--image-store <dir>', "a node's data directory: take what its images say from there")
+    .option(
+      '--cluster',
+      'instead, of a file of any objects: where their pods would land in a cluster, who would go for them, what would be refused; changes nothing there',
+    )
+    .option('-n, --namespace <name>', 'of objects without one', 'default')
+    .option('--kubeconfig <file>', 'whose cluster (default: $KUBECONFIG, or kubeconfig in --data)')
+    .addOption(data())
+    .addOption(output())
     .action(async (options) => (await import('./plan.ts')).runPlan(options));
   program
     .command('types')

@@ -22,6 +22,8 @@ export interface ScaleRow {
   readonly of: string;
   /** Small to large. */
   readonly sizes: readonly number[];
+  /** Of one size, where that takes longer than others' do. */
+  readonly timeoutMs?: number;
   /** Makes the load, then measures. Seeded: the same every time. */
   run(size: number): Promise<Cost>;
 }

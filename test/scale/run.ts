@@ -11,10 +11,12 @@ import { parseArgs } from 'node:util';
 
 import type { Cost, ScaleRow, SizedCost } from './row.ts';
 import { binds } from './rows/binds.ts';
+import { clusterLoad } from './rows/cluster-load.ts';
 import { daemonSet } from './rows/daemon-set.ts';
 import { definitions } from './rows/definitions.ts';
 import { deleteCollection } from './rows/delete-collection.ts';
 import { deployment } from './rows/deployment.ts';
+import { fakeNodes } from './rows/fake-nodes.ts';
 import { hostLocal } from './rows/host-local.ts';
 import { nodesUp } from './rows/nodes-up.ts';
 import { nodeWrites } from './rows/node-writes.ts';
@@ -54,6 +56,8 @@ export const rows: readonly ScaleRow[] = [
   hostLocal,
   nodeWrites,
   nodesUp,
+  clusterLoad,
+  fakeNodes,
 ];
 
 /** A size that takes longer hangs. */
@@ -116,7 +120,7 @@ async function measure(row: ScaleRow, size: number): Promise<Cost | string> {
     ],
     {
       stdio: ['ignore', 'inherit', 'pipe'],
-      timeout: sizeTimeoutMs,
+      timeout: row.timeoutMs ?? sizeTimeoutMs,
       env: { ...process.env, TMPDIR: directory },
     },
   );
