@@ -59,6 +59,9 @@ export interface FakeNode extends AsyncDisposable {
   nodeChanged(): void;
 }
 
+/** Where metrics-server finds what a node uses, of several behind one port (its scraper since 0.7). */
+const metricsPathAnnotation = 'metrics.k8s.io/resource-metrics-path';
+
 /** A node that nobody else writes to looks at itself now and then. */
 const statusUpdateMs = 60_000;
 /** Of pods that are being put on a node that is not: what they need to resolve names is not there either. */
@@ -160,7 +163,7 @@ function startAgent(
     ips: endpoint.ips,
     hostname: name,
     labels: shape.labels,
-    annotations: {},
+    annotations: { [metricsPathAnnotation]: `/nodes/${name}/metrics/resource` },
     podsMax: shape.podsMax,
     kubeletPort: endpoint.port,
     versions,

@@ -146,6 +146,9 @@ const podPath = /^\/(?:containerLogs|exec|attach|portForward)\/([^/]+)\/([^/?]+)
 /** What the API server passes on for a node says so (the proxy of net/http/httputil's kin in apimachinery does, too). */
 const nodePath = /^\/api\/v1\/nodes\/([^/:]+)(?::[^/]*)?\/proxy(?:\/|$)/;
 
+/** As the annotation of each node tells metrics-server, which knows of no proxy. */
+const metricsPath = /^\/nodes\/([^/]+)(\/metrics\/resource)$/;
+
 /** Which node a request is for; undefined: none of ours, or it does not say. */
 export function nodeAsked(
   { url = '', headers }: Pick<IncomingMessage, 'url' | 'headers'>,
@@ -153,7 +156,7 @@ export function nodeAsked(
 ): string | undefined {
   const [, namespace, pod] = podPath.exec(url) ?? [];
   if (namespace !== undefined && pod !== undefined) return pods.find(namespace, pod)?.spec?.nodeName;
-  return nodePath.exec(String(headers['x-forwarded-uri'] ?? ''))?.[1];
+  return metricsPath.exec(url)?.[1] ?? nodePath.exec(String(headers['x-forwarded-uri'] ?? ''))?.[1];
 }
 
 /** One port for all nodes. */
@@ -200,6 +203,7 @@ function startServer(
       const asked = nodeAsked(request, pods);
       const node = asked === undefined ? undefined : byName.get(asked);
       if (node === undefined) return undefined;
+      request.url = (request.url ?? '').replace(metricsPath, '$2');
       const own = known.get(node.name) ?? optionsOf(node);
       known.set(node.name, own);
       return own;

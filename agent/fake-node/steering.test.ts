@@ -130,6 +130,8 @@ describe('nodeAsked()', () => {
     ['/exec/ns/q/c', undefined, undefined],
     ['/stats/summary', '/api/v1/nodes/fake-1/proxy/stats/summary', 'fake-1'],
     ['/pods', '/api/v1/nodes/fake-1:10250/proxy/pods', 'fake-1'],
+    ['/nodes/fake-2/metrics/resource', undefined, 'fake-2'],
+    ['/nodes/fake-2/metrics/probes', undefined, undefined],
     ['/pods', undefined, undefined],
     ['/pods', '/api/v1/namespaces/x/pods/y/proxy/pods', undefined],
   ])('%s by %s', (url, forwarded, want) => {

@@ -167,6 +167,13 @@ describe('a cluster of fake nodes', () => {
       );
       expect(json).toMatchObject({ containers: [{ name: 'main', usage: { memory: '65536Ki' } }] });
     }, deadline);
+    const name = spec?.nodeName ?? '';
+    const { metadata } = await client.get(nodes, { name });
+    const path = metadata?.annotations?.['metrics.k8s.io/resource-metrics-path'];
+    // By way of another node: who asks so is told by the path.
+    const other = name === 'fake-0' ? 'fake-1' : 'fake-0';
+    const resource = await test.call('GET', `${proxy}/${other}/proxy${path}`);
+    expect(resource.text).toMatch(/container_memory_working_set_bytes\{[^}]*pod="busy"/);
     const names = await test.call('GET', '/apis/metrics.k8s.io/v1beta1/nodes');
     expect(names.json['items']).toHaveLength(3);
   }, 90_000);
