@@ -24,17 +24,24 @@ const door = openDoor();
 const { prepare } = await import('./worlds.ts');
 const { plants } = await import('./faults/plants.ts');
 const { plantSeeds } = await import('./faults/plant-seeds.ts');
-const { scriptOf, simulate } = await import('./simulate.ts');
+const { narrowScripts } = await import('./faults/narrow-scripts.ts');
+const { narrowed, scriptOf, simulate } = await import('./simulate.ts');
 await prepare(door, directory);
 for (const [name, plant] of Object.entries(plants)) {
   if (positionals.length > 0 && !positionals.includes(name)) continue;
   const known = plantSeeds.find(({ plant: one }) => one === name);
   if (values.known && known === undefined) continue;
+  const narrow = narrowScripts[name];
   let found = 'not found';
   const [first, last] =
     values.known && known !== undefined ? [known.seed, known.seed] : [1, Number(values.tries)];
   for (let seed = first; seed <= last; seed++) {
-    const { fault } = await simulate(scriptOf(seed, Number(values.each)), { door, directory, plant });
+    const script = scriptOf(seed, Number(values.each));
+    const { fault } = await simulate(narrow === undefined ? script : narrowed(script, narrow), {
+      door,
+      directory,
+      plant,
+    });
     if (fault === undefined) continue;
     found = `seed ${seed}: ${fault}`;
     break;

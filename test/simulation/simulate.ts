@@ -5,8 +5,9 @@ import { createRandom } from '#base/random.fixture.ts';
 import type { Logger } from '#base/log.ts';
 import { describeError } from '#base/errors.ts';
 import { faultText, planFaults, type PlannedFault } from './faults/plan.ts';
+import type { NarrowScript } from './faults/narrow-scripts.ts';
 import { staleCaches, unrestOf } from './judge/rest.ts';
-import { act } from './users/act.ts';
+import { act, letGo } from './users/act.ts';
 import { planSteps, stepText, type PlannedStep } from './users/steps.ts';
 import { SimulatedCluster, type Plant } from './world/cluster.ts';
 import type { Door } from './world/door.ts';
@@ -60,6 +61,20 @@ export function scriptOf(seed: number, hours: number): Script {
     endMs: lengthMs,
     faults: planFaults(seed, { ...busy, count: Math.floor(random() * 16) }),
     steps: planSteps(seed, { ...busy, count: 8 + Math.floor(random() * 20) }),
+  };
+}
+
+/** The world of a seed in which only that happens. Pure. */
+export function narrowed(script: Script, { steps, faults = [] }: NarrowScript): Script {
+  return {
+    ...script,
+    steps: steps.map(([atSeconds, step], id) => ({ id, atMs: atSeconds * 1000, step })),
+    faults: faults.map(([atSeconds, fault], id) => ({
+      id,
+      atMs: atSeconds * 1000,
+      fault,
+      seed: script.seed + id,
+    })),
   };
 }
 
@@ -138,6 +153,7 @@ async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs 
   for (const step of uncordon) void take(cluster, { id: -1, atMs, step }).catch(() => undefined);
   let unrest: readonly string[] = ['nothing was looked at'];
   while (unrest.length > 0 && atMs < fromMs + restMsMax && !isOver()) {
+    letAllGo(cluster);
     atMs += minuteMs / 2;
     await until(atMs);
     unrest = unrestOf(cluster);
@@ -155,6 +171,15 @@ async function rest(cluster: SimulatedCluster, { until, isOver, onFault, fromMs 
     return onFault(`no quiet: ${after} writes in ${quietMs / minuteMs} minutes of rest`);
   const [stale] = staleCaches(cluster);
   if (stale !== undefined) onFault(stale);
+}
+
+/** What is held in a namespace that goes is let go by who holds it. */
+function letAllGo({ judge, users }: SimulatedCluster): void {
+  for (const { metadata } of judge.ledger.all('configmaps')) {
+    const { name = '', namespace = '', deletionTimestamp, finalizers = [] } = metadata;
+    if (deletionTimestamp === undefined || finalizers.length === 0) continue;
+    void letGo(users, { name, namespace }).catch(() => undefined);
+  }
 }
 
 const stepTries = 5;

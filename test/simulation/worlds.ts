@@ -2,10 +2,11 @@ import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { silentLogger, type Logger } from '#base/log.ts';
 import { startApiServer } from '#control-plane/apiserver/server.ts';
+import { narrowScripts } from './faults/narrow-scripts.ts';
 import { plants } from './faults/plants.ts';
 import { faultText } from './faults/plan.ts';
 import { kindOfFault, shrink } from './shrink.ts';
-import { scriptOf, simulate, type Outcome, type Script } from './simulate.ts';
+import { narrowed, scriptOf, simulate, type Outcome, type Script } from './simulate.ts';
 import { stepText } from './users/steps.ts';
 import type { Door } from './world/door.ts';
 import { MemoryDisc } from './world/memory-disc.ts';
@@ -42,7 +43,7 @@ export async function runWorlds(options: WorldsOptions): Promise<boolean> {
   let worlds = 0;
   let isWell = true;
   for (let seed = options.firstSeed; virtualMs < options.hours * 3_600_000; seed++) {
-    const script = scriptOf(seed, options.each);
+    const script = scriptFor(options, seed);
     const outcome = await run(options, script, options.isTraced ? write : undefined);
     virtualMs += outcome.virtualMs;
     worlds++;
@@ -62,6 +63,12 @@ export async function runWorlds(options: WorldsOptions): Promise<boolean> {
     `${worlds} worlds, ${hours.toFixed(1)} hours of clusters: ${Math.round(hours / spentHours)} an hour of processor`,
   );
   return isWell;
+}
+
+function scriptFor({ each, plant }: WorldsOptions, seed: number): Script {
+  const script = scriptOf(seed, each);
+  const narrow = plant === undefined ? undefined : narrowScripts[plant];
+  return narrow === undefined ? script : narrowed(script, narrow);
 }
 
 function run(

@@ -1,7 +1,6 @@
 /** Mistakes that are made on purpose, each of a kind that docs/bugs.md knows, to see that they are found. */
 import { objectOf } from '#api/wire/json.ts';
 import type { Informers } from '#client/informers.ts';
-import type { TransportRequest, TransportResponse } from '#client/transport.ts';
 import { defaultPlugins } from '#control-plane/apiserver/chain/admission/plugins.ts';
 import type { Plant, SimulatedCluster } from '#test/simulation/world/cluster.ts';
 import type { Bend } from '#test/simulation/world/wire.ts';
@@ -9,7 +8,7 @@ import type { Bend } from '#test/simulation/world/wire.ts';
 /** By the name of `--plant`. */
 export const plants: Readonly<Record<string, Plant>> = {
   /** A cache misses an event now and then. */
-  'stale-cache': { bend: (target) => (target === 'loops' ? dropEvents(40) : undefined) },
+  'stale-cache': { bend: (target) => (target === 'loops' ? dropEvents(8) : undefined) },
   /** A watch that is resumed begins where the server is now, not where it ended. */
   'watch-from-now': { bend: (target, cluster) => (target === 'loops' ? resumeNow(cluster) : undefined) },
   /** What was created is forgotten until the cache shows it. */
@@ -167,26 +166,21 @@ async function overwrite(
   await store.commit({ expect: [], ops: [op] });
 }
 
-const okResponse: TransportResponse = {
-  status: 201,
-  headers: { 'content-type': 'application/json' },
-  body: Buffer.from('{"kind":"Status","apiVersion":"v1","status":"Success"}'),
-};
-
+/** A second decision about the same pod, of somebody who did not see the first. */
 function bindAgain(cluster: SimulatedCluster): Bend {
   return async (request, send) => {
     const found = /^\/api\/v1\/namespaces\/([^/]+)\/pods\/([^/]+)\/binding/.exec(request.path);
-    if (found === null || request.body === undefined) return send(request);
+    const response = await send(request);
+    if (found === null || request.body === undefined || response.status >= 300) return response;
     const [, namespace = '', name = ''] = found;
     const binding = objectOf(JSON.parse(Buffer.from(request.body).toString()));
-    const nodeName = objectOf(binding['target'])['name'];
-    const response = await send(request);
-    if (response.status !== 409) return response;
+    const chosen = objectOf(binding['target'])['name'];
+    const other = cluster.nodes.find((node) => node.name !== chosen);
     await overwrite(cluster, `/registry/pods/${namespace}/${name}`, (pod) => ({
       ...pod,
-      spec: { ...objectOf(pod['spec']), nodeName },
+      spec: { ...objectOf(pod['spec']), nodeName: other?.name },
     }));
-    return okResponse;
+    return response;
   };
 }
 
@@ -208,13 +202,19 @@ const repeatMs = 20_000;
 
 function repeatLate(cluster: SimulatedCluster): Bend {
   const { time } = cluster.options;
-  const isLate = new WeakSet<TransportRequest>();
-  return (request, send) => {
-    if (request.method === 'PATCH' && statusPath.test(request.path) && !isLate.has(request)) {
-      const again = { ...request };
-      isLate.add(again);
-      time.after(repeatMs, () => void send(again).catch(() => undefined));
-    }
-    return send(request);
+  return async (request, send) => {
+    const response = await send(request);
+    if (request.method !== 'PATCH' || response.status >= 300 || !(response.body instanceof Uint8Array))
+      return response;
+    if (!statusPath.test(request.path)) return response;
+    const { status, metadata } = objectOf(JSON.parse(Buffer.from(response.body).toString()));
+    const { namespace, name } = objectOf(metadata);
+    time.after(repeatMs, () => {
+      void overwrite(cluster, `/registry/pods/${String(namespace)}/${String(name)}`, (pod) => ({
+        ...pod,
+        status,
+      }));
+    });
+    return response;
   };
 }

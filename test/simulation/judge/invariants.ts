@@ -24,7 +24,7 @@ export class Judge {
   readonly #over = new Set<string>();
   /** Of ReplicaSets and Jobs: how many were asked for at most in the last while. */
   readonly #wanted = new Map<string, { readonly most: number; readonly atMs: number }[]>();
-  /** When a pod last became unready, or went, for another reason than an eviction, by namespace. */
+  /** When a pod last became unready, or went, for another reason than an eviction, by namespace and app. */
   readonly #unreadyAtMs = new Map<string, number>();
   writes = 0;
 
@@ -95,7 +95,7 @@ export class Judge {
     const namespace = (after ?? before)?.metadata.namespace ?? '';
     if (old !== undefined && isPodReady(old) && (pod === undefined || !isPodReady(pod)))
       if (old.metadata?.deletionTimestamp === undefined)
-        this.#unreadyAtMs.set(namespace, this.#options.time.nowMs);
+        this.#unreadyAtMs.set(groupOf(old), this.#options.time.nowMs);
     if (pod === undefined) return this.#lookAtPodGone(key, before);
     if (isTerminal(pod)) this.#over.add(uid);
     if (old !== undefined && old.metadata?.uid === uid) {
@@ -117,7 +117,7 @@ export class Judge {
       pod?.spec?.nodeName !== undefined &&
       !isTerminal(pod)
     )
-      this.#unreadyAtMs.set(before?.metadata.namespace ?? '', this.#options.time.nowMs);
+      this.#unreadyAtMs.set(groupOf(pod), this.#options.time.nowMs);
     const node = this.#options.nodes().find(({ name }) => name === pod?.spec?.nodeName);
     if (node === undefined || !node.isUp || !runs(node, uid)) return;
     // A node that nobody hears is given up; its pods run on, and nobody can know it.
@@ -173,12 +173,12 @@ export class Judge {
 
   #lookAtEnding(pod: Pod, before: Pod): void {
     if (findReason(pod) !== 'EvictionByEvictionAPI') {
-      this.#unreadyAtMs.set(pod.metadata?.namespace ?? '', this.#options.time.nowMs);
+      this.#unreadyAtMs.set(groupOf(pod), this.#options.time.nowMs);
       return;
     }
     if (!isPodReady(before)) return;
     const { namespace = '', name } = pod.metadata ?? {};
-    if (this.#options.time.nowMs - (this.#unreadyAtMs.get(namespace) ?? -Infinity) < graceMs) return;
+    if (this.#options.time.nowMs - (this.#unreadyAtMs.get(groupOf(pod)) ?? -Infinity) < graceMs) return;
     for (const held of this.ledger.all('poddisruptionbudgets')) {
       if (held.metadata.namespace !== namespace) continue;
       const budget = held.object as PodDisruptionBudget;
@@ -226,6 +226,10 @@ export class Judge {
       }
     }
   }
+}
+
+function groupOf({ metadata }: Pod): string {
+  return `${metadata?.namespace}/${metadata?.labels?.['app']}`;
 }
 
 function runs(node: SimulatedNode, uid: string): boolean {

@@ -17,6 +17,8 @@ const template = (
   },
 });
 
+const counted = 'example.com/counted';
+
 const refs: Readonly<Record<Deletable, kinds.KindRef<unknown>>> = {
   deployments: kinds.deployments,
   statefulsets: kinds.statefulSets,
@@ -154,7 +156,10 @@ async function make(
       return;
     case 'config':
       await client.create(kinds.configMaps, {
-        metadata: { ...metadata, ...(step.hasFinalizer ? { finalizers: ['example.com/held'] } : {}) },
+        metadata: {
+          ...metadata,
+          ...(step.hasFinalizer ? { finalizers: ['example.com/held', counted] } : {}),
+        },
         data: { a: 'b' },
       });
   }
@@ -166,12 +171,18 @@ async function removeObject(
 ): Promise<void> {
   await client.delete(refs[step.of], step.at, { propagationPolicy: step.policy });
   if (step.of !== 'configmaps') return;
-  // Who holds it sees to it, and lets it go.
-  await client
-    .patch(kinds.configMaps, step.at, { kind: 'merge', body: { metadata: { finalizers: null } } })
-    .catch((error: unknown) => {
+  await letGo(client, step.at);
+}
+
+/** Who holds it sees to it, one after the other, and lets it go. */
+export async function letGo(client: ApiClient, where: Place): Promise<void> {
+  for (const finalizers of [[counted], null]) {
+    try {
+      await client.patch(kinds.configMaps, where, { kind: 'merge', body: { metadata: { finalizers } } });
+    } catch (error) {
       if (!isNotFound(error)) throw error;
-    });
+    }
+  }
 }
 
 async function evict(

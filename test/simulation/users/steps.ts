@@ -88,7 +88,7 @@ export function planSteps(
     (['deployments', 'deployments', 'statefulsets', 'daemonsets'] as const)[between(0, 3)] ?? 'deployments';
   const made = (): Step => {
     const dice = random();
-    if (dice < 0.35)
+    if (dice < 0.32)
       return {
         kind: 'deployment',
         at: place('web'),
@@ -97,10 +97,10 @@ export function planSteps(
         isRecreate: random() < 0.2,
         isProbed: random() < 0.2,
       };
-    if (dice < 0.55)
+    if (dice < 0.5)
       return { kind: 'stateful-set', at: place('db'), replicas: between(1, 3), isParallel: random() < 0.3 };
-    if (dice < 0.65) return { kind: 'daemon-set', at: place('ds') };
-    if (dice < 0.82)
+    if (dice < 0.58) return { kind: 'daemon-set', at: place('ds') };
+    if (dice < 0.78)
       return {
         kind: 'job',
         at: place('job'),
@@ -109,7 +109,7 @@ export function planSteps(
         seconds: between(0, 40),
         exitCode: random() < 0.2 ? 1 : 0,
       };
-    if (dice < 0.88) return { kind: 'service', at: place('web') };
+    if (dice < 0.83) return { kind: 'service', at: place('web') };
     if (dice < 0.95)
       return { kind: 'budget', at: place(random() < 0.6 ? 'web' : 'db'), minAvailable: between(1, 3) };
     return { kind: 'config', at: place('cm'), hasFinalizer: random() < 0.5 };
@@ -135,7 +135,7 @@ export function planSteps(
         policy: random() < 0.3 ? 'Foreground' : 'Background',
       };
     }
-    if (dice < 0.76)
+    if (dice < 0.72)
       return { kind: 'delete-pod', at: place(random() < 0.4 ? 'db' : 'web'), index: between(0, 3) };
     if (dice < 0.9) return { kind: 'evict', at: place(random() < 0.4 ? 'db' : 'web'), count: between(1, 3) };
     if (dice < 0.97) return { kind: 'cordon', node: `node-${between(1, nodes)}`, isOn: random() < 0.6 };

@@ -127,6 +127,7 @@ export class SimulatedCluster {
         return { program: served.program, request: (request) => served.api.transport(user).request(request) };
       },
       onAmbiguous: (name) => void this.#ambiguous.set(name, time.nowMs),
+      onAcknowledged: (revision) => this.judge.acknowledged(revision),
       bend: plant?.bend?.(target, this),
     });
   }

@@ -28,6 +28,8 @@ export interface WireOptions {
   readonly say: (line: string) => void;
   /** A request was done whose client does not know it. */
   readonly onAmbiguous: (target: string) => void;
+  /** The server said that a write is done, as of that revision. */
+  readonly onAcknowledged: (revision: number) => void;
   readonly bend?: Bend | undefined;
 }
 
@@ -87,6 +89,7 @@ async function sendOne(options: WireOptions, request: TransportRequest): Promise
     return { ...response, body: delayed(options, { server, request, body: response.body, hangUp }) };
   }
   const body = response.body instanceof Uint8Array ? response.body : await wholeOf(response.body);
+  if (request.method !== 'GET' && response.status < 300) acknowledge(options, body);
   if (wrong === 'unanswered') {
     options.onAmbiguous(target);
     say(`${line} → ${response.status} unanswered`);
@@ -169,6 +172,16 @@ function statusResponse(code: number, reason: string, message: string): Transpor
     headers: { 'content-type': 'application/json' },
     body: Buffer.from(JSON.stringify(status)),
   };
+}
+
+const headBytes = 600;
+
+function acknowledge({ onAcknowledged }: WireOptions, body: Uint8Array): void {
+  const head = Buffer.from(body.buffer, body.byteOffset, Math.min(headBytes, body.byteLength)).toString(
+    'latin1',
+  );
+  const revision = /"resourceVersion":"(\d+)"/.exec(head)?.[1];
+  if (revision !== undefined) onAcknowledged(Number(revision));
 }
 
 async function wholeOf(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
