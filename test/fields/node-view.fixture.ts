@@ -19,7 +19,7 @@ import { containerId } from '#agent/kubelet/sync/container-view.ts';
 import { plan } from '#agent/kubelet/sync/plan.ts';
 import { containersOf, emptyObservation, type KnownFacts } from '#agent/kubelet/sync/pod-input.ts';
 import { initialFacts } from '#agent/kubelet/sync/pod-memory.ts';
-import type { ContainerState, ExecRequest, PodObservation } from '#agent/runtime/runtime.ts';
+import type { ContainerConfig, ContainerState, ExecRequest, PodObservation } from '#agent/runtime/runtime.ts';
 import { noClaims } from '#agent/volume/claims/no-claims.fixture.ts';
 import { createFakeMounter } from '#agent/volume/mounter.fake.ts';
 import { roots } from '#agent/volume/trust-bundles.fixture.ts';
@@ -137,11 +137,25 @@ function actionsOf(pod: Pod): unknown {
     const pull = renderAction({ kind: 'pullImage', container, image, attempt: 0 }, input);
     const shown =
       started.kind === 'startContainer'
-        ? [started.config, started.sources, started.podFiles]
+        ? [unplanned(started.config), started.sources, started.podFiles]
         : [started.kind === 'failStart' ? started.message : started.kind];
     return [shown, pull.kind === 'pullImage' ? pull.secrets : []];
   });
-  return [sandbox.kind === 'runSandbox' ? sandbox.config : sandbox, containers];
+  const { hasOwnUsers } = sandbox.kind === 'runSandbox' ? sandbox.config : {};
+  return [sandbox.kind, hasOwnUsers, containers];
+}
+
+/** What of a container the text of its launch does not say; what it says is shown by that alone. */
+function unplanned({ env, stdio, stopSignal, user, devices, termination }: ContainerConfig): unknown {
+  const { leavesImageGroups } = user;
+  return {
+    env,
+    stdinOnce: stdio.stdinOnce,
+    stopSignal,
+    leavesImageGroups,
+    devices,
+    fallback: termination?.fallbackToLogsOnError,
+  };
 }
 
 const now = 1000_000;
